@@ -1,0 +1,1 @@
+"""One assistant turn: messages in, an answer and its sample out."""

@@ -1,0 +1,103 @@
+"""Settings: from `YEARLING_*` environment variables, else from `config.toml` in the data folder, else the defaults here.
+
+Unknown keys in `config.toml` are errors. Settings are read once, at start, and passed down; no room reads the environment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from yearling.errors import BadInput
+
+
+class Settings(BaseSettings):
+    """Everything that an owner may set. Times are in seconds, sizes in bytes unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="YEARLING_", frozen=True, extra="forbid")
+
+    data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("yearling", appauthor=False)))
+    """Where models, the database, blobs and backups live."""
+
+    database_url: str = ""
+    """SQLAlchemy URL; empty means SQLite in the data folder."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8400, ge=0, le=65535)
+
+    api_keys: tuple[SecretStr, ...] = ()
+    """Keys that the API accepts; none means that authentication is off, which is allowed on loopback only."""
+
+    model: str = "smollm2-135m-instruct"
+    """Name of the model that answers when a request names none."""
+
+    engine: Literal["auto", "llamacpp", "torch", "openvino"] = "auto"
+    """What runs local models; `auto` chooses at start-up by what the machine has."""
+
+    remote_url: str = ""
+    """Base URL of an OpenAI-compatible endpoint that serves further models, for example `http://127.0.0.1:8000/v1`."""
+
+    remote_api_key: SecretStr = SecretStr("")
+
+    threads: int = Field(default=0, ge=0)
+    """Threads for the engine; 0 means one per physical core."""
+
+    context_tokens: int = Field(default=0, ge=0)
+    """Longest conversation in tokens; 0 means what the model was trained for."""
+
+    retention: Literal["full", "metadata", "none"] = "full"
+    """What is kept of a request: everything, everything but its words and tokens, or nothing."""
+
+    retention_days: int = Field(default=0, ge=0)
+    """Samples older than this are deleted; 0 keeps them until they are deleted by hand."""
+
+    stall_timeout_s: float = Field(default=60.0, gt=0)
+    """An engine with work to do that makes no step for this long is restarted."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def models_dir(self) -> Path:
+        return self.data_dir / "models"
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'yearling.db'}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        given = init_settings() | env_settings()
+        data_dir = Path(given.get("data_dir") or platformdirs.user_data_dir("yearling", appauthor=False))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, data_dir / "config.toml")
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings in force; `overrides` (command-line options) win over environment and file. Raises BadInput."""
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise BadInput(
+            f"The setting {name!r} is not usable: {first['msg']}.",
+            advice=f"Correct it in config.toml, or in the environment variable YEARLING_{name.upper()}.",
+            param=name,
+        ) from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"config.toml cannot be read: {error}.", advice="Correct the file or remove it.") from None

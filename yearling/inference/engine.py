@@ -1,0 +1,136 @@
+"""The one door to every model: token ids (or messages) in, text with token ids and log-probabilities out.
+
+An engine knows nothing of HTTP, of people or of storage. Engines are used from one asyncio event loop; none blocks it.
+The built-in engines and any that others write come through the same protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from yearling.records import FinishReason, SamplingSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What an engine can do; a request for anything else raises `Unsupported` before any work is done."""
+
+    token_ids: bool
+    """Takes `prompt_ids` and tells the ids that it emits. Otherwise it takes `messages`."""
+    logprobs: bool
+    """Tells the log-probability of each emitted token, and `top_logprobs` alternatives where asked."""
+    score: bool
+    embed: bool
+    adapters: bool
+    grammar: bool
+    """Guarantees that the output satisfies `json_schema`."""
+    tools: bool = False
+    """Renders `tools` and parses tool calls by itself (remote endpoints); local engines leave both to `chat/`."""
+    penalties: bool = True
+    logit_bias: bool = True
+    context_tokens: int
+    """Prompt and answer together."""
+    max_sequences: int
+    """How many requests share one step; more wait their turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One sequence to generate. Exactly one of `prompt_ids` and `messages` is given."""
+
+    prompt_ids: tuple[int, ...] | None = None
+    messages: tuple[dict[str, Any], ...] | None = None
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    json_schema: dict[str, Any] | None = None
+    top_logprobs: int = 0
+    """How many alternatives to report per token (0 to 20)."""
+    adapter_hash: str | None = None
+    """Content hash of a loaded adapter; None is the bare model."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Request fields for engines that take messages (tools, tool_choice, reasoning_effort), passed through unchanged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """One emitted token. `logprob` is in nats, of the model's whole distribution at temperature 1, before any truncation."""
+
+    id: int
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
+    """The likeliest alternatives as (id, logprob), likeliest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """What one step added. Text is held back while a character is incomplete or a stop string may be forming.
+
+    The last delta of a stream carries `finish_reason` and the token counts; no delta follows it.
+    """
+
+    text: str = ""
+    tokens: tuple[Token, ...] = ()
+    tool_calls: tuple[dict[str, Any], ...] = ()
+    """OpenAI-style tool call deltas, from engines with `capabilities.tools`."""
+    reasoning: str = ""
+    finish_reason: FinishReason | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """A whole answer: the deltas of one stream, added up. `tokens` includes the end-of-turn token where one was emitted."""
+
+    text: str
+    tokens: tuple[Token, ...]
+    finish_reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+    tool_calls: tuple[dict[str, Any], ...] = ()
+    reasoning: str = ""
+
+
+class Engine(Protocol):
+    """Serves one model, and adapters on it, to concurrent callers that share its steps."""
+
+    name: str
+    """`llamacpp`, `torch`, `openvino` or `remote`."""
+    model_hash: str
+    """SHA-256 of the weights file that answers; `remote:` and the model's name where the weights are not ours to see."""
+    capabilities: Capabilities
+
+    def stream(self, request: Request) -> AsyncIterator[Delta]:
+        """Yield deltas as they come. Closing the iterator (`aclose`, cancellation) stops generation within one step.
+
+        Raises ContextExceeded, Unsupported, NotFound (adapter) before the first delta; Unavailable when the engine fails.
+        """
+        ...
+
+    async def generate(self, request: Request) -> Completion:
+        """The whole answer at once; raises what `stream` raises."""
+        ...
+
+    async def score(
+        self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
+    ) -> list[list[float]]:
+        """For each (prompt ids, answer ids): the log-probability in nats of every answer token, at temperature 1."""
+        ...
+
+    async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """For each sequence of token ids: the mean of the last hidden states, L2-normalised."""
+        ...
+
+    async def load_adapter(self, path: Path) -> str:
+        """Make a LoRA adapter file usable without interrupting running requests; returns its content hash (SHA-256).
+
+        Raises Untrusted when the file was made for another base model."""
+        ...
+
+    async def unload_adapter(self, adapter_hash: str) -> None: ...
+
+    async def close(self) -> None:
+        """Stop running requests and free everything. Closing twice is harmless."""
+        ...

@@ -1,0 +1,1 @@
+"""Model files: catalogue, library, formats, tokenizer, chat template, network."""

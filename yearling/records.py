@@ -1,0 +1,115 @@
+"""The records that the rooms exchange: frozen, versioned, with time-ordered ids.
+
+Data only: no record knows how it is stored, served or learnt from. Fields are added, never given a new meaning; a change of
+meaning raises `VERSION` and needs a migration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+VERSION = 1
+
+Role = Literal["system", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who uses the assistant. The owner of a loopback installation is the person named `owner`."""
+
+    id: str
+    name: str
+    role: Literal["owner", "maintainer", "member", "reader"]
+    created_utc: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """A tree of messages that belongs to one person."""
+
+    id: str
+    person_id: str
+    title: str
+    created_utc: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A node of a conversation: editing and regenerating make siblings (two messages with one parent)."""
+
+    id: str
+    conversation_id: str
+    parent_id: str | None
+    role: Role
+    content: str
+    created_utc: datetime
+    sample_id: str | None = None
+    """The sample that produced it, for messages that a model wrote."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingSettings:
+    """How tokens were drawn. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 leave the distribution whole."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One answer of a model: exactly what it saw and emitted. Training replays this, never a re-rendered prompt.
+
+    `logprobs[i]` is the natural logarithm of the probability of `output_ids[i]` under the model's whole distribution at
+    temperature 1, before penalties, truncation or grammar. Engines that do not tell token ids leave the id tuples empty and
+    `messages` is then all that is known of the prompt.
+    """
+
+    id: str
+    request_id: str
+    person_id: str
+    created_utc: datetime
+    model: str
+    model_hash: str
+    adapter_hash: str | None
+    engine: str
+    spec_version: str
+    messages: tuple[dict[str, Any], ...]
+    prompt_ids: tuple[int, ...]
+    output_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    output_text: str
+    finish_reason: FinishReason
+    sampling: SamplingSettings
+    prompt_tokens: int
+    completion_tokens: int
+    duration_s: float
+    grammar: str = ""
+    """The JSON schema that constrained the output, as canonical JSON; empty when nothing did."""
+    choice: int = 0
+    """Index among the answers of one request (`n` > 1)."""
+    version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One link of the audit chain: `hash` = SHA-256 over the canonical JSON of everything else here, `previous_hash` included."""
+
+    sequence: int
+    created_utc: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: dict[str, Any] = field(default_factory=dict)
+    previous_hash: str
+    hash: str
