@@ -82,7 +82,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        given = init_settings() | env_settings()
+        given = env_settings() | init_settings()
         data_dir = Path(given.get("data_dir") or platformdirs.user_data_dir("yearling", appauthor=False))
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, data_dir / "config.toml")
 

@@ -1,0 +1,40 @@
+"""Ids sort by creation, never repeat, and are what RFC 9562 calls version 7."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from yearling import clock
+
+
+def test_ids_are_version_7_and_carry_the_time() -> None:
+    before = time.time_ns() // 1_000_000
+    made = uuid.UUID(clock.new_id())
+    assert made.version == 7
+    assert made.variant == uuid.RFC_4122
+    assert before <= made.int >> 80 <= before + 1000
+
+
+def test_ids_rise_strictly_even_within_a_millisecond() -> None:
+    ids = [clock.new_id() for _ in range(20_000)]
+    assert ids == sorted(set(ids))
+
+
+def test_ids_rise_when_the_clock_steps_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = clock.new_id()
+    monkeypatch.setattr(time, "time_ns", lambda: 1_000_000)
+    assert clock.new_id() > first
+
+
+def test_threads_never_share_an_id() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(lambda _: clock.new_id(), range(8_000)))
+    assert len(set(ids)) == len(ids)
+
+
+def test_now_is_aware() -> None:
+    assert clock.now_utc().utcoffset() is not None

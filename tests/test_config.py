@@ -1,0 +1,62 @@
+"""Settings come from environment, then file, then defaults; what cannot be used is named with advice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from yearling.config import load_settings
+from yearling.errors import BadInput
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("YEARLING_DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_defaults_stay_on_this_machine(data_dir: Path) -> None:
+    settings = load_settings()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8400)
+    assert settings.data_dir == data_dir
+    assert settings.models_dir == data_dir / "models"
+    assert settings.resolved_database_url == f"sqlite:///{data_dir / 'yearling.db'}"
+
+
+def test_option_beats_environment_beats_file(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (data_dir / "config.toml").write_text('port = 1111\nmodel = "from-file"\nretention = "none"\n')
+    monkeypatch.setenv("YEARLING_PORT", "2222")
+    monkeypatch.setenv("YEARLING_MODEL", "from-environment")
+    settings = load_settings(port=3333)
+    assert (settings.port, settings.model, settings.retention) == (3333, "from-environment", "none")
+
+
+def test_the_file_of_the_named_data_folder_is_read(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.toml").write_text("port = 4444\n")
+    assert load_settings(data_dir=other).port == 4444
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("prot = 8400\n", "'prot'"),
+        ("port = 99999\n", "'port'"),
+        ('retention = "some"\n', "'retention'"),
+        ("port = \n", "config.toml cannot be read"),
+    ],
+)
+def test_a_wrong_file_is_named_with_advice(data_dir: Path, content: str, words: str) -> None:
+    (data_dir / "config.toml").write_text(content)
+    with pytest.raises(BadInput) as caught:
+        load_settings()
+    assert words in caught.value.message
+    assert "config.toml" in str(caught.value)
+
+
+def test_secrets_do_not_print(data_dir: Path) -> None:
+    settings = load_settings(api_keys=("sk-very-secret",), remote_api_key="also-secret")
+    assert "sk-very" not in repr(settings)
+    assert "also-secret" not in repr(settings)
