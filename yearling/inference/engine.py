@@ -6,12 +6,16 @@ The built-in engines and any that others write come through the same protocol.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from yearling.errors import BadInput, ContextExceeded, Unavailable, Unsupported
 from yearling.records import FinishReason, SamplingSettings
+
+MAX_TOP_LOGPROBS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +101,12 @@ class Engine(Protocol):
     """Serves one model, and adapters on it, to concurrent callers that share its steps."""
 
     name: str
-    """`llamacpp`, `torch`, `openvino` or `remote`."""
+    """`llamacpp`, `torch`, `openvino`, `remote` or `fake`."""
     model_hash: str
     """SHA-256 of the weights file that answers; `remote:` and the model's name where the weights are not ours to see."""
     capabilities: Capabilities
 
-    def stream(self, request: Request) -> AsyncIterator[Delta]:
+    def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Yield deltas as they come. Closing the iterator (`aclose`, cancellation) stops generation within one step.
 
         Raises ContextExceeded, Unsupported, NotFound (adapter) before the first delta; Unavailable when the engine fails.
@@ -134,3 +138,72 @@ class Engine(Protocol):
     async def close(self) -> None:
         """Stop running requests and free everything. Closing twice is harmless."""
         ...
+
+
+def admit(request: Request, capabilities: Capabilities) -> int:
+    """Refuse, before any work, what the engine cannot do; returns how many tokens the answer may have at most.
+
+    An answer without `max_tokens`, or with more than there is room for, may use what the prompt leaves of the context.
+    Raises BadInput, Unsupported or ContextExceeded.
+    """
+    sampling = request.sampling
+    if (request.prompt_ids is None) == (request.messages is None):
+        raise BadInput("A request needs either prompt ids or messages, and not both.")
+    if sampling.max_tokens is not None and sampling.max_tokens < 1:
+        raise BadInput("max_tokens must be at least 1.", param="max_tokens")
+    if not 0 <= request.top_logprobs <= MAX_TOP_LOGPROBS:
+        raise BadInput(f"top_logprobs must lie between 0 and {MAX_TOP_LOGPROBS}.", param="top_logprobs")
+    if sampling.temperature < 0 or not 0 < sampling.top_p <= 1 or not 0 <= sampling.min_p <= 1 or sampling.top_k < 0:
+        raise BadInput("temperature and top_k must not be negative, top_p lies above 0 and up to 1, min_p between 0 and 1.")
+    if any(not text for text in sampling.stop):
+        raise BadInput("A stop string must not be empty.", param="stop")
+    lacking = [
+        ("prompt ids", request.prompt_ids is not None and not capabilities.token_ids, "prompt_ids"),
+        ("messages", request.messages is not None and capabilities.token_ids, "messages"),
+        ("top_logprobs", request.top_logprobs > 0 and not capabilities.logprobs, "top_logprobs"),
+        ("a JSON schema", request.json_schema is not None and not capabilities.grammar, "response_format"),
+        ("adapters", request.adapter_hash is not None and not capabilities.adapters, "adapter_hash"),
+        ("tools", bool(request.extra) and not capabilities.tools, "tools"),
+        (
+            "penalties",
+            bool(sampling.presence_penalty or sampling.frequency_penalty) and not capabilities.penalties,
+            "presence_penalty",
+        ),
+        ("logit_bias", bool(sampling.logit_bias) and not capabilities.logit_bias, "logit_bias"),
+    ]
+    for what, wanted, param in lacking:
+        if wanted:
+            raise Unsupported(f"The engine of this model cannot take {what}.", param=param)
+    if request.prompt_ids is None:
+        return sampling.max_tokens or capabilities.context_tokens
+    if not request.prompt_ids:
+        raise BadInput("The prompt is empty.", param="messages")
+    left = capabilities.context_tokens - len(request.prompt_ids)
+    if left < 1:
+        raise ContextExceeded(
+            f"The prompt has {len(request.prompt_ids)} tokens, and the context of this model holds "
+            f"{capabilities.context_tokens}, at least one of them for the answer.",
+            advice="Shorten the conversation or use a model with a longer context.",
+            param="messages",
+        )
+    return left if sampling.max_tokens is None else min(left, sampling.max_tokens)
+
+
+async def collect(stream: AsyncGenerator[Delta, None]) -> Completion:
+    """The deltas of one stream, added up. Closes the stream; raises Unavailable when it ends without a last delta."""
+    deltas: list[Delta] = []
+    async with aclosing(stream):
+        async for delta in stream:
+            deltas.append(delta)
+    last = deltas[-1] if deltas else Delta()
+    if last.finish_reason is None:
+        raise Unavailable("The engine stopped in the middle of the answer.", advice="Try again.")
+    return Completion(
+        text="".join(delta.text for delta in deltas),
+        tokens=tuple(token for delta in deltas for token in delta.tokens),
+        finish_reason=last.finish_reason,
+        prompt_tokens=last.prompt_tokens,
+        completion_tokens=last.completion_tokens,
+        tool_calls=tuple(call for delta in deltas for call in delta.tool_calls),
+        reasoning="".join(delta.reasoning for delta in deltas),
+    )

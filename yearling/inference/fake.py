@@ -1,0 +1,358 @@
+"""A deterministic engine in memory, over a byte tokenizer and a small chat template: what tests use in place of a model.
+
+It comes in by the same door as the real engines and behaves like them: stop strings, held-back text, log-probabilities,
+ContextExceeded, a limited number of sequences that run at once, cancellation. What it answers is scripted:
+
+    engine = FakeEngine(["Paris.", Script("slow", delay_s=0.05), Script("dies", fail_after=2)])
+
+Answers are given in turn and the last one is repeated; a function gets the request and the prompt's text instead. Without a
+script it repeats what the user said last. Log-probabilities are a fixed function of the token and its position.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import math
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from yearling.errors import NotFound, Unavailable, Unsupported
+from yearling.inference.engine import Capabilities, Completion, Delta, Request, Token, admit, collect
+from yearling.inference.served import Served
+from yearling.inference.stops import TextStream
+from yearling.records import FinishReason
+
+SPECIAL = {"<|im_start|>": 256, "<|im_end|>": 257, "<|endoftext|>": 258}
+VOCAB_SIZE = 256 + len(SPECIAL)
+
+
+class ByteStream:
+    """Decodes bytes as they come; special tokens have no text."""
+
+    def __init__(self) -> None:
+        self._bytes = b""
+
+    def push(self, token_id: int, /) -> str:
+        if token_id < 256:
+            self._bytes += bytes([token_id])
+        try:
+            text, self._bytes = self._bytes.decode(), b""
+        except UnicodeDecodeError as error:
+            if error.reason == "unexpected end of data":
+                text, self._bytes = self._bytes[: error.start].decode(), self._bytes[error.start :]
+            else:
+                text, self._bytes = self._bytes.decode(errors="replace"), b""
+        return text
+
+    def flush(self) -> str:
+        text, self._bytes = self._bytes.decode(errors="replace"), b""
+        return text
+
+
+class ByteTokenizer:
+    """One token per UTF-8 byte, and three special tokens (ChatML)."""
+
+    stop_ids = frozenset({SPECIAL["<|im_end|>"], SPECIAL["<|endoftext|>"]})
+    bos_id: int | None = None
+    vocab_size = VOCAB_SIZE
+
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        if special:
+            for mark, mark_id in SPECIAL.items():
+                before, found, after = text.partition(mark)
+                if found:
+                    return [*self.encode(before, special=True), mark_id, *self.encode(after, special=True)]
+        return list(text.encode())
+
+    def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
+        pieces = b"".join(b"" if skip_special and i >= 256 else self.token_bytes(i) for i in ids)
+        return pieces.decode(errors="replace")
+
+    def stream(self) -> ByteStream:
+        return ByteStream()
+
+    def token_bytes(self, token_id: int, /) -> bytes:
+        if token_id < 256:
+            return bytes([token_id])
+        return next(mark for mark, mark_id in SPECIAL.items() if mark_id == token_id).encode()
+
+
+class FakeTemplate:
+    """ChatML, with tools described in the system message as Qwen does."""
+
+    def __init__(self, *, supports_tools: bool = True, thinking: bool = False) -> None:
+        self.supports_tools = supports_tools
+        self.thinking = thinking
+
+    def render(
+        self,
+        messages: Sequence[dict[str, Any]],
+        *,
+        tools: Sequence[dict[str, Any]] | None = None,
+        add_generation_prompt: bool = True,
+        **kwargs: Any,
+    ) -> str:
+        return "".join(mark + text for mark, text in self._pieces(messages, tools, add_generation_prompt, kwargs))
+
+    def encode(
+        self,
+        tokenizer: Any,
+        messages: Sequence[dict[str, Any]],
+        *,
+        tools: Sequence[dict[str, Any]] | None = None,
+        add_generation_prompt: bool = True,
+        **kwargs: Any,
+    ) -> list[int]:
+        """What people wrote never becomes a special token, whatever it looks like."""
+        ids: list[int] = []
+        for mark, text in self._pieces(messages, tools, add_generation_prompt, kwargs):
+            ids += tokenizer.encode(mark, special=True) + tokenizer.encode(text)
+        return ids
+
+    def _pieces(
+        self,
+        messages: Sequence[dict[str, Any]],
+        tools: Sequence[dict[str, Any]] | None,
+        add_generation_prompt: bool,
+        kwargs: dict[str, Any],
+    ) -> list[tuple[str, str]]:
+        """(special token, the text that follows it)."""
+        pieces: list[tuple[str, str]] = []
+        if tools:
+            described = "\n".join(json.dumps(tool, sort_keys=True) for tool in tools)
+            pieces += [("<|im_start|>", f"system\n<tools>\n{described}\n</tools>"), ("<|im_end|>", "\n")]
+        for message in messages:
+            content = message.get("content")
+            text = content if isinstance(content, str) else "" if content is None else json.dumps(content)
+            for call in message.get("tool_calls") or ():
+                text += f"<tool_call>{json.dumps(call.get('function', call), sort_keys=True)}</tool_call>"
+            pieces += [("<|im_start|>", f"{message['role']}\n{text}"), ("<|im_end|>", "\n")]
+        if add_generation_prompt:
+            no_thought = self.thinking and kwargs.get("enable_thinking") is False
+            pieces.append(("<|im_start|>", "assistant\n" + ("<think>\n\n</think>\n\n" if no_thought else "")))
+        return pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One answer of the fake: its text, and what goes wrong with it."""
+
+    text: str
+    delay_s: float = 0.0
+    """Before each token."""
+    first_delay_s: float = 0.0
+    """Before the first token, as a long prompt would cause."""
+    fail_after: int | None = None
+    """After this many tokens the engine fails with Unavailable."""
+    end_of_turn: bool = True
+    """Whether the answer ends by itself; otherwise it goes on from its beginning until `max_tokens`."""
+
+
+Answers = Sequence[str | Script] | Callable[[Request, str], str | Script]
+
+
+class FakeEngine:
+    """An `Engine` that answers by script. `requests` lists what it was asked; `active` counts what runs now."""
+
+    name = "fake"
+
+    def __init__(
+        self,
+        answers: Answers = (),
+        *,
+        context_tokens: int = 4096,
+        max_sequences: int = 32,
+        model_hash: str = hashlib.sha256(b"fake").hexdigest(),
+        embed_size: int = 16,
+    ) -> None:
+        self._answers = answers
+        self._tokenizer = ByteTokenizer()
+        self._free = asyncio.Semaphore(max_sequences)
+        self._adapters: set[str] = set()
+        self._embed_size = embed_size
+        self.model_hash = model_hash
+        self.capabilities = Capabilities(
+            token_ids=True,
+            logprobs=True,
+            score=True,
+            embed=True,
+            adapters=True,
+            grammar=True,
+            context_tokens=context_tokens,
+            max_sequences=max_sequences,
+        )
+        self.requests: list[Request] = []
+        self.active = 0
+        self.cancelled = 0
+        self.closed = False
+
+    async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
+        room = admit(request, self.capabilities)
+        self._check_open(request.adapter_hash)
+        self.requests.append(request)
+        script = self._script(request)
+        async with self._free:
+            self.active += 1
+            try:
+                async for delta in self._speak(request, script, room):
+                    yield delta
+            except (GeneratorExit, asyncio.CancelledError):
+                self.cancelled += 1
+                raise
+            finally:
+                self.active -= 1
+
+    async def generate(self, request: Request) -> Completion:
+        return await collect(self.stream(request))
+
+    async def score(
+        self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
+    ) -> list[list[float]]:
+        self._check_open(adapter_hash)
+        return [[_logprob(token, at) for at, token in enumerate(answer)] for _, answer in sequences]
+
+    async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Counts of the ids modulo the size, normalised: texts with like bytes have like vectors."""
+        self._check_open(None)
+        vectors = []
+        for ids in sequences:
+            counts = [1e-3] * self._embed_size
+            for i in ids:
+                counts[i % self._embed_size] += 1.0
+            norm = math.sqrt(sum(count * count for count in counts))
+            vectors.append([count / norm for count in counts])
+        return vectors
+
+    async def load_adapter(self, path: Path) -> str:
+        adapter_hash = hashlib.sha256(await asyncio.to_thread(path.read_bytes)).hexdigest()
+        self._adapters.add(adapter_hash)
+        return adapter_hash
+
+    async def unload_adapter(self, adapter_hash: str) -> None:
+        self._adapters.discard(adapter_hash)
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def _check_open(self, adapter_hash: str | None) -> None:
+        if self.closed:
+            raise Unavailable("The engine is closed.")
+        if adapter_hash is not None and adapter_hash not in self._adapters:
+            raise NotFound(f"The adapter {adapter_hash} is not loaded.")
+
+    def _script(self, request: Request) -> Script:
+        prompt = self._tokenizer.decode(request.prompt_ids or (), skip_special=False)
+        if request.json_schema is not None:
+            return Script(json.dumps(example_of(request.json_schema)))
+        answer: str | Script
+        if callable(self._answers):
+            answer = self._answers(request, prompt)
+        elif self._answers:
+            answer = self._answers[min(len(self.requests), len(self._answers)) - 1]
+        else:
+            said = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
+            answer = f"You said: {said}"
+        return answer if isinstance(answer, Script) else Script(answer)
+
+    async def _speak(self, request: Request, script: Script, room: int) -> AsyncGenerator[Delta, None]:
+        ids = self._tokenizer.encode(script.text)
+        text = TextStream(self._tokenizer.stream(), request.sampling.stop)
+        prompt_tokens = len(request.prompt_ids or ())
+        finish: FinishReason | None = None
+        emitted = 0
+        await asyncio.sleep(script.first_delay_s)
+        while finish is None:
+            await asyncio.sleep(script.delay_s)
+            if script.fail_after == emitted:
+                raise Unavailable("The engine crashed.", advice="Try again; it has been restarted.")
+            at_end = emitted >= len(ids) and (script.end_of_turn or not ids)
+            token = SPECIAL["<|im_end|>"] if at_end else ids[emitted % len(ids)]
+            piece = "" if at_end else text.push(token)
+            emitted += 1
+            if at_end or text.stopped:
+                finish = "stop"
+            elif emitted == room:
+                finish = "length"
+            if finish is not None:
+                piece += text.flush()
+            yield Delta(
+                text=piece,
+                tokens=(
+                    Token(id=token, logprob=_logprob(token, emitted - 1), top=_top(token, emitted - 1, request.top_logprobs)),
+                ),
+                finish_reason=finish,
+                prompt_tokens=prompt_tokens if finish else 0,
+                completion_tokens=emitted if finish else 0,
+            )
+
+
+def fake_served(
+    name: str = "fake-model",
+    engine: FakeEngine | None = None,
+    *,
+    template: FakeTemplate | None = None,
+    created: int = 1_700_000_000,
+) -> Served:
+    """A fake engine with its tokenizer and template, ready for `EnginePool.of`."""
+    return Served(
+        name=name,
+        engine=engine or FakeEngine(),
+        tokenizer=ByteTokenizer(),
+        template=template or FakeTemplate(),
+        owned_by="yearling",
+        created=created,
+    )
+
+
+def example_of(schema: dict[str, Any]) -> Any:
+    """A small instance of the schema. Raises Unsupported where the fake cannot think of one."""
+    example = _example(schema, schema)
+    try:
+        jsonschema.validate(example, schema)
+    except (jsonschema.ValidationError, jsonschema.SchemaError) as error:
+        raise Unsupported(f"The schema cannot be used: {error.message}", param="response_format") from None
+    return example
+
+
+def _example(schema: Any, root: dict[str, Any]) -> Any:
+    if not isinstance(schema, dict):
+        return None
+    if "$ref" in schema:
+        target: Any = root
+        for part in str(schema["$ref"]).removeprefix("#/").split("/"):
+            target = target.get(part, {})
+        return _example(target, root)
+    for word in ("const", "default"):
+        if word in schema:
+            return schema[word]
+    if "enum" in schema:
+        return schema["enum"][0]
+    for word in ("anyOf", "oneOf", "allOf"):
+        if schema.get(word):
+            return _example(schema[word][0], root)
+    kind = schema.get("type")
+    kind = kind[0] if isinstance(kind, list) else kind or ("object" if "properties" in schema else "string")
+    if kind == "object":
+        required = schema.get("required", ())
+        return {name: _example(part, root) for name, part in schema.get("properties", {}).items() if name in required}
+    if kind == "array":
+        return [_example(schema.get("items", {}), root)] * int(schema.get("minItems", 1))
+    lowest = schema.get("minimum", 0)
+    simple = {"string": "x" * max(1, schema.get("minLength", 1)), "integer": lowest, "number": lowest, "boolean": True}
+    return simple.get(kind)
+
+
+def _logprob(token_id: int, position: int) -> float:
+    return -0.05 - 0.01 * ((token_id * 7 + position * 3) % 60)
+
+
+def _top(token_id: int, position: int, count: int) -> tuple[tuple[int, float], ...]:
+    """The token itself, then its neighbours in the vocabulary, each a nat less likely."""
+    first = _logprob(token_id, position)
+    return tuple(((token_id + rank) % VOCAB_SIZE, first - rank) for rank in range(count))
