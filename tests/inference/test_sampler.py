@@ -72,7 +72,7 @@ def slow_distribution(logits: np.ndarray, sampling: SamplingSettings) -> np.ndar
     mass, kept = 0.0, []
     total = sum(probs[token] for token in order)
     for token in order:
-        if mass >= sampling.top_p * total and kept:
+        if sampling.top_p < 1 and mass >= sampling.top_p * total:
             break
         kept.append(token)
         mass += probs[token]
@@ -98,15 +98,13 @@ def test_probabilities_equal_the_slow_definition(
     logits = some_logits(1, seed=seed, spread=spread, vocabulary=97)
     fast = probabilities(logits, [sampling])[0].double().numpy()
     slow = slow_distribution(logits[0].double().numpy(), sampling)
-    # fp32 against fp64 may disagree about one token that lies exactly on an edge; its mass is then small or the edge is a tie.
-    assert np.abs(fast - slow).max() < 1e-4 or (fast > 0).sum() != (slow > 0).sum()
-    assert abs(int((fast > 0).sum()) - int((slow > 0).sum())) <= 1
+    # fp32 against fp64 may disagree about tokens within rounding of an edge, whose mass is then of the order of the rounding.
+    assert np.abs(fast - slow).sum() < 1e-4
     assert fast.sum() == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("spread", [0.01, 3.0])
-def test_top_p_keeps_the_smallest_sufficient_set_even_past_the_head(spread: float) -> None:
-    """A flat distribution needs more tokens than the shortcut tries first."""
+def test_top_p_keeps_the_smallest_sufficient_set(spread: float) -> None:
     probs_V = torch.softmax(some_logits(1, spread=spread, vocabulary=5000)[0], -1)
     kept_V = truncate(probs_V, SamplingSettings(top_p=0.9))
     support = kept_V > 0

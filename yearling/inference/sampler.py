@@ -29,9 +29,6 @@ GREEDY_BELOW = 1e-5
 _BLOCK = 256
 """Entries per block of the two-level search for the drawn token."""
 
-_HEAD = 1024
-"""How many of the likeliest tokens are tried before the whole vocabulary is sorted for top-p."""
-
 
 @dataclass(slots=True)
 class SequenceState:
@@ -110,7 +107,8 @@ def probabilities(logits_BV: Tensor, settings: Sequence[SamplingSettings]) -> Te
     temperature_B1 = torch.tensor(
         [[1.0 if one.temperature < GREEDY_BELOW else one.temperature] for one in settings], device=logits_BV.device
     )
-    probs_BV = torch.softmax((logits_BV - logits_BV.amax(-1, keepdim=True)) / temperature_B1, -1)
+    shifted_BV = logits_BV - logits_BV.amax(-1, keepdim=True)
+    probs_BV = torch.softmax(shifted_BV.div_(temperature_B1), -1)
     for row, one in enumerate(settings):
         if one.temperature < GREEDY_BELOW:
             probs_BV[row] = F.one_hot(logits_BV[row].argmax(), logits_BV.shape[1])
@@ -122,26 +120,21 @@ def probabilities(logits_BV: Tensor, settings: Sequence[SamplingSettings]) -> Te
 def truncate(probs_V: Tensor, settings: SamplingSettings) -> Tensor:
     """Top-k, then the smallest set of likeliest tokens that holds `top_p` of what is left, then min-p; renormalised. (V,)
 
-    Of equally likely tokens at an edge the lower id stays; within top-k the choice among equals is arbitrary. One token always stays.
+    Of equals at an edge the lower id stays, but which of them are in top-k is arbitrary. One token always stays.
     """
     vocabulary = probs_V.shape[0]
-    wanted = min(settings.top_k or vocabulary, vocabulary)
-    head = min(wanted, _HEAD)
-    if head < wanted and settings.top_p < 1:
-        mass = float(probs_V.topk(head).values.sum(dtype=torch.float64))
-        head = head if mass >= settings.top_p else wanted
-    elif head < wanted:
-        head = wanted
-    if head == vocabulary:
-        sorted_K, ids_K = probs_V.sort(descending=True, stable=True)
+    if 0 < settings.top_k < vocabulary:
+        ids_K = probs_V.topk(settings.top_k).indices.sort().values
     else:
-        # topk does not promise an order among equals; sorting by id first makes the stable sort settle ties.
-        ids_K = probs_V.topk(head).indices.sort().values
-        sorted_K, order_K = probs_V[ids_K].sort(descending=True, stable=True)
-        ids_K = ids_K[order_K]
+        # Tokens below (1 - top_p) / V together hold less than 1 - top_p, so none of them is in the set: no need to sort them.
+        # The half leaves room for rounding.
+        floor = max(0.5 * (1 - settings.top_p) / vocabulary, settings.min_p * float(probs_V.amax()))
+        ids_K = (probs_V >= floor).nonzero()[:, 0]
+    sorted_K, order_K = probs_V[ids_K].sort(descending=True, stable=True)
+    ids_K = ids_K[order_K]
     keep_K = torch.ones_like(sorted_K, dtype=torch.bool)
     if settings.top_p < 1:
-        # Within top-k the mass is that of the k tokens; without it, the head is only a shortcut to the same answer.
+        # Within top-k the mass is that of the k tokens.
         total = sorted_K.sum(dtype=torch.float64) if settings.top_k else 1.0
         before_K = sorted_K.cumsum(0, dtype=torch.float64) - sorted_K
         keep_K &= before_K < settings.top_p * total
@@ -173,8 +166,8 @@ def invert(probs_BV: Tensor, uniforms: Sequence[float]) -> list[int]:
     In two levels, blocks and then entries, with fp64 sums: one cumulative sum in fp32 over the whole vocabulary would lose the
     tail. A token of probability zero is never chosen.
     """
-    pad = -probs_BV.shape[1] % _BLOCK
-    blocks_BNK = F.pad(probs_BV, (0, pad)).unflatten(1, (-1, _BLOCK)) if pad else probs_BV.unflatten(1, (-1, _BLOCK))
+    padded_BV = F.pad(probs_BV, (0, -probs_BV.shape[1] % _BLOCK))
+    blocks_BNK = padded_BV.view(padded_BV.shape[0], -1, _BLOCK)
     edges_BN = blocks_BNK.sum(-1, dtype=torch.float64).cumsum(-1)
     target_B1 = torch.tensor(uniforms, dtype=torch.float64, device=probs_BV.device)[:, None] * edges_BN[:, -1:]
     block_B1 = torch.searchsorted(edges_BN, target_B1, right=True).clamp_(max=edges_BN.shape[1] - 1)
