@@ -13,6 +13,7 @@ from typing import Any, Literal
 VERSION = 1
 
 Role = Literal["system", "user", "assistant", "tool"]
+PersonRole = Literal["owner", "maintainer", "member", "reader"]
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
 
 
@@ -22,7 +23,7 @@ class Person:
 
     id: str
     name: str
-    role: Literal["owner", "maintainer", "member", "reader"]
+    role: PersonRole
     created_utc: datetime
 
 
@@ -98,6 +99,8 @@ class Sample:
     """The JSON schema that constrained the output, as canonical JSON; empty when nothing did."""
     choice: int = 0
     """Index among the answers of one request (`n` > 1)."""
+    kept: Literal["full", "metadata"] = "full"
+    """`metadata` when the retention setting had the words, the token ids and their log-probabilities dropped."""
     version: int = VERSION
 
 

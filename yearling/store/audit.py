@@ -1,0 +1,122 @@
+"""The audit log: who did what, as a chain in which every entry's hash covers the entry before it.
+
+The chain shows that an entry was changed, inserted or removed in the middle. That entries were cut off at the end shows only
+against a head noted elsewhere: `verify` reports the head, and every backup carries its own. Two writers never fork the chain:
+appending holds a lock until its transaction ends, and the database refuses a second entry with the same predecessor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from yearling.clock import now_utc
+from yearling.records import AuditEntry
+from yearling.store.database import Database
+from yearling.store.packing import canonical_json
+from yearling.store.schema import audit_log, format_time
+
+GENESIS = "0" * 64
+"""The `previous_hash` of the first entry."""
+
+_LOCK_KEY = 0x5965_6172_0001  # any constant that no other advisory lock of ours uses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainState:
+    """What walking the chain found. `broken_at` is the sequence number of the first entry that does not fit, or None."""
+
+    entries: int
+    head: str
+    broken_at: int | None = None
+    reason: str = ""
+
+
+class Audit:
+    """The chain of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, actor: str, action: str, subject: str, detail: dict[str, Any] | None = None) -> AuditEntry:
+        """Add an entry; durable on return. Raises BadInput when `detail` is not JSON, StorageFailed."""
+        with self._database.write() as connection:
+            return append_entry(connection, actor, action, subject, detail)
+
+    def entries(self, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
+        """Entries with a sequence number above `after`, oldest first."""
+        with self._database.read() as connection:
+            query = sa.select(audit_log).where(audit_log.c.sequence > after).order_by(audit_log.c.sequence).limit(limit)
+            return [_entry(row) for row in connection.execute(query)]
+
+    def verify(self) -> ChainState:
+        """Walk the whole chain and recompute every hash."""
+        with self._database.read() as connection:
+            return walk(connection)
+
+
+def append_entry(
+    connection: Connection, actor: str, action: str, subject: str, detail: dict[str, Any] | None = None
+) -> AuditEntry:
+    """Add an entry within a write transaction that also does what the entry tells of."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
+    last = connection.execute(
+        sa.select(audit_log.c.sequence, audit_log.c.hash).order_by(audit_log.c.sequence.desc()).limit(1)
+    ).first()
+    values: dict[str, Any] = {
+        "sequence": last.sequence + 1 if last else 1,
+        "created_utc": now_utc(),
+        "actor": actor,
+        "action": action,
+        "subject": subject,
+        "detail": json.loads(canonical_json(detail or {})),
+        "previous_hash": last.hash if last else GENESIS,
+    }
+    entry = AuditEntry(**values, hash=entry_hash(values))
+    connection.execute(audit_log.insert().values({**values, "detail": canonical_json(entry.detail), "hash": entry.hash}))
+    return entry
+
+
+def entry_hash(values: dict[str, Any]) -> str:
+    """SHA-256 over the canonical JSON of an entry's fields but `hash`; the time as ISO 8601 with microseconds and `Z`."""
+    created = format_time(values["created_utc"].astimezone(UTC))
+    return hashlib.sha256(canonical_json({**values, "created_utc": created}).encode()).hexdigest()
+
+
+def walk(connection: Connection) -> ChainState:
+    """Check every link in order, up to the first that is broken."""
+    count, head = 0, GENESIS
+    for entry in _stream(connection):
+        reason = _mismatch(entry, count + 1, head)
+        if reason:
+            return ChainState(entries=count, head=head, broken_at=entry.sequence, reason=reason)
+        count, head = count + 1, entry.hash
+    return ChainState(entries=count, head=head)
+
+
+def _mismatch(entry: AuditEntry, sequence: int, previous_hash: str) -> str:
+    if entry.sequence != sequence:
+        return f"entry {sequence} is missing"
+    if entry.previous_hash != previous_hash:
+        return "it does not follow the entry before it"
+    fields = ("sequence", "created_utc", "actor", "action", "subject", "detail", "previous_hash")
+    if entry.hash != entry_hash({name: getattr(entry, name) for name in fields}):
+        return "its content was changed after it was written"
+    return ""
+
+
+def _stream(connection: Connection) -> Iterator[AuditEntry]:
+    rows = connection.execution_options(yield_per=1000).execute(sa.select(audit_log).order_by(audit_log.c.sequence))
+    return (_entry(row) for row in rows)
+
+
+def _entry(row: Row[Any]) -> AuditEntry:
+    return AuditEntry(**{**row._mapping, "detail": json.loads(row.detail)})

@@ -1,0 +1,175 @@
+"""Content-addressed files: a blob is found by the SHA-256 of its bytes, and is never changed.
+
+A blob appears at once and whole. Records that need a blob say so with `refer`; `collect` deletes what nobody needs. Blobs younger
+than the grace period are left alone, since the record that will need them may not have been written yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from yearling.errors import BadInput, NotFound, Untrusted
+from yearling.store.database import Database
+from yearling.store.failures import in_words
+from yearling.store.files import appearing, make_folder, open_regular
+from yearling.store.locks import exclusive, shared
+from yearling.store.schema import blob_references
+
+GRACE_S = 24 * 3600.0
+
+_CHUNK_BYTES = 1 << 20
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+class Blobs:
+    """The blobs of one data folder. Thread-safe, and safe between processes."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        self.folder = folder
+        self._database = database
+        self._place = f"The blob folder {folder}"
+
+    def put(self, content: bytes | Path) -> str:
+        """Store bytes, or the content of a file, and return their SHA-256; durable on return.
+
+        Putting the same content again stores nothing, unless the stored copy was damaged: then it is replaced. Raises NotFound
+        and BadInput when the path names no regular file, StorageFailed.
+        """
+        with in_words(self._place), self.in_use():
+            if isinstance(content, bytes):
+                return self._put_bytes(content)
+            with open_regular(content) as source:
+                return self._put_file(source)
+
+    def get(self, sha256: str) -> bytes:
+        """The content. Raises NotFound, and Untrusted when the file no longer has the content that it is named by."""
+        with self.open(sha256) as file:
+            content = file.read()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise Untrusted(
+                f"The blob {sha256} was changed or damaged.", advice="Restore it from a backup: `yearling restore FILE`."
+            )
+        return content
+
+    def open(self, sha256: str) -> BufferedReader:
+        """The content as an open file, not checked. Raises NotFound."""
+        path = self.path(sha256)
+        with in_words(self._place):
+            return open_regular(path)
+
+    def path(self, sha256: str) -> Path:
+        """Where the content lies, not checked, for libraries that want a path. Raises NotFound, BadInput for no SHA-256."""
+        path = self._path(sha256)
+        if path.is_symlink() or not path.is_file():
+            raise NotFound(f"There is no blob {sha256}.", advice="`yearling verify` lists the blobs that records miss.")
+        return path
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """(SHA-256, size in bytes) of each blob, sorted. Other files in the folder are not ours and are left alone."""
+        for shard in sorted(self.folder.glob("[0-9a-f][0-9a-f]")):
+            for path in sorted(shard.iterdir()):
+                if _SHA256.fullmatch(path.name) and path.name.startswith(shard.name):
+                    yield path.name, path.stat().st_size
+
+    def intact(self, sha256: str) -> bool:
+        """Whether the file has the content that it is named by. Raises NotFound."""
+        with self.open(sha256) as file, in_words(self._place):
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+
+    def refer(self, sha256: str, kind: str, record_id: str) -> None:
+        """Note that a record needs a blob; saying it twice counts once. Raises NotFound when there is no such blob."""
+        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
+        row = {"sha256": sha256, "kind": kind, "record_id": record_id}
+        with self.in_use():
+            self.path(sha256)
+            with self._database.write() as connection:
+                connection.execute(insert(blob_references).values(row).on_conflict_do_nothing())
+
+    def release(self, kind: str, record_id: str) -> None:
+        """A record is gone: what it needed may go, unless others need it too."""
+        own = sa.and_(blob_references.c.kind == kind, blob_references.c.record_id == record_id)
+        with self._database.write() as connection:
+            connection.execute(blob_references.delete().where(own))
+
+    def references(self, sha256: str) -> int:
+        """How many records need this blob."""
+        query = sa.select(sa.func.count()).where(blob_references.c.sha256 == sha256)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one()
+
+    def needed(self) -> set[str]:
+        """The hashes of all blobs that records need."""
+        with self._database.read() as connection:
+            return set(connection.scalars(sa.select(blob_references.c.sha256).distinct()))
+
+    def collect(self, *, grace_s: float = GRACE_S) -> list[str]:
+        """Delete the blobs that no record needs and that are older than the grace period; returns their hashes."""
+        removed = []
+        with in_words(self._place):
+            make_folder(self.folder)
+            with exclusive(self.folder / ".lock"):
+                needed, oldest = self.needed(), time.time() - grace_s
+                for sha256, _ in self.sizes():
+                    path = self._path(sha256)
+                    if sha256 not in needed and path.stat().st_mtime <= oldest:
+                        path.unlink()
+                        removed.append(sha256)
+                for leftover in self.folder.glob("**/.new-*"):  # a writer that died left it: living ones hold the lock
+                    leftover.unlink()
+        return removed
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """While this is held, nothing is collected."""
+        make_folder(self.folder)
+        with shared(self.folder / ".lock"):
+            yield
+
+    def _put_bytes(self, content: bytes) -> str:
+        sha256 = hashlib.sha256(content).hexdigest()
+        if not self._present(sha256):
+            path = self._path(sha256)
+            make_folder(path.parent)
+            with appearing(path) as file:
+                file.write(content)
+        return sha256
+
+    def _put_file(self, source: BufferedReader) -> str:
+        sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+        if self._present(sha256):
+            return sha256
+        source.seek(0)
+        path, hasher = self._path(sha256), hashlib.sha256()
+        make_folder(path.parent)
+        with appearing(path) as file:
+            while chunk := source.read(_CHUNK_BYTES):
+                hasher.update(chunk)
+                file.write(chunk)
+            if hasher.hexdigest() != sha256:
+                raise BadInput("The file changed while it was being read.", advice="Try again when nothing writes to it.")
+        return sha256
+
+    def _present(self, sha256: str) -> bool:
+        """Whether the blob is there and whole; if so its grace period starts anew."""
+        path = self._path(sha256)
+        if path.is_symlink() or not path.is_file() or not self.intact(sha256):
+            return False
+        os.utime(path)
+        return True
+
+    def _path(self, sha256: str) -> Path:
+        if not _SHA256.fullmatch(sha256):
+            raise BadInput(
+                f"{sha256[:80]!r} is not the SHA-256 of a blob.", advice="It has 64 hexadecimal digits, in lower case."
+            )
+        return self.folder / sha256[:2] / sha256

@@ -1,0 +1,53 @@
+"""Locks between processes, on files. The operating system releases them when a process dies, however it dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Hold the lock together with others; waits for an exclusive holder to finish."""
+    with _locked(path, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock alone; waits for everybody else to finish."""
+    with _locked(path, fcntl.LOCK_EX):
+        yield
+
+
+def hold_shared(path: Path) -> int:
+    """Take a lock for as long as the returned file descriptor is open. Raises BlockingIOError when held exclusively."""
+    return _hold(path, fcntl.LOCK_SH)
+
+
+def hold_exclusive(path: Path) -> int:
+    """Take a lock alone, until the returned file descriptor is closed. Raises BlockingIOError when anybody holds it."""
+    return _hold(path, fcntl.LOCK_EX)
+
+
+def _hold(path: Path, kind: int) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@contextmanager
+def _locked(path: Path, kind: int) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, kind)
+        yield
+    finally:
+        os.close(descriptor)

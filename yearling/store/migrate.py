@@ -1,0 +1,121 @@
+"""Bring a database to the newest schema when it is opened: once, whoever opens it first, with a backup before any change.
+
+The whole change is one transaction on both databases, so that a start that dies in the middle leaves the old schema. The same
+transaction is the lock: on SQLite it is the write lock, on Postgres an advisory lock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from yearling.errors import Conflict, StorageFailed
+from yearling.store.audit import append_entry
+from yearling.store.database import BEGIN_WRITE, Database
+from yearling.store.failures import in_words
+from yearling.store.schema import VERSION
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_LOCK_KEY = 0x5965_6172_0002
+_WAIT_S = 300.0
+
+BackUp = Callable[[str], Path]
+"""Called with the old schema's number before anything changes; returns where the backup is."""
+
+
+def current_version(connection: Connection) -> str | None:
+    """The number of the schema that is there; None for an empty database."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def migrate(database: Database, back_up: BackUp, *, newest_backup: Callable[[], Path | None]) -> None:
+    """Make the schema the newest. Raises Conflict when it is newer than this program knows; nothing is changed then."""
+    with database.read() as connection:
+        found = current_version(connection)
+    _refuse_newer(found, newest_backup)
+    if found == VERSION:
+        return
+    with locked_for_migration(database) as connection:
+        found = current_version(connection)
+        _refuse_newer(found, newest_backup)
+        if found == VERSION:
+            return  # another start was quicker
+        backup = back_up(found) if found else None
+        upgrade(connection, VERSION)
+        if database.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()):
+            raise RuntimeError(f"a migration left a row of {broken[0]} that refers to nothing")
+        if backup:
+            append_entry(connection, "yearling", "schema.migrate", VERSION, {"from": found, "backup": backup.name})
+
+
+def upgrade(connection: Connection, to: str) -> None:
+    """Run the migrations up to `to` in the transaction of `connection`."""
+    from alembic import command
+
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, to)
+
+
+def alembic_config() -> Config:
+    """Alembic's settings, without a file."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(files("yearling.store") / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+@contextmanager
+def locked_for_migration(database: Database) -> Iterator[Connection]:
+    """A transaction that no other migration shares. On SQLite foreign keys rest meanwhile: rebuilding a table drops it first."""
+    deadline = time.monotonic() + _WAIT_S
+    with in_words(database.place), database.engine.connect() as connection:
+        if database.is_sqlite:
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            connection.rollback()
+        try:
+            transaction = _begin(database, connection, deadline)
+            with transaction:
+                yield connection
+        finally:
+            if database.is_sqlite:
+                connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+
+
+def _begin(database: Database, connection: Connection, deadline: float) -> sa.RootTransaction:
+    if not database.is_sqlite:
+        transaction = connection.begin()
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
+        return transaction
+    while True:
+        try:
+            with in_words(database.place):
+                return connection.execution_options(yearling_begin=BEGIN_WRITE).begin()
+        except StorageFailed as error:
+            if "locked" not in error.message or time.monotonic() > deadline:
+                raise
+
+
+def _refuse_newer(found: str | None, newest_backup: Callable[[], Path | None]) -> None:
+    if found is None or (found.isdigit() and int(found) <= int(VERSION)):
+        return
+    backup = newest_backup()
+    instead = f"restore the backup {backup}" if backup else "restore a backup made by this version"
+    raise Conflict(
+        f"This data was written by a newer Yearling (its schema is {found}, this program knows up to {VERSION}).",
+        advice=f"Install the newer Yearling, or {instead}.",
+    )

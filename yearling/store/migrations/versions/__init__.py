@@ -1,0 +1,1 @@
+"""One file per migration, `m<number>_<what>.py`."""

@@ -1,0 +1,92 @@
+"""How values are laid out in columns: token ids, log-probabilities, JSON, text. Lossless, and equal on every database.
+
+Layout:
+- token ids: consecutive little-endian int32 (`<i4`), no header; an empty column is an empty tuple;
+- log-probabilities: one byte, `f` or `d`, then consecutive little-endian float32 or float64. `f` is chosen when every value is
+  exactly a float32 (engines compute in float32, so that is the usual case); an empty column is an empty tuple;
+- JSON: ASCII-only, without spaces. Key order is kept, since chat templates print it; `canonical_json` sorts, for hashing;
+- text: as it is, except U+0000 (which Postgres refuses), lone surrogates (which have no UTF-8) and the escape character itself,
+  each as U+10FFFD followed by four hexadecimal digits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from yearling.errors import BadInput, Untrusted
+
+_ESCAPE = "\U0010fffd"
+_NEEDS_ESCAPE = re.compile("[\x00\ud800-\udfff\U0010fffd]")
+_ESCAPED = re.compile(_ESCAPE + "([0-9a-f]{4})")
+
+
+def pack_ids(ids: Sequence[int]) -> bytes:
+    """Token ids as int32. Raises ValueError for ids that are negative or do not fit."""
+    wide = np.asarray(ids, dtype=np.int64)
+    if wide.size and (wide.min() < 0 or wide.max() > np.iinfo(np.int32).max):
+        raise ValueError("token ids must be between 0 and 2^31 - 1")
+    return wide.astype("<i4").tobytes()
+
+
+def unpack_ids(packed: bytes) -> tuple[int, ...]:
+    """The inverse of `pack_ids`. Raises Untrusted for a column that holds a broken id."""
+    if len(packed) % 4:
+        raise Untrusted(
+            f"A column of token ids has {len(packed)} bytes, which is no multiple of 4.", advice="Run `yearling verify`."
+        )
+    return tuple(np.frombuffer(packed, dtype="<i4").tolist())
+
+
+def pack_logprobs(logprobs: Sequence[float]) -> bytes:
+    """Log-probabilities as float32 where that is exact for all of them, else as float64."""
+    if not logprobs:
+        return b""
+    wide = np.asarray(logprobs, dtype="<f8")
+    with np.errstate(over="ignore"):
+        narrow = wide.astype("<f4")
+    exact = np.array_equal(narrow.astype("<f8"), wide, equal_nan=True)
+    return b"f" + narrow.tobytes() if exact else b"d" + wide.tobytes()
+
+
+def unpack_logprobs(packed: bytes) -> tuple[float, ...]:
+    """The inverse of `pack_logprobs`. Raises Untrusted for an unknown or broken layout."""
+    if not packed:
+        return ()
+    dtype = {b"f": "<f4", b"d": "<f8"}.get(packed[:1])
+    if dtype is None or (len(packed) - 1) % np.dtype(dtype).itemsize:
+        raise Untrusted("A column of log-probabilities is not laid out as float32 or float64.", advice="Run `yearling verify`.")
+    return tuple(np.frombuffer(packed, dtype=dtype, offset=1).astype("<f8").tolist())
+
+
+def plain_json(value: Any) -> str:
+    """ASCII JSON in the given key order. Raises BadInput for what JSON cannot hold (NaN, infinities, foreign types)."""
+    return _dump(value, sort_keys=False)
+
+
+def canonical_json(value: Any) -> str:
+    """ASCII JSON with sorted keys and no spaces: equal values give equal bytes on every machine. Raises as `plain_json`."""
+    return _dump(value, sort_keys=True)
+
+
+def escape_text(text: str) -> str:
+    """Text as every database can hold it."""
+    return _NEEDS_ESCAPE.sub(lambda match: f"{_ESCAPE}{ord(match[0]) & 0xFFFF:04x}", text)
+
+
+def unescape_text(text: str) -> str:
+    """The inverse of `escape_text`."""
+    if _ESCAPE not in text:
+        return text
+    return _ESCAPED.sub(lambda match: _ESCAPE if match[1] == "fffd" else chr(int(match[1], 16)), text)
+
+
+def _dump(value: Any, *, sort_keys: bool) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"A value cannot be stored as JSON: {error}.", advice="Send plain JSON values only.") from None

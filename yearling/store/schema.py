@@ -1,0 +1,174 @@
+"""The tables, as the newest migration leaves them. A test compares these with what the migrations build.
+
+Every column type gives back exactly what was put in, on SQLite and on Postgres. Changing anything here needs a new migration in
+`migrations/versions/` and a new `VERSION`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from yearling.store.packing import escape_text, unescape_text
+
+VERSION = "0003"
+"""The newest migration's number. Kept here so that an ordinary start needs no migration machinery; a test compares."""
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class Time(TypeDecorator[datetime]):
+    """An aware UTC time, exact to the microsecond: `timestamptz` on Postgres, ISO 8601 text that sorts on SQLite."""
+
+    impl = sa.String(27)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(sa.TIMESTAMP(timezone=True))
+        return dialect.type_descriptor(sa.String(27))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        utc = value.astimezone(UTC)
+        return utc if dialect.name == "postgresql" else format_time(utc)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.astimezone(UTC) if isinstance(value, datetime) else parse_time(value)
+
+
+class ExactText(TypeDecorator[str]):
+    """Any Python string, U+0000 and lone surrogates included."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else escape_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else unescape_text(value)
+
+
+def format_time(value: datetime) -> str:
+    """A UTC time as fixed-width text; years below 1000 are padded, which `strftime` does not do everywhere."""
+    return value.strftime(TIME_FORMAT).rjust(27, "0")
+
+
+def parse_time(text: str) -> datetime:
+    return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+ID = sa.String(36)
+HASH = sa.String(64)
+
+people = sa.Table(
+    "people",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("name", ExactText, nullable=False, unique=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("created_utc", Time, nullable=False),
+)
+
+conversations = sa.Table(
+    "conversations",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("title", ExactText, nullable=False),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Index(None, "person_id", "id"),
+)
+
+samples = sa.Table(
+    "samples",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("request_id", ExactText, nullable=False, index=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("created_utc", Time, nullable=False, index=True),
+    sa.Column("model", ExactText, nullable=False),
+    sa.Column("model_hash", ExactText, nullable=False),
+    sa.Column("adapter_hash", ExactText),
+    sa.Column("engine", ExactText, nullable=False),
+    sa.Column("spec_version", ExactText, nullable=False),
+    sa.Column("messages", sa.Text, nullable=False),
+    sa.Column("prompt_ids", sa.LargeBinary, nullable=False),
+    sa.Column("output_ids", sa.LargeBinary, nullable=False),
+    sa.Column("logprobs", sa.LargeBinary, nullable=False),
+    sa.Column("output_text", ExactText, nullable=False),
+    sa.Column("finish_reason", sa.String(16), nullable=False),
+    sa.Column("sampling", sa.Text, nullable=False),
+    sa.Column("prompt_tokens", sa.Integer, nullable=False),
+    sa.Column("completion_tokens", sa.Integer, nullable=False),
+    sa.Column("duration_s", sa.Double, nullable=False),
+    sa.Column("grammar", ExactText, nullable=False),
+    sa.Column("choice", sa.Integer, nullable=False),
+    sa.Column("kept", sa.String(16), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Index(None, "person_id", "id"),
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("conversation_id", ID, sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("parent_id", ID),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("content", ExactText, nullable=False),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("sample_id", ID, sa.ForeignKey("samples.id", ondelete="SET NULL"), index=True),
+    sa.UniqueConstraint("conversation_id", "id"),
+    # Both columns, so that no message can have a parent in another conversation. Deferrable, so that a restore may copy a tree
+    # in any order.
+    sa.ForeignKeyConstraint(
+        ["conversation_id", "parent_id"],
+        ["messages.conversation_id", "messages.id"],
+        deferrable=True,
+        initially="IMMEDIATE",
+    ),
+    sa.Index(None, "conversation_id", "parent_id"),
+)
+
+audit_log = sa.Table(
+    "audit_log",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("actor", ExactText, nullable=False),
+    sa.Column("action", ExactText, nullable=False),
+    sa.Column("subject", ExactText, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    # Unique, so that the chain cannot fork even if two writers should escape the lock.
+    sa.Column("previous_hash", HASH, nullable=False, unique=True),
+    sa.Column("hash", HASH, nullable=False, unique=True),
+)
+
+blob_references = sa.Table(
+    "blob_references",
+    metadata,
+    sa.Column("sha256", HASH, primary_key=True),
+    sa.Column("kind", sa.String(64), primary_key=True),
+    sa.Column("record_id", sa.String(64), primary_key=True),
+    sa.Index(None, "kind", "record_id"),
+)

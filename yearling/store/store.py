@@ -1,0 +1,95 @@
+"""The store: one database and one folder of blobs, opened together.
+
+with Store.open(settings) as store:
+    owner = store.people.owner()
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from yearling.clock import now_utc
+from yearling.config import Settings
+from yearling.errors import Conflict
+from yearling.store.audit import Audit
+from yearling.store.blobs import Blobs
+from yearling.store.conversations import Conversations
+from yearling.store.database import Database
+from yearling.store.failures import in_words
+from yearling.store.files import make_folder
+from yearling.store.locks import hold_shared
+from yearling.store.migrate import migrate
+from yearling.store.people import People
+from yearling.store.samples import Samples
+
+
+class Store:
+    """Everything that is remembered. Synchronous and thread-safe; several processes may have it open at once."""
+
+    def __init__(self, settings: Settings, database: Database, lock: int) -> None:
+        """Use `Store.open`."""
+        self.settings = settings
+        self.database = database
+        self.people = People(database)
+        self.conversations = Conversations(database)
+        self.samples = Samples(database, settings.retention)
+        self.audit = Audit(database)
+        self.blobs = Blobs(settings.data_dir / "blobs", database)
+        self._lock: int | None = lock
+
+    @classmethod
+    def open(cls, settings: Settings, *, lock_timeout_s: float = 5.0) -> Store:
+        """Open the data folder, creating or migrating what is in it, and delete samples past their retention.
+
+        Raises Conflict when a newer Yearling wrote the data or a restore is going on, Untrusted when the database is damaged,
+        StorageFailed when the folder is read-only, full or locked, Unavailable when the database server does not answer.
+        """
+        folder = settings.data_dir
+        database = Database(settings.resolved_database_url, lock_timeout_s=lock_timeout_s)
+        lock = _join(folder)
+        try:
+            if database.path:
+                with in_words(database.place):
+                    make_folder(database.path.parent)
+                database.use_wal()
+            migrate(database, back_up=lambda found: folder, newest_backup=lambda: None)
+            store = cls(settings, database, lock)
+            store.people.owner()
+            store.expire()
+        except BaseException:
+            database.close()
+            os.close(lock)
+            raise
+        return store
+
+    def expire(self) -> int:
+        """Delete the samples that are older than the retention setting allows; returns how many."""
+        if self.settings.retention_days == 0:
+            return 0
+        return self.samples.delete_older_than(now_utc() - timedelta(days=self.settings.retention_days))
+
+    def close(self) -> None:
+        """Close all connections. Closing twice is harmless."""
+        self.database.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _join(folder: Path) -> int:
+    with in_words(f"The data folder {folder}"):
+        make_folder(folder)
+        try:
+            return hold_shared(folder / "store.lock")
+        except BlockingIOError:
+            raise Conflict(f"A restore into {folder} is going on.", advice="Wait until it has finished.") from None
