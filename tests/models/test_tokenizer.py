@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.models.tiny import Files, byte_level_metadata, gguf_file, sentencepiece_metadata
+from yearling.errors import BadInput, Unsupported, Untrusted
+from yearling.models import Tokenizer
+from yearling.models.tokenizer import cache_tokenizer
+from yearling.models.vocabulary import _PATTERNS, build_tokenizer
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tiny")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder: Path) -> Tokenizer:
+    return Tokenizer.from_gguf(gguf_file(folder, byte_level_metadata()))
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    return Tokenizer.from_gguf(gguf_file(tmp_path_factory.mktemp("spm"), sentencepiece_metadata()))
+
+
+def names(tokenizer: Tokenizer, text: str, *, special: bool = False) -> list[str]:
+    return [tokenizer.token_bytes(index).decode(errors="replace") for index in tokenizer.encode(text, special=special)]
+
+
+def test_merges_apply_within_words(tokenizer: Tokenizer) -> None:
+    assert names(tokenizer, "hello wor") == ["hello", " wor"]
+
+
+def test_smollm_splits_every_digit_and_gpt2_does_not(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    assert names(tokenizer, "12") == ["1", "2"]
+    assert names(Tokenizer.from_gguf(gguf_file(tmp_path, byte_level_metadata("gpt-2"))), "12") == ["12"]
+
+
+def test_special_names_are_text_unless_asked(tokenizer: Tokenizer) -> None:
+    assert names(tokenizer, "<|im_end|>", special=True) == ["<|im_end|>"]
+    assert tokenizer.encode("<|im_end|>", special=True) == [2]
+    plain = tokenizer.encode("<|im_end|>")
+    assert 2 not in plain
+    assert tokenizer.decode(plain) == "<|im_end|>"
+
+
+def test_user_defined_tokens_are_matched_in_any_text(tokenizer: Tokenizer) -> None:
+    assert names(tokenizer, "a<tool_call>   b") == ["a", "<tool_call>", "   ", "b"]
+
+
+def test_decode_leaves_control_tokens_out_unless_asked(tokenizer: Tokenizer) -> None:
+    ids = [1, *tokenizer.encode("hello"), 2]
+    assert tokenizer.decode(ids) == "hello"
+    assert tokenizer.decode(ids, skip_special=False) == "<|im_start|>hello<|im_end|>"
+
+
+def test_stop_ids_are_eos_and_end_of_turn_names(tokenizer: Tokenizer) -> None:
+    assert tokenizer.stop_ids == {0, 2, 3}
+    assert tokenizer.bos_id == 1
+    assert not tokenizer.adds_bos
+    assert tokenizer.special_ids == {0, 1, 2, 3}
+
+
+def test_an_unknown_rule_for_cutting_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match="invented"):
+        Tokenizer.from_gguf(gguf_file(tmp_path, byte_level_metadata("invented")))
+
+
+def test_an_unknown_kind_and_a_missing_vocabulary_are_refused() -> None:
+    with pytest.raises(Unsupported, match="wordpiece"):
+        build_tokenizer(byte_level_metadata() | {"tokenizer.ggml.model": "wordpiece"})
+    with pytest.raises(Untrusted, match="no vocabulary"):
+        build_tokenizer({"tokenizer.ggml.model": "gpt2"})
+
+
+@pytest.mark.parametrize(
+    ("pre", "text", "expected"),
+    [
+        ("qwen2", "it's 123\n\n  x", ["it", "'s", " ", "1", "2", "3", "\n\n", " ", " x"]),
+        ("llama-bpe", "it's 1234!\n", ["it", "'s", " ", "123", "4", "!\n"]),
+        ("gpt-2", "it's 1234  x", ["it", "'s", " 1234", " ", " x"]),
+        ("smollm", "a 12", ["a", " ", "1", "2"]),
+        ("tekken", "HelloWorld 12/\n", ["Hello", "World", " ", "1", "2", "/\n"]),
+        ("default", "a==12345", ["a", "==", "123", "45"]),
+    ],
+)
+def test_each_rule_cuts_as_its_model_does(pre: str, text: str, expected: list[str]) -> None:
+    cuts = build_tokenizer(byte_level_metadata(pre)).pre_tokenizer.pre_tokenize_str(text)
+    assert [text[start:end] for _, (start, end) in cuts] == expected
+
+
+def test_every_rule_compiles() -> None:
+    for pre in _PATTERNS:
+        assert build_tokenizer(byte_level_metadata(pre)).encode("a 1").ids
+
+
+@given(st.text())
+def test_byte_level_text_survives(tokenizer: Tokenizer, text: str) -> None:
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids, skip_special=False) == text
+    assert b"".join(map(tokenizer.token_bytes, ids)) == text.encode()
+
+
+@given(st.text())
+def test_sentencepiece_text_survives(pieces: Tokenizer, text: str) -> None:
+    assert pieces.decode(pieces.encode(text)) == text.replace("▁", " ")
+
+
+def test_sentencepiece_joins_the_best_scored_pair_first(pieces: Tokenizer) -> None:
+    # 'bc' (-0.5) is joined before 'ab' (-1), then 'abc' (-4), then '▁abc' (-3).
+    assert names(pieces, "abc") == [" abc"]
+    assert names(pieces, "ab d") == [" ab", " ", "d"]
+    assert pieces.adds_bos
+    assert pieces.stop_ids == {2}
+
+
+def test_sentencepiece_spells_unknown_characters_in_bytes(pieces: Tokenizer) -> None:
+    ids = pieces.encode("é")
+    assert [pieces.token_bytes(index) for index in ids] == [b" ", b"\xc3", b"\xa9"]
+    assert pieces.decode(ids) == "é"
+
+
+@given(st.lists(st.integers(min_value=-1, max_value=400)), st.booleans())
+def test_a_stream_says_what_decode_says(tokenizer: Tokenizer, ids: list[int], skip_special: bool) -> None:
+    stream = tokenizer.stream(skip_special=skip_special)
+    pushed = [stream.push(index) for index in ids]
+    kept = b"".join(tokenizer.token_bytes(i) for i in ids if not (skip_special and i in tokenizer.special_ids))
+    assert "".join(pushed) + stream.flush() == tokenizer.decode(ids, skip_special=skip_special) == kept.decode(errors="replace")
+
+
+@given(st.lists(st.integers(min_value=0, max_value=268)))
+def test_a_sentencepiece_stream_says_what_decode_says(pieces: Tokenizer, ids: list[int]) -> None:
+    stream = pieces.stream()
+    assert "".join([stream.push(index) for index in ids]) + stream.flush() == pieces.decode(ids)
+
+
+@given(st.text(min_size=1))
+def test_a_stream_never_shows_half_a_character(tokenizer: Tokenizer, text: str) -> None:
+    stream = tokenizer.stream(skip_special=False)
+    for index in tokenizer.encode(text):
+        assert "\ufffd" not in stream.push(index).replace("\ufffd", "", text.count("\ufffd"))
+    assert stream.flush() == ""
+
+
+def test_a_broken_answer_ends_with_a_replacement_character(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode("🙂")
+    stream = tokenizer.stream()
+    assert [stream.push(index) for index in ids[:-1]] == [""] * (len(ids) - 1)
+    assert stream.flush() == "\ufffd"
+
+
+def test_a_lone_surrogate_is_bad_input(tokenizer: Tokenizer) -> None:
+    with pytest.raises(BadInput, match="surrogate"):
+        tokenizer.encode("\ud800")
+
+
+def test_the_cache_is_used_only_for_the_file_that_it_was_made_from(tmp_path: Path) -> None:
+    model = Files(tmp_path, gguf_file(tmp_path, byte_level_metadata()))
+    cache_tokenizer(model)
+    cached = Tokenizer.load(model)
+    fresh = Tokenizer.from_gguf(model.weights)
+    for text in ("hello wor 12", "<|im_end|>", "日本 🙂"):
+        for special in (False, True):
+            assert cached.encode(text, special=special) == fresh.encode(text, special=special)
+    assert (cached.stop_ids, cached.bos_id, cached.vocab_size) == (fresh.stop_ids, fresh.bos_id, fresh.vocab_size)
+
+    gguf_file(tmp_path, byte_level_metadata("gpt-2"))
+    assert names(Tokenizer.load(model), "12") == ["1", "2"]
+    assert names(Tokenizer.load(replace(model, sha256="1" * 64)), "12") == ["12"]
+
+
+def test_a_folder_brings_its_own_tokenizer(tmp_path: Path) -> None:
+    pipeline = build_tokenizer(byte_level_metadata())
+    pipeline.enable_truncation(3)
+    pipeline.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "config.json").write_text(json.dumps({"eos_token_id": 0}))
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": [0, 2]}))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"bos_token": {"content": "<|im_start|>"}, "eos_token": None}))
+    tokenizer = Tokenizer.load(Files(tmp_path, tmp_path / "model.safetensors", "safetensors"))
+    assert tokenizer.stop_ids == {0, 2, 3}
+    assert tokenizer.bos_id == 1
+    assert tokenizer.decode(tokenizer.encode("hello wor 12 again")) == "hello wor 12 again"
+
+
+def test_a_folder_without_a_tokenizer_is_bad_input_and_a_broken_one_untrusted(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"no tokenizer\.json"):
+        Tokenizer.from_hf_folder(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(Untrusted):
+        Tokenizer.from_hf_folder(tmp_path)
+
+
+def test_threads_do_not_mix_up_plain_and_special(tokenizer: Tokenizer) -> None:
+    wrong: list[bool] = []
+
+    def work(special: bool) -> None:
+        wrong.extend((2 in tokenizer.encode("hello <|im_end|>", special=special)) != special for _ in range(300))
+
+    threads = [threading.Thread(target=work, args=(index % 2 == 0,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(wrong) == 1200
+    assert not any(wrong)
+
+
+def real_texts(wanted: int) -> list[str]:
+    root = Path(os.environ.get("YEARLING_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    if not root.is_dir():
+        pytest.skip("needs real texts in YEARLING_SHARED_DATA or ../shared/data")
+    texts = [
+        *("", " ", "\n", "\t\t x", "  a   b \r\n\r\n c", "١٢٣ ½ Ⅷ 五", "👩\u200d👩\u200d👧🏳️\u200d🌈", "e\u0301 é"),
+        *("\u00a0\u2003\u3000x", "a\u200bb", "\u0000\u0007", "<|im_start|>user\n<|im_end|>", "don't WE'LL 'tis", "1" * 40),
+        *("if x == 1:\n\treturn  {'a': [1, 2]}  # ok\n", "𝔘𝔫𝔦 \u202e ﷽", "!" * 70),
+    ]
+    for file in sorted([*Path(__file__).parents[2].glob("yearling/**/*.py"), *Path(__file__).parents[1].glob("**/*.py")]):
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        texts += ["".join(lines[i : i + 12]) for i in range(0, min(len(lines), 96), 12)]
+    quota = 200
+    for file in sorted(
+        path for path in root.rglob("*") if path.is_file() and path.suffix in (".json", ".jsonl", ".txt", ".csv", ".md")
+    ):
+        with file.open("rb") as stream:
+            text = stream.read(120_000).decode("utf-8", "ignore")
+        texts += [text[i : i + 400] for i in range(0, min(len(text), quota * 400), 400)]
+        if len(texts) > wanted:
+            quota = 20
+    return texts
+
+
+@pytest.mark.slow
+def test_ids_equal_llama_cpps(default_model: Files) -> None:
+    """Every text, control names parsed and not: no difference from llama.cpp's own tokenizer."""
+    import httpx
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(default_model.weights)
+    params.n_ctx, params.n_parallel, params.port, params.verbosity = 256, 1, 0, 0
+    server = xllamacpp.Server(params)
+    tokenizer = Tokenizer.load(default_model)
+    texts = real_texts(2000)
+    differing = []
+    with httpx.Client(base_url=server.listening_address, timeout=60) as client:
+        for text in texts:
+            for special in (False, True):
+                body = {"content": text, "parse_special": special, "add_special": False}
+                theirs = client.post("/tokenize", json=body).json()["tokens"]
+                if theirs != tokenizer.encode(text, special=special):
+                    differing.append((text, special))
+    assert len(texts) >= 2000
+    assert differing == []
+
+
+@pytest.mark.slow
+def test_the_default_tokenizer_loads_fast(default_model: Files) -> None:
+    cache_tokenizer(default_model)
+    durations = []
+    for _ in range(5):
+        started = time.perf_counter()
+        Tokenizer.load(default_model)
+        durations.append(time.perf_counter() - started)
+    assert min(durations) < 0.3

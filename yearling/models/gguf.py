@@ -1,0 +1,246 @@
+"""Read and write GGUF files: metadata, and tensors as float32.
+
+Knows the container and nothing of what the tensors mean (`network.py`, `export.py`) or of where files come from. The reader
+is our own because the library's builds a numpy view per string, which takes seconds for a vocabulary; block formats are the
+library's. A file is hostile until it is read: every length and offset is checked against the file before it is used.
+
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from yearling.errors import Unsupported, Untrusted
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_MAGIC = b"GGUF"
+_DEFAULT_ALIGNMENT = 32
+_STRING, _ARRAY = 8, 9
+_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+_BROKEN = "Fetch it again, and check its SHA-256."
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """Where a tensor lies. `shape` is in row-major (torch) order, the reverse of GGUF's own."""
+
+    name: str
+    shape: tuple[int, ...]
+    ggml_type: int
+    offset: int
+    size_bytes: int
+
+
+class GGUFFile:
+    """An opened GGUF file: `metadata` by key, `tensors` by name. Tensor data stays on disk until `tensor` asks for it."""
+
+    def __init__(self, path: Path, data: mmap.mmap, metadata: dict[str, Any], tensors: dict[str, TensorInfo]) -> None:
+        self.path = path
+        self.metadata = metadata
+        self.tensors = tensors
+        self._data = data
+
+    def raw(self, name: str) -> NDArray[np.uint8]:
+        """The tensor's bytes as stored, `(size_bytes,)`, as a read-only view of the file."""
+        import numpy as np
+
+        info = self.tensors[name]
+        return np.frombuffer(self._data, dtype=np.uint8, count=info.size_bytes, offset=info.offset)
+
+    def tensor(self, name: str) -> NDArray[np.float32]:
+        """The tensor dequantised to float32, in `shape`. Raises Unsupported for a block format that is not known."""
+        import numpy as np
+        from gguf import GGMLQuantizationType
+        from gguf.quants import dequantize
+
+        info = self.tensors[name]
+        kind = GGMLQuantizationType(info.ggml_type)
+        raw = self.raw(name)
+        if kind == GGMLQuantizationType.F32:
+            return raw.view("<f4").reshape(info.shape).astype(np.float32)
+        if kind == GGMLQuantizationType.F16:
+            return raw.view("<f2").reshape(info.shape).astype(np.float32)
+        rows = raw.reshape(-1, info.size_bytes // max(1, _rows(info.shape)))
+        try:
+            values: NDArray[np.float32] = dequantize(rows, kind)
+        except NotImplementedError:
+            raise Unsupported(
+                f"The tensor {name} of {self.path.name} is stored as {kind.name}, which cannot be dequantised here.",
+                advice="Use a file in F16, BF16, Q8_0, Q4_0, Q4_1 or a K format.",
+            ) from None
+        return values.reshape(info.shape)
+
+
+def read_gguf(path: Path) -> GGUFFile:
+    """Open and check a GGUF file. Raises Untrusted when it is none or is cut short, Unsupported for what we cannot read."""
+    size = path.stat().st_size
+    if size < 24:
+        raise Untrusted(f"{path.name} is too short to be a GGUF file.", advice=_BROKEN)
+    with path.open("rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if data[:4] != _MAGIC:
+        raise Untrusted(f"{path.name} is not a GGUF file.", advice="Models are read from GGUF or safetensors only.")
+    try:
+        return _Parser(path, data).parse()
+    except (struct.error, IndexError, UnicodeDecodeError, OverflowError) as error:
+        raise Untrusted(f"{path.name} is a damaged or truncated GGUF file ({error}).", advice=_BROKEN) from None
+
+
+def write_gguf(
+    path: Path, architecture: str, metadata: Mapping[str, Any], tensors: Iterable[tuple[str, NDArray[np.float32], str]]
+) -> None:
+    """Write `(name, float32 array in torch order, format)` tensors, format being a GGML type name such as `Q8_0`.
+
+    Metadata values that are ints become uint32 (lists of ints int32), floats float32; strings, booleans and lists of one kind
+    keep their kind. The same arguments give the same bytes. The file appears whole or not at all.
+    """
+    import gguf
+    from gguf.quants import quantize
+
+    part = path.with_name(path.name + ".part")
+    writer = gguf.GGUFWriter(part, architecture)
+    for key, value in metadata.items():
+        _add_metadata(writer, key, value)
+    for name, values, kind_name in tensors:
+        kind = gguf.GGMLQuantizationType[kind_name]
+        if kind == gguf.GGMLQuantizationType.F32:
+            writer.add_tensor(name, values)
+        else:
+            writer.add_tensor(name, quantize(values, kind), raw_dtype=kind)
+    try:
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _add_metadata(writer: Any, key: str, value: Any) -> None:
+    if isinstance(value, bool):
+        writer.add_bool(key, value)
+    elif isinstance(value, int):
+        writer.add_uint32(key, value)
+    elif isinstance(value, float):
+        writer.add_float32(key, value)
+    elif isinstance(value, str):
+        writer.add_string(key, value)
+    else:
+        writer.add_array(key, list(value))
+
+
+def _rows(shape: tuple[int, ...]) -> int:
+    count = 1
+    for length in shape[:-1]:
+        count *= length
+    return count
+
+
+class _Parser:
+    """One pass over the header. `offset` only moves forward and never past the end of the file."""
+
+    def __init__(self, path: Path, data: mmap.mmap) -> None:
+        self.path = path
+        self.data = data
+        self.offset = 4
+
+    def parse(self) -> GGUFFile:
+        version = self.scalar("<I")
+        if version not in (2, 3):
+            raise Unsupported(f"{self.path.name} has GGUF version {version}; versions 2 and 3 can be read.")
+        num_tensors, num_keys = self.scalar("<Q"), self.scalar("<Q")
+        self.check(max(num_tensors, num_keys) * 8)
+        metadata = {self.string(): self.value(self.scalar("<I")) for _ in range(num_keys)}
+        if metadata.get("split.count", 0) > 1:
+            raise Unsupported(
+                f"{self.path.name} is one part of a split model.", advice="Join the parts with llama-gguf-split --merge first."
+            )
+        heads = [self.tensor_head() for _ in range(num_tensors)]
+        alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
+        if not isinstance(alignment, int) or alignment <= 0:
+            raise Untrusted(f"{self.path.name} has an impossible alignment.", advice=_BROKEN)
+        start = -(-self.offset // alignment) * alignment
+        tensors = {name: self.placed(name, shape, kind, start + offset) for name, shape, kind, offset in heads}
+        return GGUFFile(self.path, self.data, metadata, tensors)
+
+    def check(self, num_bytes: int) -> None:
+        if self.offset + num_bytes > len(self.data):
+            raise Untrusted(f"{self.path.name} is truncated: it ends inside its header.", advice=_BROKEN)
+
+    def scalar(self, kind: str) -> Any:
+        (value,) = struct.unpack_from(kind, self.data, self.offset)
+        self.offset += struct.calcsize(kind)
+        return value
+
+    def string(self) -> str:
+        length = int.from_bytes(self.data[self.offset : self.offset + 8], "little")
+        self.offset += 8
+        self.check(length)
+        text = self.data[self.offset : self.offset + length].decode("utf-8", "surrogateescape")
+        self.offset += length
+        return text
+
+    def value(self, kind: int) -> Any:
+        if kind == _STRING:
+            return self.string()
+        if kind == _ARRAY:
+            return self.array()
+        if kind not in _SCALARS:
+            raise Untrusted(f"{self.path.name} holds metadata of the unknown type {kind}.", advice=_BROKEN)
+        return self.scalar(_SCALARS[kind])
+
+    def array(self) -> list[Any]:
+        kind, count = self.scalar("<I"), self.scalar("<Q")
+        if kind in _SCALARS:
+            form = _SCALARS[kind]
+            self.check(count * struct.calcsize(form))
+            values = list(struct.unpack_from(f"<{count}{form[1]}", self.data, self.offset))
+            self.offset += count * struct.calcsize(form)
+            return values
+        self.check(count * 8)
+        if kind == _STRING:
+            return [self.string() for _ in range(count)]
+        raise Unsupported(f"{self.path.name} holds nested metadata arrays, which no model that we serve needs.")
+
+    def tensor_head(self) -> tuple[str, tuple[int, ...], int, int]:
+        name, num_dims = self.string(), self.scalar("<I")
+        if num_dims > 4:
+            raise Untrusted(f"{self.path.name} holds a tensor with {num_dims} dimensions.", advice=_BROKEN)
+        shape = tuple(reversed([self.scalar("<Q") for _ in range(num_dims)]))
+        return name, shape, self.scalar("<I"), self.scalar("<Q")
+
+    def placed(self, name: str, shape: tuple[int, ...], kind: int, offset: int) -> TensorInfo:
+        block_length, block_bytes = _block(kind, self.path)
+        width = shape[-1] if shape else 1
+        if width % block_length:
+            raise Untrusted(f"The tensor {name} of {self.path.name} does not fill its blocks.", advice=_BROKEN)
+        size = _rows(shape) * width // block_length * block_bytes
+        if offset + size > len(self.data):
+            raise Untrusted(f"{self.path.name} is truncated: the tensor {name} lies beyond its end.", advice=_BROKEN)
+        return TensorInfo(name, shape, kind, offset, size)
+
+
+# (values, bytes) per block, by GGML type number: the ones that the header needs without importing the library.
+_BLOCKS = {0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 8: (32, 34), 30: (1, 2)}
+
+
+def _block(kind: int, path: Path) -> tuple[int, int]:
+    if kind in _BLOCKS:
+        return _BLOCKS[kind]
+    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+
+    try:
+        sizes: tuple[int, int] = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
+    except (ValueError, KeyError):
+        raise Unsupported(f"{path.name} holds tensors of the unknown type {kind}.", advice="Update Yearling.") from None
+    return sizes

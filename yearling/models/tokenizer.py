@@ -1,0 +1,301 @@
+"""Text to token ids and back, for local models, without torch or transformers.
+
+Knows tokens and bytes; nothing of chat (`chat_template.py`) or of where models come from. Both directions are exact: `decode`
+joins the bytes of the tokens, so any stream of ids gives the same text however it is cut. The normative definition is the
+model's own tokenizer.json, or what llama.cpp makes of the GGUF metadata (`vocabulary.py`).
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from yearling.errors import BadInput, Unsupported, Untrusted
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Pipeline
+
+_CACHE_VERSION = 1
+_CACHE_TOKENIZER, _CACHE_FACTS = "tokenizer.json", "tokenizer_facts.json"
+
+
+class ModelFiles(Protocol):
+    """What the tokenizer and the chat template need to know of an imported model (a `LocalModel` fits)."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def weights(self) -> Path: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+class StreamDecoder:
+    """Decodes one answer as it comes. `"".join(pushes) + flush()` equals `Tokenizer.decode` of all the ids."""
+
+    def __init__(self, tokenizer: Tokenizer, *, skip_special: bool = True) -> None:
+        self._tokenizer = tokenizer
+        self._skip_special = skip_special
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+        self._at_start = tokenizer.strips_first_space
+
+    def push(self, token_id: int) -> str:
+        """The text that this token completes; empty while a character is unfinished."""
+        if self._skip_special and token_id in self._tokenizer.special_ids:
+            return ""
+        data = self._tokenizer.token_bytes(token_id)
+        if self._at_start and data:
+            data = data.removeprefix(b" ")
+            self._at_start = False
+        return self._utf8.decode(data)
+
+    def flush(self) -> str:
+        """What is left at the end: U+FFFD where the answer stopped inside a character."""
+        return self._utf8.decode(b"", final=True)
+
+
+class Tokenizer:
+    """One model's tokenizer. Thread-safe.
+
+    `special_ids` are the control tokens (never shown, never parsed from text unless asked), `stop_ids` those that end an answer,
+    `adds_bos` whether raw text should start with `bos_id` (chat templates write their own).
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, *, stop_ids: Iterable[int], bos_id: int | None, adds_bos: bool = False, vocab_size: int = 0
+    ) -> None:
+        pipeline.no_padding()
+        pipeline.no_truncation()
+        self._pipeline = pipeline
+        self._lock = threading.Lock()
+        self._parses_special = True
+        self._added: dict[int, Any] = pipeline.get_added_tokens_decoder()
+        self._bytes: dict[int, bytes] = {}
+        self._byte_level, self.strips_first_space = _decoding_of(pipeline)
+        self.special_ids = frozenset(index for index, token in self._added.items() if token.special)
+        self.stop_ids = frozenset(stop_ids)
+        self.bos_id = bos_id
+        self.adds_bos = adds_bos
+        self.vocab_size = vocab_size or pipeline.get_vocab_size(with_added_tokens=True)
+
+    @classmethod
+    def from_gguf(cls, path: Path) -> Tokenizer:
+        """From a GGUF file's metadata. Raises Untrusted for a damaged file, Unsupported for a vocabulary that we do not know."""
+        from yearling.models.gguf import read_gguf
+        from yearling.models.vocabulary import build_tokenizer
+
+        metadata = read_gguf(path).metadata
+        return cls(build_tokenizer(metadata), **_gguf_facts(metadata))
+
+    @classmethod
+    def from_hf_folder(cls, path: Path) -> Tokenizer:
+        """From a Hugging Face folder's tokenizer.json and the ids in its config files. Raises BadInput when there is none."""
+        pipeline = _read_pipeline(path / "tokenizer.json")
+        return cls(pipeline, **_folder_facts(path, pipeline))
+
+    @classmethod
+    def load(cls, model: ModelFiles) -> Tokenizer:
+        """The tokenizer of an imported model, from what `cache_tokenizer` left in its folder where that still fits."""
+        if model.format != "gguf":
+            return cls.from_hf_folder(_folder(model))
+        facts = _cached_facts(model)
+        if facts is None:
+            return cls.from_gguf(model.weights)
+        return cls(_read_pipeline(model.folder / _CACHE_TOKENIZER), **facts["tokenizer"])
+
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        """Token ids of `text`, without a beginning-of-sequence token. `special` turns the names of control tokens into them;
+        otherwise they are plain text. Raises BadInput for text that is not valid Unicode (a lone surrogate)."""
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise BadInput("The text holds half a character (a lone surrogate).", advice="Send valid Unicode.") from None
+        with self._lock:  # the library keeps the choice in the tokenizer, not in the call
+            if self._parses_special != special:
+                self._pipeline.encode_special_tokens = not special
+                self._parses_special = special
+            return list(self._pipeline.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
+        """The text of `ids`; bytes that are not UTF-8 become U+FFFD."""
+        stream = StreamDecoder(self, skip_special=skip_special)
+        return "".join([*map(stream.push, ids), stream.flush()])
+
+    def stream(self, *, skip_special: bool = True) -> StreamDecoder:
+        return StreamDecoder(self, skip_special=skip_special)
+
+    def token_id(self, text: str) -> int | None:
+        """The id of the token spelt exactly so, if there is one."""
+        found: int | None = self._pipeline.token_to_id(text)
+        return found
+
+    def added_tokens(self) -> dict[str, bool]:
+        """Tokens that are matched as a whole before text is cut up, by text; the value says whether it is a control token."""
+        return {token.content: token.special for token in self._added.values()}
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes that this token stands for; empty for an id outside the vocabulary."""
+        known = self._bytes.get(token_id)
+        if known is None:
+            known = self._bytes[token_id] = self._spell(token_id)
+        return known
+
+    def _spell(self, token_id: int) -> bytes:
+        if token_id in self._added:
+            text: str = self._added[token_id].content
+            return text.encode()
+        piece = self._pipeline.id_to_token(token_id) if token_id >= 0 else None
+        if piece is None:
+            return b""
+        if self._byte_level:
+            try:
+                return bytes(_BYTE_OF[character] for character in piece)
+            except KeyError:  # a padding entry such as '[PAD 1]', which no text produces
+                return str(piece).encode()
+        if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
+            return bytes([int(piece[3:5], 16)])
+        return str(piece).replace("▁", " ").encode()
+
+
+def cache_tokenizer(model: ModelFiles) -> None:
+    """Write the converted tokenizer of a GGUF model into its folder, so that loading it takes a fraction of a second.
+
+    Raises what `Tokenizer.from_gguf` raises. A Hugging Face folder has its tokenizer.json already and is left as it is.
+    """
+    if model.format != "gguf":
+        return
+    from yearling.models.chat_template import gguf_template_facts
+    from yearling.models.gguf import read_gguf
+    from yearling.models.vocabulary import build_tokenizer
+
+    metadata = read_gguf(model.weights).metadata
+    pipeline = build_tokenizer(metadata)
+    facts = {
+        "version": _CACHE_VERSION,
+        "model_sha256": model.sha256,
+        "tokenizer": _gguf_facts(metadata),
+        "template": gguf_template_facts(metadata),
+    }
+    _write_whole(model.folder / _CACHE_TOKENIZER, pipeline.to_str())
+    _write_whole(model.folder / _CACHE_FACTS, json.dumps(facts, ensure_ascii=False, sort_keys=True, indent=1))
+
+
+def cached_template_facts(model: ModelFiles) -> dict[str, Any] | None:
+    """What `cache_tokenizer` noted for the chat template, or None when there is no note or it is of another file."""
+    facts = _cached_facts(model)
+    return None if facts is None else facts["template"]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file, `{}` when there is no such file. Raises Untrusted when it is not one."""
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise Untrusted(f"{path.name} of the model is not valid JSON ({error}).", advice="Fetch the model again.") from None
+    if not isinstance(value, dict):
+        raise Untrusted(f"{path.name} of the model is not a JSON object.", advice="Fetch the model again.")
+    return value
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _folder(model: ModelFiles) -> Path:
+    return model.weights if model.weights.is_dir() else model.weights.parent
+
+
+def _cached_facts(model: ModelFiles) -> dict[str, Any] | None:
+    facts = read_json(model.folder / _CACHE_FACTS)
+    fits = facts.get("version") == _CACHE_VERSION and facts.get("model_sha256") == model.sha256
+    return facts if fits and (model.folder / _CACHE_TOKENIZER).is_file() else None
+
+
+def _gguf_facts(metadata: dict[str, Any]) -> dict[str, Any]:
+    from yearling.models.vocabulary import adds_bos, stop_ids
+
+    return {
+        "stop_ids": sorted(stop_ids(metadata)),
+        "bos_id": metadata.get("tokenizer.ggml.bos_token_id"),
+        "adds_bos": adds_bos(metadata),
+        "vocab_size": len(metadata["tokenizer.ggml.tokens"]),
+    }
+
+
+def _folder_facts(path: Path, pipeline: Pipeline) -> dict[str, Any]:
+    from yearling.models.vocabulary import END_OF_TURN
+
+    config, generation = read_json(path / "config.json"), read_json(path / "generation_config.json")
+    words = read_json(path / "tokenizer_config.json")
+    stops: set[int] = set()
+    for value in (config.get("eos_token_id"), generation.get("eos_token_id")):
+        stops.update(value if isinstance(value, list) else [] if value is None else [value])
+    named = pipeline.token_to_id(token_text(words.get("eos_token")))
+    stops.update([] if named is None else [named])
+    stops.update(index for index, token in pipeline.get_added_tokens_decoder().items() if token.content in END_OF_TURN)
+    bos = pipeline.token_to_id(token_text(words.get("bos_token")))
+    return {
+        "stop_ids": sorted(stops),
+        "bos_id": config.get("bos_token_id") if bos is None else bos,
+        "adds_bos": bos is not None and pipeline.encode("").ids[:1] == [bos],
+    }
+
+
+def token_text(value: Any) -> str:
+    """The text of a token in tokenizer_config.json, where it is a string, an object with `content`, or null."""
+    if isinstance(value, dict):
+        value = value.get("content")
+    return value if isinstance(value, str) else ""
+
+
+def _read_pipeline(path: Path) -> Pipeline:
+    from tokenizers import Tokenizer as Pipeline
+
+    if not path.is_file():
+        raise BadInput(
+            f"The model folder {path.parent.name} has no tokenizer.json.",
+            advice="Save the tokenizer with transformers' AutoTokenizer.save_pretrained into the folder first.",
+        )
+    try:
+        return Pipeline.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception for a file that it cannot parse
+        raise Untrusted(f"{path.name} of the model cannot be read ({error}).", advice="Fetch the model again.") from None
+
+
+def _decoding_of(pipeline: Pipeline) -> tuple[bool, bool]:
+    """(whether tokens are spelt in GPT-2's byte alphabet, whether an answer's first space is dropped)."""
+    if pipeline.decoder is None:
+        raise Unsupported("The model's tokenizer says nothing of how tokens become text.")
+    state = json.loads(pipeline.decoder.__getstate__())
+    parts = state["decoders"] if state["type"] == "Sequence" else [state]
+    kinds = {part["type"] for part in parts}
+    if "ByteLevel" in kinds:
+        return True, False
+    if "Metaspace" in kinds:
+        return False, any(part.get("prepend_scheme", "always") != "never" for part in parts if part["type"] == "Metaspace")
+    if "ByteFallback" in kinds or "Replace" in kinds:
+        return False, any(part["type"] == "Strip" and part.get("start", 0) > 0 for part in parts)
+    raise Unsupported(
+        f"The model's tokenizer decodes by {', '.join(sorted(kinds))}, which is not supported.",
+        advice="Byte-level BPE and SentencePiece tokenizers are.",
+    )
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """GPT-2's printable stand-ins for the 256 bytes (`bytes_to_unicode` in openai/gpt-2's encoder.py), inverted."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + index): byte for index, byte in enumerate(others)}
+
+
+_BYTE_OF = _byte_alphabet()
