@@ -1,0 +1,96 @@
+"""What is asked of the assistant in one turn, and what about it contradicts itself. Knows neither models nor HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from yearling.chat.effort import EFFORTS, Effort
+from yearling.chat.structured import check_schema
+from yearling.chat.tools import tool_name
+from yearling.errors import BadInput, Unsupported
+
+MAX_CHOICES = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRequest:
+    """What is asked of the assistant.
+
+    `messages` are in OpenAI's form, with text as content; a message that is not the person's own carries `source`. `sampling`
+    holds the fields of SamplingSettings that were asked for, and only those. `tool_choice` is none, auto, required or a
+    function's name behind `function:`.
+    """
+
+    request_id: str
+    messages: tuple[dict[str, Any], ...]
+    model: str | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    n: int = 1
+    logprobs: bool = False
+    top_logprobs: int = 0
+    json_schema: dict[str, Any] | None = None
+    tools: tuple[dict[str, Any], ...] = ()
+    tool_choice: str = "auto"
+    parallel_tool_calls: bool = True
+    effort: Effort | None = None
+
+    @property
+    def offered_tools(self) -> tuple[dict[str, Any], ...]:
+        """The tools that the model is told of."""
+        return () if self.tool_choice == "none" else self.tools
+
+    @property
+    def forced_tool(self) -> str | None:
+        """The function that must be called, `*` for any, None when nothing is forced."""
+        if not self.tools or self.tool_choice in ("none", "auto"):
+            return None
+        return "*" if self.tool_choice == "required" else self.tool_choice.removeprefix("function:")
+
+    @property
+    def forced_tools(self) -> list[dict[str, Any]]:
+        """Those of which one must be called."""
+        return [tool for tool in self.tools if self.forced_tool in ("*", tool_name(tool))]
+
+    @property
+    def tool_record(self) -> list[dict[str, Any]]:
+        """The offered tools as a message of its own, as samples keep them."""
+        return (
+            [{"role": "system", "content": "", "source": "tools", "tools": list(self.offered_tools)}]
+            if self.offered_tools
+            else []
+        )
+
+
+def check(request: TurnRequest) -> None:
+    """Raises BadInput for requests that contradict themselves."""
+    if not request.messages:
+        raise BadInput("There are no messages.", advice="Send at least one.", param="messages")
+    if not 1 <= request.n <= MAX_CHOICES:
+        raise BadInput(f"n must lie between 1 and {MAX_CHOICES}.", param="n")
+    if request.effort is not None and request.effort not in EFFORTS:
+        raise BadInput(f"The effort must be one of {', '.join(EFFORTS)}.", param="reasoning_effort")
+    if request.top_logprobs and not request.logprobs:
+        raise BadInput("top_logprobs needs logprobs to be true.", param="top_logprobs")
+    if request.json_schema is not None:
+        check_schema(request.json_schema, param="response_format")
+        if request.offered_tools and request.forced_tool is None:
+            raise Unsupported(
+                "A response format and tools that the model may choose cannot be combined.",
+                advice="Set tool_choice to none or required, or leave one of them out.",
+                param="response_format",
+            )
+    _check_tools(request)
+
+
+def _check_tools(request: TurnRequest) -> None:
+    names = [tool_name(tool) for tool in request.tools]
+    if len(set(names)) < len(names):
+        raise BadInput("Two tools have the same name.", param="tools")
+    for index, tool in enumerate(request.tools):
+        check_schema(tool["function"].get("parameters") or {}, param=f"tools.{index}.function.parameters")
+    if request.tool_choice.startswith("function:") and request.forced_tool not in names:
+        raise BadInput("tool_choice names a function that is not among the tools.", param="tool_choice")
+    if request.tool_choice == "required" and not names:
+        raise BadInput("tool_choice is required, but there are no tools.", param="tool_choice")

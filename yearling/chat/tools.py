@@ -1,0 +1,248 @@
+"""Tools for models that only know text: their description in the prompt, and calls found in what the model writes.
+
+The form is the one most open models were trained on: `<tool_call>{"name": ..., "arguments": {...}}</tool_call>`. A call that the
+client demands is not left to the model's good will: `call_schema` says what the whole output must look like, and the engine
+enforces it. Knows nothing of engines, and never runs a tool.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from yearling.chat.structured import problem_with
+
+OPEN = "<tool_call>"
+CLOSE = "</tool_call>"
+FORCED_MARK = "yearling:tool_call"
+"""`$comment` of the schema of a forced call, by which a stored sample tells what its output is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function that the model wants called. `arguments` is JSON text, as the client's own parser expects it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+def new_call_id() -> str:
+    return f"call_{uuid4().hex[:24]}"
+
+
+def tool_name(tool: dict[str, Any]) -> str:
+    return str(tool["function"]["name"])
+
+
+# Into the prompt
+
+
+def describe(tools: Sequence[dict[str, Any]], *, only: str | None = None) -> str:
+    """The tools as a part of the system message. `only` names the function that must be called."""
+    signatures = "\n".join(json.dumps(_signature(tool), ensure_ascii=False) for tool in tools)
+    must = f"\n\nCall the function {only} now." if only else ""
+    return (
+        "# Tools\n\nYou may call functions to help with what the user asks. Their signatures stand within <tools></tools>:\n"
+        f"<tools>\n{signatures}\n</tools>\n\n"
+        f"To call a function, return a JSON object with its name and arguments within {OPEN}{CLOSE}:\n"
+        f'{OPEN}\n{{"name": <function-name>, "arguments": <object>}}\n{CLOSE}\n'
+        f"When no function helps, answer in plain words.{must}"
+    )
+
+
+def _signature(tool: dict[str, Any]) -> dict[str, Any]:
+    function = {name: value for name, value in tool["function"].items() if name in ("name", "description", "parameters")}
+    return {"type": "function", "function": function}
+
+
+def as_text(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Past calls and their results in words, for templates that know no tools."""
+    return [_call_as_text(message) if message.get("tool_calls") else _result_as_text(message) for message in messages]
+
+
+def _call_as_text(message: dict[str, Any]) -> dict[str, Any]:
+    calls = [
+        f"{OPEN}\n{json.dumps({'name': name, 'arguments': arguments}, ensure_ascii=False)}\n{CLOSE}"
+        for name, arguments in map(_name_and_arguments, message["tool_calls"])
+    ]
+    content = "\n".join([*([message["content"]] if message.get("content") else []), *calls])
+    return {"role": message["role"], "content": content}
+
+
+def _result_as_text(message: dict[str, Any]) -> dict[str, Any]:
+    if message["role"] != "tool":
+        return message
+    return {"role": "user", "content": f"<tool_response>\n{message['content']}\n</tool_response>"}
+
+
+def with_object_arguments(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Past calls with their arguments as objects, which is what chat templates expect; clients send them as JSON text."""
+    changed = []
+    for message in messages:
+        if message.get("tool_calls"):
+            calls = [
+                {**call, "function": dict(zip(("name", "arguments"), _name_and_arguments(call), strict=True))}
+                for call in message["tool_calls"]
+            ]
+            message = {**message, "tool_calls": calls}
+        changed.append(message)
+    return changed
+
+
+def _name_and_arguments(call: dict[str, Any]) -> tuple[str, Any]:
+    """Arguments that are no JSON stay text: the history is shown to the model as it happened."""
+    function = call["function"]
+    try:
+        return function["name"], json.loads(function["arguments"])
+    except ValueError:
+        return function["name"], function["arguments"]
+
+
+# Forced calls
+
+
+def call_schema(tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A JSON schema of one call of one of the tools. The parameters' own references keep their meaning at their new place."""
+    calls, definitions = [], {}
+    for index, tool in enumerate(tools):
+        place = f"f{index}"
+        parameters = _moved(tool["function"].get("parameters") or {"type": "object", "properties": {}}, f"#/$defs/{place}")
+        if _has_reference(parameters):
+            definitions[place] = parameters
+            parameters = {"$ref": f"#/$defs/{place}"}
+        properties = {"name": {"const": tool_name(tool)}, "arguments": parameters}
+        calls.append(
+            {"type": "object", "properties": properties, "required": ["name", "arguments"], "additionalProperties": False}
+        )
+    schema: dict[str, Any] = {"$comment": FORCED_MARK, **(calls[0] if len(calls) == 1 else {"anyOf": calls})}
+    if definitions:
+        schema["$defs"] = definitions
+    return schema
+
+
+def _moved(schema: Any, place: str) -> Any:
+    """The schema with every reference into itself rewritten for the place where it now stands."""
+    if isinstance(schema, list):
+        return [_moved(item, place) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: f"{place}{value[1:]}" if key == "$ref" and isinstance(value, str) and value.startswith("#") else _moved(value, place)
+        for key, value in schema.items()
+    }
+
+
+def _has_reference(schema: Any) -> bool:
+    if isinstance(schema, dict):
+        return isinstance(schema.get("$ref"), str) or any(map(_has_reference, schema.values()))
+    return isinstance(schema, list) and any(map(_has_reference, schema))
+
+
+def forced_call(text: str) -> ToolCall | None:
+    """The call that a constrained output is; of one that was cut by its length, name and arguments as far as they go."""
+    try:
+        call = json.loads(text)
+        return ToolCall(new_call_id(), call["name"], json.dumps(call["arguments"], ensure_ascii=False))
+    except ValueError:
+        cut = re.match(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(.*)', text, re.DOTALL)
+        return ToolCall(new_call_id(), json.loads(cut[1]), cut[2]) if cut else None
+
+
+# Calls that the model chose to make
+
+
+class ToolCallParser:
+    """Tells calls from words in a text that comes in pieces.
+
+    What looks like a call but is none (no JSON, an unknown name, arguments that a strict function refuses) is passed on as words:
+    nothing vanishes. `ended` becomes true with the first word after a call, or with the first call where only one is allowed.
+    """
+
+    def __init__(self, tools: Sequence[dict[str, Any]], *, parallel: bool = True) -> None:
+        self._tools = {tool_name(tool): tool["function"] for tool in tools}
+        self._parallel = parallel
+        self._held = ""
+        self._inside = False
+        self.calls = 0
+        self.ended = False
+
+    def push(self, text: str) -> Iterator[str | ToolCall]:
+        self._held += text
+        while not self.ended:
+            if self._inside:
+                body, found, rest = self._held.partition(CLOSE)
+                if not found:
+                    return
+                self._inside, self._held = False, rest
+                yield from self._close(body, found)
+                continue
+            words, found, rest = self._held.partition(OPEN)
+            if found:
+                self._inside, self._held = True, rest
+            else:
+                kept = _forming(self._held, OPEN)
+                words, self._held = self._held[: len(self._held) - kept], self._held[len(self._held) - kept :]
+            yield from self._words(words)
+            if not found:
+                return
+
+    def flush(self) -> Iterator[str | ToolCall]:
+        """What is left at the end of the text. Models often end their turn without closing the last call."""
+        held, self._held = self._held, ""
+        if self.ended:
+            return
+        if self._inside:
+            self._inside = False
+            yield from self._close(held, "")
+        else:
+            yield from self._words(held)
+
+    def _words(self, words: str) -> Iterator[str]:
+        if not self.calls:
+            if words:
+                yield words
+        elif words.strip():
+            self.ended = True
+
+    def _close(self, body: str, close: str) -> Iterator[str | ToolCall]:
+        calls = self._read(body)
+        if not calls:
+            yield from self._words(f"{OPEN}{body}{close}")
+        for call in calls[: None if self._parallel else 1]:
+            self.calls += 1
+            self.ended = not self._parallel
+            yield call
+
+    def _read(self, body: str) -> list[ToolCall]:
+        try:
+            parsed = json.loads(body)
+        except (ValueError, RecursionError):
+            return []
+        found = []
+        for one in parsed if isinstance(parsed, list) else [parsed]:
+            call = self._call(one)
+            if call is None:
+                return []
+            found.append(call)
+        return found
+
+    def _call(self, one: Any) -> ToolCall | None:
+        if not isinstance(one, dict) or not isinstance(one.get("name"), str) or one["name"] not in self._tools:
+            return None
+        arguments = one.get("arguments", one.get("parameters", {}))
+        if not isinstance(arguments, dict):
+            return None
+        function = self._tools[one["name"]]
+        if function.get("strict") and problem_with(arguments, function.get("parameters") or {}):
+            return None
+        return ToolCall(new_call_id(), one["name"], json.dumps(arguments, ensure_ascii=False))
+
+
+def _forming(text: str, mark: str) -> int:
+    """Length of the longest end of the text that begins the mark."""
+    return next((length for length in range(min(len(text), len(mark) - 1), 0, -1) if mark.startswith(text[-length:])), 0)

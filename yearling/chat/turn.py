@@ -1,0 +1,230 @@
+"""One assistant turn: messages in, an answer and its samples out.
+
+Here a request is checked and rendered, before any work is done; `choice.py` then thinks if asked to, generates, shapes, checks
+again, stores, and only then acknowledges. Knows nothing of HTTP, and of engines only their protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from yearling.chat.choice import Choice
+from yearling.chat.events import Answer, ChoiceAnswer, TurnEvent, Usage
+from yearling.chat.prompt import Prompter, for_model
+from yearling.chat.record import Keeper, SampleSink
+from yearling.chat.request import TurnRequest, check
+from yearling.chat.tools import call_schema
+from yearling.errors import Unsupported
+from yearling.inference import Request, Served, admit
+from yearling.records import SamplingSettings
+
+DEFAULTS = SamplingSettings(temperature=0.2, top_p=0.9)
+"""How local models are sampled when the request does not say: what the authors of the default model recommend for it."""
+
+_SEEDS = 2**31
+_LONG_PROMPT_CHARACTERS = 20_000
+
+
+class Pool(Protocol):
+    """Finds the engine for a model's name; `None` is the default."""
+
+    async def get(self, name: str | None = None) -> Served: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A turn that has been checked and may start. `stream` and `answer` are alternatives; call one of them once."""
+
+    request: TurnRequest
+    served: Served
+    person_id: str
+    keeper: Keeper
+    choices: tuple[Choice, ...]
+
+    async def stream(self) -> AsyncGenerator[TurnEvent, None]:
+        """The events of all choices as they come. Closing it stops generation within one step.
+
+        The last event of a choice comes after its sample is durable. Raises what engines and the storage raise.
+        """
+        events = self.choices[0].events() if len(self.choices) == 1 else _merged(self.choices)
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+    async def answer(self) -> Answer:
+        """The whole turn at once; raises what `stream` raises."""
+        gathered = [_Gathered() for _ in self.choices]
+        async with aclosing(self.stream()) as events:
+            async for event in events:
+                gathered[event.choice].take(event)
+        return Answer(choices=tuple(one.choice(index) for index, one in enumerate(gathered)))
+
+
+class Assistant:
+    """Answers for one person with the models of a pool."""
+
+    def __init__(self, pool: Pool, writer: SampleSink, person_id: str) -> None:
+        self._pool = pool
+        self._keeper = Keeper(writer)
+        self._person_id = person_id
+
+    async def prepare(self, request: TurnRequest) -> Turn:
+        """Everything that can be refused, before any work is done.
+
+        Raises NotFound for an unknown model, ContextExceeded, Unsupported for what model or engine cannot do, BadInput.
+        """
+        check(request)
+        served = await self._pool.get(request.model)
+        first = await self._first_request(request, served)
+        room = admit(first, served.engine.capabilities)
+        if request.logprobs and (served.tokenizer is None or not served.engine.capabilities.logprobs):
+            raise Unsupported("The engine of this model does not tell log-probabilities.", param="logprobs")
+        seed = first.sampling.seed
+        choices = tuple(
+            Choice(
+                turn=request,
+                served=served,
+                request=replace(first, sampling=replace(first.sampling, seed=(seed + index) % _SEEDS)),
+                room=room,
+                index=index,
+                person_id=self._person_id,
+                keeper=self._keeper,
+            )
+            for index in range(request.n)
+        )
+        return Turn(request=request, served=served, person_id=self._person_id, keeper=self._keeper, choices=choices)
+
+    async def stream(self, request: TurnRequest) -> AsyncIterator[TurnEvent]:
+        """Check the request, then yield the events of the turn."""
+        turn = await self.prepare(request)
+        async with aclosing(turn.stream()) as events:
+            async for event in events:
+                yield event
+
+    async def answer(self, request: TurnRequest) -> Answer:
+        return await (await self.prepare(request)).answer()
+
+    async def close(self) -> None:
+        """Wait until the samples of abandoned turns are stored."""
+        await self._keeper.drain()
+
+    async def _first_request(self, request: TurnRequest, served: Served) -> Request:
+        sampling = _sampling(request, served)
+        if served.template is None and not served.engine.capabilities.token_ids:
+            return Request(
+                messages=tuple(for_model(request.messages)),
+                sampling=sampling,
+                json_schema=request.json_schema,
+                top_logprobs=request.top_logprobs,
+                extra=_passed_through(request),
+            )
+        prompter = Prompter(served)
+        must_call = request.forced_tool
+        schema = call_schema(request.forced_tools) if must_call else request.json_schema
+
+        def render() -> tuple[int, ...]:
+            return prompter.ids(
+                request.messages,
+                tools=request.offered_tools,
+                must_call=must_call,
+                json_schema=None if must_call else request.json_schema,
+            )
+
+        # A long text takes long to encode: other requests go on meanwhile.
+        long = sum(len(str(message.get("content"))) for message in request.messages) > _LONG_PROMPT_CHARACTERS
+        ids = await asyncio.to_thread(render) if long else render()
+        return Request(prompt_ids=ids, sampling=sampling, json_schema=schema, top_logprobs=request.top_logprobs)
+
+
+def _passed_through(request: TurnRequest) -> dict[str, Any]:
+    """What a remote endpoint renders and parses by itself."""
+    extra: dict[str, Any] = {}
+    if request.tools:
+        named = request.tool_choice.partition("function:")[2]
+        extra["tools"] = list(request.tools)
+        extra["tool_choice"] = {"type": "function", "function": {"name": named}} if named else request.tool_choice
+        extra["parallel_tool_calls"] = request.parallel_tool_calls
+    if request.effort is not None:
+        extra["reasoning_effort"] = request.effort
+    return extra
+
+
+def _sampling(request: TurnRequest, served: Served) -> SamplingSettings:
+    base = DEFAULTS if served.template is not None else SamplingSettings()
+    sampling = replace(base, **request.sampling)
+    seed = secrets.randbelow(_SEEDS) if "seed" not in request.sampling else sampling.seed % _SEEDS
+    return replace(sampling, seed=seed)
+
+
+async def _merged(choices: tuple[Choice, ...]) -> AsyncGenerator[TurnEvent, None]:
+    """The events of several choices in the order in which they come."""
+    queue: asyncio.Queue[TurnEvent | BaseException | None] = asyncio.Queue(maxsize=2 * len(choices))
+
+    async def feed(choice: Choice) -> None:
+        try:
+            async with aclosing(choice.events()) as events:
+                async for event in events:
+                    await queue.put(event)
+            await queue.put(None)
+        except Exception as error:
+            await queue.put(error)
+
+    tasks = [asyncio.create_task(feed(choice)) for choice in choices]
+    try:
+        running = len(tasks)
+        while running:
+            item = await queue.get()
+            if isinstance(item, BaseException):
+                raise item
+            if item is None:
+                running -= 1
+            else:
+                yield item
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Gathered:
+    """One choice, added up."""
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._calls: dict[int, dict[str, Any]] = {}
+        self._tokens: list[Any] = []
+        self._last: TurnEvent | None = None
+
+    def take(self, event: TurnEvent) -> None:
+        self._text.append(event.text)
+        self._reasoning.append(event.reasoning)
+        self._tokens.extend(event.tokens)
+        for delta in event.tool_calls:
+            call = self._calls.setdefault(
+                delta.get("index", 0), {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
+            )
+            call["id"] = delta.get("id") or call["id"]
+            for key, piece in (delta.get("function") or {}).items():
+                call["function"][key] = call["function"].get(key, "") + (piece or "")
+        if event.finish_reason is not None:
+            self._last = event
+
+    def choice(self, index: int) -> ChoiceAnswer:
+        if self._last is None or self._last.finish_reason is None:
+            raise RuntimeError("a choice ended without its last event")
+        return ChoiceAnswer(
+            index=index,
+            text="".join(self._text),
+            reasoning="".join(self._reasoning),
+            tool_calls=tuple(self._calls[at] for at in sorted(self._calls)),
+            tokens=tuple(self._tokens),
+            finish_reason=self._last.finish_reason,
+            usage=self._last.usage or Usage(),
+            sample_id=self._last.sample_id,
+        )
