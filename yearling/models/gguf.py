@@ -41,13 +41,33 @@ class TensorInfo:
 
 
 class GGUFFile:
-    """An opened GGUF file: `metadata` by key, `tensors` by name. Tensor data stays on disk until `tensor` asks for it."""
+    """An opened GGUF file: `metadata` by key, `tensors` by name. Tensor data stays on disk until `tensor` asks for it.
 
-    def __init__(self, path: Path, data: mmap.mmap, metadata: dict[str, Any], tensors: dict[str, TensorInfo]) -> None:
+    `value_offsets` says where each metadata value begins, `table_offset` where the table of tensors does, both in bytes.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        data: mmap.mmap,
+        metadata: dict[str, Any],
+        tensors: dict[str, TensorInfo],
+        *,
+        value_offsets: dict[str, int],
+        table_offset: int,
+        alignment: int,
+    ) -> None:
         self.path = path
         self.metadata = metadata
         self.tensors = tensors
+        self.value_offsets = value_offsets
+        self.table_offset = table_offset
+        self.alignment = alignment
         self._data = data
+
+    def head(self) -> bytes:
+        """The file as it is before the table of tensors: magic, version, counts and metadata."""
+        return self._data[: self.table_offset]
 
     def raw(self, name: str) -> NDArray[np.uint8]:
         """The tensor's bytes as stored, `(size_bytes,)`, as a read-only view of the file."""
@@ -160,18 +180,32 @@ class _Parser:
             raise Unsupported(f"{self.path.name} has GGUF version {version}; versions 2 and 3 can be read.")
         num_tensors, num_keys = self.scalar("<Q"), self.scalar("<Q")
         self.check(max(num_tensors, num_keys) * 8)
-        metadata = {self.string(): self.value(self.scalar("<I")) for _ in range(num_keys)}
+        metadata: dict[str, Any] = {}
+        value_offsets: dict[str, int] = {}
+        for _ in range(num_keys):
+            key, kind = self.string(), self.scalar("<I")
+            value_offsets[key] = self.offset
+            metadata[key] = self.value(kind)
         if metadata.get("split.count", 0) > 1:
             raise Unsupported(
                 f"{self.path.name} is one part of a split model.", advice="Join the parts with llama-gguf-split --merge first."
             )
+        table_offset = self.offset
         heads = [self.tensor_head() for _ in range(num_tensors)]
         alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
         if not isinstance(alignment, int) or alignment <= 0:
             raise Untrusted(f"{self.path.name} has an impossible alignment.", advice=_BROKEN)
         start = -(-self.offset // alignment) * alignment
         tensors = {name: self.placed(name, shape, kind, start + offset) for name, shape, kind, offset in heads}
-        return GGUFFile(self.path, self.data, metadata, tensors)
+        return GGUFFile(
+            self.path,
+            self.data,
+            metadata,
+            tensors,
+            value_offsets=value_offsets,
+            table_offset=table_offset,
+            alignment=alignment,
+        )
 
     def check(self, num_bytes: int) -> None:
         if self.offset + num_bytes > len(self.data):

@@ -1,0 +1,95 @@
+"""The artefacts that Yearling knows by name: where each comes from, its pinned SHA-256, its licence.
+
+Knows nothing of fetching or of what is installed. The entries are in `catalogue.toml`; a mistake there is an error at load.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from yearling.errors import BadInput, UserError
+from yearling.models.sources import Source, parse_source
+
+Kind = Literal["chat", "embedding"]
+
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,94}[a-z0-9])?")
+
+
+class CatalogueEntry(BaseModel):
+    """One artefact. `sha256` and `size_bytes` are of the file that `source` names, before any conversion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str = Field(min_length=1)
+    kind: Kind
+    source: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size_bytes: int = Field(gt=0)
+    licence: str = Field(min_length=1)
+    """SPDX identifier."""
+    homepage: str = Field(pattern=r"^https://")
+    architecture: str = Field(min_length=1)
+    parameters: int = Field(gt=0)
+    context_tokens: int = Field(gt=0)
+
+    @field_validator("name")
+    @classmethod
+    def _is_slug(cls, name: str) -> str:
+        return check_name(name)
+
+    @field_validator("source")
+    @classmethod
+    def _is_source(cls, source: str) -> str:
+        parse_source(source)
+        return source
+
+    @property
+    def parsed_source(self) -> Source:
+        return parse_source(self.source)
+
+
+def check_name(name: str) -> str:
+    """`name` itself, if it can name a model and its folder: lower case letters, digits, `.`, `_` and `-`. Raises BadInput."""
+    if not _SLUG.fullmatch(name) or ".." in name:
+        raise BadInput(
+            f"{name!r} cannot name a model.",
+            advice="Use up to 96 lower case letters, digits, dots, dashes and underscores, with a letter or digit at both ends.",
+            param="name",
+        )
+    return name
+
+
+def parse_catalogue(text: str) -> Mapping[str, CatalogueEntry]:
+    """The entries of a catalogue in TOML, by name. Raises BadInput that names the entry and what is wrong with it."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"The catalogue is not valid TOML: {error}.") from None
+    entries: dict[str, CatalogueEntry] = {}
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise BadInput(f"The catalogue entry {name!r} is not a table.")
+        try:
+            entries[name] = CatalogueEntry(**table | {"name": name})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BadInput(f"The catalogue entry {name!r} is wrong at {where!r}: {first['msg']}.") from None
+        except UserError as error:
+            raise BadInput(f"The catalogue entry {name!r} is wrong: {error.message}", advice=error.advice) from None
+    return MappingProxyType(entries)
+
+
+@cache
+def catalogue() -> Mapping[str, CatalogueEntry]:
+    """The built-in catalogue, by name, in the order of the file."""
+    return parse_catalogue((Path(__file__).parent / "catalogue.toml").read_text(encoding="utf-8"))

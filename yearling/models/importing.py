@@ -1,0 +1,315 @@
+"""Turns a file or folder as its publisher ships it into the folder of an installed model.
+
+Three kinds come in: a GGUF file (rewritten when its layout is a slow one), a folder in Hugging Face's format (config.json,
+safetensors, tokenizer.json), and an ONNX file that the catalogue vouches for. `build` fills a folder that nobody reads yet;
+making it visible, locks and downloads are the library's business. Nothing of what is imported is ever executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from yearling.clock import now_utc
+from yearling.errors import BadInput, NotFound, Unsupported, Untrusted
+from yearling.models.catalogue import CatalogueEntry
+from yearling.models.disk import CHUNK_BYTES, Progress, require_space, sha256_of, silent, storage_errors, sync_file
+from yearling.models.gguf import GGUFFile, read_gguf
+from yearling.models.local import Layout, LocalModel, write_manifest
+from yearling.models.quantise import choose_layout, layout_of, rewrite, rewritten_size
+from yearling.models.sources import refuse_pickle
+
+HF_FILES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+)
+"""What is taken over from a Hugging Face folder beside the weights. Python files never are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where the artefact came from. `licence` overrides what the artefact says of itself; empty leaves it the word."""
+
+    source: str
+    source_sha256: str
+    entry: CatalogueEntry | None = None
+    linkable: bool = False
+    """The file is the library's own download, so a hard link may stand for a copy."""
+
+
+def build(
+    path: Path, folder: Path, name: str, origin: Origin, *, layout: Layout = "auto", progress: Progress = silent
+) -> LocalModel:
+    """Fills `folder` (which exists, empty) from `path` and writes its manifest, everything flushed to the disk.
+
+    Raises Untrusted (truncated, pickle), Unsupported (not a model that can be served), BadInput (a layout that does not apply)
+    and StorageFailed.
+    """
+    with storage_errors(folder):
+        if path.is_dir():
+            model = _from_hf_folder(path, folder, name, origin, layout, progress)
+        elif path.suffix.lower() == ".onnx":
+            model = _from_onnx(path, folder, name, origin, layout, progress)
+        else:
+            model = _from_gguf(path, folder, name, origin, layout, progress)
+        _cache_tokenizer(model)
+        model = replace(model, files={item.name: sha256_of(item) for item in sorted(folder.iterdir())})
+        write_manifest(model)
+        for item in folder.iterdir():
+            sync_file(item)
+        sync_file(folder)
+    return model
+
+
+def source_hash(path: Path) -> str:
+    """SHA-256 of a file, or `folder_hash` of a folder's model files. Raises NotFound, and as `hf_files` does."""
+    if path.is_dir():
+        return folder_hash(hf_files(path))
+    if not path.is_file():
+        raise NotFound(f"There is no file or folder {path}.", advice="Check the path.")
+    refuse_pickle(path.name)
+    return sha256_of(path)
+
+
+def folder_hash(files: list[Path]) -> str:
+    """SHA-256 over the lines `HASH  NAME` of several files, sorted by name; `sha256sum FILES | sha256sum` gives the same."""
+    lines = [f"{sha256_of(file)}  {file.name}\n" for file in sorted(files, key=lambda file: file.name)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def hf_files(folder: Path) -> list[Path]:
+    """The files of a Hugging Face folder that make the model, by name.
+
+    Raises Untrusted (only pickled weights, damaged JSON, a shard outside the folder) and BadInput (a part is missing).
+    """
+    if not (folder / "config.json").is_file():
+        raise BadInput(
+            f"{folder} has no config.json, so it is not a model in Hugging Face's format.",
+            advice="Give a GGUF file, or a folder with config.json, tokenizer.json and safetensors files.",
+        )
+    weights = _hf_weights(folder)
+    if not (folder / "tokenizer.json").is_file():
+        raise BadInput(
+            f"{folder} has no tokenizer.json.",
+            advice="Load its tokenizer with transformers (AutoTokenizer) and save it there with save_pretrained.",
+        )
+    found = [folder / name for name in HF_FILES if (folder / name).is_file()]
+    return sorted([*found, *weights], key=lambda file: file.name)
+
+
+def _hf_weights(folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        names = sorted({str(name) for name in _read_json(index).get("weight_map", {}).values()})
+        if outside := [name for name in names if Path(name).name != name or "\\" in name or not name.endswith(".safetensors")]:
+            raise Untrusted(f"{index.name} names a file outside the folder: {outside[0]!r}.", advice="Do not trust this model.")
+        if missing := [name for name in names if not (folder / name).is_file()]:
+            raise BadInput(f"{folder} lacks {len(missing)} of its {len(names)} weight files, {missing[0]} first.")
+        return [index, *(folder / name for name in names)]
+    single = folder / "model.safetensors"
+    if single.is_file():
+        return [single]
+    for file in sorted(folder.iterdir()):
+        refuse_pickle(file.name)
+    raise BadInput(f"{folder} has no model.safetensors.", advice="Give a folder with the weights as safetensors, or a GGUF file.")
+
+
+def _from_gguf(path: Path, folder: Path, name: str, origin: Origin, layout: Layout, progress: Progress) -> LocalModel:
+    refuse_pickle(path.name)
+    if path.suffix.lower() == ".safetensors":
+        raise BadInput(f"{path.name} alone is not a model.", advice="Import the folder that also holds its config.json.")
+    reader = read_gguf(path)
+    architecture = _check_servable(reader, path)
+    chosen = choose_layout(reader, layout)
+    weights = folder / "model.gguf"
+    if chosen == "keep":
+        _copy(path, weights, origin, progress)
+        quantisation = layout_of(reader).name
+    else:
+        needed_bytes = rewritten_size(reader, chosen)
+        require_space(folder, needed_bytes)
+        with storage_errors(folder, needed_bytes):
+            rewrite(reader, weights, chosen, progress)
+        quantisation = chosen.upper()
+    return _model(
+        name,
+        folder,
+        weights,
+        origin,
+        format="gguf",
+        licence=_text(reader, "general.license") or "unknown",
+        architecture=architecture,
+        parameters=sum(math.prod(tensor.shape) for tensor in reader.tensors.values()),
+        context_tokens=_count(reader, f"{architecture}.context_length"),
+        quantisation=quantisation,
+    )
+
+
+def _check_servable(reader: GGUFFile, path: Path) -> str:
+    """The architecture of a GGUF file that holds one whole model."""
+    architecture = _text(reader, "general.architecture")
+    if not architecture:
+        raise Untrusted(f"{path.name} does not say which architecture it is.", advice="Fetch the file again.")
+    if (kind := _text(reader, "general.type") or "model") != "model":
+        raise Unsupported(f"{path.name} is no model but of type {kind!r}.", advice="Import the model that it belongs to.")
+    return architecture
+
+
+def _text(reader: GGUFFile, key: str) -> str:
+    value = reader.metadata.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _count(reader: GGUFFile, key: str) -> int:
+    value = reader.metadata.get(key)
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _from_onnx(path: Path, folder: Path, name: str, origin: Origin, layout: Layout, progress: Progress) -> LocalModel:
+    if origin.entry is None:
+        raise Unsupported(f"{path.name} is an ONNX file, which no engine here serves.", advice="Import GGUF or safetensors.")
+    if layout not in ("auto", "keep"):
+        raise BadInput("An ONNX file cannot be rewritten.", advice="Leave out --layout.", param="layout")
+    weights = folder / "model.onnx"
+    _copy(path, weights, origin, progress)
+    entry = origin.entry
+    return _model(
+        name,
+        folder,
+        weights,
+        origin,
+        format="onnx",
+        licence=entry.licence,
+        architecture=entry.architecture,
+        parameters=entry.parameters,
+        context_tokens=entry.context_tokens,
+        quantisation="INT8" if "int8" in entry.name else "F32",
+    )
+
+
+def _from_hf_folder(path: Path, folder: Path, name: str, origin: Origin, layout: Layout, progress: Progress) -> LocalModel:
+    files = hf_files(path)
+    config = _read_json(path / "config.json")
+    parameters, dtype = _safetensors_facts([file for file in files if file.suffix == ".safetensors"])
+    nested = config.get("text_config")
+    context_tokens = (nested if isinstance(nested, dict) else config).get("max_position_embeddings")
+    if layout not in ("auto", "keep"):
+        raise Unsupported("A Hugging Face folder is kept as it is.", advice="Leave out --layout.", param="layout")
+    require_space(folder, sum(file.stat().st_size for file in files))
+    for file in files:
+        _copy(file, folder / file.name, origin, progress)
+    return _model(
+        name,
+        folder,
+        folder,
+        origin,
+        format="safetensors",
+        licence=_readme_licence(path) or "unknown",
+        architecture=str(config.get("model_type", "")),
+        parameters=parameters,
+        context_tokens=context_tokens if isinstance(context_tokens, int) else 0,
+        quantisation=dtype,
+    )
+
+
+def _model(name: str, folder: Path, weights: Path, origin: Origin, **facts: Any) -> LocalModel:
+    if weights == folder:
+        files = hf_files(folder)
+        sha256, size_bytes = folder_hash(files), sum(file.stat().st_size for file in files if file.suffix == ".safetensors")
+    else:
+        sha256, size_bytes = sha256_of(weights), weights.stat().st_size
+    if origin.entry:
+        facts |= {"licence": origin.entry.licence, "kind": origin.entry.kind}
+    return LocalModel(
+        name=name,
+        folder=folder,
+        weights=weights,
+        sha256=sha256,
+        size_bytes=size_bytes,
+        source=origin.source,
+        source_sha256=origin.source_sha256,
+        created_utc=now_utc(),
+        **facts,
+    )
+
+
+def _copy(path: Path, destination: Path, origin: Origin, progress: Progress) -> None:
+    """Copies one file, or links to it where it is the library's own and the file system can."""
+    if origin.linkable:
+        try:
+            os.link(path, destination)
+            return
+        except OSError:
+            pass  # a file system without hard links: copy
+    size = path.stat().st_size
+    require_space(destination.parent, size)
+    with storage_errors(destination.parent, size), path.open("rb") as source, destination.open("wb") as out:
+        done = 0
+        while chunk := source.read(CHUNK_BYTES):
+            out.write(chunk)
+            done += len(chunk)
+            progress(f"Copying {path.name}", done, size)
+
+
+def _safetensors_facts(files: list[Path]) -> tuple[int, str]:
+    """(number of weights, their commonest dtype) from the headers, which are checked against the sizes of the files."""
+    from safetensors import SafetensorError, safe_open
+
+    weights: Counter[str] = Counter()
+    for file in files:
+        try:
+            with safe_open(file, framework="np") as tensors:
+                for key in tensors.keys():  # noqa: SIM118  (not a dict: iterating it is not supported)
+                    part = tensors.get_slice(key)
+                    weights[part.get_dtype()] += math.prod(part.get_shape())
+        except (SafetensorError, OSError, ValueError) as error:
+            raise Untrusted(f"{file.name} is truncated or damaged: {error}.", advice="Fetch the file again.") from None
+    if not weights:
+        raise Untrusted("The safetensors files hold no weights.", advice="Fetch them again.")
+    return weights.total(), weights.most_common(1)[0][0]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Untrusted(f"{path.name} is not valid JSON: {error}.", advice="Fetch the file again.") from None
+    if not isinstance(value, dict):
+        raise Untrusted(f"{path.name} is not a JSON object.", advice="Fetch the file again.")
+    return value
+
+
+def _readme_licence(folder: Path) -> str:
+    """The `license:` of a model card's front matter."""
+    card = folder / "README.md"
+    if not card.is_file():
+        return ""
+    text = card.read_text(encoding="utf-8", errors="replace")
+    front = re.match(r"---\s*\n(.*?)\n---\s*\n", text, re.DOTALL)
+    found = re.search(r"^license:\s*[\"']?([\w.+-]+)", front[1], re.MULTILINE) if front else None
+    return found[1] if found else ""
+
+
+def _cache_tokenizer(model: LocalModel) -> None:
+    """Has the tokenizer converted once, so that later starts load it in a moment."""
+    if model.kind != "chat":
+        return
+    from yearling.models.tokenizer import cache_tokenizer
+
+    cache_tokenizer(model)

@@ -1,0 +1,178 @@
+"""Rewrites a GGUF file in another weight layout, a few rows at a time.
+
+Why at all: engines have fast kernels for some layouts only; in llama.cpp a Q4_1 file takes longer to read a prompt than the same
+weights in Q8_0 (the measurements are in `dev/LOG.md`). Q8_0 stores 8-bit integers with one scale per 32 weights, which holds
+what Q4_1 can express almost exactly, so the answers stay those of the source.
+
+The output depends on the input's bytes and the layout alone: metadata is copied byte for byte, save for the declared file type,
+and tensors keep their order. The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, LlamaFileType
+from gguf.quants import dequantize, quantize
+
+from yearling.errors import Unsupported, Untrusted
+from yearling.models.disk import Progress, silent, sync_file
+from yearling.models.gguf import GGUFFile, TensorInfo
+from yearling.models.local import Layout
+
+SLOW = frozenset({GGMLQuantizationType.Q4_1, GGMLQuantizationType.Q5_1})
+"""Layouts without a fast kernel in llama.cpp, which `auto` rewrites."""
+
+TARGETS = {"q8_0": GGMLQuantizationType.Q8_0, "q4_0": GGMLQuantizationType.Q4_0, "bf16": GGMLQuantizationType.BF16}
+_FILE_TYPES = {
+    "q8_0": LlamaFileType.MOSTLY_Q8_0,
+    "q4_0": LlamaFileType.MOSTLY_Q4_0,
+    "bf16": LlamaFileType.MOSTLY_BF16,
+}
+_UINT32 = 4  # the number of that type in GGUF
+_CHUNK_ELEMENTS = 1 << 23
+"""Weights held in float32 at a time."""
+
+_PLAIN = frozenset({GGMLQuantizationType.F32, GGMLQuantizationType.F16, GGMLQuantizationType.BF16, GGMLQuantizationType.F64})
+_INTEGERS = frozenset({GGMLQuantizationType.I8, GGMLQuantizationType.I16, GGMLQuantizationType.I32, GGMLQuantizationType.I64})
+# Small matrices that every engine reads in full precision, as llama.cpp's own quantiser leaves them.
+_PRECISE = re.compile(r"norm|ffn_gate_inp|ssm_|shortconv|time_mix|position_embd|token_types|attn_rel_b|altup|laurel")
+_EMBEDDINGS = ("token_embd.weight", "output.weight")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What becomes of one tensor. `size_bytes` counts the rewritten data without padding."""
+
+    tensor: TensorInfo
+    source: GGMLQuantizationType
+    target: GGMLQuantizationType
+    size_bytes: int
+
+
+def layout_of(file: GGUFFile) -> GGMLQuantizationType:
+    """The layout that holds most of the weights. Raises Untrusted when there are none."""
+    weights: Counter[int] = Counter()
+    for tensor in file.tensors.values():
+        weights[tensor.ggml_type] += prod(tensor.shape)
+    if not weights:
+        raise Untrusted(f"{file.path.name} holds no weights.", advice="Fetch the file again.")
+    return GGMLQuantizationType(weights.most_common(1)[0][0])
+
+
+def choose_layout(file: GGUFFile, wanted: Layout) -> Literal["keep", "q8_0", "q4_0", "bf16"]:
+    """`wanted` with `auto` resolved: Q8_0 for a file in a slow layout, else as it is."""
+    if wanted != "auto":
+        return wanted
+    return "q8_0" if layout_of(file) in SLOW else "keep"
+
+
+def rewritten_size(file: GGUFFile, layout: str) -> int:
+    """Size in bytes, to within the padding, of the file that `rewrite` would write."""
+    plans = _plan(file, layout)
+    return len(_head(file, layout, plans)) + sum(plan.size_bytes for plan in plans)
+
+
+def rewrite(file: GGUFFile, destination: Path, layout: str, progress: Progress = silent) -> None:
+    """Writes the file in `layout` (`q8_0`, `q4_0`, `bf16`) to `destination`, flushed to the disk.
+
+    Raises Unsupported for tensors that cannot be read; OSError as the disk gives it. Memory stays at a few chunks of
+    `_CHUNK_ELEMENTS`, whatever the size of the model.
+    """
+    plans = _plan(file, layout)
+    total = sum(plan.size_bytes for plan in plans)
+    done = 0
+    with destination.open("wb") as out:
+        out.write(_head(file, layout, plans))
+        _pad(out, file.alignment)
+        for plan in plans:
+            for chunk in _convert(file, plan):
+                out.write(chunk)
+                done += len(chunk)
+                progress("Rewriting weights", done, total)
+            _pad(out, file.alignment)
+    sync_file(destination)
+
+
+def _plan(file: GGUFFile, layout: str) -> list[_Plan]:
+    mostly_float32 = layout_of(file) == GGMLQuantizationType.F32
+    plans = []
+    for tensor in file.tensors.values():
+        source = GGMLQuantizationType(tensor.ggml_type)
+        target = _target(tensor, source, layout, mostly_float32)
+        block, block_bytes = GGML_QUANT_SIZES[target]
+        plans.append(_Plan(tensor, source, target, prod(tensor.shape) // block * block_bytes))
+    return plans
+
+
+def _target(tensor: TensorInfo, source: GGMLQuantizationType, layout: str, mostly_float32: bool) -> GGMLQuantizationType:
+    wanted = TARGETS[layout]
+    is_matrix = len(tensor.shape) > 1 and tensor.name.endswith("weight") and not _PRECISE.search(tensor.name)
+    # A matrix left in float32 among smaller ones is so on purpose.
+    deliberate = source == GGMLQuantizationType.F32 and not mostly_float32
+    if source in _INTEGERS or not is_matrix or deliberate:
+        return source
+    if layout == "q4_0" and tensor.name in _EMBEDDINGS:
+        wanted = GGMLQuantizationType.Q8_0  # four bits here cost the most answers for the fewest bytes
+    if tensor.shape[-1] % GGML_QUANT_SIZES[wanted][0]:
+        return source if source in _PLAIN else GGMLQuantizationType.F16
+    return wanted
+
+
+def _convert(file: GGUFFile, plan: _Plan) -> Iterator[bytes]:
+    """The tensor's data in the target layout, in chunks of whole rows."""
+    width = plan.tensor.shape[-1]
+    rows = file.raw(plan.tensor.name).reshape(prod(plan.tensor.shape[:-1]), -1)
+    step = max(1, _CHUNK_ELEMENTS // width)
+    for start in range(0, len(rows), step):
+        chunk = rows[start : start + step]
+        if plan.target != plan.source:
+            try:
+                chunk = quantize(dequantize(chunk, plan.source), plan.target)
+            except NotImplementedError:
+                raise Unsupported(
+                    f"The layout {plan.source.name} of {plan.tensor.name} cannot be rewritten.",
+                    advice="Import it with --layout keep.",
+                ) from None
+        yield np.ascontiguousarray(chunk).tobytes()
+
+
+def _head(file: GGUFFile, layout: str, plans: list[_Plan]) -> bytes:
+    """Everything before the weights: the source's own metadata, with the file type set, and the new table of tensors."""
+    head = bytearray(file.head())
+    added = 0
+    declared = {"general.file_type": int(_FILE_TYPES[layout])}
+    if "general.quantization_version" not in file.metadata:
+        declared["general.quantization_version"] = 2
+    for key, value in declared.items():
+        if offset := file.value_offsets.get(key):
+            if struct.unpack_from("<I", head, offset - 4) != (_UINT32,):
+                raise Untrusted(
+                    f"{key} in {file.path.name} is not of the type that the format asks for.", advice="Do not trust it."
+                )
+            struct.pack_into("<I", head, offset, value)
+        else:
+            head += struct.pack("<Q", len(key)) + key.encode() + struct.pack("<II", _UINT32, value)
+            added += 1
+    (count,) = struct.unpack_from("<Q", head, 16)
+    struct.pack_into("<Q", head, 16, count + added)
+    offset = 0
+    for plan in plans:
+        name, dims = plan.tensor.name.encode("utf-8", "surrogateescape"), plan.tensor.shape[::-1]
+        head += struct.pack("<Q", len(name)) + name + struct.pack("<I", len(dims))
+        head += struct.pack(f"<{len(dims)}Q", *dims) + struct.pack("<IQ", int(plan.target), offset)
+        offset += -(-plan.size_bytes // file.alignment) * file.alignment
+    return bytes(head)
+
+
+def _pad(out: BinaryIO, alignment: int) -> None:
+    out.write(b"\0" * (-out.seek(0, os.SEEK_CUR) % alignment))

@@ -1,0 +1,214 @@
+"""Files from web servers: resumable, atomic, and with errors that say what to do.
+
+`download` writes to `DESTINATION.part` and keeps the server's validator beside it, so that an interrupted download goes on where
+it stopped (RFC 9110: `Range` with `If-Range`) and one whose file changed meanwhile starts anew. What is complete is flushed and
+renamed. Whether it is the *right* file is for the caller to check. Knows nothing of models.
+
+The outside world's own conventions (proxy, certificate and pip variables) are read in `Web.from_environment`, nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+
+from yearling.errors import BadInput, NotFound, Unavailable, UserError
+from yearling.models.disk import CHUNK_BYTES, Progress, place, require_space, silent, storage_errors
+from yearling.models.pipconfig import PackageIndexes
+from yearling.models.sources import without_secrets
+
+OFFLINE_ADVICE = (
+    "Check the network and try again (what was fetched is kept), "
+    "or copy the file here by other means and run `yearling model import PATH`."
+)
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """How this machine reaches the world. `ca_file` is a bundle of certificate authorities; empty means the built-in one."""
+
+    indexes: PackageIndexes = field(default_factory=PackageIndexes)
+    hf_endpoint: str = "https://huggingface.co"
+    hf_token: str = field(default="", repr=False)
+    ca_file: str = ""
+    timeout_s: float = 30.0
+    attempts: int = 4
+    """How often one download is taken up again, within one call, after the connection broke."""
+    pause_s: float = 1.0
+    """Wait before the second attempt; doubles with each further one."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Web:
+        """What the environment and pip's configuration files say."""
+        environ = os.environ if environ is None else environ
+        indexes = PackageIndexes.from_environment(environ)
+        bundles = (environ.get(name, "") for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE"))
+        return cls(
+            indexes=indexes,
+            hf_endpoint=(environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
+            hf_token=environ.get("HF_TOKEN", ""),
+            ca_file=next((bundle for bundle in bundles if bundle), indexes.ca_file),
+        )
+
+    def client(self) -> httpx.Client:
+        """A client for a few requests; close it. Raises BadInput when the certificate bundle cannot be read."""
+        verify: ssl.SSLContext | bool = True
+        if self.ca_file:
+            try:
+                path = Path(self.ca_file).expanduser()
+                verify = ssl.create_default_context(
+                    cafile=None if path.is_dir() else path, capath=path if path.is_dir() else None
+                )
+            except (OSError, ssl.SSLError) as error:
+                raise BadInput(
+                    f"The certificate bundle {self.ca_file} cannot be read: {error}.",
+                    advice="Correct SSL_CERT_FILE, REQUESTS_CA_BUNDLE or PIP_CERT.",
+                ) from None
+        return httpx.Client(follow_redirects=True, timeout=self.timeout_s, verify=verify)
+
+
+def download(
+    web: Web,
+    url: str,
+    destination: Path,
+    *,
+    headers: Mapping[str, str] | None = None,
+    phase: str = "Downloading",
+    progress: Progress = silent,
+) -> None:
+    """Puts what `url` serves at `destination`, taking up an earlier, interrupted download of the same URL and file.
+
+    Raises NotFound, BadInput (not allowed), Unavailable (no network, server trouble) and StorageFailed; all but NotFound and
+    BadInput leave the part in place for the next call.
+    """
+    if destination.exists():
+        return
+    _with_retries(web, url, lambda client: _take_up(client, url, destination, headers or {}, phase, progress))
+
+
+def get(web: Web, url: str, headers: Mapping[str, str], *, method: str = "GET", follow: bool = True) -> httpx.Response:
+    """One small answer. Raises as `download` does; redirects are answers when `follow` is false."""
+
+    def ask(client: httpx.Client) -> httpx.Response:
+        response = client.request(method, url, headers=headers, follow_redirects=follow)
+        if follow or not response.is_redirect:
+            _check_status(response, url)
+        return response
+
+    return _with_retries(web, url, ask)
+
+
+def _with_retries(web: Web, url: str, action: Callable[[httpx.Client], T]) -> T:
+    pause_s = web.pause_s
+    with web.client() as client:
+        for attempt in range(1, web.attempts + 1):
+            try:
+                return action(client)
+            except (httpx.TransportError, _Broken) as error:
+                if attempt >= web.attempts:
+                    raise _unreachable(url, error) from None
+            except (httpx.InvalidURL, httpx.TooManyRedirects, httpx.UnsupportedProtocol) as error:
+                raise BadInput(f"{without_secrets(url)} is not a usable address: {error}.") from None
+            time.sleep(pause_s)
+            pause_s *= 2
+    raise ValueError(f"attempts must be at least 1, not {web.attempts}")
+
+
+class _Broken(Exception):
+    """The server broke off or asks to come again; the same request may work in a moment."""
+
+
+def _take_up(
+    client: httpx.Client, url: str, destination: Path, headers: Mapping[str, str], phase: str, progress: Progress
+) -> None:
+    part = destination.with_name(destination.name + ".part")
+    note = destination.with_name(destination.name + ".part.json")
+    validator = _read_validator(note, url) if part.exists() else ""
+    have = part.stat().st_size if validator else 0
+    request_headers = {**headers, "Accept-Encoding": "identity"}
+    if have:
+        request_headers |= {"Range": f"bytes={have}-", "If-Range": validator}
+    with client.stream("GET", url, headers=request_headers) as response:
+        if response.status_code == 416:  # the part is longer than the file now is
+            part.unlink(missing_ok=True)
+            raise _Broken("the range is not there any more")
+        _check_status(response, url)
+        start, total = _extent(response, have)
+        with storage_errors(part.parent, None if total is None else total - start):
+            if total is not None:
+                require_space(part.parent, total - start)
+            if start == 0:
+                part.unlink(missing_ok=True)
+                _write_validator(note, url, response)
+            with part.open("ab") as out:
+                done = start
+                progress(phase, done, total)
+                for chunk in response.iter_raw(CHUNK_BYTES):
+                    out.write(chunk)
+                    done += len(chunk)
+                    progress(phase, done, total)
+            if total is not None and done != total:
+                raise _Broken(f"{done} of {total} bytes came")
+            place(part, destination)
+            note.unlink(missing_ok=True)
+
+
+def _extent(response: httpx.Response, have: int) -> tuple[int, int | None]:
+    """(first byte that the response carries, size of the whole file or None)."""
+    if response.status_code == 206:
+        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("content-range", ""))
+        if not match or int(match[1]) != have:
+            raise _Broken("the server answered with another range than asked for")
+        return have, None if match[2] == "*" else int(match[2])
+    length = response.headers.get("content-length", "")
+    return 0, int(length) if length.isdigit() else None
+
+
+def _check_status(response: httpx.Response, url: str) -> None:
+    status, where = response.status_code, without_secrets(url)
+    if status in (200, 206):
+        return
+    if status in (404, 410):
+        raise NotFound(f"There is nothing at {where} ({status}).", advice="Check the spelling and the revision.")
+    if status in (401, 403, 407, 451):
+        raise BadInput(
+            f"{where} may not be read without permission ({status}).",
+            advice="For a gated Hugging Face repository accept its terms and set HF_TOKEN; else check the credentials.",
+        )
+    if status in (408, 425, 429) or status >= 500:
+        raise _Broken(f"the server answered {status}")
+    raise Unavailable(f"{where} answered {status}.", advice=OFFLINE_ADVICE)
+
+
+def _read_validator(note: Path, url: str) -> str:
+    """What `If-Range` may carry for the part of this URL; empty when the part must not be taken up."""
+    try:
+        kept = json.loads(note.read_text(encoding="utf-8"))
+        return str(kept["validator"]) if kept["url"] == without_secrets(url) else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""  # no note, or one that a crash cut short: start anew
+
+
+def _write_validator(note: Path, url: str, response: httpx.Response) -> None:
+    etag = response.headers.get("etag", "")
+    # A weak validator promises no equal bytes (RFC 9110, section 13.1.5), so such a part is never taken up.
+    validator = "" if etag.startswith("W/") else etag
+    validator = validator or response.headers.get("last-modified", "")
+    note.write_text(json.dumps({"url": without_secrets(url), "validator": validator}), encoding="utf-8")
+
+
+def _unreachable(url: str, error: Exception) -> UserError:
+    why = str(error) or type(error).__name__
+    return Unavailable(f"{without_secrets(url)} cannot be reached: {why.rstrip('.')}.", advice=OFFLINE_ADVICE)

