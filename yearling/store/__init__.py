@@ -1,7 +1,10 @@
 """Records at rest: database, blobs, audit log, backups."""
 
+from yearling.store.archive import Manifest
 from yearling.store.audit import ChainState
+from yearling.store.restore import Restored, restore, verify_backup
 from yearling.store.store import Store
+from yearling.store.verify import Check, Report
 from yearling.store.writer import SampleWriter
 
-__all__ = ["ChainState", "SampleWriter", "Store"]
+__all__ = ["ChainState", "Check", "Manifest", "Report", "Restored", "SampleWriter", "Store", "restore", "verify_backup"]

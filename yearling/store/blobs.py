@@ -16,7 +16,6 @@ from io import BufferedReader
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from yearling.errors import BadInput, NotFound, Untrusted
 from yearling.store.database import Database
@@ -88,12 +87,11 @@ class Blobs:
 
     def refer(self, sha256: str, kind: str, record_id: str) -> None:
         """Note that a record needs a blob; saying it twice counts once. Raises NotFound when there is no such blob."""
-        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
         row = {"sha256": sha256, "kind": kind, "record_id": record_id}
         with self.in_use():
             self.path(sha256)
             with self._database.write() as connection:
-                connection.execute(insert(blob_references).values(row).on_conflict_do_nothing())
+                connection.execute(self._database.insert_new(blob_references).values(row))
 
     def release(self, kind: str, record_id: str) -> None:
         """A record is gone: what it needed may go, unless others need it too."""

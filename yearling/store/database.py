@@ -12,18 +12,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from yearling.errors import BadInput, StorageFailed
-from yearling.store.failures import in_words
+from yearling.store.failures import damaged, in_words
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 BEGIN_WRITE = "BEGIN IMMEDIATE"
 """How a writer begins on SQLite: with its lock. A transaction that reads first and writes later could fail half-way."""
 
+_QUICK_CHECK_BYTES = 64 * 1024 * 1024
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
 
 
@@ -62,6 +66,16 @@ class Database:
             with connection.begin():
                 yield connection
 
+    def insert_new(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+        """An INSERT that leaves rows alone that are there already."""
+        if self.is_sqlite:
+            from sqlalchemy.dialects.sqlite import insert
+
+            return insert(table).on_conflict_do_nothing()
+        from sqlalchemy.dialects.postgresql import insert as insert_postgres
+
+        return insert_postgres(table).on_conflict_do_nothing()
+
     def scrub(self, *tables: str) -> None:
         """After a delete: leave no copy of the deleted rows in the write-ahead log (SQLite) or in dead row versions (Postgres).
 
@@ -92,6 +106,15 @@ class Database:
                 if "locked" not in error.message or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
+
+    def quick_check(self) -> None:
+        """Look for damage in a SQLite file small enough for that to take no time. Raises Untrusted."""
+        if self.path is None or self.path.stat().st_size > _QUICK_CHECK_BYTES:
+            return
+        with self.read() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        if found != "ok":
+            raise damaged(self.place, found.splitlines()[-1])
 
     def close(self) -> None:
         self.engine.dispose()

@@ -43,6 +43,11 @@ def in_words(place: str, folder: Path | None = None) -> Iterator[None]:
         raise translated from error
     except exc.TimeoutError as error:
         raise Unavailable(f"All connections to {place} are busy.", advice="Try again in a moment.") from error
+    except sqlite3.Error as error:
+        translated = _from_sqlite(error, place, folder)
+        if translated is None:
+            raise
+        raise translated from error
     except OSError as error:
         raise from_os_error(error, place) from error
 

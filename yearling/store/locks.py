@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LOCK = "store.lock"
+"""The file in the data folder that every open store holds shared, and a restore holds alone."""
+
 
 @contextmanager
 def shared(path: Path) -> Iterator[None]:

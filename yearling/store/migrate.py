@@ -20,7 +20,7 @@ from yearling.errors import Conflict, StorageFailed
 from yearling.store.audit import append_entry
 from yearling.store.database import BEGIN_WRITE, Database
 from yearling.store.failures import in_words
-from yearling.store.schema import VERSION
+from yearling.store.schema import VERSION, VERSION_TABLE, metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -28,19 +28,21 @@ if TYPE_CHECKING:
 _LOCK_KEY = 0x5965_6172_0002
 _WAIT_S = 300.0
 
-BackUp = Callable[[str], Path]
-"""Called with the old schema's number before anything changes; returns where the backup is."""
-
 
 def current_version(connection: Connection) -> str | None:
-    """The number of the schema that is there; None for an empty database."""
-    if not sa.inspect(connection).has_table("alembic_version"):
+    """The number of the schema that is there; None for a database that holds nothing of ours."""
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
-    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()
 
 
-def migrate(database: Database, back_up: BackUp, *, newest_backup: Callable[[], Path | None]) -> None:
-    """Make the schema the newest. Raises Conflict when it is newer than this program knows; nothing is changed then."""
+def migrate(database: Database, *, back_up: Callable[[str], Path], newest_backup: Callable[[], Path | None]) -> None:
+    """Make the schema the newest.
+
+    `back_up` is called with the old schema's number before anything changes, and returns where the backup is; `newest_backup`
+    finds one that this program can restore. Raises Conflict, with nothing changed, when the schema is newer than this program
+    or the database is somebody else's.
+    """
     with database.read() as connection:
         found = current_version(connection)
     _refuse_newer(found, newest_backup)
@@ -51,6 +53,8 @@ def migrate(database: Database, back_up: BackUp, *, newest_backup: Callable[[], 
         _refuse_newer(found, newest_backup)
         if found == VERSION:
             return  # another start was quicker
+        if found is None:
+            _refuse_foreign(database, connection)
         backup = back_up(found) if found else None
         upgrade(connection, VERSION)
         if database.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()):
@@ -61,7 +65,7 @@ def migrate(database: Database, back_up: BackUp, *, newest_backup: Callable[[], 
 
 def upgrade(connection: Connection, to: str) -> None:
     """Run the migrations up to `to` in the transaction of `connection`."""
-    from alembic import command
+    from alembic import command  # late: only starts that change the schema need Alembic
 
     config = alembic_config()
     config.attributes["connection"] = connection
@@ -80,42 +84,54 @@ def alembic_config() -> Config:
 
 @contextmanager
 def locked_for_migration(database: Database) -> Iterator[Connection]:
-    """A transaction that no other migration shares. On SQLite foreign keys rest meanwhile: rebuilding a table drops it first."""
-    deadline = time.monotonic() + _WAIT_S
-    with in_words(database.place), database.engine.connect() as connection:
+    """A transaction that no other migration shares. On SQLite foreign keys rest meanwhile: rebuilding a table drops it first.
+
+    Raises StorageFailed when another program has held the database for minutes.
+    """
+    with in_words(database.place), database.engine.connect() as idle:
         if database.is_sqlite:
-            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
-            connection.rollback()
+            idle.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            idle.rollback()
         try:
-            transaction = _begin(database, connection, deadline)
-            with transaction:
+            connection = idle.execution_options(yearling_begin=BEGIN_WRITE)
+            with _begin(database, connection):
+                if not database.is_sqlite:
+                    connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
                 yield connection
         finally:
-            if database.is_sqlite:
-                connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+            # The connection goes back to the pool, where foreign keys must hold.
+            idle.invalidate()
 
 
-def _begin(database: Database, connection: Connection, deadline: float) -> sa.RootTransaction:
-    if not database.is_sqlite:
-        transaction = connection.begin()
-        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
-        return transaction
+def _begin(database: Database, connection: Connection) -> sa.RootTransaction:
+    deadline = time.monotonic() + _WAIT_S
     while True:
         try:
             with in_words(database.place):
-                return connection.execution_options(yearling_begin=BEGIN_WRITE).begin()
+                return connection.begin()
         except StorageFailed as error:
             if "locked" not in error.message or time.monotonic() > deadline:
                 raise
 
 
 def _refuse_newer(found: str | None, newest_backup: Callable[[], Path | None]) -> None:
-    if found is None or (found.isdigit() and int(found) <= int(VERSION)):
+    if found is None or int(found) <= int(VERSION):
         return
     backup = newest_backup()
-    instead = f"restore the backup {backup}" if backup else "restore a backup made by this version"
+    instead = f"restore the backup {backup}" if backup else "restore a backup that this version made"
     raise Conflict(
-        f"This data was written by a newer Yearling (its schema is {found}, this program knows up to {VERSION}).",
-        advice=f"Install the newer Yearling, or {instead}.",
+        f"This data was written by a newer Yearling (its schema is {found}, this program knows {VERSION}).",
+        advice=f"Install the newer Yearling, or {instead} with `yearling restore`.",
     )
+
+
+def _refuse_foreign(database: Database, connection: Connection) -> None:
+    tables = set(sa.inspect(connection).get_table_names())
+    # A Postgres database may be shared with others; a SQLite file in our place may not.
+    strangers = tables if database.is_sqlite else tables & set(metadata.tables)
+    if strangers:
+        raise Conflict(
+            f"{database.place} holds tables that are not Yearling's ({', '.join(sorted(strangers)[:3])}).",
+            advice="Choose another database_url, or move the file away.",
+        )

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from array import array
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from yearling.errors import BadInput, Untrusted
 
@@ -27,40 +27,37 @@ _ESCAPED = re.compile(_ESCAPE + "([0-9a-f]{4})")
 
 def pack_ids(ids: Sequence[int]) -> bytes:
     """Token ids as int32. Raises ValueError for ids that are negative or do not fit."""
-    wide = np.asarray(ids, dtype=np.int64)
-    if wide.size and (wide.min() < 0 or wide.max() > np.iinfo(np.int32).max):
-        raise ValueError("token ids must be between 0 and 2^31 - 1")
-    return wide.astype("<i4").tobytes()
+    if ids and min(ids) < 0:
+        raise ValueError("a token id is negative")
+    try:
+        return _little_endian(array("i", ids)).tobytes()
+    except OverflowError:
+        raise ValueError("a token id does not fit into 31 bits") from None
 
 
 def unpack_ids(packed: bytes) -> tuple[int, ...]:
     """The inverse of `pack_ids`. Raises Untrusted for a column that holds a broken id."""
-    if len(packed) % 4:
-        raise Untrusted(
-            f"A column of token ids has {len(packed)} bytes, which is no multiple of 4.", advice="Run `yearling verify`."
-        )
-    return tuple(np.frombuffer(packed, dtype="<i4").tolist())
+    return tuple(_unpack("i", packed))
 
 
 def pack_logprobs(logprobs: Sequence[float]) -> bytes:
     """Log-probabilities as float32 where that is exact for all of them, else as float64."""
     if not logprobs:
         return b""
-    wide = np.asarray(logprobs, dtype="<f8")
-    with np.errstate(over="ignore"):
-        narrow = wide.astype("<f4")
-    exact = np.array_equal(narrow.astype("<f8"), wide, equal_nan=True)
-    return b"f" + narrow.tobytes() if exact else b"d" + wide.tobytes()
+    wide = array("d", logprobs)
+    narrow = array("f", wide)
+    if narrow.tolist() == wide.tolist():
+        return b"f" + _little_endian(narrow).tobytes()
+    return b"d" + _little_endian(wide).tobytes()
 
 
 def unpack_logprobs(packed: bytes) -> tuple[float, ...]:
     """The inverse of `pack_logprobs`. Raises Untrusted for an unknown or broken layout."""
     if not packed:
         return ()
-    dtype = {b"f": "<f4", b"d": "<f8"}.get(packed[:1])
-    if dtype is None or (len(packed) - 1) % np.dtype(dtype).itemsize:
-        raise Untrusted("A column of log-probabilities is not laid out as float32 or float64.", advice="Run `yearling verify`.")
-    return tuple(np.frombuffer(packed, dtype=dtype, offset=1).astype("<f8").tolist())
+    if packed[:1] not in (b"f", b"d"):
+        raise _broken("log-probabilities")
+    return tuple(_unpack(packed[:1].decode(), packed[1:]))
 
 
 def plain_json(value: Any) -> str:
@@ -90,3 +87,21 @@ def _dump(value: Any, *, sort_keys: bool) -> str:
         return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys)
     except (TypeError, ValueError) as error:
         raise BadInput(f"A value cannot be stored as JSON: {error}.", advice="Send plain JSON values only.") from None
+
+
+def _unpack(typecode: str, packed: bytes) -> array[Any]:
+    values: array[Any] = array(typecode)
+    if len(packed) % values.itemsize:
+        raise _broken("token ids" if typecode == "i" else "log-probabilities")
+    values.frombytes(packed)
+    return _little_endian(values)
+
+
+def _little_endian(values: array[Any]) -> array[Any]:
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
+
+
+def _broken(what: str) -> Untrusted:
+    return Untrusted(f"A stored column of {what} is broken.", advice="Run `yearling verify`; restore a backup if it is damaged.")

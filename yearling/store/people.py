@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Row
 
 from yearling.clock import new_id, now_utc
@@ -32,9 +31,8 @@ class People:
         if found:
             return found
         row = {"id": new_id(), "name": OWNER, "role": "owner", "created_utc": now_utc()}
-        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
         with self._database.write() as connection:
-            connection.execute(insert(people).values(row).on_conflict_do_nothing(index_elements=["name"]))
+            connection.execute(self._database.insert_new(people).values(row))
         owner = self._find(people.c.name == OWNER)
         if owner is None:
             raise RuntimeError("the owner is missing right after being created")

@@ -18,6 +18,9 @@ from yearling.store.packing import escape_text, unescape_text
 VERSION = "0003"
 """The newest migration's number. Kept here so that an ordinary start needs no migration machinery; a test compares."""
 
+VERSION_TABLE = "yearling_schema"
+"""Where the number is noted. A name of its own, since a Postgres database may be shared with others who use Alembic."""
+
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 

@@ -14,17 +14,21 @@ from typing import Self
 
 from yearling.clock import now_utc
 from yearling.config import Settings
-from yearling.errors import Conflict
+from yearling.errors import Conflict, UserError
+from yearling.store.archive import Manifest, Progress, read_manifest, write
 from yearling.store.audit import Audit
 from yearling.store.blobs import Blobs
 from yearling.store.conversations import Conversations
 from yearling.store.database import Database
 from yearling.store.failures import in_words
 from yearling.store.files import make_folder
-from yearling.store.locks import hold_shared
+from yearling.store.locks import LOCK, hold_shared
 from yearling.store.migrate import migrate
 from yearling.store.people import People
 from yearling.store.samples import Samples
+from yearling.store.schema import VERSION
+from yearling.store.sqlite_file import check_file, is_expected, note_database
+from yearling.store.verify import Report, verify
 
 
 class Store:
@@ -52,14 +56,17 @@ class Store:
         database = Database(settings.resolved_database_url, lock_timeout_s=lock_timeout_s)
         lock = _join(folder)
         try:
-            if database.path:
-                with in_words(database.place):
+            with in_words(f"The data folder {folder}"):
+                if database.path:
                     make_folder(database.path.parent)
-                database.use_wal()
-            migrate(database, back_up=lambda found: folder, newest_backup=lambda: None)
-            store = cls(settings, database, lock)
-            store.people.owner()
-            store.expire()
+                    check_file(database.path, database.place, expected=is_expected(folder, database))
+                    database.use_wal()
+                    database.quick_check()
+                store = cls(settings, database, lock)
+                migrate(database, back_up=store._back_up_schema, newest_backup=store._newest_backup)
+                store.people.owner()
+                store.expire()
+                note_database(folder, database)
         except BaseException:
             database.close()
             os.close(lock)
@@ -72,12 +79,40 @@ class Store:
             return 0
         return self.samples.delete_older_than(now_utc() - timedelta(days=self.settings.retention_days))
 
+    def verify(self) -> Report:
+        """Check everything that is stored: structures, references, audit chain, samples, blobs."""
+        return verify(self.database, self.blobs)
+
+    def backup(self, path: Path, *, progress: Progress | None = None) -> Manifest:
+        """Write a backup of everything to a new file while the store is in use.
+
+        Raises Conflict when the file exists, Untrusted when a blob is damaged, StorageFailed.
+        """
+        return write(path, self.database, self.blobs, progress=progress)
+
     def close(self) -> None:
         """Close all connections. Closing twice is harmless."""
         self.database.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _back_up_schema(self, found: str) -> Path:
+        path = self.settings.data_dir / "backups" / f"schema-{found}-{now_utc():%Y%m%dT%H%M%S%fZ}.tar.gz"
+        write(path, self.database, None)  # migrations leave blobs alone
+        return path
+
+    def _newest_backup(self) -> Path | None:
+        """The newest backup in the data folder that this program can restore."""
+        backups = (self.settings.data_dir / "backups").glob("*.tar.gz")
+        for path in sorted(backups, key=lambda path: path.stat().st_mtime, reverse=True):
+            try:
+                schema = read_manifest(path).schema
+            except UserError:
+                continue  # not one of ours, or damaged
+            if schema and int(schema) <= int(VERSION):
+                return path
+        return None
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +125,6 @@ def _join(folder: Path) -> int:
     with in_words(f"The data folder {folder}"):
         make_folder(folder)
         try:
-            return hold_shared(folder / "store.lock")
+            return hold_shared(folder / LOCK)
         except BlockingIOError:
             raise Conflict(f"A restore into {folder} is going on.", advice="Wait until it has finished.") from None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from alembic import context
 
-from yearling.store.schema import metadata
+from yearling.store.schema import VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     render_as_batch=True,
     transactional_ddl=True,
+    version_table=VERSION_TABLE,
 )
 with context.begin_transaction():
     context.run_migrations()
