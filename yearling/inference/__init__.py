@@ -5,6 +5,7 @@ from yearling.inference.fake import ByteTokenizer, FakeEngine, FakeTemplate, Scr
 from yearling.inference.pool import EnginePool
 from yearling.inference.served import ChatTemplate, Served, StreamDecoder, Tokenizer
 from yearling.inference.stops import StopMatcher, TextStream
+from yearling.inference.supervisor import EngineSpec, Supervised
 
 __all__ = [
     "ByteTokenizer",
@@ -14,6 +15,7 @@ __all__ = [
     "Delta",
     "Engine",
     "EnginePool",
+    "EngineSpec",
     "FakeEngine",
     "FakeTemplate",
     "Request",
@@ -21,6 +23,7 @@ __all__ = [
     "Served",
     "StopMatcher",
     "StreamDecoder",
+    "Supervised",
     "TextStream",
     "Token",
     "Tokenizer",

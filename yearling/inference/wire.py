@@ -1,0 +1,101 @@
+"""What goes over the pipe between the server and an engine's process: one JSON object per line.
+
+Both ends are this program, started by the same user, and nothing but JSON is read: no pickle, no code. Frames to the engine:
+`{"id", "stream": request}`, `{"id", "cancel": true}`, `{"id", "call": method, "arguments": {...}}`. Frames back:
+`{"ready": ...}`, `{"id", "delta": ...}`, `{"id", "result": ...}`, `{"id", "error": ...}`, `{"id", "ended": true}`, and
+`{"steps": n}` as a sign of life.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from yearling import errors
+from yearling.inference.engine import Capabilities, Delta, Engine, Request, Token
+from yearling.records import SamplingSettings
+
+LONGEST_FRAME_BYTES = 1 << 30
+
+_ERRORS: dict[str, type[errors.UserError]] = {
+    kind.__name__: kind
+    for kind in (
+        errors.BadInput,
+        errors.Unsupported,
+        errors.ContextExceeded,
+        errors.NotFound,
+        errors.Conflict,
+        errors.Untrusted,
+        errors.Unavailable,
+        errors.StorageFailed,
+    )
+}
+
+
+def pack(frame: dict[str, Any]) -> bytes:
+    """One line; JSON never contains a line break outside an escape."""
+    return json.dumps(frame, separators=(",", ":")).encode() + b"\n"
+
+
+def unpack(line: bytes) -> dict[str, Any]:
+    frame: dict[str, Any] = json.loads(line)
+    return frame
+
+
+def request_to_json(request: Request) -> dict[str, Any]:
+    fields = {name: getattr(request, name) for name in Request.__dataclass_fields__}
+    return fields | {"sampling": asdict(request.sampling)}
+
+
+def request_from_json(fields: dict[str, Any]) -> Request:
+    sampling = dict(fields["sampling"])
+    sampling["logit_bias"] = tuple((int(token), float(bias)) for token, bias in sampling["logit_bias"])
+    sampling["stop"] = tuple(sampling["stop"])
+    rest: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items() if name != "sampling"
+    }
+    return Request(sampling=SamplingSettings(**sampling), **rest)
+
+
+def delta_to_json(delta: Delta) -> list[Any]:
+    """Positional, and short for the common case of one token, since there is one per token."""
+    tokens = [[token.id, token.logprob, token.top] if token.top else [token.id, token.logprob] for token in delta.tokens]
+    if delta.finish_reason is None and not delta.tool_calls and not delta.reasoning:
+        return [delta.text, tokens]
+    ending = [delta.finish_reason, delta.prompt_tokens, delta.completion_tokens]
+    return [delta.text, tokens, *ending, delta.tool_calls, delta.reasoning]
+
+
+def delta_from_json(fields: list[Any]) -> Delta:
+    tokens = tuple(
+        Token(id=one[0], logprob=one[1], top=tuple((i, p) for i, p in one[2]) if len(one) > 2 else ()) for one in fields[1]
+    )
+    if len(fields) == 2:
+        return Delta(text=fields[0], tokens=tokens)
+    text, _, finish_reason, prompt_tokens, completion_tokens, tool_calls, reasoning = fields
+    return Delta(
+        text=text,
+        tokens=tokens,
+        finish_reason=finish_reason,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        tool_calls=tuple(tool_calls),
+        reasoning=reasoning,
+    )
+
+
+def engine_to_json(engine: Engine) -> dict[str, Any]:
+    return {"name": engine.name, "model_hash": engine.model_hash, "capabilities": asdict(engine.capabilities)}
+
+
+def capabilities_from_json(fields: dict[str, Any]) -> Capabilities:
+    return Capabilities(**fields)
+
+
+def error_to_json(error: errors.UserError) -> dict[str, Any]:
+    return {"kind": type(error).__name__, "message": error.message, "advice": error.advice, "param": error.param}
+
+
+def error_from_json(fields: dict[str, Any]) -> errors.UserError:
+    return _ERRORS[fields["kind"]](fields["message"], advice=fields["advice"], param=fields["param"])

@@ -1,0 +1,161 @@
+"""The engine's own process: reads requests from one socket, runs them on the engine, writes deltas back.
+
+    python -m yearling.inference.worker FD
+
+The first line on the socket says which engine to open. The process ends when the socket or its standard input closes, so that it
+never outlives the server, not even one that was killed. See `supervisor.py` for the other end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import importlib
+import inspect
+import os
+import select
+import socket
+import sys
+import traceback
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from yearling.errors import Unavailable, UserError
+from yearling.inference import wire
+from yearling.inference.engine import Engine
+
+BEAT_S = 0.5
+
+
+def end_with_parent(lifeline: int = 0) -> None:
+    """Have the kernel end this process when the other end of the pipe `lifeline` closes, even if Python never runs again.
+
+    A pipe in asynchronous mode raises SIGIO when its writer goes, and SIGIO ends a process that does not handle it.
+    """
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    poll = select.poll()
+    poll.register(lifeline, select.POLLHUP)
+    if poll.poll(0):
+        os._exit(1)
+
+
+async def open_factory(factory: str, options: dict[str, Any]) -> Engine:
+    """Call `module:function` with the options; the function may be a coroutine function."""
+    module, _, function = factory.partition(":")
+    opened = getattr(importlib.import_module(module), function)(**options)
+    engine: Engine = await opened if inspect.isawaitable(opened) else opened
+    return engine
+
+
+class Worker:
+    """Serves one engine to one supervisor."""
+
+    def __init__(self, engine: Engine, writer: asyncio.StreamWriter) -> None:
+        self._engine = engine
+        self._writer = writer
+        self._running: dict[int, asyncio.Task[None]] = {}
+
+    async def serve(self, reader: asyncio.StreamReader) -> None:
+        """Until the supervisor hangs up."""
+        beat = asyncio.create_task(self._beat())
+        while line := await reader.readline():
+            frame = wire.unpack(line)
+            number = int(frame["id"])
+            if "cancel" in frame:
+                task = self._running.get(number)
+                if task is None:
+                    self._send({"id": number, "ended": True})
+                else:
+                    task.cancel()
+                continue
+            work = self._stream(number, frame["stream"]) if "stream" in frame else self._call(number, frame)
+            task = asyncio.create_task(self._guard(number, work))
+            self._running[number] = task
+            task.add_done_callback(partial(self._done, number))
+        beat.cancel()
+        for task in list(self._running.values()):
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await self._engine.close()
+
+    def _done(self, number: int, _: asyncio.Task[None]) -> None:
+        self._running.pop(number, None)
+
+    def _send(self, frame: dict[str, Any]) -> None:
+        self._writer.write(wire.pack(frame))
+
+    async def _guard(self, number: int, work: Any) -> None:
+        """Answer with the outcome, whatever it is: a request must never be left waiting."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            pass
+        except UserError as error:
+            self._send({"id": number, "error": wire.error_to_json(error)})
+        except Exception:
+            traceback.print_exc()
+            failure = Unavailable(
+                f"The engine failed: {traceback.format_exc(limit=0).strip().splitlines()[-1]}",
+                advice="Try again; see the server's log.",
+            )
+            self._send({"id": number, "error": wire.error_to_json(failure)})
+        self._send({"id": number, "ended": True})
+
+    async def _stream(self, number: int, fields: dict[str, Any]) -> None:
+        async with aclosing(self._engine.stream(wire.request_from_json(fields))) as stream:
+            async for delta in stream:
+                self._send({"id": number, "delta": wire.delta_to_json(delta)})
+
+    async def _call(self, number: int, frame: dict[str, Any]) -> None:
+        engine, given = self._engine, frame["arguments"]
+        result: Any
+        match frame["call"]:
+            case "score":
+                result = await engine.score(given["sequences"], adapter_hash=given["adapter_hash"])
+            case "embed":
+                result = await engine.embed(given["sequences"])
+            case "load_adapter":
+                result = await engine.load_adapter(Path(given["path"]))
+            case "unload_adapter":
+                await engine.unload_adapter(given["adapter_hash"])
+                result = None
+            case other:
+                raise RuntimeError(f"unknown call {other}")
+        self._send({"id": number, "result": result})
+
+    async def _beat(self) -> None:
+        """Tell of steps that no delta tells of: the prefill of a long prompt, scoring."""
+        told = -1
+        while True:
+            await asyncio.sleep(BEAT_S)
+            steps = getattr(self._engine, "steps", -1)
+            if steps != told:
+                told = steps
+                self._send({"steps": steps})
+
+
+async def run(connection: socket.socket) -> None:
+    reader, writer = await asyncio.open_unix_connection(sock=connection, limit=wire.LONGEST_FRAME_BYTES)
+    spec = wire.unpack(await reader.readline())
+    try:
+        engine = await open_factory(spec["factory"], spec["options"])
+    except UserError as error:
+        writer.write(wire.pack({"error": wire.error_to_json(error)}))
+        await writer.drain()
+        return
+    writer.write(wire.pack({"ready": wire.engine_to_json(engine)}))
+    await Worker(engine, writer).serve(reader)
+
+
+def main() -> None:
+    end_with_parent()
+    asyncio.run(run(socket.socket(fileno=int(sys.argv[1]))))
+    # Threads inside a C++ engine may still wait for work; nothing is left to save.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
