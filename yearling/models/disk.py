@@ -37,10 +37,10 @@ def storage_errors(folder: Path, needed_bytes: int | None = None) -> Iterator[No
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise no_space(folder, needed_bytes) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise StorageFailed(
                 f"{error.filename or folder} cannot be written: {error.strerror}.",
-                advice="Make the folder writable for this user, or choose another with YEARLING_DATA_DIR.",
+                advice="Make it a folder that this user may write to, or choose another with YEARLING_DATA_DIR.",
             ) from error
         if error.errno == errno.EIO:
             raise StorageFailed(f"The disk of {folder} fails: {error.strerror}.", advice="Check the disk.") from error

@@ -79,12 +79,15 @@ def build(
 
 def source_hash(path: Path) -> str:
     """SHA-256 of a file, or `folder_hash` of a folder's model files. Raises NotFound, and as `hf_files` does."""
-    if path.is_dir():
-        return folder_hash(hf_files(path))
-    if not path.is_file():
-        raise NotFound(f"There is no file or folder {path}.", advice="Check the path.")
-    refuse_pickle(path.name)
-    return sha256_of(path)
+    try:
+        if path.is_dir():
+            return folder_hash(hf_files(path))
+        if not path.is_file():
+            raise NotFound(f"There is no file or folder {path}.", advice="Check the path.")
+        refuse_pickle(path.name)
+        return sha256_of(path)
+    except PermissionError as error:
+        raise BadInput(f"{error.filename} cannot be read: {error.strerror}.", advice="Make it readable for this user.") from None
 
 
 def folder_hash(files: list[Path]) -> str:

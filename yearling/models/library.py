@@ -190,7 +190,8 @@ class Library:
     def _not_found(self, name: str) -> NotFound:
         if name in catalogue():
             return NotFound(f"The model {name!r} is not installed.", advice=f"Run `yearling model pull {name}`.", param="model")
-        near = difflib.get_close_matches(name, [*self.names(), *catalogue()], n=1)
+        known = [*self.names(), *catalogue()]
+        near = [other for other in known if name and name in other] or difflib.get_close_matches(name, known, n=1)
         guess = f" Did you mean {near[0]!r}?" if near else ""
         installed = ", ".join(self.names()) or "none"
         return NotFound(
@@ -217,7 +218,7 @@ class Library:
         return self.models_dir / f".{what}-{name}-{uuid.uuid4().hex}"
 
     def _sweep(self, held: str) -> None:
-        """Deletes what interrupted imports and removals left: of `held`, whose lock is ours, and of names that nobody has locked."""
+        """Deletes what interrupted imports and removals left: of `held`, whose lock is ours, and of names nobody has locked."""
         for path in self.models_dir.glob(".incoming-*"):
             owner = path.name.removeprefix(".incoming-").rpartition("-")[0]
             if owner == held:

@@ -141,11 +141,18 @@ def _take_up(
     if have:
         request_headers |= {"Range": f"bytes={have}-", "If-Range": validator}
     with client.stream("GET", url, headers=request_headers) as response:
-        if response.status_code == 416:  # the part is longer than the file now is
+        if response.status_code == 416:
+            # The validator holds (else the whole file would come), so a part of the full length is the file.
+            if response.headers.get("content-range") == f"bytes */{have}":
+                _finish(part, note, destination)
+                return
             part.unlink(missing_ok=True)
             raise _Broken("the range is not there any more")
         _check_status(response, url)
         start, total = _extent(response, have)
+        if start and response.headers.get("etag", validator) != validator and validator.startswith('"'):
+            part.unlink()  # a server that ignores If-Range: this would be the tail of another file
+            raise _Broken("the file was changed on the server")
         with storage_errors(part.parent, None if total is None else total - start):
             if total is not None:
                 require_space(part.parent, total - start)
@@ -161,8 +168,12 @@ def _take_up(
                     progress(phase, done, total)
             if total is not None and done != total:
                 raise _Broken(f"{done} of {total} bytes came")
-            place(part, destination)
-            note.unlink(missing_ok=True)
+            _finish(part, note, destination)
+
+
+def _finish(part: Path, note: Path, destination: Path) -> None:
+    place(part, destination)
+    note.unlink(missing_ok=True)
 
 
 def _extent(response: httpx.Response, have: int) -> tuple[int, int | None]:

