@@ -2,9 +2,21 @@
 
 from yearling.store.archive import Manifest
 from yearling.store.audit import ChainState
+from yearling.store.inspect import inspect
 from yearling.store.restore import Restored, restore, verify_backup
 from yearling.store.store import Store
 from yearling.store.verify import Check, Report
 from yearling.store.writer import SampleWriter
 
-__all__ = ["ChainState", "Check", "Manifest", "Report", "Restored", "SampleWriter", "Store", "restore", "verify_backup"]
+__all__ = [
+    "ChainState",
+    "Check",
+    "Manifest",
+    "Report",
+    "Restored",
+    "SampleWriter",
+    "Store",
+    "inspect",
+    "restore",
+    "verify_backup",
+]

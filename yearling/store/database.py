@@ -40,7 +40,8 @@ class Database:
         self.lock_timeout_s = lock_timeout_s
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.path = Path(self.url.database or "") if self.is_sqlite else None
-        self.place = f"The database {self.path or self.url.render_as_string(hide_password=True)}"
+        self.name = str(self.path or self.url.render_as_string(hide_password=True))
+        self.place = f"The database {self.name}"
         self._writer = threading.Lock() if self.is_sqlite else nullcontext()
         self.engine = self._engine()
 

@@ -45,12 +45,12 @@ def migrate(database: Database, *, back_up: Callable[[str], Path], newest_backup
     """
     with database.read() as connection:
         found = current_version(connection)
-    _refuse_newer(found, newest_backup)
+    refuse_newer(found, newest_backup)
     if found == VERSION:
         return
     with locked_for_migration(database) as connection:
         found = current_version(connection)
-        _refuse_newer(found, newest_backup)
+        refuse_newer(found, newest_backup)
         if found == VERSION:
             return  # another start was quicker
         if found is None:
@@ -115,7 +115,8 @@ def _begin(database: Database, connection: Connection) -> sa.RootTransaction:
                 raise
 
 
-def _refuse_newer(found: str | None, newest_backup: Callable[[], Path | None]) -> None:
+def refuse_newer(found: str | None, newest_backup: Callable[[], Path | None]) -> None:
+    """Raises Conflict, naming a backup that would do, when the schema is newer than this program knows."""
     if found is None or int(found) <= int(VERSION):
         return
     backup = newest_backup()

@@ -6,7 +6,9 @@ with Store.open(settings) as store:
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +31,8 @@ from yearling.store.samples import Samples
 from yearling.store.schema import VERSION
 from yearling.store.sqlite_file import check_file, is_expected, note_database
 from yearling.store.verify import Report, verify
+
+_LEAST_FREE_BYTES = 1024 * 1024
 
 
 class Store:
@@ -78,6 +82,15 @@ class Store:
         if self.settings.retention_days == 0:
             return 0
         return self.samples.delete_older_than(now_utc() - timedelta(days=self.settings.retention_days))
+
+    def check_writable(self) -> None:
+        """Take and give back the write lock. Raises StorageFailed, Untrusted or Unavailable when nothing could be saved now."""
+        folder = self.settings.data_dir
+        with in_words(f"The data folder {folder}"):
+            if shutil.disk_usage(folder).free < _LEAST_FREE_BYTES:
+                raise OSError(errno.ENOSPC, "nearly full")
+        with self.database.write():
+            pass
 
     def verify(self) -> Report:
         """Check everything that is stored: structures, references, audit chain, samples, blobs."""

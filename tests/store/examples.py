@@ -1,0 +1,91 @@
+"""Records to store, and a way to compare whole stores."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from yearling.clock import new_id, now_utc
+from yearling.config import Settings
+from yearling.records import Sample, SamplingSettings
+from yearling.store import Store
+from yearling.store.schema import metadata
+
+
+def make_settings(data_dir: Path, database_url: str = "", **values: Any) -> Settings:
+    return Settings(data_dir=data_dir, database_url=database_url, **values)
+
+
+def make_sample(person_id: str, **changes: Any) -> Sample:
+    """A sample with something in every field; the same but for id and time whenever it is called with the same changes."""
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "request_id": "request-1",
+        "person_id": person_id,
+        "created_utc": now_utc(),
+        "model": "tiny",
+        "model_hash": "ab" * 32,
+        "adapter_hash": "cd" * 32,
+        "engine": "fake",
+        "spec_version": "1",
+        "messages": (
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "name": "z", "content": [{"type": "text", "text": "Hé"}]},
+        ),
+        "prompt_ids": (1, 2, 49151, 2**31 - 1, 0),
+        "output_ids": (7, 8, 9),
+        "logprobs": (-0.1, -2.5, 0.0),
+        "output_text": "Grüezi 你好 🐣",
+        "finish_reason": "stop",
+        "sampling": SamplingSettings(
+            temperature=0.7, top_p=0.9, top_k=40, logit_bias=((5, -1.5), (6, 2.0)), max_tokens=64, stop=("\n\n", "END"), seed=11
+        ),
+        "prompt_tokens": 5,
+        "completion_tokens": 3,
+        "duration_s": 0.125,
+        "grammar": '{"type":"object"}',
+        "choice": 1,
+    }
+    return Sample(**{**values, **changes})
+
+
+def fill(store: Store, *, seed: int = 1) -> None:
+    """Two people with conversations, samples, blobs and audit entries."""
+    rng = random.Random(seed)
+    guest = store.people.add(f"guest {seed} \x00 \ud800")
+    for person in (store.people.owner(), guest):
+        conversation = store.conversations.create(person.id, "A title")
+        parent = None
+        for turn in range(4):
+            sample = make_sample(
+                person.id, logprobs=tuple(rng.uniform(-9, 0) for _ in range(3)), output_text=f"answer \x00 {turn} \U0010fffd"
+            )
+            store.samples.add(sample)
+            message = store.conversations.add_message(
+                conversation.id,
+                person_id=person.id,
+                role="assistant" if turn % 2 else "user",
+                content=f"words {turn} \x00 \udfff",
+                parent_id=parent,
+                sample_id=sample.id if turn % 2 else None,
+            )
+            parent = message.id
+        sha256 = store.blobs.put(rng.randbytes(5000))
+        store.blobs.refer(sha256, "document", conversation.id)
+        store.audit.append(person.name, "test.fill", conversation.id, {"z": 1, "a": ["é", 0.1, None]})
+
+
+def dump(store: Store) -> dict[str, Any]:
+    """Everything that a store holds, in a form that is equal for equal content whatever the database: rows as records, blobs
+    by the hash of their bytes."""
+    with store.database.read() as connection:
+        found = {
+            table.name: [tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key.columns))]
+            for table in metadata.sorted_tables
+        }
+    blobs = {sha256: hashlib.sha256(store.blobs.path(sha256).read_bytes()).hexdigest() for sha256, _ in store.blobs.sizes()}
+    return {**found, "blobs": blobs}
