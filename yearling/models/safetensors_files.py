@@ -1,0 +1,84 @@
+"""Read and write safetensors: one file, or a folder of shards with an index.
+
+Knows names and tensors, not what they mean. Nothing else than safetensors is ever opened: a pickled checkpoint can run code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from yearling.errors import BadInput, Untrusted
+from yearling.models.tokenizer import read_json
+
+_PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
+_UNSAFE_ADVICE = "Convert it to safetensors with the tool that made it; pickled files can run code and are never opened."
+
+
+def read_safetensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """(name, tensor on the CPU, in its stored type) of a file, or of every shard of a folder, one at a time.
+
+    Raises Untrusted for pickled, damaged or incomplete weights, and BadInput where there are none."""
+    for shard in _shards(path):
+        try:
+            with safe_open(shard, framework="pt") as file:
+                for name in file.keys():  # noqa: SIM118  # not a dictionary
+                    yield name, file.get_tensor(name)
+        except (SafetensorError, OSError) as error:
+            raise Untrusted(f"{shard.name} is damaged or truncated ({error}).", advice="Fetch the model again.") from None
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The free-form metadata in one file's header. Raises Untrusted for anything but a whole safetensors file."""
+    refuse_pickle(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise Untrusted(f"{path.name} is damaged or truncated ({error}).", advice="Fetch it again.") from None
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+    """Write one file, whole or not at all; the same tensors give the same bytes."""
+    part = path.with_name(path.name + ".part")
+    try:
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, part, dict(metadata))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def refuse_pickle(path: Path) -> None:
+    """Raises Untrusted when the file is, or may be, a pickled checkpoint."""
+    if path.suffix in _PICKLES:
+        raise Untrusted(f"{path.name} is a pickled checkpoint, which can run code when it is opened.", advice=_UNSAFE_ADVICE)
+
+
+def _shards(path: Path) -> list[Path]:
+    if path.is_file():
+        refuse_pickle(path)
+        return [path]
+    index = path / "model.safetensors.index.json"
+    if index.is_file():
+        return _indexed_shards(path, index)
+    if (path / "model.safetensors").is_file():
+        return [path / "model.safetensors"]
+    for pickle in sorted(path.glob("*")):
+        refuse_pickle(pickle)
+    raise BadInput(f"The folder {path.name} holds no safetensors weights.", advice="Give a folder with model.safetensors.")
+
+
+def _indexed_shards(folder: Path, index: Path) -> list[Path]:
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise Untrusted(f"{index.name} names no shards.", advice="Fetch the model again.")
+    names = sorted({str(name) for name in weight_map.values()})
+    for name in names:
+        if Path(name).name != name or not (folder / name).is_file():
+            raise Untrusted(f"The shard {name!r} of the model is missing.", advice="Fetch the model again.")
+        refuse_pickle(folder / name)
+    return [folder / name for name in names]
