@@ -37,6 +37,18 @@ class Settings(BaseSettings):
     api_keys: tuple[SecretStr, ...] = ()
     """Keys that the API accepts; none means that authentication is off, which is allowed on loopback only."""
 
+    allowed_hosts: tuple[str, ...] = ()
+    """Further host names under which the API may be addressed, besides this machine's own."""
+
+    rate_limit_per_minute: int = Field(default=6000, ge=0)
+    """Requests that one key (or address, without keys) may make in a minute; 0 is no limit."""
+
+    queue_limit: int = Field(default=256, ge=0)
+    """Answers that may wait for a free place in the engine; more are refused at once."""
+
+    max_body_bytes: int = Field(default=8_388_608, ge=1024)
+    """Largest request body."""
+
     model: str = "smollm2-135m-instruct"
     """Name of the model that answers when a request names none."""
 

@@ -3,6 +3,7 @@
 from yearling.chat.effort import EFFORTS, Effort
 from yearling.chat.events import Answer, ChoiceAnswer, TurnEvent, Usage, total_usage
 from yearling.chat.record import SPEC_VERSION
+from yearling.chat.replay import added, answer_message, own_messages
 from yearling.chat.request import TurnRequest
 from yearling.chat.shaping import TokenText
 from yearling.chat.structured import SchemaNotSatisfied
@@ -22,5 +23,8 @@ __all__ = [
     "TurnEvent",
     "TurnRequest",
     "Usage",
+    "added",
+    "answer_message",
+    "own_messages",
     "total_usage",
 ]

@@ -12,9 +12,10 @@ from yearling.chat.events import TurnEvent, Usage
 from yearling.chat.prompt import Prompter
 from yearling.chat.record import Keeper, PassRecord
 from yearling.chat.request import TurnRequest
-from yearling.chat.shaping import ChosenCalls, ForcedCall, Shaped, Shaper, TokenAlignment, Words
+from yearling.chat.shaping import Shaped, Shaper, TokenAlignment, Words, shaper_for
 from yearling.chat.structured import SchemaNotSatisfied, problem_with_text
-from yearling.chat.tools import ToolCall
+from yearling.chat.tools import ToolCall, call_id
+from yearling.clock import new_id
 from yearling.errors import Unavailable
 from yearling.inference import Delta, Request, Served
 from yearling.records import FinishReason
@@ -34,6 +35,8 @@ class Choice:
     index: int
     person_id: str
     keeper: Keeper
+    sample_id: str = field(default_factory=new_id)
+    """Of the pass that the client sees."""
     _prompt_tokens: int | None = None
     _reasoning_tokens: int = 0
     _working: list[str] = field(default_factory=list)
@@ -69,7 +72,7 @@ class Choice:
             return
         sampling = replace(self.request.sampling, max_tokens=budget, stop=(THINK_CLOSE,) if in_template else ())
         request = Request(prompt_ids=prompt, sampling=sampling)
-        record = self._record(request, messages)
+        record = self._record(request, messages, new_id())
         close_id = _single(prompter.tokenizer.encode(THINK_CLOSE, special=True)) if in_template else None
         with self.keeper.keeping(record):
             async with aclosing(self._deltas(record)) as deltas:
@@ -113,7 +116,8 @@ class Choice:
         shaper = self._shaper()
         tokenizer = self.served.tokenizer
         alignment = TokenAlignment(tokenizer) if self.turn.logprobs and tokenizer is not None else None
-        record = self._record(self.request, self.turn.messages if self._messages is None else self._messages)
+        messages = self.turn.messages if self._messages is None else self._messages
+        record = self._record(self.request, messages, self.sample_id)
         with self.keeper.keeping(record):
             async with aclosing(self._deltas(record)) as deltas:
                 async for delta in deltas:
@@ -135,23 +139,27 @@ class Choice:
         yield TurnEvent(choice=self.index, tokens=tokens, finish_reason=reason, usage=self._usage(record), sample_id=record.id)
 
     def _shaper(self) -> Shaper:
-        if self.request.prompt_ids is None or not self.turn.offered_tools:
+        if self.request.prompt_ids is None:  # such engines read tool calls themselves
             return Words()
-        if self.turn.forced_tool is not None:
-            return ForcedCall()
-        return ChosenCalls(self.turn.offered_tools, parallel=self.turn.parallel_tool_calls)
+        forced = self.turn.forced_tool is not None
+        return shaper_for(self.turn.offered_tools, forced=forced, parallel=self.turn.parallel_tool_calls)
 
     def _event(self, delta: Delta, shaped: Shaped, alignment: TokenAlignment | None) -> TurnEvent | None:
         tokens = alignment.push(delta.tokens, shaped.text) if alignment is not None else ()
-        calls = (*delta.tool_calls, *map(self._call_delta, shaped.calls))
+        calls = (*map(self._own_id, delta.tool_calls), *map(self._call_delta, shaped.calls))
         if not (shaped.text or calls or tokens or delta.reasoning):
             return None
         return TurnEvent(choice=self.index, text=shaped.text, reasoning=delta.reasoning, tool_calls=calls, tokens=tokens)
 
     def _call_delta(self, call: ToolCall) -> dict[str, Any]:
         self._calls += 1
+        index = self._calls - 1
         function = {"name": call.name, "arguments": call.arguments}
-        return {"index": self._calls - 1, "id": call.id, "type": "function", "function": function}
+        return {"index": index, "id": call_id(self.sample_id, index), "type": "function", "function": function}
+
+    def _own_id(self, delta: dict[str, Any]) -> dict[str, Any]:
+        """A remote engine's delta, under the id that the stored sample will yield."""
+        return {**delta, "id": call_id(self.sample_id, delta["index"])} if delta.get("id") else delta
 
     def _check(self, record: PassRecord, reason: FinishReason) -> None:
         """No structured answer passes as one unless it is; one that was cut by its length does not claim to be."""
@@ -178,8 +186,9 @@ class Choice:
 
     # Passes through the engine
 
-    def _record(self, request: Request, messages: Sequence[dict[str, Any]]) -> PassRecord:
+    def _record(self, request: Request, messages: Sequence[dict[str, Any]], sample_id: str) -> PassRecord:
         return PassRecord(
+            id=sample_id,
             request_id=self.turn.request_id,
             person_id=self.person_id,
             served=self.served,

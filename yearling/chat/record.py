@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import structlog
 
 from yearling.chat.structured import canonical
-from yearling.clock import new_id, now_utc
+from yearling.chat.tools import as_call
+from yearling.clock import now_utc
 from yearling.inference import Delta, Request, Served
 from yearling.records import FinishReason, Sample
 
@@ -42,7 +43,7 @@ class PassRecord:
     request: Request
     messages: Sequence[dict[str, Any]]
     choice: int
-    id: str = field(default_factory=new_id)
+    id: str
     finish: FinishReason | None = None
     kept: bool = False
     """Whether its sample has been handed to the storage."""
@@ -51,6 +52,7 @@ class PassRecord:
     _ids: list[int] = field(default_factory=list)
     _logprobs: list[float] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
+    _calls: dict[int, dict[str, str]] = field(default_factory=dict)
     _started: float = field(default_factory=time.monotonic)
 
     def take(self, delta: Delta) -> None:
@@ -59,6 +61,10 @@ class PassRecord:
             self._logprobs.append(token.logprob)
         if delta.text:
             self._text.append(delta.text)
+        for call in delta.tool_calls:
+            whole = self._calls.setdefault(call["index"], {"name": "", "arguments": ""})
+            for part, text in (call.get("function") or {}).items():
+                whole[part] = whole.get(part, "") + (text or "")
         if delta.finish_reason is not None:
             self.finish = delta.finish_reason
             self.prompt_tokens, self.completion_tokens = delta.prompt_tokens, delta.completion_tokens
@@ -67,7 +73,8 @@ class PassRecord:
 
     @property
     def text(self) -> str:
-        return "".join(self._text)
+        """What the model wrote. Calls that the engine has read already are written out again, in the form of `tools.py`."""
+        return "".join(self._text) + "".join(as_call(one["name"], one["arguments"]) for _, one in sorted(self._calls.items()))
 
     @property
     def last_id(self) -> int | None:

@@ -56,11 +56,10 @@ class TurnRequest:
     @property
     def tool_record(self) -> list[dict[str, Any]]:
         """The offered tools as a message of its own, as samples keep them."""
-        return (
-            [{"role": "system", "content": "", "source": "tools", "tools": list(self.offered_tools)}]
-            if self.offered_tools
-            else []
-        )
+        if not self.offered_tools:
+            return []
+        offer = {"tools": list(self.offered_tools), "parallel": self.parallel_tool_calls}
+        return [{"role": "system", "content": "", "source": "tools", **offer}]
 
 
 def check(request: TurnRequest) -> None:

@@ -99,6 +99,13 @@ class ForcedCall:
         return Shaped(calls=() if call is None else (call,))
 
 
+def shaper_for(tools: Sequence[dict[str, Any]], *, forced: bool, parallel: bool = True) -> Shaper:
+    """What reads the output of a turn that offered these tools."""
+    if not tools:
+        return Words()
+    return ForcedCall() if forced else ChosenCalls(tools, parallel=parallel)
+
+
 class TokenAlignment:
     """Hands out tokens with the words that they make up.
 

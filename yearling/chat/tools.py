@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from yearling.chat.structured import problem_with
 
@@ -26,13 +25,13 @@ FORCED_MARK = "yearling:tool_call"
 class ToolCall:
     """A function that the model wants called. `arguments` is JSON text, as the client's own parser expects it."""
 
-    id: str
     name: str
     arguments: str
 
 
-def new_call_id() -> str:
-    return f"call_{uuid4().hex[:24]}"
+def call_id(sample_id: str, index: int) -> str:
+    """Of a call in a sample: a function of both, so that a stored sample yields the ids that its client was told."""
+    return f"call_{sample_id.replace('-', '')}{index}"
 
 
 def tool_name(tool: dict[str, Any]) -> str:
@@ -66,10 +65,7 @@ def as_text(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _call_as_text(message: dict[str, Any]) -> dict[str, Any]:
-    calls = [
-        f"{OPEN}\n{json.dumps({'name': name, 'arguments': arguments}, ensure_ascii=False)}\n{CLOSE}"
-        for name, arguments in map(_name_and_arguments, message["tool_calls"])
-    ]
+    calls = [as_call(call["function"]["name"], call["function"]["arguments"]) for call in message["tool_calls"]]
     content = "\n".join([*([message["content"]] if message.get("content") else []), *calls])
     return {"role": message["role"], "content": content}
 
@@ -86,7 +82,7 @@ def with_object_arguments(messages: Sequence[dict[str, Any]]) -> list[dict[str, 
     for message in messages:
         if message.get("tool_calls"):
             calls = [
-                {**call, "function": dict(zip(("name", "arguments"), _name_and_arguments(call), strict=True))}
+                {**call, "function": {**call["function"], "arguments": _parsed(call["function"]["arguments"])}}
                 for call in message["tool_calls"]
             ]
             message = {**message, "tool_calls": calls}
@@ -94,13 +90,16 @@ def with_object_arguments(messages: Sequence[dict[str, Any]]) -> list[dict[str, 
     return changed
 
 
-def _name_and_arguments(call: dict[str, Any]) -> tuple[str, Any]:
-    """Arguments that are no JSON stay text: the history is shown to the model as it happened."""
-    function = call["function"]
+def as_call(name: str, arguments: str) -> str:
+    """A call as models write it. Arguments that are no JSON stay text: the history is shown to the model as it happened."""
+    return f"{OPEN}\n{json.dumps({'name': name, 'arguments': _parsed(arguments)}, ensure_ascii=False)}\n{CLOSE}"
+
+
+def _parsed(arguments: str) -> Any:
     try:
-        return function["name"], json.loads(function["arguments"])
-    except ValueError:
-        return function["name"], function["arguments"]
+        return json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
 
 
 # Forced calls
@@ -147,10 +146,10 @@ def forced_call(text: str) -> ToolCall | None:
     """The call that a constrained output is; of one that was cut by its length, name and arguments as far as they go."""
     try:
         call = json.loads(text)
-        return ToolCall(new_call_id(), call["name"], json.dumps(call["arguments"], ensure_ascii=False))
+        return ToolCall(call["name"], json.dumps(call["arguments"], ensure_ascii=False))
     except ValueError:
         cut = re.match(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(.*)', text, re.DOTALL)
-        return ToolCall(new_call_id(), json.loads(cut[1]), cut[2]) if cut else None
+        return ToolCall(json.loads(cut[1]), cut[2]) if cut else None
 
 
 # Calls that the model chose to make
@@ -240,7 +239,7 @@ class ToolCallParser:
         function = self._tools[one["name"]]
         if function.get("strict") and problem_with(arguments, function.get("parameters") or {}):
             return None
-        return ToolCall(new_call_id(), one["name"], json.dumps(arguments, ensure_ascii=False))
+        return ToolCall(one["name"], json.dumps(arguments, ensure_ascii=False))
 
 
 def _forming(text: str, mark: str) -> int:

@@ -1,0 +1,97 @@
+"""An API over scripted engines and a store in a temporary folder, entered through the application or through a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from yearling.api import create_app
+from yearling.config import Settings
+from yearling.inference import EnginePool, FakeEngine, FakeTemplate, fake_served
+from yearling.records import Sample
+from yearling.store import Store
+
+BASE = "http://127.0.0.1"
+
+
+@dataclass
+class Bench:
+    """One application and what it stands on. `engine` is that of the default model `fake-model`."""
+
+    settings: Settings
+    store: Store
+    engine: FakeEngine
+    app: Any
+    client: httpx.AsyncClient
+
+    async def chat(self, content: Any = "Hello", **fields: Any) -> httpx.Response:
+        messages = fields.pop("messages", [{"role": "user", "content": content}])
+        return await self.client.post("/v1/chat/completions", json={"model": "fake-model", "messages": messages, **fields})
+
+    def samples(self) -> list[Sample]:
+        """All that is stored, oldest first."""
+        return self.store.samples.list(self.store.people.owner().id)[::-1]
+
+
+@dataclass
+class Maker:
+    """Makes benches; the store of each lies in a folder of its own."""
+
+    folder: Path
+    stores: list[Store] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def __call__(
+        self,
+        engine: FakeEngine | None = None,
+        *,
+        template: FakeTemplate | None = None,
+        store: Any = None,
+        headers: dict[str, str] | None = None,
+        **settings: Any,
+    ) -> AsyncGenerator[Bench, None]:
+        engine = engine or FakeEngine()
+        chosen = Settings(data_dir=self.folder / str(len(self.stores)), **settings)
+        opened = Store.open(chosen)
+        self.stores.append(opened)
+        pool = EnginePool.of(
+            [fake_served("fake-model", engine, template=template), fake_served("other/model", FakeEngine(["Other."]))]
+        )
+        app = create_app(chosen, store(opened) if store else opened, pool)
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
+                yield Bench(chosen, opened, engine, app, client)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Maker]:
+    maker = Maker(tmp_path)
+    yield maker
+    for store in maker.stores:
+        store.close()
+
+
+@asynccontextmanager
+async def on_a_socket(app: Any) -> AsyncGenerator[str, None]:
+    """The application behind a real uvicorn on a free port of loopback; yields its address."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()  # who connects before the server is up waits
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", http="httptools", timeout_graceful_shutdown=1))
+    task = asyncio.create_task(server.serve([listener]))
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()

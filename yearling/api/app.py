@@ -1,0 +1,77 @@
+"""The application: routes, the gate before them, one form for every error."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from yearling.api import chat_completions, embeddings, health, models, responses
+from yearling.api.errors import ApiError, of_validation, translate
+from yearling.api.gate import Gate
+from yearling.api.metrics import Metrics
+from yearling.api.openapi import Document
+from yearling.api.services import Capacity, Pool, Services
+from yearling.chat import Assistant
+from yearling.config import Settings
+from yearling.errors import UserError
+from yearling.store import SampleWriter, Store
+
+_DESCRIPTION = "An OpenAI-compatible API: every listed field is honoured or refused, never silently lost."
+_log = structlog.get_logger("yearling.api")
+
+
+def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
+    """The API over an open store and a pool whose engines are someone else's to start and to close."""
+    metrics = Metrics(pool.status)
+    services = Services(
+        settings=settings, store=store, pool=pool, metrics=metrics, capacity=Capacity(settings.queue_limit, metrics)
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
+        writer = SampleWriter(store)
+        services.person_id = store.people.owner().id
+        services.assistant = assistant = Assistant(pool, writer, services.person_id)
+        try:
+            yield
+        finally:
+            services.assistant = None
+            await assistant.close()
+            await writer.close()
+
+    app = Document(
+        title="Yearling",
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # these pages would load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    for room in (chat_completions, responses, embeddings, models, health):
+        app.include_router(room.router)
+    app.add_middleware(Gate, settings=settings, metrics=metrics)
+    for kind in (ApiError, UserError, HTTPException):
+        app.add_exception_handler(kind, _told)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    return app
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    told = translate(error)
+    if told.status >= 500:
+        request.scope["state"].setdefault("noted", {})["error"] = told.message
+    return told.response()
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """Wrong path or query parameters; bodies are read by the routes."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    return of_validation(list(error.errors()), None).response()

@@ -1,0 +1,64 @@
+"""`GET /healthz` (the process lives), `GET /readyz` (it can answer and keep the answer), `GET /metrics`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from yearling.api import schemas
+from yearling.api.errors import dump
+from yearling.api.metrics import CONTENT_TYPE
+from yearling.api.openapi import replies
+from yearling.api.services import Services, services_of
+from yearling.errors import UserError
+
+router = APIRouter()
+
+
+@router.get("/healthz", operation_id="health", responses={200: {"model": schemas.Health, "description": "Alive."}})
+async def health(request: Request) -> Response:
+    """Whether the process lives."""
+    return Response(dump({"status": "ok"}), media_type="application/json")
+
+
+@router.get(
+    "/readyz",
+    operation_id="readiness",
+    responses={
+        200: {"model": schemas.Readiness, "description": "Ready."},
+        503: {"model": schemas.Readiness, "description": "Not ready, and why."},
+    },
+)
+async def readiness(request: Request) -> Response:
+    """Whether the default model answers and the storage takes writes."""
+    services = services_of(request)
+    reasons = [*_engine_reasons(services), *await asyncio.to_thread(_storage_reasons, services)]
+    body = dump({"status": "not ready" if reasons else "ready", "reasons": reasons})
+    return Response(body, 503 if reasons else 200, {"retry-after": "2"} if reasons else None, "application/json")
+
+
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    responses={**replies(schemas.Health), 200: {"content": {"text/plain": {}}, "description": "Prometheus text format."}},
+)
+async def metrics(request: Request) -> Response:
+    """Figures for Prometheus."""
+    return Response(services_of(request).metrics.text(), headers={"content-type": CONTENT_TYPE})
+
+
+def _engine_reasons(services: Services) -> list[str]:
+    if services.pool.ready():
+        return []
+    states = [f"{one['name']}: {one.get('state', 'not ready')}" for one in services.pool.status()]
+    return [f"The default model does not answer ({', '.join(states)})."]
+
+
+def _storage_reasons(services: Services) -> list[str]:
+    try:
+        services.store.check_writable()
+    except UserError as error:
+        return [str(error)]
+    return []

@@ -1,0 +1,38 @@
+"""`GET /v1/models` and `GET /v1/models/{id}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from yearling.api import schemas
+from yearling.api.errors import dump
+from yearling.api.openapi import replies
+from yearling.api.services import Pool, services_of
+from yearling.errors import NotFound
+
+router = APIRouter()
+
+
+@router.get("/v1/models", operation_id="list_models", responses=replies(schemas.ModelList))
+async def list_models(request: Request) -> Response:
+    """The models that answer here; the first is the default."""
+    pool = services_of(request).pool
+    cards = [await _card(pool, name) for name in pool.names()]
+    return Response(dump({"object": "list", "data": cards}), media_type="application/json")
+
+
+@router.get("/v1/models/{model:path}", operation_id="get_model", responses=replies(schemas.ModelCard))
+async def get_model(request: Request, model: str) -> Response:
+    """One model. Names may hold slashes."""
+    pool = services_of(request).pool
+    if model not in pool.names():
+        raise NotFound(f"The model {model!r} does not exist.", advice=f"There is: {', '.join(pool.names())}.", param="model")
+    return Response(dump(await _card(pool, model)), media_type="application/json")
+
+
+async def _card(pool: Pool, name: str) -> dict[str, Any]:
+    served = await pool.get(name)
+    return {"id": served.name, "object": "model", "created": served.created, "owned_by": served.owned_by}

@@ -1,0 +1,159 @@
+"""`serve`: from settings to a listening server, and back to a clean stop.
+
+The socket is taken first, so that a port in use is known before a model is loaded. Engines start before the first request is
+accepted and are closed whatever happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import uvicorn
+
+from yearling.api.app import create_app
+from yearling.api.auth import check_binding
+from yearling.api.logs import configure_logging
+from yearling.api.services import Pool
+from yearling.config import Settings
+from yearling.errors import BadInput, Conflict
+from yearling.store import Store
+
+_GRACE_S = 10
+"""How long running answers may take to end when the server is told to stop."""
+
+
+class OwnedPool(Pool, Protocol):
+    """A pool that the server starts and closes."""
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def serve(
+    settings: Settings,
+    pool: OwnedPool,
+    *,
+    announce: Callable[[str, str], None] = lambda address, model: None,
+) -> None:
+    """Serve until SIGINT or SIGTERM. `announce` gets the address and the default model's name once requests are accepted.
+
+    Raises BadInput for a host that strangers could use without keys, Conflict for a port in use, and what opening the store
+    and starting the engines raise.
+    """
+    check_binding(settings)
+    listener = _listen(settings)
+    try:
+        with Store.open(settings) as store:
+            _run(_serve(settings, store, pool, listener, announce))
+    finally:
+        listener.close()
+
+
+async def _serve(
+    settings: Settings, store: Store, pool: OwnedPool, listener: socket.socket, announce: Callable[[str, str], None]
+) -> None:
+    configure_logging(settings.log_level)
+    try:
+        await pool.start()
+        config = uvicorn.Config(
+            create_app(settings, store, pool),
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_GRACE_S,
+            backlog=1024,
+        )
+        server = _Server(config, lambda: announce(_address(listener, settings), settings.model))
+        with _signals_return():
+            await server.serve([listener])
+    finally:
+        await pool.close()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._tell()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Raises Conflict for a port in use, BadInput for an address that is not this machine's."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise _unusable(settings, error) from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise Conflict(
+                f"The port {settings.port} of {settings.host} is in use.",
+                advice="Stop the other program, or choose another port with --port.",
+                param="port",
+            ) from None
+        raise _unusable(settings, error) from None
+    return listener
+
+
+def _unusable(settings: Settings, error: OSError) -> BadInput:
+    return BadInput(
+        f"The server cannot listen on {settings.host}, port {settings.port}: {error.strerror or error}.",
+        advice="Choose another --host or --port.",
+        param="host",
+    )
+
+
+def _address(listener: socket.socket, settings: Settings) -> str:
+    port = listener.getsockname()[1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{port}"
+
+
+@contextmanager
+def _signals_return() -> Iterator[None]:
+    """Let a stop signal end the serving and nothing else: uvicorn raises it again, before engines and store are closed."""
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+    for one in (signal.SIGINT, signal.SIGTERM):
+        before[one] = signal.signal(one, lambda *_: None)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _run(main: Any) -> None:
+    if sys.platform == "win32":
+        asyncio.run(main)
+        return
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)

@@ -1,0 +1,98 @@
+"""What handlers need besides the request, and the bound on how much is taken on at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from starlette.requests import Request
+
+from yearling.api.errors import ApiError
+from yearling.api.metrics import Metrics
+from yearling.chat import Assistant, Turn
+from yearling.config import Settings
+from yearling.inference import Served
+from yearling.store import Store
+
+
+class Pool(Protocol):
+    """The engines, as the API sees them."""
+
+    def names(self) -> list[str]: ...
+
+    async def get(self, name: str | None = None) -> Served: ...
+
+    def ready(self) -> bool: ...
+
+    def status(self) -> list[dict[str, Any]]: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """Of one running server. `assistant` and `person_id` are set when it starts."""
+
+    settings: Settings
+    store: Store
+    pool: Pool
+    metrics: Metrics
+    capacity: Capacity
+    assistant: Assistant | None = None
+    person_id: str = ""
+
+    @property
+    def running_assistant(self) -> Assistant:
+        if self.assistant is None:
+            raise ApiError(503, "The server is starting.", kind="server_error", code="unavailable", retry_after_s=1)
+        return self.assistant
+
+
+class Capacity:
+    """How many answers may run or wait per model: the engine's places and the queue. More are refused at once."""
+
+    def __init__(self, queue_limit: int, metrics: Metrics) -> None:
+        self._queue_limit = queue_limit
+        self._metrics = metrics
+        self._taken: dict[str, int] = {}
+
+    def take(self, turn: Turn) -> Slot:
+        """A place for each answer of the turn. Raises ApiError (503)."""
+        name, wanted = turn.served.name, len(turn.choices)
+        taken = self._taken.get(name, 0)
+        if taken and taken + wanted > turn.served.engine.capabilities.max_sequences + self._queue_limit:
+            raise ApiError(
+                503,
+                f"{taken} answers of this model are being generated or wait. Try again in a moment.",
+                kind="server_error",
+                code="overloaded",
+                retry_after_s=2,
+            )
+        self._add(name, wanted)
+        return Slot(self, name, wanted)
+
+    def _add(self, name: str, count: int) -> None:
+        self._taken[name] = self._taken.get(name, 0) + count
+        self._metrics.answers.inc(count)
+
+
+class Slot:
+    """Places that are given back once, however often one says so."""
+
+    def __init__(self, capacity: Capacity, name: str, count: int) -> None:
+        self._capacity = capacity
+        self._name = name
+        self._count = count
+
+    def release(self) -> None:
+        count, self._count = self._count, 0
+        if count:
+            self._capacity._add(self._name, -count)
+
+
+def services_of(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def request_id_of(request: Request) -> str:
+    request_id: str = request.scope["state"]["request_id"]
+    return request_id
