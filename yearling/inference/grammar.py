@@ -1,0 +1,89 @@
+"""JSON schemas as constraints on the next token, for engines that draw their tokens in this process (by llguidance).
+
+Knows nothing of sampling: it says which tokens may come next, and is told which one came. What it permits spells, to the last
+byte, an instance of the schema; an answer that is cut off by its length is the only one that is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import llguidance
+import numpy as np
+import torch
+from torch import Tensor
+
+from yearling.errors import Unsupported
+from yearling.inference.served import Tokenizer
+
+
+class Vocabulary:
+    """A model's tokens as llguidance needs them; built once per model. `V` is the width of the logits, padding included."""
+
+    def __init__(self, tokenizer: Tokenizer, *, width: int) -> None:
+        if not tokenizer.stop_ids:
+            raise Unsupported("The model has no token that ends an answer, so it cannot be held to a JSON schema.")
+        self.width = width
+        self.stop_ids = tokenizer.stop_ids
+        self._tokenizer = llguidance.LLTokenizer(
+            llguidance.TokenizerWrapper(_Spelling(tokenizer, width)), eos_token=sorted(tokenizer.stop_ids)
+        )
+
+    def grammar(self, schema: dict[str, Any]) -> Grammar:
+        """A fresh constraint. Raises Unsupported for a schema that cannot be guaranteed."""
+        return Grammar(self, schema)
+
+
+class Grammar:
+    """One answer's way through its schema."""
+
+    def __init__(self, vocabulary: Vocabulary, schema: dict[str, Any]) -> None:
+        self._vocabulary = vocabulary
+        try:
+            source = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults={"whitespace_flexible": False})
+        except ValueError as error:
+            raise Unsupported(f"The JSON schema cannot be used: {error}", param="response_format") from None
+        self._matcher = llguidance.LLMatcher(vocabulary._tokenizer, source, log_level=0)
+        if self._matcher.is_error():
+            reason = " ".join(self._matcher.get_error().split())
+            raise Unsupported(f"The JSON schema cannot be guaranteed: {reason}", param="response_format")
+
+    def allowed(self) -> Tensor:
+        """Which tokens may come next: a boolean mask (V,). Raises Unsupported when the schema exceeds what can be tracked."""
+        mask = torch.from_numpy(np.unpackbits(np.frombuffer(self._matcher.compute_bitmask(), np.uint8), bitorder="little"))
+        self._check()
+        allowed_V = torch.zeros(self._vocabulary.width, dtype=torch.bool)
+        count = min(len(mask), self._vocabulary.width)
+        allowed_V[:count] = mask[:count].bool()
+        return allowed_V
+
+    def accept(self, token_id: int) -> bool:
+        """Note the token that came; returns whether the answer is complete and nothing but its end may follow."""
+        if token_id not in self._vocabulary.stop_ids:
+            self._matcher.consume_token(token_id)
+            self._check()
+        return bool(self._matcher.is_stopped())
+
+    def _check(self) -> None:
+        if self._matcher.is_error():
+            raise Unsupported(f"The JSON schema became too complex: {self._matcher.get_error()}", param="response_format")
+
+
+class _Spelling:
+    """The tokenizer in the form that `llguidance.TokenizerWrapper` reads: attributes, and a call that encodes text."""
+
+    def __init__(self, tokenizer: Tokenizer, width: int) -> None:
+        self._tokenizer = tokenizer
+        # Twice, since some tokenizers drop the space that a text begins with.
+        self.special_token_ids = [
+            token for token in range(min(width, tokenizer.vocab_size)) if not tokenizer.decode([token, token])
+        ]
+        self.eos_token_id = min(tokenizer.stop_ids)
+        self.bos_token_id = tokenizer.bos_id
+        # Logits may be wider than the vocabulary; an entry without bytes is never permitted.
+        self.tokens = [tokenizer.token_bytes(token) if token < tokenizer.vocab_size else b"" for token in range(width)]
+
+    def __call__(self, text: str | bytes) -> Sequence[int]:
+        return self._tokenizer.encode(text.decode(errors="replace") if isinstance(text, bytes) else text)

@@ -1,0 +1,215 @@
+"""The batched torch sampler: what one thread does with a decoder, its key/value caches and the sequences in flight.
+
+One step decodes a token for every row of the batch and prefills a chunk of whoever waits (`scheduler.py`); tokens are drawn from
+fp32 logits together with their exact log-probabilities (`sampler.py`). Sequences under different adapters share a step: one
+forward pass per adapter, each over its own rows. Knows nothing of asyncio.
+
+Shapes: B sequences, T tokens, E model width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from collections.abc import Sequence as SequenceOf
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from yearling.errors import BadInput, UserError
+from yearling.inference.engine import Token
+from yearling.inference.grammar import Grammar, Vocabulary
+from yearling.inference.sampler import SequenceState, draw
+from yearling.inference.scheduler import Chunk, Move, Scheduler, Sequence
+from yearling.inference.served import Tokenizer
+from yearling.inference.stepping import Ticket
+from yearling.inference.torch_network import Cache, Decoder, to_logits
+
+_HEADROOM_TOKENS = 128
+"""By how much the batch's cache grows at least when it must grow."""
+
+
+@dataclass(eq=False, slots=True)
+class Answering:
+    """The engine's own of one sequence: where its tokens go, how they are drawn, and its cache while it is prefilled."""
+
+    ticket: Ticket
+    state: SequenceState
+    grammar: Grammar | None
+    cache: Cache | None = None
+
+
+class TorchCore:
+    """A stepper (`stepping.py`) around a decoder in evaluation mode.
+
+    `use_adapter(hash)` gives a context in which the decoder computes with that adapter; None is the bare model.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        tokenizer: Tokenizer,
+        *,
+        max_rows: int,
+        budget_tokens: int,
+        use_adapter: Callable[[str | None], AbstractContextManager[object]] | None = None,
+    ) -> None:
+        self.decoder = decoder
+        self.scheduler: Scheduler[Answering] = Scheduler(max_rows=max_rows, budget_tokens=budget_tokens)
+        self._tokenizer = tokenizer
+        self.use_adapter = use_adapter or (lambda _: nullcontext())
+        self._vocabulary: Vocabulary | None = None
+        self._batch: Cache | None = None
+        self._sequences: dict[Ticket, Sequence[Answering]] = {}
+
+    def add(self, ticket: Ticket) -> None:
+        request = ticket.request
+        if max(ticket.prompt_ids) >= self.decoder.config.vocab_size or min(ticket.prompt_ids) < 0:
+            raise BadInput("The prompt holds a token id that the model does not have.", param="prompt_ids")
+        biased = [token_id for token_id, _ in request.sampling.logit_bias]
+        if biased and not 0 <= min(biased) <= max(biased) < self.decoder.config.vocab_size:
+            raise BadInput("logit_bias names a token id that the model does not have.", param="logit_bias")
+        grammar = None if request.json_schema is None else self._grammars().grammar(request.json_schema)
+        answering = Answering(ticket, SequenceState(request.sampling), grammar)
+        sequence = Sequence(tokens=list(ticket.prompt_ids), payload=answering)
+        self.scheduler.add(sequence)
+        self._sequences[ticket] = sequence
+
+    def remove(self, ticket: Ticket) -> None:
+        sequence = self._sequences.pop(ticket, None)
+        if sequence is not None:
+            self._move(self.scheduler.finish(sequence))
+            sequence.payload.cache = None
+
+    def has_work(self) -> bool:
+        return self.scheduler.has_work()
+
+    def abandon(self) -> None:
+        for ticket in list(self._sequences):
+            self.remove(ticket)
+        self._batch = None
+
+    @property
+    def busy_adapters(self) -> set[str]:
+        """Adapters that sequences in flight compute with."""
+        return {ticket.request.adapter_hash for ticket in self._sequences if ticket.request.adapter_hash is not None}
+
+    @torch.inference_mode()
+    def step(self) -> None:
+        step = self.scheduler.plan()
+        for move in step.moves:
+            self._move(move)
+        for sequence in step.preempted:
+            sequence.payload.cache = None
+        if step.decode:
+            self._decode(step.decode, step.width)
+        for chunk in step.chunks:
+            self._prefill(chunk)
+        if not self.scheduler.decoding:
+            self._batch = None
+
+    def _grammars(self) -> Vocabulary:
+        if self._vocabulary is None:
+            self._vocabulary = Vocabulary(self._tokenizer, width=self.decoder.config.vocab_size)
+        return self._vocabulary
+
+    def _move(self, move: Move | None) -> None:
+        if move is not None and self._batch is not None:
+            self._batch.copy(move.source, [move.target])
+
+    def _decode(self, sequences: SequenceOf[Sequence[Answering]], width: int) -> None:
+        batch = self._room(rows=len(sequences), width=width)
+        logits_BV: Tensor | None = None
+        for adapter_hash, rows in groups([one.payload.ticket.request.adapter_hash for one in sequences]).items():
+            ids_B1 = torch.tensor([[sequences[row].tokens[-1]] for row in rows])
+            with self.use_adapter(adapter_hash):
+                hidden_B1E = self.decoder.hidden(ids_B1, cache=batch.rows(rows))
+            part_BV = to_logits(self.decoder, hidden_B1E[:, 0])
+            if len(rows) == len(sequences):
+                logits_BV = part_BV
+                break
+            if logits_BV is None:
+                logits_BV = part_BV.new_empty(len(sequences), part_BV.shape[1])
+            logits_BV[rows] = part_BV
+        if logits_BV is None:
+            raise RuntimeError("a decode step without sequences")
+        self._emit(sequences, logits_BV)
+
+    def _prefill(self, chunk: Chunk[Answering]) -> None:
+        sequence, answering = chunk.sequence, chunk.sequence.payload
+        if answering.cache is None:
+            answering.cache = self.decoder.new_cache(num_slots=1, capacity_tokens=len(sequence.tokens))
+        ids_1T = torch.tensor([sequence.tokens[chunk.start : chunk.stop]])
+        with self.use_adapter(answering.ticket.request.adapter_hash):
+            hidden_1TE = self.decoder.hidden(ids_1T, cache=answering.cache.rows([0]))
+        row = self.scheduler.prefilled(chunk)
+        if row is None:
+            return
+        batch = self._room(rows=row + 1, width=len(sequence.tokens) + 1)
+        batch.adopt(row, answering.cache, 0)
+        answering.cache = None
+        self._emit([sequence], to_logits(self.decoder, hidden_1TE[:, -1]))
+
+    def _emit(self, sequences: SequenceOf[Sequence[Answering]], logits_BV: Tensor) -> None:
+        """Draw a token for each row and pass it on; answers that end with it leave the batch."""
+        masks: list[Tensor | None] = []
+        for sequence in sequences:
+            masks.append(self._allowed(sequence))
+        states = [sequence.payload.state for sequence in sequences]
+        drawn = draw(
+            logits_BV, states, allowed=masks, num_top=[sequence.payload.ticket.request.top_logprobs for sequence in sequences]
+        )
+        for sequence, one in zip(tuple(sequences), drawn, strict=True):
+            self.scheduler.emitted(sequence, one.id)
+        for sequence, one in zip(tuple(sequences), drawn, strict=True):
+            ticket, grammar = sequence.payload.ticket, sequence.payload.grammar
+            if not ticket.ended:
+                complete = grammar is not None and self._accept(ticket, grammar, one.id)
+                if not ticket.ended:
+                    ticket.emit(Token(id=one.id, logprob=one.logprob, top=one.top), last=complete)
+            if ticket.ended:
+                self.remove(ticket)
+
+    def _allowed(self, sequence: Sequence[Answering]) -> Tensor | None:
+        """What the grammar permits next; an answer whose grammar gave up fails alone."""
+        answering = sequence.payload
+        if answering.grammar is None:
+            return None
+        try:
+            return answering.grammar.allowed()
+        except UserError as error:
+            answering.ticket.fail(error)
+            return None
+
+    def _accept(self, ticket: Ticket, grammar: Grammar, token_id: int) -> bool:
+        try:
+            return grammar.accept(token_id)
+        except UserError as error:
+            ticket.fail(error)
+            return False
+
+    def _room(self, *, rows: int, width: int) -> Cache:
+        """The batch's cache, grown to hold so many rows and positions; never past the scheduler's budget without need."""
+        batch = self._batch
+        if batch is not None and rows <= len(batch.lengths) and width <= batch.capacity_tokens:
+            return batch
+        have_rows, have_width = (0, 0) if batch is None else (len(batch.lengths), batch.capacity_tokens)
+        new_rows = have_rows if rows <= have_rows else min(self.scheduler.max_rows, max(rows, 2 * have_rows))
+        new_width = have_width if width <= have_width else max(width + _HEADROOM_TOKENS, width * 5 // 4)
+        if new_rows * new_width > self.scheduler.budget_tokens:
+            new_rows, new_width = rows, width
+        grown: Cache = self.decoder.new_cache(num_slots=new_rows, capacity_tokens=new_width)
+        if batch is not None:
+            for row in range(min(len(batch.lengths), rows)):
+                grown.adopt(row, batch, row)
+        self._batch = grown
+        return grown
+
+
+def groups(keys: Iterable[str | None]) -> dict[str | None, list[int]]:
+    """The rows of each key, in order."""
+    found: dict[str | None, list[int]] = {}
+    for row, key in enumerate(keys):
+        found.setdefault(key, []).append(row)
+    return found

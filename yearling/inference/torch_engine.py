@@ -1,0 +1,190 @@
+"""The torch engine: batched sampling with exact log-probabilities, for rollouts, exams and machines without a faster engine.
+
+It owns the decoder and the thread that steps it, and speaks the `Engine` protocol; what a step does is `torch_core.py`'s. The
+log-probability of a token comes from the very logits that the token was drawn from, in fp32, and `score` finds the same value
+again up to the rounding of a differently shaped batch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+import torch
+
+from yearling.errors import BadInput, ContextExceeded, NotFound, Unsupported
+from yearling.inference.engine import Capabilities, Completion, Delta, Request, admit, collect
+from yearling.inference.served import Tokenizer
+from yearling.inference.stepping import SteppingThread
+from yearling.inference.torch_core import TorchCore
+from yearling.inference.torch_network import Decoder, pack_linears, weight_type
+from yearling.inference.torch_scoring import embed, score
+
+T = TypeVar("T")
+
+CACHE_SHARE = 0.25
+"""Part of the memory that is free at start which key/value caches may take."""
+
+PACKED_SHARE = 0.25
+"""Weights are packed when the copy takes at most this part of the memory that is free at start."""
+
+
+class TorchEngine:
+    """An `Engine` in this process. Make it inside a running event loop; the network is opened in the engine's own thread."""
+
+    name = "torch"
+
+    def __init__(
+        self,
+        open_core: Callable[[], TorchCore],
+        tokenizer: Tokenizer,
+        *,
+        model_hash: str,
+        context_tokens: int,
+        max_sequences: int,
+    ) -> None:
+        self.model_hash = model_hash
+        self.capabilities = Capabilities(
+            token_ids=True,
+            logprobs=True,
+            score=True,
+            embed=True,
+            adapters=False,
+            grammar=True,
+            context_tokens=context_tokens,
+            max_sequences=max_sequences,
+        )
+        self._tokenizer = tokenizer
+        self._thread = SteppingThread(open_core, name="torch")
+        self._passes = 0
+
+    @property
+    def steps(self) -> int:
+        """Grows with every step and every scoring pass: a watcher sees that work goes on."""
+        return self._thread.steps + self._passes
+
+    async def start(self) -> None:
+        """Wait until the network is open. Raises what opening it raises."""
+        await self._thread.core()
+
+    async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
+        limit = admit(request, self.capabilities)
+        self._check_adapter(request.adapter_hash)
+        stream = self._thread.stream(request, limit, self._tokenizer)
+        try:
+            async for delta in stream:
+                yield delta
+        finally:
+            await stream.aclose()
+
+    async def generate(self, request: Request) -> Completion:
+        return await collect(self.stream(request))
+
+    async def score(
+        self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
+    ) -> list[list[float]]:
+        self._check_adapter(adapter_hash)
+        for prompt, answer in sequences:
+            self._check_length(len(prompt) + len(answer))
+        return await self._drive(lambda core: score(core.decoder, sequences, partial(core.use_adapter, adapter_hash)))
+
+    async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        for ids in sequences:
+            self._check_length(len(ids))
+        return await self._drive(lambda core: embed(core.decoder, sequences))
+
+    async def load_adapter(self, path: Path) -> str:
+        raise Unsupported("The torch engine takes no adapters yet.")
+
+    async def unload_adapter(self, adapter_hash: str) -> None:
+        raise Unsupported("The torch engine takes no adapters yet.")
+
+    async def close(self) -> None:
+        await self._thread.close()
+
+    async def _drive(self, start: Callable[[TorchCore], Generator[None, None, T]]) -> T:
+        """Run a generator of the engine's thread to its end, one piece between two steps."""
+        work = await self._thread.call(start)
+        while True:
+            done, result = await self._thread.call(lambda _: _advance(work))
+            self._passes += 1
+            if done:
+                return result[0]
+
+    def _check_adapter(self, adapter_hash: str | None) -> None:
+        if adapter_hash is not None:
+            raise NotFound(f"The adapter {adapter_hash} is not loaded.")
+
+    def _check_length(self, tokens: int) -> None:
+        if tokens > self.capabilities.context_tokens:
+            raise ContextExceeded(
+                f"The text has {tokens} tokens, and the context of this model holds {self.capabilities.context_tokens}.",
+                advice="Shorten it.",
+                param="input",
+            )
+
+
+def _advance(work: Generator[None, None, T]) -> tuple[bool, tuple[T, ...]]:
+    try:
+        next(work)
+    except StopIteration as end:
+        return True, (end.value,)
+    return False, ()
+
+
+async def open_torch(
+    *, folder: str, threads: int = 0, context_tokens: int = 0, max_sequences: int | None = None, dtype: str = "auto"
+) -> TorchEngine:
+    """The engine for an installed model (its folder); the factory for a supervised process, hence plain arguments.
+
+    `threads` 0 means one per physical core, `context_tokens` 0 what the model was trained for, `dtype` is `auto`, `float32` or
+    `bfloat16`. Raises what `yearling.models.load_decoder` raises.
+    """
+    from yearling.models import Library
+    from yearling.models import Tokenizer as ModelTokenizer
+
+    model = Library(Path(folder).parent).get(Path(folder).name)
+    if model.kind != "chat":
+        raise BadInput(f"The model {model.name!r} does not generate text.", advice="Choose a chat model.")
+    tokenizer = ModelTokenizer.load(model)
+    context = min(context_tokens or model.context_tokens, model.context_tokens)
+    rows = max_sequences or 64
+    engine = TorchEngine(
+        partial(open_core, model.weights, tokenizer, threads=threads, context_tokens=context, max_rows=rows, dtype=dtype),
+        tokenizer,
+        model_hash=model.sha256,
+        context_tokens=context,
+        max_sequences=rows,
+    )
+    await engine.start()
+    return engine
+
+
+def open_core(weights: Path, tokenizer: Tokenizer, *, threads: int, context_tokens: int, max_rows: int, dtype: str) -> TorchCore:
+    """Open the network; called in the thread that will step it."""
+    from yearling.models import load_decoder
+
+    torch.set_num_threads(threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1)
+    # Denormal numbers are computed in microcode, a hundred times slower, and mean nothing here.
+    torch.set_flush_denormal(True)
+    decoder = load_decoder(weights, dtype=weight_type() if dtype == "auto" else dtype)
+    free_bytes = psutil.virtual_memory().available
+    size_bytes = sum(weight.numel() * weight.element_size() for weight in decoder.parameters())
+    if max_rows > 1 and torch.backends.mkldnn.enabled and size_bytes <= PACKED_SHARE * free_bytes:
+        pack_linears(decoder)
+    budget = int(CACHE_SHARE * free_bytes / token_bytes(decoder))
+    return TorchCore(decoder, tokenizer, max_rows=max_rows, budget_tokens=max(budget, context_tokens))
+
+
+def token_bytes(decoder: Decoder) -> int:
+    """What one more position costs in the cache, measured on two small caches. At least 1."""
+    sizes = []
+    for capacity in (8, 16):
+        cache = decoder.new_cache(num_slots=1, capacity_tokens=capacity)
+        tensors = [value for value in vars(cache).values() if isinstance(value, torch.Tensor)]
+        sizes.append(sum(tensor.numel() * tensor.element_size() for tensor in tensors))
+    return max(1, (sizes[1] - sizes[0]) // 8)

@@ -1,0 +1,103 @@
+"""What the torch engine needs of a network, and how its weights are laid out for this processor.
+
+The networks themselves are `yearling.models`'s. Linear layers may be packed: the weights are stored once more in the blocked
+order of oneDNN's kernels, which then need not reorder them at every call. That pays for batches and costs memory; single rows
+keep the plain kernel, which is faster for them.
+
+Shapes: B sequences, T tokens, E model width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+PACKED_ROWS = range(2, 129)
+"""Batch sizes that use packed weights; with more rows the plain kernel's reordering no longer shows."""
+
+_PACKED_FOR = 32
+"""The batch size that packing is told to expect."""
+
+
+class Cache(Protocol):
+    """The past of several sequences, in slots."""
+
+    lengths: list[int]
+    capacity_tokens: int
+
+    def rows(self, slots: Sequence[int], /) -> Any:
+        """Slots for one step, to be passed to `hidden`, which appends to them."""
+        ...
+
+    def copy(self, source: int, targets: Sequence[int], /) -> None: ...
+
+    def adopt(self, slot: int, other: Any, source: int, /) -> None:
+        """Give a slot the past of a slot of another cache."""
+        ...
+
+
+class Decoder(Protocol):
+    """A causal language model: hidden states (B, T, E), and logits of them by `lm_head`."""
+
+    @property
+    def config(self) -> Any:
+        """Has `vocab_size` and `hidden_size`."""
+        ...
+
+    @property
+    def lm_head(self) -> Callable[[Tensor], Tensor]: ...
+
+    def new_cache(self, *, num_slots: int, capacity_tokens: int) -> Any: ...
+
+    def hidden(self, ids_BT: Tensor, *, cache: Any = None) -> Tensor: ...
+
+
+def to_logits(decoder: Decoder, hidden_BE: Tensor) -> Tensor:
+    """Logits in fp32, (B, V)."""
+    return decoder.lm_head(hidden_BE).float()
+
+
+def weight_type(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """`bfloat16` where the processor multiplies it (AMX or AVX-512 BF16), else `float32`."""
+    try:
+        flags = set(next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")).split())
+    except (OSError, StopIteration):
+        return "float32"
+    return "bfloat16" if flags & {"amx_bf16", "avx512_bf16"} else "float32"
+
+
+class PackedLinear(nn.Linear):
+    """A linear layer that shares another's parameters and has a packed copy of its weights besides."""
+
+    def __init__(self, linear: nn.Linear, packed: Tensor) -> None:
+        nn.Module.__init__(self)
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.weight, self.bias = linear.weight, linear.bias
+        self._packed = packed
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.numel() // x.shape[-1] in PACKED_ROWS:
+            out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
+            return out
+        return F.linear(x, self.weight, self.bias)
+
+
+def pack_linears(network: nn.Module) -> int:
+    """Give every linear layer a packed copy of its weights for small batches; returns the bytes that this costs.
+
+    For networks that are not trained: a packed copy does not follow its weights.
+    """
+    packed: dict[int, Tensor] = {}
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.Linear and child.weight.device.type == "cpu":
+                weight = child.weight.detach()
+                if weight.data_ptr() not in packed:
+                    packed[weight.data_ptr()] = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKED_FOR)
+                setattr(parent, name, PackedLinear(child, packed[weight.data_ptr()]))
+    return sum(weight.numel() * weight.element_size() for weight in packed.values())

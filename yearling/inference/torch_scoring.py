@@ -1,0 +1,133 @@
+"""Log-probabilities of given tokens, and embeddings, by teacher-forced passes of a decoder.
+
+Both are generators that yield between passes of bounded size, so that whoever drives them can do other work in between; the
+result is the generator's return value. Logits never exist for more than a chunk of tokens. Knows nothing of sampling.
+
+Shapes: B sequences, T tokens, E model width, N tokens of a chunk, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from yearling.errors import BadInput
+from yearling.inference.torch_network import Cache, Decoder, to_logits
+
+PASS_TOKENS = 512
+"""Tokens per pass."""
+
+LOGIT_ROWS = 64
+"""Rows of logits that exist at once."""
+
+
+class UseAdapter(Protocol):
+    """A context in which the decoder computes with an adapter."""
+
+    def __call__(self) -> AbstractContextManager[object]: ...
+
+
+def score(
+    decoder: Decoder, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], use_adapter: UseAdapter
+) -> Generator[None, None, list[list[float]]]:
+    """For each (prompt, answer): the log-probability in nats of every answer token at temperature 1, from fp32 logits.
+
+    Raises BadInput for an empty prompt with an answer or a token id that the model does not have.
+    """
+    for prompt, answer in sequences:
+        check_ids(decoder, [*prompt, *answer])
+        if answer and not prompt:
+            raise BadInput("The first token of a text has no probability without a prompt before it.", param="prompt_ids")
+    inputs = [[*prompt, *answer][:-1] if answer else [] for prompt, answer in sequences]
+    found: list[list[float]] = [[] for _ in sequences]
+    for index, start, hidden_NE in _states(decoder, inputs, use_adapter):
+        if hidden_NE is None:
+            yield
+            continue
+        prompt, answer = sequences[index]
+        # The state at position p predicts the token at p + 1.
+        first = max(0, len(prompt) - 1 - start)
+        targets = torch.tensor([*prompt, *answer][start + first + 1 : start + len(hidden_NE) + 1])
+        found[index] += logprobs_of(decoder, hidden_NE[first:], targets)
+    return found
+
+
+def embed(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> Generator[None, None, list[list[float]]]:
+    """For each sequence: the mean of its last hidden states, L2-normalised. Raises BadInput for an empty one."""
+    for ids in sequences:
+        check_ids(decoder, ids)
+        if not ids:
+            raise BadInput("There is nothing to embed: the text is empty.", param="input")
+    sums = torch.zeros(len(sequences), decoder.config.hidden_size)
+    for index, _, hidden_NE in _states(decoder, sequences, None):
+        if hidden_NE is None:
+            yield
+            continue
+        sums[index] += hidden_NE.float().sum(0)
+    return torch.nn.functional.normalize(sums, dim=-1).tolist()
+
+
+def logprobs_of(decoder: Decoder, hidden_NE: Tensor, targets_N: Tensor) -> list[float]:
+    """log p(target) for each state, in fp32, a chunk of logits at a time."""
+    found: list[float] = []
+    for states, targets in zip(torch.split(hidden_NE, LOGIT_ROWS), torch.split(targets_N, LOGIT_ROWS), strict=True):
+        logits_NV = to_logits(decoder, states)
+        picked = logits_NV.gather(1, targets[:, None])[:, 0]
+        found += (picked - logits_NV.logsumexp(-1)).tolist()
+    return found
+
+
+def check_ids(decoder: Decoder, ids: Sequence[int]) -> None:
+    if ids and not 0 <= min(ids) <= max(ids) < decoder.config.vocab_size:
+        raise BadInput("A token id is not one of the model's.", param="prompt_ids")
+
+
+def _states(
+    decoder: Decoder, inputs: Sequence[Sequence[int]], use_adapter: UseAdapter | None
+) -> Iterator[tuple[int, int, Tensor | None]]:
+    """(sequence, first position, hidden states (N, E)) for all tokens of all sequences; (…, None) after each pass."""
+    order = sorted((index for index, ids in enumerate(inputs) if ids), key=lambda index: len(inputs[index]))
+    for group in _groups(order, [len(ids) for ids in inputs]):
+        if len(inputs[group[-1]]) > PASS_TOKENS:
+            yield from _long(decoder, group[0], inputs[group[0]], use_adapter)
+            continue
+        ids_BT = pad_sequence([torch.tensor(inputs[index]) for index in group], batch_first=True)
+        hidden_BTE = _hidden(decoder, ids_BT, use_adapter)
+        for index, states_TE in zip(group, hidden_BTE, strict=True):
+            # Padding on the right is invisible to what stands before it.
+            yield index, 0, states_TE[: len(inputs[index])]
+        yield group[0], 0, None
+
+
+def _long(
+    decoder: Decoder, index: int, ids: Sequence[int], use_adapter: UseAdapter | None
+) -> Iterator[tuple[int, int, Tensor | None]]:
+    with torch.inference_mode():
+        cache = decoder.new_cache(num_slots=1, capacity_tokens=len(ids))
+    for start in range(0, len(ids), PASS_TOKENS):
+        ids_1T = torch.tensor([ids[start : start + PASS_TOKENS]])
+        yield index, start, _hidden(decoder, ids_1T, use_adapter, cache)[0]
+        yield index, start, None
+
+
+@torch.inference_mode()
+def _hidden(decoder: Decoder, ids_BT: Tensor, use_adapter: UseAdapter | None, cache: Cache | None = None) -> Tensor:
+    with use_adapter() if use_adapter is not None else nullcontext():
+        return decoder.hidden(ids_BT, cache=None if cache is None else cache.rows([0]))
+
+
+def _groups(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Cut the order, shortest first, into groups that take a pass's tokens when padded to their longest."""
+    group: list[int] = []
+    for index in order:
+        if group and lengths[index] * (len(group) + 1) > PASS_TOKENS:
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group
