@@ -1,0 +1,56 @@
+"""What the tests of a turn share: a sink that keeps samples in memory, and assistants over scripted engines."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from yearling.chat import Assistant, TurnRequest
+from yearling.errors import StorageFailed
+from yearling.inference import EnginePool, FakeEngine, FakeTemplate, fake_served
+from yearling.records import Sample
+
+ADD = {
+    "type": "function",
+    "function": {
+        "name": "add",
+        "description": "Add two numbers.",
+        "parameters": {
+            "type": "object",
+            "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+            "required": ["a", "b"],
+            "additionalProperties": False,
+        },
+    },
+}
+CALL = '<tool_call>{"name": "add", "arguments": {"a": 1, "b": 2}}</tool_call>'
+
+
+class Sink:
+    """Keeps samples; refuses them while `full`."""
+
+    def __init__(self, *, delay_s: float = 0.0) -> None:
+        self.samples: list[Sample] = []
+        self.full = False
+        self._delay_s = delay_s
+
+    async def add(self, sample: Sample) -> None:
+        await asyncio.sleep(self._delay_s)
+        if self.full:
+            raise StorageFailed("The disk is full.", advice="Free some space.")
+        self.samples.append(sample)
+
+
+def assistant(engine: FakeEngine, sink: Sink | None = None, template: FakeTemplate | None = None) -> Assistant:
+    return Assistant(EnginePool.of([fake_served("fake-model", engine, template=template)]), sink or Sink(), "person-1")
+
+
+def asking(content: str = "Hello", **fields: Any) -> TurnRequest:
+    fields.setdefault("messages", ({"role": "user", "content": content},))
+    return TurnRequest(request_id="request-1", **fields)
+
+
+def prompt_of(engine: FakeEngine, at: int = -1) -> str:
+    """The text of a prompt that the engine was given."""
+    ids = engine.requests[at].prompt_ids
+    return fake_served().tokenizer.decode(list(ids or ()), skip_special=False)  # type: ignore[union-attr]

@@ -1,0 +1,46 @@
+"""Schemas that are taken, and answers that satisfy them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from yearling.chat.structured import MAX_SCHEMA_CHARACTERS, check_schema, problem_with_text
+from yearling.errors import BadInput
+
+NESTED: dict[str, Any] = {}
+for _ in range(3000):
+    NESTED = {"not": NESTED}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "nonsense"},
+        {"type": "object", "properties": []},
+        {"$ref": "http://127.0.0.1:1/schema.json"},
+        {"properties": {"a": {"items": [{"$ref": "file:///etc/passwd"}]}}},
+        {"type": "string", "pattern": "("},
+        {"description": "x" * MAX_SCHEMA_CHARACTERS},
+        NESTED,
+    ],
+    ids=["type", "properties", "http", "file", "pattern", "long", "deep"],
+)
+def test_unusable_schemas_are_refused(schema: dict[str, Any]) -> None:
+    with pytest.raises(BadInput) as caught:
+        check_schema(schema, param="response_format")
+    assert caught.value.param == "response_format"
+
+
+def test_local_references_are_followed_and_others_never_fetched() -> None:
+    schema = {"$defs": {"n": {"type": "integer"}}, "items": {"$ref": "#/$defs/n"}}
+    check_schema(schema, param="p")
+    assert problem_with_text("[1, 2]", schema) == ""
+    assert "'a'" in problem_with_text('["a"]', schema)
+    assert "cannot be followed" in problem_with_text("[]", {"$ref": "http://127.0.0.1:1/x.json"})
+
+
+@pytest.mark.parametrize("text", ["", "{", "NaN", "[Infinity]", "{} {}", "[" * 100_000])
+def test_what_is_no_json_is_a_problem(text: str) -> None:
+    assert "not JSON" in problem_with_text(text, {})
