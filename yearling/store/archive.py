@@ -6,6 +6,7 @@ everything that is missing or different.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -86,7 +87,7 @@ def write(path: Path, database: Database, blobs: Blobs | None, *, progress: Prog
 
 def read_manifest(path: Path) -> Manifest:
     """What a backup says of itself, not checked. Raises NotFound, Untrusted."""
-    with _opened(path) as tar:
+    with _opened(path, to_the_end=False) as tar:
         return _read_manifest(tar, path)
 
 
@@ -96,7 +97,7 @@ def extract(path: Path, folder: Path, *, progress: Progress | None = None) -> Ma
     Blobs land in `folder/blobs/` as the blob store lays them out. Raises NotFound, Untrusted, StorageFailed.
     """
     done = 0
-    with _opened(path) as tar, in_words(f"The folder {folder}"):
+    with _opened(path, to_the_end=True) as tar, in_words(f"The folder {folder}"):
         manifest = _read_manifest(tar, path)
         missing = dict(manifest.files)
         while member := tar.next():
@@ -163,11 +164,14 @@ def describe(snapshot: Path) -> tuple[str | None, int, str]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tarfile.TarFile]:
+def _opened(path: Path, *, to_the_end: bool) -> Iterator[tarfile.TarFile]:
     with open_regular(path) as file:
         try:
-            with tarfile.open(fileobj=file, mode="r|gz") as tar:
+            with gzip.GzipFile(fileobj=file) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
                 yield tar
+                if to_the_end:
+                    while plain.read(_CHUNK_BYTES):
+                        pass  # the checksum comes last
         except (tarfile.TarError, EOFError, zlib.error) as error:
             raise _untrusted(path, f"it is truncated or damaged ({error})") from error
         except OSError as error:

@@ -52,7 +52,7 @@ class Database:
             if self.is_sqlite:
                 connection = connection.execution_options(yearling_begin="BEGIN")
             else:
-                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 yield connection
 
@@ -131,11 +131,8 @@ class Database:
                 event.listen(engine, "connect", _prepare_sqlite)
                 event.listen(engine, "begin", _begin_sqlite)
                 return engine
-            milliseconds = int(self.lock_timeout_s * 1000)
             engine = sa.create_engine(
-                self.url,
-                pool_pre_ping=True,
-                connect_args={"connect_timeout": 10, "options": f"-c lock_timeout={milliseconds} -c client_encoding=UTF8"},
+                self.url, pool_pre_ping=True, connect_args={"connect_timeout": 10, "client_encoding": "UTF8"}
             )
         except ImportError as error:
             raise BadInput(
@@ -143,8 +140,15 @@ class Database:
                 advice="Install it with `pip install 'yearling[postgres]'`.",
                 param="database_url",
             ) from None
-        event.listen(engine, "connect", _prepare_postgres)
+        event.listen(engine, "connect", self._prepare_postgres)
         return engine
+
+    def _prepare_postgres(self, connection: Any, _: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {int(self.lock_timeout_s * 1000)}")
+            if cursor.execute("SHOW synchronous_commit").fetchone()[0] == "off":
+                cursor.execute("SET synchronous_commit = on")
+        connection.commit()
 
 
 def normalised(url: str) -> URL:
@@ -181,10 +185,3 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     if statement := connection.get_execution_options().get("yearling_begin"):
         connection.exec_driver_sql(statement)
-
-
-def _prepare_postgres(connection: Any, _: Any) -> None:
-    with connection.cursor() as cursor:
-        if cursor.execute("SHOW synchronous_commit").fetchone()[0] == "off":
-            cursor.execute("SET synchronous_commit = on")
-    connection.commit()

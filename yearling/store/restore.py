@@ -7,6 +7,7 @@ and blobs for both.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -138,15 +139,14 @@ def _set_aside(database: Database, blobs: Blobs, backups: Path, manifest: Manife
 
 def _fold_log(path: Path, aside: Path) -> None:
     """Bring the write-ahead log into the database file. If the database is too damaged for that, move the log aside."""
-    try:
-        with closing(sqlite3.connect(path)) as connection:
+    companions = [path.with_name(path.name + ending) for ending in ("-wal", "-shm")]
+    if any(companion.exists() for companion in companions):
+        # A damaged database cannot take its log in; then both are kept as they are.
+        with contextlib.suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.execute("PRAGMA journal_mode=DELETE")
-    except sqlite3.DatabaseError:
-        for ending in ("-wal", "-shm"):
-            companion = path.with_name(path.name + ending)
-            if companion.exists():
-                shutil.move(companion, aside / companion.name)
+    for companion in companions:
+        if companion.exists():
+            shutil.move(companion, aside / companion.name)
 
 
 def _add_blobs(staged: Path, blobs: Blobs) -> None:

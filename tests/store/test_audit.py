@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from yearling.config import Settings
+from yearling.errors import BadInput
+from yearling.store import Store
+
+
+def guards_off(store: Store) -> list[str]:
+    if store.database.is_sqlite:
+        return [f"DROP TRIGGER audit_log_{name}" for name in ("no_update", "no_delete", "in_sequence")]
+    return ["ALTER TABLE audit_log DISABLE TRIGGER USER"]
+
+
+def tamper(store: Store, statement: str) -> None:
+    """What somebody could do who owns the database: switch the guards off, then change the log."""
+    with store.database.write() as connection:
+        for command in (*guards_off(store), statement):
+            connection.exec_driver_sql(command)
+
+
+def test_entries_come_back_equal_and_chained(store: Store) -> None:
+    detail = {"b": [1, 0.1, None, True], "a": "é\0"}
+    made = [store.audit.append("ada", "test.one", "s\0", detail), store.audit.append("ada", "test.two", "s")]
+    assert store.audit.entries() == made
+    assert store.audit.entries(after=1) == made[1:]
+    assert store.audit.entries(limit=1) == made[:1]
+    assert [entry.sequence for entry in made] == [1, 2]
+    assert made[0].previous_hash == "0" * 64
+    assert made[1].previous_hash == made[0].hash
+    assert made[0].detail == detail
+
+
+def test_the_hash_is_as_documented(store: Store) -> None:
+    entry = store.audit.append("ada", "test", "subject", {"b": 1, "a": "é"})
+    fields: dict[str, Any] = {
+        "action": "test",
+        "actor": "ada",
+        "created_utc": entry.created_utc.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "detail": {"a": "é", "b": 1},
+        "previous_hash": "0" * 64,
+        "sequence": 1,
+        "subject": "subject",
+    }
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    assert entry.hash == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_detail_must_be_json(store: Store) -> None:
+    with pytest.raises(BadInput):
+        store.audit.append("ada", "test", "subject", {"x": float("nan")})
+    assert store.audit.entries() == []
+
+
+def test_an_untouched_chain_verifies(store: Store) -> None:
+    assert store.audit.verify().entries == 0
+    for number in range(20):
+        last = store.audit.append("ada", "test", str(number))
+    state = store.audit.verify()
+    assert (state.entries, state.head, state.broken_at) == (20, last.hash, None)
+
+
+@pytest.mark.parametrize(
+    ("statement", "broken_at", "reason"),
+    [
+        ("UPDATE audit_log SET subject = 'x' WHERE sequence = 3", 3, "changed"),
+        ("UPDATE audit_log SET detail = '{\"n\":9}' WHERE sequence = 1", 1, "changed"),
+        ("UPDATE audit_log SET actor = 'eve' WHERE sequence = 5", 5, "changed"),
+        ("DELETE FROM audit_log WHERE sequence = 2", 3, "missing"),
+        ("DELETE FROM audit_log WHERE sequence = 1", 2, "missing"),
+    ],
+)
+def test_the_first_broken_link_is_named(store: Store, statement: str, broken_at: int, reason: str) -> None:
+    for number in range(5):
+        store.audit.append("ada", "test", str(number), {"n": number})
+    tamper(store, statement)
+    state = store.audit.verify()
+    assert state.broken_at == broken_at
+    assert reason in state.reason
+    report = store.verify()
+    assert not report.ok
+    assert f"entry {broken_at}" in next(check.detail for check in report.checks if check.name == "audit log")
+
+
+def test_a_rehashed_entry_breaks_the_next_one(store: Store) -> None:
+    for number in range(3):
+        store.audit.append("ada", "test", str(number))
+    tamper(store, f"UPDATE audit_log SET hash = '{'f' * 64}' WHERE sequence = 2")
+    assert store.audit.verify().broken_at == 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_log SET subject = 'x'",
+        "DELETE FROM audit_log WHERE sequence = 2",
+        "DELETE FROM audit_log",
+        "INSERT INTO audit_log SELECT 7, created_utc, actor, action, subject, detail, 'x', 'y' FROM audit_log WHERE sequence = 1",
+    ],
+)
+def test_the_database_itself_refuses_changes(store: Store, statement: str) -> None:
+    made = [store.audit.append("ada", "test", str(number)) for number in range(2)]
+    with pytest.raises(sa.exc.IntegrityError, match="append-only"), store.database.write() as connection:
+        connection.exec_driver_sql(statement)
+    assert store.audit.entries() == made
+
+
+def test_a_replacement_or_truncation_is_refused_too(store: Store) -> None:
+    store.audit.append("ada", "test", "1")
+    row = "SELECT 1, created_utc, actor, action, 'forged', detail, previous_hash, hash FROM audit_log"
+    statement = f"INSERT OR REPLACE INTO audit_log {row}" if store.database.is_sqlite else "TRUNCATE audit_log"
+    with pytest.raises(sa.exc.IntegrityError, match="append-only"), store.database.write() as connection:
+        connection.exec_driver_sql(statement)
+    assert store.audit.entries()[0].subject == "1"
+
+
+def test_missing_guards_are_noticed(store: Store) -> None:
+    tamper(store, "SELECT 1")
+    report = store.verify()
+    assert not report.ok
+    assert "not guarded" in report.checks[0].detail
+
+
+def test_threads_never_fork_the_chain(store: Store) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: store.audit.append("ada", "test", str(number)), range(80)))
+    state = store.audit.verify()
+    assert (state.entries, state.broken_at) == (80, None)
+
+
+APPENDER = """
+import sys
+from pathlib import Path
+from yearling.config import Settings
+from yearling.store import Store
+
+with Store.open(Settings(data_dir=Path(sys.argv[1]), database_url=sys.argv[2])) as store:
+    for number in range(25):
+        store.audit.append(sys.argv[3], "test", str(number))
+"""
+
+
+@pytest.mark.slow
+def test_processes_never_fork_the_chain(settings: Settings, store: Store) -> None:
+    command = [sys.executable, "-c", APPENDER, str(settings.data_dir), settings.database_url]
+    root = Path(__file__).parents[2]
+    writers = [subprocess.Popen([*command, str(number)], cwd=root) for number in range(4)]
+    assert [writer.wait(120) for writer in writers] == [0] * 4
+    state = store.audit.verify()
+    assert (state.entries, state.broken_at) == (100, None)
