@@ -1,0 +1,114 @@
+"""Which of two answers is better, in the eyes of both sides: per-side Bradley–Terry, `q` and training weights.
+
+Each side has strengths θ with P(a ≻ b) = σ(θ_a − θ_b), fitted to that side's comparisons and shrunk towards `scale` × what the
+rater model says of the side (comparisons enter the rater model as win 1 / loss 0), and towards the pooled strengths. A pair
+exists for training only when both sides prefer the same answer; `q` is then the weaker side's probability and the weight is
+max(0, 2q − 1). Departs from the plain "shrink to the pooled fit" in its prior; `dev/LOG.md` has the measurement. Ties count half.
+
+Legend: C comparisons, N items, S = 2 sides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from yearling.feedback.exact import Floats, on_grid, sigmoid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairParameters:
+    """`pooled_penalty` pulls pooled strengths to 0; `side_penalty` a side's to its prior, part pooled strengths, part model."""
+
+    pooled_penalty: float = 0.15
+    side_penalty: float = 8.0
+    pooled_share: float = 0.0
+    """Share of the pooled strengths in a side's prior; the rest is the rater model's."""
+    scale: float = 8.0
+    """Log-odds for one unit of predicted rating."""
+    rounds: int = 150
+    provisional_raters: int = 20
+    provisional_weight: float = 0.5
+    """Under so many raters nothing beats a plain fit: pairs are marked and train with this much less weight."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparisons:
+    """`raters`, `winners`, `losers` (C,) numbers; `wins` (C,) 1 for a win and 0.5 for a tie; `weights` (C,) at most 1."""
+
+    raters: npt.NDArray[np.int32]
+    winners: npt.NDArray[np.int32]
+    losers: npt.NDArray[np.int32]
+    wins: Floats
+    weights: Floats
+
+    def only(self, keep: npt.NDArray[np.bool_]) -> Comparisons:
+        """The comparisons where `keep` (C,) holds."""
+        return Comparisons(self.raters[keep], self.winners[keep], self.losers[keep], self.wins[keep], self.weights[keep])
+
+
+def bradley_terry(comparisons: Comparisons, prior: Floats, penalty: float, rounds: int) -> Floats:
+    """(N,) Strengths that maximise Σ w log P − penalty/2 · |θ − prior|², by accelerated gradient steps with a diagonal bound."""
+    count = len(prior)
+    if not comparisons.raters.size:
+        return on_grid(prior)
+    won, lost = comparisons.winners, comparisons.losers
+    load = np.bincount(won, comparisons.weights, count) + np.bincount(lost, comparisons.weights, count)
+    bound = penalty + 0.5 * load
+    theta = on_grid(prior)
+    ahead, pace = theta, 1.0
+    for _ in range(rounds):
+        # Everything summed lies on the grid, so that bincount's order does not matter.
+        pull = on_grid(comparisons.weights * (comparisons.wins - sigmoid(ahead[won] - ahead[lost])))
+        gradient = np.bincount(won, pull, count) - np.bincount(lost, pull, count) - penalty * (ahead - prior)
+        moved = on_grid(ahead + gradient / bound)
+        next_pace = (1.0 + float(np.sqrt(1.0 + 4.0 * pace * pace))) / 2.0
+        ahead = on_grid(moved + (pace - 1.0) / next_pace * (moved - theta))
+        done = float(np.max(np.abs(moved - theta))) < 1e-7
+        theta, pace = moved, next_pace
+        if done:
+            break
+    return theta
+
+
+def side_strengths(comparisons: Comparisons, rater_side: npt.NDArray[np.int8], predictions: Floats, p: PairParameters) -> Floats:
+    """(S, N) Strengths of the items on each side. `rater_side` (U,) is 0 or 1, `predictions` (S, N) the rater model's."""
+    count = predictions.shape[1]
+    pooled = bradley_terry(comparisons, np.zeros(count), p.pooled_penalty, p.rounds)
+    side_of = rater_side[comparisons.raters]
+    sides = []
+    for side in (0, 1):
+        prior = p.pooled_share * pooled + (1.0 - p.pooled_share) * p.scale * (predictions[side] - 0.5)
+        sides.append(bradley_terry(comparisons.only(side_of == side), prior, p.side_penalty, p.rounds))
+    return np.array(sides)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """`better` ≻ `worse` with probability `q` on the weaker side; weight 0 with a reason when the pair cannot train."""
+
+    better: str
+    worse: str
+    q: float
+    weight: float
+    comparisons: tuple[int, int]
+    """How often each side compared the two."""
+    reason: str
+    provisional: bool
+
+
+def make_pair(a: str, b: str, chances: tuple[float, float], counts: tuple[int, int], num_raters: int, p: PairParameters) -> Pair:
+    """The pair with its label, `q` and weight, or with the reason for its drop."""
+    provisional = num_raters < p.provisional_raters
+    weakest, strongest = min(chances), max(chances)
+    if weakest <= 0.5 <= strongest:
+        return Pair(better=a, worse=b, q=0.5, weight=0.0, comparisons=counts, reason="sides_disagree", provisional=provisional)
+    better, worse, q = (a, b, weakest) if weakest > 0.5 else (b, a, 1.0 - strongest)
+    if min(counts) == 0:
+        return Pair(
+            better=better, worse=worse, q=q, weight=0.0, comparisons=counts, reason="one_side_only", provisional=provisional
+        )
+    weight = max(0.0, 2.0 * q - 1.0) * (p.provisional_weight if provisional else 1.0)
+    return Pair(better=better, worse=worse, q=q, weight=weight, comparisons=counts, reason="", provisional=provisional)

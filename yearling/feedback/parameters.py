@@ -1,0 +1,63 @@
+"""Everything that a consensus depends on besides the log and the code, as one record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
+from hashlib import sha256
+from typing import Any, TypeVar, cast, get_type_hints
+
+from yearling.errors import BadInput
+from yearling.feedback.defences import DefenceParameters
+from yearling.feedback.division import DivisionParameters
+from yearling.feedback.events import canonical_json
+from yearling.feedback.model import PAPER, PREDICTION, FitParameters
+from yearling.feedback.pairs import PairParameters
+from yearling.feedback.status import Rule, StatusParameters
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """Everything that a result depends on besides the log and the code."""
+
+    axis: FitParameters = PAPER
+    prediction: FitParameters = PREDICTION
+    division: DivisionParameters = field(default_factory=DivisionParameters)
+    status: StatusParameters = field(default_factory=StatusParameters)
+    pairs: PairParameters = field(default_factory=PairParameters)
+    defences: DefenceParameters = field(default_factory=DefenceParameters)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for the public record."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(plain: Mapping[str, Any]) -> Parameters:
+        """The parameters that `to_dict` described. Raises BadInput for an unknown key: a rule nobody reads is a trap."""
+        return _from_plain(Parameters, plain)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        return sha256(canonical_json(self.to_dict())).hexdigest()
+
+
+def _from_plain(cls: type[T], plain: Mapping[str, Any]) -> T:
+    """A frozen dataclass from plain data, nested ones included; the rules are the one list of records."""
+    hints = get_type_hints(cls)
+    unknown = set(plain) - set(hints)
+    if unknown:
+        raise BadInput(
+            f"Unknown parameter {sorted(unknown)[0]!r}.", advice="Compare with an exported set.", param=sorted(unknown)[0]
+        )
+    values: dict[str, Any] = {}
+    for key, value in plain.items():
+        if key == "rules":
+            values[key] = tuple(_from_plain(Rule, rule) for rule in value)
+        elif is_dataclass(hints[key]) and isinstance(value, Mapping):
+            values[key] = _from_plain(cast("type[Any]", hints[key]), value)
+        else:
+            values[key] = tuple(value) if isinstance(value, list) else value
+    return cls(**values)

@@ -1,0 +1,153 @@
+"""From the folded log to arrays: who is admitted, who speaks with one voice, what the fit learns from and what counts.
+
+Also the two fits over such a table and the evidence that they give: what `consensus` decides on. Raters and items are numbered by
+their first standing act, so that names change nothing.
+
+Legend: R entries, U raters, N items, S = 2 sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from yearling.feedback import defences
+from yearling.feedback.defences import Act, DefenceParameters, Experience
+from yearling.feedback.events import Comparison, State
+from yearling.feedback.exact import Floats
+from yearling.feedback.model import WEIGHT_STEPS, FitParameters, RaterModel, Ratings, fit
+from yearling.feedback.status import Evidence
+
+Sides = npt.NDArray[np.int8]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Admitted acts as arrays. Raters (U) and items (N) are numbered by their first standing act."""
+
+    raters: dict[str, int]
+    items: dict[str, int]
+    fit: Ratings
+    """What the rater model learns from, one entry for each (rater, item)."""
+    explicit: Mask
+    """(R,) Entries of `fit` that are ratings rather than shares of wins."""
+    evidence: Mask
+    """(R,) Entries that count for a status: ratings of somebody with enough earlier acts."""
+    alias: npt.NDArray[np.int64]
+    """(U,) The rater with whom this one speaks with one voice."""
+    counted: frozenset[str]
+    experience: Experience
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fits:
+    """One fit of both forms over the same raters, with the sides that it finds."""
+
+    axis: RaterModel
+    prediction: RaterModel
+    sides: Sides
+    """(U,) 0 or 1; −1 for raters who do not take part in this fit."""
+
+    def predictions(self) -> Floats:
+        """(S, N) Predicted mean rating of each item on each side."""
+        return np.array([self.prediction.item_means(self.sides == side) for side in (0, 1)])
+
+
+def tabulate(state: State, p: DefenceParameters) -> tuple[Table, dict[str, int]]:
+    """Admit, number, and merge everybody's acts; with the number of acts left out, by reason."""
+    acts: list[Act] = sorted((*state.ratings, *state.comparisons), key=lambda act: (act.created_utc, act.id))
+    items: dict[str, int] = {}
+    for act in acts:
+        for item in (act.left, act.right) if isinstance(act, Comparison) else (act.item,):
+            items.setdefault(item, len(items))
+    for note in state.notes:
+        items.setdefault(note.note, len(items))
+    dropped: dict[str, int] = {}
+    if p.require_vouch:
+        allowed = defences.admitted_accounts(state.vouches, p)
+        dropped["account without a valid vouch"] = sum(act.actor not in allowed for act in acts)
+        acts = [act for act in acts if act.actor in allowed]
+    known = defences.experience(acts, state.statuses, p)
+    raters: dict[str, int] = {}
+    for act in acts:
+        raters.setdefault(act.actor, len(raters))
+    seasoned = {rater for rater, count in known.earned.items() if count >= p.earlier_acts}
+    dropped["rater with too few acts so far"] = sum(act.actor not in seasoned for act in acts)
+    table = _merge(acts, raters, items, seasoned, known)
+    table, collapsed = _collapse(table, p)
+    dropped["history nearly the same as another's"] = collapsed
+    return table, {reason: count for reason, count in dropped.items() if count}
+
+
+def _merge(acts: Sequence[Act], raters: dict[str, int], items: dict[str, int], seasoned: set[str], known: Experience) -> Table:
+    """One entry for each (rater, item): the rating if there is one, else the share of comparisons won, in eighths."""
+    rated: dict[tuple[int, int], tuple[float, bool]] = {}
+    won: dict[tuple[int, int], list[float]] = {}
+    for act in acts:
+        if act.actor not in seasoned:
+            continue
+        rater = raters[act.actor]
+        if isinstance(act, Comparison):
+            left = {"left": 1.0, "right": 0.0, "tie": 0.5}[act.outcome]
+            for item, share in ((act.left, left), (act.right, 1.0 - left)):
+                entry = won.setdefault((rater, items[item]), [0.0, 0.0])
+                entry[0] += share
+                entry[1] += 1.0
+        else:
+            rated[rater, items[act.item]] = (act.value, act.id in known.counted)
+    shares = {key: entry for key, entry in won.items() if key not in rated}
+    keys = np.array([*rated, *shares], dtype=np.int32).reshape(-1, 2)
+    values = [value for value, _ in rated.values()]
+    values += [round(WEIGHT_STEPS * wins / games) / WEIGHT_STEPS for wins, games in shares.values()]
+    explicit = np.zeros(len(keys), dtype=np.bool_)
+    explicit[: len(rated)] = True
+    evidence = explicit.copy()
+    evidence[: len(rated)] = [counted for _, counted in rated.values()]
+    ratings = Ratings(keys[:, 0], keys[:, 1], np.array(values, dtype=np.float64), len(raters), len(items))
+    return Table(raters, items, ratings, explicit, evidence, np.arange(len(raters)), known.counted, known)
+
+
+def _collapse(table: Table, p: DefenceParameters) -> tuple[Table, int]:
+    """Near-duplicates speak once: entries of all but the earliest are left out. Busy raters are held to the cap."""
+    alias = defences.near_duplicates(table.fit, p)
+    keep = alias[table.fit.raters] == table.fit.raters
+    kept = table.fit.only(keep)
+    kept = replace(kept, weights=defences.influence_weights(kept.raters, kept.num_raters, p.influence_cap))
+    collapsed = int(np.sum(~keep))
+    return replace(table, fit=kept, explicit=table.explicit[keep], evidence=table.evidence[keep], alias=alias), collapsed
+
+
+def fit_both(ratings: Ratings, axis_fit: FitParameters, prediction_fit: FitParameters) -> Fits:
+    """The axis and the prediction, with each rater's side by the sign of the axis.
+
+    Raters without a position (everybody agrees, or nothing tells them apart) are dealt to the smaller side in turn, so that the
+    two-sided rule then checks one half of them against the other.
+    """
+    axis = fit(ratings, axis_fit)
+    prediction = fit(ratings, prediction_fit)
+    sides = np.full(ratings.num_raters, -1, dtype=np.int8)
+    taking_part = np.bincount(ratings.raters, minlength=ratings.num_raters) > 0
+    position = axis.rater_factors[:, 0]
+    sides[taking_part & (position > 0)] = 0
+    sides[taking_part & (position < 0)] = 1
+    sizes = [int(np.sum(sides == 0)), int(np.sum(sides == 1))]
+    for rater in np.flatnonzero(taking_part & (position == 0)):
+        side = 0 if sizes[0] <= sizes[1] else 1
+        sides[rater] = side
+        sizes[side] += 1
+    return Fits(axis, prediction, sides)
+
+
+def gather(table: Table, fits: Fits) -> Evidence:
+    """Counted ratings and approvals of each item by side, beside the model's predictions."""
+    f = table.fit
+    counts, approvals = [], []
+    for side in (0, 1):
+        mine = table.evidence & (fits.sides[f.raters] == side)
+        counts.append(np.bincount(f.items[mine], minlength=f.num_items))
+        approvals.append(np.bincount(f.items[mine], f.values[mine], minlength=f.num_items))
+    return Evidence(np.array(counts), np.array(approvals), fits.predictions())
