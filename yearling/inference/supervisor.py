@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
@@ -49,17 +50,23 @@ class EngineSpec:
 class _Child:
     """One process and what is under way in it."""
 
-    process: asyncio.subprocess.Process
+    process: subprocess.Popen[bytes]
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     lines: deque[str]
     pending: dict[int, asyncio.Queue[dict[str, Any] | UserError]] = field(default_factory=dict)
     progress_s: float = field(default_factory=time.monotonic)
     killed_because: str = ""
-    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
     def send(self, frame: dict[str, Any]) -> None:
         self.writer.write(wire.pack(frame))
+
+    async def exit_status(self, timeout_s: float | None = None) -> int:
+        """Wait for the process to end; negative when a signal ended it. Raises TimeoutError."""
+        try:
+            return await asyncio.to_thread(self.process.wait, timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
 
 
 class Supervised:
@@ -239,10 +246,8 @@ class Supervised:
             child.killed_because = f"its pipe broke ({error})"
         finally:
             stall.cancel()
-        with suppress(ProcessLookupError):
-            child.process.kill()
-        status = await child.process.wait()
-        await asyncio.sleep(0)
+        child.process.kill()
+        status = await child.exit_status()
         return Unavailable(
             f"The engine {child.killed_because or _describe(status)} while it answered.{_last_line(child.lines)}",
             advice="It is being restarted: try again.",
@@ -253,19 +258,16 @@ class Supervised:
             await asyncio.sleep(min(1.0, self._stall_timeout_s / 4))
             if child.pending and time.monotonic() - child.progress_s > self._stall_timeout_s:
                 child.killed_because = f"made no step for {self._stall_timeout_s:g} seconds and was stopped"
-                with suppress(ProcessLookupError):
-                    child.process.kill()
+                child.process.kill()
                 return
 
     async def _spawn(self) -> _Child:
         """A new process whose engine is ready, with its adapters. Raises what opening it raises, Unavailable when it dies."""
         ours, theirs = socket.socketpair()
         with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "yearling.inference.worker",
-                str(theirs.fileno()),
+            process = await asyncio.to_thread(
+                subprocess.Popen,
+                [sys.executable, "-m", "yearling.inference.worker", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -276,13 +278,12 @@ class Supervised:
             )
         reader, writer = await asyncio.open_unix_connection(sock=ours, limit=wire.LONGEST_FRAME_BYTES)
         child = _Child(process, reader, writer, deque(maxlen=50))
-        child.tasks.append(asyncio.create_task(_keep_lines(process, child.lines)))
+        threading.Thread(target=_keep_lines, args=(process, child.lines), name="engine-log", daemon=True).start()
         try:
             child.send({"factory": self._spec.factory, "options": self._spec.options})
             line = await asyncio.wait_for(reader.readline(), self._start_timeout_s)
             if not line:
-                status = await process.wait()
-                await asyncio.sleep(0.05)
+                status = await child.exit_status()
                 raise Unavailable(f"The engine {_describe(status)} while it started.{_last_line(child.lines)}")
             frame = wire.unpack(line)
             if "error" in frame:
@@ -316,19 +317,18 @@ class Supervised:
         if child.process.stdin is not None:
             child.process.stdin.close()
         with suppress(TimeoutError):
-            await asyncio.wait_for(child.process.wait(), 2.0)
-        with suppress(ProcessLookupError):
-            child.process.kill()
-        await child.process.wait()
-        for task in child.tasks:
-            task.cancel()
+            await child.exit_status(2.0)
+        child.process.kill()
+        await child.exit_status()
 
 
-async def _keep_lines(process: asyncio.subprocess.Process, lines: deque[str]) -> None:
+def _keep_lines(process: subprocess.Popen[bytes], lines: deque[str]) -> None:
+    """In a thread of its own, until the process ends: what it prints must never fill the pipe and block it."""
     if process.stdout is None:
         raise RuntimeError("the engine's process has no standard output")
-    while line := await process.stdout.readline():
-        lines.append(line.decode(errors="replace").rstrip())
+    with process.stdout as output:
+        for line in output:
+            lines.append(line.decode(errors="replace").rstrip())
 
 
 def _describe(status: int) -> str:
