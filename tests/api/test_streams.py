@@ -1,0 +1,226 @@
+"""Streams: their order on the wire, what keeps them alive, and that a client's leaving stops the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.conftest import Maker, on_a_socket
+from tests.chat.helpers import ADD, CALL
+from yearling.api import schemas, sse
+from yearling.errors import StorageFailed
+from yearling.inference import FakeEngine, Script
+
+
+def events_of(text: str) -> list[Any]:
+    """The data of each event; `[DONE]` as text."""
+    data = [line.removeprefix("data: ") for line in text.split("\n\n") if line.startswith("data: ")]
+    return [one if one == "[DONE]" else json.loads(one) for one in data]
+
+
+def deltas_of(events: list[Any], index: int = 0) -> list[dict[str, Any]]:
+    return [choice["delta"] for one in events if one != "[DONE]" for choice in one["choices"] if choice["index"] == index]
+
+
+async def test_a_stream_in_openai_form(bench: Maker) -> None:
+    async with bench(FakeEngine(["Grüße!"])) as api:
+        reply = await api.chat(stream=True)
+        assert reply.headers["content-type"].startswith("text/event-stream")
+        assert reply.headers["cache-control"] == "no-cache"
+        assert reply.headers["x-accel-buffering"] == "no"
+        assert reply.headers["x-request-id"]
+        *chunks, done = events_of(reply.text)
+        assert done == "[DONE]"
+        for chunk in chunks:
+            schemas.ChatCompletionChunk.model_validate(chunk)
+            assert "usage" not in chunk
+        assert len({chunk["id"] for chunk in chunks}) == 1
+        assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+        assert "".join(delta.get("content", "") for delta in deltas_of(chunks)) == "Grüße!"
+        assert chunks[-1]["choices"][0]["delta"] == {}
+        reasons = [chunk["choices"][0]["finish_reason"] for chunk in chunks]
+        assert reasons == [None] * (len(chunks) - 1) + ["stop"]
+
+
+async def test_usage_comes_last_and_only_if_asked_for(bench: Maker) -> None:
+    async with bench(FakeEngine(["Hi"])) as api:
+        *chunks, last, _ = events_of((await api.chat(stream=True, stream_options={"include_usage": True})).text)
+        assert last["choices"] == []
+        assert last["usage"]["total_tokens"] == last["usage"]["prompt_tokens"] + 3
+        assert all(chunk["usage"] is None for chunk in chunks)
+
+
+async def test_choices_are_interleaved_by_index(bench: Maker) -> None:
+    async with bench(FakeEngine([Script("aaaa", delay_s=0.001), Script("bbbb", delay_s=0.001)])) as api:
+        events = events_of((await api.chat(stream=True, n=2)).text)
+        texts = ["".join(delta.get("content", "") for delta in deltas_of(events, index)) for index in (0, 1)]
+        assert sorted(texts) == ["aaaa", "bbbb"]
+        order = [one["choices"][0]["index"] for one in events[2:-1]]
+        assert order != sorted(order), "neither waits for the other"
+
+
+async def test_tool_calls_have_an_index_each_and_reasoning_a_field_of_its_own(bench: Maker) -> None:
+    async with bench(FakeEngine(["Thinking.", CALL * 2])) as api:
+        deltas = deltas_of(events_of((await api.chat(stream=True, tools=[ADD], reasoning_effort="low")).text))
+        calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
+        assert [call["index"] for call in calls] == [0, 1]
+        assert all(call["id"] and call["function"]["name"] == "add" for call in calls)
+        assert "".join(delta.get("reasoning_content", "") for delta in deltas) == "Thinking."
+        assert "".join(delta.get("content", "") for delta in deltas) == ""
+
+
+async def test_log_probabilities_come_with_their_words(bench: Maker) -> None:
+    async with bench(FakeEngine(["añb"])) as api:
+        seen = b""
+        for one in events_of((await api.chat(stream=True, logprobs=True)).text)[:-1]:
+            for choice in one["choices"]:
+                content = (choice["logprobs"] or {"content": []})["content"]
+                seen += bytes(byte for token in content for byte in token["bytes"])
+        assert seen.decode() == "añb"
+
+
+async def test_a_failure_in_mid_stream_is_an_error_event_without_an_end_mark(bench: Maker) -> None:
+    async with bench(FakeEngine([Script("Hello", fail_after=3)])) as api:
+        reply = await api.chat(stream=True)
+        assert reply.status_code == 200
+        events = events_of(reply.text)
+        assert "".join(delta.get("content", "") for delta in deltas_of(events[:-1])) == "Hel"
+        assert events[-1]["error"]["code"] == "unavailable"
+        await api.app.state.services.assistant.close()  # what broke is stored in the background
+        assert [sample.finish_reason for sample in api.samples()] == ["error"]
+
+
+class FullStore:
+    """A store whose samples cannot be saved."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.samples = self
+
+    retention = "full"
+
+    def add_each(self, batch: list[Any]) -> list[Exception]:
+        return [StorageFailed("The disk is full.", advice="Free some space.") for _ in batch]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+async def test_an_answer_that_was_not_stored_is_not_acknowledged(bench: Maker) -> None:
+    async with bench(FakeEngine(["Hi"]), store=FullStore) as api:
+        reply = await api.chat()
+        assert (reply.status_code, reply.json()["error"]["code"]) == (507, "storage_failed")
+        events = events_of((await api.chat(stream=True)).text)
+        assert "".join(delta.get("content", "") for delta in deltas_of(events[:-1])) == "Hi", "the person has read it"
+        assert "full" in events[-1]["error"]["message"]
+
+
+@pytest.mark.parametrize("retention", ["full", "metadata", "none"])
+async def test_the_sample_is_there_when_the_answer_is(bench: Maker, retention: str) -> None:
+    async with bench(FakeEngine(["Hi"]), retention=retention) as api:
+        for stream in (True, False):
+            await api.chat("secret", stream=stream)
+        samples = api.samples()
+        assert len(samples) == (0 if retention == "none" else 2)
+        assert ("secret" in str(samples)) == (retention == "full")
+
+
+async def test_comments_keep_a_silent_stream_alive(bench: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "KEEP_ALIVE_S", 0.05)
+    monkeypatch.setattr(sse, "PATIENCE_S", 0.01)
+    async with bench(FakeEngine([Script("Hi", first_delay_s=0.3)])) as api:
+        text = (await api.chat(stream=True)).text
+        assert text.count(": keep-alive\n\n") >= 3
+        assert "".join(delta.get("content", "") for delta in deltas_of(events_of(text))) == "Hi"
+
+
+async def test_a_lively_stream_has_no_comments(bench: Maker) -> None:
+    async with bench(FakeEngine(["Hi"])) as api:
+        assert ": " not in [line[:2] for line in (await api.chat(stream=True)).text.splitlines()]
+
+
+async def until(condition: Any, *, seconds: float = 2.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is waited for is a plain counter
+            await asyncio.sleep(0.005)
+
+
+STEP_S = 0.05
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+async def test_leaving_a_stream_stops_the_engine_within_a_step(bench: Maker, path: str) -> None:
+    engine = FakeEngine([Script("x" * 4000, delay_s=STEP_S)])
+    body = {"stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+    if path == "/v1/responses":
+        body = {"stream": True, "input": "Hi"}
+    async with bench(engine) as api, on_a_socket(api.app) as address:
+        async with httpx.AsyncClient(base_url=address) as client, client.stream("POST", path, json=body) as reply:
+            async for line in reply.aiter_lines():
+                if "delta" in line:
+                    break
+            assert engine.active == 1
+        emitted_at_most = STEP_S * 3
+        await until(lambda: engine.active == 0, seconds=emitted_at_most)
+        await until(lambda: len(api.samples()) == 1)
+        assert api.samples()[0].finish_reason == "cancelled"
+        assert 1 <= api.samples()[0].completion_tokens <= 6
+
+
+async def test_leaving_without_a_stream_stops_the_engine_too(bench: Maker) -> None:
+    engine = FakeEngine([Script("x" * 4000, delay_s=0.01)])
+    async with bench(engine) as api, on_a_socket(api.app) as address, httpx.AsyncClient(base_url=address) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            await client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "Hi"}]}, timeout=0.3)
+        await until(lambda: engine.active == 0, seconds=1)
+        assert (await client.post("/v1/chat/completions", json={"messages": []})).status_code == 400, "the server lives"
+
+
+async def test_leaving_before_the_first_token_stops_the_engine(bench: Maker) -> None:
+    engine = FakeEngine([Script("x", first_delay_s=30)])
+    async with bench(engine) as api, on_a_socket(api.app) as address, httpx.AsyncClient(base_url=address) as client:
+        body = {"stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+        with pytest.raises(httpx.ReadTimeout):
+            await client.post("/v1/chat/completions", json=body, timeout=0.2)
+        await until(lambda: engine.active == 0, seconds=1)
+
+
+async def test_thirty_two_streams_at_once(bench: Maker) -> None:
+    engine = FakeEngine([Script("x" * 50, delay_s=0.002)], max_sequences=32)
+    async with bench(engine) as api, on_a_socket(api.app) as address:
+
+        async def one(client: httpx.AsyncClient) -> float:
+            started = asyncio.get_running_loop().time()
+            body = {"stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+            reply = await client.post("/v1/chat/completions", json=body, timeout=60)
+            assert reply.text.endswith("data: [DONE]\n\n")
+            return asyncio.get_running_loop().time() - started
+
+        async with httpx.AsyncClient(base_url=address, limits=httpx.Limits(max_connections=40)) as client:
+            took = await asyncio.gather(*(one(client) for _ in range(32)))
+        assert max(took) <= 3 * min(took)
+        assert len(api.samples()) == 32
+
+
+async def test_a_source_that_was_never_started_is_closed_all_the_same() -> None:
+    closed: list[bool] = []
+
+    async def source() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(True)
+
+    async def quiet() -> dict[str, Any]:
+        await asyncio.sleep(30)
+        return {}
+
+    opened = await sse.Opened.of(source(), quiet)
+    await opened.aclose()
+    assert closed == [True]
