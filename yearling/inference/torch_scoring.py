@@ -72,6 +72,7 @@ def embed(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> Generator[Non
     return torch.nn.functional.normalize(sums, dim=-1).tolist()
 
 
+@torch.inference_mode()
 def logprobs_of(decoder: Decoder, hidden_NE: Tensor, targets_N: Tensor) -> list[float]:
     """log p(target) for each state, in fp32, a chunk of logits at a time."""
     found: list[float] = []

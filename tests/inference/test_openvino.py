@@ -1,0 +1,160 @@
+"""OpenVINO GenAI with the default model: what it tells is what torch computes, and what it cannot do it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+from yearling.errors import ContextExceeded, Unsupported
+from yearling.inference import Request
+from yearling.inference.openvino import OpenVinoEngine, check_schema, open_openvino
+from yearling.models import LocalModel, Tokenizer, load_decoder
+from yearling.records import SamplingSettings
+
+QUESTIONS = (
+    "What is the capital of France?",
+    "Name three colours.",
+    "Why is the sky blue?",
+    "Tell me a story.",
+    "Count to five.",
+)
+
+
+def test_keywords_that_the_grammar_would_skip_are_refused() -> None:
+    check_schema({"type": "object", "properties": {"not": {"type": "string"}, "x": {"anyOf": [{"const": 1}, {"$ref": "#"}]}}})
+    for schema, word in [
+        ({"not": {"type": "string"}}, "not"),
+        ({"type": "object", "properties": {"a": {"type": "array", "items": {"uniqueItems": True}}}}, "uniqueItems"),
+        ({"anyOf": [{"type": "string"}, {"multipleOf": 3}]}, "multipleOf"),
+        ({"$defs": {"a": {"allOf": []}}}, "allOf"),
+        ({"type": "object", "additionalProperties": {"format": "email"}}, "format"),
+        ({"type": "number", "maximum": 1}, "bounds"),
+        ({"type": "string", "pattern": "a+", "maxLength": 3}, "pattern"),
+        ({"type": "object", "required": ["b"]}, "required"),
+    ]:
+        with pytest.raises(Unsupported, match=word):
+            check_schema(schema)
+
+
+@pytest.fixture
+async def engine(default_model: LocalModel) -> AsyncIterator[OpenVinoEngine]:
+    pytest.importorskip("openvino_genai", reason="the extra yearling[openvino] is not installed")
+    engine = await open_openvino(folder=str(default_model.folder), context_tokens=512, max_sequences=16)
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+def prompts(model: LocalModel) -> list[tuple[int, ...]]:
+    tokenizer = Tokenizer.load(model)
+    turns = [f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n" for text in QUESTIONS]
+    return [tuple(tokenizer.encode(turn, special=True)) for turn in turns]
+
+
+def request(ids: tuple[int, ...], *, schema: dict[str, Any] | None = None, top: int = 0, **sampling: Any) -> Request:
+    return Request(
+        prompt_ids=ids, sampling=SamplingSettings(**({"max_tokens": 24} | sampling)), json_schema=schema, top_logprobs=top
+    )
+
+
+@pytest.mark.slow
+async def test_logprobs_are_torchs_whatever_the_sampling(engine: OpenVinoEngine, default_model: LocalModel) -> None:
+    """OpenVINO keeps keys and values in fp16 and multiplies 8-bit weights in its own order: a few hundredths of a nat."""
+    import torch
+
+    all_ids = prompts(default_model)
+    wanted = [
+        request(all_ids[0], temperature=0),
+        request(all_ids[1], temperature=0.5, seed=1),
+        request(all_ids[2], temperature=1.5, seed=2),
+        request(all_ids[3], temperature=1.0, top_p=0.5, top_k=20, seed=3),
+        request(all_ids[4], temperature=1.0, presence_penalty=1.0, frequency_penalty=0.5, seed=4),
+    ]
+    answers = await asyncio.gather(*map(engine.generate, wanted))
+    pairs = [(one.prompt_ids or (), [token.id for token in answer.tokens]) for one, answer in zip(wanted, answers, strict=True)]
+    scored = await engine.score(pairs)
+    decoder = load_decoder(default_model.weights)
+    assert "Paris" in answers[0].text
+    for (prompt, ids), answer, again in zip(pairs, answers, scored, strict=True):
+        with torch.inference_mode():
+            logprobs = torch.log_softmax(decoder(torch.tensor([[*prompt, *ids]]))[0].double(), -1)
+        exact = [float(logprobs[len(prompt) + at - 1, token]) for at, token in enumerate(ids)]
+        for told in ([token.logprob for token in answer.tokens], again):
+            differences = np.abs(np.array(told) - np.array(exact))
+            assert differences.mean() < 0.03
+            assert differences.max() < 0.3
+        assert len(exact) > 4
+
+
+@pytest.mark.slow
+async def test_seeds_decide_whatever_the_company(engine: OpenVinoEngine, default_model: LocalModel) -> None:
+    wanted = [request(ids, temperature=1.0, seed=seed) for seed, ids in enumerate(prompts(default_model))]
+    together = await asyncio.gather(*map(engine.generate, wanted))
+    alone = [await engine.generate(one) for one in reversed(wanted)]
+    same = [
+        sum(a.id == b.id for a, b in zip(first.tokens, second.tokens, strict=False)) / len(first.tokens)
+        for first, second in zip(together, reversed(alone), strict=True)
+    ]
+    # Rounding differs with the batch, so that a rare tie may fall the other way and the rest of that answer with it.
+    assert sum(share == 1 for share in same) >= len(same) - 1
+    again = await engine.generate(request(prompts(default_model)[3], temperature=1.0, seed=99))
+    assert [token.id for token in again.tokens] != [token.id for token in together[3].tokens]
+
+
+@pytest.mark.slow
+async def test_stop_strings_cancellation_and_refusals(engine: OpenVinoEngine, default_model: LocalModel) -> None:
+    ids = prompts(default_model)
+    cut = await engine.generate(request(ids[0], temperature=0, stop=(" is",)))
+    assert (cut.text, cut.finish_reason) == ("The capital of France", "stop")
+    stream = engine.stream(request(ids[3], temperature=0, max_tokens=400))
+    await anext(stream)
+    before = engine.steps
+    await stream.aclose()
+    assert (await engine.generate(request(ids[0], temperature=0, max_tokens=1))).completion_tokens == 1
+    assert engine.steps - before <= 6
+    with pytest.raises(ContextExceeded):
+        await engine.generate(request(ids[0] * 100))
+    for refused in (request(ids[0], top=3), request(ids[0], logit_bias=((1, 1.0),))):
+        with pytest.raises(Unsupported):
+            await engine.generate(refused)
+    with pytest.raises(Unsupported, match="adapters"):
+        await engine.load_adapter(Path("adapter.gguf"))
+    with pytest.raises(Unsupported):
+        await engine.embed([[1]])
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string", "minLength": 2, "maxLength": 12},
+        "population": {"type": "integer", "minimum": 10, "maximum": 500},
+        "rank": {"type": "integer", "exclusiveMinimum": 3, "exclusiveMaximum": 12},
+        "share": {"type": "number"},
+        "kinds": {"type": "array", "items": {"enum": ["old", "new"]}, "minItems": 1, "maxItems": 3},
+        "code": {"type": "string", "pattern": "^[A-Z]{2}[0-9]{1,3}$"},
+    },
+    "required": ["city", "population", "rank", "share", "kinds", "code"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.slow
+async def test_schemas_are_satisfied_even_by_a_hot_model(engine: OpenVinoEngine, default_model: LocalModel) -> None:
+    ids = prompts(default_model)[0]
+    answers = await asyncio.gather(
+        *(engine.generate(request(ids, schema=SCHEMA, temperature=0.8, seed=seed, max_tokens=200)) for seed in range(12))
+    )
+    finished = [answer for answer in answers if answer.finish_reason == "stop"]
+    assert len(finished) >= 6
+    for answer in finished:
+        jsonschema.validate(json.loads(answer.text), SCHEMA)
+    with pytest.raises(Unsupported):
+        await engine.generate(request(ids, schema={"type": "object", "minProperties": 2}))
