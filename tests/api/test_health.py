@@ -1,0 +1,76 @@
+"""Health, readiness, metrics, the list of models, the description of the API."""
+
+from __future__ import annotations
+
+from tests.api.conftest import Maker
+from yearling.api import schemas
+from yearling.errors import StorageFailed
+from yearling.inference import FakeEngine, Script
+
+
+async def test_alive_and_ready(bench: Maker) -> None:
+    async with bench() as api:
+        assert (await api.client.get("/healthz")).json() == {"status": "ok"}
+        assert (await api.client.get("/readyz")).json() == {"status": "ready", "reasons": []}
+
+
+async def test_not_ready_says_why(bench: Maker, monkeypatch: object) -> None:
+    async with bench() as api:
+
+        def refuse() -> None:
+            raise StorageFailed("The disk is full.")
+
+        api.store.check_writable = refuse  # type: ignore[method-assign]
+        await api.app.state.services.pool.close()
+        reply = await api.client.get("/readyz")
+        assert reply.status_code == 503
+        body = schemas.Readiness.model_validate_json(reply.content)
+        assert len(body.reasons) == 2
+        assert "disk is full" in body.reasons[1]
+        assert (await api.client.get("/healthz")).status_code == 200, "alive all the same"
+
+
+async def test_metrics_count_requests_tokens_and_times(bench: Maker) -> None:
+    async with bench(FakeEngine(["Hi", Script("dies", fail_after=1)])) as api:
+        await api.chat(stream=True)
+        await api.chat()
+        await api.client.get("/no/such/path")
+        text = (await api.client.get("/metrics")).text
+        for line in (
+            'yearling_http_requests_total{route="/v1/chat/completions",status="200"} 1.0',
+            'yearling_http_requests_total{route="/v1/chat/completions",status="503"} 1.0',
+            'yearling_http_requests_total{route="other",status="404"} 1.0',
+            'yearling_tokens_total{kind="answer"} 3.0',
+            "yearling_time_to_first_token_seconds_count 1.0",
+            "yearling_requests_in_flight 1.0",
+            "yearling_answers_in_flight 0.0",
+            'yearling_engine_ready{engine="fake",model="fake-model"} 1.0',
+            'yearling_engine_restarts_total{model="fake-model"} 0.0',
+        ):
+            assert line in text, text
+
+
+async def test_models(bench: Maker) -> None:
+    async with bench() as api:
+        listed = schemas.ModelList.model_validate_json((await api.client.get("/v1/models")).content)
+        assert [one.id for one in listed.data] == ["fake-model", "other/model"]
+        one = schemas.ModelCard.model_validate_json((await api.client.get("/v1/models/other/model")).content)
+        assert one == listed.data[1]
+        assert (await api.client.get("/v1/models/none")).json()["error"]["code"] == "model_not_found"
+
+
+async def test_the_description_covers_every_route(bench: Maker) -> None:
+    async with bench() as api:
+        document = (await api.client.get("/openapi.json")).json()
+        assert set(document["paths"]) == {
+            "/v1/chat/completions",
+            "/v1/responses",
+            "/v1/responses/{response_id}",
+            "/v1/embeddings",
+            "/v1/models",
+            "/v1/models/{model}",
+            "/healthz",
+            "/readyz",
+            "/metrics",
+        }
+        assert "ChatCompletionChunk" in document["components"]["schemas"]
