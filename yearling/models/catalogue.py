@@ -76,8 +76,8 @@ def parse_catalogue(text: str) -> Mapping[str, CatalogueEntry]:
         raise BadInput(f"The catalogue is not valid TOML: {error}.") from None
     entries: dict[str, CatalogueEntry] = {}
     for name, table in tables.items():
-        if not isinstance(table, dict):
-            raise BadInput(f"The catalogue entry {name!r} is not a table.")
+        if not isinstance(table, dict) or "name" in table:
+            raise BadInput(f"The catalogue entry {name!r} is not a table, or has a name inside it.")
         try:
             entries[name] = CatalogueEntry(**table | {"name": name})
         except ValidationError as error:

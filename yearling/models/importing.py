@@ -61,7 +61,7 @@ def build(
     Raises Untrusted (truncated, pickle), Unsupported (not a model that can be served), BadInput (a layout that does not apply)
     and StorageFailed.
     """
-    with storage_errors(folder):
+    with storage_errors(folder.parent):
         if path.is_dir():
             model = _from_hf_folder(path, folder, name, origin, layout, progress)
         elif path.suffix.lower() == ".onnx":
@@ -146,8 +146,8 @@ def _from_gguf(path: Path, folder: Path, name: str, origin: Origin, layout: Layo
         quantisation = layout_of(reader).name
     else:
         needed_bytes = rewritten_size(reader, chosen)
-        require_space(folder, needed_bytes)
-        with storage_errors(folder, needed_bytes):
+        require_space(folder.parent, needed_bytes)
+        with storage_errors(folder.parent, needed_bytes):
             rewrite(reader, weights, chosen, progress)
         quantisation = chosen.upper()
     return _model(
@@ -169,14 +169,17 @@ def _check_servable(reader: GGUFFile, path: Path) -> str:
     architecture = _text(reader, "general.architecture")
     if not architecture:
         raise Untrusted(f"{path.name} does not say which architecture it is.", advice="Fetch the file again.")
+    if empty := [tensor.name for tensor in reader.tensors.values() if not tensor.shape or 0 in tensor.shape]:
+        raise Untrusted(f"{path.name} holds tensors of no size, {empty[0]!r} first.", advice="Fetch the file again.")
     if (kind := _text(reader, "general.type") or "model") != "model":
         raise Unsupported(f"{path.name} is no model but of type {kind!r}.", advice="Import the model that it belongs to.")
     return architecture
 
 
 def _text(reader: GGUFFile, key: str) -> str:
+    """A word of the metadata; empty when there is none, or what is there could not be shown in a terminal."""
     value = reader.metadata.get(key)
-    return value if isinstance(value, str) else ""
+    return value if isinstance(value, str) and value.isprintable() else ""
 
 
 def _count(reader: GGUFFile, key: str) -> int:
@@ -214,7 +217,7 @@ def _from_hf_folder(path: Path, folder: Path, name: str, origin: Origin, layout:
     context_tokens = (nested if isinstance(nested, dict) else config).get("max_position_embeddings")
     if layout not in ("auto", "keep"):
         raise Unsupported("A Hugging Face folder is kept as it is.", advice="Leave out --layout.", param="layout")
-    require_space(folder, sum(file.stat().st_size for file in files))
+    require_space(folder.parent, sum(file.stat().st_size for file in files))
     for file in files:
         _copy(file, folder / file.name, origin, progress)
     return _model(
@@ -261,8 +264,9 @@ def _copy(path: Path, destination: Path, origin: Origin, progress: Progress) -> 
         except OSError:
             pass  # a file system without hard links: copy
     size = path.stat().st_size
-    require_space(destination.parent, size)
-    with storage_errors(destination.parent, size), path.open("rb") as source, destination.open("wb") as out:
+    library = destination.parent.parent
+    require_space(library, size)
+    with storage_errors(library, size), path.open("rb") as source, destination.open("wb") as out:
         done = 0
         while chunk := source.read(CHUNK_BYTES):
             out.write(chunk)
@@ -315,4 +319,10 @@ def _cache_tokenizer(model: LocalModel) -> None:
         return
     from yearling.models.tokenizer import cache_tokenizer
 
-    cache_tokenizer(model)
+    try:
+        cache_tokenizer(model)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
+        # The vocabulary is a stranger's data: of the wrong type, not text, or pointing at tokens that are not there.
+        raise Untrusted(
+            f"The vocabulary in {model.weights.name} makes no sense ({type(error).__name__}).", advice="Fetch the file again."
+        ) from error

@@ -23,6 +23,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, LlamaFileType
 from gguf.quants import dequantize, quantize
+from numpy.typing import NDArray
 
 from yearling.errors import Unsupported, Untrusted
 from yearling.models.disk import Progress, silent, sync_file
@@ -136,14 +137,22 @@ def _convert(file: GGUFFile, plan: _Plan) -> Iterator[bytes]:
     for start in range(0, len(rows), step):
         chunk = rows[start : start + step]
         if plan.target != plan.source:
-            try:
-                chunk = quantize(dequantize(chunk, plan.source), plan.target)
-            except NotImplementedError:
-                raise Unsupported(
-                    f"The layout {plan.source.name} of {plan.tensor.name} cannot be rewritten.",
-                    advice="Import it with --layout keep.",
-                ) from None
+            chunk = _requantise(chunk, plan)
         yield np.ascontiguousarray(chunk).tobytes()
+
+
+def _requantise(rows: NDArray[np.uint8], plan: _Plan) -> NDArray[np.uint8]:
+    try:
+        with np.errstate(all="ignore"):
+            weights = dequantize(rows, plan.source)
+        if not np.isfinite(weights).all():
+            raise Untrusted(f"{plan.tensor.name} holds weights that are not finite numbers.", advice="Fetch the file again.")
+        changed: NDArray[np.uint8] = quantize(weights, plan.target)
+    except NotImplementedError:
+        raise Unsupported(
+            f"The layout {plan.source.name} of {plan.tensor.name} cannot be rewritten.", advice="Import it with --layout keep."
+        ) from None
+    return changed
 
 
 def _head(file: GGUFFile, layout: str, plans: list[_Plan]) -> bytes:

@@ -22,7 +22,7 @@ from typing import TypeVar
 import httpx
 
 from yearling.errors import BadInput, NotFound, Unavailable, UserError
-from yearling.models.disk import CHUNK_BYTES, Progress, place, require_space, silent, storage_errors
+from yearling.models.disk import Progress, place, require_space, silent, storage_errors
 from yearling.models.pipconfig import PackageIndexes
 from yearling.models.sources import without_secrets
 
@@ -162,7 +162,7 @@ def _take_up(
             with part.open("ab") as out:
                 done = start
                 progress(phase, done, total)
-                for chunk in response.iter_raw(CHUNK_BYTES):
+                for chunk in response.iter_raw():  # unbuffered, so that what came is on disk when the connection breaks
                     out.write(chunk)
                     done += len(chunk)
                     progress(phase, done, total)

