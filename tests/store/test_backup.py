@@ -307,7 +307,7 @@ def test_a_restore_that_fails_at_its_last_step_leaves_the_old_data(
 
     with Store.open(target) as store:
         before = dump(store)
-    monkeypatch.setattr(importlib.import_module("yearling.store.restore"), "_install", full)
+    monkeypatch.setattr(importlib.import_module("yearling.store.restoring"), "_install", full)
     with pytest.raises(StorageFailed, match="full"):
         restore(good, target)
     monkeypatch.undo()

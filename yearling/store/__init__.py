@@ -2,9 +2,9 @@
 
 from yearling.store.archive import Manifest
 from yearling.store.audit import ChainState
-from yearling.store.inspect import inspect
-from yearling.store.restore import Restored, restore, verify_backup
+from yearling.store.restoring import Restored, restore, verify_backup
 from yearling.store.store import Store
+from yearling.store.summary import inspect
 from yearling.store.verify import Check, Report
 from yearling.store.writer import SampleWriter
 
