@@ -2,22 +2,22 @@
 
 One step decodes a token for every row of the batch and prefills a chunk of whoever waits (`scheduler.py`); tokens are drawn from
 fp32 logits together with their exact log-probabilities (`sampler.py`). Sequences under different adapters share a step: one
-forward pass per adapter, each over its own rows. Knows nothing of asyncio.
+forward pass per adapter, each over its own rows, by a decoder of its own that shares the bare model's weights. A sequence keeps
+its decoder until it ends, and caches are never shared, so no cache outlives a change of adapter. Knows nothing of asyncio.
 
 Shapes: B sequences, T tokens, E model width, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from collections.abc import Sequence as SequenceOf
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from yearling.errors import BadInput, UserError
+from yearling.errors import BadInput, NotFound, UserError
 from yearling.inference.engine import Token
 from yearling.inference.grammar import Grammar, Vocabulary
 from yearling.inference.sampler import SequenceState, draw
@@ -35,16 +35,14 @@ class Answering:
     """The engine's own of one sequence: where its tokens go, how they are drawn, and its cache while it is prefilled."""
 
     ticket: Ticket
+    decoder: Decoder
     state: SequenceState
     grammar: Grammar | None
     cache: Cache | None = None
 
 
 class TorchCore:
-    """A stepper (`stepping.py`) around a decoder in evaluation mode.
-
-    `use_adapter(hash)` gives a context in which the decoder computes with that adapter; None is the bare model.
-    """
+    """A stepper (`stepping.py`) around a decoder in evaluation mode. `adapted` holds a decoder per loaded adapter by its hash."""
 
     def __init__(
         self,
@@ -53,12 +51,11 @@ class TorchCore:
         *,
         max_rows: int,
         budget_tokens: int,
-        use_adapter: Callable[[str | None], AbstractContextManager[object]] | None = None,
     ) -> None:
         self.decoder = decoder
         self.scheduler: Scheduler[Answering] = Scheduler(max_rows=max_rows, budget_tokens=budget_tokens)
         self._tokenizer = tokenizer
-        self.use_adapter = use_adapter or (lambda _: nullcontext())
+        self.adapted: dict[str, Decoder] = {}
         self._vocabulary: Vocabulary | None = None
         self._batch: Cache | None = None
         self._sequences: dict[Ticket, Sequence[Answering]] = {}
@@ -71,7 +68,7 @@ class TorchCore:
         if biased and not 0 <= min(biased) <= max(biased) < self.decoder.config.vocab_size:
             raise BadInput("logit_bias names a token id that the model does not have.", param="logit_bias")
         grammar = None if request.json_schema is None else self._grammars().grammar(request.json_schema)
-        answering = Answering(ticket, SequenceState(request.sampling), grammar)
+        answering = Answering(ticket, self.decoder_for(request.adapter_hash), SequenceState(request.sampling), grammar)
         sequence = Sequence(tokens=list(ticket.prompt_ids), payload=answering)
         self.scheduler.add(sequence)
         self._sequences[ticket] = sequence
@@ -90,10 +87,13 @@ class TorchCore:
             self.remove(ticket)
         self._batch = None
 
-    @property
-    def busy_adapters(self) -> set[str]:
-        """Adapters that sequences in flight compute with."""
-        return {ticket.request.adapter_hash for ticket in self._sequences if ticket.request.adapter_hash is not None}
+    def decoder_for(self, adapter_hash: str | None) -> Decoder:
+        """The network with that adapter, or the bare one. Raises NotFound."""
+        if adapter_hash is None:
+            return self.decoder
+        if adapter_hash not in self.adapted:
+            raise NotFound(f"The adapter {adapter_hash} is not loaded.", param="adapter_hash")
+        return self.adapted[adapter_hash]
 
     @torch.inference_mode()
     def step(self) -> None:
@@ -121,11 +121,10 @@ class TorchCore:
     def _decode(self, sequences: SequenceOf[Sequence[Answering]], width: int) -> None:
         batch = self._room(rows=len(sequences), width=width)
         logits_BV: Tensor | None = None
-        for adapter_hash, rows in groups([one.payload.ticket.request.adapter_hash for one in sequences]).items():
+        for rows in groups([id(one.payload.decoder) for one in sequences]):
+            decoder = sequences[rows[0]].payload.decoder
             ids_B1 = torch.tensor([[sequences[row].tokens[-1]] for row in rows])
-            with self.use_adapter(adapter_hash):
-                hidden_B1E = self.decoder.hidden(ids_B1, cache=batch.rows(rows))
-            part_BV = to_logits(self.decoder, hidden_B1E[:, 0])
+            part_BV = to_logits(decoder, decoder.hidden(ids_B1, cache=batch.rows(rows))[:, 0])
             if len(rows) == len(sequences):
                 logits_BV = part_BV
                 break
@@ -141,15 +140,14 @@ class TorchCore:
         if answering.cache is None:
             answering.cache = self.decoder.new_cache(num_slots=1, capacity_tokens=len(sequence.tokens))
         ids_1T = torch.tensor([sequence.tokens[chunk.start : chunk.stop]])
-        with self.use_adapter(answering.ticket.request.adapter_hash):
-            hidden_1TE = self.decoder.hidden(ids_1T, cache=answering.cache.rows([0]))
+        hidden_1TE = answering.decoder.hidden(ids_1T, cache=answering.cache.rows([0]))
         row = self.scheduler.prefilled(chunk)
         if row is None:
             return
         batch = self._room(rows=row + 1, width=len(sequence.tokens) + 1)
         batch.adopt(row, answering.cache, 0)
         answering.cache = None
-        self._emit([sequence], to_logits(self.decoder, hidden_1TE[:, -1]))
+        self._emit([sequence], to_logits(answering.decoder, hidden_1TE[:, -1]))
 
     def _emit(self, sequences: SequenceOf[Sequence[Answering]], logits_BV: Tensor) -> None:
         """Draw a token for each row and pass it on; answers that end with it leave the batch."""
@@ -207,9 +205,9 @@ class TorchCore:
         return grown
 
 
-def groups(keys: Iterable[str | None]) -> dict[str | None, list[int]]:
-    """The rows of each key, in order."""
-    found: dict[str | None, list[int]] = {}
+def groups(keys: Iterable[int]) -> list[list[int]]:
+    """The rows that have the same key, in order."""
+    found: dict[int, list[int]] = {}
     for row, key in enumerate(keys):
         found.setdefault(key, []).append(row)
-    return found
+    return list(found.values())

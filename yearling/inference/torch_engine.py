@@ -7,6 +7,7 @@ again up to the rounding of a differently shaped batch.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from functools import partial
@@ -16,12 +17,12 @@ from typing import TypeVar
 import psutil
 import torch
 
-from yearling.errors import BadInput, ContextExceeded, NotFound, Unsupported
+from yearling.errors import BadInput, ContextExceeded
 from yearling.inference.engine import Capabilities, Completion, Delta, Request, admit, collect
 from yearling.inference.served import Tokenizer
 from yearling.inference.stepping import SteppingThread
 from yearling.inference.torch_core import TorchCore
-from yearling.inference.torch_network import Decoder, pack_linears, weight_type
+from yearling.inference.torch_network import Decoder, pack_linears, weight_type, with_shared_weights
 from yearling.inference.torch_scoring import embed, score
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class TorchEngine:
             logprobs=True,
             score=True,
             embed=True,
-            adapters=False,
+            adapters=True,
             grammar=True,
             context_tokens=context_tokens,
             max_sequences=max_sequences,
@@ -73,7 +74,6 @@ class TorchEngine:
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
         limit = admit(request, self.capabilities)
-        self._check_adapter(request.adapter_hash)
         stream = self._thread.stream(request, limit, self._tokenizer)
         try:
             async for delta in stream:
@@ -87,10 +87,9 @@ class TorchEngine:
     async def score(
         self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
     ) -> list[list[float]]:
-        self._check_adapter(adapter_hash)
         for prompt, answer in sequences:
             self._check_length(len(prompt) + len(answer))
-        return await self._drive(lambda core: score(core.decoder, sequences, partial(core.use_adapter, adapter_hash)))
+        return await self._drive(lambda core: score(core.decoder_for(adapter_hash), sequences))
 
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         for ids in sequences:
@@ -98,10 +97,17 @@ class TorchEngine:
         return await self._drive(lambda core: embed(core.decoder, sequences))
 
     async def load_adapter(self, path: Path) -> str:
-        raise Unsupported("The torch engine takes no adapters yet.")
+        """A PEFT folder, its safetensors file, or a GGUF adapter. Loading what is loaded already changes nothing."""
+        return await self._thread.call(partial(_load_adapter, path=path, base_sha256=self.model_hash))
 
     async def unload_adapter(self, adapter_hash: str) -> None:
-        raise Unsupported("The torch engine takes no adapters yet.")
+        """Requests that run with it end as they began. Raises NotFound."""
+
+        def drop(core: TorchCore) -> None:
+            core.decoder_for(adapter_hash)
+            del core.adapted[adapter_hash]
+
+        await self._thread.call(drop)
 
     async def close(self) -> None:
         await self._thread.close()
@@ -114,10 +120,6 @@ class TorchEngine:
             self._passes += 1
             if done:
                 return result[0]
-
-    def _check_adapter(self, adapter_hash: str | None) -> None:
-        if adapter_hash is not None:
-            raise NotFound(f"The adapter {adapter_hash} is not loaded.")
 
     def _check_length(self, tokens: int) -> None:
         if tokens > self.capabilities.context_tokens:
@@ -134,6 +136,29 @@ def _advance(work: Generator[None, None, T]) -> tuple[bool, tuple[T, ...]]:
     except StopIteration as end:
         return True, (end.value,)
     return False, ()
+
+
+def _load_adapter(core: TorchCore, *, path: Path, base_sha256: str) -> str:
+    from yearling.models import attach, load_adapter
+
+    adapter_hash = hash_adapter(path)
+    if adapter_hash not in core.adapted:
+        decoder = with_shared_weights(core.decoder)
+        attach(decoder, load_adapter(path, decoder.config, base_sha256=base_sha256), base_sha256=base_sha256)
+        core.adapted[adapter_hash] = decoder
+    return adapter_hash
+
+
+def hash_adapter(path: Path) -> str:
+    """SHA-256 of an adapter's content: of its GGUF file, or of PEFT's two files, since the scale stands in the description."""
+    folder = path if path.is_dir() else path.parent
+    peft = path.is_dir() or path.suffix == ".safetensors"
+    files = [folder / "adapter_config.json", folder / "adapter_model.safetensors"] if peft else [path]
+    try:
+        hashes = [hashlib.sha256(file.read_bytes()).digest() for file in files]
+    except OSError as error:
+        raise BadInput(f"The adapter cannot be read: {error}.", advice="Check the path.") from None
+    return hashes[0].hex() if len(hashes) == 1 else hashlib.sha256(b"".join(hashes)).hexdigest()
 
 
 async def open_torch(

@@ -9,6 +9,7 @@ Shapes: B sequences, T tokens, E model width, V vocabulary.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -101,3 +102,13 @@ def pack_linears(network: nn.Module) -> int:
                     packed[weight.data_ptr()] = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKED_FOR)
                 setattr(parent, name, PackedLinear(child, packed[weight.data_ptr()]))
     return sum(weight.numel() * weight.element_size() for weight in packed.values())
+
+
+def with_shared_weights(network: Any) -> Any:
+    """A copy of a network whose layers may be replaced one by one, while all tensors stay those of the original."""
+    shared: dict[int, Any] = {}
+    for module in network.modules():
+        for value in [*vars(module).values(), *module._parameters.values(), *module._buffers.values()]:
+            if isinstance(value, Tensor):
+                shared[id(value)] = value
+    return copy.deepcopy(network, shared)

@@ -9,8 +9,6 @@ Shapes: B sequences, T tokens, E model width, N tokens of a chunk, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -26,15 +24,7 @@ LOGIT_ROWS = 64
 """Rows of logits that exist at once."""
 
 
-class UseAdapter(Protocol):
-    """A context in which the decoder computes with an adapter."""
-
-    def __call__(self) -> AbstractContextManager[object]: ...
-
-
-def score(
-    decoder: Decoder, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], use_adapter: UseAdapter
-) -> Generator[None, None, list[list[float]]]:
+def score(decoder: Decoder, sequences: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Generator[None, None, list[list[float]]]:
     """For each (prompt, answer): the log-probability in nats of every answer token at temperature 1, from fp32 logits.
 
     Raises BadInput for an empty prompt with an answer or a token id that the model does not have.
@@ -45,7 +35,7 @@ def score(
             raise BadInput("The first token of a text has no probability without a prompt before it.", param="prompt_ids")
     inputs = [[*prompt, *answer][:-1] if answer else [] for prompt, answer in sequences]
     found: list[list[float]] = [[] for _ in sequences]
-    for index, start, hidden_NE in _states(decoder, inputs, use_adapter):
+    for index, start, hidden_NE in _states(decoder, inputs):
         if hidden_NE is None:
             yield
             continue
@@ -64,7 +54,7 @@ def embed(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> Generator[Non
         if not ids:
             raise BadInput("There is nothing to embed: the text is empty.", param="input")
     sums = torch.zeros(len(sequences), decoder.config.hidden_size)
-    for index, _, hidden_NE in _states(decoder, sequences, None):
+    for index, _, hidden_NE in _states(decoder, sequences):
         if hidden_NE is None:
             yield
             continue
@@ -88,38 +78,33 @@ def check_ids(decoder: Decoder, ids: Sequence[int]) -> None:
         raise BadInput("A token id is not one of the model's.", param="prompt_ids")
 
 
-def _states(
-    decoder: Decoder, inputs: Sequence[Sequence[int]], use_adapter: UseAdapter | None
-) -> Iterator[tuple[int, int, Tensor | None]]:
+def _states(decoder: Decoder, inputs: Sequence[Sequence[int]]) -> Iterator[tuple[int, int, Tensor | None]]:
     """(sequence, first position, hidden states (N, E)) for all tokens of all sequences; (…, None) after each pass."""
     order = sorted((index for index, ids in enumerate(inputs) if ids), key=lambda index: len(inputs[index]))
     for group in _groups(order, [len(ids) for ids in inputs]):
         if len(inputs[group[-1]]) > PASS_TOKENS:
-            yield from _long(decoder, group[0], inputs[group[0]], use_adapter)
+            yield from _long(decoder, group[0], inputs[group[0]])
             continue
         ids_BT = pad_sequence([torch.tensor(inputs[index]) for index in group], batch_first=True)
-        hidden_BTE = _hidden(decoder, ids_BT, use_adapter)
+        hidden_BTE = _hidden(decoder, ids_BT)
         for index, states_TE in zip(group, hidden_BTE, strict=True):
             # Padding on the right is invisible to what stands before it.
             yield index, 0, states_TE[: len(inputs[index])]
         yield group[0], 0, None
 
 
-def _long(
-    decoder: Decoder, index: int, ids: Sequence[int], use_adapter: UseAdapter | None
-) -> Iterator[tuple[int, int, Tensor | None]]:
+def _long(decoder: Decoder, index: int, ids: Sequence[int]) -> Iterator[tuple[int, int, Tensor | None]]:
     with torch.inference_mode():
         cache = decoder.new_cache(num_slots=1, capacity_tokens=len(ids))
     for start in range(0, len(ids), PASS_TOKENS):
         ids_1T = torch.tensor([ids[start : start + PASS_TOKENS]])
-        yield index, start, _hidden(decoder, ids_1T, use_adapter, cache)[0]
+        yield index, start, _hidden(decoder, ids_1T, cache)[0]
         yield index, start, None
 
 
 @torch.inference_mode()
-def _hidden(decoder: Decoder, ids_BT: Tensor, use_adapter: UseAdapter | None, cache: Cache | None = None) -> Tensor:
-    with use_adapter() if use_adapter is not None else nullcontext():
-        return decoder.hidden(ids_BT, cache=None if cache is None else cache.rows([0]))
+def _hidden(decoder: Decoder, ids_BT: Tensor, cache: Cache | None = None) -> Tensor:
+    return decoder.hidden(ids_BT, cache=None if cache is None else cache.rows([0]))
 
 
 def _groups(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:

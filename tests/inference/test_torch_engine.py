@@ -1,0 +1,338 @@
+"""The torch engine on a tiny random network, and against the default model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import torch
+
+from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Unsupported
+from yearling.inference import ByteTokenizer, Completion, Request
+from yearling.inference.torch_core import TorchCore
+from yearling.inference.torch_engine import TorchEngine, open_torch
+from yearling.inference.torch_network import pack_linears, weight_type
+from yearling.models import LocalModel
+from yearling.models.decoder_config import DecoderConfig
+from yearling.models.network import LlamaDecoder
+from yearling.records import SamplingSettings
+
+VOCABULARY = 259
+CONTEXT = 256
+END = 257
+
+# The same numbers by differently shaped matrix products: fp32 rounding, a few layers deep.
+TOLERANCE = 2e-5
+
+
+def tiny_network(seed: int = 0) -> LlamaDecoder:
+    torch.manual_seed(seed)
+    config = DecoderConfig(
+        family="llama",
+        vocab_size=VOCABULARY,
+        hidden_size=32,
+        num_layers=2,
+        context_tokens=CONTEXT,
+        num_heads=4,
+        num_kv_heads=2,
+        head_dim=8,
+        ffn_size=64,
+        norm_eps=1e-5,
+        rope_theta=10_000.0,
+        tied_embeddings=True,
+    )
+    network = LlamaDecoder(config).eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(torch.randn_like(weight) * 0.05)
+        # The end of a turn must not come by chance in tests that count tokens.
+        network.lm_head.weight[END:] *= 0.01
+    return network
+
+
+@asynccontextmanager
+async def tiny_engine(
+    *, rows: int = 8, budget: int = 4096, packed: bool = False, context: int = CONTEXT
+) -> AsyncIterator[TorchEngine]:
+    tokenizer = ByteTokenizer()
+    network = tiny_network()
+    if packed:
+        pack_linears(network)
+
+    def open_core() -> TorchCore:
+        torch.set_num_threads(1)
+        return TorchCore(network, tokenizer, max_rows=rows, budget_tokens=budget)
+
+    engine = TorchEngine(open_core, tokenizer, model_hash="tiny", context_tokens=context, max_sequences=rows)
+    try:
+        await engine.start()
+        yield engine
+    finally:
+        await engine.close()
+
+
+def request(prompt: str = "hello", *, schema: dict[str, Any] | None = None, top: int = 0, **sampling: Any) -> Request:
+    settings = SamplingSettings(**({"max_tokens": 12} | sampling))
+    return Request(prompt_ids=tuple(prompt.encode()), sampling=settings, json_schema=schema, top_logprobs=top)
+
+
+def logprobs(answer: Completion) -> list[float]:
+    return [token.logprob for token in answer.tokens]
+
+
+async def test_logprobs_are_exact_and_score_finds_them_again() -> None:
+    """Against the definition: one forward pass over the whole text, log-softmax in fp64."""
+    async with tiny_engine() as engine:
+        wanted = [request(text, seed=seed, temperature=0.8, top_p=0.9) for seed, text in enumerate(["a", "bcd", "x" * 90])]
+        answers = await asyncio.gather(*map(engine.generate, wanted))
+        scored = await engine.score(
+            [(one.prompt_ids or (), [token.id for token in answer.tokens]) for one, answer in zip(wanted, answers, strict=True)]
+        )
+    network = tiny_network()
+    for one, answer, again in zip(wanted, answers, scored, strict=True):
+        ids = [*(one.prompt_ids or ()), *(token.id for token in answer.tokens)]
+        with torch.no_grad():
+            exact = torch.log_softmax(network(torch.tensor([ids])).double(), -1)[0]
+        first = len(one.prompt_ids or ())
+        expected = [float(exact[at - 1, ids[at]]) for at in range(first, len(ids))]
+        assert logprobs(answer) == pytest.approx(expected, abs=TOLERANCE)
+        assert again == pytest.approx(expected, abs=TOLERANCE)
+        assert answer.completion_tokens == len(answer.tokens) == 12
+        assert answer.prompt_tokens == first
+        assert answer.finish_reason == "length"
+
+
+async def test_a_request_draws_the_same_tokens_alone_and_in_company() -> None:
+    wanted = [request("abc" * (1 + seed), seed=seed, temperature=0.9, max_tokens=20 + seed) for seed in range(12)]
+    alone = []
+    async with tiny_engine(rows=1) as engine:
+        for one in wanted:
+            alone.append(await engine.generate(one))
+    async with tiny_engine(rows=5, packed=True) as engine:
+        together = await asyncio.gather(*map(engine.generate, wanted))
+    for first, second in zip(alone, together, strict=True):
+        assert [token.id for token in first.tokens] == [token.id for token in second.tokens]
+        assert [token.logprob for token in first.tokens] == pytest.approx(
+            [token.logprob for token in second.tokens], abs=TOLERANCE
+        )
+    assert len({tuple(token.id for token in one.tokens) for one in alone}) == 12
+
+
+async def test_preempted_sequences_draw_the_same_tokens() -> None:
+    """A budget so small that most sequences are sent back and recomputed at some time."""
+    wanted = [request("p" * 20, seed=seed, temperature=1.0, max_tokens=100) for seed in range(6)]
+    async with tiny_engine(rows=6, budget=100_000) as engine:
+        roomy = await asyncio.gather(*map(engine.generate, wanted))
+    async with tiny_engine(rows=6, budget=CONTEXT) as engine:
+        cramped = await asyncio.gather(*map(engine.generate, wanted))
+    assert [[token.id for token in one.tokens] for one in roomy] == [[token.id for token in one.tokens] for one in cramped]
+
+
+async def test_greedy_equals_the_argmax_of_whole_passes() -> None:
+    async with tiny_engine() as engine:
+        answer = await engine.generate(request("greedy", temperature=0))
+    network, ids = tiny_network(), list(b"greedy")
+    for token in answer.tokens:
+        with torch.no_grad():
+            assert token.id == int(network(torch.tensor([ids]))[0, -1].argmax())
+        ids.append(token.id)
+
+
+async def test_top_logprobs_are_the_likeliest_tokens() -> None:
+    async with tiny_engine() as engine:
+        answer = await engine.generate(request("top", temperature=0, top=4))
+    for token in answer.tokens:
+        assert len(token.top) == 4
+        assert token.top[0] == (token.id, pytest.approx(token.logprob, abs=1e-6))
+        assert list(token.top) == sorted(token.top, key=lambda pair: -pair[1])
+
+
+async def test_score_of_long_and_short_texts_together_is_batch_invariant() -> None:
+    async with tiny_engine(context=2000, budget=4000) as engine:
+        texts = [(b"x", b"yz" * 3), (b"prompt " * 100, b"answer " * 60), (b"ab", b""), (b"q", b"w" * 30)]
+        together = await engine.score(texts)
+        alone = [(await engine.score([one]))[0] for one in texts]
+    assert [len(one) for one in together] == [len(answer) for _, answer in texts]
+    for first, second in zip(together, alone, strict=True):
+        assert first == pytest.approx(second, abs=TOLERANCE)
+    prompt, answer = texts[1]
+    ids = torch.tensor([[*prompt, *answer]])
+    with torch.no_grad():
+        exact = torch.log_softmax(tiny_network()(ids).double(), -1)[0]
+    expected = [float(exact[at - 1, ids[0, at]]) for at in range(len(prompt), ids.shape[1])]
+    assert together[1] == pytest.approx(expected, abs=TOLERANCE)
+
+
+async def test_embeddings_are_unit_means_of_the_last_states() -> None:
+    async with tiny_engine(context=2000, budget=4000) as engine:
+        texts = [list(b"one"), list(b"another text"), list(b"long " * 150)]
+        vectors = await engine.embed(texts)
+        with pytest.raises(BadInput, match="empty"):
+            await engine.embed([[]])
+    for ids, vector in zip(texts, vectors, strict=True):
+        with torch.no_grad():
+            mean = tiny_network().hidden(torch.tensor([ids]))[0].mean(0)
+        assert vector == pytest.approx((mean / mean.norm()).tolist(), abs=TOLERANCE)
+        assert math.fsum(x * x for x in vector) == pytest.approx(1, abs=1e-5)
+
+
+async def test_stop_strings_end_the_answer_and_stay_out_of_the_text() -> None:
+    async with tiny_engine() as engine:
+        only_ab: dict[str, Any] = {
+            "logit_bias": tuple((byte, 1e4) for byte in b"ab"),
+            "temperature": 50.0,
+            "max_tokens": 40,
+            "seed": 3,
+        }
+        whole = await engine.generate(request(**only_ab))
+        cut = await engine.generate(request(**only_ab, stop=("ba",)))
+    assert set(whole.text) == {"a", "b"}
+    assert cut.text == whole.text.partition("ba")[0]
+    assert cut.finish_reason == "stop"
+    assert [token.id for token in cut.tokens] == list((cut.text + "ba").encode())
+
+
+async def test_the_end_of_turn_ends_the_answer() -> None:
+    async with tiny_engine() as engine:
+        answer = await engine.generate(request(logit_bias=((END, 100.0),)))
+    assert (answer.text, answer.finish_reason, [token.id for token in answer.tokens]) == ("", "stop", [END])
+
+
+async def test_cancelling_frees_the_row_within_one_step() -> None:
+    async with tiny_engine(rows=1) as engine:
+        core = await engine._thread.core()
+        stream = engine.stream(request(max_tokens=200))
+        await anext(stream)
+        waiting = asyncio.create_task(engine.generate(request("next", max_tokens=1)))
+        await asyncio.sleep(0.02)
+        before = engine.steps
+        await stream.aclose()
+        answer = await waiting
+        assert answer.completion_tokens == 1
+        assert engine.steps - before <= 3
+        assert not core.has_work()
+        assert core._batch is None
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 8, "minLength": 1},
+        "age": {"type": "integer", "minimum": 0, "maximum": 130},
+        "tags": {"type": "array", "items": {"enum": ["red", "blé"]}, "minItems": 1, "maxItems": 2},
+    },
+    "required": ["name", "age", "tags"],
+    "additionalProperties": False,
+}
+
+
+async def test_a_schema_is_satisfied_whatever_the_model_would_say() -> None:
+    async with tiny_engine() as engine:
+        answers = await asyncio.gather(
+            *(engine.generate(request(schema=SCHEMA, seed=seed, temperature=1.5, max_tokens=200)) for seed in range(10)),
+            engine.generate(request("free", max_tokens=5)),
+        )
+    for answer in answers[:-1]:
+        assert answer.finish_reason == "stop"
+        jsonschema.validate(json.loads(answer.text), SCHEMA)
+    assert answers[-1].completion_tokens == 5
+    # What is reported is the model's own distribution, which hardly ever wants JSON.
+    assert answers[0].tokens[0].logprob < -3
+
+
+async def test_a_schema_that_cannot_be_guaranteed_is_refused() -> None:
+    async with tiny_engine() as engine:
+        for schema in ({"type": "nonsense"}, {"not": {"type": "string"}}, {"type": "string", "pattern": "("}):
+            with pytest.raises(Unsupported, match="schema"):
+                await engine.generate(request(schema=schema))
+        assert (await engine.generate(request())).completion_tokens == 12
+
+
+async def test_bad_requests_are_refused_and_disturb_nobody() -> None:
+    async with tiny_engine() as engine:
+        running = asyncio.create_task(engine.generate(request(max_tokens=100)))
+        with pytest.raises(ContextExceeded):
+            await engine.generate(request("x" * CONTEXT))
+        with pytest.raises(BadInput, match="token id"):
+            await engine.generate(Request(prompt_ids=(1, VOCABULARY)))
+        with pytest.raises(BadInput, match="logit_bias"):
+            await engine.generate(request(logit_bias=((VOCABULARY, 1.0),)))
+        with pytest.raises(NotFound):
+            await engine.generate(Request(prompt_ids=(1,), adapter_hash="f" * 64))
+        with pytest.raises(BadInput, match="without a prompt"):
+            await engine.score([((), (1, 2))])
+        assert (await running).completion_tokens == 100
+
+
+async def test_a_failing_step_fails_its_requests_and_the_engine_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with tiny_engine() as engine:
+        core = await engine._thread.core()
+        with monkeypatch.context() as patch:
+            patch.setattr(core.decoder, "hidden", lambda *_, **__: torch.full((1, 1, 32), float("nan")))
+            with pytest.raises(Unavailable):
+                await engine.generate(request("a"))
+        assert (await engine.generate(request("a"))).completion_tokens == 12
+
+
+async def test_closing_ends_open_streams_and_is_harmless_twice() -> None:
+    async with tiny_engine() as engine:
+        stream = engine.stream(request(max_tokens=200))
+        await anext(stream)
+        await engine.close()
+        with pytest.raises(Unavailable):
+            async for _ in stream:
+                pass
+        await engine.close()
+        with pytest.raises(Unavailable):
+            await engine.generate(request())
+
+
+def test_packed_layers_compute_the_same(tmp_path: Path) -> None:
+    ids = torch.randint(0, VOCABULARY, (7, 9))
+    plain, packed = tiny_network(), tiny_network()
+    assert pack_linears(packed) > 0
+    with torch.inference_mode():
+        torch.testing.assert_close(packed(ids), plain(ids), atol=TOLERANCE, rtol=0)
+        torch.testing.assert_close(packed(ids[:1, :1]), plain(ids[:1, :1]), atol=TOLERANCE, rtol=0)
+    for flags, expected in (("avx512_vnni", "float32"), ("avx512_bf16 sse", "bfloat16"), ("amx_bf16", "bfloat16")):
+        (tmp_path / "cpuinfo").write_text(f"processor: 0\nflags : fpu {flags}\n")
+        assert weight_type(tmp_path / "cpuinfo") == expected
+    assert weight_type(tmp_path / "absent") == "float32"
+
+
+@pytest.fixture
+def chatty(default_model: LocalModel) -> list[tuple[int, ...]]:
+    from yearling.models import Tokenizer
+
+    tokenizer = Tokenizer.load(default_model)
+    questions = ["What is the capital of France?", "Name three colours.", "Why is the sky blue?", "Count to five."]
+    turns = [f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n" for text in questions]
+    return [tuple(tokenizer.encode(turn, special=True)) for turn in turns]
+
+
+@pytest.mark.slow
+async def test_the_default_model_answers_and_scores_itself(default_model: LocalModel, chatty: list[tuple[int, ...]]) -> None:
+    engine = await open_torch(folder=str(default_model.folder), max_sequences=8)
+    try:
+        paris = await engine.generate(Request(prompt_ids=chatty[0], sampling=SamplingSettings(temperature=0, max_tokens=16)))
+        assert "Paris" in paris.text
+        wanted = [
+            Request(prompt_ids=ids, sampling=SamplingSettings(temperature=1, seed=seed, max_tokens=16))
+            for seed, ids in enumerate(chatty)
+        ]
+        answers = await asyncio.gather(*map(engine.generate, wanted))
+        scored = await engine.score(
+            [(one.prompt_ids or (), [token.id for token in answer.tokens]) for one, answer in zip(wanted, answers, strict=True)]
+        )
+        for answer, again in zip(answers, scored, strict=True):
+            # Thirty layers of fp32 rounding in matrix products of different shapes.
+            assert logprobs(answer) == pytest.approx(again, abs=1e-3)
+    finally:
+        await engine.close()
