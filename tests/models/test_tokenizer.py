@@ -265,7 +265,6 @@ def test_ids_equal_llama_cpps(default_model: Files) -> None:
 
 @pytest.mark.slow
 def test_the_default_tokenizer_loads_fast(default_model: Files) -> None:
-    cache_tokenizer(default_model)
     durations = []
     for _ in range(5):
         started = time.perf_counter()

@@ -1,22 +1,52 @@
 """Model files: catalogue, library, formats, tokenizer, chat template, network."""
 
-from yearling.models.catalogue import CatalogueEntry, catalogue
+from yearling.models.adapter import Adapter
+from yearling.models.catalogue import CatalogueEntry, known_models
 from yearling.models.chat_template import ChatTemplate
 from yearling.models.disk import Progress
 from yearling.models.library import Library
-from yearling.models.loading import load_decoder
+from yearling.models.loading import (
+    Cache,
+    CacheRows,
+    Decoder,
+    adapter_disabled,
+    attach_adapter,
+    detach_adapter,
+    export_decoder,
+    export_gguf,
+    load_adapter,
+    load_decoder,
+    merge_adapter,
+    new_adapter,
+    packed,
+    save_adapter,
+)
 from yearling.models.local import Layout, LocalModel
 from yearling.models.tokenizer import StreamDecoder, Tokenizer
 
 __all__ = [
+    "Adapter",
+    "Cache",
+    "CacheRows",
     "CatalogueEntry",
     "ChatTemplate",
+    "Decoder",
     "Layout",
     "Library",
     "LocalModel",
     "Progress",
     "StreamDecoder",
     "Tokenizer",
-    "catalogue",
+    "adapter_disabled",
+    "attach_adapter",
+    "detach_adapter",
+    "export_decoder",
+    "export_gguf",
+    "known_models",
+    "load_adapter",
     "load_decoder",
+    "merge_adapter",
+    "new_adapter",
+    "packed",
+    "save_adapter",
 ]

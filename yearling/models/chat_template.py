@@ -68,15 +68,7 @@ class ChatTemplate:
     @classmethod
     def from_hf_folder(cls, path: Path) -> ChatTemplate:
         """From chat_template.jinja, or `chat_template` in tokenizer_config.json (a string, or a list of named templates)."""
-        config = read_json(path / "tokenizer_config.json")
-        listed = config.get("chat_template")
-        named = {item["name"]: item["template"] for item in listed} if isinstance(listed, list) else {"default": listed or ""}
-        file = path / "chat_template.jinja"
-        if file.is_file():
-            named["default"] = file.read_text(encoding="utf-8")
-        special = {key: token_text(value) for key, value in config.items() if key.endswith("_token") and token_text(value)}
-        facts = {"default": named.get("default", ""), "tool_use": named.get("tool_use", ""), "special_tokens": special}
-        return _from_facts(facts, path.name)
+        return _from_facts(folder_template_facts(path), path.name)
 
     def render(
         self,
@@ -147,6 +139,18 @@ def gguf_template_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
         "tool_use": metadata.get("tokenizer.chat_template.tool_use", ""),
         "special_tokens": special,
     }
+
+
+def folder_template_facts(path: Path) -> dict[str, Any]:
+    """The same of a Hugging Face folder."""
+    config = read_json(path / "tokenizer_config.json")
+    listed = config.get("chat_template")
+    named = {item["name"]: item["template"] for item in listed} if isinstance(listed, list) else {"default": listed or ""}
+    file = path / "chat_template.jinja"
+    if file.is_file():
+        named["default"] = file.read_text(encoding="utf-8")
+    special = {key: token_text(value) for key, value in config.items() if key.endswith("_token") and token_text(value)}
+    return {"default": named.get("default", ""), "tool_use": named.get("tool_use", ""), "special_tokens": special}
 
 
 def _from_facts(facts: Mapping[str, Any], name: str) -> ChatTemplate:

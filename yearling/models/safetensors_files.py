@@ -5,6 +5,7 @@ Knows names and tensors, not what they mean. Nothing else than safetensors is ev
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -47,9 +48,23 @@ def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata:
     part = path.with_name(path.name + ".part")
     try:
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, part, dict(metadata))
+        _sort_metadata(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _sort_metadata(path: Path) -> None:
+    """The library writes the free-form metadata in an order that changes from run to run."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) > length:
+            raise RuntimeError("a sorted safetensors header is as long as an unsorted one")
+        file.seek(8)
+        file.write(text.ljust(length))
 
 
 def refuse_pickle(path: Path) -> None:

@@ -96,8 +96,8 @@ class Tokenizer:
     @classmethod
     def from_hf_folder(cls, path: Path) -> Tokenizer:
         """From a Hugging Face folder's tokenizer.json and the ids in its config files. Raises BadInput when there is none."""
-        pipeline = _read_pipeline(path / "tokenizer.json")
-        return cls(pipeline, **_folder_facts(path, pipeline))
+        pipeline = read_pipeline(path / "tokenizer.json")
+        return cls(pipeline, **folder_facts(path, pipeline))
 
     @classmethod
     def load(cls, model: ModelFiles) -> Tokenizer:
@@ -107,7 +107,7 @@ class Tokenizer:
         facts = _cached_facts(model)
         if facts is None:
             return cls.from_gguf(model.weights)
-        return cls(_read_pipeline(model.folder / _CACHE_TOKENIZER), **facts["tokenizer"])
+        return cls(read_pipeline(model.folder / _CACHE_TOKENIZER), **facts["tokenizer"])
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         """Token ids of `text`, without a beginning-of-sequence token. `special` turns the names of control tokens into them;
@@ -232,7 +232,8 @@ def _gguf_facts(metadata: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _folder_facts(path: Path, pipeline: Pipeline) -> dict[str, Any]:
+def folder_facts(path: Path, pipeline: Pipeline) -> dict[str, Any]:
+    """`stop_ids`, `bos_id` and `adds_bos` of a Hugging Face folder, from its config files and the names of its tokens."""
     from yearling.models.vocabulary import END_OF_TURN
 
     config, generation = read_json(path / "config.json"), read_json(path / "generation_config.json")
@@ -258,7 +259,8 @@ def token_text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _read_pipeline(path: Path) -> Pipeline:
+def read_pipeline(path: Path) -> Pipeline:
+    """A tokenizer.json. Raises BadInput when there is none, Untrusted when it cannot be read."""
     from tokenizers import Tokenizer as Pipeline
 
     if not path.is_file():

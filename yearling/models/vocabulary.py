@@ -50,6 +50,10 @@ _ADDS_BOS = _WHOLE_WORDS_FIRST
 _NFC = frozenset({"qwen2", "deepseek-r1-qwen"})
 
 
+PRE_TOKENIZERS = ("smollm", "qwen2", "llama-bpe", "tekken", "gpt-2", "default")
+"""One name of each rule, for finding the name of a rule that is only known by what it does."""
+
+
 def build_tokenizer(metadata: Mapping[str, Any]) -> Tokenizer:
     """The tokenizer that GGUF metadata describes. Raises Unsupported for one that we do not know, Untrusted for a broken one."""
     kind = metadata.get("tokenizer.ggml.model")

@@ -1,0 +1,141 @@
+"""Write models for others to load: a GGUF file for llama.cpp, a folder for everything that reads Hugging Face's format.
+
+Knows layouts and vocabularies' names; nothing of training. The same weights and the same source give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from yearling.errors import BadInput, Unsupported
+from yearling.models.decoder import Decoder
+from yearling.models.decoder_config import config_to_gguf, config_to_hf
+from yearling.models.gguf import read_gguf, write_gguf
+from yearling.models.lora import LoRALinear
+from yearling.models.network import LlamaDecoder
+from yearling.models.safetensors_files import write_safetensors
+from yearling.models.vocabulary import build_tokenizer, stop_ids
+from yearling.models.vocabulary_export import folder_vocabulary
+from yearling.models.weights import gguf_tensors, open_decoder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+QUANTISATIONS = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 7, "BF16": 32}
+"""Layouts that `export_gguf` writes, with llama.cpp's number for a file of them (`general.file_type`)."""
+
+_BLOCK = 32
+_TOKENIZER_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "generation_config.json"),
+    *("chat_template.jinja", "vocab.json", "merges.txt", "tokenizer.model"),
+)
+
+
+def export_gguf(source: Path, target: Path, quantisation: str = "Q8_0") -> None:
+    """Turn a Hugging Face folder (or a GGUF file) of the Llama family into a GGUF file.
+
+    Raises BadInput for an unknown quantisation, Unsupported for architectures, tokenizers or biases that GGUF or we have no
+    words for, and what `load_decoder` raises."""
+    decoder = open_decoder(source)
+    export_decoder_gguf(decoder, target, quantisation, vocabulary=vocabulary_of(source, decoder.config.vocab_size))
+
+
+def export_decoder_gguf(decoder: Decoder, target: Path, quantisation: str, *, vocabulary: Mapping[str, Any]) -> None:
+    """Write a network in memory with a vocabulary from `vocabulary_of`. Raises as `export_gguf`."""
+    network = _bare_llama(decoder)
+    kind = quantisation.upper()
+    if kind not in QUANTISATIONS:
+        raise BadInput(f"{quantisation!r} is no layout for weights.", advice=f"Use one of {', '.join(QUANTISATIONS)}.")
+    architecture, metadata = config_to_gguf(network.config)
+    metadata = {
+        "general.type": "model",
+        "general.file_type": QUANTISATIONS[kind],
+        "general.quantization_version": 2,
+        **metadata,
+        **vocabulary,
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_gguf(target, architecture, metadata, _laid_out(network, kind))
+
+
+def export_hf(decoder: Decoder, folder: Path, *, source: Path) -> None:
+    """Write model.safetensors, config.json and the tokenizer and chat template of `source` (a GGUF file or a folder).
+
+    Weights keep the network's type. Raises Unsupported for an attached adapter or a config that cannot be said in config.json."""
+    network = _bare_llama(decoder)
+    described = config_to_hf(network.config) | {"dtype": str(network.dtype).removeprefix("torch.")}
+    described.pop("torch_dtype", None)
+    folder.mkdir(parents=True, exist_ok=True)
+    if source.is_file() and source.suffix != ".safetensors":
+        _write_gguf_tokenizer(read_gguf(source).metadata, folder, described)
+    else:
+        origin = source if source.is_dir() else source.parent
+        for name in _TOKENIZER_FILES:
+            if (origin / name).is_file():
+                shutil.copyfile(origin / name, folder / name)
+    _write_json(folder / "config.json", described)
+    tensors = {name: parameter.detach().cpu() for name, parameter in network.named_parameters()}
+    write_safetensors(folder / "model.safetensors", tensors, {"format": "pt"})
+
+
+def vocabulary_of(source: Path, vocab_size: int) -> dict[str, Any]:
+    """GGUF's `tokenizer.*` metadata for a GGUF file (as it is there) or a Hugging Face folder (converted)."""
+    if source.is_file() and source.suffix != ".safetensors":
+        metadata = read_gguf(source).metadata
+        return {key: value for key, value in metadata.items() if key.startswith("tokenizer.")}
+    return folder_vocabulary(source if source.is_dir() else source.parent, vocab_size)
+
+
+def _bare_llama(decoder: Decoder) -> LlamaDecoder:
+    if not isinstance(decoder, LlamaDecoder):
+        raise Unsupported(f"The architecture {decoder.config.family!r} cannot be exported.", advice="Serve its folder as it is.")
+    if any(isinstance(module, LoRALinear) for module in decoder.modules()):
+        raise Unsupported("The network has an adapter attached.", advice="Merge it, or export the adapter by itself.")
+    return decoder
+
+
+def _laid_out(network: LlamaDecoder, kind: str) -> Iterator[tuple[str, NDArray[np.float32], str]]:
+    for name, tensor in gguf_tensors(network):
+        yield name, tensor.contiguous().numpy(), _layout(name, tensor, kind)
+
+
+def _layout(name: str, tensor: Tensor, kind: str) -> str:
+    """Norms, biases and rotary factors stay float32, as llama.cpp wants them; embeddings and rows that blocks do not divide are
+    kept finer than a 4-bit file's other weights."""
+    if tensor.dim() == 1 or kind == "F32":
+        return "F32"
+    if kind == "Q4_0" and name in ("token_embd.weight", "output.weight"):
+        kind = "Q8_0"
+    if kind.startswith("Q") and tensor.shape[-1] % _BLOCK:
+        kind = "F16"
+    if kind == "F16" and tensor.abs().max() > torch.finfo(torch.float16).max:
+        raise Unsupported(f"The tensor {name} holds numbers too large for F16.", advice="Export as BF16.")
+    return kind
+
+
+def _write_gguf_tokenizer(metadata: Mapping[str, Any], folder: Path, described: dict[str, Any]) -> None:
+    tokens = metadata["tokenizer.ggml.tokens"]
+    build_tokenizer(metadata).save(str(folder / "tokenizer.json"))
+    words: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+    for ours, theirs in (("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding")):
+        index = metadata.get(f"tokenizer.ggml.{theirs}_token_id")
+        if index is not None:
+            words[f"{ours}_token"] = tokens[index]
+            if ours in ("bos", "eos", "pad"):
+                described[f"{ours}_token_id"] = index
+    if "tokenizer.chat_template" in metadata:
+        words["chat_template"] = metadata["tokenizer.chat_template"]
+    _write_json(folder / "tokenizer_config.json", words)
+    _write_json(folder / "generation_config.json", {"eos_token_id": sorted(stop_ids(metadata))})
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,151 @@
+"""LoRA: low-rank changes beside the frozen linear layers of a decoder (2106.09685).
+
+Knows adapters in memory: make, attach, switch off, merge, take off again. Files are `lora_files.py`'s; training is not known
+here. The network with the adapter switched off or taken off computes bit for bit what it did before: it is its own reference.
+
+Shapes: R rank, I input width, O output width of a layer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from yearling.errors import BadInput, Unsupported, Untrusted
+from yearling.models.adapter import TARGETS, Adapter
+from yearling.models.decoder import Decoder
+from yearling.models.decoder_config import DecoderConfig
+from yearling.models.network import LlamaDecoder
+
+
+class LoRALinear(nn.Module):
+    """A linear layer with its low-rank change: base(x) + scale · b a x. The factors may be of a wider type than the base."""
+
+    def __init__(self, base: nn.Linear, a_RI: Tensor, b_OR: Tensor, scale: float) -> None:
+        super().__init__()
+        self.base = base
+        self.lora_a = nn.Parameter(a_RI)
+        self.lora_b = nn.Parameter(b_OR)
+        self.scale = scale
+        self.enabled = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.base(x)
+        if not self.enabled:
+            return out
+        low = F.linear(x, self.lora_a.to(x.dtype))
+        return out + F.linear(low, self.lora_b.to(x.dtype)) * self.scale
+
+
+def new_adapter(
+    decoder: Decoder, *, rank: int, alpha: float, base_sha256: str, seed: int, targets: tuple[str, ...] = TARGETS
+) -> Adapter:
+    """A fresh float32 adapter that changes nothing yet: `a` random in ±1/√I as a linear layer's weights are, `b` zero."""
+    if rank < 1 or not set(targets) <= set(TARGETS):
+        raise BadInput(f"No adapter of rank {rank} on {', '.join(targets)} can be made.", advice=f"Layers: {', '.join(TARGETS)}.")
+    generator = torch.Generator().manual_seed(seed)
+    factors = {}
+    for name, layer in _linear_layers(_llama(decoder)).items():
+        if name.rpartition(".")[2] in targets:
+            bound = 1 / math.sqrt(layer.in_features)
+            a = torch.empty(rank, layer.in_features).uniform_(-bound, bound, generator=generator)
+            factors[name] = (a, torch.zeros(layer.out_features, rank))
+    return Adapter(factors, rank, float(alpha), base_sha256)
+
+
+def attach(decoder: Decoder, adapter: Adapter, *, base_sha256: str) -> Adapter:
+    """Put the adapter into the network, in place; everything but its factors is frozen. Gives back the adapter as attached, whose
+    factors are the parameters to train.
+
+    Raises Untrusted when it was made for other weights than `base_sha256`, BadInput when its layers do not fit or one is attached
+    already.
+    """
+    network = _llama(decoder)
+    check_base(adapter, base_sha256)
+    if any(isinstance(module, LoRALinear) for module in network.modules()):
+        raise BadInput("The network has an adapter already.", advice="Detach or merge it first.")
+    layers = _linear_layers(network)
+    device = network.model.embed_tokens.weight.device
+    for name, (a, b) in adapter.factors.items():
+        layer = layers.get(name)
+        if layer is None or a.shape != (adapter.rank, layer.in_features) or b.shape != (layer.out_features, adapter.rank):
+            raise BadInput(f"The adapter does not fit the model: {name}.", advice="Use the model that it was trained on.")
+    network.requires_grad_(False)
+    attached = {}
+    for name, (a, b) in adapter.factors.items():
+        wrapped = LoRALinear(layers[name], a.detach().clone().to(device), b.detach().clone().to(device), adapter.scale)
+        network.set_submodule(name, wrapped)
+        attached[name] = (wrapped.lora_a, wrapped.lora_b)
+    return Adapter(attached, adapter.rank, adapter.alpha, adapter.base_sha256)
+
+
+def detach(decoder: Decoder) -> None:
+    """Take the adapter out again: the network is the bare model, with all of its parameters frozen as before."""
+    network = _llama(decoder)
+    for name, layer in _adapted_layers(network).items():
+        network.set_submodule(name, layer.base)
+
+
+def merge(decoder: Decoder) -> None:
+    """Add the attached adapter's change to the weights for good, W + scale · b a, computed in float32 or wider."""
+    network = _llama(decoder)
+    with torch.no_grad():
+        for layer in _adapted_layers(network).values():
+            weight = layer.base.weight
+            wide = torch.promote_types(weight.dtype, torch.float32)
+            change = (layer.lora_b.to(wide) @ layer.lora_a.to(wide)) * layer.scale
+            # Assigned, not changed in place: whoever else holds the old tensor keeps the bare model.
+            layer.base.weight = nn.Parameter((weight.to(wide) + change).to(weight.dtype), requires_grad=False)
+    detach(network)
+
+
+@contextmanager
+def disabled(decoder: Decoder) -> Iterator[None]:
+    """Inside, the network is the bare model: the reference of a KL term costs no second copy."""
+    layers = list(_adapted_layers(_llama(decoder)).values())
+    before = [layer.enabled for layer in layers]
+    for layer in layers:
+        layer.enabled = False
+    try:
+        yield
+    finally:
+        for layer, enabled in zip(layers, before, strict=True):
+            layer.enabled = enabled
+
+
+def check_base(adapter: Adapter, base_sha256: str) -> None:
+    """Raises Untrusted when the adapter was made for other weights."""
+    if adapter.base_sha256 != base_sha256:
+        made_for = adapter.base_sha256[:12] or "an unnamed model"
+        raise Untrusted(
+            f"The adapter was made for the weights {made_for}, not for {base_sha256[:12]}.",
+            advice="Use the model that it was trained on.",
+        )
+
+
+def llama_config(decoder: Decoder) -> DecoderConfig:
+    """The shape of a decoder that can have adapters. Raises Unsupported for others."""
+    return _llama(decoder).config
+
+
+def _llama(decoder: Decoder) -> LlamaDecoder:
+    if not isinstance(decoder, LlamaDecoder):
+        raise Unsupported(f"Adapters on the architecture {decoder.config.family!r} are not supported.")
+    return decoder
+
+
+def _linear_layers(network: LlamaDecoder) -> dict[str, nn.Linear]:
+    return {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear) and name.rpartition(".")[2] in TARGETS
+    }
+
+
+def _adapted_layers(network: LlamaDecoder) -> dict[str, LoRALinear]:
+    return {name: module for name, module in network.named_modules() if isinstance(module, LoRALinear)}

@@ -1,0 +1,152 @@
+"""Adapters as files: PEFT's folder (adapter_config.json, adapter_model.safetensors) and llama.cpp's GGUF.
+
+Knows both layouts and that an adapter belongs to one base: the hash of the base's weights stands in the file as
+`yearling.base_sha256`. Nothing pickled is opened.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from yearling.errors import BadInput, Unsupported, Untrusted
+from yearling.models.adapter import TARGETS, Adapter
+from yearling.models.decoder_config import DecoderConfig, config_to_gguf
+from yearling.models.gguf import read_gguf, write_gguf
+from yearling.models.lora import check_base
+from yearling.models.safetensors_files import read_metadata, read_safetensors, refuse_pickle, write_safetensors
+from yearling.models.tokenizer import read_json
+from yearling.models.weights import gguf_name, our_name, permuted_heads, to_halves, to_neighbours
+
+BASE_KEY = "yearling.base_sha256"
+_CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_PEFT_NAME = re.compile(r"base_model\.model\.(?P<layer>.+)\.lora_(?P<factor>[AB])(?:\.default)?\.weight")
+_FOREIGN_PARTS = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "layer_replication", "lora_bias")
+
+
+def save_peft(adapter: Adapter, folder: Path) -> None:
+    """Write a folder that PEFT, vLLM and transformers load. The same adapter gives the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {}
+    for name, (a, b) in adapter.factors.items():
+        tensors[f"base_model.model.{name}.lora_A.weight"] = a
+        tensors[f"base_model.model.{name}.lora_B.weight"] = b
+    write_safetensors(folder / _WEIGHTS, tensors, {"format": "pt", BASE_KEY: adapter.base_sha256})
+    described = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": None,
+        "r": adapter.rank,
+        "lora_alpha": adapter.alpha,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "inference_mode": True,
+        "target_modules": sorted({name.rpartition(".")[2] for name in adapter.factors}),
+        BASE_KEY: adapter.base_sha256,
+    }
+    (folder / _CONFIG).write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def save_gguf(adapter: Adapter, path: Path, config: DecoderConfig) -> None:
+    """Write a file that llama.cpp loads beside the base model. The same adapter gives the same bytes."""
+    architecture, _ = config_to_gguf(config)
+    metadata = {
+        "general.type": "adapter",
+        "adapter.type": "lora",
+        "adapter.lora.alpha": float(adapter.alpha),
+        BASE_KEY: adapter.base_sha256,
+    }
+    tensors = []
+    for name, (a, b) in adapter.factors.items():
+        target = gguf_name(f"{name}.weight")
+        heads = permuted_heads(config, f"{name}.weight")
+        b = to_neighbours(b.detach().float().cpu(), heads) if heads else b.detach().float().cpu()
+        tensors.append((f"{target}.lora_a", a.detach().float().cpu().numpy(), "F32"))
+        tensors.append((f"{target}.lora_b", b.contiguous().numpy(), "F32"))
+    write_gguf(path, architecture, metadata, tensors)
+
+
+def load_adapter(path: Path, config: DecoderConfig, *, base_sha256: str) -> Adapter:
+    """From a PEFT folder, its adapter_model.safetensors, or a GGUF file, for the decoder of this shape.
+
+    Raises Untrusted when the file is damaged, is not safetensors or GGUF, or names no base or another base than `base_sha256`;
+    Unsupported for variants of LoRA that change more than the linear layers of the blocks.
+    """
+    refuse_pickle(path)
+    if path.is_dir():
+        path = path / _WEIGHTS
+    if not path.is_file():
+        raise BadInput(f"There is no adapter {path.name} in {path.parent.name}.", advice=f"Give a folder with {_WEIGHTS}.")
+    adapter = _from_peft(path) if path.suffix == ".safetensors" else _from_gguf(path, config)
+    check_base(adapter, base_sha256)
+    return adapter
+
+
+def _from_peft(path: Path) -> Adapter:
+    described = read_json(path.parent / _CONFIG)
+    if described.get("peft_type") != "LORA":
+        raise Unsupported(f"The adapter is of the kind {described.get('peft_type')!r}; only LoRA is supported.")
+    used = [part for part in _FOREIGN_PARTS if described.get(part)]
+    if described.get("bias", "none") != "none":
+        used.append("bias")
+    if used:
+        raise Unsupported(f"The adapter uses {', '.join(used)}, which is not supported.", advice="Merge it with PEFT instead.")
+    rank, alpha = _number(described, "r"), _number(described, "lora_alpha")
+    if described.get("use_rslora"):
+        alpha *= math.sqrt(rank)
+    halves: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in read_safetensors(path):
+        found = _PEFT_NAME.fullmatch(name)
+        if found is None:
+            raise Unsupported(f"The adapter holds {name}, which is not a LoRA factor of a linear layer.")
+        halves.setdefault(found["layer"], {})[found["factor"].lower()] = tensor.float()
+    return Adapter(_pairs(halves, int(rank)), int(rank), alpha, read_metadata(path).get(BASE_KEY, ""))
+
+
+def _from_gguf(path: Path, config: DecoderConfig) -> Adapter:
+    file = read_gguf(path)
+    architecture, _ = config_to_gguf(config)
+    metadata = file.metadata
+    if metadata.get("general.type") != "adapter" or metadata.get("adapter.type") != "lora":
+        raise BadInput(f"{path.name} is not a LoRA adapter.", advice="Import whole models with `yearling model import`.")
+    if metadata.get("general.architecture") != architecture:
+        raise Untrusted(f"The adapter was made for the architecture {metadata.get('general.architecture')!r}.")
+    halves: dict[str, dict[str, Tensor]] = {}
+    for name in file.tensors:
+        target, _, factor = name.rpartition(".lora_")
+        ours = our_name(target)
+        if ours is None or factor not in ("a", "b"):
+            raise Unsupported(f"The adapter holds {name}, which is not a LoRA factor of a linear layer.")
+        tensor = torch.from_numpy(file.tensor(name).copy())
+        heads = permuted_heads(config, ours)
+        if factor == "b" and heads:
+            tensor = to_halves(tensor, heads)
+        halves.setdefault(ours.removesuffix(".weight"), {})[factor] = tensor
+    ranks = {pair["a"].shape[0] for pair in halves.values() if "a" in pair}
+    if len(ranks) != 1:
+        raise Unsupported("The adapter has layers of different ranks, which is not supported.")
+    rank = ranks.pop()
+    alpha = _number(metadata, "adapter.lora.alpha") or float(rank)  # llama.cpp reads 0 as 'scale 1'
+    return Adapter(_pairs(halves, rank), rank, alpha, str(metadata.get(BASE_KEY, "")))
+
+
+def _pairs(halves: dict[str, dict[str, Tensor]], rank: int) -> dict[str, tuple[Tensor, Tensor]]:
+    for layer, pair in halves.items():
+        if layer.rpartition(".")[2] not in TARGETS:
+            raise Unsupported(f"The adapter changes {layer}, which is not a linear layer of a block.")
+        if pair.keys() != {"a", "b"} or pair["a"].shape[0] != rank or pair["b"].shape[-1] != rank:
+            raise Untrusted(f"The adapter's factors of {layer} do not belong together.", advice="Fetch or make it again.")
+    return {layer: (pair["a"], pair["b"]) for layer, pair in sorted(halves.items())}
+
+
+def _number(described: dict[str, Any], key: str) -> float:
+    value = described.get(key)
+    if not isinstance(value, int | float) or value < 0 or (key == "r" and value < 1):
+        raise Untrusted(f"The adapter's description gives no usable {key}.", advice="Fetch or make it again.")
+    return float(value)
