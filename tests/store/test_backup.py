@@ -8,6 +8,7 @@ import json
 import os
 import tarfile
 import threading
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -230,8 +231,16 @@ def test_a_truncated_backup_is_refused(good: Path, target: Settings, keep: float
 
 @pytest.mark.parametrize("place", [0.002, 0.1, 0.5, 0.9, 0.999])
 def test_a_flipped_bit_is_noticed(good: Path, target: Settings, place: float) -> None:
-    content = bytearray(good.read_bytes())
-    content[int(place * len(content))] ^= 4
+    whole = good.read_bytes()
+    for position in range(int(place * len(whole)), len(whole)):
+        content = bytearray(whole)
+        content[position] ^= 4
+        try:
+            if gzip.decompress(content) == gzip.decompress(whole):
+                continue  # such as a time in gzip's header, or another distance to the same zeros
+        except (OSError, EOFError, zlib.error):
+            pass
+        break
     good.write_bytes(content)
     refused(good, target)
 

@@ -97,7 +97,7 @@ def extract(path: Path, folder: Path, *, progress: Progress | None = None) -> Ma
     Blobs land in `folder/blobs/` as the blob store lays them out. Raises NotFound, Untrusted, StorageFailed.
     """
     done = 0
-    with _opened(path, to_the_end=True) as tar, in_words(f"The folder {folder}"):
+    with in_words(f"The folder {folder}"), _opened(path, to_the_end=True) as tar:
         manifest = _read_manifest(tar, path)
         missing = dict(manifest.files)
         while member := tar.next():
@@ -192,7 +192,9 @@ def _read_manifest(tar: tarfile.TarFile, path: Path) -> Manifest:
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         raise _untrusted(path, "its manifest cannot be read") from None
-    if manifest.format != FORMAT or manifest.version > FORMAT_VERSION:
+    if manifest.format != FORMAT:
+        raise _untrusted(path, "its manifest is of another kind of file")
+    if manifest.version > FORMAT_VERSION:
         raise Conflict(
             f"{path} is a backup of format {manifest.version}, which this Yearling does not know.",
             advice="Install a newer Yearling.",
