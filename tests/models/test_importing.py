@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.models.artefacts import hf_folder, tiny_gguf
+from tests.models.artefacts import hf_folder, llama_folder, tiny_gguf
 from yearling.errors import BadInput, NotFound, StorageFailed, Unsupported, Untrusted, UserError
-from yearling.models import Library, Tokenizer
+from yearling.models import Layout, Library, Tokenizer
 from yearling.models.disk import megabytes, sha256_of
 from yearling.models.gguf import read_gguf
-from yearling.models.importing import folder_hash, hf_files
+from yearling.models.hf_folder import folder_hash, hf_files
 from yearling.models.quantise import rewritten_size
 
 
@@ -97,6 +97,37 @@ def test_links_as_the_hubs_cache_makes_them_are_followed(library: Library, tmp_p
     assert model.source_sha256 == folder_hash(hf_files(blobs))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("layout", "expected"), [("auto", "Q8_0"), ("bf16", "BF16"), ("keep", "F16")])
+def test_a_llama_folder_becomes_gguf_unless_it_is_to_be_kept(
+    library: Library, tmp_path: Path, layout: Layout, expected: str
+) -> None:
+    folder = llama_folder(tmp_path / "tiny-llama")
+    model = library.import_path(folder, layout=layout)
+    assert (model.quantisation, model.format) == (expected, "safetensors" if layout == "keep" else "gguf")
+    assert (model.architecture, model.context_tokens, model.licence) == ("llama", 128, "mit")
+    assert model.source_sha256 == folder_hash(hf_files(folder))
+    assert library.verify(model.name) == model
+    assert Tokenizer.load(model).decode(Tokenizer.load(model).encode("hello world")) == "hello world"
+
+
+@pytest.mark.slow
+def test_a_folder_of_an_architecture_without_a_gguf_form_is_kept(library: Library, tmp_path: Path) -> None:
+    folder = llama_folder(tmp_path / "other", model_type="gpt_neox")
+    with pytest.raises(Unsupported):
+        library.import_path(folder, layout="q8_0")
+    _leaves_nothing(library)
+    assert library.import_path(folder).format == "safetensors"
+
+
+def test_a_folder_needs_torch_to_be_converted(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yearling.models.importing.importlib.util.find_spec", lambda name: None)
+    with pytest.raises(BadInput, match="needs torch") as raised:
+        library.import_path(hf_folder(tmp_path / "hf"))
+    assert "yearling[train]" in raised.value.advice
+    _leaves_nothing(library)
+
+
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "model.pkl", "model.ckpt"])
 def test_pickle_is_refused(library: Library, tmp_path: Path, name: str) -> None:
     file = tmp_path / name
@@ -120,12 +151,12 @@ def test_pickle_under_another_name_is_no_gguf(library: Library, tmp_path: Path) 
 
 @pytest.mark.parametrize("layout", ["auto", "keep"])
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.9, 0.9999])
-def test_a_truncated_gguf_is_refused(library: Library, tmp_path: Path, share: float, layout: str) -> None:
+def test_a_truncated_gguf_is_refused(library: Library, tmp_path: Path, share: float, layout: Layout) -> None:
     data = tiny_gguf(tmp_path / "whole.gguf").read_bytes()
     path = tmp_path / "cut.gguf"
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(Untrusted, match="truncated|too short"):
-        library.import_path(path, layout=layout)  # type: ignore[arg-type]
+    with pytest.raises(Untrusted, match=r"truncated|too short"):
+        library.import_path(path, layout=layout)
     _leaves_nothing(library)
 
 
@@ -212,10 +243,10 @@ def test_a_disk_too_small_for_the_rewritten_file_is_told_with_its_size(tmp_path:
     disk = mount("size=1m")
     path = tiny_gguf(tmp_path / "a.gguf", rows=6000)
     library = Library(disk / "models")
-    sizes = {"keep": path.stat().st_size, "auto": rewritten_size(read_gguf(path), "q8_0")}
+    sizes: dict[Layout, int] = {"keep": path.stat().st_size, "auto": rewritten_size(read_gguf(path), "q8_0")}
     for layout, size_bytes in sizes.items():
         with pytest.raises(StorageFailed, match=f"The disk of {library.models_dir} is full: {megabytes(size_bytes)} are needed"):
-            library.import_path(path, layout=layout)  # type: ignore[arg-type]
+            library.import_path(path, layout=layout)
         _leaves_nothing(library)
 
 

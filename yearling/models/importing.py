@@ -7,12 +7,9 @@ making it visible, locks and downloads are the library's business. Nothing of wh
 
 from __future__ import annotations
 
-import hashlib
-import json
+import importlib.util
 import math
 import os
-import re
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,24 +19,10 @@ from yearling.errors import BadInput, NotFound, Unsupported, Untrusted
 from yearling.models.catalogue import CatalogueEntry
 from yearling.models.disk import CHUNK_BYTES, Progress, require_space, sha256_of, silent, storage_errors, sync_file
 from yearling.models.gguf import GGUFFile, read_gguf
+from yearling.models.hf_folder import folder_hash, hf_files, read_json, readme_licence, safetensors_facts
 from yearling.models.local import Layout, LocalModel, write_manifest
 from yearling.models.quantise import choose_layout, layout_of, rewrite, rewritten_size
 from yearling.models.sources import refuse_pickle
-
-HF_FILES = (
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "chat_template.json",
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.model",
-)
-"""What is taken over from a Hugging Face folder beside the weights. Python files never are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,49 +71,6 @@ def source_hash(path: Path) -> str:
         return sha256_of(path)
     except PermissionError as error:
         raise BadInput(f"{error.filename} cannot be read: {error.strerror}.", advice="Make it readable for this user.") from None
-
-
-def folder_hash(files: list[Path]) -> str:
-    """SHA-256 over the lines `HASH  NAME` of several files, sorted by name; `sha256sum FILES | sha256sum` gives the same."""
-    lines = [f"{sha256_of(file)}  {file.name}\n" for file in sorted(files, key=lambda file: file.name)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def hf_files(folder: Path) -> list[Path]:
-    """The files of a Hugging Face folder that make the model, by name.
-
-    Raises Untrusted (only pickled weights, damaged JSON, a shard outside the folder) and BadInput (a part is missing).
-    """
-    if not (folder / "config.json").is_file():
-        raise BadInput(
-            f"{folder} has no config.json, so it is not a model in Hugging Face's format.",
-            advice="Give a GGUF file, or a folder with config.json, tokenizer.json and safetensors files.",
-        )
-    weights = _hf_weights(folder)
-    if not (folder / "tokenizer.json").is_file():
-        raise BadInput(
-            f"{folder} has no tokenizer.json.",
-            advice="Load its tokenizer with transformers (AutoTokenizer) and save it there with save_pretrained.",
-        )
-    found = [folder / name for name in HF_FILES if (folder / name).is_file()]
-    return sorted([*found, *weights], key=lambda file: file.name)
-
-
-def _hf_weights(folder: Path) -> list[Path]:
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        names = sorted({str(name) for name in _read_json(index).get("weight_map", {}).values()})
-        if outside := [name for name in names if Path(name).name != name or "\\" in name or not name.endswith(".safetensors")]:
-            raise Untrusted(f"{index.name} names a file outside the folder: {outside[0]!r}.", advice="Do not trust this model.")
-        if missing := [name for name in names if not (folder / name).is_file()]:
-            raise BadInput(f"{folder} lacks {len(missing)} of its {len(names)} weight files, {missing[0]} first.")
-        return [index, *(folder / name for name in names)]
-    single = folder / "model.safetensors"
-    if single.is_file():
-        return [single]
-    for file in sorted(folder.iterdir()):
-        refuse_pickle(file.name)
-    raise BadInput(f"{folder} has no model.safetensors.", advice="Give a folder with the weights as safetensors, or a GGUF file.")
 
 
 def _from_gguf(path: Path, folder: Path, name: str, origin: Origin, layout: Layout, progress: Progress) -> LocalModel:
@@ -211,27 +151,54 @@ def _from_onnx(path: Path, folder: Path, name: str, origin: Origin, layout: Layo
 
 def _from_hf_folder(path: Path, folder: Path, name: str, origin: Origin, layout: Layout, progress: Progress) -> LocalModel:
     files = hf_files(path)
-    config = _read_json(path / "config.json")
-    parameters, dtype = _safetensors_facts([file for file in files if file.suffix == ".safetensors"])
+    config = read_json(path / "config.json")
+    parameters, dtype = safetensors_facts([file for file in files if file.suffix == ".safetensors"])
     nested = config.get("text_config")
     context_tokens = (nested if isinstance(nested, dict) else config).get("max_position_embeddings")
-    if layout not in ("auto", "keep"):
-        raise Unsupported("A Hugging Face folder is kept as it is.", advice="Leave out --layout.", param="layout")
+    facts = {
+        "licence": readme_licence(path) or "unknown",
+        "architecture": str(config.get("model_type", "")),
+        "parameters": parameters,
+        "context_tokens": context_tokens if isinstance(context_tokens, int) else 0,
+    }
+    target = "q8_0" if layout == "auto" else layout
+    if target != "keep" and _converted(
+        path, folder / "model.gguf", target, parameters, optional=layout == "auto", progress=progress
+    ):
+        return _model(name, folder, folder / "model.gguf", origin, format="gguf", quantisation=target.upper(), **facts)
     require_space(folder.parent, sum(file.stat().st_size for file in files))
     for file in files:
         _copy(file, folder / file.name, origin, progress)
-    return _model(
-        name,
-        folder,
-        folder,
-        origin,
-        format="safetensors",
-        licence=_readme_licence(path) or "unknown",
-        architecture=str(config.get("model_type", "")),
-        parameters=parameters,
-        context_tokens=context_tokens if isinstance(context_tokens, int) else 0,
-        quantisation=dtype,
-    )
+    return _model(name, folder, folder, origin, format="safetensors", quantisation=dtype, **facts)
+
+
+def _converted(path: Path, target: Path, layout: str, parameters: int, *, optional: bool, progress: Progress) -> bool:
+    """Writes the folder's model as GGUF, the one format that every engine here serves.
+
+    False when the architecture has no GGUF form and the caller can do without (`optional`): the folder is then kept as it is,
+    for torch. Raises BadInput without torch, which reads the weights.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise BadInput(
+            "Reading a Hugging Face folder needs torch, which is not installed.",
+            advice="Install yearling[train], or import a GGUF file of the same model.",
+        )
+    from yearling.models.export import export_gguf
+
+    block, block_bytes = {"q8_0": (32, 34), "q4_0": (32, 18), "bf16": (1, 2)}[layout]
+    needed_bytes = parameters // block * block_bytes
+    library = target.parent.parent
+    require_space(library, needed_bytes)
+    progress("Converting to GGUF", 0, None)
+    try:
+        with storage_errors(library, needed_bytes):
+            export_gguf(path, target, layout.upper())
+    except Unsupported:
+        target.unlink(missing_ok=True)
+        if not optional:
+            raise
+        return False
+    return True
 
 
 def _model(name: str, folder: Path, weights: Path, origin: Origin, **facts: Any) -> LocalModel:
@@ -272,45 +239,6 @@ def _copy(path: Path, destination: Path, origin: Origin, progress: Progress) -> 
             out.write(chunk)
             done += len(chunk)
             progress(f"Copying {path.name}", done, size)
-
-
-def _safetensors_facts(files: list[Path]) -> tuple[int, str]:
-    """(number of weights, their commonest dtype) from the headers, which are checked against the sizes of the files."""
-    from safetensors import SafetensorError, safe_open
-
-    weights: Counter[str] = Counter()
-    for file in files:
-        try:
-            with safe_open(file, framework="np") as tensors:
-                for key in tensors.keys():  # noqa: SIM118  (not a dict: iterating it is not supported)
-                    part = tensors.get_slice(key)
-                    weights[part.get_dtype()] += math.prod(part.get_shape())
-        except (SafetensorError, OSError, ValueError) as error:
-            raise Untrusted(f"{file.name} is truncated or damaged: {error}.", advice="Fetch the file again.") from None
-    if not weights:
-        raise Untrusted("The safetensors files hold no weights.", advice="Fetch them again.")
-    return weights.total(), weights.most_common(1)[0][0]
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise Untrusted(f"{path.name} is not valid JSON: {error}.", advice="Fetch the file again.") from None
-    if not isinstance(value, dict):
-        raise Untrusted(f"{path.name} is not a JSON object.", advice="Fetch the file again.")
-    return value
-
-
-def _readme_licence(folder: Path) -> str:
-    """The `license:` of a model card's front matter."""
-    card = folder / "README.md"
-    if not card.is_file():
-        return ""
-    text = card.read_text(encoding="utf-8", errors="replace")
-    front = re.match(r"---\s*\n(.*?)\n---\s*\n", text, re.DOTALL)
-    found = re.search(r"^license:\s*[\"']?([\w.+-]+)", front[1], re.MULTILINE) if front else None
-    return found[1] if found else ""
 
 
 def _cache_tokenizer(model: LocalModel) -> None:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
-from yearling.models.catalogue import CatalogueEntry, catalogue, check_name
+from yearling.models.catalogue import CatalogueEntry, check_name, known_models
 from yearling.models.disk import Progress, sha256_of, silent, storage_errors, sync_file
 from yearling.models.local import Layout, LocalModel, read_manifest
 from yearling.models.sources import FileSource, Source, parse_source
@@ -188,9 +188,9 @@ class Library:
         return parse_source(text)
 
     def _not_found(self, name: str) -> NotFound:
-        if name in catalogue():
+        if name in known_models():
             return NotFound(f"The model {name!r} is not installed.", advice=f"Run `yearling model pull {name}`.", param="model")
-        known = [*self.names(), *catalogue()]
+        known = [*self.names(), *known_models()]
         near = [other for other in known if name and name in other] or difflib.get_close_matches(name, known, n=1)
         guess = f" Did you mean {near[0]!r}?" if near else ""
         installed = ", ".join(self.names()) or "none"
@@ -247,14 +247,14 @@ def slug(filename: str) -> str:
 
 
 def _entry(name_or_source: str) -> CatalogueEntry | None:
-    if name_or_source in catalogue():
-        return catalogue()[name_or_source]
-    return next((entry for entry in catalogue().values() if entry.source == name_or_source), None)
+    if name_or_source in known_models():
+        return known_models()[name_or_source]
+    return next((entry for entry in known_models().values() if entry.source == name_or_source), None)
 
 
 def _entry_of_hash(sha256: str) -> CatalogueEntry | None:
     """A file of the catalogue that came by another way keeps its kind and licence."""
-    return next((entry for entry in catalogue().values() if entry.sha256 == sha256), None)
+    return next((entry for entry in known_models().values() if entry.sha256 == sha256), None)
 
 
 def _pinned(sha256: str, entry: CatalogueEntry | None) -> str:

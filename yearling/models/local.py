@@ -33,7 +33,7 @@ class LocalModel:
     weights: Path
     format: Format
     sha256: str
-    """Of the served weights: of the file, or `importing.folder_hash` of a Hugging Face folder."""
+    """Of the served weights: of the file, or `hf_folder.folder_hash` of a Hugging Face folder."""
     source: str
     source_sha256: str
     licence: str

@@ -1,0 +1,116 @@
+"""A model folder in Hugging Face's format: which files make the model, what they say of it, one hash for all of them.
+
+Knows nothing of libraries or of loading. Only names in a fixed list and safetensors files are ever looked at; Python files and
+pickled weights are not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from yearling.errors import BadInput, Untrusted
+from yearling.models.disk import sha256_of
+from yearling.models.sources import refuse_pickle
+
+HF_FILES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+)
+"""What is taken over from a Hugging Face folder beside the weights. Python files never are."""
+
+
+def folder_hash(files: list[Path]) -> str:
+    """SHA-256 over the lines `HASH  NAME` of several files, sorted by name; `sha256sum FILES | sha256sum` gives the same."""
+    lines = [f"{sha256_of(file)}  {file.name}\n" for file in sorted(files, key=lambda file: file.name)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def hf_files(folder: Path) -> list[Path]:
+    """The files of a Hugging Face folder that make the model, by name.
+
+    Raises Untrusted (only pickled weights, damaged JSON, a shard outside the folder) and BadInput (a part is missing).
+    """
+    if not (folder / "config.json").is_file():
+        raise BadInput(
+            f"{folder} has no config.json, so it is not a model in Hugging Face's format.",
+            advice="Give a GGUF file, or a folder with config.json, tokenizer.json and safetensors files.",
+        )
+    weights = _hf_weights(folder)
+    if not (folder / "tokenizer.json").is_file():
+        raise BadInput(
+            f"{folder} has no tokenizer.json.",
+            advice="Load its tokenizer with transformers (AutoTokenizer) and save it there with save_pretrained.",
+        )
+    found = [folder / name for name in HF_FILES if (folder / name).is_file()]
+    return sorted([*found, *weights], key=lambda file: file.name)
+
+
+def _hf_weights(folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        names = sorted({str(name) for name in read_json(index).get("weight_map", {}).values()})
+        if outside := [name for name in names if Path(name).name != name or "\\" in name or not name.endswith(".safetensors")]:
+            raise Untrusted(f"{index.name} names a file outside the folder: {outside[0]!r}.", advice="Do not trust this model.")
+        if missing := [name for name in names if not (folder / name).is_file()]:
+            raise BadInput(f"{folder} lacks {len(missing)} of its {len(names)} weight files, {missing[0]} first.")
+        return [index, *(folder / name for name in names)]
+    single = folder / "model.safetensors"
+    if single.is_file():
+        return [single]
+    for file in sorted(folder.iterdir()):
+        refuse_pickle(file.name)
+    raise BadInput(f"{folder} has no model.safetensors.", advice="Give a folder with the weights as safetensors, or a GGUF file.")
+
+
+def safetensors_facts(files: list[Path]) -> tuple[int, str]:
+    """(number of weights, their commonest dtype) from the headers, which are checked against the sizes of the files."""
+    weights: Counter[str] = Counter()
+    for file in files:
+        try:
+            with safe_open(file, framework="np") as tensors:
+                for key in tensors.keys():  # noqa: SIM118  (not a dict: iterating it is not supported)
+                    part = tensors.get_slice(key)
+                    weights[part.get_dtype()] += math.prod(part.get_shape())
+        except (SafetensorError, OSError, ValueError) as error:
+            raise Untrusted(f"{file.name} is truncated or damaged: {error}.", advice="Fetch the file again.") from None
+    if not weights:
+        raise Untrusted("The safetensors files hold no weights.", advice="Fetch them again.")
+    return weights.total(), weights.most_common(1)[0][0]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Untrusted(f"{path.name} is not valid JSON: {error}.", advice="Fetch the file again.") from None
+    if not isinstance(value, dict):
+        raise Untrusted(f"{path.name} is not a JSON object.", advice="Fetch the file again.")
+    return value
+
+
+def readme_licence(folder: Path) -> str:
+    """The `license:` of a model card's front matter."""
+    card = folder / "README.md"
+    if not card.is_file():
+        return ""
+    text = card.read_text(encoding="utf-8", errors="replace")
+    front = re.match(r"---\s*\n(.*?)\n---\s*\n", text, re.DOTALL)
+    found = re.search(r"^license:\s*[\"']?([\w.+-]+)", front[1], re.MULTILINE) if front else None
+    return found[1] if found else ""
