@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -15,37 +17,73 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from starlette.testclient import TestClient
 
+from tests.api.live import live
 from yearling.api import create_app
 from yearling.config import Settings
-from yearling.inference import EnginePool, fake_served
+from yearling.inference import EnginePool, FakeEngine, fake_served
 from yearling.store import Store
 
-CHECKS = (
+CHECKS = [
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,
     response_schema_conformance,
-    negative_data_rejection,
+]
+
+OPERATIONS = (
+    "create_chat_completion",
+    "create_response",
+    "get_response",
+    "delete_response",
+    "create_embedding",
+    "list_models",
+    "get_model",
+    "health",
+    "readiness",
+    "metrics",
 )
 
 
 @pytest.fixture(scope="module")
-def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    """The schema of an application over a scripted engine, with requests going straight into it."""
+def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The description as a server over a scripted engine gives it."""
     folder: Path = tmp_path_factory.mktemp("schemathesis")
     chosen = Settings(data_dir=folder, rate_limit_per_minute=0)
     with Store.open(chosen) as store:
-        app = create_app(chosen, store, EnginePool.of([fake_served()]))
-        with TestClient(app, base_url="http://127.0.0.1"):  # runs its start and its stop
-            yield schemathesis.openapi.from_asgi("/openapi.json", app, headers={"host": "127.0.0.1"})
+        app = create_app(chosen, store, EnginePool.of([fake_served(engine=FakeEngine(["Hello."]))]))
+        with live(app) as address:
+            yield schemathesis.openapi.from_url(f"{address}/openapi.json")
 
 
-schema = schemathesis.pytest.from_fixture("described")
+def attack(schema: Any, operation_id: str, mode: GenerationMode, *, examples: int, extra_checks: list[Any]) -> None:
+    """Send generated requests to one operation; `positive` ones follow the description, `negative` ones break it."""
+    operation = schema.find_operation_by_id(operation_id)
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
+    def one(case: Any) -> None:
+        case.call_and_validate(checks=[*CHECKS, *extra_checks])
+
+    one()
 
 
-@schema.parametrize()
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-def test_the_api_is_as_described(case: schemathesis.Case) -> None:
-    case.call_and_validate(headers={"host": "127.0.0.1"}, checks=list(CHECKS))
+def test_no_operation_is_left_out(schema: Any) -> None:
+    described = {result.ok().definition.raw["operationId"] for result in schema.get_all_operations()}
+    assert described == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+def test_requests_by_the_book(schema: Any, operation_id: str) -> None:
+    attack(schema, operation_id, GenerationMode.POSITIVE, examples=15, extra_checks=[])
+
+
+@pytest.mark.parametrize("operation_id", ["create_chat_completion", "create_response", "create_embedding"])
+def test_requests_that_break_the_description_are_refused(schema: Any, operation_id: str) -> None:
+    attack(schema, operation_id, GenerationMode.NEGATIVE, examples=25, extra_checks=[negative_data_rejection])
