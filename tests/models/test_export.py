@@ -67,7 +67,7 @@ def test_a_folder_written_to_gguf_answers_the_same(name: str, tmp_path: Path) ->
 @pytest.mark.parametrize("quantisation", sorted(QUANTISATIONS))
 @torch.no_grad()
 def test_each_layout_is_as_close_as_it_can_be(quantisation: str, tmp_path: Path) -> None:
-    """The error of a weight is within half a unit in the last place (F16, BF16) or a share of its block's largest (Q8_0, Q4_0)."""
+    """A weight's error is within half a unit in the last place (F16, BF16) or a share of its block's largest (Q8_0, Q4_0)."""
     import transformers
 
     torch.manual_seed(1)
@@ -197,13 +197,15 @@ def test_numbers_too_large_for_f16_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("quantisation", "tolerance"), [("F32", 0.02), ("BF16", 0.05), ("Q8_0", 0.15), ("Q4_0", 0.6)])
+@pytest.mark.parametrize(("quantisation", "tolerance"), [("F32", 0.02), ("BF16", 0.05), ("Q8_0", 0.4), ("Q4_0", 0.6)])
 @torch.no_grad()
 def test_llama_cpp_answers_from_the_exported_file(
     default_model: Files, tmp_path: Path, quantisation: str, tolerance: float
 ) -> None:
-    """From the network in torch to a folder, to GGUF, to llama.cpp: the likeliest tokens' log-probabilities stay, within what
-    llama.cpp's 8-bit activations (quantised layouts) or half-precision keys (all) make out, in nats."""
+    """From the network in torch to a folder, to GGUF, to llama.cpp: the likeliest tokens' log-probabilities stay.
+
+    Tolerances in nats. With exact weights llama.cpp differs by its half-precision keys and values; with quantised ones it also
+    rounds activations to 8 bits, which moves these log-probabilities by up to 0.2 when torch is made to do the same."""
     decoder = load_decoder(default_model.weights)
     export_decoder(decoder, tmp_path / "folder", source=default_model.weights)
     export_gguf(tmp_path / "folder", tmp_path / "model.gguf", quantisation)

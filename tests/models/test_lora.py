@@ -17,6 +17,7 @@ from yearling.models import (
     adapter_disabled,
     attach_adapter,
     detach_adapter,
+    export_decoder,
     load_adapter,
     load_decoder,
     merge_adapter,
@@ -213,11 +214,13 @@ def test_what_does_not_fit_is_bad_input(decoder: Decoder, adapter: Adapter) -> N
 
 @pytest.mark.slow
 def test_llama_cpp_answers_with_the_adapter_as_torch_does(default_model: Files, tmp_path: Path) -> None:
-    """The log-probabilities of the likeliest next tokens under the adapter differ from the bare model's by far, and from torch's
-    by no more than 8-bit activations make out (0.15 nats)."""
+    """Under the adapter the likeliest next tokens' log-probabilities differ from the bare model's by more than 1 nat, and from
+    torch's by less than 0.03 (float32 weights; llama.cpp keeps keys and values in half precision)."""
     from tests.models.test_export import next_token_logprobs
 
     decoder = load_decoder(default_model.weights)
+    base = tmp_path / "base.gguf"
+    export_decoder(decoder, base, source=default_model.weights, quantisation="F32")
     fresh = new_adapter(decoder, rank=8, alpha=16, base_sha256=default_model.sha256, seed=1)
     generator = torch.Generator().manual_seed(3)
     factors = {name: (a, torch.randn(b.shape, generator=generator) * 0.05) for name, (a, b) in fresh.factors.items()}
@@ -227,6 +230,6 @@ def test_llama_cpp_answers_with_the_adapter_as_torch_does(default_model: Files, 
     bare = decoder(torch.tensor([ids]))[0, -1].log_softmax(-1)
     attach_adapter(decoder, adapter, base_sha256=default_model.sha256)
     ours = decoder(torch.tensor([ids]))[0, -1].log_softmax(-1)
-    theirs = next_token_logprobs(default_model.weights, ids, adapter=tmp_path / "lora.gguf")
-    assert max(abs(logprob - float(ours[index])) for index, logprob in theirs.items()) < 0.15
+    theirs = next_token_logprobs(base, ids, adapter=tmp_path / "lora.gguf")
+    assert max(abs(logprob - float(ours[index])) for index, logprob in theirs.items()) < 0.03
     assert max(abs(logprob - float(bare[index])) for index, logprob in theirs.items()) > 1.0
