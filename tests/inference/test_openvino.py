@@ -14,7 +14,7 @@ import pytest
 
 from yearling.errors import ContextExceeded, Unsupported
 from yearling.inference import Request
-from yearling.inference.openvino import OpenVinoEngine, check_schema, open_openvino
+from yearling.inference.openvino import OpenVinoEngine, check_schema
 from yearling.models import LocalModel, Tokenizer, load_decoder
 from yearling.records import SamplingSettings
 
@@ -46,7 +46,14 @@ def test_keywords_that_the_grammar_would_skip_are_refused() -> None:
 @pytest.fixture
 async def engine(default_model: LocalModel) -> AsyncIterator[OpenVinoEngine]:
     pytest.importorskip("openvino_genai", reason="the extra yearling[openvino] is not installed")
-    engine = await open_openvino(folder=str(default_model.folder), context_tokens=512, max_sequences=16)
+    engine = await OpenVinoEngine.open(
+        default_model.weights,
+        Tokenizer.load(default_model),
+        model_hash=default_model.sha256,
+        threads=2,
+        context_tokens=512,
+        max_sequences=16,
+    )
     try:
         yield engine
     finally:

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,11 @@ import jsonschema
 import pytest
 import torch
 
-from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Unsupported
+from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Unsupported, Untrusted
 from yearling.inference import ByteTokenizer, Completion, Request
-from yearling.inference.torch_core import TorchCore
-from yearling.inference.torch_engine import TorchEngine, open_torch
+from yearling.inference.torch_engine import TorchEngine, hash_adapter, open_torch
 from yearling.inference.torch_network import pack_linears, weight_type
-from yearling.models import LocalModel
+from yearling.models import LocalModel, attach_adapter, load_adapter, new_adapter, save_adapter
 from yearling.models.decoder_config import DecoderConfig
 from yearling.models.network import LlamaDecoder
 from yearling.records import SamplingSettings
@@ -32,14 +32,14 @@ END = 257
 TOLERANCE = 2e-5
 
 
-def tiny_network(seed: int = 0) -> LlamaDecoder:
-    torch.manual_seed(seed)
+def tiny_network(*, context: int = CONTEXT) -> LlamaDecoder:
+    torch.manual_seed(0)
     config = DecoderConfig(
         family="llama",
         vocab_size=VOCABULARY,
         hidden_size=32,
         num_layers=2,
-        context_tokens=CONTEXT,
+        context_tokens=context,
         num_heads=4,
         num_kv_heads=2,
         head_dim=8,
@@ -62,17 +62,15 @@ async def tiny_engine(
     *, rows: int = 8, budget: int = 4096, packed: bool = False, context: int = CONTEXT
 ) -> AsyncIterator[TorchEngine]:
     tokenizer = ByteTokenizer()
-    network = tiny_network()
+    network = tiny_network(context=context)
     if packed:
         pack_linears(network)
 
-    def open_core() -> TorchCore:
-        torch.set_num_threads(1)
-        return TorchCore(network, tokenizer, max_rows=rows, budget_tokens=budget)
-
-    engine = TorchEngine(open_core, tokenizer, model_hash="tiny", context_tokens=context, max_sequences=rows)
+    torch.set_num_threads(1)
+    engine = await TorchEngine.open(
+        lambda: network, tokenizer, model_hash="tiny", context_tokens=context, max_sequences=rows, budget_tokens=budget
+    )
     try:
-        await engine.start()
         yield engine
     finally:
         await engine.close()
@@ -294,6 +292,79 @@ async def test_closing_ends_open_streams_and_is_harmless_twice() -> None:
             await engine.generate(request())
 
 
+def tiny_adapter(folder: Path, name: str, *, seed: int, base: str = "tiny") -> Path:
+    """A LoRA adapter that changes a good deal."""
+    network = tiny_network()
+    adapter = new_adapter(network, rank=2, alpha=16, base_sha256=base, seed=seed)
+    for _, b in adapter.factors.values():
+        b.normal_(std=0.1, generator=torch.Generator().manual_seed(seed))
+    save_adapter(adapter, folder / name, network)
+    return folder / name
+
+
+async def test_requests_with_different_adapters_share_steps_and_never_mix(tmp_path: Path) -> None:
+    """The definition: a network of its own per adapter, and whole passes without a cache."""
+    paths = [tiny_adapter(tmp_path, "one.gguf", seed=1), tiny_adapter(tmp_path, "two", seed=2)]
+    async with tiny_engine(packed=True) as engine:
+        hashes: list[str | None] = [None, *[await engine.load_adapter(path) for path in paths]]
+        assert await engine.load_adapter(paths[0]) == hashes[1]
+        wanted = [
+            replace(request("adapters", seed=number, max_tokens=16), adapter_hash=hashes[number % 3]) for number in range(9)
+        ]
+        answers = await asyncio.gather(*map(engine.generate, wanted))
+        pairs = [
+            (one.prompt_ids or (), [token.id for token in answer.tokens]) for one, answer in zip(wanted, answers, strict=True)
+        ]
+        scored = [(await engine.score([pair], adapter_hash=one.adapter_hash))[0] for one, pair in zip(wanted, pairs, strict=True)]
+        bare = await engine.score(pairs)
+    networks = {None: tiny_network()}
+    for adapter_hash, path in zip(hashes[1:], paths, strict=True):
+        networks[adapter_hash] = tiny_network()
+        attach_adapter(networks[adapter_hash], load_adapter(path, tiny_network(), base_sha256="tiny"), base_sha256="tiny")
+    for number, (one, answer, (prompt, ids)) in enumerate(zip(wanted, answers, pairs, strict=True)):
+        with torch.no_grad():
+            exact = torch.log_softmax(networks[one.adapter_hash](torch.tensor([[*prompt, *ids]])).double(), -1)[0]
+        expected = [float(exact[len(prompt) + at - 1, token]) for at, token in enumerate(ids)]
+        assert logprobs(answer) == pytest.approx(expected, abs=TOLERANCE)
+        assert scored[number] == pytest.approx(expected, abs=TOLERANCE)
+        if one.adapter_hash is not None:
+            assert max(abs(a - b) for a, b in zip(bare[number], expected, strict=True)) > 0.1
+
+
+async def test_adapters_come_and_go_while_requests_run(tmp_path: Path) -> None:
+    path = tiny_adapter(tmp_path, "one.gguf", seed=1)
+    async with tiny_engine() as engine:
+        adapter_hash = await engine.load_adapter(path)
+        adapted = replace(request("run", temperature=0, max_tokens=150), adapter_hash=adapter_hash)
+        whole = await engine.generate(adapted)
+        bare = await engine.generate(replace(adapted, adapter_hash=None))
+        running = asyncio.create_task(engine.generate(adapted))
+        await asyncio.sleep(0.05)
+        await engine.unload_adapter(adapter_hash)
+        with pytest.raises(NotFound):
+            await engine.generate(adapted)
+        with pytest.raises(NotFound):
+            await engine.unload_adapter(adapter_hash)
+        assert (await running).tokens == whole.tokens
+        assert whole.tokens != bare.tokens
+        # The same content has the same name again, and answers as before.
+        assert await engine.load_adapter(path) == adapter_hash
+        assert (await engine.generate(adapted)).tokens == whole.tokens
+        with pytest.raises(Untrusted):
+            await engine.load_adapter(tiny_adapter(tmp_path, "foreign.gguf", seed=1, base="other"))
+
+
+def test_an_adapters_hash_covers_its_scale(tmp_path: Path) -> None:
+    folder = tiny_adapter(tmp_path, "peft", seed=3)
+    before = hash_adapter(folder)
+    assert hash_adapter(folder / "adapter_model.safetensors") == before
+    config = folder / "adapter_config.json"
+    config.write_text(config.read_text().replace('"lora_alpha": 16.0', '"lora_alpha": 8.0'))
+    assert hash_adapter(folder) != before
+    with pytest.raises(BadInput):
+        hash_adapter(tmp_path / "absent.gguf")
+
+
 def test_packed_layers_compute_the_same(tmp_path: Path) -> None:
     ids = torch.randint(0, VOCABULARY, (7, 9))
     plain, packed = tiny_network(), tiny_network()
@@ -319,7 +390,15 @@ def chatty(default_model: LocalModel) -> list[tuple[int, ...]]:
 
 @pytest.mark.slow
 async def test_the_default_model_answers_and_scores_itself(default_model: LocalModel, chatty: list[tuple[int, ...]]) -> None:
-    engine = await open_torch(folder=str(default_model.folder), max_sequences=8)
+    engine = await open_torch(
+        weights=str(default_model.weights),
+        folder=str(default_model.folder),
+        format=default_model.format,
+        sha256=default_model.sha256,
+        threads=2,
+        context_tokens=0,
+        max_sequences=8,
+    )
     try:
         paris = await engine.generate(Request(prompt_ids=chatty[0], sampling=SamplingSettings(temperature=0, max_tokens=16)))
         assert "Paris" in paris.text

@@ -1,5 +1,7 @@
 """Engines: everything that turns a prompt into tokens, behind one protocol."""
 
+from yearling.inference.bench import EngineSpeed, Overhead, measure_api_overhead, measure_engine, measure_together
+from yearling.inference.bench_subjects import bench_choices, open_subjects
 from yearling.inference.engine import Capabilities, Completion, Delta, Engine, Request, Token, admit, collect
 from yearling.inference.fake import ByteTokenizer, FakeEngine, FakeTemplate, Script, fake_served
 from yearling.inference.pool import EnginePool
@@ -16,8 +18,10 @@ __all__ = [
     "Engine",
     "EnginePool",
     "EngineSpec",
+    "EngineSpeed",
     "FakeEngine",
     "FakeTemplate",
+    "Overhead",
     "Request",
     "Script",
     "Served",
@@ -28,6 +32,11 @@ __all__ = [
     "Token",
     "Tokenizer",
     "admit",
+    "bench_choices",
     "collect",
     "fake_served",
+    "measure_api_overhead",
+    "measure_engine",
+    "measure_together",
+    "open_subjects",
 ]

@@ -34,6 +34,8 @@ from yearling.records import SamplingSettings
 STEP_TOKENS = 128
 """Tokens per step, prompts and answers together: what bounds the pause that a long prompt causes to others."""
 
+MAX_SEQUENCES = 64
+
 CACHE_SHARE = 0.25
 """Part of the memory that is free at start which the key/value cache may take."""
 
@@ -51,7 +53,7 @@ KEYWORDS = frozenset(
 class Pipeline:
     """A stepper (`stepping.py`) around the library's pipeline."""
 
-    def __init__(self, weights: Path, *, stop_ids: frozenset[int], threads: int, max_sequences: int, step_tokens: int) -> None:
+    def __init__(self, weights: Path, *, stop_ids: frozenset[int], threads: int, max_sequences: int) -> None:
         try:
             import openvino
             import openvino_genai
@@ -63,7 +65,7 @@ class Pipeline:
         self._open: dict[Ticket, Any] = {}
         scheduler = openvino_genai.SchedulerConfig()
         scheduler.max_num_seqs = max_sequences
-        scheduler.max_num_batched_tokens = max(step_tokens, max_sequences)
+        scheduler.max_num_batched_tokens = max(STEP_TOKENS, max_sequences)
         scheduler.dynamic_split_fuse = True
         scheduler.enable_prefix_caching = False
         scheduler.cache_size = max(1, int(CACHE_SHARE * psutil.virtual_memory().available / 2**30))
@@ -163,20 +165,18 @@ class Pipeline:
 
 
 class OpenVinoEngine:
-    """An `Engine` in this process. Make it inside a running event loop."""
+    """An `Engine` in this process. Build with `open`; use from the event loop that built it."""
 
     name = "openvino"
 
     def __init__(
         self,
-        weights: Path,
+        thread: SteppingThread[Pipeline],
         tokenizer: Tokenizer,
         *,
         model_hash: str,
-        threads: int,
         context_tokens: int,
         max_sequences: int,
-        step_tokens: int = STEP_TOKENS,
     ) -> None:
         self.model_hash = model_hash
         self.capabilities = Capabilities(
@@ -191,20 +191,30 @@ class OpenVinoEngine:
             max_sequences=max_sequences,
         )
         self._tokenizer = tokenizer
-        stop_ids = tokenizer.stop_ids
-        self._thread = SteppingThread(
-            partial(Pipeline, weights, stop_ids=stop_ids, threads=threads, max_sequences=max_sequences, step_tokens=step_tokens),
-            name="openvino",
-        )
+        self._thread = thread
         self._scored = 0
+
+    @classmethod
+    async def open(
+        cls, weights: Path, tokenizer: Tokenizer, *, model_hash: str, threads: int, context_tokens: int, max_sequences: int
+    ) -> OpenVinoEngine:
+        """Load the file in the engine's own thread. `threads` 0 is one per physical core, `context_tokens` 0 what the model was
+        trained for. Raises BadInput without the extra, Unsupported for a model that it cannot read."""
+        threads = threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1
+        build = partial(Pipeline, weights, stop_ids=tokenizer.stop_ids, threads=threads, max_sequences=max_sequences)
+        trained = trained_context(weights)
+        thread = SteppingThread(build, name="openvino")
+        try:
+            await thread.core()
+        except BaseException:
+            await thread.close()
+            raise
+        context = min(context_tokens or trained, trained)
+        return cls(thread, tokenizer, model_hash=model_hash, context_tokens=context, max_sequences=max_sequences)
 
     @property
     def steps(self) -> int:
         return self._thread.steps + self._scored
-
-    async def start(self) -> None:
-        """Wait until the model is open. Raises BadInput without the extra, Unsupported for a model that it cannot read."""
-        await self._thread.core()
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
         limit = admit(request, self.capabilities)
@@ -289,32 +299,37 @@ def check_schema(schema: Any, *, where: str = "the schema") -> None:
             check_schema(part, where=where)
 
 
+def trained_context(weights: Path) -> int:
+    """The longest text that a GGUF file's model was trained on, in tokens."""
+    from gguf import GGUFReader
+
+    fields = GGUFReader(weights).fields
+    return int(fields[f"{fields['general.architecture'].contents()}.context_length"].contents())
+
+
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
 
 
 async def open_openvino(
-    *, folder: str, threads: int = 0, context_tokens: int = 0, max_sequences: int | None = None, step_tokens: int = STEP_TOKENS
+    *, weights: str, folder: str, format: str, sha256: str, threads: int, context_tokens: int, max_sequences: int | None
 ) -> OpenVinoEngine:
-    """The engine for an installed GGUF model (its folder); the factory for a supervised process, hence plain arguments.
+    """The factory for `Supervised`: opens the GGUF file of an imported model with its own tokenizer.
 
     Raises BadInput without the extra, Unsupported for a model that it cannot read.
     """
-    from yearling.models import Library
+    from yearling.inference.choose import ModelFiles
     from yearling.models import Tokenizer as ModelTokenizer
 
-    model = Library(Path(folder).parent).get(Path(folder).name)
-    if model.format != "gguf":
+    if format != "gguf":
         raise Unsupported("The OpenVINO engine reads GGUF files only.", advice="Use the torch engine.")
-    engine = OpenVinoEngine(
-        model.weights,
-        ModelTokenizer.load(model),
-        model_hash=model.sha256,
-        threads=threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1,
-        context_tokens=min(context_tokens or model.context_tokens, model.context_tokens),
-        max_sequences=max_sequences or 64,
-        step_tokens=step_tokens,
+    tokenizer = ModelTokenizer.load(ModelFiles(folder=Path(folder), weights=Path(weights), format=format, sha256=sha256))
+    return await OpenVinoEngine.open(
+        Path(weights),
+        tokenizer,
+        model_hash=sha256,
+        threads=threads,
+        context_tokens=context_tokens,
+        max_sequences=max_sequences or MAX_SEQUENCES,
     )
-    await engine.start()
-    return engine

@@ -24,7 +24,8 @@ from yearling.inference.sampler import SequenceState, draw
 from yearling.inference.scheduler import Chunk, Move, Scheduler, Sequence
 from yearling.inference.served import Tokenizer
 from yearling.inference.stepping import Ticket
-from yearling.inference.torch_network import Cache, Decoder, to_logits
+from yearling.inference.torch_network import to_logits
+from yearling.models import Cache, Decoder
 
 _HEADROOM_TOKENS = 128
 """By how much the batch's cache grows at least when it must grow."""
@@ -50,9 +51,11 @@ class TorchCore:
         tokenizer: Tokenizer,
         *,
         max_rows: int,
+        context_tokens: int,
         budget_tokens: int,
     ) -> None:
         self.decoder = decoder
+        self.context_tokens = context_tokens
         self.scheduler: Scheduler[Answering] = Scheduler(max_rows=max_rows, budget_tokens=budget_tokens)
         self._tokenizer = tokenizer
         self.adapted: dict[str, Decoder] = {}

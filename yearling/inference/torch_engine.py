@@ -22,26 +22,30 @@ from yearling.inference.engine import Capabilities, Completion, Delta, Request, 
 from yearling.inference.served import Tokenizer
 from yearling.inference.stepping import SteppingThread
 from yearling.inference.torch_core import TorchCore
-from yearling.inference.torch_network import Decoder, pack_linears, weight_type, with_shared_weights
+from yearling.inference.torch_network import pack_linears, weight_type, with_shared_weights
 from yearling.inference.torch_scoring import embed, score
+from yearling.models import Decoder, attach_adapter, load_adapter, load_decoder
+from yearling.models import Tokenizer as ModelTokenizer
 
 T = TypeVar("T")
 
 CACHE_SHARE = 0.25
 """Part of the memory that is free at start which key/value caches may take."""
 
+MAX_SEQUENCES = 64
+
 PACKED_SHARE = 0.25
 """Weights are packed when the copy takes at most this part of the memory that is free at start."""
 
 
 class TorchEngine:
-    """An `Engine` in this process. Make it inside a running event loop; the network is opened in the engine's own thread."""
+    """An `Engine` in this process. Build with `open`; use from the event loop that built it."""
 
     name = "torch"
 
     def __init__(
         self,
-        open_core: Callable[[], TorchCore],
+        thread: SteppingThread[TorchCore],
         tokenizer: Tokenizer,
         *,
         model_hash: str,
@@ -60,17 +64,47 @@ class TorchEngine:
             max_sequences=max_sequences,
         )
         self._tokenizer = tokenizer
-        self._thread = SteppingThread(open_core, name="torch")
+        self._thread = thread
         self._passes = 0
+
+    @classmethod
+    async def open(
+        cls,
+        load: Callable[[], Decoder],
+        tokenizer: Tokenizer,
+        *,
+        model_hash: str,
+        context_tokens: int,
+        max_sequences: int,
+        budget_tokens: int | None = None,
+    ) -> TorchEngine:
+        """Load the network in the engine's own thread. `context_tokens` 0 is what it was trained for; `budget_tokens` None sizes
+        the caches by memory. Raises what `load` raises."""
+
+        def build() -> TorchCore:
+            decoder = load()
+            free = int(CACHE_SHARE * psutil.virtual_memory().available / token_bytes(decoder))
+            context = min(context_tokens or decoder.config.context_tokens, decoder.config.context_tokens)
+            return TorchCore(
+                decoder,
+                tokenizer,
+                max_rows=max_sequences,
+                context_tokens=context,
+                budget_tokens=max(context, free if budget_tokens is None else budget_tokens),
+            )
+
+        thread = SteppingThread(build, name="torch")
+        try:
+            core = await thread.core()
+        except BaseException:
+            await thread.close()
+            raise
+        return cls(thread, tokenizer, model_hash=model_hash, context_tokens=core.context_tokens, max_sequences=max_sequences)
 
     @property
     def steps(self) -> int:
         """Grows with every step and every scoring pass: a watcher sees that work goes on."""
         return self._thread.steps + self._passes
-
-    async def start(self) -> None:
-        """Wait until the network is open. Raises what opening it raises."""
-        await self._thread.core()
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
         limit = admit(request, self.capabilities)
@@ -139,12 +173,10 @@ def _advance(work: Generator[None, None, T]) -> tuple[bool, tuple[T, ...]]:
 
 
 def _load_adapter(core: TorchCore, *, path: Path, base_sha256: str) -> str:
-    from yearling.models import attach, load_adapter
-
     adapter_hash = hash_adapter(path)
     if adapter_hash not in core.adapted:
         decoder = with_shared_weights(core.decoder)
-        attach(decoder, load_adapter(path, decoder.config, base_sha256=base_sha256), base_sha256=base_sha256)
+        attach_adapter(decoder, load_adapter(path, decoder, base_sha256=base_sha256), base_sha256=base_sha256)
         core.adapted[adapter_hash] = decoder
     return adapter_hash
 
@@ -162,47 +194,43 @@ def hash_adapter(path: Path) -> str:
 
 
 async def open_torch(
-    *, folder: str, threads: int = 0, context_tokens: int = 0, max_sequences: int | None = None, dtype: str = "auto"
+    *,
+    weights: str,
+    folder: str,
+    format: str,
+    sha256: str,
+    threads: int,
+    context_tokens: int,
+    max_sequences: int | None,
+    dtype: str = "auto",
 ) -> TorchEngine:
-    """The engine for an installed model (its folder); the factory for a supervised process, hence plain arguments.
+    """The factory for `Supervised`: opens the network of an imported model with its own tokenizer.
 
-    `threads` 0 means one per physical core, `context_tokens` 0 what the model was trained for, `dtype` is `auto`, `float32` or
-    `bfloat16`. Raises what `yearling.models.load_decoder` raises.
+    `context_tokens` 0 means what the model was trained for, `dtype` is `auto`, `float32` or `bfloat16`. Raises what
+    `yearling.models.load_decoder` raises.
     """
-    from yearling.models import Library
-    from yearling.models import Tokenizer as ModelTokenizer
+    from yearling.inference.choose import ModelFiles
 
-    model = Library(Path(folder).parent).get(Path(folder).name)
-    if model.kind != "chat":
-        raise BadInput(f"The model {model.name!r} does not generate text.", advice="Choose a chat model.")
-    tokenizer = ModelTokenizer.load(model)
-    context = min(context_tokens or model.context_tokens, model.context_tokens)
-    rows = max_sequences or 64
-    engine = TorchEngine(
-        partial(open_core, model.weights, tokenizer, threads=threads, context_tokens=context, max_rows=rows, dtype=dtype),
+    tokenizer = ModelTokenizer.load(ModelFiles(folder=Path(folder), weights=Path(weights), format=format, sha256=sha256))
+    return await TorchEngine.open(
+        partial(load_network, Path(weights), threads=threads, dtype=dtype),
         tokenizer,
-        model_hash=model.sha256,
-        context_tokens=context,
-        max_sequences=rows,
+        model_hash=sha256,
+        context_tokens=context_tokens,
+        max_sequences=max_sequences or MAX_SEQUENCES,
     )
-    await engine.start()
-    return engine
 
 
-def open_core(weights: Path, tokenizer: Tokenizer, *, threads: int, context_tokens: int, max_rows: int, dtype: str) -> TorchCore:
+def load_network(weights: Path, *, threads: int, dtype: str) -> Decoder:
     """Open the network; called in the thread that will step it."""
-    from yearling.models import load_decoder
-
     torch.set_num_threads(threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1)
     # Denormal numbers are computed in microcode, a hundred times slower, and mean nothing here.
     torch.set_flush_denormal(True)
     decoder = load_decoder(weights, dtype=weight_type() if dtype == "auto" else dtype)
-    free_bytes = psutil.virtual_memory().available
     size_bytes = sum(weight.numel() * weight.element_size() for weight in decoder.parameters())
-    if max_rows > 1 and torch.backends.mkldnn.enabled and size_bytes <= PACKED_SHARE * free_bytes:
+    if torch.backends.mkldnn.enabled and size_bytes <= PACKED_SHARE * psutil.virtual_memory().available:
         pack_linears(decoder)
-    budget = int(CACHE_SHARE * free_bytes / token_bytes(decoder))
-    return TorchCore(decoder, tokenizer, max_rows=max_rows, budget_tokens=max(budget, context_tokens))
+    return decoder
 
 
 def token_bytes(decoder: Decoder) -> int:

@@ -1,6 +1,6 @@
-"""What the torch engine needs of a network, and how its weights are laid out for this processor.
+"""How the torch engine lays out a network's weights for this processor. The networks themselves are `yearling.models`'s.
 
-The networks themselves are `yearling.models`'s. Linear layers may be packed: the weights are stored once more in the blocked
+Linear layers may be packed: the weights are stored once more in the blocked
 order of oneDNN's kernels, which then need not reorder them at every call. That pays for batches and costs memory; single rows
 keep the plain kernel, which is faster for them.
 
@@ -10,13 +10,14 @@ Shapes: B sequences, T tokens, E model width, V vocabulary.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from yearling.models import Decoder
 
 PACKED_ROWS = range(2, 129)
 """Batch sizes that use packed weights; with more rows the plain kernel's reordering no longer shows."""
@@ -25,42 +26,10 @@ _PACKED_FOR = 32
 """The batch size that packing is told to expect."""
 
 
-class Cache(Protocol):
-    """The past of several sequences, in slots."""
-
-    lengths: list[int]
-    capacity_tokens: int
-
-    def rows(self, slots: Sequence[int], /) -> Any:
-        """Slots for one step, to be passed to `hidden`, which appends to them."""
-        ...
-
-    def copy(self, source: int, targets: Sequence[int], /) -> None: ...
-
-    def adopt(self, slot: int, other: Any, source: int, /) -> None:
-        """Give a slot the past of a slot of another cache."""
-        ...
-
-
-class Decoder(Protocol):
-    """A causal language model: hidden states (B, T, E), and logits of them by `lm_head`."""
-
-    @property
-    def config(self) -> Any:
-        """Has `vocab_size` and `hidden_size`."""
-        ...
-
-    @property
-    def lm_head(self) -> Callable[[Tensor], Tensor]: ...
-
-    def new_cache(self, *, num_slots: int, capacity_tokens: int) -> Any: ...
-
-    def hidden(self, ids_BT: Tensor, *, cache: Any = None) -> Tensor: ...
-
-
 def to_logits(decoder: Decoder, hidden_BE: Tensor) -> Tensor:
     """Logits in fp32, (B, V)."""
-    return decoder.lm_head(hidden_BE).float()
+    logits: Tensor = decoder.lm_head(hidden_BE)
+    return logits.float()
 
 
 def weight_type(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
@@ -104,7 +73,7 @@ def pack_linears(network: nn.Module) -> int:
     return sum(weight.numel() * weight.element_size() for weight in packed.values())
 
 
-def with_shared_weights(network: Any) -> Any:
+def with_shared_weights(network: Decoder) -> Decoder:
     """A copy of a network whose layers may be replaced one by one, while all tensors stay those of the original."""
     shared: dict[int, Any] = {}
     for module in network.modules():

@@ -1,0 +1,133 @@
+"""The measurements on engines whose speed is known because they are scripted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+
+import pytest
+
+from yearling.errors import Unavailable
+from yearling.inference import FakeEngine, Script
+from yearling.inference.bench import (
+    PlainClient,
+    Subject,
+    measure_api_overhead,
+    measure_engine,
+    measure_together,
+    peak_memory_bytes,
+    run_many,
+)
+
+STEP_S = 0.004
+
+
+def paced(*, delay_s: float = STEP_S, first_delay_s: float = 0.0, max_sequences: int = 8) -> FakeEngine:
+    """Emits a token per sequence and step, for ever."""
+    script = Script("abc", delay_s=delay_s, first_delay_s=first_delay_s, end_of_turn=False)
+    return FakeEngine([script], max_sequences=max_sequences)
+
+
+async def test_rates_grow_with_the_sequences_that_share_steps() -> None:
+    speed = await measure_engine(paced(), sequences=(1, 4), new_tokens=20, prefill_tokens=32)
+    assert 0.3 / STEP_S < speed.tokens_per_s[1] <= 1 / STEP_S
+    assert 2.5 < speed.tokens_per_s[4] / speed.tokens_per_s[1] < 6
+    assert STEP_S <= speed.first_token_s < 5 * STEP_S
+    assert 32 / (5 * STEP_S) < speed.prefill_tokens_per_s <= 32 / STEP_S
+    assert speed.spread[4] < 2
+    assert speed.peak_memory_bytes is None
+
+
+async def test_prompts_are_never_repeated() -> None:
+    engine = paced(delay_s=0)
+    await measure_engine(engine, sequences=(1, 8), new_tokens=2, rounds=2)
+    prompts = [request.prompt_ids for request in engine.requests]
+    assert len(set(prompts)) == len(prompts) > 18
+
+
+async def test_more_sequences_than_an_engine_takes_are_left_out() -> None:
+    speed = await measure_engine(paced(max_sequences=4), sequences=(1, 4, 8), new_tokens=2)
+    assert set(speed.tokens_per_s) == {1, 4}
+
+
+async def test_a_starved_sequence_shows_in_the_spread() -> None:
+    _, spread = await run_many(paced(max_sequences=1), 4, 10)
+    assert spread > 3
+
+
+async def test_subjects_take_turns_and_the_median_counts() -> None:
+    order: list[str] = []
+    subjects = [Subject("fast", paced(delay_s=0.001)), Subject("slow", paced(delay_s=0.01), pid=os.getpid)]
+    await measure_together(
+        subjects, sequences=(2,), new_tokens=4, repeat=3, prefill_tokens=8, progress=lambda what, *_: order.append(what)
+    )
+    assert [what.partition(": ")[2] for what in order[:4]] == [
+        "fast, prefill",
+        "slow, prefill",
+        "fast, 2 sequences",
+        "slow, 2 sequences",
+    ]
+    assert order[4] == "round 2: slow, prefill"
+    assert all(subject.speed().rounds == 3 for subject in subjects)
+    assert subjects[0].speed().tokens_per_s[2] > 2 * subjects[1].speed().tokens_per_s[2]
+    memory = subjects[1].speed().peak_memory_bytes
+    assert memory is None or memory > 1_000_000
+    subjects[0].rates[2] = [1.0, 100.0, 3.0]
+    assert subjects[0].speed().tokens_per_s[2] == 3.0
+
+
+def test_no_figures_before_a_measurement_and_no_memory_of_nobody() -> None:
+    with pytest.raises(ValueError, match="not been measured"):
+        Subject("new", FakeEngine()).speed()
+    assert peak_memory_bytes(2**22 + 1) is None
+
+
+class Countable(FakeEngine):
+    """Also works outside its protocol, as a server would that holds it."""
+
+    async def work(self, max_tokens: int) -> None:
+        await asyncio.sleep(STEP_S * max_tokens)
+
+
+async def serve(engine: Countable, added_s: float, status: str = "200 OK") -> asyncio.Server:
+    """A make-believe API over the engine that takes `added_s` longer."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readline():
+            assert head.startswith(b"POST /v1/chat/completions ")
+            size = 0
+            while (line := await reader.readline()) != b"\r\n":
+                if line.lower().startswith(b"content-length:"):
+                    size = int(line.split(b":")[1])
+            body = json.loads(await reader.readexactly(size))
+            await engine.work(body["max_tokens"])
+            await asyncio.sleep(added_s)
+            answer = b'{"choices": []}'
+            writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(answer)}\r\n\r\n".encode() + answer)
+        writer.close()
+
+    return await asyncio.start_server(handle, "127.0.0.1", 0)
+
+
+async def test_the_overhead_of_http_is_the_paired_difference() -> None:
+    engine = Countable([Script("abc", delay_s=STEP_S, end_of_turn=False)])
+    server = await serve(engine, added_s=0.02)
+    base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    async with server:
+        found = await measure_api_overhead(
+            engine, base_url, prompt_ids=[65], messages=[{"role": "user", "content": "A"}], model="m", new_tokens=2, pairs=9
+        )
+    assert 0.015 < found.difference_s < 0.04
+    assert found.lower_s <= found.difference_s <= found.upper_s
+    assert found.pairs == 9
+    assert found.engine_s < found.api_s
+
+
+async def test_an_api_that_fails_is_not_measured() -> None:
+    server = await serve(Countable(), added_s=0, status="500 Internal Server Error")
+    async with server:
+        client = await PlainClient.connect(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", "key")
+        with pytest.raises(Unavailable, match="500"):
+            await client.post("/chat/completions", {"max_tokens": 1})
+        client.close()

@@ -1,0 +1,179 @@
+"""`yearling bench`: what the engines of this machine can do, measured."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from yearling.cli.console import err, human_size, print_json, print_table
+from yearling.config import load_settings
+from yearling.errors import BadInput, NotFound, Unsupported
+
+if TYPE_CHECKING:
+    from yearling.config import Settings
+    from yearling.inference import EngineSpeed, Overhead
+
+app = typer.Typer(help="Measure the engines of this machine.", no_args_is_help=True)
+
+AS_JSON = typer.Option(False, "--json", help="Print JSON.")
+MODEL = typer.Option(None, "--model", "-m", help="The model to measure; by default the one that answers.")
+DATA_DIR = typer.Option(None, "--data-dir", help="Where models and data live.")
+
+
+@app.command("serve")
+def serve(
+    model: str | None = MODEL,
+    engines: str = typer.Option("llamacpp,openvino,torch", "--engines", help="Which engines, separated by commas."),
+    layouts: str = typer.Option(
+        "installed",
+        "--layouts",
+        help="Weight layouts, separated by commas: installed, published (as its source has it), q8_0, q4_0, bf16.",
+    ),
+    sequences: str = typer.Option("1,8,32,64", "--sequences", help="Concurrent sequences, separated by commas."),
+    new_tokens: int = typer.Option(64, "--new-tokens", min=2, help="Tokens of each answer."),
+    repeat: int = typer.Option(3, "--repeat", min=1, help="Rounds; the medians are printed."),
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Measure all engines side by side, taking turns: tokens per second, prefill, time to the first token, peak memory."""
+    from yearling.inference import bench_choices
+    from yearling.models import Library
+
+    settings = load_settings(data_dir=data_dir)
+    counts = [_number(part) for part in _parts(sequences)]
+    library, variants = Library(settings.models_dir), Library(settings.data_dir / "bench")
+    with _status("Preparing the layouts"):
+        wanted = bench_choices(library, variants, model or settings.model, engines=_parts(engines), layouts=_parts(layouts))
+    speeds, failed = asyncio.run(_measure(wanted, counts, new_tokens, repeat, settings.threads))
+    if as_json:
+        print_json({"engines": {label: asdict(speed) for label, speed in speeds.items()}, "failed": failed})
+        return
+    columns = ["Engine", *(f"{count} seq>" for count in counts), "Prefill>", "First token>", "Slowest/fastest>", "Peak memory>"]
+    print_table(columns, (_row(label, speed, counts) for label, speed in speeds.items()), title="Tokens per second")
+    for label, why in failed.items():
+        err.print(f"{label}: {why}", style="yellow", markup=False, highlight=False)
+
+
+@app.command("api")
+def api(
+    model: str | None = MODEL,
+    pairs: int = typer.Option(100, "--pairs", min=4, help="How many pairs of answers."),
+    new_tokens: int = typer.Option(4, "--new-tokens", min=1, help="Tokens of each answer."),
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Measure what HTTP adds to a short answer: the API and the bare engine in turns, in one process."""
+    settings = load_settings(data_dir=data_dir, model=model)
+    with _status("Measuring"):
+        found = asyncio.run(_measure_api(settings, pairs, new_tokens))
+    if as_json:
+        print_json(asdict(found))
+        return
+    values = (found.engine_s, found.api_s, found.difference_s, found.lower_s, found.upper_s)
+    columns = ["Bare engine>", "Through HTTP>", "Added (median of pairs)>", "Lower quartile>", "Upper quartile>"]
+    print_table(columns, [[f"{1e3 * value:.2f} ms" for value in values]])
+
+
+async def _measure(
+    wanted: Sequence[Any], counts: Sequence[int], new_tokens: int, repeat: int, threads: int
+) -> tuple[dict[str, EngineSpeed], dict[str, str]]:
+    from yearling.inference import measure_together, open_subjects
+
+    with _status(f"Opening {len(wanted)} engines") as say:
+        async with open_subjects(wanted, threads=threads, max_sequences=max(counts)) as (subjects, failed):
+            if not subjects:
+                raise next(iter(failed.values()), BadInput("No engine was chosen.", param="engines"))
+            await measure_together(
+                subjects,
+                sequences=counts,
+                new_tokens=new_tokens,
+                repeat=repeat,
+                progress=lambda what, done, total: say(f"{done + 1} of {total}: {what}"),
+            )
+            return {subject.label: subject.speed() for subject in subjects}, {label: str(why) for label, why in failed.items()}
+
+
+async def _measure_api(settings: Settings, pairs: int, new_tokens: int) -> Overhead:
+    from yearling.inference import EnginePool, measure_api_overhead
+    from yearling.models import Library
+    from yearling.store import Store
+
+    messages = [{"role": "user", "content": "What is the capital of France?"}]
+    with Store.open(settings) as store:
+        pool = EnginePool(settings, Library(settings.models_dir))
+        try:
+            await pool.start()
+            served = await pool.get(None)
+            if served.tokenizer is None or served.template is None:
+                raise Unsupported("Only local models can be measured bare.", advice="Choose a local model with --model.")
+            async with _listening(settings, store, pool) as base_url:
+                return await measure_api_overhead(
+                    served.engine,
+                    base_url,
+                    prompt_ids=served.template.encode(served.tokenizer, messages),
+                    messages=messages,
+                    model=served.name,
+                    api_key=settings.api_keys[0].get_secret_value() if settings.api_keys else "",
+                    new_tokens=new_tokens,
+                    pairs=pairs,
+                )
+        finally:
+            await pool.close()
+
+
+@asynccontextmanager
+async def _listening(settings: Settings, store: Any, pool: Any) -> AsyncGenerator[str, None]:
+    """The API on a free port of this machine, in this event loop."""
+    import uvicorn
+
+    from yearling.api import create_app
+
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings, store, pool), log_level="error", access_log=False))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:
+            if task.done():
+                await task
+                raise NotFound("The API ended before it began to listen.", advice="See the messages above.")
+            await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    finally:
+        server.should_exit = True
+        await task
+
+
+def _row(label: str, speed: EngineSpeed, counts: Sequence[int]) -> list[str]:
+    memory = "–" if speed.peak_memory_bytes is None else human_size(speed.peak_memory_bytes)
+    rates = [f"{speed.tokens_per_s[count]:.0f}" for count in counts]
+    spread = max(speed.spread.values(), default=1.0)
+    return [label, *rates, f"{speed.prefill_tokens_per_s:.0f}", f"{speed.first_token_s * 1e3:.0f} ms", f"{spread:.2f}", memory]
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _number(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise BadInput(f"{text!r} is not a number of sequences.", advice="Give whole numbers, such as 1,8,32.", param="sequences")
+    return int(text)
+
+
+@contextmanager
+def _status(text: str) -> Iterator[Callable[[str], None]]:
+    """A line on stderr that says what goes on; in a log file, one line per change."""
+    if not err.is_terminal:
+        err.print(text, highlight=False)
+        yield lambda what: err.print(what, highlight=False, markup=False)
+        return
+    with err.status(text) as status:
+        yield lambda what: status.update(what)
