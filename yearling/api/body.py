@@ -26,7 +26,7 @@ async def read_body(request: Request, model: type[M], *, most_bytes: int) -> M:
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
+        details = error.errors(include_url=False, include_input=False)
         raise of_validation(details, _parsed(data)) from None
 
 

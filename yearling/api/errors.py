@@ -86,7 +86,7 @@ def translate(error: Exception) -> ApiError:
     if isinstance(error, UserError):
         return _of_user_error(error)
     if isinstance(error, ValidationError):
-        return of_validation(error.errors(include_url=False, include_context=False), None)
+        return of_validation(error.errors(include_url=False), None)
     if isinstance(error, HTTPException):
         return _of_http(error)
     return ApiError(500, "The server made a mistake. Its log says more.", kind="server_error", code="internal_error")
@@ -126,6 +126,9 @@ def of_validation(details: Sequence[ErrorDetails], body: Any) -> ApiError:
         param = f"{param}.{first['msg']}" if param else first["msg"]
         message = f"The field {param} is not supported, and ignoring it would change the answer."
         return ApiError(400, message, param=param, code="unsupported")
+    if given == "union_tag_invalid":
+        expected = first.get("ctx", {}).get("expected_tags", "")
+        return ApiError(400, f"The item{where} is of no known kind; there is {expected}.", param=param, code="invalid_value")
     if param is not None and param.endswith(".type") and "content[" in param:
         message = f"The part at {param.removesuffix('.type')} is not text. {_ONLY_TEXT}"
         return ApiError(400, message, param=param, code="unsupported")

@@ -48,11 +48,13 @@ def replies(model: type[BaseModel], *, stream: type[BaseModel] | None = None) ->
     described[200] = {"model": model, "description": "The answer."}
     if stream is not None:
         _bodies.add(stream)
-        described[200]["content"] = {
-            "text/event-stream": {
-                "schema": {"type": "string", "description": f"Events `data: {stream.__name__}`, then `data: [DONE]`."}
-            }
+        text = f"A {stream.__name__} as JSON; the last event of chat completions is `[DONE]`."
+        event = {
+            "type": "object",
+            "properties": {"data": {"type": "string", "description": text}, "event": {"type": "string"}},
+            "required": ["data"],
         }
+        described[200]["content"] = {"text/event-stream": {"schema": event}}
     return described
 
 

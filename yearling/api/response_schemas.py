@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 
-from yearling.api.schemas import Ignored, JsonObjectFormat, Name, Strict, Temperature, TextFormat, TopP, refuse
+from yearling.api.schemas import WHOLE, Ignored, JsonObjectFormat, Name, Strict, Temperature, TextFormat, TopP, refuse
 from yearling.chat import Effort
 
 # The request
@@ -130,7 +130,7 @@ class ResponseRequest(Ignored):
     stream_options: ResponseStreamOptions | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
-    max_output_tokens: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, le=2**31 - 1), WHOLE] | None = None
     tools: list[ResponseTool] | None = None
     tool_choice: Literal["none", "auto", "required"] | ChosenResponseTool | None = None
     parallel_tool_calls: bool | None = None

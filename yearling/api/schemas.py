@@ -7,18 +7,30 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from yearling.api.errors import REFUSED_FIELD
 from yearling.chat import Effort
 
+
+def _whole(value: Any) -> Any:
+    """2.0 is an integer in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
-Tokens = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+Tokens = Annotated[int, Field(ge=1, le=2**31 - 1), WHOLE]
+Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), WHOLE]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(gt=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
+LogitBias = Annotated[
+    dict[Annotated[str, Field(pattern=r"^[0-9]{1,9}$")], Annotated[float, Field(ge=-100, le=100)]],
+    Field(json_schema_extra={"additionalProperties": False}),
+]
 StopText = Annotated[str, Field(min_length=1)]
 
 
@@ -95,10 +107,21 @@ class CalledTool(Strict):
     id: Annotated[str, Field(min_length=1)]
     type: Literal["function"] = "function"
     function: CalledFunction
-    index: int | None = None
+    index: Annotated[int, WHOLE] | None = None
+
+
+_SAYS_SOMETHING: JsonDict = {
+    "anyOf": [
+        {"required": ["content"], "properties": {"content": {"not": {"type": "null"}}}},
+        {"required": ["refusal"], "properties": {"refusal": {"type": "string"}}},
+        {"required": ["tool_calls"], "properties": {"tool_calls": {"type": "array", "minItems": 1}}},
+    ]
+}
 
 
 class AssistantMessage(Strict):
+    model_config = ConfigDict(json_schema_extra=_SAYS_SOMETHING)
+
     role: Literal["assistant"]
     content: str | list[Annotated[TextPart | RefusalPart, Field(discriminator="type")]] | None = None
     tool_calls: list[CalledTool] | None = None
@@ -187,18 +210,18 @@ class ChatCompletionRequest(Ignored):
     stream_options: StreamOptions | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
-    top_k: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    top_k: Annotated[int, Field(ge=0, le=2**31 - 1), WHOLE] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
-    logit_bias: dict[Annotated[str, Field(pattern=r"^[0-9]{1,9}$")], Annotated[float, Field(ge=-100, le=100)]] | None = None
+    logit_bias: LogitBias | None = None
     max_tokens: Tokens | None = None
     max_completion_tokens: Tokens | None = None
     stop: StopText | Annotated[list[StopText], Field(max_length=4)] | None = None
     seed: Seed | None = None
-    n: Annotated[int, Field(ge=1, le=128)] | None = None
+    n: Annotated[int, Field(ge=1, le=128), WHOLE] | None = None
     logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20), WHOLE] | None = None
     tools: list[FunctionTool] | None = None
     tool_choice: Literal["none", "auto", "required"] | ChosenTool | None = None
     parallel_tool_calls: bool | None = None
@@ -320,11 +343,11 @@ class EmbeddingRequest(Strict):
 
     model: str | None = None
     input: (
-        str
-        | Annotated[list[str], Field(min_length=1, max_length=2048)]
-        | Annotated[list[Annotated[int, Field(ge=0, le=2**31 - 1)]], Field(min_length=1)]
+        Annotated[str, Field(min_length=1)]
+        | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=2048)]
+        | Annotated[list[Annotated[int, Field(ge=0, le=2**31 - 1), WHOLE]], Field(min_length=1)]
         | Annotated[
-            list[Annotated[list[Annotated[int, Field(ge=0, le=2**31 - 1)]], Field(min_length=1)]],
+            list[Annotated[list[Annotated[int, Field(ge=0, le=2**31 - 1), WHOLE]], Field(min_length=1)]],
             Field(min_length=1, max_length=2048),
         ]
     )
