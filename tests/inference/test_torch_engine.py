@@ -390,15 +390,7 @@ def chatty(default_model: LocalModel) -> list[tuple[int, ...]]:
 
 @pytest.mark.slow
 async def test_the_default_model_answers_and_scores_itself(default_model: LocalModel, chatty: list[tuple[int, ...]]) -> None:
-    engine = await open_torch(
-        weights=str(default_model.weights),
-        folder=str(default_model.folder),
-        format=default_model.format,
-        sha256=default_model.sha256,
-        threads=2,
-        context_tokens=0,
-        max_sequences=8,
-    )
+    engine = await open_torch(folder=str(default_model.folder), threads=2, max_sequences=8)
     try:
         paris = await engine.generate(Request(prompt_ids=chatty[0], sampling=SamplingSettings(temperature=0, max_tokens=16)))
         assert "Paris" in paris.text

@@ -2,9 +2,10 @@
 
 from yearling.inference.bench import EngineSpeed, Overhead, measure_api_overhead, measure_engine, measure_together
 from yearling.inference.bench_subjects import bench_choices, open_subjects
+from yearling.inference.choose import Choice, EngineReport, Machine, choose_engine, describe_engines, this_machine
 from yearling.inference.engine import Capabilities, Completion, Delta, Engine, Request, Token, admit, collect
 from yearling.inference.fake import ByteTokenizer, FakeEngine, FakeTemplate, Script, fake_served
-from yearling.inference.pool import EnginePool
+from yearling.inference.pool import EnginePool, open_engine
 from yearling.inference.served import ChatTemplate, Served, StreamDecoder, Tokenizer
 from yearling.inference.stops import StopMatcher, TextStream
 from yearling.inference.supervisor import EngineSpec, Supervised
@@ -13,14 +14,17 @@ __all__ = [
     "ByteTokenizer",
     "Capabilities",
     "ChatTemplate",
+    "Choice",
     "Completion",
     "Delta",
     "Engine",
     "EnginePool",
+    "EngineReport",
     "EngineSpec",
     "EngineSpeed",
     "FakeEngine",
     "FakeTemplate",
+    "Machine",
     "Overhead",
     "Request",
     "Script",
@@ -33,10 +37,14 @@ __all__ = [
     "Tokenizer",
     "admit",
     "bench_choices",
+    "choose_engine",
     "collect",
+    "describe_engines",
     "fake_served",
     "measure_api_overhead",
     "measure_engine",
     "measure_together",
+    "open_engine",
     "open_subjects",
+    "this_machine",
 ]

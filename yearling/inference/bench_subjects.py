@@ -6,18 +6,19 @@ fetched as they were published, into a library of their own, and kept there for 
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-
-import psutil
+from functools import partial
 
 from yearling.errors import BadInput, UserError
 from yearling.inference.bench import Subject
 from yearling.inference.choose import FACTORIES
-from yearling.inference.supervisor import EngineSpec, Supervised
+from yearling.inference.pool import open_engine
 from yearling.models import Layout, Library, LocalModel
+
+CONTEXT_TOKENS = 1024
+"""More than any measurement needs; engines that set memory aside for whole contexts should not seem larger than they are."""
 
 LAYOUTS: dict[str, Layout] = {"installed": "auto", "published": "keep", "q8_0": "q8_0", "q4_0": "q4_0", "bf16": "bf16"}
 
@@ -30,7 +31,7 @@ READS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Contender:
     """One line of the comparison: an engine with a layout."""
 
     kind: str
@@ -43,7 +44,7 @@ class Choice:
 
 def bench_choices(
     library: Library, variants: Library, name: str, *, engines: Sequence[str], layouts: Sequence[str]
-) -> list[Choice]:
+) -> list[Contender]:
     """Every engine with every layout that it reads, without doubles; layouts that are missing are made, which may take a while.
 
     Raises BadInput for an unknown engine or layout, and what `Library.get` and `Library.pull` raise.
@@ -54,11 +55,11 @@ def bench_choices(
             raise BadInput(f"There is no {what} {unknown[0]!r}.", advice=f"There is: {', '.join(known)}.", param=f"{what}s")
     installed = library.get(name)
     models = {layout: _variant(variants, installed, layout) for layout in layouts}
-    found: dict[tuple[str, str], Choice] = {}
+    found: dict[tuple[str, str], Contender] = {}
     for kind in FACTORIES:
         for layout, model in models.items():
             if kind in engines and layout in READS[kind]:
-                found.setdefault((kind, model.quantisation), Choice(kind, model))
+                found.setdefault((kind, model.quantisation), Contender(kind, model))
     return list(found.values())
 
 
@@ -75,36 +76,24 @@ def _variant(variants: Library, installed: LocalModel, layout: str) -> LocalMode
 
 @asynccontextmanager
 async def open_subjects(
-    wanted: Sequence[Choice], *, threads: int, max_sequences: int
+    wanted: Sequence[Contender], *, threads: int, max_sequences: int
 ) -> AsyncGenerator[tuple[list[Subject], dict[str, UserError]], None]:
     """The engines, running, and those that could not be opened with the reason (an extra that is not installed)."""
     async with AsyncExitStack() as stack:
         subjects: list[Subject] = []
         failed: dict[str, UserError] = {}
-        for choice in wanted:
-            engine = Supervised(spec(choice, threads=threads, max_sequences=max_sequences))
-            stack.push_async_callback(engine.close)
+        for contender in wanted:
             try:
-                await engine.start()
+                engine = await open_engine(
+                    contender.model,
+                    kind=contender.kind,
+                    threads=threads,
+                    context_tokens=CONTEXT_TOKENS,
+                    max_sequences=max_sequences,
+                )
             except UserError as error:
-                failed[choice.label] = error
+                failed[contender.label] = error
             else:
-                subjects.append(Subject(choice.label, engine, pid=lambda engine=engine: engine.pid))  # type: ignore[misc]
+                stack.push_async_callback(engine.close)
+                subjects.append(Subject(contender.label, engine, pid=partial(getattr, engine, "pid")))
         yield subjects, failed
-
-
-def spec(choice: Choice, *, threads: int, max_sequences: int) -> EngineSpec:
-    """How to open the engine in a process of its own."""
-    model = choice.model
-    return EngineSpec(
-        factory=FACTORIES[choice.kind],
-        options={
-            "weights": str(model.weights),
-            "folder": str(model.folder),
-            "format": model.format,
-            "sha256": model.sha256,
-            "threads": threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1,
-            "context_tokens": 1024,
-            "max_sequences": max_sequences,
-        },
-    )

@@ -29,6 +29,8 @@ from yearling.errors import BadInput, ContextExceeded, Unavailable, Unsupported,
 from yearling.inference.engine import Capabilities, Completion, Delta, Request, Token, admit, collect
 from yearling.inference.served import Tokenizer
 from yearling.inference.stepping import SteppingThread, Ticket
+from yearling.models import Library
+from yearling.models import Tokenizer as ModelTokenizer
 from yearling.records import SamplingSettings
 
 STEP_TOKENS = 128
@@ -198,19 +200,16 @@ class OpenVinoEngine:
     async def open(
         cls, weights: Path, tokenizer: Tokenizer, *, model_hash: str, threads: int, context_tokens: int, max_sequences: int
     ) -> OpenVinoEngine:
-        """Load the file in the engine's own thread. `threads` 0 is one per physical core, `context_tokens` 0 what the model was
-        trained for. Raises BadInput without the extra, Unsupported for a model that it cannot read."""
-        threads = threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1
+        """Load the file in the engine's own thread. Raises BadInput without the extra, Unsupported for a model that it cannot
+        read."""
         build = partial(Pipeline, weights, stop_ids=tokenizer.stop_ids, threads=threads, max_sequences=max_sequences)
-        trained = trained_context(weights)
         thread = SteppingThread(build, name="openvino")
         try:
             await thread.core()
         except BaseException:
             await thread.close()
             raise
-        context = min(context_tokens or trained, trained)
-        return cls(thread, tokenizer, model_hash=model_hash, context_tokens=context, max_sequences=max_sequences)
+        return cls(thread, tokenizer, model_hash=model_hash, context_tokens=context_tokens, max_sequences=max_sequences)
 
     @property
     def steps(self) -> int:
@@ -299,37 +298,27 @@ def check_schema(schema: Any, *, where: str = "the schema") -> None:
             check_schema(part, where=where)
 
 
-def trained_context(weights: Path) -> int:
-    """The longest text that a GGUF file's model was trained on, in tokens."""
-    from gguf import GGUFReader
-
-    fields = GGUFReader(weights).fields
-    return int(fields[f"{fields['general.architecture'].contents()}.context_length"].contents())
-
-
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
 
 
 async def open_openvino(
-    *, weights: str, folder: str, format: str, sha256: str, threads: int, context_tokens: int, max_sequences: int | None
+    *, folder: str, threads: int = 0, context_tokens: int = 0, max_sequences: int | None = None
 ) -> OpenVinoEngine:
-    """The factory for `Supervised`: opens the GGUF file of an imported model with its own tokenizer.
+    """The factory for `Supervised`: opens an installed GGUF model, given by its folder.
 
-    Raises BadInput without the extra, Unsupported for a model that it cannot read.
+    `threads` 0 means one per physical core, `context_tokens` 0 what the model was trained for. Raises BadInput without the extra,
+    Unsupported for a model that it cannot read.
     """
-    from yearling.inference.choose import ModelFiles
-    from yearling.models import Tokenizer as ModelTokenizer
-
-    if format != "gguf":
+    model = Library(Path(folder).parent).get(Path(folder).name)
+    if model.format != "gguf":
         raise Unsupported("The OpenVINO engine reads GGUF files only.", advice="Use the torch engine.")
-    tokenizer = ModelTokenizer.load(ModelFiles(folder=Path(folder), weights=Path(weights), format=format, sha256=sha256))
     return await OpenVinoEngine.open(
-        Path(weights),
-        tokenizer,
-        model_hash=sha256,
-        threads=threads,
-        context_tokens=context_tokens,
+        model.weights,
+        ModelTokenizer.load(model),
+        model_hash=model.sha256,
+        threads=threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1,
+        context_tokens=min(context_tokens or model.context_tokens, model.context_tokens),
         max_sequences=max_sequences or MAX_SEQUENCES,
     )

@@ -24,7 +24,7 @@ from yearling.inference.stepping import SteppingThread
 from yearling.inference.torch_core import TorchCore
 from yearling.inference.torch_network import pack_linears, weight_type, with_shared_weights
 from yearling.inference.torch_scoring import embed, score
-from yearling.models import Decoder, attach_adapter, load_adapter, load_decoder
+from yearling.models import Decoder, Library, attach_adapter, load_adapter, load_decoder
 from yearling.models import Tokenizer as ModelTokenizer
 
 T = TypeVar("T")
@@ -194,28 +194,18 @@ def hash_adapter(path: Path) -> str:
 
 
 async def open_torch(
-    *,
-    weights: str,
-    folder: str,
-    format: str,
-    sha256: str,
-    threads: int,
-    context_tokens: int,
-    max_sequences: int | None,
-    dtype: str = "auto",
+    *, folder: str, threads: int = 0, context_tokens: int = 0, max_sequences: int | None = None, dtype: str = "auto"
 ) -> TorchEngine:
-    """The factory for `Supervised`: opens the network of an imported model with its own tokenizer.
+    """The factory for `Supervised`: opens an installed model, given by its folder.
 
-    `context_tokens` 0 means what the model was trained for, `dtype` is `auto`, `float32` or `bfloat16`. Raises what
-    `yearling.models.load_decoder` raises.
+    `threads` 0 means one per physical core, `context_tokens` 0 what the model was trained for, `dtype` is `auto`, `float32` or
+    `bfloat16`. Raises what `yearling.models.load_decoder` raises.
     """
-    from yearling.inference.choose import ModelFiles
-
-    tokenizer = ModelTokenizer.load(ModelFiles(folder=Path(folder), weights=Path(weights), format=format, sha256=sha256))
+    model = Library(Path(folder).parent).get(Path(folder).name)
     return await TorchEngine.open(
-        partial(load_network, Path(weights), threads=threads, dtype=dtype),
-        tokenizer,
-        model_hash=sha256,
+        partial(load_network, model.weights, threads=threads, dtype=dtype),
+        ModelTokenizer.load(model),
+        model_hash=model.sha256,
         context_tokens=context_tokens,
         max_sequences=max_sequences or MAX_SEQUENCES,
     )
