@@ -32,13 +32,9 @@ def explain_item(result: ItemResult, p: StatusParameters, *, division_seen: bool
     if result.jury:
         lines.append(f"The jury's finding: {TITLES.get(result.jury, 'it is split')}.")
     if result.uncounted:
-        lines.append(
-            f"{_ratings(result.uncounted)} not counted: the rater had judged too little before, or speaks with the same voice as another."
-        )
+        lines.append(f"{_ratings(result.uncounted)} not counted: their raters had judged too little before, or echo another.")
     if not division_seen:
-        lines.append(
-            "No line along which raters divide is visible yet; the two sides are a first guess, and both must still agree."
-        )
+        lines.append("No line of division is visible yet; the two sides are a first guess, and both must still agree.")
     return lines
 
 
@@ -82,7 +78,8 @@ def explain_snapshot(snapshot: Snapshot) -> list[str]:
         "Raters divide along a line that chance does not explain."
         if snapshot.division.seen
         else "No line of division is visible; the two-sided rule applies all the same.",
-        f"{statuses.count(HELPFUL)} helpful, {statuses.count(NOT_HELPFUL)} not helpful, {statuses.count(NEEDS_MORE)} need more ratings.",
+        f"{statuses.count(HELPFUL)} helpful, {statuses.count(NOT_HELPFUL)} not helpful, "
+        f"{statuses.count(NEEDS_MORE)} need more ratings.",
     ]
     training = [pair for pair in snapshot.pairs if pair.weight > 0.0]
     if snapshot.pairs:

@@ -23,7 +23,7 @@ class PairParameters:
     """`pooled_penalty` pulls pooled strengths to 0; `side_penalty` a side's to its prior, part pooled strengths, part model."""
 
     pooled_penalty: float = 0.15
-    side_penalty: float = 8.0
+    side_penalty: float = 16.0
     pooled_share: float = 0.0
     """Share of the pooled strengths in a side's prior; the rest is the rater model's."""
     scale: float = 8.0

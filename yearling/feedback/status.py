@@ -44,11 +44,11 @@ class Rule:
 
 RULES: tuple[Rule, ...] = (
     Rule(id="quorum", version=1, direction=0, min_total=5, min_side=2),
-    Rule(id="helpful", version=1, direction=1, depends_on=("quorum",), doubt=0.2, floor=0.65),
-    Rule(id="not_helpful", version=1, direction=-1, depends_on=("quorum",), doubt=0.2, floor=0.65),
-    # Inertia: a status that stands is kept while these milder rules hold.
-    Rule(id="keep_helpful", version=1, direction=1, depends_on=("quorum",), doubt=0.5, floor=0.52),
-    Rule(id="keep_not_helpful", version=1, direction=-1, depends_on=("quorum",), doubt=0.5, floor=0.52),
+    Rule(id="helpful", version=1, direction=1, depends_on=("quorum",), doubt=0.2, floor=0.6),
+    Rule(id="not_helpful", version=1, direction=-1, depends_on=("quorum",), doubt=0.2, floor=0.6),
+    # Inertia: a status is taken away only when a side is as sure of the contrary as it had to be of the status.
+    Rule(id="keep_helpful", version=1, direction=1, depends_on=("quorum",), doubt=0.8, floor=0.4),
+    Rule(id="keep_not_helpful", version=1, direction=-1, depends_on=("quorum",), doubt=0.8, floor=0.4),
     # What may become a default of the behaviour spec.
     Rule(
         id="spec_default",
@@ -69,7 +69,7 @@ class StatusParameters:
     """Prior strengths in ratings, and the brakes. Every value is part of the snapshot."""
 
     rules: tuple[Rule, ...] = RULES
-    doubt_prior: float = 5.0
+    doubt_prior: float = 2.0
     """How many ratings the model's prediction counts for in the Beta distribution."""
     estimate_prior: float = 30.0
     """The same for the estimate that `floor` is compared with."""

@@ -1,0 +1,202 @@
+"""What accounts that act together achieve against the consensus of real raters, by share of the target's ratings.
+
+Each attack adds accounts to a sample of a Polis conversation and tries to change the status of one item. A *camouflaged* account
+has a history like that of a real rater: a random part of it, some of it altered, so that it is placed on that rater's side and is
+no near-duplicate. Real raters have their histories behind them; attackers are held to the rule on earlier acts.
+
+Success is counted over targets: for promotion, items that left-out raters do not approve of on both sides and that then become
+helpful; for suppression, helpful items that then lose it. Knows no defence: it calls the same functions as the full run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from yearling.feedback import defences, polis
+from yearling.feedback.exact import Ints
+from yearling.feedback.figures import Figure, Judged, judge, sample_ratings, table_of
+from yearling.feedback.model import Ratings
+from yearling.feedback.parameters import Parameters
+from yearling.feedback.polis import Conversation
+from yearling.feedback.status import HELPFUL, jury_verdict
+from yearling.feedback.table import Table
+
+SHARES = (0.1, 0.2, 0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attack:
+    """How accounts are made and what they want. `history` is `like` a random rater, `like_weaker` one of the side that approves
+    least, `copied` outright from one rater, `random` clicks, or `none`."""
+
+    name: str
+    promote: bool
+    history: str
+    inertia: bool = False
+    jury: bool = False
+
+
+ATTACKS: tuple[Attack, ...] = (
+    Attack(name="promotion", promote=True, history="like"),
+    Attack(name="promotion, from the weaker side", promote=True, history="like_weaker"),
+    Attack(name="promotion, from the weaker side, jury", promote=True, history="like_weaker", jury=True),
+    Attack(name="suppression, camouflaged", promote=False, history="like_weaker"),
+    Attack(name="suppression, camouflaged, of a standing status", promote=False, history="like_weaker", inertia=True),
+    Attack(name="suppression, camouflaged, standing, jury", promote=False, history="like_weaker", inertia=True, jury=True),
+    Attack(name="drive-by promotion", promote=True, history="none"),
+    Attack(name="drive-by suppression", promote=False, history="none"),
+    Attack(name="sybils with random histories, promotion", promote=True, history="random"),
+    Attack(name="sybils with random histories, suppression", promote=False, history="random"),
+    Attack(name="collusion on one copied history, promotion", promote=True, history="copied"),
+    Attack(name="collusion on one copied history, suppression", promote=False, history="copied"),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """A sample before the attack, with what left-out raters think."""
+
+    conversation: Conversation
+    ratings: Ratings
+    before: Judged
+    promotable: Ints
+    suppressible: Ints
+    left_out: tuple[Ints, Ints]
+    """Raters left out and their reference group, for the jury."""
+
+
+def scene(c: Conversation, size: int, seed: int, p: Parameters, targets: int) -> Scene | None:
+    """Up to `targets` items of each kind; None where too few raters are left for a reference."""
+    sample, others = polis.draw(c, size, seed)
+    if int(others.sum()) < 50:
+        return None
+    groups = polis.two_groups(c, others)
+    reference = polis.opinions(c, others, groups)
+    ratings = sample_ratings(c, sample)
+    before = judge(table_of(ratings), p)
+    rated = np.bincount(ratings.items, minlength=c.num_items) >= 10
+    helpful = before.statuses == HELPFUL
+    known = reference.measured(20) & rated
+    generator = np.random.default_rng([seed, 7])
+    kinds = [
+        np.flatnonzero(known & ~helpful & (reference.weakest() < 0.4)),
+        np.flatnonzero(known & helpful & (reference.weakest() >= 0.5)),
+    ]
+    chosen = [generator.permutation(kind)[:targets] for kind in kinds]
+    return Scene(c, ratings, before, chosen[0], chosen[1], (np.flatnonzero(others), groups))
+
+
+def run_attacks(
+    cs: Iterable[Conversation],
+    seeds: Sequence[int],
+    p: Parameters,
+    *,
+    size: int = 100,
+    targets: int = 4,
+    attacks: Sequence[Attack] = ATTACKS,
+) -> list[Figure]:
+    """Success rates of every attack at every share, one figure per conversation and seed."""
+    out = []
+    for c in cs:
+        for seed in seeds:
+            stage = scene(c, size, seed, p, targets)
+            if stage is None:
+                continue
+            for attack in attacks:
+                items = stage.promotable if attack.promote else stage.suppressible
+                for share in SHARES if items.size else ():
+                    wins = [
+                        _succeeds(stage, attack, int(item), share, np.random.default_rng([seed, int(item), 8]), p)
+                        for item in items
+                    ]
+                    measure = f"{attack.name}, {share:.0%}"
+                    out.append(Figure(measure=measure, method="ours", conversation=c.name, seed=seed, value=float(np.mean(wins))))
+    return out
+
+
+def _succeeds(stage: Scene, attack: Attack, item: int, share: float, generator: np.random.Generator, p: Parameters) -> bool:
+    real = int(np.sum(stage.ratings.items == item))
+    accounts = int(np.ceil(share / (1.0 - share) * real))
+    table = _with_accounts(stage, attack, item, accounts, generator, p)
+    standing = stage.before.statuses.tolist() if attack.inertia else None
+    helpful = judge(table, p, standing=standing).statuses[item] == HELPFUL
+    if attack.jury and helpful == attack.promote:
+        # The change is put before a jury; attackers sit on it by their share of all accounts.
+        share_of_all = accounts / (accounts + stage.ratings.num_raters)
+        verdict = _jury(stage, item, share_of_all, float(attack.promote), generator, p)
+        if attack.promote:
+            return bool(helpful) and verdict in ("", HELPFUL)
+        return verdict != HELPFUL
+    return bool(helpful == attack.promote)
+
+
+def _with_accounts(
+    stage: Scene, attack: Attack, item: int, accounts: int, generator: np.random.Generator, p: Parameters
+) -> Table:
+    """The sample with the attackers' accounts, after the defences that look at histories."""
+    base, vote = stage.ratings, float(attack.promote)
+    raters, items, values = [base.raters], [base.items], [base.values]
+    model_rater = int(generator.choice(_models(stage, attack, item)))
+    evidence = [np.ones(base.size, dtype=np.bool_)]
+    for k in range(accounts):
+        if attack.history != "copied":
+            model_rater = int(generator.choice(_models(stage, attack, item)))
+        past_items, past_values = _history(base, attack.history, model_rater, item, generator)
+        enough = len(past_items) >= p.defences.earlier_acts
+        if not enough:
+            # A rater without enough acts takes no part at all.
+            continue
+        raters.append(np.full(len(past_items) + 1, base.num_raters + k, dtype=np.int32))
+        items.append(np.append(past_items, item).astype(np.int32))
+        values.append(np.append(past_values, vote))
+        evidence.append(np.ones(len(past_items) + 1, dtype=np.bool_))
+    joined = Ratings(
+        np.concatenate(raters), np.concatenate(items), np.concatenate(values), base.num_raters + accounts, base.num_items
+    )
+    alias = defences.near_duplicates(joined, p.defences)
+    keep = alias[joined.raters] == joined.raters
+    return replace(table_of(joined.only(keep), np.concatenate(evidence)[keep]), alias=alias)
+
+
+def _models(stage: Scene, attack: Attack, item: int) -> Ints:
+    """Real raters whose histories the accounts imitate: those with enough of one."""
+    counts = np.bincount(stage.ratings.raters, minlength=stage.ratings.num_raters)
+    able = counts >= 20
+    if attack.history == "like_weaker":
+        weaker = int(np.argmin(stage.before.evidence.estimates(5.0)[:, item]))
+        own_side = able & (stage.before.main.sides == weaker)
+        able = own_side if own_side.any() else able
+    return np.flatnonzero(able) if able.any() else np.array([int(np.argmax(counts))])
+
+
+def _history(base: Ratings, kind: str, model_rater: int, item: int, generator: np.random.Generator) -> tuple[Ints, np.ndarray]:
+    mine = np.flatnonzero((base.raters == model_rater) & (base.items != item))
+    if kind == "none":
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
+    if kind == "copied":
+        return base.items[mine].astype(np.int64), base.values[mine]
+    if kind == "random":
+        others = np.setdiff1d(np.unique(base.items), [item])
+        picked = generator.choice(others, min(12, len(others)), replace=False)
+        return picked, generator.choice([0.0, 1.0], len(picked))
+    part = generator.permutation(mine)[: max(12, int(0.6 * len(mine)))]
+    values = base.values[part].copy()
+    altered = generator.random(len(part)) < 0.1
+    values[altered] = 1.0 - values[altered]
+    return base.items[part].astype(np.int64), values
+
+
+def _jury(stage: Scene, item: int, share: float, vote: float, generator: np.random.Generator, p: Parameters) -> str:
+    """Twelve random left-out raters of the item, six of each reference group; each is an attacker with chance `share`."""
+    c, (others, groups) = stage.conversation, stage.left_out
+    counts, approvals = np.zeros(2, dtype=np.int64), np.zeros(2)
+    here = (c.items == item) & np.isin(c.raters, others)
+    for side in (0, 1):
+        votes = c.values[here & (groups[c.raters] == side)]
+        votes = generator.permutation(votes)[:6]
+        votes = np.where(generator.random(len(votes)) < share, vote, votes)
+        counts[side], approvals[side] = len(votes), float(votes.sum())
+    return jury_verdict(counts, approvals, p.status)

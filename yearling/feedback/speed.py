@@ -1,0 +1,110 @@
+"""How long a fit and the whole run take, and how much memory, beside a plain loop-free alternating least squares.
+
+Every measurement has a process of its own, so that peaks do not mix; times are processor seconds. `python -m yearling.feedback.speed`
+runs one of them and prints JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import numpy as np
+
+from yearling.feedback.consensus import run
+from yearling.feedback.events import Event, Rating
+from yearling.feedback.exact import Floats
+from yearling.feedback.model import PAPER, PREDICTION, FitParameters, Ratings, fit
+from yearling.feedback.simulate import START
+
+NUM_RATERS = 20_000
+NUM_ITEMS = 10_000
+
+
+def synthetic(count: int) -> Ratings:
+    """`count` ratings by two camps, at most one of each (rater, item)."""
+    generator = np.random.default_rng(0)
+    scale = np.sqrt(count / 1_000_000)
+    num_raters, num_items = int(NUM_RATERS * scale), int(NUM_ITEMS * scale)
+    keys = np.unique(generator.integers(0, num_raters * num_items, int(count * 1.01)))
+    keys = generator.permutation(keys)[:count]
+    raters, items = (keys // num_items).astype(np.int32), (keys % num_items).astype(np.int32)
+    camp = generator.choice([-1.0, 1.0], num_raters)
+    quality, slant = generator.normal(0.55, 0.2, num_items), generator.normal(0.0, 0.25, num_items)
+    chance = quality[items] + camp[raters] * slant[items]
+    return Ratings(raters, items, (generator.random(len(keys)) < chance).astype(np.float64), num_raters, num_items)
+
+
+def plain_als(ratings: Ratings, p: FitParameters = PAPER) -> Floats:
+    """(N,) Intercepts by the textbook way: gathers and bincounts over all ratings in each half step. What we compare with."""
+    u, n, r = ratings.raters, ratings.items, ratings.values
+    num_raters, num_items = ratings.num_raters, ratings.num_items
+    mu = float(r.mean())
+    iu, i_n, fu = np.zeros(num_raters), np.zeros(num_items), np.zeros(num_raters)
+    fn = np.random.default_rng(p.seed).normal(0.0, 0.3, num_items)
+
+    def half(rows: np.ndarray, cols: np.ndarray, size: int, bias: Floats, f: Floats, penalty: float) -> tuple[Floats, Floats]:
+        g, y = f[cols], r - mu - bias[cols]
+        a11 = np.bincount(rows, minlength=size) + penalty
+        a12, a22 = np.bincount(rows, g, size), np.bincount(rows, g * g, size) + p.factor_penalty
+        b1, b2 = np.bincount(rows, y, size), np.bincount(rows, y * g, size)
+        det = a11 * a22 - a12 * a12
+        return (a22 * b1 - a12 * b2) / det, (a11 * b2 - a12 * b1) / det
+
+    for _ in range(p.rounds + p.start_rounds):
+        iu, fu = half(u, n, num_raters, i_n, fn, p.rater_penalty)
+        i_n, fn = half(n, u, num_items, iu, fu, p.item_penalty)
+        mu = float(np.mean(r - iu[u] - i_n[n] - fu[u] * fn[n]))
+    return i_n
+
+
+def as_events(ratings: Ratings) -> list[Event]:
+    """The same ratings as a log."""
+    return [
+        Rating(id=f"e{k:08d}", created_utc=START + timedelta(seconds=k), actor=f"u{u}", item=f"i{n}", value=v)
+        for k, (u, n, v) in enumerate(zip(ratings.raters.tolist(), ratings.items.tolist(), ratings.values.tolist(), strict=True))
+    ]
+
+
+def measure(what: str, count: int) -> dict[str, float | str]:
+    """Processor seconds and peak memory of one of `plain`, `ours`, `prediction`, `pipeline`, in this process."""
+    ratings = synthetic(count)
+    events = as_events(ratings) if what == "pipeline" else []
+    work: dict[str, Callable[[], object]] = {
+        "plain": lambda: plain_als(ratings),
+        "ours": lambda: fit(ratings, PAPER),
+        "prediction": lambda: fit(ratings, PREDICTION),
+        "pipeline": lambda: run(events).snapshot.hash,
+    }
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    result = work[what]()
+    seconds = time.process_time() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "what": what,
+        "ratings": count,
+        "seconds": seconds,
+        "peak_mib": peak / 1024,
+        "before_mib": before / 1024,
+        "hash": result if isinstance(result, str) else "",
+    }
+
+
+def in_own_process(what: str, count: int) -> dict[str, float | str]:
+    """`measure` in a fresh interpreter with one thread."""
+    command = [sys.executable, "-m", "yearling.feedback.speed", what, str(count)]
+    threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **threads})
+    result: dict[str, float | str] = json.loads(done.stdout)
+    return result
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]))))
