@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import llguidance
 import numpy as np
-import torch
-from torch import Tensor
+import numpy.typing as npt
 
 from yearling.errors import Unsupported
 from yearling.inference.served import Tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Vocabulary:
@@ -52,11 +54,17 @@ class Grammar:
 
     def allowed(self) -> Tensor:
         """Which tokens may come next: a boolean mask (V,). Raises Unsupported when the schema exceeds what can be tracked."""
-        mask = torch.from_numpy(np.unpackbits(np.frombuffer(self._matcher.compute_bitmask(), np.uint8), bitorder="little"))
+        import torch
+
+        return torch.from_numpy(self.allowed_array())
+
+    def allowed_array(self) -> npt.NDArray[np.bool_]:
+        """The same mask for engines without torch."""
+        mask = np.unpackbits(np.frombuffer(self._matcher.compute_bitmask(), np.uint8), bitorder="little")
         self._check()
-        allowed_V = torch.zeros(self._vocabulary.width, dtype=torch.bool)
+        allowed_V = np.zeros(self._vocabulary.width, np.bool_)
         count = min(len(mask), self._vocabulary.width)
-        allowed_V[:count] = mask[:count].bool()
+        allowed_V[:count] = mask[:count]
         return allowed_V
 
     def accept(self, token_id: int) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes as c
 import importlib.util
+import os
 from collections import deque
 from collections.abc import Sequence
 from functools import cache
@@ -113,7 +114,7 @@ class Batch(c.Structure):
 
 
 _LOG_CALLBACK = c.CFUNCTYPE(None, c.c_int, c.c_char_p, c.c_void_p)
-_POOLING_NONE, _POOLING_MEAN = 0, 1
+_POOLING_NONE = 0
 
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "llama_backend_init": (None, []),
@@ -139,7 +140,8 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "llama_memory_seq_cp": (None, [c.c_void_p, c.c_int32, c.c_int32, c.c_int32, c.c_int32]),
     "llama_decode": (c.c_int32, [c.c_void_p, Batch]),
     "llama_get_logits_ith": (c.c_void_p, [c.c_void_p, c.c_int32]),
-    "llama_get_embeddings_seq": (c.c_void_p, [c.c_void_p, c.c_int32]),
+    "llama_get_embeddings_ith": (c.c_void_p, [c.c_void_p, c.c_int32]),
+    "llama_set_embeddings": (None, [c.c_void_p, c.c_bool]),
     "llama_adapter_lora_init": (c.c_void_p, [c.c_void_p, c.c_char_p]),
     "llama_adapter_lora_free": (None, [c.c_void_p]),
     "llama_adapter_meta_val_str": (c.c_int32, [c.c_void_p, c.c_char_p, c.c_char_p, c.c_size_t]),
@@ -188,6 +190,9 @@ def load_library() -> Any:
     found = importlib.util.find_spec("xllamacpp")
     if found is None or found.origin is None:
         raise Unavailable("llama.cpp is not installed.", advice=advice)
+    # Threads that spin while they wait for each other lose ten- to twentyfold once anything else wants a core, the server itself
+    # for one. libgomp reads this when it is loaded; the value is what it takes when it knows that cores are oversubscribed.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     files = sorted(Path(found.origin).parent.glob("xllamacpp*.so"))
     try:
         library = c.CDLL(str(files[0]))
@@ -271,19 +276,16 @@ class LlamaContext:
         sequences: int,
         batch_tokens: int,
         threads: int,
-        embeddings: bool = False,
-        unified: bool = True,
     ) -> None:
         self._library = library
         self._vocab_size = vocab_size
         self._embedding_size = embedding_size
         params = library.llama_context_default_params()
-        params.n_ctx, params.n_seq_max, params.kv_unified = cells, sequences, unified
+        params.n_ctx, params.n_seq_max, params.kv_unified = cells, sequences, True
         params.n_batch = params.n_ubatch = self.batch_tokens = batch_tokens
         params.n_threads = params.n_threads_batch = threads
         params.no_perf = True
-        params.embeddings = embeddings
-        params.pooling_type = _POOLING_MEAN if embeddings else _POOLING_NONE
+        params.pooling_type = _POOLING_NONE
         self._context = library.llama_init_from_model(model, params)
         if not self._context:
             raise Unavailable(
@@ -332,16 +334,20 @@ class LlamaContext:
             raise RuntimeError(f"Row {row} of the last step has no output.")
         return np.ctypeslib.as_array(c.cast(address, c.POINTER(c.c_float)), (self._vocab_size,))
 
-    def pooled(self, sequence: int) -> Logits:
-        """The mean of the last hidden states of a sequence in the last step (H,), copied."""
-        address = self._library.llama_get_embeddings_seq(self._context, sequence)
-        if not address:
-            raise RuntimeError(f"Sequence {sequence} of the last step has no embedding.")
-        return np.ctypeslib.as_array(c.cast(address, c.POINTER(c.c_float)), (self._embedding_size,)).copy()
+    def want_embeddings(self, wanted: bool) -> None:
+        """Whether the next steps also give hidden states."""
+        self._library.llama_set_embeddings(self._context, wanted)
 
-    def forget(self, sequence: int, start: int = 0) -> None:
-        """Drop what the cache holds of a sequence from position `start` on."""
-        self._library.llama_memory_seq_rm(self._memory, sequence, start, -1)
+    def hidden(self, row: int) -> Logits:
+        """The last hidden state (H,) of a row of the last step that wanted output: a view that the next step overwrites."""
+        address = self._library.llama_get_embeddings_ith(self._context, row)
+        if not address:
+            raise RuntimeError(f"Row {row} of the last step has no hidden state.")
+        return np.ctypeslib.as_array(c.cast(address, c.POINTER(c.c_float)), (self._embedding_size,))
+
+    def forget(self, sequence: int, start: int = 0) -> bool:
+        """Drop what the cache holds of a sequence from position `start` on; False where the cache cannot be cut there."""
+        return bool(self._library.llama_memory_seq_rm(self._memory, sequence, start, -1))
 
     def share(self, source: int, target: int, length: int) -> None:
         """Let `target` begin with the first `length` cached tokens of `source`; takes no further cells."""

@@ -1,52 +1,235 @@
-"""The engines of one server: one per model."""
+"""The engines of one server: local models, each in its own process, and the models of a remote endpoint.
+
+A local engine is opened when it is first asked for (the default one at start), and stays open until memory is needed for
+another. Used from one event loop.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from yearling.errors import NotFound, Unavailable
+import psutil
+
+from yearling.config import Settings
+from yearling.errors import NotFound, Unavailable, UserError
+from yearling.inference.choose import FACTORIES, choose_engine
+from yearling.inference.engine import Engine
+from yearling.inference.remote import Endpoint, RemoteEngine
 from yearling.inference.served import Served
+from yearling.inference.supervisor import EngineSpec, Supervised
+
+if TYPE_CHECKING:
+    from yearling.models import Library, LocalModel
+
+SPARE_BYTES = 512 << 20
+"""Memory that an engine needs besides its weights, roughly: caches and the libraries themselves."""
+
+REST_S = 10.0
+"""An engine that was asked for more recently than this is not closed to make room."""
+
+
+async def open_engine(
+    model: LocalModel,
+    *,
+    kind: str,
+    threads: int,
+    context_tokens: int,
+    max_sequences: int | None = None,
+    stall_timeout_s: float = 60.0,
+) -> Supervised:
+    """An engine of that kind for a local model, in a process of its own, ready. Raises what opening it raises."""
+    options = {
+        "folder": str(model.folder),
+        "threads": threads,
+        "context_tokens": context_tokens,
+        "max_sequences": max_sequences,
+    }
+    engine = Supervised(EngineSpec(factory=FACTORIES[kind], options=options), stall_timeout_s=stall_timeout_s)
+    await engine.start()
+    return engine
+
+
+@dataclass(eq=False, slots=True)
+class _Entry:
+    served: Served
+    size_bytes: int = 0
+    used_s: float = field(default_factory=time.monotonic)
 
 
 class EnginePool:
-    """Finds the engine for a model's name."""
+    """Finds, and opens where need be, the engine for a model's name. None of it blocks the event loop."""
 
-    def __init__(self, served: Sequence[Served], default: str) -> None:
-        self._served = {one.name: one for one in served}
-        self._default = default
+    def __init__(self, settings: Settings, library: Library) -> None:
+        self._settings: Settings | None = settings
+        self._library: Library | None = library
+        self._default = settings.model
+        self._entries: dict[str, _Entry] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._endpoint: Endpoint | None = None
+        self._remote_error: UserError | None = None
         self._closed = False
 
     @classmethod
     def of(cls, served: Sequence[Served], *, default: str | None = None) -> EnginePool:
         """A pool of engines that are open already; the first is the default."""
-        return cls(served, default or served[0].name)
+        pool = cls.__new__(cls)
+        pool._settings = pool._library = pool._endpoint = pool._remote_error = None
+        pool._default = default or served[0].name
+        pool._entries = {one.name: _Entry(one) for one in served}
+        pool._locks = {}
+        pool._closed = False
+        return pool
 
     async def start(self) -> None:
-        """Open the default model. Raises what opening raises."""
+        """Open the default model. Raises NotFound when it is not installed, and what opening it raises."""
+        await self.get(None)
 
     def names(self) -> list[str]:
-        return list(self._served)
+        """The default first. Models of an endpoint are known once it has been asked (`start`, or a `get` of one of them)."""
+        names = [*(model.name for model in self._local()), *self._entries]
+        return list(dict.fromkeys([self._default, *names] if self._default in names else names))
+
+    def card(self, name: str) -> tuple[str, int]:
+        """(owner, creation in Unix seconds) of a model, without opening it. Raises NotFound."""
+        if name in self._entries:
+            served = self._entries[name].served
+            return served.owned_by, served.created
+        for model in self._local():
+            if model.name == name:
+                return "yearling", int(model.created_utc.timestamp())
+        raise self._unknown(name)
 
     def ready(self) -> bool:
-        return not self._closed
+        """Whether the default model answers now."""
+        entry = self._entries.get(self._default)
+        return not self._closed and entry is not None and _state(entry.served.engine) == "ready"
 
     async def get(self, name: str | None = None) -> Served:
-        """The model of that name, or the default. Raises NotFound, naming what there is; Unavailable when closed."""
-        if self._closed:
-            raise Unavailable("The server is shutting down.")
+        """The model of that name, or the default, ready to answer. Raises NotFound, naming what there is; Unavailable."""
         wanted = name or self._default
-        if wanted not in self._served:
-            raise NotFound(f"The model {wanted!r} does not exist.", advice=f"There is: {', '.join(self.names())}.", param="model")
-        return self._served[wanted]
+        self._check_open()
+        if wanted not in self._entries:
+            async with self._locks.setdefault(wanted, asyncio.Lock()):
+                if wanted not in self._entries:
+                    await self._open(wanted)
+        entry = self._entries[wanted]
+        entry.used_s = time.monotonic()
+        return entry.served
 
     def status(self) -> list[dict[str, Any]]:
-        return [
-            {"name": one.name, "engine": one.engine.name, "state": "ready", "default": one.name == self._default}
-            for one in self._served.values()
-        ]
+        """One entry per model: name, engine, state (`ready`, `starting`, `failed`, `not loaded`), default, restarts."""
+        rows = []
+        for name in self.names():
+            engine = self._entries[name].served.engine if name in self._entries else None
+            rows.append(
+                {
+                    "name": name,
+                    "engine": engine.name if engine else "",
+                    "state": _state(engine) if engine else "not loaded",
+                    "default": name == self._default,
+                    "restarts": engine.restarts if isinstance(engine, Supervised) else 0,
+                }
+            )
+        return rows
 
     async def close(self) -> None:
+        """Stop every engine. Closing twice is harmless."""
         self._closed = True
-        await asyncio.gather(*(one.engine.close() for one in self._served.values()))
+        await asyncio.gather(*(entry.served.engine.close() for entry in self._entries.values()))
+        if self._endpoint is not None:
+            await self._endpoint.close()
+
+    async def _open(self, name: str) -> None:
+        model = next((model for model in self._local() if model.name == name), None)
+        if model is None:
+            await self._find_remote()
+            if name not in self._entries:
+                raise self._unknown(name)
+            return
+        await self._make_room(model.size_bytes)
+        served = await self._open_local(model)
+        if self._closed:
+            await served.engine.close()
+            self._check_open()
+        self._entries[name] = _Entry(served, model.size_bytes)
+
+    async def _open_local(self, model: LocalModel) -> Served:
+        from yearling.models import ChatTemplate, Tokenizer
+
+        settings = self._settings
+        if settings is None:
+            raise RuntimeError("a pool of given engines opens none")
+        choice = choose_engine(settings, purpose="interactive", format=model.format)
+        tokenizer, template, engine = await asyncio.gather(
+            asyncio.to_thread(Tokenizer.load, model),
+            asyncio.to_thread(ChatTemplate.load, model),
+            open_engine(
+                model,
+                kind=choice.kind,
+                threads=settings.threads,
+                context_tokens=settings.context_tokens,
+                stall_timeout_s=settings.stall_timeout_s,
+            ),
+        )
+        created = int(model.created_utc.timestamp())
+        return Served(
+            name=model.name, engine=engine, tokenizer=tokenizer, template=template, owned_by="yearling", created=created
+        )
+
+    async def _make_room(self, needed_bytes: int) -> None:
+        """Close engines that rest, the longest resting first, while memory is short. The default stays."""
+        while psutil.virtual_memory().available < needed_bytes + SPARE_BYTES:
+            resting = [
+                (entry.used_s, name)
+                for name, entry in self._entries.items()
+                if name != self._default and _rests(entry) and time.monotonic() - entry.used_s > REST_S
+            ]
+            if not resting:
+                return
+            await self._entries.pop(min(resting)[1]).served.engine.close()
+
+    async def _find_remote(self) -> None:
+        """Ask the endpoint what it serves. What it answered before stays known."""
+        if self._settings is None or not self._settings.remote_url:
+            return
+        if self._endpoint is None:
+            self._endpoint = Endpoint(self._settings.remote_url, self._settings.remote_api_key.get_secret_value())
+        for model in await self._endpoint.models():
+            if model.id not in self._entries:
+                engine = RemoteEngine(self._endpoint, model)
+                self._entries[model.id] = _Entry(
+                    Served(
+                        name=model.id,
+                        engine=engine,
+                        tokenizer=None,
+                        template=None,
+                        owned_by=model.owned_by,
+                        created=model.created,
+                    )
+                )
+
+    def _local(self) -> list[LocalModel]:
+        return [model for model in self._library.list() if model.kind == "chat"] if self._library is not None else []
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable("The server is shutting down.")
+
+    def _unknown(self, name: str) -> NotFound:
+        names = self.names()
+        there = f"There is: {', '.join(names)}." if names else "No model is installed."
+        pull = f" Fetch it with: yearling model pull {name}" if self._library is not None else ""
+        return NotFound(f"The model {name!r} does not exist.", advice=there + pull, param="model")
+
+
+def _state(engine: Engine) -> str:
+    return engine.state if isinstance(engine, Supervised) else "ready"
+
+
+def _rests(entry: _Entry) -> bool:
+    engine = entry.served.engine
+    return isinstance(engine, Supervised) and engine.active == 0

@@ -1,0 +1,309 @@
+"""The llama.cpp engine on the real default model: what it promises about tokens, log-probabilities, sharing and limits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import gguf
+import jsonschema
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Untrusted
+from yearling.inference import Completion, Request
+from yearling.inference.llamacpp import LlamaCppEngine, open_llamacpp
+from yearling.models import ChatTemplate, LocalModel, Tokenizer
+from yearling.records import SamplingSettings
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+GREEDY = SamplingSettings(temperature=0, max_tokens=24)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(default_model: LocalModel) -> Tokenizer:
+    return Tokenizer.load(default_model)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine(default_model: LocalModel) -> AsyncIterator[LlamaCppEngine]:
+    opened = await open_llamacpp(folder=str(default_model.folder), threads=2, max_sequences=32)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="module")
+def chat(default_model: LocalModel, tokenizer: Tokenizer) -> Any:
+    template = ChatTemplate.load(default_model)
+
+    def ask(text: str, **kwargs: Any) -> Request:
+        ids = template.encode(tokenizer, [{"role": "user", "content": text}])
+        return Request(prompt_ids=tuple(ids), sampling=kwargs.pop("sampling", GREEDY), **kwargs)
+
+    return ask
+
+
+async def test_it_knows_the_capital_of_france(engine: LlamaCppEngine, tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode("The Eiffel Tower stands in France, whose capital is the city of")
+    done = await engine.generate(Request(prompt_ids=tuple(ids), sampling=SamplingSettings(temperature=0, max_tokens=4)))
+    assert done.text.startswith(" Paris")
+
+
+async def test_the_end_of_turn_is_a_token_without_text(engine: LlamaCppEngine, chat: Any, tokenizer: Tokenizer) -> None:
+    done = await engine.generate(chat("Say hello.", sampling=SamplingSettings(temperature=0, max_tokens=200)))
+    assert done.finish_reason == "stop"
+    assert done.tokens[-1].id in tokenizer.stop_ids
+    assert done.text == tokenizer.decode([token.id for token in done.tokens])
+    assert done.completion_tokens == len(done.tokens)
+
+
+async def test_tokens_inside_characters_are_all_told(engine: LlamaCppEngine, chat: Any, tokenizer: Tokenizer) -> None:
+    bias = tuple((token, 100.0) for token in tokenizer.encode("😀"))
+    done = await engine.generate(chat("Hi", sampling=SamplingSettings(max_tokens=9, logit_bias=bias, seed=3)))
+    assert len(done.tokens) == 9
+    assert done.text == tokenizer.decode([token.id for token in done.tokens])
+
+
+async def test_a_request_repeats_itself_whatever_ran_between(engine: LlamaCppEngine, chat: Any) -> None:
+    request = chat("Tell me a story about a fox. " * 20, sampling=SamplingSettings(temperature=1.0, max_tokens=40, seed=11))
+    first = await engine.generate(request)
+    assert (await engine.generate(request)).tokens == first.tokens
+    await asyncio.gather(*(engine.generate(chat(f"Count to {n}.")) for n in range(40)))
+    assert (await engine.generate(request)).tokens == first.tokens
+    other = await engine.generate(chat("Tell me a story about a fox. " * 20, sampling=SamplingSettings(max_tokens=40, seed=12)))
+    assert [token.id for token in other.tokens] != [token.id for token in first.tokens]
+
+
+async def test_the_whole_distribution_is_sampled(engine: LlamaCppEngine, chat: Any) -> None:
+    draws = 400
+    requests = [
+        chat("Say any word.", sampling=SamplingSettings(temperature=1.0, max_tokens=1, seed=seed), top_logprobs=20)
+        for seed in range(draws)
+    ]
+    done = await asyncio.gather(*(engine.generate(request) for request in requests))
+    counts = Counter(one.tokens[0].id for one in done)
+    top = done[0].tokens[0].top
+    chi = sum((counts[token] - draws * math.exp(p)) ** 2 / (draws * math.exp(p)) for token, p in top[:8])
+    assert chi < 27.9  # 99.95 % of chi-square with 8 degrees of freedom
+    # Tokens that top-k 40 or min-p 0.05 would never give.
+    listed = {token for token, _ in top}
+    outside = 1 - sum(math.exp(p) for _, p in top)
+    seen = sum(count for token, count in counts.items() if token not in listed) / draws
+    assert abs(seen - outside) < 4 * math.sqrt(outside * (1 - outside) / draws) + 0.01
+
+
+async def test_reported_logprobs_ignore_bias_temperature_and_truncation(engine: LlamaCppEngine, chat: Any) -> None:
+    plain = (await engine.generate(chat("Hello", top_logprobs=5))).tokens[0]
+    token = plain.top[3][0]
+    settings = SamplingSettings(temperature=0.5, top_k=3, top_p=0.9, logit_bias=((token, 100.0),), max_tokens=1, seed=1)
+    forced = (await engine.generate(chat("Hello", sampling=settings, top_logprobs=5))).tokens[0]
+    assert forced.id == token
+    assert forced.logprob == pytest.approx(plain.top[3][1], abs=1e-6)
+    assert forced.top == plain.top
+
+
+async def test_scores_are_those_of_generation(engine: LlamaCppEngine, chat: Any) -> None:
+    request = chat("Explain why the sky is blue.", sampling=SamplingSettings(temperature=0, max_tokens=40))
+    done = await engine.generate(request)
+    assert request.prompt_ids is not None
+    [scores] = await engine.score([(request.prompt_ids, [token.id for token in done.tokens])])
+    told = [token.logprob for token in done.tokens]
+    assert len(scores) == len(told)
+    # Activations are rounded to eight bits by kernels that depend on the number of rows.
+    assert np.abs(np.array(scores) - told).mean() < 0.05
+    assert np.abs(np.array(scores) - told).max() < 0.5
+    assert await engine.score([(request.prompt_ids, [])]) == [[]]
+
+
+async def test_stop_strings_and_length(engine: LlamaCppEngine, chat: Any) -> None:
+    whole = await engine.generate(chat("What is the capital of France?"))
+    word = whole.text.split()[2]
+    stop = SamplingSettings(temperature=0, max_tokens=24, stop=(word,))
+    stopped = await engine.generate(chat("What is the capital of France?", sampling=stop))
+    assert stopped.text == whole.text.partition(word)[0]
+    assert stopped.finish_reason == "stop"
+    cut = await engine.generate(chat("Tell me a story.", sampling=SamplingSettings(temperature=0, max_tokens=5)))
+    assert (cut.finish_reason, cut.completion_tokens) == ("length", 5)
+
+
+async def test_schemas_are_guaranteed(engine: LlamaCppEngine, chat: Any) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string", "maxLength": 20}, "size": {"enum": ["small", "large"]}},
+        "required": ["city", "size"],
+        "additionalProperties": False,
+    }
+    requests = [
+        chat("Describe Paris as JSON.", sampling=SamplingSettings(seed=seed, max_tokens=100), json_schema=schema)
+        for seed in range(8)
+    ]
+    for done in await asyncio.gather(*(engine.generate(request) for request in requests)):
+        assert done.finish_reason == "stop"
+        jsonschema.validate(json.loads(done.text), schema)
+    cut = await engine.generate(chat("Paris", sampling=SamplingSettings(max_tokens=3), json_schema=schema))
+    assert cut.finish_reason == "length"
+    with pytest.raises(BadInput):
+        await engine.generate(chat("Paris", json_schema={"type": "nonsense"}))
+
+
+async def test_penalties_change_the_answer(engine: LlamaCppEngine, chat: Any) -> None:
+    settings = SamplingSettings(temperature=0, max_tokens=60, frequency_penalty=2.0)
+    done = await engine.generate(chat("Repeat the word yes many times.", sampling=settings))
+    assert max(Counter(token.id for token in done.tokens).values()) < 20
+
+
+async def test_closing_a_stream_frees_its_slot(engine: LlamaCppEngine, chat: Any) -> None:
+    async with aclosing(engine.stream(chat("Tell me a story.", sampling=SamplingSettings(max_tokens=400)))) as stream:
+        await anext(stream)
+        assert await engine.running() == 1
+    assert await engine.running() == 0
+
+
+async def test_thirty_two_streams_share_steps(engine: LlamaCppEngine, chat: Any) -> None:
+    async def timed(seed: int) -> tuple[Completion, float]:
+        started = time.monotonic()
+        bias = tuple((token, -100.0) for token in (2, 0))
+        settings = SamplingSettings(max_tokens=16, seed=seed, logit_bias=bias)
+        return await engine.generate(chat(f"Question {seed}", sampling=settings)), time.monotonic() - started
+
+    done = await asyncio.gather(*(timed(seed) for seed in range(40)))
+    assert all(one.completion_tokens == 16 for one, _ in done)
+    first = [seconds for _, seconds in done[:32]]
+    assert max(first) <= 3 * min(first)
+
+
+async def test_a_long_prompt_does_not_stall_a_stream(engine: LlamaCppEngine, chat: Any, tokenizer: Tokenizer) -> None:
+    long_ids = tuple(tokenizer.encode("The quick brown fox jumps over the lazy dog. " * 700)[:6000])
+    settings = SamplingSettings(max_tokens=400, logit_bias=((2, -100.0), (0, -100.0)))
+    stamps: list[float] = []
+    async with aclosing(engine.stream(chat("Tell me a long story.", sampling=settings))) as stream:
+        await anext(stream)
+        long_one = asyncio.create_task(engine.generate(Request(prompt_ids=long_ids, sampling=GREEDY)))
+        async for _ in stream:
+            stamps.append(time.monotonic())
+            if long_one.done():
+                break
+    gaps = np.diff(stamps)
+    await long_one
+    print(
+        f"gaps while 6,000 tokens are prefilled: median {np.median(gaps):.3f} s, longest {gaps.max():.3f} s, {len(gaps)} tokens"
+    )
+    assert np.median(gaps) < 1.5
+
+
+async def test_refusals(engine: LlamaCppEngine) -> None:
+    context = engine.capabilities.context_tokens
+    with pytest.raises(ContextExceeded, match=str(context + 5)):
+        await engine.generate(Request(prompt_ids=(5,) * (context + 5)))
+    with pytest.raises(BadInput, match="does not have"):
+        await engine.generate(Request(prompt_ids=(10**7,)))
+    with pytest.raises(NotFound):
+        await engine.generate(Request(prompt_ids=(5,), adapter_hash="0" * 64))
+
+
+async def test_embeddings_tell_texts_apart(engine: LlamaCppEngine, tokenizer: Tokenizer) -> None:
+    texts = ["The cat sat on the mat.", "A cat was sitting on a mat.", "Interest rates rose in March. " * 20]
+    a, b, c = (np.array(one) for one in await engine.embed([tokenizer.encode(text) for text in texts]))
+    assert np.linalg.norm(a) == pytest.approx(1)
+    assert a @ b > a @ c
+
+
+async def test_a_full_cache_makes_requests_wait_and_garbles_none(
+    default_model: LocalModel, tokenizer: Tokenizer, chat: Any
+) -> None:
+    small = await LlamaCppEngine.open(
+        default_model.weights,
+        tokenizer,
+        model_hash="x",
+        threads=2,
+        context_tokens=400,
+        max_sequences=8,
+        cells=512,
+    )
+    try:
+        settings = SamplingSettings(temperature=0, max_tokens=120, logit_bias=((2, -100.0), (0, -100.0)))
+        requests = [chat(f"Tell me a story about animal number {n}.", sampling=settings) for n in range(8)]
+        together = await asyncio.gather(*(small.generate(request) for request in requests))
+        for request, done in zip(requests, together, strict=True):
+            assert done.completion_tokens == 120
+            [scores] = await small.score([(request.prompt_ids, [token.id for token in done.tokens])])
+            # A garbled cache would make its own tokens unlikely.
+            assert np.abs(np.array(scores) - [token.logprob for token in done.tokens]).mean() < 0.1
+    finally:
+        await small.close()
+
+
+def write_adapter(path: Path, *, base: str = "", scale: float = 1.0) -> None:
+    """A LoRA adapter of rank 2 on every query projection of the default model, with random weights."""
+    rng = np.random.default_rng(0)
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_string("general.type", "adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 2.0)
+    if base:
+        writer.add_string("yearling.base_sha256", base)
+    for layer in range(30):
+        name = f"blk.{layer}.attn_q.weight"
+        writer.add_tensor(f"{name}.lora_a", (scale * rng.standard_normal((2, 576))).astype(np.float32))
+        writer.add_tensor(f"{name}.lora_b", (scale * rng.standard_normal((576, 2))).astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+async def test_adapters_change_only_who_asks_for_them(engine: LlamaCppEngine, chat: Any, tmp_path: Path) -> None:
+    write_adapter(tmp_path / "a.gguf", base=engine.model_hash, scale=0.3)
+    settings = SamplingSettings(temperature=0, max_tokens=12)
+    bare = await engine.generate(chat("What is the capital of France?", sampling=settings))
+    running = asyncio.create_task(engine.generate(chat("Tell me a story.", sampling=SamplingSettings(max_tokens=60, seed=1))))
+    await asyncio.sleep(0.2)
+    adapter_hash = await engine.load_adapter(tmp_path / "a.gguf")
+    assert not running.done()
+    changed, again = await asyncio.gather(
+        engine.generate(chat("What is the capital of France?", sampling=settings, adapter_hash=adapter_hash)),
+        engine.generate(chat("What is the capital of France?", sampling=settings)),
+    )
+    assert (await running).finish_reason in ("stop", "length")
+    assert abs(changed.tokens[0].logprob - bare.tokens[0].logprob) > 0.05
+    # The prompt cache must not mix adapters: the bare model still answers as before, in text, and so does its score.
+    assert again.text == bare.text
+    alone = await engine.generate(chat("What is the capital of France?", sampling=settings, adapter_hash=adapter_hash))
+    assert abs(alone.tokens[0].logprob - changed.tokens[0].logprob) < 0.3
+    assert (await engine.generate(chat("What is the capital of France?", sampling=settings))).text == bare.text
+    await engine.unload_adapter(adapter_hash)
+    with pytest.raises(NotFound):
+        await engine.generate(chat("Hi", adapter_hash=adapter_hash))
+
+
+async def test_an_adapter_for_another_base_is_refused(engine: LlamaCppEngine, tmp_path: Path) -> None:
+    write_adapter(tmp_path / "b.gguf", base="f" * 64)
+    with pytest.raises(Untrusted, match="another base"):
+        await engine.load_adapter(tmp_path / "b.gguf")
+    (tmp_path / "c.gguf").write_bytes(b"GGUF but not really")
+    with pytest.raises(Untrusted):
+        await engine.load_adapter(tmp_path / "c.gguf")
+
+
+async def test_a_truncated_model_is_refused(default_model: LocalModel, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(default_model.weights.read_bytes()[:1_000_000])
+    with pytest.raises(Untrusted, match="cannot read"):
+        await LlamaCppEngine.open(broken, tokenizer, model_hash="x", threads=2)
+
+
+async def test_a_closed_engine_says_so(default_model: LocalModel, tokenizer: Tokenizer) -> None:
+    opened = await LlamaCppEngine.open(default_model.weights, tokenizer, model_hash="x", threads=2)
+    await opened.close()
+    await opened.close()
+    with pytest.raises(Unavailable):
+        await opened.generate(Request(prompt_ids=(5,)))

@@ -1,0 +1,82 @@
+"""The pool: lazily opened local engines, remote models, and what it says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.inference.test_remote import MODELS, PLAIN, serving
+from yearling.config import Settings
+from yearling.errors import NotFound, Unavailable
+from yearling.inference import EnginePool, FakeEngine, Request, fake_served
+from yearling.models import Library, LocalModel
+from yearling.records import SamplingSettings
+
+
+async def test_given_engines() -> None:
+    pool = EnginePool.of([fake_served("a"), fake_served("b")], default="b")
+    await pool.start()
+    assert pool.ready()
+    assert pool.names() == ["b", "a"]
+    assert (await pool.get()).name == "b"
+    assert pool.card("a") == ("yearling", 1_700_000_000)
+    assert [(one["name"], one["state"], one["default"]) for one in pool.status()] == [("b", "ready", True), ("a", "ready", False)]
+    with pytest.raises(NotFound, match="There is: b, a"):
+        await pool.get("c")
+
+
+async def test_closing_closes_all_and_is_final() -> None:
+    engines = [FakeEngine(), FakeEngine()]
+    pool = EnginePool.of([fake_served(name, engine) for name, engine in zip("ab", engines, strict=True)])
+    await pool.close()
+    await pool.close()
+    assert all(engine.closed for engine in engines)
+    assert not pool.ready()
+    with pytest.raises(Unavailable, match="shutting down"):
+        await pool.get("a")
+
+
+async def test_an_empty_library_says_how_to_fill_it(tmp_path: Path) -> None:
+    pool = EnginePool(Settings(data_dir=tmp_path), Library(tmp_path / "models"))
+    with pytest.raises(NotFound, match="yearling model pull smollm2-135m-instruct"):
+        await pool.start()
+    assert not pool.ready()
+    assert pool.names() == pool.status() == []
+    await pool.close()
+
+
+async def test_remote_models_are_found_when_asked_for(tmp_path: Path) -> None:
+    async with serving(MODELS, PLAIN) as (server, _):
+        settings = Settings(data_dir=tmp_path, model="big", remote_url=server.url, remote_api_key="key")
+        pool = EnginePool(settings, Library(tmp_path / "models"))
+        await pool.start()
+        assert pool.ready()
+        served = await pool.get("big")
+        assert (served.tokenizer, served.owned_by, served.created) == (None, "vllm", 5)
+        done = await served.engine.generate(Request(messages=({"role": "user", "content": "Hello"},)))
+        assert done.text == "Hi!"
+        assert json.dumps(pool.status()[0]["state"]) == '"ready"'
+        await pool.close()
+
+
+@pytest.mark.slow
+async def test_the_default_model_is_opened_once_and_answers(default_model: LocalModel, model_library: Library) -> None:
+    pool = EnginePool(Settings(data_dir=default_model.folder.parent), model_library)
+    try:
+        assert default_model.name in pool.names()
+        assert not pool.ready()
+        first, second = await asyncio.gather(pool.get(), pool.get(default_model.name))
+        assert first is second
+        assert pool.ready()
+        assert first.engine.model_hash == default_model.sha256
+        assert first.template is not None
+        ids = first.template.encode(first.tokenizer, [{"role": "user", "content": "Say hello."}])
+        request = Request(prompt_ids=tuple(ids), sampling=SamplingSettings(temperature=0, max_tokens=30))
+        done = await first.engine.generate(request)
+        assert first.tokenizer is not None
+        assert done.text == first.tokenizer.decode([token.id for token in done.tokens])
+    finally:
+        await pool.close()

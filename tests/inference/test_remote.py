@@ -1,0 +1,207 @@
+"""A remote endpoint as an engine, against a small HTTP server on the loopback that answers by script."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Unsupported, UserError
+from yearling.inference import Request
+from yearling.inference.remote import Endpoint, RemoteEngine
+from yearling.records import SamplingSettings
+
+HELLO = Request(messages=({"role": "user", "content": "Hello"},))
+
+
+@dataclass
+class Answer:
+    """One scripted answer: a status, a body or server-sent events, and whether the connection breaks after them."""
+
+    status: int = 200
+    body: str = ""
+    events: list[Any] = field(default_factory=list)
+    breaks: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+    endless: bool = False
+
+
+@dataclass
+class Scripted:
+    """The server: answers in turn, and what it was asked."""
+
+    url: str = ""
+    answers: list[Answer] = field(default_factory=list)
+    asked: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
+    hung_up: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n") if not reader.at_eof() else b"":
+            first, *lines = head.decode().strip().split("\r\n")
+            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+            body = await reader.readexactly(int(headers.get("content-length", 0)))
+            self.asked.append((first.split()[1], headers, json.loads(body) if body else None))
+            answer = self.answers.pop(0)
+            extra = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
+            if not answer.events and not answer.endless:
+                data = answer.body.encode()
+                writer.write(f"HTTP/1.1 {answer.status} X\r\ncontent-length: {len(data)}\r\n{extra}\r\n".encode() + data)
+                await writer.drain()
+                continue
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+            for event in answer.events:
+                writer.write(f"data: {event if isinstance(event, str) else json.dumps(event)}\n\n: ping\n\n".encode())
+                await writer.drain()
+            if answer.endless:
+                await reader.read()
+                self.hung_up.set()
+            if answer.breaks:
+                writer.transport.abort()
+            writer.close()
+            return
+
+
+@asynccontextmanager
+async def serving(*answers: Answer, read_timeout_s: float = 5.0) -> AsyncIterator[tuple[Scripted, Endpoint]]:
+    scripted = Scripted(answers=list(answers))
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await scripted.handle(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    scripted.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    endpoint = Endpoint(scripted.url, "secret", read_timeout_s=read_timeout_s)
+    try:
+        yield scripted, endpoint
+    finally:
+        await endpoint.close()
+        server.close()
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+
+MODELS = Answer(body=json.dumps({"data": [{"id": "big", "created": 5, "owned_by": "vllm", "max_model_len": 777}]}))
+USAGE = {"choices": [], "usage": {"prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6}}
+PLAIN = Answer(events=[chunk({"role": "assistant"}), chunk({"content": "Hi"}), chunk({"content": "!"}, "stop"), USAGE, "[DONE]"])
+
+
+async def engine_of(endpoint: Endpoint) -> RemoteEngine:
+    [model] = await endpoint.models()
+    return RemoteEngine(endpoint, model)
+
+
+async def test_it_lists_models_and_answers() -> None:
+    async with serving(MODELS, PLAIN) as (server, endpoint):
+        engine = await engine_of(endpoint)
+        assert (engine.model_hash, engine.capabilities.context_tokens) == ("remote:big", 777)
+        settings = SamplingSettings(temperature=0.5, top_p=0.9, max_tokens=7, stop=("x",), seed=3, logit_bias=((5, 1.0),))
+        done = await engine.generate(Request(messages=HELLO.messages, sampling=settings, extra={"tools": [{"a": 1}]}))
+        assert (done.text, done.finish_reason, done.prompt_tokens, done.completion_tokens) == ("Hi!", "stop", 4, 2)
+        path, headers, body = server.asked[1]
+        assert (path, headers["authorization"]) == ("/v1/chat/completions", "Bearer secret")
+        assert body == {
+            "model": "big",
+            "messages": [{"role": "user", "content": "Hello"}],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "temperature": 0.5,
+            "top_p": 0.9,
+            "seed": 3,
+            "max_tokens": 7,
+            "stop": ["x"],
+            "logit_bias": {"5": 1.0},
+            "tools": [{"a": 1}],
+        }
+
+
+async def test_tool_calls_reasoning_and_schemas_pass_through() -> None:
+    call = {"index": 0, "id": "c1", "function": {"name": "f", "arguments": "{"}}
+    events = [chunk({"reasoning_content": "hm"}), chunk({"tool_calls": [call]}), chunk({}, "tool_calls"), "[DONE]"]
+    async with serving(MODELS, Answer(events=events)) as (server, endpoint):
+        engine = await engine_of(endpoint)
+        done = await engine.generate(Request(messages=HELLO.messages, json_schema={"type": "object"}))
+        assert (done.reasoning, done.tool_calls, done.finish_reason) == ("hm", (call,), "tool_calls")
+        assert server.asked[1][2]["response_format"]["json_schema"]["schema"] == {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "says"),
+    [
+        (400, '{"error": {"message": "bad temperature", "param": "temperature"}}', BadInput, "bad temperature"),
+        (400, '{"error": {"message": "too long", "code": "context_length_exceeded"}}', ContextExceeded, "too long"),
+        (401, '{"error": {"message": "no key"}}', Unavailable, "remote_api_key"),
+        (404, '{"detail": "Not Found"}', NotFound, "Not Found"),
+        (400, "<html>", BadInput, "<html>"),
+    ],
+)
+async def test_refusals_keep_their_meaning(status: int, body: str, kind: type[UserError], says: str) -> None:
+    async with serving(MODELS, Answer(status=status, body=body)) as (server, endpoint):
+        engine = await engine_of(endpoint)
+        with pytest.raises(kind, match=says):
+            await engine.generate(HELLO)
+        assert len(server.asked) == 2
+
+
+async def test_it_tries_again_before_the_first_byte_only() -> None:
+    busy = Answer(status=503, body="busy")
+    async with serving(MODELS, busy, Answer(status=429, headers={"retry-after": "0"}), PLAIN) as (server, endpoint):
+        assert (await (await engine_of(endpoint)).generate(HELLO)).text == "Hi!"
+        assert len(server.asked) == 4
+    broken = Answer(events=[chunk({"content": "Hi"})], breaks=True)
+    async with serving(MODELS, broken, PLAIN) as (server, endpoint):
+        with pytest.raises(Unavailable):
+            await (await engine_of(endpoint)).generate(HELLO)
+        assert len(server.asked) == 2
+    async with serving(MODELS, busy, busy, busy) as (server, endpoint):
+        with pytest.raises(Unavailable, match="answered 503: busy"):
+            await (await engine_of(endpoint)).generate(HELLO)
+
+
+async def test_a_failure_or_silence_in_mid_answer_is_told() -> None:
+    failing = Answer(events=[chunk({"content": "Hi"}), {"error": {"message": "out of memory"}}])
+    cut = Answer(events=[chunk({"content": "Hi"})])
+    silent = Answer(events=[chunk({"content": "Hi"})], endless=True)
+    nonsense = Answer(events=["not json"])
+    expected = ["out of memory", "ended in the middle", "broke off", "not JSON"]
+    for answer, says in zip([failing, cut, silent, nonsense], expected, strict=True):
+        async with serving(MODELS, answer, read_timeout_s=0.3) as (_, endpoint):
+            with pytest.raises(Unavailable, match=says):
+                await (await engine_of(endpoint)).generate(HELLO)
+
+
+async def test_closing_the_stream_hangs_up() -> None:
+    async with serving(MODELS, Answer(events=[chunk({"content": "Hi"})], endless=True)) as (server, endpoint):
+        engine = await engine_of(endpoint)
+        async with aclosing(engine.stream(HELLO)) as stream:
+            assert (await anext(stream)).text == "Hi"
+        await asyncio.wait_for(server.hung_up.wait(), 2)
+
+
+async def test_what_it_cannot_do_is_refused_before_any_request() -> None:
+    async with serving(MODELS) as (server, endpoint):
+        engine = await engine_of(endpoint)
+        for request in (Request(prompt_ids=(1,)), Request(messages=HELLO.messages, top_logprobs=2)):
+            with pytest.raises(Unsupported):
+                await engine.generate(request)
+        with pytest.raises(Unsupported):
+            await engine.embed([[1]])
+        assert len(server.asked) == 1
+
+
+async def test_nobody_there() -> None:
+    endpoint = Endpoint("http://127.0.0.1:9/v1")
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await endpoint.models()
+    await endpoint.close()
+    with pytest.raises(BadInput):
+        Endpoint("ftp://example.org")

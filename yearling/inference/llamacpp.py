@@ -1,0 +1,217 @@
+"""The llama.cpp engine: GGUF models on any machine, one or many answers at once.
+
+`open_llamacpp` is the factory for `Supervised`; the engine itself runs in whatever process it is opened in. Answers share
+steps (`llamacpp_core.py`); tokens are drawn in numpy by the rules that all local engines follow (`drawing.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from yearling.errors import BadInput, NotFound
+from yearling.inference.engine import Capabilities, Completion, Delta, Request, admit, collect
+from yearling.inference.llama_c import LlamaModel
+from yearling.inference.llamacpp_core import Constraint, LlamaCore
+from yearling.inference.served import Tokenizer
+from yearling.inference.stepping import SteppingThread
+
+MAX_SEQUENCES = 32
+CELLS_PER_SEQUENCE = 512
+"""Room in the KV cache for an answer of common length, times the number of sequences; one long conversation always fits."""
+MEMORY_SHARE = 0.25
+"""Of the memory that is free at start, the KV cache may take this much."""
+
+
+class LlamaCppEngine:
+    """An `Engine` over one GGUF file. Build with `open`; use from the event loop that built it."""
+
+    name = "llamacpp"
+
+    def __init__(
+        self, thread: SteppingThread[LlamaCore], tokenizer: Tokenizer, model_hash: str, capabilities: Capabilities
+    ) -> None:
+        self._thread = thread
+        self._tokenizer = tokenizer
+        self._scoring = asyncio.Lock()
+        self._closed = False
+        self.model_hash = model_hash
+        self.capabilities = capabilities
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        tokenizer: Tokenizer,
+        *,
+        model_hash: str,
+        threads: int,
+        context_tokens: int = 0,
+        max_sequences: int | None = None,
+        cells: int | None = None,
+    ) -> LlamaCppEngine:
+        """Load the file. `context_tokens` 0 is what the model was trained for; `cells` None sizes the KV cache by memory.
+
+        Raises Untrusted for a file that is no model, Unavailable when llama.cpp or memory is missing.
+        """
+        sequences = max_sequences or MAX_SEQUENCES
+        chosen: dict[str, int] = {}
+
+        def build() -> LlamaCore:
+            model = LlamaModel(path)
+            context = min(context_tokens or model.trained_context, model.trained_context)
+            free = int(psutil.virtual_memory().available * MEMORY_SHARE) // model.kv_bytes_per_token
+            pool = cells or max(context, min(sequences * CELLS_PER_SEQUENCE, free))
+            # llama.cpp rounds up to whole blocks of 256 cells; one more keeps the last token of a full context placeable.
+            pool = math.ceil((pool + 1) / 256) * 256
+            chosen["context"] = context
+            return LlamaCore(
+                model,
+                max_sequences=sequences,
+                context_tokens=context,
+                cells=pool,
+                threads=threads,
+                constrain=_Constraints(tokenizer, model.vocab_size),
+            )
+
+        thread = SteppingThread(build, name="llamacpp")
+        await thread.core()
+        capabilities = Capabilities(
+            token_ids=True,
+            logprobs=True,
+            score=True,
+            embed=True,
+            adapters=True,
+            grammar=True,
+            context_tokens=chosen["context"],
+            max_sequences=sequences,
+        )
+        return cls(thread, tokenizer, model_hash, capabilities)
+
+    @property
+    def steps(self) -> int:
+        """Grows with every step, for the supervisor."""
+        return self._thread.steps
+
+    async def running(self) -> int:
+        """Answers under way, seen between two steps."""
+        return await self._thread.call(lambda core: core.running)
+
+    async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
+        limit = admit(request, self.capabilities)
+        async with aclosing(self._thread.stream(request, limit, self._tokenizer)) as stream:
+            async for delta in stream:
+                yield delta
+
+    async def generate(self, request: Request) -> Completion:
+        return await collect(self.stream(request))
+
+    async def score(
+        self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
+    ) -> list[list[float]]:
+        scores = []
+        async with self._scoring:
+            for prompt, answer in sequences:
+                if not prompt:
+                    raise BadInput("A prompt to score after is empty.", param="prompt_ids")
+                scores.append(await self._score_one([*prompt, *answer], len(prompt) - 1, adapter_hash))
+        return scores
+
+    async def _score_one(self, tokens: list[int], first: int, adapter_hash: str | None) -> list[float]:
+        """In chunks between the steps of answers, so that they go on meanwhile."""
+        start, scores = 0, list[float]()
+        try:
+            while start < len(tokens) - 1 and first < len(tokens) - 1:
+                at = start
+                start, part = await self._thread.call(lambda core: core.score_chunk(tokens, at, first, adapter_hash))  # noqa: B023
+                scores += part
+        finally:
+            if not self._closed:
+                await self._thread.call(LlamaCore.forget_spare)
+        return scores
+
+    async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        vectors = []
+        async with self._scoring:
+            for ids in sequences:
+                if not ids:
+                    raise BadInput("A text to embed is empty.", param="input")
+                vectors.append(await self._embed_one(list(ids)))
+        return vectors
+
+    async def _embed_one(self, tokens: list[int]) -> list[float]:
+        start, total = 0, np.zeros(1)
+        try:
+            while start < len(tokens):
+                at = start
+                start, part = await self._thread.call(lambda core: core.embed_chunk(tokens, at))  # noqa: B023
+                total = total + part
+        finally:
+            if not self._closed:
+                await self._thread.call(LlamaCore.forget_spare)
+        norm = float(np.linalg.norm(total))
+        return [float(value) / norm for value in total]
+
+    async def load_adapter(self, path: Path) -> str:
+        if not path.is_file():  # noqa: ASYNC240
+            raise NotFound(f"The adapter file {path} does not exist.")
+        adapter_hash = hashlib.sha256(await asyncio.to_thread(path.read_bytes)).hexdigest()
+        await self._thread.call(lambda core: core.load_adapter(path, adapter_hash, self.model_hash))
+        return adapter_hash
+
+    async def unload_adapter(self, adapter_hash: str) -> None:
+        await self._thread.call(lambda core: core.unload_adapter(adapter_hash))
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        core = await self._thread.core()
+        await self._thread.close()
+        core.close()
+
+
+class _Constraints:
+    """Makes constraints from JSON schemas; what llguidance needs of the vocabulary is built with the first."""
+
+    def __init__(self, tokenizer: Tokenizer, width: int) -> None:
+        self._tokenizer = tokenizer
+        self._width = width
+        self._vocabulary: Any = None
+
+    def __call__(self, schema: dict[str, Any]) -> Constraint:
+        from yearling.inference.grammar import Vocabulary
+
+        if self._vocabulary is None:
+            self._vocabulary = Vocabulary(self._tokenizer, width=self._width)
+        constraint: Constraint = self._vocabulary.grammar(schema)
+        return constraint
+
+
+async def open_llamacpp(
+    *, folder: str, threads: int = 0, context_tokens: int = 0, max_sequences: int | None = None
+) -> LlamaCppEngine:
+    """The engine for an installed model (its folder); the factory for a supervised process, hence plain arguments.
+
+    `threads` 0 means one per physical core, `context_tokens` 0 what the model was trained for.
+    """
+    from yearling.models import Library
+    from yearling.models import Tokenizer as ModelTokenizer
+
+    model = Library(Path(folder).parent).get(Path(folder).name)
+    return await LlamaCppEngine.open(
+        model.weights,
+        ModelTokenizer.load(model),
+        model_hash=model.sha256,
+        threads=threads or psutil.cpu_count(logical=False) or 1,
+        context_tokens=context_tokens or model.context_tokens,
+        max_sequences=max_sequences,
+    )

@@ -1,0 +1,275 @@
+"""llama.cpp's part that one thread steps (`stepping.py`): batches, KV cells, adapters and drawing.
+
+One step decodes a token for every running answer and prefills a chunk of whoever is new, in one pass over the weights for each
+adapter in use. While answers run, a step prefills only a little, so that their tokens keep coming; an idle engine prefills in
+larger chunks. When cells run out, resting conversations are forgotten first, then the newest answer is sent back to the queue
+and computed again later: nobody's cells are ever overwritten. Knows nothing of asyncio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence as SequenceOf
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Untrusted, UserError
+from yearling.inference.drawing import DrawState, Mask, draw_token, logprob
+from yearling.inference.llama_c import LlamaContext, LlamaModel
+from yearling.inference.slots import Sequence, Slot, Slots
+from yearling.inference.stepping import Ticket
+
+CHUNK_TOKENS = 64
+"""Prefill tokens per step while answers run: what their readers wait for at most, measured in dev/LOG.md."""
+
+IDLE_CHUNK_TOKENS = 128
+SCORE_CHUNK_TOKENS = 64
+"""Rows with output in one step: each takes a row of logits."""
+
+
+class Constraint(Protocol):
+    """What a grammar must do: say which tokens (V,) may come next, and take the one that came (true: complete)."""
+
+    def allowed_array(self) -> Mask: ...
+
+    def accept(self, token_id: int) -> bool: ...
+
+
+@dataclass(eq=False, slots=True)
+class Answering:
+    """The engine's own of one sequence: where its tokens go and how they are drawn."""
+
+    ticket: Ticket
+    state: DrawState
+    constraint: Constraint | None
+
+
+class LlamaCore:
+    """A stepper around one llama.cpp context. `constrain` makes a fresh constraint from a JSON schema."""
+
+    def __init__(
+        self,
+        model: LlamaModel,
+        *,
+        max_sequences: int,
+        context_tokens: int,
+        cells: int,
+        threads: int,
+        constrain: Callable[[dict[str, Any]], Constraint],
+    ) -> None:
+        self._model = model
+        self._constrain = constrain
+        self._context_tokens = context_tokens
+        self._slots: Slots[Answering] = Slots(count=max_sequences, cells=cells)
+        self._sequences: dict[Ticket, Sequence[Answering]] = {}
+        self._adapters: dict[str, int] = {}
+        self._leaving: set[str] = set()
+        # One sequence id more than there are slots, for scoring and embedding.
+        self._spare = max_sequences
+        self._context: LlamaContext = model.context(
+            cells=cells, sequences=max_sequences + 1, batch_tokens=IDLE_CHUNK_TOKENS + max_sequences, threads=threads
+        )
+
+    @property
+    def running(self) -> int:
+        return len(self._slots.running)
+
+    def add(self, ticket: Ticket) -> None:
+        request = ticket.request
+        self._check_ids(ticket.prompt_ids)
+        if any(not 0 <= token < self._model.vocab_size for token, _ in request.sampling.logit_bias):
+            raise BadInput("logit_bias names a token id that the model does not have.", param="logit_bias")
+        self._handle(request.adapter_hash)
+        constraint = None if request.json_schema is None else self._constrain(request.json_schema)
+        answering = Answering(ticket, DrawState(request.sampling), constraint)
+        sequence = Sequence(tokens=list(ticket.prompt_ids), adapter=request.adapter_hash, payload=answering)
+        self._sequences[ticket] = sequence
+        self._slots.add(sequence)
+
+    def remove(self, ticket: Ticket) -> None:
+        sequence = self._sequences.pop(ticket, None)
+        if sequence is not None:
+            self._slots.finish(sequence)
+            self._free_leaving()
+
+    def has_work(self) -> bool:
+        return bool(self._sequences)
+
+    def abandon(self) -> None:
+        for ticket in list(self._sequences):
+            self.remove(ticket)
+        for slot in self._slots.slots:
+            self._slots.empty(slot)
+        self._context.clear()
+
+    def step(self) -> None:
+        for placed in self._slots.place():
+            if placed.source is not None:
+                self._context.forget(placed.slot.number)
+                self._context.share(placed.source.number, placed.slot.number, placed.keep)
+            elif not self._context.forget(placed.slot.number, placed.keep):
+                # A cache that cannot be cut (sliding window) is computed anew.
+                self._context.forget(placed.slot.number)
+                self._slots.empty(placed.slot)
+        chunks = self._plan()
+        for adapter in dict.fromkeys(sequence.adapter for sequence in chunks):
+            self._pass(adapter, {sequence: count for sequence, count in chunks.items() if sequence.adapter == adapter})
+
+    def _plan(self) -> dict[Sequence[Answering], int]:
+        """How many tokens of each running sequence this step computes: one of those that answer, some of those that are new."""
+        chunks = {sequence: 1 for sequence in self._slots.running if sequence.left == 1}
+        room = CHUNK_TOKENS if chunks else IDLE_CHUNK_TOKENS
+        # Whoever has least to prefill goes first: a short question does not wait behind a long document.
+        for sequence in sorted((one for one in self._slots.running if one.left > 1), key=lambda one: one.left):
+            if room <= 0:
+                break
+            chunks[sequence] = min(room, sequence.left)
+            room -= chunks[sequence]
+        return chunks
+
+    def _pass(self, adapter: str | None, chunks: dict[Sequence[Answering], int]) -> None:
+        """One pass over the weights; draws a token for every sequence whose last token took part."""
+        rows: list[tuple[int, int, int, bool]] = []
+        outputs: list[tuple[Sequence[Answering], int]] = []
+        for sequence, count in chunks.items():
+            slot = _slot(sequence)
+            start = len(slot.tokens)
+            for at in range(start, start + count):
+                rows.append((sequence.tokens[at], at, slot.number, at == len(sequence.tokens) - 1))
+            if count == sequence.left:
+                outputs.append((sequence, len(rows) - 1))
+        self._context.use_adapter(self._handle(adapter, leaving=True))
+        if not self._context.decode(rows):
+            self._make_room()
+            return
+        for sequence, count in chunks.items():
+            slot = _slot(sequence)
+            start = len(slot.tokens)
+            if count > 1 or not slot.starts:
+                slot.starts.append(start)
+            slot.tokens += sequence.tokens[start : start + count]
+        for sequence, row in outputs:
+            self._emit(sequence, row)
+
+    def _make_room(self) -> None:
+        """Free cells for the next try. Raises Unavailable when a sequence does not fit even alone."""
+        slot = self._slots.evict() or self._slots.preempt()
+        if slot is None:
+            raise RuntimeError("one sequence alone does not fit the KV cache")
+        self._context.forget(slot.number)
+
+    def _emit(self, sequence: Sequence[Answering], row: int) -> None:
+        answering = sequence.payload
+        ticket = answering.ticket
+        try:
+            constraint = answering.constraint
+            allowed = None if constraint is None else constraint.allowed_array()
+            token = draw_token(self._context.logits(row), answering.state, allowed_V=allowed, num_top=ticket.request.top_logprobs)
+            complete = constraint is not None and constraint.accept(token.id)
+        except UserError as error:
+            ticket.fail(error)
+        else:
+            sequence.tokens.append(token.id)
+            ticket.emit(token, last=complete)
+        if ticket.ended:
+            self.remove(ticket)
+
+    def score_chunk(self, tokens: SequenceOf[int], start: int, first: int, adapter: str | None) -> tuple[int, list[float]]:
+        """Log-probabilities of `tokens[i]` for i > `first` among the next chunk from `start`; returns where the next begins."""
+        if start == 0:
+            self._check_ids(tokens)
+            if len(tokens) > self._context_tokens:
+                raise ContextExceeded(f"A text of {len(tokens)} tokens does not fit a context of {self._context_tokens}.")
+        stop = min(len(tokens) - 1, start + (IDLE_CHUNK_TOKENS if start + IDLE_CHUNK_TOKENS <= first else SCORE_CHUNK_TOKENS))
+        rows = [(tokens[at], at, self._spare, at >= first) for at in range(start, stop)]
+        self._context.use_adapter(self._handle(adapter))
+        self._decode_spare(rows)
+        scores = [logprob(self._context.logits(at - start), tokens[at + 1]) for at in range(max(start, first), stop)]
+        if stop == len(tokens) - 1:
+            self._context.forget(self._spare)
+        return stop, scores
+
+    def embed_chunk(self, tokens: SequenceOf[int], start: int) -> tuple[int, npt.NDArray[np.float64]]:
+        """The sum of the last hidden states (H,) of the next chunk from `start`; returns where the next begins."""
+        if start == 0:
+            self._check_ids(tokens)
+            if len(tokens) > self._context_tokens:
+                raise ContextExceeded(f"A text of {len(tokens)} tokens does not fit a context of {self._context_tokens}.")
+        stop = min(len(tokens), start + SCORE_CHUNK_TOKENS)
+        self._context.use_adapter(None)
+        self._context.want_embeddings(True)
+        try:
+            self._decode_spare([(tokens[at], at, self._spare, True) for at in range(start, stop)])
+            total = sum(self._context.hidden(row).astype(np.float64) for row in range(stop - start))
+        finally:
+            self._context.want_embeddings(False)
+        if stop == len(tokens):
+            self._context.forget(self._spare)
+        return stop, np.asarray(total)
+
+    def forget_spare(self) -> None:
+        self._context.forget(self._spare)
+
+    def _decode_spare(self, rows: list[tuple[int, int, int, bool]]) -> None:
+        while rows and not self._context.decode(rows):
+            try:
+                self._make_room()
+            except RuntimeError:
+                raise Unavailable("The KV cache is full just now.", advice="Try again when less is running.") from None
+
+    def load_adapter(self, path: Path, adapter_hash: str, model_hash: str) -> None:
+        """Raises Untrusted when the file does not fit, or says that it was made for another base."""
+        self._leaving.discard(adapter_hash)
+        if adapter_hash in self._adapters:
+            return
+        handle = self._model.load_adapter(path)
+        base = self._model.adapter_metadata(handle, "yearling.base_sha256")
+        if base and base != model_hash:
+            self._model.free_adapter(handle)
+            raise Untrusted(
+                f"The adapter {path.name} was made for another base model ({base[:12]}…).",
+                advice=f"This one is {model_hash[:12]}….",
+            )
+        self._adapters[adapter_hash] = handle
+
+    def unload_adapter(self, adapter_hash: str) -> None:
+        """New requests cannot use it from now on; it is freed when the last running one has ended."""
+        if adapter_hash in self._adapters:
+            self._leaving.add(adapter_hash)
+            self._free_leaving()
+
+    def close(self) -> None:
+        self._context.close()
+        self._model.close()
+
+    def _free_leaving(self) -> None:
+        busy = {sequence.adapter for sequence in self._sequences.values()}
+        for adapter_hash in [one for one in self._leaving if one not in busy]:
+            self._leaving.discard(adapter_hash)
+            for slot in self._slots.slots:
+                if slot.adapter == adapter_hash:
+                    self._context.forget(slot.number)
+                    self._slots.empty(slot)
+            self._context.use_adapter(None)
+            self._model.free_adapter(self._adapters.pop(adapter_hash))
+
+    def _handle(self, adapter_hash: str | None, *, leaving: bool = False) -> int | None:
+        if adapter_hash is None:
+            return None
+        if adapter_hash not in self._adapters or (adapter_hash in self._leaving and not leaving):
+            raise NotFound(f"The adapter {adapter_hash} is not loaded.", advice="Load it first.", param="adapter_hash")
+        return self._adapters[adapter_hash]
+
+    def _check_ids(self, tokens: SequenceOf[int]) -> None:
+        if min(tokens) < 0 or max(tokens) >= self._model.vocab_size:
+            raise BadInput("The prompt holds a token id that the model does not have.", param="prompt_ids")
+
+
+def _slot(sequence: Sequence[Answering]) -> Slot:
+    if sequence.slot is None:
+        raise RuntimeError("a running sequence has no slot")
+    return sequence.slot

@@ -1,0 +1,270 @@
+"""Any OpenAI-compatible endpoint as an engine: vLLM, llama-server, Ollama, a hosted API.
+
+Takes messages, not token ids: the endpoint owns the template and the tokenizer, so neither ids nor log-probabilities of ids can
+be told. Tool calls and reasoning are passed through as they come. A request is sent again only while nothing of its answer has
+arrived: on a refused connection, a full queue (429) or a failing gateway (5xx).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Unsupported, UserError
+from yearling.inference.engine import Capabilities, Completion, Delta, Request, admit, collect
+from yearling.records import FinishReason
+
+if TYPE_CHECKING:
+    import httpx
+
+UNKNOWN_CONTEXT_TOKENS = 1 << 20
+"""Assumed where the endpoint does not tell: it refuses by itself what is too long."""
+
+MAX_CONCURRENT = 256
+TRIES = 3
+CONNECT_TIMEOUT_S = 10.0
+LONGEST_PAUSE_S = 5.0
+
+_FINISH: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteModel:
+    """What an endpoint says of one of its models."""
+
+    id: str
+    created: int
+    owned_by: str
+    context_tokens: int
+
+
+class Endpoint:
+    """One base URL with its key. `read_timeout_s` is the longest silence in an answer."""
+
+    def __init__(self, base_url: str, api_key: str = "", *, read_timeout_s: float = 120.0) -> None:
+        import httpx
+
+        if urlsplit(base_url).scheme not in {"http", "https"} or not urlsplit(base_url).netloc:
+            raise BadInput(f"{base_url!r} is not a web address.", advice="Set remote_url to something like http://host:8000/v1.")
+        self.base_url = base_url.rstrip("/")
+        self.client = httpx.AsyncClient(
+            headers={"authorization": f"Bearer {api_key}"} if api_key else {},
+            timeout=httpx.Timeout(read_timeout_s, connect=CONNECT_TIMEOUT_S),
+            limits=httpx.Limits(max_connections=MAX_CONCURRENT),
+        )
+
+    async def models(self) -> list[RemoteModel]:
+        """What the endpoint serves. Raises Unavailable or what the endpoint's refusal means."""
+        response = await self.send("GET", "/models")
+        try:
+            body = json.loads(await response.aread())
+            return [_remote_model(one) for one in body["data"]]
+        except (ValueError, KeyError, TypeError):
+            raise Unavailable(f"{self.base_url}/models does not answer like an OpenAI-compatible endpoint.") from None
+        finally:
+            await response.aclose()
+
+    async def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        """The response, its head read and its status good. Tries again where that is safe; raises UserError otherwise."""
+        import httpx
+
+        for attempt in range(TRIES):
+            last = attempt == TRIES - 1
+            pause_s = 0.25 * 2**attempt
+            try:
+                request = self.client.build_request(method, self.base_url + path, json=body)
+                response = await self.client.send(request, stream=True)
+            except httpx.TransportError as error:
+                if last or isinstance(error, httpx.ReadTimeout):
+                    why = str(error) or type(error).__name__
+                    raise Unavailable(f"{self.base_url} cannot be reached: {why}.", advice="Is it running?") from None
+            else:
+                if response.is_success:
+                    return response
+                text = (await response.aread()).decode(errors="replace")
+                await response.aclose()
+                if last or not (response.status_code == 429 or response.status_code >= 500):
+                    raise self._refusal(response.status_code, text)
+                pause_s = max(pause_s, _retry_after_s(response.headers.get("retry-after", "")))
+            await asyncio.sleep(min(LONGEST_PAUSE_S, pause_s))
+        raise RuntimeError("the last try neither returned nor raised")
+
+    def _refusal(self, status: int, text: str) -> UserError:
+        said, code, param = _error_fields(text)
+        message = f"{self.base_url} answered {status}: {said}"
+        if status in (401, 403):
+            return Unavailable(message, advice="Set remote_api_key to a key that it accepts.")
+        if status == 404:
+            return NotFound(message, advice="Check remote_url and the model's name.", param="model")
+        if code == "context_length_exceeded" or "maximum context length" in said or "exceeds the available context" in said:
+            return ContextExceeded(message, advice="Shorten the conversation.", param="messages")
+        if status < 500 and status not in (408, 409, 429):
+            return BadInput(message, param=param)
+        return Unavailable(message, advice="Try again later.")
+
+    async def close(self) -> None:
+        await self.client.aclose()
+
+
+class RemoteEngine:
+    """One model of an endpoint as an `Engine`. The endpoint may serve several and is closed by whoever opened it."""
+
+    name = "remote"
+
+    def __init__(self, endpoint: Endpoint, model: RemoteModel) -> None:
+        self._endpoint = endpoint
+        self._model = model
+        self._closed = False
+        self.model_hash = f"remote:{model.id}"
+        self.capabilities = Capabilities(
+            token_ids=False,
+            logprobs=False,
+            score=False,
+            embed=False,
+            adapters=False,
+            grammar=True,
+            tools=True,
+            context_tokens=model.context_tokens,
+            max_sequences=MAX_CONCURRENT,
+        )
+
+    async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
+        import httpx
+
+        admit(request, self.capabilities)
+        if self._closed:
+            raise Unavailable("The engine is closed.")
+        response = await self._endpoint.send("POST", "/chat/completions", self._body(request))
+        try:
+            async with aclosing(self._deltas(response)) as deltas:
+                async for delta in deltas:
+                    yield delta
+        except httpx.TransportError as error:
+            why = str(error) or type(error).__name__
+            raise Unavailable(f"{self._endpoint.base_url} broke off its answer: {why}.", advice="Try again.") from None
+        finally:
+            await response.aclose()
+
+    async def generate(self, request: Request) -> Completion:
+        return await collect(self.stream(request))
+
+    async def score(
+        self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
+    ) -> list[list[float]]:
+        raise Unsupported("A remote endpoint cannot score token ids.")
+
+    async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        raise Unsupported("A remote endpoint cannot embed token ids.", param="model")
+
+    async def load_adapter(self, path: Path) -> str:
+        raise Unsupported("Adapters of a remote endpoint are loaded there.")
+
+    async def unload_adapter(self, adapter_hash: str) -> None:
+        raise Unsupported("Adapters of a remote endpoint are loaded there.")
+
+    async def close(self) -> None:
+        self._closed = True
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        """Settings that are at their neutral value are left out: some endpoints refuse fields that they do not know."""
+        sampling = request.sampling
+        body: dict[str, Any] = {
+            "model": self._model.id,
+            "messages": list(request.messages or ()),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "temperature": sampling.temperature,
+            "seed": sampling.seed,
+        }
+        neutral = {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
+        body |= {name: getattr(sampling, name) for name, value in neutral.items() if getattr(sampling, name) != value}
+        if sampling.max_tokens is not None:
+            body["max_tokens"] = sampling.max_tokens
+        if sampling.stop:
+            body["stop"] = list(sampling.stop)
+        if sampling.logit_bias:
+            body["logit_bias"] = {str(token): bias for token, bias in sampling.logit_bias}
+        if request.json_schema is not None:
+            schema = {"name": "answer", "schema": request.json_schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        return body | request.extra
+
+    async def _deltas(self, response: httpx.Response) -> AsyncGenerator[Delta, None]:
+        finish: FinishReason | None = None
+        usage: dict[str, Any] = {}
+        done = False
+        async for line in response.aiter_lines():
+            if not line.startswith("data:"):
+                continue
+            data = line[5:].strip()
+            if data == "[DONE]":
+                done = True
+                break
+            event = self._event(data)
+            usage = event.get("usage") or usage
+            for choice in event.get("choices") or ():
+                delta = _delta(choice.get("delta") or {})
+                if delta is not None:
+                    yield delta
+                if choice.get("finish_reason"):
+                    finish = _FINISH.get(choice["finish_reason"], "stop")
+        if finish is None and not done:
+            raise Unavailable(f"{self._endpoint.base_url} ended in the middle of its answer.", advice="Try again.")
+        yield Delta(
+            finish_reason=finish or "stop",
+            prompt_tokens=int(usage.get("prompt_tokens") or 0),
+            completion_tokens=int(usage.get("completion_tokens") or 0),
+        )
+
+    def _event(self, data: str) -> dict[str, Any]:
+        try:
+            event = json.loads(data)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
+            raise Unavailable(f"{self._endpoint.base_url} sent something that is not JSON.")
+        if event.get("error"):
+            raise Unavailable(f"{self._endpoint.base_url} failed: {_error_fields(data)[0]}", advice="Try again.")
+        return event
+
+
+def _delta(fields: dict[str, Any]) -> Delta | None:
+    text = fields.get("content") or ""
+    reasoning = fields.get("reasoning_content") or fields.get("reasoning") or ""
+    calls = tuple(fields.get("tool_calls") or ())
+    return Delta(text=text, reasoning=reasoning, tool_calls=calls) if text or reasoning or calls else None
+
+
+def _remote_model(fields: dict[str, Any]) -> RemoteModel:
+    # vLLM tells `max_model_len`, OpenRouter `context_length`, llama-server `meta.n_ctx`.
+    meta = fields.get("meta") or {}
+    context = fields.get("max_model_len") or fields.get("context_length") or meta.get("n_ctx") or UNKNOWN_CONTEXT_TOKENS
+    return RemoteModel(
+        id=str(fields["id"]),
+        created=int(fields.get("created") or 0),
+        owned_by=str(fields.get("owned_by") or "remote"),
+        context_tokens=int(context),
+    )
+
+
+def _error_fields(text: str) -> tuple[str, str, str | None]:
+    """(message, code, param) of an error in any of the common shapes."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return text.strip()[:300] or "no reason given", "", None
+    error = body.get("error", body) if isinstance(body, dict) else body
+    if not isinstance(error, dict):
+        return str(error)[:300], "", None
+    message = error.get("message") or error.get("detail") or error
+    return str(message)[:300], str(error.get("code") or ""), error.get("param")
+
+
+def _retry_after_s(header: str) -> float:
+    return float(header) if header.replace(".", "", 1).isdigit() else 0.0
