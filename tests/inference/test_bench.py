@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from pathlib import Path
 
 import pytest
 
-from yearling.errors import Unavailable
-from yearling.inference import FakeEngine, Script
+from yearling.errors import BadInput, Unavailable
+from yearling.inference import FakeEngine, Script, bench_choices, open_subjects
 from yearling.inference.bench import (
     PlainClient,
     Subject,
@@ -19,6 +20,7 @@ from yearling.inference.bench import (
     peak_memory_bytes,
     run_many,
 )
+from yearling.models import Library, LocalModel
 
 STEP_S = 0.004
 
@@ -131,3 +133,32 @@ async def test_an_api_that_fails_is_not_measured() -> None:
         with pytest.raises(Unavailable, match="500"):
             await client.post("/chat/completions", {"max_tokens": 1})
         client.close()
+
+
+@pytest.mark.slow
+async def test_every_engine_runs_in_a_process_of_its_own(
+    model_library: Library, default_model: LocalModel, tmp_path: Path
+) -> None:
+    wanted = bench_choices(
+        model_library,
+        Library(tmp_path),
+        default_model.name,
+        engines=["torch", "openvino", "llamacpp"],
+        layouts=["installed", "q8_0"],
+    )
+    assert [contender.label for contender in wanted] == ["llamacpp Q8_0", "openvino Q8_0", "torch"]
+    async with open_subjects(wanted, threads=2, max_sequences=4) as (subjects, failed):
+        assert set(failed) <= {"openvino Q8_0"}
+        await measure_together(subjects, sequences=(2,), new_tokens=3, repeat=1, prefill_tokens=64)
+        for subject in subjects:
+            speed = subject.speed()
+            assert speed.tokens_per_s[2] > 0
+            assert speed.peak_memory_bytes is None or speed.peak_memory_bytes > default_model.size_bytes / 2
+
+
+def test_unknown_engines_and_layouts_are_refused(tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    for engines, layouts, param in ((["gpu"], ["installed"], "engines"), (["torch"], ["q2"], "layouts")):
+        with pytest.raises(BadInput) as refused:
+            bench_choices(library, library, "any", engines=engines, layouts=layouts)
+        assert refused.value.param == param
