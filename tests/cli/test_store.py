@@ -56,7 +56,9 @@ def test_every_command_speaks_json(run: Any, tmp_path: Path) -> None:
     report = json.loads(run("verify", "--json").stdout)
     assert report["ok"]
     assert report["audit_head"] == made["audit_head"]
-    assert {check["name"] for check in report["checks"]} == {"database", "references", "audit log", "samples", "blobs"}
+    names = {"database", "references", "audit log", "event log", "texts", "samples", "blobs"}
+    assert {check["name"] for check in report["checks"]} == names
+    assert report["event_head"] == made["event_head"]
     assert json.loads(run("verify", made["path"], "--json").stdout)["ok"]
     restored = json.loads(run("restore", made["path"], "--json").stdout)
     assert Path(restored["aside"]).is_dir()

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from yearling.clock import new_id, now_utc
 from yearling.config import Settings
 from yearling.records import Sample, SamplingSettings
-from yearling.store import Store
+from yearling.store import Store, make_text
 from yearling.store.schema import metadata
 
 
@@ -53,8 +53,13 @@ def make_sample(person_id: str, **changes: Any) -> Sample:
     return Sample(**{**values, **changes})
 
 
+def make_event(event_id: str, **fields: Any) -> dict[str, Any]:
+    """An event as the log keeps it."""
+    return {"id": event_id, "kind": "rating", "item": "é \x00", "value": 0.5, **fields}
+
+
 def fill(store: Store, *, seed: int = 1) -> None:
-    """Two people with conversations, samples, blobs and audit entries."""
+    """Two people with conversations, samples, blobs, audit entries, events, texts and a consensus run."""
     rng = random.Random(seed)
     guest = store.people.add(f"guest {seed} \x00 \ud800")
     for person in (store.people.owner(), guest):
@@ -77,6 +82,21 @@ def fill(store: Store, *, seed: int = 1) -> None:
         sha256 = store.blobs.put(rng.randbytes(5000))
         store.blobs.refer(sha256, "document", conversation.id)
         store.audit.append(person.name, "test.fill", conversation.id, {"z": 1, "a": ["é", 0.1, None]})
+        store.texts.add([make_text(conversation.id, "note", {"text": f"{person.name} \x00 words"}, person_id=person.id)])
+        store.events.append([make_event(f"{seed}-{person.id}-{number}", actor=person.id) for number in range(3)])
+    store.secrets.get("test")
+    newest, head = store.consensus_runs.newest(), store.events.head()
+    store.consensus_runs.record(
+        f"outcome {seed}".encode(),
+        [make_event(f"{seed}-change", kind="status_change")],
+        previous=newest.sequence if newest else 0,
+        up_to=head.sequence,
+        head=head.hash,
+        code_hash="ab" * 32,
+        parameters={"x": 0.1},
+        parameters_hash="cd" * 32,
+        duration_s=0.25,
+    )
 
 
 def dump(store: Store) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from yearling.config import Settings
 from yearling.errors import BadInput
 from yearling.store import Store
+from yearling.store.audit import entry_hash
 
 
 def guards_off(store: Store) -> list[str]:
@@ -92,11 +93,15 @@ def test_the_first_broken_link_is_named(store: Store, statement: str, broken_at:
     assert f"entry {broken_at}" in next(check.detail for check in report.checks if check.name == "audit log")
 
 
-def test_a_rehashed_entry_breaks_the_next_one(store: Store) -> None:
+def test_an_entry_forged_with_a_fitting_hash_breaks_the_next_one(store: Store) -> None:
     for number in range(3):
         store.audit.append("ada", "test", str(number))
-    tamper(store, f"UPDATE audit_log SET hash = '{'f' * 64}' WHERE sequence = 2")
-    assert store.audit.verify().broken_at == 2
+    second = store.audit.entries()[1]
+    forged = {name: getattr(second, name) for name in second.__slots__ if name != "hash"} | {"subject": "forged"}
+    tamper(store, f"UPDATE audit_log SET subject = 'forged', hash = '{entry_hash(forged)}' WHERE sequence = 2")
+    state = store.audit.verify()
+    assert state.broken_at == 3
+    assert "does not follow" in state.reason
 
 
 @pytest.mark.parametrize(
@@ -143,6 +148,7 @@ import sys
 from pathlib import Path
 from yearling.config import Settings
 from yearling.store import Store
+from yearling.store.audit import entry_hash
 
 with Store.open(Settings(data_dir=Path(sys.argv[1]), database_url=sys.argv[2])) as store:
     for number in range(25):

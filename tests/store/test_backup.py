@@ -229,7 +229,7 @@ def test_a_truncated_backup_is_refused(good: Path, target: Settings, keep: float
     assert "not a whole Yearling backup" in refused(good, target)
 
 
-@pytest.mark.parametrize("place", [0.002, 0.1, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("place", [0.002, 0.1, 0.5, 0.9, 0.999, 0.9999])
 def test_a_flipped_bit_is_noticed(good: Path, target: Settings, place: float) -> None:
     whole = good.read_bytes()
     for position in range(int(place * len(whole)), len(whole)):
@@ -281,11 +281,12 @@ def test_a_changed_member_is_noticed(good: Path, target: Settings) -> None:
     assert "not what the manifest says" in refused(rewritten(good, change), target)
 
 
-def test_a_cut_audit_log_is_noticed(good: Path, target: Settings) -> None:
+@pytest.mark.parametrize("log", ["audit", "event"])
+def test_a_cut_log_is_noticed(good: Path, target: Settings, log: str) -> None:
     def cut(members: dict[str, bytes]) -> None:
-        members["manifest.json"] = manifest_with(members, audit_entries=1)
+        members["manifest.json"] = manifest_with(members, **{f"{log}_entries": 1})
 
-    assert "audit log" in refused(rewritten(good, cut), target)
+    assert f"{log} log" in refused(rewritten(good, cut), target)
 
 
 def test_a_newer_format_or_schema_is_refused(good: Path, target: Settings) -> None:

@@ -41,7 +41,14 @@ def backup(
     if as_json:
         facts = {"path": str(target), "size_bytes": size_bytes, "content_bytes": manifest.size_bytes, "blobs": num_blobs}
         print_json(
-            {**facts, "schema": manifest.schema, "audit_entries": manifest.audit_entries, "audit_head": manifest.audit_head}
+            {
+                **facts,
+                "schema": manifest.schema,
+                "audit_entries": manifest.audit_entries,
+                "audit_head": manifest.audit_head,
+                "event_entries": manifest.event_entries,
+                "event_head": manifest.event_head,
+            }
         )
         return
     out.print(f"Wrote {target} ({human_size(size_bytes)}: the database and {num_blobs} blobs).", highlight=False, soft_wrap=True)
@@ -93,5 +100,6 @@ def _print_report(report: Report, *, as_json: bool) -> None:
     print_table(("What", "Checked>", "Result", "Detail"), rows)
     if report.ok:
         out.print(f"Everything is whole. Audit log: {report.audit_entries} entries, head {report.audit_head}", soft_wrap=True)
+        out.print(f"Event log of feedback: {report.event_entries} entries, head {report.event_head}", soft_wrap=True)
     else:
         err.print("Something is damaged. Restore the newest backup that `yearling verify FILE` finds whole.", style="bold red")

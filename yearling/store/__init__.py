@@ -1,22 +1,33 @@
-"""Records at rest: database, blobs, audit log, backups."""
+"""Records at rest: database, blobs, audit log, event log of feedback, backups."""
 
 from yearling.store.archive import Manifest
-from yearling.store.audit import ChainState
+from yearling.store.audit import GENESIS, ChainState
+from yearling.store.consensus_runs import ConsensusRun
+from yearling.store.events import Appended, EventEntry, Head, entry_hash
 from yearling.store.restoring import Restored, restore, verify_backup
 from yearling.store.store import Store
 from yearling.store.summary import inspect
+from yearling.store.texts import Text, make_text
 from yearling.store.verify import Check, Report
 from yearling.store.writer import SampleWriter
 
 __all__ = [
+    "GENESIS",
+    "Appended",
     "ChainState",
     "Check",
+    "ConsensusRun",
+    "EventEntry",
+    "Head",
     "Manifest",
     "Report",
     "Restored",
     "SampleWriter",
     "Store",
+    "Text",
+    "entry_hash",
     "inspect",
+    "make_text",
     "restore",
     "verify_backup",
 ]

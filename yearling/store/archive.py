@@ -23,13 +23,14 @@ from typing import IO
 from yearling import __version__
 from yearling.clock import now_utc
 from yearling.errors import Conflict, Untrusted
-from yearling.store.audit import walk
+from yearling.store.audit import ChainState, walk
 from yearling.store.blobs import Blobs
 from yearling.store.database import Database
+from yearling.store.events import walk_events
 from yearling.store.failures import in_words
 from yearling.store.files import appearing, make_folder, open_regular
 from yearling.store.migrate import current_version
-from yearling.store.schema import audit_log, format_time
+from yearling.store.schema import audit_log, events, format_time
 from yearling.store.snapshot import take
 
 FORMAT = "yearling-backup"
@@ -47,7 +48,10 @@ _MEMBER = re.compile(f"{re.escape(DATABASE)}|blobs/[0-9a-f]{{64}}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a backup holds. `files` maps each member to its size in bytes and its SHA-256."""
+    """What a backup holds. `files` maps each member to its size in bytes and its SHA-256.
+
+    Backups from before there was an event log say nothing of one.
+    """
 
     format: str
     version: int
@@ -58,6 +62,8 @@ class Manifest:
     audit_head: str
     with_blobs: bool
     files: dict[str, tuple[int, str]]
+    event_entries: int = 0
+    event_head: str = ""
 
     @property
     def size_bytes(self) -> int:
@@ -120,15 +126,13 @@ def extract(path: Path, folder: Path, *, progress: Progress | None = None) -> Ma
 def _pack(path: Path, snapshot: Path, blobs: Blobs | None, progress: Progress | None) -> Manifest:
     files = {DATABASE: (snapshot.stat().st_size, _sha256(snapshot))}
     files |= {f"blobs/{sha256}": (size_bytes, sha256) for sha256, size_bytes in blobs.sizes()} if blobs else {}
-    schema, entries, head = describe(snapshot)
+    found = describe(snapshot)
     manifest = Manifest(
         format=FORMAT,
         version=FORMAT_VERSION,
         created_utc=format_time(now_utc()),
         yearling=__version__,
-        schema=schema,
-        audit_entries=entries,
-        audit_head=head,
+        **asdict(found),
         with_blobs=blobs is not None,
         files=files,
     )
@@ -151,14 +155,37 @@ def _pack(path: Path, snapshot: Path, blobs: Blobs | None, progress: Progress | 
     return manifest
 
 
-def describe(snapshot: Path) -> tuple[str | None, int, str]:
-    """(schema number, audit entries, audit head) of a snapshot."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a manifest says of the database in its backup."""
+
+    schema: str | None
+    audit_entries: int
+    audit_head: str
+    event_entries: int
+    event_head: str
+
+
+def content_of(manifest: Manifest) -> Content:
+    """What the manifest claims, to be compared with `describe`."""
+    return Content(**{name: getattr(manifest, name) for name in Content.__slots__})
+
+
+def describe(snapshot: Path) -> Content:
+    """What is in the database of a snapshot, as far as its schema has it."""
     database = Database(f"sqlite:///{snapshot}")
     try:
         with database.read() as connection:
-            has_log = connection.dialect.has_table(connection, audit_log.name)  # the first schema had none
-            chain = walk(connection) if has_log else None
-            return current_version(connection), chain.entries if chain else 0, chain.head if chain else ""
+            none = ChainState(entries=0, head="")  # older schemas lack one log or both
+            audit = walk(connection) if connection.dialect.has_table(connection, audit_log.name) else none
+            log = walk_events(connection) if connection.dialect.has_table(connection, events.name) else none
+            return Content(
+                schema=current_version(connection),
+                audit_entries=audit.entries,
+                audit_head=audit.head,
+                event_entries=log.entries,
+                event_head=log.head,
+            )
     finally:
         database.close()
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.errors import Conflict, Untrusted
-from yearling.store.archive import DATABASE, Manifest, Progress, describe, extract, write
+from yearling.store.archive import DATABASE, Manifest, Progress, content_of, describe, extract, write
 from yearling.store.blobs import Blobs
 from yearling.store.database import Database
 from yearling.store.failures import in_words
@@ -86,8 +86,10 @@ def _examine(path: Path, staged: Path, manifest: Manifest) -> Report:
     check_file(snapshot, f"The database in {path}", expected=True)
     database = Database(f"sqlite:///{snapshot}")
     try:
-        if describe(snapshot) != (manifest.schema, manifest.audit_entries, manifest.audit_head):
-            raise Untrusted(f"The audit log in {path} is not what its manifest says.", advice="Use another backup.")
+        if describe(snapshot) != content_of(manifest):
+            raise Untrusted(
+                f"The audit log or the event log in {path} is not what its manifest says.", advice="Use another backup."
+            )
         migrate(database, back_up=lambda _: path, newest_backup=lambda: None)
         return verify(database, Blobs(staged / "blobs", database) if manifest.with_blobs else None)
     finally:

@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from yearling.store.packing import escape_text, unescape_text
 
-VERSION = "0003"
+VERSION = "0004"
 """The newest migration's number. Kept here so that an ordinary start needs no migration machinery; a test compares."""
 
 VERSION_TABLE = "yearling_schema"
@@ -174,4 +174,50 @@ blob_references = sa.Table(
     sa.Column("kind", sa.String(64), primary_key=True),
     sa.Column("record_id", sa.String(64), primary_key=True),
     sa.Index(None, "kind", "record_id"),
+)
+
+# Canonical JSON and hashes only: who did what is inside the event, and a database guards that nothing is ever taken out.
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("previous_hash", HASH, nullable=False, unique=True),
+    sa.Column("hash", HASH, nullable=False, unique=True),
+)
+
+# Apart from the log, so that words can be deleted while the log stays whole.
+texts = sa.Table(
+    "texts",
+    metadata,
+    sa.Column("id", sa.String(200), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), index=True),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("salt", sa.String(32), nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("sha256", HASH, nullable=False),
+)
+
+consensus_runs = sa.Table(
+    "consensus_runs",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("up_to", sa.BigInteger, nullable=False),
+    sa.Column("head", HASH, nullable=False),
+    sa.Column("code_hash", HASH, nullable=False),
+    sa.Column("parameters", sa.Text, nullable=False),
+    sa.Column("parameters_hash", HASH, nullable=False),
+    sa.Column("snapshot_sha256", HASH, nullable=False, index=True),
+    sa.Column("num_changes", sa.Integer, nullable=False),
+    sa.Column("duration_s", sa.Double, nullable=False),
+)
+
+secrets = sa.Table(
+    "secrets",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
 )

@@ -65,7 +65,7 @@ def load(path: Path, database: Database) -> None:
 
 
 def _copy_rows(source: Connection, target: Connection) -> None:
-    """Copy every table, raw values as they are, in an order that satisfies foreign keys and the audit log."""
+    """Copy every table, raw values as they are, in an order that satisfies foreign keys and the two logs."""
     source_tables, target_tables = _reflected(source), _reflected(target)
     if set(source_tables.tables) != set(target_tables.tables):
         raise RuntimeError("two databases at the same schema version have different tables")
@@ -97,5 +97,5 @@ def _converted(row: dict[str, Any], times: list[str]) -> dict[str, Any]:
 def _drop(connection: Connection) -> None:
     for name in (*metadata.tables, VERSION_TABLE):
         connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name} CASCADE")
-    for name in ("audit_log_append_only", "audit_log_in_sequence"):
+    for name in ("audit_log_append_only", "audit_log_in_sequence", "events_append_only", "events_in_sequence"):
         connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS {name}()")

@@ -20,8 +20,10 @@ from yearling.errors import Conflict, UserError
 from yearling.store.archive import Manifest, Progress, read_manifest, write
 from yearling.store.audit import Audit
 from yearling.store.blobs import Blobs
+from yearling.store.consensus_runs import ConsensusRuns
 from yearling.store.conversations import Conversations
 from yearling.store.database import Database
+from yearling.store.events import Events
 from yearling.store.failures import in_words
 from yearling.store.files import make_folder
 from yearling.store.locks import LOCK, hold_shared
@@ -29,7 +31,9 @@ from yearling.store.migrate import migrate
 from yearling.store.people import People
 from yearling.store.samples import Samples
 from yearling.store.schema import VERSION
+from yearling.store.secrets import Secrets
 from yearling.store.sqlite_file import check_file, is_expected, note_database
+from yearling.store.texts import Texts
 from yearling.store.verify import Report, verify
 
 _LEAST_FREE_BYTES = 1024 * 1024
@@ -47,6 +51,10 @@ class Store:
         self.samples = Samples(database, settings.retention)
         self.audit = Audit(database)
         self.blobs = Blobs(settings.data_dir / "blobs", database)
+        self.events = Events(database)
+        self.texts = Texts(database)
+        self.secrets = Secrets(database)
+        self.consensus_runs = ConsensusRuns(database, self.blobs)
         self._lock: int | None = lock
 
     @classmethod
@@ -93,7 +101,7 @@ class Store:
             pass
 
     def verify(self) -> Report:
-        """Check everything that is stored: structures, references, audit chain, samples, blobs."""
+        """Check everything that is stored: structures, references, both chains, texts, samples, blobs."""
         return verify(self.database, self.blobs)
 
     def backup(self, path: Path, *, progress: Progress | None = None) -> Manifest:

@@ -9,18 +9,20 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from yearling.errors import UserError
-from yearling.store.audit import walk
+from yearling.store.audit import ChainState, walk
 from yearling.store.blobs import Blobs
 from yearling.store.database import Database
+from yearling.store.events import walk_events
 from yearling.store.migrate import current_version
 from yearling.store.packing import unpack_ids, unpack_logprobs
 from yearling.store.samples import length_fault
-from yearling.store.schema import VERSION, metadata, samples
+from yearling.store.schema import VERSION, metadata, samples, texts
+from yearling.store.texts import text_fault
 
 _MOST_NAMED = 5
 _GUARDS = {
-    "sqlite": {"audit_log_no_update", "audit_log_no_delete", "audit_log_in_sequence"},
-    "postgresql": {"audit_log_no_change", "audit_log_no_truncate", "audit_log_in_sequence"},
+    "sqlite": {f"{log}_{guard}" for log in ("audit_log", "events") for guard in ("no_update", "no_delete", "in_sequence")},
+    "postgresql": {f"{log}_{guard}" for log in ("audit_log", "events") for guard in ("no_change", "no_truncate", "in_sequence")},
 }
 
 
@@ -36,11 +38,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What verification found. Compare `audit_head` with a note of yours to see that no entry was cut off at the end."""
+    """What verification found. Compare the heads with a note of yours to see that no entry was cut off at the end."""
 
     checks: tuple[Check, ...]
     audit_entries: int
     audit_head: str
+    event_entries: int = 0
+    event_head: str = ""
 
     @property
     def ok(self) -> bool:
@@ -52,7 +56,9 @@ def verify(database: Database, blobs: Blobs | None) -> Report:
     steps: dict[str, Callable[[], Check]] = {
         "database": lambda: _in_view(database, _integrity),
         "references": lambda: _in_view(database, _references),
-        "audit log": lambda: _in_view(database, _audit),
+        "audit log": lambda: _in_view(database, lambda connection: _chain("audit log", walk(connection))),
+        "event log": lambda: _in_view(database, lambda connection: _chain("event log", walk_events(connection))),
+        "texts": lambda: _in_view(database, _texts),
         "samples": lambda: _in_view(database, _samples),
     }
     if blobs is not None:
@@ -60,8 +66,14 @@ def verify(database: Database, blobs: Blobs | None) -> Report:
     checks = tuple(_tried(name, step) for name, step in steps.items())
     try:
         with database.read() as connection:
-            chain = walk(connection)
-        return Report(checks=checks, audit_entries=chain.entries, audit_head=chain.head)
+            chain, log = walk(connection), walk_events(connection)
+        return Report(
+            checks=checks,
+            audit_entries=chain.entries,
+            audit_head=chain.head,
+            event_entries=log.entries,
+            event_head=log.head,
+        )
     except UserError:  # told by the failed check already
         return Report(checks=checks, audit_entries=0, audit_head="")
 
@@ -79,7 +91,7 @@ def _in_view(database: Database, check: Callable[[Connection], Check]) -> Check:
 
 
 def _integrity(connection: Connection) -> Check:
-    """The database's own structures (SQLite), the schema's number, and the triggers that guard the audit log."""
+    """The database's own structures (SQLite), the schema's number, and the triggers that guard the two logs."""
     faults: list[str] = []
     if connection.dialect.name == "sqlite":
         faults += [row for row in connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars() if row != "ok"]
@@ -88,7 +100,7 @@ def _integrity(connection: Connection) -> Check:
         triggers = connection.exec_driver_sql("SELECT tgname FROM pg_trigger WHERE tgenabled <> 'D'").scalars()
     missing = _GUARDS[connection.dialect.name] - set(triggers)
     if missing:
-        faults.append(f"the audit log is not guarded: {', '.join(sorted(missing))} missing")
+        faults.append(f"a log is not guarded: {', '.join(sorted(missing))} missing")
     version = current_version(connection)
     if version != VERSION:
         faults.append(f"the schema is {version}, not {VERSION}")
@@ -114,10 +126,18 @@ def _references(connection: Connection) -> Check:
     return _check("references", count, faults)
 
 
-def _audit(connection: Connection) -> Check:
-    chain = walk(connection)
+def _chain(name: str, chain: ChainState) -> Check:
     faults = [] if chain.broken_at is None else [f"entry {chain.broken_at} breaks the chain: {chain.reason}"]
-    return _check("audit log", chain.entries, faults)
+    return _check(name, chain.entries, faults)
+
+
+def _texts(connection: Connection) -> Check:
+    faults, count = [], 0
+    for row in connection.execution_options(yield_per=500).execute(sa.select(texts)):
+        count += 1
+        if fault := text_fault(row):
+            faults.append(fault)
+    return _check("texts", count, faults)
 
 
 def _samples(connection: Connection) -> Check:

@@ -1,0 +1,206 @@
+"""The event log of feedback: what people did, as a chain in which every entry's hash covers the entry before it.
+
+Each entry is the canonical JSON of one event; the log knows nothing of what events mean, only that each has an `id` that is
+unique. Appending an event that is there already adds nothing, so that importing an export twice changes nothing. Like the audit
+log it shows changes in the middle by itself, and a cut at the end against a head noted elsewhere (every backup and every export
+carries one). Two writers never fork it: appending holds a lock until its transaction ends, and the database refuses a second
+entry with the same predecessor, an update and a delete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from yearling.errors import BadInput, Conflict, NotFound, Untrusted
+from yearling.store.audit import GENESIS, ChainState
+from yearling.store.database import Database
+from yearling.store.packing import canonical_json
+from yearling.store.schema import events
+
+_LOCK_KEY = 0x5965_6172_0003
+_ID = re.compile(r"[!-~]{1,64}")
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventEntry:
+    """One link: `hash` = SHA-256 of `sequence`, `previous_hash` and the event's canonical JSON, a line feed between them."""
+
+    sequence: int
+    event: dict[str, Any]
+    previous_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Where the log ends: the newest entry's number (0 for an empty log) and hash."""
+
+    sequence: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """What an append did: the new entries, and the ids of events that were in the log already."""
+
+    entries: tuple[EventEntry, ...]
+    known: tuple[str, ...]
+
+
+class Events:
+    """The event log of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, new: Iterable[Mapping[str, Any]], *, expected_head: str | None = None) -> Appended:
+        """Add events, all or none; durable on return.
+
+        Raises BadInput for an event that is no JSON or has no proper id, Untrusted when its id stands for another event
+        already, Conflict when `expected_head` is given and the log has another, StorageFailed.
+        """
+        prepared = list(new)
+        with self._database.write() as connection:
+            return append_events(connection, prepared, expected_head=expected_head)
+
+    def entries(self, *, after: int = 0, up_to: int | None = None, limit: int | None = None) -> list[EventEntry]:
+        """Entries with `after` < sequence ≤ `up_to`, oldest first, at most `limit`."""
+        with self.stream(after=after, up_to=up_to, limit=limit) as found:
+            return list(found)
+
+    @contextmanager
+    def stream(self, *, after: int = 0, up_to: int | None = None, limit: int | None = None) -> Iterator[Iterator[EventEntry]]:
+        """The same one by one, for logs larger than memory: one moment's view while the block lasts."""
+        query = sa.select(events).where(events.c.sequence > after).order_by(events.c.sequence).limit(limit)
+        if up_to is not None:
+            query = query.where(events.c.sequence <= up_to)
+        with self._database.read() as connection:
+            yield (_entry(row) for row in connection.execution_options(yield_per=1000).execute(query))
+
+    def get(self, event_id: str) -> EventEntry:
+        """The entry of an event. Raises NotFound."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(events).where(events.c.id == event_id)).first()
+        if row is None:
+            raise NotFound(f"There is no event {event_id[:100]!r}.")
+        return _entry(row)
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        """Those of these ids that are in the log."""
+        with self._database.read() as connection:
+            return set(_present(connection, list(ids)))
+
+    def head(self) -> Head:
+        """Where the log ends now."""
+        with self._database.read() as connection:
+            return _head(connection)
+
+    def verify(self) -> ChainState:
+        """Walk the whole chain and recompute every hash."""
+        with self._database.read() as connection:
+            return walk_events(connection)
+
+
+def append_events(connection: Connection, new: Sequence[Mapping[str, Any]], *, expected_head: str | None = None) -> Appended:
+    """Add events within a write transaction that also does what belongs to them. Raises as `Events.append`."""
+    lines: dict[str, str] = {}
+    for event in new:
+        event_id, line = _checked_id(event), canonical_json(event)
+        if lines.setdefault(event_id, line) != line:
+            raise _two_events(event_id)
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
+    head = _head(connection)
+    if expected_head is not None and head.hash != expected_head:
+        raise Conflict("Others wrote to the event log in the meantime.", advice="Try again.")
+    present = _present(connection, list(lines))
+    for event_id, line in present.items():
+        if lines[event_id] != line:
+            raise _two_events(event_id)
+    entries = []
+    for event_id, line in lines.items():
+        if event_id not in present:
+            digest = entry_hash(head.sequence + 1, head.hash, line)
+            entries.append(EventEntry(sequence=head.sequence + 1, event=json.loads(line), previous_hash=head.hash, hash=digest))
+            head = Head(sequence=head.sequence + 1, hash=digest)
+    for start in range(0, len(entries), _BATCH):
+        connection.execute(events.insert(), [_values(entry, lines) for entry in entries[start : start + _BATCH]])
+    return Appended(entries=tuple(entries), known=tuple(present))
+
+
+def entry_hash(sequence: int, previous_hash: str, line: str) -> str:
+    """SHA-256 of an entry, whose event is `line` in canonical JSON (ASCII, sorted keys, no spaces)."""
+    return hashlib.sha256(f"{sequence}\n{previous_hash}\n{line}".encode()).hexdigest()
+
+
+def walk_events(connection: Connection) -> ChainState:
+    """Check every link in order, up to the first that is broken."""
+    count, head = 0, GENESIS
+    for row in connection.execution_options(yield_per=1000).execute(sa.select(events).order_by(events.c.sequence)):
+        reason = _mismatch(row, count + 1, head)
+        if reason:
+            return ChainState(entries=count, head=head, broken_at=row.sequence, reason=reason)
+        count, head = count + 1, row.hash
+    return ChainState(entries=count, head=head)
+
+
+def _mismatch(row: Row[Any], sequence: int, previous_hash: str) -> str:
+    if row.sequence != sequence:
+        return f"entry {sequence} is missing"
+    if row.previous_hash != previous_hash:
+        return "it does not follow the entry before it"
+    if row.hash != entry_hash(sequence, previous_hash, row.event):
+        return "its content was changed after it was written"
+    if json.loads(row.event).get("id") != row.id:
+        return "it is filed under another event's id"
+    return ""
+
+
+def _head(connection: Connection) -> Head:
+    last = connection.execute(sa.select(events.c.sequence, events.c.hash).order_by(events.c.sequence.desc()).limit(1)).first()
+    return Head(sequence=last.sequence, hash=last.hash) if last else Head(sequence=0, hash=GENESIS)
+
+
+def _present(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """The lines of those of these ids that are in the log."""
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), _BATCH):
+        query = sa.select(events.c.id, events.c.event).where(events.c.id.in_(ids[start : start + _BATCH]))
+        found.update((row.id, row.event) for row in connection.execute(query))
+    return found
+
+
+def _values(entry: EventEntry, lines: Mapping[str, str]) -> dict[str, Any]:
+    event_id: str = entry.event["id"]
+    return {
+        "sequence": entry.sequence,
+        "id": event_id,
+        "event": lines[event_id],
+        "previous_hash": entry.previous_hash,
+        "hash": entry.hash,
+    }
+
+
+def _checked_id(event: Mapping[str, Any]) -> str:
+    event_id = event.get("id")
+    if not isinstance(event_id, str) or not _ID.fullmatch(event_id):
+        raise BadInput(f"An event needs an id of 1 to 64 visible ASCII characters, not {event_id!r}.", param="id")
+    return event_id
+
+
+def _two_events(event_id: str) -> Untrusted:
+    return Untrusted(f"Two different events have the id {event_id}.", advice="Take the events from their source again.")
+
+
+def _entry(row: Row[Any]) -> EventEntry:
+    return EventEntry(sequence=row.sequence, event=json.loads(row.event), previous_hash=row.previous_hash, hash=row.hash)
