@@ -21,7 +21,7 @@ FP32_TOLERANCE = 1e-5
 """Largest difference of a logit from transformers' in float32; the logits of these tiny models are of order 1."""
 
 SIZES: dict[str, Any] = {
-    "vocab_size": 101, "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 3, "num_attention_heads": 6,
+    "vocab_size": 300, "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 3, "num_attention_heads": 6,
     "num_key_value_heads": 2, "max_position_embeddings": 128, "initializer_range": 0.3, "pad_token_id": None,
     "bos_token_id": 1, "eos_token_id": 2,
 }  # fmt: skip

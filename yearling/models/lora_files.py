@@ -123,7 +123,7 @@ def _from_gguf(path: Path, config: DecoderConfig) -> Adapter:
         ours = our_name(target)
         if ours is None or factor not in ("a", "b"):
             raise Unsupported(f"The adapter holds {name}, which is not a LoRA factor of a linear layer.")
-        tensor = torch.from_numpy(file.tensor(name).copy())
+        tensor = torch.from_numpy(file.tensor(name))
         heads = permuted_heads(config, ours)
         if factor == "b" and heads:
             tensor = to_halves(tensor, heads)

@@ -12,7 +12,7 @@ from typing import Any
 
 from tokenizers import Tokenizer as Pipeline
 
-from yearling.errors import Unsupported
+from yearling.errors import Unsupported, Untrusted
 from yearling.models.chat_template import folder_template_facts
 from yearling.models.tokenizer import folder_facts, read_json, read_pipeline
 from yearling.models.vocabulary import BYTE, CONTROL, NORMAL, PRE_TOKENIZERS, UNKNOWN, UNUSED, USER_DEFINED, build_tokenizer
@@ -69,8 +69,12 @@ def _tokens(pipeline: Pipeline, state: dict[str, Any], vocab_size: int) -> tuple
     by_id = {index: text for text, index in pipeline.get_vocab(with_added_tokens=True).items()}
     added = pipeline.get_added_tokens_decoder()
     unknown = state["model"].get("unk_token")
+    if max(by_id) >= vocab_size:
+        raise Untrusted(
+            f"The tokenizer knows the token {max(by_id)} but the network has {vocab_size} rows.", advice="Fetch the model again."
+        )
     tokens, types = [], []
-    for index in range(max(vocab_size, max(by_id) + 1)):
+    for index in range(vocab_size):
         text = by_id.get(index)
         if text is None:
             text, kind = f"[PAD{index}]", UNUSED

@@ -152,7 +152,7 @@ def _from_gguf(path: Path, dtype: torch.dtype) -> Decoder:
                 continue
             if ours is None:
                 raise Unsupported(f"{path.name} holds the tensor {name}, which has no place in a {config.family} decoder.")
-            tensor = torch.from_numpy(file.tensor(name).copy())
+            tensor = torch.from_numpy(file.tensor(name))
             heads = permuted_heads(config, ours)
             yield ours, to_halves(tensor, heads) if heads else tensor
 
