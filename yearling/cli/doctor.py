@@ -1,0 +1,200 @@
+"""`yearling doctor`: what this machine has, and what is wrong, in words.
+
+Looks only: it changes nothing, creates nothing and needs no server. Each finding is `ok`, `note` or `problem`; a problem says
+what to do, and any problem makes the exit code 1.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+import typer
+
+from yearling import __version__
+from yearling.cli.console import human_size, out, print_json
+from yearling.config import Settings, load_settings
+from yearling.errors import UserError
+
+CPU_FEATURES = {
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "AVX-512 VNNI",
+    "avx512_bf16": "AVX-512 BF16",
+    "amx_bf16": "AMX BF16",
+    "asimd": "NEON",
+    "sve": "SVE",
+}
+EXTRAS = {"train": "torch", "openvino": "openvino_genai", "postgres": "psycopg"}
+SMALLEST_MEMORY_BYTES = 2_000_000_000
+SMALLEST_DISK_BYTES = 1_000_000_000
+
+State = Literal["ok", "note", "problem"]
+MARKS = {"ok": ("✓", "green"), "note": ("•", "yellow"), "problem": ("✗", "bold red")}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report."""
+
+    topic: str
+    state: State
+    what: str
+    advice: str = ""
+
+
+def doctor(json: bool = typer.Option(False, "--json", help="Print the findings as JSON.")) -> None:
+    """Say what this machine has and what is wrong, in words."""
+    findings = list(examine())
+    problems = sum(finding.state == "problem" for finding in findings)
+    if json:
+        print_json({"version": __version__, "problems": problems, "findings": [asdict(finding) for finding in findings]})
+    else:
+        _print_report(findings, problems)
+    raise typer.Exit(1 if problems else 0)
+
+
+def examine() -> Iterator[Finding]:
+    """Every finding, in the order of the report; a check that fails is itself a finding."""
+    yield _software()
+    yield _processor()
+    yield _memory()
+    yield _graphics()
+    try:
+        settings = load_settings()
+    except UserError as error:
+        yield Finding("settings", "problem", error.message, error.advice)
+        return
+    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_data_folder, _models, _engines, _database, _address)
+    for check in checks:
+        try:
+            yield from check(settings)
+        except UserError as error:
+            yield Finding(check.__name__.strip("_").replace("_", " "), "problem", error.message, error.advice)
+
+
+def _print_report(findings: list[Finding], problems: int) -> None:
+    for finding in findings:
+        mark, style = MARKS[finding.state]
+        out.print(f"[{style}]{mark}[/] [bold]{finding.topic}[/]: ", end="", highlight=False)
+        out.print(finding.what, markup=False, highlight=False)
+        if finding.advice:
+            out.print(f"  → {finding.advice}", markup=False, highlight=False)
+    verdict = "All is well." if not problems else "One problem." if problems == 1 else f"{problems} problems."
+    out.print(f"\n{verdict}", style="bold green" if not problems else "bold red", highlight=False)
+
+
+def _software() -> Finding:
+    extras = [name for name, module in EXTRAS.items() if importlib.util.find_spec(module)]
+    what = f"Yearling {__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    return Finding("software", "ok", f"{what}; extras installed: {', '.join(extras) or 'none'}")
+
+
+def _processor() -> Finding:
+    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    flags = _cpu_flags()
+    features = (
+        ", ".join(label for flag, label in CPU_FEATURES.items() if flag in flags) or "no vector extensions that matter here"
+    )
+    what = f"{cores} {'core' if cores == 1 else 'cores'}, {features}"
+    if platform.machine() == "x86_64" and flags and "avx2" not in flags:
+        return Finding("processor", "problem", what, "The prebuilt llama.cpp needs AVX2: set remote_url to a server elsewhere.")
+    return Finding("processor", "ok", what)
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return set()
+    return {flag for line in lines if line.lower().startswith(("flags", "features")) for flag in line.partition(":")[2].split()}
+
+
+def _memory() -> Finding:
+    memory = psutil.virtual_memory()
+    what = f"{human_size(memory.total)}, {human_size(memory.available)} of it free"
+    if memory.available < SMALLEST_MEMORY_BYTES:
+        return Finding("memory", "problem", what, "Close other programs: the default model wants about 2 GB free.")
+    return Finding("memory", "ok", what)
+
+
+def _graphics() -> Finding:
+    if shutil.which("nvidia-smi"):
+        return Finding("graphics", "note", "an NVIDIA driver is installed; torch uses it if its build has CUDA")
+    return Finding("graphics", "ok", "no GPU found; everything runs on the processor")
+
+
+def _data_folder(settings: Settings) -> Iterator[Finding]:
+    folder = settings.data_dir
+    nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(nearest).free
+    what = f"{folder} ({'not created yet, ' if nearest != folder else ''}{human_size(free)} free)"
+    if not nearest.is_dir() or not _writable(nearest):
+        yield Finding("data folder", "problem", what, "It cannot be written: fix its permissions, or set YEARLING_DATA_DIR.")
+    elif free < SMALLEST_DISK_BYTES:
+        yield Finding("data folder", "problem", what, "Free some space, or set YEARLING_DATA_DIR to a folder on another disk.")
+    else:
+        yield Finding("data folder", "ok", what)
+
+
+def _writable(folder: Path) -> bool:
+    # access() knows permissions and, on Linux, read-only mounts; a probe file would change what we only look at.
+    return os.access(folder, os.W_OK | os.X_OK) and not os.statvfs(folder).f_flag & os.ST_RDONLY
+
+
+def _models(settings: Settings) -> Iterator[Finding]:
+    from yearling.models import Library
+
+    library = Library(settings.models_dir)
+    models = library.list()
+    for name, error in library.damaged().items():
+        yield Finding("model", "problem", error.message, error.advice or f"yearling model remove {name}")
+    for model in models:
+        default = " (the default)" if model.name == settings.model else ""
+        what = (
+            f"{model.name}{default}: {model.quantisation}, {human_size(model.size_bytes)}, context {model.context_tokens} tokens"
+        )
+        yield Finding("model", "ok", what)
+    if settings.model not in {model.name for model in models} and not settings.remote_url:
+        yield Finding(
+            "model", "problem", f"the default model {settings.model} is not here", f"yearling model pull {settings.model}"
+        )
+
+
+def _engines(settings: Settings) -> Iterator[Finding]:
+    from yearling.inference import choose_engine, describe_engines
+
+    for engine in describe_engines():
+        yield Finding("engine", "ok" if engine.available else "note", f"{engine.kind}: {engine.reason}")
+    for purpose in ("interactive", "batch"):
+        choice = choose_engine(settings, purpose=purpose)
+        yield Finding("choice", "ok", f"{purpose} work runs on {choice.kind}: {choice.reason}")
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    from yearling.store import inspect
+
+    yield Finding("database", "ok", inspect(settings))
+
+
+def _address(settings: Settings) -> Iterator[Finding]:
+    where = f"{settings.host}:{settings.port}"
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            yield Finding("address", "note", f"{where} is taken ({error.strerror}): a server may be running there already")
+        else:
+            yield Finding("address", "ok", f"{where} is free")
+    if not settings.api_keys and settings.host not in {"127.0.0.1", "::1", "localhost"}:
+        yield Finding("address", "problem", f"{where} is open to others without keys", "Set api_keys, or serve on 127.0.0.1.")
