@@ -54,6 +54,7 @@ class _Child:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     lines: deque[str]
+    listener: threading.Thread
     pending: dict[int, asyncio.Queue[dict[str, Any] | UserError]] = field(default_factory=dict)
     progress_s: float = field(default_factory=time.monotonic)
     killed_because: str = ""
@@ -62,11 +63,14 @@ class _Child:
         self.writer.write(wire.pack(frame))
 
     async def exit_status(self, timeout_s: float | None = None) -> int:
-        """Wait for the process to end; negative when a signal ended it. Raises TimeoutError."""
+        """Wait for the process to end, and for its last words; negative when a signal ended it. Raises TimeoutError."""
         try:
-            return await asyncio.to_thread(self.process.wait, timeout_s)
+            status = await asyncio.to_thread(self.process.wait, timeout_s)
         except subprocess.TimeoutExpired:
             raise TimeoutError from None
+        # Should a process of the engine's own hold the pipe open, its words are not worth waiting for.
+        await asyncio.to_thread(self.listener.join, 1.0)
+        return status
 
 
 class Supervised:
@@ -277,8 +281,10 @@ class Supervised:
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | self._spec.environment,
             )
         reader, writer = await asyncio.open_unix_connection(sock=ours, limit=wire.LONGEST_FRAME_BYTES)
-        child = _Child(process, reader, writer, deque(maxlen=50))
-        threading.Thread(target=_keep_lines, args=(process, child.lines), name="engine-log", daemon=True).start()
+        lines: deque[str] = deque(maxlen=50)
+        listener = threading.Thread(target=_keep_lines, args=(process, lines), name="engine-log", daemon=True)
+        listener.start()
+        child = _Child(process, reader, writer, lines, listener)
         try:
             child.send({"factory": self._spec.factory, "options": self._spec.options})
             line = await asyncio.wait_for(reader.readline(), self._start_timeout_s)
