@@ -32,6 +32,7 @@ def tiny_gguf(path: Path, layout: str = "Q4_1", *, seed: int = 0, rows: int = WI
         ("blk.0.attn_q.weight", weights(rows, WIDTH), layout),
         ("blk.0.ffn_down.weight", weights(rows * 4, WIDTH), layout),
         ("blk.0.ffn_gate_inp.weight", weights(4, WIDTH), "F32"),
+        ("blk.0.deliberate.weight", weights(4, WIDTH), "F32"),
         ("blk.0.odd.weight", weights(8, 48), "F16"),
     ]
     write_gguf(path, "llama", facts, tensors)

@@ -29,6 +29,8 @@ class Page:
     headers: dict[str, str] = field(default_factory=dict)
     cuts: list[int | None] = field(default_factory=list)
     ignore_if_range: bool = False
+    slice_bytes: int | None = None
+    """Answers to ranges carry no more than this, as some storage networks do."""
     pause_s: float = 0.0
     """Wait after each 64 KiB."""
 
@@ -82,7 +84,8 @@ def loopback() -> Iterator[Server]:
             server.requests.append((self.command, path, {key.lower(): value for key, value in self.headers.items()}))
             page = server.pages.get(path, Page(b"nothing here", status=404))
             start = self._start(page)
-            body = page.body[start:]
+            end = start + page.slice_bytes if start and page.slice_bytes else len(page.body)
+            body = page.body[start:end]
             if start >= len(page.body) > 0:
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(page.body)}")
@@ -90,7 +93,7 @@ def loopback() -> Iterator[Server]:
             else:
                 self.send_response(206 if start else page.status)
                 if start:
-                    self.send_header("Content-Range", f"bytes {start}-{len(page.body) - 1}/{len(page.body)}")
+                    self.send_header("Content-Range", f"bytes {start}-{start + len(body) - 1}/{len(page.body)}")
                 if page.etag:
                     self.send_header("ETag", page.etag)
                 if page.last_modified:

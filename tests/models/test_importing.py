@@ -37,7 +37,7 @@ def test_a_gguf_in_a_slow_layout_is_rewritten_and_both_hashes_are_kept(library: 
     model = library.import_path(path)
     assert model.name == "tiny.q4_1"
     assert (model.quantisation, model.architecture, model.context_tokens, model.licence) == ("Q8_0", "llama", 128, "mit")
-    assert model.parameters == 64 * 64 * 6 + 64 + 4 * 64 + 8 * 48
+    assert model.parameters == 64 * 64 * 6 + 64 + 2 * 4 * 64 + 8 * 48
     assert model.source == f"file:{path}"
     assert model.source_sha256 == sha256_of(path)
     assert model.sha256 == sha256_of(model.weights) != model.source_sha256
@@ -187,6 +187,16 @@ def test_a_truncated_safetensors_file_is_refused(library: Library, tmp_path: Pat
     _leaves_nothing(library)
 
 
+def test_a_tensor_of_no_size_is_refused(library: Library, tmp_path: Path) -> None:
+    data = tiny_gguf(tmp_path / "a.gguf").read_bytes()
+    name = b"blk.0.attn_norm.weight"
+    dimension = data.index(name) + len(name) + 4
+    (tmp_path / "a.gguf").write_bytes(data[:dimension] + bytes(8) + data[dimension + 8 :])
+    with pytest.raises(Untrusted, match=r"tensors of no size, 'blk\.0\.attn_norm\.weight'"):
+        library.import_path(tmp_path / "a.gguf", layout="keep")
+    _leaves_nothing(library)
+
+
 @pytest.mark.parametrize(
     ("metadata", "complaint"),
     [({"general.type": "adapter"}, "type 'adapter'"), ({"split.count": 3}, "one part of a split model")],
@@ -246,7 +256,7 @@ def test_a_disk_too_small_for_the_rewritten_file_is_told_with_its_size(tmp_path:
     sizes: dict[Layout, int] = {"keep": path.stat().st_size, "auto": rewritten_size(read_gguf(path), "q8_0")}
     for layout, size_bytes in sizes.items():
         with pytest.raises(StorageFailed, match=f"The disk of {library.models_dir} is full: {megabytes(size_bytes)} are needed"):
-            library.import_path(path, layout=layout)
+            library.import_path(path, layout=layout, progress=lambda *step: pytest.fail(f"wrote before it looked: {step}"))
         _leaves_nothing(library)
 
 

@@ -47,6 +47,7 @@ def test_only_matrices_whose_rows_fill_the_blocks_are_rewritten(tmp_path: Path) 
         "blk.0.attn_q.weight": Q.Q8_0,
         "blk.0.ffn_down.weight": Q.Q8_0,
         "blk.0.ffn_gate_inp.weight": Q.F32,
+        "blk.0.deliberate.weight": Q.F32,
         "blk.0.odd.weight": Q.F16,
     }
 

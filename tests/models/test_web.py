@@ -24,7 +24,7 @@ def test_a_download_resumes_where_the_connection_broke(server: Server, tmp_path:
 
 
 def test_a_later_call_resumes_what_an_earlier_one_left(server: Server, tmp_path: Path) -> None:
-    url = server.serve("/file", BODY, cuts=[100_000])
+    url = server.serve("/file", BODY, cuts=[100_000, 0])
     with pytest.raises(Unavailable, match="cannot be reached") as raised:
         download(server.web(attempts=1), url, tmp_path / "file")
     assert "yearling model import PATH" in raised.value.advice
@@ -37,7 +37,7 @@ def test_a_later_call_resumes_what_an_earlier_one_left(server: Server, tmp_path:
 
 @pytest.mark.parametrize("ignore_if_range", [False, True])
 def test_a_file_that_changed_meanwhile_starts_anew(server: Server, tmp_path: Path, ignore_if_range: bool) -> None:
-    url = server.serve("/file", BODY, cuts=[100_000])
+    url = server.serve("/file", BODY, cuts=[100_000, 0])
     with pytest.raises(Unavailable):
         download(server.web(attempts=1), url, tmp_path / "file")
     changed = BODY[::-1]
@@ -64,17 +64,25 @@ def test_last_modified_serves_as_validator(server: Server, tmp_path: Path) -> No
 
 
 def test_a_part_that_is_complete_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
-    url = server.serve("/file", BODY, cuts=[len(BODY) - 1])
+    url = server.serve("/file", BODY, cuts=[len(BODY) - 1, 0])
     with pytest.raises(Unavailable):
         download(server.web(attempts=1), url, tmp_path / "file")
     with (tmp_path / "file.part").open("ab") as part:  # as if the process had died between the last byte and the renaming
         part.write(BODY[-1:])
+    before = len(server.requests)
     download(server.web(), url, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == BODY
+    assert len(server.requests) == before + 1
+
+
+def test_answers_may_come_in_slices(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/file", BODY, cuts=[50_000], slice_bytes=60_000)
+    download(server.web(attempts=1), url, tmp_path / "file")  # every slice brings something, so none counts as vain
     assert (tmp_path / "file").read_bytes() == BODY
 
 
 def test_a_part_of_another_url_is_not_taken_up(server: Server, tmp_path: Path) -> None:
-    first = server.serve("/first", BODY, cuts=[100_000], etag='"same"')
+    first = server.serve("/first", BODY, cuts=[100_000, 0], etag='"same"')
     second = server.serve("/second", BODY[::-1], etag='"same"')
     with pytest.raises(Unavailable):
         download(server.web(attempts=1), first, tmp_path / "file")

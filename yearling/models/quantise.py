@@ -31,7 +31,10 @@ from yearling.models.gguf import GGUFFile, TensorInfo
 from yearling.models.local import Layout
 
 SLOW = frozenset({GGMLQuantizationType.Q4_1, GGMLQuantizationType.Q5_1})
-"""Layouts without a fast kernel in llama.cpp, which `auto` rewrites."""
+"""Layouts that `auto` rewrites: llama.cpp's CPU backend has neither a repacked nor a blocked matrix kernel for them.
+
+Other layouts without one (Q3_K, the IQ family) are chosen to save memory, which Q8_0 would spend.
+"""
 
 TARGETS = {"q8_0": GGMLQuantizationType.Q8_0, "q4_0": GGMLQuantizationType.Q4_0, "bf16": GGMLQuantizationType.BF16}
 _FILE_TYPES = {

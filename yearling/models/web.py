@@ -45,9 +45,9 @@ class Web:
     ca_file: str = ""
     timeout_s: float = 30.0
     attempts: int = 4
-    """How often one download is taken up again, within one call, after the connection broke."""
+    """How many attempts in a row may bring nothing before a call gives up."""
     pause_s: float = 1.0
-    """Wait before the second attempt; doubles with each further one."""
+    """Wait after an attempt that brought something; doubles with each that did not."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Web:
@@ -95,7 +95,13 @@ def download(
     """
     if destination.exists():
         return
-    _with_retries(web, url, lambda client: _take_up(client, url, destination, headers or {}, phase, progress))
+    part = destination.with_name(destination.name + ".part")
+    _with_retries(
+        web,
+        url,
+        lambda client: _take_up(client, url, destination, headers or {}, phase, progress),
+        lambda: part.stat().st_size if part.exists() else 0,
+    )
 
 
 def get(web: Web, url: str, headers: Mapping[str, str], *, method: str = "GET", follow: bool = True) -> httpx.Response:
@@ -110,20 +116,21 @@ def get(web: Web, url: str, headers: Mapping[str, str], *, method: str = "GET", 
     return _with_retries(web, url, ask)
 
 
-def _with_retries(web: Web, url: str, action: Callable[[httpx.Client], T]) -> T:
-    pause_s = web.pause_s
+def _with_retries(web: Web, url: str, action: Callable[[httpx.Client], T], have: Callable[[], int] = lambda: 0) -> T:
+    """Tries again after a break, up to `web.attempts` times in a row that brought nothing more than `have` told before."""
+    pause_s, vain = web.pause_s, 0
     with web.client() as client:
-        for attempt in range(1, web.attempts + 1):
+        while True:
+            had = have()
             try:
                 return action(client)
             except (httpx.TransportError, _Broken) as error:
-                if attempt >= web.attempts:
+                pause_s, vain = (web.pause_s, 0) if have() > had else (pause_s * 2, vain + 1)
+                if vain >= web.attempts:
                     raise _unreachable(url, error) from None
             except (httpx.InvalidURL, httpx.TooManyRedirects, httpx.UnsupportedProtocol) as error:
                 raise BadInput(f"{without_secrets(url)} is not a usable address: {error}.") from None
             time.sleep(pause_s)
-            pause_s *= 2
-    raise ValueError(f"attempts must be at least 1, not {web.attempts}")
 
 
 class _Broken(Exception):
