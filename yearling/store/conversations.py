@@ -59,7 +59,6 @@ class Conversations:
                 messages.c.conversation_id == conversation_id, messages.c.sample_id.is_not(None)
             )
             sample_ids = connection.scalars(answered).all()
-            connection.execute(messages.delete().where(messages.c.conversation_id == conversation_id))
             for start in range(0, len(sample_ids), 500):
                 connection.execute(samples.delete().where(samples.c.id.in_(sample_ids[start : start + 500])))
             connection.execute(conversations.delete().where(conversations.c.id == conversation_id))

@@ -25,6 +25,7 @@ from yearling.store.audit import GENESIS, ChainState
 from yearling.store.database import Database
 from yearling.store.packing import canonical_json
 from yearling.store.schema import events
+from yearling.store.texts import Text, add_texts, delete_texts
 
 _LOCK_KEY = 0x5965_6172_0003
 _ID = re.compile(r"[!-~]{1,64}")
@@ -63,15 +64,28 @@ class Events:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, new: Iterable[Mapping[str, Any]], *, expected_head: str | None = None) -> Appended:
-        """Add events, all or none; durable on return.
+    def append(
+        self,
+        new: Iterable[Mapping[str, Any]],
+        *,
+        texts: Iterable[Text] = (),
+        forget: Iterable[str] = (),
+        expected_head: str | None = None,
+    ) -> Appended:
+        """Add events, all or none, with the texts that they refer to; `forget` are texts that go with them. Durable on return.
 
-        Raises BadInput for an event that is no JSON or has no proper id, Untrusted when its id stands for another event
-        already, Conflict when `expected_head` is given and the log has another, StorageFailed.
+        Raises what `Texts.add` raises; BadInput for an event that is no JSON or has no proper id; Untrusted when its id stands
+        for another event already; Conflict when `expected_head` is given and the log has another; StorageFailed.
         """
-        prepared = list(new)
+        prepared, words, gone = list(new), list(texts), list(forget)
         with self._database.write() as connection:
-            return append_events(connection, prepared, expected_head=expected_head)
+            if words:
+                add_texts(connection, words)
+            appended = append_events(connection, prepared, expected_head=expected_head)
+            forgotten = delete_texts(connection, gone, actor=str(prepared[0].get("actor", ""))) if gone and prepared else 0
+        if forgotten:
+            self._database.scrub("texts")
+        return appended
 
     def entries(self, *, after: int = 0, up_to: int | None = None, limit: int | None = None) -> list[EventEntry]:
         """Entries with `after` < sequence ≤ `up_to`, oldest first, at most `limit`."""

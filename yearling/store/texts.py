@@ -47,14 +47,30 @@ class Text:
     person_id: str | None = None
 
 
-def make_text(text_id: str, kind: str, content: dict[str, Any], *, person_id: str | None = None, salt: str | None = None) -> Text:
+def make_text(
+    text_id: str,
+    kind: str,
+    content: dict[str, Any],
+    *,
+    person_id: str | None = None,
+    salt: str | None = None,
+    created_utc: datetime | None = None,
+) -> Text:
     """A text with its hash; a fresh salt unless one is given. Raises BadInput for an id or content that cannot be kept."""
     salt = os.urandom(16).hex() if salt is None else salt
     for name, value, form in (("id", text_id, _ID), ("kind", kind, _KIND), ("salt", salt, _SALT)):
         if not form.fullmatch(value):
             raise BadInput(f"A text's {name} cannot be {value[:50]!r}.", param=name)
     digest = hashlib.sha256((salt + canonical_json(content)).encode()).hexdigest()
-    return Text(id=text_id, kind=kind, content=content, salt=salt, sha256=digest, created_utc=now_utc(), person_id=person_id)
+    return Text(
+        id=text_id,
+        kind=kind,
+        content=content,
+        salt=salt,
+        sha256=digest,
+        created_utc=created_utc or now_utc(),
+        person_id=person_id,
+    )
 
 
 class Texts:
@@ -92,9 +108,8 @@ class Texts:
     def delete(self, text_id: str, *, actor: str) -> None:
         """Forget a text; what the log says of it stays. `actor` is for the audit log. Raises NotFound."""
         with self._database.write() as connection:
-            if connection.execute(texts.delete().where(texts.c.id == text_id)).rowcount == 0:
+            if not delete_texts(connection, [text_id], actor=actor):
                 raise NotFound(f"There is no text {text_id[:100]!r}.")
-            append_entry(connection, actor, "text.delete", text_id)
         self._database.scrub("texts")
 
 
@@ -117,6 +132,16 @@ def add_texts(connection: Connection, new: Sequence[Text]) -> int:
     for start in range(0, len(rows), _BATCH):
         connection.execute(texts.insert(), rows[start : start + _BATCH])
     return len(rows)
+
+
+def delete_texts(connection: Connection, ids: Sequence[str], *, actor: str) -> int:
+    """Forget texts within a write transaction; returns how many there were. Call `Database.scrub` after it."""
+    count = 0
+    for text_id in ids:
+        if connection.execute(texts.delete().where(texts.c.id == text_id)).rowcount:
+            append_entry(connection, actor, "text.delete", text_id)
+            count += 1
+    return count
 
 
 def text_fault(row: Row[Any]) -> str:
