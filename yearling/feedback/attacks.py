@@ -95,7 +95,7 @@ def run_attacks(
     p: Parameters,
     *,
     size: int = 100,
-    targets: int = 4,
+    targets: int = 3,
     attacks: Sequence[Attack] = ATTACKS,
 ) -> list[Figure]:
     """Success rates of every attack at every share, one figure per conversation and seed."""

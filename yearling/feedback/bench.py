@@ -1,7 +1,7 @@
 """The table of figures to beat, in one run: ours beside majority, pooled bound, Polis' measure and plain ALS.
 
-Conversations in alphabetical order; the first, third, fifth … were used for tuning, the others never. Both halves are reported apart.
-A line is the mean over conversations for each seed, then mean and 95 % interval (Student's t) over seeds.
+Conversations in alphabetical order; the first, third, fifth … were used for tuning, the others never. Both halves are reported
+apart. A line is the mean over conversations for each seed, then mean and 95 % interval (Student's t) over seeds.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def lines(tuned: Sequence[Figure], untouched: Sequence[Figure]) -> list[Line]:
 
 
 def summary(found: Sequence[Figure]) -> tuple[float, float]:
-    """Mean over seeds of the mean over conversations, with the half width of its 95 % interval; NaN where nothing was measured."""
+    """Mean over seeds of the mean over conversations, and the half width of its 95 % interval; NaN for no figures."""
     by_seed: dict[int, list[float]] = {}
     for figure in found:
         if not np.isnan(figure.value):

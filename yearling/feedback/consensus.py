@@ -29,7 +29,7 @@ from yearling.feedback.events import (
     in_log_order,
     utc_text,
 )
-from yearling.feedback.exact import Floats, sigmoid
+from yearling.feedback.exact import Floats
 from yearling.feedback.pairs import Comparisons, Pair, make_pair, side_strengths
 from yearling.feedback.parameters import Parameters
 from yearling.feedback.snapshot import ItemResult, SideView, Snapshot
@@ -254,10 +254,10 @@ def _judge_pairs(state: State, table: Table, fits: Fits, p: Parameters) -> tuple
         counts.setdefault((first, second), [0, 0])[fits.sides[rater]] += 1
     keys = sorted(counts)
     a, b = (np.array([table.items[key[k]] for key in keys], dtype=np.int32) for k in (0, 1))
-    chances = sigmoid(strengths[:, a] - strengths[:, b])
+    odds = strengths[:, a] - strengths[:, b]
     num_raters = len(set(made.raters.tolist()))
     return tuple(
-        make_pair(*key, (float(chances[0, k]), float(chances[1, k])), (counts[key][0], counts[key][1]), num_raters, p.pairs)
+        make_pair(*key, (float(odds[0, k]), float(odds[1, k])), (counts[key][0], counts[key][1]), num_raters, p.pairs)
         for k, key in enumerate(keys)
     )
 

@@ -25,7 +25,7 @@ from yearling.feedback.pairs import Comparisons, bradley_terry, side_strengths
 from yearling.feedback.parameters import Parameters
 from yearling.feedback.polis import Conversation, Mask
 from yearling.feedback.status import HELPFUL, NEEDS_MORE, Evidence
-from yearling.feedback.table import Fits, Table, fit_both, gather
+from yearling.feedback.table import Fits, Table, fit_both, gather, half_rate
 
 LEAST_SEEN = 20
 """A reference counts where so many left-out members of both groups saw the item: of fewer, a share says little."""
@@ -132,7 +132,9 @@ def full_data(cs: Iterable[Conversation], p: Parameters) -> list[Figure]:
         everybody = np.ones(c.num_raters, dtype=np.bool_)
         reference = polis.opinions(c, everybody, c.groups)
         use = reference.measured(5) & ~c.moderated_out
-        for method, score in _scores(sample_ratings(c, everybody), p)[0].items():
+        scores = _scores(sample_ratings(c, everybody), p)[0]
+        del scores["ours weakest"]
+        for method, score in scores.items():
             value = _spearman(score[use], reference.group_informed()[use])
             out.append(Figure(measure="Spearman, full data", method=method, conversation=c.name, seed=0, value=value))
     return out
@@ -192,7 +194,7 @@ def _scores(ratings: Ratings, p: Parameters) -> tuple[dict[str, Floats], dict[st
         "pooled bound": 1.0 - below,
         "polis": _polis_measure(ratings),
         "plain als": judged.main.axis.item_bias,
-        "ours": estimates.prod(axis=0),
+        "ours": sides.group_informed(half_rate(judged.table)),
         "ours weakest": estimates.min(axis=0),
     }
     helpful = {

@@ -99,13 +99,14 @@ class Pair:
     provisional: bool
 
 
-def make_pair(a: str, b: str, chances: tuple[float, float], counts: tuple[int, int], num_raters: int, p: PairParameters) -> Pair:
-    """The pair with its label, `q` and weight, or with the reason for its drop."""
+def make_pair(a: str, b: str, odds: tuple[float, float], counts: tuple[int, int], num_raters: int, p: PairParameters) -> Pair:
+    """The pair with its label, `q` and weight, or with the reason for its drop. `odds` are each side's θ_a − θ_b."""
     provisional = num_raters < p.provisional_raters
-    weakest, strongest = min(chances), max(chances)
-    if weakest <= 0.5 <= strongest:
+    if min(odds) <= 0.0 <= max(odds):
         return Pair(better=a, worse=b, q=0.5, weight=0.0, comparisons=counts, reason="sides_disagree", provisional=provisional)
-    better, worse, q = (a, b, weakest) if weakest > 0.5 else (b, a, 1.0 - strongest)
+    better, worse = (a, b) if odds[0] > 0.0 else (b, a)
+    # From the size of the odds, so that naming a pair the other way round changes no bit.
+    q = float(sigmoid(np.array([min(abs(side) for side in odds)]))[0])
     if min(counts) == 0:
         return Pair(
             better=better, worse=worse, q=q, weight=0.0, comparisons=counts, reason="one_side_only", provisional=provisional

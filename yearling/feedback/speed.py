@@ -1,7 +1,7 @@
 """How long a fit and the whole run take, and how much memory, beside a plain loop-free alternating least squares.
 
-Every measurement has a process of its own, so that peaks do not mix; times are processor seconds. `python -m yearling.feedback.speed`
-runs one of them and prints JSON.
+Every measurement has a process of its own, so that peaks do not mix; times are processor seconds. The module, run with
+`python -m`, makes one of them and prints JSON.
 """
 
 from __future__ import annotations

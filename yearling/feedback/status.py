@@ -47,8 +47,8 @@ RULES: tuple[Rule, ...] = (
     Rule(id="helpful", version=1, direction=1, depends_on=("quorum",), doubt=0.2, floor=0.6),
     Rule(id="not_helpful", version=1, direction=-1, depends_on=("quorum",), doubt=0.2, floor=0.6),
     # Inertia: a status is taken away only when a side is as sure of the contrary as it had to be of the status.
-    Rule(id="keep_helpful", version=1, direction=1, depends_on=("quorum",), doubt=0.8, floor=0.4),
-    Rule(id="keep_not_helpful", version=1, direction=-1, depends_on=("quorum",), doubt=0.8, floor=0.4),
+    Rule(id="keep_helpful", version=1, direction=1, depends_on=("quorum",), doubt=0.8),
+    Rule(id="keep_not_helpful", version=1, direction=-1, depends_on=("quorum",), doubt=0.8),
     # What may become a default of the behaviour spec.
     Rule(
         id="spec_default",
@@ -84,10 +84,12 @@ class StatusParameters:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What each side says of each item: `counts`, `approvals` and model `predictions`, each (S, N)."""
+    """What each side says of each item: `counts`, `approvals` (sums of ratings), `agreements` (ratings of 1) and the
+    model's `predictions`, each (S, N)."""
 
     counts: Ints
     approvals: Floats
+    agreements: Floats
     predictions: Floats
 
     def estimates(self, prior: float) -> Floats:
@@ -104,7 +106,19 @@ class Evidence:
     def one(self, item: int) -> Evidence:
         """The evidence on one item, as arrays (S, 1)."""
         at = slice(item, item + 1)
-        return Evidence(self.counts[:, at], self.approvals[:, at], self.predictions[:, at])
+        return Evidence(self.counts[:, at], self.approvals[:, at], self.agreements[:, at], self.predictions[:, at])
+
+    def group_informed(self, half_rate: float, prior: float = 10.0) -> Floats:
+        """(N,) Polis' group-informed consensus on our sides: the product of their shares of full agreement.
+
+        Shares are shrunk towards the model's prediction less what half ratings contribute to it; `half_rate` is how often people
+        answer 0.5 on the whole.
+        """
+        halves = 2.0 * (self.approvals - self.agreements).sum(axis=0)
+        rate = (halves + 5.0 * half_rate) / (self.counts.sum(axis=0) + 5.0)
+        expected = np.maximum(self.predictions - 0.5 * rate, 0.0)
+        shares = (self.agreements + prior * expected) / (self.counts + prior)
+        return np.asarray(shares[0] * shares[1])
 
 
 def holding(evidence: Evidence, p: StatusParameters) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from yearling.feedback import defences
 from yearling.feedback.defences import Act, DefenceParameters, Experience
 from yearling.feedback.events import Comparison, State
-from yearling.feedback.exact import Floats
+from yearling.feedback.exact import Floats, exact_mean
 from yearling.feedback.model import WEIGHT_STEPS, FitParameters, RaterModel, Ratings, fit
 from yearling.feedback.status import Evidence
 
@@ -131,7 +131,7 @@ def fit_both(ratings: Ratings, axis_fit: FitParameters, prediction_fit: FitParam
     prediction = fit(ratings, prediction_fit)
     sides = np.full(ratings.num_raters, -1, dtype=np.int8)
     taking_part = np.bincount(ratings.raters, minlength=ratings.num_raters) > 0
-    position = axis.rater_factors[:, 0]
+    position = _positions(axis.rater_factors[:, 0], taking_part)
     sides[taking_part & (position > 0)] = 0
     sides[taking_part & (position < 0)] = 1
     sizes = [int(np.sum(sides == 0)), int(np.sum(sides == 1))]
@@ -142,12 +142,29 @@ def fit_both(ratings: Ratings, axis_fit: FitParameters, prediction_fit: FitParam
     return Fits(axis, prediction, sides)
 
 
+def _positions(factor: Floats, taking_part: Mask) -> Floats:
+    """(U,) Places on the axis. Where all but one rater stand on one side of zero, the factor tells items apart and not raters:
+    places are then taken from the raters' mean, and those indistinguishable from it have none."""
+    smaller = min(int(np.sum(taking_part & (factor > 0))), int(np.sum(taking_part & (factor < 0))))
+    if smaller >= 2 or not taking_part.any():
+        return factor
+    position = factor - exact_mean(factor[taking_part])
+    return np.where(np.abs(position) < 1e-3, 0.0, position)
+
+
 def gather(table: Table, fits: Fits) -> Evidence:
     """Counted ratings and approvals of each item by side, beside the model's predictions."""
     f = table.fit
-    counts, approvals = [], []
+    counts, approvals, agreements = [], [], []
+    full = f.values == 1.0
     for side in (0, 1):
         mine = table.evidence & (fits.sides[f.raters] == side)
         counts.append(np.bincount(f.items[mine], minlength=f.num_items))
         approvals.append(np.bincount(f.items[mine], f.values[mine], minlength=f.num_items))
-    return Evidence(np.array(counts), np.array(approvals), fits.predictions())
+        agreements.append(np.bincount(f.items[mine], full[mine], minlength=f.num_items))
+    return Evidence(np.array(counts), np.array(approvals), np.array(agreements), fits.predictions())
+
+
+def half_rate(table: Table) -> float:
+    """How often counting ratings are 0.5."""
+    return float(np.mean(table.fit.values[table.evidence] == 0.5)) if table.evidence.any() else 0.0
