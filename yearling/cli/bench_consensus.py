@@ -20,17 +20,17 @@ def consensus(
     as_json: bool = typer.Option(False, "--json", help="One JSON object a line."),
 ) -> None:
     """Print what bridged consensus achieves beside majority, pooled bound, Polis' measure and plain ALS."""
-    from yearling.feedback import bench
+    from yearling.feedback import bench_speeds, bench_table
 
     if not as_json:
         typer.echo(f"{'measure':52} {'method':26} {'tuned on':>15} {'untouched':>15} {'known':>9} {'goal':>8}")
-    for line in bench.table(polis, seeds=seeds, with_attacks=attacks):
+    for line in bench_table(polis, seeds=seeds, with_attacks=attacks):
         if as_json:
             typer.echo(json.dumps(asdict(line), ensure_ascii=False))
         else:
             tuned, untouched = (f"{mean:.3f} ± {half:.3f}" for mean, half in (line.tuned, line.untouched))
             typer.echo(f"{line.measure:52} {line.method:26} {tuned:>15} {untouched:>15} {line.known:>9} {line.goal:>8}")
-    for one in bench.speeds(million_events=million) if speed else []:
+    for one in bench_speeds(million_events=million) if speed else []:
         if as_json:
             typer.echo(json.dumps(one))
         else:

@@ -5,7 +5,8 @@ has a history like that of a real rater: a random part of it, some of it altered
 no near-duplicate. Real raters have their histories behind them; attackers are held to the rule on earlier acts.
 
 Success is counted over targets: for promotion, items that left-out raters do not approve of on both sides and that then become
-helpful; for suppression, helpful items that then lose it. Knows no defence: it calls the same functions as the full run.
+helpful; for suppression, helpful items that then lose it. Beside ours
+stands the bare two-sided rule on the paper form, without any defence, on those targets on which it would have been right.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from yearling.feedback import defences, polis
-from yearling.feedback.exact import Ints
+from yearling.feedback.exact import Ints, beta_cdf
 from yearling.feedback.figures import Figure, Judged, judge, sample_ratings, table_of
-from yearling.feedback.model import Ratings
+from yearling.feedback.model import Ratings, fit
 from yearling.feedback.parameters import Parameters
-from yearling.feedback.polis import Conversation
+from yearling.feedback.polis import Conversation, Mask
 from yearling.feedback.status import HELPFUL, jury_verdict
 from yearling.feedback.table import Table
 
@@ -64,6 +65,8 @@ class Scene:
     before: Judged
     promotable: Ints
     suppressible: Ints
+    plain: Mask
+    """(N,) Helpful by the bare rule."""
     left_out: tuple[Ints, Ints]
     """Raters left out and their reference group, for the jury."""
 
@@ -86,7 +89,7 @@ def scene(c: Conversation, size: int, seed: int, p: Parameters, targets: int) ->
         np.flatnonzero(known & helpful & (reference.weakest() >= 0.5)),
     ]
     chosen = [generator.permutation(kind)[:targets] for kind in kinds]
-    return Scene(c, ratings, before, chosen[0], chosen[1], (np.flatnonzero(others), groups))
+    return Scene(c, ratings, before, chosen[0], chosen[1], bare_rule(ratings, p), (np.flatnonzero(others), groups))
 
 
 def run_attacks(
@@ -108,57 +111,81 @@ def run_attacks(
             for attack in attacks:
                 items = stage.promotable if attack.promote else stage.suppressible
                 for share in SHARES if items.size else ():
+                    measure = f"{attack.name}, {share:.0%}"
                     wins = [
-                        _succeeds(stage, attack, int(item), share, np.random.default_rng([seed, int(item), 8]), p)
+                        _outcome(stage, attack, int(item), share, np.random.default_rng([seed, int(item), 8]), p)
                         for item in items
                     ]
-                    measure = f"{attack.name}, {share:.0%}"
-                    out.append(Figure(measure=measure, method="ours", conversation=c.name, seed=seed, value=float(np.mean(wins))))
+                    for method in ("ours", "plain als"):
+                        told = [float(win[method]) for win in wins if method in win]
+                        if told:
+                            value = float(np.mean(told))
+                            out.append(Figure(measure=measure, method=method, conversation=c.name, seed=seed, value=value))
     return out
 
 
-def _succeeds(stage: Scene, attack: Attack, item: int, share: float, generator: np.random.Generator, p: Parameters) -> bool:
+def _outcome(
+    stage: Scene, attack: Attack, item: int, share: float, generator: np.random.Generator, p: Parameters
+) -> dict[str, bool]:
+    """Whether the attack reaches its aim, by method."""
     real = int(np.sum(stage.ratings.items == item))
     accounts = int(np.ceil(share / (1.0 - share) * real))
-    table = _with_accounts(stage, attack, item, accounts, generator, p)
+    joined, counts = _with_accounts(stage, attack, item, accounts, generator, p)
+    table = _defended(joined, counts, p)
     standing = stage.before.statuses.tolist() if attack.inertia else None
-    helpful = judge(table, p, standing=standing).statuses[item] == HELPFUL
-    if attack.jury and helpful == attack.promote:
+    helpful = bool(judge(table, p, standing=standing).statuses[item] == HELPFUL)
+    won = helpful == attack.promote
+    if attack.jury and won:
         # The change is put before a jury; attackers sit on it by their share of all accounts.
-        share_of_all = accounts / (accounts + stage.ratings.num_raters)
-        verdict = _jury(stage, item, share_of_all, float(attack.promote), generator, p)
-        if attack.promote:
-            return bool(helpful) and verdict in ("", HELPFUL)
-        return verdict != HELPFUL
-    return bool(helpful == attack.promote)
+        verdict = _jury(stage, item, accounts / (accounts + stage.ratings.num_raters), float(attack.promote), generator, p)
+        won = verdict in ("", HELPFUL) if attack.promote else verdict != HELPFUL
+    result = {"ours": won}
+    if not (attack.inertia or attack.jury) and bool(stage.plain[item]) != attack.promote:
+        result["plain als"] = bool(bare_rule(joined, p)[item]) == attack.promote
+    return result
+
+
+def bare_rule(ratings: Ratings, p: Parameters) -> Mask:
+    """(N,) 'Helpful' by the two-sided Beta bound on counts alone, sides by the paper form, everybody counted."""
+    axis = fit(ratings, p.axis)
+    side = axis.rater_factors[:, 0] > 0
+    holds = np.bincount(ratings.items, minlength=ratings.num_items) >= 5
+    for mine in (side[ratings.raters], ~side[ratings.raters]):
+        seen = np.bincount(ratings.items[mine], minlength=ratings.num_items).astype(np.float64)
+        liked = np.bincount(ratings.items[mine], ratings.values[mine], ratings.num_items).astype(np.float64)
+        holds = holds & (seen >= 2) & (beta_cdf(liked + 0.5, seen - liked + 0.5, 0.5) <= 0.2)
+    return np.asarray(holds)
 
 
 def _with_accounts(
     stage: Scene, attack: Attack, item: int, accounts: int, generator: np.random.Generator, p: Parameters
-) -> Table:
-    """The sample with the attackers' accounts, after the defences that look at histories."""
+) -> tuple[Ratings, Mask]:
+    """The sample with the attackers' accounts, and which entries come from raters with enough acts."""
     base, vote = stage.ratings, float(attack.promote)
     raters, items, values = [base.raters], [base.items], [base.values]
-    model_rater = int(generator.choice(_models(stage, attack, item)))
-    evidence = [np.ones(base.size, dtype=np.bool_)]
+    counts = [np.ones(base.size, dtype=np.bool_)]
+    models = _models(stage, attack, item)
+    model_rater = int(generator.choice(models))
     for k in range(accounts):
         if attack.history != "copied":
-            model_rater = int(generator.choice(_models(stage, attack, item)))
+            model_rater = int(generator.choice(models))
         past_items, past_values = _history(base, attack.history, model_rater, item, generator)
-        enough = len(past_items) >= p.defences.earlier_acts
-        if not enough:
-            # A rater without enough acts takes no part at all.
-            continue
         raters.append(np.full(len(past_items) + 1, base.num_raters + k, dtype=np.int32))
         items.append(np.append(past_items, item).astype(np.int32))
         values.append(np.append(past_values, vote))
-        evidence.append(np.ones(len(past_items) + 1, dtype=np.bool_))
+        counts.append(np.full(len(past_items) + 1, len(past_items) >= p.defences.earlier_acts))
     joined = Ratings(
         np.concatenate(raters), np.concatenate(items), np.concatenate(values), base.num_raters + accounts, base.num_items
     )
-    alias = defences.near_duplicates(joined, p.defences)
-    keep = alias[joined.raters] == joined.raters
-    return replace(table_of(joined.only(keep), np.concatenate(evidence)[keep]), alias=alias)
+    return joined, np.concatenate(counts)
+
+
+def _defended(joined: Ratings, counts: Mask, p: Parameters) -> Table:
+    """Without raters who have too few acts, and with near-duplicates heard once."""
+    kept = joined.only(counts)
+    alias = defences.near_duplicates(kept, p.defences)
+    kept = kept.only(alias[kept.raters] == kept.raters)
+    return replace(table_of(kept), alias=alias)
 
 
 def _models(stage: Scene, attack: Attack, item: int) -> Ints:

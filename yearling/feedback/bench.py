@@ -7,17 +7,18 @@ apart. A line is the mean over conversations for each seed, then mean and 95 % i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
 
-from yearling.feedback import attacks, figures, polis, speed
-from yearling.feedback.figures import Figure
+from yearling.feedback import polis, speed
 from yearling.feedback.parameters import Parameters
 from yearling.feedback.polis import Conversation
+
+if TYPE_CHECKING:
+    from yearling.feedback.figures import Figure
 
 GOALS: dict[tuple[str, str], tuple[str, str]] = {
     ("held-out RMSE", "ours"): (".337", "≤ .335"),
@@ -65,6 +66,9 @@ def halves(cs: Sequence[Conversation]) -> tuple[list[Conversation], list[Convers
 
 def table(folder: Path, *, seeds: int = 5, with_attacks: bool = True, p: Parameters | None = None) -> Iterator[Line]:
     """All lines that come from Polis conversations, as they are measured."""
+    # Here, so that the door of the room does not load the statistics library.
+    from yearling.feedback import attacks, figures
+
     parameters = p or Parameters()
     many = range(seeds)
     parts = halves(polis.conversations(folder))
@@ -85,7 +89,7 @@ def table(folder: Path, *, seeds: int = 5, with_attacks: bool = True, p: Paramet
 
 
 def _renamed(found: list[Figure], note: str) -> list[Figure]:
-    return [Figure(**{**asdict(figure), "measure": f"{figure.measure}, {note}"}) for figure in found]
+    return [replace(figure, measure=f"{figure.measure}, {note}") for figure in found]
 
 
 def lines(tuned: Sequence[Figure], untouched: Sequence[Figure]) -> list[Line]:
@@ -120,6 +124,8 @@ def summary(found: Sequence[Figure]) -> tuple[float, float]:
         return float("nan"), float("nan")
     if means.size == 1:
         return float(means[0]), float("nan")
+    from scipy import stats
+
     half = float(stats.t.ppf(0.975, means.size - 1) * means.std(ddof=1) / np.sqrt(means.size))
     return float(means.mean()), half
 

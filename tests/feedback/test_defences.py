@@ -1,0 +1,142 @@
+"""Who is admitted, whose acts count, who is one voice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from yearling.feedback import HELPFUL, DefenceParameters, Event, Parameters, Rating, StatusChange, Vouch, draw_jury, run
+from yearling.feedback.defences import admitted_accounts, experience, influence_weights, most_active, near_duplicates
+from yearling.feedback.model import Ratings
+from yearling.feedback.simulate import START, Population, accounts, plant, rate
+
+P = DefenceParameters()
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
+LATER = START + timedelta(days=100)
+
+
+def vouch(k: int, actor: str, account: str, person: str, day: int = 0) -> Vouch:
+    return Vouch(id=f"v{k}", created_utc=T0 + timedelta(days=day, minutes=k), actor=actor, account=account, person=person)
+
+
+def test_vouching_spreads_from_the_roots_and_one_person_has_one_account() -> None:
+    p = replace(P, require_vouch=True, roots=("root",))
+    chain = [
+        vouch(0, "ann", "early", "p0"),
+        vouch(1, "root", "ann", "p1"),
+        vouch(2, "ann", "bob", "p2"),
+        vouch(3, "bob", "ann2", "p1"),
+        vouch(4, "eve", "eve2", "p9"),
+    ]
+    assert admitted_accounts(chain, p) == {"root", "ann", "bob"}
+
+
+def test_an_account_vouches_for_so_many_a_month() -> None:
+    p = replace(P, require_vouch=True, roots=("root",), vouches_per_month=3)
+    quick = [vouch(k, "root", f"a{k}", f"p{k}") for k in range(6)]
+    assert len(admitted_accounts(quick, p)) == 4
+    assert len(admitted_accounts([*quick, vouch(9, "root", "later", "p99", day=31)], p)) == 5
+
+
+def test_only_vouched_accounts_count_when_vouching_is_required() -> None:
+    people = Population(num_raters=30, num_items=20, seed=2)
+    log = rate(plant(people), people)
+    p = Parameters(defences=DefenceParameters(require_vouch=True, roots=tuple(f"u{k}" for k in range(20))))
+    snapshot = run(log, p).snapshot
+    assert snapshot.raters["seen"] == 30
+    assert snapshot.raters["admitted"] == 20
+    assert snapshot.dropped["account without a valid vouch"] > 0
+
+
+def test_ten_earlier_acts_before_one_counts() -> None:
+    acts = [Rating(id=f"r{k:02d}", created_utc=T0 + timedelta(minutes=k), actor="a", item=f"i{k}", value=1.0) for k in range(15)]
+    known = experience(acts, {}, P)
+    assert known.counted == {f"r{k:02d}" for k in range(10, 15)}
+    assert known.earned["a"] == 15
+
+
+def test_agreeing_with_a_status_earns_nothing() -> None:
+    acts = [Rating(id=f"r{k:02d}", created_utc=T0 + timedelta(minutes=k), actor="a", item=f"i{k}", value=1.0) for k in range(15)]
+    decided = {f"i{k}": StatusChange(id=f"s{k}", created_utc=T0, actor="run", item=f"i{k}", status=HELPFUL) for k in range(12)}
+    assert experience(acts, decided, P).earned["a"] == 3
+    assert not experience(acts, decided, P).counted
+
+
+def table(histories: list[dict[int, float]]) -> Ratings:
+    rows = [(u, n, v) for u, history in enumerate(histories) for n, v in history.items()]
+    columns = np.array(rows)
+    return Ratings(columns[:, 0].astype(np.int32), columns[:, 1].astype(np.int32), columns[:, 2], len(histories), 100)
+
+
+def test_near_duplicates_are_the_earliest_of_them_and_others_are_left_alone() -> None:
+    generator = np.random.default_rng(0)
+    first = {n: float(generator.integers(2)) for n in range(40)}
+    other = {n: float(generator.integers(2)) for n in range(40)}
+    nearly = {**first, 3: 1.0 - first[3]}
+    short = dict(list(first.items())[:10])
+    assert near_duplicates(table([other, first, nearly, dict(first), short, short]), P).tolist() == [0, 1, 1, 1, 4, 5]
+
+
+def test_collapsed_accounts_speak_once() -> None:
+    people = Population(num_raters=30, num_items=60, seed=2)
+    log = rate(plant(people), people)
+    copies: list[Event] = [
+        replace(event, id=f"{event.id}-{k}", actor=f"copy{k}", created_utc=event.created_utc + timedelta(days=60))
+        for k in range(12)
+        for event in log
+        if event.actor == "u0"
+    ]
+    snapshot = run([*log, *copies]).snapshot
+    assert snapshot.raters["collapsed"] == 12
+    assert snapshot.dropped["history nearly the same as another's"] == len(copies)
+    assert [(i.item, i.status, i.sides) for i in snapshot.items] == [(i.item, i.status, i.sides) for i in run(log).snapshot.items]
+
+
+def test_drive_by_accounts_change_nothing_that_counts() -> None:
+    people = Population(num_raters=40, num_items=40, seed=3)
+    log = rate(plant(people), people)
+    before = run(log).snapshot
+    target = before.items[7].item
+    after = run([*log, *accounts([f"x{k}" for k in range(40)], target, 1.0, after=LATER, prefix="x")]).snapshot
+    assert after.dropped["rater with too few acts so far"] == 40
+    for old, new in zip(before.items, after.items, strict=True):
+        assert (old.status, old.sides, old.bridging) == (new.status, new.sides, new.bridging)
+    assert next(i for i in after.items if i.item == target).uncounted == before.items[7].uncounted + 40
+
+
+def test_a_busy_rater_is_held_to_the_cap() -> None:
+    raters = np.array([0] * 40 + [1] * 8, dtype=np.int32)
+    weights = influence_weights(raters, 2, 10)
+    assert weights is not None
+    assert weights[0] * 40 == 10.0
+    assert weights[-1] == 1.0
+    assert influence_weights(raters, 2, 40) is None
+
+
+def test_the_most_active_are_the_busiest_hundredth() -> None:
+    counts = [3] * 99 + [50, 3, 4]
+    raters = np.repeat(np.arange(102), counts).astype(np.int32)
+    assert np.flatnonzero(most_active(raters, 102, P)).tolist() == [99]
+    assert not most_active(np.arange(20, dtype=np.int32), 20, P).any()
+
+
+def test_a_jury_is_drawn_from_both_sides_by_a_lot_that_anybody_can_check() -> None:
+    candidates = {f"u{k}": k % 2 for k in range(40)}
+    jury = draw_jury(candidates, log_hash="ab", item="x")
+    assert jury == draw_jury(dict(reversed(candidates.items())), log_hash="ab", item="x")
+    assert len(jury) == 12
+    assert sum(candidates[name] for name in jury) == 6
+    assert jury != draw_jury(candidates, log_hash="ac", item="x")
+    assert not set(jury) & set(draw_jury(candidates, log_hash="ab", item="x", asked_before=frozenset(jury)))
+
+
+def test_jury_candidates_have_not_rated_the_item() -> None:
+    people = Population(num_raters=30, num_items=30, seed=4)
+    log = rate(plant(people), people)
+    result = run(log)
+    rated = {event.actor for event in log if isinstance(event, Rating) and event.item == "i3"}
+    candidates = result.jury_candidates("i3")
+    assert candidates
+    assert not rated & set(candidates)

@@ -1,0 +1,65 @@
+"""A division is seen where one is planted, and not where ratings are dealt at random."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from yearling.feedback.division import DivisionParameters, deal, division_test, five_fold_gain
+from yearling.feedback.figures import permuted
+from yearling.feedback.model import Ratings
+from yearling.feedback.simulate import Population, plant
+
+
+def sampled(p: Population) -> Ratings:
+    world = plant(p)
+    generator = np.random.default_rng([p.seed, 9])
+    u, n = np.nonzero(generator.random((p.num_raters, p.num_items)) < p.density)
+    values = (generator.random(len(u)) < world.approval[world.camp[u], n]).astype(float)
+    return Ratings(u.astype(np.int32), n.astype(np.int32), values, p.num_raters, p.num_items)
+
+
+def false_alarms(sets: int) -> float:
+    seen = 0
+    for seed in range(sets):
+        p = Population(num_raters=24 + seed % 40, num_items=20 + seed % 30, density=0.3 + 0.05 * (seed % 8), seed=seed)
+        seen += division_test(permuted(sampled(p), np.random.default_rng(seed)), DivisionParameters(seed=seed)).seen
+    return seen / sets
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_planted_division_is_seen(seed: int) -> None:
+    ratings = sampled(Population(num_raters=50, num_items=40, seed=seed))
+    assert division_test(ratings).seen
+    assert five_fold_gain(ratings) > 0.02
+
+
+def test_no_division_is_seen_where_there_is_none() -> None:
+    assert false_alarms(40) <= 0.05
+
+
+@pytest.mark.slow
+def test_false_alarms_are_at_most_five_in_a_hundred_of_a_thousand_permuted_sets() -> None:
+    assert false_alarms(1000) <= 0.05
+
+
+def test_dealing_keeps_each_items_ratings() -> None:
+    ratings = sampled(Population(num_raters=30, num_items=10, seed=1))
+    dealt = deal(ratings, 4)
+    assert (dealt.values != ratings.values).any()
+    for item in range(10):
+        assert sorted(dealt.values[dealt.items == item]) == sorted(ratings.values[ratings.items == item])
+
+
+def test_order_of_ratings_within_a_rater_does_not_matter_for_the_strength() -> None:
+    ratings = sampled(Population(num_raters=30, num_items=20, seed=1))
+    order = np.random.default_rng(0).permutation(ratings.size)
+    shuffled = Ratings(ratings.raters[order], ratings.items[order], ratings.values[order], 30, 20)
+    assert division_test(shuffled).strength == division_test(ratings).strength
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_too_little_to_tell(count: int) -> None:
+    index = np.arange(count, dtype=np.int32)
+    assert not division_test(Ratings(index, index, np.ones(count), count, count)).seen
+    assert five_fold_gain(Ratings(index, index, np.ones(count), count, count)) == 0.0
