@@ -10,7 +10,7 @@ import sys
 import typer
 
 from yearling import __version__
-from yearling.cli import bench, chat, doctor, model, serve, store
+from yearling.cli import bench, chat, consensus, doctor, feedback, model, serve, store
 from yearling.cli.console import complain
 from yearling.errors import UserError
 
@@ -28,6 +28,8 @@ app.command("backup")(store.backup)
 app.command("restore")(store.restore)
 app.command("verify")(store.verify)
 app.add_typer(model.app, name="model")
+app.add_typer(feedback.app, name="feedback")
+app.add_typer(consensus.app, name="consensus")
 app.add_typer(bench.app, name="bench")
 
 

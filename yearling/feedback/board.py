@@ -1,0 +1,214 @@
+"""The consensus as it stands, live: the last full run, and quick answers for the items that were rated since.
+
+A new rating moves its item at once, with the rater side frozen as the last full run left it; a full run follows in the
+background, and when it is done its answer is the only one. Thread-safe.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from yearling.errors import Conflict, UserError
+from yearling.feedback.consensus import Result, run
+from yearling.feedback.defences import draw_jury
+from yearling.feedback.events import JuryInvitation
+from yearling.feedback.log import FeedbackLog
+from yearling.feedback.parameters import Parameters
+from yearling.feedback.queue import Wanted, rating_queue
+from yearling.feedback.runs import Finished, run_and_record
+from yearling.feedback.snapshot import ItemResult
+from yearling.feedback.status import NEEDS_MORE
+from yearling.feedback.update import update_item
+
+_LOG = structlog.get_logger("yearling.feedback")
+_QUIET_SHARE = 5.0
+"""After a full run that took s seconds there is none for this many times s, so that a big log leaves time for other work."""
+_QUICK_ITEMS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where an item stands. `provisional` when it was rated since the last full run; `result` None when nobody judged it."""
+
+    item: str
+    status: str
+    reason: str
+    result: ItemResult | None
+    provisional: bool
+
+
+class Board:
+    """The live consensus of one log."""
+
+    def __init__(self, log: FeedbackLog, parameters: Parameters | None = None, *, interval_s: float = 2.0) -> None:
+        self.log = log
+        self.parameters = parameters or Parameters()
+        self._interval_s = interval_s
+        self._lock = threading.RLock()
+        self._running = threading.Lock()
+        self._finished: Finished | None = None
+        self._items: dict[str, ItemResult] = {}
+        self._quick: dict[str, tuple[int, ItemResult]] = {}
+        self._wake = threading.Event()
+        self._closing = False
+        self._worker: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to run in the background whenever somebody acted. `close` ends it."""
+        self._wake.set()
+        self._worker = threading.Thread(target=self._work, name="consensus", daemon=True)
+        self._worker.start()
+
+    def close(self) -> None:
+        """Stop, after the run that is going on."""
+        self._closing = True
+        self._wake.set()
+        if self._worker:
+            self._worker.join()
+            self._worker = None
+
+    def nudge(self) -> None:
+        """Somebody acted: a full run will follow soon."""
+        self._wake.set()
+
+    def run(self) -> Finished:
+        """A full run over the log as it is now. Raises what `run_and_record` raises."""
+        with self._running:  # one at a time; what others ask meanwhile is answered from the run before
+            mine, newest = self._finished, self.log.store.consensus_runs.newest()
+            # A run that another process recorded has no fits here.
+            stale = mine is None or newest is None or newest.sequence != mine.record.sequence
+            finished = run_and_record(self.log.store, self.log.ledger, self.parameters, need_result=stale)
+            if finished.result is not None:
+                with self._lock:
+                    self._finished = finished
+                    self._items = {result.item: result for result in finished.snapshot.items}
+                    self._quick = {}
+            return finished
+
+    @property
+    def latest(self) -> Finished:
+        """The last full run; the first call makes one."""
+        if self._finished is None:
+            self.run()
+        if self._finished is None:
+            raise RuntimeError("a full run left no result")
+        return self._finished
+
+    @property
+    def result(self) -> Result:
+        """The last full run with its fits."""
+        result = self.latest.result
+        if result is None:
+            raise RuntimeError("the last full run has no fits")
+        return result
+
+    def standing(self, item: str) -> Standing:
+        """Where an item stands, ratings of this moment included."""
+        found = self.item(item)
+        return Standing(
+            item=item,
+            status=found.status if found else NEEDS_MORE,
+            reason=found.reason if found else "no_quorum",
+            result=found,
+            provisional=self._touched(item) > self.latest.record.up_to,
+        )
+
+    def item(self, item: str) -> ItemResult | None:
+        """The result of one item, solved again when it was rated since the last full run; None when nobody judged it."""
+        finished, newest = self.latest, self._touched(item)
+        if newest <= finished.record.up_to or finished.result is None:
+            return self._items.get(item)
+        self.nudge()
+        known = self._quick.get(item)
+        if known and known[0] == newest:
+            return known[1]
+        answer = update_item(finished.result, item, self.log.ledger.about(item))
+        with self._lock:
+            if self._finished is finished:
+                self._quick[item] = (newest, answer)
+        return answer
+
+    def items(self) -> list[ItemResult]:
+        """All items, by id; those of the newest ratings solved again, unless very many wait for the next full run."""
+        finished = self.latest
+        found = dict(self._items)
+        with self.log.ledger.reading() as ledger:
+            pending = ledger.touched_after(finished.record.up_to)
+        for name in sorted(pending, key=lambda name: -pending[name])[:_QUICK_ITEMS]:
+            answer = self.item(name)
+            if answer is not None:
+                found[name] = answer
+        return [found[name] for name in sorted(found)]
+
+    def queue(self, person_id: str, *, size: int = 20) -> list[Wanted]:
+        """What a person could rate next: nothing that they rated already, wrote themselves, or that was taken back."""
+        actor, result = self.log.pseudonym(person_id), self.result
+        found = []
+        with self.log.ledger.reading() as ledger:
+            for wanted in rating_queue(result, actor, size=len(result.snapshot.items)):
+                written = ledger.written(wanted.item)
+                own = written is not None and (written.actor == actor or ledger.taken_back(written.id) is not None)
+                if not own and not ledger.has_rated(actor, wanted.item):
+                    found.append(wanted)
+                if len(found) == size:
+                    break
+        return found
+
+    def invite_jury(self, person_id: str, item: str, *, size: int = 12) -> JuryInvitation:
+        """Draw a jury on an item by lot over the whole log, and invite it. Raises Conflict when too few could be drawn."""
+        for _ in range(5):
+            with self.log.ledger.reading() as ledger:
+                events, head, about = ledger.events(), ledger.position.hash, ledger.about(item)
+            asked = {juror for event in about if isinstance(event, JuryInvitation) for juror in event.jurors}
+            result = run(events, self.parameters)  # over every entry, so that whoever has the log can repeat the draw
+            jurors = draw_jury(
+                result.jury_candidates(item),
+                log_hash=result.snapshot.log_hash,
+                item=item,
+                size=size,
+                asked_before=frozenset(asked),
+            )
+            needed = self.parameters.status.jury_size
+            if len(jurors) < needed:
+                raise Conflict(
+                    f"A jury needs {needed} people of both sides who have not rated the item; there are {len(jurors)}.",
+                    advice="Wait until more people take part.",
+                )
+            try:
+                return self.log.invite(person_id, item, jurors, expected_head=head)
+            except Conflict:
+                continue
+        raise Conflict("The log grew faster than a jury could be drawn.", advice="Try again.")
+
+    def has_a_say(self, person_id: str, item: str) -> bool:
+        """Whether a person may see what others think of an undecided item: who rated it, or wrote it."""
+        actor = self.log.pseudonym(person_id)
+        with self.log.ledger.reading() as ledger:
+            return ledger.author(item) == actor or ledger.has_rated(actor, item)
+
+    def _touched(self, item: str) -> int:
+        with self.log.ledger.reading() as ledger:
+            return ledger.touched(item)
+
+    def _work(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            if self._closing:
+                return
+            started = time.monotonic()
+            try:
+                self.run()
+            except UserError as error:
+                # The disk is full, say: the next act tries again, and until then the last run stands.
+                _LOG.warning("consensus_run_failed", reason=str(error))
+            except Exception:
+                _LOG.exception("consensus_run_failed")
+            spent_s = time.monotonic() - started
+            deadline = time.monotonic() + max(self._interval_s, _QUIET_SHARE * spent_s)
+            while not self._closing and time.monotonic() < deadline:
+                time.sleep(min(0.05, max(0.0, deadline - time.monotonic())))

@@ -1,0 +1,166 @@
+"""The event log in memory: what a running server needs at hand to answer within milliseconds.
+
+Follows the stored log, whoever appends to it, by reading what is new at each `sync`. Decides nothing about statuses; knows which
+events concern which item, who wrote what, and what was taken back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from yearling.clock import now_utc
+from yearling.errors import NotFound
+from yearling.feedback.events import (
+    Comparison,
+    Edit,
+    Event,
+    JuryInvitation,
+    Note,
+    Rating,
+    Removal,
+    Retraction,
+    StatusChange,
+    from_dict,
+)
+from yearling.store import Head, Store
+
+_TICK = timedelta(microseconds=1)
+
+
+class Ledger:
+    """All events of one store's log, indexed. Thread-safe: hold `reading()` for several questions about one moment."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.RLock()
+        self._events: list[Event] = []
+        self._by_id: dict[str, Event] = {}
+        self._about: dict[str, list[Event]] = {}
+        self._authored: dict[str, Note | Edit] = {}
+        self._taken_back: dict[str, Retraction | Removal] = {}
+        self._touched: dict[str, int] = {}
+        self._last_act = 0
+        self._newest_utc = datetime(1, 1, 1, tzinfo=UTC)
+        self._position = Head(sequence=0, hash="")
+
+    @contextmanager
+    def reading(self) -> Iterator[Ledger]:
+        """One moment of the log, as new as can be."""
+        with self._lock:
+            self.sync()
+            yield self
+
+    def sync(self) -> None:
+        """Read what was appended since. Raises BadInput for an event that this program does not know, StorageFailed."""
+        with self._lock, self._store.events.stream(after=self._position.sequence) as entries:
+            for entry in entries:
+                self._take(from_dict(entry.event), entry.sequence)
+                self._position = Head(sequence=entry.sequence, hash=entry.hash)
+
+    @property
+    def position(self) -> Head:
+        """Where the ledger stands: the newest entry it has read."""
+        return self._position
+
+    @property
+    def last_act(self) -> int:
+        """Number of the newest entry that is not a status change."""
+        return self._last_act
+
+    def events(self) -> list[Event]:
+        """All events, in the order in which they were appended."""
+        with self._lock:
+            return list(self._events)
+
+    def event(self, event_id: str) -> Event:
+        """Raises NotFound."""
+        found = self._by_id.get(event_id)
+        if found is None:
+            raise NotFound(f"There is no event {event_id[:100]!r}.")
+        return found
+
+    def about(self, item: str) -> list[Event]:
+        """Ratings of an item, with what took them back, and its juries."""
+        with self._lock:
+            return list(self._about.get(item, ()))
+
+    def knows(self, item: str) -> bool:
+        """Whether any event is about this item."""
+        return item in self._touched or item in self._about or item in self._authored
+
+    def note(self, note_id: str) -> Note:
+        """A note that stands. Raises NotFound, for one that was taken back too."""
+        found = self._authored.get(note_id)
+        if not isinstance(found, Note) or found.id in self._taken_back:
+            raise NotFound(f"There is no note {note_id[:100]!r}.", advice="It may have been taken back.")
+        return found
+
+    def written(self, item: str) -> Note | Edit | None:
+        """The event by which somebody wrote the words that this item is, taken back or not; None for a model's answer."""
+        return self._authored.get(item)
+
+    def author(self, item: str) -> str | None:
+        """Who wrote the note or the edit that this item is."""
+        found = self._authored.get(item)
+        return found.actor if found else None
+
+    def is_note(self, item: str) -> bool:
+        """Whether this item is a note."""
+        return isinstance(self._authored.get(item), Note)
+
+    def taken_back(self, event_id: str) -> Retraction | Removal | None:
+        """What retracted or removed an event, if anything did."""
+        return self._taken_back.get(event_id)
+
+    def has_rated(self, actor: str, item: str) -> bool:
+        """Whether a rating of this item by this person stands."""
+        with self._lock:
+            ratings = (event for event in self._about.get(item, ()) if isinstance(event, Rating))
+            return any(rating.actor == actor and rating.id not in self._taken_back for rating in ratings)
+
+    def touched(self, item: str) -> int:
+        """Number of the newest entry that changed an item's ratings or juries; 0 when there is none."""
+        return self._touched.get(item, 0)
+
+    def touched_after(self, sequence: int) -> dict[str, int]:
+        """Items whose ratings or juries changed after an entry, with the number of the newest change."""
+        with self._lock:
+            return {item: newest for item, newest in self._touched.items() if newest > sequence}
+
+    def next_utc(self) -> datetime:
+        """A time for a new event: now, but later than every event there is, so that the order of acts is that of their times."""
+        with self._lock:
+            return max(now_utc(), self._newest_utc + _TICK)
+
+    def _take(self, event: Event, sequence: int) -> None:
+        self._events.append(event)
+        self._by_id[event.id] = event
+        self._newest_utc = max(self._newest_utc, event.created_utc)
+        if isinstance(event, StatusChange):
+            return
+        self._last_act = sequence
+        if isinstance(event, Retraction | Removal):
+            target = self._by_id.get(event.event)
+            valid = isinstance(event, Removal) or (target is not None and target.actor == event.actor)
+            if target is None or not valid or isinstance(target, Retraction | Removal | StatusChange):
+                return  # void; the consensus lists it with its reason
+            self._taken_back.setdefault(target.id, event)
+            if isinstance(target, Rating | JuryInvitation):
+                self._file(target.item, event, sequence)
+        elif isinstance(event, Rating | JuryInvitation):
+            self._file(event.item, event, sequence)
+        elif isinstance(event, Note):
+            self._authored[event.note] = event
+            self._touched[event.note] = sequence
+        elif isinstance(event, Edit):
+            self._authored[event.result] = event
+        elif isinstance(event, Comparison):
+            for item in (event.left, event.right):
+                self._about.setdefault(item, [])
+
+    def _file(self, item: str, event: Event, sequence: int) -> None:
+        self._about.setdefault(item, []).append(event)
+        self._touched[item] = sequence

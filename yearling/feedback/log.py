@@ -1,0 +1,240 @@
+"""Acts of people, recorded: rate, compare, edit, note, retract, remove, vouch, invite a jury.
+
+Every function takes the person who acts, writes one event under that person's pseudonym, and refuses what the log could not undo
+later: a rating of something that does not exist, of one's own words, a retraction of somebody else's act. Words go beside the
+log, never into it. Computes no consensus.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from yearling.clock import new_id
+from yearling.errors import BadInput, Conflict, NotFound
+from yearling.feedback.events import (
+    Comparison,
+    Edit,
+    Event,
+    JuryInvitation,
+    Note,
+    NoteRating,
+    Outcome,
+    Rating,
+    Removal,
+    Retraction,
+    StatusChange,
+    Vouch,
+    to_dict,
+)
+from yearling.feedback.ledger import Ledger
+from yearling.feedback.pseudonyms import KEY, Pseudonyms
+from yearling.store import EventEntry, Store, Text, make_text
+
+E = TypeVar("E", bound=Event)
+
+MAX_TAGS = 10
+MAX_NOTE_CHARS = 5_000
+MAX_EDIT_CHARS = 200_000
+
+ITEM = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
+_TAG = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_ADMINISTRATORS = ("owner", "maintainer")
+
+
+class FeedbackLog:
+    """The log of one store, as people write to it. Thread-safe."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.pseudonyms = Pseudonyms(store.secrets.get(KEY))
+        self.ledger = Ledger(store)
+
+    def pseudonym(self, person_id: str) -> str:
+        """Under which name the log knows a person."""
+        return self.pseudonyms.of(person_id)
+
+    def rate(self, person_id: str, item: str, value: float, *, tags: Iterable[str] = ()) -> Rating:
+        """Say how helpful an answer (or a note) is: 1, 0.5 or 0. A later rating of the same item replaces this one.
+
+        Raises BadInput for another value or an unfit tag, NotFound for an unknown item, Conflict for one's own words.
+        """
+        with self.ledger.reading() as ledger:
+            self._require_item(person_id, item)
+            actor = self._not_author(person_id, item)
+            cls = NoteRating if ledger.is_note(item) else Rating
+            return self._append(
+                cls(id=new_id(), created_utc=ledger.next_utc(), actor=actor, item=item, value=value, tags=checked_tags(tags))
+            )
+
+    def rate_note(self, person_id: str, note: str, value: float, *, tags: Iterable[str] = ()) -> Rating:
+        """Say how helpful a note is. Raises as `rate`, and NotFound for a note that was taken back."""
+        with self.ledger.reading() as ledger:
+            ledger.note(note)
+            return self.rate(person_id, note, value, tags=tags)
+
+    def compare(self, person_id: str, left: str, right: str, outcome: Outcome, *, tags: Iterable[str] = ()) -> Comparison:
+        """Say which of two answers is better. Raises as `rate`."""
+        with self.ledger.reading() as ledger:
+            for item in (left, right):
+                self._require_item(person_id, item)
+                self._not_author(person_id, item)
+            actor, when = self.pseudonym(person_id), ledger.next_utc()
+            return self._append(
+                Comparison(
+                    id=new_id(), created_utc=when, actor=actor, left=left, right=right, outcome=outcome, tags=checked_tags(tags)
+                )
+            )
+
+    def note(self, person_id: str, item: str, words: str) -> Note:
+        """Add context to an answer. The note is an item of its own, which others rate. Raises BadInput, NotFound."""
+        with self.ledger.reading() as ledger:
+            self._require_item(person_id, item)
+            if ledger.is_note(item):
+                raise BadInput(
+                    "A note cannot be added to a note.", advice="Rate the note, or add one to the answer.", param="item"
+                )
+            note_id = new_id()
+            text = _text(note_id, "note", words, MAX_NOTE_CHARS, person_id)
+            actor, when = self.pseudonym(person_id), ledger.next_utc()
+            note = Note(id=note_id, created_utc=when, actor=actor, item=item, note=note_id, text_sha256=text.sha256)
+            return self._append(note, text)
+
+    def edit(self, person_id: str, item: str, words: str) -> Edit:
+        """Give a better wording of an answer. The wording is an item of its own. Raises BadInput, NotFound."""
+        with self.ledger.reading() as ledger:
+            self._require_item(person_id, item)
+            if ledger.is_note(item):
+                raise BadInput("A note cannot be edited.", advice="Take it back and write a new one.", param="item")
+            result = new_id()
+            text = _text(result, "edit", words, MAX_EDIT_CHARS, person_id)
+            actor, when = self.pseudonym(person_id), ledger.next_utc()
+            edit = Edit(id=result, created_utc=when, actor=actor, item=item, result=result, text_sha256=text.sha256)
+            return self._append(edit, text)
+
+    def retract(self, person_id: str, event_id: str) -> Retraction:
+        """Take back an act of one's own; it then counts as never done, and its words are deleted.
+
+        Raises NotFound for somebody else's act as for none, Conflict for one that was taken back before or cannot be.
+        """
+        with self.ledger.reading() as ledger:
+            actor = self.pseudonym(person_id)
+            try:
+                target = ledger.event(event_id)
+            except NotFound:
+                target = None
+            if target is None or target.actor != actor:
+                raise NotFound(f"You did nothing that has the id {event_id[:100]!r}.", param="event_id")
+            self._require_standing(target)
+            retraction = Retraction(id=new_id(), created_utc=ledger.next_utc(), actor=actor, event=target.id)
+            return self._append(retraction, forget=_words_of(target))
+
+    def remove(self, person_id: str, event_id: str, reason: str, *, delete_words: bool = False) -> Removal:
+        """Set somebody's act aside, in public and with a reason that everybody can read.
+
+        Raises NotFound for who is no administrator, as for an unknown event; Conflict as `retract`; BadInput without a reason.
+        """
+        role = self.store.people.get(person_id).role
+        if role not in _ADMINISTRATORS:
+            raise NotFound("Only an administrator can remove what others did.", advice="You can take back what you did yourself.")
+        with self.ledger.reading() as ledger:
+            target = ledger.event(event_id)
+            self._require_standing(target)
+            actor = self.pseudonym(person_id)
+            removal = Removal(id=new_id(), created_utc=ledger.next_utc(), actor=actor, event=target.id, reason=reason)
+            return self._append(removal, forget=_words_of(target) if delete_words else ())
+
+    def vouch(self, person_id: str, account_id: str) -> Vouch:
+        """Vouch that another person's account is the one account of a human being. Raises NotFound, Conflict for oneself."""
+        if person_id == account_id:
+            raise Conflict("Nobody can vouch for themselves.", param="account_id")
+        account = self.store.people.get(account_id).id
+        with self.ledger.reading() as ledger:
+            return self._append(
+                Vouch(
+                    id=new_id(),
+                    created_utc=ledger.next_utc(),
+                    actor=self.pseudonym(person_id),
+                    account=self.pseudonym(account),
+                    person=self.pseudonyms.human(account),
+                )
+            )
+
+    def invite(self, person_id: str, item: str, jurors: Sequence[str], *, expected_head: str) -> JuryInvitation:
+        """Invite jurors (pseudonyms) that were drawn by lot over the log that ends at `expected_head`.
+
+        Nothing may have been appended since, so that everybody can repeat the draw. Raises Conflict when something was.
+        """
+        with self.ledger.reading() as ledger:
+            if not ledger.knows(item):
+                raise NotFound(f"Nobody has judged {item!r} yet.", param="item")
+            actor, when = self.pseudonym(person_id), ledger.next_utc()
+            jury = JuryInvitation(id=new_id(), created_utc=when, actor=actor, item=item, jurors=tuple(jurors))
+            self.store.events.append([to_dict(jury)], expected_head=expected_head)
+            ledger.sync()
+            return jury
+
+    def page(self, *, after: int = 0, limit: int = 100) -> list[EventEntry]:
+        """A page of the public log."""
+        return self.store.events.entries(after=after, limit=limit)
+
+    def _append(self, event: E, *texts: Text, forget: Sequence[str] = ()) -> E:
+        self.store.events.append([to_dict(event)], texts=texts, forget=forget)
+        self.ledger.sync()
+        return event
+
+    def _require_item(self, person_id: str, item: str) -> None:
+        """An item is an answer that the person got, a text, or what the log knows already. Raises NotFound."""
+        if not ITEM.fullmatch(item):
+            raise BadInput("An item's id has 1 to 200 characters, none of them control characters.", param="item")
+        written = self.ledger.written(item)
+        if written is not None and self.ledger.taken_back(written.id):
+            raise NotFound(f"What had the id {item!r} was taken back.", param="item")
+        if written is not None or self.ledger.knows(item) or self.store.texts.get_many([item]):
+            return
+        try:
+            self.store.samples.get(item, person_id=person_id)
+        except NotFound:
+            raise NotFound(
+                f"There is no answer {item!r}.",
+                advice="Only answers that are kept can be judged: see the setting `retention`.",
+                param="item",
+            ) from None
+
+    def _not_author(self, person_id: str, item: str) -> str:
+        actor = self.pseudonym(person_id)
+        if self.ledger.author(item) == actor:
+            raise Conflict("Nobody judges their own words.", advice="Others will.", param="item")
+        return actor
+
+    def _require_standing(self, target: Event) -> None:
+        if isinstance(target, Retraction | Removal | StatusChange):
+            raise Conflict(f"A {target.kind.replace('_', ' ')} cannot be taken back.", param="event_id")
+        if self.ledger.taken_back(target.id):
+            raise Conflict("That was taken back before.", param="event_id")
+
+
+def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Tags, sorted, each once. Raises BadInput: tags are public, so they are single plain words and no place for prose."""
+    found = tuple(sorted(set(tags)))
+    unfit = [tag for tag in found if not _TAG.fullmatch(tag)]
+    if unfit or len(found) > MAX_TAGS:
+        raise BadInput(
+            f"These tags cannot be used: {unfit[0]!r}." if unfit else f"There may be {MAX_TAGS} tags.",
+            advice="A tag is up to 32 of a-z, 0-9, - and _.",
+            param="tags",
+        )
+    return found
+
+
+def _words_of(event: Event) -> tuple[str, ...]:
+    return (event.note,) if isinstance(event, Note) else (event.result,) if isinstance(event, Edit) else ()
+
+
+def _text(text_id: str, kind: str, words: str, most_chars: int, person_id: str) -> Text:
+    if not words.strip():
+        raise BadInput("The text is empty.", param="text")
+    if len(words) > most_chars:
+        raise BadInput(f"The text has {len(words)} characters; {most_chars} are allowed.", param="text")
+    return make_text(text_id, kind, {"text": words}, person_id=person_id)

@@ -1,0 +1,65 @@
+"""Names for people and things that say nothing to strangers and stay the same for ever.
+
+The log is public, so nobody stands in it by name or by the id that the database uses. Each is an HMAC-SHA256 under a key that
+never leaves the installation: the same person has the same pseudonym in every export, consensus runs on pseudonyms alone, and
+who has only the log cannot find out whose they are by trying names.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from hashlib import sha256
+from typing import Any
+
+KEY = "pseudonyms"
+"""The store's name for the key."""
+
+MACHINE = "yearling"
+"""The actor of what the consensus itself writes."""
+
+_FORM = re.compile(r"p[0-9a-f]{32}")
+_HUMAN = re.compile(r"h[0-9a-f]{32}")
+
+
+def is_pseudonym(actor: str) -> bool:
+    """Whether this is a pseudonym (of whatever installation), or the machine's own name."""
+    return actor == MACHINE or _FORM.fullmatch(actor) is not None
+
+
+class Pseudonyms:
+    """The pseudonyms of one installation."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of(self, person_id: str) -> str:
+        """A person of this installation, as the log knows them."""
+        return "p" + self._mac("person", person_id)
+
+    def human(self, person_id: str) -> str:
+        """The human being behind a person's account, for vouches."""
+        return "h" + self._mac("human", person_id)
+
+    def foreign(self, source: str, name: str) -> str:
+        """Somebody named in an imported file. A pseudonym stays as it is; the same name in two sources is two people."""
+        return name if is_pseudonym(name) else "p" + self._mac("foreign", source, name)
+
+    def foreign_human(self, source: str, name: str) -> str:
+        """The same for the human being behind an imported account."""
+        return name if _HUMAN.fullmatch(name) else "h" + self._mac("foreign human", source, name)
+
+    def item(self, content: dict[str, Any]) -> str:
+        """An imported answer: the same words after the same prompt are the same item."""
+        return "i" + self._mac("item", json.dumps(content, sort_keys=True, separators=(",", ":")))
+
+    def event(self, *identity: str) -> str:
+        """An imported act: reading the same line again gives the same id."""
+        return "e" + self._mac("event", *identity)
+
+    def _mac(self, *parts: str) -> str:
+        # Each part with its length, so that no two lists of parts read alike.
+        encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+        message = b"".join(b"%d:%s" % (len(part), part) for part in encoded)
+        return hmac.new(self._key, message, sha256).hexdigest()[:32]

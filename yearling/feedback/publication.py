@@ -1,0 +1,197 @@
+"""The public record of a consensus, and its replay by anybody.
+
+A publication is a text file of JSON lines: a header with the parameters and the log's head; every entry of the log with its hash;
+the runs; and, last, the snapshot of the newest run in its canonical bytes. It holds pseudonyms and no words. `replay` needs
+nothing but the file and this program: it walks the chain, computes the runs again and compares every byte.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yearling.errors import NotFound, Untrusted
+from yearling.feedback.consensus import code_hash, run
+from yearling.feedback.events import StatusChange, from_dict
+from yearling.feedback.parameters import Parameters
+from yearling.feedback.runs import Finished, Say
+from yearling.feedback.snapshot import Snapshot
+from yearling.store import GENESIS, ConsensusRun, Store, entry_hash
+
+FORMAT = "yearling-consensus"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What a replay found. `differences` are sentences; without any, everything was reproduced to the last byte."""
+
+    entries: int
+    head: str
+    snapshot_hash: str
+    """Of the newest run, as computed here."""
+    items: int
+    pairs: int
+    runs_checked: int
+    runs_of_other_code: int
+    """Earlier runs by other versions of the program, which this one cannot repeat."""
+    differences: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.differences
+
+
+def publication(store: Store, finished: Finished) -> Iterator[bytes]:
+    """The lines of a publication of the log as it is now, and of a run over it."""
+    head = store.events.head()
+    runs = [record for record in store.consensus_runs.list() if record.sequence <= finished.record.sequence]
+    yield _line(
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "entries": head.sequence,
+            "head": head.hash,
+            "code_hash": finished.record.code_hash,
+            "parameters": finished.record.parameters,
+            "runs": [_told(record) for record in runs],
+        }
+    )
+    with store.events.stream(up_to=head.sequence) as entries:
+        for entry in entries:
+            yield _line({"sequence": entry.sequence, "event": entry.event, "hash": entry.hash})
+    yield b'{"snapshot":' + store.consensus_runs.snapshot(finished.record) + b"}\n"
+
+
+def replay(path: Path, *, every_run: bool = False, say: Say = lambda _: None) -> Replay:
+    """Compute a publication's newest run again, or all its runs, and compare. Raises NotFound, Untrusted for a damaged file."""
+    header, entries, published = _read(path)
+    head = _walk(entries, header)
+    events = [from_dict(entry["event"]) for entry in entries]
+    runs = header["runs"]
+    differences: list[str] = []
+    ours = [told for told in runs if told["code_hash"] == code_hash()]
+    if not runs or runs[-1]["code_hash"] != code_hash():
+        differences.append("The newest run was made by another version of the program: replay it with that version.")
+    checked = ours if every_run else ours[-1:]
+    snapshot: Snapshot | None = None
+    for told in checked:
+        say(f"Repeating run {told['sequence']} over {told['up_to']} events")
+        p = Parameters.from_dict(told["parameters"])
+        snapshot = run(events[: told["up_to"]], p).snapshot
+        differences += _compare_run(told, snapshot, entries)
+    if runs:
+        known = {told["snapshot"] for told in runs}
+        strays = [event for event in events if isinstance(event, StatusChange) and event.snapshot not in known]
+        differences += [f"The status of {event.item} was set by no run that is told of." for event in strays]
+    if every_run:
+        differences += _compare_changes(ours, events)
+    if snapshot is not None and runs[-1]["code_hash"] == code_hash() and snapshot.canonical_bytes() != published:
+        differences += _compare_snapshots(snapshot, json.loads(published))
+    return Replay(
+        entries=len(entries),
+        head=head,
+        snapshot_hash=snapshot.hash if snapshot else "",
+        items=len(snapshot.items) if snapshot else 0,
+        pairs=len(snapshot.pairs) if snapshot else 0,
+        runs_checked=len(checked),
+        runs_of_other_code=len(runs) - len(ours),
+        differences=tuple(differences),
+    )
+
+
+def _told(record: ConsensusRun) -> dict[str, Any]:
+    return {
+        "sequence": record.sequence,
+        "up_to": record.up_to,
+        "head": record.head,
+        "code_hash": record.code_hash,
+        "parameters": record.parameters,
+        "snapshot": record.snapshot_sha256,
+        "changes": record.num_changes,
+    }
+
+
+def _line(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode() + b"\n"
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], bytes]:
+    """Header, entries, and the bytes of the snapshot."""
+    if not path.is_file():
+        raise NotFound(f"There is no file {path}.")
+    lines = path.read_bytes().split(b"\n")
+    if len(lines) < 3 or lines[-1] or not lines[-2].startswith(b'{"snapshot":') or not lines[-2].endswith(b"}"):
+        raise _untrusted(path, "it is cut off, or of another kind")
+    try:
+        header, *entries = (json.loads(line) for line in lines[:-2])
+    except ValueError:
+        raise _untrusted(path, "a line is no JSON") from None
+    if not isinstance(header, dict) or (header.get("format"), header.get("version")) != (FORMAT, VERSION):
+        raise _untrusted(path, f"it is no publication of format {FORMAT} {VERSION}")
+    try:
+        for told in header["runs"]:
+            for name in ("sequence", "up_to", "head", "code_hash", "parameters", "snapshot"):
+                told[name]
+        for entry in entries:
+            entry["sequence"], entry["hash"], entry["event"]
+    except (KeyError, TypeError):
+        raise _untrusted(path, "a line lacks a field") from None
+    return header, entries, lines[-2].removeprefix(b'{"snapshot":').removesuffix(b"}")
+
+
+def _walk(entries: Iterable[Mapping[str, Any]], header: Mapping[str, Any]) -> str:
+    """The head that the chain leads to. Raises Untrusted at the first link that does not fit."""
+    head, count = GENESIS, 0
+    for entry in entries:
+        line = json.dumps(entry["event"], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        if entry["sequence"] != count + 1 or entry_hash(count + 1, head, line) != entry["hash"]:
+            raise Untrusted(f"Entry {count + 1} breaks the chain.", advice="The file was changed: take it from its source again.")
+        head, count = entry["hash"], count + 1
+    if (header["entries"], header["head"]) != (count, head):
+        raise Untrusted("The log is not as long as the header says.", advice="Take the file from its source again.")
+    return head
+
+
+def _compare_run(told: Mapping[str, Any], snapshot: Snapshot, entries: list[dict[str, Any]]) -> list[str]:
+    found = []
+    head = entries[told["up_to"] - 1]["hash"] if 0 < told["up_to"] <= len(entries) else GENESIS
+    if told["head"] != head:
+        found.append(f"Run {told['sequence']} was made over another log.")
+    if told["snapshot"] != snapshot.hash:
+        found.append(f"Run {told['sequence']} gives {snapshot.hash}, and {told['snapshot']} was published.")
+    return found
+
+
+def _compare_changes(ours: Iterable[Mapping[str, Any]], events: Iterable[Any]) -> list[str]:
+    """Every run wrote into the log as many changes as it says."""
+    written: dict[str, int] = {}
+    for event in events:
+        if isinstance(event, StatusChange):
+            written[event.snapshot] = written.get(event.snapshot, 0) + 1
+    return [
+        f"Run {told['sequence']} changed {told['changes']} statuses, and the log has {written.get(told['snapshot'], 0)} of it."
+        for told in ours
+        if written.get(told["snapshot"], 0) != told["changes"]
+    ]
+
+
+def _compare_snapshots(computed: Snapshot, published: Mapping[str, Any]) -> list[str]:
+    """Which statuses and which q differ, by name; the bytes differ already."""
+    mine: dict[str, Any] = json.loads(computed.canonical_bytes())
+    found = []
+    for name, key in (("items", ("item",)), ("pairs", ("better", "worse"))):
+        here = {tuple(sorted(one[k] for k in key)): one for one in mine[name]}
+        there = {tuple(sorted(one[k] for k in key)): one for one in published.get(name, ())}
+        different = [subject for subject in sorted({*here, *there}) if here.get(subject) != there.get(subject)]
+        found += [f"{' / '.join(subject)} is not as published." for subject in different[:20]]
+        if len(different) > 20:
+            found.append(f"{len(different) - 20} more {name} are not as published.")
+    return found or ["The snapshot's bytes are not those that were published."]
+
+
+def _untrusted(path: Path, why: str) -> Untrusted:
+    return Untrusted(f"{path} is not a whole publication: {why}.", advice="Write one with `yearling consensus export`.")
