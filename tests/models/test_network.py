@@ -209,9 +209,8 @@ def test_norms_are_computed_in_float32() -> None:
 
 
 @torch.no_grad()
-def test_bfloat16_is_close_and_keeps_its_frequencies(pair: tuple[Any, LlamaDecoder], tmp_path: Path) -> None:
-    model, decoder = pair
-    model.save_pretrained(tmp_path)
+def test_bfloat16_is_close_and_keeps_its_frequencies(decoder: LlamaDecoder, tmp_path: Path) -> None:
+    tiny_model("llama").save_pretrained(tmp_path)
     small = load_decoder(tmp_path, dtype="bfloat16")
     assert small.dtype == torch.bfloat16
     ids = random_ids(2, 30)
@@ -322,7 +321,7 @@ def test_bad_folders_and_types_are_bad_input(tmp_path: Path) -> None:
 @pytest.mark.slow
 @torch.no_grad()
 def test_the_default_models_logits_equal_transformers(default_model: Files) -> None:
-    """The same dequantised weights through transformers' own reader of GGUF: equal to 2e-3, of logits up to some 30.
+    """The same dequantised weights through transformers' own reader of GGUF: equal to 2e-4, of logits up to some 30.
 
     Float32 sums over 576 to 1,536 products in another order leave relative errors near 1e-6 per matrix, over 30 layers."""
     described = load_gguf_checkpoint(str(default_model.weights))["config"]
@@ -333,5 +332,5 @@ def test_the_default_models_logits_equal_transformers(default_model: Files) -> N
     ours = load_decoder(default_model.weights)
     ids = torch.randint(0, 49152, (2, 64), generator=torch.Generator().manual_seed(5))
     expected = theirs(ids).logits
-    assert (ours(ids) - expected).abs().max() < 2e-3
+    assert (ours(ids) - expected).abs().max() < 2e-4
     assert expected.abs().max() > 5

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import threading
 import time
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +18,7 @@ from tests.models.tiny import Files, byte_level_metadata, gguf_file, sentencepie
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models import Tokenizer
 from yearling.models.tokenizer import cache_tokenizer
-from yearling.models.vocabulary import _PATTERNS, build_tokenizer
+from yearling.models.vocabulary import _PATTERNS, PRE_TOKENIZERS, build_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -239,28 +242,69 @@ def real_texts(wanted: int) -> list[str]:
     return texts
 
 
-@pytest.mark.slow
-def test_ids_equal_llama_cpps(default_model: Files) -> None:
-    """Every text, control names parsed and not: no difference from llama.cpp's own tokenizer."""
+def differing_from_llama_cpp(weights: Path, tokenizer: Tokenizer, texts: list[str]) -> list[tuple[str, bool]]:
+    """The texts, and whether control names were parsed, that llama.cpp turns into other ids."""
     import httpx
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path = str(default_model.weights)
+    params.model.path = str(weights)
     params.n_ctx, params.n_parallel, params.port, params.verbosity = 256, 1, 0, 0
     server = xllamacpp.Server(params)
-    tokenizer = Tokenizer.load(default_model)
-    texts = real_texts(2000)
     differing = []
     with httpx.Client(base_url=server.listening_address, timeout=60) as client:
         for text in texts:
             for special in (False, True):
                 body = {"content": text, "parse_special": special, "add_special": False}
-                theirs = client.post("/tokenize", json=body).json()["tokens"]
-                if theirs != tokenizer.encode(text, special=special):
+                if client.post("/tokenize", json=body).json()["tokens"] != tokenizer.encode(text, special=special):
                     differing.append((text, special))
+    return differing
+
+
+@pytest.mark.slow
+def test_ids_equal_llama_cpps(default_model: Files) -> None:
+    """Every text, control names parsed and not: no difference from llama.cpp's own tokenizer."""
+    texts = real_texts(2000)
     assert len(texts) >= 2000
-    assert differing == []
+    assert differing_from_llama_cpp(default_model.weights, Tokenizer.load(default_model), texts) == []
+
+
+def network_with(vocabulary: dict[str, Any], folder: Path) -> Path:
+    """A GGUF file that llama.cpp opens, with this vocabulary and next to no network."""
+    import transformers
+
+    from yearling.models.export import export_decoder_gguf
+    from yearling.models.loading import load_decoder
+
+    size = len(vocabulary["tokenizer.ggml.tokens"])
+    shape = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.LlamaConfig(vocab_size=size, **shape)
+    transformers.LlamaForCausalLM(config).save_pretrained(folder)
+    export_decoder_gguf(load_decoder(folder), folder / "model.gguf", "F16", vocabulary=vocabulary)
+    return folder / "model.gguf"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pre", PRE_TOKENIZERS)
+def test_every_rule_cuts_as_llama_cpp_does(pre: str, default_model: Files, tmp_path: Path) -> None:
+    """The default model's vocabulary under each rule. llama.cpp composes no characters, so composed texts only."""
+    from yearling.models.export import vocabulary_of
+
+    vocabulary = vocabulary_of(default_model.weights, 49152) | {"tokenizer.ggml.pre": pre}
+    weights = network_with(vocabulary, tmp_path)
+    texts = [text for text in real_texts(2000)[::5] if unicodedata.is_normalized("NFC", text)]
+    assert len(texts) > 400
+    assert differing_from_llama_cpp(weights, Tokenizer.from_gguf(weights), texts) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prefix", [True, False])
+def test_sentencepiece_ids_equal_llama_cpps(prefix: bool, tmp_path: Path) -> None:
+    weights = network_with(sentencepiece_metadata(**{"tokenizer.ggml.add_space_prefix": prefix}), tmp_path)
+    chance = random.Random(1)
+    pieces = ["a", "b", "c", "d", " ", "  ", "é", "世", "🙂", "\n", "</s>", "<s>", "x"]
+    texts = ["".join(chance.choices(pieces, k=chance.randint(0, 30))) for _ in range(500)]
+    assert differing_from_llama_cpp(weights, Tokenizer.from_gguf(weights), texts) == []
 
 
 @pytest.mark.slow
