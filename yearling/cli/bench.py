@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
@@ -69,15 +70,15 @@ def api(
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Measure what HTTP adds to a short answer: the API and the bare engine in turns, in one process."""
+    """Measure what HTTP adds to a short answer: the API and the bare engine in turns; the median of the paired differences."""
     settings = load_settings(data_dir=data_dir, model=model)
-    with _status("Measuring"):
-        found = asyncio.run(_measure_api(settings, pairs, new_tokens))
+    with _status("Measuring"), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        found = runner.run(_measure_api(settings, pairs, new_tokens))
     if as_json:
         print_json(asdict(found))
         return
     values = (found.engine_s, found.api_s, found.difference_s, found.lower_s, found.upper_s)
-    columns = ["Bare engine>", "Through HTTP>", "Added (median of pairs)>", "Lower quartile>", "Upper quartile>"]
+    columns = ["Bare engine>", "Through HTTP>", "Added>", "Lower quartile>", "Upper quartile>"]
     print_table(columns, [[f"{1e3 * value:.2f} ms" for value in values]])
 
 
@@ -133,11 +134,14 @@ async def _listening(settings: Settings, store: Any, pool: Any) -> AsyncGenerato
     """The API on a free port of this machine, in this event loop."""
     import uvicorn
 
-    from yearling.api import create_app
+    from yearling.api import configure_logging, create_app
 
+    configure_logging(settings.log_level)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(settings, store, pool), log_level="error", access_log=False))
+    # As `yearling serve` runs it, its log included.
+    config = uvicorn.Config(create_app(settings, store, pool), http="httptools", ws="none", access_log=False, log_config=None)
+    server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not server.started:
@@ -149,6 +153,15 @@ async def _listening(settings: Settings, store: Any, pool: Any) -> AsyncGenerato
     finally:
         server.should_exit = True
         await task
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The event loop that the server uses."""
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
 
 
 def _row(label: str, speed: EngineSpeed, counts: Sequence[int]) -> list[str]:
