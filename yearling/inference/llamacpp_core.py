@@ -127,7 +127,9 @@ class LlamaCore:
         for sequence in sorted((one for one in self._slots.running if one.left > 1), key=lambda one: one.left):
             if room <= 0:
                 break
-            chunks[sequence] = min(room, sequence.left)
+            # Chunks end on a grid, so that a beginning is computed in the same rows whatever follows it.
+            to_grid = IDLE_CHUNK_TOKENS - len(_slot(sequence).tokens) % IDLE_CHUNK_TOKENS
+            chunks[sequence] = min(room, sequence.left, to_grid)
             room -= chunks[sequence]
         return chunks
 
@@ -149,7 +151,7 @@ class LlamaCore:
         for sequence, count in chunks.items():
             slot = _slot(sequence)
             start = len(slot.tokens)
-            if count > 1 or not slot.starts:
+            if start % IDLE_CHUNK_TOKENS == 0 or (count > 1 and len(chunks) == 1):
                 slot.starts.append(start)
             slot.tokens += sequence.tokens[start : start + count]
         for sequence, row in outputs:

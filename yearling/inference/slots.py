@@ -3,7 +3,8 @@
 A slot is one sequence id of the cache. It keeps what it computed after its answer has ended, until somebody needs the slot or
 its cells, so that the next turn of a conversation prefills its new part only. Beginnings are shared between slots without
 copying. A cached beginning is cut where a prefill chunk began, never inside one: kernels give slightly different results for
-different numbers of rows, and so a repeated request is computed, and answered, exactly as before.
+different numbers of rows, and so a request that is repeated at once is computed, and answered, exactly as before. (Not for
+ever: where others left holes among the cells, sums are taken in another order and differ in their last bits.)
 """
 
 from __future__ import annotations
