@@ -1,6 +1,6 @@
 """The torch side of a model for other rooms, without making everyone who opens the door pay for torch.
 
-Knows only which module does the work and imports it when it is asked to. `Decoder`, `Cache`, `CacheRows` and `DecoderConfig` are
+Knows only which module does the work and imports it when it is asked to. `Decoder`, `Cache` and `CacheRows` are
 names for annotations; at run time nobody but the modules behind this one needs the classes.
 """
 

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def test_opening_the_door_costs_no_heavy_library() -> None:
+    script = (
+        "import sys, yearling.models as door\n"
+        "heavy = {'torch', 'transformers', 'xllamacpp', 'openvino', 'gguf', 'tokenizers'} & sys.modules.keys()\n"
+        "assert not heavy, heavy\n"
+        "assert all(hasattr(door, name) for name in door.__all__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
