@@ -63,6 +63,16 @@ def test_planted_camps_are_found() -> None:
     assert max(same, 1.0 - same) > 0.95
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_start_leads_to_no_worse_a_fit_than_random_starts(seed: int) -> None:
+    ratings = planted(seed, density=0.25)
+    p = replace(PAPER, rounds=150)
+    ours = loss(ratings, fit(ratings, p), p)
+    # One round of power iteration hardly moves a random start.
+    others = [loss(ratings, fit(ratings, replace(p, seed=s, start_rounds=1)), p) for s in range(1, 6)]
+    assert ours <= min(others) * 1.01
+
+
 def test_an_item_solved_alone_equals_the_full_fit() -> None:
     ratings = planted()
     for p in (PAPER, PREDICTION):
