@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from yearling.models.decoder import Cache, CacheRows, Decoder
+    from yearling.models.decoder import Cache as Cache
+    from yearling.models.decoder import CacheRows as CacheRows
+    from yearling.models.decoder import Decoder as Decoder
 else:
     Cache = CacheRows = Decoder = Any
 
