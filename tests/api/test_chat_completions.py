@@ -76,9 +76,9 @@ async def test_the_newer_name_of_max_tokens_wins(bench: Maker) -> None:
 
 
 async def test_more_tokens_than_the_context_holds_are_cut_not_refused(bench: Maker) -> None:
-    async with bench(FakeEngine([Script("abc", end_of_turn=False)], context_tokens=100)) as api:
+    async with bench(FakeEngine([Script("abc", end_of_turn=False)], context_tokens=300)) as api:
         body = (await api.chat(max_tokens=1_000_000)).json()
-        assert body["usage"]["total_tokens"] == 100
+        assert body["usage"]["total_tokens"] == 300
 
 
 async def test_a_stop_string_may_stand_alone(bench: Maker) -> None:

@@ -76,7 +76,9 @@ def attack(schema: Any, operation_id: str, mode: GenerationMode, *, examples: in
 
 def test_no_operation_is_left_out(schema: Any) -> None:
     described = {result.ok().definition.raw["operationId"] for result in schema.get_all_operations()}
-    assert described == set(OPERATIONS)
+    assert described >= set(OPERATIONS)
+    for operation_id in sorted(described - set(OPERATIONS)):
+        attack(schema, operation_id, GenerationMode.POSITIVE, examples=4, extra_checks=[])
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)

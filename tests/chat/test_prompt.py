@@ -33,7 +33,7 @@ def test_developers_are_systems_and_those_at_the_start_become_one() -> None:
 
 def test_our_additions_join_the_system_message() -> None:
     assert with_system([{"role": "system", "content": "A"}], "B")[0]["content"] == "A\n\nB"
-    assert with_system([{"role": "user", "content": "A"}], "B")[0]["content"].endswith("\n\nB")
+    assert with_system([{"role": "user", "content": "A"}], "B")[0] == {"role": "system", "content": "B"}
 
 
 def test_what_people_write_never_becomes_a_control_token() -> None:

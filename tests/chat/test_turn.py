@@ -29,11 +29,23 @@ async def test_the_sample_is_exactly_what_the_model_saw_and_emitted() -> None:
     assert sample.sampling == request.sampling
     assert (sample.sampling.seed, sample.sampling.max_tokens) == (7, 20)
     assert sample.model_hash == engine.model_hash
-    assert sample.messages == ({"role": "user", "content": "Capital of France?"},)
+    assert own_messages(sample) == [{"role": "user", "content": "Capital of France?"}]
     assert (sample.request_id, sample.person_id, sample.spec_version) == ("request-1", "person-1", SPEC_VERSION)
     assert (sample.prompt_tokens, sample.completion_tokens) == (len(sample.prompt_ids), 7)
     assert answer.choices[0].sample_id == sample.id
     assert (answer.usage.prompt, answer.usage.completion, answer.usage.reasoning) == (len(sample.prompt_ids), 7, 0)
+
+
+async def test_our_system_message_stands_in_for_a_missing_one_and_is_told_apart() -> None:
+    engine, sink = FakeEngine(), Sink()
+    one = assistant(engine, sink)
+    await one.answer(asking())
+    assert "system\nYou are a helpful assistant." in prompt_of(engine)
+    assert [message.get("source") for message in sink.samples[0].messages] == ["spec", None]
+    for role in ("system", "developer"):
+        await one.answer(asking(messages=({"role": role, "content": "Be rude."}, {"role": "user", "content": "Hi"})))
+        assert "helpful" not in prompt_of(engine)
+        assert "system\nBe rude." in prompt_of(engine)
 
 
 async def test_sampling_is_ours_unless_the_request_says_otherwise() -> None:

@@ -11,7 +11,6 @@ from yearling.api import schemas
 from yearling.api.errors import dump
 from yearling.api.openapi import replies
 from yearling.api.services import Pool, services_of
-from yearling.errors import NotFound
 
 router = APIRouter()
 
@@ -20,7 +19,7 @@ router = APIRouter()
 async def list_models(request: Request) -> Response:
     """The models that answer here; the first is the default."""
     pool = services_of(request).pool
-    cards = [await _card(pool, name) for name in pool.names()]
+    cards = [_card(pool, name) for name in pool.names()]
     return Response(dump({"object": "list", "data": cards}), media_type="application/json")
 
 
@@ -28,11 +27,9 @@ async def list_models(request: Request) -> Response:
 async def get_model(request: Request, model: str) -> Response:
     """One model. Names may hold slashes."""
     pool = services_of(request).pool
-    if model not in pool.names():
-        raise NotFound(f"The model {model!r} does not exist.", advice=f"There is: {', '.join(pool.names())}.", param="model")
-    return Response(dump(await _card(pool, model)), media_type="application/json")
+    return Response(dump(_card(pool, model)), media_type="application/json")
 
 
-async def _card(pool: Pool, name: str) -> dict[str, Any]:
-    served = await pool.get(name)
-    return {"id": served.name, "object": "model", "created": served.created, "owned_by": served.owned_by}
+def _card(pool: Pool, name: str) -> dict[str, Any]:
+    owner, created = pool.card(name)
+    return {"id": name, "object": "model", "created": created, "owned_by": owner}

@@ -2,10 +2,10 @@
 
 from yearling.chat.effort import EFFORTS, Effort
 from yearling.chat.events import Answer, ChoiceAnswer, TurnEvent, Usage, total_usage
-from yearling.chat.record import SPEC_VERSION
 from yearling.chat.replay import added, answer_message, own_messages
 from yearling.chat.request import TurnRequest
 from yearling.chat.shaping import TokenText
+from yearling.chat.spec import SPEC_VERSION
 from yearling.chat.structured import SchemaNotSatisfied
 from yearling.chat.turn import DEFAULTS, Assistant, Turn
 

@@ -16,7 +16,6 @@ from yearling.errors import Unsupported
 from yearling.inference import ChatTemplate, Served, Tokenizer
 
 _KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
-_DEFAULT_SYSTEM = "You are a helpful assistant."
 
 
 class Prompter:
@@ -93,7 +92,7 @@ def with_system(messages: Sequence[dict[str, Any]], text: str) -> list[dict[str,
     """The messages with the text added to the system message at their start."""
     if messages and messages[0]["role"] == "system":
         return [{**messages[0], "content": f"{messages[0]['content']}\n\n{text}"}, *messages[1:]]
-    return [{"role": "system", "content": f"{_DEFAULT_SYSTEM}\n\n{text}"}, *messages]
+    return [{"role": "system", "content": text}, *messages]
 
 
 def describe_schema(schema: dict[str, Any]) -> str:

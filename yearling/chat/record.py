@@ -15,14 +15,12 @@ from typing import Any, Protocol
 
 import structlog
 
+from yearling.chat.spec import SPEC_VERSION
 from yearling.chat.structured import canonical
 from yearling.chat.tools import as_call
 from yearling.clock import now_utc
 from yearling.inference import Delta, Request, Served
 from yearling.records import FinishReason, Sample
-
-SPEC_VERSION = "0"
-"""Version of the behaviour spec in force; 0 is none but the model's own habits."""
 
 _log = structlog.get_logger("yearling.chat")
 

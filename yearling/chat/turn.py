@@ -18,6 +18,7 @@ from yearling.chat.events import Answer, ChoiceAnswer, TurnEvent, Usage
 from yearling.chat.prompt import Prompter, for_model
 from yearling.chat.record import Keeper, SampleSink
 from yearling.chat.request import TurnRequest, check
+from yearling.chat.spec import with_spec
 from yearling.chat.tools import call_schema
 from yearling.errors import Unsupported
 from yearling.inference import Request, Served, admit
@@ -80,6 +81,8 @@ class Assistant:
         """
         check(request)
         served = await self._pool.get(request.model)
+        if served.template is not None:  # a remote endpoint has habits of its own
+            request = with_spec(request)
         first = await self._first_request(request, served)
         room = admit(first, served.engine.capabilities)
         if request.logprobs and (served.tokenizer is None or not served.engine.capabilities.logprobs):

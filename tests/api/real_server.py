@@ -1,0 +1,22 @@
+"""`python -m tests.api.real_server DATA MODELS [KEY]`: the server with the real default model; prints its address when it accepts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from yearling.api import serve
+from yearling.config import load_settings
+from yearling.inference import EnginePool
+from yearling.models import Library
+
+
+def main(data: str, models: str, *keys: str) -> None:
+    settings = load_settings(data_dir=Path(data), port=0, api_keys=tuple(SecretStr(key) for key in keys))
+    serve(settings, EnginePool(settings, Library(Path(models))), announce=lambda address, _: print(address, flush=True))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
