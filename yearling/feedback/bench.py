@@ -40,6 +40,8 @@ GOALS: dict[tuple[str, str], tuple[str, str]] = {
     ("promotion, 20%", "ours"): (".03", "≤ .05"),
     ("suppression, camouflaged, 10%", "ours"): (".15–.17", "≤ .10"),
     ("suppression, camouflaged, 20%", "ours"): (".47–.60", "≤ .30"),
+    ("suppression, camouflaged, of a standing status, 10%", "ours"): (".15–.17", "≤ .10"),
+    ("suppression, camouflaged, of a standing status, 20%", "ours"): (".47–.60", "≤ .30"),
     ("drive-by promotion, 50%", "ours"): (".23", "≤ .02"),
     ("drive-by suppression, 50%", "ours"): (".23", "≤ .02"),
 }

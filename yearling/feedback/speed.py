@@ -1,7 +1,6 @@
 """How long a fit and the whole run take, and how much memory, beside a plain loop-free alternating least squares.
 
-Every measurement has a process of its own, so that peaks do not mix; times are processor seconds. The module, run with
-`python -m`, makes one of them and prints JSON.
+Every measurement has a process of its own, so that peaks do not mix; times are processor seconds.
 """
 
 from __future__ import annotations
@@ -99,12 +98,11 @@ def measure(what: str, count: int) -> dict[str, float | str]:
 
 def in_own_process(what: str, count: int) -> dict[str, float | str]:
     """`measure` in a fresh interpreter with one thread."""
-    command = [sys.executable, "-m", "yearling.feedback.speed", what, str(count)]
+    program = (
+        "import json, sys; from yearling.feedback import speed; print(json.dumps(speed.measure(sys.argv[1], int(sys.argv[2]))))"
+    )
+    command = [sys.executable, "-c", program, what, str(count)]
     threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **threads})
     result: dict[str, float | str] = json.loads(done.stdout)
     return result
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]))))
