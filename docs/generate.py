@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import json
 import tempfile
 from pathlib import Path
@@ -93,10 +94,9 @@ def _plain(value: Any) -> str:
 
 def _attribute_docstrings(cls: type) -> dict[str, str]:
     body = ast.parse(inspect.getsource(cls)).body[0].body  # type: ignore[attr-defined]
-    pairs = zip(body, body[1:], strict=False)
     return {
         first.target.id: second.value.value
-        for first, second in pairs
+        for first, second in itertools.pairwise(body)
         if isinstance(first, ast.AnnAssign)
         and isinstance(first.target, ast.Name)
         and isinstance(second, ast.Expr)

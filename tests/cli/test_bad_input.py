@@ -62,7 +62,7 @@ def test_a_setting_that_does_not_exist(tmp_path: Path) -> None:
 
 
 def test_open_to_the_network_without_keys(tmp_path: Path) -> None:
-    assert_told(yearling("serve", "--host", "0.0.0.0", "--port", "0", data_dir=tmp_path), "api_keys")
+    assert_told(yearling("serve", "--host", "0.0.0.0", "--port", "0", data_dir=tmp_path), "YEARLING_API_KEYS")
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:

@@ -170,12 +170,15 @@ def _models(settings: Settings) -> Iterator[Finding]:
 
 
 def _engines(settings: Settings) -> Iterator[Finding]:
-    from yearling.inference import choose_engine, describe_engines
+    from yearling.inference import choose_engine, describe_engines, read_speeds, this_machine
+    from yearling.models import Library
 
     for engine in describe_engines():
         yield Finding("engine", "ok" if engine.available else "note", f"{engine.kind}: {engine.reason}")
+    default = next((model for model in Library(settings.models_dir).list() if model.name == settings.model), None)
+    speeds = read_speeds(settings.data_dir, this_machine(), default.sha256) if default else None
     for purpose in ("interactive", "batch"):
-        choice = choose_engine(settings, purpose=purpose)
+        choice = choose_engine(settings, purpose=purpose, format=default.format if default else "gguf", speeds=speeds)
         yield Finding("choice", "ok", f"{purpose} work runs on {choice.kind}: {choice.reason}")
 
 

@@ -27,7 +27,8 @@ def serve(
     library = Library(settings.models_dir)
     if pull and settings.model not in library.names() and not settings.remote_url:
         pull_with_progress(library, settings.model)
-    serve_api(settings, EnginePool(settings, library), announce=_announce)
+    pool = EnginePool(settings, library, notice=lambda words: err.print(words, markup=False, highlight=False))
+    serve_api(settings, pool, announce=_announce)
 
 
 def _announce(address: str, model: str) -> None:

@@ -2,6 +2,7 @@
 
 from yearling.inference.bench import EngineSpeed, Overhead, measure_api_overhead, measure_engine, measure_together
 from yearling.inference.bench_subjects import bench_choices, open_subjects
+from yearling.inference.calibrate import read_speeds
 from yearling.inference.choose import Choice, EngineReport, Machine, choose_engine, describe_engines, this_machine
 from yearling.inference.engine import Capabilities, Completion, Delta, Engine, Request, Token, admit, collect
 from yearling.inference.fake import ByteTokenizer, FakeEngine, FakeTemplate, Script, fake_served
@@ -46,5 +47,6 @@ __all__ = [
     "measure_together",
     "open_engine",
     "open_subjects",
+    "read_speeds",
     "this_machine",
 ]

@@ -1,4 +1,4 @@
-"""Which engine runs a local model: by what was measured on machines like this one, among what is installed here.
+"""Which engine runs a local model: by what was measured on this machine, or else on one like it, among what is installed.
 
 Two purposes are told apart: `interactive`, a few answers at once that somebody waits for, and `batch`, many at once (exams,
 rollouts). Knows nothing of how engines work; `SPEEDS` is the record of what they did.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -36,13 +37,20 @@ READS = {"llamacpp": {"gguf"}, "openvino": {"gguf"}, "torch": {"gguf", "safetens
 _NEEDS = {"llamacpp": ("xllamacpp", ""), "openvino": ("openvino_genai", "openvino"), "torch": ("torch", "train")}
 """The module that must be there, and the extra that brings it."""
 
+PACKAGES = {"llamacpp": "xllamacpp", "openvino": "openvino-genai", "torch": "torch"}
+"""The distribution whose version matters for an engine's speed."""
+
+Speeds = Mapping[str, Mapping[str, float]]
+"""Tokens per second by purpose and engine."""
+
 SPEEDS: dict[tuple[MachineClass, Purpose], dict[str, float]] = {
     ("amx", "interactive"): {"llamacpp": 70, "openvino": 44, "torch": 13},
     ("amx", "batch"): {"llamacpp": 226, "openvino": 440, "torch": 176},
 }
-"""Tokens per second, one answer (`interactive`) or 32 at once (`batch`), SmolLM2-135M on two cores: see dev/LOG.md.
+"""What is gone by until this machine has been measured (`calibrate.py`), and where that cannot be done.
 
-A class of machine that nobody measured is treated as the nearest that somebody did, in the order of `_NEAREST`.
+Tokens per second, one answer (`interactive`) or 32 at once (`batch`), SmolLM2-135M on two cores: see dev/LOG.md. A class
+of machine that nobody measured is treated as the nearest that somebody did, in the order of `_NEAREST`.
 """
 
 _NEAREST: dict[MachineClass, tuple[MachineClass, ...]] = {
@@ -112,10 +120,16 @@ def describe_engines(machine: Machine | None = None) -> list[EngineReport]:
 
 
 def choose_engine(
-    settings: Settings, *, purpose: str = "interactive", format: str = "gguf", machine: Machine | None = None
+    settings: Settings,
+    *,
+    purpose: str = "interactive",
+    format: str = "gguf",
+    machine: Machine | None = None,
+    speeds: Speeds | None = None,
 ) -> Choice:
     """The fastest engine by measurement among those that are installed and read the format.
 
+    `speeds` are those of this machine (`read_speeds`); without them the record of machines like it decides.
     A setting wins over measurement. Raises BadInput for an engine that is set but not installed, Unsupported when it does not
     read the format or nothing here does.
     """
@@ -128,7 +142,7 @@ def choose_engine(
                 f"The engine {settings.engine!r} does not read {format} files.", advice="Set engine to auto.", param="engine"
             )
         return Choice(kind=settings.engine, reason="set by the owner")
-    able = [kind for kind in KINDS if kind in machine.installed and format in READS[kind]]
+    able = candidates(settings, format, machine)
     if not able:
         lacking = next((kind for kind in KINDS if format in READS[kind]), None)
         advice = _missing(lacking) if lacking else "Import the model as GGUF or safetensors."
@@ -136,14 +150,28 @@ def choose_engine(
     if len(able) == 1:
         return Choice(kind=able[0], reason=f"the only one installed that reads {format} files")
     asked: Purpose = "batch" if purpose == "batch" else "interactive"
+    here = {kind: rate for kind, rate in (speeds or {}).get(asked, {}).items() if kind in able}
+    if here:
+        return Choice(kind=max(here, key=lambda kind: here[kind]), reason=f"fastest on this machine ({_figures(here)})")
     measured = next((near for near in _NEAREST[machine.machine_class] if (near, asked) in SPEEDS), None)
     if measured is None:
         return Choice(kind=able[0], reason="nothing was measured on a processor of this kind; it runs everywhere")
-    speeds = SPEEDS[measured, asked]
-    best = max(able, key=lambda kind: speeds.get(kind, 0.0))
-    figures = ", ".join(f"{kind} {speeds[kind]:g}" for kind in able if kind in speeds)
+    known = SPEEDS[measured, asked]
+    best = max(able, key=lambda kind: known.get(kind, 0.0))
+    figures = _figures({kind: known[kind] for kind in able if kind in known})
     where = f"a processor with {measured}" + ("" if measured == machine.machine_class else ", the nearest that was measured")
-    return Choice(kind=best, reason=f"fastest on {where} ({figures} tokens/s)")
+    return Choice(kind=best, reason=f"fastest on {where} ({figures})")
+
+
+def candidates(settings: Settings, format: str, machine: Machine) -> list[str]:
+    """The engines among which a measurement could decide; empty when the owner has decided."""
+    if settings.engine != "auto":
+        return []
+    return [kind for kind in KINDS if kind in machine.installed and format in READS[kind]]
+
+
+def _figures(speeds: Mapping[str, float]) -> str:
+    return ", ".join(f"{kind} {rate:g}" for kind, rate in speeds.items()) + " tokens/s"
 
 
 def _missing(kind: str) -> str:

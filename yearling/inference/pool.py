@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ import psutil
 
 from yearling.config import Settings
 from yearling.errors import NotFound, Unavailable, UserError
-from yearling.inference.choose import FACTORIES, choose_engine
+from yearling.inference.calibrate import calibrate, read_speeds
+from yearling.inference.choose import FACTORIES, candidates, choose_engine, this_machine
 from yearling.inference.engine import Engine
 from yearling.inference.remote import Endpoint, RemoteEngine
 from yearling.inference.served import Served
@@ -66,7 +67,9 @@ class _Entry:
 class EnginePool:
     """Finds, and opens where need be, the engine for a model's name. None of it blocks the event loop."""
 
-    def __init__(self, settings: Settings, library: Library) -> None:
+    def __init__(self, settings: Settings, library: Library, *, notice: Callable[[str], None] = lambda words: None) -> None:
+        """`notice` is told, in words, why a start takes longer than usual."""
+        self.notice = notice
         self._settings: Settings | None = settings
         self._library: Library | None = library
         self._default = settings.model
@@ -88,7 +91,13 @@ class EnginePool:
         return pool
 
     async def start(self) -> None:
-        """Open the default model. Raises NotFound when it is not installed, and what opening it raises."""
+        """Open the default model, on the engine that is fastest here, which the first start finds out.
+
+        Raises NotFound when the model is not installed, and what opening it raises.
+        """
+        model = next((model for model in self._local() if model.name == self._default), None)
+        if model is not None:
+            await self._calibrate(model)
         await self.get(None)
 
     def names(self) -> list[str]:
@@ -166,22 +175,39 @@ class EnginePool:
         settings = self._settings
         if settings is None:
             raise RuntimeError("a pool of given engines opens none")
-        choice = choose_engine(settings, purpose="interactive", format=model.format)
+        speeds = read_speeds(settings.data_dir, this_machine(), model.sha256)
+        choice = choose_engine(settings, purpose="interactive", format=model.format, speeds=speeds)
         tokenizer, template, engine = await asyncio.gather(
             asyncio.to_thread(Tokenizer.load, model),
             asyncio.to_thread(ChatTemplate.load, model),
-            open_engine(
-                model,
-                kind=choice.kind,
-                threads=settings.threads,
-                context_tokens=settings.context_tokens,
-                stall_timeout_s=settings.stall_timeout_s,
-            ),
+            self._open_kind(model, choice.kind),
         )
         created = int(model.created_utc.timestamp())
         return Served(
             name=model.name, engine=engine, tokenizer=tokenizer, template=template, owned_by="yearling", created=created
         )
+
+    async def _open_kind(self, model: LocalModel, kind: str) -> Supervised:
+        settings = self._settings
+        if settings is None:
+            raise RuntimeError("a pool of given engines opens none")
+        return await open_engine(
+            model,
+            kind=kind,
+            threads=settings.threads,
+            context_tokens=settings.context_tokens,
+            stall_timeout_s=settings.stall_timeout_s,
+        )
+
+    async def _calibrate(self, model: LocalModel) -> None:
+        """Measure the engines that could run the model, unless one only could or they were measured before."""
+        settings, machine = self._settings, this_machine()
+        if settings is None:
+            return
+        kinds = candidates(settings, model.format, machine)
+        if len(kinds) > 1 and read_speeds(settings.data_dir, machine, model.sha256) is None:
+            self.notice(f"Measuring the engines that are installed, once: {', '.join(kinds)} ...")
+            await calibrate(settings.data_dir, machine, model.sha256, kinds, lambda kind: self._open_kind(model, kind))
 
     async def _make_room(self, needed_bytes: int) -> None:
         """Close engines that rest, the longest resting first, while memory is short. The default stays."""

@@ -1,0 +1,58 @@
+"""The start-up choice goes by what this machine does, and measures again when anything that matters changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from yearling.config import Settings
+from yearling.errors import Unavailable
+from yearling.inference import Engine, FakeEngine, Script
+from yearling.inference.calibrate import RECORD, calibrate, read_speeds
+from yearling.inference.choose import Machine, choose_engine
+
+MODEL = "ab" * 32
+HERE = Machine(machine_class="avx512", cores=2, memory_bytes=8 << 30, installed=frozenset({"llamacpp", "torch", "openvino"}))
+DELAYS_S = {"llamacpp": 0.02, "openvino": 0.001}
+
+
+async def fake(kind: str) -> Engine:
+    if kind == "torch":
+        raise Unavailable("torch does not start here.")
+    script = Script("word " * 10, delay_s=DELAYS_S[kind], end_of_turn=False)
+    return FakeEngine(lambda request, prompt: script)
+
+
+async def measured(data_dir: Path) -> None:
+    await calibrate(data_dir, HERE, MODEL, ["llamacpp", "openvino", "torch"], fake)
+
+
+async def test_the_engine_that_is_fastest_here_is_chosen_whatever_the_table_says(tmp_path: Path) -> None:
+    await measured(tmp_path)
+    speeds = read_speeds(tmp_path, HERE, MODEL)
+    assert speeds is not None
+    assert set(speeds["interactive"]) == {"llamacpp", "openvino"}, "an engine that does not start is not a candidate"
+    settings = Settings(engine="auto", data_dir=tmp_path)
+    assert choose_engine(settings, machine=HERE).kind == "llamacpp"
+    choice = choose_engine(settings, machine=HERE, speeds=speeds)
+    assert choice.kind == "openvino"
+    assert "on this machine" in choice.reason
+    assert choose_engine(Settings(engine="torch", data_dir=tmp_path), machine=HERE, speeds=speeds).kind == "torch"
+
+
+async def test_other_circumstances_are_measured_anew(tmp_path: Path) -> None:
+    assert read_speeds(tmp_path, HERE, MODEL) is None
+    await measured(tmp_path)
+    assert read_speeds(tmp_path, HERE, MODEL) is not None
+    assert read_speeds(tmp_path, HERE, "cd" * 32) is None
+    assert read_speeds(tmp_path, replace(HERE, cores=4), MODEL) is None
+    assert read_speeds(tmp_path, replace(HERE, installed=frozenset({"llamacpp", "openvino"})), MODEL) is None
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"circumstances": {}}'])
+async def test_a_damaged_record_is_no_record(tmp_path: Path, damage: str) -> None:
+    await measured(tmp_path)
+    (tmp_path / RECORD).write_text(damage)
+    assert read_speeds(tmp_path, HERE, MODEL) is None
