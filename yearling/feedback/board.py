@@ -202,7 +202,10 @@ class Board:
                 return
             started = time.monotonic()
             try:
-                self.run()
+                with self.log.ledger.reading() as ledger:
+                    nothing = ledger.last_act == 0
+                if not nothing:
+                    self.run()
             except UserError as error:
                 # The disk is full, say: the next act tries again, and until then the last run stands.
                 _LOG.warning("consensus_run_failed", reason=str(error))

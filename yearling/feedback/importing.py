@@ -218,6 +218,7 @@ def _read_judged(
 def _reconcile(store: Store, draft: _Draft, *, mirrors: bool) -> int:
     """Drop what the log does not take; returns how many acts were there already."""
     there = store.events.known(draft.events)
+    taken = _taken_words(store, draft)
     known = 0
     for event_id in list(draft.events):
         event, line = draft.events[event_id], draft.lines[event_id]
@@ -227,6 +228,9 @@ def _reconcile(store: Store, draft: _Draft, *, mirrors: bool) -> int:
                 known += 1
             else:
                 draft.drop(line, "an id that stands for another act", event_id)
+        elif isinstance(event, Note | Edit) and taken.setdefault(_words_id(event), event_id) != event_id:
+            del draft.events[event_id]
+            draft.drop(line, "an id that stands for other words", _words_id(event))
         elif isinstance(event, StatusChange) and not mirrors:
             del draft.events[event_id]
             draft.drop(line, "a status that another installation found", event.item)
@@ -234,6 +238,21 @@ def _reconcile(store: Store, draft: _Draft, *, mirrors: bool) -> int:
             del draft.events[event_id]
             draft.drop(line, reason, event.event)
     return known
+
+
+def _taken_words(store: Store, draft: _Draft) -> dict[str, str]:
+    """Ids of words that are here already, with the act that they came by, as far as the draft could clash with them."""
+    wanted = {_words_id(event): event for event in draft.events.values() if isinstance(event, Note | Edit)}
+    if not wanted:
+        return {}
+    present = store.texts.get_many(list(wanted))
+    taken = {text_id: "" for text_id, text in present.items() if text.sha256 != wanted[text_id].text_sha256}
+    with store.events.stream() as entries:
+        for entry in entries:
+            words = {"note": "note", "edit": "result"}.get(entry.event["kind"])
+            if words and entry.event[words] in wanted:
+                taken.setdefault(entry.event[words], entry.event["id"])
+    return taken
 
 
 def _same_act(there: dict[str, Any], event: Event) -> bool:

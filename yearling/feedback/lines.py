@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from yearling.errors import BadInput, Untrusted
-from yearling.feedback.events import Event, from_dict, to_dict, utc_text
+from yearling.feedback.events import KINDS, Event, from_dict, to_dict, utc_text
 from yearling.feedback.log import ITEM, checked_tags
 from yearling.feedback.pseudonyms import Pseudonyms
 from yearling.store import GENESIS, Store, Text, entry_hash, make_text
@@ -43,6 +43,8 @@ def parse_line(plain: Any, source: str, pseudonyms: Pseudonyms, when: datetime) 
         raise BadInput("A line is a JSON object.", advice="Compare it with an exported line.")
     if plain.get("kind") == "text":
         return Line(None, _text(plain, when))
+    if not isinstance(plain.get("kind"), str) or plain["kind"] not in KINDS:
+        raise BadInput(f"Unknown kind of act: {plain.get('kind')!r}.", param="kind")
     values = dict(plain)
     identity = json.dumps(plain, sort_keys=True)
     values.setdefault("id", pseudonyms.event(source, identity))

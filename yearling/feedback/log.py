@@ -64,9 +64,9 @@ class FeedbackLog:
             self._require_item(person_id, item)
             actor = self._not_author(person_id, item)
             cls = NoteRating if ledger.is_note(item) else Rating
-            return self._append(
-                cls(id=new_id(), created_utc=ledger.next_utc(), actor=actor, item=item, value=value, tags=checked_tags(tags))
-            )
+            # A float, as every reader of the log will have it: 1 and 1.0 are different bytes.
+            fit, when = float(value), ledger.next_utc()
+            return self._append(cls(id=new_id(), created_utc=when, actor=actor, item=item, value=fit, tags=checked_tags(tags)))
 
     def rate_note(self, person_id: str, note: str, value: float, *, tags: Iterable[str] = ()) -> Rating:
         """Say how helpful a note is. Raises as `rate`, and NotFound for a note that was taken back."""

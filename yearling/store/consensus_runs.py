@@ -19,7 +19,7 @@ from yearling.clock import now_utc
 from yearling.errors import Conflict
 from yearling.store.blobs import Blobs
 from yearling.store.database import Database
-from yearling.store.events import Appended, append_events
+from yearling.store.events import Appended, append_events, lock_log
 from yearling.store.packing import canonical_json
 from yearling.store.schema import blob_references, consensus_runs
 
@@ -72,17 +72,18 @@ class ConsensusRuns:
         with self._blobs.in_use():
             sha256 = self._blobs.put(snapshot)
             with self._database.write() as connection:
-                appended = append_events(connection, changes)  # first, since it takes the log's lock
+                lock_log(connection)
                 newest = _newest(connection)
                 if (newest.sequence if newest else 0) != previous:
                     raise Conflict("Another consensus run finished in the meantime.", advice="Try again.")
+                appended = append_events(connection, changes)
                 run = ConsensusRun(
                     sequence=previous + 1,
                     created_utc=now_utc(),
                     up_to=up_to,
                     head=head,
                     code_hash=code_hash,
-                    parameters=parameters,
+                    parameters=json.loads(canonical_json(parameters)),
                     parameters_hash=parameters_hash,
                     snapshot_sha256=sha256,
                     num_changes=len(changes),

@@ -132,8 +132,7 @@ def append_events(connection: Connection, new: Sequence[Mapping[str, Any]], *, e
         event_id, line = _checked_id(event), canonical_json(event)
         if lines.setdefault(event_id, line) != line:
             raise _two_events(event_id)
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
+    lock_log(connection)
     head = _head(connection)
     if expected_head is not None and head.hash != expected_head:
         raise Conflict("Others wrote to the event log in the meantime.", advice="Try again.")
@@ -150,6 +149,12 @@ def append_events(connection: Connection, new: Sequence[Mapping[str, Any]], *, e
     for start in range(0, len(entries), _BATCH):
         connection.execute(events.insert(), [_values(entry, lines) for entry in entries[start : start + _BATCH]])
     return Appended(entries=tuple(entries), known=tuple(present))
+
+
+def lock_log(connection: Connection) -> None:
+    """Keep other writers from the log until the transaction ends; on SQLite the transaction does. Locking twice is free."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
 
 
 def entry_hash(sequence: int, previous_hash: str, line: str) -> str:

@@ -1,0 +1,41 @@
+"""A store with people and answers to judge, and communities that judge them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tests.store.examples import make_sample
+from yearling.config import Settings
+from yearling.feedback import FeedbackLog, Pseudonyms, to_dict
+from yearling.feedback.simulate import Population, compare, plant, rate
+from yearling.store import Store
+
+
+@contextmanager
+def opened(folder: Path, database_url: str = "") -> Iterator[FeedbackLog]:
+    """The feedback log of a new store."""
+    with Store.open(Settings(data_dir=folder, database_url=database_url)) as store:
+        yield FeedbackLog(store)
+
+
+def answers(log: FeedbackLog, person_id: str, count: int = 2) -> list[str]:
+    """Ids of answers that a person got."""
+    made = [make_sample(person_id) for _ in range(count)]
+    log.store.samples.add_many(made)
+    return [sample.id for sample in made]
+
+
+def community(*, seed: int = 0, num_raters: int = 40, num_items: int = 30, comparisons: int = 0) -> list[Any]:
+    """The events of a planted population, under pseudonyms as the log has them."""
+    p = Population(num_raters=num_raters, num_items=num_items, seed=seed)
+    world, names = plant(p), Pseudonyms(b"key of the tests")
+    events = rate(world, p) + (compare(world, p, each=comparisons) if comparisons else [])
+    return [replace(event, actor=names.of(event.actor)) for event in events]
+
+
+def pour(log: FeedbackLog, events: list[Any]) -> None:
+    log.store.events.append([to_dict(event) for event in events])

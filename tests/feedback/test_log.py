@@ -1,0 +1,370 @@
+"""Acts, ownership, the live consensus: what people do and what follows at once and later."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.feedback.people import answers, community, opened, pour
+from yearling.clock import new_id
+from yearling.errors import BadInput, Conflict, NotFound
+from yearling.feedback import (
+    NEEDS_MORE,
+    Board,
+    FeedbackLog,
+    Finished,
+    NoteRating,
+    Rating,
+    StatusChange,
+    from_dict,
+    latest,
+    run,
+    run_and_record,
+    to_dict,
+    update_item,
+)
+from yearling.feedback import runs as runs_module
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[FeedbackLog]:
+    with opened(tmp_path / "data") as log:
+        yield log
+
+
+def people(log: FeedbackLog, *names: str) -> list[str]:
+    return [log.store.people.add(name).id for name in names]
+
+
+def wait_until(check: Any, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, "nothing happened in time"
+        time.sleep(0.02)
+
+
+def test_every_act_is_one_event_under_a_pseudonym(log: FeedbackLog) -> None:
+    ada, ben = people(log, "Ada", "Ben")
+    first, second = answers(log, ada)
+    done = [
+        log.rate(ada, first, 1, tags=["clear", "brief", "clear"]),
+        log.compare(ada, first, second, "tie"),
+        log.note(ada, first, "The figure is from 2019."),
+        log.edit(ada, second, "Better words."),
+        log.vouch(ada, ben),
+    ]
+    note = done[2]
+    done += [log.rate_note(ben, note.note, 0.5), log.remove(log.store.people.owner().id, done[0].id, "spam")]
+    done += [log.retract(ada, done[1].id)]
+    entries = log.store.events.entries()
+    assert [from_dict(entry.event) for entry in entries] == done
+    assert done[0].tags == ("brief", "clear")
+    assert isinstance(done[5], NoteRating)
+    assert [event.created_utc for event in done] == sorted({event.created_utc for event in done})
+    text = str([entry.event for entry in entries])
+    for secret in ("Ada", "Ben", "The figure", "Better", ada, ben):
+        assert secret not in text
+    assert log.store.texts.get(note.note).content == {"text": "The figure is from 2019."}
+    assert log.store.texts.get(note.note).sha256 == note.text_sha256
+    state = run(done).state
+    assert not [dropped for dropped in state.dropped if dropped.reason not in ("retracted", "removed by an administrator")]
+
+
+def test_pseudonyms_are_stable_here_and_differ_elsewhere(log: FeedbackLog, tmp_path: Path) -> None:
+    (ada,) = people(log, "Ada")
+    again = FeedbackLog(log.store)
+    assert again.pseudonym(ada) == log.pseudonym(ada)
+    with opened(tmp_path / "other") as other:
+        assert other.pseudonym(ada) != log.pseudonym(ada)
+    assert log.pseudonym(ada) != log.pseudonym(ada + "x")
+    assert log.pseudonyms.human(ada)[1:] != log.pseudonym(ada)[1:]
+
+
+def test_only_what_is_there_can_be_judged(log: FeedbackLog) -> None:
+    ada, ben = people(log, "Ada", "Ben")
+    (mine,) = answers(log, ada, 1)
+    for attempt in (
+        lambda: log.rate(ada, "nothing", 1),
+        lambda: log.rate(ben, mine, 1),  # another's answer, which nobody made public by judging it
+        lambda: log.compare(ada, mine, "nothing", "left"),
+        lambda: log.note(ada, "nothing", "words"),
+        lambda: log.edit(ada, "nothing", "words"),
+        lambda: log.rate_note(ada, mine, 1),
+    ):
+        with pytest.raises(NotFound):
+            attempt()
+    log.rate(ada, mine, 1)
+    log.rate(ben, mine, 0)
+    assert log.store.events.head().sequence == 2
+
+
+@pytest.mark.parametrize("item", ["", "x\0", "a\nb", "\ud800", "x" * 201])
+def test_ids_that_cannot_be_are_refused(log: FeedbackLog, item: str) -> None:
+    with pytest.raises(BadInput):
+        log.rate(log.store.people.owner().id, item, 1)
+
+
+def test_values_tags_and_words_are_checked(log: FeedbackLog) -> None:
+    (ada,) = people(log, "Ada")
+    first, second = answers(log, ada)
+    for attempt in (
+        lambda: log.rate(ada, first, 0.7),
+        lambda: log.rate(ada, first, 1, tags=["Mr Smith lied"]),
+        lambda: log.rate(ada, first, 1, tags=[f"t{number}" for number in range(11)]),
+        lambda: log.compare(ada, first, first, "left"),
+        lambda: log.compare(ada, first, second, "both"),  # type: ignore[arg-type]
+        lambda: log.note(ada, first, " \n"),
+        lambda: log.note(ada, first, "x" * 6000),
+    ):
+        with pytest.raises(BadInput):
+            attempt()
+    assert log.store.events.head().sequence == 0
+    assert log.store.texts.list() == []
+
+
+def test_nobody_judges_their_own_words(log: FeedbackLog) -> None:
+    ada, ben = people(log, "Ada", "Ben")
+    (answer,) = answers(log, ada, 1)
+    note, edit = log.note(ada, answer, "words"), log.edit(ada, answer, "more words")
+    for attempt in (
+        lambda: log.rate_note(ada, note.note, 1),
+        lambda: log.rate(ada, edit.result, 1),
+        lambda: log.compare(ada, answer, edit.result, "right"),
+    ):
+        with pytest.raises(Conflict):
+            attempt()
+    log.rate_note(ben, note.note, 1)
+    log.rate(ada, answer, 1)
+    log.compare(ben, answer, edit.result, "right")
+    with pytest.raises(BadInput):
+        log.note(ben, note.note, "a note on a note")
+
+
+def test_a_person_takes_back_their_own_acts_only(log: FeedbackLog) -> None:
+    ada, ben = people(log, "Ada", "Ben")
+    (answer,) = answers(log, ada, 1)
+    rating = log.rate(ada, answer, 1)
+    note = log.note(ada, answer, "private words")
+    for event_id in (rating.id, note.id, "nothing"):
+        with pytest.raises(NotFound):
+            log.retract(ben, event_id)
+    assert log.store.events.head().sequence == 2
+    retraction = log.retract(ada, rating.id)
+    log.retract(ada, note.id)
+    for event_id in (rating.id, note.id, retraction.id):
+        with pytest.raises(Conflict):
+            log.retract(ada, event_id)
+    assert not log.ledger.has_rated(log.pseudonym(ada), answer)
+    with pytest.raises(NotFound):
+        log.store.texts.get(note.note)
+    with pytest.raises(NotFound):
+        log.rate_note(ben, note.note, 1)
+    assert log.store.events.verify().broken_at is None
+    log.rate(ada, answer, 0)
+    assert log.ledger.has_rated(log.pseudonym(ada), answer)
+
+
+def test_only_administrators_remove_and_say_why(log: FeedbackLog) -> None:
+    ada, ben = people(log, "Ada", "Ben")
+    owner = log.store.people.owner().id
+    (answer,) = answers(log, ada, 1)
+    note = log.note(ada, answer, "an address")
+    with pytest.raises(NotFound, match="administrator"):
+        log.remove(ben, note.id, "I dislike it")
+    with pytest.raises(BadInput, match="reason"):
+        log.remove(owner, note.id, " ")
+    removal = log.remove(owner, note.id, "private data", delete_words=True)
+    assert removal.reason in str(log.page()[-1].event)
+    assert log.store.texts.list() == []
+    with pytest.raises(Conflict):
+        log.remove(owner, note.id, "again")
+    with pytest.raises(NotFound):
+        log.vouch(ada, "nobody")
+    with pytest.raises(Conflict):
+        log.vouch(ada, ada)
+
+
+def test_times_follow_the_order_of_acts_even_when_the_clock_does_not(log: FeedbackLog) -> None:
+    (ada,) = people(log, "Ada")
+    (answer,) = answers(log, ada, 1)
+    ahead = datetime.now(UTC) + timedelta(minutes=4)
+    early = Rating(id=new_id(), created_utc=ahead, actor=log.pseudonym(ada), item=answer, value=1.0)
+    log.store.events.append([to_dict(early)])
+    log.retract(ada, early.id)
+    events = [from_dict(entry.event) for entry in log.store.events.entries()]
+    assert {dropped.reason for dropped in run(events).state.dropped} == {"retracted"}
+
+
+def test_a_run_is_recorded_once_and_its_statuses_are_events(log: FeedbackLog) -> None:
+    pour(log, community())
+    first = run_and_record(log.store, log.ledger)
+    changes = [from_dict(entry.event) for entry in log.store.events.entries(after=first.record.up_to)]
+    assert first.fresh
+    assert first.changed
+    assert {change.item: change.status for change in changes if isinstance(change, StatusChange)} == dict(first.changed)
+    assert {change.actor for change in changes} == {"yearling"}
+    assert {change.snapshot for change in changes if isinstance(change, StatusChange)} == {first.snapshot.hash}
+    again = run_and_record(log.store, log.ledger)
+    assert (again.fresh, again.record, again.snapshot) == (False, first.record, first.snapshot)
+    kept = latest(log.store)
+    assert kept is not None
+    assert kept.snapshot == first.snapshot
+    assert kept.snapshot.canonical_bytes() == first.snapshot.canonical_bytes()
+    assert log.store.verify().ok
+    # The next act makes a new run, in which what stood stands.
+    (ada,) = people(log, "Ada")
+    log.rate(ada, "i1", 1)
+    second = run_and_record(log.store, log.ledger)
+    assert second.fresh
+    assert second.record.sequence == 2
+    assert {item.item: item.previous for item in second.snapshot.items if item.item in first.changed} == dict(first.changed)
+
+
+def test_a_run_that_came_second_is_done_again(log: FeedbackLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    pour(log, community())
+    other = FeedbackLog(log.store)
+    real, raced = runs_module.run, []
+
+    def slow(events: Any, parameters: Any) -> Any:
+        result = real(events, parameters)
+        if not raced:
+            raced.append(True)
+            run_and_record(other.store, other.ledger)
+        return result
+
+    monkeypatch.setattr(runs_module, "run", slow)
+    finished = run_and_record(log.store, log.ledger)
+    assert (finished.fresh, finished.record.sequence) == (False, 1)
+    statuses = [entry.event for entry in log.store.events.entries() if entry.event["kind"] == "status_change"]
+    assert len({status["item"] for status in statuses}) == len(statuses)
+
+
+def test_a_rating_moves_its_item_at_once_and_the_full_run_has_the_last_word(log: FeedbackLog) -> None:
+    events = community(num_raters=60)
+    rest = [event for event in events if event.item == "i3"][-8:]
+    pour(log, [event for event in events if event not in rest])
+    board = Board(log)
+    before = board.standing("i3")
+    assert (before.result, before.provisional) == (board.latest.snapshot.item("i3"), False)
+    others = {item.item: item for item in board.latest.snapshot.items if item.item != "i3"}
+    pour(log, rest)
+    started = time.perf_counter()
+    quick = board.standing("i3")
+    assert time.perf_counter() - started < 1.0
+    assert quick.provisional
+    assert quick.result is not None
+    assert before.result is not None
+    gained = sum(side.ratings for side in quick.result.sides) - sum(side.ratings for side in before.result.sides)
+    assert 0 < gained <= len(rest)  # somebody may be new, and wait for the full run
+    assert board.latest.result is not None
+    assert quick.result == update_item(board.latest.result, "i3", board.log.ledger.about("i3"))
+    assert {item.item: item for item in board.items() if item.item != "i3"} == others
+    finished = board.run()
+    full = board.standing("i3")
+    assert not full.provisional
+    assert full.result == finished.snapshot.item("i3")
+    # As if everything had been there from the start.
+    acts = [event for event in log.ledger.events() if not isinstance(event, StatusChange)]
+    afresh = run(acts).snapshot.item("i3")
+    assert afresh is not None
+    assert full.result is not None
+    assert full.result.sides == afresh.sides
+
+
+def test_a_retraction_counts_at_once(log: FeedbackLog) -> None:
+    (ada,) = people(log, "Ada")
+    pour(log, community())
+    board = Board(log)
+    seasoned = [log.rate(ada, f"i{number}", 1) for number in range(14)]
+    board.run()
+    before = board.standing("i13").result
+    log.retract(ada, seasoned[13].id)
+    after = board.standing("i13")
+    assert after.provisional
+    assert before is not None
+    assert after.result is not None
+    assert sum(side.ratings for side in after.result.sides) == sum(side.ratings for side in before.sides) - 1
+
+
+def test_the_background_run_follows_and_other_writers_are_heard(log: FeedbackLog, tmp_path: Path) -> None:
+    board = Board(log, interval_s=0.05)
+    board.start()
+    try:
+        assert log.store.consensus_runs.newest() is None  # nothing to find out
+        pour(log, community())
+        board.nudge()
+        wait_until(lambda: log.store.consensus_runs.newest() is not None)
+        wait_until(lambda: board.standing("i1").result is not None and not board.standing("i1").provisional)
+        pour(log, [replace(event, id=f"x{event.id}") for event in community(seed=9) if event.item == "i1"][:3])
+        assert board.standing("i1").provisional  # reading noticed it, and the run follows
+        wait_until(lambda: not board.standing("i1").provisional)
+    finally:
+        board.close()
+
+
+def test_a_note_has_a_standing_before_anybody_rated_it(log: FeedbackLog) -> None:
+    ada, ben = people(log, "Ada", "Ben")
+    (answer,) = answers(log, ada, 1)
+    board = Board(log)
+    assert board.standing("unheard of").status == NEEDS_MORE
+    note = log.note(ada, answer, "words")
+    assert board.standing(note.note).status == NEEDS_MORE
+    log.rate_note(ben, note.note, 1)
+    assert board.standing(note.note).provisional
+    board.run()
+    assert board.standing(note.note).reason == "no_quorum"
+    assert board.has_a_say(ada, note.note)
+    assert board.has_a_say(ben, note.note)
+    assert not board.has_a_say(log.store.people.owner().id, note.note)
+
+
+def test_the_queue_leaves_out_what_one_rated_or_wrote(log: FeedbackLog) -> None:
+    ada, ben = people(log, "Ada", "Ben")
+    first, second = answers(log, ada)
+    note = log.note(ada, first, "words")
+    gone = log.note(ada, first, "other words")
+    log.rate(ada, first, 1)
+    log.rate(ada, second, 1)
+    log.retract(ada, gone.id)
+    board = Board(log)
+    assert [wanted.item for wanted in board.queue(ada)] == []
+    assert {wanted.item for wanted in board.queue(ben)} == {first, second, note.note}
+    log.rate(ben, first, 0)
+    assert {wanted.item for wanted in board.queue(ben)} == {second, note.note}
+    assert len(board.queue(ben, size=1)) == 1
+
+
+def test_a_jury_is_drawn_by_lot_over_the_whole_log(log: FeedbackLog) -> None:
+    owner = log.store.people.owner().id
+    pour(log, community(num_raters=60))
+    board = Board(log)
+    board.run()
+    head = log.store.events.head()
+    jury = board.invite_jury(owner, "i2")
+    assert len(jury.jurors) >= 8
+    rated = {entry.event["actor"] for entry in log.store.events.entries(up_to=head.sequence) if entry.event.get("item") == "i2"}
+    assert not rated & set(jury.jurors)
+    assert board.standing("i2").provisional
+    with pytest.raises(Conflict, match="meantime"):
+        log.invite(owner, "i2", jury.jurors, expected_head=head.hash)
+    with pytest.raises(NotFound):
+        log.invite(owner, "unheard of", jury.jurors, expected_head=head.hash)
+    with pytest.raises(Conflict, match="jury needs"):  # nobody is asked twice, so the candidates run out
+        [board.invite_jury(owner, "i2") for _ in range(60)]
+
+
+def test_finished_runs_can_be_computed_again_with_their_fits(log: FeedbackLog) -> None:
+    pour(log, community())
+    first = run_and_record(log.store, log.ledger)
+    fresh = FeedbackLog(log.store)
+    again: Finished = run_and_record(fresh.store, fresh.ledger, need_result=True)
+    assert again.result is not None
+    assert first.result is not None
+    assert again.result.snapshot.canonical_bytes() == first.snapshot.canonical_bytes()
+    assert again.result.state.statuses == first.result.state.statuses
