@@ -1,4 +1,7 @@
-"""`python -m tests.api.real_server DATA MODELS [KEY]`: the server with the real default model; prints its address when it accepts."""
+"""`python -m tests.api.real_server DATA MODELS [KEY]`: the server with the real default model; it prints its address when up.
+
+It runs the engine that every installation has, and that honours every field of the API.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from yearling.models import Library
 
 
 def main(data: str, models: str, *keys: str) -> None:
-    settings = load_settings(data_dir=Path(data), port=0, api_keys=tuple(SecretStr(key) for key in keys))
+    settings = load_settings(data_dir=Path(data), port=0, engine="llamacpp", api_keys=tuple(SecretStr(key) for key in keys))
     serve(settings, EnginePool(settings, Library(Path(models))), announce=lambda address, _: print(address, flush=True))
 
 
