@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from yearling.api import chat_completions, embeddings, health, models, responses
+from yearling.api import chat_completions, embeddings, feedback, health, models, responses
 from yearling.api.errors import ApiError, of_validation, translate
 from yearling.api.gate import Gate
 from yearling.api.metrics import Metrics
@@ -44,6 +44,7 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
             services.assistant = None
             await assistant.close()
             await writer.close()
+            await services.close_board()
 
     app = Document(
         title="Yearling",
@@ -54,7 +55,7 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for room in (chat_completions, responses, embeddings, models, health):
+    for room in (chat_completions, responses, embeddings, models, feedback, health):
         app.include_router(room.router)
     app.add_middleware(Gate, settings=settings, metrics=metrics)
     for kind in (ApiError, UserError, HTTPException):

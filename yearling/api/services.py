@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+import threading
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from starlette.requests import Request
@@ -11,6 +13,7 @@ from yearling.api.errors import ApiError
 from yearling.api.metrics import Metrics
 from yearling.chat import Assistant, Turn
 from yearling.config import Settings
+from yearling.feedback import Board, FeedbackLog
 from yearling.inference import Served
 from yearling.store import Store
 
@@ -19,6 +22,10 @@ class Pool(Protocol):
     """The engines, as the API sees them."""
 
     def names(self) -> list[str]: ...
+
+    def card(self, name: str) -> tuple[str, int]:
+        """(owner, creation in Unix seconds), without opening the model. Raises NotFound."""
+        ...
 
     async def get(self, name: str | None = None) -> Served: ...
 
@@ -29,7 +36,7 @@ class Pool(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Services:
-    """Of one running server. `assistant` and `person_id` are set when it starts."""
+    """Of one running server. `assistant` and `person_id` are set when it starts, the board at the first use of feedback."""
 
     settings: Settings
     store: Store
@@ -38,12 +45,29 @@ class Services:
     capacity: Capacity
     assistant: Assistant | None = None
     person_id: str = ""
+    _board: Board | None = None
+    _board_lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def running_assistant(self) -> Assistant:
         if self.assistant is None:
             raise ApiError(503, "The server is starting.", kind="server_error", code="unavailable", retry_after_s=1)
         return self.assistant
+
+    @property
+    def running_board(self) -> Board:
+        """The live consensus. The first call reads the whole log: call it in a thread."""
+        with self._board_lock:
+            if self._board is None:
+                self._board = Board(FeedbackLog(self.store))
+                self._board.start()
+            return self._board
+
+    async def close_board(self) -> None:
+        """Stop the consensus runs in the background."""
+        board, self._board = self._board, None
+        if board is not None:
+            await asyncio.to_thread(board.close)
 
 
 class Capacity:

@@ -153,9 +153,11 @@ class Ledger:
         elif isinstance(event, Rating | JuryInvitation):
             self._file(event.item, event, sequence)
         elif isinstance(event, Note):
+            self._about.setdefault(event.item, [])
             self._authored.setdefault(event.note, event)  # nobody takes another's words over by their id
             self._touched[event.note] = sequence
         elif isinstance(event, Edit):
+            self._about.setdefault(event.item, [])
             self._authored.setdefault(event.result, event)
         elif isinstance(event, Comparison):
             for item in (event.left, event.right):
