@@ -97,6 +97,18 @@ def test_requests_by_the_book(schema: Any, operation_id: str) -> None:
     attack(schema, operation_id, GenerationMode.POSITIVE, examples=15, extra_checks=[])
 
 
-@pytest.mark.parametrize("operation_id", ["create_chat_completion", "create_response", "create_embedding"])
+@pytest.mark.parametrize(
+    "operation_id",
+    [
+        "create_chat_completion",
+        "create_response",
+        "create_embedding",
+        "create_rating",
+        "create_comparison",
+        "create_edit",
+        "create_note",
+        "create_note_rating",
+    ],
+)
 def test_requests_that_break_the_description_are_refused(schema: Any, operation_id: str) -> None:
     attack(schema, operation_id, GenerationMode.NEGATIVE, examples=25, extra_checks=[negative_data_rejection])
