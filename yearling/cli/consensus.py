@@ -107,12 +107,12 @@ def export(
 ) -> None:
     """Write the public record: the log without names and words, and everything needed to replay it anywhere."""
     from yearling.cli.files import write_lines
-    from yearling.feedback import publication
+    from yearling.feedback import publication_lines
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
         finished = _run(store)
-        written = write_lines(path, publication(store, finished))
+        written = write_lines(path, publication_lines(store, finished))
     if path is None:
         return
     if as_json:

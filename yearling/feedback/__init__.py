@@ -39,7 +39,7 @@ from yearling.feedback.model import PAPER, PREDICTION, FitParameters
 from yearling.feedback.pairs import Pair, PairParameters
 from yearling.feedback.parameters import Parameters
 from yearling.feedback.pseudonyms import Pseudonyms
-from yearling.feedback.publication import Replay, publication, replay
+from yearling.feedback.publication import Replay, publication_lines, replay
 from yearling.feedback.queue import Wanted, rating_queue
 from yearling.feedback.runs import Finished, latest, run_and_record, snapshot_from
 from yearling.feedback.snapshot import ItemResult, SideView, Snapshot
@@ -107,7 +107,7 @@ __all__ = [
     "in_log_order",
     "latest",
     "log_hash",
-    "publication",
+    "publication_lines",
     "rating_queue",
     "replay",
     "run",

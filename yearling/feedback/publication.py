@@ -45,7 +45,7 @@ class Replay:
         return not self.differences
 
 
-def publication(store: Store, finished: Finished) -> Iterator[bytes]:
+def publication_lines(store: Store, finished: Finished) -> Iterator[bytes]:
     """The lines of a publication of the log as it is now, and of a run over it."""
     head = store.events.head()
     runs = [record for record in store.consensus_runs.list() if record.sequence <= finished.record.sequence]
