@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
+import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,9 +17,11 @@ import httpx
 import pytest
 import uvicorn
 
+from tests.api.live import KEY
 from yearling.api import create_app
 from yearling.config import Settings
 from yearling.inference import EnginePool, FakeEngine, FakeTemplate, fake_served
+from yearling.models import LocalModel
 from yearling.records import Sample
 from yearling.store import Store
 
@@ -84,7 +89,7 @@ def bench(tmp_path: Path) -> Iterator[Maker]:
 @asynccontextmanager
 async def on_a_socket(app: Any) -> AsyncGenerator[str, None]:
     """The application behind a real uvicorn on a free port of loopback; yields its address."""
-    listener = socket.socket()
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else small writes wait for each other
     listener.bind(("127.0.0.1", 0))
     listener.listen()  # who connects before the server is up waits
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", http="httptools", timeout_graceful_shutdown=1))
@@ -95,3 +100,24 @@ async def on_a_socket(app: Any) -> AsyncGenerator[str, None]:
         server.should_exit = True
         await task
         listener.close()
+
+
+@pytest.fixture(scope="session")
+def served(default_model: LocalModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a running server, ending in /v1."""
+    data = tmp_path_factory.mktemp("served")
+    log = (data / "log").open("w")
+    command = [sys.executable, "-m", "tests.api.real_server", str(data / "data"), str(default_model.folder.parent), KEY]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=Path(__file__).parents[2])
+    watchdog = threading.Timer(120, process.kill)
+    watchdog.start()
+    try:
+        address = process.stdout.readline().strip() if process.stdout else ""
+        watchdog.cancel()
+        assert address, (data / "log").read_text()
+        yield f"{address}/v1"
+    finally:
+        watchdog.cancel()
+        process.terminate()
+        assert process.wait(60) == 0, "a stop signal ends the server cleanly"
+        log.close()

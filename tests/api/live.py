@@ -10,11 +10,14 @@ from typing import Any
 
 import uvicorn
 
+KEY = "a-key-for-tests"
+"""Of the server with the real model."""
+
 
 @contextmanager
 def live(app: Any) -> Iterator[str]:
     """The application on a free port of loopback, its start and stop included; yields the address."""
-    listener = socket.socket()
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else small writes wait for each other
     listener.bind(("127.0.0.1", 0))
     listener.listen(128)  # who connects before the server is up waits
     server = uvicorn.Server(

@@ -9,8 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +17,10 @@ import openai
 import pytest
 from openai import OpenAI
 
-from yearling.models import LocalModel
+from tests.api.live import KEY
 
 pytestmark = pytest.mark.slow
 
-KEY = "a-key-for-tests"
 QUESTION = "What is the capital of France?"
 ASKED: Any = [{"role": "user", "content": QUESTION}]
 WEATHER = {
@@ -42,27 +39,6 @@ CITY = {
     "required": ["city", "is_capital"],
     "additionalProperties": False,
 }
-
-
-@pytest.fixture(scope="session")
-def served(default_model: LocalModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a running server, ending in /v1."""
-    data = tmp_path_factory.mktemp("served")
-    log = (data / "log").open("w")
-    command = [sys.executable, "-m", "tests.api.real_server", str(data / "data"), str(default_model.folder.parent), KEY]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=Path(__file__).parents[2])
-    watchdog = threading.Timer(120, process.kill)
-    watchdog.start()
-    try:
-        address = process.stdout.readline().strip() if process.stdout else ""
-        watchdog.cancel()
-        assert address, (data / "log").read_text()
-        yield f"{address}/v1"
-    finally:
-        watchdog.cancel()
-        process.terminate()
-        assert process.wait(60) == 0, "a stop signal ends the server cleanly"
-        log.close()
 
 
 @pytest.fixture(scope="session")
@@ -99,16 +75,23 @@ def test_openai_streams(client: OpenAI, model: str) -> None:
     assert chunks[-1].usage
 
 
-def test_openai_log_probabilities_choices_and_seed(client: OpenAI, model: str) -> None:
-    def ask() -> Any:
-        return client.chat.completions.create(
-            model=model, messages=ASKED, temperature=1, seed=5, n=2, max_tokens=8, logprobs=True, top_logprobs=3
-        )
+def test_openai_seed(client: OpenAI, model: str) -> None:
+    def ask(seed: int) -> str | None:
+        answer = client.chat.completions.create(model=model, messages=ASKED, temperature=1.5, seed=seed, max_tokens=8)
+        return answer.choices[0].message.content
 
-    first, second = ask(), ask()
-    assert [choice.message.content for choice in first.choices] == [choice.message.content for choice in second.choices]
-    for choice in first.choices:
-        tokens = choice.logprobs.content
+    assert ask(5) == ask(5)
+    assert len({ask(seed) for seed in range(4)}) > 1
+
+
+def test_openai_choices_and_log_probabilities(client: OpenAI, model: str) -> None:
+    answer = client.chat.completions.create(
+        model=model, messages=ASKED, temperature=1, n=2, max_tokens=8, logprobs=True, top_logprobs=3
+    )
+    assert [choice.index for choice in answer.choices] == [0, 1]
+    for choice in answer.choices:
+        assert choice.logprobs
+        tokens = choice.logprobs.content or []
         assert b"".join(bytes(token.bytes) for token in tokens).decode(errors="replace") == choice.message.content
         assert all(len(token.top_logprobs) == 3 and token.logprob <= 0 for token in tokens)
 
@@ -124,22 +107,22 @@ def test_openai_structured_output(client: OpenAI, model: str) -> None:
 
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "get_weather"}}])
-@pytest.mark.parametrize("stream", [False, True])
-def test_openai_forced_tools(client: OpenAI, model: str, choice: Any, stream: bool) -> None:
-    with client.chat.completions.stream(
-        model=model,
-        messages=[{"role": "user", "content": "How is the weather in Paris?"}],
-        tools=[{"type": "function", "function": WEATHER}],  # type: ignore[list-item]
-        tool_choice=choice,
-        temperature=0,
-        max_tokens=60,
-    ) as events:
-        message = events.get_final_completion().choices[0].message
-    (call,) = message.tool_calls or ()
-    assert call.function.name == "get_weather"
-    assert set(json.loads(call.function.arguments)) == {"city"}
-    assert message.content is None or not message.content
-    assert stream in (True, False)
+def test_openai_forced_tools(client: OpenAI, model: str, choice: Any) -> None:
+    asked: Any = {
+        "model": model,
+        "messages": [{"role": "user", "content": "How is the weather in Paris?"}],
+        "tools": [{"type": "function", "function": {**WEATHER, "strict": True}}],
+        "tool_choice": choice,
+        "temperature": 0,
+        "max_tokens": 60,
+    }
+    with client.chat.completions.stream(**asked) as events:
+        streamed = events.get_final_completion().choices[0].message
+    for message in (streamed, client.chat.completions.create(**asked).choices[0].message):
+        (call,) = message.tool_calls or ()
+        assert call.function.name == "get_weather"
+        assert set(json.loads(call.function.arguments)) == {"city"}
+        assert not message.content
 
 
 def test_openai_tools_that_the_model_may_choose(client: OpenAI, model: str) -> None:

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.api.live import live
+from tests.api.live import KEY, live
 from yearling.api import create_app
 from yearling.config import Settings
 from yearling.inference import EnginePool, FakeEngine, fake_served
@@ -112,3 +112,25 @@ def test_requests_by_the_book(schema: Any, operation_id: str) -> None:
 )
 def test_requests_that_break_the_description_are_refused(schema: Any, operation_id: str) -> None:
     attack(schema, operation_id, GenerationMode.NEGATIVE, examples=25, extra_checks=[negative_data_rejection])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("operation_id", ["create_chat_completion", "create_response", "create_embedding"])
+def test_the_real_model_keeps_to_the_description(served: str, operation_id: str) -> None:
+    """Few examples, with short answers: each is really generated."""
+    key = {"authorization": f"Bearer {KEY}"}
+    described = schemathesis.openapi.from_url(f"{served.removesuffix('/v1')}/openapi.json", headers=key)
+    operation = described.find_operation_by_id(operation_id)
+
+    @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
+    @settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    def one(case: Any) -> None:
+        if isinstance(case.body, dict) and operation_id != "create_embedding":
+            case.body.pop("model", None)
+            case.body.pop("max_completion_tokens", None)
+            case.body["max_output_tokens" if operation_id == "create_response" else "max_tokens"] = 4
+            if operation_id == "create_chat_completion":
+                case.body["n"] = 1
+        case.call_and_validate(checks=CHECKS, headers=key, timeout=280)
+
+    one()

@@ -202,7 +202,12 @@ _CHAT_REFUSED = ("audio", "function_call", "functions", "modalities", "moderatio
 
 
 class ChatCompletionRequest(Ignored):
-    """`top_k` and `min_p` are extensions; without `model` the server's own answers."""
+    """`top_k` and `min_p` are extensions; without `model` the server's own answers.
+
+    Left open, `temperature` and `top_p` are the server's own choice for its model, and `seed` is random and recorded. More
+    `max_tokens` than the context has room for are as good as none: the answer ends where the context does. A forced tool choice
+    is exactly one call. The stream ends with `[DONE]` only once the answer is stored.
+    """
 
     model: str | None = None
     messages: Annotated[list[ChatMessage], Field(min_length=1)]

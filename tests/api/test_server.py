@@ -1,0 +1,57 @@
+"""`serve`: what keeps it from starting."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from yearling.api import serve
+from yearling.config import Settings
+from yearling.errors import BadInput, Conflict, NotFound
+from yearling.inference import EnginePool, FakeEngine, fake_served
+
+
+class Unstartable(EnginePool):
+    """Its model is missing."""
+
+    async def start(self) -> None:
+        raise NotFound("The model is not installed.", advice="Fetch it.")
+
+
+def unstartable() -> tuple[Unstartable, FakeEngine]:
+    engine = FakeEngine()
+    pool = Unstartable.of([fake_served(engine=engine)])
+    assert isinstance(pool, Unstartable)
+    return pool, engine
+
+
+def test_a_port_in_use_is_known_before_anything_is_opened(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(Conflict, match=str(port)):
+            serve(Settings(data_dir=tmp_path / "data", port=port), unstartable()[0])
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1"])
+def test_strangers_are_kept_out_from_the_start(tmp_path: Path, host: str) -> None:
+    with pytest.raises(BadInput, match="keys"):
+        serve(Settings(data_dir=tmp_path, host=host, port=0), unstartable()[0])
+
+
+def test_an_address_that_is_not_ours_cannot_be_listened_on(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cannot listen"):
+        serve(Settings(data_dir=tmp_path, host="192.0.2.1", port=0, api_keys=("key",)), unstartable()[0])
+
+
+def test_a_model_that_cannot_start_ends_the_server_with_its_own_words(tmp_path: Path) -> None:
+    pool, engine = unstartable()
+    announced: list[str] = []
+    with pytest.raises(NotFound, match="not installed"):
+        serve(Settings(data_dir=tmp_path, port=0), pool, announce=lambda address, _: announced.append(address))
+    assert engine.closed
+    assert not announced
