@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -33,12 +35,29 @@ def test_unusable_schemas_are_refused(schema: dict[str, Any]) -> None:
     assert caught.value.param == "response_format"
 
 
-def test_local_references_are_followed_and_others_never_fetched() -> None:
+def test_references_inside_the_schema_are_followed() -> None:
     schema = {"$defs": {"n": {"type": "integer"}}, "items": {"$ref": "#/$defs/n"}}
     check_schema(schema, param="p")
     assert problem_with_text("[1, 2]", schema) == ""
     assert "'a'" in problem_with_text('["a"]', schema)
-    assert "cannot be followed" in problem_with_text("[]", {"$ref": "http://127.0.0.1:1/x.json"})
+
+
+def test_references_elsewhere_are_never_fetched() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.settimeout(0.1)
+        with ThreadPoolExecutor(1) as executor:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/schema.json"
+            checked = executor.submit(problem_with_text, "[]", {"$ref": url})
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                connection = None
+            if connection is not None:
+                connection.close()
+            assert connection is None, "somebody came to fetch the schema"
+            assert "cannot be followed" in checked.result()
 
 
 @pytest.mark.parametrize("text", ["", "{", "NaN", "[Infinity]", "{} {}", "[" * 100_000])
