@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from yearling.cli.bench_consensus import consensus
 from yearling.cli.console import err, human_size, print_json, print_table
 from yearling.config import load_settings
 from yearling.errors import BadInput, NotFound, Unsupported
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from yearling.config import Settings
     from yearling.inference import EngineSpeed, Overhead
 
-app = typer.Typer(help="Measure the engines of this machine.", no_args_is_help=True)
+app = typer.Typer(help="Measure this machine and the methods, against others.", no_args_is_help=True)
+app.command("consensus")(consensus)
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
 MODEL = typer.Option(None, "--model", "-m", help="The model to measure; by default the one that answers.")

@@ -33,7 +33,11 @@ def serve(
 
 def _announce(address: str, model: str) -> None:
     """Say where the server is, and how to ask it something at once."""
-    err.print(f"\n[bold green]Yearling[/] serves [bold]{model}[/] on [bold]{address}[/]  (Ctrl-C stops it)\n", highlight=False, soft_wrap=True)
+    err.print(
+        f"\n[bold green]Yearling[/] serves [bold]{model}[/] on [bold]{address}[/]  (Ctrl-C stops it)\n",
+        highlight=False,
+        soft_wrap=True,
+    )
     body = '{"messages": [{"role": "user", "content": "What is the capital of France?"}]}'
     command = f"curl {address}/v1/chat/completions -H 'Content-Type: application/json' \\\n     -d '{body}'"
     err.print(f"Ask it something:\n\n{command}\n", markup=False, highlight=False, soft_wrap=True)

@@ -11,12 +11,15 @@ Random numbers come from the position of a rating in the log, so that names chan
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from yearling.feedback.exact import Floats, exact_sum, on_grid, scatter, symmetric_start
 from yearling.feedback.model import FitParameters, Ratings, fit
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 GAIN_FIT = FitParameters(factors=1, rater_penalty=4.0, item_penalty=2.0, factor_penalty=3.0, rounds=12)
 
@@ -67,6 +70,8 @@ def deal(ratings: Ratings, seed: int) -> Ratings:
 
 
 def _strength(ratings: Ratings, p: DivisionParameters) -> float:
+    from scipy import sparse  # late, as in model.py
+
     biases = fit(ratings, FitParameters(factors=0, rater_penalty=p.penalty, item_penalty=p.penalty))
     expected = biases.level + biases.rater_bias[ratings.raters] + biases.item_bias[ratings.items]
     shape = (ratings.num_raters, ratings.num_items)
@@ -75,6 +80,8 @@ def _strength(ratings: Ratings, p: DivisionParameters) -> float:
 
 def _leading(residuals: sparse.csr_matrix, p: DivisionParameters) -> float:
     """Leading singular value by power iteration, from below; all sums exact."""
+    from scipy import sparse
+
     largest = float(np.max(np.abs(residuals.data), initial=0.0))
     table = sparse.csr_matrix(
         (_half_grid(residuals.data), residuals.indices, residuals.indptr), shape=residuals.shape, copy=False

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from yearling.errors import BadInput
 from yearling.feedback.exact import Floats, Ints, exact_mean, exact_sum, on_grid, symmetric_start
@@ -111,6 +110,8 @@ class _Table:
     def __init__(
         self, rows: npt.NDArray[np.int32], columns: npt.NDArray[np.int32], shape: tuple[int, int], ratings: Ratings
     ) -> None:
+        from scipy import sparse  # late: it costs every start half a second, and most commands never fit
+
         weights = np.ones(ratings.size) if ratings.weights is None else ratings.weights
         counts = sparse.csr_matrix((weights, (rows, columns)), shape=shape)
         self.counts = counts
