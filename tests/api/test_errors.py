@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -81,6 +82,13 @@ async def test_a_sane_request_id_is_echoed(bench: Maker, given: str, echoed: boo
         assert reply.headers["x-request-id"]
 
 
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    """What is logged, not printed: tracebacks with all locals take seconds."""
+    with structlog.testing.capture_logs() as lines:
+        yield list(lines)
+
+
 class Broken(FakeEngine):
     """Has a bug."""
 
@@ -95,6 +103,7 @@ class Broken(FakeEngine):
         raise ZeroDivisionError("secret detail")
 
 
+@pytest.mark.usefixtures("logged")
 async def test_our_own_bugs_are_500s_that_tell_nothing(bench: Maker) -> None:
     async with bench(Broken()) as api:
         for reply in (
