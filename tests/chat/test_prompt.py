@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -73,25 +72,3 @@ def test_a_model_without_a_template_takes_no_part_in_a_chat() -> None:
     served = fake_served()
     with pytest.raises(Unsupported):
         Prompter(Served(name="m", engine=served.engine, tokenizer=served.tokenizer, template=None, owned_by="y", created=0))
-
-
-class Opinionated(FakeTemplate):
-    """A template that introduces the model by itself when nobody wrote a system message."""
-
-    def render(self, messages: Sequence[dict[str, Any]], **kwargs: Any) -> str:
-        return super().render(self._introduced(messages), **kwargs)
-
-    def encode(self, tokenizer: Any, messages: Sequence[dict[str, Any]], **kwargs: Any) -> list[int]:
-        return super().encode(tokenizer, self._introduced(messages), **kwargs)
-
-    def _introduced(self, messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        own = [] if messages[0]["role"] == "system" else [{"role": "system", "content": "You are Somebody Else."}]
-        return [*own, *messages]
-
-
-def test_nobody_introduces_the_model_but_who_talks_to_it() -> None:
-    question = [{"role": "user", "content": "Hello"}]
-    assert "Somebody Else" in Opinionated().render(question)
-    assert "Somebody Else" not in rendered(question, Opinionated())
-    assert rendered(question, Opinionated()) == rendered([{"role": "system", "content": ""}, *question])
-    assert "system" not in rendered(question)

@@ -35,10 +35,13 @@ async def test_the_engine_that_is_fastest_here_is_chosen_whatever_the_table_says
     assert speeds is not None
     assert set(speeds["interactive"]) == {"llamacpp", "openvino"}, "an engine that does not start is not a candidate"
     settings = Settings(engine="auto", data_dir=tmp_path)
-    assert choose_engine(settings, machine=HERE).kind == "llamacpp"
-    choice = choose_engine(settings, machine=HERE, speeds=speeds)
+    choice = choose_engine(settings, purpose="batch", machine=HERE, speeds={"batch": {"llamacpp": 9.0, "openvino": 5.0}})
+    assert choice.kind == "llamacpp", "the table says openvino"
+    choice = choose_engine(settings, purpose="batch", machine=HERE, speeds=speeds)
     assert choice.kind == "openvino"
     assert "on this machine" in choice.reason
+    interactive = choose_engine(settings, machine=HERE, speeds=speeds)
+    assert interactive.kind == "llamacpp", "OpenVINO is faster here, but cannot do all that a chat request may ask"
     assert choose_engine(Settings(engine="torch", data_dir=tmp_path), machine=HERE, speeds=speeds).kind == "torch"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from yearling.chat.effort import THINK_CLOSE, THINK_OPEN
 from yearling.chat.tools import OPEN, as_text, describe, with_object_arguments
-from yearling.errors import Unsupported, UserError
+from yearling.errors import Unsupported
 from yearling.inference import ChatTemplate, Served, Tokenizer
 
 _KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
@@ -47,8 +47,6 @@ class Prompter:
                 plain = with_system(plain, describe(tools, only=must_call if must_call != "*" else None))
         if json_schema is not None:
             plain = with_system(plain, describe_schema(json_schema))
-        if plain[0]["role"] != "system" and self._speaks_for_itself():
-            plain = [{"role": "system", "content": ""}, *plain]
         options: dict[str, Any] = {"enable_thinking": thinking} if self.template.thinking else {}
         if native and tools:
             options["tools"] = list(tools)
@@ -63,18 +61,6 @@ class Prompter:
     def after_thinking(self, ids: Sequence[int], thoughts: str, *, must_call: bool) -> tuple[int, ...]:
         """The prompt of a thinking model, continued behind its closed thoughts."""
         return (*ids, *self.tokenizer.encode(thoughts), *self._closing(), *self._call_opening(must_call))
-
-    def _speaks_for_itself(self) -> bool:
-        """Whether the template puts a system message of its own before a conversation that has none.
-
-        Nobody who talks to the assistant wrote it ("You are a helpful AI assistant named SmolLM ..."), so it is left empty.
-        dev/LOG.md has what that changes in the default model's answers.
-        """
-        alone = [{"role": "user", "content": "?"}]
-        try:
-            return len(self.template.render(alone)) > len(self.template.render([{"role": "system", "content": ""}, *alone]))
-        except UserError:
-            return False  # a template without system messages
 
     def _closing(self) -> list[int]:
         return self.tokenizer.encode(f"\n{THINK_CLOSE}\n\n", special=True)

@@ -34,6 +34,10 @@ FACTORIES = {
 READS = {"llamacpp": {"gguf"}, "openvino": {"gguf"}, "torch": {"gguf", "safetensors"}}
 """Formats of weights."""
 
+INTERACTIVE = {"llamacpp", "torch"}
+"""Those that honour every field of a chat request. OpenVINO tells no alternatives and takes no adapter, so it serves batches
+only, unless the owner sets it."""
+
 _NEEDS = {"llamacpp": ("xllamacpp", ""), "openvino": ("openvino_genai", "openvino"), "torch": ("torch", "train")}
 """The module that must be there, and the extra that brings it."""
 
@@ -142,14 +146,14 @@ def choose_engine(
                 f"The engine {settings.engine!r} does not read {format} files.", advice="Set engine to auto.", param="engine"
             )
         return Choice(kind=settings.engine, reason="set by the owner")
-    able = candidates(settings, format, machine)
+    asked: Purpose = "batch" if purpose == "batch" else "interactive"
+    able = candidates(settings, format, machine, asked)
     if not able:
         lacking = next((kind for kind in KINDS if format in READS[kind]), None)
         advice = _missing(lacking) if lacking else "Import the model as GGUF or safetensors."
         raise Unsupported(f"No engine that is installed here reads {format} files.", advice=advice)
     if len(able) == 1:
-        return Choice(kind=able[0], reason=f"the only one installed that reads {format} files")
-    asked: Purpose = "batch" if purpose == "batch" else "interactive"
+        return Choice(kind=able[0], reason=f"the only one installed that reads {format} files and does what {asked} work asks")
     here = {kind: rate for kind, rate in (speeds or {}).get(asked, {}).items() if kind in able}
     if here:
         return Choice(kind=max(here, key=lambda kind: here[kind]), reason=f"fastest on this machine ({_figures(here)})")
@@ -163,11 +167,12 @@ def choose_engine(
     return Choice(kind=best, reason=f"fastest on {where} ({figures})")
 
 
-def candidates(settings: Settings, format: str, machine: Machine) -> list[str]:
+def candidates(settings: Settings, format: str, machine: Machine, purpose: Purpose = "batch") -> list[str]:
     """The engines among which a measurement could decide; empty when the owner has decided."""
     if settings.engine != "auto":
         return []
-    return [kind for kind in KINDS if kind in machine.installed and format in READS[kind]]
+    fit = set(KINDS) if purpose == "batch" else INTERACTIVE
+    return [kind for kind in KINDS if kind in fit & machine.installed and format in READS[kind]]
 
 
 def _figures(speeds: Mapping[str, float]) -> str:

@@ -1,0 +1,66 @@
+"""What the serving engine says of its tokens, and what torch says of the same tokens with the same weights.
+
+llama.cpp rounds activations to eight bits before each product with eight-bit weights, torch computes in fp32: the two cannot be
+equal. The tolerance is what that rounding does to this model (doing the same rounding in torch moves its values as far); a wrong
+template, a shifted position or a temperature in the wrong place moves them by whole nats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import product
+
+import numpy as np
+import pytest
+
+from yearling.inference import Completion, Request, open_engine
+from yearling.models import ChatTemplate, LocalModel, Tokenizer
+from yearling.records import SamplingSettings
+
+MEAN_NATS = 0.1
+LARGEST_NATS = 1.0
+BIAS_NATS = 0.02
+
+TASKS = ("Explain", "Describe in one sentence", "Give an example of", "Ask a question about", "Write a line of verse about")
+THINGS = (
+    "rain", "bread", "the moon", "a bicycle", "taxes", "photosynthesis", "the number seven", "friendship", "a stone bridge",
+    "volcanoes", "a polite refusal", "Python lists", "the sea", "an old clock", "gravity", "the colour green", "tea", "a library",
+    "snow in April", "the alphabet",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+async def test_the_serving_engine_and_torch_agree_on_100_prompts(default_model: LocalModel) -> None:
+    tokenizer, template = Tokenizer.load(default_model), ChatTemplate.load(default_model)
+    prompts = [
+        tuple(template.encode(tokenizer, [{"role": "user", "content": f"{task} {thing}."}]))
+        for task, thing in product(TASKS, THINGS)
+    ]
+    assert len(prompts) == 100
+    serving = await open_engine(default_model, kind="llamacpp", threads=0, context_tokens=0)
+    try:
+        answers: list[Completion] = await asyncio.gather(
+            *(
+                serving.generate(Request(prompt_ids=prompt, sampling=SamplingSettings(temperature=1.0, max_tokens=8, seed=seed)))
+                for seed, prompt in enumerate(prompts)
+            )
+        )
+    finally:
+        await serving.close()
+    torch = await open_engine(default_model, kind="torch", threads=0, context_tokens=2048)
+    try:
+        scored = await torch.score(
+            [(prompt, [token.id for token in answer.tokens]) for prompt, answer in zip(prompts, answers, strict=True)]
+        )
+    finally:
+        await torch.close()
+    served = np.array([token.logprob for answer in answers for token in answer.tokens])
+    difference = served - np.array([logprob for row in scored for logprob in row])
+    distance = np.abs(difference)
+    print(
+        f"{len(difference)} tokens: mean {distance.mean():.4f} nats, largest {distance.max():.3f}, bias {difference.mean():+.4f}"
+    )
+    assert len(difference) > 500
+    assert distance.mean() < MEAN_NATS
+    assert distance.max() < LARGEST_NATS
+    assert abs(difference.mean()) < BIAS_NATS
