@@ -89,8 +89,12 @@ def one_round(data_dir: Path, acknowledged: set[str], delay_s: float, *, from_st
     server.wait()
     stop = threading.Event()
     clients = [threading.Thread(target=ask, args=(server.address, stop, acknowledged)) for _ in range(CLIENTS)]
+    before = len(acknowledged)
     for client in clients:
         client.start()
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while len(acknowledged) == before and time.monotonic() < deadline:
+        time.sleep(0.005)  # the first answer of a server takes longer than the delays between answers
     time.sleep(delay_s)
     children = server.kill()
     stop.set()
