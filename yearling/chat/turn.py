@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -102,7 +102,7 @@ class Assistant:
         )
         return Turn(request=request, served=served, person_id=self._person_id, keeper=self._keeper, choices=choices)
 
-    async def stream(self, request: TurnRequest) -> AsyncIterator[TurnEvent]:
+    async def stream(self, request: TurnRequest) -> AsyncGenerator[TurnEvent, None]:
         """Check the request, then yield the events of the turn."""
         turn = await self.prepare(request)
         async with aclosing(turn.stream()) as events:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -23,7 +23,7 @@ from yearling.config import load_settings
 from yearling.errors import BadInput, UserError
 
 if TYPE_CHECKING:
-    from yearling.chat import TurnEvent
+    from yearling.chat import Effort, TurnEvent, TurnRequest
     from yearling.cli.runtime import Runtime
 
 HELP = """\
@@ -43,7 +43,7 @@ class Talk:
 
     model: str | None
     system: str | None
-    effort: str | None
+    effort: Effort | None
     sampling: dict[str, Any]
     messages: list[dict[str, Any]] = field(default_factory=list)
     conversation_id: str | None = None
@@ -77,7 +77,7 @@ def chat(
 ) -> None:
     """Talk to a model: one answer for QUESTION, or a conversation without it."""
     asked = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
-    talk = Talk(model, system, effort, {name: value for name, value in asked.items() if value is not None})
+    talk = Talk(model, system, cast("Effort | None", effort), {name: value for name, value in asked.items() if value is not None})
     piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
     asking = "\n\n".join(part for part in (question, piped.strip()) if part)
     if asking:
@@ -117,7 +117,7 @@ async def _one_answer(talk: Talk, question: str, *, as_json: bool) -> None:
             sys.stdout.write("\n")
 
 
-def _request(talk: Talk) -> Any:
+def _request(talk: Talk) -> TurnRequest:
     from yearling.chat import TurnRequest
 
     return TurnRequest(
@@ -125,12 +125,12 @@ def _request(talk: Talk) -> Any:
         messages=talk.prompt,
         model=talk.model,
         sampling=talk.sampling,
-        effort=talk.effort,  # type: ignore[arg-type]
+        effort=talk.effort,
     )
 
 
 async def _events(runtime: Runtime, talk: Talk) -> AsyncIterator[TurnEvent]:
-    async with aclosing(runtime.assistant.stream(_request(talk))) as events:  # type: ignore[type-var]
+    async with aclosing(runtime.assistant.stream(_request(talk))) as events:
         async for event in events:
             yield event
 
@@ -203,7 +203,7 @@ async def _set_effort(talk: Talk, value: str) -> None:
     if value and value not in EFFORTS:
         raise BadInput(f"There is no effort {value!r}.", advice=f"Choose one of {', '.join(EFFORTS)}.")
     if value:
-        talk.effort = value
+        talk.effort = cast("Effort", value)
     err.print(f"Effort: {talk.effort or 'none'}", style="dim", highlight=False)
 
 

@@ -2,7 +2,7 @@
 
 Only what finding a wheel needs is read: `index-url`, `extra-index-url`, `find-links`, `no-index` and `cert` of `[global]`.
 Files and their order are pip's (https://pip.pypa.io/en/stable/topics/configuration/): site over user over global, environment
-over all. pip itself is not run: an environment made without it has none.
+over all. pip itself is not run; it is only asked for the index that it goes by when nothing is configured.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import platformdirs
 
-PUBLIC_INDEX = "https://pypi.org/simple"
+from yearling.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class PackageIndexes:
     URLs may hold credentials, hence no repr.
     """
 
-    urls: tuple[str, ...] = field(default=(PUBLIC_INDEX,), repr=False)
+    urls: tuple[str, ...] = field(default=(), repr=False)
     links: tuple[str, ...] = field(default=(), repr=False)
     ca_file: str = ""
 
@@ -40,7 +40,7 @@ class PackageIndexes:
         for key in ("index-url", "extra-index-url", "find-links", "no-index", "cert"):
             if value := environ.get("PIP_" + key.upper().replace("-", "_")):
                 settings[key] = value
-        urls = [settings.get("index-url", PUBLIC_INDEX), *settings.get("extra-index-url", "").split()]
+        urls = [settings.get("index-url") or public_index(), *settings.get("extra-index-url", "").split()]
         if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
             urls = []
         return cls(
@@ -48,6 +48,18 @@ class PackageIndexes:
             links=tuple(settings.get("find-links", "").split()),
             ca_file=settings.get("cert", ""),
         )
+
+
+def public_index() -> str:
+    """The index of a pip that nobody configured. Raises BadInput in an environment without pip."""
+    try:
+        from pip._internal.models.index import PyPI
+    except ImportError:
+        raise BadInput(
+            "There is no pip here to say which package index to use.",
+            advice="Set PIP_INDEX_URL, or install pip into this environment.",
+        ) from None
+    return str(PyPI.simple_url)
 
 
 def config_files(environ: Mapping[str, str]) -> Iterator[Path]:
