@@ -1,0 +1,247 @@
+"""A run folder, which explains itself: what was trained, on what, by which code, how far it is, and everything to go on from.
+
+    run.json              written once: config, hashes of base model and lesson set, code, packages, device, seed, command
+    metrics.jsonl         one line a step
+    status.json           how far the run is, and what was said last
+    checkpoints/          see `checkpoints.py`
+    rollouts/             what a method drew before it learnt from it, by step
+    stop                  there while somebody wants the run to stop
+    lock                  held by the process that trains
+
+Knows files only; the loop is `train.py`'s. `yearling.store` reads the same folder for those who show runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from yearling.clock import now_utc
+from yearling.errors import BadInput, Conflict, NotFound, Untrusted
+from yearling.training.checkpoints import Checkpoints
+from yearling.training.files import disk_errors, sync, write_json, write_whole
+from yearling.training.provenance import describe_code, describe_machine, describe_packages
+
+VERSION = 1
+_LOCK_PATIENCE_S = 1.0
+"""Who only looks whether a run is alive holds its lock for an instant."""
+
+
+class Run:
+    """One run folder. Reading needs no lock; whatever a step writes needs `locked`."""
+
+    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
+        self.folder = folder
+        self.id = folder.name
+        self.facts = facts
+        """The content of run.json."""
+        self.checkpoints = Checkpoints(folder / "checkpoints")
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        config: Mapping[str, Any],
+        *,
+        method: str,
+        seed: int,
+        total_steps: int = 0,
+        model: Mapping[str, Any] | None = None,
+        lesson_set: str = "",
+        options: Mapping[str, Any] | None = None,
+        command: Sequence[str] = (),
+        threads: int = 0,
+    ) -> Run:
+        """Make the folder, which must not exist yet; its name is the run's id.
+
+        `config` is the method's own, as plain values; `options` are the loop's (how often to save and to validate); `model` says
+        which weights are trained (`name`, `sha256`, `source_sha256`). Raises Conflict, StorageFailed.
+        """
+        facts = {
+            "version": VERSION,
+            "id": folder.name,
+            "method": method,
+            "created_utc": now_utc().isoformat(),
+            "seed": seed,
+            "total_steps": total_steps,
+            "config": dict(config),
+            "options": dict(options or {}),
+            "model": dict(model or {}),
+            "lesson_set": lesson_set,
+            "command": list(command),
+            "code": describe_code(),
+            "packages": describe_packages(),
+            "machine": describe_machine(threads),
+        }
+        with disk_errors(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                raise Conflict(f"There is a run {folder.name} already.", advice="Resume it, or choose another id.") from None
+            write_json(folder / "run.json", facts)
+            sync(folder.parent)
+        return cls(folder, facts)
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """Raises NotFound, and Untrusted when run.json is damaged or of a newer version."""
+        try:
+            facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise NotFound(f"There is no run {folder.name}.", advice="`yearling train list` shows the runs.") from None
+        except ValueError as error:
+            raise Untrusted(f"The description of the run {folder.name} is damaged: {error}.") from None
+        if facts.get("version") != VERSION:
+            raise Untrusted(f"The run {folder.name} was made by another version of Yearling.", advice="Use that version.")
+        return cls(folder, facts)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run alone; the operating system lets go when the process dies. Raises Conflict while another trains it."""
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            deadline = time.monotonic() + _LOCK_PATIENCE_S
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise Conflict(
+                            f"The run {self.id} is being trained by another process.",
+                            advice=f"`yearling train stop {self.id}` stops it.",
+                        ) from None
+                    time.sleep(0.05)
+            yield
+        finally:
+            os.close(descriptor)
+
+    # Metrics
+
+    def append_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Add the line of a step. A number that is not finite is written as null, which is what JSON has for it."""
+        line = {"step": step, "time_utc": now_utc().isoformat()}
+        line |= {name: _plain(value) for name, value in metrics.items()}
+        with disk_errors(self.folder), (self.folder / "metrics.jsonl").open("ab") as file:
+            file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """All whole lines, oldest first; a last line that a kill tore is left out."""
+        try:
+            content = (self.folder / "metrics.jsonl").read_bytes()
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in content.split(b"\n")[:-1]]
+
+    def cut_metrics(self, step: int) -> None:
+        """Drop the lines after `step`, and a torn one: the steps that are made again will write them again."""
+        path = self.folder / "metrics.jsonl"
+        if not path.is_file():
+            return
+        whole = path.read_bytes().split(b"\n")[:-1]
+        kept = [line for line in whole if json.loads(line)["step"] <= step]
+        with disk_errors(self.folder):
+            write_whole(path, b"".join(line + b"\n" for line in kept))
+
+    def sync_metrics(self) -> None:
+        """Make the lines durable, so that no checkpoint outlives the lines before it."""
+        path = self.folder / "metrics.jsonl"
+        if path.is_file():
+            with disk_errors(self.folder):
+                sync(path)
+
+    # Rollouts
+
+    def record_rollouts(self, step: int, rollouts: Sequence[Mapping[str, Any]], *, part: int = 0) -> None:
+        """Keep what a step is about to learn from, as JSON values; durable on return. Called before the update, so that a step
+        that is made again learns from the same draws whatever engine drew them. `part` tells several draws of one step apart."""
+        lines = b"".join(json.dumps(rollout, ensure_ascii=False).encode() + b"\n" for rollout in rollouts)
+        path = self._rollouts(step, part)
+        with disk_errors(self.folder):
+            path.parent.mkdir(exist_ok=True)
+            write_whole(path, gzip.compress(lines, compresslevel=3, mtime=0))
+
+    def read_rollouts(self, step: int, *, part: int = 0) -> list[dict[str, Any]] | None:
+        """What was recorded for a step, or None: then draw, record and go on. Raises Untrusted when the file is damaged."""
+        path = self._rollouts(step, part)
+        try:
+            lines = gzip.decompress(path.read_bytes()).split(b"\n")[:-1]
+            return [json.loads(line) for line in lines]
+        except FileNotFoundError:
+            return None
+        except (OSError, EOFError, ValueError) as error:
+            raise Untrusted(f"{path} is damaged: {error}.", advice="Delete it: the step will be drawn anew.") from None
+
+    def _rollouts(self, step: int, part: int) -> Path:
+        return self.folder / "rollouts" / f"step-{step:06d}-{part}.jsonl.gz"
+
+    # Status and stopping
+
+    def write_status(self, state: str, *, step: int, message: str = "", **more: Any) -> None:
+        """Say how far the run is: `running`, `stopped`, `finished` or `failed`."""
+        status = {
+            "state": state,
+            "step": step,
+            "updated_utc": now_utc().isoformat(),
+            "pid": os.getpid(),
+            "message": message,
+            **more,
+        }
+        with disk_errors(self.folder):
+            write_json(self.folder / "status.json", status)
+
+    def read_status(self) -> dict[str, Any]:
+        try:
+            status: dict[str, Any] = json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {"state": "created", "step": 0, "message": ""}
+        return status
+
+    def request_stop(self) -> None:
+        """Ask whoever trains to stop after the step that runs now. Works from any process."""
+        with disk_errors(self.folder):
+            (self.folder / "stop").touch()
+
+    def stop_requested(self) -> bool:
+        return (self.folder / "stop").exists()
+
+    def clear_stop(self) -> None:
+        (self.folder / "stop").unlink(missing_ok=True)
+
+    def log(self, words: str) -> None:
+        """Add a line to the run's log."""
+        with disk_errors(self.folder), (self.folder / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{now_utc().isoformat(timespec='seconds')} {words}\n")
+
+
+def runs_in(runs_dir: Path) -> list[Run]:
+    """The runs of a folder, oldest first; what is no run is passed over."""
+    if not runs_dir.is_dir():
+        return []
+    return [Run.open(path) for path in sorted(runs_dir.iterdir()) if (path / "run.json").is_file()]
+
+
+def find_run(runs_dir: Path, name: str) -> Run:
+    """A run by its id, by what only its id begins or ends with, or `latest`. Raises NotFound, BadInput when several fit."""
+    ids = [path.name for path in sorted(runs_dir.iterdir()) if (path / "run.json").is_file()] if runs_dir.is_dir() else []
+    found = ids[-1:] if name == "latest" else [one for one in ids if name and (one.startswith(name) or one.endswith(name))]
+    if name in ids:
+        found = [name]
+    if not found:
+        raise NotFound(f"There is no run {name!r}.", advice="`yearling train list` shows the runs.", param="run")
+    if len(found) > 1:
+        raise BadInput(f"{len(found)} runs fit {name!r}.", advice="Give more of the id: its end tells runs apart.", param="run")
+    return Run.open(runs_dir / found[0])
+
+
+def _plain(value: float) -> float | None:
+    return value if math.isfinite(value) else None
