@@ -1,0 +1,69 @@
+"""Running totals: a chain in one answer, rewarded only when all of it is right.
+
+`4 2 7` asks for `4 6 13`. Every number rests on the one before, one slip loses the whole reward, and nothing says where it was:
+a long sparse reward within a few dozen tokens, on which a value function can be compared with a group's mean. `terms` sets the
+length.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from yearling.errors import BadInput
+from yearling.tasks.environments.protocol import Task, Transcript, answer_of, task_key
+from yearling.tasks.environments.seeds import draw, shot_seed
+
+_NUMBER_LINE = re.compile(r"\s*(-?\d+(?:[ ,]+-?\d+)*)\s*\.?\s*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class RunningTotals:
+    """`terms` numbers from 0 to `largest`; `shots` solved examples come first, always the same ones."""
+
+    terms: int = 6
+    largest: int = 9
+    shots: int = 2
+
+    name: ClassVar[str] = "running_totals"
+    summary: ClassVar[str] = "Add up a row of numbers and write every total on the way; rewarded only when all are right."
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.terms <= 200 or not 1 <= self.largest <= 10**6 or not 0 <= self.shots <= 20:
+            raise BadInput("running_totals needs terms from 2 to 200, largest from 1 to a million, and at most 20 shots.")
+
+    def task(self, seed: int) -> Task:
+        numbers = draw(seed, self._numbers, _spaced)
+        examples = [self._numbers(shot_seed(index)) for index in range(self.shots)]
+        lines = ["Write the running totals: each number is the one before plus the next."]
+        lines += [f"Numbers: {_spaced(shot)}\nTotals: {_spaced(_totals(shot))}" for shot in examples]
+        lines += [f"Numbers: {_spaced(numbers)}\nTotals:"]
+        prompt = "\n\n".join(lines)
+        return Task(
+            key=task_key(self.name, numbers),
+            messages=({"role": "user", "content": prompt},),
+            environment=self.name,
+            data={"totals": _totals(numbers)},
+        )
+
+    def reward(self, task: Task, transcript: Transcript) -> float:
+        """The first line of the answer, after an optional `Totals:`, must be the totals and nothing else."""
+        line = answer_of(transcript).strip().partition("\n")[0].removeprefix("Totals:")
+        match = _NUMBER_LINE.fullmatch(line)
+        # Compared as text: what a model writes may be longer than Python turns into numbers.
+        return float(match is not None and re.split(r"[ ,]+", match[1]) == [str(total) for total in task.data["totals"]])
+
+    def _numbers(self, seed: int) -> list[int]:
+        source = random.Random(seed)
+        return [source.randint(0, self.largest) for _ in range(self.terms)]
+
+
+def _totals(numbers: list[int]) -> list[int]:
+    return list(itertools.accumulate(numbers))
+
+
+def _spaced(numbers: list[int]) -> str:
+    return " ".join(str(number) for number in numbers)
