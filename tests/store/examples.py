@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from yearling.clock import new_id, now_utc
 from yearling.config import Settings
 from yearling.records import Sample, SamplingSettings
-from yearling.store import Store, make_text
+from yearling.store import SpecOutput, Store, make_text
 from yearling.store.schema import metadata
 
 
@@ -59,7 +59,7 @@ def make_event(event_id: str, **fields: Any) -> dict[str, Any]:
 
 
 def fill(store: Store, *, seed: int = 1) -> None:
-    """Two people with conversations, samples, blobs, audit entries, events, texts and a consensus run."""
+    """Two people with conversations, samples, blobs, audit entries, events, texts, a consensus run and a spec run."""
     rng = random.Random(seed)
     guest = store.people.add(f"guest {seed} \x00 \ud800")
     for person in (store.people.owner(), guest):
@@ -84,6 +84,7 @@ def fill(store: Store, *, seed: int = 1) -> None:
         store.audit.append(person.name, "test.fill", conversation.id, {"z": 1, "a": ["é", 0.1, None]})
         store.texts.add([make_text(conversation.id, "note", {"text": f"{person.name} \x00 words"}, person_id=person.id)])
         store.events.append([make_event(f"{seed}-{person.id}-{number}", actor=person.id) for number in range(3)])
+    _fill_spec_run(store)
     store.secrets.get("test")
     newest, head = store.consensus_runs.newest(), store.events.head()
     store.consensus_runs.record(
@@ -97,6 +98,31 @@ def fill(store: Store, *, seed: int = 1) -> None:
         parameters_hash="cd" * 32,
         duration_s=0.25,
     )
+
+
+def _fill_spec_run(store: Store) -> None:
+    output = SpecOutput(
+        clause="calibrated",
+        case_id="truth.idk.001",
+        twin=1,
+        draw=0,
+        messages=({"role": "user", "content": "é?"},),
+        output_text="words \x00 \udfff",
+        label="confident_wrong",
+        evidence="1648",
+        score=-2.0,
+        triage="bug",
+    )
+    run = store.spec_runs.add(
+        [output],
+        model="tiny",
+        model_hash="ab" * 32,
+        spec_version="1",
+        cases_hash="cd" * 32,
+        settings={"n": 1},
+        summary={"a": 0.5},
+    )
+    store.spec_runs.dispute(store.spec_runs.outputs(run.id)[0].id, store.people.owner().id, "gap", "é \x00")
 
 
 def dump(store: Store) -> dict[str, Any]:

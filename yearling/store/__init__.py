@@ -5,6 +5,7 @@ from yearling.store.audit import GENESIS, ChainState
 from yearling.store.consensus_runs import ConsensusRun
 from yearling.store.events import Appended, EventEntry, Head, entry_hash
 from yearling.store.restoring import Restored, restore, verify_backup
+from yearling.store.spec_runs import TRIAGES, SpecDispute, SpecOutput, SpecRun, Triage
 from yearling.store.store import Store
 from yearling.store.summary import inspect
 from yearling.store.texts import Text, make_text
@@ -13,6 +14,7 @@ from yearling.store.writer import SampleWriter
 
 __all__ = [
     "GENESIS",
+    "TRIAGES",
     "Appended",
     "ChainState",
     "Check",
@@ -23,8 +25,12 @@ __all__ = [
     "Report",
     "Restored",
     "SampleWriter",
+    "SpecDispute",
+    "SpecOutput",
+    "SpecRun",
     "Store",
     "Text",
+    "Triage",
     "entry_hash",
     "inspect",
     "make_text",

@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from yearling.store.packing import escape_text, unescape_text
 
-VERSION = "0004"
+VERSION = "0005"
 """The newest migration's number. Kept here so that an ordinary start needs no migration machinery; a test compares."""
 
 VERSION_TABLE = "yearling_schema"
@@ -220,4 +220,49 @@ secrets = sa.Table(
     metadata,
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("value", sa.LargeBinary, nullable=False),
+)
+
+spec_runs = sa.Table(
+    "spec_runs",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("model", ExactText, nullable=False),
+    sa.Column("model_hash", ExactText, nullable=False),
+    sa.Column("spec_version", ExactText, nullable=False),
+    sa.Column("cases_hash", ExactText, nullable=False),
+    sa.Column("settings", sa.Text, nullable=False),
+    sa.Column("summary", sa.Text, nullable=False),
+)
+
+spec_outputs = sa.Table(
+    "spec_outputs",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("run_id", ID, sa.ForeignKey("spec_runs.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("clause", ExactText, nullable=False),
+    sa.Column("case_id", ExactText, nullable=False),
+    sa.Column("twin", sa.Integer, nullable=False),
+    sa.Column("draw", sa.Integer, nullable=False),
+    sa.Column("messages", sa.Text, nullable=False),
+    sa.Column("output_text", ExactText, nullable=False),
+    sa.Column("label", sa.String(64), nullable=False),
+    sa.Column("evidence", ExactText, nullable=False),
+    sa.Column("score", sa.Double, nullable=False),
+    sa.Column("triage", sa.String(16), nullable=False),
+    # No foreign key: a sample past its retention goes, the verdict stays.
+    sa.Column("sample_id", ID),
+    sa.UniqueConstraint("run_id", "case_id", "twin", "draw"),
+)
+
+spec_disputes = sa.Table(
+    "spec_disputes",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("output_id", ID, sa.ForeignKey("spec_outputs.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("claim", sa.String(16), nullable=False),
+    sa.Column("reason", ExactText, nullable=False),
+    sa.UniqueConstraint("output_id", "person_id"),
 )

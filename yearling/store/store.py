@@ -32,6 +32,7 @@ from yearling.store.people import People
 from yearling.store.samples import Samples
 from yearling.store.schema import VERSION
 from yearling.store.secrets import Secrets
+from yearling.store.spec_runs import SpecRuns
 from yearling.store.sqlite_file import check_file, is_expected, note_database
 from yearling.store.texts import Texts
 from yearling.store.verify import Report, verify
@@ -55,6 +56,7 @@ class Store:
         self.texts = Texts(database)
         self.secrets = Secrets(database)
         self.consensus_runs = ConsensusRuns(database, self.blobs)
+        self.spec_runs = SpecRuns(database)
         self._lock: int | None = lock
 
     @classmethod
