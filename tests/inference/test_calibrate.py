@@ -26,13 +26,13 @@ async def fake(kind: str) -> Engine:
 
 
 async def measured(data_dir: Path) -> None:
-    await calibrate(data_dir, HERE, MODEL, ["llamacpp", "openvino", "torch"], fake)
+    for purpose in ("interactive", "batch"):
+        await calibrate(data_dir, HERE, MODEL, purpose, ["llamacpp", "openvino", "torch"], fake)
 
 
 async def test_the_engine_that_is_fastest_here_is_chosen_whatever_the_table_says(tmp_path: Path) -> None:
     await measured(tmp_path)
     speeds = read_speeds(tmp_path, HERE, MODEL)
-    assert speeds is not None
     assert set(speeds["interactive"]) == {"llamacpp", "openvino"}, "an engine that does not start is not a candidate"
     settings = Settings(engine="auto", data_dir=tmp_path)
     choice = choose_engine(settings, purpose="batch", machine=HERE, speeds={"batch": {"llamacpp": 9.0, "openvino": 5.0}})
@@ -45,17 +45,31 @@ async def test_the_engine_that_is_fastest_here_is_chosen_whatever_the_table_says
     assert choose_engine(Settings(engine="torch", data_dir=tmp_path), machine=HERE, speeds=speeds).kind == "torch"
 
 
+async def test_an_engine_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yearling.inference.calibrate.PATIENCE_S", 0.2)
+    opened: list[FakeEngine] = []
+
+    async def slow(kind: str) -> Engine:
+        engine = FakeEngine(lambda request, prompt: Script("word " * 10, delay_s=5.0 if kind == "openvino" else 0.0))
+        opened.append(engine)
+        return engine
+
+    speeds = await calibrate(tmp_path, HERE, MODEL, "batch", ["openvino", "torch"], slow)
+    assert set(speeds["batch"]) == {"torch"}
+    assert [engine.closed for engine in opened] == [True, True]
+
+
 async def test_other_circumstances_are_measured_anew(tmp_path: Path) -> None:
-    assert read_speeds(tmp_path, HERE, MODEL) is None
+    assert read_speeds(tmp_path, HERE, MODEL) == {}
     await measured(tmp_path)
-    assert read_speeds(tmp_path, HERE, MODEL) is not None
-    assert read_speeds(tmp_path, HERE, "cd" * 32) is None
-    assert read_speeds(tmp_path, replace(HERE, cores=4), MODEL) is None
-    assert read_speeds(tmp_path, replace(HERE, installed=frozenset({"llamacpp", "openvino"})), MODEL) is None
+    assert set(read_speeds(tmp_path, HERE, MODEL)) == {"interactive", "batch"}
+    assert read_speeds(tmp_path, HERE, "cd" * 32) == {}
+    assert read_speeds(tmp_path, replace(HERE, cores=4), MODEL) == {}
+    assert read_speeds(tmp_path, replace(HERE, installed=frozenset({"llamacpp", "openvino"})), MODEL) == {}
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"circumstances": {}}'])
 async def test_a_damaged_record_is_no_record(tmp_path: Path, damage: str) -> None:
     await measured(tmp_path)
     (tmp_path / RECORD).write_text(damage)
-    assert read_speeds(tmp_path, HERE, MODEL) is None
+    assert read_speeds(tmp_path, HERE, MODEL) == {}

@@ -82,6 +82,20 @@ async def test_closing_a_stream_cancels_it_there() -> None:
         assert done.text == "abc"
 
 
+async def test_requests_beyond_the_places_are_counted_as_queued() -> None:
+    async with supervised("open_fake", answers=[ENDLESS], max_sequences=1) as engine:
+        assert engine.queued == 0
+        streams = [engine.stream(Request(prompt_ids=(1,))) for _ in range(3)]
+        waiting = [asyncio.create_task(anext(stream)) for stream in streams]
+        await waiting[0]
+        assert (engine.active, engine.queued) == (3, 2)
+        for task, stream in zip(waiting, streams, strict=True):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await stream.aclose()
+        assert engine.queued == 0
+
+
 async def test_a_cancelled_task_cancels_there_too() -> None:
     async with supervised("open_fake", answers=[ENDLESS], max_sequences=1) as engine:
         task = asyncio.create_task(engine.generate(prompt("a", sampling=SamplingSettings(max_tokens=4000))))

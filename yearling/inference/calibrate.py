@@ -1,12 +1,13 @@
 """What the engines of this very machine do, measured once and kept: the start-up choice goes by this, not by a constant.
 
-The record is a file in the data folder, tied to the machine, to the versions of the engines and to the model. It is made when a
-server starts and more than one engine could run the model; it is made anew when any of these changes. Losing the file costs
-a measurement and nothing else.
+The record is a file in the data folder, tied to the machine, to the versions of the engines and to the model; it is made anew
+when any of these changes. Each purpose is measured when it is first wanted, if more than one engine could serve it: a server that
+starts measures `interactive` alone. Losing the file costs a measurement and nothing else.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import platform
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from yearling.errors import UserError
 from yearling.inference.bench import measure_engine
-from yearling.inference.choose import PACKAGES, Machine, Speeds
+from yearling.inference.choose import PACKAGES, Machine, Purpose, Speeds
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
     from yearling.inference.engine import Engine
 
 RECORD = "engine_speeds.json"
-BATCH_SEQUENCES = 8
-"""Enough at once to show how an engine batches, few enough to measure in seconds."""
+SEQUENCES: dict[Purpose, int] = {"interactive": 1, "batch": 8}
+"""How many at once each purpose is measured with: eight show how an engine batches, and take seconds only."""
+
+PATIENCE_S = 20.0
+"""An engine that was not opened and measured by then (two seconds are usual) is not what anybody should wait for."""
 
 
 def circumstances(machine: Machine, model_sha256: str) -> dict[str, Any]:
@@ -47,42 +51,49 @@ def circumstances(machine: Machine, model_sha256: str) -> dict[str, Any]:
     }
 
 
-def read_speeds(data_dir: Path, machine: Machine, model_sha256: str) -> Speeds | None:
-    """Tokens per second by purpose and engine, as measured here; None when nothing was measured under these circumstances."""
+def read_speeds(data_dir: Path, machine: Machine, model_sha256: str) -> Speeds:
+    """Tokens per second by purpose and engine, as measured here; empty when nothing was measured under these circumstances."""
     try:
         record = json.loads((data_dir / RECORD).read_text(encoding="utf-8"))
         if record["circumstances"] != circumstances(machine, model_sha256):
-            return None
+            return {}
         return {
-            purpose: {str(kind): float(rate) for kind, rate in record["tokens_per_s"][purpose].items()}
-            for purpose in ("interactive", "batch")
+            str(purpose): {str(kind): float(rate) for kind, rate in rates.items()}
+            for purpose, rates in record["tokens_per_s"].items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # no record, or one that cannot be read: the next start of a server measures
+        return {}  # no record, or one that cannot be read: whoever needs it measures
 
 
 async def calibrate(
     data_dir: Path,
     machine: Machine,
     model_sha256: str,
+    purpose: Purpose,
     kinds: Sequence[str],
     open_kind: Callable[[str], Awaitable[Engine]],
 ) -> Speeds:
-    """Measure each engine in turn, keep the record, return it. An engine that cannot be opened counts as not there."""
-    speeds: dict[str, dict[str, float]] = {"interactive": {}, "batch": {}}
+    """Measure each engine in turn, keep the record, return it. An engine that cannot be opened and measured within `PATIENCE_S`
+    counts as not there."""
+    rates: dict[str, float] = {}
     for kind in kinds:
         try:
-            engine = await open_kind(kind)
-        except UserError:
+            async with asyncio.timeout(PATIENCE_S):
+                rates[kind] = await _measure(open_kind, kind, SEQUENCES[purpose])
+        except (UserError, TimeoutError):
             continue  # its own start, should the owner ask for it by name, says why
-        try:
-            found = await measure_engine(engine, sequences=(1, BATCH_SEQUENCES))
-        finally:
-            await engine.close()
-        speeds["interactive"][kind] = round(found.tokens_per_s[1], 1)
-        speeds["batch"][kind] = round(found.tokens_per_s[max(found.tokens_per_s)], 1)
+    speeds = {**read_speeds(data_dir, machine, model_sha256), purpose: rates}
     _write(data_dir / RECORD, {"circumstances": circumstances(machine, model_sha256), "tokens_per_s": speeds})
     return speeds
+
+
+async def _measure(open_kind: Callable[[str], Awaitable[Engine]], kind: str, count: int) -> float:
+    engine = await open_kind(kind)
+    try:
+        found = await measure_engine(engine, sequences=(count,))
+    finally:
+        await engine.close()
+    return round(found.tokens_per_s[max(found.tokens_per_s)], 1)
 
 
 def _write(path: Path, record: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -133,7 +134,8 @@ class EnginePool:
         return entry.served
 
     def status(self) -> list[dict[str, Any]]:
-        """One entry per model: name, engine, state (`ready`, `starting`, `failed`, `not loaded`), default, restarts."""
+        """One entry per model: name, engine, state (`ready`, `starting`, `failed`, `not loaded`), default, restarts, and how many
+        requests wait for a place."""
         rows = []
         for name in self.names():
             engine = self._entries[name].served.engine if name in self._entries else None
@@ -144,6 +146,7 @@ class EnginePool:
                     "state": _state(engine) if engine else "not loaded",
                     "default": name == self._default,
                     "restarts": engine.restarts if isinstance(engine, Supervised) else 0,
+                    "queued": engine.queued if isinstance(engine, Supervised) else 0,
                 }
             )
         return rows
@@ -204,10 +207,11 @@ class EnginePool:
         settings, machine = self._settings, this_machine()
         if settings is None:
             return
-        kinds = candidates(settings, model.format, machine)
-        if len(kinds) > 1 and read_speeds(settings.data_dir, machine, model.sha256) is None:
+        kinds = candidates(settings, model.format, machine, "interactive")
+        if len(kinds) > 1 and "interactive" not in read_speeds(settings.data_dir, machine, model.sha256):
             self.notice(f"Measuring the engines that are installed, once: {', '.join(kinds)} ...")
-            await calibrate(settings.data_dir, machine, model.sha256, kinds, lambda kind: self._open_kind(model, kind))
+            opener = partial(self._open_kind, model)
+            await calibrate(settings.data_dir, machine, model.sha256, "interactive", kinds, opener)
 
     async def _make_room(self, needed_bytes: int) -> None:
         """Close engines that rest, the longest resting first, while memory is short. The default stays."""

@@ -117,6 +117,11 @@ class Supervised:
         """Requests under way in the process."""
         return len(self._child.pending) if self._child else 0
 
+    @property
+    def queued(self) -> int:
+        """Requests there that wait for a place in the engine's steps."""
+        return max(0, self.active - self.capabilities.max_sequences) if self._child else 0
+
     async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
         admit(request, self.capabilities)
         child = await self._running()
