@@ -1,0 +1,11 @@
+"""The held-out part of a lesson set: for exams, and for nothing that learns. Only `evals/` may import this file."""
+
+from __future__ import annotations
+
+from yearling.tasks.lesson import Lesson
+from yearling.tasks.lesson_set import HELDOUT, LessonSet, read_lessons
+
+
+def heldout_lessons(lessons: LessonSet) -> list[Lesson]:
+    """The lessons that no training on this set sees. Raises Untrusted when the file changed since it was opened."""
+    return list(read_lessons(lessons.folder, HELDOUT, lessons.manifest))

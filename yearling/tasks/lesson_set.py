@@ -1,0 +1,195 @@
+"""Lesson sets: frozen folders, named by the hash of what is in them. `docs/lessons.md` has the format.
+
+`open` proves every byte before anything is learnt from it, and gives the train part only; the held-out part is for exams and has
+a reader of its own, which training cannot import.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+from yearling.clock import now_utc
+from yearling.errors import BadInput, NotFound, Untrusted
+from yearling.tasks.frozen import appearing_folder, disk_errors, write_file
+from yearling.tasks.lesson import Demonstration, Lesson, Pair, Prompt, Thumb, lesson_from, lesson_line
+
+FORMAT = "yearling-lessons"
+FORMAT_VERSION = 1
+
+MANIFEST, TRAIN, HELDOUT, REPORT = "manifest.json", "train.jsonl", "heldout.jsonl", "report.json"
+
+L = TypeVar("L", Demonstration, Pair, Thumb, Prompt)
+
+
+@dataclass(frozen=True, slots=True)
+class LessonSet:
+    """The train part of a lesson set. `version` counts the sets of an installation, 0 for a set outside one."""
+
+    folder: Path
+    hash: str
+    version: int
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> LessonSet:
+        """Open a set and check every byte of it. Raises NotFound, Untrusted."""
+        manifest = read_manifest(folder)
+        for name in (TRAIN, HELDOUT, REPORT):
+            _check(folder, name, manifest["files"][name]["sha256"])
+        return cls(folder=folder, hash=manifest["hash"], version=manifest["version"], manifest=manifest)
+
+    def lessons(self) -> Iterator[Lesson]:
+        """All lessons of the train part, by kind and key. Raises Untrusted when the file changed since it was opened."""
+        return read_lessons(self.folder, TRAIN, self.manifest)
+
+    def demonstrations(self) -> list[Demonstration]:
+        return self._of(Demonstration)
+
+    def pairs(self) -> list[Pair]:
+        return self._of(Pair)
+
+    def thumbs(self) -> list[Thumb]:
+        return self._of(Thumb)
+
+    def prompts(self) -> list[Prompt]:
+        return self._of(Prompt)
+
+    def report(self) -> dict[str, Any]:
+        """What was seen, kept and dropped when the set was built. Raises Untrusted."""
+        _check(self.folder, REPORT, self.manifest["files"][REPORT]["sha256"])
+        found: dict[str, Any] = json.loads((self.folder / REPORT).read_bytes())
+        return found
+
+    def _of(self, kind: type[L]) -> list[L]:
+        return [lesson for lesson in self.lessons() if isinstance(lesson, kind)]
+
+
+def freeze(
+    lessons: Iterable[Lesson],
+    folder: Path,
+    *,
+    heldout: Iterable[Lesson] = (),
+    version: int = 0,
+    facts: Mapping[str, Any] | None = None,
+    report: Mapping[str, Any] | None = None,
+) -> LessonSet:
+    """Write a lesson set to `folder/<hash>/` and open it; the set that is there already if it has the same lessons.
+
+    `facts` go into the manifest as they are (which consensus run, which parameters), `report` into the report. The lessons' order
+    does not matter. Raises BadInput when two have one key or a key is in both parts, StorageFailed with nothing left behind.
+    """
+    train, held = _ordered(lessons), _ordered(heldout)
+    twice = [key for key, count in Counter(lesson.key for lesson in (*train, *held)).items() if count > 1]
+    if twice:
+        raise BadInput(f"Two lessons have the key {twice[0]}.", advice="Leave duplicates out before freezing.")
+    contents = {
+        TRAIN: b"".join(map(lesson_line, train)),
+        HELDOUT: b"".join(map(lesson_line, held)),
+        REPORT: _pretty(dict(report or {})),
+    }
+    digests = {name: sha256(content).hexdigest() for name, content in contents.items()}
+    found = set_hash(digests[TRAIN], digests[HELDOUT])
+    manifest = dict(facts or {}) | {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "hash": found,
+        "version": version,
+        "created_utc": now_utc().isoformat(),
+        "counts": {"train": _counts(train), "heldout": _counts(held)},
+        "files": {name: {"sha256": digests[name], "size_bytes": len(contents[name])} for name in contents},
+    }
+    manifest["seal"] = _seal(manifest)
+    contents[MANIFEST] = _pretty(manifest)
+    with disk_errors(folder):
+        if not (folder / found).exists():
+            with appearing_folder(folder) as (aside, target):
+                for name, content in contents.items():
+                    write_file(aside / name, [content])
+                target.append(folder / found)
+    return LessonSet.open(folder / found)
+
+
+def set_hash(train_sha256: str, heldout_sha256: str) -> str:
+    """The identity of a set: SHA-256 over its format and the SHA-256 of each part's lines."""
+    text = f"{FORMAT} {FORMAT_VERSION}\ntrain {train_sha256}\nheldout {heldout_sha256}\n"
+    return sha256(text.encode()).hexdigest()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A set's manifest, checked against its seal and its files' hashes against the set's. Raises NotFound, Untrusted."""
+    with disk_errors(folder):
+        try:
+            data = (folder / MANIFEST).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFound(
+                f"There is no lesson set in {folder}.", advice="`yearling lessons list` names those that there are."
+            ) from None
+    try:
+        manifest: dict[str, Any] = json.loads(data)
+        sealed = manifest["seal"] == _seal(manifest) and manifest["format"] == FORMAT
+        files = manifest["files"]
+        whole = manifest["hash"] == set_hash(files[TRAIN]["sha256"], files[HELDOUT]["sha256"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise _changed(folder, MANIFEST) from None
+    if not sealed or not whole:
+        raise _changed(folder, MANIFEST)
+    if manifest["format_version"] != FORMAT_VERSION:
+        raise Untrusted(f"{folder} was written in format {manifest['format_version']}.", advice="Install a newer Yearling.")
+    return manifest
+
+
+def read_lessons(folder: Path, name: str, manifest: Mapping[str, Any]) -> Iterator[Lesson]:
+    """The lessons of one part. Raises Untrusted when the bytes are not those of the manifest, before the first is given."""
+    with disk_errors(folder):
+        data = (folder / name).read_bytes()
+    if sha256(data).hexdigest() != manifest["files"][name]["sha256"]:
+        raise _changed(folder, name)
+    return (lesson_from(json.loads(line)) for line in data.splitlines())
+
+
+def _check(folder: Path, name: str, digest: str) -> None:
+    with disk_errors(folder):
+        try:
+            with (folder / name).open("rb") as file:
+                found = _file_sha256(file)
+        except FileNotFoundError:
+            found = ""
+    if found != digest:
+        raise _changed(folder, name)
+
+
+def _file_sha256(file: Any) -> str:
+    digest = sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _changed(folder: Path, name: str) -> Untrusted:
+    return Untrusted(
+        f"{folder / name} was changed, damaged or cut off after the set was frozen.",
+        advice="Remove that folder and build the set again with `yearling lessons build`, or copy it again from its source.",
+    )
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    plain = {name: value for name, value in manifest.items() if name != "seal"}
+    return sha256(json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
+
+
+def _pretty(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False).encode() + b"\n"
+
+
+def _ordered(lessons: Iterable[Lesson]) -> list[Lesson]:
+    return sorted(lessons, key=lambda lesson: (lesson.kind, lesson.key))
+
+
+def _counts(lessons: Sequence[Lesson]) -> dict[str, int]:
+    return dict(sorted(Counter(lesson.kind for lesson in lessons).items()))
