@@ -1,0 +1,210 @@
+"""Token sequences packed end to end into rows that fill a token budget, with what sequences have in common computed once.
+
+A batch is a forest: each node is a run of tokens that continues its parent's. The examples of a group (the two answers of a
+preference pair, the rollouts of one prompt) hang below one node that holds their common prefix; nothing sees another example and
+nothing is padding. A token sees its own node up to itself and all of its ancestors, at the positions that it would have alone, so
+log-probabilities equal those of unpacked sequences. Knows token ids only: no model, no loss.
+
+Shapes: T tokens of a batch, N target tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from yearling.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One sequence. `target[i]`: the log-probability of `ids[i]`, given all before it, takes part in the loss. Examples of one
+    `group` stay in one batch and share their common prefix."""
+
+    ids: tuple[int, ...]
+    target: tuple[bool, ...]
+    group: int
+
+    def __post_init__(self) -> None:
+        if len(self.ids) != len(self.target) or not self.ids:
+            raise ValueError(f"{len(self.ids)} ids and {len(self.target)} target marks are no example")
+        if self.target[0]:
+            raise ValueError("nothing stands before the first token: it cannot be a target")
+        if not any(self.target):
+            raise BadInput("An example has no token to learn from.", advice="Its answer is empty: leave it out.")
+
+    @classmethod
+    def of(cls, prompt: Sequence[int], answer: Sequence[int], *, group: int) -> Example:
+        """All of `answer` (its end-of-turn token included) is target, nothing of `prompt` is."""
+        return cls((*prompt, *answer), (False,) * len(prompt) + (True,) * len(answer), group)
+
+    @property
+    def num_targets(self) -> int:
+        return sum(self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Tokens `start` to `start + length` of the row, at positions from `position` on, below node `parent` (-1: a root)."""
+
+    start: int
+    length: int
+    parent: int
+    position: int
+
+    @property
+    def span(self) -> slice:
+        return slice(self.start, self.start + self.length)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """One row. The n-th target token is `labels_N[n]`, predicted by the hidden state of token `sources_N[n]`; it is token
+    `offsets_N[n]` of example `owners_N[n]` of the list that was packed. Targets of one example are neighbours, in order."""
+
+    ids_T: Tensor
+    positions_T: Tensor
+    nodes: tuple[Node, ...]
+    sources_N: Tensor
+    labels_N: Tensor
+    owners_N: Tensor
+    offsets_N: Tensor
+    examples: tuple[int, ...]
+    """The examples in it, as numbers of the list that was packed, in the order of their targets."""
+
+    @property
+    def num_tokens(self) -> int:
+        return self.ids_T.shape[0]
+
+    @property
+    def num_targets(self) -> int:
+        return self.labels_N.shape[0]
+
+    @property
+    def ranks_N(self) -> Tensor:
+        """The place in `examples` of each target's example: `sums` and scatters over the batch's own examples use it."""
+        place = {example: rank for rank, example in enumerate(self.examples)}
+        return torch.tensor([place[owner] for owner in self.owners_N.tolist()], device=self.owners_N.device)
+
+    def sums(self, values_N: Tensor) -> Tensor:
+        """The sum of a value of each target token over each example, (len(examples),)."""
+        return values_N.new_zeros(len(self.examples)).index_add(0, self.ranks_N, values_N)
+
+    def mask(self) -> Tensor:
+        """Which token sees which, (T, T), boolean."""
+        ancestry = torch.zeros(len(self.nodes), len(self.nodes), dtype=torch.bool)
+        for number, node in enumerate(self.nodes):
+            if node.parent >= 0:
+                ancestry[number] = ancestry[node.parent]
+            ancestry[number, number] = True
+        lengths = torch.tensor([node.length for node in self.nodes])
+        owner_T = torch.repeat_interleave(torch.arange(len(self.nodes)), lengths)
+        order_T = torch.arange(self.num_tokens)
+        allowed = ancestry[owner_T[:, None], owner_T[None]] & (order_T[None] <= order_T[:, None])
+        return allowed.to(self.ids_T.device)
+
+    def to(self, device: torch.device | str) -> Batch:
+        tensors = (self.ids_T, self.positions_T, self.sources_N, self.labels_N, self.owners_N, self.offsets_N)
+        ids, positions, sources, labels, owners, offsets = (tensor.to(device) for tensor in tensors)
+        return Batch(ids, positions, self.nodes, sources, labels, owners, offsets, self.examples)
+
+
+def pack(
+    examples: Sequence[Example], *, budget_tokens: int, shared_prompts: bool = True, split_groups: bool = False
+) -> list[Batch]:
+    """Batches of at most `budget_tokens` tokens, first fit with the largest groups first; the same list gives the same batches.
+
+    A group stays whole even where it alone exceeds the budget, since losses over pairs need it whole; with `split_groups` such a
+    group is cut into parts that fit, each with the prefix again. Without `shared_prompts` every example is computed by itself.
+    Raises BadInput for no examples at all.
+    """
+    if not examples:
+        raise BadInput("There is nothing to learn from.", advice="Give at least one example.")
+    if budget_tokens < 1:
+        raise ValueError("the budget must be positive")
+    groups: dict[int, list[int]] = {}
+    for number, example in enumerate(examples):
+        groups.setdefault(example.group, []).append(number)
+    parts = [
+        part
+        for members in groups.values()
+        for part in (_split(examples, members, budget_tokens, shared_prompts) if split_groups else [members])
+    ]
+    sized = sorted(((_size(examples, part, shared_prompts), part) for part in parts), key=lambda item: (-item[0], item[1][0]))
+    bins: list[list[list[int]]] = []
+    room: list[int] = []
+    for size, part in sized:
+        place = next((index for index, left in enumerate(room) if left >= size), len(bins))
+        if place == len(bins):
+            bins.append([])
+            room.append(budget_tokens)
+        bins[place].append(part)
+        room[place] -= size
+    return [_lay_out(examples, sorted(bin_), shared_prompts) for bin_ in bins]
+
+
+def decoded_targets(example: Example) -> tuple[int, ...]:
+    """The ids that an example teaches, for checking that they are the answer and its end."""
+    return tuple(token for token, wanted in zip(example.ids, example.target, strict=True) if wanted)
+
+
+def common_prefix(sequences: Iterable[Sequence[int]]) -> int:
+    """How many leading ids all sequences have in common."""
+    given = [tuple(sequence) for sequence in sequences]
+    shortest, longest = min(given), max(given)  # of sorted sequences the first and the last differ first
+    for index, (left, right) in enumerate(zip(shortest, longest, strict=False)):
+        if left != right:
+            return index
+    return min(len(shortest), len(longest))
+
+
+def _shared(examples: Sequence[Example], members: Sequence[int], shared_prompts: bool) -> int:
+    return common_prefix([examples[number].ids for number in members]) if shared_prompts and len(members) > 1 else 0
+
+
+def _size(examples: Sequence[Example], members: Sequence[int], shared_prompts: bool) -> int:
+    shared = _shared(examples, members, shared_prompts)
+    return shared + sum(len(examples[number].ids) - shared for number in members)
+
+
+def _split(examples: Sequence[Example], members: list[int], budget: int, shared_prompts: bool) -> list[list[int]]:
+    parts: list[list[int]] = [[]]
+    for number in members:
+        if parts[-1] and _size(examples, [*parts[-1], number], shared_prompts) > budget:
+            parts.append([])
+        parts[-1].append(number)
+    return parts
+
+
+def _lay_out(examples: Sequence[Example], parts: Sequence[Sequence[int]], shared_prompts: bool) -> Batch:
+    ids: list[int] = []
+    positions: list[int] = []
+    nodes: list[Node] = []
+    targets: list[tuple[int, int, int, int]] = []  # (source, label, owner, offset)
+
+    def add(tokens: Sequence[int], parent: int, position: int) -> int:
+        nodes.append(Node(len(ids), len(tokens), parent, position))
+        ids.extend(tokens)
+        positions.extend(range(position, position + len(tokens)))
+        return len(nodes) - 1
+
+    for members in parts:
+        shared = _shared(examples, members, shared_prompts)
+        root = add(examples[members[0]].ids[:shared], -1, 0) if shared else -1
+        prefix_start = nodes[root].start if shared else 0
+        for number in members:
+            example = examples[number]
+            own_start = len(ids)
+            if len(example.ids) > shared:
+                add(example.ids[shared:], root, shared)
+            for offset, wanted in enumerate(example.target):
+                if wanted:
+                    before = offset - 1
+                    source = prefix_start + before if before < shared else own_start + before - shared
+                    targets.append((source, example.ids[offset], number, offset))
+    sources, labels, owners, offsets = torch.tensor(targets).T.contiguous()
+    order = tuple(number for members in parts for number in members)
+    return Batch(torch.tensor(ids), torch.tensor(positions), tuple(nodes), sources, labels, owners, offsets, order)
