@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.training.tiny import random_group, random_pairs, tiny_decoder, tiny_policy
+from tests.training.networks import random_group, random_pairs, tiny_decoder, tiny_policy
 from yearling.errors import BadInput
 from yearling.training.batch import Batch, Example, Node, common_prefix, decoded_targets, pack
 

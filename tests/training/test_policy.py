@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.training.tiny import BASE, random_pairs, tiny_decoder, tiny_policy
+from tests.training.networks import BASE, random_pairs, tiny_decoder, tiny_policy
 from yearling.errors import Unsupported, Untrusted
 from yearling.models import merge_adapter
 from yearling.training.batch import pack
