@@ -54,7 +54,7 @@ class TinyMethod:
     name = "tiny"
 
     def __init__(
-        self, run: Run, *, total_steps: int = 30, seed: int = 1, pause_s: float = 0.0, ballast: int = 0, spoil_at: int = 0
+        self, run: Run, *, total_steps: int = 12, seed: int = 1, pause_s: float = 0.0, ballast: int = 0, spoil_at: int = 0
     ) -> None:
         self.total_steps = total_steps
         self._run, self._seed, self._pause_s, self._spoil_at = run, seed, pause_s, spoil_at

@@ -138,17 +138,17 @@ class Checkpoints:
 
 def load(checkpoint: Checkpoint) -> dict[str, Any]:
     """The state, after its hashes were checked. Raises Untrusted."""
-    from safetensors.torch import load as load_tensors
+    from safetensors.torch import load_file
 
-    contents = {}
     for name, expected in checkpoint.hashes.items():
         try:
-            contents[name] = (checkpoint.folder / name).read_bytes()
+            found = _hash(checkpoint.folder / name)
         except OSError as error:
             raise _damaged(checkpoint, f"{name} cannot be read ({error.strerror})") from None
-        if hashlib.sha256(contents[name]).hexdigest() != expected:
+        if found != expected:
             raise _damaged(checkpoint, f"{name} was changed")
-    state = unpack(json.loads(contents["state.json"]), load_tensors(contents["state.safetensors"]))
+    plain = json.loads((checkpoint.folder / "state.json").read_bytes())
+    state = unpack(plain, load_file(checkpoint.folder / "state.safetensors"))
     if not isinstance(state, dict):
         raise _damaged(checkpoint, "it holds no state")
     return state
@@ -159,12 +159,16 @@ def pack(state: Any) -> tuple[Any, dict[str, Tensor]]:
     import torch
 
     tensors: dict[str, Tensor] = {}
+    owned: set[int] = set()
 
     def visit(value: Any, where: str) -> Any:
         if isinstance(value, torch.Tensor):
             name = f"{len(tensors):06d}"
-            # A copy of its own: safetensors refuses tensors that share memory.
-            tensors[name] = value.detach().to("cpu", copy=True).contiguous()
+            tensor = value.detach().cpu().contiguous()
+            memory = tensor.untyped_storage().data_ptr()
+            # safetensors refuses tensors that share memory.
+            tensors[name] = tensor.clone() if memory in owned else tensor
+            owned.add(memory)
             return {_TENSOR: name}
         if isinstance(value, Mapping):
             return {_DICT: [[visit(key, where), visit(item, f"{where}.{key}")] for key, item in value.items()]}
@@ -193,9 +197,16 @@ def unpack(plain: Any, tensors: Mapping[str, Tensor]) -> Any:
 
 
 def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
-    from safetensors.torch import save
+    from safetensors.torch import save_file
 
-    return _write(path, save(dict(tensors)))
+    save_file(dict(tensors), path)
+    sync(path)
+    return _hash(path)
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(path: Path, content: bytes) -> str:

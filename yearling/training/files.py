@@ -33,23 +33,25 @@ def disk_errors(folder: Path) -> Iterator[None]:
         raise
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a kill or a power cut leaves the old content or the new one."""
+def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file so that a kill, and if `durable` a power cut too, leaves the old content or the new one."""
     part = path.with_name(f".new-{secrets.token_hex(6)}-{path.name}")
     try:
         with part.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    sync(path.parent)
+    if durable:
+        sync(path.parent)
 
 
-def write_json(path: Path, value: Any) -> None:
-    write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode())
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode(), durable=durable)
 
 
 def sync(path: Path) -> None:

@@ -46,8 +46,8 @@ class Method(Protocol):
         """Make optimiser step `number` (the first is 1) and return its metrics.
 
         Names in use: `loss`, `reward`, `kl`, `pass_rate`, `entropy`, `length`, `explained_variance`, `learning_rate`,
-        `grad_norm`, and `tokens`, how many tokens the step trained on, from which the loop computes the speed. Names that end in `_s` are
-        durations, and the only ones that a resumed run may tell differently. Raises UserError for what a person can fix.
+        `grad_norm`, and `tokens`, how many tokens the step trained on, from which the loop computes the speed. Names that end in
+        `_s` are durations, the only ones that a resumed run may tell differently. Raises UserError for what a person can fix.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import platform
@@ -18,6 +19,7 @@ from yearling import __version__
 _PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "xllamacpp", "openvino-genai", "reasoning-gym")
 
 
+@functools.cache
 def describe_code() -> dict[str, Any]:
     """Version, hash over the package's own source files, and the commit where it runs from a git checkout."""
     package = Path(__file__).parents[1]

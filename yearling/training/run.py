@@ -197,12 +197,12 @@ class Run:
             **more,
         }
         with disk_errors(self.folder):
-            write_json(self.folder / "status.json", status)
+            write_json(self.folder / "status.json", status, durable=False)  # written at every step, and only told to people
 
     def read_status(self) -> dict[str, Any]:
         try:
             status: dict[str, Any] = json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # a power cut may leave it empty; the checkpoints know better anyway
             return {"state": "created", "step": 0, "message": ""}
         return status
 
