@@ -3,9 +3,9 @@
     python -m tests.training.drill 20                   a tiny network
     python -m tests.training.drill 20 --default-model   DPO on the default model
 
-Every third kill waits until a checkpoint is being written. The engine that deals the tiny method its rollouts draws differently each
-time; the undisturbed run is given the draws that the disturbed one recorded. Equal means: the same bytes in the last checkpoint,
-and the same lines of metrics apart from times.
+Every third kill waits until a checkpoint is being written. The engine that deals the tiny method its rollouts draws differently
+each time; the undisturbed run is given the draws that the disturbed one recorded. Equal means: the same bytes in the last
+checkpoint, and the same lines of metrics apart from times.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from yearling.training import Run, train
@@ -62,7 +63,7 @@ def disturb(run: Run, rounds: int, command: list[str], rng: random.Random, *, lo
             _wait(process, lambda: any(run.checkpoints.folder.glob(".new-*")))
         else:
             if number % 5:  # every fifth kill may hit the start
-                _wait(process, lambda: _touched(run) > before)
+                _wait(process, partial(_moved, run, before))
             time.sleep(rng.uniform(0, longest_s))
         if process.poll() is not None:
             raise AssertionError(f"the run ended by itself with {process.returncode} before kill {number}")
@@ -102,6 +103,10 @@ def drill(rounds: int, folder: Path, *, seed: int = 0) -> Tally:
     return tally
 
 
+def _moved(run: Run, before: int) -> bool:
+    return _touched(run) > before
+
+
 def _touched(run: Run) -> int:
     """When the metrics were last written, in nanoseconds; 0 while there are none."""
     path = run.folder / "metrics.jsonl"
@@ -136,8 +141,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         tally = drill(arguments.rounds, Path(folder), seed=arguments.seed)
     print(
-        f"{tally.kills} kills, {tally.in_checkpoint} of them while a checkpoint was being written, {tally.steps_repeated} steps made "
-        "again: the run ended bit-equal to the undisturbed one"
+        f"{tally.kills} kills, {tally.in_checkpoint} of them while a checkpoint was being written, {tally.steps_repeated} steps "
+        "made again: the run ended bit-equal to the undisturbed one"
     )
 
 
