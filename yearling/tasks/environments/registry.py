@@ -14,6 +14,7 @@ from yearling.errors import BadInput, NotFound
 from yearling.tasks.environments.protocol import Environment
 
 _WHERE = {
+    "reasoning_gym": ("yearling.tasks.environments.reasoning", "ReasoningGym"),
     "running_totals": ("yearling.tasks.environments.running_totals", "RunningTotals"),
 }
 """Name -> module and class. Names that take a part after a colon pass it to the class as its first setting."""

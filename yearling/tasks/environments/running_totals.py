@@ -36,8 +36,8 @@ class RunningTotals:
             raise BadInput("running_totals needs terms from 2 to 200, largest from 1 to a million, and at most 20 shots.")
 
     def task(self, seed: int) -> Task:
-        numbers = draw(seed, self._numbers, _spaced)
         examples = [self._numbers(shot_seed(index)) for index in range(self.shots)]
+        numbers = draw(seed, self._numbers, _spaced, excluded=[_spaced(example) for example in examples])
         lines = ["Write the running totals: each number is the one before plus the next."]
         lines += [f"Numbers: {_spaced(shot)}\nTotals: {_spaced(_totals(shot))}" for shot in examples]
         lines += [f"Numbers: {_spaced(numbers)}\nTotals:"]

@@ -9,7 +9,7 @@ its hash, and `draw` goes on until it finds one of its own. Nobody has to enumer
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal, TypeVar
 
 from yearling.errors import BadInput
@@ -59,14 +59,16 @@ def owner_of(question: str) -> Part:
     return "exam" if int.from_bytes(digest[:8], "big") % EXAM_SHARE == 0 else "train"
 
 
-def draw(seed: int, make: Callable[[int], T], question: Callable[[T], str]) -> T:
-    """The first of `make(seed)`, `make(seed + ...)`, ... whose question belongs to the seed's part.
+def draw(seed: int, make: Callable[[int], T], question: Callable[[T], str], *, excluded: Collection[str] = ()) -> T:
+    """The first of `make(seed)`, `make(seed + ...)`, ... whose question belongs to the seed's part and is not excluded (because a
+    prompt shows its answer).
 
     Raises BadInput when hundreds in a row belong to the other part: the settings leave too few questions for two parts."""
     part = part_of(seed)
     for attempt in range(_MAX_DRAWS):
         made = make(seed + attempt * _REDRAW)
-        if owner_of(question(made)) == part:
+        words = question(made)
+        if owner_of(words) == part and words not in excluded:
             return made
     raise BadInput("These settings leave too few different questions to keep some for exams.", advice="Choose wider settings.")
 
