@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.bench_consensus import consensus
+from yearling.cli.bench_gates import gates
 from yearling.cli.console import err, human_size, print_json, print_table
 from yearling.config import load_settings
 from yearling.errors import BadInput, NotFound, Unsupported
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Measure this machine and the methods, against others.", no_args_is_help=True)
 app.command("consensus")(consensus)
+app.command("gates")(gates)
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
 MODEL = typer.Option(None, "--model", "-m", help="The model to measure; by default the one that answers.")
