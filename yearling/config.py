@@ -82,6 +82,14 @@ class Settings(BaseSettings):
         return self.data_dir / "models"
 
     @property
+    def adapters_dir(self) -> Path:
+        return self.data_dir / "adapters"
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.data_dir / "runs"
+
+    @property
     def resolved_database_url(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir / 'yearling.db'}"
 

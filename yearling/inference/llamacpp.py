@@ -37,7 +37,12 @@ class LlamaCppEngine:
     name = "llamacpp"
 
     def __init__(
-        self, thread: SteppingThread[LlamaCore], tokenizer: Tokenizer, model_hash: str, capabilities: Capabilities
+        self,
+        thread: SteppingThread[LlamaCore],
+        tokenizer: Tokenizer,
+        model_hash: str,
+        capabilities: Capabilities,
+        source_hash: str = "",
     ) -> None:
         self._thread = thread
         self._tokenizer = tokenizer
@@ -45,6 +50,7 @@ class LlamaCppEngine:
         self._closed = False
         self.model_hash = model_hash
         self.capabilities = capabilities
+        self._source_hash = source_hash
 
     @classmethod
     async def open(
@@ -54,11 +60,13 @@ class LlamaCppEngine:
         *,
         model_hash: str,
         threads: int,
+        source_hash: str = "",
         context_tokens: int = 0,
         max_sequences: int | None = None,
         cells: int | None = None,
     ) -> LlamaCppEngine:
         """Load the file. `context_tokens` 0 is what the model was trained for; `cells` None sizes the KV cache by memory.
+        `source_hash` is that of the published file that the weights were laid out from: adapters for it fit too.
 
         Raises Untrusted for a file that is no model, Unavailable when llama.cpp or memory is missing.
         """
@@ -94,7 +102,7 @@ class LlamaCppEngine:
             context_tokens=chosen["context"],
             max_sequences=sequences,
         )
-        return cls(thread, tokenizer, model_hash, capabilities)
+        return cls(thread, tokenizer, model_hash, capabilities, source_hash)
 
     @property
     def steps(self) -> int:
@@ -164,7 +172,8 @@ class LlamaCppEngine:
         if not path.is_file():  # noqa: ASYNC240
             raise NotFound(f"The adapter file {path} does not exist.")
         adapter_hash = hashlib.sha256(await asyncio.to_thread(path.read_bytes)).hexdigest()
-        await self._thread.call(lambda core: core.load_adapter(path, adapter_hash, self.model_hash))
+        own, source = self.model_hash, self._source_hash
+        await self._thread.call(lambda core: core.load_adapter(path, adapter_hash, model_hash=own, source_hash=source))
         return adapter_hash
 
     async def unload_adapter(self, adapter_hash: str) -> None:
@@ -211,6 +220,7 @@ async def open_llamacpp(
         model.weights,
         ModelTokenizer.load(model),
         model_hash=model.sha256,
+        source_hash=model.source_sha256,
         threads=threads or psutil.cpu_count(logical=False) or 1,
         context_tokens=context_tokens or model.context_tokens,
         max_sequences=max_sequences,

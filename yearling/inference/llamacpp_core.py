@@ -227,19 +227,19 @@ class LlamaCore:
             except RuntimeError:
                 raise Unavailable("The KV cache is full just now.", advice="Try again when less is running.") from None
 
-    def load_adapter(self, path: Path, adapter_hash: str, model_hash: str) -> None:
-        """Raises Untrusted when the file does not fit, or says that it was made for another base."""
+    def load_adapter(self, path: Path, adapter_hash: str, *, model_hash: str, source_hash: str = "") -> None:
+        """Raises Untrusted when the file does not fit, or does not say that it was made for this base: for the very weights, or,
+        where `source_hash` is known, for another layout of the file that they came from."""
         self._leaving.discard(adapter_hash)
         if adapter_hash in self._adapters:
             return
         handle = self._model.load_adapter(path)
         base = self._model.adapter_metadata(handle, "yearling.base_sha256")
-        if base and base != model_hash:
+        source = self._model.adapter_metadata(handle, "yearling.base_source_sha256")
+        if base != model_hash and not (source_hash and source_hash in (base, source)):
             self._model.free_adapter(handle)
-            raise Untrusted(
-                f"The adapter {path.name} was made for another base model ({base[:12]}…).",
-                advice=f"This one is {model_hash[:12]}….",
-            )
+            made_for = f"another base model ({base[:12]}…)" if base else "a base model that it does not name"
+            raise Untrusted(f"The adapter {path.name} was made for {made_for}.", advice=f"This one is {model_hash[:12]}….")
         self._adapters[adapter_hash] = handle
 
     def unload_adapter(self, adapter_hash: str) -> None:

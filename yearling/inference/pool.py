@@ -22,6 +22,7 @@ from yearling.inference.choose import FACTORIES, candidates, choose_engine, this
 from yearling.inference.engine import Engine
 from yearling.inference.remote import Endpoint, RemoteEngine
 from yearling.inference.served import Served
+from yearling.inference.shelf import Shelf
 from yearling.inference.supervisor import EngineSpec, Supervised
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ class EnginePool:
 
     def __init__(self, settings: Settings, library: Library, *, notice: Callable[[str], None] = lambda words: None) -> None:
         """`notice` is told, in words, why a start takes longer than usual."""
+        from yearling.models import Adapters
+
         self.notice = notice
+        self._shelf: Shelf | None = Shelf(Adapters(settings.adapters_dir))
         self._settings: Settings | None = settings
         self._library: Library | None = library
         self._default = settings.model
@@ -84,7 +88,7 @@ class EnginePool:
     def of(cls, served: Sequence[Served], *, default: str | None = None) -> EnginePool:
         """A pool of engines that are open already; the first is the default."""
         pool = cls.__new__(cls)
-        pool._settings = pool._library = pool._endpoint = pool._remote_error = None
+        pool._settings = pool._library = pool._endpoint = pool._remote_error = pool._shelf = None
         pool._default = default or served[0].name
         pool._entries = {one.name: _Entry(one) for one in served}
         pool._locks = {}
@@ -96,14 +100,18 @@ class EnginePool:
 
         Raises NotFound when the model is not installed, and what opening it raises.
         """
-        model = next((model for model in self._local() if model.name == self._default), None)
+        base = self._default.partition("+")[0]
+        model = next((model for model in self._local() if model.name == base), None)
         if model is not None:
             await self._calibrate(model)
         await self.get(None)
 
     def names(self) -> list[str]:
-        """The default first. Models of an endpoint are known once it has been asked (`start`, or a `get` of one of them)."""
-        names = [*(model.name for model in self._local()), *self._entries]
+        """The default first, then local models, adapters on them, and models of an endpoint once it has been asked (`start`, or a
+        `get` of one of them)."""
+        local = self._local()
+        adapted = self._shelf.names(local) if self._shelf else []
+        names = [*(model.name for model in local), *adapted, *self._entries]
         return list(dict.fromkeys([self._default, *names] if self._default in names else names))
 
     def card(self, name: str) -> tuple[str, int]:
@@ -111,20 +119,25 @@ class EnginePool:
         if name in self._entries:
             served = self._entries[name].served
             return served.owned_by, served.created
-        for model in self._local():
+        local = self._local()
+        for model in local:
             if model.name == name:
                 return "yearling", int(model.created_utc.timestamp())
+        if self._shelf and (found := self._shelf.find(name, local)):
+            return "yearling", int(found[1].created_utc.timestamp())
         raise self._unknown(name)
 
     def ready(self) -> bool:
         """Whether the default model answers now."""
-        entry = self._entries.get(self._default)
-        return not self._closed and entry is not None and _state(entry.served.engine) == "ready"
+        engine = self._engine(self._default)
+        return not self._closed and engine is not None and _state(engine) == "ready"
 
     async def get(self, name: str | None = None) -> Served:
         """The model of that name, or the default, ready to answer. Raises NotFound, naming what there is; Unavailable."""
         wanted = name or self._default
         self._check_open()
+        if wanted not in self._entries and self._shelf and (found := self._shelf.find(wanted, self._local())):
+            return await self._shelf.serve(await self.get(found[0].name), found[1])
         if wanted not in self._entries:
             async with self._locks.setdefault(wanted, asyncio.Lock()):
                 if wanted not in self._entries:
@@ -138,7 +151,7 @@ class EnginePool:
         requests wait for a place."""
         rows = []
         for name in self.names():
-            engine = self._entries[name].served.engine if name in self._entries else None
+            engine = self._engine(name)
             rows.append(
                 {
                     "name": name,
@@ -219,7 +232,7 @@ class EnginePool:
             resting = [
                 (entry.used_s, name)
                 for name, entry in self._entries.items()
-                if name != self._default and _rests(entry) and time.monotonic() - entry.used_s > REST_S
+                if name != self._default.partition("+")[0] and _rests(entry) and time.monotonic() - entry.used_s > REST_S
             ]
             if not resting:
                 return
@@ -244,6 +257,13 @@ class EnginePool:
                         created=model.created,
                     )
                 )
+
+    def _engine(self, name: str) -> Engine | None:
+        """What answers under that name, if it is open."""
+        if name in self._entries:
+            return self._entries[name].served.engine
+        adapted = self._shelf.engine(name) if self._shelf else None
+        return adapted if any(entry.served.engine is adapted for entry in self._entries.values()) else None
 
     def _local(self) -> list[LocalModel]:
         return [model for model in self._library.list() if model.kind == "chat"] if self._library is not None else []

@@ -83,3 +83,5 @@ class Served:
     owned_by: str
     created: int
     """Unix time in seconds."""
+    adapter_hash: str | None = None
+    """Content hash of the adapter that `engine` answers with, whatever a request says; None is the bare model."""

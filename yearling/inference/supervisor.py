@@ -314,6 +314,8 @@ class Supervised:
 
     async def _reload_adapters(self, child: _Child) -> None:
         """Answers to calls are read here: nobody else reads from a process that is not ready yet."""
+        # Those whose files are gone were removed by a person: who asks for one is told that it is not loaded.
+        self._adapters = {one: path for one, path in self._adapters.items() if path.exists()}
         for path in self._adapters.values():
             child.send({"id": next(self._numbers), "call": "load_adapter", "arguments": {"path": str(path)}})
             while "ended" not in (frame := wire.unpack(await child.reader.readline())):

@@ -51,8 +51,10 @@ class TorchEngine:
         model_hash: str,
         context_tokens: int,
         max_sequences: int,
+        source_hash: str = "",
     ) -> None:
         self.model_hash = model_hash
+        self._source_hash = source_hash
         self.capabilities = Capabilities(
             token_ids=True,
             logprobs=True,
@@ -76,10 +78,12 @@ class TorchEngine:
         model_hash: str,
         context_tokens: int,
         max_sequences: int,
+        source_hash: str = "",
         budget_tokens: int | None = None,
     ) -> TorchEngine:
         """Load the network in the engine's own thread. `context_tokens` 0 is what it was trained for; `budget_tokens` None sizes
-        the caches by memory. Raises what `load` raises."""
+        the caches by memory. `source_hash` is that of the published file that the weights were laid out from: adapters for it fit
+        too. Raises what `load` raises."""
 
         def build() -> TorchCore:
             decoder = load()
@@ -99,7 +103,14 @@ class TorchEngine:
         except BaseException:
             await thread.close()
             raise
-        return cls(thread, tokenizer, model_hash=model_hash, context_tokens=core.context_tokens, max_sequences=max_sequences)
+        return cls(
+            thread,
+            tokenizer,
+            model_hash=model_hash,
+            context_tokens=core.context_tokens,
+            max_sequences=max_sequences,
+            source_hash=source_hash,
+        )
 
     @property
     def steps(self) -> int:
@@ -132,7 +143,8 @@ class TorchEngine:
 
     async def load_adapter(self, path: Path) -> str:
         """A PEFT folder, its safetensors file, or a GGUF adapter. Loading what is loaded already changes nothing."""
-        return await self._thread.call(partial(_load_adapter, path=path, base_sha256=self.model_hash))
+        load = partial(_load_adapter, path=path, base_sha256=self.model_hash, source_sha256=self._source_hash)
+        return await self._thread.call(load)
 
     async def unload_adapter(self, adapter_hash: str) -> None:
         """Requests that run with it end as they began. Raises NotFound."""
@@ -172,11 +184,12 @@ def _advance(work: Generator[None, None, T]) -> tuple[bool, tuple[T, ...]]:
     return False, ()
 
 
-def _load_adapter(core: TorchCore, *, path: Path, base_sha256: str) -> str:
+def _load_adapter(core: TorchCore, *, path: Path, base_sha256: str, source_sha256: str) -> str:
     adapter_hash = hash_adapter(path)
     if adapter_hash not in core.adapted:
         decoder = with_shared_weights(core.decoder)
-        attach_adapter(decoder, load_adapter(path, decoder, base_sha256=base_sha256), base_sha256=base_sha256)
+        adapter = load_adapter(path, decoder, base_sha256=base_sha256, source_sha256=source_sha256)
+        attach_adapter(decoder, adapter, base_sha256=adapter.base_sha256)  # another layout's hash may stand here, checked above
         core.adapted[adapter_hash] = decoder
     return adapter_hash
 
@@ -206,6 +219,7 @@ async def open_torch(
         partial(load_network, model.weights, threads=threads, dtype=dtype),
         ModelTokenizer.load(model),
         model_hash=model.sha256,
+        source_hash=model.source_sha256,
         context_tokens=context_tokens,
         max_sequences=max_sequences or MAX_SEQUENCES,
     )

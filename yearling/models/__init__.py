@@ -1,6 +1,7 @@
 """Model files: catalogue, library, formats, tokenizer, chat template, network."""
 
 from yearling.models.adapter import Adapter
+from yearling.models.adapters import Adapters, PublishedAdapter
 from yearling.models.catalogue import CatalogueEntry, known_models
 from yearling.models.chat_template import ChatTemplate
 from yearling.models.disk import Progress
@@ -22,10 +23,12 @@ from yearling.models.loading import (
     save_adapter,
 )
 from yearling.models.local import Layout, LocalModel
+from yearling.models.merging import install_decoder, merge_into_library
 from yearling.models.tokenizer import StreamDecoder, Tokenizer
 
 __all__ = [
     "Adapter",
+    "Adapters",
     "Cache",
     "CacheRows",
     "CatalogueEntry",
@@ -35,6 +38,7 @@ __all__ = [
     "Library",
     "LocalModel",
     "Progress",
+    "PublishedAdapter",
     "StreamDecoder",
     "Tokenizer",
     "adapter_disabled",
@@ -42,10 +46,12 @@ __all__ = [
     "detach_adapter",
     "export_decoder",
     "export_gguf",
+    "install_decoder",
     "known_models",
     "load_adapter",
     "load_decoder",
     "merge_adapter",
+    "merge_into_library",
     "new_adapter",
     "packed",
     "save_adapter",

@@ -19,13 +19,16 @@ class Adapter:
     the layer's input and output widths.
 
     The layer's output gains `scale · b a x` with `scale` = alpha / R. `base_sha256` is the hash of the weights that it was made
-    for. While the adapter is attached the factors are the network's trainable parameters themselves.
+    for, exactly as they were loaded; `base_source_sha256`, where it is known, that of the published file which those weights were
+    laid out from, so that other layouts of the same file can be told from other models. While the adapter is attached the factors
+    are the network's trainable parameters themselves.
     """
 
     factors: Mapping[str, tuple[Tensor, Tensor]]
     rank: int
     alpha: float
     base_sha256: str
+    base_source_sha256: str = ""
 
     @property
     def scale(self) -> float:

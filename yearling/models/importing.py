@@ -32,6 +32,7 @@ class Origin:
     source: str
     source_sha256: str
     entry: CatalogueEntry | None = None
+    licence: str = ""
     linkable: bool = False
     """The file is the library's own download, so a hard link may stand for a copy."""
 
@@ -208,6 +209,8 @@ def _model(name: str, folder: Path, weights: Path, origin: Origin, **facts: Any)
         sha256, size_bytes = sha256_of(weights), weights.stat().st_size
     if origin.entry:
         facts |= {"licence": origin.entry.licence, "kind": origin.entry.kind}
+    if origin.licence:
+        facts["licence"] = origin.licence
     return LocalModel(
         name=name,
         folder=folder,

@@ -125,11 +125,19 @@ class Library:
         return model
 
     def import_path(
-        self, path: Path, *, name: str | None = None, layout: Layout = "auto", progress: Progress | None = None
+        self,
+        path: Path,
+        *,
+        name: str | None = None,
+        layout: Layout = "auto",
+        source: str = "",
+        licence: str = "",
+        progress: Progress | None = None,
     ) -> LocalModel:
         """Installs a local GGUF file or Hugging Face folder; what is there is copied and left alone.
 
-        The same content under the same name is returned as it is. Raises as `pull`.
+        `source` and `licence` are recorded instead of the path and of what the file says, for files that we made ourselves. The
+        same content under the same name is returned as it is. Raises as `pull`.
         """
         from yearling.models.importing import Origin, source_hash
 
@@ -141,7 +149,7 @@ class Library:
                 return _same_layout(there, layout)
             if there:
                 raise _taken(name)
-            origin = Origin(source=f"file:{path}", source_sha256=sha256, entry=_entry_of_hash(sha256))
+            origin = Origin(source=source or f"file:{path}", source_sha256=sha256, entry=_entry_of_hash(sha256), licence=licence)
             return self._install(path, name, origin, layout, progress or silent)
 
     def remove(self, name: str) -> None:

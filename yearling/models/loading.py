@@ -83,13 +83,14 @@ def adapter_disabled(decoder: Decoder) -> AbstractContextManager[None]:
     return lora.disabled(decoder)
 
 
-def load_adapter(path: Path, decoder: Decoder, *, base_sha256: str) -> Adapter:
+def load_adapter(path: Path, decoder: Decoder, *, base_sha256: str, source_sha256: str = "") -> Adapter:
     """From a PEFT folder, its adapter_model.safetensors, or a GGUF file. Raises Untrusted for damaged and unsafe files and for
-    another base, Unsupported for other kinds of adapter."""
+    another base, Unsupported for other kinds of adapter. With `source_sha256` other layouts of that published file are the same
+    base."""
     _need_torch()
     from yearling.models import lora, lora_files
 
-    return lora_files.load_adapter(path, lora.llama_config(decoder), base_sha256=base_sha256)
+    return lora_files.load_adapter(path, lora.llama_config(decoder), base_sha256=base_sha256, source_sha256=source_sha256)
 
 
 def save_adapter(adapter: Adapter, path: Path, decoder: Decoder) -> None:

@@ -81,7 +81,7 @@ def attach(decoder: Decoder, adapter: Adapter, *, base_sha256: str) -> Adapter:
         wrapped = LoRALinear(layers[name], a.detach().clone().to(device), b.detach().clone().to(device), adapter.scale)
         network.set_submodule(name, wrapped)
         attached[name] = (wrapped.lora_a, wrapped.lora_b)
-    return Adapter(attached, adapter.rank, adapter.alpha, adapter.base_sha256)
+    return Adapter(attached, adapter.rank, adapter.alpha, adapter.base_sha256, adapter.base_source_sha256)
 
 
 def detach(decoder: Decoder) -> None:
@@ -118,9 +118,11 @@ def disabled(decoder: Decoder) -> Iterator[None]:
             layer.enabled = enabled
 
 
-def check_base(adapter: Adapter, base_sha256: str) -> None:
-    """Raises Untrusted when the adapter was made for other weights."""
-    if adapter.base_sha256 != base_sha256:
+def check_base(adapter: Adapter, base_sha256: str, source_sha256: str = "") -> None:
+    """Raises Untrusted when the adapter was made for other weights: neither for these nor, where `source_sha256` is given, for
+    another layout of the same source."""
+    kin = bool(source_sha256) and source_sha256 in (adapter.base_source_sha256, adapter.base_sha256)
+    if adapter.base_sha256 != base_sha256 and not kin:
         made_for = adapter.base_sha256[:12] or "an unnamed model"
         raise Untrusted(
             f"The adapter was made for the weights {made_for}, not for {base_sha256[:12]}.",

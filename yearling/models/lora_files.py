@@ -25,6 +25,7 @@ from yearling.models.tokenizer import read_json
 from yearling.models.weights import gguf_name, our_name, permuted_heads, to_halves, to_neighbours
 
 BASE_KEY = "yearling.base_sha256"
+SOURCE_KEY = "yearling.base_source_sha256"
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PEFT_NAME = re.compile(r"base_model\.model\.(?P<layer>.+)\.lora_(?P<factor>[AB])(?:\.default)?\.weight")
 _FOREIGN_PARTS = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "layer_replication", "lora_bias")
@@ -37,7 +38,7 @@ def save_peft(adapter: Adapter, folder: Path) -> None:
     for name, (a, b) in adapter.factors.items():
         tensors[f"base_model.model.{name}.lora_A.weight"] = a
         tensors[f"base_model.model.{name}.lora_B.weight"] = b
-    write_safetensors(folder / _WEIGHTS, tensors, {"format": "pt", BASE_KEY: adapter.base_sha256})
+    write_safetensors(folder / _WEIGHTS, tensors, {"format": "pt", **_lineage(adapter)})
     described = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -48,7 +49,7 @@ def save_peft(adapter: Adapter, folder: Path) -> None:
         "bias": "none",
         "inference_mode": True,
         "target_modules": sorted({name.rpartition(".")[2] for name in adapter.factors}),
-        BASE_KEY: adapter.base_sha256,
+        **_lineage(adapter),
     }
     (folder / _CONFIG).write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -60,7 +61,7 @@ def save_gguf(adapter: Adapter, path: Path, config: DecoderConfig) -> None:
         "general.type": "adapter",
         "adapter.type": "lora",
         "adapter.lora.alpha": float(adapter.alpha),
-        BASE_KEY: adapter.base_sha256,
+        **_lineage(adapter),
     }
     tensors = []
     for name, (a, b) in adapter.factors.items():
@@ -72,10 +73,11 @@ def save_gguf(adapter: Adapter, path: Path, config: DecoderConfig) -> None:
     write_gguf(path, architecture, metadata, tensors)
 
 
-def load_adapter(path: Path, config: DecoderConfig, *, base_sha256: str) -> Adapter:
+def load_adapter(path: Path, config: DecoderConfig, *, base_sha256: str, source_sha256: str = "") -> Adapter:
     """From a PEFT folder, its adapter_model.safetensors, or a GGUF file, for the decoder of this shape.
 
-    Raises Untrusted when the file is damaged, is not safetensors or GGUF, or names no base or another base than `base_sha256`;
+    Raises Untrusted when the file is damaged, is not safetensors or GGUF, or names no base or another base than `base_sha256`,
+    which may be another layout of the file `source_sha256` if that is given;
     Unsupported for variants of LoRA that change more than the linear layers of the blocks.
     """
     refuse_pickle(path)
@@ -84,8 +86,13 @@ def load_adapter(path: Path, config: DecoderConfig, *, base_sha256: str) -> Adap
     if not path.is_file():
         raise BadInput(f"There is no adapter {path.name} in {path.parent.name}.", advice=f"Give a folder with {_WEIGHTS}.")
     adapter = _from_peft(path) if path.suffix == ".safetensors" else _from_gguf(path, config)
-    check_base(adapter, base_sha256)
+    check_base(adapter, base_sha256, source_sha256)
     return adapter
+
+
+def _lineage(adapter: Adapter) -> dict[str, str]:
+    source = {SOURCE_KEY: adapter.base_source_sha256} if adapter.base_source_sha256 else {}
+    return {BASE_KEY: adapter.base_sha256, **source}
 
 
 def _from_peft(path: Path) -> Adapter:
@@ -106,7 +113,9 @@ def _from_peft(path: Path) -> Adapter:
         if found is None:
             raise Unsupported(f"The adapter holds {name}, which is not a LoRA factor of a linear layer.")
         halves.setdefault(found["layer"], {})[found["factor"].lower()] = tensor.float()
-    return Adapter(_pairs(halves, int(rank)), int(rank), alpha, read_metadata(path).get(BASE_KEY, ""))
+    metadata = read_metadata(path)
+    base, source = metadata.get(BASE_KEY, ""), metadata.get(SOURCE_KEY, "")
+    return Adapter(_pairs(halves, int(rank)), int(rank), alpha, base, source)
 
 
 def _from_gguf(path: Path, config: DecoderConfig) -> Adapter:
@@ -133,7 +142,8 @@ def _from_gguf(path: Path, config: DecoderConfig) -> Adapter:
         raise Unsupported("The adapter has layers of different ranks, which is not supported.")
     rank = ranks.pop()
     alpha = _number(metadata, "adapter.lora.alpha") or float(rank)  # llama.cpp reads 0 as 'scale 1'
-    return Adapter(_pairs(halves, rank), rank, alpha, str(metadata.get(BASE_KEY, "")))
+    base, source = str(metadata.get(BASE_KEY, "")), str(metadata.get(SOURCE_KEY, ""))
+    return Adapter(_pairs(halves, rank), rank, alpha, base, source)
 
 
 def _pairs(halves: dict[str, dict[str, Tensor]], rank: int) -> dict[str, tuple[Tensor, Tensor]]:

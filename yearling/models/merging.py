@@ -1,0 +1,79 @@
+"""A new model made of a base and an adapter, or of weights trained as a whole, with its lineage in its manifest."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from yearling.errors import Untrusted
+from yearling.models.adapters import PublishedAdapter
+from yearling.models.disk import Progress, require_space, silent, storage_errors
+from yearling.models.library import Library
+from yearling.models.loading import attach_adapter, export_decoder, load_adapter, load_decoder, merge_adapter
+from yearling.models.local import Layout, LocalModel
+
+if TYPE_CHECKING:
+    from yearling.models.decoder import Decoder
+
+
+def merge_into_library(
+    library: Library,
+    base: LocalModel,
+    adapter: PublishedAdapter,
+    *,
+    name: str = "",
+    layout: Layout = "q8_0",
+    progress: Progress | None = None,
+) -> LocalModel:
+    """Install base + adapter as a model of its own. The sum is taken in float32, then laid out anew: the new weights differ from
+    the sum by that layout's rounding. `source` of the new model names the hashes of both parents.
+
+    Raises Untrusted when the adapter was made for another base, Conflict for a taken name, StorageFailed."""
+    if not adapter.fits(base):
+        raise Untrusted(
+            f"The adapter {adapter.sha256[:12]} was made for the weights {adapter.base_sha256[:12]}, not for {base.name}.",
+            advice=f"Merge it into {adapter.base}.",
+        )
+    decoder = load_decoder(base.weights)
+    attached = load_adapter(adapter.weights, decoder, base_sha256=base.sha256, source_sha256=base.source_sha256)
+    attach_adapter(decoder, attached, base_sha256=attached.base_sha256)
+    merge_adapter(decoder)
+    source = f"merge:{base.sha256}+{adapter.sha256}"
+    new_name = name or f"{base.name}-{adapter.sha256[:12]}"
+    return install_decoder(library, decoder, base, name=new_name, source=source, layout=layout, progress=progress)
+
+
+def install_decoder(
+    library: Library,
+    decoder: Decoder,
+    base: LocalModel,
+    *,
+    name: str,
+    source: str,
+    layout: Layout = "q8_0",
+    progress: Progress | None = None,
+) -> LocalModel:
+    """Install a network in memory as a model, with the tokenizer, template and licence of `base`. Raises as above."""
+    size_bytes = 4 * sum(parameter.numel() for parameter in decoder.parameters())
+    with _scratch(library, size_bytes) as folder:
+        export_decoder(decoder, folder / "model.gguf", source=base.weights, quantisation="F32")
+        return library.import_path(
+            folder / "model.gguf", name=name, layout=layout, source=source, licence=base.licence, progress=progress or silent
+        )
+
+
+@contextmanager
+def _scratch(library: Library, size_bytes: int) -> Iterator[Path]:
+    """A folder for the weights in float32, in the library, which sweeps it should a kill leave it behind."""
+    folder = library.models_dir / ".downloads" / f"merge-{uuid.uuid4().hex}"
+    with storage_errors(library.models_dir, size_bytes):
+        folder.mkdir(parents=True)
+        try:
+            require_space(folder, size_bytes)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
