@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from yearling.clock import new_id, now_utc
 from yearling.config import Settings
 from yearling.records import Sample, SamplingSettings
-from yearling.store import SpecOutput, Store, make_text
+from yearling.store import ExamRun, GradedSample, SpecOutput, Store, make_text
 from yearling.store.schema import metadata
 
 
@@ -85,6 +85,7 @@ def fill(store: Store, *, seed: int = 1) -> None:
         store.texts.add([make_text(conversation.id, "note", {"text": f"{person.name} \x00 words"}, person_id=person.id)])
         store.events.append([make_event(f"{seed}-{person.id}-{number}", actor=person.id) for number in range(3)])
     _fill_spec_run(store)
+    _fill_exam(store)
     store.secrets.get("test")
     newest, head = store.consensus_runs.newest(), store.events.head()
     store.consensus_runs.record(
@@ -123,6 +124,56 @@ def _fill_spec_run(store: Store) -> None:
         summary={"a": 0.5},
     )
     store.spec_runs.dispute(store.spec_runs.outputs(run.id)[0].id, store.people.owner().id, "gap", "é \x00")
+
+
+def make_graded(key: str = "case 1", draw: int = 0, **changes: Any) -> GradedSample:
+    """A graded answer with words that databases find hard."""
+    values: dict[str, Any] = {
+        "case_key": key,
+        "draw": draw,
+        "cluster": key,
+        "part": "é",
+        "messages": ({"role": "user", "content": "words \x00 \ud800"},),
+        "prompt_ids": (1, 2, 3),
+        "output_ids": (4, 5),
+        "logprobs": (-0.1, -0.25),
+        "output_text": "answer \x00 \udfff",
+        "finish_reason": "stop",
+        "sampling": {"temperature": 0.0},
+        "seed": 2**31 - 1,
+        "model_hash": "ab" * 32,
+        "grader": "match@1",
+        "score": 0.5,
+        "label": "wrong",
+        "verdict": {"score": 0.5, "detail": {"é": ["\x00", None]}},
+        "error": "",
+        "prompt_tokens": 3,
+        "completion_tokens": 2,
+        "duration_s": 0.25,
+    }
+    return GradedSample(**{**values, **changes})
+
+
+def start_exam(store: Store, *, num_samples: int = 2, seed: int = 0) -> ExamRun:
+    """An open run of an exam."""
+    return store.exams.start(
+        exam="letters",
+        exam_hash="ef" * 32,
+        subject="engine",
+        model="tiny",
+        model_hash="ab" * 32,
+        grader="match@1",
+        seed=seed,
+        num_samples=num_samples,
+        settings={"samples": 1},
+    )
+
+
+def _fill_exam(store: Store) -> None:
+    run = start_exam(store)
+    store.exams.add_samples(run.id, [make_graded("case 1"), make_graded("case 2")])
+    store.exams.finish(run.id, {"score": 0.5})
+    store.exams.record_gate(champion="ab", challenger="cd", decision="ALLOW", body={"é": 1}, actor="test")
 
 
 def dump(store: Store) -> dict[str, Any]:

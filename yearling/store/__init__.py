@@ -4,6 +4,7 @@ from yearling.store.archive import Manifest
 from yearling.store.audit import GENESIS, ChainState
 from yearling.store.consensus_runs import ConsensusRun
 from yearling.store.events import Appended, EventEntry, Head, entry_hash
+from yearling.store.exams import ExamRun, GateRecord, GradedSample
 from yearling.store.restoring import Restored, restore, verify_backup
 from yearling.store.spec_runs import TRIAGES, SpecDispute, SpecOutput, SpecRun, Triage
 from yearling.store.store import Store
@@ -20,6 +21,9 @@ __all__ = [
     "Check",
     "ConsensusRun",
     "EventEntry",
+    "ExamRun",
+    "GateRecord",
+    "GradedSample",
     "Head",
     "Manifest",
     "Report",

@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from yearling.store.packing import escape_text, unescape_text
 
-VERSION = "0005"
+VERSION = "0006"
 """The newest migration's number. Kept here so that an ordinary start needs no migration machinery; a test compares."""
 
 VERSION_TABLE = "yearling_schema"
@@ -265,4 +265,64 @@ spec_disputes = sa.Table(
     sa.Column("claim", sa.String(16), nullable=False),
     sa.Column("reason", ExactText, nullable=False),
     sa.UniqueConstraint("output_id", "person_id"),
+)
+
+exam_runs = sa.Table(
+    "exam_runs",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("finished_utc", Time),
+    sa.Column("exam", sa.String(200), nullable=False),
+    sa.Column("exam_hash", HASH, nullable=False),
+    sa.Column("subject", sa.String(16), nullable=False),
+    sa.Column("model", ExactText, nullable=False),
+    sa.Column("model_hash", ExactText, nullable=False),
+    sa.Column("grader", sa.String(200), nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("num_samples", sa.Integer, nullable=False),
+    sa.Column("settings", sa.Text, nullable=False),
+    sa.Column("summary", sa.Text, nullable=False),
+    sa.Index(None, "exam", "id"),
+)
+
+# The key is what keeps a resumed run from storing a sample twice.
+exam_samples = sa.Table(
+    "exam_samples",
+    metadata,
+    sa.Column("run_id", ID, sa.ForeignKey("exam_runs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("case_key", sa.String(200), primary_key=True),
+    sa.Column("draw", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("cluster", ExactText, nullable=False),
+    sa.Column("part", ExactText, nullable=False),
+    sa.Column("messages", sa.Text, nullable=False),
+    sa.Column("prompt_ids", sa.LargeBinary, nullable=False),
+    sa.Column("output_ids", sa.LargeBinary, nullable=False),
+    sa.Column("logprobs", sa.LargeBinary, nullable=False),
+    sa.Column("output_text", ExactText, nullable=False),
+    sa.Column("finish_reason", sa.String(16), nullable=False),
+    sa.Column("sampling", sa.Text, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("model_hash", ExactText, nullable=False),
+    sa.Column("grader", sa.String(200), nullable=False),
+    sa.Column("score", sa.Double, nullable=False),
+    sa.Column("label", sa.String(64), nullable=False),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("error", ExactText, nullable=False),
+    sa.Column("prompt_tokens", sa.Integer, nullable=False),
+    sa.Column("completion_tokens", sa.Integer, nullable=False),
+    sa.Column("duration_s", sa.Double, nullable=False),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Index(None, "run_id", "score"),
+)
+
+gates = sa.Table(
+    "gates",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("champion", ExactText, nullable=False),
+    sa.Column("challenger", ExactText, nullable=False),
+    sa.Column("decision", sa.String(16), nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
 )

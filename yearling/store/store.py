@@ -24,6 +24,7 @@ from yearling.store.consensus_runs import ConsensusRuns
 from yearling.store.conversations import Conversations
 from yearling.store.database import Database
 from yearling.store.events import Events
+from yearling.store.exams import Exams
 from yearling.store.failures import in_words
 from yearling.store.files import make_folder
 from yearling.store.locks import LOCK, hold_shared
@@ -57,6 +58,7 @@ class Store:
         self.secrets = Secrets(database)
         self.consensus_runs = ConsensusRuns(database, self.blobs)
         self.spec_runs = SpecRuns(database)
+        self.exams = Exams(database)
         self._lock: int | None = lock
 
     @classmethod
