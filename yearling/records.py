@@ -15,6 +15,7 @@ VERSION = 1
 Role = Literal["system", "user", "assistant", "tool"]
 PersonRole = Literal["owner", "maintainer", "member", "reader"]
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
+RunState = Literal["created", "running", "stopped", "interrupted", "finished", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,36 @@ class Sample:
     kept: Literal["full", "metadata"] = "full"
     """`metadata` when the retention setting had the words, the token ids and their log-probabilities dropped."""
     version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One training run, as its folder tells: what was asked for, and how far it is.
+
+    `interrupted` is a run whose process died; like a `stopped` or `failed` one it can be resumed.
+    """
+
+    id: str
+    method: str
+    state: RunState
+    step: int
+    total_steps: int
+    created_utc: datetime
+    updated_utc: datetime | None
+    """When the run last said how far it is; None before its first step."""
+    remaining_s: float | None
+    """Expected, while it runs."""
+    message: str
+    """Why it failed, in words."""
+    model: str
+    base_sha256: str
+    lesson_set: str
+    seed: int
+    best_step: int | None
+    best_score: float | None
+    """On the validation part, higher is better; None without validation."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """The whole of run.json: config, code, packages, machine, command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
