@@ -5,13 +5,13 @@ preference pair, the rollouts of one prompt) hang below one node that holds thei
 nothing is padding. A token sees its own node up to itself and all of its ancestors, at the positions that it would have alone, so
 log-probabilities equal those of unpacked sequences. Knows token ids only: no model, no loss.
 
-Shapes: T tokens of a batch, N target tokens.
+Shapes: T tokens of a batch, N target tokens, X examples of a batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -74,6 +74,8 @@ class Batch:
     offsets_N: Tensor
     examples: tuple[int, ...]
     """The examples in it, as numbers of the list that was packed, in the order of their targets."""
+    ends_X: Tensor
+    """The last token of each of `examples`."""
 
     @property
     def num_tokens(self) -> int:
@@ -107,9 +109,10 @@ class Batch:
         return allowed.to(self.ids_T.device)
 
     def to(self, device: torch.device | str) -> Batch:
-        tensors = (self.ids_T, self.positions_T, self.sources_N, self.labels_N, self.owners_N, self.offsets_N)
-        ids, positions, sources, labels, owners, offsets = (tensor.to(device) for tensor in tensors)
-        return Batch(ids, positions, self.nodes, sources, labels, owners, offsets, self.examples)
+        if self.ids_T.device == torch.device(device):
+            return self
+        tensors = {name: value.to(device) for name in self.__slots__ if isinstance(value := getattr(self, name), Tensor)}
+        return replace(self, **tensors)  # type: ignore[arg-type]
 
 
 def pack(
@@ -184,6 +187,7 @@ def _lay_out(examples: Sequence[Example], parts: Sequence[Sequence[int]], shared
     positions: list[int] = []
     nodes: list[Node] = []
     targets: list[tuple[int, int, int, int]] = []  # (source, label, owner, offset)
+    ends: list[int] = []
 
     def add(tokens: Sequence[int], parent: int, position: int) -> int:
         nodes.append(Node(len(ids), len(tokens), parent, position))
@@ -200,6 +204,7 @@ def _lay_out(examples: Sequence[Example], parts: Sequence[Sequence[int]], shared
             own_start = len(ids)
             if len(example.ids) > shared:
                 add(example.ids[shared:], root, shared)
+            ends.append(len(ids) - 1 if len(example.ids) > shared else prefix_start + shared - 1)
             for offset, wanted in enumerate(example.target):
                 if wanted:
                     before = offset - 1
@@ -207,4 +212,5 @@ def _lay_out(examples: Sequence[Example], parts: Sequence[Sequence[int]], shared
                     targets.append((source, example.ids[offset], number, offset))
     sources, labels, owners, offsets = torch.tensor(targets).T.contiguous()
     order = tuple(number for members in parts for number in members)
-    return Batch(torch.tensor(ids), torch.tensor(positions), tuple(nodes), sources, labels, owners, offsets, order)
+    rows = (torch.tensor(ids), torch.tensor(positions), tuple(nodes))
+    return Batch(*rows, sources, labels, owners, offsets, order, torch.tensor(ends))
