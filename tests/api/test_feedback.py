@@ -224,6 +224,46 @@ async def test_the_public_log_can_be_walked_page_by_page(bench: Maker) -> None:
         assert (after, head) == (page.entries, page.head)
 
 
+async def test_administrators_set_aside_vouch_and_call_juries_in_public(bench: Maker) -> None:
+    async with bench() as api:
+        (answer,) = await answered(api, 1)
+        await post(api, "ratings", item=answer, value=1)
+        others, ben = somebody_else(api)
+        theirs = others.rate(ben, item_id(answer), 0)
+        removal = await post(api, "removals", event=theirs.id, reason="spam")
+        assert (removal["kind"], removal["standing"]["item"]) == ("removal", item_id(answer))
+        vouch = await post(api, "vouches", account=ben)
+        assert vouch["event"]["account"] == others.pseudonym(ben)
+        reply = await api.client.post("/v1/feedback/juries", json={"item": answer})
+        assert (reply.status_code, reply.json()["error"]["code"]) == (409, "conflict")  # nobody is there to be drawn
+        assert (await api.client.get(f"/v1/feedback/juries/{answer}")).status_code == 404
+        pour(others, community())
+        jury = await post(api, "juries", item="i2")
+        assert jury["event"]["jurors"]
+        view = schemas.JuryView.model_validate(await get(api, "feedback/juries/i2"))
+        assert (view.invited, view.answered, view.finding, view.yours) == (len(jury["event"]["jurors"]), 0, "", False)
+        kinds = [one["event"]["kind"] for one in (await get(api, "consensus/log", limit=1000))["data"]]
+        assert {"removal", "vouch", "jury_invitation"} <= set(kinds)
+        for path, body in (
+            ("removals", {"event": theirs.id, "reason": "again"}),
+            ("vouches", {"account": api.store.people.owner().id}),
+        ):
+            assert (await api.client.post(f"/v1/feedback/{path}", json=body)).status_code == 409
+
+
+async def test_members_remove_nothing_and_call_no_jury(bench: Maker) -> None:
+    async with bench() as api:
+        (answer,) = await answered(api, 1)
+        await post(api, "ratings", item=answer, value=1)
+        others, ben = somebody_else(api)
+        theirs = others.rate(ben, item_id(answer), 0)
+        api.app.state.services.person_id = api.store.people.add("Mia").id
+        for path, body in (("removals", {"event": theirs.id, "reason": "spam"}), ("juries", {"item": answer})):
+            reply = await api.client.post(f"/v1/feedback/{path}", json=body)
+            assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
+            assert "Only an administrator" in reply.json()["error"]["message"]
+
+
 async def test_the_routes_are_behind_the_same_gate(bench: Maker) -> None:
     async with bench(api_keys=("key",)) as api:
         for path in ("feedback/queue", "consensus", "consensus/log"):

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.feedback.people import community
 from yearling.cli.main import app
-from yearling.errors import BadInput, NotFound, StorageFailed
+from yearling.config import Settings
+from yearling.errors import BadInput, Conflict, NotFound, StorageFailed
+from yearling.feedback import to_dict
+from yearling.store import Store
 
 Run = Callable[..., Result]
 
@@ -73,3 +77,49 @@ def test_what_cannot_be_read_or_written_is_told(run: Run, rows: Path, tmp_path: 
         run("feedback", "import", tmp_path / "missing")
     with pytest.raises(StorageFailed, match="cannot be written"):
         run("feedback", "export", tmp_path / "no folder" / "x")
+
+
+@pytest.fixture
+def judged(run: Run, tmp_path: Path) -> Path:
+    """The data folder, with what a community of forty judged."""
+    file = tmp_path / "log.jsonl"
+    file.write_text("".join(json.dumps(to_dict(event)) + "\n" for event in community(num_items=20)))
+    run("feedback", "import", file)
+    with Store.open(Settings(data_dir=tmp_path / "data")) as store:
+        store.people.add("Ann")
+    return tmp_path / "data"
+
+
+def test_an_administrator_removes_in_public(run: Run, judged: Path) -> None:
+    with Store.open(Settings(data_dir=judged)) as store:
+        target = store.events.entries(limit=1)[0].event["id"]
+    with pytest.raises(NotFound, match="Only an administrator"):
+        run("feedback", "remove", target, "--reason", "spam", "--as", "Ann")
+    with pytest.raises(NotFound, match="no person named"):
+        run("feedback", "remove", target, "--reason", "spam", "--as", "Nobody")
+    told = run("feedback", "remove", target, "--reason", "spam")
+    assert "Everybody can see that" in told.stdout
+    assert f"An administrator removed {target}: spam." in run("consensus", "run").stdout
+
+
+def test_people_vouch_for_each_other(run: Run, judged: Path) -> None:
+    event = json.loads(run("feedback", "vouch", "Ann", "--json").stdout)
+    assert event["kind"] == "vouch"
+    assert event["account"] in run("feedback", "vouch", "Ann").stdout
+    with pytest.raises(Conflict, match="themselves"):
+        run("feedback", "vouch", "Ann", "--as", "Ann")
+
+
+def test_a_jury_is_called_followed_and_drawn_again(run: Run, judged: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no jury"):
+        run("feedback", "jury", "verdict", "i2")
+    with pytest.raises(NotFound, match="Only an administrator"):
+        run("feedback", "jury", "invite", "i2", "--as", "Ann")
+    event = json.loads(run("feedback", "jury", "invite", "i2", "--json").stdout)
+    assert len(event["jurors"]) >= 8
+    assert "people to judge i3" in run("feedback", "jury", "invite", "i3").stdout
+    assert f"0 of {len(event['jurors'])} have rated it" in run("feedback", "jury", "verdict", "i2").stdout
+    assert json.loads(run("feedback", "jury", "verdict", "i2", "--json").stdout)["finding"] == ""
+    run("consensus", "run")
+    run("consensus", "export", tmp_path / "public")
+    assert "2 juries" in run("consensus", "replay", tmp_path / "public").stdout

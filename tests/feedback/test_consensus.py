@@ -250,8 +250,8 @@ def test_an_item_rated_by_one_side_only_waits_for_the_other(world: World, log: l
     words = " ".join(explain_item(item, found.parameters.status, division_seen=True))
     assert "has not rated it" in words
     other = next(f"u{u}" for u in range(60) if world.camp[u] == 1)
-    assert rating_queue(found, other)[0].item == "fresh"
-    assert rating_queue(found, other)[0].why == "your_side"
+    first = rating_queue(found.snapshot, found.parameters.status, found.side_of(other))[0]
+    assert (first.item, first.why) == ("fresh", "your_side")
 
 
 def test_a_thousand_items_with_one_rating_each() -> None:

@@ -340,25 +340,6 @@ def test_the_queue_leaves_out_what_one_rated_or_wrote(log: FeedbackLog) -> None:
     assert len(board.queue(ben, size=1)) == 1
 
 
-def test_a_jury_is_drawn_by_lot_over_the_whole_log(log: FeedbackLog) -> None:
-    owner = log.store.people.owner().id
-    pour(log, community(num_raters=60))
-    board = Board(log)
-    board.run()
-    head = log.store.events.head()
-    jury = board.invite_jury(owner, "i2")
-    assert len(jury.jurors) >= 8
-    rated = {entry.event["actor"] for entry in log.store.events.entries(up_to=head.sequence) if entry.event.get("item") == "i2"}
-    assert not rated & set(jury.jurors)
-    assert board.standing("i2").provisional
-    with pytest.raises(Conflict, match="meantime"):
-        log.invite(owner, "i2", jury.jurors, expected_head=head.hash)
-    with pytest.raises(NotFound):
-        log.invite(owner, "unheard of", jury.jurors, expected_head=head.hash)
-    with pytest.raises(Conflict, match="jury needs"):  # nobody is asked twice, so the candidates run out
-        [board.invite_jury(owner, "i2") for _ in range(60)]
-
-
 def test_finished_runs_can_be_computed_again_with_their_fits(log: FeedbackLog) -> None:
     pour(log, community())
     first = run_and_record(log.store, log.ledger)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -11,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from yearling.api import chat_completions, embeddings, feedback, health, models, responses
+from yearling.api import chat_completions, embeddings, feedback, health, models, responses, runs
 from yearling.api.errors import ApiError, of_validation, translate
 from yearling.api.gate import Gate
 from yearling.api.metrics import Metrics
@@ -38,6 +39,8 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         writer = SampleWriter(store)
         services.person_id = store.people.owner().id
         services.assistant = assistant = Assistant(pool, writer, services.person_id)
+        # Its log is read in the background, so that the first feedback does not wait for it.
+        await asyncio.to_thread(services.start_board)
         try:
             yield
         finally:
@@ -55,7 +58,7 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for room in (chat_completions, responses, embeddings, models, feedback, health):
+    for room in (chat_completions, responses, embeddings, models, feedback, runs, health):
         app.include_router(room.router)
     app.add_middleware(Gate, settings=settings, metrics=metrics)
     for kind in (ApiError, UserError, HTTPException):

@@ -18,6 +18,7 @@ ItemId = Annotated[
 Value = Annotated[float, Field(json_schema_extra={"enum": [0, 0.5, 1]}, description="1 helpful, 0.5 somewhat, 0 not.")]
 Tag = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 Tags = Annotated[tuple[Tag, ...], Field(max_length=10)]
+EventId = Annotated[str, Field(pattern=r"^[!-~]{1,64}$", description="The id of an act in the public log.")]
 Words = Annotated[str, Field(min_length=1)]
 
 
@@ -47,6 +48,20 @@ class NoteRequest(Strict):
 class EditRequest(Strict):
     item: ItemId
     text: Words
+
+
+class RemovalRequest(Strict):
+    event: EventId
+    reason: Annotated[str, Field(min_length=1, max_length=1000, description="Everybody can read it.")]
+    delete_words: Annotated[bool, Field(description="Delete the words of a removed note or edit as well.")] = False
+
+
+class VouchRequest(Strict):
+    account: Annotated[str, Field(min_length=1, max_length=64, description="The id of the other person.")]
+
+
+class JuryRequest(Strict):
+    item: ItemId
 
 
 # Answers
@@ -105,7 +120,7 @@ class NoteView(BaseModel):
 class WantedView(BaseModel):
     item: str
     kind: Literal["answer", "note", "edit"]
-    why: Literal["your_side", "other_side", "quorum", "undecided"]
+    why: Literal["jury", "your_side", "other_side", "quorum", "undecided"]
     text: str | None
     about: str | None
 
@@ -113,6 +128,22 @@ class WantedView(BaseModel):
 class Queue(BaseModel):
     object: Literal["list"]
     data: list[WantedView]
+
+
+class JuryView(BaseModel):
+    """`answered` of `invited` people have rated since; the finding is empty until `needed` of both sides have.
+
+    `finding` is a status or `split`; `yours` says whether the asker is on the jury, `waits` whether it waits for them.
+    """
+
+    object: Literal["jury"]
+    item: str
+    invited: int
+    answered: int
+    needed: int
+    finding: Literal["", "helpful", "not_helpful", "split"]
+    yours: bool
+    waits: bool
 
 
 class AxisItem(BaseModel):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from starlette.requests import Request
@@ -36,7 +35,7 @@ class Pool(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Services:
-    """Of one running server. `assistant` and `person_id` are set when it starts, the board at the first use of feedback."""
+    """Of one running server. `assistant`, `person_id` and the board are set when it starts."""
 
     settings: Settings
     store: Store
@@ -46,7 +45,6 @@ class Services:
     assistant: Assistant | None = None
     person_id: str = ""
     _board: Board | None = None
-    _board_lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def running_assistant(self) -> Assistant:
@@ -56,12 +54,15 @@ class Services:
 
     @property
     def running_board(self) -> Board:
-        """The live consensus. The first call reads the whole log: call it in a thread."""
-        with self._board_lock:
-            if self._board is None:
-                self._board = Board(FeedbackLog(self.store))
-                self._board.start()
-            return self._board
+        """The live consensus. What one asks of it waits for the disk: ask in a thread."""
+        if self._board is None:
+            raise ApiError(503, "The server is starting.", kind="server_error", code="unavailable", retry_after_s=1)
+        return self._board
+
+    def start_board(self) -> None:
+        """Begin to follow the log of feedback, and to run the consensus whenever somebody acted."""
+        self._board = Board(FeedbackLog(self.store))
+        self._board.start()
 
     async def close_board(self) -> None:
         """Stop the consensus runs in the background."""

@@ -139,6 +139,10 @@ def replay(
         out.print(f"Reproduced to the last byte: {what}.", highlight=False)
         out.print(f"Snapshot {found.snapshot_hash}", highlight=False, soft_wrap=True)
         out.print(f"Log head {found.head}", highlight=False, soft_wrap=True)
+        if found.juries_checked:
+            out.print(f"Drawn again by lot, with the same outcome: {found.juries_checked} juries.", highlight=False)
+        if found.juries_of_other_code:
+            err.print(f"{found.juries_of_other_code} juries were drawn by other versions of the program.")
         if found.runs_of_other_code:
             err.print(f"{found.runs_of_other_code} earlier runs were made by other versions of the program.")
     else:

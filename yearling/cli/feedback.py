@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +14,14 @@ from yearling.cli.console import err, out, print_json, print_table
 from yearling.config import load_settings
 
 if TYPE_CHECKING:
-    from yearling.feedback import ImportReport
+    from yearling.feedback import Event, FeedbackLog, ImportReport
 
 app = typer.Typer(help="What people judged: ratings, comparisons, edits, notes.", no_args_is_help=True)
+jury = typer.Typer(help="Juries drawn by lot, which can veto a status or uphold one.", no_args_is_help=True)
+app.add_typer(jury, name="jury")
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
+WHO = typer.Option(None, "--as", help="Who does it, by name or id; by default the owner.")
 DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")
 
 
@@ -67,6 +72,99 @@ def export_feedback(
         print_json({"path": str(path), "entries": head.sequence, "head": head.hash, **written})
         return
     out.print(f"Wrote {head.sequence} events to {path}, head {head.hash}", highlight=False, soft_wrap=True)
+
+
+@app.command("remove")
+def remove(
+    event: str = typer.Argument(help="The id of the act, as the public log has it."),
+    reason: str = typer.Option(..., "--reason", help="Why. Everybody can read it."),
+    delete_words: bool = typer.Option(False, "--delete-words", help="Delete the words of a note or an edit as well."),
+    who: str | None = WHO,
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Set somebody's act aside, in public and with a reason. Administrators only; the next consensus run heeds it."""
+    with _log(data_dir) as log:
+        done = log.remove(_person(log, who), event, reason, delete_words=delete_words)
+    _print_done(done, f"Removed {event}: {reason}. Everybody can see that, in the log and in the consensus.", as_json=as_json)
+
+
+@app.command("vouch")
+def vouch(
+    account: str = typer.Argument(help="The other person: their name here, or their id."),
+    who: str | None = WHO,
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Vouch that a person's account is the one account of a human being."""
+    with _log(data_dir) as log:
+        done = log.vouch(_person(log, who), _person(log, account))
+    _print_done(done, f"Vouched for {account}, in the log known as {done.account}.", as_json=as_json)
+
+
+@jury.command("invite")
+def invite(
+    item: str = typer.Argument(help="The id of an answer or a note that people judged."),
+    who: str | None = WHO,
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Draw a jury by lot and invite it. Administrators only; whom the lot draws is nobody's choice, and replay checks it."""
+    from yearling.feedback import Board
+
+    with _log(data_dir) as log, err.status("Drawing the lot"):
+        done = Board(log).invite_jury(_person(log, who), item)
+    _print_done(
+        done, f"Invited {len(done.jurors)} people to judge {item}. Their next rating of it is their vote.", as_json=as_json
+    )
+
+
+@jury.command("verdict")
+def verdict(
+    item: str = typer.Argument(help="The id of an answer or a note on which there is a jury."),
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Say how far the jury on an item is, and what it found."""
+    from yearling.feedback import Board
+
+    with _log(data_dir) as log:
+        board = Board(log)
+        found, needed = board.jury(item), board.parameters.status.jury_size
+    if as_json:
+        print_json({"item": item, "invited": sorted(found.invited), "answered": len(found.answered), "finding": found.finding})
+        return
+    finding = found.finding.replace("_", " ") or f"nothing yet; it needs {needed}, from both sides"
+    out.print(
+        f"{len(found.answered)} of {len(found.invited)} have rated it. Finding: {finding}.", highlight=False, soft_wrap=True
+    )
+
+
+@contextmanager
+def _log(data_dir: Path | None) -> Iterator[FeedbackLog]:
+    from yearling.feedback import FeedbackLog
+    from yearling.store import Store
+
+    with Store.open(load_settings(data_dir=data_dir)) as store:
+        yield FeedbackLog(store)
+
+
+def _person(log: FeedbackLog, name: str | None) -> str:
+    """The id of a person by name or id; of the owner without either. Raises NotFound."""
+    people = log.store.people
+    if name is None:
+        return people.owner().id
+    return next((person.id for person in people.list() if name in (person.name, person.id)), "") or people.named(name).id
+
+
+def _print_done(done: Event, sentence: str, *, as_json: bool) -> None:
+    from yearling.feedback import to_dict
+
+    if as_json:
+        print_json(to_dict(done))
+        return
+    out.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    out.print(f"Event {done.id}", highlight=False, soft_wrap=True)
 
 
 def _print_report(report: ImportReport) -> None:

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from yearling.feedback import polis, speed
 from yearling.feedback.parameters import Parameters
-from yearling.feedback.polis import Conversation
 
 if TYPE_CHECKING:
     from yearling.feedback.figures import Figure
+    from yearling.feedback.polis import Conversation
 
 GOALS: dict[tuple[str, str], tuple[str, str]] = {
     ("held-out RMSE", "ours"): (".337", "≤ .335"),
@@ -68,8 +67,8 @@ def halves(cs: Sequence[Conversation]) -> tuple[list[Conversation], list[Convers
 
 def table(folder: Path, *, seeds: int = 5, with_attacks: bool = True, p: Parameters | None = None) -> Iterator[Line]:
     """All lines that come from Polis conversations, as they are measured."""
-    # Here, so that the door of the room does not load the statistics library.
-    from yearling.feedback import attacks, figures
+    # Here, so that who opens the door of the room does not load what only measures.
+    from yearling.feedback import attacks, calibration, figures, polis
 
     parameters = p or Parameters()
     many = range(seeds)
@@ -81,6 +80,8 @@ def table(folder: Path, *, seeds: int = 5, with_attacks: bool = True, p: Paramet
         lambda cs: figures.left_out(cs, 100, many, parameters),
         lambda cs: _renamed(figures.left_out(cs, 100, many, parameters, published=True), "Polis' own groups"),
         lambda cs: figures.pairwise(cs, many, parameters),
+        lambda cs: calibration.reliability(cs, many, parameters),
+        lambda cs: calibration.reliability(cs, many, parameters, raters=20, each=20),
         lambda cs: figures.stability(cs, many, parameters),
         lambda cs: figures.division(cs, many, parameters),
     ]
@@ -134,6 +135,8 @@ def summary(found: Sequence[Figure]) -> tuple[float, float]:
 
 def speeds(*, million_events: bool = False) -> list[dict[str, Any]]:
     """Processor time and memory of fits of a million ratings and of the whole run, twice for the comparison of bytes."""
+    from yearling.feedback import speed
+
     jobs = [("plain", 1_000_000), ("ours", 1_000_000), ("prediction", 1_000_000), ("pipeline", 100_000), ("pipeline", 100_000)]
     if million_events:
         jobs.append(("pipeline", 1_000_000))

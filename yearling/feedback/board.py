@@ -12,14 +12,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from yearling.errors import Conflict, UserError
-from yearling.feedback.consensus import Result, run
-from yearling.feedback.defences import draw_jury
+from yearling.errors import Conflict, NotFound, UserError
+from yearling.feedback.consensus import code_hash, jury_by_lot
 from yearling.feedback.events import JuryInvitation
 from yearling.feedback.log import FeedbackLog
 from yearling.feedback.parameters import Parameters
 from yearling.feedback.queue import Wanted, rating_queue
-from yearling.feedback.runs import Finished, run_and_record
+from yearling.feedback.runs import Finished, latest, run_and_record
 from yearling.feedback.snapshot import ItemResult
 from yearling.feedback.status import NEEDS_MORE
 from yearling.feedback.update import update_item
@@ -39,6 +38,16 @@ class Standing:
     reason: str
     result: ItemResult | None
     provisional: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jury:
+    """Who was invited to judge an item, who has, and what they found: a status, `split`, or nothing yet."""
+
+    item: str
+    invited: frozenset[str]
+    answered: frozenset[str]
+    finding: str
 
 
 class Board:
@@ -80,31 +89,33 @@ class Board:
         with self._running:  # one at a time; what others ask meanwhile is answered from the run before
             mine, newest = self._finished, self.log.store.consensus_runs.newest()
             # A run that another process recorded has no fits here.
-            stale = mine is None or newest is None or newest.sequence != mine.record.sequence
+            stale = mine is None or mine.result is None or newest is None or newest.sequence != mine.record.sequence
             finished = run_and_record(self.log.store, self.log.ledger, self.parameters, need_result=stale)
             if finished.result is not None:
-                with self._lock:
-                    self._finished = finished
-                    self._items = {result.item: result for result in finished.snapshot.items}
-                    self._quick = {}
+                self._take(finished)
             return finished
 
     @property
     def latest(self) -> Finished:
-        """The last full run; the first call makes one."""
+        """The last full run: the one on record, without its fits, until the first run in the background is done."""
         if self._finished is None:
-            self.run()
+            recorded = latest(self.log.store)
+            if recorded is None:
+                self.run()
+            else:
+                with self._lock:
+                    if self._finished is None:
+                        self._take(recorded)
+                self.nudge()
         if self._finished is None:
             raise RuntimeError("a full run left no result")
         return self._finished
 
-    @property
-    def result(self) -> Result:
-        """The last full run with its fits."""
-        result = self.latest.result
-        if result is None:
-            raise RuntimeError("the last full run has no fits")
-        return result
+    def _take(self, finished: Finished) -> None:
+        with self._lock:
+            self._finished = finished
+            self._items = {result.item: result for result in finished.snapshot.items}
+            self._quick = {}
 
     def standing(self, item: str) -> Standing:
         """Where an item stands, ratings of this moment included."""
@@ -118,7 +129,10 @@ class Board:
         )
 
     def item(self, item: str) -> ItemResult | None:
-        """The result of one item, solved again when it was rated since the last full run; None when nobody judged it."""
+        """The result of one item, solved again when it was rated since the last full run; None when nobody judged it.
+
+        In the first seconds after a start there are no fits to solve it with: it is then what the run on record says.
+        """
         finished, newest = self.latest, self._touched(item)
         if newest <= finished.record.up_to or finished.result is None:
             return self._items.get(item)
@@ -145,33 +159,46 @@ class Board:
         return [found[name] for name in sorted(found)]
 
     def queue(self, person_id: str, *, size: int = 20) -> list[Wanted]:
-        """What a person could rate next: nothing that they rated already, wrote themselves, or that was taken back."""
-        actor, result = self.log.pseudonym(person_id), self.result
-        found = []
+        """What a person could rate next: juries first; nothing that they rated, wrote themselves, or that was taken back."""
+        actor, finished = self.log.pseudonym(person_id), self.latest
+        snapshot, side = finished.snapshot, finished.result.side_of(actor) if finished.result else -1
         with self.log.ledger.reading() as ledger:
-            for wanted in rating_queue(result, actor, size=len(result.snapshot.items)):
-                written = ledger.written(wanted.item)
-                own = written is not None and (written.actor == actor or ledger.taken_back(written.id) is not None)
-                if not own and not ledger.has_rated(actor, wanted.item):
-                    found.append(wanted)
+            found = [Wanted(item=item, why="jury") for item in ledger.summons(actor)[:size]]
+            called = {wanted.item for wanted in found}
+            for wanted in rating_queue(snapshot, self.parameters.status, side):
                 if len(found) == size:
                     break
+                written = ledger.written(wanted.item)
+                own = written is not None and (written.actor == actor or ledger.taken_back(written.id) is not None)
+                if not own and wanted.item not in called and not ledger.has_rated(actor, wanted.item):
+                    found.append(wanted)
         return found
 
-    def invite_jury(self, person_id: str, item: str, *, size: int = 12) -> JuryInvitation:
-        """Draw a jury on an item by lot over the whole log, and invite it. Raises Conflict when too few could be drawn."""
+    def jury(self, item: str) -> Jury:
+        """How far the jury on an item is. Raises NotFound where none was invited."""
+        with self.log.ledger.reading() as ledger:
+            juries = ledger.juries(item)
+            if not juries:
+                raise NotFound(f"There is no jury on {item[:100]!r}.", advice="An administrator can call one.", param="item")
+            answered = frozenset(juror for jury in juries for juror in ledger.answered(jury))
+        found = self.item(item)
+        return Jury(
+            item=item,
+            invited=frozenset(juror for jury in juries for juror in jury.jurors),
+            answered=answered,
+            finding=found.jury if found else "",
+        )
+
+    def invite_jury(self, person_id: str, item: str) -> JuryInvitation:
+        """Draw a jury on an item by lot over the whole log, and invite it. Administrators only; the lot decides who sits on it.
+
+        Raises NotFound, and Conflict when too few could be drawn.
+        """
         for _ in range(5):
             with self.log.ledger.reading() as ledger:
-                events, head, about = ledger.events(), ledger.position.hash, ledger.about(item)
-            asked = {juror for event in about if isinstance(event, JuryInvitation) for juror in event.jurors}
-            result = run(events, self.parameters)  # over every entry, so that whoever has the log can repeat the draw
-            jurors = draw_jury(
-                result.jury_candidates(item),
-                log_hash=result.snapshot.log_hash,
-                item=item,
-                size=size,
-                asked_before=frozenset(asked),
-            )
+                self.log.require_caller(person_id, item)
+                events, head = ledger.events(), ledger.position.hash
+            jurors = jury_by_lot(events, item, self.parameters)
             needed = self.parameters.status.jury_size
             if len(jurors) < needed:
                 raise Conflict(
@@ -179,7 +206,9 @@ class Board:
                     advice="Wait until more people take part.",
                 )
             try:
-                return self.log.invite(person_id, item, jurors, expected_head=head)
+                return self.log.invite(
+                    person_id, item, jurors, expected_head=head, code_hash=code_hash(), parameters_hash=self.parameters.hash
+                )
             except Conflict:
                 continue
         raise Conflict("The log grew faster than a jury could be drawn.", advice="Try again.")

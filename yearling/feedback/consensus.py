@@ -30,11 +30,11 @@ from yearling.feedback.events import (
     utc_text,
 )
 from yearling.feedback.exact import Floats
-from yearling.feedback.pairs import Comparisons, Pair, make_pair, side_strengths
+from yearling.feedback.pairs import Comparisons, Pair, make_pair, shrunk_odds, side_strengths
 from yearling.feedback.parameters import Parameters
 from yearling.feedback.snapshot import ItemResult, SideView, Snapshot
 from yearling.feedback.status import NEEDS_MORE, Decision, Evidence, StatusParameters
-from yearling.feedback.table import Fits, Sides, Table, fit_both, gather, tabulate
+from yearling.feedback.table import Fits, Sides, Table, fit_both, gather, heard, tabulate
 
 VERSION = 1
 
@@ -93,6 +93,23 @@ class Result:
             for rater, number in self.table.raters.items()
             if self.main.sides[number] >= 0 and rater not in rated and self.table.experience.earned.get(rater, 0) >= needed
         }
+
+
+def jury_by_lot(events: Iterable[Event], item: str, parameters: Parameters | None = None) -> tuple[str, ...]:
+    """The accounts that the lot draws for a jury on an item after this log prefix; nobody is asked twice about one item.
+
+    A pure function, so that everybody can draw again. Fewer accounts than a jury needs mean that there can be none.
+    """
+    ordered = in_log_order(events)
+    result = run(ordered, parameters)
+    asked = (event.jurors for event in ordered if isinstance(event, JuryInvitation) and event.item == item)
+    return defences.draw_jury(
+        result.jury_candidates(item),
+        log_hash=result.snapshot.log_hash,
+        item=item,
+        size=result.parameters.status.jury_drawn,
+        asked_before=frozenset(juror for jurors in asked for juror in jurors),
+    )
 
 
 def run(events: Iterable[Event], parameters: Parameters | None = None) -> Result:
@@ -253,8 +270,8 @@ def _judge_pairs(state: State, table: Table, fits: Fits, p: Parameters) -> tuple
         first, second = sorted((names[winner], names[loser]))
         counts.setdefault((first, second), [0, 0])[fits.sides[rater]] += 1
     keys = sorted(counts)
-    a, b = (np.array([table.items[key[k]] for key in keys], dtype=np.int32) for k in (0, 1))
-    odds = strengths[:, a] - strengths[:, b]
+    a, b = (np.array([table.items[key[k]] for key in keys], dtype=np.int64) for k in (0, 1))
+    odds = shrunk_odds(strengths, heard(table.fit, fits.sides), a, b, p.pairs)
     num_raters = len(set(made.raters.tolist()))
     return tuple(
         make_pair(*key, (float(odds[0, k]), float(odds[1, k])), (counts[key][0], counts[key][1]), num_raters, p.pairs)

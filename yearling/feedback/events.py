@@ -133,11 +133,16 @@ class Vouch(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JuryInvitation(Event):
-    """Raters drawn by lot are asked about an item. Their later ratings of it form the verdict."""
+    """Raters drawn by lot are asked about an item. Their later ratings of it form the verdict.
+
+    The hashes say by which code and parameters the lot was drawn over the log so far, so that everybody can draw it again.
+    """
 
     kind: ClassVar[str] = "jury_invitation"
     item: str
     jurors: tuple[str, ...]
+    code_hash: str = ""
+    parameters_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +176,8 @@ def to_dict(event: Event) -> dict[str, Any]:
     plain: dict[str, Any] = {"kind": event.kind}
     for name in _FIELDS[event.kind]:
         value = getattr(event, name)
+        if value == "" and name in _LEFT_OUT_WHEN_EMPTY:
+            continue
         if isinstance(value, datetime):
             plain[name] = utc_text(value)
         else:
@@ -184,15 +191,16 @@ def from_dict(plain: Mapping[str, Any]) -> Event:
     cls = KINDS.get(kind) if isinstance(kind, str) else None
     if cls is None:
         raise BadInput(f"Unknown kind of event: {kind!r}.", advice=f"Known kinds: {', '.join(sorted(KINDS))}.", param="kind")
-    values: dict[str, Any] = {key: value for key, value in plain.items() if key != "kind"}
-    unknown = set(values) - set(_FIELDS[cls.kind])
+    values = dict(plain)
+    del values["kind"]
+    unknown = values.keys() - _KNOWN_FIELDS[cls.kind]
     if unknown:
         raise BadInput(f"A {kind} has no field {sorted(unknown)[0]!r}.", param=sorted(unknown)[0])
-    for key, value in values.items():
-        if isinstance(value, list):
-            values[key] = tuple(value)
     try:
         values["created_utc"] = datetime.fromisoformat(values["created_utc"])
+        for name in _LISTS:
+            if name in values:
+                values[name] = tuple(values[name])
         if "value" in values:
             values["value"] = float(values["value"])
         return cls(**values)
@@ -205,7 +213,12 @@ def canonical_bytes(event: Event) -> bytes:
     return canonical_json(to_dict(event))
 
 
+_LEFT_OUT_WHEN_EMPTY = frozenset({"code_hash", "parameters_hash"})
+"""Fields that came later: an event without them has the bytes that it always had."""
+
 _FIELDS: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in fields(cls)) for kind, cls in KINDS.items()}
+_KNOWN_FIELDS = {kind: frozenset(names) for kind, names in _FIELDS.items()}
+_LISTS = ("tags", "jurors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,13 +19,13 @@ from scipy import stats
 from yearling.feedback import defences, polis, status
 from yearling.feedback.defences import Experience
 from yearling.feedback.division import division_test, five_fold_gain
-from yearling.feedback.exact import Floats, beta_cdf
+from yearling.feedback.exact import Floats, Ints, beta_cdf
 from yearling.feedback.model import FitParameters, Ratings, fit
-from yearling.feedback.pairs import Comparisons, bradley_terry, side_strengths
+from yearling.feedback.pairs import Comparisons, bradley_terry, shrunk_odds, side_strengths
 from yearling.feedback.parameters import Parameters
 from yearling.feedback.polis import Conversation, Mask
 from yearling.feedback.status import HELPFUL, NEEDS_MORE, Evidence
-from yearling.feedback.table import Fits, Table, fit_both, gather, half_rate
+from yearling.feedback.table import Fits, Table, fit_both, gather, half_rate, heard
 
 LEAST_SEEN = 20
 """A reference counts where so many left-out members of both groups saw the item: of fewer, a share says little."""
@@ -166,14 +166,14 @@ def left_out(
             for method, score in scores.items():
                 rho = _spearman(score[use], reference.group_informed()[use])
                 weak = scores.get(f"{method} weakest", score)
-                out.append(_figure(f"Spearman, N = {size}", method, c, seed, rho))
-                out.append(_figure(f"trap AUC, N = {size}", method, c, seed, auc(weak[popular], ~traps[popular])))
+                out.append(figure(f"Spearman, N = {size}", method, c, seed, rho))
+                out.append(figure(f"trap AUC, N = {size}", method, c, seed, auc(weak[popular], ~traps[popular])))
             for method, flagged in helpful.items():
                 flagged = flagged & use
                 if flagged.any():
-                    out.append(_figure(f"wrong 'helpful', N = {size}", method, c, seed, float(np.mean(~good[flagged]))))
+                    out.append(figure(f"wrong 'helpful', N = {size}", method, c, seed, float(np.mean(~good[flagged]))))
                 if (good & use).any():
-                    out.append(_figure(f"found 'helpful', N = {size}", method, c, seed, float(np.mean(flagged[good & use]))))
+                    out.append(figure(f"found 'helpful', N = {size}", method, c, seed, float(np.mean(flagged[good & use]))))
     return [figure for figure in out if not figure.method.endswith("weakest")]
 
 
@@ -229,19 +229,19 @@ def pairwise(
             if int(use.sum()) < 20:
                 continue
             generator = np.random.default_rng([seed, 2])
-            made = _comparisons(sample_ratings(c, sample), use, each, generator)
+            made = random_comparisons(sample_ratings(c, sample), use, each, generator)
             known = np.flatnonzero(use)
             a, b = (known[generator.integers(0, len(known), 4000)] for _ in range(2))
             a, b = a[a != b], b[a != b]
             level = (reference.approval + 1.0) / (reference.seen + 2.0)
             both = np.asarray((level[:, a] > level[:, b]).all(axis=0))
-            for method, strengths in _pair_strengths(made, c.num_items, int(sample.sum()), p).items():
-                value = auc((strengths[:, a] - strengths[:, b]).min(axis=0), both)
-                out.append(_figure(f"pairwise AUC, {raters} × {each}", method, c, seed, value))
+            for method, odds in _pair_odds(made, c.num_items, int(sample.sum()), a, b, p).items():
+                value = auc(odds.min(axis=0), both)
+                out.append(figure(f"pairwise AUC, {raters} × {each}", method, c, seed, value))
     return out
 
 
-def _comparisons(ratings: Ratings, use: Mask, each: int, generator: np.random.Generator) -> Comparisons:
+def random_comparisons(ratings: Ratings, use: Mask, each: int, generator: np.random.Generator) -> Comparisons:
     """Up to `each` random comparisons by every rater, of two items that this rater rated differently."""
     rows = []
     for rater in range(ratings.num_raters):
@@ -255,22 +255,25 @@ def _comparisons(ratings: Ratings, use: Mask, each: int, generator: np.random.Ge
     return Comparisons(table[:, 0], table[:, 1], table[:, 2], np.ones(len(table)), np.ones(len(table)))
 
 
-def _pair_strengths(made: Comparisons, num_items: int, num_raters: int, p: Parameters) -> dict[str, Floats]:
-    """(S, N) Strengths by method; pooled ones repeat on both sides."""
+def _pair_odds(made: Comparisons, num_items: int, num_raters: int, a: Ints, b: Ints, p: Parameters) -> dict[str, Floats]:
+    """(S, P) Each side's log-odds of a ≻ b by method; pooled ones repeat on both sides."""
     ratings = win_shares(made, num_raters, num_items)
     fits = fit_both(ratings, p.axis, p.prediction)
     games = np.bincount(ratings.items, minlength=num_items)
     share = (np.bincount(ratings.items, ratings.values, num_items) + 0.5) / (games + 1.0)
     pooled = bradley_terry(made, np.zeros(num_items), p.pairs.pooled_penalty, p.pairs.rounds)
     side_of = fits.sides[made.raters]
-    bare = [bradley_terry(made.only(side_of == s), pooled, 0.15, p.pairs.rounds) for s in (0, 1)]
-    return {
+    strengths = {
         "majority": np.array([share, share]),
         "plain bradley-terry": np.array([pooled, pooled]),
         "plain als": np.array([fits.axis.item_bias] * 2),
-        "per-side bradley-terry": np.array(bare),
-        "ours": side_strengths(made, fits.sides, fits.predictions(), p.pairs),
+        "per-side bradley-terry": np.array(
+            [bradley_terry(made.only(side_of == s), pooled, 0.15, p.pairs.rounds) for s in (0, 1)]
+        ),
     }
+    ours = side_strengths(made, fits.sides, fits.predictions(), p.pairs)
+    plain = {method: found[:, a] - found[:, b] for method, found in strengths.items()}
+    return {**plain, "ours": shrunk_odds(ours, heard(ratings, fits.sides), a, b, p.pairs)}
 
 
 def win_shares(made: Comparisons, num_raters: int, num_items: int) -> Ratings:
@@ -301,13 +304,13 @@ def stability(cs: Iterable[Conversation], seeds: Sequence[int], p: Parameters) -
                 if method == "ours":
                     continue
                 top = [set(np.flatnonzero(use)[np.argsort(-s[use], kind="stable")[:10]].tolist()) for s in (score, again[method])]
-                out.append(_figure("stability, Spearman", name, c, seed, _spearman(score[use], again[method][use])))
-                out.append(_figure("stability, top ten", name, c, seed, len(top[0] & top[1]) / 10))
+                out.append(figure("stability, Spearman", name, c, seed, _spearman(score[use], again[method][use])))
+                out.append(figure("stability, top ten", name, c, seed, len(top[0] & top[1]) / 10))
             for method, flags in helpful.items():
-                out.append(_figure("stability, flips", method, c, seed, float(np.mean(flags[use] != helpful_again[method][use]))))
+                out.append(figure("stability, flips", method, c, seed, float(np.mean(flags[use] != helpful_again[method][use]))))
             kept = judge(table_of(ratings), p, standing=full.statuses.tolist())
             changed = float(np.mean(kept.statuses[use] != full.statuses[use]))
-            out.append(_figure("stability, flips", "ours with inertia", c, seed, changed))
+            out.append(figure("stability, flips", "ours with inertia", c, seed, changed))
     return out
 
 
@@ -321,9 +324,9 @@ def division(cs: Iterable[Conversation], seeds: Sequence[int], p: Parameters, *,
             ratings = sample_ratings(c, sample)
             shuffled = permuted(ratings, np.random.default_rng([seed, 4]))
             for measure, table in (("division found", ratings), ("division, false alarms", shuffled)):
-                out.append(_figure(measure, "ours", c, seed, float(division_test(table, p.division).seen)))
-                out.append(_figure(measure, "plain als, five-fold gain", c, seed, float(five_fold_gain(table, paper) > 0.02)))
-                out.append(_figure(measure, "damped five-fold gain", c, seed, float(five_fold_gain(table) > 0.02)))
+                out.append(figure(measure, "ours", c, seed, float(division_test(table, p.division).seen)))
+                out.append(figure(measure, "plain als, five-fold gain", c, seed, float(five_fold_gain(table, paper) > 0.02)))
+                out.append(figure(measure, "damped five-fold gain", c, seed, float(five_fold_gain(table) > 0.02)))
     return out
 
 
@@ -340,5 +343,5 @@ def _spearman(a: Floats, b: Floats) -> float:
     return float(stats.spearmanr(a, b).statistic)
 
 
-def _figure(measure: str, method: str, c: Conversation, seed: int, value: float) -> Figure:
+def figure(measure: str, method: str, c: Conversation, seed: int, value: float) -> Figure:
     return Figure(measure=measure, method=method, conversation=c.name, seed=seed, value=value)

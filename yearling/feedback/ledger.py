@@ -42,6 +42,7 @@ class Ledger:
         self._authored: dict[str, Note | Edit] = {}
         self._taken_back: dict[str, Retraction | Removal] = {}
         self._touched: dict[str, int] = {}
+        self._juries: list[JuryInvitation] = []
         self._last_act = 0
         self._newest_utc = datetime(1, 1, 1, tzinfo=UTC)
         self._position = Head(sequence=0, hash="")
@@ -121,6 +122,25 @@ class Ledger:
             ratings = (event for event in self._about.get(item, ()) if isinstance(event, Rating))
             return any(rating.actor == actor and rating.id not in self._taken_back for rating in ratings)
 
+    def juries(self, item: str) -> list[JuryInvitation]:
+        """The standing invitations of juries on an item."""
+        with self._lock:
+            found = (event for event in self._about.get(item, ()) if isinstance(event, JuryInvitation))
+            return [jury for jury in found if jury.id not in self._taken_back]
+
+    def answered(self, jury: JuryInvitation) -> set[str]:
+        """Those of a jury whose rating of its item, given since the invitation, stands."""
+        with self._lock:
+            ratings = (event for event in self._about.get(jury.item, ()) if isinstance(event, Rating))
+            later = {r.actor for r in ratings if r.created_utc >= jury.created_utc and r.id not in self._taken_back}
+        return later & set(jury.jurors)
+
+    def summons(self, actor: str) -> list[str]:
+        """Items on whose jury this person is and has not spoken yet, newest first."""
+        with self._lock:
+            mine = [jury for jury in self._juries if actor in jury.jurors and jury.id not in self._taken_back]
+            return list(dict.fromkeys(jury.item for jury in reversed(mine) if actor not in self.answered(jury)))
+
     def touched(self, item: str) -> int:
         """Number of the newest entry that changed an item's ratings or juries; 0 when there is none."""
         return self._touched.get(item, 0)
@@ -152,6 +172,8 @@ class Ledger:
                 self._file(target.item, event, sequence)
         elif isinstance(event, Rating | JuryInvitation):
             self._file(event.item, event, sequence)
+            if isinstance(event, JuryInvitation):
+                self._juries.append(event)
         elif isinstance(event, Note):
             self._about.setdefault(event.item, [])
             self._authored.setdefault(event.note, event)  # nobody takes another's words over by their id

@@ -160,7 +160,7 @@ def _check(values: Mapping[str, Any]) -> None:
     for name in _ITEM_FIELDS:
         if name in values and not ITEM.fullmatch(_string(values, name)):
             raise BadInput(f"The {name} is no usable id.", param=name)
-    for name in ("event", "status", "snapshot", "reason", "outcome", "text_sha256"):
+    for name in ("event", "status", "snapshot", "reason", "outcome", "text_sha256", "code_hash", "parameters_hash"):
         if name in values:
             _string(values, name)
     if "tags" in values:
@@ -173,7 +173,7 @@ def _check(values: Mapping[str, Any]) -> None:
 def _string(values: Mapping[str, Any], name: str) -> str:
     value = values.get(name)
     if not isinstance(value, str) or not value or len(value) > 1000:
-        if isinstance(value, str) and not value and name in ("salt", "snapshot", "text_sha256"):
+        if isinstance(value, str) and not value and name in ("salt", "snapshot", "text_sha256", "code_hash", "parameters_hash"):
             return value
         raise BadInput(f"The field {name} is missing, or no text of sensible length.", param=name)
     try:

@@ -135,9 +135,9 @@ class FeedbackLog:
 
         Raises NotFound for who is no administrator, as for an unknown event; Conflict as `retract`; BadInput without a reason.
         """
-        role = self.store.people.get(person_id).role
-        if role not in _ADMINISTRATORS:
-            raise NotFound("Only an administrator can remove what others did.", advice="You can take back what you did yourself.")
+        self._require_administrator(
+            person_id, "Only an administrator can remove what others did.", "You can take back what you did yourself."
+        )
         with self.ledger.reading() as ledger:
             target = ledger.event(event_id)
             self._require_standing(target)
@@ -161,23 +161,43 @@ class FeedbackLog:
                 )
             )
 
-    def invite(self, person_id: str, item: str, jurors: Sequence[str], *, expected_head: str) -> JuryInvitation:
-        """Invite jurors (pseudonyms) that were drawn by lot over the log that ends at `expected_head`.
+    def invite(
+        self, person_id: str, item: str, jurors: Sequence[str], *, expected_head: str, code_hash: str, parameters_hash: str
+    ) -> JuryInvitation:
+        """Invite jurors (pseudonyms) whom the lot drew, by this code and parameters, over the log that ends at `expected_head`.
 
-        Nothing may have been appended since, so that everybody can repeat the draw. Raises Conflict when something was.
+        Nothing may have been appended since, so that everybody can repeat the draw. Raises Conflict when something was, NotFound
+        for who is no administrator.
         """
         with self.ledger.reading() as ledger:
-            if not ledger.knows(item):
-                raise NotFound(f"Nobody has judged {item!r} yet.", param="item")
-            actor, when = self.pseudonym(person_id), ledger.next_utc()
-            jury = JuryInvitation(id=new_id(), created_utc=when, actor=actor, item=item, jurors=tuple(jurors))
+            self.require_caller(person_id, item)
+            jury = JuryInvitation(
+                id=new_id(),
+                created_utc=ledger.next_utc(),
+                actor=self.pseudonym(person_id),
+                item=item,
+                jurors=tuple(jurors),
+                code_hash=code_hash,
+                parameters_hash=parameters_hash,
+            )
             self.store.events.append([to_dict(jury)], expected_head=expected_head)
             ledger.sync()
             return jury
 
+    def require_caller(self, person_id: str, item: str) -> None:
+        """Raises NotFound for who may call no jury, and for an item that nobody judged."""
+        self._require_administrator(person_id, "Only an administrator can call a jury.", "The lot decides who sits on it.")
+        if not self.ledger.knows(item):
+            raise NotFound(f"Nobody has judged {item[:100]!r} yet.", param="item")
+
     def page(self, *, after: int = 0, limit: int = 100) -> list[EventEntry]:
         """A page of the public log."""
         return self.store.events.entries(after=after, limit=limit)
+
+    def _require_administrator(self, person_id: str, refusal: str, advice: str) -> None:
+        """Raises NotFound, with these words, for who is neither owner nor maintainer."""
+        if self.store.people.get(person_id).role not in _ADMINISTRATORS:
+            raise NotFound(refusal, advice=advice)
 
     def _append(self, event: E, *texts: Text, forget: Sequence[str] = ()) -> E:
         self.store.events.append([to_dict(event)], texts=texts, forget=forget)

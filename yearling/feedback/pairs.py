@@ -5,7 +5,10 @@ rater model says of the side (comparisons enter the rater model as win 1 / loss 
 exists for training only when both sides prefer the same answer; `q` is then the weaker side's probability and the weight is
 max(0, 2q − 1). Departs from the plain "shrink to the pooled fit" in its prior; `dev/LOG.md` has the measurement. Ties count half.
 
-Legend: C comparisons, N items, S = 2 sides.
+A side's log-odds are then shrunk by how many of its people have spoken of the two answers, so that few ratings leave q near one
+half: with m people, by m / (m + `doubt_raters`). A side that has said nothing of one of them has no opinion, and q is one half.
+
+Legend: C comparisons, N items, P pairs, S = 2 sides.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from yearling.feedback.exact import Floats, on_grid, sigmoid
+from yearling.feedback.exact import Floats, Ints, on_grid, sigmoid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,8 @@ class PairParameters:
     """Share of the pooled strengths in a side's prior; the rest is the rater model's."""
     scale: float = 8.0
     """Log-odds for one unit of predicted rating."""
+    doubt_raters: float = 8.0
+    """A side's log-odds count for half when so many of its people have spoken of both answers."""
     rounds: int = 150
     provisional_raters: int = 20
     provisional_weight: float = 0.5
@@ -85,6 +90,17 @@ def side_strengths(comparisons: Comparisons, rater_side: npt.NDArray[np.int8], p
     return np.array(sides)
 
 
+def shrunk_odds(strengths: Floats, heard: Floats, a: Ints, b: Ints, p: PairParameters) -> Floats:
+    """(S, P) Each side's log-odds of a ≻ b, after doubt. `strengths` and `heard` are (S, N), `a` and `b` (P,) items.
+
+    `heard` counts a side's people who spoke of an item. Of two items the one heard of less decides: the harmonic mean is how many
+    people a difference of two averages rests on.
+    """
+    first, second = heard[:, a], heard[:, b]
+    people = 2.0 * first * second / np.maximum(first + second, 1.0)
+    return np.asarray((strengths[:, a] - strengths[:, b]) * (people / (people + p.doubt_raters)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """`better` ≻ `worse` with probability `q` on the weaker side; weight 0 with a reason when the pair cannot train."""
@@ -100,16 +116,17 @@ class Pair:
 
 
 def make_pair(a: str, b: str, odds: tuple[float, float], counts: tuple[int, int], num_raters: int, p: PairParameters) -> Pair:
-    """The pair with its label, `q` and weight, or with the reason for its drop. `odds` are each side's θ_a − θ_b."""
+    """The pair with its label, `q` and weight, or with the reason for its drop. `odds` are each side's, after doubt."""
     provisional = num_raters < p.provisional_raters
-    if min(odds) <= 0.0 <= max(odds):
+    if min(counts) > 0 and min(odds) <= 0.0 <= max(odds):
         return Pair(better=a, worse=b, q=0.5, weight=0.0, comparisons=counts, reason="sides_disagree", provisional=provisional)
-    better, worse = (a, b) if odds[0] > 0.0 else (b, a)
+    better, worse = (a, b) if odds[0] + odds[1] > 0.0 else (b, a)
+    if min(counts) == 0:
+        # What one side alone has said is no consensus, however loud.
+        return Pair(
+            better=better, worse=worse, q=0.5, weight=0.0, comparisons=counts, reason="one_side_only", provisional=provisional
+        )
     # From the size of the odds, so that naming a pair the other way round changes no bit.
     q = float(sigmoid(np.array([min(abs(side) for side in odds)]))[0])
-    if min(counts) == 0:
-        return Pair(
-            better=better, worse=worse, q=q, weight=0.0, comparisons=counts, reason="one_side_only", provisional=provisional
-        )
     weight = max(0.0, 2.0 * q - 1.0) * (p.provisional_weight if provisional else 1.0)
     return Pair(better=better, worse=worse, q=q, weight=weight, comparisons=counts, reason="", provisional=provisional)

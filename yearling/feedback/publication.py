@@ -8,14 +8,14 @@ nothing but the file and this program: it walks the chain, computes the runs aga
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from yearling.errors import NotFound, Untrusted
-from yearling.feedback.consensus import code_hash, run
-from yearling.feedback.events import StatusChange, from_dict
+from yearling.feedback.consensus import code_hash, jury_by_lot, run
+from yearling.feedback.events import Event, JuryInvitation, StatusChange, from_dict
 from yearling.feedback.parameters import Parameters
 from yearling.feedback.runs import Finished, Say
 from yearling.feedback.snapshot import Snapshot
@@ -38,6 +38,9 @@ class Replay:
     runs_checked: int
     runs_of_other_code: int
     """Earlier runs by other versions of the program, which this one cannot repeat."""
+    juries_checked: int
+    juries_of_other_code: int
+    """Draws by other versions of the program."""
     differences: tuple[str, ...]
 
     @property
@@ -89,6 +92,8 @@ def replay(path: Path, *, every_run: bool = False, say: Say = lambda _: None) ->
         differences += [f"The status of {event.item} was set by no run that is told of." for event in strays]
     if every_run:
         differences += _compare_changes(ours, events)
+    juries, unfair = _draw_juries_again(events, header, say)
+    differences += unfair
     if snapshot is not None and runs[-1]["code_hash"] == code_hash() and snapshot.canonical_bytes() != published:
         differences += _compare_snapshots(snapshot, json.loads(published))
     return Replay(
@@ -99,6 +104,8 @@ def replay(path: Path, *, every_run: bool = False, say: Say = lambda _: None) ->
         pairs=len(snapshot.pairs) if snapshot else 0,
         runs_checked=len(checked),
         runs_of_other_code=len(runs) - len(ours),
+        juries_checked=juries,
+        juries_of_other_code=sum(isinstance(e, JuryInvitation) and e.code_hash not in ("", code_hash()) for e in events),
         differences=tuple(differences),
     )
 
@@ -164,6 +171,29 @@ def _compare_run(told: Mapping[str, Any], snapshot: Snapshot, entries: list[dict
     if told["snapshot"] != snapshot.hash:
         found.append(f"Run {told['sequence']} gives {snapshot.hash}, and {told['snapshot']} was published.")
     return found
+
+
+def _draw_juries_again(events: Sequence[Event], header: Mapping[str, Any], say: Say) -> tuple[int, list[str]]:
+    """How many juries this program drew again, and which of them are not those that the lot draws.
+
+    One that does not say by which code and parameters it was drawn was not drawn at all.
+    """
+    ours = [told["parameters"] for told in header["runs"] if told["code_hash"] == code_hash()]
+    known = {p.hash: p for p in (Parameters(), *map(Parameters.from_dict, ours))}
+    checked, found = 0, []
+    for place, event in enumerate(events):
+        if not isinstance(event, JuryInvitation):
+            continue
+        if not event.code_hash:
+            found.append(f"The jury on {event.item} ({event.id}) does not say how it was drawn.")
+        elif event.code_hash == code_hash() and event.parameters_hash not in known:
+            found.append(f"The jury on {event.item} ({event.id}) was drawn by parameters that no run had.")
+        elif event.code_hash == code_hash():
+            say(f"Drawing the jury on {event.item} again")
+            checked += 1
+            if jury_by_lot(events[:place], event.item, known[event.parameters_hash]) != event.jurors:
+                found.append(f"The jury on {event.item} ({event.id}) is not the one that the lot draws.")
+    return checked, found
 
 
 def _compare_changes(ours: Iterable[Mapping[str, Any]], events: Iterable[Any]) -> list[str]:

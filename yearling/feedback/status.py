@@ -78,7 +78,10 @@ class StatusParameters:
     max_flips: int = 3
     max_flip_share: float = 0.05
     """At most the larger of `max_flips` and this share of standing statuses may change in one run; else none does."""
+    jury_drawn: int = 12
+    """How many are invited, half from each side."""
     jury_size: int = 8
+    """How many of them must have rated, with `jury_min_side` from each side, before the jury has found anything."""
     jury_min_side: int = 2
 
 

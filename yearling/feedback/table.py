@@ -165,6 +165,13 @@ def gather(table: Table, fits: Fits) -> Evidence:
     return Evidence(np.array(counts), np.array(approvals), np.array(agreements), fits.predictions())
 
 
+def heard(ratings: Ratings, sides: Sides) -> Floats:
+    """(S, N) People of each side who spoke of an item, by a rating or a comparison; busy ones held to the cap."""
+    weights = np.ones(ratings.size) if ratings.weights is None else ratings.weights
+    mine = [sides[ratings.raters] == side for side in (0, 1)]
+    return np.array([np.bincount(ratings.items[m], weights[m], ratings.num_items) for m in mine])
+
+
 def half_rate(table: Table) -> float:
     """How often counting ratings are 0.5."""
     return float(np.mean(table.fit.values[table.evidence] == 0.5)) if table.evidence.any() else 0.0

@@ -30,6 +30,8 @@ from yearling.store.texts import Text, add_texts, delete_texts
 _LOCK_KEY = 0x5965_6172_0003
 _ID = re.compile(r"[!-~]{1,64}")
 _BATCH = 500
+_LARGE = 5_000
+_LARGE_CACHE_KIB = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +54,20 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appended:
-    """What an append did: the new entries, and the ids of events that were in the log already."""
+    """What an append did: the new rows of the log, and the ids of events that were in it already."""
 
-    entries: tuple[EventEntry, ...]
+    rows: tuple[Mapping[str, Any], ...]
     known: tuple[str, ...]
+
+    @property
+    def entries(self) -> tuple[EventEntry, ...]:
+        """The new entries."""
+        return tuple(
+            EventEntry(
+                sequence=row["sequence"], event=json.loads(row["event"]), previous_hash=row["previous_hash"], hash=row["hash"]
+            )
+            for row in self.rows
+        )
 
 
 class Events:
@@ -136,19 +148,36 @@ def append_events(connection: Connection, new: Sequence[Mapping[str, Any]], *, e
     head = _head(connection)
     if expected_head is not None and head.hash != expected_head:
         raise Conflict("Others wrote to the event log in the meantime.", advice="Try again.")
-    present = _present(connection, list(lines))
+    present = _present(connection, list(lines)) if head.sequence else {}
     for event_id, line in present.items():
         if lines[event_id] != line:
             raise _two_events(event_id)
-    entries = []
+    rows = []
+    sequence, previous = head.sequence, head.hash
     for event_id, line in lines.items():
         if event_id not in present:
-            digest = entry_hash(head.sequence + 1, head.hash, line)
-            entries.append(EventEntry(sequence=head.sequence + 1, event=json.loads(line), previous_hash=head.hash, hash=digest))
-            head = Head(sequence=head.sequence + 1, hash=digest)
-    for start in range(0, len(entries), _BATCH):
-        connection.execute(events.insert(), [_values(entry, lines) for entry in entries[start : start + _BATCH]])
-    return Appended(entries=tuple(entries), known=tuple(present))
+            sequence += 1
+            digest = entry_hash(sequence, previous, line)
+            rows.append({"sequence": sequence, "id": event_id, "event": line, "previous_hash": previous, "hash": digest})
+            previous = digest
+    with _room_for(connection, len(rows)):
+        for start in range(0, len(rows), _BATCH):
+            connection.execute(events.insert(), rows[start : start + _BATCH])
+    return Appended(rows=tuple(rows), known=tuple(present))
+
+
+@contextmanager
+def _room_for(connection: Connection, rows: int) -> Iterator[None]:
+    """Memory for the pages of a large append: hashes scatter over the indexes, and SQLite would read and write each again."""
+    if connection.dialect.name != "sqlite" or rows < _LARGE:
+        yield
+        return
+    before = connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
+    connection.exec_driver_sql(f"PRAGMA cache_size = {-_LARGE_CACHE_KIB}")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"PRAGMA cache_size = {before}")
 
 
 def lock_log(connection: Connection) -> None:
@@ -197,17 +226,6 @@ def _present(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
         query = sa.select(events.c.id, events.c.event).where(events.c.id.in_(ids[start : start + _BATCH]))
         found.update((row.id, row.event) for row in connection.execute(query))
     return found
-
-
-def _values(entry: EventEntry, lines: Mapping[str, str]) -> dict[str, Any]:
-    event_id: str = entry.event["id"]
-    return {
-        "sequence": entry.sequence,
-        "id": event_id,
-        "event": lines[event_id],
-        "previous_hash": entry.previous_hash,
-        "hash": entry.hash,
-    }
 
 
 def _checked_id(event: Mapping[str, Any]) -> str:

@@ -1,0 +1,182 @@
+"""What people see of feedback and consensus: plain data for the wire, made from the board.
+
+Who has not rated an undecided item is not shown what others think of it. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from yearling.errors import NotFound
+from yearling.feedback import (
+    HELPFUL,
+    NOT_HELPFUL,
+    Board,
+    ItemResult,
+    Note,
+    explain_item,
+    explain_snapshot,
+    to_dict,
+)
+
+_STRONGEST = 10
+_HIDDEN = "Rate it to see what others think."
+
+
+def standing_view(board: Board, person_id: str, item: str) -> dict[str, Any]:
+    """Where an item stands, and what the asker may know of it."""
+    standing = board.standing(item)
+    result = standing.result
+    visible = result is not None and _visible(board, person_id, result)
+    if result is None:
+        explanation = ["Nobody has judged it yet."]
+    else:
+        p, division = board.parameters.status, board.latest.snapshot.division
+        explanation = explain_item(result, p, division_seen=division.seen)
+        if not visible:
+            explanation = [explanation[0], _HIDDEN]
+    return {
+        "item": item,
+        "status": standing.status,
+        "reason": standing.reason,
+        "explanation": explanation,
+        "provisional": standing.provisional,
+        "score": _score(result) if result is not None and visible else None,
+    }
+
+
+def _visible(board: Board, person_id: str, result: ItemResult) -> bool:
+    return result.status in (HELPFUL, NOT_HELPFUL) or board.has_a_say(person_id, result.item)
+
+
+def _score(result: ItemResult) -> dict[str, Any]:
+    sides = [
+        {"ratings": side.ratings, "approval": side.approval, "estimate": side.estimate, "chance": side.chance}
+        for side in result.sides
+    ]
+    return {"bridging": result.bridging, "axis": result.axis, "sides": sides}
+
+
+def note_view(board: Board, person_id: str, note_id: str) -> dict[str, Any]:
+    """A note with its words and its standing. Raises NotFound for one that was taken back."""
+    with board.log.ledger.reading() as ledger:
+        note = ledger.note(note_id)
+    words = board.log.store.texts.get_many([note.note]).get(note.note)
+    return {
+        "object": "note",
+        "id": note.note,
+        "item": note.item,
+        "text": words.content.get("text") if words else None,
+        "created_utc": to_dict(note)["created_utc"],
+        "yours": note.actor == board.log.pseudonym(person_id),
+        "standing": standing_view(board, person_id, note.note),
+    }
+
+
+def jury_view(board: Board, person_id: str, item: str) -> dict[str, Any]:
+    """How far the jury on an item is. Raises NotFound where none was invited."""
+    jury = board.jury(item)
+    actor = board.log.pseudonym(person_id)
+    return {
+        "object": "jury",
+        "item": item,
+        "invited": len(jury.invited),
+        "answered": len(jury.answered),
+        "needed": board.parameters.status.jury_size,
+        "finding": jury.finding,
+        "yours": actor in jury.invited,
+        "waits": actor in jury.invited - jury.answered,
+    }
+
+
+def queue_view(board: Board, person_id: str, limit: int) -> dict[str, Any]:
+    """What a person could rate next, with the words."""
+    wanted = board.queue(person_id, size=limit)
+    words = board.log.store.texts.get_many([one.item for one in wanted])
+    data = []
+    for one in wanted:
+        written, text = board.log.ledger.written(one.item), words.get(one.item)
+        kind = "answer" if written is None else "note" if isinstance(written, Note) else "edit"
+        said = text.content.get("text") if text else None
+        about = written.item if written else None
+        data.append({"item": one.item, "kind": kind, "why": one.why, "text": said, "about": about})
+    return {"object": "list", "data": data}
+
+
+def consensus_view(board: Board, person_id: str, limit: int) -> dict[str, Any]:
+    """The newest full run, its items brought up to date."""
+    latest, results = board.latest, board.items()
+    seen = {result.item for result in results if _visible(board, person_id, result)}
+    shown = [result for result in results if result.item in seen]
+    gaps = {result.item: abs(result.sides[0].estimate - result.sides[1].estimate) for result in shown}
+    bridges = sorted(shown, key=lambda result: (-result.bridging, result.item))
+    divides = sorted(shown, key=lambda result: (-gaps[result.item], result.item))
+    snapshot, record, pairs = latest.snapshot, latest.record, latest.snapshot.pairs
+    division = snapshot.division
+    head = board.log.store.events.head()
+    return {
+        "object": "consensus",
+        "run": record.sequence,
+        "as_of_utc": snapshot.as_of_utc,
+        "snapshot": record.snapshot_sha256,
+        "log_head": head.hash,
+        "entries": head.sequence,
+        "code": record.code_hash,
+        "parameters": record.parameters_hash,
+        "raters": dict(snapshot.raters),
+        "division": {
+            "seen": division.seen,
+            "strength": division.strength,
+            "chance": division.chance,
+            "distance": division.distance,
+        },
+        "summary": explain_snapshot(snapshot),
+        "items": [
+            {
+                "item": result.item,
+                "status": result.status,
+                "reason": result.reason,
+                "axis": result.axis if result.item in seen else None,
+                "bridging": result.bridging if result.item in seen else None,
+                "gap": gaps.get(result.item),
+            }
+            for result in results[:limit]
+        ],
+        "has_more": len(results) > limit,
+        "bridges": [result.item for result in bridges if result.bridging > 0.5][:_STRONGEST],
+        "divides": [result.item for result in divides if gaps[result.item] > 0][:_STRONGEST],
+        "pairs": {
+            "compared": len(pairs),
+            "training": sum(1 for pair in pairs if pair.weight > 0),
+            "provisional": bool(pairs) and pairs[0].provisional,
+        },
+    }
+
+
+def item_view(board: Board, person_id: str, item: str) -> dict[str, Any]:
+    """An item and its pairs. Raises NotFound for one that nobody judged."""
+    with board.log.ledger.reading() as ledger:
+        known = ledger.knows(item)
+    if not known:
+        raise NotFound(f"Nobody has judged {item[:100]!r}.", param="item")
+    standing = standing_view(board, person_id, item)
+    pairs = [pair for pair in board.latest.snapshot.pairs if item in (pair.better, pair.worse)]
+    told = [{name: getattr(pair, name) for name in ("better", "worse", "q", "weight", "reason", "provisional")} for pair in pairs]
+    return {"object": "consensus.item", "standing": standing, "pairs": told if standing["score"] else []}
+
+
+def log_view(board: Board, after: int, limit: int) -> dict[str, Any]:
+    """A page of the public log, with the whole log's head."""
+    head = board.log.store.events.head()
+    entries = board.log.page(after=after, limit=limit)
+    last = entries[-1].sequence if entries else after
+    data = [
+        {"sequence": one.sequence, "event": one.event, "previous_hash": one.previous_hash, "hash": one.hash} for one in entries
+    ]
+    return {
+        "object": "list",
+        "data": data,
+        "has_more": last < head.sequence,
+        "entries": head.sequence,
+        "head": head.hash,
+    }
