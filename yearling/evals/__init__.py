@@ -1,6 +1,7 @@
 """Exams on the assistant as served, graders, paired statistics, reports."""
 
 from yearling.evals.case import Case, Exam, ExamSample, Grader, GraderCard, Measure, Response, Summarising, Verdict
+from yearling.evals.comparison import CasePair, Comparison, compare, gate, gate_body
 from yearling.evals.gate import (
     Decision,
     Finding,
@@ -13,11 +14,17 @@ from yearling.evals.gate import (
     pair_scores,
 )
 from yearling.evals.proofs import ProofLine, prove
+from yearling.evals.runner import Regraded, grade, read_samples, regrade, run_exam
 from yearling.evals.sequential import Look, canary
+from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, score_options
 
 __all__ = [
+    "AssistantSubject",
     "Case",
+    "CasePair",
+    "Comparison",
     "Decision",
+    "EngineSubject",
     "Exam",
     "ExamSample",
     "Finding",
@@ -29,13 +36,23 @@ __all__ = [
     "Measure",
     "Paired",
     "ProofLine",
+    "Regraded",
     "Response",
+    "Subject",
     "Summarising",
     "Verdict",
     "canary",
+    "compare",
     "decide",
     "difference_interval",
+    "gate",
+    "gate_body",
+    "grade",
     "pair_counts",
     "pair_scores",
     "prove",
+    "read_samples",
+    "regrade",
+    "run_exam",
+    "score_options",
 ]

@@ -19,6 +19,8 @@ from yearling.records import FinishReason
 GraderKind = Literal["exact", "rules", "judge"]
 Boundary = Literal["engine", "grader"]
 
+MAX_KEY = 200
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
@@ -169,6 +171,8 @@ class Exam:
         if len(set(keys)) < len(keys):
             twice = next(key for key in keys if keys.count(key) > 1)
             raise BadInput(f"The exam {self.name!r} has two cases with the key {twice!r}.", advice="Give each its own.")
+        if long := next((key for key in keys if not 0 < len(key) <= MAX_KEY or "\0" in key), None):
+            raise BadInput(f"The exam {self.name!r} has the case key {long[:80]!r}.", advice=f"Use 1 to {MAX_KEY} characters.")
         if self.samples < 1 or "seed" in self.sampling:
             raise BadInput(f"The exam {self.name!r} must draw at least one sample and leaves seeds to the runner.")
 

@@ -34,7 +34,7 @@ class Tail:
         above = (1 - p) / self.share
         if abs(self.shape) < 1e-9:
             return self.threshold - self.scale * math.log(above)
-        return self.threshold + self.scale / self.shape * (above**-self.shape - 1)
+        return self.threshold + self.scale / self.shape * (math.pow(above, -self.shape) - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,8 @@ def by_unit(values: Sequence[float], units: Sequence[str]) -> tuple[Numbers, Num
     """(sum, count) per unit, in the order of first appearance: what clustered intervals resample."""
     place = {unit: at for at, unit in enumerate(dict.fromkeys(units))}
     index = np.array([place[unit] for unit in units], dtype=np.intp)
-    return np.bincount(index, weights=np.asarray(values, dtype=np.float64)), np.bincount(index).astype(np.float64)
+    sums: Numbers = np.bincount(index, weights=np.asarray(values, dtype=np.float64)).astype(np.float64)
+    return sums, np.bincount(index).astype(np.float64)
 
 
 def ratio_interval(

@@ -1,0 +1,173 @@
+"""Sittings: paired, stored once, resumed, the same however they were cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.evals.exams import make_exam, wrong_on
+from yearling.config import Settings
+from yearling.errors import BadInput, Unavailable
+from yearling.evals import (
+    AssistantSubject,
+    Case,
+    EngineSubject,
+    Exam,
+    Response,
+    compare,
+    decide,
+    gate,
+    gate_body,
+    regrade,
+    run_exam,
+)
+from yearling.inference import FakeEngine, Script, fake_served
+from yearling.records import SamplingSettings
+from yearling.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(Settings(data_dir=tmp_path)) as opened:
+        yield opened
+
+
+async def test_a_sitting_stores_what_was_asked_answered_and_found(store: Store) -> None:
+    exam = make_exam(6, samples=2)
+    run = await run_exam(exam, EngineSubject(wrong_on(3)), store)
+    samples = store.exams.samples(run.id)
+    assert len(samples) == 12
+    assert {sample.case_key for sample in samples if sample.score == 0} == {"case 3"}
+    first = samples[0]
+    assert first.prompt_ids
+    assert first.output_text == "Say 0!"
+    assert bytes(first.output_ids[:6]) == b"Say 0!"
+    assert first.grader == "contains@1"
+    assert first.seed == exam.seed(0, exam.cases[0], 0) != samples[1].seed
+    assert run.summary["samples"] == 12
+    assert run.summary["measures"][0]["value"] == pytest.approx(10 / 12)
+    assert run.summary["draws"]["worst"] == pytest.approx(5 / 6)
+    assert run.summary["parts"]["even"]["value"] == 1.0
+    assert run.summary["measures"][1]["name"] == "letters"
+
+
+async def test_the_assistant_sits_with_its_system_message_and_keeps_it_off_peoples_samples(store: Store) -> None:
+    run = await run_exam(make_exam(2), AssistantSubject(wrong_on()), store)
+    sample = store.exams.samples(run.id)[0]
+    assert [message["role"] for message in sample.messages] == ["system", "user"]
+    assert len(sample.logprobs) == len(sample.output_ids) > 0
+    assert store.samples.count() == 0
+    bare = await run_exam(make_exam(2), EngineSubject(wrong_on()), store)
+    assert len(store.exams.samples(bare.id)[0].prompt_ids) < len(sample.prompt_ids)
+
+
+async def test_three_runs_give_the_same_verdicts(store: Store) -> None:
+    runs = [await run_exam(make_exam(), EngineSubject(wrong_on(1)), store, fresh=True) for _ in range(3)]
+    verdicts = [[(s.case_key, s.seed, s.output_ids, s.verdict) for s in store.exams.samples(run.id)] for run in runs]
+    assert verdicts[0] == verdicts[1] == verdicts[2]
+    assert runs[0].summary == runs[2].summary
+
+
+async def test_a_sitting_that_was_cut_off_goes_on_with_what_is_missing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yearling.evals.subject.PAUSE_S", 0.0)
+    exam = make_exam(40)
+    asked: list[str] = []
+
+    def subject(fail_after: int) -> EngineSubject:
+        def answer(_: object, prompt: str) -> str | Script:
+            asked.append(prompt)
+            return Script("x", fail_after=0) if len(asked) > fail_after else Script("Say", end_of_turn=True)
+
+        return EngineSubject(fake_served(engine=FakeEngine(answer, model_hash="same")))
+
+    with pytest.raises(Unavailable):
+        await run_exam(exam, subject(25), store, concurrency=1)
+    open_run = store.exams.list()[0]
+    before = store.exams.samples(open_run.id)
+    assert len(before) == 25
+    asked.clear()
+    run = await run_exam(exam, subject(10_000), store, concurrency=4)
+    assert run.id == open_run.id
+    assert len(asked) == 15
+    after = {sample.case_key: sample for sample in store.exams.samples(run.id)}
+    assert len(after) == 40
+    assert all(after[sample.case_key] == sample for sample in before)
+
+
+async def test_what_cannot_be_answered_or_graded_is_a_failure_with_a_reason(store: Store) -> None:
+    cases = (
+        Case(key="long", messages=({"role": "user", "content": "x" * 5000},), data={"word": "x"}),
+        Case(key="defect", messages=({"role": "user", "content": "x"},), data={"raises": True}),
+    )
+    run = await run_exam(make_exam(cases=cases), EngineSubject(wrong_on()), store)
+    defect, long = store.exams.samples(run.id)
+    assert (long.verdict["boundary"], defect.verdict["boundary"]) == ("engine", "grader")
+    assert "context" in long.error
+    assert defect.error == "ValueError: a defect"
+    assert run.summary["errors"] == 2
+    assert regrade(make_exam(cases=cases), store, run.id).changed == ()
+
+
+async def test_grading_again_finds_a_grader_that_changed(store: Store) -> None:
+    exam = make_exam(4)
+    run = await run_exam(exam, EngineSubject(wrong_on(2)), store)
+    assert regrade(exam, store, run.id).changed == ()
+    exam.grader.grade = lambda case, response: type(exam.grader)().grade(case, Response(text="Say 1!"))  # type: ignore[method-assign]
+    assert len(regrade(exam, store, run.id).changed) == 3
+
+
+async def test_runs_are_paired_case_by_case(store: Store) -> None:
+    exam = make_exam(60)
+    old = await run_exam(exam, EngineSubject(wrong_on(*range(0, 60, 3))), store)
+    new = await run_exam(exam, EngineSubject(wrong_on(1)), store)
+    found = compare(store, old.id, new.id)
+    assert found.interval.value == pytest.approx(19 / 60)
+    assert (found.paired.wins, found.paired.losses) == (20, 1)
+    assert [pair.key for pair in found.turned(better=False)] == ["case 1"]
+    assert found.turned(better=True)[0].champion_text == "No."
+    result = gate([found], [])
+    assert result.decision == "ALLOW"
+    assert gate_body(result, {"numbers": found})["findings"][0]["challenger_run"] == new.id
+    assert gate([compare(store, new.id, old.id)], []).decision == "REJECT"
+
+
+async def test_runs_of_different_exams_are_not_compared(store: Store) -> None:
+    old = await run_exam(make_exam(6), EngineSubject(wrong_on()), store)
+    other = await run_exam(make_exam(6, sampling={"temperature": 1.0}), EngineSubject(wrong_on()), store)
+    with pytest.raises(BadInput, match="paired"):
+        compare(store, old.id, other.id)
+
+
+async def test_options_are_answered_by_log_probability(store: Store) -> None:
+    case = Case(key="a", messages=({"role": "user", "content": "?"},), options=("yes", "no"), data={"word": "no"})
+    response = await EngineSubject(wrong_on()).respond(case, SamplingSettings())
+    assert len(response.option_logprobs) == 2
+    assert response.option_tokens == (3, 2)
+    assert response.text == "no"
+    served = await AssistantSubject(wrong_on()).respond(case, SamplingSettings())
+    assert len(served.prompt_ids) > len(response.prompt_ids)
+
+
+def test_exams_that_contradict_themselves_are_refused() -> None:
+    case = make_exam(1).cases[0]
+    for changes in ({"cases": ()}, {"cases": (case, case)}, {"samples": 0}, {"sampling": {"seed": 1}}):
+        with pytest.raises(BadInput):
+            make_exam(**changes)
+    with pytest.raises(BadInput):
+        decide({}, {})
+
+
+def test_the_hash_tells_everything_that_decides_a_verdict() -> None:
+    def changed(**changes: object) -> Exam:
+        return make_exam(2, **changes)
+
+    hashes = {
+        changed().hash,
+        changed(samples=2).hash,
+        changed(sampling={"temperature": 1.0}).hash,
+        changed(cases=make_exam(3).cases).hash,
+    }
+    assert len(hashes) == 4
+    assert changed().hash == changed(title="Other").hash
