@@ -96,6 +96,15 @@ async def test_a_sitting_that_was_cut_off_goes_on_with_what_is_missing(store: St
     assert all(after[sample.case_key] == sample for sample in before)
 
 
+async def test_nothing_is_lost_when_samples_are_stored_while_others_are_drawn(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yearling.evals.runner.FLUSH_S", 0.005)
+    engine = FakeEngine(lambda _, prompt: Script("x", first_delay_s=0.002 * (len(prompt) % 7)))
+    run = await run_exam(make_exam(150), EngineSubject(fake_served(engine=engine)), store)
+    assert len(store.exams.done(run.id)) == 150
+
+
 async def test_what_cannot_be_answered_or_graded_is_a_failure_with_a_reason(store: Store) -> None:
     cases = (
         Case(key="long", messages=({"role": "user", "content": "x" * 5000},), data={"word": "x"}),

@@ -123,7 +123,8 @@ class _Sitting:
     async def _work(self) -> None:
         for case, draw in self._missing:
             await self._room.acquire()  # waits when the disk is slower than the model
-            self._waiting.append(await self._sample(case, draw))
+            sample = await self._sample(case, draw)  # before looking at the list, which a flush exchanges meanwhile
+            self._waiting.append(sample)
             if len(self._waiting) >= BATCH:
                 self._full.set()
 
