@@ -21,6 +21,7 @@ from yearling.store.locks import hold_shared
 
 RunList = list[Run]
 MetricsLine = dict[str, Any]
+MetricsLines = list[MetricsLine]
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _ENDED: tuple[RunState, ...] = ("created", "stopped", "finished", "failed")
@@ -49,7 +50,7 @@ class Runs:
         """Raises NotFound, and Untrusted when its description is damaged."""
         return _read(self._path(run_id))
 
-    def metrics(self, run_id: str, *, after: int = -1) -> list[MetricsLine]:
+    def metrics(self, run_id: str, *, after: int = -1) -> MetricsLines:
         """The lines of the steps after `after`, oldest first. Raises NotFound."""
         return Tail(self._path(run_id) / "metrics.jsonl", after).read()
 
@@ -84,7 +85,7 @@ class Tail:
     _inode: int = 0
     _offset: int = 0
 
-    def read(self) -> list[MetricsLine]:
+    def read(self) -> MetricsLines:
         """The whole lines that are new."""
         try:
             with self.path.open("rb") as file:

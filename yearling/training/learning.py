@@ -28,6 +28,8 @@ class LearningConfig:
 
     passes: float = 1.0
     """Over the new lessons."""
+    steps: int = 0
+    """How many to make, whatever that is in passes; 0 lets `passes` decide."""
     lessons_per_step: int = 32
     budget_tokens: int = 1024
     """Tokens of a micro-batch: bounds memory, never changes a gradient."""
@@ -49,7 +51,7 @@ class LearningConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.passes <= 0 or min(self.lessons_per_step, self.budget_tokens, self.max_tokens) < 1:
+        if self.passes <= 0 or self.steps < 0 or min(self.lessons_per_step, self.budget_tokens, self.max_tokens) < 1:
             raise BadInput("Passes, lessons, budgets must be positive.", param="passes")
         if not 0 <= self.validation < 1 or not 0 <= self.replay < 1:
             raise BadInput("The shares for validation and replay must be at least 0 and below 1.", param="validation")
@@ -106,7 +108,7 @@ class Learner:
             replay=config.replay,
             seed=config.seed,
         )
-        self.total_steps = self.order.steps(config.passes)
+        self.total_steps = config.steps or self.order.steps(config.passes)
         trained = [*policy.parameters(), *(head.parameters() if head is not None else ())]
         self.optimiser = Optimiser(trained, config.optimiser(), self.total_steps)
         self._cap = config.kl_limit if config.kl_mode == "stop" else 0.0

@@ -56,6 +56,7 @@ class Run:
         total_steps: int = 0,
         model: Mapping[str, Any] | None = None,
         lesson_set: str = "",
+        setup: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
         command: Sequence[str] = (),
         threads: int = 0,
@@ -63,7 +64,8 @@ class Run:
         """Make the folder, which must not exist yet; its name is the run's id.
 
         `config` is the method's own, as plain values; `options` are the loop's (how often to save and to validate); `model` says
-        which weights are trained (`name`, `sha256`, `source_sha256`). Raises Conflict, StorageFailed.
+        which weights are trained (`name`, `sha256`, `source_sha256`), `setup` what else the method is built from (`setup.py`).
+        Raises Conflict, StorageFailed.
         """
         facts = {
             "version": VERSION,
@@ -73,6 +75,7 @@ class Run:
             "seed": seed,
             "total_steps": total_steps,
             "config": dict(config),
+            "setup": dict(setup or {}),
             "options": dict(options or {}),
             "model": dict(model or {}),
             "lesson_set": lesson_set,

@@ -1,0 +1,58 @@
+"""From a run to what serves: its adapter under its own hash, or a model of its own with all weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from yearling.errors import Unsupported
+from yearling.models import Layout, LocalModel, Progress, PublishedAdapter, install_decoder, merge_into_library
+from yearling.training.checkpoints import load
+from yearling.training.run import Run
+from yearling.training.setup import Places, base_of, build_policy, setup_of
+
+if TYPE_CHECKING:
+    from yearling.training.policy import Policy
+
+
+def export_adapter(run: Run, places: Places, *, checkpoint: str = "best") -> PublishedAdapter:
+    """Publish the adapter of a checkpoint (`best`, `last` or a step), for servers to pick up at once.
+
+    Raises NotFound, Untrusted for a damaged checkpoint, Unsupported for a run that trained all weights or a reward model."""
+    if run.facts["method"] == "reward":
+        raise Unsupported("A reward model judges answers and writes none: there is nothing to serve.")
+    model = base_of(run, places)
+    step, policy = _trained(run, model, places, checkpoint)
+    published = places.adapters.publish(policy.adapter(), policy.decoder, model, run=run.id, step=step)
+    run.log(f"Published the adapter of step {step} as {published.sha256}.")
+    return published
+
+
+def export_model(
+    run: Run,
+    places: Places,
+    *,
+    checkpoint: str = "best",
+    name: str = "",
+    layout: Layout = "q8_0",
+    progress: Progress | None = None,
+) -> LocalModel:
+    """Install what a run trained as a model of its own: an adapter is published, merged and laid out anew; all weights are laid
+    out anew. Raises as `export_adapter`, and Conflict for a taken name."""
+    model = base_of(run, places)
+    if not setup_of(run).full:
+        adapter = export_adapter(run, places, checkpoint=checkpoint)
+        return merge_into_library(places.library, model, adapter, name=name, layout=layout, progress=progress)
+    step, policy = _trained(run, model, places, checkpoint)
+    source = f"run:{run.id}@{step}+{model.sha256}"
+    name = name or f"{model.name}-{run.id[-12:]}"
+    made = install_decoder(places.library, policy.decoder, model, name=name, source=source, layout=layout, progress=progress)
+    run.log(f"Installed the weights of step {step} as {made.name} ({made.sha256}).")
+    return made
+
+
+def _trained(run: Run, model: LocalModel, places: Places, which: str) -> tuple[int, Policy]:
+    found = run.checkpoints.choose(which)
+    state = load(found)
+    policy = build_policy(run, model, places)
+    policy.load_state_dict(state["policy"])
+    return found.step, policy

@@ -1,0 +1,254 @@
+"""From a run folder to the method that it describes: model, policy, lessons, environments.
+
+A run is built from its folder alone, at its start and at every resumption, so that nothing but what stands in run.json can decide
+what it learns. Modules that need torch are imported when a run is built.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from yearling.errors import BadInput, Untrusted
+from yearling.models import Adapters, ChatTemplate, Library, LocalModel, Tokenizer, load_adapter, load_decoder
+from yearling.tasks import Environment, LessonSet, Task, open_environment
+from yearling.training.method import Method
+from yearling.training.run import Run
+
+if TYPE_CHECKING:
+    from yearling.training.curriculum import Arm
+    from yearling.training.policy import Policy
+
+METHODS = {
+    "sft": "Imitate good answers: supervised fine-tuning on demonstrations.",
+    "dpo": "Prefer what both sides prefer: direct preference optimisation on pairs, weighted by their consensus.",
+    "kto": "Learn from single thumbs, up and down (KTO).",
+    "reward": "Train a reward model on pairs (Bradley–Terry).",
+    "grpo": "Reinforcement from tasks with graders, each answer judged by its group (GRPO).",
+    "ppo": "Reinforcement with a value head, for long or multi-turn tasks (PPO).",
+    "rejection": "Imitate one's own solutions: sample, keep what the grader passes, fine-tune on it.",
+}
+"""Name -> what it does. The module of the same name holds the method and its configuration."""
+
+_LEARNERS = {"sft": "demonstrations", "dpo": "pairs", "kto": "thumbs", "reward": "pairs"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a run starts from. Plain values, as they stand in run.json."""
+
+    model: str
+    rank: int = 16
+    alpha: float = 0.0
+    """0 is twice the rank."""
+    full: bool = False
+    """Train all weights instead of an adapter."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the frozen base; what is trained is float32 unless all weights are."""
+    adapter: str = ""
+    """Hash of a published adapter to go on from."""
+    lessons: str = ""
+    """Hash of the lesson set."""
+    earlier: tuple[str, ...] = ()
+    """Hashes of earlier sets to replay."""
+    environments: tuple[str, ...] = ()
+    """`NAME` or `NAME,setting=value,...`, each a source of tasks."""
+
+    def __post_init__(self) -> None:
+        if self.rank < 1 or self.alpha < 0:
+            raise BadInput("The rank must be at least 1, and alpha must not be negative.", param="rank")
+        if self.full and self.adapter:
+            raise BadInput("All weights are trained, or an adapter is: not both.", advice="Leave out --full or --adapter.")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a run finds what run.json names by hash."""
+
+    library: Library
+    adapters: Adapters
+    lessons_dir: Path
+
+    @classmethod
+    def of(cls, data_dir: Path) -> Places:
+        """The folders of one installation."""
+        return cls(Library(data_dir / "models"), Adapters(data_dir / "adapters"), data_dir / "lessons")
+
+
+def config_class(method: str) -> Any:
+    """The frozen dataclass of a method's settings, with `from_plain` and `plain`. Raises BadInput for an unknown method."""
+    return getattr(_module(method), f"{method.capitalize()}Config")
+
+
+def create_run(
+    folder: Path,
+    method: str,
+    config: Mapping[str, Any],
+    setup: Setup,
+    places: Places,
+    *,
+    options: Mapping[str, Any] | None = None,
+    command: Sequence[str] = (),
+    threads: int = 0,
+) -> Run:
+    """Check everything that can be checked without loading weights, then make the run's folder.
+
+    Raises NotFound (model, lessons, adapter), BadInput (settings), Untrusted (lessons that were changed)."""
+    settings = config_class(method).from_plain(config)
+    model = places.library.get(setup.model)
+    if method in _LEARNERS:
+        if not setup.lessons:
+            raise BadInput(
+                f"{method} learns from lessons, and none were named.", advice="Give --lessons HASH or --lessons latest."
+            )
+        if setup.environments:
+            raise BadInput(f"{method} learns from lessons, not from environments.", advice="Leave out --environment.")
+    elif not setup.lessons and not setup.environments:
+        raise BadInput(f"{method} needs tasks to try.", advice="Give --environment NAME, or --lessons with prompts.")
+    for name in (*([setup.lessons] if setup.lessons else []), *setup.earlier):
+        LessonSet.open(places.lessons_dir / name)
+    for text in setup.environments:
+        _environment(text)
+    if setup.adapter and places.adapters.get(setup.adapter).fits(model) != "same":
+        raise Untrusted(f"The adapter {setup.adapter[:12]} was made for another model than {model.name}.")
+    return Run.create(
+        folder,
+        settings.plain(),
+        method=method,
+        seed=settings.seed,
+        model={"name": model.name, "sha256": model.sha256, "source_sha256": model.source_sha256},
+        lesson_set=setup.lessons,
+        setup=asdict(setup),
+        options=options,
+        command=command,
+        threads=threads,
+    )
+
+
+def setup_of(run: Run) -> Setup:
+    """What a run started from."""
+    plain = dict(run.facts["setup"])
+    for name in ("earlier", "environments"):
+        plain[name] = tuple(plain[name])
+    return Setup(**plain)
+
+
+def build_method(run: Run, places: Places) -> Method:
+    """Load everything that run.json names, and make the method. Raises NotFound, Untrusted when it is not what it was."""
+    setup, name = setup_of(run), run.facts["method"]
+    model = base_of(run, places)
+    config = config_class(name).from_plain(run.facts["config"])
+    policy = build_policy(run, model, places)
+    kind = getattr(_module(name), name.capitalize())
+    lessons = LessonSet.open(places.lessons_dir / setup.lessons) if setup.lessons else None
+    tokenizer, template = Tokenizer.load(model), ChatTemplate.load(model)
+    if name in _LEARNERS:
+        from yearling.training.encoding import Encoder
+
+        if lessons is None:
+            raise Untrusted(f"run.json of {run.id} names no lessons.")
+        encoder = Encoder(tokenizer, template, model.sha256, config.max_tokens)
+        earlier = [one for before in setup.earlier for one in _lessons(LessonSet.open(places.lessons_dir / before), name)]
+        folder = run.folder / "references"
+        folder.mkdir(exist_ok=True)
+        made = kind(config, policy, _lessons(lessons, name), encoder, earlier=earlier, cache_folder=folder)
+        if encoder.dropped:
+            run.log(f"Lessons left out: {json.dumps(encoder.dropped, sort_keys=True)}.")
+        return cast(Method, made)
+    return _reinforcement(kind, config, policy, run, setup, lessons, tokenizer, template)
+
+
+def base_of(run: Run, places: Places) -> LocalModel:
+    """The model that a run trains. Raises NotFound, and Untrusted when other weights stand under its name now."""
+    described = run.facts["model"]
+    model = places.library.get(described["name"])
+    if model.sha256 != described["sha256"]:
+        raise Untrusted(
+            f"The model {model.name} has the weights {model.sha256[:12]} now; the run trains {described['sha256'][:12]}.",
+            advice="Import the weights that it began with again, or start a new run.",
+        )
+    return model
+
+
+def build_policy(run: Run, model: LocalModel, places: Places) -> Policy:
+    """The policy as it was before the first step."""
+    from yearling.training.policy import Policy
+
+    setup = setup_of(run)
+    decoder = load_decoder(model.weights, dtype=setup.dtype)
+    if setup.full:
+        return Policy.full(decoder, base_sha256=model.sha256)
+    if setup.adapter:
+        published = places.adapters.verify(setup.adapter)
+        adapter = load_adapter(published.weights, decoder, base_sha256=model.sha256)
+        return Policy.with_adapter(decoder, adapter)
+    alpha = setup.alpha or None
+    return Policy.lora(decoder, base_sha256=model.sha256, rank=setup.rank, alpha=alpha, seed=int(run.facts["seed"]))
+
+
+def _reinforcement(
+    kind: Any,
+    config: Any,
+    policy: Policy,
+    run: Run,
+    setup: Setup,
+    lessons: LessonSet | None,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+) -> Method:
+    from yearling.training.collecting import Collector
+    from yearling.training.curriculum import Curriculum
+    from yearling.training.rollouts import Player, TemplateSpeech
+    from yearling.training.sampler import Sampler
+
+    speech = TemplateSpeech(tokenizer, template)
+    sampler = Sampler(policy.decoder, stop_ids=speech.stop_ids, frozen_base=policy.has_adapter)
+    curriculum = Curriculum(_arms(setup, lessons), config.seed, (config.hard, config.easy))
+    collector = Collector(config, Player(sampler, speech, open_environment), curriculum, run)
+    return cast(Method, kind(config, policy, collector))
+
+
+def _arms(setup: Setup, lessons: LessonSet | None) -> list[Arm]:
+    from yearling.training.curriculum import environment_arm, prompt_arms
+
+    arms = [environment_arm(_environment(text), name=text) for text in setup.environments]
+    prompts = lessons.prompts() if lessons else []
+    tasks = [Task(one.key, one.messages, one.environment, dict(one.task)) for one in prompts]
+    return [*arms, *prompt_arms(tasks)]
+
+
+def _environment(text: str) -> Environment:
+    """`NAME,setting=value,...`; a value is JSON where it can be read as such, else text."""
+    name, *given = text.split(",")
+    settings: dict[str, Any] = {}
+    for one in given:
+        key, equals, value = one.partition("=")
+        if not equals:
+            raise BadInput(
+                f"{one!r} is no setting of an environment.", advice="Write NAME,setting=value,...", param="environment"
+            )
+        try:
+            settings[key] = json.loads(value)
+        except ValueError:
+            settings[key] = value
+    return open_environment(name, **settings)
+
+
+def _lessons(lessons: LessonSet, method: str) -> list[Any]:
+    found: list[Any] = getattr(lessons, _LEARNERS[method])()
+    return found
+
+
+def _module(method: str) -> Any:
+    if method not in METHODS:
+        raise BadInput(f"There is no method {method!r}.", advice=f"Methods: {', '.join(METHODS)}.", param="method")
+    try:
+        return importlib.import_module(f"yearling.training.{method}")
+    except ImportError as error:
+        if error.name != "torch":
+            raise
+        raise BadInput("Training needs torch, which is not installed.", advice="Install yearling[train].") from None
