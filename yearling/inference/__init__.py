@@ -8,6 +8,7 @@ from yearling.inference.engine import Capabilities, Completion, Delta, Engine, R
 from yearling.inference.fake import ByteTokenizer, FakeEngine, FakeTemplate, Script, fake_served
 from yearling.inference.pool import EnginePool, open_engine
 from yearling.inference.served import ChatTemplate, Served, StreamDecoder, Tokenizer
+from yearling.inference.sharing import decoding_view, invert_probabilities
 from yearling.inference.stops import StopMatcher, TextStream
 from yearling.inference.supervisor import EngineSpec, Supervised
 
@@ -40,8 +41,10 @@ __all__ = [
     "bench_choices",
     "choose_engine",
     "collect",
+    "decoding_view",
     "describe_engines",
     "fake_served",
+    "invert_probabilities",
     "measure_api_overhead",
     "measure_engine",
     "measure_together",

@@ -1,0 +1,54 @@
+"""Tasks that a random two-layer network over letters solves now and then, and the collector around them."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from tests.training.coders import Letters, Turns
+from yearling.tasks import Environment, Task, Transcript, answer_of
+from yearling.training.collecting import Collector, MemoryLog, ReinforcementConfig
+from yearling.training.curriculum import Arm, Curriculum
+from yearling.training.policy import Policy
+from yearling.training.rollouts import Player, TemplateSpeech
+from yearling.training.sampler import Sampler
+
+
+class Guess:
+    """Solved by an answer that holds a letter of the first half of the alphabet in the first place (or the word `wanted`)."""
+
+    def __init__(self, name: str = "guess", *, wanted: str = "") -> None:
+        self.name = name
+        self._wanted = wanted
+
+    def task(self, seed: int) -> Task:
+        rng = random.Random(f"{self.name} {seed}")
+        question = "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=6))
+        return Task(f"{self.name}-{question}", ({"role": "user", "content": question},), self.name)
+
+    def reward(self, task: Task, transcript: Transcript) -> float:
+        answer = answer_of(transcript)
+        if self._wanted:
+            return float(answer == self._wanted)
+        return float("a" <= answer[:1] <= "m") if answer else 0.07
+
+
+class TwoTurns(Guess):
+    """Says `go on` once; solved when both answers begin with different letters."""
+
+    def reply(self, task: Task, transcript: Transcript) -> dict[str, Any] | None:
+        return {"role": "user", "content": "go on"} if len(transcript) == 1 else None
+
+    def reward(self, task: Task, transcript: Transcript) -> float:
+        return float(transcript[0]["content"][:1] != transcript[-1]["content"][:1])
+
+
+def collector(
+    policy: Policy, config: ReinforcementConfig, *, environment: Environment | None = None, log: MemoryLog | None = None
+) -> tuple[Collector, MemoryLog]:
+    chosen = environment or Guess()
+    speech = TemplateSpeech(Letters(), Turns())
+    sampler = Sampler(policy.decoder, stop_ids=speech.stop_ids, frozen_base=policy.has_adapter, max_rows=16)
+    record = log or MemoryLog()
+    curriculum = Curriculum([Arm(chosen.name, chosen.task)], config.seed)
+    return Collector(config, Player(sampler, speech, lambda name: chosen), curriculum, record), record

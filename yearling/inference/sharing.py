@@ -1,0 +1,29 @@
+"""Torch parts of this room that training draws rollouts with, without making everyone who opens the door pay for torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from yearling.models import Decoder
+
+
+def invert_probabilities(probs_BV: Tensor, uniforms: Sequence[float]) -> list[int]:
+    """The token at which each row's cumulative probability first exceeds its uniform number; see `sampler.invert`."""
+    from yearling.inference.sampler import invert
+
+    return invert(probs_BV, uniforms)
+
+
+def decoding_view(network: Decoder, *, packed: bool) -> Decoder:
+    """The same network for decoding in batches: its tensors are the original's, so that it follows every change of an adapter.
+    `packed` lays the frozen linear layers out for small batches besides; weights that are trained must not be packed."""
+    from yearling.inference.torch_network import pack_linears, with_shared_weights
+
+    view = with_shared_weights(network)
+    if packed:
+        pack_linears(view)
+    return view
