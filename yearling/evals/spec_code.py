@@ -1,0 +1,102 @@
+"""Whether code in an answer parses and uses what exists. It is parsed and looked up, never run."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import re
+import sys
+from collections.abc import Iterator
+
+_BLOCK = re.compile(r"```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:```|\Z)", re.S)
+_LOOKS_LIKE_CODE = re.compile(r"^\s*(def |class |import |from \w+ import |for .+:|print\(|\w+ = )", re.M)
+
+_PEEKED = (
+    *("bisect", "collections", "csv", "datetime", "decimal", "fractions", "functools", "hashlib", "heapq", "itertools", "json"),
+    *("math", "operator", "os", "os.path", "pathlib", "random", "re", "shutil", "statistics", "string", "sys", "tempfile"),
+    *("textwrap", "time", "typing", "urllib.parse"),
+)
+"""Modules of the standard library whose names are looked up; importing them does nothing else."""
+
+_THIRD_PARTY = {
+    *("aiohttp", "bs4", "django", "fastapi", "flask", "httpx", "keras", "lxml", "matplotlib", "networkx", "numpy", "openpyxl"),
+    *("pandas", "PIL", "pydantic", "pytest", "requests", "scipy", "seaborn", "sklearn", "sqlalchemy", "sympy", "tensorflow"),
+    *("torch", "tqdm", "transformers", "yaml"),
+}
+
+
+def code_of(text: str, language: str) -> str:
+    """The code in an answer: its fenced blocks, or the whole of it when it looks like bare code."""
+    blocks = [body for _, body in _BLOCK.findall(text)]
+    if blocks:
+        return "\n".join(blocks)
+    if language == "json":
+        return match[0] if (match := re.search(r"[\[{].*[\]}]", text, re.S)) else ""
+    return text if language == "python" and _LOOKS_LIKE_CODE.search(text) and _parses(text) else ""
+
+
+def code_fault(source: str, language: str) -> tuple[str, str] | None:
+    """(label, evidence) of the first fault, or None. Raises ValueError for a language that cannot be checked."""
+    if language == "json":
+        try:
+            json.loads(source)
+        except ValueError as error:
+            return "broken_code", str(error)
+        return None
+    if language != "python":
+        raise ValueError(f"code in {language!r} cannot be checked")
+    try:
+        tree = ast.parse(_without_prompts(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return "broken_code", str(error)
+    missing = next(_missing(tree), None)
+    return ("invented_api", missing) if missing else None
+
+
+def _parses(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def _without_prompts(source: str) -> str:
+    """Code as shown in an interactive session, without its prompts and outputs."""
+    if not re.search(r"^>>> ", source, re.M):
+        return source
+    return "\n".join(line[4:] for line in source.splitlines() if line.startswith((">>> ", "... ")))
+
+
+def _missing(tree: ast.AST) -> Iterator[str]:
+    """Modules that are neither of the standard library nor well known, and names that the looked-up modules lack."""
+    bound: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                bound[alias.asname or alias.name.partition(".")[0]] = alias.name if alias.asname else alias.name.partition(".")[0]
+                if not _known(alias.name):
+                    yield alias.name
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            if not _known(node.module):
+                yield node.module
+            elif node.module in _PEEKED:
+                for alias in node.names:
+                    if alias.name != "*" and not _has(node.module, alias.name):
+                        yield f"{node.module}.{alias.name}"
+                    bound[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = bound.get(node.value.id, "")
+            if module in _PEEKED and not _has(module, node.attr):
+                yield f"{module}.{node.attr}"
+
+
+def _known(module: str) -> bool:
+    top = module.partition(".")[0]
+    return top in sys.stdlib_module_names or top in _THIRD_PARTY
+
+
+def _has(module: str, name: str) -> bool:
+    return hasattr(importlib.import_module(module), name)
