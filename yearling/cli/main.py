@@ -10,7 +10,7 @@ import sys
 import typer
 
 from yearling import __version__
-from yearling.cli import bench, chat, consensus, doctor, feedback, model, serve, store
+from yearling.cli import bench, chat, consensus, doctor, feedback, lessons, model, serve, store, train
 from yearling.cli.console import complain
 from yearling.errors import UserError
 
@@ -30,6 +30,8 @@ app.command("verify")(store.verify)
 app.add_typer(model.app, name="model")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(consensus.app, name="consensus")
+app.add_typer(lessons.app, name="lessons")
+app.add_typer(train.app, name="train")
 app.add_typer(bench.app, name="bench")
 
 

@@ -5,7 +5,9 @@ from yearling.store.audit import GENESIS, ChainState
 from yearling.store.consensus_runs import ConsensusRun
 from yearling.store.events import Appended, EventEntry, Head, entry_hash
 from yearling.store.exams import ExamRun, GateRecord, GradedSample
+from yearling.store.lesson_sets import LessonSetRecord, LessonSource
 from yearling.store.restoring import Restored, restore, verify_backup
+from yearling.store.runs import Runs
 from yearling.store.spec_runs import TRIAGES, SpecDispute, SpecOutput, SpecRun, Triage
 from yearling.store.store import Store
 from yearling.store.summary import inspect
@@ -25,9 +27,12 @@ __all__ = [
     "GateRecord",
     "GradedSample",
     "Head",
+    "LessonSetRecord",
+    "LessonSource",
     "Manifest",
     "Report",
     "Restored",
+    "Runs",
     "SampleWriter",
     "SpecDispute",
     "SpecOutput",

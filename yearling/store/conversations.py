@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -118,6 +119,16 @@ class Conversations:
             found = [_message(row) for row in connection.execute(query)]
         if not found:
             raise NotFound(f"There is no message {leaf_message_id!r}.")
+        return found
+
+    def of_samples(self, sample_ids: Sequence[str]) -> dict[str, str]:
+        """In which conversation each of these samples is an answer, whoever it belongs to; those in none are left out."""
+        found: dict[str, str] = {}
+        with self._database.read() as connection:
+            for start in range(0, len(sample_ids), 500):
+                query = sa.select(messages.c.sample_id, messages.c.conversation_id).order_by(messages.c.id.desc())
+                rows = connection.execute(query.where(messages.c.sample_id.in_(sample_ids[start : start + 500])))
+                found.update((row.sample_id, row.conversation_id) for row in rows)
         return found
 
     def messages(self, conversation_id: str, *, person_id: str) -> MessageList:

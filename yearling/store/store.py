@@ -27,9 +27,11 @@ from yearling.store.events import Events
 from yearling.store.exams import Exams
 from yearling.store.failures import in_words
 from yearling.store.files import make_folder
+from yearling.store.lesson_sets import LessonSets
 from yearling.store.locks import LOCK, hold_shared
 from yearling.store.migrate import migrate
 from yearling.store.people import People
+from yearling.store.runs import Runs
 from yearling.store.samples import Samples
 from yearling.store.schema import VERSION
 from yearling.store.secrets import Secrets
@@ -57,7 +59,9 @@ class Store:
         self.texts = Texts(database)
         self.secrets = Secrets(database)
         self.consensus_runs = ConsensusRuns(database, self.blobs)
+        self.lesson_sets = LessonSets(database, self.blobs)
         self.spec_runs = SpecRuns(database)
+        self.runs = Runs(settings.runs_dir)
         self.exams = Exams(database)
         self._lock: int | None = lock
 

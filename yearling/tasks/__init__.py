@@ -1,5 +1,8 @@
 """What is learnt from and examined on: lessons made of records, and exercises with graders."""
 
+from yearling.tasks.build import BuildConfig, Built, build, lessons_dir, open_lessons
+from yearling.tasks.candidates import Rules
+from yearling.tasks.compare import Changed, Difference, compare, judged, lesson_facts
 from yearling.tasks.environments import (
     Environment,
     EnvironmentInfo,
@@ -14,30 +17,44 @@ from yearling.tasks.environments import (
     takes_turns,
     train_seed,
 )
+from yearling.tasks.grams import Fingerprint, fingerprint
 from yearling.tasks.lesson import Demonstration, Lesson, Messages, Pair, Prompt, Thumb, events_of, lesson_key
 from yearling.tasks.lesson_set import LessonSet, freeze
 
 __all__ = [
+    "BuildConfig",
+    "Built",
+    "Changed",
     "Demonstration",
+    "Difference",
     "Environment",
     "EnvironmentInfo",
+    "Fingerprint",
     "Lesson",
     "LessonSet",
     "Messages",
     "Pair",
     "Prompt",
+    "Rules",
     "Task",
     "Thumb",
     "Transcript",
     "TurnEnvironment",
     "answer_of",
+    "build",
+    "compare",
     "describe",
     "environment_names",
     "events_of",
     "exam_seed",
+    "fingerprint",
     "freeze",
+    "judged",
+    "lesson_facts",
     "lesson_key",
+    "lessons_dir",
     "open_environment",
+    "open_lessons",
     "takes_turns",
     "train_seed",
 ]

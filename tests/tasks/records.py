@@ -1,0 +1,68 @@
+"""A store with answers, judgements and consensus runs, to build lessons from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.store.examples import make_sample
+from yearling.config import Settings
+from yearling.feedback import FeedbackLog, Ledger, run_and_record
+from yearling.records import Person
+from yearling.store import Store
+
+WORDS = (
+    "river",
+    "stone",
+    "lamp",
+    "garden",
+    "bridge",
+    "winter",
+    "pocket",
+    "music",
+    "window",
+    "bread",
+    "paper",
+    "forest",
+    "mirror",
+)
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[FeedbackLog]:
+    """The feedback log of a new store."""
+    with Store.open(Settings(data_dir=folder)) as store:
+        yield FeedbackLog(store)
+
+
+def prose(number: int, length: int = 30) -> str:
+    """Words that are the same for the same number, and share no long run with those of another."""
+    state, found = number * 2654435761 % 2**32, []
+    for _ in range(length):
+        state = (state * 1103515245 + 12345) % 2**31
+        found.append(f"{WORDS[(state >> 16) % len(WORDS)]}{(state >> 8) % 7}")
+    return " ".join(found)
+
+
+def answer(log: FeedbackLog, person_id: str, number: int, *, words: str | None = None, **changes: Any) -> str:
+    """A stored answer to the question of this number; its id."""
+    values: dict[str, Any] = {
+        "messages": ({"role": "system", "content": "Be kind."}, {"role": "user", "content": f"Question {prose(number, 12)}?"}),
+        "prompt_ids": (1, number),
+        "output_ids": (7, number, 2),
+        "output_text": words if words is not None else prose(number + 1000),
+    }
+    sample = make_sample(person_id, **{**values, **changes})
+    log.store.samples.add(sample)
+    return sample.id
+
+
+def people(log: FeedbackLog, count: int) -> list[Person]:
+    """New members."""
+    return [log.store.people.add(f"member {number}") for number in range(count)]
+
+
+def find_consensus(log: FeedbackLog) -> None:
+    run_and_record(log.store, Ledger(log.store))

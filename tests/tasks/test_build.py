@@ -1,0 +1,308 @@
+"""From what people did to a frozen set: what is in it, what is not and why, and where it comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.feedback.people import community
+from tests.tasks.records import answer, find_consensus, opened, people, prose
+from yearling.errors import BadInput, Conflict, NotFound, Untrusted
+from yearling.feedback import FeedbackLog, latest, to_dict
+from yearling.store import make_text
+from yearling.tasks import BuildConfig, Built, LessonSet, build, compare, fingerprint, open_lessons
+from yearling.tasks.heldout import heldout_lessons
+
+
+def accounted(built: Built) -> bool:
+    """Kept + dropped = seen, for judgements and for lessons."""
+    judgements, lessons = built.report["judgements"], built.report["lessons"]
+    whole = judgements["kept"] + sum(judgements["dropped"].values()) == judgements["num_seen"]
+    for kind, made in lessons["made"].items():
+        parts = lessons["train"].get(kind, 0) + lessons["heldout"].get(kind, 0) + sum(lessons["dropped"].get(kind, {}).values())
+        whole = whole and parts == made
+    return whole
+
+
+def everything(lessons: LessonSet) -> str:
+    return "".join(path.read_text() for path in sorted(lessons.folder.iterdir()))
+
+
+def test_without_a_consensus_run_there_are_no_lessons(tmp_path: Path) -> None:
+    with opened(tmp_path) as log, pytest.raises(NotFound) as caught:
+        build(log.store)
+    assert "yearling consensus run" in caught.value.advice
+
+
+def test_nothing_to_learn_is_said_with_the_reasons(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        owner = log.store.people.owner().id
+        find_consensus(log)
+        with pytest.raises(BadInput, match="nothing to learn") as caught:
+            build(log.store)
+        assert "yearling feedback import" in caught.value.advice
+        log.rate(owner, answer(log, owner, 1), 0.5)
+        find_consensus(log)
+        with pytest.raises(BadInput) as caught:
+            build(log.store)
+        assert "neither good nor bad (1)" in caught.value.advice
+
+
+def test_what_one_person_says_at_home(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        owner = log.store.people.owner().id
+        good, bad, left, _, edited = (answer(log, owner, number) for number in range(5))
+        right = answer(log, owner, 2, words="Another answer to the same question.", output_ids=(8, 2), logprobs=())
+        rated = [log.rate(owner, good, 1.0), log.rate(owner, bad, 0.0)]
+        compared, edit = log.compare(owner, left, right, "right"), log.edit(owner, edited, "Better words.")
+        find_consensus(log)
+        built = build(log.store, BuildConfig(heldout_share=0.0))
+        lessons = built.lessons
+        up, down = sorted(lessons.thumbs(), key=lambda thumb: not thumb.up)
+        assert (up.up, up.weight, up.prompt_ids, up.answer_ids, up.model_hash) == (True, 0.5, (1, 0), (7, 0, 2), "ab" * 32)
+        assert (down.up, down.source) == (False, f"word {rated[1].id}")
+        pairs = {pair.source: pair for pair in lessons.pairs()}
+        pair = pairs[f"word {compared.id}"]
+        assert (pair.first, pair.q, pair.weight) == ("Another answer to the same question.", 0.75, 0.5)
+        assert (pair.prompt_ids, pair.first_ids, pair.second_ids) == ((1, 2), (8, 2), (7, 2, 2))
+        corrected = pairs[f"edit {edit.id}"]
+        assert (corrected.first, corrected.second) == ("Better words.", prose(1004))
+        assert (corrected.prompt_ids, corrected.first_ids, corrected.second_ids) == ((1, 4), (), (7, 4, 2))
+        shown = {one.answer: one for one in lessons.demonstrations()}
+        assert set(shown) == {"Better words.", prose(1000)}
+        assert (shown["Better words."].prompt_ids, shown["Better words."].answer_ids) == ((1, 4), ())
+        assert accounted(built)
+        assert built.report["judgements"]["dropped"] == {}
+        assert built.report["with_token_ids"] == 6
+
+
+def test_one_person_is_split_by_conversation_alone(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        owner = log.store.people.owner().id
+        for number in range(40):
+            log.edit(owner, answer(log, owner, number), prose(5000 + number))
+        find_consensus(log)
+        built = build(log.store, BuildConfig(heldout_share=0.25))
+        assert built.report["split"]["by"] == "conversation"
+        assert built.report["split"]["why"] == "all lessons hold one person's words"
+        held = heldout_lessons(built.lessons)
+        assert 4 <= len(held) / 2 <= 18
+        asked = [{str(lesson.messages) for lesson in part} for part in (held, built.lessons.lessons())]
+        assert asked[0].isdisjoint(asked[1])
+        assert {lesson.kind for lesson in held} == {"pair", "demonstration"}, "an edit's two lessons stay together"
+        assert accounted(built)
+
+
+def community_log(log: FeedbackLog) -> None:
+    """A community of forty that rated and compared answers to thirty questions, two or three to a question."""
+    events = community(num_raters=40, num_items=30, comparisons=60)
+    items = sorted({name for event in events for name in (getattr(event, "item", None), getattr(event, "left", None)) if name})
+    texts = [
+        make_text(
+            item,
+            "answer",
+            {"messages": [{"role": "user", "content": f"Tell me about {prose(7000)}"}], "text": prose(9000 + number, 40)},
+        )
+        for number, item in enumerate(items)
+    ]
+    log.store.events.append([to_dict(event) for event in events], texts=texts)
+    find_consensus(log)
+
+
+def test_what_the_consensus_found_is_taken_as_it_is(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        community_log(log)
+        built = build(log.store, BuildConfig(heldout_share=0.0))
+        finished = latest(log.store)
+        assert finished is not None
+        snapshot = finished.snapshot
+        text = {item.id: item.content["text"] for item in log.store.texts.list()}
+        expected = {(text[pair.better], text[pair.worse]): (pair.q, pair.weight) for pair in snapshot.pairs if pair.weight > 0}
+        assert len(expected) > 20
+        assert {(pair.first, pair.second): (pair.q, pair.weight) for pair in built.lessons.pairs()} == expected
+        helpful = {text[item.item] for item in snapshot.items if item.status == "helpful"}
+        unhelpful = {text[item.item] for item in snapshot.items if item.status == "not_helpful"}
+        assert helpful
+        thumbs = built.lessons.thumbs()
+        assert {thumb.answer for thumb in thumbs if thumb.up} == helpful
+        assert {thumb.answer for thumb in thumbs if not thumb.up} == unhelpful
+        assert all(0 < thumb.weight <= 1 for thumb in thumbs)
+        assert helpful <= {one.answer for one in built.lessons.demonstrations()}
+        dropped = built.report["judgements"]["dropped"]
+        assert {"sides_disagree", "needs_more_ratings"} & set(dropped)
+        assert accounted(built)
+        assert built.lessons.manifest["consensus"]["snapshot"] == snapshot.hash
+        assert built.report["split"]["by"] == "conversation"
+
+
+def test_lineage_goes_both_ways_and_names_nobody(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        ann, bob = people(log, 2)
+        item = answer(log, ann.id, 1)
+        rating, edit = log.rate(ann.id, item, 1.0), log.edit(bob.id, item, "Better words.")
+        find_consensus(log)
+        lessons = build(log.store, BuildConfig(heldout_share=0.0)).lessons
+        sources = {one.key: one for one in log.store.lesson_sets.sources(lessons.hash)}
+        for lesson in lessons.lessons():
+            assert sources[lesson.key].events == tuple(lesson.source.split(" ")[1:])
+            assert set(sources[lesson.key].events) <= {rating.id, edit.id}
+        consensus = lessons.manifest["consensus"]
+        run = log.store.consensus_runs.newest()
+        assert run is not None
+        assert (consensus["run"], consensus["snapshot"], consensus["head"]) == (run.sequence, run.snapshot_sha256, run.head)
+        assert log.store.lesson_sets.list()[0].manifest["consensus"] == consensus
+        for secret in (ann.id, bob.id, ann.name, bob.name, log.pseudonym(ann.id), log.pseudonym(bob.id)):
+            assert secret not in everything(lessons)
+        assert log.store.verify().ok
+
+
+def test_what_is_taken_back_is_gone_and_earlier_sets_are_named(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        owner = log.store.people.owner().id
+        log.rate(owner, answer(log, owner, 1), 1.0)
+        find_consensus(log)
+        first = build(log.store, BuildConfig(heldout_share=0.0))
+        edit = log.edit(owner, answer(log, owner, 2), "Words that I regret.")
+        find_consensus(log)
+        second = build(log.store, BuildConfig(heldout_share=0.0))
+        assert "Words that I regret." in everything(second.lessons)
+        log.retract(owner, edit.id)
+        with pytest.raises(Conflict) as caught:
+            build(log.store)
+        assert "yearling consensus run" in caught.value.advice
+        find_consensus(log)
+        third = build(log.store, BuildConfig(heldout_share=0.0))
+        assert third.report["taken_back"] == {second.lessons.hash: {"retracted": 1}}
+        assert third.report["judgements"]["dropped"] == {"retracted": 1}
+        assert accounted(third)
+        assert (third.lessons.hash, third.fresh) == (first.lessons.hash, False), "a retraction equals never having said it"
+        assert open_lessons(log.store).hash == first.lessons.hash, "the set to train on is not the newest one any more"
+        assert [record.version for record in log.store.lesson_sets.list()] == [1, 2]
+        assert log.store.verify().ok
+
+
+def test_what_came_after_the_run_waits(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        owner = log.store.people.owner().id
+        log.rate(owner, answer(log, owner, 1), 1.0)
+        find_consensus(log)
+        log.rate(owner, answer(log, owner, 2), 1.0)
+        built = build(log.store, BuildConfig(heldout_share=0.0))
+        assert built.report["judgements"]["dropped"] == {"newer_than_the_consensus_run": 1}
+        assert len(built.lessons.thumbs()) == 1
+        assert accounted(built)
+
+
+def test_answers_without_usable_words_are_counted(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        owner = log.store.people.owner().id
+        cut = answer(log, owner, 1, finish_reason="length")
+        empty, gone = answer(log, owner, 2, words="  "), answer(log, owner, 3)
+        other, here = answer(log, owner, 4), answer(log, owner, 5)
+        for item in (cut, empty, gone):
+            log.rate(owner, item, 1.0)
+        note = log.note(owner, here, "Mind the date.")
+        log.compare(owner, other, here, "left")
+        log.rate(owner, here, 1.0)
+        log.store.samples.delete(gone, person_id=owner)
+        find_consensus(log)
+        built = build(log.store, BuildConfig(heldout_share=0.0))
+        assert built.report["judgements"]["dropped"] == {
+            "about_a_note": 1,
+            "answer_was_cut_off": 1,
+            "answers_to_different_prompts": 1,
+            "empty_answer": 1,
+            "words_gone": 1,
+        }
+        assert note.id not in everything(built.lessons)
+        assert accounted(built)
+
+
+def test_duplicates_and_leaks_are_left_out(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        owner = log.store.people.owner().id
+        words = prose(77, 60)
+        for number, said in ((1, words), (1, words), (1, f"{words} indeed"), (2, words), (3, prose(31, 60)), (4, prose(32))):
+            log.edit(owner, answer(log, owner, number, words=prose(number + 50)), said)
+        find_consensus(log)
+        inside = prose(31, 60).split()[20:33]
+        exams = [fingerprint("planted", [f"An exam asks: {' '.join(inside)}?", "Short one?"])]
+        built = build(log.store, BuildConfig(heldout_share=0.0), exams=exams)
+        dropped = built.report["lessons"]["dropped"]
+        assert dropped["demonstration"] == {"duplicate": 1, "in_the_exam_planted": 1, "near_duplicate": 1}
+        assert dropped["pair"] == {"duplicate": 1, "in_the_exam_planted": 1, "near_duplicate": 1}
+        assert built.report["judgements"]["kept"] == 3
+        assert accounted(built)
+        shorter = [fingerprint("planted", [" ".join(inside[:-1])])]
+        assert build(log.store, exams=shorter).report["lessons"]["dropped"]["pair"] == {"duplicate": 1, "near_duplicate": 1}
+
+
+def test_what_was_learnt_is_never_examined_on(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        owner = log.store.people.owner().id
+        for number in range(30):
+            log.edit(owner, answer(log, owner, number), prose(5000 + number))
+        find_consensus(log)
+        first = build(log.store, BuildConfig(heldout_share=0.1))
+        second = build(log.store, BuildConfig(heldout_share=0.4))
+        learnt = {lesson.key for lesson in first.lessons.lessons()}
+        assert learnt.isdisjoint(lesson.key for lesson in heldout_lessons(second.lessons))
+        assert second.report["lessons"]["dropped"]["pair"]["learnt_before"] > 0
+        assert accounted(second)
+
+
+def test_generated_tasks_are_counted_and_keep_their_sides(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        find_consensus(log)
+        built = build(log.store, BuildConfig(environments=(("running_totals", 20),)))
+        train, held = built.lessons.prompts(), heldout_lessons(built.lessons)
+        assert (len(train), len(held)) == (20, 2)
+        assert {prompt.key for prompt in train}.isdisjoint(prompt.key for prompt in held)
+        assert {prompt.environment.partition(":")[0] for prompt in train} == {"running_totals"}
+        assert accounted(built)
+        again = build(log.store, BuildConfig(environments=(("running_totals", 20),)))
+        assert (again.lessons.hash, again.fresh) == (built.lessons.hash, False)
+
+
+def test_what_changed_between_two_sets(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        owner = log.store.people.owner().id
+        items = [answer(log, owner, number) for number in range(3)]
+        log.rate(owner, items[0], 1.0)
+        gone = log.rate(owner, items[1], 0.0)
+        find_consensus(log)
+        old = build(log.store, BuildConfig(heldout_share=0.0)).lessons
+        log.retract(owner, gone.id)
+        log.rate(owner, items[0], 0.0)
+        log.rate(owner, items[2], 0.0)
+        find_consensus(log)
+        new = build(log.store, BuildConfig(heldout_share=0.0)).lessons
+        found = compare(old, new, *(log.store.lesson_sets.sources(one.hash) for one in (old, new)))
+        assert [(lesson.kind, getattr(lesson, "answer", "")) for lesson in found.came] == [("thumb", prose(1002))]
+        assert {(lesson.kind, getattr(lesson, "answer", "")) for lesson in found.went} == {
+            ("thumb", prose(1001)),
+            ("demonstration", prose(1000)),
+        }
+        assert [(one.before, one.after) for one in found.changed] == [((1.0, 0.5), (0.0, 0.5))]
+        assert (found.unchanged, found.moved) == (0, ())
+
+
+def test_a_damaged_set_is_not_opened_and_can_be_built_again(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        owner = log.store.people.owner().id
+        log.rate(owner, answer(log, owner, 1), 1.0)
+        find_consensus(log)
+        lessons = build(log.store).lessons
+        (lessons.folder / "train.jsonl").write_bytes(b"")
+        with pytest.raises(Untrusted, match="changed"):
+            open_lessons(log.store)
+        with pytest.raises(Untrusted, match="changed"):
+            build(log.store)
+        for path in lessons.folder.iterdir():
+            path.unlink()
+        lessons.folder.rmdir()
+        assert build(log.store).lessons.hash == lessons.hash
+        assert open_lessons(log.store, "1").hash == open_lessons(log.store, lessons.hash[:8]).hash
+        with pytest.raises(NotFound):
+            open_lessons(log.store, "2")

@@ -1,0 +1,268 @@
+"""`yearling lessons`: what a model can learn from what people said, frozen."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from yearling.cli.console import err, out, print_json, print_table
+from yearling.config import load_settings
+from yearling.errors import BadInput
+
+if TYPE_CHECKING:
+    from yearling.store import LessonSetRecord, Store
+    from yearling.tasks import Built, Difference, Lesson, LessonSet
+
+app = typer.Typer(help="What can be learnt from what people said, as frozen sets.", no_args_is_help=True)
+
+AS_JSON = typer.Option(False, "--json", help="Print JSON.")
+DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")
+
+_SHOWN_CHARS = 300
+
+
+@app.command("build")
+def build(
+    environment: list[str] | None = typer.Option(
+        None, "--environment", "-e", help="Add tasks that an environment generates, as NAME=COUNT. Can be given several times."
+    ),
+    heldout_share: float = typer.Option(0.1, "--heldout-share", help="How much to keep for exams, from 0 to 0.5."),
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Build the set of what stands now, from the newest consensus run, and say what was kept, what was dropped and why."""
+    from yearling.store import Store
+    from yearling.tasks import BuildConfig
+    from yearling.tasks import build as build_set
+
+    config = BuildConfig(heldout_share=heldout_share, environments=tuple(_counted(one) for one in environment or ()))
+    with Store.open(load_settings(data_dir=data_dir)) as store, err.status("Reading") as shown:
+        built = build_set(store, config, exams=_fingerprints(), say=shown.update)
+    if as_json:
+        manifest = built.lessons.manifest
+        print_json(
+            {"hash": built.lessons.hash, "version": built.lessons.version, "fresh": built.fresh, "report": built.report}
+            | {"consensus": manifest["consensus"], "exams": manifest["exams"], "folder": str(built.lessons.folder)}
+        )
+        return
+    _print_built(built)
+
+
+@app.command("list")
+def list_sets(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
+    """List the sets that were built, oldest first."""
+    from yearling.store import Store
+
+    with Store.open(load_settings(data_dir=data_dir)) as store:
+        records, current = store.lesson_sets.list(), store.lesson_sets.current()
+        there = {record.hash: _is_there(store, record) for record in records}
+    if as_json:
+        facts = ("hash", "version", "created_utc", "counts", "consensus", "previous")
+        print_json(
+            [
+                {name: record.manifest.get(name) for name in facts} | {"current": record == current, "files": there[record.hash]}
+                for record in records
+            ]
+        )
+        return
+    if not records:
+        err.print("There is no lesson set yet. Build one with `yearling lessons build`.")
+        return
+    rows = [
+        (
+            record.version,
+            record.hash[:12],
+            f"{record.created_utc:%Y-%m-%d %H:%M}",
+            _told(record.manifest["counts"]["train"]),
+            sum(record.manifest["counts"]["heldout"].values()),
+            record.manifest["consensus"]["run"],
+            "; ".join(([] if there[record.hash] else ["files are gone"]) + (["current"] if record == current else [])),
+        )
+        for record in records
+    ]
+    print_table(("Version>", "Hash", "Built (UTC)", "To learn from", "Held out>", "Consensus run>", ""), rows)
+
+
+@app.command("show")
+def show(
+    name: str | None = typer.Argument(None, help="A version or the beginning of a hash; by default the current set."),
+    limit: int = typer.Option(5, "--limit", min=0, help="Show at most so many lessons of each kind."),
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Show a set: where it comes from, what is in it, some of its lessons. Held-out lessons are for exams and are not shown."""
+    from yearling.store import Store
+    from yearling.tasks import lesson_facts, open_lessons
+
+    with Store.open(load_settings(data_dir=data_dir)) as store:
+        lessons = open_lessons(store, name)
+    shown = _first_of_each_kind(lessons, limit)
+    if as_json:
+        print_json({**lessons.manifest, "report": lessons.report(), "lessons": [lesson_facts(lesson) for lesson in shown]})
+        return
+    _print_origin(lessons)
+    _print_counts(lessons.report())
+    for lesson in shown:
+        out.print("")
+        _print_lesson(lesson)
+
+
+@app.command("diff")
+def diff(
+    before: str | None = typer.Argument(None, help="A version or the beginning of a hash; by default the set before `after`."),
+    after: str | None = typer.Argument(None, help="The same; by default the current set."),
+    limit: int = typer.Option(10, "--limit", min=0, help="Show at most so many lessons of each sort of change."),
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Say what changed between two sets: what came, what went, what is judged otherwise."""
+    from yearling.store import Store
+    from yearling.tasks import compare, open_lessons
+
+    with Store.open(load_settings(data_dir=data_dir)) as store:
+        new = open_lessons(store, after)
+        old = open_lessons(store, before or _before(store, new))
+        found = compare(old, new, store.lesson_sets.sources(old.hash), store.lesson_sets.sources(new.hash))
+    if as_json:
+        print_json({"before": old.hash, "after": new.hash, **_difference_facts(found)})
+        return
+    _print_difference(old, new, found, limit)
+
+
+def _counted(text: str) -> tuple[str, int]:
+    name, equals, count = text.rpartition("=")
+    if not equals or not name or not count.isdigit() or int(count) < 1:
+        raise BadInput(f"{text!r} is no environment with a number of tasks.", advice="Write NAME=COUNT.", param="environment")
+    return name, int(count)
+
+
+def _fingerprints() -> tuple[Any, ...]:
+    """What every exam can be recognised by."""
+    return ()
+
+
+def _is_there(store: Store, record: LessonSetRecord) -> bool:
+    from yearling.tasks import lessons_dir
+
+    return (lessons_dir(store) / record.hash).is_dir()
+
+
+def _before(store: Store, lessons: LessonSet) -> str:
+    earlier = [record for record in store.lesson_sets.list() if record.hash != lessons.hash]
+    named = lessons.manifest.get("previous")
+    found = next((record for record in earlier if record.hash == named), earlier[-1] if earlier else None)
+    if found is None:
+        raise BadInput("There is only one lesson set.", advice="Build another one, or name two.")
+    return found.hash
+
+
+def _first_of_each_kind(lessons: LessonSet, limit: int) -> list[Lesson]:
+    counts: dict[str, int] = {}
+    found = []
+    for lesson in lessons.lessons():
+        counts[lesson.kind] = counts.get(lesson.kind, 0) + 1
+        if counts[lesson.kind] <= limit:
+            found.append(lesson)
+    return found
+
+
+def _told(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()) or "nothing"
+
+
+def _print_built(built: Built) -> None:
+    report = built.report
+    _print_counts(report)
+    for exam_hash, reasons in report["taken_back"].items():
+        told = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.items())
+        err.print(f"Set {exam_hash[:12]} still carries what counts no longer: {told}.", highlight=False)
+    news = "Built" if built.fresh else "Nothing changed: this is"
+    out.print(f"{news} version {built.lessons.version}, {built.lessons.hash}", highlight=False, soft_wrap=True)
+    out.print(f"in {built.lessons.folder}", highlight=False, soft_wrap=True)
+
+
+def _print_origin(lessons: LessonSet) -> None:
+    consensus = lessons.manifest["consensus"]
+    out.print(f"Lesson set {lessons.version}, {lessons.hash}", highlight=False, soft_wrap=True)
+    told = f"From consensus run {consensus['run']} over {consensus['up_to']} events, snapshot {consensus['snapshot']}"
+    out.print(told, highlight=False, soft_wrap=True)
+
+
+def _print_counts(report: dict[str, Any]) -> None:
+    judgements, lessons, split = report["judgements"], report["lessons"], report["split"]
+    rows: list[tuple[str, str, int]] = [("judgements", "kept", judgements["kept"])]
+    rows += [("judgements", f"dropped: {reason.replace('_', ' ')}", count) for reason, count in judgements["dropped"].items()]
+    for kind in lessons["made"]:
+        rows.append((f"{kind}s", "to learn from", lessons["train"].get(kind, 0)))
+        rows.append((f"{kind}s", "held out", lessons["heldout"].get(kind, 0)))
+        dropped = lessons["dropped"].get(kind, {})
+        rows += [(f"{kind}s", f"dropped: {reason.replace('_', ' ')}", count) for reason, count in dropped.items()]
+    print_table(("What", "Result", "Number>"), rows)
+    kept = sum(lessons["train"].values()) + sum(lessons["heldout"].values())
+    seen = f"Of {judgements['num_seen']} judgements by {judgements['voices']} people, {judgements['kept']} are in {kept} lessons."
+    out.print(seen, highlight=False)
+    if report["q"]:
+        told = ", ".join(f"{count} pairs from {span}" for span, count in report["q"].items())
+        out.print(f"How sure the pairs are (q): {told}.", highlight=False, soft_wrap=True)
+    if "by" in split:
+        why = f" ({split['why']})" if split["why"] else ""
+        out.print(f"Split by {split['by']}{why}: {split['groups']} groups.", highlight=False, soft_wrap=True)
+
+
+def _print_lesson(lesson: Lesson) -> None:
+    from yearling.tasks import lesson_facts
+
+    facts = lesson_facts(lesson)
+    numbers = ", ".join(f"{name} {facts[name]:.2f}" for name in ("q", "weight") if name in facts)
+    up = {True: "good", False: "bad"}[bool(facts["up"])] if "up" in facts else ""
+    head = " ".join(part for part in (lesson.kind, lesson.key[:12], up, numbers, facts.get("environment", "")) if part)
+    out.print(head, style="bold", markup=False, highlight=False)
+    asked = lesson.messages[-1].get("content") if lesson.messages else ""
+    for label, words in (("asked", asked), *((name, facts.get(name)) for name in ("answer", "first", "second"))):
+        if words:
+            text = " ".join(str(words).split())
+            text = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]} …"
+            out.print(f"  {label}: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _difference_facts(found: Difference) -> dict[str, Any]:
+    from yearling.tasks import lesson_facts
+
+    return {
+        "came": [lesson_facts(lesson) for lesson in found.came],
+        "went": [lesson_facts(lesson) for lesson in found.went],
+        "changed": [asdict(one) | {"lesson": lesson_facts(one.lesson)} for one in found.changed],
+        "moved": [{"key": key, "before": before, "after": after} for key, before, after in found.moved],
+        "unchanged": found.unchanged,
+        "heldout_came": found.heldout_came,
+        "heldout_went": found.heldout_went,
+    }
+
+
+def _print_difference(old: LessonSet, new: LessonSet, found: Difference, limit: int) -> None:
+    out.print(f"From version {old.version} ({old.hash[:12]}) to version {new.version} ({new.hash[:12]}):", highlight=False)
+    rows = [
+        ("came", len(found.came)),
+        ("went", len(found.went)),
+        ("judged otherwise", len(found.changed)),
+        ("unchanged", found.unchanged),
+        ("changed sides", len(found.moved)),
+        ("came, held out", found.heldout_came),
+        ("went, held out", found.heldout_went),
+    ]
+    print_table(("Lessons", "Number>"), rows)
+    for title, lessons in (("Came", found.came), ("Went", found.went)):
+        for lesson in lessons[:limit]:
+            out.print(f"{title}:", style="bold")
+            _print_lesson(lesson)
+    for one in found.changed[:limit]:
+        (q_before, weight_before), (q_after, weight_after) = one.before, one.after
+        out.print(
+            f"Judged otherwise: {one.lesson.kind} {one.lesson.key[:12]}, q {q_before:.2f} to {q_after:.2f}, "
+            f"weight {weight_before:.2f} to {weight_after:.2f}",
+            highlight=False,
+            soft_wrap=True,
+        )

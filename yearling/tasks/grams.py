@@ -1,0 +1,161 @@
+"""Texts as sets of n-grams: finding lessons that say the same, and lessons that give an exam away.
+
+A unit of text is a run of letters and digits; in scripts that are written without spaces (Chinese, Japanese, Korean) it is a
+character. Case, width and punctuation do not count. The leak check follows common practice for contamination (GPT-3, 2005.14165,
+appendix C): a text leaks when it shares 13 units in a row with an exam; shorter texts leak when they are equal as a whole.
+Near-duplicates are found by MinHash (Broder 1997) and proved by the exact Jaccard index of their shingles.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+LEAK_UNITS = 13
+LEAST_WHOLE_UNITS = 5
+"""Shorter texts than this ("Yes, please.") say nothing about where they come from."""
+
+SHINGLE_UNITS = 5
+NEAR = 0.8
+"""Jaccard index from which two texts say the same."""
+
+_BANDS, _ROWS = 16, 4  # two texts at `NEAR` are compared with a chance above 99.9 %
+_PRIME = np.uint64((1 << 31) - 1)
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+_SPACELESS = "\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_UNIT = re.compile(f"[{_SPACELESS}]|[^\\W_{_SPACELESS}]+")
+
+Grams = frozenset[int]
+Document = tuple[Grams, ...]
+"""A text in parts (what was asked, what was answered), each as its shingles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What an exam can be recognised by. Says nothing of its words: n-grams are kept as 64-bit hashes."""
+
+    exam: str
+    grams: Grams
+    wholes: Grams
+
+
+def fingerprint(exam: str, texts: Iterable[str]) -> Fingerprint:
+    """The fingerprint of an exam: `texts` are its questions, and its reference answers where they are sentences."""
+    grams: set[int] = set()
+    wholes: set[int] = set()
+    for text in texts:
+        found = units(text)
+        grams.update(_hashes(found, LEAK_UNITS))
+        if len(found) >= LEAST_WHOLE_UNITS:
+            wholes.add(_hash(found))
+    return Fingerprint(exam=exam, grams=frozenset(grams), wholes=frozenset(wholes))
+
+
+def leak(texts: Iterable[str], exams: Sequence[Fingerprint], *, whole_only: bool = False) -> str | None:
+    """The name of an exam that these texts give away, if there is one. `whole_only` is for texts made from a template, which
+    share long runs of words with every other text made from it."""
+    if not exams:
+        return None
+    for text in texts:
+        found = units(text)
+        whole = _hash(found) if len(found) >= LEAST_WHOLE_UNITS else None
+        grams = frozenset(() if whole_only else _hashes(found, LEAK_UNITS))
+        for exam in exams:
+            if whole in exam.wholes or not grams.isdisjoint(exam.grams):
+                return exam.exam
+    return None
+
+
+def units(text: str) -> list[str]:
+    """The units of a text: words, and single characters where a script has no spaces."""
+    return _UNIT.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def shingles(text: str) -> Grams:
+    """The text's runs of a few units; all of it when it is shorter."""
+    found = units(text)
+    return frozenset(_hashes(found, SHINGLE_UNITS)) or frozenset([_hash(found or [text])])
+
+
+def jaccard(first: Grams, second: Grams) -> float:
+    """|A ∩ B| / |A ∪ B|."""
+    shared = len(first & second)
+    return shared / (len(first) + len(second) - shared)
+
+
+def alike(first: Document, second: Document) -> bool:
+    """Whether two texts say the same in every part."""
+    return len(first) == len(second) and all(jaccard(a, b) >= NEAR for a, b in zip(first, second, strict=True))
+
+
+class NearIndex:
+    """Finds texts that say the same as others, without comparing everything with everything."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
+        self._documents: list[Document] = []
+
+    def add(self, document: Document) -> None:
+        """Add a text, under the next number from 0 up."""
+        for band in _bands(document):
+            self._buckets[band].append(len(self._documents))
+        self._documents.append(document)
+
+    def like(self, document: Document) -> int | None:
+        """The lowest number of a text that says the same as this one."""
+        candidates = set(chain.from_iterable(self._buckets.get(band, ()) for band in _bands(document)))
+        return next((number for number in sorted(candidates) if alike(document, self._documents[number])), None)
+
+
+def _bands(document: Document) -> Iterator[tuple[int, bytes]]:
+    """The MinHash signature of all parts together, in bands: alike texts have a band in common."""
+    # A part's number goes into its hashes, so that a question repeated in the answer is not taken for the answer.
+    values = np.array(
+        [(gram >> 20 ^ (part + 1) * 0x9E3779B1) & 0x7FFFFFFF for part, grams in enumerate(document) for gram in grams]
+    )
+    hashed = (_FACTORS[:, None] * values.astype(np.uint64)[None, :] + _TERMS[:, None]) % _PRIME
+    signature = hashed.min(axis=1).astype(np.uint32)
+    for band in range(_BANDS):
+        yield band, signature[band * _ROWS : (band + 1) * _ROWS].tobytes()
+
+
+def _fixed_numbers(name: bytes) -> npt.NDArray[np.uint64]:
+    """Numbers below 2³¹ that are the same everywhere: products with another such number fit into 64 bits."""
+    digest = b"".join(blake2b(name, salt=bytes([row])).digest()[:4] for row in range(_BANDS * _ROWS))
+    return (np.frombuffer(digest, dtype="<u4").astype(np.uint64) & np.uint64(0x7FFFFFFF)) | np.uint64(1)
+
+
+_FACTORS, _TERMS = _fixed_numbers(b"factor"), _fixed_numbers(b"term")
+
+
+def _hashes(found: Sequence[str], size: int) -> list[int]:
+    """A 64-bit hash of each run of `size` units: a polynomial in the units' own hashes, the same on every machine."""
+    if len(found) < size:
+        return []
+    numbers = np.array([_unit_hash(unit) for unit in found], dtype=np.uint64)
+    count = len(found) - size + 1
+    total = np.zeros(count, dtype=np.uint64)
+    for offset in range(size):
+        total = total * _BASE + numbers[offset : offset + count]
+    hashes: list[int] = total.tolist()
+    return hashes
+
+
+def _hash(found: Sequence[str]) -> int:
+    """The hash of a whole text."""
+    return (_hashes(found, len(found)) or [0])[0] ^ len(found)
+
+
+@lru_cache(maxsize=200_000)
+def _unit_hash(unit: str) -> int:
+    # surrogatepass: models can write halves of characters.
+    return int.from_bytes(blake2b(unit.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
