@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ MAX_CONCURRENT = 256
 TRIES = 3
 CONNECT_TIMEOUT_S = 10.0
 LONGEST_PAUSE_S = 5.0
+END_TIMEOUT_S = 0.05
 
 _FINISH: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
 
@@ -199,12 +200,14 @@ class RemoteEngine:
         finish: FinishReason | None = None
         usage: dict[str, Any] = {}
         done = False
-        async for line in response.aiter_lines():
+        lines = response.aiter_lines()
+        async for line in lines:
             if not line.startswith("data:"):
                 continue
             data = line[5:].strip()
             if data == "[DONE]":
                 done = True
+                await _read_to_end(lines)
                 break
             event = self._event(data)
             usage = event.get("usage") or usage
@@ -232,6 +235,14 @@ class RemoteEngine:
         if event.get("error"):
             raise Unavailable(f"{self._endpoint.base_url} failed: {_error_fields(data)[0]}", advice="Try again.")
         return event
+
+
+async def _read_to_end(lines: AsyncIterator[str]) -> None:
+    """A response that was read to its end leaves its connection to the next request; one that does not end is left alone."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(END_TIMEOUT_S):
+            async for _ in lines:
+                pass
 
 
 def _delta(fields: dict[str, Any]) -> Delta | None:
