@@ -137,6 +137,44 @@ def remove(
     err.print(f"Removed {name}.", highlight=False)
 
 
+@app.command("adapters")
+def list_adapters(as_json: bool = AS_JSON) -> None:
+    """List the adapters that were published, under the names by which they answer."""
+    from yearling.models import Adapters
+
+    settings = load_settings()
+    adapters, models = Adapters(settings.adapters_dir), _library().list()
+    rows = []
+    for adapter in adapters.list():
+        fitting = {model.name: adapter.fits(model) for model in models if adapter.fits(model)}
+        rows.append(adapter.describe() | {"served": {adapter.served_name(name): how for name, how in fitting.items()}})
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("Answers as", "Weights", "Rank>", "Size>", "Run", "Step>")
+        print_table(columns, (cells for row in rows for cells in _adapter_cells(row)))
+    for name, error in adapters.damaged().items():
+        err.print(f"{name}: {error}", style="yellow", markup=False, highlight=False)
+
+
+@app.command("merge")
+def merge(
+    adapter: str = typer.Argument(help="A published adapter: the name it answers as, or its hash."),
+    name: str | None = NAME,
+    layout: LayoutChoice = typer.Option(LayoutChoice.Q8_0, "--layout", help="How to store the sum."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Make one model of a base and an adapter, for engines that take no adapters."""
+    from yearling.models import Adapters, merge_into_library
+
+    library, settings = _library(), load_settings()
+    published = Adapters(settings.adapters_dir).get(adapter)
+    base = library.get(adapter.rpartition("+")[0] or published.base)
+    with progress_bar() as progress:
+        made = merge_into_library(library, base, published, name=name or "", layout=layout.value, progress=progress)
+    _say_installed(made, as_json)
+
+
 def pull_with_progress(
     library: Library, model: str, *, name: str | None = None, sha256: str = "", layout: str = "auto"
 ) -> LocalModel:
@@ -208,6 +246,15 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         row.get("quantisation", ""),
         human_size(size) if size else "",
     )
+
+
+def _adapter_cells(row: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    facts = (str(row["rank"]), human_size(row["size_bytes"]), row["run"][-12:], str(row["step"]))
+    how = {"same": "those it was made for", "layout": "another layout of them"}
+    for name, fit in row["served"].items():
+        yield (name, how[fit], *facts)
+    if not row["served"]:
+        yield (row["sha256"][:12], f"not installed ({row['base']})", *facts)
 
 
 def _words(key: str, value: object) -> str:

@@ -23,16 +23,8 @@ if TYPE_CHECKING:
     from yearling.training.curriculum import Arm
     from yearling.training.policy import Policy
 
-METHODS = {
-    "sft": "Imitate good answers: supervised fine-tuning on demonstrations.",
-    "dpo": "Prefer what both sides prefer: direct preference optimisation on pairs, weighted by their consensus.",
-    "kto": "Learn from single thumbs, up and down (KTO).",
-    "reward": "Train a reward model on pairs (Bradley–Terry).",
-    "grpo": "Reinforcement from tasks with graders, each answer judged by its group (GRPO).",
-    "ppo": "Reinforcement with a value head, for long or multi-turn tasks (PPO).",
-    "rejection": "Imitate one's own solutions: sample, keep what the grader passes, fine-tune on it.",
-}
-"""Name -> what it does. The module of the same name holds the method and its configuration."""
+METHODS = ("sft", "dpo", "kto", "reward", "grpo")
+"""The module of the same name holds the method and its configuration."""
 
 _LEARNERS = {"sft": "demonstrations", "dpo": "pairs", "kto": "thumbs", "reward": "pairs"}
 
@@ -61,6 +53,8 @@ class Setup:
     def __post_init__(self) -> None:
         if self.rank < 1 or self.alpha < 0:
             raise BadInput("The rank must be at least 1, and alpha must not be negative.", param="rank")
+        if self.dtype not in ("float32", "bfloat16"):
+            raise BadInput(f"{self.dtype!r} is no type for weights.", advice="Use float32 or bfloat16.", param="dtype")
         if self.full and self.adapter:
             raise BadInput("All weights are trained, or an adapter is: not both.", advice="Leave out --full or --adapter.")
 
