@@ -71,14 +71,21 @@ def test_what_is_shared_is_computed_once() -> None:
     assert apart.num_tokens == 6 + 7
 
 
-def test_the_mask_is_that_of_the_definition() -> None:
-    (batch,) = pack(random_pairs(3, longest=4), budget_tokens=1000)
+@pytest.mark.parametrize("system", [(), tuple(range(10))])
+def test_the_mask_is_that_of_the_definition(system: tuple[int, ...]) -> None:
+    pairs = [
+        Example((*system, *each.ids), (False,) * len(system) + each.target, each.group) for each in random_pairs(3, longest=4)
+    ]
+    (batch,) = pack(pairs, budget_tokens=1000)
     mask = batch.mask()
     owner = [next(number for number, node in enumerate(batch.nodes) if place in range(*node.span.indices(10**6)))
              for place in range(batch.num_tokens)]  # fmt: skip
     for query in range(batch.num_tokens):
         for key in range(batch.num_tokens):
-            ancestors = {owner[query], batch.nodes[owner[query]].parent}
+            ancestors, node = set(), owner[query]
+            while node >= 0:
+                ancestors.add(node)
+                node = batch.nodes[node].parent
             assert bool(mask[query, key]) == (key <= query and owner[key] in ancestors), (query, key)
 
 
@@ -126,6 +133,20 @@ def test_what_cannot_teach_is_refused() -> None:
 def test_targets_are_the_answer() -> None:
     assert decoded_targets(Example.of((1, 2, 3), (9, 8, 2), group=0)) == (9, 8, 2)
     assert common_prefix([(1, 2, 3), (1, 2), (1, 2, 9)]) == 2
+
+
+def test_a_system_message_of_all_groups_is_computed_once() -> None:
+    system = tuple(range(20, 32))
+    pairs = [
+        Example.of((*system, *each.ids[:1]), each.ids[1:], group=each.group) for each in random_pairs(4) if len(each.ids) > 1
+    ]
+    policy = tiny_policy()
+    (batch,) = pack(pairs, budget_tokens=1000)
+    assert [node.parent for node in batch.nodes].count(-1) == 1
+    assert batch.nodes[0] == Node(0, 12, -1, 0)
+    with torch.no_grad():
+        expected = torch.cat([one_by_one(policy.decoder, pairs[number]) for number in batch.examples])
+        torch.testing.assert_close(policy.token_logprobs(batch), expected, rtol=1e-10, atol=1e-12)
 
 
 def test_a_sliding_window_is_kept_across_nodes() -> None:

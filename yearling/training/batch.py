@@ -1,9 +1,10 @@
 """Token sequences packed end to end into rows that fill a token budget, with what sequences have in common computed once.
 
 A batch is a forest: each node is a run of tokens that continues its parent's. The examples of a group (the two answers of a
-preference pair, the rollouts of one prompt) hang below one node that holds their common prefix; nothing sees another example and
-nothing is padding. A token sees its own node up to itself and all of its ancestors, at the positions that it would have alone, so
-log-probabilities equal those of unpacked sequences. Knows token ids only: no model, no loss.
+preference pair, the rollouts of one prompt) hang below one node that holds their common prefix, and all groups below one with
+the system message that they begin with; nothing sees another example and nothing is padding. A token sees its own node up to
+itself and all of its ancestors, at the positions that it would have alone, so log-probabilities equal those of unpacked
+sequences. Knows token ids only: no model, no loss.
 
 Shapes: T tokens of a batch, N target tokens, X examples of a batch.
 """
@@ -17,6 +18,10 @@ import torch
 from torch import Tensor
 
 from yearling.errors import BadInput
+
+
+COMMON_TOKENS = 8
+"""What all groups of a batch begin with (a system message) is computed once if it has at least so many tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,27 +195,33 @@ def _lay_out(examples: Sequence[Example], parts: Sequence[Sequence[int]], shared
     ends: list[int] = []
 
     def add(tokens: Sequence[int], parent: int, position: int) -> int:
+        """The new node, or its parent where there are no tokens."""
+        if not tokens:
+            return parent
         nodes.append(Node(len(ids), len(tokens), parent, position))
         ids.extend(tokens)
         positions.extend(range(position, position + len(tokens)))
         return len(nodes) - 1
 
+    def rows(node: int) -> list[int]:
+        """Where the tokens from the root to the end of a node stand."""
+        if node < 0:
+            return []
+        return [*rows(nodes[node].parent), *range(nodes[node].start, nodes[node].start + nodes[node].length)]
+
+    everyone = [number for members in parts for number in members]
+    common = _shared(examples, everyone, shared_prompts)
+    common = common if common >= COMMON_TOKENS or len(parts) == 1 else 0
+    trunk = add(examples[everyone[0]].ids[:common], -1, 0)
     for members in parts:
-        shared = _shared(examples, members, shared_prompts)
-        root = add(examples[members[0]].ids[:shared], -1, 0) if shared else -1
-        prefix_start = nodes[root].start if shared else 0
+        shared = max(common, _shared(examples, members, shared_prompts))
+        root = add(examples[members[0]].ids[common:shared], trunk, common)
         for number in members:
             example = examples[number]
-            own_start = len(ids)
-            if len(example.ids) > shared:
-                add(example.ids[shared:], root, shared)
-            ends.append(len(ids) - 1 if len(example.ids) > shared else prefix_start + shared - 1)
-            for offset, wanted in enumerate(example.target):
-                if wanted:
-                    before = offset - 1
-                    source = prefix_start + before if before < shared else own_start + before - shared
-                    targets.append((source, example.ids[offset], number, offset))
+            places = rows(add(example.ids[shared:], root, shared))
+            ends.append(places[-1])
+            marks = enumerate(example.target)
+            targets += [(places[offset - 1], example.ids[offset], number, offset) for offset, wanted in marks if wanted]
     sources, labels, owners, offsets = torch.tensor(targets).T.contiguous()
-    order = tuple(number for members in parts for number in members)
-    rows = (torch.tensor(ids), torch.tensor(positions), tuple(nodes))
-    return Batch(*rows, sources, labels, owners, offsets, order, torch.tensor(ends))
+    row = (torch.tensor(ids), torch.tensor(positions), tuple(nodes))
+    return Batch(*row, sources, labels, owners, offsets, tuple(everyone), torch.tensor(ends))

@@ -17,6 +17,7 @@ from torch import Tensor
 from yearling.errors import Unsupported, Untrusted
 from yearling.models import Adapter, Decoder, adapter_disabled, attach_adapter, new_adapter
 from yearling.training.batch import Batch
+from yearling.training.fused import FusedTrunk
 from yearling.training.logprobs import target_logprobs
 
 
@@ -28,6 +29,7 @@ class Policy:
         self.base_sha256 = base_sha256
         self._adapter = adapter
         self._reference = reference
+        self._fused: FusedTrunk | None = None
         # Cleared so that subnormal products, which take many times as long, count as zero.
         torch.set_flush_denormal(True)
 
@@ -71,7 +73,23 @@ class Policy:
 
     def hidden(self, batch: Batch) -> Tensor:
         """Final hidden states of all tokens, (T, E), with gradient."""
-        return _states(self.decoder, batch.to(self.device))
+        return self._states(batch.to(self.device))
+
+    @property
+    def path(self) -> str:
+        """Which code computes the blocks: `fused` (see `fused.py`) or `plain`, the decoder's own."""
+        return "fused" if self._trunk() is not None else "plain"
+
+    def _trunk(self) -> FusedTrunk | None:
+        if self._adapter is None:
+            return None
+        if self._fused is None or not self._fused.is_current:
+            self._fused = FusedTrunk(self.decoder) if FusedTrunk.fits(self.decoder) else None
+        return self._fused
+
+    def _states(self, batch: Batch) -> Tensor:
+        fused = self._trunk()
+        return _plain_states(self.decoder, batch) if fused is None else fused.hidden(batch)
 
     def token_logprobs(self, batch: Batch, *, temperature: float = 1.0) -> Tensor:
         """log π of each target token, (N,), with gradient."""
@@ -83,19 +101,22 @@ class Policy:
         """(log π with gradient, entropy of the next-token distribution in nats without), each (N,). `hidden_TE` spares the pass
         through the trunk where `hidden` was computed for a value head too."""
         batch = batch.to(self.device)
-        states = _states(self.decoder, batch) if hidden_TE is None else hidden_TE
+        states = self._states(batch) if hidden_TE is None else hidden_TE
         return _score(self.decoder, states, batch, temperature, entropy)
 
     @torch.no_grad()
     def reference_logprobs(self, batch: Batch, *, temperature: float = 1.0) -> Tensor:
         """log π of the base model, (N,), without gradient."""
         batch = batch.to(self.device)
+        fused = self._trunk()
+        if fused is not None:
+            return _score(self.decoder, fused.hidden(batch, adapted=False), batch, temperature, False)[0]
         if self._adapter is not None:
             with adapter_disabled(self.decoder):
-                return _score(self.decoder, _states(self.decoder, batch), batch, temperature, False)[0]
+                return _score(self.decoder, _plain_states(self.decoder, batch), batch, temperature, False)[0]
         if self._reference is None:
             raise ValueError("the policy was made without a reference")
-        return _score(self._reference, _states(self._reference, batch), batch, temperature, False)[0]
+        return _score(self._reference, _plain_states(self._reference, batch), batch, temperature, False)[0]
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """What is trained, by its name in the network; a tied weight once."""
@@ -129,7 +150,7 @@ class Policy:
         return self._adapter is not None
 
 
-def _states(decoder: Decoder, batch: Batch) -> Tensor:
+def _plain_states(decoder: Decoder, batch: Batch) -> Tensor:
     return decoder.hidden(batch.ids_T[None], positions_BT=batch.positions_T[None], mask=batch.mask()[None])[0]
 
 
