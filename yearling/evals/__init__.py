@@ -16,6 +16,9 @@ from yearling.evals.gate import (
 from yearling.evals.proofs import ProofLine, prove
 from yearling.evals.runner import Regraded, grade, read_samples, regrade, run_exam
 from yearling.evals.sequential import Look, canary
+from yearling.evals.spec_check import check_spec, write_ids
+from yearling.evals.spec_run import SpecReport, run_spec, worst_outputs
+from yearling.evals.statistics import wilson
 from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, score_options
 
 __all__ = [
@@ -38,10 +41,12 @@ __all__ = [
     "ProofLine",
     "Regraded",
     "Response",
+    "SpecReport",
     "Subject",
     "Summarising",
     "Verdict",
     "canary",
+    "check_spec",
     "compare",
     "decide",
     "difference_interval",
@@ -54,5 +59,9 @@ __all__ = [
     "read_samples",
     "regrade",
     "run_exam",
+    "run_spec",
     "score_options",
+    "worst_outputs",
+    "write_ids",
+    "wilson",
 ]

@@ -86,7 +86,7 @@ async def run_spec(
     return SpecReport(outputs=tuple(outputs), summary=summarise(spec, outputs), settings=settings)
 
 
-def worst(outputs: Sequence[SpecOutput], count: int) -> list[SpecOutput]:
+def worst_outputs(outputs: Sequence[SpecOutput], count: int) -> list[SpecOutput]:
     """The failing outputs that are worth least, worst first."""
     failing = [output for output in outputs if output.triage in ("policy", "bug", "gap")]
     return sorted(failing, key=lambda output: output.score)[:count]

@@ -1,0 +1,221 @@
+"""`yearling spec`: how the assistant should behave, and whether it does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from yearling.cli.console import err, out, print_json, print_table
+from yearling.config import load_settings
+
+if TYPE_CHECKING:
+    from yearling.chat import Clause, Spec, SpecCase
+    from yearling.evals import SpecReport
+    from yearling.store import SpecOutput, SpecRun
+
+app = typer.Typer(help="How the assistant should behave, and whether it does.", no_args_is_help=True)
+
+AS_JSON = typer.Option(False, "--json", help="Print JSON.")
+FOLDER = typer.Option(None, "--folder", help="A folder with system.txt, clauses/ and cases/; by default the one that is served.")
+
+
+@app.command("check")
+def check(
+    folder: Path | None = FOLDER,
+    write_ids: bool = typer.Option(False, "--write-ids", help="Add new ids to ids.txt, from which none is ever taken out."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Check that clauses and cases fit together, both ways. Exit code 1 when something is wrong."""
+    from yearling.chat import read_spec, spec_dir
+    from yearling.evals import check_spec
+    from yearling.evals import write_ids as write
+
+    spec = read_spec(folder or spec_dir())
+    if write_ids and (added := write(spec)):
+        err.print(f"Added {added} ids.")
+        spec = read_spec(spec.folder)
+    problems = check_spec(spec)
+    if as_json:
+        print_json({"ok": not problems, **_facts(spec), "problems": [asdict(problem) for problem in problems]})
+    else:
+        for problem in problems:
+            out.print(str(problem), highlight=False, markup=False, soft_wrap=True)
+        _print_facts(spec)
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command("list")
+def list_clauses(folder: Path | None = FOLDER, as_json: bool = AS_JSON) -> None:
+    """List the clauses with their levels and numbers of cases."""
+    from yearling.chat import load_spec
+
+    spec = load_spec(folder)
+    counts = Counter(case.clause for case in spec.cases)
+    if as_json:
+        print_json({**_facts(spec), "clauses": [{**asdict(one), "cases": counts[one.id]} for one in spec.clauses]})
+        return
+    rows = [(one.id, one.level, one.topic, counts[one.id], one.title) for one in spec.clauses]
+    print_table(("Clause", "Level", "Topic", "Cases>", "What we want"), rows)
+    _print_facts(spec)
+
+
+@app.command("show")
+def show(clause: str = typer.Argument(help="The id of a clause."), folder: Path | None = FOLDER, as_json: bool = AS_JSON) -> None:
+    """Show a clause: what we want and why, an example each way, and the cases that test it."""
+    from yearling.chat import load_spec
+
+    spec = load_spec(folder)
+    found = spec.clause(clause)
+    cases = spec.cases_of(clause)
+    if as_json:
+        print_json({**asdict(found), "cases": [_case(case) for case in cases]})
+        return
+    _print_clause(found, cases)
+
+
+@app.command("run")
+def run(
+    model: str | None = typer.Argument(None, help="The model; by default the one that answers when none is named."),
+    clause: list[str] = typer.Option([], "--clause", "-c", help="Only this clause; may be given again."),
+    samples: int | None = typer.Option(None, "--samples", "-n", min=1, help="Answers per twin; by default what each case says."),
+    max_tokens: int = typer.Option(160, "--max-tokens", min=1, help="The longest answer."),
+    parallel: int = typer.Option(8, "--parallel", min=1, help="Answers at a time."),
+    worst: int = typer.Option(10, "--worst", min=0, help="Show so many of the worst answers, verbatim."),
+    folder: Path | None = FOLDER,
+    data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models, database and blobs live."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Put all cases to the assistant as served, and triage every failing answer into bug, policy or gap."""
+    from yearling.chat import load_spec
+    from yearling.evals import check_spec
+
+    spec = load_spec(folder)
+    if problems := check_spec(spec):
+        err.print(f"The spec has {len(problems)} problems, the first is {problems[0]}.", style="yellow", markup=False)
+    asked = {"clauses": clause, "samples": samples, "max_tokens": max_tokens, "parallel": parallel}
+    kept, report = asyncio.run(_run(load_settings(data_dir=data_dir), spec, model, asked))
+    bad = _worst(report, worst)
+    if as_json:
+        print_json({"run": kept.id, "model": kept.model, "spec": kept.spec_version, **report.summary, "worst": bad})
+        return
+    _print_report(spec, kept, report)
+    for output in bad:
+        _print_output(output)
+
+
+async def _run(settings: Any, spec: Spec, model: str | None, asked: dict[str, Any]) -> tuple[SpecRun, SpecReport]:
+    from yearling.cli.runtime import open_runtime
+    from yearling.evals import run_spec
+
+    async with open_runtime(settings) as runtime:
+        served = await runtime.pool.get(model)
+        with err.status("Asking") as shown:
+            report = await run_spec(
+                runtime.assistant,
+                spec,
+                model=model,
+                progress=lambda done, total: shown.update(f"{done} of {total} answers"),
+                **asked,
+            )
+        kept = runtime.store.spec_runs.add(
+            report.outputs,
+            model=served.name,
+            model_hash=served.engine.model_hash,
+            spec_version=spec.version,
+            cases_hash=spec.cases_hash,
+            settings=report.settings,
+            summary=report.summary,
+        )
+        return kept, report
+
+
+def _facts(spec: Spec) -> dict[str, Any]:
+    languages = Counter(case.language for case in spec.cases)
+    return {
+        "version": spec.version,
+        "cases_hash": spec.cases_hash,
+        "num_clauses": len(spec.clauses),
+        "num_cases": len(spec.cases),
+        "num_twins": sum(len(case.twins) for case in spec.cases),
+        "languages": dict(languages),
+        "levels": dict(Counter(clause.level for clause in spec.clauses)),
+    }
+
+
+def _print_facts(spec: Spec) -> None:
+    facts = _facts(spec)
+    levels = ", ".join(f"{count} {level}s" for level, count in facts["levels"].items())
+    languages = facts["languages"]
+    out.print(
+        f"Spec {spec.version}: {facts['num_clauses']} clauses ({levels}), {facts['num_cases']} cases "
+        f"({languages.get('en', 0)} English, {languages.get('zh', 0)} Chinese) with {facts['num_twins']} twins.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _case(case: SpecCase) -> dict[str, Any]:
+    return {
+        **asdict(case),
+        "language": case.language,
+        "twins": [{"messages": list(twin.messages), "facts": dict(twin.facts), "line": twin.line} for twin in case.twins],
+    }
+
+
+def _say(text: str = "", style: str = "") -> None:
+    out.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_clause(clause: Clause, cases: tuple[SpecCase, ...]) -> None:
+    _say(clause.title, "bold")
+    basis = f"basis {clause.basis}, changed by a vote of at least {clause.quorum}"
+    _say(f"{clause.id}: a {clause.level}; {basis}; {clause.file}:{clause.line}")
+    for name, text in (("", clause.want), ("Why", clause.why), ("Good", clause.good), ("Bad", clause.bad)):
+        _say()
+        _say(f"{name}: {text}" if name else text)
+    for case in cases:
+        _say()
+        labels = f"policy {', '.join(case.policy)}; bug {', '.join(case.bug)}" if case.judge == "labels" else "a person judges"
+        _say(f"{case.id} ({case.grader}; {labels})", "bold")
+        for twin in case.twins:
+            _say(f"  {' / '.join(message['content'] for message in twin.messages)}")
+
+
+def _worst(report: SpecReport, count: int) -> list[dict[str, Any]]:
+    from yearling.evals import worst_outputs
+
+    return [_told(output) for output in worst_outputs(report.outputs, count)]
+
+
+def _told(output: SpecOutput) -> dict[str, Any]:
+    names = ("id", "case_id", "clause", "twin", "draw", "triage", "label", "evidence", "score", "messages", "output_text")
+    return {name: getattr(output, name) for name in names}
+
+
+def _print_report(spec: Spec, kept: SpecRun, report: SpecReport) -> None:
+    def row(name: str, level: str, group: dict[str, Any]) -> tuple[Any, ...]:
+        mean = group["mean_score"]
+        counts = tuple(group[triage] for triage in ("outputs", "passed", "policy", "bug", "gap", "person"))
+        return (name, level, *counts, "" if mean is None else f"{mean:+.2f}", f"{group['cases_met']}/{group['cases']}")
+
+    groups = report.summary["clauses"]
+    rows = [row(one.id, one.level, groups[one.id]) for one in spec.clauses if one.id in groups]
+    rows += [row(f"all {name}s", "", group) for name, group in report.summary["levels"].items()]
+    rows += [row(f"all in {name}", "", group) for name, group in report.summary["languages"].items()]
+    rows.append(row("all", "", report.summary["all"]))
+    columns = ("Clause", "Level", "Answers>", "Passed>", "Policy>", "Bug>", "Gap>", "Person>", "Worth>", "Cases met>")
+    print_table(columns, rows)
+    _say(f"Run {kept.id} of {kept.model} against spec {kept.spec_version}.")
+
+
+def _print_output(output: dict[str, Any]) -> None:
+    _say()
+    _say(f"{output['case_id']}, twin {output['twin'] + 1}: {output['triage']}, {output['label']} ({output['evidence']})", "bold")
+    for message in output["messages"]:
+        _say(f"  {message['role']}: {message['content']}")
+    _say(f"  -> {output['output_text']}")
