@@ -202,7 +202,8 @@ def _print_counts(report: dict[str, Any]) -> None:
         rows += [(f"{kind}s", f"dropped: {reason.replace('_', ' ')}", count) for reason, count in dropped.items()]
     print_table(("What", "Result", "Number>"), rows)
     kept = sum(lessons["train"].values()) + sum(lessons["heldout"].values())
-    seen = f"Of {judgements['num_seen']} judgements by {judgements['voices']} people, {judgements['kept']} are in {kept} lessons."
+    voices = "1 person" if judgements["voices"] == 1 else f"{judgements['voices']} people"
+    seen = f"Of {judgements['num_seen']} judgements by {voices}, {judgements['kept']} are in {kept} lessons."
     out.print(seen, highlight=False)
     if report["q"]:
         told = ", ".join(f"{count} pairs from {span}" for span, count in report["q"].items())

@@ -110,7 +110,7 @@ def _build(store: Store, config: BuildConfig, run: ConsensusRun, exams: Sequence
     say("Drawing tasks")
     train, heldout = pick_prompts(*_draw(config), exams=exams, dropped=picked.dropped)
     made = Counter(one.lesson.kind for one in [*gathered.candidates, *train, *heldout])
-    made["prompt"] += sum(1 for one in picked.dropped if one.candidate.lesson.kind == "prompt")
+    made.update(one.candidate.lesson.kind for one in picked.dropped if one.candidate.lesson.kind == "prompt")
     picked.train += train
     picked.heldout += heldout
     if not picked.train:

@@ -22,8 +22,8 @@ from yearling.tasks.words import Answer, Found
 class Rules:
     """How judgements are turned into lessons. Part of the manifest."""
 
-    word_q: float = 0.75
-    """How surely people's bare word names the better answer, where there is no consensus."""
+    word_q: float = 2 / 3
+    """How surely a bare word names the better answer where there is no consensus: the rule of succession, after one vote."""
     quorum: int = 5
     """With fewer people than this in all, their bare word counts; the number that a status needs."""
     demonstration_q: float = 0.8

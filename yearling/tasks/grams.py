@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -29,7 +28,6 @@ NEAR = 0.8
 """Jaccard index from which two texts say the same."""
 
 _BANDS, _ROWS = 16, 4  # two texts at `NEAR` are compared with a chance above 99.9 %
-_PRIME = np.uint64((1 << 31) - 1)
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _SPACELESS = "\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _UNIT = re.compile(f"[{_SPACELESS}]|[^\\W_{_SPACELESS}]+")
@@ -101,37 +99,49 @@ class NearIndex:
     """Finds texts that say the same as others, without comparing everything with everything."""
 
     def __init__(self) -> None:
-        self._buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
+        self._buckets: dict[bytes, list[int]] = {}
         self._documents: list[Document] = []
 
     def add(self, document: Document) -> None:
         """Add a text, under the next number from 0 up."""
-        for band in _bands(document):
-            self._buckets[band].append(len(self._documents))
-        self._documents.append(document)
+        self._add(document, _bands(document))
 
     def like(self, document: Document) -> int | None:
         """The lowest number of a text that says the same as this one."""
-        candidates = set(chain.from_iterable(self._buckets.get(band, ()) for band in _bands(document)))
+        return self._like(document, _bands(document))
+
+    def add_new(self, document: Document) -> bool:
+        """Add a text unless one that says the same is there. Returns whether it was added."""
+        bands = _bands(document)
+        if self._like(document, bands) is not None:
+            return False
+        self._add(document, bands)
+        return True
+
+    def _add(self, document: Document, bands: Sequence[bytes]) -> None:
+        for band in bands:
+            self._buckets.setdefault(band, []).append(len(self._documents))
+        self._documents.append(document)
+
+    def _like(self, document: Document, bands: Sequence[bytes]) -> int | None:
+        candidates = set(chain.from_iterable(self._buckets.get(band, ()) for band in bands))
         return next((number for number in sorted(candidates) if alike(document, self._documents[number])), None)
 
 
-def _bands(document: Document) -> Iterator[tuple[int, bytes]]:
+def _bands(document: Document) -> list[bytes]:
     """The MinHash signature of all parts together, in bands: alike texts have a band in common."""
     # A part's number goes into its hashes, so that a question repeated in the answer is not taken for the answer.
-    values = np.array(
-        [(gram >> 20 ^ (part + 1) * 0x9E3779B1) & 0x7FFFFFFF for part, grams in enumerate(document) for gram in grams]
-    )
-    hashed = (_FACTORS[:, None] * values.astype(np.uint64)[None, :] + _TERMS[:, None]) % _PRIME
-    signature = hashed.min(axis=1).astype(np.uint32)
-    for band in range(_BANDS):
-        yield band, signature[band * _ROWS : (band + 1) * _ROWS].tobytes()
+    parts = [np.array(sorted(grams), dtype=np.uint64) * (_BASE + np.uint64(2 * part)) for part, grams in enumerate(document)]
+    hashed = (_FACTORS[:, None] * np.concatenate(parts)[None, :] + _TERMS[:, None]) >> np.uint64(32)
+    signature = hashed.min(axis=1).astype("<u4").tobytes()
+    width = _ROWS * 4
+    return [bytes([band]) + signature[band * width : (band + 1) * width] for band in range(_BANDS)]
 
 
 def _fixed_numbers(name: bytes) -> npt.NDArray[np.uint64]:
-    """Numbers below 2³¹ that are the same everywhere: products with another such number fit into 64 bits."""
-    digest = b"".join(blake2b(name, salt=bytes([row])).digest()[:4] for row in range(_BANDS * _ROWS))
-    return (np.frombuffer(digest, dtype="<u4").astype(np.uint64) & np.uint64(0x7FFFFFFF)) | np.uint64(1)
+    """Odd 64-bit numbers that are the same everywhere."""
+    digest = b"".join(blake2b(name, salt=bytes([row])).digest()[:8] for row in range(_BANDS * _ROWS))
+    return np.frombuffer(digest, dtype="<u8").astype(np.uint64) | np.uint64(1)
 
 
 _FACTORS, _TERMS = _fixed_numbers(b"factor"), _fixed_numbers(b"term")

@@ -94,12 +94,10 @@ def _without_repeats(ordered: Sequence[Candidate], dropped: list[Dropped]) -> li
     for one in different:
         asked, answers = asked_and_answered(one.lesson)
         document = tuple(shingles(text) for text in (asked, *answers))
-        index = near.setdefault(one.lesson.kind, NearIndex())
-        if index.like(document) is not None:
-            dropped.append(Dropped(one, "near_duplicate"))
-        else:
-            index.add(document)
+        if near.setdefault(one.lesson.kind, NearIndex()).add_new(document):
             kept.append(one)
+        else:
+            dropped.append(Dropped(one, "near_duplicate"))
     return kept
 
 

@@ -5,9 +5,8 @@ The counting rules, which the tests fix:
 - English words are runs of letters and digits, with apostrophes or hyphens inside them. Chinese counts every Han character as
   one, and a run of other letters or digits as one; punctuation never counts.
 - A sentence ends at `.`, `!`, `?` followed by space or the end, at their Chinese counterparts wherever they stand, and at the end
-  of a line. A dot after a title (Dr.), after another listed abbreviation (e.g.) before a small letter, inside a number or in a list
-  marker ends nothing. What has neither letter nor
-  digit is no sentence.
+  of a line. A dot ends nothing after a title (Dr.), after another listed abbreviation (e.g.) before a small letter, inside a
+  number or in a list marker. What has neither letter nor digit is no sentence.
 - A line counts if it has anything but space in it; paragraphs are separated by at least one empty line.
 """
 
@@ -58,6 +57,11 @@ class Answer:
     @cached_property
     def sentences(self) -> list[str]:
         return [sentence for line in self.lines for sentence in _sentences_of(_MARKER.sub("", line))]
+
+    @cached_property
+    def opening(self) -> str:
+        """The text without regard to case and without marks (of a list, of bold, of quotation) before its first word."""
+        return _MARKER.sub("", self.folded).lstrip(" *_#>＞\"'“‘「")
 
     @cached_property
     def lines(self) -> list[str]:

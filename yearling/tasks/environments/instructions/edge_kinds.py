@@ -46,7 +46,7 @@ def _choice(name: str, pool: dict[Language, tuple[str, ...]]) -> Any:
 )
 def _start_word(answer: Answer, parameters: Parameters) -> bool:
     word = parameters["word"].casefold()
-    return answer.words[:1] == [word] if answer.language == "en" else answer.folded.startswith(word)
+    return words_of(answer.opening, "en")[:1] == [word] if answer.language == "en" else answer.opening.startswith(word)
 
 
 @kind(
@@ -63,7 +63,7 @@ def _start_word(answer: Answer, parameters: Parameters) -> bool:
     avoids="fixed quoted",
 )
 def _first_letter(answer: Answer, parameters: Parameters) -> bool:
-    return bool(answer.words) and answer.words[0].startswith(parameters["mark"].casefold())
+    return answer.opening.startswith(parameters["mark"].casefold())
 
 
 @kind(
