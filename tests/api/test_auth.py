@@ -13,6 +13,7 @@ from yearling.errors import BadInput
 KEYS = ("alpha", "beta")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("headers", "allowed"),
     [

@@ -143,6 +143,7 @@ async def test_what_cannot_be_is_refused_in_the_one_envelope(
             assert (await api.client.get(f"/v1/{query}")).status_code == 400
 
 
+@pytest.mark.slow
 async def test_the_queue_asks_for_what_others_wrote(bench: Maker) -> None:
     async with bench() as api:
         first, second = (item_id(answer) for answer in await answered(api))
@@ -165,6 +166,7 @@ async def test_the_queue_asks_for_what_others_wrote(bench: Maker) -> None:
         assert [one["item"] for one in (await get(api, "feedback/queue", limit=5))["data"]] == [second]
 
 
+@pytest.mark.slow
 async def test_the_consensus_shows_what_bridges_and_divides_and_hides_what_one_may_still_rate(bench: Maker) -> None:
     async with bench() as api:
         pour(FeedbackLog(api.store), community(num_raters=60, comparisons=20))
@@ -187,6 +189,7 @@ async def test_the_consensus_shows_what_bridges_and_divides_and_hides_what_one_m
         assert (await get(api, "consensus", limit=1))["has_more"]
 
 
+@pytest.mark.slow
 async def test_a_rating_is_in_its_items_score_within_a_second(bench: Maker) -> None:
     async with bench() as api:
         pour(FeedbackLog(api.store), community(num_raters=60))

@@ -97,6 +97,7 @@ async def test_a_conversation_with_a_tool_by_following_up(bench: Maker) -> None:
         assert "Add 1 and 2." in prompt_of(api.engine)
 
 
+@pytest.mark.slow
 async def test_items_of_every_kind(bench: Maker) -> None:
     items = [
         {"role": "developer", "content": "Be kind."},

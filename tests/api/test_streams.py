@@ -190,6 +190,7 @@ async def test_leaving_before_the_first_token_stops_the_engine(bench: Maker) -> 
         await until(lambda: engine.active == 0, seconds=1)
 
 
+@pytest.mark.slow
 async def test_thirty_two_streams_at_once(bench: Maker) -> None:
     engine = FakeEngine([Script("x" * 50, delay_s=0.002)], max_sequences=32)
     async with bench(engine) as api, on_a_socket(api.app) as address:

@@ -43,11 +43,13 @@ def with_model(tmp_path: Path, default_model: LocalModel) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_no_model_and_no_network_at_first_start(tmp_path: Path) -> None:
     blocked = {"PIP_INDEX_URL": NOWHERE, "HTTPS_PROXY": NOWHERE, "HTTP_PROXY": NOWHERE, "ALL_PROXY": NOWHERE}
     assert_told(yearling("serve", "--pull", "--port", "0", data_dir=tmp_path, **blocked), "network", "yearling model import")
 
 
+@pytest.mark.slow
 def test_no_model_without_pull_says_how_to_get_it(tmp_path: Path) -> None:
     assert_told(yearling("serve", "--port", "0", data_dir=tmp_path), "yearling model pull smollm2-135m-instruct")
 
@@ -56,15 +58,18 @@ def test_no_question(tmp_path: Path) -> None:
     assert_told(yearling("chat", data_dir=tmp_path), "There is no question", "yearling chat")
 
 
+@pytest.mark.slow
 def test_a_setting_that_does_not_exist(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("prot = 1\n")
     assert_told(yearling("serve", data_dir=tmp_path), "'prot'", "config.toml")
 
 
+@pytest.mark.slow
 def test_open_to_the_network_without_keys(tmp_path: Path) -> None:
     assert_told(yearling("serve", "--host", "0.0.0.0", "--port", "0", data_dir=tmp_path), "YEARLING_API_KEYS")
 
 
+@pytest.mark.slow
 def test_a_port_in_use(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -73,6 +78,7 @@ def test_a_port_in_use(tmp_path: Path) -> None:
         assert_told(yearling("serve", "--port", port, data_dir=tmp_path), f"port {port}", "--port")
 
 
+@pytest.mark.slow
 def test_a_corrupt_database(tmp_path: Path) -> None:
     damaged = os.urandom(50_000)
     (tmp_path / "yearling.db").write_bytes(damaged)

@@ -63,6 +63,7 @@ def test_without_a_run_there_is_a_way_to_one(run: Run) -> None:
     assert run("status").exit_code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("judged")
 def test_run_status_explain_in_words_and_json(run: Run) -> None:
     first = run("run")
@@ -101,6 +102,7 @@ def replayed(file: Path, folder: Path, **environment: str) -> tuple[int, dict[st
     return done.returncode, json.loads(done.stdout) if done.stdout else {"error": done.stderr}
 
 
+@pytest.mark.slow
 def test_anybody_can_replay_an_export_to_the_last_byte(run: Run, judged: Path, tmp_path: Path) -> None:
     run("run")
     with Store.open(Settings(data_dir=judged)) as store:
@@ -141,6 +143,7 @@ def changed(file: Path, old: bytes, new: bytes, *, line: int | None = None) -> P
     return copy
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("judged")
 def test_a_replay_finds_what_was_changed(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "public.jsonl"
@@ -167,6 +170,7 @@ def test_a_replay_finds_what_was_changed(run: Run, tmp_path: Path) -> None:
         run("replay", tmp_path / "missing")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("run")
 def test_a_status_that_no_run_found_is_noticed(run: Run, judged: Path, tmp_path: Path) -> None:
     run("run")

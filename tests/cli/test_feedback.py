@@ -110,6 +110,7 @@ def test_people_vouch_for_each_other(run: Run, judged: Path) -> None:
         run("feedback", "vouch", "Ann", "--as", "Ann")
 
 
+@pytest.mark.slow
 def test_a_jury_is_called_followed_and_drawn_again(run: Run, judged: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no jury"):
         run("feedback", "jury", "verdict", "i2")

@@ -152,6 +152,7 @@ async def test_refusals_keep_their_meaning(status: int, body: str, kind: type[Us
         assert len(server.asked) == 2
 
 
+@pytest.mark.slow
 async def test_it_tries_again_before_the_first_byte_only() -> None:
     busy = Answer(status=503, body="busy")
     async with serving(MODELS, busy, Answer(status=429, headers={"retry-after": "0"}), PLAIN) as (server, endpoint):

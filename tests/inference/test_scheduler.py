@@ -68,6 +68,7 @@ class Machine:
             self.rows[move.target] = list(self.rows[move.source][: move.tokens])
 
 
+@pytest.mark.slow
 def test_random_traffic_all_finishes_within_the_budget() -> None:
     random.seed(0)
     for _ in range(30):

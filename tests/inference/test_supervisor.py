@@ -52,6 +52,7 @@ async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 async def test_it_answers_as_the_engine_itself() -> None:
     request = prompt("hi", top_logprobs=2, sampling=SamplingSettings(stop=("zz",), logit_bias=((3, 1.5),), seed=7))
     async with supervised("open_fake", answers=[{"text": "Grüße 😀"}]) as engine:
@@ -72,6 +73,7 @@ async def test_errors_keep_their_kind_and_advice() -> None:
         assert (await engine.generate(prompt("a"))).text == "x"
 
 
+@pytest.mark.slow
 async def test_closing_a_stream_cancels_it_there() -> None:
     async with supervised("open_fake", answers=[ENDLESS], max_sequences=1) as engine:
         async with aclosing(engine.stream(prompt("a"))) as stream:
@@ -82,6 +84,7 @@ async def test_closing_a_stream_cancels_it_there() -> None:
         assert done.text == "abc"
 
 
+@pytest.mark.slow
 async def test_requests_beyond_the_places_are_counted_as_queued() -> None:
     async with supervised("open_fake", answers=[ENDLESS], max_sequences=1) as engine:
         assert engine.queued == 0
@@ -96,6 +99,7 @@ async def test_requests_beyond_the_places_are_counted_as_queued() -> None:
         assert engine.queued == 0
 
 
+@pytest.mark.slow
 async def test_a_cancelled_task_cancels_there_too() -> None:
     async with supervised("open_fake", answers=[ENDLESS], max_sequences=1) as engine:
         task = asyncio.create_task(engine.generate(prompt("a", sampling=SamplingSettings(max_tokens=4000))))
@@ -106,6 +110,7 @@ async def test_a_cancelled_task_cancels_there_too() -> None:
         assert engine.active == 0
 
 
+@pytest.mark.slow
 async def test_a_crash_fails_what_runs_and_the_next_request_works() -> None:
     async with supervised("open_failing") as engine:
         first = engine.pid
@@ -117,6 +122,7 @@ async def test_a_crash_fails_what_runs_and_the_next_request_works() -> None:
         assert engine.restarts == 1
 
 
+@pytest.mark.slow
 async def test_a_wedged_process_is_stopped_and_replaced() -> None:
     async with supervised("open_failing", stall_timeout_s=1.0) as engine:
         first = engine.pid
@@ -129,6 +135,7 @@ async def test_a_wedged_process_is_stopped_and_replaced() -> None:
         assert gone(first)
 
 
+@pytest.mark.slow
 async def test_silent_work_that_makes_steps_is_left_alone() -> None:
     async with supervised("open_failing", stall_timeout_s=1.2) as engine:
         assert (await engine.generate(prompt("busy", sampling=SamplingSettings(max_tokens=1)))).text == "h"
@@ -143,6 +150,7 @@ async def test_a_bug_in_the_engine_is_told_and_does_not_end_it() -> None:
         assert engine.restarts == 0
 
 
+@pytest.mark.slow
 async def test_what_opening_raises_comes_out_of_start() -> None:
     with pytest.raises(BadInput, match="does not want to open"):
         await Supervised(EngineSpec(factory=f"{HERE}:open_refusing")).start()
@@ -150,6 +158,7 @@ async def test_what_opening_raises_comes_out_of_start() -> None:
         await Supervised(EngineSpec(factory=f"{HERE}:open_dying")).start()
 
 
+@pytest.mark.slow
 async def test_adapters_are_there_again_after_a_restart(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"adapter")
     async with supervised("open_failing") as engine:
@@ -159,6 +168,7 @@ async def test_adapters_are_there_again_after_a_restart(tmp_path: Path) -> None:
         assert (await engine.generate(prompt("fine", adapter_hash=adapter_hash))).text == "hello"
 
 
+@pytest.mark.slow
 async def test_closing_ends_the_process_and_further_requests() -> None:
     engine = Supervised(EngineSpec(factory=f"{HERE}:open_failing"))
     await engine.start()
@@ -171,6 +181,7 @@ async def test_closing_ends_the_process_and_further_requests() -> None:
         await engine.generate(prompt("fine"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("doing", ["nothing", "wedge"])
 async def test_the_process_dies_with_a_parent_that_was_killed(tmp_path: Path, doing: str) -> None:
     told = tmp_path / "pid"

@@ -107,6 +107,7 @@ async def test_logprobs_are_exact_and_score_finds_them_again() -> None:
         assert answer.finish_reason == "length"
 
 
+@pytest.mark.slow
 async def test_a_request_draws_the_same_tokens_alone_and_in_company() -> None:
     wanted = [request("abc" * (1 + seed), seed=seed, temperature=0.9, max_tokens=20 + seed) for seed in range(12)]
     alone = []
@@ -123,6 +124,7 @@ async def test_a_request_draws_the_same_tokens_alone_and_in_company() -> None:
     assert len({tuple(token.id for token in one.tokens) for one in alone}) == 12
 
 
+@pytest.mark.slow
 async def test_preempted_sequences_draw_the_same_tokens() -> None:
     """A budget so small that most sequences are sent back and recomputed at some time."""
     wanted = [request("p" * 20, seed=seed, temperature=1.0, max_tokens=100) for seed in range(6)]
@@ -331,6 +333,7 @@ async def test_requests_with_different_adapters_share_steps_and_never_mix(tmp_pa
             assert max(abs(a - b) for a, b in zip(bare[number], expected, strict=True)) > 0.1
 
 
+@pytest.mark.slow
 async def test_adapters_come_and_go_while_requests_run(tmp_path: Path) -> None:
     path = tiny_adapter(tmp_path, "one.gguf", seed=1)
     async with tiny_engine() as engine:
@@ -365,6 +368,7 @@ def test_an_adapters_hash_covers_its_scale(tmp_path: Path) -> None:
         hash_adapter(tmp_path / "absent.gguf")
 
 
+@pytest.mark.slow
 def test_packed_layers_compute_the_same(tmp_path: Path) -> None:
     ids = torch.randint(0, VOCABULARY, (7, 9))
     plain, packed = tiny_network(), tiny_network()

@@ -50,6 +50,7 @@ def test_nobody_can_write_another_turn(tokenizer: Tokenizer) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.fixed_dictionaries(
@@ -72,6 +73,7 @@ def test_whatever_is_written_the_template_alone_makes_control_tokens(
     assert tokenizer.decode(ids, skip_special=False) == expected
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(alphabet=st.characters(exclude_characters="<", exclude_categories=["Cs"])), min_size=1))
 def test_without_control_names_ids_are_the_canonical_ones(tokenizer: Tokenizer, contents: list[str]) -> None:
     template = ChatTemplate(CHATML)
@@ -185,6 +187,7 @@ def test_invalid_jinja_is_bad_input() -> None:
         ChatTemplate("{% for %}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "source",
     [

@@ -78,6 +78,7 @@ def random_ids(batch: int, tokens: int, seed: int = 1) -> Tensor:
     return torch.randint(0, 101, (batch, tokens), generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_logits_equal_transformers(pair: tuple[Any, LlamaDecoder]) -> None:
     model, decoder = pair

@@ -146,6 +146,7 @@ def test_a_file_without_weights_is_untrusted(tmp_path: Path) -> None:
         layout_of(read_gguf(gguf_file(tmp_path, byte_level_metadata())))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The largest tensor here takes 8.4 MB in float32; rewriting it in chunks of 0.3 MB stays far below that."""
     file = read_gguf(tiny_gguf(tmp_path / "a.gguf", "F16", rows=1 << 13))

@@ -83,6 +83,7 @@ def test_a_backup_moves_between_the_databases(tmp_path: Path, postgres_server: C
         assert dump(store) == before
 
 
+@pytest.mark.slow
 def test_a_backup_taken_while_others_write_holds_one_moment(store: Store, tmp_path: Path) -> None:
     """Each writer adds a sample, then a message that refers to it, then an audit entry: none is there without the one before."""
     owner = store.people.owner()
@@ -266,6 +267,7 @@ def test_a_member_out_of_its_place_is_refused(good: Path, target: Settings) -> N
     assert not list(target.data_dir.parent.glob("**/evil"))
 
 
+@pytest.mark.slow
 def test_a_missing_member_is_noticed(good: Path, target: Settings) -> None:
     def drop(members: dict[str, bytes]) -> None:
         del members[next(name for name in members if name.startswith("blobs/"))]

@@ -247,6 +247,7 @@ def test_a_read_only_postgres_says_so(tmp_path: Path, postgres_server: Callable[
         store.people.add("Ada")
 
 
+@pytest.mark.slow
 def test_a_read_only_folder_says_so_and_loses_nothing(mount: Mount) -> None:
     folder = mount("size=8m")
     settings = make_settings(folder / "data")

@@ -74,6 +74,7 @@ async def test_only_the_unacceptable_sample_is_refused(store: Store, writer: Sam
     assert store.samples.count() == 3
 
 
+@pytest.mark.slow
 async def test_a_failed_transaction_fails_exactly_its_callers(tmp_path: Path) -> None:
     with Store.open(make_settings(tmp_path), lock_timeout_s=0.1) as store:
         owner = store.people.owner()

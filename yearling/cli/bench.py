@@ -15,6 +15,8 @@ import typer
 
 from yearling.cli.bench_consensus import consensus
 from yearling.cli.bench_gates import gates
+from yearling.cli.bench_learn import learn
+from yearling.cli.bench_preference import preference
 from yearling.cli.console import err, human_size, print_json, print_table
 from yearling.config import load_settings
 from yearling.errors import BadInput, NotFound, Unsupported
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Measure this machine and the methods, against others.", no_args_is_help=True)
 app.command("consensus")(consensus)
+app.command("learn")(learn)
+app.command("preference")(preference)
 app.command("gates")(gates)
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
@@ -110,7 +114,8 @@ async def _measure_api(settings: Settings, pairs: int, new_tokens: int) -> Overh
     from yearling.models import Library
     from yearling.store import Store
 
-    messages = [{"role": "user", "content": "What is the capital of France?"}]
+    # With a system message of its own, or the API would add its default one and compute a longer prompt than the bare engine.
+    messages = [{"role": "system", "content": "Answer."}, {"role": "user", "content": "What is the capital of France?"}]
     with Store.open(settings) as store:
         pool = EnginePool(settings, Library(settings.models_dir))
         try:
