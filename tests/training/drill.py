@@ -24,12 +24,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from yearling.training import Run, train
+from yearling.config import load_settings
+from yearling.models import Adapters, Library
+from yearling.tasks import Pair, freeze
+from yearling.training import Places, Run, Setup, create_run, train
 
 ROOT = Path(__file__).parents[2]
-START_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 600.0
 TINY_STEPS = 400
 BALLAST = 500_000
+MODEL = "smollm2-135m-instruct"
 
 
 @dataclass
@@ -54,27 +58,30 @@ def create_tiny(folder: Path) -> Run:
     return Run.create(folder, {}, method="tiny", seed=1, total_steps=TINY_STEPS, options=options, threads=1)
 
 
-def disturb(run: Run, rounds: int, command: list[str], rng: random.Random, *, longest_s: float, tally: Tally) -> None:
-    """Kill the run `rounds` times and let the last try finish. Raises AssertionError when it ended before all kills."""
+def disturb(run: Run, rounds: int, command: list[str], rng: random.Random, *, most_steps: int, tally: Tally) -> None:
+    """Kill the run `rounds` times and let the last try finish. Raises AssertionError when it ended before all kills.
+
+    A kill comes at a random moment within the first `most_steps` steps of a try, so that a busy machine changes nothing."""
     for number in range(rounds):
-        before = _touched(run)
+        begun, halves = _checkpoint(run), _halves(run)
         process = subprocess.Popen(command, cwd=ROOT)
         if number % 3 == 2:
-            _wait(process, lambda: any(run.checkpoints.folder.glob(".new-*")))
-        else:
-            if number % 5:  # every fifth kill may hit the start
-                _wait(process, partial(_moved, run, before))
-            time.sleep(rng.uniform(0, longest_s))
+            _wait(process, partial(_writes_checkpoint, run, halves))
+        elif number % 5:
+            _wait(process, partial(_reached, run, process.pid, begun + rng.randint(1, most_steps)))
+            time.sleep(rng.uniform(0, 0.05))
+        else:  # every fifth kill may hit the start
+            time.sleep(rng.uniform(0, 5))
         if process.poll() is not None:
             raise AssertionError(f"the run ended by itself with {process.returncode} before kill {number}")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        reached = _last_step(run)
-        there = run.checkpoints.all()
+        lines = run.read_metrics()
+        reached, saved = int(lines[-1]["step"]) if lines else 0, _checkpoint(run)
         tally.kills += 1
-        tally.in_checkpoint += any(run.checkpoints.folder.glob(".new-*"))
-        tally.steps_repeated += reached - (there[-1].step if there else 0)
-        print(f"kill {number}: at step {reached}, newest checkpoint {there[-1].step if there else 'none'}", file=sys.stderr)
+        tally.in_checkpoint += _writes_checkpoint(run, halves)
+        tally.steps_repeated += reached - saved
+        print(f"kill {number}: at step {reached}, newest checkpoint {saved}", file=sys.stderr)
     subprocess.run(command, cwd=ROOT, check=True)
 
 
@@ -95,7 +102,7 @@ def drill(rounds: int, folder: Path, *, seed: int = 0) -> Tally:
     tally = Tally()
     disturbed = create_tiny(folder / "disturbed")
     command = [sys.executable, "-m", "tests.training.drill", "--train", str(disturbed.folder)]
-    disturb(disturbed, rounds, command, random.Random(seed), longest_s=0.4, tally=tally)
+    disturb(disturbed, rounds, command, random.Random(seed), most_steps=30, tally=tally)
     undisturbed = create_tiny(folder / "undisturbed")
     shutil.copytree(disturbed.folder / "rollouts", undisturbed.folder / "rollouts")
     train_tiny(undisturbed.folder)
@@ -103,19 +110,57 @@ def drill(rounds: int, folder: Path, *, seed: int = 0) -> Tally:
     return tally
 
 
-def _moved(run: Run, before: int) -> bool:
-    return _touched(run) > before
+def create_dpo(data_dir: Path, name: str, steps: int) -> Run:
+    """DPO on the default model, which is in the data folder already, on pairs made up here."""
+    places = Places.of(data_dir)
+    pairs = [
+        Pair(str(number), ({"role": "user", "content": f"Name {number} animals."},), f"{number} cats.", f"No: {number}.", q=0.9,
+             weight=1.0)
+        for number in range(2, 66)
+    ]  # fmt: skip
+    lessons = freeze(pairs, data_dir / "lessons")
+    setup = Setup(model=MODEL, rank=4, lessons=lessons.hash)
+    config = {"lessons_per_step": 2, "steps": steps, "validation": 0.05}
+    options = {"validate_every": 2, "checkpoint_s": 3.0}
+    return create_run(data_dir / "runs" / name, "dpo", config, setup, places, options=options)
 
 
-def _touched(run: Run) -> int:
-    """When the metrics were last written, in nanoseconds; 0 while there are none."""
-    path = run.folder / "metrics.jsonl"
-    return path.stat().st_mtime_ns if path.is_file() else 0
+def drill_default_model(rounds: int, data_dir: Path, *, seed: int = 0) -> Tally:
+    """The drill on the command line itself; the adapters that both runs publish are the same, too."""
+    tally = Tally()
+    steps = 3 * rounds + 2
+    disturbed, undisturbed = (create_dpo(data_dir, name, steps) for name in ("disturbed", "undisturbed"))
+    commands = {
+        run.id: [sys.executable, "-m", "yearling", "train", "resume", run.id, "--data-dir", str(data_dir)]
+        for run in (disturbed, undisturbed)
+    }
+    disturb(disturbed, rounds, commands[disturbed.id], random.Random(seed), most_steps=3, tally=tally)
+    subprocess.run(commands[undisturbed.id], cwd=ROOT, check=True)
+    compare(disturbed, undisturbed)
+    published = Adapters(data_dir / "adapters").list()
+    if len(published) != 1:
+        raise AssertionError(f"the two runs published {len(published)} different adapters")
+    print(f"both published {published[0].sha256}", file=sys.stderr)
+    return tally
 
 
-def _last_step(run: Run) -> int:
-    lines = run.read_metrics()
-    return int(lines[-1]["step"]) if lines else 0
+def _checkpoint(run: Run) -> int:
+    there = run.checkpoints.all()
+    return there[-1].step if there else 0
+
+
+def _halves(run: Run) -> set[str]:
+    return {path.name for path in run.checkpoints.folder.glob(".new-*")}
+
+
+def _writes_checkpoint(run: Run, before: set[str]) -> bool:
+    """Whether there is a half checkpoint that an earlier kill did not leave."""
+    return bool(_halves(run) - before)
+
+
+def _reached(run: Run, pid: int, step: int) -> bool:
+    status = run.read_status()
+    return status.get("pid") == pid and status["step"] >= step
 
 
 def _wait(process: subprocess.Popen[bytes], happened: Callable[[], bool]) -> None:
@@ -125,7 +170,7 @@ def _wait(process: subprocess.Popen[bytes], happened: Callable[[], bool]) -> Non
             raise AssertionError(f"the run ended by itself with {process.returncode}")
         if time.monotonic() > deadline:
             process.kill()
-            raise AssertionError("nothing happened for two minutes")
+            raise AssertionError(f"nothing happened for {START_TIMEOUT_S:g} seconds")
         time.sleep(0.001)
 
 
@@ -134,12 +179,17 @@ def main() -> None:
     parser.add_argument("rounds", type=int, nargs="?", default=20)
     parser.add_argument("--seed", type=int, default=time.time_ns())
     parser.add_argument("--train", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--default-model", action="store_true", help="DPO on the default model instead of a tiny network")
     arguments = parser.parse_args()
     if arguments.train:
         train_tiny(arguments.train)
         return
     with tempfile.TemporaryDirectory() as folder:
-        tally = drill(arguments.rounds, Path(folder), seed=arguments.seed)
+        if arguments.default_model:
+            shutil.copytree(Library(load_settings().models_dir).get(MODEL).folder, Path(folder) / "models" / MODEL)
+            tally = drill_default_model(arguments.rounds, Path(folder), seed=arguments.seed)
+        else:
+            tally = drill(arguments.rounds, Path(folder), seed=arguments.seed)
     print(
         f"{tally.kills} kills, {tally.in_checkpoint} of them while a checkpoint was being written, {tally.steps_repeated} steps "
         "made again: the run ended bit-equal to the undisturbed one"

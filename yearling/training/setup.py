@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from yearling.errors import BadInput, Untrusted
 from yearling.models import Adapters, ChatTemplate, Library, LocalModel, Tokenizer, load_adapter, load_decoder
-from yearling.tasks import Environment, LessonSet, Task, open_environment
 from yearling.training.method import Method
 from yearling.training.run import Run
 
 if TYPE_CHECKING:
+    from yearling.tasks import Environment, LessonSet
     from yearling.training.curriculum import Arm
     from yearling.training.policy import Policy
 
@@ -78,6 +78,11 @@ def config_class(method: str) -> Any:
     return getattr(_module(method), f"{method.capitalize()}Config")
 
 
+def method_class(method: str) -> Any:
+    """The class of a method. Raises BadInput for an unknown one."""
+    return getattr(_module(method), method.capitalize())
+
+
 def create_run(
     folder: Path,
     method: str,
@@ -92,6 +97,8 @@ def create_run(
     """Check everything that can be checked without loading weights, then make the run's folder.
 
     Raises NotFound (model, lessons, adapter), BadInput (settings), Untrusted (lessons that were changed)."""
+    from yearling.tasks import LessonSet
+
     settings = config_class(method).from_plain(config)
     model = places.library.get(setup.model)
     if method in _LEARNERS:
@@ -133,11 +140,13 @@ def setup_of(run: Run) -> Setup:
 
 def build_method(run: Run, places: Places) -> Method:
     """Load everything that run.json names, and make the method. Raises NotFound, Untrusted when it is not what it was."""
+    from yearling.tasks import LessonSet
+
     setup, name = setup_of(run), run.facts["method"]
     model = base_of(run, places)
     config = config_class(name).from_plain(run.facts["config"])
     policy = build_policy(run, model, places)
-    kind = getattr(_module(name), name.capitalize())
+    kind = method_class(name)
     lessons = LessonSet.open(places.lessons_dir / setup.lessons) if setup.lessons else None
     tokenizer, template = Tokenizer.load(model), ChatTemplate.load(model)
     if name in _LEARNERS:
@@ -194,6 +203,7 @@ def _reinforcement(
     tokenizer: Tokenizer,
     template: ChatTemplate,
 ) -> Method:
+    from yearling.tasks import open_environment
     from yearling.training.collecting import Collector
     from yearling.training.curriculum import Curriculum
     from yearling.training.rollouts import Player, TemplateSpeech
@@ -207,6 +217,7 @@ def _reinforcement(
 
 
 def _arms(setup: Setup, lessons: LessonSet | None) -> list[Arm]:
+    from yearling.tasks import Task
     from yearling.training.curriculum import environment_arm, prompt_arms
 
     arms = [environment_arm(_environment(text), name=text) for text in setup.environments]
@@ -217,6 +228,8 @@ def _arms(setup: Setup, lessons: LessonSet | None) -> list[Arm]:
 
 def _environment(text: str) -> Environment:
     """`NAME,setting=value,...`; a value is JSON where it can be read as such, else text."""
+    from yearling.tasks import open_environment
+
     name, *given = text.split(",")
     settings: dict[str, Any] = {}
     for one in given:
