@@ -29,26 +29,35 @@ def build(
     environment: list[str] | None = typer.Option(
         None, "--environment", "-e", help="Add tasks that an environment generates, as NAME=COUNT. Can be given several times."
     ),
+    data: Path | None = typer.Option(None, "--data", help="Folder with the data sets of exams that no package index has."),
     heldout_share: float = typer.Option(0.1, "--heldout-share", help="How much to keep for exams, from 0 to 0.5."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
     """Build the set of what stands now, from the newest consensus run, and say what was kept, what was dropped and why."""
+    from yearling.evals import exam_fingerprints
     from yearling.store import Store
     from yearling.tasks import BuildConfig
     from yearling.tasks import build as build_set
 
     config = BuildConfig(heldout_share=heldout_share, environments=tuple(_counted(one) for one in environment or ()))
-    with Store.open(load_settings(data_dir=data_dir)) as store, err.status("Reading") as shown:
-        built = build_set(store, config, exams=_fingerprints(), say=shown.update)
+    settings = load_settings(data_dir=data_dir)
+    with Store.open(settings) as store, err.status("Reading the exams") as shown:
+        exams, missing = exam_fingerprints(settings.data_dir / "exams", data)
+        built = build_set(store, config, exams=exams, say=shown.update)
     if as_json:
         manifest = built.lessons.manifest
         print_json(
             {"hash": built.lessons.hash, "version": built.lessons.version, "fresh": built.fresh, "report": built.report}
-            | {"consensus": manifest["consensus"], "exams": manifest["exams"], "folder": str(built.lessons.folder)}
+            | {
+                "consensus": manifest["consensus"],
+                "exams": manifest["exams"],
+                "exams_missing": missing,
+                "folder": str(built.lessons.folder),
+            }
         )
         return
-    _print_built(built)
+    _print_built(built, missing)
 
 
 @app.command("list")
@@ -139,11 +148,6 @@ def _counted(text: str) -> tuple[str, int]:
     return name, int(count)
 
 
-def _fingerprints() -> tuple[Any, ...]:
-    """What every exam can be recognised by."""
-    return ()
-
-
 def _is_there(store: Store, record: LessonSetRecord) -> bool:
     from yearling.tasks import lessons_dir
 
@@ -173,12 +177,15 @@ def _told(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()) or "nothing"
 
 
-def _print_built(built: Built) -> None:
+def _print_built(built: Built, missing: dict[str, str]) -> None:
     report = built.report
     _print_counts(report)
     for exam_hash, reasons in report["taken_back"].items():
         told = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.items())
         err.print(f"Set {exam_hash[:12]} still carries what counts no longer: {told}.", highlight=False)
+    if missing:
+        told = "; ".join(f"{exam} ({why})" for exam, why in missing.items())
+        err.print(f"Not searched for what these exams ask, since they are not here: {told}.", highlight=False, soft_wrap=True)
     news = "Built" if built.fresh else "Nothing changed: this is"
     out.print(f"{news} version {built.lessons.version}, {built.lessons.hash}", highlight=False, soft_wrap=True)
     out.print(f"in {built.lessons.folder}", highlight=False, soft_wrap=True)
