@@ -57,7 +57,7 @@ def _start_word(answer: Answer, parameters: Parameters) -> bool:
         'Let your answer start with the letter "{mark}".',
     ),
     zh=("回答的第一个字必须是“{mark}”。", "用“{mark}”字开头。", "让“{mark}”成为全文的第一个字。"),
-    draw=lambda source, language, level: {"mark": source.choice("ABCDFHLMPRSTW" if language == "en" else "大天人小春每好当在有")},
+    draw=lambda source, language, level: {"mark": source.choice("ABCDFHLMPRSTW" if language == "en" else "大天人小春每好当早夜")},
     claims="first",
     tags="wording literal",
     avoids="fixed quoted",

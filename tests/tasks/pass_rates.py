@@ -1,0 +1,113 @@
+"""How often the untrained default model solves the tasks of environments, at temperature 1: where training can take hold.
+
+    python -m tests.tasks.pass_rates --samples 64 reasoning_gym:gcd 'running_totals {"terms": 4}'
+    python -m tests.tasks.pass_rates --samples 24 --each-kind en
+
+An argument is an environment's name and, after a space, its settings as JSON. Prints passes, rate and 95 % Wilson interval as a
+table. Tasks are those of the training part, one answer to each. Not a test: it takes minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from yearling.inference import Completion, Engine, Request, open_engine
+from yearling.models import ChatTemplate, Library, Tokenizer
+from yearling.records import SamplingSettings
+from yearling.tasks import Environment, Task, open_environment, takes_turns, train_seed
+from yearling.tasks.environments.instructions.kind import KINDS
+
+
+def wilson(passes: int, count: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a rate (Wilson 1927)."""
+    rate = passes / count
+    centre, spread = rate + z * z / (2 * count), z * (rate * (1 - rate) / count + z * z / (4 * count * count)) ** 0.5
+    scale = 1 + z * z / count
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+class Player:
+    """Plays episodes with one engine."""
+
+    def __init__(self, engine: Engine, tokenizer: Tokenizer, template: ChatTemplate, max_tokens: int) -> None:
+        self.engine, self.tokenizer, self.template, self.max_tokens = engine, tokenizer, template, max_tokens
+        self.tokens = 0
+        self.cut = 0
+
+    async def answer(self, messages: list[dict[str, Any]], seed: int) -> str:
+        prompt = tuple(self.template.encode(self.tokenizer, messages))
+        sampling = SamplingSettings(temperature=1.0, max_tokens=self.max_tokens, seed=seed)
+        found: Completion = await self.engine.generate(Request(prompt_ids=prompt, sampling=sampling))
+        self.tokens += found.completion_tokens
+        self.cut += found.finish_reason == "length"
+        return found.text
+
+    async def play(self, environment: Environment, task: Task, seed: int) -> tuple[float, list[dict[str, Any]]]:
+        transcript: list[dict[str, Any]] = []
+        while True:
+            content = await self.answer([*task.messages, *transcript], seed + len(transcript))
+            transcript.append({"role": "assistant", "content": content})
+            following = environment.reply(task, transcript) if takes_turns(environment) else None
+            if following is None:
+                return environment.reward(task, transcript), transcript
+            transcript.append(following)
+
+
+async def measure(specs: list[str], *, samples: int, max_tokens: int, show: int, threads: int) -> None:
+    folder = os.environ.get("YEARLING_TEST_MODELS") or platformdirs.user_cache_dir("yearling-tests", appauthor=False)
+    model = Library(Path(folder)).pull("smollm2-135m-instruct")
+    engine = await open_engine(model, kind="llamacpp", threads=threads, context_tokens=0, stall_timeout_s=600)
+    try:
+        for spec in specs:
+            name, _, options = spec.partition(" ")
+            environment = open_environment(name, **json.loads(options or "{}"))
+            player = Player(engine, Tokenizer.load(model), ChatTemplate.load(model), max_tokens)
+            started = time.monotonic()
+            tasks = [environment.task(train_seed(index)) for index in range(samples)]
+            played = await asyncio.gather(*(player.play(environment, task, 1000 * index) for index, task in enumerate(tasks)))
+            passes = sum(reward == 1.0 for reward, _ in played)
+            low, high = wilson(passes, samples)
+            took = time.monotonic() - started
+            print(
+                f"| {spec} | {passes}/{samples} | {passes / samples:.2f} | {low:.2f} to {high:.2f} "
+                f"| {player.tokens / samples:.0f} | {player.cut} | {took:.0f} s |",
+                flush=True,
+            )
+            for task, (reward, transcript) in list(zip(tasks, played, strict=True))[:show]:
+                print(
+                    json.dumps(
+                        [reward, task.messages[-1]["content"], [turn["content"] for turn in transcript]], ensure_ascii=False
+                    )
+                )
+    finally:
+        await engine.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("specs", nargs="*")
+    parser.add_argument("--samples", type=int, default=64)
+    parser.add_argument("--max-tokens", type=int, default=128)
+    parser.add_argument("--each-kind", choices=["en", "zh"], help="every kind of constraint alone, held-out ones apart")
+    parser.add_argument("--level", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2, help="1 on a busy machine: threads that wait for each other starve")
+    parser.add_argument("--show", type=int, default=0, help="print that many episodes of each")
+    chosen = parser.parse_args()
+    specs = list(chosen.specs)
+    if chosen.each_kind:
+        settings = {"language": chosen.each_kind, "level": chosen.level}
+        specs += [f"instructions {json.dumps({**settings, 'kinds': [kind.id]})}" for kind in KINDS.values() if not kind.held_out]
+    print("| environment | passes | rate | 95 % interval | tokens each | cut off | took |\n|---|---|---|---|---|---|---|")
+    asyncio.run(measure(specs, samples=chosen.samples, max_tokens=chosen.max_tokens, show=chosen.show, threads=chosen.threads))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Instruction tasks: drawn for one part only, satisfiable in every combination, and not to be had for nothing."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.tasks.constraint_examples import EXAMPLES
+from tests.tasks.satisfy import satisfying
+from yearling.errors import BadInput
+from yearling.tasks import exam_seed, open_environment, train_seed
+from yearling.tasks.environments.instructions.answer import Answer, Language
+from yearling.tasks.environments.instructions.environment import Instructions, requests
+from yearling.tasks.environments.instructions.kind import KINDS, LEVELS, conflict
+from yearling.tasks.environments.protocol import Task
+
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
+
+
+def said(text: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": text}]
+
+
+def task_of(kinds: tuple[str, ...], language: Language, level: int, seed: int = 0) -> Task:
+    source = random.Random(f"{kinds} {language} {level} {seed}")
+    drawn = [{"kind": kind, "parameters": KINDS[kind].draw(source, language, level)} for kind in kinds]
+    words = [KINDS[kind].phrase(language, made["parameters"], source) for kind, made in zip(kinds, drawn, strict=True)]
+    text = " ".join([source.choice(requests(language, "train")), *words])
+    return Task("", ({"role": "user", "content": text},), "instructions", {"language": language, "constraints": drawn})
+
+
+def check(task: Task) -> None:
+    answer = satisfying(task.data["constraints"], task.data["language"])
+    verdicts = Instructions().verdicts(task, said(answer))
+    assert all(verdicts.values()), (verdicts, task, answer)
+    assert Instructions().reward(task, said(answer)) == 1.0, (task, answer)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_can_be_met(kind: str) -> None:
+    for language, level, seed in itertools.product(LANGUAGES, LEVELS, range(2)):
+        check(task_of((kind,), language, level, seed))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_pair_that_may_stand_together_can_be_met(language: Language) -> None:
+    pairs = [pair for pair in itertools.combinations(KINDS, 2) if not conflict(KINDS[pair[0]], KINDS[pair[1]], language)]
+    assert len(pairs) > 800
+    for number, pair in enumerate(pairs):
+        check(task_of(pair, language, LEVELS[number % 3]))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_triples_can_be_met(language: Language) -> None:
+    environment = Instructions(language=language, fewest=3, most=3, level=0)
+    for index in range(400):
+        for seed in (train_seed(index), exam_seed(index)):
+            check(environment.task(seed))
+
+
+@pytest.mark.parametrize(("kind", "language", "parameters", "good", "bad"), EXAMPLES, ids=lambda value: str(value)[:20])
+def test_near_misses_are_told_from_answers(
+    kind: str, language: Language, parameters: dict[str, Any], good: list[str], bad: list[str]
+) -> None:
+    counted: Language = "en" if KINDS[kind].in_english else language
+    for text in good:
+        assert KINDS[kind].check(Answer(text, counted), parameters), text
+    for text in bad:
+        assert not KINDS[kind].check(Answer(text, counted), parameters), text
+
+
+def test_every_kind_has_examples_and_phrasings_in_both_languages() -> None:
+    assert {(kind, language) for kind, language, *_ in EXAMPLES} == set(itertools.product(KINDS, LANGUAGES))
+    assert len(KINDS) >= 32
+    for kind in KINDS.values():
+        assert len(set(kind.en)) >= 3
+        assert len(set(kind.zh)) >= 3
+
+
+MARKS = st.one_of(st.characters(), st.sampled_from(list('\n\n  .!?。！？,，"“”-#*>0123aA雨我的\u200b\ud800')))
+
+
+@settings(max_examples=40, deadline=None)
+@given(text=st.lists(MARKS, max_size=60).map("".join), level=st.sampled_from(LEVELS), language=st.sampled_from(LANGUAGES))
+def test_no_checker_raises_whatever_is_written(text: str, level: int, language: Language) -> None:
+    source = random.Random(3)
+    for kind in KINDS.values():
+        for written in (text, text * 5):
+            assert KINDS[kind.id].check(Answer(written, language), kind.draw(source, language, level)) in (True, False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(words=st.lists(st.from_regex(r"[a-z]{1,9}", fullmatch=True), min_size=1, max_size=40), most=st.integers(1, 40))
+def test_words_are_counted_as_they_were_put(words: list[str], most: int) -> None:
+    for text in (" ".join(words), ", ".join(words).title(), "\n".join(words)):
+        assert len(Answer(text, "en").words) == len(words)
+        assert KINDS["words_at_most"].check(Answer(text, "en"), {"n": most}) == (len(words) <= most)
+
+
+@settings(max_examples=60, deadline=None)
+@given(marks=st.lists(st.sampled_from("天地玄黄宇宙洪荒𠀀"), min_size=1, max_size=30), sentences=st.integers(1, 6))
+def test_chinese_is_counted_by_the_character(marks: list[str], sentences: int) -> None:
+    text = "，".join(marks)
+    assert len(Answer(text, "zh").words) == len(marks)
+    assert len(Answer(f"{text}。" * sentences, "zh").sentences) == sentences
+
+
+@pytest.mark.parametrize("text", ["cafe\u0301 noir", "café noir", " café\u200b noir\r\n", "\u2066café noir\u2069"])
+def test_equal_texts_are_equal_however_they_are_encoded(text: str) -> None:
+    assert Answer(text, "en").text == "café noir"
+    assert KINDS["include_word"].check(Answer(text, "en"), {"word": "café"})
+
+
+HOLLOW = {
+    "en": ["", " ", ".", "Lamp.", "lamp " * 30, "ok ok ok ok ok", "Yes.", "the cat sat on " * 20, "a " * 6000],
+    "zh": ["", "。", "台灯", "台灯" * 30, "好好好好好好", "好的", "今天下雨" * 20, "雨" * 21000],
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_hollow_answers_earn_nothing(language: Language) -> None:
+    word = {"en": "lamp", "zh": "台灯"}[language]
+    loose = [
+        {"kind": "words_at_most", "parameters": {"n": 10**6}},
+        {"kind": "no_digits", "parameters": {}},
+        {"kind": "no_commas", "parameters": {}},
+    ]
+    asked = {"en": f'Describe a winter morning. Use the word "{word}".', "zh": f"描写冬天的早晨。请用上“{word}”一词。"}[language]
+    task = Task("", ({"role": "user", "content": asked},), "instructions", {"language": language, "constraints": loose})
+    reward = Instructions().reward
+    for hollow in [*HOLLOW[language], asked, f"{asked} {asked}"]:
+        assert all(Instructions().verdicts(task, said(hollow)).values())
+        assert reward(task, said(hollow)) == 0.0, hollow[:40]
+    decent = {"en": "Snow lies on the roof and a lamp still burns.", "zh": "屋顶积雪。窗边台灯还亮着。"}[language]
+    assert reward(task, said(decent)) == 1.0
+    assert reward(task, []) == 0.0
+
+
+def test_training_never_sees_held_out_kinds_or_requests() -> None:
+    for language in LANGUAGES:
+        environment = Instructions(language=language, fewest=1, most=3, level=0)
+        trained = [environment.task(train_seed(index)) for index in range(600)]
+        examined = [environment.task(exam_seed(index)) for index in range(600)]
+        assert not any(KINDS[made["kind"]].held_out for task in trained for made in task.data["constraints"])
+        assert {task.data["request"] for task in trained}.isdisjoint(task.data["request"] for task in examined)
+        shown = {made["kind"] for task in examined for made in task.data["constraints"]}
+        assert {kind.id for kind in KINDS.values() if kind.held_out} <= shown
+        assert len(requests(language, "train")) + len(requests(language, "exam")) >= {"en": 150, "zh": 80}[language]
+        assert all(1 <= len(task.data["constraints"]) <= 3 for task in trained)
+    with pytest.raises(BadInput, match="exams only"):
+        Instructions(kinds="held_out").task(train_seed(0))
+    assert KINDS[Instructions(kinds="held_out").task(exam_seed(0)).data["constraints"][0]["kind"]].held_out
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        {"language": "fr"},
+        {"fewest": 0},
+        {"fewest": 3, "most": 2},
+        {"most": 4},
+        {"level": 4},
+        {"kinds": "nonesuch"},
+        {"kinds": []},
+    ],
+)
+def test_senseless_settings_are_refused(mistake: dict[str, Any]) -> None:
+    with pytest.raises(BadInput):
+        open_environment("instructions", **mistake)
+
+
+def test_a_stored_task_is_graded_alike() -> None:
+    task = Instructions(language="both", most=3).task(train_seed(11))
+    stored = Task(task.key, task.messages, task.environment, json.loads(json.dumps(task.data)))
+    answer = satisfying(task.data["constraints"], task.data["language"])
+    assert open_environment(stored.environment).reward(stored, said(answer)) == 1.0
