@@ -3,9 +3,11 @@
 from yearling.training.checkpoints import Checkpoint, Checkpoints
 from yearling.training.export import export_adapter, export_model
 from yearling.training.method import Method, TrainedPolicy, step_generator
+from yearling.training.practice import Passed, Practice, practise
 from yearling.training.run import Run, find_run, runs_in
 from yearling.training.setup import METHODS, Places, Setup, build_method, config_class, create_run
 from yearling.training.train import Outcome, Progress, TrainOptions, train
+from yearling.training.trial import Ranking, Trial, read_dialogues, run_trial
 
 __all__ = [
     "METHODS",
@@ -13,18 +15,25 @@ __all__ = [
     "Checkpoints",
     "Method",
     "Outcome",
+    "Passed",
     "Places",
+    "Practice",
     "Progress",
+    "Ranking",
     "Run",
     "Setup",
     "TrainOptions",
     "TrainedPolicy",
+    "Trial",
     "build_method",
     "config_class",
     "create_run",
     "export_adapter",
     "export_model",
     "find_run",
+    "practise",
+    "read_dialogues",
+    "run_trial",
     "runs_in",
     "step_generator",
     "train",

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from yearling.errors import BadInput
 
-
 COMMON_TOKENS = 8
 """What all groups of a batch begin with (a system message) is computed once if it has at least so many tokens."""
 
