@@ -30,7 +30,7 @@ DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")
 RUN = typer.Argument(help="The run's id, the part of it that tells it apart, or `latest`.")
 CHECKPOINT = typer.Option("best", "--checkpoint", help="`best`, `last`, or the number of a step.")
 
-METHODS = ("sft", "dpo", "kto", "reward", "grpo")
+METHODS = ("sft", "dpo", "kto", "reward", "grpo", "ppo", "rejection")
 
 
 class MethodCommand(TyperCommand):

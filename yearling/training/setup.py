@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from yearling.training.curriculum import Arm
     from yearling.training.policy import Policy
 
-METHODS = ("sft", "dpo", "kto", "reward", "grpo")
+METHODS = ("sft", "dpo", "kto", "reward", "grpo", "ppo", "rejection")
 """The module of the same name holds the method and its configuration."""
 
 _LEARNERS = {"sft": "demonstrations", "dpo": "pairs", "kto": "thumbs", "reward": "pairs"}
@@ -131,11 +131,14 @@ def create_run(
 
 
 def setup_of(run: Run) -> Setup:
-    """What a run started from."""
+    """What a run started from. Raises BadInput for a run that something else than `create_run` put together."""
     plain = dict(run.facts["setup"])
-    for name in ("earlier", "environments"):
-        plain[name] = tuple(plain[name])
-    return Setup(**plain)
+    if not {field.name for field in fields(Setup)} <= plain.keys():
+        raise BadInput(
+            f"The folder of {run.id} does not say all that it was made from.",
+            advice="Only runs that `yearling train` started can be resumed and exported.",
+        )
+    return Setup(**plain | {name: tuple(plain[name]) for name in ("earlier", "environments")})
 
 
 def build_method(run: Run, places: Places) -> Method:
