@@ -14,6 +14,7 @@ from yearling.errors import BadInput, NotFound
 from yearling.tasks.environments.protocol import Environment
 
 _WHERE = {
+    "guess_number": ("yearling.tasks.environments.guess_number", "GuessNumber"),
     "instructions": ("yearling.tasks.environments.instructions", "Instructions"),
     "reasoning_gym": ("yearling.tasks.environments.reasoning", "ReasoningGym"),
     "running_totals": ("yearling.tasks.environments.running_totals", "RunningTotals"),

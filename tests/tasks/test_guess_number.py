@@ -1,0 +1,95 @@
+"""The guessing game: fair, sparse, and as hard as it says."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from yearling.errors import BadInput
+from yearling.tasks import Task, exam_seed, open_environment, takes_turns, train_seed
+from yearling.tasks.environments.guess_number import GuessNumber
+
+Player = Callable[[Task, list[dict[str, Any]]], str]
+
+
+def play(environment: GuessNumber, task: Task, player: Player) -> tuple[float, list[dict[str, Any]]]:
+    transcript: list[dict[str, Any]] = []
+    while True:
+        transcript.append({"role": "assistant", "content": player(task, transcript)})
+        following = environment.reply(task, transcript)
+        if following is None:
+            return environment.reward(task, transcript), transcript
+        assert environment.reward(task, transcript) == 0.0
+        transcript.append(following)
+
+
+def halving(task: Task, transcript: list[dict[str, Any]]) -> str:
+    low, high = task.data["low"], task.data["high"]
+    for guess, hint in zip(transcript[::2], transcript[1::2], strict=True):
+        if hint["content"].startswith("Higher"):
+            low = int(guess["content"]) + 1
+        else:
+            high = int(guess["content"]) - 1
+    return str((low + high) // 2)
+
+
+def at_random(task: Task, transcript: list[dict[str, Any]]) -> str:
+    said = {message["content"] for message in transcript}
+    source = random.Random(f"{task.key} {len(transcript)}")
+    return source.choice([str(n) for n in range(task.data["low"], task.data["high"] + 1) if str(n) not in said])
+
+
+def stubborn(task: Task, transcript: list[dict[str, Any]]) -> str:
+    return str(task.data["low"] + 3)
+
+
+@pytest.mark.parametrize(("player", "low", "high"), [(halving, 1.0, 1.0), (at_random, 0.26, 0.37), (stubborn, 0.04, 0.09)])
+def test_how_often_simple_players_win(player: Player, low: float, high: float) -> None:
+    environment = GuessNumber()
+    won = [play(environment, environment.task(train_seed(index)), player)[0] for index in range(1000)]
+    assert low <= sum(won) / 1000 <= high
+
+
+def test_words_around_a_number_do_no_harm_and_two_numbers_are_none() -> None:
+    environment = GuessNumber(turns=3)
+    task = environment.task(train_seed(4))
+    secret = task.data["secret"]
+    assert play(environment, task, lambda *_: f"Is it {secret}?")[0] == 1.0
+    for junk in (f"{secret} or {secret + 1}", "no idea", "", f"{secret}.5", f"x{secret}", "9" * 5000):
+        reward, transcript = play(environment, task, lambda *_, junk=junk: junk)
+        assert reward == 0.0
+        assert len(transcript) == 5
+        assert transcript[1]["content"].startswith("Answer with one number")
+    assert environment.reward(task, []) == 0.0
+    assert environment.reply(task, []) is None
+
+
+def test_a_guess_after_the_last_turn_does_not_count() -> None:
+    environment = GuessNumber(turns=1)
+    task = environment.task(train_seed(4))
+    wrong, right = (str(task.data["high"] + 1), str(task.data["secret"]))
+    late = [
+        {"role": "assistant", "content": wrong},
+        {"role": "user", "content": "go on"},
+        {"role": "assistant", "content": right},
+    ]
+    assert environment.reward(task, late) == 0.0
+    assert environment.reply(task, late[:1]) is None
+
+
+def test_ranges_are_divided_and_secrets_are_not() -> None:
+    environment = GuessNumber()
+    trained, examined = ([environment.task(seed(index)).data for index in range(3000)] for seed in (train_seed, exam_seed))
+    assert {data["low"] for data in trained}.isdisjoint({data["low"] for data in examined})
+    places = [{data["secret"] - data["low"] for data in part} for part in (trained, examined)]
+    assert places == [set(range(16)), set(range(16))]
+    assert takes_turns(open_environment("guess_number"))
+
+
+@pytest.mark.parametrize("mistake", [{"span": 1}, {"turns": 0}, {"largest_start": 0}])
+def test_senseless_settings_are_refused(mistake: dict[str, int]) -> None:
+    with pytest.raises(BadInput):
+        open_environment("guess_number", **mistake)

@@ -1,0 +1,86 @@
+"""Guess a number in a few turns: every answer but the last earns nothing, and what made the last one right came turns before.
+
+The game says `higher` or `lower`. Halving the range always wins within the default turns; naming numbers at random, none twice,
+wins turns / span of the games; naming one number always wins 1 / span (`tests/tasks/test_guess_number.py` measures all three).
+The range moves from game to game, and it is the range that belongs to training or to exams: were it the secret, training would
+teach which numbers never come.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from yearling.errors import BadInput
+from yearling.tasks.environments.protocol import Message, Task, Transcript, task_key
+from yearling.tasks.environments.seeds import draw
+
+_NUMBER = re.compile(r"(?<![\w.,-])\d{1,9}(?![\w]|[.,]\d)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class GuessNumber:
+    """`span` numbers to choose from, the first of them anywhere up to `largest_start`, and at most `turns` guesses."""
+
+    span: int = 16
+    turns: int = 5
+    largest_start: int = 80
+
+    name: ClassVar[str] = "guess_number"
+    summary: ClassVar[str] = "Find a number from answers 'higher' and 'lower' in a few turns; rewarded only when it is found."
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.span <= 10**6 or not 1 <= self.turns <= 100 or not 1 <= self.largest_start <= 10**6:
+            raise BadInput("guess_number needs a span of 2 to a million, 1 to 100 turns, and a largest_start of 1 to a million.")
+
+    def task(self, seed: int) -> Task:
+        low, secret = draw(seed, self._game, lambda game: f"from {game[0]}, {self.span}")
+        high = low + self.span - 1
+        text = (
+            f"I am thinking of a number from {low} to {high}. You have {self.turns} guesses. "
+            "Answer with one number only. I will say higher or lower."
+        )
+        return Task(
+            key=task_key(self.name, [low, high, self.turns, secret]),
+            messages=({"role": "user", "content": text},),
+            environment=self.name,
+            data={"low": low, "high": high, "secret": secret, "turns": self.turns},
+        )
+
+    def reward(self, task: Task, transcript: Transcript) -> float:
+        guesses = _guesses(transcript)[: int(task.data["turns"])]
+        return float(task.data["secret"] in guesses)
+
+    def reply(self, task: Task, transcript: Transcript) -> dict[str, Any] | None:
+        guesses = _guesses(transcript)
+        if not guesses:
+            return None
+        low, high, secret = task.data["low"], task.data["high"], task.data["secret"]
+        left = int(task.data["turns"]) - len(guesses)
+        guess = guesses[-1]
+        if left <= 0 or secret in guesses:
+            return None
+        if guess is None or not low <= guess <= high:
+            hint = f"Answer with one number from {low} to {high}."
+        else:
+            hint = "Higher." if secret > guess else "Lower."
+        return {"role": "user", "content": f"{hint} {left} {'guess' if left == 1 else 'guesses'} left."}
+
+    def _game(self, seed: int) -> tuple[int, int]:
+        source = random.Random(f"guess_number {seed}")
+        low = source.randint(1, self.largest_start)
+        return low, source.randint(low, low + self.span - 1)
+
+
+def _guesses(transcript: Sequence[Message]) -> list[int | None]:
+    """The number of each assistant message; None where it does not have exactly one."""
+    found: list[int | None] = []
+    for message in transcript:
+        if message.get("role") == "assistant":
+            content = message.get("content")
+            numbers = _NUMBER.findall(content) if isinstance(content, str) else []
+            found.append(int(numbers[0]) if len(numbers) == 1 else None)
+    return found
