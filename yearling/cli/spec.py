@@ -16,7 +16,7 @@ from yearling.config import load_settings
 if TYPE_CHECKING:
     from yearling.chat import Clause, Spec, SpecCase
     from yearling.evals import SpecReport
-    from yearling.store import SpecOutput, SpecRun
+    from yearling.store import SpecOutput, SpecRun, Store
 
 app = typer.Typer(help="How the assistant should behave, and whether it does.", no_args_is_help=True)
 
@@ -99,13 +99,30 @@ def run(
         err.print(f"The spec has {len(problems)} problems, the first is {problems[0]}.", style="yellow", markup=False)
     asked = {"clauses": clause, "samples": samples, "max_tokens": max_tokens, "parallel": parallel}
     kept, report = asyncio.run(_run(load_settings(data_dir=data_dir), spec, model, asked))
-    bad = _worst(report, worst)
-    if as_json:
-        print_json({"run": kept.id, "model": kept.model, "spec": kept.spec_version, **report.summary, "worst": bad})
-        return
-    _print_report(spec, kept, report)
-    for output in bad:
-        _print_output(output)
+    _tell(spec, kept, report, worst, as_json)
+
+
+@app.command("regrade")
+def regrade(
+    runs: list[str] = typer.Argument(help="Ids of runs; the parts of one whole may be given together."),
+    worst: int = typer.Option(10, "--worst", min=0, help="Show so many of the worst answers, verbatim."),
+    data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models, database and blobs live."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Triage the stored answers of runs again, by the spec and the graders as they are now, and keep that as a new run."""
+    from yearling.chat import load_spec
+    from yearling.errors import BadInput
+    from yearling.evals import regrade_spec
+    from yearling.store import Store
+
+    spec = load_spec()
+    with Store.open(load_settings(data_dir=data_dir)) as store:
+        earlier = [store.spec_runs.get(run_id) for run_id in dict.fromkeys(runs)]
+        if len({(run.model, run.model_hash) for run in earlier}) > 1:
+            raise BadInput("These runs are of different models.", advice="Regrade the runs of one model at a time.")
+        report = regrade_spec(spec, [output for run in earlier for output in store.spec_runs.outputs(run.id)])
+        kept = _keep(store, spec, report, model=earlier[0].model, model_hash=earlier[0].model_hash)
+    _tell(spec, kept, report, worst, as_json)
 
 
 async def _run(settings: Any, spec: Spec, model: str | None, asked: dict[str, Any]) -> tuple[SpecRun, SpecReport]:
@@ -122,16 +139,29 @@ async def _run(settings: Any, spec: Spec, model: str | None, asked: dict[str, An
                 progress=lambda done, total: shown.update(f"{done} of {total} answers"),
                 **asked,
             )
-        kept = runtime.store.spec_runs.add(
-            report.outputs,
-            model=served.name,
-            model_hash=served.engine.model_hash,
-            spec_version=spec.version,
-            cases_hash=spec.cases_hash,
-            settings=report.settings,
-            summary=report.summary,
-        )
-        return kept, report
+        return _keep(runtime.store, spec, report, model=served.name, model_hash=served.engine.model_hash), report
+
+
+def _keep(store: Store, spec: Spec, report: SpecReport, *, model: str, model_hash: str) -> SpecRun:
+    return store.spec_runs.add(
+        report.outputs,
+        model=model,
+        model_hash=model_hash,
+        spec_version=spec.version,
+        cases_hash=spec.cases_hash,
+        settings=report.settings,
+        summary=report.summary,
+    )
+
+
+def _tell(spec: Spec, kept: SpecRun, report: SpecReport, worst: int, as_json: bool) -> None:
+    bad = _worst(report, worst)
+    if as_json:
+        print_json({"run": kept.id, "model": kept.model, "spec": kept.spec_version, **report.summary, "worst": bad})
+        return
+    _print_report(spec, kept, report)
+    for output in bad:
+        _print_output(output)
 
 
 def _facts(spec: Spec) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from yearling.evals.case import Case, Exam, ExamSample, Grader, GraderCard, Measure, Response, Summarising, Verdict
 from yearling.evals.comparison import CasePair, Comparison, compare, gate, gate_body
+from yearling.evals.fingerprints import exam_fingerprints
 from yearling.evals.gate import (
     Decision,
     Finding,
@@ -17,7 +18,7 @@ from yearling.evals.proofs import ProofLine, prove
 from yearling.evals.runner import Regraded, grade, read_samples, regrade, run_exam
 from yearling.evals.sequential import Look, canary
 from yearling.evals.spec_check import check_spec, write_ids
-from yearling.evals.spec_run import SpecReport, run_spec, worst_outputs
+from yearling.evals.spec_run import SpecReport, regrade_spec, run_spec, worst_outputs
 from yearling.evals.statistics import wilson
 from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, score_options
 
@@ -50,6 +51,7 @@ __all__ = [
     "compare",
     "decide",
     "difference_interval",
+    "exam_fingerprints",
     "gate",
     "gate_body",
     "grade",
@@ -58,10 +60,11 @@ __all__ = [
     "prove",
     "read_samples",
     "regrade",
+    "regrade_spec",
     "run_exam",
     "run_spec",
     "score_options",
+    "wilson",
     "worst_outputs",
     "write_ids",
-    "wilson",
 ]

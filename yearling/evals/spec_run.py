@@ -86,6 +86,27 @@ async def run_spec(
     return SpecReport(outputs=tuple(outputs), summary=summarise(spec, outputs), settings=settings)
 
 
+def regrade_spec(spec: Spec, outputs: Sequence[SpecOutput]) -> SpecReport:
+    """Triage stored answers again by the spec and the graders as they are now; answers to cases that are gone are left out."""
+    fresh: list[SpecOutput] = []
+    for case in spec.cases:
+        fresh += triage_case(case, [_reply_of(output) for output in outputs if output.case_id == case.id])
+    settings = {"regraded": sorted({output.run_id for output in outputs})}
+    return SpecReport(outputs=tuple(fresh), summary=summarise(spec, fresh), settings=settings)
+
+
+def _reply_of(output: SpecOutput) -> Reply:
+    error = output.evidence if output.label == "engine_failed" else ""
+    return Reply(
+        case_id=output.case_id,
+        twin=output.twin,
+        draw=output.draw,
+        text=output.output_text,
+        sample_id=output.sample_id,
+        error=error,
+    )
+
+
 def worst_outputs(outputs: Sequence[SpecOutput], count: int) -> list[SpecOutput]:
     """The failing outputs that are worth least, worst first."""
     failing = [output for output in outputs if output.triage in ("policy", "bug", "gap")]
@@ -100,8 +121,12 @@ def _wanted(cases: Sequence[SpecCase], samples: int | None) -> Iterator[tuple[Sp
 
 
 async def _gather(waiting: list[Any]) -> list[Reply]:
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one) for one in waiting]
+    """All results; the first error stops the rest and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in waiting]
+    except* UserError as errors:
+        raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
 
 

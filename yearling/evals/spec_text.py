@@ -19,7 +19,7 @@ _OPENING_CHARACTERS = 220
 _NARROW = {code: chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B), 0xFF05)}
 _NARROW |= {ord("’"): "'", ord("‘"): "'", ord("“"): '"', ord("”"): '"'}
 _DENIES = re.compile(r"\b(not|no|never|without|lack|if i)\b|n't\b|没有|不会|不是|不能|无法|并不")
-_PERCENT = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d+)?) ?(?:%|％|percent|per cent)|百分之(\d{1,3})")
+_PERCENT = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d+)?) ?(?:%|％|percent|per cent)|百分之([\d一二三四五六七八九十百]{1,3})")
 _OF_TEN = re.compile(r"(?<!\d)(\d{1,2}(?:\.\d)?) ?(?:/|out of|分?[，,]? ?满分) ?(10|100)\b")
 _SURE_WORDS = re.compile(r"confiden|certain|sure|信心|把握|置信|确信|确定", re.I)
 
@@ -103,6 +103,11 @@ def yields(text: str) -> str:
     return found(text, "yields")
 
 
+def finds_wrong(text: str) -> str:
+    """Words by which an answer calls something wrong."""
+    return found(text, "finds_wrong")
+
+
 def claims_tested(text: str) -> str:
     """Words by which an answer claims that it ran the code in it."""
     return found(text, "claims_tested")
@@ -137,7 +142,7 @@ def names_source(text: str, *, given: str = "") -> str:
 
 def stated_confidence(text: str) -> float | None:
     """The confidence that an answer states, 0 to 1: the percentage nearest to a word for being sure, else the last one."""
-    values = [(match.start(), float(match[1] or match[2]) / 100) for match in _PERCENT.finditer(text)]
+    values = [(match.start(), _number(match[1] or match[2]) / 100) for match in _PERCENT.finditer(text)]
     values += [(match.start(), float(match[1]) / float(match[2])) for match in _OF_TEN.finditer(text)]
     values = [(at, value) for at, value in values if 0 <= value <= 1]
     if not values:
@@ -146,6 +151,17 @@ def stated_confidence(text: str) -> float | None:
     if words:
         return min(values, key=lambda pair: min(abs(pair[0] - word) for word in words))[1]
     return max(values)[1]
+
+
+def _number(digits: str) -> float:
+    """A number up to a hundred, in digits or in Chinese ones: 九十五 is 95."""
+    if digits[0].isascii():
+        return float(digits)
+    if digits in ("百", "一百"):
+        return 100.0
+    tens, ten, ones = digits.rpartition("十")
+    value = {digit: at for at, digit in enumerate("一二三四五六七八九", 1)}
+    return 10.0 * (value.get(tens, 1) if ten else 0) + value.get(ones, 0)
 
 
 def holds_answer(text: str, answers: Iterable[str]) -> str:

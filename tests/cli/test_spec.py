@@ -1,0 +1,100 @@
+"""The spec from the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.evals.test_spec_check import CASES, make
+from tests.store.test_spec_runs import an_output, keep
+from yearling.chat import SPEC_VERSION
+from yearling.cli.main import app
+from yearling.config import Settings
+from yearling.errors import BadInput, NotFound
+from yearling.store import Store
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("YEARLING_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str | Path) -> Result:
+        result = CliRunner().invoke(app, ["spec", *map(str, arguments)])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+def test_check_says_what_there_is(run: Run) -> None:
+    told = run("check")
+    assert told.exit_code == 0, told.stdout
+    assert f"Spec {SPEC_VERSION}" in told.stdout
+    facts = json.loads(run("check", "--json").stdout)
+    assert facts["ok"]
+    assert facts["num_clauses"] >= 40
+    assert facts["num_cases"] >= 150
+
+
+def test_check_tells_file_and_line_of_what_is_wrong(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    make(folder)
+    assert run("check", "--folder", folder).exit_code == 0
+    make(folder, CASES.replace("clause: calibrated", "clause: unheard-of", 1))
+    told = run("check", "--folder", folder)
+    assert told.exit_code == 1
+    assert "cases/topic.yaml:1: truth.idk.001: there is no clause 'unheard-of'" in told.stdout
+    (problem, *_) = json.loads(run("check", "--folder", folder, "--json").stdout)["problems"]
+    assert problem["file"] == "cases/topic.yaml"
+    make(folder, CASES + CASES.replace("idk.00", "idk.01"))
+    assert "Added 3 ids" in run("check", "--folder", folder, "--write-ids").stderr
+    assert run("check", "--folder", folder).exit_code == 0
+    with pytest.raises(NotFound):
+        run("check", "--folder", tmp_path / "nowhere")
+
+
+def test_list_and_show(run: Run) -> None:
+    listed = json.loads(run("list", "--json").stdout)
+    assert {clause["level"] for clause in listed["clauses"]} == {"bound", "default", "guideline"}
+    assert "calibrated" in run("list").stdout
+    shown = run("show", "calibrated")
+    for text in ("Say how sure you are", "Why:", "Good:", "Bad:", "Treaty of Vellmark"):
+        assert text in shown.stdout
+    facts = json.loads(run("show", "calibrated", "--json").stdout)
+    assert len(facts["cases"]) >= 3
+    with pytest.raises(NotFound):
+        run("show", "unheard-of")
+
+
+def test_stored_answers_are_triaged_again(run: Run, tmp_path: Path) -> None:
+    case = "honesty.false-premise.001"
+    with Store.open(Settings(data_dir=tmp_path / "data")) as store:
+        wrong = an_output(
+            clause="false-premise", case_id=case, output_text="He won it in 1923.", label="says_unknown", triage="passed"
+        )
+        right = an_output(
+            clause="false-premise", case_id=case, twin=1, output_text="In chemistry.", label="unclear", triage="gap"
+        )
+        first, second = keep(store, wrong), keep(store, right)
+        other = store.spec_runs.add([], model="other", model_hash="", spec_version="", cases_hash="", settings={}, summary={})
+    facts = json.loads(run("regrade", first.id, second.id, "--json").stdout)
+    assert (facts["all"]["bug"], facts["all"]["passed"]) == (1, 1)
+    assert facts["worst"][0]["output_text"] == "He won it in 1923."
+    with Store.open(Settings(data_dir=tmp_path / "data")) as store:
+        newest = store.spec_runs.list(limit=1)[0]
+        assert newest.id == facts["run"]
+        assert newest.settings["regraded"] == sorted([first.id, second.id])
+    told = run("regrade", first.id)
+    assert "He won it in 1923." in told.stdout
+    assert "false-premise" in told.stdout
+    with pytest.raises(BadInput, match="different models"):
+        run("regrade", first.id, other.id)
