@@ -13,6 +13,7 @@ from typing import Any
 
 from yearling.evals import spec_text as words
 from yearling.evals.spec_code import code_fault, code_of
+from yearling.evals.spec_labels import ALWAYS_BUG
 
 Facts = Mapping[str, Any]
 
@@ -269,11 +270,18 @@ GRADERS: Mapping[str, SpecGrader] = {
 }
 
 
-def grade(grader: str, text: str, facts: Facts, question: str) -> Graded:
-    """The label of one answer."""
-    if grader != "person" and not text.strip():
+def grade(grader: str, text: str, facts: Facts, question: str, given: str = "") -> Graded:
+    """The label of one answer to a question; `given` is all that the person said, the question included."""
+    if grader == "person":
+        return person(text, facts, given)
+    if not text.strip():
         return Graded("empty")
-    return GRADERS[grader].grade(text, facts, question)
+    text = words.without_echo(text, question)
+    if not text.strip():
+        return Graded("echoes")
+    if phrase := words.babbles(text):
+        return Graded("babbles", phrase)
+    return GRADERS[grader].grade(text, facts, given or question)
 
 
 def twins_together(grader: str, mirrored: bool, graded: Sequence[Graded], texts: Sequence[str]) -> list[Graded]:
@@ -286,7 +294,7 @@ def twins_together(grader: str, mirrored: bool, graded: Sequence[Graded], texts:
         if any(one.label == "says_unknown" for one in graded):
             return [Graded("blanket_abstain", one.evidence) if one.label == "abstain" else one for one in graded]
         return list(graded)
-    if not mirrored or any(one.label == "empty" for one in graded):
+    if not mirrored or any(one.label in ALWAYS_BUG for one in graded):
         return list(graded)
     fault = _unlike(graded, texts)
     return [Graded("one_sided", fault) if fault else one for one in graded]

@@ -100,11 +100,16 @@ LABELS: Mapping[str, Label] = {
     # For every grader
     "unclear": Label("cannot be told from the words"),
     "empty": Label("says nothing"),
+    "echoes": Label("only repeats the question"),
+    "babbles": Label("goes in circles"),
     "engine_failed": Label("there is no answer, since the engine failed"),
     "unjudged": Label("only a person can judge it"),
 }
 
-COMMON = frozenset({"unclear", "empty", "engine_failed"})
+ALWAYS_BUG = frozenset({"empty", "echoes", "babbles"})
+"""No answer at all, whatever was asked."""
+
+COMMON = ALWAYS_BUG | {"unclear", "engine_failed"}
 """Any grader may give these."""
 
 ORDER_OF_WORTH = ("confident_right", "hedged_right", "abstain", "hedged_wrong", "confident_wrong")
@@ -118,7 +123,7 @@ def worth(label: str, *, policy: Iterable[str], bug: Iterable[str], table: Mappi
     """What an answer with this label is worth: as the table says, else by where the label stands."""
     if label in table:
         return table[label]
-    if label in bug:
+    if label in bug or label in ALWAYS_BUG:
         return IN_BUG
     return IN_POLICY if label in policy else IN_NEITHER
 

@@ -15,6 +15,12 @@ from importlib.resources import files
 
 _OPENING_CHARACTERS = 220
 
+_LEAST_ECHO = 6
+"""Letters of a question that is long enough to be called repeated."""
+
+_GRAM, _LEAST_GRAMS, _LEAST_VARIETY = 4, 20, 0.45
+"""A text of at least so many word groups of four, of which fewer than this share differ, goes in circles."""
+
 
 _NARROW = {code: chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B), 0xFF05)}
 _NARROW |= {ord("’"): "'", ord("‘"): "'", ord("“"): '"', ord("”"): '"'}
@@ -203,6 +209,33 @@ def _latin_language(text: str) -> str:
     votes = {name: sum(words[word] for word in small.split()) for name, small in _SMALL_WORDS.items()}
     best = max(votes, key=lambda name: votes[name])
     return best if votes[best] else "en"
+
+
+def without_echo(text: str, question: str) -> str:
+    """The answer behind a question that it begins by repeating, punctuation aside; the whole answer if it does not."""
+    wanted = [letter for letter in plain(question) if letter.isalnum()]
+    if len(wanted) < _LEAST_ECHO:
+        return text
+    at = 0
+    for position, letter in enumerate(text):
+        if not letter.isalnum():
+            continue
+        if plain(letter) != wanted[at]:
+            return text
+        at += 1
+        if at == len(wanted):
+            return text[position + 1 :].lstrip(" ?？!！。.\"'”’\n")
+    return ""
+
+
+def babbles(text: str) -> str:
+    """The phrase that a text repeats over and over, or nothing."""
+    tokens = re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+|[^\w\s]", plain(text))
+    grams = Counter(tuple(tokens[at : at + _GRAM]) for at in range(len(tokens) - _GRAM + 1))
+    total = sum(grams.values())
+    if total < _LEAST_GRAMS or len(grams) > _LEAST_VARIETY * total:
+        return ""
+    return " ".join(grams.most_common(1)[0][0])
 
 
 def num_words(text: str) -> int:

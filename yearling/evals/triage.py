@@ -1,7 +1,8 @@
 """What the answers to the spec's cases add up to: passed, policy, bug or gap; by case, by clause, and for the whole spec.
 
 An answer passes when it is worth the most that a label can be worth. Of one that does not: a label in the case's `policy` means
-that the spec wants it so, and who minds disputes the policy; a label in `bug` is a bug; any other is a gap in the spec.
+that the spec wants it so, and who minds disputes the policy; a label in `bug` is a bug, and so is no answer at all; any other is
+a gap in the spec.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from yearling.chat import Spec, SpecCase
 from yearling.evals.spec_graders import Graded, grade, twins_together
-from yearling.evals.spec_labels import IN_NEITHER, IN_POLICY, LABELS, worth
+from yearling.evals.spec_labels import ALWAYS_BUG, IN_NEITHER, IN_POLICY, LABELS, worth
 from yearling.store import TRIAGES, SpecOutput, Triage
 
 CONFIDENCE_REQUEST = {
@@ -51,7 +52,7 @@ def triage_of(case: SpecCase, label: str) -> tuple[float, Triage]:
         return IN_NEITHER, "person"
     if score >= IN_POLICY:
         return score, "passed"
-    return score, "policy" if label in case.policy else "bug" if label in case.bug else "gap"
+    return score, "policy" if label in case.policy else "bug" if label in {*case.bug, *ALWAYS_BUG} else "gap"
 
 
 def triage_case(case: SpecCase, replies: Sequence[Reply]) -> list[SpecOutput]:
@@ -73,8 +74,8 @@ def _graded(case: SpecCase, reply: Reply) -> Graded:
     if reply.error:
         return Graded("engine_failed", reply.error)
     twin = case.twins[reply.twin]
-    said = "\n".join(message["content"] for message in twin.messages if message["role"] != "assistant")
-    return grade(case.grader, reply.text, twin.facts, said)
+    given = "\n".join(message["content"] for message in twin.messages if message["role"] != "assistant")
+    return grade(case.grader, reply.text, twin.facts, twin.question, given)
 
 
 def _output(case: SpecCase, reply: Reply, graded: Graded) -> SpecOutput:
