@@ -18,6 +18,7 @@ _WHERE = {
     "instructions": ("yearling.tasks.environments.instructions", "Instructions"),
     "reasoning_gym": ("yearling.tasks.environments.reasoning", "ReasoningGym"),
     "running_totals": ("yearling.tasks.environments.running_totals", "RunningTotals"),
+    "verifiers": ("yearling.tasks.environments.verifiers_tasks", "VerifiersTasks"),
 }
 """Name -> module and class. Names that take a part after a colon pass it to the class as its first setting."""
 
