@@ -6,19 +6,22 @@
 Every third kill waits until a checkpoint is being written. The engine that deals the tiny method its rollouts draws differently
 each time; the undisturbed run is given the draws that the disturbed one recorded. Equal means: the same bytes in the last
 checkpoint, and the same lines of metrics apart from times.
+
+A try is a fork of this process, which has imported everything and computed nothing: importing would take longer than training.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +32,6 @@ from yearling.models import Adapters, Library
 from yearling.tasks import Pair, freeze
 from yearling.training import Places, Run, Setup, create_run, train
 
-ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 600.0
 TINY_STEPS = 400
 BALLAST = 500_000
@@ -58,31 +60,61 @@ def create_tiny(folder: Path) -> Run:
     return Run.create(folder, {}, method="tiny", seed=1, total_steps=TINY_STEPS, options=options, threads=1)
 
 
-def disturb(run: Run, rounds: int, command: list[str], rng: random.Random, *, most_steps: int, tally: Tally) -> None:
+class Try:
+    """A process of its own that trains."""
+
+    def __init__(self, train_it: Callable[[], object]) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            status = 1
+            try:
+                train_it()
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+
+    def ended(self) -> bool:
+        return os.waitpid(self.pid, os.WNOHANG)[0] != 0
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+    def finish(self) -> None:
+        if os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]):
+            raise AssertionError("the last try failed")
+
+
+def disturb(
+    run: Run, rounds: int, train_it: Callable[[], object], rng: random.Random, *, most_steps: int, start_s: float, tally: Tally
+) -> None:
     """Kill the run `rounds` times and let the last try finish. Raises AssertionError when it ended before all kills.
 
     A kill comes at a random moment within the first `most_steps` steps of a try, so that a busy machine changes nothing."""
     for number in range(rounds):
         begun, halves = _checkpoint(run), _halves(run)
-        process = subprocess.Popen(command, cwd=ROOT)
+        attempt = Try(train_it)
         if number % 3 == 2:
-            _wait(process, partial(_writes_checkpoint, run, halves))
+            _wait(attempt, partial(_writes_checkpoint, run, halves))
         elif number % 5:
-            _wait(process, partial(_reached, run, process.pid, begun + rng.randint(1, most_steps)))
+            _wait(attempt, partial(_reached, run, attempt.pid, begun + rng.randint(1, most_steps)))
             time.sleep(rng.uniform(0, 0.05))
         else:  # every fifth kill may hit the start
-            time.sleep(rng.uniform(0, 5))
-        if process.poll() is not None:
-            raise AssertionError(f"the run ended by itself with {process.returncode} before kill {number}")
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+            time.sleep(rng.uniform(0, start_s))
+        if attempt.ended():
+            raise AssertionError(f"the run ended by itself before kill {number}")
+        attempt.kill()
         lines = run.read_metrics()
         reached, saved = int(lines[-1]["step"]) if lines else 0, _checkpoint(run)
         tally.kills += 1
         tally.in_checkpoint += _writes_checkpoint(run, halves)
         tally.steps_repeated += reached - saved
         print(f"kill {number}: at step {reached}, newest checkpoint {saved}", file=sys.stderr)
-    subprocess.run(command, cwd=ROOT, check=True)
+    Try(train_it).finish()
 
 
 def compare(disturbed: Run, undisturbed: Run) -> None:
@@ -101,11 +133,11 @@ def drill(rounds: int, folder: Path, *, seed: int = 0) -> Tally:
     """The drill on the tiny method."""
     tally = Tally()
     disturbed = create_tiny(folder / "disturbed")
-    command = [sys.executable, "-m", "tests.training.drill", "--train", str(disturbed.folder)]
-    disturb(disturbed, rounds, command, random.Random(seed), most_steps=30, tally=tally)
+    train_it = partial(train_tiny, disturbed.folder)
+    disturb(disturbed, rounds, train_it, random.Random(seed), most_steps=30, start_s=0.3, tally=tally)
     undisturbed = create_tiny(folder / "undisturbed")
     shutil.copytree(disturbed.folder / "rollouts", undisturbed.folder / "rollouts")
-    train_tiny(undisturbed.folder)
+    Try(partial(train_tiny, undisturbed.folder)).finish()
     compare(Run.open(disturbed.folder), undisturbed)
     return tally
 
@@ -125,17 +157,20 @@ def create_dpo(data_dir: Path, name: str, steps: int) -> Run:
     return create_run(data_dir / "runs" / name, "dpo", config, setup, places, options=options)
 
 
+def resume(data_dir: Path, run_id: str) -> None:
+    from yearling.cli.main import app
+
+    app(["train", "resume", run_id, "--data-dir", str(data_dir)], standalone_mode=False)
+
+
 def drill_default_model(rounds: int, data_dir: Path, *, seed: int = 0) -> Tally:
     """The drill on the command line itself; the adapters that both runs publish are the same, too."""
     tally = Tally()
     steps = 3 * rounds + 2
     disturbed, undisturbed = (create_dpo(data_dir, name, steps) for name in ("disturbed", "undisturbed"))
-    commands = {
-        run.id: [sys.executable, "-m", "yearling", "train", "resume", run.id, "--data-dir", str(data_dir)]
-        for run in (disturbed, undisturbed)
-    }
-    disturb(disturbed, rounds, commands[disturbed.id], random.Random(seed), most_steps=3, tally=tally)
-    subprocess.run(commands[undisturbed.id], cwd=ROOT, check=True)
+    train_it = partial(resume, data_dir, disturbed.id)
+    disturb(disturbed, rounds, train_it, random.Random(seed), most_steps=3, start_s=5.0, tally=tally)
+    Try(partial(resume, data_dir, undisturbed.id)).finish()
     compare(disturbed, undisturbed)
     published = Adapters(data_dir / "adapters").list()
     if len(published) != 1:
@@ -163,30 +198,36 @@ def _reached(run: Run, pid: int, step: int) -> bool:
     return status.get("pid") == pid and status["step"] >= step
 
 
-def _wait(process: subprocess.Popen[bytes], happened: Callable[[], bool]) -> None:
+def _wait(attempt: Try, happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while not happened():
-        if process.poll() is not None:
-            raise AssertionError(f"the run ended by itself with {process.returncode}")
+        if attempt.ended():
+            raise AssertionError("the run ended by itself")
         if time.monotonic() > deadline:
-            process.kill()
+            attempt.kill()
             raise AssertionError(f"nothing happened for {START_TIMEOUT_S:g} seconds")
         time.sleep(0.001)
+
+
+def import_everything() -> None:
+    """What a try needs, so that it starts in a moment."""
+    for name in ("torch", "torch.optim", "torch._dynamo", "yearling.cli.train", "yearling.training.dpo", "tests.training.tiny"):
+        importlib.import_module(name)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("rounds", type=int, nargs="?", default=20)
     parser.add_argument("--seed", type=int, default=time.time_ns())
-    parser.add_argument("--train", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--default-model", action="store_true", help="DPO on the default model instead of a tiny network")
+    parser.add_argument("--models", type=Path, help="Where the default model is installed; by default where Yearling keeps it")
     arguments = parser.parse_args()
-    if arguments.train:
-        train_tiny(arguments.train)
-        return
+    import_everything()
     with tempfile.TemporaryDirectory() as folder:
         if arguments.default_model:
-            shutil.copytree(Library(load_settings().models_dir).get(MODEL).folder, Path(folder) / "models" / MODEL)
+            (Path(folder) / "models").mkdir()
+            model = Library(arguments.models or load_settings().models_dir).get(MODEL)
+            (Path(folder) / "models" / MODEL).symlink_to(model.folder.absolute())
             tally = drill_default_model(arguments.rounds, Path(folder), seed=arguments.seed)
         else:
             tally = drill(arguments.rounds, Path(folder), seed=arguments.seed)

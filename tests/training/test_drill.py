@@ -1,28 +1,40 @@
-"""Runs that are killed without warning, as other processes (`drill.py`)."""
+"""Runs that are killed without warning (`drill.py`, in a process that has computed nothing yet and may be forked)."""
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.training.drill import compare, create_tiny, drill, drill_default_model, train_tiny
+from tests.training.drill import compare, create_tiny, train_tiny
 from yearling.models import LocalModel
 
 
-@pytest.mark.slow
-def test_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
-    tally = drill(4, tmp_path, seed=5)
-    assert tally.kills == 4
-    assert tally.in_checkpoint
-    assert tally.steps_repeated
+def drill(*arguments: object) -> tuple[int, int, int]:
+    """(kills, those in a checkpoint, steps made again)"""
+    command = [sys.executable, "-m", "tests.training.drill", *map(str, arguments)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = re.match(r"(\d+) kills, (\d+) of them .* written, (\d+) steps made again: .* bit-equal", done.stdout)
+    assert found, done.stdout
+    kills, in_checkpoint, repeated = map(int, found.groups())
+    return kills, in_checkpoint, repeated
 
 
 @pytest.mark.slow
-def test_kills_change_nothing_on_the_default_model(tmp_path: Path, default_model: LocalModel) -> None:
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / default_model.name).symlink_to(default_model.folder)
-    assert drill_default_model(2, tmp_path, seed=5).kills == 2
+def test_kills_at_random_moments_change_nothing() -> None:
+    kills, in_checkpoint, repeated = drill(6, "--seed", 5)
+    assert kills == 6
+    assert in_checkpoint
+    assert repeated
+
+
+@pytest.mark.slow
+def test_kills_change_nothing_on_the_default_model(default_model: LocalModel) -> None:
+    assert drill(2, "--seed", 5, "--default-model", "--models", default_model.folder.parent)[0] == 2
 
 
 @pytest.mark.slow

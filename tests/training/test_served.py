@@ -107,13 +107,13 @@ def distances(left: Sequence[np.ndarray], right: Sequence[Sequence[float]]) -> n
 
 
 async def opened(bench: Bench, engine: str) -> EnginePool:
-    pool = EnginePool(Settings(data_dir=bench.data_dir, engine=engine, threads=2), Library(bench.data_dir / "models"))  # type: ignore[arg-type]
+    pool = EnginePool(Settings(data_dir=bench.data_dir, engine=engine, threads=1), Library(bench.data_dir / "models"))  # type: ignore[arg-type]
     await pool.start()
     return pool
 
 
 async def test_torch_in_float32_gives_the_trainers_figures(bench: Bench) -> None:
-    engine = await open_torch(folder=str(bench.model.folder), threads=2, dtype="float32")
+    engine = await open_torch(folder=str(bench.model.folder), threads=1, dtype="float32")
     try:
         for which, adapter in bench.published.items():
             loaded = await engine.load_adapter(adapter.weights)
