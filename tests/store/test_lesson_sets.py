@@ -32,6 +32,8 @@ def test_a_set_is_known_by_version_and_hash_with_its_sources(store: Store) -> No
     assert store.lesson_sets.get("1") == store.lesson_sets.get("1" * 6) == first
     assert store.lesson_sets.sources(first.hash) == SOURCES
     assert store.lesson_sets.sources(second.hash) == []
+    assert store.lesson_sets.carrying(["e2", "e9"]) == {first.hash: SOURCES[:1]}
+    assert store.lesson_sets.carrying(["e9"]) == {}
     for unknown in ("3", "22222", "", "0" * 64):
         with pytest.raises(NotFound):
             store.lesson_sets.get(unknown)

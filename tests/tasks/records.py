@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.store.examples import make_sample
+from yearling.clock import new_id
 from yearling.config import Settings
-from yearling.feedback import FeedbackLog, Ledger, run_and_record
-from yearling.records import Person
-from yearling.store import Store
+from yearling.feedback import Edit, FeedbackLog, Ledger, run_and_record, to_dict
+from yearling.records import Person, Sample
+from yearling.store import Store, make_text
 
 WORDS = (
     "river",
@@ -48,15 +49,32 @@ def prose(number: int, length: int = 30) -> str:
 
 def answer(log: FeedbackLog, person_id: str, number: int, *, words: str | None = None, **changes: Any) -> str:
     """A stored answer to the question of this number; its id."""
+    sample = _sample(person_id, number, words=words, **changes)
+    log.store.samples.add(sample)
+    return sample.id
+
+
+def _sample(person_id: str, number: int, *, words: str | None = None, **changes: Any) -> Sample:
     values: dict[str, Any] = {
         "messages": ({"role": "system", "content": "Be kind."}, {"role": "user", "content": f"Question {prose(number, 12)}?"}),
         "prompt_ids": (1, number),
         "output_ids": (7, number, 2),
         "output_text": words if words is not None else prose(number + 1000),
     }
-    sample = make_sample(person_id, **{**values, **changes})
-    log.store.samples.add(sample)
-    return sample.id
+    return make_sample(person_id, **{**values, **changes})
+
+
+def edited(log: FeedbackLog, person_id: str, numbers: range) -> None:
+    """Answers to the questions of these numbers, and an edit of each, in two transactions."""
+    samples = [_sample(person_id, number) for number in numbers]
+    log.store.samples.add_many(samples)
+    when = log.ledger.next_utc()
+    texts = [make_text(new_id(), "edit", {"text": prose(5000 + number)}, person_id=person_id) for number in numbers]
+    events = [
+        Edit(id=text.id, created_utc=when, actor=log.pseudonym(person_id), item=sample.id, result=text.id)
+        for sample, text in zip(samples, texts, strict=True)
+    ]
+    log.store.events.append([to_dict(event) for event in events], texts=texts)
 
 
 def people(log: FeedbackLog, count: int) -> list[Person]:

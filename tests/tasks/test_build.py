@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.feedback.people import community
-from tests.tasks.records import answer, find_consensus, opened, people, prose
+from tests.tasks.records import answer, edited, find_consensus, opened, people, prose
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
 from yearling.feedback import FeedbackLog, latest, to_dict
 from yearling.store import make_text
@@ -52,10 +52,10 @@ def test_nothing_to_learn_is_said_with_the_reasons(tmp_path: Path) -> None:
 def test_what_one_person_says_at_home(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         owner = log.store.people.owner().id
-        good, bad, left, _, edited = (answer(log, owner, number) for number in range(5))
+        good, bad, left, _, mended = (answer(log, owner, number) for number in range(5))
         right = answer(log, owner, 2, words="Another answer to the same question.", output_ids=(8, 2), logprobs=())
         rated = [log.rate(owner, good, 1.0), log.rate(owner, bad, 0.0)]
-        compared, edit = log.compare(owner, left, right, "right"), log.edit(owner, edited, "Better words.")
+        compared, edit = log.compare(owner, left, right, "right"), log.edit(owner, mended, "Better words.")
         find_consensus(log)
         built = build(log.store, BuildConfig(heldout_share=0.0))
         lessons = built.lessons
@@ -86,8 +86,7 @@ def test_what_one_person_says_at_home(tmp_path: Path) -> None:
 def test_one_person_is_split_by_conversation_alone(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         owner = log.store.people.owner().id
-        for number in range(40):
-            log.edit(owner, answer(log, owner, number), prose(5000 + number))
+        edited(log, owner, range(40))
         find_consensus(log)
         built = build(log.store, BuildConfig(heldout_share=0.25))
         assert built.report["split"]["by"] == "conversation"
@@ -116,6 +115,7 @@ def community_log(log: FeedbackLog) -> None:
     find_consensus(log)
 
 
+@pytest.mark.slow
 def test_what_the_consensus_found_is_taken_as_it_is(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         community_log(log)
@@ -247,8 +247,7 @@ def test_duplicates_and_leaks_are_left_out(tmp_path: Path) -> None:
 def test_what_was_learnt_is_never_examined_on(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         owner = log.store.people.owner().id
-        for number in range(30):
-            log.edit(owner, answer(log, owner, number), prose(5000 + number))
+        edited(log, owner, range(30))
         find_consensus(log)
         first = build(log.store, BuildConfig(heldout_share=0.1))
         second = build(log.store, BuildConfig(heldout_share=0.4))

@@ -10,6 +10,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -44,8 +45,8 @@ def built(events: list[Event], *, share: float = 0.3) -> tuple[str, Picked]:
 
 @lru_cache(maxsize=1)
 def some_log() -> tuple[Event, ...]:
-    """Twelve raters, twelve items, and edits of some."""
-    events = [event for event in community(num_raters=12, num_items=12, comparisons=15) if not isinstance(event, StatusChange)]
+    """Ten raters, eight items, and edits of some."""
+    events = [event for event in community(num_raters=10, num_items=8, comparisons=12) if not isinstance(event, StatusChange)]
     last = max(event.created_utc for event in events)
     edits = [
         Edit(id=f"edit {number}", created_utc=last, actor="p" + "0" * 32, item=event.item, result=f"edited {number}")
@@ -54,7 +55,8 @@ def some_log() -> tuple[Event, ...]:
     return (*events, *edits[:5])
 
 
-@settings(deadline=None, max_examples=4, phases=[Phase.generate])
+@pytest.mark.slow
+@settings(deadline=None, max_examples=6, phases=[Phase.generate])
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_records_decides_nothing(rng: random.Random) -> None:
     events = list(some_log())
@@ -65,7 +67,8 @@ def test_the_order_of_records_decides_nothing(rng: random.Random) -> None:
     assert picked.heldout
 
 
-@settings(deadline=None, max_examples=4, phases=[Phase.generate])
+@pytest.mark.slow
+@settings(deadline=None, max_examples=6, phases=[Phase.generate])
 @given(st.data())
 def test_what_is_taken_back_was_never_said(data: st.DataObject) -> None:
     events = list(some_log())

@@ -7,7 +7,7 @@ lesson. They hold ids and numbers and no words. So lineage can be followed both 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -115,6 +115,12 @@ class LessonSets:
             raise NotFound(f"There is no lesson set {set_hash[:100]!r}.")
         parsed = (json.loads(line) for line in self._blobs.get(sha256).splitlines())
         return [LessonSource(part=part, kind=kind, key=key, events=tuple(ids)) for part, kind, key, *ids in parsed]
+
+    def carrying(self, events: Collection[str]) -> dict[str, Sources]:
+        """For each set that learnt from any of these judgements, by hash: the lessons that come from them."""
+        wanted = set(events)
+        found = {record.hash: [one for one in self.sources(record.hash) if wanted & set(one.events)] for record in self.list()}
+        return {set_hash: lessons for set_hash, lessons in found.items() if lessons}
 
     def _found(self, kind: str, record_id: str) -> str:
         """The hash of the blob that a record refers to; empty when there is none."""

@@ -115,7 +115,7 @@ def _build(store: Store, config: BuildConfig, run: ConsensusRun, exams: Sequence
     picked.heldout += heldout
     if not picked.train:
         raise BadInput("There is nothing to learn from yet.", advice=_advice(stands, gathered, picked))
-    report = _report(stands, gathered, picked, made, config) | {"taken_back": _taken_back(store, earlier, stands)}
+    report = _report(stands, gathered, picked, made, config) | {"taken_back": _taken_back(store, stands)}
     facts = {
         "consensus": {
             "run": run.sequence,
@@ -208,14 +208,12 @@ def _kinds(candidates: Iterable[Candidate]) -> dict[str, int]:
     return dict(sorted(Counter(one.lesson.kind for one in candidates).items()))
 
 
-def _taken_back(store: Store, earlier: Iterable[LessonSetRecord], stands: Standing) -> dict[str, dict[str, int]]:
+def _taken_back(store: Store, stands: Standing) -> dict[str, dict[str, int]]:
     """For each earlier set, by hash: how many of its judgements count no longer, by reason."""
     found: dict[str, dict[str, int]] = {}
-    for record in earlier:
-        carried = {event for one in store.lesson_sets.sources(record.hash) for event in one.events}
-        reasons = Counter(stands.fates[event] for event in carried if event in stands.fates)
-        if reasons:
-            found[record.hash] = dict(sorted(reasons.items()))
+    for set_hash, lessons in store.lesson_sets.carrying(stands.fates).items():
+        carried = {event for one in lessons for event in one.events if event in stands.fates}
+        found[set_hash] = dict(sorted(Counter(stands.fates[event] for event in carried).items()))
     return found
 
 
