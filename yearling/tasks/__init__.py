@@ -1,8 +1,8 @@
 """What is learnt from and examined on: lessons made of records, and exercises with graders."""
 
-from yearling.tasks.build import BuildConfig, Built, build, lessons_dir, open_lessons
+from yearling.tasks.building import BuildConfig, Built, build, lessons_dir, open_lessons
 from yearling.tasks.candidates import Rules
-from yearling.tasks.compare import Changed, Difference, compare, judged, lesson_facts
+from yearling.tasks.comparing import Changed, Difference, compare, judged, lesson_facts
 from yearling.tasks.environments import (
     Environment,
     EnvironmentInfo,
