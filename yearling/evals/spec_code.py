@@ -9,8 +9,9 @@ import re
 import sys
 from collections.abc import Iterator
 
-_BLOCK = re.compile(r"```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:```|\Z)", re.S)
-_LOOKS_LIKE_CODE = re.compile(r"^\s*(def |class |import |from \w+ import |for .+:|print\(|\w+ = )", re.M)
+_BLOCK = re.compile(r"```[ \t]*[\w+-]*[^\n]*\n(.*?)```", re.S)
+_OPEN = re.compile(r"```[ \t]*[\w+-]*[^\n]*\n(?!.*```)", re.S)
+_CODE_LINE = re.compile(r"(def \w+\(|class \w+|import \w|from [\w.]+ import |@\w|for .+ in .+:|print\(|\w+ = )")
 
 _PEEKED = (
     *("bisect", "collections", "csv", "datetime", "decimal", "fractions", "functools", "hashlib", "heapq", "itertools", "json"),
@@ -27,13 +28,18 @@ _THIRD_PARTY = {
 
 
 def code_of(text: str, language: str) -> str:
-    """The code in an answer: its fenced blocks, or the whole of it when it looks like bare code."""
-    blocks = [body for _, body in _BLOCK.findall(text)]
-    if blocks:
+    """The code in an answer: its closed blocks, or lines that stand there bare and parse; no block that was cut off."""
+    blocks: list[str] = _BLOCK.findall(text)
+    if blocks or language == "none":
         return "\n".join(blocks)
     if language == "json":
         return match[0] if (match := re.search(r"[\[{].*[\]}]", text, re.S)) else ""
-    return text if language == "python" and _LOOKS_LIKE_CODE.search(text) and _parses(text) else ""
+    return _bare(text.splitlines())
+
+
+def is_cut_off(text: str) -> bool:
+    """Whether a block was opened and not closed."""
+    return bool(_OPEN.search(text)) and not _BLOCK.search(text)
 
 
 def code_fault(source: str, language: str) -> tuple[str, str] | None:
@@ -52,6 +58,16 @@ def code_fault(source: str, language: str) -> tuple[str, str] | None:
         return "broken_code", str(error)
     missing = next(_missing(tree), None)
     return ("invented_api", missing) if missing else None
+
+
+def _bare(lines: list[str]) -> str:
+    """From the first line that looks like code, as much as parses."""
+    start = next((at for at, line in enumerate(lines) if _CODE_LINE.match(line)), len(lines))
+    for end in range(len(lines), start, -1):
+        source = "\n".join(lines[start:end])
+        if _parses(source):
+            return source
+    return ""
 
 
 def _parses(text: str) -> bool:

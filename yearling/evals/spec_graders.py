@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yearling.evals import spec_text as words
-from yearling.evals.spec_code import code_fault, code_of
+from yearling.evals.spec_code import code_fault, code_of, is_cut_off
 from yearling.evals.spec_labels import ALWAYS_BUG
 
 Facts = Mapping[str, Any]
@@ -165,7 +165,7 @@ def code(text: str, facts: Facts, question: str) -> Graded:
     if wanted == "none":
         return Graded("needless_code", _head(source)) if "```" in text else Graded("plain_words", _head(text))
     if not source:
-        return Graded("no_code", _head(text))
+        return Graded("unclear", "the code is cut off") if is_cut_off(text) else Graded("no_code", _head(text))
     fault = code_fault(source, wanted)
     if fault is None:
         missing = [name for name in as_list(facts.get("has")) if not re.search(name, source)]
