@@ -98,6 +98,7 @@ def test_explained_variance() -> None:
     assert explained_variance(torch.full_like(returns, 9), returns) == pytest.approx(0)
     assert explained_variance(-returns, returns) < 0
     assert explained_variance(returns, torch.ones(4)) == 0
+    assert explained_variance(returns, 1 + 1e-9 * returns) == 0
 
 
 @pytest.mark.parametrize(("length", "penalty"), [(0, 0), (80, 0), (90, -0.5), (100, -1), (140, -1)])

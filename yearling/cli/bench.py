@@ -17,6 +17,7 @@ from yearling.cli.bench_consensus import consensus
 from yearling.cli.bench_gates import gates
 from yearling.cli.bench_learn import learn
 from yearling.cli.bench_preference import preference
+from yearling.cli.bench_train import train
 from yearling.cli.console import err, human_size, print_json, print_table
 from yearling.config import load_settings
 from yearling.errors import BadInput, NotFound, Unsupported
@@ -29,6 +30,7 @@ app = typer.Typer(help="Measure this machine and the methods, against others.", 
 app.command("consensus")(consensus)
 app.command("learn")(learn)
 app.command("preference")(preference)
+app.command("train")(train)
 app.command("gates")(gates)
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")

@@ -1,5 +1,6 @@
 """Training: losses, methods, and runs that explain themselves."""
 
+from yearling.training.bench import Contender, TrainSpeed, dpo_contenders, take_turns
 from yearling.training.checkpoints import Checkpoint, Checkpoints
 from yearling.training.export import export_adapter, export_model
 from yearling.training.method import Method, TrainedPolicy, step_generator
@@ -13,6 +14,7 @@ __all__ = [
     "METHODS",
     "Checkpoint",
     "Checkpoints",
+    "Contender",
     "Method",
     "Outcome",
     "Passed",
@@ -23,11 +25,13 @@ __all__ = [
     "Run",
     "Setup",
     "TrainOptions",
+    "TrainSpeed",
     "TrainedPolicy",
     "Trial",
     "build_method",
     "config_class",
     "create_run",
+    "dpo_contenders",
     "export_adapter",
     "export_model",
     "find_run",
@@ -36,5 +40,6 @@ __all__ = [
     "run_trial",
     "runs_in",
     "step_generator",
+    "take_turns",
     "train",
 ]

@@ -12,6 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+_NO_SPREAD = 1e-12
+"""Variance below which returns differ by rounding alone."""
+
 
 def group_relative(rewards_N: Tensor, groups_N: Tensor) -> Tensor:
     """r − mean of its group (2402.03300 without the division; 2503.20783). A group of one sample, or of one reward, gives 0."""
@@ -59,7 +62,7 @@ def gae(
 def explained_variance(values_N: Tensor, returns_N: Tensor) -> float:
     """1 − Var(R − V) / Var(R): 1 for a perfect value function, 0 for a constant one; 0 where all returns are equal."""
     spread = returns_N.double().var(unbiased=False)
-    if returns_N.numel() == 0 or float(spread) == 0.0:
+    if returns_N.numel() == 0 or float(spread) < _NO_SPREAD:
         return 0.0
     return float(1 - (returns_N.double() - values_N.double()).var(unbiased=False) / spread)
 

@@ -1,0 +1,138 @@
+"""`yearling bench learn`: whether reinforcement teaches a model what it did not know, on tasks that it never trained on."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from yearling.cli.console import err, print_json, print_table
+from yearling.config import load_settings
+from yearling.errors import BadInput
+
+if TYPE_CHECKING:
+    from yearling.tasks import Environment, Task
+    from yearling.training import Passed, Progress
+
+ONE_DIGIT = {"settings": {"min_digits": 1, "max_digits": 1, "min_terms": 2, "max_terms": 2}, "shots": 2}
+
+TASKS: dict[str, tuple[dict[str, tuple[str, dict[str, Any]]], dict[str, Any]]] = {
+    "chain_sum": (
+        {"chain_sum": ("reasoning_gym:chain_sum", ONE_DIGIT)},
+        {"max_tokens": 8, "prompts": 16, "samples": 8, "attempts": 2, "learning_rate": 5e-4},
+    ),
+    "running_totals": (
+        {"running_totals": ("running_totals", {"terms": 6})},
+        {"max_tokens": 32, "prompts": 8, "samples": 8, "truncated": "score", "learning_rate": 3e-4},
+    ),
+}
+"""Task -> (environments by name, settings of the method that suit it)."""
+
+
+def learn(
+    method: str = typer.Argument(help="grpo, ppo or rejection."),
+    task: str = typer.Option("chain_sum", "--task", help="Which tasks: chain_sum or running_totals."),
+    setting: list[str] = typer.Option([], "--set", help="NAME=VALUE, any setting of the method; may be repeated."),
+    seeds: str = typer.Option("0", "--seeds", help="Seeds, separated by commas: a run for each."),
+    cpu_minutes: float = typer.Option(120.0, "--cpu-minutes", help="CPU time of a run over all cores: 120 are an hour on two."),
+    rank: int = typer.Option(16, "--rank", min=1, help="Of the adapter."),
+    exam_tasks: int = typer.Option(300, "--exam-tasks", min=1, help="Held-out tasks before and after."),
+    threads: int = typer.Option(2, "--threads", min=1, help="Threads."),
+    model: str | None = typer.Option(None, "--model", "-m", help="The model to train; by default the one that answers."),
+    data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and data live."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Train on an environment's training tasks and count held-out ones solved before and after, with 95 % Wilson intervals."""
+    from yearling.evals import wilson
+    from yearling.models import Library
+    from yearling.tasks import open_environment
+    from yearling.training import practise
+
+    if task not in TASKS:
+        raise BadInput(f"There is no learning task {task!r}.", advice=f"Tasks: {', '.join(TASKS)}.", param="task")
+    settings = load_settings(data_dir=data_dir)
+    chosen = Library(settings.models_dir).get(model or settings.model)
+    given, changes = TASKS[task]
+    environments = {name: open_environment(kind, **options) for name, (kind, options) in given.items()}
+    openers = {environment.name: environment for environment in environments.values()}
+    exams = {name: _exam(environment, exam_tasks) for name, environment in environments.items()}
+    results = []
+    for seed in (int(part) for part in seeds.split(",")):
+        config = {"steps": 1000, **changes, **_given(setting), "seed": seed}
+        folder = settings.data_dir / "bench" / f"learn-{method}-{task}-{seed}-{time.strftime('%Y%m%dT%H%M%S')}"
+        found = practise(
+            method,
+            chosen,
+            environments,
+            config,
+            folder,
+            exams=exams,
+            openers=lambda name: openers[name],
+            rank=rank,
+            threads=threads,
+            cpu_limit_s=60 * cpu_minutes,
+            report=_report,
+        )
+        results.append({"method": method, "task": task, "seed": seed, "run": str(folder), **asdict(found)})
+    if as_json:
+        print_json(results)
+        return
+
+    def rate(passed: Passed | dict[str, int], kind: str) -> str:
+        numbers = passed if isinstance(passed, dict) else asdict(passed)
+        interval = wilson(numbers[kind], numbers["tasks"])
+        return f"{numbers[kind] / numbers['tasks']:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+
+    rows = [
+        [str(one["seed"]), name, when, rate(passed[name], "drawn"), rate(passed[name], "greedy"), f"{one['steps']}", cpu]
+        for one in results
+        for name in exams
+        for when, passed, cpu in (("before", one["before"], ""), ("after", one["after"], f"{one['cpu_s'] / 60:.0f}"))
+    ]
+    print_table(["seed", "exam", "", "solved, drawn at 1", "solved, greedy", "steps", "CPU minutes"], rows)
+
+
+def _exam(environment: Environment, count: int) -> list[Task]:
+    """The first `count` different exam tasks of an environment; fewer where it has no more."""
+    from yearling.tasks import exam_seed
+
+    found: dict[str, Task] = {}
+    for index in range(10 * count):
+        drawn = environment.task(exam_seed(index))
+        found.setdefault(drawn.key, drawn)
+        if len(found) == count:
+            break
+    return list(found.values())
+
+
+def _given(texts: list[str]) -> dict[str, Any]:
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise BadInput(f"{text!r} sets nothing.", advice="Write --set NAME=VALUE.", param="set")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _report(progress: Progress) -> None:
+    wanted = (
+        "pass_rate",
+        "reward",
+        "kl",
+        "entropy",
+        "length",
+        "truncated",
+        "teaching_groups",
+        "explained_variance",
+        "rollouts_s",
+    )
+    shown = " ".join(f"{name} {progress.metrics[name]:.3f}" for name in (*wanted, "update_s") if name in progress.metrics)
+    err.print(f"step {progress.step}: {shown}", highlight=False)
