@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -61,32 +62,52 @@ class Player:
             transcript.append(following)
 
 
-async def measure(specs: list[str], *, samples: int, max_tokens: int, show: int, threads: int) -> None:
+@dataclass
+class Tally:
+    """What one argument came to."""
+
+    spec: str
+    environment: Environment
+    played: int = 0
+    passes: int = 0
+    tokens: int = 0
+    cut: int = 0
+    shown: list[str] = field(default_factory=list)
+
+    def row(self) -> str:
+        if not self.played:
+            return f"| {self.spec} | not reached | | | | |"
+        low, high = wilson(self.passes, self.played)
+        rate = f"{self.passes}/{self.played} | {self.passes / self.played:.2f} | {low:.2f} to {high:.2f}"
+        return f"| {self.spec} | {rate} | {self.tokens / self.played:.0f} | {self.cut} |"
+
+
+async def measure(tallies: list[Tally], chosen: argparse.Namespace) -> None:
+    """Plays in turns through the arguments, so that running out of time shortens all of them alike."""
     folder = os.environ.get("YEARLING_TEST_MODELS") or platformdirs.user_cache_dir("yearling-tests", appauthor=False)
     model = Library(Path(folder)).pull("smollm2-135m-instruct")
-    engine = await open_engine(model, kind="llamacpp", threads=threads, context_tokens=0, stall_timeout_s=600)
+    tokenizer, template = Tokenizer.load(model), ChatTemplate.load(model)
+    engine = await open_engine(model, kind="llamacpp", threads=chosen.threads, context_tokens=0, stall_timeout_s=600)
+    ends = time.monotonic() + chosen.seconds
+    places = asyncio.Semaphore(chosen.at_once)
+
+    async def play(tally: Tally, index: int) -> None:
+        async with places:
+            if time.monotonic() > ends:
+                return
+            player = Player(engine, tokenizer, template, chosen.max_tokens)
+            task = tally.environment.task(train_seed(index))
+            reward, transcript = await player.play(tally.environment, task, 1000 * index)
+        tally.played += 1
+        tally.passes += reward == 1.0
+        tally.tokens += player.tokens
+        tally.cut += player.cut
+        if index < chosen.show:
+            words = [reward, task.messages[-1]["content"], [turn["content"] for turn in transcript]]
+            tally.shown.append(json.dumps(words, ensure_ascii=False))
+
     try:
-        for spec in specs:
-            name, _, options = spec.partition(" ")
-            environment = open_environment(name, **json.loads(options or "{}"))
-            player = Player(engine, Tokenizer.load(model), ChatTemplate.load(model), max_tokens)
-            started = time.monotonic()
-            tasks = [environment.task(train_seed(index)) for index in range(samples)]
-            played = await asyncio.gather(*(player.play(environment, task, 1000 * index) for index, task in enumerate(tasks)))
-            passes = sum(reward == 1.0 for reward, _ in played)
-            low, high = wilson(passes, samples)
-            took = time.monotonic() - started
-            print(
-                f"| {spec} | {passes}/{samples} | {passes / samples:.2f} | {low:.2f} to {high:.2f} "
-                f"| {player.tokens / samples:.0f} | {player.cut} | {took:.0f} s |",
-                flush=True,
-            )
-            for task, (reward, transcript) in list(zip(tasks, played, strict=True))[:show]:
-                print(
-                    json.dumps(
-                        [reward, task.messages[-1]["content"], [turn["content"] for turn in transcript]], ensure_ascii=False
-                    )
-                )
+        await asyncio.gather(*(play(tally, index) for index in range(chosen.samples) for tally in tallies))
     finally:
         await engine.close()
 
@@ -98,6 +119,8 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=128)
     parser.add_argument("--each-kind", choices=["en", "zh"], help="every kind of constraint alone, held-out ones apart")
     parser.add_argument("--level", type=int, default=1)
+    parser.add_argument("--at-once", type=int, default=16, help="episodes that share the engine's steps")
+    parser.add_argument("--seconds", type=float, default=600, help="start no episode after this long")
     parser.add_argument("--threads", type=int, default=2, help="1 on a busy machine: threads that wait for each other starve")
     parser.add_argument("--show", type=int, default=0, help="print that many episodes of each")
     chosen = parser.parse_args()
@@ -105,8 +128,14 @@ def main() -> None:
     if chosen.each_kind:
         settings = {"language": chosen.each_kind, "level": chosen.level}
         specs += [f"instructions {json.dumps({**settings, 'kinds': [kind.id]})}" for kind in KINDS.values() if not kind.held_out]
-    print("| environment | passes | rate | 95 % interval | tokens each | cut off | took |\n|---|---|---|---|---|---|---|")
-    asyncio.run(measure(specs, samples=chosen.samples, max_tokens=chosen.max_tokens, show=chosen.show, threads=chosen.threads))
+    tallies = []
+    for spec in specs:
+        name, _, options = spec.partition(" ")
+        tallies.append(Tally(spec, open_environment(name, **json.loads(options or "{}"))))
+    asyncio.run(measure(tallies, chosen))
+    print("| environment | passes | rate | 95 % interval | tokens each | cut off |\n|---|---|---|---|---|---|")
+    for tally in tallies:
+        print("\n".join([tally.row(), *tally.shown]))
 
 
 if __name__ == "__main__":

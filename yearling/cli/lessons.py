@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json, print_table
+from yearling.cli.environments import environments
 from yearling.config import load_settings
 from yearling.errors import BadInput
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from yearling.tasks import Built, Difference, Lesson, LessonSet
 
 app = typer.Typer(help="What can be learnt from what people said, as frozen sets.", no_args_is_help=True)
+
+app.command("environments")(environments)
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
 DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")

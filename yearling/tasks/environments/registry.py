@@ -33,6 +33,10 @@ class EnvironmentInfo:
     """Setting -> default; None where it must be given."""
     turns: bool
     """Whether it answers back."""
+    kinds: tuple[str, ...] = ()
+    """The kinds of task that it can be restricted to."""
+    held_out: tuple[str, ...] = ()
+    """Those of them that are for exams only."""
 
 
 def environment_names() -> list[str]:
@@ -66,7 +70,9 @@ def describe() -> list[EnvironmentInfo]:
         kind = _class_of(name)
         defaults = {setting.name: _default(setting) for setting in fields(kind)}
         settings = {key: None if value is MISSING else value for key, value in defaults.items()}
-        found.append(EnvironmentInfo(name=name, summary=kind.summary, settings=settings, turns=hasattr(kind, "reply")))
+        kinds, held_out = kind.members() if hasattr(kind, "members") else ((), ())
+        turns = hasattr(kind, "reply")
+        found.append(EnvironmentInfo(name, kind.summary, settings, turns=turns, kinds=kinds, held_out=held_out))
     return found
 
 

@@ -59,6 +59,11 @@ class Instructions:
             raise BadInput("level must be 0 (mixed), 1, 2 or 3.", param="level")
         self._allowed("exam")
 
+    @staticmethod
+    def members() -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """All kinds, and those that are for exams only."""
+        return tuple(sorted(KINDS)), tuple(sorted(kind.id for kind in KINDS.values() if kind.held_out))
+
     def task(self, seed: int) -> Task:
         part = part_of(seed)
         source = random.Random(f"instructions {seed}")
