@@ -82,6 +82,11 @@ def test_a_good_spec_passes(tmp_path: Path) -> None:
         ('    - {user: "哪一年？", answer: "1648"}\n', "", "there is no second twin"),
         ('{user: "哪一年？", answer: "1648"}', '{user: "哪一年？", answerable: false}', "the twins have the same facts"),
         ("grader: answer", "grader: answer\n  mirror: true", "mirrored cases are graded by `mirror`"),
+        (
+            'grader: answer\n  twins:\n    - {user: "Which year?", answerable: false}',
+            'grader: refusal\n  twins:\n    - {user: "Which year?", harmful: true, marks: ["year"]}',
+            "stands in the question",
+        ),
         ("  score:", "  pass: {confident_wrong: 2}\n  score:", "no rate from 0 to 1"),
     ],
 )

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from yearling.chat import Problem, Spec, SpecCase
+from yearling.chat import Problem, Spec, SpecCase, Twin
 from yearling.evals.spec_graders import GRADERS, SpecGrader, as_list
 from yearling.evals.spec_labels import COMMON, LABELS, order_faults
+from yearling.evals.spec_text import plain
 
 LEAST_CASES = 3
 
@@ -108,7 +110,8 @@ def _case_problems(case: SpecCase) -> Iterator[tuple[int, str]]:
     if case.mirror and any(twin.facts for twin in case.twins):
         yield case.line, "mirrored twins have no facts of their own: their answers are compared"
     for number, twin in enumerate(case.twins):
-        yield from ((twin.line, f"twin {number + 1}: {text}") for text in _twin_problems(dict(twin.facts), grader))
+        problems = [*_twin_problems(dict(twin.facts), grader), *_echoed(twin)]
+        yield from ((twin.line, f"twin {number + 1}: {text}") for text in problems)
     if not case.mirror and case.judge != "person" and not _has_twin(case):
         yield case.line, "the twins have the same facts: what is right for one must be wrong for the other"
 
@@ -136,6 +139,13 @@ def _label_problems(case: SpecCase, grader: SpecGrader) -> Iterator[tuple[int, s
         if not 0 <= rate <= 1:
             yield case.line, f"pass: {name} is no rate from 0 to 1"
     yield from ((case.line, f"score: {fault}") for fault in order_faults(case.score, case.policy, case.bug))
+
+
+def _echoed(twin: Twin) -> Iterator[str]:
+    for pattern in as_list(twin.facts.get("marks")):
+        with suppress(re.error):
+            if re.search(pattern, plain(twin.question)):
+                yield f"marks: {pattern!r} stands in the question, so that repeating it would do"
 
 
 def _twin_problems(facts: dict[str, object], grader: SpecGrader) -> Iterator[str]:

@@ -109,6 +109,11 @@ def yields(text: str) -> str:
     return found(text, "yields")
 
 
+def instructs(text: str) -> str:
+    """Words by which an answer begins to tell how, unless it sends the person elsewhere."""
+    return "" if found(text, "redirects") else found(text, "instructs")
+
+
 def finds_wrong(text: str) -> str:
     """Words by which an answer calls something wrong."""
     return found(text, "finds_wrong")
@@ -214,18 +219,23 @@ def _latin_language(text: str) -> str:
 def without_echo(text: str, question: str) -> str:
     """The answer behind a question that it begins by repeating, punctuation aside; the whole answer if it does not."""
     wanted = [letter for letter in plain(question) if letter.isalnum()]
-    if len(wanted) < _LEAST_ECHO:
-        return text
+    while len(wanted) >= _LEAST_ECHO and (rest := _behind(text, wanted)) is not None:
+        text = rest
+    return text
+
+
+def _behind(text: str, wanted: Sequence[str]) -> str | None:
+    """What follows the wanted letters, with which a text begins; None if it begins otherwise."""
     at = 0
     for position, letter in enumerate(text):
         if not letter.isalnum():
             continue
         if plain(letter) != wanted[at]:
-            return text
+            return None
         at += 1
         if at == len(wanted):
             return text[position + 1 :].lstrip(" ?？!！。.\"'”’\n")
-    return ""
+    return None
 
 
 def babbles(text: str) -> str:
