@@ -1,6 +1,13 @@
 """Engines: everything that turns a prompt into tokens, behind one protocol."""
 
-from yearling.inference.bench import EngineSpeed, Overhead, measure_api_overhead, measure_engine, measure_together
+from yearling.inference.bench import (
+    EngineSpeed,
+    Overhead,
+    measure_api_overhead,
+    measure_engine,
+    measure_together,
+    peak_memory_bytes,
+)
 from yearling.inference.bench_subjects import bench_choices, open_subjects
 from yearling.inference.calibrate import read_speeds
 from yearling.inference.choose import Choice, EngineReport, Machine, choose_engine, describe_engines, this_machine
@@ -50,6 +57,7 @@ __all__ = [
     "measure_together",
     "open_engine",
     "open_subjects",
+    "peak_memory_bytes",
     "read_speeds",
     "this_machine",
 ]

@@ -1,6 +1,7 @@
 """Training: losses, methods, and runs that explain themselves."""
 
 from yearling.training.bench import Contender, TrainSpeed, dpo_contenders, take_turns
+from yearling.training.bench_grpo import grpo_contenders
 from yearling.training.checkpoints import Checkpoint, Checkpoints
 from yearling.training.export import export_adapter, export_model
 from yearling.training.method import Method, TrainedPolicy, step_generator
@@ -35,6 +36,7 @@ __all__ = [
     "export_adapter",
     "export_model",
     "find_run",
+    "grpo_contenders",
     "practise",
     "read_dialogues",
     "run_trial",
