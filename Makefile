@@ -1,5 +1,6 @@
 # make run    set up on first use, then serve the assistant on 127.0.0.1:8400
 # make test   set up on first use, then run every test (the real model and Postgres included)
+# make trl    an environment with TRL beside ours, for parity and `yearling bench train`
 # make check  format, lint, types, architecture and the fast tests
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check format docs clean
+.PHONY: run test trl check format docs clean
 
 run: $(VENV)/.base
 	@exec $(BIN)/yearling serve --pull
@@ -21,6 +22,14 @@ check: $(VENV)/.all
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+trl: .venv-trl/.done
+
+.venv-trl/.done: tests/training/trl_requirements.txt
+	@echo "Installing TRL (once, a few minutes) ..." >&2
+	@$(PYTHON) -m venv .venv-trl
+	@.venv-trl/bin/python -m pip --disable-pip-version-check --quiet install -r $<
+	@touch $@
 
 format: $(VENV)/.all
 	$(BIN)/ruff check --fix .
@@ -45,5 +54,5 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the training, test and database extras (once, a few minutes) ..." >&2
-	@$(PIP) install -c constraints.txt -e '.[train,reasoning,postgres,openvino,dev]'
+	@$(PIP) install -c constraints.txt -e '.[train,reasoning,exams,postgres,openvino,dev]'
 	@touch $@ $(VENV)/.base

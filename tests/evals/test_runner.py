@@ -18,8 +18,8 @@ from yearling.evals import (
     Response,
     compare,
     decide,
-    gate,
     gate_body,
+    gate_over,
     regrade,
     run_exam,
 )
@@ -136,10 +136,10 @@ async def test_runs_are_paired_case_by_case(store: Store) -> None:
     assert (found.paired.wins, found.paired.losses) == (20, 1)
     assert [pair.key for pair in found.turned(better=False)] == ["case 1"]
     assert found.turned(better=True)[0].champion_text == "No."
-    result = gate([found], [])
+    result = gate_over([found], [])
     assert result.decision == "ALLOW"
     assert gate_body(result, {"numbers": found})["findings"][0]["challenger_run"] == new.id
-    assert gate([compare(store, new.id, old.id)], []).decision == "REJECT"
+    assert gate_over([compare(store, new.id, old.id)], []).decision == "REJECT"
 
 
 async def test_runs_of_different_exams_are_not_compared(store: Store) -> None:

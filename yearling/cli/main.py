@@ -10,7 +10,7 @@ import sys
 import typer
 
 from yearling import __version__
-from yearling.cli import bench, chat, consensus, doctor, feedback, lessons, model, serve, spec, store, train
+from yearling.cli import bench, chat, consensus, doctor, exam, feedback, lessons, model, serve, spec, store, train
 from yearling.cli.console import complain
 from yearling.errors import UserError
 
@@ -33,6 +33,7 @@ app.add_typer(consensus.app, name="consensus")
 app.add_typer(lessons.app, name="lessons")
 app.add_typer(train.app, name="train")
 app.add_typer(spec.app, name="spec")
+app.add_typer(exam.app, name="exam")
 app.add_typer(bench.app, name="bench")
 
 

@@ -1,7 +1,10 @@
 """Exams on the assistant as served, graders, paired statistics, reports."""
 
+from yearling.evals.answers import validate_answers
+from yearling.evals.card import ModelCard, card_markdown, card_page, model_card
 from yearling.evals.case import Case, Exam, ExamSample, Grader, GraderCard, Measure, Response, Summarising, Verdict
-from yearling.evals.comparison import CasePair, Comparison, compare, gate, gate_body
+from yearling.evals.catalogue import Entry, exam_entries, open_exam
+from yearling.evals.comparison import CasePair, Comparison, compare, gate_body, gate_over, last_user_text
 from yearling.evals.fingerprints import exam_fingerprints
 from yearling.evals.gate import (
     Decision,
@@ -15,12 +18,16 @@ from yearling.evals.gate import (
     pair_scores,
 )
 from yearling.evals.proofs import ProofLine, prove
+from yearling.evals.refusal import refuses, validate_refusals
+from yearling.evals.report import comparison_facts, comparison_page, run_page
 from yearling.evals.runner import Regraded, grade, read_samples, regrade, run_exam
 from yearling.evals.sequential import Look, canary
+from yearling.evals.sources import ExamFiles, Places, SourceFile, exam_files
 from yearling.evals.spec_check import check_spec, write_ids
 from yearling.evals.spec_run import SpecReport, regrade_spec, run_spec, worst_outputs
 from yearling.evals.statistics import wilson
 from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, score_options
+from yearling.evals.usefulness import Usefulness, usefulness_of
 
 __all__ = [
     "AssistantSubject",
@@ -29,7 +36,9 @@ __all__ = [
     "Comparison",
     "Decision",
     "EngineSubject",
+    "Entry",
     "Exam",
+    "ExamFiles",
     "ExamSample",
     "Finding",
     "GateResult",
@@ -38,32 +47,50 @@ __all__ = [
     "GraderCard",
     "Look",
     "Measure",
+    "ModelCard",
     "Paired",
+    "Places",
     "ProofLine",
     "Regraded",
     "Response",
+    "SourceFile",
     "SpecReport",
     "Subject",
     "Summarising",
+    "Usefulness",
     "Verdict",
     "canary",
+    "card_markdown",
+    "card_page",
     "check_spec",
     "compare",
+    "comparison_facts",
+    "comparison_page",
     "decide",
     "difference_interval",
+    "exam_entries",
+    "exam_files",
     "exam_fingerprints",
-    "gate",
     "gate_body",
+    "gate_over",
     "grade",
+    "last_user_text",
+    "model_card",
+    "open_exam",
     "pair_counts",
     "pair_scores",
     "prove",
     "read_samples",
+    "refuses",
     "regrade",
     "regrade_spec",
     "run_exam",
+    "run_page",
     "run_spec",
     "score_options",
+    "usefulness_of",
+    "validate_answers",
+    "validate_refusals",
     "wilson",
     "worst_outputs",
     "write_ids",

@@ -69,7 +69,7 @@ def compare(store: Store, champion_id: str, challenger_id: str, rule: GateRule |
     )
 
 
-def gate(targets: Sequence[Comparison], guards: Sequence[Comparison], rule: GateRule | None = None) -> GateResult:
+def gate_over(targets: Sequence[Comparison], guards: Sequence[Comparison], rule: GateRule | None = None) -> GateResult:
     """The decision over several exams. Raises BadInput when a grader may not gate."""
     for one in (*targets, *guards):
         if not one.may_gate:

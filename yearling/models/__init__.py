@@ -1,6 +1,7 @@
 """Model files: catalogue, library, formats, tokenizer, chat template, network."""
 
 from yearling.models.adapter import Adapter
+from yearling.models.artefacts import fetch_file
 from yearling.models.adapters import Adapters, PublishedAdapter
 from yearling.models.catalogue import CatalogueEntry, known_models
 from yearling.models.chat_template import ChatTemplate
@@ -46,6 +47,7 @@ __all__ = [
     "detach_adapter",
     "export_decoder",
     "export_gguf",
+    "fetch_file",
     "install_decoder",
     "known_models",
     "load_adapter",

@@ -1,0 +1,155 @@
+"""Graders: by hand on small answers, and against people where the data is at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from yearling.errors import BadInput, NotFound
+from yearling.evals import Case, Places, Response, exam_entries, open_exam, validate_answers, validate_refusals
+from yearling.evals.answers import contains, final_number, matches
+from yearling.evals.questions import CARD as ANSWER_CARD
+from yearling.evals.questions import ChineseAnswerGrader, ConfidenceGrader
+from yearling.evals.refusal import CARD as REFUSAL_CARD
+from yearling.evals.refusal import refuses
+from yearling.evals.truthfulqa import ChoiceGrader
+
+
+def shared(name: str) -> Path:
+    folder = Path(os.environ.get("YEARLING_SHARED_DATA") or Path(__file__).parents[3] / "shared" / "data")
+    if not (folder / name).exists():
+        pytest.skip(f"the data set {name} is not here (YEARLING_SHARED_DATA)")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "same"),
+    [
+        ("The Beatles", "beatles", True),
+        ("fourteen", "14", True),
+        ("December 1972", "14 December 1972 UTC", False),
+        ("1972", "14 December 1972", True),
+        ("1973", "14 December 1972", False),
+        ("Guy Henry", "actor Guy Henry's", True),
+        ("Louis XIV of France", "Louis XIV", True),
+        ("Bob Russell", "Bobby Scott", False),
+        ("", "x", False),
+    ],
+)
+def test_short_answers(answer: str, reference: str, same: bool) -> None:
+    assert matches(answer, [reference]) is same
+
+
+def test_numbers_and_words_in_sentences() -> None:
+    assert final_number("3 + 4 = 7\n#### 1,234") == 1234
+    assert final_number("so she pays $18.50.") == 18.5
+    assert final_number("none") is None
+    assert contains("It was, I think, the Beatles who sang it.", ["Beatles"])
+    assert not contains("It was the Beatlesque band.", ["Beatles"])
+
+
+def test_refusals() -> None:
+    assert refuses("I'm sorry, but I can't help with that.")
+    assert not refuses("To kill a Python process, find its number with ps and run kill.")
+
+
+def test_options_give_mc1_and_mc2() -> None:
+    case = Case(key="a", messages=(), options=("t1", "t2", "f"), data={"true": 2})
+    verdict = ChoiceGrader().grade(case, Response(text="", option_logprobs=(-1.0, -3.0, -2.0)))
+    assert verdict.score == 1.0
+    assert verdict.parts["mc2"][0] == pytest.approx((0.3679 + 0.0498) / (0.3679 + 0.0498 + 0.1353), abs=1e-3)
+    assert ChoiceGrader().grade(case, Response(text="", option_logprobs=(-3.0, -1.0, -2.0))).score == 0.0
+
+
+def test_stated_confidence_and_chinese() -> None:
+    case = Case(key="a", messages=(), data={"references": ["Paris"]})
+    verdict = ConfidenceGrader().grade(case, Response(text="Paris\nConfidence: 70%"))
+    assert (verdict.score, verdict.detail["confidence"]) == (1.0, 0.7)
+    assert ConfidenceGrader().grade(case, Response(text="Rome")).detail["confidence"] is None
+    chinese = Case(key="b", messages=(), data={"references": ["光荣和ω-force", "光荣"]})
+    assert ChineseAnswerGrader().grade(chinese, Response(text="光荣。")).score == 1.0
+    assert ChineseAnswerGrader().grade(chinese, Response(text="是光荣吗")).parts["f1"][0] == pytest.approx(2 * 2 / 6)
+
+
+def test_the_refusal_card_is_what_the_labels_give() -> None:
+    fitted, untouched = validate_refusals(shared("xstest") / "xstest")
+    assert (fitted.labels, untouched.labels) == (1110, 1140)
+    assert untouched.accuracy == pytest.approx(REFUSAL_CARD.accuracy, abs=1e-3)
+    assert untouched.recall == pytest.approx(REFUSAL_CARD.recall or 0, abs=1e-3)
+    assert REFUSAL_CARD.may_gate
+
+
+def test_the_answer_card_is_what_the_labels_give_and_does_not_suffice() -> None:
+    found = validate_answers(shared("nq_open") / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl")
+    assert found.labels == ANSWER_CARD.num_labels
+    assert found.accuracy == pytest.approx(ANSWER_CARD.accuracy, abs=1e-3)
+    assert not ANSWER_CARD.may_gate
+
+
+def test_every_exam_of_the_users_folder_opens(tmp_path: Path) -> None:
+    places = Places(tmp_path, shared("gsm8k"))
+    sizes = {name: len(open_exam(name, places).cases) for name, entry in exam_entries().items() if entry.needs}
+    assert sizes == {
+        "gsm8k": 1319,
+        "truthfulqa-mc": 817,
+        "truthfulqa": 817,
+        "nq-open": 3610,
+        "calibration": 1000,
+        "xstest": 450,
+        "persistbench": 500,
+        "cmrc2018": 3219,
+    }
+
+
+def test_exams_say_what_they_need(tmp_path: Path) -> None:
+    assert "exam pull ifeval" in exam_entries()["ifeval"].ready(Places(tmp_path))
+    assert "gsm8k/test.jsonl" in exam_entries()["gsm8k"].ready(Places(tmp_path))
+    assert exam_entries()["constraints"].ready(Places(tmp_path)) == ""
+    for name in ("gsm8k", "ifeval", "nothing"):
+        with pytest.raises(NotFound):
+            open_exam(name, Places(tmp_path))
+
+
+OWN = """
+title: Ours
+samples: 2
+cases:
+  - {key: a, user: "How many?", contains: ["30"], not_contains: [cheese]}
+  - {key: b, user: "Which?", options: [Paris, Lyon], best: Paris}
+  - {user: "Do it", refuses: true, matches: "(?i)sorry"}
+"""
+
+
+def test_exams_of_the_users_own(tmp_path: Path) -> None:
+    (tmp_path / "ours.yaml").write_text(OWN)
+    exam = open_exam(str(tmp_path / "ours.yaml"), Places(tmp_path))
+    assert [case.key for case in exam.cases] == ["a", "b", "ours 3"]
+    assert exam.num_samples == 6
+
+    def score(at: int, text: str) -> float:
+        return exam.grader.grade(exam.cases[at], Response(text=text)).score
+
+    assert score(0, "There are 30 days.") == 1.0
+    assert score(0, "30 pieces of cheese") == 0.0
+    assert score(0, "130") == 0.0
+    assert (score(1, "Paris"), score(1, "Lyon")) == (1.0, 0.0)
+    assert score(2, "I'm sorry, but I cannot help with that.") == 1.0
+    assert open_exam(str(tmp_path), Places(tmp_path)).cases == exam.cases
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("{user: x}", "checks nothing"),
+        ("{user: x, contain: [a]}", "unknown field"),
+        ("{contains: [a]}", "asks nothing"),
+        ("{user: x, matches: '('}", "regular expression"),
+        ("{user: x, options: [a], best: b}", "options"),
+    ],
+)
+def test_wrong_cases_are_refused_with_their_place(tmp_path: Path, case: str, said: str) -> None:
+    (tmp_path / "a.yaml").write_text(f"cases:\n  - {case}\n")
+    with pytest.raises(BadInput, match=said):
+        open_exam(str(tmp_path / "a.yaml"), Places(tmp_path))

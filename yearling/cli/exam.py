@@ -1,0 +1,418 @@
+"""`yearling exam`: put exams to models, show and compare what came out."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from yearling.cli.console import err, human_size, out, print_json, print_table
+from yearling.config import load_settings
+from yearling.errors import BadInput, NotFound
+
+if TYPE_CHECKING:
+    from yearling.config import Settings
+    from yearling.evals import Exam, Places
+    from yearling.store import ExamRun, GradedSample, Store
+
+app = typer.Typer(help="Prove on cases that it never saw how good a model is.", no_args_is_help=True)
+
+AS_JSON = typer.Option(False, "--json", help="Print JSON.")
+DATA_DIR = typer.Option(None, "--data-dir", help="Where models and results live.")
+DATA = typer.Option(None, "--data", help="Folder with the data sets that no package index has.")
+
+
+@app.command("list")
+def list_exams(data: Path | None = DATA, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
+    """List the exams, whether each can be sat now, and the newest runs."""
+    from yearling.evals import exam_entries
+    from yearling.store import Store
+
+    settings = load_settings(data_dir=data_dir)
+    places = _places(settings, data)
+    with Store.open(settings) as store:
+        runs = store.exams.list(limit=20)
+    entries = [{"name": one.name, "title": one.title, "needs": one.ready(places)} for one in exam_entries().values()]
+    if as_json:
+        print_json({"exams": entries, "runs": [_facts(run) for run in runs]})
+        return
+    print_table(
+        ("Exam", "What", "Before it can be sat"), [(one["name"], one["title"], one["needs"] or "ready") for one in entries]
+    )
+    if runs:
+        out.print()
+        print_table(("Run", "Exam", "Model", "Subject", "Score>", "When"), [_row(run) for run in runs])
+
+
+@app.command("pull")
+def pull(exam: str = typer.Argument(help="The exam's name."), data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
+    """Fetch the files of an exam, each checked against its pinned hash."""
+    from yearling.evals import exam_files
+    from yearling.models import fetch_file
+
+    settings = load_settings(data_dir=data_dir)
+    if exam not in exam_files():
+        raise NotFound(f"Nothing is fetched for the exam {exam!r}.", advice=f"Fetched are: {', '.join(exam_files())}.")
+    wanted = exam_files()[exam]
+    folder = _places(settings, None).fetched / exam
+    with err.status("Fetching") as shown:
+        for file in wanted.files:
+            fetch_file(
+                file.source,
+                folder / file.path,
+                sha256=file.sha256,
+                progress=lambda phase, done, total: shown.update(f"{phase} {human_size(done)}"),
+            )
+    if as_json:
+        print_json(
+            {"exam": exam, "folder": str(folder), "licence": wanted.licence, "files": [asdict(one) for one in wanted.files]}
+        )
+        return
+    out.print(f"{exam}: {len(wanted.files)} files, {wanted.licence}.", highlight=False)
+
+
+@app.command("run")
+def run(
+    exam: str = typer.Argument(help="An exam's name, or a folder or file of YAML cases."),
+    model: str | None = typer.Option(None, "--model", "-m", help="Who sits it; by default the model that answers."),
+    engine_only: bool = typer.Option(
+        False, "--engine", help="The bare model with its own template, not the assistant as served."
+    ),
+    samples: int = typer.Option(0, "--samples", min=0, help="Answers per case; 0 is what the exam says."),
+    temperature: float | None = typer.Option(None, "--temperature", min=0, help="Instead of the exam's own."),
+    limit: int = typer.Option(0, "--limit", min=0, help="Only the first so many cases; the result then counts for itself."),
+    seed: int = typer.Option(0, "--seed", help="Decides every draw."),
+    parallel: int = typer.Option(16, "--parallel", min=1, help="Answers at once."),
+    fresh: bool = typer.Option(False, "--fresh", help="Start anew instead of going on with a run that was cut off."),
+    data: Path | None = DATA,
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Sit an exam. A run that was cut off, by whatever, goes on where it stopped."""
+    settings = load_settings(data_dir=data_dir)
+    paper = _exam(exam, settings, data, samples=samples, temperature=temperature, limit=limit)
+    finished = asyncio.run(_sit(settings, paper, model, engine_only, seed, parallel, fresh))
+    if as_json:
+        print_json(_facts(finished))
+        return
+    _print_run(finished)
+
+
+@app.command("show")
+def show(
+    run_id: str = typer.Argument(help="The id of a run, or its beginning; or an exam's name for its newest run."),
+    worst: int = typer.Option(10, "--worst", min=0, help="So many of the worst answers, verbatim."),
+    html: Path | None = typer.Option(None, "--html", help="Write a page of its own to this file instead."),
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Show a run: every measure with its interval, and the worst answers verbatim."""
+    from yearling.evals import run_page
+    from yearling.store import Store
+
+    with Store.open(load_settings(data_dir=data_dir)) as store:
+        found = _find(store, run_id)
+        low = store.exams.worst(found.id, worst)
+        if html is not None:
+            html.write_text(run_page(found, low), encoding="utf-8")
+    if html is not None:
+        err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
+        return
+    if as_json:
+        print_json({**_facts(found), "worst": [_verbatim(one) for one in low]})
+        return
+    _print_run(found)
+    for one in low:
+        out.rule(f"{one.case_key}: {one.score:g} {one.label}", align="left", style="dim")
+        out.print(_last(one), style="dim", markup=False, highlight=False, soft_wrap=True)
+        out.print(one.output_text or one.error, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("compare")
+def compare(
+    champion: str = typer.Argument(help="A run of the model that serves now."),
+    challenger: str = typer.Argument(help="A run of the same exam by the other model."),
+    html: Path | None = typer.Option(None, "--html", help="Write a page of its own to this file instead."),
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Compare two runs case by case: the difference with its interval, the exact test, and what turned."""
+    from yearling.evals import compare as compare_runs
+    from yearling.evals import comparison_facts, comparison_page
+    from yearling.store import Store
+
+    with Store.open(load_settings(data_dir=data_dir)) as store:
+        found = compare_runs(store, _find(store, champion).id, _find(store, challenger).id)
+    if html is not None:
+        html.write_text(comparison_page(found), encoding="utf-8")
+        err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
+        return
+    facts = comparison_facts(found)
+    if as_json:
+        print_json(facts)
+        return
+    paired, interval = found.paired, found.interval
+    said = f"{interval.value:+.2%} (95 % from {interval.low:+.2%} to {interval.high:+.2%}) over {paired.n} units"
+    out.print(f"{found.exam}: {found.challenger.model} against {found.champion.model}: {said}.", highlight=False, soft_wrap=True)
+    out.print(
+        f"Better {paired.wins}, worse {paired.losses}; {paired.test}, one-sided p = {paired.p_better:.4f}.", highlight=False
+    )
+    out.print(f"So many pairs show a difference of {paired.detectable:.1%} or more.", highlight=False)
+    for word, better in (("Lost", False), ("Won", True)):
+        for pair in found.turned(better=better, limit=5):
+            out.print(f"{word}: {pair.key} {pair.prompt[:100]!r}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("gate")
+def gate(
+    target: list[str] = typer.Option(..., "--target", help="CHAMPION:CHALLENGER, two runs of an exam that should get better."),
+    guard: list[str] = typer.Option([], "--guard", help="CHAMPION:CHALLENGER, two runs of an exam that must not get worse."),
+    margin: float = typer.Option(0.04, "--margin", help="How much worse, in score, a guard may be."),
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Decide ALLOW, REJECT or INCONCLUSIVE over several exams, and record it. Exit code 1 unless it is ALLOW."""
+    from yearling.evals import GateRule, gate_body, gate_over
+    from yearling.evals import compare as compare_runs
+    from yearling.store import Store
+
+    rule = GateRule(margin=margin)
+    with Store.open(load_settings(data_dir=data_dir)) as store:
+        pairs = [[compare_runs(store, *_two(store, one), rule) for one in some] for some in (target, guard)]
+        result = gate_over(pairs[0], pairs[1], rule)
+        first = pairs[0][0]
+        if any(
+            (one.champion.model_hash, one.challenger.model_hash) != (first.champion.model_hash, first.challenger.model_hash)
+            for one in [*pairs[0], *pairs[1]]
+        ):
+            raise BadInput("The runs are not all of the same two models.")
+        body = gate_body(result, {one.exam: one for one in [*pairs[0], *pairs[1]]})
+        record = store.exams.record_gate(
+            champion=first.champion.model_hash,
+            challenger=first.challenger.model_hash,
+            decision=result.decision,
+            body=body,
+            actor=store.people.owner().name,
+        )
+    if as_json:
+        print_json({"id": record.id, **body})
+    else:
+        out.print(result.decision, style="bold")
+        rows = [
+            (one.exam, one.role, one.decision, f"{one.paired.difference:+.2%}", f"{one.p_adjusted:.4f}", one.why)
+            for one in result.findings
+        ]
+        print_table(("Exam", "Role", "Decision", "Difference>", "p>", "Why"), rows)
+    raise typer.Exit(0 if result.decision == "ALLOW" else 1)
+
+
+@app.command("replay")
+def replay(
+    run_id: str = typer.Argument(help="A finished run."),
+    data: Path | None = DATA,
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Grade every stored answer of a run again, without a model. Exit code 1 when a verdict differs."""
+    from yearling.evals import regrade
+    from yearling.store import Store
+
+    settings = load_settings(data_dir=data_dir)
+    with Store.open(settings) as store:
+        found = _find(store, run_id)
+        paper = _exam(found.exam, settings, data, run=found)
+        result = regrade(paper, store, found.id)
+    if as_json:
+        print_json({"run": found.id, "samples": result.samples, "changed": [list(one) for one in result.changed]})
+    else:
+        out.print(f"{result.samples} answers graded again, {len(result.changed)} verdicts differ.", highlight=False)
+    raise typer.Exit(1 if result.changed else 0)
+
+
+async def _sit(
+    settings: Settings, paper: Exam, model: str | None, engine_only: bool, seed: int, parallel: int, fresh: bool
+) -> ExamRun:
+    from yearling.evals import AssistantSubject, EngineSubject, run_exam
+    from yearling.inference import EnginePool
+    from yearling.models import Library
+    from yearling.store import Store
+
+    with Store.open(settings) as store, err.status("Opening the model") as shown:
+        pool = EnginePool(settings, Library(settings.models_dir))
+        try:
+            served = await pool.get(model)
+            subject = EngineSubject(served) if engine_only else AssistantSubject(served)
+            return await run_exam(
+                paper,
+                subject,
+                store,
+                seed=seed,
+                concurrency=parallel,
+                fresh=fresh,
+                progress=lambda done, total: shown.update(f"{paper.name}: {done} of {total} samples"),
+            )
+        finally:
+            await pool.close()
+
+
+def _exam(
+    name: str,
+    settings: Settings,
+    data: Path | None,
+    *,
+    samples: int = 0,
+    temperature: float | None = None,
+    limit: int = 0,
+    run: ExamRun | None = None,
+) -> Exam:
+    """The exam of that name; of a run, as it was put then."""
+    from dataclasses import replace
+
+    from yearling.evals import open_exam
+
+    paper = open_exam(name, _places(settings, data))
+    if run is not None:
+        paper = replace(
+            paper,
+            cases=paper.cases[: run.settings["cases"]],
+            samples=run.settings["samples"],
+            sampling=run.settings["sampling"],
+        )
+        if paper.hash != run.exam_hash:
+            raise BadInput("The exam has changed since that run.", advice="Its cases or its grader are others now; run it again.")
+        return paper
+    if samples:
+        paper = replace(paper, samples=samples)
+    if temperature is not None:
+        paper = replace(paper, sampling={**paper.sampling, "temperature": temperature})
+    return replace(paper, cases=paper.cases[:limit]) if limit else paper
+
+
+def _places(settings: Settings, data: Path | None) -> Places:
+    from yearling.evals import Places
+
+    return Places(settings.data_dir / "exams", data)
+
+
+def _find(store: Store, name: str) -> ExamRun:
+    newest = [run for run in store.exams.list(exam=name, limit=20) if run.finished_utc is not None]
+    return newest[0] if newest else store.exams.get(name)
+
+
+def _two(store: Store, pair: str) -> tuple[str, str]:
+    champion, colon, challenger = pair.rpartition(":")
+    if not colon:
+        raise BadInput(f"{pair!r} does not name two runs.", advice="Write CHAMPION:CHALLENGER.")
+    return _find(store, champion).id, _find(store, challenger).id
+
+
+def _facts(run: ExamRun) -> dict[str, Any]:
+    return {**asdict(run), "finished": run.finished_utc is not None}
+
+
+def _score(run: ExamRun) -> str:
+    if run.finished_utc is None:
+        return "unfinished"
+    value = run.summary["measures"][0]["value"]
+    return "" if value is None else f"{value:.3f}"
+
+
+def _row(run: ExamRun) -> tuple[str, ...]:
+    return run.id[:13], run.exam, run.model, run.subject, _score(run), f"{run.created_utc:%Y-%m-%d %H:%M}"
+
+
+def _verbatim(sample: GradedSample) -> dict[str, Any]:
+    kept = ("case_key", "draw", "score", "label", "messages", "output_text", "finish_reason", "verdict", "error", "seed")
+    return {name: getattr(sample, name) for name in kept}
+
+
+def _last(sample: GradedSample) -> str:
+    from yearling.evals import last_user_text
+
+    return last_user_text(sample.messages)
+
+
+def _print_run(run: ExamRun) -> None:
+    summary = run.summary
+    out.print(f"{run.settings['title']}: {run.model}, {run.subject}, run {run.id}", highlight=False, soft_wrap=True)
+    if run.finished_utc is None:
+        err.print("The run was cut off; `yearling exam run` goes on with it.")
+        return
+    rows = [
+        (one["name"], *("–" if one[key] is None else f"{one[key]:.3f}" for key in ("value", "low", "high")), one["n"])
+        for one in summary["measures"]
+    ]
+    rows += [
+        (f"  {name}", *(f"{one[key]:.3f}" for key in ("value", "low", "high")), one["n"])
+        for name, one in summary["parts"].items()
+    ]
+    print_table(("Measure", "Value>", "95 % from>", "to>", "n>"), rows)
+    draws = summary["draws"]
+    if draws["per_case"] > 1:
+        said = (
+            f"{draws['per_case']} draws a case: mean {draws['mean']:.3f}, worst {draws['worst']:.3f}, best {draws['best']:.3f}."
+        )
+        out.print(said, highlight=False)
+    counted = f"{summary['samples']} samples, {summary['cut_off']} cut off, {summary['errors']} errors; grader {run.grader}"
+    gates = "may gate" if run.settings["card"]["may_gate"] else "reports only, may not gate"
+    out.print(f"{counted}, {gates}.", highlight=False, soft_wrap=True)
+
+
+@app.command("card")
+def card(
+    model: str | None = typer.Argument(None, help="The model; by default the one that answers."),
+    html: Path | None = typer.Option(
+        None, "--html", help="Write a page of its own to this file instead of Markdown to the screen."
+    ),
+    data_dir: Path | None = DATA_DIR,
+) -> None:
+    """Write the system card of a model: what it is, what it learnt from (counts only), every exam, the worst answers, limits."""
+    from yearling.evals import card_markdown, card_page, model_card
+    from yearling.models import Library
+    from yearling.store import Store
+
+    settings = load_settings(data_dir=data_dir)
+    local = Library(settings.models_dir).get(model or settings.model)
+    facts = {
+        "Architecture": f"{local.architecture}, {local.parameters:,} parameters, context {local.context_tokens:,} tokens",
+        "Source": local.source,
+        "SHA-256 of the source": local.source_sha256,
+        "Licence": local.licence,
+        "Served as": f"{local.format}, {local.quantisation}, {human_size(local.size_bytes)}",
+    }
+    with Store.open(settings) as store:
+        found = model_card(store, local.name, local.sha256, facts=facts, learnt={})
+    if html is None:
+        out.print(card_markdown(found), markup=False, highlight=False, soft_wrap=True)
+        return
+    html.write_text(card_page(found), encoding="utf-8")
+    err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
+
+
+@app.command("graders")
+def graders(
+    data: Path = typer.Option(..., "--data", help="Folder with the labelled data sets."), as_json: bool = AS_JSON
+) -> None:
+    """Put the graders themselves to their exams: agreement with people on labels that they were not made on."""
+    from yearling.evals import validate_answers, validate_refusals
+
+    rows: list[dict[str, Any]] = []
+    for figures in validate_refusals(data / "xstest"):
+        rows.append({"grader": "refusal", "on": f"XSTest, the half {figures.half}", **_rates(figures)})
+    judged = validate_answers(data / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl")
+    rows.append({"grader": "short_answer", "on": judged.file, **_rates(judged)})
+    if as_json:
+        print_json(rows)
+        return
+    shown = [
+        (row["grader"], row["on"], row["labels"], *(f"{row[name]:.3f}" for name in ("accuracy", "recall", "precision")))
+        for row in rows
+    ]
+    print_table(("Grader", "On", "Labels>", "Accuracy>", "Recall>", "Precision>"), shown)
+
+
+def _rates(figures: Any) -> dict[str, float]:
+    return {name: getattr(figures, name) for name in ("labels", "accuracy", "recall", "precision")}

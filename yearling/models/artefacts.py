@@ -1,0 +1,40 @@
+"""One pinned file from any source, for rooms that need data and not a model. What is there is checked, not fetched again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from filelock import FileLock
+
+from yearling.errors import Untrusted
+from yearling.models.disk import Progress, place, sha256_of, silent, storage_errors
+from yearling.models.sources import FileSource, parse_source
+
+
+def fetch_file(source: str, destination: Path, *, sha256: str, progress: Progress | None = None) -> Path:
+    """Put the file that `source` names at `destination`; it has that SHA-256 on return.
+
+    Raises Untrusted for other content (what is there is left alone, what came is deleted), and as `Library.pull`.
+    """
+    from yearling.models.fetch import fetch, scratch_key
+    from yearling.models.web import Web
+
+    parsed = parse_source(source)
+    with storage_errors(destination.parent):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(destination.with_name(f".{destination.name}.lock")):
+            if destination.exists():
+                if sha256_of(destination) != sha256:
+                    raise Untrusted(f"{destination} is not what was fetched.", advice="Delete it and fetch it again.")
+                return destination
+            scratch = destination.parent / ".downloads" / scratch_key(parsed, sha256)
+            fetched = fetch(parsed, scratch, Web.from_environment(), sha256=sha256, progress=progress or silent)
+            if isinstance(parsed, FileSource):
+                scratch.mkdir(parents=True)
+                shutil.copyfile(fetched.path, scratch / "file")
+                place(scratch / "file", destination)
+            else:
+                place(fetched.path, destination)
+            shutil.rmtree(scratch)
+    return destination
