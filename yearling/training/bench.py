@@ -2,8 +2,8 @@
 
 A contender is a command that speaks lines of JSON: first `{"ready": …}`, then for each line that it reads one step and
 `{"seconds": …}`, and at the end of its input `{"peak_bytes": …}`. Taking turns within one run lets a machine that slows down
-slow all of them; while one computes, the others wait for a line. Knows processes and numbers, no methods: what a contender does is
-in the job file whose path it is given.
+slow all of them; while one computes, the others wait for a line. Knows processes and numbers, no methods: what a contender does
+is in the job file whose path it is given.
 """
 
 from __future__ import annotations

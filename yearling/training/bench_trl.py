@@ -1,5 +1,6 @@
-"""TRL's side of `yearling bench train`, DPO with LoRA. Run by the Python of an environment with TRL, so it imports nothing of ours:
-`python bench_trl.py JOB.json`; see `bench.py` for the lines that it speaks.
+"""TRL's side of `yearling bench train`, DPO with LoRA: `python bench_trl.py JOB.json`; `bench.py` has the lines that it speaks.
+
+Run by the Python of an environment with TRL, so it imports nothing of ours.
 
 TRL's own loop makes the steps; a callback waits for a line before each. Reference log-probabilities are computed once before, as
 ours are.
