@@ -10,10 +10,10 @@ from typer.testing import CliRunner, Result
 
 from yearling.cli.train import METHODS, app
 from yearling.errors import BadInput, Conflict, NotFound, UserError
-from yearling.models import Adapters, Library, LocalModel
+from yearling.models import Adapters, LocalModel
 from yearling.tasks import Demonstration, freeze
 from yearling.training import METHODS as TRAINED
-from yearling.training import Run, find_run
+from yearling.training import Places, Run, Setup, create_run, find_run
 
 
 @pytest.fixture(autouse=True)
@@ -96,8 +96,6 @@ def test_a_run_from_the_command_to_the_served_adapter(data_dir: Path, default_mo
         [Demonstration(str(n), ({"role": "user", "content": f"Say {n}."},), f"{n}, gladly.") for n in range(40)],
         data_dir / "lessons",
     )
-    from yearling.training import Places, Setup, create_run
-
     setup = Setup(model=default_model.name, rank=2, lessons=lessons.hash)
     made = create_run(data_dir / "runs" / "first", "sft", {"steps": 3, "lessons_per_step": 4}, setup, Places.of(data_dir))
     told = json.loads(works("resume", "first", "--json").stdout)
@@ -111,6 +109,3 @@ def test_a_run_from_the_command_to_the_served_adapter(data_dir: Path, default_mo
     assert losses[-1] < losses[0]
 
     assert works("export", "first", "--checkpoint", "last").stdout.startswith(f"{default_model.name}+")
-    merged = json.loads(works("export", "first", "--merge", "--name", "merged", "--json").stdout)
-    assert Library(data_dir / "models").get("merged").sha256 == merged["sha256"]
-    assert merged["source"] == f"merge:{default_model.sha256}+{adapter.sha256}"

@@ -148,13 +148,13 @@ def create_dpo(data_dir: Path, name: str, steps: int) -> Run:
     pairs = [
         Pair(str(number), ({"role": "user", "content": f"Name {number} animals."},), f"{number} cats.", f"No: {number}.", q=0.9,
              weight=1.0)
-        for number in range(2, 66)
+        for number in range(2, 26)
     ]  # fmt: skip
     lessons = freeze(pairs, data_dir / "lessons")
     setup = Setup(model=MODEL, rank=4, lessons=lessons.hash)
-    config = {"lessons_per_step": 2, "steps": steps, "validation": 0.05}
+    config = {"lessons_per_step": 2, "steps": steps, "validation": 0.1}
     options = {"validate_every": 2, "checkpoint_s": 3.0}
-    return create_run(data_dir / "runs" / name, "dpo", config, setup, places, options=options)
+    return create_run(data_dir / "runs" / name, "dpo", config, setup, places, options=options, threads=1)
 
 
 def resume(data_dir: Path, run_id: str) -> None:
@@ -206,7 +206,7 @@ def _wait(attempt: Try, happened: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             attempt.kill()
             raise AssertionError(f"nothing happened for {START_TIMEOUT_S:g} seconds")
-        time.sleep(0.001)
+        time.sleep(0.003)
 
 
 def import_everything() -> None:
