@@ -43,6 +43,7 @@ _SMALL_WORDS = {
     "fr": "le la les et est une des un du en que pour dans il qui pas sur vous au par ce avec sont je l d c",
     "es": "el la los las y es una un de que en para por con del se no al lo su como más está son muy",
 }
+_TOKENS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|[^\w\s]")
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.S)
 
 
@@ -240,7 +241,7 @@ def _behind(text: str, wanted: Sequence[str]) -> str | None:
 
 def babbles(text: str) -> str:
     """The phrase that a text repeats over and over, or nothing."""
-    tokens = re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+|[^\w\s]", plain(text))
+    tokens = _TOKENS.findall(plain(text))
     grams = Counter(tuple(tokens[at : at + _GRAM]) for at in range(len(tokens) - _GRAM + 1))
     total = sum(grams.values())
     if total < _LEAST_GRAMS or len(grams) > _LEAST_VARIETY * total:
