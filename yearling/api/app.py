@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from yearling.api import chat_completions, embeddings, feedback, health, models, responses, runs, spec
+from yearling.api import chat_completions, embeddings, exams, feedback, health, models, responses, runs, spec
 from yearling.api.errors import ApiError, of_validation, translate
 from yearling.api.gate import Gate
 from yearling.api.metrics import Metrics
@@ -58,7 +58,7 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for room in (chat_completions, responses, embeddings, models, feedback, runs, spec, health):
+    for room in (chat_completions, responses, embeddings, models, feedback, runs, spec, exams, health):
         app.include_router(room.router)
     app.add_middleware(Gate, settings=settings, metrics=metrics)
     for kind in (ApiError, UserError, HTTPException):

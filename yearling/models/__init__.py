@@ -1,8 +1,8 @@
 """Model files: catalogue, library, formats, tokenizer, chat template, network."""
 
 from yearling.models.adapter import Adapter
-from yearling.models.artefacts import fetch_file
 from yearling.models.adapters import Adapters, PublishedAdapter
+from yearling.models.artefacts import fetch_file
 from yearling.models.catalogue import CatalogueEntry, known_models
 from yearling.models.chat_template import ChatTemplate
 from yearling.models.disk import Progress

@@ -1,0 +1,90 @@
+"""What `/v1/exams` tells."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+
+class MeasureView(BaseModel):
+    """A figure with its 95 % interval; null where it is not defined."""
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    higher_is_better: bool | None
+
+
+class ExamRunView(BaseModel):
+    """One model's sitting of one exam. `measures` is empty, and `finished_utc` null, while it is not complete."""
+
+    object: Literal["exam.run"]
+    id: str
+    exam: str
+    title: str
+    exam_hash: str
+    model: str
+    model_hash: str
+    subject: str
+    grader: str
+    may_gate: bool
+    seed: int
+    num_samples: int
+    created_utc: str
+    finished_utc: str | None
+    measures: list[MeasureView]
+
+
+class ExamRunPage(BaseModel):
+    """Newest first."""
+
+    object: Literal["list"]
+    data: list[ExamRunView]
+
+
+class AnswerView(BaseModel):
+    """One answer verbatim, with what the grader found."""
+
+    case: str
+    draw: int
+    part: str
+    messages: list[dict[str, Any]]
+    output_text: str
+    finish_reason: str
+    score: float
+    label: str
+    detail: dict[str, Any]
+    error: str
+
+
+class ExamView(BaseModel):
+    """One run with everything that it adds up to, how it was put, and its worst answers."""
+
+    object: Literal["exam"]
+    run: ExamRunView
+    settings: dict[str, Any]
+    summary: dict[str, Any]
+    worst: list[AnswerView]
+
+
+class GateView(BaseModel):
+    """What a gate decided of a challenger. `findings` has the difference, its interval and the test of every exam."""
+
+    object: Literal["gate"]
+    id: str
+    created_utc: str
+    champion: str
+    challenger: str
+    decision: str
+    findings: list[dict[str, Any]]
+    rule: dict[str, Any]
+
+
+class GatePage(BaseModel):
+    """Newest first."""
+
+    object: Literal["list"]
+    data: list[GateView]
