@@ -30,6 +30,8 @@ class Policy:
         self._adapter = adapter
         self._reference = reference
         self._fused: FusedTrunk | None = None
+        self.sharded = False
+        """Set by `sharding.shard`."""
         # Cleared so that subnormal products, which take many times as long, count as zero.
         torch.set_flush_denormal(True)
 
@@ -81,7 +83,7 @@ class Policy:
         return "fused" if self._trunk() is not None else "plain"
 
     def _trunk(self) -> FusedTrunk | None:
-        if self._adapter is None:
+        if self._adapter is None or self.sharded:
             return None
         if self._fused is None or not self._fused.is_current:
             self._fused = FusedTrunk(self.decoder) if FusedTrunk.fits(self.decoder) else None

@@ -1,0 +1,46 @@
+"""One of the processes of `test_sharding.py`: gradients of a loss over a step's batches, sharded over all processes.
+
+torchrun --nproc-per-node 2 -m tests.training.sharded_gradients OUT.pt [full]
+"""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+from torch import Tensor
+
+from tests.training.networks import random_pairs, tiny_policy
+from yearling.training.batch import Batch, Example, pack
+from yearling.training.policy import Policy
+from yearling.training.sharding import full, own_batches, shard
+
+
+def step_batches(examples: list[Example]) -> list[Batch]:
+    """Five batches, an odd number, so that one process of two has a pass without a share."""
+    return pack(examples, budget_tokens=1, shared_prompts=True)
+
+
+def loss_of(policy: Policy, batch: Batch, total: int) -> Tensor:
+    logprobs = policy.token_logprobs(batch)
+    return (logprobs.square() - logprobs).sum() / total
+
+
+def main(path: str, *, all_weights: bool) -> None:
+    torch.distributed.init_process_group("gloo")
+    policy = shard(tiny_policy(full=all_weights))
+    examples = random_pairs(5)
+    total, loss_sum = sum(example.num_targets for example in examples), torch.zeros((), dtype=torch.float64)
+    for batch, weight in own_batches(step_batches(examples)):
+        loss = weight * loss_of(policy, batch, total)
+        loss.backward()  # type: ignore[no-untyped-call]
+        loss_sum += loss.detach()
+    torch.distributed.all_reduce(loss_sum)
+    found = {name: full(parameter.grad) for name, parameter in policy.named_parameters().items() if parameter.grad is not None}
+    if torch.distributed.get_rank() == 0:
+        torch.save({"loss": loss_sum, "gradients": found}, path)
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], all_weights="full" in sys.argv[2:])
