@@ -72,6 +72,7 @@ def test_an_engine_that_draws_otherwise_is_told_by_the_ratio() -> None:
     assert abs(method.step(1)["engine_ratio"] - 1) > 0.05
 
 
+@pytest.mark.slow
 def test_it_learns() -> None:
     policy = tiny_policy()
     method, _ = grpo(policy, steps=7, learning_rate=0.03, prompts=6, max_tokens=4, truncated="score")
@@ -82,6 +83,7 @@ def test_it_learns() -> None:
     assert 0 <= figures["score"] <= 1
 
 
+@pytest.mark.slow
 def test_a_penalty_keeps_it_near_its_base() -> None:
     def distance(**kl: Any) -> float:
         policy = tiny_policy(trained=False)
@@ -91,6 +93,7 @@ def test_a_penalty_keeps_it_near_its_base() -> None:
     assert distance(kl_mode="penalise", kl_weight=1.0) < 0.5 * distance()
 
 
+@pytest.mark.slow
 def test_at_the_kl_limit_the_weights_stay() -> None:
     policy = tiny_policy(trained=False)
     method, _ = grpo(policy, learning_rate=0.02, kl_mode="stop", kl_limit=0.01)
@@ -127,6 +130,7 @@ def run_of(folder: Path, make: Callable[[Run], Grpo], *, stop_at: int = 0) -> Ru
     return run
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_bit_equal(tmp_path: Path) -> None:
     def make(run: Run) -> Grpo:
         policy, config = tiny_policy(torch.float32), GrpoConfig(**SMALL)

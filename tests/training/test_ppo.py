@@ -32,13 +32,13 @@ def ppo(
 
 def test_the_value_head_is_trained_before_anything_else() -> None:
     policy = tiny_policy()
-    method, _ = ppo(policy, value_warmup=3, prompts=8, value_rate=0.02)
+    method, _ = ppo(policy, value_warmup=3, value_rate=0.03, value_passes=12)
     before = policy.state_dict()
     figures = [method.step(number) for number in (1, 2, 3)]
     assert all(one["warming"] == 1 for one in figures)
     assert all(torch.equal(before[name], tensor) for name, tensor in policy.state_dict().items())
     assert figures[0]["value"] == 0
-    assert abs(figures[2]["value"] - figures[2]["reward"]) < 0.25
+    assert abs(figures[2]["value"] - figures[2]["reward"]) < 0.3
     assert "warming" not in method.step(4)
     assert any(not torch.equal(before[name], tensor) for name, tensor in policy.state_dict().items())
 
@@ -71,6 +71,7 @@ def test_micro_batches_never_change_a_gradient(monkeypatch: pytest.MonkeyPatch) 
             torch.testing.assert_close(gradient, whole[name], rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_it_learns() -> None:
     policy = tiny_policy()
     method, _ = ppo(policy, learning_rate=0.03, value_warmup=1, prompts=8, samples=8, updates=2)
@@ -78,6 +79,7 @@ def test_it_learns() -> None:
     assert rates[-1] > rates[0] + 0.3
 
 
+@pytest.mark.slow
 def test_what_an_environment_says_has_no_value_and_no_advantage() -> None:
     """Episodes are traced over drawn tokens alone: there is one value for each of them and none for a reply."""
     policy = tiny_policy()
@@ -108,6 +110,7 @@ def test_a_kl_penalty_is_taken_off_the_reward() -> None:
     assert second["loss"] != first["loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ppo", "rejection"])
 def test_a_resumed_run_ends_bit_equal(tmp_path: Path, kind: str) -> None:
     def make(run: Run) -> Ppo | Rejection:
@@ -138,6 +141,7 @@ def test_rejection_learns_the_shortest_different_solutions() -> None:
     assert [item.ids[1:] for item in best(rollouts, 2)] == [(1, 2), (1, 2, 3)]
 
 
+@pytest.mark.slow
 def test_rejection_raises_what_was_solved() -> None:
     policy = tiny_policy()
     config = RejectionConfig(**{**SMALL, "max_tokens": 24, "truncated": "mask", "learning_rate": 0.02, "samples": 8})

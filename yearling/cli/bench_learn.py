@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,24 +18,44 @@ if TYPE_CHECKING:
     from yearling.tasks import Environment, Task
     from yearling.training import Passed, Progress
 
-ONE_DIGIT = {"settings": {"min_digits": 1, "max_digits": 1, "min_terms": 2, "max_terms": 2}, "shots": 2}
+Sources = dict[str, tuple[str, dict[str, Any]]]
+"""Name -> (environment, its settings)."""
 
-TASKS: dict[str, tuple[dict[str, tuple[str, dict[str, Any]]], dict[str, Any]]] = {
-    "chain_sum": (
-        {"chain_sum": ("reasoning_gym:chain_sum", ONE_DIGIT)},
-        {"max_tokens": 8, "prompts": 16, "samples": 8, "attempts": 2, "learning_rate": 5e-4},
-    ),
-    "running_totals": (
+
+@dataclass(frozen=True)
+class Exercise:
+    """What is trained on, what else is examined (held-out kinds, or tasks that may be forgotten), and settings that suit it."""
+
+    trained: Sources
+    besides: Sources
+    settings: dict[str, Any]
+
+
+CHAIN_SUM: Sources = {
+    "chain_sum": ("reasoning_gym:chain_sum", {"settings": {"min_digits": 1, "max_digits": 1, "min_terms": 2, "max_terms": 2}})
+}
+TASKS = {
+    "chain_sum": Exercise(CHAIN_SUM, {}, {"max_tokens": 8, "prompts": 8, "samples": 16, "attempts": 2, "learning_rate": 5e-4}),
+    "running_totals": Exercise(
         {"running_totals": ("running_totals", {"terms": 6})},
+        {},
         {"max_tokens": 32, "prompts": 8, "samples": 8, "truncated": "score", "learning_rate": 3e-4},
     ),
+    "instructions": Exercise(
+        {"constraints": ("instructions", {"kinds": "seen"})},
+        {
+            "held-out constraints": ("instructions", {"kinds": "held_out"}),
+            "not trained: letter_counting": ("reasoning_gym:letter_counting", {}),
+            "not trained: chain_sum": CHAIN_SUM["chain_sum"],
+        },
+        {"max_tokens": 96, "prompts": 8, "samples": 8, "attempts": 2, "learning_rate": 2e-4},
+    ),
 }
-"""Task -> (environments by name, settings of the method that suit it)."""
 
 
 def learn(
     method: str = typer.Argument(help="grpo, ppo or rejection."),
-    task: str = typer.Option("chain_sum", "--task", help="Which tasks: chain_sum or running_totals."),
+    task: str = typer.Option("chain_sum", "--task", help="Which tasks: chain_sum, running_totals, instructions."),
     setting: list[str] = typer.Option([], "--set", help="NAME=VALUE, any setting of the method; may be repeated."),
     seeds: str = typer.Option("0", "--seeds", help="Seeds, separated by commas: a run for each."),
     cpu_minutes: float = typer.Option(120.0, "--cpu-minutes", help="CPU time of a run over all cores: 120 are an hour on two."),
@@ -46,7 +66,8 @@ def learn(
     data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and data live."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Train on an environment's training tasks and count held-out ones solved before and after, with 95 % Wilson intervals."""
+    """Train on an environment's training tasks and count held-out ones solved before and after, with 95 % Wilson
+    intervals."""
     from yearling.evals import wilson
     from yearling.models import Library
     from yearling.tasks import open_environment
@@ -56,13 +77,13 @@ def learn(
         raise BadInput(f"There is no learning task {task!r}.", advice=f"Tasks: {', '.join(TASKS)}.", param="task")
     settings = load_settings(data_dir=data_dir)
     chosen = Library(settings.models_dir).get(model or settings.model)
-    given, changes = TASKS[task]
-    environments = {name: open_environment(kind, **options) for name, (kind, options) in given.items()}
-    openers = {environment.name: environment for environment in environments.values()}
-    exams = {name: _exam(environment, exam_tasks) for name, environment in environments.items()}
+    chosen_task = TASKS[task]
+    environments = {name: open_environment(kind, **options) for name, (kind, options) in chosen_task.trained.items()}
+    besides = {name: open_environment(kind, **options) for name, (kind, options) in chosen_task.besides.items()}
+    exams = {name: _exam(environment, exam_tasks) for name, environment in {**environments, **besides}.items()}
     results = []
     for seed in (int(part) for part in seeds.split(",")):
-        config = {"steps": 1000, **changes, **_given(setting), "seed": seed}
+        config = {"steps": 1000, **chosen_task.settings, **_given(setting), "seed": seed}
         folder = settings.data_dir / "bench" / f"learn-{method}-{task}-{seed}-{time.strftime('%Y%m%dT%H%M%S')}"
         found = practise(
             method,
@@ -71,7 +92,7 @@ def learn(
             config,
             folder,
             exams=exams,
-            openers=lambda name: openers[name],
+            openers=open_environment,
             rank=rank,
             threads=threads,
             cpu_limit_s=60 * cpu_minutes,
