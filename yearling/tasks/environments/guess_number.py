@@ -16,18 +16,21 @@ from typing import Any, ClassVar
 
 from yearling.errors import BadInput
 from yearling.tasks.environments.protocol import Message, Task, Transcript, task_key
-from yearling.tasks.environments.seeds import draw
+from yearling.tasks.environments.seeds import draw, shot_seed
 
 _NUMBER = re.compile(r"(?<![\w.,-])\d{1,9}(?![\w]|[.,]\d)", re.ASCII)
 
 
 @dataclass(frozen=True)
 class GuessNumber:
-    """`span` numbers to choose from, the first of them anywhere up to `largest_start`, and at most `turns` guesses."""
+    """`span` numbers to choose from, the first of them anywhere up to `largest_start`, and at most `turns` guesses.
+
+    `shots` games, played by halving, come first as turns, always the same ones."""
 
     span: int = 16
     turns: int = 5
     largest_start: int = 80
+    shots: int = 1
 
     name: ClassVar[str] = "guess_number"
     summary: ClassVar[str] = "Find a number from answers 'higher' and 'lower' in a few turns; rewarded only when it is found."
@@ -35,9 +38,18 @@ class GuessNumber:
     def __post_init__(self) -> None:
         if not 2 <= self.span <= 10**6 or not 1 <= self.turns <= 100 or not 1 <= self.largest_start <= 10**6:
             raise BadInput("guess_number needs a span of 2 to a million, 1 to 100 turns, and a largest_start of 1 to a million.")
+        if not 0 <= self.shots <= 10:
+            raise BadInput("shots must lie between 0 and 10.", param="shots")
 
     def task(self, seed: int) -> Task:
-        low, secret = draw(seed, self._game, lambda game: f"from {game[0]}, {self.span}")
+        shown = [self._posed(*self._game(shot_seed(index))) for index in range(self.shots)]
+        names = [_range_of(game.data) for game in shown]
+        low, secret = draw(seed, self._game, lambda game: f"from {game[0]}, {self.span}", excluded=names)
+        game = self._posed(low, secret)
+        played = [message for example in shown for message in (*example.messages, *self._halved(example))]
+        return Task(game.key, (*played, *game.messages), game.environment, game.data)
+
+    def _posed(self, low: int, secret: int) -> Task:
         high = low + self.span - 1
         text = (
             f"I am thinking of a number from {low} to {high}. You have {self.turns} guesses. "
@@ -49,6 +61,19 @@ class GuessNumber:
             environment=self.name,
             data={"low": low, "high": high, "secret": secret, "turns": self.turns},
         )
+
+    def _halved(self, game: Task) -> list[dict[str, Any]]:
+        """The game played by halving, as far as the turns go."""
+        low, high, secret = game.data["low"], game.data["high"], game.data["secret"]
+        transcript: list[dict[str, Any]] = []
+        while True:
+            guess = (low + high) // 2
+            transcript.append({"role": "assistant", "content": str(guess)})
+            following = self.reply(game, transcript)
+            if following is None:
+                return transcript
+            transcript.append(following)
+            low, high = (guess + 1, high) if secret > guess else (low, guess - 1)
 
     def reward(self, task: Task, transcript: Transcript) -> float:
         guesses = _guesses(transcript)[: int(task.data["turns"])]
@@ -73,6 +98,10 @@ class GuessNumber:
         source = random.Random(f"guess_number {seed}")
         low = source.randint(1, self.largest_start)
         return low, source.randint(low, low + self.span - 1)
+
+
+def _range_of(data: dict[str, Any]) -> str:
+    return f"from {data['low']}, {data['high'] - data['low'] + 1}"
 
 
 def _guesses(transcript: Sequence[Message]) -> list[int | None]:

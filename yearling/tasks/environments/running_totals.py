@@ -17,12 +17,14 @@ from yearling.errors import BadInput
 from yearling.tasks.environments.protocol import Task, Transcript, answer_of, task_key
 from yearling.tasks.environments.seeds import draw, shot_seed
 
+_REQUEST = "Write the running totals: each number is the one before plus the next."
+_ROLES = ("user", "assistant")
 _NUMBER_LINE = re.compile(r"\s*(-?\d+(?:[ ,]+-?\d+)*)\s*\.?\s*", re.ASCII)
 
 
 @dataclass(frozen=True)
 class RunningTotals:
-    """`terms` numbers from 0 to `largest`; `shots` solved examples come first, always the same ones."""
+    """`terms` numbers from 0 to `largest`; `shots` solved examples come first as turns, always the same ones."""
 
     terms: int = 6
     largest: int = 9
@@ -38,20 +40,18 @@ class RunningTotals:
     def task(self, seed: int) -> Task:
         examples = [self._numbers(shot_seed(index)) for index in range(self.shots)]
         numbers = draw(seed, self._numbers, _spaced, excluded=[_spaced(example) for example in examples])
-        lines = ["Write the running totals: each number is the one before plus the next."]
-        lines += [f"Numbers: {_spaced(shot)}\nTotals: {_spaced(_totals(shot))}" for shot in examples]
-        lines += [f"Numbers: {_spaced(numbers)}\nTotals:"]
-        prompt = "\n\n".join(lines)
+        turns = [_spaced(row) for example in examples for row in (example, _totals(example))] + [_spaced(numbers)]
+        turns[0] = f"{_REQUEST}\n{turns[0]}"
         return Task(
             key=task_key(self.name, numbers),
-            messages=({"role": "user", "content": prompt},),
+            messages=tuple({"role": _ROLES[place % 2], "content": text} for place, text in enumerate(turns)),
             environment=self.name,
             data={"totals": _totals(numbers)},
         )
 
     def reward(self, task: Task, transcript: Transcript) -> float:
-        """The first line of the answer, after an optional `Totals:`, must be the totals and nothing else."""
-        line = answer_of(transcript).strip().partition("\n")[0].removeprefix("Totals:")
+        """The first line of the answer must be the totals and nothing else."""
+        line = answer_of(transcript).strip().partition("\n")[0]
         match = _NUMBER_LINE.fullmatch(line)
         # Compared as text: what a model writes may be longer than Python turns into numbers.
         return float(match is not None and re.split(r"[ ,]+", match[1]) == [str(total) for total in task.data["totals"]])
