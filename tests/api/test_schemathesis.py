@@ -48,6 +48,14 @@ OPERATIONS = (
     "get_consensus",
     "get_consensus_log",
     "get_consensus_item",
+    "get_spec",
+    "get_spec_clause",
+    "list_spec_cases",
+    "list_spec_runs",
+    "get_spec_run",
+    "list_spec_outputs",
+    "create_spec_dispute",
+    "list_spec_disputes",
     "list_models",
     "get_model",
     "health",
@@ -108,6 +116,7 @@ def test_requests_by_the_book(schema: Any, operation_id: str) -> None:
         "create_edit",
         "create_note",
         "create_note_rating",
+        "create_spec_dispute",
     ],
 )
 def test_requests_that_break_the_description_are_refused(schema: Any, operation_id: str) -> None:
