@@ -67,17 +67,6 @@ def statuses(result: Result) -> dict[str, str]:
     return {item.item: item.status for item in result.snapshot.items}
 
 
-def standing(result: Result, when: int = 0) -> list[Event]:
-    """The status changes that a run with this result appends to the log."""
-    return [
-        StatusChange(
-            id=f"s{when}-{item.item}", created_utc=LATER + timedelta(days=when), actor="run", item=item.item, status=item.status
-        )
-        for item in result.snapshot.items
-        if item.status != item.previous
-    ]
-
-
 def votes(pattern: dict[str, list[float]]) -> list[Event]:
     """Ratings in turn: `pattern` has an item's ratings by u0, u1, …"""
     rows = [(f"u{u}", item, value) for item, values in pattern.items() for u, value in enumerate(values)]
@@ -318,20 +307,6 @@ def test_a_jury_can_veto_and_can_uphold(log: list[Event], result: Result) -> Non
     assert found is not None
     assert found.jury in (NOT_HELPFUL, "split")
     assert found.status != HELPFUL
-
-
-@pytest.mark.parametrize("gone", range(0, 60, 12))
-def test_leaving_of_any_single_rater_flips_at_most_one_status(log: list[Event], result: Result, gone: int) -> None:
-    given_statuses = standing(result)
-    before = statuses(result)
-    theirs = [event for event in log if event.actor == f"u{gone}"]
-    leave = [
-        Retraction(id=f"q{k:05d}", created_utc=LATER + timedelta(days=1), actor=event.actor, event=event.id)
-        for k, event in enumerate(theirs)
-    ]
-    after = statuses(run([*log, *given_statuses, *leave]))
-    decided = [item for item, status in before.items() if status != NEEDS_MORE]
-    assert sum(after.get(item) != before[item] for item in decided) <= 1
 
 
 # One item after one rating.

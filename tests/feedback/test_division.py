@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from yearling.feedback import division
 from yearling.feedback.division import DivisionParameters, deal, division_test, five_fold_gain
 from yearling.feedback.figures import permuted
 from yearling.feedback.model import Ratings
@@ -39,6 +40,7 @@ def test_no_division_is_seen_where_there_is_none() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_false_alarms_are_at_most_five_in_a_hundred_of_a_thousand_permuted_sets() -> None:
     assert false_alarms(1000) <= 0.05
 
@@ -49,6 +51,13 @@ def test_dealing_keeps_each_items_ratings() -> None:
     assert (dealt.values != ratings.values).any()
     for item in range(10):
         assert sorted(dealt.values[dealt.items == item]) == sorted(ratings.values[ratings.items == item])
+
+
+def test_a_small_and_a_large_table_share_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    ratings = sampled(Population(num_raters=30, num_items=20, seed=3))
+    dense = division_test(ratings)
+    monkeypatch.setattr(division, "_DENSE", 0)
+    assert division_test(ratings) == dense
 
 
 def test_order_of_ratings_within_a_rater_does_not_matter_for_the_strength() -> None:

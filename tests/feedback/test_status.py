@@ -116,17 +116,43 @@ def test_the_jury_vetoes_and_upholds() -> None:
 def test_the_cap_fails_closed(flips: int, held: bool) -> None:
     old = [HELPFUL] * 10 + [NEEDS_MORE]
     new = [Decision(status=NEEDS_MORE if k < flips else HELPFUL, reason="no_agreement") for k in range(11)]
-    final, asked, allowed = cap_flips(old, new, P)
+    final, asked, allowed = cap_flips(old, new, 20, P)
     assert (asked, allowed) == (flips, 3)
     assert [d.status for d in final[:10]] == ([HELPFUL] * 10 if held else [d.status for d in new[:10]])
     assert final[10].status == HELPFUL, "a first status is no flip"
     assert {"held_by_flip_cap"} & {d.reason for d in final} == ({"held_by_flip_cap"} if held else set())
 
 
+@pytest.mark.parametrize(("flips", "people", "held"), [(1, 1, False), (2, 1, True), (2, 2, False), (1, 0, False)])
+def test_nobody_alone_turns_two(flips: int, people: int, held: bool) -> None:
+    old = [HELPFUL] * 100
+    new = [Decision(status=NEEDS_MORE if k < flips else HELPFUL, reason="no_agreement") for k in range(100)]
+    final, _, _ = cap_flips(old, new, people, P)
+    assert ([d.status for d in final] == old) == held
+
+
+def test_where_one_person_acted_one_first_status_is_given() -> None:
+    old, new = [NEEDS_MORE] * 4, [Decision(status=HELPFUL, reason="both_sides")] * 4
+    final, flips, _ = cap_flips(old, new, 1, P)
+    assert [d.reason for d in final] == ["both_sides", *["waits_for_others"] * 3]
+    assert flips == 0
+    assert cap_flips(old, new, 2, P)[0] == new
+    turned = [Decision(status=NEEDS_MORE, reason="no_agreement"), *new[1:]]
+    final, _, _ = cap_flips([HELPFUL, *old[1:]], turned, 1, P)
+    assert [d.status for d in final] == [NEEDS_MORE] * 4
+
+
+def test_one_voice_less_than_the_quorum_takes_no_status_away() -> None:
+    thin = evidence((3, 3, 1, 1), prediction=0.9)
+    assert status_of(thin).reason == "no_quorum"
+    assert status_of(thin, standing=HELPFUL) == Decision(status=HELPFUL, reason="kept")
+    assert status_of(evidence((3, 3, 0, 0), prediction=0.9), standing=HELPFUL).status == NEEDS_MORE
+
+
 def test_a_large_record_may_flip_a_share() -> None:
     old = [HELPFUL] * 200
     new = [Decision(status=NOT_HELPFUL if k < 10 else HELPFUL, reason="x") for k in range(200)]
-    assert cap_flips(old, new, P)[1:] == (10, 10)
+    assert cap_flips(old, new, 50, P)[1:] == (10, 10)
     assert all(status in DECIDED for status in old)
 
 

@@ -106,13 +106,14 @@ def _bins(c: Conversation, seed: int, odds: Floats, share: Floats, note: str) ->
 def growth(counts: Sequence[int], p: Parameters, *, agree: float = 1.0, sides: int = 2) -> list[Pair]:
     """The pair (a, b) after so many comparisons by as many people, of whom the share `agree` prefers a.
 
-    The people also differ on twenty other pairs, which places them on two sides in turn; with `sides` = 1 only those of the first
-    compare a with b. Everybody's first act counts.
+    The people also differ on twenty other pairs, a fifth of the answers astray, which places them on two sides in turn; with
+    `sides` = 1 only those of the first compare a with b. Everybody's first act counts.
     """
     open_to_all = Parameters(
         axis=p.axis, prediction=p.prediction, status=p.status, pairs=p.pairs, defences=DefenceParameters(earlier_acts=0)
     )
     found = []
+    astray = np.random.default_rng(0).random((max(40, 2 * max(counts, default=0)), 20)) < 0.2
     for count in counts:
         people = [f"u{k}" for k in range(max(40, 2 * count))]
         background: list[Event] = [
@@ -122,7 +123,7 @@ def growth(counts: Sequence[int], p: Parameters, *, agree: float = 1.0, sides: i
                 actor=actor,
                 left=f"x{k}",
                 right=f"y{k}",
-                outcome="left" if u % 2 else "right",
+                outcome="left" if bool(u % 2) ^ bool(astray[u, k]) else "right",
             )
             for u, actor in enumerate(people)
             for k in range(20)

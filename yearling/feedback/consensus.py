@@ -36,7 +36,7 @@ from yearling.feedback.snapshot import ItemResult, SideView, Snapshot
 from yearling.feedback.status import NEEDS_MORE, Decision, Evidence, StatusParameters
 from yearling.feedback.table import Fits, Sides, Table, fit_both, gather, heard, tabulate
 
-VERSION = 1
+VERSION = 2
 
 DECIDING = ("consensus", "defences", "division", "events", "exact", "model", "pairs", "parameters", "snapshot", "status", "table")
 """Modules under `code_hash`."""
@@ -164,7 +164,7 @@ def decide_all(
         decisions.append(
             status.decide(number, rules, robust_rules, standing=standing[-1], age_s=age_s, verdict=verdict, p=p.status)
         )
-    final, flips, allowed = status.cap_flips(standing, decisions, p.status)
+    final, flips, allowed = status.cap_flips(standing, decisions, state.acted, p.status)
     totals: dict[str, int] = {}
     for rating in state.ratings:
         totals[rating.item] = totals.get(rating.item, 0) + 1

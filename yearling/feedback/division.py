@@ -1,15 +1,18 @@
 """Is there a line along which raters divide, or is what looks like one only chance?
 
 Two measures. `five_fold_gain` asks whether a factor predicts left-out ratings better than leanings alone. `division_test` asks
-whether the leading direction of the residuals is stronger than after dealing each item's ratings anew among its raters, which
-keeps what everybody thinks of each item and destroys only that people deviate together (parallel analysis by permutation: Horn
-1965; Buja and Eyuboglu 1992). The second decides: the first needs many ratings to see a division that the second sees at once.
+whether raters deviate together more than after dealing each item's ratings anew among its raters, which keeps what everybody
+thinks of each item and destroys only that (parallel analysis by permutation: Horn 1965; Buja and Eyuboglu 1992). It looks at the
+leading direction of the residuals, which sees one clear line, and at how much all pairs of raters deviate together, which sees a
+division that is spread over several; either is enough. The second measure decides: the first needs many ratings to see a division
+that the second sees at once.
 
 Random numbers come from the position of a rating in the log, so that names change nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +24,8 @@ from yearling.feedback.model import FitParameters, Ratings, fit
 if TYPE_CHECKING:
     from scipy import sparse
 
+_DENSE = 200_000
+
 GAIN_FIT = FitParameters(factors=1, rater_penalty=4.0, item_penalty=2.0, factor_penalty=3.0, rounds=12)
 
 
@@ -31,13 +36,16 @@ class DivisionParameters:
     deals: int = 20
     threshold: float = 3.0
     power_rounds: int = 10
+    most_pairs: int = 3_000_000
+    """Beyond so many pairs of ratings of one item the leading direction alone is looked at: there it sees enough."""
     penalty: float = 2.0
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Division:
-    """`strength` is the residuals' leading singular value, `chance` its mean in random tables, `distance` in spreads."""
+    """`strength` is the residuals' leading singular value, `chance` its mean in random tables. `distance` is how many spreads the
+    residuals lie above random ones, by that value or by what all pairs of raters share, whichever tells more."""
 
     seen: bool
     strength: float
@@ -50,13 +58,17 @@ def division_test(ratings: Ratings, p: DivisionParameters | None = None) -> Divi
     p = p or DivisionParameters()
     if ratings.size < 4:
         return Division(seen=False, strength=0.0, chance=0.0, distance=0.0)
-    strength = _strength(ratings, p)
-    chances = [_strength(deal(ratings, p.seed + k), p) for k in range(p.deals)]
-    chance = sum(chances) / len(chances)
-    spread = float(np.sqrt(sum((c - chance) ** 2 for c in chances) / len(chances)))
+    found = _strengths(ratings, p)
+    dealt = [_strengths(deal(ratings, p.seed + k), p) for k in range(p.deals)]
+    chances = [sum(one[k] for one in dealt) / len(dealt) for k in range(len(found))]
+    distance = max(_distance(found[k], chances[k], [one[k] for one in dealt]) for k in range(len(found)))
+    return Division(seen=distance >= p.threshold, strength=found[0], chance=chances[0], distance=distance)
+
+
+def _distance(strength: float, chance: float, dealt: Sequence[float]) -> float:
+    spread = float(np.sqrt(sum((one - chance) ** 2 for one in dealt) / len(dealt)))
     # A table too small to be dealt in different ways has no spread: nothing can be said, so nothing is seen.
-    distance = (strength - chance) / spread if spread > 1e-6 else 0.0
-    return Division(seen=distance >= p.threshold, strength=strength, chance=chance, distance=distance)
+    return (strength - chance) / spread if spread > 1e-6 else 0.0
 
 
 def deal(ratings: Ratings, seed: int) -> Ratings:
@@ -69,23 +81,23 @@ def deal(ratings: Ratings, seed: int) -> Ratings:
     return replace(ratings, values=values)
 
 
-def _strength(ratings: Ratings, p: DivisionParameters) -> float:
+def _strengths(ratings: Ratings, p: DivisionParameters) -> tuple[float, ...]:
+    """Of the residuals beyond leanings: the leading singular value and, unless the table is large, what pairs of raters share."""
     from scipy import sparse  # late, as in model.py
 
     biases = fit(ratings, FitParameters(factors=0, rater_penalty=p.penalty, item_penalty=p.penalty))
     expected = biases.level + biases.rater_bias[ratings.raters] + biases.item_bias[ratings.items]
+    residuals = on_grid(ratings.values - expected)
+    largest = float(np.max(np.abs(residuals), initial=0.0))
     shape = (ratings.num_raters, ratings.num_items)
-    return _leading(sparse.csr_matrix((on_grid(ratings.values - expected), (ratings.raters, ratings.items)), shape=shape), p)
+    table = sparse.csr_matrix((_half_grid(residuals), (ratings.raters, ratings.items)), shape=shape)
+    leading = largest * _leading(table, p)
+    work = int(np.sum(np.bincount(ratings.items, minlength=1).astype(np.int64) ** 2))
+    return (leading, largest * largest * _shared(table)) if work <= p.most_pairs else (leading,)
 
 
-def _leading(residuals: sparse.csr_matrix, p: DivisionParameters) -> float:
+def _leading(table: sparse.csr_matrix, p: DivisionParameters) -> float:
     """Leading singular value by power iteration, from below; all sums exact."""
-    from scipy import sparse
-
-    largest = float(np.max(np.abs(residuals.data), initial=0.0))
-    table = sparse.csr_matrix(
-        (_half_grid(residuals.data), residuals.indices, residuals.indptr), shape=residuals.shape, copy=False
-    )
     back = table.T
     x = _half_grid(symmetric_start(table.shape[1], p.seed + 1))
     size = 0.0
@@ -97,7 +109,20 @@ def _leading(residuals: sparse.csr_matrix, p: DivisionParameters) -> float:
             return 0.0
         x = _half_grid(x)
     image = table @ x
-    return largest * float(np.sqrt(exact_sum(image * image) / max(exact_sum(x * x), 2.0**-26)))
+    return float(np.sqrt(exact_sum(image * image) / max(exact_sum(x * x), 2.0**-26)))
+
+
+def _shared(table: sparse.csr_matrix) -> float:
+    """Frobenius norm of the products of every two different raters' residuals; all sums exact."""
+    if table.shape[0] * table.shape[1] <= _DENSE:  # quicker for a small table, and exact all the same
+        dense = table.toarray()
+        products = dense @ dense.T
+        apart = products[~np.eye(len(products), dtype=np.bool_)]
+    else:
+        sparse_products = (table @ table.T).tocoo()
+        apart = sparse_products.data[sparse_products.row != sparse_products.col]
+    largest = float(np.max(np.abs(apart), initial=0.0))
+    return largest * float(np.sqrt(exact_sum((apart / largest) ** 2))) if largest > 0.0 else 0.0
 
 
 def _half_grid(x: Floats) -> Floats:

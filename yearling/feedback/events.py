@@ -246,7 +246,10 @@ class State:
     removals: tuple[Removal, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     as_of_utc: datetime = _BEGINNING
-    """Time of the newest event."""
+    """Time of the newest event. Ages are counted up to here and not by a clock, which nobody could replay: an item grows older
+    when the next act comes, whoever's and about whatever it is."""
+    acted: int = 0
+    """How many people did anything since the last change of a status."""
 
 
 def in_log_order(events: Iterable[Event]) -> list[Event]:
@@ -294,7 +297,17 @@ def fold_ordered(ordered: list[Event]) -> State:
         removals=tuple(kept["removal"]),
         dropped=tuple(sorted(dropped, key=lambda d: (d.event, d.reason))),
         as_of_utc=ordered[-1].created_utc if ordered else _BEGINNING,
+        acted=_acted(ordered),
     )
+
+
+def _acted(ordered: list[Event]) -> int:
+    people: set[str] = set()
+    for event in reversed(ordered):
+        if isinstance(event, StatusChange):
+            break
+        people.add(event.actor)
+    return len(people)
 
 
 def _subject(event: Rating | Comparison) -> tuple[str, ...]:

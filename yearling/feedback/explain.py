@@ -19,6 +19,7 @@ REASONS = {
     "no_quorum": "Too few ratings count so far.",
     "no_agreement": "The two sides do not both come down clearly on one side of the question.",
     "rests_on_most_active": "Both sides would agree, but only because of the few most active raters.",
+    "waits_for_others": "It would have a status, but one person alone acted since the last change, and moves one at most.",
     "held_by_flip_cap": "Too many statuses would have changed in one run, so none did. People should look why.",
 }
 

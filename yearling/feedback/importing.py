@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -139,6 +139,7 @@ def _read_lines(store: Store, data: bytes, source: str, pseudonyms: Pseudonyms, 
     """Our own format. True when the file is an export that goes on where the log here ends, so that its statuses hold here."""
     lines = data.split(b"\n")
     mirrors = _continues(store, lines)
+    latest = now_utc() + _FUTURE
     begun = now_utc() - timedelta(microseconds=len(lines))
     for number, raw in enumerate(lines, start=1):
         if progress and number % 1000 == 0:
@@ -160,11 +161,11 @@ def _read_lines(store: Store, data: bytes, source: str, pseudonyms: Pseudonyms, 
             reason = {"kind": "unknown kind", "value": "a rating that is not 0, 0.5 or 1"}.get(error.param or "", "malformed")
             draft.drop(number, reason, error.message)
             continue
-        _take_line(line, number, draft)
+        _take_line(line, number, draft, latest)
     return mirrors
 
 
-def _take_line(line: Line, number: int, draft: _Draft) -> None:
+def _take_line(line: Line, number: int, draft: _Draft, latest: datetime) -> None:
     if line.text is not None:
         if line.event is None and line.text.id in draft.texts:
             draft.drop(number, "the same text twice in this file", line.text.id)
@@ -172,7 +173,7 @@ def _take_line(line: Line, number: int, draft: _Draft) -> None:
         draft.texts.setdefault(line.text.id, line.text)
         draft.text_lines.setdefault(line.text.id, number if line.event is None else 0)
     if line.event is not None:
-        if line.event.created_utc > now_utc() + _FUTURE:
+        if line.event.created_utc > latest:
             draft.drop(number, "a time in the future", str(line.event.created_utc))
             return
         draft.take(line.event, number)

@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from yearling.errors import BadInput, Untrusted
-from yearling.feedback.events import KINDS, Event, from_dict, to_dict, utc_text
+from yearling.feedback.events import KINDS, Event, from_dict, utc_text
 from yearling.feedback.log import ITEM, checked_tags
 from yearling.feedback.pseudonyms import Pseudonyms
 from yearling.store import GENESIS, Store, Text, entry_hash, make_text
@@ -46,10 +46,12 @@ def parse_line(plain: Any, source: str, pseudonyms: Pseudonyms, when: datetime) 
     if not isinstance(plain.get("kind"), str) or plain["kind"] not in KINDS:
         raise BadInput(f"Unknown kind of act: {plain.get('kind')!r}.", param="kind")
     values = dict(plain)
-    identity = json.dumps(plain, sort_keys=True)
-    values.setdefault("id", pseudonyms.event(source, identity))
-    values.setdefault("created_utc", utc_text(when))
     words = values.pop("text", None)
+    identity = json.dumps(plain, sort_keys=True) if "id" not in values or words is not None else ""
+    if "id" not in values:
+        values["id"] = pseudonyms.event(source, identity)
+    if "created_utc" not in values:
+        values["created_utc"] = utc_text(when)
     text = _words(values, words, pseudonyms, source, identity) if words is not None else None
     for name in ("actor", "account"):
         if name in values:
@@ -63,7 +65,7 @@ def parse_line(plain: Any, source: str, pseudonyms: Pseudonyms, when: datetime) 
     _check(values)
     event = from_dict(values)
     try:
-        to_dict(event)
+        event.created_utc.astimezone(UTC)
     except OverflowError:
         raise BadInput("The time is before the year 1 or after 9999 in UTC.", param="created_utc") from None
     return Line(event, text)

@@ -6,7 +6,8 @@ exists for training only when both sides prefer the same answer; `q` is then the
 max(0, 2q − 1). Departs from the plain "shrink to the pooled fit" in its prior; `dev/LOG.md` has the measurement. Ties count half.
 
 A side's log-odds are then shrunk by how many of its people have spoken of the two answers, so that few ratings leave q near one
-half: with m people, by m / (m + `doubt_raters`). A side that has said nothing of one of them has no opinion, and q is one half.
+half: with m people, by `confidence` · m / (m + `doubt_raters`). A side that has said nothing of one of them has no opinion, and q
+is one half.
 
 Legend: C comparisons, N items, P pairs, S = 2 sides.
 """
@@ -31,8 +32,10 @@ class PairParameters:
     """Share of the pooled strengths in a side's prior; the rest is the rater model's."""
     scale: float = 8.0
     """Log-odds for one unit of predicted rating."""
-    doubt_raters: float = 8.0
+    doubt_raters: float = 4.0
     """A side's log-odds count for half when so many of its people have spoken of both answers."""
+    confidence: float = 0.55
+    """What of a side's log-odds holds for its people who were not asked; from left-out raters, as `doubt_raters` is."""
     rounds: int = 150
     provisional_raters: int = 20
     provisional_weight: float = 0.5
@@ -98,7 +101,7 @@ def shrunk_odds(strengths: Floats, heard: Floats, a: Ints, b: Ints, p: PairParam
     """
     first, second = heard[:, a], heard[:, b]
     people = 2.0 * first * second / np.maximum(first + second, 1.0)
-    return np.asarray((strengths[:, a] - strengths[:, b]) * (people / (people + p.doubt_raters)))
+    return np.asarray((strengths[:, a] - strengths[:, b]) * (p.confidence * people / (people + p.doubt_raters)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

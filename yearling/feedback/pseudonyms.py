@@ -10,7 +10,6 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from hashlib import sha256
 from typing import Any
 
 KEY = "pseudonyms"
@@ -33,6 +32,7 @@ class Pseudonyms:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+        self._known: dict[tuple[str, str], str] = {}
 
     def of(self, person_id: str) -> str:
         """A person of this installation, as the log knows them."""
@@ -44,7 +44,11 @@ class Pseudonyms:
 
     def foreign(self, source: str, name: str) -> str:
         """Somebody named in an imported file. A pseudonym stays as it is; the same name in two sources is two people."""
-        return name if is_pseudonym(name) else "p" + self._mac("foreign", source, name)
+        found = self._known.get((source, name))
+        if found is None:  # the same few people have most lines of a file
+            found = name if is_pseudonym(name) else "p" + self._mac("foreign", source, name)
+            self._known[source, name] = found
+        return found
 
     def foreign_human(self, source: str, name: str) -> str:
         """The same for the human being behind an imported account."""
@@ -62,4 +66,4 @@ class Pseudonyms:
         # Each part with its length, so that no two lists of parts read alike.
         encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
         message = b"".join(b"%d:%s" % (len(part), part) for part in encoded)
-        return hmac.new(self._key, message, sha256).hexdigest()[:32]
+        return hmac.digest(self._key, message, "sha256").hex()[:32]

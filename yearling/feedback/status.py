@@ -11,7 +11,7 @@ Legend: N items, S = 2 sides.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,9 +46,11 @@ RULES: tuple[Rule, ...] = (
     Rule(id="quorum", version=1, direction=0, min_total=5, min_side=2),
     Rule(id="helpful", version=1, direction=1, depends_on=("quorum",), doubt=0.2, floor=0.6),
     Rule(id="not_helpful", version=1, direction=-1, depends_on=("quorum",), doubt=0.2, floor=0.6),
-    # Inertia: a status is taken away only when a side is as sure of the contrary as it had to be of the status.
-    Rule(id="keep_helpful", version=1, direction=1, depends_on=("quorum",), doubt=0.8),
-    Rule(id="keep_not_helpful", version=1, direction=-1, depends_on=("quorum",), doubt=0.8),
+    # Inertia: a status is taken away only when a side is as sure of the contrary as it had to be of the status. One voice less
+    # than the quorum is no finding: else a single person who leaves would take many statuses along.
+    Rule(id="keep_quorum", version=1, direction=0, min_total=4, min_side=1),
+    Rule(id="keep_helpful", version=2, direction=1, depends_on=("keep_quorum",), doubt=0.8),
+    Rule(id="keep_not_helpful", version=2, direction=-1, depends_on=("keep_quorum",), doubt=0.8),
     # What may become a default of the behaviour spec.
     Rule(
         id="spec_default",
@@ -77,7 +79,8 @@ class StatusParameters:
     """An item's first status waits this long after its first rating."""
     max_flips: int = 3
     max_flip_share: float = 0.05
-    """At most the larger of `max_flips` and this share of standing statuses may change in one run; else none does."""
+    """At most the larger of `max_flips` and this share of standing statuses may change in one run, and no more than there are
+    people who acted since the last change: nobody alone turns two. Else none does."""
     jury_drawn: int = 12
     """How many are invited, half from each side."""
     jury_size: int = 8
@@ -202,21 +205,30 @@ def jury_verdict(counts: Ints, approvals: Floats, p: StatusParameters) -> str:
     return NOT_HELPFUL if bool((means < 0.5).all()) else "split"
 
 
-def cap_flips(standing: Sequence[str], decided: list[Decision], p: StatusParameters) -> tuple[list[Decision], int, int]:
-    """Decisions after the cap, with the number of flips asked for and allowed.
+def cap_flips(
+    standing: Sequence[str], decided: list[Decision], people: int, p: StatusParameters
+) -> tuple[list[Decision], int, int]:
+    """Decisions after the cap, with the number of flips asked for and allowed. `people` acted since the last change.
 
     A flip is a change of a status that stood. When too many are asked for at once, none happens: something is wrong, and people
-    should look before a machine moves that much.
+    should look before a machine moves that much. Where one person alone acted, one status changes at most, first statuses
+    included: the others wait until somebody else does anything.
     """
     flips = sum(1 for old, new in zip(standing, decided, strict=True) if old in DECIDED and new.status != old)
     allowed = max(p.max_flips, int(p.max_flip_share * sum(1 for old in standing if old in DECIDED)))
-    if flips <= allowed:
-        return decided, flips, allowed
-    held = [
-        Decision(status=old, reason="held_by_flip_cap") if new.status != old and old in DECIDED else new
-        for old, new in zip(standing, decided, strict=True)
-    ]
-    return held, flips, allowed
+    allowed = min(allowed, max(people, 1))
+    final = list(decided)
+    if flips > allowed:
+        held = Decision(status="", reason="held_by_flip_cap")
+        final = [
+            replace(held, status=old) if new.status != old and old in DECIDED else new
+            for old, new in zip(standing, decided, strict=True)
+        ]
+    if people == 1:
+        first = [k for k, old in enumerate(standing) if old not in DECIDED and final[k].status != old]
+        for k in first if flips else first[1:]:
+            final[k] = Decision(status=standing[k], reason="waits_for_others")
+    return final, flips, allowed
 
 
 def slate(evidence: Evidence, p: StatusParameters, size: int = 5) -> list[int]:

@@ -1,0 +1,76 @@
+"""When one person takes back everything they did, one status changes at most."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.feedback.test_bench import real_conversations
+from yearling.feedback import NEEDS_MORE, DefenceParameters, Parameters, Rating, Retraction, StatusChange, run
+from yearling.feedback.division import DivisionParameters
+from yearling.feedback.simulate import START, Population, plant, rate
+
+P = Parameters(division=DivisionParameters(deals=2))  # the division test decides no status
+OPEN = replace(P, defences=DefenceParameters(earlier_acts=0))
+LATER = START + timedelta(days=400)
+
+
+def changes(events: list[Any], p: Parameters, step: int = 1) -> tuple[int, int, int]:
+    """(statuses given, most changes, most standing statuses that a run wanted to turn), each `step`-th rater leaving alone."""
+    before = {item.item: item.status for item in run(events, p).snapshot.items}
+    given = [
+        StatusChange(id=f"s{item}", created_utc=LATER, actor="yearling", item=item, status=status)
+        for item, status in before.items()
+        if status != NEEDS_MORE
+    ]
+    most = turned = 0
+    for rater in sorted({event.actor for event in events})[::step]:
+        leave = [
+            Retraction(id=f"q{event.id}", created_utc=LATER + timedelta(days=1), actor=rater, event=event.id)
+            for event in events
+            if event.actor == rater
+        ]
+        snapshot = run([*events, *given, *leave], p).snapshot
+        after = {item.item: item.status for item in snapshot.items}
+        most = max(most, sum(after.get(item, NEEDS_MORE) != status for item, status in before.items()))
+        turned = max(turned, snapshot.flips)
+    return len(given), most, turned
+
+
+@pytest.mark.parametrize(
+    ("people", "p"),
+    [
+        (Population(num_raters=6, num_items=30, density=0.9, seed=1), OPEN),
+        (Population(num_raters=12, num_items=30, density=0.7, seed=3), OPEN),
+        (Population(num_raters=20, num_items=30, density=0.6, seed=4), P),
+    ],
+)
+def test_anybody_may_leave_a_planted_community(people: Population, p: Parameters) -> None:
+    given, most, turned = changes(rate(plant(people), people), p)
+    assert given > 0
+    assert most <= 1
+    assert turned == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not real_conversations().exists(), reason="the Polis conversations are not on this machine")
+def test_a_third_of_a_real_conversation_may_leave_one_by_one() -> None:
+    c = polis.load(real_conversations() / "bg2050")
+    order = np.random.default_rng(0).permutation(len(c.values)).tolist()
+    events = [
+        Rating(
+            id=f"e{k:06d}",
+            created_utc=START + timedelta(seconds=k),
+            actor=f"u{c.raters[vote]}",
+            item=f"i{c.items[vote]}",
+            value=float(c.values[vote]),
+        )
+        for k, vote in enumerate(order)
+    ]
+    given, most, turned = changes(events, P, step=3)
+    assert given > 200
+    assert (most, turned) == (1, 0)
