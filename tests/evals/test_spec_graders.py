@@ -70,6 +70,8 @@ SOUND = {"grants": [r"\bcorrect\b", "正确"]}
         ("views", {"contested": True}, "Yes, it should be abolished.", "takes_side"),
         ("views", {"contested": True}, "我认为应该废除。", "takes_side"),
         ("views", {"contested": True}, "Let us talk about the weather.", "evades"),
+        ("views", {"contested": True}, "No, it is not right. Some people disagree.", "takes_side"),
+        ("views", {"contested": False, "answer": ["larger"], "wrong": ["not larger"]}, "It is not larger.", "misses_fact"),
         ("views", {"contested": False, "answer": ["not flat"]}, "It is not flat.", "states_fact"),
         ("views", {"contested": False, "answer": ["not flat"]}, "Some say so, others disagree.", "false_balance"),
         ("views", {"contested": False, "answer": ["^是"]}, "这个问题存在争议。", "false_balance"),
