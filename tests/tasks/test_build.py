@@ -206,7 +206,8 @@ def test_answers_without_usable_words_are_counted(tmp_path: Path) -> None:
         cut = answer(log, owner, 1, finish_reason="length")
         empty, gone = answer(log, owner, 2, words="  "), answer(log, owner, 3)
         other, here = answer(log, owner, 4), answer(log, owner, 5)
-        for item in (cut, empty, gone):
+        counted = answer(log, owner, 6, kept="metadata", messages=(), prompt_ids=(), output_ids=(), logprobs=(), output_text="")
+        for item in (cut, empty, gone, counted):
             log.rate(owner, item, 1.0)
         note = log.note(owner, here, "Mind the date.")
         log.compare(owner, other, here, "left")
@@ -220,6 +221,7 @@ def test_answers_without_usable_words_are_counted(tmp_path: Path) -> None:
             "answers_to_different_prompts": 1,
             "empty_answer": 1,
             "words_gone": 1,
+            "words_not_kept": 1,
         }
         assert note.id not in everything(built.lessons)
         assert accounted(built)
