@@ -6,6 +6,7 @@ import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 
 import typer
 
@@ -68,9 +69,14 @@ def train(
         return
     ours = speeds[0]
     rows = [
-        [speed.label, f"{speed.step_s:.1f}", f"{speed.tokens_per_s:.0f}", f"{ours.tokens_per_s / speed.tokens_per_s:.2f}×",
+        [speed.label, f"{speed.step_s:.1f}", _median(speed.cpu_seconds), f"{speed.tokens_per_s:.0f}",
+         f"{ours.tokens_per_s / speed.tokens_per_s:.2f}×",
          human_size(speed.peak_bytes), f"{ours.peak_bytes / speed.peak_bytes:.2f}×", f"{speed.prepare_s:.1f}"]
         for speed in speeds
     ]  # fmt: skip
-    columns = ["", "Step (s)>", "Tokens/s>", "Ours is>", "Peak memory>", "Ours needs>", "Reference, once (s)>"]
+    columns = ["", "Step (s)>", "CPU (s)>", "Tokens/s>", "Ours is>", "Peak memory>", "Ours needs>", "Reference, once (s)>"]
     print_table(columns, rows, title=f"{method.upper()}, LoRA rank {rank}, {tokens} tokens a step")
+
+
+def _median(values: tuple[float, ...]) -> str:
+    return f"{median(values):.1f}" if values else "–"

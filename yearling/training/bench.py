@@ -41,6 +41,8 @@ class TrainSpeed:
 
     label: str
     seconds: tuple[float, ...]
+    cpu_seconds: tuple[float, ...]
+    """CPU time of the same steps over all cores, which other work on the machine changes less; empty where it was not told."""
     tokens: int
     prepare_s: float
     peak_bytes: int
@@ -72,10 +74,12 @@ def take_turns(
         for round_number in range(rounds + 1):
             shift = round_number % len(workers)
             for worker in (*workers[shift:], *workers[:shift]):
-                seconds = float(worker.ask("step")["seconds"])
+                answer = worker.ask("step")
+                seconds = float(answer["seconds"])
                 report(f"{worker.contender.label}: {seconds:.1f} s{'' if round_number else ' (warm-up)'}")
                 if round_number:
                     worker.seconds.append(seconds)
+                    worker.cpu_seconds += [float(answer["cpu_s"])] if "cpu_s" in answer else []
         return [worker.finish(tokens) for worker in workers]
 
 
@@ -85,6 +89,7 @@ class _Worker:
     job_path: Path
     threads: int
     seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -125,6 +130,7 @@ class _Worker:
         return TrainSpeed(
             label=self.contender.label,
             seconds=tuple(self.seconds),
+            cpu_seconds=tuple(self.cpu_seconds),
             tokens=tokens,
             prepare_s=float(self.facts.get("prepare_s", 0.0)),
             peak_bytes=int(last[-1]["peak_bytes"]),

@@ -47,9 +47,10 @@ def main(path: str) -> None:
     facts = {"path": policy.path, "dtype": str(policy.decoder.dtype), "prepare_s": time.perf_counter() - started}
     print(json.dumps({"ready": True, **facts}), flush=True)
     for number, _ in enumerate(sys.stdin, 1):
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         metrics = method.step(number)
-        print(json.dumps({"seconds": time.perf_counter() - started, "loss": metrics["loss"]}), flush=True)
+        times = {"seconds": time.perf_counter() - started, "cpu_s": time.process_time() - cpu_started}
+        print(json.dumps({**times, "loss": metrics["loss"]}), flush=True)
     print(json.dumps({"peak_bytes": peak_bytes()}), flush=True)
 
 

@@ -42,16 +42,16 @@ def main(path: str) -> None:
     torch.set_flush_denormal(True)
 
     class Turns(TrainerCallback):  # type: ignore[misc]
-        started = 0.0
+        started = cpu_started = 0.0
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if not sys.stdin.readline():
                 say(peak_bytes=peak_bytes())
                 os._exit(0)  # in the middle of TRL's loop
-            self.started = time.perf_counter()
+            self.started, self.cpu_started = time.perf_counter(), time.process_time()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            say(seconds=time.perf_counter() - self.started)
+            say(seconds=time.perf_counter() - self.started, cpu_s=time.process_time() - self.cpu_started)
 
     class Ready(DPOTrainer):  # type: ignore[misc]
         """The ids are there already."""
@@ -84,6 +84,7 @@ def main(path: str) -> None:
             report_to=[],
             torch_compile=job["compile"],
             dataloader_pin_memory=False,
+            remove_unused_columns=False,  # the lengths, by which batches are grouped, are one of them
             **grouped,
         )
         started = time.perf_counter()
