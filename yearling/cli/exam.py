@@ -15,7 +15,7 @@ from yearling.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
     from yearling.config import Settings
-    from yearling.evals import Exam, Places
+    from yearling.evals import Exam, GraderCard, JudgedPair, Places
     from yearling.store import ExamRun, GradedSample, Store
 
 app = typer.Typer(help="Prove on cases that it never saw how good a model is.", no_args_is_help=True)
@@ -416,3 +416,64 @@ def graders(
 
 def _rates(figures: Any) -> dict[str, float]:
     return {name: getattr(figures, name) for name in ("labels", "accuracy", "recall", "precision")}
+
+
+@app.command("judge")
+def judge(
+    data: Path = typer.Option(..., "--data", help="Folder with the data set llmbar."),
+    model: str | None = typer.Option(None, "--model", "-m", help="The judge; by default the model that answers."),
+    limit: int = typer.Option(0, "--limit", min=0, help="Only so many pairs, evenly taken."),
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Put a model as a judge to its exam: may it gate? Exit code 1 when it may not."""
+    from yearling.evals import llmbar_pairs
+
+    settings = load_settings(data_dir=data_dir)
+    pairs = llmbar_pairs(data / "llmbar")
+    found = asyncio.run(_judge(settings, model, pairs[:: max(1, len(pairs) // limit)][:limit] if limit else pairs))
+    if as_json:
+        print_json({**asdict(found), "may_gate": found.may_gate})
+    else:
+        said = f"{found.accuracy:.1%} right (bar {found.bar:.0%}), keeps its opinion on {found.consistency or 0:.1%} of the pairs"
+        trust = "may gate" if found.may_gate else "may not gate"
+        out.print(f"{found.grader}: {said} (bar {found.consistency_bar:.0%}), {found.num_labels} pairs: {trust}.", soft_wrap=True)
+    raise typer.Exit(0 if found.may_gate else 1)
+
+
+@app.command("leaks")
+def leaks(data: Path | None = DATA, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
+    """Search every lesson set for what exams ask. Exit code 1 when something is found."""
+    from yearling.evals import exam_fingerprints, find_leaks
+    from yearling.store import Store
+    from yearling.tasks import open_lessons
+
+    settings = load_settings(data_dir=data_dir)
+    with Store.open(settings) as store, err.status("Reading the exams"):
+        exams, missing = exam_fingerprints(settings.data_dir / "exams", data)
+        sets = [open_lessons(store, record.hash) for record in store.lesson_sets.list()]
+        found = [leak for one in sets for leak in find_leaks(one, exams)]
+    if as_json:
+        print_json(
+            {"sets": len(sets), "exams": [one.exam for one in exams], "missing": missing, "leaks": [asdict(one) for one in found]}
+        )
+    else:
+        out.print(f"{len(sets)} lesson sets, {len(exams)} exams: {len(found)} leaks.", highlight=False)
+        for one in found:
+            out.print(f"{one.lessons[:12]} {one.key}: {one.exam}", highlight=False)
+        if missing:
+            err.print(f"Not searched for, since they are not here: {', '.join(missing)}.", highlight=False, soft_wrap=True)
+    raise typer.Exit(1 if found else 0)
+
+
+async def _judge(settings: Settings, model: str | None, pairs: list[JudgedPair]) -> GraderCard:
+    from yearling.evals import EngineSubject, validate_judge
+    from yearling.inference import EnginePool
+    from yearling.models import Library
+
+    pool = EnginePool(settings, Library(settings.models_dir))
+    try:
+        with err.status("Judging"):
+            return await validate_judge(EngineSubject(await pool.get(model)), pairs)
+    finally:
+        await pool.close()

@@ -17,6 +17,8 @@ from yearling.evals.gate import (
     pair_counts,
     pair_scores,
 )
+from yearling.evals.judge import JudgedPair, llmbar_pairs, prefers, validate_judge
+from yearling.evals.leaks import Leak, find_leaks
 from yearling.evals.proofs import ProofLine, prove
 from yearling.evals.refusal import refuses, validate_refusals
 from yearling.evals.report import comparison_facts, comparison_page, run_page
@@ -45,6 +47,8 @@ __all__ = [
     "GateRule",
     "Grader",
     "GraderCard",
+    "JudgedPair",
+    "Leak",
     "Look",
     "Measure",
     "ModelCard",
@@ -71,14 +75,17 @@ __all__ = [
     "exam_entries",
     "exam_files",
     "exam_fingerprints",
+    "find_leaks",
     "gate_body",
     "gate_over",
     "grade",
     "last_user_text",
+    "llmbar_pairs",
     "model_card",
     "open_exam",
     "pair_counts",
     "pair_scores",
+    "prefers",
     "prove",
     "read_samples",
     "refuses",
@@ -90,6 +97,7 @@ __all__ = [
     "score_options",
     "usefulness_of",
     "validate_answers",
+    "validate_judge",
     "validate_refusals",
     "wilson",
     "worst_outputs",

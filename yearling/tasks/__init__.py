@@ -17,7 +17,7 @@ from yearling.tasks.environments import (
     takes_turns,
     train_seed,
 )
-from yearling.tasks.grams import Fingerprint, fingerprint
+from yearling.tasks.grams import Fingerprint, fingerprint, leak
 from yearling.tasks.lesson import Demonstration, Lesson, Messages, Pair, Prompt, Thumb, events_of, lesson_key
 from yearling.tasks.lesson_set import LessonSet, freeze
 
@@ -50,6 +50,7 @@ __all__ = [
     "fingerprint",
     "freeze",
     "judged",
+    "leak",
     "lesson_facts",
     "lesson_key",
     "lessons_dir",

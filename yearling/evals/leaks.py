@@ -1,0 +1,37 @@
+"""Does any lesson say what an exam asks? Every lesson of every set against the fingerprints of all exams (13-grams)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from yearling.tasks import Fingerprint, Lesson, LessonSet, Prompt, leak
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A lesson of the train part that gives an exam away."""
+
+    lessons: str
+    """Hash of the set."""
+    key: str
+    exam: str
+
+
+def find_leaks(lessons: LessonSet, exams: Sequence[Fingerprint]) -> list[Leak]:
+    """Sets are searched when they are built; this finds what an exam that came later has in common with them."""
+    found = []
+    for lesson in lessons.lessons():
+        exam = leak(_texts(lesson), exams, whole_only=isinstance(lesson, Prompt))
+        if exam is not None:
+            found.append(Leak(lessons.hash, lesson.key, exam))
+    return found
+
+
+def _texts(lesson: Lesson) -> Iterable[str]:
+    for message in lesson.messages:
+        if message.get("role") != "system" and isinstance(message.get("content"), str):
+            yield message["content"]
+    for name in ("answer", "first", "second"):
+        if text := getattr(lesson, name, ""):
+            yield text
