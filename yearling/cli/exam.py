@@ -384,7 +384,13 @@ def card(
         "Served as": f"{local.format}, {local.quantisation}, {human_size(local.size_bytes)}",
     }
     with Store.open(settings) as store:
-        found = model_card(store, local.name, local.sha256, facts=facts, learnt={})
+        found = model_card(
+            store,
+            local.name,
+            local.sha256,
+            facts=facts,
+            learnt={} if local.source.startswith(("pypi:", "hf:", "https:")) else None,
+        )
     if html is None:
         out.print(card_markdown(found), markup=False, highlight=False, soft_wrap=True)
         return

@@ -12,6 +12,9 @@ from yearling.store import ExamRun, GradedSample, Store
 
 WORST = 10
 
+_NOTHING = "Nothing: these are the publisher's weights."
+_UNKNOWN = "Not known here: no record of this installation says how these weights were made."
+
 LIMITS = (
     "Every figure is of these exams, put this way; another prompt, language or length may give another one.",
     "Intervals hold what chance may do, and not what the choice of cases does.",
@@ -22,12 +25,12 @@ LIMITS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """`facts` say what the model is, `learnt` counts what it learnt from; both are the caller's to know."""
+    """`facts` say what the model is, `learnt` counts what it learnt from, None where that is not known; both are the caller's."""
 
     model: str
     model_hash: str
     facts: Mapping[str, str]
-    learnt: Mapping[str, int]
+    learnt: Mapping[str, int] | None
     runs: tuple[ExamRun, ...]
     """The newest finished run of each exam, by exam."""
     worst: tuple[tuple[ExamRun, GradedSample], ...]
@@ -35,7 +38,9 @@ class ModelCard:
     limits: tuple[str, ...]
 
 
-def model_card(store: Store, model: str, model_hash: str, *, facts: Mapping[str, str], learnt: Mapping[str, int]) -> ModelCard:
+def model_card(
+    store: Store, model: str, model_hash: str, *, facts: Mapping[str, str], learnt: Mapping[str, int] | None
+) -> ModelCard:
     """From what is stored. An exam that was never sat is named among the limits by its absence alone."""
     newest: dict[tuple[str, str], ExamRun] = {}
     for run in store.exams.list(model_hash=model_hash, limit=1000):
@@ -84,7 +89,9 @@ def card_markdown(card: ModelCard) -> str:
     lines = [f"# System card: {card.model}", "", "## What it is", ""]
     lines += [f"- {name}: {value}" for name, value in card.facts.items()] + [f"- Weights: `{card.model_hash}`", ""]
     lines += ["## What it learnt from here", ""]
-    lines += [f"- {name}: {count:,}" for name, count in card.learnt.items()] or ["Nothing: these are the publisher's weights."]
+    lines += [f"- {name}: {count:,}" for name, count in (card.learnt or {}).items()] or [
+        _NOTHING if card.learnt == {} else _UNKNOWN
+    ]
     lines += ["", "## Exams", "", "| Exam | Sat as | Measure | Value | 95 % | n | Grader |", "|---|---|---|---|---|---|---|"]
     for run in card.runs:
         trust = "may gate" if run.settings["card"]["may_gate"] else "reports only"
@@ -116,7 +123,7 @@ def _spread(low: Sequence[tuple[ExamRun, GradedSample]]) -> list[tuple[ExamRun, 
 
 def _learnt(card: ModelCard) -> str:
     if not card.learnt:
-        return "<p>Nothing: these are the publisher's weights.</p>"
+        return f"<p>{_text(_UNKNOWN if card.learnt is None else _NOTHING)}</p>"
     return table(("", "Count>"), [(name, f"{count:,}") for name, count in card.learnt.items()])
 
 
