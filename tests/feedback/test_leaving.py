@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.feedback.test_bench import real_conversations
-from yearling.feedback import NEEDS_MORE, DefenceParameters, Parameters, Rating, Retraction, StatusChange, run
+from yearling.feedback import NEEDS_MORE, DefenceParameters, Parameters, Rating, Retraction, StatusChange, polis, run
 from yearling.feedback.division import DivisionParameters
 from yearling.feedback.simulate import START, Population, plant, rate
 
