@@ -16,7 +16,19 @@ from yearling.tasks.environments.reasoning import COMPARED, REFUSED, read_answer
 pytestmark = pytest.mark.slow
 
 ONE_DIGIT = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
-CHEAP = ["chain_sum", "letter_counting", "syllogism", "gcd", "products", "aiw", "leg_counting", "gsm_symbolic", "list_functions"]
+CHEAP = [
+    "chain_sum",
+    "letter_counting",
+    "syllogism",
+    "gcd",
+    "products",
+    "aiw",
+    "leg_counting",
+    "gsm_symbolic",
+    "list_functions",
+    "pool_matrix",
+    "emoji_mystery",
+]
 
 
 def said(text: str) -> list[dict[str, str]]:

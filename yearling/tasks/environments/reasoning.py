@@ -6,14 +6,15 @@ one: where only one answer is right it is compared as text, elsewhere the genera
 seeds (`seeds.py`), since its item i is made from `Random(seed + i)` and neighbouring seeds share all but one of their items.
 
 An answer is read like this: what stands between the last `<answer>` and `</answer>` where there is such a pair; otherwise the
-text, only its first line where the right answer has one line, less a leading `Answer:` or `A:` and a full stop at the end. What
-is left goes to the library's grader whole, and most of them want nothing but the answer in it.
+text, only its first line where the right answer has one line, less a leading `Answer:` or `A:` and a full stop at the end unless the right answer ends
+with one. What is left goes to the library's grader whole, and most of them want nothing but the answer in it.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import random
 import re
 import warnings
 from collections.abc import Mapping
@@ -33,8 +34,11 @@ REFUSED = frozenset(
     {"countdown", "intermediate_integration", "n_queens", "polynomial_multiplication", "puzzle24", "simple_integration"}
 )
 """Their graders evaluate the answer, and many are right."""
-_TABLED = frozenset({"acre", "composite", "gsm_symbolic", "list_functions"})
+_TABLED = frozenset({"acre", "composite", "gsm_symbolic", "list_functions", "word_ladder"})
 """They make all their items at construction, so that each of ours needs a generator of its own."""
+
+_NARROW = frozenset({"pool_matrix"})
+"""They take no seed above 32 bits. Two of ours may then meet in one, but a question still belongs to one part."""
 
 _REQUEST = "Give only the final answer."
 _MAX_ANSWER_CHARS = 4000
@@ -90,7 +94,7 @@ class ReasoningGym:
 
     def reward(self, task: Task, transcript: Transcript) -> float:
         right = str(task.data["answer"])
-        answer = read_answer(answer_of(transcript), many_lines="\n" in right.strip())
+        answer = read_answer(answer_of(transcript), many_lines="\n" in right.strip(), keep_stop=right.endswith("."))
         dataset = str(task.data["dataset"])
         if not answer or len(answer) > _MAX_ANSWER_CHARS:
             return 0.0
@@ -100,7 +104,7 @@ class ReasoningGym:
         return float(_score(dataset, settings, int(task.data["item"]), answer) == 1.0)
 
 
-def read_answer(text: str, *, many_lines: bool = False) -> str:
+def read_answer(text: str, *, many_lines: bool = False, keep_stop: bool = False) -> str:
     """The answer that a text gives, by the rule at the top of this file."""
     tagged = _TAGGED.findall(text)
     if tagged:
@@ -110,7 +114,7 @@ def read_answer(text: str, *, many_lines: bool = False) -> str:
         text = text.partition("\n")[0]
     lead = _LEAD.match(text)
     text = text[lead.end() :] if lead else text
-    return text.strip().removesuffix(".").rstrip()
+    return text.strip() if keep_stop else text.strip().removesuffix(".").rstrip()
 
 
 def _canonical(settings: Mapping[str, Any]) -> str:
@@ -154,7 +158,8 @@ def _item(dataset: str, settings: str, number: int) -> dict[str, Any]:
     if dataset in _TABLED:
         found: dict[str, Any] = _new_generator(dataset, settings, seed=number)[0]
     else:
-        found = _generator(dataset, settings)[number]
+        seed = random.Random(number).getrandbits(31) if dataset in _NARROW else number
+        found = _generator(dataset, settings)[seed]
     return found
 
 

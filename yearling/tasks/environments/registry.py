@@ -14,6 +14,7 @@ from yearling.errors import BadInput, NotFound
 from yearling.tasks.environments.protocol import Environment
 
 _WHERE = {
+    "count_on": ("yearling.tasks.environments.count_on", "CountOn"),
     "guess_number": ("yearling.tasks.environments.guess_number", "GuessNumber"),
     "instructions": ("yearling.tasks.environments.instructions", "Instructions"),
     "reasoning_gym": ("yearling.tasks.environments.reasoning", "ReasoningGym"),

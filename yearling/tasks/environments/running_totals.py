@@ -51,14 +51,18 @@ class RunningTotals:
 
     def reward(self, task: Task, transcript: Transcript) -> float:
         """The first line of the answer must be the totals and nothing else."""
-        line = answer_of(transcript).strip().partition("\n")[0]
-        match = _NUMBER_LINE.fullmatch(line)
-        # Compared as text: what a model writes may be longer than Python turns into numbers.
-        return float(match is not None and re.split(r"[ ,]+", match[1]) == [str(total) for total in task.data["totals"]])
+        return float(writes_numbers(answer_of(transcript), [str(total) for total in task.data["totals"]]))
 
     def _numbers(self, seed: int) -> list[int]:
         source = random.Random(seed)
         return [source.randint(0, self.largest) for _ in range(self.terms)]
+
+
+def writes_numbers(text: str, numbers: list[str]) -> bool:
+    """Whether the first line of a text is these numbers, with spaces or commas between them, and nothing else."""
+    match = _NUMBER_LINE.fullmatch(text.strip().partition("\n")[0])
+    # Compared as text: what a model writes may be longer than Python turns into numbers.
+    return match is not None and re.split(r"[ ,]+", match[1]) == numbers
 
 
 def _totals(numbers: list[int]) -> list[int]:

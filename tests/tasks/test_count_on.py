@@ -1,0 +1,37 @@
+"""Counting on is rewarded when every number is right."""
+
+from __future__ import annotations
+
+import pytest
+
+from yearling.errors import BadInput
+from yearling.tasks import exam_seed, open_environment, train_seed
+
+
+def said(text: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": text}]
+
+
+def test_only_the_whole_chain_is_rewarded() -> None:
+    environment = open_environment("count_on", terms=4, step=3)
+    task = environment.task(train_seed(0))
+    start = int(task.messages[-1]["content"].split()[-1].rstrip("."))
+    right = [start + 3, start + 6, start + 9, start + 12]
+    for answer in (" ".join(map(str, right)), ", ".join(map(str, right)) + ".\nDone"):
+        assert environment.reward(task, said(answer)) == 1.0
+    for wrong in (right[:-1], [*right, start + 15], [start, *right[:-1]], [*right[:-1], right[-1] + 1], []):
+        assert environment.reward(task, said(" ".join(map(str, wrong)))) == 0.0
+
+
+def test_parts_share_no_start_and_the_examples_are_fixed() -> None:
+    environment = open_environment("count_on")
+    trained, examined = ([environment.task(seed(index)) for index in range(400)] for seed in (train_seed, exam_seed))
+    assert {task.key for task in trained}.isdisjoint(task.key for task in examined)
+    assert len({str(task.messages[:-1]) for task in [*trained, *examined]}) == 1
+    assert len(trained[0].messages) == 5
+
+
+@pytest.mark.parametrize("mistake", [{"terms": 0}, {"step": 0}, {"largest_start": 0}, {"shots": 21}])
+def test_senseless_settings_are_refused(mistake: dict[str, int]) -> None:
+    with pytest.raises(BadInput):
+        open_environment("count_on", **mistake)

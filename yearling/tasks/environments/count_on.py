@@ -1,0 +1,60 @@
+"""Counting on: the easiest chain that is rewarded only when all of it is right, within reach of a model of 135M parameters.
+
+`37` asks for `38 39 40 ...` (or every third number, with `step` 3). Like `running_totals`, every number rests on the one before and
+nothing says where a slip was; unlike there, an untrained small model gets some chains right, so that a reward is met at all.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import ClassVar
+
+from yearling.errors import BadInput
+from yearling.tasks.environments.protocol import Task, Transcript, answer_of, task_key
+from yearling.tasks.environments.running_totals import writes_numbers
+from yearling.tasks.environments.seeds import draw, shot_seed
+
+
+@dataclass(frozen=True)
+class CountOn:
+    """`terms` numbers after a start of up to `largest_start`, `step` apart; `shots` solved examples come first as turns."""
+
+    terms: int = 8
+    step: int = 2
+    largest_start: int = 900
+    shots: int = 2
+
+    name: ClassVar[str] = "count_on"
+    summary: ClassVar[str] = "Count on from a number in steps; rewarded only when every number is right."
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.terms <= 200 or not 1 <= self.step <= 1000 or not 1 <= self.largest_start <= 10**6:
+            raise BadInput("count_on needs terms from 1 to 200, a step from 1 to 1000, and largest_start from 1 to a million.")
+        if not 0 <= self.shots <= 20:
+            raise BadInput("shots must lie between 0 and 20.", param="shots")
+
+    def task(self, seed: int) -> Task:
+        examples = [self._start(shot_seed(index)) for index in range(self.shots)]
+        start = draw(seed, self._start, self._question, excluded=[self._question(example) for example in examples])
+        turns = [text for example in examples for text in (self._question(example), self._answer(example))]
+        turns.append(self._question(start))
+        return Task(
+            key=task_key(self.name, [start, self.step, self.terms]),
+            messages=tuple({"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(turns)),
+            environment=self.name,
+            data={"answer": self._answer(start)},
+        )
+
+    def reward(self, task: Task, transcript: Transcript) -> float:
+        """The first line of the answer must be the numbers and nothing else."""
+        return float(writes_numbers(answer_of(transcript), str(task.data["answer"]).split()))
+
+    def _start(self, seed: int) -> int:
+        return random.Random(f"count_on {seed}").randint(1, self.largest_start)
+
+    def _question(self, start: int) -> str:
+        return f"Count on in steps of {self.step}: write the {self.terms} numbers that follow {start}."
+
+    def _answer(self, start: int) -> str:
+        return " ".join(str(start + self.step * place) for place in range(1, self.terms + 1))
