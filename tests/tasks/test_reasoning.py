@@ -27,7 +27,6 @@ CHEAP = [
     "gsm_symbolic",
     "list_functions",
     "pool_matrix",
-    "emoji_mystery",
 ]
 
 
@@ -49,6 +48,13 @@ def test_the_right_answer_is_rewarded_and_garbage_is_not(name: str) -> None:
         assert environment.reward(task, said(f"Let me think.\n<answer> {task.data['answer']} </answer>")) == 1.0
         for garbage in ("", " ", "<answer></answer>", "I do not know", "9" * 9000, "\x00\ud800"):
             assert environment.reward(task, said(garbage)) == 0.0
+
+
+def test_a_full_stop_that_belongs_to_the_answer_stays() -> None:
+    environment = open_environment("reasoning_gym:emoji_mystery")
+    task = next(task for task in map(environment.task, map(train_seed, range(50))) if task.data["answer"].endswith("."))
+    assert environment.reward(task, said(f"Answer: {task.data['answer']}")) == 1.0
+    assert environment.reward(task, said(task.data["answer"].removesuffix("."))) == 0.0
 
 
 def test_partial_credit_of_the_library_earns_nothing() -> None:

@@ -1,7 +1,7 @@
 """Counting on: the easiest chain that is rewarded only when all of it is right, within reach of a model of 135M parameters.
 
-`37` asks for `38 39 40 ...` (or every third number, with `step` 3). Like `running_totals`, every number rests on the one before and
-nothing says where a slip was; unlike there, an untrained small model gets some chains right, so that a reward is met at all.
+`37` asks for `38 39 40 ...` (or every third number, with `step` 3). Like `running_totals`, every number rests on the one before
+and nothing says where a slip was; unlike there, an untrained small model gets some chains right: a reward is met at all.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ one: where only one answer is right it is compared as text, elsewhere the genera
 seeds (`seeds.py`), since its item i is made from `Random(seed + i)` and neighbouring seeds share all but one of their items.
 
 An answer is read like this: what stands between the last `<answer>` and `</answer>` where there is such a pair; otherwise the
-text, only its first line where the right answer has one line, less a leading `Answer:` or `A:` and a full stop at the end unless the right answer ends
-with one. What is left goes to the library's grader whole, and most of them want nothing but the answer in it.
+text, only its first line where the right answer has one line, less a leading `Answer:` or `A:` and a full stop at the end (unless
+the right answer ends with one). What is left goes to the library's grader whole, and most want nothing but the answer in it.
 """
 
 from __future__ import annotations
