@@ -4,11 +4,11 @@ from yearling.training.bench import Contender, TrainSpeed, dpo_contenders, take_
 from yearling.training.bench_grpo import grpo_contenders
 from yearling.training.checkpoints import Checkpoint, Checkpoints
 from yearling.training.export import export_adapter, export_model
+from yearling.training.loop import Outcome, Progress, TrainOptions, train
 from yearling.training.method import Method, TrainedPolicy, step_generator
 from yearling.training.practice import Passed, Practice, practise
 from yearling.training.run import Run, find_run, runs_in
 from yearling.training.setup import METHODS, Places, Setup, build_method, config_class, create_run
-from yearling.training.train import Outcome, Progress, TrainOptions, train
 from yearling.training.trial import Ranking, Trial, read_dialogues, run_trial
 
 __all__ = [

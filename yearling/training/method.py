@@ -1,4 +1,4 @@
-"""What a training method is to the loop that runs it (`train.py`): steps with metrics, and a state that can be saved.
+"""What a training method is to the loop that runs it (`loop.py`): steps with metrics, and a state that can be saved.
 
 The loop knows nothing of losses; a method knows nothing of files, of checkpoints or of being interrupted. The bargain that makes
 a resumed run equal to an undisturbed one, bit for bit on a CPU: everything random in a step comes from the run's seed and the

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yearling.models import ChatTemplate, LocalModel, Tokenizer, load_decoder
+from yearling.training.loop import Progress, TrainOptions, train
 from yearling.training.run import Run
 from yearling.training.setup import config_class
-from yearling.training.train import Progress, TrainOptions, train
 
 if TYPE_CHECKING:
     from yearling.tasks import Environment, Task

@@ -8,7 +8,7 @@
     stop                  there while somebody wants the run to stop
     lock                  held by the process that trains
 
-Knows files only; the loop is `train.py`'s. `yearling.store` reads the same folder for those who show runs.
+Knows files only; the loop is `loop.py`'s. `yearling.store` reads the same folder for those who show runs.
 """
 
 from __future__ import annotations
