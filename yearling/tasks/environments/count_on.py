@@ -1,7 +1,8 @@
-"""Counting on: the easiest chain that is rewarded only when all of it is right, within reach of a model of 135M parameters.
+"""Counting on: an easy chain that is rewarded only when all of it is right.
 
 `37` asks for `38 39 40 ...` (or every third number, with `step` 3). Like `running_totals`, every number rests on the one before
-and nothing says where a slip was; unlike there, an untrained small model gets some chains right: a reward is met at all.
+and nothing says where a slip was; the step is always the same, so that a chain is easier to learn. `terms` and `step` set how
+hard it is, `dev/LOG.md` how often an untrained model meets a reward.
 """
 
 from __future__ import annotations
