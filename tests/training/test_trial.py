@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from tests.training.test_methods import method
 from yearling.errors import BadInput, NotFound
 from yearling.tasks import Pair
-from yearling.training.trial import hardened, noisy, read_dialogues
+from yearling.training.trial import hardened, noisy, rank_pairs, read_dialogues
 
 TALK = "\n\nHuman: Hello\n\nthere\n\nAssistant: Hi.\n\nHuman: Why?\n\nAssistant:"
 
@@ -62,3 +65,19 @@ def test_hard_labels_are_the_same_labels() -> None:
     for left, right in zip(soft, hardened(soft), strict=True):
         assert right.q in (0.0, 1.0)
         assert (left.q > 0.5) == (right.q > 0.5)
+
+
+def test_the_exam_counts_what_is_ranked_right() -> None:
+    """The base ties with itself; after learning the very pairs, the implicit reward ranks them better than before."""
+    exam: Any = method("dpo", trained=False, count=16, learning_rate=1e-2)
+    exam.table.q[:] = [1.0] * len(exam.table.q)
+    before = rank_pairs(exam)
+    count = len(exam.table.fresh)  # all but the few that validation keeps
+    assert (before.pairs, before.by_reward) == (count, 0.5)
+    with torch.no_grad():
+        reference = exam.references
+        sums = [[float(reference.of(2 * pair + side).sum()) for side in (0, 1)] for pair in exam.table.fresh]
+    assert before.by_logprob == sum(left > right for left, right in sums) / count
+    for number in range(1, exam.total_steps + 1):
+        exam.step(number)
+    assert rank_pairs(exam).by_reward > 0.8

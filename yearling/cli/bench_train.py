@@ -20,7 +20,7 @@ def train(
     method: str = typer.Option("dpo", "--method", help="dpo, or grpo: 8 prompts, 8 answers each of 64 tokens."),
     pairs: int = typer.Option(64, "--pairs", min=2, help="Preference pairs of a step, of about 200 tokens a sequence."),
     rank: int = typer.Option(16, "--rank", min=1, help="Of the adapter, on every linear layer."),
-    budget_tokens: int = typer.Option(1024, "--budget-tokens", min=64, help="Tokens of one of our micro-batches."),
+    budget_tokens: int = typer.Option(512, "--budget-tokens", min=64, help="Tokens of one of our micro-batches."),
     rounds: int = typer.Option(3, "--rounds", min=1, help="Steps of each, in turns, after one to warm up; medians are printed."),
     trl: list[str] = typer.Option([], "--trl", help="JSON of settings for TRL; each use adds a contender."),
     threads: int = typer.Option(2, "--threads", min=1, help="Threads of each."),

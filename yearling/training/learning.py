@@ -31,7 +31,7 @@ class LearningConfig:
     steps: int = 0
     """How many to make, whatever that is in passes; 0 lets `passes` decide."""
     lessons_per_step: int = 32
-    budget_tokens: int = 1024
+    budget_tokens: int = 512
     """Tokens of a micro-batch: bounds memory, never changes a gradient."""
     max_tokens: int = 1024
     """Longer lessons are left out, and counted."""
