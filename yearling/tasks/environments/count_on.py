@@ -22,7 +22,7 @@ class CountOn:
     """`terms` numbers after a start of up to `largest_start`, `step` apart; `shots` solved examples come first as turns."""
 
     terms: int = 8
-    step: int = 2
+    step: int = 1
     largest_start: int = 900
     shots: int = 2
 
