@@ -110,9 +110,10 @@ def main(path: str) -> None:
     method = learner(job)
     print(json.dumps({"ready": True, "path": method.policy.path}), flush=True)
     for number, _ in enumerate(sys.stdin, 1):
-        started = time.perf_counter()
+        started, started_cpu = time.perf_counter(), time.process_time()
         figures = method.step(number)
-        took = {"seconds": time.perf_counter() - started, "rollouts_s": figures["rollouts_s"], "tokens": figures["tokens"]}
+        spent = {"seconds": time.perf_counter() - started, "cpu_s": time.process_time() - started_cpu}
+        took = {**spent, "rollouts_s": figures["rollouts_s"], "tokens": figures["tokens"]}
         print(json.dumps(took), flush=True)
     print(json.dumps({"peak_bytes": peak_memory_bytes(os.getpid())}), flush=True)
 

@@ -42,16 +42,16 @@ def main(path: str) -> None:
     torch.set_flush_denormal(True)
 
     class Turns(TrainerCallback):  # type: ignore[misc]
-        started = 0.0
+        started = started_cpu = 0.0
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if not sys.stdin.readline():
                 say(peak_bytes=peak_bytes())
                 os._exit(0)  # in the middle of TRL's loop
-            self.started = time.perf_counter()
+            self.started, self.started_cpu = time.perf_counter(), time.process_time()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            say(seconds=time.perf_counter() - self.started)
+            say(seconds=time.perf_counter() - self.started, cpu_s=time.process_time() - self.started_cpu)
 
     dtype = torch.bfloat16 if job["bf16"] else torch.float32
     model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=dtype, attn_implementation="sdpa")

@@ -190,7 +190,7 @@ class Collector:
         config = PlayConfig(samples=1, max_tokens=self._config.max_tokens, room=self._config.room)
         rollouts = self._player.play(tasks, config, seed=0, step=0, greedy=True)
         rate = sum(rollout.solved for rollout in rollouts) / len(rollouts)
-        return {"score": rate, "pass_rate": rate}
+        return {"score": rate}
 
     def _figures(self, everything: Sequence[Rollout], full: int, attempts: int) -> dict[str, float]:
         count = len(everything)
