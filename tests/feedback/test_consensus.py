@@ -124,7 +124,7 @@ def test_the_same_run_gives_the_same_bytes(log: list[Event], result: Result) -> 
     assert len(code_hash()) == 64
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), copies=st.integers(1, 3))
 def test_shuffling_or_repeating_an_export_changes_no_byte(log: list[Event], result: Result, seed: int, copies: int) -> None:
     exported = [from_dict(json.loads(canonical_json(to_dict(event)))) for event in log] * copies
@@ -141,7 +141,7 @@ def renamed(event: Event, raters: dict[str, str], items: dict[str, str]) -> Even
     return replace(event, **names)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), same_time=st.booleans())
 def test_renaming_raters_and_items_changes_nothing_else(log: list[Event], seed: int, same_time: bool) -> None:
     if same_time:
@@ -162,7 +162,7 @@ def test_renaming_raters_and_items_changes_nothing_else(log: list[Event], seed: 
     }
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 40))
 def test_retracting_equals_never_having_rated(log: list[Event], seed: int, count: int) -> None:
     gone = random.Random(seed).sample(log, count)

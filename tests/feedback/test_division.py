@@ -36,7 +36,7 @@ def test_a_planted_division_is_seen(seed: int) -> None:
 
 
 def test_no_division_is_seen_where_there_is_none() -> None:
-    assert false_alarms(40) <= 0.05
+    assert false_alarms(12) == 0.0
 
 
 @pytest.mark.slow
