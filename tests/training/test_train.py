@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.training.tiny import TinyMethod, outcome_bytes
 from yearling.errors import BadInput, Conflict, StorageFailed, Untrusted
 from yearling.training import Progress, Run, train
+from yearling.training.loop import arithmetic
 
 
 def new_run(folder: Path, **options: Any) -> Run:
@@ -183,6 +185,13 @@ def test_a_full_disk_stops_the_run_and_space_lets_it_go_on(finished: Run, tmp_pa
     ballast.unlink()
     train(TinyMethod(run), run)
     assert outcome_bytes(run) == outcome_bytes(finished)
+
+
+def test_after_training_denormal_numbers_count_again(finished: Run) -> None:
+    smallest = torch.tensor(5e-324, dtype=torch.float64)
+    assert (smallest * 1.0).item() == 5e-324, "consensus in this process would differ in its last bits"
+    with arithmetic(1):
+        assert (smallest * 1.0).item() == 0.0
 
 
 def test_every_line_is_json_with_the_speed(finished: Run) -> None:

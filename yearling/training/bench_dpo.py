@@ -34,6 +34,7 @@ def main(path: str) -> None:
 
     job: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     torch.set_num_threads(job["threads"])
+    torch.set_flush_denormal(True)  # as in `loop.arithmetic`; this process does nothing else
     policy = Policy.lora(load_decoder(Path(job["weights"])), base_sha256=job["sha256"], rank=job["rank"])
     lessons = [Pair(str(number), (), "a", "b", q=1.0, weight=1.0) for number in range(len(job["pairs"]))]
     config = DpoConfig(

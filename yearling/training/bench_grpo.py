@@ -107,6 +107,7 @@ def main(path: str) -> None:
     logging.disable(logging.WARNING)  # of answers that are cut, which is what is asked for here
     job: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     torch.set_num_threads(job["threads"])
+    torch.set_flush_denormal(True)  # as in `loop.arithmetic`; this process does nothing else
     method = learner(job)
     print(json.dumps({"ready": True, "path": method.policy.path}), flush=True)
     for number, _ in enumerate(sys.stdin, 1):

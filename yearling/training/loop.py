@@ -11,7 +11,7 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -71,9 +71,9 @@ def train(method: Method, run: Run, *, report: Callable[[Progress], None] = lamb
         run.clear_stop()
         step = 0
         try:
-            prepare_torch(run)
-            step = _go_back(method, run)
-            outcome = _loop(method, run, step, options, report)
+            with arithmetic(run.facts["machine"]["threads"]):
+                step = _go_back(method, run)
+                outcome = _loop(method, run, step, options, report)
         except KeyboardInterrupt:
             _fail(run, "stopped", "Interrupted: the steps after the last checkpoint will be made again.")
             raise
@@ -112,13 +112,19 @@ def _loop(method: Method, run: Run, step: int, options: TrainOptions, report: Ca
     return _end(method, run, step)
 
 
-def prepare_torch(run: Run) -> None:
-    """Compute as the run did before: with its number of threads, which decides in which order sums are taken."""
+@contextlib.contextmanager
+def arithmetic(threads: int) -> Iterator[None]:
+    """Inside, torch computes with so many threads, which decides in which order sums are taken, and takes denormal numbers for zero:
+    they are computed in microcode, a hundred times slower, and mean nothing here. Outside they count again, since others in this
+    process, consensus above all, compute to the last bit."""
     import torch
 
-    torch.set_num_threads(run.facts["machine"]["threads"])
-    # Denormal numbers are computed in microcode, a hundred times slower, and mean nothing here.
+    torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _go_back(method: Method, run: Run) -> int:

@@ -32,8 +32,6 @@ class Policy:
         self._fused: FusedTrunk | None = None
         self.sharded = False
         """Set by `sharding.shard`."""
-        # Cleared so that subnormal products, which take many times as long, count as zero.
-        torch.set_flush_denormal(True)
 
     @classmethod
     def lora(

@@ -17,6 +17,7 @@ from typing import Any
 from yearling.errors import BadInput, NotFound
 from yearling.models import ChatTemplate, LocalModel, Tokenizer, load_decoder
 from yearling.tasks import Pair, lesson_key
+from yearling.training.loop import arithmetic
 
 _ROLES = {"Human": "user", "Assistant": "assistant"}
 
@@ -103,13 +104,10 @@ def run_trial(
 ) -> Trial:
     """Train on `num_pairs` pairs drawn with the seed and rank the others (`num_held` of them, 0: all). `arm` is `clean`, `soft`
     or `hard`. Raises BadInput when there are too few pairs that fit `max_tokens`."""
-    import torch
-
     from yearling.training.dpo import Dpo, DpoConfig
     from yearling.training.encoding import Encoder
     from yearling.training.policy import Policy
 
-    torch.set_num_threads(threads)
     settings = DpoConfig.from_plain({**config, "seed": seed, "validation": 0.0})
     encoder = Encoder(Tokenizer.load(model), ChatTemplate.load(model), model.sha256, settings.max_tokens)
     usable = [pair for pair in pairs if encoder.pair(pair) is not None]
@@ -129,15 +127,16 @@ def run_trial(
     policy = Policy.lora(load_decoder(model.weights), base_sha256=model.sha256, rank=rank, seed=seed)
     method = Dpo(settings, policy, lessons, encoder, cache_folder=cache_folder)
     exam = Dpo(settings, policy, held, encoder, cache_folder=cache_folder)
-    report("the exam before")
-    before = rank_pairs(exam)
     losses = []
-    for number in range(1, method.total_steps + 1):
-        metrics = method.step(number)
-        losses.append(metrics["loss"])
-        report(f"step {number} of {method.total_steps}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.2f}")
-    report("the exam after")
-    after = rank_pairs(exam)
+    with arithmetic(threads):
+        report("the exam before")
+        before = rank_pairs(exam)
+        for number in range(1, method.total_steps + 1):
+            metrics = method.step(number)
+            losses.append(metrics["loss"])
+            report(f"step {number} of {method.total_steps}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.2f}")
+        report("the exam after")
+        after = rank_pairs(exam)
     share = wrong / len(lessons)
     return Trial(
         arm=arm, seed=seed, pairs=len(lessons), flipped=share, before=before, after=after, steps=len(losses), losses=tuple(losses)
