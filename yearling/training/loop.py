@@ -114,9 +114,9 @@ def _loop(method: Method, run: Run, step: int, options: TrainOptions, report: Ca
 
 @contextlib.contextmanager
 def arithmetic(threads: int) -> Iterator[None]:
-    """Inside, torch computes with so many threads, which decides in which order sums are taken, and takes denormal numbers for zero:
-    they are computed in microcode, a hundred times slower, and mean nothing here. Outside they count again, since others in this
-    process, consensus above all, compute to the last bit."""
+    """Inside, torch computes with so many threads, which decides in which order sums are taken, and takes denormal numbers for
+    zero: they are computed in microcode, a hundred times slower, and mean nothing here. Outside they count again, since others in
+    this process, consensus above all, compute to the last bit."""
     import torch
 
     torch.set_num_threads(threads)
