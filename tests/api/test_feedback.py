@@ -227,6 +227,7 @@ async def test_the_public_log_can_be_walked_page_by_page(bench: Maker) -> None:
         assert (after, head) == (page.entries, page.head)
 
 
+@pytest.mark.slow
 async def test_administrators_set_aside_vouch_and_call_juries_in_public(bench: Maker) -> None:
     async with bench() as api:
         (answer,) = await answered(api, 1)

@@ -29,6 +29,7 @@ async def until(happened: Callable[[], bool]) -> None:
     raise AssertionError("nothing happened for twenty seconds")
 
 
+@pytest.mark.slow
 async def test_runs_are_told(bench: Maker) -> None:
     async with bench() as one:
         assert (await one.client.get("/v1/runs")).json() == {"object": "list", "data": []}

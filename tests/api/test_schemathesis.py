@@ -105,6 +105,7 @@ def test_requests_by_the_book(schema: Any, operation_id: str) -> None:
     attack(schema, operation_id, GenerationMode.POSITIVE, examples=15, extra_checks=[])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "operation_id",
     [

@@ -55,6 +55,7 @@ def test_an_import_reports_in_words_and_in_json(run: Run, rows: Path) -> None:
     assert report["dropped"] == {"a label that is not 0, 1 or 2": 1}
 
 
+@pytest.mark.slow
 def test_an_export_can_be_imported_elsewhere(run: Run, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("feedback", "import", rows, "--format", "annotators")
     file = tmp_path / "out.jsonl"

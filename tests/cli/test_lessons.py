@@ -85,6 +85,7 @@ def test_from_a_file_of_judgements_to_a_set_and_to_the_next(run: Run, tmp_path: 
     assert "From version 1" in run("lessons", "diff").stdout
 
 
+@pytest.mark.slow
 def test_wrong_wishes_are_refused(run: Run, tmp_path: Path) -> None:
     for wish in ("running_totals", "running_totals=0", "=3", "running_totals=many"):
         with pytest.raises(BadInput, match="number of tasks") as caught:

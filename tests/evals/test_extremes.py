@@ -15,6 +15,7 @@ def test_an_exponential_tail_has_shape_nought_and_its_scale() -> None:
     assert tail.scale == pytest.approx(2.0, rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_worst_of_ten_thousand_is_inside_the_forecast_nine_times_in_ten() -> None:
     rng = np.random.default_rng(1)
     inside = 0

@@ -60,6 +60,7 @@ def test_a_gate_without_a_target_is_refused() -> None:
         pair_scores([], [], [])
 
 
+@pytest.mark.slow
 def test_a_thousand_simulated_gates_keep_every_promise() -> None:
     broken = [line for line in prove() if not line.kept]
     assert broken == []

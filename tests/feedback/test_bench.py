@@ -58,6 +58,7 @@ def test_sample_and_reference_share_no_rater(folder: Path) -> None:
     assert max(same, 1.0 - same) > 0.95
 
 
+@pytest.mark.slow
 def test_figures_on_planted_conversations(folder: Path) -> None:
     cs = polis.conversations(folder)
     found = figures.left_out(cs, 100, [0, 1], P)
@@ -82,6 +83,7 @@ def test_pairs_and_stability_are_measured(folder: Path) -> None:
     assert stable["stability, Spearman", "ours"] > 0.95
 
 
+@pytest.mark.slow
 def test_drive_by_and_copied_accounts_achieve_nothing(folder: Path) -> None:
     chosen = [a for a in attacks.ATTACKS if a.name in ("drive-by promotion", "collusion on one copied history, promotion")]
     found = attacks.run_attacks(polis.conversations(folder), [0], P, targets=2, attacks=chosen)

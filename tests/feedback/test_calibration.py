@@ -13,6 +13,7 @@ from yearling.feedback.bench import summary
 P = Parameters()
 
 
+@pytest.mark.slow
 def test_q_grows_from_one_half_with_people_of_both_sides() -> None:
     one, two, four, sixteen, sixty = (pair.q for pair in calibration.growth((1, 2, 4, 16, 60), P))
     assert one == 0.5
@@ -26,6 +27,7 @@ def test_what_one_side_says_alone_is_no_consensus_however_loud() -> None:
         assert (pair.q, pair.weight, pair.reason) == (0.5, 0.0, "one_side_only")
 
 
+@pytest.mark.slow
 def test_who_disagree_leave_q_lower() -> None:
     unanimous, split = calibration.growth((40,), P)[0], calibration.growth((40,), P, agree=0.7)[0]
     assert split.better == "a"

@@ -124,6 +124,7 @@ def test_the_same_run_gives_the_same_bytes(log: list[Event], result: Result) -> 
     assert len(code_hash()) == 64
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), copies=st.integers(1, 3))
 def test_shuffling_or_repeating_an_export_changes_no_byte(log: list[Event], result: Result, seed: int, copies: int) -> None:
@@ -141,6 +142,7 @@ def renamed(event: Event, raters: dict[str, str], items: dict[str, str]) -> Even
     return replace(event, **names)
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), same_time=st.booleans())
 def test_renaming_raters_and_items_changes_nothing_else(log: list[Event], seed: int, same_time: bool) -> None:
@@ -162,6 +164,7 @@ def test_renaming_raters_and_items_changes_nothing_else(log: list[Event], seed: 
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 40))
 def test_retracting_equals_never_having_rated(log: list[Event], seed: int, count: int) -> None:
@@ -260,6 +263,7 @@ def test_a_first_status_waits_for_the_minimum_age() -> None:
     assert (found.status, found.reason) == (NEEDS_MORE, "too_young")
 
 
+@pytest.mark.slow
 def test_a_standing_status_outlives_a_doubt_and_falls_to_a_finding(log: list[Event], result: Result) -> None:
     item = next(item.item for item in result.snapshot.items if item.status == HELPFUL)
     raters = [event.actor for event in about(log, item)]
@@ -316,6 +320,7 @@ def about(log: list[Event], item: str) -> list[Event]:
     return [event for event in log if getattr(event, "item", None) == item]
 
 
+@pytest.mark.slow
 def test_an_update_without_news_is_the_full_run_to_the_bit(log: list[Event], result: Result) -> None:
     for item in result.snapshot.items:
         assert update_item(result, item.item, about(log, item.item)) == item

@@ -35,6 +35,7 @@ def test_a_planted_division_is_seen(seed: int) -> None:
     assert five_fold_gain(ratings) > 0.02
 
 
+@pytest.mark.slow
 def test_no_division_is_seen_where_there_is_none() -> None:
     assert false_alarms(12) == 0.0
 

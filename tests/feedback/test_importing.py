@@ -182,6 +182,7 @@ def test_other_words_under_a_known_id_are_dropped(log: FeedbackLog, tmp_path: Pa
     assert balanced(report)
 
 
+@pytest.mark.slow
 def test_an_export_starts_the_same_log_elsewhere_and_continues_it(log: FeedbackLog, tmp_path: Path) -> None:
     ada = log.store.people.add("Ada").id
     pour(log, community())
@@ -248,6 +249,7 @@ ACTS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(acts=st.lists(st.tuples(NAMES, ACTS), max_size=8), content=st.dictionaries(st.text(max_size=5), st.text(max_size=9)))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_round_trip_loses_nothing(tmp_path_factory: pytest.TempPathFactory, acts: list[Any], content: dict[str, str]) -> None:

@@ -41,6 +41,7 @@ def changes(events: list[Any], p: Parameters, step: int = 1) -> tuple[int, int, 
     return len(given), most, turned
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("people", "p"),
     [

@@ -245,6 +245,7 @@ def test_a_run_that_came_second_is_done_again(log: FeedbackLog, monkeypatch: pyt
     assert len({status["item"] for status in statuses}) == len(statuses)
 
 
+@pytest.mark.slow
 def test_a_rating_moves_its_item_at_once_and_the_full_run_has_the_last_word(log: FeedbackLog) -> None:
     events = community(num_raters=60)
     rest = [event for event in events if event.item == "i3"][-8:]
@@ -292,6 +293,7 @@ def test_a_retraction_counts_at_once(log: FeedbackLog) -> None:
     assert sum(side.ratings for side in after.result.sides) == sum(side.ratings for side in before.sides) - 1
 
 
+@pytest.mark.slow
 def test_the_background_run_follows_and_other_writers_are_heard(log: FeedbackLog, tmp_path: Path) -> None:
     board = Board(log, interval_s=0.05)
     board.start()

@@ -55,6 +55,7 @@ def test_the_quorum_is_five_in_all_and_two_a_side() -> None:
     assert status_of(evidence((3, 3, 2, 2), prediction=0.95)).status == HELPFUL
 
 
+@pytest.mark.slow
 def test_the_chance_rule_is_the_lower_beta_bound() -> None:
     for total in range(5, 40, 3):
         for yes in range(total + 1):

@@ -43,6 +43,7 @@ def chi_square_p(counts: np.ndarray, expected: np.ndarray) -> float:
     return float(stats.chisquare(pooled_counts[keep], pooled_expected[keep]).pvalue)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sampling",
     [

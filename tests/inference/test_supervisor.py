@@ -64,6 +64,7 @@ async def test_it_answers_as_the_engine_itself() -> None:
         assert await engine.embed([[1, 2]]) == await bare.embed([[1, 2]])
 
 
+@pytest.mark.slow
 async def test_errors_keep_their_kind_and_advice() -> None:
     async with supervised("open_fake", answers=[{"text": "x"}], context_tokens=8) as engine:
         with pytest.raises(ContextExceeded):
@@ -142,6 +143,7 @@ async def test_silent_work_that_makes_steps_is_left_alone() -> None:
         assert engine.restarts == 0
 
 
+@pytest.mark.slow
 async def test_a_bug_in_the_engine_is_told_and_does_not_end_it() -> None:
     async with supervised("open_failing") as engine:
         with pytest.raises(Unavailable, match="ZeroDivisionError: a bug"):

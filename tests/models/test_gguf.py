@@ -80,6 +80,7 @@ def test_every_cut_is_noticed(file: Path, tmp_path: Path) -> None:
             read_gguf(cut)
 
 
+@pytest.mark.slow
 def test_damage_never_escapes_as_another_error(file: Path, tmp_path: Path) -> None:
     """Random bytes anywhere in the header: an error for the user, or a file that still reads; never a crash."""
     whole = file.read_bytes()

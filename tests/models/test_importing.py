@@ -260,6 +260,7 @@ def test_a_disk_too_small_for_the_rewritten_file_is_told_with_its_size(tmp_path:
         _leaves_nothing(library)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_while_writing_leaves_nothing(tmp_path: Path, mount: Callable[[str], Path]) -> None:
     disk = mount("size=4m")
     path = tiny_gguf(tmp_path / "a.gguf", rows=6000)

@@ -304,6 +304,7 @@ def _in_a_child(work: Callable[[], object]) -> int:
     return child
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["Downloading", "Unpacking", "Rewriting weights"])
 def test_a_kill_in_any_phase_leaves_nothing_half_done(library: Library, server: Server, tmp_path: Path, phase: str) -> None:
     sha256 = _publish(server, tmp_path, rows=2048)

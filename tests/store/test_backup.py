@@ -291,6 +291,7 @@ def test_a_cut_log_is_noticed(good: Path, target: Settings, log: str) -> None:
     assert f"{log} log" in refused(rewritten(good, cut), target)
 
 
+@pytest.mark.slow
 def test_a_newer_format_or_schema_is_refused(good: Path, target: Settings) -> None:
     def newer(members: dict[str, bytes]) -> None:
         members["manifest.json"] = manifest_with(members, version=99)

@@ -15,6 +15,7 @@ def test_no_acknowledged_write_is_lost_however_often_the_writer_is_killed(settin
     assert min(len(acknowledged.samples), len(acknowledged.messages), len(acknowledged.audit), len(acknowledged.blobs)) > 15
 
 
+@pytest.mark.slow
 def test_the_checker_finds_what_is_lost(settings: Settings) -> None:
     with Store.open(settings) as store:
         owner = store.people.owner()

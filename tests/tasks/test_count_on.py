@@ -23,6 +23,7 @@ def test_only_the_whole_chain_is_rewarded() -> None:
         assert environment.reward(task, said(" ".join(map(str, wrong)))) == 0.0
 
 
+@pytest.mark.slow
 def test_parts_share_no_start_and_the_examples_are_fixed() -> None:
     environment = open_environment("count_on")
     trained, examined = ([environment.task(seed(index)) for index in range(400)] for seed in (train_seed, exam_seed))

@@ -110,6 +110,7 @@ def test_no_checker_raises_whatever_is_written(text: str, level: int, language: 
             assert KINDS[kind.id].check(Answer(written, language), kind.draw(source, language, level)) in (True, False)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(words=st.lists(st.from_regex(r"[a-z]{1,9}", fullmatch=True), min_size=1, max_size=40), most=st.integers(1, 40))
 def test_words_are_counted_as_they_were_put(words: list[str], most: int) -> None:

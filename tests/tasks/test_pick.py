@@ -86,6 +86,7 @@ def test_what_is_taken_back_was_never_said(data: st.DataObject) -> None:
     assert ids.isdisjoint(event for one in [*picked.train, *picked.heldout] for event in one.events)
 
 
+@pytest.mark.slow
 def test_something_else_said_gives_other_lessons() -> None:
     events = list(some_log())
     first = next(number for number, event in enumerate(events) if isinstance(event, Edit))

@@ -49,6 +49,7 @@ def logs(draw: st.DrawFn) -> list[Event]:
     return events
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(logs(), st.randoms(use_true_random=False))
 def test_what_stands_is_what_the_consensus_reads(events: list[Event], rng: random.Random) -> None:

@@ -94,6 +94,7 @@ def test_micro_batches_never_change_a_gradient(name: str) -> None:
     check_invariance(name)
 
 
+@pytest.mark.slow
 def test_nor_do_they_with_every_term_and_all_weights() -> None:
     check_invariance("dpo", nll_weight=0.5, kl_mode="penalise", kl_weight=0.3)
     check_invariance("sft", kl_mode="penalise", kl_weight=0.3, full=True)
@@ -151,6 +152,7 @@ def test_the_reference_is_computed_once_and_kept(tmp_path: Path) -> None:
     assert third.step(1)["loss"] == found["loss"]  # a damaged file is computed again
 
 
+@pytest.mark.slow
 def test_the_cap_on_the_kl_stops_and_penalises() -> None:
     free: Any = method("dpo", trained=False, learning_rate=3e-2)
     kls = [free.step(number)["kl"] for number in range(1, 9)]

@@ -67,6 +67,7 @@ def test_a_distribution_cut_by_top_p_is_found_out() -> None:
     assert abs(logprobs[0] - float(probs[ids[0]].log())) > 0.1
 
 
+@pytest.mark.slow
 def test_batching_never_changes_what_is_drawn() -> None:
     policy, wanted = tiny_policy(), jobs(6, per_prompt=2)
     alone = [sampler(policy, rows=1).draw([job])[0] for job in wanted]

@@ -91,6 +91,7 @@ def test_stop_is_pause_and_resume_goes_on(finished: Run, tmp_path: Path) -> None
     assert outcome_bytes(run) == outcome_bytes(finished)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_being_trained_cannot_be_trained_twice(tmp_path: Path) -> None:
     run = new_run(tmp_path / "busy")
     inside, leave = threading.Event(), threading.Event()
