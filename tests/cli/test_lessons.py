@@ -61,7 +61,7 @@ def test_from_a_file_of_judgements_to_a_set_and_to_the_next(run: Run, tmp_path: 
     assert "Of 90 judgements by 3 people" in told.stdout
     assert "Not searched for what these exams ask" in told.stderr
     facts = json.loads(run("lessons", "build", "--heldout-share", "0.2", "--json").stdout)
-    assert (facts["version"], facts["fresh"], facts["exams"]) == (1, False, ["spec"])
+    assert (facts["version"], facts["fresh"], facts["exams"]) == (1, False, ["constraints", "spec"])
     judgements = facts["report"]["judgements"]
     assert judgements["kept"] + sum(judgements["dropped"].values()) == judgements["num_seen"] == 90
     assert "Nothing changed: this is version 1" in run("lessons", "build", "--heldout-share", "0.2").stdout
