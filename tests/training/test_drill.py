@@ -18,7 +18,7 @@ def drill(*arguments: object) -> tuple[int, int, int]:
     command = [sys.executable, "-m", "tests.training.drill", *map(str, arguments)]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found = re.match(r"(\d+) kills, (\d+) of them .* written, (\d+) steps made again: .* bit-equal", done.stdout)
+    found = re.search(r"^(\d+) kills, (\d+) of them .* written, (\d+) steps made again: .* bit-equal", done.stdout, re.MULTILINE)
     assert found, done.stdout
     kills, in_checkpoint, repeated = map(int, found.groups())
     return kills, in_checkpoint, repeated
