@@ -226,6 +226,7 @@ def _sources(picked: Picked) -> Iterable[LessonSource]:
 def _advice(stands: Standing, gathered: Gathered, picked: Picked) -> str:
     reasons: Mapping[str, int] = Counter(
         [*gathered.fates.values(), *stands.fates.values(), *(one.reason for one in picked.dropped)]
+        + ["held out for examining"] * len(picked.heldout)
     )
     told = ", ".join(
         f"{reason.replace('_', ' ')} ({count})" for reason, count in sorted(reasons.items(), key=lambda one: -one[1])[:5]
