@@ -6,6 +6,7 @@ import random
 import threading
 import time
 import unicodedata
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -308,10 +309,14 @@ def test_sentencepiece_ids_equal_llama_cpps(prefix: bool, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_the_default_tokenizer_loads_fast(default_model: Files) -> None:
-    durations = []
-    for _ in range(5):
-        started = time.perf_counter()
-        Tokenizer.load(default_model)
-        durations.append(time.perf_counter() - started)
-    assert min(durations) < 0.3
+def test_the_default_tokenizer_is_read_and_not_converted_again(default_model: Files) -> None:
+    def fastest(load: Callable[[], object]) -> float:
+        durations = []
+        for _ in range(5):
+            started = time.perf_counter()
+            load()
+            durations.append(time.perf_counter() - started)
+        return min(durations)
+
+    converting = fastest(lambda: Tokenizer.from_gguf(default_model.weights))
+    assert fastest(lambda: Tokenizer.load(default_model)) < 0.7 * converting
