@@ -19,7 +19,8 @@ _CHINESE = (
     "阳光 清风 远山 小路 白云 青草 老树 红花 月亮 星星 鸟儿 花香 流水 木屋 秋叶 夏夜 雪地 晨雾 晚霞 竹林 荷塘 麦田 山谷 湖面 "
     "沙滩 渔船 炊烟 炉火 书桌 茶香"
 )
-_INITIAL = dict(zip("ABCDFHLMPRSTW", "apple bird calm dusk fish hill lake moon pine rain sun tree wind".split(), strict=True))  # noqa: SIM905
+_WORDS = ("apple", "bird", "calm", "dusk", "fish", "hill", "lake", "moon", "pine", "rain", "sun", "tree", "wind")
+_INITIAL = {word[0].upper(): word for word in _WORDS}
 
 
 class Writer:
