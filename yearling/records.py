@@ -36,6 +36,15 @@ class Conversation:
     person_id: str
     title: str
     created_utc: datetime
+    updated_utc: datetime | None = None
+    """When something was last said in it, or when it was created; None only for what older versions left empty."""
+    folder_id: str | None = None
+    leaf_id: str | None = None
+    """The end of the branch that was last in use."""
+    origin: str = ""
+    """What it was imported from; empty for one that began here."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What an import brought along that has no place of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,13 @@ class Message:
     created_utc: datetime
     sample_id: str | None = None
     """The sample that produced it, for messages that a model wrote."""
+    model: str = ""
+    """Which model wrote it, as far as that is known."""
+    finish_reason: FinishReason | None = None
+    turn_id: str | None = None
+    """The turn that it came about in; the samples of that turn carry it as their request id."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """How it came about: reasoning, mode, memories used, comparison, what it edits, what an import brought along."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

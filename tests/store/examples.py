@@ -61,7 +61,7 @@ def make_event(event_id: str, **fields: Any) -> dict[str, Any]:
 def fill(store: Store, *, seed: int = 1) -> None:
     """Two people with conversations, samples, blobs, audit entries, events, texts, a consensus run and a spec run."""
     rng = random.Random(seed)
-    guest = store.people.add(f"guest {seed} \x00 \ud800")
+    guest = store.people.add(f"guest {seed} é 你")
     for person in (store.people.owner(), guest):
         conversation = store.conversations.create(person.id, "A title")
         parent = None

@@ -18,6 +18,7 @@ from yearling.store import Store, restore, verify_backup
 from yearling.store.database import Database
 from yearling.store.migrate import alembic_config, current_version, locked_for_migration, upgrade
 from yearling.store.schema import VERSION, VERSION_TABLE, metadata
+from yearling.store.search import FTS
 
 FIRST = "0001"
 
@@ -35,8 +36,14 @@ def set_version(settings: Settings, version: str) -> None:
     database.close()
 
 
-def first_schema_with_data(settings: Settings) -> dict[str, Any]:
-    """A database as the first version left it, with data; returns every row of it."""
+def only(content: dict[str, Any], columns: dict[str, list[str]]) -> dict[str, Any]:
+    """The rows of a dump, cut down to these columns of these tables."""
+    at = {name: [metadata.tables[name].columns.keys().index(column) for column in columns[name]] for name in columns}
+    return {name: [tuple(row[place] for place in at[name]) for row in content[name]] for name in columns}
+
+
+def first_schema_with_data(settings: Settings) -> tuple[dict[str, list[str]], dict[str, Any]]:
+    """A database as the first version left it, with data; returns its columns by table, and every row of it."""
     database = open_raw(settings)
     with locked_for_migration(database) as connection:
         upgrade(connection, FIRST)
@@ -47,11 +54,14 @@ def first_schema_with_data(settings: Settings) -> dict[str, Any]:
     with database.write() as connection:
         old.reflect(connection)
         tables = [table for table in metadata.sorted_tables if table.name in old.tables]
+        columns = {table.name: old.tables[table.name].columns.keys() for table in tables}
+        rows = only(content, columns)
         for table in tables:
-            rows = [dict(zip(table.columns.keys(), row, strict=True)) for row in content[table.name]]
-            connection.execute(table.insert(), rows)
+            values = [dict(zip(columns[table.name], row, strict=True)) for row in rows[table.name]]
+            insert = sa.insert(sa.table(table.name, *(sa.column(name, table.c[name].type) for name in columns[table.name])))
+            connection.execute(insert, values)
     database.close()
-    return {table.name: content[table.name] for table in tables}
+    return columns, rows
 
 
 def test_a_new_store_has_the_newest_schema(store: Store) -> None:
@@ -68,7 +78,12 @@ def test_the_noted_version_is_the_newest_migration() -> None:
 
 def test_migrations_build_what_the_schema_says(store: Store) -> None:
     with store.database.read() as connection:
-        options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+        options = {
+            "version_table": VERSION_TABLE,
+            "compare_type": True,
+            "compare_server_default": True,
+            "include_object": lambda _, name, *__: not (name or "").startswith((FTS, "ix_search_entries_words")),
+        }
         assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
 
 
@@ -78,14 +93,15 @@ def test_the_comparison_can_fail(store: Store) -> None:
         connection.exec_driver_sql("ALTER TABLE people ADD COLUMN extra TEXT")
     with store.database.read() as connection:
         found = compare_metadata(MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}), metadata)
-    assert sorted(change[0] for change in found) == ["add_index", "remove_column"]
+    changes = [change[0] for change in found if FTS not in str(change[1]) and "search_entries_words" not in str(change[1])]
+    assert sorted(changes) == ["add_index", "remove_column"]
 
 
 def test_data_of_the_first_schema_arrives_whole_with_a_backup_before(settings: Settings) -> None:
-    before = first_schema_with_data(settings)
+    columns, before = first_schema_with_data(settings)
     with Store.open(settings) as store:
         after = dump(store)
-        assert {name: after[name] for name in before} == before
+        assert only(after, columns) == before
         assert store.verify().ok
         entry = store.audit.entries()[-1]
         assert (entry.action, entry.detail["from"]) == ("schema.migrate", FIRST)
@@ -99,11 +115,11 @@ def test_data_of_the_first_schema_arrives_whole_with_a_backup_before(settings: S
     restore(backups[0], restored)
     with Store.open(restored) as store:
         again = dump(store)
-        assert {name: again[name] for name in before} == before
+        assert only(again, columns) == before
 
 
 def test_a_migration_that_fails_leaves_the_old_schema(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = first_schema_with_data(settings)
+    columns, before = first_schema_with_data(settings)
     database = open_raw(settings)
     # A name that the last migration needs, so that it fails after most of the work.
     with database.write() as connection:
@@ -118,7 +134,7 @@ def test_a_migration_that_fails_leaves_the_old_schema(settings: Settings, monkey
     database.close()
     with Store.open(settings) as store:
         after = dump(store)
-        assert {name: after[name] for name in before} == before
+        assert only(after, columns) == before
 
 
 def test_a_newer_schema_is_refused_and_left_alone(settings: Settings) -> None:

@@ -67,6 +67,8 @@ class TurnRequest(AnswerOptions):
         Field(description="Two answers side by side: true asks for them, false declines, null leaves it to the rate."),
     ] = None
 
+    against: Annotated[str | None, Field(description="The other model of a comparison; null: one of the setting's.")] = None
+
     @model_validator(mode="after")
     def _fits(self) -> TurnRequest:
         if (self.kind == "send") != (self.text is not None):
@@ -157,6 +159,7 @@ class TurnView(BaseModel):
     comparison: str | None
     mode: str
     memories: list[str]
+    left_out: Annotated[int, Field(description="Messages at the branch's beginning that the model had no room for.")]
     events: int
 
 

@@ -2,12 +2,17 @@
 
 from yearling.store.archive import Manifest
 from yearling.store.audit import GENESIS, ChainState
+from yearling.store.comparisons import ComparisonRecord
 from yearling.store.consensus_runs import ConsensusRun
+from yearling.store.conversations import BLOB_KIND, KEEP, Removed
 from yearling.store.events import Appended, EventEntry, Head, entry_hash
 from yearling.store.exams import ExamRun, GateRecord, GradedSample
+from yearling.store.folders import Folder
+from yearling.store.history import Entry, Page
 from yearling.store.lesson_sets import LessonSetRecord, LessonSource
 from yearling.store.restoring import Restored, restore, verify_backup
 from yearling.store.runs import Runs
+from yearling.store.shares import Share
 from yearling.store.spec_runs import TRIAGES, SpecDispute, SpecOutput, SpecRun, Triage
 from yearling.store.store import Store
 from yearling.store.summary import inspect
@@ -16,24 +21,32 @@ from yearling.store.verify import Check, Report
 from yearling.store.writer import SampleWriter
 
 __all__ = [
+    "BLOB_KIND",
     "GENESIS",
+    "KEEP",
     "TRIAGES",
     "Appended",
     "ChainState",
     "Check",
+    "ComparisonRecord",
     "ConsensusRun",
+    "Entry",
     "EventEntry",
     "ExamRun",
+    "Folder",
     "GateRecord",
     "GradedSample",
     "Head",
     "LessonSetRecord",
     "LessonSource",
     "Manifest",
+    "Page",
+    "Removed",
     "Report",
     "Restored",
     "Runs",
     "SampleWriter",
+    "Share",
     "SpecDispute",
     "SpecOutput",
     "SpecRun",

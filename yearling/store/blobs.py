@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -124,6 +124,20 @@ class Blobs:
                         removed.append(sha256)
                 for leftover in self.folder.glob("**/.new-*"):  # a writer that died left it: living ones hold the lock
                     leftover.unlink()
+        return removed
+
+    def discard(self, hashes: Iterable[str]) -> list[str]:
+        """Delete those of these blobs that no record needs any more, at once; returns their hashes."""
+        removed = []
+        with in_words(self._place):
+            make_folder(self.folder)
+            with exclusive(self.folder / ".lock"):
+                needed = self.needed()
+                for sha256 in sorted(set(hashes) - needed):
+                    path = self._path(sha256)
+                    if path.is_file():
+                        path.unlink()
+                        removed.append(sha256)
         return removed
 
     @contextmanager

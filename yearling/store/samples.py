@@ -89,6 +89,12 @@ class Samples:
                 found.update((row.id, sample_of(row)) for row in rows)
         return found
 
+    def of_request(self, request_id: str, *, person_id: str) -> set[str]:
+        """The ids of a person's samples that one request led to."""
+        query = sa.select(samples.c.id).where(samples.c.request_id == request_id, samples.c.person_id == person_id)
+        with self._database.read() as connection:
+            return set(connection.scalars(query))
+
     def list(self, person_id: str, limit: int = 100, before: str | None = None) -> SampleList:
         """A person's samples, newest first; `before` is the id where the last page ended."""
         query = sa.select(samples).where(samples.c.person_id == person_id)

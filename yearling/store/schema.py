@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from yearling.store.packing import escape_text, unescape_text
 
-VERSION = "0006"
+VERSION = "0007"
 """The newest migration's number. Kept here so that an ordinary start needs no migration machinery; a test compares."""
 
 VERSION_TABLE = "yearling_schema"
@@ -92,6 +93,16 @@ people = sa.Table(
     sa.Column("created_utc", Time, nullable=False),
 )
 
+folders = sa.Table(
+    "folders",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", ExactText, nullable=False),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.UniqueConstraint("person_id", "name"),
+)
+
 conversations = sa.Table(
     "conversations",
     metadata,
@@ -99,7 +110,14 @@ conversations = sa.Table(
     sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
     sa.Column("title", ExactText, nullable=False),
     sa.Column("created_utc", Time, nullable=False),
+    sa.Column("updated_utc", Time),
+    sa.Column("folder_id", ID, sa.ForeignKey("folders.id", ondelete="SET NULL"), index=True),
+    # No foreign key: message and conversation would refer to each other.
+    sa.Column("leaf_id", ID),
+    sa.Column("origin", sa.String(16), nullable=False, server_default=sa.text("''")),
+    sa.Column("facts", sa.Text, nullable=False, server_default="{}"),
     sa.Index(None, "person_id", "id"),
+    sa.Index(None, "person_id", "updated_utc", "id"),
 )
 
 samples = sa.Table(
@@ -141,6 +159,10 @@ messages = sa.Table(
     sa.Column("content", ExactText, nullable=False),
     sa.Column("created_utc", Time, nullable=False),
     sa.Column("sample_id", ID, sa.ForeignKey("samples.id", ondelete="SET NULL"), index=True),
+    sa.Column("model", ExactText, nullable=False, server_default=sa.text("''")),
+    sa.Column("finish_reason", sa.String(16)),
+    sa.Column("turn_id", ID),
+    sa.Column("facts", sa.Text, nullable=False, server_default="{}"),
     sa.UniqueConstraint("conversation_id", "id"),
     # Both columns, so that no message can have a parent in another conversation. Deferrable, so that a restore may copy a tree
     # in any order.
@@ -151,6 +173,44 @@ messages = sa.Table(
         initially="IMMEDIATE",
     ),
     sa.Index(None, "conversation_id", "parent_id"),
+)
+
+# What messages are found by. On SQLite an FTS5 table indexes the words, on Postgres they are a tsvector.
+search_entries = sa.Table(
+    "search_entries",
+    metadata,
+    sa.Column("message_id", ID, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("conversation_id", ID, nullable=False),
+    sa.Column("person_id", ID, nullable=False, index=True),
+    sa.Column("number", sa.BigInteger, nullable=False, index=True),
+    sa.Column("words", sa.Text().with_variant(TSVECTOR, "postgresql"), nullable=False),
+)
+
+shares = sa.Table(
+    "shares",
+    metadata,
+    sa.Column("id", sa.String(43), primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("conversation_id", ID, sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("leaf_id", ID, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("created_utc", Time, nullable=False),
+)
+
+comparisons = sa.Table(
+    "comparisons",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("conversation_id", ID, sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("question_id", ID, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("left_id", ID, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("right_id", ID, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("offered", sa.Boolean, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("outcome", sa.String(16)),
+    sa.Column("event_id", sa.String(64)),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Index(None, "person_id", "id"),
 )
 
 audit_log = sa.Table(

@@ -21,6 +21,7 @@ from yearling.store.failures import in_words
 from yearling.store.files import sync_file
 from yearling.store.migrate import current_version, locked_for_migration, upgrade
 from yearling.store.schema import VERSION_TABLE, format_time, metadata, parse_time
+from yearling.store.search import rebuild_index
 
 _ROWS = 500
 
@@ -75,6 +76,7 @@ def _copy_rows(source: Connection, target: Connection) -> None:
         query = sa.select(origin).order_by(*origin.primary_key.columns)
         for rows in source.execution_options(yield_per=_ROWS).execute(query).partitions():
             target.execute(table.insert(), [_converted(dict(row._mapping), times) for row in rows])
+    rebuild_index(target)
 
 
 def _reflected(connection: Connection) -> sa.MetaData:

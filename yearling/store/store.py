@@ -20,13 +20,16 @@ from yearling.errors import Conflict, UserError
 from yearling.store.archive import Manifest, Progress, read_manifest, write
 from yearling.store.audit import Audit
 from yearling.store.blobs import Blobs
+from yearling.store.comparisons import Comparisons
 from yearling.store.consensus_runs import ConsensusRuns
-from yearling.store.conversations import Conversations
+from yearling.store.conversations import Conversations, Removed
 from yearling.store.database import Database
 from yearling.store.events import Events
 from yearling.store.exams import Exams
 from yearling.store.failures import in_words
 from yearling.store.files import make_folder
+from yearling.store.folders import Folders
+from yearling.store.history import History
 from yearling.store.lesson_sets import LessonSets
 from yearling.store.locks import LOCK, hold_shared
 from yearling.store.migrate import migrate
@@ -35,6 +38,7 @@ from yearling.store.runs import Runs
 from yearling.store.samples import Samples
 from yearling.store.schema import VERSION
 from yearling.store.secrets import Secrets
+from yearling.store.shares import Shares
 from yearling.store.spec_runs import SpecRuns
 from yearling.store.sqlite_file import check_file, is_expected, note_database
 from yearling.store.texts import Texts
@@ -52,6 +56,10 @@ class Store:
         self.database = database
         self.people = People(database)
         self.conversations = Conversations(database)
+        self.history = History(database)
+        self.folders = Folders(database)
+        self.shares = Shares(database)
+        self.comparisons = Comparisons(database)
         self.samples = Samples(database, settings.retention)
         self.audit = Audit(database)
         self.blobs = Blobs(settings.data_dir / "blobs", database)
@@ -92,6 +100,18 @@ class Store:
             os.close(lock)
             raise
         return store
+
+    def delete_conversation(self, conversation_id: str, *, person_id: str) -> Removed:
+        """Delete a conversation with all that is kept of it, its blobs included. Raises NotFound."""
+        removed = self.conversations.delete(conversation_id, person_id=person_id)
+        self.blobs.discard(removed.blobs)
+        return removed
+
+    def delete_message(self, message_id: str, *, conversation_id: str, person_id: str) -> Removed:
+        """Delete a message with everything under it, its blobs included. Raises NotFound."""
+        removed = self.conversations.delete_message(message_id, conversation_id=conversation_id, person_id=person_id)
+        self.blobs.discard(removed.blobs)
+        return removed
 
     def expire(self) -> int:
         """Delete the samples that are older than the retention setting allows; returns how many."""
