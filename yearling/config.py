@@ -35,13 +35,23 @@ class Settings(BaseSettings):
     port: int = Field(default=8400, ge=0, le=65535)
 
     api_keys: tuple[SecretStr, ...] = ()
-    """Keys that the API accepts; none means that authentication is off, which is allowed on loopback only."""
+    """Keys that act as the owner. Without them, and as long as nobody has a password, nobody need sign in: on loopback only."""
 
     allowed_hosts: tuple[str, ...] = ()
     """Further host names under which the API may be addressed, besides this machine's own."""
 
+    public_url: str = Field(default="", pattern=r"^$|^https?://[^/?#@]+$")
+    """How people reach the server, where a proxy is in front of it: `https://assistant.example`. Links carry this address, and
+    with `https` the cookie of a session is sent over TLS only."""
+
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses of proxies whose `X-Forwarded-For` is believed."""
+
+    login_attempts: int = Field(default=20, ge=0)
+    """Wrong passwords that may come for one name, and from one address, in 15 minutes; 0 is no limit."""
+
     rate_limit_per_minute: int = Field(default=6000, ge=0)
-    """Requests that one key (or address, without keys) may make in a minute; 0 is no limit."""
+    """Requests that one person (or address, for people who are not known) may make in a minute; 0 is no limit."""
 
     queue_limit: int = Field(default=256, ge=0)
     """Answers that may wait for a free place in the engine; more are refused at once."""
@@ -71,6 +81,12 @@ class Settings(BaseSettings):
 
     retention_days: int = Field(default=0, ge=0)
     """Samples older than this are deleted; 0 keeps them until they are deleted by hand."""
+
+    comparison_rate: float = Field(default=0.02, ge=0, le=1)
+    """Share of questions that are answered twice, side by side, for the person to say which is better; 0 is never."""
+
+    comparison_models: tuple[str, ...] = ()
+    """Models from which the second answer of a comparison comes; none means the same model once more."""
 
     stall_timeout_s: float = Field(default=60.0, gt=0)
     """An engine with work to do that makes no step for this long is restarted."""
