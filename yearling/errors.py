@@ -39,6 +39,10 @@ class NotFound(UserError):
     """What was named does not exist, or is not visible to who asks."""
 
 
+class NotAllowed(UserError):
+    """Who asks may not do this at all. Never for objects of other people: those are not found."""
+
+
 class Conflict(UserError):
     """The request is at odds with what is there already (a taken port, a name in use, a newer schema)."""
 

@@ -14,8 +14,20 @@ VERSION = 1
 
 Role = Literal["system", "user", "assistant", "tool"]
 PersonRole = Literal["owner", "maintainer", "member", "reader"]
+KeyScope = Literal["read", "chat", "feedback", "admin"]
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
 RunState = Literal["created", "running", "stopped", "interrupted", "finished", "failed"]
+
+ROLES: tuple[PersonRole, ...] = ("reader", "member", "maintainer", "owner")
+"""From the least to the most that a person may do; each may do all that those before it may."""
+
+KEY_SCOPES: tuple[KeyScope, ...] = ("read", "chat", "feedback", "admin")
+"""What an API key may be used for, as far as the role of its person allows."""
+
+
+def rank(role: PersonRole) -> int:
+    """Where a role stands in `ROLES`."""
+    return ROLES.index(role)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +38,8 @@ class Person:
     name: str
     role: PersonRole
     created_utc: datetime
+    closed_utc: datetime | None = None
+    """Since when the account is closed: nobody gets in by it any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.api.acting import newcomer
 from tests.api.conftest import Bench, Maker
 from tests.feedback.people import community, pour
 from yearling.api import feedback_schemas as schemas
@@ -261,9 +262,9 @@ async def test_members_remove_nothing_and_call_no_jury(bench: Maker) -> None:
         await post(api, "ratings", item=answer, value=1)
         others, ben = somebody_else(api)
         theirs = others.rate(ben, item_id(answer), 0)
-        api.app.state.services.person_id = api.store.people.add("Mia").id
+        _, mia = newcomer(api.store, "Mia")
         for path, body in (("removals", {"event": theirs.id, "reason": "spam"}), ("juries", {"item": answer})):
-            reply = await api.client.post(f"/v1/feedback/{path}", json=body)
+            reply = await api.client.post(f"/v1/feedback/{path}", json=body, headers=mia)
             assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
             assert "Only an administrator" in reply.json()["error"]["message"]
 

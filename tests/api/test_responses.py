@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.acting import newcomer
 from tests.api.conftest import Bench, Maker
 from tests.chat.helpers import ADD, CALL, prompt_of
 from yearling.api import response_schemas as schemas
@@ -146,7 +147,8 @@ async def test_a_stored_response_can_be_read_and_deleted(bench: Maker) -> None:
 async def test_somebody_elses_response_does_not_exist(bench: Maker) -> None:
     async with bench(FakeEngine(["Secret."])) as api:
         made = await respond(api)
-        api.app.state.services.person_id = api.store.people.add("other").id
+        _, other = newcomer(api.store, "other")
+        api.client.headers.update(other)
         assert (await api.client.get(f"/v1/responses/{made['id']}")).status_code == 404
         assert (await api.client.delete(f"/v1/responses/{made['id']}")).status_code == 404
         reply = await api.client.post("/v1/responses", json={"input": "x", "previous_response_id": made["id"]})

@@ -13,11 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from yearling.api import chat_completions, embeddings, exams, feedback, health, models, responses, runs, spec
+from yearling.api.access import Access
 from yearling.api.errors import ApiError, of_validation, translate
 from yearling.api.gate import Gate
 from yearling.api.metrics import Metrics
 from yearling.api.openapi import Document
 from yearling.api.services import Capacity, Pool, Services
+from yearling.api.who import routes_without_policy
 from yearling.chat import Assistant
 from yearling.config import Settings
 from yearling.errors import UserError
@@ -31,20 +33,26 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
     """The API over an open store and a pool whose engines are someone else's to start and to close."""
     metrics = Metrics(pool.status)
     services = Services(
-        settings=settings, store=store, pool=pool, metrics=metrics, capacity=Capacity(settings.queue_limit, metrics)
+        settings=settings,
+        store=store,
+        pool=pool,
+        metrics=metrics,
+        capacity=Capacity(settings.queue_limit, metrics),
+        access=Access(settings, store),
     )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
         writer = SampleWriter(store)
-        services.person_id = store.people.owner().id
-        services.assistant = assistant = Assistant(pool, writer, services.person_id)
+        services.assistant = assistant = Assistant(pool, writer, store.people.owner().id)
+        await services.access.start()
         # Its log is read in the background, so that the first feedback does not wait for it.
         await asyncio.to_thread(services.start_board)
         try:
             yield
         finally:
             services.assistant = None
+            await services.access.close()
             await assistant.close()
             await writer.close()
             await services.close_board()
@@ -59,8 +67,10 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
     )
     app.state.services = services
     for room in (chat_completions, responses, embeddings, models, feedback, runs, spec, exams, health):
+        if silent := routes_without_policy(room.router):
+            raise RuntimeError(f"these routes do not say who may call them: {silent}")
         app.include_router(room.router)
-    app.add_middleware(Gate, settings=settings, metrics=metrics)
+    app.add_middleware(Gate, services=services)
     for kind in (ApiError, UserError, HTTPException):
         app.add_exception_handler(kind, _told)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -1,25 +1,31 @@
-"""Who may ask, from where, and how often: API keys, host names, rate limits.
+"""What a request shows of who asks and from where, and how often that is welcome: keys, cookies, host names, origins, limits.
 
-One policy for every header. Knows nothing of routes beyond the paths that are open to all.
+One policy for every header. Who it is, `access.py` finds out; what they may, `who.py` says.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import ipaddress
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
+from starlette.types import Scope
+
 from yearling.api.errors import ApiError
+from yearling.api.who import unauthorised
 from yearling.config import Settings
 from yearling.errors import BadInput
 
 Headers = list[tuple[bytes, bytes]]
 
+SESSION_COOKIE = "yearling_session"
+
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+"""Where it is not even asked who it is."""
+
+_HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_BUCKETS = 10_000
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -31,56 +37,75 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def check_binding(settings: Settings) -> None:
+def check_binding(settings: Settings, *, accounts: bool) -> None:
     """Raises BadInput for a server that strangers could use."""
-    if not is_loopback(settings.host) and not settings.api_keys:
+    if not is_loopback(settings.host) and not settings.api_keys and not accounts:
         raise BadInput(
-            f"Without API keys the server listens on this machine only, not on {settings.host}.",
-            advice="Set YEARLING_API_KEYS (a JSON list of keys), or keep the host 127.0.0.1.",
+            f"Without accounts or API keys the server listens on this machine only, not on {settings.host}.",
+            advice="Give the owner a password (`yearling people password owner`) or set YEARLING_API_KEYS, "
+            "or keep the host 127.0.0.1.",
             param="host",
         )
 
 
-class Keys:
-    """The keys that are accepted; none means that any is."""
-
-    def __init__(self, keys: Iterable[str]) -> None:
-        self._digests = [_digest(key) for key in keys]
-
-    def check(self, headers: Headers) -> str:
-        """Which key asks, as a digest; empty while authentication is off. Raises ApiError (401)."""
-        if not self._digests:
-            return ""
-        given = {_digest(key) for key in _given_keys(headers)}
-        if not given:
-            raise _unauthorised("An API key is missing. Send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
-        if len(given) > 1:
-            raise _unauthorised("The request carries two different API keys.")
-        digest = given.pop()
-        # Every key is compared, each in constant time: how long it takes says nothing about which one came close.
-        if not sum(hmac.compare_digest(digest, known) for known in self._digests):
-            raise _unauthorised("The API key is not valid.")
-        return digest
-
-
-def _given_keys(headers: Headers) -> list[str]:
-    keys = []
+def given_key(headers: Headers) -> str | None:
+    """The API key that a request carries, in whichever header; None without one. Raises ApiError (401) for two that differ."""
+    keys = set()
     for name, value in headers:
         text = value.decode("latin-1").strip()
         if name == b"x-api-key":
-            keys.append(text)
+            keys.add(text)
         elif name == b"authorization":
             scheme, _, key = text.partition(" ")
-            keys.append(key.strip() if scheme.lower() == "bearer" else text)
-    return keys
+            keys.add(key.strip() if scheme.lower() == "bearer" else text)
+    if len(keys) > 1:
+        raise unauthorised("The request carries two different API keys.")
+    return keys.pop() if keys else None
 
 
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
+def cookie_of(headers: Headers, name: str) -> str:
+    """The value of a cookie; empty when it is missing or was sent twice, which only somebody who planted one would cause."""
+    values = []
+    for header, value in headers:
+        if header == b"cookie":
+            pairs = (pair.strip().partition("=") for pair in value.decode("latin-1").split(";"))
+            values += [content for key, _, content in pairs if key == name]
+    return values[0] if len(values) == 1 else ""
 
 
-def _unauthorised(message: str) -> ApiError:
-    return ApiError(401, message, kind="authentication_error", code="invalid_api_key", headers={"www-authenticate": "Bearer"})
+def check_same_origin(scope: Scope) -> None:
+    """For requests that change something by a cookie, which browsers also send along for pages of others.
+
+    The browser must say that the page is this server's own. Raises ApiError (403).
+    """
+    if scope["method"] in _HARMLESS:
+        return
+    named = {name: value.decode("latin-1").strip().lower() for name, value in scope["headers"]}
+    site, origin, host = named.get(b"sec-fetch-site"), named.get(b"origin"), named.get(b"host", "")
+    if site is None and origin is None:
+        raise _forbidden("A request by cookie must say where it comes from (the header Origin).", code="origin_missing")
+    if site not in (None, "same-origin") or (origin is not None and urlsplit(origin).netloc != host):
+        raise _forbidden("Web pages of other origins may not use this server.")
+
+
+def client_address(scope: Scope, trusted: Collection[str]) -> str:
+    """Who is at the other end, as far as it can be known: what a trusted proxy says, else the peer.
+
+    Of the addresses that proxies noted, the last that is no trusted proxy itself; those before it anybody can make up.
+    """
+    address = str((scope.get("client") or ("", 0))[0])
+    if address not in trusted:
+        return address
+    noted = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    for one in reversed(",".join(noted).split(",")):
+        try:
+            named = str(ipaddress.ip_address(one.strip()))
+        except ValueError:
+            break
+        address = named
+        if named not in trusted:
+            break
+    return address
 
 
 class Hosts:
@@ -91,6 +116,8 @@ class Hosts:
 
     def __init__(self, settings: Settings) -> None:
         named = {host.lower() for host in settings.allowed_hosts}
+        if settings.public_url:
+            named.add(urlsplit(settings.public_url).hostname or "")
         self._any_host = not is_loopback(settings.host) and not named
         self._allowed = named | _LOOPBACK_NAMES | {settings.host.lower().strip("[]")}
 
@@ -121,34 +148,42 @@ def _host_name(value: str) -> str:
     return value.partition(":")[0]
 
 
-def _forbidden(message: str) -> ApiError:
-    return ApiError(403, message, kind="permission_error", code="host_not_allowed")
+def _forbidden(message: str, *, code: str = "host_not_allowed") -> ApiError:
+    return ApiError(403, message, kind="permission_error", code=code)
 
 
 class RateLimiter:
-    """A token bucket per key or address: `per_minute` requests at once, refilled evenly. 0 is no limit."""
+    """A token bucket per person or address: `most` requests at once, refilled evenly over `window_s`. 0 is no limit."""
 
-    def __init__(self, per_minute: int) -> None:
-        self._per_minute = per_minute
+    def __init__(self, most: int, *, window_s: float = 60.0, what: str = "requests in a minute") -> None:
+        self._most = most
+        self._window_s = window_s
+        self._what = what
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # who -> (tokens left, as of when)
 
     def check(self, who: str, *, now: float | None = None) -> None:
         """Raises ApiError (429) with the seconds until the next request is welcome."""
-        if not self._per_minute:
+        if not self._most:
             return
         now = time.monotonic() if now is None else now
-        left, since = self._buckets.pop(who, (float(self._per_minute), now))
-        left = min(self._per_minute, left + (now - since) * self._per_minute / 60)
+        left, since = self._buckets.pop(who, (float(self._most), now))
+        left = min(self._most, left + (now - since) * self._most / self._window_s)
         allowed = left >= 1
         self._buckets[who] = (left - 1 if allowed else left, now)
         if len(self._buckets) > _MAX_BUCKETS:
             self._buckets.popitem(last=False)
         if not allowed:
-            wait_s = int((1 - left) * 60 / self._per_minute) + 1
+            wait_s = int((1 - left) * self._window_s / self._most) + 1
             raise ApiError(
                 429,
-                f"There were more than {self._per_minute} requests in a minute. Try again in {wait_s} s.",
+                f"There were more than {self._most} {self._what}. Try again in {wait_s} s.",
                 kind="rate_limit_error",
                 code="rate_limit_exceeded",
                 retry_after_s=wait_s,
             )
+
+    def refund(self, who: str) -> None:
+        """A request that shall not have counted."""
+        left, since = self._buckets.get(who, (0.0, 0.0))
+        if who in self._buckets:
+            self._buckets[who] = (min(self._most, left + 1), since)

@@ -17,9 +17,10 @@ from yearling.api.errors import ApiError, dump
 from yearling.api.openapi import json_body, replies
 from yearling.api.services import request_id_of, services_of
 from yearling.api.sse import DONE, event
+from yearling.api.who import current, require
 from yearling.chat import ChoiceAnswer, TokenText, Turn, TurnEvent, TurnRequest, Usage, total_usage
 
-router = APIRouter()
+router = APIRouter(dependencies=[require("member")])
 
 
 @router.post(
@@ -32,7 +33,7 @@ async def create_chat_completion(request: Request) -> Response:
     """Answer a conversation."""
     services = services_of(request)
     body = await read_body(request, schemas.ChatCompletionRequest, most_bytes=services.settings.max_body_bytes)
-    turn = await services.running_assistant.prepare(turn_request(body, request_id_of(request)))
+    turn = await services.running_assistant.prepare(turn_request(body, request_id_of(request)), person_id=current(request).id)
     head = {"id": f"chatcmpl-{turn.choices[0].sample_id}", "created": int(time.time()), "model": turn.served.name}
     meter = Meter(services, request)
     if body.stream:

@@ -15,10 +15,11 @@ from yearling.api.errors import dump
 from yearling.api.openapi import json_body, replies
 from yearling.api.services import services_of
 from yearling.api.sse import unless_left
+from yearling.api.who import require
 from yearling.errors import BadInput, ContextExceeded, Unsupported
 from yearling.inference import Served
 
-router = APIRouter()
+router = APIRouter(dependencies=[require("member")])
 
 
 @router.post(

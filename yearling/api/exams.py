@@ -13,9 +13,10 @@ from starlette.responses import Response
 from yearling.api import exam_schemas as schemas
 from yearling.api.openapi import replies
 from yearling.api.services import services_of
+from yearling.api.who import require
 from yearling.store import ExamRun, GateRecord, GradedSample, Store
 
-router = APIRouter()
+router = APIRouter(dependencies=[require("reader")])
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Worst = Annotated[int, Query(ge=0, le=100)]

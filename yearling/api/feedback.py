@@ -22,9 +22,12 @@ from yearling.api.body import read_body
 from yearling.api.errors import dump
 from yearling.api.openapi import json_body, replies
 from yearling.api.services import Services, services_of
+from yearling.api.who import current, require
 from yearling.feedback import Board, Event, to_dict
 
-router = APIRouter()
+router = APIRouter(dependencies=[require("reader")])
+
+_JUDGES = [require("member", scope="feedback")]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -133,9 +136,8 @@ ACTS = (
 def _route(act: _Act) -> None:
     async def record(request: Request) -> Response:
         services, body = await _read(request, act.body)
-        return await _answer(
-            services, lambda board: _recorded(board, services.person_id, *act.do(board, services.person_id, body))
-        )
+        person_id = current(request).id
+        return await _answer(services, lambda board: _recorded(board, person_id, *act.do(board, person_id, body)))
 
     router.add_api_route(
         f"/v1/feedback/{act.path}",
@@ -144,6 +146,7 @@ def _route(act: _Act) -> None:
         name=act.name,
         operation_id=act.name,
         description=act.says,
+        dependencies=_JUDGES,
         openapi_extra=json_body(act.body),
         responses=replies(schemas.Recorded),
     )
@@ -156,35 +159,42 @@ for _one in ACTS:
 @router.get("/v1/feedback/notes/{note_id}", operation_id="get_note", responses=replies(schemas.NoteView))
 async def get_note(request: Request, note_id: str) -> Response:
     """A note, its status and the reason. The score is hidden until the asker has rated it."""
-    services = services_of(request)
-    return await _answer(services, lambda board: views.note_view(board, services.person_id, note_id))
+    services, person_id = services_of(request), current(request).id
+    return await _answer(services, lambda board: views.note_view(board, person_id, note_id))
 
 
 @router.post(
     "/v1/feedback/notes/{note_id}/ratings",
     operation_id="create_note_rating",
+    dependencies=_JUDGES,
     openapi_extra=json_body(schemas.NoteRatingRequest),
     responses=replies(schemas.Recorded),
 )
 async def create_note_rating(request: Request, note_id: str) -> Response:
     """Say how helpful a note is."""
     services, body = await _read(request, schemas.NoteRatingRequest)
+    person_id = current(request).id
 
     def act(board: Board) -> dict[str, Any]:
-        done = board.log.rate_note(services.person_id, note_id, body.value, tags=body.tags)
-        return _recorded(board, services.person_id, done, note_id)
+        done = board.log.rate_note(person_id, note_id, body.value, tags=body.tags)
+        return _recorded(board, person_id, done, note_id)
 
     return await _answer(services, act)
 
 
-@router.delete("/v1/feedback/events/{event_id}", operation_id="retract_event", responses=replies(schemas.Recorded))
+@router.delete(
+    "/v1/feedback/events/{event_id}",
+    operation_id="retract_event",
+    dependencies=_JUDGES,
+    responses=replies(schemas.Recorded),
+)
 async def retract_event(request: Request, event_id: str) -> Response:
     """Take back an act of one's own. It stays in the log and counts as never done; its words are deleted."""
-    services = services_of(request)
+    services, person_id = services_of(request), current(request).id
 
     def act(board: Board) -> dict[str, Any]:
-        done = board.log.retract(services.person_id, event_id)
-        return _recorded(board, services.person_id, done, _item_of(board, event_id))
+        done = board.log.retract(person_id, event_id)
+        return _recorded(board, person_id, done, _item_of(board, event_id))
 
     return await _answer(services, act)
 
@@ -192,22 +202,22 @@ async def retract_event(request: Request, event_id: str) -> Response:
 @router.get("/v1/feedback/juries/{item:path}", operation_id="get_jury", responses=replies(schemas.JuryView))
 async def get_jury(request: Request, item: str) -> Response:
     """How far the jury on an item is, and what it found. Who sits on it is in the public log, under pseudonyms."""
-    services = services_of(request)
-    return await _answer(services, lambda board: views.jury_view(board, services.person_id, item_id(item)))
+    services, person_id = services_of(request), current(request).id
+    return await _answer(services, lambda board: views.jury_view(board, person_id, item_id(item)))
 
 
 @router.get("/v1/feedback/queue", operation_id="list_wanted_ratings", responses=replies(schemas.Queue))
 async def list_wanted_ratings(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
     """What needs the asker's rating: juries they were drawn for, then items where a side is missing."""
-    services = services_of(request)
-    return await _answer(services, lambda board: views.queue_view(board, services.person_id, limit))
+    services, person_id = services_of(request), current(request).id
+    return await _answer(services, lambda board: views.queue_view(board, person_id, limit))
 
 
 @router.get("/v1/consensus", operation_id="get_consensus", responses=replies(schemas.ConsensusView))
 async def get_consensus(request: Request, limit: Limit = 200) -> Response:
     """The items on the axis of division, what bridges it and what divides most."""
-    services = services_of(request)
-    return await _answer(services, lambda board: views.consensus_view(board, services.person_id, limit))
+    services, person_id = services_of(request), current(request).id
+    return await _answer(services, lambda board: views.consensus_view(board, person_id, limit))
 
 
 @router.get("/v1/consensus/log", operation_id="get_consensus_log", responses=replies(schemas.LogPage))
@@ -219,8 +229,8 @@ async def get_consensus_log(request: Request, after: After = 0, limit: Limit = 1
 @router.get("/v1/consensus/items/{item:path}", operation_id="get_consensus_item", responses=replies(schemas.ItemView))
 async def get_consensus_item(request: Request, item: str) -> Response:
     """Who (by side, never by name) found what of an item, and what is missing for a status."""
-    services = services_of(request)
-    return await _answer(services, lambda board: views.item_view(board, services.person_id, item_id(item)))
+    services, person_id = services_of(request), current(request).id
+    return await _answer(services, lambda board: views.item_view(board, person_id, item_id(item)))
 
 
 async def _read(request: Request, model: type[M]) -> tuple[Services, M]:

@@ -12,12 +12,15 @@ from yearling.api.errors import dump
 from yearling.api.metrics import CONTENT_TYPE
 from yearling.api.openapi import replies
 from yearling.api.services import Services, services_of
+from yearling.api.who import anyone, require
 from yearling.errors import UserError
 
 router = APIRouter()
 
 
-@router.get("/healthz", operation_id="health", responses={200: {"model": schemas.Health, "description": "Alive."}})
+@router.get(
+    "/healthz", operation_id="health", dependencies=[anyone], responses={200: {"model": schemas.Health, "description": "Alive."}}
+)
 async def health(request: Request) -> Response:
     """Whether the process lives."""
     return Response(dump({"status": "ok"}), media_type="application/json")
@@ -26,6 +29,7 @@ async def health(request: Request) -> Response:
 @router.get(
     "/readyz",
     operation_id="readiness",
+    dependencies=[anyone],
     responses={
         200: {"model": schemas.Readiness, "description": "Ready."},
         503: {"model": schemas.Readiness, "description": "Not ready, and why."},
@@ -42,6 +46,7 @@ async def readiness(request: Request) -> Response:
 @router.get(
     "/metrics",
     operation_id="metrics",
+    dependencies=[require("reader")],
     responses={**replies(schemas.Health), 200: {"content": {"text/plain": {}}, "description": "Prometheus text format."}},
 )
 async def metrics(request: Request) -> Response:

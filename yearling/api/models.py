@@ -11,8 +11,9 @@ from yearling.api import schemas
 from yearling.api.errors import dump
 from yearling.api.openapi import replies
 from yearling.api.services import Pool, services_of
+from yearling.api.who import require
 
-router = APIRouter()
+router = APIRouter(dependencies=[require("reader")])
 
 
 @router.get("/v1/models", operation_id="list_models", responses=replies(schemas.ModelList))

@@ -25,16 +25,18 @@ from yearling.api.response_events import Composer, call_item, message_item, usag
 from yearling.api.schemas import JsonObjectFormat
 from yearling.api.services import Services, request_id_of, services_of
 from yearling.api.sse import event
+from yearling.api.who import current, require
 from yearling.chat import Turn, TurnEvent, TurnRequest, Usage, added, answer_message, own_messages
 from yearling.errors import BadInput, NotFound
 from yearling.records import Sample
 
-router = APIRouter()
+router = APIRouter(dependencies=[require("reader")])
 
 
 @router.post(
     "/v1/responses",
     operation_id="create_response",
+    dependencies=[require("member")],
     openapi_extra=json_body(schemas.ResponseRequest),
     responses=replies(schemas.Response, stream=schemas.ResponseEvent),
 )
@@ -42,8 +44,9 @@ async def create_response(request: Request) -> Response:
     """Answer, and remember the answer so that the next request can follow it up."""
     services = services_of(request)
     body = await read_body(request, schemas.ResponseRequest, most_bytes=services.settings.max_body_bytes)
-    earlier = await _earlier(services, body.previous_response_id)
-    turn = await services.running_assistant.prepare(turn_request(body, earlier, request_id_of(request)))
+    person_id = current(request).id
+    earlier = await _earlier(services, person_id, body.previous_response_id)
+    turn = await services.running_assistant.prepare(turn_request(body, earlier, request_id_of(request)), person_id=person_id)
     composer = Composer(_frame(body, turn))
     meter = Meter(services, request)
     if body.stream:
@@ -56,16 +59,21 @@ async def create_response(request: Request) -> Response:
 @router.get("/v1/responses/{response_id}", operation_id="get_response", responses=replies(schemas.Response))
 async def get_response(request: Request, response_id: str) -> Response:
     """What was answered, as far as it is kept."""
-    sample = await _sample(services_of(request), response_id)
+    sample = await _sample(services_of(request), current(request).id, response_id)
     return Response(dump(_stored(sample, response_id)), media_type="application/json")
 
 
-@router.delete("/v1/responses/{response_id}", operation_id="delete_response", responses=replies(schemas.DeletedResponse))
+@router.delete(
+    "/v1/responses/{response_id}",
+    operation_id="delete_response",
+    dependencies=[require("member")],
+    responses=replies(schemas.DeletedResponse),
+)
 async def delete_response(request: Request, response_id: str) -> Response:
     """Forget the answer, and the sample that it is."""
-    services = services_of(request)
-    sample = await _sample(services, response_id)
-    await asyncio.to_thread(services.store.samples.delete, sample.id, person_id=services.person_id)
+    services, person_id = services_of(request), current(request).id
+    sample = await _sample(services, person_id, response_id)
+    await asyncio.to_thread(services.store.samples.delete, sample.id, person_id=person_id)
     return Response(dump({"id": response_id, "object": "response", "deleted": True}), media_type="application/json")
 
 
@@ -132,20 +140,20 @@ def _schema_of(body: schemas.ResponseRequest) -> dict[str, Any] | None:
 # What was said before
 
 
-async def _earlier(services: Services, response_id: str | None) -> list[dict[str, Any]]:
+async def _earlier(services: Services, person_id: str, response_id: str | None) -> list[dict[str, Any]]:
     if response_id is None:
         return []
-    sample = await _sample(services, response_id, param="previous_response_id")
+    sample = await _sample(services, person_id, response_id, param="previous_response_id")
     return [*own_messages(sample), answer_message(sample)]
 
 
-async def _sample(services: Services, response_id: str, *, param: str = "response_id") -> Sample:
+async def _sample(services: Services, person_id: str, response_id: str, *, param: str = "response_id") -> Sample:
     """Raises NotFound for an unknown response, someone else's, or one whose words were not kept."""
     sample_id = _sample_id(response_id)
     try:
         if sample_id is None:
             raise NotFound("")
-        sample = await asyncio.to_thread(services.store.samples.get, sample_id, person_id=services.person_id)
+        sample = await asyncio.to_thread(services.store.samples.get, sample_id, person_id=person_id)
     except NotFound:
         raise NotFound(
             f"There is no response {response_id[:100]!r}.", advice="It may have been deleted, or never stored.", param=param

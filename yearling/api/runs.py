@@ -21,12 +21,13 @@ from yearling.api.errors import dump
 from yearling.api.openapi import replies
 from yearling.api.services import services_of
 from yearling.api.sse import DONE, EventStream, event
+from yearling.api.who import require
 from yearling.config import Settings
 from yearling.errors import Conflict
 from yearling.records import Run
 from yearling.store import Runs
 
-router = APIRouter()
+router = APIRouter(dependencies=[require("reader")])
 
 POLL_S = 0.5
 _resumed: set[asyncio.Task[int]] = set()
@@ -68,13 +69,20 @@ async def stream_run_metrics(request: Request, run_id: str, after: After = -1) -
     return EventStream(_follow(runs, run_id, after))
 
 
-@router.post("/v1/runs/{run_id}/stop", operation_id="stop_run", responses=replies(schemas.RunView))
+@router.post(
+    "/v1/runs/{run_id}/stop", operation_id="stop_run", dependencies=[require("maintainer")], responses=replies(schemas.RunView)
+)
 async def stop_run(request: Request, run_id: str) -> Response:
     """Ask a run to stop after the step that it makes now. It can be resumed."""
     return _answer(_view(await asyncio.to_thread(_runs(request).request_stop, run_id)))
 
 
-@router.post("/v1/runs/{run_id}/resume", operation_id="resume_run", responses=replies(schemas.RunView))
+@router.post(
+    "/v1/runs/{run_id}/resume",
+    operation_id="resume_run",
+    dependencies=[require("maintainer")],
+    responses=replies(schemas.RunView),
+)
 async def resume_run(request: Request, run_id: str) -> Response:
     """Go on with a run where its last checkpoint is, in a process of its own that outlives this server."""
     runs = _runs(request)

@@ -13,13 +13,13 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Protocol
 
 import uvicorn
 
 from yearling.api.app import create_app
-from yearling.api.auth import check_binding
+from yearling.api.auth import check_binding, is_loopback
 from yearling.api.logs import configure_logging
 from yearling.api.services import Pool
 from yearling.config import Settings
@@ -46,16 +46,14 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM. `announce` gets the address and the default model's name once requests are accepted.
 
-    Raises BadInput for a host that strangers could use without keys, Conflict for a port in use, and what opening the store
-    and starting the engines raise.
+    Raises BadInput for a host that strangers could use without a password or a key, Conflict for a port in use, and what
+    opening the store and starting the engines raise.
     """
-    check_binding(settings)
-    listener = _listen(settings)
-    try:
+    if not is_loopback(settings.host) and not settings.api_keys:
         with Store.open(settings) as store:
-            _run(_serve(settings, store, pool, listener, announce))
-    finally:
-        listener.close()
+            check_binding(settings, accounts=store.people.have_accounts())
+    with closing(_listen(settings)) as listener, Store.open(settings) as store:
+        _run(_serve(settings, store, pool, listener, announce))
 
 
 async def _serve(

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from starlette.requests import Request
 
+from yearling.api.access import Access
 from yearling.api.errors import ApiError
 from yearling.api.metrics import Metrics
 from yearling.chat import Assistant, Turn
@@ -35,15 +36,15 @@ class Pool(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Services:
-    """Of one running server. `assistant`, `person_id` and the board are set when it starts."""
+    """Of one running server. `assistant` and the board are set when it starts."""
 
     settings: Settings
     store: Store
     pool: Pool
     metrics: Metrics
     capacity: Capacity
+    access: Access
     assistant: Assistant | None = None
-    person_id: str = ""
     _board: Board | None = None
 
     @property

@@ -18,10 +18,11 @@ from yearling.api.body import read_body
 from yearling.api.errors import dump
 from yearling.api.openapi import json_body, replies
 from yearling.api.services import Services, services_of
+from yearling.api.who import current, require
 from yearling.chat import Clause, SpecCase, load_spec
 from yearling.store import SpecDispute, SpecOutput, SpecRun, Store
 
-router = APIRouter()
+router = APIRouter(dependencies=[require("reader")])
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -70,12 +71,12 @@ async def list_spec_runs(request: Request, limit: Limit = 100) -> Response:
 @router.get("/v1/spec/runs/{run_id}", operation_id="get_spec_run", responses=replies(schemas.SpecRunDetail))
 async def get_spec_run(request: Request, run_id: str) -> Response:
     """A run, with its counts and its worst answers verbatim."""
-    services = services_of(request)
+    services, person_id = services_of(request), current(request).id
 
     def work(store: Store) -> dict[str, Any]:
         run = store.spec_runs.get(run_id)
         worst = store.spec_runs.worst(run_id, limit=_WORST)
-        return {**_run(run), "worst": _outputs(store, services.person_id, run_id, worst)}
+        return {**_run(run), "worst": _outputs(store, person_id, run_id, worst)}
 
     return await _answer(services, work)
 
@@ -91,12 +92,12 @@ async def list_spec_outputs(
     limit: Limit = 100,
 ) -> Response:
     """The answers of a run in their order, all or some; `after` is the id of the last one that was seen."""
-    services = services_of(request)
+    services, person_id = services_of(request), current(request).id
 
     def work(store: Store) -> dict[str, Any]:
         store.spec_runs.get(run_id)
         found = store.spec_runs.outputs(run_id, clause=clause, case_id=case, triage=triage, after=after, limit=limit + 1)
-        shown = _outputs(store, services.person_id, run_id, found[:limit])
+        shown = _outputs(store, person_id, run_id, found[:limit])
         return {"object": "list", "data": shown, "has_more": len(found) > limit}
 
     return await _answer(services, work)
@@ -105,17 +106,18 @@ async def list_spec_outputs(
 @router.post(
     "/v1/spec/outputs/{output_id}/disputes",
     operation_id="create_spec_dispute",
+    dependencies=[require("member", scope="feedback")],
     openapi_extra=json_body(schemas.DisputeRequest),
     responses=replies(schemas.DisputeView),
 )
 async def create_spec_dispute(request: Request, output_id: str) -> Response:
     """Say that an answer was triaged wrongly, and why. The triage stays until the spec or a grader changes."""
-    services = services_of(request)
+    services, person_id = services_of(request), current(request).id
     body = await read_body(request, schemas.DisputeRequest, most_bytes=services.settings.max_body_bytes)
 
     def work(store: Store) -> dict[str, Any]:
-        filed = store.spec_runs.dispute(output_id, services.person_id, body.claim, body.reason)
-        return _dispute(filed, services.person_id)
+        filed = store.spec_runs.dispute(output_id, person_id, body.claim, body.reason)
+        return _dispute(filed, person_id)
 
     return await _answer(services, work)
 
@@ -123,11 +125,11 @@ async def create_spec_dispute(request: Request, output_id: str) -> Response:
 @router.get("/v1/spec/disputes", operation_id="list_spec_disputes", responses=replies(schemas.DisputeList))
 async def list_spec_disputes(request: Request, run: str | None = None) -> Response:
     """All disputes, or those of a run, oldest first."""
-    services = services_of(request)
+    services, person_id = services_of(request), current(request).id
 
     def work(store: Store) -> dict[str, Any]:
         disputes = store.spec_runs.disputes(run_id=run)
-        return {"object": "list", "data": [_dispute(one, services.person_id) for one in disputes]}
+        return {"object": "list", "data": [_dispute(one, person_id) for one in disputes]}
 
     return await _answer(services, work)
 

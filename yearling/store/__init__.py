@@ -1,5 +1,6 @@
 """Records at rest: database, blobs, audit log, event log of feedback, backups."""
 
+from yearling.store.api_keys import ApiKey
 from yearling.store.archive import Manifest
 from yearling.store.audit import GENESIS, ChainState
 from yearling.store.comparisons import ComparisonRecord
@@ -9,14 +10,18 @@ from yearling.store.events import Appended, EventEntry, Head, entry_hash
 from yearling.store.exams import ExamRun, GateRecord, GradedSample
 from yearling.store.folders import Folder
 from yearling.store.history import Entry, Page
+from yearling.store.invitations import Invitation
 from yearling.store.lesson_sets import LessonSetRecord, LessonSource
 from yearling.store.restoring import Restored, restore, verify_backup
 from yearling.store.runs import Runs
+from yearling.store.sessions import LONGEST as LONGEST_SESSION
+from yearling.store.sessions import Session
 from yearling.store.shares import Share
 from yearling.store.spec_runs import TRIAGES, SpecDispute, SpecOutput, SpecRun, Triage
 from yearling.store.store import Store
 from yearling.store.summary import inspect
 from yearling.store.texts import Text, make_text
+from yearling.store.tokens import KEY_PREFIX, token_hash
 from yearling.store.verify import Check, Report
 from yearling.store.writer import SampleWriter
 
@@ -24,7 +29,10 @@ __all__ = [
     "BLOB_KIND",
     "GENESIS",
     "KEEP",
+    "KEY_PREFIX",
+    "LONGEST_SESSION",
     "TRIAGES",
+    "ApiKey",
     "Appended",
     "ChainState",
     "Check",
@@ -37,6 +45,7 @@ __all__ = [
     "GateRecord",
     "GradedSample",
     "Head",
+    "Invitation",
     "LessonSetRecord",
     "LessonSource",
     "Manifest",
@@ -46,6 +55,7 @@ __all__ = [
     "Restored",
     "Runs",
     "SampleWriter",
+    "Session",
     "Share",
     "SpecDispute",
     "SpecOutput",
@@ -57,5 +67,6 @@ __all__ = [
     "inspect",
     "make_text",
     "restore",
+    "token_hash",
     "verify_backup",
 ]

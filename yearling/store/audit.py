@@ -56,6 +56,11 @@ class Audit:
             query = sa.select(audit_log).where(audit_log.c.sequence > after).order_by(audit_log.c.sequence).limit(limit)
             return [_entry(row) for row in connection.execute(query)]
 
+    def length(self) -> int:
+        """The sequence number of the newest entry."""
+        with self._database.read() as connection:
+            return connection.scalar(sa.select(sa.func.max(audit_log.c.sequence))) or 0
+
     def verify(self) -> ChainState:
         """Walk the whole chain and recompute every hash."""
         with self._database.read() as connection:

@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from yearling.store.packing import escape_text, unescape_text
 
-VERSION = "0007"
+VERSION = "0008"
 """The newest migration's number. Kept here so that an ordinary start needs no migration machinery; a test compares."""
 
 VERSION_TABLE = "yearling_schema"
@@ -91,6 +91,7 @@ people = sa.Table(
     sa.Column("name", ExactText, nullable=False, unique=True),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("created_utc", Time, nullable=False),
+    sa.Column("closed_utc", Time),
 )
 
 folders = sa.Table(
@@ -385,4 +386,63 @@ gates = sa.Table(
     sa.Column("challenger", ExactText, nullable=False),
     sa.Column("decision", sa.String(16), nullable=False),
     sa.Column("body", sa.Text, nullable=False),
+)
+
+# Apart from people, so that no query for a person carries a hash along.
+passwords = sa.Table(
+    "passwords",
+    metadata,
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.Column("changed_utc", Time, nullable=False),
+)
+
+identities = sa.Table(
+    "identities",
+    metadata,
+    sa.Column("issuer", sa.String(500), primary_key=True),
+    sa.Column("subject", sa.String(255), primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("created_utc", Time, nullable=False),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("token_sha256", HASH, nullable=False, unique=True),
+    sa.Column("agent", ExactText, nullable=False),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("seen_utc", Time, nullable=False),
+    sa.Column("expires_utc", Time, nullable=False, index=True),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("key_sha256", HASH, nullable=False, unique=True),
+    sa.Column("name", ExactText, nullable=False),
+    sa.Column("hint", sa.String(16), nullable=False),
+    sa.Column("scopes", sa.String(64), nullable=False),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("used_utc", Time),
+    sa.Column("expires_utc", Time),
+)
+
+invitations = sa.Table(
+    "invitations",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("token_sha256", HASH, nullable=False, unique=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("note", ExactText, nullable=False),
+    # No foreign keys: that an invitation was used stays known when one of the two has gone.
+    sa.Column("created_by", ID, nullable=False, index=True),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("expires_utc", Time, nullable=False),
+    sa.Column("used_utc", Time),
+    sa.Column("used_by", ID),
 )

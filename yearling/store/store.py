@@ -17,6 +17,7 @@ from typing import Self
 from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.errors import Conflict, UserError
+from yearling.store.api_keys import ApiKeys
 from yearling.store.archive import Manifest, Progress, read_manifest, write
 from yearling.store.audit import Audit
 from yearling.store.blobs import Blobs
@@ -30,14 +31,18 @@ from yearling.store.failures import in_words
 from yearling.store.files import make_folder
 from yearling.store.folders import Folders
 from yearling.store.history import History
+from yearling.store.identities import Identities
+from yearling.store.invitations import Invitations
 from yearling.store.lesson_sets import LessonSets
 from yearling.store.locks import LOCK, hold_shared
 from yearling.store.migrate import migrate
+from yearling.store.passwords import Passwords
 from yearling.store.people import People
 from yearling.store.runs import Runs
 from yearling.store.samples import Samples
 from yearling.store.schema import VERSION
 from yearling.store.secrets import Secrets
+from yearling.store.sessions import Sessions
 from yearling.store.shares import Shares
 from yearling.store.spec_runs import SpecRuns
 from yearling.store.sqlite_file import check_file, is_expected, note_database
@@ -55,6 +60,11 @@ class Store:
         self.settings = settings
         self.database = database
         self.people = People(database)
+        self.passwords = Passwords(database)
+        self.identities = Identities(database)
+        self.sessions = Sessions(database)
+        self.api_keys = ApiKeys(database)
+        self.invitations = Invitations(database)
         self.conversations = Conversations(database)
         self.history = History(database)
         self.folders = Folders(database)
