@@ -82,6 +82,12 @@ class Settings(BaseSettings):
     retention_days: int = Field(default=0, ge=0)
     """Samples older than this are deleted; 0 keeps them until they are deleted by hand."""
 
+    comparison_rate: float = Field(default=0.02, ge=0, le=1)
+    """Share of questions that are answered twice, side by side, for the person to say which is better; 0 is never."""
+
+    comparison_models: tuple[str, ...] = ()
+    """Models from which the second answer of a comparison comes; none means the same model once more."""
+
     stall_timeout_s: float = Field(default=60.0, gt=0)
     """An engine with work to do that makes no step for this long is restarted."""
 

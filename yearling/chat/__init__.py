@@ -2,31 +2,46 @@
 
 from yearling.chat.effort import EFFORTS, Effort
 from yearling.chat.events import Answer, ChoiceAnswer, TurnEvent, Usage, total_usage
+from yearling.chat.live import LiveTurn
+from yearling.chat.offering import LOOK_BACK, may_offer
 from yearling.chat.replay import added, answer_message, own_messages
-from yearling.chat.request import TurnRequest
+from yearling.chat.request import Begun, TurnRequest
 from yearling.chat.shaping import TokenText
 from yearling.chat.spec import SPEC_VERSION, SYSTEM
 from yearling.chat.spec_cases import Problem, SpecCase, Twin
 from yearling.chat.spec_folder import LEVELS, Clause, Level, Spec, load_spec, read_spec, spec_dir
 from yearling.chat.structured import SchemaNotSatisfied
+from yearling.chat.system import BUILTIN, FUN, LANGUAGES, REGULAR, Manner, Mode, mode_named, system_messages
+from yearling.chat.talks import Ask, Talks, title_of
 from yearling.chat.turn import DEFAULTS, Assistant, Turn
 
 __all__ = [
+    "BUILTIN",
     "DEFAULTS",
     "EFFORTS",
+    "FUN",
+    "LANGUAGES",
     "LEVELS",
+    "LOOK_BACK",
+    "REGULAR",
     "SPEC_VERSION",
     "SYSTEM",
     "Answer",
+    "Ask",
     "Assistant",
+    "Begun",
     "ChoiceAnswer",
     "Clause",
     "Effort",
     "Level",
+    "LiveTurn",
+    "Manner",
+    "Mode",
     "Problem",
     "SchemaNotSatisfied",
     "Spec",
     "SpecCase",
+    "Talks",
     "TokenText",
     "Turn",
     "TurnEvent",
@@ -36,8 +51,12 @@ __all__ = [
     "added",
     "answer_message",
     "load_spec",
+    "may_offer",
+    "mode_named",
     "own_messages",
     "read_spec",
     "spec_dir",
+    "system_messages",
+    "title_of",
     "total_usage",
 ]

@@ -15,6 +15,22 @@ MAX_CHOICES = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """The beginning of an answer that is to be gone on with. The ids are exact where its sample was kept: what the model saw and
+    emitted; another model is given the words."""
+
+    text: str
+    prompt_ids: tuple[int, ...] = ()
+    output_ids: tuple[int, ...] = ()
+    model_hash: str = ""
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """How samples keep it."""
+        return {"role": "assistant", "content": self.text, "source": "begun"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRequest:
     """What is asked of the assistant.
 
@@ -35,6 +51,7 @@ class TurnRequest:
     tool_choice: str = "auto"
     parallel_tool_calls: bool = True
     effort: Effort | None = None
+    begun: Begun | None = None
 
     @property
     def offered_tools(self) -> tuple[dict[str, Any], ...]:
@@ -80,6 +97,8 @@ def check(request: TurnRequest) -> None:
                 advice="Set tool_choice to none or required, or leave one of them out.",
                 param="response_format",
             )
+    if request.begun is not None and (request.tools or request.json_schema or request.effort not in (None, "none")):
+        raise BadInput("An answer with tools, a schema or thinking cannot be gone on with.", advice="Ask anew.", param="kind")
     _check_tools(request)
 
 

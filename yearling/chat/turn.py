@@ -17,11 +17,11 @@ from yearling.chat.choice import Choice
 from yearling.chat.events import Answer, ChoiceAnswer, TurnEvent, Usage
 from yearling.chat.prompt import Prompter, for_model
 from yearling.chat.record import Keeper, SampleSink
-from yearling.chat.request import TurnRequest, check
+from yearling.chat.request import Begun, TurnRequest, check
 from yearling.chat.spec import with_spec
 from yearling.chat.tools import call_schema
 from yearling.errors import Unsupported
-from yearling.inference import Request, Served, admit
+from yearling.inference import Request, Served, Tokenizer, admit
 from yearling.records import SamplingSettings
 
 DEFAULTS = SamplingSettings(temperature=0.2, top_p=0.9)
@@ -88,6 +88,8 @@ class Assistant:
         if request.logprobs and (served.tokenizer is None or not served.engine.capabilities.logprobs):
             raise Unsupported("The engine of this model does not tell log-probabilities.", param="logprobs")
         seed = first.sampling.seed
+        if request.begun is not None:
+            request = replace(request, messages=(*request.messages, request.begun.message))
         person_id = person_id or self._person_id
         choices = tuple(
             Choice(
@@ -102,6 +104,11 @@ class Assistant:
             for index in range(request.n)
         )
         return Turn(request=request, served=served, person_id=person_id, keeper=self._keeper, choices=choices)
+
+    async def context_tokens(self, model: str | None) -> int | None:
+        """The longest prompt and answer together; None where only the endpoint knows. Raises NotFound."""
+        served = await self._pool.get(model)
+        return served.engine.capabilities.context_tokens if served.template is not None else None
 
     async def stream(self, request: TurnRequest) -> AsyncGenerator[TurnEvent, None]:
         """Check the request, then yield the events of the turn."""
@@ -120,6 +127,8 @@ class Assistant:
     async def _first_request(self, request: TurnRequest, served: Served) -> Request:
         sampling = _sampling(request, served)
         if served.template is None and not served.engine.capabilities.token_ids:
+            if request.begun is not None:
+                raise Unsupported("This model's endpoint cannot go on with an answer.", advice="Ask it to go on.", param="kind")
             return Request(
                 messages=tuple(for_model(request.messages)),
                 sampling=sampling,
@@ -142,7 +151,19 @@ class Assistant:
         # A long text takes long to encode: other requests go on meanwhile.
         long = sum(len(str(message.get("content"))) for message in request.messages) > _LONG_PROMPT_CHARACTERS
         ids = await asyncio.to_thread(render) if long else render()
+        if request.begun is not None:
+            ids = _gone_on_with(ids, request.begun, served, prompter.tokenizer)
         return Request(prompt_ids=ids, sampling=sampling, json_schema=schema, top_logprobs=request.top_logprobs)
+
+
+def _gone_on_with(ids: tuple[int, ...], begun: Begun, served: Served, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """The prompt of an answer that goes on: by its own ids where this model gave it, else by its words."""
+    if begun.prompt_ids and begun.model_hash == served.engine.model_hash:
+        emitted = begun.output_ids
+        if emitted and emitted[-1] in tokenizer.stop_ids:
+            emitted = emitted[:-1]
+        return (*begun.prompt_ids, *emitted)
+    return (*ids, *tokenizer.encode(begun.text))
 
 
 def _passed_through(request: TurnRequest) -> dict[str, Any]:
