@@ -65,7 +65,8 @@ class Maker:
         **settings: Any,
     ) -> AsyncGenerator[Bench, None]:
         engine = engine or FakeEngine()
-        chosen = Settings(data_dir=self.folder / str(len(self.stores)), **settings)
+        # Comparisons are offered by chance, which is no good in tests.
+        chosen = Settings(data_dir=self.folder / str(len(self.stores)), **{"comparison_rate": 0.0, **settings})
         opened = Store.open(chosen)
         self.stores.append(opened)
         pool = EnginePool.of(

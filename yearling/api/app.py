@@ -12,7 +12,19 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from yearling.api import chat_completions, embeddings, exams, feedback, health, models, responses, runs, spec
+from yearling.api import (
+    chat_completions,
+    conversations,
+    embeddings,
+    exams,
+    feedback,
+    health,
+    models,
+    responses,
+    runs,
+    spec,
+    turns,
+)
 from yearling.api.access import Access
 from yearling.api.errors import ApiError, of_validation, translate
 from yearling.api.gate import Gate
@@ -20,7 +32,7 @@ from yearling.api.metrics import Metrics
 from yearling.api.openapi import Document
 from yearling.api.services import Capacity, Pool, Services
 from yearling.api.who import routes_without_policy
-from yearling.chat import Assistant
+from yearling.chat import Assistant, Talks
 from yearling.config import Settings
 from yearling.errors import UserError
 from yearling.store import SampleWriter, Store
@@ -46,11 +58,14 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         writer = SampleWriter(store)
         services.assistant = assistant = Assistant(pool, writer, store.people.owner().id)
         await services.access.start()
+        services.talks = talks = Talks(store, pool, assistant, take=services.capacity.take)
         # Its log is read in the background, so that the first feedback does not wait for it.
         await asyncio.to_thread(services.start_board)
         try:
             yield
         finally:
+            services.talks = None
+            await talks.close()
             services.assistant = None
             await services.access.close()
             await assistant.close()
@@ -66,7 +81,7 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for room in (chat_completions, responses, embeddings, models, feedback, runs, spec, exams, health):
+    for room in (chat_completions, responses, embeddings, models, conversations, turns, feedback, runs, spec, exams, health):
         if silent := routes_without_policy(room.router):
             raise RuntimeError(f"these routes do not say who may call them: {silent}")
         app.include_router(room.router)

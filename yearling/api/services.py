@@ -11,7 +11,7 @@ from starlette.requests import Request
 from yearling.api.access import Access
 from yearling.api.errors import ApiError
 from yearling.api.metrics import Metrics
-from yearling.chat import Assistant, Turn
+from yearling.chat import Assistant, Talks, Turn
 from yearling.config import Settings
 from yearling.feedback import Board, FeedbackLog
 from yearling.inference import Served
@@ -45,6 +45,7 @@ class Services:
     capacity: Capacity
     access: Access
     assistant: Assistant | None = None
+    talks: Talks | None = None
     _board: Board | None = None
 
     @property
@@ -52,6 +53,13 @@ class Services:
         if self.assistant is None:
             raise ApiError(503, "The server is starting.", kind="server_error", code="unavailable", retry_after_s=1)
         return self.assistant
+
+    @property
+    def running_talks(self) -> Talks:
+        """The turns of conversations."""
+        if self.talks is None:
+            raise ApiError(503, "The server is starting.", kind="server_error", code="unavailable", retry_after_s=1)
+        return self.talks
 
     @property
     def running_board(self) -> Board:

@@ -88,30 +88,29 @@ class History:
         after: str | None,
         limit: int,
     ) -> Page:
-        hits = matching(connection, person_id, terms)
-        titles = sa.select(
-            conversations.c.id.label("conversation_id"), sa.func.coalesce(conversations.c.leaf_id, conversations.c.id)
-        ).where(conversations.c.person_id == person_id, *(_in_title(term) for term in terms))
-        both = sa.union_all(hits, titles).subquery("hits")
-        newest = sa.func.max(both.c.message_id)
-        grouped = sa.select(both.c.conversation_id, newest.label("newest")).group_by(both.c.conversation_id)
-        if folder_id is not None:
-            grouped = grouped.join(conversations, conversations.c.id == both.c.conversation_id).where(
-                conversations.c.folder_id == folder_id
-            )
-        if after is not None:
-            grouped = grouped.having(newest < after)
-        ordered = connection.execute(grouped.order_by(newest.desc()).limit(limit + 1)).all()
-        shown = ordered[:limit]
-        ids = [row.conversation_id for row in shown]
-        by_id = {row.id: row for row in connection.execute(_entries().where(conversations.c.id.in_(ids)))}
-        keys = [row.newest for row in shown]
-        said = {row.id: row.content for row in connection.execute(sa.select(messages).where(messages.c.id.in_(keys)))}
-        entries = tuple(
-            _entry(by_id[row.conversation_id], row.newest if row.newest in said else None, said.get(row.newest), query)
-            for row in shown
+        hits = matching(connection, person_id, terms).subquery("hits")
+        in_messages = sa.select(hits.c.conversation_id, hits.c.message_id, hits.c.message_id.label("place"))
+        in_titles = sa.select(conversations.c.id, sa.null(), sa.func.coalesce(conversations.c.leaf_id, conversations.c.id)).where(
+            conversations.c.person_id == person_id, *(_in_title(term) for term in terms)
         )
-        return Page(entries, shown[-1].newest if len(ordered) > limit else None)
+        both = sa.union_all(in_messages, in_titles).subquery("both")
+        place = sa.func.max(both.c.place)
+        found = sa.select(
+            both.c.conversation_id, sa.func.max(both.c.message_id).label("message_id"), place.label("place")
+        ).group_by(both.c.conversation_id)
+        if folder_id is not None:
+            inside = sa.and_(conversations.c.id == both.c.conversation_id, conversations.c.folder_id == folder_id)
+            found = found.join(conversations, inside)
+        if after is not None:
+            found = found.having(place < after)
+        ordered = connection.execute(found.order_by(place.desc()).limit(limit + 1)).all()
+        shown = ordered[:limit]
+        whole = _entries().where(conversations.c.id.in_([row.conversation_id for row in shown]))
+        by_id = {row.id: row for row in connection.execute(whole)}
+        wanted = sa.select(messages.c.id, messages.c.content).where(messages.c.id.in_([row.message_id for row in shown]))
+        said = {row.id: row.content for row in connection.execute(wanted)}
+        entries = tuple(_entry(by_id[row.conversation_id], row.message_id, said.get(row.message_id), query) for row in shown)
+        return Page(entries, shown[-1].place if len(ordered) > limit else None)
 
 
 def _entries() -> sa.Select[Any]:
