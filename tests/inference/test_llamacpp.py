@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 
 from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Untrusted
-from yearling.inference import Completion, Request
+from yearling.inference import Request
 from yearling.inference.llamacpp import LlamaCppEngine, open_llamacpp
 from yearling.models import ChatTemplate, LocalModel, Tokenizer
 from yearling.records import SamplingSettings
@@ -167,16 +167,21 @@ async def test_closing_a_stream_frees_its_slot(engine: LlamaCppEngine, chat: Any
 
 
 async def test_thirty_two_streams_share_steps(engine: LlamaCppEngine, chat: Any) -> None:
-    async def timed(seed: int) -> tuple[Completion, float]:
-        started = time.monotonic()
-        bias = tuple((token, -100.0) for token in (2, 0))
-        settings = SamplingSettings(max_tokens=16, seed=seed, logit_bias=bias)
-        return await engine.generate(chat(f"Question {seed}", sampling=settings)), time.monotonic() - started
+    """Counted in tokens, not in seconds: when the first of them ends, nobody has less than a third of what it has."""
+    drawn = Counter[int]()
+    at_first_end: list[int] = []
 
-    done = await asyncio.gather(*(timed(seed) for seed in range(40)))
-    assert all(one.completion_tokens == 16 for one, _ in done)
-    first = [seconds for _, seconds in done[:32]]
-    assert max(first) <= 3 * min(first)
+    async def read(seed: int) -> int:
+        never_ends = tuple((token, -100.0) for token in (2, 0))
+        request = chat(f"Question {seed}", sampling=SamplingSettings(max_tokens=24, seed=seed, logit_bias=never_ends))
+        async for chunk in engine.stream(request):
+            drawn[seed] += len(chunk.tokens)
+        if not at_first_end:
+            at_first_end.extend(drawn[one] for one in range(32))
+        return drawn[seed]
+
+    assert await asyncio.gather(*(read(seed) for seed in range(32))) == [24] * 32
+    assert 3 * min(at_first_end) >= 24
 
 
 async def test_a_long_prompt_does_not_stall_a_stream(engine: LlamaCppEngine, chat: Any, tokenizer: Tokenizer) -> None:

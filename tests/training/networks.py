@@ -32,16 +32,22 @@ def tiny_decoder(dtype: torch.dtype = torch.float64, seed: int = 3, **changes: A
     return decoder.to(dtype).eval()
 
 
-def tiny_policy(dtype: torch.dtype = torch.float64, *, full: bool = False, trained: bool = True, **changes: Any) -> Policy:
+def tiny_policy(
+    dtype: torch.dtype = torch.float64, *, full: bool = False, trained: bool = True, device: str = "cpu", **changes: Any
+) -> Policy:
     """A policy that has left its base (unless `trained` is false), so that nothing is zero by accident."""
     decoder = tiny_decoder(dtype, **changes)
-    policy = Policy.full(decoder, base_sha256=BASE) if full else Policy.lora(decoder, base_sha256=BASE, rank=3, seed=1)
+    if full:
+        policy = Policy.full(decoder, base_sha256=BASE, device=device)
+    else:
+        policy = Policy.lora(decoder, base_sha256=BASE, rank=3, seed=1, device=device)
     decoder.to(dtype)
     if trained:
         generator = torch.Generator().manual_seed(5)
         with torch.no_grad():
             for parameter in policy.parameters():
-                parameter.add_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64).to(dtype) * 0.1)
+                drawn = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+                parameter.add_(drawn.to(device, dtype) * 0.1)
     return policy
 
 

@@ -47,11 +47,11 @@ def lessons(name: str, count: int, seed: int = 0) -> list[Any]:
 
 
 def method(name: str, *, trained: bool = True, full: bool = False, folder: Path | None = None, count: int = 12,
-           earlier: int = 0, learning_rate: float = 1e-3, **settings: Any) -> Learner:  # fmt: skip
+           earlier: int = 0, learning_rate: float = 1e-3, device: str = "cpu", **settings: Any) -> Learner:  # fmt: skip
     config = CONFIGS[name](lessons_per_step=6, learning_rate=learning_rate, passes=4.0, **settings)
     encoder = Encoder(Letters(), Turns(), model_hash="none", max_tokens=config.max_tokens)
     old = {"earlier": lessons(name, earlier, 9)}
-    policy = tiny_policy(trained=trained, full=full)
+    policy = tiny_policy(trained=trained, full=full, device=device)
     if name == "sft":
         return Sft(config, policy, lessons(name, count), encoder, cache_folder=folder, **old)  # type: ignore[arg-type]
     if name == "dpo":

@@ -62,6 +62,7 @@ def learn(
     rank: int = typer.Option(16, "--rank", min=1, help="Of the adapter."),
     exam_tasks: int = typer.Option(300, "--exam-tasks", min=1, help="Held-out tasks before and after."),
     threads: int = typer.Option(2, "--threads", min=1, help="Threads."),
+    device: str = typer.Option("auto", "--device", help="auto, cpu or cuda: one GPU where there is one."),
     model: str | None = typer.Option(None, "--model", "-m", help="The model to train; by default the one that answers."),
     data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and data live."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
@@ -95,6 +96,7 @@ def learn(
             openers=open_environment,
             rank=rank,
             threads=threads,
+            device=device,
             cpu_limit_s=60 * cpu_minutes,
             report=_report,
         )

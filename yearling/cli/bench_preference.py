@@ -31,6 +31,7 @@ def preference(
     beta: float = typer.Option(0.1, "--beta", help="Of DPO."),
     rank: int = typer.Option(16, "--rank", min=1, help="Of the adapter."),
     threads: int = typer.Option(2, "--threads", min=1, help="Threads."),
+    device: str = typer.Option("auto", "--device", help="auto, cpu or cuda: one GPU where there is one."),
     model: str | None = typer.Option(None, "--model", "-m", help="The model to train; by default the one that answers."),
     data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and data live."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object a run."),
@@ -58,6 +59,7 @@ def preference(
                 config=config,
                 rank=rank,
                 threads=threads,
+                device=device,
                 cache_folder=settings.data_dir / "bench" / "references",
                 report=lambda text, arm=arm, seed=seed: err.print(f"{arm}, seed {seed}: {text}", highlight=False),  # type: ignore[misc]
             )

@@ -105,7 +105,8 @@ def _start(
     alpha: float = typer.Option(0.0, "--alpha", help="The adapter counts alpha/rank-fold; 0 is twice the rank."),
     full: bool = typer.Option(False, "--full", help="Train all weights instead of an adapter."),
     adapter: str = typer.Option("", "--adapter", help="Go on from a published adapter."),
-    dtype: str = typer.Option("float32", "--dtype", help="Of the frozen weights: float32 or bfloat16."),
+    device: str = typer.Option("auto", "--device", help="auto, cpu or cuda: one GPU where there is one."),
+    dtype: str = typer.Option("auto", "--dtype", help="Of the frozen weights: float32, bfloat16, or what the device is fast in."),
     validate_every: int = typer.Option(0, "--validate-every", help="Steps between validations; 0 is a twentieth of the run."),
     checkpoint_s: float = typer.Option(120.0, "--checkpoint-s", help="Save at least this often, in seconds."),
     threads: int = typer.Option(0, "--threads", help="0 is one per physical core."),
@@ -113,7 +114,7 @@ def _start(
     as_json: bool = AS_JSON,
 ) -> None:
     from yearling.clock import new_id
-    from yearling.training import Places, Setup, TrainOptions, create_run
+    from yearling.training import Places, Setup, TrainOptions, choose_device, choose_dtype, create_run
 
     chosen = load_settings(data_dir=data_dir)
     places = Places.of(chosen.data_dir)
@@ -123,7 +124,8 @@ def _start(
         alpha=alpha,
         full=full,
         adapter=places.adapters.get(adapter).sha256 if adapter else "",
-        dtype=dtype,  # type: ignore[arg-type]  # checked by Setup
+        device=choose_device(device),
+        dtype=choose_dtype(dtype, choose_device(device)),
         lessons=_lesson_hash(chosen, lessons),
         earlier=tuple(_lesson_hash(chosen, one) for one in earlier),
         environments=tuple(environment),

@@ -286,7 +286,7 @@ def attend(q_BHTD: Tensor, k_BGKD: Tensor, v_BGKD: Tensor, bias: Tensor | None, 
     if tokens == 1 and groups != heads:
         # The queries of a group look at the same keys: as rows of one query matrix they need no copies of them.
         grouped = q_BHTD.view(batch, groups, heads // groups, width)
-        return F.scaled_dot_product_attention(grouped, k_BGKD, v_BGKD, attn_mask=bias).view(batch, heads, 1, width)
+        return F.scaled_dot_product_attention(grouped, k_BGKD, v_BGKD, attn_mask=bias).reshape(batch, heads, 1, width)
     causal = is_causal and bias is None
     return F.scaled_dot_product_attention(q_BHTD, k_BGKD, v_BGKD, attn_mask=bias, is_causal=causal, enable_gqa=groups != heads)
 

@@ -3,6 +3,7 @@
 from yearling.training.bench import Contender, TrainSpeed, dpo_contenders, take_turns
 from yearling.training.bench_grpo import grpo_contenders
 from yearling.training.checkpoints import Checkpoint, Checkpoints
+from yearling.training.device import choose_device, choose_dtype
 from yearling.training.export import export_adapter, export_model
 from yearling.training.loop import Outcome, Progress, TrainOptions, train
 from yearling.training.method import Method, TrainedPolicy, step_generator
@@ -30,6 +31,8 @@ __all__ = [
     "TrainedPolicy",
     "Trial",
     "build_method",
+    "choose_device",
+    "choose_dtype",
     "config_class",
     "create_run",
     "dpo_contenders",

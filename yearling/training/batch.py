@@ -97,7 +97,7 @@ class Batch:
 
     def sums(self, values_N: Tensor) -> Tensor:
         """The sum of a value of each target token over each example, (len(examples),)."""
-        return values_N.new_zeros(len(self.examples)).index_add(0, self.ranks_N, values_N)
+        return values_N.new_zeros(len(self.examples)).index_add(0, self.ranks_N.to(values_N.device), values_N)
 
     def mask(self) -> Tensor:
         """Which token sees which, (T, T), boolean."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yearling.models import ChatTemplate, LocalModel, Tokenizer, load_decoder
+from yearling.training.device import choose_device
 from yearling.training.loop import Progress, TrainOptions, train
 from yearling.training.run import Run
 from yearling.training.setup import config_class
@@ -53,6 +54,7 @@ def practise(
     openers: Callable[[str], Environment],
     rank: int = 16,
     threads: int = 2,
+    device: str = "auto",
     cpu_limit_s: float = 3600.0,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Practice:
@@ -70,6 +72,7 @@ def practise(
 
     torch.set_num_threads(threads)
     settings = config_class(method).from_plain(config)
+    chosen = choose_device(device)
     run = Run.create(
         folder,
         settings.plain(),
@@ -79,8 +82,10 @@ def practise(
         setup={"rank": rank, "environments": sorted(environments)},
         options=asdict(TrainOptions(validate_every=settings.steps)),
         threads=threads,
+        device=chosen,
     )
-    policy = Policy.lora(load_decoder(model.weights), base_sha256=model.sha256, rank=rank, seed=settings.seed)
+    decoder = load_decoder(model.weights)
+    policy = Policy.lora(decoder, base_sha256=model.sha256, rank=rank, seed=settings.seed, device=chosen)
     speech = TemplateSpeech(Tokenizer.load(model), ChatTemplate.load(model))
     sampler = Sampler(policy.decoder, stop_ids=speech.stop_ids, frozen_base=True)
     player = Player(sampler, speech, openers)

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from yearling import __version__
+from yearling.training.device import device_name
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "xllamacpp", "openvino-genai", "reasoning-gym")
 
@@ -45,10 +46,10 @@ def describe_packages() -> dict[str, str]:
     return found
 
 
-def describe_machine(threads: int) -> dict[str, Any]:
+def describe_machine(threads: int, device: str = "cpu") -> dict[str, Any]:
     """`threads` 0 stands for one per physical core. Host names stay out of it: run folders are shown and shared."""
     return {
-        "device": "cpu",
+        "device": device_name(device),
         "threads": threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1,
         "cpu": _cpu_name(),
         "platform": f"{sys.platform} {platform.machine()}",

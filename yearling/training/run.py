@@ -60,6 +60,7 @@ class Run:
         options: Mapping[str, Any] | None = None,
         command: Sequence[str] = (),
         threads: int = 0,
+        device: str = "cpu",
     ) -> Run:
         """Make the folder, which must not exist yet; its name is the run's id.
 
@@ -82,7 +83,7 @@ class Run:
             "command": list(command),
             "code": describe_code(),
             "packages": describe_packages(),
-            "machine": describe_machine(threads),
+            "machine": describe_machine(threads, device),
         }
         with disk_errors(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)

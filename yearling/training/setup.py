@@ -9,12 +9,13 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from yearling.errors import BadInput, Untrusted
 from yearling.models import Adapters, ChatTemplate, Library, LocalModel, Tokenizer, load_adapter, load_decoder
+from yearling.training.device import Device, Dtype, choose_device, choose_dtype
 from yearling.training.method import Method
 from yearling.training.run import Run
 
@@ -39,8 +40,10 @@ class Setup:
     """0 is twice the rank."""
     full: bool = False
     """Train all weights instead of an adapter."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of the frozen base; what is trained is float32 unless all weights are."""
+    device: Device = "auto"
+    """`auto` is one GPU where there is one. run.json says what was chosen."""
+    dtype: Dtype = "auto"
+    """Of the frozen base; `auto` is bfloat16 where the device is fast in it. An adapter is always trained in float32."""
     adapter: str = ""
     """Hash of a published adapter to go on from."""
     lessons: str = ""
@@ -53,8 +56,6 @@ class Setup:
     def __post_init__(self) -> None:
         if self.rank < 1 or self.alpha < 0:
             raise BadInput("The rank must be at least 1, and alpha must not be negative.", param="rank")
-        if self.dtype not in ("float32", "bfloat16"):
-            raise BadInput(f"{self.dtype!r} is no type for weights.", advice="Use float32 or bfloat16.", param="dtype")
         if self.full and self.adapter:
             raise BadInput("All weights are trained, or an adapter is: not both.", advice="Leave out --full or --adapter.")
 
@@ -100,6 +101,8 @@ def create_run(
     from yearling.tasks import LessonSet
 
     settings = config_class(method).from_plain(config)
+    device = choose_device(setup.device)
+    setup = replace(setup, device=device, dtype=choose_dtype(setup.dtype, device))
     model = places.library.get(setup.model)
     if method in _LEARNERS:
         if not setup.lessons:
@@ -127,12 +130,13 @@ def create_run(
         options=options,
         command=command,
         threads=threads,
+        device=device,
     )
 
 
 def setup_of(run: Run) -> Setup:
     """What a run started from. Raises BadInput for a run that something else than `create_run` put together."""
-    plain = dict(run.facts["setup"])
+    plain = {"device": "cpu", **run.facts["setup"]}  # earlier runs knew no other
     if not {field.name for field in fields(Setup)} <= plain.keys():
         raise BadInput(
             f"The folder of {run.id} does not say all that it was made from.",
@@ -185,15 +189,18 @@ def build_policy(run: Run, model: LocalModel, places: Places) -> Policy:
     from yearling.training.policy import Policy
 
     setup = setup_of(run)
-    decoder = load_decoder(model.weights, dtype=setup.dtype)
+    device = choose_device(setup.device)
+    decoder = load_decoder(model.weights, dtype=choose_dtype(setup.dtype, device))
     if setup.full:
-        return Policy.full(decoder, base_sha256=model.sha256)
+        return Policy.full(decoder, base_sha256=model.sha256, device=device)
     if setup.adapter:
         published = places.adapters.verify(setup.adapter)
+        decoder.to(device)
         adapter = load_adapter(published.weights, decoder, base_sha256=model.sha256)
         return Policy.with_adapter(decoder, adapter)
     alpha = setup.alpha or None
-    return Policy.lora(decoder, base_sha256=model.sha256, rank=setup.rank, alpha=alpha, seed=int(run.facts["seed"]))
+    seed = int(run.facts["seed"])
+    return Policy.lora(decoder, base_sha256=model.sha256, rank=setup.rank, alpha=alpha, seed=seed, device=device)
 
 
 def _reinforcement(

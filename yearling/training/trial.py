@@ -17,6 +17,7 @@ from typing import Any
 from yearling.errors import BadInput, NotFound
 from yearling.models import ChatTemplate, LocalModel, Tokenizer, load_decoder
 from yearling.tasks import Pair, lesson_key
+from yearling.training.device import choose_device
 from yearling.training.loop import arithmetic
 
 _ROLES = {"Human": "user", "Assistant": "assistant"}
@@ -99,6 +100,7 @@ def run_trial(
     config: dict[str, Any],
     rank: int = 16,
     threads: int = 2,
+    device: str = "auto",
     cache_folder: Path | None = None,
     report: Callable[[str], None] = lambda text: None,
 ) -> Trial:
@@ -124,7 +126,8 @@ def run_trial(
         lessons = hardened(lessons) if arm == "hard" else lessons
     wrong = sum((chosen[pair.key] == pair.first) != (pair.q > 0.5) for pair in lessons)
 
-    policy = Policy.lora(load_decoder(model.weights), base_sha256=model.sha256, rank=rank, seed=seed)
+    decoder = load_decoder(model.weights)
+    policy = Policy.lora(decoder, base_sha256=model.sha256, rank=rank, seed=seed, device=choose_device(device))
     method = Dpo(settings, policy, lessons, encoder, cache_folder=cache_folder)
     exam = Dpo(settings, policy, held, encoder, cache_folder=cache_folder)
     losses = []
