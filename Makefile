@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+FAST   := $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: run test trl check format docs clean
@@ -15,13 +16,14 @@ run: $(VENV)/.base
 
 test: $(VENV)/.all
 	@./tests/install_postgres.sh
-	$(BIN)/python -m pytest
+	$(FAST)
+	$(BIN)/python -m pytest -m slow
 
 check: $(VENV)/.all
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	$(FAST)
 
 trl: .venv-trl/.done
 
