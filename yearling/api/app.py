@@ -19,11 +19,16 @@ from yearling.api import (
     exams,
     feedback,
     health,
+    lessons,
+    me,
     models,
+    people,
     responses,
     runs,
+    signing_in,
     spec,
     turns,
+    web,
 )
 from yearling.api.access import Access
 from yearling.api.errors import ApiError, of_validation, translate
@@ -81,7 +86,24 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for room in (chat_completions, responses, embeddings, models, conversations, turns, feedback, runs, spec, exams, health):
+    for room in (
+        chat_completions,
+        responses,
+        embeddings,
+        models,
+        conversations,
+        turns,
+        signing_in,
+        me,
+        people,
+        feedback,
+        runs,
+        lessons,
+        spec,
+        exams,
+        health,
+        web,
+    ):
         if silent := routes_without_policy(room.router):
             raise RuntimeError(f"these routes do not say who may call them: {silent}")
         app.include_router(room.router)

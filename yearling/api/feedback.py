@@ -156,6 +156,23 @@ for _one in ACTS:
     _route(_one)
 
 
+@router.get("/v1/feedback/notes", operation_id="list_notes", responses=replies(schemas.NoteList))
+async def list_notes(
+    request: Request,
+    item: Annotated[str | None, Query(max_length=200)] = None,
+    yours: bool | None = None,
+    after: Annotated[str | None, Query(max_length=64)] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> Response:
+    """The notes that stand, newest first: all, those on one answer, the asker's own or those of others."""
+    services, person_id = services_of(request), current(request).id
+    about = item_id(item) if item is not None else None
+    return await _answer(
+        services,
+        lambda board: views.note_list_view(board, person_id, item=about, yours=yours, after=after, limit=limit),
+    )
+
+
 @router.get("/v1/feedback/notes/{note_id}", operation_id="get_note", responses=replies(schemas.NoteView))
 async def get_note(request: Request, note_id: str) -> Response:
     """A note, its status and the reason. The score is hidden until the asker has rated it."""

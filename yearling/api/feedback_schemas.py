@@ -105,8 +105,16 @@ class Recorded(BaseModel):
     standing: StandingView | None
 
 
+class OwnRating(BaseModel):
+    """What the asker said of an item. `event` is what retracts it."""
+
+    event: str
+    value: float
+    tags: list[str]
+
+
 class NoteView(BaseModel):
-    """`text` is null when the words were deleted; `yours` says whether the asker wrote it."""
+    """`text` is null when the words were deleted; `yours` says whether the asker wrote it; its id is the act that retracts it."""
 
     object: Literal["note"]
     id: str
@@ -114,7 +122,16 @@ class NoteView(BaseModel):
     text: str | None
     created_utc: str
     yours: bool
+    rating: OwnRating | None
     standing: StandingView
+
+
+class NoteList(BaseModel):
+    """Newest first. `next` is the cursor of the next page, null on the last one."""
+
+    object: Literal["list"]
+    data: list[NoteView]
+    next: str | None
 
 
 class WantedView(BaseModel):
@@ -147,7 +164,10 @@ class JuryView(BaseModel):
 
 
 class AxisItem(BaseModel):
-    """`axis` and `bridging` are null where the asker could still rate the item and has not."""
+    """`axis` and `bridging` are null where the asker could still rate the item and has not.
+
+    `text` is the beginning of its words where these are public: notes, edits, imported statements. Answers are private.
+    """
 
     item: str
     status: str
@@ -155,6 +175,8 @@ class AxisItem(BaseModel):
     axis: float | None
     bridging: float | None
     gap: float | None
+    kind: Literal["answer", "note", "edit"]
+    text: str | None
 
 
 class DivisionView(BaseModel):
@@ -201,7 +223,11 @@ class PairView(BaseModel):
 
 
 class ItemView(BaseModel):
+    """`text` is null for answers, which are private, and for deleted words."""
+
     object: Literal["consensus.item"]
+    kind: Literal["answer", "note", "edit"]
+    text: str | None
     standing: StandingView
     pairs: list[PairView]
 

@@ -5,6 +5,7 @@ Who has not rated an undecided item is not shown what others think of it. Nothin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from yearling.errors import NotFound
@@ -14,12 +15,14 @@ from yearling.feedback import (
     Board,
     ItemResult,
     Note,
+    Rating,
     explain_item,
     explain_snapshot,
     to_dict,
 )
 
 _STRONGEST = 10
+_SHOWN_CHARS = 280
 _HIDDEN = "Rate it to see what others think."
 
 
@@ -61,16 +64,59 @@ def note_view(board: Board, person_id: str, note_id: str) -> dict[str, Any]:
     """A note with its words and its standing. Raises NotFound for one that was taken back."""
     with board.log.ledger.reading() as ledger:
         note = ledger.note(note_id)
-    words = board.log.store.texts.get_many([note.note]).get(note.note)
+    return _note(board, person_id, note, _words(board, [note.note]).get(note.note))
+
+
+def note_list_view(
+    board: Board, person_id: str, *, item: str | None, yours: bool | None, after: str | None, limit: int
+) -> dict[str, Any]:
+    """The notes that stand, newest first: all, those on an item, the asker's own or those of others."""
+    actor = board.log.pseudonym(person_id)
+    with board.log.ledger.reading() as ledger:
+        notes = [
+            note
+            for note in ledger.notes()
+            if (item is None or note.item == item)
+            and (yours is None or (note.actor == actor) == yours)
+            and (after is None or note.note < after)
+        ]
+    page = notes[: -limit - 1 : -1]
+    words = _words(board, [note.note for note in page])
+    data = [_note(board, person_id, note, words.get(note.note)) for note in page]
+    return {"object": "list", "data": data, "next": page[-1].note if len(notes) > limit else None}
+
+
+def _note(board: Board, person_id: str, note: Note, text: str | None) -> dict[str, Any]:
     return {
         "object": "note",
         "id": note.note,
         "item": note.item,
-        "text": words.content.get("text") if words else None,
+        "text": text,
         "created_utc": to_dict(note)["created_utc"],
         "yours": note.actor == board.log.pseudonym(person_id),
+        "rating": _own_rating(board, person_id, note.note),
         "standing": standing_view(board, person_id, note.note),
     }
+
+
+def _own_rating(board: Board, person_id: str, item: str) -> dict[str, Any] | None:
+    actor, found = board.log.pseudonym(person_id), None
+    with board.log.ledger.reading() as ledger:
+        for event in ledger.about(item):
+            if isinstance(event, Rating) and event.actor == actor and not ledger.taken_back(event.id):
+                found = {"event": event.id, "value": event.value, "tags": list(event.tags)}
+    return found
+
+
+def _words(board: Board, items: Sequence[str]) -> dict[str, str]:
+    """The public words of those items that have any."""
+    texts = board.log.store.texts.get_many(items)
+    return {item: text.content["text"] for item, text in texts.items() if isinstance(text.content.get("text"), str)}
+
+
+def _kind(board: Board, item: str) -> str:
+    written = board.log.ledger.written(item)
+    return "answer" if written is None else "note" if isinstance(written, Note) else "edit"
 
 
 def jury_view(board: Board, person_id: str, item: str) -> dict[str, Any]:
@@ -92,14 +138,14 @@ def jury_view(board: Board, person_id: str, item: str) -> dict[str, Any]:
 def queue_view(board: Board, person_id: str, limit: int) -> dict[str, Any]:
     """What a person could rate next, with the words."""
     wanted = board.queue(person_id, size=limit)
-    words = board.log.store.texts.get_many([one.item for one in wanted])
+    words = _words(board, [one.item for one in wanted])
     data = []
     for one in wanted:
-        written, text = board.log.ledger.written(one.item), words.get(one.item)
-        kind = "answer" if written is None else "note" if isinstance(written, Note) else "edit"
-        said = text.content.get("text") if text else None
+        written = board.log.ledger.written(one.item)
         about = written.item if written else None
-        data.append({"item": one.item, "kind": kind, "why": one.why, "text": said, "about": about})
+        data.append(
+            {"item": one.item, "kind": _kind(board, one.item), "why": one.why, "text": words.get(one.item), "about": about}
+        )
     return {"object": "list", "data": data}
 
 
@@ -114,6 +160,7 @@ def consensus_view(board: Board, person_id: str, limit: int) -> dict[str, Any]:
     snapshot, record, pairs = latest.snapshot, latest.record, latest.snapshot.pairs
     division = snapshot.division
     head = board.log.store.events.head()
+    words = _words(board, [result.item for result in results[:limit]])
     return {
         "object": "consensus",
         "run": record.sequence,
@@ -139,6 +186,8 @@ def consensus_view(board: Board, person_id: str, limit: int) -> dict[str, Any]:
                 "axis": result.axis if result.item in seen else None,
                 "bridging": result.bridging if result.item in seen else None,
                 "gap": gaps.get(result.item),
+                "kind": _kind(board, result.item),
+                "text": words[result.item][:_SHOWN_CHARS] if result.item in words else None,
             }
             for result in results[:limit]
         ],
@@ -162,7 +211,13 @@ def item_view(board: Board, person_id: str, item: str) -> dict[str, Any]:
     standing = standing_view(board, person_id, item)
     pairs = [pair for pair in board.latest.snapshot.pairs if item in (pair.better, pair.worse)]
     told = [{name: getattr(pair, name) for name in ("better", "worse", "q", "weight", "reason", "provisional")} for pair in pairs]
-    return {"object": "consensus.item", "standing": standing, "pairs": told if standing["score"] else []}
+    return {
+        "object": "consensus.item",
+        "kind": _kind(board, item),
+        "text": _words(board, [item]).get(item),
+        "standing": standing,
+        "pairs": told if standing["score"] else [],
+    }
 
 
 def log_view(board: Board, after: int, limit: int) -> dict[str, Any]:

@@ -99,6 +99,12 @@ class Ledger:
             raise NotFound(f"There is no note {note_id[:100]!r}.", advice="It may have been taken back.")
         return found
 
+    def notes(self) -> list[Note]:
+        """The notes that stand, oldest first."""
+        with self._lock:
+            notes = [event for event in self._authored.values() if isinstance(event, Note)]
+            return [note for note in notes if note.id not in self._taken_back]
+
     def written(self, item: str) -> Note | Edit | None:
         """The event by which somebody wrote the words that this item is, taken back or not; None for a model's answer."""
         return self._authored.get(item)

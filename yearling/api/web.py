@@ -1,0 +1,183 @@
+"""The page: files that were built from `web/`, served as they are under a policy that lets nothing foreign run.
+
+Nothing here is secret and nobody is asked who they are: what a person may see, the page asks of `/v1` like every other client.
+Files are stored compressed (`NAME.gz`), so that the first load needs no processor time here and no Node.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from yearling.api.errors import ApiError
+from yearling.api.who import anyone
+
+STATIC = Path(__file__).parent / "static"
+
+PAGES = (
+    "/",
+    "/c/{rest}",
+    "/temporary",
+    "/compare",
+    "/notes",
+    "/memory",
+    "/history",
+    "/consensus",
+    "/runs",
+    "/runs/{rest}",
+    "/exams",
+    "/spec",
+    "/spec/{rest:path}",
+    "/settings",
+    "/people",
+    "/shared/{rest}",
+    "/signin",
+    "/signup",
+)
+"""The addresses of the page; which of its parts is shown, it decides itself."""
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "frame-src 'self'",
+        "manifest-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+"""No inline script or style, no eval, nothing from elsewhere; and no string becomes HTML, whatever the page's own code does."""
+
+FRAME_POLICY = "; ".join(
+    (
+        "sandbox allow-scripts",
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'unsafe-inline'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+    )
+)
+"""Of the frame in which diagrams are drawn: an origin of its own, without network, cookies or storage."""
+
+_FRAME = "mermaid.html"
+_FRAME_SCRIPTS = frozenset({"mermaid.tiny.js", "mermaid-frame.js"})
+
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".txt": "text/plain; charset=utf-8",
+    ".webmanifest": "application/manifest+json",
+}
+
+_ALWAYS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+
+router = APIRouter(dependencies=[anyone], include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of the page. `content` is compressed if `zipped`."""
+
+    name: str
+    media_type: str
+    content: bytes
+    zipped: bool
+    tag: str
+
+
+@lru_cache(maxsize=256)
+def load(name: str) -> File | None:
+    """A built file by its address below the root; None for what was not built. The names are those of the folder, never paths."""
+    media_type = _TYPES.get(Path(name).suffix)
+    for zipped in (True, False):
+        path = STATIC / (f"{name}.gz" if zipped else name)
+        if media_type and path.is_file():
+            content = path.read_bytes()
+            return File(name, media_type, content, zipped, f'"{hashlib.sha256(content).hexdigest()[:24]}"')
+    return None
+
+
+def respond(request: Request, name: str, *, headers: dict[str, str]) -> Response:
+    """Raises ApiError (404) for what was not built."""
+    file = load(name)
+    if file is None:
+        raise ApiError(404, "There is nothing at this address.", code="unknown_url")
+    told = {**_ALWAYS, "etag": file.tag, **headers}
+    if request.headers.get("if-none-match") == file.tag:
+        return Response(status_code=304, headers=told)
+    content = file.content
+    if file.zipped:
+        told["vary"] = "accept-encoding"
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            told["content-encoding"] = "gzip"
+        else:
+            content = gzip.decompress(content)
+    return Response(content, headers=told, media_type=file.media_type)
+
+
+async def page(request: Request) -> Response:
+    """The page itself, asked for anew each time so that a new version is seen at once."""
+    return respond(
+        request,
+        "index.html",
+        headers={"content-security-policy": POLICY, "x-frame-options": "DENY", "cache-control": "no-cache"},
+    )
+
+
+async def asset(request: Request, name: str) -> Response:
+    """A file whose name changes with its content."""
+    if "/" in name:
+        raise ApiError(404, "There is nothing at this address.", code="unknown_url")
+    return respond(
+        request,
+        f"assets/{name}",
+        headers={"cache-control": "public, max-age=31536000, immutable", "cross-origin-resource-policy": "same-origin"},
+    )
+
+
+def _file(name: str) -> Any:
+    headers = {"cache-control": "no-cache"}
+    if name == _FRAME:
+        headers |= {"content-security-policy": FRAME_POLICY, "x-frame-options": "SAMEORIGIN"}
+    elif name in _FRAME_SCRIPTS:
+        # The frame has an origin of its own, so these two come to it from elsewhere.
+        headers |= {"cross-origin-resource-policy": "cross-origin"}
+    else:
+        headers |= {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
+
+    async def send(request: Request) -> Response:
+        return respond(request, name, headers=headers)
+
+    return send
+
+
+_METHODS = ["GET", "HEAD"]
+for _path in PAGES:
+    router.add_api_route(_path, page, methods=_METHODS)
+router.add_api_route("/assets/{name}", asset, methods=_METHODS)
+for _name in ("before.js", "icon.svg", "manifest.webmanifest", "licences.txt", _FRAME, *sorted(_FRAME_SCRIPTS)):
+    router.add_api_route(f"/{_name}", _file(_name), methods=_METHODS)
