@@ -47,6 +47,20 @@ class Settings(BaseSettings):
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of proxies whose `X-Forwarded-For` is believed."""
 
+    oidc_issuer: str = ""
+    """Issuer of an OpenID Connect provider by which people may sign in, such as `https://accounts.example.org`; empty is none."""
+
+    oidc_client_id: str = ""
+    """What the provider knows this server by. Its redirect address there is `PUBLIC_URL/v1/auth/oidc/callback`."""
+
+    oidc_client_secret: SecretStr = SecretStr("")
+
+    oidc_name: str = "Single sign-on"
+    """What the button for it says."""
+
+    oidc_role: Literal["", "reader", "member", "maintainer"] = ""
+    """Role of people who come by the provider without an invitation; empty lets in invited people only."""
+
     login_attempts: int = Field(default=20, ge=0)
     """Wrong passwords that may come for one name, and from one address, in 15 minutes; 0 is no limit."""
 

@@ -18,7 +18,7 @@ from typing import Literal
 import structlog
 from starlette.types import Message, Receive
 
-from yearling.api.auth import SESSION_COOKIE, Headers, cookie_of, given_key, is_loopback
+from yearling.api.auth import SESSION_COOKIE, Attempts, Headers, cookie_of, given_key, is_loopback
 from yearling.api.who import Caller, unauthorised
 from yearling.clock import now_utc
 from yearling.config import Settings
@@ -88,6 +88,7 @@ class Access:
     """Of one running server."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
+        self.attempts = Attempts(settings.login_attempts)
         self._store = store
         self._setting_keys = frozenset(token_hash(key.get_secret_value()) for key in settings.api_keys)
         self._single = is_loopback(settings.host) and not settings.api_keys

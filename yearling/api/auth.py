@@ -8,7 +8,8 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
@@ -27,6 +28,7 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_BUCKETS = 10_000
+_ATTEMPTS_S = 900.0
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -187,3 +189,35 @@ class RateLimiter:
         left, since = self._buckets.get(who, (0.0, 0.0))
         if who in self._buckets:
             self._buckets[who] = (min(self._most, left + 1), since)
+
+
+class Attempt:
+    """One attempt to get in."""
+
+    def __init__(self) -> None:
+        self.success = False
+
+    def succeeded(self) -> None:
+        """It was no guess, and does not count."""
+        self.success = True
+
+
+class Attempts:
+    """How often one may guess: for each name, and from each address."""
+
+    def __init__(self, most: int) -> None:
+        self._limiter = RateLimiter(most, window_s=_ATTEMPTS_S, what="wrong attempts in 15 minutes")
+
+    @contextmanager
+    def one(self, name: str, address: str) -> Iterator[Attempt]:
+        """Counts before anything is looked at, so that many at once count too. Raises ApiError (429)."""
+        counted = [f"address {address}", *([f"name {name.casefold()}"] if name else [])]
+        for who in counted:
+            self._limiter.check(who)
+        attempt = Attempt()
+        try:
+            yield attempt
+        finally:
+            if attempt.success:
+                for who in counted:
+                    self._limiter.refund(who)

@@ -54,7 +54,7 @@ class Gate:
         try:
             credential, found = await self._admit(scope)
             async with self._services.access.answering(credential, found) as live:
-                sender.live = live
+                sender.live = scope["state"]["live"] = live
                 await self._app(scope, live.guarded(receive), sender)
             await sender.finish()
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -46,16 +47,17 @@ class Invitation:
 class Invitations:
     """The invitations of one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, have_accounts: Callable[[], bool]) -> None:
         self._database = database
+        self._have_accounts = have_accounts
 
     def create(
         self, by: Person, role: PersonRole = "member", *, note: str = "", lasts: timedelta = LASTS
     ) -> tuple[str, Invitation]:
         """A new invitation and its token, which is not told again.
 
-        Raises NotAllowed for who may not invite to this role: owners may to any, maintainers to those below their own. BadInput
-        for an end too near or too far.
+        Raises NotAllowed for who may not invite to this role: owners may to any, maintainers to those below their own. Conflict
+        as long as nobody has a password: whoever came first would lock the owner out. BadInput for an end too near or too far.
         """
         if rank(by.role) < rank("maintainer") or (by.role != "owner" and rank(role) >= rank(by.role)):
             raise NotAllowed(f"With the role {by.role} one cannot invite a {role}.", advice="Ask an owner.")
@@ -63,6 +65,10 @@ class Invitations:
             raise BadInput(f"An invitation lasts a minute at least and {LONGEST.days} days at most.", param="expires_in_s")
         if len(note) > _NOTE_CHARS:
             raise BadInput(f"A note has at most {_NOTE_CHARS} characters.", param="note")
+        if not self._have_accounts():
+            raise Conflict(
+                "Before others come, you need a password yourself.", advice="Set one: `yearling people password owner`."
+            )
         now, token = now_utc(), new_token()
         invitation = Invitation(id=new_id(), role=role, note=note, created_by=by.id, created_utc=now, expires_utc=now + lasts)
         fields = {name: getattr(invitation, name) for name in Invitation.__slots__}

@@ -17,7 +17,7 @@ from yearling.errors import BadInput
 from yearling.records import Person
 from yearling.store.audit import append_entry
 from yearling.store.database import Database
-from yearling.store.people import person_of
+from yearling.store.people import person_of, written
 from yearling.store.schema import passwords, people, sessions
 from yearling.store.tokens import new_token
 
@@ -59,7 +59,7 @@ class Passwords:
             row = connection.execute(
                 sa.select(people, passwords.c.hash)
                 .join(passwords, passwords.c.person_id == people.c.id)
-                .where(people.c.name == name, people.c.closed_utc.is_(None))
+                .where(people.c.name == written(name), people.c.closed_utc.is_(None))
             ).first()
         hashed = row.hash if row else stand_in
         with self._places:

@@ -91,21 +91,28 @@ class People:
         return self.get(person_id)
 
     def delete(self, person_id: str, *, by: str) -> None:
-        """Delete a person with conversations, answers, words and keys. What they judged stays in the log, under a pseudonym.
+        """Delete a person with samples, words and keys. What they judged stays in the log, under a pseudonym.
 
-        Raises NotFound, and Conflict for the last owner and for the person who owns this machine's installation.
+        `Store.delete_person` deletes conversations as well. Raises NotFound, and Conflict for the last owner and for the person
+        who owns this machine's installation.
         """
         with self._database.write() as connection:
             person = _locked(connection, self._database, person_id)
             _keep_an_owner(connection, person)
-            if person.name == OWNER:
-                raise Conflict(
-                    "The person named owner stays as long as the installation does.", advice="Close the account instead."
-                )
+            _may_leave(person)
             _end_access(connection, person_id)
             connection.execute(people.delete().where(people.c.id == person_id))
             append_entry(connection, by, "person.delete", person_id)
         self._database.scrub("people", "conversations", "messages", "samples", "texts")
+
+    def require_leavable(self, person_id: str) -> None:
+        """Raises as `delete` does."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(people).where(people.c.id == person_id)).first()
+            if row is None:
+                raise NotFound(f"There is no person {person_id!r}.")
+            _keep_an_owner(connection, person_of(row))
+            _may_leave(person_of(row))
 
     def end_access(self, person_id: str, *, by: str) -> dict[str, int]:
         """End all sessions of a person and revoke all keys; returns how many there were. Raises NotFound."""
@@ -144,8 +151,13 @@ def person_of(row: Row[Any], *, prefix: str = "") -> Person:
     return Person(**{column.name: getattr(row, prefix + column.name) for column in people.c})
 
 
+def written(name: str) -> str:
+    """A name as it is stored, however it was typed."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
 def _usable_name(name: str) -> str:
-    name = unicodedata.normalize("NFC", name).strip()
+    name = written(name)
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         raise BadInput(f"A person needs a name of 1 to {_LONGEST_NAME} printable characters.", param="name")
     return name
@@ -172,6 +184,11 @@ def _keep_an_owner(connection: Connection, person: Person) -> None:
     others = sa.select(people.c.id).where(people.c.role == "owner", people.c.closed_utc.is_(None), people.c.id != person.id)
     if connection.execute(others.limit(1)).first() is None:
         raise Conflict("This is the last owner.", advice="Make somebody else an owner first.")
+
+
+def _may_leave(person: Person) -> None:
+    if person.name == OWNER:
+        raise Conflict("The person named owner stays as long as the installation does.", advice="Close the account instead.")
 
 
 def _end_access(connection: Connection, person_id: str) -> dict[str, int]:

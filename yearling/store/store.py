@@ -64,7 +64,7 @@ class Store:
         self.identities = Identities(database)
         self.sessions = Sessions(database)
         self.api_keys = ApiKeys(database)
-        self.invitations = Invitations(database)
+        self.invitations = Invitations(database, self.people.have_accounts)
         self.conversations = Conversations(database)
         self.history = History(database)
         self.folders = Folders(database)
@@ -122,6 +122,14 @@ class Store:
         removed = self.conversations.delete_message(message_id, conversation_id=conversation_id, person_id=person_id)
         self.blobs.discard(removed.blobs)
         return removed
+
+    def delete_person(self, person_id: str, *, by: str) -> None:
+        """Delete a person with everything that is theirs. Access ends first. Raises NotFound, Conflict."""
+        self.people.require_leavable(person_id)
+        self.people.close(person_id, by=by)
+        for conversation in self.conversations.list(person_id):
+            self.delete_conversation(conversation.id, person_id=person_id)
+        self.people.delete(person_id, by=by)
 
     def expire(self) -> int:
         """Delete the samples that are older than the retention setting allows; returns how many."""
