@@ -12,8 +12,9 @@ from torch import Tensor
 
 from tests.training.networks import random_pairs, tiny_policy
 from yearling.training.batch import Batch, Example, pack
+from yearling.training.parts import whole
 from yearling.training.policy import Policy
-from yearling.training.sharding import full, own_batches, shard
+from yearling.training.sharding import own_batches, shard
 
 
 def step_batches(examples: list[Example]) -> list[Batch]:
@@ -36,7 +37,7 @@ def main(path: str, *, all_weights: bool) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         loss_sum += loss.detach()
     torch.distributed.all_reduce(loss_sum)
-    found = {name: full(parameter.grad) for name, parameter in policy.named_parameters().items() if parameter.grad is not None}
+    found = {name: whole(parameter.grad) for name, parameter in policy.named_parameters().items() if parameter.grad is not None}
     if torch.distributed.get_rank() == 0:
         torch.save({"loss": loss_sum, "gradients": found}, path)
     torch.distributed.destroy_process_group()

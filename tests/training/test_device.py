@@ -35,9 +35,10 @@ def same(policy: Policy, other: Policy, *, moved_from: dict[str, torch.Tensor]) 
 
 @pytest.mark.parametrize("device", HERE)
 @pytest.mark.parametrize("name", METHODS)
-def test_learning_from_lessons_is_the_same_on_every_device(name: str, device: str) -> None:
+def test_learning_from_lessons_is_the_same_on_every_device(name: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fused, elsewhere = method(name), method(name, device=device)
-    elsewhere.policy.sharded = True  # the decoder's own code, which is what a GPU runs, and not the one for CPUs
+    # The decoder's own code, which is what a GPU runs, and not the one for CPUs.
+    monkeypatch.setattr(elsewhere.policy, "_trunk", lambda: None)
     start = elsewhere.policy.state_dict()
     for number in (1, 2, 3):
         first, second = fused.step(number), elsewhere.step(number)
@@ -48,7 +49,7 @@ def test_learning_from_lessons_is_the_same_on_every_device(name: str, device: st
 
 @pytest.mark.parametrize("device", HERE)
 @pytest.mark.parametrize("kind", ["grpo", "ppo"])
-def test_reinforcement_is_the_same_on_every_device(kind: str, device: str) -> None:
+def test_reinforcement_is_the_same_on_every_device(kind: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was drawn is given: two devices round differently, and one different token would change everything after it."""
     log = MemoryLog()
 
@@ -61,7 +62,7 @@ def test_reinforcement_is_the_same_on_every_device(kind: str, device: str) -> No
         return Ppo(settings, policy, collector(policy, settings, log=log)[0])
 
     fused, elsewhere = learner("cpu"), learner(device)
-    elsewhere.policy.sharded = True
+    monkeypatch.setattr(elsewhere.policy, "_trunk", lambda: None)
     start = elsewhere.policy.state_dict()
     for number in (1, 2):
         first, second = fused.step(number), elsewhere.step(number)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
 DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")
 RUN = typer.Argument(help="The run's id, the part of it that tells it apart, or `latest`.")
+PROCESSES = typer.Option(
+    1, "--processes", min=1, help="So many processes share the model (FSDP2): one for each GPU. SFT, DPO and KTO can."
+)
 CHECKPOINT = typer.Option("best", "--checkpoint", help="`best`, `last`, or the number of a step.")
 
 METHODS = ("sft", "dpo", "kto", "reward", "grpo", "ppo", "rejection")
@@ -110,6 +114,7 @@ def _start(
     validate_every: int = typer.Option(0, "--validate-every", help="Steps between validations; 0 is a twentieth of the run."),
     checkpoint_s: float = typer.Option(120.0, "--checkpoint-s", help="Save at least this often, in seconds."),
     threads: int = typer.Option(0, "--threads", help="0 is one per physical core."),
+    processes: int = PROCESSES,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
@@ -141,7 +146,7 @@ def _start(
         command=["yearling", *sys.argv[1:]],
         threads=threads or chosen.threads,
     )
-    _train(run, places, as_json)
+    _train(run, places, as_json, processes)
 
 
 @app.command("list")
@@ -189,12 +194,12 @@ def stop(run: str = RUN, data_dir: Path | None = DATA_DIR) -> None:
 
 
 @app.command("resume")
-def resume(run: str = RUN, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
+def resume(run: str = RUN, processes: int = PROCESSES, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """Go on with a run where its last checkpoint is. It ends as if it had never been disturbed."""
     from yearling.training import Places
 
     places = Places.of(load_settings(data_dir=data_dir).data_dir)
-    _train(_find(data_dir, run), places, as_json)
+    _train(_find(data_dir, run), places, as_json, processes)
 
 
 @app.command("export")
@@ -222,21 +227,36 @@ def export(
     print_json(adapter.describe() | {"served": served}) if as_json else out.print(served, highlight=False, soft_wrap=True)
 
 
-def _train(run: Run, places: Places, as_json: bool) -> None:
-    """Build the method and run it, with a bar on stderr; at the end what it trained is published."""
-    from yearling.training import build_method, train
+def _train(run: Run, places: Places, as_json: bool, processes: int) -> None:
+    """Build the method and run it, with a bar on stderr; at the end what it trained is published.
 
-    err.print(f"Run {run.id}, in {run.folder}", highlight=False, soft_wrap=True)
-    with _stopping(run):
+    Of several processes that `torchrun` started, only the first one speaks and writes."""
+    from yearling.training import build_method, is_first, joined, seen_from_here, train, world_size
+
+    if processes > 1 and world_size() == 1:
+        raise typer.Exit(_start_processes(run, processes, as_json))
+    if is_first():
+        err.print(f"Run {run.id}, in {run.folder}", highlight=False, soft_wrap=True)
+    own = seen_from_here(run)
+    with _stopping(run), joined(run.facts["setup"].get("device", "cpu")):
         try:
-            method = build_method(run, places)
+            method = build_method(own, places)
         except UserError as error:
-            run.write_status("failed", step=run.read_status()["step"], message=str(error))
+            own.write_status("failed", step=run.read_status()["step"], message=str(error))
             raise
-        with _bar(method.total_steps) as report:
-            outcome = train(method, run, report=report)
-    served = _publish(run, places) if outcome.state == "finished" else ""
-    _tell(run, outcome, served, as_json)
+        with _bar(method.total_steps) if is_first() else nullcontext(lambda progress: None) as report:
+            outcome = train(method, own, report=report)
+    if is_first():
+        served = _publish(run, places) if outcome.state == "finished" else ""
+        _tell(run, outcome, served, as_json)
+
+
+def _start_processes(run: Run, processes: int, as_json: bool) -> int:
+    """The run again, in so many processes under `torchrun`; its exit status."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    meeting = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
+    command = ["-m", "yearling", "train", "resume", run.id, "--data-dir", str(run.folder.parents[1])]
+    return subprocess.call([*torchrun, *meeting, *command, *(["--json"] if as_json else [])])
 
 
 def _publish(run: Run, places: Places) -> str:

@@ -8,6 +8,7 @@ from yearling.training.export import export_adapter, export_model
 from yearling.training.loop import Outcome, Progress, TrainOptions, train
 from yearling.training.method import Method, TrainedPolicy, step_generator
 from yearling.training.practice import Passed, Practice, practise
+from yearling.training.processes import is_first, joined, seen_from_here, world_size
 from yearling.training.run import Run, find_run, runs_in
 from yearling.training.setup import METHODS, Places, Setup, build_method, config_class, create_run
 from yearling.training.trial import Ranking, Trial, read_dialogues, run_trial
@@ -40,11 +41,15 @@ __all__ = [
     "export_model",
     "find_run",
     "grpo_contenders",
+    "is_first",
+    "joined",
     "practise",
     "read_dialogues",
     "run_trial",
     "runs_in",
+    "seen_from_here",
     "step_generator",
     "take_turns",
     "train",
+    "world_size",
 ]

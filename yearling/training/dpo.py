@@ -20,6 +20,7 @@ from yearling.training.learning import Learner, LearningConfig
 from yearling.training.losses import dpo, k2, winner_nll
 from yearling.training.pairs import PairTable
 from yearling.training.policy import Policy
+from yearling.training.processes import summed
 from yearling.training.references import References
 
 
@@ -65,7 +66,8 @@ class Dpo(Learner):
         num_targets = sum(example.num_targets for example in examples)
         total = sum(self.table.weights[pair] for pair in pairs)
         loss_sum = kl_sum = margin_sum = right = 0.0
-        for batch in pack(examples, budget_tokens=self.config.budget_tokens):
+        self.references.prepare(numbers)
+        for batch, share in self.policy.shared(pack(examples, budget_tokens=self.config.budget_tokens)):
             ours_N = self.policy.token_logprobs(batch)
             base_N = self.references.for_batch(batch, numbers)
             first_P, second_P = batch.sums(ours_N - base_N).view(-1, 2).unbind(1)
@@ -76,14 +78,15 @@ class Dpo(Learner):
                 tokens_first_P, tokens_second_P = batch.sums(torch.ones_like(ours_N)).view(-1, 2).unbind(1)
                 nll_P = winner_nll(logp_first_P, logp_second_P, tokens_first_P, tokens_second_P, q_P)
                 losses_P = losses_P + self.config.nll_weight * nll_P
-            kl = k2(ours_N, base_N).sum() / num_targets
-            loss = (weight_P * losses_P).sum() / total + self.config.kl_weight * kl
+            kl = share * k2(ours_N, base_N).sum() / num_targets
+            loss = share * (weight_P * losses_P).sum() / total + self.config.kl_weight * kl
             loss.backward()  # type: ignore[no-untyped-call]
             loss_sum += loss.item()
             kl_sum += kl.item()
             margins_P = self.config.beta * (first_P - second_P).detach() * (2 * q_P - 1).sign()
-            margin_sum += float(margins_P.sum())
-            right += float((margins_P > 0).sum())
+            margin_sum += share * float(margins_P.sum())
+            right += share * float((margins_P > 0).sum())
+        loss_sum, kl_sum, margin_sum, right = summed(loss_sum, kl_sum, margin_sum, right)
         metrics = self.optimiser.step(number)
         self.check_cap(number, kl_sum)
         tokens = float(sum(len(example.ids) for example in examples))
@@ -98,6 +101,7 @@ class Dpo(Learner):
     @torch.no_grad()
     def measure(self, pairs: Sequence[int]) -> dict[str, float]:
         examples, numbers = self.table.select(pairs)
+        self.references.prepare(numbers)
         loss = weight = right = 0.0
         for batch in pack(examples, budget_tokens=self.config.budget_tokens):
             deltas_N = self.policy.token_logprobs(batch) - self.references.for_batch(batch, numbers)

@@ -22,6 +22,7 @@ from yearling.training.learning import Learner, LearningConfig
 from yearling.training.losses import k2, kto, kto_reference_point, kto_weights
 from yearling.training.order import validation_part
 from yearling.training.policy import Policy
+from yearling.training.processes import summed
 from yearling.training.references import References
 
 
@@ -89,15 +90,17 @@ class Kto(Learner):
         total = sum(self.weights[thumb] for thumb in chosen)
         point = self._reference_point(chosen)
         loss_sum = kl_sum = 0.0
-        for batch in pack(examples, budget_tokens=self.config.budget_tokens):
+        self.references.prepare([2 * thumb for thumb in chosen])
+        for batch, share in self.policy.shared(pack(examples, budget_tokens=self.config.budget_tokens)):
             ours_N = self.policy.token_logprobs(batch)
             base_N = self.references.for_batch(batch, [2 * thumb for thumb in chosen])
             losses_A, weight_A = self._losses(batch.sums(ours_N - base_N), [chosen[owner] for owner in batch.examples], point)
-            kl = k2(ours_N, base_N).sum() / num_targets
-            loss = (weight_A * losses_A).sum() / total + self.config.kl_weight * kl
+            kl = share * k2(ours_N, base_N).sum() / num_targets
+            loss = share * (weight_A * losses_A).sum() / total + self.config.kl_weight * kl
             loss.backward()  # type: ignore[no-untyped-call]
             loss_sum += loss.item()
             kl_sum += kl.item()
+        loss_sum, kl_sum = summed(loss_sum, kl_sum)
         metrics = self.optimiser.step(number)
         self.check_cap(number, kl_sum)
         tokens = float(sum(len(example.ids) for example in examples))
@@ -109,6 +112,7 @@ class Kto(Learner):
         if not self.held:
             return None
         point, numbers = self._reference_point(self.held), [2 * thumb for thumb in self.held]
+        self.references.prepare(numbers)
         loss = weight = right = 0.0
         for batch in pack(self._select(self.held, 0), budget_tokens=self.config.budget_tokens):
             members = [self.held[owner] for owner in batch.examples]
@@ -127,6 +131,7 @@ class Kto(Learner):
 
     @torch.no_grad()
     def _reference_point(self, chosen: Sequence[int]) -> Tensor:
+        self.references.prepare([2 * thumb + 1 for thumb in chosen])
         deltas = []
         for batch in pack(self._select(chosen, 1), budget_tokens=self.config.budget_tokens):
             base_N = self.references.for_batch(batch, [2 * thumb + 1 for thumb in chosen])

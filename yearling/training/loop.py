@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from yearling.errors import BadInput, StorageFailed, UserError
 from yearling.training.method import Method
+from yearling.training.processes import agreed
 from yearling.training.provenance import differences
 from yearling.training.run import Run
 
@@ -91,7 +92,7 @@ def _loop(method: Method, run: Run, step: int, options: TrainOptions, report: Ca
     every = options.validate_every or max(1, total // MARKS)
     durations_s: deque[float] = deque(maxlen=_MEMORY_STEPS)
     saved_s = time.monotonic()
-    while step < total and not run.stop_requested():
+    while step < total and not agreed(run.stop_requested()):
         started = time.perf_counter()
         step += 1
         metrics = method.step(step)
@@ -102,7 +103,7 @@ def _loop(method: Method, run: Run, step: int, options: TrainOptions, report: Ca
         durations_s.append(time.perf_counter() - started)
 
         run.append_metrics(step, _line(metrics, figures, duration_s))
-        if marked or time.monotonic() - saved_s > options.checkpoint_s:
+        if agreed(marked or time.monotonic() - saved_s > options.checkpoint_s):
             _save(method, run, step, figures.get("score"))
             saved_s = time.monotonic()
 
@@ -130,7 +131,7 @@ def arithmetic(threads: int) -> Iterator[None]:
 def _go_back(method: Method, run: Run) -> int:
     """Load the newest whole checkpoint, or write that of step 0; returns its step. Nothing after it is left."""
     found = run.checkpoints.latest()
-    if found is None:
+    if agreed(found is None) or found is None:
         run.log(f"Started {method.name}: {method.total_steps} steps.")
         run.cut_metrics(-1)
         figures = method.validate() or {}
@@ -161,7 +162,7 @@ def _save(method: Method, run: Run, step: int, score: float | None) -> None:
 
 def _end(method: Method, run: Run, step: int) -> Outcome:
     there = run.checkpoints.all()
-    if not there or there[-1].step != step:
+    if agreed(not there or there[-1].step != step):
         _save(method, run, step, None)
     done = step >= method.total_steps
     best = run.checkpoints.best()

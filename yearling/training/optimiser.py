@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from yearling.errors import BadInput
+from yearling.training.parts import parted, whole
 
 Schedule = Literal["constant", "linear", "cosine"]
 
@@ -77,18 +78,37 @@ class Optimiser:
         With a gradient that is not finite nothing is changed and `grad_norm` says so: the run stops on it."""
         rate = self.config.rate(number, self.total_steps)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        full = getattr(norm, "full_tensor", lambda: norm)()  # of a sharded gradient
-        if math.isfinite(float(full)):
+        length = float(whole(norm))
+        if math.isfinite(length):
             if self.config.clip_norm:
                 torch.nn.utils.clip_grads_with_norm_(self.parameters, self.config.clip_norm, norm)
             for group in self._adamw.param_groups:
                 group["lr"] = rate
             self._adamw.step()
         self._adamw.zero_grad(set_to_none=True)
-        return {"grad_norm": float(full), "learning_rate": rate}
+        return {"grad_norm": length, "learning_rate": rate}
 
     def state_dict(self) -> dict[str, Any]:
-        return self._adamw.state_dict()
+        """As AdamW's own, with whole tensors where each process holds a part."""
+        state = self._adamw.state_dict()
+        moments = {
+            number: {name: whole(value) if isinstance(value, Tensor) else value for name, value in of_one.items()}
+            for number, of_one in state["state"].items()
+        }
+        return state | {"state": moments}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._adamw.load_state_dict(state)
+        order = [parameter for group in self._adamw.param_groups for parameter in group["params"]]
+        moments = {
+            number: {
+                name: parted(value.to(order[number].device), order[number]) if is_moment(value, order[number]) else value
+                for name, value in of_one.items()
+            }
+            for number, of_one in state["state"].items()
+        }
+        self._adamw.load_state_dict(state | {"state": moments})
+
+
+def is_moment(value: Any, parameter: Tensor) -> bool:
+    """Whether a value is laid out as the parameter is; AdamW's count of steps is not."""
+    return isinstance(value, Tensor) and value.shape == parameter.shape

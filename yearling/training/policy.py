@@ -8,7 +8,7 @@ Shapes: T tokens of a batch, N target tokens, E model width.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from yearling.models import Adapter, Decoder, adapter_disabled, attach_adapter, 
 from yearling.training.batch import Batch
 from yearling.training.fused import FusedTrunk
 from yearling.training.logprobs import target_logprobs
+from yearling.training.parts import parted, whole
 
 
 class Policy:
@@ -66,6 +67,14 @@ class Policy:
         reference = copy.deepcopy(decoder).requires_grad_(False) if keep_reference else None
         decoder.requires_grad_(True)
         return cls(decoder, base_sha256=base_sha256, adapter=None, reference=reference)
+
+    def shared(self, batches: Sequence[Batch]) -> list[tuple[Batch, float]]:
+        """The batches of a step that this process computes, each with its weight: all of them, each once, in a process alone."""
+        if not self.sharded:
+            return [(batch, 1.0) for batch in batches]
+        from yearling.training.sharding import own_batches
+
+        return own_batches(batches)
 
     @property
     def device(self) -> torch.device:
@@ -126,8 +135,8 @@ class Policy:
         return list(self.named_parameters().values())
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Copies of the trained tensors."""
-        return {name: parameter.detach().clone() for name, parameter in self.named_parameters().items()}
+        """Copies of the trained tensors, whole ones where this process holds a part of each."""
+        return {name: whole(parameter.detach()).clone() for name, parameter in self.named_parameters().items()}
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -136,13 +145,13 @@ class Policy:
         if own.keys() != state.keys() or any(own[name].shape != state[name].shape for name in own):
             raise Untrusted("The checkpoint holds other tensors than the policy.", advice="Resume with the run's own settings.")
         for name, parameter in own.items():
-            parameter.copy_(state[name])
+            parameter.copy_(parted(state[name].to(parameter.device), parameter))
 
     def adapter(self) -> Adapter:
         """A copy of the adapter as it is now. Raises Unsupported under full fine-tuning."""
         if self._adapter is None:
             raise Unsupported("All weights were trained: there is no adapter.", advice="Export the whole model instead.")
-        factors = {name: (a.detach().clone(), b.detach().clone()) for name, (a, b) in self._adapter.factors.items()}
+        factors = {name: (whole(a.detach()).clone(), whole(b.detach()).clone()) for name, (a, b) in self._adapter.factors.items()}
         return Adapter(factors, self._adapter.rank, self._adapter.alpha, self._adapter.base_sha256)
 
     @property

@@ -45,13 +45,18 @@ class References:
             self._fill(self._blocks[self._block_of[number]])
         return self._known[number]
 
+    def prepare(self, numbers: Sequence[int]) -> None:
+        """Compute what is missing of these, in their order: several processes that share the model must do so together."""
+        for number in numbers:
+            self.of(number)
+
     def for_batch(self, batch: Batch, numbers: Sequence[int]) -> Tensor:
         """(N,) for a batch whose example i is `numbers[i]` here."""
         return torch.cat([self.of(numbers[owner]) for owner in batch.examples]).to(self._policy.device)
 
     def _fill(self, block: list[int]) -> None:
         examples = [self._examples[number] for number in block]
-        path = None if self._folder is None else self._folder / f"{self._name(examples)}.npy"
+        path = None if self._folder is None or self._policy.sharded else self._folder / f"{self._name(examples)}.npy"
         counts = [example.num_targets for example in examples]
         values = None if path is None else _stored(path, sum(counts))
         if values is None:

@@ -13,10 +13,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from yearling.errors import BadInput, Untrusted
+from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models import Adapters, ChatTemplate, Library, LocalModel, Tokenizer, load_adapter, load_decoder
 from yearling.training.device import Device, Dtype, choose_device, choose_dtype
 from yearling.training.method import Method
+from yearling.training.processes import world_size
 from yearling.training.run import Run
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 METHODS = ("sft", "dpo", "kto", "reward", "grpo", "ppo", "rejection")
 """The module of the same name holds the method and its configuration."""
+
+SHARED = ("sft", "dpo", "kto")
+"""Several processes can train these together: reinforcement draws its answers, and the reward model has a head, in one."""
 
 _LEARNERS = {"sft": "demonstrations", "dpo": "pairs", "kto": "thumbs", "reward": "pairs"}
 
@@ -150,9 +154,15 @@ def build_method(run: Run, places: Places) -> Method:
     from yearling.tasks import LessonSet
 
     setup, name = setup_of(run), run.facts["method"]
+    if world_size() > 1 and name not in SHARED:
+        raise Unsupported(f"{name} trains in one process.", advice=f"Several processes can share {', '.join(SHARED)}.")
     model = base_of(run, places)
     config = config_class(name).from_plain(run.facts["config"])
     policy = build_policy(run, model, places)
+    if world_size() > 1:
+        from yearling.training.sharding import shard
+
+        shard(policy)
     kind = method_class(name)
     lessons = LessonSet.open(places.lessons_dir / setup.lessons) if setup.lessons else None
     tokenizer, template = Tokenizer.load(model), ChatTemplate.load(model)

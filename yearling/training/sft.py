@@ -16,6 +16,7 @@ from yearling.training.learning import Learner, LearningConfig
 from yearling.training.losses import k2
 from yearling.training.order import validation_part
 from yearling.training.policy import Policy
+from yearling.training.processes import summed
 from yearling.training.references import References
 
 
@@ -65,16 +66,18 @@ class Sft(Learner):
         num_targets = sum(example.num_targets for example in examples)
         total = sum(self.weights[lesson] * self.examples[lesson].num_targets for lesson in chosen)
         loss_sum = kl_sum = 0.0
-        for batch in pack(examples, budget_tokens=self.config.budget_tokens):
+        self.references.prepare(chosen if self.config.needs_reference else ())
+        for batch, share in self.policy.shared(pack(examples, budget_tokens=self.config.budget_tokens)):
             logprobs_N = self.policy.token_logprobs(batch)
             weights_N = torch.tensor([self.weights[chosen[owner]] for owner in batch.owners_N.tolist()]).to(logprobs_N)
-            loss = -(weights_N * logprobs_N).sum() / total
+            loss = -share * (weights_N * logprobs_N).sum() / total
             loss_sum += loss.item()
             if self.config.needs_reference:
-                kl = k2(logprobs_N, self.references.for_batch(batch, chosen)).sum() / num_targets
+                kl = share * k2(logprobs_N, self.references.for_batch(batch, chosen)).sum() / num_targets
                 kl_sum += kl.item()
                 loss = loss + self.config.kl_weight * kl
             loss.backward()  # type: ignore[no-untyped-call]
+        loss_sum, kl_sum = summed(loss_sum, kl_sum)
         metrics = self.optimiser.step(number)
         metrics |= {"loss": loss_sum, "tokens": float(sum(len(example.ids) for example in examples))}
         if self.config.needs_reference:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from yearling.training.batch import Batch
 from yearling.training.policy import Policy
@@ -41,10 +40,3 @@ def own_batches(batches: Sequence[Batch]) -> list[tuple[Batch, float]]:
     rounds = -(-len(batches) // world)
     places = [turn * world + rank for turn in range(rounds)]
     return [(batches[min(place, len(batches) - 1)], float(place < len(batches))) for place in places]
-
-
-def full(tensor: Tensor) -> Tensor:
-    """All of a sharded tensor, on every process."""
-    whole: Any = getattr(tensor, "full_tensor", lambda: tensor)()
-    found: Tensor = whole
-    return found

@@ -1,0 +1,49 @@
+"""One of the processes of `test_sharding.py`: runs in their folders, up to a step, in as many processes as there are.
+
+torchrun --nproc-per-node 2 -m tests.training.sharded_run STEPS FOLDER...
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.training.coders import Letters, Turns
+from tests.training.networks import tiny_policy
+from tests.training.test_methods import CONFIGS, lessons
+from yearling.training import Progress, Run, joined, seen_from_here, train, world_size
+from yearling.training.encoding import Encoder
+from yearling.training.learning import Learner
+from yearling.training.setup import method_class
+from yearling.training.sharding import shard
+
+SETTINGS = {"lessons_per_step": 5, "learning_rate": 1e-2, "steps": 6, "budget_tokens": 20, "validation": 0.3, "warmup": 0.0}
+"""Micro-batches of which there is an odd number now and then, so that a process has a pass without a share."""
+
+
+def learner(name: str) -> Learner:
+    config = CONFIGS[name](**SETTINGS)  # type: ignore[arg-type]
+    policy = tiny_policy(trained=False)
+    if world_size() > 1:
+        shard(policy)
+    else:
+        policy.sharded = False
+    encoder = Encoder(Letters(), Turns(), model_hash="none", max_tokens=config.max_tokens)
+    made: Learner = method_class(name)(config, policy, lessons(name, 20), encoder)
+    return made
+
+
+def main(folder: Path, steps: int) -> None:
+    run = seen_from_here(Run.open(folder))
+
+    def stop(progress: Progress) -> None:
+        if progress.step == steps:
+            run.request_stop()
+
+    train(learner(run.facts["method"]), run, report=stop)
+
+
+if __name__ == "__main__":
+    with joined("cpu"):
+        for path in sys.argv[2:]:
+            main(Path(path), int(sys.argv[1]))
