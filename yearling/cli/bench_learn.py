@@ -48,7 +48,8 @@ TASKS = {
             "not trained: letter_counting": ("reasoning_gym:letter_counting", {}),
             "not trained: chain_sum": CHAIN_SUM["chain_sum"],
         },
-        {"max_tokens": 96, "prompts": 8, "samples": 8, "attempts": 2, "learning_rate": 2e-4},
+        # Scored and not masked: four in ten are cut at the start, and if only answers that end can fail, none will end.
+        {"max_tokens": 96, "prompts": 8, "samples": 8, "attempts": 2, "learning_rate": 2e-4, "truncated": "score"},
     ),
 }
 
