@@ -27,6 +27,9 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """Where it is not even asked who it is."""
 
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
+FOR_EVERY_ORIGIN = frozenset({"/mermaid.tiny.js", "/mermaid-frame.js"})
+"""Public scripts of the frame that draws diagrams, which has an origin of its own (`null`)."""
+
 _MAX_BUCKETS = 10_000
 _ATTEMPTS_S = 900.0
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -123,13 +126,13 @@ class Hosts:
         self._any_host = not is_loopback(settings.host) and not named
         self._allowed = named | _LOOPBACK_NAMES | {settings.host.lower().strip("[]")}
 
-    def check(self, headers: Headers) -> None:
+    def check(self, headers: Headers, path: str = "") -> None:
         """Raises ApiError (403)."""
         hosts = [_host_name(value.decode("latin-1")) for name, value in headers if name == b"host"]
         if len(hosts) != 1 or not (self._any_host or hosts[0] in self._allowed):
             raise _forbidden("The Host header does not name this server.")
         for name, value in headers:
-            if name == b"origin":
+            if name == b"origin" and path not in FOR_EVERY_ORIGIN:
                 self._check_origin(value.decode("latin-1"), hosts[0])
 
     def _check_origin(self, origin: str, host: str) -> None:

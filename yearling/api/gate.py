@@ -73,7 +73,7 @@ class Gate:
         state = scope["state"]
         state["address"] = address = client_address(scope, self._proxies)
         try:
-            self._hosts.check(headers)
+            self._hosts.check(headers, scope["path"])
             if scope["path"] in OPEN_PATHS:
                 credential, found = Credential("none"), None
             else:
