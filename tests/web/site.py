@@ -1,0 +1,275 @@
+"""A server with a fake engine and something on every page, for the browser tests and for looking at the page.
+
+    python -m tests.web.site        # prints its address; stop with Ctrl-C
+
+What the engine says depends on the question: `showcase` gets everything that markdown can, `slow` an answer that takes its time,
+`long` one that is cut off, `broken` one that fails. Anything else is repeated.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.api.live import live
+from tests.feedback.people import community
+from tests.store.examples import make_graded, make_sample
+from yearling.api import create_app
+from yearling.config import Settings
+from yearling.feedback import FeedbackLog, to_dict
+from yearling.inference import EnginePool, FakeEngine, Script, fake_served
+from yearling.store import SpecOutput, Store, make_text
+from yearling.training import Run
+
+SHOWCASE = """\
+Here is **everything at once**, with a [link](https://example.org/a?b=c) and `inline code`.
+
+## A list
+
+1. First
+   - nested, with *emphasis*
+   - [x] done
+   - [ ] not done
+2. Second
+
+| City | People | Share |
+|---|--:|:--|
+| Zürich | 447,082 | 5 % |
+| 北京 | 21,893,095 | 1.6 % |
+
+```python
+def greet(name: str) -> str:
+    # says hello
+    return f"Hello, {name}!" if name else "Hello"
+```
+
+The roots are $x = \\frac{-b \\pm \\sqrt{b^2-4ac}}{2a}$, it costs $5 to $10, and
+
+$$\\int_0^\\infty e^{-x^2}\\,dx = \\frac{\\sqrt{\\pi}}{2}$$
+
+```mermaid
+flowchart LR
+  A[Question] --> B{Known?}
+  B -->|yes| C[Answer]
+  B -->|no| D[Say so]
+```
+
+> A quotation, at the end.
+"""
+
+STATEMENTS = (
+    "Cycle lanes make streets safer for everyone, drivers included.",
+    "A city should never take away parking without offering a replacement.",
+    "The answer leaves out what the measure costs.",
+    "Numbers are from 2019; the newest count is from last year.",
+    "Both proposals would need a vote of the council.",
+)
+
+
+def speak(_: Any, prompt: str) -> str | Script:
+    said = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
+    if "showcase" in said:
+        return SHOWCASE
+    if "slow" in said:
+        return Script("One word after the other, so that one can watch it and stop it. " * 12, delay_s=0.02)
+    if "long" in said:
+        return Script("This answer has no end. ", end_of_turn=False)
+    if "broken" in said:
+        return Script("It begins well", fail_after=8)
+    if said.startswith("Say exactly: "):
+        return said.removeprefix("Say exactly: ")
+    return f"You said: {said}"
+
+
+def rival(_: Any, prompt: str) -> str:
+    said = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
+    return f"In other words: {said}"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where it is, and what is there. `long_chat` has 2,000 messages."""
+
+    address: str
+    store: Store
+    long_chat: str
+    run: Run
+
+
+@contextmanager
+def site(folder: Path, *, filled: bool = True, long_messages: int = 2000, **settings: Any) -> Iterator[Site]:
+    """Serve until left."""
+    chosen = Settings(data_dir=folder, comparison_rate=0, comparison_models=("other/model",), **settings)
+    with Store.open(chosen) as store:
+        pool = EnginePool.of(
+            [
+                fake_served("fake-model", FakeEngine(speak, context_tokens=200_000)),
+                fake_served("other/model", FakeEngine(rival, context_tokens=200_000)),
+            ]
+        )
+        app = create_app(chosen, store, pool)
+        chat = fill_chats(store, long_messages) if filled else ""
+        run = fill_run(chosen)
+        if filled:
+            fill_learning(store)
+        with live(app) as address:
+            yield Site(address, store, chat, run)
+
+
+def fill_chats(store: Store, long_messages: int) -> str:
+    owner = store.people.owner().id
+    for title in ("Rainy Sunday with two children", "读取 CSV 文件", "Why is the sky blue?"):
+        conversation = store.conversations.create(owner, title)
+        asked = store.conversations.add_message(conversation.id, person_id=owner, role="user", content=title)
+        store.conversations.add_message(
+            conversation.id, person_id=owner, role="assistant", content=f"About “{title}”.", parent_id=asked.id
+        )
+    conversation = store.conversations.create(owner, "A very long chat")
+    parent = None
+    for number in range(long_messages):
+        role = "assistant" if number % 2 else "user"
+        words = (
+            f"Answer {number}: **bold**, `code` and a list:\n\n- one\n- two\n\n" + "Some more words of an answer. " * (number % 9)
+            if number % 2
+            else f"Question {number}? " + "With detail. " * (number % 5)
+        )
+        parent = store.conversations.add_message(conversation.id, person_id=owner, role=role, content=words, parent_id=parent).id
+    return conversation.id
+
+
+def fill_learning(store: Store) -> None:
+    """A community that judged, notes, exams with a gate, and a run of the spec."""
+    owner, ben = store.people.owner().id, store.people.add("Ben").id
+    log = FeedbackLog(store)
+    store.events.append([to_dict(event) for event in community(num_raters=30, num_items=24)])
+    items = sorted({event.item for event in log.ledger.events() if hasattr(event, "item")} | set())
+    with log.ledger.reading() as ledger:
+        items = sorted({event.item for event in ledger.events() if hasattr(event, "item")})
+    words = [make_text(item, "statement", {"text": STATEMENTS[at % len(STATEMENTS)]}) for at, item in enumerate(items)]
+    store.texts.add(words)
+    sample = make_sample(ben, output_text="An answer of Ben's.")
+    store.samples.add(sample)
+    log.rate(ben, sample.id, 1.0)
+    for text in ("The figures are from **2019**.\n\nSources:\n- <https://example.org/count>", "Missing: what it costs."):
+        log.note(ben, sample.id, text)
+    log.note(owner, items[0], "Only true for new lanes.\n\nSources:\n- <https://example.org/study>")
+    fill_exams(store)
+    outputs = [
+        SpecOutput(
+            clause="calibrated",
+            case_id=f"truth.idk.00{number}",
+            twin=0,
+            draw=0,
+            messages=({"role": "user", "content": "Who won the village fair of Obernau in 1648?"},),
+            output_text="Hans Muster, of course.",
+            label="confident_wrong",
+            evidence="There is no record of it.",
+            score=-2.0,
+            triage=triage,
+        )
+        for number, triage in enumerate(("bug", "passed", "passed", "policy", "gap"))
+    ]
+    run = store.spec_runs.add(
+        outputs,
+        model="fake-model",
+        model_hash="ab" * 32,
+        spec_version="1",
+        cases_hash="cd" * 32,
+        settings={"n": 1},
+        summary={"triage": {"bug": 1, "passed": 2, "policy": 1, "gap": 1}},
+    )
+    store.spec_runs.dispute(store.spec_runs.outputs(run.id)[0].id, ben, "gap", "Nobody could know this.")
+
+
+def fill_exams(store: Store) -> None:
+    for model, model_hash, value in (("champion", "11" * 32, 0.41), ("challenger", "22" * 32, 0.47)):
+        run = store.exams.start(
+            exam="ifeval",
+            exam_hash="ef" * 32,
+            subject="assistant",
+            model=model,
+            model_hash=model_hash,
+            grader="match@1",
+            seed=0,
+            num_samples=12,
+            settings={"title": "IFEval", "card": {"may_gate": True}},
+        )
+        store.exams.add_samples(
+            run.id,
+            [
+                make_graded(
+                    f"case {number}",
+                    score=float(number % 3 == 0),
+                    output_text=f"Answer {number}",
+                    messages=({"role": "user", "content": "Write two sentences."},),
+                    part="a",
+                    verdict={"score": 0.0, "detail": {}},
+                )
+                for number in range(12)
+            ],
+        )
+        measure = {"name": "score", "value": value, "low": value - 0.04, "high": value + 0.04, "n": 541, "higher_is_better": True}
+        store.exams.finish(run.id, {"measures": [measure]})
+
+    def finding(exam: str, role: str, decision: str, low: float, value: float, high: float) -> dict[str, Any]:
+        paired = {"n": 541, "wins": 62, "losses": 31, "difference": value, "test": "exact McNemar"}
+        return {
+            "exam": exam,
+            "role": role,
+            "decision": decision,
+            "p_adjusted": 0.0009,
+            "why": "The whole interval is above zero." if decision == "ALLOW" else "It may be worse by the margin.",
+            "paired": paired,
+            "interval": {"value": value, "low": low, "high": high},
+        }
+
+    findings = [
+        finding("ifeval", "target", "ALLOW", 0.024, 0.057, 0.09),
+        finding("truthfulqa", "guard", "ALLOW", -0.02, 0.004, 0.028),
+        finding("xstest", "guard", "INCONCLUSIVE", -0.06, -0.012, 0.036),
+    ]
+    store.exams.record_gate(
+        champion="11" * 32,
+        challenger="22" * 32,
+        decision="INCONCLUSIVE",
+        body={"decision": "INCONCLUSIVE", "rule": {"margin": 0.04, "alpha": 0.05}, "findings": findings},
+        actor="owner",
+    )
+
+
+def fill_run(settings: Settings) -> Run:
+    """A run with forty steps of sixty."""
+    run = Run.create(
+        settings.runs_dir / "0190a3e0-0000-7000-8000-00000000beef",
+        {"learning_rate": 1e-4},
+        method="dpo",
+        seed=7,
+        total_steps=60,
+        model={"name": "fake-model", "sha256": "ab" * 32},
+        threads=2,
+    )
+    for step in range(40):
+        fade = math.exp(-step / 14)
+        run.append_metrics(step, {"loss": 0.35 + 0.34 * fade, "accuracy": 0.86 - 0.36 * fade, "tokens_per_s": 900.0 + step % 7})
+    return run
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, site(Path(folder)) as running:
+        print(running.address, flush=True)
+        try:
+            while True:
+                time.sleep(3600)
+        except KeyboardInterrupt:
+            sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

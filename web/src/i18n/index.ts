@@ -1,0 +1,82 @@
+/** English and Chinese. Every string has both, side by side, so that one cannot be forgotten. */
+import { kept, useCell } from '../lib/store';
+import { STRINGS, type Key } from './strings';
+
+export const LANGUAGES = ['en', 'zh'] as const;
+export type Language = (typeof LANGUAGES)[number];
+export type { Key };
+
+export const language = kept<Language>('language', /^zh/i.test(navigator.language) ? 'zh' : 'en', LANGUAGES);
+
+const applyLanguage = () => {
+  document.documentElement.lang = language.get() === 'zh' ? 'zh-CN' : 'en';
+};
+language.subscribe(applyLanguage);
+applyLanguage();
+
+export type Values = Record<string, string | number>;
+
+/** Fills `{name}` with a value, and `{name|one|many}` with the word that fits the number. */
+export function fill(text: string, values: Values = {}): string {
+  return text.replace(/\{(\w+)(?:\|([^|}]*)\|([^}]*))?\}/g, (whole, name: string, one?: string, many?: string) => {
+    const value = values[name];
+    if (value === undefined) return whole;
+    if (one === undefined) return typeof value === 'number' ? formatNumber(value) : value;
+    return value === 1 ? one : (many ?? '');
+  });
+}
+
+export function say(key: Key, values?: Values): string {
+  return fill(STRINGS[key][language.get() === 'zh' ? 1 : 0], values);
+}
+
+export type Say = typeof say;
+
+/** `say`, and a new rendering whenever the language changes. */
+export function useSay(): Say {
+  useCell(language);
+  return say;
+}
+
+const locale = () => (language.get() === 'zh' ? 'zh-CN' : 'en-GB');
+
+export function formatNumber(value: number, digits = 2): string {
+  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
+}
+
+export function formatPercent(value: number, digits = 0): string {
+  return new Intl.NumberFormat(locale(), { style: 'percent', maximumFractionDigits: digits }).format(value);
+}
+
+export function formatDate(utc: string, style: 'date' | 'time' | 'both' = 'both'): string {
+  const options: Intl.DateTimeFormatOptions = {};
+  if (style !== 'time') options.dateStyle = 'medium';
+  if (style !== 'date') options.timeStyle = 'short';
+  return new Intl.DateTimeFormat(locale(), options).format(new Date(utc));
+}
+
+const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
+  ['year', 31_536_000],
+  ['month', 2_592_000],
+  ['week', 604_800],
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+];
+
+export function formatAgo(utc: string, now = Date.now()): string {
+  const seconds = Math.round((new Date(utc).getTime() - now) / 1000);
+  const format = new Intl.RelativeTimeFormat(locale(), { numeric: 'auto' });
+  for (const [unit, size] of STEPS) {
+    if (Math.abs(seconds) >= size) return format.format(Math.trunc(seconds / size), unit);
+  }
+  return format.format(0, 'second');
+}
+
+export function formatDuration(seconds: number): string {
+  const h = Math.floor(seconds / 3600);
+  const m = Math.floor((seconds % 3600) / 60);
+  const s = Math.round(seconds % 60);
+  const two = (n: number) => String(n).padStart(2, '0');
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}

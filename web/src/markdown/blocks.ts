@@ -1,0 +1,85 @@
+/**
+ * Cuts markdown into blocks that can be rendered, and remembered, one by one: while an answer streams only its last block changes.
+ * A cut is made only at an empty line outside fences, formulas, lists, quotes and HTML, so that the blocks mean what the whole means.
+ */
+
+const FENCE = /^ {0,3}(`{3,}|~{3,})(.*)$/;
+const LIST = /^ {0,3}([-*+]|\d{1,9}[.)])(\s|$)/;
+const CROSS_REFERENCE = /^ {0,3}\[[^\]\n]+\]:/m;
+
+export function splitBlocks(text: string): string[] {
+  // A definition may be used in any block: such a text stays whole.
+  if (CROSS_REFERENCE.test(text)) return [text];
+  const blocks: string[] = [];
+  let lines: string[] = [];
+  let fence: string | null = null;
+  let formula = false;
+  let list = false;
+  let empty = false;
+
+  const cut = () => {
+    if (lines.some((line) => line.trim())) blocks.push(lines.join('\n'));
+    lines = [];
+  };
+
+  for (const line of text.split('\n')) {
+    if (fence !== null) {
+      lines.push(line);
+      const close = FENCE.exec(line);
+      if (close && close[1]![0] === fence[0] && close[1]!.length >= fence.length && !close[2]!.trim()) fence = null;
+      continue;
+    }
+    if (formula) {
+      lines.push(line);
+      if (/(\$\$|\\\])\s*$/.test(line)) formula = false;
+      continue;
+    }
+    if (!line.trim()) {
+      empty = true;
+      lines.push(line);
+      continue;
+    }
+    if (empty) {
+      const belongs = list && (LIST.test(line) || /^( {2,}|\t)/.test(line));
+      if (!belongs && !/^( {4}|\t)/.test(line)) {
+        cut();
+        list = false;
+      }
+    }
+    empty = false;
+    if (!lines.some((one) => one.trim())) list = LIST.test(line);
+    lines.push(line);
+    const open = FENCE.exec(line);
+    if (open && !(open[1]!.startsWith('`') && open[2]!.includes('`'))) fence = open[1]!;
+    else if (/^\s*(\$\$|\\\[)/.test(line) && !/^\s*(\$\$|\\\[).*(\$\$|\\\])\s*$/.test(line)) formula = true;
+  }
+  cut();
+  return blocks;
+}
+
+/**
+ * Formulas in the forms that models write, `\(x\)`, `\[x\]` and `$x$`, as the one form that the parser takes, `$$x$$`. A single
+ * dollar opens a formula only by Pandoc's rule (no blank inside it, no digit after it), so that prices stay prices.
+ */
+export function normaliseMath(text: string): string {
+  if (!/[$\\]/.test(text)) return text;
+  return outsideCode(text, (plain) =>
+    plain
+      .replace(/^([ \t]*)\$\$([^$\n]+)\$\$[ \t]*$/gm, (_, indent: string, inner: string) => `${indent}$$$$\n${indent}${inner.trim()}\n${indent}$$$$`)
+      .replace(/\\\[([\s\S]+?)\\\]/g, (_, inner: string) => `\n$$$$\n${inner.trim()}\n$$$$\n`)
+      .replace(/\\\((.+?)\\\)/g, (_, inner: string) => `$$$$${inner}$$$$`)
+      .replace(/(^|[^\\$])\$(?=[^\s$])([^$\n]*?[^\s\\$])\$(?![\d$])/g, (_, before: string, inner: string) => `${before}$$$$${inner}$$$$`),
+  );
+}
+
+/** Applies `change` to what is neither in a fence nor in a code span. */
+function outsideCode(text: string, change: (plain: string) => string): string {
+  const code = /(^ {0,3}(?:`{3,}|~{3,})[\s\S]*?(?:^ {0,3}(?:`{3,}|~{3,})[ \t]*$|$(?![\s\S])))|(`+)(?!`)[\s\S]*?[^`]\2(?!`)/gm;
+  let done = '';
+  let from = 0;
+  for (const match of text.matchAll(code)) {
+    done += change(text.slice(from, match.index)) + match[0];
+    from = match.index + match[0].length;
+  }
+  return done + change(text.slice(from));
+}

@@ -1,0 +1,160 @@
+/** Signing in, and signing up by invitation. */
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { useSearch } from 'wouter';
+import { call, reach } from '../api/client';
+import { queries, signInQuery } from '../api/queries';
+import { wayBack } from '../api/session';
+import { LANGUAGES, language, useSay } from '../i18n';
+import { useCell } from '../lib/store';
+import { Mark } from '../shell';
+import { Button } from '../ui/button';
+import { Field, Loaded, Segments } from '../ui/parts';
+import { faultText } from '../ui/toast';
+
+export default function SignIn({ signUp = false }: { signUp?: boolean }) {
+  const say = useSay();
+  const then = wayBack(new URLSearchParams(useSearch()).get('then'));
+  // The invitation stands behind the #, which no browser sends to any server.
+  const [invitation] = useState(() => decodeURIComponent(location.hash.slice(1)));
+  const ways = useQuery(signInQuery);
+  return (
+    <main id="main" className="sign-in">
+      <div className="sign-in-box">
+        <p className="brand">
+          <Mark /> Yearling
+        </p>
+        <h1>{say(signUp ? 'sign.up' : 'sign.in')}</h1>
+        {signUp && !invitation ? (
+          <p className="notice warn">{say('sign.needsInvitation')}</p>
+        ) : (
+          <Loaded query={ways}>
+            {(found) => (
+              <>
+                {found.password && <PasswordForm signUp={signUp} invitation={invitation} then={then} />}
+                {found.provider && <ByProvider name={found.provider.name} invitation={signUp ? invitation : null} then={then} />}
+              </>
+            )}
+          </Loaded>
+        )}
+        <Segments
+          legend={say('settings.language')}
+          hideLegend
+          value={useCell(language)}
+          onChange={language.set}
+          options={LANGUAGES.map((one) => [one, one === 'zh' ? '中文' : 'English'] as const)}
+        />
+      </div>
+    </main>
+  );
+}
+
+function PasswordForm({ signUp, invitation, then }: { signUp: boolean; invitation: string; then: string }) {
+  const say = useSay();
+  const [name, setName] = useState('');
+  const [password, setPassword] = useState('');
+  const [fault, setFault] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const invited = useQuery({
+    queryKey: ['invited', invitation],
+    queryFn: () => call('post', '/v1/auth/invitation', { body: { invitation } }),
+    enabled: signUp,
+    retry: false,
+  });
+  const go = async () => {
+    setBusy(true);
+    setFault(null);
+    try {
+      if (signUp) await call('post', '/v1/auth/signup', { body: { invitation, name, password } });
+      else await call('post', '/v1/auth/login', { body: { name, password } });
+      queries.clear();
+      location.replace(then);
+    } catch (error) {
+      setFault(error);
+      setBusy(false);
+    }
+  };
+  if (signUp && invited.isError)
+    return (
+      <p className="notice bad" role="alert">
+        {faultText(invited.error)}
+      </p>
+    );
+  return (
+    <form
+      className="stack"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void go();
+      }}
+    >
+      {signUp && invited.data && <p className="muted small">{say('sign.invitedAs', { role: say(`role.${invited.data.role}`) })}</p>}
+      <Field label={say('sign.name')}>
+        {(field) => (
+          <input
+            {...field}
+            className="input"
+            required
+            maxLength={64}
+            autoComplete="username"
+            autoCapitalize="none"
+            autoFocus
+            value={name}
+            onChange={(event) => setName(event.target.value)}
+          />
+        )}
+      </Field>
+      <Field label={say('sign.password')} hint={signUp ? say('sign.passwordHint') : undefined}>
+        {(field) => (
+          <input
+            {...field}
+            className="input"
+            type="password"
+            required
+            minLength={signUp ? 8 : 1}
+            maxLength={1024}
+            autoComplete={signUp ? 'new-password' : 'current-password'}
+            value={password}
+            onChange={(event) => setPassword(event.target.value)}
+          />
+        )}
+      </Field>
+      {fault !== null && (
+        <p className="notice bad" role="alert">
+          {faultText(fault)}
+        </p>
+      )}
+      <Button kind="primary" type="submit" busy={busy}>
+        {say(signUp ? 'sign.up' : 'sign.in')}
+      </Button>
+    </form>
+  );
+}
+
+function ByProvider({ name, invitation, then }: { name: string; invitation: string | null; then: string }) {
+  const say = useSay();
+  const [fault, setFault] = useState<unknown>(null);
+  const go = async () => {
+    try {
+      const response = await reach('/v1/auth/oidc', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ invitation, link: false, then }),
+      });
+      const { url } = (await response.json()) as { url: string };
+      if (/^https?:/.test(url)) location.assign(url);
+    } catch (error) {
+      setFault(error);
+    }
+  };
+  return (
+    <>
+      <Button onClick={() => void go()}>{say('sign.by', { name })}</Button>
+      {fault !== null && (
+        <p className="notice bad" role="alert">
+          {faultText(fault)}
+        </p>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,1 @@
+export { Bookmark as BookmarkIcon } from 'lucide-react';

@@ -1,0 +1,15 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vitest/config';
+
+// Built into `dist/`; `scripts/pack.mjs` then puts it, compressed, where the server finds it.
+export default defineConfig({
+  plugins: [react()],
+  build: {
+    target: 'es2022',
+    assetsInlineLimit: 0, // the policy of the page allows no inline styles or fonts
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 700,
+  },
+  server: { proxy: { '/v1': 'http://127.0.0.1:8400', '/readyz': 'http://127.0.0.1:8400' } },
+  test: { environment: 'jsdom', include: ['tests/**/*.test.{ts,tsx}'] },
+});
