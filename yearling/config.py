@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=8_388_608, ge=1024)
     """Largest request body."""
 
+    max_import_bytes: int = Field(default=268_435_456, ge=1024)
+    """Largest file of conversations that is taken in."""
+
     model: str = "smollm2-135m-instruct"
     """Name of the model that answers when a request names none."""
 
@@ -101,6 +104,9 @@ class Settings(BaseSettings):
 
     comparison_models: tuple[str, ...] = ()
     """Models from which the second answer of a comparison comes; none means the same model once more."""
+
+    memory_tokens: int = Field(default=200, ge=0)
+    """Most tokens of memories that go before a question; 0 shows the model none."""
 
     stall_timeout_s: float = Field(default=60.0, gt=0)
     """An engine with work to do that makes no step for this long is restarted."""

@@ -59,7 +59,7 @@ def make_event(event_id: str, **fields: Any) -> dict[str, Any]:
 
 
 def fill(store: Store, *, seed: int = 1) -> None:
-    """Two people with conversations, samples, blobs, audit entries, events, texts, a consensus run and a spec run."""
+    """Two people with something of every kind that a store keeps."""
     rng = random.Random(seed)
     guest = store.people.add(f"guest {seed} é 你")
     for person in (store.people.owner(), guest):
@@ -79,6 +79,7 @@ def fill(store: Store, *, seed: int = 1) -> None:
                 sample_id=sample.id if turn % 2 else None,
             )
             parent = message.id
+        _fill_around(store, person.id, conversation.id)
         sha256 = store.blobs.put(rng.randbytes(5000))
         store.blobs.refer(sha256, "document", conversation.id)
         store.audit.append(person.name, "test.fill", conversation.id, {"z": 1, "a": ["é", 0.1, None]})
@@ -99,6 +100,25 @@ def fill(store: Store, *, seed: int = 1) -> None:
         parameters_hash="cd" * 32,
         duration_s=0.25,
     )
+
+
+def _fill_around(store: Store, person_id: str, conversation_id: str) -> None:
+    """Folder, share, comparison, memory, mode and settings."""
+    folder = store.folders.create(person_id, f"é \x00 {conversation_id}")
+    store.conversations.change(conversation_id, person_id=person_id, folder_id=folder.id)
+    store.shares.create(conversation_id, person_id=person_id)
+    first, *_, last = store.conversations.messages(conversation_id, person_id=person_id)
+    store.comparisons.add(
+        person_id=person_id,
+        conversation_id=conversation_id,
+        question_id=first.id,
+        left_id=last.id,
+        right_id=last.id,
+        offered=True,
+    )
+    store.memories.learn(person_id, first.id, [("I like \udfff", "")])
+    store.modes.define("pirate", "é", "Arr \x00", actor=person_id)
+    store.personal.change(person_id, {"instructions": "é \x00"})
 
 
 def _fill_spec_run(store: Store) -> None:
@@ -184,5 +204,10 @@ def dump(store: Store) -> dict[str, Any]:
             table.name: [tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key.columns))]
             for table in metadata.sorted_tables
         }
+    # Postgres writes a tsvector with quotes and in an order of its own.
+    words = metadata.tables["search_entries"].columns.keys().index("words")
+    found["search_entries"] = [
+        (*row[:words], sorted(row[words].replace("'", "").split()), *row[words + 1 :]) for row in found["search_entries"]
+    ]
     blobs = {sha256: hashlib.sha256(store.blobs.path(sha256).read_bytes()).hexdigest() for sha256, _ in store.blobs.sizes()}
     return {**found, "blobs": blobs}

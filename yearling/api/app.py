@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 from fastapi import FastAPI, Request
@@ -21,10 +22,14 @@ from yearling.api import (
     health,
     lessons,
     me,
+    memories,
     models,
+    modes,
     people,
+    portability,
     responses,
     runs,
+    sharing,
     signing_in,
     spec,
     turns,
@@ -35,6 +40,7 @@ from yearling.api.errors import ApiError, of_validation, translate
 from yearling.api.gate import Gate
 from yearling.api.metrics import Metrics
 from yearling.api.openapi import Document
+from yearling.api.personal import remember
 from yearling.api.services import Capacity, Pool, Services
 from yearling.api.who import routes_without_policy
 from yearling.chat import Assistant, Talks
@@ -63,7 +69,7 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         writer = SampleWriter(store)
         services.assistant = assistant = Assistant(pool, writer, store.people.owner().id)
         await services.access.start()
-        services.talks = talks = Talks(store, pool, assistant, take=services.capacity.take)
+        services.talks = talks = Talks(store, pool, assistant, take=services.capacity.take, saved=partial(remember, services))
         # Its log is read in the background, so that the first feedback does not wait for it.
         await asyncio.to_thread(services.start_board)
         try:
@@ -93,6 +99,10 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         models,
         conversations,
         turns,
+        sharing,
+        portability,
+        memories,
+        modes,
         signing_in,
         me,
         people,

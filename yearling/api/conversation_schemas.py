@@ -132,6 +132,7 @@ class MessageView(BaseModel):
     sample: str | None
     finish_reason: FinishReason | None
     continues: bool
+    hidden: Annotated[bool, Field(description="An import had it as not meant to be read.")]
     mode: str | None
     memories: list[str]
     comparison: str | None

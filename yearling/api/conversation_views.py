@@ -83,6 +83,7 @@ def message_view(message: Message, *, hidden: set[str], rating: dict[str, Any] |
         "sample": None if secret else message.sample_id,
         "finish_reason": None if secret else message.finish_reason,
         "continues": bool(facts.get("continues")),
+        "hidden": bool(facts.get("hidden")),
         "mode": facts.get("mode"),
         "memories": facts.get("memories", []),
         "comparison": facts.get("comparison"),

@@ -18,7 +18,7 @@ from yearling.api.body import read_body
 from yearling.api.conversation_views import event_json, turn_view
 from yearling.api.errors import ApiError, dump
 from yearling.api.openapi import json_body, replies
-from yearling.api.personal import ask_of, asking
+from yearling.api.personal import asking, asking_in_passing
 from yearling.api.services import services_of
 from yearling.api.sse import EventStream
 from yearling.api.who import current, require
@@ -56,7 +56,7 @@ async def create_temporary_turn(request: Request) -> Response:
     body = await read_body(request, schemas.TemporaryTurnRequest, most_bytes=services.settings.max_body_bytes)
     if body.messages[-1].role != "user":
         raise ApiError(400, "The last message must be a question.", param="messages", code="invalid_value")
-    ask = await ask_of(services, person, body)
+    ask = await asking_in_passing(services, person, body)
     messages = [{"role": message.role, "content": message.text} for message in body.messages]
     return _answer(turn_view(await services.running_talks.start_temporary(person.id, messages, ask)))
 

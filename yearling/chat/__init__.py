@@ -3,6 +3,7 @@
 from yearling.chat.effort import EFFORTS, Effort
 from yearling.chat.events import Answer, ChoiceAnswer, TurnEvent, Usage, total_usage
 from yearling.chat.live import LiveTurn
+from yearling.chat.memory import Fact, choose, extract
 from yearling.chat.offering import LOOK_BACK, may_offer
 from yearling.chat.replay import added, answer_message, own_messages
 from yearling.chat.request import Begun, TurnRequest
@@ -11,7 +12,7 @@ from yearling.chat.spec import SPEC_VERSION, SYSTEM
 from yearling.chat.spec_cases import Problem, SpecCase, Twin
 from yearling.chat.spec_folder import LEVELS, Clause, Level, Spec, load_spec, read_spec, spec_dir
 from yearling.chat.structured import SchemaNotSatisfied
-from yearling.chat.system import BUILTIN, FUN, LANGUAGES, REGULAR, Manner, Mode, mode_named, system_messages
+from yearling.chat.system import BUILTIN, FUN, LANGUAGES, REGULAR, Manner, Mode, system_messages
 from yearling.chat.talks import Ask, Talks, title_of
 from yearling.chat.turn import DEFAULTS, Assistant, Turn
 
@@ -33,6 +34,7 @@ __all__ = [
     "ChoiceAnswer",
     "Clause",
     "Effort",
+    "Fact",
     "Level",
     "LiveTurn",
     "Manner",
@@ -50,9 +52,10 @@ __all__ = [
     "Usage",
     "added",
     "answer_message",
+    "choose",
+    "extract",
     "load_spec",
     "may_offer",
-    "mode_named",
     "own_messages",
     "read_spec",
     "spec_dir",

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from yearling.chat.spec import SYSTEM
-from yearling.errors import NotFound
 
 Length = Literal["short", "normal", "long"]
 Bluntness = Literal["gentle", "normal", "blunt"]
@@ -75,14 +74,6 @@ FUN = Mode(
 BUILTIN = (REGULAR, FUN)
 
 
-def mode_named(name: str) -> Mode:
-    """One of the modes that come along. Raises NotFound."""
-    for mode in BUILTIN:
-        if mode.name == name:
-            return mode
-    raise NotFound(f"There is no mode {name[:64]!r}.", advice="List them with GET /v1/modes.", param="mode")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
     """How one person is answered."""
@@ -106,7 +97,9 @@ def system_messages(manner: Manner, memories: Sequence[str] = ()) -> list[dict[s
         parts.append(_part("personal", f"The person you talk to asks of you:\n{manner.instructions.strip()}"))
     if memories:
         listed = "\n".join(f"- {memory}" for memory in memories)
-        parts.append(_part("memory", f"What you know of the person you talk to; use it only where it helps:\n{listed}"))
+        parts.append(
+            _part("memory", f"What the person you talk to has said of themselves; use it only where it helps:\n{listed}")
+        )
     return [_part("spec", SYSTEM), *parts] if parts else []
 
 

@@ -12,8 +12,12 @@ from yearling.store.folders import Folder
 from yearling.store.history import Entry, Page
 from yearling.store.invitations import Invitation
 from yearling.store.lesson_sets import LessonSetRecord, LessonSource
+from yearling.store.memories import Memory
+from yearling.store.personal import ModeRecord
+from yearling.store.portable import Imported, export, import_file
 from yearling.store.restoring import Restored, restore, verify_backup
 from yearling.store.runs import Runs
+from yearling.store.search import words_of
 from yearling.store.sessions import LONGEST as LONGEST_SESSION
 from yearling.store.sessions import Session
 from yearling.store.shares import Share
@@ -45,10 +49,13 @@ __all__ = [
     "GateRecord",
     "GradedSample",
     "Head",
+    "Imported",
     "Invitation",
     "LessonSetRecord",
     "LessonSource",
     "Manifest",
+    "Memory",
+    "ModeRecord",
     "Page",
     "Removed",
     "Report",
@@ -64,9 +71,12 @@ __all__ = [
     "Text",
     "Triage",
     "entry_hash",
+    "export",
+    "import_file",
     "inspect",
     "make_text",
     "restore",
     "token_hash",
     "verify_backup",
+    "words_of",
 ]

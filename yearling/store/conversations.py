@@ -16,7 +16,7 @@ from yearling.records import Conversation, FinishReason, Message, Role
 from yearling.store.audit import append_entry
 from yearling.store.database import Database
 from yearling.store.packing import plain_json
-from yearling.store.schema import blob_references, conversations, folders, messages, people, samples
+from yearling.store.schema import blob_references, conversations, folders, memories, messages, people, samples
 from yearling.store.search import forget_messages, index_messages
 
 ConversationList = list[Conversation]
@@ -258,7 +258,7 @@ def _below(message_id: str) -> sa.CTE:
 
 def _delete_belongings(connection: Connection, which: sa.ColumnElement[bool], person_id: str) -> Removed:
     """Delete what hangs on these messages: their samples, what else a model emitted in their turns and no message shows (its
-    working), their place in the search index, and their claims to blobs."""
+    working), their place in the search index, what was remembered from them, and their claims to blobs."""
     rows = connection.execute(sa.select(messages.c.id, messages.c.sample_id, messages.c.turn_id).where(which)).all()
     sample_ids = {row.sample_id for row in rows if row.sample_id}
     for some in _batches({row.turn_id for row in rows if row.turn_id}):
@@ -272,6 +272,9 @@ def _delete_belongings(connection: Connection, which: sa.ColumnElement[bool], pe
     blobs: set[str] = set()
     for some in _batches(message_ids):
         claims = sa.and_(blob_references.c.kind == BLOB_KIND, blob_references.c.record_id.in_(some))
+        connection.execute(
+            memories.delete().where(memories.c.message_id.in_(some), memories.c.origin == "said", ~memories.c.edited)
+        )
         blobs.update(connection.scalars(sa.select(blob_references.c.sha256).where(claims)))
         connection.execute(blob_references.delete().where(claims))
     return Removed(message_ids=frozenset(message_ids), sample_ids=frozenset(sample_ids), blobs=frozenset(blobs))

@@ -34,9 +34,9 @@ class Folders:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, person_id: str, name: str, *, folder_id: str | None = None) -> Folder:
-        """Raises Conflict when the person has a folder of this name, BadInput for an empty name."""
-        folder = Folder(id=folder_id or new_id(), name=_checked(name), created_utc=now_utc())
+    def create(self, person_id: str, name: str, *, folder_id: str | None = None, created_utc: datetime | None = None) -> Folder:
+        """Raises Conflict when the person has a folder of this name, BadInput for an empty name. An import brings id and time."""
+        folder = Folder(id=folder_id or new_id(), name=_checked(name), created_utc=created_utc or now_utc())
         row = {"id": folder.id, "person_id": person_id, "name": folder.name, "created_utc": folder.created_utc}
         try:
             with self._database.write() as connection:

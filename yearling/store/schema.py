@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from yearling.store.packing import escape_text, unescape_text
 
-VERSION = "0008"
+VERSION = "0009"
 """The newest migration's number. Kept here so that an ordinary start needs no migration machinery; a test compares."""
 
 VERSION_TABLE = "yearling_schema"
@@ -212,6 +212,40 @@ comparisons = sa.Table(
     sa.Column("event_id", sa.String(64)),
     sa.Column("created_utc", Time, nullable=False),
     sa.Index(None, "person_id", "id"),
+)
+
+memories = sa.Table(
+    "memories",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("text", ExactText, nullable=False),
+    sa.Column("topic", sa.String(16), nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("origin", sa.String(16), nullable=False),
+    sa.Column("edited", sa.Boolean, nullable=False),
+    sa.Column("message_id", ID, sa.ForeignKey("messages.id", ondelete="SET NULL"), index=True),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("updated_utc", Time, nullable=False),
+    sa.Index(None, "person_id", "id"),
+)
+
+modes = sa.Table(
+    "modes",
+    metadata,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("title", ExactText, nullable=False),
+    sa.Column("text", ExactText, nullable=False),
+    sa.Column("retired", sa.Boolean, nullable=False),
+    sa.Column("created_utc", Time, nullable=False),
+)
+
+personal_settings = sa.Table(
+    "personal_settings",
+    metadata,
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("body", sa.Text, nullable=False),
 )
 
 audit_log = sa.Table(

@@ -35,9 +35,11 @@ from yearling.store.identities import Identities
 from yearling.store.invitations import Invitations
 from yearling.store.lesson_sets import LessonSets
 from yearling.store.locks import LOCK, hold_shared
+from yearling.store.memories import Memories
 from yearling.store.migrate import migrate
 from yearling.store.passwords import Passwords
 from yearling.store.people import People
+from yearling.store.personal import Modes, Personal
 from yearling.store.runs import Runs
 from yearling.store.samples import Samples
 from yearling.store.schema import VERSION
@@ -70,6 +72,9 @@ class Store:
         self.folders = Folders(database)
         self.shares = Shares(database)
         self.comparisons = Comparisons(database)
+        self.memories = Memories(database)
+        self.personal = Personal(database)
+        self.modes = Modes(database)
         self.samples = Samples(database, settings.retention)
         self.audit = Audit(database)
         self.blobs = Blobs(settings.data_dir / "blobs", database)

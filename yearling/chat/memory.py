@@ -1,0 +1,181 @@
+"""What is worth remembering of what a person says about themselves, and which of it bears on a question.
+
+Only the person's own words are looked at, and what is remembered are these words: a clause in which somebody says something
+lasting of themselves ("I'm allergic to nuts", "我住在上海"), or asks outright that it be remembered. Rules and not a model: a
+missed fact can be said again, but a wrong memory poisons every later answer. So everything doubtful is left alone: questions,
+wishes and suppositions, what is quoted, pasted, or given as material to work on, and anything that looks like a secret.
+
+For a question, those memories are chosen that share a word or a field of life with it, and the few that always matter (a name,
+how somebody wants to be answered), up to a budget of tokens. The rest is not shown to the model: what does not bear on a question
+leaks into the answer, as PersistBench shows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from yearling.chat.memory_rules import rules
+from yearling.store import Memory, words_of
+
+MOST_PER_MESSAGE = 8
+_MOST_CHARS = 240
+_MOST_MESSAGE_CHARS = 6000
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A clause as the person said it. `topic` is set where only one thing can be true."""
+
+    text: str
+    topic: str = ""
+
+
+# Extraction
+
+_CODE = re.compile(r"```.*?(```|\Z)|`[^`\n]*`", re.DOTALL)
+_QUOTED = re.compile(r"^\s*>.*$|\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|「[^」\n]*」|『[^』\n]*』", re.MULTILINE)
+_SENTENCE = re.compile(r"[^.!?。！？\n;；]+(?:\.(?=\w)[^.!?。！？\n;；]+)*[.!?。！？;；]*")
+_QUESTION_TAIL = re.compile(
+    r"(?:,|，| so| and| -|—|:)\s*"
+    r"(?:what|how|which|where|when|why|who|can|could|should|shall|do|does|did|is|are|will|would|any)\b.*$"
+    r"|[，,。]?\s*(?:什么|怎么|如何|哪|能不能|可以|应该|有没有|请问|该).*$",
+    re.IGNORECASE | re.DOTALL,
+)
+_LEAD = re.compile(
+    r"^(?:(?:hi|hello|hey|well|so|also|and|but|oh|ok|okay|actually|basically|btw|fyi|by the way|just so you know|for context|"
+    r"for your information|note that|a bit about me|about me|in case it helps|as you may know|你好|您好|嗨|另外|还有|顺便说一下|"
+    r"对了|其实|首先)\s*(?:there)?\s*[,:!，：！]?\s*)+",
+    re.IGNORECASE,
+)
+_SPLIT = re.compile(r",?\s+(?:and|but)\s+(?=(?:i|i'm|i’m|i've|my)\b)|,\s*(?=(?:i|i'm|i’m|i've|my)\b)|[，,](?=我)", re.IGNORECASE)
+_SUPPOSED = re.compile(
+    r"^(?:(?:if|suppose|supposing|imagine|pretend|assume|assuming|let's say|say|what if|when|whenever|unless|as if|as though)\b"
+    r"|如果|假如|假设|假定|要是|想象|当我|万一)",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(
+    r"^(?:please\s+|can you\s+|could you\s+)?(?:remember|keep in mind|note|make a note|don't forget|do not forget|never forget)"
+    r"(?:\s+that|\s*:|\s+(?=i\b|i'm\b|my\b))\s*(?P<what>.+)$"
+    r"|^(?:for future reference|for the record)\s*[,:]\s*(?P<later>.+)$",
+    re.IGNORECASE,
+)
+_STYLE = re.compile(
+    r"^(?:(?:please\s+)?(?:from now on|in future|in the future|going forward)\s*,?\s+(?:please\s+)?"
+    r"(?:always\s+|never\s+|only\s+)?"
+    r"(?:answer|reply|respond|write|use|call|address|keep|avoid|give|explain|don't|do not|speak|talk|stop)\b.+"
+    r"|(?:please\s+)?(?:always|never)\s+(?:answer|reply|respond|write to me|use|call me|address me|give me|explain)\b.+)$",
+    re.IGNORECASE,
+)
+_TAIL = re.compile(
+    r"\s*(?:right now|at the moment|today|tonight|this (?:morning|evening|afternoon|week))\s*[.!]*$", re.IGNORECASE
+)
+
+
+def extract(said: str) -> list[Fact]:
+    """What a person said of themselves that lasts, each once, in their own words; often nothing."""
+    if len(said) > _MOST_MESSAGE_CHARS or rules().material.search(said):
+        return []
+    found: dict[str, Fact] = {}
+    for sentence in _sentences(said):
+        for clause in _clauses(sentence):
+            fact = _fact(clause)
+            if fact is not None:
+                found.setdefault(fact.text.casefold(), fact)
+    return list(found.values())[:MOST_PER_MESSAGE]
+
+
+def _sentences(said: str) -> Iterator[str]:
+    plain = _QUOTED.sub(" ", _CODE.sub(" ", said))
+    for match in _SENTENCE.finditer(plain):
+        sentence = match[0].strip()
+        if sentence:
+            yield sentence
+
+
+def _clauses(sentence: str) -> Iterator[str]:
+    """The clauses of a sentence that could say something; of a question only what comes before the asking."""
+    asks = sentence.rstrip()[-1:] in "?？"
+    body = sentence.rstrip("?？.。!！;； ").strip(" -–—*•\t")
+    if asks:
+        statement = _QUESTION_TAIL.sub("", body)
+        if statement == body:
+            return
+        body = statement
+    body = _LEAD.sub("", body).strip()
+    if not body or _SUPPOSED.match(body):
+        return
+    yield from (_LEAD.sub("", clause).strip(" ,，") for clause in _SPLIT.split(body))
+
+
+def _fact(clause: str) -> Fact | None:
+    if not 2 < len(clause) <= _MOST_CHARS or rules().secret.search(clause):
+        return None
+    asked = next((found for pattern in (_ASKED, *rules().asked_zh) if (found := pattern.match(clause))), None)
+    if asked:
+        what = next((group for group in asked.groupdict().values() if group), "").strip(" ,，:：")
+        return Fact(_tidy(what), _topic(what)) if len(what) > 2 and not _SUPPOSED.match(what) else None
+    if _STYLE.match(clause):
+        return Fact(_tidy(clause), "")
+    if rules().unsure.search(clause) or _TAIL.search(clause):
+        return None
+    return next((Fact(_tidy(clause), topic) for pattern, topic in rules().own if pattern.match(clause)), None)
+
+
+def _topic(clause: str) -> str:
+    return next((topic for pattern, topic in rules().own if pattern.match(clause)), "")
+
+
+def _tidy(clause: str) -> str:
+    text = " ".join(clause.split()).strip(" ,，:：")
+    return text[:1].upper() + text[1:]
+
+
+# Choice
+
+
+def choose(memories: Sequence[Memory], question: str, *, budget_tokens: int) -> list[Memory]:
+    """The memories that bear on a question, the most telling first, as many as the budget holds."""
+    asked = _telling(question)
+    fields = _fields(question)
+    words = [_telling(memory.text) for memory in memories]
+    rarity = Counter(word for some in words for word in some)
+    ranked = []
+    for at, (memory, some) in enumerate(zip(memories, words, strict=True)):
+        shared = sum(1.0 / rarity[word] for word in some & asked)
+        near = len(_fields(memory.text) & fields)
+        always = memory.topic == "name" or bool(rules().always.search(memory.text))
+        weight = 3.0 * always + 2.0 * near + shared
+        if weight > 0:
+            ranked.append((-weight, at, memory))
+    chosen, left = [], budget_tokens
+    for _, _, memory in sorted(ranked, key=lambda one: one[:2]):
+        cost = tokens_at_most(memory.text) + 2
+        if cost <= left:
+            chosen.append(memory)
+            left -= cost
+    return chosen
+
+
+def tokens_at_most(text: str) -> int:
+    """More tokens than any usual tokenizer makes of a text."""
+    plain = sum(1 for character in text if character.isascii())
+    return plain // 3 + 2 * (len(text) - plain) + 1
+
+
+def _telling(text: str) -> set[str]:
+    """Words that say something: no short or common ones, of Chinese the pairs; plurals as singulars."""
+    found = set()
+    for word in words_of(text):
+        if word.isascii():
+            if len(word) > 3 and word not in rules().common:
+                found.add(word.removesuffix("s"))
+        elif len(word) > 1 and word not in rules().common:
+            found.add(word)
+    return found
+
+
+def _fields(text: str) -> set[str]:
+    return {name for name, pattern in rules().fields.items() if pattern.search(text)}

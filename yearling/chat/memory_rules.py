@@ -1,0 +1,68 @@
+"""The rules of memory, read from `memory.toml`: which clauses last, what is left alone, which fields of life a text is about."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_FILE = Path(__file__).with_name("memory.toml")
+_AM = r"i(?:'m|’m| am)(?: also| currently| now)?"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """`own` are (pattern of a clause, topic); `fields` tell by their names what a text is about."""
+
+    own: tuple[tuple[re.Pattern[str], str], ...]
+    material: re.Pattern[str]
+    unsure: re.Pattern[str]
+    secret: re.Pattern[str]
+    asked_zh: tuple[re.Pattern[str], ...]
+    always: re.Pattern[str]
+    fields: dict[str, re.Pattern[str]]
+    common: frozenset[str]
+
+
+@cache
+def rules() -> Rules:
+    """Read at the first call."""
+    plain = tomllib.loads(_FILE.read_text(encoding="utf-8"))
+    lists = {
+        "am": _AM,
+        "role": _one_of([*plain["roles"].split(), *plain["roles_of_two_words"]]),
+        "role_zh": _one_of(plain["roles_zh"].split()),
+        "condition": _one_of(plain["conditions"]),
+        "kin": _one_of(plain["kin"].split()),
+        "likes": _one_of(plain["likes"]),
+    }
+    return Rules(
+        own=tuple((_filled(rule, lists), rule.get("topic", "")) for rule in plain["self"]),
+        material=_any(plain["material"]),
+        unsure=_any(plain["unsure"]),
+        secret=_any(plain["secret"]),
+        asked_zh=tuple(re.compile(pattern) for pattern in plain["asked_zh"]),
+        always=_any(plain["always"]),
+        fields={name: _any(patterns) for name, patterns in plain["fields"].items()},
+        common=frozenset(plain["common"].split()),
+    )
+
+
+def _filled(rule: dict[str, Any], lists: dict[str, str]) -> re.Pattern[str]:
+    pattern = rule["pattern"]
+    for name, words in lists.items():
+        pattern = pattern.replace(f"<{name}>", words)
+    return re.compile(pattern, re.IGNORECASE)
+
+
+def _one_of(words: Iterable[str]) -> str:
+    """Longer ones first, so that a word never hides a longer one that begins with it."""
+    return "|".join(sorted(set(words), key=lambda word: (-len(word), word)))
+
+
+def _any(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)
