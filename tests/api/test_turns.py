@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.api.conftest import Bench, Maker
 from tests.api.talking import events_of, exchange, read, start, tree, words_of
+from tests.api.turn_drill import drill
 from yearling.api import conversation_schemas as schemas
 from yearling.inference import FakeEngine, Script
 
@@ -212,3 +214,8 @@ async def test_deltas_are_as_long_in_a_long_chat_as_in_a_short_one(bench: Maker)
             turn = await start(api.client, "x" * 200, **more)
             sizes.append(sum([size async for _, event, size in read(api.client, turn["id"]) if event["type"] == "delta"]))
         assert len(set(sizes)) == 1
+
+
+async def test_nothing_is_lost_or_doubled_over_broken_connections(tmp_path: Path) -> None:
+    """A few rounds of the drill; `python -m tests.api.turn_drill 50` runs more."""
+    assert await drill(5, tmp_path) == []

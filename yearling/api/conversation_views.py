@@ -144,7 +144,8 @@ def event_json(event: Mapping[str, Any]) -> dict[str, Any]:
     """One event of a turn as it goes over the wire. A delta holds its own words and nothing else."""
     kind = event["type"]
     if kind == "start":
-        return {"type": kind, "turn": turn_view(event["turn"])}
+        # As it was then: whoever reads it, and however late, reads the same.
+        return {"type": kind, "turn": turn_view(event["turn"]) | {"state": "running", "events": 1}}
     if kind == "error":
         told = translate(event["error"])
         if told.code == "internal_error":
