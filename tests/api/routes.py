@@ -1,0 +1,260 @@
+"""Every route of the API with what it takes to call it: for the suites that go over all of them.
+
+A route that is missing here fails the suite: who adds one says here whose it is. `reach` tells how far it goes:
+
+- `open`     strangers may call it, and it holds nothing of anybody;
+- `common`   everybody with the role sees the same, and nothing private is in it;
+- `mine`     what it shows or does is the asker's own, whoever asks;
+- `owned`    its address or its body names an object of somebody: for everybody else that object is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from yearling.records import KeyScope, PersonRole
+
+Reach = Literal["open", "common", "mine", "owned"]
+Ids = Mapping[str, str]
+"""Ids of the objects that a suite made, by what they are: `conversation`, `answer`, `folder`, ..."""
+
+UNKNOWN = "01900000-0000-7000-8000-000000000000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """`path` names its parameters as `Ids` does. `body` gets those ids; a route that takes no JSON has none."""
+
+    method: str
+    path: str
+    template: str
+    reach: Reach
+    least: PersonRole | None
+    scope: KeyScope
+    body: Callable[[Ids], Any] | None = None
+    answers: tuple[int, ...] = (200,)
+    """What it answers to whose object it is, or whoever may."""
+    names: tuple[str, ...] = field(default=())
+
+    @property
+    def key(self) -> str:
+        return f"{self.method} {self.template}"
+
+    def address(self, ids: Ids) -> str:
+        return self.path.format_map(ids)
+
+
+def _route(
+    line: str,
+    reach: Reach,
+    least: PersonRole | None,
+    scope: KeyScope,
+    body: Callable[[Ids], Any] | None = None,
+    *,
+    at: str = "",
+    answers: tuple[int, ...] = (200,),
+) -> Route:
+    method, template = line.split()
+    return Route(
+        method=method,
+        template=template,
+        path=at or template,
+        reach=reach,
+        least=least,
+        scope=scope,
+        body=body,
+        answers=answers,
+    )
+
+
+def _chat(_: Ids) -> Any:
+    return {"model": "fake-model", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+def _fixed(**fields: Any) -> Callable[[Ids], Any]:
+    return lambda _: fields
+
+
+# In this order an owner of the objects calls them, so what deletes comes last.
+ROUTES: tuple[Route, ...] = (
+    # The models
+    _route("POST /v1/chat/completions", "mine", "member", "chat", _chat),
+    _route("POST /v1/embeddings", "common", "member", "chat", _fixed(model="fake-model", input="Hello"), answers=(200, 400)),
+    _route("POST /v1/responses", "owned", "member", "chat", lambda ids: {"input": "x", "previous_response_id": ids["response"]}),
+    _route("GET /v1/responses/{response_id}", "owned", "reader", "read", at="/v1/responses/{response}"),
+    _route("GET /v1/models", "common", "reader", "read"),
+    _route("GET /v1/models/{model}", "common", "reader", "read", at="/v1/models/fake-model"),
+    # Conversations
+    _route("GET /v1/conversations", "mine", "reader", "read"),
+    _route("POST /v1/conversations", "owned", "member", "chat", lambda ids: {"title": "t", "folder": ids["folder"]}),
+    _route("GET /v1/conversations/{conversation_id}", "owned", "reader", "read", at="/v1/conversations/{conversation}"),
+    _route(
+        "PATCH /v1/conversations/{conversation_id}",
+        "owned",
+        "member",
+        "chat",
+        _fixed(title="another"),
+        at="/v1/conversations/{conversation}",
+    ),
+    _route(
+        "POST /v1/conversations/{conversation_id}/turns",
+        "owned",
+        "member",
+        "chat",
+        lambda ids: {"text": "More", "message": ids["answer"]},
+        at="/v1/conversations/{conversation}/turns",
+    ),
+    _route(
+        "POST /v1/conversations/{conversation_id}/messages/{message_id}/edit",
+        "owned",
+        "member",
+        "feedback",
+        _fixed(text="Better words"),
+        at="/v1/conversations/{conversation}/messages/{answer}/edit",
+    ),
+    _route("POST /v1/temporary/turns", "mine", "member", "chat", _fixed(messages=[{"role": "user", "text": "Hello"}])),
+    _route("GET /v1/turns/{turn_id}", "owned", "member", "chat", at="/v1/turns/{turn}"),
+    _route("GET /v1/turns/{turn_id}/events", "owned", "member", "chat", at="/v1/turns/{turn}/events"),
+    _route("POST /v1/turns/{turn_id}/stop", "owned", "member", "chat", at="/v1/turns/{turn}/stop"),
+    _route("GET /v1/comparisons/{comparison_id}", "owned", "reader", "read", at="/v1/comparisons/{comparison}"),
+    _route(
+        "POST /v1/comparisons/{comparison_id}/choice",
+        "owned",
+        "member",
+        "feedback",
+        _fixed(outcome="left"),
+        at="/v1/comparisons/{comparison}/choice",
+    ),
+    _route("GET /v1/folders", "mine", "reader", "read"),
+    _route("POST /v1/folders", "mine", "member", "chat", _fixed(name="New")),
+    _route("PATCH /v1/folders/{folder_id}", "owned", "member", "chat", _fixed(name="Other"), at="/v1/folders/{folder}"),
+    _route("GET /v1/shares", "mine", "reader", "read"),
+    _route("POST /v1/shares", "owned", "member", "chat", lambda ids: {"conversation": ids["conversation"]}),
+    # The link is the right to read, so what it shows is nobody's secret; a link that was guessed shows nothing.
+    _route("GET /v1/shared/{share_id}", "open", None, "read", at=f"/v1/shared/{UNKNOWN}", answers=(404,)),
+    _route("POST /v1/import", "mine", "member", "chat", _fixed(nothing="known"), answers=(400,)),
+    _route("GET /v1/export", "mine", "reader", "read"),
+    # Memory, modes, settings
+    _route("GET /v1/memories", "mine", "reader", "read"),
+    _route("POST /v1/memories", "mine", "member", "chat", _fixed(text="I like tea.")),
+    _route("PATCH /v1/memories/{memory_id}", "owned", "member", "chat", _fixed(active=False), at="/v1/memories/{memory}"),
+    _route("GET /v1/modes", "common", "reader", "read"),
+    _route("POST /v1/modes", "common", "maintainer", "admin", _fixed(name="brief", title="Brief", text="Be brief.")),
+    _route("DELETE /v1/modes/{name}", "common", "maintainer", "admin", at="/v1/modes/unknown", answers=(404,)),
+    _route("GET /v1/settings", "mine", "reader", "read"),
+    _route("PATCH /v1/settings", "mine", "member", "chat", _fixed(length="short"), answers=(200, 400)),
+    # Signing in
+    _route("GET /v1/auth", "open", None, "read"),
+    _route("POST /v1/auth/login", "open", None, "read", _fixed(name="nobody", password="wrong"), answers=(401,)),
+    _route("POST /v1/auth/invitation", "open", None, "read", _fixed(invitation="unknown"), answers=(404,)),
+    _route(
+        "POST /v1/auth/signup",
+        "open",
+        None,
+        "read",
+        _fixed(invitation="unknown", name="Eve", password="long enough"),
+        answers=(404,),
+    ),
+    _route("POST /v1/auth/logout", "open", None, "read"),
+    # One's own account
+    _route("GET /v1/me", "mine", "reader", "read"),
+    _route("PUT /v1/me/password", "mine", "reader", "admin", _fixed(new="short"), answers=(400,)),
+    _route("POST /v1/me/delete", "mine", "reader", "admin", _fixed(name="not mine"), answers=(400,)),
+    _route("GET /v1/me/sessions", "mine", "reader", "admin"),
+    _route("DELETE /v1/me/sessions/{session_id}", "owned", "reader", "admin", at="/v1/me/sessions/{session}"),
+    _route("DELETE /v1/me/sessions", "mine", "reader", "admin"),
+    _route("GET /v1/keys", "mine", "reader", "admin"),
+    _route("POST /v1/keys", "mine", "reader", "admin", _fixed(name="new", scopes=["admin"])),
+    _route("DELETE /v1/keys/{key_id}", "owned", "reader", "admin", at="/v1/keys/{key}"),
+    # People
+    _route("GET /v1/people", "common", "member", "read"),
+    _route("GET /v1/people/{person_id}", "common", "member", "read", at="/v1/people/{person}"),
+    _route("PATCH /v1/people/{person_id}", "common", "owner", "admin", _fixed(role="member"), at="/v1/people/{person}"),
+    _route("DELETE /v1/people/{person_id}/access", "common", "owner", "admin", at=f"/v1/people/{UNKNOWN}/access", answers=(404,)),
+    _route("DELETE /v1/people/{person_id}", "common", "owner", "admin", at=f"/v1/people/{UNKNOWN}", answers=(404,)),
+    _route("GET /v1/invitations", "common", "maintainer", "admin"),
+    _route("POST /v1/invitations", "common", "maintainer", "admin", _fixed(role="reader")),
+    _route(
+        "DELETE /v1/invitations/{invitation_id}", "common", "maintainer", "admin", at=f"/v1/invitations/{UNKNOWN}", answers=(404,)
+    ),
+    # Feedback. An answer that nobody has judged yet is its person's own; judgements are public, under pseudonyms.
+    _route("POST /v1/feedback/ratings", "owned", "member", "feedback", lambda ids: {"item": ids["sample"], "value": 1}),
+    _route(
+        "POST /v1/feedback/comparisons",
+        "owned",
+        "member",
+        "feedback",
+        lambda ids: {"left": ids["left_sample"], "right": ids["right_sample"], "outcome": "left"},
+    ),
+    _route("POST /v1/feedback/edits", "owned", "member", "feedback", lambda ids: {"item": ids["edit_sample"], "text": "Words"}),
+    _route("POST /v1/feedback/notes", "owned", "member", "feedback", lambda ids: {"item": ids["note_sample"], "text": "Words"}),
+    _route("GET /v1/feedback/notes", "common", "reader", "read"),
+    _route("POST /v1/feedback/removals", "common", "member", "feedback", _fixed(event=UNKNOWN, reason="r"), answers=(404,)),
+    _route("POST /v1/feedback/vouches", "common", "member", "feedback", _fixed(account=UNKNOWN), answers=(404,)),
+    _route("POST /v1/feedback/juries", "common", "member", "feedback", _fixed(item=UNKNOWN), answers=(404,)),
+    _route("GET /v1/feedback/notes/{note_id}", "common", "reader", "read", at=f"/v1/feedback/notes/{UNKNOWN}", answers=(404,)),
+    _route(
+        "POST /v1/feedback/notes/{note_id}/ratings",
+        "common",
+        "member",
+        "feedback",
+        _fixed(value=1),
+        at=f"/v1/feedback/notes/{UNKNOWN}/ratings",
+        answers=(404,),
+    ),
+    _route("GET /v1/feedback/juries/{item}", "common", "reader", "read", at=f"/v1/feedback/juries/{UNKNOWN}", answers=(404,)),
+    _route("GET /v1/feedback/queue", "mine", "reader", "read"),
+    _route("DELETE /v1/feedback/events/{event_id}", "owned", "member", "feedback", at="/v1/feedback/events/{event}"),
+    _route("GET /v1/consensus", "common", "reader", "read"),
+    _route("GET /v1/consensus/log", "common", "reader", "read"),
+    _route("GET /v1/consensus/items/{item}", "common", "reader", "read", at=f"/v1/consensus/items/{UNKNOWN}", answers=(200, 404)),
+    # Training and exams
+    _route("GET /v1/runs", "common", "reader", "read"),
+    _route("GET /v1/runs/{run_id}", "common", "reader", "read", at="/v1/runs/none", answers=(404,)),
+    _route("GET /v1/runs/{run_id}/metrics", "common", "reader", "read", at="/v1/runs/none/metrics", answers=(404,)),
+    _route("GET /v1/runs/{run_id}/metrics/stream", "common", "reader", "read", at="/v1/runs/none/metrics/stream", answers=(404,)),
+    _route("POST /v1/runs/{run_id}/stop", "common", "maintainer", "admin", at="/v1/runs/none/stop", answers=(404,)),
+    _route("POST /v1/runs/{run_id}/resume", "common", "maintainer", "admin", at="/v1/runs/none/resume", answers=(404,)),
+    _route("GET /v1/lessons", "common", "reader", "read"),
+    _route("GET /v1/spec", "common", "reader", "read"),
+    _route("GET /v1/spec/clauses/{clause_id}", "common", "reader", "read", at="/v1/spec/clauses/none", answers=(404,)),
+    _route("GET /v1/spec/cases", "common", "reader", "read"),
+    _route("GET /v1/spec/runs", "common", "reader", "read"),
+    _route("GET /v1/spec/runs/{run_id}", "common", "reader", "read", at=f"/v1/spec/runs/{UNKNOWN}", answers=(404,)),
+    _route(
+        "GET /v1/spec/runs/{run_id}/outputs", "common", "reader", "read", at=f"/v1/spec/runs/{UNKNOWN}/outputs", answers=(404,)
+    ),
+    _route(
+        "POST /v1/spec/outputs/{output_id}/disputes",
+        "common",
+        "member",
+        "feedback",
+        _fixed(claim="policy", reason="r"),
+        at=f"/v1/spec/outputs/{UNKNOWN}/disputes",
+        answers=(400, 404),
+    ),
+    _route("GET /v1/spec/disputes", "common", "reader", "read"),
+    _route("GET /v1/exams", "common", "reader", "read"),
+    _route("GET /v1/exams/gates", "common", "reader", "read"),
+    _route("GET /v1/exams/{run}", "common", "reader", "read", at=f"/v1/exams/{UNKNOWN}", answers=(404,)),
+    # The server
+    _route("GET /healthz", "open", None, "read"),
+    _route("GET /readyz", "open", None, "read"),
+    _route("GET /metrics", "common", "reader", "read"),
+    # What takes objects away
+    _route("DELETE /v1/memories/{memory_id}", "owned", "member", "chat", at="/v1/memories/{memory}"),
+    _route("DELETE /v1/memories", "mine", "member", "chat"),
+    _route("DELETE /v1/shares/{share_id}", "owned", "member", "chat", at="/v1/shares/{share}"),
+    _route("DELETE /v1/folders/{folder_id}", "owned", "member", "chat", at="/v1/folders/{folder}"),
+    _route(
+        "DELETE /v1/conversations/{conversation_id}/messages/{message_id}",
+        "owned",
+        "member",
+        "chat",
+        at="/v1/conversations/{conversation}/messages/{answer}",
+    ),
+    _route("DELETE /v1/conversations/{conversation_id}", "owned", "member", "chat", at="/v1/conversations/{conversation}"),
+    _route("DELETE /v1/responses/{response_id}", "owned", "member", "chat", at="/v1/responses/{response}"),
+)
