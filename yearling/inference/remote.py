@@ -57,7 +57,7 @@ class Endpoint:
         self.client = httpx.AsyncClient(
             headers={"authorization": f"Bearer {api_key}"} if api_key else {},
             timeout=httpx.Timeout(read_timeout_s, connect=CONNECT_TIMEOUT_S),
-            limits=httpx.Limits(max_connections=MAX_CONCURRENT),
+            limits=httpx.Limits(max_connections=MAX_CONCURRENT, max_keepalive_connections=8),
         )
 
     async def models(self) -> list[RemoteModel]:
