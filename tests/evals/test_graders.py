@@ -99,6 +99,7 @@ def test_every_exam_of_the_users_folder_opens(tmp_path: Path) -> None:
         "calibration": 1000,
         "xstest": 450,
         "persistbench": 500,
+        "persistbench-chosen": 500,
         "cmrc2018": 3219,
     }
 

@@ -16,13 +16,27 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from yearling.chat.memory_rules import rules
-from yearling.store import Memory, words_of
+from yearling.store import words_of
 
 MOST_PER_MESSAGE = 8
 _MOST_CHARS = 240
 _MOST_MESSAGE_CHARS = 6000
+
+
+class Remembered(Protocol):
+    """What `choose` needs to know of a memory."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def topic(self) -> str: ...
+
+
+R = TypeVar("R", bound=Remembered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +52,16 @@ class Fact:
 _CODE = re.compile(r"```.*?(```|\Z)|`[^`\n]*`", re.DOTALL)
 _QUOTED = re.compile(r"^\s*>.*$|\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|「[^」\n]*」|『[^』\n]*』", re.MULTILINE)
 _SENTENCE = re.compile(r"[^.!?。！？\n;；]+(?:\.(?=\w)[^.!?。！？\n;；]+)*[.!?。！？;；]*")
+_FOLLOWS = re.compile(
+    r"(?:,|\s-)?\s+(?:but|because|so|who|where|when|while|although|though|since|therefore|if|then)\b.*$"
+    r"|,?\s+and\s+(?:i|we|he|she|they|it|there|then|now|one of|some of|need|want|have|am|was|get|feel|would|sometimes|"
+    r"recently|always|don't|can't|looking|trying|also)\b.*$"
+    r"|\s+(?:i'd|i’d|that i|which i)\b.*$",
+    re.IGNORECASE,
+)
 _QUESTION_TAIL = re.compile(
     r"(?:,|，| so| and| -|—|:)\s*"
-    r"(?:what|how|which|where|when|why|who|can|could|should|shall|do|does|did|is|are|will|would|any)\b.*$"
-    r"|[，,。]?\s*(?:什么|怎么|如何|哪|能不能|可以|应该|有没有|请问|该).*$",
+    r"(?:what|how|which|where|when|why|who|can|could|should|shall|do|does|did|is|are|will|would|any)\b.*$",
     re.IGNORECASE | re.DOTALL,
 )
 _LEAD = re.compile(
@@ -50,7 +70,7 @@ _LEAD = re.compile(
     r"对了|其实|首先)\s*(?:there)?\s*[,:!，：！]?\s*)+",
     re.IGNORECASE,
 )
-_SPLIT = re.compile(r",?\s+(?:and|but)\s+(?=(?:i|i'm|i’m|i've|my)\b)|,\s*(?=(?:i|i'm|i’m|i've|my)\b)|[，,](?=我)", re.IGNORECASE)
+_SPLIT = re.compile(r",?\s+(?:and|but)\s+(?=(?:i|i'm|i’m|i've|my)\b)|,\s*(?=(?:i|i'm|i’m|i've|my)\b)|，", re.IGNORECASE)
 _SUPPOSED = re.compile(
     r"^(?:(?:if|suppose|supposing|imagine|pretend|assume|assuming|let's say|say|what if|when|whenever|unless|as if|as though)\b"
     r"|如果|假如|假设|假定|要是|想象|当我|万一)",
@@ -58,8 +78,8 @@ _SUPPOSED = re.compile(
 )
 _ASKED = re.compile(
     r"^(?:please\s+|can you\s+|could you\s+)?(?:remember|keep in mind|note|make a note|don't forget|do not forget|never forget)"
-    r"(?:\s+that|\s*:|\s+(?=i\b|i'm\b|my\b))\s*(?P<what>.+)$"
-    r"|^(?:for future reference|for the record)\s*[,:]\s*(?P<later>.+)$",
+    r"(?:\s+that|\s*:|)\s+(?P<what>(?:i|i'm|i’m|i've|my|we|our)\b.+)$"
+    r"|^(?:for future reference|for the record)\s*[,:]\s*(?P<later>(?:i|i'm|i’m|i've|my|we|our)\b.+)$",
     re.IGNORECASE,
 )
 _STYLE = re.compile(
@@ -100,7 +120,8 @@ def _clauses(sentence: str) -> Iterator[str]:
     asks = sentence.rstrip()[-1:] in "?？"
     body = sentence.rstrip("?？.。!！;； ").strip(" -–—*•\t")
     if asks:
-        statement = _QUESTION_TAIL.sub("", body)
+        # In Chinese, what is asked stands behind the last comma.
+        statement = body.rpartition("，")[0] or _QUESTION_TAIL.sub("", body)
         if statement == body:
             return
         body = statement
@@ -115,17 +136,27 @@ def _fact(clause: str) -> Fact | None:
         return None
     asked = next((found for pattern in (_ASKED, *rules().asked_zh) if (found := pattern.match(clause))), None)
     if asked:
-        what = next((group for group in asked.groupdict().values() if group), "").strip(" ,，:：")
-        return Fact(_tidy(what), _topic(what)) if len(what) > 2 and not _SUPPOSED.match(what) else None
+        what = next((group for group in asked.groupdict().values() if group), clause).strip(" ,，:：")
+        if len(what) < 3 or _SUPPOSED.match(what):
+            return None
+        known = _own(what)
+        return Fact(_tidy(what), known.topic if known else "")
     if _STYLE.match(clause):
         return Fact(_tidy(clause), "")
     if rules().unsure.search(clause) or _TAIL.search(clause):
         return None
-    return next((Fact(_tidy(clause), topic) for pattern, topic in rules().own if pattern.match(clause)), None)
+    return _own(clause)
 
 
-def _topic(clause: str) -> str:
-    return next((topic for pattern, topic in rules().own if pattern.match(clause)), "")
+def _own(clause: str) -> Fact | None:
+    """The clause, without what merely follows from it, where it says something lasting."""
+    for rule in rules().own:
+        if rule.pattern.match(clause):
+            short = _FOLLOWS.sub("", clause)
+            kept = short if rule.pattern.match(short) else clause
+            if not rule.needs_field or _fields(kept):
+                return Fact(_tidy(kept), rule.topic)
+    return None
 
 
 def _tidy(clause: str) -> str:
@@ -136,7 +167,7 @@ def _tidy(clause: str) -> str:
 # Choice
 
 
-def choose(memories: Sequence[Memory], question: str, *, budget_tokens: int) -> list[Memory]:
+def choose(memories: Sequence[R], question: str, *, budget_tokens: int) -> list[R]:
     """The memories that bear on a question, the most telling first, as many as the budget holds."""
     asked = _telling(question)
     fields = _fields(question)
@@ -150,7 +181,8 @@ def choose(memories: Sequence[Memory], question: str, *, budget_tokens: int) -> 
         weight = 3.0 * always + 2.0 * near + shared
         if weight > 0:
             ranked.append((-weight, at, memory))
-    chosen, left = [], budget_tokens
+    chosen: list[R] = []
+    left = budget_tokens
     for _, _, memory in sorted(ranked, key=lambda one: one[:2]):
         cost = tokens_at_most(memory.text) + 2
         if cost <= left:

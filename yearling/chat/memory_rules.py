@@ -15,10 +15,19 @@ _AM = r"i(?:'m|’m| am)(?: also| currently| now)?"
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """`own` are (pattern of a clause, topic); `fields` tell by their names what a text is about."""
+class Own:
+    """A clause in which somebody says something lasting of themselves; `needs_field` where it must be about a field of life."""
 
-    own: tuple[tuple[re.Pattern[str], str], ...]
+    pattern: re.Pattern[str]
+    topic: str
+    needs_field: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """`fields` tell by their names what a text is about."""
+
+    own: tuple[Own, ...]
     material: re.Pattern[str]
     unsure: re.Pattern[str]
     secret: re.Pattern[str]
@@ -41,7 +50,7 @@ def rules() -> Rules:
         "likes": _one_of(plain["likes"]),
     }
     return Rules(
-        own=tuple((_filled(rule, lists), rule.get("topic", "")) for rule in plain["self"]),
+        own=tuple(Own(_filled(rule, lists), rule.get("topic", ""), rule.get("needs_field", False)) for rule in plain["self"]),
         material=_any(plain["material"]),
         unsure=_any(plain["unsure"]),
         secret=_any(plain["secret"]),

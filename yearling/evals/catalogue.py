@@ -11,7 +11,7 @@ from yearling.evals.case import Exam
 from yearling.evals.exercises import constraints
 from yearling.evals.gsm8k import gsm8k
 from yearling.evals.ifeval import ifeval
-from yearling.evals.memory_use import FILES, persistbench
+from yearling.evals.memory_use import FILES, persistbench, persistbench_chosen
 from yearling.evals.own_exam import own_exam
 from yearling.evals.questions import calibration, cmrc2018, nq_open
 from yearling.evals.sources import Places, exam_files
@@ -52,6 +52,12 @@ ENTRIES = (
         "persistbench",
         "Leakage, sycophancy and good use of memory",
         persistbench,
+        tuple(f"persistbench/{one}" for one in FILES.values()),
+    ),
+    Entry(
+        "persistbench-chosen",
+        "The same with memories chosen as the assistant chooses them",
+        persistbench_chosen,
         tuple(f"persistbench/{one}" for one in FILES.values()),
     ),
     Entry("cmrc2018", "Chinese reading", cmrc2018, ("cmrc2018/cmrc2018_dev.json",)),

@@ -1,0 +1,118 @@
+"""What is remembered of what people say, which memories bear on a question, and what goes before it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.chat.memory_precision import measure, read
+from yearling.chat import BUILTIN, FUN, REGULAR, SYSTEM, Fact, Manner, choose, extract, may_offer, system_messages, title_of
+from yearling.clock import new_id, now_utc
+from yearling.store import ComparisonRecord
+
+
+def test_the_cases_of_our_own() -> None:
+    outcome = measure(read())
+    assert outcome.cases >= 170
+    assert outcome.wanted >= 65
+    assert outcome.precision >= 0.98, outcome.faults
+    assert outcome.recall >= 0.95, outcome.faults
+
+
+def test_the_measure_can_fail() -> None:
+    outcome = measure([("I'm vegan.", []), ("Hello", ["I'm Bob"])])
+    assert (outcome.precision, outcome.recall) == (0.0, 0.0)
+
+
+def test_one_message_leaves_few_memories_and_a_pasted_book_none() -> None:
+    assert len(extract(" ".join(f"I have {number} cats." for number in range(1, 10)))) <= 8
+    assert extract("I'm vegan. " + "x " * 4000) == []
+
+
+FACTS = [
+    Fact("I'm allergic to peanuts"),
+    Fact("My name is Ada", "name"),
+    Fact("I work as a nurse"),
+    Fact("I live in Oslo", "home"),
+    Fact("I have two dogs"),
+    Fact("我喜欢爬山"),
+    Fact("From now on, answer in German"),
+]
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("What is 2 + 2?", set()),
+        ("Which dessert can I bake?", {"I'm allergic to peanuts"}),
+        ("How do I ask my boss for a higher salary?", {"I work as a nurse"}),
+        ("What will the weather be like?", {"I live in Oslo"}),
+        ("Is chocolate bad for dogs?", {"I have two dogs", "I'm allergic to peanuts"}),
+        ("周末去哪里爬山？", {"我喜欢爬山"}),
+    ],
+)
+def test_what_bears_on_a_question_is_chosen(question: str, expected: set[str]) -> None:
+    always = {"My name is Ada", "From now on, answer in German"}
+    assert {fact.text for fact in choose(FACTS, question, budget_tokens=200)} == expected | always
+
+
+def test_the_budget_is_kept_and_the_most_telling_come_first() -> None:
+    facts = [Fact(f"I cook dish {number}") for number in range(50)]
+    assert choose(facts, "What shall I cook?", budget_tokens=0) == []
+    assert len(choose(facts, "What shall I cook?", budget_tokens=30)) == 4
+    first = choose([*facts, Fact("I cook lasagne")], "Is lasagne easy to cook?", budget_tokens=10)
+    assert [fact.text for fact in first] == ["I cook lasagne"]
+
+
+def test_nothing_is_added_where_nothing_was_chosen() -> None:
+    assert system_messages(Manner()) == []
+
+
+def test_every_choice_comes_behind_the_specs_own_words() -> None:
+    manner = Manner(mode=FUN, length="long", bluntness="gentle", language="de", instructions=" I am new here. ")
+    parts = system_messages(manner, ["I like tea"])
+    assert [part["source"] for part in parts] == ["spec", "mode", "knobs", "personal", "memory"]
+    assert parts[0]["content"] == SYSTEM
+    assert parts[1]["mode"] == "fun@1"
+    assert "German" in parts[2]["content"]
+    assert parts[3]["content"].endswith("I am new here.")
+    assert parts[4]["content"].endswith("- I like tea")
+    assert {mode.name for mode in BUILTIN} == {"regular", "fun"}
+    assert REGULAR.text == ""
+
+
+def offer(state: Any, hours: float) -> ComparisonRecord:
+    ids = {name: new_id() for name in ("id", "person_id", "conversation_id", "question_id", "left_id", "right_id")}
+    when = now_utc() - timedelta(hours=hours)
+    return ComparisonRecord(**ids, offered=True, state=state, outcome=None, event_id=None, created_utc=when)
+
+
+@pytest.mark.parametrize(
+    ("recent", "may"),
+    [
+        ([], True),
+        ([("decided", 0.1)], False),
+        ([("decided", 1)], True),
+        ([("skipped", 2)], False),
+        ([("skipped", 30)], True),
+        ([("open", 30), ("skipped", 60)], False),
+        ([("open", 200), ("skipped", 300)], True),
+        ([("decided", 1), ("decided", 2), ("decided", 3)], False),
+        ([("decided", 1), ("decided", 2), ("decided", 30)], True),
+    ],
+)
+def test_offers_never_nag(recent: list[tuple[Any, float]], may: bool) -> None:
+    offers = [offer(state, hours) for state, hours in recent]
+    assert may_offer(0.5, 0.2, offers, now_utc()) is may
+    assert may_offer(0.5, 0.7, offers, now_utc()) is False
+    assert may_offer(0.0, 0.0, offers, now_utc()) is False
+
+
+def test_titles_end_at_a_word() -> None:
+    assert title_of("  Hello\nthere ") == "Hello there"
+    long = title_of("word " * 40)
+    assert len(long) <= 60
+    assert long.endswith("word…")
+    assert title_of("字" * 100) == "字" * 59 + "…"
