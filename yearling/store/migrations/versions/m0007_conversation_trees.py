@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from yearling.store.packing import unescape_text
-from yearling.store.search import FTS, owner_word, words_of
+from yearling.store.search import FTS, indexed
 
 revision = "0007"
 down_revision = "0006"
@@ -145,7 +145,7 @@ def _fill() -> None:
                 "conversation_id": row.conversation_id,
                 "person_id": row.person_id,
                 "number": number,
-                "words": " ".join([owner_word(row.person_id), *words_of(unescape_text(row.content))]),
+                "words": indexed(row.person_id, unescape_text(row.content)),
             },
         )
     if connection.dialect.name == "sqlite":
