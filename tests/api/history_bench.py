@@ -35,10 +35,9 @@ from yearling.store import Store
 
 PER_CONVERSATION = 10
 LIMIT_MS = 100.0
-WORDS = tuple(
-    """garden weather recipe python holiday music letter budget train history doctor window coffee paper river mountain school
-    language market engine bridge candle forest island kitchen ladder mirror needle orange pencil""".split()
-)
+PLAIN = """garden weather recipe python holiday music letter budget train history doctor window coffee paper river mountain school
+language market engine bridge candle forest island kitchen ladder mirror needle orange pencil"""
+WORDS = tuple(PLAIN.split())
 CHINESE = "今天天气很好我们去公园散步吃饭学习语言音乐历史城市河流火车咖啡厨房窗户信件预算医生假期"
 
 
@@ -170,8 +169,8 @@ def run(folder: Path, people: int, messages: int, judgements: int, requests: int
             for resting in (False, True):
                 while resting and not at_rest(store):
                     time.sleep(0.5)
-                doing = "at rest" if resting else "at work" if not at_rest(store) else "at rest already"
-                tell(f"{time.perf_counter() - began:.0f} s after the start, the consensus {doing}:")
+                doing = "the consensus rests" if resting else "the log is read and the consensus works"
+                tell(f"{time.perf_counter() - began:.0f} s after the start, {doing}:")
                 times += ask(address, keys, requests, tell)
             return p95(times)
 

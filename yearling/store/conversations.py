@@ -17,7 +17,7 @@ from yearling.store.audit import append_entry
 from yearling.store.database import Database
 from yearling.store.packing import plain_json
 from yearling.store.schema import blob_references, conversations, folders, memories, messages, people, samples
-from yearling.store.search import forget_messages, index_messages
+from yearling.store.search import forget_messages, index_messages, merge_index
 
 ConversationList = list[Conversation]
 MessageList = list[Message]
@@ -92,17 +92,18 @@ class Conversations:
                 connection.execute(conversations.update().where(conversations.c.id == conversation_id).values(changes))
             return owned(connection, conversation_id, person_id)
 
-    def delete(self, conversation_id: str, *, person_id: str) -> Removed:
+    def delete(self, conversation_id: str, *, person_id: str, scrub: bool = True) -> Removed:
         """Delete a conversation, its messages, and the samples of its answers, which hold the same words. Raises NotFound.
 
-        `Store.delete_conversation` deletes its blobs as well.
+        `Store.delete_conversation` deletes its blobs as well. Who deletes many may scrub once, at the end.
         """
         with self._database.write() as connection:
             owned(connection, conversation_id, person_id)
             removed = _delete_belongings(connection, messages.c.conversation_id == conversation_id, person_id)
             connection.execute(conversations.delete().where(conversations.c.id == conversation_id))
             append_entry(connection, person_id, "conversation.delete", conversation_id, removed.counts)
-        self._database.scrub("conversations", "messages", "samples", "search_entries")
+        if scrub:
+            self.scrub()
         return removed
 
     def delete_message(self, message_id: str, *, conversation_id: str, person_id: str) -> Removed:
@@ -117,8 +118,14 @@ class Conversations:
                 changed = conversations.update().where(conversations.c.id == conversation_id)
                 connection.execute(changed.values(leaf_id=parent_id))
             append_entry(connection, person_id, "message.delete", message_id, removed.counts)
-        self._database.scrub("messages", "samples", "search_entries")
+        self.scrub()
         return removed
+
+    def scrub(self) -> None:
+        """After deletes: leave no copy of what was deleted, neither in the search index nor in what the database keeps aside."""
+        with self._database.write() as connection:
+            merge_index(connection)
+        self._database.scrub("conversations", "messages", "samples", "search_entries", "memories")
 
     def add_message(
         self,

@@ -107,10 +107,7 @@ def index_messages(connection: Connection, rows: Sequence[tuple[str, str, str]],
 
 
 def forget_messages(connection: Connection, message_ids: Iterable[str]) -> None:
-    """Take messages out of the index for good, within the transaction that deletes them and before it does.
-
-    SQLite would keep the words of deleted rows until it merges its segments: it is told to at once.
-    """
+    """Take messages out of the index, within the transaction that deletes them and before it does. `merge_index` comes after."""
     ordered = sorted(message_ids)
     for start in range(0, len(ordered), 500):
         some = search_entries.c.message_id.in_(ordered[start : start + 500])
@@ -120,6 +117,10 @@ def forget_messages(connection: Connection, message_ids: Iterable[str]) -> None:
             if rows:
                 connection.execute(statement, [dict(row._mapping) for row in rows])
         connection.execute(search_entries.delete().where(some))
+
+
+def merge_index(connection: Connection) -> None:
+    """Leave no word of what was deleted in the index: SQLite keeps them until it merges its segments."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"INSERT INTO {FTS}({FTS}) VALUES('optimize')")
 

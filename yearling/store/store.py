@@ -116,9 +116,9 @@ class Store:
             raise
         return store
 
-    def delete_conversation(self, conversation_id: str, *, person_id: str) -> Removed:
+    def delete_conversation(self, conversation_id: str, *, person_id: str, scrub: bool = True) -> Removed:
         """Delete a conversation with all that is kept of it, its blobs included. Raises NotFound."""
-        removed = self.conversations.delete(conversation_id, person_id=person_id)
+        removed = self.conversations.delete(conversation_id, person_id=person_id, scrub=scrub)
         self.blobs.discard(removed.blobs)
         return removed
 
@@ -133,7 +133,8 @@ class Store:
         self.people.require_leavable(person_id)
         self.people.close(person_id, by=by)
         for conversation in self.conversations.list(person_id):
-            self.delete_conversation(conversation.id, person_id=person_id)
+            self.delete_conversation(conversation.id, person_id=person_id, scrub=False)
+        self.conversations.scrub()
         self.people.delete(person_id, by=by)
 
     def expire(self) -> int:
