@@ -120,7 +120,7 @@ async def test_an_edited_answer_becomes_an_edit_in_the_log(bench: Maker) -> None
         assert (entry["kind"], entry["item"], entry["id"]) == ("edit", answer["sample"], edited["event"])
         found = await tree(api.client, turn["conversation"])
         assert found["leaf"] == edited["message"]["id"]
-        assert found["tree"][2]["edit_of"] == answer["id"]
+        assert (found["tree"][2]["edit_of"], found["tree"][2]["edit_event"]) == (answer["id"], edited["event"])
         assert (await api.client.post(f"{path}/{turn['question']}/edit", json={"text": "?"})).status_code == 400
         await exchange(api.client, "And of Spain?", conversation=turn["conversation"], message=edited["message"]["id"])
         said = [one["content"] for one in api.samples()[-1].messages if one["role"] == "assistant"]

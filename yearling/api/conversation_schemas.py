@@ -137,6 +137,7 @@ class MessageView(BaseModel):
     memories: list[str]
     comparison: str | None
     edit_of: str | None
+    edit_event: Annotated[str | None, Field(description="The act in the log of feedback, by which the edit is retracted.")]
     rating: MyRating | None
 
 

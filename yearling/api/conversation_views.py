@@ -88,6 +88,7 @@ def message_view(message: Message, *, hidden: set[str], rating: dict[str, Any] |
         "memories": facts.get("memories", []),
         "comparison": facts.get("comparison"),
         "edit_of": facts.get("edit_of"),
+        "edit_event": facts.get("event"),
         "rating": None if secret else rating,
     }
 
