@@ -14,6 +14,9 @@ from yearling.cli.console import err, human_size, print_json, print_table
 from yearling.config import load_settings
 from yearling.errors import BadInput
 
+_SHOWN = 14
+"""Operations of a profile."""
+
 
 def train(
     trl_python: Path | None = typer.Option(None, "--trl-python", help="The Python of an environment with TRL (`make trl`)."),
@@ -24,14 +27,17 @@ def train(
     rounds: int = typer.Option(3, "--rounds", min=1, help="Steps of each, in turns, after one to warm up; medians are printed."),
     trl: list[str] = typer.Option([], "--trl", help="JSON of settings for TRL; each use adds a contender."),
     threads: int = typer.Option(2, "--threads", min=1, help="Threads of each."),
+    where: bool = typer.Option(False, "--profile", help="Say where the time of one of our DPO steps goes, and compare nothing."),
     model: str | None = typer.Option(None, "--model", "-m", help="The model to train; by default the one that answers."),
     data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and data live."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Time optimiser steps of DPO or GRPO with LoRA: ours and TRL's on the same weights and token ids, taking turns."""
     from yearling.models import Library
-    from yearling.training import dpo_contenders, grpo_contenders, take_turns
+    from yearling.training import dpo_contenders, grpo_contenders, profile_dpo, take_turns
 
+    if where and method != "dpo":
+        raise BadInput("Only a step of DPO can be profiled.", advice="Leave out --method.", param="profile")
     if method not in ("dpo", "grpo"):
         raise BadInput(f"There is no measurement of {method!r}.", advice="Measure dpo or grpo.", param="method")
 
@@ -57,6 +63,11 @@ def train(
             contenders, tokens = grpo_contenders(
                 chosen, target, rank=rank, budget_tokens=budget_tokens, trl_python=trl_python, trl_settings=variants
             )
+        if where:
+            found = profile_dpo({**contenders[0].job, "threads": threads})[:_SHOWN]
+            shares = [[name, f"{calls:,}", f"{share:.1%}"] for name, calls, share in found]
+            print_table(["Operation", "Calls>", "Processor time>"], shares, title=f"One DPO step of {tokens} tokens")
+            return
         speeds = take_turns(
             contenders,
             tokens=tokens,

@@ -1,6 +1,7 @@
 """Training: losses, methods, and runs that explain themselves."""
 
 from yearling.training.bench import Contender, TrainSpeed, dpo_contenders, take_turns
+from yearling.training.bench_dpo import profile as profile_dpo
 from yearling.training.bench_grpo import grpo_contenders
 from yearling.training.checkpoints import Checkpoint, Checkpoints
 from yearling.training.device import choose_device, choose_dtype
@@ -44,6 +45,7 @@ __all__ = [
     "is_first",
     "joined",
     "practise",
+    "profile_dpo",
     "read_dialogues",
     "run_trial",
     "runs_in",

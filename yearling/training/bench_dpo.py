@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from yearling.models import load_decoder
 from yearling.tasks import Pair
 from yearling.training.bench import peak_bytes
+
+if TYPE_CHECKING:
+    from yearling.training.dpo import Dpo
 
 
 class Given:
@@ -26,15 +29,11 @@ class Given:
         return pair["prompt_ids"], pair["chosen_ids"], pair["rejected_ids"]
 
 
-def main(path: str) -> None:
-    import torch
-
+def learner(job: Mapping[str, Any]) -> Dpo:
+    """The method, its reference computed."""
     from yearling.training.dpo import Dpo, DpoConfig
     from yearling.training.policy import Policy
 
-    job: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    torch.set_num_threads(job["threads"])
-    torch.set_flush_denormal(True)  # as in `loop.arithmetic`; this process does nothing else
     policy = Policy.lora(load_decoder(Path(job["weights"])), base_sha256=job["sha256"], rank=job["rank"])
     lessons = [Pair(str(number), (), "a", "b", q=1.0, weight=1.0) for number in range(len(job["pairs"]))]
     config = DpoConfig(
@@ -42,9 +41,37 @@ def main(path: str) -> None:
         validation=0.0, passes=1000.0,
     )  # fmt: skip
     method = Dpo(config, policy, lessons, Given(job["pairs"]))  # type: ignore[arg-type]  # it encodes pairs, which is all DPO asks
+    method.references.prepare(range(len(method.table.examples)))
+    return method
+
+
+def profile(job: Mapping[str, Any]) -> list[tuple[str, int, float]]:
+    """(operation, calls, share of the processor time) of one step after a first one, the largest first."""
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as watching
+
+    from yearling.training.loop import arithmetic
+
+    with arithmetic(job["threads"]):
+        method = learner(job)
+        method.step(1)
+        with watching(activities=[ProfilerActivity.CPU]) as watched:
+            method.step(2)
+    rows = watched.key_averages()
+    total = sum(row.self_cpu_time_total for row in rows)
+    found = [(row.key, row.count, row.self_cpu_time_total / total) for row in rows]
+    return sorted(found, key=lambda row: -row[2])
+
+
+def main(path: str) -> None:
+    import torch
+
+    job: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    torch.set_num_threads(job["threads"])
+    torch.set_flush_denormal(True)  # as in `loop.arithmetic`; this process does nothing else
     started = time.perf_counter()
-    for number in range(len(method.table.examples)):
-        method.references.of(number)
+    method = learner(job)
+    policy = method.policy
     facts = {"path": policy.path, "dtype": str(policy.decoder.dtype), "prepare_s": time.perf_counter() - started}
     print(json.dumps({"ready": True, **facts}), flush=True)
     for number, _ in enumerate(sys.stdin, 1):
