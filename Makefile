@@ -1,6 +1,7 @@
 # make run    set up on first use, then serve the assistant on 127.0.0.1:8400
 # make test   set up on first use, then run every test (the real model and Postgres included)
 # make trl    an environment with TRL beside ours, for parity and `yearling bench train`
+# make web    build the page from web/ (needs Node; the result is committed, so that nobody else does)
 # make check  format, lint, types, architecture and the fast tests
 
 PYTHON ?= python3
@@ -9,13 +10,14 @@ BIN    := $(VENV)/bin
 FAST   := $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test trl check format docs clean
+.PHONY: run test trl web check format docs clean
 
 run: $(VENV)/.base
 	@exec $(BIN)/yearling serve --pull
 
 test: $(VENV)/.all
 	@./tests/install_postgres.sh
+	@./tests/install_chromium.sh
 	$(FAST)
 	$(BIN)/python -m pytest -m slow
 
@@ -39,6 +41,10 @@ format: $(VENV)/.all
 
 docs: $(VENV)/.all
 	$(BIN)/python docs/generate.py
+
+web:
+	@./tests/install_chromium.sh
+	cd web && npm run --silent types && npm run --silent test && npm run --silent build
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -148,12 +148,13 @@ def fill_learning(store: Store) -> None:
     """A community that judged, notes, exams with a gate, and a run of the spec."""
     owner, ben = store.people.owner().id, store.people.add("Ben").id
     log = FeedbackLog(store)
-    store.events.append([to_dict(event) for event in community(num_raters=30, num_items=24)])
-    items = sorted({event.item for event in log.ledger.events() if hasattr(event, "item")} | set())
+    store.events.append([to_dict(event) for event in community(num_raters=40, num_items=30)])
     with log.ledger.reading() as ledger:
         items = sorted({event.item for event in ledger.events() if hasattr(event, "item")})
     words = [make_text(item, "statement", {"text": STATEMENTS[at % len(STATEMENTS)]}) for at, item in enumerate(items)]
     store.texts.add(words)
+    for item in items[::2]:
+        log.rate(owner, item, 1.0)
     sample = make_sample(ben, output_text="An answer of Ben's.")
     store.samples.add(sample)
     log.rate(ben, sample.id, 1.0)

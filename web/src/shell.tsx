@@ -182,7 +182,7 @@ function Place({
 }) {
   const say = useSay();
   const waiting = useQuery({ ...wantedQuery, enabled: href === '/notes', staleTime: 60_000 }).data?.data;
-  const count = href === '/notes' ? (waiting?.length ?? 0) : 0;
+  const count = href === '/notes' ? (waiting?.filter((one) => one.text !== null).length ?? 0) : 0;
   const current = location === href || location.startsWith(`${href}/`);
   return (
     <li>

@@ -112,7 +112,7 @@ class File:
 @lru_cache(maxsize=256)
 def load(name: str) -> File | None:
     """A built file by its address below the root; None for what was not built. The names are those of the folder, never paths."""
-    media_type = _TYPES.get(Path(name).suffix)
+    media_type = None if ".." in name else _TYPES.get(Path(name).suffix)
     for zipped in (True, False):
         path = STATIC / (f"{name}.gz" if zipped else name)
         if media_type and path.is_file():

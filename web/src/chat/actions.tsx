@@ -108,7 +108,7 @@ export function AnswerActions({
         </div>
       )}
       <Suspense fallback={null}>
-        {opened === 'note' && <NoteDialog item={message.sample!} onClose={close} />}
+        {opened === 'note' && <NoteDialog item={message.sample!} answer={text} onClose={close} />}
         {opened === 'details' && <DetailsDialog message={message} onClose={close} />}
         {opened === 'memories' && <UsedMemories ids={message.memories} onClose={close} />}
         {opened === 'delete' && <DeleteMessage chat={chat} message={message} onClose={close} />}

@@ -56,10 +56,12 @@ export function ComparisonView({
         if (outcome) void pick(outcome);
       }}
     >
-      <div className="compare-head">
-        <h2>{say('compare.which')}</h2>
-        <p className="small muted">{say('compare.hidden')}</p>
-      </div>
+      {(!comparison || comparison.state === 'open') && (
+        <div className="compare-head">
+          <h2>{say('compare.which')}</h2>
+          <p className="small muted">{say('compare.hidden')}</p>
+        </div>
+      )}
       {fault !== undefined && <p className="notice bad" role="alert">{fault || say('chat.failed')}</p>}
       <div className="sides">
         <Side chat={chat} message={left} name={say('compare.first')} side="a" model={comparison?.left_model}>

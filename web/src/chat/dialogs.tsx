@@ -18,16 +18,17 @@ import { MessageTree } from './tree';
 const MOST_SOURCES = 5;
 
 /** A short note on an answer, with where one can read it up. */
-export function NoteDialog({ item, onClose }: { item: string; onClose: () => void }) {
+export function NoteDialog({ item, answer, onClose }: { item: string; answer: string; onClose: () => void }) {
   const say = useSay();
   const [text, setText] = useState('');
   const [sources, setSources] = useState<string[]>(['']);
+  const [quote, setQuote] = useState(true);
   const [busy, setBusy] = useState(false);
   const wrong = sources.map((one) => one.trim() !== '' && !/^https?:/.test(safeAddress(one) ?? ''));
   const save = async () => {
     setBusy(true);
     try {
-      await addNote(item, text, sources);
+      await addNote(item, text, sources, quote ? answer : '');
       toast(say('note.added'));
       onClose();
     } catch (fault) {
@@ -53,9 +54,13 @@ export function NoteDialog({ item, onClose }: { item: string; onClose: () => voi
       <p className="muted small">{say('note.explain')}</p>
       <Field label={say('note.text')} hint={say('note.textHint')}>
         {(field) => (
-          <textarea {...field} className="input" maxLength={4000} required autoFocus value={text} onChange={(event) => setText(event.target.value)} />
+          <textarea {...field} className="input" maxLength={2500} required autoFocus value={text} onChange={(event) => setText(event.target.value)} />
         )}
       </Field>
+      <label className="row nowrap">
+        <input type="checkbox" checked={quote} onChange={(event) => setQuote(event.target.checked)} />
+        <span>{say('note.quote')}</span>
+      </label>
       <fieldset className="field">
         <legend>{say('note.sources')}</legend>
         <div className="stack tight">

@@ -85,14 +85,19 @@ export async function choose(chat: Chat, comparison: Comparison, outcome: 'left'
   }
 }
 
-export async function addNote(item: string, text: string, sources: readonly string[]): Promise<string> {
-  const done = await call('post', '/v1/feedback/notes', { body: { item, text: withSources(text, sources) } });
+export async function addNote(item: string, text: string, sources: readonly string[], answer: string): Promise<string> {
+  const done = await call('post', '/v1/feedback/notes', { body: { item, text: noteText(text, sources, answer) } });
   void queries.invalidateQueries({ queryKey: ['notes'] });
   return done.id;
 }
 
-/** A note's words with its sources below, as one text that everybody can read. */
-export function withSources(text: string, sources: readonly string[]): string {
+const QUOTED_CHARS = 1200;
+
+/** A note as one text that everybody can read: what it is about, if that is quoted, its words, its sources. */
+export function noteText(text: string, sources: readonly string[], answer = ''): string {
+  const short = answer.length > QUOTED_CHARS ? `${answer.slice(0, QUOTED_CHARS)} …` : answer;
+  const quoted = short.trim() ? short.trim().split('\n').map((line) => `> ${line}`) : [];
   const given = sources.map((one) => one.trim()).filter(Boolean);
-  return given.length ? `${text.trim()}\n\nSources:\n${given.map((one) => `- <${one}>`).join('\n')}` : text.trim();
+  const parts = [quoted.join('\n'), text.trim(), given.length ? `Sources:\n${given.map((one) => `- <${one}>`).join('\n')}` : ''];
+  return parts.filter(Boolean).join('\n\n');
 }

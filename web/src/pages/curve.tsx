@@ -6,7 +6,7 @@ import { formatNumber, useSay } from '../i18n';
 import { useCell } from '../lib/store';
 import { onThemeChange, theme } from '../lib/theme';
 
-const HEIGHT_PX = 190;
+const HEIGHT_PX = 180;
 
 export function Curve({ name, lines }: { name: string; lines: readonly Record<string, unknown>[] }) {
   const say = useSay();
@@ -33,7 +33,7 @@ export function Curve({ name, lines }: { name: string; lines: readonly Record<st
           legend: { show: false },
           cursor: { y: false },
           scales: { x: { time: false } },
-          axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map((one) => formatNumber(one, 5)) }],
+          axes: [{ ...axis, size: 30 }, { ...axis, size: 56, values: (_, ticks) => ticks.map((one) => formatNumber(one, 5)) }],
           series: [{}, { stroke: colour('--accent'), width: 2, points: { show: drawn.current[0].length < 30 } }],
         },
         drawn.current,

@@ -29,7 +29,7 @@ export default function MemoryPage() {
   const query = useQuery(memoriesQuery);
   const [clearing, setClearing] = useState(false);
   const turn = async (memory: boolean) => {
-    await told(call('patch', '/v1/settings', { body: { memory } })).catch(() => {});
+    await told(call('patch', '/v1/settings', { body: { memory } }));
     void queries.invalidateQueries({ queryKey: ['settings'] });
   };
   return (
@@ -38,7 +38,7 @@ export default function MemoryPage() {
         {(memories) => (
           <div className="stack">
             <div className="card stack">
-              <Switch label={say('memory.on')} hint={say('memory.onHint')} checked={memories.on} onChange={(on) => void turn(on)} />
+              <Switch label={say('memory.on')} hint={say('memory.onHint')} checked={memories.on} onChange={turn} />
             </div>
             <AddMemory />
             {memories.data.length ? (
@@ -162,7 +162,7 @@ function MemoryEntry({ memory }: { memory: Memory }) {
       <Switch
         label={say(memory.active ? 'memory.inUse' : 'memory.off')}
         checked={memory.active}
-        onChange={(active) => void change({ active }).catch(() => {})}
+        onChange={(active) => change({ active })}
       />
       <IconButton icon={PencilLine} label={say('edit')} onClick={() => setEditing(true)} />
       <IconButton icon={Trash2} label={say('delete')} onClick={() => void remove()} />

@@ -54,7 +54,7 @@ export default function SettingsPage() {
             <section className="card stack" aria-labelledby="set-answers">
               <h2 id="set-answers">{say('settings.answers')}</h2>
               <Instructions given={settings.instructions} save={change} />
-              <div className="row wide-gap top">
+              <div className="row wide-gap align-top">
                 {modes.data && (
                   <Segments
                     legend={say('chat.mode')}
@@ -95,9 +95,9 @@ export default function SettingsPage() {
                 label={say('settings.comparisons')}
                 hint={say('settings.comparisonsHint')}
                 checked={settings.comparisons}
-                onChange={(comparisons) => set({ comparisons })}
+                onChange={(comparisons) => change({ comparisons })}
               />
-              <Switch label={say('memory.on')} hint={say('memory.onHint')} checked={settings.memory} onChange={(memory) => set({ memory })} />
+              <Switch label={say('memory.on')} hint={say('memory.onHint')} checked={settings.memory} onChange={(memory) => change({ memory })} />
               <Link href="/memory">{say('memory.manage')}</Link>
             </section>
           </>

@@ -36,7 +36,7 @@ export function Dialog({
         <h2 id={heading}>{title}</h2>
         <IconButton icon={X} label={say('close')} onClick={onClose} />
       </div>
-      <div className="dialog-body" tabIndex={-1}>
+      <div className="dialog-body" tabIndex={0} role="group" aria-labelledby={heading}>
         {children}
       </div>
       {foot && <div className="dialog-foot">{foot}</div>}

@@ -1,7 +1,7 @@
 /** Small parts that every page uses. */
 import type { UseQueryResult } from '@tanstack/react-query';
 import { CircleAlert, type LucideIcon } from 'lucide-react';
-import { type ReactNode, useId } from 'react';
+import { type ReactNode, useEffect, useId, useState } from 'react';
 import { type Key, useSay } from '../i18n';
 import { Button } from './button';
 import { faultText } from './toast';
@@ -81,19 +81,30 @@ export function Switch({
   label: string;
   hint?: string;
   checked: boolean;
-  onChange: (on: boolean) => void;
+  onChange: (on: boolean) => Promise<unknown> | void;
   disabled?: boolean;
 }) {
   const id = useId();
+  const [shown, setShown] = useState(checked);
+  useEffect(() => setShown(checked), [checked]);
+  // It moves at once, and back when the server says no.
+  const change = async (on: boolean) => {
+    setShown(on);
+    try {
+      await onChange(on);
+    } catch {
+      setShown(!on);
+    }
+  };
   return (
     <label className="switch">
       <input
         type="checkbox"
         role="switch"
-        checked={checked}
+        checked={shown}
         disabled={disabled}
         aria-describedby={hint ? id : undefined}
-        onChange={(event) => onChange(event.target.checked)}
+        onChange={(event) => void change(event.target.checked)}
       />
       <span>
         <span>{label}</span>

@@ -1,0 +1,124 @@
+// Every page is there, says what it should, and axe-core finds nothing against WCAG 2.2 AA on it.
+const PAGES = (facts) => [
+  ['/', 'What would you like to know?', '想聊点什么？'],
+  [`/c/${facts.chat}`, 'About “Rainy', 'About “Rainy'],
+  ['/temporary', 'leaves no trace', '不留痕迹'],
+  ['/compare', 'Ask something you can judge', '问一个你能判断的问题'],
+  ['/notes', 'Is this helpful?', '这有帮助吗？'],
+  ['/memory', 'Use memory', '使用记忆'],
+  ['/history', 'Rainy Sunday with two children', 'Rainy Sunday with two children'],
+  ['/consensus', 'The line along which people divide', '分歧轴线'],
+  ['/runs', 'Step', '第'],
+  [`/runs/${facts.run}`, 'Loss', 'Loss'],
+  ['/exams', 'Champion against challenger', '现任对挑战者'],
+  ['/spec', 'Did it?', '做到了吗？'],
+  ['/spec/calibrated', 'As it should be', '应当如此'],
+  ['/settings', 'Personal instructions', '个人指示'],
+  ['/people', 'Ben', 'Ben'],
+  ['/signin', 'Sign in', '登录'],
+];
+
+async function axe(tools) {
+  await tools.page.evaluate(tools.axeSource);
+  const found = await tools.page.evaluate(() =>
+    // eslint-disable-next-line no-undef
+    axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'],
+      resultTypes: ['violations'],
+    }),
+  );
+  return found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(' ')).slice(0, 4).join(', ')} (${one.help})`);
+}
+
+async function walk(tools, check, language, look) {
+  const wrong = [];
+  for (const [path, english, chinese] of PAGES(tools.facts)) {
+    await tools.open(path, { language, ...look });
+    const words = language === 'zh' ? chinese : english;
+    await tools.page.getByText(words).first().waitFor({ state: 'attached' }).catch(() => wrong.push(`${path} does not say “${words}”`));
+    // Scripts of tests are under the page's policy as well: axe comes in by the debugger, not by the page.
+    for (const one of await axe(tools)) wrong.push(`${path} ${one}`);
+    const wide = await tools.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    if (wide > 0) wrong.push(`${path} is ${wide} px wider than the window`);
+  }
+  check(!wrong.length, wrong.join('\n'));
+}
+
+async function dialogs(tools, check) {
+  const { page } = tools;
+  const wrong = [];
+  const look = async (name) => {
+    for (const one of await axe(tools)) wrong.push(`${name}: ${one}`);
+    await page.keyboard.press('Escape');
+  };
+  await tools.open('/');
+  await page.keyboard.press('Control+k');
+  await page.waitForSelector('#hits');
+  await look('search');
+  await page.click('.account');
+  await page.waitForSelector('.menu');
+  await look('menu');
+  await tools.open('/people');
+  await page.click('text=Invite');
+  await page.waitForSelector('dialog[open]');
+  await look('invite');
+  await tools.open('/exams');
+  await page.locator('.list-button').first().click();
+  await page.getByText('worst answers').waitFor();
+  await look('exam');
+  await tools.open('/consensus');
+  await page.locator('circle.dot').first().press('Enter');
+  await page.waitForSelector('dialog[open] .badge');
+  await look('item');
+  await tools.open('/settings');
+  await page.click('text=New key');
+  await page.waitForSelector('dialog[open]');
+  await look('key');
+  check(!wrong.length, wrong.join('\n'));
+}
+
+async function keyboardOnly(tools, check) {
+  const { page } = tools;
+  await tools.open('/');
+  // From the address bar: skip link first, then everything in order, each with a visible focus.
+  await page.evaluate(() => {
+    document.body.tabIndex = -1;
+    document.body.focus();
+    document.body.removeAttribute('tabindex');
+  });
+  await page.keyboard.press('Tab');
+  check((await page.evaluate(() => document.activeElement.className)) === 'skip', 'the first stop is not the skip link');
+  await page.keyboard.press('Enter');
+  check((await page.evaluate(() => document.activeElement.id)) === 'main', 'the skip link does not lead to the content');
+  await page.keyboard.press('Control+k');
+  await page.waitForSelector('#hits');
+  await page.keyboard.type('Rainy');
+  await page.getByRole('option', { name: /Rainy/ }).waitFor();
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/c\//);
+  await page.getByText('About “Rainy').waitFor();
+  await page.keyboard.press('Escape');
+  await page.locator('#main').focus();
+  await page.keyboard.press('/');
+  check((await page.evaluate(() => document.activeElement.id)) === 'composer', '/ does not lead to the composer');
+  await page.locator('.account').focus();
+  await page.keyboard.press('ArrowDown');
+  await page.waitForSelector('.menu');
+  await page.keyboard.press('End');
+  await page.keyboard.press('Home');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/settings$/);
+}
+
+async function unknownAddress(tools, check) {
+  const missing = await tools.page.goto(`${tools.address}/v1/nothing`);
+  check(missing.status() === 404 && (await missing.json()).error.code === 'unknown_url', 'an unknown route of the API is not told as JSON');
+}
+
+export const tests = {
+  english_light_desktop: (tools, check) => walk(tools, check, 'en', { theme: 'light' }),
+  chinese_dark_phone: (tools, check) => walk(tools, check, 'zh', { theme: 'dark', phone: true }),
+  dialogs,
+  keyboard_only: keyboardOnly,
+  unknown_address: unknownAddress,
+};

@@ -1,0 +1,84 @@
+"""The page that is shipped is the one that `web/` says: built from these sources, from this API, and light."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.web.conftest import WEB, need_browser
+from yearling.api.web import STATIC, load
+
+ROOT = WEB.parent
+
+
+def sources_hash() -> str:
+    """As `web/scripts/pack.mjs` computes it."""
+    files = [WEB / name for name in ("index.html", "package.json", "package-lock.json", "vite.config.ts", "tsconfig.json")]
+    for folder in ("src", "public", "scripts"):
+        files += [path for path in (WEB / folder).rglob("*") if path.is_file()]
+    total = hashlib.sha256()
+    for path in sorted(files, key=str):
+        total.update(f"{path.relative_to(WEB).as_posix()}\n".encode())
+        total.update(f"{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def test_the_bundle_was_built_from_these_sources() -> None:
+    assert (STATIC / "sources.sha256").read_text().strip() == sources_hash(), "run `make web` and commit the result"
+
+
+def test_the_types_are_those_of_the_api() -> None:
+    """Every schema and path of the API's description is in the generated types. (A full comparison is `make web`.)"""
+    types = (WEB / "src" / "api" / "schema.d.ts").read_text(encoding="utf-8")
+    document = json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
+    missing = [path for path in document["paths"] if f'"{path}": {{' not in types]
+    missing += [name for name in document["components"]["schemas"] if f"        {name}: " not in types]
+    assert missing == [], "run `make web` and commit the result"
+
+
+def test_every_file_that_the_page_names_is_there_and_none_is_from_elsewhere() -> None:
+    page = gzip.decompress((STATIC / "index.html.gz").read_bytes()).decode()
+    named = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(named) >= 4
+    assert [name for name in named if not name.startswith("/") or load(name[1:]) is None] == []
+    assert "<style" not in page
+    assert re.search(r"<script(?![^>]*\bsrc=)", page) is None
+
+
+def test_first_load_and_bundle_are_light() -> None:
+    page = gzip.decompress((STATIC / "index.html.gz").read_bytes()).decode()
+    first = [STATIC / f"{name}.gz" for name in re.findall(r'(?:src|href)="/(assets/[^"]+|before\.js)"', page)]
+    assert 50_000 < sum(path.stat().st_size for path in first) < 300_000
+    assert sum(path.stat().st_size for path in STATIC.rglob("*") if path.is_file()) < 1_500_000
+
+
+def test_nothing_bundled_lacks_its_licence() -> None:
+    told = gzip.decompress((STATIC / "licences.txt.gz").read_bytes()).decode()
+    third_party = (ROOT / "docs" / "third_party.md").read_text(encoding="utf-8")
+    for name in [*json.loads((WEB / "package.json").read_text())["dependencies"], "@mermaid-js/tiny"]:
+        assert re.search(rf"^{re.escape(name)} \d", told, re.MULTILINE), f"{name} is not in licences.txt"
+        assert f"| `{name}` |" in third_party, f"add {name} to docs/third_party.md"
+
+
+def test_the_lock_file_names_no_registry() -> None:
+    assert "resolved" not in (WEB / "package-lock.json").read_text()
+
+
+@pytest.mark.slow
+def test_units_of_the_page() -> None:
+    need_browser()
+    done = subprocess.run(["npx", "vitest", "run"], cwd=WEB, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+def test_paths_do_not_lead_out_of_the_folder() -> None:
+    for name in ("../web.py", "..%2fweb.py", "assets/../../web.py", "/etc/passwd", "sources.sha256", ""):
+        assert load(name) is None
+    assert load("index.html") is not None
+    assert Path(STATIC / "index.html.gz").is_file()

@@ -1,0 +1,117 @@
+"""The page in Chromium: every page and every kind of feedback, what hostile words do, what the wire carries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.store.examples import make_graded
+from tests.web.conftest import Suite, names, need_browser
+from tests.web.payloads import DIAGRAMS, FORMULAS, HTML, PAYLOADS
+from tests.web.site import Site, site
+from yearling.feedback import FeedbackLog
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+SUITES = ("pages", "chat", "feedback", "figures")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    need_browser()
+    with site(tmp_path_factory.mktemp("site"), long_messages=398) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def results(running: Site, run_suite: Suite) -> Any:
+    kept: dict[str, dict[str, dict[str, Any]]] = {}
+    owner = running.store.people.owner().id
+    chat = next(entry for entry in running.store.history.page(owner).entries if entry.conversation.title.startswith("Rainy"))
+    facts = {
+        "address": running.address,
+        "long": running.long_chat,
+        "chat": chat.conversation.id,
+        "run": running.run.folder.name,
+    }
+
+    def of(suite: str, name: str) -> dict[str, Any]:
+        if suite not in kept:
+            kept[suite] = run_suite(suite, facts)
+        return kept[suite][name]
+
+    return of
+
+
+@pytest.mark.parametrize(("suite", "name"), [(suite, name) for suite in SUITES for name in names(suite)])
+def test_in_the_browser(results: Any, suite: str, name: str) -> None:
+    found = results(suite, name)
+    print(found["told"], found["seconds"], "s")
+    assert found["fault"] is None, found["fault"]
+
+
+def plant(running: Site) -> dict[str, Any]:
+    """Payloads wherever words can stand."""
+    store = running.store
+    owner, ben = store.people.owner().id, store.people.add("<img src=x onerror=pwned(90)>").id
+
+    def chat(title: str, texts: list[str]) -> str:
+        conversation, parent = store.conversations.create(owner, title), None
+        for number, text in enumerate(texts):
+            parent = store.conversations.add_message(
+                conversation.id,
+                person_id=owner,
+                role="assistant" if number % 2 else "user",
+                content=text,
+                parent_id=parent,
+            ).id
+        return conversation.id
+
+    payloads = chat("Payloads", [text for payload in PAYLOADS for text in (payload, payload)])
+    drawn = [f"Formula\n\n$${one}$$\n\nand ${one}$ and \\({one}\\)" for one in FORMULAS]
+    drawn += [f"```mermaid\n{one}\n```" for one in DIAGRAMS]
+    drawn += ["$x^2$\n\n```mermaid\nflowchart LR\n  A --> B\n```"]
+    figures = chat("Figures", [text for one in drawn for text in ("Draw", one)])
+    for payload in PAYLOADS:
+        store.conversations.create(owner, payload[:200])
+    for payload in HTML[:12]:
+        store.folders.create(owner, payload[:100])
+        store.memories.add(owner, payload[:500])
+    log = FeedbackLog(store)
+    with log.ledger.reading() as ledger:
+        item = next(event.item for event in ledger.events() if hasattr(event, "item"))
+    for payload in PAYLOADS:
+        log.note(ben, item, f"{payload}\n\nSources:\n- <{payload}>\n- [source]({payload})")
+    exam = store.exams.start(
+        exam="hostile",
+        exam_hash="ef" * 32,
+        subject="engine",
+        model="payloads",
+        model_hash="ab" * 32,
+        grader="match@1",
+        seed=0,
+        num_samples=10,
+        settings={"title": HTML[0]},
+    )
+    asked = [({"role": "user", "content": payload},) for payload in HTML[:10]]
+    store.exams.add_samples(
+        exam.id,
+        [make_graded(f"case {n}", score=0.0, messages=messages, output_text=HTML[n]) for n, messages in enumerate(asked)],
+    )
+    store.exams.finish(exam.id, {"measures": []})
+    share = store.shares.create(payloads, person_id=owner)
+    return {"address": running.address, "payloads": payloads, "drawn": figures, "share": share.id, "count": len(PAYLOADS)}
+
+
+@pytest.fixture(scope="module")
+def hostile(running: Site, run_suite: Suite) -> Any:
+    return run_suite("xss", plant(running))
+
+
+@pytest.mark.parametrize("name", names("xss"))
+def test_nothing_that_anybody_wrote_is_executed(hostile: Any, name: str) -> None:
+    assert len(PAYLOADS) + len(FORMULAS) + len(DIAGRAMS) >= 60
+    print(hostile[name]["seconds"], "s")
+    assert hostile[name]["fault"] is None, hostile[name]["fault"]

@@ -1,0 +1,26 @@
+import { renderToStaticMarkup } from 'react-dom/server';
+import { describe, expect, it } from 'vitest';
+import { Markdown } from '../src/markdown/markdown';
+
+const html = (text: string) => renderToStaticMarkup(<Markdown text={text} />);
+
+describe('Markdown', () => {
+  it('renders what people expect', () => {
+    expect(html('**a** `b`')).toContain('<strong>a</strong> <code>b</code>');
+    expect(html('| a |\n|---|\n| b |')).toContain('<td>b</td>');
+    expect(html('# Title')).toContain('<h3 class="h1">Title</h3>');
+    expect(html('so $x^2$')).toContain('class="formula"');
+  });
+
+  it('shows HTML as it was written', () => {
+    expect(html('<img src=x onerror=alert(1)>')).not.toContain('<img');
+    expect(html('a <b onclick=x>b</b>')).not.toContain('<b ');
+    expect(html('a <b onclick=x>b</b>')).toContain('&lt;b onclick=x&gt;');
+  });
+
+  it('makes no link that may not be followed, and loads no picture', () => {
+    expect(html('[x](javascript:alert(1))')).toBe('<div class="markdown"><p><span>x</span></p></div>');
+    expect(html('![p](https://example.org/p.png)')).not.toContain('<img');
+    expect(html('[x](https://example.org)')).toContain('rel="noopener noreferrer nofollow ugc"');
+  });
+});

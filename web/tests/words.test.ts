@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { address } from '../src/api/client';
+import { wayBack } from '../src/api/session';
+import { noteText } from '../src/chat/judging';
+import { periodOf } from '../src/chat/sidebar-list';
+import { fill, formatDuration } from '../src/i18n';
+import { STRINGS } from '../src/i18n/strings';
+import { safeAddress, shortAddress } from '../src/markdown/links';
+import { ticksOf } from '../src/pages/interval';
+
+describe('strings', () => {
+  it('have the same values in both languages', () => {
+    for (const [key, [english, chinese]] of Object.entries(STRINGS)) {
+      const names = (text: string) => [...new Set([...text.matchAll(/\{(\w+)/g)].map((match) => match[1]))].sort().join();
+      expect(`${key} ${names(chinese)}`).toBe(`${key} ${names(english)}`);
+      expect(english.trim()).not.toBe('');
+      expect(chinese.trim()).not.toBe('');
+    }
+  });
+
+  it('are filled, with the word that fits the number', () => {
+    expect(fill('{n} {n|chat|chats} of {who}', { n: 1, who: '{n}' })).toBe('1 chat of {n}');
+    expect(fill('{n} {n|chat|chats}', { n: 1200 })).toBe('1,200 chats');
+    expect(formatDuration(3725)).toBe('1:02:05');
+  });
+});
+
+describe('safeAddress', () => {
+  it('lets through what may be followed and nothing else', () => {
+    expect(safeAddress('https://example.org/a')).toBe('https://example.org/a');
+    expect(safeAddress('mailto:a@example.org')).toBe('mailto:a@example.org');
+    for (const bad of ['javascript:alert(1)', ' JaVascript:alert(1)', 'java\nscript:alert(1)', 'data:text/html,x', 'vbscript:x', 'file:///etc', 'blob:x', '/v1/me', '//evil.example', '', null]) {
+      expect(safeAddress(bad)).toBeNull();
+    }
+    expect(shortAddress('https://www.example.org/')).toBe('example.org');
+  });
+});
+
+describe('small things', () => {
+  it('fill in paths and leave out what is empty', () => {
+    expect(address('/v1/a/{id}', { id: 'x/y' }, { q: '', after: null, limit: 3 })).toBe('/v1/a/x%2Fy?limit=3');
+    expect(address('/v1/items/{item:path}', { item: 'a b' })).toBe('/v1/items/a%20b');
+  });
+
+  it('go back only into this page', () => {
+    expect(wayBack('/c/1?x=2')).toBe('/c/1?x=2');
+    for (const bad of ['//evil.example', '/\\evil.example', 'https://evil.example', 'javascript:alert(1)', null]) expect(wayBack(bad)).toBe('/');
+  });
+
+  it('put a note together', () => {
+    expect(noteText(' Words ', ['https://a.example ', ''], 'One\nTwo')).toBe('> One\n> Two\n\nWords\n\nSources:\n- <https://a.example>');
+    expect(noteText('Words', [''])).toBe('Words');
+  });
+
+  it('name periods and ticks', () => {
+    const now = new Date('2026-05-10T15:00:00');
+    expect(periodOf('2026-05-10T00:00:01', now)).toBe('period.today');
+    expect(periodOf('2026-05-09T23:00:00', now)).toBe('period.yesterday');
+    expect(periodOf('2026-05-04T12:00:00', now)).toBe('period.week');
+    expect(periodOf('2020-01-01T00:00:00', now)).toBe('period.older');
+    expect(ticksOf(-0.06, 0.09)).toEqual([-0.05, 0, 0.05]);
+    expect(ticksOf(0, 1)).toEqual([0, 0.2, 0.4, 0.6, 0.8, 1]);
+  });
+});
