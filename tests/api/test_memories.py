@@ -100,8 +100,9 @@ async def test_what_came_from_a_deleted_conversation_is_forgotten_unless_edited(
 
 async def test_memories_stay_within_their_budget(bench: Maker) -> None:
     async with bench(FakeEngine(["Ok."]), memory_tokens=40) as api:
+        owner = api.store.people.owner().id
         for number in range(20):
-            await api.client.post("/v1/memories", json={"text": f"I cook dish number {number}"})
+            api.store.memories.add(owner, f"I cook dish number {number}")
         turn, _ = await exchange(api.client, "What shall I cook?")
         assert 1 <= len(turn["memories"]) <= 4
 

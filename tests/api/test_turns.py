@@ -219,3 +219,15 @@ async def test_deltas_are_as_long_in_a_long_chat_as_in_a_short_one(bench: Maker)
 async def test_nothing_is_lost_or_doubled_over_broken_connections(tmp_path: Path) -> None:
     """A few rounds of the drill; `python -m tests.api.turn_drill 50` runs more."""
     assert await drill(5, tmp_path) == []
+
+
+async def test_a_turn_ends_even_when_what_follows_it_fails(bench: Maker) -> None:
+    async with bench(FakeEngine(["Hi"])) as api:
+
+        async def broken(*_: Any) -> None:
+            raise RuntimeError("a bug")
+
+        api.app.state.services.talks._saved = broken
+        turn, events = await exchange(api.client)
+        assert events[-1]["state"] == "failed"
+        assert (await tree(api.client, turn["conversation"]))["tree"][1]["text"] == "Hi"

@@ -34,36 +34,30 @@ def found(store: Store, person: Person, query: str) -> list[str]:
     return [entry.conversation.id for entry in store.history.page(person.id, query=query).entries]
 
 
-@pytest.mark.parametrize(
-    ("query", "hits"),
-    [
-        ("garden", True),
-        ("GARDEN", True),
-        ("gard", True),
-        ("garden tools", True),
-        ("tools garden", True),
-        ("garden piano", False),
-        ("arden", False),
-        ("Straße", True),
-        ("STRASSE", True),
-        ("天气", True),
-        ("今天", True),
-        ("气", True),
-        ("天 北京", True),
-        ("明天", False),
-        ("天京", False),
-        ("東京", False),
-        ("ｇａｒｄｅｎ", True),
-        ("2026", True),
-        ("'\"* OR NOT (", False),
-        ("gar*", True),
-        ("!?", False),
-    ],
+FOUND = (
+    "garden",
+    "GARDEN",
+    "gard",
+    "garden tools",
+    "tools garden",
+    "Straße",
+    "STRASSE",
+    "天气",
+    "今天",
+    "气",
+    "ｇａｒｄｅｎ",
+    "2026",
+    "gar*",
+    "天 北京",
 )
-def test_words_are_found_in_any_script(store: Store, ada: Person, query: str, hits: bool) -> None:
+NOT_FOUND = ("garden piano", "arden", "明天", "天京", "東京", "'\"* OR NOT (", "!?")
+
+
+def test_words_are_found_in_any_script(store: Store, ada: Person) -> None:
     told(store, ada, "nothing of interest")
     wanted = told(store, ada, "The garden has tools (2026) in the Straße", "今天北京的天气很好。")
-    assert found(store, ada, query) == ([wanted] if hits and not ("garden" in query and "天" in query) else [])
+    assert {query for query in FOUND if found(store, ada, query) != [wanted]} == set()
+    assert {query for query in NOT_FOUND if found(store, ada, query)} == set()
 
 
 def test_all_words_must_be_in_one_message(store: Store, ada: Person) -> None:

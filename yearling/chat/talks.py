@@ -258,6 +258,9 @@ class Talks:
                 title = await self._close_books(live, answers, plan, ask)
             except UserError as error:
                 _log.warning("turn_not_closed", turn=live.id, why=str(error))
+            except Exception:  # our bug; the answers are stored, and nobody may wait for the end for ever
+                _log.exception("turn_not_closed", turn=live.id)
+                state = "failed"
         live.end(state, {"type": "end", "state": state, "title": title})
         keep_s = KEEP_TEMPORARY_S if live.conversation_id is None else KEEP_S
         asyncio.get_running_loop().call_later(keep_s, self._turns.pop, live.id, None)
