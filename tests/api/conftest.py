@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import subprocess
 import sys
@@ -52,6 +53,8 @@ class Maker:
     """Makes benches; the store of each lies in a folder of its own."""
 
     folder: Path
+    empty: Path | None = None
+    """A data folder as a first start leaves it, copied for each bench: making the schema takes longer than most tests."""
     stores: list[Store] = field(default_factory=list)
 
     @asynccontextmanager
@@ -67,6 +70,8 @@ class Maker:
         engine = engine or FakeEngine()
         # Comparisons are offered by chance, which is no good in tests.
         chosen = Settings(data_dir=self.folder / str(len(self.stores)), **{"comparison_rate": 0.0, **settings})
+        if self.empty is not None and not chosen.database_url:
+            shutil.copytree(self.empty, chosen.data_dir)
         opened = Store.open(chosen)
         self.stores.append(opened)
         pool = EnginePool.of(
@@ -79,9 +84,17 @@ class Maker:
                 yield Bench(chosen, opened, engine, app, client)
 
 
+@pytest.fixture(scope="session")
+def empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder in which nothing was ever done."""
+    folder = tmp_path_factory.mktemp("empty") / "data"
+    Store.open(Settings(data_dir=folder)).close()
+    return folder
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Maker]:
-    maker = Maker(tmp_path)
+def bench(tmp_path: Path, empty_folder: Path) -> Iterator[Maker]:
+    maker = Maker(tmp_path, empty_folder)
     yield maker
     for store in maker.stores:
         store.close()

@@ -30,7 +30,10 @@ _ERRORS = {
     507: "The answer could not be stored.",
 }
 
-_bodies: set[type[BaseModel]] = set()
+# Not as a model: the framework would build it anew for every status of every route, at the first request.
+_ERROR = {"application/json": {"schema": {"$ref": _REF.format(model=schemas.ErrorEnvelope.__name__)}}}
+
+_bodies: set[type[BaseModel]] = {schemas.ErrorEnvelope}
 
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def json_body(model: type[BaseModel]) -> dict[str, Any]:
 def replies(model: type[BaseModel], *, stream: type[BaseModel] | None = None) -> dict[int | str, dict[str, Any]]:
     """For `responses`: the answer, as JSON or as a stream of events, and the errors."""
     described: dict[int | str, dict[str, Any]] = {
-        status: {"model": schemas.ErrorEnvelope, "description": text} for status, text in _ERRORS.items()
+        status: {"description": text, "content": _ERROR} for status, text in _ERRORS.items()
     }
     described[200] = {"model": model, "description": "The answer."}
     if stream is not None:
