@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "yearling"
 
-ROOT_FILES = {"records", "config", "errors", "clock"}
+ROOT_FILES = {"records", "config", "errors", "clock", "addresses"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "store": set(),
@@ -38,6 +38,8 @@ ONLY_IN: dict[str, set[str]] = {
     "alembic": {"store"},
     "fastapi": {"api"},
     "typer": {"cli"},
+    "authlib": {"api"},
+    "argon2": {"store"},
 }
 
 

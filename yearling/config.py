@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of proxies whose `X-Forwarded-For` is believed."""
 
-    oidc_issuer: str = ""
+    oidc_issuer: str = Field(default="", pattern=r"^$|^https?://[^?#]+$")
     """Issuer of an OpenID Connect provider by which people may sign in, such as `https://accounts.example.org`; empty is none."""
 
     oidc_client_id: str = ""

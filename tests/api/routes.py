@@ -157,6 +157,8 @@ ROUTES: tuple[Route, ...] = (
         _fixed(invitation="unknown", name="Eve", password="long enough"),
         answers=(404,),
     ),
+    _route("POST /v1/auth/oidc/start", "open", None, "read", _fixed(), answers=(404,)),
+    _route("GET /v1/auth/oidc/callback", "open", None, "read", answers=(303,)),
     _route("POST /v1/auth/logout", "open", None, "read"),
     # One's own account
     _route("GET /v1/me", "mine", "reader", "read"),

@@ -56,6 +56,7 @@ async def ended(engine: FakeEngine) -> None:
     await until(lambda: engine.active == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_a_stream_ends_with_the_right_to_it(bench: Maker, ending: str) -> None:
     engine = endless()
@@ -75,6 +76,7 @@ async def test_a_stream_ends_with_the_right_to_it(bench: Maker, ending: str) -> 
         await ended(engine)
 
 
+@pytest.mark.slow
 async def test_an_answer_that_is_not_streamed_ends_too(bench: Maker) -> None:
     async with bench(endless(), api_keys=("boss",)) as api, on_a_socket(api.app) as address:
         ada, headers = newcomer(api.store, "Ada")
@@ -116,6 +118,7 @@ async def test_signing_out_ends_what_the_session_started_and_nothing_else(bench:
         assert headers
 
 
+@pytest.mark.slow
 async def test_a_session_that_runs_out_ends_its_streams(bench: Maker) -> None:
     async with bench(endless(), api_keys=("boss",)) as api, on_a_socket(api.app) as address:
         ada, headers = newcomer(api.store, "Ada")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.models.loopback import Server
@@ -189,3 +192,26 @@ def test_the_hub_settings_come_from_the_environment(tmp_path: Path) -> None:
     web = Web.from_environment({"HF_ENDPOINT": "https://mirror.example/", "HF_TOKEN": "secret", "HOME": str(tmp_path)})
     assert (web.hf_endpoint, web.hf_token) == ("https://mirror.example", "secret")
     assert "secret" not in repr(web)
+
+
+@pytest.mark.parametrize("target", ["169.254.169.254", "10.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "localhost", "inside.example"])
+def test_a_public_server_cannot_redirect_into_the_private_network(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    answers = {"outside.example": "8.8.8.8", "inside.example": "192.168.0.1"}
+    real = socket.getaddrinfo
+
+    def resolve(host: str, port: int, **options: Any) -> list[Any]:
+        return real(answers.get(host, host), port, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return httpx.Response(302, headers={"location": f"http://{target}/secret"})
+
+    with Web(pause_s=0).client() as client:
+        client._transport = httpx.MockTransport(answer)
+        client._mounts = {}
+        with pytest.raises(BadInput, match="not public"):
+            client.get("https://outside.example/model.gguf")
+    assert asked == ["outside.example"]

@@ -25,6 +25,7 @@ from yearling.api import (
     memories,
     models,
     modes,
+    oidc,
     people,
     portability,
     responses,
@@ -37,11 +38,14 @@ from yearling.api import (
 )
 from yearling.api.access import Access
 from yearling.api.errors import ApiError, of_validation, translate
+from yearling.api.fetching import Fetcher
 from yearling.api.gate import Gate
 from yearling.api.metrics import Metrics
+from yearling.api.oidc_client import Provider
 from yearling.api.openapi import Document
 from yearling.api.personal import remember
 from yearling.api.services import Capacity, Pool, Services
+from yearling.api.sign_ins import Pendings
 from yearling.api.who import routes_without_policy
 from yearling.chat import Assistant, Talks
 from yearling.config import Settings
@@ -62,6 +66,8 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         metrics=metrics,
         capacity=Capacity(settings.queue_limit, metrics),
         access=Access(settings, store),
+        sign_ins=Pendings(),
+        provider=_provider(settings),
     )
 
     @asynccontextmanager
@@ -104,6 +110,7 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         memories,
         modes,
         signing_in,
+        oidc,
         me,
         people,
         feedback,
@@ -122,6 +129,12 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         app.add_exception_handler(kind, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     return app
+
+
+def _provider(settings: Settings) -> Provider | None:
+    """Whom people may sign in by, where there is one. Its own server may be private, since the owner named it."""
+    issuer, secret = settings.oidc_issuer, settings.oidc_client_secret.get_secret_value()
+    return Provider(issuer, settings.oidc_client_id, secret, Fetcher(issuer)) if issuer else None
 
 
 async def _told(request: Request, error: Exception) -> Response:

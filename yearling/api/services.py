@@ -11,6 +11,8 @@ from starlette.requests import Request
 from yearling.api.access import Access
 from yearling.api.errors import ApiError
 from yearling.api.metrics import Metrics
+from yearling.api.oidc_client import Provider
+from yearling.api.sign_ins import Pendings
 from yearling.chat import Assistant, Talks, Turn
 from yearling.config import Settings
 from yearling.feedback import Board, FeedbackLog
@@ -44,6 +46,8 @@ class Services:
     metrics: Metrics
     capacity: Capacity
     access: Access
+    sign_ins: Pendings
+    provider: Provider | None
     assistant: Assistant | None = None
     talks: Talks | None = None
     _board: Board | None = None

@@ -21,6 +21,7 @@ from typing import TypeVar
 
 import httpx
 
+from yearling.addresses import public_addresses
 from yearling.errors import BadInput, NotFound, Unavailable, UserError
 from yearling.models.disk import Progress, place, require_space, silent, storage_errors
 from yearling.models.pipconfig import PackageIndexes
@@ -76,7 +77,8 @@ class Web:
                     f"The certificate bundle {self.ca_file} cannot be read: {error}.",
                     advice="Correct SSL_CERT_FILE, REQUESTS_CA_BUNDLE or PIP_CERT.",
                 ) from None
-        return httpx.Client(follow_redirects=True, timeout=self.timeout_s, verify=verify)
+        hooks = {"response": [_stays_outside]}
+        return httpx.Client(follow_redirects=True, timeout=self.timeout_s, verify=verify, event_hooks=hooks)
 
 
 def download(
@@ -131,6 +133,33 @@ def _with_retries(web: Web, url: str, action: Callable[[httpx.Client], T], have:
             except (httpx.InvalidURL, httpx.TooManyRedirects, httpx.UnsupportedProtocol) as error:
                 raise BadInput(f"{without_secrets(url)} is not a usable address: {error}.") from None
             time.sleep(pause_s)
+
+
+def _stays_outside(response: httpx.Response) -> None:
+    """A server on the public network may not send us into the private one: there it could ask what only this machine can.
+
+    What somebody named may be anywhere, such as a mirror of their own, and may redirect there. Behind a proxy that alone resolves
+    names, only bare addresses can be told. Raises BadInput.
+    """
+    if not response.has_redirect_location:
+        return
+    target = response.url.join(response.headers["location"])
+    if _is_outside(response.url) and not _is_outside(target):
+        raise BadInput(
+            f"{without_secrets(str(response.url))} redirects to {target.host}, which is not public.",
+            advice="Name that address yourself if you trust it.",
+        )
+
+
+def _is_outside(url: httpx.URL) -> bool:
+    """Whether this leads to the public network, as far as can be told here."""
+    try:
+        public_addresses(url.host, url.port or 443)
+    except BadInput:
+        return False
+    except Unavailable:
+        return True  # a name that a proxy resolves, or nobody
+    return True
 
 
 class _Broken(Exception):

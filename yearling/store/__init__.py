@@ -25,7 +25,7 @@ from yearling.store.spec_runs import TRIAGES, SpecDispute, SpecOutput, SpecRun, 
 from yearling.store.store import Store
 from yearling.store.summary import inspect
 from yearling.store.texts import Text, make_text
-from yearling.store.tokens import KEY_PREFIX, token_hash
+from yearling.store.tokens import KEY_PREFIX, new_token, token_hash
 from yearling.store.verify import Check, Report
 from yearling.store.writer import SampleWriter
 
@@ -75,6 +75,7 @@ __all__ = [
     "import_file",
     "inspect",
     "make_text",
+    "new_token",
     "restore",
     "token_hash",
     "verify_backup",

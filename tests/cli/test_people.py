@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from yearling.cli.main import app
+from yearling.config import Settings
+from yearling.errors import BadInput, Conflict, NotFound
+from yearling.store import Store, token_hash
+
+Run = Callable[..., Result]
+SECRET = "correct horse battery"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `yearling people ...` on the data folder `data`; UserErrors pass through, for `main` words them."""
+    monkeypatch.setenv("YEARLING_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str, typed: str = "") -> Result:
+        result = CliRunner().invoke(app, ["people", *arguments], input=typed)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(Settings(data_dir=tmp_path / "data")) as store:
+        yield store
+
+
+def test_inviting_needs_a_password_first_and_then_gives_a_link(run: Run, store: Store) -> None:
+    with pytest.raises(Conflict, match="password"):
+        run("invite")
+    assert "new password" in run("password", "owner", typed=f"{SECRET}\n{SECRET}\n").stderr
+    assert store.passwords.person("owner", SECRET) is not None
+    link = run("invite", "--role", "maintainer", "--note", "Ada").stdout.strip()
+    address, _, token = link.partition("#")
+    assert address == "http://127.0.0.1:8400/signup"
+    assert store.invitations.open_one(token).role == "maintainer"
+    [listed] = json.loads(run("invitations", "--json").stdout)
+    assert (listed["state"], listed["note"], token in json.dumps(listed)) == ("open", "Ada", False)
+    run("withdraw", listed["id"])
+    with pytest.raises(NotFound):
+        store.invitations.open_one(token)
+
+
+def test_people_are_listed_with_how_they_get_in(run: Run, store: Store) -> None:
+    store.people.add("Ada", "reader")
+    run("password", "Ada", "--stdin", typed=SECRET + "\n")
+    rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
+    assert (rows["Ada"]["role"], rows["Ada"]["password"], rows["owner"]["password"]) == ("reader", True, False)
+    table = run("list").stdout
+    assert "password" in table
+    assert "cannot sign in" in table
+
+
+def test_roles_change_and_an_owner_stays(run: Run, store: Store) -> None:
+    store.people.add("Ada")
+    assert "Ada is owner" in run("role", "Ada", "owner").stderr
+    run("role", "owner", "member")
+    with pytest.raises(Conflict):
+        run("role", "Ada", "member")
+    assert run("role", "Ada", "emperor").exit_code == 2
+    with pytest.raises(NotFound):
+        run("role", "Nobody", "member")
+
+
+def test_a_key_is_printed_once_and_revoked_by_how_it_begins(run: Run, store: Store) -> None:
+    ada = store.people.add("Ada")
+    secret = run("key", "create", "Ada", "--label", "laptop", "--scope", "feedback", "--days", "2").stdout.strip()
+    found = store.api_keys.find(token_hash(secret))
+    assert found is not None
+    assert (found[1], found[0].scopes) == (ada, {"feedback"})
+    [listed] = json.loads(run("key", "list", "Ada", "--json").stdout)
+    assert (listed["name"], secret.startswith(listed["hint"]), secret in json.dumps(listed)) == ("laptop", True, False)
+    assert "laptop" in run("key", "list", "Ada").stdout
+    with pytest.raises(BadInput):
+        run("key", "revoke", "Ada", "yk_none")
+    run("key", "revoke", "Ada", secret[:10])
+    assert store.api_keys.find(token_hash(secret)) is None
+
+
+def test_removing_asks_and_closes_or_deletes(run: Run, store: Store) -> None:
+    ada = store.people.add("Ada")
+    assert run("remove", "Ada", typed="n\n").exit_code == 1
+    assert store.people.get(ada.id).closed_utc is None
+    run("remove", "Ada", "--yes")
+    assert store.people.get(ada.id).closed_utc is not None
+    run("remove", "Ada", "--delete-data", "--yes")
+    with pytest.raises(NotFound):
+        store.people.get(ada.id)
+
+
+def test_signing_out_ends_everything(run: Run, store: Store) -> None:
+    ada = store.people.add("Ada")
+    store.sessions.open(ada.id, how="test")
+    store.api_keys.create(ada.id, "key", ["read"])
+    assert json.loads(run("sign-out", "Ada", "--json").stdout) == {"sessions": 1, "keys": 1}
+
+
+def test_what_is_done_here_is_in_the_audit_log(run: Run, store: Store) -> None:
+    run("password", "owner", "--stdin", typed=SECRET + "\n")
+    run("invite")
+    owner = store.people.owner().id
+    done = [(entry.actor, entry.action) for entry in store.audit.entries()][-2:]
+    assert done == [(owner, "password.set"), (owner, "invitation.create")]

@@ -1,0 +1,250 @@
+"""Passwords, sessions, keys, invitations, identities, and accounts that end: on both databases."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from yearling.clock import now_utc
+from yearling.errors import BadInput, Conflict, NotAllowed, NotFound
+from yearling.records import Person
+from yearling.store import Store, schema, token_hash
+from yearling.store.sessions import LONGEST
+
+SECRET = "correct horse battery"
+
+
+@pytest.fixture
+def owner(store: Store) -> Person:
+    """With a password, though one that nobody can type: hashing takes its time."""
+    owner = store.people.owner()
+    with store.database.write() as connection:
+        connection.execute(schema.passwords.insert().values(person_id=owner.id, hash="none", changed_utc=now_utc()))
+    return owner
+
+
+def actions(store: Store) -> list[str]:
+    return [entry.action for entry in store.audit.entries()]
+
+
+@pytest.mark.parametrize("name", ["ada", "ADA", " Ada ", "Ａda", "x" * 65, "", "\n", "a\0b", "\u202eadA"], ids=ascii)
+def test_names_that_read_alike_or_cannot_be_read_are_refused(store: Store, name: str) -> None:
+    store.people.add("Ada")
+    with pytest.raises((Conflict, BadInput)):
+        store.people.add(name)
+
+
+def test_a_password_is_checked_by_name_and_only_its_hash_is_kept(store: Store) -> None:
+    ada = store.people.add("Ada")
+    assert (store.passwords.has(ada.id), store.people.have_accounts()) == (False, False)
+    store.passwords.set(ada.id, SECRET, by=ada.id)
+    assert (store.passwords.has(ada.id), store.people.have_accounts()) == (True, True)
+    assert store.passwords.person("Ada", SECRET) == ada
+    assert store.passwords.person("Ada", SECRET + "x") is None
+    assert store.passwords.person("Ben", SECRET) is None
+    store.people.close(ada.id, by="test")
+    assert store.passwords.person("Ada", SECRET) is None
+    assert SECRET not in repr(store.audit.entries())
+
+
+@pytest.mark.parametrize("password", ["", "short", "aaaaaaaaaaaa", "x" * 1025])
+def test_passwords_that_are_no_use_are_refused(store: Store, password: str) -> None:
+    with pytest.raises(BadInput):
+        store.passwords.set(store.people.owner().id, password, by="test")
+
+
+def test_an_invitation_makes_one_person_however_many_try_at_once(store: Store, owner: Person) -> None:
+    token, invitation = store.invitations.create(owner, "reader", note="Ada")
+    assert store.invitations.open_one(token) == invitation
+
+    def accept(number: int) -> Person | None:
+        try:
+            return store.invitations.accept(token, f"Ada {number}", password_hash="hash")
+        except NotFound:
+            return None
+
+    with ThreadPoolExecutor(6) as pool:
+        made = [person for person in pool.map(accept, range(6)) if person is not None]
+    assert len(made) == 1
+    assert [person.name for person in store.people.list()] == ["owner", made[0].name]
+    [used] = store.invitations.list()
+    assert (used.used_by, made[0].role) == (made[0].id, "reader")
+    with pytest.raises(NotFound):
+        store.invitations.revoke(used.id, by=owner.id)
+
+
+def test_a_name_that_is_taken_leaves_the_invitation_open(store: Store, owner: Person) -> None:
+    token, _ = store.invitations.create(owner)
+    with pytest.raises(Conflict):
+        store.invitations.accept(token, "OWNER", password_hash="hash")
+    assert store.invitations.accept(token, "Ada", password_hash="hash").role == "member"
+
+
+def test_invitations_end(store: Store, owner: Person) -> None:
+    token, invitation = store.invitations.create(owner)
+    with store.database.write() as connection:
+        connection.execute(schema.invitations.update().values(expires_utc=now_utc() - timedelta(seconds=1)))
+    with pytest.raises(NotFound):
+        store.invitations.open_one(token)
+    with pytest.raises(NotFound):
+        store.invitations.accept(token, "Ada", password_hash="hash")
+    store.invitations.revoke(invitation.id, by=owner.id)
+    assert store.invitations.list() == []
+    for lasts in (timedelta(0), timedelta(days=91)):
+        with pytest.raises(BadInput):
+            store.invitations.create(owner, lasts=lasts)
+
+
+def test_who_may_invite_whom_is_said_here_too(store: Store, owner: Person) -> None:
+    maintainer, member = store.people.add("Max", "maintainer"), store.people.add("Mia")
+    store.invitations.create(maintainer, "member")
+    for by, role in ((maintainer, "maintainer"), (maintainer, "owner"), (member, "reader")):
+        with pytest.raises(NotAllowed):
+            store.invitations.create(by, role)  # type: ignore[arg-type]
+
+
+def test_before_the_owner_can_sign_in_nobody_is_invited(store: Store) -> None:
+    with pytest.raises(Conflict):
+        store.invitations.create(store.people.owner())
+
+
+def test_a_session_is_found_by_its_token_while_it_lasts(store: Store) -> None:
+    ada, ben = store.people.add("Ada"), store.people.add("Ben")
+    token, session = store.sessions.open(ada.id, how="test", agent="a" * 500)
+    assert store.sessions.find(token_hash(token)) == (session, ada)
+    assert len(session.agent) == 200
+    assert store.sessions.find(token) is None, "the hash is what is stored"
+    with pytest.raises(NotFound):
+        store.sessions.close(session.id, person_id=ben.id)
+    touched = store.sessions.touch(session)
+    assert touched.expires_utc > session.expires_utc
+    with store.database.write() as connection:
+        connection.execute(schema.sessions.update().values(expires_utc=now_utc()))
+    assert store.sessions.find(token_hash(token)) is None
+    assert store.sessions.list(ada.id) == []
+    store.sessions.open(ben.id, how="test")
+    with store.database.read() as connection:
+        assert len(connection.execute(schema.sessions.select()).all()) == 1, "ended ones are forgotten"
+
+
+def test_no_use_makes_a_session_last_for_ever(store: Store) -> None:
+    ada = store.people.add("Ada")
+    _, session = store.sessions.open(ada.id, how="test")
+    old = now_utc() - LONGEST + timedelta(days=1)
+    with store.database.write() as connection:
+        connection.execute(schema.sessions.update().values(created_utc=old))
+    [session] = store.sessions.list(ada.id)
+    assert store.sessions.touch(session).expires_utc == old + LONGEST
+
+
+def test_all_other_sessions_are_closed_at_once(store: Store) -> None:
+    ada, ben = store.people.add("Ada"), store.people.add("Ben")
+    keep = store.sessions.open(ada.id, how="test")[1]
+    for person in (ada, ada, ben):
+        store.sessions.open(person.id, how="test")
+    assert store.sessions.close_others(ada.id, but=keep.id) == 2
+    assert store.sessions.list(ada.id) == [keep]
+    assert len(store.sessions.list(ben.id)) == 1
+
+
+def test_a_key_is_found_by_its_hash_until_it_is_revoked_or_ends(store: Store) -> None:
+    ada, ben = store.people.add("Ada"), store.people.add("Ben")
+    secret, key = store.api_keys.create(ada.id, "laptop", ["chat", "read"], expires_utc=now_utc() + timedelta(hours=1))
+    assert secret.startswith("yk_")
+    assert len(secret) >= 40
+    assert store.api_keys.find(token_hash(secret)) == (key, ada)
+    store.api_keys.touch(key.id)
+    [used] = store.api_keys.list(ada.id)
+    assert used.used_utc is not None
+    assert used.scopes == {"read", "chat"}
+    with pytest.raises(NotFound):
+        store.api_keys.revoke(key.id, person_id=ben.id)
+    with store.database.write() as connection:
+        connection.execute(schema.api_keys.update().values(expires_utc=now_utc()))
+    assert store.api_keys.find(token_hash(secret)) is None
+    store.api_keys.revoke(key.id, person_id=ada.id)
+    assert store.api_keys.list(ada.id) == []
+    assert actions(store)[-2:] == ["key.create", "key.revoke"]
+
+
+def test_keys_that_make_no_sense_are_refused(store: Store) -> None:
+    ada = store.people.add("Ada")
+    for name, scopes, until in (("", ["read"], None), ("a\n", ["read"], None), ("a", [], None), ("a", ["all"], None)):
+        with pytest.raises(BadInput):
+            store.api_keys.create(ada.id, name, scopes, expires_utc=until)  # type: ignore[arg-type]
+    with pytest.raises(BadInput):
+        store.api_keys.create(ada.id, "a", ["read"], expires_utc=now_utc())
+    with pytest.raises(NotFound):
+        store.api_keys.create("nobody", "a", ["read"])
+
+
+def test_one_owner_stays_however_many_leave_at_once(store: Store, owner: Person) -> None:
+    owners = [owner, *(store.people.add(f"Owner {number}", "owner") for number in range(5))]
+
+    def leave(person: Person) -> bool:
+        try:
+            store.people.set_role(person.id, "member", by=person.id)
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(leave, owners)) == [False, True, True, True, True, True]
+    [last] = [person for person in store.people.list() if person.role == "owner"]
+    for act in (store.people.close, store.people.delete, store.delete_person):
+        with pytest.raises(Conflict):
+            act(last.id, by="test")
+
+
+def test_a_closed_account_has_no_way_in_left(store: Store, owner: Person) -> None:
+    ada = store.people.add("Ada", "maintainer")
+    token, _ = store.sessions.open(ada.id, how="test")
+    secret, _ = store.api_keys.create(ada.id, "key", ["read"])
+    store.identities.link(ada.id, "https://issuer.example", "1")
+    invitation, _ = store.invitations.create(ada)
+    assert store.people.close(ada.id, by=owner.id).closed_utc is not None
+    assert store.sessions.find(token_hash(token)) is None
+    assert store.api_keys.find(token_hash(secret)) is None
+    assert store.identities.person("https://issuer.example", "1") is None
+    with pytest.raises(NotFound):
+        store.invitations.open_one(invitation)
+
+
+def test_a_deleted_person_takes_everything_along(store: Store, owner: Person) -> None:
+    ada = store.people.add("Ada")
+    conversation = store.conversations.create(ada.id, "Mine")
+    store.conversations.add_message(conversation.id, person_id=ada.id, role="user", content="My words", parent_id=None)
+    store.sessions.open(ada.id, how="test")
+    store.api_keys.create(ada.id, "key", ["read"])
+    store.delete_person(ada.id, by=owner.id)
+    with store.database.read() as connection:
+        for table in (schema.conversations, schema.messages, schema.sessions, schema.api_keys, schema.search_entries):
+            assert connection.execute(table.select()).all() == []
+    assert store.verify().ok
+    with pytest.raises(Conflict):
+        store.delete_person(owner.id, by=owner.id)
+    assert store.people.get(owner.id).closed_utc is None
+    assert {"person.close", "conversation.delete", "person.delete"} <= {*actions(store)}
+
+
+def test_an_identity_is_one_persons(store: Store, owner: Person) -> None:
+    ada = store.people.add("Ada")
+    store.identities.link(ada.id, "https://issuer.example", "1")
+    assert store.identities.person("https://issuer.example", "1") == ada
+    assert store.identities.person("https://other.example", "1") is None
+    assert store.identities.issuers(ada.id) == ["https://issuer.example"]
+    with pytest.raises(Conflict):
+        store.identities.link(owner.id, "https://issuer.example", "1")
+    ben = store.identities.join("Ben", "reader", issuer="https://issuer.example", subject="2")
+    assert (ben.role, store.people.have_accounts()) == ("reader", True)
+
+
+def test_a_backup_brings_the_accounts_back(store: Store, owner: Person, tmp_path_factory: pytest.TempPathFactory) -> None:
+    ada = store.people.add("Ada")
+    secret, key = store.api_keys.create(ada.id, "key", ["read"])
+    path = tmp_path_factory.mktemp("backup") / "backup.tar.gz"
+    assert store.backup(path).schema == schema.VERSION
+    assert secret.encode() not in path.read_bytes()
+    assert store.api_keys.find(token_hash(secret)) == (key, ada)
