@@ -54,7 +54,9 @@ function licences() {
 // The same computation is in tests/web/test_bundle.py: a bundle that is older than its sources is found there.
 function sourcesHash() {
   const inputs = ['index.html', 'package.json', 'package-lock.json', 'vite.config.ts', 'tsconfig.json'].map((one) => join(web, one));
-  const all = [...inputs, ...files(join(web, 'src')), ...files(join(web, 'public')), ...files(join(web, 'scripts'))];
+  // Types are no part of what is built.
+  const sources = files(join(web, 'src')).filter((one) => !one.endsWith('schema.d.ts'));
+  const all = [...inputs, ...sources, ...files(join(web, 'public')), ...files(join(web, 'scripts'))];
   const sum = createHash('sha256');
   for (const file of all.sort()) {
     sum.update(`${relative(web, file).replaceAll('\\', '/')}\n`);

@@ -18,6 +18,7 @@ function message(id: string, parent: string | null, some: Partial<Message> = {})
     memories: [],
     comparison: null,
     edit_of: null,
+    edit_event: null,
     hidden: false,
     rating: null,
     ...some,

@@ -65,8 +65,11 @@ async function rewriting(tools, check) {
   await page.locator('.answer').getByText('Much better words.').waitFor();
   const event = await newest(tools, 'edit');
   check(Boolean(event.result), 'the edit is not in the log');
-  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.reload();
+  await page.getByText('In your words').waitFor();
+  await page.locator('.answer').getByRole('button', { name: 'Take back' }).click();
   await page.getByText('Taken back').waitFor();
+  check((await newest(tools, 'retraction')).event === event.id, 'the edit is not retracted');
 }
 
 async function note(tools, check) {

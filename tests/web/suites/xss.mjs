@@ -1,7 +1,7 @@
 // What people and models write never runs: payloads in messages, titles, folders, notes, sources, memories, shares, exams, diagrams
 // and formulas, shown on every page that shows them, under the policy as shipped.
 
-const WAIT_MS = 250;
+const WAIT_MS = 60;
 
 /** Notes every sign that a payload ran or came close: a call, a dialog, a refusal by the policy, an element or address it made. */
 async function watch(tools) {
@@ -144,22 +144,28 @@ async function nets(tools, check) {
     link.setAttribute('href', 'javascript:pwned(1)');
     const box = document.createElement('div');
     box.className = 'markdown';
-    box.setAttribute('onclick', 'pwned(2)');
     box.append(link);
     document.body.append(box);
     link.click();
-    const script = document.createElement('script');
-    try {
-      script.textContent = 'pwned(3)';
-    } catch {
-      // Trusted Types refuse it, as they should.
+    for (const attack of [
+      () => box.setAttribute('onclick', 'pwned(2)'),
+      () => (box.innerHTML = '<img src=x onerror=pwned(3)>'),
+      () => (document.createElement('script').textContent = 'pwned(4)'),
+      () => window.eval('pwned(5)'),
+    ]) {
+      try {
+        attack();
+        window.pwned('an attack by hand went through');
+      } catch {
+        // Trusted Types and the policy refuse it, as they should.
+      }
     }
-    document.body.append(script);
+    box.click();
   });
   await look(tools, signs);
   const text = signs.join('\n');
-  check(/ran: planted/.test(text) && /has onclick/.test(text) && /javascript:/.test(text) && /refused by the policy/.test(text), `a net has a hole: ${text}`);
-  check(!/ran: [123]/.test(text), `the policy let it through: ${text}`);
+  check(/ran: planted/.test(text) && /href=javascript:/.test(text) && /refused by the policy/.test(text), `a net has a hole: ${text}`);
+  check(!/ran: ([12345]|an attack)/.test(text), `the policy let it through: ${text}`);
 }
 
 export const tests = {

@@ -291,6 +291,7 @@ export function blank(
     memories: role === 'assistant' ? turn.memories : [],
     comparison: role === 'assistant' ? turn.comparison : null,
     edit_of: null,
+    edit_event: null,
     hidden: false,
     rating: null,
   };

@@ -69,6 +69,18 @@ export async function rewrite(chat: Chat, message: Message, text: string): Promi
   }
 }
 
+/** Takes a wording back out of the log. The branch with it stays. */
+export async function unwrite(chat: Chat, message: Message): Promise<void> {
+  if (!message.edit_event) return;
+  try {
+    await retract(message.edit_event);
+    chat.put({ ...message, edit_event: null });
+    toast(say('judge.retracted'));
+  } catch (fault) {
+    toastFault(fault);
+  }
+}
+
 /** Records which answer is better, and learns from the server which models they were. */
 export async function choose(chat: Chat, comparison: Comparison, outcome: 'left' | 'right' | 'tie' | 'skip', tags: string[]): Promise<void> {
   try {

@@ -10,7 +10,7 @@ import { Button, IconButton } from '../ui/button';
 import { toast } from '../ui/toast';
 import { AnswerActions } from './actions';
 import type { Chat, Growing } from './chat';
-import { rewrite } from './judging';
+import { rewrite, unwrite } from './judging';
 import type { Item } from './tree';
 
 const NOTHING = new Cell<Growing | null>(null);
@@ -166,7 +166,16 @@ function Answer(props: MessageProps) {
   const [editing, setEditing] = useState(false);
   return (
     <article className="message answer" aria-label={say('chat.answer')} aria-busy={Boolean(growing)}>
-      {last.edit_of && <p className="badge">{say('chat.editedByYou')}</p>}
+      {last.edit_of && (
+        <p className="row small">
+          <span className="badge">{say('chat.editedByYou')}</span>
+          {last.edit_event && (
+            <button type="button" className="link" onClick={() => void unwrite(chat, last)}>
+              {say('judge.retract')}
+            </button>
+          )}
+        </p>
+      )}
       {reasoning && <Reasoning text={reasoning} open={Boolean(growing) && !said} />}
       {editing ? (
         <Rewrite {...props} message={last} text={said} onDone={() => setEditing(false)} />

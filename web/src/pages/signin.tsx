@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useSearch } from 'wouter';
-import { call, reach } from '../api/client';
+import { call } from '../api/client';
 import { queries, signInQuery } from '../api/queries';
 import { wayBack } from '../api/session';
 import { LANGUAGES, language, useSay } from '../i18n';
@@ -136,12 +136,7 @@ function ByProvider({ name, invitation, then }: { name: string; invitation: stri
   const [fault, setFault] = useState<unknown>(null);
   const go = async () => {
     try {
-      const response = await reach('/v1/auth/oidc', {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ invitation, link: false, then }),
-      });
-      const { url } = (await response.json()) as { url: string };
+      const { url } = await call('post', '/v1/auth/oidc/start', { body: { invitation, link: false, then } });
       if (/^https?:/.test(url)) location.assign(url);
     } catch (error) {
       setFault(error);
