@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from yearling.models import Library, LocalModel
+from yearling.store import migrate
+from yearling.store.schema import VERSION
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrations_run_once() -> Iterator[None]:
+    """Hundreds of tests open an empty store. The first lets the migrations run on SQLite and notes what they say to the database;
+    the others say the same, without Alembic. Migrations themselves are tested through `upgrade`, which stays as it is."""
+    said: list[tuple[str, Any]] = []
+    really = migrate.upgrade
+
+    def upgrade(connection: Connection, to: str) -> None:
+        if to != VERSION or connection.dialect.name != "sqlite" or sa.inspect(connection).get_table_names():
+            really(connection, to)
+        elif said:
+            for statement, parameters in said:
+                connection.exec_driver_sql(statement, parameters)
+        else:
+            sa.event.listen(connection, "before_cursor_execute", note)
+            really(connection, to)
+            sa.event.remove(connection, "before_cursor_execute", note)
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, ___: Any, many: bool) -> None:
+        if not statement.lstrip().upper().startswith(("SELECT", "PRAGMA")):
+            said.append((statement, list(parameters) if many else parameters))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrate, "upgrade", upgrade)
+        yield
 
 
 @pytest.fixture(scope="session")
