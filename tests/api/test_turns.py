@@ -6,9 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.api.conftest import Bench, Maker
+from tests.api.live import KEY
 from tests.api.talking import events_of, exchange, read, start, tree, words_of
 from tests.api.turn_drill import drill
 from yearling.api import conversation_schemas as schemas
@@ -231,3 +233,16 @@ async def test_a_turn_ends_even_when_what_follows_it_fails(bench: Maker) -> None
         turn, events = await exchange(api.client)
         assert events[-1]["state"] == "failed"
         assert (await tree(api.client, turn["conversation"]))["tree"][1]["text"] == "Hi"
+
+
+@pytest.mark.slow
+async def test_the_real_model_goes_on_as_if_it_had_never_been_cut(served: str) -> None:
+    headers = {"x-api-key": KEY}
+    async with httpx.AsyncClient(base_url=served.removesuffix("/v1"), headers=headers, timeout=250) as client:
+        asked = {"text": "Tell me a long story about a dog and a river.", "temperature": 0.0, "compare": False}
+        _, whole = await exchange(client, **asked, max_tokens=24)
+        cut, first = await exchange(client, **asked, max_tokens=12)
+        where, answer = cut["conversation"], cut["answers"][0]["message"]
+        _, rest = await exchange(client, conversation=where, kind="continue", message=answer, temperature=0.0, max_tokens=12)
+        assert words_of(rest)
+        assert words_of(first) + words_of(rest) == words_of(whole)
