@@ -41,6 +41,8 @@ def test_a_password_is_checked_by_name_and_only_its_hash_is_kept(store: Store) -
     assert (store.passwords.has(ada.id), store.people.have_accounts()) == (False, False)
     store.passwords.set(ada.id, SECRET, by=ada.id)
     assert (store.passwords.has(ada.id), store.people.have_accounts()) == (True, True)
+    with store.database.read() as connection:
+        assert "$argon2id$v=19$m=65536,t=3,p=4$" in repr(connection.execute(schema.passwords.select()).all())
     assert store.passwords.person("Ada", SECRET) == ada
     assert store.passwords.person("Ada", SECRET + "x") is None
     assert store.passwords.person("Ben", SECRET) is None
