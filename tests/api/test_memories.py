@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.api.acting import newcomer
 from tests.api.conftest import Bench, Maker
 from tests.api.talking import events_of, exchange, tree, words_of
@@ -128,10 +126,10 @@ async def test_settings_become_parts_of_the_system_message(bench: Maker) -> None
         assert regular["mode"] == "regular@1"
 
 
-@pytest.mark.parametrize("change", [{"language": "xx"}, {"mode": "none such"}, {"length": "huge"}, {"instructions": "x" * 2001}])
-async def test_settings_that_cannot_be_are_refused(bench: Maker, change: dict[str, Any]) -> None:
+async def test_settings_that_cannot_be_are_refused(bench: Maker) -> None:
     async with bench() as api:
-        assert (await api.client.patch("/v1/settings", json=change)).status_code in (400, 404)
+        for change in ({"language": "xx"}, {"mode": "none such"}, {"length": "huge"}, {"instructions": "x" * 2001}):
+            assert (await api.client.patch("/v1/settings", json=change)).status_code in (400, 404), change
 
 
 async def test_a_maintainer_defines_modes_in_versions(bench: Maker) -> None:

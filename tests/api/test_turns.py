@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from tests.api.conftest import Bench, Maker
 from tests.api.live import KEY
@@ -211,13 +212,14 @@ async def test_deltas_are_as_long_in_a_long_chat_as_in_a_short_one(bench: Maker)
     async with bench(FakeEngine(["abcdefgh"])) as api:
         sizes = []
         turn: dict[str, Any] = {}
-        for _ in range(8):
+        for _ in range(4):
             more = {"conversation": turn["conversation"], "message": turn["answers"][0]["message"]} if turn else {}
             turn = await start(api.client, "x" * 200, **more)
             sizes.append(sum([size async for _, event, size in read(api.client, turn["id"]) if event["type"] == "delta"]))
         assert len(set(sizes)) == 1
 
 
+@pytest.mark.slow
 async def test_nothing_is_lost_or_doubled_over_broken_connections(tmp_path: Path) -> None:
     """A few rounds of the drill; `python -m tests.api.turn_drill 50` runs more."""
     assert await drill(5, tmp_path) == []
@@ -230,7 +232,9 @@ async def test_a_turn_ends_even_when_what_follows_it_fails(bench: Maker) -> None
             raise RuntimeError("a bug")
 
         api.app.state.services.talks._saved = broken
-        turn, events = await exchange(api.client)
+        with capture_logs() as logs:
+            turn, events = await exchange(api.client)
+        assert [one["event"] for one in logs if one["log_level"] == "error"] == ["turn_not_closed"]
         assert events[-1]["state"] == "failed"
         assert (await tree(api.client, turn["conversation"]))["tree"][1]["text"] == "Hi"
 
