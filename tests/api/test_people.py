@@ -7,6 +7,7 @@ from typing import Any
 import argon2
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from tests.api.acting import key_of, newcomer
 from tests.api.conftest import Bench, Maker
@@ -351,3 +352,22 @@ async def test_nothing_secret_is_stored_in_clear(bench: Maker) -> None:
         for secret in (SECRET, token, key, invitation):
             assert secret not in dump
         assert "$argon2id$" in dump
+
+
+async def test_no_secret_and_no_query_reaches_the_log(bench: Maker) -> None:
+    with capture_logs() as logs:
+        async with bench() as api:
+            await api.client.put("/v1/me/password", json={"new": SECRET})
+            invitation = (await api.client.post("/v1/invitations", json={}, headers=PAGE)).json()["token"]
+            key = (await api.client.post("/v1/keys", json={"name": "k"}, headers=PAGE)).json()["key"]
+            cookie = api.client.cookies["yearling_session"]
+            api.client.cookies.clear()
+            await api.client.get("/v1/me?secret=in-the-query", headers={"x-api-key": key})
+            await api.client.get("/v1/me", headers={"x-api-key": key + "wrong"})
+            await api.client.post("/v1/auth/signup", json={"invitation": invitation, "name": "Ada", "password": SECRET})
+            await api.client.post("/v1/auth/login", json={"name": "my-password-by-mistake", "password": "x"}, headers=PAGE)
+            await api.client.get("/v1/auth/oidc/callback?code=the-code&state=the-state")
+    told = repr(logs)
+    assert "/v1/auth/login" in told
+    for secret in (SECRET, invitation, key, cookie, "in-the-query", "my-password-by-mistake", "the-code", "the-state"):
+        assert secret not in told
