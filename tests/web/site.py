@@ -3,7 +3,7 @@
     python -m tests.web.site        # prints its address; stop with Ctrl-C
 
 What the engine says depends on the question: `showcase` gets everything that markdown can, `slow` an answer that takes its time,
-`long` one that is cut off, `broken` one that fails. Anything else is repeated.
+`long` one that is cut off, `broken` one that fails, `Say slowly: ` what follows. Anything else is repeated.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def speak(_: Any, prompt: str) -> str | Script:
         return Script("This answer has no end. ", end_of_turn=False)
     if "broken" in said:
         return Script("It begins well", fail_after=8)
-    if said.startswith("Say exactly: "):
-        return said.removeprefix("Say exactly: ")
+    if said.startswith("Say slowly: "):
+        return Script(said.removeprefix("Say slowly: "), delay_s=0.005)
     return f"You said: {said}"
 
 

@@ -118,7 +118,8 @@ async function dispute(tools, check) {
   await page.getByRole('button', { name: 'Dispute' }).first().click();
   await page.getByLabel('Why?').fill('It was asked for.');
   await page.getByRole('button', { name: 'File' }).click();
-  await page.getByText('It was asked for.').waitFor();
+  await page.getByText('Filed.').waitFor();
+  await page.locator('.notice', { hasText: 'It was asked for.' }).waitFor();
   check((await tools.api('GET', '/v1/spec/disputes')).data.some((one) => one.yours), 'the dispute is not filed');
 }
 

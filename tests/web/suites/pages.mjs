@@ -95,7 +95,7 @@ async function keyboardOnly(tools, check) {
   await page.keyboard.type('Rainy');
   await page.getByRole('option', { name: /Rainy/ }).waitFor();
   await page.keyboard.press('Enter');
-  await page.waitForURL(/\/c\//);
+  await page.waitForURL(/\/c\//).catch((error) => check(false, `search leads nowhere: ${error.message}`));
   await page.getByText('About “Rainy').waitFor();
   await page.keyboard.press('Escape');
   await page.locator('#main').focus();

@@ -3,6 +3,8 @@ import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } fr
 import { useSay } from '../i18n';
 import { Button, IconButton } from './button';
 
+const FIRST_FIELD = '.dialog-body :is(input:not([type=checkbox]), textarea, select), .dialog-foot button';
+
 /** A modal dialog. The browser traps the focus, gives it back afterwards, and closes on Escape. */
 export function Dialog({
   title,
@@ -24,7 +26,10 @@ export function Dialog({
   const heading = useId();
   useEffect(() => {
     const shown = dialog.current!;
-    if (!shown.open) shown.showModal();
+    if (shown.open) return;
+    shown.showModal();
+    // The browser would begin at the button that closes; one came for what is inside.
+    shown.querySelector<HTMLElement>(FIRST_FIELD)?.focus();
   }, []);
   const submit = (event: FormEvent) => {
     event.preventDefault();
