@@ -1,7 +1,7 @@
 /** Finds chats by words in their messages or titles, in English and Chinese. */
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
 import { Search } from 'lucide-react';
-import { type KeyboardEvent, useDeferredValue, useState } from 'react';
+import { type KeyboardEvent, useDeferredValue, useEffect, useState } from 'react';
 import { useLocation } from 'wouter';
 import { conversationsQuery } from '../api/queries';
 import { formatAgo, useSay } from '../i18n';
@@ -21,11 +21,21 @@ export default function SearchDialog({ onClose }: { onClose: () => void }) {
     onClose();
     go(hit.message ? `/c/${hit.id}?message=${hit.message}` : `/c/${hit.id}`);
   };
+  // Who types and presses Enter at once means what will be found, not what is still listed.
+  const settled = words.trim() === q && query.isSuccess && !query.isPlaceholderData;
+  const [wanted, setWanted] = useState(false);
+  useEffect(() => {
+    if (!wanted || !settled) return;
+    setWanted(false);
+    open(0);
+    // Once for each Enter.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [wanted, settled]);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.nativeEvent.isComposing) return;
     if (event.key === 'ArrowDown') setAt(Math.min(at + 1, hits.length - 1));
     else if (event.key === 'ArrowUp') setAt(Math.max(at - 1, 0));
-    else if (event.key === 'Enter') open(at);
+    else if (event.key === 'Enter') settled ? open(at) : setWanted(true);
     else if (event.key === 'Escape') onClose(); // a search field would only empty itself
     else return;
     event.preventDefault();
