@@ -17,7 +17,7 @@ async function weigh(tools, fits, work) {
   return { bytes: found.reduce((sum, [, size]) => sum + size, 0), found };
 }
 
-const WORDS = 'The same answer, word for word, so that only the place in the chat differs. '.repeat(4).trim();
+const WORDS = 'The same answer, word for word, so that only the place in the chat differs. '.repeat(2).trim();
 
 async function bytesPerToken(tools, check) {
   const cost = async (path) => {
