@@ -23,7 +23,7 @@ from tests.api.acting import key_of, newcomer
 from tests.api.conftest import Bench, Maker
 from tests.api.routes import ROUTES, UNKNOWN, Route
 from yearling.inference import FakeEngine
-from yearling.records import KEY_SCOPES, ROLES, Person, rank
+from yearling.records import KEY_SCOPES, ROLES, Person, PersonRole, rank
 from yearling.store import Store
 
 MARK = "adas-own-words"
@@ -51,7 +51,7 @@ class World:
     api: Bench
     ada: Person
     as_ada: dict[str, str]
-    others: dict[str, dict[str, str]]
+    others: dict[PersonRole, dict[str, str]]
     ids: dict[str, str] = field(default_factory=dict)
 
     async def call(self, route: Route, headers: dict[str, str], ids: dict[str, str] | None = None) -> httpx.Response:
@@ -177,7 +177,7 @@ async def test_nobody_reaches_what_is_somebody_elses(bench: Maker) -> None:
                     leaks.append(complaint(route, role, reply))
                 if route.reach != "owned":
                     continue
-                allowed = rank(role) >= rank(route.least or "reader")  # type: ignore[arg-type]
+                allowed = rank(role) >= rank(route.least or "reader")
                 if reply.status_code != (404 if allowed else 403):
                     leaks.append(complaint(route, role, reply))
                 if role != "member":
@@ -270,7 +270,7 @@ async def test_each_route_wants_its_role(bench: Maker) -> None:
         wrong = []
         for route in ROUTES:
             for role, headers in made.others.items():
-                allowed = route.least is None or rank(role) >= rank(route.least)  # type: ignore[arg-type]
+                allowed = route.least is None or rank(role) >= rank(route.least)
                 reply = await made.call(route, headers)
                 if (reply.status_code == 403) == allowed:
                     wrong.append(complaint(route, role, reply))

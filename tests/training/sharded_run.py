@@ -22,12 +22,10 @@ SETTINGS = {"lessons_per_step": 5, "learning_rate": 1e-2, "steps": 6, "budget_to
 
 
 def learner(name: str) -> Learner:
-    config = CONFIGS[name](**SETTINGS)  # type: ignore[arg-type]
+    config = CONFIGS[name].from_plain(SETTINGS)
     policy = tiny_policy(trained=False)
     if world_size() > 1:
         shard(policy)
-    else:
-        policy.sharded = False
     encoder = Encoder(Letters(), Turns(), model_hash="none", max_tokens=config.max_tokens)
     made: Learner = method_class(name)(config, policy, lessons(name, 20), encoder)
     return made

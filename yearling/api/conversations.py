@@ -7,7 +7,7 @@ answers, and what the search index knew of them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -17,9 +17,8 @@ from yearling.api import conversation_schemas as schemas
 from yearling.api import conversation_views as views
 from yearling.api import library_schemas
 from yearling.api.body import read_body
-from yearling.api.errors import dump
 from yearling.api.openapi import json_body, replies
-from yearling.api.services import Services, services_of
+from yearling.api.services import from_store, services_of
 from yearling.api.who import current, require
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.feedback import Board, Edit, Note
@@ -44,7 +43,7 @@ async def list_conversations(
         page = store.history.page(person.id, query=q, folder_id=folder, after=after, limit=limit)
         return {"object": "list", "data": [views.hit_view(entry) for entry in page.entries], "next": page.next}
 
-    return await _answer(services, work)
+    return await from_store(services, work)
 
 
 @router.post(
@@ -63,7 +62,7 @@ async def create_conversation(request: Request) -> Response:
         created = store.conversations.create(person.id, body.title, folder_id=body.folder)
         return views.summary_view(store.history.entry(created.id, person_id=person.id))
 
-    return await _answer(services, work)
+    return await from_store(services, work)
 
 
 @router.get("/v1/conversations/{conversation_id}", operation_id="get_conversation", responses=replies(schemas.ConversationTree))
@@ -78,7 +77,7 @@ async def get_conversation(request: Request, conversation_id: str) -> Response:
         comparisons = store.comparisons.of(conversation_id, person_id=person.id)
         return views.tree_view(services.running_board, person.id, entry, tree, comparisons, turns)
 
-    return await _answer(services, work)
+    return await from_store(services, work)
 
 
 @router.patch(
@@ -104,7 +103,7 @@ async def change_conversation(request: Request, conversation_id: str) -> Respons
         )
         return views.summary_view(store.history.entry(conversation_id, person_id=person.id))
 
-    return await _answer(services, work)
+    return await from_store(services, work)
 
 
 @router.delete(
@@ -123,7 +122,7 @@ async def delete_conversation(request: Request, conversation_id: str) -> Respons
         removed = store.delete_conversation(conversation_id, person_id=person.id)
         return _deleted(services.running_board, person.id, conversation_id, removed)
 
-    return await _answer(services, work)
+    return await from_store(services, work)
 
 
 @router.delete(
@@ -142,7 +141,7 @@ async def delete_message(request: Request, conversation_id: str, message_id: str
         removed = store.delete_message(message_id, conversation_id=conversation_id, person_id=person.id)
         return _deleted(services.running_board, person.id, message_id, removed)
 
-    return await _answer(services, work)
+    return await from_store(services, work)
 
 
 @router.post(
@@ -178,7 +177,7 @@ async def edit_answer(request: Request, conversation_id: str, message_id: str) -
         )
         return {"object": "message.edit", "message": views.message_view(new, hidden=set()), "event": event}
 
-    return await _answer(services, work)
+    return await from_store(services, work)
 
 
 # Comparisons
@@ -188,7 +187,7 @@ async def edit_answer(request: Request, conversation_id: str, message_id: str) -
 async def get_comparison(request: Request, comparison_id: str) -> Response:
     """A comparison; its models are told once a choice was made."""
     services, person = services_of(request), current(request)
-    return await _answer(services, lambda store: _comparison(store, person.id, comparison_id))
+    return await from_store(services, lambda store: _comparison(store, person.id, comparison_id))
 
 
 @router.post(
@@ -207,7 +206,7 @@ async def choose_answer(request: Request, comparison_id: str) -> Response:
         _choose(store, services.running_board, person.id, comparison_id, body)
         return _comparison(store, person.id, comparison_id)
 
-    return await _answer(services, work)
+    return await from_store(services, work)
 
 
 def _choose(store: Store, board: Board, person_id: str, comparison_id: str, body: schemas.ChoiceRequest) -> None:
@@ -252,7 +251,7 @@ def _comparison(store: Store, person_id: str, comparison_id: str) -> dict[str, A
 async def list_folders(request: Request) -> Response:
     """The asker's folders, by name."""
     services, person = services_of(request), current(request)
-    return await _answer(
+    return await from_store(
         services, lambda store: {"object": "list", "data": [views.folder_view(one) for one in store.folders.list(person.id)]}
     )
 
@@ -268,7 +267,7 @@ async def create_folder(request: Request) -> Response:
     """A new folder."""
     services, person = services_of(request), current(request)
     body = await read_body(request, library_schemas.FolderRequest, most_bytes=services.settings.max_body_bytes)
-    return await _answer(services, lambda store: views.folder_view(store.folders.create(person.id, body.name)))
+    return await from_store(services, lambda store: views.folder_view(store.folders.create(person.id, body.name)))
 
 
 @router.patch(
@@ -282,7 +281,7 @@ async def rename_folder(request: Request, folder_id: str) -> Response:
     """Give a folder another name."""
     services, person = services_of(request), current(request)
     body = await read_body(request, library_schemas.FolderRequest, most_bytes=services.settings.max_body_bytes)
-    return await _answer(
+    return await from_store(
         services, lambda store: views.folder_view(store.folders.rename(folder_id, body.name, person_id=person.id))
     )
 
@@ -299,7 +298,7 @@ async def delete_folder(request: Request, folder_id: str) -> Response:
         store.folders.delete(folder_id, person_id=person.id)
         return views.folder_view(folder)
 
-    return await _answer(services, work)
+    return await from_store(services, work)
 
 
 # What all of them share
@@ -324,8 +323,3 @@ def forget_words(board: Board, person_id: str, items: Collection[str]) -> None:
             board.log.store.texts.delete(text_id, actor=actor)
         except NotFound:
             continue  # it was retracted before
-
-
-async def _answer(services: Services, work: Callable[[Store], dict[str, Any]]) -> Response:
-    body = await asyncio.to_thread(work, services.store)
-    return Response(dump(body), media_type="application/json")

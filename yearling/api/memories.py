@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,10 +10,9 @@ from starlette.responses import Response
 from yearling.api import library_schemas as schemas
 from yearling.api.body import read_body
 from yearling.api.conversation_views import utc
-from yearling.api.errors import dump
 from yearling.api.openapi import json_body, replies
 from yearling.api.personal import settings_of
-from yearling.api.services import services_of
+from yearling.api.services import from_store, services_of
 from yearling.api.who import current, require
 from yearling.store import KEEP, Memory, Store
 
@@ -28,7 +25,7 @@ _WRITES = [require("member")]
 async def list_memories(request: Request) -> Response:
     """Everything that is remembered of the asker, newest first, each with the message that it came from."""
     person = current(request)
-    return await _answer(request, lambda store: _listed(store, person.id))
+    return await from_store(services_of(request), lambda store: _listed(store, person.id))
 
 
 @router.post(
@@ -42,7 +39,7 @@ async def add_memory(request: Request) -> Response:
     """Have something remembered."""
     services, person = services_of(request), current(request)
     body = await read_body(request, schemas.MemoryRequest, most_bytes=services.settings.max_body_bytes)
-    return await _answer(request, lambda store: _view(store.memories.add(person.id, body.text), {}))
+    return await from_store(services_of(request), lambda store: _view(store.memories.add(person.id, body.text), {}))
 
 
 @router.delete("/v1/memories", operation_id="forget_everything", dependencies=_WRITES, responses=replies(schemas.MemoryList))
@@ -54,7 +51,7 @@ async def forget_everything(request: Request) -> Response:
         store.memories.delete_all(person.id)
         return _listed(store, person.id)
 
-    return await _answer(request, work)
+    return await from_store(services_of(request), work)
 
 
 @router.patch(
@@ -78,7 +75,7 @@ async def change_memory(request: Request, memory_id: str) -> Response:
         )
         return _view(changed, _places(store, [changed]))
 
-    return await _answer(request, work)
+    return await from_store(services_of(request), work)
 
 
 @router.delete(
@@ -92,7 +89,7 @@ async def delete_memory(request: Request, memory_id: str) -> Response:
         store.memories.delete(memory_id, person_id=person.id)
         return _listed(store, person.id)
 
-    return await _answer(request, work)
+    return await from_store(services_of(request), work)
 
 
 def _listed(store: Store, person_id: str) -> dict[str, Any]:
@@ -119,8 +116,3 @@ def _view(one: Memory, places: dict[str, str]) -> dict[str, Any]:
         "created_utc": utc(one.created_utc),
         "updated_utc": utc(one.updated_utc),
     }
-
-
-async def _answer(request: Request, work: Callable[[Store], dict[str, Any]]) -> Response:
-    body = await asyncio.to_thread(work, services_of(request).store)
-    return Response(dump(body), media_type="application/json")

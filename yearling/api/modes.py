@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,10 +10,9 @@ from starlette.responses import Response
 from yearling.api import library_schemas as schemas
 from yearling.api.body import read_body
 from yearling.api.conversation_views import utc
-from yearling.api.errors import dump
 from yearling.api.openapi import json_body, replies
 from yearling.api.personal import modes_of, resolved_mode, settings_of
-from yearling.api.services import services_of
+from yearling.api.services import from_store, services_of
 from yearling.api.who import current, require
 from yearling.chat import BUILTIN, LANGUAGES, REGULAR, Mode
 from yearling.errors import BadInput
@@ -27,7 +24,7 @@ router = APIRouter(dependencies=[require("reader")])
 @router.get("/v1/modes", operation_id="list_modes", responses=replies(schemas.ModeList))
 async def list_modes(request: Request) -> Response:
     """The modes that can be chosen, each in its newest version."""
-    return await _answer(request, _modes)
+    return await from_store(services_of(request), _modes)
 
 
 @router.post(
@@ -49,7 +46,7 @@ async def define_mode(request: Request) -> Response:
         made = store.modes.define(body.name, body.title, body.text, actor=person.id, above=above)
         return _mode(Mode(name=made.name, version=made.version, title=made.title, text=made.text), utc(made.created_utc))
 
-    return await _answer(request, work)
+    return await from_store(services_of(request), work)
 
 
 @router.delete(
@@ -63,14 +60,14 @@ async def retire_mode(request: Request, name: str) -> Response:
         store.modes.retire(name, actor=person.id)
         return _modes(store)
 
-    return await _answer(request, work)
+    return await from_store(services_of(request), work)
 
 
 @router.get("/v1/settings", operation_id="get_settings", responses=replies(schemas.PersonalSettings))
 async def get_settings(request: Request) -> Response:
     """How the asker is answered: personal instructions, mode, knobs, memory, comparisons."""
     person = current(request)
-    return await _answer(request, lambda store: _settings(store, person.id))
+    return await from_store(services_of(request), lambda store: _settings(store, person.id))
 
 
 @router.patch(
@@ -94,7 +91,7 @@ async def change_settings(request: Request) -> Response:
         store.personal.change(person.id, changes)
         return _settings(store, person.id)
 
-    return await _answer(request, work)
+    return await from_store(services_of(request), work)
 
 
 _LANGUAGES = f"Choose auto, or one of {', '.join(sorted(LANGUAGES))}."
@@ -119,8 +116,3 @@ def _mode(mode: Mode, created_utc: str | None) -> dict[str, Any]:
         "builtin": created_utc is None,
         "created_utc": created_utc,
     }
-
-
-async def _answer(request: Request, work: Callable[[Store], dict[str, Any]]) -> Response:
-    body = await asyncio.to_thread(work, services_of(request).store)
-    return Response(dump(body), media_type="application/json")

@@ -6,6 +6,8 @@ browser is nobody's. Who is not known yet needs an invitation, unless the owner 
 
 from __future__ import annotations
 
+from typing import Literal
+
 import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -22,7 +24,7 @@ from yearling.api.sign_ins import LASTS_S
 from yearling.api.signing_in import known_caller, new_session
 from yearling.api.who import Caller, anyone
 from yearling.errors import Conflict, NotAllowed, NotFound, UserError
-from yearling.records import Person
+from yearling.records import Person, PersonRole
 from yearling.store import Store, new_token, token_hash
 
 router = APIRouter(dependencies=[anyone])
@@ -100,18 +102,18 @@ async def _link(request: Request, began: Caller, identity: Identity) -> None:
     await act(request, lambda store: store.identities.link(began.person.id, identity.issuer, identity.subject))
 
 
-def _person(store: Store, identity: Identity, invitation: str, role: str) -> Person:
+def _person(store: Store, identity: Identity, invitation: str, role: PersonRole | Literal[""]) -> Person:
     known = store.identities.person(identity.issuer, identity.subject)
     if known is not None:
         return known
-    if not invitation and not role:
-        raise NotFound("Nobody here is known by this identity.", advice="Ask for an invitation.")
     for number in range(1, _NAMES_TRIED + 1):
         name = identity.name if number == 1 else f"{identity.name} {number}"
         try:
             if invitation:
                 return store.invitations.accept_by_identity(invitation, name, issuer=identity.issuer, subject=identity.subject)
-            return store.identities.join(name, role, issuer=identity.issuer, subject=identity.subject)  # type: ignore[arg-type]
+            if not role:
+                raise NotFound("Nobody here is known by this identity.", advice="Ask for an invitation.")
+            return store.identities.join(name, role, issuer=identity.issuer, subject=identity.subject)
         except Conflict as error:
             if error.param != "name":
                 raise

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from yearling.api.access import Access
-from yearling.api.errors import ApiError
+from yearling.api.errors import ApiError, dump
 from yearling.api.metrics import Metrics
 from yearling.api.oidc_client import Provider
 from yearling.api.sign_ins import Pendings
@@ -134,3 +136,9 @@ def services_of(request: Request) -> Services:
 def request_id_of(request: Request) -> str:
     request_id: str = request.scope["state"]["request_id"]
     return request_id
+
+
+async def from_store(services: Services, work: Callable[[Store], dict[str, Any]]) -> Response:
+    """What the store says, as JSON; asked in a thread, so that nobody else waits for the disk."""
+    body = await asyncio.to_thread(work, services.store)
+    return Response(dump(body), media_type="application/json")

@@ -5,9 +5,8 @@ Clauses and cases come from the folder that is served, runs and disputes from th
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -15,9 +14,8 @@ from starlette.responses import Response
 
 from yearling.api import spec_schemas as schemas
 from yearling.api.body import read_body
-from yearling.api.errors import dump
 from yearling.api.openapi import json_body, replies
-from yearling.api.services import Services, services_of
+from yearling.api.services import from_store, services_of
 from yearling.api.who import current, require
 from yearling.chat import Clause, SpecCase, load_spec
 from yearling.store import SpecDispute, SpecOutput, SpecRun, Store
@@ -32,7 +30,7 @@ _WORST = 10
 @router.get("/v1/spec", operation_id="get_spec", responses=replies(schemas.SpecView))
 async def get_spec(request: Request) -> Response:
     """The spec in force: its version, the system message, and all clauses."""
-    return await _answer(services_of(request), lambda _: _spec())
+    return await from_store(services_of(request), lambda _: _spec())
 
 
 @router.get("/v1/spec/clauses/{clause_id}", operation_id="get_spec_clause", responses=replies(schemas.ClauseDetail))
@@ -44,7 +42,7 @@ async def get_spec_clause(request: Request, clause_id: str) -> Response:
         cases = spec.cases_of(clause_id)
         return {**_clause(spec.clause(clause_id), len(cases)), "case_list": [_case(case) for case in cases]}
 
-    return await _answer(services_of(request), work)
+    return await from_store(services_of(request), work)
 
 
 @router.get("/v1/spec/cases", operation_id="list_spec_cases", responses=replies(schemas.CaseList))
@@ -56,13 +54,13 @@ async def list_spec_cases(request: Request, clause: str | None = None) -> Respon
         cases = spec.cases if clause is None else spec.cases_of(spec.clause(clause).id)
         return {"object": "list", "data": [_case(case) for case in cases]}
 
-    return await _answer(services_of(request), work)
+    return await from_store(services_of(request), work)
 
 
 @router.get("/v1/spec/runs", operation_id="list_spec_runs", responses=replies(schemas.SpecRunList))
 async def list_spec_runs(request: Request, limit: Limit = 100) -> Response:
     """The runs of the spec against models, newest first."""
-    return await _answer(
+    return await from_store(
         services_of(request),
         lambda store: {"object": "list", "data": [_run(run) for run in store.spec_runs.list(limit=limit)]},
     )
@@ -78,7 +76,7 @@ async def get_spec_run(request: Request, run_id: str) -> Response:
         worst = store.spec_runs.worst(run_id, limit=_WORST)
         return {**_run(run), "worst": _outputs(store, person_id, run_id, worst)}
 
-    return await _answer(services, work)
+    return await from_store(services, work)
 
 
 @router.get("/v1/spec/runs/{run_id}/outputs", operation_id="list_spec_outputs", responses=replies(schemas.OutputList))
@@ -100,7 +98,7 @@ async def list_spec_outputs(
         shown = _outputs(store, person_id, run_id, found[:limit])
         return {"object": "list", "data": shown, "has_more": len(found) > limit}
 
-    return await _answer(services, work)
+    return await from_store(services, work)
 
 
 @router.post(
@@ -119,7 +117,7 @@ async def create_spec_dispute(request: Request, output_id: str) -> Response:
         filed = store.spec_runs.dispute(output_id, person_id, body.claim, body.reason)
         return _dispute(filed, person_id)
 
-    return await _answer(services, work)
+    return await from_store(services, work)
 
 
 @router.get("/v1/spec/disputes", operation_id="list_spec_disputes", responses=replies(schemas.DisputeList))
@@ -131,12 +129,7 @@ async def list_spec_disputes(request: Request, run: str | None = None) -> Respon
         disputes = store.spec_runs.disputes(run_id=run)
         return {"object": "list", "data": [_dispute(one, person_id) for one in disputes]}
 
-    return await _answer(services, work)
-
-
-async def _answer(services: Services, work: Callable[[Store], dict[str, Any]]) -> Response:
-    body = await asyncio.to_thread(work, services.store)
-    return Response(dump(body), media_type="application/json")
+    return await from_store(services, work)
 
 
 def _spec() -> dict[str, Any]:
