@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ import pytest
 from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Unsupported, UserError
 from yearling.inference import Request
 from yearling.inference.remote import Endpoint, RemoteEngine
+from yearling.models import LocalModel
 from yearling.records import SamplingSettings
 
 HELLO = Request(messages=({"role": "user", "content": "Hello"},))
@@ -206,3 +210,51 @@ async def test_nobody_there() -> None:
     await endpoint.close()
     with pytest.raises(BadInput):
         Endpoint("ftp://example.org")
+
+
+@asynccontextmanager
+async def llama_server(model: LocalModel) -> AsyncIterator[Endpoint]:
+    command = [sys.executable, "-m", "tests.inference.llama_server", str(model.weights)]
+    with subprocess.Popen(
+        command, cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as child:
+        assert child.stdout is not None
+        address = await asyncio.to_thread(child.stdout.readline)
+        endpoint = Endpoint(f"{address.strip()}/v1")
+        try:
+            yield endpoint
+        finally:
+            await endpoint.close()
+            child.communicate()
+
+
+@pytest.mark.slow
+async def test_a_server_that_is_not_ours(default_model: LocalModel) -> None:
+    """llama.cpp's: what it says of its models, streams, schemas, stop strings, limits and refusals is understood."""
+    async with llama_server(default_model) as endpoint:
+        engine = await engine_of(endpoint)
+        assert engine.capabilities.context_tokens == 1024  # of each of its two places
+
+        def asked(text: str, **settings: Any) -> Request:
+            chosen = SamplingSettings(**{"temperature": 0.0, "max_tokens": 40, **settings})
+            return Request(messages=({"role": "user", "content": text},), sampling=chosen)
+
+        question = "What is the capital of France? Answer with one English sentence."
+        done = await engine.generate(asked(question))
+        assert "Paris" in done.text
+        assert done.finish_reason == "stop"
+        assert 0 < done.completion_tokens <= 40
+        cut = await engine.generate(asked(question, max_tokens=2))
+        assert (cut.finish_reason, cut.completion_tokens) == ("length", 2)
+        stopped = await engine.generate(asked(question, stop=("Paris",)))
+        assert stopped.text == done.text.partition("Paris")[0]
+        schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"], "additionalProperties": False}
+        person = asked("Give a person's age as JSON.")
+        formed = await engine.generate(Request(messages=person.messages, sampling=person.sampling, json_schema=schema))
+        assert isinstance(json.loads(formed.text)["age"], int)
+        with pytest.raises(ContextExceeded):
+            await engine.generate(asked("word " * 3000))
+        async with aclosing(engine.stream(asked("Count to one thousand.", max_tokens=900))) as deltas:
+            await anext(deltas)
+        again = await asyncio.wait_for(engine.generate(asked(question)), timeout=60)  # its place is free again
+        assert again.text == done.text

@@ -50,6 +50,8 @@ Speeds = Mapping[str, Mapping[str, float]]
 SPEEDS: dict[tuple[MachineClass, Purpose], dict[str, float]] = {
     ("amx", "interactive"): {"llamacpp": 70, "openvino": 44, "torch": 13},
     ("amx", "batch"): {"llamacpp": 226, "openvino": 440, "torch": 176},
+    ("avx512", "interactive"): {"llamacpp": 15, "openvino": 18, "torch": 7},
+    ("avx512", "batch"): {"llamacpp": 26, "openvino": 125, "torch": 45},
 }
 """What is gone by until this machine has been measured (`calibrate.py`), and where that cannot be done.
 

@@ -1,0 +1,25 @@
+"""llama.cpp's own HTTP server, which is not of our making: `python -m tests.inference.llama_server MODEL` says where it listens.
+
+It serves until its standard input is closed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import xllamacpp
+
+
+def main(path: str) -> None:
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = path
+    parameters.n_ctx = 2048
+    parameters.n_parallel = 2
+    parameters.port = 0
+    server = xllamacpp.Server(parameters)
+    print(server.listening_address, flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
