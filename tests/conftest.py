@@ -16,6 +16,8 @@ from yearling.models import Library, LocalModel
 from yearling.store import migrate
 from yearling.store.schema import VERSION
 
+os.environ["COLUMNS"] = "80"  # tables are as wide in every terminal
+
 
 @pytest.fixture(scope="session", autouse=True)
 def migrations_run_once() -> Iterator[None]:

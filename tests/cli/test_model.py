@@ -18,7 +18,6 @@ from yearling.models.disk import sha256_of
 @pytest.fixture(autouse=True)
 def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("YEARLING_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("COLUMNS", "80")
     return tmp_path / "data"
 
 
