@@ -7,7 +7,6 @@ answers, and what the search index knew of them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -20,8 +19,8 @@ from yearling.api.body import read_body
 from yearling.api.openapi import json_body, replies
 from yearling.api.services import from_store, services_of
 from yearling.api.who import current, require
-from yearling.errors import BadInput, Conflict, NotFound
-from yearling.feedback import Board, Edit, Note
+from yearling.errors import BadInput, Conflict
+from yearling.feedback import Board
 from yearling.store import KEEP, Removed, Store
 
 router = APIRouter(dependencies=[require("reader")])
@@ -305,21 +304,5 @@ async def delete_folder(request: Request, folder_id: str) -> Response:
 
 
 def _deleted(board: Board, person_id: str, what: str, removed: Removed) -> dict[str, Any]:
-    forget_words(board, person_id, removed.sample_ids)
+    board.log.forget_words(person_id, removed.sample_ids)
     return {"object": "deleted", "id": what, "messages": len(removed.message_ids), "samples": len(removed.sample_ids)}
-
-
-def forget_words(board: Board, person_id: str, items: Collection[str]) -> None:
-    """Delete the words of a person's own edits and notes on answers that are gone. What the log says of them stays."""
-    actor, gone = board.log.pseudonym(person_id), set(items)
-    with board.log.ledger.reading() as ledger:
-        texts = [
-            event.result if isinstance(event, Edit) else event.note
-            for event in ledger.events()
-            if isinstance(event, Edit | Note) and event.actor == actor and event.item in gone
-        ]
-    for text_id in texts:
-        try:
-            board.log.store.texts.delete(text_id, actor=actor)
-        except NotFound:
-            continue  # it was retracted before

@@ -4,6 +4,7 @@ from yearling.feedback.bench import Line as BenchLine
 from yearling.feedback.bench import speeds as bench_speeds
 from yearling.feedback.bench import table as bench_table
 from yearling.feedback.board import Board, Standing
+from yearling.feedback.carrying import Carried, bring_back, own_acts
 from yearling.feedback.consensus import Result, code_hash, log_hash, run
 from yearling.feedback.defences import DefenceParameters, draw_jury
 from yearling.feedback.division import Division, DivisionParameters
@@ -57,6 +58,7 @@ __all__ = [
     "RULES",
     "BenchLine",
     "Board",
+    "Carried",
     "Comparison",
     "DefenceParameters",
     "Division",
@@ -93,6 +95,7 @@ __all__ = [
     "Wanted",
     "bench_speeds",
     "bench_table",
+    "bring_back",
     "canonical_bytes",
     "canonical_json",
     "checked_format",
@@ -107,6 +110,7 @@ __all__ = [
     "in_log_order",
     "latest",
     "log_hash",
+    "own_acts",
     "publication_lines",
     "rating_queue",
     "replay",

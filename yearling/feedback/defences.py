@@ -70,15 +70,23 @@ class Experience:
 
 
 def experience(acts: Sequence[Act], statuses: Mapping[str, StatusChange], p: DefenceParameters) -> Experience:
-    """Walk the acts in log order. An act on an item that already has a status earns nothing: agreeing with a verdict is free."""
+    """Walk the acts in log order. An act on an item that already has a status earns nothing: agreeing with a verdict is free.
+
+    Nor does an act that came with a file, where anything can stand: it counts as soon as its rater has earned that here, as it
+    would if it were done again then.
+    """
     earned: Counter[str] = Counter()
     counted: list[str] = []
+    brought = [act for act in acts if act.origin]
     for act in acts:
+        if act.origin:
+            continue
         if earned[act.actor] >= p.earlier_acts:
             counted.append(act.id)
         items = (act.left, act.right) if isinstance(act, Comparison) else (act.item,)
         if not any(item in statuses and statuses[item].created_utc <= act.created_utc for item in items):
             earned[act.actor] += 1
+    counted += [act.id for act in brought if earned[act.actor] >= p.earlier_acts]
     return Experience(counted=frozenset(counted), earned=dict(earned))
 
 

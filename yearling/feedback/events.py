@@ -28,16 +28,24 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What every event has. `actor` is who did it; `id` is unique in the log and is never derived from a name."""
+    """What every event has. `actor` is who did it; `id` is unique in the log and is never derived from a name.
+
+    An act that its person brought along from another log has an `origin`, its id there, and `acted_utc`, when it was done there
+    as far as the person's file says. Both are claims: `created_utc` is when it entered this log, and that is what counts.
+    """
 
     kind: ClassVar[str] = ""
     id: str
     created_utc: datetime
     actor: str
+    origin: str = ""
+    acted_utc: str = ""
 
     def __post_init__(self) -> None:
         if self.created_utc.tzinfo is None:
             raise BadInput(f"Event {self.id} has a time without a time zone.", advice="Give times in UTC.", param="created_utc")
+        if bool(self.origin) != bool(self.acted_utc):
+            raise BadInput(f"Event {self.id} says only half of where it comes from.", param="origin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +221,7 @@ def canonical_bytes(event: Event) -> bytes:
     return canonical_json(to_dict(event))
 
 
-_LEFT_OUT_WHEN_EMPTY = frozenset({"code_hash", "parameters_hash"})
+_LEFT_OUT_WHEN_EMPTY = frozenset({"code_hash", "parameters_hash", "origin", "acted_utc"})
 """Fields that came later: an event without them has the bytes that it always had."""
 
 _FIELDS: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in fields(cls)) for kind, cls in KINDS.items()}

@@ -40,6 +40,7 @@ class Ledger:
         self._by_id: dict[str, Event] = {}
         self._about: dict[str, list[Event]] = {}
         self._authored: dict[str, Note | Edit] = {}
+        self._origins: dict[str, Event] = {}
         self._taken_back: dict[str, Retraction | Removal] = {}
         self._touched: dict[str, int] = {}
         self._juries: list[JuryInvitation] = []
@@ -82,6 +83,10 @@ class Ledger:
         if found is None:
             raise NotFound(f"There is no event {event_id[:100]!r}.")
         return found
+
+    def find(self, act_id: str) -> Event | None:
+        """The act of this id: one of this log, or one that was brought along from the log where it had it."""
+        return self._by_id.get(act_id) or self._origins.get(act_id)
 
     def about(self, item: str) -> list[Event]:
         """Ratings of an item, with what took them back, and its juries."""
@@ -164,6 +169,8 @@ class Ledger:
     def _take(self, event: Event, sequence: int) -> None:
         self._events.append(event)
         self._by_id[event.id] = event
+        if event.origin:
+            self._origins.setdefault(event.origin, event)
         self._newest_utc = max(self._newest_utc, event.created_utc)
         if isinstance(event, StatusChange):
             return

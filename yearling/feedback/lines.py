@@ -25,7 +25,7 @@ HEADER = "yearling-feedback"
 VERSION = 1
 
 _ITEM_FIELDS = ("item", "left", "right", "note", "result")
-_ID = re.compile(r"[!-~]{1,64}")
+ACT_ID = re.compile(r"[!-~]{1,64}")
 _CONTENT_FIELDS = {"kind", "id", "text_kind", "content", "salt", "created_utc"}
 
 
@@ -156,13 +156,15 @@ def _words(values: dict[str, Any], words: Any, pseudonyms: Pseudonyms, source: s
 
 def _check(values: Mapping[str, Any]) -> None:
     """What the records do not check by themselves."""
-    if not _ID.fullmatch(_string(values, "id")):
+    if not ACT_ID.fullmatch(_string(values, "id")):
         raise BadInput("An act's id has 1 to 64 visible ASCII characters.", param="id")
     _string(values, "actor")
     for name in _ITEM_FIELDS:
         if name in values and not ITEM.fullmatch(_string(values, name)):
             raise BadInput(f"The {name} is no usable id.", param=name)
-    for name in ("event", "status", "snapshot", "reason", "outcome", "text_sha256", "code_hash", "parameters_hash"):
+    if "origin" in values and not ACT_ID.fullmatch(_string(values, "origin")):
+        raise BadInput("An act's origin has 1 to 64 visible ASCII characters.", param="origin")
+    for name in ("acted_utc", "event", "status", "snapshot", "reason", "outcome", "text_sha256", "code_hash", "parameters_hash"):
         if name in values:
             _string(values, name)
     if "tags" in values:

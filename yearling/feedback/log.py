@@ -8,7 +8,7 @@ log, never into it. Computes no consensus.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
 from yearling.clock import new_id
@@ -61,8 +61,8 @@ class FeedbackLog:
         Raises BadInput for another value or an unfit tag, NotFound for an unknown item, Conflict for one's own words.
         """
         with self.ledger.reading() as ledger:
-            self._require_item(person_id, item)
-            actor = self._not_author(person_id, item)
+            self.require_item(person_id, item)
+            actor = self.not_author(person_id, item)
             cls = NoteRating if ledger.is_note(item) else Rating
             # A float, as every reader of the log will have it: 1 and 1.0 are different bytes.
             fit, when = float(value), ledger.next_utc()
@@ -78,8 +78,8 @@ class FeedbackLog:
         """Say which of two answers is better. Raises as `rate`."""
         with self.ledger.reading() as ledger:
             for item in (left, right):
-                self._require_item(person_id, item)
-                self._not_author(person_id, item)
+                self.require_item(person_id, item)
+                self.not_author(person_id, item)
             actor, when = self.pseudonym(person_id), ledger.next_utc()
             return self._append(
                 Comparison(
@@ -90,13 +90,13 @@ class FeedbackLog:
     def note(self, person_id: str, item: str, words: str) -> Note:
         """Add context to an answer. The note is an item of its own, which others rate. Raises BadInput, NotFound."""
         with self.ledger.reading() as ledger:
-            self._require_item(person_id, item)
+            self.require_item(person_id, item)
             if ledger.is_note(item):
                 raise BadInput(
                     "A note cannot be added to a note.", advice="Rate the note, or add one to the answer.", param="item"
                 )
             note_id = new_id()
-            text = _text(note_id, "note", words, MAX_NOTE_CHARS, person_id)
+            text = written_text(note_id, "note", words, MAX_NOTE_CHARS, person_id)
             actor, when = self.pseudonym(person_id), ledger.next_utc()
             note = Note(id=note_id, created_utc=when, actor=actor, item=item, note=note_id, text_sha256=text.sha256)
             return self._append(note, text)
@@ -104,31 +104,28 @@ class FeedbackLog:
     def edit(self, person_id: str, item: str, words: str) -> Edit:
         """Give a better wording of an answer. The wording is an item of its own. Raises BadInput, NotFound."""
         with self.ledger.reading() as ledger:
-            self._require_item(person_id, item)
+            self.require_item(person_id, item)
             if ledger.is_note(item):
                 raise BadInput("A note cannot be edited.", advice="Take it back and write a new one.", param="item")
             result = new_id()
-            text = _text(result, "edit", words, MAX_EDIT_CHARS, person_id)
+            text = written_text(result, "edit", words, MAX_EDIT_CHARS, person_id)
             actor, when = self.pseudonym(person_id), ledger.next_utc()
             edit = Edit(id=result, created_utc=when, actor=actor, item=item, result=result, text_sha256=text.sha256)
             return self._append(edit, text)
 
     def retract(self, person_id: str, event_id: str) -> Retraction:
-        """Take back an act of one's own; it then counts as never done, and its words are deleted.
+        """Take back an act of one's own, by its id here or in the log that it came from; it then counts as never done, and its
+        words are deleted.
 
         Raises NotFound for somebody else's act as for none, Conflict for one that was taken back before or cannot be.
         """
         with self.ledger.reading() as ledger:
-            actor = self.pseudonym(person_id)
-            try:
-                target = ledger.event(event_id)
-            except NotFound:
-                target = None
+            actor, target = self.pseudonym(person_id), ledger.find(event_id)
             if target is None or target.actor != actor:
                 raise NotFound(f"You did nothing that has the id {event_id[:100]!r}.", param="event_id")
             self._require_standing(target)
             retraction = Retraction(id=new_id(), created_utc=ledger.next_utc(), actor=actor, event=target.id)
-            return self._append(retraction, forget=_words_of(target))
+            return self._append(retraction, forget=words_of(target))
 
     def remove(self, person_id: str, event_id: str, reason: str, *, delete_words: bool = False) -> Removal:
         """Set somebody's act aside, in public and with a reason that everybody can read.
@@ -143,7 +140,7 @@ class FeedbackLog:
             self._require_standing(target)
             actor = self.pseudonym(person_id)
             removal = Removal(id=new_id(), created_utc=ledger.next_utc(), actor=actor, event=target.id, reason=reason)
-            return self._append(removal, forget=_words_of(target) if delete_words else ())
+            return self._append(removal, forget=words_of(target) if delete_words else ())
 
     def vouch(self, person_id: str, account_id: str) -> Vouch:
         """Vouch that another person's account is the one account of a human being. Raises NotFound, Conflict for oneself."""
@@ -190,21 +187,7 @@ class FeedbackLog:
         if not self.ledger.knows(item):
             raise NotFound(f"Nobody has judged {item[:100]!r} yet.", param="item")
 
-    def page(self, *, after: int = 0, limit: int = 100) -> list[EventEntry]:
-        """A page of the public log."""
-        return self.store.events.entries(after=after, limit=limit)
-
-    def _require_administrator(self, person_id: str, refusal: str, advice: str) -> None:
-        """Raises NotFound, with these words, for who is neither owner nor maintainer."""
-        if self.store.people.get(person_id).role not in _ADMINISTRATORS:
-            raise NotFound(refusal, advice=advice)
-
-    def _append(self, event: E, *texts: Text, forget: Sequence[str] = ()) -> E:
-        self.store.events.append([to_dict(event)], texts=texts, forget=forget)
-        self.ledger.sync()
-        return event
-
-    def _require_item(self, person_id: str, item: str) -> None:
+    def require_item(self, person_id: str, item: str) -> None:
         """An item is an answer that the person got, a text, or what the log knows already. Raises NotFound."""
         if not ITEM.fullmatch(item):
             raise BadInput("An item's id has 1 to 200 characters, none of them control characters.", param="item")
@@ -222,11 +205,42 @@ class FeedbackLog:
                 param="item",
             ) from None
 
-    def _not_author(self, person_id: str, item: str) -> str:
+    def not_author(self, person_id: str, item: str) -> str:
+        """The pseudonym of a person who did not write this item. Raises Conflict."""
         actor = self.pseudonym(person_id)
         if self.ledger.author(item) == actor:
             raise Conflict("Nobody judges their own words.", advice="Others will.", param="item")
         return actor
+
+    def forget_words(self, person_id: str, items: Collection[str]) -> None:
+        """Delete the words of a person's own edits and notes on answers that are gone. What the log says of them stays."""
+        actor = self.pseudonym(person_id)
+        with self.ledger.reading() as ledger:
+            texts = [
+                text_id
+                for event in ledger.events()
+                if isinstance(event, Edit | Note) and event.actor == actor and event.item in items
+                for text_id in words_of(event)
+            ]
+        for text_id in texts:
+            try:
+                self.store.texts.delete(text_id, actor=actor)
+            except NotFound:
+                continue  # it was retracted before
+
+    def page(self, *, after: int = 0, limit: int = 100) -> list[EventEntry]:
+        """A page of the public log."""
+        return self.store.events.entries(after=after, limit=limit)
+
+    def _require_administrator(self, person_id: str, refusal: str, advice: str) -> None:
+        """Raises NotFound, with these words, for who is neither owner nor maintainer."""
+        if self.store.people.get(person_id).role not in _ADMINISTRATORS:
+            raise NotFound(refusal, advice=advice)
+
+    def _append(self, event: E, *texts: Text, forget: Sequence[str] = ()) -> E:
+        self.store.events.append([to_dict(event)], texts=texts, forget=forget)
+        self.ledger.sync()
+        return event
 
     def _require_standing(self, target: Event) -> None:
         if isinstance(target, Retraction | Removal | StatusChange):
@@ -248,13 +262,15 @@ def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
     return found
 
 
-def _words_of(event: Event) -> tuple[str, ...]:
+def words_of(event: Event) -> tuple[str, ...]:
+    """The ids of the texts that an act brought."""
     return (event.note,) if isinstance(event, Note) else (event.result,) if isinstance(event, Edit) else ()
 
 
-def _text(text_id: str, kind: str, words: str, most_chars: int, person_id: str) -> Text:
+def written_text(text_id: str, kind: str, words: str, most_chars: int, person_id: str, *, salt: str | None = None) -> Text:
+    """The words of a note or an edit. Raises BadInput for none or too many."""
     if not words.strip():
         raise BadInput("The text is empty.", param="text")
     if len(words) > most_chars:
         raise BadInput(f"The text has {len(words)} characters; {most_chars} are allowed.", param="text")
-    return make_text(text_id, kind, {"text": words}, person_id=person_id)
+    return make_text(text_id, kind, {"text": words}, person_id=person_id, salt=salt)
