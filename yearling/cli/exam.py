@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, human_size, out, print_json, print_table
+from yearling.cli.exam_graders import graders, judge
+from yearling.cli.exam_inspect import inspect
+from yearling.cli.exam_sitting import exam_of, places_of, sit, sit_from_log
 from yearling.config import load_settings
 from yearling.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
-    from yearling.config import Settings
-    from yearling.evals import Exam, GraderCard, JudgedPair, Places
     from yearling.store import ExamRun, GradedSample, Store
 
 app = typer.Typer(help="Prove on cases that it never saw how good a model is.", no_args_is_help=True)
+app.command("graders")(graders)
+app.command("judge")(judge)
+app.command("inspect")(inspect)
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
 DATA_DIR = typer.Option(None, "--data-dir", help="Where models and results live.")
@@ -32,7 +36,7 @@ def list_exams(data: Path | None = DATA, data_dir: Path | None = DATA_DIR, as_js
     from yearling.store import Store
 
     settings = load_settings(data_dir=data_dir)
-    places = _places(settings, data)
+    places = places_of(settings, data)
     with Store.open(settings) as store:
         runs = store.exams.list(limit=20)
     entries = [{"name": one.name, "title": one.title, "needs": one.ready(places)} for one in exam_entries().values()]
@@ -57,7 +61,7 @@ def pull(exam: str = typer.Argument(help="The exam's name."), data_dir: Path | N
     if exam not in exam_files():
         raise NotFound(f"Nothing is fetched for the exam {exam!r}.", advice=f"Fetched are: {', '.join(exam_files())}.")
     wanted = exam_files()[exam]
-    folder = _places(settings, None).fetched / exam
+    folder = places_of(settings, None).fetched / exam
     with err.status("Fetching") as shown:
         for file in wanted.files:
             fetch_file(
@@ -87,14 +91,20 @@ def run(
     seed: int = typer.Option(0, "--seed", help="Decides every draw."),
     parallel: int = typer.Option(16, "--parallel", min=1, help="Answers at once."),
     fresh: bool = typer.Option(False, "--fresh", help="Start anew instead of going on with a run that was cut off."),
+    from_log: Path | None = typer.Option(
+        None, "--from-log", help="Take the answers from this log of `yearling exam inspect` or `inspect eval`, asking no model."
+    ),
     data: Path | None = DATA,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
     """Sit an exam. A run that was cut off, by whatever, goes on where it stopped."""
     settings = load_settings(data_dir=data_dir)
-    paper = _exam(exam, settings, data, samples=samples, temperature=temperature, limit=limit)
-    finished = asyncio.run(_sit(settings, paper, model, engine_only, seed, parallel, fresh))
+    paper = exam_of(exam, settings, data, samples=samples, temperature=temperature, limit=limit)
+    if from_log is not None:
+        finished = asyncio.run(sit_from_log(settings, paper, from_log))
+    else:
+        finished = asyncio.run(sit(settings, paper, model, engine_only, seed, parallel, fresh))
     if as_json:
         print_json(_facts(finished))
         return
@@ -223,78 +233,13 @@ def replay(
     settings = load_settings(data_dir=data_dir)
     with Store.open(settings) as store:
         found = _find(store, run_id)
-        paper = _exam(found.exam, settings, data, run=found)
+        paper = exam_of(found.exam, settings, data, run=found)
         result = regrade(paper, store, found.id)
     if as_json:
         print_json({"run": found.id, "samples": result.samples, "changed": [list(one) for one in result.changed]})
     else:
         out.print(f"{result.samples} answers graded again, {len(result.changed)} verdicts differ.", highlight=False)
     raise typer.Exit(1 if result.changed else 0)
-
-
-async def _sit(
-    settings: Settings, paper: Exam, model: str | None, engine_only: bool, seed: int, parallel: int, fresh: bool
-) -> ExamRun:
-    from yearling.evals import AssistantSubject, EngineSubject, run_exam
-    from yearling.inference import EnginePool
-    from yearling.models import Library
-    from yearling.store import Store
-
-    with Store.open(settings) as store, err.status("Opening the model") as shown:
-        pool = EnginePool(settings, Library(settings.models_dir))
-        try:
-            served = await pool.get(model)
-            subject = EngineSubject(served) if engine_only else AssistantSubject(served)
-            return await run_exam(
-                paper,
-                subject,
-                store,
-                seed=seed,
-                concurrency=parallel,
-                fresh=fresh,
-                progress=lambda done, total: shown.update(f"{paper.name}: {done} of {total} samples"),
-            )
-        finally:
-            await pool.close()
-
-
-def _exam(
-    name: str,
-    settings: Settings,
-    data: Path | None,
-    *,
-    samples: int = 0,
-    temperature: float | None = None,
-    limit: int = 0,
-    run: ExamRun | None = None,
-) -> Exam:
-    """The exam of that name; of a run, as it was put then."""
-    from dataclasses import replace
-
-    from yearling.evals import open_exam
-
-    paper = open_exam(name, _places(settings, data))
-    if run is not None:
-        paper = replace(
-            paper,
-            cases=paper.cases[: run.settings["cases"]],
-            samples=run.settings["samples"],
-            sampling=run.settings["sampling"],
-        )
-        if paper.hash != run.exam_hash:
-            raise BadInput("The exam has changed since that run.", advice="Its cases or its grader are others now; run it again.")
-        return paper
-    if samples:
-        paper = replace(paper, samples=samples)
-    if temperature is not None:
-        paper = replace(paper, sampling={**paper.sampling, "temperature": temperature})
-    return replace(paper, cases=paper.cases[:limit]) if limit else paper
-
-
-def _places(settings: Settings, data: Path | None) -> Places:
-    from yearling.evals import Places
-
-    return Places(settings.data_dir / "exams", data)
 
 
 def _find(store: Store, name: str) -> ExamRun:
@@ -398,55 +343,6 @@ def card(
     err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
 
 
-@app.command("graders")
-def graders(
-    data: Path = typer.Option(..., "--data", help="Folder with the labelled data sets."), as_json: bool = AS_JSON
-) -> None:
-    """Put the graders themselves to their exams: agreement with people on labels that they were not made on."""
-    from yearling.evals import validate_answers, validate_refusals
-
-    rows: list[dict[str, Any]] = []
-    for figures in validate_refusals(data / "xstest"):
-        rows.append({"grader": "refusal", "on": f"XSTest, the half {figures.half}", **_rates(figures)})
-    judged = validate_answers(data / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl")
-    rows.append({"grader": "short_answer", "on": judged.file, **_rates(judged)})
-    if as_json:
-        print_json(rows)
-        return
-    shown = [
-        (row["grader"], row["on"], row["labels"], *(f"{row[name]:.3f}" for name in ("accuracy", "recall", "precision")))
-        for row in rows
-    ]
-    print_table(("Grader", "On", "Labels>", "Accuracy>", "Recall>", "Precision>"), shown)
-
-
-def _rates(figures: Any) -> dict[str, float]:
-    return {name: getattr(figures, name) for name in ("labels", "accuracy", "recall", "precision")}
-
-
-@app.command("judge")
-def judge(
-    data: Path = typer.Option(..., "--data", help="Folder with the data set llmbar."),
-    model: str | None = typer.Option(None, "--model", "-m", help="The judge; by default the model that answers."),
-    limit: int = typer.Option(0, "--limit", min=0, help="Only so many pairs, evenly taken."),
-    data_dir: Path | None = DATA_DIR,
-    as_json: bool = AS_JSON,
-) -> None:
-    """Put a model as a judge to its exam: may it gate? Exit code 1 when it may not."""
-    from yearling.evals import llmbar_pairs
-
-    settings = load_settings(data_dir=data_dir)
-    pairs = llmbar_pairs(data / "llmbar")
-    found = asyncio.run(_judge(settings, model, pairs[:: max(1, len(pairs) // limit)][:limit] if limit else pairs))
-    if as_json:
-        print_json({**asdict(found), "may_gate": found.may_gate})
-    else:
-        said = f"{found.accuracy:.1%} right (bar {found.bar:.0%}), keeps its opinion on {found.consistency or 0:.1%} of the pairs"
-        trust = "may gate" if found.may_gate else "may not gate"
-        out.print(f"{found.grader}: {said} (bar {found.consistency_bar:.0%}), {found.num_labels} pairs: {trust}.", soft_wrap=True)
-    raise typer.Exit(0 if found.may_gate else 1)
-
-
 @app.command("leaks")
 def leaks(data: Path | None = DATA, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """Search every lesson set for what exams ask. Exit code 1 when something is found."""
@@ -470,16 +366,3 @@ def leaks(data: Path | None = DATA, data_dir: Path | None = DATA_DIR, as_json: b
         if missing:
             err.print(f"Not searched for, since they are not here: {', '.join(missing)}.", highlight=False, soft_wrap=True)
     raise typer.Exit(1 if found else 0)
-
-
-async def _judge(settings: Settings, model: str | None, pairs: list[JudgedPair]) -> GraderCard:
-    from yearling.evals import EngineSubject, validate_judge
-    from yearling.inference import EnginePool
-    from yearling.models import Library
-
-    pool = EnginePool(settings, Library(settings.models_dir))
-    try:
-        with err.status("Judging"):
-            return await validate_judge(EngineSubject(await pool.get(model)), pairs)
-    finally:
-        await pool.close()

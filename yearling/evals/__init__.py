@@ -17,6 +17,7 @@ from yearling.evals.gate import (
     pair_counts,
     pair_scores,
 )
+from yearling.evals.inspect_tasks import LogSubject, inspect_task
 from yearling.evals.judge import JudgedPair, llmbar_pairs, prefers, validate_judge
 from yearling.evals.leaks import Leak, find_leaks
 from yearling.evals.proofs import ProofLine, prove
@@ -49,6 +50,7 @@ __all__ = [
     "GraderCard",
     "JudgedPair",
     "Leak",
+    "LogSubject",
     "Look",
     "Measure",
     "ModelCard",
@@ -79,6 +81,7 @@ __all__ = [
     "gate_body",
     "gate_over",
     "grade",
+    "inspect_task",
     "last_user_text",
     "llmbar_pairs",
     "model_card",

@@ -172,7 +172,7 @@ class _Sitting:
             grader=self._run.grader,
             score=verdict.score,
             label=verdict.label,
-            verdict=_as_json(verdict, response),
+            verdict=as_json(verdict, response),
             error=verdict.error,
             prompt_tokens=response.prompt_tokens,
             completion_tokens=response.completion_tokens,
@@ -206,7 +206,7 @@ def regrade(exam: Exam, store: Store, run_id: str) -> Regraded:
     changed = []
     for sample in samples:
         response = response_of(sample)
-        found = _as_json(grade(exam.grader, cases[sample.case_key], response), response)
+        found = as_json(grade(exam.grader, cases[sample.case_key], response), response)
         if found != sample.verdict:
             changed.append((sample.case_key, sample.draw))
     return Regraded(len(samples), tuple(changed))
@@ -267,7 +267,7 @@ def read_samples(store: Store, run_id: str) -> Sequence[ExamSample]:
     ]
 
 
-def _as_json(verdict: Verdict, response: Response) -> dict[str, Any]:
+def as_json(verdict: Verdict, response: Response) -> dict[str, Any]:
     return {
         "score": verdict.score,
         "label": verdict.label,

@@ -1,0 +1,183 @@
+"""Our exams under Inspect (<https://inspect.aisi.org.uk>), for its viewer, its agents and its sandboxes: the extra `inspect`.
+
+    inspect eval yearling/exam -T name=ifeval --model ...   whom Inspect knows (`inspect_entry.py`)
+    yearling exam inspect ifeval --log-dir logs             the assistant as served; then `inspect view --log-dir logs`
+    yearling exam run ifeval --from-log logs/....eval       the same answers as a run of ours
+
+The same functions grade as in our own runner, and seeds are derived alike, so that the same answers get the same verdicts.
+Everything of Inspect is imported late: nothing here costs those who do not use it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from yearling.errors import BadInput, Unsupported
+from yearling.evals.case import Case, Exam, Response
+from yearling.evals.runner import as_json, grade
+from yearling.evals.subject import Subject
+from yearling.records import FinishReason, SamplingSettings
+
+_FINISH: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "max_tokens": "length",
+    "model_length": "length",
+    "tool_calls": "tool_calls",
+}
+_STOPPED = {"stop": "stop", "length": "max_tokens", "tool_calls": "tool_calls"}
+_SAME_NAME = {"temperature", "top_p", "top_k", "max_tokens", "presence_penalty", "frequency_penalty"}
+
+
+def inspect_task(exam: Exam, subject: Subject | None = None, *, seed: int = 0) -> Any:
+    """The exam as an Inspect `Task`: one sample per case and draw, answered by Inspect's model, or by `subject` if it is given.
+
+    Raises Unsupported without the extra, for options (which only a subject can weigh), and for sampling that Inspect lacks.
+    """
+    _need_inspect()
+    if subject is None and any(case.options for case in exam.cases):
+        raise Unsupported(
+            f"The exam {exam.name} asks for log-probabilities of given answers, which Inspect's models do not tell.",
+            advice="Use `yearling exam inspect`, where our engines answer.",
+        )
+    from inspect_ai import Task
+    from inspect_ai.dataset import MemoryDataset, Sample
+
+    keyed = {_id(exam, case, draw): (case, draw) for case in exam.cases for draw in range(exam.draws(case))}
+    samples = [
+        Sample(
+            id=name,
+            input=_messages(case),
+            metadata={
+                "case": case.key,
+                "draw": draw,
+                "cluster": case.unit,
+                "part": case.group,
+                "seed": exam.seed(seed, case, draw),
+                "data": dict(case.data),
+            },
+        )
+        for name, (case, draw) in keyed.items()
+    ]
+    return Task(
+        dataset=MemoryDataset(samples, name=exam.name),
+        solver=_ask_subject(exam, keyed, subject, seed) if subject else _ask_model(exam, keyed, seed),
+        scorer=_scorer(exam, keyed),
+        name=exam.name,
+        version=exam.hash[:16],
+        metadata={"exam_hash": exam.hash, "seed": seed, **(_who(subject) if subject else {})},
+    )
+
+
+class LogSubject:
+    """Answers as an Inspect log of ours has them. Raises BadInput for a log of another exam, or that is not whole."""
+
+    def __init__(self, path: Path, exam: Exam) -> None:
+        _need_inspect()
+        from inspect_ai.log import read_eval_log
+
+        log = read_eval_log(str(path))
+        told = log.eval.metadata or {}
+        if told.get("exam_hash") != exam.hash:
+            raise BadInput(f"{path} is no log of the exam {exam.name} as it is put here.", advice="Name the same options.")
+        self.kind = str(told.get("subject", "engine"))
+        self.model = str(told.get("model", log.eval.model))
+        self.model_hash = str(told.get("model_hash", f"inspect:{log.eval.model}"))
+        self.seed = int(told["seed"])
+        samples = [sample for sample in log.samples or [] if sample.scores]
+        self._answers = {(one.metadata["case"], one.metadata["seed"]): _response(one.output) for one in samples}
+        if len(self._answers) != exam.num_samples:
+            raise BadInput(f"{path} has {len(self._answers)} of {exam.num_samples} answers.", advice="Let Inspect finish it.")
+
+    async def respond(self, case: Case, sampling: SamplingSettings) -> Response:
+        return self._answers[case.key, sampling.seed]
+
+
+def _need_inspect() -> None:
+    if importlib.util.find_spec("inspect_ai") is None:
+        raise Unsupported("Inspect is not installed.", advice="Run `pip install 'yearling[inspect]'`.")
+
+
+def _id(exam: Exam, case: Case, draw: int) -> str:
+    return case.key if exam.draws(case) == 1 else f"{case.key} #{draw}"
+
+
+def _who(subject: Subject) -> dict[str, str]:
+    return {"subject": subject.kind, "model": subject.model, "model_hash": subject.model_hash}
+
+
+def _messages(case: Case) -> list[Any]:
+    from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
+
+    kinds: dict[str, Any] = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
+    if odd := [one for one in case.messages if one["role"] not in kinds or not isinstance(one["content"], str)]:
+        raise Unsupported(f"The case {case.key!r} has a message of {odd[0]['role']} that Inspect cannot be given.")
+    return [kinds[one["role"]](content=one["content"]) for one in case.messages]
+
+
+def _config(exam: Exam) -> dict[str, Any]:
+    given = {("stop_seqs" if name == "stop" else name): value for name, value in exam.sampling.items()}
+    if unknown := set(given) - _SAME_NAME - {"stop_seqs"}:
+        raise Unsupported(f"Inspect does not know the sampling setting {sorted(unknown)[0]} of the exam {exam.name}.")
+    return given
+
+
+def _ask_model(exam: Exam, keyed: Mapping[str, tuple[Case, int]], seed: int) -> Any:
+    from inspect_ai.solver import solver
+
+    config = _config(exam)
+
+    async def ask(state: Any, generate: Any) -> Any:
+        return await generate(state, seed=exam.seed(seed, *keyed[state.sample_id]), **config)
+
+    return solver("ask")(lambda: ask)()
+
+
+def _ask_subject(exam: Exam, keyed: Mapping[str, tuple[Case, int]], subject: Subject, seed: int) -> Any:
+    from inspect_ai.model import ModelOutput
+    from inspect_ai.solver import solver
+
+    async def ask(state: Any, generate: Any) -> Any:
+        case, draw = keyed[state.sample_id]
+        sampling = replace(SamplingSettings(**dict(exam.sampling)), seed=exam.seed(seed, case, draw))
+        response = await subject.respond(case, sampling)
+        output = ModelOutput.from_content(subject.model, response.text, _STOPPED.get(response.finish_reason, "unknown"))
+        output.metadata = {one.name: getattr(response, one.name) for one in fields(response) if one.name != "text"}
+        state.output = output
+        state.messages.append(output.message)
+        return state
+
+    return solver("ask")(lambda: ask)()
+
+
+def _scorer(exam: Exam, keyed: Mapping[str, tuple[Case, int]]) -> Any:
+    from inspect_ai.scorer import Score, mean, scorer, stderr
+
+    async def score(state: Any, target: Any) -> Any:
+        case, _ = keyed[state.sample_id]
+        response = _response(state.output)
+        verdict = grade(exam.grader, case, response)
+        told = as_json(verdict, response)
+        return Score(
+            value=verdict.score, answer=response.text, explanation=verdict.error or verdict.label, metadata={"verdict": told}
+        )
+
+    return scorer(metrics=[mean(), stderr(cluster="cluster")], name=exam.grader.name)(lambda: score)()
+
+
+def _response(output: Any) -> Response:
+    """What the model said; of our own engines all that a stored sample holds."""
+    told = dict(output.metadata or {})
+    if "finish_reason" not in told:
+        return Response(
+            text=output.completion,
+            finish_reason=_FINISH.get(output.stop_reason, "stop"),
+            error=output.error or "",
+            prompt_tokens=output.usage.input_tokens if output.usage else 0,
+            completion_tokens=output.usage.output_tokens if output.usage else 0,
+        )
+    kept: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in told.items()}
+    return Response(text=output.completion, **kept)
