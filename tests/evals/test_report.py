@@ -13,6 +13,7 @@ from yearling.config import Settings
 from yearling.errors import BadInput
 from yearling.evals import (
     EngineSubject,
+    Training,
     card_markdown,
     card_page,
     compare,
@@ -68,16 +69,17 @@ async def test_a_card_has_every_exam_and_its_limits(store: Store) -> None:
     subject = EngineSubject(wrong_on(1))
     await run_exam(make_exam(4), subject, store, fresh=True)
     newest = await run_exam(make_exam(4, samples=2), subject, store)
-    card = model_card(store, "tiny", subject.model_hash, facts={"Licence": "Apache-2.0"}, learnt={"demonstrations": 12})
+    card = model_card(store, "tiny", subject.model_hash, facts={"Licence": "Apache-2.0"}, training=Training({}, whole=True))
     assert [run.id for run in card.runs] == [newest.id]
     assert card.worst[0][1].case_key == "case 1"
     text, html = card_markdown(card), card_page(card)
-    for said in ("Apache-2.0", "demonstrations", "numbers", "Known limits", "Say 1!"):
+    for said in ("Apache-2.0", "Nothing of which there is a record", "numbers", "Known limits", "Say 1!"):
         assert said in text
         assert said in html or said == "numbers"
     stands_alone(html)
-    empty = model_card(store, "other", "unknown", facts={}, learnt={})
+    empty = model_card(store, "other", "unknown", facts={}, training=Training({}, whole=False))
     assert "It has sat no exam here." in card_markdown(empty)
+    assert "not wholly known here" in card_markdown(empty)
 
 
 def test_a_suite_that_people_do_not_follow_loses_its_power() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, human_size, out, print_json, print_table
+from yearling.cli.exam_card import card
 from yearling.cli.exam_graders import graders, judge
 from yearling.cli.exam_inspect import inspect
 from yearling.cli.exam_sitting import exam_of, places_of, sit, sit_from_log
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from yearling.store import ExamRun, GradedSample, Store
 
 app = typer.Typer(help="Prove on cases that it never saw how good a model is.", no_args_is_help=True)
+app.command("card")(card)
 app.command("graders")(graders)
 app.command("judge")(judge)
 app.command("inspect")(inspect)
@@ -304,43 +306,6 @@ def _print_run(run: ExamRun) -> None:
     counted = f"{summary['samples']} samples, {summary['cut_off']} cut off, {summary['errors']} errors; grader {run.grader}"
     gates = "may gate" if run.settings["card"]["may_gate"] else "reports only, may not gate"
     out.print(f"{counted}, {gates}.", highlight=False, soft_wrap=True)
-
-
-@app.command("card")
-def card(
-    model: str | None = typer.Argument(None, help="The model; by default the one that answers."),
-    html: Path | None = typer.Option(
-        None, "--html", help="Write a page of its own to this file instead of Markdown to the screen."
-    ),
-    data_dir: Path | None = DATA_DIR,
-) -> None:
-    """Write the system card of a model: what it is, what it learnt from (counts only), every exam, the worst answers, limits."""
-    from yearling.evals import card_markdown, card_page, model_card
-    from yearling.models import Library
-    from yearling.store import Store
-
-    settings = load_settings(data_dir=data_dir)
-    local = Library(settings.models_dir).get(model or settings.model)
-    facts = {
-        "Architecture": f"{local.architecture}, {local.parameters:,} parameters, context {local.context_tokens:,} tokens",
-        "Source": local.source,
-        "SHA-256 of the source": local.source_sha256,
-        "Licence": local.licence,
-        "Served as": f"{local.format}, {local.quantisation}, {human_size(local.size_bytes)}",
-    }
-    with Store.open(settings) as store:
-        found = model_card(
-            store,
-            local.name,
-            local.sha256,
-            facts=facts,
-            learnt={} if local.source.startswith(("pypi:", "hf:", "https:")) else None,
-        )
-    if html is None:
-        out.print(card_markdown(found), markup=False, highlight=False, soft_wrap=True)
-        return
-    html.write_text(card_page(found), encoding="utf-8")
-    err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
 
 
 @app.command("leaks")

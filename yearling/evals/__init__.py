@@ -1,7 +1,7 @@
 """Exams on the assistant as served, graders, paired statistics, reports."""
 
 from yearling.evals.answers import validate_answers
-from yearling.evals.card import ModelCard, card_markdown, card_page, model_card
+from yearling.evals.card import ModelCard, Training, card_markdown, card_page, learnt_from, model_card
 from yearling.evals.case import Case, Exam, ExamSample, Grader, GraderCard, Measure, Response, Summarising, Verdict
 from yearling.evals.catalogue import Entry, exam_entries, open_exam
 from yearling.evals.comparison import CasePair, Comparison, compare, gate_body, gate_over, last_user_text
@@ -63,6 +63,7 @@ __all__ = [
     "SpecReport",
     "Subject",
     "Summarising",
+    "Training",
     "Usefulness",
     "Verdict",
     "canary",
@@ -83,6 +84,7 @@ __all__ = [
     "grade",
     "inspect_task",
     "last_user_text",
+    "learnt_from",
     "llmbar_pairs",
     "model_card",
     "open_exam",

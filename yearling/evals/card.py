@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from yearling.errors import NotFound, Untrusted
 from yearling.evals.comparison import last_user_text
 from yearling.evals.report import page, run_body, table, worst_body
-from yearling.store import ExamRun, GradedSample, Store
+from yearling.store import ExamRun, GradedSample, LessonSource, Store
 
 WORST = 10
 
-_NOTHING = "Nothing: these are the publisher's weights."
-_UNKNOWN = "Not known here: no record of this installation says how these weights were made."
+_NOTHING = "Nothing of which there is a record."
+_UNKNOWN = "How these weights were made is not wholly known here: what no record of this installation tells is not counted."
 
 LIMITS = (
     "Every figure is of these exams, put this way; another prompt, language or length may give another one.",
@@ -23,14 +25,25 @@ LIMITS = (
 )
 
 
+_KINDS = {"demonstration": "Demonstrations", "pair": "Preference pairs", "thumb": "Thumbs", "prompt": "Tasks with a grader"}
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The runs behind a model, each with the step that was taken from it. Not `whole`: some of its making is unknown."""
+
+    runs: Mapping[str, int]
+    whole: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """`facts` say what the model is, `learnt` counts what it learnt from, None where that is not known; both are the caller's."""
+    """`facts` say what the model is, `learnt` counts what it learnt from; empty where nothing is known, or nothing was learnt."""
 
     model: str
     model_hash: str
     facts: Mapping[str, str]
-    learnt: Mapping[str, int] | None
+    learnt: Mapping[str, int]
     runs: tuple[ExamRun, ...]
     """The newest finished run of each exam, by exam."""
     worst: tuple[tuple[ExamRun, GradedSample], ...]
@@ -38,10 +51,44 @@ class ModelCard:
     limits: tuple[str, ...]
 
 
-def model_card(
-    store: Store, model: str, model_hash: str, *, facts: Mapping[str, str], learnt: Mapping[str, int] | None
-) -> ModelCard:
+def learnt_from(store: Store, training: Training) -> tuple[dict[str, int], bool]:
+    """Counts of what the runs learnt from, and whether that is all: no names, no ids, no words.
+
+    A lesson that several sets hold, or that several runs learnt, counts once.
+    """
+    runs, sets, environments = 0, set[str](), set[str]()
+    whole = training.whole
+    for run_id in training.runs:
+        try:
+            run = store.runs.get(run_id)
+        except (NotFound, Untrusted):
+            whole = False
+            continue
+        runs += 1
+        setup = run.facts.get("setup", {})
+        sets |= {one for one in (run.lesson_set, *setup.get("earlier", ())) if one}
+        environments |= set(setup.get("environments", ()))
+    sources: list[LessonSource] = []
+    for name in sets:
+        try:
+            sources += [one for one in store.lesson_sets.sources(name) if one.part == "train"]
+        except (NotFound, Untrusted):
+            whole = False
+    kinds = Counter(kind for kind, _ in {(one.kind, one.key) for one in sources})
+    counts = {
+        "Training runs": runs,
+        "Steps of them": sum(training.runs.values()),
+        "Lesson sets": len(sets),
+        **{name: kinds[kind] for kind, name in _KINDS.items()},
+        "Judgements of people behind the lessons": len({event for one in sources for event in one.events}),
+        "Kinds of exercises that programs make and grade": len(environments),
+    }
+    return {name: count for name, count in counts.items() if count}, whole
+
+
+def model_card(store: Store, model: str, model_hash: str, *, facts: Mapping[str, str], training: Training) -> ModelCard:
     """From what is stored. An exam that was never sat is named among the limits by its absence alone."""
+    learnt, whole = learnt_from(store, training)
     newest: dict[tuple[str, str], ExamRun] = {}
     for run in store.exams.list(model_hash=model_hash, limit=1000):
         if run.finished_utc is not None:
@@ -50,6 +97,8 @@ def model_card(
     low = [(run, sample) for run in runs for sample in store.exams.worst(run.id, WORST)]
     low.sort(key=lambda pair: (pair[1].score, -len(pair[1].output_text), pair[0].exam, pair[1].case_key))
     limits = [*LIMITS]
+    if not whole:
+        limits.append(_UNKNOWN)
     if silent := [run.exam for run in runs if not run.settings["card"]["may_gate"]]:
         limits.append(f"Reported only, by graders that have not passed their own exam: {', '.join(silent)}.")
     if cut := [run.exam for run in runs if run.summary["cut_off"] > run.summary["samples"] / 10]:
@@ -89,9 +138,7 @@ def card_markdown(card: ModelCard) -> str:
     lines = [f"# System card: {card.model}", "", "## What it is", ""]
     lines += [f"- {name}: {value}" for name, value in card.facts.items()] + [f"- Weights: `{card.model_hash}`", ""]
     lines += ["## What it learnt from here", ""]
-    lines += [f"- {name}: {count:,}" for name, count in (card.learnt or {}).items()] or [
-        _NOTHING if card.learnt == {} else _UNKNOWN
-    ]
+    lines += [f"- {name}: {count:,}" for name, count in card.learnt.items()] or [_NOTHING]
     lines += ["", "## Exams", "", "| Exam | Sat as | Measure | Value | 95 % | n | Grader |", "|---|---|---|---|---|---|---|"]
     for run in card.runs:
         trust = "may gate" if run.settings["card"]["may_gate"] else "reports only"
@@ -123,7 +170,7 @@ def _spread(low: Sequence[tuple[ExamRun, GradedSample]]) -> list[tuple[ExamRun, 
 
 def _learnt(card: ModelCard) -> str:
     if not card.learnt:
-        return f"<p>{_text(_UNKNOWN if card.learnt is None else _NOTHING)}</p>"
+        return f"<p>{_text(_NOTHING)}</p>"
     return table(("", "Count>"), [(name, f"{count:,}") for name, count in card.learnt.items()])
 
 
