@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     max_import_bytes: int = Field(default=268_435_456, ge=1024)
     """Largest file of conversations that is taken in."""
 
+    max_attachment_bytes: int = Field(default=20_971_520, ge=1)
+    """Largest file within a conversation that an import keeps."""
+
     model: str = "smollm2-135m-instruct"
     """Name of the model that answers when a request names none."""
 

@@ -114,6 +114,13 @@ ROUTES: tuple[Route, ...] = (
         _fixed(text="Better words"),
         at="/v1/conversations/{conversation}/messages/{answer}/edit",
     ),
+    _route(
+        "GET /v1/conversations/{conversation_id}/messages/{message_id}/attachments/{sha256}",
+        "owned",
+        "reader",
+        "read",
+        at="/v1/conversations/{file_conversation}/messages/{file_message}/attachments/{file}",
+    ),
     _route("POST /v1/temporary/turns", "mine", "member", "chat", _fixed(messages=[{"role": "user", "text": "Hello"}])),
     _route("GET /v1/turns/{turn_id}", "owned", "member", "chat", at="/v1/turns/{turn}"),
     _route("GET /v1/turns/{turn_id}/events", "owned", "member", "chat", at="/v1/turns/{turn}/events"),
@@ -240,6 +247,14 @@ ROUTES: tuple[Route, ...] = (
     _route("GET /v1/spec/disputes", "common", "reader", "read"),
     _route("GET /v1/exams", "common", "reader", "read"),
     _route("GET /v1/exams/gates", "common", "reader", "read"),
+    _route(
+        "GET /v1/exams/compare",
+        "common",
+        "reader",
+        "read",
+        at=f"/v1/exams/compare?champion={UNKNOWN}&challenger={UNKNOWN}",
+        answers=(404,),
+    ),
     _route("GET /v1/exams/{run}", "common", "reader", "read", at=f"/v1/exams/{UNKNOWN}", answers=(404,)),
     # The server
     _route("GET /healthz", "open", None, "read"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import zipfile
@@ -9,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from tests.api.acting import newcomer
 from tests.api.conftest import Bench, Maker
 from tests.api.talking import events_of, exchange, start, tree
+from yearling.api import conversation_schemas
 from yearling.api import library_schemas as schemas
 from yearling.inference import FakeEngine
+from yearling.records import Conversation, Message
 
 
 def chatgpt_node(
@@ -36,6 +41,9 @@ def chatgpt_node(
     return {"id": key, "message": message, "parent": parent, "children": children}
 
 
+PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+GIF = b"GIF89a\x01\x00\x01\x00\x00\xff\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x00;"
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 CODE = {"content_type": "code", "language": "python", "text": "1+1"}
 CHATGPT = [
     {
@@ -157,7 +165,8 @@ def stored(api: Bench) -> list[Any]:
 
 async def test_a_chatgpt_export_arrives_whole(bench: Maker) -> None:
     async with bench() as api:
-        file = zipped({"conversations.json": json.dumps(CHATGPT).encode(), "file-abc-photo.png": b"png", "chat.html": b""})
+        files = {"file-abcd.png": GIF, "file-abc-photo.png": PNG, "chat.html": b""}
+        file = zipped({"conversations.json": json.dumps(CHATGPT).encode(), **files})
         report = await imported(api, file)
         assert (report["format"], report["conversations"], report["messages"], report["blobs"]) == ("chatgpt", 1, 7, 1)
         assert report["left_out"] == [{"what": "message", "reason": "it hangs on no root of its conversation", "count": 1}]
@@ -215,41 +224,152 @@ async def test_an_imported_conversation_goes_on(bench: Maker) -> None:
         assert said[-3:] == [("user", "and this?"), ("assistant", "A gate."), ("user", "More?")]
 
 
-async def fill(api: Bench) -> None:
-    """Something of every kind."""
+async def fill(api: Bench) -> dict[str, str]:
+    """Something of every kind; the ids of some."""
     turn, _ = await exchange(api.client, "My name is Ada. Hello \u2028 你好")
-    await exchange(api.client, conversation=turn["conversation"], kind="regenerate", message=turn["answers"][0]["message"])
+    where, answer = turn["conversation"], turn["answers"][0]["message"]
+    await exchange(api.client, conversation=where, kind="regenerate", message=answer)
     folder = (await api.client.post("/v1/folders", json={"name": "Green"})).json()["id"]
-    await api.client.patch(f"/v1/conversations/{turn['conversation']}", json={"folder": folder})
+    await api.client.patch(f"/v1/conversations/{where}", json={"folder": folder})
     compared = await start(api.client, "Which?", compare=True)
     await events_of(api.client, compared["id"])
     await api.client.post(f"/v1/comparisons/{compared['comparison']}/choice", json={"outcome": "left"})
     await api.client.post("/v1/memories", json={"text": "I like tea"})
     await api.client.patch("/v1/settings", json={"instructions": "Be brief", "length": "short"})
-    await api.client.post("/v1/shares", json={"conversation": turn["conversation"]})
+    shares = [(await api.client.post("/v1/shares", json={"conversation": where})).json()["id"] for _ in range(2)]
+    sample = next(one["sample"] for one in (await tree(api.client, where))["tree"] if one["id"] == answer)
+    edited = await api.client.post(f"/v1/conversations/{where}/messages/{answer}/edit", json={"text": "Better 你好"})
+    await api.client.post("/v1/feedback/ratings", json={"item": sample, "value": 0.5, "tags": ["clear"]})
+    await api.client.post("/v1/feedback/notes", json={"item": sample, "text": "The figure is from 2019."})
     await api.client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "by API"}]})
-    await imported(api, zipped({"conversations.json": json.dumps(CHATGPT).encode(), "file-abc.png": b"png"}))
+    await imported(api, zipped({"conversations.json": json.dumps(CHATGPT).encode(), "file-abc.png": PNG}))
+    return {"conversation": where, "share": shares[0], "other_share": shares[1], "sample": sample, "edit": edited.json()["event"]}
+
+
+async def empty(api: Bench) -> None:
+    """Delete what can be deleted, as a person would."""
+    for one in (await api.client.get("/v1/conversations")).json()["data"]:
+        await api.client.delete(f"/v1/conversations/{one['id']}")
+    for one in (await api.client.get("/v1/folders")).json()["data"]:
+        await api.client.delete(f"/v1/folders/{one['id']}")
+    await api.client.delete("/v1/memories")
+    await api.client.patch("/v1/settings", json={"instructions": "", "length": "normal"})
+    for sample in api.samples():
+        api.store.samples.delete(sample.id, person_id=sample.person_id)
+
+
+async def test_what_was_deleted_comes_back_out_of_ones_own_export(bench: Maker) -> None:
+    async with bench(FakeEngine(["One.", "Two."])) as api:
+        ids = await fill(api)
+        first, head = await exported(api), api.store.events.head()
+        shown = await tree(api.client, ids["conversation"])
+        await empty(api)
+        assert contents(await exported(api))["conversations.jsonl"] == []
+        assert b"2019" not in b"".join(contents(await exported(api))["feedback.jsonl"])
+        assert (await api.client.get(f"/v1/shared/{ids['share']}")).status_code == 404
+        report = await imported(api, first)
+        assert (report["conversations"], report["samples"], report["memories"], report["folders"]) == (3, 5, 2, 1)
+        assert (report["judgements"], report["shares"], report["blobs"], report["left_out"]) == (0, 2, 1, [])
+        assert contents(await exported(api)) == contents(first)
+        assert await tree(api.client, ids["conversation"]) == {**shown, "turns": []}
+        assert (await api.client.get(f"/v1/shared/{ids['share']}")).status_code == 200
+        assert api.store.events.head() == head, "the log had every act, and none was added"
+        assert api.store.verify().ok
+
+
+async def test_what_was_revoked_or_taken_back_stays_so(bench: Maker) -> None:
+    async with bench(FakeEngine(["One.", "Two."])) as api:
+        ids = await fill(api)
+        first = await exported(api)
+        await api.client.delete(f"/v1/shares/{ids['share']}")
+        await api.client.delete(f"/v1/feedback/events/{ids['edit']}")
+        await empty(api)
+        report = await imported(api, first)
+        assert {"what": "share", "reason": "it was revoked", "count": 1} in report["left_out"]
+        assert (await api.client.get(f"/v1/shared/{ids['share']}")).status_code == 404
+        assert (await api.client.get(f"/v1/shared/{ids['other_share']}")).status_code == 200
+        acts = [json.loads(line) for line in contents(await exported(api))["feedback.jsonl"]]
+        assert {act["kind"]: "words" in act for act in acts} == {
+            "comparison": False,
+            "edit": False,
+            "rating": False,
+            "note": True,
+            "retraction": False,
+        }
 
 
 async def test_a_full_export_goes_into_an_empty_yearling_and_comes_out_the_same(bench: Maker) -> None:
     async with bench(FakeEngine(["One.", "Two."])) as api:
-        await fill(api)
+        ids = await fill(api)
         first = await exported(api)
         async with bench() as other:
             report = await imported(other, first)
             assert (report["format"], report["conversations"], report["known"]) == ("yearling", 3, 0)
             assert (report["samples"], report["folders"], report["memories"], report["blobs"]) == (5, 1, 2, 1)
-            assert {one["what"] for one in report["left_out"]} == {"feedback", "shares"}, "told, not lost silently"
+            assert (report["judgements"], report["shares"]) == (4, 2)
+            assert {one["what"] for one in report["left_out"]} == {"address of a share"}, "told, not lost silently"
             second = await exported(other)
-            assert contents(second, but=("feedback.jsonl", "shares.jsonl")) == contents(
-                first, but=("feedback.jsonl", "shares.jsonl")
-            )
-            assert (await imported(other, first))["known"] == 3, "a second time changes nothing"
+            assert contents(second, but=("shares.jsonl",)) == contents(first, but=("shares.jsonl",))
+            links = (await other.client.get("/v1/shares")).json()["data"]
+            assert len(links) == 2
+            assert not {one["id"] for one in links} & {ids["share"], ids["other_share"]}
+            assert (await other.client.get(f"/v1/shared/{ids['share']}")).status_code == 404
+            again = await imported(other, first)
+            assert (again["known"], again["judgements"], again["shares"]) == (3, 0, 0), "a second time changes nothing"
             assert contents(await exported(other)) == contents(second)
+            await other.client.delete(f"/v1/shares/{links[0]['id']}")
+            assert (await imported(other, first))["shares"] == 0, "revoked stays revoked, here too"
             found = (await other.client.get("/v1/conversations", params={"q": "你好"})).json()["data"]
             assert len(found) == 1
-        feedback = [json.loads(line) for line in contents(first)["feedback.jsonl"]]
-        assert [one["kind"] for one in feedback] == ["comparison"]
+            rated = next(one for one in (await tree(other.client, ids["conversation"]))["tree"] if one["sample"] == ids["sample"])
+            assert rated["rating"]["value"] == 0.5
+            # What another place calls an act takes it back here.
+            assert (await other.client.delete(f"/v1/feedback/events/{ids['edit']}")).status_code == 200
+        back = await imported(api, second)
+        assert (back["judgements"], back["shares"]) == (0, 0), "and home again, nothing is there twice"
+
+
+async def test_a_file_cannot_take_over_an_address_or_another_persons_file(bench: Maker) -> None:
+    """Zips made by hand: the manifest is no signature."""
+    async with bench(FakeEngine(["One.", "Two."])) as api:
+        ids = await fill(api)
+        with zipfile.ZipFile(io.BytesIO(await exported(api))) as archive:
+            files = {name: archive.read(name) for name in archive.namelist()}
+        ben, as_ben = newcomer(api.store, "Ben")
+        await api.client.delete(f"/v1/shares/{ids['share']}")
+        reply = await api.client.post("/v1/import", content=zipped(files), headers=as_ben)
+        assert (reply.status_code, reply.json()["judgements"]) == (200, 0), reply.text
+        assert {one["reason"] for one in reply.json()["left_out"] if one["what"] == "judgement"} == {
+            "the log has it under another account, where it counts"
+        }
+        assert (await api.client.get(f"/v1/shared/{ids['share']}")).status_code == 404, "Ada's old link is nobody's"
+        assert len(api.store.shares.list(ben.id)) == 2
+        [name] = [name for name in files if name.startswith("blobs/")]
+        forged = {**files, name: b"not what its name says"}
+        manifest = json.loads(files["manifest.json"])
+        manifest["files"][name] = [len(forged[name]), hashlib.sha256(forged[name]).hexdigest()]
+        forged["manifest.json"] = json.dumps(manifest).encode()
+        eve, as_eve = newcomer(api.store, "Eve")
+        reply = await api.client.post("/v1/import", content=zipped(forged), headers=as_eve)
+        assert reply.json()["error"]["code"] == "untrusted"
+        claims = api.store.attachments.claims([m.id for c in api.store.conversations.list(eve.id) for m in messages_of(api, c)])
+        assert claims == {}, "a hash alone gives no file"
+
+
+def messages_of(api: Bench, conversation: Conversation) -> list[Message]:
+    return api.store.conversations.messages(conversation.id, person_id=conversation.person_id)
+
+
+async def test_an_export_that_makes_no_sense_is_refused_in_words(bench: Maker) -> None:
+    async with bench() as api:
+        with zipfile.ZipFile(io.BytesIO(await exported(api))) as archive:
+            files = {name: archive.read(name) for name in archive.namelist()}
+        files["samples.jsonl"] = b'{"id": 7}\n'
+        manifest = json.loads(files["manifest.json"])
+        manifest["files"]["samples.jsonl"] = [10, hashlib.sha256(files["samples.jsonl"]).hexdigest()]
+        files["manifest.json"] = json.dumps(manifest).encode()
+        reply = await api.client.post("/v1/import", content=zipped(files))
+        assert (reply.status_code, reply.json()["error"]["code"]) == (400, "invalid_value"), reply.text
 
 
 async def test_an_export_that_was_tampered_with_is_refused(bench: Maker) -> None:
@@ -277,6 +397,71 @@ async def test_a_file_that_is_too_large_is_refused(bench: Maker) -> None:
     async with bench(max_import_bytes=2000) as api:
         reply = await api.client.post("/v1/import", content=b" " * 3000, headers={"content-type": "application/json"})
         assert reply.status_code == 413
+
+
+# Files
+
+
+def webui_with(*files: dict[str, Any]) -> list[dict[str, Any]]:
+    node = webui_node("m1", None, [], "user", "What is this?", files=list(files))
+    chat = {"title": "Pictures", "history": {"messages": {"m1": node}, "currentId": "m1"}, "messages": [node]}
+    return [{"id": "owui-2", "title": "Pictures", "chat": chat, "created_at": 1700000000}]
+
+
+def data_url(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+async def test_files_of_an_import_are_served_and_nothing_of_them_runs(bench: Maker) -> None:
+    export = webui_with(
+        {"type": "image", "url": data_url("image/png", PNG)},
+        {"type": "image", "url": data_url("image/png", SVG), "name": "harmless.png"},
+        {"type": "image", "url": data_url("text/html", b"<script>alert(1)</script>"), "name": '../a\r\nb"é.html'},
+        {"type": "image", "url": data_url("image/gif", GIF)},
+        {"type": "file", "url": "/api/v1/files/f00/content", "name": "report.pdf"},
+    )
+    async with bench(max_attachment_bytes=80) as api:
+        report = await imported(api, json.dumps(export).encode(), "application/json")
+        assert (report["blobs"], report["left_out"]) == (
+            4,
+            [{"what": "attachment", "reason": "it is not in the file", "count": 1}],
+        )
+        conversation, [message] = stored(api)
+        assert base64.b64encode(PNG).decode() not in json.dumps(message.facts), "a file is kept once"
+        listed = message.facts["source"]["files"][0]["url"]
+        assert listed == f"data:image/png;base64,sha256:{hashlib.sha256(PNG).hexdigest()}"
+        shown = (await tree(api.client, conversation.id))["tree"][0]["attachments"]
+        conversation_schemas.AttachmentView.model_validate(shown[0])
+        for one in shown:
+            reply = await api.client.get(one["path"])
+            assert reply.status_code == 200
+            assert reply.headers["x-content-type-options"] == "nosniff"
+            assert reply.headers["content-security-policy"].startswith("default-src 'none'; sandbox")
+            assert reply.headers["content-type"] == one["media_type"]
+            inline = reply.headers["content-disposition"].startswith("inline")
+            assert inline == one["image"] == (reply.content in (PNG, GIF))
+            assert one["image"] or one["media_type"] == "application/octet-stream"
+            again = await api.client.get(one["path"], headers={"if-none-match": reply.headers["etag"]})
+            assert (again.status_code, again.content) == (304, b"")
+        first = await exported(api)
+        await api.client.delete(f"/v1/conversations/{conversation.id}")
+        assert (await api.client.get(shown[0]["path"])).status_code == 404
+        assert list(api.store.blobs.sizes()) == [], "deleted with the conversation"
+        await imported(api, first)
+        assert (await api.client.get(shown[0]["path"])).content == PNG
+        assert contents(await exported(api)) == contents(first)
+
+
+async def test_a_file_that_is_too_large_is_left_out_and_told(bench: Maker) -> None:
+    async with bench(max_attachment_bytes=len(PNG) - 1) as api:
+        export = webui_with({"type": "image", "url": data_url("image/png", PNG)})
+        for content in (
+            json.dumps(export).encode(),
+            zipped({"conversations.json": json.dumps(CHATGPT).encode(), "file-abc.png": PNG}),
+        ):
+            report = await imported(api, content)
+            told = {"what": "attachment", "reason": f"it is larger than {len(PNG) - 1} bytes", "count": 1}
+            assert (report["blobs"], told in report["left_out"]) == (0, True)
 
 
 # Sharing

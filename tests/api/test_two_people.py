@@ -8,6 +8,8 @@ the end: Ada calls the same routes with them, and is answered.
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import io
 import json
 import zipfile
@@ -35,6 +37,7 @@ _TABLES = (
     "samples",
     "folders",
     "shares",
+    "ended_shares",
     "comparisons",
     "texts",
     "memories",
@@ -96,8 +99,29 @@ async def furnish(made: World) -> None:
     ids["memory"] = (await made.post("/v1/memories", text=f"Likes {MARK}"))["id"]
     ids["share"] = (await made.post("/v1/shares", conversation=ids["conversation"]))["id"]
     await made.api.client.patch("/v1/settings", json={"instructions": f"Know {MARK}"}, headers=made.as_ada)
+    await bring_file(made)
     ids["key"] = store.api_keys.create(made.ada.id, f"Key {MARK}", ["read"])[1].id
     ids["session"] = store.sessions.open(made.ada.id, how="test", agent=f"Browser {MARK}")[1].id
+
+
+PICTURE = b"\x89PNG\r\n\x1a\n" + MARK.encode()
+
+
+def with_picture(title: str) -> bytes:
+    """An export of another program with a picture in its one message."""
+    url = f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}"
+    node = {"id": "m", "parentId": None, "role": "user", "content": "", "files": [{"type": "image", "url": url}]}
+    chat = {"title": title, "history": {"messages": {"m": node}, "currentId": "m"}}
+    return json.dumps([{"id": title, "title": title, "chat": chat, "created_at": 1700000000}]).encode()
+
+
+async def bring_file(made: World) -> None:
+    reply = await made.api.client.post("/v1/import", content=with_picture(f"Picture {MARK}"), headers=made.as_ada)
+    assert reply.json()["blobs"] == 1, reply.text
+    one = next(one for one in made.api.store.conversations.list(made.ada.id) if one.origin)
+    message = made.api.store.conversations.messages(one.id, person_id=made.ada.id)[0]
+    sha256 = hashlib.sha256(PICTURE).hexdigest()
+    made.ids |= {"file_conversation": one.id, "file_message": message.id, "file": sha256}
 
 
 async def turn(made: World, **body: Any) -> str:
@@ -130,18 +154,7 @@ def dump(store: Store, person_id: str) -> str:
     """Everything that is stored of a person, but when their keys and sessions were last used."""
     found: dict[str, Any] = {}
     with store.database.read() as connection:
-        for table in (
-            "conversations",
-            "samples",
-            "folders",
-            "shares",
-            "comparisons",
-            "texts",
-            "memories",
-            "api_keys",
-            "sessions",
-            "people",
-        ):
+        for table in _TABLES:
             column = "id" if table == "people" else "person_id"
             rows = connection.exec_driver_sql(f"SELECT * FROM {table} WHERE {column} = ?", (person_id,))
             found[table] = [
@@ -192,6 +205,23 @@ async def test_nobody_reaches_what_is_somebody_elses(bench: Maker) -> None:
         assert tried == len(ROUTES) * len(ROLES)
 
 
+@pytest.mark.slow
+async def test_the_same_file_of_two_people_goes_with_neither_of_them(bench: Maker) -> None:
+    """What both have lies there once; each has it by their own message, until they delete that."""
+    async with world(bench) as made:
+        ben, ids = made.others["member"], made.ids
+        await made.api.client.post("/v1/import", content=with_picture("Ben's"), headers=ben)
+        listed = (await made.api.client.get("/v1/conversations", headers=ben)).json()["data"]
+        shown = (await made.api.client.get(f"/v1/conversations/{listed[0]['id']}", headers=ben)).json()["tree"][0]
+        path = shown["attachments"][0]["path"]
+        assert (await made.api.client.get(path, headers=ben)).content == PICTURE
+        assert (await made.api.client.get(path, headers=made.as_ada)).status_code == 404
+        await made.api.client.delete(f"/v1/conversations/{ids['file_conversation']}", headers=made.as_ada)
+        assert (await made.api.client.get(path, headers=ben)).content == PICTURE
+        await made.api.client.delete(f"/v1/conversations/{listed[0]['id']}", headers=ben)
+        assert hashlib.sha256(PICTURE).hexdigest() not in dict(made.api.store.blobs.sizes())
+
+
 def words_of(reply: httpx.Response) -> str:
     """What an answer says, in the files of an archive too."""
     if reply.headers.get("content-type") != "application/zip":
@@ -231,6 +261,8 @@ async def test_ids_of_others_do_not_work_inside_ones_own(bench: Maker) -> None:
             return await made.api.client.request(method, path, json=body or None, headers=ben)
 
         own = (await as_ben("POST", "/v1/conversations", title="Ben's")).json()["id"]
+        asked = (await as_ben("POST", f"/v1/conversations/{own}/turns", text="Mine")).json()
+        message = asked["question"]
         before = dump(made.api.store, made.ada.id)
         attempts = (
             ("PATCH", f"/v1/conversations/{own}", {"folder": ids["folder"]}),
@@ -240,6 +272,8 @@ async def test_ids_of_others_do_not_work_inside_ones_own(bench: Maker) -> None:
             ("POST", f"/v1/conversations/{own}/turns", {"kind": "continue", "message": ids["answer"]}),
             ("POST", f"/v1/conversations/{own}/messages/{ids['answer']}/edit", {"text": "x"}),
             ("DELETE", f"/v1/conversations/{own}/messages/{ids['answer']}", {}),
+            ("GET", f"/v1/conversations/{own}/messages/{ids['file_message']}/attachments/{ids['file']}", {}),
+            ("GET", f"/v1/conversations/{own}/messages/{message}/attachments/{ids['file']}", {}),
         )
         for method, path, body in attempts:
             reply = await as_ben(method, path, **body)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 
 from tests.store.examples import fill, make_settings
 from yearling.errors import BadInput, Conflict, NotFound
+from yearling.feedback import Carried
 from yearling.records import Person
-from yearling.store import Imported, Store, export, import_file
+from yearling.store import Imported, Share, Store, export, import_file
 
 
 def exported(store: Store, person_id: str) -> bytes:
@@ -27,7 +29,10 @@ def imported(store: Store, person_id: str, content: bytes) -> Imported:
     def accept(given: Mapping[str, Any]) -> dict[str, Any]:
         return dict(given)
 
-    return import_file(store, person_id, io.BytesIO(content), most_bytes=1 << 28, checked_settings=accept)
+    def leave_out(acts: Iterable[Any], _: Mapping[str, str]) -> Carried:
+        return Carried(left_out=Counter("nobody takes acts here" for _ in acts))
+
+    return import_file(store, person_id, io.BytesIO(content), most_bytes=1 << 28, checked_settings=accept, take_acts=leave_out)
 
 
 def lines(content: bytes) -> dict[str, list[Any]]:
@@ -119,3 +124,35 @@ def test_shares_and_comparisons_go_with_their_messages(store: Store, ada: Person
     with pytest.raises(NotFound):
         store.shares.open(share.id)
     assert store.comparisons.of(conversation.id, person_id=ada.id) == []
+
+
+def test_a_link_comes_back_only_where_it_was_and_never_once_revoked(store: Store, ada: Person, bob: Person) -> None:
+    conversation = store.conversations.create(ada.id)
+    message = store.conversations.add_message(conversation.id, person_id=ada.id, role="user", content="Why?")
+    tree = store.conversations.messages(conversation.id, person_id=ada.id)
+    kept, revoked = (store.shares.create(conversation.id, person_id=ada.id) for _ in range(2))
+    other = store.conversations.create(bob.id)
+    theirs = store.conversations.add_message(other.id, person_id=bob.id, role="user", content="Phishing")
+
+    def back(share: Share, **changes: Any) -> str:
+        ids = {"person_id": ada.id, "conversation_id": conversation.id, "leaf_id": message.id, **changes}
+        return store.shares.bring_back(share.id, created_utc=share.created_utc, **ids)
+
+    assert back(kept) == "known"
+    store.shares.revoke(revoked.id, person_id=ada.id)
+    whole = store.conversations.get(conversation.id, person_id=ada.id)
+    store.delete_conversation(conversation.id, person_id=ada.id)
+    with pytest.raises(NotFound):
+        back(kept)
+    # Somebody who knows the old address gets it for nothing of theirs.
+    assert back(kept, person_id=bob.id, conversation_id=other.id, leaf_id=theirs.id) == "new"
+    assert kept.id not in {share.id for share in store.shares.list(bob.id)}
+    store.conversations.add_whole(whole, tree)
+    assert (back(revoked), back(kept), back(kept)) == ("revoked", "back", "known")
+    assert [share.id for share in store.shares.list(ada.id)] == [kept.id]
+    # Nor does its own person turn it to something else.
+    store.delete_message(message.id, conversation_id=conversation.id, person_id=ada.id)
+    second = store.conversations.add_message(conversation.id, person_id=ada.id, role="user", content="Else")
+    assert back(kept, leaf_id=second.id) == "new"
+    assert kept.id not in {share.id for share in store.shares.list(ada.id)}
+    assert store.verify().ok

@@ -115,6 +115,17 @@ class MyRating(BaseModel):
     tags: list[str]
 
 
+class AttachmentView(BaseModel):
+    """A file that came with an imported message. `path` is where it is served; what is no `image` is served for saving only."""
+
+    sha256: str
+    name: str
+    media_type: str
+    size_bytes: int
+    image: bool
+    path: str
+
+
 class MessageView(BaseModel):
     """`sample` is the item that is rated, edited and noted; null where nothing is kept of how the message came about.
 
@@ -135,6 +146,7 @@ class MessageView(BaseModel):
     hidden: Annotated[bool, Field(description="An import had it as not meant to be read.")]
     mode: str | None
     memories: list[str]
+    attachments: list[AttachmentView]
     comparison: str | None
     edit_of: str | None
     edit_event: Annotated[str | None, Field(description="The act in the log of feedback, by which the edit is retracted.")]

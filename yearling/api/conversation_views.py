@@ -15,7 +15,7 @@ from yearling.api.errors import translate
 from yearling.chat import LiveTurn
 from yearling.feedback import Board, Rating
 from yearling.records import Message
-from yearling.store import ComparisonRecord, Entry, Folder, Share
+from yearling.store import BYTES, Attachment, ComparisonRecord, Entry, Folder, Share, attachments_of
 
 _log = structlog.get_logger("yearling.api")
 
@@ -86,10 +86,23 @@ def message_view(message: Message, *, hidden: set[str], rating: dict[str, Any] |
         "hidden": bool(facts.get("hidden")),
         "mode": facts.get("mode"),
         "memories": facts.get("memories", []),
+        "attachments": [attachment_view(message, one) for one in attachments_of(facts)],
         "comparison": facts.get("comparison"),
         "edit_of": facts.get("edit_of"),
         "edit_event": facts.get("event"),
         "rating": None if secret else rating,
+    }
+
+
+def attachment_view(message: Message, one: Attachment) -> dict[str, Any]:
+    where = f"/v1/conversations/{message.conversation_id}/messages/{message.id}/attachments/{one.sha256}"
+    return {
+        "sha256": one.sha256,
+        "name": one.name,
+        "media_type": one.media_type,
+        "size_bytes": one.size_bytes,
+        "image": one.media_type != BYTES,
+        "path": where,
     }
 
 

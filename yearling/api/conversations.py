@@ -14,18 +14,20 @@ from starlette.responses import Response
 
 from yearling.api import conversation_schemas as schemas
 from yearling.api import conversation_views as views
-from yearling.api import library_schemas
+from yearling.api import library_schemas, own_data
 from yearling.api.body import read_body
+from yearling.api.files import file_response
 from yearling.api.openapi import json_body, replies
 from yearling.api.services import from_store, services_of
 from yearling.api.who import current, require
 from yearling.errors import BadInput, Conflict
 from yearling.feedback import Board
-from yearling.store import KEEP, Removed, Store
+from yearling.store import BYTES, KEEP, Removed, Store, attachments_of
 
 router = APIRouter(dependencies=[require("reader")])
 
 _WRITES = [require("member")]
+_BINARY = {"type": "string", "format": "binary"}
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 Search = Annotated[str, Query(max_length=200, description="All of these words occur in a message or in the title.")]
@@ -117,9 +119,9 @@ async def delete_conversation(request: Request, conversation_id: str) -> Respons
     await asyncio.to_thread(services.store.conversations.get, conversation_id, person_id=person.id)
     await services.running_talks.forget(conversation_id, person_id=person.id)
 
-    def work(store: Store) -> dict[str, Any]:
-        removed = store.delete_conversation(conversation_id, person_id=person.id)
-        return _deleted(services.running_board, person.id, conversation_id, removed)
+    def work(_: Store) -> dict[str, Any]:
+        removed = own_data.delete_conversation(services.running_board.log, person.id, conversation_id)
+        return _deleted(conversation_id, removed)
 
     return await from_store(services, work)
 
@@ -138,7 +140,8 @@ async def delete_message(request: Request, conversation_id: str, message_id: str
 
     def work(store: Store) -> dict[str, Any]:
         removed = store.delete_message(message_id, conversation_id=conversation_id, person_id=person.id)
-        return _deleted(services.running_board, person.id, message_id, removed)
+        services.running_board.log.forget_words(person.id, removed.sample_ids)
+        return _deleted(message_id, removed)
 
     return await from_store(services, work)
 
@@ -177,6 +180,35 @@ async def edit_answer(request: Request, conversation_id: str, message_id: str) -
         return {"object": "message.edit", "message": views.message_view(new, hidden=set()), "event": event}
 
     return await from_store(services, work)
+
+
+# Files
+
+
+@router.get(
+    "/v1/conversations/{conversation_id}/messages/{message_id}/attachments/{sha256}",
+    operation_id="get_attachment",
+    responses=replies(schemas.MessageView)
+    | {
+        200: {
+            "description": "The file: an image, or bytes to download.",
+            "content": {"image/*": {"schema": _BINARY}, BYTES: {"schema": _BINARY}},
+        }
+    },
+)
+async def get_attachment(request: Request, conversation_id: str, message_id: str, sha256: str) -> Response:
+    """A file that came with a message. Raster images are images; everything else is for saving, whatever it claims to be."""
+    services, person = services_of(request), current(request)
+
+    def work() -> tuple[bytes, str]:
+        store = services.store
+        ids = {"message_id": message_id, "conversation_id": conversation_id, "person_id": person.id}
+        content = store.attachments.content(sha256, **ids)
+        message = store.conversations.message(message_id, conversation_id=conversation_id, person_id=person.id)
+        return content, next((one.name for one in attachments_of(message.facts) if one.sha256 == sha256), "")
+
+    content, name = await asyncio.to_thread(work)
+    return file_response(request, content, name=name or sha256, tag=sha256)
 
 
 # Comparisons
@@ -303,6 +335,5 @@ async def delete_folder(request: Request, folder_id: str) -> Response:
 # What all of them share
 
 
-def _deleted(board: Board, person_id: str, what: str, removed: Removed) -> dict[str, Any]:
-    board.log.forget_words(person_id, removed.sample_ids)
+def _deleted(what: str, removed: Removed) -> dict[str, Any]:
     return {"object": "deleted", "id": what, "messages": len(removed.message_ids), "samples": len(removed.sample_ids)}

@@ -70,6 +70,54 @@ class ExamView(BaseModel):
     worst: list[AnswerView]
 
 
+class DifferenceView(BaseModel):
+    """The challenger's mean score less the champion's, and what it may lie between (95 %)."""
+
+    value: float
+    low: float
+    high: float
+
+
+class PairedView(BaseModel):
+    """What the pairs say: independent units, how many got better and worse, one-sided p-values, and what so many pairs show."""
+
+    n: int
+    difference: float
+    p_better: float
+    p_worse: float
+    p_tolerable: float
+    detectable: float
+    wins: int
+    losses: int
+    test: str
+
+
+class CasePairView(BaseModel):
+    """One case in both runs: mean scores, and the first answer of each verbatim."""
+
+    key: str
+    part: str
+    champion: float
+    challenger: float
+    champion_text: str
+    challenger_text: str
+    prompt: str
+
+
+class ComparisonView(BaseModel):
+    """Two runs of one exam, case by case, and the cases that changed most each way."""
+
+    object: Literal["exam.comparison"]
+    exam: str
+    champion: ExamRunView
+    challenger: ExamRunView
+    interval: DifferenceView
+    paired: PairedView
+    may_gate: bool
+    lost: list[CasePairView]
+    won: list[CasePairView]
+
+
 class GateView(BaseModel):
     """What a gate decided of a challenger. `findings` has the difference, its interval and the test of every exam."""
 

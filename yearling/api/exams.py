@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -14,11 +15,13 @@ from yearling.api import exam_schemas as schemas
 from yearling.api.openapi import replies
 from yearling.api.services import services_of
 from yearling.api.who import require
+from yearling.loop import compare_exam_runs
 from yearling.store import ExamRun, GateRecord, GradedSample, Store
 
 router = APIRouter(dependencies=[require("reader")])
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
+Cases = Annotated[int, Query(ge=0, le=100)]
 Worst = Annotated[int, Query(ge=0, le=100)]
 
 
@@ -41,6 +44,28 @@ async def list_gates(request: Request, challenger: str | None = None, limit: Lim
 
     def found(store: Store) -> dict[str, Any]:
         return {"object": "list", "data": [_gate(one) for one in store.exams.gates(challenger=challenger, limit=limit)]}
+
+    return await _answer(request, found)
+
+
+@router.get("/v1/exams/compare", operation_id="compare_exam_runs", responses=replies(schemas.ComparisonView))
+async def compare_runs(request: Request, champion: str, challenger: str, cases: Cases = 10) -> Response:
+    """Two sittings of the same exam, put the same way, case by case: the difference with its interval, the exact test, and the
+    cases that changed most. The beginning of an id is enough."""
+
+    def found(store: Store) -> dict[str, Any]:
+        one = compare_exam_runs(store, champion, challenger)
+        return {
+            "object": "exam.comparison",
+            "exam": one.exam,
+            "champion": _run(one.champion),
+            "challenger": _run(one.challenger),
+            "interval": asdict(one.interval),
+            "paired": asdict(one.paired),
+            "may_gate": one.may_gate,
+            "lost": [asdict(pair) for pair in one.turned(better=False, limit=cases)],
+            "won": [asdict(pair) for pair in one.turned(better=True, limit=cases)],
+        }
 
     return await _answer(request, found)
 

@@ -211,7 +211,7 @@ async def retract_event(request: Request, event_id: str) -> Response:
 
     def act(board: Board) -> dict[str, Any]:
         done = board.log.retract(person_id, event_id)
-        return _recorded(board, person_id, done, _item_of(board, event_id))
+        return _recorded(board, person_id, done, _item_of(board, done.event))
 
     return await _answer(services, act)
 

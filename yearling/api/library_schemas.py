@@ -100,6 +100,8 @@ class ImportReport(BaseModel):
     samples: int
     folders: int
     memories: int
+    judgements: Annotated[int, Field(description="Acts of feedback that entered the log; those that it had are not counted.")]
+    shares: int
     blobs: int
     known: int
     left_out: list[LeftOut]

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import ExitStack
-from typing import IO, Any
+from typing import IO
 
 from fastapi import APIRouter, Request
-from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
 from yearling.api import library_schemas as schemas
 from yearling.api.errors import ApiError, dump
 from yearling.api.openapi import replies
+from yearling.api.own_data import export_person, import_for_person, import_report
 from yearling.api.services import services_of
 from yearling.api.who import current, require
 from yearling.clock import now_utc
-from yearling.errors import BadInput
-from yearling.feedback import Board, to_dict
-from yearling.store import Imported, export, import_file
 
 router = APIRouter()
 
@@ -45,16 +42,18 @@ _FILE = {"schema": {"type": "string", "format": "binary"}}
 async def import_conversations(request: Request) -> Response:
     """Take in the export of ChatGPT (the zip or its conversations.json), of Open WebUI (JSON) or of a Yearling (zip).
 
-    The body is the file itself. Taking in the same file again changes nothing.
+    The body is the file itself. Taking in the same file again changes nothing. Judgements that are not in the log enter it as
+    the asker's own, with today's time; links that were revoked stay so.
     """
     services, person = services_of(request), current(request)
     most = services.settings.max_import_bytes
     with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as file:
         await _receive(request, file, most)
-        done = await asyncio.to_thread(
-            import_file, services.store, person.id, file, most_bytes=most, checked_settings=_checked_settings
-        )
-    return Response(dump(_report(done)), media_type="application/json")
+        board = services.running_board
+        done = await asyncio.to_thread(import_for_person, board.log, person.id, file)
+    if done.judgements:
+        board.nudge()
+    return Response(dump(import_report(done)), media_type="application/json")
 
 
 @router.get(
@@ -71,7 +70,7 @@ async def export_everything(request: Request) -> Response:
     board = services.running_board
     with ExitStack() as stack:
         file = stack.enter_context(tempfile.TemporaryFile())
-        await asyncio.to_thread(export, services.store, person.id, file, feedback=_judgements(board, person.id))
+        await asyncio.to_thread(export_person, board.log, person.id, file)
         file.seek(0)
         opened = stack.pop_all()
     name = f"yearling-{now_utc():%Y-%m-%d}.zip"
@@ -100,33 +99,3 @@ async def _chunks(file: IO[bytes], opened: ExitStack) -> AsyncGenerator[bytes, N
     with opened:
         while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
             yield chunk
-
-
-def _checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A person's settings out of a file. Raises BadInput for what are none."""
-    try:
-        return schemas.SettingsChange.model_validate(given).model_dump(exclude_none=True)
-    except ValidationError:
-        raise BadInput("The settings in the file are none of this Yearling's.") from None
-
-
-def _judgements(board: Board, person_id: str) -> Iterator[dict[str, Any]]:
-    """A person's acts as the log has them, with the words of their notes and edits."""
-    actor = board.log.pseudonym(person_id)
-    with board.log.ledger.reading() as ledger:
-        mine = [event for event in ledger.events() if event.actor == actor]
-    words = board.log.store.texts.get_many([event.id for event in mine])
-    for event in mine:
-        text = words.get(event.id)
-        yield to_dict(event) | ({"words": text.content} if text else {})
-
-
-def _report(done: Imported) -> dict[str, Any]:
-    counts = ("conversations", "messages", "samples", "folders", "memories", "blobs", "known")
-    left_out = [{"what": what, "reason": why, "count": count} for (what, why), count in sorted(done.left_out.items())]
-    return {
-        "object": "import",
-        "format": done.format,
-        **{name: getattr(done, name) for name in counts},
-        "left_out": left_out,
-    }

@@ -2,6 +2,7 @@
 
 from yearling.store.api_keys import ApiKey
 from yearling.store.archive import Manifest
+from yearling.store.attachments import BYTES, Attachment, attachments_of, media_type
 from yearling.store.audit import GENESIS, ChainState
 from yearling.store.comparisons import ComparisonRecord
 from yearling.store.consensus_runs import ConsensusRun
@@ -14,7 +15,7 @@ from yearling.store.invitations import Invitation
 from yearling.store.lesson_sets import LessonSetRecord, LessonSource
 from yearling.store.memories import Memory
 from yearling.store.personal import ModeRecord
-from yearling.store.portable import Imported, export, import_file
+from yearling.store.portable import export
 from yearling.store.restoring import Restored, restore, verify_backup
 from yearling.store.runs import Runs
 from yearling.store.search import words_of
@@ -24,6 +25,7 @@ from yearling.store.shares import Share
 from yearling.store.spec_runs import TRIAGES, SpecDispute, SpecOutput, SpecRun, Triage
 from yearling.store.store import Store
 from yearling.store.summary import inspect
+from yearling.store.taking_in import Imported, TakeActs, import_file
 from yearling.store.texts import Text, make_text
 from yearling.store.tokens import KEY_PREFIX, new_token, token_hash
 from yearling.store.verify import Check, Report
@@ -31,6 +33,7 @@ from yearling.store.writer import SampleWriter
 
 __all__ = [
     "BLOB_KIND",
+    "BYTES",
     "GENESIS",
     "KEEP",
     "KEY_PREFIX",
@@ -38,6 +41,7 @@ __all__ = [
     "TRIAGES",
     "ApiKey",
     "Appended",
+    "Attachment",
     "ChainState",
     "Check",
     "ComparisonRecord",
@@ -68,13 +72,16 @@ __all__ = [
     "SpecOutput",
     "SpecRun",
     "Store",
+    "TakeActs",
     "Text",
     "Triage",
+    "attachments_of",
     "entry_hash",
     "export",
     "import_file",
     "inspect",
     "make_text",
+    "media_type",
     "new_token",
     "restore",
     "token_hash",

@@ -15,6 +15,7 @@ from yearling.errors import Conflict, NotFound
 from yearling.records import Conversation, FinishReason, Message, Role
 from yearling.store.audit import append_entry
 from yearling.store.database import Database
+from yearling.store.ended_shares import end_shares
 from yearling.store.packing import plain_json
 from yearling.store.schema import blob_references, conversations, folders, memories, messages, people, samples
 from yearling.store.search import forget_messages, index_messages, merge_index
@@ -278,6 +279,7 @@ def _delete_belongings(connection: Connection, which: sa.ColumnElement[bool], pe
     forget_messages(connection, message_ids)
     blobs: set[str] = set()
     for some in _batches(message_ids):
+        end_shares(connection, some)
         claims = sa.and_(blob_references.c.kind == BLOB_KIND, blob_references.c.record_id.in_(some))
         connection.execute(
             memories.delete().where(memories.c.message_id.in_(some), memories.c.origin == "said", ~memories.c.edited)

@@ -2,11 +2,16 @@
 
 Both are trees already and stay trees. What has no place of its own here (hidden nodes, tool results, citations, scores) is kept
 beside the message that it belongs to, as it was: `facts["source"]` of the messages and of the conversation together hold
-everything of the file but what the report lists. Knows the two formats and nothing of the store.
+everything of the file but what the report lists. Files that lie within the JSON as base64 become files, and their hash stands in
+its place. Knows the two formats and nothing of the store.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,13 +24,25 @@ from yearling.records import Conversation, Message, Role
 _ROLES = ("system", "user", "assistant", "tool")
 
 
+_DATA_URL = re.compile(r"(data:[\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,)([A-Za-z0-9+/]+={0,2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file that a message points to. `key` is how the name of it begins in the archive; empty when its `content` came along."""
+
+    key: str
+    name: str = ""
+    content: bytes | None = None
+
+
 @dataclass(slots=True)
 class Found:
-    """One conversation of a file, parents before children. `assets` are names of files that messages point to, by message id."""
+    """One conversation of a file, parents before children. `assets` are the files that messages point to, by message id."""
 
     conversation: Conversation
     messages: list[Message]
-    assets: dict[str, list[str]] = field(default_factory=dict)
+    assets: dict[str, list[Asset]] = field(default_factory=dict)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     """(what, why) of everything that was not taken."""
 
@@ -46,12 +63,12 @@ def format_of(content: Any) -> str:
     )
 
 
-def read(content: Any, person_id: str) -> Iterator[Found]:
+def read(content: Any, person_id: str, *, most_asset_bytes: int) -> Iterator[Found]:
     """The conversations of a parsed file, one by one. Raises BadInput as `format_of`."""
-    reader = _chatgpt if format_of(content) == "chatgpt" else _open_webui
+    chatgpt = format_of(content) == "chatgpt"
     for one in content if isinstance(content, list) else [content]:
         if isinstance(one, dict):
-            yield reader(one, person_id)
+            yield _chatgpt(one, person_id) if chatgpt else _open_webui(one, person_id, most_asset_bytes)
 
 
 # ChatGPT
@@ -76,6 +93,7 @@ def _chatgpt(raw: dict[str, Any], person_id: str) -> Found:
         text, pointers, shown = _chatgpt_text(said)
         role = (said.get("author") or {}).get("role")
         metadata = said.get("metadata") or {}
+        assets = _chatgpt_assets(pointers, metadata.get("attachments"))
         message = Message(
             id=new_id(),
             conversation_id=conversation_id,
@@ -91,8 +109,8 @@ def _chatgpt(raw: dict[str, Any], person_id: str) -> Found:
         )
         ids[key] = message.id
         found.messages.append(message)
-        if pointers:
-            found.assets[message.id] = pointers
+        if assets:
+            found.assets[message.id] = assets
     lost = len(nodes) - len(ids)
     found.left_out += [("message", "it hangs on no root of its conversation")] * lost
     rest = {name: value for name, value in raw.items() if name != "mapping"} | {"bare_nodes": bare}
@@ -101,7 +119,7 @@ def _chatgpt(raw: dict[str, Any], person_id: str) -> Found:
 
 
 def _chatgpt_text(said: Mapping[str, Any]) -> tuple[str, list[str], bool]:
-    """(text, names of attached files, whether it is meant to be read) of a message."""
+    """(text, ids of files in it, whether it is meant to be read) of a message."""
     content = said.get("content") or {}
     kind = content.get("content_type", "text")
     author = (said.get("author") or {}).get("role")
@@ -112,7 +130,7 @@ def _chatgpt_text(said: Mapping[str, Any]) -> tuple[str, list[str], bool]:
             pieces.append(part)
         elif isinstance(part, dict):
             if isinstance(part.get("asset_pointer"), str):
-                pointers.append(part["asset_pointer"].rpartition("/")[2])
+                pointers.append(part["asset_pointer"].rpartition("/")[2].partition("#")[0])
             if isinstance(part.get("text"), str):
                 pieces.append(part["text"])
     if not pieces and isinstance(content.get("text"), str):
@@ -123,10 +141,17 @@ def _chatgpt_text(said: Mapping[str, Any]) -> tuple[str, list[str], bool]:
     return "\n\n".join(piece for piece in pieces if piece), pointers, shown
 
 
+def _chatgpt_assets(pointers: list[str], attached: Any) -> list[Asset]:
+    """The files of a message, each once: what its text points to, and what else was attached; with their names, where told."""
+    told = [one for one in attached if isinstance(one, dict)] if isinstance(attached, list) else []
+    names = {str(one.get("id") or ""): str(one.get("name") or "") for one in told}
+    return [Asset(key, names.get(key, "")) for key in dict.fromkeys([*pointers, *names]) if key]
+
+
 # Open WebUI
 
 
-def _open_webui(raw: dict[str, Any], person_id: str) -> Found:
+def _open_webui(raw: dict[str, Any], person_id: str, most_asset_bytes: int) -> Found:
     chat = raw["chat"] if isinstance(raw.get("chat"), dict) else raw
     history: dict[str, Any] = chat["history"] if isinstance(chat.get("history"), dict) else {}
     flat = [one for one in chat.get("messages") or [] if isinstance(one, dict)]
@@ -143,9 +168,10 @@ def _open_webui(raw: dict[str, Any], person_id: str) -> Found:
         node = nodes[key]
         role = node.get("role")
         content = node.get("content")
-        facts: dict[str, Any] = {"source": node}
+        assets, source = _open_webui_assets(node, most_asset_bytes)
+        facts: dict[str, Any] = {"source": source}
         if key in unlike:
-            facts["source_listed"] = unlike.pop(key)
+            facts["source_listed"] = _open_webui_assets(unlike.pop(key), most_asset_bytes)[1]
         message = Message(
             id=new_id(),
             conversation_id=conversation_id,
@@ -158,6 +184,8 @@ def _open_webui(raw: dict[str, Any], person_id: str) -> Found:
         )
         ids[key] = message.id
         found.messages.append(message)
+        if assets:
+            found.assets[message.id] = assets
     found.left_out += [("message", "it hangs on no root of its conversation")] * (len(nodes) - len(ids))
     found.left_out += [("listed message", "it is not in the tree of its conversation")] * len(unlike)
     rest = dict(raw)
@@ -171,6 +199,35 @@ def _open_webui(raw: dict[str, Any], person_id: str) -> Found:
     leaf = ids.get(str(history.get("currentId")))
     found.conversation = _finished(found, rest, leaf, _time(raw.get("updated_at")))
     return found
+
+
+def _open_webui_assets(node: dict[str, Any], most_bytes: int) -> tuple[list[Asset], dict[str, Any]]:
+    """The files of a message, and the message with a hash instead of each file that came along within it: kept once is enough."""
+    assets: list[Asset] = []
+    files: list[Any] = []
+    listed = node.get("files")
+    for one in listed if isinstance(listed, list) else ():
+        url = one.get("url") if isinstance(one, dict) else None
+        name = str(one.get("name") or "") if isinstance(one, dict) else ""
+        whole = _DATA_URL.fullmatch(url) if isinstance(url, str) else None
+        content = _decoded(whole[2]) if whole else None
+        if whole and content is not None and len(content) <= most_bytes:
+            files.append({**one, "url": f"{whole[1]}sha256:{hashlib.sha256(content).hexdigest()}"})
+            assets.append(Asset("", name, content))
+        else:
+            files.append(one)
+            if isinstance(url, str):
+                assets.append(Asset(url.removesuffix("/content").rpartition("/")[2], name, content))
+    return assets, {**node, "files": files} if assets else node
+
+
+def _decoded(text: str) -> bytes | None:
+    """What base64 stands for; nothing where the same bytes would not give the same text again."""
+    try:
+        content = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return None
+    return content if base64.b64encode(content).decode() == text else None
 
 
 def _chained(flat: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from yearling.store.packing import escape_text, unescape_text
 
-VERSION = "0009"
+VERSION = "0010"
 """The newest migration's number. Kept here so that an ordinary start needs no migration machinery; a test compares."""
 
 VERSION_TABLE = "yearling_schema"
@@ -195,6 +195,18 @@ shares = sa.Table(
     sa.Column("conversation_id", ID, sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("leaf_id", ID, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("created_utc", Time, nullable=False),
+)
+
+# Links that show nothing any more, by the hash of their secret. No foreign key to the message: it may be gone, and come back.
+ended_shares = sa.Table(
+    "ended_shares",
+    metadata,
+    sa.Column("sha256", HASH, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("leaf_id", ID, nullable=False),
+    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("revoked", sa.Boolean, nullable=False),
+    sa.Index(None, "person_id", "leaf_id"),
 )
 
 comparisons = sa.Table(

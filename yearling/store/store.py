@@ -19,6 +19,7 @@ from yearling.config import Settings
 from yearling.errors import Conflict, UserError
 from yearling.store.api_keys import ApiKeys
 from yearling.store.archive import Manifest, Progress, read_manifest, write
+from yearling.store.attachments import Attachments
 from yearling.store.audit import Audit
 from yearling.store.blobs import Blobs
 from yearling.store.comparisons import Comparisons
@@ -78,6 +79,7 @@ class Store:
         self.samples = Samples(database, settings.retention)
         self.audit = Audit(database)
         self.blobs = Blobs(settings.data_dir / "blobs", database)
+        self.attachments = Attachments(database, self.blobs)
         self.events = Events(database)
         self.texts = Texts(database)
         self.secrets = Secrets(database)
