@@ -1,7 +1,6 @@
 // Runs one suite in Chromium against a server: node runner.mjs ADDRESS SUITE FACTS. Prints one JSON line a test.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -11,7 +10,6 @@ const { chromium } = require('playwright-core');
 
 const [address, suite, factsText = '{}'] = process.argv.slice(2);
 const facts = JSON.parse(factsText);
-const profile = mkdtempSync(join(tmpdir(), 'yearling-chromium-'));
 const FLAGS = [
   '--headless',
   '--no-sandbox',
@@ -29,6 +27,7 @@ export class Tools {
   constructor(page, context) {
     this.page = page;
     this.context = context;
+    this.browser = browser;
     this.address = address;
     this.facts = facts;
     this.axeSource = axeSource;
@@ -60,8 +59,8 @@ export class Tools {
 
   /** The words of the newest answer once it is complete. */
   async answer() {
-    await this.page.waitForSelector('.message.answer:last-of-type .actions, .message.answer .notice.bad', { timeout: 40000 });
-    await this.page.waitForFunction(() => !document.querySelector('[aria-busy="true"], .send.stop'), null, { timeout: 40000 });
+    await this.page.waitForSelector('.message.answer:last-of-type .actions, .message.answer .notice.bad', { timeout: 60_000 });
+    await this.page.waitForFunction(() => !document.querySelector('[aria-busy="true"], .send.stop'), null, { timeout: 60_000 });
     return this.page.locator('.message.answer').last().locator('.words').innerText();
   }
 
@@ -86,12 +85,9 @@ export function check(fact, words) {
   if (!fact) throw new Error(words);
 }
 
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
-  headless: true,
-  args: FLAGS,
-});
-context.setDefaultTimeout(12_000);
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: true, args: FLAGS });
+const context = await browser.newContext();
+context.setDefaultTimeout(30_000);
 await context.grantPermissions(['clipboard-read', 'clipboard-write']);
 try {
   const { tests } = await import(pathToFileURL(join(here, 'suites', `${suite}.mjs`)).href);
@@ -119,6 +115,5 @@ try {
     await page.close();
   }
 } finally {
-  await context.close();
-  rmSync(profile, { recursive: true, force: true });
+  await browser.close();
 }

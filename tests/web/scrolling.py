@@ -1,29 +1,100 @@
-"""Measures the frames a second while a chat of 2,000 messages is scrolled in Chromium, drawn by the processor alone.
+"""Measures scrolling in a chat of 2,000 messages in Chromium, drawn by the processor alone, beside an older build of the page.
 
-python -m tests.web.scrolling
+    python -m tests.web.scrolling                       # four rounds; ends with a verdict, and with 1 where it is "not met"
+    python -m tests.web.scrolling --against COMMIT      # the build of that commit and this one, taking turns
+    python -m tests.web.scrolling --rounds 8
+
+A round opens the chat anew and pushes the view five times: twice at a steady speed, three times so that it runs out, back over
+known messages the last time. Told are medians over the rounds: frames a second, the share of frames that took over 20 ms, and the
+processor time of all of Chromium a frame, which does not change when others use the machine. What they took is told as well.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
+import sys
+import tarfile
 import tempfile
+import time
+from collections import defaultdict
+from io import BytesIO
 from pathlib import Path
+from statistics import median
+from typing import Any
 
-from tests.web.conftest import HERE, need_browser
-from tests.web.site import site
+from tests.web.conftest import HERE, WEB, need_browser
+from tests.web.site import quiet, site
+
+GOAL_FPS = 50
+STATIC = "yearling/api/static"
+
+
+def build_of(commit: str, folder: Path) -> Path:
+    """The page as it was committed then."""
+    packed = subprocess.run(["git", "archive", commit, STATIC], cwd=WEB.parent, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / STATIC
+
+
+def busy_s() -> float:
+    """Processor seconds that everything has used so far on the cores that this process may use."""
+    cores = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+    lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
+    user_nice_system = sum(sum(map(int, line[1:4])) + sum(map(int, line[6:9])) for line in lines if line[0] in cores)
+    return user_nice_system / os.sysconf("SC_CLK_TCK")
+
+
+def one_round(address: str, chat: str, build: Path | None) -> list[dict[str, Any]]:
+    facts = json.dumps({"long": chat, "build": str(build) if build else None})
+    command = ["node", str(HERE / "runner.mjs"), address, "scrolling", facts]
+    environment = os.environ | {"CHROMIUM": need_browser()}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    if not found or found[0]["fault"]:
+        sys.exit(f"the browser failed: {found[0]['fault'] if found else done.stderr[-2000:]}")
+    told: list[dict[str, Any]] = found[0]["told"]
+    return told
 
 
 def main() -> None:
-    environment = os.environ | {"CHROMIUM": need_browser()}
-    with tempfile.TemporaryDirectory() as folder, site(Path(folder), long_messages=2000) as running:
-        facts = json.dumps({"long": running.long_chat})
-        command = ["node", str(HERE / "runner.mjs"), running.address, "scrolling", facts]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=True)
-    for line in done.stdout.splitlines():
-        found = json.loads(line)
-        print(found["name"], json.dumps(found["told"] or found["fault"]))
+    parser = argparse.ArgumentParser(prog="python -m tests.web.scrolling")
+    parser.add_argument("--against", help="a commit whose build is measured beside this one")
+    parser.add_argument("--rounds", type=int, default=4)
+    asked = parser.parse_args()
+    quiet()
+    found: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    with tempfile.TemporaryDirectory() as folder, site(Path(folder) / "data", long_messages=2000) as running:
+        builds: dict[str, Path | None] = {"now": None}
+        if asked.against:
+            builds = {asked.against: build_of(asked.against, Path(folder))} | builds
+        ours_before, all_before, started = os.times(), busy_s(), time.monotonic()
+        for number in range(asked.rounds):
+            for name, build in builds.items() if number % 2 == 0 else reversed(builds.items()):
+                for one in one_round(running.address, running.long_chat, build):
+                    found[name][one["push"]].append(one)
+                print(f"round {number + 1} of {asked.rounds}: {name}", file=sys.stderr)
+        ours = sum(os.times()[:4]) - sum(ours_before[:4])
+        room_s = (time.monotonic() - started) * len(os.sched_getaffinity(0))
+        others = max(0.0, busy_s() - all_before - ours) / room_s
+    worst: dict[str, float] = {}
+    for name in builds:
+        print(f"\n{name:14} {'frames/s':>9} {'over 20 ms':>11} {'p95 ms':>7} {'CPU ms/frame':>13} {'blank':>6}")
+        for push, rounds in found[name].items():
+            fps, over, p95, cpu = (median(one[key] for one in rounds) for key in ("fps", "over_20_ms", "p95_ms", "cpu_ms"))
+            blank = sum(one["blank"] for one in rounds)
+            print(f"{push:14} {fps:9.1f} {over:11.1%} {p95:7.1f} {cpu:13.1f} {blank:6}")
+            worst[name] = min(worst.get(name, fps), fps)
+    cores = len(os.sched_getaffinity(0))
+    print(f"\nOther programs used {others:.0%} of the {cores} core(s) meanwhile.")
+    met = worst["now"] >= GOAL_FPS
+    print(
+        f"{'Met' if met else 'Not met'}: the slowest kind of scrolling has {worst['now']:.1f} frames a second, the goal is {GOAL_FPS}."
+    )
+    sys.exit(not met)
 
 
 if __name__ == "__main__":

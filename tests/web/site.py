@@ -8,6 +8,7 @@ What the engine says depends on the question: `showcase` gets everything that ma
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from tests.api.live import live
 from tests.feedback.people import community
@@ -260,6 +263,11 @@ def fill_run(settings: Settings) -> Run:
         fade = math.exp(-step / 14)
         run.append_metrics(step, {"loss": 0.35 + 0.34 * fade, "accuracy": 0.86 - 0.36 * fade, "tokens_per_s": 900.0 + step % 7})
     return run
+
+
+def quiet() -> None:
+    """For commands: no line for each request."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 
 def main() -> None:

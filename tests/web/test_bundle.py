@@ -82,3 +82,21 @@ def test_paths_do_not_lead_out_of_the_folder() -> None:
         assert load(name) is None
     assert load("index.html") is not None
     assert Path(STATIC / "index.html.gz").is_file()
+
+
+def test_every_code_of_an_error_has_words_in_the_page() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "yearling" / "api").glob("*.py"))
+    codes = set(re.findall(r'\bcode(?:: str)?(?: \| None)? ?= ?"([a-z_]+)"', sources))
+    codes |= set(re.findall(r'"(?:invalid_request_error|permission_error|server_error)", "([a-z_]+)"', sources))
+    codes |= set(re.findall(r'40[45]: "([a-z_]+)"', sources))
+    assert {"not_found", "conflict", "rate_limit_exceeded", "method_not_allowed", "wrong_credentials"} <= codes
+    words = (WEB / "src" / "i18n" / "strings-faults.ts").read_text(encoding="utf-8")
+    assert sorted(codes - set(re.findall(r"^  ([a-z_]+):", words, re.MULTILINE))) == []
+
+
+def test_every_reason_of_a_provider_has_words_in_the_page() -> None:
+    source = (ROOT / "yearling" / "api" / "oidc.py").read_text(encoding="utf-8").partition("def _code(")[2]
+    reasons = set(re.findall(r'"([a-z_]+)"', source))
+    page = (WEB / "src" / "pages" / "signin.tsx").read_text(encoding="utf-8")
+    told = set(re.findall(r"'([a-z_]+)'", page.partition("const WORDS = [")[2].partition("]")[0]))
+    assert len(told) >= 5 and sorted(reasons - told) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.store.examples import make_graded
 from tests.web.conftest import Suite, names, need_browser
 from tests.web.payloads import DIAGRAMS, FORMULAS, HTML, PAYLOADS
 from tests.web.site import Site, site
+from tests.web.stream_drill import drill
 from yearling.feedback import FeedbackLog
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -115,3 +117,11 @@ def test_nothing_that_anybody_wrote_is_executed(hostile: Any, name: str) -> None
     assert len(PAYLOADS) + len(FORMULAS) + len(DIAGRAMS) >= 60
     print(hostile[name]["seconds"], "s")
     assert hostile[name]["fault"] is None, hostile[name]["fault"]
+
+
+def test_streams_survive_refreshes_and_broken_connections(tmp_path: Path) -> None:
+    """A few rounds of what `python -m tests.web.stream_drill 50` shows."""
+    need_browser()
+    done = drill(3, tmp_path, seed=1)
+    assert done.faults == {}
+    assert done.cuts >= 3 and done.refreshes >= 1

@@ -6,8 +6,8 @@ import { ApiFault, onSignedOut } from './api/client';
 import { meQuery, queries } from './api/queries';
 import { useSay } from './i18n';
 import { Button } from './ui/button';
+import { FaultWords } from './ui/fault';
 import { Empty } from './ui/parts';
-import { faultText } from './ui/toast';
 
 function toSignIn(): void {
   if (location.pathname === '/signin' || location.pathname === '/signup') return;
@@ -26,7 +26,7 @@ export function Gate({ children }: { children: ReactNode }) {
   if (me.data) return children;
   if (me.isError && !(me.error instanceof ApiFault && me.error.status === 401))
     return (
-      <Empty icon={ServerOff} title={say('fault.unreachable')} text={faultText(me.error)}>
+      <Empty icon={ServerOff} title={say('fault.unreachable')} text={<FaultWords error={me.error} />}>
         <Button kind="primary" onClick={() => void me.refetch()}>
           {say('again')}
         </Button>

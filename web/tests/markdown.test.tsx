@@ -1,5 +1,6 @@
 import { renderToStaticMarkup } from 'react-dom/server';
 import { describe, expect, it } from 'vitest';
+import { plainParagraph } from '../src/markdown/blocks';
 import { Markdown } from '../src/markdown/markdown';
 
 const html = (text: string) => renderToStaticMarkup(<Markdown text={text} />);
@@ -16,6 +17,17 @@ describe('Markdown', () => {
     expect(html('<img src=x onerror=alert(1)>')).not.toContain('<img');
     expect(html('a <b onclick=x>b</b>')).not.toContain('<b ');
     expect(html('a <b onclick=x>b</b>')).toContain('&lt;b onclick=x&gt;');
+  });
+
+  it('takes for plain only what a parser would leave as it is', () => {
+    const plain = ['Some words.', '两行\n文字', 'a - b + c = d, 5. e', 'so: "quoted" (and more)!', '3.5 litres'];
+    const marked = ['**a**', '- a', '1. a', '1) a', '# a', '> a', '    code', 'a\n---', 'a\n===', 'a | b', 'a@b.org', 'see www.a.org', 'https://a.org'];
+    const also = ['a  \nb', 'a\n b', '&amp;', 'a\\', '`a`', '~~a~~', '<b>', '+ a', '[a]', '$a$', 'a\n2. b', 'WWW.A.org', ''];
+    for (const text of plain) {
+      expect(plainParagraph(`${text}\n\n`), text).toBe(text);
+      expect(html(text), text).toBe(html(`${text}\n\n[x]: y`));
+    }
+    for (const text of [...marked, ...also]) expect(plainParagraph(text), text).toBeNull();
   });
 
   it('makes no link that may not be followed, and loads no picture', () => {

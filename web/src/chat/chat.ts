@@ -25,7 +25,7 @@ export interface ChatState {
   comparisons: ReadonlyMap<string, Comparison>;
   turns: ReadonlyMap<string, Turn>;
   /** What went wrong with an answer, by its message. */
-  faults: ReadonlyMap<string, string>;
+  faults: ReadonlyMap<string, unknown>;
 }
 
 const EMPTY: ChatState = {
@@ -183,7 +183,7 @@ export class Chat {
     if (event.type === 'answer' && id) this.complete(turn, id, event);
     else if (event.type === 'error') {
       const faults = new Map(this.state.get().faults);
-      for (const one of id ? [id] : turn.answers.map((answer) => answer.message)) faults.set(one, event.error?.message ?? '');
+      for (const one of id ? [id] : turn.answers.map((answer) => answer.message)) faults.set(one, new ApiFault(500, event.error?.message ?? '', event.error?.code ?? null));
       this.change({ faults });
     } else if (event.type === 'end') {
       this.ended(turn, event.state ?? 'finished');
@@ -229,7 +229,7 @@ export class Chat {
 
   private failed(turn: Turn, fault: unknown): void {
     const faults = new Map(this.state.get().faults);
-    for (const { message } of turn.answers) faults.set(message, fault instanceof Error ? fault.message : String(fault));
+    for (const { message } of turn.answers) faults.set(message, fault);
     this.change({ faults });
     this.ended(turn, 'failed');
   }

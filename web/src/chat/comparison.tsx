@@ -4,6 +4,7 @@ import type { Comparison, Message } from '../api/types';
 import { useSay } from '../i18n';
 import { Cell, useCell } from '../lib/store';
 import { Button } from '../ui/button';
+import { FaultWords } from '../ui/fault';
 import { Tags } from '../ui/parts';
 import { toast, toastFault } from '../ui/toast';
 import type { Chat, Growing } from './chat';
@@ -26,7 +27,7 @@ export function ComparisonView({
   left: Message;
   right: Message;
   running: boolean;
-  fault?: string;
+  fault?: unknown;
   onDecided?: () => void;
 }) {
   const say = useSay();
@@ -62,7 +63,11 @@ export function ComparisonView({
           <p className="small muted">{say('compare.hidden')}</p>
         </div>
       )}
-      {fault !== undefined && <p className="notice bad" role="alert">{fault || say('chat.failed')}</p>}
+      {fault !== undefined && (
+        <p className="notice bad" role="alert">
+          <FaultWords error={fault} />
+        </p>
+      )}
       <div className="sides">
         <Side chat={chat} message={left} name={say('compare.first')} side="a" model={comparison?.left_model}>
           {open && (

@@ -1,12 +1,13 @@
 /** A question or an answer, with what one can do with it. */
 import { Brain, ChevronLeft, ChevronRight, CircleAlert, Copy, PencilLine } from 'lucide-react';
-import { memo, type ReactNode, useEffect, useRef, useState } from 'react';
+import { memo, type ReactNode, startTransition, useEffect, useRef, useState } from 'react';
 import type { Message } from '../api/types';
 import { formatDate, useSay } from '../i18n';
 import { copyText } from '../lib/copy';
 import { Cell, useCell } from '../lib/store';
 import { Markdown } from '../markdown/markdown';
 import { Button, IconButton } from '../ui/button';
+import { FaultWords } from '../ui/fault';
 import { toast } from '../ui/toast';
 import { AnswerActions } from './actions';
 import type { Chat, Growing } from './chat';
@@ -19,7 +20,7 @@ export interface MessageProps {
   chat: Chat;
   item: Item;
   siblings: readonly Message[];
-  fault: string | undefined;
+  fault: unknown;
   isLast: boolean;
   running: boolean;
   temporary: boolean;
@@ -27,7 +28,9 @@ export interface MessageProps {
   onRegenerate: (message: Message) => void;
   onContinue: (message: Message) => void;
   editing: boolean;
-  onEditing: (on: boolean) => void;
+  onEditing: (message: string | null) => void;
+  /** Whether the reader moves the view just now. */
+  moving: Cell<boolean>;
 }
 
 export const MessageView = memo(function MessageView(props: MessageProps) {
@@ -35,8 +38,23 @@ export const MessageView = memo(function MessageView(props: MessageProps) {
   return message.role === 'user' ? <Question {...props} message={message} /> : <Answer {...props} />;
 });
 
-function Question({ message, chat, siblings, running, onResend, editing, onEditing }: MessageProps & { message: Message }) {
+/** False for a message that came into sight while the view moved, until it rests: what flies by needs no buttons. */
+function useRested(moving: Cell<boolean>): boolean {
+  const [rested, setRested] = useState(() => !moving.get());
+  useEffect(() => {
+    if (rested) return undefined;
+    const look = () => {
+      if (!moving.get()) startTransition(() => setRested(true));
+    };
+    look();
+    return moving.subscribe(look);
+  }, [moving, rested]);
+  return rested;
+}
+
+function Question({ message, chat, siblings, running, onResend, editing, onEditing, moving }: MessageProps & { message: Message }) {
   const say = useSay();
+  const rested = useRested(moving);
   return (
     <article className="message question" aria-label={say('chat.youSaid')}>
       {editing ? (
@@ -44,19 +62,23 @@ function Question({ message, chat, siblings, running, onResend, editing, onEditi
           label={say('chat.editQuestion')}
           text={message.text}
           action={say('chat.send')}
-          onCancel={() => onEditing(false)}
+          onCancel={() => onEditing(null)}
           onSave={async (text) => {
             await onResend(text, message);
-            onEditing(false);
+            onEditing(null);
           }}
         />
       ) : (
         <>
           <div className="bubble">{message.text}</div>
           <div className="actions">
-            <IconButton icon={Copy} label={say('copy')} size={16} onClick={() => void copied(message.text, say('copied'))} />
-            <IconButton icon={PencilLine} label={say('edit')} size={16} disabled={running} onClick={() => onEditing(true)} />
-            <Branches chat={chat} message={message} siblings={siblings} disabled={running} />
+            {rested && (
+              <>
+                <IconButton icon={Copy} label={say('copy')} size={16} onClick={() => void copied(message.text, say('copied'))} />
+                <IconButton icon={PencilLine} label={say('edit')} size={16} disabled={running} onClick={() => onEditing(message.id)} />
+                <Branches chat={chat} message={message} siblings={siblings} disabled={running} />
+              </>
+            )}
           </div>
         </>
       )}
@@ -164,6 +186,7 @@ function Answer(props: MessageProps) {
   const said = item.messages.map((one) => (one.id === last.id && growing ? growing.text : one.text)).join('');
   const reasoning = growing?.reasoning || last.reasoning;
   const [editing, setEditing] = useState(false);
+  const rested = useRested(props.moving);
   return (
     <article className="message answer" aria-label={say('chat.answer')} aria-busy={Boolean(growing)}>
       {last.edit_of && (
@@ -190,7 +213,7 @@ function Answer(props: MessageProps) {
       {fault !== undefined && (
         <div className="notice bad" role="alert">
           <CircleAlert size={18} aria-hidden="true" />
-          <span className="grow">{fault || say('chat.failed')}</span>
+          <span className="grow"><FaultWords error={fault} /></span>
           <Button size="small" disabled={running} onClick={() => props.onRegenerate(last)}>
             {say('again')}
           </Button>
@@ -208,7 +231,11 @@ function Answer(props: MessageProps) {
               )}
             </p>
           )}
-          <AnswerActions {...props} message={last} text={said} onRewrite={() => setEditing(true)} />
+          {rested ? (
+            <AnswerActions {...props} message={last} text={said} onRewrite={() => setEditing(true)} />
+          ) : (
+            <div className="actions" />
+          )}
         </>
       )}
     </article>

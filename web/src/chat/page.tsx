@@ -7,8 +7,9 @@ import { modelsQuery, queries } from '../api/queries';
 import { type Key, useSay } from '../i18n';
 import { useCell } from '../lib/store';
 import { Button, IconButton } from '../ui/button';
+import { FaultWords } from '../ui/fault';
 import { Empty } from '../ui/parts';
-import { faultText, toastFault } from '../ui/toast';
+import { toastFault } from '../ui/toast';
 import { Chat } from './chat';
 import { adopt, chatOf } from './chats';
 import { answering, Composer } from './composer';
@@ -83,7 +84,7 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
 
   if (state.status === 'failed')
     return (
-      <Empty icon={MessageSquareDashed} title={say('chat.notThere')} text={faultText(state.fault)}>
+      <Empty icon={MessageSquareDashed} title={say('chat.notThere')} text={<FaultWords error={state.fault} />}>
         <Button kind="primary" onClick={() => go('/')}>
           {say('nav.newChat')}
         </Button>
@@ -150,7 +151,7 @@ function Welcome({ temporary, onPick, children }: { temporary: boolean; onPick: 
         <p className="muted">{say(temporary ? 'chat.temporaryNote' : 'welcome.lead')}</p>
         {models.isError && (
           <p className="notice bad" role="alert">
-            {faultText(models.error)}
+            <FaultWords error={models.error} />
           </p>
         )}
         {children}

@@ -1,19 +1,22 @@
 /** The messages of the branch that is shown. Only those in sight are in the document, however long the chat is. */
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { ArrowDown } from 'lucide-react';
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
-import type { Message } from '../api/types';
+import { memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import type { Comparison, Message } from '../api/types';
 import { useSay } from '../i18n';
-import { useCell } from '../lib/store';
+import { Cell, useCell } from '../lib/store';
 import { IconButton } from '../ui/button';
 import { toastFault } from '../ui/toast';
 import type { Chat, Options } from './chat';
+import { prepare } from '../markdown/markdown';
 import { ComparisonView, Decided } from './comparison';
-import { MessageView } from './message';
+import { type MessageProps, MessageView } from './message';
 import { type Item, itemsOf } from './tree';
 
 const NEAR_PX = 80;
 const HAND_MS = 700;
+const REST_MS = 150;
+const NEAR_ITEMS = 80;
 
 /** A first guess of a height, from the number of characters; what is drawn is measured. */
 function guess(item: Item): number {
@@ -53,9 +56,22 @@ export function Thread({
     estimateSize: (index) => guess(items[index]!),
     getItemKey: (index) => items[index]!.key,
     overscan: 4,
+    // What moves is written to the document by itself; React has work only when other rows come into sight.
+    directDomUpdates: true,
+    directDomUpdatesMode: 'position',
     paddingStart: 16,
     paddingEnd: 24,
   });
+
+  usePrepared(items, rows.range);
+  const { containerRef } = rows;
+  const setInner = useCallback(
+    (element: HTMLDivElement | null) => {
+      inner.current = element;
+      containerRef(element);
+    },
+    [containerRef],
+  );
 
   const toEnd = useCallback(() => {
     const element = box.current;
@@ -89,6 +105,9 @@ export function Thread({
 
   // Measuring moves the view too: only a hand on it, or keys, mean that the reader goes elsewhere.
   const touched = useRef(0);
+  const [moving] = useState(() => new Cell(false));
+  const rest = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(() => () => clearTimeout(rest.current), []);
   const onTouch = () => {
     touched.current = performance.now();
   };
@@ -98,6 +117,11 @@ export function Thread({
     if (near) atEnd.current = true;
     else if (performance.now() - touched.current < HAND_MS) atEnd.current = false;
     setAway(!near && !atEnd.current);
+    if (performance.now() - touched.current < HAND_MS) {
+      moving.set(true);
+      clearTimeout(rest.current);
+      rest.current = setTimeout(() => moving.set(false), REST_MS);
+    }
   };
 
   const resend = useCallback(
@@ -126,50 +150,28 @@ export function Thread({
         onPointerMove={(event) => event.buttons && onTouch()}
         onKeyDown={onTouch}
         tabIndex={0} role="region" aria-label={say('chat.messages')} data-thread>
-        <div ref={inner} className="thread-inner" style={{ height: rows.getTotalSize() }}>
+        <div ref={setInner} className="thread-inner">
           {rows.getVirtualItems().map((row) => {
             const item = items[row.index]!;
             const first = item.messages[0]!;
-            const comparison = first.comparison ? state.comparisons.get(first.comparison) : undefined;
-            const siblings = state.tree.siblings(first);
-            const pair = first.comparison ? pairOf(first, siblings, comparison) : null;
-            const waits = pair && (!comparison || comparison.state === 'open');
             return (
-              <div
-                key={row.key}
-                ref={rows.measureElement}
-                data-index={row.index}
-                className="thread-row"
-                style={{ transform: `translateY(${row.start}px)` }}
-              >
-                {waits ? (
-                  <ComparisonView
-                    chat={chat}
-                    comparison={comparison}
-                    left={pair[0]}
-                    right={pair[1]}
-                    running={running}
-                    fault={state.faults.get(pair[0].id) ?? state.faults.get(pair[1].id)}
-                  />
-                ) : (
-                  <>
-                    <MessageView
-                      chat={chat}
-                      item={item}
-                      siblings={siblings}
-                      fault={state.faults.get(item.messages.at(-1)!.id)}
-                      isLast={row.index === items.length - 1}
-                      running={running}
-                      temporary={temporary}
-                      onResend={resend}
-                      onRegenerate={regenerate}
-                      onContinue={proceed}
-                      editing={editing === first.id}
-                      onEditing={(on) => onEditing(on ? first.id : null)}
-                    />
-                    {comparison && <Decided chat={chat} comparison={comparison} />}
-                  </>
-                )}
+              <div key={row.key} ref={rows.measureElement} data-index={row.index} className="thread-row">
+                <Row
+                  chat={chat}
+                  item={item}
+                  comparison={first.comparison ? state.comparisons.get(first.comparison) : undefined}
+                  siblings={state.tree.siblings(first)}
+                  faults={state.faults}
+                  isLast={row.index === items.length - 1}
+                  running={running}
+                  temporary={temporary}
+                  moving={moving}
+                  onResend={resend}
+                  onRegenerate={regenerate}
+                  onContinue={proceed}
+                  editing={editing === first.id}
+                  onEditing={onEditing}
+                />
               </div>
             );
           })}
@@ -191,6 +193,53 @@ export function Thread({
     </div>
   );
 }
+
+/** While nothing else is to be done, answers that are near are parsed. */
+function usePrepared(items: readonly Item[], range: { startIndex: number; endIndex: number } | null): void {
+  const from = range?.startIndex ?? 0;
+  const to = range?.endIndex ?? 0;
+  useEffect(() => {
+    if (typeof requestIdleCallback !== 'function') return undefined;
+    const near = [...items.slice(Math.max(0, from - NEAR_ITEMS), from).reverse(), ...items.slice(to + 1, to + NEAR_ITEMS)];
+    const answers = near.flatMap((item) => item.messages).filter((one) => one.role === 'assistant');
+    let at = 0;
+    const work = (idle: IdleDeadline) => {
+      while (at < answers.length && idle.timeRemaining() > 2) prepare(answers[at++]!.text);
+      if (at < answers.length) waiting = requestIdleCallback(work);
+    };
+    let waiting = requestIdleCallback(work);
+    return () => cancelIdleCallback(waiting);
+  }, [items, from, to]);
+}
+
+type RowProps = Omit<MessageProps, 'fault'> & {
+  comparison: Comparison | undefined;
+  faults: ReadonlyMap<string, unknown>;
+};
+
+/** Rendered anew only when something in it changes, not when the view moves. */
+const Row = memo(function Row({ comparison, faults, ...props }: RowProps) {
+  const { chat, item, siblings, running } = props;
+  const first = item.messages[0]!;
+  const pair = first.comparison ? pairOf(first, siblings, comparison) : null;
+  if (pair && (!comparison || comparison.state === 'open'))
+    return (
+      <ComparisonView
+        chat={chat}
+        comparison={comparison}
+        left={pair[0]}
+        right={pair[1]}
+        running={running}
+        fault={faults.get(pair[0].id) ?? faults.get(pair[1].id)}
+      />
+    );
+  return (
+    <>
+      <MessageView {...props} fault={faults.get(item.messages.at(-1)!.id)} />
+      {comparison && <Decided chat={chat} comparison={comparison} />}
+    </>
+  );
+});
 
 function pairOf(
   message: Message,

@@ -83,3 +83,11 @@ function outsideCode(text: string, change: (plain: string) => string): string {
   }
   return done + change(text.slice(from));
 }
+
+const MARKS = /[\\`*_~[\]<>&|$@#\t\r]|:\/\/|www\.|[ ]$|^[ ]|^(?:[-+=]|\d+[.)](?:\s|$))/im;
+
+/** The words of a block that is nothing but a paragraph without any mark-up, as most are; null if a parser has to look at it. */
+export function plainParagraph(block: string): string | null {
+  const words = block.replace(/\n+$/, '');
+  return words && !MARKS.test(words) && !/\n\s*\n|^\n/.test(words) ? words : null;
+}

@@ -5,7 +5,7 @@ import Renderer, { type Components, type Options } from 'react-markdown';
 import remarkGfm from 'remark-gfm';
 import remarkMath from 'remark-math';
 import { say } from '../i18n';
-import { normaliseMath, splitBlocks } from './blocks';
+import { normaliseMath, plainParagraph, splitBlocks } from './blocks';
 import { CodeBlock } from './code';
 import { safeAddress, shortAddress } from './links';
 import { Formula } from './math';
@@ -82,10 +82,16 @@ const rendered = new Map<string, ReactElement>();
 function renderBlock(text: string): ReactElement {
   const known = rendered.get(text);
   if (known) return known;
-  const element = Renderer({ ...options, children: text });
+  const plain = plainParagraph(text);
+  const element = plain === null ? Renderer({ ...options, children: text }) : <p>{plain}</p>;
   rendered.set(text, element);
   if (rendered.size > REMEMBERED) rendered.delete(rendered.keys().next().value!);
   return element;
+}
+
+/** Parses a text before it is shown, so that scrolling to it finds the work done. */
+export function prepare(text: string): void {
+  for (const block of splitBlocks(normaliseMath(text))) renderBlock(block);
 }
 
 const Block = memo(function Block({ text }: { text: string }) {
@@ -93,7 +99,8 @@ const Block = memo(function Block({ text }: { text: string }) {
 });
 
 const GrowingBlock = memo(function GrowingBlock({ text }: { text: string }) {
-  return Renderer({ ...options, children: text });
+  const plain = plainParagraph(text);
+  return plain === null ? Renderer({ ...options, children: text }) : <p>{plain}</p>;
 });
 
 export const Markdown = memo(function Markdown({ text, growing = false }: { text: string; growing?: boolean }) {

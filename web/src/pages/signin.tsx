@@ -9,12 +9,17 @@ import { LANGUAGES, language, useSay } from '../i18n';
 import { useCell } from '../lib/store';
 import { Mark } from '../shell';
 import { Button } from '../ui/button';
+import { FaultWords } from '../ui/fault';
 import { Field, Loaded, Segments } from '../ui/parts';
-import { faultText } from '../ui/toast';
+
+/** Why a provider did not let in, in the words of its return address. */
+const WORDS = ['expired', 'too_many', 'not_invited', 'taken', 'denied', 'failed'] as const;
 
 export default function SignIn({ signUp = false }: { signUp?: boolean }) {
   const say = useSay();
-  const then = wayBack(new URLSearchParams(useSearch()).get('then'));
+  const asked = new URLSearchParams(useSearch());
+  const then = wayBack(asked.get('then'));
+  const refused = WORDS.find((one) => one === asked.get('error'));
   // The invitation stands behind the #, which no browser sends to any server.
   const [invitation] = useState(() => decodeURIComponent(location.hash.slice(1)));
   const ways = useQuery(signInQuery);
@@ -25,6 +30,11 @@ export default function SignIn({ signUp = false }: { signUp?: boolean }) {
           <Mark /> Yearling
         </p>
         <h1>{say(signUp ? 'sign.up' : 'sign.in')}</h1>
+        {refused && (
+          <p className="notice bad" role="alert">
+            {say(`sign.error.${refused}`)}
+          </p>
+        )}
         {signUp && !invitation ? (
           <p className="notice warn">{say('sign.needsInvitation')}</p>
         ) : (
@@ -77,7 +87,7 @@ function PasswordForm({ signUp, invitation, then }: { signUp: boolean; invitatio
   if (signUp && invited.isError)
     return (
       <p className="notice bad" role="alert">
-        {faultText(invited.error)}
+        <FaultWords error={invited.error} />
       </p>
     );
   return (
@@ -121,7 +131,7 @@ function PasswordForm({ signUp, invitation, then }: { signUp: boolean; invitatio
       </Field>
       {fault !== null && (
         <p className="notice bad" role="alert">
-          {faultText(fault)}
+          <FaultWords error={fault} />
         </p>
       )}
       <Button kind="primary" type="submit" busy={busy}>
@@ -147,7 +157,7 @@ function ByProvider({ name, invitation, then }: { name: string; invitation: stri
       <Button onClick={() => void go()}>{say('sign.by', { name })}</Button>
       {fault !== null && (
         <p className="notice bad" role="alert">
-          {faultText(fault)}
+          <FaultWords error={fault} />
         </p>
       )}
     </>

@@ -4,7 +4,7 @@ import { CircleAlert, type LucideIcon } from 'lucide-react';
 import { type ReactNode, useEffect, useId, useState } from 'react';
 import { type Key, useSay } from '../i18n';
 import { Button } from './button';
-import { faultText } from './toast';
+import { FaultWords } from './fault';
 
 export function Page({ title, lead, actions, children }: { title: string; lead?: string; actions?: ReactNode; children: ReactNode }) {
   return (
@@ -53,7 +53,7 @@ export function Loaded<T>({ query, children }: { query: UseQueryResult<T>; child
       <div className="notice bad" role="alert">
         <CircleAlert size={18} aria-hidden="true" />
         <div className="grow">
-          <p>{faultText(query.error)}</p>
+          <FaultWords error={query.error} />
         </div>
         <Button size="small" onClick={() => void query.refetch()}>
           {say('again')}

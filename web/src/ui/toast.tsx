@@ -1,12 +1,13 @@
 /** Short words at the foot of the page, read out by screen readers. */
 import { useEffect, useRef } from 'react';
-import { ApiFault } from '../api/client';
 import { type Key, say } from '../i18n';
 import { Cell, useCell } from '../lib/store';
+import { Detail, told } from './fault';
 
 interface Toast {
   id: number;
   text: string;
+  detail?: string | null;
   action?: { label: string; run: () => void };
 }
 
@@ -14,9 +15,9 @@ const toasts = new Cell<Toast[]>([]);
 let count = 0;
 const STAYS_MS = 6000;
 
-export function toast(text: string, action?: Toast['action']): void {
+export function toast(text: string, action?: Toast['action'], detail: string | null = null): void {
   const id = ++count;
-  toasts.set([...toasts.get().slice(-2), { id, text, action }]);
+  toasts.set([...toasts.get().slice(-2), { id, text, detail, action }]);
   setTimeout(() => dismiss(id), STAYS_MS);
 }
 
@@ -24,15 +25,10 @@ function dismiss(id: number): void {
   toasts.set(toasts.get().filter((one) => one.id !== id));
 }
 
-/** What went wrong, in words. */
-export function faultText(error: unknown): string {
-  if (error instanceof ApiFault) return error.status === 0 ? say('fault.offline') : error.message;
-  return error instanceof Error ? error.message : String(error);
-}
-
 export function toastFault(error: unknown, what?: Key): void {
   if (error instanceof DOMException && error.name === 'AbortError') return;
-  toast(what ? `${say(what)} ${faultText(error)}` : faultText(error));
+  const { text, detail } = told(error);
+  toast(what ? `${say(what)} ${text}` : text, undefined, detail);
 }
 
 export function Toasts() {
@@ -48,7 +44,10 @@ export function Toasts() {
     <div ref={box} className="toasts" popover="manual" role="status" aria-live="polite">
       {shown.map((one) => (
         <div key={one.id} className="toast">
-          <span>{one.text}</span>
+          <span>
+            {one.text}
+            {one.detail && <Detail text={one.detail} />}
+          </span>
           {one.action && (
             <button
               type="button"

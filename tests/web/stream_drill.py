@@ -1,0 +1,186 @@
+"""Drill of streams in a real browser: cut connections in mid-event, refresh the page, and look whether any word is lost or doubled.
+
+    python -m tests.web.stream_drill 50
+
+Between Chromium and the server stands a proxy that resets the connections of a streamed answer after random numbers of bytes; the
+page is loaded anew at random moments besides. Words are numbered, so that the text that should be there is known. A round is passed
+when what the page shows was the beginning of that text at every look, is all of it in the end and after one more refresh, and is
+what the server has stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.api.live import live
+from tests.web.conftest import HERE, need_browser
+from tests.web.site import quiet
+from yearling.api import create_app
+from yearling.config import Settings
+from yearling.inference import EnginePool, FakeEngine, Script, fake_served
+from yearling.store import Store
+
+_ASKED = re.compile(rb"Round (\d+)\.")
+_EVENTS = re.compile(rb"GET /v1/turns/[^ /]+/events")
+TOKEN_S = 0.003
+
+
+def text_of(number: int) -> str:
+    """What the model says: numbered words, some of several bytes, in paragraphs."""
+    rng = random.Random(number)
+    words = [f"{rng.choice(('word', 'déjà', '你好', '🐣', 'naïve'))}{number}-{at}" for at in range(rng.randrange(40, 70))]
+    return "".join(word + ("\n\n" if at % 17 == 16 else " ") for at, word in enumerate(words)).strip()
+
+
+@dataclass
+class Plan:
+    """What happens to one round: after how many bytes its streams are cut, and when, in ms, the page is refreshed."""
+
+    number: int
+    cuts_bytes: list[int]
+    refreshes_ms: list[int]
+
+    @staticmethod
+    def draw(number: int, rng: random.Random) -> Plan:
+        cuts = [rng.randrange(1, 2500) for _ in range(rng.randrange(1, 5))]
+        return Plan(number, cuts, [rng.randrange(50, 700) for _ in range(rng.randrange(0, 3) if number % 3 else 2)])
+
+
+@dataclass
+class CuttingProxy:
+    """Passes bytes on to the server, and resets streams of events as planned."""
+
+    target: tuple[str, int]
+    plans: dict[int, Plan]
+    cut: dict[int, int] = field(default_factory=dict)
+    round: int = -1
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(*self.target)
+        left: list[int | None] = [None]
+        up = asyncio.create_task(self._up(reader, back, left))
+        try:
+            while data := await there.read(4096):
+                if left[0] is not None:
+                    data, left[0] = data[: left[0]], left[0] - len(data)
+                writer.write(data)
+                await writer.drain()
+                if left[0] is not None and left[0] <= 0:
+                    self.cut[self.round] = self.cut.get(self.round, 0) + 1
+                    break
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # the browser has gone, or the drill is over: so does the other side
+        finally:
+            up.cancel()
+            for one in (writer, back):
+                one.transport.abort()
+
+    async def _up(self, reader: asyncio.StreamReader, back: asyncio.StreamWriter, left: list[int | None]) -> None:
+        while data := await reader.read(65536):
+            if asked := _ASKED.search(data):
+                self.round = int(asked[1])
+            if _EVENTS.search(data):
+                plan = self.plans.get(self.round)
+                left[0] = plan.cuts_bytes.pop() if plan and plan.cuts_bytes else None
+            back.write(data)
+            await back.drain()
+
+
+@contextmanager
+def cutting(address: str, plans: dict[int, Plan]) -> Iterator[tuple[str, CuttingProxy]]:
+    """The proxy's address while it runs, in a thread of its own."""
+    parts = urlsplit(address)
+    proxy = CuttingProxy((parts.hostname or "", parts.port or 0), plans)
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(asyncio.start_server(proxy.serve, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", proxy
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        server.close()
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.close()
+
+
+@dataclass(frozen=True)
+class Drilled:
+    """What came of it: faults by round, and how often something was done to a stream that was still running."""
+
+    faults: dict[int, str]
+    cuts: int
+    refreshes: int
+
+
+def drill(rounds: int, folder: Path, *, seed: int = 0) -> Drilled:
+    rng = random.Random(seed)
+    plans = {number: Plan.draw(number, rng) for number in range(rounds)}
+
+    def answer(_: Any, prompt: str) -> Script:
+        return Script(text_of(int(prompt.rpartition("Round ")[2].partition(".")[0])), delay_s=TOKEN_S)
+
+    settings = Settings(data_dir=folder, rate_limit_per_minute=0, comparison_rate=0)
+    with Store.open(settings) as store:
+        pool = EnginePool.of([fake_served(engine=FakeEngine(answer, context_tokens=8192))])
+        with live(create_app(settings, store, pool)) as server, cutting(server, plans) as (address, proxy):
+            facts = {"rounds": [{"number": n, "text": text_of(n), "refreshes_ms": plans[n].refreshes_ms} for n in range(rounds)]}
+            found = _browse(address, facts, timeout_s=120 + 60 * rounds)
+    faults = {one["number"]: one["fault"] for one in found if one["fault"]}
+    for one in found:
+        disturbed = proxy.cut.get(one["number"], 0) + one["refreshed"]
+        if not disturbed and one["number"] not in faults:
+            faults[one["number"]] = "nothing was done to it while it ran: the round shows nothing"
+    return Drilled(faults, sum(proxy.cut.values()), sum(one["refreshed"] for one in found))
+
+
+def _browse(address: str, facts: dict[str, Any], *, timeout_s: float) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        ["node", str(HERE / "runner.mjs"), address, "stream_drill", json.dumps(facts)],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+        env=os.environ | {"CHROMIUM": need_browser()},
+    )
+    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or len(told) != 1 or told[0]["fault"]:
+        raise RuntimeError(f"the browser ended with {done.returncode}: {told}")
+    found: list[dict[str, Any]] = told[0]["told"]
+    if len(found) != len(facts["rounds"]):
+        raise RuntimeError(f"{len(found)} rounds were made, {len(facts['rounds'])} were asked for")
+    return found
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    quiet()
+    with tempfile.TemporaryDirectory() as folder:
+        done = drill(rounds, Path(folder))
+    for number, fault in done.faults.items():
+        print(f"round {number}: {fault}")
+    print(f"{done.cuts} connections were cut and {done.refreshes} refreshes made while answers were being written.")
+    print(f"{rounds - len(done.faults)} of {rounds} streams came through whole in the browser, with nothing lost or doubled.")
+    raise SystemExit(bool(done.faults))
+
+
+if __name__ == "__main__":
+    main()
