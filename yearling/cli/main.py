@@ -10,7 +10,22 @@ import sys
 import typer
 
 from yearling import __version__
-from yearling.cli import bench, chat, consensus, doctor, exam, feedback, lessons, model, people, serve, spec, store, train
+from yearling.cli import (
+    bench,
+    chat,
+    consensus,
+    conversations,
+    doctor,
+    exam,
+    feedback,
+    lessons,
+    model,
+    people,
+    serve,
+    spec,
+    store,
+    train,
+)
 from yearling.cli.console import complain
 from yearling.errors import UserError
 
@@ -29,6 +44,7 @@ app.command("restore")(store.restore)
 app.command("verify")(store.verify)
 app.add_typer(model.app, name="model")
 app.add_typer(people.app, name="people")
+app.add_typer(conversations.app, name="conversations")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(consensus.app, name="consensus")
 app.add_typer(lessons.app, name="lessons")

@@ -1,0 +1,80 @@
+"""A person's history from the command line: in, listed, found, deleted, out and in again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.api.test_portability import CHATGPT, OPEN_WEBUI, PNG, contents, zipped
+from yearling.cli.main import app
+from yearling.config import Settings
+from yearling.errors import Conflict, NotFound
+from yearling.store import Store
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `yearling conversations ...` on the data folder `data`, in `tmp_path`."""
+    monkeypatch.setenv("YEARLING_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, typed: str = "") -> Result:
+        result = CliRunner().invoke(app, ["conversations", *arguments], input=typed)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(Settings(data_dir=tmp_path / "data")) as store:
+        yield store
+
+
+def test_a_history_comes_in_is_found_goes_out_and_comes_back(run: Run, store: Store, tmp_path: Path) -> None:
+    (tmp_path / "chatgpt.zip").write_bytes(zipped({"conversations.json": json.dumps(CHATGPT).encode(), "file-abc.png": PNG}))
+    (tmp_path / "webui.json").write_text(json.dumps(OPEN_WEBUI))
+    told = json.loads(run("import", "chatgpt.zip", "--json").stdout)
+    assert (told["conversations"], told["messages"], told["blobs"]) == (1, 7, 1)
+    assert "it hangs on no root" in run("import", "chatgpt.zip").stdout
+    run("import", "webui.json")
+    listed = json.loads(run("list", "--json").stdout)
+    assert {one["title"] for one in listed} == {"Trip to Kyoto 京都", "数学"}
+    assert "more than 1" in run("list", "--limit", "1").stderr
+    [found] = json.loads(run("search", "京都", "--json").stdout)
+    assert "Kyoto" in run("search", "temples").stdout
+    assert json.loads(run("search", "nowhere", "--json").stdout) == []
+    told = json.loads(run("export", "--out", "mine.zip", "--json").stdout)
+    assert (told["conversations"], told["blobs"]) == (2, 1)
+    with pytest.raises(Conflict):
+        run("export", "--out", "mine.zip")
+    assert run("delete", found["id"], typed="n\n").exit_code == 1
+    deleted = json.loads(run("delete", *(one["id"] for one in listed), "--yes", "--json").stdout)
+    assert sorted(one["messages"] for one in deleted) == [3, 7]
+    assert json.loads(run("list", "--json").stdout) == []
+    assert list(store.blobs.sizes()) == []
+    run("import", "mine.zip")
+    run("export")
+    [default] = tmp_path.glob("yearling-*.zip")
+    assert contents(default.read_bytes()) == contents((tmp_path / "mine.zip").read_bytes())
+
+
+def test_everybody_has_their_own(run: Run, store: Store, tmp_path: Path) -> None:
+    store.people.add("Ada")
+    (tmp_path / "webui.json").write_text(json.dumps(OPEN_WEBUI))
+    run("import", "webui.json", "--person", "Ada")
+    [hers] = json.loads(run("list", "--person", "Ada", "--json").stdout)
+    assert json.loads(run("list", "--json").stdout) == []
+    assert json.loads(run("search", "4", "--json").stdout) == []
+    for attempt in (("delete", hers["id"], "--yes"), ("list", "--person", "Eve"), ("list", "--folder", "x"), ("import", "none")):
+        with pytest.raises(NotFound):
+            run(*attempt)
