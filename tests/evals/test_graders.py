@@ -35,6 +35,18 @@ def shared(name: str) -> Path:
         ("Guy Henry", "actor Guy Henry's", True),
         ("Louis XIV of France", "Louis XIV", True),
         ("Bob Russell", "Bobby Scott", False),
+        ("24 letters", "twenty-four", True),
+        ("$126 million", "$12.6 billion", False),
+        ("the nfl", "National Football League", True),
+        ("nfl", "National Hockey League", False),
+        ("Spartan", "Sparta", True),
+        ("captain hector barbosa", "Hector Barbossa", True),
+        ("Democrats", "the Democratic Party", True),
+        ("Republicans", "the Democratic Party", False),
+        ("2256", "2256–2257", True),
+        ("53", "53-member main roster", True),
+        ("54", "53-member main roster", False),
+        ("party", "party", True),
         ("", "x", False),
     ],
 )
@@ -82,12 +94,14 @@ def test_the_refusal_card_is_what_the_labels_give() -> None:
 
 
 def test_the_answer_card_is_what_the_labels_give_and_does_not_suffice() -> None:
-    found = validate_answers(shared("nq_open") / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl")
-    assert found.labels == ANSWER_CARD.num_labels
-    assert found.accuracy == pytest.approx(ANSWER_CARD.accuracy, abs=1e-3)
+    made_on, untouched = validate_answers(shared("nq_open") / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl")
+    assert (made_on.labels, untouched.labels) == (2419, ANSWER_CARD.num_labels)
+    assert untouched.accuracy == pytest.approx(ANSWER_CARD.accuracy, abs=1e-3)
+    assert untouched.recall == pytest.approx(ANSWER_CARD.recall or 0, abs=1e-3)
     assert not ANSWER_CARD.may_gate
 
 
+@pytest.mark.slow
 def test_every_exam_of_the_users_folder_opens(tmp_path: Path) -> None:
     places = Places(tmp_path, shared("gsm8k"))
     sizes = {name: len(open_exam(name, places).cases) for name, entry in exam_entries().items() if entry.needs}

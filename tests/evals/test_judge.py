@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from yearling.evals import Case, JudgedPair, Response, find_leaks, validate_judge
+import pytest
+
+from yearling.config import Settings
+from yearling.evals import Case, GraderCard, JudgedPair, Response, find_leaks, judge_card, judge_exam, run_exam
 from yearling.records import SamplingSettings
+from yearling.store import Store
 from yearling.tasks import Demonstration, LessonSet, fingerprint
 
 PAIRS = [JudgedPair("Say yes.", "yes" if i % 2 else "no", "no" if i % 2 else "yes", 1 if i % 2 else 2) for i in range(40)]
@@ -26,11 +31,19 @@ class Judge:
         return Response(text=self._always or good)
 
 
-async def test_a_judge_that_agrees_may_gate_and_one_with_a_favourite_place_may_not() -> None:
-    good = await validate_judge(Judge(), PAIRS)
-    assert (good.accuracy, good.consistency, good.may_gate) == (1.0, 1.0, True)
-    lazy = await validate_judge(Judge(always="1"), PAIRS)
+async def card_of(judge: Judge, folder: Path) -> tuple[GraderCard, dict[str, Any]]:
+    with Store.open(Settings(data_dir=folder)) as store:
+        run = await run_exam(judge_exam(PAIRS), judge, store, fresh=True)
+    return judge_card(run), {one["name"]: one for one in run.summary["measures"]}
+
+
+async def test_a_judge_that_agrees_may_gate_and_one_with_a_favourite_place_may_not(tmp_path: Path) -> None:
+    good, _ = await card_of(Judge(), tmp_path)
+    assert (good.accuracy, good.consistency, good.num_labels, good.may_gate) == (1.0, 1.0, 40, True)
+    lazy, measures = await card_of(Judge(always="1"), tmp_path)
     assert (lazy.accuracy, lazy.consistency, lazy.may_gate) == (0.5, 0.0, False)
+    assert (measures["given"]["value"], measures["exchanged"]["value"]) == (0.5, 0.5)
+    assert measures["consistency"]["high"] == pytest.approx(1 - 0.025 ** (1 / 40))  # exact, for none of 40
 
 
 def test_a_planted_leak_is_found(tmp_path: Path) -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
-from yearling.cli.console import err, out, print_json, print_table
+from yearling.cli.console import out, print_json, print_table
+from yearling.cli.exam_sitting import sit
 from yearling.config import load_settings
-
-if TYPE_CHECKING:
-    from yearling.config import Settings
-    from yearling.evals import GraderCard, JudgedPair
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
 DATA_DIR = typer.Option(None, "--data-dir", help="Where models and results live.")
@@ -29,8 +26,8 @@ def graders(
     rows: list[dict[str, Any]] = []
     for figures in validate_refusals(data / "xstest"):
         rows.append({"grader": "refusal", "on": f"XSTest, the half {figures.half}", **_rates(figures)})
-    judged = validate_answers(data / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl")
-    rows.append({"grader": "short_answer", "on": judged.file, **_rates(judged)})
+    for judged in validate_answers(data / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl"):
+        rows.append({"grader": "short_answer", "on": f"{judged.file}, the half {judged.half}", **_rates(judged)})
     if as_json:
         print_json(rows)
         return
@@ -49,32 +46,25 @@ def judge(
     data: Path = typer.Option(..., "--data", help="Folder with the data set llmbar."),
     model: str | None = typer.Option(None, "--model", "-m", help="The judge; by default the model that answers."),
     limit: int = typer.Option(0, "--limit", min=0, help="Only so many pairs, evenly taken."),
+    parallel: int = typer.Option(4, "--parallel", min=1, help="Questions at once."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Put a model as a judge to its exam: may it gate? Exit code 1 when it may not."""
-    from yearling.evals import llmbar_pairs
+    """Put a model as a judge to its exam: may it gate? Exit code 1 when it may not. What was cut off goes on."""
+    from yearling.evals import judge_card, judge_exam, llmbar_pairs
 
-    settings = load_settings(data_dir=data_dir)
     pairs = llmbar_pairs(data / "llmbar")
-    found = asyncio.run(_judge(settings, model, pairs[:: max(1, len(pairs) // limit)][:limit] if limit else pairs))
+    paper = judge_exam(pairs[:: max(1, len(pairs) // limit)][:limit] if limit else pairs)
+    run = asyncio.run(sit(load_settings(data_dir=data_dir), paper, model, True, 0, parallel, False))
+    found = judge_card(run)
     if as_json:
-        print_json({**asdict(found), "may_gate": found.may_gate})
+        print_json({**asdict(found), "may_gate": found.may_gate, "run": run.id, "measures": run.summary["measures"]})
     else:
-        said = f"{found.accuracy:.1%} right (bar {found.bar:.0%}), keeps its opinion on {found.consistency or 0:.1%} of the pairs"
-        trust = "may gate" if found.may_gate else "may not gate"
-        out.print(f"{found.grader}: {said} (bar {found.consistency_bar:.0%}), {found.num_labels} pairs: {trust}.", soft_wrap=True)
+        rows = [
+            (one["name"], *(f"{one[key]:.3f}" for key in ("value", "low", "high")), one["n"]) for one in run.summary["measures"]
+        ]
+        print_table(("Measure", "Value>", "95 % from>", "to>", "Pairs>"), rows)
+        bars = f"right {found.accuracy:.1%} (bar {found.bar:.0%}), the same when exchanged {found.consistency or 0:.1%}"
+        trust = "may gate" if found.may_gate else "reports only, may not gate"
+        out.print(f"{found.grader}: {bars} (bar {found.consistency_bar:.0%}): {trust}.", highlight=False, soft_wrap=True)
     raise typer.Exit(0 if found.may_gate else 1)
-
-
-async def _judge(settings: Settings, model: str | None, pairs: list[JudgedPair]) -> GraderCard:
-    from yearling.evals import EngineSubject, validate_judge
-    from yearling.inference import EnginePool
-    from yearling.models import Library
-
-    pool = EnginePool(settings, Library(settings.models_dir))
-    try:
-        with err.status("Judging"):
-            return await validate_judge(EngineSubject(await pool.get(model)), pairs)
-    finally:
-        await pool.close()

@@ -18,7 +18,7 @@ from yearling.evals.gate import (
     pair_scores,
 )
 from yearling.evals.inspect_tasks import LogSubject, inspect_task
-from yearling.evals.judge import JudgedPair, llmbar_pairs, prefers, validate_judge
+from yearling.evals.judge import JudgedPair, judge_card, judge_exam, llmbar_pairs
 from yearling.evals.leaks import Leak, find_leaks
 from yearling.evals.proofs import ProofLine, prove
 from yearling.evals.refusal import refuses, validate_refusals
@@ -83,6 +83,8 @@ __all__ = [
     "gate_over",
     "grade",
     "inspect_task",
+    "judge_card",
+    "judge_exam",
     "last_user_text",
     "learnt_from",
     "llmbar_pairs",
@@ -90,7 +92,6 @@ __all__ = [
     "open_exam",
     "pair_counts",
     "pair_scores",
-    "prefers",
     "prove",
     "read_samples",
     "refuses",
@@ -102,7 +103,6 @@ __all__ = [
     "score_options",
     "usefulness_of",
     "validate_answers",
-    "validate_judge",
     "validate_refusals",
     "wilson",
     "worst_outputs",

@@ -7,19 +7,19 @@ exchanged. It may gate with an accuracy of 85 % over both orders and the same op
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from yearling.errors import NotFound
-from yearling.evals.case import Case, GraderCard
-from yearling.evals.subject import Subject
-from yearling.records import SamplingSettings
+from yearling.evals.case import Case, Exam, ExamSample, GraderCard, Measure, Response, Verdict
+from yearling.evals.statistics import clopper_pearson
+from yearling.store import ExamRun
 
 ACCURACY_BAR = 0.85
 CONSISTENCY_BAR = 0.95
+ORDERS = ("given", "exchanged")
 
 _PROMPT = (
     "Which of two answers follows the instruction better?\n\nInstruction: {asked}\n\nAnswer 1: {first}\n\nAnswer 2: {second}\n\n"
@@ -46,32 +46,64 @@ def llmbar_pairs(folder: Path) -> list[JudgedPair]:
     return [JudgedPair(row["input"], row["output_1"], row["output_2"], int(row["label"])) for row in rows]
 
 
-async def prefers(judge: Subject, asked: str, first: str, second: str) -> int:
-    """1 or 2: the answer that the judge finds likelier to be named."""
-    prompt = _PROMPT.format(asked=asked, first=first, second=second)
-    case = Case(key="pair", messages=({"role": "user", "content": prompt},), options=("1", "2"))
-    response = await judge.respond(case, SamplingSettings(temperature=0.0))
-    return 1 if response.text == "1" else 2
+class JudgeGrader:
+    """Right is the answer that is better as a matter of fact. Both orders of a pair are one cluster."""
+
+    name = "judge_order"
+    version = "1"
+    card = GraderCard(grader="judge_order", kind="exact", note="LLMBar's own labels: which answer follows the instruction.")
+
+    def grade(self, case: Case, response: Response) -> Verdict:
+        right = response.text == case.data["better"]
+        return Verdict(score=float(right), label="right" if right else "wrong")
+
+    def summarise(self, samples: Sequence[ExamSample]) -> Sequence[Measure]:
+        """How often it is right in each order, and keeps its opinion when the order is exchanged; exact intervals over pairs."""
+        right = {(one.cluster, one.group): one.verdict.score == 1.0 for one in samples}
+        pairs = sorted({one.cluster for one in samples})
+        counts = {order: sum(right[pair, order] for pair in pairs) for order in ORDERS}
+        counts["consistency"] = sum(right[pair, ORDERS[0]] == right[pair, ORDERS[1]] for pair in pairs)
+        found = {name: clopper_pearson(count, len(pairs)) for name, count in counts.items()}
+        return [Measure(name=name, value=x.value, low=x.low, high=x.high, n=len(pairs)) for name, x in found.items()]
 
 
-async def validate_judge(judge: Subject, pairs: Sequence[JudgedPair], *, concurrency: int = 8) -> GraderCard:
-    """The judge's card: accuracy over both orders, and how often it keeps its opinion when the order is exchanged."""
-    limit = asyncio.Semaphore(concurrency)
+def judge_exam(pairs: Sequence[JudgedPair]) -> Exam:
+    """Each pair in both orders. Only the log-probabilities of "1" and "2" are asked for."""
+    cases = []
+    for at, pair in enumerate(pairs):
+        for order, (first, second) in zip(ORDERS, ((pair.first, pair.second), (pair.second, pair.first)), strict=True):
+            better = pair.better if order == ORDERS[0] else 3 - pair.better
+            prompt = _PROMPT.format(asked=pair.asked, first=first, second=second)
+            case = Case(
+                key=f"{at} {order}",
+                messages=({"role": "user", "content": prompt},),
+                data={"better": str(better)},
+                options=("1", "2"),
+                group=order,
+                cluster=str(at),
+            )
+            cases.append(case)
+    return Exam(
+        name="llmbar",
+        title="May it judge others?",
+        cases=tuple(cases),
+        grader=JudgeGrader(),
+        source="LLMBar, the five objective sets",
+        licence="MIT",
+        description="Which of two answers follows the instruction, asked in both orders.",
+    )
 
-    async def both(pair: JudgedPair) -> tuple[bool, bool]:
-        async with limit:
-            straight = await prefers(judge, pair.asked, pair.first, pair.second)
-            exchanged = 3 - await prefers(judge, pair.asked, pair.second, pair.first)
-        return straight == pair.better, exchanged == pair.better
 
-    found = await asyncio.gather(*(both(pair) for pair in pairs))
+def judge_card(run: ExamRun) -> GraderCard:
+    """The judge's card from its sitting: accuracy over both orders, and how often it keeps its opinion."""
+    measures = {one["name"]: one for one in run.summary["measures"]}
     return GraderCard(
-        grader=f"judge:{judge.model}",
+        grader=f"judge:{run.model}",
         kind="judge",
         validated_on="LLMBar, each pair in both orders",
-        num_labels=len(found),
-        accuracy=sum(sum(one) for one in found) / (2 * len(found)),
+        num_labels=measures["consistency"]["n"],
+        accuracy=measures["score"]["value"],
         bar=ACCURACY_BAR,
-        consistency=sum(one[0] == one[1] for one in found) / len(found),
+        consistency=measures["consistency"]["value"],
         consistency_bar=CONSISTENCY_BAR,
     )

@@ -42,7 +42,7 @@ class CheckGrader:
     """Right is what passes every check of its case."""
 
     name = "checks"
-    version = "1"
+    version = "2"
     card = GraderCard(grader="checks", kind="exact", note="The checks that the author of the exam wrote.")
 
     def grade(self, case: Case, response: Response) -> Verdict:

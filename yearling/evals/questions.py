@@ -14,12 +14,12 @@ from yearling.evals.sources import Places
 CARD = GraderCard(
     grader="short_answer",
     kind="rules",
-    validated_on="EfficientQA test: 4,902 predictions that people judged right or wrong, none of them a literal match",
-    num_labels=4902,
-    accuracy=0.897,
+    validated_on="EfficientQA test, the half of 4,902 judged predictions that its rules were not made on",
+    num_labels=2483,
+    accuracy=0.909,
     bar=0.93,
-    recall=0.426,
-    note="Precision .815. Literal matches, the easy ones, are not among the labels.",
+    recall=0.479,
+    note="Precision .816. Literal matches, the easy ones, are not among the labels; most that it misses no reference says.",
 )
 _PERCENT = re.compile(r"(\d{1,3})(?:\.\d+)?\s*%")
 _CHINESE = re.compile(r"[\u4e00-\u9fffA-Za-z0-9]")
@@ -31,7 +31,7 @@ class ShortAnswerGrader:
     """Right is what says the same as a reference; the first line counts."""
 
     name = "short_answer"
-    version = "1"
+    version = "2"
     card = CARD
 
     def grade(self, case: Case, response: Response) -> Verdict:
