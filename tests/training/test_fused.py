@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 import torch
 
-from tests.training.networks import random_pairs, tiny_policy
+from tests.training.networks import random_group, random_pairs, tiny_policy
 from yearling.models import merge_adapter
 from yearling.training.batch import Example, pack
 from yearling.training.fused import FusedTrunk
@@ -51,3 +53,24 @@ def test_other_networks_take_the_plain_path() -> None:
         assert policy.path == "plain"
         assert not FusedTrunk.fits(policy.decoder)
     assert tiny_policy(full=True).path == "plain"
+
+
+def test_long_nodes_attend_a_few_queries_at_a_time() -> None:
+    """Longer than the queries of one go, above and below a shared prompt: the cuts change nothing."""
+    policy = tiny_policy(context_tokens=1024)
+    rng = random.Random(4)
+    (batch,) = pack(random_group(rng, 0, prompt=150, answers=(300, 7)), budget_tokens=1000)
+    fused, plain = policy.hidden(batch), _plain_states(policy.decoder, batch)
+    torch.testing.assert_close(fused, plain, rtol=1e-10, atol=1e-11)
+    for ours, theirs in zip(gradients(policy, fused), gradients(policy, plain), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_factors_that_change_before_the_backward_pass_are_noticed() -> None:
+    policy = tiny_policy()
+    (batch,) = pack(random_pairs(2), budget_tokens=1000)
+    states = policy.hidden(batch)
+    with torch.no_grad():
+        policy.parameters()[0].mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        states.sum().backward()

@@ -14,12 +14,12 @@ def tensors(train_weight: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tenso
 
 
 @pytest.mark.parametrize("train_weight", [False, True])
-@pytest.mark.parametrize("rows", [1, 4, 100])
+@pytest.mark.parametrize("tile", [(1, 5), (4, 23), (100, 6), (100, 100)])
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
-def test_chunks_equal_the_definition(train_weight: bool, rows: int, temperature: float) -> None:
+def test_chunks_equal_the_definition(train_weight: bool, tile: tuple[int, int], temperature: float) -> None:
     hidden, weight, labels = tensors(train_weight)
     upstream = torch.linspace(-1, 2, 11, dtype=torch.float64)
-    found, entropy = target_logprobs(hidden, weight, labels, temperature=temperature, entropy=True, chunk_rows=rows)
+    found, entropy = target_logprobs(hidden, weight, labels, temperature=temperature, entropy=True, tile=tile)
     (found * upstream).sum().backward()
     ours = [tensor.grad for tensor in (hidden, weight)]
     hidden.grad = weight.grad = None
@@ -39,7 +39,7 @@ def test_entropy_is_left_out_unless_asked_for_and_does_not_change_the_slope() ->
     hidden, weight, labels = tensors(False)
     grads = []
     for entropy in (True, False):
-        logprobs, entropies = target_logprobs(hidden, weight, labels, entropy=entropy, chunk_rows=3)
+        logprobs, entropies = target_logprobs(hidden, weight, labels, entropy=entropy, tile=(3, 10))
         assert entropies.shape == ((11,) if entropy else (0,))
         hidden.grad = None
         logprobs.sum().backward()

@@ -1,12 +1,14 @@
 """The blocks of a Llama decoder with LoRA on a CPU, forward and backward written out by hand.
 
 Autograd keeps every intermediate result, some 12,000 numbers per token and block of the default model, and reads and writes each
-of them several times. Here a block keeps less than half of them, computes norms and products again, never forms a gradient of a
-frozen weight, multiplies by queries, keys and values (and by gate and up) in one go, and attends node by node of the batch's
-forest, so that nothing is masked out after it was computed. Same arithmetic as `models.network`, in another order: tests hold
-values and gradients against it in float64.
+of them several times. Here a block keeps less than half of them, computes norms and attention weights again, never forms a
+gradient of a frozen weight, and multiplies by queries, keys and values (and by gate and up) in one go, with the adapter's `a`
+as further rows of the same matrix. Attention goes node by node of the batch's forest and a few queries at a time, so that
+little is masked out after it was computed and long sequences need no more memory. Same arithmetic as `models.network`, in
+another order: tests hold values and gradients against it in float64.
 
-Shapes: T tokens, E model width, H query heads, G key/value heads, D head width, F width of the MLP, R rank of the adapter.
+Shapes: T tokens, E model width, H query heads, G key/value heads, D head width, F width of the MLP, R rank of the adapter;
+of several layers that are joined, I their input width, O the sum of their output widths, S the sum of their ranks.
 """
 
 from __future__ import annotations
@@ -22,8 +24,11 @@ from torch.nn import functional as F
 from yearling.models import Decoder
 from yearling.training.batch import Batch, Node
 
-_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+_LAYERS = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
+"""Those of a group read the same input and are joined."""
+
+_QUERIES = 128
+"""How many of a node's tokens attend at a time."""
 
 
 class FusedTrunk:
@@ -47,13 +52,13 @@ class FusedTrunk:
         config: Any = decoder.config
         if config.qk_norm or config.output_bias or config.mlp_bias or config.qkv_bias or any(config.windows):
             return False
-        return all(hasattr(layer, "lora_a") for block in blocks for layer in _linears(block))
+        return all(hasattr(layer, "lora_a") for block in blocks for group in _linears(block) for layer in group)
 
     @property
     def is_current(self) -> bool:
         """False once the decoder's weights were moved, merged or replaced."""
         layer = self._network.model.layers[0].self_attn.q_proj
-        return hasattr(layer, "base") and layer.base.weight.data_ptr() == self._blocks[0].qkv.data_ptr()
+        return hasattr(layer, "base") and layer.base.weight.data_ptr() == self._blocks[0].qkv.rows.data_ptr()
 
     def hidden(self, batch: Batch, *, adapted: bool = True) -> Tensor:
         """Final hidden states (T, E); with `adapted` off, those of the base."""
@@ -81,71 +86,112 @@ class _Shape:
         return self.heads // self.kv_heads
 
 
+class _Joined:
+    """Layers that read the same input as one product: `rows` (O + S, I) are all frozen weights and below them all `a`; `columns`
+    (O, S) holds each layer's scaled `b` on its diagonal block. The frozen layers become views of `rows`."""
+
+    def __init__(self, layers: Sequence[Any]) -> None:
+        weights = [layer.base.weight.detach() for layer in layers]
+        self.factors = tuple(factor for layer in layers for factor in (layer.lora_a, layer.lora_b))
+        self._scale, self._rank = layers[0].scale, layers[0].lora_a.shape[0]
+        self._sizes = [weight.shape[0] for weight in weights]
+        self.width = sum(self._sizes)
+        self.rows = torch.cat([*weights, weights[0].new_zeros(len(layers) * self._rank, weights[0].shape[1])])
+        self.columns = self.rows.new_zeros(self.width, len(layers) * self._rank)
+        for layer, part in zip(layers, self.rows[: self.width].split_with_sizes(self._sizes), strict=True):
+            layer.base.weight.data = part
+
+    def refresh(self) -> None:
+        """Take over the factors as they are now."""
+        for number, (block, ranks) in enumerate(self._blocks()):
+            self.rows[self.width + ranks.start : self.width + ranks.stop].copy_(self.factors[2 * number].detach())
+            torch.mul(self.factors[2 * number + 1].detach(), self._scale, out=self.columns[block, ranks])
+
+    def forward(self, x: Tensor, *, adapted: bool) -> Tensor:
+        """(T, O + S), the first O columns the layers' outputs, the others x aᵀ; without the adapter (T, O)."""
+        if not adapted:
+            return x @ self.rows[: self.width].T
+        out = x @ self.rows.T
+        out[:, : self.width].addmm_(out[:, self.width :], self.columns.T)
+        return out
+
+    def backward(self, slope: Tensor, x: Tensor, low: Tensor, *, wanted: bool = True) -> tuple[Tensor | None, list[Tensor]]:
+        """(the gradient for x, unless unwanted, those of the factors). `slope` is (T, O + S) with the outputs' gradient in its
+        first O columns; the others are written. `low` is x aᵀ."""
+        outputs, d_low = slope[:, : self.width], slope[:, self.width :]
+        torch.mm(outputs, self.columns, out=d_low)
+        d_a, d_b = d_low.T @ x, (outputs.T @ low).mul_(self._scale)
+        slopes = [one for block, ranks in self._blocks() for one in (d_a[ranks], d_b[block, ranks])]
+        return (slope @ self.rows if wanted else None), slopes
+
+    def room(self, tokens: int) -> Tensor:
+        """An empty (T, O + S)."""
+        return self.rows.new_empty(tokens, self.rows.shape[0])
+
+    def _blocks(self) -> list[tuple[slice, slice]]:
+        """Each layer's outputs and ranks."""
+        found, start = [], 0
+        for number, size in enumerate(self._sizes):
+            found.append((slice(start, start + size), slice(number * self._rank, (number + 1) * self._rank)))
+            start += size
+        return found
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Block:
-    """The frozen weights of a block, and its factors as (a, b) of `_LAYERS` in order."""
+    """The frozen weights of a block; `factors` are (a, b) of `_LAYERS` in order."""
 
     norm1: Tensor
     norm2: Tensor
-    qkv: Tensor
-    out: Tensor
-    gate_up: Tensor
-    down: Tensor
-    scale: float
+    qkv: _Joined
+    out: _Joined
+    gate_up: _Joined
+    down: _Joined
     factors: tuple[nn.Parameter, ...]
 
     @classmethod
     def of(cls, block: Any) -> _Block:
-        layers = _linears(block)
-        return cls(
-            norm1=block.input_layernorm.weight.detach(),
-            norm2=block.post_attention_layernorm.weight.detach(),
-            qkv=_joined([layer.base for layer in layers[:3]]),
-            out=layers[3].base.weight.detach(),
-            gate_up=_joined([layer.base for layer in layers[4:6]]),
-            down=layers[6].base.weight.detach(),
-            scale=layers[0].scale,
-            factors=tuple(factor for layer in layers for factor in (layer.lora_a, layer.lora_b)),
-        )
+        joined = [_Joined(layers) for layers in _linears(block)]
+        factors = tuple(factor for one in joined for factor in one.factors)
+        return cls(block.input_layernorm.weight.detach(), block.post_attention_layernorm.weight.detach(), *joined, factors)
+
+    def refresh(self) -> None:
+        for joined in (self.qkv, self.out, self.gate_up, self.down):
+            joined.refresh()
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """One node's attention: its tokens look at `keys` (their ancestors' and their own) through `mask`, at a root causally."""
+    """Some tokens of a node, which look at `keys`: their ancestors, what stands before them in the node, and causally themselves,
+    the last of the keys."""
 
     own: slice
     keys: tuple[slice, ...]
-    mask: Tensor | None
+    later: Tensor
+    """−∞ where one of them would look at a later one, (L, L)."""
+
+    @property
+    def length(self) -> int:
+        return self.own.stop - self.own.start
 
 
-def _linears(block: Any) -> list[Any]:
-    return [getattr(block.self_attn if name[0] in "qkvo" else block.mlp, name) for name in _LAYERS]
-
-
-def _joined(layers: Sequence[nn.Linear]) -> Tensor:
-    """One matrix of several; theirs become views of it, so that no weight is held twice."""
-    first = layers[0].weight
-    if all(layer.weight.untyped_storage().data_ptr() == first.untyped_storage().data_ptr() for layer in layers):
-        rows = sum(layer.weight.shape[0] for layer in layers)
-        return first.detach().as_strided((rows, first.shape[1]), first.stride(), first.storage_offset())
-    joined = torch.cat([layer.weight.detach() for layer in layers])
-    for layer, part in zip(layers, joined.split_with_sizes([layer.weight.shape[0] for layer in layers]), strict=True):
-        layer.weight.data = part
-    return joined
+def _linears(block: Any) -> list[list[Any]]:
+    return [[getattr(block.self_attn if name[0] in "qkvo" else block.mlp, name) for name in group] for group in _LAYERS]
 
 
 def _spans(nodes: Sequence[Node], dtype: torch.dtype) -> list[_Span]:
     found = []
+    later = torch.full((_QUERIES, _QUERIES), -torch.inf, dtype=dtype).triu_(1)
     for node in nodes:
-        keys, parent = [node.span], node.parent
+        ancestors, parent = [], node.parent
         while parent >= 0:
-            keys.insert(0, nodes[parent].span)
+            ancestors.insert(0, nodes[parent].span)
             parent = nodes[parent].parent
-        mask = None
-        if len(keys) > 1:
-            mask = torch.zeros(node.length, node.position + node.length, dtype=dtype)
-            mask[:, node.position :] = torch.full((node.length, node.length), -torch.inf, dtype=dtype).triu_(1)
-        found.append(_Span(node.span, tuple(keys), mask))
+        parts = -(-node.length // _QUERIES)
+        for part in range(parts):
+            start, stop = (node.start + node.length * place // parts for place in (part, part + 1))
+            length = stop - start
+            found.append(_Span(slice(start, stop), (*ancestors, slice(node.start, stop)), later[:length, :length]))
     return found
 
 
@@ -153,96 +199,63 @@ class _BlockFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, block: _Block, shape: _Shape, rotation: Any, spans: list[_Span], *factors: Tensor) -> Tensor:
         ctx.block, ctx.shape, ctx.rotation, ctx.spans = block, shape, rotation, spans
-        cast = [factor.to(x.dtype) for factor in factors]
-        adapter = _Adapter(cast, block.scale) if cast else None
+        adapted, model_width = bool(factors), x.shape[1]
+        if adapted:
+            block.refresh()
         n1, _ = _norm(x, block.norm1, shape.eps)
-        qkv, low_qkv = _project(n1, block.qkv, adapter, (0, 1, 2))
+        qkv = block.qkv.forward(n1, adapted=adapted)
         _rotate(qkv, shape, rotation, 1)
-        mixed, lses = _attend(qkv, shape, spans)
-        x2, low_o = _project(mixed, block.out, adapter, (3,))
-        x2 += x
+        mixed = _attend(qkv, shape, spans)
+        out = block.out.forward(mixed, adapted=adapted)
+        x2 = out[:, :model_width].add_(x)
         n2, _ = _norm(x2, block.norm2, shape.eps)
-        gate_up, low_gu = _project(n2, block.gate_up, adapter, (4, 5))
-        half = gate_up.shape[1] // 2
-        product = F.silu(gate_up[:, :half]).mul_(gate_up[:, half:])
-        y, low_d = _project(product, block.down, adapter, (6,))
-        y += x2
-        ctx.num_lses = len(lses)
-        if cast:
-            ctx.save_for_backward(x, x2, qkv, mixed, gate_up, low_qkv, low_o, low_gu, low_d, *lses, *cast)
+        gate_up = block.gate_up.forward(n2, adapted=adapted)
+        gate, up = _halves(gate_up, block)
+        down = block.down.forward(F.silu(gate).mul_(up), adapted=adapted)
+        y = down[:, :model_width].add_(x2)
+        if adapted:
+            # The factors are kept to be told, should they change before the backward pass.
+            ctx.save_for_backward(x, qkv, mixed, out, gate_up, down[:, model_width:], *factors)
         return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (dy,) = gradients
         block, shape = ctx.block, ctx.shape
-        x, x2, qkv, mixed, gate_up, low_qkv, low_o, low_gu, low_d, *rest = ctx.saved_tensors
-        lses, factors = rest[: ctx.num_lses], rest[ctx.num_lses :]
-        adapter = _Adapter(factors, block.scale)
-        slopes: list[Tensor | None] = [None] * len(factors)
-        half = gate_up.shape[1] // 2
-        gate, up = gate_up[:, :half], gate_up[:, half:]
+        x, qkv, mixed, out, gate_up, low_down, *_ = ctx.saved_tensors
+        tokens, model_width = x.shape
+        x2 = out[:, :model_width]
+        gate, up = _halves(gate_up, block)
 
         silu = F.silu(gate)
-        d_product = _unproject(dy, block.down, adapter, (6,), silu * up, low_d, slopes)
-        d_gate_up = torch.empty_like(gate_up)
-        torch.mul(d_product, silu, out=d_gate_up[:, half:])
-        d_gate_up[:, :half] = torch.ops.aten.silu_backward(d_product.mul_(up), gate)
+        slope = block.down.room(tokens)
+        slope[:, :model_width] = dy
+        d_product, for_down = block.down.backward(slope, silu * up, low_down)
+        d_gate_up = block.gate_up.room(tokens)
+        d_gate, d_up = _halves(d_gate_up, block)
+        torch.mul(d_product, silu, out=d_up)
+        torch.ops.aten.silu_backward.grad_input(d_product.mul_(up), gate, grad_input=d_gate)
         del silu, d_product
         n2, inverse = _norm(x2, block.norm2, shape.eps)
-        d_n2 = _unproject(d_gate_up, block.gate_up, adapter, (4, 5), n2, low_gu, slopes)
-        dx2 = _norm_backward(d_n2, x2, inverse, block.norm2).add_(dy)
+        d_n2, for_gate_up = block.gate_up.backward(d_gate_up, n2, gate_up[:, block.gate_up.width :])
+        del d_gate_up, d_gate, d_up
+        slope = block.out.room(tokens)
+        dx2 = torch.add(_norm_backward(d_n2, x2, inverse, block.norm2), dy, out=slope[:, :model_width])
 
-        d_mixed = _unproject(dx2, block.out, adapter, (3,), mixed, low_o, slopes)
-        d_qkv = _attend_backward(d_mixed, qkv, mixed, lses, shape, ctx.spans)
+        d_mixed, for_out = block.out.backward(slope, mixed, out[:, model_width:])
+        d_qkv = _attend_backward(d_mixed, qkv, block.qkv.room(tokens), shape, ctx.spans)
         _rotate(d_qkv, shape, ctx.rotation, -1)
         n1, inverse = _norm(x, block.norm1, shape.eps)
-        d_n1 = _unproject(d_qkv, block.qkv, adapter, (0, 1, 2), n1, low_qkv, slopes, wanted=ctx.needs_input_grad[0])
+        low_qkv = qkv[:, block.qkv.width :]
+        d_n1, for_qkv = block.qkv.backward(d_qkv, n1, low_qkv, wanted=ctx.needs_input_grad[0])
         dx = None if d_n1 is None else _norm_backward(d_n1, x, inverse, block.norm1).add_(dx2)
-        return dx, None, None, None, None, *slopes
+        slopes = [*for_qkv, *for_out, *for_gate_up, *for_down]
+        return dx, None, None, None, None, *(one.to(factor.dtype) for one, factor in zip(slopes, block.factors, strict=True))
 
 
-class _Adapter:
-    def __init__(self, factors: Sequence[Tensor], scale: float) -> None:
-        self.a, self.b, self.scale = factors[::2], factors[1::2], scale
-
-    def joined_a(self, layers: Sequence[int]) -> Tensor:
-        return self.a[layers[0]] if len(layers) == 1 else torch.cat([self.a[layer] for layer in layers])
-
-
-def _project(x: Tensor, weight: Tensor, adapter: _Adapter | None, layers: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """(x Wᵀ + scale · x Aᵀ Bᵀ for joined layers, x Aᵀ)."""
-    out = x @ weight.T
-    if adapter is None:
-        return out, out
-    low = x @ adapter.joined_a(layers).T
-    rank, start = low.shape[1] // len(layers), 0
-    for place, layer in enumerate(layers):
-        b = adapter.b[layer]
-        out[:, start : start + b.shape[0]].addmm_(low[:, place * rank : (place + 1) * rank], b.T, alpha=adapter.scale)
-        start += b.shape[0]
-    return out, low
-
-
-def _unproject(
-    dy: Tensor, weight: Tensor, adapter: _Adapter, layers: Sequence[int], x: Tensor, low: Tensor, slopes: list[Tensor | None],
-    *, wanted: bool = True,
-) -> Any:  # fmt: skip
-    """The gradient for x (None unless wanted); those of the layers' factors go into `slopes`."""
-    rank, start = low.shape[1] // len(layers), 0
-    d_low = torch.empty_like(low)
-    for place, layer in enumerate(layers):
-        b = adapter.b[layer]
-        part, columns = dy[:, start : start + b.shape[0]], slice(place * rank, (place + 1) * rank)
-        torch.mul(part @ b, adapter.scale, out=d_low[:, columns])
-        slopes[2 * layer + 1] = (part.T @ low[:, columns]).mul_(adapter.scale)
-        start += b.shape[0]
-    d_a = d_low.T @ x
-    for place, layer in enumerate(layers):
-        slopes[2 * layer] = d_a[place * rank : (place + 1) * rank]
-    if not wanted:
-        return None
-    return (dy @ weight).addmm_(d_low, adapter.joined_a(layers))
+def _halves(gate_up: Tensor, block: _Block) -> tuple[Tensor, Tensor]:
+    half = block.gate_up.width // 2
+    return gate_up[:, :half], gate_up[:, half : 2 * half]
 
 
 def _norm(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
@@ -278,43 +291,59 @@ def _heads(rows: Tensor, shape: _Shape, first: int, count: int) -> Tensor:
     return part.view(part.shape[0], shape.kv_heads, count // shape.kv_heads, shape.width).permute(2, 1, 0, 3)
 
 
+def _queries(rows: Tensor, shape: _Shape, scale: float) -> Tensor:
+    """The heads of joined rows times `scale`, (G, repeats · L, D): the queries that meet the same keys are one matrix."""
+    heads = _heads(rows, shape, 0, shape.heads).transpose(0, 1)  # (G, repeats, L, D)
+    out = torch.mul(heads, scale, out=heads.new_empty(heads.shape))
+    return out.view(shape.kv_heads, -1, shape.width)
+
+
 def _keys_values(qkv: Tensor, shape: _Shape, span: _Span) -> tuple[Tensor, Tensor]:
-    rows = qkv[span.keys[0]] if len(span.keys) == 1 else torch.cat([qkv[part, shape.heads * shape.width :] for part in span.keys])
-    first = shape.heads if len(span.keys) == 1 else 0
-    key = _heads(rows, shape, first, shape.kv_heads).expand(shape.repeats, -1, -1, -1)
-    value = _heads(rows, shape, first + shape.kv_heads, shape.kv_heads).expand(shape.repeats, -1, -1, -1)
-    return key, value
+    """Both (G, K, D)."""
+    start, stop = shape.heads * shape.width, (shape.heads + 2 * shape.kv_heads) * shape.width
+    rows = [qkv[part, start:stop] for part in span.keys]
+    joined = rows[0] if len(rows) == 1 else torch.cat(rows)
+    return _heads(joined, shape, 0, shape.kv_heads)[0], _heads(joined, shape, shape.kv_heads, shape.kv_heads)[0]
 
 
-def _attend(qkv: Tensor, shape: _Shape, spans: Sequence[_Span]) -> tuple[Tensor, list[Tensor]]:
-    """(what each token draws from those that it sees (T, H · D), the log of the softmax's denominator of each span)."""
-    mixed, lses = qkv.new_empty(qkv.shape[0], shape.heads * shape.width), []
+def _weights(query: Tensor, key: Tensor, shape: _Shape, span: _Span) -> Tensor:
+    """How much each query draws from each key, (G, repeats · L, K)."""
+    scores = query @ key.transpose(1, 2)
+    scores.view(shape.kv_heads, shape.repeats, span.length, -1)[..., -span.length :].add_(span.later)
+    return scores.softmax(-1)
+
+
+def _attend(qkv: Tensor, shape: _Shape, spans: Sequence[_Span]) -> Tensor:
+    """What each token draws from those that it sees, (T, H · D)."""
+    mixed = qkv.new_empty(qkv.shape[0], shape.heads * shape.width)
     for span in spans:
-        query = _heads(qkv[span.own], shape, 0, shape.heads)
+        query = _queries(qkv[span.own], shape, shape.width**-0.5)
         key, value = _keys_values(qkv, shape, span)
-        out, lse = _ATTENTION(query, key, value, 0.0, span.mask is None, attn_mask=span.mask)
-        _heads(mixed[span.own], shape, 0, shape.heads).copy_(out)
-        lses.append(lse)
-    return mixed, lses
+        drawn = _weights(query, key, shape, span) @ value
+        target = _heads(mixed[span.own], shape, 0, shape.heads).transpose(0, 1)
+        target.copy_(drawn.view(target.shape))
+    return mixed
 
 
-def _attend_backward(
-    d_mixed: Tensor, qkv: Tensor, mixed: Tensor, lses: Sequence[Tensor], shape: _Shape, spans: Sequence[_Span]
-) -> Tensor:
-    d_qkv = torch.zeros_like(qkv)
-    for span, lse in zip(spans, lses, strict=True):
-        query = _heads(qkv[span.own], shape, 0, shape.heads)
+def _attend_backward(d_mixed: Tensor, qkv: Tensor, d_qkv: Tensor, shape: _Shape, spans: Sequence[_Span]) -> Tensor:
+    """Fills and gives back `d_qkv`, (T, at least all heads)."""
+    scale, first = shape.width**-0.5, shape.heads
+    d_qkv[:, first * shape.width : (first + 2 * shape.kv_heads) * shape.width] = 0
+    for span in spans:
+        query = _queries(qkv[span.own], shape, scale)
         key, value = _keys_values(qkv, shape, span)
-        out = _heads(mixed[span.own], shape, 0, shape.heads)
-        slope = _heads(d_mixed[span.own], shape, 0, shape.heads)
-        d_query, d_key, d_value = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-            slope, query, key, value, out, lse, 0.0, span.mask is None, attn_mask=span.mask
-        )
-        _heads(d_qkv[span.own], shape, 0, shape.heads).copy_(d_query)
+        weights = _weights(query, key, shape, span)
+        slope = _queries(d_mixed[span.own], shape, 1.0)
+        d_value = weights.transpose(1, 2) @ slope
+        # ∂ softmax: w · (s − Σ w s).
+        d_scores = torch.ops.aten._softmax_backward_data(slope @ value.transpose(1, 2), weights, -1, weights.dtype)
+        d_query, d_key = d_scores @ key, d_scores.transpose(1, 2) @ query
+        target = _heads(d_qkv[span.own], shape, 0, shape.heads).transpose(0, 1)
+        torch.mul(d_query.view(target.shape), scale, out=target)
         start = 0
         for part in span.keys:
             stop = start + part.stop - part.start
-            _heads(d_qkv[part], shape, shape.heads, shape.kv_heads)[0] += d_key[:, :, start:stop].sum(0)
-            _heads(d_qkv[part], shape, shape.heads + shape.kv_heads, shape.kv_heads)[0] += d_value[:, :, start:stop].sum(0)
+            _heads(d_qkv[part], shape, first, shape.kv_heads)[0] += d_key[:, start:stop]
+            _heads(d_qkv[part], shape, first + shape.kv_heads, shape.kv_heads)[0] += d_value[:, start:stop]
             start = stop
     return d_qkv

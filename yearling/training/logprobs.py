@@ -1,22 +1,24 @@
 """Log-probabilities of chosen tokens without ever holding the logits of all of them.
 
-The output projection meets its rows in chunks. Since ∂ log p(y) / ∂h = W_y − Σ_v p_v W_v needs nothing that comes later, a frozen
-projection computes it in the forward pass, while the chunk's probabilities are at hand; the backward pass only scales it. A
-projection that is trained too computes its chunks again in the backward pass.
+The output projection is met in tiles of some rows and some columns, small enough for the processor's cache. Softmax needs its
+largest logit and its sum over the whole vocabulary, which are kept running from tile to tile (2205.14135, section 3.1). Since
+∂ log p(y) / ∂h = W_y − Σ_v p_v W_v needs nothing that comes later, a frozen projection computes it in the forward pass, while a
+tile's exponentials are at hand; the backward pass only scales it. A projection that is trained too computes its tiles again in
+the backward pass.
 
-Shapes: N target tokens, E model width, V vocabulary.
+Shapes: N target tokens, E model width, V vocabulary, C columns of a tile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-CHUNK_BYTES = 48 * 2**20
-"""Of the logits held at a time."""
+TILE_ROWS = 512
+TILE_COLUMNS = 2048
 
 
 def target_logprobs(
@@ -26,36 +28,38 @@ def target_logprobs(
     *,
     temperature: float = 1.0,
     entropy: bool = False,
-    chunk_rows: int | None = None,
+    tile: tuple[int, int] = (TILE_ROWS, TILE_COLUMNS),
 ) -> tuple[Tensor, Tensor]:
     """(log-probabilities (N,) with gradient, entropies in nats (N,) without) of softmax(h Wᵀ / temperature), in float32 or wider.
 
-    Entropies are computed only when asked for, else they are empty."""
-    rows = chunk_rows or max(1, CHUNK_BYTES // (weight_VE.shape[0] * 4))
+    Entropies are computed only when asked for, else they are empty. `tile` is rows and columns of the logits held at a time."""
     apply: Callable[..., tuple[Tensor, Tensor]] = _Logprobs.apply  # torch leaves it without types
-    return apply(hidden_NE, weight_VE, labels_N, 1.0 / temperature, entropy, rows)
+    return apply(hidden_NE, weight_VE, labels_N, 1.0 / temperature, entropy, tile)
 
 
 class _Logprobs(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor, scale: float, entropy: bool, rows: int
+        ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor, scale: float, entropy: bool, tile: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
         wide = torch.promote_types(hidden.dtype, torch.float32)
         logprobs = torch.empty(hidden.shape[0], dtype=wide, device=hidden.device)
+        log_totals = torch.empty_like(logprobs)
         entropies = torch.empty_like(logprobs if entropy else logprobs[:0])
         train_hidden, train_weight = ctx.needs_input_grad[0], ctx.needs_input_grad[1]
         slopes = torch.empty_like(hidden) if train_hidden and not train_weight else None
-        for start in range(0, hidden.shape[0], rows):
-            span = slice(start, start + rows)
-            logps = _log_softmax(hidden[span], weight, scale, wide)  # (rows, V)
-            logprobs[span] = logps.gather(1, labels[span, None])[:, 0]
+        for rows in _slices(hidden.shape[0], tile[0]):
+            running = _Running(hidden[rows], slopes is not None, entropy, wide)
+            for columns in _slices(weight.shape[0], tile[1]):
+                running.meet(hidden[rows], weight, labels[rows], columns, scale)
+            log_totals[rows] = running.largest + running.total.log()
+            logprobs[rows] = running.chosen - log_totals[rows]
             if entropy:
-                entropies[span] = -torch.linalg.vecdot(logps.exp(), logps)
+                entropies[rows] = running.total.log() - running.weighted / running.total
             if slopes is not None:
-                slopes[span] = _slope(logps, weight, labels[span])
-        ctx.save_for_backward(hidden, weight, labels) if train_weight else ctx.save_for_backward(slopes)
-        ctx.scale, ctx.rows, ctx.train_weight = scale, rows, train_weight
+                slopes[rows] = weight[labels[rows]] - running.mean_weight()
+        ctx.save_for_backward(hidden, weight, labels, log_totals) if train_weight else ctx.save_for_backward(slopes)
+        ctx.scale, ctx.tile, ctx.train_weight = scale, tile, train_weight
         ctx.mark_non_differentiable(entropies)
         return logprobs, entropies
 
@@ -65,27 +69,68 @@ class _Logprobs(torch.autograd.Function):
         if not ctx.train_weight:
             (slopes,) = ctx.saved_tensors
             return slopes * gradient[:, None].to(slopes.dtype), None, None, None, None, None
-        hidden, weight, labels = ctx.saved_tensors
-        wide = gradient.dtype
-        to_hidden, to_weight = torch.empty_like(hidden), torch.zeros_like(weight)
-        for start in range(0, hidden.shape[0], ctx.rows):
-            span = slice(start, start + ctx.rows)
-            logps = _log_softmax(hidden[span], weight, ctx.scale, wide)
-            slope = logps.exp_().neg_()
-            slope[torch.arange(slope.shape[0], device=slope.device), labels[span]] += 1
-            slope = slope.mul_(gradient[span, None]).to(weight.dtype)
-            to_hidden[span] = slope @ weight
-            to_weight.addmm_(slope.T, hidden[span])
+        hidden, weight, labels, log_totals = ctx.saved_tensors
+        to_hidden, to_weight = torch.zeros_like(hidden), torch.zeros_like(weight)
+        for rows in _slices(hidden.shape[0], ctx.tile[0]):
+            for columns in _slices(weight.shape[0], ctx.tile[1]):
+                logits = _logits(hidden[rows], weight[columns], ctx.scale, gradient.dtype)
+                slope = logits.sub_(log_totals[rows, None]).exp_().neg_()
+                here = _within(labels[rows], columns)
+                slope[here, labels[rows][here] - columns.start] += 1
+                slope = slope.mul_(gradient[rows, None]).to(weight.dtype)
+                to_hidden[rows].addmm_(slope, weight[columns])
+                to_weight[columns].addmm_(slope.T, hidden[rows])
         return to_hidden, to_weight, None, None, None, None
 
 
-def _log_softmax(hidden: Tensor, weight: Tensor, scale: float, wide: torch.dtype) -> Tensor:
+class _Running:
+    """What is known of the softmax of some rows after a part of the vocabulary: the `largest` logit, and relative to it `total`
+    Σ e^z, `weighted` Σ z e^z and the sum of the weights e^z W; besides the `chosen` logits."""
+
+    def __init__(self, hidden: Tensor, slopes: bool, entropy: bool, wide: torch.dtype) -> None:
+        # Half of the lowest number stays finite when something is subtracted from it.
+        self.largest = hidden.new_full((hidden.shape[0],), torch.finfo(wide).min / 2, dtype=wide)
+        self.chosen, self.total, self.weighted = (torch.zeros_like(self.largest) for _ in range(3))
+        self._weights = torch.zeros_like(hidden) if slopes else None
+        self._entropy = entropy
+
+    def meet(self, hidden: Tensor, weight: Tensor, labels: Tensor, columns: slice, scale: float) -> None:
+        logits = _logits(hidden, weight[columns], scale, self.largest.dtype)
+        here = _within(labels, columns)
+        self.chosen[here] = logits[here, labels[here] - columns.start]
+        largest = torch.maximum(self.largest, logits.amax(1))
+        gap = self.largest - largest
+        shrink = gap.exp()
+        logits.sub_(largest[:, None])
+        if self._entropy:
+            exponentials = logits.exp()
+            self.weighted.addcmul_(self.total, gap).mul_(shrink).add_(torch.linalg.vecdot(exponentials, logits))
+        else:
+            exponentials = logits.exp_()
+        self.total.mul_(shrink).add_(exponentials.sum(1))
+        if self._weights is not None:
+            self._weights.mul_(shrink[:, None].to(hidden.dtype)).addmm_(exponentials.to(weight.dtype), weight[columns])
+        self.largest = largest
+
+    def mean_weight(self) -> Tensor:
+        """Σ p W, (rows, E)."""
+        if self._weights is None:
+            raise RuntimeError("the weights were not summed")
+        return self._weights / self.total[:, None].to(self._weights.dtype)
+
+
+def _logits(hidden: Tensor, weight: Tensor, scale: float, wide: torch.dtype) -> Tensor:
     logits = (hidden @ weight.T).to(wide)
-    if scale != 1.0:
-        logits *= scale
-    return logits.sub_(torch.logsumexp(logits, dim=-1, keepdim=True))
+    return logits if scale == 1.0 else logits.mul_(scale)
 
 
-def _slope(logps: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
-    """∂ log p(label) / ∂ (h · scale), (rows, E); destroys `logps`."""
-    return weight[labels] - logps.exp_().to(weight.dtype) @ weight
+def _slices(length: int, size: int) -> Iterator[slice]:
+    """Parts of at most `size`, as equal as can be."""
+    count = max(1, -(-length // size))
+    for part in range(count):
+        yield slice(length * part // count, length * (part + 1) // count)
+
+
+def _within(labels: Tensor, columns: slice) -> Tensor:
+    """The rows whose label lies in the columns."""
+    return ((labels >= columns.start) & (labels < columns.stop)).nonzero()[:, 0]
