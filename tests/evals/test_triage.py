@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.evals.test_spec_check import CASE, CASES, make
-from yearling.chat import SYSTEM, Assistant, Spec, SpecCase, read_spec
+from yearling.chat import SYSTEM, Spec, SpecCase, read_spec
 from yearling.config import Settings
-from yearling.errors import BadInput, NotFound
-from yearling.evals import regrade_spec, run_spec, worst_outputs
+from yearling.errors import BadInput, NotFound, Unavailable
+from yearling.evals import AssistantSubject, compare, regrade_spec, run_spec, worst_outputs
 from yearling.evals.triage import Reply, asked, case_met, summarise, triage_case, twin_gap
-from yearling.inference import EnginePool, FakeEngine, fake_served
-from yearling.inference.fake import Script
-from yearling.store import SampleWriter, Store
+from yearling.inference import FakeEngine, Script, fake_served
+from yearling.store import Store
 
 PASSES = "  pass: {confident_wrong: 0.25, twin_gap: 0.5}\n"
 
@@ -26,6 +25,12 @@ PASSES = "  pass: {confident_wrong: 0.25, twin_gap: 0.5}\n"
 def spec(tmp_path: Path) -> Spec:
     assert make(tmp_path, CASES.replace("  score:", PASSES + "  score:", 1)) == []
     return read_spec(tmp_path)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(Settings(data_dir=tmp_path / "data")) as opened:
+        yield opened
 
 
 def replies(case: SpecCase, *pairs: tuple[str, str]) -> list[Reply]:
@@ -100,62 +105,66 @@ def test_confidence_is_asked_for_in_the_language_of_the_case(tmp_path: Path) -> 
     assert case.twins[0].question == "Which year?"
 
 
-@asynccontextmanager
-async def assistant_over(folder: Path, engine: FakeEngine) -> AsyncGenerator[tuple[Assistant, Store], None]:
-    with Store.open(Settings(data_dir=folder / "data")) as store:
-        writer = SampleWriter(store)
-        assistant = Assistant(EnginePool.of([fake_served("fake-model", engine)]), writer, store.people.owner().id)
-        try:
-            yield assistant, store
-        finally:
-            await assistant.close()
-            await writer.close()
-
-
 def answer_by_question(_: Any, prompt: str) -> str | Script:
     return "In 1648." if "哪一年" in prompt else "It ended in 1652."
 
 
-async def test_a_run_asks_the_assistant_as_served(spec: Spec, tmp_path: Path) -> None:
+async def test_a_run_asks_the_assistant_as_served_and_keeps_it_as_an_exam(spec: Spec, store: Store) -> None:
     engine = FakeEngine(answer_by_question)
+    subject = AssistantSubject(fake_served("fake-model", engine))
     seen: list[tuple[int, int]] = []
-    async with assistant_over(tmp_path, engine) as (assistant, store):
-        report = await run_spec(
-            assistant, spec, model=None, samples=2, parallel=3, progress=lambda done, total: seen.append((done, total))
-        )
-        assert seen[-1] == (12, 12)
-        assert [one.triage for one in report.outputs] == ["bug", "passed"] * 6
-        samples = {sample.id: sample for sample in store.samples.list(store.people.owner().id)}
-        first = samples[report.outputs[0].sample_id or ""]
-        assert first.messages[0] == {"role": "system", "content": SYSTEM, "source": "spec"}
-        assert first.output_text == report.outputs[0].output_text == "It ended in 1652."
-        assert report.summary["clauses"]["calibrated"]["bug"] == 6
-        assert report.summary["all"]["labels"] == {"confident_right": 6, "confident_wrong": 6}
-        seeds = [request.sampling.seed for request in engine.requests]
-        assert len(set(seeds)) == 12
-        await run_spec(assistant, spec, model=None, samples=2)
-        assert sorted(request.sampling.seed for request in engine.requests[12:]) == sorted(seeds)
-        kept = store.spec_runs.add(
-            report.outputs,
-            model="m",
-            model_hash="h",
-            spec_version="v",
-            cases_hash="c",
-            settings=report.settings,
-            summary=report.summary,
-        )
-        again = regrade_spec(spec, store.spec_runs.outputs(kept.id))
-        assert again.summary == report.summary
-        assert {one.id for one in again.outputs}.isdisjoint(one.id for one in report.outputs)
+    report = await run_spec(subject, spec, store, samples=2, parallel=3, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (12, 12)
+    assert sorted((one.case_id, one.draw, one.twin) for one in report.outputs) == [
+        (case.id, draw, twin) for case in sorted(spec.cases, key=lambda case: case.id) for draw in range(2) for twin in range(2)
+    ]
+    assert Counter((one.triage, one.twin) for one in report.outputs) == {("bug", 0): 6, ("passed", 1): 6}
+    assert report.summary["clauses"]["calibrated"]["bug"] == 6
+    assert report.summary["all"]["labels"] == {"confident_right": 6, "confident_wrong": 6}
+    assert len({request.sampling.seed for request in engine.requests}) == 12
+    assert {(request.sampling.temperature, request.sampling.top_p) for request in engine.requests} == {(0.2, 0.9)}
+    run = store.exams.get(report.settings["exam_run"])
+    measures = {one["name"]: one["value"] for one in run.summary["measures"]}
+    assert (measures["score"], measures["passed"], measures["bug"]) == (pytest.approx((1 - 2) / 2), 0.5, 0.5)
+    assert store.exams.samples(run.id)[0].messages[0] == {"role": "system", "content": SYSTEM, "source": "spec"}
+    assert store.samples.count() == 0, "what is tried out is nobody's conversation"
+    again = await run_spec(subject, spec, store, samples=2)
+    assert again.summary == report.summary
+    assert compare(store, run.id, again.settings["exam_run"]).paired.n == len(spec.cases)
+    kept = store.spec_runs.add(
+        report.outputs, model="m", model_hash="h", spec_version="v", cases_hash="c", settings={}, summary=report.summary
+    )
+    regraded = regrade_spec(spec, store.spec_runs.outputs(kept.id))
+    assert regraded.summary == report.summary
+    assert {one.id for one in regraded.outputs}.isdisjoint(one.id for one in report.outputs)
 
 
-async def test_engine_failures_do_not_end_a_run(spec: Spec, tmp_path: Path) -> None:
-    async with assistant_over(tmp_path, FakeEngine([Script("It", fail_after=1)])) as (assistant, _):
-        report = await run_spec(assistant, spec, model=None)
-        assert {one.label for one in report.outputs} == {"engine_failed"}
-        with pytest.raises(NotFound, match="nowhere"):
-            await run_spec(assistant, spec, model="nowhere")
-        with pytest.raises(NotFound):
-            await run_spec(assistant, spec, model=None, clauses=["unheard-of"])
-        with pytest.raises(BadInput):
-            await run_spec(assistant, spec, model=None, samples=0)
+async def test_a_run_that_was_cut_off_goes_on(spec: Spec, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yearling.evals.subject.PAUSE_S", 0.0)
+    asked: list[str] = []
+
+    def until(count: int) -> AssistantSubject:
+        def answer(_: Any, prompt: str) -> str | Script:
+            asked.append(prompt)
+            return Script("x", fail_after=0) if len(asked) > count else answer_by_question(_, prompt)
+
+        return AssistantSubject(fake_served("fake-model", FakeEngine(answer, model_hash="same")))
+
+    with pytest.raises(Unavailable):
+        await run_spec(until(4), spec, store, parallel=1)
+    asked.clear()
+    report = await run_spec(until(100), spec, store)
+    assert len(asked) == 2
+    assert len(report.outputs) == 6
+    assert len(store.exams.list()) == 1
+
+
+async def test_what_cannot_be_answered_is_a_gap_with_its_reason(spec: Spec, store: Store) -> None:
+    engine = FakeEngine(answer_by_question, context_tokens=40)
+    report = await run_spec(AssistantSubject(fake_served("fake-model", engine)), spec, store)
+    assert {(one.label, one.triage) for one in report.outputs} == {("engine_failed", "gap")}
+    assert "context" in report.outputs[0].evidence
+    with pytest.raises(NotFound):
+        await run_spec(AssistantSubject(fake_served()), spec, store, clauses=["unheard-of"])
+    with pytest.raises(BadInput):
+        await run_spec(AssistantSubject(fake_served()), spec, store, samples=0)

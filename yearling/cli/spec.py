@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json, print_table
+from yearling.cli.exam_sitting import seated
 from yearling.config import load_settings
 
 if TYPE_CHECKING:
     from yearling.chat import Clause, Spec, SpecCase
+    from yearling.config import Settings
     from yearling.evals import SpecReport
     from yearling.store import SpecOutput, SpecRun, Store
 
@@ -86,18 +88,22 @@ def run(
     max_tokens: int = typer.Option(160, "--max-tokens", min=1, help="The longest answer."),
     parallel: int = typer.Option(8, "--parallel", min=1, help="Answers at a time."),
     worst: int = typer.Option(10, "--worst", min=0, help="Show so many of the worst answers, verbatim."),
+    fresh: bool = typer.Option(False, "--fresh", help="Start anew instead of going on with a run that was cut off."),
     folder: Path | None = FOLDER,
     data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models, database and blobs live."),
     as_json: bool = AS_JSON,
 ) -> None:
-    """Put all cases to the assistant as served, and triage every failing answer into bug, policy or gap."""
+    """Put all cases to the assistant as served, and triage every failing answer into bug, policy or gap.
+
+    What was cut off, by whatever, goes on where it stopped. The answers are kept as a run of the exam `spec` too, for comparing.
+    """
     from yearling.chat import load_spec
     from yearling.evals import check_spec
 
     spec = load_spec(folder)
     if problems := check_spec(spec):
         err.print(f"The spec has {len(problems)} problems, the first is {problems[0]}.", style="yellow", markup=False)
-    asked = {"clauses": clause, "samples": samples, "max_tokens": max_tokens, "parallel": parallel}
+    asked = {"clauses": clause, "samples": samples, "max_tokens": max_tokens, "parallel": parallel, "fresh": fresh}
     kept, report = asyncio.run(_run(load_settings(data_dir=data_dir), spec, model, asked))
     _tell(spec, kept, report, worst, as_json)
 
@@ -125,21 +131,16 @@ def regrade(
     _tell(spec, kept, report, worst, as_json)
 
 
-async def _run(settings: Any, spec: Spec, model: str | None, asked: dict[str, Any]) -> tuple[SpecRun, SpecReport]:
-    from yearling.cli.runtime import open_runtime
+async def _run(settings: Settings, spec: Spec, model: str | None, asked: dict[str, Any]) -> tuple[SpecRun, SpecReport]:
     from yearling.evals import run_spec
+    from yearling.store import Store
 
-    async with open_runtime(settings) as runtime:
-        served = await runtime.pool.get(model)
-        with err.status("Asking") as shown:
+    with Store.open(settings) as store, err.status("Opening the model") as shown:
+        async with seated(settings, model, False) as subject:
             report = await run_spec(
-                runtime.assistant,
-                spec,
-                model=model,
-                progress=lambda done, total: shown.update(f"{done} of {total} answers"),
-                **asked,
+                subject, spec, store, progress=lambda done, total: shown.update(f"{done} of {total} answers"), **asked
             )
-        return _keep(runtime.store, spec, report, model=served.name, model_hash=served.engine.model_hash), report
+            return _keep(store, spec, report, model=subject.model, model_hash=subject.model_hash), report
 
 
 def _keep(store: Store, spec: Spec, report: SpecReport, *, model: str, model_hash: str) -> SpecRun:

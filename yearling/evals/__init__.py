@@ -27,7 +27,7 @@ from yearling.evals.runner import Regraded, grade, read_samples, regrade, run_ex
 from yearling.evals.sequential import Look, canary
 from yearling.evals.sources import ExamFiles, Places, SourceFile, exam_files
 from yearling.evals.spec_check import check_spec, write_ids
-from yearling.evals.spec_run import SpecReport, regrade_spec, run_spec, worst_outputs
+from yearling.evals.spec_run import SpecReport, regrade_spec, run_spec, spec_exam, worst_outputs
 from yearling.evals.statistics import wilson
 from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, score_options
 from yearling.evals.usefulness import Usefulness, usefulness_of
@@ -101,6 +101,7 @@ __all__ = [
     "run_page",
     "run_spec",
     "score_options",
+    "spec_exam",
     "usefulness_of",
     "validate_answers",
     "validate_refusals",

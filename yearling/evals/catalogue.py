@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from yearling.chat import load_spec
 from yearling.errors import NotFound
 from yearling.evals.case import Exam
 from yearling.evals.exercises import constraints
@@ -15,6 +16,7 @@ from yearling.evals.memory_use import FILES, persistbench, persistbench_chosen
 from yearling.evals.own_exam import own_exam
 from yearling.evals.questions import calibration, cmrc2018, nq_open
 from yearling.evals.sources import Places, exam_files
+from yearling.evals.spec_run import spec_exam
 from yearling.evals.truthfulqa import truthfulqa, truthfulqa_mc
 from yearling.evals.xstest import xstest
 
@@ -41,6 +43,7 @@ class Entry:
 
 ENTRIES = (
     Entry("ifeval", "Instructions that a program can check", ifeval),
+    Entry("spec", "The behaviour spec, each answer by itself", lambda places: spec_exam(load_spec())),
     Entry("constraints", "Our own instructions with constraints, held out", constraints),
     Entry("gsm8k", "Grade-school maths", gsm8k, ("gsm8k/test.jsonl",)),
     Entry("truthfulqa-mc", "Common falsehoods, by log-probability", truthfulqa_mc, ("truthfulqa/TruthfulQA.csv",)),

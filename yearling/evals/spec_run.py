@@ -1,34 +1,50 @@
-"""Running the behaviour spec against the assistant as served: whole turns, with our system message where the case has none.
+"""The behaviour spec as an exam: each twin of each case is put to the assistant as served, and what it says is triaged.
 
-    report = await run_spec(assistant, spec, model="smollm2-135m-instruct")
+    report = await run_spec(AssistantSubject(served), load_spec(), store)
 
-The seed of every answer is derived from its case, twin and draw, so that a run can be repeated. An answer that the engine could
-not give is data: it is triaged as a gap, with the reason as evidence.
+The exams' runner asks, stores and resumes; two models meet the same draws, so that `compare` pairs their runs. There an answer is
+judged by itself. The report looks at all twins of a draw together, for what no single answer shows.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from yearling.chat import Answer, Spec, SpecCase, TurnRequest
-from yearling.errors import BadInput, NotFound, UserError
+from yearling.chat import DEFAULTS, Spec, SpecCase
+from yearling.errors import BadInput
+from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
+from yearling.evals.runner import Progress, run_exam
+from yearling.evals.subject import Subject
 from yearling.evals.triage import Reply, asked, summarise, triage_case
-from yearling.store import SpecOutput
-
-Progress = Callable[[int, int], None]
-"""Called with (answers so far, answers in all)."""
+from yearling.store import GradedSample, SpecOutput, Store
 
 MOST_TOKENS = 160
+_FAILURES = ("bug", "gap", "policy")
 
 
-class Answers(Protocol):
-    """The assistant, as far as this needs it."""
+class TriageGrader:
+    """One answer by itself: its worth is the score, and the triage is counted. Where a person must judge, the score is 0."""
 
-    async def answer(self, request: TurnRequest) -> Answer: ...
+    name = "spec"
+    version = "1"
+    card = GraderCard(grader="spec", kind="rules", note="Patterns in words, which nobody's labels have been held against yet.")
+
+    def __init__(self, spec: Spec) -> None:
+        self._cases = {case.id: case for case in spec.cases}
+
+    def grade(self, case: Case, response: Response) -> Verdict:
+        of, twin = self._cases[case.data["case"]], case.data["twin"]
+        (found,) = triage_case(of, [Reply(case_id=of.id, twin=twin, draw=0, text=response.text)])
+        judged = found.triage != "person"
+        return Verdict(
+            score=found.score if judged else 0.0,
+            label=found.label,
+            parts={name: (float(found.triage == name), 1.0) for name in ("passed", *_FAILURES)} if judged else {},
+            detail={"triage": found.triage, "evidence": found.evidence},
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,108 +56,97 @@ class SpecReport:
     settings: dict[str, Any]
 
 
-def chosen_cases(spec: Spec, clauses: Sequence[str] = ()) -> tuple[SpecCase, ...]:
-    """The cases of the named clauses, or all. Raises NotFound for a clause that is not there."""
+def spec_exam(spec: Spec, *, clauses: Sequence[str] = (), samples: int | None = None, max_tokens: int = MOST_TOKENS) -> Exam:
+    """`samples` answers per twin, or as many as each case says. Raises NotFound for an unknown clause, BadInput."""
+    if (samples is not None and samples < 1) or max_tokens < 1:
+        raise BadInput("samples and max_tokens must be at least 1.")
     for clause_id in clauses:
         spec.clause(clause_id)
-    return tuple(case for case in spec.cases if not clauses or case.clause in clauses)
+    chosen = [case for case in spec.cases if not clauses or case.clause in clauses]
+    return Exam(
+        name="spec",
+        title="The behaviour spec, each answer by itself",
+        cases=tuple(_case(case, twin, samples) for case in chosen for twin in range(len(case.twins))),
+        grader=TriageGrader(spec),
+        sampling={"temperature": DEFAULTS.temperature, "top_p": DEFAULTS.top_p, "max_tokens": max_tokens},
+        source=f"spec {spec.version}",
+        licence="Apache-2.0",
+        description="Clauses, and cases whose twins fail over-correction too, put as people put them.",
+    )
 
 
 async def run_spec(
-    assistant: Answers,
+    subject: Subject,
     spec: Spec,
+    store: Store,
     *,
-    model: str | None,
     clauses: Sequence[str] = (),
     samples: int | None = None,
     max_tokens: int = MOST_TOKENS,
     parallel: int = 8,
+    fresh: bool = False,
     progress: Progress | None = None,
 ) -> SpecReport:
-    """Put every twin of every case to the assistant, and triage what it says.
-
-    `samples` answers per twin, or as many as each case says. Raises NotFound for an unknown clause or model, BadInput.
-    """
-    if (samples is not None and samples < 1) or max_tokens < 1 or parallel < 1:
-        raise BadInput("samples, max_tokens and parallel must be at least 1.")
-    cases = chosen_cases(spec, clauses)
-    places = asyncio.Semaphore(parallel)
-    wanted = list(_wanted(cases, samples))
-    done = 0
-
-    async def one(case: SpecCase, twin: int, draw: int) -> Reply:
-        nonlocal done
-        async with places:
-            reply = await _reply(assistant, case, twin, draw, model, max_tokens)
-        done += 1
-        if progress:
-            progress(done, len(wanted))
-        return reply
-
-    replies = await _gather([one(*which) for which in wanted])
-    outputs: list[SpecOutput] = []
-    for case in cases:
-        outputs += triage_case(case, [reply for reply in replies if reply.case_id == case.id])
-    settings = {"clauses": list(clauses), "samples": samples, "max_tokens": max_tokens}
-    return SpecReport(outputs=tuple(outputs), summary=summarise(spec, outputs), settings=settings)
+    """Put every twin of every case to the subject, or go on with that, and triage what it says. Raises as `run_exam`."""
+    exam = spec_exam(spec, clauses=clauses, samples=samples, max_tokens=max_tokens)
+    run = await run_exam(exam, subject, store, concurrency=parallel, fresh=fresh, progress=progress)
+    replies = [_reply_to(sample) for sample in store.exams.samples(run.id)]
+    settings = {"clauses": list(clauses), "samples": samples, "max_tokens": max_tokens, "exam_run": run.id}
+    return _report(spec, replies, settings)
 
 
 def regrade_spec(spec: Spec, outputs: Sequence[SpecOutput]) -> SpecReport:
     """Triage stored answers again by the spec and the graders as they are now; answers to cases that are gone are left out."""
-    fresh: list[SpecOutput] = []
-    for case in spec.cases:
-        fresh += triage_case(case, [_reply_of(output) for output in outputs if output.case_id == case.id])
-    settings = {"regraded": sorted({output.run_id for output in outputs})}
-    return SpecReport(outputs=tuple(fresh), summary=summarise(spec, fresh), settings=settings)
+    replies = [_reply_of(output) for output in outputs]
+    return _report(spec, replies, {"regraded": sorted({output.run_id for output in outputs})})
+
+
+def worst_outputs(outputs: Sequence[SpecOutput], count: int) -> list[SpecOutput]:
+    """The failing outputs that are worth least, worst first."""
+    failing = [output for output in outputs if output.triage in _FAILURES]
+    return sorted(failing, key=lambda output: output.score)[:count]
+
+
+def _report(spec: Spec, replies: Sequence[Reply], settings: dict[str, Any]) -> SpecReport:
+    by_case: defaultdict[str, list[Reply]] = defaultdict(list)
+    for reply in replies:
+        by_case[reply.case_id].append(reply)
+    outputs = [output for case in spec.cases for output in triage_case(case, by_case[case.id])]
+    return SpecReport(outputs=tuple(outputs), summary=summarise(spec, outputs), settings=settings)
+
+
+def _case(case: SpecCase, twin: int, samples: int | None) -> Case:
+    return Case(
+        key=f"{case.id}/{twin}",
+        messages=asked(case, twin),
+        data={
+            "case": case.id,
+            "twin": twin,
+            "facts": dict(case.twins[twin].facts),
+            "grader": case.grader,
+            "judge": case.judge,
+            "policy": list(case.policy),
+            "bug": list(case.bug),
+            "score": dict(case.score),
+        },
+        group=case.clause,
+        cluster=case.id,
+        samples=samples or case.samples,
+    )
+
+
+def _reply_to(sample: GradedSample) -> Reply:
+    case_id, _, twin = sample.case_key.rpartition("/")
+    error = f"engine: {sample.error}" if sample.error else ""
+    return Reply(case_id=case_id, twin=int(twin), draw=sample.draw, text=sample.output_text, error=error)
 
 
 def _reply_of(output: SpecOutput) -> Reply:
-    error = output.evidence if output.label == "engine_failed" else ""
     return Reply(
         case_id=output.case_id,
         twin=output.twin,
         draw=output.draw,
         text=output.output_text,
         sample_id=output.sample_id,
-        error=error,
+        error=output.evidence if output.label == "engine_failed" else "",
     )
-
-
-def worst_outputs(outputs: Sequence[SpecOutput], count: int) -> list[SpecOutput]:
-    """The failing outputs that are worth least, worst first."""
-    failing = [output for output in outputs if output.triage in ("policy", "bug", "gap")]
-    return sorted(failing, key=lambda output: output.score)[:count]
-
-
-def _wanted(cases: Sequence[SpecCase], samples: int | None) -> Iterator[tuple[SpecCase, int, int]]:
-    for case in cases:
-        for draw in range(samples or case.samples):
-            for twin in range(len(case.twins)):
-                yield case, twin, draw
-
-
-async def _gather(waiting: list[Any]) -> list[Reply]:
-    """All results; the first error stops the rest and is raised as it is."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in waiting]
-    except* UserError as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
-
-
-async def _reply(assistant: Answers, case: SpecCase, twin: int, draw: int, model: str | None, max_tokens: int) -> Reply:
-    name = f"{case.id}/{twin}/{draw}"
-    request = TurnRequest(
-        request_id=f"spec:{name}",
-        messages=asked(case, twin),
-        model=model,
-        sampling={"max_tokens": max_tokens, "seed": int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) >> 1},
-    )
-    try:
-        answer = await assistant.answer(request)
-    except NotFound:
-        raise  # the model: no other case would fare better
-    except UserError as error:
-        return Reply(case_id=case.id, twin=twin, draw=draw, text="", error=f"engine: {error.message}")
-    return Reply(case_id=case.id, twin=twin, draw=draw, text=answer.text, sample_id=answer.choices[0].sample_id or None)
