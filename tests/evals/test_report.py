@@ -69,6 +69,7 @@ async def test_a_card_has_every_exam_and_its_limits(store: Store) -> None:
     subject = EngineSubject(wrong_on(1))
     await run_exam(make_exam(4), subject, store, fresh=True)
     newest = await run_exam(make_exam(4, samples=2), subject, store)
+    assert [one.case_key for one in store.exams.worst(newest.id, 2)] == ["case 1", "case 0"], "each case once"
     card = model_card(store, "tiny", subject.model_hash, facts={"Licence": "Apache-2.0"}, training=Training({}, whole=True))
     assert [run.id for run in card.runs] == [newest.id]
     assert card.worst[0][1].case_key == "case 1"

@@ -157,13 +157,16 @@ def _facts(run: ExamRun) -> str:
         ("Weights", run.model_hash),
         ("Sat as", run.subject),
         ("Exam", f"{run.exam} {run.exam_hash[:16]}"),
-        ("From", f"{run.settings['source']} ({run.settings['licence']})"),
+        (
+            "From",
+            " ".join(one for one in (run.settings["source"], run.settings["licence"] and f"({run.settings['licence']})") if one),
+        ),
         ("Grader", f"{run.grader}: {trust}{labels}. {card['note']}"),
         ("Drawn with", f"{run.settings['sampling']}, seed {run.seed}"),
         ("Samples", f"{summary.get('samples', 0)}, cut off {summary.get('cut_off', 0)}, errors {summary.get('errors', 0)}"),
         ("When", f"{run.created_utc:%Y-%m-%d %H:%M} UTC"),
     ]
-    return f"<p>{escape(run.settings['description'])}</p>" + table(("", ""), rows)
+    return f"<p>{escape(run.settings['description'])}</p>{table(('', ''), rows)}<h2>Measures</h2>"
 
 
 def _pair(pair: CasePair) -> str:

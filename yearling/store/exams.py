@@ -193,11 +193,22 @@ class Exams:
 
     def samples(self, run_id: str) -> tuple[GradedSample, ...]:
         """All samples of a run by case and draw."""
-        return self._samples(run_id, (exam_samples.c.case_key, exam_samples.c.draw), None)
+        columns = [column for column in exam_samples.c if column.name != "run_id"]
+        query = sa.select(*columns).where(exam_samples.c.run_id == run_id)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(exam_samples.c.case_key, exam_samples.c.draw))
+            return tuple(_sample(row) for row in rows)
 
     def worst(self, run_id: str, limit: int = 10) -> tuple[GradedSample, ...]:
-        """The samples with the lowest scores, verbatim."""
-        return self._samples(run_id, (exam_samples.c.score, exam_samples.c.case_key, exam_samples.c.draw), limit)
+        """The cases with the lowest scores, each with its worst answer, verbatim."""
+        place = sa.func.row_number().over(
+            partition_by=exam_samples.c.case_key, order_by=(exam_samples.c.score, exam_samples.c.draw)
+        )
+        of_run = sa.select(exam_samples, place.label("place")).where(exam_samples.c.run_id == run_id).subquery()
+        query = sa.select(*(column for column in of_run.c if column.name not in ("run_id", "place"))).where(of_run.c.place == 1)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(of_run.c.score, of_run.c.case_key).limit(limit))
+            return tuple(_sample(row) for row in rows)
 
     def delete(self, run_id: str) -> None:
         """Delete a run with its samples. Raises NotFound."""
@@ -230,12 +241,6 @@ class Exams:
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(gates.c.id.desc()).limit(limit))
             return [GateRecord(**{**row._mapping, "body": json.loads(row.body)}) for row in rows]
-
-    def _samples(self, run_id: str, order: Sequence[Any], limit: int | None) -> tuple[GradedSample, ...]:
-        columns = [column for column in exam_samples.c if column.name != "run_id"]
-        query = sa.select(*columns).where(exam_samples.c.run_id == run_id).order_by(*order).limit(limit)
-        with self._database.read() as connection:
-            return tuple(_sample(row) for row in connection.execute(query))
 
 
 def _run(row: Row[Any]) -> ExamRun:
