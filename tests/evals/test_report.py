@@ -10,7 +10,6 @@ import pytest
 
 from tests.evals.exams import make_exam, wrong_on
 from yearling.config import Settings
-from yearling.errors import BadInput
 from yearling.evals import (
     EngineSubject,
     Training,
@@ -22,7 +21,6 @@ from yearling.evals import (
     model_card,
     run_exam,
     run_page,
-    usefulness_of,
 )
 from yearling.inference import FakeEngine, fake_served
 from yearling.store import Store
@@ -81,13 +79,3 @@ async def test_a_card_has_every_exam_and_its_limits(store: Store) -> None:
     empty = model_card(store, "other", "unknown", facts={}, training=Training({}, whole=False))
     assert "It has sat no exam here." in card_markdown(empty)
     assert "not wholly known here" in card_markdown(empty)
-
-
-def test_a_suite_that_people_do_not_follow_loses_its_power() -> None:
-    scores = {str(i): i / 10 for i in range(8)}
-    assert usefulness_of("a", scores, scores).may_gate
-    against = usefulness_of("a", scores, {key: -value for key, value in scores.items()})
-    assert against.correlation == pytest.approx(-1)
-    assert not against.may_gate
-    with pytest.raises(BadInput):
-        usefulness_of("a", {"1": 1.0}, scores)

@@ -187,14 +187,14 @@ def gate(
     as_json: bool = AS_JSON,
 ) -> None:
     """Decide ALLOW, REJECT or INCONCLUSIVE over several exams, and record it. Exit code 1 unless it is ALLOW."""
-    from yearling.evals import GateRule, gate_body, gate_over
+    from yearling.evals import GateRule, gate_body, gate_over, usefulness
     from yearling.evals import compare as compare_runs
     from yearling.store import Store
 
     rule = GateRule(margin=margin)
     with Store.open(load_settings(data_dir=data_dir)) as store:
         pairs = [[compare_runs(store, *_two(store, one), rule) for one in some] for some in (target, guard)]
-        result = gate_over(pairs[0], pairs[1], rule)
+        result = gate_over(pairs[0], pairs[1], rule, useful=usefulness(store))
         first = pairs[0][0]
         if any(
             (one.champion.model_hash, one.challenger.model_hash) != (first.champion.model_hash, first.challenger.model_hash)
@@ -306,6 +306,29 @@ def _print_run(run: ExamRun) -> None:
     counted = f"{summary['samples']} samples, {summary['cut_off']} cut off, {summary['errors']} errors; grader {run.grader}"
     gates = "may gate" if run.settings["card"]["may_gate"] else "reports only, may not gate"
     out.print(f"{counted}, {gates}.", highlight=False, soft_wrap=True)
+
+
+@app.command("useful")
+def useful(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
+    """Show whether people want what each exam measures: its scores against blinded preference, over checkpoints."""
+    from yearling.evals import usefulness
+    from yearling.store import Store
+
+    with Store.open(load_settings(data_dir=data_dir)) as store:
+        found = usefulness(store)
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    rows = [
+        (
+            one.suite,
+            one.checkpoints,
+            *("–" if figure is None else f"{figure:+.2f}" for figure in (one.correlation, one.low, one.high)),
+            one.said,
+        )
+        for one in found
+    ]
+    print_table(("Exam", "Checkpoints>", "Spearman>", "95 % from>", "to>", ""), rows)
 
 
 @app.command("leaks")

@@ -20,6 +20,7 @@ from yearling.evals.gate import (
 from yearling.evals.inspect_tasks import LogSubject, inspect_task
 from yearling.evals.judge import JudgedPair, judge_card, judge_exam, llmbar_pairs
 from yearling.evals.leaks import Leak, find_leaks
+from yearling.evals.preference import blinded_wins, strengths
 from yearling.evals.proofs import ProofLine, prove
 from yearling.evals.refusal import refuses, validate_refusals
 from yearling.evals.report import comparison_facts, comparison_page, run_page
@@ -30,7 +31,7 @@ from yearling.evals.spec_check import check_spec, write_ids
 from yearling.evals.spec_run import SpecReport, regrade_spec, run_spec, spec_exam, worst_outputs
 from yearling.evals.statistics import wilson
 from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, score_options
-from yearling.evals.usefulness import Usefulness, usefulness_of
+from yearling.evals.usefulness import Usefulness, usefulness, usefulness_of
 
 __all__ = [
     "AssistantSubject",
@@ -66,6 +67,7 @@ __all__ = [
     "Training",
     "Usefulness",
     "Verdict",
+    "blinded_wins",
     "canary",
     "card_markdown",
     "card_page",
@@ -102,6 +104,8 @@ __all__ = [
     "run_spec",
     "score_options",
     "spec_exam",
+    "strengths",
+    "usefulness",
     "usefulness_of",
     "validate_answers",
     "validate_refusals",

@@ -10,6 +10,7 @@ from typing import Any
 from yearling.errors import BadInput
 from yearling.evals.gate import GateResult, GateRule, Paired, decide, difference_interval, pair_scores
 from yearling.evals.statistics import Interval
+from yearling.evals.usefulness import Usefulness
 from yearling.store import ExamRun, GradedSample, Store
 
 
@@ -69,9 +70,23 @@ def compare(store: Store, champion_id: str, challenger_id: str, rule: GateRule |
     )
 
 
-def gate_over(targets: Sequence[Comparison], guards: Sequence[Comparison], rule: GateRule | None = None) -> GateResult:
-    """The decision over several exams. Raises BadInput when a grader may not gate."""
+def gate_over(
+    targets: Sequence[Comparison],
+    guards: Sequence[Comparison],
+    rule: GateRule | None = None,
+    *,
+    useful: Sequence[Usefulness] = (),
+) -> GateResult:
+    """The decision over several exams. Raises BadInput when a grader may not gate, or when people do not follow a suite."""
+    powerless = {one.suite: one for one in useful if not one.may_gate}
     for one in (*targets, *guards):
+        if lost := powerless.get(one.exam):
+            shown = "none" if lost.correlation is None else f"{lost.correlation:.2f}"
+            raise BadInput(
+                f"The exam {one.exam} may not gate: over {lost.checkpoints} checkpoints its correlation with what people prefer "
+                f"blind is {shown}. {lost.said}",
+                advice="Its results are reported only; leave it out.",
+            )
         if not one.may_gate:
             raise BadInput(
                 f"The grader {one.challenger.grader} of the exam {one.exam} has not passed its own exam, so it may not gate.",

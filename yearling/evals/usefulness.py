@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from yearling.errors import BadInput
+from yearling.evals.preference import blinded_wins, strengths
 from yearling.evals.statistics import spearman
+from yearling.store import Store
 
 LEAST_CHECKPOINTS = 5
 LEAST_CORRELATION = 0.3
@@ -17,27 +19,55 @@ LEAST_CORRELATION = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Usefulness:
-    """One suite. A suite that people's preference does not follow loses its gating power."""
+    """One suite. With too few checkpoints nothing is known, and the figures are None; a suite then keeps its power."""
 
     suite: str
     checkpoints: int
-    correlation: float
-    low: float
-    high: float
+    """Those that have both a score and a preference."""
+    correlation: float | None
+    low: float | None
+    high: float | None
     may_gate: bool
+    said: str
 
 
 def usefulness_of(suite: str, scores: Mapping[str, float], preference: Mapping[str, float], *, seed: int = 0) -> Usefulness:
-    """Over the checkpoints (by model hash) that have both; 95 % bootstrap interval. Raises BadInput for fewer than five."""
+    """Over the checkpoints (by model hash) that have both; Spearman with a 95 % bootstrap interval.
+
+    A suite whose correlation falls below the least that is useful loses its gating power, and one without a correlation too (the
+    same score, or the same preference, for all).
+    """
     both = sorted(set(scores) & set(preference))
     if len(both) < LEAST_CHECKPOINTS:
-        raise BadInput(
-            f"The usefulness gap needs {LEAST_CHECKPOINTS} checkpoints with scores and preferences; there are {len(both)}."
+        said = (
+            f"Not known: it takes {LEAST_CHECKPOINTS} checkpoints with scores and blinded preferences, and there are {len(both)}."
         )
+        return Usefulness(suite, len(both), None, None, None, True, said)
     x, y = np.array([scores[one] for one in both]), np.array([preference[one] for one in both])
     found = spearman(list(x), list(y))
+    if math.isnan(found):
+        return Usefulness(
+            suite, len(both), None, None, None, False, "All scores, or all preferences, are the same: it tells nothing."
+        )
     rng = np.random.default_rng(seed)
     drawn = [spearman(list(x[i]), list(y[i])) for i in rng.integers(0, len(both), size=(1000, len(both)))]
-    known = [value for value in drawn if not math.isnan(value)]
-    low, high = np.quantile(known, [0.025, 0.975]) if known else (math.nan, math.nan)
-    return Usefulness(suite, len(both), found, float(low), float(high), not math.isnan(found) and found >= LEAST_CORRELATION)
+    low, high = np.quantile([value for value in drawn if not math.isnan(value)], [0.025, 0.975])
+    useful = found >= LEAST_CORRELATION
+    said = "People want what it measures." if useful else f"Below {LEAST_CORRELATION:g}: it has lost its gating power."
+    return Usefulness(suite, len(both), found, float(low), float(high), useful, said)
+
+
+def usefulness(store: Store) -> list[Usefulness]:
+    """Every exam that was sat, by name: its scores against what people preferred blind."""
+    preference = strengths(blinded_wins(store))
+    return [usefulness_of(suite, scores, preference) for suite, scores in sorted(_scores(store, preference).items())]
+
+
+def _scores(store: Store, wanted: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Exam -> model -> the newest score. Of several ways to put an exam the one that most of the wanted models sat."""
+    ways: defaultdict[str, defaultdict[tuple[str, str], dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    for run in store.exams.list(limit=10_000):
+        if run.finished_utc is not None and run.summary["measures"][0]["value"] is not None:
+            way = ways[run.exam][run.exam_hash, run.subject]
+            way.setdefault(run.model_hash, run.summary["measures"][0]["value"])
+    return {exam: max(some.values(), key=lambda way: (len(way.keys() & wanted.keys()), len(way))) for exam, some in ways.items()}

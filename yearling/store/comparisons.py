@@ -17,7 +17,7 @@ from yearling.clock import new_id, now_utc
 from yearling.errors import Conflict, NotFound
 from yearling.store.conversations import owned
 from yearling.store.database import Database
-from yearling.store.schema import comparisons
+from yearling.store.schema import comparisons, messages
 
 State = Literal["open", "deciding", "decided", "skipped"]
 
@@ -100,6 +100,19 @@ class Comparisons:
         query = sa.select(comparisons).where(comparisons.c.person_id == person_id, comparisons.c.offered)
         with self._database.read() as connection:
             return [_record(row) for row in connection.execute(query.order_by(comparisons.c.id.desc()).limit(limit))]
+
+    def judged_blind(self) -> set[frozenset[str]]:
+        """The pairs of samples, everybody's, between which somebody chose without knowing the models. Nothing says who."""
+        left, right = messages.alias(), messages.alias()
+        query = (
+            sa.select(left.c.sample_id, right.c.sample_id)
+            .select_from(comparisons)
+            .join(left, left.c.id == comparisons.c.left_id)
+            .join(right, right.c.id == comparisons.c.right_id)
+            .where(comparisons.c.event_id.is_not(None))
+        )
+        with self._database.read() as connection:
+            return {frozenset(row) for row in connection.execute(query) if None not in row}
 
     def claim(self, comparison_id: str, *, person_id: str) -> ComparisonRecord:
         """Take an open comparison, so that of two choices at once one counts. Raises NotFound, Conflict when it is not open."""
