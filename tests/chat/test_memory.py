@@ -58,6 +58,17 @@ def test_what_bears_on_a_question_is_chosen(question: str, expected: set[str]) -
     assert {fact.text for fact in choose(FACTS, question, budget_tokens=200)} == expected | always
 
 
+def test_a_long_question_is_near_to_little_but_an_allergy_is_not_forgotten() -> None:
+    question = (
+        "I am planning a dinner for twelve colleagues on Friday, after the concert in the old theatre, and the kitchen of our "
+        "flat has two rings and no oven, and one of the guests comes by train from Leeds. What could I serve that is ready in time?"
+    )
+    far = Fact("I have collected programmes of theatres and timetables of railways since I was a child in Leeds")
+    facts = [far, Fact("I'm severely allergic to peanuts, walnuts, sesame and shellfish")]
+    assert [fact.text[:10] for fact in choose(facts, question, budget_tokens=200)] == ["I'm severe"]
+    assert far in choose(facts, "Where can I buy old railway timetables and theatre programmes?", budget_tokens=200)
+
+
 def test_the_budget_is_kept_and_the_most_telling_come_first() -> None:
     facts = [Fact(f"I cook dish {number}") for number in range(50)]
     assert choose(facts, "What shall I cook?", budget_tokens=0) == []

@@ -5,15 +5,14 @@ lasting of themselves ("I'm allergic to nuts", "我住在上海"), or asks outri
 missed fact can be said again, but a wrong memory poisons every later answer. So everything doubtful is left alone: questions,
 wishes and suppositions, what is quoted, pasted, or given as material to work on, and anything that looks like a secret.
 
-For a question, those memories are chosen that share a word or a field of life with it, and the few that always matter (a name,
-how somebody wants to be answered), up to a budget of tokens. The rest is not shown to the model: what does not bear on a question
-leaks into the answer, as PersistBench shows.
+For a question, those memories are chosen that are near to it by their words and fields of life, and the few that always matter (a
+name, how somebody wants to be answered), up to a budget of tokens. The rest is not shown to the model: what does not bear on a
+question leaks into the answer, as PersistBench shows.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -166,21 +165,26 @@ def _tidy(clause: str) -> str:
 
 # Choice
 
+_FIELD_WORDS = 2
+_LEAST_NEARNESS = 0.18
+"""Both chosen on one half of PersistBench; `dev/LOG.md` has what they do on the other."""
+
 
 def choose(memories: Sequence[R], question: str, *, budget_tokens: int) -> list[R]:
-    """The memories that bear on a question, the most telling first, as many as the budget holds."""
-    asked = _telling(question)
-    fields = _fields(question)
-    words = [_telling(memory.text) for memory in memories]
-    rarity = Counter(word for some in words for word in some)
+    """The memories that bear on a question, the nearest first, as many as the budget holds.
+
+    One bears on it that is near enough; or that always matters; or that it would be dangerous to forget (an allergy) where the
+    question is of the same field of life, however much else it speaks of.
+    """
+    asked, fields = _telling(question), _fields(question)
     ranked = []
-    for at, (memory, some) in enumerate(zip(memories, words, strict=True)):
-        shared = sum(1.0 / rarity[word] for word in some & asked)
-        near = len(_fields(memory.text) & fields)
+    for at, memory in enumerate(memories):
+        its_fields = _fields(memory.text)
         always = memory.topic == "name" or bool(rules().always.search(memory.text))
-        weight = 3.0 * always + 2.0 * near + shared
-        if weight > 0:
-            ranked.append((-weight, at, memory))
+        vital = bool(its_fields & fields) and bool(rules().vital.search(memory.text))
+        near = _nearness(_telling(memory.text), its_fields, asked, fields)
+        if always or vital or near >= _LEAST_NEARNESS:
+            ranked.append((-(2.0 * always + vital + near), at, memory))
     chosen: list[R] = []
     left = budget_tokens
     for _, _, memory in sorted(ranked, key=lambda one: one[:2]):
@@ -189,6 +193,16 @@ def choose(memories: Sequence[R], question: str, *, budget_tokens: int) -> list[
             chosen.append(memory)
             left -= cost
     return chosen
+
+
+def _nearness(some: set[str], some_fields: set[str], other: set[str], other_fields: set[str]) -> float:
+    """The cosine of two texts as sets of words, 0 to 1, where a field of life is as good as `_FIELD_WORDS` words.
+
+    Without the lengths, long texts would be near to everything: they share a word or a field by chance.
+    """
+    shared = len(some & other) + _FIELD_WORDS * len(some_fields & other_fields)
+    sizes = [len(words) + _FIELD_WORDS * len(fields) for words, fields in ((some, some_fields), (other, other_fields))]
+    return float(shared / (sizes[0] * sizes[1]) ** 0.5) if shared else 0.0
 
 
 def tokens_at_most(text: str) -> int:

@@ -25,7 +25,7 @@ class Own:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """`fields` tell by their names what a text is about."""
+    """`fields` tell by their names what a text is about; `vital` is what must not be forgotten where its field comes up."""
 
     own: tuple[Own, ...]
     material: re.Pattern[str]
@@ -33,6 +33,7 @@ class Rules:
     secret: re.Pattern[str]
     asked_zh: tuple[re.Pattern[str], ...]
     always: re.Pattern[str]
+    vital: re.Pattern[str]
     fields: dict[str, re.Pattern[str]]
     common: frozenset[str]
 
@@ -56,6 +57,7 @@ def rules() -> Rules:
         secret=_any(plain["secret"]),
         asked_zh=tuple(re.compile(pattern) for pattern in plain["asked_zh"]),
         always=_any(plain["always"]),
+        vital=_any(plain["vital"]),
         fields={name: _any(patterns) for name, patterns in plain["fields"].items()},
         common=frozenset(plain["common"].split()),
     )
