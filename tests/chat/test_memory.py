@@ -61,7 +61,7 @@ def test_what_bears_on_a_question_is_chosen(question: str, expected: set[str]) -
 def test_a_long_question_is_near_to_little_but_an_allergy_is_not_forgotten() -> None:
     question = (
         "I am planning a dinner for twelve colleagues on Friday, after the concert in the old theatre, and the kitchen of our "
-        "flat has two rings and no oven, and one of the guests comes by train from Leeds. What could I serve that is ready in time?"
+        "flat has two rings and no oven, and one of the guests comes by train from Leeds. What could I serve in time?"
     )
     far = Fact("I have collected programmes of theatres and timetables of railways since I was a child in Leeds")
     facts = [far, Fact("I'm severely allergic to peanuts, walnuts, sesame and shellfish")]
