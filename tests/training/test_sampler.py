@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Sequence
 
 import pytest
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from tests.training.networks import VOCAB, tiny_policy
 from yearling.training.batch import Example, pack
@@ -131,12 +133,30 @@ def test_after_an_update_the_sampler_is_the_new_policy() -> None:
         assert episode.logprobs == pytest.approx(logps, abs=CLOSE)
 
 
-def test_packed_weights_draw_the_same_up_to_fp32() -> None:
+def test_packed_weights_draw_the_same_up_to_fp32_and_follow_every_update() -> None:
     policy = tiny_policy(torch.float32)
     packed = Sampler(policy.decoder, stop_ids=frozenset({STOP}), frozen_base=True)
-    episodes = packed.draw(jobs(5))
-    for episode, logps in zip(episodes, trainer_logprobs(policy, episodes), strict=True):
-        assert episode.logprobs == pytest.approx(logps, abs=1e-4)
+    for change in (1.0, 1.5, 0.0):
+        with torch.no_grad():
+            for parameter in policy.parameters():
+                parameter.mul_(change)
+        episodes = packed.draw(jobs(5))
+        for episode, logps in zip(episodes, trainer_logprobs(policy, episodes), strict=True):
+            assert episode.logprobs == pytest.approx(logps, abs=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_sampler_keeps_no_weights_that_the_policy_gave_up(dtype: torch.dtype) -> None:
+    """The trunk that is written out by hand joins the frozen weights after the sampler was made: theirs before must be freed."""
+    policy = tiny_policy(dtype)
+    drawing, wanted = Sampler(policy.decoder, stop_ids=frozenset({STOP}), frozen_base=True), jobs(5)
+    before = [StorageWeakRef(one.untyped_storage()) for name, one in policy.decoder.named_parameters() if ".base." in name]
+    trainer_logprobs(policy, drawing.draw(wanted))
+    assert policy.path == "fused"
+    gc.collect()
+    assert len(before) == 14
+    assert all(one.expired() for one in before)
+    drawing.draw(wanted)
 
 
 def test_what_is_replied_follows_and_is_not_drawn() -> None:

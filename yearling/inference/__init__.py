@@ -15,7 +15,7 @@ from yearling.inference.engine import Capabilities, Completion, Delta, Engine, R
 from yearling.inference.fake import ByteTokenizer, FakeEngine, FakeTemplate, Script, fake_served
 from yearling.inference.pool import EnginePool, open_engine
 from yearling.inference.served import ChatTemplate, Served, StreamDecoder, Tokenizer
-from yearling.inference.sharing import decoding_view, invert_probabilities
+from yearling.inference.sharing import decoding_view, follow_adapter, invert_probabilities
 from yearling.inference.stops import StopMatcher, TextStream
 from yearling.inference.supervisor import EngineSpec, Supervised
 
@@ -51,6 +51,7 @@ __all__ = [
     "decoding_view",
     "describe_engines",
     "fake_served",
+    "follow_adapter",
     "invert_probabilities",
     "measure_api_overhead",
     "measure_engine",

@@ -20,10 +20,21 @@ def invert_probabilities(probs_BV: Tensor, uniforms: Sequence[float]) -> list[in
 
 def decoding_view(network: Decoder, *, packed: bool) -> Decoder:
     """The same network for decoding in batches: its tensors are the original's, so that it follows every change of an adapter.
-    `packed` lays the frozen linear layers out for small batches besides; weights that are trained must not be packed."""
-    from yearling.inference.torch_network import pack_linears, with_shared_weights
+    `packed` lays the frozen linear layers out for small batches besides, an adapter added to them: `follow_adapter` then takes
+    its changes over. Weights that are trained must not be packed."""
+    from yearling.inference.torch_network import merge_adapters, pack_linears, with_shared_weights
 
     view = with_shared_weights(network)
     if packed:
+        merge_adapters(view)
         pack_linears(view)
     return view
+
+
+def follow_adapter(view: Decoder) -> None:
+    """Make a packed `decoding_view` decode with the adapter as it is now. Does nothing to other views, which always do."""
+    from yearling.inference.torch_network import MergedLinear
+
+    for module in view.modules():
+        if isinstance(module, MergedLinear):
+            module.refresh()

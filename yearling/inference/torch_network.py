@@ -57,6 +57,44 @@ class PackedLinear(nn.Linear):
         return F.linear(x, self.weight, self.bias)
 
 
+class MergedLinear(nn.Module):
+    """A linear layer with an adapter as one packed matrix, for small batches; others are left to the layer itself.
+
+    The matrix is W + scale · b a as of the last `refresh`, so that a step of decoding costs no products with the factors."""
+
+    def __init__(self, adapted: Any) -> None:
+        super().__init__()
+        self._adapted = (adapted,)  # out of sight of whoever packs what is below this module
+        self._factors: tuple[Tensor, Tensor] | None = None
+        self._packed: Tensor | None = None
+
+    def refresh(self) -> None:
+        """Take over the factors as they are now. Costs little while they are what they were."""
+        (adapted,) = self._adapted
+        a, b = adapted.lora_a.detach(), adapted.lora_b.detach()
+        if self._factors is not None and torch.equal(a, self._factors[0]) and torch.equal(b, self._factors[1]):
+            return
+        self._factors = (a.clone(), b.clone())
+        weight = torch.addmm(adapted.base.weight.detach(), b, a, alpha=adapted.scale)
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKED_FOR)
+
+    def forward(self, x: Tensor) -> Tensor:
+        (adapted,) = self._adapted
+        if self._packed is not None and x.numel() // x.shape[-1] in PACKED_ROWS:
+            out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, adapted.base.bias, "none", [], "")
+            return out
+        plain: Tensor = adapted(x)
+        return plain
+
+
+def merge_adapters(network: nn.Module) -> None:
+    """Put a `MergedLinear` in the place of every layer with an adapter. They are yet to be refreshed."""
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if hasattr(child, "lora_a"):
+                setattr(parent, name, MergedLinear(child))
+
+
 def pack_linears(network: nn.Module) -> int:
     """Give every linear layer a packed copy of its weights for small batches; returns the bytes that this costs.
 

@@ -151,9 +151,10 @@ class _Block:
 
     @classmethod
     def of(cls, block: Any) -> _Block:
-        joined = [_Joined(layers) for layers in _linears(block)]
-        factors = tuple(factor for one in joined for factor in one.factors)
-        return cls(block.input_layernorm.weight.detach(), block.post_attention_layernorm.weight.detach(), *joined, factors)
+        qkv, out, gate_up, down = (_Joined(layers) for layers in _linears(block))
+        factors = tuple(factor for one in (qkv, out, gate_up, down) for factor in one.factors)
+        norms = block.input_layernorm.weight.detach(), block.post_attention_layernorm.weight.detach()
+        return cls(*norms, qkv, out, gate_up, down, factors)
 
     def refresh(self) -> None:
         for joined in (self.qkv, self.out, self.gate_up, self.down):
@@ -172,7 +173,7 @@ class _Span:
 
     @property
     def length(self) -> int:
-        return self.own.stop - self.own.start
+        return self.later.shape[0]
 
 
 def _linears(block: Any) -> list[list[Any]]:
@@ -183,7 +184,8 @@ def _spans(nodes: Sequence[Node], dtype: torch.dtype) -> list[_Span]:
     found = []
     later = torch.full((_QUERIES, _QUERIES), -torch.inf, dtype=dtype).triu_(1)
     for node in nodes:
-        ancestors, parent = [], node.parent
+        ancestors: list[slice] = []
+        parent = node.parent
         while parent >= 0:
             ancestors.insert(0, nodes[parent].span)
             parent = nodes[parent].parent

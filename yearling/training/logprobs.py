@@ -116,7 +116,8 @@ class _Running:
         """Σ p W, (rows, E)."""
         if self._weights is None:
             raise RuntimeError("the weights were not summed")
-        return self._weights / self.total[:, None].to(self._weights.dtype)
+        mean: Tensor = self._weights / self.total[:, None].to(self._weights.dtype)
+        return mean
 
 
 def _logits(hidden: Tensor, weight: Tensor, scale: float, wide: torch.dtype) -> Tensor:

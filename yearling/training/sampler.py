@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from yearling.inference import decoding_view, invert_probabilities
+from yearling.inference import decoding_view, follow_adapter, invert_probabilities
 from yearling.models import Cache, Decoder
 from yearling.training.batch import common_prefix
 
@@ -70,8 +70,8 @@ class _Row:
 class Sampler:
     """One sampler serves a whole run: it follows the network's adapter by itself.
 
-    `frozen_base`: only an adapter is trained, so the base may be packed for speed. `stop_ids` end an answer and belong to it.
-    `max_rows` 0 is what suits the device.
+    `frozen_base`: only an adapter is trained, so base and adapter together may be packed for speed, anew after each update.
+    `stop_ids` end an answer and belong to it. `max_rows` 0 is what suits the device.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class Sampler:
         Jobs of one prompt should be neighbours. Raises ValueError when the logits are not finite."""
         if not jobs:
             return []
+        follow_adapter(self._decoder)
         capacity = max(len(job.prompt) + job.room for job in jobs)
         cache = self._decoder.new_cache(num_slots=min(self._max_rows, len(jobs)), capacity_tokens=capacity)
         waiting, prompts = deque(enumerate(jobs)), _Prompts(self._decoder)
