@@ -7,7 +7,9 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +37,42 @@ def need_browser() -> str:
     return chromium
 
 
+@contextmanager
+def chromium(*, seconds: float = 280) -> Iterator[Suite]:
+    """One browser. What it yields runs a suite, in `seconds` at most, and gives what each of its tests found."""
+    environment = os.environ | {"CHROMIUM": need_browser()}
+    with subprocess.Popen(
+        ["node", str(HERE / "runner.mjs")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as node:
+
+        def run(suite: str, facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
+            found: dict[str, dict[str, Any]] = {}
+            watchdog = threading.Timer(seconds, node.kill)
+            watchdog.start()
+            try:
+                print(json.dumps({"address": facts["address"], "suite": suite, "facts": facts}), file=node.stdin, flush=True)
+                for line in node.stdout or ():
+                    one = json.loads(line)
+                    if "end" in one:
+                        return found
+                    found[one["name"]] = one
+            finally:
+                watchdog.cancel()
+            raise AssertionError(f"the browser ended in the suite {suite}, after {list(found)}: see what it wrote above")
+
+        try:
+            yield run
+        finally:
+            if node.stdin:
+                node.stdin.close()
+            try:
+                node.wait(20)
+            except subprocess.TimeoutExpired:
+                node.kill()
+
+
 @pytest.fixture(scope="session")
-def run_suite() -> Suite:
-    """Runs a suite once and gives what each of its tests found."""
-
-    def run(suite: str, facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        chromium = need_browser()
-        done = subprocess.run(
-            ["node", str(HERE / "runner.mjs"), facts["address"], suite, json.dumps(facts)],
-            capture_output=True,
-            text=True,
-            timeout=280,
-            env=os.environ | {"CHROMIUM": chromium},
-        )
-        found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        if done.returncode or not found:
-            raise AssertionError(f"the browser ended with {done.returncode}:\n{done.stderr[-3000:]}")
-        return {one["name"]: one for one in found}
-
-    return run
+def run_suite() -> Iterator[Suite]:
+    """Runs suites in one browser for all tests."""
+    with chromium() as run:
+        yield run

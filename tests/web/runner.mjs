@@ -1,6 +1,7 @@
-// Runs one suite in Chromium against a server: node runner.mjs ADDRESS SUITE FACTS. Prints one JSON line a test.
+// Runs suites in one Chromium. Reads one JSON line a suite, {address, suite, facts}; prints one JSON line a test, and one at its end.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -8,8 +9,6 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const require = createRequire(join(here, '../../web/package.json'));
 const { chromium } = require('playwright-core');
 
-const [address, suite, factsText = '{}'] = process.argv.slice(2);
-const facts = JSON.parse(factsText);
 const FLAGS = [
   '--headless',
   '--no-sandbox',
@@ -21,23 +20,24 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-export const axeSource = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+// A busy machine takes its time; what is wrong is found all the same.
+const TIMEOUT_MS = 30_000;
+const axeSource = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
 export class Tools {
-  constructor(page, context) {
+  constructor(page, context, { address, facts }) {
     this.page = page;
     this.context = context;
     this.browser = browser;
     this.address = address;
     this.facts = facts;
-    this.axeSource = axeSource;
   }
 
   async open(path, { theme = 'light', language = 'en', phone = false } = {}) {
     await this.page.setViewportSize(phone ? { width: 390, height: 844 } : { width: 1280, height: 800 });
     const wanted = JSON.stringify([theme, language]);
     if (this.chosen !== wanted) {
-      await this.page.goto(`${address}/icon.svg`);
+      await this.page.goto(`${this.address}/icon.svg`);
       await this.page.evaluate(
         ([chosen, spoken]) => {
           localStorage.setItem('yearling.theme', chosen);
@@ -47,9 +47,30 @@ export class Tools {
       );
       this.chosen = wanted;
     }
-    await this.page.goto(address + path);
+    await this.page.goto(this.address + path);
     await this.page.waitForSelector('#main, .sign-in, .shared');
     await this.page.waitForFunction(() => !document.querySelector('[aria-busy="true"], .skeleton'));
+  }
+
+  /** Somebody else: a browser of their own, without the cookies of this one. */
+  async another() {
+    const context = await browser.newContext();
+    context.setDefaultTimeout(TIMEOUT_MS);
+    others.push(context);
+    return new Tools(await context.newPage(), context, this);
+  }
+
+  /** What axe-core finds against WCAG 2.2 AA. Scripts of tests are under the page's policy as well: axe comes in by the debugger. */
+  async axe() {
+    await this.page.evaluate(axeSource);
+    const found = await this.page.evaluate((tags) => axe.run(document, { runOnly: tags, resultTypes: ['violations'] }), [
+      'wcag2a',
+      'wcag2aa',
+      'wcag21a',
+      'wcag21aa',
+      'wcag22aa',
+    ]);
+    return found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(' ')).slice(0, 4).join(', ')} (${one.help})`);
   }
 
   async ask(text) {
@@ -86,11 +107,13 @@ export function check(fact, words) {
 }
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: true, args: FLAGS });
-const context = await browser.newContext();
-context.setDefaultTimeout(30_000);
-await context.grantPermissions(['clipboard-read', 'clipboard-write']);
-try {
-  const { tests } = await import(pathToFileURL(join(here, 'suites', `${suite}.mjs`)).href);
+const others = [];
+
+async function run(asked) {
+  const { tests } = await import(pathToFileURL(join(here, 'suites', `${asked.suite}.mjs`)).href);
+  const context = await browser.newContext();
+  context.setDefaultTimeout(TIMEOUT_MS);
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   for (const [name, test] of Object.entries(tests)) {
     if (process.env.ONLY && process.env.ONLY !== name) continue;
     const page = await context.newPage();
@@ -105,14 +128,25 @@ try {
     let fault = null;
     let told = null;
     try {
-      const tools = new Tools(page, context);
+      const tools = new Tools(page, context, asked);
       told = (await test(tools, check)) ?? null;
       if (faults.length && !tools.plantsFaults) fault = faults.join('\n');
     } catch (error) {
       fault = `${error.message}\n${faults.join('\n')}`;
+      if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${asked.suite}-${name}.png`) }).catch(() => {});
     }
     process.stdout.write(`${JSON.stringify({ name, fault, told, seconds: (Date.now() - started) / 1000 })}\n`);
     await page.close();
+    for (const other of others.splice(0)) await other.close();
+  }
+  await context.close();
+}
+
+try {
+  for await (const line of createInterface({ input: process.stdin })) {
+    const asked = JSON.parse(line);
+    await run(asked);
+    process.stdout.write(`${JSON.stringify({ end: asked.suite })}\n`);
   }
 } finally {
   await browser.close();

@@ -12,7 +12,6 @@ processor time of all of Chromium a frame, which does not change when others use
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -25,8 +24,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.web.conftest import HERE, WEB, need_browser
-from tests.web.site import quiet, site
+from tests.web.conftest import WEB, Suite, chromium
+from tests.web.site import Site, quiet, site
 
 GOAL_FPS = 50
 STATIC = "yearling/api/static"
@@ -48,15 +47,11 @@ def busy_s() -> float:
     return user_nice_system / os.sysconf("SC_CLK_TCK")
 
 
-def one_round(address: str, chat: str, build: Path | None) -> list[dict[str, Any]]:
-    facts = json.dumps({"long": chat, "build": str(build) if build else None})
-    command = ["node", str(HERE / "runner.mjs"), address, "scrolling", facts]
-    environment = os.environ | {"CHROMIUM": need_browser()}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
-    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    if not found or found[0]["fault"]:
-        sys.exit(f"the browser failed: {found[0]['fault'] if found else done.stderr[-2000:]}")
-    told: list[dict[str, Any]] = found[0]["told"]
+def one_round(run: Suite, running: Site, build: Path | None) -> list[dict[str, Any]]:
+    found = run("scrolling", {"address": running.address, "long": running.long_chat, "build": str(build) if build else None})
+    if found["round"]["fault"]:
+        sys.exit(f"the browser failed: {found['round']['fault']}")
+    told: list[dict[str, Any]] = found["round"]["told"]
     return told
 
 
@@ -67,14 +62,18 @@ def main() -> None:
     asked = parser.parse_args()
     quiet()
     found: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
-    with tempfile.TemporaryDirectory() as folder, site(Path(folder) / "data", long_messages=2000) as running:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        site(Path(folder) / "data", long_messages=2000) as running,
+        chromium() as run,
+    ):
         builds: dict[str, Path | None] = {"now": None}
         if asked.against:
             builds = {asked.against: build_of(asked.against, Path(folder))} | builds
         ours_before, all_before, started = os.times(), busy_s(), time.monotonic()
         for number in range(asked.rounds):
             for name, build in builds.items() if number % 2 == 0 else reversed(builds.items()):
-                for one in one_round(running.address, running.long_chat, build):
+                for one in one_round(run, running, build):
                     found[name][one["push"]].append(one)
                 print(f"round {number + 1} of {asked.rounds}: {name}", file=sys.stderr)
         ours = sum(os.times()[:4]) - sum(ours_before[:4])
@@ -91,9 +90,8 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     print(f"\nOther programs used {others:.0%} of the {cores} core(s) meanwhile.")
     met = worst["now"] >= GOAL_FPS
-    print(
-        f"{'Met' if met else 'Not met'}: the slowest kind of scrolling has {worst['now']:.1f} frames a second, the goal is {GOAL_FPS}."
-    )
+    verdict = f"the slowest kind of scrolling has {worst['now']:.1f} frames a second, the goal is {GOAL_FPS}."
+    print(f"{'Met' if met else 'Not met'}: {verdict}")
     sys.exit(not met)
 
 

@@ -1,21 +1,18 @@
-"""Drill of streams in a real browser: cut connections in mid-event, refresh the page, and look whether any word is lost or doubled.
+"""Drill of streams in a real browser: cut connections in mid-event, refresh the page, and lose or double no word.
 
     python -m tests.web.stream_drill 50
 
 Between Chromium and the server stands a proxy that resets the connections of a streamed answer after random numbers of bytes; the
-page is loaded anew at random moments besides. Words are numbered, so that the text that should be there is known. A round is passed
-when what the page shows was the beginning of that text at every look, is all of it in the end and after one more refresh, and is
-what the server has stored.
+page is loaded anew at random moments besides. Words are numbered, so that the text that should be there is known. A round is
+passed when what the page shows was the beginning of that text at every look, is all of it in the end and after one more refresh,
+and is what the server has stored.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import random
 import re
-import subprocess
 import sys
 import tempfile
 import threading
@@ -27,7 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.api.live import live
-from tests.web.conftest import HERE, need_browser
+from tests.web.conftest import chromium
 from tests.web.site import quiet
 from yearling.api import create_app
 from yearling.config import Settings
@@ -153,18 +150,11 @@ def drill(rounds: int, folder: Path, *, seed: int = 0) -> Drilled:
 
 
 def _browse(address: str, facts: dict[str, Any], *, timeout_s: float) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        ["node", str(HERE / "runner.mjs"), address, "stream_drill", json.dumps(facts)],
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-        env=os.environ | {"CHROMIUM": need_browser()},
-    )
-    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode or len(told) != 1 or told[0]["fault"]:
-        raise RuntimeError(f"the browser ended with {done.returncode}: {told}")
-    found: list[dict[str, Any]] = told[0]["told"]
+    with chromium(seconds=timeout_s) as run:
+        told = run("stream_drill", facts | {"address": address})["drill"]
+    if told["fault"]:
+        raise RuntimeError(f"the browser failed: {told['fault']}")
+    found: list[dict[str, Any]] = told["told"]
     if len(found) != len(facts["rounds"]):
         raise RuntimeError(f"{len(found)} rounds were made, {len(facts['rounds'])} were asked for")
     return found

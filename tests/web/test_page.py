@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from tests.store.examples import make_graded
+from tests.web.accounts import accounts
 from tests.web.conftest import Suite, names, need_browser
 from tests.web.payloads import DIAGRAMS, FORMULAS, HTML, PAYLOADS
 from tests.web.site import Site, site
 from tests.web.stream_drill import drill
 from yearling.feedback import FeedbackLog
+from yearling.models import LocalModel
+from yearling.tasks import Demonstration, freeze
+from yearling.training import Places, Setup, create_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -50,6 +54,38 @@ def results(running: Site, run_suite: Suite) -> Any:
 @pytest.mark.parametrize(("suite", "name"), [(suite, name) for suite in SUITES for name in names(suite)])
 def test_in_the_browser(results: Any, suite: str, name: str) -> None:
     found = results(suite, name)
+    print(found["told"], found["seconds"], "s")
+    assert found["fault"] is None, found["fault"]
+
+
+@pytest.fixture(scope="module")
+def signing_in(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite) -> dict[str, dict[str, Any]]:
+    with accounts(tmp_path_factory.mktemp("accounts")) as found:
+        return run_suite("accounts", found.facts)
+
+
+@pytest.mark.parametrize("name", names("accounts"))
+def test_people_in_the_browser(signing_in: dict[str, dict[str, Any]], name: str) -> None:
+    found = signing_in[name]
+    print(found["seconds"], "s")
+    assert found["fault"] is None, found["fault"]
+
+
+def test_a_real_run_is_stopped_and_resumed(tmp_path: Path, run_suite: Suite, default_model: LocalModel) -> None:
+    """Trains the default model, far longer than the test takes; the page begins, stops, and goes on with it."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / default_model.name).symlink_to(default_model.folder)
+    demonstrations = [Demonstration(str(n), ({"role": "user", "content": f"Say {n}."},), f"{n}, gladly.") for n in range(40)]
+    lessons = freeze(demonstrations, tmp_path / "lessons")
+    setup = Setup(model=default_model.name, rank=2, lessons=lessons.hash)
+    config = {"steps": 2000, "lessons_per_step": 1}
+    run = create_run(tmp_path / "runs" / "real", "sft", config, setup, Places.of(tmp_path))
+    with site(tmp_path, filled=False) as running:
+        try:
+            found = run_suite("runs", {"address": running.address, "real_run": run.folder.name})["stop_and_resume"]
+        finally:
+            if run.read_status()["state"] == "running":
+                run.request_stop()
     print(found["told"], found["seconds"], "s")
     assert found["fault"] is None, found["fault"]
 
@@ -124,4 +160,5 @@ def test_streams_survive_refreshes_and_broken_connections(tmp_path: Path) -> Non
     need_browser()
     done = drill(3, tmp_path, seed=1)
     assert done.faults == {}
-    assert done.cuts >= 3 and done.refreshes >= 1
+    assert done.cuts >= 3
+    assert done.refreshes >= 1

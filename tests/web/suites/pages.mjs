@@ -18,26 +18,13 @@ const PAGES = (facts) => [
   ['/signin', 'Sign in', '登录'],
 ];
 
-async function axe(tools) {
-  await tools.page.evaluate(tools.axeSource);
-  const found = await tools.page.evaluate(() =>
-    // eslint-disable-next-line no-undef
-    axe.run(document, {
-      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'],
-      resultTypes: ['violations'],
-    }),
-  );
-  return found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(' ')).slice(0, 4).join(', ')} (${one.help})`);
-}
-
 async function walk(tools, check, language, look) {
   const wrong = [];
   for (const [path, english, chinese] of PAGES(tools.facts)) {
     await tools.open(path, { language, ...look });
     const words = language === 'zh' ? chinese : english;
     await tools.page.getByText(words).first().waitFor({ state: 'attached' }).catch(() => wrong.push(`${path} does not say “${words}”`));
-    // Scripts of tests are under the page's policy as well: axe comes in by the debugger, not by the page.
-    for (const one of await axe(tools)) wrong.push(`${path} ${one}`);
+    for (const one of await tools.axe()) wrong.push(`${path} ${one}`);
     const wide = await tools.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (wide > 0) wrong.push(`${path} is ${wide} px wider than the window`);
   }
@@ -48,7 +35,7 @@ async function dialogs(tools, check) {
   const { page } = tools;
   const wrong = [];
   const look = async (name) => {
-    for (const one of await axe(tools)) wrong.push(`${name}: ${one}`);
+    for (const one of await tools.axe()) wrong.push(`${name}: ${one}`);
     await page.keyboard.press('Escape');
   };
   await tools.open('/');

@@ -7,6 +7,7 @@ import { Cell, useCell } from '../lib/store';
 import { IconButton } from '../ui/button';
 import { Menu, type MenuItem } from '../ui/menu';
 import type { Options } from './chat';
+import { modeTitle } from './modes';
 
 /** How the next answers are to be given; lasts as long as the page. */
 export const answering = new Cell<Options>({});
@@ -149,7 +150,7 @@ function AnswerMenu({ allowCompare }: { allowCompare: boolean }) {
     if (modes.length) {
       list.push({ title: say('chat.mode') });
       for (const one of modes)
-        list.push({ label: one.title, checked: one.name === mode?.name, onSelect: () => set({ mode: one.name }) });
+        list.push({ label: modeTitle(one), checked: one.name === mode?.name, onSelect: () => set({ mode: one.name }) });
     }
     if (allowCompare) {
       if (list.length) list.push('line');
@@ -162,7 +163,7 @@ function AnswerMenu({ allowCompare }: { allowCompare: boolean }) {
     }
     return list;
   };
-  const words = [model, mode && mode.name !== 'regular' ? mode.title : null].filter(Boolean).join(' · ');
+  const words = [model, mode && mode.name !== 'regular' ? modeTitle(mode) : null].filter(Boolean).join(' · ');
   return (
     <Menu label={say('chat.answerOptions')} items={items}>
       {(button) => (

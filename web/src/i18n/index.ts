@@ -40,12 +40,14 @@ export function useSay(): Say {
 
 const locale = () => (language.get() === 'zh' ? 'zh-CN' : 'en-GB');
 
+const minus = (text: string) => text.replace(/^-/, '−');
+
 export function formatNumber(value: number, digits = 2): string {
-  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
+  return minus(new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value));
 }
 
 export function formatPercent(value: number, digits = 0): string {
-  return new Intl.NumberFormat(locale(), { style: 'percent', maximumFractionDigits: digits }).format(value);
+  return minus(new Intl.NumberFormat(locale(), { style: 'percent', maximumFractionDigits: digits }).format(value));
 }
 
 export function formatDate(utc: string, style: 'date' | 'time' | 'both' = 'both'): string {

@@ -170,6 +170,7 @@ const CHAT = {
   'share.shared': ['Shared', '已分享'],
   'share.sharedOn': ['Shared on {when}', '分享于 {when}'],
   'share.all': ['Links that you gave out', '你发出的链接'],
+  'share.note': ['A chat with an AI assistant, shared by somebody who used it. Answers can be wrong.', '此对话由使用者分享，回答出自 AI 助手，可能有误。'],
   'share.gone': ['This link does not work', '此链接无效'],
   'share.goneText': ['It may have been taken back.', '它可能已被收回。'],
 

@@ -1,8 +1,9 @@
 /** Every item as a point: to the right what one side finds more helpful, up what both sides find helpful. */
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import type { Schemas } from '../api/client';
 import { formatNumber, formatPercent, useSay } from '../i18n';
 import { STRINGS } from '../i18n/strings';
+import { useWidth } from '../lib/width';
 
 type Item = Schemas['AxisItem'];
 const WIDTH = 720;
@@ -12,18 +13,20 @@ const COLOURS: Record<string, string> = { helpful: 'good', not_helpful: 'bad' };
 
 export function AxisPlot({ items, onItem }: { items: readonly Item[]; onItem: (item: string) => void }) {
   const say = useSay();
+  const box = useRef<HTMLElement>(null);
+  const width = useWidth(box, WIDTH);
   const [over, setOver] = useState<Item | null>(null);
   const placed = items.filter((one) => one.axis !== null && one.bridging !== null);
   const hidden = items.length - placed.length;
   const reach = Math.max(0.2, ...placed.map((one) => Math.abs(one.axis!)));
-  const x = (axis: number) => PAD.left + ((axis / reach + 1) / 2) * (WIDTH - PAD.left - PAD.right);
+  const x = (axis: number) => PAD.left + ((axis / reach + 1) / 2) * (width - PAD.left - PAD.right);
   const y = (bridging: number) => PAD.top + (1 - bridging) * (HEIGHT - PAD.top - PAD.bottom);
   return (
-    <figure className="plot">
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="group" aria-label={say('consensus.axis')}>
+    <figure className="plot" ref={box}>
+      <svg viewBox={`0 0 ${width} ${HEIGHT}`} role="group" aria-label={say('consensus.axis')}>
         {[0, 0.25, 0.5, 0.75, 1].map((level) => (
           <g key={level}>
-            <line className="grid" x1={PAD.left} x2={WIDTH - PAD.right} y1={y(level)} y2={y(level)} />
+            <line className="grid" x1={PAD.left} x2={width - PAD.right} y1={y(level)} y2={y(level)} />
             <text x={PAD.left - 8} y={y(level) + 4} textAnchor="end">
               {formatPercent(level)}
             </text>
@@ -33,7 +36,7 @@ export function AxisPlot({ items, onItem }: { items: readonly Item[]; onItem: (i
         <text x={PAD.left} y={HEIGHT - 14}>
           ← {say('side.a')}
         </text>
-        <text x={WIDTH - PAD.right} y={HEIGHT - 14} textAnchor="end">
+        <text x={width - PAD.right} y={HEIGHT - 14} textAnchor="end">
           {say('side.b')} →
         </text>
         <text x={x(0)} y={HEIGHT - 14} textAnchor="middle">

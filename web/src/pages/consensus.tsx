@@ -63,7 +63,7 @@ function Found({ view, onItem }: { view: View; onItem: (item: string) => void })
           <p className="small muted">{say(view.division.seen ? 'consensus.axisSeen' : 'consensus.axisUnseen')}</p>
         </div>
         <AxisPlot items={view.items} onItem={onItem} />
-        <ul className="small stack tight">
+        <ul className="small stack tight" lang="en">
           {view.summary.map((line) => (
             <li key={line}>{line}</li>
           ))}

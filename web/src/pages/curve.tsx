@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { formatNumber, useSay } from '../i18n';
+import { nameOf } from '../i18n/names';
 import { useCell } from '../lib/store';
 import { onThemeChange, theme } from '../lib/theme';
 
@@ -55,7 +56,7 @@ export function Curve({ name, lines }: { name: string; lines: readonly Record<st
 
   const [steps, values] = data;
   const words = say('runs.curve', {
-    name: name.replaceAll('_', ' '),
+    name: nameOf(name),
     first: formatNumber(values[0] ?? 0, 4),
     last: formatNumber(values.at(-1) ?? 0, 4),
     step: steps.at(-1) ?? 0,
@@ -63,7 +64,7 @@ export function Curve({ name, lines }: { name: string; lines: readonly Record<st
   return (
     <figure className="card curve">
       <figcaption className="row nowrap">
-        <h2 className="grow clip">{name.replaceAll('_', ' ')}</h2>
+        <h2 className="grow clip">{nameOf(name)}</h2>
         <span className="num small">{formatNumber(values.at(-1) ?? 0, 4)}</span>
       </figcaption>
       <div ref={box} role="img" aria-label={words} />

@@ -7,6 +7,7 @@ import { examQuery, examsQuery, gatesQuery } from '../api/queries';
 import { formatAgo, formatNumber, formatPercent, useSay } from '../i18n';
 import { Dialog } from '../ui/dialog';
 import { Empty, Loaded, Page } from '../ui/parts';
+import { nameOf } from '../i18n/names';
 import { IntervalPlot, type IntervalRow } from './interval';
 
 type Gate = Schemas['GateView'];
@@ -107,12 +108,12 @@ function GateCard({ gate, names }: { gate: Gate; names: Map<string, string> }) {
             {findings.map((one, index) => (
               <tr key={index}>
                 <td>{one.exam}</td>
-                <td>{say(one.role === 'guard' ? 'exams.guard' : 'exams.target')}</td>
+                <td className="nowrap">{say(one.role === 'guard' ? 'exams.guard' : 'exams.target')}</td>
                 <td className="number">{signed(one.interval?.value ?? one.paired?.difference)}</td>
                 <td className="number">{one.interval ? `${signed(one.interval.low)} … ${signed(one.interval.high)}` : '–'}</td>
                 <td className="number">{one.p_adjusted === undefined ? '–' : formatNumber(one.p_adjusted, 4)}</td>
                 <td className="number">{one.paired ? `${one.paired.n} (+${one.paired.wins} −${one.paired.losses})` : '–'}</td>
-                <td>{one.why}</td>
+                <td className="words" lang="en">{one.why}</td>
               </tr>
             ))}
           </tbody>
@@ -183,7 +184,7 @@ function SittingDialog({ id, onClose }: { id: string; onClose: () => void }) {
             <dl className="facts num">
               {view.run.measures.map((measure) => (
                 <div key={measure.name} className="contents">
-                  <dt>{measure.name.replaceAll('_', ' ')}</dt>
+                  <dt>{nameOf(measure.name)}</dt>
                   <dd>
                     {measure.value === null ? '–' : formatNumber(measure.value, 4)}
                     {measure.low !== null && measure.high !== null && (
@@ -202,7 +203,7 @@ function SittingDialog({ id, onClose }: { id: string; onClose: () => void }) {
                 <li key={`${answer.case}${answer.draw}${answer.part}`} className="card stack tight">
                   <div className="row small">
                     <span className="mono">{answer.case}</span>
-                    <span className={answer.score > 0.5 ? 'badge good' : 'badge bad'}>{answer.label || formatNumber(answer.score)}</span>
+                    <span className={answer.score > 0.5 ? 'badge good' : 'badge bad'}>{answer.label ? nameOf(answer.label) : formatNumber(answer.score)}</span>
                   </div>
                   <Verbatim messages={answer.messages} />
                   <div>
@@ -226,7 +227,7 @@ export function Verbatim({ messages }: { messages: readonly Record<string, unkno
     <>
       {messages.map((message, index) => (
         <div key={index}>
-          <span className="tiny muted">{String(message.role)}</span>
+          <span className="tiny muted">{nameOf(String(message.role))}</span>
           <div className="plain verbatim">{typeof message.content === 'string' ? message.content : JSON.stringify(message.content, null, 2)}</div>
         </div>
       ))}

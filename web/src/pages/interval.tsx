@@ -1,5 +1,7 @@
 /** Figures with their intervals, one below the other, on one scale. */
-import { formatNumber } from '../i18n';
+import { useRef } from 'react';
+import { formatNumber, formatPercent } from '../i18n';
+import { useWidth } from '../lib/width';
 
 export interface IntervalRow {
   name: string;
@@ -14,39 +16,47 @@ export interface IntervalRow {
 const WIDTH = 720;
 const ROW = 34;
 const NAME = 210;
+/** Below this width names stand above their bars. */
+const NARROW = 520;
+const ROW_NARROW = 58;
 const FOOT = 26;
 
 export function IntervalPlot({ rows, label, margin }: { rows: readonly IntervalRow[]; label: string; margin?: number }) {
+  const box = useRef<HTMLElement>(null);
+  const width = useWidth(box, WIDTH);
   if (!rows.length) return null;
+  const narrow = width < NARROW;
+  const [row, left] = narrow ? [ROW_NARROW, 8] : [ROW, NAME];
   const difference = margin !== undefined;
   const values = rows.flatMap((one) => [one.low, one.high, one.value]);
   const least = difference ? Math.min(-0.02, -margin, ...values) : Math.min(0, ...values);
   const most = difference ? Math.max(0.02, ...values) : Math.max(1, ...values);
   const pad = (most - least) * 0.06;
-  const x = (value: number) => NAME + ((value - least + pad) / (most - least + 2 * pad)) * (WIDTH - NAME - 12);
-  const height = rows.length * ROW + FOOT;
+  const x = (value: number) => left + ((value - least + pad) / (most - least + 2 * pad)) * (width - left - 12);
+  const height = rows.length * row + FOOT;
   const ticks = ticksOf(least, most);
   return (
-    <figure className="plot">
-      <svg viewBox={`0 0 ${WIDTH} ${height}`} role="img" aria-label={`${label}: ${rows.map((one) => wordsOf(one)).join('; ')}`}>
+    <figure className="plot" ref={box}>
+      <svg viewBox={`0 0 ${width} ${height}`} role="img" aria-label={`${label}: ${rows.map((one) => wordsOf(one)).join('; ')}`}>
         {ticks.map((tick) => (
           <g key={tick}>
             <line className={tick === 0 && difference ? 'grid strong' : 'grid'} x1={x(tick)} x2={x(tick)} y1={4} y2={height - FOOT} />
             <text x={x(tick)} y={height - 8} textAnchor="middle">
-              {formatNumber(tick, 3)}
+              {difference ? formatPercent(tick, 1) : formatNumber(tick, 3)}
             </text>
           </g>
         ))}
         {difference && margin > 0 && <line className="grid margin" x1={x(-margin)} x2={x(-margin)} y1={4} y2={height - FOOT} />}
         {rows.map((one, index) => {
-          const y = index * ROW + ROW / 2 + 4;
+          const y = narrow ? (index + 1) * row - 12 : index * row + row / 2 + 4;
+          const words = narrow ? y - 28 : y - 1;
           return (
             <g key={index} className={`interval ${one.tone ?? ''}`}>
-              <text x={0} y={y - 1} className="name">
+              <text x={0} y={words} className="name">
                 {one.name.length > 26 ? `${one.name.slice(0, 25)}…` : one.name}
               </text>
               {one.note && (
-                <text x={0} y={y + 12} className="note">
+                <text x={0} y={words + 13} className="note">
                   {one.note}
                 </text>
               )}

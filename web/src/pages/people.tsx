@@ -73,7 +73,7 @@ function PersonEntry({ person, me }: { person: Person; me: Person | undefined })
     }
   };
   return (
-    <li className={person.closed_utc ? 'row off' : 'row'}>
+    <li className={person.closed_utc ? 'row person off' : 'row person'}>
       <span className="avatar" aria-hidden="true">
         {[...person.name][0]?.toUpperCase()}
       </span>

@@ -1,7 +1,7 @@
 /** One training run: its curves as the figures come, how far it is, stopping it and going on with it. */
 import { useQuery } from '@tanstack/react-query';
 import { ArrowLeft, Play, Square } from 'lucide-react';
-import { useEffect, useMemo, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { call, type Schemas } from '../api/client';
 import { listen } from '../api/events';
@@ -54,14 +54,37 @@ function useFigures(id: string, restarted: number): { lines: Line[]; live: boole
   return { lines, live };
 }
 
+/** How long a process may take until it trains again. */
+const START_MS = 180_000;
+
 const FIRST = ['loss', 'score', 'reward', 'pass_rate', 'accuracy', 'kl', 'entropy'];
 const NOT_CURVES = new Set(['step', 'time_utc', 'seconds']);
 
 export function RunDetail({ id }: { id: string }) {
   const say = useSay();
-  const query = useQuery(runQuery(id));
+  // What was asked for and has not happened yet, and the state in which it was asked.
+  const [wish, setWish] = useState<{ what: 'stop' | 'resume'; from: string } | null>(null);
+  const query = useQuery({ ...runQuery(id), refetchInterval: wish ? 1000 : 5000 });
   const [restarted, setRestarted] = useState(0);
   const { lines, live } = useFigures(id, restarted);
+  const state = query.data?.state;
+  useEffect(() => {
+    if (wish && state !== wish.from) setWish(null);
+  }, [wish, state]);
+  // It runs again, or has been begun from elsewhere: its figures come again.
+  const listens = useRef(live);
+  listens.current = live;
+  useEffect(() => {
+    if (state === 'running' && !listens.current) setRestarted((count) => count + 1);
+  }, [state, query.dataUpdatedAt]);
+  useEffect(() => {
+    if (wish?.what !== 'resume') return undefined;
+    const late = setTimeout(() => {
+      setWish(null);
+      toast(say('runs.notBegun'));
+    }, START_MS);
+    return () => clearTimeout(late);
+  }, [wish, say]);
   const names = useMemo(() => {
     const found = new Set<string>();
     for (const line of lines) for (const [name, value] of Object.entries(line)) if (typeof value === 'number' && !NOT_CURVES.has(name)) found.add(name);
@@ -75,8 +98,8 @@ export function RunDetail({ id }: { id: string }) {
           ? await call('post', '/v1/runs/{run_id}/stop', { path: { run_id: id } })
           : await call('post', '/v1/runs/{run_id}/resume', { path: { run_id: id } });
       toast(say(what === 'stop' ? 'runs.stopping' : 'runs.resuming'));
+      setWish({ what, from: run.state });
       queries.setQueryData<Schemas['RunDetail']>(['runs', id], (before) => before && { ...before, ...run });
-      if (what === 'resume') setTimeout(() => setRestarted((count) => count + 1), 2500);
     } catch (fault) {
       toastFault(fault);
     }
@@ -89,13 +112,13 @@ export function RunDetail({ id }: { id: string }) {
           title={`${run.method.toUpperCase()} · ${run.id.slice(-8)}`}
           actions={
             run.state === 'running' ? (
-              <Button icon={Square} onClick={() => void act('stop')}>
-                {say('runs.stop')}
+              <Button icon={Square} busy={wish?.what === 'stop'} onClick={() => void act('stop')}>
+                {say(wish?.what === 'stop' ? 'runs.stops' : 'runs.stop')}
               </Button>
             ) : (
               run.state !== 'finished' && (
-                <Button kind="primary" icon={Play} onClick={() => void act('resume')}>
-                  {say('runs.resume')}
+                <Button kind="primary" icon={Play} busy={wish?.what === 'resume'} onClick={() => void act('resume')}>
+                  {say(wish?.what === 'resume' ? 'runs.begins' : 'runs.resume')}
                 </Button>
               )
             )

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link } from 'wouter';
 import { call, type Schemas } from '../api/client';
+import { modeTitle } from '../chat/modes';
 import { modesQuery, queries, settingsQuery } from '../api/queries';
 import { LANGUAGES, language, useSay } from '../i18n';
 import { useCell } from '../lib/store';
@@ -60,7 +61,7 @@ export default function SettingsPage() {
                     legend={say('chat.mode')}
                     value={settings.mode}
                     onChange={(mode) => set({ mode })}
-                    options={modes.data.data.map((one) => [one.name, one.title] as const)}
+                    options={modes.data.data.map((one) => [one.name, modeTitle(one)] as const)}
                   />
                 )}
                 <Segments

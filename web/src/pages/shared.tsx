@@ -38,6 +38,7 @@ export default function SharedPage({ id }: { id: string }) {
                 {message.role === 'user' ? <div className="bubble">{message.text}</div> : <Markdown text={message.text} />}
               </article>
             ))}
+            <footer className="small muted">{say('share.note')}</footer>
           </>
         )}
       </main>

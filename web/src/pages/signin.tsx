@@ -1,14 +1,15 @@
 /** Signing in, and signing up by invitation. */
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { Eye, EyeOff } from 'lucide-react';
+import { type ReactNode, useState } from 'react';
 import { useSearch } from 'wouter';
-import { call } from '../api/client';
+import { call, type Schemas } from '../api/client';
 import { queries, signInQuery } from '../api/queries';
 import { wayBack } from '../api/session';
 import { LANGUAGES, language, useSay } from '../i18n';
 import { useCell } from '../lib/store';
 import { Mark } from '../shell';
-import { Button } from '../ui/button';
+import { Button, IconButton } from '../ui/button';
 import { FaultWords } from '../ui/fault';
 import { Field, Loaded, Segments } from '../ui/parts';
 
@@ -22,7 +23,14 @@ export default function SignIn({ signUp = false }: { signUp?: boolean }) {
   const refused = WORDS.find((one) => one === asked.get('error'));
   // The invitation stands behind the #, which no browser sends to any server.
   const [invitation] = useState(() => decodeURIComponent(location.hash.slice(1)));
-  const ways = useQuery(signInQuery);
+  const query = useQuery(signInQuery);
+  const ways = (found: Schemas['SignInView']) => (
+    <>
+      {found.password && <PasswordForm signUp={signUp} invitation={invitation} then={then} />}
+      {found.password && found.provider && <p className="or small muted">{say('sign.or')}</p>}
+      {found.provider && <ByProvider name={found.provider.name} invitation={signUp ? invitation : null} then={then} />}
+    </>
+  );
   return (
     <main id="main" className="sign-in">
       <div className="sign-in-box">
@@ -38,14 +46,22 @@ export default function SignIn({ signUp = false }: { signUp?: boolean }) {
         {signUp && !invitation ? (
           <p className="notice warn">{say('sign.needsInvitation')}</p>
         ) : (
-          <Loaded query={ways}>
+          <Loaded query={query}>
             {(found) => (
               <>
-                {found.password && <PasswordForm signUp={signUp} invitation={invitation} then={then} />}
-                {found.provider && <ByProvider name={found.provider.name} invitation={signUp ? invitation : null} then={then} />}
+                {signUp ? (
+                  <Invited invitation={invitation}>{ways(found)}</Invited>
+                ) : (
+                  ways(found)
+                )}
               </>
             )}
           </Loaded>
+        )}
+        {signUp && (
+          <a className="small" href="/signin">
+            {say('sign.toSignIn')}
+          </a>
         )}
         <Segments
           legend={say('settings.language')}
@@ -59,18 +75,35 @@ export default function SignIn({ signUp = false }: { signUp?: boolean }) {
   );
 }
 
+/** What the invitation is for; where it is no longer good, only that. */
+function Invited({ invitation, children }: { invitation: string; children: ReactNode }) {
+  const say = useSay();
+  const query = useQuery({
+    queryKey: ['invited', invitation],
+    queryFn: () => call('post', '/v1/auth/invitation', { body: { invitation } }),
+    retry: false,
+  });
+  if (query.isError)
+    return (
+      <p className="notice bad" role="alert">
+        <FaultWords error={query.error} />
+      </p>
+    );
+  return (
+    <>
+      {query.data && <p className="muted small">{say('sign.invitedAs', { role: say(`role.${query.data.role}`) })}</p>}
+      {children}
+    </>
+  );
+}
+
 function PasswordForm({ signUp, invitation, then }: { signUp: boolean; invitation: string; then: string }) {
   const say = useSay();
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
   const [fault, setFault] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
-  const invited = useQuery({
-    queryKey: ['invited', invitation],
-    queryFn: () => call('post', '/v1/auth/invitation', { body: { invitation } }),
-    enabled: signUp,
-    retry: false,
-  });
+  const [shown, setShown] = useState(false);
   const go = async () => {
     setBusy(true);
     setFault(null);
@@ -84,12 +117,6 @@ function PasswordForm({ signUp, invitation, then }: { signUp: boolean; invitatio
       setBusy(false);
     }
   };
-  if (signUp && invited.isError)
-    return (
-      <p className="notice bad" role="alert">
-        <FaultWords error={invited.error} />
-      </p>
-    );
   return (
     <form
       className="stack"
@@ -98,7 +125,6 @@ function PasswordForm({ signUp, invitation, then }: { signUp: boolean; invitatio
         void go();
       }}
     >
-      {signUp && invited.data && <p className="muted small">{say('sign.invitedAs', { role: say(`role.${invited.data.role}`) })}</p>}
       <Field label={say('sign.name')}>
         {(field) => (
           <input
@@ -116,17 +142,22 @@ function PasswordForm({ signUp, invitation, then }: { signUp: boolean; invitatio
       </Field>
       <Field label={say('sign.password')} hint={signUp ? say('sign.passwordHint') : undefined}>
         {(field) => (
-          <input
-            {...field}
-            className="input"
-            type="password"
-            required
-            minLength={signUp ? 8 : 1}
-            maxLength={1024}
-            autoComplete={signUp ? 'new-password' : 'current-password'}
-            value={password}
-            onChange={(event) => setPassword(event.target.value)}
-          />
+          <span className="with-button">
+            <input
+              {...field}
+              className="input"
+              type={shown ? 'text' : 'password'}
+              required
+              minLength={signUp ? 8 : 1}
+              maxLength={1024}
+              autoComplete={signUp ? 'new-password' : 'current-password'}
+              autoCapitalize="none"
+              spellCheck={false}
+              value={password}
+              onChange={(event) => setPassword(event.target.value)}
+            />
+            <IconButton icon={shown ? EyeOff : Eye} label={say(shown ? 'sign.hide' : 'sign.show')} onClick={() => setShown(!shown)} />
+          </span>
         )}
       </Field>
       {fault !== null && (
@@ -141,6 +172,9 @@ function PasswordForm({ signUp, invitation, then }: { signUp: boolean; invitatio
   );
 }
 
+/** What the server calls a provider that nobody gave a name. */
+const UNNAMED = 'Single sign-on';
+
 function ByProvider({ name, invitation, then }: { name: string; invitation: string | null; then: string }) {
   const say = useSay();
   const [fault, setFault] = useState<unknown>(null);
@@ -154,7 +188,7 @@ function ByProvider({ name, invitation, then }: { name: string; invitation: stri
   };
   return (
     <>
-      <Button onClick={() => void go()}>{say('sign.by', { name })}</Button>
+      <Button onClick={() => void go()}>{say('sign.by', { name: name === UNNAMED ? say('sign.single') : name })}</Button>
       {fault !== null && (
         <p className="notice bad" role="alert">
           <FaultWords error={fault} />

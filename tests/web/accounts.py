@@ -1,0 +1,90 @@
+"""A server where people sign in: an owner with a password, a member, open invitations, a shared chat, and a provider for OIDC.
+
+python -m tests.web.accounts        # prints its address; stop with Ctrl-C
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.api.live import live
+from tests.api.oidc_provider import SmallProvider
+from tests.web.site import SHOWCASE, quiet, speak
+from yearling.api import create_app
+from yearling.config import Settings
+from yearling.inference import EnginePool, FakeEngine, fake_served
+from yearling.store import Store
+
+OWNER_PASSWORD = "an owner's pass phrase"
+BENS_PASSWORD = "ben's pass phrase, too"
+
+
+@dataclass(frozen=True)
+class Accounts:
+    address: str
+    store: Store
+    provider: SmallProvider
+    invitation: str
+    provider_invitation: str
+    share: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a suite needs."""
+        return {
+            "address": self.address,
+            "owner": OWNER_PASSWORD,
+            "ben": BENS_PASSWORD,
+            "invitation": self.invitation,
+            "provider_invitation": self.provider_invitation,
+            "share": self.share,
+        }
+
+
+@contextmanager
+def accounts(folder: Path) -> Iterator[Accounts]:
+    """Serve until left. The provider lets everybody in as Ada Lovelace, who has an invitation there."""
+    provider = SmallProvider()
+    with live(provider.app) as issuer:
+        provider.issuer = issuer
+        settings = Settings(data_dir=folder, comparison_rate=0, login_attempts=0, rate_limit_per_minute=0, **provider.settings)
+        with Store.open(settings) as store:
+            owner = store.people.owner()
+            store.passwords.set(owner.id, OWNER_PASSWORD, by=owner.id)
+            ben = store.people.add("Ben", "member")
+            store.passwords.set(ben.id, BENS_PASSWORD, by=owner.id)
+            invitation, _ = store.invitations.create(owner, "member", note="For Carla")
+            provider_invitation, _ = store.invitations.create(owner, "reader", note="For Ada")
+            share = fill_share(store, ben.id)
+            pool = EnginePool.of([fake_served("fake-model", FakeEngine(speak, context_tokens=20_000))])
+            with live(create_app(settings, store, pool)) as address:
+                yield Accounts(address, store, provider, invitation, provider_invitation, share)
+
+
+def fill_share(store: Store, person_id: str) -> str:
+    conversation = store.conversations.create(person_id, "Everything that markdown can")
+    asked = store.conversations.add_message(conversation.id, person_id=person_id, role="user", content="What can you write?")
+    store.conversations.add_message(conversation.id, person_id=person_id, role="assistant", content=SHOWCASE, parent_id=asked.id)
+    return store.shares.create(conversation.id, person_id=person_id).id
+
+
+def main() -> None:
+    quiet()
+    with tempfile.TemporaryDirectory() as folder, accounts(Path(folder)) as running:
+        print(running.facts, flush=True)
+        try:
+            while True:
+                time.sleep(3600)
+        except KeyboardInterrupt:
+            sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
