@@ -10,7 +10,7 @@ BIN    := $(VENV)/bin
 FAST   := $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test trl web check format docs clean
+.PHONY: run test trl web check style types fast format docs clean
 
 run: $(VENV)/.base
 	@exec $(BIN)/yearling serve --pull
@@ -22,9 +22,16 @@ test: $(VENV)/.all
 	$(BIN)/python -m pytest -m slow
 
 check: $(VENV)/.all
+	@$(MAKE) --no-print-directory -j2 style types fast
+
+style: $(VENV)/.all
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types: $(VENV)/.all
 	$(BIN)/mypy
+
+fast: $(VENV)/.all
 	$(FAST)
 
 trl: .venv-trl/.done

@@ -24,6 +24,8 @@ from yearling.config import Settings
 from yearling.inference import EnginePool, FakeEngine, fake_served
 from yearling.store import Store
 
+pytestmark = pytest.mark.slow
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -112,7 +114,6 @@ def test_requests_by_the_book(schema: Any, operation_id: str) -> None:
     attack(schema, operation_id, GenerationMode.POSITIVE, examples=15, extra_checks=[])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "operation_id",
     [
@@ -131,7 +132,6 @@ def test_requests_that_break_the_description_are_refused(schema: Any, operation_
     attack(schema, operation_id, GenerationMode.NEGATIVE, examples=25, extra_checks=[negative_data_rejection])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("operation_id", ["create_chat_completion", "create_response", "create_embedding"])
 def test_the_real_model_keeps_to_the_description(served: str, operation_id: str) -> None:
     """Few examples, with short answers: each is really generated."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +20,18 @@ SMALL = Parameters(status=StatusParameters(jury_drawn=8, jury_size=6))
 
 
 @pytest.fixture(scope="module")
-def crowd() -> list[Any]:
-    return community(num_raters=40, num_items=24)
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder in which a community has spoken, to be copied."""
+    folder = tmp_path_factory.mktemp("crowd") / "data"
+    with opened(folder) as log:
+        pour(log, community(num_raters=40, num_items=24))
+    return folder
 
 
 @pytest.fixture
-def log(tmp_path: Path, crowd: list[Any]) -> Iterator[FeedbackLog]:
+def log(tmp_path: Path, crowd: Path) -> Iterator[FeedbackLog]:
+    shutil.copytree(crowd, tmp_path / "data")
     with opened(tmp_path / "data") as found:
-        pour(found, crowd)
         yield found
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.store.examples import make_settings
+from tests.store.examples import fill, make_settings
 from yearling.config import Settings
 from yearling.store import Store
 
@@ -80,3 +80,20 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 def store(settings: Settings) -> Iterator[Store]:
     with Store.open(settings) as store:
         yield store
+
+
+@pytest.fixture(scope="session")
+def filled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`data`, a data folder on SQLite with something of every kind in it, and its backup: to be copied, since filling takes long."""
+    folder = tmp_path_factory.mktemp("filled")
+    with Store.open(make_settings(folder / "data")) as store:
+        fill(store)
+        store.backup(folder / "backup.tar.gz")
+    return folder
+
+
+@pytest.fixture
+def filled(filled_once: Path, tmp_path: Path) -> Settings:
+    """A store on SQLite with something of every kind in it, closed."""
+    shutil.copytree(filled_once / "data", tmp_path / "filled")
+    return make_settings(tmp_path / "filled")

@@ -6,6 +6,7 @@ import importlib
 import io
 import json
 import os
+import shutil
 import tarfile
 import threading
 import zlib
@@ -173,20 +174,16 @@ def test_a_missing_backup_is_not_found(settings: Settings, tmp_path: Path) -> No
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Settings:
-    """A store with other data, which a refused restore must leave alone."""
-    settings = make_settings(tmp_path / "target")
-    with Store.open(settings) as store:
-        fill(store, seed=3)
-    return settings
+def target(filled: Settings) -> Settings:
+    """A store with other data than the backup's, which a refused restore must leave alone."""
+    with Store.open(filled) as store:
+        store.people.add("somebody else")
+    return filled
 
 
 @pytest.fixture
-def good(tmp_path: Path) -> Path:
-    with Store.open(make_settings(tmp_path / "origin")) as store:
-        fill(store)
-        store.backup(tmp_path / "good.tar.gz")
-    return tmp_path / "good.tar.gz"
+def good(filled_once: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(filled_once / "backup.tar.gz", tmp_path / "good.tar.gz"))
 
 
 def rewritten(path: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
@@ -299,9 +296,9 @@ def test_a_newer_format_or_schema_is_refused(good: Path, target: Settings) -> No
     assert "Install a newer Yearling" in refused(rewritten(good, newer), target, Conflict)
 
 
-def test_a_backup_with_a_broken_chain_is_not_restored(tmp_path: Path, target: Settings) -> None:
+def test_a_backup_with_a_broken_chain_is_not_restored(filled_once: Path, tmp_path: Path, target: Settings) -> None:
+    shutil.copytree(filled_once / "data", tmp_path / "origin")
     with Store.open(make_settings(tmp_path / "origin")) as store:
-        fill(store)
         with store.database.write() as connection:
             connection.exec_driver_sql("DROP TRIGGER audit_log_no_update")
             connection.exec_driver_sql("UPDATE audit_log SET subject = 'forged' WHERE sequence = 2")

@@ -46,14 +46,21 @@ def remount(folder: Path, how: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{how}", folder], check=True)
 
 
-@pytest.fixture
-def filled(tmp_path: Path) -> Settings:
-    """A closed SQLite store with data."""
-    settings = make_settings(tmp_path / "data")
-    with Store.open(settings) as store:
-        fill(store)
+@pytest.fixture(scope="module")
+def larger_once(filled_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `filled_once`, with samples that take many pages of the file."""
+    folder = tmp_path_factory.mktemp("larger") / "data"
+    shutil.copytree(filled_once / "data", folder)
+    with Store.open(make_settings(folder)) as store:
         store.samples.add_many([make_sample(store.people.owner().id, prompt_ids=tuple(range(2000))) for _ in range(100)])
-    return settings
+    return folder
+
+
+@pytest.fixture
+def filled(larger_once: Path, tmp_path: Path) -> Settings:
+    """A closed SQLite store with data."""
+    shutil.copytree(larger_once, tmp_path / "data")
+    return make_settings(tmp_path / "data")
 
 
 def test_connections_are_as_durable_as_they_must_be(tmp_path: Path) -> None:
