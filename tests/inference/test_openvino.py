@@ -14,7 +14,7 @@ import pytest
 
 from yearling.errors import ContextExceeded, Unsupported
 from yearling.inference import Request
-from yearling.inference.openvino import OpenVinoEngine, check_schema
+from yearling.inference.openvino import STEP_TOKENS, OpenVinoEngine, check_schema
 from yearling.models import LocalModel, Tokenizer, load_decoder
 from yearling.records import SamplingSettings
 
@@ -99,6 +99,19 @@ async def test_logprobs_are_torchs_whatever_the_sampling(engine: OpenVinoEngine,
             assert differences.mean() < 0.03
             assert differences.max() < 0.3
         assert len(exact) > 4
+
+
+@pytest.mark.slow
+async def test_what_takes_several_steps_is_scored_whole(engine: OpenVinoEngine, default_model: LocalModel) -> None:
+    import torch
+
+    prompt = (prompts(default_model)[0] * (3 * STEP_TOKENS))[: 2 * STEP_TOKENS + 30]
+    answer = prompts(default_model)[1][:5]
+    (scored,) = await asyncio.wait_for(engine.score([(prompt, answer)]), 120)
+    with torch.inference_mode():
+        logprobs = torch.log_softmax(load_decoder(default_model.weights)(torch.tensor([[*prompt, *answer]]))[0].double(), -1)
+    exact = [float(logprobs[len(prompt) + at - 1, token]) for at, token in enumerate(answer)]
+    assert np.abs(np.array(scored) - np.array(exact)).max() < 0.3
 
 
 @pytest.mark.slow

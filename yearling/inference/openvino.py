@@ -111,7 +111,8 @@ class Pipeline:
         config.apply_chat_template = False
         config.max_new_tokens, config.logprobs, config.echo = 0, 1, True
         handle = self._submit([*prompt, *answer], config)
-        while not handle.can_read():
+        # Something can be read after the first of several chunks, and reading all would then wait for steps that only we make.
+        while handle.get_status() == self._genai.GenerationStatus.RUNNING:
             if not self._pipeline.has_non_finished_requests():
                 raise Unavailable("OpenVINO GenAI ran out of memory for its cache.", advice="Shorten the text.")
             self.step()
