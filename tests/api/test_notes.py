@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tests.api.conftest import Maker
 from yearling.api import feedback_schemas as schemas
-from yearling.api.lessons import LessonSetList
+from yearling.api.lessons import LessonSetDetail, LessonSetDifference, LessonSetList
 from yearling.feedback import FeedbackLog
+from yearling.store import LessonSource
 
 
 async def test_notes_are_listed_newest_first_and_by_whose_they_are(bench: Maker) -> None:
@@ -75,3 +76,47 @@ async def test_lesson_sets_are_told_with_their_counts(bench: Maker) -> None:
         (told,) = LessonSetList.model_validate((await api.client.get("/v1/lessons")).json()).data
         assert (told.version, told.current, told.train, told.kept, told.people) == (3, True, {"pair": 4}, 5, 3)
         assert (told.consensus_run, told.dropped) == (7, {"no_consensus": 4})
+
+
+async def test_a_lesson_set_tells_its_drops_and_what_changed_since_another(bench: Maker) -> None:
+    def lesson(key: str, *events: str, part: str = "train") -> LessonSource:
+        return LessonSource(part=part, kind="pair", key=key, events=events)
+
+    before = [
+        lesson("kept", "e1"),
+        lesson("other", "e2"),
+        lesson("gone", "e3"),
+        lesson("side", "e4"),
+        lesson("h", "e5", part="heldout"),
+    ]
+    after = [lesson("kept", "e1"), lesson("other", "e2", "e6"), lesson("new", "e7"), lesson("side", "e4", part="heldout")]
+    async with bench() as api:
+        for version, sources in enumerate((before, after), 1):
+            manifest = {
+                "hash": f"{version}" * 64,
+                "version": version,
+                "created_utc": "2026-01-02T03:04:05+00:00",
+                "counts": {"train": {"pair": 4}, "heldout": {}},
+                "previous": None if version == 1 else "1" * 64,
+            }
+            report = {
+                "judgements": {"seen": {"comparison": 9}, "dropped": {"no_consensus": 4}},
+                "lessons": {"made": {"pair": 6}, "dropped": {"pair": {"repeated": 2}}},
+                "q": {"0.9 to 1": 3},
+                "split": {"share": 0.1, "by": "person", "groups": 3, "why": ""},
+                "taken_back": {},
+            }
+            api.store.lesson_sets.record(manifest, report, sources)
+        told = LessonSetDetail.model_validate((await api.client.get("/v1/lessons/2")).json())
+        assert (told.current, told.previous, told.report.lessons_dropped) == (True, "1" * 64, {"pair": {"repeated": 2}})
+        assert (told.report.judgements_seen, told.report.split["by"]) == ({"comparison": 9}, "person")
+        reply = await api.client.get("/v1/lessons/1/diff/222222")
+        found = LessonSetDifference.model_validate(reply.json())
+        assert [one.key for one in found.came] == ["new"]
+        assert [one.key for one in found.went] == ["gone"]
+        assert [(one.key, one.events) for one in found.judged_otherwise] == [("other", ["e2", "e6"])]
+        assert [(one.key, one.before, one.after) for one in found.moved] == [("side", "train", "heldout")]
+        assert found.counts["heldout_went"] == found.counts["unchanged"] == 1
+        cut = LessonSetDifference.model_validate((await api.client.get("/v1/lessons/1/diff/2?limit=0")).json())
+        assert (cut.came, cut.counts) == ([], found.counts)
+        assert (await api.client.get("/v1/lessons/7")).status_code == 404

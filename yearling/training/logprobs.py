@@ -116,12 +116,11 @@ class _Running:
         """Σ p W, (rows, E)."""
         if self._weights is None:
             raise RuntimeError("the weights were not summed")
-        mean: Tensor = self._weights / self.total[:, None].to(self._weights.dtype)
-        return mean
+        return self._weights / self.total[:, None].to(self._weights.dtype)
 
 
 def _logits(hidden: Tensor, weight: Tensor, scale: float, wide: torch.dtype) -> Tensor:
-    logits = (hidden @ weight.T).to(wide)
+    logits: Tensor = (hidden @ weight.T).to(wide)
     return logits if scale == 1.0 else logits.mul_(scale)
 
 
@@ -134,4 +133,5 @@ def _slices(length: int, size: int) -> Iterator[slice]:
 
 def _within(labels: Tensor, columns: slice) -> Tensor:
     """The rows whose label lies in the columns."""
-    return ((labels >= columns.start) & (labels < columns.stop)).nonzero()[:, 0]
+    found: Tensor = ((labels >= columns.start) & (labels < columns.stop)).nonzero()[:, 0]
+    return found
