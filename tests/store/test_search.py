@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
+from sqlalchemy.engine import Connection
 
 from yearling.records import Person
 from yearling.store import Store, search
+from yearling.store.database import Database
 from yearling.store.search import FTS, snippet, terms_of, words_of
 
 
@@ -130,6 +135,35 @@ def test_what_was_deleted_is_in_no_index(store: Store, ada: Person) -> None:
         assert b"unforgettable" not in held
         with store.database.write() as connection:
             connection.exec_driver_sql(f"INSERT INTO {FTS}({FTS}) VALUES('integrity-check')")
+
+
+def test_deleting_goes_in_steps_between_which_others_write(store: Store, ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small the steps and whatever comes in between, nothing is left of what was deleted, and all else is found."""
+    gone = told(store, ada, *[f"hidden{at:02} " + " ".join(f"w{at * number}" for number in range(200)) for at in range(20)])
+    kept = told(store, ada, "garden")
+    monkeypatch.setattr(search, "_MERGE_PAGES", 1)
+    write, steps = Database.write, 0
+
+    @contextmanager
+    def interrupted(database: Database) -> Iterator[Connection]:
+        nonlocal steps
+        with write(database) as connection:
+            yield connection
+        steps += 1
+        if steps < 10:
+            monkeypatch.setattr(Database, "write", write)
+            store.conversations.add_message(kept, person_id=ada.id, role="user", content=f"between{steps:02}")
+            monkeypatch.setattr(Database, "write", interrupted)
+
+    monkeypatch.setattr(Database, "write", interrupted)
+    store.delete_conversation(gone, person_id=ada.id)
+    monkeypatch.setattr(Database, "write", write)
+    assert found(store, ada, "between02") == found(store, ada, "garden") == [kept]
+    assert found(store, ada, "hidden01") == []
+    if store.database.path:
+        assert steps > 2
+        held = b"".join(path.read_bytes() for path in store.database.path.parent.glob("*.db*"))
+        assert b"hidden01" not in held
 
 
 def test_a_message_deleted_from_a_branch_is_found_no_more(store: Store, ada: Person) -> None:

@@ -124,8 +124,7 @@ class Conversations:
 
     def scrub(self) -> None:
         """After deletes: leave no copy of what was deleted, neither in the search index nor in what the database keeps aside."""
-        with self._database.write() as connection:
-            merge_index(connection)
+        merge_index(self._database)
         self._database.scrub("conversations", "messages", "samples", "search_entries", "memories")
 
     def add_message(

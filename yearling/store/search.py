@@ -20,12 +20,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from yearling.store.database import Database
 from yearling.store.schema import search_entries
 
 FTS = "message_search"
 """The FTS5 table on SQLite: the index of `search_entries`, whose rows it numbers."""
 
 _MOST_WORDS = 50_000
+_MERGE_PAGES = 50
+"""How much of the index is merged in one transaction."""
 _MOST_TERMS = 16
 _MOST_WORD_CHARS = 64
 _WORD = re.compile(r"[^\W_]+")
@@ -119,10 +122,23 @@ def forget_messages(connection: Connection, message_ids: Iterable[str]) -> None:
         connection.execute(search_entries.delete().where(some))
 
 
-def merge_index(connection: Connection) -> None:
-    """Leave no word of what was deleted in the index: SQLite keeps them until it merges its segments."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(f"INSERT INTO {FTS}({FTS}) VALUES('optimize')")
+def merge_index(database: Database) -> None:
+    """Leave no word of what was deleted in the index: SQLite keeps them until it merges the segments they are in.
+
+    In steps, each a short transaction, so that others write in between; what they write is in segments of its own. A negative
+    number of pages begins to merge everything that is there, positive ones go on until nothing is left to do.
+    """
+    if not database.is_sqlite:
+        return
+    pages = -_MERGE_PAGES
+    while True:
+        with database.write() as connection:
+            before = connection.exec_driver_sql("SELECT total_changes()").scalar_one()
+            connection.exec_driver_sql(f"INSERT INTO {FTS}({FTS}, rank) VALUES('merge', {pages})")
+            # The command itself is one change (https://sqlite.org/fts5.html#the_merge_command).
+            if connection.exec_driver_sql("SELECT total_changes()").scalar_one() - before < 2:
+                return
+        pages = _MERGE_PAGES
 
 
 def rebuild_index(connection: Connection) -> None:
