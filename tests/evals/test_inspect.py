@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -56,9 +59,8 @@ def canned() -> EngineSubject:
     return EngineSubject(fake_served(engine=FakeEngine(answer, model_hash="canned")))
 
 
-async def under_inspect(exam: Exam, folder: Path, subject: Subject | None = None, seed: int = 0) -> Any:
-    """The log, whole."""
-    from inspect_ai import eval_async
+def canned_model() -> Any:
+    """Inspect's own model for tests, with our answers."""
     from inspect_ai.model import ModelOutput, ModelUsage, get_model
 
     def answer(messages: list[Any], *_: object) -> Any:
@@ -66,9 +68,15 @@ async def under_inspect(exam: Exam, folder: Path, subject: Subject | None = None
         output.usage = ModelUsage(input_tokens=1, output_tokens=1)  # else it fetches a tokenizer to count with
         return output
 
-    model = get_model("mockllm/canned", custom_outputs=answer, memoize=False)
+    return get_model("mockllm/canned", custom_outputs=answer, memoize=False)
+
+
+async def under_inspect(exam: Exam, folder: Path, subject: Subject | None = None, seed: int = 0) -> Any:
+    """The log, whole."""
+    from inspect_ai import eval_async
+
     task = inspect_task(exam, subject, seed=seed)
-    (log,) = await eval_async(task, model=model, log_dir=str(folder), ctl_server=False, acp_server=False)
+    (log,) = await eval_async(task, model=canned_model(), log_dir=str(folder), ctl_server=False, acp_server=False)
     assert log.status == "success", log.error
     return log
 
@@ -126,6 +134,28 @@ async def test_a_log_becomes_a_run(store: Store, tmp_path: Path) -> None:
     assert LogSubject(Path(foreign.location), exam).model_hash == "inspect:mockllm/canned"
     with pytest.raises(BadInput, match="no log of the exam"):
         LogSubject(Path(log.location), numbers(9))
+
+
+def test_inspect_finds_our_exams_by_name(tmp_path: Path) -> None:
+    """As installed, in a process of its own: from a checkout's folder Inspect does not see whose task it is."""
+    script = """
+from inspect_ai import eval
+from inspect_ai.model import ModelOutput, ModelUsage, get_model
+
+def answer(*_):
+    output = ModelOutput.from_content("canned", "Hello.")
+    output.usage = ModelUsage(input_tokens=1, output_tokens=1)
+    return output
+
+given, model = {"name": "constraints"}, get_model("mockllm/canned", custom_outputs=answer)
+(log,) = eval("yearling/exam", task_args=given, model=model, limit=2, display="none", ctl_server=False, acp_server=False)
+print(log.status, log.eval.dataset.name, len(log.samples))
+"""
+    places = {"YEARLING_DATA_DIR": str(tmp_path), "INSPECT_LOG_DIR": str(tmp_path / "logs")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=os.environ | places, capture_output=True, text=True, timeout=250
+    )
+    assert done.stdout.split() == ["success", "constraints", "2"], done.stderr
 
 
 async def test_another_grader_gives_other_verdicts(tmp_path: Path, store: Store) -> None:
