@@ -107,6 +107,7 @@ def _fill_around(store: Store, person_id: str, conversation_id: str) -> None:
     folder = store.folders.create(person_id, f"é \x00 {conversation_id}")
     store.conversations.change(conversation_id, person_id=person_id, folder_id=folder.id)
     store.shares.create(conversation_id, person_id=person_id)
+    store.shares.revoke(store.shares.create(conversation_id, person_id=person_id).id, person_id=person_id)
     first, *_, last = store.conversations.messages(conversation_id, person_id=person_id)
     store.comparisons.add(
         person_id=person_id,
