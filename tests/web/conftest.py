@@ -38,7 +38,7 @@ def need_browser() -> str:
 
 
 @contextmanager
-def chromium(*, seconds: float = 280) -> Iterator[Suite]:
+def chromium(*, seconds: float = 900) -> Iterator[Suite]:
     """One browser. What it yields runs a suite, in `seconds` at most, and gives what each of its tests found."""
     environment = os.environ | {"CHROMIUM": need_browser()}
     with subprocess.Popen(

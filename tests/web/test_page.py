@@ -19,7 +19,7 @@ from yearling.models import LocalModel
 from yearling.tasks import Demonstration, freeze
 from yearling.training import Places, Setup, create_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
 
 SUITES = ("pages", "chat", "feedback", "figures")
 
