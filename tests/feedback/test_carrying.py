@@ -160,6 +160,9 @@ def test_a_file_gives_no_right_that_its_person_has_not(log: FeedbackLog, other: 
 
     for row, reason in (
         (forged(item="0190-nobody-has-it"), "what it is about is not here"),
+        (forged(item=answers(log, ada, 1)[0]), "what it is about is not here"),
+        (forged(item=["a", "list"]), "it is none that a Yearling writes"),
+        (forged(item="half \ud800"), "it is none that a Yearling writes"),
         (forged(item=mine), "nobody judges their own words"),
         (forged(created_utc="2999-01-01T00:00:00Z"), "its time has not come"),
         (forged(created_utc="0001-01-01T00:00:00+23:00"), "it is none that a Yearling writes"),

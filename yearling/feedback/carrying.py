@@ -22,7 +22,7 @@ from yearling.errors import BadInput, Conflict, NotFound
 from yearling.feedback.events import Comparison, Edit, Event, Note, Rating, from_dict, to_dict, utc_text
 from yearling.feedback.ledger import Ledger
 from yearling.feedback.lines import ACT_ID
-from yearling.feedback.log import MAX_EDIT_CHARS, MAX_NOTE_CHARS, FeedbackLog, checked_tags, words_of, written_text
+from yearling.feedback.log import ITEM, MAX_EDIT_CHARS, MAX_NOTE_CHARS, FeedbackLog, checked_tags, words_of, written_text
 from yearling.store import Text
 
 Subject = tuple[str, ...]
@@ -79,8 +79,10 @@ def bring_back(log: FeedbackLog, person_id: str, rows: Iterable[Any], ids: Mappi
 
     What cannot be taken is counted with its reason. Raises StorageFailed.
     """
+    acts = list(rows)
+    answers = _own_answers(log, person_id, acts, ids)  # in a few queries, while others still use the log
     with log.ledger.reading() as ledger:
-        case = _Case(log, ledger, person_id, list(rows), ids)
+        case = _Case(log, ledger, person_id, acts, ids, answers)
         done = case.take()
         if case.events or case.texts:
             log.store.events.append([to_dict(event) for event in case.events], texts=case.texts)
@@ -89,10 +91,19 @@ def bring_back(log: FeedbackLog, person_id: str, rows: Iterable[Any], ids: Mappi
 
 
 class _Case:
-    def __init__(self, log: FeedbackLog, ledger: Ledger, person_id: str, rows: list[Any], ids: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        log: FeedbackLog,
+        ledger: Ledger,
+        person_id: str,
+        rows: list[Any],
+        ids: Mapping[str, str],
+        answers: set[str],
+    ) -> None:
         self.events: list[Event] = []
         self.texts: list[Text] = []
         self._log, self._ledger, self._person_id, self._rows, self._ids = log, ledger, person_id, rows, ids
+        self._answers = answers
         self._actor = log.pseudonym(person_id)
         self._next_utc = ledger.next_utc()
         self._begun = now_utc()
@@ -163,7 +174,8 @@ class _Case:
         for name in ("item", "left", "right"):
             if name in values:
                 values[name] = self._ids.get(values[name], values[name])
-                self._log.require_item(self._person_id, values[name])
+                if values[name] not in self._answers:
+                    self._log.require_item(self._person_id, values[name])
         if kind in ("rating", "note_rating"):
             kind = "note_rating" if self._ledger.is_note(values["item"]) else "rating"
         text = None
@@ -193,6 +205,13 @@ class _Case:
     def _text(self, kind: str, text_id: str, row: Mapping[str, Any]) -> Text:
         most = MAX_NOTE_CHARS if kind == "note" else MAX_EDIT_CHARS
         return written_text(text_id, kind, row["words"]["text"], most, self._person_id, salt=row.get("salt"))
+
+
+def _own_answers(log: FeedbackLog, person_id: str, acts: list[Any], ids: Mapping[str, str]) -> set[str]:
+    """Those of the things judged that are answers which this person got."""
+    named = (act.get(name) for act in acts if isinstance(act, dict) for name in ("item", "left", "right"))
+    wanted = {ids.get(one, one) for one in named if isinstance(one, str) and ITEM.fullmatch(one)}
+    return log.store.samples.own(sorted(wanted), person_id=person_id)
 
 
 def _subject(event: Rating | Comparison) -> Subject:

@@ -89,6 +89,15 @@ class Samples:
                 found.update((row.id, sample_of(row)) for row in rows)
         return found
 
+    def own(self, ids: Sequence[str], *, person_id: str) -> set[str]:
+        """Those of these ids that are samples of a person."""
+        found: set[str] = set()
+        with self._database.read() as connection:
+            for start in range(0, len(ids), 500):
+                some = sa.and_(samples.c.id.in_(ids[start : start + 500]), samples.c.person_id == person_id)
+                found.update(connection.scalars(sa.select(samples.c.id).where(some)))
+        return found
+
     def of_request(self, request_id: str, *, person_id: str) -> set[str]:
         """The ids of a person's samples that one request led to."""
         query = sa.select(samples.c.id).where(samples.c.request_id == request_id, samples.c.person_id == person_id)
