@@ -1,7 +1,7 @@
 """The real default model: three sittings at temperature 0 give the same answers and verdicts, bit for bit, on every engine.
 
 One case at a time, and an engine for each sitting, as each `yearling exam run` has. Cases that share steps of llama.cpp or torch
-are summed in other orders from sitting to sitting, as are llama.cpp's when earlier answers left holes in its cache, and a near tie
+are summed in other orders from sitting to sitting, as are llama.cpp's when earlier answers left holes in its cache. A near tie
 between two tokens may then fall either way; `python -m tests.evals.repeatable` measures it.
 """
 
