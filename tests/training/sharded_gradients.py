@@ -1,11 +1,14 @@
 """One of the processes of `test_sharding.py`: gradients of a loss over a step's batches, sharded over all processes.
 
-torchrun --nproc-per-node 2 -m tests.training.sharded_gradients OUT.pt [full]
+torchrun --nproc-per-node 2 -m tests.training.sharded_gradients OUT.pt KIND...
+
+Of the kinds `full` trains all weights, `float32` computes as real models do.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
@@ -22,20 +25,24 @@ def step_batches(examples: list[Example]) -> list[Batch]:
     return pack(examples, budget_tokens=1, shared_prompts=True)
 
 
+def policy_of(kinds: Collection[str]) -> Policy:
+    return tiny_policy(torch.float32 if "float32" in kinds else torch.float64, full="full" in kinds)
+
+
 def loss_of(policy: Policy, batch: Batch, total: int) -> Tensor:
     logprobs = policy.token_logprobs(batch)
     return (logprobs.square() - logprobs).sum() / total
 
 
-def main(path: str, *, all_weights: bool) -> None:
+def main(path: str, kinds: Collection[str]) -> None:
     torch.distributed.init_process_group("gloo")
-    policy = shard(tiny_policy(full=all_weights))
+    policy = shard(policy_of(kinds))
     examples = random_pairs(5)
     total, loss_sum = sum(example.num_targets for example in examples), torch.zeros((), dtype=torch.float64)
     for batch, weight in own_batches(step_batches(examples)):
         loss = weight * loss_of(policy, batch, total)
         loss.backward()  # type: ignore[no-untyped-call]
-        loss_sum += loss.detach()
+        loss_sum += loss.detach().double()
     torch.distributed.all_reduce(loss_sum)
     found = {name: whole(parameter.grad) for name, parameter in policy.named_parameters().items() if parameter.grad is not None}
     if torch.distributed.get_rank() == 0:
@@ -44,4 +51,4 @@ def main(path: str, *, all_weights: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], all_weights="full" in sys.argv[2:])
+    main(sys.argv[1], sys.argv[2:])

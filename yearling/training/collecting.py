@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Protocol, Self
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
-from yearling.errors import BadInput, Untrusted
+from yearling.errors import BadInput
 from yearling.training.advantages import overlong_penalty
 from yearling.training.curriculum import BAND, Curriculum
-from yearling.training.optimiser import OptimiserConfig, Schedule
+from yearling.training.optimiser import Schedule
 from yearling.training.policy_losses import CLIP_HIGH, CLIP_LOW
 from yearling.training.rollouts import PlayConfig, Player, Rollout
+from yearling.training.settings import TrainingConfig
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +27,9 @@ TRUNCATED_WARNING = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReinforcementConfig:
-    """Plain values only: a run folder keeps them as JSON. A step draws `prompts` groups of `samples` answers.
-
-    The KL cap compares the policy with its base by the mean of log π − log π_ref a token: above `kl_limit` nats a run in the mode
-    `stop` changes its weights no more; in the mode `penalise` the KL is held down with the weight `kl_weight`.
-    """
+class ReinforcementConfig(TrainingConfig):
+    """A step draws `prompts` groups of `samples` answers. The KL cap compares the policy with its base by the mean of
+    log π − log π_ref."""
 
     steps: int = 100
     prompts: int = 16
@@ -55,16 +53,9 @@ class ReinforcementConfig:
     budget_tokens: int = 2048
     """Tokens of a micro-batch: bounds memory, never changes a gradient."""
     validation_tasks: int = 64
-    kl_mode: Literal["off", "stop", "penalise"] = "off"
-    kl_limit: float = 0.0
-    kl_weight: float = 0.0
     learning_rate: float = 2e-4
     schedule: Schedule = "constant"
     warmup: float = 0.02
-    final: float = 0.1
-    weight_decay: float = 0.0
-    clip_norm: float = 1.0
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if min(self.steps, self.prompts, self.attempts, self.updates, self.budget_tokens) < 1 or self.samples < 2:
@@ -73,40 +64,11 @@ class ReinforcementConfig:
             raise BadInput("The band of pass rates must lie between 0 and 1.", param="hard")
         if self.overlong_tokens and self.truncated != "score":
             raise BadInput("A penalty on long answers needs them scored.", advice="Set truncated to `score`.")
-        wanted = {"off": 0.0, "stop": self.kl_limit, "penalise": self.kl_weight}.get(self.kl_mode, -1.0)
-        if wanted < 0 or (self.kl_mode != "off" and not wanted):
-            raise BadInput(
-                f"The KL cap {self.kl_mode!r} lacks its number.",
-                advice="Give kl_limit with `stop`, kl_weight with `penalise`.",
-                param="kl_mode",
-            )
+        TrainingConfig.__post_init__(self)
         self.play()
-        self.optimiser()
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """From JSON values. Raises BadInput for keys that are no settings of this method."""
-        known = {field.name for field in fields(cls)}
-        for key in plain:
-            if key not in known:
-                raise BadInput(f"There is no setting {key!r}.", advice=f"Settings: {', '.join(sorted(known))}.", param=key)
-        return cls(**plain)
-
-    def plain(self) -> dict[str, Any]:
-        return asdict(self)
 
     def play(self) -> PlayConfig:
         return PlayConfig(samples=self.samples, max_tokens=self.max_tokens, room=self.room, temperature=self.temperature)
-
-    def optimiser(self) -> OptimiserConfig:
-        return OptimiserConfig(
-            learning_rate=self.learning_rate,
-            schedule=self.schedule,
-            warmup=self.warmup,
-            final=self.final,
-            weight_decay=self.weight_decay,
-            clip_norm=self.clip_norm,
-        )
 
     def reward(self, rollout: Rollout) -> float:
         """1 for solved, 0 for everything else, partial credit included; less the penalty on long answers."""
@@ -214,9 +176,3 @@ def by_group(rollouts: Sequence[Rollout]) -> list[list[Rollout]]:
     for rollout in rollouts:
         groups.setdefault(rollout.group, []).append(rollout)
     return list(groups.values())
-
-
-def check_state(state: Mapping[str, Any], keys: set[str]) -> None:
-    """Raises Untrusted when a checkpoint is not one of this method."""
-    if state.keys() != keys:
-        raise Untrusted("The checkpoint is not one of this method.", advice="Resume with the run's own settings.")

@@ -13,18 +13,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from yearling.training.advantages import group_relative, leave_one_out
 from yearling.training.batch import Batch, pack
-from yearling.training.collecting import Collector, ReinforcementConfig, check_state
+from yearling.training.collecting import Collector, ReinforcementConfig
 from yearling.training.optimiser import Optimiser
 from yearling.training.policy import Policy
 from yearling.training.policy_losses import clipped_policy_loss, engine_ratio, k2_loss
 from yearling.training.rollouts import Rollout
+from yearling.training.trained import Trained
 
 KL_EXAMPLES = 8
 """Rollouts on which the KL to the base is measured where nothing depends on it."""
@@ -36,7 +36,7 @@ class GrpoConfig(ReinforcementConfig):
     """Judge each answer by the mean of the others (RLOO, 2402.14740) and not by that of all."""
 
 
-class Grpo:
+class Grpo(Trained):
     """A training method (`method.py`)."""
 
     name = "grpo"
@@ -47,11 +47,11 @@ class Grpo:
         self.total_steps = config.steps
         self._collector = collector
         self._optimiser = Optimiser(policy.parameters(), config.optimiser(), config.steps)
-        self._capped_at = 0
+        super().__init__(policy=policy, optimiser=self._optimiser, curriculum=collector.curriculum)
 
     def step(self, number: int) -> dict[str, float]:
-        if self._capped_at:
-            return {"tokens": 0.0, "capped": 1.0}
+        if self.capped_at:
+            return self.idle()
         started = time.perf_counter()
         collected = self._collector.collect(number)
         drawn_s = time.perf_counter() - started
@@ -96,7 +96,7 @@ class Grpo:
                     add(sums, {"engine_ratio": float((old[index] - sampled_N).exp().sum()) / tokens})
             figures |= sums
             if self.config.kl_mode == "stop" and sums["kl"] > self.config.kl_limit:
-                self._capped_at = number
+                self.capped_at = number
                 self.policy.decoder.zero_grad(set_to_none=True)
                 break
             figures |= self._optimiser.step(number)
@@ -108,21 +108,6 @@ class Grpo:
 
     def validate(self) -> dict[str, float] | None:
         return self._collector.validate()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "policy": self.policy.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "curriculum": self._collector.curriculum.state_dict(),
-            "capped_at": self._capped_at,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        check_state(state, {"policy", "optimiser", "curriculum", "capped_at"})
-        self.policy.load_state_dict(state["policy"])
-        self._optimiser.load_state_dict(dict(state["optimiser"]))
-        self._collector.curriculum.load_state_dict(state["curriculum"])
-        self._capped_at = int(state["capped_at"])
 
     def _advantages(self, kept: tuple[Rollout, ...]) -> Tensor:
         rewards = torch.tensor([self.config.reward(one) for one in kept], dtype=torch.float64)

@@ -12,9 +12,8 @@ Shapes: N drawn tokens of a micro-batch, B episodes, T drawn tokens of the longe
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,12 +22,13 @@ from torch.nn.utils.rnn import pad_sequence
 from yearling.errors import BadInput
 from yearling.training.advantages import explained_variance, gae
 from yearling.training.batch import Batch, pack
-from yearling.training.collecting import Collector, ReinforcementConfig, check_state
+from yearling.training.collecting import Collector, ReinforcementConfig
 from yearling.training.grpo import add, measure_kl, sampled_logprobs
 from yearling.training.optimiser import Optimiser, OptimiserConfig
 from yearling.training.policy import Policy
 from yearling.training.policy_losses import clipped_policy_loss, clipped_value_loss, engine_ratio, k1
 from yearling.training.rollouts import Rollout
+from yearling.training.trained import Trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class ValueHead(nn.Module):
         return values_N
 
 
-class Ppo:
+class Ppo(Trained):
     """A training method (`method.py`)."""
 
     name = "ppo"
@@ -84,11 +84,17 @@ class Ppo:
         self._optimiser = Optimiser(policy.parameters(), config.optimiser(), config.steps)
         rate = OptimiserConfig(learning_rate=config.value_rate, schedule="constant", warmup=0.0)
         self._head_optimiser = Optimiser(self.head.parameters(), rate, config.steps)
-        self._capped_at = 0
+        super().__init__(
+            policy=policy,
+            optimiser=self._optimiser,
+            head=self.head,
+            head_optimiser=self._head_optimiser,
+            curriculum=collector.curriculum,
+        )
 
     def step(self, number: int) -> dict[str, float]:
-        if self._capped_at:
-            return {"tokens": 0.0, "capped": 1.0}
+        if self.capped_at:
+            return self.idle()
         started = time.perf_counter()
         collected = self._collector.collect(number, refill=False)
         drawn_s = time.perf_counter() - started
@@ -119,7 +125,7 @@ class Ppo:
 
         warming = number <= self.config.value_warmup
         if self.config.kl_mode == "stop" and figures["kl"] > self.config.kl_limit:
-            self._capped_at = number
+            self.capped_at = number
         elif warming:
             figures |= self._warm_up(number, batches, [hidden_NE for hidden_NE, _, _ in before], returns, tokens)
         else:
@@ -161,25 +167,6 @@ class Ppo:
 
     def validate(self) -> dict[str, float] | None:
         return self._collector.validate()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "policy": self.policy.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "head": {name: tensor.clone() for name, tensor in self.head.state_dict().items()},
-            "head_optimiser": self._head_optimiser.state_dict(),
-            "curriculum": self._collector.curriculum.state_dict(),
-            "capped_at": self._capped_at,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        check_state(state, {"policy", "optimiser", "head", "head_optimiser", "curriculum", "capped_at"})
-        self.policy.load_state_dict(state["policy"])
-        self._optimiser.load_state_dict(dict(state["optimiser"]))
-        self.head.load_state_dict(state["head"])
-        self._head_optimiser.load_state_dict(dict(state["head_optimiser"]))
-        self._collector.curriculum.load_state_dict(state["curriculum"])
-        self._capped_at = int(state["capped_at"])
 
     @torch.no_grad()
     def _look(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

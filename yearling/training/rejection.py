@@ -9,18 +9,18 @@ Shapes: N drawn tokens of a micro-batch.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from yearling.errors import BadInput
 from yearling.training.batch import pack
-from yearling.training.collecting import Collector, ReinforcementConfig, by_group, check_state
+from yearling.training.collecting import Collector, ReinforcementConfig, by_group
 from yearling.training.grpo import add
 from yearling.training.losses import k2
 from yearling.training.optimiser import Optimiser
 from yearling.training.policy import Policy
 from yearling.training.rollouts import Rollout
+from yearling.training.trained import Trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class RejectionConfig(ReinforcementConfig):
             raise BadInput("At least one answer must be kept.", param="keep")
 
 
-class Rejection:
+class Rejection(Trained):
     """A training method (`method.py`)."""
 
     name = "rejection"
@@ -45,11 +45,11 @@ class Rejection:
         self.total_steps = config.steps
         self._collector = collector
         self._optimiser = Optimiser(policy.parameters(), config.optimiser(), config.steps)
-        self._capped_at = 0
+        super().__init__(policy=policy, optimiser=self._optimiser, curriculum=collector.curriculum)
 
     def step(self, number: int) -> dict[str, float]:
-        if self._capped_at:
-            return {"tokens": 0.0, "capped": 1.0}
+        if self.capped_at:
+            return self.idle()
         started = time.perf_counter()
         collected = self._collector.collect(number, refill=False)
         drawn_s = time.perf_counter() - started
@@ -73,7 +73,7 @@ class Rejection:
             add(sums, {"loss": float(loss.detach())})
             loss.backward()  # type: ignore[no-untyped-call]
         if self.config.kl_mode == "stop" and sums["kl"] > self.config.kl_limit:
-            self._capped_at = number
+            self.capped_at = number
             self.policy.decoder.zero_grad(set_to_none=True)
             return figures | sums
         figures |= sums | self._optimiser.step(number)
@@ -81,21 +81,6 @@ class Rejection:
 
     def validate(self) -> dict[str, float] | None:
         return self._collector.validate()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "policy": self.policy.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "curriculum": self._collector.curriculum.state_dict(),
-            "capped_at": self._capped_at,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        check_state(state, {"policy", "optimiser", "curriculum", "capped_at"})
-        self.policy.load_state_dict(state["policy"])
-        self._optimiser.load_state_dict(dict(state["optimiser"]))
-        self._collector.curriculum.load_state_dict(state["curriculum"])
-        self._capped_at = int(state["capped_at"])
 
 
 def best(rollouts: Sequence[Rollout], keep: int) -> list[Rollout]:

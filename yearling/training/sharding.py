@@ -29,6 +29,7 @@ def shard(policy: Policy) -> Policy:
     for module in network.modules():
         if hasattr(module, "set_gradient_divide_factor"):
             module.set_gradient_divide_factor(1.0)
+            module.set_force_sum_reduction_for_comms(True)  # gloo cannot scale while it reduces, as float32 would have it
     policy.sharded = True
     return policy
 
