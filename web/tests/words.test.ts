@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { address } from '../src/api/client';
+import { address, ApiFault } from '../src/api/client';
 import { wayBack } from '../src/api/session';
 import { noteText } from '../src/chat/judging';
 import { periodOf } from '../src/chat/sidebar-list';
-import { fill, formatDuration } from '../src/i18n';
+import { fill, formatDuration, formatPercent, language } from '../src/i18n';
 import { STRINGS } from '../src/i18n/strings';
 import { safeAddress, shortAddress } from '../src/markdown/links';
 import { ticksOf } from '../src/pages/interval';
+import { told } from '../src/ui/fault';
 
 describe('strings', () => {
   it('have the same values in both languages', () => {
@@ -60,5 +61,24 @@ describe('small things', () => {
     expect(periodOf('2020-01-01T00:00:00', now)).toBe('period.older');
     expect(ticksOf(-0.06, 0.09)).toEqual([-0.05, 0, 0.05]);
     expect(ticksOf(0, 1)).toEqual([0, 0.2, 0.4, 0.6, 0.8, 1]);
+  });
+});
+
+describe('told', () => {
+  const fault = new ApiFault(409, 'This name is taken.', 'conflict');
+
+  it('leaves the server its words in English, and puts Chinese ones above them', () => {
+    language.set('en');
+    expect(told(fault)).toEqual({ text: 'This name is taken.', detail: null });
+    language.set('zh');
+    expect(told(fault)).toEqual({ text: '与现有内容冲突，操作未执行。', detail: 'This name is taken.' });
+    expect(told(new ApiFault(502, 'x', 'never heard of')).text).toBe('服务器出错了。');
+    expect(told(new ApiFault(418, 'x')).text).toBe('请求未被接受。');
+    expect(told(new ApiFault(0, 'unreachable')).detail).toBeNull();
+    language.set('en');
+  });
+
+  it('writes a minus as one', () => {
+    expect(formatPercent(-0.012, 1)).toBe('−1.2%');
   });
 });

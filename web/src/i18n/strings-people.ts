@@ -34,7 +34,7 @@ export const PEOPLE = {
   'sign.name': ['Name', '用户名'],
   'sign.password': ['Password', '密码'],
   'sign.passwordHint': ['At least 8 characters; a few words are best.', '至少 8 个字符，最好由几个词组成。'],
-  'sign.by': ['Continue with {name}', '使用{name}登录'],
+  'sign.by': ['Continue with {name}', '通过{name}继续'],
   'sign.error.expired': ['This sign-in took too long, or began in another browser. Please try again.', '登录已超时，或是在另一个浏览器中开始的，请重试。'],
   'sign.error.too_many': ['Too many attempts. Wait a few minutes, then try again.', '尝试次数过多，请几分钟后再试。'],
   'sign.error.not_invited': ['Nobody here knows this account yet. Open the invitation that you were given, or ask for one.', '这里还没有此账户，请打开收到的邀请链接，或索取邀请。'],
