@@ -21,7 +21,7 @@ from yearling.evals import (
     gate_over,
     run_exam,
     strengths,
-    usefulness,
+    useful_exams,
     usefulness_of,
 )
 from yearling.store import Store
@@ -105,20 +105,20 @@ async def test_scores_and_blinded_choices_meet_over_checkpoints(store: Store) ->
     subjects = [EngineSubject(wrong_on(*range(wrong))) for wrong in range(6)]
     runs = [await run_exam(make_exam(10), subject, store) for subject in subjects]
     await run_exam(make_exam(4), subjects[0], store)
-    (before,) = usefulness(store)
+    (before,) = useful_exams(store)
     assert (before.checkpoints, before.correlation) == (0, None)
     assert blinded_wins(store) == {}
     plant(store, [subject.model_hash for subject in subjects])
     wins = blinded_wins(store)
     assert len(wins) == 30
     assert wins[subjects[5].model_hash, subjects[0].model_hash] == pytest.approx(0.9)
-    (found,) = usefulness(store)
+    (found,) = useful_exams(store)
     assert (found.suite, found.checkpoints) == ("numbers", 6)
     assert found.correlation == pytest.approx(-1)
     pair = compare(store, runs[5].id, runs[0].id)
     assert gate_over([pair], []).decision != ""
     with pytest.raises(BadInput, match="may not gate"):
-        gate_over([pair], [], useful=usefulness(store))
+        gate_over([pair], [], useful=useful_exams(store))
 
 
 def test_choices_that_were_not_blind_count_for_nothing(store: Store) -> None:

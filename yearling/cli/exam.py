@@ -187,14 +187,14 @@ def gate(
     as_json: bool = AS_JSON,
 ) -> None:
     """Decide ALLOW, REJECT or INCONCLUSIVE over several exams, and record it. Exit code 1 unless it is ALLOW."""
-    from yearling.evals import GateRule, gate_body, gate_over, usefulness
+    from yearling.evals import GateRule, gate_body, gate_over, useful_exams
     from yearling.evals import compare as compare_runs
     from yearling.store import Store
 
     rule = GateRule(margin=margin)
     with Store.open(load_settings(data_dir=data_dir)) as store:
         pairs = [[compare_runs(store, *_two(store, one), rule) for one in some] for some in (target, guard)]
-        result = gate_over(pairs[0], pairs[1], rule, useful=usefulness(store))
+        result = gate_over(pairs[0], pairs[1], rule, useful=useful_exams(store))
         first = pairs[0][0]
         if any(
             (one.champion.model_hash, one.challenger.model_hash) != (first.champion.model_hash, first.challenger.model_hash)
@@ -311,11 +311,11 @@ def _print_run(run: ExamRun) -> None:
 @app.command("useful")
 def useful(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """Show whether people want what each exam measures: its scores against blinded preference, over checkpoints."""
-    from yearling.evals import usefulness
+    from yearling.evals import useful_exams
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        found = usefulness(store)
+        found = useful_exams(store)
     if as_json:
         print_json([asdict(one) for one in found])
         return

@@ -31,7 +31,7 @@ from yearling.evals.spec_check import check_spec, write_ids
 from yearling.evals.spec_run import SpecReport, regrade_spec, run_spec, spec_exam, worst_outputs
 from yearling.evals.statistics import wilson
 from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, score_options
-from yearling.evals.usefulness import Usefulness, usefulness, usefulness_of
+from yearling.evals.usefulness import Usefulness, useful_exams, usefulness_of
 
 __all__ = [
     "AssistantSubject",
@@ -105,7 +105,7 @@ __all__ = [
     "score_options",
     "spec_exam",
     "strengths",
-    "usefulness",
+    "useful_exams",
     "usefulness_of",
     "validate_answers",
     "validate_refusals",

@@ -57,7 +57,7 @@ def usefulness_of(suite: str, scores: Mapping[str, float], preference: Mapping[s
     return Usefulness(suite, len(both), found, float(low), float(high), useful, said)
 
 
-def usefulness(store: Store) -> list[Usefulness]:
+def useful_exams(store: Store) -> list[Usefulness]:
     """Every exam that was sat, by name: its scores against what people preferred blind."""
     preference = strengths(blinded_wins(store))
     return [usefulness_of(suite, scores, preference) for suite, scores in sorted(_scores(store, preference).items())]
