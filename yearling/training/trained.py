@@ -40,6 +40,7 @@ class Trained:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Raises Untrusted when the state is that of another method or policy."""
+        state = {name: value for name, value in state.items() if value is not None}  # older ones name a head that is not there
         if state.keys() != {*self._parts, "capped_at"}:
             raise Untrusted("The checkpoint is not one of this method.", advice="Resume with the run's own settings.")
         for name, part in self._parts.items():
