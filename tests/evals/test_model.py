@@ -27,7 +27,7 @@ async def test_three_runs_of_the_default_model_are_identical(
 ) -> None:
     settings = Settings(data_dir=tmp_path, engine=engine)
     whole = open_exam("constraints", Places(tmp_path))
-    exam = replace(whole, cases=whole.cases[:3], sampling={"temperature": 0.0, "max_tokens": 12})
+    exam = replace(whole, cases=whole.cases[:2], sampling={"temperature": 0.0, "max_tokens": 8})
     told = []
     with Store.open(settings) as store:
         for _ in range(3):
