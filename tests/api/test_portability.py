@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.acting import newcomer
+from tests.api.acting import key_of, newcomer
 from tests.api.conftest import Bench, Maker
 from tests.api.talking import events_of, exchange, start, tree
 from yearling.api import conversation_schemas
@@ -336,6 +336,9 @@ async def test_a_file_cannot_take_over_an_address_or_another_persons_file(bench:
         with zipfile.ZipFile(io.BytesIO(await exported(api))) as archive:
             files = {name: archive.read(name) for name in archive.namelist()}
         ben, as_ben = newcomer(api.store, "Ben")
+        no_judge = key_of(api.store, api.store.people.add("Dan"), ["read", "chat"])
+        reply = await api.client.post("/v1/import", content=zipped(files), headers=no_judge)
+        assert {"what": "judgement", "reason": "this API key has not the scope feedback", "count": 4} in reply.json()["left_out"]
         await api.client.delete(f"/v1/shares/{ids['share']}")
         reply = await api.client.post("/v1/import", content=zipped(files), headers=as_ben)
         assert (reply.status_code, reply.json()["judgements"]) == (200, 0), reply.text

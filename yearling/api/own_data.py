@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import IO, Any
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from yearling.api import library_schemas as schemas
 from yearling.errors import BadInput
-from yearling.feedback import FeedbackLog, bring_back, own_acts
+from yearling.feedback import Carried, FeedbackLog, bring_back, own_acts
 from yearling.store import Imported, Removed, export, import_file
 
 
@@ -19,15 +20,18 @@ def export_person(log: FeedbackLog, person_id: str, file: IO[bytes]) -> dict[str
     return export(log.store, person_id, file, feedback=own_acts(log, person_id))
 
 
-def import_for_person(log: FeedbackLog, person_id: str, file: IO[bytes]) -> Imported:
-    """Take in the export of a chat program or of a Yearling. Raises BadInput, Untrusted, StorageFailed."""
+def import_for_person(log: FeedbackLog, person_id: str, file: IO[bytes], *, may_judge: bool = True) -> Imported:
+    """Take in the export of a chat program or of a Yearling; judgements in it only for who `may_judge` here and now.
+
+    Raises BadInput, Untrusted, StorageFailed.
+    """
     return import_file(
         log.store,
         person_id,
         file,
         most_bytes=log.store.settings.max_import_bytes,
         checked_settings=_checked_settings,
-        take_acts=partial(bring_back, log, person_id),
+        take_acts=partial(bring_back, log, person_id) if may_judge else _no_acts,
     )
 
 
@@ -48,6 +52,10 @@ def import_report(done: Imported) -> dict[str, Any]:
         **{name: getattr(done, name) for name in counts},
         "left_out": left_out,
     }
+
+
+def _no_acts(acts: Iterable[Any], _: Mapping[str, str]) -> Carried:
+    return Carried(left_out=Counter("this API key has not the scope feedback" for _ in acts))
 
 
 def _checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:

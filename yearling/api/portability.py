@@ -17,7 +17,7 @@ from yearling.api.errors import ApiError, dump
 from yearling.api.openapi import replies
 from yearling.api.own_data import export_person, import_for_person, import_report
 from yearling.api.services import services_of
-from yearling.api.who import current, require
+from yearling.api.who import caller_of, current, require
 from yearling.clock import now_utc
 
 router = APIRouter()
@@ -50,7 +50,8 @@ async def import_conversations(request: Request) -> Response:
     with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as file:
         await _receive(request, file, most)
         board = services.running_board
-        done = await asyncio.to_thread(import_for_person, board.log, person.id, file)
+        may_judge = caller_of(request).may("member", "feedback")
+        done = await asyncio.to_thread(import_for_person, board.log, person.id, file, may_judge=may_judge)
     if done.judgements:
         board.nudge()
     return Response(dump(import_report(done)), media_type="application/json")
