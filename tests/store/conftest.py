@@ -84,7 +84,7 @@ def store(settings: Settings) -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def filled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`data`, a data folder on SQLite with something of every kind in it, and its backup: to be copied, since filling takes long."""
+    """`data`, a data folder on SQLite with something of every kind, and its backup: to be copied, since filling takes long."""
     folder = tmp_path_factory.mktemp("filled")
     with Store.open(make_settings(folder / "data")) as store:
         fill(store)
