@@ -53,7 +53,7 @@ class Plan:
 
     @staticmethod
     def draw(number: int, rng: random.Random) -> Plan:
-        cuts = [rng.randrange(1, 2500) for _ in range(rng.randrange(1, 5))]
+        cuts = [rng.randrange(1, 9000) for _ in range(rng.randrange(1, 5))]
         return Plan(number, cuts, [rng.randrange(50, 700) for _ in range(rng.randrange(0, 3) if number % 3 else 2)])
 
 
@@ -115,7 +115,8 @@ def cutting(address: str, plans: dict[int, Plan]) -> Iterator[tuple[str, Cutting
         tasks = asyncio.all_tasks(loop)
         for task in tasks:
             task.cancel()
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks))
         loop.close()
 
 

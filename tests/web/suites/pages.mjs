@@ -9,7 +9,7 @@ const PAGES = (facts) => [
   ['/history', 'Rainy Sunday with two children', 'Rainy Sunday with two children'],
   ['/consensus', 'The line along which people divide', '分歧轴线'],
   ['/runs', 'Step', '第'],
-  [`/runs/${facts.run}`, 'Loss', 'Loss'],
+  [`/runs/${facts.run}`, 'Loss', '损失'],
   ['/exams', 'Champion against challenger', '现任对挑战者'],
   ['/spec', 'Did it?', '做到了吗？'],
   ['/spec/calibrated', 'As it should be', '应当如此'],
