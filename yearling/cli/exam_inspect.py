@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,12 +53,11 @@ async def _under_inspect(
 ) -> Any:
     from yearling.evals import inspect_task
 
-    os.environ.setdefault("INSPECT_DISPLAY", "none")
     async with seated(settings, model, engine_only) as subject:
-        task = inspect_task(paper, subject, seed=seed)
-        from inspect_ai import eval_async
+        with redirect_stdout(sys.stderr):  # where progress belongs; Inspect's is its own
+            task = inspect_task(paper, subject, seed=seed)
+            from inspect_ai import eval_async
 
-        with err.status(f"{paper.name}: {paper.num_samples} samples"):
             (log,) = await eval_async(
                 task, model=None, log_dir=str(log_dir), max_samples=parallel, ctl_server=False, acp_server=False
             )
