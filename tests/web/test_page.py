@@ -162,3 +162,4 @@ def test_streams_survive_refreshes_and_broken_connections(tmp_path: Path) -> Non
     assert done.faults == {}
     assert done.cuts >= 3
     assert done.refreshes >= 1
+    assert done.resumed >= 2
