@@ -22,6 +22,7 @@ class Judge:
     kind = "engine"
     model = "tiny"
     model_hash = "x"
+    at_once = 4
 
     def __init__(self, *, always: str = "") -> None:
         self._always = always

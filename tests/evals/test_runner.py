@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,27 @@ async def test_three_runs_give_the_same_verdicts(store: Store) -> None:
     verdicts = [[(s.case_key, s.seed, s.output_ids, s.verdict) for s in store.exams.samples(run.id)] for run in runs]
     assert verdicts[0] == verdicts[1] == verdicts[2]
     assert runs[0].summary == runs[2].summary
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_an_engine_whose_answers_change_in_company_is_asked_one_case_at_a_time(store: Store, alone: bool) -> None:
+    engine = FakeEngine([Script("Say 0!", delay_s=0.001)])
+    engine.capabilities = replace(engine.capabilities, repeats_only_alone=alone)
+    subject, most, under_way = EngineSubject(fake_served(engine=engine)), 0, 0
+    answer = subject.respond
+
+    async def counted(case: Case, sampling: SamplingSettings) -> Response:
+        nonlocal most, under_way
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            return await answer(case, sampling)
+        finally:
+            under_way -= 1
+
+    subject.respond = counted
+    await run_exam(make_exam(6), subject, store)
+    assert (most == 1) == alone
 
 
 async def test_a_sitting_that_was_cut_off_goes_on_with_what_is_missing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,12 @@ def run(
     temperature: float | None = typer.Option(None, "--temperature", min=0, help="Instead of the exam's own."),
     limit: int = typer.Option(0, "--limit", min=0, help="Only the first so many cases; the result then counts for itself."),
     seed: int = typer.Option(0, "--seed", help="Decides every draw."),
-    parallel: int = typer.Option(16, "--parallel", min=1, help="Answers at once; with 1 every engine repeats a run bit for bit."),
+    parallel: int | None = typer.Option(
+        None,
+        "--parallel",
+        min=1,
+        help="Answers at once; by default as many as leave every answer repeatable, which for llama.cpp is one.",
+    ),
     fresh: bool = typer.Option(False, "--fresh", help="Start anew instead of going on with a run that was cut off."),
     from_log: Path | None = typer.Option(
         None, "--from-log", help="Take the answers from this log of `yearling exam inspect` or `inspect eval`, asking no model."

@@ -46,7 +46,12 @@ def judge(
     data: Path = typer.Option(..., "--data", help="Folder with the data set llmbar."),
     model: str | None = typer.Option(None, "--model", "-m", help="The judge; by default the model that answers."),
     limit: int = typer.Option(0, "--limit", min=0, help="Only so many pairs, evenly taken."),
-    parallel: int = typer.Option(4, "--parallel", min=1, help="Questions at once."),
+    parallel: int | None = typer.Option(
+        None,
+        "--parallel",
+        min=1,
+        help="Questions at once; by default as many as leave every answer repeatable, which for llama.cpp is one.",
+    ),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:

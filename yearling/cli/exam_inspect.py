@@ -31,7 +31,12 @@ def inspect(
     temperature: float | None = typer.Option(None, "--temperature", min=0, help="Instead of the exam's own."),
     limit: int = typer.Option(0, "--limit", min=0, help="Only the first so many cases."),
     seed: int = typer.Option(0, "--seed", help="Decides every draw."),
-    parallel: int = typer.Option(16, "--parallel", min=1, help="Answers at once."),
+    parallel: int | None = typer.Option(
+        None,
+        "--parallel",
+        min=1,
+        help="Answers at once; by default as many as leave every answer repeatable, which for llama.cpp is one.",
+    ),
     data: Path | None = typer.Option(None, "--data", help="Folder with the data sets that no package index has."),
     data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and results live."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
@@ -49,7 +54,7 @@ def inspect(
 
 
 async def _under_inspect(
-    settings: Settings, paper: Exam, model: str | None, engine_only: bool, seed: int, parallel: int, log_dir: Path
+    settings: Settings, paper: Exam, model: str | None, engine_only: bool, seed: int, parallel: int | None, log_dir: Path
 ) -> Any:
     from yearling.evals import inspect_task
 
@@ -59,7 +64,12 @@ async def _under_inspect(
             from inspect_ai import eval_async
 
             (log,) = await eval_async(
-                task, model=None, log_dir=str(log_dir), max_samples=parallel, ctl_server=False, acp_server=False
+                task,
+                model=None,
+                log_dir=str(log_dir),
+                max_samples=parallel or subject.at_once,
+                ctl_server=False,
+                acp_server=False,
             )
     if log.status != "success":
         raise Unavailable(

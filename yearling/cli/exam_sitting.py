@@ -34,7 +34,7 @@ async def seated(settings: Settings, model: str | None, engine_only: bool) -> As
 
 
 async def sit(
-    settings: Settings, paper: Exam, model: str | None, engine_only: bool, seed: int, parallel: int, fresh: bool
+    settings: Settings, paper: Exam, model: str | None, engine_only: bool, seed: int, parallel: int | None, fresh: bool
 ) -> ExamRun:
     """Sit the exam, with its progress on stderr."""
     from yearling.store import Store
@@ -51,11 +51,11 @@ async def sit_from_log(settings: Settings, paper: Exam, path: Path) -> ExamRun:
 
     subject = LogSubject(path, paper)
     with Store.open(settings) as store, err.status("Reading the log") as shown:
-        return await run_paper(paper, subject, store, shown, seed=subject.seed, parallel=16, fresh=True)
+        return await run_paper(paper, subject, store, shown, seed=subject.seed, parallel=None, fresh=True)
 
 
 async def run_paper(
-    paper: Exam, subject: Subject, store: Store, shown: Status, *, seed: int, parallel: int, fresh: bool
+    paper: Exam, subject: Subject, store: Store, shown: Status, *, seed: int, parallel: int | None, fresh: bool
 ) -> ExamRun:
     """Put the exam to the subject, and tell how far it is."""
     from yearling.evals import run_exam

@@ -86,7 +86,12 @@ def run(
     clause: list[str] = typer.Option([], "--clause", "-c", help="Only this clause; may be given again."),
     samples: int | None = typer.Option(None, "--samples", "-n", min=1, help="Answers per twin; by default what each case says."),
     max_tokens: int = typer.Option(160, "--max-tokens", min=1, help="The longest answer."),
-    parallel: int = typer.Option(8, "--parallel", min=1, help="Answers at a time."),
+    parallel: int | None = typer.Option(
+        None,
+        "--parallel",
+        min=1,
+        help="Answers at once; by default as many as leave every answer repeatable, which for llama.cpp is one.",
+    ),
     worst: int = typer.Option(10, "--worst", min=0, help="Show so many of the worst answers, verbatim."),
     fresh: bool = typer.Option(False, "--fresh", help="Start anew instead of going on with a run that was cut off."),
     folder: Path | None = FOLDER,

@@ -19,7 +19,7 @@ from typing import Any
 from yearling.errors import BadInput, Unsupported
 from yearling.evals.case import Case, Exam, Response
 from yearling.evals.runner import as_json, grade
-from yearling.evals.subject import Subject
+from yearling.evals.subject import AT_ONCE, Subject
 from yearling.records import FinishReason, SamplingSettings
 
 _FINISH: Mapping[str, FinishReason] = {
@@ -86,6 +86,7 @@ class LogSubject:
         self.kind = str(told.get("subject", "engine"))
         self.model = str(told.get("model", log.eval.model))
         self.model_hash = str(told.get("model_hash", f"inspect:{log.eval.model}"))
+        self.at_once = AT_ONCE
         self.seed = int(told["seed"])
         samples = [sample for sample in log.samples or [] if sample.scores]
         self._answers = {(one.metadata["case"], one.metadata["seed"]): _response(one.output) for one in samples}

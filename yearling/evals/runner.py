@@ -33,20 +33,21 @@ async def run_exam(
     store: Store,
     *,
     seed: int = 0,
-    concurrency: int = 16,
+    concurrency: int | None = None,
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> ExamRun:
     """Sit the exam, or go on with a sitting that was cut off, and return the finished run.
 
-    `fresh` starts anew in any case; `progress` is told (stored, total). Raises Unavailable when the engine stays away and what
-    the storage raises; all that was answered until then is kept.
+    `concurrency` cases are asked at once, by default as many as leave every answer repeatable (`Subject.at_once`); `fresh` starts
+    anew in any case; `progress` is told (stored, total). Raises Unavailable when the engine stays away and what the storage
+    raises; all that was answered until then is kept.
     """
     run = None if fresh else await asyncio.to_thread(_unfinished, exam, subject, store, seed)
     if run is None:
         run = await asyncio.to_thread(_start, exam, subject, store, seed)
     done = await asyncio.to_thread(store.exams.done, run.id)
-    await _Sitting(exam, subject, store, run, done, progress).sit(concurrency)
+    await _Sitting(exam, subject, store, run, done, progress).sit(concurrency or subject.at_once)
     stored = await asyncio.to_thread(read_samples, store, run.id)
     summary = await asyncio.to_thread(summarise, exam.grader, stored)
     return await asyncio.to_thread(store.exams.finish, run.id, summary)

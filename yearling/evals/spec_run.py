@@ -83,7 +83,7 @@ async def run_spec(
     clauses: Sequence[str] = (),
     samples: int | None = None,
     max_tokens: int = MOST_TOKENS,
-    parallel: int = 8,
+    parallel: int | None = None,
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> SpecReport:

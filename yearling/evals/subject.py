@@ -22,6 +22,8 @@ TRIES = 3
 
 PAUSE_S = 1.0
 
+AT_ONCE = 16
+
 
 class Subject(Protocol):
     """Answers cases."""
@@ -39,6 +41,11 @@ class Subject(Protocol):
         """Names the weights, and the adapter on them."""
         ...
 
+    @property
+    def at_once(self) -> int:
+        """How many cases it is asked at once, unless told otherwise: as many as leave its answers what they are alone."""
+        ...
+
     async def respond(self, case: Case, sampling: SamplingSettings) -> Response:
         """Raises Unavailable when the engine stays away; whatever else goes wrong is in `Response.error`."""
         ...
@@ -53,6 +60,7 @@ class EngineSubject:
         self._served = served
         self.model = served.name
         self.model_hash = hash_of(served)
+        self.at_once = _at_once(served)
 
     async def respond(self, case: Case, sampling: SamplingSettings) -> Response:
         return await _insist(self._respond, case, sampling)
@@ -91,6 +99,7 @@ class AssistantSubject:
         self._assistant = Assistant(_One(served), self._caught, "exam")
         self.model = served.name
         self.model_hash = hash_of(served)
+        self.at_once = _at_once(served)
 
     async def respond(self, case: Case, sampling: SamplingSettings) -> Response:
         return await _insist(self._respond, case, sampling)
@@ -115,6 +124,10 @@ class AssistantSubject:
             prompt_tokens=sample.prompt_tokens,
             completion_tokens=sample.completion_tokens,
         )
+
+
+def _at_once(served: Served) -> int:
+    return 1 if served.engine.capabilities.repeats_only_alone else AT_ONCE
 
 
 async def score_options(served: Served, prompt_ids: tuple[int, ...], case: Case) -> Response:

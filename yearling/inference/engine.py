@@ -35,6 +35,8 @@ class Capabilities:
     """Renders `tools` and parses tool calls by itself (remote endpoints); local engines leave both to `chat/`."""
     penalties: bool = True
     logit_bias: bool = True
+    repeats_only_alone: bool = False
+    """A greedy answer may come out otherwise beside others than alone: what shares a step changes how sums are rounded."""
     context_tokens: int
     """Prompt and answer together."""
     max_sequences: int

@@ -99,6 +99,7 @@ class LlamaCppEngine:
             embed=True,
             adapters=True,
             grammar=True,
+            repeats_only_alone=True,
             context_tokens=chosen["context"],
             max_sequences=sequences,
         )
