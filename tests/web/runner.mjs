@@ -22,6 +22,7 @@ const FLAGS = [
 
 // A busy machine takes its time; what is wrong is found all the same.
 const TIMEOUT_MS = 30_000;
+const LONGEST_TEST_MS = 300_000;
 const axeSource = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
 export class Tools {
@@ -109,6 +110,15 @@ export function check(fact, words) {
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: true, args: FLAGS });
 const others = [];
 
+/** What the work gives, or `instead` after so long: a browser that no longer answers must not keep everything waiting. */
+async function within(ms, work, instead) {
+  let timer;
+  const late = new Promise((resolve, reject) => {
+    timer = setTimeout(() => (instead instanceof Error ? reject(instead) : resolve(instead)), ms);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
 async function run(asked) {
   const { tests } = await import(pathToFileURL(join(here, 'suites', `${asked.suite}.mjs`)).href);
   const context = await browser.newContext();
@@ -129,17 +139,17 @@ async function run(asked) {
     let told = null;
     try {
       const tools = new Tools(page, context, asked);
-      told = (await test(tools, check)) ?? null;
+      told = (await within(LONGEST_TEST_MS, test(tools, check), new Error('the test did not end'))) ?? null;
       if (faults.length && !tools.plantsFaults) fault = faults.join('\n');
     } catch (error) {
       fault = `${error.message}\n${faults.join('\n')}`;
       if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${asked.suite}-${name}.png`) }).catch(() => {});
     }
     process.stdout.write(`${JSON.stringify({ name, fault, told, seconds: (Date.now() - started) / 1000 })}\n`);
-    await page.close();
-    for (const other of others.splice(0)) await other.close();
+    await within(TIMEOUT_MS, page.close());
+    for (const other of others.splice(0)) await within(TIMEOUT_MS, other.close());
   }
-  await context.close();
+  await within(TIMEOUT_MS, context.close());
 }
 
 try {
