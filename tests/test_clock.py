@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 
@@ -38,3 +39,9 @@ def test_threads_never_share_an_id() -> None:
 
 def test_now_is_aware() -> None:
     assert clock.now_utc().utcoffset() is not None
+
+
+def test_an_id_says_when_it_was_made() -> None:
+    before = clock.now_utc()
+    made = clock.made_utc(clock.new_id())
+    assert timedelta(milliseconds=-1) <= made - before < timedelta(minutes=1)

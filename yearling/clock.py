@@ -40,3 +40,8 @@ def new_id() -> str:
     random_62 = int.from_bytes(os.urandom(8)) >> 2
     value = (milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | count << 64 | 0b10 << 62 | random_62
     return str(uuid.UUID(int=value))
+
+
+def made_utc(record_id: str) -> datetime:
+    """When an id of `new_id` was made, to the millisecond."""
+    return datetime.fromtimestamp((uuid.UUID(record_id).int >> 80) / 1000, UTC)

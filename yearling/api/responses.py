@@ -7,7 +7,6 @@ can be followed up as long as its words are kept, and only by the person who ask
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -27,6 +26,7 @@ from yearling.api.services import Services, request_id_of, services_of
 from yearling.api.sse import event
 from yearling.api.who import current, require
 from yearling.chat import Turn, TurnEvent, TurnRequest, Usage, added, answer_message, own_messages
+from yearling.clock import made_utc
 from yearling.errors import BadInput, NotFound
 from yearling.records import Sample
 
@@ -173,13 +173,18 @@ def _sample_id(response_id: str) -> str | None:
 # Out
 
 
+def _created_at(sample_id: str) -> int:
+    """The same second whenever the response is told: an answer that is stored a second later was not made then."""
+    return int(made_utc(sample_id).timestamp())
+
+
 def _frame(body: schemas.ResponseRequest, turn: Turn) -> dict[str, Any]:
     """The response but for its output. Sampling is told as it is, defaults included."""
     sampling, choice = turn.choices[0].request.sampling, body.tool_choice
     return {
         "id": f"resp_{turn.choices[0].sample_id.replace('-', '')}",
         "object": "response",
-        "created_at": int(time.time()),
+        "created_at": _created_at(turn.choices[0].sample_id),
         "model": turn.served.name,
         "error": None,
         "incomplete_details": None,
@@ -221,7 +226,7 @@ def _stored(sample: Sample, response_id: str) -> dict[str, Any]:
     return {
         "id": response_id,
         "object": "response",
-        "created_at": int(sample.created_utc.timestamp()),
+        "created_at": _created_at(sample.id),
         "status": status,
         "model": sample.model,
         "output": output,
