@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -86,22 +86,6 @@ def test_what_no_record_tells_is_said(tmp_path: Path) -> None:
         assert "not wholly known here" not in card_markdown(known)
 
 
-@dataclass
-class Shelf:
-    """A library, or the adapters, in memory."""
-
-    items: list[LocalModel] | dict[str, PublishedAdapter]
-
-    def list(self) -> list[LocalModel]:
-        assert isinstance(self.items, list)
-        return self.items
-
-    def get(self, name: str) -> PublishedAdapter:
-        if not isinstance(self.items, dict) or name not in self.items:
-            raise NotFound(f"There is no adapter {name}.")
-        return self.items[name]
-
-
 def adapter(sha256: str, run: str, step: int) -> PublishedAdapter:
     return PublishedAdapter(
         sha256=sha256, folder=Path(), base="base", base_sha256=BASE.sha256, base_source_sha256="", rank=4, alpha=8.0,
@@ -114,8 +98,14 @@ def test_runs_are_found_through_adapters_merges_and_bases(tmp_path: Path) -> Non
     whole = replace(BASE, name="whole", sha256="12" * 32, source=f"run:0190-three@7+{merged.sha256}")
     foreign = replace(BASE, name="foreign", sha256="34" * 32, source="file:/home/zoequux/model.gguf")
     orphan = replace(BASE, name="orphan", sha256="56" * 32, source=f"merge:{'99' * 32}+first")
-    library = Shelf([BASE, merged, whole, foreign, orphan])
-    adapters = Shelf({"first": adapter("first", "0190-one", 5), "second": adapter("second", "0190-two", 9)})
+    installed = [BASE, merged, whole, foreign, orphan]
+    adapters = {"first": adapter("first", "0190-one", 5), "second": adapter("second", "0190-two", 9)}
+
+    def adapter_of(name: str) -> PublishedAdapter:
+        if name not in adapters:
+            raise NotFound(f"There is no adapter {name}.")
+        return adapters[name]
+
     with opened(tmp_path) as log:
         store = log.store
         make_run(store, "0190-one")
@@ -123,7 +113,7 @@ def test_runs_are_found_through_adapters_merges_and_bases(tmp_path: Path) -> Non
         make_run(store, "0190-three", base=merged.sha256)
 
         def found(model: LocalModel, on_it: str = "") -> Training:
-            return training_of(model, adapters.get(on_it) if on_it else None, library, adapters, store.runs)  # type: ignore[arg-type]
+            return training_of(model, adapters.get(on_it), installed, adapter_of, store.runs)
 
         assert found(BASE) == Training({}, whole=True)
         assert found(BASE, "second") == Training({"0190-two": 9, "0190-one": 5}, whole=True)

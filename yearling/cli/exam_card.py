@@ -12,8 +12,10 @@ from yearling.config import load_settings
 from yearling.errors import NotFound, Untrusted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from yearling.evals import Training
-    from yearling.models import Adapters, Library, LocalModel, PublishedAdapter
+    from yearling.models import LocalModel, PublishedAdapter
     from yearling.store import Runs
 
 _PUBLISHED = ("pypi:", "hf:", "https:")
@@ -44,7 +46,7 @@ def card(
             adapter.served_name(local.name) if adapter else local.name,
             local.sha256 + (f"+{adapter.sha256}" if adapter else ""),
             facts=_facts(local, adapter),
-            training=training_of(local, adapter, library, adapters, store.runs),
+            training=training_of(local, adapter, library.list(), adapters.get, store.runs),
         )
     if html is None:
         out.print(card_markdown(found), markup=False, highlight=False, soft_wrap=True)
@@ -54,12 +56,16 @@ def card(
 
 
 def training_of(
-    model: LocalModel, adapter: PublishedAdapter | None, library: Library, adapters: Adapters, runs: Runs
+    model: LocalModel,
+    adapter: PublishedAdapter | None,
+    installed: Iterable[LocalModel],
+    adapter_of: Callable[[str], PublishedAdapter],
+    runs: Runs,
 ) -> Training:
-    """The runs behind a model, and behind what they went on from."""
+    """The runs behind a model, and behind what they went on from. `adapter_of` raises NotFound or Untrusted."""
     from yearling.evals import Training
 
-    by_hash = {one.sha256: one for one in library.list()}
+    by_hash = {one.sha256: one for one in installed}
     steps: dict[str, int] = {}
     unknown: list[str] = []
 
@@ -80,7 +86,7 @@ def training_of(
 
     def of_adapter(name: str) -> None:
         try:
-            published = adapters.get(name)
+            published = adapter_of(name)
         except (NotFound, Untrusted):
             unknown.append(name)
             return
