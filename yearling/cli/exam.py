@@ -13,6 +13,7 @@ from yearling.cli.console import err, human_size, out, print_json, print_table
 from yearling.cli.exam_card import card
 from yearling.cli.exam_graders import graders, judge
 from yearling.cli.exam_inspect import inspect
+from yearling.cli.exam_options import AS_JSON, DATA, DATA_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
 from yearling.cli.exam_sitting import exam_of, places_of, sit, sit_from_log
 from yearling.config import load_settings
 from yearling.errors import BadInput, NotFound
@@ -25,10 +26,6 @@ app.command("card")(card)
 app.command("graders")(graders)
 app.command("judge")(judge)
 app.command("inspect")(inspect)
-
-AS_JSON = typer.Option(False, "--json", help="Print JSON.")
-DATA_DIR = typer.Option(None, "--data-dir", help="Where models and results live.")
-DATA = typer.Option(None, "--data", help="Folder with the data sets that no package index has.")
 
 
 @app.command("list")
@@ -83,20 +80,13 @@ def pull(exam: str = typer.Argument(help="The exam's name."), data_dir: Path | N
 @app.command("run")
 def run(
     exam: str = typer.Argument(help="An exam's name, or a folder or file of YAML cases."),
-    model: str | None = typer.Option(None, "--model", "-m", help="Who sits it; by default the model that answers."),
-    engine_only: bool = typer.Option(
-        False, "--engine", help="The bare model with its own template, not the assistant as served."
-    ),
-    samples: int = typer.Option(0, "--samples", min=0, help="Answers per case; 0 is what the exam says."),
-    temperature: float | None = typer.Option(None, "--temperature", min=0, help="Instead of the exam's own."),
-    limit: int = typer.Option(0, "--limit", min=0, help="Only the first so many cases; the result then counts for itself."),
-    seed: int = typer.Option(0, "--seed", help="Decides every draw."),
-    parallel: int | None = typer.Option(
-        None,
-        "--parallel",
-        min=1,
-        help="Answers at once; by default as many as leave every answer repeatable, which for llama.cpp is one.",
-    ),
+    model: str | None = MODEL,
+    engine_only: bool = ENGINE_ONLY,
+    samples: int = SAMPLES,
+    temperature: float | None = TEMPERATURE,
+    limit: int = LIMIT,
+    seed: int = SEED,
+    parallel: int | None = PARALLEL,
     fresh: bool = typer.Option(False, "--fresh", help="Start anew instead of going on with a run that was cut off."),
     from_log: Path | None = typer.Option(
         None, "--from-log", help="Take the answers from this log of `yearling exam inspect` or `inspect eval`, asking no model."

@@ -10,11 +10,9 @@ from typing import Any
 import typer
 
 from yearling.cli.console import out, print_json, print_table
+from yearling.cli.exam_options import AS_JSON, DATA_DIR, PARALLEL
 from yearling.cli.exam_sitting import sit
 from yearling.config import load_settings
-
-AS_JSON = typer.Option(False, "--json", help="Print JSON.")
-DATA_DIR = typer.Option(None, "--data-dir", help="Where models and results live.")
 
 
 def graders(
@@ -46,12 +44,7 @@ def judge(
     data: Path = typer.Option(..., "--data", help="Folder with the data set llmbar."),
     model: str | None = typer.Option(None, "--model", "-m", help="The judge; by default the model that answers."),
     limit: int = typer.Option(0, "--limit", min=0, help="Only so many pairs, evenly taken."),
-    parallel: int | None = typer.Option(
-        None,
-        "--parallel",
-        min=1,
-        help="Questions at once; by default as many as leave every answer repeatable, which for llama.cpp is one.",
-    ),
+    parallel: int | None = PARALLEL,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json
+from yearling.cli.exam_options import AS_JSON, DATA, DATA_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
 from yearling.cli.exam_sitting import exam_of, seated
 from yearling.config import load_settings
 from yearling.errors import Unavailable
@@ -23,23 +24,16 @@ if TYPE_CHECKING:
 def inspect(
     exam: str = typer.Argument(help="An exam's name, or a folder or file of YAML cases."),
     log_dir: Path = typer.Option(..., "--log-dir", help="Where Inspect writes its log."),
-    model: str | None = typer.Option(None, "--model", "-m", help="Who sits it; by default the model that answers."),
-    engine_only: bool = typer.Option(
-        False, "--engine", help="The bare model with its own template, not the assistant as served."
-    ),
-    samples: int = typer.Option(0, "--samples", min=0, help="Answers per case; 0 is what the exam says."),
-    temperature: float | None = typer.Option(None, "--temperature", min=0, help="Instead of the exam's own."),
-    limit: int = typer.Option(0, "--limit", min=0, help="Only the first so many cases."),
-    seed: int = typer.Option(0, "--seed", help="Decides every draw."),
-    parallel: int | None = typer.Option(
-        None,
-        "--parallel",
-        min=1,
-        help="Answers at once; by default as many as leave every answer repeatable, which for llama.cpp is one.",
-    ),
-    data: Path | None = typer.Option(None, "--data", help="Folder with the data sets that no package index has."),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and results live."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    model: str | None = MODEL,
+    engine_only: bool = ENGINE_ONLY,
+    samples: int = SAMPLES,
+    temperature: float | None = TEMPERATURE,
+    limit: int = LIMIT,
+    seed: int = SEED,
+    parallel: int | None = PARALLEL,
+    data: Path | None = DATA,
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
 ) -> None:
     """Sit an exam under Inspect, with our engines and graders, and keep its log; needs the extra `inspect`."""
     settings = load_settings(data_dir=data_dir)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json, print_table
+from yearling.cli.exam_options import AS_JSON, PARALLEL
 from yearling.cli.exam_sitting import seated
 from yearling.config import load_settings
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="How the assistant should behave, and whether it does.", no_args_is_help=True)
 
-AS_JSON = typer.Option(False, "--json", help="Print JSON.")
 FOLDER = typer.Option(None, "--folder", help="A folder with system.txt, clauses/ and cases/; by default the one that is served.")
 
 
@@ -86,12 +86,7 @@ def run(
     clause: list[str] = typer.Option([], "--clause", "-c", help="Only this clause; may be given again."),
     samples: int | None = typer.Option(None, "--samples", "-n", min=1, help="Answers per twin; by default what each case says."),
     max_tokens: int = typer.Option(160, "--max-tokens", min=1, help="The longest answer."),
-    parallel: int | None = typer.Option(
-        None,
-        "--parallel",
-        min=1,
-        help="Answers at once; by default as many as leave every answer repeatable, which for llama.cpp is one.",
-    ),
+    parallel: int | None = PARALLEL,
     worst: int = typer.Option(10, "--worst", min=0, help="Show so many of the worst answers, verbatim."),
     fresh: bool = typer.Option(False, "--fresh", help="Start anew instead of going on with a run that was cut off."),
     folder: Path | None = FOLDER,
