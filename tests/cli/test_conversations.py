@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from tests.api.test_portability import CHATGPT, OPEN_WEBUI, PNG, contents, zipped
-from yearling.cli.main import app
-from yearling.config import Settings
+from tests.cli.conftest import Run
 from yearling.errors import Conflict, NotFound
 from yearling.store import Store
 
-Run = Callable[..., Result]
-
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `yearling conversations ...` on the data folder `data`, in `tmp_path`."""
-    monkeypatch.setenv("YEARLING_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str, typed: str = "") -> Result:
-        result = CliRunner().invoke(app, ["conversations", *arguments], input=typed)
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(Settings(data_dir=tmp_path / "data")) as store:
-        yield store
+def run(run_yearling: Run) -> Run:
+    return partial(run_yearling, "conversations")
 
 
 def test_a_history_comes_in_is_found_goes_out_and_comes_back(run: Run, store: Store, tmp_path: Path) -> None:

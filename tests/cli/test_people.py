@@ -1,40 +1,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from yearling.cli.main import app
-from yearling.config import Settings
+from tests.cli.conftest import Run
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store import Store, token_hash
 
-Run = Callable[..., Result]
 SECRET = "correct horse battery"
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `yearling people ...` on the data folder `data`; UserErrors pass through, for `main` words them."""
-    monkeypatch.setenv("YEARLING_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: str, typed: str = "") -> Result:
-        result = CliRunner().invoke(app, ["people", *arguments], input=typed)
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(Settings(data_dir=tmp_path / "data")) as store:
-        yield store
+def run(run_yearling: Run) -> Run:
+    return partial(run_yearling, "people")
 
 
 def test_inviting_needs_a_password_first_and_then_gives_a_link(run: Run, store: Store) -> None:

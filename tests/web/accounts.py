@@ -5,9 +5,7 @@ python -m tests.web.accounts        # prints its address; stop with Ctrl-C
 
 from __future__ import annotations
 
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from typing import Any
 
 from tests.api.live import live
 from tests.api.oidc_provider import SmallProvider
-from tests.web.site import SHOWCASE, quiet, speak
+from tests.web.site import SHOWCASE, quiet, speak, until_stopped
 from yearling.api import create_app
 from yearling.config import Settings
 from yearling.inference import EnginePool, FakeEngine, fake_served
@@ -79,11 +77,7 @@ def main() -> None:
     quiet()
     with tempfile.TemporaryDirectory() as folder, accounts(Path(folder)) as running:
         print(running.facts, flush=True)
-        try:
-            while True:
-                time.sleep(3600)
-        except KeyboardInterrupt:
-            sys.exit(0)
+        until_stopped()
 
 
 if __name__ == "__main__":

@@ -270,14 +270,19 @@ def quiet() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 
+def until_stopped() -> None:
+    """Wait for Ctrl-C, which ends the process."""
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, site(Path(folder)) as running:
         print(running.address, flush=True)
-        try:
-            while True:
-                time.sleep(3600)
-        except KeyboardInterrupt:
-            sys.exit(0)
+        until_stopped()
 
 
 if __name__ == "__main__":

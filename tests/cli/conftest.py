@@ -1,0 +1,37 @@
+"""The command line on a data folder of its own, and the store in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from yearling.cli.main import app
+from yearling.config import Settings
+from yearling.store import Store
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run_yearling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `yearling ...` in `tmp_path`, on the data folder `data`; UserErrors pass through, for `main` words them."""
+    monkeypatch.setenv("YEARLING_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, typed: str = "") -> Result:
+        result = CliRunner().invoke(app, arguments, input=typed)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(Settings(data_dir=tmp_path / "data")) as store:
+        yield store
