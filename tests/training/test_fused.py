@@ -8,7 +8,7 @@ import torch
 from tests.training.networks import random_group, random_pairs, tiny_policy
 from yearling.models import merge_adapter
 from yearling.training.batch import Example, pack
-from yearling.training.fused import FusedTrunk
+from yearling.training.fused import FusedTrunk, _spans
 from yearling.training.policy import Policy, _plain_states
 
 
@@ -60,6 +60,20 @@ def test_long_nodes_attend_a_few_queries_at_a_time() -> None:
     policy = tiny_policy(context_tokens=1024)
     rng = random.Random(4)
     (batch,) = pack(random_group(rng, 0, prompt=150, answers=(300, 7)), budget_tokens=1000)
+    fused, plain = policy.hidden(batch), _plain_states(policy.decoder, batch)
+    torch.testing.assert_close(fused, plain, rtol=1e-10, atol=1e-11)
+    for ours, theirs in zip(gradients(policy, fused), gradients(policy, plain), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("answers", [(3, 1, 2, 4, 3, 2), (60, 50, 40, 3, 2, 130, 1)])
+def test_short_answers_to_one_prompt_attend_together(answers: tuple[int, ...]) -> None:
+    """Fewer goes than answers, and yet nobody sees a neighbour; two groups, so that leaves of two parents are neighbours."""
+    policy = tiny_policy(context_tokens=1024)
+    rng = random.Random(6)
+    examples = [one for group in range(2) for one in random_group(rng, group, prompt=11, answers=answers)]
+    (batch,) = pack(examples, budget_tokens=2000)
+    assert len(_spans(batch.nodes, torch.float64)) < len(batch.nodes) - 2
     fused, plain = policy.hidden(batch), _plain_states(policy.decoder, batch)
     torch.testing.assert_close(fused, plain, rtol=1e-10, atol=1e-11)
     for ours, theirs in zip(gradients(policy, fused), gradients(policy, plain), strict=True):

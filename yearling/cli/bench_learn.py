@@ -35,7 +35,21 @@ CHAIN_SUM: Sources = {
     "chain_sum": ("reasoning_gym:chain_sum", {"settings": {"min_digits": 1, "max_digits": 1, "min_terms": 2, "max_terms": 2}})
 }
 TASKS = {
-    "chain_sum": Exercise(CHAIN_SUM, {}, {"max_tokens": 8, "prompts": 8, "samples": 16, "attempts": 2, "learning_rate": 5e-4}),
+    "chain_sum": Exercise(
+        CHAIN_SUM,
+        {},
+        # Scored and not masked: who writes more than a number has not answered.
+        {
+            "steps": 110,
+            "max_tokens": 8,
+            "prompts": 8,
+            "samples": 16,
+            "attempts": 2,
+            "truncated": "score",
+            "learning_rate": 5e-4,
+            "schedule": "linear",
+        },
+    ),
     "running_totals": Exercise(
         {"running_totals": ("running_totals", {"terms": 6})},
         {},

@@ -163,13 +163,13 @@ class _Block:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Some tokens of a node, which look at `keys`: their ancestors, what stands before them in the node, and causally themselves,
-    the last of the keys."""
+    """Some tokens of a node, or all of neighbouring leaves, which look at `keys`: their ancestors, what stands before them in the
+    node, and causally themselves, the last of the keys."""
 
     own: slice
     keys: tuple[slice, ...]
     later: Tensor
-    """−∞ where one of them would look at a later one, (L, L)."""
+    """−∞ where one of them would look at a later one, or at one of another node, (L, L)."""
 
     @property
     def length(self) -> int:
@@ -181,19 +181,44 @@ def _linears(block: Any) -> list[list[Any]]:
 
 
 def _spans(nodes: Sequence[Node], dtype: torch.dtype) -> list[_Span]:
+    """Long nodes in parts; neighbouring leaves of one parent together while they are short, each seeing only itself."""
     found = []
-    later = torch.full((_QUERIES, _QUERIES), -torch.inf, dtype=dtype).triu_(1)
-    for node in nodes:
+    causal = torch.full((_QUERIES, _QUERIES), -torch.inf, dtype=dtype).triu_(1)
+    for siblings in _together(nodes):
+        first = nodes[siblings.start]
         ancestors: list[slice] = []
-        parent = node.parent
+        parent = first.parent
         while parent >= 0:
             ancestors.insert(0, nodes[parent].span)
             parent = nodes[parent].parent
-        parts = -(-node.length // _QUERIES)
+        if len(siblings) > 1:
+            lengths = [nodes[number].length for number in siblings]
+            alone = torch.block_diag(*(torch.ones(length, length) for length in lengths)) > 0
+            length = sum(lengths)
+            own = slice(first.start, first.start + length)
+            found.append(_Span(own, (*ancestors, own), causal[:length, :length].masked_fill(~alone, -torch.inf)))
+            continue
+        parts = -(-first.length // _QUERIES)
         for part in range(parts):
-            start, stop = (node.start + node.length * place // parts for place in (part, part + 1))
+            start, stop = (first.start + first.length * place // parts for place in (part, part + 1))
             length = stop - start
-            found.append(_Span(slice(start, stop), (*ancestors, slice(node.start, stop)), later[:length, :length]))
+            found.append(_Span(slice(start, stop), (*ancestors, slice(first.start, stop)), causal[:length, :length]))
+    return found
+
+
+def _together(nodes: Sequence[Node]) -> list[range]:
+    """Which nodes attend in one go, as runs of their numbers."""
+    parents = {node.parent for node in nodes}
+    found: list[range] = []
+    room = 0
+    for number, node in enumerate(nodes):
+        joins = number not in parents and node.length <= room and node.parent == nodes[number - 1].parent
+        if joins:
+            found[-1] = range(found[-1].start, number + 1)
+        else:
+            found.append(range(number, number + 1))
+            room = 0 if number in parents else _QUERIES
+        room -= node.length
     return found
 
 
