@@ -7,24 +7,25 @@ import json
 import os
 import selectors
 from collections.abc import Coroutine
+from contextlib import aclosing
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 
 from yearling.errors import BadInput, Unavailable
-from yearling.inference import FakeEngine, Script, bench_choices, open_subjects
+from yearling.inference import Engine, FakeEngine, Request, Script, bench_choices, open_subjects
 from yearling.inference.bench import (
-    PlainClient,
     Subject,
-    measure_api_overhead,
     measure_engine,
     measure_together,
     peak_memory_bytes,
     run_many,
 )
+from yearling.inference.bench_api import Client, Timed, measure_api_overhead
 from yearling.models import Library, LocalModel
+from yearling.records import SamplingSettings
 
 STEP_S = 0.004
 
@@ -128,14 +129,7 @@ def test_no_figures_before_a_measurement_and_no_memory_of_nobody() -> None:
     assert peak_memory_bytes(2**22 + 1) is None
 
 
-class Countable(FakeEngine):
-    """Also works outside its protocol, as a server would that holds it."""
-
-    async def work(self, max_tokens: int) -> None:
-        await asyncio.sleep(STEP_S * max_tokens)
-
-
-async def serve(engine: Countable, added_s: float, status: str = "200 OK") -> asyncio.Server:
+async def serve(engine: Engine, added_s: float, status: str = "200 OK") -> asyncio.Server:
     """A make-believe API over the engine that takes `added_s` longer."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -145,8 +139,9 @@ async def serve(engine: Countable, added_s: float, status: str = "200 OK") -> as
             while (line := await reader.readline()) != b"\r\n":
                 if line.lower().startswith(b"content-length:"):
                     size = int(line.split(b":")[1])
-            body = json.loads(await reader.readexactly(size))
-            await engine.work(body["max_tokens"])
+            most = json.loads(await reader.readexactly(size))["max_tokens"]
+            async for _ in engine.stream(Request(prompt_ids=(65,), sampling=SamplingSettings(temperature=0.0, max_tokens=most))):
+                pass
             await asyncio.sleep(added_s)
             answer = b'{"choices": []}'
             writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(answer)}\r\n\r\n".encode() + answer)
@@ -155,27 +150,44 @@ async def serve(engine: Countable, added_s: float, status: str = "200 OK") -> as
     return await asyncio.start_server(handle, "127.0.0.1", 0)
 
 
-async def test_the_overhead_of_http_is_the_paired_difference() -> None:
-    engine = Countable([Script("abc", delay_s=STEP_S, end_of_turn=False)])
-    server = await serve(engine, added_s=0.02)
+def slow_engine() -> Timed:
+    return Timed(FakeEngine([Script("abc", delay_s=STEP_S, end_of_turn=False)]))
+
+
+async def test_the_overhead_of_http_is_what_an_answer_takes_besides_the_engine() -> None:
+    engine = slow_engine()
+    server = await serve(cast("Engine", engine), added_s=0.02)
     base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     async with server:
         found = await measure_api_overhead(
             engine, base_url, prompt_ids=[65], messages=[{"role": "user", "content": "A"}], model="m", new_tokens=2, pairs=9
         )
-    assert 0.015 < found.difference_s < 0.04
-    assert found.lower_s <= found.difference_s <= found.upper_s
+    for spread in (found.paired, found.around):
+        assert 0.015 < spread.median_s < 0.04
+        assert spread.lower_s <= spread.median_s <= spread.upper_s
     assert found.pairs == 9
-    assert found.engine_s < found.api_s
+    assert 2 * STEP_S < found.engine_s < found.api_s
+
+
+async def test_an_engine_that_is_timed_does_not_pay_for_its_reader() -> None:
+    engine = slow_engine()
+    request = Request(prompt_ids=(65,), sampling=SamplingSettings(temperature=0.0, max_tokens=2))
+    async with aclosing(engine.stream(request)) as stream:
+        deltas = 0
+        async for _ in stream:
+            deltas += 1
+            await asyncio.sleep(0.1)
+    assert engine.waited[0] < 0.1 * deltas
 
 
 async def test_an_api_that_fails_is_not_measured() -> None:
-    server = await serve(Countable(), added_s=0, status="500 Internal Server Error")
+    server = await serve(FakeEngine(), added_s=0, status="500 Internal Server Error")
     async with server:
-        client = await PlainClient.connect(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", "key")
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/chat/completions"
+        client = await Client.connect(url, {"max_tokens": 1}, "key")
         with pytest.raises(Unavailable, match="500"):
-            await client.post("/chat/completions", {"max_tokens": 1})
-        client.close()
+            await client.post()
+        await client.close()
 
 
 @pytest.mark.slow

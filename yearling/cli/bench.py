@@ -7,9 +7,9 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -24,7 +24,7 @@ from yearling.errors import BadInput, NotFound, Unsupported
 
 if TYPE_CHECKING:
     from yearling.config import Settings
-    from yearling.inference import EngineSpeed, Overhead
+    from yearling.inference import Engine, EngineSpeed, Overhead, Spread
 
 app = typer.Typer(help="Measure this machine and the methods, against others.", no_args_is_help=True)
 app.command("consensus")(consensus)
@@ -80,16 +80,17 @@ def api(
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Measure what HTTP adds to a short answer: the API and the bare engine in turns; the median of the paired differences."""
+    """Measure what HTTP adds to a short answer, with quartiles: by pairs of answers, the API and the bare engine in turns, and
+    around the engine within each answer of the API."""
     settings = load_settings(data_dir=data_dir, model=model)
     with _status("Measuring"), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         found = runner.run(_measure_api(settings, pairs, new_tokens))
     if as_json:
         print_json(asdict(found))
         return
-    values = (found.engine_s, found.api_s, found.difference_s, found.lower_s, found.upper_s)
-    columns = ["Bare engine>", "Through HTTP>", "Added>", "Lower quartile>", "Upper quartile>"]
-    print_table(columns, [[f"{1e3 * value:.2f} ms" for value in values]])
+    columns = ["Bare engine>", "Through HTTP>", "Added, by pairs>", "Added, around the engine>"]
+    times = [f"{1e3 * value:.2f} ms" for value in (found.engine_s, found.api_s)]
+    print_table(columns, [[*times, _spread(found.paired), _spread(found.around)]])
 
 
 async def _measure(
@@ -112,7 +113,7 @@ async def _measure(
 
 
 async def _measure_api(settings: Settings, pairs: int, new_tokens: int) -> Overhead:
-    from yearling.inference import EnginePool, measure_api_overhead
+    from yearling.inference import EnginePool, Timed, measure_api_overhead
     from yearling.models import Library
     from yearling.store import Store
 
@@ -125,9 +126,11 @@ async def _measure_api(settings: Settings, pairs: int, new_tokens: int) -> Overh
             served = await pool.get(None)
             if served.tokenizer is None or served.template is None:
                 raise Unsupported("Only local models can be measured bare.", advice="Choose a local model with --model.")
-            async with _listening(settings, store, pool) as base_url:
+            timed = Timed(served.engine)
+            timed_pool = EnginePool.of([replace(served, engine=cast("Engine", timed))])
+            async with _listening(settings, store, timed_pool) as base_url:
                 return await measure_api_overhead(
-                    served.engine,
+                    timed,
                     base_url,
                     prompt_ids=served.template.encode(served.tokenizer, messages),
                     messages=messages,
@@ -173,6 +176,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     import uvloop
 
     return uvloop.new_event_loop
+
+
+def _spread(spread: Spread) -> str:
+    return f"{1e3 * spread.median_s:.2f} ms ({1e3 * spread.lower_s:.2f} to {1e3 * spread.upper_s:.2f})"
 
 
 def _row(label: str, speed: EngineSpeed, counts: Sequence[int]) -> list[str]:

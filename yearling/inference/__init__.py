@@ -1,13 +1,7 @@
 """Engines: everything that turns a prompt into tokens, behind one protocol."""
 
-from yearling.inference.bench import (
-    EngineSpeed,
-    Overhead,
-    measure_api_overhead,
-    measure_engine,
-    measure_together,
-    peak_memory_bytes,
-)
+from yearling.inference.bench import EngineSpeed, measure_engine, measure_together, peak_memory_bytes
+from yearling.inference.bench_api import Overhead, Spread, Timed, measure_api_overhead
 from yearling.inference.bench_subjects import bench_choices, open_subjects
 from yearling.inference.calibrate import read_speeds
 from yearling.inference.choose import Choice, EngineReport, Machine, choose_engine, describe_engines, this_machine
@@ -38,10 +32,12 @@ __all__ = [
     "Request",
     "Script",
     "Served",
+    "Spread",
     "StopMatcher",
     "StreamDecoder",
     "Supervised",
     "TextStream",
+    "Timed",
     "Token",
     "Tokenizer",
     "admit",

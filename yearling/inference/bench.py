@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
-from urllib.parse import urlsplit
 
-from yearling.errors import Unavailable
 from yearling.inference.engine import Engine, Request
 from yearling.records import SamplingSettings
 
@@ -164,92 +160,6 @@ def peak_memory_bytes(pid: int) -> int | None:
         return None
     line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
     return None if line is None else int(line.split()[1]) * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overhead:
-    """What HTTP adds to a short answer, in seconds; `difference_s` is the median of the paired differences."""
-
-    engine_s: float
-    api_s: float
-    difference_s: float
-    lower_s: float
-    upper_s: float
-    """The quartiles of the paired differences."""
-    pairs: int
-
-
-async def measure_api_overhead(
-    engine: Engine,
-    base_url: str,
-    *,
-    prompt_ids: Sequence[int],
-    messages: Sequence[dict[str, Any]],
-    model: str,
-    api_key: str = "",
-    new_tokens: int = 4,
-    pairs: int = 60,
-) -> Overhead:
-    """The same short answer from the bare engine and through HTTP, in pairs, in changing order; greedy, so that both are equal.
-
-    `base_url` (`http://…/v1`) must serve this very engine; `prompt_ids` are what it makes of `messages`. Raises Unavailable when
-    the API does not answer with 200.
-    """
-    sampling = SamplingSettings(temperature=0.0, max_tokens=new_tokens)
-    request = Request(prompt_ids=tuple(prompt_ids), sampling=sampling)
-    body = {"model": model, "messages": list(messages), "temperature": 0, "max_tokens": new_tokens}
-    bare, http = [], []
-    client = await PlainClient.connect(base_url, api_key)
-    try:
-        for number in range(-5, pairs):
-            found = {}
-            for way in ("bare", "http") if number % 2 else ("http", "bare"):
-                started = time.perf_counter()
-                await (engine.generate(request) if way == "bare" else client.post("/chat/completions", body))
-                found[way] = time.perf_counter() - started
-            if number >= 0:  # the first few warm up
-                bare.append(found["bare"])
-                http.append(found["http"])
-    finally:
-        client.close()
-    differences = sorted(with_http - without for with_http, without in zip(http, bare, strict=True))
-    return Overhead(
-        engine_s=median(bare),
-        api_s=median(http),
-        difference_s=median(differences),
-        lower_s=differences[len(differences) // 4],
-        upper_s=differences[-1 - len(differences) // 4],
-        pairs=pairs,
-    )
-
-
-class PlainClient:
-    """The least of an HTTP/1.1 client, over one kept connection: what is measured should be the server."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: str, path: str) -> None:
-        self._reader, self._writer = reader, writer
-        self._head, self._path = head, path
-
-    @classmethod
-    async def connect(cls, base_url: str, api_key: str = "") -> PlainClient:
-        url = urlsplit(base_url)
-        reader, writer = await asyncio.open_connection(url.hostname, url.port or 80)
-        key = f"Authorization: Bearer {api_key}\r\n" if api_key else ""
-        return cls(reader, writer, f"Host: {url.netloc}\r\nContent-Type: application/json\r\n{key}", url.path.rstrip("/"))
-
-    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The decoded answer. Raises Unavailable for any status but 200."""
-        data = json.dumps(body).encode()
-        self._writer.write(f"POST {self._path}{path} HTTP/1.1\r\n{self._head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
-        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-        size = next(line.partition(":")[2] for line in head.splitlines() if line.startswith("content-length:"))
-        answer: dict[str, Any] = json.loads(await self._reader.readexactly(int(size)))
-        if head.split()[1] != "200":
-            raise Unavailable(f"The API answered {head.split()[1]}: {answer}")
-        return answer
-
-    def close(self) -> None:
-        self._writer.close()
 
 
 def _rotated(subjects: Sequence[Subject], by: int) -> list[Subject]:

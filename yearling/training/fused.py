@@ -192,11 +192,12 @@ def _spans(nodes: Sequence[Node], dtype: torch.dtype) -> list[_Span]:
             ancestors.insert(0, nodes[parent].span)
             parent = nodes[parent].parent
         if len(siblings) > 1:
-            lengths = [nodes[number].length for number in siblings]
-            alone = torch.block_diag(*(torch.ones(length, length) for length in lengths)) > 0
-            length = sum(lengths)
+            lengths = torch.tensor([nodes[number].length for number in siblings])
+            owner_L = torch.repeat_interleave(torch.arange(len(siblings)), lengths)
+            length = owner_L.shape[0]
             own = slice(first.start, first.start + length)
-            found.append(_Span(own, (*ancestors, own), causal[:length, :length].masked_fill(~alone, -torch.inf)))
+            later = causal[:length, :length].masked_fill(owner_L[:, None] != owner_L[None], -torch.inf)
+            found.append(_Span(own, (*ancestors, own), later))
             continue
         parts = -(-first.length // _QUERIES)
         for part in range(parts):
