@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +11,40 @@ from typing import Any
 import platformdirs
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from yearling.models import Library, LocalModel
 from yearling.store import migrate
+from yearling.store.database import Database
 from yearling.store.schema import VERSION
 
 os.environ["COLUMNS"] = "80"  # tables are as wide in every terminal
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays until the end: the collector of garbage need not go through all of it time and again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_compiled_once() -> Iterator[None]:
+    """A database compiles each statement to SQL when it is first used. Hundreds of tests open one: on SQLite, each goes on with
+    what those before it have compiled."""
+    really = Database._engine
+    compiled: dict[Any, Any] = {}
+    dialects: list[Any] = []
+
+    def engine(self: Database) -> Engine:
+        made = really(self)
+        if self.is_sqlite:
+            dialects.append(made.dialect)
+            made.dialect, made._compiled_cache = dialects[0], compiled
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "_engine", engine)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

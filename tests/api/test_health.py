@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from fastapi import APIRouter
+
 from tests.api.conftest import Maker
 from yearling.api import schemas
+from yearling.api.openapi import Document
 from yearling.errors import StorageFailed
 from yearling.inference import FakeEngine, Script
 
@@ -74,3 +77,18 @@ async def test_the_description_covers_every_route(bench: Maker) -> None:
             "/metrics",
         }
         assert "ChatCompletionChunk" in document["components"]["schemas"]
+
+
+async def test_the_routes_are_built_once_for_all_applications(bench: Maker) -> None:
+    async with bench() as one, bench() as other:
+        routes = [{route.path: route for route in api.app.routes if route.path.startswith("/v1")} for api in (one, other)]
+        assert "/v1/models" in routes[0]
+        assert all(route is routes[1][path] for path, route in routes[0].items())
+
+
+def test_a_router_that_is_included_with_a_change_is_changed() -> None:
+    router = APIRouter()
+    router.add_api_route("/told", lambda: None)
+    document = Document(title="Yearling")
+    document.include_router(router, prefix="/v2")
+    assert "/v2/told" in document.openapi()["paths"]

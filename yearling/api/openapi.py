@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -63,6 +63,14 @@ def replies(model: type[BaseModel], *, stream: type[BaseModel] | None = None) ->
 
 class Document(FastAPI):
     """An application whose description includes the bodies that its routes read themselves."""
+
+    def include_router(self, router: APIRouter, **changes: Any) -> None:
+        """Routes that nothing is to be changed of are served as they are. The framework would build each of them a second time,
+        at the first request that comes by it and for every application anew."""
+        if changes:
+            super().include_router(router, **changes)
+        else:
+            self.router.routes.extend(router.routes)
 
     def openapi(self) -> dict[str, Any]:
         """The document at /openapi.json."""
