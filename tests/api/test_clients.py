@@ -10,14 +10,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-import openai
 import pytest
-from openai import OpenAI
 
 from tests.api.live import KEY
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +44,8 @@ CITY = {
 
 @pytest.fixture(scope="session")
 def client(served: str) -> OpenAI:
+    from openai import OpenAI
+
     return OpenAI(base_url=served, api_key=KEY, timeout=200, max_retries=0)
 
 
@@ -173,6 +176,8 @@ def test_openai_embeddings(client: OpenAI, model: str) -> None:
 
 
 def test_openai_error_classes(client: OpenAI, model: str) -> None:
+    import openai
+
     with pytest.raises(openai.NotFoundError) as missing:
         client.chat.completions.create(model="no-such-model", messages=ASKED)
     assert missing.value.code == "model_not_found"

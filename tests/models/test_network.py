@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-import transformers
 from torch import Tensor
-from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
 from tests.models.tiny import Files
 from yearling.errors import BadInput, Unsupported, Untrusted
@@ -43,6 +41,8 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def tiny_model(name: str) -> Any:
     """A transformers model with random weights, biases and norms included."""
+    import transformers  # late: it costs every start of the tests two seconds
+
     family, changes = FAMILIES[name]
     torch.manual_seed(7)
     config = getattr(transformers, f"{family}Config")(**(SIZES | changes))
@@ -229,6 +229,8 @@ def test_the_count_of_parameters(pair: tuple[Any, LlamaDecoder]) -> None:
 
 
 def test_other_architectures_come_through_transformers(tmp_path: Path) -> None:
+    import transformers
+
     torch.manual_seed(3)
     config = transformers.GPT2Config(
         vocab_size=101, n_embd=32, n_layer=2, n_head=4, n_positions=64, bos_token_id=1, eos_token_id=2
@@ -255,6 +257,8 @@ def test_other_architectures_come_through_transformers(tmp_path: Path) -> None:
 
 
 def test_logits_that_are_changed_after_the_head_are_refused(tmp_path: Path) -> None:
+    import transformers
+
     config = transformers.CohereConfig(**SIZES, logit_scale=0.5)
     transformers.CohereForCausalLM(config).save_pretrained(tmp_path)
     with pytest.raises(Unsupported, match="changes its logits"):
@@ -262,6 +266,8 @@ def test_logits_that_are_changed_after_the_head_are_refused(tmp_path: Path) -> N
 
 
 def test_scaling_that_we_do_not_compute_comes_through_transformers(tmp_path: Path) -> None:
+    import transformers
+
     rope = {"rope_type": "dynamic", "rope_theta": 100.0, "factor": 2.0}
     model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**SIZES, rope_parameters=rope)).eval()
     model.save_pretrained(tmp_path)
@@ -300,6 +306,8 @@ def test_incomplete_foreign_and_misshapen_weights_are_refused(tmp_path: Path) ->
 
 
 def test_pickles_are_never_opened(tmp_path: Path) -> None:
+    import transformers
+
     (tmp_path / "config.json").write_text(json.dumps(transformers.LlamaConfig(**SIZES).to_dict()))
     with pytest.raises(BadInput, match="no safetensors"):
         load_decoder(tmp_path)
@@ -325,6 +333,9 @@ def test_the_default_models_logits_equal_transformers(default_model: Files) -> N
     """The same dequantised weights through transformers' own reader of GGUF: equal to 2e-4, of logits up to some 30.
 
     Float32 sums over 576 to 1,536 products in another order leave relative errors near 1e-6 per matrix, over 30 layers."""
+    import transformers
+    from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
+
     described = load_gguf_checkpoint(str(default_model.weights))["config"]
     theirs = transformers.LlamaForCausalLM(transformers.LlamaConfig(**described)).eval()
     tensors = load_gguf_checkpoint(str(default_model.weights), return_tensors=True, model_to_load=theirs)["tensors"]

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from tests.store.examples import fill, make_settings
@@ -50,6 +49,8 @@ def postgres_server() -> Iterator[Callable[[], str]]:
         run(binaries / "pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start")
 
         def new_database() -> str:
+            import psycopg
+
             name = f"test{next(names)}"
             with psycopg.connect(f"host={folder} user=yearling dbname=postgres", autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE {name}")
