@@ -16,7 +16,7 @@ from yearling.errors import BadInput
 
 if TYPE_CHECKING:
     from yearling.tasks import Environment, Task
-    from yearling.training import Passed, Progress
+    from yearling.training import Progress
 
 Sources = dict[str, tuple[str, dict[str, Any]]]
 """Name -> (environment, its settings)."""
@@ -116,12 +116,14 @@ def learn(
             report=_report,
         )
         results.append({"method": method, "task": task, "seed": seed, "run": str(folder), **asdict(found)})
+        for name in exams:  # a later seed may never end
+            before, after = found.before[name], found.after[name]
+            err.print(f"seed {seed}, {name}: {before.drawn} of {before.tasks} drawn before, {after.drawn} after", highlight=False)
     if as_json:
         print_json(results)
         return
 
-    def rate(passed: Passed | dict[str, int], kind: str) -> str:
-        numbers = passed if isinstance(passed, dict) else asdict(passed)
+    def rate(numbers: dict[str, int], kind: str) -> str:
         interval = wilson(numbers[kind], numbers["tasks"])
         return f"{numbers[kind] / numbers['tasks']:.2f} ({interval.low:.2f} to {interval.high:.2f})"
 
