@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import argon2
 import platformdirs
 import pytest
 import sqlalchemy as sa
@@ -51,15 +53,16 @@ def statements_compiled_once() -> Iterator[None]:
 def migrations_run_once() -> Iterator[None]:
     """Hundreds of tests open an empty store. The first lets the migrations run on SQLite and notes what they say to the database;
     the others say the same, without Alembic. Migrations themselves are tested through `upgrade`, which stays as it is."""
-    said: list[tuple[str, Any]] = []
+    said: list[tuple[str, Any, bool]] = []
     really = migrate.upgrade
 
     def upgrade(connection: Connection, to: str) -> None:
         if to != VERSION or connection.dialect.name != "sqlite" or sa.inspect(connection).get_table_names():
             really(connection, to)
         elif said:
-            for statement, parameters in said:
-                connection.exec_driver_sql(statement, parameters)
+            for statement, parameters, many in said:
+                driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+                (driver.executemany if many else driver.execute)(statement, parameters)
         else:
             sa.event.listen(connection, "before_cursor_execute", note)
             really(connection, to)
@@ -67,11 +70,21 @@ def migrations_run_once() -> Iterator[None]:
 
     def note(_: Any, __: Any, statement: str, parameters: Any, ___: Any, many: bool) -> None:
         if not statement.lstrip().upper().startswith(("SELECT", "PRAGMA")):
-            said.append((statement, list(parameters) if many else parameters))
+            said.append((statement, list(parameters) if many else parameters, many))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrate, "upgrade", upgrade)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashing() -> Iterator[type[argon2.PasswordHasher]]:
+    """Passwords become hashes of the same kind with less work in them. Gives what makes real ones: how much work that is,
+    tests/store/test_accounts.py looks at."""
+    real = argon2.PasswordHasher
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argon2, "PasswordHasher", lambda: real(time_cost=1, memory_cost=64, parallelism=1))
+        yield real
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import argon2
 import httpx
 import pytest
 from structlog.testing import capture_logs
@@ -16,13 +15,6 @@ from yearling.store import Store
 
 SECRET = "correct horse battery"
 PAGE = {"origin": "http://127.0.0.1"}
-
-
-@pytest.fixture(autouse=True)
-def quick_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same hashes with less work in them; tests/store/test_accounts.py looks at how much there is."""
-    real = argon2.PasswordHasher
-    monkeypatch.setattr(argon2, "PasswordHasher", lambda: real(time_cost=1, memory_cost=64, parallelism=1))
 
 
 def has_password(store: Store, name: str = "owner") -> None:
