@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from yearling.models import Library, LocalModel
-from yearling.store import migrate
+from yearling.store import database, migrate
 from yearling.store.database import Database
 from yearling.store.schema import VERSION
 
@@ -47,6 +47,21 @@ def statements_compiled_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Database, "_engine", engine)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[Callable[..., None]]:
+    """SQLite does not wait until a write has reached the disk, since the machine itself is never cut off in a test: killing a
+    process does not need it. Gives what prepares connections that wait: tests/store/test_database.py looks at them."""
+    really = database._prepare_sqlite
+
+    def prepare(connection: sqlite3.Connection, record: Any) -> None:
+        really(connection, record)
+        connection.execute("PRAGMA synchronous=OFF").close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "_prepare_sqlite", prepare)
+        yield really
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,11 +44,21 @@ ONLY_IN: dict[str, set[str]] = {
 }
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement in a module, at any depth. Expressions, which are most of it, are left out."""
+    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, block, ()):
+            yield child
+            yield from statements(child)
+
+
 def imported_modules(path: Path, package: Path) -> Iterator[tuple[int, str]]:
     """(line, absolute dotted name) of each import statement anywhere in the file, and of `import_module("...")` literals."""
     parts = path.relative_to(package.parent).with_suffix("").parts
     package_parts = parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    source = path.read_text(encoding="utf-8")
+    by_call = "import_module" in source or "__import__" in source
+    for node in (ast.walk if by_call else statements)(ast.parse(source)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -99,6 +110,7 @@ def violations(package: Path) -> list[str]:
     return sorted(set(found))
 
 
+@functools.cache
 def submodules(package: Path, room: str) -> set[str]:
     return {path.stem for path in (package / room).glob("*.py")} - {"__init__"}
 

@@ -17,7 +17,7 @@ import pytest
 from tests.store.examples import dump, fill, make_sample, make_settings
 from yearling.config import Settings
 from yearling.errors import BadInput, StorageFailed, Unavailable, Untrusted, UserError
-from yearling.store import SampleWriter, Store, inspect, restore
+from yearling.store import SampleWriter, Store, database, inspect, restore
 from yearling.store.database import Database, normalised
 
 Mount = Callable[[str], Path]
@@ -63,7 +63,10 @@ def filled(larger_once: Path, tmp_path: Path) -> Settings:
     return make_settings(tmp_path / "data")
 
 
-def test_connections_are_as_durable_as_they_must_be(tmp_path: Path) -> None:
+def test_connections_are_as_durable_as_they_must_be(
+    tmp_path: Path, no_waiting_for_the_disk: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_prepare_sqlite", no_waiting_for_the_disk)
     with Store.open(make_settings(tmp_path)) as store, store.database.read() as connection:
         found = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
