@@ -6,6 +6,7 @@ import gc
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from yearling.clock import new_id
 from yearling.models import Library, LocalModel
 from yearling.store import database, migrate
 from yearling.store.database import Database
@@ -89,6 +91,30 @@ def migrations_run_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrate, "upgrade", upgrade)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def new_databases_are_copied(migrations_run_once: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A SQLite file that a store would begin is a copy of one in which the migrations have run, and nothing else was done."""
+    really = Database.use_wal
+    begun: list[bytes] = []
+
+    def use_wal(self: Database) -> None:
+        if self.path and not self.path.exists():
+            copy = self.path.with_name(f"{self.path.name}.{new_id()}")
+            copy.write_bytes(begun[0])
+            with suppress(FileExistsError):  # another start was quicker
+                os.link(copy, self.path)
+            copy.unlink()
+        really(self)
+
+    with closing(Database(f"sqlite:///{tmp_path_factory.mktemp('begun') / 'yearling.db'}")) as template:
+        template.use_wal()
+        migrate.migrate(template, back_up=Path, newest_backup=lambda: None)
+    begun.append(Path(str(template.path)).read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "use_wal", use_wal)
         yield
 
 
