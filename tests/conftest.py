@@ -25,10 +25,14 @@ from yearling.store.schema import VERSION
 os.environ["COLUMNS"] = "80"  # tables are as wide in every terminal
 
 
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """What was imported stays until the end: the collector of garbage need not go through all of it time and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
