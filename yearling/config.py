@@ -141,8 +141,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        given = env_settings() | init_settings()
-        data_dir = Path(given.get("data_dir") or platformdirs.user_data_dir("yearling", appauthor=False))
+        # Only this one: reading the whole environment here would do that twice for each start.
+        in_environment, *_ = env_settings.get_field_value(settings_cls.model_fields["data_dir"], "data_dir")
+        given = {"data_dir": in_environment} | init_settings()
+        data_dir = Path(given["data_dir"] or platformdirs.user_data_dir("yearling", appauthor=False))
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, data_dir / "config.toml")
 
 
