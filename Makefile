@@ -22,7 +22,7 @@ test: $(VENV)/.all
 	$(BIN)/python -m pytest -m slow
 
 check: $(VENV)/.all
-	@$(MAKE) --no-print-directory -j2 style types fast
+	@$(MAKE) --no-print-directory -j3 style types fast
 
 style: $(VENV)/.all
 	$(BIN)/ruff format --check .
