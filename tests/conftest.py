@@ -126,8 +126,8 @@ def new_databases_are_copied(migrations_run_once: None, tmp_path_factory: pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_hashing() -> Iterator[type[argon2.PasswordHasher]]:
-    """Passwords become hashes of the same kind with less work in them. Gives what makes real ones: how much work that is,
-    tests/store/test_accounts.py looks at."""
+    """Passwords become hashes of the same kind with less work in them. Gives what makes real ones, for
+    tests/store/test_accounts.py."""
     real = argon2.PasswordHasher
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(argon2, "PasswordHasher", lambda: real(time_cost=1, memory_cost=64, parallelism=1))

@@ -156,14 +156,14 @@ def slow_engine() -> Timed:
 
 async def test_the_overhead_of_http_is_what_an_answer_takes_besides_the_engine() -> None:
     engine = slow_engine()
-    server = await serve(cast("Engine", engine), added_s=0.02)
+    server = await serve(cast("Engine", engine), added_s=0.1)
     base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     async with server:
         found = await measure_api_overhead(
             engine, base_url, prompt_ids=[65], messages=[{"role": "user", "content": "A"}], model="m", new_tokens=2, pairs=9
         )
     for spread in (found.paired, found.around):
-        assert 0.015 < spread.median_s < 0.04
+        assert 0.075 < spread.median_s < 0.2
         assert spread.lower_s <= spread.median_s <= spread.upper_s
     assert found.pairs == 9
     assert 2 * STEP_S < found.engine_s < found.api_s

@@ -24,6 +24,7 @@ from yearling.inference.engine import Delta, Engine, Request
 from yearling.records import SamplingSettings
 
 CLIENT = "yearling.inference.bench_client"
+"""Named and not imported: what runs as a program must not be a module of its own package already."""
 
 WARM_UP = 5
 """Pairs that do not count."""
