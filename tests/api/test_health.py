@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from tests.api.conftest import Maker
-from yearling.api import schemas
-from yearling.api.openapi import Document
+from yearling.api.http.openapi import Document
+from yearling.api.openai import schemas
 from yearling.errors import StorageFailed
 from yearling.inference import FakeEngine, Script
 

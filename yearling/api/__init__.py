@@ -1,8 +1,8 @@
 """The OpenAI-compatible HTTP API."""
 
 from yearling.api.app import create_app
-from yearling.api.logs import configure_logging
-from yearling.api.own_data import delete_conversation, export_person, import_for_person, import_report
+from yearling.api.conversations.personal_data import delete_conversation, export_person, import_for_person, import_report
+from yearling.api.http.logs import configure_logging
 from yearling.api.server import serve
 
 __all__ = [

@@ -13,40 +13,27 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from yearling.api import (
-    chat_completions,
-    conversations,
-    embeddings,
-    exams,
-    feedback,
-    health,
-    lessons,
-    me,
-    memories,
-    models,
-    modes,
-    oidc,
-    people,
-    portability,
-    responses,
-    runs,
-    sharing,
-    signing_in,
-    spec,
-    turns,
-    web,
-)
-from yearling.api.access import Access
-from yearling.api.errors import ApiError, of_validation, translate
-from yearling.api.fetching import Fetcher
-from yearling.api.gate import Gate
-from yearling.api.metrics import Metrics
-from yearling.api.oidc_client import Provider
-from yearling.api.openapi import Document
-from yearling.api.personal import remember
+from yearling.api import health, web
+from yearling.api.access import oidc, signing_in
+from yearling.api.access.gate import Gate
+from yearling.api.access.oidc_client import Provider
+from yearling.api.access.pending_sign_ins import Pendings
+from yearling.api.access.policy import routes_without_policy
+from yearling.api.access.registry import Access
+from yearling.api.conversations import import_export as portability
+from yearling.api.conversations import memories, modes, sharing, turns
+from yearling.api.conversations import routes as conversations
+from yearling.api.conversations.turn_inputs import remember
+from yearling.api.feedback import routes as feedback
+from yearling.api.http.errors import ApiError, of_validation, translate
+from yearling.api.http.metrics import Metrics
+from yearling.api.http.openapi import Document
+from yearling.api.http.outbound import Fetcher
+from yearling.api.learning import exams, lessons, runs, spec
+from yearling.api.openai import chat_completions, embeddings, models, responses
+from yearling.api.people import me
+from yearling.api.people import routes as people
 from yearling.api.services import Capacity, Pool, Services
-from yearling.api.sign_ins import Pendings
-from yearling.api.who import routes_without_policy
 from yearling.chat import Assistant, Talks
 from yearling.config import Settings
 from yearling.errors import UserError

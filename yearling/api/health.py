@@ -7,12 +7,12 @@ import asyncio
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from yearling.api import schemas
-from yearling.api.errors import dump
-from yearling.api.metrics import CONTENT_TYPE
-from yearling.api.openapi import replies
+from yearling.api.access.policy import anyone, require
+from yearling.api.http.errors import dump
+from yearling.api.http.metrics import CONTENT_TYPE
+from yearling.api.http.openapi import replies
+from yearling.api.openai import schemas
 from yearling.api.services import Services, services_of
-from yearling.api.who import anyone, require
 from yearling.errors import UserError
 
 router = APIRouter()

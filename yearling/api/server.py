@@ -18,9 +18,9 @@ from typing import Any, Protocol
 
 import uvicorn
 
+from yearling.api.access.credentials import check_binding, is_loopback
 from yearling.api.app import create_app
-from yearling.api.auth import check_binding, is_loopback
-from yearling.api.logs import configure_logging
+from yearling.api.http.logs import configure_logging
 from yearling.api.services import Pool
 from yearling.config import Settings
 from yearling.errors import BadInput, Conflict

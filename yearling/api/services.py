@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
-from yearling.api.access import Access
-from yearling.api.errors import ApiError, dump
-from yearling.api.metrics import Metrics
-from yearling.api.oidc_client import Provider
-from yearling.api.sign_ins import Pendings
+from yearling.api.access.oidc_client import Provider
+from yearling.api.access.pending_sign_ins import Pendings
+from yearling.api.access.registry import Access
+from yearling.api.http.errors import ApiError, dump
+from yearling.api.http.metrics import Metrics
 from yearling.chat import Assistant, Talks, Turn
 from yearling.config import Settings
 from yearling.feedback import Board, FeedbackLog

@@ -16,8 +16,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from yearling.api.errors import ApiError
-from yearling.api.who import anyone
+from yearling.api.access.policy import anyone
+from yearling.api.http.errors import ApiError
 
 STATIC = Path(__file__).parent / "static"
 
