@@ -20,9 +20,9 @@ from sqlalchemy.engine import Connection, Engine
 
 from yearling.clock import new_id
 from yearling.models import Library, LocalModel
-from yearling.store import database, migrate
-from yearling.store.database import Database
-from yearling.store.schema import VERSION
+from yearling.store.database import database, migrate
+from yearling.store.database.database import Database
+from yearling.store.database.schema import VERSION
 
 os.environ["COLUMNS"] = "80"  # tables are as wide in every terminal
 

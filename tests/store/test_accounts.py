@@ -11,9 +11,10 @@ import pytest
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Conflict, NotAllowed, NotFound
 from yearling.records import Person
-from yearling.store import Store, schema, token_hash
-from yearling.store.passwords import Passwords
-from yearling.store.sessions import LONGEST
+from yearling.store import Store, token_hash
+from yearling.store.accounts.passwords import Passwords
+from yearling.store.accounts.sessions import LONGEST
+from yearling.store.database import schema
 
 SECRET = "correct horse battery"
 

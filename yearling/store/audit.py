@@ -19,9 +19,9 @@ from sqlalchemy.engine import Connection, Row
 
 from yearling.clock import now_utc
 from yearling.records import AuditEntry
-from yearling.store.database import Database
-from yearling.store.packing import canonical_json
-from yearling.store.schema import audit_log, format_time
+from yearling.store.database.database import Database
+from yearling.store.database.packing import canonical_json
+from yearling.store.database.schema import audit_log, format_time
 
 GENESIS = "0" * 64
 """The `previous_hash` of the first entry."""

@@ -18,11 +18,11 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.store.database import Database
-from yearling.store.failures import in_words
-from yearling.store.files import appearing, make_folder, open_regular
-from yearling.store.locks import exclusive, shared
-from yearling.store.schema import blob_references
+from yearling.files.atomic import appearing, make_folder, open_regular
+from yearling.files.locks import exclusive, shared
+from yearling.store.database.database import Database
+from yearling.store.database.errors import in_words
+from yearling.store.database.schema import blob_references
 
 GRACE_S = 24 * 3600.0
 

@@ -17,40 +17,40 @@ from typing import Self
 from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.errors import Conflict, UserError
-from yearling.store.api_keys import ApiKeys
-from yearling.store.archive import Manifest, Progress, read_manifest, write
-from yearling.store.attachments import Attachments
+from yearling.files.atomic import make_folder
+from yearling.files.locks import LOCK, hold_shared
+from yearling.store.accounts.api_keys import ApiKeys
+from yearling.store.accounts.identities import Identities
+from yearling.store.accounts.installation_secrets import Secrets
+from yearling.store.accounts.invitations import Invitations
+from yearling.store.accounts.passwords import Passwords
+from yearling.store.accounts.people import People
+from yearling.store.accounts.sessions import Sessions
 from yearling.store.audit import Audit
+from yearling.store.backup.archive import Manifest, Progress, read_manifest, write
+from yearling.store.backup.verify import Report, verify
 from yearling.store.blobs import Blobs
-from yearling.store.comparisons import Comparisons
-from yearling.store.consensus_runs import ConsensusRuns
-from yearling.store.conversations import Conversations, Removed
-from yearling.store.database import Database
-from yearling.store.events import Events
-from yearling.store.exams import Exams
-from yearling.store.failures import in_words
-from yearling.store.files import make_folder
-from yearling.store.folders import Folders
-from yearling.store.history import History
-from yearling.store.identities import Identities
-from yearling.store.invitations import Invitations
-from yearling.store.lesson_sets import LessonSets
-from yearling.store.locks import LOCK, hold_shared
-from yearling.store.memories import Memories
-from yearling.store.migrate import migrate
-from yearling.store.passwords import Passwords
-from yearling.store.people import People
-from yearling.store.personal import Modes, Personal
-from yearling.store.runs import Runs
-from yearling.store.samples import Samples
-from yearling.store.schema import VERSION
-from yearling.store.secrets import Secrets
-from yearling.store.sessions import Sessions
-from yearling.store.shares import Shares
-from yearling.store.spec_runs import SpecRuns
-from yearling.store.sqlite_file import check_file, is_expected, note_database
-from yearling.store.texts import Texts
-from yearling.store.verify import Report, verify
+from yearling.store.chats.attachments import Attachments
+from yearling.store.chats.comparisons import Comparisons
+from yearling.store.chats.conversations import Conversations, Removed
+from yearling.store.chats.folders import Folders
+from yearling.store.chats.history import History
+from yearling.store.chats.memories import Memories
+from yearling.store.chats.personal_settings import Modes, Personal
+from yearling.store.chats.samples import Samples
+from yearling.store.chats.share_links import Shares
+from yearling.store.database.database import Database
+from yearling.store.database.errors import in_words
+from yearling.store.database.migrate import migrate
+from yearling.store.database.schema import VERSION
+from yearling.store.database.sqlite_file import check_file, is_expected, note_database
+from yearling.store.learning.consensus_runs import ConsensusRuns
+from yearling.store.learning.event_log import Events
+from yearling.store.learning.exams import Exams
+from yearling.store.learning.lesson_sets import LessonSets
+from yearling.store.learning.spec_runs import SpecRuns
+from yearling.store.learning.texts import Texts
+from yearling.store.learning.training_runs import Runs
 
 _LEAST_FREE_BYTES = 1024 * 1024
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.api.conftest import Bench, Maker
-from tests.store.test_spec_runs import an_output, keep
+from tests.store.learning.test_spec_runs import an_output, keep
 from yearling.api.learning import spec_schemas as schemas
 from yearling.chat import SPEC_VERSION, SYSTEM, load_spec
 
