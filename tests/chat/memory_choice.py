@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from yearling.chat import Fact, choose
-from yearling.evals.memory_use import BUDGET_TOKENS, FILES
+from yearling.evals.exams.persistbench import BUDGET_TOKENS, FILES
 
 
 def halves(data: Path) -> dict[tuple[str, str], list[tuple[int, int]]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.gates.simulation import allow_chance, prove
 from yearling.errors import BadInput
 from yearling.evals.gate import GateRule, decide, difference_interval, pair_counts, pair_scores
-from yearling.evals.proofs import allow_chance, prove
 
 
 def test_a_clear_gain_ships_and_a_clear_loss_is_rejected() -> None:

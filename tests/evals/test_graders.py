@@ -9,12 +9,12 @@ import pytest
 
 from yearling.errors import BadInput, NotFound
 from yearling.evals import Case, Places, Response, exam_entries, open_exam, validate_answers, validate_refusals
-from yearling.evals.answers import contains, final_number, matches
-from yearling.evals.questions import CARD as ANSWER_CARD
-from yearling.evals.questions import ChineseAnswerGrader, ConfidenceGrader
-from yearling.evals.refusal import CARD as REFUSAL_CARD
-from yearling.evals.refusal import refuses
-from yearling.evals.truthfulqa import ChoiceGrader
+from yearling.evals.exams.question_answering import CARD as ANSWER_CARD
+from yearling.evals.exams.question_answering import ChineseAnswerGrader, ConfidenceGrader
+from yearling.evals.exams.truthfulqa import ChoiceGrader
+from yearling.evals.graders.answers import contains, final_number, matches
+from yearling.evals.graders.refusal import CARD as REFUSAL_CARD
+from yearling.evals.graders.refusal import refuses
 
 
 def shared(name: str) -> Path:

@@ -1,11 +1,12 @@
 """Exams on the assistant as served, graders, paired statistics, reports."""
 
-from yearling.evals.answers import validate_answers
-from yearling.evals.card import ModelCard, Training, card_markdown, card_page, learnt_from, model_card
+from benchmarks.gates.simulation import ProofLine, prove
+from yearling.evals.blind_preference import blinded_wins, strengths
 from yearling.evals.case import Case, Exam, ExamSample, Grader, GraderCard, Measure, Response, Summarising, Verdict
-from yearling.evals.catalogue import Entry, exam_entries, open_exam
 from yearling.evals.comparison import CasePair, Comparison, compare, gate_body, gate_over, last_user_text
-from yearling.evals.fingerprints import exam_fingerprints
+from yearling.evals.exams.catalogue import Entry, exam_entries, open_exam
+from yearling.evals.exams.fingerprints import exam_fingerprints
+from yearling.evals.exams.sources import ExamFiles, Places, SourceFile, exam_files
 from yearling.evals.gate import (
     Decision,
     Finding,
@@ -17,21 +18,20 @@ from yearling.evals.gate import (
     pair_counts,
     pair_scores,
 )
+from yearling.evals.graders.answers import validate_answers
+from yearling.evals.graders.judge import JudgedPair, judge_card, judge_exam, llmbar_pairs
+from yearling.evals.graders.refusal import refuses, validate_refusals
 from yearling.evals.inspect_tasks import LogSubject, inspect_task
-from yearling.evals.judge import JudgedPair, judge_card, judge_exam, llmbar_pairs
 from yearling.evals.leaks import Leak, find_leaks
-from yearling.evals.preference import blinded_wins, strengths
-from yearling.evals.proofs import ProofLine, prove
-from yearling.evals.refusal import refuses, validate_refusals
-from yearling.evals.report import comparison_facts, comparison_page, run_page
+from yearling.evals.preference_correlation import Usefulness, useful_exams, usefulness_of
+from yearling.evals.reports.model_card import ModelCard, Training, card_markdown, card_page, learnt_from, model_card
+from yearling.evals.reports.pages import comparison_facts, comparison_page, run_page
 from yearling.evals.runner import Regraded, grade, read_samples, regrade, run_exam
 from yearling.evals.sequential import Look, canary
-from yearling.evals.sources import ExamFiles, Places, SourceFile, exam_files
-from yearling.evals.spec_check import check_spec, write_ids
-from yearling.evals.spec_run import SpecReport, regrade_spec, run_spec, spec_exam, worst_outputs
+from yearling.evals.spec.check import check_spec, write_ids
+from yearling.evals.spec.run import SpecReport, regrade_spec, run_spec, spec_exam, worst_outputs
 from yearling.evals.statistics import wilson
 from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, score_options
-from yearling.evals.usefulness import Usefulness, useful_exams, usefulness_of
 
 __all__ = [
     "AssistantSubject",

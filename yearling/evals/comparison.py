@@ -9,8 +9,8 @@ from typing import Any
 
 from yearling.errors import BadInput
 from yearling.evals.gate import GateResult, GateRule, Paired, decide, difference_interval, pair_scores
+from yearling.evals.preference_correlation import Usefulness
 from yearling.evals.statistics import Interval
-from yearling.evals.usefulness import Usefulness
 from yearling.store import ExamRun, GradedSample, Store
 
 

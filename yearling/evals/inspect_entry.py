@@ -7,9 +7,9 @@ from pathlib import Path
 from inspect_ai import Task, task
 
 from yearling.config import load_settings
-from yearling.evals.catalogue import open_exam
+from yearling.evals.exams.catalogue import open_exam
+from yearling.evals.exams.sources import Places
 from yearling.evals.inspect_tasks import inspect_task
-from yearling.evals.sources import Places
 
 
 def _exam(name: str, data: str | None = None, data_dir: str | None = None, seed: int = 0) -> Task:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from yearling.evals.case import ExamSample, Grader, Measure, Summarising
-from yearling.evals.extremes import LEAST_SAMPLES, forecast_worst
+from yearling.evals.extreme_values import LEAST_SAMPLES, forecast_worst
 from yearling.evals.statistics import Interval, by_unit, clopper_pearson, ratio_interval
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from yearling.evals.calibration import auroc, brier, ece, with_interval
+from yearling.evals.graders.calibration import auroc, brier, ece, with_interval
 
 
 def _stated() -> tuple[np.ndarray, np.ndarray]:

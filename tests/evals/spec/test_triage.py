@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.evals.test_spec_check import CASE, CASES, make
+from tests.evals.spec.test_check import CASE, CASES, make
 from yearling.chat import SYSTEM, Spec, SpecCase, read_spec
 from yearling.config import Settings
 from yearling.errors import BadInput, NotFound, Unavailable
 from yearling.evals import AssistantSubject, compare, regrade_spec, run_spec, worst_outputs
-from yearling.evals.triage import Reply, asked, case_met, summarise, triage_case, twin_gap
+from yearling.evals.spec.triage import Reply, asked, case_met, summarise, triage_case, twin_gap
 from yearling.inference import FakeEngine, Script, fake_served
 from yearling.store import Store
 

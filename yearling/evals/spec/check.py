@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from yearling.chat import Problem, Spec, SpecCase, Twin
-from yearling.evals.spec_graders import GRADERS, SpecGrader, as_list
-from yearling.evals.spec_labels import COMMON, LABELS, order_faults
-from yearling.evals.spec_text import plain
+from yearling.evals.spec.graders import GRADERS, SpecGrader, as_list
+from yearling.evals.spec.labels import COMMON, LABELS, order_faults
+from yearling.evals.spec.text import plain
 
 LEAST_CASES = 3
 

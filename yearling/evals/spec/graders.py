@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from yearling.evals import spec_text as words
-from yearling.evals.spec_code import code_fault, code_of, is_cut_off
-from yearling.evals.spec_labels import ALWAYS_BUG
+from yearling.evals.spec import text as words
+from yearling.evals.spec.code import code_fault, code_of, is_cut_off
+from yearling.evals.spec.labels import ALWAYS_BUG
 
 Facts = Mapping[str, Any]
 

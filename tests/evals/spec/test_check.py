@@ -8,7 +8,7 @@ import pytest
 
 from yearling.chat import load_spec, read_spec, spec_dir
 from yearling.evals import check_spec, write_ids
-from yearling.evals.spec_check import new_ids
+from yearling.evals.spec.check import new_ids
 
 CLAUSE = """## Say how sure you are {#calibrated level=default basis=founding quorum=20}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from yearling.errors import NotFound, Untrusted
 from yearling.evals.comparison import last_user_text
-from yearling.evals.report import page, run_body, table, worst_body
+from yearling.evals.reports.pages import page, run_body, table, worst_body
 from yearling.store import ExamRun, GradedSample, LessonSource, Store
 
 WORST = 10

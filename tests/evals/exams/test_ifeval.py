@@ -10,7 +10,7 @@ import pytest
 
 from yearling.errors import NotFound
 from yearling.evals import Exam, Places, Response, exam_files, open_exam
-from yearling.evals.ifeval_checkers import variants_of
+from yearling.evals.exams.ifeval_checkers import variants_of
 from yearling.models import fetch_file
 
 

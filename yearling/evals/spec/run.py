@@ -17,8 +17,8 @@ from yearling.chat import DEFAULTS, Spec, SpecCase
 from yearling.errors import BadInput
 from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
 from yearling.evals.runner import Progress, run_exam
+from yearling.evals.spec.triage import Reply, asked, summarise, triage_case
 from yearling.evals.subject import Subject
-from yearling.evals.triage import Reply, asked, summarise, triage_case
 from yearling.store import GradedSample, SpecOutput, Store
 
 MOST_TOKENS = 160

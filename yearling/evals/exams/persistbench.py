@@ -14,7 +14,7 @@ from typing import Any
 
 from yearling.chat import SYSTEM, Fact, Manner, choose, system_messages
 from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
-from yearling.evals.sources import Places
+from yearling.evals.exams.sources import Places
 
 FILES = {"leakage": "cross_domain.jsonl", "sycophancy": "sycophancy.jsonl", "benefit": "beneficial_samples.jsonl"}
 BUDGET_TOKENS = 200

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from yearling.errors import BadInput
-from yearling.evals.extremes import fit_tail, forecast_worst
+from yearling.evals.extreme_values import fit_tail, forecast_worst
 
 
 def test_an_exponential_tail_has_shape_nought_and_its_scale() -> None:

@@ -9,16 +9,16 @@ from pathlib import Path
 from yearling.chat import load_spec
 from yearling.errors import NotFound
 from yearling.evals.case import Exam
-from yearling.evals.exercises import constraints
-from yearling.evals.gsm8k import gsm8k
-from yearling.evals.ifeval import ifeval
-from yearling.evals.memory_use import FILES, persistbench, persistbench_chosen
-from yearling.evals.own_exam import own_exam
-from yearling.evals.questions import calibration, cmrc2018, nq_open
-from yearling.evals.sources import Places, exam_files
-from yearling.evals.spec_run import spec_exam
-from yearling.evals.truthfulqa import truthfulqa, truthfulqa_mc
-from yearling.evals.xstest import xstest
+from yearling.evals.exams.constraints import constraints
+from yearling.evals.exams.custom import own_exam
+from yearling.evals.exams.gsm8k import gsm8k
+from yearling.evals.exams.ifeval import ifeval
+from yearling.evals.exams.persistbench import FILES, persistbench, persistbench_chosen
+from yearling.evals.exams.question_answering import calibration, cmrc2018, nq_open
+from yearling.evals.exams.sources import Places, exam_files
+from yearling.evals.exams.truthfulqa import truthfulqa, truthfulqa_mc
+from yearling.evals.exams.xstest import xstest
+from yearling.evals.spec.run import spec_exam
 
 
 @dataclass(frozen=True, slots=True)

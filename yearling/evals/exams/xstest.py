@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 
 from yearling.evals.case import Case, Exam, Response, Verdict
-from yearling.evals.refusal import CARD, refuses
-from yearling.evals.sources import Places
+from yearling.evals.exams.sources import Places
+from yearling.evals.graders.refusal import CARD, refuses
 
 
 class RefusalGrader:

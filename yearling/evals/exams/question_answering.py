@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Sequence
 
-from yearling.evals.answers import contains, matches
-from yearling.evals.calibration import auroc, brier, ece, with_interval
 from yearling.evals.case import Case, Exam, ExamSample, GraderCard, Measure, Response, Verdict
-from yearling.evals.sources import Places
+from yearling.evals.exams.sources import Places
+from yearling.evals.graders.answers import contains, matches
+from yearling.evals.graders.calibration import auroc, brier, ece, with_interval
 
 CARD = GraderCard(
     grader="short_answer",

@@ -29,9 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from yearling.errors import BadInput, NotFound
-from yearling.evals.answers import contains, final_number, matches
 from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
-from yearling.evals.refusal import refuses
+from yearling.evals.graders.answers import contains, final_number, matches
+from yearling.evals.graders.refusal import refuses
 
 CHECKS = frozenset({"equals", "contains", "contains_any", "not_contains", "matches", "number", "refuses", "best"})
 _FIELDS = CHECKS | {"key", "user", "system", "messages", "options", "group", "cluster", "samples"}

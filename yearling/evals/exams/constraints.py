@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
-from yearling.evals.sources import Places
+from yearling.evals.exams.sources import Places
 from yearling.tasks import Environment, Task, exam_seed, open_environment, takes_turns
 
 CASES = 541

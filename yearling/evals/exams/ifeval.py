@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 
 from yearling.evals.case import Case, Exam, ExamSample, GraderCard, Measure, Response, Verdict
-from yearling.evals.ifeval_checkers import Checkers, load_checkers
-from yearling.evals.sources import Places
+from yearling.evals.exams.ifeval_checkers import Checkers, load_checkers
+from yearling.evals.exams.sources import Places
 from yearling.evals.statistics import by_unit, ratio_interval
 
 MAX_TOKENS = 1280

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yearling.evals.preference import blinded_wins, strengths
+from yearling.evals.blind_preference import blinded_wins, strengths
 from yearling.evals.statistics import spearman
 from yearling.store import Store
 

@@ -11,9 +11,9 @@ import csv
 import math
 from itertools import pairwise
 
-from yearling.evals.answers import normalised
 from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
-from yearling.evals.sources import Places
+from yearling.evals.exams.sources import Places
+from yearling.evals.graders.answers import normalised
 
 SOURCE = "https://github.com/sylinrl/TruthfulQA"
 

@@ -24,7 +24,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from yearling.errors import NotFound, Unavailable
-from yearling.evals.sources import exam_files, verified
+from yearling.evals.exams.sources import exam_files, verified
 
 PACKAGES = ("nltk", "langdetect", "immutabledict")
 _MODULES = "if_verifiable.ifeval"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from yearling.evals.spec_graders import GRADERS, Graded, grade, twins_together
-from yearling.evals.spec_labels import COMMON, LABELS, worth
+from yearling.evals.spec.graders import GRADERS, Graded, grade, twins_together
+from yearling.evals.spec.labels import COMMON, LABELS, worth
 
 KNOWN = {"answer": ["1648"]}
 UNKNOWN = {"answerable": False}

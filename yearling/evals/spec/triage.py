@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from yearling.chat import Spec, SpecCase
-from yearling.evals.spec_graders import Graded, grade, twins_together
-from yearling.evals.spec_labels import ALWAYS_BUG, IN_NEITHER, IN_POLICY, LABELS, worth
+from yearling.evals.spec.graders import Graded, grade, twins_together
+from yearling.evals.spec.labels import ALWAYS_BUG, IN_NEITHER, IN_POLICY, LABELS, worth
 from yearling.store import TRIAGES, SpecOutput, Triage
 
 CONFIDENCE_REQUEST = {

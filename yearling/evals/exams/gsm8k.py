@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from yearling.evals.answers import final_number
 from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
-from yearling.evals.sources import Places
+from yearling.evals.exams.sources import Places
+from yearling.evals.graders.answers import final_number
 
 ASK = "\n\nWork it out step by step. Put the answer, a number, on a last line of its own behind ####."
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from yearling.chat import load_spec
 from yearling.evals.case import Case
-from yearling.evals.catalogue import exam_entries
-from yearling.evals.sources import Places
+from yearling.evals.exams.catalogue import exam_entries
+from yearling.evals.exams.sources import Places
 from yearling.tasks import Fingerprint, fingerprint
 
 
