@@ -22,13 +22,13 @@ import torch
 
 from yearling.models import ChatTemplate, Library, Tokenizer, load_decoder
 from yearling.tasks import Task, open_environment, train_seed
-from yearling.training.advantages import group_relative
-from yearling.training.batch import Example, pack
+from yearling.training.data.packing import Example, pack
 from yearling.training.loop import arithmetic
-from yearling.training.policy import Policy
-from yearling.training.policy_losses import clipped_policy_loss
-from yearling.training.rollouts import TemplateSpeech
-from yearling.training.sampler import Job, Sampler
+from yearling.training.losses.advantages import group_relative
+from yearling.training.losses.policy_gradient import clipped_policy_loss
+from yearling.training.policy.policy import Policy
+from yearling.training.rollouts.runner import TemplateSpeech
+from yearling.training.rollouts.sampler import Job, Sampler
 
 EDGES = (0.01, 0.03, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 0.97, 0.99)
 """Bins of p."""

@@ -221,7 +221,14 @@ def _wait(attempt: Try, happened: Callable[[], bool]) -> None:
 
 def import_everything() -> None:
     """What a try needs, so that it starts in a moment."""
-    for name in ("torch", "torch.optim", "torch._dynamo", "yearling.cli.train", "yearling.training.dpo", "tests.training.tiny"):
+    for name in (
+        "torch",
+        "torch.optim",
+        "torch._dynamo",
+        "yearling.cli.train",
+        "yearling.training.methods.dpo",
+        "tests.training.tiny",
+    ):
         importlib.import_module(name)
 
 

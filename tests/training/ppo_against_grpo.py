@@ -22,8 +22,8 @@ import torch
 from tests.training.networks import tiny_policy
 from tests.training.rl_tasks import Guess, collector
 from yearling.tasks import Task, Transcript, answer_of
-from yearling.training.grpo import Grpo, GrpoConfig
-from yearling.training.ppo import Ppo, PpoConfig
+from yearling.training.methods.grpo import Grpo, GrpoConfig
+from yearling.training.methods.ppo import Ppo, PpoConfig
 
 LENGTH = 24
 FORBIDDEN = frozenset("bfjmquy")

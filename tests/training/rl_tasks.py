@@ -7,11 +7,11 @@ from typing import Any
 
 from tests.training.coders import Letters, Turns
 from yearling.tasks import Environment, Task, Transcript, answer_of
-from yearling.training.collecting import Collector, MemoryLog, ReinforcementConfig
-from yearling.training.curriculum import Arm, Curriculum
-from yearling.training.policy import Policy
-from yearling.training.rollouts import Player, TemplateSpeech
-from yearling.training.sampler import Sampler
+from yearling.training.policy.policy import Policy
+from yearling.training.rollouts.collector import Collector, MemoryLog, ReinforcementConfig
+from yearling.training.rollouts.curriculum import Arm, Curriculum
+from yearling.training.rollouts.runner import Player, TemplateSpeech
+from yearling.training.rollouts.sampler import Sampler
 
 
 class Guess:

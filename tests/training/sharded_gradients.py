@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from tests.training.networks import random_pairs, tiny_policy
-from yearling.training.batch import Batch, Example, pack
-from yearling.training.parts import whole
-from yearling.training.policy import Policy
-from yearling.training.sharding import own_batches, shard
+from yearling.training.data.packing import Batch, Example, pack
+from yearling.training.policy.dtensors import whole
+from yearling.training.policy.policy import Policy
+from yearling.training.policy.sharding import own_batches, shard
 
 
 def step_batches(examples: list[Example]) -> list[Batch]:

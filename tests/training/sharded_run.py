@@ -12,10 +12,10 @@ from tests.training.coders import Letters, Turns
 from tests.training.networks import tiny_policy
 from tests.training.test_methods import CONFIGS, lessons
 from yearling.training import Progress, Run, joined, seen_from_here, train, world_size
-from yearling.training.encoding import Encoder
-from yearling.training.learning import Learner
+from yearling.training.data.encoding import Encoder
+from yearling.training.methods.offline import Learner
+from yearling.training.policy.sharding import shard
 from yearling.training.setup import method_class
-from yearling.training.sharding import shard
 
 SETTINGS = {"lessons_per_step": 5, "learning_rate": 1e-2, "steps": 6, "budget_tokens": 20, "validation": 0.3, "warmup": 0.0}
 """Micro-batches of which there is an odd number now and then, so that a process has a pass without a share."""

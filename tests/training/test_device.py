@@ -12,10 +12,10 @@ from tests.training.rl_tasks import collector
 from tests.training.test_methods import METHODS, method
 from yearling.errors import BadInput
 from yearling.training import choose_device, choose_dtype
-from yearling.training.collecting import MemoryLog
-from yearling.training.grpo import Grpo, GrpoConfig
-from yearling.training.policy import Policy
-from yearling.training.ppo import Ppo, PpoConfig
+from yearling.training.methods.grpo import Grpo, GrpoConfig
+from yearling.training.methods.ppo import Ppo, PpoConfig
+from yearling.training.policy.policy import Policy
+from yearling.training.rollouts.collector import MemoryLog
 
 HERE = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 ROUNDING = {"cpu": 1e-9, "cuda": 2e-4}

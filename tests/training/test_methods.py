@@ -15,13 +15,13 @@ from tests.training.coders import Letters, Turns
 from tests.training.networks import tiny_policy
 from yearling.errors import BadInput, Untrusted
 from yearling.tasks import Demonstration, Pair, Thumb
-from yearling.training import dpo as dpo_module
-from yearling.training.dpo import Dpo, DpoConfig
-from yearling.training.encoding import Encoder
-from yearling.training.kto import Kto, KtoConfig
-from yearling.training.learning import Learner, LearningConfig
-from yearling.training.reward import Reward, RewardConfig
-from yearling.training.sft import Sft, SftConfig
+from yearling.training.data.encoding import Encoder
+from yearling.training.methods import dpo as dpo_module
+from yearling.training.methods.dpo import Dpo, DpoConfig
+from yearling.training.methods.kto import Kto, KtoConfig
+from yearling.training.methods.offline import Learner, LearningConfig
+from yearling.training.methods.reward import Reward, RewardConfig
+from yearling.training.methods.sft import Sft, SftConfig
 
 METHODS = ("sft", "dpo", "kto", "reward")
 CONFIGS: dict[str, type[LearningConfig]] = {"sft": SftConfig, "dpo": DpoConfig, "kto": KtoConfig, "reward": RewardConfig}

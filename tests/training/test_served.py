@@ -37,8 +37,8 @@ from yearling.models import (
     new_adapter,
 )
 from yearling.records import SamplingSettings
-from yearling.training.batch import Example, pack
-from yearling.training.policy import Policy
+from yearling.training.data.packing import Example, pack
+from yearling.training.policy.policy import Policy
 
 pytestmark = pytest.mark.slow
 

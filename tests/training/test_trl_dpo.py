@@ -17,9 +17,9 @@ import torch
 from tests.training.networks import BASE
 from yearling.models.decoder_config import DecoderConfig
 from yearling.models.network import LlamaDecoder
-from yearling.training.batch import Example, pack
-from yearling.training.losses import dpo, winner_nll
-from yearling.training.policy import Policy
+from yearling.training.data.packing import Example, pack
+from yearling.training.losses.preference import dpo, winner_nll
+from yearling.training.policy.policy import Policy
 
 HERE = Path(__file__).parent
 TRL_PYTHON = HERE.parents[1] / ".venv-trl" / "bin" / "python"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from yearling.training.advantages import group_relative
-from yearling.training.policy_losses import clipped_policy_loss, engine_ratio
+from yearling.training.losses.advantages import group_relative
+from yearling.training.losses.policy_gradient import clipped_policy_loss, engine_ratio
 
 FIXTURE = json.loads(Path(__file__).with_name("trl_grpo.json").read_text(encoding="utf-8"))
 CASES: list[dict[str, Any]] = FIXTURE["cases"]

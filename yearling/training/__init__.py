@@ -1,18 +1,18 @@
 """Training: losses, methods, and runs that explain themselves."""
 
-from yearling.training.bench import Contender, TrainSpeed, dpo_contenders, take_turns
-from yearling.training.bench_dpo import profile as profile_dpo
-from yearling.training.bench_grpo import grpo_contenders
+from benchmarks.training.dpo_worker import profile as profile_dpo
+from benchmarks.training.grpo_worker import grpo_contenders
+from benchmarks.training.preference_experiment import Ranking, Trial, read_dialogues, run_trial
+from benchmarks.training.rl_experiment import Passed, Practice, practise
+from benchmarks.training.speed import Contender, TrainSpeed, dpo_contenders, take_turns
 from yearling.training.checkpoints import Checkpoint, Checkpoints
 from yearling.training.device import choose_device, choose_dtype
+from yearling.training.distributed import is_first, joined, seen_from_here, world_size
 from yearling.training.export import export_adapter, export_model
 from yearling.training.loop import Outcome, Progress, TrainOptions, train
-from yearling.training.method import Method, TrainedPolicy, step_generator
-from yearling.training.practice import Passed, Practice, practise
-from yearling.training.processes import is_first, joined, seen_from_here, world_size
+from yearling.training.methods.protocol import Method, TrainedPolicy, step_generator
 from yearling.training.run import Run, find_run, runs_in
 from yearling.training.setup import METHODS, Places, Setup, build_method, config_class, create_run
-from yearling.training.trial import Ranking, Trial, read_dialogues, run_trial
 
 __all__ = [
     "METHODS",

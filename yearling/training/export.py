@@ -11,7 +11,7 @@ from yearling.training.run import Run
 from yearling.training.setup import Places, base_of, build_policy, setup_of
 
 if TYPE_CHECKING:
-    from yearling.training.policy import Policy
+    from yearling.training.policy.policy import Policy
 
 
 def export_adapter(run: Run, places: Places, *, checkpoint: str = "best") -> PublishedAdapter:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from yearling.errors import BadInput, StorageFailed, UserError
-from yearling.training.method import Method
-from yearling.training.processes import agreed
+from yearling.training.distributed import agreed
+from yearling.training.methods.protocol import Method
 from yearling.training.provenance import differences
 from yearling.training.run import Run
 

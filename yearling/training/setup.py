@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, cast
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models import Adapters, ChatTemplate, Library, LocalModel, Tokenizer, load_adapter, load_decoder
 from yearling.training.device import Device, Dtype, choose_device, choose_dtype
-from yearling.training.method import Method
-from yearling.training.processes import world_size
+from yearling.training.distributed import world_size
+from yearling.training.methods.protocol import Method
 from yearling.training.run import Run
 
 if TYPE_CHECKING:
     from yearling.tasks import Environment, LessonSet
-    from yearling.training.curriculum import Arm
-    from yearling.training.policy import Policy
+    from yearling.training.policy.policy import Policy
+    from yearling.training.rollouts.curriculum import Arm
 
 METHODS = ("sft", "dpo", "kto", "reward", "grpo", "ppo", "rejection")
 """The module of the same name holds the method and its configuration."""
@@ -160,14 +160,14 @@ def build_method(run: Run, places: Places) -> Method:
     config = config_class(name).from_plain(run.facts["config"])
     policy = build_policy(run, model, places)
     if world_size() > 1:
-        from yearling.training.sharding import shard
+        from yearling.training.policy.sharding import shard
 
         shard(policy)
     kind = method_class(name)
     lessons = LessonSet.open(places.lessons_dir / setup.lessons) if setup.lessons else None
     tokenizer, template = Tokenizer.load(model), ChatTemplate.load(model)
     if name in _LEARNERS:
-        from yearling.training.encoding import Encoder
+        from yearling.training.data.encoding import Encoder
 
         if lessons is None:
             raise Untrusted(f"run.json of {run.id} names no lessons.")
@@ -196,7 +196,7 @@ def base_of(run: Run, places: Places) -> LocalModel:
 
 def build_policy(run: Run, model: LocalModel, places: Places) -> Policy:
     """The policy as it was before the first step."""
-    from yearling.training.policy import Policy
+    from yearling.training.policy.policy import Policy
 
     setup = setup_of(run)
     device = choose_device(setup.device)
@@ -224,10 +224,10 @@ def _reinforcement(
     template: ChatTemplate,
 ) -> Method:
     from yearling.tasks import open_environment
-    from yearling.training.collecting import Collector
-    from yearling.training.curriculum import Curriculum
-    from yearling.training.rollouts import Player, TemplateSpeech
-    from yearling.training.sampler import Sampler
+    from yearling.training.rollouts.collector import Collector
+    from yearling.training.rollouts.curriculum import Curriculum
+    from yearling.training.rollouts.runner import Player, TemplateSpeech
+    from yearling.training.rollouts.sampler import Sampler
 
     speech = TemplateSpeech(tokenizer, template)
     sampler = Sampler(policy.decoder, stop_ids=speech.stop_ids, frozen_base=policy.has_adapter)
@@ -238,7 +238,7 @@ def _reinforcement(
 
 def _arms(setup: Setup, lessons: LessonSet | None) -> list[Arm]:
     from yearling.tasks import Task
-    from yearling.training.curriculum import environment_arm, prompt_arms
+    from yearling.training.rollouts.curriculum import environment_arm, prompt_arms
 
     arms = [environment_arm(_environment(text), name=text) for text in setup.environments]
     prompts = lessons.prompts() if lessons else []
