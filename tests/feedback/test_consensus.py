@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.consensus.simulation import START, Population, World, accounts, compare, plant, rate
 from yearling.errors import BadInput
 from yearling.feedback import (
     HELPFUL,
@@ -38,8 +39,7 @@ from yearling.feedback import (
     to_dict,
     update_item,
 )
-from yearling.feedback.simulate import START, Population, World, accounts, compare, plant, rate
-from yearling.feedback.table import gather
+from yearling.feedback.rating_table import gather
 
 OPEN = Parameters(defences=DefenceParameters(earlier_acts=0))
 """Everybody's first rating counts: for tests of what follows after the defences."""

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from benchmarks.consensus.simulation import START, Population, accounts, plant, rate
 from yearling.feedback import HELPFUL, DefenceParameters, Event, Parameters, Rating, StatusChange, Vouch, draw_jury, run
 from yearling.feedback.defences import admitted_accounts, experience, influence_weights, most_active, near_duplicates
-from yearling.feedback.model import Ratings
-from yearling.feedback.simulate import START, Population, accounts, plant, rate
+from yearling.feedback.rater_model import Ratings
 
 P = DefenceParameters()
 T0 = datetime(2026, 3, 1, tzinfo=UTC)

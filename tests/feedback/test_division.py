@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.consensus.metrics import permuted
+from benchmarks.consensus.simulation import Population, plant
 from yearling.feedback import division
 from yearling.feedback.division import DivisionParameters, deal, division_test, five_fold_gain
-from yearling.feedback.figures import permuted
-from yearling.feedback.model import Ratings
-from yearling.feedback.simulate import Population, plant
+from yearling.feedback.rater_model import Ratings
 
 
 def sampled(p: Population) -> Ratings:

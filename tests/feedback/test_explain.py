@@ -6,7 +6,7 @@ import pytest
 
 from yearling.feedback import ItemResult, SideView, StatusParameters, explain_item
 from yearling.feedback.explain import REASONS
-from yearling.feedback.status import HELPFUL, NEEDS_MORE
+from yearling.feedback.status_rules import HELPFUL, NEEDS_MORE
 
 P = StatusParameters()
 

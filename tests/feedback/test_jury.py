@@ -14,7 +14,7 @@ import pytest
 from tests.feedback.people import community, opened, pour
 from yearling.errors import Conflict, NotFound
 from yearling.feedback import Board, FeedbackLog, JuryInvitation, Parameters, publication_lines, replay, to_dict
-from yearling.feedback.status import StatusParameters
+from yearling.feedback.status_rules import StatusParameters
 
 SMALL = Parameters(status=StatusParameters(jury_drawn=8, jury_size=6))
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.feedback.test_bench import real_conversations
-from yearling.feedback import NEEDS_MORE, DefenceParameters, Parameters, Rating, Retraction, StatusChange, polis, run
+from benchmarks.consensus import polis
+from benchmarks.consensus.simulation import START, Population, plant, rate
+from tests.benchmarks.consensus.test_report import real_conversations
+from yearling.feedback import NEEDS_MORE, DefenceParameters, Parameters, Rating, Retraction, StatusChange, run
 from yearling.feedback.division import DivisionParameters
-from yearling.feedback.simulate import START, Population, plant, rate
 
 P = Parameters(division=DivisionParameters(deals=2))  # the division test decides no status
 OPEN = replace(P, defences=DefenceParameters(earlier_acts=0))

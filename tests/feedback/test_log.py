@@ -29,7 +29,7 @@ from yearling.feedback import (
     to_dict,
     update_item,
 )
-from yearling.feedback import runs as runs_module
+from yearling.feedback import consensus_runs as runs_module
 
 
 @pytest.fixture

@@ -1,13 +1,14 @@
 """Feedback: judgements, notes, rater reliability, bridged consensus, versioned status rules."""
 
-from yearling.feedback.bench import Line as BenchLine
-from yearling.feedback.bench import speeds as bench_speeds
-from yearling.feedback.bench import table as bench_table
-from yearling.feedback.board import Board, Standing
-from yearling.feedback.carrying import Carried, bring_back, own_acts
+from benchmarks.consensus.report import Line as BenchLine
+from benchmarks.consensus.report import speeds as bench_speeds
+from benchmarks.consensus.report import table as bench_table
+from yearling.feedback.act_import import Carried, bring_back, own_acts
 from yearling.feedback.consensus import Result, code_hash, log_hash, run
+from yearling.feedback.consensus_runs import Finished, latest, run_and_record, snapshot_from
 from yearling.feedback.defences import DefenceParameters, draw_jury
 from yearling.feedback.division import Division, DivisionParameters
+from yearling.feedback.event_index import Ledger
 from yearling.feedback.events import (
     KINDS,
     RATING_VALUES,
@@ -32,20 +33,19 @@ from yearling.feedback.events import (
     to_dict,
 )
 from yearling.feedback.explain import explain_item, explain_snapshot
-from yearling.feedback.importing import ImportReport, checked_format, import_file
-from yearling.feedback.ledger import Ledger
-from yearling.feedback.lines import export_lines
+from yearling.feedback.file_import import ImportReport, checked_format, import_file
+from yearling.feedback.item_update import update_item
+from yearling.feedback.jsonl import export_lines
+from yearling.feedback.live_consensus import Board, Standing
 from yearling.feedback.log import FeedbackLog
-from yearling.feedback.model import PAPER, PREDICTION, FitParameters
 from yearling.feedback.pairs import Pair, PairParameters
 from yearling.feedback.parameters import Parameters
 from yearling.feedback.pseudonyms import Pseudonyms
 from yearling.feedback.publication import Replay, publication_lines, replay
-from yearling.feedback.queue import Wanted, rating_queue
-from yearling.feedback.runs import Finished, latest, run_and_record, snapshot_from
+from yearling.feedback.rater_model import PAPER, PREDICTION, FitParameters
+from yearling.feedback.rating_queue import Wanted, rating_queue
 from yearling.feedback.snapshot import ItemResult, SideView, Snapshot
-from yearling.feedback.status import HELPFUL, NEEDS_MORE, NOT_HELPFUL, RULES, Rule, StatusParameters, slate
-from yearling.feedback.update import update_item
+from yearling.feedback.status_rules import HELPFUL, NEEDS_MORE, NOT_HELPFUL, RULES, Rule, StatusParameters, slate
 
 __all__ = [
     "HELPFUL",

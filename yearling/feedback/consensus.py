@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from yearling.feedback import defences, status
+from yearling.feedback import defences
+from yearling.feedback import status_rules as status
 from yearling.feedback.division import division_test
 from yearling.feedback.events import (
     Event,
@@ -29,12 +30,12 @@ from yearling.feedback.events import (
     in_log_order,
     utc_text,
 )
-from yearling.feedback.exact import Floats
+from yearling.feedback.exact_arithmetic import Floats
 from yearling.feedback.pairs import Comparisons, Pair, make_pair, shrunk_odds, side_strengths
 from yearling.feedback.parameters import Parameters
+from yearling.feedback.rating_table import Fits, Sides, Table, fit_both, gather, heard, tabulate
 from yearling.feedback.snapshot import ItemResult, SideView, Snapshot
-from yearling.feedback.status import NEEDS_MORE, Decision, Evidence, StatusParameters
-from yearling.feedback.table import Fits, Sides, Table, fit_both, gather, heard, tabulate
+from yearling.feedback.status_rules import NEEDS_MORE, Decision, Evidence, StatusParameters
 
 VERSION = 2
 

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from yearling.feedback.events import Comparison, Rating, StatusChange, Vouch
-from yearling.feedback.exact import Floats, mix, scatter
-from yearling.feedback.model import WEIGHT_STEPS, Ratings
+from yearling.feedback.exact_arithmetic import Floats, mix, scatter
+from yearling.feedback.rater_model import WEIGHT_STEPS, Ratings
 
 Act = Rating | Comparison
 

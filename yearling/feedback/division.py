@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from yearling.feedback.exact import Floats, exact_sum, on_grid, scatter, symmetric_start
-from yearling.feedback.model import FitParameters, Ratings, fit
+from yearling.feedback.exact_arithmetic import Floats, exact_sum, on_grid, scatter, symmetric_start
+from yearling.feedback.rater_model import FitParameters, Ratings, fit
 
 if TYPE_CHECKING:
     from scipy import sparse

@@ -6,7 +6,7 @@ Turns an `ItemResult` into sentences. Decides nothing.
 from __future__ import annotations
 
 from yearling.feedback.snapshot import ItemResult, SideView, Snapshot
-from yearling.feedback.status import HELPFUL, NEEDS_MORE, NOT_HELPFUL, Rule, StatusParameters
+from yearling.feedback.status_rules import HELPFUL, NEEDS_MORE, NOT_HELPFUL, Rule, StatusParameters
 
 TITLES = {HELPFUL: "Helpful", NOT_HELPFUL: "Not helpful", NEEDS_MORE: "Needs more ratings"}
 

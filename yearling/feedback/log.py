@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from yearling.clock import new_id
 from yearling.errors import BadInput, Conflict, NotFound
+from yearling.feedback.event_index import Ledger
 from yearling.feedback.events import (
     Comparison,
     Edit,
@@ -28,7 +29,6 @@ from yearling.feedback.events import (
     Vouch,
     to_dict,
 )
-from yearling.feedback.ledger import Ledger
 from yearling.feedback.pseudonyms import KEY, Pseudonyms
 from yearling.store import EventEntry, Store, Text, make_text
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from yearling.feedback.exact import Floats, Ints, on_grid, sigmoid
+from yearling.feedback.exact_arithmetic import Floats, Ints, on_grid, sigmoid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

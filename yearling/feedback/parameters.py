@@ -11,9 +11,9 @@ from yearling.errors import BadInput
 from yearling.feedback.defences import DefenceParameters
 from yearling.feedback.division import DivisionParameters
 from yearling.feedback.events import canonical_json
-from yearling.feedback.model import PAPER, PREDICTION, FitParameters
 from yearling.feedback.pairs import PairParameters
-from yearling.feedback.status import Rule, StatusParameters
+from yearling.feedback.rater_model import PAPER, PREDICTION, FitParameters
+from yearling.feedback.status_rules import Rule, StatusParameters
 
 T = TypeVar("T")
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from yearling.errors import NotFound, Untrusted
 from yearling.feedback.consensus import code_hash, jury_by_lot, run
+from yearling.feedback.consensus_runs import Finished, Say
 from yearling.feedback.events import Event, JuryInvitation, StatusChange, from_dict
 from yearling.feedback.parameters import Parameters
-from yearling.feedback.runs import Finished, Say
 from yearling.feedback.snapshot import Snapshot
 from yearling.store import GENESIS, ConsensusRun, Store, entry_hash
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.consensus.simulation import Population, plant
 from yearling.errors import BadInput
-from yearling.feedback.model import PAPER, PREDICTION, FitParameters, RaterModel, Ratings, fit, solve_item
-from yearling.feedback.simulate import Population, plant
+from yearling.feedback.rater_model import PAPER, PREDICTION, FitParameters, RaterModel, Ratings, fit, solve_item
 
 
 def planted(seed: int = 0, num_raters: int = 40, num_items: int = 30, density: float = 0.6) -> Ratings:

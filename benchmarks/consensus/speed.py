@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.consensus.simulation import START
 from yearling.feedback.consensus import run
 from yearling.feedback.events import Event, Rating
-from yearling.feedback.exact import Floats
-from yearling.feedback.model import PAPER, PREDICTION, FitParameters, Ratings, fit
-from yearling.feedback.simulate import START
+from yearling.feedback.exact_arithmetic import Floats
+from yearling.feedback.rater_model import PAPER, PREDICTION, FitParameters, Ratings, fit
 
 NUM_RATERS = 20_000
 NUM_ITEMS = 10_000

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from yearling.errors import BadInput
-from yearling.feedback.status import (
+from yearling.feedback.status_rules import (
     DECIDED,
     HELPFUL,
     NEEDS_MORE,

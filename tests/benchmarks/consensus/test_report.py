@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.consensus import attacks, polis, speed
+from benchmarks.consensus import metrics as figures
+from benchmarks.consensus import report as bench
+from benchmarks.consensus.metrics import Figure
+from benchmarks.consensus.simulation import Population, plant
 from yearling.errors import NotFound
-from yearling.feedback import attacks, bench, figures, polis, speed
-from yearling.feedback.figures import Figure
-from yearling.feedback.model import fit
 from yearling.feedback.parameters import Parameters
-from yearling.feedback.simulate import Population, plant
+from yearling.feedback.rater_model import fit
 
 P = Parameters()
 

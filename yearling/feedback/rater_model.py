@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from yearling.errors import BadInput
-from yearling.feedback.exact import Floats, Ints, exact_mean, exact_sum, on_grid, symmetric_start
+from yearling.feedback.exact_arithmetic import Floats, Ints, exact_mean, exact_sum, on_grid, symmetric_start
 
 WEIGHT_STEPS = 8
 """Weights and win shares are multiples of 1/8, so that products with grid numbers stay exact."""

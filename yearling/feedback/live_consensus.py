@@ -14,14 +14,14 @@ import structlog
 
 from yearling.errors import Conflict, NotFound, UserError
 from yearling.feedback.consensus import code_hash, jury_by_lot
+from yearling.feedback.consensus_runs import Finished, latest, run_and_record
 from yearling.feedback.events import JuryInvitation
+from yearling.feedback.item_update import update_item
 from yearling.feedback.log import FeedbackLog
 from yearling.feedback.parameters import Parameters
-from yearling.feedback.queue import Wanted, rating_queue
-from yearling.feedback.runs import Finished, latest, run_and_record
+from yearling.feedback.rating_queue import Wanted, rating_queue
 from yearling.feedback.snapshot import ItemResult
-from yearling.feedback.status import NEEDS_MORE
-from yearling.feedback.update import update_item
+from yearling.feedback.status_rules import NEEDS_MORE
 
 _LOG = structlog.get_logger("yearling.feedback")
 _QUIET_SHARE = 5.0

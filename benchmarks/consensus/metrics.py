@@ -16,16 +16,18 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from yearling.feedback import defences, polis, status
+from benchmarks.consensus import polis
+from benchmarks.consensus.polis import Conversation, Mask
+from yearling.feedback import defences
+from yearling.feedback import status_rules as status
 from yearling.feedback.defences import Experience
 from yearling.feedback.division import division_test, five_fold_gain
-from yearling.feedback.exact import Floats, Ints, beta_cdf
-from yearling.feedback.model import FitParameters, Ratings, fit
+from yearling.feedback.exact_arithmetic import Floats, Ints, beta_cdf
 from yearling.feedback.pairs import Comparisons, bradley_terry, shrunk_odds, side_strengths
 from yearling.feedback.parameters import Parameters
-from yearling.feedback.polis import Conversation, Mask
-from yearling.feedback.status import HELPFUL, NEEDS_MORE, Evidence
-from yearling.feedback.table import Fits, Table, fit_both, gather, half_rate, heard
+from yearling.feedback.rater_model import FitParameters, Ratings, fit
+from yearling.feedback.rating_table import Fits, Table, fit_both, gather, half_rate, heard
+from yearling.feedback.status_rules import HELPFUL, NEEDS_MORE, Evidence
 
 LEAST_SEEN = 20
 """A reference counts where so many left-out members of both groups saw the item: of fewer, a share says little."""

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.feedback.test_bench import write_conversation
-from yearling.feedback import Parameters, calibration, polis
-from yearling.feedback.bench import summary
+from benchmarks.consensus import calibration, polis
+from benchmarks.consensus.report import summary
+from tests.benchmarks.consensus.test_report import write_conversation
+from yearling.feedback import Parameters
 
 P = Parameters()
 

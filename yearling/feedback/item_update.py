@@ -13,9 +13,9 @@ import numpy as np
 
 from yearling.feedback.consensus import Result, decide_all
 from yearling.feedback.events import Event, Rating, fold
-from yearling.feedback.model import RaterModel, Ratings, solve_item
+from yearling.feedback.rater_model import RaterModel, Ratings, solve_item
+from yearling.feedback.rating_table import Fits
 from yearling.feedback.snapshot import ItemResult
-from yearling.feedback.table import Fits
 
 
 def update_item(result: Result, item: str, events: Iterable[Event]) -> ItemResult:

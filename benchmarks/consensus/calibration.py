@@ -14,17 +14,17 @@ from itertools import pairwise
 
 import numpy as np
 
-from yearling.feedback import polis
+from benchmarks.consensus import polis
+from benchmarks.consensus.metrics import LEAST_SEEN, Figure, figure, random_comparisons, sample_ratings, win_shares
+from benchmarks.consensus.polis import Conversation, Mask
+from benchmarks.consensus.simulation import START
 from yearling.feedback.consensus import run
 from yearling.feedback.defences import DefenceParameters
 from yearling.feedback.events import Comparison, Event
-from yearling.feedback.exact import Floats, Ints, sigmoid
-from yearling.feedback.figures import LEAST_SEEN, Figure, figure, random_comparisons, sample_ratings, win_shares
+from yearling.feedback.exact_arithmetic import Floats, Ints, sigmoid
 from yearling.feedback.pairs import Pair, shrunk_odds, side_strengths
 from yearling.feedback.parameters import Parameters
-from yearling.feedback.polis import Conversation, Mask
-from yearling.feedback.simulate import START
-from yearling.feedback.table import Fits, fit_both, heard
+from yearling.feedback.rating_table import Fits, fit_both, heard
 
 Q_BINS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9, 1.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from yearling.feedback.snapshot import Snapshot
-from yearling.feedback.status import NEEDS_MORE, StatusParameters
+from yearling.feedback.status_rules import NEEDS_MORE, StatusParameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from yearling.errors import BadInput
-from yearling.feedback.exact import Floats, Ints, beta_cdf
+from yearling.feedback.exact_arithmetic import Floats, Ints, beta_cdf
 
 NEEDS_MORE = "needs_more_ratings"
 HELPFUL = "helpful"

@@ -19,9 +19,9 @@ from typing import Any, Literal
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, UserError
-from yearling.feedback.datasets import Judged, Unusable, annotated, paired
 from yearling.feedback.events import Comparison, Edit, Event, Note, Retraction, StatusChange, to_dict
-from yearling.feedback.lines import HEADER, Line, file_chain, parse_line
+from yearling.feedback.jsonl import HEADER, Line, file_chain, parse_line
+from yearling.feedback.preference_datasets import Judged, Unusable, annotated, paired
 from yearling.feedback.pseudonyms import KEY, Pseudonyms
 from yearling.store import GENESIS, Store, Text, make_text
 

@@ -16,8 +16,8 @@ from typing import Any
 from yearling.errors import Conflict
 from yearling.feedback.consensus import Result, code_hash, run
 from yearling.feedback.division import Division
+from yearling.feedback.event_index import Ledger
 from yearling.feedback.events import StatusChange, to_dict
-from yearling.feedback.ledger import Ledger
 from yearling.feedback.pairs import Pair
 from yearling.feedback.parameters import Parameters
 from yearling.feedback.pseudonyms import MACHINE

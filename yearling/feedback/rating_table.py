@@ -17,9 +17,9 @@ import numpy.typing as npt
 from yearling.feedback import defences
 from yearling.feedback.defences import Act, DefenceParameters, Experience
 from yearling.feedback.events import Comparison, State
-from yearling.feedback.exact import Floats, exact_mean
-from yearling.feedback.model import WEIGHT_STEPS, FitParameters, RaterModel, Ratings, fit
-from yearling.feedback.status import Evidence
+from yearling.feedback.exact_arithmetic import Floats, exact_mean
+from yearling.feedback.rater_model import WEIGHT_STEPS, FitParameters, RaterModel, Ratings, fit
+from yearling.feedback.status_rules import Evidence
 
 Sides = npt.NDArray[np.int8]
 Mask = npt.NDArray[np.bool_]

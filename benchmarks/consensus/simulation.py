@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from yearling.feedback.events import Comparison, Event, Outcome, Rating
-from yearling.feedback.exact import Floats, Ints
+from yearling.feedback.exact_arithmetic import Floats, Ints
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from yearling.errors import NotFound
-from yearling.feedback.exact import Floats, Ints
+from yearling.feedback.exact_arithmetic import Floats, Ints
 
 Mask = npt.NDArray[np.bool_]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from yearling.feedback import exact
+from yearling.feedback import exact_arithmetic as exact
 
 
 def test_functions_agree_with_a_reference() -> None:

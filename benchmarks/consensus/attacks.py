@@ -16,14 +16,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from yearling.feedback import defences, polis
-from yearling.feedback.exact import Ints, beta_cdf
-from yearling.feedback.figures import Figure, Judged, judge, sample_ratings, table_of
-from yearling.feedback.model import Ratings, fit
+from benchmarks.consensus import polis
+from benchmarks.consensus.metrics import Figure, Judged, judge, sample_ratings, table_of
+from benchmarks.consensus.polis import Conversation, Mask
+from yearling.feedback import defences
+from yearling.feedback.exact_arithmetic import Ints, beta_cdf
 from yearling.feedback.parameters import Parameters
-from yearling.feedback.polis import Conversation, Mask
-from yearling.feedback.status import HELPFUL, jury_verdict
-from yearling.feedback.table import Table
+from yearling.feedback.rater_model import Ratings, fit
+from yearling.feedback.rating_table import Table
+from yearling.feedback.status_rules import HELPFUL, jury_verdict
 
 SHARES = (0.1, 0.2, 0.5)
 

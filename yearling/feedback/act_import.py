@@ -19,9 +19,9 @@ from typing import Any
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Conflict, NotFound
+from yearling.feedback.event_index import Ledger
 from yearling.feedback.events import Comparison, Edit, Event, Note, Rating, from_dict, to_dict, utc_text
-from yearling.feedback.ledger import Ledger
-from yearling.feedback.lines import ACT_ID
+from yearling.feedback.jsonl import ACT_ID
 from yearling.feedback.log import ITEM, MAX_EDIT_CHARS, MAX_NOTE_CHARS, FeedbackLog, checked_tags, words_of, written_text
 from yearling.store import Text
 

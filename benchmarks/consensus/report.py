@@ -16,8 +16,8 @@ import numpy as np
 from yearling.feedback.parameters import Parameters
 
 if TYPE_CHECKING:
-    from yearling.feedback.figures import Figure
-    from yearling.feedback.polis import Conversation
+    from benchmarks.consensus.metrics import Figure
+    from benchmarks.consensus.polis import Conversation
 
 GOALS: dict[tuple[str, str], tuple[str, str]] = {
     ("held-out RMSE", "ours"): (".337", "≤ .335"),
@@ -68,7 +68,8 @@ def halves(cs: Sequence[Conversation]) -> tuple[list[Conversation], list[Convers
 def table(folder: Path, *, seeds: int = 5, with_attacks: bool = True, p: Parameters | None = None) -> Iterator[Line]:
     """All lines that come from Polis conversations, as they are measured."""
     # Here, so that who opens the door of the room does not load what only measures.
-    from yearling.feedback import attacks, calibration, figures, polis
+    from benchmarks.consensus import attacks, calibration, polis
+    from benchmarks.consensus import metrics as figures
 
     parameters = p or Parameters()
     many = range(seeds)
@@ -135,7 +136,7 @@ def summary(found: Sequence[Figure]) -> tuple[float, float]:
 
 def speeds(*, million_events: bool = False) -> list[dict[str, Any]]:
     """Processor time and memory of fits of a million ratings and of the whole run, twice for the comparison of bytes."""
-    from yearling.feedback import speed
+    from benchmarks.consensus import speed
 
     jobs = [("plain", 1_000_000), ("ours", 1_000_000), ("prediction", 1_000_000), ("pipeline", 100_000), ("pipeline", 100_000)]
     if million_events:
