@@ -15,7 +15,7 @@ import yearling.inference
 from yearling.cli.bench import app
 from yearling.errors import BadInput, UserError
 from yearling.inference import FakeEngine, Script
-from yearling.inference.bench import Subject
+from yearling.inference.throughput import Subject
 
 
 @pytest.fixture(autouse=True)

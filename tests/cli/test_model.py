@@ -12,7 +12,7 @@ from tests.models.artefacts import tiny_gguf
 from tests.models.loopback import loopback
 from yearling.cli.model import app, progress_bar
 from yearling.errors import Conflict, NotFound, Untrusted, UserError
-from yearling.models.disk import sha256_of
+from yearling.files.disk import sha256_of
 
 
 @pytest.fixture(autouse=True)

@@ -18,10 +18,10 @@ import torch
 from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Unsupported, Untrusted
 from yearling.inference import ByteTokenizer, Completion, Request
 from yearling.inference.torch_engine import TorchEngine, hash_adapter, open_torch
-from yearling.inference.torch_network import pack_linears, weight_type
+from yearling.inference.torch_weights import pack_linears, weight_type
 from yearling.models import LocalModel, attach_adapter, load_adapter, new_adapter, save_adapter
 from yearling.models.decoder_config import DecoderConfig
-from yearling.models.network import LlamaDecoder
+from yearling.models.llama_decoder import LlamaDecoder
 from yearling.records import SamplingSettings
 
 VOCABULARY = 259

@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from yearling.models.pipconfig import PackageIndexes
-from yearling.models.web import Web
+from yearling.models.http_download import Web
+from yearling.models.pip_config import PackageIndexes
 
 
 @dataclass

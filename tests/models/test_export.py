@@ -8,15 +8,15 @@ import httpx
 import pytest
 import torch
 
-from tests.models.test_network import FAMILIES, SIZES, random_ids, tiny_model
+from tests.models.test_llama_decoder import FAMILIES, SIZES, random_ids, tiny_model
 from tests.models.tiny import CHATML, Files, byte_level_metadata, sentencepiece_metadata
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models import ChatTemplate, Tokenizer, export_decoder, export_gguf, load_decoder, new_adapter
 from yearling.models.export import QUANTISATIONS
 from yearling.models.gguf import read_gguf
-from yearling.models.loading import attach_adapter
-from yearling.models.vocabulary import PRE_TOKENIZERS, build_tokenizer
-from yearling.models.vocabulary_export import folder_vocabulary
+from yearling.models.gguf_tokenizer import PRE_TOKENIZERS, build_tokenizer
+from yearling.models.gguf_tokenizer_export import folder_vocabulary
+from yearling.models.torch_facade import attach_adapter
 
 
 def save_vocabulary(folder: Path, metadata: dict[str, Any]) -> None:

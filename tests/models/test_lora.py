@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.models.test_network import random_ids, tiny_model
+from tests.models.test_llama_decoder import random_ids, tiny_model
 from tests.models.tiny import Files
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models import (

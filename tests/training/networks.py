@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from yearling.models.decoder_config import DecoderConfig
-from yearling.models.network import LlamaDecoder
+from yearling.models.llama_decoder import LlamaDecoder
 from yearling.training.data.packing import Example
 from yearling.training.policy.policy import Policy
 

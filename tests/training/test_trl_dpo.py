@@ -16,7 +16,7 @@ import torch
 
 from tests.training.networks import BASE
 from yearling.models.decoder_config import DecoderConfig
-from yearling.models.network import LlamaDecoder
+from yearling.models.llama_decoder import LlamaDecoder
 from yearling.training.data.packing import Example, pack
 from yearling.training.losses.preference import dpo, winner_nll
 from yearling.training.policy.policy import Policy

@@ -23,9 +23,9 @@ from typing import Any
 import jsonschema
 
 from yearling.errors import NotFound, Unavailable, Unsupported
+from yearling.inference.detokenizer import TextStream
 from yearling.inference.engine import Capabilities, Completion, Delta, Request, Token, admit, collect
-from yearling.inference.served import Served
-from yearling.inference.stops import TextStream
+from yearling.inference.served_model import Served
 from yearling.records import FinishReason
 
 SPECIAL = {"<|im_start|>": 256, "<|im_end|>": 257, "<|endoftext|>": 258}

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from yearling.errors import Unsupported
-from yearling.inference.served import Tokenizer
+from yearling.inference.served_model import Tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor

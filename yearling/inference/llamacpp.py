@@ -19,10 +19,10 @@ import psutil
 
 from yearling.errors import BadInput, NotFound
 from yearling.inference.engine import Capabilities, Completion, Delta, Request, admit, collect
-from yearling.inference.llama_c import LlamaModel
+from yearling.inference.engine_thread import SteppingThread
 from yearling.inference.llamacpp_core import Constraint, LlamaCore
-from yearling.inference.served import Tokenizer
-from yearling.inference.stepping import SteppingThread
+from yearling.inference.llamacpp_ctypes import LlamaModel
+from yearling.inference.served_model import Tokenizer
 
 MAX_SEQUENCES = 32
 CELLS_PER_SEQUENCE = 512

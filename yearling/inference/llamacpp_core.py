@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Untrusted, UserError
-from yearling.inference.drawing import DrawState, Mask, draw_token, logprob
-from yearling.inference.llama_c import LlamaContext, LlamaModel
-from yearling.inference.slots import Sequence, Slot, Slots
-from yearling.inference.stepping import Ticket
+from yearling.inference.cache_slots import Sequence, Slot, Slots
+from yearling.inference.engine_thread import Ticket
+from yearling.inference.llamacpp_ctypes import LlamaContext, LlamaModel
+from yearling.inference.numpy_sampler import DrawState, Mask, draw_token, logprob
 
 CHUNK_TOKENS = 32
 """Prefill tokens per step while answers run, for each that is new: what their readers wait for at most when one is.

@@ -27,8 +27,8 @@ import psutil
 
 from yearling.errors import BadInput, ContextExceeded, Unavailable, Unsupported, UserError
 from yearling.inference.engine import Capabilities, Completion, Delta, Request, Token, admit, collect
-from yearling.inference.served import Tokenizer
-from yearling.inference.stepping import SteppingThread, Ticket
+from yearling.inference.engine_thread import SteppingThread, Ticket
+from yearling.inference.served_model import Tokenizer
 from yearling.models import Library
 from yearling.models import Tokenizer as ModelTokenizer
 from yearling.records import SamplingSettings

@@ -17,12 +17,12 @@ import psutil
 
 from yearling.config import Settings
 from yearling.errors import NotFound, Unavailable, UserError
-from yearling.inference.calibrate import calibrate, read_speeds
-from yearling.inference.choose import FACTORIES, candidates, choose_engine, this_machine
+from yearling.inference.adapter_registry import Shelf
+from yearling.inference.calibration import calibrate, read_speeds
 from yearling.inference.engine import Engine
+from yearling.inference.engine_choice import FACTORIES, candidates, choose_engine, this_machine
 from yearling.inference.remote import Endpoint, RemoteEngine
-from yearling.inference.served import Served
-from yearling.inference.shelf import Shelf
+from yearling.inference.served_model import Served
 from yearling.inference.supervisor import EngineSpec, Supervised
 
 if TYPE_CHECKING:

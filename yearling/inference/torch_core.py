@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from yearling.errors import BadInput, NotFound, UserError
+from yearling.inference.batch_scheduler import Chunk, Move, Scheduler, Sequence
 from yearling.inference.engine import Token
+from yearling.inference.engine_thread import Ticket
 from yearling.inference.grammar import Grammar, Vocabulary
-from yearling.inference.sampler import SequenceState, draw
-from yearling.inference.scheduler import Chunk, Move, Scheduler, Sequence
-from yearling.inference.served import Tokenizer
-from yearling.inference.stepping import Ticket
-from yearling.inference.torch_network import to_logits
+from yearling.inference.served_model import Tokenizer
+from yearling.inference.torch_sampler import SequenceState, draw
+from yearling.inference.torch_weights import to_logits
 from yearling.models import Cache, Decoder
 
 _HEADROOM_TOKENS = 128

@@ -19,11 +19,11 @@ import torch
 
 from yearling.errors import BadInput, ContextExceeded
 from yearling.inference.engine import Capabilities, Completion, Delta, Request, admit, collect
-from yearling.inference.served import Tokenizer
-from yearling.inference.stepping import SteppingThread
+from yearling.inference.engine_thread import SteppingThread
+from yearling.inference.served_model import Tokenizer
 from yearling.inference.torch_core import TorchCore
-from yearling.inference.torch_network import pack_linears, weight_type, with_shared_weights
 from yearling.inference.torch_scoring import embed, score
+from yearling.inference.torch_weights import pack_linears, weight_type, with_shared_weights
 from yearling.models import Decoder, Library, attach_adapter, load_adapter, load_decoder
 from yearling.models import Tokenizer as ModelTokenizer
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from yearling.errors import BadInput
-from yearling.inference.torch_network import to_logits
+from yearling.inference.torch_weights import to_logits
 from yearling.models import Cache, Decoder
 
 PASS_TOKENS = 512

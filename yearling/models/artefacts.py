@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from yearling.errors import Untrusted
-from yearling.models.disk import Progress, place, sha256_of, silent, storage_errors
+from yearling.files.disk import Progress, place, sha256_of, silent, storage_errors
 from yearling.models.sources import FileSource, parse_source
 
 
@@ -18,7 +18,7 @@ def fetch_file(source: str, destination: Path, *, sha256: str, progress: Progres
     Raises Untrusted for other content (what is there is left alone, what came is deleted), and as `Library.pull`.
     """
     from yearling.models.fetch import fetch, scratch_key
-    from yearling.models.web import Web
+    from yearling.models.http_download import Web
 
     parsed = parse_source(source)
     with storage_errors(destination.parent):

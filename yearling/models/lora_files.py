@@ -18,11 +18,11 @@ from torch import Tensor
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models.adapter import TARGETS, Adapter
 from yearling.models.decoder_config import DecoderConfig, config_to_gguf
+from yearling.models.decoder_weights import gguf_name, our_name, permuted_heads, to_halves, to_neighbours
 from yearling.models.gguf import read_gguf, write_gguf
 from yearling.models.lora import check_base
 from yearling.models.safetensors_files import read_metadata, read_safetensors, refuse_pickle, write_safetensors
 from yearling.models.tokenizer import read_json
-from yearling.models.weights import gguf_name, our_name, permuted_heads, to_halves, to_neighbours
 
 BASE_KEY = "yearling.base_sha256"
 SOURCE_KEY = "yearling.base_source_sha256"

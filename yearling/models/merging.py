@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yearling.errors import Untrusted
-from yearling.models.adapters import PublishedAdapter
-from yearling.models.disk import Progress, require_space, silent, storage_errors
-from yearling.models.library import Library
-from yearling.models.loading import attach_adapter, export_decoder, load_adapter, load_decoder, merge_adapter
-from yearling.models.local import Layout, LocalModel
+from yearling.files.disk import Progress, require_space, silent, storage_errors
+from yearling.models.adapter_library import PublishedAdapter
+from yearling.models.local_model import Layout, LocalModel
+from yearling.models.model_library import Library
+from yearling.models.torch_facade import attach_adapter, export_decoder, load_adapter, load_decoder, merge_adapter
 
 if TYPE_CHECKING:
     from yearling.models.decoder import Decoder

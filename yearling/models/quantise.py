@@ -26,9 +26,9 @@ from gguf.quants import dequantize, quantize
 from numpy.typing import NDArray
 
 from yearling.errors import Unsupported, Untrusted
-from yearling.models.disk import Progress, silent, sync_file
+from yearling.files.disk import Progress, silent, sync_file
 from yearling.models.gguf import GGUFFile, TensorInfo
-from yearling.models.local import Layout
+from yearling.models.local_model import Layout
 
 SLOW = frozenset({GGMLQuantizationType.Q4_1, GGMLQuantizationType.Q5_1})
 """Layouts that `auto` rewrites: llama.cpp's CPU backend has neither a repacked nor a blocked matrix kernel for them.

@@ -88,7 +88,7 @@ class Tokenizer:
     def from_gguf(cls, path: Path) -> Tokenizer:
         """From a GGUF file's metadata. Raises Untrusted for a damaged file, Unsupported for a vocabulary that we do not know."""
         from yearling.models.gguf import read_gguf
-        from yearling.models.vocabulary import build_tokenizer
+        from yearling.models.gguf_tokenizer import build_tokenizer
 
         metadata = read_gguf(path).metadata
         return cls(build_tokenizer(metadata), **_gguf_facts(metadata))
@@ -172,7 +172,7 @@ def cache_tokenizer(model: ModelFiles) -> None:
         return
     from yearling.models.chat_template import gguf_template_facts
     from yearling.models.gguf import read_gguf
-    from yearling.models.vocabulary import build_tokenizer
+    from yearling.models.gguf_tokenizer import build_tokenizer
 
     metadata = read_gguf(model.weights).metadata
     pipeline = build_tokenizer(metadata)
@@ -222,7 +222,7 @@ def _cached_facts(model: ModelFiles) -> dict[str, Any] | None:
 
 
 def _gguf_facts(metadata: dict[str, Any]) -> dict[str, Any]:
-    from yearling.models.vocabulary import adds_bos, stop_ids
+    from yearling.models.gguf_tokenizer import adds_bos, stop_ids
 
     return {
         "stop_ids": sorted(stop_ids(metadata)),
@@ -234,7 +234,7 @@ def _gguf_facts(metadata: dict[str, Any]) -> dict[str, Any]:
 
 def folder_facts(path: Path, pipeline: Pipeline) -> dict[str, Any]:
     """`stop_ids`, `bos_id` and `adds_bos` of a Hugging Face folder, from its config files and the names of its tokens."""
-    from yearling.models.vocabulary import END_OF_TURN
+    from yearling.models.gguf_tokenizer import END_OF_TURN
 
     config, generation = read_json(path / "config.json"), read_json(path / "generation_config.json")
     words = read_json(path / "tokenizer_config.json")

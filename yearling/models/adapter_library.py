@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Untrusted
+from yearling.files.disk import sha256_of, storage_errors, sync_file
 from yearling.models.adapter import Adapter
-from yearling.models.disk import sha256_of, storage_errors, sync_file
-from yearling.models.loading import save_adapter
-from yearling.models.local import LocalModel
+from yearling.models.local_model import LocalModel
+from yearling.models.torch_facade import save_adapter
 
 if TYPE_CHECKING:
     from yearling.models.decoder import Decoder

@@ -28,14 +28,14 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
+from yearling.files.disk import Progress, sha256_of, silent, storage_errors, sync_file
 from yearling.models.catalogue import CatalogueEntry, check_name, known_models
-from yearling.models.disk import Progress, sha256_of, silent, storage_errors, sync_file
-from yearling.models.local import Layout, LocalModel, read_manifest
+from yearling.models.local_model import Layout, LocalModel, read_manifest
 from yearling.models.sources import FileSource, Source, parse_source
 
 if TYPE_CHECKING:
-    from yearling.models.importing import Origin
-    from yearling.models.web import Web
+    from yearling.models.http_download import Web
+    from yearling.models.importer import Origin
 
 ABANDONED_S = 30 * 24 * 3600.0
 """Downloads that nobody took up for this long are swept."""
@@ -96,8 +96,8 @@ class Library:
         Conflict (the name is taken by something else), Untrusted, Unavailable and StorageFailed.
         """
         from yearling.models.fetch import fetch, scratch_key
-        from yearling.models.importing import Origin
-        from yearling.models.web import Web
+        from yearling.models.http_download import Web
+        from yearling.models.importer import Origin
 
         entry = _entry(name_or_source)
         source = entry.parsed_source if entry else self._parse(name_or_source)
@@ -139,7 +139,7 @@ class Library:
         `source` and `licence` are recorded instead of the path and of what the file says, for files that we made ourselves. The
         same content under the same name is returned as it is. Raises as `pull`.
         """
-        from yearling.models.importing import Origin, source_hash
+        from yearling.models.importer import Origin, source_hash
 
         path = path.expanduser().absolute()
         name = check_name(name or slug(path.name))
@@ -167,7 +167,7 @@ class Library:
 
     def _install(self, path: Path, name: str, origin: Origin, layout: Layout, progress: Progress) -> LocalModel:
         """Builds beside, then renames. The caller holds the lock of the name."""
-        from yearling.models.importing import build
+        from yearling.models.importer import build
 
         incoming = self._temporary("incoming", name)
         incoming.mkdir()

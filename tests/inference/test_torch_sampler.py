@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from yearling.inference.sampler import SequenceState, adjust, draw, invert, probabilities, truncate
+from yearling.inference.torch_sampler import SequenceState, adjust, draw, invert, probabilities, truncate
 from yearling.records import SamplingSettings
 
 VOCABULARY = 1000

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.models.artefacts import hf_folder, llama_folder, tiny_gguf
 from yearling.errors import BadInput, NotFound, StorageFailed, Unsupported, Untrusted, UserError
+from yearling.files.disk import megabytes, sha256_of
 from yearling.models import Layout, Library, Tokenizer
-from yearling.models.disk import megabytes, sha256_of
 from yearling.models.gguf import read_gguf
 from yearling.models.hf_folder import folder_hash, hf_files
 from yearling.models.quantise import rewritten_size
@@ -121,7 +121,7 @@ def test_a_folder_of_an_architecture_without_a_gguf_form_is_kept(library: Librar
 
 
 def test_a_folder_needs_torch_to_be_converted(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("yearling.models.importing.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("yearling.models.importer.importlib.util.find_spec", lambda name: None)
     with pytest.raises(BadInput, match="needs torch") as raised:
         library.import_path(hf_folder(tmp_path / "hf"))
     assert "yearling[train]" in raised.value.advice

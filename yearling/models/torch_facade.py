@@ -32,7 +32,7 @@ def load_decoder(path: Path, *, dtype: str = "float32") -> Decoder:
     neither we nor transformers know, and BadInput when torch is not installed.
     """
     _need_torch()
-    from yearling.models.weights import open_decoder
+    from yearling.models.decoder_weights import open_decoder
 
     return open_decoder(path, dtype=dtype)
 

@@ -10,7 +10,7 @@ import pytest
 from tests.models.published import paper_adapter, paper_model
 from yearling.errors import NotFound, Unsupported, Untrusted
 from yearling.inference import FakeEngine, Request, fake_served
-from yearling.inference.shelf import Shelf
+from yearling.inference.adapter_registry import Shelf
 from yearling.models import Adapters
 from yearling.records import SamplingSettings
 

@@ -14,9 +14,9 @@ from concurrent.futures import Future
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from yearling.errors import Unavailable, UserError
+from yearling.inference.detokenizer import TextStream
 from yearling.inference.engine import Delta, Request, Token
-from yearling.inference.served import Tokenizer
-from yearling.inference.stops import TextStream
+from yearling.inference.served_model import Tokenizer
 from yearling.records import FinishReason
 
 log = logging.getLogger(__name__)

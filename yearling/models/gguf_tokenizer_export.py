@@ -14,8 +14,8 @@ from tokenizers import Tokenizer as Pipeline
 
 from yearling.errors import Unsupported, Untrusted
 from yearling.models.chat_template import folder_template_facts
+from yearling.models.gguf_tokenizer import BYTE, CONTROL, NORMAL, PRE_TOKENIZERS, UNKNOWN, UNUSED, USER_DEFINED, build_tokenizer
 from yearling.models.tokenizer import folder_facts, read_json, read_pipeline
-from yearling.models.vocabulary import BYTE, CONTROL, NORMAL, PRE_TOKENIZERS, UNKNOWN, UNUSED, USER_DEFINED, build_tokenizer
 
 PROBE = (
     "Hello world!  It's 3.14159 o'clock, WE'LL see;\n\n\tif (x == 10) { return y+='z'; }\r\n   https://a.b/c?d=1&e=2 naïve café "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from yearling.errors import NotFound, Unsupported, Untrusted
 from yearling.inference.adapted import AdaptedEngine
 from yearling.inference.engine import Engine
-from yearling.inference.served import Served
+from yearling.inference.served_model import Served
 
 if TYPE_CHECKING:
     from yearling.models import Adapters, LocalModel, PublishedAdapter

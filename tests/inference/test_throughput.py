@@ -16,14 +16,14 @@ import pytest
 
 from yearling.errors import BadInput, Unavailable
 from yearling.inference import Engine, FakeEngine, Request, Script, bench_choices, open_subjects
-from yearling.inference.bench import (
+from yearling.inference.bench_api import Client, Timed, measure_api_overhead
+from yearling.inference.throughput import (
     Subject,
     measure_engine,
     measure_together,
     peak_memory_bytes,
     run_many,
 )
-from yearling.inference.bench_api import Client, Timed, measure_api_overhead
 from yearling.models import Library, LocalModel
 from yearling.records import SamplingSettings
 
@@ -56,7 +56,7 @@ class OwnTime(asyncio.SelectorEventLoop):
 @pytest.fixture
 def own_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(perf_counter=lambda: asyncio.get_running_loop().time())
-    monkeypatch.setattr("yearling.inference.bench.time", clock)
+    monkeypatch.setattr("yearling.inference.throughput.time", clock)
 
 
 def in_own_time(work: Coroutine[Any, Any, T]) -> T:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from yearling.errors import BadInput, UserError
-from yearling.inference.bench import Subject
-from yearling.inference.choose import FACTORIES
+from yearling.inference.engine_choice import FACTORIES
 from yearling.inference.pool import open_engine
+from yearling.inference.throughput import Subject
 from yearling.models import Layout, Library, LocalModel
 
 CONTEXT_TOKENS = 1024

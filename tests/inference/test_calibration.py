@@ -10,8 +10,8 @@ import pytest
 from yearling.config import Settings
 from yearling.errors import Unavailable
 from yearling.inference import Engine, FakeEngine, Script
-from yearling.inference.calibrate import RECORD, calibrate, read_speeds
-from yearling.inference.choose import Machine, choose_engine
+from yearling.inference.calibration import RECORD, calibrate, read_speeds
+from yearling.inference.engine_choice import Machine, choose_engine
 
 MODEL = "ab" * 32
 HERE = Machine(machine_class="avx512", cores=2, memory_bytes=8 << 30, installed=frozenset({"llamacpp", "torch", "openvino"}))
@@ -46,7 +46,7 @@ async def test_the_engine_that_is_fastest_here_is_chosen_whatever_the_table_says
 
 
 async def test_an_engine_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("yearling.inference.calibrate.PATIENCE_S", 0.2)
+    monkeypatch.setattr("yearling.inference.calibration.PATIENCE_S", 0.2)
     opened: list[FakeEngine] = []
 
     async def slow(kind: str) -> Engine:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.models.loopback import Server
 from yearling.errors import BadInput, NotFound, StorageFailed, Unavailable
-from yearling.models.web import Web, download
+from yearling.models.http_download import Web, download
 
 BODY = bytes(range(256)) * 2000  # 512 kB
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from yearling.inference.slots import Placed, Sequence, Slots
+from yearling.inference.cache_slots import Placed, Sequence, Slots
 
 
 def sequence(*tokens: int, adapter: str | None = None) -> Sequence[str]:

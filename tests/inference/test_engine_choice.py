@@ -6,7 +6,7 @@ import pytest
 
 from yearling.config import Settings
 from yearling.errors import BadInput, Unsupported
-from yearling.inference.choose import KINDS, SPEEDS, Machine, choose_engine, classify, describe_engines, this_machine
+from yearling.inference.engine_choice import KINDS, SPEEDS, Machine, choose_engine, classify, describe_engines, this_machine
 
 
 def machine(*installed: str, machine_class: str = "amx") -> Machine:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def invert_probabilities(probs_BV: Tensor, uniforms: Sequence[float]) -> list[int]:
     """The token at which each row's cumulative probability first exceeds its uniform number; see `sampler.invert`."""
-    from yearling.inference.sampler import invert
+    from yearling.inference.torch_sampler import invert
 
     return invert(probs_BV, uniforms)
 
@@ -22,7 +22,7 @@ def decoding_view(network: Decoder, *, packed: bool) -> Decoder:
     """The same network for decoding in batches: its tensors are the original's, so that it follows every change of an adapter.
     `packed` lays the frozen linear layers out for small batches besides, an adapter added to them: `follow_adapter` then takes
     its changes over. Weights that are trained must not be packed."""
-    from yearling.inference.torch_network import merge_adapters, pack_linears, with_shared_weights
+    from yearling.inference.torch_weights import merge_adapters, pack_linears, with_shared_weights
 
     view = with_shared_weights(network)
     if packed:
@@ -33,7 +33,7 @@ def decoding_view(network: Decoder, *, packed: bool) -> Decoder:
 
 def follow_adapter(view: Decoder) -> None:
     """Make a packed `decoding_view` decode with the adapter as it is now. Does nothing to other views, which always do."""
-    from yearling.inference.torch_network import MergedLinear
+    from yearling.inference.torch_weights import MergedLinear
 
     for module in view.modules():
         if isinstance(module, MergedLinear):

@@ -16,11 +16,11 @@ from typing import Any
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Unsupported, Untrusted
+from yearling.files.disk import CHUNK_BYTES, Progress, require_space, sha256_of, silent, storage_errors, sync_file
 from yearling.models.catalogue import CatalogueEntry
-from yearling.models.disk import CHUNK_BYTES, Progress, require_space, sha256_of, silent, storage_errors, sync_file
 from yearling.models.gguf import GGUFFile, read_gguf
 from yearling.models.hf_folder import folder_hash, hf_files, read_json, readme_licence, safetensors_facts
-from yearling.models.local import Layout, LocalModel, write_manifest
+from yearling.models.local_model import Layout, LocalModel, write_manifest
 from yearling.models.quantise import choose_layout, layout_of, rewrite, rewritten_size
 from yearling.models.sources import refuse_pickle
 

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from yearling.inference.drawing import DrawState, draw_token, logprob
+from yearling.inference.numpy_sampler import DrawState, draw_token, logprob
 from yearling.records import SamplingSettings
 
 torch = pytest.importorskip("torch", reason="the torch sampler is the reference")
@@ -27,7 +27,7 @@ SETTINGS = [
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("masked", [False, True])
 def test_it_draws_what_the_torch_sampler_draws(settings: SamplingSettings, masked: bool) -> None:
-    from yearling.inference.sampler import SequenceState, draw
+    from yearling.inference.torch_sampler import SequenceState, draw
 
     rng = np.random.default_rng(0)
     mask = rng.random(999) < 0.3 if masked else None

@@ -12,7 +12,7 @@ from tests.models.tiny import Files
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models import load_decoder
 from yearling.models.decoder import packed
-from yearling.models.network import LlamaDecoder, RMSNorm
+from yearling.models.llama_decoder import LlamaDecoder, RMSNorm
 from yearling.models.safetensors_files import read_safetensors, write_safetensors
 
 FP32_TOLERANCE = 1e-5

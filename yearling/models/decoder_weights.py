@@ -17,7 +17,7 @@ from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models.decoder import Decoder
 from yearling.models.decoder_config import FAMILIES, DecoderConfig, config_from_gguf, config_from_hf
 from yearling.models.gguf import read_gguf
-from yearling.models.network import LlamaDecoder
+from yearling.models.llama_decoder import LlamaDecoder
 from yearling.models.safetensors_files import read_safetensors, refuse_pickle
 from yearling.models.tokenizer import read_json
 
@@ -57,7 +57,7 @@ def open_decoder(path: Path, *, dtype: str = "float32") -> Decoder:
     try:
         config = config_from_hf(described)
     except Unsupported as reason:
-        from yearling.models.fallback import open_foreign
+        from yearling.models.transformers_decoder import open_foreign
 
         return open_foreign(folder, DTYPES[dtype], reason)
     return fill(config, read_safetensors(path), DTYPES[dtype])

@@ -23,8 +23,8 @@ import httpx
 
 from yearling.addresses import public_addresses
 from yearling.errors import BadInput, NotFound, Unavailable, UserError
-from yearling.models.disk import Progress, place, require_space, silent, storage_errors
-from yearling.models.pipconfig import PackageIndexes
+from yearling.files.disk import Progress, place, require_space, silent, storage_errors
+from yearling.models.pip_config import PackageIndexes
 from yearling.models.sources import without_secrets
 
 OFFLINE_ADVICE = (

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from yearling.inference.scheduler import Move, Scheduler, Sequence
+from yearling.inference.batch_scheduler import Move, Scheduler, Sequence
 
 
 class Machine:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yearling.errors import UserError
-from yearling.inference.bench import measure_engine
-from yearling.inference.choose import PACKAGES, Machine, Purpose, Speeds
+from yearling.inference.engine_choice import PACKAGES, Machine, Purpose, Speeds
+from yearling.inference.throughput import measure_engine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
