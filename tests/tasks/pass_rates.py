@@ -26,7 +26,7 @@ from yearling.inference import Completion, Engine, Request, open_engine
 from yearling.models import ChatTemplate, Library, Tokenizer
 from yearling.records import SamplingSettings
 from yearling.tasks import Environment, Task, open_environment, takes_turns, train_seed
-from yearling.tasks.environments.instructions.kind import KINDS
+from yearling.tasks.environments.instructions.constraint_kind import KINDS
 
 
 def wilson(passes: int, count: int, z: float = 1.96) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import pytest
 
 from yearling.errors import BadInput, NotFound, Unsupported
 from yearling.tasks import exam_seed, open_environment, train_seed
-from yearling.tasks.environments.reasoning import COMPARED, REFUSED, read_answer
+from yearling.tasks.environments.reasoning_gym_tasks import COMPARED, REFUSED, read_answer
 
 pytestmark = pytest.mark.slow
 

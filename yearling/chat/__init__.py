@@ -1,20 +1,20 @@
 """One assistant turn: messages in, an answer and its sample out."""
 
-from yearling.chat.effort import EFFORTS, Effort
-from yearling.chat.events import Answer, ChoiceAnswer, TurnEvent, Usage, total_usage
-from yearling.chat.live import LiveTurn
+from yearling.chat.answer_style import BUILTIN, FUN, LANGUAGES, REGULAR, Manner, Mode, system_messages
+from yearling.chat.comparison_prompts import LOOK_BACK, may_offer
+from yearling.chat.conversation_turns import Ask, Talks, title_of
+from yearling.chat.live_turn import LiveTurn
 from yearling.chat.memory import Fact, choose, extract
-from yearling.chat.offering import LOOK_BACK, may_offer
-from yearling.chat.replay import added, answer_message, own_messages
+from yearling.chat.output_parsing import TokenText
+from yearling.chat.reasoning_effort import EFFORTS, Effort
 from yearling.chat.request import Begun, TurnRequest
-from yearling.chat.shaping import TokenText
-from yearling.chat.spec import SPEC_VERSION, SYSTEM
+from yearling.chat.sample_replay import added, answer_message, own_messages
+from yearling.chat.served_spec import SPEC_VERSION, SYSTEM
 from yearling.chat.spec_cases import Problem, SpecCase, Twin
 from yearling.chat.spec_folder import LEVELS, Clause, Level, Spec, load_spec, read_spec, spec_dir
-from yearling.chat.structured import SchemaNotSatisfied
-from yearling.chat.system import BUILTIN, FUN, LANGUAGES, REGULAR, Manner, Mode, system_messages
-from yearling.chat.talks import Ask, Talks, title_of
+from yearling.chat.structured_output import SchemaNotSatisfied
 from yearling.chat.turn import DEFAULTS, Assistant, Turn
+from yearling.chat.turn_events import Answer, ChoiceAnswer, TurnEvent, Usage, total_usage
 
 __all__ = [
     "BUILTIN",

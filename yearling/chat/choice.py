@@ -7,14 +7,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from yearling.chat.effort import THINK_CLOSE, answering_messages, budget_tokens, working_messages
-from yearling.chat.events import TurnEvent, Usage
-from yearling.chat.prompt import Prompter
-from yearling.chat.record import Keeper, PassRecord
+from yearling.chat.output_parsing import Shaped, Shaper, TokenAlignment, Words, shaper_for
+from yearling.chat.prompt_rendering import Prompter
+from yearling.chat.reasoning_effort import THINK_CLOSE, answering_messages, budget_tokens, working_messages
 from yearling.chat.request import TurnRequest
-from yearling.chat.shaping import Shaped, Shaper, TokenAlignment, Words, shaper_for
-from yearling.chat.structured import SchemaNotSatisfied, problem_with_text
+from yearling.chat.sample_recording import Keeper, PassRecord
+from yearling.chat.structured_output import SchemaNotSatisfied, problem_with_text
 from yearling.chat.tools import ToolCall, call_id
+from yearling.chat.turn_events import TurnEvent, Usage
 from yearling.clock import new_id
 from yearling.errors import Unavailable
 from yearling.inference import Delta, Request, Served

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from yearling.chat.effort import EFFORTS, Effort
-from yearling.chat.structured import check_schema
+from yearling.chat.reasoning_effort import EFFORTS, Effort
+from yearling.chat.structured_output import check_schema
 from yearling.chat.tools import tool_name
 from yearling.errors import BadInput, Unsupported
 

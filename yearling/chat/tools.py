@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from yearling.chat.structured import problem_with
+from yearling.chat.structured_output import problem_with
 
 OPEN = "<tool_call>"
 CLOSE = "</tool_call>"

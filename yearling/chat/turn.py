@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from yearling.chat.choice import Choice
-from yearling.chat.events import Answer, ChoiceAnswer, TurnEvent, Usage
-from yearling.chat.prompt import Prompter, for_model
-from yearling.chat.record import Keeper, SampleSink
+from yearling.chat.prompt_rendering import Prompter, for_model
 from yearling.chat.request import Begun, TurnRequest, check
-from yearling.chat.spec import with_spec
+from yearling.chat.sample_recording import Keeper, SampleSink
+from yearling.chat.served_spec import with_spec
 from yearling.chat.tools import call_schema
+from yearling.chat.turn_events import Answer, ChoiceAnswer, TurnEvent, Usage
 from yearling.errors import Unsupported
 from yearling.inference import Request, Served, Tokenizer, admit
 from yearling.records import SamplingSettings

@@ -24,7 +24,7 @@ from yearling.errors import BadInput, UserError
 
 if TYPE_CHECKING:
     from yearling.chat import Effort, TurnEvent, TurnRequest
-    from yearling.cli.runtime import Runtime
+    from yearling.cli.assistant_runtime import Runtime
 
 HELP = """\
 /system [TEXT]   set the system message; without TEXT, show it; /system - removes it
@@ -89,7 +89,7 @@ def chat(
 
 
 async def _one_answer(talk: Talk, question: str, *, as_json: bool) -> None:
-    from yearling.cli.runtime import open_runtime
+    from yearling.cli.assistant_runtime import open_runtime
 
     talk.messages.append({"role": "user", "content": question})
     async with open_runtime(load_settings()) as runtime:
@@ -141,7 +141,7 @@ async def _converse(talk: Talk) -> None:
     from prompt_toolkit.history import FileHistory
     from prompt_toolkit.key_binding import KeyBindings
 
-    from yearling.cli.runtime import open_runtime
+    from yearling.cli.assistant_runtime import open_runtime
 
     settings = load_settings()
     keys = KeyBindings()

@@ -106,7 +106,7 @@ def export(
     as_json: bool = AS_JSON,
 ) -> None:
     """Write the public record: the log without names and words, and everything needed to replay it anywhere."""
-    from yearling.cli.files import write_lines
+    from yearling.cli.output_file import write_lines
     from yearling.feedback import publication_lines
     from yearling.store import Store
 

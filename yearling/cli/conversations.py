@@ -64,7 +64,7 @@ def export_conversations(
 ) -> None:
     """Write everything that is a person's to a zip: conversations, files, judgements, memories, folders, links, settings."""
     from yearling.api import export_person
-    from yearling.cli.files import write_lines
+    from yearling.cli.output_file import write_lines
 
     path = to or Path(f"yearling-{now_utc():%Y-%m-%d}.zip")
     if path.exists():

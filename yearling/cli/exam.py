@@ -11,10 +11,10 @@ import typer
 
 from yearling.cli.console import err, human_size, out, print_json, print_table
 from yearling.cli.exam_card import card
+from yearling.cli.exam_execution import exam_of, places_of, sit, sit_from_log
 from yearling.cli.exam_graders import graders, judge
 from yearling.cli.exam_inspect import inspect
-from yearling.cli.exam_options import AS_JSON, DATA, DATA_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
-from yearling.cli.exam_sitting import exam_of, places_of, sit, sit_from_log
+from yearling.cli.options import AS_JSON, DATA, DATA_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
 from yearling.config import load_settings
 from yearling.errors import BadInput, NotFound
 

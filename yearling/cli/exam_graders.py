@@ -10,8 +10,8 @@ from typing import Any
 import typer
 
 from yearling.cli.console import out, print_json, print_table
-from yearling.cli.exam_options import AS_JSON, DATA_DIR, PARALLEL
-from yearling.cli.exam_sitting import sit
+from yearling.cli.exam_execution import sit
+from yearling.cli.options import AS_JSON, DATA_DIR, PARALLEL
 from yearling.config import load_settings
 
 

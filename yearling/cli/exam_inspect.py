@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json
-from yearling.cli.exam_options import AS_JSON, DATA, DATA_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
-from yearling.cli.exam_sitting import exam_of, seated
+from yearling.cli.exam_execution import exam_of, seated
+from yearling.cli.options import AS_JSON, DATA, DATA_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
 from yearling.config import load_settings
 from yearling.errors import Unavailable
 

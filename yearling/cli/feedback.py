@@ -59,7 +59,7 @@ def export_feedback(
     as_json: bool = AS_JSON,
 ) -> None:
     """Write the whole log and its texts as JSON lines that `import` reads. People are in it under pseudonyms."""
-    from yearling.cli.files import write_lines
+    from yearling.cli.output_file import write_lines
     from yearling.feedback import export_lines
     from yearling.store import Store
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json, print_table
-from yearling.cli.environments import environments
+from yearling.cli.lesson_environments import environments
 from yearling.config import load_settings
 from yearling.errors import BadInput
 

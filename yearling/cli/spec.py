@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json, print_table
-from yearling.cli.exam_options import AS_JSON, PARALLEL
-from yearling.cli.exam_sitting import seated
+from yearling.cli.exam_execution import seated
+from yearling.cli.options import AS_JSON, PARALLEL
 from yearling.config import load_settings
 
 if TYPE_CHECKING:

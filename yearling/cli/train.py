@@ -17,8 +17,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from yearling.cli.console import err, out, print_json, print_table
+from yearling.cli.dataclass_options import config_options, given_settings
 from yearling.cli.model import LayoutChoice, progress_bar
-from yearling.cli.train_options import config_options, given_settings
 from yearling.config import Settings, load_settings
 from yearling.errors import UserError
 

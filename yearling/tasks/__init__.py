@@ -1,8 +1,6 @@
 """What is learnt from and examined on: lessons made of records, and exercises with graders."""
 
-from yearling.tasks.building import BuildConfig, Built, build, lessons_dir, open_lessons
 from yearling.tasks.candidates import Rules
-from yearling.tasks.comparing import Changed, Difference, compare, judged, lesson_facts
 from yearling.tasks.environments import (
     Environment,
     EnvironmentInfo,
@@ -17,9 +15,11 @@ from yearling.tasks.environments import (
     takes_turns,
     train_seed,
 )
-from yearling.tasks.grams import Fingerprint, fingerprint, leak
 from yearling.tasks.lesson import Demonstration, Lesson, Messages, Pair, Prompt, Thumb, events_of, lesson_key
 from yearling.tasks.lesson_set import LessonSet, freeze
+from yearling.tasks.ngrams import Fingerprint, fingerprint, leak
+from yearling.tasks.set_building import BuildConfig, Built, build, lessons_dir, open_lessons
+from yearling.tasks.set_diff import Changed, Difference, compare, judged, lesson_facts
 
 __all__ = [
     "BuildConfig",

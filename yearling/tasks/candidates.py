@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from yearling.tasks.active_judgements import Couple, Event, Standing, couple
+from yearling.tasks.heldout_split import Origin
+from yearling.tasks.item_answers import Answer, Found
 from yearling.tasks.lesson import Demonstration, Ids, Lesson, Pair, Thumb, lesson_key
-from yearling.tasks.split import Origin
-from yearling.tasks.standing import Couple, Event, Standing, couple
-from yearling.tasks.words import Answer, Found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

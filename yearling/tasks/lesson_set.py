@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.tasks.frozen import appearing_folder, disk_errors, write_file
+from yearling.files.atomic_folder import appearing_folder, disk_errors, write_file
 from yearling.tasks.lesson import Demonstration, Lesson, Pair, Prompt, Thumb, lesson_from, lesson_line
 
 FORMAT = "yearling-lessons"

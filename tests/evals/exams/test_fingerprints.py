@@ -6,7 +6,7 @@ from pathlib import Path
 
 from yearling.chat import load_spec
 from yearling.evals import exam_fingerprints
-from yearling.tasks.grams import leak, units
+from yearling.tasks.ngrams import leak, units
 
 
 def test_a_question_of_the_spec_is_recognised(tmp_path: Path) -> None:

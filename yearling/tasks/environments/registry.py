@@ -17,7 +17,7 @@ _WHERE = {
     "count_on": ("yearling.tasks.environments.count_on", "CountOn"),
     "guess_number": ("yearling.tasks.environments.guess_number", "GuessNumber"),
     "instructions": ("yearling.tasks.environments.instructions", "Instructions"),
-    "reasoning_gym": ("yearling.tasks.environments.reasoning", "ReasoningGym"),
+    "reasoning_gym": ("yearling.tasks.environments.reasoning_gym_tasks", "ReasoningGym"),
     "running_totals": ("yearling.tasks.environments.running_totals", "RunningTotals"),
     "verifiers": ("yearling.tasks.environments.verifiers_tasks", "VerifiersTasks"),
 }

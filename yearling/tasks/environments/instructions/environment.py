@@ -16,13 +16,8 @@ from importlib.resources import files
 from typing import ClassVar
 
 from yearling.errors import BadInput
-from yearling.tasks.environments.instructions import edge_kinds as edge_kinds
-from yearling.tasks.environments.instructions import layout_kinds as layout_kinds
-from yearling.tasks.environments.instructions import length_kinds as length_kinds
-from yearling.tasks.environments.instructions import mark_kinds as mark_kinds
-from yearling.tasks.environments.instructions import word_kinds as word_kinds
-from yearling.tasks.environments.instructions.answer import Answer, Language
-from yearling.tasks.environments.instructions.kind import KINDS, LEVELS, Kind, conflict, known_kind
+from yearling.tasks.environments.instructions.constraint_kind import KINDS, LEVELS, Kind, conflict, known_kind
+from yearling.tasks.environments.instructions.parsed_answer import Answer, Language
 from yearling.tasks.environments.instructions.sanity import is_sane
 from yearling.tasks.environments.protocol import Task, Transcript, answer_of, task_key
 from yearling.tasks.environments.seeds import Part, owner_of, part_of

@@ -13,9 +13,9 @@ from typing import Any
 
 from yearling.records import Sample
 from yearling.store import Store, Text
+from yearling.tasks.active_judgements import Standing
+from yearling.tasks.heldout_split import Origin
 from yearling.tasks.lesson import Ids, Messages
-from yearling.tasks.split import Origin
-from yearling.tasks.standing import Standing
 
 _FINISHED = ("stop", "tool_calls")
 _MOST_EDITS = 100

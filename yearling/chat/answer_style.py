@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from yearling.chat.spec import SYSTEM
+from yearling.chat.served_spec import SYSTEM
 
 Length = Literal["short", "normal", "long"]
 Bluntness = Literal["gentle", "normal", "blunt"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from yearling.chat.shaping import TokenText
+from yearling.chat.output_parsing import TokenText
 from yearling.records import FinishReason
 
 

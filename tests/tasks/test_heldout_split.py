@@ -7,7 +7,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yearling.tasks.split import Origin, groups, is_held_out, split
+from yearling.tasks.heldout_split import Origin, groups, is_held_out, split
 
 NAMES = st.frozensets(st.sampled_from([f"n{number}" for number in range(12)]), max_size=2)
 ORIGINS = st.dictionaries(

@@ -16,14 +16,14 @@ from typing import Any, Literal, Protocol
 
 import structlog
 
-from yearling.chat.effort import Effort
-from yearling.chat.events import TurnEvent
-from yearling.chat.fitting import fit
-from yearling.chat.live import LiveTurn
-from yearling.chat.plan import Plan, plan_turn
+from yearling.chat.answer_style import Manner, system_messages
+from yearling.chat.context_window import fit
+from yearling.chat.live_turn import LiveTurn
+from yearling.chat.reasoning_effort import Effort
 from yearling.chat.request import TurnRequest
-from yearling.chat.system import Manner, system_messages
 from yearling.chat.turn import Assistant, Pool, Turn
+from yearling.chat.turn_events import TurnEvent
+from yearling.chat.turn_plan import Plan, plan_turn
 from yearling.clock import new_id
 from yearling.errors import NotFound, UserError
 from yearling.records import FinishReason, Sample

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 import structlog
 
-from yearling.chat.spec import SPEC_VERSION
-from yearling.chat.structured import canonical
+from yearling.chat.served_spec import SPEC_VERSION
+from yearling.chat.structured_output import canonical
 from yearling.chat.tools import as_call
 from yearling.clock import now_utc
 from yearling.inference import Delta, Request, Served

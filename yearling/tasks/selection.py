@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from yearling.tasks.candidates import Candidate
-from yearling.tasks.grams import Document, Fingerprint, NearIndex, leak, shingles
+from yearling.tasks.heldout_split import Split, split
+from yearling.tasks.item_answers import last_words, text_of
 from yearling.tasks.lesson import Demonstration, Lesson, Pair, Prompt, Thumb
-from yearling.tasks.split import Split, split
-from yearling.tasks.words import last_words, text_of
+from yearling.tasks.ngrams import Document, Fingerprint, NearIndex, leak, shingles
 
 
 @dataclass(frozen=True, slots=True)

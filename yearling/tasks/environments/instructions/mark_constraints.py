@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from yearling.tasks.environments.instructions.answer import Answer, words_of
-from yearling.tasks.environments.instructions.kind import Parameters, kind
+from yearling.tasks.environments.instructions.constraint_kind import Parameters, kind
+from yearling.tasks.environments.instructions.parsed_answer import Answer, words_of
 
 _QUOTED = re.compile(r"\"([^\"\n]+)\"|“([^”\n]+)”|「([^」\n]+)」")
 _BRACKETED = re.compile(r"\([^()\n]*[^\W_][^()\n]*\)|（[^（）\n]*[^\W_][^（）\n]*）")

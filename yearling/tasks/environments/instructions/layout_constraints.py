@@ -8,9 +8,9 @@ import re
 from itertools import pairwise
 from typing import Any
 
-from yearling.tasks.environments.instructions.answer import Answer, Language, occurrences, words_of
-from yearling.tasks.environments.instructions.kind import Parameters, kind
-from yearling.tasks.environments.instructions.word_kinds import WORDS
+from yearling.tasks.environments.instructions.constraint_kind import Parameters, kind
+from yearling.tasks.environments.instructions.parsed_answer import Answer, Language, occurrences, words_of
+from yearling.tasks.environments.instructions.word_constraints import WORDS
 
 _KEYS: dict[Language, tuple[str, ...]] = {
     "en": ("answer", "reason", "example", "topic", "advice", "summary"),

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from yearling.chat.effort import THINK_CLOSE, THINK_OPEN
+from yearling.chat.reasoning_effort import THINK_CLOSE, THINK_OPEN
 from yearling.chat.tools import OPEN, as_text, describe, with_object_arguments
 from yearling.errors import Unsupported
 from yearling.inference import ChatTemplate, Served, Tokenizer

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yearling.errors import BadInput
-from yearling.tasks.environments.instructions.answer import Answer, Language
+from yearling.tasks.environments.instructions.parsed_answer import Answer, Language
 
 Parameters = Mapping[str, Any]
 """JSON values."""

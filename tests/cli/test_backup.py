@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from yearling.cli import store as commands
+from yearling.cli import backup as commands
 from yearling.config import Settings
 from yearling.errors import Untrusted
 from yearling.store import Store

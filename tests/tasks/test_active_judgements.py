@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from yearling.errors import Conflict
 from yearling.feedback import Comparison, Edit, Event, Note, NoteRating, Rating, Removal, Retraction, Vouch, fold, to_dict
-from yearling.tasks.standing import JUDGEMENTS, standing
+from yearling.tasks.active_judgements import JUDGEMENTS, standing
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 REASONS = {

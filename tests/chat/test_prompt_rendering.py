@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.chat.helpers import ADD
-from yearling.chat.prompt import Prompter, for_model, with_system
+from yearling.chat.prompt_rendering import Prompter, for_model, with_system
 from yearling.errors import Unsupported
 from yearling.inference import FakeTemplate, Served, fake_served
 

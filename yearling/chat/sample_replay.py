@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from yearling.chat.shaping import shaper_for
+from yearling.chat.output_parsing import shaper_for
 from yearling.chat.tools import FORCED_MARK, call_id
 from yearling.records import Sample
 

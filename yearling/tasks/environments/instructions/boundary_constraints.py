@@ -6,8 +6,8 @@ import random
 import re
 from typing import Any
 
-from yearling.tasks.environments.instructions.answer import Answer, Language, words_of
-from yearling.tasks.environments.instructions.kind import Parameters, kind
+from yearling.tasks.environments.instructions.constraint_kind import Parameters, kind
+from yearling.tasks.environments.instructions.parsed_answer import Answer, Language, words_of
 
 _OPENINGS: dict[Language, tuple[str, ...]] = {
     "en": ("Well", "Sure", "Imagine", "Today", "Honestly", "Often", "Once", "Perhaps"),

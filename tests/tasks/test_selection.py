@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from tests.feedback.people import community
 from tests.tasks.records import prose
 from yearling.feedback import Comparison, Edit, Event, Rating, Retraction, StatusChange, run, to_dict
+from yearling.tasks.active_judgements import standing
 from yearling.tasks.candidates import Rules, gather, items_of
+from yearling.tasks.heldout_split import Origin
+from yearling.tasks.item_answers import Answer, Found
 from yearling.tasks.lesson import Pair, Thumb, lesson_key, lesson_line
-from yearling.tasks.pick import Candidate, Picked, pick
-from yearling.tasks.split import Origin
-from yearling.tasks.standing import standing
-from yearling.tasks.words import Answer, Found
+from yearling.tasks.selection import Candidate, Picked, pick
 
 
 def words_of(item: str) -> Answer:

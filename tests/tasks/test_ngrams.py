@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tests.tasks.records import prose
-from yearling.tasks.grams import NearIndex, alike, fingerprint, leak, shingles, units
+from yearling.tasks.ngrams import NearIndex, alike, fingerprint, leak, shingles, units
 
 CHINESE = "从前有座山山里有座庙庙里有个老和尚正在给小和尚讲故事讲的是什么故事呢"
 

@@ -6,8 +6,8 @@ import random
 import re
 from typing import Any
 
-from yearling.tasks.environments.instructions.answer import Answer, Language, occurrences
-from yearling.tasks.environments.instructions.kind import Parameters, kind
+from yearling.tasks.environments.instructions.constraint_kind import Parameters, kind
+from yearling.tasks.environments.instructions.parsed_answer import Answer, Language, occurrences
 
 _ENGLISH = """
 river stone lamp garden bridge winter pocket music window bread paper forest mirror candle journey island market letter

@@ -16,17 +16,17 @@ from typing import Any
 from filelock import FileLock
 
 from yearling.errors import BadInput, NotFound
+from yearling.files.atomic_folder import disk_errors
 from yearling.store import ConsensusRun, LessonSetRecord, LessonSource, Store
+from yearling.tasks.active_judgements import Standing, standing
 from yearling.tasks.candidates import Candidate, Gathered, Rules, gather, items_of
 from yearling.tasks.environments import exam_seed, open_environment, train_seed
-from yearling.tasks.frozen import disk_errors
-from yearling.tasks.grams import Fingerprint
+from yearling.tasks.heldout_split import Origin
+from yearling.tasks.item_answers import find_words
 from yearling.tasks.lesson import Prompt
 from yearling.tasks.lesson_set import LessonSet, freeze
-from yearling.tasks.pick import Picked, pick, pick_prompts, q_counts
-from yearling.tasks.split import Origin
-from yearling.tasks.standing import Standing, standing
-from yearling.tasks.words import find_words
+from yearling.tasks.ngrams import Fingerprint
+from yearling.tasks.selection import Picked, pick, pick_prompts, q_counts
 
 FOLDER = "lessons"
 """Of the lesson sets, in the data folder."""

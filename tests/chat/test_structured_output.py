@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from yearling.chat.structured import MAX_SCHEMA_CHARACTERS, check_schema, problem_with_text
+from yearling.chat.structured_output import MAX_SCHEMA_CHARACTERS, check_schema, problem_with_text
 from yearling.errors import BadInput
 
 NESTED: dict[str, Any] = {}
