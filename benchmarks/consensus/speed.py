@@ -23,6 +23,7 @@ from yearling.feedback.events import Event, Rating
 from yearling.feedback.exact_arithmetic import Floats
 from yearling.feedback.rater_model import PAPER, PREDICTION, FitParameters, Ratings, fit
 
+ROOT = Path(__file__).parents[2]
 NUM_RATERS = 20_000
 NUM_ITEMS = 10_000
 
@@ -115,6 +116,6 @@ def in_own_process(what: str, count: int) -> dict[str, float | str]:
     )
     command = [sys.executable, "-c", program, what, str(count)]
     threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **threads})
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **threads}, cwd=ROOT)
     result: dict[str, float | str] = json.loads(done.stdout)
     return result

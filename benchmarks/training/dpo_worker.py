@@ -1,4 +1,5 @@
-"""Yearling's side of `yearling bench train`, DPO with LoRA: `python -m benchmarks.training.dpo_worker JOB.json`; see `bench.py`."""
+"""Yearling's side of `yearling bench train`, DPO with LoRA:
+`python -m benchmarks.training.dpo_worker JOB.json`; see `speed.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Yearling's side of `yearling bench train`, GRPO with LoRA: `python -m benchmarks.training.grpo_worker JOB.json`; see `bench.py`.
+"""Yearling's side of `yearling bench train`, GRPO with LoRA:
+`python -m benchmarks.training.grpo_worker JOB.json`; see `speed.py`.
 
 Every answer has exactly the job's number of tokens (nothing ends it) and a random reward, so that each step is the same work:
 drawing, the update of the adapter, AdamW.
@@ -71,7 +72,7 @@ def grpo_contenders(
     contenders = [Contender("Yearling", (sys.executable, "-m", "benchmarks.training.grpo_worker"), ours)]
     if trl_python is not None:
         export_decoder(decoder, folder, source=model.weights)
-        script = Path(__file__).with_name("bench_trl_grpo.py")
+        script = Path(__file__).with_name("trl_grpo_worker.py")
         for settings in trl_settings or [TRL_GRPO]:
             job = {**common, "model": str(folder), **TRL_GRPO, **settings}
             label = "TRL" + "".join(f" {name}={value}" for name, value in settings.items())

@@ -24,6 +24,8 @@ from typing import Any
 from yearling.errors import BadInput, NotFound, Unavailable
 from yearling.models import LocalModel, export_decoder, load_decoder
 
+ROOT = Path(__file__).parents[2]
+
 
 @dataclass(frozen=True, slots=True)
 class Contender:
@@ -99,7 +101,7 @@ class _Worker:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*self.contender.command, str(self.job_path)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True, cwd=ROOT,
             )  # fmt: skip
 
     def ask(self, line: str | None) -> dict[str, Any]:
@@ -199,7 +201,7 @@ def dpo_contenders(
         if not trl_python.is_file():
             raise NotFound(f"There is no Python at {trl_python}.", advice="`make trl` makes an environment with TRL.")
         export_decoder(decoder, folder, source=model.weights)
-        script = Path(__file__).with_name("bench_trl.py")
+        script = Path(__file__).with_name("trl_dpo_worker.py")
         for settings in trl_settings or [TRL_DPO]:
             unknown = set(settings) - set(TRL_DPO)
             if unknown:

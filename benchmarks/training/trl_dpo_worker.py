@@ -1,4 +1,5 @@
-"""TRL's side of `yearling bench train`, DPO with LoRA: `python bench_trl.py JOB.json`; `bench.py` has the lines that it speaks.
+"""TRL's side of `yearling bench train`, DPO with LoRA:
+`python trl_dpo_worker.py JOB.json`; `speed.py` has the lines that it speaks.
 
 Run by the Python of an environment with TRL, so it imports nothing of ours.
 

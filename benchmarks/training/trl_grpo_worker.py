@@ -1,5 +1,5 @@
 """TRL's side of `yearling bench train`, GRPO with LoRA. Run by the Python of an environment with TRL, so it imports nothing of
-ours: `python bench_trl_grpo.py JOB.json`; see `bench.py` for the lines that it speaks.
+ours: `python trl_grpo_worker.py JOB.json`; see `speed.py` for the lines that it speaks.
 
 TRL's own loop draws (transformers' `generate` with a cache, as it does without vLLM) and makes the steps; a callback waits for a
 line before each. No KL term and one update a batch, so that TRL needs no reference model and no pass for old log-probabilities.

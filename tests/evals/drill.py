@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.evals.exams import Contains
+from tests.evals.sample_exams import Contains
 from yearling.config import Settings
 from yearling.evals import AssistantSubject, Case, Exam, run_exam
 from yearling.inference import EnginePool

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.evals.exams import Contains, wrong_on
-from tests.evals.exams import make_exam as numbers
+from tests.evals.sample_exams import Contains, wrong_on
+from tests.evals.sample_exams import make_exam as numbers
 from yearling.config import Settings
 from yearling.errors import BadInput, Unsupported
 from yearling.evals import EngineSubject, Exam, LogSubject, Places, Subject, inspect_task, open_exam, run_exam

@@ -85,7 +85,7 @@ def test_paths_do_not_lead_out_of_the_folder() -> None:
 
 
 def test_every_code_of_an_error_has_words_in_the_page() -> None:
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "yearling" / "api").glob("*.py"))
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "yearling" / "api").rglob("*.py"))
     codes = set(re.findall(r'\bcode(?:: str)?(?: \| None)? ?= ?"([a-z_]+)"', sources))
     codes |= set(re.findall(r'"(?:invalid_request_error|permission_error|server_error)", "([a-z_]+)"', sources))
     codes |= set(re.findall(r'40[45]: "([a-z_]+)"', sources))
@@ -95,7 +95,7 @@ def test_every_code_of_an_error_has_words_in_the_page() -> None:
 
 
 def test_every_reason_of_a_provider_has_words_in_the_page() -> None:
-    source = (ROOT / "yearling" / "api" / "oidc.py").read_text(encoding="utf-8").partition("def _code(")[2]
+    source = (ROOT / "yearling" / "api" / "access" / "oidc.py").read_text(encoding="utf-8").partition("def _code(")[2]
     reasons = set(re.findall(r'"([a-z_]+)"', source))
     page = (WEB / "src" / "pages" / "signin.tsx").read_text(encoding="utf-8")
     told = set(re.findall(r"'([a-z_]+)'", page.partition("const WORDS = [")[2].partition("]")[0]))

@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
-from yearling.cli.bench_consensus import consensus
-from yearling.cli.bench_gates import gates
-from yearling.cli.bench_learn import learn
-from yearling.cli.bench_preference import preference
-from yearling.cli.bench_train import train
+from yearling.cli.bench_methods import consensus, gates, learn, preference, train
 from yearling.cli.console import err, human_size, print_json, print_table
 from yearling.config import load_settings
 from yearling.errors import BadInput, NotFound, Unsupported

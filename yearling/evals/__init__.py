@@ -1,6 +1,5 @@
 """Exams on the assistant as served, graders, paired statistics, reports."""
 
-from benchmarks.gates.simulation import ProofLine, prove
 from yearling.evals.blind_preference import blinded_wins, strengths
 from yearling.evals.case import Case, Exam, ExamSample, Grader, GraderCard, Measure, Response, Summarising, Verdict
 from yearling.evals.comparison import CasePair, Comparison, compare, gate_body, gate_over, last_user_text
@@ -57,7 +56,6 @@ __all__ = [
     "ModelCard",
     "Paired",
     "Places",
-    "ProofLine",
     "Regraded",
     "Response",
     "SourceFile",
@@ -94,7 +92,6 @@ __all__ = [
     "open_exam",
     "pair_counts",
     "pair_scores",
-    "prove",
     "read_samples",
     "refuses",
     "regrade",

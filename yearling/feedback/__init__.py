@@ -1,8 +1,5 @@
 """Feedback: judgements, notes, rater reliability, bridged consensus, versioned status rules."""
 
-from benchmarks.consensus.report import Line as BenchLine
-from benchmarks.consensus.report import speeds as bench_speeds
-from benchmarks.consensus.report import table as bench_table
 from yearling.feedback.act_import import Carried, bring_back, own_acts
 from yearling.feedback.consensus import Result, code_hash, log_hash, run
 from yearling.feedback.consensus_runs import Finished, latest, run_and_record, snapshot_from
@@ -56,7 +53,6 @@ __all__ = [
     "PREDICTION",
     "RATING_VALUES",
     "RULES",
-    "BenchLine",
     "Board",
     "Carried",
     "Comparison",
@@ -93,8 +89,6 @@ __all__ = [
     "StatusParameters",
     "Vouch",
     "Wanted",
-    "bench_speeds",
-    "bench_table",
     "bring_back",
     "canonical_bytes",
     "canonical_json",

@@ -39,7 +39,19 @@ from yearling.feedback.status_rules import NEEDS_MORE, Decision, Evidence, Statu
 
 VERSION = 2
 
-DECIDING = ("consensus", "defences", "division", "events", "exact", "model", "pairs", "parameters", "snapshot", "status", "table")
+DECIDING = (
+    "consensus",
+    "defences",
+    "division",
+    "events",
+    "exact_arithmetic",
+    "pairs",
+    "parameters",
+    "rater_model",
+    "rating_table",
+    "snapshot",
+    "status_rules",
+)
 """Modules under `code_hash`."""
 
 

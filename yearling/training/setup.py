@@ -274,7 +274,7 @@ def _module(method: str) -> Any:
     if method not in METHODS:
         raise BadInput(f"There is no method {method!r}.", advice=f"Methods: {', '.join(METHODS)}.", param="method")
     try:
-        return importlib.import_module(f"yearling.training.{method}")
+        return importlib.import_module(f"yearling.training.methods.{method}")
     except ImportError as error:
         if error.name != "torch":
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.api.conftest import Maker
-from tests.evals.exams import make_exam, wrong_on
+from tests.evals.sample_exams import make_exam, wrong_on
 from tests.store.examples import make_graded, start_exam
 from yearling.api.learning import exam_schemas as schemas
 from yearling.evals import EngineSubject, compare, comparison_facts, run_exam

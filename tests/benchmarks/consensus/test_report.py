@@ -124,7 +124,7 @@ def test_the_whole_run_gives_the_same_bytes_in_two_processes() -> None:
 
 def real_conversations() -> Path:
     shared = os.environ.get("YEARLING_SHARED_DATA")
-    return (Path(shared) if shared else Path(__file__).parents[3] / "shared" / "data") / "polis"
+    return (Path(shared) if shared else Path(__file__).parents[4] / "shared" / "data") / "polis"
 
 
 @pytest.mark.slow

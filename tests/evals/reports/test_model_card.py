@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.evals.exams import make_exam, wrong_on
+from tests.evals.sample_exams import make_exam, wrong_on
 from tests.models.published import paper_model
 from tests.tasks.records import answer, find_consensus, opened, people
 from yearling.cli.exam_card import training_of

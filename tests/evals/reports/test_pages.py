@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.evals.exams import make_exam, wrong_on
+from tests.evals.sample_exams import make_exam, wrong_on
 from yearling.config import Settings
 from yearling.evals import (
     EngineSubject,

@@ -185,7 +185,7 @@ def test_no_answer_at_all_is_told_apart(text: str, question: str, label: str) ->
 
 
 def test_a_long_answer_of_its_own_words_does_not_babble() -> None:
-    text = (Path(__file__).parents[2] / "spec" / "clauses" / "honesty.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "spec" / "clauses" / "honesty.md").read_text(encoding="utf-8")
     assert grade("length", text, {"least": 100}, "").label == "fits"
     assert (
         grade(

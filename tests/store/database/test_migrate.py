@@ -182,7 +182,7 @@ def test_starts_at_the_same_moment_are_safe(settings: Settings, old: bool) -> No
         first_schema_with_data(settings)
     command = [sys.executable, "-c", OPENER, str(settings.data_dir), settings.database_url]
     starts = [
-        subprocess.Popen(command, cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(command, cwd=Path(__file__).parents[3], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
     owners = {start.communicate("go\n", timeout=120)[0] for start in starts}

@@ -181,7 +181,7 @@ with Store.open(Settings(data_dir=Path(sys.argv[1]), database_url=sys.argv[2])) 
 @pytest.mark.slow
 def test_processes_never_fork_the_chain(settings: Settings, store: Store) -> None:
     command = [sys.executable, "-c", APPENDER, str(settings.data_dir), settings.database_url]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     writers = [subprocess.Popen([*command, str(number)], cwd=root) for number in range(4)]
     assert [writer.wait(120) for writer in writers] == [0] * 4
     state = store.events.verify()

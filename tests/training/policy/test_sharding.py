@@ -14,7 +14,7 @@ from tests.training.sharded_run import SETTINGS, main
 from yearling.training import Run
 from yearling.training.setup import SHARED
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def in_two_processes(module: str, *arguments: str) -> None:

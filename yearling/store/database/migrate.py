@@ -77,7 +77,7 @@ def alembic_config() -> Config:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(files("yearling.store") / "migrations"))
+    config.set_main_option("script_location", str(files("yearling.store.database") / "migrations"))
     config.set_main_option("path_separator", "os")
     return config
 

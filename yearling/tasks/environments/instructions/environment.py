@@ -1,8 +1,9 @@
 """Instruction following: a request, one to three constraints on how to answer it, and checkers that need nobody's opinion.
 
-The kinds of constraint are in `length_kinds`, `word_kinds`, `edge_kinds`, `layout_kinds` and `mark_kinds`; the requests in
-`prompts.toml`. An answer is rewarded when it is sane (`sanity.py`) and meets every constraint. Training never sees the kinds that
-are `held_out`, nor the requests that are kept for exams: an exam can ask whether following was learnt, and not these constraints.
+The kinds of constraint are in `length_constraints`, `word_constraints`, `boundary_constraints`, `layout_constraints` and
+`mark_constraints`; the requests in `prompts.toml`. An answer is rewarded when it is sane (`sanity.py`) and meets every
+constraint. Training never sees the kinds that are `held_out`, nor the requests that are kept for exams: an exam can ask whether
+following was learnt, and not these constraints.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from importlib.resources import files
 from typing import ClassVar
 
 from yearling.errors import BadInput
+from yearling.tasks.environments.instructions import boundary_constraints as boundary_constraints
+from yearling.tasks.environments.instructions import layout_constraints as layout_constraints
+from yearling.tasks.environments.instructions import length_constraints as length_constraints
+from yearling.tasks.environments.instructions import mark_constraints as mark_constraints
+from yearling.tasks.environments.instructions import word_constraints as word_constraints
 from yearling.tasks.environments.instructions.constraint_kind import KINDS, LEVELS, Kind, conflict, known_kind
 from yearling.tasks.environments.instructions.parsed_answer import Answer, Language
 from yearling.tasks.environments.instructions.sanity import is_sane

@@ -9,13 +9,14 @@ import typer
 from yearling.cli.console import err, print_json, print_table
 
 
-def gates(
-    count: int = typer.Option(1000, "--gates", min=100, help="Simulated gates (or canaries) per promise."),
-    seed: int = typer.Option(0, help="Another seed draws another sample of the same truth."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+def run(
+    *,
+    count: int,
+    seed: int,
+    as_json: bool,
 ) -> None:
-    """Simulate gates and canaries through the functions that decide real ones. Exit code 1 when a promise is not kept."""
-    from yearling.evals import prove
+    """See `yearling bench gates --help`."""
+    from benchmarks.gates.simulation import prove
 
     with err.status("Simulating"):
         lines = list(prove(gates=count, seed=seed))

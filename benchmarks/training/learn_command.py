@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from yearling.cli.console import err, print_json, print_table
 from yearling.config import load_settings
 from yearling.errors import BadInput
@@ -68,26 +66,26 @@ TASKS = {
 }
 
 
-def learn(
-    method: str = typer.Argument(help="grpo, ppo or rejection."),
-    task: str = typer.Option("chain_sum", "--task", help="Which tasks: chain_sum, running_totals, instructions."),
-    setting: list[str] = typer.Option([], "--set", help="NAME=VALUE, any setting of the method; may be repeated."),
-    seeds: str = typer.Option("0", "--seeds", help="Seeds, separated by commas: a run for each."),
-    cpu_minutes: float = typer.Option(120.0, "--cpu-minutes", help="CPU time of a run over all cores: 120 are an hour on two."),
-    rank: int = typer.Option(16, "--rank", min=1, help="Of the adapter."),
-    exam_tasks: int = typer.Option(300, "--exam-tasks", min=1, help="Held-out tasks before and after."),
-    threads: int = typer.Option(2, "--threads", min=1, help="Threads."),
-    device: str = typer.Option("auto", "--device", help="auto, cpu or cuda: one GPU where there is one."),
-    model: str | None = typer.Option(None, "--model", "-m", help="The model to train; by default the one that answers."),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and data live."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+def run(
+    *,
+    method: str,
+    task: str,
+    setting: list[str],
+    seeds: str,
+    cpu_minutes: float,
+    rank: int,
+    exam_tasks: int,
+    threads: int,
+    device: str,
+    model: str | None,
+    data_dir: Path | None,
+    as_json: bool,
 ) -> None:
-    """Train on an environment's training tasks and count held-out ones solved before and after, with 95 % Wilson
-    intervals."""
+    """See `yearling bench learn --help`."""
+    from benchmarks.training.rl_experiment import practise
     from yearling.evals import wilson
     from yearling.models import Library
     from yearling.tasks import open_environment
-    from yearling.training import practise
 
     if task not in TASKS:
         raise BadInput(f"There is no learning task {task!r}.", advice=f"Tasks: {', '.join(TASKS)}.", param="task")

@@ -19,26 +19,27 @@ _STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 _MEASURES = {"log π": "by_logprob", "log π per token": "by_logprob_per_token", "implicit reward": "by_reward"}
 
 
-def preference(
-    question: str = typer.Argument(help="dpo: clean labels; soft: one in five flipped, learnt soft and hard."),
-    pairs: Path = typer.Option(..., "--pairs", help="A .jsonl file of hh-rlhf.", exists=True, dir_okay=False),
-    count: int = typer.Option(500, "--count", min=2, help="Pairs to learn from."),
-    held: int = typer.Option(0, "--held", min=0, help="Held-out pairs to rank; 0: all others."),
-    seeds: str = typer.Option("0,1,2", "--seeds", help="Seeds, separated by commas: each draws its own pairs."),
-    max_tokens: int = typer.Option(256, "--max-tokens", min=16, help="Longer dialogues are left out."),
-    passes: float = typer.Option(1.0, "--passes", help="Over the pairs."),
-    learning_rate: float = typer.Option(2e-4, "--learning-rate", help="Peak."),
-    beta: float = typer.Option(0.1, "--beta", help="Of DPO."),
-    rank: int = typer.Option(16, "--rank", min=1, help="Of the adapter."),
-    threads: int = typer.Option(2, "--threads", min=1, help="Threads."),
-    device: str = typer.Option("auto", "--device", help="auto, cpu or cuda: one GPU where there is one."),
-    model: str | None = typer.Option(None, "--model", "-m", help="The model to train; by default the one that answers."),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and data live."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON object a run."),
+def run(
+    *,
+    question: str,
+    pairs: Path,
+    count: int,
+    held: int,
+    seeds: str,
+    max_tokens: int,
+    passes: float,
+    learning_rate: float,
+    beta: float,
+    rank: int,
+    threads: int,
+    device: str,
+    model: str | None,
+    data_dir: Path | None,
+    as_json: bool,
 ) -> None:
-    """Train on some pairs and rank the others before and after; intervals are over seeds (95 %, Student's t)."""
+    """See `yearling bench preference --help`."""
+    from benchmarks.training.preference_experiment import read_dialogues, run_trial
     from yearling.models import Library
-    from yearling.training import read_dialogues, run_trial
 
     if question not in ("dpo", "soft"):
         raise BadInput(f"There is no question {question!r}.", advice="Ask dpo or soft.", param="question")

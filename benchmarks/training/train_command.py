@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
-import typer
-
 from yearling.cli.console import err, human_size, print_json, print_table
 from yearling.config import load_settings
 from yearling.errors import BadInput
@@ -18,23 +16,26 @@ _SHOWN = 14
 """Operations of a profile."""
 
 
-def train(
-    trl_python: Path | None = typer.Option(None, "--trl-python", help="The Python of an environment with TRL (`make trl`)."),
-    method: str = typer.Option("dpo", "--method", help="dpo, or grpo: 8 prompts, 8 answers each of 64 tokens."),
-    pairs: int = typer.Option(64, "--pairs", min=2, help="Preference pairs of a step, of about 200 tokens a sequence."),
-    rank: int = typer.Option(16, "--rank", min=1, help="Of the adapter, on every linear layer."),
-    budget_tokens: int = typer.Option(512, "--budget-tokens", min=64, help="Tokens of one of our micro-batches."),
-    rounds: int = typer.Option(3, "--rounds", min=1, help="Steps of each, in turns, after one to warm up; medians are printed."),
-    trl: list[str] = typer.Option([], "--trl", help="JSON of settings for TRL; each use adds a contender."),
-    threads: int = typer.Option(2, "--threads", min=1, help="Threads of each."),
-    where: bool = typer.Option(False, "--profile", help="Say where the time of one of our DPO steps goes, and compare nothing."),
-    model: str | None = typer.Option(None, "--model", "-m", help="The model to train; by default the one that answers."),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and data live."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+def run(
+    *,
+    trl_python: Path | None,
+    method: str,
+    pairs: int,
+    rank: int,
+    budget_tokens: int,
+    rounds: int,
+    trl: list[str],
+    threads: int,
+    where: bool,
+    model: str | None,
+    data_dir: Path | None,
+    as_json: bool,
 ) -> None:
-    """Time optimiser steps of DPO or GRPO with LoRA: ours and TRL's on the same weights and token ids, taking turns."""
+    """See `yearling bench train --help`."""
+    from benchmarks.training.dpo_worker import profile as profile_dpo
+    from benchmarks.training.grpo_worker import grpo_contenders
+    from benchmarks.training.speed import dpo_contenders, take_turns
     from yearling.models import Library
-    from yearling.training import dpo_contenders, grpo_contenders, profile_dpo, take_turns
 
     if where and method != "dpo":
         raise BadInput("Only a step of DPO can be profiled.", advice="Leave out --method.", param="profile")
