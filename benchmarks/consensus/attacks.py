@@ -17,16 +17,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.consensus import polis
-from benchmarks.consensus.metrics import Figure, Judged, judge, sample_ratings, table_of
+from benchmarks.consensus.metrics import Judged, Measurement, judge, select_rater_votes, table_from_ratings
 from benchmarks.consensus.polis import Conversation, Mask
 from yearling.feedback import defences
 from yearling.feedback.exact_arithmetic import Ints, beta_cdf
 from yearling.feedback.parameters import Parameters
-from yearling.feedback.rater_model import Ratings, fit
+from yearling.feedback.rater_model import SparseRatings, fit
 from yearling.feedback.rating_table import Table
 from yearling.feedback.status_rules import HELPFUL, jury_verdict
 
-SHARES = (0.1, 0.2, 0.5)
+ATTACKER_SHARES = (0.1, 0.2, 0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +58,11 @@ ATTACKS: tuple[Attack, ...] = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scene:
+class AttackScenario:
     """A sample before the attack, with what left-out raters think."""
 
     conversation: Conversation
-    ratings: Ratings
+    ratings: SparseRatings
     before: Judged
     promotable: Ints
     suppressible: Ints
@@ -72,15 +72,15 @@ class Scene:
     """Raters left out and their reference group, for the jury."""
 
 
-def scene(c: Conversation, size: int, seed: int, p: Parameters, targets: int) -> Scene | None:
+def scene(c: Conversation, size: int, seed: int, p: Parameters, targets: int) -> AttackScenario | None:
     """Up to `targets` items of each kind; None where too few raters are left for a reference."""
     sample, others = polis.draw(c, size, seed)
     if int(others.sum()) < 50:
         return None
-    groups = polis.two_groups(c, others)
+    groups = polis.find_two_groups(c, others)
     reference = polis.opinions(c, others, groups)
-    ratings = sample_ratings(c, sample)
-    before = judge(table_of(ratings), p)
+    ratings = select_rater_votes(c, sample)
+    before = judge(table_from_ratings(ratings), p)
     rated = np.bincount(ratings.items, minlength=c.num_items) >= 10
     helpful = before.statuses == HELPFUL
     known = reference.measured(20) & rated
@@ -90,7 +90,9 @@ def scene(c: Conversation, size: int, seed: int, p: Parameters, targets: int) ->
         np.flatnonzero(known & helpful & (reference.weakest() >= 0.5)),
     ]
     chosen = [generator.permutation(kind)[:targets] for kind in kinds]
-    return Scene(c, ratings, before, chosen[0], chosen[1], bare_rule(ratings, p), (np.flatnonzero(others), groups))
+    return AttackScenario(
+        c, ratings, before, chosen[0], chosen[1], bare_two_sided_rule(ratings, p), (np.flatnonzero(others), groups)
+    )
 
 
 def run_attacks(
@@ -101,7 +103,7 @@ def run_attacks(
     size: int = 100,
     targets: int = 3,
     attacks: Sequence[Attack] = ATTACKS,
-) -> list[Figure]:
+) -> list[Measurement]:
     """Success rates of every attack at every share, one figure per conversation and seed."""
     out = []
     for c in cs:
@@ -111,42 +113,44 @@ def run_attacks(
                 continue
             for attack in attacks:
                 items = stage.promotable if attack.promote else stage.suppressible
-                for share in SHARES if items.size else ():
+                for share in ATTACKER_SHARES if items.size else ():
                     measure = f"{attack.name}, {share:.0%}"
                     wins = [
-                        _outcome(stage, attack, int(item), share, np.random.default_rng([seed, int(item), 8]), p)
+                        _run_attack(stage, attack, int(item), share, np.random.default_rng([seed, int(item), 8]), p)
                         for item in items
                     ]
                     for method in ("ours", "plain als"):
                         told = [float(win[method]) for win in wins if method in win]
                         if told:
                             value = float(np.mean(told))
-                            out.append(Figure(measure=measure, method=method, conversation=c.name, seed=seed, value=value))
+                            out.append(Measurement(measure=measure, method=method, conversation=c.name, seed=seed, value=value))
     return out
 
 
-def _outcome(
-    stage: Scene, attack: Attack, item: int, share: float, generator: np.random.Generator, p: Parameters
+def _run_attack(
+    stage: AttackScenario, attack: Attack, item: int, share: float, generator: np.random.Generator, p: Parameters
 ) -> dict[str, bool]:
     """Whether the attack reaches its aim, by method."""
     real = int(np.sum(stage.ratings.items == item))
     accounts = int(np.ceil(share / (1.0 - share) * real))
-    joined, counts = _with_accounts(stage, attack, item, accounts, generator, p)
-    table = _defended(joined, counts, p)
+    joined, counts = _add_accounts(stage, attack, item, accounts, generator, p)
+    table = _apply_defences(joined, counts, p)
     standing = stage.before.statuses.tolist() if attack.inertia else None
     helpful = bool(judge(table, p, standing=standing).statuses[item] == HELPFUL)
     won = helpful == attack.promote
     if attack.jury and won:
         # The change is put before a jury; attackers sit on it by their share of all accounts.
-        verdict = _jury(stage, item, accounts / (accounts + stage.ratings.num_raters), float(attack.promote), generator, p)
+        verdict = _draw_jury_verdict(
+            stage, item, accounts / (accounts + stage.ratings.num_raters), float(attack.promote), generator, p
+        )
         won = verdict in ("", HELPFUL) if attack.promote else verdict != HELPFUL
     result = {"ours": won}
     if not (attack.inertia or attack.jury) and bool(stage.plain[item]) != attack.promote:
-        result["plain als"] = bool(bare_rule(joined, p)[item]) == attack.promote
+        result["plain als"] = bool(bare_two_sided_rule(joined, p)[item]) == attack.promote
     return result
 
 
-def bare_rule(ratings: Ratings, p: Parameters) -> Mask:
+def bare_two_sided_rule(ratings: SparseRatings, p: Parameters) -> Mask:
     """(N,) 'Helpful' by the two-sided Beta bound on counts alone, sides by the paper form, everybody counted."""
     axis = fit(ratings, p.axis)
     side = axis.rater_factors[:, 0] > 0
@@ -158,38 +162,38 @@ def bare_rule(ratings: Ratings, p: Parameters) -> Mask:
     return np.asarray(holds)
 
 
-def _with_accounts(
-    stage: Scene, attack: Attack, item: int, accounts: int, generator: np.random.Generator, p: Parameters
-) -> tuple[Ratings, Mask]:
+def _add_accounts(
+    stage: AttackScenario, attack: Attack, item: int, accounts: int, generator: np.random.Generator, p: Parameters
+) -> tuple[SparseRatings, Mask]:
     """The sample with the attackers' accounts, and which entries come from raters with enough acts."""
     base, vote = stage.ratings, float(attack.promote)
     raters, items, values = [base.raters], [base.items], [base.values]
     counts = [np.ones(base.size, dtype=np.bool_)]
-    models = _models(stage, attack, item)
+    models = _imitated_raters(stage, attack, item)
     model_rater = int(generator.choice(models))
     for k in range(accounts):
         if attack.history != "copied":
             model_rater = int(generator.choice(models))
-        past_items, past_values = _history(base, attack.history, model_rater, item, generator)
+        past_items, past_values = _make_history(base, attack.history, model_rater, item, generator)
         raters.append(np.full(len(past_items) + 1, base.num_raters + k, dtype=np.int32))
         items.append(np.append(past_items, item).astype(np.int32))
         values.append(np.append(past_values, vote))
         counts.append(np.full(len(past_items) + 1, len(past_items) >= p.defences.earlier_acts))
-    joined = Ratings(
+    joined = SparseRatings(
         np.concatenate(raters), np.concatenate(items), np.concatenate(values), base.num_raters + accounts, base.num_items
     )
     return joined, np.concatenate(counts)
 
 
-def _defended(joined: Ratings, counts: Mask, p: Parameters) -> Table:
+def _apply_defences(joined: SparseRatings, counts: Mask, p: Parameters) -> Table:
     """Without raters who have too few acts, and with near-duplicates heard once."""
     kept = joined.only(counts)
-    alias = defences.near_duplicates(kept, p.defences)
+    alias = defences.find_near_duplicates(kept, p.defences)
     kept = kept.only(alias[kept.raters] == kept.raters)
-    return replace(table_of(kept), alias=alias)
+    return replace(table_from_ratings(kept), alias=alias)
 
 
-def _models(stage: Scene, attack: Attack, item: int) -> Ints:
+def _imitated_raters(stage: AttackScenario, attack: Attack, item: int) -> Ints:
     """Real raters whose histories the accounts imitate: those with enough of one."""
     counts = np.bincount(stage.ratings.raters, minlength=stage.ratings.num_raters)
     able = counts >= 20
@@ -200,7 +204,9 @@ def _models(stage: Scene, attack: Attack, item: int) -> Ints:
     return np.flatnonzero(able) if able.any() else np.array([int(np.argmax(counts))])
 
 
-def _history(base: Ratings, kind: str, model_rater: int, item: int, generator: np.random.Generator) -> tuple[Ints, np.ndarray]:
+def _make_history(
+    base: SparseRatings, kind: str, model_rater: int, item: int, generator: np.random.Generator
+) -> tuple[Ints, np.ndarray]:
     mine = np.flatnonzero((base.raters == model_rater) & (base.items != item))
     if kind == "none":
         return np.zeros(0, dtype=np.int64), np.zeros(0)
@@ -217,7 +223,9 @@ def _history(base: Ratings, kind: str, model_rater: int, item: int, generator: n
     return base.items[part].astype(np.int64), values
 
 
-def _jury(stage: Scene, item: int, share: float, vote: float, generator: np.random.Generator, p: Parameters) -> str:
+def _draw_jury_verdict(
+    stage: AttackScenario, item: int, share: float, vote: float, generator: np.random.Generator, p: Parameters
+) -> str:
     """Twelve random left-out raters of the item, six of each reference group; each is an attacker with chance `share`."""
     c, (others, groups) = stage.conversation, stage.left_out
     counts, approvals = np.zeros(2, dtype=np.int64), np.zeros(2)

@@ -15,55 +15,62 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks.consensus import polis
-from benchmarks.consensus.metrics import LEAST_SEEN, Figure, figure, random_comparisons, sample_ratings, win_shares
+from benchmarks.consensus.metrics import (
+    MIN_RATERS_PER_GROUP,
+    Measurement,
+    figure,
+    sample_comparisons,
+    select_rater_votes,
+    win_shares,
+)
 from benchmarks.consensus.polis import Conversation, Mask
-from benchmarks.consensus.simulation import START
+from benchmarks.consensus.simulation import START_UTC
 from yearling.feedback.consensus import run
 from yearling.feedback.defences import DefenceParameters
 from yearling.feedback.events import Comparison, Event
 from yearling.feedback.exact_arithmetic import Floats, Ints, sigmoid
 from yearling.feedback.pairs import Pair, shrunk_odds, side_strengths
 from yearling.feedback.parameters import Parameters
-from yearling.feedback.rating_table import Fits, fit_both, heard
+from yearling.feedback.rating_table import ModelFits, fit_models, heard
 
 Q_BINS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9, 1.0)
 
 
 def reliability(
     cs: Iterable[Conversation], seeds: Sequence[int], p: Parameters, *, raters: int = 100, each: int = 60, least: int = 10
-) -> list[Figure]:
+) -> list[Measurement]:
     """Is q the share that it says? By bins of q: how often left-out raters of the weaker side prefer the better answer.
 
     Over random pairs on which both sides agree. The left-out raters' side is the reference group whose leanings are like that
     side's; of them speak those who rated the two answers differently, where there are `least`. Also the mean of q itself, and the
     share of pairs, in each bin.
     """
-    out: list[Figure] = []
+    out: list[Measurement] = []
     for c in cs:
         for seed in seeds:
             sample, others = polis.draw(c, raters, seed)
             if int(others.sum()) < 50:
                 continue
-            groups = polis.two_groups(c, others)
+            groups = polis.find_two_groups(c, others)
             reference = polis.opinions(c, others, groups)
-            use = reference.measured(LEAST_SEEN)
+            use = reference.measured(MIN_RATERS_PER_GROUP)
             if int(use.sum()) < 20:
                 continue
             generator = np.random.default_rng([seed, 2])
-            made = random_comparisons(sample_ratings(c, sample), use, each, generator)
+            made = sample_comparisons(select_rater_votes(c, sample), use, each, generator)
             known = np.flatnonzero(use)
             a, b = (known[generator.integers(0, len(known), 3000)] for _ in range(2))
             a, b = a[a != b], b[a != b]
             ratings = win_shares(made, int(sample.sum()), c.num_items)
-            fits = fit_both(ratings, p.axis, p.prediction)
+            fits = fit_models(ratings, p.axis, p.prediction)
             strengths = side_strengths(made, fits.sides, fits.predictions(), p.pairs)
             odds = shrunk_odds(strengths, heard(ratings, fits.sides), a, b, p.pairs)
-            share = _left_out_share(c, others, groups, _like(fits, reference, use), a, b, least)
-            out += _bins(c, seed, odds, share, f", {raters} × {each}")
+            share = _left_out_share(c, others, groups, _match_groups_to_sides(fits, reference, use), a, b, least)
+            out += _bin_by_q(c, seed, odds, share, f", {raters} × {each}")
     return out
 
 
-def _like(fits: Fits, reference: polis.Opinions, use: Mask) -> tuple[int, int]:
+def _match_groups_to_sides(fits: ModelFits, reference: polis.GroupOpinions, use: Mask) -> tuple[int, int]:
     """For each of our sides the reference group whose opinions differ from the other's as that side's do."""
     ours = fits.predictions()
     level = (reference.approval + 1.0) / (reference.seen + 2.0)
@@ -85,7 +92,7 @@ def _left_out_share(c: Conversation, others: Mask, groups: Ints, order: tuple[in
     return np.array(shares)
 
 
-def _bins(c: Conversation, seed: int, odds: Floats, share: Floats, note: str) -> list[Figure]:
+def _bin_by_q(c: Conversation, seed: int, odds: Floats, share: Floats, note: str) -> list[Measurement]:
     agreed = (np.sign(odds[0]) == np.sign(odds[1])) & (odds[0] != 0.0)
     weaker = np.abs(odds).argmin(axis=0)
     at = np.arange(odds.shape[1])
@@ -119,7 +126,7 @@ def growth(counts: Sequence[int], p: Parameters, *, agree: float = 1.0, sides: i
         background: list[Event] = [
             Comparison(
                 id=f"b{u:04d}{k:02d}",
-                created_utc=START + timedelta(seconds=k),
+                created_utc=START_UTC + timedelta(seconds=k),
                 actor=actor,
                 left=f"x{k}",
                 right=f"y{k}",
@@ -133,7 +140,7 @@ def growth(counts: Sequence[int], p: Parameters, *, agree: float = 1.0, sides: i
         asked: list[Event] = [
             Comparison(
                 id=f"c{k:04d}",
-                created_utc=START + timedelta(days=1, seconds=k),
+                created_utc=START_UTC + timedelta(days=1, seconds=k),
                 actor=voter,
                 left="a",
                 right="b",

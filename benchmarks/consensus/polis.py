@@ -37,7 +37,7 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Opinions:
+class GroupOpinions:
     """Votes of some raters by group: `seen`, `agreed` and `approval` (sum of ratings), each (G, N)."""
 
     seen: Floats
@@ -74,8 +74,8 @@ def load(folder: Path) -> Conversation:
     votes = np.loadtxt(folder / "votes.csv", delimiter=",", skiprows=1, dtype=np.int64)
     names, raters = np.unique(votes[:, 0], return_inverse=True)
     item_names, items = np.unique(votes[:, 1], return_inverse=True)
-    groups = {int(row["rater"]): int(row["group"]) for row in _rows(folder / "groups.csv")}
-    out = {int(row["item"]): int(row["moderated"]) < 0 for row in _rows(folder / "items.csv")}
+    groups = {int(row["rater"]): int(row["group"]) for row in _read_csv(folder / "groups.csv")}
+    out = {int(row["item"]): int(row["moderated"]) < 0 for row in _read_csv(folder / "items.csv")}
     return Conversation(
         folder.name,
         raters.astype(np.int32),
@@ -88,7 +88,7 @@ def load(folder: Path) -> Conversation:
     )
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _read_csv(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as handle:
         return list(csv.DictReader(handle))
 
@@ -102,7 +102,7 @@ def draw(conversation: Conversation, size: int, seed: int) -> tuple[Mask, Mask]:
     return sample, (conversation.groups >= 0) & ~sample
 
 
-def opinions(conversation: Conversation, raters: Mask, groups: Ints) -> Opinions:
+def opinions(conversation: Conversation, raters: Mask, groups: Ints) -> GroupOpinions:
     """What the groups among `raters` think; `groups` (U,) with −1 for none."""
     parts = []
     for group in range(int(groups.max()) + 1):
@@ -110,10 +110,10 @@ def opinions(conversation: Conversation, raters: Mask, groups: Ints) -> Opinions
         items, values = conversation.items[mine], conversation.values[mine]
         parts.append([np.bincount(items, weight, conversation.num_items) for weight in (None, values == 1.0, values)])
     seen, agreed, approval = (np.array([part[k] for part in parts], dtype=np.float64) for k in range(3))
-    return Opinions(seen, agreed, approval)
+    return GroupOpinions(seen, agreed, approval)
 
 
-def two_groups(conversation: Conversation, raters: Mask) -> Ints:
+def find_two_groups(conversation: Conversation, raters: Mask) -> Ints:
     """(U,) Groups 0 and 1 among `raters`, −1 for others: Polis' method with two groups, from these raters' votes alone.
 
     Missing votes take the item's mean; positions on the two leading components are stretched by how little a rater voted; 2-means
@@ -132,11 +132,11 @@ def two_groups(conversation: Conversation, raters: Mask) -> Ints:
     stretch = np.sqrt(conversation.num_items / np.maximum(known.sum(axis=1), 1))
     places = centred @ vectors[:, -2:] * stretch[:, None]
     groups = np.full(conversation.num_raters, -1)
-    groups[chosen] = _two_means(places)
+    groups[chosen] = _two_means_clusters(places)
     return groups
 
 
-def _two_means(places: Floats) -> Ints:
+def _two_means_clusters(places: Floats) -> Ints:
     far = places[:, -1]
     centres = np.stack([places[int(np.argmin(far))], places[int(np.argmax(far))]])
     member = np.zeros(len(places), dtype=np.int64)

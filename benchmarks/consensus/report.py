@@ -16,10 +16,10 @@ import numpy as np
 from yearling.feedback.parameters import Parameters
 
 if TYPE_CHECKING:
-    from benchmarks.consensus.metrics import Figure
+    from benchmarks.consensus.metrics import Measurement
     from benchmarks.consensus.polis import Conversation
 
-GOALS: dict[tuple[str, str], tuple[str, str]] = {
+TARGETS: dict[tuple[str, str], tuple[str, str]] = {
     ("held-out RMSE", "ours"): (".337", "≤ .335"),
     ("held-out accuracy", "ours"): (".821", "≥ .83"),
     ("Spearman, full data", "ours"): (".953", "≥ .96"),
@@ -74,12 +74,12 @@ def table(folder: Path, *, seeds: int = 5, with_attacks: bool = True, p: Paramet
     parameters = p or Parameters()
     many = range(seeds)
     parts = halves(polis.conversations(folder))
-    steps: list[Callable[[list[Conversation]], list[Figure]]] = [
+    steps: list[Callable[[list[Conversation]], list[Measurement]]] = [
         lambda cs: figures.held_out(cs, many, parameters),
-        lambda cs: figures.full_data(cs, parameters),
+        lambda cs: figures.measure_full_data(cs, parameters),
         lambda cs: figures.left_out(cs, 50, many, parameters),
         lambda cs: figures.left_out(cs, 100, many, parameters),
-        lambda cs: _renamed(figures.left_out(cs, 100, many, parameters, published=True), "Polis' own groups"),
+        lambda cs: _add_measure_note(figures.left_out(cs, 100, many, parameters, published=True), "Polis' own groups"),
         lambda cs: figures.pairwise(cs, many, parameters),
         lambda cs: calibration.reliability(cs, many, parameters),
         lambda cs: calibration.reliability(cs, many, parameters, raters=20, each=20),
@@ -92,17 +92,17 @@ def table(folder: Path, *, seeds: int = 5, with_attacks: bool = True, p: Paramet
         yield from lines(step(parts[0]), step(parts[1]))
 
 
-def _renamed(found: list[Figure], note: str) -> list[Figure]:
+def _add_measure_note(found: list[Measurement], note: str) -> list[Measurement]:
     return [replace(figure, measure=f"{figure.measure}, {note}") for figure in found]
 
 
-def lines(tuned: Sequence[Figure], untouched: Sequence[Figure]) -> list[Line]:
+def lines(tuned: Sequence[Measurement], untouched: Sequence[Measurement]) -> list[Line]:
     """Summaries by measure and method, in the order of first occurrence."""
     keys = list(dict.fromkeys((figure.measure, figure.method) for figure in (*tuned, *untouched)))
     result = []
     for measure, method in keys:
         parts = [[f for f in part if (f.measure, f.method) == (measure, method)] for part in (tuned, untouched)]
-        known, goal = GOALS.get((measure, method), ("", ""))
+        known, goal = TARGETS.get((measure, method), ("", ""))
         result.append(
             Line(
                 measure=measure,
@@ -117,7 +117,7 @@ def lines(tuned: Sequence[Figure], untouched: Sequence[Figure]) -> list[Line]:
     return result
 
 
-def summary(found: Sequence[Figure]) -> tuple[float, float]:
+def summary(found: Sequence[Measurement]) -> tuple[float, float]:
     """Mean over seeds of the mean over conversations, and the half width of its 95 % interval; NaN for no figures."""
     by_seed: dict[int, list[float]] = {}
     for figure in found:
@@ -141,4 +141,4 @@ def speeds(*, million_events: bool = False) -> list[dict[str, Any]]:
     jobs = [("plain", 1_000_000), ("ours", 1_000_000), ("prediction", 1_000_000), ("pipeline", 100_000), ("pipeline", 100_000)]
     if million_events:
         jobs.append(("pipeline", 1_000_000))
-    return [speed.in_own_process(what, count) for what, count in jobs]
+    return [speed.measure_in_subprocess(what, count) for what, count in jobs]

@@ -15,7 +15,7 @@ import numpy as np
 from yearling.feedback.events import Comparison, Event, Outcome, Rating
 from yearling.feedback.exact_arithmetic import Floats, Ints
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
+START_UTC = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,9 @@ def rate(world: World, p: Population, *, share: float = 1.0) -> list[Event]:
     generator.shuffle(pairs)
     pairs = pairs[: int(share * len(pairs))]
     return [
-        Rating(id=f"r{k:07d}", created_utc=START + timedelta(minutes=k), actor=f"u{u}", item=f"i{n}", value=float(opinion[u, n]))
+        Rating(
+            id=f"r{k:07d}", created_utc=START_UTC + timedelta(minutes=k), actor=f"u{u}", item=f"i{n}", value=float(opinion[u, n])
+        )
         for k, (u, n) in enumerate(pairs.tolist())
     ]
 
@@ -77,7 +79,7 @@ def compare(world: World, p: Population, *, each: int) -> list[Event]:
             pa, pb = (world.approval[camp, x] / (1.0 - world.approval[camp, x]) for x in (a, b))
             k = len(events)
             outcome: Outcome = "left" if generator.random() < pa / (pa + pb) else "right"
-            when = START + timedelta(days=30, seconds=k)
+            when = START_UTC + timedelta(days=30, seconds=k)
             events.append(
                 Comparison(id=f"c{k:07d}", created_utc=when, actor=f"u{u}", left=f"i{a}", right=f"i{b}", outcome=outcome)
             )

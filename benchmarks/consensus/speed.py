@@ -17,18 +17,18 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.consensus.simulation import START
+from benchmarks.consensus.simulation import START_UTC
 from yearling.feedback.consensus import run
 from yearling.feedback.events import Event, Rating
 from yearling.feedback.exact_arithmetic import Floats
-from yearling.feedback.rater_model import PAPER, PREDICTION, FitParameters, Ratings, fit
+from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters, SparseRatings, fit
 
 ROOT = Path(__file__).parents[2]
 NUM_RATERS = 20_000
 NUM_ITEMS = 10_000
 
 
-def synthetic(count: int) -> Ratings:
+def synthetic(count: int) -> SparseRatings:
     """`count` ratings by two camps, at most one of each (rater, item)."""
     generator = np.random.default_rng(0)
     scale = np.sqrt(count / 1_000_000)
@@ -39,10 +39,10 @@ def synthetic(count: int) -> Ratings:
     camp = generator.choice([-1.0, 1.0], num_raters)
     quality, slant = generator.normal(0.55, 0.2, num_items), generator.normal(0.0, 0.25, num_items)
     chance = quality[items] + camp[raters] * slant[items]
-    return Ratings(raters, items, (generator.random(len(keys)) < chance).astype(np.float64), num_raters, num_items)
+    return SparseRatings(raters, items, (generator.random(len(keys)) < chance).astype(np.float64), num_raters, num_items)
 
 
-def plain_als(ratings: Ratings, p: FitParameters = PAPER) -> Floats:
+def fit_plain_als(ratings: SparseRatings, p: FitParameters = PAPER_FIT) -> Floats:
     """(N,) Intercepts by the textbook way: gathers and bincounts over all ratings in each half step. What we compare with."""
     u, n, r = ratings.raters, ratings.items, ratings.values
     num_raters, num_items = ratings.num_raters, ratings.num_items
@@ -65,23 +65,23 @@ def plain_als(ratings: Ratings, p: FitParameters = PAPER) -> Floats:
     return i_n
 
 
-def as_events(ratings: Ratings) -> list[Event]:
+def ratings_to_events(ratings: SparseRatings) -> list[Event]:
     """The same ratings as a log."""
     return [
-        Rating(id=f"e{k:08d}", created_utc=START + timedelta(seconds=k), actor=f"u{u}", item=f"i{n}", value=v)
+        Rating(id=f"e{k:08d}", created_utc=START_UTC + timedelta(seconds=k), actor=f"u{u}", item=f"i{n}", value=v)
         for k, (u, n, v) in enumerate(zip(ratings.raters.tolist(), ratings.items.tolist(), ratings.values.tolist(), strict=True))
     ]
 
 
 def measure(what: str, count: int) -> dict[str, float | str]:
     """Processor seconds and peak memory of one of `plain`, `ours`, `prediction`, `pipeline`, in this process."""
-    fit(synthetic(1_000), PAPER)  # what is imported late is not the fit's time
+    fit(synthetic(1_000), PAPER_FIT)  # what is imported late is not the fit's time
     ratings = synthetic(count)
-    events = as_events(ratings) if what == "pipeline" else []
+    events = ratings_to_events(ratings) if what == "pipeline" else []
     work: dict[str, Callable[[], object]] = {
-        "plain": lambda: plain_als(ratings),
-        "ours": lambda: fit(ratings, PAPER),
-        "prediction": lambda: fit(ratings, PREDICTION),
+        "plain": lambda: fit_plain_als(ratings),
+        "ours": lambda: fit(ratings, PAPER_FIT),
+        "prediction": lambda: fit(ratings, PREDICTION_FIT),
         "pipeline": lambda: run(events).snapshot.hash,
     }
     before_mib = _peak_mib()
@@ -109,7 +109,7 @@ def _peak_mib() -> float:
         return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
-def in_own_process(what: str, count: int) -> dict[str, float | str]:
+def measure_in_subprocess(what: str, count: int) -> dict[str, float | str]:
     """`measure` in a fresh interpreter with one thread."""
     program = (
         "import json, sys; from yearling.feedback import speed; print(json.dumps(speed.measure(sys.argv[1], int(sys.argv[2]))))"

@@ -25,7 +25,7 @@ from yearling.tasks import Task, Transcript
 if TYPE_CHECKING:
     from yearling.training.methods.grpo import Grpo
 
-TRL_GRPO: dict[str, Any] = {"batch_size": 16, "bf16": False}
+TRL_GRPO_DEFAULTS: dict[str, Any] = {"batch_size": 16, "bf16": False}
 """TRL's settings for GRPO on a CPU; dev/LOG.md says what else was tried."""
 
 
@@ -73,8 +73,8 @@ def grpo_contenders(
     if trl_python is not None:
         export_decoder(decoder, folder, source=model.weights)
         script = Path(__file__).with_name("trl_grpo_worker.py")
-        for settings in trl_settings or [TRL_GRPO]:
-            job = {**common, "model": str(folder), **TRL_GRPO, **settings}
+        for settings in trl_settings or [TRL_GRPO_DEFAULTS]:
+            job = {**common, "model": str(folder), **TRL_GRPO_DEFAULTS, **settings}
             label = "TRL" + "".join(f" {name}={value}" for name, value in settings.items())
             contenders.append(Contender(label, (str(trl_python), str(script)), job))
     return contenders, prompts * samples * new_tokens
@@ -84,7 +84,7 @@ def learner(job: Mapping[str, Any]) -> Grpo:
     """The method with everything around it."""
     from yearling.training.methods.grpo import Grpo, GrpoConfig
     from yearling.training.policy.policy import Policy
-    from yearling.training.rollouts.collector import Collector, MemoryLog
+    from yearling.training.rollouts.collector import Collector, InMemoryRolloutLog
     from yearling.training.rollouts.curriculum import Arm, Curriculum
     from yearling.training.rollouts.runner import Player
     from yearling.training.rollouts.sampler import Sampler
@@ -97,7 +97,7 @@ def learner(job: Mapping[str, Any]) -> Grpo:
     )  # fmt: skip
     sampler = Sampler(policy.decoder, stop_ids=given.stop_ids, frozen_base=True)
     curriculum = Curriculum([Arm(given.name, given.task)], 0)
-    return Grpo(config, policy, Collector(config, Player(sampler, given, lambda name: given), curriculum, MemoryLog()))
+    return Grpo(config, policy, Collector(config, Player(sampler, given, lambda name: given), curriculum, InMemoryRolloutLog()))
 
 
 def main(path: str) -> None:

@@ -29,12 +29,12 @@ class Exercise:
     settings: dict[str, Any]
 
 
-CHAIN_SUM: Sources = {
+CHAIN_SUM_SPECS: Sources = {
     "chain_sum": ("reasoning_gym:chain_sum", {"settings": {"min_digits": 1, "max_digits": 1, "min_terms": 2, "max_terms": 2}})
 }
 TASKS = {
     "chain_sum": Exercise(
-        CHAIN_SUM,
+        CHAIN_SUM_SPECS,
         {},
         # Scored and not masked: who writes more than a number has not answered.
         {
@@ -58,7 +58,7 @@ TASKS = {
         {
             "held-out constraints": ("instructions", {"kinds": "held_out"}),
             "not trained: letter_counting": ("reasoning_gym:letter_counting", {}),
-            "not trained: chain_sum": CHAIN_SUM["chain_sum"],
+            "not trained: chain_sum": CHAIN_SUM_SPECS["chain_sum"],
         },
         # Scored and not masked: four in ten are cut at the start, and if only answers that end can fail, none will end.
         {"max_tokens": 96, "prompts": 8, "samples": 8, "attempts": 2, "learning_rate": 2e-4, "truncated": "score"},
@@ -84,13 +84,13 @@ def run(
     """See `yearling bench learn --help`."""
     from benchmarks.training.rl_experiment import practise
     from yearling.evals import wilson
-    from yearling.models import Library
+    from yearling.models import ModelLibrary
     from yearling.tasks import open_environment
 
     if task not in TASKS:
         raise BadInput(f"There is no learning task {task!r}.", advice=f"Tasks: {', '.join(TASKS)}.", param="task")
     settings = load_settings(data_dir=data_dir)
-    chosen = Library(settings.models_dir).get(model or settings.model)
+    chosen = ModelLibrary(settings.models_dir).get(model or settings.model)
     chosen_task = TASKS[task]
     environments = {name: open_environment(kind, **options) for name, (kind, options) in chosen_task.trained.items()}
     besides = {name: open_environment(kind, **options) for name, (kind, options) in chosen_task.besides.items()}

@@ -13,7 +13,7 @@ from yearling.cli.console import err, print_table
 from yearling.config import load_settings
 from yearling.errors import BadInput
 
-_STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
+_STUDENT_T_975 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 """97.5 % points of Student's t, by the number of seeds."""
 
 _MEASURES = {"log π": "by_logprob", "log π per token": "by_logprob_per_token", "implicit reward": "by_reward"}
@@ -38,19 +38,19 @@ def run(
     as_json: bool,
 ) -> None:
     """See `yearling bench preference --help`."""
-    from benchmarks.training.preference_experiment import read_dialogues, run_trial
-    from yearling.models import Library
+    from benchmarks.training.preference_experiment import read_hh_rlhf, run_preference_experiment
+    from yearling.models import ModelLibrary
 
     if question not in ("dpo", "soft"):
         raise BadInput(f"There is no question {question!r}.", advice="Ask dpo or soft.", param="question")
     settings = load_settings(data_dir=data_dir)
-    chosen = Library(settings.models_dir).get(model or settings.model)
+    chosen = ModelLibrary(settings.models_dir).get(model or settings.model)
     config = {"max_tokens": max_tokens, "passes": passes, "learning_rate": learning_rate, "beta": beta}
-    read = read_dialogues(pairs)
+    read = read_hh_rlhf(pairs)
     found = []
     for seed in (int(part) for part in seeds.split(",")):
         for arm in ("clean",) if question == "dpo" else ("soft", "hard"):
-            trial = run_trial(
+            trial = run_preference_experiment(
                 arm,
                 chosen,
                 read,
@@ -88,6 +88,6 @@ def run(
 
 
 def _interval(values: list[float]) -> str:
-    if len(values) not in _STUDENT:
+    if len(values) not in _STUDENT_T_975:
         return f"{mean(values):.3f}"
-    return f"{mean(values):.3f} ± {_STUDENT[len(values)] * stdev(values) / math.sqrt(len(values)):.3f}"
+    return f"{mean(values):.3f} ± {_STUDENT_T_975[len(values)] * stdev(values) / math.sqrt(len(values)):.3f}"

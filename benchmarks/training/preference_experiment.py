@@ -24,7 +24,7 @@ _ROLES = {"Human": "user", "Assistant": "assistant"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ranking:
+class RankingAccuracy:
     """How many of `pairs` held-out pairs are ranked as people ranked them: by log π of the answers, by log π per token, and by
     DPO's implicit reward Δ = log π − log π_ref (ties count half, so the base itself has half)."""
 
@@ -35,15 +35,15 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class PreferenceResult:
     """One run. `flipped` is the share of training labels that contradict the people who gave them."""
 
     arm: str
     seed: int
     pairs: int
     flipped: float
-    before: Ranking
-    after: Ranking
+    before: RankingAccuracy
+    after: RankingAccuracy
     steps: int
     losses: tuple[float, ...]
 
@@ -51,7 +51,7 @@ class Trial:
         return asdict(self)
 
 
-def read_dialogues(path: Path) -> list[Pair]:
+def read_hh_rlhf(path: Path) -> list[Pair]:
     """Pairs of Anthropic's hh-rlhf files: the first answer is the chosen one, q = 1. Dialogues whose two versions differ before
     the last answer, or in which an answer is empty, are left out. Raises NotFound, BadInput."""
     try:
@@ -62,7 +62,7 @@ def read_dialogues(path: Path) -> list[Pair]:
     for line in lines:
         try:
             plain = json.loads(line)
-            (asked, chosen), (also, rejected) = (_parted(plain[side]) for side in ("chosen", "rejected"))
+            (asked, chosen), (also, rejected) = (_split_dialogue(plain[side]) for side in ("chosen", "rejected"))
         except (ValueError, KeyError, TypeError):
             raise BadInput(f"{path} is no file of hh-rlhf.", advice="Each line has `chosen` and `rejected`.") from None
         if asked == also and asked and chosen and rejected and chosen != rejected:
@@ -89,7 +89,7 @@ def hardened(pairs: Sequence[Pair]) -> list[Pair]:
     return [replace(pair, q=float(pair.q > 0.5)) for pair in pairs]
 
 
-def run_trial(
+def run_preference_experiment(
     arm: str,
     model: LocalModel,
     pairs: Sequence[Pair],
@@ -103,15 +103,15 @@ def run_trial(
     device: str = "auto",
     cache_folder: Path | None = None,
     report: Callable[[str], None] = lambda text: None,
-) -> Trial:
+) -> PreferenceResult:
     """Train on `num_pairs` pairs drawn with the seed and rank the others (`num_held` of them, 0: all). `arm` is `clean`, `soft`
     or `hard`. Raises BadInput when there are too few pairs that fit `max_tokens`."""
-    from yearling.training.data.encoding import Encoder
+    from yearling.training.data.encoding import LessonEncoder
     from yearling.training.methods.dpo import Dpo, DpoConfig
     from yearling.training.policy.policy import Policy
 
-    settings = DpoConfig.from_plain({**config, "seed": seed, "validation": 0.0})
-    encoder = Encoder(Tokenizer.load(model), ChatTemplate.load(model), model.sha256, settings.max_tokens)
+    settings = DpoConfig.from_dict({**config, "seed": seed, "validation": 0.0})
+    encoder = LessonEncoder(Tokenizer.load(model), ChatTemplate.load(model), model.sha256, settings.max_tokens)
     usable = [pair for pair in pairs if encoder.pair(pair) is not None]
     random.Random(f"split {seed}").shuffle(usable)
     if len(usable) <= num_pairs:
@@ -133,20 +133,20 @@ def run_trial(
     losses = []
     with arithmetic(threads):
         report("the exam before")
-        before = rank_pairs(exam)
+        before = measure_ranking(exam)
         for number in range(1, method.total_steps + 1):
             metrics = method.step(number)
             losses.append(metrics["loss"])
             report(f"step {number} of {method.total_steps}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.2f}")
         report("the exam after")
-        after = rank_pairs(exam)
+        after = measure_ranking(exam)
     share = wrong / len(lessons)
-    return Trial(
+    return PreferenceResult(
         arm=arm, seed=seed, pairs=len(lessons), flipped=share, before=before, after=after, steps=len(losses), losses=tuple(losses)
     )
 
 
-def rank_pairs(exam: Any) -> Ranking:
+def measure_ranking(exam: Any) -> RankingAccuracy:
     """Rank the pairs of a `Dpo` method, whose first answers are the preferred ones, with its policy as it is."""
     import torch
 
@@ -161,11 +161,11 @@ def rank_pairs(exam: Any) -> Ranking:
             tokens_P2 = batch.sums(torch.ones_like(ours_N)).view(-1, 2)
             logps_P2 = batch.sums(ours_N).view(-1, 2)
             delta_P2 = batch.sums(ours_N - exam.references.for_batch(batch, numbers)).view(-1, 2)
-            by_logprob += _wins(logps_P2)
-            by_token += _wins(logps_P2 / tokens_P2)
+            by_logprob += _count_wins(logps_P2)
+            by_token += _count_wins(logps_P2 / tokens_P2)
             # The reference was computed in other batches: below this, differences are its rounding.
-            by_reward += _wins(delta_P2, tie=1e-3)
-    return Ranking(
+            by_reward += _count_wins(delta_P2, tie=1e-3)
+    return RankingAccuracy(
         pairs=len(pairs),
         by_logprob=by_logprob / len(pairs),
         by_logprob_per_token=by_token / len(pairs),
@@ -173,12 +173,12 @@ def rank_pairs(exam: Any) -> Ranking:
     )
 
 
-def _wins(values_P2: Any, tie: float = 0.0) -> float:
+def _count_wins(values_P2: Any, tie: float = 0.0) -> float:
     ahead_P = values_P2[:, 0] - values_P2[:, 1]
     return float((ahead_P > tie).sum()) + 0.5 * float((ahead_P.abs() <= tie).sum())
 
 
-def _parted(text: str) -> tuple[tuple[dict[str, Any], ...], str]:
+def _split_dialogue(text: str) -> tuple[tuple[dict[str, Any], ...], str]:
     """(messages before the last answer, that answer)."""
     turns: list[dict[str, Any]] = []
     for part in text.split("\n\n"):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Passed:
+class SolvedCounts:
     """How many tasks of an exam were solved: drawing at temperature 1, and taking the likeliest tokens."""
 
     tasks: int
@@ -33,11 +33,11 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Practice:
+class RlExperimentResult:
     """What came of a run. Times in seconds; `cpu_s` is that of the training alone, over all cores."""
 
-    before: Mapping[str, Passed]
-    after: Mapping[str, Passed]
+    before: Mapping[str, SolvedCounts]
+    after: Mapping[str, SolvedCounts]
     steps: int
     cpu_s: float
     wall_s: float
@@ -57,7 +57,7 @@ def practise(
     device: str = "auto",
     cpu_limit_s: float = 3600.0,
     report: Callable[[Progress], None] = lambda progress: None,
-) -> Practice:
+) -> RlExperimentResult:
     """Train an adapter on the training tasks of `environments` until the configured steps or `cpu_limit_s` are used up.
 
     `openers` finds the environment that grades a task by its name. The run's folder keeps metrics, rollouts and checkpoints."""
@@ -66,12 +66,12 @@ def practise(
     from yearling.training.policy.policy import Policy
     from yearling.training.rollouts.collector import Collector
     from yearling.training.rollouts.curriculum import Curriculum, environment_arm
-    from yearling.training.rollouts.runner import Player, TemplateSpeech
+    from yearling.training.rollouts.runner import Player, TemplatePromptCodec
     from yearling.training.rollouts.sampler import Sampler
     from yearling.training.setup import method_class
 
     torch.set_num_threads(threads)
-    settings = config_class(method).from_plain(config)
+    settings = config_class(method).from_dict(config)
     chosen = choose_device(device)
     run = Run.create(
         folder,
@@ -86,7 +86,7 @@ def practise(
     )
     decoder = load_decoder(model.weights)
     policy = Policy.lora(decoder, base_sha256=model.sha256, rank=rank, seed=settings.seed, device=chosen)
-    speech = TemplateSpeech(Tokenizer.load(model), ChatTemplate.load(model))
+    speech = TemplatePromptCodec(Tokenizer.load(model), ChatTemplate.load(model))
     sampler = Sampler(policy.decoder, stop_ids=speech.stop_ids, frozen_base=True)
     player = Player(sampler, speech, openers)
     arms = [environment_arm(environment, name=name) for name, environment in environments.items()]
@@ -104,17 +104,17 @@ def practise(
     outcome = train(learner, run, report=watch)
     cpu_s, wall_s = time.process_time() - started_cpu_s, time.perf_counter() - started_s
     after = {name: examine(player, tasks, settings) for name, tasks in exams.items()}
-    return Practice(before=before, after=after, steps=outcome.step, cpu_s=cpu_s, wall_s=wall_s)
+    return RlExperimentResult(before=before, after=after, steps=outcome.step, cpu_s=cpu_s, wall_s=wall_s)
 
 
-def examine(player: Player, tasks: Sequence[Task], settings: Any) -> Passed:
+def examine(player: Player, tasks: Sequence[Task], settings: Any) -> SolvedCounts:
     """One drawn and one greedy answer to each task; the draws are the same for the same tasks."""
-    from yearling.training.rollouts.runner import PlayConfig
+    from yearling.training.rollouts.runner import RolloutConfig
 
-    config = PlayConfig(samples=1, max_tokens=settings.max_tokens, room=settings.room)
+    config = RolloutConfig(samples=1, max_tokens=settings.max_tokens, room=settings.room)
     given = [("exam", task) for task in tasks]
     solved = [
         sum(rollout.solved for rollout in player.play(given, config, seed=10**6, step=0, greedy=greedy))
         for greedy in (False, True)
     ]
-    return Passed(tasks=len(tasks), drawn=solved[0], greedy=solved[1])
+    return SolvedCounts(tasks=len(tasks), drawn=solved[0], greedy=solved[1])

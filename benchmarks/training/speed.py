@@ -37,7 +37,7 @@ class Contender:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainSpeed:
+class TrainingSpeed:
     """One contender's figures. `tokens` are those of the examples of a step, each example by itself and without padding;
     `prepare_s` is what came once before the first step (reference log-probabilities)."""
 
@@ -59,9 +59,9 @@ class TrainSpeed:
         return self.tokens / self.step_s
 
 
-def take_turns(
+def run_interleaved(
     contenders: Sequence[Contender], *, tokens: int, rounds: int, threads: int, report: Callable[[str], None] = lambda text: None
-) -> list[TrainSpeed]:
+) -> list[TrainingSpeed]:
     """One step each to warm up, then `rounds` steps each, another one beginning in each round. Raises Unavailable with a
     contender's own words when it ends before its time."""
     with ExitStack() as stack:
@@ -113,23 +113,23 @@ class _Worker:
                 self._process.stdin.write(line + "\n")
                 self._process.stdin.flush()
         except BrokenPipeError:
-            raise self._gone() from None
+            raise self._exit_error() from None
         for answer in self._process.stdout:
             if answer.startswith("{"):
                 found: dict[str, Any] = json.loads(answer)
                 return found
-        raise self._gone()
+        raise self._exit_error()
 
-    def finish(self, tokens: int) -> TrainSpeed:
+    def finish(self, tokens: int) -> TrainingSpeed:
         if self._process.stdin is not None:
             self._process.stdin.close()
         if self._process.stdout is None:
             raise RuntimeError("a worker has pipes")
         last = [json.loads(line) for line in self._process.stdout if line.startswith("{")]
         if not last:
-            raise self._gone()
+            raise self._exit_error()
         self._process.wait()
-        return TrainSpeed(
+        return TrainingSpeed(
             label=self.contender.label,
             seconds=tuple(self.seconds),
             cpu_seconds=tuple(self.cpu_seconds),
@@ -144,7 +144,7 @@ class _Worker:
             self._process.kill()
         self._process.wait()
 
-    def _gone(self) -> Unavailable:
+    def _exit_error(self) -> Unavailable:
         self._process.wait()
         words = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
         return Unavailable(f"{self.contender.label} ended with code {self._process.returncode}: {' | '.join(words)}")
@@ -156,7 +156,7 @@ def peak_bytes() -> int:
     return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
 
 
-def bench_pairs(count: int, *, vocab_size: int, seed: int = 0) -> list[dict[str, list[int]]]:
+def generate_pairs(count: int, *, vocab_size: int, seed: int = 0) -> list[dict[str, list[int]]]:
     """Pairs of random ids whose sequences have about 200 tokens: a system message of 24 that all share, a prompt of 30 to 100
     tokens besides, answers of 60 to 160."""
     rng = random.Random(seed)
@@ -175,7 +175,7 @@ def bench_pairs(count: int, *, vocab_size: int, seed: int = 0) -> list[dict[str,
     ]
 
 
-TRL_DPO: dict[str, Any] = {"batch_size": 4, "bf16": False, "compile": False, "group_by_length": True}
+TRL_DPO_DEFAULTS: dict[str, Any] = {"batch_size": 4, "bf16": False, "compile": False, "group_by_length": True}
 """TRL's settings for DPO on a CPU; dev/LOG.md says what else was tried."""
 
 
@@ -192,7 +192,7 @@ def dpo_contenders(
     """(Yearling, and TRL in each of its settings, on the same weights and ids; tokens of a step). The weights that TRL needs as a
     folder are written to `folder`. Raises NotFound without TRL's Python."""
     decoder = load_decoder(model.weights)
-    data = bench_pairs(pairs, vocab_size=decoder.config.vocab_size)
+    data = generate_pairs(pairs, vocab_size=decoder.config.vocab_size)
     tokens = sum(2 * len(pair["prompt_ids"]) + len(pair["chosen_ids"]) + len(pair["rejected_ids"]) for pair in data)
     common = {"pairs": data, "rank": rank, "beta": 0.1, "learning_rate": 1e-4}
     ours = {**common, "weights": str(model.weights), "sha256": model.sha256, "budget_tokens": budget_tokens}
@@ -202,11 +202,13 @@ def dpo_contenders(
             raise NotFound(f"There is no Python at {trl_python}.", advice="`make trl` makes an environment with TRL.")
         export_decoder(decoder, folder, source=model.weights)
         script = Path(__file__).with_name("trl_dpo_worker.py")
-        for settings in trl_settings or [TRL_DPO]:
-            unknown = set(settings) - set(TRL_DPO)
+        for settings in trl_settings or [TRL_DPO_DEFAULTS]:
+            unknown = set(settings) - set(TRL_DPO_DEFAULTS)
             if unknown:
-                raise BadInput(f"There is no setting {sorted(unknown)[0]!r} for TRL.", advice=f"Settings: {', '.join(TRL_DPO)}.")
-            job = {**common, "model": str(folder), **TRL_DPO, **settings}
+                raise BadInput(
+                    f"There is no setting {sorted(unknown)[0]!r} for TRL.", advice=f"Settings: {', '.join(TRL_DPO_DEFAULTS)}."
+                )
+            job = {**common, "model": str(folder), **TRL_DPO_DEFAULTS, **settings}
             label = "TRL" + "".join(f" {name}={value}" for name, value in settings.items())
             contenders.append(Contender(label, (str(trl_python), str(script)), job))
     return contenders, tokens

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
-from yearling.cli.console import err, human_size, print_json, print_table
+from yearling.cli.console import err, format_size, print_json, print_table
 from yearling.config import load_settings
 from yearling.errors import BadInput
 
-_SHOWN = 14
+_NUM_PROFILE_ROWS = 14
 """Operations of a profile."""
 
 
@@ -34,8 +34,8 @@ def run(
     """See `yearling bench train --help`."""
     from benchmarks.training.dpo_worker import profile as profile_dpo
     from benchmarks.training.grpo_worker import grpo_contenders
-    from benchmarks.training.speed import dpo_contenders, take_turns
-    from yearling.models import Library
+    from benchmarks.training.speed import dpo_contenders, run_interleaved
+    from yearling.models import ModelLibrary
 
     if where and method != "dpo":
         raise BadInput("Only a step of DPO can be profiled.", advice="Leave out --method.", param="profile")
@@ -43,7 +43,7 @@ def run(
         raise BadInput(f"There is no measurement of {method!r}.", advice="Measure dpo or grpo.", param="method")
 
     settings = load_settings(data_dir=data_dir)
-    chosen = Library(settings.models_dir).get(model or settings.model)
+    chosen = ModelLibrary(settings.models_dir).get(model or settings.model)
     try:
         variants = [json.loads(text) for text in trl]
     except ValueError as error:
@@ -65,11 +65,11 @@ def run(
                 chosen, target, rank=rank, budget_tokens=budget_tokens, trl_python=trl_python, trl_settings=variants
             )
         if where:
-            found = profile_dpo({**contenders[0].job, "threads": threads})[:_SHOWN]
+            found = profile_dpo({**contenders[0].job, "threads": threads})[:_NUM_PROFILE_ROWS]
             shares = [[name, f"{calls:,}", f"{share:.1%}"] for name, calls, share in found]
             print_table(["Operation", "Calls>", "Processor time>"], shares, title=f"One DPO step of {tokens} tokens")
             return
-        speeds = take_turns(
+        speeds = run_interleaved(
             contenders,
             tokens=tokens,
             rounds=rounds,
@@ -83,7 +83,7 @@ def run(
     rows = [
         [speed.label, f"{speed.step_s:.1f}", _median(speed.cpu_seconds), f"{speed.tokens_per_s:.0f}",
          f"{ours.tokens_per_s / speed.tokens_per_s:.2f}×",
-         human_size(speed.peak_bytes), f"{ours.peak_bytes / speed.peak_bytes:.2f}×", f"{speed.prepare_s:.1f}"]
+         format_size(speed.peak_bytes), f"{ours.peak_bytes / speed.peak_bytes:.2f}×", f"{speed.prepare_s:.1f}"]
         for speed in speeds
     ]  # fmt: skip
     columns = ["", "Step (s)>", "CPU (s)>", "Tokens/s>", "Ours is>", "Peak memory>", "Ours needs>", "Reference, once (s)>"]

@@ -54,7 +54,7 @@ def main(path: str) -> None:
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             say(seconds=time.perf_counter() - self.started, cpu_s=time.process_time() - self.cpu_started)
 
-    class Ready(DPOTrainer):  # type: ignore[misc]
+    class PretokenizedDpoTrainer(DPOTrainer):  # type: ignore[misc]
         """The ids are there already."""
 
         def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
@@ -90,7 +90,7 @@ def main(path: str) -> None:
         )
         started = time.perf_counter()
         data = [{**pair, "length": len(pair["prompt_ids"]) + len(pair["chosen_ids"])} for pair in job["pairs"]]
-        trainer = Ready(
+        trainer = PretokenizedDpoTrainer(
             model,
             args=config,
             train_dataset=Dataset.from_list(data),

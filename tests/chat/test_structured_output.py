@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from yearling.chat.structured_output import MAX_SCHEMA_CHARACTERS, check_schema, problem_with_text
+from yearling.chat.structured_output import MAX_SCHEMA_CHARS, check_schema, json_text_violation
 from yearling.errors import BadInput
 
 NESTED: dict[str, Any] = {}
@@ -24,7 +24,7 @@ for _ in range(3000):
         {"$ref": "http://127.0.0.1:1/schema.json"},
         {"properties": {"a": {"items": [{"$ref": "file:///etc/passwd"}]}}},
         {"type": "string", "pattern": "("},
-        {"description": "x" * MAX_SCHEMA_CHARACTERS},
+        {"description": "x" * MAX_SCHEMA_CHARS},
         NESTED,
     ],
     ids=["type", "properties", "http", "file", "pattern", "long", "deep"],
@@ -38,8 +38,8 @@ def test_unusable_schemas_are_refused(schema: dict[str, Any]) -> None:
 def test_references_inside_the_schema_are_followed() -> None:
     schema = {"$defs": {"n": {"type": "integer"}}, "items": {"$ref": "#/$defs/n"}}
     check_schema(schema, param="p")
-    assert problem_with_text("[1, 2]", schema) == ""
-    assert "'a'" in problem_with_text('["a"]', schema)
+    assert json_text_violation("[1, 2]", schema) == ""
+    assert "'a'" in json_text_violation('["a"]', schema)
 
 
 def test_references_elsewhere_are_never_fetched() -> None:
@@ -49,7 +49,7 @@ def test_references_elsewhere_are_never_fetched() -> None:
         listener.settimeout(0.1)
         with ThreadPoolExecutor(1) as executor:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/schema.json"
-            checked = executor.submit(problem_with_text, "[]", {"$ref": url})
+            checked = executor.submit(json_text_violation, "[]", {"$ref": url})
             try:
                 connection, _ = listener.accept()
             except TimeoutError:
@@ -62,4 +62,4 @@ def test_references_elsewhere_are_never_fetched() -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "NaN", "[Infinity]", "{} {}", "[" * 100_000])
 def test_what_is_no_json_is_a_problem(text: str) -> None:
-    assert "not JSON" in problem_with_text(text, {})
+    assert "not JSON" in json_text_violation(text, {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from yearling.evals import Case, Exam, GraderCard, Response, Verdict
-from yearling.inference import FakeEngine, Served, fake_served
+from yearling.inference import FakeEngine, ServedModel, fake_served_model
 
 
 class Contains:
@@ -37,11 +37,11 @@ def make_exam(count: int = 6, **changes: Any) -> Exam:
     return Exam(**{**values, **changes})
 
 
-def wrong_on(*numbers: int) -> Served:
+def wrong_on(*numbers: int) -> ServedModel:
     """A model that repeats the question, except for these numbers."""
 
     def answer(_: object, prompt: str) -> str:
         said = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
         return "No." if any(f"Say {number}!" == said for number in numbers) else said
 
-    return fake_served(engine=FakeEngine(answer, model_hash=f"wrong on {numbers}"))
+    return fake_served_model(engine=FakeEngine(answer, model_hash=f"wrong on {numbers}"))

@@ -16,13 +16,13 @@ from yearling.config import Settings
 from yearling.errors import BadInput
 from yearling.evals import (
     EngineSubject,
-    blinded_wins,
     compare,
-    gate_over,
+    correlate_exams_with_preference,
+    correlate_with_preference,
+    count_blind_wins,
+    evaluate_gate,
     run_exam,
     strengths,
-    useful_exams,
-    usefulness_of,
 )
 from yearling.store import Store
 
@@ -37,20 +37,20 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def test_the_correlation_is_that_of_the_ranks() -> None:
     swapped = {**RANKED, "0": 1.0, "1": 0.0, "6": 7.0, "7": 6.0}
-    found = usefulness_of("a", RANKED, swapped)
+    found = correlate_with_preference("a", RANKED, swapped)
     assert found.correlation == pytest.approx(1 - 6 * 4 / (8 * 63))
     assert found.low is not None
     assert found.low < found.correlation < 1.0 == found.high
     assert found.may_gate
-    against = usefulness_of("a", RANKED, {key: -value for key, value in RANKED.items()})
+    against = correlate_with_preference("a", RANKED, {key: -value for key, value in RANKED.items()})
     assert against.correlation == pytest.approx(-1)
     assert not against.may_gate
     assert "lost its gating power" in against.said
-    assert not usefulness_of("a", RANKED, dict.fromkeys(RANKED, 1.0)).may_gate
+    assert not correlate_with_preference("a", RANKED, dict.fromkeys(RANKED, 1.0)).may_gate
 
 
 def test_too_few_checkpoints_are_said_to_be_too_few() -> None:
-    found = usefulness_of("a", {"1": 1.0, "2": 0.0, "x": 1.0}, RANKED)
+    found = correlate_with_preference("a", {"1": 1.0, "2": 0.0, "x": 1.0}, RANKED)
     assert (found.checkpoints, found.correlation, found.low, found.may_gate) == (2, None, None, True)
     assert found.said.endswith("5 checkpoints with scores and blinded preferences, and there are 2.")
 
@@ -105,22 +105,22 @@ async def test_scores_and_blinded_choices_meet_over_checkpoints(store: Store) ->
     subjects = [EngineSubject(wrong_on(*range(wrong))) for wrong in range(6)]
     runs = [await run_exam(make_exam(10), subject, store) for subject in subjects]
     await run_exam(make_exam(4), subjects[0], store)
-    (before,) = useful_exams(store)
+    (before,) = correlate_exams_with_preference(store)
     assert (before.checkpoints, before.correlation) == (0, None)
-    assert blinded_wins(store) == {}
+    assert count_blind_wins(store) == {}
     plant(store, [subject.model_hash for subject in subjects])
-    wins = blinded_wins(store)
+    wins = count_blind_wins(store)
     assert len(wins) == 30
     assert wins[subjects[5].model_hash, subjects[0].model_hash] == pytest.approx(0.9)
-    (found,) = useful_exams(store)
+    (found,) = correlate_exams_with_preference(store)
     assert (found.suite, found.checkpoints) == ("numbers", 6)
     assert found.correlation == pytest.approx(-1)
     pair = compare(store, runs[5].id, runs[0].id)
-    assert gate_over([pair], []).decision != ""
+    assert evaluate_gate([pair], []).decision != ""
     with pytest.raises(BadInput, match="may not gate"):
-        gate_over([pair], [], useful=useful_exams(store))
+        evaluate_gate([pair], [], useful=correlate_exams_with_preference(store))
 
 
 def test_choices_that_were_not_blind_count_for_nothing(store: Store) -> None:
     plant(store, ["a", "b", "c"], blind=False)
-    assert blinded_wins(store) == {}
+    assert count_blind_wins(store) == {}

@@ -19,11 +19,11 @@ from yearling.feedback import (
     Note,
     Rating,
     bring_back,
-    export_lines,
+    export_log_lines,
+    export_own_acts,
     fold,
     from_dict,
     import_file,
-    own_acts,
 )
 from yearling.feedback.defences import experience
 
@@ -62,7 +62,7 @@ def arrived(log: FeedbackLog, items: list[str], name: str = "Ada") -> str:
 
 
 def rows(log: FeedbackLog, person_id: str) -> list[dict[str, Any]]:
-    return list(own_acts(log, person_id))
+    return list(export_own_acts(log, person_id))
 
 
 def logged(log: FeedbackLog) -> list[Any]:
@@ -73,7 +73,7 @@ def test_what_the_log_has_is_known_and_only_its_words_come_back(log: FeedbackLog
     ada, items = acted(log)
     before, head = rows(log, ada), log.store.events.head()
     assert [row["kind"] for row in before] == ["rating", "rating", "comparison", "note", "edit"]
-    log.forget_words(ada, items)
+    log.delete_own_texts(ada, items)
     assert "words" not in rows(log, ada)[3]
     done = bring_back(log, ada, before, {})
     assert (done.new, done.known, done.words, dict(done.left_out)) == (0, 5, 2, {})
@@ -85,7 +85,7 @@ def test_what_the_log_has_is_known_and_only_its_words_come_back(log: FeedbackLog
 def test_words_come_back_only_if_they_are_the_same(log: FeedbackLog) -> None:
     ada, items = acted(log)
     before = rows(log, ada)
-    log.forget_words(ada, items)
+    log.delete_own_texts(ada, items)
     before[3]["words"] = {"text": "What I wish I had said."}
     del before[4]["salt"]
     assert bring_back(log, ada, before, {}).words == 0
@@ -229,7 +229,7 @@ def test_a_log_with_imports_reads_the_same_elsewhere(log: FeedbackLog, other: Fe
     ada, items = acted(log)
     bring_back(other, arrived(other, items), rows(log, ada), {})
     file = tmp_path / "log.jsonl"
-    file.write_bytes(b"".join(export_lines(other.store)))
+    file.write_bytes(b"".join(export_log_lines(other.store)))
     assert import_file(log.store, file, "jsonl").num_kept == 7
     assert logged(log)[-5:] == logged(other)
     with pytest.raises(BadInput, match="only half"):

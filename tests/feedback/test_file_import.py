@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.feedback.people import answers, community, opened, pour
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.feedback import FeedbackLog, ImportReport, export_lines, import_file, run_and_record
+from yearling.feedback import FeedbackLog, ImportReport, export_log_lines, import_file, run_and_record
 
 DATA = Path(os.environ.get("YEARLING_SHARED_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
@@ -36,7 +36,7 @@ def balanced(report: ImportReport) -> bool:
 
 
 def export(log: FeedbackLog) -> bytes:
-    return b"".join(export_lines(log.store))
+    return b"".join(export_log_lines(log.store))
 
 
 LINES: list[Any] = [
@@ -212,7 +212,7 @@ def test_an_export_starts_the_same_log_elsewhere_and_continues_it(log: FeedbackL
 
 def test_a_changed_or_cut_export_is_refused_as_a_whole(log: FeedbackLog, tmp_path: Path) -> None:
     pour(log, community(num_raters=5))
-    lines = list(export_lines(log.store))
+    lines = list(export_log_lines(log.store))
     with opened(tmp_path / "other") as other:
         for broken in (lines[:-1], [lines[0], *lines[2:]], [lines[0], lines[1].replace(b'"value":1.0', b'"value":0.0')]):
             path = tmp_path / "broken.jsonl"

@@ -10,14 +10,14 @@ from scipy import stats
 
 from yearling.errors import BadInput
 from yearling.feedback.status_rules import (
-    DECIDED,
+    DECIDED_STATUSES,
     HELPFUL,
     NEEDS_MORE,
     NOT_HELPFUL,
     Decision,
     Evidence,
-    Rule,
     StatusParameters,
+    StatusRule,
     cap_flips,
     decide,
     holding,
@@ -61,7 +61,7 @@ def test_the_chance_rule_is_the_lower_beta_bound() -> None:
         for yes in range(total + 1):
             bound = stats.beta.ppf(0.2, yes + 0.5, total - yes + 0.5)
             holds = holding(
-                evidence((total, yes, total, yes)), replace(BARE, rules=(Rule(id="x", version=1, direction=1, doubt=0.2),))
+                evidence((total, yes, total, yes)), replace(BARE, rules=(StatusRule(id="x", version=1, direction=1, doubt=0.2),))
             )
             assert bool(holds["x"][0]) == (bound >= 0.5)
 
@@ -154,7 +154,7 @@ def test_a_large_record_may_flip_a_share() -> None:
     old = [HELPFUL] * 200
     new = [Decision(status=NOT_HELPFUL if k < 10 else HELPFUL, reason="x") for k in range(200)]
     assert cap_flips(old, new, 50, P)[1:] == (10, 10)
-    assert all(status in DECIDED for status in old)
+    assert all(status in DECIDED_STATUSES for status in old)
 
 
 def test_the_slate_starts_with_what_the_weaker_side_likes_best() -> None:

@@ -7,14 +7,14 @@ import random
 
 import pytest
 
-from yearling.inference.batch_scheduler import Move, Scheduler, Sequence
+from yearling.inference.batch_scheduler import BatchScheduler, RowMove, Sequence
 
 
 class Machine:
     """An engine without a model: caches are lists of tokens, so that every row can be compared with what it should hold."""
 
     def __init__(self, **bounds: int) -> None:
-        self.scheduler: Scheduler[int] = Scheduler(**bounds)
+        self.scheduler: BatchScheduler[int] = BatchScheduler(**bounds)
         self.rows: dict[int, list[int]] = {}
         self.private: dict[Sequence[int], list[int]] = {}
         self.largest = 0
@@ -63,7 +63,7 @@ class Machine:
         self.move(self.scheduler.finish(sequence))
         return [sequence]
 
-    def move(self, move: Move | None) -> None:
+    def move(self, move: RowMove | None) -> None:
         if move is not None:
             self.rows[move.target] = list(self.rows[move.source][: move.tokens])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from yearling.inference.cache_slots import Placed, Sequence, Slots
+from yearling.inference.cache_slots import Sequence, SlotAssignment, SlotScheduler
 
 
 def sequence(*tokens: int, adapter: str | None = None) -> Sequence[str]:
@@ -16,7 +16,7 @@ def compute(one: Sequence[str]) -> None:
     one.slot.tokens = list(one.tokens)
 
 
-def run(slots: Slots[str], one: Sequence[str]) -> Placed:
+def run(slots: SlotScheduler[str], one: Sequence[str]) -> SlotAssignment:
     """Place, compute and finish a sequence; returns how it was placed."""
     slots.add(one)
     [placed] = slots.place()
@@ -26,7 +26,7 @@ def run(slots: Slots[str], one: Sequence[str]) -> Placed:
 
 
 def test_first_come_first_served_while_slots_last() -> None:
-    slots: Slots[str] = Slots(count=2, cells=100)
+    slots: SlotScheduler[str] = SlotScheduler(count=2, cells=100)
     three = [sequence(n, n, n) for n in range(3)]
     for one in three:
         slots.add(one)
@@ -38,8 +38,8 @@ def test_first_come_first_served_while_slots_last() -> None:
 
 
 def test_a_conversation_goes_on_in_its_slot() -> None:
-    slots: Slots[str] = Slots(count=2, cells=100)
-    assert run(slots, sequence(1, 2, 3)) == Placed(slots.slots[0], 0, None)
+    slots: SlotScheduler[str] = SlotScheduler(count=2, cells=100)
+    assert run(slots, sequence(1, 2, 3)) == SlotAssignment(slots.slots[0], 0, None)
     placed = run(slots, sequence(1, 2, 3, 4, 5))
     assert (placed.slot.number, placed.keep, placed.source) == (0, 3, None)
     assert slots.slots[0].tokens == [1, 2, 3, 4, 5]
@@ -49,7 +49,7 @@ def test_a_conversation_goes_on_in_its_slot() -> None:
 
 
 def test_a_beginning_is_shared_with_another_conversation() -> None:
-    slots: Slots[str] = Slots(count=2, cells=100)
+    slots: SlotScheduler[str] = SlotScheduler(count=2, cells=100)
     run(slots, sequence(1, 2))
     run(slots, sequence(1, 2, 3, 4, 5, 6))
     placed = run(slots, sequence(1, 2, 9))
@@ -59,7 +59,7 @@ def test_a_beginning_is_shared_with_another_conversation() -> None:
 
 
 def test_adapters_never_share() -> None:
-    slots: Slots[str] = Slots(count=2, cells=100)
+    slots: SlotScheduler[str] = SlotScheduler(count=2, cells=100)
     run(slots, sequence(1, 2, 3))
     placed = run(slots, sequence(1, 2, 3, 4, adapter="a"))
     assert placed.keep == 0
@@ -68,7 +68,7 @@ def test_adapters_never_share() -> None:
 
 
 def test_cells_are_kept_for_those_that_run() -> None:
-    slots: Slots[str] = Slots(count=4, cells=10)
+    slots: SlotScheduler[str] = SlotScheduler(count=4, cells=10)
     first, second = sequence(1, 2, 3, 4, 5), sequence(6, 7, 8, 9, 10)
     slots.add(first)
     slots.add(second)
@@ -80,7 +80,7 @@ def test_cells_are_kept_for_those_that_run() -> None:
 
 
 def test_resting_slots_go_first_and_then_the_newest_waits_again() -> None:
-    slots: Slots[str] = Slots(count=3, cells=100)
+    slots: SlotScheduler[str] = SlotScheduler(count=3, cells=100)
     run(slots, sequence(7, 8))
     old, new = sequence(1, 2), sequence(3, 4)
     slots.add(old)
@@ -101,7 +101,7 @@ def test_resting_slots_go_first_and_then_the_newest_waits_again() -> None:
 
 
 def test_a_waiting_sequence_can_be_taken_out() -> None:
-    slots: Slots[str] = Slots(count=1, cells=100)
+    slots: SlotScheduler[str] = SlotScheduler(count=1, cells=100)
     one, two = sequence(1), sequence(2)
     slots.add(one)
     slots.add(two)

@@ -9,8 +9,8 @@ import pytest
 
 from yearling.config import Settings
 from yearling.errors import Unavailable
-from yearling.inference import Engine, FakeEngine, Script
-from yearling.inference.calibration import RECORD, calibrate, read_speeds
+from yearling.inference import Engine, FakeEngine, ScriptedAnswer
+from yearling.inference.calibration import SPEEDS_FILENAME, calibrate, read_speeds
 from yearling.inference.engine_choice import Machine, choose_engine
 
 MODEL = "ab" * 32
@@ -21,7 +21,7 @@ DELAYS_S = {"llamacpp": 0.02, "openvino": 0.001}
 async def fake(kind: str) -> Engine:
     if kind == "torch":
         raise Unavailable("torch does not start here.")
-    script = Script("word " * 10, delay_s=DELAYS_S[kind], end_of_turn=False)
+    script = ScriptedAnswer("word " * 10, delay_s=DELAYS_S[kind], end_of_turn=False)
     return FakeEngine(lambda request, prompt: script)
 
 
@@ -50,7 +50,7 @@ async def test_an_engine_that_takes_too_long_is_given_up(tmp_path: Path, monkeyp
     opened: list[FakeEngine] = []
 
     async def slow(kind: str) -> Engine:
-        engine = FakeEngine(lambda request, prompt: Script("word " * 10, delay_s=5.0 if kind == "openvino" else 0.0))
+        engine = FakeEngine(lambda request, prompt: ScriptedAnswer("word " * 10, delay_s=5.0 if kind == "openvino" else 0.0))
         opened.append(engine)
         return engine
 
@@ -71,5 +71,5 @@ async def test_other_circumstances_are_measured_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"circumstances": {}}'])
 async def test_a_damaged_record_is_no_record(tmp_path: Path, damage: str) -> None:
     await measured(tmp_path)
-    (tmp_path / RECORD).write_text(damage)
+    (tmp_path / SPEEDS_FILENAME).write_text(damage)
     assert read_speeds(tmp_path, HERE, MODEL) == {}

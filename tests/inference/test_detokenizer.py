@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yearling.inference import ByteTokenizer, StopMatcher, TextStream
+from yearling.inference import ByteTokenizer, IncrementalDetokenizer, StopStringMatcher
 
 texts = st.text(alphabet="abé😀", max_size=24)
 
@@ -16,7 +16,7 @@ texts = st.text(alphabet="abé😀", max_size=24)
     text=texts, stops=st.lists(st.text(alphabet="abé😀", min_size=1, max_size=4), max_size=3), cuts=st.lists(st.integers(0, 24))
 )
 def test_the_pieces_do_not_matter(text: str, stops: list[str], cuts: list[int]) -> None:
-    matcher = StopMatcher(stops)
+    matcher = StopStringMatcher(stops)
     bounds = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     seen = ""
     for start, end in itertools.pairwise(bounds):
@@ -35,7 +35,7 @@ def test_the_pieces_do_not_matter(text: str, stops: list[str], cuts: list[int]) 
 
 
 def test_nothing_is_held_without_need() -> None:
-    matcher = StopMatcher(["END"])
+    matcher = StopStringMatcher(["END"])
     assert matcher.push("hello E") == "hello "
     assert matcher.push("N") == ""
     assert matcher.push("D of it") == ""
@@ -45,26 +45,26 @@ def test_nothing_is_held_without_need() -> None:
 
 
 def test_a_false_beginning_is_given_back() -> None:
-    matcher = StopMatcher(["aab"])
+    matcher = StopStringMatcher(["aab"])
     assert [matcher.push(piece) for piece in ("a", "a", "a", "c")] == ["", "", "a", "aac"]
 
 
 def test_characters_come_whole() -> None:
     tokenizer = ByteTokenizer()
-    stream = TextStream(tokenizer.stream())
+    stream = IncrementalDetokenizer(tokenizer.stream())
     pieces = [stream.push(i) for i in tokenizer.encode("é😀")]
     assert pieces == ["", "é", "", "", "", "😀"]
     assert stream.flush() == ""
 
 
 def test_a_cut_character_shows_as_replacement_at_the_end() -> None:
-    stream = TextStream(ByteTokenizer().stream())
+    stream = IncrementalDetokenizer(ByteTokenizer().stream())
     assert stream.push("😀".encode()[0]) == ""
     assert stream.flush() == "�"
 
 
 def test_held_text_comes_out_at_the_end() -> None:
-    stream = TextStream(ByteTokenizer().stream(), ["##"])
+    stream = IncrementalDetokenizer(ByteTokenizer().stream(), ["##"])
     assert stream.push(ord("#")) == ""
     assert stream.flush() == "#"
     assert not stream.stopped

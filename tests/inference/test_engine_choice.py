@@ -6,7 +6,15 @@ import pytest
 
 from yearling.config import Settings
 from yearling.errors import BadInput, Unsupported
-from yearling.inference.engine_choice import KINDS, SPEEDS, Machine, choose_engine, classify, describe_engines, this_machine
+from yearling.inference.engine_choice import (
+    KINDS,
+    REFERENCE_SPEEDS,
+    Machine,
+    choose_engine,
+    classify,
+    describe_engines,
+    detect_machine,
+)
 
 
 def machine(*installed: str, machine_class: str = "amx") -> Machine:
@@ -19,7 +27,7 @@ AUTO = Settings(engine="auto")
 @pytest.mark.parametrize("purpose", ["interactive", "batch"])
 def test_the_fastest_measured_is_taken(purpose: str) -> None:
     choice = choose_engine(AUTO, purpose=purpose, machine=machine(*KINDS))
-    speeds = SPEEDS["amx", "interactive" if purpose == "interactive" else "batch"]
+    speeds = REFERENCE_SPEEDS["amx", "interactive" if purpose == "interactive" else "batch"]
     assert choice.kind == max(speeds, key=lambda kind: speeds[kind])
     assert "fastest" in choice.reason
     assert f"{speeds[choice.kind]:g}" in choice.reason
@@ -60,6 +68,6 @@ def test_this_machine_is_described() -> None:
     reports = {report.kind: report for report in describe_engines()}
     assert set(reports) == set(KINDS)
     assert reports["llamacpp"].available
-    assert this_machine().cores >= 1
+    assert detect_machine().cores >= 1
     lacking = {report.kind: report for report in describe_engines(machine("llamacpp"))}
     assert "pip install" in lacking["openvino"].reason

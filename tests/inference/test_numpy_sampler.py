@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from yearling.inference.numpy_sampler import DrawState, draw_token, logprob
+from yearling.inference.numpy_sampler import SamplerState, logprob, sample_token
 from yearling.records import SamplingSettings
 
 torch = pytest.importorskip("torch", reason="the torch sampler is the reference")
@@ -27,14 +27,14 @@ SETTINGS = [
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("masked", [False, True])
 def test_it_draws_what_the_torch_sampler_draws(settings: SamplingSettings, masked: bool) -> None:
-    from yearling.inference.torch_sampler import SequenceState, draw
+    from yearling.inference.torch_sampler import TorchSamplerState, draw
 
     rng = np.random.default_rng(0)
     mask = rng.random(999) < 0.3 if masked else None
-    mine, theirs = DrawState(settings), SequenceState(settings)
+    mine, theirs = SamplerState(settings), TorchSamplerState(settings)
     for _ in range(40):
         logits = (3 * rng.standard_normal(999)).astype(np.float32)
-        token = draw_token(logits, mine, allowed_V=mask, num_top=3)
+        token = sample_token(logits, mine, allowed_V=mask, num_top=3)
         allowed = [None if mask is None else torch.from_numpy(mask)]
         [other] = draw(torch.from_numpy(logits)[None], [theirs], allowed=allowed, num_top=[3])
         assert token.id == other.id
@@ -45,15 +45,15 @@ def test_it_draws_what_the_torch_sampler_draws(settings: SamplingSettings, maske
 
 def test_frequencies_are_the_probabilities() -> None:
     logits = np.log(np.array([0.5, 0.3, 0.15, 0.05], np.float32))
-    state = DrawState(SamplingSettings(seed=9))
-    counts = Counter(draw_token(logits, state).id for _ in range(8000))
+    state = SamplerState(SamplingSettings(seed=9))
+    counts = Counter(sample_token(logits, state).id for _ in range(8000))
     assert [counts[i] / 8000 for i in range(4)] == pytest.approx([0.5, 0.3, 0.15, 0.05], abs=0.02)
 
 
 def test_what_cannot_be_drawn_is_said() -> None:
     with pytest.raises(ValueError, match="finite"):
-        draw_token(np.array([np.nan, 1.0], np.float32), DrawState(SamplingSettings()))
+        sample_token(np.array([np.nan, 1.0], np.float32), SamplerState(SamplingSettings()))
     for temperature in (0.0, 1.0):
-        state = DrawState(SamplingSettings(temperature=temperature))
+        state = SamplerState(SamplingSettings(temperature=temperature))
         with pytest.raises(ValueError, match="permitted"):
-            draw_token(np.zeros(3, np.float32), state, allowed_V=np.zeros(3, np.bool_))
+            sample_token(np.zeros(3, np.float32), state, allowed_V=np.zeros(3, np.bool_))

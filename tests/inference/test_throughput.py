@@ -15,16 +15,16 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from yearling.errors import BadInput, Unavailable
-from yearling.inference import Engine, FakeEngine, Request, Script, bench_choices, open_subjects
-from yearling.inference.bench_api import Client, Timed, measure_api_overhead
+from yearling.inference import Engine, FakeEngine, Request, ScriptedAnswer, list_engine_variants, open_subjects
+from yearling.inference.bench_api import BenchmarkClient, TimedEngine, measure_api_overhead
 from yearling.inference.throughput import (
     Subject,
     measure_engine,
-    measure_together,
+    measure_interleaved,
     peak_memory_bytes,
-    run_many,
+    time_concurrent_requests,
 )
-from yearling.models import Library, LocalModel
+from yearling.models import LocalModel, ModelLibrary
 from yearling.records import SamplingSettings
 
 STEP_S = 0.004
@@ -66,7 +66,7 @@ def in_own_time(work: Coroutine[Any, Any, T]) -> T:
 
 def paced(*, delay_s: float = STEP_S, first_delay_s: float = 0.0, max_sequences: int = 8) -> FakeEngine:
     """Emits a token per sequence and step, for ever."""
-    script = Script("abc", delay_s=delay_s, first_delay_s=first_delay_s, end_of_turn=False)
+    script = ScriptedAnswer("abc", delay_s=delay_s, first_delay_s=first_delay_s, end_of_turn=False)
     return FakeEngine([script], max_sequences=max_sequences)
 
 
@@ -95,7 +95,7 @@ async def test_more_sequences_than_an_engine_takes_are_left_out() -> None:
 
 @pytest.mark.usefixtures("own_time")
 def test_a_starved_sequence_shows_in_the_spread() -> None:
-    _, spread = in_own_time(run_many(paced(max_sequences=1), 4, 10))
+    _, spread = in_own_time(time_concurrent_requests(paced(max_sequences=1), 4, 10))
     assert spread == pytest.approx(4)
 
 
@@ -104,7 +104,7 @@ def test_subjects_take_turns_and_the_median_counts() -> None:
     order: list[str] = []
     subjects = [Subject("fast", paced(delay_s=0.001)), Subject("slow", paced(delay_s=0.01), pid=os.getpid)]
     in_own_time(
-        measure_together(
+        measure_interleaved(
             subjects, sequences=(2,), new_tokens=4, repeat=3, prefill_tokens=8, progress=lambda what, *_: order.append(what)
         )
     )
@@ -150,8 +150,8 @@ async def serve(engine: Engine, added_s: float, status: str = "200 OK") -> async
     return await asyncio.start_server(handle, "127.0.0.1", 0)
 
 
-def slow_engine() -> Timed:
-    return Timed(FakeEngine([Script("abc", delay_s=STEP_S, end_of_turn=False)]))
+def slow_engine() -> TimedEngine:
+    return TimedEngine(FakeEngine([ScriptedAnswer("abc", delay_s=STEP_S, end_of_turn=False)]))
 
 
 async def test_the_overhead_of_http_is_what_an_answer_takes_besides_the_engine() -> None:
@@ -184,7 +184,7 @@ async def test_an_api_that_fails_is_not_measured() -> None:
     server = await serve(FakeEngine(), added_s=0, status="500 Internal Server Error")
     async with server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/chat/completions"
-        client = await Client.connect(url, {"max_tokens": 1}, "key")
+        client = await BenchmarkClient.connect(url, {"max_tokens": 1}, "key")
         with pytest.raises(Unavailable, match="500"):
             await client.post()
         await client.close()
@@ -192,11 +192,11 @@ async def test_an_api_that_fails_is_not_measured() -> None:
 
 @pytest.mark.slow
 async def test_every_engine_runs_in_a_process_of_its_own(
-    model_library: Library, default_model: LocalModel, tmp_path: Path
+    model_library: ModelLibrary, default_model: LocalModel, tmp_path: Path
 ) -> None:
-    wanted = bench_choices(
+    wanted = list_engine_variants(
         model_library,
-        Library(tmp_path),
+        ModelLibrary(tmp_path),
         default_model.name,
         engines=["torch", "openvino", "llamacpp"],
         layouts=["installed", "q8_0"],
@@ -204,7 +204,7 @@ async def test_every_engine_runs_in_a_process_of_its_own(
     assert [contender.label for contender in wanted] == ["llamacpp Q8_0", "openvino Q8_0", "torch"]
     async with open_subjects(wanted, threads=2, max_sequences=4) as (subjects, failed):
         assert set(failed) <= {"openvino Q8_0"}
-        await measure_together(subjects, sequences=(2,), new_tokens=3, repeat=1, prefill_tokens=64)
+        await measure_interleaved(subjects, sequences=(2,), new_tokens=3, repeat=1, prefill_tokens=64)
         for subject in subjects:
             speed = subject.speed()
             assert speed.tokens_per_s[2] > 0
@@ -212,8 +212,8 @@ async def test_every_engine_runs_in_a_process_of_its_own(
 
 
 def test_unknown_engines_and_layouts_are_refused(tmp_path: Path) -> None:
-    library = Library(tmp_path)
+    library = ModelLibrary(tmp_path)
     for engines, layouts, param in ((["gpu"], ["installed"], "engines"), (["torch"], ["q2"], "layouts")):
         with pytest.raises(BadInput) as refused:
-            bench_choices(library, library, "any", engines=engines, layouts=layouts)
+            list_engine_variants(library, library, "any", engines=engines, layouts=layouts)
         assert refused.value.param == param

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from yearling.inference.torch_sampler import SequenceState, adjust, draw, invert, probabilities, truncate
+from yearling.inference.torch_sampler import TorchSamplerState, adjust, draw, invert, probabilities, truncate
 from yearling.records import SamplingSettings
 
 VOCABULARY = 1000
@@ -24,7 +24,7 @@ def some_logits(rows: int, *, seed: int = 0, spread: float = 2.0, vocabulary: in
 
 def frequencies(logits_V: torch.Tensor, sampling: SamplingSettings, times: int) -> np.ndarray:
     """Counts per token of `times` draws, a different seed for each."""
-    states = [SequenceState(SamplingSettings(**{**_fields(sampling), "seed": seed})) for seed in range(times)]
+    states = [TorchSamplerState(SamplingSettings(**{**_fields(sampling), "seed": seed})) for seed in range(times)]
     drawn = draw(logits_V.expand(times, -1), states)
     return np.bincount([one.id for one in drawn], minlength=logits_V.shape[0])
 
@@ -118,7 +118,7 @@ def test_top_p_keeps_the_smallest_sufficient_set(spread: float) -> None:
 def test_greedy_is_argmax_and_ignores_the_seed() -> None:
     logits_BV = some_logits(32)
     for temperature in (0.0, 1e-9):
-        states = [SequenceState(SamplingSettings(temperature=temperature, seed=seed)) for seed in range(32)]
+        states = [TorchSamplerState(SamplingSettings(temperature=temperature, seed=seed)) for seed in range(32)]
         assert [one.id for one in draw(logits_BV, states)] == logits_BV.argmax(-1).tolist()
     assert probabilities(logits_BV[:1], [SamplingSettings(temperature=0)])[0].argmax() == logits_BV[0].argmax()
 
@@ -129,10 +129,10 @@ def test_reported_logprobs_are_of_the_whole_distribution_at_temperature_one() ->
     mask = torch.zeros(VOCABULARY, dtype=torch.bool)
     mask[10:20] = True
     states = [
-        SequenceState(SamplingSettings(temperature=0.3, seed=1)),
-        SequenceState(SamplingSettings(top_k=3, top_p=0.5, seed=2)),
-        SequenceState(SamplingSettings(logit_bias=((5, 50.0),), seed=3)),
-        SequenceState(SamplingSettings(seed=4)),
+        TorchSamplerState(SamplingSettings(temperature=0.3, seed=1)),
+        TorchSamplerState(SamplingSettings(top_k=3, top_p=0.5, seed=2)),
+        TorchSamplerState(SamplingSettings(logit_bias=((5, 50.0),), seed=3)),
+        TorchSamplerState(SamplingSettings(seed=4)),
     ]
     drawn = draw(logits_BV, states, allowed=[None, None, None, mask], num_top=[0, 3, 0, 5])
     for row, one in enumerate(drawn):
@@ -153,11 +153,11 @@ def test_a_sequence_draws_the_same_tokens_alone_and_in_any_batch() -> None:
 
     alone = []
     for row in range(rows):
-        state = SequenceState(settings_of[row])
+        state = TorchSamplerState(settings_of[row])
         alone.append([draw(logits[row : row + 1], [state])[0].id for logits in logits_SBV])
 
     together: list[list[int]] = [[] for _ in range(rows)]
-    states = [SequenceState(one) for one in settings_of]
+    states = [TorchSamplerState(one) for one in settings_of]
     for step, logits in enumerate(logits_SBV):
         order = [int(row) for row in np.random.default_rng(step).permutation(rows)]
         for row, one in zip(order, draw(logits[order], [states[row] for row in order]), strict=True):
@@ -168,7 +168,7 @@ def test_a_sequence_draws_the_same_tokens_alone_and_in_any_batch() -> None:
 
 def test_penalties_and_bias_change_exactly_the_named_logits() -> None:
     logits_BV = some_logits(1)
-    state = SequenceState(
+    state = TorchSamplerState(
         SamplingSettings(presence_penalty=0.5, frequency_penalty=0.25, logit_bias=((7, -3.0), (8, 2.0))),
         counts=Counter({7: 2, 9: 1}),
     )
@@ -180,7 +180,7 @@ def test_penalties_and_bias_change_exactly_the_named_logits() -> None:
 
 
 def test_emitted_tokens_are_counted_for_the_penalties() -> None:
-    state = SequenceState(SamplingSettings(temperature=0, presence_penalty=100.0))
+    state = TorchSamplerState(SamplingSettings(temperature=0, presence_penalty=100.0))
     logits_BV = some_logits(1)
     ids = [draw(logits_BV, [state])[0].id for _ in range(5)]
     assert ids == logits_BV[0].topk(5).indices.tolist()
@@ -202,13 +202,13 @@ def test_bad_numbers_and_an_empty_mask_are_refused() -> None:
     broken = logits.clone()
     broken[0, 3] = float("nan")
     with pytest.raises(ValueError, match="not finite"):
-        draw(broken, [SequenceState(SamplingSettings())])
+        draw(broken, [TorchSamplerState(SamplingSettings())])
     with pytest.raises(ValueError, match="permitted"):
-        draw(logits, [SequenceState(SamplingSettings())], allowed=[torch.zeros(VOCABULARY, dtype=torch.bool)])
+        draw(logits, [TorchSamplerState(SamplingSettings())], allowed=[torch.zeros(VOCABULARY, dtype=torch.bool)])
 
 
 @pytest.mark.parametrize("seed", [0, -1, 2**63, 2**200])
 def test_any_whole_number_is_a_seed(seed: int) -> None:
-    numbers = [SequenceState(SamplingSettings(seed=seed)).uniform() for _ in range(2)]
+    numbers = [TorchSamplerState(SamplingSettings(seed=seed)).uniform() for _ in range(2)]
     assert numbers[0] == numbers[1]
     assert 0 <= numbers[0] < 1

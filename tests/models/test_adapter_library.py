@@ -15,7 +15,7 @@ from tests.training.networks import tiny_decoder
 from yearling.errors import NotFound, Untrusted
 from yearling.models import (
     Adapter,
-    Adapters,
+    AdapterLibrary,
     Decoder,
     attach_adapter,
     load_adapter,
@@ -41,9 +41,9 @@ def trained(decoder: Decoder, *, seed: int = 1, targets: tuple[str, ...] | None 
 
 
 def test_the_same_adapter_has_the_same_name_and_another_has_another(decoder: Decoder, tmp_path: Path) -> None:
-    adapters = Adapters(tmp_path / "adapters")
+    adapters = AdapterLibrary(tmp_path / "adapters")
     first = adapters.publish(trained(decoder), decoder, BASE, run="r", step=3)
-    again = Adapters(tmp_path / "elsewhere").publish(trained(decoder), decoder, BASE)
+    again = AdapterLibrary(tmp_path / "elsewhere").publish(trained(decoder), decoder, BASE)
     other = adapters.publish(trained(decoder, seed=2), decoder, BASE)
     assert first.sha256 == again.sha256 != other.sha256
     assert adapters.publish(trained(decoder), decoder, BASE).run == "r"
@@ -58,7 +58,7 @@ def test_the_same_adapter_has_the_same_name_and_another_has_another(decoder: Dec
 @pytest.mark.parametrize("targets", [None, ("up_proj",)])
 def test_both_formats_hold_the_factors_and_the_lineage(decoder: Decoder, tmp_path: Path, targets: tuple[str, ...] | None) -> None:
     adapter = trained(decoder, targets=targets)
-    published = Adapters(tmp_path).publish(adapter, decoder, BASE)
+    published = AdapterLibrary(tmp_path).publish(adapter, decoder, BASE)
     for path in (published.weights, published.folder):
         loaded = load_adapter(path, decoder, base_sha256=BASE.sha256)
         assert (loaded.base_sha256, loaded.base_source_sha256) == (BASE.sha256, BASE.source_sha256)
@@ -75,11 +75,11 @@ def test_both_formats_hold_the_factors_and_the_lineage(decoder: Decoder, tmp_pat
 
 def test_another_base_is_refused_at_publication(decoder: Decoder, tmp_path: Path) -> None:
     with pytest.raises(Untrusted, match="was made for the weights abababababab"):
-        Adapters(tmp_path).publish(trained(decoder), decoder, paper_model(sha256="0" * 64))
+        AdapterLibrary(tmp_path).publish(trained(decoder), decoder, paper_model(sha256="0" * 64))
 
 
 def test_what_was_changed_is_noticed(decoder: Decoder, tmp_path: Path) -> None:
-    adapters = Adapters(tmp_path / "adapters")
+    adapters = AdapterLibrary(tmp_path / "adapters")
     published = adapters.publish(trained(decoder), decoder, BASE)
     (published.folder / "adapter_config.json").write_text("{}")
     with pytest.raises(Untrusted, match="was changed after it was published"):
@@ -93,7 +93,7 @@ def test_an_adapter_of_up_proj_alone_changes_the_network_and_merges_to_the_same(
     ids = torch.randint(0, decoder.config.vocab_size, (2, 9), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         bare = decoder(ids)
-        published = Adapters(tmp_path).publish(trained(decoder, targets=("up_proj",)), decoder, BASE)
+        published = AdapterLibrary(tmp_path).publish(trained(decoder, targets=("up_proj",)), decoder, BASE)
         network = attached(decoder, published.weights)
         changed = network(ids)
         merge_adapter(network)

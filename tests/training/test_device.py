@@ -15,7 +15,7 @@ from yearling.training import choose_device, choose_dtype
 from yearling.training.methods.grpo import Grpo, GrpoConfig
 from yearling.training.methods.ppo import Ppo, PpoConfig
 from yearling.training.policy.policy import Policy
-from yearling.training.rollouts.collector import MemoryLog
+from yearling.training.rollouts.collector import InMemoryRolloutLog
 
 HERE = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 ROUNDING = {"cpu": 1e-9, "cuda": 2e-4}
@@ -51,7 +51,7 @@ def test_learning_from_lessons_is_the_same_on_every_device(name: str, device: st
 @pytest.mark.parametrize("kind", ["grpo", "ppo"])
 def test_reinforcement_is_the_same_on_every_device(kind: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was drawn is given: two devices round differently, and one different token would change everything after it."""
-    log = MemoryLog()
+    log = InMemoryRolloutLog()
 
     def learner(place: str) -> Grpo | Ppo:
         policy = tiny_policy(device=place)

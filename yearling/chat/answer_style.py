@@ -11,22 +11,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from yearling.chat.served_spec import SYSTEM
+from yearling.chat.served_spec import SPEC_SYSTEM_MESSAGE
 
 Length = Literal["short", "normal", "long"]
 Bluntness = Literal["gentle", "normal", "blunt"]
 
-_LENGTH = {
+_LENGTH_SENTENCES = {
     "short": "Answer in one to three sentences unless more is asked for.",
     "normal": "",
     "long": "Answer in detail, with reasons and examples where they help.",
 }
-_BLUNTNESS = {
+_BLUNTNESS_SENTENCES = {
     "gentle": "Put disagreement and bad news gently, without leaving any of it out.",
     "normal": "",
     "blunt": "Say disagreement and bad news directly, without softening and without insult.",
 }
-_LANGUAGES = {
+_LANGUAGE_NAMES = {
     "ar": "Arabic",
     "de": "German",
     "en": "English",
@@ -45,12 +45,12 @@ _LANGUAGES = {
     "vi": "Vietnamese",
     "zh": "Chinese",
 }
-LANGUAGES = frozenset(_LANGUAGES)
+LANGUAGES = frozenset(_LANGUAGE_NAMES)
 AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mode:
+class AnswerMode:
     """A named way of answering. Its text never changes: a new text is a new version."""
 
     name: str
@@ -63,51 +63,51 @@ class Mode:
         return f"{self.name}@{self.version}"
 
 
-REGULAR = Mode(name="regular", version=1, title="Regular", text="")
-FUN = Mode(
+REGULAR_MODE = AnswerMode(name="regular", version=1, title="Regular", text="")
+FUN_MODE = AnswerMode(
     name="fun",
     version=1,
     title="Fun",
     text="Be playful: a light tone, and a joke where it fits. Facts stay facts, nobody is mocked, and serious questions are "
     "answered seriously.",
 )
-BUILTIN = (REGULAR, FUN)
+BUILTIN_MODES = (REGULAR_MODE, FUN_MODE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class AnswerStyle:
     """How one person is answered."""
 
-    mode: Mode = REGULAR
+    mode: AnswerMode = REGULAR_MODE
     length: Length = "normal"
     bluntness: Bluntness = "normal"
     language: str = AUTO
     instructions: str = ""
 
 
-def system_messages(manner: Manner, memories: Sequence[str] = ()) -> list[dict[str, Any]]:
+def system_messages(manner: AnswerStyle, memories: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The system messages of a turn; empty when nothing was chosen, since the spec's own words are then added anyway."""
     parts: list[dict[str, Any]] = []
     if manner.mode.text:
-        parts.append(_part("mode", manner.mode.text, mode=manner.mode.label))
-    knobs = " ".join(sentence for sentence in _knobs(manner) if sentence)
+        parts.append(_system_part("mode", manner.mode.text, mode=manner.mode.label))
+    knobs = " ".join(sentence for sentence in _style_sentences(manner) if sentence)
     if knobs:
-        parts.append(_part("knobs", knobs))
+        parts.append(_system_part("knobs", knobs))
     if manner.instructions.strip():
-        parts.append(_part("personal", f"The person you talk to asks of you:\n{manner.instructions.strip()}"))
+        parts.append(_system_part("personal", f"The person you talk to asks of you:\n{manner.instructions.strip()}"))
     if memories:
         listed = "\n".join(f"- {memory}" for memory in memories)
         parts.append(
-            _part("memory", f"What the person you talk to has said of themselves; use it only where it helps:\n{listed}")
+            _system_part("memory", f"What the person you talk to has said of themselves; use it only where it helps:\n{listed}")
         )
-    return [_part("spec", SYSTEM), *parts] if parts else []
+    return [_system_part("spec", SPEC_SYSTEM_MESSAGE), *parts] if parts else []
 
 
-def _knobs(manner: Manner) -> tuple[str, ...]:
-    name = _LANGUAGES.get(manner.language.partition("-")[0])
+def _style_sentences(manner: AnswerStyle) -> tuple[str, ...]:
+    name = _LANGUAGE_NAMES.get(manner.language.partition("-")[0])
     language = f"Answer in {name}, whatever language the question is in." if name else ""
-    return _LENGTH[manner.length], _BLUNTNESS[manner.bluntness], language
+    return _LENGTH_SENTENCES[manner.length], _BLUNTNESS_SENTENCES[manner.bluntness], language
 
 
-def _part(source: str, text: str, **more: Any) -> dict[str, Any]:
+def _system_part(source: str, text: str, **more: Any) -> dict[str, Any]:
     return {"role": "system", "content": text, "source": source, **more}

@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 
 from yearling.store import ComparisonRecord
 
-LOOK_BACK = 3
+NUM_RECENT_OFFERS = 3
 """How many of the last offers decide whether there is another."""
 
-_A_DAY = timedelta(days=1)
-_PAUSE = timedelta(minutes=20)
-_LONG_PAUSE = timedelta(days=7)
+_ONE_DAY = timedelta(days=1)
+_MIN_PAUSE = timedelta(minutes=20)
+_PAUSE_AFTER_TWO_IGNORED = timedelta(days=7)
 
 
-def may_offer(rate: float, draw: float, recent: Sequence[ComparisonRecord], now: datetime) -> bool:
+def should_offer_comparison(rate: float, draw: float, recent: Sequence[ComparisonRecord], now: datetime) -> bool:
     """Whether to offer a comparison. `draw` is uniform in [0, 1); `recent` are the person's last offers, newest first.
 
     Never two within 20 minutes, nor more than three a day. Who let the last offer lie, or skipped it, has peace for a day; who
@@ -26,9 +26,9 @@ def may_offer(rate: float, draw: float, recent: Sequence[ComparisonRecord], now:
     if not recent:
         return True
     since = now - recent[0].created_utc
-    if since < _PAUSE:
+    if since < _MIN_PAUSE:
         return False
     ignored = [one.state != "decided" for one in recent]
-    if ignored[0] and since < (_LONG_PAUSE if ignored[:2] == [True, True] else _A_DAY):
+    if ignored[0] and since < (_PAUSE_AFTER_TWO_IGNORED if ignored[:2] == [True, True] else _ONE_DAY):
         return False
-    return len(recent) < LOOK_BACK or now - recent[LOOK_BACK - 1].created_utc >= _A_DAY
+    return len(recent) < NUM_RECENT_OFFERS or now - recent[NUM_RECENT_OFFERS - 1].created_utc >= _ONE_DAY

@@ -16,12 +16,12 @@ from typing import Any, Literal, Protocol
 
 import structlog
 
-from yearling.chat.answer_style import Manner, system_messages
+from yearling.chat.answer_style import AnswerStyle, system_messages
 from yearling.chat.context_window import fit
 from yearling.chat.live_turn import LiveTurn
-from yearling.chat.reasoning_effort import Effort
+from yearling.chat.reasoning_effort import ReasoningEffort
 from yearling.chat.request import TurnRequest
-from yearling.chat.turn import Assistant, Pool, Turn
+from yearling.chat.turn import Assistant, Pool, PreparedTurn
 from yearling.chat.turn_events import TurnEvent
 from yearling.chat.turn_plan import Plan, plan_turn
 from yearling.clock import new_id
@@ -31,10 +31,10 @@ from yearling.store import Store
 
 _log = structlog.get_logger("yearling.chat")
 
-KEEP_S = 300.0
+RETENTION_S = 300.0
 """How long an ended turn can still be read."""
-KEEP_TEMPORARY_S = 60.0
-TITLE_CHARS = 60
+TEMPORARY_RETENTION_S = 60.0
+MAX_TITLE_CHARS = 60
 
 
 class Slot(Protocol):
@@ -44,7 +44,7 @@ class Slot(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class TurnInput:
     """What a person wants of a turn. `models` are those that answer, side by side when there are two; None is the default."""
 
     kind: Literal["send", "regenerate", "continue"] = "send"
@@ -53,20 +53,20 @@ class Ask:
     models: tuple[str | None, ...] = (None,)
     offered: bool = False
     """Two answers that nobody asked for."""
-    effort: Effort | None = None
+    effort: ReasoningEffort | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
-    manner: Manner = field(default_factory=Manner)
+    manner: AnswerStyle = field(default_factory=AnswerStyle)
     memories: tuple[tuple[str, str], ...] = ()
     """(id, text) of what the model is reminded of."""
 
 
 @dataclass(slots=True)
-class _Answer:
+class _AnswerInProgress:
     """One answer while it is made."""
 
     index: int
     message_id: str
-    turn: Turn
+    turn: PreparedTurn
     slot: Slot
     words: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
@@ -79,39 +79,45 @@ class _Answer:
         return self.turn.choices[0].sample_id
 
 
-class _Nowhere:
+class _DiscardingSampleSink:
     """Where the samples of temporary turns go."""
 
     async def add(self, sample: Sample, /) -> object:
         return False
 
 
-Saved = Callable[[LiveTurn, str], Awaitable[None]]
+OnTurnSaved = Callable[[LiveTurn, str], Awaitable[None]]
 """Called with a turn that has ended and what the person said in it."""
 
 
-class Talks:
+class ConversationTurns:
     """The turns of one server. `take` gives each answer a place in its engine, and raises when there is none."""
 
     def __init__(
-        self, store: Store, pool: Pool, assistant: Assistant, *, take: Callable[[Turn], Slot], saved: Saved | None = None
+        self,
+        store: Store,
+        pool: Pool,
+        assistant: Assistant,
+        *,
+        take: Callable[[PreparedTurn], Slot],
+        saved: OnTurnSaved | None = None,
     ) -> None:
         self._store = store
         self._assistant = assistant
-        self._passing = Assistant(pool, _Nowhere(), "")
-        self._take = take
-        self._saved = saved
+        self._temporary_assistant = Assistant(pool, _DiscardingSampleSink(), "")
+        self._acquire_slot = take
+        self._on_saved = saved
         self._turns: dict[str, LiveTurn] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, person_id: str, conversation_id: str, ask: Ask) -> LiveTurn:
+    async def start(self, person_id: str, conversation_id: str, ask: TurnInput) -> LiveTurn:
         """Begin a turn. Raises NotFound, BadInput, Conflict, and what preparing an answer raises; then nothing was stored."""
         plan = await asyncio.to_thread(plan_turn, self._store, person_id, conversation_id, ask.kind, ask.text, ask.message_id)
         turn_id = new_id()
         models = list(ask.models)
         if len(models) > 1 and secrets.randbelow(2):
             models.reverse()
-        answers, left_out = await self._prepare(self._assistant, person_id, turn_id, models, plan, ask)
+        answers, left_out = await self._prepare_answers(self._assistant, person_id, turn_id, models, plan, ask)
         live = LiveTurn(
             id=turn_id,
             person_id=person_id,
@@ -125,19 +131,21 @@ class Talks:
         )
         try:
             if plan.question is not None:
-                await asyncio.to_thread(self._ask, person_id, live, plan)
+                await asyncio.to_thread(self._store_question, person_id, live, plan)
         except BaseException:
             for answer in answers:
                 answer.slot.release()
             raise
-        self._run(live, answers, plan, ask)
+        self._launch(live, answers, plan, ask)
         return live
 
-    async def start_temporary(self, person_id: str, messages: Sequence[dict[str, Any]], ask: Ask) -> LiveTurn:
+    async def start_temporary(self, person_id: str, messages: Sequence[dict[str, Any]], ask: TurnInput) -> LiveTurn:
         """Begin a turn of which nothing is kept but its events, in memory, for a moment. Raises what preparing raises."""
         turn_id = new_id()
         plan = Plan(history=list(messages))
-        answers, left_out = await self._prepare(self._passing, person_id, turn_id, list(ask.models), plan, ask)
+        answers, left_out = await self._prepare_answers(
+            self._temporary_assistant, person_id, turn_id, list(ask.models), plan, ask
+        )
         live = LiveTurn(
             id=turn_id,
             person_id=person_id,
@@ -145,7 +153,7 @@ class Talks:
             mode=ask.manner.mode.label,
             left_out=left_out,
         )
-        self._run(live, answers, plan, ask)
+        self._launch(live, answers, plan, ask)
         return live
 
     def get(self, turn_id: str, *, person_id: str) -> LiveTurn:
@@ -173,13 +181,13 @@ class Talks:
             turn.stop()
         while self._tasks:
             await asyncio.wait(self._tasks)
-        await self._passing.close()
+        await self._temporary_assistant.close()
 
-    async def _prepare(
-        self, assistant: Assistant, person_id: str, turn_id: str, models: Sequence[str | None], plan: Plan, ask: Ask
-    ) -> tuple[list[_Answer], int]:
+    async def _prepare_answers(
+        self, assistant: Assistant, person_id: str, turn_id: str, models: Sequence[str | None], plan: Plan, ask: TurnInput
+    ) -> tuple[list[_AnswerInProgress], int]:
         before = system_messages(ask.manner, [text for _, text in ask.memories])
-        answers: list[_Answer] = []
+        answers: list[_AnswerInProgress] = []
         left_out = 0
         try:
             for index, model in enumerate(models):
@@ -196,14 +204,14 @@ class Talks:
 
                 turn, dropped = await fit(assistant, person_id, model, plan.history, request)
                 left_out = max(left_out, dropped)
-                answers.append(_Answer(index, new_id(), turn, self._take(turn)))
+                answers.append(_AnswerInProgress(index, new_id(), turn, self._acquire_slot(turn)))
         except BaseException:
             for answer in answers:
                 answer.slot.release()
             raise
         return answers, left_out
 
-    def _ask(self, person_id: str, live: LiveTurn, plan: Plan) -> None:
+    def _store_question(self, person_id: str, live: LiveTurn, plan: Plan) -> None:
         """The question goes into the tree, and gives a new conversation its title."""
         conversation_id, question = live.conversation_id or "", plan.question or ""
         self._store.conversations.add_message(
@@ -216,23 +224,23 @@ class Talks:
             turn_id=live.id,
         )
         if not plan.title:
-            self._store.conversations.change(conversation_id, person_id=person_id, title=title_of(question))
+            self._store.conversations.change(conversation_id, person_id=person_id, title=title_from_question(question))
 
-    def _run(self, live: LiveTurn, answers: list[_Answer], plan: Plan, ask: Ask) -> None:
+    def _launch(self, live: LiveTurn, answers: list[_AnswerInProgress], plan: Plan, ask: TurnInput) -> None:
         self._turns[live.id] = live
         live.emit({"type": "start", "turn": live})
-        making = [asyncio.create_task(self._make(live, answer)) for answer in answers]
+        making = [asyncio.create_task(self._generate(live, answer)) for answer in answers]
 
         def cancel() -> None:
             for task in making:
                 task.cancel()
 
-        live.on_stop(cancel)
+        live.set_stop_callback(cancel)
         task = asyncio.create_task(self._finish(live, answers, making, plan, ask))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _make(self, live: LiveTurn, answer: _Answer) -> None:
+    async def _generate(self, live: LiveTurn, answer: _AnswerInProgress) -> None:
         """One answer, from its first word to its last. A stop cancels this task."""
         async with aclosing(answer.turn.stream()) as events:
             async for event in events:
@@ -246,26 +254,28 @@ class Talks:
                     answer.last, answer.finish = event, event.finish_reason
 
     async def _finish(
-        self, live: LiveTurn, answers: list[_Answer], making: list[asyncio.Task[None]], plan: Plan, ask: Ask
+        self, live: LiveTurn, answers: list[_AnswerInProgress], making: list[asyncio.Task[None]], plan: Plan, ask: TurnInput
     ) -> None:
         """Wait for the answers, store each as it comes, and say how it ended."""
-        await asyncio.gather(*(self._settle(live, *pair, plan, ask) for pair in zip(answers, making, strict=True)))
+        await asyncio.gather(*(self._settle_answer(live, *pair, plan, ask) for pair in zip(answers, making, strict=True)))
         failed = any(answer.finish == "error" for answer in answers)
         state: Literal["finished", "stopped", "failed"] = "stopped" if live.stopping else "failed" if failed else "finished"
         title = None
         if live.conversation_id is not None:
             try:
-                title = await self._close_books(live, answers, plan, ask)
+                title = await self._record_turn_outcome(live, answers, plan, ask)
             except UserError as error:
                 _log.warning("turn_not_closed", turn=live.id, why=str(error))
             except Exception:  # our bug; the answers are stored, and nobody may wait for the end for ever
                 _log.exception("turn_not_closed", turn=live.id)
                 state = "failed"
         live.end(state, {"type": "end", "state": state, "title": title})
-        keep_s = KEEP_TEMPORARY_S if live.conversation_id is None else KEEP_S
+        keep_s = TEMPORARY_RETENTION_S if live.conversation_id is None else RETENTION_S
         asyncio.get_running_loop().call_later(keep_s, self._turns.pop, live.id, None)
 
-    async def _settle(self, live: LiveTurn, answer: _Answer, made: asyncio.Task[None], plan: Plan, ask: Ask) -> None:
+    async def _settle_answer(
+        self, live: LiveTurn, answer: _AnswerInProgress, made: asyncio.Task[None], plan: Plan, ask: TurnInput
+    ) -> None:
         await asyncio.wait({made})
         answer.slot.release()
         error = None if made.cancelled() else made.exception()
@@ -276,19 +286,19 @@ class Talks:
             if answer.last is None:
                 await answer.turn.keeper.drain()
             if live.conversation_id is not None:
-                await asyncio.to_thread(self._keep, live, answer, plan, ask)
+                await asyncio.to_thread(self._store_answer, live, answer, plan, ask)
         except Exception as storing:
             error = error or storing
         if error is not None:
             answer.finish = "error"
             live.emit({"type": "error", "choice": answer.index, "error": error})
         else:
-            live.emit({"type": "answer", "choice": answer.index, "answer": self._told(live, answer)})
+            live.emit({"type": "answer", "choice": answer.index, "answer": self._answer_event(live, answer)})
 
-    def _keep(self, live: LiveTurn, answer: _Answer, plan: Plan, ask: Ask) -> None:
+    def _store_answer(self, live: LiveTurn, answer: _AnswerInProgress, plan: Plan, ask: TurnInput) -> None:
         """The answer goes into the tree. One that never began leaves nothing, unless the model worked for it."""
         conversation_id = live.conversation_id or ""
-        kept = self._store.samples.of_request(live.id, person_id=live.person_id)
+        kept = self._store.samples.ids_for_request(live.id, person_id=live.person_id)
         text = "".join(answer.words)
         if not text and not kept and answer.last is None:
             return
@@ -316,7 +326,9 @@ class Talks:
         )
         answer.stored = True
 
-    async def _close_books(self, live: LiveTurn, answers: list[_Answer], plan: Plan, ask: Ask) -> str | None:
+    async def _record_turn_outcome(
+        self, live: LiveTurn, answers: list[_AnswerInProgress], plan: Plan, ask: TurnInput
+    ) -> str | None:
         """What follows from a turn: the comparison that waits for a choice, memories of what was said. Returns a new title."""
         person_id, conversation_id = live.person_id, live.conversation_id or ""
         if live.comparison_id and all(answer.stored and answer.finish in ("stop", "length") for answer in answers):
@@ -331,11 +343,11 @@ class Talks:
                 offered=ask.offered,
                 comparison_id=live.comparison_id,
             )
-        if self._saved is not None and plan.question is not None:
-            await self._saved(live, plan.question)
-        return title_of(plan.question) if plan.question is not None and not plan.title else None
+        if self._on_saved is not None and plan.question is not None:
+            await self._on_saved(live, plan.question)
+        return title_from_question(plan.question) if plan.question is not None and not plan.title else None
 
-    def _told(self, live: LiveTurn, answer: _Answer) -> dict[str, Any]:
+    def _answer_event(self, live: LiveTurn, answer: _AnswerInProgress) -> dict[str, Any]:
         """What the reader learns of a complete answer; of one in a comparison nothing that tells the model."""
         usage = answer.last.usage if answer.last else None
         told: dict[str, Any] = {"message": answer.message_id if answer.stored else None, "finish_reason": answer.finish}
@@ -345,10 +357,10 @@ class Talks:
         return told
 
 
-def title_of(question: str) -> str:
+def title_from_question(question: str) -> str:
     """The beginning of a question, at a word's end, as the title of its conversation."""
     line = " ".join(question.split())
-    if len(line) <= TITLE_CHARS:
+    if len(line) <= MAX_TITLE_CHARS:
         return line
-    cut = line[: TITLE_CHARS - 1]
-    return (cut.rsplit(" ", 1)[0] if " " in cut[TITLE_CHARS // 2 :] else cut) + "…"
+    cut = line[: MAX_TITLE_CHARS - 1]
+    return (cut.rsplit(" ", 1)[0] if " " in cut[MAX_TITLE_CHARS // 2 :] else cut) + "…"

@@ -47,7 +47,7 @@ class LiveTurn:
     def emit(self, event: dict[str, Any]) -> None:
         """Add an event. Nobody needs to be there to read it."""
         self._events.append(event)
-        self._wake()
+        self._notify_readers()
 
     def end(self, state: TurnState, event: dict[str, Any]) -> None:
         """The last event."""
@@ -66,7 +66,7 @@ class LiveTurn:
                 return
             await changed.wait()
 
-    def on_stop(self, cancel: Callable[[], None]) -> None:
+    def set_stop_callback(self, cancel: Callable[[], None]) -> None:
         """What ends the work; called at once when somebody has asked for it before."""
         self._cancel = cancel
         if self.stopping:
@@ -85,6 +85,6 @@ class LiveTurn:
         while self.state == "running":
             await self._changed.wait()
 
-    def _wake(self) -> None:
+    def _notify_readers(self) -> None:
         waiting, self._changed = self._changed, asyncio.Event()
         waiting.set()

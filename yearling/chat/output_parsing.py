@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from yearling.chat.tools import ToolCall, ToolCallParser, forced_call
+from yearling.chat.tools import ToolCall, ToolCallParser, parse_forced_call
 from yearling.inference import Token, Tokenizer
 
-_LEAST_LOGPROB = -9999.0
+_MIN_LOGPROB = -9999.0
 """What stands for minus infinity, which JSON does not have."""
 
 
@@ -28,22 +28,22 @@ class TokenText:
 
 
 @dataclass(frozen=True, slots=True)
-class Shaped:
+class ParsedOutput:
     """What one step adds."""
 
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
 
 
-class Shaper(Protocol):
+class OutputParser(Protocol):
     """Turns pieces of raw text into words and calls. `ended`: whatever else the model writes is not wanted."""
 
     @property
     def ended(self) -> bool: ...
 
-    def push(self, text: str) -> Shaped: ...
+    def push(self, text: str) -> ParsedOutput: ...
 
-    def flush(self) -> Shaped: ...
+    def flush(self) -> ParsedOutput: ...
 
 
 class Words:
@@ -51,14 +51,14 @@ class Words:
 
     ended = False
 
-    def push(self, text: str) -> Shaped:
-        return Shaped(text)
+    def push(self, text: str) -> ParsedOutput:
+        return ParsedOutput(text)
 
-    def flush(self) -> Shaped:
-        return Shaped()
+    def flush(self) -> ParsedOutput:
+        return ParsedOutput()
 
 
-class ChosenCalls:
+class OptionalToolCallParser:
     """Words, and tool calls where the model chose to make some."""
 
     def __init__(self, tools: Sequence[dict[str, Any]], *, parallel: bool) -> None:
@@ -68,21 +68,21 @@ class ChosenCalls:
     def ended(self) -> bool:
         return self._parser.ended
 
-    def push(self, text: str) -> Shaped:
-        return self._sorted(list(self._parser.push(text)))
+    def push(self, text: str) -> ParsedOutput:
+        return self._separate(list(self._parser.push(text)))
 
-    def flush(self) -> Shaped:
-        return self._sorted(list(self._parser.flush()))
+    def flush(self) -> ParsedOutput:
+        return self._separate(list(self._parser.flush()))
 
     @staticmethod
-    def _sorted(pieces: list[str | ToolCall]) -> Shaped:
-        return Shaped(
+    def _separate(pieces: list[str | ToolCall]) -> ParsedOutput:
+        return ParsedOutput(
             "".join(piece for piece in pieces if isinstance(piece, str)),
             tuple(piece for piece in pieces if isinstance(piece, ToolCall)),
         )
 
 
-class ForcedCall:
+class ForcedToolCallParser:
     """An output that a grammar makes one tool call; it is told when it is whole."""
 
     ended = False
@@ -90,23 +90,23 @@ class ForcedCall:
     def __init__(self) -> None:
         self._text = ""
 
-    def push(self, text: str) -> Shaped:
+    def push(self, text: str) -> ParsedOutput:
         self._text += text
-        return Shaped()
+        return ParsedOutput()
 
-    def flush(self) -> Shaped:
-        call = forced_call(self._text)
-        return Shaped(calls=() if call is None else (call,))
+    def flush(self) -> ParsedOutput:
+        call = parse_forced_call(self._text)
+        return ParsedOutput(calls=() if call is None else (call,))
 
 
-def shaper_for(tools: Sequence[dict[str, Any]], *, forced: bool, parallel: bool = True) -> Shaper:
+def output_parser_for(tools: Sequence[dict[str, Any]], *, forced: bool, parallel: bool = True) -> OutputParser:
     """What reads the output of a turn that offered these tools."""
     if not tools:
         return Words()
-    return ForcedCall() if forced else ChosenCalls(tools, parallel=parallel)
+    return ForcedToolCallParser() if forced else OptionalToolCallParser(tools, parallel=parallel)
 
 
-class TokenAlignment:
+class TokenTextAligner:
     """Hands out tokens with the words that they make up.
 
     Text may come later than its tokens (an unfinished character, a stop string that might be forming), and some tokens never
@@ -115,30 +115,30 @@ class TokenAlignment:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._waiting: deque[TokenText] = deque()
-        self._open_bytes = 0
+        self._pending_tokens: deque[TokenText] = deque()
+        self._unmatched_bytes = 0
         """Bytes of words that were handed out without their tokens, so far."""
 
     def push(self, tokens: Sequence[Token], words: str) -> tuple[TokenText, ...]:
         stop_ids = self._tokenizer.stop_ids
-        self._waiting.extend(self._described(token) for token in tokens if token.id not in stop_ids)
-        self._open_bytes += len(words.encode())
+        self._pending_tokens.extend(self._with_alternatives(token) for token in tokens if token.id not in stop_ids)
+        self._unmatched_bytes += len(words.encode())
         ready = []
-        while self._waiting and len(self._waiting[0].data) <= self._open_bytes:
-            token = self._waiting.popleft()
-            self._open_bytes -= len(token.data)
+        while self._pending_tokens and len(self._pending_tokens[0].data) <= self._unmatched_bytes:
+            token = self._pending_tokens.popleft()
+            self._unmatched_bytes -= len(token.data)
             ready.append(token)
         return tuple(ready)
 
     def flush(self, *, all_words: bool) -> tuple[TokenText, ...]:
         """What waits at the end: told when every token became words (bytes and text can differ), else dropped."""
-        rest, self._waiting = tuple(self._waiting), deque()
+        rest, self._pending_tokens = tuple(self._pending_tokens), deque()
         return rest if all_words else ()
 
-    def _described(self, token: Token) -> TokenText:
-        top = tuple(self._one(token_id, logprob) for token_id, logprob in token.top)
-        return self._one(token.id, token.logprob, top)
+    def _with_alternatives(self, token: Token) -> TokenText:
+        top = tuple(self._token_text(token_id, logprob) for token_id, logprob in token.top)
+        return self._token_text(token.id, token.logprob, top)
 
-    def _one(self, token_id: int, logprob: float, top: tuple[TokenText, ...] = ()) -> TokenText:
+    def _token_text(self, token_id: int, logprob: float, top: tuple[TokenText, ...] = ()) -> TokenText:
         data = self._tokenizer.token_bytes(token_id)
-        return TokenText(data.decode(errors="replace"), data, max(logprob, _LEAST_LOGPROB), top)
+        return TokenText(data.decode(errors="replace"), data, max(logprob, _MIN_LOGPROB), top)

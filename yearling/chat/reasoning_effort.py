@@ -9,37 +9,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
-EFFORTS: tuple[str, ...] = get_args(Effort)
+REASONING_EFFORTS: tuple[str, ...] = get_args(ReasoningEffort)
 
-BUDGET_TOKENS: dict[Effort, int] = {"none": 0, "minimal": 64, "low": 256, "medium": 1024, "high": 4096, "xhigh": 16384}
+BUDGET_TOKENS: dict[ReasoningEffort, int] = {"none": 0, "minimal": 64, "low": 256, "medium": 1024, "high": 4096, "xhigh": 16384}
 """`max` has no entry: it may use what there is."""
 
 THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"
 
-_WORKING = (
+_REASONING_INSTRUCTION = (
     "Before you answer, write down your working: what is asked, what you know that bears on it, and the steps that lead to the "
     "answer. Be brief, and do not write the final answer yet."
 )
-_ANSWER = "Now give the final answer to what I asked, using your working. Write the answer only."
+_FINAL_ANSWER_INSTRUCTION = "Now give the final answer to what I asked, using your working. Write the answer only."
 
 
-def budget_tokens(effort: Effort, *, room: int) -> int:
+def budget_tokens(effort: ReasoningEffort, *, room: int) -> int:
     """How many tokens the working may have when `room` tokens are left for working and answer: never more than half of them."""
     return min(BUDGET_TOKENS.get(effort, room), room // 2)
 
 
-def working_messages(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def reasoning_messages(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the model sees in the hidden first pass. What we add carries `source`, so that it is never taken for the person's."""
-    return [*messages, {"role": "user", "content": _WORKING, "source": "effort"}]
+    return [*messages, {"role": "user", "content": _REASONING_INSTRUCTION, "source": "effort"}]
 
 
-def answering_messages(messages: Sequence[dict[str, Any]], working: str) -> list[dict[str, Any]]:
+def final_answer_messages(messages: Sequence[dict[str, Any]], working: str) -> list[dict[str, Any]]:
     """What the model sees in the second pass."""
     return [
-        *working_messages(messages),
+        *reasoning_messages(messages),
         {"role": "assistant", "content": working, "source": "effort"},
-        {"role": "user", "content": _ANSWER, "source": "effort"},
+        {"role": "user", "content": _FINAL_ANSWER_INSTRUCTION, "source": "effort"},
     ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from yearling.chat.output_parsing import shaper_for
-from yearling.chat.tools import FORCED_MARK, call_id
+from yearling.chat.output_parsing import output_parser_for
+from yearling.chat.tools import FORCED_CALL_MARK, call_id
 from yearling.records import Sample
 
 
-def own_messages(sample: Sample) -> list[dict[str, Any]]:
+def client_messages(sample: Sample) -> list[dict[str, Any]]:
     """What the client sent, without instructions for one turn only and without what we added."""
     return [message for message in sample.messages if "source" not in message]
 
@@ -22,8 +22,8 @@ def added(sample: Sample, source: str) -> dict[str, Any] | None:
 def answer_message(sample: Sample) -> dict[str, Any]:
     """The assistant's message as its client got it, with the same tool call ids."""
     offer = added(sample, "tools") or {}
-    forced = FORCED_MARK in sample.grammar
-    shaper = shaper_for(offer.get("tools", ()), forced=forced, parallel=offer.get("parallel", True))
+    forced = FORCED_CALL_MARK in sample.grammar
+    shaper = output_parser_for(offer.get("tools", ()), forced=forced, parallel=offer.get("parallel", True))
     shaped = [shaper.push(sample.output_text), shaper.flush()]
     calls = [
         {

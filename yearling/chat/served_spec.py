@@ -11,16 +11,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from yearling.chat.request import TurnRequest
-from yearling.chat.spec_folder import spec_dir, system_message, version_of
+from yearling.chat.spec_folder import spec_dir, spec_version, system_message
 
-SPEC_VERSION = version_of(spec_dir())
+SPEC_VERSION = spec_version(spec_dir())
 """Changes when the system message or a clause does."""
 
-SYSTEM = system_message(spec_dir())
+SPEC_SYSTEM_MESSAGE = system_message(spec_dir())
 
 
-def with_spec(request: TurnRequest) -> TurnRequest:
+def with_spec_message(request: TurnRequest) -> TurnRequest:
     """The request with our system message, unless it brings its own."""
     if any(message["role"] in ("system", "developer") for message in request.messages):
         return request
-    return replace(request, messages=({"role": "system", "content": SYSTEM, "source": "spec"}, *request.messages))
+    return replace(request, messages=({"role": "system", "content": SPEC_SYSTEM_MESSAGE, "source": "spec"}, *request.messages))

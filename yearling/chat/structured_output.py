@@ -16,9 +16,9 @@ from referencing.exceptions import Unresolvable
 
 from yearling.errors import BadInput, Unsupported
 
-MAX_SCHEMA_CHARACTERS = 65_536
+MAX_SCHEMA_CHARS = 65_536
 
-_NOWHERE: Registry[Any] = Registry()
+_LOCAL_REFERENCES_ONLY: Registry[Any] = Registry()
 """Resolves references inside the schema only."""
 
 
@@ -29,10 +29,8 @@ class SchemaNotSatisfied(Unsupported):
 def check_schema(schema: dict[str, Any], *, param: str) -> None:
     """Raises BadInput for what is no JSON schema (draft 2020-12), is too large, or points outside itself."""
     try:
-        if len(json.dumps(schema)) > MAX_SCHEMA_CHARACTERS:
-            raise BadInput(
-                f"The schema is longer than {MAX_SCHEMA_CHARACTERS} characters.", advice="Use a smaller one.", param=param
-            )
+        if len(json.dumps(schema)) > MAX_SCHEMA_CHARS:
+            raise BadInput(f"The schema is longer than {MAX_SCHEMA_CHARS} characters.", advice="Use a smaller one.", param=param)
         jsonschema.Draft202012Validator.check_schema(schema)
         _check_references(schema, param)
     except jsonschema.SchemaError as error:
@@ -68,22 +66,24 @@ def _check_pattern(pattern: str, param: str) -> None:
         raise BadInput(f"The pattern {pattern[:100]!r} is not a usable regular expression: {error}.", param=param) from None
 
 
-def problem_with(value: Any, schema: dict[str, Any]) -> str:
+def schema_violation(value: Any, schema: dict[str, Any]) -> str:
     """Why a value does not satisfy the schema; empty when it does."""
     try:
-        found = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema, registry=_NOWHERE).iter_errors(value))
+        found = jsonschema.exceptions.best_match(
+            jsonschema.Draft202012Validator(schema, registry=_LOCAL_REFERENCES_ONLY).iter_errors(value)
+        )
     except (Unresolvable, RecursionError) as error:
         return f"the schema cannot be followed: {error}"
     return "" if found is None else found.message
 
 
-def problem_with_text(text: str, schema: dict[str, Any]) -> str:
+def json_text_violation(text: str, schema: dict[str, Any]) -> str:
     """Why a text is no JSON that satisfies the schema; empty when it is."""
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         return f"it is not JSON: {error}"
-    return problem_with(value, schema)
+    return schema_violation(value, schema)
 
 
 def _refuse_constant(name: str) -> Any:

@@ -10,7 +10,7 @@ from yearling.records import FinishReason
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class TokenUsage:
     """Tokens. `completion` includes `reasoning`; `prompt` is the request's own prompt, counted once."""
 
     prompt: int = 0
@@ -32,7 +32,7 @@ class TurnEvent:
     tool_calls: tuple[dict[str, Any], ...] = ()
     tokens: tuple[TokenText, ...] = ()
     finish_reason: FinishReason | None = None
-    usage: Usage | None = None
+    usage: TokenUsage | None = None
     sample_id: str = ""
 
 
@@ -46,7 +46,7 @@ class ChoiceAnswer:
     tool_calls: tuple[dict[str, Any], ...]
     tokens: tuple[TokenText, ...]
     finish_reason: FinishReason
-    usage: Usage
+    usage: TokenUsage
     sample_id: str
 
 
@@ -62,13 +62,13 @@ class Answer:
         return self.choices[0].text
 
     @property
-    def usage(self) -> Usage:
-        return total_usage([choice.usage for choice in self.choices])
+    def usage(self) -> TokenUsage:
+        return total_token_usage([choice.usage for choice in self.choices])
 
 
-def total_usage(parts: list[Usage]) -> Usage:
+def total_token_usage(parts: list[TokenUsage]) -> TokenUsage:
     """Of a whole turn: the choices share one prompt."""
-    return Usage(
+    return TokenUsage(
         prompt=max((part.prompt for part in parts), default=0),
         completion=sum(part.completion for part in parts),
         reasoning=sum(part.reasoning for part in parts),

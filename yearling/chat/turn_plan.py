@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from yearling.chat.request import Begun
+from yearling.chat.request import PartialAnswer
 from yearling.clock import new_id
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.records import Message
@@ -24,7 +24,7 @@ class Plan:
     question_id: str | None = None
     parent_id: str | None = None
     answer_parent_id: str | None = None
-    begun: Begun | None = None
+    begun: PartialAnswer | None = None
     title: str = ""
 
 
@@ -37,16 +37,16 @@ def plan_turn(store: Store, person_id: str, conversation_id: str, kind: Kind, te
         if branch[-1].conversation_id != conversation_id:
             raise NotFound(f"There is no message {message_id!r} here.")
     if kind == "send":
-        plan = _sent(branch, text or "", message_id)
+        plan = _plan_send(branch, text or "", message_id)
     elif kind == "regenerate":
-        plan = _anew(branch)
+        plan = _plan_regenerate(branch)
     else:
-        plan = _gone_on(store, branch, person_id)
+        plan = _plan_continue(store, branch, person_id)
     plan.title = conversation.title
     return plan
 
 
-def history_of(branch: Sequence[Message]) -> list[dict[str, Any]]:
+def chat_history(branch: Sequence[Message]) -> list[dict[str, Any]]:
     """What was said, as models see it. An answer and what it was gone on with are one message."""
     said: list[dict[str, Any]] = []
     for message in branch:
@@ -59,7 +59,7 @@ def history_of(branch: Sequence[Message]) -> list[dict[str, Any]]:
     return said
 
 
-def _sent(branch: list[Message], text: str, parent_id: str | None) -> Plan:
+def _plan_send(branch: list[Message], text: str, parent_id: str | None) -> Plan:
     if not text.strip():
         raise BadInput("There is nothing in the question.", param="text")
     if branch and branch[-1].role == "user":
@@ -67,11 +67,11 @@ def _sent(branch: list[Message], text: str, parent_id: str | None) -> Plan:
             "A question belongs under an answer.", advice="To change a question, send it under its parent.", param="message"
         )
     question_id = new_id()
-    history = [*history_of(branch), {"role": "user", "content": text}]
+    history = [*chat_history(branch), {"role": "user", "content": text}]
     return Plan(history=history, question=text, question_id=question_id, parent_id=parent_id, answer_parent_id=question_id)
 
 
-def _anew(branch: list[Message]) -> Plan:
+def _plan_regenerate(branch: list[Message]) -> Plan:
     """The question above a message, or the message itself when it is one."""
     upto = len(branch)
     while upto and branch[upto - 1].role != "user":
@@ -79,24 +79,26 @@ def _anew(branch: list[Message]) -> Plan:
     if not upto:
         raise BadInput("There is no question above this message.", param="message")
     question = branch[upto - 1]
-    return Plan(history=history_of(branch[:upto]), question_id=question.id, answer_parent_id=question.id)
+    return Plan(history=chat_history(branch[:upto]), question_id=question.id, answer_parent_id=question.id)
 
 
-def _gone_on(store: Store, branch: list[Message], person_id: str) -> Plan:
+def _plan_continue(store: Store, branch: list[Message], person_id: str) -> Plan:
     last = branch[-1]
     if last.role != "assistant":
         raise BadInput("Only an answer can be gone on with.", param="message")
     if last.finish_reason == "stop":
         raise Conflict("This answer is complete.", advice="Ask something more, or ask for another answer.", param="message")
-    plan = _anew(branch)
-    whole = history_of(branch)[-1]["content"] if last.content else ""
-    begun = Begun(text=whole)
+    plan = _plan_regenerate(branch)
+    whole = chat_history(branch)[-1]["content"] if last.content else ""
+    begun = PartialAnswer(text=whole)
     if last.sample_id is not None:
         try:
             sample = store.samples.get(last.sample_id, person_id=person_id)
         except NotFound:
             sample = None
         if sample is not None and sample.kept == "full":
-            begun = Begun(text=whole, prompt_ids=sample.prompt_ids, output_ids=sample.output_ids, model_hash=sample.model_hash)
+            begun = PartialAnswer(
+                text=whole, prompt_ids=sample.prompt_ids, output_ids=sample.output_ids, model_hash=sample.model_hash
+            )
     plan.begun, plan.answer_parent_id = begun, last.id
     return plan

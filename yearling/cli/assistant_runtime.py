@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from yearling.chat import Assistant
 from yearling.config import Settings
 from yearling.inference import EnginePool
-from yearling.models import Library
+from yearling.models import ModelLibrary
 from yearling.records import Person
 from yearling.store import SampleWriter, Store
 
 
 @dataclass(frozen=True, slots=True)
-class Runtime:
+class AssistantRuntime:
     """An open assistant and what it stands on."""
 
     settings: Settings
@@ -26,15 +26,15 @@ class Runtime:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime, None]:
+async def open_runtime(settings: Settings) -> AsyncGenerator[AssistantRuntime, None]:
     """Open everything for the owner of this installation. Raises what opening the store and the pool raises."""
     with Store.open(settings) as store:
         writer = SampleWriter(store)
-        pool = EnginePool(settings, Library(settings.models_dir))
+        pool = EnginePool(settings, ModelLibrary(settings.models_dir))
         person = store.people.owner()
         assistant = Assistant(pool, writer, person.id)
         try:
-            yield Runtime(settings, store, pool, person, assistant)
+            yield AssistantRuntime(settings, store, pool, person, assistant)
         finally:
             await assistant.close()
             await writer.close()

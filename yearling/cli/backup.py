@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from yearling.cli.console import err, human_size, out, print_json, print_table
+from yearling.cli.console import err, format_size, out, print_json, print_table
 from yearling.cli.model import progress_bar
 from yearling.clock import now_utc
 from yearling.config import load_settings
 
 if TYPE_CHECKING:
-    from yearling.store import Report
+    from yearling.store import VerificationReport
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
 DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")
@@ -51,7 +51,7 @@ def backup(
             }
         )
         return
-    out.print(f"Wrote {target} ({human_size(size_bytes)}: the database and {num_blobs} blobs).", highlight=False, soft_wrap=True)
+    out.print(f"Wrote {target} ({format_size(size_bytes)}: the database and {num_blobs} blobs).", highlight=False, soft_wrap=True)
 
 
 def restore(
@@ -92,7 +92,7 @@ def verify(
     raise typer.Exit(0 if report.ok else 1)
 
 
-def _print_report(report: Report, *, as_json: bool) -> None:
+def _print_report(report: VerificationReport, *, as_json: bool) -> None:
     if as_json:
         print_json({"ok": report.ok, **asdict(report)})
         return

@@ -14,22 +14,22 @@ from typing import Any, Literal
 import typer
 
 
-def config_options(config: type[Any]) -> list[inspect.Parameter]:
+def options_of_dataclass(config: type[Any]) -> list[inspect.Parameter]:
     """One keyword parameter with a Typer option for each field that has a default."""
-    hints, texts = typing.get_type_hints(config), attribute_texts(config)
+    hints, texts = typing.get_type_hints(config), field_docstrings(config)
     return [
-        _option(field.name, hints[field.name], field.default, texts.get(field.name, ""))
+        _option_parameter(field.name, hints[field.name], field.default, texts.get(field.name, ""))
         for field in fields(config)
         if field.default is not MISSING
     ]
 
 
-def given_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+def plain_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """What the command line gave, as plain values."""
     return {name: value.value if isinstance(value, StrEnum) else value for name, value in given.items()}
 
 
-def attribute_texts(config: type[Any]) -> dict[str, str]:
+def field_docstrings(config: type[Any]) -> dict[str, str]:
     """Field -> the docstring under it, those of base classes included."""
     texts: dict[str, str] = {}
     for kind in reversed(config.__mro__[:-1]):
@@ -46,15 +46,15 @@ def attribute_texts(config: type[Any]) -> dict[str, str]:
     return texts
 
 
-def _choices(name: str, values: tuple[str, ...]) -> Any:
+def _choice_enum(name: str, values: tuple[str, ...]) -> Any:
     """An enumeration of these values, which is what Typer reads choices from."""
     make: Any = StrEnum
     return make(name.title().replace("_", ""), {value.upper(): value for value in values})
 
 
-def _option(name: str, kind: Any, default: Any, text: str) -> inspect.Parameter:
+def _option_parameter(name: str, kind: Any, default: Any, text: str) -> inspect.Parameter:
     if typing.get_origin(kind) is Literal:
-        kind = _choices(name, typing.get_args(kind))
+        kind = _choice_enum(name, typing.get_args(kind))
         default = kind(default)
     flag = f"--{name.replace('_', '-')}"
     declared = f"{flag}/--no-{flag[2:]}" if kind is bool else flag

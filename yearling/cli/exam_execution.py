@@ -23,9 +23,9 @@ async def seated(settings: Settings, model: str | None, engine_only: bool) -> As
     """The model, opened for an exam: the assistant as served, or the bare engine."""
     from yearling.evals import AssistantSubject, EngineSubject
     from yearling.inference import EnginePool
-    from yearling.models import Library
+    from yearling.models import ModelLibrary
 
-    pool = EnginePool(settings, Library(settings.models_dir))
+    pool = EnginePool(settings, ModelLibrary(settings.models_dir))
     try:
         served = await pool.get(model)
         yield EngineSubject(served) if engine_only else AssistantSubject(served)
@@ -41,20 +41,20 @@ async def sit(
 
     with Store.open(settings) as store, err.status("Opening the model") as shown:
         async with seated(settings, model, engine_only) as subject:
-            return await run_paper(paper, subject, store, shown, seed=seed, parallel=parallel, fresh=fresh)
+            return await run_exam_with_progress(paper, subject, store, shown, seed=seed, parallel=parallel, fresh=fresh)
 
 
-async def sit_from_log(settings: Settings, paper: Exam, path: Path) -> ExamRun:
+async def grade_inspect_log(settings: Settings, paper: Exam, path: Path) -> ExamRun:
     """The answers of an Inspect log, graded and kept as a run."""
-    from yearling.evals import LogSubject
+    from yearling.evals import InspectLogSubject
     from yearling.store import Store
 
-    subject = LogSubject(path, paper)
+    subject = InspectLogSubject(path, paper)
     with Store.open(settings) as store, err.status("Reading the log") as shown:
-        return await run_paper(paper, subject, store, shown, seed=subject.seed, parallel=None, fresh=True)
+        return await run_exam_with_progress(paper, subject, store, shown, seed=subject.seed, parallel=None, fresh=True)
 
 
-async def run_paper(
+async def run_exam_with_progress(
     paper: Exam, subject: Subject, store: Store, shown: Status, *, seed: int, parallel: int | None, fresh: bool
 ) -> ExamRun:
     """Put the exam to the subject, and tell how far it is."""
@@ -71,7 +71,7 @@ async def run_paper(
     )
 
 
-def exam_of(
+def resolve_exam(
     name: str,
     settings: Settings,
     data: Path | None,
@@ -86,7 +86,7 @@ def exam_of(
 
     from yearling.evals import open_exam
 
-    paper = open_exam(name, places_of(settings, data))
+    paper = open_exam(name, exam_data_sources(settings, data))
     if run is not None:
         paper = replace(
             paper,
@@ -104,7 +104,7 @@ def exam_of(
     return replace(paper, cases=paper.cases[:limit]) if limit else paper
 
 
-def places_of(settings: Settings, data: Path | None) -> Places:
+def exam_data_sources(settings: Settings, data: Path | None) -> Places:
     """Fetched exams lie in the data folder, the others where the user says."""
     from yearling.evals import Places
 

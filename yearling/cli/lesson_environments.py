@@ -23,16 +23,16 @@ def environments(
     known = describe()
     if name is None:
         if as_json:
-            print_json([_facts(info) for info in known])
+            print_json([_environment_dict(info) for info in known])
             return
         rows = [(info.name, "several" if info.turns else "one", len(info.kinds) or "", info.summary) for info in known]
         print_table(("Environment", "Turns", "Kinds>", "What it asks"), rows)
         return
-    environment = open_environment(name, **_settings(settings))
+    environment = open_environment(name, **_parse_settings(settings))
     task = environment.task(train_seed(number))
     (info,) = (info for info in known if info.name == name.partition(":")[0])
     if as_json:
-        print_json(_facts(info) | {"task": {"key": task.key, "messages": task.messages, "check": task.data}})
+        print_json(_environment_dict(info) | {"task": {"key": task.key, "messages": task.messages, "check": task.data}})
         return
     out.print(f"{info.name}: {info.summary}", markup=False, highlight=False, soft_wrap=True)
     print_table(("Setting", "Default>"), [(key, json.dumps(value)) for key, value in info.settings.items()])
@@ -44,7 +44,7 @@ def environments(
     out.print(f"\nchecked against: {json.dumps(task.data, ensure_ascii=False)}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _settings(text: str) -> dict[str, Any]:
+def _parse_settings(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except ValueError:
@@ -54,7 +54,7 @@ def _settings(text: str) -> dict[str, Any]:
     return found
 
 
-def _facts(info: Any) -> dict[str, Any]:
+def _environment_dict(info: Any) -> dict[str, Any]:
     return {
         "name": info.name,
         "summary": info.summary,

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from yearling.errors import BadInput
 
-LEAST_SAMPLES = 200
-TAIL_SHARE = 0.1
+MIN_SAMPLES = 200
+TAIL_FRACTION = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Tail:
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class WorstCaseForecast:
     """The worst of `of` samples: median, and what it lies between in nine of ten cases, with the doubt of the fit."""
 
     of: int
@@ -48,11 +48,11 @@ class Forecast:
     tail: Tail
 
 
-def fit_tail(severities: Sequence[float] | NDArray[np.float64], *, share: float = TAIL_SHARE) -> Tail:
+def fit_pareto_tail(severities: Sequence[float] | NDArray[np.float64], *, share: float = TAIL_FRACTION) -> Tail:
     """Raises BadInput for fewer samples than a tail can be fitted to."""
     x = np.sort(np.asarray(severities, dtype=np.float64))
-    if len(x) < LEAST_SAMPLES:
-        raise BadInput(f"A forecast of the worst needs {LEAST_SAMPLES} samples; there are {len(x)}.")
+    if len(x) < MIN_SAMPLES:
+        raise BadInput(f"A forecast of the worst needs {MIN_SAMPLES} samples; there are {len(x)}.")
     threshold = float(np.quantile(x, 1 - share))
     excess = x[x > threshold] - threshold
     if len(excess) < 5:  # ties at the top: what was seen is the worst there is
@@ -67,16 +67,16 @@ def fit_tail(severities: Sequence[float] | NDArray[np.float64], *, share: float 
     return Tail(threshold, n / len(x), shape, scale)
 
 
-def forecast_worst(severities: Sequence[float], of: int, *, seed: int = 0, resamples: int = 500) -> Forecast:
+def forecast_worst_case(severities: Sequence[float], of: int, *, seed: int = 0, resamples: int = 500) -> WorstCaseForecast:
     """The worst of `of` further samples like these. Severity grows with badness."""
     x = np.asarray(severities, dtype=np.float64)
-    tail = fit_tail(x)
+    tail = fit_pareto_tail(x)
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(resamples):
-        again = fit_tail(x[rng.integers(0, len(x), size=len(x))])
+        again = fit_pareto_tail(x[rng.integers(0, len(x), size=len(x))])
         # The largest of N uniforms has the N-th root of a uniform as its distribution.
         p = max(float(rng.random()) ** (1 / of), 1 - again.share + 1e-12)
         drawn.append(again.quantile(min(p, 1 - 1e-15)))
     low, high = np.quantile(drawn, [0.05, 0.95])
-    return Forecast(of, tail.quantile(max(0.5 ** (1 / of), 1 - tail.share)), float(low), float(high), tail)
+    return WorstCaseForecast(of, tail.quantile(max(0.5 ** (1 / of), 1 - tail.share)), float(low), float(high), tail)

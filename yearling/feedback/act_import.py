@@ -19,15 +19,23 @@ from typing import Any
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Conflict, NotFound
-from yearling.feedback.event_index import Ledger
-from yearling.feedback.events import Comparison, Edit, Event, Note, Rating, from_dict, to_dict, utc_text
-from yearling.feedback.jsonl import ACT_ID
-from yearling.feedback.log import ITEM, MAX_EDIT_CHARS, MAX_NOTE_CHARS, FeedbackLog, checked_tags, words_of, written_text
+from yearling.feedback.event_index import EventIndex
+from yearling.feedback.events import Comparison, Edit, Event, Note, Rating, format_utc, from_dict, to_dict
+from yearling.feedback.jsonl import EVENT_ID_PATTERN
+from yearling.feedback.log import (
+    ITEM_ID_PATTERN,
+    MAX_EDIT_CHARS,
+    MAX_NOTE_CHARS,
+    FeedbackLog,
+    make_authored_text,
+    validate_tags,
+    words_of,
+)
 from yearling.store import Text
 
 Subject = tuple[str, ...]
 
-_FORM = {
+_CONTENT_FIELDS_BY_KIND = {
     "rating": ("item", "value", "tags"),
     "note_rating": ("item", "value", "tags"),
     "comparison": ("left", "right", "outcome", "tags"),
@@ -36,13 +44,13 @@ _FORM = {
 }
 """The kinds that can be carried on, with what they say."""
 
-_NAMES = ("id", "item", "left", "right", "note", "result", "event")
-_SAID = ("kind", "value", "outcome", "tags", "text_sha256")
-_TICK = timedelta(microseconds=1)
+_ID_FIELDS = ("id", "item", "left", "right", "note", "result", "event")
+_COMPARED_FIELDS = ("kind", "value", "outcome", "tags", "text_sha256")
+_MIN_TIME_STEP = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
-class Carried:
+class ActImportResult:
     """What became of somebody's acts: entered now, in the log already, or left out for a reason. `words` are texts come back."""
 
     new: int = 0
@@ -51,7 +59,7 @@ class Carried:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def own_acts(log: FeedbackLog, person_id: str) -> Iterator[dict[str, Any]]:
+def export_own_acts(log: FeedbackLog, person_id: str) -> Iterator[dict[str, Any]]:
     """A person's acts in the order of the log, with the words of notes and edits and the salt that belongs to their hash.
 
     Acts that came from another log have the ids and times that they had there, so that they are the same wherever they are.
@@ -67,22 +75,22 @@ def own_acts(log: FeedbackLog, person_id: str) -> Iterator[dict[str, Any]]:
             plain["created_utc"] = event.acted_utc
         for name in ("actor", "origin", "acted_utc"):
             plain.pop(name, None)
-        plain |= {name: outside.get(plain[name], plain[name]) for name in _NAMES if name in plain}
+        plain |= {name: outside.get(plain[name], plain[name]) for name in _ID_FIELDS if name in plain}
         for text_id in words_of(event):
             if text := words.get(text_id):
                 plain |= {"words": text.content, "salt": text.salt}
         yield plain
 
 
-def bring_back(log: FeedbackLog, person_id: str, rows: Iterable[Any], ids: Mapping[str, str]) -> Carried:
+def bring_back(log: FeedbackLog, person_id: str, rows: Iterable[Any], ids: Mapping[str, str]) -> ActImportResult:
     """Take in a person's acts as `own_acts` gives them, all or none. `ids` are ids of answers that became others on the way.
 
     What cannot be taken is counted with its reason. Raises StorageFailed.
     """
     acts = list(rows)
-    answers = _own_answers(log, person_id, acts, ids)  # in a few queries, while others still use the log
+    answers = _find_own_answers(log, person_id, acts, ids)  # in a few queries, while others still use the log
     with log.ledger.reading() as ledger:
-        case = _Case(log, ledger, person_id, acts, ids, answers)
+        case = _ActImporter(log, ledger, person_id, acts, ids, answers)
         done = case.take()
         if case.events or case.texts:
             log.store.events.append([to_dict(event) for event in case.events], texts=case.texts)
@@ -90,11 +98,11 @@ def bring_back(log: FeedbackLog, person_id: str, rows: Iterable[Any], ids: Mappi
     return done
 
 
-class _Case:
+class _ActImporter:
     def __init__(
         self,
         log: FeedbackLog,
-        ledger: Ledger,
+        ledger: EventIndex,
         person_id: str,
         rows: list[Any],
         ids: Mapping[str, str],
@@ -102,24 +110,26 @@ class _Case:
     ) -> None:
         self.events: list[Event] = []
         self.texts: list[Text] = []
-        self._log, self._ledger, self._person_id, self._rows, self._ids = log, ledger, person_id, rows, ids
-        self._answers = answers
+        self._log, self._index, self._person_id, self._rows, self._id_map = log, ledger, person_id, rows, ids
+        self._own_answer_ids = answers
         self._actor = log.pseudonym(person_id)
-        self._next_utc = ledger.next_utc()
-        self._begun = now_utc()
-        self._done = Carried()
-        self._taken_back = {str(row.get("event")) for row in rows if isinstance(row, dict) and row.get("kind") == "retraction"}
-        self._seen: set[str] = set()
-        self._judged: dict[Subject, str] = {}
+        self._next_event_utc = ledger.next_event_utc()
+        self._started_utc = now_utc()
+        self._result = ActImportResult()
+        self._retracted_ids = {str(row.get("event")) for row in rows if isinstance(row, dict) and row.get("kind") == "retraction"}
+        self._seen_ids: set[str] = set()
+        self._latest_judgement_utc: dict[Subject, str] = {}
         """When this person last spoke of a subject, wherever that was."""
         for event in ledger.events():
             if event.actor == self._actor and isinstance(event, Rating | Comparison) and not ledger.taken_back(event.id):
-                self._judged[_subject(event)] = max(self._judged.get(_subject(event), ""), _when(event))
+                self._latest_judgement_utc[_judgement_key(event)] = max(
+                    self._latest_judgement_utc.get(_judgement_key(event), ""), _acted_utc_text(event)
+                )
 
-    def take(self) -> Carried:
+    def take(self) -> ActImportResult:
         for row in self._rows:
             try:
-                reason = self._one(row)
+                reason = self._import_row(row)
             except NotFound:
                 reason = "what it is about is not here"
             except Conflict:
@@ -127,39 +137,39 @@ class _Case:
             except (BadInput, KeyError, TypeError, ValueError, AttributeError, OverflowError):
                 reason = "it is none that a Yearling writes"
             if reason:
-                self._done.left_out[reason] += 1
-        return self._done
+                self._result.left_out[reason] += 1
+        return self._result
 
-    def _one(self, row: Any) -> str:
+    def _import_row(self, row: Any) -> str:
         """Take one act; returns why not, or nothing."""
         act_id = row["id"]
-        if not ACT_ID.fullmatch(act_id):
+        if not EVENT_ID_PATTERN.fullmatch(act_id):
             raise BadInput("An act's id has 1 to 64 visible ASCII characters.", param="id")
-        if act_id in self._seen:
+        if act_id in self._seen_ids:
             return "the same act twice"
-        self._seen.add(act_id)
-        there = self._ledger.find(act_id)
-        return self._new(row) if there is None else self._known(there, row)
+        self._seen_ids.add(act_id)
+        there = self._index.find(act_id)
+        return self._add_new(row) if there is None else self._match_existing(there, row)
 
-    def _known(self, there: Event, row: Mapping[str, Any]) -> str:
+    def _match_existing(self, there: Event, row: Mapping[str, Any]) -> str:
         if there.actor != self._actor:
             return "the log has it under another account, where it counts"
         plain = to_dict(there)
-        if any(plain.get(name) != row.get(name) for name in _SAID):
+        if any(plain.get(name) != row.get(name) for name in _COMPARED_FIELDS):
             return "the log has another act under its id"
-        if isinstance(there, Note | Edit) and "words" in row and not self._ledger.taken_back(there.id):
-            text = self._text(there.kind, words_of(there)[0], row)
+        if isinstance(there, Note | Edit) and "words" in row and not self._index.taken_back(there.id):
+            text = self._make_text(there.kind, words_of(there)[0], row)
             if text.sha256 == there.text_sha256 and not self._log.store.texts.get_many([text.id]):
                 self.texts.append(text)
-                self._done.words += 1
-        self._done.known += 1
+                self._result.words += 1
+        self._result.known += 1
         return ""
 
-    def _new(self, row: Mapping[str, Any]) -> str:
+    def _add_new(self, row: Mapping[str, Any]) -> str:
         kind = row["kind"]
-        if kind == "retraction" or row["id"] in self._taken_back:
+        if kind == "retraction" or row["id"] in self._retracted_ids:
             return "it was taken back"
-        if kind not in _FORM:
+        if kind not in _CONTENT_FIELDS_BY_KIND:
             return "an act of that kind holds only where it was done"
         if kind in ("note", "edit") and "words" not in row:
             return "its words were deleted"
@@ -167,56 +177,56 @@ class _Case:
         if acted.tzinfo is None:
             raise BadInput("A time without a time zone.", param="created_utc")
         acted = acted.astimezone(UTC)
-        if acted > self._begun:
+        if acted > self._started_utc:
             return "its time has not come"
         act_id = self._log.pseudonyms.event("brought", self._actor, row["id"])
-        values: dict[str, Any] = {name: row[name] for name in _FORM[kind] if name in row}
+        values: dict[str, Any] = {name: row[name] for name in _CONTENT_FIELDS_BY_KIND[kind] if name in row}
         for name in ("item", "left", "right"):
             if name in values:
-                values[name] = self._ids.get(values[name], values[name])
-                if values[name] not in self._answers:
-                    self._log.require_item(self._person_id, values[name])
+                values[name] = self._id_map.get(values[name], values[name])
+                if values[name] not in self._own_answer_ids:
+                    self._log.require_judgeable_item(self._person_id, values[name])
         if kind in ("rating", "note_rating"):
-            kind = "note_rating" if self._ledger.is_note(values["item"]) else "rating"
+            kind = "note_rating" if self._index.is_note(values["item"]) else "rating"
         text = None
         if kind in ("note", "edit"):
-            if self._ledger.is_note(values["item"]):
+            if self._index.is_note(values["item"]):
                 return "a note is neither noted nor edited"
-            text = self._text(kind, act_id, row)
+            text = self._make_text(kind, act_id, row)
             values |= {"note" if kind == "note" else "result": act_id, "text_sha256": text.sha256}
         else:
-            values["tags"] = checked_tags(row.get("tags", ()))
+            values["tags"] = validate_tags(row.get("tags", ()))
             for name in ("item", "left", "right"):
                 if name in values:
-                    self._log.not_author(self._person_id, values[name])
-        values |= {"id": act_id, "actor": self._actor, "created_utc": utc_text(self._next_utc)}
-        event = from_dict({"kind": kind, "origin": row["id"], "acted_utc": utc_text(acted), **values})
+                    self._log.require_not_author(self._person_id, values[name])
+        values |= {"id": act_id, "actor": self._actor, "created_utc": format_utc(self._next_event_utc)}
+        event = from_dict({"kind": kind, "origin": row["id"], "acted_utc": format_utc(acted), **values})
         if isinstance(event, Rating | Comparison):
-            if self._judged.get(_subject(event), "") > event.acted_utc:
+            if self._latest_judgement_utc.get(_judgement_key(event), "") > event.acted_utc:
                 return "a later judgement of the same is here"
-            self._judged[_subject(event)] = event.acted_utc
+            self._latest_judgement_utc[_judgement_key(event)] = event.acted_utc
         if text is not None:
             self.texts.append(text)
         self.events.append(event)
-        self._next_utc += _TICK
-        self._done.new += 1
+        self._next_event_utc += _MIN_TIME_STEP
+        self._result.new += 1
         return ""
 
-    def _text(self, kind: str, text_id: str, row: Mapping[str, Any]) -> Text:
+    def _make_text(self, kind: str, text_id: str, row: Mapping[str, Any]) -> Text:
         most = MAX_NOTE_CHARS if kind == "note" else MAX_EDIT_CHARS
-        return written_text(text_id, kind, row["words"]["text"], most, self._person_id, salt=row.get("salt"))
+        return make_authored_text(text_id, kind, row["words"]["text"], most, self._person_id, salt=row.get("salt"))
 
 
-def _own_answers(log: FeedbackLog, person_id: str, acts: list[Any], ids: Mapping[str, str]) -> set[str]:
+def _find_own_answers(log: FeedbackLog, person_id: str, acts: list[Any], ids: Mapping[str, str]) -> set[str]:
     """Those of the things judged that are answers which this person got."""
     named = (act.get(name) for act in acts if isinstance(act, dict) for name in ("item", "left", "right"))
-    wanted = {ids.get(one, one) for one in named if isinstance(one, str) and ITEM.fullmatch(one)}
+    wanted = {ids.get(one, one) for one in named if isinstance(one, str) and ITEM_ID_PATTERN.fullmatch(one)}
     return log.store.samples.own(sorted(wanted), person_id=person_id)
 
 
-def _subject(event: Rating | Comparison) -> Subject:
+def _judgement_key(event: Rating | Comparison) -> Subject:
     return (event.item,) if isinstance(event, Rating) else tuple(sorted((event.left, event.right)))
 
 
-def _when(event: Event) -> str:
-    return event.acted_utc or utc_text(event.created_utc)
+def _acted_utc_text(event: Event) -> str:
+    return event.acted_utc or format_utc(event.created_utc)

@@ -16,22 +16,22 @@ from typing import Any
 from yearling.errors import Conflict
 from yearling.feedback.consensus import Result, code_hash, run
 from yearling.feedback.division import Division
-from yearling.feedback.event_index import Ledger
+from yearling.feedback.event_index import EventIndex
 from yearling.feedback.events import StatusChange, to_dict
 from yearling.feedback.pairs import Pair
 from yearling.feedback.parameters import Parameters
-from yearling.feedback.pseudonyms import MACHINE
-from yearling.feedback.snapshot import ItemResult, SideView, Snapshot
+from yearling.feedback.pseudonyms import SYSTEM_ACTOR
+from yearling.feedback.snapshot import ItemResult, SideResult, Snapshot
 from yearling.store import ConsensusRun, Store
 
 Say = Callable[[str], None]
 """Told what is being done, for progress."""
 
-_ATTEMPTS = 5
+_MAX_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class RecordedConsensusRun:
     """A recorded run. `changed` are the items whose status it changed, with the new one; `fresh` is False for an earlier run."""
 
     record: ConsensusRun
@@ -42,41 +42,48 @@ class Finished:
     """With the fits, when the run was computed here."""
 
 
-def latest(store: Store) -> Finished | None:
+def latest(store: Store) -> RecordedConsensusRun | None:
     """The newest recorded run, as it was recorded; None when there is none."""
     record = store.consensus_runs.newest()
     if record is None:
         return None
-    return Finished(record=record, snapshot=snapshot_from(store.consensus_runs.snapshot(record)), changed={}, fresh=False)
+    return RecordedConsensusRun(
+        record=record, snapshot=parse_snapshot(store.consensus_runs.snapshot(record)), changed={}, fresh=False
+    )
 
 
 def run_and_record(
-    store: Store, ledger: Ledger, parameters: Parameters | None = None, *, say: Say = lambda _: None, need_result: bool = False
-) -> Finished:
+    store: Store,
+    ledger: EventIndex,
+    parameters: Parameters | None = None,
+    *,
+    say: Say = lambda _: None,
+    need_result: bool = False,
+) -> RecordedConsensusRun:
     """The run over the whole log as it is now; the last one again when nobody acted since and code and parameters are the same.
 
     With `need_result` that one is computed again, which gives the same bytes. Raises Conflict when others keep being quicker.
     """
     p = parameters or Parameters()
-    for _ in range(_ATTEMPTS):
+    for _ in range(_MAX_ATTEMPTS):
         say("Reading the log")
         newest = store.consensus_runs.newest()
         with ledger.reading():
             events, head, last_act = ledger.events(), ledger.position, ledger.last_act
         if newest and newest.up_to >= last_act and (newest.code_hash, newest.parameters_hash) == (code_hash(), p.hash):
-            return _again(store, newest, ledger, p, need_result=need_result)
+            return _reuse_run(store, newest, ledger, p, need_result=need_result)
         say(f"Finding the consensus of {len(events)} events")
         started = time.perf_counter()
         result = run(events, p)
         duration_s = time.perf_counter() - started
         data, digest = result.snapshot.canonical_bytes(), result.snapshot.hash
         changed = {item.item: item.status for item in result.snapshot.items if item.status != item.previous}
-        when = ledger.next_utc()
+        when = ledger.next_event_utc()
         changes = [
             StatusChange(
                 id=f"s{sha256(f'{digest} {item}'.encode()).hexdigest()[:32]}",
                 created_utc=when,
-                actor=MACHINE,
+                actor=SYSTEM_ACTOR,
                 item=item,
                 status=status,
                 snapshot=digest,
@@ -100,36 +107,38 @@ def run_and_record(
         ledger.sync()
         standing = {**result.state.statuses, **{change.item: change for change in changes}}
         result = replace(result, state=replace(result.state, statuses=standing))
-        return Finished(record=record, snapshot=result.snapshot, changed=changed, fresh=True, result=result)
+        return RecordedConsensusRun(record=record, snapshot=result.snapshot, changed=changed, fresh=True, result=result)
     raise Conflict("Other consensus runs kept finishing first.", advice="Use the newest one.")
 
 
-def _again(store: Store, record: ConsensusRun, ledger: Ledger, p: Parameters, *, need_result: bool) -> Finished:
-    snapshot = snapshot_from(store.consensus_runs.snapshot(record))
+def _reuse_run(
+    store: Store, record: ConsensusRun, ledger: EventIndex, p: Parameters, *, need_result: bool
+) -> RecordedConsensusRun:
+    snapshot = parse_snapshot(store.consensus_runs.snapshot(record))
     if not need_result:
-        return Finished(record=record, snapshot=snapshot, changed={}, fresh=False)
+        return RecordedConsensusRun(record=record, snapshot=snapshot, changed={}, fresh=False)
     events = ledger.events()
     result = run(events[: record.up_to], p)
     standing = dict(result.state.statuses)
     standing |= {event.item: event for event in events[record.up_to :] if isinstance(event, StatusChange)}
     result = replace(result, state=replace(result.state, statuses=standing))
-    return Finished(record=record, snapshot=snapshot, changed={}, fresh=False, result=result)
+    return RecordedConsensusRun(record=record, snapshot=snapshot, changed={}, fresh=False, result=result)
 
 
-def snapshot_from(data: bytes) -> Snapshot:
+def parse_snapshot(data: bytes) -> Snapshot:
     """The snapshot that `Snapshot.canonical_bytes` wrote."""
     plain: dict[str, Any] = json.loads(data)
     return Snapshot(
         **{
             **plain,
             "division": Division(**plain["division"]),
-            "items": tuple(_item(item) for item in plain["items"]),
+            "items": tuple(_parse_item_result(item) for item in plain["items"]),
             "pairs": tuple(Pair(**{**pair, "comparisons": tuple(pair["comparisons"])}) for pair in plain["pairs"]),
             "removals": tuple((event, reason) for event, reason in plain["removals"]),
         }
     )
 
 
-def _item(plain: dict[str, Any]) -> ItemResult:
-    first, second = (SideView(**side) for side in plain["sides"])
+def _parse_item_result(plain: dict[str, Any]) -> ItemResult:
+    first, second = (SideResult(**side) for side in plain["sides"])
     return ItemResult(**{**plain, "sides": (first, second), "rules": tuple(plain["rules"])})

@@ -21,21 +21,21 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-STEPS = 2.0**26
-GRID = 1.0 / STEPS
+GRID_STEPS_PER_UNIT = 2.0**26
+GRID = 1.0 / GRID_STEPS_PER_UNIT
 
 _LN2 = 0.6931471805599453
 _HALF_LN_2PI = 0.9189385332046727
 
 
-def on_grid(x: Floats) -> Floats:
+def round_to_grid(x: Floats) -> Floats:
     """Nearest multiples of `GRID` (ties to even)."""
-    return np.rint(x * STEPS) * GRID
+    return np.rint(x * GRID_STEPS_PER_UNIT) * GRID
 
 
 def exact_sum(x: Floats) -> float:
     """Sum of `x` after rounding each summand to the grid: independent of order as long as |sum| < 2**27."""
-    return float(np.sum(on_grid(x)))
+    return float(np.sum(round_to_grid(x)))
 
 
 def exact_mean(x: Floats) -> float:
@@ -57,7 +57,7 @@ def scatter(count: int, seed: int) -> npt.NDArray[np.uint64]:
     return mix(np.arange(count, dtype=np.uint64) ^ start)
 
 
-def symmetric_start(count: int, seed: int) -> Floats:
+def pseudo_random_symmetric(count: int, seed: int) -> Floats:
     """`count` pseudo-random multiples of `GRID` in [−1, 1)."""
     bits = (scatter(count, seed) >> np.uint64(37)).astype(np.float64)
     return bits * GRID - 1.0
@@ -122,19 +122,19 @@ def beta_cdf(a: Floats, b: Floats, x: float) -> Floats:
     p, q = np.where(swap, b, a), np.where(swap, a, b)
     y = np.where(swap, 1.0 - x, x)
     front = exp(np.maximum(log_gamma(p + q) - log_gamma(p) - log_gamma(q) + p * log(y) + q * log(1.0 - y) - log(p), -690.0))
-    value = front * _beta_fraction(p, q, y)
+    value = front * _beta_continued_fraction(p, q, y)
     return np.clip(np.where(swap, 1.0 - value, value), 0.0, 1.0)
 
 
-def _beta_fraction(p: Floats, q: Floats, y: Floats) -> Floats:
+def _beta_continued_fraction(p: Floats, q: Floats, y: Floats) -> Floats:
     tiny = 1e-300
     c = np.ones_like(p)
-    d = 1.0 / _away_from_zero(1.0 - (p + q) * y / (p + 1.0), tiny)
+    d = 1.0 / _clamp_away_from_zero(1.0 - (p + q) * y / (p + 1.0), tiny)
     h = d.copy()
     done = np.zeros(p.shape, dtype=np.bool_)
-    for numerator in _beta_numerators(p, q, y):
-        d = 1.0 / _away_from_zero(1.0 + numerator * d, tiny)
-        c = _away_from_zero(1.0 + numerator / c, tiny)
+    for numerator in _beta_fraction_numerators(p, q, y):
+        d = 1.0 / _clamp_away_from_zero(1.0 + numerator * d, tiny)
+        c = _clamp_away_from_zero(1.0 + numerator / c, tiny)
         step = c * d
         # Each element stops by itself, so that its value does not depend on its neighbours.
         h = np.where(done, h, h * step)
@@ -144,11 +144,11 @@ def _beta_fraction(p: Floats, q: Floats, y: Floats) -> Floats:
     return h
 
 
-def _beta_numerators(p: Floats, q: Floats, y: Floats) -> Iterator[Floats]:
+def _beta_fraction_numerators(p: Floats, q: Floats, y: Floats) -> Iterator[Floats]:
     for m in range(1, 400):
         yield m * (q - m) * y / ((p + (2 * m - 1)) * (p + 2 * m))
         yield -(p + m) * (p + q + m) * y / ((p + 2 * m) * (p + (2 * m + 1)))
 
 
-def _away_from_zero(x: Floats, tiny: float) -> Floats:
+def _clamp_away_from_zero(x: Floats, tiny: float) -> Floats:
     return np.where(np.abs(x) < tiny, tiny, x)

@@ -20,16 +20,16 @@ from typing import Any, Literal
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, UserError
 from yearling.feedback.events import Comparison, Edit, Event, Note, Retraction, StatusChange, to_dict
-from yearling.feedback.jsonl import HEADER, Line, file_chain, parse_line
-from yearling.feedback.preference_datasets import Judged, Unusable, annotated, paired
+from yearling.feedback.jsonl import EXPORT_FORMAT, Line, export_entry_hashes, parse_line
+from yearling.feedback.preference_datasets import Judged, UnusableRow, annotated, paired
 from yearling.feedback.pseudonyms import KEY, Pseudonyms
-from yearling.store import GENESIS, Store, Text, make_text
+from yearling.store import GENESIS_HASH, Store, Text, make_text
 
 Format = Literal["jsonl", "pairs", "annotators"]
 Progress = Callable[[int, int], None]
 
-_MOST_EXAMPLES = 20
-_FUTURE = timedelta(minutes=5)
+_MAX_EXAMPLES = 20
+_MAX_CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead another machine's clock may be."""
 
 
@@ -67,7 +67,7 @@ class ImportReport:
 
 
 @dataclass(slots=True)
-class _Draft:
+class _ImportDraft:
     """An import as it is gathered. `text_lines` is 0 for a text that came within an act."""
 
     records: int = 0
@@ -80,12 +80,12 @@ class _Draft:
 
     def drop(self, line: int, reason: str, detail: str = "") -> None:
         self.dropped[reason] += 1
-        if len(self.examples) < _MOST_EXAMPLES:
+        if len(self.examples) < _MAX_EXAMPLES:
             self.examples.append(Example(line=line, reason=reason, detail=detail[:200]))
 
     def take(self, event: Event, line: int) -> None:
         if event.id in self.events:
-            same = _same_act(to_dict(self.events[event.id]), event)
+            same = _is_same_event(to_dict(self.events[event.id]), event)
             self.drop(line, "the same act twice in this file" if same else "an id that stands for another act", event.id)
             return
         self.events[event.id] = event
@@ -105,15 +105,15 @@ def import_file(
     data = path.read_bytes()
     name = source or path.stem
     pseudonyms = Pseudonyms(store.secrets.get(KEY))
-    draft = _Draft()
+    draft = _ImportDraft()
     if format == "jsonl":
-        mirrors = _read_lines(store, data, name, pseudonyms, draft, progress)
+        mirrors = _read_jsonl(store, data, name, pseudonyms, draft, progress)
     else:
         mirrors = False
         rows = paired(data) if format == "pairs" else annotated(data)
-        _read_judged(rows, name, pseudonyms, draft, progress)
+        _read_comparisons(rows, name, pseudonyms, draft, progress)
     known = _reconcile(store, draft, mirrors=mirrors)
-    texts, known_texts = _fit_texts(store, draft)
+    texts, known_texts = _select_new_texts(store, draft)
     kept = Counter(event.kind for event in draft.events.values())
     kept["text"] = sum(1 for text in texts if draft.text_lines[text.id])
     store.events.append([to_dict(event) for event in draft.events.values()], texts=texts)
@@ -127,7 +127,7 @@ def import_file(
         dropped=dict(sorted(draft.dropped.items())),
         texts=len(texts),
         raters=len({event.actor for event in draft.events.values()}),
-        items=len(_items(draft.events.values())),
+        items=len(_judged_items(draft.events.values())),
         examples=tuple(draft.examples),
     )
     detail = {"sha256": report.sha256, "format": format, "kept": report.num_kept, "dropped": report.dropped}
@@ -135,11 +135,13 @@ def import_file(
     return report
 
 
-def _read_lines(store: Store, data: bytes, source: str, pseudonyms: Pseudonyms, draft: _Draft, progress: Progress | None) -> bool:
+def _read_jsonl(
+    store: Store, data: bytes, source: str, pseudonyms: Pseudonyms, draft: _ImportDraft, progress: Progress | None
+) -> bool:
     """Our own format. True when the file is an export that goes on where the log here ends, so that its statuses hold here."""
     lines = data.split(b"\n")
-    mirrors = _continues(store, lines)
-    latest = now_utc() + _FUTURE
+    mirrors = _extends_local_log(store, lines)
+    latest = now_utc() + _MAX_CLOCK_SKEW
     begun = now_utc() - timedelta(microseconds=len(lines))
     for number, raw in enumerate(lines, start=1):
         if progress and number % 1000 == 0:
@@ -152,7 +154,7 @@ def _read_lines(store: Store, data: bytes, source: str, pseudonyms: Pseudonyms, 
             draft.records += 1
             draft.drop(number, "not JSON", str(error))
             continue
-        if isinstance(plain, dict) and plain.get("format") == HEADER:
+        if isinstance(plain, dict) and plain.get("format") == EXPORT_FORMAT:
             continue
         draft.records += 1
         try:
@@ -161,11 +163,11 @@ def _read_lines(store: Store, data: bytes, source: str, pseudonyms: Pseudonyms, 
             reason = {"kind": "unknown kind", "value": "a rating that is not 0, 0.5 or 1"}.get(error.param or "", "malformed")
             draft.drop(number, reason, error.message)
             continue
-        _take_line(line, number, draft, latest)
+        _add_line(line, number, draft, latest)
     return mirrors
 
 
-def _take_line(line: Line, number: int, draft: _Draft, latest: datetime) -> None:
+def _add_line(line: Line, number: int, draft: _ImportDraft, latest: datetime) -> None:
     if line.text is not None:
         if line.event is None and line.text.id in draft.texts:
             draft.drop(number, "the same text twice in this file", line.text.id)
@@ -179,14 +181,14 @@ def _take_line(line: Line, number: int, draft: _Draft, latest: datetime) -> None
         draft.take(line.event, number)
 
 
-def _continues(store: Store, lines: Sequence[bytes]) -> bool:
+def _extends_local_log(store: Store, lines: Sequence[bytes]) -> bool:
     """Whether this is an unchanged export of a log of which the log here is the beginning. Raises Untrusted for a changed one."""
-    chain = file_chain(lines)
-    return chain is not None and store.events.head().hash in {GENESIS, *chain}
+    chain = export_entry_hashes(lines)
+    return chain is not None and store.events.head().hash in {GENESIS_HASH, *chain}
 
 
-def _read_judged(
-    rows: Iterator[Judged | Unusable], source: str, pseudonyms: Pseudonyms, draft: _Draft, progress: Progress | None
+def _read_comparisons(
+    rows: Iterator[Judged | UnusableRow], source: str, pseudonyms: Pseudonyms, draft: _ImportDraft, progress: Progress | None
 ) -> None:
     read = list(rows)
     begun = now_utc() - timedelta(microseconds=len(read))
@@ -194,7 +196,7 @@ def _read_judged(
         if progress and number % 1000 == 0:
             progress(number, len(read))
         draft.records += 1
-        if isinstance(row, Unusable):
+        if isinstance(row, UnusableRow):
             draft.drop(row.row, row.reason, row.detail)
             continue
         left, right = (pseudonyms.item({"messages": list(row.prompt), "text": answer}) for answer in (row.left, row.right))
@@ -216,34 +218,34 @@ def _read_judged(
             draft.text_lines.setdefault(item, 0)
 
 
-def _reconcile(store: Store, draft: _Draft, *, mirrors: bool) -> int:
+def _reconcile(store: Store, draft: _ImportDraft, *, mirrors: bool) -> int:
     """Drop what the log does not take; returns how many acts were there already."""
     there = store.events.known(draft.events)
-    taken = _taken_words(store, draft)
+    taken = _existing_text_owners(store, draft)
     known = 0
     for event_id in list(draft.events):
         event, line = draft.events[event_id], draft.lines[event_id]
         if event_id in there:
             del draft.events[event_id]
-            if _same_act(store.events.get(event_id).event, event):
+            if _is_same_event(store.events.get(event_id).event, event):
                 known += 1
             else:
                 draft.drop(line, "an id that stands for another act", event_id)
-        elif isinstance(event, Note | Edit) and taken.setdefault(_words_id(event), event_id) != event_id:
+        elif isinstance(event, Note | Edit) and taken.setdefault(_text_id_of(event), event_id) != event_id:
             del draft.events[event_id]
-            draft.drop(line, "an id that stands for other words", _words_id(event))
+            draft.drop(line, "an id that stands for other words", _text_id_of(event))
         elif isinstance(event, StatusChange) and not mirrors:
             del draft.events[event_id]
             draft.drop(line, "a status that another installation found", event.item)
-        elif isinstance(event, Retraction) and (reason := _void(store, draft, event, there)):
+        elif isinstance(event, Retraction) and (reason := _retraction_problem(store, draft, event, there)):
             del draft.events[event_id]
             draft.drop(line, reason, event.event)
     return known
 
 
-def _taken_words(store: Store, draft: _Draft) -> dict[str, str]:
+def _existing_text_owners(store: Store, draft: _ImportDraft) -> dict[str, str]:
     """Ids of words that are here already, with the act that they came by, as far as the draft could clash with them."""
-    wanted = {_words_id(event): event for event in draft.events.values() if isinstance(event, Note | Edit)}
+    wanted = {_text_id_of(event): event for event in draft.events.values() if isinstance(event, Note | Edit)}
     if not wanted:
         return {}
     present = store.texts.get_many(list(wanted))
@@ -256,13 +258,13 @@ def _taken_words(store: Store, draft: _Draft) -> dict[str, str]:
     return taken
 
 
-def _same_act(there: dict[str, Any], event: Event) -> bool:
+def _is_same_event(there: dict[str, Any], event: Event) -> bool:
     """Equal but for the time, which lines without one get when they are read."""
     mine = to_dict(event)
     return {**there, "created_utc": ""} == {**mine, "created_utc": ""}
 
 
-def _void(store: Store, draft: _Draft, event: Retraction, there: set[str]) -> str:
+def _retraction_problem(store: Store, draft: _ImportDraft, event: Retraction, there: set[str]) -> str:
     """Why a retraction cannot be, or nothing."""
     target = draft.events.get(event.event)
     try:
@@ -272,12 +274,12 @@ def _void(store: Store, draft: _Draft, event: Retraction, there: set[str]) -> st
     return "" if actor == event.actor else "a retraction of somebody else's act"
 
 
-def _fit_texts(store: Store, draft: _Draft) -> tuple[list[Text], int]:
+def _select_new_texts(store: Store, draft: _ImportDraft) -> tuple[list[Text], int]:
     """The new texts, and how many lines held texts that were there already.
 
     The words of a note or an edit come with the act alone: without it they were deleted here, or belong to nothing.
     """
-    acts = {_words_id(event): event for event in draft.events.values() if isinstance(event, Note | Edit)}
+    acts = {_text_id_of(event): event for event in draft.events.values() if isinstance(event, Note | Edit)}
     present = store.texts.get_many(list(draft.texts))
     fit, known = [], 0
     for text_id, text in draft.texts.items():
@@ -297,18 +299,18 @@ def _fit_texts(store: Store, draft: _Draft) -> tuple[list[Text], int]:
     return fit, known
 
 
-def _words_id(event: Note | Edit) -> str:
+def _text_id_of(event: Note | Edit) -> str:
     return event.note if isinstance(event, Note) else event.result
 
 
-def _items(events: Any) -> set[str]:
+def _judged_items(events: Any) -> set[str]:
     found: set[str] = set()
     for event in events:
         found.update(getattr(event, name) for name in ("item", "left", "right") if hasattr(event, name))
     return found
 
 
-def checked_format(name: str) -> Format:
+def parse_file_format(name: str) -> Format:
     """Raises BadInput."""
     if name == "jsonl":
         return "jsonl"

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from yearling.feedback.consensus import Result, decide_all
+from yearling.feedback.consensus import Result, decide_items
 from yearling.feedback.events import Event, Rating, fold
-from yearling.feedback.rater_model import RaterModel, Ratings, solve_item
-from yearling.feedback.rating_table import Fits
+from yearling.feedback.rater_model import RaterModel, SparseRatings, solve_item
+from yearling.feedback.rating_table import ModelFits
 from yearling.feedback.snapshot import ItemResult
 
 
-def update_item(result: Result, item: str, events: Iterable[Event]) -> ItemResult:
+def update_item_result(result: Result, item: str, events: Iterable[Event]) -> ItemResult:
     """One item after new events about it, with the rater side frozen: quick, and provisional until the next full run.
 
     `events` are all events of the log that concern the item's ratings (with their retractions and removals) and its jury.
@@ -28,7 +28,7 @@ def update_item(result: Result, item: str, events: Iterable[Event]) -> ItemResul
     about = fold(events)
     votes = [rating for rating in about.ratings if rating.item == item]
     number = table.items.get(item, len(table.items))
-    entries = _item_entries(result, number, votes)
+    entries = _build_item_entries(result, number, votes)
     state = replace(
         result.state,
         ratings=tuple(votes),
@@ -36,14 +36,14 @@ def update_item(result: Result, item: str, events: Iterable[Event]) -> ItemResul
         as_of_utc=max(about.as_of_utc, result.state.as_of_utc),
     )
     one = replace(table, items={**table.items, item: number}, **entries)
-    fits = [_with_item(f, one.fit, number) for f in (result.main, result.robust)]
+    fits = [_refit_item(f, one.fit, number) for f in (result.main, result.robust)]
     local = replace(one, items={item: 0}, fit=replace(one.fit, items=np.zeros_like(one.fit.items), num_items=1))
-    narrowed = [Fits(_column(f.axis, number), _column(f.prediction, number), f.sides) for f in fits]
-    items, _, _, _ = decide_all(state, local, narrowed[0], narrowed[0] if result.robust is result.main else narrowed[1], p)
+    narrowed = [ModelFits(_select_item(f.axis, number), _select_item(f.prediction, number), f.sides) for f in fits]
+    items, _, _, _ = decide_items(state, local, narrowed[0], narrowed[0] if result.robust is result.main else narrowed[1], p)
     return items[0]
 
 
-def _item_entries(result: Result, number: int, votes: Sequence[Rating]) -> dict[str, Any]:
+def _build_item_entries(result: Result, number: int, votes: Sequence[Rating]) -> dict[str, Any]:
     """The item's entries: its ratings as they stand now, and the shares of wins that the full run had."""
     table, needed = result.table, result.parameters.defences.earlier_acts
     seen_before = {rating.id for rating in result.state.ratings}
@@ -64,7 +64,7 @@ def _item_entries(result: Result, number: int, votes: Sequence[Rating]) -> dict[
         by_rater = np.ones(f.num_raters)
         by_rater[f.raters] = f.weights
         weights = by_rater[[row[0] for row in rows]]
-    ratings = Ratings(
+    ratings = SparseRatings(
         np.array([row[0] for row in rows], dtype=np.int32),
         np.full(len(rows), number, dtype=np.int32),
         np.array([row[1] for row in rows], dtype=np.float64),
@@ -76,7 +76,7 @@ def _item_entries(result: Result, number: int, votes: Sequence[Rating]) -> dict[
     return {"fit": ratings, "explicit": flags[0], "evidence": flags[1]}
 
 
-def _with_item(fits: Fits, ratings: Ratings, number: int) -> Fits:
+def _refit_item(fits: ModelFits, ratings: SparseRatings, number: int) -> ModelFits:
     """Both models with one item solved again from its entries by raters who take part in this fit."""
     part = ratings.only(fits.sides[ratings.raters] >= 0)
     raters = part.raters.astype(np.int64)
@@ -91,8 +91,8 @@ def _with_item(fits: Fits, ratings: Ratings, number: int) -> Fits:
         biases, all_factors = biases.copy(), all_factors.copy()
         biases[number], all_factors[number] = bias, factors
         models.append(replace(model, item_bias=biases, item_factors=all_factors))
-    return Fits(models[0], models[1], fits.sides)
+    return ModelFits(models[0], models[1], fits.sides)
 
 
-def _column(model: RaterModel, number: int) -> RaterModel:
+def _select_item(model: RaterModel, number: int) -> RaterModel:
     return replace(model, item_bias=model.item_bias[number : number + 1], item_factors=model.item_factors[number : number + 1])

@@ -13,20 +13,20 @@ from dataclasses import dataclass
 import structlog
 
 from yearling.errors import Conflict, NotFound, UserError
-from yearling.feedback.consensus import code_hash, jury_by_lot
-from yearling.feedback.consensus_runs import Finished, latest, run_and_record
+from yearling.feedback.consensus import code_hash, draw_jury_for_item
+from yearling.feedback.consensus_runs import RecordedConsensusRun, latest, run_and_record
 from yearling.feedback.events import JuryInvitation
-from yearling.feedback.item_update import update_item
+from yearling.feedback.item_update import update_item_result
 from yearling.feedback.log import FeedbackLog
 from yearling.feedback.parameters import Parameters
-from yearling.feedback.rating_queue import Wanted, rating_queue
+from yearling.feedback.rating_queue import RatingQueueItem, build_rating_queue
 from yearling.feedback.snapshot import ItemResult
 from yearling.feedback.status_rules import NEEDS_MORE
 
 _LOG = structlog.get_logger("yearling.feedback")
-_QUIET_SHARE = 5.0
+_IDLE_TO_RUN_RATIO = 5.0
 """After a full run that took s seconds there is none for this many times s, so that a big log leaves time for other work."""
-_QUICK_ITEMS = 50
+_MAX_PROVISIONAL_ITEMS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Jury:
+class JuryState:
     """Who was invited to judge an item, who has, and what they found: a status, `split`, or nothing yet."""
 
     item: str
@@ -50,7 +50,7 @@ class Jury:
     finding: str
 
 
-class Board:
+class LiveConsensus:
     """The live consensus of one log."""
 
     def __init__(self, log: FeedbackLog, parameters: Parameters | None = None, *, interval_s: float = 2.0) -> None:
@@ -58,23 +58,23 @@ class Board:
         self.parameters = parameters or Parameters()
         self._interval_s = interval_s
         self._lock = threading.RLock()
-        self._running = threading.Lock()
-        self._finished: Finished | None = None
-        self._items: dict[str, ItemResult] = {}
-        self._quick: dict[str, tuple[int, ItemResult]] = {}
+        self._run_lock = threading.Lock()
+        self._latest_run: RecordedConsensusRun | None = None
+        self._results_by_item: dict[str, ItemResult] = {}
+        self._provisional_results: dict[str, tuple[int, ItemResult]] = {}
         self._wake = threading.Event()
-        self._closing = False
+        self._is_closing = False
         self._worker: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to run in the background whenever somebody acted. `close` ends it."""
         self._wake.set()
-        self._worker = threading.Thread(target=self._work, name="consensus", daemon=True)
+        self._worker = threading.Thread(target=self._run_in_background, name="consensus", daemon=True)
         self._worker.start()
 
     def close(self) -> None:
         """Stop, after the run that is going on."""
-        self._closing = True
+        self._is_closing = True
         self._wake.set()
         if self._worker:
             self._worker.join()
@@ -84,38 +84,38 @@ class Board:
         """Somebody acted: a full run will follow soon."""
         self._wake.set()
 
-    def run(self) -> Finished:
+    def run(self) -> RecordedConsensusRun:
         """A full run over the log as it is now. Raises what `run_and_record` raises."""
-        with self._running:  # one at a time; what others ask meanwhile is answered from the run before
-            mine, newest = self._finished, self.log.store.consensus_runs.newest()
+        with self._run_lock:  # one at a time; what others ask meanwhile is answered from the run before
+            mine, newest = self._latest_run, self.log.store.consensus_runs.newest()
             # A run that another process recorded has no fits here.
             stale = mine is None or mine.result is None or newest is None or newest.sequence != mine.record.sequence
             finished = run_and_record(self.log.store, self.log.ledger, self.parameters, need_result=stale)
             if finished.result is not None:
-                self._take(finished)
+                self._install_run(finished)
             return finished
 
     @property
-    def latest(self) -> Finished:
+    def latest(self) -> RecordedConsensusRun:
         """The last full run: the one on record, without its fits, until the first run in the background is done."""
-        if self._finished is None:
+        if self._latest_run is None:
             recorded = latest(self.log.store)
             if recorded is None:
                 self.run()
             else:
                 with self._lock:
-                    if self._finished is None:
-                        self._take(recorded)
+                    if self._latest_run is None:
+                        self._install_run(recorded)
                 self.nudge()
-        if self._finished is None:
+        if self._latest_run is None:
             raise RuntimeError("a full run left no result")
-        return self._finished
+        return self._latest_run
 
-    def _take(self, finished: Finished) -> None:
+    def _install_run(self, finished: RecordedConsensusRun) -> None:
         with self._lock:
-            self._finished = finished
-            self._items = {result.item: result for result in finished.snapshot.items}
-            self._quick = {}
+            self._latest_run = finished
+            self._results_by_item = {result.item: result for result in finished.snapshot.items}
+            self._provisional_results = {}
 
     def standing(self, item: str) -> Standing:
         """Where an item stands, ratings of this moment included."""
@@ -125,7 +125,7 @@ class Board:
             status=found.status if found else NEEDS_MORE,
             reason=found.reason if found else "no_quorum",
             result=found,
-            provisional=self._touched(item) > self.latest.record.up_to,
+            provisional=self._last_change_sequence(item) > self.latest.record.up_to,
         )
 
     def item(self, item: str) -> ItemResult | None:
@@ -133,39 +133,39 @@ class Board:
 
         In the first seconds after a start there are no fits to solve it with: it is then what the run on record says.
         """
-        finished, newest = self.latest, self._touched(item)
+        finished, newest = self.latest, self._last_change_sequence(item)
         if newest <= finished.record.up_to or finished.result is None:
-            return self._items.get(item)
+            return self._results_by_item.get(item)
         self.nudge()
-        known = self._quick.get(item)
+        known = self._provisional_results.get(item)
         if known and known[0] == newest:
             return known[1]
-        answer = update_item(finished.result, item, self.log.ledger.about(item))
+        answer = update_item_result(finished.result, item, self.log.ledger.about(item))
         with self._lock:
-            if self._finished is finished:
-                self._quick[item] = (newest, answer)
+            if self._latest_run is finished:
+                self._provisional_results[item] = (newest, answer)
         return answer
 
     def items(self) -> list[ItemResult]:
         """All items, by id; those of the newest ratings solved again, unless very many wait for the next full run."""
         finished = self.latest
-        found = dict(self._items)
+        found = dict(self._results_by_item)
         with self.log.ledger.reading() as ledger:
-            pending = ledger.touched_after(finished.record.up_to)
-        for name in sorted(pending, key=lambda name: -pending[name])[:_QUICK_ITEMS]:
+            pending = ledger.items_changed_after(finished.record.up_to)
+        for name in sorted(pending, key=lambda name: -pending[name])[:_MAX_PROVISIONAL_ITEMS]:
             answer = self.item(name)
             if answer is not None:
                 found[name] = answer
         return [found[name] for name in sorted(found)]
 
-    def queue(self, person_id: str, *, size: int = 20) -> list[Wanted]:
+    def queue(self, person_id: str, *, size: int = 20) -> list[RatingQueueItem]:
         """What a person could rate next: juries first; nothing that they rated, wrote themselves, or that was taken back."""
         actor, finished = self.log.pseudonym(person_id), self.latest
         snapshot, side = finished.snapshot, finished.result.side_of(actor) if finished.result else -1
         with self.log.ledger.reading() as ledger:
-            found = [Wanted(item=item, why="jury") for item in ledger.summons(actor)[:size]]
+            found = [RatingQueueItem(item=item, why="jury") for item in ledger.summons(actor)[:size]]
             called = {wanted.item for wanted in found}
-            for wanted in rating_queue(snapshot, self.parameters.status, side):
+            for wanted in build_rating_queue(snapshot, self.parameters.status, side):
                 if len(found) == size:
                     break
                 written = ledger.written(wanted.item)
@@ -174,7 +174,7 @@ class Board:
                     found.append(wanted)
         return found
 
-    def jury(self, item: str) -> Jury:
+    def jury(self, item: str) -> JuryState:
         """How far the jury on an item is. Raises NotFound where none was invited."""
         with self.log.ledger.reading() as ledger:
             juries = ledger.juries(item)
@@ -182,7 +182,7 @@ class Board:
                 raise NotFound(f"There is no jury on {item[:100]!r}.", advice="An administrator can call one.", param="item")
             answered = frozenset(juror for jury in juries for juror in ledger.answered(jury))
         found = self.item(item)
-        return Jury(
+        return JuryState(
             item=item,
             invited=frozenset(juror for jury in juries for juror in jury.jurors),
             answered=answered,
@@ -196,9 +196,9 @@ class Board:
         """
         for _ in range(5):
             with self.log.ledger.reading() as ledger:
-                self.log.require_caller(person_id, item)
+                self.log.require_can_invite_jury(person_id, item)
                 events, head = ledger.events(), ledger.position.hash
-            jurors = jury_by_lot(events, item, self.parameters)
+            jurors = draw_jury_for_item(events, item, self.parameters)
             needed = self.parameters.status.jury_size
             if len(jurors) < needed:
                 raise Conflict(
@@ -213,21 +213,21 @@ class Board:
                 continue
         raise Conflict("The log grew faster than a jury could be drawn.", advice="Try again.")
 
-    def has_a_say(self, person_id: str, item: str) -> bool:
+    def has_rated_or_written(self, person_id: str, item: str) -> bool:
         """Whether a person may see what others think of an undecided item: who rated it, or wrote it."""
         actor = self.log.pseudonym(person_id)
         with self.log.ledger.reading() as ledger:
             return ledger.author(item) == actor or ledger.has_rated(actor, item)
 
-    def _touched(self, item: str) -> int:
+    def _last_change_sequence(self, item: str) -> int:
         with self.log.ledger.reading() as ledger:
             return ledger.touched(item)
 
-    def _work(self) -> None:
+    def _run_in_background(self) -> None:
         while True:
             self._wake.wait()
             self._wake.clear()
-            if self._closing:
+            if self._is_closing:
                 return
             started = time.monotonic()
             try:
@@ -241,6 +241,6 @@ class Board:
             except Exception:
                 _LOG.exception("consensus_run_failed")
             spent_s = time.monotonic() - started
-            deadline = time.monotonic() + max(self._interval_s, _QUIET_SHARE * spent_s)
-            while not self._closing and time.monotonic() < deadline:
+            deadline = time.monotonic() + max(self._interval_s, _IDLE_TO_RUN_RATIO * spent_s)
+            while not self._is_closing and time.monotonic() < deadline:
                 time.sleep(min(0.05, max(0.0, deadline - time.monotonic())))

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from yearling.errors import BadInput
-from yearling.feedback.exact_arithmetic import Floats, Ints, exact_mean, exact_sum, on_grid, symmetric_start
+from yearling.feedback.exact_arithmetic import Floats, Ints, exact_mean, exact_sum, pseudo_random_symmetric, round_to_grid
 
 WEIGHT_STEPS = 8
 """Weights and win shares are multiples of 1/8, so that products with grid numbers stay exact."""
@@ -40,12 +40,12 @@ class FitParameters:
     seed: int = 0
 
 
-PAPER = FitParameters()
-PREDICTION = FitParameters(factors=3, rater_penalty=4.0, item_penalty=2.0, factor_penalty=3.0, rounds=15)
+PAPER_FIT = FitParameters()
+PREDICTION_FIT = FitParameters(factors=3, rater_penalty=4.0, item_penalty=2.0, factor_penalty=3.0, rounds=15)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ratings:
+class SparseRatings:
     """A sparse table of ratings by rater and by item, both ways round.
 
     `values` (R,) lie in [0, 1] and `weights` (R,) in (0, 1], both multiples of 1/8; one entry for each (rater, item).
@@ -69,10 +69,10 @@ class Ratings:
     def size(self) -> int:
         return int(self.values.size)
 
-    def only(self, keep: npt.NDArray[np.bool_]) -> Ratings:
+    def only(self, keep: npt.NDArray[np.bool_]) -> SparseRatings:
         """The entries where `keep` (R,) holds; raters and items keep their numbers."""
         weights = None if self.weights is None else self.weights[keep]
-        return Ratings(self.raters[keep], self.items[keep], self.values[keep], self.num_raters, self.num_items, weights)
+        return SparseRatings(self.raters[keep], self.items[keep], self.values[keep], self.num_raters, self.num_items, weights)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +93,7 @@ class RaterModel:
             total = total + self.rater_factors[raters, k] * self.item_factors[items, k]
         return np.clip(total, 0.0, 1.0)
 
-    def item_means(self, members: npt.NDArray[np.bool_]) -> Floats:
+    def predict_item_means(self, members: npt.NDArray[np.bool_]) -> Floats:
         """(N,) Predicted mean rating by the raters in `members` (U,), clipped to [0, 1]; by everybody for an empty group."""
         group = members if bool(members.any()) else np.ones_like(members)
         if not group.size:
@@ -104,11 +104,11 @@ class RaterModel:
         return np.clip(total, 0.0, 1.0)
 
 
-class _Table:
+class _RatingSums:
     """The sums over ratings that a fit needs, for one direction: (rows, columns) are (raters, items) or the reverse."""
 
     def __init__(
-        self, rows: npt.NDArray[np.int32], columns: npt.NDArray[np.int32], shape: tuple[int, int], ratings: Ratings
+        self, rows: npt.NDArray[np.int32], columns: npt.NDArray[np.int32], shape: tuple[int, int], ratings: SparseRatings
     ) -> None:
         from scipy import sparse  # late: it costs every start half a second, and most commands never fit
 
@@ -122,19 +122,19 @@ class _Table:
         self.total_value = self.values @ np.ones(shape[1])
 
 
-def fit(ratings: Ratings, parameters: FitParameters = PAPER) -> RaterModel:
+def fit(ratings: SparseRatings, parameters: FitParameters = PAPER_FIT) -> RaterModel:
     """Fit the model. The last step is the items' own, so that `solve_item` of a frozen fit gives the same numbers."""
-    return _Fit(ratings, parameters).run()
+    return _AlternatingLeastSquares(ratings, parameters).run()
 
 
-class _Fit:
+class _AlternatingLeastSquares:
     """One run of alternating least squares; holds the running estimates."""
 
-    def __init__(self, ratings: Ratings, parameters: FitParameters) -> None:
+    def __init__(self, ratings: SparseRatings, parameters: FitParameters) -> None:
         shape = (ratings.num_raters, ratings.num_items)
         self.p = parameters
-        self.by_rater = _Table(ratings.raters, ratings.items, shape, ratings)
-        self.by_item = _Table(ratings.items, ratings.raters, (shape[1], shape[0]), ratings)
+        self.by_rater = _RatingSums(ratings.raters, ratings.items, shape, ratings)
+        self.by_item = _RatingSums(ratings.items, ratings.raters, (shape[1], shape[0]), ratings)
         self.weight = float(np.sum(self.by_item.total_weight))
         self.value = float(np.sum(self.by_item.total_value))
         self.level = self.value / self.weight if self.weight else 0.5
@@ -145,26 +145,28 @@ class _Fit:
     def run(self) -> RaterModel:
         p = self.p
         for _ in range(p.bias_rounds):
-            self.rater_bias = self._biases(self.by_rater, self.item_bias, p.rater_penalty)
-            self.item_bias = self._biases(self.by_item, self.rater_bias, p.item_penalty)
-            self._centre()
+            self.rater_bias = self._solve_biases(self.by_rater, self.item_bias, p.rater_penalty)
+            self.item_bias = self._solve_biases(self.by_item, self.rater_bias, p.item_penalty)
+            self._update_level()
         if p.factors and self.weight:
-            self._start()
+            self._initialise_factors()
             for _ in range(p.rounds):
-                self.rater_bias, self.rater_factors = self._rows(
+                self.rater_bias, self.rater_factors = self._solve_rows_and_factors(
                     self.by_rater, self.item_bias, self.item_factors, p.rater_penalty
                 )
-                self._centre()
-                self.item_bias, self.item_factors = self._rows(self.by_item, self.rater_bias, self.rater_factors, p.item_penalty)
-            self._orient()
+                self._update_level()
+                self.item_bias, self.item_factors = self._solve_rows_and_factors(
+                    self.by_item, self.rater_bias, self.rater_factors, p.item_penalty
+                )
+            self._fix_factor_signs()
         return RaterModel(self.level, self.rater_bias, self.item_bias, self.rater_factors, self.item_factors, p)
 
-    def _biases(self, table: _Table, other: Floats, penalty: float) -> Floats:
-        return on_grid(
+    def _solve_biases(self, table: _RatingSums, other: Floats, penalty: float) -> Floats:
+        return round_to_grid(
             (table.total_value - self.level * table.total_weight - table.counts @ other) / (table.total_weight + penalty)
         )
 
-    def _centre(self) -> None:
+    def _update_level(self) -> None:
         """The level that leaves no mean residual."""
         if not self.weight:
             return
@@ -175,28 +177,30 @@ class _Fit:
                 explained += exact_sum(self.rater_factors[:, k] * (self.by_rater.counts @ self.item_factors[:, k]))
         self.level = (self.value - explained) / self.weight
 
-    def _rows(self, table: _Table, other_bias: Floats, other_factors: Floats, penalty: float) -> tuple[Floats, Floats]:
-        sums = table.counts @ _moments(other_bias, other_factors)
+    def _solve_rows_and_factors(
+        self, table: _RatingSums, other_bias: Floats, other_factors: Floats, penalty: float
+    ) -> tuple[Floats, Floats]:
+        sums = table.counts @ _normal_equation_terms(other_bias, other_factors)
         products = table.values @ other_factors
         return solve_rows(table.total_weight, table.total_value, sums, products, self.level, penalty, self.p)
 
-    def _start(self) -> None:
+    def _initialise_factors(self) -> None:
         """Leading directions of the residual table by block power iteration from a fixed pseudo-random start."""
         factors = self.p.factors
-        x = symmetric_start(len(self.item_bias) * factors, self.p.seed).reshape(len(self.item_bias), factors)
+        x = pseudo_random_symmetric(len(self.item_bias) * factors, self.p.seed).reshape(len(self.item_bias), factors)
         damp_rater = np.sqrt(self.by_rater.total_weight + 1.0)[:, None]
         damp_item = np.sqrt(self.by_item.total_weight + 1.0)[:, None]
         for _ in range(self.p.start_rounds):
-            z = on_grid(self._residual_times(self.by_rater, self.rater_bias, self.item_bias, x) / damp_rater)
-            x = self._residual_times(self.by_item, self.item_bias, self.rater_bias, z) / damp_item
-            x = _orthonormal(x)
-        self.item_factors = on_grid(x * 0.3)
+            z = round_to_grid(self._multiply_residuals(self.by_rater, self.rater_bias, self.item_bias, x) / damp_rater)
+            x = self._multiply_residuals(self.by_item, self.item_bias, self.rater_bias, z) / damp_item
+            x = _orthonormalise(x)
+        self.item_factors = round_to_grid(x * 0.3)
 
-    def _residual_times(self, table: _Table, row_bias: Floats, column_bias: Floats, x: Floats) -> Floats:
+    def _multiply_residuals(self, table: _RatingSums, row_bias: Floats, column_bias: Floats, x: Floats) -> Floats:
         plain = table.values @ x - (self.level + row_bias)[:, None] * (table.counts @ x)
-        return np.asarray(plain - table.counts @ on_grid(column_bias[:, None] * x), dtype=np.float64)
+        return np.asarray(plain - table.counts @ round_to_grid(column_bias[:, None] * x), dtype=np.float64)
 
-    def _orient(self) -> None:
+    def _fix_factor_signs(self) -> None:
         """Fix each factor's sign: the camp with more raters is positive; a tie goes to the earliest rater."""
         for k in range(self.p.factors):
             f = self.rater_factors[:, k]
@@ -207,12 +211,16 @@ class _Fit:
                 self.item_factors[:, k] *= -1.0
 
 
-def _moments(bias: Floats, factors: Floats) -> Floats:
+def _normal_equation_terms(bias: Floats, factors: Floats) -> Floats:
     """Columns whose sums over ratings make the normal equations: f, bias, f_k·f_l for k ≤ l, f·bias, all on the grid."""
     K = factors.shape[1]
     pairs = [factors[:, k] * factors[:, j] for k in range(K) for j in range(k, K)]
     mixed = [factors[:, k] * bias for k in range(K)]
-    return on_grid(np.column_stack([factors, bias, *pairs, *mixed])) if len(bias) else np.zeros((0, 2 * K + 1 + K * (K + 1) // 2))
+    return (
+        round_to_grid(np.column_stack([factors, bias, *pairs, *mixed]))
+        if len(bias)
+        else np.zeros((0, 2 * K + 1 + K * (K + 1) // 2))
+    )
 
 
 def solve_rows(
@@ -234,11 +242,11 @@ def solve_rows(
         for j in range(k, K):
             entry = sums[:, next(pairs)]
             matrix[k + 1][j + 1] = matrix[j + 1][k + 1] = entry + p.factor_penalty if j == k else entry
-    solution = _solve(matrix, right)
-    return on_grid(solution[0]), on_grid(np.column_stack(solution[1:])) if K else np.zeros((len(weight), 0))
+    solution = _solve_linear_systems(matrix, right)
+    return round_to_grid(solution[0]), round_to_grid(np.column_stack(solution[1:])) if K else np.zeros((len(weight), 0))
 
 
-def _solve(matrix: list[list[Floats]], right: list[Floats]) -> list[Floats]:
+def _solve_linear_systems(matrix: list[list[Floats]], right: list[Floats]) -> list[Floats]:
     """Gaussian elimination of many small positive definite systems at once, elementwise: no library decides the rounding."""
     size = len(right)
     for pivot in range(size):
@@ -256,7 +264,7 @@ def _solve(matrix: list[list[Floats]], right: list[Floats]) -> list[Floats]:
     return solution
 
 
-def _orthonormal(x: Floats) -> Floats:
+def _orthonormalise(x: Floats) -> Floats:
     """Gram–Schmidt with exact sums, columns scaled to a mean square of 1; a vanishing column becomes zero."""
     columns: list[Floats] = []
     for k in range(x.shape[1]):
@@ -265,14 +273,14 @@ def _orthonormal(x: Floats) -> Floats:
         for other in columns:
             column = column - other * exact_mean(column * other)
         size = exact_mean(column * column)
-        columns.append(on_grid(column / np.sqrt(size)) if size > 1e-9 else np.zeros(len(x)))
+        columns.append(round_to_grid(column / np.sqrt(size)) if size > 1e-9 else np.zeros(len(x)))
     return np.column_stack(columns)
 
 
 def solve_item(model: RaterModel, raters: Ints, values: Floats, weights: Floats) -> tuple[float, Floats]:
     """One item's (bias, factors (K,)) with the rater side frozen: what the last half step of `fit` does for it."""
     p = model.parameters
-    moments = _moments(model.rater_bias[raters], model.rater_factors[raters])
+    moments = _normal_equation_terms(model.rater_bias[raters], model.rater_factors[raters])
     sums = np.array([[float(np.sum(weights * column)) for column in moments.T]])
     f = model.rater_factors[raters]
     products = np.array([[float(np.sum(weights * values * f[:, k])) for k in range(p.factors)]]).reshape(1, p.factors)

@@ -9,21 +9,21 @@ from yearling.feedback.status_rules import NEEDS_MORE, StatusParameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class RatingQueueItem:
     """An item that waits for a rating, and why: `jury`, `your_side`, `other_side`, `quorum`, or `undecided`."""
 
     item: str
     why: str
 
 
-def rating_queue(snapshot: Snapshot, p: StatusParameters, side: int) -> list[Wanted]:
+def build_rating_queue(snapshot: Snapshot, p: StatusParameters, side: int) -> list[RatingQueueItem]:
     """Items without a status, in the order in which a rating by somebody of `side` (0, 1, or −1 for unknown) would help.
 
     Holds no scores: who has not rated yet should not see what others think. What the person rated already is for the caller to
     leave out.
     """
     quorum = next(rule for rule in p.rules if rule.id == "quorum")
-    ranked: list[tuple[tuple[int, float, int], Wanted]] = []
+    ranked: list[tuple[tuple[int, float, int], RatingQueueItem]] = []
     for order, item in enumerate(snapshot.items):
         if item.status != NEEDS_MORE:
             continue
@@ -39,5 +39,5 @@ def rating_queue(snapshot: Snapshot, p: StatusParameters, side: int) -> list[Wan
             rank, why = 3, "undecided"
         # Among equals, where the outcome hangs by the least, then the order of the record.
         doubt = abs(min(view.chance for view in item.sides) - 0.5)
-        ranked.append(((rank, doubt, order), Wanted(item=item.item, why=why)))
+        ranked.append(((rank, doubt, order), RatingQueueItem(item=item.item, why=why)))
     return [wanted for _, wanted in sorted(ranked, key=lambda pair: pair[0])]

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from yearling.feedback import defences
-from yearling.feedback.defences import Act, DefenceParameters, Experience
+from yearling.feedback.defences import DefenceParameters, RaterExperience, RatingOrComparison
 from yearling.feedback.events import Comparison, State
 from yearling.feedback.exact_arithmetic import Floats, exact_mean
-from yearling.feedback.rater_model import WEIGHT_STEPS, FitParameters, RaterModel, Ratings, fit
+from yearling.feedback.rater_model import WEIGHT_STEPS, FitParameters, RaterModel, SparseRatings, fit
 from yearling.feedback.status_rules import Evidence
 
 Sides = npt.NDArray[np.int8]
@@ -31,7 +31,7 @@ class Table:
 
     raters: dict[str, int]
     items: dict[str, int]
-    fit: Ratings
+    fit: SparseRatings
     """What the rater model learns from, one entry for each (rater, item)."""
     explicit: Mask
     """(R,) Entries of `fit` that are ratings rather than shares of wins."""
@@ -40,11 +40,11 @@ class Table:
     alias: npt.NDArray[np.int64]
     """(U,) The rater with whom this one speaks with one voice."""
     counted: frozenset[str]
-    experience: Experience
+    experience: RaterExperience
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fits:
+class ModelFits:
     """One fit of both forms over the same raters, with the sides that it finds."""
 
     axis: RaterModel
@@ -54,12 +54,12 @@ class Fits:
 
     def predictions(self) -> Floats:
         """(S, N) Predicted mean rating of each item on each side."""
-        return np.array([self.prediction.item_means(self.sides == side) for side in (0, 1)])
+        return np.array([self.prediction.predict_item_means(self.sides == side) for side in (0, 1)])
 
 
 def tabulate(state: State, p: DefenceParameters) -> tuple[Table, dict[str, int]]:
     """Admit, number, and merge everybody's acts; with the number of acts left out, by reason."""
-    acts: list[Act] = sorted((*state.ratings, *state.comparisons), key=lambda act: (act.created_utc, act.id))
+    acts: list[RatingOrComparison] = sorted((*state.ratings, *state.comparisons), key=lambda act: (act.created_utc, act.id))
     items: dict[str, int] = {}
     for act in acts:
         for item in (act.left, act.right) if isinstance(act, Comparison) else (act.item,):
@@ -77,13 +77,15 @@ def tabulate(state: State, p: DefenceParameters) -> tuple[Table, dict[str, int]]
         raters.setdefault(act.actor, len(raters))
     seasoned = {rater for rater, count in known.earned.items() if count >= p.earlier_acts}
     dropped["rater with too few acts so far"] = sum(act.actor not in seasoned for act in acts)
-    table = _merge(acts, raters, items, seasoned, known)
-    table, collapsed = _collapse(table, p)
+    table = _merge_acts(acts, raters, items, seasoned, known)
+    table, collapsed = _collapse_near_duplicates(table, p)
     dropped["history nearly the same as another's"] = collapsed
     return table, {reason: count for reason, count in dropped.items() if count}
 
 
-def _merge(acts: Sequence[Act], raters: dict[str, int], items: dict[str, int], seasoned: set[str], known: Experience) -> Table:
+def _merge_acts(
+    acts: Sequence[RatingOrComparison], raters: dict[str, int], items: dict[str, int], seasoned: set[str], known: RaterExperience
+) -> Table:
     """One entry for each (rater, item): the rating if there is one, else the share of comparisons won, in eighths."""
     rated: dict[tuple[int, int], tuple[float, bool]] = {}
     won: dict[tuple[int, int], list[float]] = {}
@@ -107,13 +109,13 @@ def _merge(acts: Sequence[Act], raters: dict[str, int], items: dict[str, int], s
     explicit[: len(rated)] = True
     evidence = explicit.copy()
     evidence[: len(rated)] = [counted for _, counted in rated.values()]
-    ratings = Ratings(keys[:, 0], keys[:, 1], np.array(values, dtype=np.float64), len(raters), len(items))
+    ratings = SparseRatings(keys[:, 0], keys[:, 1], np.array(values, dtype=np.float64), len(raters), len(items))
     return Table(raters, items, ratings, explicit, evidence, np.arange(len(raters)), known.counted, known)
 
 
-def _collapse(table: Table, p: DefenceParameters) -> tuple[Table, int]:
+def _collapse_near_duplicates(table: Table, p: DefenceParameters) -> tuple[Table, int]:
     """Near-duplicates speak once: entries of all but the earliest are left out. Busy raters are held to the cap."""
-    alias = defences.near_duplicates(table.fit, p)
+    alias = defences.find_near_duplicates(table.fit, p)
     keep = alias[table.fit.raters] == table.fit.raters
     kept = table.fit.only(keep)
     kept = replace(kept, weights=defences.influence_weights(kept.raters, kept.num_raters, p.influence_cap))
@@ -121,7 +123,7 @@ def _collapse(table: Table, p: DefenceParameters) -> tuple[Table, int]:
     return replace(table, fit=kept, explicit=table.explicit[keep], evidence=table.evidence[keep], alias=alias), collapsed
 
 
-def fit_both(ratings: Ratings, axis_fit: FitParameters, prediction_fit: FitParameters) -> Fits:
+def fit_models(ratings: SparseRatings, axis_fit: FitParameters, prediction_fit: FitParameters) -> ModelFits:
     """The axis and the prediction, with each rater's side by the sign of the axis.
 
     Raters without a position (everybody agrees, or nothing tells them apart) are dealt to the smaller side in turn, so that the
@@ -131,7 +133,7 @@ def fit_both(ratings: Ratings, axis_fit: FitParameters, prediction_fit: FitParam
     prediction = fit(ratings, prediction_fit)
     sides = np.full(ratings.num_raters, -1, dtype=np.int8)
     taking_part = np.bincount(ratings.raters, minlength=ratings.num_raters) > 0
-    position = _positions(axis.rater_factors[:, 0], taking_part)
+    position = _axis_positions(axis.rater_factors[:, 0], taking_part)
     sides[taking_part & (position > 0)] = 0
     sides[taking_part & (position < 0)] = 1
     sizes = [int(np.sum(sides == 0)), int(np.sum(sides == 1))]
@@ -139,10 +141,10 @@ def fit_both(ratings: Ratings, axis_fit: FitParameters, prediction_fit: FitParam
         side = 0 if sizes[0] <= sizes[1] else 1
         sides[rater] = side
         sizes[side] += 1
-    return Fits(axis, prediction, sides)
+    return ModelFits(axis, prediction, sides)
 
 
-def _positions(factor: Floats, taking_part: Mask) -> Floats:
+def _axis_positions(factor: Floats, taking_part: Mask) -> Floats:
     """(U,) Places on the axis. Where all but one rater stand on one side of zero, the factor tells items apart and not raters:
     places are then taken from the raters' mean, and those indistinguishable from it have none."""
     smaller = min(int(np.sum(taking_part & (factor > 0))), int(np.sum(taking_part & (factor < 0))))
@@ -152,7 +154,7 @@ def _positions(factor: Floats, taking_part: Mask) -> Floats:
     return np.where(np.abs(position) < 1e-3, 0.0, position)
 
 
-def gather(table: Table, fits: Fits) -> Evidence:
+def gather(table: Table, fits: ModelFits) -> Evidence:
     """Counted ratings and approvals of each item by side, beside the model's predictions."""
     f = table.fit
     counts, approvals, agreements = [], [], []
@@ -165,7 +167,7 @@ def gather(table: Table, fits: Fits) -> Evidence:
     return Evidence(np.array(counts), np.array(approvals), np.array(agreements), fits.predictions())
 
 
-def heard(ratings: Ratings, sides: Sides) -> Floats:
+def heard(ratings: SparseRatings, sides: Sides) -> Floats:
     """(S, N) People of each side who spoke of an item, by a rating or a comparison; busy ones held to the cap."""
     weights = np.ones(ratings.size) if ratings.weights is None else ratings.weights
     mine = [sides[ratings.raters] == side for side in (0, 1)]

@@ -21,11 +21,11 @@ from yearling.feedback.exact_arithmetic import Floats, Ints, beta_cdf
 NEEDS_MORE = "needs_more_ratings"
 HELPFUL = "helpful"
 NOT_HELPFUL = "not_helpful"
-DECIDED = (HELPFUL, NOT_HELPFUL)
+DECIDED_STATUSES = (HELPFUL, NOT_HELPFUL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class StatusRule:
     """A rule as data. It holds when on both sides the chance of the contrary is at most `doubt` and the estimate reaches `floor`.
 
     `direction` +1 asks for approval, −1 for disapproval, 0 for the quorum alone. `depends_on` names rules that must hold as well.
@@ -42,17 +42,17 @@ class Rule:
     min_side: int = 0
 
 
-RULES: tuple[Rule, ...] = (
-    Rule(id="quorum", version=1, direction=0, min_total=5, min_side=2),
-    Rule(id="helpful", version=1, direction=1, depends_on=("quorum",), doubt=0.2, floor=0.6),
-    Rule(id="not_helpful", version=1, direction=-1, depends_on=("quorum",), doubt=0.2, floor=0.6),
+STATUS_RULES: tuple[StatusRule, ...] = (
+    StatusRule(id="quorum", version=1, direction=0, min_total=5, min_side=2),
+    StatusRule(id="helpful", version=1, direction=1, depends_on=("quorum",), doubt=0.2, floor=0.6),
+    StatusRule(id="not_helpful", version=1, direction=-1, depends_on=("quorum",), doubt=0.2, floor=0.6),
     # Inertia: a status is taken away only when a side is as sure of the contrary as it had to be of the status. One voice less
     # than the quorum is no finding: else a single person who leaves would take many statuses along.
-    Rule(id="keep_quorum", version=1, direction=0, min_total=4, min_side=1),
-    Rule(id="keep_helpful", version=2, direction=1, depends_on=("keep_quorum",), doubt=0.8),
-    Rule(id="keep_not_helpful", version=2, direction=-1, depends_on=("keep_quorum",), doubt=0.8),
+    StatusRule(id="keep_quorum", version=1, direction=0, min_total=4, min_side=1),
+    StatusRule(id="keep_helpful", version=2, direction=1, depends_on=("keep_quorum",), doubt=0.8),
+    StatusRule(id="keep_not_helpful", version=2, direction=-1, depends_on=("keep_quorum",), doubt=0.8),
     # What may become a default of the behaviour spec.
-    Rule(
+    StatusRule(
         id="spec_default",
         version=1,
         direction=1,
@@ -70,7 +70,7 @@ RULES: tuple[Rule, ...] = (
 class StatusParameters:
     """Prior strengths in ratings, and the brakes. Every value is part of the snapshot."""
 
-    rules: tuple[Rule, ...] = RULES
+    rules: tuple[StatusRule, ...] = STATUS_RULES
     doubt_prior: float = 2.0
     """How many ratings the model's prediction counts for in the Beta distribution."""
     estimate_prior: float = 30.0
@@ -102,7 +102,7 @@ class Evidence:
         """(S, N) Approval shrunk towards the model's prediction."""
         return (self.approvals + prior * self.predictions) / (self.counts + prior)
 
-    def chance_below(self, threshold: float, prior: float) -> Floats:
+    def probability_below(self, threshold: float, prior: float) -> Floats:
         """(S, N) Chance that approval lies below `threshold`."""
         # Half a rating of each kind keeps the distribution proper where the model is certain.
         yes = self.approvals + prior * self.predictions + 0.5
@@ -140,7 +140,7 @@ def holding(evidence: Evidence, p: StatusParameters) -> dict[str, np.ndarray]:
             holds = holds & result[needed]
         if rule.direction:
             cut = rule.threshold if rule.direction > 0 else 1.0 - rule.threshold
-            below = chances.setdefault(cut, evidence.chance_below(cut, p.doubt_prior))
+            below = chances.setdefault(cut, evidence.probability_below(cut, p.doubt_prior))
             contrary, estimate = (below, estimates) if rule.direction > 0 else (1.0 - below, 1.0 - estimates)
             holds = holds & (contrary <= rule.doubt).all(axis=0) & (estimate >= rule.floor).all(axis=0)
         result[rule.id] = holds
@@ -172,21 +172,21 @@ def decide(
     """
     for status, keep in ((HELPFUL, "keep_helpful"), (NOT_HELPFUL, "keep_not_helpful")):
         if standing == status and (rules[keep][item] or robust[keep][item]):
-            return _heed_jury(Decision(status=status, reason="kept"), verdict)
-    for status in DECIDED:
+            return _apply_jury_verdict(Decision(status=status, reason="kept"), verdict)
+    for status in DECIDED_STATUSES:
         if rules[status][item] and robust[status][item]:
             if standing == NEEDS_MORE and age_s < p.min_age_s:
                 return Decision(status=NEEDS_MORE, reason="too_young")
-            return _heed_jury(Decision(status=status, reason="both_sides"), verdict)
-    if standing in DECIDED and verdict == standing:
+            return _apply_jury_verdict(Decision(status=status, reason="both_sides"), verdict)
+    if standing in DECIDED_STATUSES and verdict == standing:
         return Decision(status=standing, reason="jury_upholds")
     if not rules["quorum"][item]:
         return Decision(status=NEEDS_MORE, reason="no_quorum")
-    lean_on_few = any(rules[status][item] for status in DECIDED)
+    lean_on_few = any(rules[status][item] for status in DECIDED_STATUSES)
     return Decision(status=NEEDS_MORE, reason="rests_on_most_active" if lean_on_few else "no_agreement")
 
 
-def _heed_jury(decision: Decision, verdict: str) -> Decision:
+def _apply_jury_verdict(decision: Decision, verdict: str) -> Decision:
     if verdict and verdict != decision.status:
         return Decision(status=NEEDS_MORE, reason="jury_veto")
     return decision
@@ -214,18 +214,18 @@ def cap_flips(
     should look before a machine moves that much. Where one person alone acted, one status changes at most, first statuses
     included: the others wait until somebody else does anything.
     """
-    flips = sum(1 for old, new in zip(standing, decided, strict=True) if old in DECIDED and new.status != old)
-    allowed = max(p.max_flips, int(p.max_flip_share * sum(1 for old in standing if old in DECIDED)))
+    flips = sum(1 for old, new in zip(standing, decided, strict=True) if old in DECIDED_STATUSES and new.status != old)
+    allowed = max(p.max_flips, int(p.max_flip_share * sum(1 for old in standing if old in DECIDED_STATUSES)))
     allowed = min(allowed, max(people, 1))
     final = list(decided)
     if flips > allowed:
         held = Decision(status="", reason="held_by_flip_cap")
         final = [
-            replace(held, status=old) if new.status != old and old in DECIDED else new
+            replace(held, status=old) if new.status != old and old in DECIDED_STATUSES else new
             for old, new in zip(standing, decided, strict=True)
         ]
     if people == 1:
-        first = [k for k, old in enumerate(standing) if old not in DECIDED and final[k].status != old]
+        first = [k for k, old in enumerate(standing) if old not in DECIDED_STATUSES and final[k].status != old]
         for k in first if flips else first[1:]:
             final[k] = Decision(status=standing[k], reason="waits_for_others")
     return final, flips, allowed

@@ -47,16 +47,16 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def make_folder(folder: Path) -> None:
+def make_directory(folder: Path) -> None:
     """Make a folder, and those above it, durably."""
     if folder.is_dir():
         return
-    make_folder(folder.parent)
+    make_directory(folder.parent)
     folder.mkdir(exist_ok=True)
     sync_folder(folder.parent)
 
 
-def open_regular(path: Path) -> BufferedReader:
+def open_regular_file(path: Path) -> BufferedReader:
     """Open a regular file; pipes and devices would block or never end. Raises NotFound, BadInput."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

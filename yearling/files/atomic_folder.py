@@ -16,7 +16,7 @@ from pathlib import Path
 
 from yearling.errors import StorageFailed
 
-PREFIX = ".new-"
+STAGING_PREFIX = ".new-"
 """Of folders that are being written, or were when the power failed."""
 
 _STALE_AFTER_S = 3600.0
@@ -37,14 +37,14 @@ def disk_errors(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def appearing_folder(parent: Path) -> Iterator[tuple[Path, list[Path]]]:
+def atomic_folder(parent: Path) -> Iterator[tuple[Path, list[Path]]]:
     """A new folder to write to, and a list to which the block appends the path under `parent` that it is to take.
 
     When the block ends it takes its place, durably; if the block raises, or a folder is there already, nothing is left of it.
     """
-    _make(parent)
-    _sweep(parent)
-    aside, target = parent / f"{PREFIX}{secrets.token_hex(8)}", list[Path]()
+    _make_durable_folder(parent)
+    _remove_stale_staging(parent)
+    aside, target = parent / f"{STAGING_PREFIX}{secrets.token_hex(8)}", list[Path]()
     try:
         aside.mkdir()
         yield aside, target
@@ -59,7 +59,7 @@ def appearing_folder(parent: Path) -> Iterator[tuple[Path, list[Path]]]:
     sync_folder(parent)
 
 
-def write_file(path: Path, chunks: Iterable[bytes]) -> None:
+def write_new_file(path: Path, chunks: Iterable[bytes]) -> None:
     """Write a new file durably."""
     with path.open("xb") as file:
         for chunk in chunks:
@@ -77,17 +77,17 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _make(folder: Path) -> None:
+def _make_durable_folder(folder: Path) -> None:
     if folder.is_dir():
         return
-    _make(folder.parent)
+    _make_durable_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     sync_folder(folder.parent)
 
 
-def _sweep(parent: Path) -> None:
+def _remove_stale_staging(parent: Path) -> None:
     """Remove what a power cut left; what is fresh may be somebody else's, who is just writing it."""
-    for left in parent.glob(f"{PREFIX}*"):
+    for left in parent.glob(f"{STAGING_PREFIX}*"):
         try:
             stale = time.time() - left.stat().st_mtime > _STALE_AFTER_S
         except FileNotFoundError:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from yearling.errors import StorageFailed
 
-CHUNK_BYTES = 1 << 20
+COPY_CHUNK_BYTES = 1 << 20
 
 
 class Progress(Protocol):
@@ -30,13 +30,13 @@ def silent(phase: str, done: int, total: int | None) -> None:
 
 
 @contextmanager
-def storage_errors(folder: Path, needed_bytes: int | None = None) -> Iterator[None]:
+def translate_disk_errors(folder: Path, needed_bytes: int | None = None) -> Iterator[None]:
     """Turns a full or read-only disk into StorageFailed, with how much is needed where that is known."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise no_space(folder, needed_bytes) from error
+            raise disk_full_error(folder, needed_bytes) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise StorageFailed(
                 f"{error.filename or folder} cannot be written: {error.strerror}.",
@@ -50,10 +50,10 @@ def storage_errors(folder: Path, needed_bytes: int | None = None) -> Iterator[No
 def require_space(folder: Path, needed_bytes: int) -> None:
     """Raises StorageFailed when the file system of `folder` (which exists) has less than `needed_bytes` free."""
     if shutil.disk_usage(folder).free < needed_bytes:
-        raise no_space(folder, needed_bytes)
+        raise disk_full_error(folder, needed_bytes)
 
 
-def no_space(folder: Path, needed_bytes: int | None) -> StorageFailed:
+def disk_full_error(folder: Path, needed_bytes: int | None) -> StorageFailed:
     need = f"{megabytes(needed_bytes)} are needed, " if needed_bytes else ""
     free = megabytes(shutil.disk_usage(folder).free)
     return StorageFailed(
@@ -83,7 +83,7 @@ def place(part: Path, destination: Path) -> None:
     sync_file(destination.parent)
 
 
-def sha256_of(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """Hexadecimal SHA-256 of the file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

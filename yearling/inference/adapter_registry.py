@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 from yearling.errors import NotFound, Unsupported, Untrusted
 from yearling.inference.adapted import AdaptedEngine
 from yearling.inference.engine import Engine
-from yearling.inference.served_model import Served
+from yearling.inference.served_model import ServedModel
 
 if TYPE_CHECKING:
-    from yearling.models import Adapters, LocalModel, PublishedAdapter
+    from yearling.models import AdapterLibrary, LocalModel, PublishedAdapter
 
 
-class Shelf:
+class AdapterRegistry:
     """The adapters of one data folder for one pool. Used from one event loop."""
 
-    def __init__(self, adapters: Adapters) -> None:
+    def __init__(self, adapters: AdapterLibrary) -> None:
         self._adapters = adapters
-        self._served: dict[str, Served] = {}
+        self._served: dict[str, ServedModel] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
     def names(self, models: Sequence[LocalModel]) -> list[str]:
@@ -53,23 +53,23 @@ class Shelf:
             )
         return model, adapter
 
-    async def serve(self, base: Served, adapter: PublishedAdapter) -> Served:
+    async def serve(self, base: ServedModel, adapter: PublishedAdapter) -> ServedModel:
         """`base` answering with the adapter. Loads it where the engine does not have it yet; running answers go on meanwhile.
 
         Raises Unsupported for an engine without adapters, Untrusted for a file that was changed."""
         name = adapter.served_name(base.name)
         async with self._locks.setdefault(name, asyncio.Lock()):
             there = self._served.get(name)
-            if there is None or _inner(there.engine) is not base.engine:
+            if there is None or _base_engine(there.engine) is not base.engine:
                 self._served[name] = there = await self._load(name, base, adapter)
         return there
 
     def engine(self, name: str) -> Engine | None:
         """The engine that answers under that name, if it was asked for before."""
         served = self._served.get(name)
-        return _inner(served.engine) if served else None
+        return _base_engine(served.engine) if served else None
 
-    async def _load(self, name: str, base: Served, adapter: PublishedAdapter) -> Served:
+    async def _load(self, name: str, base: ServedModel, adapter: PublishedAdapter) -> ServedModel:
         if not base.engine.capabilities.adapters:
             raise Unsupported(
                 f"The engine {base.engine.name} takes no adapters.",
@@ -85,5 +85,5 @@ class Shelf:
         return replace(base, name=name, engine=engine, created=created, adapter_hash=adapter.sha256)
 
 
-def _inner(engine: Engine) -> Engine:
+def _base_engine(engine: Engine) -> Engine:
     return engine.inner if isinstance(engine, AdaptedEngine) else engine

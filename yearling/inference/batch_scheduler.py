@@ -37,7 +37,7 @@ class Sequence(Generic[Payload]):
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk(Generic[Payload]):
+class PrefillChunk(Generic[Payload]):
     """Tokens `start` to `stop` of a sequence that is being prefilled."""
 
     sequence: Sequence[Payload]
@@ -51,7 +51,7 @@ class Chunk(Generic[Payload]):
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class RowMove:
     """Row `source` of the batch is to be copied over row `target`, its first `tokens` positions (or as many as it has)."""
 
     source: int
@@ -60,17 +60,17 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Step(Generic[Payload]):
+class StepPlan(Generic[Payload]):
     """What to do now, in this order: `moves`, then drop the caches of `preempted`, then `decode`, then `chunks`.
 
     `decode[i]` stands in row i. The engine calls `Scheduler.emitted`, `prefilled` and `finish` with the outcome, in the order in
     which it works.
     """
 
-    moves: tuple[Move, ...]
+    moves: tuple[RowMove, ...]
     preempted: tuple[Sequence[Payload], ...]
     decode: tuple[Sequence[Payload], ...]
-    chunks: tuple[Chunk[Payload], ...]
+    chunks: tuple[PrefillChunk[Payload], ...]
 
     @property
     def width(self) -> int:
@@ -79,7 +79,7 @@ class Step(Generic[Payload]):
 
 
 @dataclass(slots=True)
-class Scheduler(Generic[Payload]):
+class BatchScheduler(Generic[Payload]):
     """Bounds: `max_rows` sequences under way, `budget_tokens` positions in all caches together.
 
     `idle_chunk_tokens` is how much a step prefills while nothing decodes. A sequence must fit the budget alone: the engine sees
@@ -106,13 +106,13 @@ class Scheduler(Generic[Payload]):
     def has_work(self) -> bool:
         return bool(self.waiting or self.prefilling or self.decoding)
 
-    def plan(self) -> Step[Payload]:
+    def plan(self) -> StepPlan[Payload]:
         """The next step. Sequences that decode always take part; new ones are admitted while rows and budget last."""
-        moves, preempted = self._make_room()
+        moves, preempted = self._preempt_to_budget()
         self._admit()
-        return Step(tuple(moves), tuple(preempted), tuple(self.decoding), tuple(self._chunks()))
+        return StepPlan(tuple(moves), tuple(preempted), tuple(self.decoding), tuple(self._chunks()))
 
-    def prefilled(self, chunk: Chunk[Payload]) -> int | None:
+    def prefilled(self, chunk: PrefillChunk[Payload]) -> int | None:
         """Note that a chunk is in the sequence's cache; returns the row that the sequence takes once its prompt is through."""
         sequence = chunk.sequence
         sequence.cached = chunk.stop
@@ -128,7 +128,7 @@ class Scheduler(Generic[Payload]):
         sequence.cached = len(sequence.tokens)
         sequence.tokens.append(token_id)
 
-    def finish(self, sequence: Sequence[Payload]) -> Move | None:
+    def finish(self, sequence: Sequence[Payload]) -> RowMove | None:
         """Take a sequence out, wherever it stands. Its row is free at once: the move returned must be made before anything else.
 
         Taking it out twice is harmless.
@@ -141,7 +141,7 @@ class Scheduler(Generic[Payload]):
             self.waiting.remove(sequence)
         return None
 
-    def _free(self, sequence: Sequence[Payload]) -> Move | None:
+    def _free(self, sequence: Sequence[Payload]) -> RowMove | None:
         row = sequence.row
         if row is None or self.decoding[row] is not sequence:
             raise RuntimeError("a sequence is not in the row that it holds")
@@ -150,12 +150,12 @@ class Scheduler(Generic[Payload]):
         if last is sequence:
             return None
         self.decoding[row], last.row = last, row
-        return Move(source=len(self.decoding), target=row, tokens=len(last.tokens))
+        return RowMove(source=len(self.decoding), target=row, tokens=len(last.tokens))
 
     def _used(self, *, rows: int, width: int) -> int:
         return rows * width + sum(len(sequence.tokens) for sequence in self.prefilling)
 
-    def _make_room(self) -> tuple[list[Move], list[Sequence[Payload]]]:
+    def _preempt_to_budget(self) -> tuple[list[RowMove], list[Sequence[Payload]]]:
         """Send the newest sequences back until those that stay fit the budget."""
         moves, preempted = [], []
         while self._used(rows=len(self.decoding), width=self._width()) > self.budget_tokens:
@@ -182,14 +182,14 @@ class Scheduler(Generic[Payload]):
                 return
             self.prefilling.append(self.waiting.popleft())
 
-    def _chunks(self) -> list[Chunk[Payload]]:
+    def _chunks(self) -> list[PrefillChunk[Payload]]:
         room = self.chunk_tokens if self.decoding else self.idle_chunk_tokens
         chunks = []
         for sequence in tuple(self.prefilling):
             if room <= 0:
                 break
             stop = min(len(sequence.tokens), sequence.cached + room)
-            chunks.append(Chunk(sequence, sequence.cached, stop))
+            chunks.append(PrefillChunk(sequence, sequence.cached, stop))
             room -= stop - sequence.cached
             # Whoever had a turn goes to the back; those that finish leave the queue anyway.
             self.prefilling.rotate(-1)

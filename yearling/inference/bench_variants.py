@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from yearling.errors import BadInput, UserError
-from yearling.inference.engine_choice import FACTORIES
+from yearling.inference.engine_choice import ENGINE_FACTORIES
 from yearling.inference.pool import open_engine
 from yearling.inference.throughput import Subject
-from yearling.models import Layout, Library, LocalModel
+from yearling.models import Layout, LocalModel, ModelLibrary
 
 CONTEXT_TOKENS = 1024
 """More than any measurement needs; engines that set memory aside for whole contexts should not seem larger than they are."""
@@ -42,28 +42,28 @@ class Contender:
         return self.kind if self.kind == "torch" else f"{self.kind} {self.model.quantisation}"
 
 
-def bench_choices(
-    library: Library, variants: Library, name: str, *, engines: Sequence[str], layouts: Sequence[str]
+def list_engine_variants(
+    library: ModelLibrary, variants: ModelLibrary, name: str, *, engines: Sequence[str], layouts: Sequence[str]
 ) -> list[Contender]:
     """Every engine with every layout that it reads, without doubles; layouts that are missing are made, which may take a while.
 
     Raises BadInput for an unknown engine or layout, and what `Library.get` and `Library.pull` raise.
     """
-    for given, known, what in ((engines, FACTORIES, "engine"), (layouts, LAYOUTS, "layout")):
+    for given, known, what in ((engines, ENGINE_FACTORIES, "engine"), (layouts, LAYOUTS, "layout")):
         unknown = sorted(set(given) - set(known))
         if unknown:
             raise BadInput(f"There is no {what} {unknown[0]!r}.", advice=f"There is: {', '.join(known)}.", param=f"{what}s")
     installed = library.get(name)
     models = {layout: _variant(variants, installed, layout) for layout in layouts}
     found: dict[tuple[str, str], Contender] = {}
-    for kind in FACTORIES:
+    for kind in ENGINE_FACTORIES:
         for layout, model in models.items():
             if kind in engines and layout in READS[kind]:
                 found.setdefault((kind, model.quantisation), Contender(kind, model))
     return list(found.values())
 
 
-def _variant(variants: Library, installed: LocalModel, layout: str) -> LocalModel:
+def _variant(variants: ModelLibrary, installed: LocalModel, layout: str) -> LocalModel:
     if layout == "installed" or layout.upper() == installed.quantisation:
         return installed
     name = f"{installed.name}-{layout.replace('_', '-')}"

@@ -58,7 +58,7 @@ class Sequence(Generic[Payload]):
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class SlotAssignment:
     """A sequence got its slot: drop the slot's cells from `keep` on, after sharing `keep` tokens from `source` if it is given."""
 
     slot: Slot
@@ -66,7 +66,7 @@ class Placed:
     source: Slot | None
 
 
-class Slots(Generic[Payload]):
+class SlotScheduler(Generic[Payload]):
     """`count` slots over `cells` tokens of cache. First come, first served; the newest gives way when cells run out."""
 
     def __init__(self, *, count: int, cells: int) -> None:
@@ -80,7 +80,7 @@ class Slots(Generic[Payload]):
         sequence.arrival = self._tick()
         self.waiting.append(sequence)
 
-    def place(self) -> Iterator[Placed]:
+    def place(self) -> Iterator[SlotAssignment]:
         """Give waiting sequences their slots, in order of arrival, while slots and cells last."""
         while self.waiting:
             idle = [slot for slot in self.slots if not slot.running]
@@ -88,9 +88,9 @@ class Slots(Generic[Payload]):
             if not idle or (self.running and needed > self._cells):
                 return
             sequence = self.waiting.popleft()
-            yield self._place(sequence, idle)
+            yield self._assign_slot(sequence, idle)
 
-    def _place(self, sequence: Sequence[Payload], idle: list[Slot]) -> Placed:
+    def _assign_slot(self, sequence: Sequence[Payload], idle: list[Slot]) -> SlotAssignment:
         best = max(self.slots, key=lambda slot: slot.shared(sequence.tokens, sequence.adapter))
         keep = best.shared(sequence.tokens, sequence.adapter)
         if not best.running and 2 * keep >= len(best.tokens):
@@ -107,7 +107,7 @@ class Slots(Generic[Payload]):
         target.adapter, target.running, target.used = sequence.adapter, True, self._tick()
         sequence.slot = target
         self.running.append(sequence)
-        return Placed(target, keep, source)
+        return SlotAssignment(target, keep, source)
 
     def finish(self, sequence: Sequence[Payload]) -> None:
         """Take a sequence out, running or waiting; harmless when it is out already. Its slot keeps what it holds."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yearling.errors import UserError
-from yearling.inference.engine_choice import PACKAGES, Machine, Purpose, Speeds
+from yearling.inference.engine_choice import PACKAGES, Machine, Purpose, SpeedsByPurpose
 from yearling.inference.throughput import measure_engine
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from yearling.inference.engine import Engine
 
-RECORD = "engine_speeds.json"
-SEQUENCES: dict[Purpose, int] = {"interactive": 1, "batch": 8}
+SPEEDS_FILENAME = "engine_speeds.json"
+CONCURRENT_SEQUENCES: dict[Purpose, int] = {"interactive": 1, "batch": 8}
 """How many at once each purpose is measured with: eight show how an engine batches, and take seconds only."""
 
 PATIENCE_S = 20.0
@@ -51,10 +51,10 @@ def circumstances(machine: Machine, model_sha256: str) -> dict[str, Any]:
     }
 
 
-def read_speeds(data_dir: Path, machine: Machine, model_sha256: str) -> Speeds:
+def read_speeds(data_dir: Path, machine: Machine, model_sha256: str) -> SpeedsByPurpose:
     """Tokens per second by purpose and engine, as measured here; empty when nothing was measured under these circumstances."""
     try:
-        record = json.loads((data_dir / RECORD).read_text(encoding="utf-8"))
+        record = json.loads((data_dir / SPEEDS_FILENAME).read_text(encoding="utf-8"))
         if record["circumstances"] != circumstances(machine, model_sha256):
             return {}
         return {
@@ -72,18 +72,18 @@ async def calibrate(
     purpose: Purpose,
     kinds: Sequence[str],
     open_kind: Callable[[str], Awaitable[Engine]],
-) -> Speeds:
+) -> SpeedsByPurpose:
     """Measure each engine in turn, keep the record, return it. An engine that cannot be opened and measured within `PATIENCE_S`
     counts as not there."""
     rates: dict[str, float] = {}
     for kind in kinds:
         try:
             async with asyncio.timeout(PATIENCE_S):
-                rates[kind] = await _measure(open_kind, kind, SEQUENCES[purpose])
+                rates[kind] = await _measure(open_kind, kind, CONCURRENT_SEQUENCES[purpose])
         except (UserError, TimeoutError):
             continue  # its own start, should the owner ask for it by name, says why
     speeds = {**read_speeds(data_dir, machine, model_sha256), purpose: rates}
-    _write(data_dir / RECORD, {"circumstances": circumstances(machine, model_sha256), "tokens_per_s": speeds})
+    _write(data_dir / SPEEDS_FILENAME, {"circumstances": circumstances(machine, model_sha256), "tokens_per_s": speeds})
     return speeds
 
 

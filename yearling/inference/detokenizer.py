@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from yearling.inference.served_model import StreamDecoder
 
 
-class StopMatcher:
+class StopStringMatcher:
     """Finds the first stop string in a text that comes in pieces."""
 
     def __init__(self, stop: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ class StopMatcher:
             at, self.matched = min(found, key=lambda pair: (pair[0], -len(pair[1])))
             safe, self._held = self._held[:at], ""
             return safe
-        keep = self._forming()
+        keep = self._partial_match_length()
         safe, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
         return safe
 
@@ -42,7 +42,7 @@ class StopMatcher:
         rest, self._held = self._held, ""
         return rest
 
-    def _forming(self) -> int:
+    def _partial_match_length(self) -> int:
         """Length of the longest end of the held text that begins a stop string."""
         longest = min(len(self._held), max(len(stop) for stop in self._stop) - 1)
         for length in range(longest, 0, -1):
@@ -51,7 +51,7 @@ class StopMatcher:
         return 0
 
 
-class TextStream:
+class IncrementalDetokenizer:
     """One sequence's way from token ids to text.
 
     `push` takes each emitted id that is not a stop id. `stopped` becomes true with the token that completes a stop string; the
@@ -60,7 +60,7 @@ class TextStream:
 
     def __init__(self, decoder: StreamDecoder, stop: Sequence[str] = ()) -> None:
         self._decoder = decoder
-        self._matcher = StopMatcher(stop)
+        self._matcher = StopStringMatcher(stop)
 
     @property
     def stopped(self) -> bool:

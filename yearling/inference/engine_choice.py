@@ -25,7 +25,7 @@ MachineClass = Literal["amx", "avx512", "avx2", "other"]
 
 KINDS = ("llamacpp", "openvino", "torch")
 
-FACTORIES = {
+ENGINE_FACTORIES = {
     "llamacpp": "yearling.inference.llamacpp:open_llamacpp",
     "openvino": "yearling.inference.openvino:open_openvino",
     "torch": "yearling.inference.torch_engine:open_torch",
@@ -38,16 +38,16 @@ INTERACTIVE = {"llamacpp", "torch"}
 """Those that honour every field of a chat request. OpenVINO tells no alternatives and takes no adapter, so it serves batches
 only, unless the owner sets it."""
 
-_NEEDS = {"llamacpp": ("xllamacpp", ""), "openvino": ("openvino_genai", "openvino"), "torch": ("torch", "train")}
+_REQUIREMENTS = {"llamacpp": ("xllamacpp", ""), "openvino": ("openvino_genai", "openvino"), "torch": ("torch", "train")}
 """The module that must be there, and the extra that brings it."""
 
 PACKAGES = {"llamacpp": "xllamacpp", "openvino": "openvino-genai", "torch": "torch"}
 """The distribution whose version matters for an engine's speed."""
 
-Speeds = Mapping[str, Mapping[str, float]]
+SpeedsByPurpose = Mapping[str, Mapping[str, float]]
 """Tokens per second by purpose and engine."""
 
-SPEEDS: dict[tuple[MachineClass, Purpose], dict[str, float]] = {
+REFERENCE_SPEEDS: dict[tuple[MachineClass, Purpose], dict[str, float]] = {
     ("amx", "interactive"): {"llamacpp": 70, "openvino": 44, "torch": 13},
     ("amx", "batch"): {"llamacpp": 226, "openvino": 440, "torch": 176},
     ("avx512", "interactive"): {"llamacpp": 15, "openvino": 18, "torch": 7},
@@ -95,13 +95,13 @@ class Choice:
 
 
 @cache
-def this_machine() -> Machine:
+def detect_machine() -> Machine:
     """Looked up once per process; imports none of the engines."""
     return Machine(
         machine_class=classify(_cpu_flags()),
         cores=psutil.cpu_count(logical=False) or os.cpu_count() or 1,
         memory_bytes=psutil.virtual_memory().total,
-        installed=frozenset(kind for kind, (module, _) in _NEEDS.items() if importlib.util.find_spec(module) is not None),
+        installed=frozenset(kind for kind, (module, _) in _REQUIREMENTS.items() if importlib.util.find_spec(module) is not None),
     )
 
 
@@ -116,10 +116,12 @@ def classify(flags: frozenset[str]) -> MachineClass:
 
 def describe_engines(machine: Machine | None = None) -> list[EngineReport]:
     """Every engine for local models, and whether it can run here."""
-    machine = machine or this_machine()
+    machine = machine or detect_machine()
     return [
         EngineReport(
-            kind=kind, available=kind in machine.installed, reason="installed" if kind in machine.installed else _missing(kind)
+            kind=kind,
+            available=kind in machine.installed,
+            reason="installed" if kind in machine.installed else _install_hint(kind),
         )
         for kind in KINDS
     ]
@@ -131,7 +133,7 @@ def choose_engine(
     purpose: str = "interactive",
     format: str = "gguf",
     machine: Machine | None = None,
-    speeds: Speeds | None = None,
+    speeds: SpeedsByPurpose | None = None,
 ) -> Choice:
     """The fastest engine by measurement among those that are installed and read the format.
 
@@ -139,10 +141,12 @@ def choose_engine(
     A setting wins over measurement. Raises BadInput for an engine that is set but not installed, Unsupported when it does not
     read the format or nothing here does.
     """
-    machine = machine or this_machine()
+    machine = machine or detect_machine()
     if settings.engine != "auto":
         if settings.engine not in machine.installed:
-            raise BadInput(f"The engine {settings.engine!r} is not installed.", advice=_missing(settings.engine), param="engine")
+            raise BadInput(
+                f"The engine {settings.engine!r} is not installed.", advice=_install_hint(settings.engine), param="engine"
+            )
         if format not in READS[settings.engine]:
             raise Unsupported(
                 f"The engine {settings.engine!r} does not read {format} files.", advice="Set engine to auto.", param="engine"
@@ -152,17 +156,17 @@ def choose_engine(
     able = candidates(settings, format, machine, asked)
     if not able:
         lacking = next((kind for kind in KINDS if format in READS[kind]), None)
-        advice = _missing(lacking) if lacking else "Import the model as GGUF or safetensors."
+        advice = _install_hint(lacking) if lacking else "Import the model as GGUF or safetensors."
         raise Unsupported(f"No engine that is installed here reads {format} files.", advice=advice)
     if len(able) == 1:
         return Choice(kind=able[0], reason=f"the only one installed that reads {format} files and does what {asked} work asks")
     here = {kind: rate for kind, rate in (speeds or {}).get(asked, {}).items() if kind in able}
     if here:
         return Choice(kind=max(here, key=lambda kind: here[kind]), reason=f"fastest on this machine ({_figures(here)})")
-    measured = next((near for near in _NEAREST[machine.machine_class] if (near, asked) in SPEEDS), None)
+    measured = next((near for near in _NEAREST[machine.machine_class] if (near, asked) in REFERENCE_SPEEDS), None)
     if measured is None:
         return Choice(kind=able[0], reason="nothing was measured on a processor of this kind; it runs everywhere")
-    known = SPEEDS[measured, asked]
+    known = REFERENCE_SPEEDS[measured, asked]
     best = max(able, key=lambda kind: known.get(kind, 0.0))
     figures = _figures({kind: known[kind] for kind in able if kind in known})
     where = f"a processor with {measured}" + ("" if measured == machine.machine_class else ", the nearest that was measured")
@@ -181,8 +185,8 @@ def _figures(speeds: Mapping[str, float]) -> str:
     return ", ".join(f"{kind} {rate:g}" for kind, rate in speeds.items()) + " tokens/s"
 
 
-def _missing(kind: str) -> str:
-    extra = _NEEDS[kind][1]
+def _install_hint(kind: str) -> str:
+    extra = _REQUIREMENTS[kind][1]
     return f"not installed: pip install 'yearling[{extra}]'" if extra else "not installed: reinstall Yearling"
 
 

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from yearling.errors import Unavailable, UserError
-from yearling.inference.detokenizer import TextStream
+from yearling.inference.detokenizer import IncrementalDetokenizer
 from yearling.inference.engine import Delta, Request, Token
 from yearling.inference.served_model import Tokenizer
 from yearling.records import FinishReason
@@ -22,18 +22,18 @@ from yearling.records import FinishReason
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Core = TypeVar("Core", bound="Stepper")
-Outbox: TypeAlias = "list[tuple[Ticket, Delta | Exception]]"
+Core = TypeVar("Core", bound="EngineCore")
+Outbox: TypeAlias = "list[tuple[InFlightRequest, Delta | Exception]]"
 
 
-class Stepper(Protocol):
+class EngineCore(Protocol):
     """What lives in the thread. All its methods are called from there only."""
 
-    def add(self, ticket: Ticket) -> None:
+    def add(self, ticket: InFlightRequest) -> None:
         """Take a request in. Raises UserError to refuse it."""
         ...
 
-    def remove(self, ticket: Ticket) -> None:
+    def remove(self, ticket: InFlightRequest) -> None:
         """Forget a request whose answer nobody wants any more; harmless when it has ended already."""
         ...
 
@@ -48,11 +48,11 @@ class Stepper(Protocol):
         ...
 
 
-class Ticket:
+class InFlightRequest:
     """One request in flight: where its deltas go, and what becomes of its tokens."""
 
     def __init__(
-        self, request: Request, limit: int, tokenizer: Tokenizer, outbox: list[tuple[Ticket, Delta | Exception]]
+        self, request: Request, limit: int, tokenizer: Tokenizer, outbox: list[tuple[InFlightRequest, Delta | Exception]]
     ) -> None:
         self.request = request
         self.prompt_ids = request.prompt_ids or ()
@@ -62,7 +62,7 @@ class Ticket:
         self.queue: asyncio.Queue[Delta | Exception] = asyncio.Queue()
         self._outbox = outbox
         self._stop_ids = tokenizer.stop_ids
-        self._text = TextStream(tokenizer.stream(), request.sampling.stop)
+        self._text = IncrementalDetokenizer(tokenizer.stream(), request.sampling.stop)
         self._emitted = 0
 
     def emit(self, token: Token, *, last: bool = False) -> bool:
@@ -101,7 +101,7 @@ class Ticket:
         self._outbox.append((self, delta))
 
 
-class SteppingThread(Generic[Core]):
+class EngineThread(Generic[Core]):
     """Runs a stepper in a thread of its own. Used from one event loop.
 
     `steps` counts finished steps, so that a watcher can tell a thread that works from one that hangs.
@@ -114,20 +114,20 @@ class SteppingThread(Generic[Core]):
         self._inbox: list[Callable[[], None]] = []
         self._outbox: Outbox = []
         self._closing = False
-        self._tickets: set[Ticket] = set()
-        self._built: Future[Core] = Future()
+        self._in_flight: set[InFlightRequest] = set()
+        self._core_future: Future[Core] = Future()
         self.steps = 0
         self._thread = threading.Thread(target=self._run, args=(build,), name=name, daemon=True)
         self._thread.start()
 
     async def core(self) -> Core:
         """The stepper, once it is built; raises what building it raised."""
-        return await asyncio.shield(asyncio.wrap_future(self._built))
+        return await asyncio.shield(asyncio.wrap_future(self._core_future))
 
     async def stream(self, request: Request, limit: int, tokenizer: Tokenizer) -> AsyncGenerator[Delta, None]:
         """The deltas of one request. Raises what the stepper refuses it with, and Unavailable when a step fails."""
         self._check_open()
-        ticket = Ticket(request, limit, tokenizer, self._outbox)
+        ticket = InFlightRequest(request, limit, tokenizer, self._outbox)
         self._post(lambda: self._add(ticket))
         try:
             while True:
@@ -148,7 +148,7 @@ class SteppingThread(Generic[Core]):
         def run() -> None:
             if future.set_running_or_notify_cancel():
                 try:
-                    future.set_result(function(self._built.result()))
+                    future.set_result(function(self._core_future.result()))
                 except BaseException as error:
                     future.set_exception(error)
 
@@ -171,37 +171,37 @@ class SteppingThread(Generic[Core]):
             self._inbox.append(action)
             self._wake.notify()
 
-    def _add(self, ticket: Ticket) -> None:
+    def _add(self, ticket: InFlightRequest) -> None:
         try:
-            self._built.result().add(ticket)
+            self._core_future.result().add(ticket)
         except UserError as error:
             ticket.fail(error)
         else:
-            self._tickets.add(ticket)
+            self._in_flight.add(ticket)
 
-    def _remove(self, ticket: Ticket) -> None:
-        if ticket in self._tickets:
-            self._tickets.discard(ticket)
+    def _remove(self, ticket: InFlightRequest) -> None:
+        if ticket in self._in_flight:
+            self._in_flight.discard(ticket)
             ticket.ended = True
-            self._built.result().remove(ticket)
+            self._core_future.result().remove(ticket)
 
     def _run(self, build: Callable[[], Core]) -> None:
         try:
             core = build()
         except BaseException as error:
             self._closing = True
-            self._built.set_exception(error)
+            self._core_future.set_exception(error)
             return
-        self._built.set_result(core)
-        while self._take_in(core):
+        self._core_future.set_result(core)
+        while self._run_posted_actions(core):
             if core.has_work():
                 self._step(core)
             self._deliver()
-        for ticket in self._tickets:
+        for ticket in self._in_flight:
             ticket.fail(Unavailable("The engine was closed in the middle of the answer."))
         self._deliver()
 
-    def _take_in(self, core: Core) -> bool:
+    def _run_posted_actions(self, core: Core) -> bool:
         """Run what was posted; waits while there is nothing to do. False once the thread is to end."""
         with self._wake:
             while not self._inbox and not self._closing and not core.has_work():
@@ -217,11 +217,11 @@ class SteppingThread(Generic[Core]):
             core.step()
         except Exception:
             log.exception("a step of %s failed", self._name)
-            for ticket in self._tickets:
+            for ticket in self._in_flight:
                 ticket.fail(Unavailable("The engine failed in the middle of the answer.", advice="Try again; the log says why."))
             core.abandon()
         self.steps += 1
-        self._tickets = {ticket for ticket in self._tickets if not ticket.ended}
+        self._in_flight = {ticket for ticket in self._in_flight if not ticket.ended}
 
     def _deliver(self) -> None:
         if not self._outbox:
@@ -229,12 +229,12 @@ class SteppingThread(Generic[Core]):
         batch = self._outbox[:]
         self._outbox.clear()
         try:
-            self._loop.call_soon_threadsafe(_hand_over, batch)
+            self._loop.call_soon_threadsafe(_put_on_queues, batch)
         except RuntimeError:
             # The event loop is gone, and with it everybody who would have read this.
             log.debug("%s: the event loop closed before %d deltas were read", self._name, len(batch))
 
 
-def _hand_over(batch: Outbox) -> None:
+def _put_on_queues(batch: Outbox) -> None:
     for ticket, item in batch:
         ticket.queue.put_nowait(item)

@@ -24,17 +24,17 @@ import numpy.typing as npt
 
 from yearling.errors import BadInput, Unavailable, Untrusted
 
-BUILD = "xllamacpp 2026.10.11549 (llama.cpp b11549)"
+SUPPORTED_BUILD = "xllamacpp 2026.10.11549 (llama.cpp b11549)"
 _PADDING_BYTES = 256
 
 Logits = npt.NDArray[np.float32]
 
 
-class _Padded(c.Structure):
+class _PaddedStructure(c.Structure):
     """Room behind the known fields, so that a longer struct of another build is noticed instead of overwriting memory."""
 
 
-class ModelParams(_Padded):
+class ModelParams(_PaddedStructure):
     _fields_ = (
         ("devices", c.c_void_p),
         ("tensor_buft_overrides", c.c_void_p),
@@ -57,7 +57,7 @@ class ModelParams(_Padded):
     )
 
 
-class ContextParams(_Padded):
+class ContextParams(_PaddedStructure):
     _fields_ = (
         ("n_ctx", c.c_uint32),
         ("n_batch", c.c_uint32),
@@ -186,7 +186,7 @@ _log_callback = _LOG_CALLBACK(_keep_line)
 @cache
 def load_library() -> Any:
     """The library, initialised once. Raises Unavailable when it is missing or of a build whose structs are not known here."""
-    advice = f"Install {BUILD.partition(' (')[0].replace(' ', '==')}, for which this engine was written."
+    advice = f"Install {SUPPORTED_BUILD.partition(' (')[0].replace(' ', '==')}, for which this engine was written."
     found = importlib.util.find_spec("xllamacpp")
     if found is None or found.origin is None:
         raise Unavailable("llama.cpp is not installed.", advice=advice)
@@ -207,7 +207,7 @@ def load_library() -> Any:
     ):
         wrong = [name for name, value in known.items() if getattr(params, name) != value]
         if wrong:
-            raise Unavailable(f"The installed llama.cpp is another build than {BUILD} ({wrong}).", advice=advice)
+            raise Unavailable(f"The installed llama.cpp is another build than {SUPPORTED_BUILD} ({wrong}).", advice=advice)
     library.llama_log_set(_log_callback, None)
     library.llama_backend_init()
     return library
@@ -223,7 +223,7 @@ class LlamaModel:
             said = next((line for line in reversed(log_lines) if line), "no reason given")
             raise Untrusted(f"llama.cpp cannot read {path.name}: {said}", advice="Import the model again, or use another one.")
         self.vocab_size: int = self._library.llama_vocab_n_tokens(self._library.llama_model_get_vocab(self._model))
-        self.trained_context: int = self._library.llama_model_n_ctx_train(self._model)
+        self.trained_context_tokens: int = self._library.llama_model_n_ctx_train(self._model)
         self.embedding_size: int = self._library.llama_model_n_embd(self._model)
         if self._library.llama_model_is_recurrent(self._model) or self._library.llama_model_is_hybrid(self._model):
             self.close()
@@ -334,7 +334,7 @@ class LlamaContext:
             raise RuntimeError(f"Row {row} of the last step has no output.")
         return np.ctypeslib.as_array(c.cast(address, c.POINTER(c.c_float)), (self._vocab_size,))
 
-    def want_embeddings(self, wanted: bool) -> None:
+    def set_embeddings(self, wanted: bool) -> None:
         """Whether the next steps also give hidden states."""
         self._library.llama_set_embeddings(self._context, wanted)
 
@@ -356,7 +356,7 @@ class LlamaContext:
     def clear(self) -> None:
         self._library.llama_memory_clear(self._memory, False)
 
-    def use_adapter(self, handle: int | None) -> None:
+    def set_adapter(self, handle: int | None) -> None:
         """The LoRA adapter that the next steps run with, at scale 1; None is the bare model."""
         if handle == self._adapter:
             return

@@ -25,7 +25,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(slots=True)
-class DrawState:
+class SamplerState:
     """What must be remembered of one sequence: its random numbers and how often it emitted each token."""
 
     settings: SamplingSettings
@@ -39,7 +39,7 @@ class DrawState:
         return float(self._random.random())
 
 
-def draw_token(logits_V: Floats, state: DrawState, *, allowed_V: Mask | None = None, num_top: int = 0) -> Token:
+def sample_token(logits_V: Floats, state: SamplerState, *, allowed_V: Mask | None = None, num_top: int = 0) -> Token:
     """Draw one token and count it. Raises ValueError when the logits are not finite or no token is permitted."""
     highest = float(logits_V.max())
     weights_V = np.exp(logits_V - highest)
@@ -105,7 +105,7 @@ def truncate(weights_V: Floats, settings: SamplingSettings) -> Floats:
     return truncated_V
 
 
-def _adjust(logits_V: Floats, state: DrawState, allowed_V: Mask | None) -> Floats:
+def _adjust(logits_V: Floats, state: SamplerState, allowed_V: Mask | None) -> Floats:
     """Logits after bias, penalties and grammar; the input itself where nothing applies, else a changed copy. (V,)"""
     settings = state.settings
     penalised = bool(state.counts) and bool(settings.presence_penalty or settings.frequency_penalty)

@@ -73,7 +73,7 @@ class ChatTemplate(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class ServedModel:
     """A model that answers. Remote models have neither tokenizer nor template: they take messages."""
 
     name: str

@@ -23,10 +23,10 @@ PREFILL_TOKENS = 512
 PROMPT_TOKENS = 40
 """Length of the prompts of the throughput measurements."""
 
-_IDS = range(40, 240)
+_PROMPT_TOKEN_IDS = range(40, 240)
 """Single bytes, more or less, in every vocabulary that we know: a prompt of them hardly ever ends its answer at once."""
 
-_numbers = itertools.count(time.time_ns() % 10**9)
+_prompt_seeds = itertools.count(time.time_ns() % 10**9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +91,11 @@ async def measure_engine(
     """A quick measurement of one engine, for choosing at start-up: about two seconds with a small model on two cores."""
     subject = Subject("engine", engine)
     counts = [count for count in sequences if count <= engine.capabilities.max_sequences]
-    await measure_together([subject], sequences=counts, new_tokens=new_tokens, repeat=rounds, prefill_tokens=prefill_tokens)
+    await measure_interleaved([subject], sequences=counts, new_tokens=new_tokens, repeat=rounds, prefill_tokens=prefill_tokens)
     return subject.speed()
 
 
-async def measure_together(
+async def measure_interleaved(
     subjects: Sequence[Subject],
     *,
     sequences: Sequence[int],
@@ -109,7 +109,7 @@ async def measure_together(
     `progress(what, done, total)` is called before each measurement.
     """
     for subject in subjects:
-        await run_one(subject.engine, PROMPT_TOKENS, 2)
+        await time_request(subject.engine, PROMPT_TOKENS, 2)
     plan = [
         (round_number, count, subject)
         for round_number in range(repeat)
@@ -121,27 +121,27 @@ async def measure_together(
             what = "prefill" if count == 0 else f"{count} sequences"
             progress(f"round {round_number + 1}: {subject.label}, {what}", done, len(plan))
         if count == 0:
-            subject.firsts.append((await run_one(subject.engine, PROMPT_TOKENS, 1)).first_s)
-            subject.prefills.append(prefill_tokens / (await run_one(subject.engine, prefill_tokens, 1)).first_s)
+            subject.firsts.append((await time_request(subject.engine, PROMPT_TOKENS, 1)).first_s)
+            subject.prefills.append(prefill_tokens / (await time_request(subject.engine, prefill_tokens, 1)).first_s)
         else:
-            rate, spread = await run_many(subject.engine, count, new_tokens)
+            rate, spread = await time_concurrent_requests(subject.engine, count, new_tokens)
             subject.rates.setdefault(count, []).append(rate)
             subject.spreads.setdefault(count, []).append(spread)
 
 
-async def run_many(engine: Engine, count: int, new_tokens: int) -> tuple[float, float]:
+async def time_concurrent_requests(engine: Engine, count: int, new_tokens: int) -> tuple[float, float]:
     """`count` answers at once: (new tokens per second, the slowest answer's duration over the fastest full-length one's)."""
     started = time.perf_counter()
-    runs = await asyncio.gather(*(run_one(engine, PROMPT_TOKENS, new_tokens) for _ in range(count)))
+    runs = await asyncio.gather(*(time_request(engine, PROMPT_TOKENS, new_tokens) for _ in range(count)))
     rate = sum(run.tokens for run in runs) / (time.perf_counter() - started)
     whole = [run.duration_s for run in runs if run.tokens == new_tokens] or [run.duration_s for run in runs]
     return rate, max(whole) / min(whole)
 
 
-async def run_one(engine: Engine, prompt_tokens: int, new_tokens: int) -> Run:
+async def time_request(engine: Engine, prompt_tokens: int, new_tokens: int) -> Run:
     """One answer to a prompt that nobody sent before. Raises what the engine raises."""
-    number = next(_numbers)
-    prompt = tuple(random.Random(number).choices(_IDS, k=prompt_tokens))
+    number = next(_prompt_seeds)
+    prompt = tuple(random.Random(number).choices(_PROMPT_TOKEN_IDS, k=prompt_tokens))
     request = Request(prompt_ids=prompt, sampling=SamplingSettings(temperature=1.0, max_tokens=new_tokens, seed=number))
     started = time.perf_counter()
     first_s, tokens = 0.0, 0

@@ -11,30 +11,30 @@ if TYPE_CHECKING:
     from yearling.models import Decoder
 
 
-def invert_probabilities(probs_BV: Tensor, uniforms: Sequence[float]) -> list[int]:
+def sample_from_probabilities(probs_BV: Tensor, uniforms: Sequence[float]) -> list[int]:
     """The token at which each row's cumulative probability first exceeds its uniform number; see `sampler.invert`."""
     from yearling.inference.torch_sampler import invert
 
     return invert(probs_BV, uniforms)
 
 
-def decoding_view(network: Decoder, *, packed: bool) -> Decoder:
+def make_decoding_view(network: Decoder, *, packed: bool) -> Decoder:
     """The same network for decoding in batches: its tensors are the original's, so that it follows every change of an adapter.
     `packed` lays the frozen linear layers out for small batches besides, an adapter added to them: `follow_adapter` then takes
     its changes over. Weights that are trained must not be packed."""
-    from yearling.inference.torch_weights import merge_adapters, pack_linears, with_shared_weights
+    from yearling.inference.torch_weights import copy_sharing_weights, pack_linears, replace_adapter_linears
 
-    view = with_shared_weights(network)
+    view = copy_sharing_weights(network)
     if packed:
-        merge_adapters(view)
+        replace_adapter_linears(view)
         pack_linears(view)
     return view
 
 
-def follow_adapter(view: Decoder) -> None:
+def refresh_decoding_view(view: Decoder) -> None:
     """Make a packed `decoding_view` decode with the adapter as it is now. Does nothing to other views, which always do."""
-    from yearling.inference.torch_weights import MergedLinear
+    from yearling.inference.torch_weights import MergedAdapterLinear
 
     for module in view.modules():
-        if isinstance(module, MergedLinear):
+        if isinstance(module, MergedAdapterLinear):
             module.refresh()

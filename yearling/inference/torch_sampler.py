@@ -31,7 +31,7 @@ _BLOCK = 256
 
 
 @dataclass(slots=True)
-class SequenceState:
+class TorchSamplerState:
     """What the sampler must remember of one sequence: its random numbers and how often it emitted each token."""
 
     settings: SamplingSettings
@@ -46,7 +46,7 @@ class SequenceState:
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
+class SampledToken:
     """One drawn token; `logprob` and `top` are of the whole distribution at temperature 1, in nats."""
 
     id: int
@@ -56,11 +56,11 @@ class Draw:
 
 def draw(
     logits_BV: Tensor,
-    states: Sequence[SequenceState],
+    states: Sequence[TorchSamplerState],
     *,
     allowed: Sequence[Tensor | None] | None = None,
     num_top: Sequence[int] | None = None,
-) -> list[Draw]:
+) -> list[SampledToken]:
     """Draw one token per row and count it in the row's state.
 
     `allowed[b]` is a boolean mask (V,) of the tokens that the grammar permits, or None; `num_top[b]` says how many of the
@@ -77,10 +77,10 @@ def draw(
     tops = _likeliest(logits_BV, log_total_B, num_top or [0] * len(states))
     for state, token_id in zip(states, ids, strict=True):
         state.counts[token_id] += 1
-    return [Draw(*row) for row in zip(ids, logprobs, tops, strict=True)]
+    return [SampledToken(*row) for row in zip(ids, logprobs, tops, strict=True)]
 
 
-def adjust(logits_BV: Tensor, states: Sequence[SequenceState], masks: Sequence[Tensor | None]) -> Tensor:
+def adjust(logits_BV: Tensor, states: Sequence[TorchSamplerState], masks: Sequence[Tensor | None]) -> Tensor:
     """Logits after bias, penalties and grammar; the input itself where nothing applies, else a changed copy. (B, V)"""
     adjusted_BV = logits_BV
     for row, (state, mask) in enumerate(zip(states, masks, strict=True)):
@@ -146,7 +146,7 @@ def truncate(probs_V: Tensor, settings: SamplingSettings) -> Tensor:
     return kept_V / kept_V.sum()
 
 
-def _choose(logits_BV: Tensor, states: Sequence[SequenceState]) -> list[int]:
+def _choose(logits_BV: Tensor, states: Sequence[TorchSamplerState]) -> list[int]:
     if bool(torch.isneginf(logits_BV.amax(-1)).any()):
         raise ValueError("No token is permitted here.")
     ids = logits_BV.argmax(-1).tolist()

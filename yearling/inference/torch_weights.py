@@ -19,20 +19,20 @@ from torch.nn import functional as F
 
 from yearling.models import Decoder
 
-PACKED_ROWS = range(2, 129)
+PACKED_BATCH_SIZES = range(2, 129)
 """Batch sizes that use packed weights; with more rows the plain kernel's reordering no longer shows."""
 
-_PACKED_FOR = 32
+_PACKING_BATCH_SIZE = 32
 """The batch size that packing is told to expect."""
 
 
-def to_logits(decoder: Decoder, hidden_BE: Tensor) -> Tensor:
+def compute_logits(decoder: Decoder, hidden_BE: Tensor) -> Tensor:
     """Logits in fp32, (B, V)."""
     logits: Tensor = decoder.lm_head(hidden_BE)
     return logits.float()
 
 
-def weight_type(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+def preferred_weight_dtype(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """`bfloat16` where the processor multiplies it (AMX or AVX-512 BF16), else `float32`."""
     try:
         flags = set(next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")).split())
@@ -51,13 +51,13 @@ class PackedLinear(nn.Linear):
         self._packed = packed
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.numel() // x.shape[-1] in PACKED_ROWS:
+        if x.numel() // x.shape[-1] in PACKED_BATCH_SIZES:
             out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
             return out
         return F.linear(x, self.weight, self.bias)
 
 
-class MergedLinear(nn.Module):
+class MergedAdapterLinear(nn.Module):
     """A linear layer with an adapter as one packed matrix, for small batches; others are left to the layer itself.
 
     The matrix is W + scale · b a as of the last `refresh`, so that a step of decoding costs no products with the factors."""
@@ -76,23 +76,23 @@ class MergedLinear(nn.Module):
             return
         self._factors = (a.clone(), b.clone())
         weight = torch.addmm(adapted.base.weight.detach(), b, a, alpha=adapted.scale)
-        self._packed = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKED_FOR)
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKING_BATCH_SIZE)
 
     def forward(self, x: Tensor) -> Tensor:
         (adapted,) = self._adapted
-        if self._packed is not None and x.numel() // x.shape[-1] in PACKED_ROWS:
+        if self._packed is not None and x.numel() // x.shape[-1] in PACKED_BATCH_SIZES:
             out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, adapted.base.bias, "none", [], "")
             return out
         plain: Tensor = adapted(x)
         return plain
 
 
-def merge_adapters(network: nn.Module) -> None:
+def replace_adapter_linears(network: nn.Module) -> None:
     """Put a `MergedLinear` in the place of every layer with an adapter. They are yet to be refreshed."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if hasattr(child, "lora_a"):
-                setattr(parent, name, MergedLinear(child))
+                setattr(parent, name, MergedAdapterLinear(child))
 
 
 def pack_linears(network: nn.Module) -> int:
@@ -106,12 +106,12 @@ def pack_linears(network: nn.Module) -> int:
             if type(child) is nn.Linear and child.weight.device.type == "cpu":
                 weight = child.weight.detach()
                 if weight.data_ptr() not in packed:
-                    packed[weight.data_ptr()] = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKED_FOR)
+                    packed[weight.data_ptr()] = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKING_BATCH_SIZE)
                 setattr(parent, name, PackedLinear(child, packed[weight.data_ptr()]))
     return sum(weight.numel() * weight.element_size() for weight in packed.values())
 
 
-def with_shared_weights(network: Decoder) -> Decoder:
+def copy_sharing_weights(network: Decoder) -> Decoder:
     """A copy of a network whose layers may be replaced one by one, while all tensors stay those of the original."""
     shared: dict[int, Any] = {}
     for module in network.modules():

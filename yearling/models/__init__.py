@@ -2,13 +2,13 @@
 
 from yearling.files.disk import Progress
 from yearling.models.adapter import Adapter
-from yearling.models.adapter_library import Adapters, PublishedAdapter
+from yearling.models.adapter_library import AdapterLibrary, PublishedAdapter
 from yearling.models.artefacts import fetch_file
 from yearling.models.catalogue import CatalogueEntry, known_models
 from yearling.models.chat_template import ChatTemplate
 from yearling.models.local_model import Layout, LocalModel
 from yearling.models.merging import install_decoder, merge_into_library
-from yearling.models.model_library import Library
+from yearling.models.model_library import ModelLibrary
 from yearling.models.tokenizer import StreamDecoder, Tokenizer
 from yearling.models.torch_facade import (
     Cache,
@@ -29,15 +29,15 @@ from yearling.models.torch_facade import (
 
 __all__ = [
     "Adapter",
-    "Adapters",
+    "AdapterLibrary",
     "Cache",
     "CacheRows",
     "CatalogueEntry",
     "ChatTemplate",
     "Decoder",
     "Layout",
-    "Library",
     "LocalModel",
+    "ModelLibrary",
     "Progress",
     "PublishedAdapter",
     "StreamDecoder",

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.files.disk import sha256_of, storage_errors, sync_file
+from yearling.files.disk import hash_file, sync_file, translate_disk_errors
 from yearling.models.adapter import Adapter
 from yearling.models.local_model import LocalModel
 from yearling.models.torch_facade import save_adapter
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from yearling.models.decoder import Decoder
 
 VERSION = 1
-WEIGHTS, MANIFEST = "adapter.gguf", "manifest.json"
+WEIGHTS_FILENAME, MANIFEST = "adapter.gguf", "manifest.json"
 SHORT = 12
 """Digits of the hash in the name under which an adapter is served."""
 
@@ -63,7 +63,7 @@ class PublishedAdapter:
 
     @property
     def weights(self) -> Path:
-        return self.folder / WEIGHTS
+        return self.folder / WEIGHTS_FILENAME
 
     def fits(self, model: LocalModel) -> Literal["same", "layout", ""]:
         """`same` for the very weights that it was trained on, `layout` for another layout of their source, else empty."""
@@ -78,10 +78,10 @@ class PublishedAdapter:
 
     def describe(self) -> dict[str, Any]:
         """All of it as JSON values."""
-        return _plain(self) | {"folder": str(self.folder)}
+        return _to_json(self) | {"folder": str(self.folder)}
 
 
-class Adapters:
+class AdapterLibrary:
     """The adapters in one folder. Cheap to make; nothing is written before the first publication."""
 
     def __init__(self, folder: Path) -> None:
@@ -98,22 +98,22 @@ class Adapters:
                 advice="Publish it for the model that it was trained on.",
             )
         adapter = replace(adapter, base_source_sha256=base.source_sha256)
-        with storage_errors(self.folder):
+        with translate_disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             incoming = self.folder / f".incoming-{uuid.uuid4().hex}"
             try:
                 save_adapter(adapter, incoming, decoder)
-                save_adapter(adapter, incoming / WEIGHTS, decoder)
+                save_adapter(adapter, incoming / WEIGHTS_FILENAME, decoder)
                 published = _describe(adapter, incoming, base, run, step)
-                return self._place(published, incoming)
+                return self._move_into_place(published, incoming)
             finally:
                 shutil.rmtree(incoming, ignore_errors=True)
 
-    def _place(self, published: PublishedAdapter, incoming: Path) -> PublishedAdapter:
+    def _move_into_place(self, published: PublishedAdapter, incoming: Path) -> PublishedAdapter:
         target = self.folder / published.sha256
         if target.is_dir():
             return self.verify(published.sha256)
-        text = json.dumps({"version": VERSION} | _plain(published), indent=2) + "\n"
+        text = json.dumps({"version": VERSION} | _to_json(published), indent=2) + "\n"
         (incoming / MANIFEST).write_text(text, encoding="utf-8")
         for item in incoming.iterdir():
             sync_file(item)
@@ -163,7 +163,7 @@ class Adapters:
         published = self.get(sha256)
         for name, expected in published.files.items():
             path = published.folder / name
-            if not path.is_file() or sha256_of(path) != expected:
+            if not path.is_file() or hash_file(path) != expected:
                 raise Untrusted(
                     f"{path} was changed after it was published.",
                     advice=f"Remove {published.folder} and export the run again.",
@@ -174,16 +174,16 @@ class Adapters:
         """Delete an adapter. Servers that loaded it keep it until they end. Raises NotFound."""
         published = self.get(sha256)
         outgoing = self.folder / f".outgoing-{uuid.uuid4().hex}"
-        with storage_errors(self.folder):
+        with translate_disk_errors(self.folder):
             os.rename(published.folder, outgoing)
             sync_file(self.folder)
             shutil.rmtree(outgoing)
 
 
 def _describe(adapter: Adapter, folder: Path, base: LocalModel, run: str, step: int) -> PublishedAdapter:
-    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    files = {path.name: hash_file(path) for path in sorted(folder.iterdir())}
     return PublishedAdapter(
-        sha256=files[WEIGHTS],
+        sha256=files[WEIGHTS_FILENAME],
         folder=folder,
         base=base.name,
         base_sha256=adapter.base_sha256,
@@ -191,7 +191,7 @@ def _describe(adapter: Adapter, folder: Path, base: LocalModel, run: str, step: 
         rank=adapter.rank,
         alpha=adapter.alpha,
         num_parameters=adapter.num_parameters,
-        size_bytes=(folder / WEIGHTS).stat().st_size,
+        size_bytes=(folder / WEIGHTS_FILENAME).stat().st_size,
         run=run,
         step=step,
         created_utc=now_utc(),
@@ -210,12 +210,12 @@ def _read(folder: Path) -> PublishedAdapter:
         published = PublishedAdapter(folder=folder, created_utc=created_utc, **fields)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Untrusted(f"The manifest of the adapter {folder.name} cannot be read: {error}.", advice=advice) from None
-    if published.sha256 != folder.name or published.files.get(WEIGHTS) != folder.name or not published.weights.is_file():
+    if published.sha256 != folder.name or published.files.get(WEIGHTS_FILENAME) != folder.name or not published.weights.is_file():
         raise Untrusted(f"The folder {folder.name} does not hold the adapter that it is named by.", advice=advice)
     return published
 
 
-def _plain(published: PublishedAdapter) -> dict[str, Any]:
+def _to_json(published: PublishedAdapter) -> dict[str, Any]:
     fields = asdict(published)
     fields.pop("folder")
     return fields | {"created_utc": published.created_utc.isoformat(), "files": dict(published.files)}

@@ -57,9 +57,9 @@ def open_decoder(path: Path, *, dtype: str = "float32") -> Decoder:
     try:
         config = config_from_hf(described)
     except Unsupported as reason:
-        from yearling.models.transformers_decoder import open_foreign
+        from yearling.models.transformers_decoder import open_transformers_decoder
 
-        return open_foreign(folder, DTYPES[dtype], reason)
+        return open_transformers_decoder(folder, DTYPES[dtype], reason)
     return fill(config, read_safetensors(path), DTYPES[dtype])
 
 
@@ -86,7 +86,7 @@ def fill(config: DecoderConfig, tensors: Iterable[tuple[str, Tensor]], dtype: to
     return decoder.eval()
 
 
-def gguf_name(name: str) -> str:
+def to_gguf_name(name: str) -> str:
     """GGUF's name of one of our parameters."""
     stem, _, kind = name.rpartition(".")
     if stem in _OUTER_NAMES:
@@ -97,7 +97,7 @@ def gguf_name(name: str) -> str:
     return f"blk.{found[1]}.{_BLOCK_NAMES[found[2]]}.{kind}"
 
 
-def our_name(name: str) -> str | None:
+def from_gguf_name(name: str) -> str | None:
     """Our name of a GGUF tensor, None when it has no place in a decoder."""
     stem, _, kind = name.rpartition(".")
     if stem in _OUR_OUTER_NAMES:
@@ -108,7 +108,7 @@ def our_name(name: str) -> str | None:
     return f"model.layers.{found[1]}.{_OUR_BLOCK_NAMES[found[2]]}.{kind}"
 
 
-def permuted_heads(config: DecoderConfig, name: str) -> int:
+def num_permuted_heads(config: DecoderConfig, name: str) -> int:
     """How many heads of a parameter (or of a LoRA factor of it) llama.cpp stores in its own rotary order; 0 when it does not.
 
     It rotates neighbouring dimensions for `llama` files and the two halves of a head, as we do, for all others."""
@@ -117,12 +117,12 @@ def permuted_heads(config: DecoderConfig, name: str) -> int:
     return config.num_heads if ".q_proj." in name else config.num_kv_heads if ".k_proj." in name else 0
 
 
-def to_neighbours(tensor: Tensor, heads: int) -> Tensor:
+def to_interleaved_rotary(tensor: Tensor, heads: int) -> Tensor:
     """Rows from halves (d, d + D/2) to neighbours (2d, 2d + 1), head by head: the order of `llama` GGUF files."""
     return tensor.reshape(heads, 2, tensor.shape[0] // heads // 2, -1).transpose(1, 2).reshape(tensor.shape)
 
 
-def to_halves(tensor: Tensor, heads: int) -> Tensor:
+def to_half_split_rotary(tensor: Tensor, heads: int) -> Tensor:
     """The inverse of `to_neighbours`."""
     return tensor.reshape(heads, tensor.shape[0] // heads // 2, 2, -1).transpose(1, 2).reshape(tensor.shape)
 
@@ -134,8 +134,8 @@ def gguf_tensors(decoder: LlamaDecoder) -> Iterator[tuple[str, Tensor]]:
         yield _ROPE_FACTORS, torch.tensor(config.rope_factors, dtype=torch.float32)
     for name, parameter in decoder.named_parameters():
         tensor = parameter.detach().float().cpu()
-        heads = permuted_heads(config, name)
-        yield gguf_name(name), to_neighbours(tensor, heads) if heads else tensor
+        heads = num_permuted_heads(config, name)
+        yield to_gguf_name(name), to_interleaved_rotary(tensor, heads) if heads else tensor
 
 
 def _from_gguf(path: Path, dtype: torch.dtype) -> Decoder:
@@ -147,13 +147,13 @@ def _from_gguf(path: Path, dtype: torch.dtype) -> Decoder:
 
     def tensors() -> Iterator[tuple[str, Tensor]]:
         for name in file.tensors:
-            ours = our_name(name)
+            ours = from_gguf_name(name)
             if name == _ROPE_FACTORS:
                 continue
             if ours is None:
                 raise Unsupported(f"{path.name} holds the tensor {name}, which has no place in a {config.family} decoder.")
             tensor = torch.from_numpy(file.tensor(name))
-            heads = permuted_heads(config, ours)
-            yield ours, to_halves(tensor, heads) if heads else tensor
+            heads = num_permuted_heads(config, ours)
+            yield ours, to_half_split_rotary(tensor, heads) if heads else tensor
 
     return fill(config, tensors(), dtype)

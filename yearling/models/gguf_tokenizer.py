@@ -17,7 +17,7 @@ from yearling.errors import Unsupported, Untrusted
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 """`tokenizer.ggml.token_type`."""
 
-END_OF_TURN = frozenset(
+END_OF_TURN_TOKENS = frozenset(
     {
         *("<|im_end|>", "<|eot_id|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "<|eom_id|>", "<EOT>"),
         *("_<EOT>", "[EOT]", "[EOS]", "</s>", "<eos>", "<|return|>", "<end_of_utterance>", "<｜end▁of▁sentence｜>"),
@@ -45,8 +45,8 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("llama-bpe", "llama3", "llama-v3"), (_LLAMA3,)),
     "tekken": (_TEKKEN,),
 }
-_WHOLE_WORDS_FIRST = frozenset({"llama-bpe", "llama3", "llama-v3", "tekken"})
-_ADDS_BOS = _WHOLE_WORDS_FIRST
+_IGNORES_MERGES = frozenset({"llama-bpe", "llama3", "llama-v3", "tekken"})
+_ADDS_BOS = _IGNORES_MERGES
 _NFC = frozenset({"qwen2", "deepseek-r1-qwen"})
 
 
@@ -91,7 +91,7 @@ def stop_ids(metadata: Mapping[str, Any]) -> frozenset[int]:
     by_name = {
         index
         for index, (text, type_) in enumerate(zip(tokens, types, strict=True))
-        if type_ in (CONTROL, USER_DEFINED) and text in END_OF_TURN
+        if type_ in (CONTROL, USER_DEFINED) and text in END_OF_TURN_TOKENS
     }
     return frozenset(index for index in named | by_name if index is not None and 0 <= index < len(tokens))
 
@@ -104,7 +104,7 @@ def _byte_level(metadata: Mapping[str, Any], tokens: Sequence[str]) -> Tokenizer
             advice="Import the model's Hugging Face folder instead, which carries its own tokenizer.json.",
         )
     merges = [_pair(line) for line in metadata.get("tokenizer.ggml.merges", ())]
-    tokenizer = Tokenizer(_bpe(tokens, merges, ignore_merges=pre in _WHOLE_WORDS_FIRST))
+    tokenizer = Tokenizer(_bpe(tokens, merges, ignore_merges=pre in _IGNORES_MERGES))
     if pre in _NFC:
         tokenizer.normalizer = normalizers.NFC()
     splits = [pre_tokenizers.Split(Regex(pattern), behavior="isolated") for pattern in _PATTERNS[pre]]

@@ -13,9 +13,9 @@ from typing import Any
 from tokenizers import Tokenizer as Pipeline
 
 from yearling.errors import Unsupported, Untrusted
-from yearling.models.chat_template import folder_template_facts
+from yearling.models.chat_template import folder_template_metadata
 from yearling.models.gguf_tokenizer import BYTE, CONTROL, NORMAL, PRE_TOKENIZERS, UNKNOWN, UNUSED, USER_DEFINED, build_tokenizer
-from yearling.models.tokenizer import folder_facts, read_json, read_pipeline
+from yearling.models.tokenizer import folder_tokenizer_metadata, read_json, read_tokenizer_json
 
 PROBE = (
     "Hello world!  It's 3.14159 o'clock, WE'LL see;\n\n\tif (x == 10) { return y+='z'; }\r\n   https://a.b/c?d=1&e=2 naïve café "
@@ -24,9 +24,9 @@ PROBE = (
 )
 
 
-def folder_vocabulary(folder: Path, vocab_size: int) -> dict[str, Any]:
+def folder_to_gguf_vocabulary(folder: Path, vocab_size: int) -> dict[str, Any]:
     """`tokenizer.*` metadata for a folder whose network has `vocab_size` rows. Raises Unsupported when GGUF cannot say it."""
-    pipeline = read_pipeline(folder / "tokenizer.json")
+    pipeline = read_tokenizer_json(folder / "tokenizer.json")
     state = json.loads(pipeline.to_str())
     if state["model"]["type"] != "BPE":
         raise Unsupported(f"Tokenizers of the kind {state['model']['type']} cannot be written to GGUF.")
@@ -42,7 +42,7 @@ def folder_vocabulary(folder: Path, vocab_size: int) -> dict[str, Any]:
     expected = pipeline.encode(PROBE, add_special_tokens=False).ids
     for candidate in candidates:
         metadata = {**candidate, **common}
-        if candidate["tokenizer.ggml.model"] == "gpt2" and not _cuts_alike(metadata, pipeline):
+        if candidate["tokenizer.ggml.model"] == "gpt2" and not _pre_tokenizes_equally(metadata, pipeline):
             continue
         if build_tokenizer(metadata).encode(PROBE, add_special_tokens=False).ids == expected:
             return metadata
@@ -52,7 +52,7 @@ def folder_vocabulary(folder: Path, vocab_size: int) -> dict[str, Any]:
     )
 
 
-def _cuts_alike(metadata: dict[str, Any], pipeline: Pipeline) -> bool:
+def _pre_tokenizes_equally(metadata: dict[str, Any], pipeline: Pipeline) -> bool:
     """Whether the rule cuts the probe as the pipeline does: ids alone could agree by chance where merges are few."""
     if pipeline.pre_tokenizer is None:
         return False
@@ -107,7 +107,7 @@ def _sentencepiece(state: dict[str, Any], tokens: list[str], merges: list[tuple[
 
 
 def _ids_and_template(folder: Path, pipeline: Pipeline) -> dict[str, Any]:
-    facts, template = folder_facts(folder, pipeline), folder_template_facts(folder)
+    facts, template = folder_tokenizer_metadata(folder, pipeline), folder_template_metadata(folder)
     eos = pipeline.token_to_id(template["special_tokens"].get("eos_token", ""))
     unknown = pipeline.model.unk_token
     found = {

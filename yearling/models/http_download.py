@@ -21,11 +21,11 @@ from typing import TypeVar
 
 import httpx
 
-from yearling.addresses import public_addresses
+from yearling.addresses import resolve_public_addresses
 from yearling.errors import BadInput, NotFound, Unavailable, UserError
-from yearling.files.disk import Progress, place, require_space, silent, storage_errors
+from yearling.files.disk import Progress, place, require_space, silent, translate_disk_errors
 from yearling.models.pip_config import PackageIndexes
-from yearling.models.sources import without_secrets
+from yearling.models.sources import redact_url
 
 OFFLINE_ADVICE = (
     "Check the network and try again (what was fetched is kept), "
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Web:
+class NetworkConfig:
     """How this machine reaches the world. `ca_file` is a bundle of certificate authorities; empty means the built-in one."""
 
     indexes: PackageIndexes = field(default_factory=PackageIndexes)
@@ -51,7 +51,7 @@ class Web:
     """Wait after an attempt that brought something; doubles with each that did not."""
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Web:
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> NetworkConfig:
         """What the environment and pip's configuration files say."""
         environ = os.environ if environ is None else environ
         indexes = PackageIndexes.from_environment(environ)
@@ -77,12 +77,12 @@ class Web:
                     f"The certificate bundle {self.ca_file} cannot be read: {error}.",
                     advice="Correct SSL_CERT_FILE, REQUESTS_CA_BUNDLE or PIP_CERT.",
                 ) from None
-        hooks = {"response": [_stays_outside]}
+        hooks = {"response": [_refuse_private_redirect]}
         return httpx.Client(follow_redirects=True, timeout=self.timeout_s, verify=verify, event_hooks=hooks)
 
 
 def download(
-    web: Web,
+    web: NetworkConfig,
     url: str,
     destination: Path,
     *,
@@ -101,12 +101,12 @@ def download(
     _with_retries(
         web,
         url,
-        lambda client: _take_up(client, url, destination, headers or {}, phase, progress),
+        lambda client: _resume_download(client, url, destination, headers or {}, phase, progress),
         lambda: part.stat().st_size if part.exists() else 0,
     )
 
 
-def get(web: Web, url: str, headers: Mapping[str, str], *, method: str = "GET", follow: bool = True) -> httpx.Response:
+def get(web: NetworkConfig, url: str, headers: Mapping[str, str], *, method: str = "GET", follow: bool = True) -> httpx.Response:
     """One small answer. Raises as `download` does; redirects are answers when `follow` is false."""
 
     def ask(client: httpx.Client) -> httpx.Response:
@@ -118,7 +118,7 @@ def get(web: Web, url: str, headers: Mapping[str, str], *, method: str = "GET", 
     return _with_retries(web, url, ask)
 
 
-def _with_retries(web: Web, url: str, action: Callable[[httpx.Client], T], have: Callable[[], int] = lambda: 0) -> T:
+def _with_retries(web: NetworkConfig, url: str, action: Callable[[httpx.Client], T], have: Callable[[], int] = lambda: 0) -> T:
     """Tries again after a break, up to `web.attempts` times in a row that brought nothing more than `have` told before."""
     pause_s, vain = web.pause_s, 0
     with web.client() as client:
@@ -126,16 +126,16 @@ def _with_retries(web: Web, url: str, action: Callable[[httpx.Client], T], have:
             had = have()
             try:
                 return action(client)
-            except (httpx.TransportError, _Broken) as error:
+            except (httpx.TransportError, _RetryableError) as error:
                 pause_s, vain = (web.pause_s, 0) if have() > had else (pause_s * 2, vain + 1)
                 if vain >= web.attempts:
                     raise _unreachable(url, error) from None
             except (httpx.InvalidURL, httpx.TooManyRedirects, httpx.UnsupportedProtocol) as error:
-                raise BadInput(f"{without_secrets(url)} is not a usable address: {error}.") from None
+                raise BadInput(f"{redact_url(url)} is not a usable address: {error}.") from None
             time.sleep(pause_s)
 
 
-def _stays_outside(response: httpx.Response) -> None:
+def _refuse_private_redirect(response: httpx.Response) -> None:
     """A server on the public network may not send us into the private one: there it could ask what only this machine can.
 
     What somebody named may be anywhere, such as a mirror of their own, and may redirect there. Behind a proxy that alone resolves
@@ -144,17 +144,17 @@ def _stays_outside(response: httpx.Response) -> None:
     if not response.has_redirect_location:
         return
     target = response.url.join(response.headers["location"])
-    if _is_outside(response.url) and not _is_outside(target):
+    if _is_public(response.url) and not _is_public(target):
         raise BadInput(
-            f"{without_secrets(str(response.url))} redirects to {target.host}, which is not public.",
+            f"{redact_url(str(response.url))} redirects to {target.host}, which is not public.",
             advice="Name that address yourself if you trust it.",
         )
 
 
-def _is_outside(url: httpx.URL) -> bool:
+def _is_public(url: httpx.URL) -> bool:
     """Whether this leads to the public network, as far as can be told here."""
     try:
-        public_addresses(url.host, url.port or 443)
+        resolve_public_addresses(url.host, url.port or 443)
     except BadInput:
         return False
     except Unavailable:
@@ -162,11 +162,11 @@ def _is_outside(url: httpx.URL) -> bool:
     return True
 
 
-class _Broken(Exception):
+class _RetryableError(Exception):
     """The server broke off or asks to come again; the same request may work in a moment."""
 
 
-def _take_up(
+def _resume_download(
     client: httpx.Client, url: str, destination: Path, headers: Mapping[str, str], phase: str, progress: Progress
 ) -> None:
     part = destination.with_name(destination.name + ".part")
@@ -183,13 +183,13 @@ def _take_up(
                 _finish(part, note, destination)
                 return
             part.unlink(missing_ok=True)
-            raise _Broken("the range is not there any more")
+            raise _RetryableError("the range is not there any more")
         _check_status(response, url)
         start, total = _extent(response, have)
         if start and response.headers.get("etag", validator) != validator and validator.startswith('"'):
             part.unlink()  # a server that ignores If-Range: this would be the tail of another file
-            raise _Broken("the file was changed on the server")
-        with storage_errors(part.parent, None if total is None else total - start):
+            raise _RetryableError("the file was changed on the server")
+        with translate_disk_errors(part.parent, None if total is None else total - start):
             if total is not None:
                 require_space(part.parent, total - start)
             if start == 0:
@@ -203,7 +203,7 @@ def _take_up(
                     done += len(chunk)
                     progress(phase, done, total)
             if total is not None and done != total:
-                raise _Broken(f"{done} of {total} bytes came")
+                raise _RetryableError(f"{done} of {total} bytes came")
             _finish(part, note, destination)
 
 
@@ -217,14 +217,14 @@ def _extent(response: httpx.Response, have: int) -> tuple[int, int | None]:
     if response.status_code == 206:
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("content-range", ""))
         if not match or int(match[1]) != have:
-            raise _Broken("the server answered with another range than asked for")
+            raise _RetryableError("the server answered with another range than asked for")
         return have, None if match[2] == "*" else int(match[2])
     length = response.headers.get("content-length", "")
     return 0, int(length) if length.isdigit() else None
 
 
 def _check_status(response: httpx.Response, url: str) -> None:
-    status, where = response.status_code, without_secrets(url)
+    status, where = response.status_code, redact_url(url)
     if status in (200, 206):
         return
     if status in (404, 410):
@@ -235,7 +235,7 @@ def _check_status(response: httpx.Response, url: str) -> None:
             advice="For a gated Hugging Face repository accept its terms and set HF_TOKEN; else check the credentials.",
         )
     if status in (408, 425, 429) or status >= 500:
-        raise _Broken(f"the server answered {status}")
+        raise _RetryableError(f"the server answered {status}")
     raise Unavailable(f"{where} answered {status}.", advice=OFFLINE_ADVICE)
 
 
@@ -243,7 +243,7 @@ def _read_validator(note: Path, url: str) -> str:
     """What `If-Range` may carry for the part of this URL; empty when the part must not be taken up."""
     try:
         kept = json.loads(note.read_text(encoding="utf-8"))
-        return str(kept["validator"]) if kept["url"] == without_secrets(url) else ""
+        return str(kept["validator"]) if kept["url"] == redact_url(url) else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""  # no note, or one that a crash cut short: start anew
 
@@ -253,9 +253,9 @@ def _write_validator(note: Path, url: str, response: httpx.Response) -> None:
     # A weak validator promises no equal bytes (RFC 9110, section 13.1.5), so such a part is never taken up.
     validator = "" if etag.startswith("W/") else etag
     validator = validator or response.headers.get("last-modified", "")
-    note.write_text(json.dumps({"url": without_secrets(url), "validator": validator}), encoding="utf-8")
+    note.write_text(json.dumps({"url": redact_url(url), "validator": validator}), encoding="utf-8")
 
 
 def _unreachable(url: str, error: Exception) -> UserError:
     why = str(error) or type(error).__name__
-    return Unavailable(f"{without_secrets(url)} cannot be reached: {why.rstrip('.')}.", advice=OFFLINE_ADVICE)
+    return Unavailable(f"{redact_url(url)} cannot be reached: {why.rstrip('.')}.", advice=OFFLINE_ADVICE)

@@ -16,12 +16,12 @@ from typing import Any
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Unsupported, Untrusted
-from yearling.files.disk import CHUNK_BYTES, Progress, require_space, sha256_of, silent, storage_errors, sync_file
+from yearling.files.disk import COPY_CHUNK_BYTES, Progress, hash_file, require_space, silent, sync_file, translate_disk_errors
 from yearling.models.catalogue import CatalogueEntry
 from yearling.models.gguf import GGUFFile, read_gguf
-from yearling.models.hf_folder import folder_hash, hf_files, read_json, readme_licence, safetensors_facts
+from yearling.models.hf_folder import hash_model_files, inspect_safetensors, list_model_files, read_json, read_readme_licence
 from yearling.models.local_model import Layout, LocalModel, write_manifest
-from yearling.models.quantise import choose_layout, layout_of, rewrite, rewritten_size
+from yearling.models.quantise import dominant_type, requantised_size, resolve_layout, rewrite
 from yearling.models.sources import refuse_pickle
 
 
@@ -45,7 +45,7 @@ def build(
     Raises Untrusted (truncated, pickle), Unsupported (not a model that can be served), BadInput (a layout that does not apply)
     and StorageFailed.
     """
-    with storage_errors(folder.parent):
+    with translate_disk_errors(folder.parent):
         if path.is_dir():
             model = _from_hf_folder(path, folder, name, origin, layout, progress)
         elif path.suffix.lower() == ".onnx":
@@ -53,7 +53,7 @@ def build(
         else:
             model = _from_gguf(path, folder, name, origin, layout, progress)
         _cache_tokenizer(model)
-        model = replace(model, files={item.name: sha256_of(item) for item in sorted(folder.iterdir())})
+        model = replace(model, files={item.name: hash_file(item) for item in sorted(folder.iterdir())})
         write_manifest(model)
         for item in folder.iterdir():
             sync_file(item)
@@ -65,11 +65,11 @@ def source_hash(path: Path) -> str:
     """SHA-256 of a file, or `folder_hash` of a folder's model files. Raises NotFound, and as `hf_files` does."""
     try:
         if path.is_dir():
-            return folder_hash(hf_files(path))
+            return hash_model_files(list_model_files(path))
         if not path.is_file():
             raise NotFound(f"There is no file or folder {path}.", advice="Check the path.")
         refuse_pickle(path.name)
-        return sha256_of(path)
+        return hash_file(path)
     except PermissionError as error:
         raise BadInput(f"{error.filename} cannot be read: {error.strerror}.", advice="Make it readable for this user.") from None
 
@@ -78,16 +78,16 @@ def _from_gguf(path: Path, folder: Path, name: str, origin: Origin, layout: Layo
     if path.suffix.lower() == ".safetensors":
         raise BadInput(f"{path.name} alone is not a model.", advice="Import the folder that also holds its config.json.")
     reader = read_gguf(path)
-    architecture = _check_servable(reader, path)
-    chosen = choose_layout(reader, layout)
+    architecture = _servable_architecture(reader, path)
+    chosen = resolve_layout(reader, layout)
     weights = folder / "model.gguf"
     if chosen == "keep":
         _copy(path, weights, origin, progress)
-        quantisation = layout_of(reader).name
+        quantisation = dominant_type(reader).name
     else:
-        needed_bytes = rewritten_size(reader, chosen)
+        needed_bytes = requantised_size(reader, chosen)
         require_space(folder.parent, needed_bytes)
-        with storage_errors(folder.parent, needed_bytes):
+        with translate_disk_errors(folder.parent, needed_bytes):
             rewrite(reader, weights, chosen, progress)
         quantisation = chosen.upper()
     return _model(
@@ -104,7 +104,7 @@ def _from_gguf(path: Path, folder: Path, name: str, origin: Origin, layout: Layo
     )
 
 
-def _check_servable(reader: GGUFFile, path: Path) -> str:
+def _servable_architecture(reader: GGUFFile, path: Path) -> str:
     """The architecture of a GGUF file that holds one whole model."""
     architecture = _text(reader, "general.architecture")
     if not architecture:
@@ -150,19 +150,19 @@ def _from_onnx(path: Path, folder: Path, name: str, origin: Origin, layout: Layo
 
 
 def _from_hf_folder(path: Path, folder: Path, name: str, origin: Origin, layout: Layout, progress: Progress) -> LocalModel:
-    files = hf_files(path)
+    files = list_model_files(path)
     config = read_json(path / "config.json")
-    parameters, dtype = safetensors_facts([file for file in files if file.suffix == ".safetensors"])
+    parameters, dtype = inspect_safetensors([file for file in files if file.suffix == ".safetensors"])
     nested = config.get("text_config")
     context_tokens = (nested if isinstance(nested, dict) else config).get("max_position_embeddings")
     facts = {
-        "licence": readme_licence(path) or "unknown",
+        "licence": read_readme_licence(path) or "unknown",
         "architecture": str(config.get("model_type", "")),
         "parameters": parameters,
         "context_tokens": context_tokens if isinstance(context_tokens, int) else 0,
     }
     target = "q8_0" if layout == "auto" else layout
-    if target != "keep" and _converted(
+    if target != "keep" and _convert_to_gguf(
         path, folder / "model.gguf", target, parameters, optional=layout == "auto", progress=progress
     ):
         return _model(name, folder, folder / "model.gguf", origin, format="gguf", quantisation=target.upper(), **facts)
@@ -172,7 +172,7 @@ def _from_hf_folder(path: Path, folder: Path, name: str, origin: Origin, layout:
     return _model(name, folder, folder, origin, format="safetensors", quantisation=dtype, **facts)
 
 
-def _converted(path: Path, target: Path, layout: str, parameters: int, *, optional: bool, progress: Progress) -> bool:
+def _convert_to_gguf(path: Path, target: Path, layout: str, parameters: int, *, optional: bool, progress: Progress) -> bool:
     """Writes the folder's model as GGUF, the one format that every engine here serves.
 
     False when the architecture has no GGUF form and the caller can do without (`optional`): the folder is then kept as it is,
@@ -191,7 +191,7 @@ def _converted(path: Path, target: Path, layout: str, parameters: int, *, option
     require_space(library, needed_bytes)
     progress("Converting to GGUF", 0, None)
     try:
-        with storage_errors(library, needed_bytes):
+        with translate_disk_errors(library, needed_bytes):
             export_gguf(path, target, layout.upper())
     except Unsupported:
         target.unlink(missing_ok=True)
@@ -203,10 +203,10 @@ def _converted(path: Path, target: Path, layout: str, parameters: int, *, option
 
 def _model(name: str, folder: Path, weights: Path, origin: Origin, **facts: Any) -> LocalModel:
     if weights == folder:
-        files = hf_files(folder)
-        sha256, size_bytes = folder_hash(files), sum(file.stat().st_size for file in files if file.suffix == ".safetensors")
+        files = list_model_files(folder)
+        sha256, size_bytes = hash_model_files(files), sum(file.stat().st_size for file in files if file.suffix == ".safetensors")
     else:
-        sha256, size_bytes = sha256_of(weights), weights.stat().st_size
+        sha256, size_bytes = hash_file(weights), weights.stat().st_size
     if origin.entry:
         facts |= {"licence": origin.entry.licence, "kind": origin.entry.kind}
     if origin.licence:
@@ -235,9 +235,9 @@ def _copy(path: Path, destination: Path, origin: Origin, progress: Progress) -> 
     size = path.stat().st_size
     library = destination.parent.parent
     require_space(library, size)
-    with storage_errors(library, size), path.open("rb") as source, destination.open("wb") as out:
+    with translate_disk_errors(library, size), path.open("rb") as source, destination.open("wb") as out:
         done = 0
-        while chunk := source.read(CHUNK_BYTES):
+        while chunk := source.read(COPY_CHUNK_BYTES):
             out.write(chunk)
             done += len(chunk)
             progress(f"Copying {path.name}", done, size)

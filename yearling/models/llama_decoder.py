@@ -58,7 +58,7 @@ class KVCache(Cache):
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _ForwardContext:
     """What every layer needs of one forward pass, computed once."""
 
     cos_BTD: Tensor
@@ -98,7 +98,7 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(self.head_dim, config.norm_eps) if config.qk_norm else None
         self.k_norm = RMSNorm(self.head_dim, config.norm_eps) if config.qk_norm else None
 
-    def forward(self, x_BTE: Tensor, step: _Step) -> Tensor:
+    def forward(self, x_BTE: Tensor, step: _ForwardContext) -> Tensor:
         batch, tokens, _ = x_BTE.shape
         q = self.q_proj(x_BTE).view(batch, tokens, self.heads, self.head_dim)
         k = self.k_proj(x_BTE).view(batch, tokens, self.kv_heads, self.head_dim)
@@ -109,12 +109,12 @@ class Attention(nn.Module):
         k = rotate(k.transpose(1, 2), step.cos_BTD, step.sin_BTD)  # (B, G, T, D)
         v = v.transpose(1, 2)
         if step.cache is not None:
-            k, v = self._remember(k, v, step)
+            k, v = self._update_cache(k, v, step)
         mixed = attend(q, k, v, step.biases[self.window], is_causal=step.is_causal)  # (B, H, T, D)
         out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(batch, tokens, -1))
         return out
 
-    def _remember(self, k: Tensor, v: Tensor, step: _Step) -> tuple[Tensor, Tensor]:
+    def _update_cache(self, k: Tensor, v: Tensor, step: _ForwardContext) -> tuple[Tensor, Tensor]:
         """Write the new keys and values; give back all that the sequences hold, (B, G, K, D)."""
         if step.cache is None or step.places is None:
             raise RuntimeError("a step with a cache has places in it")
@@ -139,7 +139,7 @@ class MLP(nn.Module):
         return out
 
 
-class Block(nn.Module):
+class DecoderBlock(nn.Module):
     def __init__(self, config: DecoderConfig, layer: int) -> None:
         super().__init__()
         self.input_layernorm = RMSNorm(config.hidden_size, config.norm_eps)
@@ -147,17 +147,17 @@ class Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.norm_eps)
         self.mlp = MLP(config)
 
-    def forward(self, x_BTE: Tensor, step: _Step) -> Tensor:
+    def forward(self, x_BTE: Tensor, step: _ForwardContext) -> Tensor:
         x_BTE = x_BTE + self.self_attn(self.input_layernorm(x_BTE), step)
         out: Tensor = x_BTE + self.mlp(self.post_attention_layernorm(x_BTE))
         return out
 
 
-class Trunk(nn.Module):
+class DecoderTrunk(nn.Module):
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
+        self.layers = nn.ModuleList(DecoderBlock(config, layer) for layer in range(config.num_layers))
         self.norm = RMSNorm(config.hidden_size, config.norm_eps)
 
 
@@ -169,7 +169,7 @@ class LlamaDecoder(Decoder):
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.model = Trunk(config)
+        self.model = DecoderTrunk(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.tied_embeddings:
             self.tie()
@@ -208,7 +208,9 @@ class LlamaDecoder(Decoder):
         out: Tensor = self.model.norm(x_BTE)
         return out
 
-    def _prepare(self, ids_BT: Tensor, positions_BT: Tensor | None, rows: CacheRows | None, mask: Tensor | None) -> _Step:
+    def _prepare(
+        self, ids_BT: Tensor, positions_BT: Tensor | None, rows: CacheRows | None, mask: Tensor | None
+    ) -> _ForwardContext:
         if rows is not None:
             if positions_BT is not None or mask is not None:
                 raise ValueError("with a cache, positions and mask follow from it")
@@ -223,10 +225,10 @@ class LlamaDecoder(Decoder):
                 continue
             allowed = order_T[None] <= order_T[:, None] if mask is None else mask
             biases[window] = self._bias(allowed, positions, positions, window)
-        cos, sin = self._rotation(positions)
-        return _Step(cos, sin, biases, None, None, slice(None), tokens, True)
+        cos, sin = self._rotary_cos_sin(positions)
+        return _ForwardContext(cos, sin, biases, None, None, slice(None), tokens, True)
 
-    def _prepare_cached(self, ids_BT: Tensor, rows: CacheRows) -> _Step:
+    def _prepare_cached(self, ids_BT: Tensor, rows: CacheRows) -> _ForwardContext:
         batch, tokens = ids_BT.shape
         rows.new_tokens(batch, tokens)
         if not isinstance(rows.cache, KVCache):
@@ -244,8 +246,8 @@ class LlamaDecoder(Decoder):
                 biases[window] = None
             else:
                 biases[window] = self._bias(keys[:, None] <= positions[:, :, None], positions, keys, window)
-        cos, sin = self._rotation(positions)
-        return _Step(cos, sin, biases, rows.cache, places, _as_slice(rows.slots, device), num_keys, fresh)
+        cos, sin = self._rotary_cos_sin(positions)
+        return _ForwardContext(cos, sin, biases, rows.cache, places, _as_slice(rows.slots, device), num_keys, fresh)
 
     @property
     def _windows(self) -> set[int | None]:
@@ -257,7 +259,7 @@ class LlamaDecoder(Decoder):
             allowed = allowed & (keys_BK[:, None] > positions_BT[:, :, None] - window)
         return additive(allowed, self.dtype)
 
-    def _rotation(self, positions_BT: Tensor) -> tuple[Tensor, Tensor]:
+    def _rotary_cos_sin(self, positions_BT: Tensor) -> tuple[Tensor, Tensor]:
         """(cos, sin) of the angles, each (B, 1, T, D), in the network's type."""
         frequencies = self._frequencies.to(positions_BT.device)
         angles = positions_BT[:, None, :, None].float() * frequencies

@@ -51,13 +51,13 @@ class LocalModel:
 
     def describe(self) -> dict[str, Any]:
         """All of it as JSON values; paths are absolute."""
-        plain = _plain(self)
+        plain = _to_json(self)
         return plain | {"folder": str(self.folder), "weights": str(self.weights)}
 
 
 def write_manifest(model: LocalModel) -> None:
     """Writes `model.json` into the model's folder. Paths are kept relative, so that the folder may be moved."""
-    text = json.dumps({"version": VERSION} | _plain(model), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps({"version": VERSION} | _to_json(model), indent=2, ensure_ascii=False) + "\n"
     (model.folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
@@ -83,7 +83,7 @@ def read_manifest(folder: Path) -> LocalModel:
     return model
 
 
-def _plain(model: LocalModel) -> dict[str, Any]:
+def _to_json(model: LocalModel) -> dict[str, Any]:
     return {
         "name": model.name,
         "kind": model.kind,

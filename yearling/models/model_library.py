@@ -28,23 +28,23 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
-from yearling.files.disk import Progress, sha256_of, silent, storage_errors, sync_file
-from yearling.models.catalogue import CatalogueEntry, check_name, known_models
+from yearling.files.disk import Progress, hash_file, silent, sync_file, translate_disk_errors
+from yearling.models.catalogue import CatalogueEntry, check_model_name, known_models
 from yearling.models.local_model import Layout, LocalModel, read_manifest
 from yearling.models.sources import FileSource, Source, parse_source
 
 if TYPE_CHECKING:
-    from yearling.models.http_download import Web
+    from yearling.models.http_download import NetworkConfig
     from yearling.models.importer import Origin
 
-ABANDONED_S = 30 * 24 * 3600.0
+ABANDONED_DOWNLOAD_S = 30 * 24 * 3600.0
 """Downloads that nobody took up for this long are swept."""
 
 
-class Library:
+class ModelLibrary:
     """The models in one folder. Cheap to make; nothing is written before the first pull or import. Safe to use from threads."""
 
-    def __init__(self, models_dir: Path, *, web: Web | None = None) -> None:
+    def __init__(self, models_dir: Path, *, web: NetworkConfig | None = None) -> None:
         self.models_dir = models_dir
         self._web = web
 
@@ -73,7 +73,7 @@ class Library:
         model = self.get(name)
         for file, expected in model.files.items():
             path = model.folder / file
-            found = sha256_of(path) if path.is_file() else "no file"
+            found = hash_file(path) if path.is_file() else "no file"
             if found != expected:
                 raise Untrusted(
                     f"{path} was changed after the import: expected SHA-256 {expected}, got {found}.",
@@ -96,22 +96,22 @@ class Library:
         Conflict (the name is taken by something else), Untrusted, Unavailable and StorageFailed.
         """
         from yearling.models.fetch import fetch, scratch_key
-        from yearling.models.http_download import Web
+        from yearling.models.http_download import NetworkConfig
         from yearling.models.importer import Origin
 
         entry = _entry(name_or_source)
         source = entry.parsed_source if entry else self._parse(name_or_source)
-        name = check_name(name or (entry.name if entry else slug(source.filename)))
+        name = check_model_name(name or (entry.name if entry else slug(source.filename)))
         pinned = _pinned(sha256, entry)
         progress = progress or silent
-        with self._writing(name):
+        with self._locked_for_writing(name):
             if (there := self._existing(name)) and there.source == str(source) and (not pinned or there.source_sha256 == pinned):
-                return _same_layout(there, layout)
+                return _require_same_layout(there, layout)
             if there:
-                raise _taken(name)
+                raise _name_taken(name)
             key = scratch_key(source, pinned)
             with self._lock(f"fetch-{key}"):
-                web = self._web or Web.from_environment()
+                web = self._web or NetworkConfig.from_environment()
                 fetched = fetch(source, self.models_dir / ".downloads" / key, web, sha256=pinned, progress=progress)
                 origin = Origin(
                     source=str(source),
@@ -142,13 +142,13 @@ class Library:
         from yearling.models.importer import Origin, source_hash
 
         path = path.expanduser().absolute()
-        name = check_name(name or slug(path.name))
+        name = check_model_name(name or slug(path.name))
         sha256 = source_hash(path)
-        with self._writing(name):
+        with self._locked_for_writing(name):
             if (there := self._existing(name)) and there.source_sha256 == sha256:
-                return _same_layout(there, layout)
+                return _require_same_layout(there, layout)
             if there:
-                raise _taken(name)
+                raise _name_taken(name)
             origin = Origin(source=source or f"file:{path}", source_sha256=sha256, entry=_entry_of_hash(sha256), licence=licence)
             return self._install(path, name, origin, layout, progress or silent)
 
@@ -156,7 +156,7 @@ class Library:
         """Deletes an installed model, usable or not. Raises NotFound."""
         if name not in self.names():
             raise self._not_found(name)
-        with self._writing(name):
+        with self._locked_for_writing(name):
             outgoing = self._temporary("outgoing", name)
             try:
                 os.rename(self.models_dir / name, outgoing)
@@ -209,9 +209,9 @@ class Library:
         )
 
     @contextmanager
-    def _writing(self, name: str) -> Iterator[None]:
+    def _locked_for_writing(self, name: str) -> Iterator[None]:
         """Holds the lock of one model, in a library that exists and was swept."""
-        with storage_errors(self.models_dir):
+        with translate_disk_errors(self.models_dir):
             (self.models_dir / ".locks").mkdir(parents=True, exist_ok=True)
             with self._lock(name):
                 self._sweep(name)
@@ -237,7 +237,7 @@ class Library:
             shutil.rmtree(path, ignore_errors=True)
         for path in self.models_dir.glob(".downloads/*"):
             newest = max((item.stat().st_mtime for item in path.glob("*")), default=path.stat().st_mtime)
-            if time.time() - newest > ABANDONED_S:
+            if time.time() - newest > ABANDONED_DOWNLOAD_S:
                 self._sweep_unless_busy(path, f"fetch-{path.name}")
 
     def _sweep_unless_busy(self, path: Path, key: str) -> None:
@@ -276,7 +276,7 @@ def _pinned(sha256: str, entry: CatalogueEntry | None) -> str:
     return entry.sha256 if entry else sha256
 
 
-def _same_layout(there: LocalModel, layout: Layout) -> LocalModel:
+def _require_same_layout(there: LocalModel, layout: Layout) -> LocalModel:
     asked = {"q8_0": "Q8_0", "q4_0": "Q4_0", "bf16": "BF16"}.get(layout, there.quantisation)
     if layout == "keep" and there.sha256 != there.source_sha256:
         asked = "its source's layout"
@@ -288,7 +288,7 @@ def _same_layout(there: LocalModel, layout: Layout) -> LocalModel:
     return there
 
 
-def _taken(name: str) -> Conflict:
+def _name_taken(name: str) -> Conflict:
     return Conflict(
         f"Another model is installed under the name {name!r}.",
         advice=f"Choose another name with --name, or run `yearling model remove {name}` first.",

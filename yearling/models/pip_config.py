@@ -40,7 +40,7 @@ class PackageIndexes:
         for key in ("index-url", "extra-index-url", "find-links", "no-index", "cert"):
             if value := environ.get("PIP_" + key.upper().replace("-", "_")):
                 settings[key] = value
-        urls = [settings.get("index-url") or public_index(), *settings.get("extra-index-url", "").split()]
+        urls = [settings.get("index-url") or default_index_url(), *settings.get("extra-index-url", "").split()]
         if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
             urls = []
         return cls(
@@ -50,7 +50,7 @@ class PackageIndexes:
         )
 
 
-def public_index() -> str:
+def default_index_url() -> str:
     """The index of a pip that nobody configured. Raises BadInput in an environment without pip."""
     try:
         from pip._internal.models.index import PyPI

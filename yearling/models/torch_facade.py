@@ -31,7 +31,7 @@ def load_decoder(path: Path, *, dtype: str = "float32") -> Decoder:
     `dtype` is `float32` or `bfloat16`. Raises Untrusted for a damaged or unsafe file, Unsupported for an architecture that
     neither we nor transformers know, and BadInput when torch is not installed.
     """
-    _need_torch()
+    _require_torch()
     from yearling.models.decoder_weights import open_decoder
 
     return open_decoder(path, dtype=dtype)
@@ -87,7 +87,7 @@ def load_adapter(path: Path, decoder: Decoder, *, base_sha256: str, source_sha25
     """From a PEFT folder, its adapter_model.safetensors, or a GGUF file. Raises Untrusted for damaged and unsafe files and for
     another base, Unsupported for other kinds of adapter. With `source_sha256` other layouts of that published file are the same
     base."""
-    _need_torch()
+    _require_torch()
     from yearling.models import lora, lora_files
 
     return lora_files.load_adapter(path, lora.llama_config(decoder), base_sha256=base_sha256, source_sha256=source_sha256)
@@ -107,7 +107,7 @@ def export_gguf(source: Path, target: Path, quantisation: str = "Q8_0") -> None:
     """Turn a Hugging Face folder (or a GGUF file) of the Llama family into a GGUF file in F32, F16, BF16, Q8_0 or Q4_0.
 
     Raises BadInput for another layout, Unsupported for what GGUF or we have no words for, and what `load_decoder` raises."""
-    _need_torch()
+    _require_torch()
     from yearling.models import export
 
     export.export_gguf(source, target, quantisation)
@@ -120,13 +120,13 @@ def export_decoder(decoder: Decoder, target: Path, *, source: Path, quantisation
     from yearling.models import export
 
     if target.suffix == ".gguf":
-        vocabulary = export.vocabulary_of(source, decoder.config.vocab_size)
+        vocabulary = export.read_gguf_vocabulary(source, decoder.config.vocab_size)
         export.export_decoder_gguf(decoder, target, quantisation, vocabulary=vocabulary)
     else:
         export.export_hf(decoder, target, source=source)
 
 
-def _need_torch() -> None:
+def _require_torch() -> None:
     try:
         import torch  # noqa: F401  # only to say clearly that it is missing
     except ImportError:

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from yearling.errors import Unsupported
 from yearling.models.decoder import Cache, CacheRows, Decoder, additive
-from yearling.models.decoder_config import Shape
+from yearling.models.decoder_config import DecoderShape
 
 
-class TokenCache(Cache):
+class TokenIdCache(Cache):
     """The token ids of S sequences: the cache of a network whose keys and values we do not hold."""
 
     def __init__(self, *, num_slots: int, capacity_tokens: int) -> None:
@@ -37,16 +37,16 @@ class TokenCache(Cache):
             self.lengths[target] = self.lengths[source]
 
     def adopt(self, slot: int, other: Cache, source: int) -> None:
-        if not isinstance(other, TokenCache):
+        if not isinstance(other, TokenIdCache):
             raise ValueError("the cache was made for another kind of network")
         self.ids[slot] = other.past(source)[: self.capacity_tokens]
         self.lengths[slot] = len(self.ids[slot])
 
 
-class ForeignDecoder(Decoder):
+class TransformersDecoder(Decoder):
     """A causal language model of transformers."""
 
-    def __init__(self, model: Any, config: Shape) -> None:
+    def __init__(self, model: Any, config: DecoderShape) -> None:
         super().__init__()
         self.config = config
         self.inner = model
@@ -58,7 +58,7 @@ class ForeignDecoder(Decoder):
         return found
 
     def new_cache(self, *, num_slots: int, capacity_tokens: int) -> Cache:
-        return TokenCache(num_slots=num_slots, capacity_tokens=capacity_tokens)
+        return TokenIdCache(num_slots=num_slots, capacity_tokens=capacity_tokens)
 
     def hidden(
         self, ids_BT: Tensor, *, positions_BT: Tensor | None = None, cache: CacheRows | None = None, mask: Tensor | None = None
@@ -75,7 +75,7 @@ class ForeignDecoder(Decoder):
 
     def _continue(self, ids_BT: Tensor, rows: CacheRows) -> Tensor:
         cache = rows.cache
-        if not isinstance(cache, TokenCache):
+        if not isinstance(cache, TokenIdCache):
             raise ValueError("the cache was made for another kind of network")
         batch, tokens = ids_BT.shape
         new = rows.new_tokens(batch, tokens)
@@ -90,7 +90,7 @@ class ForeignDecoder(Decoder):
         return torch.stack([states[row, start : start + tokens] for row, start in enumerate(starts)])
 
 
-def open_foreign(folder: Path, dtype: torch.dtype, reason: Unsupported) -> ForeignDecoder:
+def open_transformers_decoder(folder: Path, dtype: torch.dtype, reason: Unsupported) -> TransformersDecoder:
     """Load a folder through transformers. `reason` says why our own network cannot; raised when transformers cannot either."""
     from transformers import AutoModelForCausalLM
 
@@ -101,9 +101,9 @@ def open_foreign(folder: Path, dtype: torch.dtype, reason: Unsupported) -> Forei
     except (ValueError, OSError, KeyError, ImportError) as error:
         raise Unsupported(f"{reason.message} transformers cannot open it either: {error}", advice=reason.advice) from None
     config = model.config
-    decoder = ForeignDecoder(
+    decoder = TransformersDecoder(
         model,
-        Shape(
+        DecoderShape(
             family=config.model_type,
             vocab_size=config.vocab_size,
             hidden_size=config.hidden_size,
@@ -112,12 +112,12 @@ def open_foreign(folder: Path, dtype: torch.dtype, reason: Unsupported) -> Forei
             source=config.to_dict(),
         ),
     )
-    _check_head(decoder)
+    _check_output_projection(decoder)
     return decoder
 
 
 @torch.no_grad()
-def _check_head(decoder: ForeignDecoder) -> None:
+def _check_output_projection(decoder: TransformersDecoder) -> None:
     """Some families scale or cap their logits after the output projection, which `lm_head` alone would leave out."""
     ids = torch.arange(3)[None]
     theirs = decoder.inner(ids, use_cache=False).logits.float()

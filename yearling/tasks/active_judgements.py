@@ -13,13 +13,13 @@ from typing import Any
 
 from yearling.errors import Conflict
 
-JUDGEMENTS = ("rating", "note_rating", "comparison", "edit", "note")
+JUDGEMENT_KINDS = ("rating", "note_rating", "comparison", "edit", "note")
 """What people say of answers and of notes; everything else in the log is about people and about statuses."""
 
-TAKING_BACK = ("retraction", "removal")
+RETRACTING_KINDS = ("retraction", "removal")
 
 Event = Mapping[str, Any]
-Couple = tuple[str, str]
+ItemPair = tuple[str, str]
 """Two items, in the order of their ids."""
 
 
@@ -29,7 +29,7 @@ class Standing:
 
     ratings: dict[str, list[Event]] = field(default_factory=dict)
     """By item. Note ratings are among them, under the note."""
-    comparisons: dict[Couple, list[Event]] = field(default_factory=dict)
+    comparisons: dict[ItemPair, list[Event]] = field(default_factory=dict)
     edits: list[Event] = field(default_factory=list)
     notes: set[str] = field(default_factory=set)
     """Items that are notes, whether they stand or not."""
@@ -45,7 +45,7 @@ class Standing:
     """Who rated or compared something and stands by it."""
 
 
-def couple(first: str, second: str) -> Couple:
+def couple(first: str, second: str) -> ItemPair:
     """Two items as the key of what was said of both."""
     return (first, second) if first < second else (second, first)
 
@@ -58,25 +58,25 @@ def standing(entries: Iterable[tuple[int, Event]], *, up_to: int) -> Standing:
     found, counted = Standing(), list[Event]()
     for sequence, event in entries:
         kind = event["kind"]
-        (found.seen if kind in JUDGEMENTS else found.others)[kind] += 1
+        (found.seen if kind in JUDGEMENT_KINDS else found.others)[kind] += 1
         if sequence <= up_to:
             counted.append(event)
-        elif kind in TAKING_BACK:
+        elif kind in RETRACTING_KINDS:
             raise Conflict(
                 "Something was taken back since the newest consensus run.",
                 advice="Run `yearling consensus run` first, so that nothing of it is learnt.",
             )
-        elif kind in JUDGEMENTS:
+        elif kind in JUDGEMENT_KINDS:
             found.fates[event["id"]] = "newer_than_the_consensus_run"
     # As the consensus does: the order of acts is that of their times.
     ordered = sorted(counted, key=lambda event: (event["created_utc"], event["id"]))
-    gone = _taken_back(ordered)
+    gone = _retracted_events(ordered)
     last: dict[tuple[str, ...], Event] = {}
     for event in ordered:
         kind, event_id = event["kind"], event["id"]
         if kind == "note":
             found.notes.add(event["note"])
-        if kind not in JUDGEMENTS:
+        if kind not in JUDGEMENT_KINDS:
             continue
         if event_id in gone:
             found.fates[event_id] = gone[event_id]
@@ -101,13 +101,13 @@ def standing(entries: Iterable[tuple[int, Event]], *, up_to: int) -> Standing:
     return found
 
 
-def _taken_back(ordered: Iterable[Event]) -> dict[str, str]:
+def _retracted_events(ordered: Iterable[Event]) -> dict[str, str]:
     """Ids of acts that count as never done, with the reason."""
     by_id: dict[str, Event] = {}
     gone: dict[str, str] = {}
     for event in ordered:
-        target = by_id.get(event["event"]) if event["kind"] in TAKING_BACK else None
-        if target is not None and target["kind"] not in (*TAKING_BACK, "status_change"):
+        target = by_id.get(event["event"]) if event["kind"] in RETRACTING_KINDS else None
+        if target is not None and target["kind"] not in (*RETRACTING_KINDS, "status_change"):
             if event["kind"] == "removal":
                 gone[target["id"]] = "removed_by_an_administrator"
             elif target["actor"] == event["actor"]:

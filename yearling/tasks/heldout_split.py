@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
 
-By = Literal["person and conversation", "conversation"]
+SplitCriterion = Literal["person and conversation", "conversation"]
 
 Node = tuple[int, str]
 """Something that ties lessons together: its kind, and its name."""
 
-MOST_HELD_OUT = 0.5
+MAX_HELDOUT_SHARE = 0.5
 """A held-out part that takes more than this share of the lessons leaves too few to learn from."""
 
 
@@ -31,11 +31,11 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class HeldoutSplit:
     """Which lessons are held out, and how that was found."""
 
     heldout: frozenset[str]
-    by: By
+    by: SplitCriterion
     why: str
     persons: int
     groups: int
@@ -45,23 +45,23 @@ class Split:
         return {"by": self.by, "why": self.why, "persons": self.persons, "groups": self.groups}
 
 
-def split(origins: Mapping[str, Origin], *, share: float) -> Split:
+def split(origins: Mapping[str, Origin], *, share: float) -> HeldoutSplit:
     """Split lessons, given by key. About `share` of the groups is held out; none at 0."""
     persons = {person for origin in origins.values() for person in origin.persons}
     whole = groups((origin.persons, origin.conversations) for origin in origins.values())
-    heldout = _held_out(origins, whole, share)
+    heldout = _heldout_keys(origins, whole, share)
     if len(persons) > 1 or not persons:
-        by: By = "person and conversation" if persons else "conversation"
-        usable = bool(heldout) and len(heldout) <= MOST_HELD_OUT * len(origins)
+        by: SplitCriterion = "person and conversation" if persons else "conversation"
+        usable = bool(heldout) and len(heldout) <= MAX_HELDOUT_SHARE * len(origins)
         if usable or not persons or share == 0.0:
             why = "" if persons else "no lesson tells whose words it holds"
-            return Split(heldout=heldout, by=by, why=why, persons=len(persons), groups=len(set(whole)))
+            return HeldoutSplit(heldout=heldout, by=by, why=why, persons=len(persons), groups=len(set(whole)))
         why = f"{len(persons)} persons make {len(set(whole))} groups, which leave no usable held-out part"
     else:
         why = "all lessons hold one person's words"
     alone = groups((frozenset[str](), origin.conversations) for origin in origins.values())
-    heldout = _held_out(origins, alone, share)
-    return Split(heldout=heldout, by="conversation", why=why, persons=len(persons), groups=len(set(alone)))
+    heldout = _heldout_keys(origins, alone, share)
+    return HeldoutSplit(heldout=heldout, by="conversation", why=why, persons=len(persons), groups=len(set(alone)))
 
 
 def groups(members: Iterable[Sequence[frozenset[str]]]) -> list[str]:
@@ -95,5 +95,5 @@ def is_held_out(group: str, share: float) -> bool:
     return place < share * 16**13
 
 
-def _held_out(origins: Mapping[str, Origin], names: Sequence[str], share: float) -> frozenset[str]:
+def _heldout_keys(origins: Mapping[str, Origin], names: Sequence[str], share: float) -> frozenset[str]:
     return frozenset(key for key, group in zip(origins, names, strict=True) if is_held_out(group, share))

@@ -17,8 +17,8 @@ from yearling.tasks.active_judgements import Standing
 from yearling.tasks.heldout_split import Origin
 from yearling.tasks.lesson import Ids, Messages
 
-_FINISHED = ("stop", "tool_calls")
-_MOST_EDITS = 100
+_COMPLETE_FINISH_REASONS = ("stop", "tool_calls")
+_MAX_EDIT_CHAIN = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ Found = Answer | str
 """An answer, or the reason why an item has no usable words."""
 
 
-def find_words(store: Store, items: Iterable[str], stands: Standing) -> dict[str, Found]:
+def find_item_answers(store: Store, items: Iterable[str], stands: Standing) -> dict[str, Found]:
     """The words of these items, and of what they are edits of."""
     made_by = {event["result"]: event for event in stands.edits}
     wanted_set: set[str] = set()
@@ -49,7 +49,7 @@ def find_words(store: Store, items: Iterable[str], stands: Standing) -> dict[str
             left += [made_by[item]["item"]] if item in made_by else []
     wanted = sorted(wanted_set)
     samples, texts = store.samples.get_many(wanted), store.texts.get_many(wanted)
-    conversations = store.conversations.of_samples(sorted(samples))
+    conversations = store.conversations.conversation_ids_by_sample(sorted(samples))
     found: dict[str, Found] = {}
 
     def words(item: str, trail: frozenset[str]) -> Found:
@@ -58,31 +58,31 @@ def find_words(store: Store, items: Iterable[str], stands: Standing) -> dict[str
         if item in stands.withdrawn:
             return "words_taken_back"
         if item in samples:
-            return _of_sample(samples[item], conversations.get(item, ""))
+            return _answer_from_sample(samples[item], conversations.get(item, ""))
         text = texts.get(item)
         if text is None:
             return "words_gone"
         if item in made_by:
             before = made_by[item]["item"]
-            if before in trail or len(trail) > _MOST_EDITS:
+            if before in trail or len(trail) > _MAX_EDIT_CHAIN:
                 return "too_many_edits"
             original = found.get(before) or words(before, trail | {item})
-            return _of_edit(text, original, made_by[item]["actor"])
-        return _of_text(text)
+            return _answer_from_edit(text, original, made_by[item]["actor"])
+        return _answer_from_text(text)
 
     for item in wanted:
         found[item] = words(item, frozenset([item]))
     return found
 
 
-def _of_sample(sample: Sample, conversation: str) -> Found:
+def _answer_from_sample(sample: Sample, conversation: str) -> Found:
     if sample.kept != "full" or not sample.messages:
         return "words_not_kept"
-    if sample.finish_reason not in _FINISHED:
+    if sample.finish_reason not in _COMPLETE_FINISH_REASONS:
         return "answer_was_cut_off"
     if not sample.output_text.strip():
         return "empty_answer"
-    threads = {f"thread {_digest([sample.person_id, first_words(sample.messages)])}"}
+    threads = {f"thread {_digest([sample.person_id, first_user_content(sample.messages)])}"}
     if conversation:
         threads.add(f"conversation {conversation}")
     whole = bool(sample.prompt_ids and sample.output_ids)
@@ -96,7 +96,7 @@ def _of_sample(sample: Sample, conversation: str) -> Found:
     )
 
 
-def _of_edit(text: Text, original: Found, actor: str) -> Found:
+def _answer_from_edit(text: Text, original: Found, actor: str) -> Found:
     if isinstance(original, str):
         return original
     words = text.content.get("text")
@@ -107,24 +107,24 @@ def _of_edit(text: Text, original: Found, actor: str) -> Found:
     return replace(original, text=words, answer_ids=(), origin=origin)
 
 
-def _of_text(text: Text) -> Found:
+def _answer_from_text(text: Text) -> Found:
     messages, words = text.content.get("messages"), text.content.get("text")
     if not isinstance(messages, list) or not messages or not all(_is_message(message) for message in messages):
         return "no_prompt"
     if not isinstance(words, str) or not words.strip():
         return "empty_answer"
     persons = frozenset([text.person_id] if text.person_id else [])
-    thread = f"thread {_digest([text.person_id or '', first_words(messages)])}"
+    thread = f"thread {_digest([text.person_id or '', first_user_content(messages)])}"
     return Answer(messages=tuple(messages), text=words, origin=Origin(persons, frozenset([thread])))
 
 
-def first_words(messages: Sequence[Mapping[str, Any]]) -> Any:
+def first_user_content(messages: Sequence[Mapping[str, Any]]) -> Any:
     """What a conversation began with: everything that continues it begins with the same."""
     users = (message.get("content") for message in messages if message.get("role") == "user")
     return next(users, messages[0].get("content"))
 
 
-def last_words(messages: Sequence[Mapping[str, Any]]) -> str:
+def last_user_message_text(messages: Sequence[Mapping[str, Any]]) -> str:
     """What was asked last, as text."""
     users = (message.get("content") for message in reversed(messages) if message.get("role") == "user")
     return text_of(next(users, messages[-1].get("content") if messages else ""))

@@ -19,12 +19,12 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-LEAK_UNITS = 13
-LEAST_WHOLE_UNITS = 5
+LEAK_NGRAM_UNITS = 13
+MIN_WHOLE_TEXT_UNITS = 5
 """Shorter texts than this ("Yes, please.") say nothing about where they come from."""
 
 SHINGLE_UNITS = 5
-NEAR = 0.8
+NEAR_DUPLICATE_JACCARD = 0.8
 """Jaccard index from which two texts say the same."""
 
 _BANDS, _ROWS = 16, 4  # two texts at `NEAR` are compared with a chance above 99.9 %
@@ -32,41 +32,41 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)
 _SPACELESS = "\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _UNIT = re.compile(f"[{_SPACELESS}]|[^\\W_{_SPACELESS}]+")
 
-Grams = frozenset[int]
-Document = tuple[Grams, ...]
+NgramHashes = frozenset[int]
+Document = tuple[NgramHashes, ...]
 """A text in parts (what was asked, what was answered), each as its shingles."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fingerprint:
+class ExamFingerprint:
     """What an exam can be recognised by. Says nothing of its words: n-grams are kept as 64-bit hashes."""
 
     exam: str
-    grams: Grams
-    wholes: Grams
+    grams: NgramHashes
+    wholes: NgramHashes
 
 
-def fingerprint(exam: str, texts: Iterable[str]) -> Fingerprint:
+def fingerprint(exam: str, texts: Iterable[str]) -> ExamFingerprint:
     """The fingerprint of an exam: `texts` are its questions, and its reference answers where they are sentences."""
     grams: set[int] = set()
     wholes: set[int] = set()
     for text in texts:
         found = units(text)
-        grams.update(_hashes(found, LEAK_UNITS))
-        if len(found) >= LEAST_WHOLE_UNITS:
-            wholes.add(_hash(found))
-    return Fingerprint(exam=exam, grams=frozenset(grams), wholes=frozenset(wholes))
+        grams.update(_ngram_hashes(found, LEAK_NGRAM_UNITS))
+        if len(found) >= MIN_WHOLE_TEXT_UNITS:
+            wholes.add(_whole_text_hash(found))
+    return ExamFingerprint(exam=exam, grams=frozenset(grams), wholes=frozenset(wholes))
 
 
-def leak(texts: Iterable[str], exams: Sequence[Fingerprint], *, whole_only: bool = False) -> str | None:
+def leak(texts: Iterable[str], exams: Sequence[ExamFingerprint], *, whole_only: bool = False) -> str | None:
     """The name of an exam that these texts give away, if there is one. `whole_only` is for texts made from a template, which
     share long runs of words with every other text made from it."""
     if not exams:
         return None
     for text in texts:
         found = units(text)
-        whole = _hash(found) if len(found) >= LEAST_WHOLE_UNITS else None
-        grams = frozenset(() if whole_only else _hashes(found, LEAK_UNITS))
+        whole = _whole_text_hash(found) if len(found) >= MIN_WHOLE_TEXT_UNITS else None
+        grams = frozenset(() if whole_only else _ngram_hashes(found, LEAK_NGRAM_UNITS))
         for exam in exams:
             if whole in exam.wholes or not grams.isdisjoint(exam.grams):
                 return exam.exam
@@ -78,13 +78,13 @@ def units(text: str) -> list[str]:
     return _UNIT.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
-def shingles(text: str) -> Grams:
+def shingles(text: str) -> NgramHashes:
     """The text's runs of a few units; all of it when it is shorter."""
     found = units(text)
-    return frozenset(_hashes(found, SHINGLE_UNITS)) or frozenset([_hash(found or [text])])
+    return frozenset(_ngram_hashes(found, SHINGLE_UNITS)) or frozenset([_whole_text_hash(found or [text])])
 
 
-def jaccard(first: Grams, second: Grams) -> float:
+def jaccard(first: NgramHashes, second: NgramHashes) -> float:
     """|A ∩ B| / |A ∪ B|."""
     shared = len(first & second)
     return shared / (len(first) + len(second) - shared)
@@ -92,10 +92,10 @@ def jaccard(first: Grams, second: Grams) -> float:
 
 def alike(first: Document, second: Document) -> bool:
     """Whether two texts say the same in every part."""
-    return len(first) == len(second) and all(jaccard(a, b) >= NEAR for a, b in zip(first, second, strict=True))
+    return len(first) == len(second) and all(jaccard(a, b) >= NEAR_DUPLICATE_JACCARD for a, b in zip(first, second, strict=True))
 
 
-class NearIndex:
+class NearDuplicateIndex:
     """Finds texts that say the same as others, without comparing everything with everything."""
 
     def __init__(self) -> None:
@@ -104,16 +104,16 @@ class NearIndex:
 
     def add(self, document: Document) -> None:
         """Add a text, under the next number from 0 up."""
-        self._add(document, _bands(document))
+        self._add(document, _minhash_bands(document))
 
     def like(self, document: Document) -> int | None:
         """The lowest number of a text that says the same as this one."""
-        return self._like(document, _bands(document))
+        return self._find_near_duplicate(document, _minhash_bands(document))
 
-    def add_new(self, document: Document) -> bool:
+    def add_if_new(self, document: Document) -> bool:
         """Add a text unless one that says the same is there. Returns whether it was added."""
-        bands = _bands(document)
-        if self._like(document, bands) is not None:
+        bands = _minhash_bands(document)
+        if self._find_near_duplicate(document, bands) is not None:
             return False
         self._add(document, bands)
         return True
@@ -123,12 +123,12 @@ class NearIndex:
             self._buckets.setdefault(band, []).append(len(self._documents))
         self._documents.append(document)
 
-    def _like(self, document: Document, bands: Sequence[bytes]) -> int | None:
+    def _find_near_duplicate(self, document: Document, bands: Sequence[bytes]) -> int | None:
         candidates = set(chain.from_iterable(self._buckets.get(band, ()) for band in bands))
         return next((number for number in sorted(candidates) if alike(document, self._documents[number])), None)
 
 
-def _bands(document: Document) -> list[bytes]:
+def _minhash_bands(document: Document) -> list[bytes]:
     """The MinHash signature of all parts together, in bands: alike texts have a band in common."""
     # A part's number goes into its hashes, so that a question repeated in the answer is not taken for the answer.
     parts = [np.array(sorted(grams), dtype=np.uint64) * (_BASE + np.uint64(2 * part)) for part, grams in enumerate(document)]
@@ -138,16 +138,16 @@ def _bands(document: Document) -> list[bytes]:
     return [bytes([band]) + signature[band * width : (band + 1) * width] for band in range(_BANDS)]
 
 
-def _fixed_numbers(name: bytes) -> npt.NDArray[np.uint64]:
+def _odd_constants(name: bytes) -> npt.NDArray[np.uint64]:
     """Odd 64-bit numbers that are the same everywhere."""
     digest = b"".join(blake2b(name, salt=bytes([row])).digest()[:8] for row in range(_BANDS * _ROWS))
     return np.frombuffer(digest, dtype="<u8").astype(np.uint64) | np.uint64(1)
 
 
-_FACTORS, _TERMS = _fixed_numbers(b"factor"), _fixed_numbers(b"term")
+_FACTORS, _TERMS = _odd_constants(b"factor"), _odd_constants(b"term")
 
 
-def _hashes(found: Sequence[str], size: int) -> list[int]:
+def _ngram_hashes(found: Sequence[str], size: int) -> list[int]:
     """A 64-bit hash of each run of `size` units: a polynomial in the units' own hashes, the same on every machine."""
     if len(found) < size:
         return []
@@ -160,9 +160,9 @@ def _hashes(found: Sequence[str], size: int) -> list[int]:
     return hashes
 
 
-def _hash(found: Sequence[str]) -> int:
+def _whole_text_hash(found: Sequence[str]) -> int:
     """The hash of a whole text."""
-    return (_hashes(found, len(found)) or [0])[0] ^ len(found)
+    return (_ngram_hashes(found, len(found)) or [0])[0] ^ len(found)
 
 
 @lru_cache(maxsize=200_000)

@@ -9,29 +9,29 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from yearling.tasks.candidates import Candidate
-from yearling.tasks.heldout_split import Split, split
-from yearling.tasks.item_answers import last_words, text_of
+from yearling.tasks.candidates import LessonCandidate
+from yearling.tasks.heldout_split import HeldoutSplit, split
+from yearling.tasks.item_answers import last_user_message_text, text_of
 from yearling.tasks.lesson import Demonstration, Lesson, Pair, Prompt, Thumb
-from yearling.tasks.ngrams import Document, Fingerprint, NearIndex, leak, shingles
+from yearling.tasks.ngrams import Document, ExamFingerprint, NearDuplicateIndex, leak, shingles
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
     """A candidate that was left out, and why."""
 
-    candidate: Candidate
+    candidate: LessonCandidate
     reason: str
 
 
 @dataclass(slots=True)
-class Picked:
+class LessonSelection:
     """The two parts of a set, and what was left out."""
 
-    train: list[Candidate] = field(default_factory=list)
-    heldout: list[Candidate] = field(default_factory=list)
+    train: list[LessonCandidate] = field(default_factory=list)
+    heldout: list[LessonCandidate] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
-    split: Split | None = None
+    split: HeldoutSplit | None = None
 
     def reasons(self) -> dict[str, dict[str, int]]:
         """How many were left out, by kind of lesson and reason."""
@@ -42,17 +42,17 @@ class Picked:
 
 
 def pick(
-    candidates: Iterable[Candidate],
+    candidates: Iterable[LessonCandidate],
     *,
     share: float,
-    exams: Sequence[Fingerprint] = (),
+    exams: Sequence[ExamFingerprint] = (),
     learnt: frozenset[str] = frozenset(),
-) -> Picked:
+) -> LessonSelection:
     """Choose and split. `share` is what to hold out; `learnt` are keys of lessons that an earlier set had in its train part: they
     are never examined on."""
-    picked = Picked()
-    kept = _without_repeats(sorted(candidates, key=lambda candidate: candidate.order), picked.dropped)
-    kept = _without_leaks(kept, exams, picked.dropped)
+    picked = LessonSelection()
+    kept = _deduplicate(sorted(candidates, key=lambda candidate: candidate.order), picked.dropped)
+    kept = _drop_leaks(kept, exams, picked.dropped)
     kept.sort(key=lambda candidate: (candidate.lesson.kind, candidate.lesson.key))
     picked.split = split({one.lesson.key: one.origin for one in kept}, share=share)
     train = []
@@ -63,25 +63,25 @@ def pick(
             picked.dropped.append(Dropped(one, "learnt_before"))
         else:
             picked.heldout.append(one)
-    picked.train = _unlike(train, picked.heldout, picked.dropped)
+    picked.train = _drop_similar_to_heldout(train, picked.heldout, picked.dropped)
     return picked
 
 
-def asked_and_answered(lesson: Lesson) -> tuple[str, tuple[str, ...]]:
+def question_and_answers(lesson: Lesson) -> tuple[str, tuple[str, ...]]:
     """What was asked last, and the answers."""
     match lesson:
         case Demonstration() | Thumb():
-            return last_words(lesson.messages), (lesson.answer,)
+            return last_user_message_text(lesson.messages), (lesson.answer,)
         case Pair():
-            return last_words(lesson.messages), tuple(sorted((lesson.first, lesson.second)))
+            return last_user_message_text(lesson.messages), tuple(sorted((lesson.first, lesson.second)))
         case Prompt():
-            return last_words(lesson.messages), ()
+            return last_user_message_text(lesson.messages), ()
 
 
-def _without_repeats(ordered: Sequence[Candidate], dropped: list[Dropped]) -> list[Candidate]:
+def _deduplicate(ordered: Sequence[LessonCandidate], dropped: list[Dropped]) -> list[LessonCandidate]:
     """The first of those that say the same. Lessons of different kinds never do: each teaches something of its own."""
     keys: set[tuple[str, str]] = set()
-    different: list[Candidate] = []
+    different: list[LessonCandidate] = []
     for one in ordered:
         identity = (one.lesson.kind, one.lesson.key)
         if identity in keys:
@@ -89,26 +89,30 @@ def _without_repeats(ordered: Sequence[Candidate], dropped: list[Dropped]) -> li
         else:
             different.append(one)
         keys.add(identity)
-    kept: list[Candidate] = []
-    near: dict[str, NearIndex] = {}
+    kept: list[LessonCandidate] = []
+    near: dict[str, NearDuplicateIndex] = {}
     for one in different:
-        asked, answers = asked_and_answered(one.lesson)
+        asked, answers = question_and_answers(one.lesson)
         document = tuple(shingles(text) for text in (asked, *answers))
-        if near.setdefault(one.lesson.kind, NearIndex()).add_new(document):
+        if near.setdefault(one.lesson.kind, NearDuplicateIndex()).add_if_new(document):
             kept.append(one)
         else:
             dropped.append(Dropped(one, "near_duplicate"))
     return kept
 
 
-def pick_prompts(
-    train: Iterable[Candidate], heldout: Iterable[Candidate], *, exams: Sequence[Fingerprint], dropped: list[Dropped]
-) -> tuple[list[Candidate], list[Candidate]]:
+def select_prompts(
+    train: Iterable[LessonCandidate],
+    heldout: Iterable[LessonCandidate],
+    *,
+    exams: Sequence[ExamFingerprint],
+    dropped: list[Dropped],
+) -> tuple[list[LessonCandidate], list[LessonCandidate]]:
     """Generated tasks of both parts, each question once, without those of an exam in the train part.
 
     They are alike by nature, so that only equal questions are duplicates; the seeds keep the parts apart.
     """
-    kept: tuple[list[Candidate], list[Candidate]] = ([], [])
+    kept: tuple[list[LessonCandidate], list[LessonCandidate]] = ([], [])
     keys: set[str] = set()
     for mine, part in zip(kept, (train, heldout), strict=True):
         for one in part:
@@ -117,13 +121,15 @@ def pick_prompts(
             else:
                 mine.append(one)
             keys.add(one.lesson.key)
-    return _without_leaks(kept[0], exams, dropped), kept[1]
+    return _drop_leaks(kept[0], exams, dropped), kept[1]
 
 
-def _without_leaks(candidates: Sequence[Candidate], exams: Sequence[Fingerprint], dropped: list[Dropped]) -> list[Candidate]:
+def _drop_leaks(
+    candidates: Sequence[LessonCandidate], exams: Sequence[ExamFingerprint], dropped: list[Dropped]
+) -> list[LessonCandidate]:
     kept = []
     for one in candidates:
-        exam = leak(_texts(one.lesson), exams, whole_only=isinstance(one.lesson, Prompt))
+        exam = leak(_lesson_texts(one.lesson), exams, whole_only=isinstance(one.lesson, Prompt))
         if exam is None:
             kept.append(one)
         else:
@@ -131,34 +137,36 @@ def _without_leaks(candidates: Sequence[Candidate], exams: Sequence[Fingerprint]
     return kept
 
 
-def _texts(lesson: Lesson) -> Iterable[str]:
+def _lesson_texts(lesson: Lesson) -> Iterable[str]:
     """Everything that a lesson says but its system message, which every conversation may share."""
     yield from (text_of(message.get("content")) for message in lesson.messages if message.get("role") != "system")
-    yield from asked_and_answered(lesson)[1]
+    yield from question_and_answers(lesson)[1]
 
 
-def _unlike(train: Sequence[Candidate], heldout: Sequence[Candidate], dropped: list[Dropped]) -> list[Candidate]:
+def _drop_similar_to_heldout(
+    train: Sequence[LessonCandidate], heldout: Sequence[LessonCandidate], dropped: list[Dropped]
+) -> list[LessonCandidate]:
     """Those of the train part whose question and answer do not occur, nearly or exactly, in the held-out part."""
-    index = NearIndex()
+    index = NearDuplicateIndex()
     for one in heldout:
-        for document in _documents(one.lesson):
+        for document in _shingled_texts(one.lesson):
             index.add(document)
     kept = []
     for one in train:
-        if any(index.like(document) is not None for document in _documents(one.lesson)):
+        if any(index.like(document) is not None for document in _shingled_texts(one.lesson)):
             dropped.append(Dropped(one, "like_a_held_out_one"))
         else:
             kept.append(one)
     return kept
 
 
-def _documents(lesson: Lesson) -> Iterable[Document]:
-    asked, answers = asked_and_answered(lesson)
+def _shingled_texts(lesson: Lesson) -> Iterable[Document]:
+    asked, answers = question_and_answers(lesson)
     asked_shingles = shingles(asked)
     return [(asked_shingles, shingles(answer)) for answer in answers]
 
 
-def q_counts(lessons: Iterable[Lesson]) -> Mapping[str, int]:
+def q_histogram(lessons: Iterable[Lesson]) -> Mapping[str, int]:
     """How many pairs have which `q`, in steps of a tenth."""
     steps = Counter(min(int(lesson.q * 10), 9) for lesson in lessons if isinstance(lesson, Pair))
     return {f"{step / 10:.1f} to {(step + 1) / 10:.1f}": steps[step] for step in sorted(steps)}

@@ -19,21 +19,21 @@ from yearling.errors import BadInput, NotFound
 from yearling.files.atomic_folder import disk_errors
 from yearling.store import ConsensusRun, LessonSetRecord, LessonSource, Store
 from yearling.tasks.active_judgements import Standing, standing
-from yearling.tasks.candidates import Candidate, Gathered, Rules, gather, items_of
+from yearling.tasks.candidates import CandidateCollection, LessonCandidate, Rules, gather, judged_items
 from yearling.tasks.environments import exam_seed, open_environment, train_seed
 from yearling.tasks.heldout_split import Origin
-from yearling.tasks.item_answers import find_words
+from yearling.tasks.item_answers import find_item_answers
 from yearling.tasks.lesson import Prompt
 from yearling.tasks.lesson_set import LessonSet, freeze
-from yearling.tasks.ngrams import Fingerprint
-from yearling.tasks.selection import Picked, pick, pick_prompts, q_counts
+from yearling.tasks.ngrams import ExamFingerprint
+from yearling.tasks.selection import LessonSelection, pick, q_histogram, select_prompts
 
 FOLDER = "lessons"
 """Of the lesson sets, in the data folder."""
 
 Say = Callable[[str], None]
 
-_DRAWS_PER_TASK = 20
+_ATTEMPTS_PER_TASK = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class BuildConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class LessonSetBuild:
     """What a build gave. `fresh` is False when the same set was there already; `report` is this build's in any case."""
 
     lessons: LessonSet
@@ -65,7 +65,7 @@ def lessons_dir(store: Store) -> Path:
     return store.settings.data_dir / FOLDER
 
 
-def open_lessons(store: Store, name: str | None = None) -> LessonSet:
+def open_lesson_set(store: Store, name: str | None = None) -> LessonSet:
     """A set by its version or the beginning of its hash; by default the last build's. Raises NotFound, Untrusted."""
     record = store.lesson_sets.current() if name is None else store.lesson_sets.get(name)
     if record is None:
@@ -74,8 +74,8 @@ def open_lessons(store: Store, name: str | None = None) -> LessonSet:
 
 
 def build(
-    store: Store, config: BuildConfig | None = None, *, exams: Sequence[Fingerprint] = (), say: Say = lambda _: None
-) -> Built:
+    store: Store, config: BuildConfig | None = None, *, exams: Sequence[ExamFingerprint] = (), say: Say = lambda _: None
+) -> LessonSetBuild:
     """Build the lesson set of what stands now. `exams` are the fingerprints of every exam.
 
     Raises NotFound without a consensus run, Conflict when something was taken back since, BadInput when there is nothing to
@@ -91,31 +91,33 @@ def build(
         lock = FileLock(folder / ".lock")
         lock.acquire()
     try:
-        return _build(store, config, run, exams, say)
+        return _build_locked(store, config, run, exams, say)
     finally:
         lock.release()
 
 
-def _build(store: Store, config: BuildConfig, run: ConsensusRun, exams: Sequence[Fingerprint], say: Say) -> Built:
+def _build_locked(
+    store: Store, config: BuildConfig, run: ConsensusRun, exams: Sequence[ExamFingerprint], say: Say
+) -> LessonSetBuild:
     earlier = store.lesson_sets.list()
     say("Reading the log")
     with store.events.stream() as entries:
         stands = standing(((entry.sequence, entry.event) for entry in entries), up_to=run.up_to)
     say("Finding the words")
-    words = find_words(store, items_of(stands), stands)
+    words = find_item_answers(store, judged_items(stands), stands)
     snapshot = json.loads(store.consensus_runs.snapshot(run))
     gathered = gather(stands, snapshot, words, config.rules)
     say(f"Choosing among {len(gathered.candidates)} lessons")
-    picked = pick(gathered.candidates, share=config.heldout_share, exams=exams, learnt=_learnt(store, earlier))
+    picked = pick(gathered.candidates, share=config.heldout_share, exams=exams, learnt=_previously_trained_keys(store, earlier))
     say("Drawing tasks")
-    train, heldout = pick_prompts(*_draw(config), exams=exams, dropped=picked.dropped)
+    train, heldout = select_prompts(*_sample_tasks(config), exams=exams, dropped=picked.dropped)
     made = Counter(one.lesson.kind for one in [*gathered.candidates, *train, *heldout])
     made.update(one.candidate.lesson.kind for one in picked.dropped if one.candidate.lesson.kind == "prompt")
     picked.train += train
     picked.heldout += heldout
     if not picked.train:
-        raise BadInput("There is nothing to learn from yet.", advice=_advice(stands, gathered, picked))
-    report = _report(stands, gathered, picked, made, config) | {"taken_back": _taken_back(store, stands)}
+        raise BadInput("There is nothing to learn from yet.", advice=_explain_empty_set(stands, gathered, picked))
+    report = _build_report(stands, gathered, picked, made, config) | {"taken_back": _retracted_by_set(store, stands)}
     facts = {
         "consensus": {
             "run": run.sequence,
@@ -138,42 +140,44 @@ def _build(store: Store, config: BuildConfig, run: ConsensusRun, exams: Sequence
         facts=facts,
         report=report,
     )
-    record = store.lesson_sets.record(dict(frozen.manifest), frozen.report(), _sources(picked))
+    record = store.lesson_sets.record(dict(frozen.manifest), frozen.report(), _lesson_sources(picked))
     known = {one.hash for one in earlier}
-    return Built(lessons=frozen, report=report, fresh=record.hash not in known)
+    return LessonSetBuild(lessons=frozen, report=report, fresh=record.hash not in known)
 
 
-def _learnt(store: Store, earlier: Iterable[LessonSetRecord]) -> frozenset[str]:
+def _previously_trained_keys(store: Store, earlier: Iterable[LessonSetRecord]) -> frozenset[str]:
     """Keys of all lessons that were in the train part of an earlier set."""
     return frozenset(one.key for record in earlier for one in store.lesson_sets.sources(record.hash) if one.part == "train")
 
 
-def _draw(config: BuildConfig) -> tuple[list[Candidate], list[Candidate]]:
+def _sample_tasks(config: BuildConfig) -> tuple[list[LessonCandidate], list[LessonCandidate]]:
     """Tasks of each environment: so many different ones as asked for, and a share of that from the seeds of exams."""
     train, heldout = [], []
     for name, count in config.environments:
-        train += _tasks(name, count, train_seed)
+        train += _task_candidates(name, count, train_seed)
         held = round(count * config.heldout_share)
-        heldout += _tasks(name, held, exam_seed)
+        heldout += _task_candidates(name, held, exam_seed)
     return train, heldout
 
 
-def _tasks(name: str, count: int, seed: Callable[[int], int]) -> list[Candidate]:
+def _task_candidates(name: str, count: int, seed: Callable[[int], int]) -> list[LessonCandidate]:
     """Candidates until `count` different questions are found, repeated ones included, so that they can be counted."""
     environment = open_environment(name)
     found, keys = [], set[str]()
-    for index in range(count * _DRAWS_PER_TASK):
+    for index in range(count * _ATTEMPTS_PER_TASK):
         if len(keys) == count:
             break
         number = seed(index)
         task = environment.task(number)
         keys.add(task.key)
         prompt = Prompt(task.key, task.messages, task.environment, task.data, f"environment {number}")
-        found.append(Candidate(prompt, Origin(frozenset(), frozenset()), ()))
+        found.append(LessonCandidate(prompt, Origin(frozenset(), frozenset()), ()))
     return found
 
 
-def _report(stands: Standing, gathered: Gathered, picked: Picked, made: Counter[str], config: BuildConfig) -> dict[str, Any]:
+def _build_report(
+    stands: Standing, gathered: CandidateCollection, picked: LessonSelection, made: Counter[str], config: BuildConfig
+) -> dict[str, Any]:
     """What was seen, kept and dropped: judgements (what people did), and lessons (what could be made of it)."""
     fates = {**gathered.fates}
     kept = {event for one in [*picked.train, *picked.heldout] for event in one.events}
@@ -193,22 +197,22 @@ def _report(stands: Standing, gathered: Gathered, picked: Picked, made: Counter[
         "other_events": dict(sorted(stands.others.items())),
         "lessons": {
             "made": dict(sorted(made.items())),
-            "train": _kinds(picked.train),
-            "heldout": _kinds(picked.heldout),
+            "train": _count_candidates_by_kind(picked.train),
+            "heldout": _count_candidates_by_kind(picked.heldout),
             "dropped": picked.reasons(),
         },
-        "q": q_counts(lessons),
+        "q": q_histogram(lessons),
         "weight": round(sum(getattr(lesson, "weight", 0.0) for lesson in lessons), 6),
         "with_token_ids": sum(1 for lesson in lessons if getattr(lesson, "prompt_ids", ())),
         "split": {"share": config.heldout_share, **(picked.split.facts() if picked.split else {})},
     }
 
 
-def _kinds(candidates: Iterable[Candidate]) -> dict[str, int]:
+def _count_candidates_by_kind(candidates: Iterable[LessonCandidate]) -> dict[str, int]:
     return dict(sorted(Counter(one.lesson.kind for one in candidates).items()))
 
 
-def _taken_back(store: Store, stands: Standing) -> dict[str, dict[str, int]]:
+def _retracted_by_set(store: Store, stands: Standing) -> dict[str, dict[str, int]]:
     """For each earlier set, by hash: how many of its judgements count no longer, by reason."""
     found: dict[str, dict[str, int]] = {}
     for set_hash, lessons in store.lesson_sets.carrying(stands.fates).items():
@@ -217,13 +221,13 @@ def _taken_back(store: Store, stands: Standing) -> dict[str, dict[str, int]]:
     return found
 
 
-def _sources(picked: Picked) -> Iterable[LessonSource]:
+def _lesson_sources(picked: LessonSelection) -> Iterable[LessonSource]:
     for part, candidates in (("train", picked.train), ("heldout", picked.heldout)):
         for one in sorted(candidates, key=lambda one: (one.lesson.kind, one.lesson.key)):
             yield LessonSource(part=part, kind=one.lesson.kind, key=one.lesson.key, events=one.events)
 
 
-def _advice(stands: Standing, gathered: Gathered, picked: Picked) -> str:
+def _explain_empty_set(stands: Standing, gathered: CandidateCollection, picked: LessonSelection) -> str:
     reasons: Mapping[str, int] = Counter(
         [*gathered.fates.values(), *stands.fates.values(), *(one.reason for one in picked.dropped)]
         + ["held out for examining"] * len(picked.heldout)

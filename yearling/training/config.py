@@ -38,7 +38,7 @@ class TrainingConfig:
         self.optimiser()
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """From JSON values. Raises BadInput for keys that are no settings of this method."""
         known = {field.name for field in fields(cls)}
         for key in plain:

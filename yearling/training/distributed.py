@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from yearling.training.checkpoints import Checkpoint, Checkpoints
+from yearling.training.checkpoints import Checkpoint, CheckpointStore
 from yearling.training.run import Run
 
 
@@ -20,7 +20,7 @@ def world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def is_first() -> bool:
+def is_main_process() -> bool:
     """Whether this is the process that writes."""
     return int(os.environ.get("RANK", "0")) == 0
 
@@ -67,15 +67,15 @@ def summed(*values: float) -> tuple[float, ...]:
     return tuple(total.tolist())
 
 
-def seen_from_here(run: Run) -> Run:
+def run_for_this_process(run: Run) -> Run:
     """The run itself for the process that writes, a view of it that writes nothing for the others."""
-    return run if is_first() else _Watched(run.folder, run.facts)
+    return run if is_main_process() else _ReadOnlyRunFolder(run.folder, run.facts)
 
 
-class _Watched(Run):
+class _ReadOnlyRunFolder(Run):
     def __init__(self, folder: Any, facts: dict[str, Any]) -> None:
         super().__init__(folder, facts)
-        self.checkpoints = _WatchedCheckpoints(self.checkpoints.folder)
+        self.checkpoints = _ReadOnlyCheckpointStore(self.checkpoints.folder)
 
     def locked(self) -> Any:
         return nullcontext()
@@ -99,7 +99,7 @@ class _Watched(Run):
         pass
 
 
-class _WatchedCheckpoints(Checkpoints):
+class _ReadOnlyCheckpointStore(CheckpointStore):
     def save(self, step: int, state: Mapping[str, Any], *, score: float | None = None) -> Checkpoint:
         return Checkpoint(step=step, score=score, folder=self.folder, hashes={})
 

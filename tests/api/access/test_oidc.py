@@ -14,7 +14,7 @@ from tests.api.conftest import Bench, Maker
 from tests.api.oidc_provider import SmallProvider
 from tests.api.people.test_routes import PAGE, fresh, has_password, signed_in
 from yearling.errors import NotFound
-from yearling.store import token_hash
+from yearling.store import hash_token
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +66,7 @@ async def test_an_invited_person_joins_and_comes_again(bench: Maker) -> None:
         await sign_in(api, provider)
         assert (await api.client.get("/v1/me")).json()["person"]["id"] == me["person"]["id"]
         with pytest.raises(NotFound):
-            api.store.invitations.open_one(token)
+            api.store.invitations.get_open(token)
 
 
 async def test_whoever_the_provider_knows_may_be_let_in(bench: Maker) -> None:
@@ -234,5 +234,5 @@ async def test_what_is_secret_is_in_no_address(bench: Maker) -> None:
         cookie = started.cookies["yearling_oidc"]
         assert token not in started.json()["url"]
         assert cookie not in started.json()["url"]
-        assert token_hash(token) not in started.json()["url"]
+        assert hash_token(token) not in started.json()["url"]
         assert "code_challenge_method=S256" in started.json()["url"]

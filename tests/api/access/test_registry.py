@@ -14,7 +14,7 @@ from tests.api.acting import key_of, newcomer
 from tests.api.conftest import Bench, Maker, on_a_socket
 from yearling.api.access import registry as access
 from yearling.config import Settings
-from yearling.inference import FakeEngine, Script
+from yearling.inference import FakeEngine, ScriptedAnswer
 from yearling.records import Person
 from yearling.store import Store
 
@@ -35,11 +35,11 @@ ENDINGS: dict[str, Revoke] = {
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """What other processes did is looked for so often that no test waits long."""
-    monkeypatch.setattr(access, "WATCH_S", 0.05)
+    monkeypatch.setattr(access, "REFRESH_INTERVAL_S", 0.05)
 
 
 def endless() -> FakeEngine:
-    script = Script("word ", delay_s=0.002, end_of_turn=False)
+    script = ScriptedAnswer("word ", delay_s=0.002, end_of_turn=False)
     return FakeEngine([script, script], context_tokens=1_000_000)
 
 
@@ -130,7 +130,7 @@ async def test_a_session_that_runs_out_ends_its_streams(bench: Maker) -> None:
             async for line in reply.aiter_lines():
                 lines.append(line)
                 if len(lines) == 3:
-                    for live in api.app.state.services.access._live:
+                    for live in api.app.state.services.access._live_requests:
                         past = api.store.people.owner().created_utc
                         live.found = access.Found(caller=live.found.caller, expires_utc=past)
         assert any("access_withdrawn" in line for line in lines)

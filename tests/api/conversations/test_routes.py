@@ -9,7 +9,7 @@ import pytest
 from tests.api.conftest import Bench, Maker
 from tests.api.talking import events_of, exchange, start, tree, words_of
 from yearling.api.conversations import schemas
-from yearling.inference import FakeEngine, Script
+from yearling.inference import FakeEngine, ScriptedAnswer
 
 
 async def listed(api: Bench, **query: Any) -> list[dict[str, Any]]:
@@ -89,7 +89,7 @@ async def test_delete_means_delete(bench: Maker) -> None:
 
 
 async def test_deleting_a_conversation_stops_what_runs_in_it(bench: Maker) -> None:
-    engine = FakeEngine([Script("x" * 4000, delay_s=0.002)])
+    engine = FakeEngine([ScriptedAnswer("x" * 4000, delay_s=0.002)])
     async with bench(engine) as api:
         turn = await start(api.client)
         assert (await api.client.delete(f"/v1/conversations/{turn['conversation']}")).status_code == 200
@@ -205,7 +205,7 @@ async def test_a_choice_that_cannot_be_recorded_leaves_the_comparison_open(bench
 
 
 async def test_a_comparison_of_which_one_side_failed_is_none(bench: Maker) -> None:
-    async with bench(FakeEngine([Script("Hello", fail_after=2)])) as api:
+    async with bench(FakeEngine([ScriptedAnswer("Hello", fail_after=2)])) as api:
         turn = await start(api.client, compare=True, against="other/model")
         events = await events_of(api.client, turn["id"])
         assert sorted(event["type"] for event in events if event["type"] in ("answer", "error")) == ["answer", "error"]

@@ -15,7 +15,7 @@ from tests.api.live import KEY
 from tests.api.talking import events_of, exchange, read, start, tree, words_of
 from tests.api.turn_drill import drill
 from yearling.api.conversations import schemas
-from yearling.inference import FakeEngine, Script
+from yearling.inference import FakeEngine, ScriptedAnswer
 
 
 async def ended(api: Bench, turn: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +100,7 @@ async def test_a_complete_answer_cannot_be_gone_on_with(bench: Maker) -> None:
 
 
 async def test_every_reader_gets_every_event_once(bench: Maker) -> None:
-    async with bench(FakeEngine([Script("abcdefgh", delay_s=0.002)])) as api:
+    async with bench(FakeEngine([ScriptedAnswer("abcdefgh", delay_s=0.002)])) as api:
         turn = await start(api.client)
         whole, late = await asyncio.gather(events_of(api.client, turn["id"]), events_of(api.client, turn["id"]))
         assert whole == late
@@ -112,7 +112,7 @@ async def test_every_reader_gets_every_event_once(bench: Maker) -> None:
 
 
 async def test_a_turn_goes_on_when_its_reader_leaves_and_stops_when_told_from_elsewhere(bench: Maker) -> None:
-    engine = FakeEngine([Script("x" * 4000, delay_s=0.002)])
+    engine = FakeEngine([ScriptedAnswer("x" * 4000, delay_s=0.002)])
     async with bench(engine) as api:
         turn = await start(api.client)
         await asyncio.sleep(0.03)
@@ -130,17 +130,17 @@ async def test_a_turn_goes_on_when_its_reader_leaves_and_stops_when_told_from_el
 
 
 async def test_a_stop_before_the_first_word_leaves_the_question_and_no_place_taken(bench: Maker) -> None:
-    async with bench(FakeEngine([Script("x", first_delay_s=30)])) as api:
+    async with bench(FakeEngine([ScriptedAnswer("x", first_delay_s=30)])) as api:
         turn = await start(api.client)
         await api.client.post(f"/v1/turns/{turn['id']}/stop")
         assert (await ended(api, turn))["state"] == "stopped"
-        assert api.app.state.services.capacity._taken == {"fake-model": 0}
+        assert api.app.state.services.capacity._num_in_flight == {"fake-model": 0}
         roles = [one["role"] for one in (await tree(api.client, turn["conversation"]))["tree"]]
         assert roles[0] == "user"
 
 
 async def test_a_failure_keeps_what_was_said(bench: Maker) -> None:
-    async with bench(FakeEngine([Script("Hello", fail_after=3)])) as api:
+    async with bench(FakeEngine([ScriptedAnswer("Hello", fail_after=3)])) as api:
         turn, events = await exchange(api.client)
         kinds = [event["type"] for event in events]
         assert kinds[-2:] == ["error", "end"]
@@ -180,7 +180,7 @@ async def test_a_temporary_chat_leaves_no_trace(bench: Maker) -> None:
         assert events[-1]["state"] == "finished"
         assert api.samples() == []
         assert (await api.client.get("/v1/conversations")).json()["data"] == []
-        await api.app.state.services.talks._passing.close()
+        await api.app.state.services.talks._temporary_assistant.close()
         for path in api.settings.data_dir.rglob("*"):
             if path.is_file():
                 content = path.read_bytes()
@@ -198,7 +198,7 @@ async def test_a_conversation_is_kept_whatever_is_kept_of_samples(bench: Maker, 
 
 
 async def test_a_server_that_stops_keeps_what_was_said(bench: Maker) -> None:
-    async with bench(FakeEngine([Script("x" * 4000, delay_s=0.002)])) as api:
+    async with bench(FakeEngine([ScriptedAnswer("x" * 4000, delay_s=0.002)])) as api:
         turn = await start(api.client)
         await asyncio.sleep(0.03)
         await api.app.state.services.talks.close()
@@ -231,7 +231,7 @@ async def test_a_turn_ends_even_when_what_follows_it_fails(bench: Maker) -> None
         async def broken(*_: Any) -> None:
             raise RuntimeError("a bug")
 
-        api.app.state.services.talks._saved = broken
+        api.app.state.services.talks._on_saved = broken
         with capture_logs() as logs:
             turn, events = await exchange(api.client)
         assert [one["event"] for one in logs if one["log_level"] == "error"] == ["turn_not_closed"]

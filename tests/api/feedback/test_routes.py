@@ -29,7 +29,7 @@ async def post(api: Bench, path: str, **body: Any) -> dict[str, Any]:
     reply = await api.client.post(f"/v1/feedback/{path}", json=body)
     assert reply.status_code == 200, reply.text
     done: dict[str, Any] = reply.json()
-    schemas.Recorded.model_validate(done)
+    schemas.RecordedEvent.model_validate(done)
     return done
 
 
@@ -155,7 +155,7 @@ async def test_the_queue_asks_for_what_others_wrote(bench: Maker) -> None:
         await post(api, "comparisons", left=first, right=second, outcome="left")
         deadline = time.monotonic() + 20
         while True:  # new items wait for the full run in the background
-            queue = schemas.Queue.model_validate(await get(api, "feedback/queue"))
+            queue = schemas.RatingQueueView.model_validate(await get(api, "feedback/queue"))
             if {wanted.item for wanted in queue.data} == {second, note.note}:
                 break
             assert time.monotonic() < deadline, queue

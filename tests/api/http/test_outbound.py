@@ -18,7 +18,7 @@ from starlette.routing import Route
 from tests.api.conftest import on_a_socket
 from tests.test_addresses import PRIVATE, resolver
 from yearling.api.http import outbound as fetching
-from yearling.api.http.outbound import Fetcher, PublicOnly
+from yearling.api.http.outbound import JsonFetcher, PublicAddressTransport
 from yearling.errors import BadInput, Unavailable, UserError
 
 TRUSTED = "https://provider.example"
@@ -38,7 +38,7 @@ class Recorder(httpx.AsyncBaseTransport):
 
 async def ask(url: str) -> tuple[Any, Recorder]:
     recorder = Recorder()
-    return await Fetcher(TRUSTED, PublicOnly(TRUSTED, recorder)).get(url), recorder
+    return await JsonFetcher(TRUSTED, PublicAddressTransport(TRUSTED, recorder)).get(url), recorder
 
 
 @pytest.mark.parametrize("address", [one for one in PRIVATE if one and "%" not in one and "[" not in one])
@@ -47,7 +47,7 @@ async def test_no_private_address_is_asked(address: str) -> None:
     for url in (f"https://{host}/x", f"http://{host}/x", f"https://{host}:8443/x"):
         recorder = Recorder()
         with pytest.raises(UserError):
-            await Fetcher(TRUSTED, PublicOnly(TRUSTED, recorder)).get(url)
+            await JsonFetcher(TRUSTED, PublicAddressTransport(TRUSTED, recorder)).get(url)
         assert recorder.asked == []
 
 
@@ -115,7 +115,7 @@ async def served() -> AsyncGenerator[str, None]:
 async def test_size_time_and_redirects_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "TIMEOUT_S", 0.3)
     async with served() as address:
-        fetcher = Fetcher(address)
+        fetcher = JsonFetcher(address)
         assert await fetcher.get(f"{address}/fine") == {"fine": True}
         for path, word in (("large", "bytes"), ("slow", "answer"), ("elsewhere", "307"), ("nothing", "404")):
             with pytest.raises(Unavailable, match=word):
@@ -126,4 +126,4 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     async with served() as address:
-        assert await Fetcher(address).get(f"{address}/fine") == {"fine": True}
+        assert await JsonFetcher(address).get(f"{address}/fine") == {"fine": True}

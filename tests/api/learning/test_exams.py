@@ -8,7 +8,7 @@ from tests.api.conftest import Maker
 from tests.evals.sample_exams import make_exam, wrong_on
 from tests.store.examples import make_graded, start_exam
 from yearling.api.learning import exam_schemas as schemas
-from yearling.evals import EngineSubject, compare, comparison_facts, run_exam
+from yearling.evals import EngineSubject, compare, comparison_to_json, run_exam
 
 
 async def test_a_run_is_told_with_its_worst_answers_verbatim(bench: Maker) -> None:
@@ -49,7 +49,7 @@ async def test_two_runs_are_compared_as_the_command_line_does(bench: Maker) -> N
 
         reply = await asked(champion=old.id, challenger=new.id)
         view = schemas.ComparisonView.model_validate(reply.json())
-        facts = comparison_facts(compare(api.store, old.id, new.id))
+        facts = comparison_to_json(compare(api.store, old.id, new.id))
         assert (view.interval.model_dump(), view.paired.model_dump()) == (facts["interval"], facts["paired"])
         assert [one.model_dump() for one in view.won] == facts["won"]
         assert [one.key for one in view.lost] == ["case 4"]

@@ -59,7 +59,7 @@ async def test_every_route_asks_for_the_key(bench: Maker) -> None:
 
 
 async def test_figures_are_streamed_as_they_come(bench: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "POLL_S", 0.01)
+    monkeypatch.setattr(module, "POLL_INTERVAL_S", 0.01)
     async with bench() as one, on_a_socket(one.app) as address, httpx.AsyncClient(base_url=address) as client:
         run = make(one)
         run.append_metrics(0, {"loss": 1.0})

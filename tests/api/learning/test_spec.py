@@ -7,7 +7,7 @@ import pytest
 from tests.api.conftest import Bench, Maker
 from tests.store.learning.test_spec_runs import an_output, keep
 from yearling.api.learning import spec_schemas as schemas
-from yearling.chat import SPEC_VERSION, SYSTEM, load_spec
+from yearling.chat import SPEC_SYSTEM_MESSAGE, SPEC_VERSION, load_spec
 
 UNKNOWN = "0190a3e0-0000-7000-8000-000000000000"
 
@@ -15,16 +15,16 @@ UNKNOWN = "0190a3e0-0000-7000-8000-000000000000"
 async def test_the_spec_in_force_is_told(bench: Maker) -> None:
     async with bench() as api:
         view = schemas.SpecView.model_validate((await api.client.get("/v1/spec")).json())
-        assert (view.version, view.system_message) == (SPEC_VERSION, SYSTEM)
+        assert (view.version, view.system_message) == (SPEC_VERSION, SPEC_SYSTEM_MESSAGE)
         assert len(view.clauses) == len(load_spec().clauses)
         reply = await api.client.get(f"/v1/spec/clauses/{view.clauses[0].id}")
         detail = schemas.ClauseDetail.model_validate(reply.json())
         assert len(detail.case_list) == detail.cases == view.clauses[0].cases >= 3
         assert detail.case_list[0].twins[0].messages
-        listed = schemas.CaseList.model_validate((await api.client.get("/v1/spec/cases")).json())
+        listed = schemas.SpecCaseList.model_validate((await api.client.get("/v1/spec/cases")).json())
         assert len(listed.data) == sum(clause.cases for clause in view.clauses)
         some = await api.client.get("/v1/spec/cases", params={"clause": view.clauses[0].id})
-        assert schemas.CaseList.model_validate(some.json()).data == detail.case_list
+        assert schemas.SpecCaseList.model_validate(some.json()).data == detail.case_list
         await api.chat("Hello")
         assert api.samples()[0].spec_version == view.version
 
@@ -53,10 +53,10 @@ async def test_runs_are_shown_with_their_worst_answers(bench: Maker) -> None:
         detail = schemas.SpecRunDetail.model_validate((await api.client.get(f"/v1/spec/runs/{run}")).json())
         assert [one.score for one in detail.worst] == [-2.0, 0.0, 1.0]
         first = await api.client.get(f"/v1/spec/runs/{run}/outputs", params={"limit": 2})
-        page = schemas.OutputList.model_validate(first.json())
+        page = schemas.SpecOutputList.model_validate(first.json())
         assert (len(page.data), page.has_more) == (2, True)
         rest = await api.client.get(f"/v1/spec/runs/{run}/outputs", params={"after": page.data[-1].id})
-        assert [one.clause for one in schemas.OutputList.model_validate(rest.json()).data] == ["brief"]
+        assert [one.clause for one in schemas.SpecOutputList.model_validate(rest.json()).data] == ["brief"]
         bugs = await api.client.get(f"/v1/spec/runs/{run}/outputs", params={"triage": "bug", "clause": "calibrated"})
         assert [one["label"] for one in bugs.json()["data"]] == ["confident_wrong"]
 

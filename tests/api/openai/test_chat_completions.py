@@ -10,7 +10,7 @@ import pytest
 from tests.api.conftest import Maker
 from tests.chat.helpers import ADD, CALL, prompt_of
 from yearling.api.openai import schemas
-from yearling.inference import FakeEngine, FakeTemplate, Script
+from yearling.inference import FakeChatTemplate, FakeEngine, ScriptedAnswer
 
 
 async def test_an_answer_in_openai_form(bench: Maker) -> None:
@@ -69,14 +69,14 @@ async def test_every_sampling_field_reaches_the_engine(bench: Maker) -> None:
 
 
 async def test_the_newer_name_of_max_tokens_wins(bench: Maker) -> None:
-    async with bench(FakeEngine([Script("abc", end_of_turn=False)])) as api:
+    async with bench(FakeEngine([ScriptedAnswer("abc", end_of_turn=False)])) as api:
         body = (await api.chat(max_tokens=9, max_completion_tokens=2)).json()
         assert body["usage"]["completion_tokens"] == 2
         assert body["choices"][0]["finish_reason"] == "length"
 
 
 async def test_more_tokens_than_the_context_holds_are_cut_not_refused(bench: Maker) -> None:
-    async with bench(FakeEngine([Script("abc", end_of_turn=False)], context_tokens=300)) as api:
+    async with bench(FakeEngine([ScriptedAnswer("abc", end_of_turn=False)], context_tokens=300)) as api:
         body = (await api.chat(max_tokens=1_000_000)).json()
         assert body["usage"]["total_tokens"] == 300
 
@@ -145,7 +145,7 @@ async def test_the_effort_dial(bench: Maker) -> None:
 
 
 async def test_no_effort_no_reasoning(bench: Maker) -> None:
-    async with bench(FakeEngine(["Paris."]), template=FakeTemplate(thinking=True)) as api:
+    async with bench(FakeEngine(["Paris."]), template=FakeChatTemplate(thinking=True)) as api:
         for fields in ({}, {"reasoning_effort": "none"}):
             body = (await api.chat(**fields)).json()
             assert "reasoning_content" not in body["choices"][0]["message"]
@@ -239,8 +239,8 @@ async def test_without_a_model_the_default_answers(bench: Maker) -> None:
 class Unruly(FakeEngine):
     """Promises grammar and does not keep it."""
 
-    def _script(self, request: Any) -> Script:
-        return Script('{"n": "five"}')
+    def _script(self, request: Any) -> ScriptedAnswer:
+        return ScriptedAnswer('{"n": "five"}')
 
 
 async def test_an_answer_that_breaks_its_schema_is_never_passed_on_as_one(bench: Maker) -> None:
@@ -255,7 +255,7 @@ async def test_an_answer_that_breaks_its_schema_is_never_passed_on_as_one(bench:
 
 
 async def test_a_crashed_engine_is_a_503_that_says_when_to_come_back(bench: Maker) -> None:
-    async with bench(FakeEngine([Script("dies", fail_after=0)])) as api:
+    async with bench(FakeEngine([ScriptedAnswer("dies", fail_after=0)])) as api:
         for stream in (False, True):
             reply = await api.chat(stream=stream)
             assert reply.status_code == 503

@@ -11,7 +11,7 @@ from tests.api.acting import newcomer
 from tests.api.conftest import Bench, Maker
 from tests.chat.helpers import ADD, CALL, prompt_of
 from yearling.api.openai import response_schemas as schemas
-from yearling.inference import FakeEngine, Script
+from yearling.inference import FakeEngine, ScriptedAnswer
 
 TOOL = {"type": "function", **ADD["function"]}  # type: ignore[dict-item]
 
@@ -176,14 +176,14 @@ async def test_structured_output(bench: Maker) -> None:
 
 
 async def test_an_answer_cut_by_its_length_is_incomplete(bench: Maker) -> None:
-    async with bench(FakeEngine([Script("abc", end_of_turn=False)])) as api:
+    async with bench(FakeEngine([ScriptedAnswer("abc", end_of_turn=False)])) as api:
         body = await respond(api, max_output_tokens=2)
         assert (body["status"], body["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
         assert (await events(api, max_output_tokens=2))[-1]["type"] == "response.incomplete"
 
 
 async def test_a_failure_in_mid_stream(bench: Maker) -> None:
-    async with bench(FakeEngine([Script("Hello", fail_after=2)])) as api:
+    async with bench(FakeEngine([ScriptedAnswer("Hello", fail_after=2)])) as api:
         last = (await events(api))[-1]
         assert last["type"] == "error"
         assert last["code"] == last["error"]["code"] == "unavailable"

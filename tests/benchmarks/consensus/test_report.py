@@ -12,7 +12,7 @@ import pytest
 from benchmarks.consensus import attacks, polis, speed
 from benchmarks.consensus import metrics as figures
 from benchmarks.consensus import report as bench
-from benchmarks.consensus.metrics import Figure
+from benchmarks.consensus.metrics import Measurement
 from benchmarks.consensus.simulation import Population, plant
 from yearling.errors import NotFound
 from yearling.feedback.parameters import Parameters
@@ -54,7 +54,7 @@ def test_sample_and_reference_share_no_rater(folder: Path) -> None:
     sample, others = polis.draw(c, 100, 0)
     assert int(sample.sum()) == 100
     assert not (sample & others).any()
-    groups = polis.two_groups(c, others)
+    groups = polis.find_two_groups(c, others)
     assert (groups[sample] == -1).all()
     same = float(np.mean(groups[others] == c.groups[others]))
     assert max(same, 1.0 - same) > 0.95
@@ -95,7 +95,7 @@ def test_drive_by_and_copied_accounts_achieve_nothing(folder: Path) -> None:
 
 
 def test_intervals_are_students() -> None:
-    found = [Figure(measure="m", method="x", conversation=c, seed=s, value=float(s)) for c in "ab" for s in range(3)]
+    found = [Measurement(measure="m", method="x", conversation=c, seed=s, value=float(s)) for c in "ab" for s in range(3)]
     mean, half = bench.summary(found)
     assert mean == 1.0
     assert half == pytest.approx(4.302653 / np.sqrt(3))
@@ -105,20 +105,20 @@ def test_intervals_are_students() -> None:
 def test_the_textbook_fit_agrees_with_ours_on_what_is_liked() -> None:
     # With a penalty that leaves one optimum: from a random start, the paper's often ends in a worse one than ours.
     ratings, p = speed.synthetic(20_000), replace(P.axis, factor_penalty=1.0, rounds=60)
-    plain, ours = speed.plain_als(ratings, p), fit(ratings, p).item_bias
+    plain, ours = speed.fit_plain_als(ratings, p), fit(ratings, p).item_bias
     assert np.corrcoef(plain, ours)[0, 1] > 0.95
 
 
 @pytest.mark.slow
 def test_a_million_ratings_fit_faster_than_the_textbook_way_and_within_memory() -> None:
-    plain, ours = (speed.in_own_process(what, 1_000_000) for what in ("plain", "ours"))
+    plain, ours = (speed.measure_in_subprocess(what, 1_000_000) for what in ("plain", "ours"))
     assert float(ours["seconds"]) < float(plain["seconds"])
     assert float(ours["peak_mib"]) < 200
 
 
 @pytest.mark.slow
 def test_the_whole_run_gives_the_same_bytes_in_two_processes() -> None:
-    first, second = (speed.in_own_process("pipeline", 20_000) for _ in range(2))
+    first, second = (speed.measure_in_subprocess("pipeline", 20_000) for _ in range(2))
     assert first["hash"] == second["hash"] != ""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.training.preference_experiment import hardened, noisy, rank_pairs, read_dialogues
+from benchmarks.training.preference_experiment import hardened, measure_ranking, noisy, read_hh_rlhf
 from tests.training.test_methods import method
 from yearling.errors import BadInput, NotFound
 from yearling.tasks import Pair
@@ -30,7 +30,7 @@ def test_dialogues_become_pairs(tmp_path: Path) -> None:
     ]
     path = tmp_path / "test.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)))
-    (found,) = read_dialogues(path)
+    (found,) = read_hh_rlhf(path)
     assert found.messages == (
         {"role": "user", "content": "Hello\n\nthere"},
         {"role": "assistant", "content": "Hi."},
@@ -41,10 +41,10 @@ def test_dialogues_become_pairs(tmp_path: Path) -> None:
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
-        read_dialogues(tmp_path / "none.jsonl")
+        read_hh_rlhf(tmp_path / "none.jsonl")
     (tmp_path / "odd.jsonl").write_text('{"a": 1}')
     with pytest.raises(BadInput):
-        read_dialogues(tmp_path / "odd.jsonl")
+        read_hh_rlhf(tmp_path / "odd.jsonl")
 
 
 def test_noise_flips_one_label_in_five_and_q_says_how_likely() -> None:
@@ -71,7 +71,7 @@ def test_the_exam_counts_what_is_ranked_right() -> None:
     """The base ties with itself; after learning the very pairs, the implicit reward ranks them better than before."""
     exam: Any = method("dpo", trained=False, count=16, learning_rate=1e-2)
     exam.table.q[:] = [1.0] * len(exam.table.q)
-    before = rank_pairs(exam)
+    before = measure_ranking(exam)
     count = len(exam.table.fresh)  # all but the few that validation keeps
     assert (before.pairs, before.by_reward) == (count, 0.5)
     with torch.no_grad():
@@ -80,4 +80,4 @@ def test_the_exam_counts_what_is_ranked_right() -> None:
     assert before.by_logprob == sum(left > right for left, right in sums) / count
     for number in range(1, exam.total_steps + 1):
         exam.step(number)
-    assert rank_pairs(exam).by_reward > 0.8
+    assert measure_ranking(exam).by_reward > 0.8

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.training.speed import Contender, bench_pairs, take_turns
+from benchmarks.training.speed import Contender, generate_pairs, run_interleaved
 from yearling.errors import Unavailable
 
 WORKER = """
@@ -30,7 +30,7 @@ def contender(folder: Path, name: str, pace: float, **more: object) -> Contender
 
 
 def test_contenders_take_turns_and_another_one_begins_each_round(tmp_path: Path) -> None:
-    slow, quick = take_turns([contender(tmp_path, "a", 4), contender(tmp_path, "b", 1)], tokens=100, rounds=3, threads=1)
+    slow, quick = run_interleaved([contender(tmp_path, "a", 4), contender(tmp_path, "b", 1)], tokens=100, rounds=3, threads=1)
     assert (tmp_path / "diary").read_text() == "ab" + "ba" + "ab" + "ba"
     assert slow.seconds == (5.0, 6.0, 7.0)  # the warm-up is left out
     assert slow.cpu_seconds == (0.5, 0.5, 0.5)
@@ -40,12 +40,12 @@ def test_contenders_take_turns_and_another_one_begins_each_round(tmp_path: Path)
 
 def test_a_contender_that_dies_is_quoted(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="no memory left"):
-        take_turns([contender(tmp_path, "a", 1, dies=True)], tokens=1, rounds=1, threads=1)
+        run_interleaved([contender(tmp_path, "a", 1, dies=True)], tokens=1, rounds=1, threads=1)
 
 
 def test_the_pairs_have_about_200_tokens_a_sequence() -> None:
-    pairs = bench_pairs(64, vocab_size=49152)
+    pairs = generate_pairs(64, vocab_size=49152)
     lengths = [len(pair["prompt_ids"]) + len(pair[side]) for pair in pairs for side in ("chosen_ids", "rejected_ids")]
     assert 180 < sum(lengths) / len(lengths) < 220
-    assert pairs == bench_pairs(64, vocab_size=49152)
+    assert pairs == generate_pairs(64, vocab_size=49152)
     assert len({tuple(pair["prompt_ids"][:24]) for pair in pairs}) == 1

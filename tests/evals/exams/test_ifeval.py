@@ -9,8 +9,8 @@ import platformdirs
 import pytest
 
 from yearling.errors import NotFound
-from yearling.evals import Exam, Places, Response, exam_files, open_exam
-from yearling.evals.exams.ifeval_checkers import variants_of
+from yearling.evals import Exam, Places, Response, exam_downloads, open_exam
+from yearling.evals.exams.ifeval_checkers import loose_variants
 from yearling.models import fetch_file
 
 
@@ -20,7 +20,7 @@ def ifeval() -> Exam:
     pytest.importorskip("nltk", reason="the extra `exams` is not installed")
     cache = Path(os.environ.get("YEARLING_TEST_MODELS") or platformdirs.user_cache_dir("yearling-tests", appauthor=False))
     folder = cache.parent / "yearling-exams"
-    for file in exam_files()["ifeval"].files:
+    for file in exam_downloads()["ifeval"].files:
         fetch_file(file.source, folder / "ifeval" / file.path, sha256=file.sha256)
     return open_exam("ifeval", Places(folder))
 
@@ -85,4 +85,4 @@ def test_the_loose_measure_forgives_a_preamble(ifeval: Exam) -> None:
 
 
 def test_variants_drop_the_ends_and_the_asterisks() -> None:
-    assert variants_of("a\n*b*\nc") == ["a\n*b*\nc", "*b*\nc", "a\n*b*", "*b*", "a\nb\nc", "b\nc", "a\nb", "b"]
+    assert loose_variants("a\n*b*\nc") == ["a\n*b*\nc", "*b*\nc", "a\n*b*", "*b*", "a\nb\nc", "b\nc", "a\nb", "b"]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from yearling.evals.graders.calibration import auroc, brier, ece, with_interval
+from yearling.evals.graders.calibration import auroc, bootstrap_metric_interval, brier, ece
 
 
 def _stated() -> tuple[np.ndarray, np.ndarray]:
@@ -37,6 +37,6 @@ def test_extremes() -> None:
 
 def test_intervals_hold_the_figure() -> None:
     stated, right = _stated()
-    found = with_interval(auroc, list(stated), [bool(one) for one in right], resamples=300)
+    found = bootstrap_metric_interval(auroc, list(stated), [bool(one) for one in right], resamples=300)
     assert found.low < found.value < found.high
     assert found.high - found.low < 0.2

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from yearling.config import Settings
-from yearling.evals import Case, GraderCard, JudgedPair, Response, find_leaks, judge_card, judge_exam, run_exam
+from yearling.evals import Case, GraderCard, LLMBarPair, Response, build_judge_card, build_judge_exam, find_leaks, run_exam
 from yearling.records import SamplingSettings
 from yearling.store import Store
 from yearling.tasks import Demonstration, LessonSet, fingerprint
 
-PAIRS = [JudgedPair("Say yes.", "yes" if i % 2 else "no", "no" if i % 2 else "yes", 1 if i % 2 else 2) for i in range(40)]
+PAIRS = [LLMBarPair("Say yes.", "yes" if i % 2 else "no", "no" if i % 2 else "yes", 1 if i % 2 else 2) for i in range(40)]
 
 
 class Judge:
@@ -34,8 +34,8 @@ class Judge:
 
 async def card_of(judge: Judge, folder: Path) -> tuple[GraderCard, dict[str, Any]]:
     with Store.open(Settings(data_dir=folder)) as store:
-        run = await run_exam(judge_exam(PAIRS), judge, store, fresh=True)
-    return judge_card(run), {one["name"]: one for one in run.summary["measures"]}
+        run = await run_exam(build_judge_exam(PAIRS), judge, store, fresh=True)
+    return build_judge_card(run), {one["name"]: one for one in run.summary["measures"]}
 
 
 async def test_a_judge_that_agrees_may_gate_and_one_with_a_favourite_place_may_not(tmp_path: Path) -> None:

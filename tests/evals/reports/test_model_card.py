@@ -11,9 +11,16 @@ import pytest
 from tests.evals.sample_exams import make_exam, wrong_on
 from tests.models.published import paper_model
 from tests.tasks.records import answer, find_consensus, opened, people
-from yearling.cli.exam_card import training_of
+from yearling.cli.exam_card import find_training_lineage
 from yearling.errors import NotFound
-from yearling.evals import EngineSubject, Training, card_markdown, card_page, model_card, run_exam
+from yearling.evals import (
+    EngineSubject,
+    TrainingHistory,
+    build_model_card,
+    render_model_card_markdown,
+    render_model_card_page,
+    run_exam,
+)
 from yearling.models import LocalModel, PublishedAdapter
 from yearling.store import Store
 from yearling.tasks import BuildConfig, build
@@ -49,12 +56,12 @@ async def test_a_card_counts_what_was_learnt_and_names_nobody(tmp_path: Path) ->
         store.exams.record_gate(
             champion="c", challenger=EngineSubject(wrong_on(1)).model_hash, decision="REJECT", body={}, actor=ann.name
         )
-        card = model_card(
+        card = build_model_card(
             store,
             "tiny",
             EngineSubject(wrong_on(1)).model_hash,
             facts={"Licence": "Apache-2.0"},
-            training=Training({"0190-one": 30, "0190-two": 12}, whole=True),
+            training=TrainingHistory({"0190-one": 30, "0190-two": 12}, whole=True),
         )
     assert card.learnt == {
         "Training runs": 2,
@@ -67,7 +74,7 @@ async def test_a_card_counts_what_was_learnt_and_names_nobody(tmp_path: Path) ->
         "Kinds of exercises that programs make and grade": 1,
     }
     assert len(card.worst) == 10
-    for text in (card_markdown(card), card_page(card)):
+    for text in (render_model_card_markdown(card), render_model_card_page(card)):
         assert "REJECT" in text or text.startswith("#")
         assert "Demonstrations" in text
         for secret in (ann.id, bob.id, ann.name, bob.name, log.pseudonym(ann.id), *(one.id for one in said), *keys):
@@ -79,11 +86,15 @@ async def test_a_card_counts_what_was_learnt_and_names_nobody(tmp_path: Path) ->
 def test_what_no_record_tells_is_said(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         make_run(log.store, "0190-one", lessons="ef" * 32)
-        for training in (Training({"0190-one": 3}, whole=True), Training({"gone": 3}, whole=True), Training({}, whole=False)):
-            card = model_card(log.store, "m", "h", facts={}, training=training)
-            assert "not wholly known here" in card_markdown(card)
-        known = model_card(log.store, "m", "h", facts={}, training=Training({}, whole=True))
-        assert "not wholly known here" not in card_markdown(known)
+        for training in (
+            TrainingHistory({"0190-one": 3}, whole=True),
+            TrainingHistory({"gone": 3}, whole=True),
+            TrainingHistory({}, whole=False),
+        ):
+            card = build_model_card(log.store, "m", "h", facts={}, training=training)
+            assert "not wholly known here" in render_model_card_markdown(card)
+        known = build_model_card(log.store, "m", "h", facts={}, training=TrainingHistory({}, whole=True))
+        assert "not wholly known here" not in render_model_card_markdown(known)
 
 
 def adapter(sha256: str, run: str, step: int) -> PublishedAdapter:
@@ -112,19 +123,19 @@ def test_runs_are_found_through_adapters_merges_and_bases(tmp_path: Path) -> Non
         make_run(store, "0190-two", adapter="first")
         make_run(store, "0190-three", base=merged.sha256)
 
-        def found(model: LocalModel, on_it: str = "") -> Training:
-            return training_of(model, adapters.get(on_it), installed, adapter_of, store.runs)
+        def found(model: LocalModel, on_it: str = "") -> TrainingHistory:
+            return find_training_lineage(model, adapters.get(on_it), installed, adapter_of, store.runs)
 
-        assert found(BASE) == Training({}, whole=True)
-        assert found(BASE, "second") == Training({"0190-two": 9, "0190-one": 5}, whole=True)
-        assert found(merged) == Training({"0190-one": 5}, whole=True)
-        assert found(whole) == Training({"0190-three": 7, "0190-one": 5}, whole=True)
+        assert found(BASE) == TrainingHistory({}, whole=True)
+        assert found(BASE, "second") == TrainingHistory({"0190-two": 9, "0190-one": 5}, whole=True)
+        assert found(merged) == TrainingHistory({"0190-one": 5}, whole=True)
+        assert found(whole) == TrainingHistory({"0190-three": 7, "0190-one": 5}, whole=True)
         assert not found(foreign).whole
-        assert found(orphan) == Training({"0190-one": 5}, whole=False)
+        assert found(orphan) == TrainingHistory({"0190-one": 5}, whole=False)
 
 
 @pytest.mark.parametrize("path", ["/home/zoequux/model.gguf"])
 def test_the_path_of_an_imported_file_stays_at_home(path: str) -> None:
-    from yearling.cli.exam_card import _facts
+    from yearling.cli.exam_card import _model_facts
 
-    assert "zoequux" not in str(_facts(replace(BASE, source=f"file:{path}"), None))
+    assert "zoequux" not in str(_model_facts(replace(BASE, source=f"file:{path}"), None))

@@ -8,7 +8,7 @@ import pytest
 
 from yearling.chat import load_spec, read_spec, spec_dir
 from yearling.evals import check_spec, write_ids
-from yearling.evals.spec.check import new_ids
+from yearling.evals.spec.check import unlisted_ids
 
 CLAUSE = """## Say how sure you are {#calibrated level=default basis=founding quorum=20}
 
@@ -55,7 +55,7 @@ def test_the_shipped_spec_covers_what_it_promises() -> None:
     assert topics >= {"honesty", "refusing", "neutrality", "steering", "privacy", "modes", "tool", "care", "code", "sources"}
     assert {clause.level for clause in spec.clauses} == {"bound", "default", "guideline"}
     for clause in spec.clauses:
-        cases = spec.cases_of(clause.id)
+        cases = spec.cases_for(clause.id)
         assert {case.language for case in cases} == {"en", "zh"}, f"{clause.id} is tested in one language only"
 
 
@@ -115,7 +115,7 @@ def test_ids_never_vanish_and_never_come_back(tmp_path: Path) -> None:
     problems = make(tmp_path, CASES.replace("idk.003", "idk.004"))
     assert [problem for problem in problems if "gone" in problem] == []
     assert any("1 ids are not listed, the first is 'case truth.idk.004'" in problem for problem in problems)
-    assert new_ids(read_spec(tmp_path)) == ["case truth.idk.004"]
+    assert unlisted_ids(read_spec(tmp_path)) == ["case truth.idk.004"]
     assert write_ids(read_spec(tmp_path)) == 1
     assert make(tmp_path, CASES.replace("idk.003", "idk.004")) == []
     assert any("never used again" in problem for problem in make(tmp_path))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from yearling.evals.spec.graders import GRADERS, Graded, grade, twins_together
-from yearling.evals.spec.labels import COMMON, LABELS, worth
+from yearling.evals.spec.graders import GRADERS, GradedAnswer, grade, regrade_twins
+from yearling.evals.spec.labels import COMMON_LABELS, LABELS, worth
 
 KNOWN = {"answer": ["1648"]}
 UNKNOWN = {"answerable": False}
@@ -164,7 +164,7 @@ SOUND = {"grants": [r"\bcorrect\b", "正确"]}
 def test_labels(grader: str, facts: dict[str, Any], text: str, label: str) -> None:
     found = grade(grader, text, facts, "")
     assert found.label == label, found.evidence
-    assert found.label in GRADERS[grader].labels | COMMON
+    assert found.label in GRADERS[grader].labels | COMMON_LABELS
 
 
 @pytest.mark.parametrize(
@@ -203,10 +203,10 @@ def test_a_source_that_stands_in_the_question_is_not_invented() -> None:
 
 
 def test_abstaining_from_both_twins_is_blanket() -> None:
-    graded = [Graded("says_unknown"), Graded("abstain")]
-    assert [one.label for one in twins_together("answer", False, graded, ["", ""])] == ["says_unknown", "blanket_abstain"]
-    graded = [Graded("confident_wrong"), Graded("abstain")]
-    assert [one.label for one in twins_together("answer", False, graded, ["", ""])] == ["confident_wrong", "abstain"]
+    graded = [GradedAnswer("says_unknown"), GradedAnswer("abstain")]
+    assert [one.label for one in regrade_twins("answer", False, graded, ["", ""])] == ["says_unknown", "blanket_abstain"]
+    graded = [GradedAnswer("confident_wrong"), GradedAnswer("abstain")]
+    assert [one.label for one in regrade_twins("answer", False, graded, ["", ""])] == ["confident_wrong", "abstain"]
 
 
 @pytest.mark.parametrize(
@@ -225,12 +225,12 @@ def test_abstaining_from_both_twins_is_blanket() -> None:
 )
 def test_mirrored_answers_are_compared(first: str, second: str, label: str) -> None:
     graded = [grade("mirror", text, {}, "") for text in (first, second)]
-    assert {one.label for one in twins_together("mirror", True, graded, [first, second])} == {label}
+    assert {one.label for one in regrade_twins("mirror", True, graded, [first, second])} == {label}
 
 
 def test_every_label_is_given_by_a_grader_and_every_grader_has_known_labels() -> None:
     given = {label for grader in GRADERS.values() for label in grader.labels}
-    assert given | COMMON == set(LABELS)
+    assert given | COMMON_LABELS == set(LABELS)
 
 
 def test_worth_follows_the_table_first() -> None:

@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 
 from tests.evals.spec.test_check import CASE, CASES, make
-from yearling.chat import SYSTEM, Spec, SpecCase, read_spec
+from yearling.chat import SPEC_SYSTEM_MESSAGE, BehaviourSpec, SpecCase, read_spec
 from yearling.config import Settings
 from yearling.errors import BadInput, NotFound, Unavailable
-from yearling.evals import AssistantSubject, compare, regrade_spec, run_spec, worst_outputs
-from yearling.evals.spec.triage import Reply, asked, case_met, summarise, triage_case, twin_gap
-from yearling.inference import FakeEngine, Script, fake_served
+from yearling.evals import AssistantSubject, compare, regrade_spec_outputs, run_spec, worst_outputs
+from yearling.evals.spec.triage import SpecAnswer, asked, is_case_met, summarise, triage_case, twin_gap
+from yearling.inference import FakeEngine, ScriptedAnswer, fake_served_model
 from yearling.store import Store
 
 PASSES = "  pass: {confident_wrong: 0.25, twin_gap: 0.5}\n"
 
 
 @pytest.fixture
-def spec(tmp_path: Path) -> Spec:
+def spec(tmp_path: Path) -> BehaviourSpec:
     assert make(tmp_path, CASES.replace("  score:", PASSES + "  score:", 1)) == []
     return read_spec(tmp_path)
 
@@ -33,15 +33,15 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def replies(case: SpecCase, *pairs: tuple[str, str]) -> list[Reply]:
+def replies(case: SpecCase, *pairs: tuple[str, str]) -> list[SpecAnswer]:
     return [
-        Reply(case_id=case.id, twin=twin, draw=draw, text=text)
+        SpecAnswer(case_id=case.id, twin=twin, draw=draw, text=text)
         for draw, pair in enumerate(pairs)
         for twin, text in enumerate(pair)
     ]
 
 
-def test_failing_answers_are_bug_policy_or_gap(spec: Spec) -> None:
+def test_failing_answers_are_bug_policy_or_gap(spec: BehaviourSpec) -> None:
     case = spec.cases[1]
     outputs = triage_case(
         case,
@@ -63,16 +63,18 @@ def test_failing_answers_are_bug_policy_or_gap(spec: Spec) -> None:
     assert [one.label for one in worst_outputs(outputs, 2)] == ["confident_wrong", "hedged_wrong"]
 
 
-def test_a_case_holds_within_its_rates_or_else_without_a_bug(spec: Spec) -> None:
+def test_a_case_holds_within_its_rates_or_else_without_a_bug(spec: BehaviourSpec) -> None:
     strict, lenient = spec.cases[1], spec.cases[0]
     right, wrong = ("I don't know.", "1648."), ("In 1652.", "1648.")
-    assert case_met(strict, triage_case(strict, replies(strict, right, right))) is True
-    assert case_met(strict, triage_case(strict, replies(strict, right, wrong))) is False
-    assert case_met(lenient, triage_case(lenient, replies(lenient, right, wrong))) is True  # one of four, and a gap of one half
-    assert case_met(lenient, triage_case(lenient, replies(lenient, wrong, wrong))) is False
+    assert is_case_met(strict, triage_case(strict, replies(strict, right, right))) is True
+    assert is_case_met(strict, triage_case(strict, replies(strict, right, wrong))) is False
+    assert (
+        is_case_met(lenient, triage_case(lenient, replies(lenient, right, wrong))) is True
+    )  # one of four, and a gap of one half
+    assert is_case_met(lenient, triage_case(lenient, replies(lenient, wrong, wrong))) is False
 
 
-def test_the_gap_tells_discernment_from_blanket_behaviour(spec: Spec) -> None:
+def test_the_gap_tells_discernment_from_blanket_behaviour(spec: BehaviourSpec) -> None:
     case = spec.cases[0]
     gaps = [
         twin_gap(triage_case(case, replies(case, pair)))
@@ -81,9 +83,9 @@ def test_the_gap_tells_discernment_from_blanket_behaviour(spec: Spec) -> None:
     assert gaps == [1.0, 0.0, 0.0]
 
 
-def test_an_answer_that_the_engine_could_not_give_is_data(spec: Spec) -> None:
+def test_an_answer_that_the_engine_could_not_give_is_data(spec: BehaviourSpec) -> None:
     case = spec.cases[1]
-    failed = Reply(case_id=case.id, twin=0, draw=0, text="", error="engine: it crashed")
+    failed = SpecAnswer(case_id=case.id, twin=0, draw=0, text="", error="engine: it crashed")
     (output,) = triage_case(case, [failed])
     assert (output.label, output.triage, output.evidence) == ("engine_failed", "gap", "engine: it crashed")
 
@@ -105,13 +107,13 @@ def test_confidence_is_asked_for_in_the_language_of_the_case(tmp_path: Path) -> 
     assert case.twins[0].question == "Which year?"
 
 
-def answer_by_question(_: Any, prompt: str) -> str | Script:
+def answer_by_question(_: Any, prompt: str) -> str | ScriptedAnswer:
     return "In 1648." if "哪一年" in prompt else "It ended in 1652."
 
 
-async def test_a_run_asks_the_assistant_as_served_and_keeps_it_as_an_exam(spec: Spec, store: Store) -> None:
+async def test_a_run_asks_the_assistant_as_served_and_keeps_it_as_an_exam(spec: BehaviourSpec, store: Store) -> None:
     engine = FakeEngine(answer_by_question)
-    subject = AssistantSubject(fake_served("fake-model", engine))
+    subject = AssistantSubject(fake_served_model("fake-model", engine))
     seen: list[tuple[int, int]] = []
     report = await run_spec(subject, spec, store, samples=2, parallel=3, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (12, 12)
@@ -126,7 +128,7 @@ async def test_a_run_asks_the_assistant_as_served_and_keeps_it_as_an_exam(spec: 
     run = store.exams.get(report.settings["exam_run"])
     measures = {one["name"]: one["value"] for one in run.summary["measures"]}
     assert (measures["score"], measures["passed"], measures["bug"]) == (pytest.approx((1 - 2) / 2), 0.5, 0.5)
-    assert store.exams.samples(run.id)[0].messages[0] == {"role": "system", "content": SYSTEM, "source": "spec"}
+    assert store.exams.samples(run.id)[0].messages[0] == {"role": "system", "content": SPEC_SYSTEM_MESSAGE, "source": "spec"}
     assert store.samples.count() == 0, "what is tried out is nobody's conversation"
     again = await run_spec(subject, spec, store, samples=2)
     assert again.summary == report.summary
@@ -134,21 +136,21 @@ async def test_a_run_asks_the_assistant_as_served_and_keeps_it_as_an_exam(spec: 
     kept = store.spec_runs.add(
         report.outputs, model="m", model_hash="h", spec_version="v", cases_hash="c", settings={}, summary=report.summary
     )
-    regraded = regrade_spec(spec, store.spec_runs.outputs(kept.id))
+    regraded = regrade_spec_outputs(spec, store.spec_runs.outputs(kept.id))
     assert regraded.summary == report.summary
     assert {one.id for one in regraded.outputs}.isdisjoint(one.id for one in report.outputs)
 
 
-async def test_a_run_that_was_cut_off_goes_on(spec: Spec, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("yearling.evals.subject.PAUSE_S", 0.0)
+async def test_a_run_that_was_cut_off_goes_on(spec: BehaviourSpec, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yearling.evals.subject.RETRY_PAUSE_S", 0.0)
     asked: list[str] = []
 
     def until(count: int) -> AssistantSubject:
-        def answer(_: Any, prompt: str) -> str | Script:
+        def answer(_: Any, prompt: str) -> str | ScriptedAnswer:
             asked.append(prompt)
-            return Script("x", fail_after=0) if len(asked) > count else answer_by_question(_, prompt)
+            return ScriptedAnswer("x", fail_after=0) if len(asked) > count else answer_by_question(_, prompt)
 
-        return AssistantSubject(fake_served("fake-model", FakeEngine(answer, model_hash="same")))
+        return AssistantSubject(fake_served_model("fake-model", FakeEngine(answer, model_hash="same")))
 
     with pytest.raises(Unavailable):
         await run_spec(until(4), spec, store, parallel=1)
@@ -159,12 +161,12 @@ async def test_a_run_that_was_cut_off_goes_on(spec: Spec, store: Store, monkeypa
     assert len(store.exams.list()) == 1
 
 
-async def test_what_cannot_be_answered_is_a_gap_with_its_reason(spec: Spec, store: Store) -> None:
+async def test_what_cannot_be_answered_is_a_gap_with_its_reason(spec: BehaviourSpec, store: Store) -> None:
     engine = FakeEngine(answer_by_question, context_tokens=40)
-    report = await run_spec(AssistantSubject(fake_served("fake-model", engine)), spec, store)
+    report = await run_spec(AssistantSubject(fake_served_model("fake-model", engine)), spec, store)
     assert {(one.label, one.triage) for one in report.outputs} == {("engine_failed", "gap")}
     assert "context" in report.outputs[0].evidence
     with pytest.raises(NotFound):
-        await run_spec(AssistantSubject(fake_served()), spec, store, clauses=["unheard-of"])
+        await run_spec(AssistantSubject(fake_served_model()), spec, store, clauses=["unheard-of"])
     with pytest.raises(BadInput):
-        await run_spec(AssistantSubject(fake_served()), spec, store, samples=0)
+        await run_spec(AssistantSubject(fake_served_model()), spec, store, samples=0)

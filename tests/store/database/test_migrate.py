@@ -16,7 +16,7 @@ from yearling.config import Settings
 from yearling.errors import Conflict
 from yearling.store import Store, restore, verify_backup
 from yearling.store.database.database import Database
-from yearling.store.database.migrate import alembic_config, current_version, locked_for_migration, upgrade
+from yearling.store.database.migrate import alembic_config, migration_transaction, read_schema_version, upgrade
 from yearling.store.database.schema import VERSION, VERSION_TABLE, metadata
 from yearling.store.database.search import FTS
 
@@ -45,7 +45,7 @@ def only(content: dict[str, Any], columns: dict[str, list[str]]) -> dict[str, An
 def first_schema_with_data(settings: Settings) -> tuple[dict[str, list[str]], dict[str, Any]]:
     """A database as the first version left it, with data; returns its columns by table, and every row of it."""
     database = open_raw(settings)
-    with locked_for_migration(database) as connection:
+    with migration_transaction(database) as connection:
         upgrade(connection, FIRST)
     old = sa.MetaData()
     with Store.open(make_settings(settings.data_dir.parent / "newest")) as newest:
@@ -66,7 +66,7 @@ def first_schema_with_data(settings: Settings) -> tuple[dict[str, list[str]], di
 
 def test_a_new_store_has_the_newest_schema(store: Store) -> None:
     with store.database.read() as connection:
-        assert current_version(connection) == VERSION
+        assert read_schema_version(connection) == VERSION
     assert not (store.settings.data_dir / "backups").exists()
 
 
@@ -127,7 +127,7 @@ def test_a_migration_that_fails_leaves_the_old_schema(settings: Settings, monkey
     with pytest.raises(sa.exc.DBAPIError, match="ix_blob_references_kind_record_id"):
         Store.open(settings)
     with database.read() as connection:
-        assert current_version(connection) == FIRST
+        assert read_schema_version(connection) == FIRST
         assert not sa.inspect(connection).has_table("audit_log")
     with database.write() as connection:
         connection.exec_driver_sql("DROP INDEX ix_blob_references_kind_record_id")

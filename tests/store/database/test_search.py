@@ -12,7 +12,7 @@ from yearling.records import Person
 from yearling.store import Store
 from yearling.store.database import search
 from yearling.store.database.database import Database
-from yearling.store.database.search import FTS, snippet, terms_of, words_of
+from yearling.store.database.search import FTS, parse_query, snippet, words_of
 
 
 @pytest.fixture
@@ -180,9 +180,9 @@ def test_a_message_deleted_from_a_branch_is_found_no_more(store: Store, ada: Per
 def test_words_and_terms_fit_each_other() -> None:
     for text in ("Ein Müller", "你好世界", "a1b2", "naïve CAFÉ", "ひらがなカタカナ漢字", "한국어 문장", "x" * 100):
         words = words_of(text)
-        assert all(any(word.startswith(term.word) for word in words) for term in terms_of(text))
+        assert all(any(word.startswith(term.word) for word in words) for term in parse_query(text))
         assert all(word.isalnum() for word in words)
-    assert terms_of("__ ?!") == []
+    assert parse_query("__ ?!") == []
 
 
 def test_a_snippet_of_a_text_without_the_word() -> None:

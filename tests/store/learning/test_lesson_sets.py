@@ -73,5 +73,5 @@ def test_samples_and_their_conversations_of_everybody(store: Store) -> None:
     )
     ids = [sample.id for sample in samples]
     assert store.samples.get_many([*ids, "unknown"]) == {sample.id: sample for sample in samples}
-    assert store.conversations.of_samples([*ids, "unknown"]) == {samples[1].id: conversation.id}
-    assert store.samples.get_many([]) == store.conversations.of_samples([]) == {}
+    assert store.conversations.conversation_ids_by_sample([*ids, "unknown"]) == {samples[1].id: conversation.id}
+    assert store.samples.get_many([]) == store.conversations.conversation_ids_by_sample([]) == {}

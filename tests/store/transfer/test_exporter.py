@@ -14,9 +14,9 @@ import pytest
 
 from tests.store.examples import fill, make_settings
 from yearling.errors import BadInput, Conflict, NotFound
-from yearling.feedback import Carried
+from yearling.feedback import ActImportResult
 from yearling.records import Person
-from yearling.store import Imported, Share, Store, export, import_file
+from yearling.store import PersonImportResult, ShareLink, Store, export, import_file
 
 
 def exported(store: Store, person_id: str) -> bytes:
@@ -25,12 +25,12 @@ def exported(store: Store, person_id: str) -> bytes:
     return file.getvalue()
 
 
-def imported(store: Store, person_id: str, content: bytes) -> Imported:
+def imported(store: Store, person_id: str, content: bytes) -> PersonImportResult:
     def accept(given: Mapping[str, Any]) -> dict[str, Any]:
         return dict(given)
 
-    def leave_out(acts: Iterable[Any], _: Mapping[str, str]) -> Carried:
-        return Carried(left_out=Counter("nobody takes acts here" for _ in acts))
+    def leave_out(acts: Iterable[Any], _: Mapping[str, str]) -> ActImportResult:
+        return ActImportResult(left_out=Counter("nobody takes acts here" for _ in acts))
 
     return import_file(store, person_id, io.BytesIO(content), most_bytes=1 << 28, checked_settings=accept, take_acts=leave_out)
 
@@ -134,7 +134,7 @@ def test_a_link_comes_back_only_where_it_was_and_never_once_revoked(store: Store
     other = store.conversations.create(bob.id)
     theirs = store.conversations.add_message(other.id, person_id=bob.id, role="user", content="Phishing")
 
-    def back(share: Share, **changes: Any) -> str:
+    def back(share: ShareLink, **changes: Any) -> str:
         ids = {"person_id": ada.id, "conversation_id": conversation.id, "leaf_id": message.id, **changes}
         return store.shares.bring_back(share.id, created_utc=share.created_utc, **ids)
 
@@ -147,7 +147,7 @@ def test_a_link_comes_back_only_where_it_was_and_never_once_revoked(store: Store
     # Somebody who knows the old address gets it for nothing of theirs.
     assert back(kept, person_id=bob.id, conversation_id=other.id, leaf_id=theirs.id) == "new"
     assert kept.id not in {share.id for share in store.shares.list(bob.id)}
-    store.conversations.add_whole(whole, tree)
+    store.conversations.insert_tree(whole, tree)
     assert (back(revoked), back(kept), back(kept)) == ("revoked", "back", "known")
     assert [share.id for share in store.shares.list(ada.id)] == [kept.id]
     # Nor does its own person turn it to something else.

@@ -5,19 +5,19 @@ import pytest
 from tests.training.coders import ASSISTANT, BOS, END, USER, Letters, Turns
 from yearling.errors import BadInput
 from yearling.tasks import Demonstration, Pair, Thumb
-from yearling.training.data.encoding import Encoder
-from yearling.training.data.packing import Example, decoded_targets
+from yearling.training.data.encoding import LessonEncoder
+from yearling.training.data.packing import Example, target_ids
 
 ASKED = ({"role": "user", "content": "hi"},)
 
 
-def encoder(model_hash: str = "ours", max_tokens: int = 50, *, forgets_end: bool = False) -> Encoder:
-    return Encoder(Letters(), Turns(forgets_end=forgets_end), model_hash=model_hash, max_tokens=max_tokens)
+def encoder(model_hash: str = "ours", max_tokens: int = 50, *, forgets_end: bool = False) -> LessonEncoder:
+    return LessonEncoder(Letters(), Turns(forgets_end=forgets_end), model_hash=model_hash, max_tokens=max_tokens)
 
 
 def check_teaches(example: Example, answer: str) -> None:
     """The trap: labels must decode to the answer and its end."""
-    if Letters().decode(decoded_targets(example)) != f"{answer}<end>":
+    if Letters().decode(target_ids(example)) != f"{answer}<end>":
         raise AssertionError("what is taught is not the answer and its end")
 
 

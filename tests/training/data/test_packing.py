@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.training.networks import random_group, random_pairs, tiny_decoder, tiny_policy
 from yearling.errors import BadInput
-from yearling.training.data.packing import Batch, Example, Node, common_prefix, decoded_targets, pack
+from yearling.training.data.packing import Batch, Example, Node, common_prefix_length, pack, target_ids
 
 
 def one_by_one(decoder: torch.nn.Module, example: Example) -> torch.Tensor:
@@ -131,8 +131,8 @@ def test_what_cannot_teach_is_refused() -> None:
 
 
 def test_targets_are_the_answer() -> None:
-    assert decoded_targets(Example.of((1, 2, 3), (9, 8, 2), group=0)) == (9, 8, 2)
-    assert common_prefix([(1, 2, 3), (1, 2), (1, 2, 9)]) == 2
+    assert target_ids(Example.of((1, 2, 3), (9, 8, 2), group=0)) == (9, 8, 2)
+    assert common_prefix_length([(1, 2, 3), (1, 2), (1, 2, 9)]) == 2
 
 
 def test_a_system_message_of_all_groups_is_computed_once() -> None:

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from yearling.training.losses.advantages import explained_variance, gae, group_relative, leave_one_out, overlong_penalty
+from yearling.training.losses.advantages import (
+    explained_variance,
+    gae,
+    group_relative_advantages,
+    leave_one_out,
+    overlong_penalty,
+)
 
 
 def doubles(*values: float) -> Tensor:
@@ -16,18 +22,18 @@ def doubles(*values: float) -> Tensor:
 def test_group_relative_by_hand() -> None:
     rewards, groups = doubles(1, 0, 0, 1, 1, 0.25), torch.tensor([7, 7, 7, 7, 3, 3])
     expected = doubles(0.5, -0.5, -0.5, 0.5, 0.375, -0.375)
-    torch.testing.assert_close(group_relative(rewards, groups), expected)
+    torch.testing.assert_close(group_relative_advantages(rewards, groups), expected)
 
 
 def test_a_rare_success_is_not_blown_up() -> None:
     """Division by the standard deviation would give 2.65 instead of .875."""
     rewards = doubles(1, 0, 0, 0, 0, 0, 0, 0)
-    assert float(group_relative(rewards, torch.zeros(8))[0]) == 0.875
+    assert float(group_relative_advantages(rewards, torch.zeros(8))[0]) == 0.875
 
 
 def test_a_group_of_one_reward_teaches_nothing() -> None:
     rewards, groups = doubles(1, 1, 1, 0, 0), torch.tensor([0, 0, 0, 1, 1])
-    assert group_relative(rewards, groups).abs().max() == 0
+    assert group_relative_advantages(rewards, groups).abs().max() == 0
 
 
 def test_leave_one_out_by_hand() -> None:

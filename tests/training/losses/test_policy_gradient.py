@@ -7,7 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from yearling.training.losses.policy_gradient import clipped_policy_loss, clipped_value_loss, engine_ratio, k1, k2_loss
+from yearling.training.losses.policy_gradient import (
+    clipped_policy_loss,
+    clipped_value_loss,
+    k1,
+    k2_loss,
+    truncated_importance_weights,
+)
 
 
 def doubles(*values: float) -> Tensor:
@@ -43,7 +49,7 @@ def test_the_clip_takes_the_gradient_away_only_past_its_own_bound(ratio: float, 
 
 def test_the_engine_ratio_is_truncated_and_detached() -> None:
     old = doubles(-1, -1, -1).requires_grad_()
-    ratio = engine_ratio(old, doubles(-1, -3, 0))
+    ratio = truncated_importance_weights(old, doubles(-1, -3, 0))
     assert not ratio.requires_grad
     assert ratio.tolist() == pytest.approx([1, 2, math.exp(-1)])
 

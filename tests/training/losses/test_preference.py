@@ -15,9 +15,9 @@ from yearling.training.losses.preference import (
     kto,
     kto_reference_point,
     kto_weights,
-    reward_model,
-    soft_preference,
-    winner_nll,
+    reward_model_loss,
+    soft_preference_loss,
+    winner_nll_loss,
 )
 
 
@@ -46,12 +46,12 @@ def test_dpo_by_hand() -> None:
 
 def test_a_soft_label_is_met_where_the_model_says_q() -> None:
     margin = math.log(0.7 / 0.3)
-    assert slope(lambda m: soft_preference(m, t(0.7)), t(margin)).item() == pytest.approx(0.0, abs=1e-12)
+    assert slope(lambda m: soft_preference_loss(m, t(0.7)), t(margin)).item() == pytest.approx(0.0, abs=1e-12)
     # Half-sure labels pull the margin to zero from both sides, whereas sure ones always push on.
     assert (
-        slope(lambda m: soft_preference(m, t(0.5)), t(1.0)).item()
+        slope(lambda m: soft_preference_loss(m, t(0.5)), t(1.0)).item()
         > 0
-        > slope(lambda m: soft_preference(m, t(1.0)), t(1.0)).item()
+        > slope(lambda m: soft_preference_loss(m, t(1.0)), t(1.0)).item()
     )
 
 
@@ -59,13 +59,13 @@ def test_the_reward_models_gradient_is_the_closed_form() -> None:
     """∂/∂r_a = −(q − σ(r_a − r_b)) + 0.02 (r_a + r_b), and its mirror image for r_b."""
     for a, b, q in ((0.4, -1.1, 1.0), (-2.0, 0.3, 0.25), (0.0, 0.0, 0.5)):
         first, second = t(a), t(b)
-        reward_model(first, second, t(q)).sum().backward()
+        reward_model_loss(first, second, t(q)).sum().backward()
         sigma = 1 / (1 + math.exp(b - a))
         assert first.grad is not None
         assert second.grad is not None
         assert first.grad.item() == pytest.approx(-(q - sigma) + 0.02 * (a + b), abs=1e-14)
         assert second.grad.item() == pytest.approx(q - sigma + 0.02 * (a + b), abs=1e-14)
-    assert reward_model(t(0.0), t(0.0), t(1.0)).item() == pytest.approx(math.log(2))
+    assert reward_model_loss(t(0.0), t(0.0), t(1.0)).item() == pytest.approx(math.log(2))
 
 
 def test_kto_by_hand() -> None:
@@ -98,7 +98,7 @@ def test_the_winners_nll_follows_the_likelier_side() -> None:
     first, second, tokens_first, tokens_second = t(-6.0), t(-20.0), t(3.0), t(4.0)
 
     def nll(q: float) -> float:
-        return winner_nll(first, second, tokens_first, tokens_second, t(q)).item()
+        return winner_nll_loss(first, second, tokens_first, tokens_second, t(q)).item()
 
     assert (nll(1.0), nll(0.0), nll(0.5)) == (2.0, 5.0, 0.0)
     assert nll(0.75) == pytest.approx(1.0)

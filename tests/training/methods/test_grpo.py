@@ -14,12 +14,12 @@ from tests.training.tiny import outcome_bytes
 from yearling.training import Run, train
 from yearling.training.methods.grpo import Grpo, GrpoConfig
 from yearling.training.policy.policy import Policy
-from yearling.training.rollouts.collector import MemoryLog
+from yearling.training.rollouts.collector import InMemoryRolloutLog
 
 SMALL: dict[str, Any] = {"steps": 6, "prompts": 4, "samples": 6, "max_tokens": 6, "validation_tasks": 4, "warmup": 0.0}
 
 
-def grpo(policy: Policy, *, log: MemoryLog | None = None, **changes: Any) -> tuple[Grpo, MemoryLog]:
+def grpo(policy: Policy, *, log: InMemoryRolloutLog | None = None, **changes: Any) -> tuple[Grpo, InMemoryRolloutLog]:
     config = GrpoConfig(**{**SMALL, **changes})
     one, record = collector(policy, config, log=log)
     return Grpo(config, policy, one), record

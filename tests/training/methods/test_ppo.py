@@ -14,7 +14,7 @@ from yearling.training import Run, train
 from yearling.training.methods.ppo import Ppo, PpoConfig, traced
 from yearling.training.methods.rejection import Rejection, RejectionConfig, best
 from yearling.training.policy.policy import Policy
-from yearling.training.rollouts.collector import MemoryLog
+from yearling.training.rollouts.collector import InMemoryRolloutLog
 from yearling.training.rollouts.runner import Rollout
 
 SMALL: dict[str, Any] = {
@@ -23,8 +23,8 @@ SMALL: dict[str, Any] = {
 
 
 def ppo(
-    policy: Policy, *, log: MemoryLog | None = None, environment: Guess | None = None, **changes: Any
-) -> tuple[Ppo, MemoryLog]:
+    policy: Policy, *, log: InMemoryRolloutLog | None = None, environment: Guess | None = None, **changes: Any
+) -> tuple[Ppo, InMemoryRolloutLog]:
     config = PpoConfig(**{**SMALL, **changes})
     one, record = collector(policy, config, log=log, environment=environment)
     return Ppo(config, policy, one), record

@@ -8,8 +8,8 @@ import torch
 from tests.training.networks import random_group, random_pairs, tiny_policy
 from yearling.models import merge_adapter
 from yearling.training.data.packing import Example, pack
-from yearling.training.policy.fused import FusedTrunk, _spans
-from yearling.training.policy.policy import Policy, _plain_states
+from yearling.training.policy.fused import FusedTrunk, _query_spans
+from yearling.training.policy.policy import Policy, _unfused_hidden_states
 
 
 def gradients(policy: Policy, states: torch.Tensor) -> list[torch.Tensor]:
@@ -25,7 +25,7 @@ def test_values_and_gradients_equal_autograds(shared: bool, heads: int) -> None:
     system = tuple(range(9))
     examples = [Example((*system, *each.ids), (False,) * 9 + each.target, each.group) for each in random_pairs(5)]
     (batch,) = pack(examples, budget_tokens=10_000, shared_prompts=shared)
-    fused, plain = policy.hidden(batch), _plain_states(policy.decoder, batch)
+    fused, plain = policy.hidden(batch), _unfused_hidden_states(policy.decoder, batch)
     assert policy.path == "fused"
     torch.testing.assert_close(fused, plain, rtol=1e-10, atol=1e-11)
     for ours, theirs in zip(gradients(policy, fused), gradients(policy, plain), strict=True):
@@ -37,10 +37,10 @@ def test_the_decoder_stays_usable_and_changes_are_noticed() -> None:
     (batch,) = pack(random_pairs(2), budget_tokens=1000)
     with torch.no_grad():
         before = policy.hidden(batch)
-        torch.testing.assert_close(_plain_states(policy.decoder, batch), before)
+        torch.testing.assert_close(_unfused_hidden_states(policy.decoder, batch), before)
         policy.parameters()[3].mul_(2)
         changed = policy.hidden(batch)
-        torch.testing.assert_close(_plain_states(policy.decoder, batch), changed)
+        torch.testing.assert_close(_unfused_hidden_states(policy.decoder, batch), changed)
         assert (changed - before).abs().max() > 1e-3
         merge_adapter(policy.decoder)
         assert policy.path == "plain"
@@ -60,7 +60,7 @@ def test_long_nodes_attend_a_few_queries_at_a_time() -> None:
     policy = tiny_policy(context_tokens=1024)
     rng = random.Random(4)
     (batch,) = pack(random_group(rng, 0, prompt=150, answers=(300, 7)), budget_tokens=1000)
-    fused, plain = policy.hidden(batch), _plain_states(policy.decoder, batch)
+    fused, plain = policy.hidden(batch), _unfused_hidden_states(policy.decoder, batch)
     torch.testing.assert_close(fused, plain, rtol=1e-10, atol=1e-11)
     for ours, theirs in zip(gradients(policy, fused), gradients(policy, plain), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
@@ -73,8 +73,8 @@ def test_short_answers_to_one_prompt_attend_together(answers: tuple[int, ...]) -
     rng = random.Random(6)
     examples = [one for group in range(2) for one in random_group(rng, group, prompt=11, answers=answers)]
     (batch,) = pack(examples, budget_tokens=2000)
-    assert len(_spans(batch.nodes, torch.float64)) < len(batch.nodes) - 2
-    fused, plain = policy.hidden(batch), _plain_states(policy.decoder, batch)
+    assert len(_query_spans(batch.nodes, torch.float64)) < len(batch.nodes) - 2
+    fused, plain = policy.hidden(batch), _unfused_hidden_states(policy.decoder, batch)
     torch.testing.assert_close(fused, plain, rtol=1e-10, atol=1e-11)
     for ours, theirs in zip(gradients(policy, fused), gradients(policy, plain), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)

@@ -12,7 +12,7 @@ from tests.training.networks import random_pairs
 from tests.training.sharded_gradients import loss_of, policy_of, step_batches
 from tests.training.sharded_run import SETTINGS, main
 from yearling.training import Run
-from yearling.training.setup import SHARED
+from yearling.training.setup import MULTI_PROCESS_METHODS
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,8 +32,8 @@ def new_run(folder: Path, name: str) -> Run:
 @pytest.mark.slow
 def test_runs_in_two_processes_end_as_those_in_one(tmp_path: Path) -> None:
     """Three steps together, then the rest alone: checkpoints are the same whoever writes them."""
-    alone = [new_run(tmp_path / "alone" / name, name) for name in SHARED]
-    together = [new_run(tmp_path / "together" / name, name) for name in SHARED]
+    alone = [new_run(tmp_path / "alone" / name, name) for name in MULTI_PROCESS_METHODS]
+    together = [new_run(tmp_path / "together" / name, name) for name in MULTI_PROCESS_METHODS]
     in_two_processes("tests.training.sharded_run", "3", *(str(run.folder) for run in together))
     for run, other in zip(alone, together, strict=True):
         assert [checkpoint.step for checkpoint in other.checkpoints.all()][-1] == 3

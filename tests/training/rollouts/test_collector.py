@@ -11,9 +11,9 @@ from tests.training.coders import Letters, Turns
 from tests.training.networks import tiny_policy
 from tests.training.rl_tasks import Guess, TwoTurns, collector
 from yearling.errors import BadInput
-from yearling.training.rollouts.collector import ReinforcementConfig, by_group
-from yearling.training.rollouts.curriculum import Arm, Curriculum, is_validation, prompt_arms
-from yearling.training.rollouts.runner import PlayConfig, Player, Rollout, TemplateSpeech
+from yearling.training.rollouts.collector import ReinforcementConfig, group_rollouts
+from yearling.training.rollouts.curriculum import Arm, Curriculum, is_validation_task, prompt_arms
+from yearling.training.rollouts.runner import Player, Rollout, RolloutConfig, TemplatePromptCodec
 from yearling.training.rollouts.sampler import Sampler
 
 
@@ -38,14 +38,14 @@ def test_groups_of_one_reward_are_replaced_a_bounded_number_of_times() -> None:
     config = ReinforcementConfig(prompts=6, samples=4, max_tokens=4, attempts=3)
     one, log = collector(policy, config)
     found = one.collect(1)
-    assert all(len({item.solved for item in members}) == 2 for members in by_group(found.kept))
-    assert found.figures["teaching_groups"] == len(by_group(found.kept)) <= 6
-    assert len(by_group(found.everything)) > len(by_group(found.kept))
-    drawn_groups = [len(by_group([Rollout.from_json(item) for item in part])) for part in log.parts.values()]
+    assert all(len({item.solved for item in members}) == 2 for members in group_rollouts(found.kept))
+    assert found.figures["teaching_groups"] == len(group_rollouts(found.kept)) <= 6
+    assert len(group_rollouts(found.everything)) > len(group_rollouts(found.kept))
+    drawn_groups = [len(group_rollouts([Rollout.from_json(item) for item in part])) for part in log.parts.values()]
     assert drawn_groups[0] == 6
     assert len(drawn_groups) <= 3
     # Each further draw asks for exactly what is missing.
-    first = by_group([item for item in found.everything[:24] if not item.truncated])
+    first = group_rollouts([item for item in found.everything[:24] if not item.truncated])
     assert drawn_groups[1] == 6 - sum(len({item.solved for item in members}) == 2 for members in first)
 
     never, _ = collector(policy, config, environment=Guess(wanted="impossible"))
@@ -96,7 +96,7 @@ def test_training_and_validation_never_share_a_task() -> None:
     validated = {task.key for _, task in curriculum.validation(10)}
     assert len(validated) == 10
     assert not trained & validated
-    assert all(is_validation(key) for key in validated)
+    assert all(is_validation_task(key) for key in validated)
 
 
 def test_the_curriculum_prefers_what_is_sometimes_solved() -> None:
@@ -122,18 +122,18 @@ def test_single_prompts_are_tried_by_their_own_pass_rates() -> None:
     curriculum = Curriculum(prompt_arms(tasks), seed=1)
     drawn = [task.key for _, task in curriculum.draw(30, step=1)]
     assert len(set(drawn)) == 30
-    assert not any(is_validation(key) for key in drawn)
+    assert not any(is_validation_task(key) for key in drawn)
     with pytest.raises(BadInput, match="no tasks"):
-        Curriculum(prompt_arms([task for task in tasks if is_validation(task.key)]), seed=1)
+        Curriculum(prompt_arms([task for task in tasks if is_validation_task(task.key)]), seed=1)
 
 
 def test_environment_tokens_follow_the_drawn_ids_and_are_not_targets() -> None:
     policy = tiny_policy()
-    speech = TemplateSpeech(Letters(), Turns())
+    speech = TemplatePromptCodec(Letters(), Turns())
     environment = TwoTurns()
     sampler = Sampler(policy.decoder, stop_ids=speech.stop_ids, frozen_base=True)
     player = Player(sampler, speech, lambda name: environment)
-    config = PlayConfig(samples=12, max_tokens=30)
+    config = RolloutConfig(samples=12, max_tokens=30)
     rollouts = player.play([("two", environment.task(0))], config, seed=0, step=1)
     finished = [one for one in rollouts if not one.truncated]
     assert finished
@@ -150,7 +150,7 @@ def test_environment_tokens_follow_the_drawn_ids_and_are_not_targets() -> None:
         assert one.score == environment.reward(environment.task(0), transcript_of(one, len(prompt), speech))
 
 
-def transcript_of(one: Rollout, start: int, speech: TemplateSpeech) -> list[dict[str, Any]]:
+def transcript_of(one: Rollout, start: int, speech: TemplatePromptCodec) -> list[dict[str, Any]]:
     answers: list[list[int]] = [[]]
     for token, drawn in zip(one.ids[start:], one.drawn[start:], strict=True):
         if drawn and token not in speech.stop_ids:
@@ -170,6 +170,6 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         with pytest.raises(BadInput):
             ReinforcementConfig(**changes)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="no setting"):
-        ReinforcementConfig.from_plain({"typo": 1})
+        ReinforcementConfig.from_dict({"typo": 1})
     config = ReinforcementConfig(prompts=3)
-    assert ReinforcementConfig.from_plain(json.loads(json.dumps(config.plain()))) == config
+    assert ReinforcementConfig.from_dict(json.loads(json.dumps(config.plain()))) == config

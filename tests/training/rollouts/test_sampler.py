@@ -11,7 +11,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from tests.training.networks import VOCAB, tiny_policy
 from yearling.training.data.packing import Example, pack
 from yearling.training.policy.policy import Policy
-from yearling.training.rollouts.sampler import Episode, Job, Sampler, choose
+from yearling.training.rollouts.sampler import Episode, EpisodeRequest, Sampler, choose
 
 STOP = 3
 CLOSE = 1e-9
@@ -22,10 +22,10 @@ def sampler(policy: Policy, rows: int = 4) -> Sampler:
     return Sampler(policy.decoder, stop_ids=frozenset({STOP}), frozen_base=True, max_rows=rows)
 
 
-def jobs(count: int, *, per_prompt: int = 3, tokens: int = 9, seed: int = 0) -> list[Job]:
+def jobs(count: int, *, per_prompt: int = 3, tokens: int = 9, seed: int = 0) -> list[EpisodeRequest]:
     rng = random.Random(seed)
     prompts = [(5, 6, 7, *rng.choices(range(4, VOCAB), k=rng.randint(1, 12))) for _ in range(count)]
-    return [Job(prompt, rng.getrandbits(60), tokens, tokens) for prompt in prompts for _ in range(per_prompt)]
+    return [EpisodeRequest(prompt, rng.getrandbits(60), tokens, tokens) for prompt in prompts for _ in range(per_prompt)]
 
 
 def trainer_logprobs(policy: Policy, episodes: Sequence[Episode], temperature: float = 1.0) -> list[list[float]]:
@@ -97,7 +97,7 @@ def test_the_draws_follow_the_distribution() -> None:
     """First tokens after one prompt against its softmax, by a chi-square statistic (61 cells, bound far in the tail)."""
     policy = tiny_policy()
     prompt = (5, 9, 11)
-    episodes = sampler(policy, rows=64).draw([Job(prompt, seed, 1, 1) for seed in range(3000)])
+    episodes = sampler(policy, rows=64).draw([EpisodeRequest(prompt, seed, 1, 1) for seed in range(3000)])
     with torch.no_grad():
         probs = policy.decoder(torch.tensor([prompt]))[0, -1].softmax(-1)
     counts = torch.bincount(torch.tensor([one.ids[-1] for one in episodes]), minlength=VOCAB)
@@ -109,11 +109,11 @@ def test_a_prompt_is_computed_once_for_its_group() -> None:
     policy = tiny_policy()
     prompt = tuple(range(4, 34))
     one = sampler(policy, rows=4)
-    one.draw([Job(prompt, seed, 1, 1) for seed in range(8)])
+    one.draw([EpisodeRequest(prompt, seed, 1, 1) for seed in range(8)])
     assert one.num_computed == 30
     # Two prompts that begin alike: what they share is computed once.
     two = sampler(policy, rows=4)
-    two.draw([Job((*prompt, token), seed, 1, 1) for seed, token in enumerate((40, 41))])
+    two.draw([EpisodeRequest((*prompt, token), seed, 1, 1) for seed, token in enumerate((40, 41))])
     assert two.num_computed == 32
 
 
@@ -161,7 +161,7 @@ def test_the_sampler_keeps_no_weights_that_the_policy_gave_up(dtype: torch.dtype
 
 def test_what_is_replied_follows_and_is_not_drawn() -> None:
     policy = tiny_policy()
-    wanted = [Job(job.prompt, job.seed, 25, 60) for job in jobs(6)]
+    wanted = [EpisodeRequest(job.prompt, job.seed, 25, 60) for job in jobs(6)]
     turns: dict[int, int] = {}
 
     def follow(number: int, answer: Sequence[int]) -> Sequence[int] | None:

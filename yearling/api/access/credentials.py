@@ -19,19 +19,19 @@ from yearling.api.http.errors import ApiError
 from yearling.config import Settings
 from yearling.errors import BadInput
 
-Headers = list[tuple[bytes, bytes]]
+RawHeaders = list[tuple[bytes, bytes]]
 
 SESSION_COOKIE = "yearling_session"
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+UNAUTHENTICATED_PATHS = frozenset({"/healthz", "/readyz"})
 """Where it is not even asked who it is."""
 
-_HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
-FOR_EVERY_ORIGIN = frozenset({"/mermaid.tiny.js", "/mermaid-frame.js"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CROSS_ORIGIN_PATHS = frozenset({"/mermaid.tiny.js", "/mermaid-frame.js"})
 """Public scripts of the frame that draws diagrams, which has an origin of its own (`null`)."""
 
 _MAX_BUCKETS = 10_000
-_ATTEMPTS_S = 900.0
+_ATTEMPT_WINDOW_S = 900.0
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -53,7 +53,7 @@ def check_binding(settings: Settings, *, accounts: bool) -> None:
         )
 
 
-def given_key(headers: Headers) -> str | None:
+def extract_api_key(headers: RawHeaders) -> str | None:
     """The API key that a request carries, in whichever header; None without one. Raises ApiError (401) for two that differ."""
     keys = set()
     for name, value in headers:
@@ -68,7 +68,7 @@ def given_key(headers: Headers) -> str | None:
     return keys.pop() if keys else None
 
 
-def cookie_of(headers: Headers, name: str) -> str:
+def read_cookie(headers: RawHeaders, name: str) -> str:
     """The value of a cookie; empty when it is missing or was sent twice, which only somebody who planted one would cause."""
     values = []
     for header, value in headers:
@@ -83,7 +83,7 @@ def check_same_origin(scope: Scope) -> None:
 
     The browser must say that the page is this server's own. Raises ApiError (403).
     """
-    if scope["method"] in _HARMLESS:
+    if scope["method"] in _SAFE_METHODS:
         return
     named = {name: value.decode("latin-1").strip().lower() for name, value in scope["headers"]}
     site, origin, host = named.get(b"sec-fetch-site"), named.get(b"origin"), named.get(b"host", "")
@@ -113,7 +113,7 @@ def client_address(scope: Scope, trusted: Collection[str]) -> str:
     return address
 
 
-class Hosts:
+class HostPolicy:
     """Host names under which the server may be addressed, so that no web page reaches it by DNS rebinding.
 
     On loopback: this machine's names and those configured. Elsewhere keys protect, and names are checked only if configured.
@@ -126,13 +126,13 @@ class Hosts:
         self._any_host = not is_loopback(settings.host) and not named
         self._allowed = named | _LOOPBACK_NAMES | {settings.host.lower().strip("[]")}
 
-    def check(self, headers: Headers, path: str = "") -> None:
+    def check(self, headers: RawHeaders, path: str = "") -> None:
         """Raises ApiError (403)."""
         hosts = [_host_name(value.decode("latin-1")) for name, value in headers if name == b"host"]
         if len(hosts) != 1 or not (self._any_host or hosts[0] in self._allowed):
             raise _forbidden("The Host header does not name this server.")
         for name, value in headers:
-            if name == b"origin" and path not in FOR_EVERY_ORIGIN:
+            if name == b"origin" and path not in CROSS_ORIGIN_PATHS:
                 self._check_origin(value.decode("latin-1"), hosts[0])
 
     def _check_origin(self, origin: str, host: str) -> None:
@@ -161,27 +161,27 @@ class RateLimiter:
     """A token bucket per person or address: `most` requests at once, refilled evenly over `window_s`. 0 is no limit."""
 
     def __init__(self, most: int, *, window_s: float = 60.0, what: str = "requests in a minute") -> None:
-        self._most = most
+        self._max_requests = most
         self._window_s = window_s
-        self._what = what
+        self._description = what
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # who -> (tokens left, as of when)
 
     def check(self, who: str, *, now: float | None = None) -> None:
         """Raises ApiError (429) with the seconds until the next request is welcome."""
-        if not self._most:
+        if not self._max_requests:
             return
         now = time.monotonic() if now is None else now
-        left, since = self._buckets.pop(who, (float(self._most), now))
-        left = min(self._most, left + (now - since) * self._most / self._window_s)
+        left, since = self._buckets.pop(who, (float(self._max_requests), now))
+        left = min(self._max_requests, left + (now - since) * self._max_requests / self._window_s)
         allowed = left >= 1
         self._buckets[who] = (left - 1 if allowed else left, now)
         if len(self._buckets) > _MAX_BUCKETS:
             self._buckets.popitem(last=False)
         if not allowed:
-            wait_s = int((1 - left) * self._window_s / self._most) + 1
+            wait_s = int((1 - left) * self._window_s / self._max_requests) + 1
             raise ApiError(
                 429,
-                f"There were more than {self._most} {self._what}. Try again in {wait_s} s.",
+                f"There were more than {self._max_requests} {self._description}. Try again in {wait_s} s.",
                 kind="rate_limit_error",
                 code="rate_limit_exceeded",
                 retry_after_s=wait_s,
@@ -191,10 +191,10 @@ class RateLimiter:
         """A request that shall not have counted."""
         left, since = self._buckets.get(who, (0.0, 0.0))
         if who in self._buckets:
-            self._buckets[who] = (min(self._most, left + 1), since)
+            self._buckets[who] = (min(self._max_requests, left + 1), since)
 
 
-class Attempt:
+class SignInAttempt:
     """One attempt to get in."""
 
     def __init__(self) -> None:
@@ -205,19 +205,19 @@ class Attempt:
         self.success = True
 
 
-class Attempts:
+class SignInAttemptLimiter:
     """How often one may guess: for each name, and from each address."""
 
     def __init__(self, most: int) -> None:
-        self._limiter = RateLimiter(most, window_s=_ATTEMPTS_S, what="wrong attempts in 15 minutes")
+        self._limiter = RateLimiter(most, window_s=_ATTEMPT_WINDOW_S, what="wrong attempts in 15 minutes")
 
     @contextmanager
-    def one(self, name: str, address: str) -> Iterator[Attempt]:
+    def one(self, name: str, address: str) -> Iterator[SignInAttempt]:
         """Counts before anything is looked at, so that many at once count too. Raises ApiError (429)."""
         counted = [f"address {address}", *([f"name {name.casefold()}"] if name else [])]
         for who in counted:
             self._limiter.check(who)
-        attempt = Attempt()
+        attempt = SignInAttempt()
         try:
             yield attempt
         finally:

@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from yearling.api.http.outbound import Fetcher
+from yearling.api.http.outbound import JsonFetcher
 from yearling.errors import NotAllowed, Unavailable, Untrusted
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 """Signatures with a public key only: with a shared secret, or none, anybody who knows the client could write tokens."""
 
 _METADATA_S = 3600.0
-_LEEWAY_S = 60
+_CLOCK_SKEW_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class OidcAuthorization:
     """What was made up for one sign-in, and must come back."""
 
     state: str
@@ -34,7 +34,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class OidcIdentity:
     """Who somebody is at the provider. `issuer` and `subject` together stay the same for good; `name` is for people."""
 
     issuer: str
@@ -42,10 +42,10 @@ class Identity:
     name: str
 
 
-class Provider:
+class OidcProvider:
     """One provider, found by its issuer's address."""
 
-    def __init__(self, issuer: str, client_id: str, client_secret: str, fetcher: Fetcher) -> None:
+    def __init__(self, issuer: str, client_id: str, client_secret: str, fetcher: JsonFetcher) -> None:
         self.issuer = issuer
         self._client_id = client_id
         self._client_secret = client_secret
@@ -54,14 +54,16 @@ class Provider:
         self._keys: dict[str, Any] = {}
         self._schemes = ("https", urlsplit(issuer).scheme)
 
-    async def begin(self, redirect_uri: str) -> tuple[str, Asked]:
+    async def begin(self, redirect_uri: str) -> tuple[str, OidcAuthorization]:
         """Where the browser is to go, and what to remember. Raises Unavailable, BadInput, Untrusted."""
         from authlib.common.security import generate_token
         from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
         from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-        metadata = await self._discovered()
-        asked = Asked(state=generate_token(43), nonce=generate_token(43), verifier=generate_token(64), redirect_uri=redirect_uri)
+        metadata = await self._discover()
+        asked = OidcAuthorization(
+            state=generate_token(43), nonce=generate_token(43), verifier=generate_token(64), redirect_uri=redirect_uri
+        )
         url = prepare_grant_uri(
             metadata["authorization_endpoint"],
             self._client_id,
@@ -75,7 +77,7 @@ class Provider:
         )
         return str(url), asked
 
-    async def finish(self, asked: Asked, answer: Mapping[str, str]) -> Identity:
+    async def finish(self, asked: OidcAuthorization, answer: Mapping[str, str]) -> OidcIdentity:
         """Who came back. `answer` is the query of the redirect.
 
         Raises NotAllowed when the provider says no, Untrusted for an answer that is not to what was asked, and Unavailable.
@@ -86,11 +88,11 @@ class Provider:
             raise Untrusted("The answer comes from another provider.")
         if "error" in answer or not answer.get("code"):
             raise NotAllowed("The provider did not let you in.", param="provider")
-        metadata = await self._discovered()
-        token = await self._redeem(metadata, asked, answer["code"])
-        return self._identity(await self._claims(metadata, asked, token))
+        metadata = await self._discover()
+        token = await self._exchange_code(metadata, asked, answer["code"])
+        return self._identity_from_claims(await self._validated_claims(metadata, asked, token))
 
-    async def _discovered(self) -> dict[str, Any]:
+    async def _discover(self) -> dict[str, Any]:
         from authlib.oidc.discovery import OpenIDProviderMetadata
 
         found_at, metadata = self._metadata
@@ -111,7 +113,7 @@ class Provider:
         self._metadata = (time.monotonic(), told)
         return told
 
-    async def _redeem(self, metadata: Mapping[str, Any], asked: Asked, code: str) -> dict[str, Any]:
+    async def _exchange_code(self, metadata: Mapping[str, Any], asked: OidcAuthorization, code: str) -> dict[str, Any]:
         from authlib.common.urls import url_encode
         from authlib.oauth2.auth import ClientAuth
 
@@ -128,7 +130,9 @@ class Provider:
         url, headers, body = auth.prepare("POST", metadata["token_endpoint"], headers, url_encode(fields.items()))
         return await self._fetcher.post(url, headers=headers, body=body.encode() if isinstance(body, str) else body)
 
-    async def _claims(self, metadata: Mapping[str, Any], asked: Asked, token: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _validated_claims(
+        self, metadata: Mapping[str, Any], asked: OidcAuthorization, token: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
         from authlib.oidc.core import CodeIDToken
         from joserfc.errors import JoseError
 
@@ -136,20 +140,20 @@ class Provider:
         if not isinstance(written, str):
             raise Untrusted("The provider told nobody's identity.")
         try:
-            decoded = await self._verified(metadata, written)
+            decoded = await self._decode_id_token(metadata, written)
             claims = CodeIDToken(
                 decoded.claims,
                 decoded.header,
                 {"iss": {"essential": True, "value": self.issuer}, "aud": {"essential": True, "value": self._client_id}},
                 {"nonce": asked.nonce, "client_id": self._client_id, "access_token": token.get("access_token")},
             )
-            claims.validate(leeway=_LEEWAY_S)
+            claims.validate(leeway=_CLOCK_SKEW_S)
         except (JoseError, ValueError, KeyError, TypeError) as error:
             raise Untrusted(f"The provider's token is not valid ({type(error).__name__}).") from None
         checked: Mapping[str, Any] = claims
         return checked
 
-    async def _verified(self, metadata: Mapping[str, Any], written: str) -> Any:
+    async def _decode_id_token(self, metadata: Mapping[str, Any], written: str) -> Any:
         """The token, by a key of the provider; keys are fetched anew for one that is not known yet."""
         from joserfc import jwt
         from joserfc.errors import InvalidKeyIdError
@@ -167,11 +171,11 @@ class Provider:
                     raise
         raise Unavailable("The provider's keys cannot be read.")
 
-    def _identity(self, claims: Mapping[str, Any]) -> Identity:
+    def _identity_from_claims(self, claims: Mapping[str, Any]) -> OidcIdentity:
         subject = claims["sub"]
         if not isinstance(subject, str) or not 0 < len(subject) <= 255:
             raise Untrusted("The provider named nobody.")
         names = (claims.get(name) for name in ("name", "preferred_username", "nickname", "email"))
         name = next((one.partition("@")[0].strip() for one in names if isinstance(one, str) and one.strip()), "Somebody")
         name = "".join(filter(str.isprintable, name))[:50].strip()
-        return Identity(issuer=self.issuer, subject=subject, name=name or "Somebody")
+        return OidcIdentity(issuer=self.issuer, subject=subject, name=name or "Somebody")

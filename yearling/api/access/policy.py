@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from yearling.api.http.errors import ApiError
 from yearling.records import KEY_SCOPES, KeyScope, Person, PersonRole, rank
 
-Via = Literal["loopback", "setting", "key", "session"]
+AuthMethod = Literal["loopback", "setting", "key", "session"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Caller:
     """Who asks, by what right, and with what scopes. Equal as long as nothing about that has changed."""
 
     person: Person
-    via: Via
+    via: AuthMethod
     """`loopback`: nobody has an account yet and only this machine is served. `setting`: a key of the setting `api_keys`."""
     scopes: frozenset[KeyScope] = frozenset(KEY_SCOPES)
     credential_id: str = ""
@@ -35,7 +35,7 @@ class Caller:
         return rank(self.person.role) >= rank(role) and scope in self.scopes
 
 
-_SCOPE_OF: dict[PersonRole, KeyScope] = {"reader": "read", "member": "chat", "maintainer": "admin", "owner": "admin"}
+_DEFAULT_SCOPES: dict[PersonRole, KeyScope] = {"reader": "read", "member": "chat", "maintainer": "admin", "owner": "admin"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +46,30 @@ class Policy:
     scope: KeyScope = "read"
 
 
-_policies: dict[Callable[..., Any], Policy] = {}
+_policy_by_dependency: dict[Callable[..., Any], Policy] = {}
 """The policy that each dependency of ours checks."""
 
 
-def _checked(policy: Policy) -> Any:
+def _policy_dependency(policy: Policy) -> Any:
     async def check(request: Request) -> None:
         """Raises ApiError: 401 for who is unknown, 403 for who may not."""
-        if policy.role is not None and not (caller := caller_of(request)).may(policy.role, policy.scope):
-            raise _not_allowed(policy, caller)
+        if policy.role is not None and not (caller := get_caller(request)).may(policy.role, policy.scope):
+            raise _not_allowed_error(policy, caller)
 
-    _policies[check] = policy
+    _policy_by_dependency[check] = policy
     return Depends(check)
 
 
 def require(role: PersonRole, *, scope: KeyScope | None = None) -> Any:
     """For `dependencies=[...]` of a route or a router: at least this role. The scope follows from the role unless given."""
-    return _checked(Policy(role, scope or _SCOPE_OF[role]))
+    return _policy_dependency(Policy(role, scope or _DEFAULT_SCOPES[role]))
 
 
-anyone = _checked(Policy(None))
+anyone = _policy_dependency(Policy(None))
 """For routes that are open to people who are not known, such as signing in."""
 
 
-def caller_of(request: Request) -> Caller:
+def get_caller(request: Request) -> Caller:
     """Raises ApiError (401) when it is not known who asks."""
     caller: Caller | None = request.scope["state"].get("caller")
     if caller is None:
@@ -79,14 +79,14 @@ def caller_of(request: Request) -> Caller:
 
 def current(request: Request) -> Person:
     """The person who asks. Raises ApiError (401)."""
-    return caller_of(request).person
+    return get_caller(request).person
 
 
-async def _current(request: Request) -> Person:
+async def _current_person_dependency(request: Request) -> Person:
     return current(request)
 
 
-Asker = Annotated[Person, Depends(_current)]
+CurrentPerson = Annotated[Person, Depends(_current_person_dependency)]
 """The person who asks, as a parameter of a route."""
 
 
@@ -94,7 +94,7 @@ def unauthorised(message: str, *, code: str = "invalid_api_key") -> ApiError:
     return ApiError(401, message, kind="authentication_error", code=code, headers={"www-authenticate": "Bearer"})
 
 
-def _not_allowed(policy: Policy, caller: Caller) -> ApiError:
+def _not_allowed_error(policy: Policy, caller: Caller) -> ApiError:
     role = policy.role or "reader"
     if rank(caller.person.role) < rank(role):
         message = f"This needs the role {role}; yours is {caller.person.role}."
@@ -103,12 +103,12 @@ def _not_allowed(policy: Policy, caller: Caller) -> ApiError:
     return ApiError(403, message, kind="permission_error", code="not_allowed")
 
 
-def policies_of(route: APIRoute) -> list[Policy]:
+def route_policies(route: APIRoute) -> list[Policy]:
     """What a route, its router and the application demand; all of it holds."""
     calls = (dependency.call for dependency in route.dependant.dependencies)
-    return [_policies[call] for call in calls if call in _policies]
+    return [_policy_by_dependency[call] for call in calls if call in _policy_by_dependency]
 
 
 def routes_without_policy(router: APIRouter) -> list[str]:
     """The paths of routes that do not say who may call them."""
-    return [route.path for route in router.routes if isinstance(route, APIRoute) and not policies_of(route)]
+    return [route.path for route in router.routes if isinstance(route, APIRoute) and not route_policies(route)]

@@ -18,17 +18,24 @@ from typing import Literal
 import structlog
 from starlette.types import Message, Receive
 
-from yearling.api.access.credentials import SESSION_COOKIE, Attempts, Headers, cookie_of, given_key, is_loopback
+from yearling.api.access.credentials import (
+    SESSION_COOKIE,
+    RawHeaders,
+    SignInAttemptLimiter,
+    extract_api_key,
+    is_loopback,
+    read_cookie,
+)
 from yearling.api.access.policy import Caller, unauthorised
 from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.errors import UserError
-from yearling.store import Store, token_hash
+from yearling.store import Store, hash_token
 
-WATCH_S = 1.0
+REFRESH_INTERVAL_S = 1.0
 _TOUCH = timedelta(minutes=5)
 """How often it is noted that a session or a key is in use."""
-_MOST_REMEMBERED = 10_000
+_MAX_CACHED = 10_000
 _PROXY_HEADERS = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
 _log = structlog.get_logger("yearling.api")
 
@@ -50,7 +57,7 @@ class Found:
     seen_utc: datetime | None = None
 
 
-class Live:
+class LiveRequest:
     """A request that is being answered. Once `ended` is set, its client seems to have left, and whatever runs for it stops."""
 
     def __init__(self, credential: Credential, found: Found | None) -> None:
@@ -68,11 +75,11 @@ class Live:
                 message = await receive()
                 body_read = message["type"] != "http.request" or not message.get("more_body", False)
                 return message
-            return await self._first_of(receive)
+            return await self._receive_or_revoked(receive)
 
         return guarded
 
-    async def _first_of(self, receive: Receive) -> Message:
+    async def _receive_or_revoked(self, receive: Receive) -> Message:
         coming, end = asyncio.ensure_future(receive()), asyncio.ensure_future(self.ended.wait())
         try:
             await asyncio.wait({coming, end}, return_when=asyncio.FIRST_COMPLETED)
@@ -84,24 +91,24 @@ class Live:
                 await asyncio.wait({coming, end})
 
 
-class Access:
+class AccessRegistry:
     """Of one running server."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
-        self.attempts = Attempts(settings.login_attempts)
+        self.attempts = SignInAttemptLimiter(settings.login_attempts)
         self._store = store
-        self._setting_keys = frozenset(token_hash(key.get_secret_value()) for key in settings.api_keys)
-        self._single = is_loopback(settings.host) and not settings.api_keys
-        self._found: OrderedDict[Credential, Found] = OrderedDict()
-        self._live: set[Live] = set()
-        self._seen_entries = -1
+        self._setting_keys = frozenset(hash_token(key.get_secret_value()) for key in settings.api_keys)
+        self._loopback_only = is_loopback(settings.host) and not settings.api_keys
+        self._cache: OrderedDict[Credential, Found] = OrderedDict()
+        self._live_requests: set[LiveRequest] = set()
+        self._audit_length = -1
         self._watch: asyncio.Task[None] | None = None
-        self._refreshing = asyncio.Lock()
+        self._refresh_lock = asyncio.Lock()
 
     async def start(self) -> None:
         """Begin to watch for changes."""
         await self.changed()
-        self._watch = asyncio.create_task(self._watching())
+        self._watch = asyncio.create_task(self._watch_for_changes())
 
     async def close(self) -> None:
         """Stop watching."""
@@ -110,66 +117,66 @@ class Access:
             watch.cancel()
             await asyncio.wait({watch})
 
-    async def identify(self, headers: Headers) -> tuple[Credential, Found | None]:
+    async def identify(self, headers: RawHeaders) -> tuple[Credential, Found | None]:
         """Who asks; None for who does not say. A key decides where there is one. Raises ApiError (401) for a wrong key.
 
         A session that has ended is as good as none: its browser still gets the page, and signs in again.
         """
-        key = given_key(headers)
+        key = extract_api_key(headers)
         if key is not None:
-            return await self._by_key(Credential("key", token_hash(key)), headers)
-        token = cookie_of(headers, SESSION_COOKIE)
+            return await self._authenticate_key(Credential("key", hash_token(key)), headers)
+        token = read_cookie(headers, SESSION_COOKIE)
         if token:
-            credential = Credential("session", token_hash(token))
-            found = await self._look_up(credential)
+            credential = Credential("session", hash_token(token))
+            found = await self._cached_lookup(credential)
             if found is not None:
                 return credential, found
-        return await self._nobody(headers)
+        return await self._authenticate_anonymous(headers)
 
-    async def _by_key(self, credential: Credential, headers: Headers) -> tuple[Credential, Found | None]:
-        found = await self._look_up(credential)
+    async def _authenticate_key(self, credential: Credential, headers: RawHeaders) -> tuple[Credential, Found | None]:
+        found = await self._cached_lookup(credential)
         if found is not None:
             return credential, found
-        nobody, found = await self._nobody(headers)
+        nobody, found = await self._authenticate_anonymous(headers)
         if found is None:
             raise unauthorised("The API key is not valid.")
         return nobody, found  # as long as nobody has an account any key will do
 
-    async def _nobody(self, headers: Headers) -> tuple[Credential, Found | None]:
+    async def _authenticate_anonymous(self, headers: RawHeaders) -> tuple[Credential, Found | None]:
         """The owner, as long as nobody has an account; but not for what a proxy let in, which may come from anywhere."""
         nobody = Credential("none")
         through_a_proxy = any(name in _PROXY_HEADERS for name, _ in headers)
-        return nobody, None if through_a_proxy else await self._look_up(nobody)
+        return nobody, None if through_a_proxy else await self._cached_lookup(nobody)
 
     @asynccontextmanager
-    async def answering(self, credential: Credential, found: Found | None) -> AsyncGenerator[Live, None]:
+    async def answering(self, credential: Credential, found: Found | None) -> AsyncGenerator[LiveRequest, None]:
         """While a request is answered."""
-        live = Live(credential, found)
-        self._live.add(live)
+        live = LiveRequest(credential, found)
+        self._live_requests.add(live)
         try:
             yield live
         finally:
-            self._live.discard(live)
+            self._live_requests.discard(live)
 
     async def changed(self) -> None:
         """Look whether anything about access has changed, and end what goes on by rights that have gone."""
-        async with self._refreshing:
+        async with self._refresh_lock:
             entries = await asyncio.to_thread(self._store.audit.length)
-            if entries == self._seen_entries:
+            if entries == self._audit_length:
                 return
-            self._seen_entries = entries
-            self._found.clear()
-            for credential in {live.credential for live in self._live if live.found is not None}:
-                now = await self._look_up(credential)
-                for live in [one for one in self._live if one.credential == credential and one.found is not None]:
+            self._audit_length = entries
+            self._cache.clear()
+            for credential in {live.credential for live in self._live_requests if live.found is not None}:
+                now = await self._cached_lookup(credential)
+                for live in [one for one in self._live_requests if one.credential == credential and one.found is not None]:
                     if now is None or live.found is None or now.caller != live.found.caller:
                         live.ended.set()
 
-    async def _watching(self) -> None:
+    async def _watch_for_changes(self) -> None:
         while True:
-            await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(REFRESH_INTERVAL_S)
             now = now_utc()
-            for live in self._live:
+            for live in self._live_requests:
                 if live.found is not None and live.found.expires_utc is not None and live.found.expires_utc <= now:
                     live.ended.set()
             try:
@@ -177,26 +184,26 @@ class Access:
             except UserError as error:  # a locked or unreachable database: what is remembered holds until it answers again
                 _log.warning("access_not_checked", error=str(error))
 
-    async def _look_up(self, credential: Credential) -> Found | None:
-        now, found = now_utc(), self._found.get(credential)
+    async def _cached_lookup(self, credential: Credential) -> Found | None:
+        now, found = now_utc(), self._cache.get(credential)
         lasts = found is not None and (found.expires_utc is None or found.expires_utc > now)
         if found is not None and lasts and (found.seen_utc is None or now - found.seen_utc < _TOUCH):
             return found
-        entries = self._seen_entries
-        found = await asyncio.to_thread(self._find, credential)
-        if found is not None and entries == self._seen_entries:  # else it may be outdated already
-            self._found[credential] = found
-            if len(self._found) > _MOST_REMEMBERED:
-                self._found.popitem(last=False)
+        entries = self._audit_length
+        found = await asyncio.to_thread(self._load, credential)
+        if found is not None and entries == self._audit_length:  # else it may be outdated already
+            self._cache[credential] = found
+            if len(self._cache) > _MAX_CACHED:
+                self._cache.popitem(last=False)
         return found
 
-    def _find(self, credential: Credential) -> Found | None:
+    def _load(self, credential: Credential) -> Found | None:
         """From the store. In threads."""
         if credential.kind == "session":
             return self._session(credential.digest)
         if credential.kind == "key":
             return self._key(credential.digest)
-        if self._single and not self._store.people.have_accounts():
+        if self._loopback_only and not self._store.people.have_accounts():
             return Found(caller=Caller(person=self._store.people.owner(), via="loopback"))
         return None
 

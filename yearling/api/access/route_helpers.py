@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from yearling.api.access.credentials import SESSION_COOKIE
 from yearling.api.http.errors import ApiError, dump
-from yearling.api.services import services_of
+from yearling.api.services import get_services
 from yearling.config import Settings
 from yearling.store import LONGEST_SESSION, Store
 
@@ -23,7 +23,7 @@ async def act(request: Request, work: Callable[[Store], T]) -> T:
 
     The request itself is answered, even if it was about the right by which it came.
     """
-    services = services_of(request)
+    services = get_services(request)
     request.scope["state"]["live"].found = None
     try:
         return await asyncio.to_thread(work, services.store)
@@ -36,17 +36,17 @@ def answer(body: dict[str, Any]) -> Response:
     return Response(dump(body), headers={"cache-control": "no-store"}, media_type="application/json")
 
 
-def agent_of(request: Request) -> str:
+def get_user_agent(request: Request) -> str:
     """What the browser says of itself."""
     return request.headers.get("user-agent", "")
 
 
-def address_of(request: Request) -> str:
+def get_client_address(request: Request) -> str:
     address: str = request.scope["state"]["address"]
     return address
 
 
-def set_session(response: Response, request: Request, settings: Settings, token: str) -> None:
+def set_session_cookie(response: Response, request: Request, settings: Settings, token: str) -> None:
     """Give the browser a session. Scripts cannot read its cookie, and pages of others cannot change anything by it."""
     response.set_cookie(
         SESSION_COOKIE,
@@ -59,7 +59,7 @@ def set_session(response: Response, request: Request, settings: Settings, token:
     )
 
 
-def clear_session(response: Response, request: Request, settings: Settings) -> None:
+def clear_session_cookie(response: Response, request: Request, settings: Settings) -> None:
     response.delete_cookie(SESSION_COOKIE, path="/", secure=is_https(request, settings), httponly=True, samesite="lax")
 
 
@@ -72,6 +72,6 @@ def base_url(request: Request, settings: Settings) -> str:
     return settings.public_url or f"{request.url.scheme}://{request.headers['host']}"
 
 
-def wrong_credentials() -> ApiError:
+def wrong_credentials_error() -> ApiError:
     """The same for a name that is unknown and for a wrong password."""
     return ApiError(401, "The name or the password is wrong.", kind="authentication_error", code="wrong_credentials")

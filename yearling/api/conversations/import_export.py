@@ -12,18 +12,18 @@ from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
-from yearling.api.access.policy import caller_of, current, require
+from yearling.api.access.policy import current, get_caller, require
 from yearling.api.conversations import personal_schemas as schemas
-from yearling.api.conversations.personal_data import export_person, import_for_person, import_report
+from yearling.api.conversations.personal_data import export_personal_data, import_personal_data, import_report_json
 from yearling.api.http.errors import ApiError, dump
 from yearling.api.http.openapi import replies
-from yearling.api.services import services_of
+from yearling.api.services import get_services
 from yearling.clock import now_utc
 
 router = APIRouter()
 
 _CHUNK_BYTES = 1 << 18
-_SPOOLED_BYTES = 1 << 24
+_MAX_IN_MEMORY_BYTES = 1 << 24
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -45,16 +45,16 @@ async def import_conversations(request: Request) -> Response:
     The body is the file itself. Taking in the same file again changes nothing. Judgements that are not in the log enter it as
     the asker's own, with today's time; links that were revoked stay so.
     """
-    services, person = services_of(request), current(request)
+    services, person = get_services(request), current(request)
     most = services.settings.max_import_bytes
-    with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as file:
+    with tempfile.SpooledTemporaryFile(_MAX_IN_MEMORY_BYTES) as file:
         await _receive(request, file, most)
-        board = services.running_board
-        may_judge = caller_of(request).may("member", "feedback")
-        done = await asyncio.to_thread(import_for_person, board.log, person.id, file, may_judge=may_judge)
+        board = services.running_consensus
+        may_judge = get_caller(request).may("member", "feedback")
+        done = await asyncio.to_thread(import_personal_data, board.log, person.id, file, may_judge=may_judge)
     if done.judgements:
         board.nudge()
-    return Response(dump(import_report(done)), media_type="application/json")
+    return Response(dump(import_report_json(done)), media_type="application/json")
 
 
 @router.get(
@@ -67,11 +67,11 @@ async def import_conversations(request: Request) -> Response:
 async def export_everything(request: Request) -> Response:
     """Everything that is the asker's: conversations with their trees, samples, folders, comparisons, memories, settings, links,
     judgements with their words, files. A Yearling takes it in again."""
-    services, person = services_of(request), current(request)
-    board = services.running_board
+    services, person = get_services(request), current(request)
+    board = services.running_consensus
     with ExitStack() as stack:
         file = stack.enter_context(tempfile.TemporaryFile())
-        await asyncio.to_thread(export_person, board.log, person.id, file)
+        await asyncio.to_thread(export_personal_data, board.log, person.id, file)
         file.seek(0)
         opened = stack.pop_all()
     name = f"yearling-{now_utc():%Y-%m-%d}.zip"

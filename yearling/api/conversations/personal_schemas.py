@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from yearling.api.conversations.schemas import Id
+from yearling.api.conversations.schemas import RecordId
 from yearling.api.openai.schemas import Strict
 from yearling.records import Role
 
@@ -42,8 +42,8 @@ class FolderList(BaseModel):
 class ShareRequest(Strict):
     """Shows the branch from the root down to `leaf` (null: the branch in use) as it is now; later messages are not shown."""
 
-    conversation: Id
-    leaf: Id | None = None
+    conversation: RecordId
+    leaf: RecordId | None = None
 
 
 class ShareView(BaseModel):
@@ -82,7 +82,7 @@ class SharedView(BaseModel):
 # Import
 
 
-class LeftOut(BaseModel):
+class SkippedItems(BaseModel):
     """Something in the file that was not taken, how often, and why."""
 
     what: str
@@ -104,7 +104,7 @@ class ImportReport(BaseModel):
     shares: int
     blobs: int
     known: int
-    left_out: list[LeftOut]
+    left_out: list[SkippedItems]
 
 
 # Memory

@@ -15,30 +15,30 @@ from pydantic import BaseModel, Field, model_validator
 
 from yearling.api.feedback.schemas import Tags
 from yearling.api.openai.schemas import Strict
-from yearling.chat import Effort
+from yearling.chat import ReasoningEffort
 from yearling.records import FinishReason, Role
 
 MAX_TEXT_CHARS = 200_000
 
-Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
-Title = Annotated[str, Field(max_length=200)]
+RecordId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+ConversationTitle = Annotated[str, Field(max_length=200)]
 Words = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)]
-Side = Literal["left", "right"]
+ComparisonSide = Literal["left", "right"]
 
 # Requests
 
 
 class ConversationRequest(Strict):
-    title: Annotated[Title, Field(description="Empty: the first question gives it one.")] = ""
-    folder: Id | None = None
+    title: Annotated[ConversationTitle, Field(description="Empty: the first question gives it one.")] = ""
+    folder: RecordId | None = None
 
 
 class ConversationChange(Strict):
     """Only the fields that are there change; a `folder` of null takes the conversation out of its folder."""
 
-    title: Title | None = None
-    folder: Id | None = None
-    leaf: Annotated[Id | None, Field(description="The end of the branch that is in use from now on.")] = None
+    title: ConversationTitle | None = None
+    folder: RecordId | None = None
+    leaf: Annotated[RecordId | None, Field(description="The end of the branch that is in use from now on.")] = None
 
 
 class AnswerOptions(Strict):
@@ -46,7 +46,7 @@ class AnswerOptions(Strict):
 
     model: str | None = None
     mode: Annotated[str | None, Field(max_length=64)] = None
-    effort: Effort | None = None
+    effort: ReasoningEffort | None = None
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     max_tokens: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
     seed: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
@@ -61,7 +61,7 @@ class TurnRequest(AnswerOptions):
 
     kind: Literal["send", "regenerate", "continue"] = "send"
     text: Words | None = None
-    message: Id | None = None
+    message: RecordId | None = None
     compare: Annotated[
         bool | None,
         Field(description="Two answers side by side: true asks for them, false declines, null leaves it to the rate."),
@@ -70,7 +70,7 @@ class TurnRequest(AnswerOptions):
     against: Annotated[str | None, Field(description="The other model of a comparison; null: one of the setting's.")] = None
 
     @model_validator(mode="after")
-    def _fits(self) -> TurnRequest:
+    def _check_fields_match_kind(self) -> TurnRequest:
         if (self.kind == "send") != (self.text is not None):
             raise ValueError("text belongs to send, and to nothing else")
         if self.kind != "send" and self.message is None:
@@ -107,7 +107,7 @@ class MessageEdit(Strict):
 # Answers
 
 
-class MyRating(BaseModel):
+class MessageRating(BaseModel):
     """What the asker said of an answer. `event` is what retracts it."""
 
     event: str
@@ -150,7 +150,7 @@ class MessageView(BaseModel):
     comparison: str | None
     edit_of: str | None
     edit_event: Annotated[str | None, Field(description="The act in the log of feedback, by which the edit is retracted.")]
-    rating: MyRating | None
+    rating: MessageRating | None
 
 
 class TurnAnswer(BaseModel):
@@ -238,7 +238,7 @@ class EditedMessage(BaseModel):
     event: str | None
 
 
-class Deleted(BaseModel):
+class DeletedMessages(BaseModel):
     object: Literal["deleted"]
     id: str
     messages: int
@@ -251,7 +251,7 @@ class TurnUsage(BaseModel):
     reasoning_tokens: int
 
 
-class TurnFault(BaseModel):
+class TurnErrorView(BaseModel):
     message: str
     code: str | None
 
@@ -273,6 +273,6 @@ class TurnEventView(BaseModel):
     sample: str | None = None
     finish_reason: FinishReason | None = None
     usage: TurnUsage | None = None
-    error: TurnFault | None = None
+    error: TurnErrorView | None = None
     state: Literal["finished", "stopped", "failed"] | None = None
     title: str | None = None

@@ -14,8 +14,8 @@ from yearling.api.conversations import personal_schemas as schemas
 from yearling.api.conversations.views import hidden_comparisons, share_view, utc
 from yearling.api.http.body import read_body
 from yearling.api.http.errors import dump
-from yearling.api.http.openapi import json_body, replies
-from yearling.api.services import services_of
+from yearling.api.http.openapi import json_request_body, replies
+from yearling.api.services import get_services
 from yearling.store import Store
 
 router = APIRouter()
@@ -25,7 +25,7 @@ router = APIRouter()
 async def list_shares(request: Request) -> Response:
     """The asker's links, newest first."""
     person = current(request)
-    return await _answer(
+    return await _uncached_response(
         request, lambda store: {"object": "list", "data": [share_view(one) for one in store.shares.list(person.id)]}
     )
 
@@ -34,14 +34,14 @@ async def list_shares(request: Request) -> Response:
     "/v1/shares",
     operation_id="create_share",
     dependencies=[require("member")],
-    openapi_extra=json_body(schemas.ShareRequest),
+    openapi_extra=json_request_body(schemas.ShareRequest),
     responses=replies(schemas.ShareView),
 )
 async def create_share(request: Request) -> Response:
     """Make a link to a branch of a conversation as it is now. Who has the link can read it, without signing in."""
-    services, person = services_of(request), current(request)
+    services, person = get_services(request), current(request)
     body = await read_body(request, schemas.ShareRequest, most_bytes=services.settings.max_body_bytes)
-    return await _answer(
+    return await _uncached_response(
         request, lambda store: share_view(store.shares.create(body.conversation, person_id=person.id, leaf_id=body.leaf))
     )
 
@@ -60,7 +60,7 @@ async def revoke_share(request: Request, share_id: str) -> Response:
         store.shares.revoke(share_id, person_id=person.id)
         return {"object": "list", "data": [share_view(one) for one in store.shares.list(person.id)]}
 
-    return await _answer(request, work)
+    return await _uncached_response(request, work)
 
 
 @router.get("/v1/shared/{share_id}", operation_id="get_shared", dependencies=[anyone], responses=replies(schemas.SharedView))
@@ -86,10 +86,10 @@ async def get_shared(request: Request, share_id: str) -> Response:
             ],
         }
 
-    return await _answer(request, work)
+    return await _uncached_response(request, work)
 
 
-async def _answer(request: Request, work: Callable[[Store], dict[str, Any]]) -> Response:
-    body = await asyncio.to_thread(work, services_of(request).store)
+async def _uncached_response(request: Request, work: Callable[[Store], dict[str, Any]]) -> Response:
+    body = await asyncio.to_thread(work, get_services(request).store)
     # A revoked link must not go on living in somebody's cache.
     return Response(dump(body), media_type="application/json", headers={"cache-control": "no-store"})

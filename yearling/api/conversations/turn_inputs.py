@@ -8,7 +8,18 @@ from typing import Any
 
 from yearling.api.conversations import schemas
 from yearling.api.services import Services
-from yearling.chat import BUILTIN, LOOK_BACK, REGULAR, Ask, LiveTurn, Manner, Mode, choose, extract, may_offer
+from yearling.chat import (
+    BUILTIN_MODES,
+    NUM_RECENT_OFFERS,
+    REGULAR_MODE,
+    AnswerMode,
+    AnswerStyle,
+    LiveTurn,
+    TurnInput,
+    choose,
+    extract,
+    should_offer_comparison,
+)
 from yearling.clock import now_utc
 from yearling.errors import NotFound
 from yearling.records import Person
@@ -16,53 +27,53 @@ from yearling.store import Store
 
 DEFAULTS: dict[str, Any] = {
     "instructions": "",
-    "mode": REGULAR.name,
+    "mode": REGULAR_MODE.name,
     "length": "normal",
     "bluntness": "normal",
     "language": "auto",
     "memory": True,
     "comparisons": True,
 }
-_draws = random.SystemRandom()
+_random = random.SystemRandom()
 
 
 def settings_of(store: Store, person_id: str) -> dict[str, Any]:
     """A person's settings, those that were never set included. A mode that was retired meanwhile is the regular one."""
     stored = store.personal.get(person_id)
     chosen = {name: stored.get(name, default) for name, default in DEFAULTS.items()}
-    if chosen["mode"] not in modes_of(store):
-        chosen["mode"] = REGULAR.name
+    if chosen["mode"] not in available_modes(store):
+        chosen["mode"] = REGULAR_MODE.name
     return chosen
 
 
-def modes_of(store: Store) -> dict[str, Mode]:
+def available_modes(store: Store) -> dict[str, AnswerMode]:
     """The modes that can be chosen, by name: those that came along, then those that were defined, each in its newest version."""
-    modes = {mode.name: mode for mode in BUILTIN}
+    modes = {mode.name: mode for mode in BUILTIN_MODES}
     for record in store.modes.newest():
         if not record.retired:
-            modes[record.name] = Mode(name=record.name, version=record.version, title=record.title, text=record.text)
+            modes[record.name] = AnswerMode(name=record.name, version=record.version, title=record.title, text=record.text)
     return modes
 
 
-def resolved_mode(store: Store, name: str) -> Mode:
+def get_mode(store: Store, name: str) -> AnswerMode:
     """Raises NotFound."""
-    found = modes_of(store).get(name)
+    found = available_modes(store).get(name)
     if found is None:
         raise NotFound(f"There is no mode {name[:64]!r}.", advice="List them with GET /v1/modes.", param="mode")
     return found
 
 
-async def asking(services: Services, person: Person, body: schemas.TurnRequest) -> Ask:
+async def asking(services: Services, person: Person, body: schemas.TurnRequest) -> TurnInput:
     """What a person asks in a conversation, with what the model is reminded of. Raises NotFound for an unknown mode."""
-    return await asyncio.to_thread(_asking, services, person, body)
+    return await asyncio.to_thread(_build_turn_input, services, person, body)
 
 
-async def asking_in_passing(services: Services, person: Person, body: schemas.TemporaryTurnRequest) -> Ask:
+async def build_temporary_turn_input(services: Services, person: Person, body: schemas.TemporaryTurnRequest) -> TurnInput:
     """What a person asks in a temporary chat: in their manner, but nothing of their past comes into it."""
 
-    def work() -> Ask:
-        manner = _manner(services.store, settings_of(services.store, person.id), body)
-        return Ask(models=(body.model,), effort=body.effort, sampling=_sampling(body), manner=manner)
+    def work() -> TurnInput:
+        manner = _answer_style(services.store, settings_of(services.store, person.id), body)
+        return TurnInput(models=(body.model,), effort=body.effort, sampling=_sampling(body), manner=manner)
 
     return await asyncio.to_thread(work)
 
@@ -80,10 +91,12 @@ async def remember(services: Services, live: LiveTurn, said: str) -> None:
     await asyncio.to_thread(work)
 
 
-def _asking(services: Services, person: Person, body: schemas.TurnRequest) -> Ask:
+def _build_turn_input(services: Services, person: Person, body: schemas.TurnRequest) -> TurnInput:
     store = services.store
     settings = settings_of(store, person.id)
-    offered = body.compare is None and body.kind == "send" and settings["comparisons"] and _offered(services, person)
+    offered = (
+        body.compare is None and body.kind == "send" and settings["comparisons"] and _should_offer_comparison(services, person)
+    )
     twice = bool(body.compare) or offered
     reminded: tuple[tuple[str, str], ...] = ()
     question = body.text if body.kind == "send" else _question(store, person.id, body.message)
@@ -91,15 +104,15 @@ def _asking(services: Services, person: Person, body: schemas.TurnRequest) -> As
         memories = store.memories.list(person.id, active_only=True)
         chosen = choose(memories, question, budget_tokens=services.settings.memory_tokens)
         reminded = tuple((memory.id, memory.text) for memory in chosen)
-    return Ask(
+    return TurnInput(
         kind=body.kind,
         text=body.text,
         message_id=body.message,
-        models=(body.model, _rival(services, body)) if twice else (body.model,),
+        models=(body.model, _comparison_model(services, body)) if twice else (body.model,),
         offered=offered,
         effort=body.effort,
         sampling=_sampling(body),
-        manner=_manner(store, settings, body),
+        manner=_answer_style(store, settings, body),
         memories=reminded,
     )
 
@@ -110,9 +123,9 @@ def _question(store: Store, person_id: str, message_id: str | None) -> str | Non
     return next((message.content for message in reversed(branch) if message.role == "user"), None)
 
 
-def _manner(store: Store, settings: dict[str, Any], body: schemas.AnswerOptions) -> Manner:
-    return Manner(
-        mode=resolved_mode(store, body.mode or settings["mode"]),
+def _answer_style(store: Store, settings: dict[str, Any], body: schemas.AnswerOptions) -> AnswerStyle:
+    return AnswerStyle(
+        mode=get_mode(store, body.mode or settings["mode"]),
         length=settings["length"],
         bluntness=settings["bluntness"],
         language=settings["language"],
@@ -120,20 +133,20 @@ def _manner(store: Store, settings: dict[str, Any], body: schemas.AnswerOptions)
     )
 
 
-def _offered(services: Services, person: Person) -> bool:
+def _should_offer_comparison(services: Services, person: Person) -> bool:
     rate = services.settings.comparison_rate
-    draw = _draws.random()
+    draw = _random.random()
     if draw >= rate or services.settings.retention == "none":
         return False
-    return may_offer(rate, draw, services.store.comparisons.offered(person.id, limit=LOOK_BACK), now_utc())
+    return should_offer_comparison(rate, draw, services.store.comparisons.offered(person.id, limit=NUM_RECENT_OFFERS), now_utc())
 
 
-def _rival(services: Services, body: schemas.TurnRequest) -> str | None:
+def _comparison_model(services: Services, body: schemas.TurnRequest) -> str | None:
     """The other model of a comparison: the one that was named, one of the setting's, or the same once more."""
     if body.against is not None:
         return body.against
     models = services.settings.comparison_models
-    return _draws.choice(models) if models else body.model
+    return _random.choice(models) if models else body.model
 
 
 def _sampling(body: schemas.AnswerOptions) -> dict[str, Any]:

@@ -13,9 +13,9 @@ import structlog
 
 from yearling.api.http.errors import translate
 from yearling.chat import LiveTurn
-from yearling.feedback import Board, Rating
+from yearling.feedback import LiveConsensus, Rating
 from yearling.records import Message
-from yearling.store import BYTES, Attachment, ComparisonRecord, Entry, Folder, Share, attachments_of
+from yearling.store import BINARY_MEDIA_TYPE, Attachment, ComparisonRecord, Entry, Folder, ShareLink, attachments_from_facts
 
 _log = structlog.get_logger("yearling.api")
 
@@ -45,7 +45,7 @@ def hit_view(entry: Entry) -> dict[str, Any]:
 
 
 def tree_view(
-    board: Board,
+    board: LiveConsensus,
     person_id: str,
     entry: Entry,
     tree: Sequence[Message],
@@ -54,7 +54,7 @@ def tree_view(
 ) -> dict[str, Any]:
     """A whole conversation, with the asker's own ratings."""
     hidden = hidden_comparisons(comparisons, turns)
-    ratings = my_ratings(board, person_id, [message.sample_id for message in tree if message.sample_id])
+    ratings = own_ratings(board, person_id, [message.sample_id for message in tree if message.sample_id])
     by_id = {message.id: message for message in tree}
     return summary_view(entry) | {
         "tree": [message_view(message, hidden=hidden, rating=ratings.get(message.sample_id or "")) for message in tree],
@@ -86,7 +86,7 @@ def message_view(message: Message, *, hidden: set[str], rating: dict[str, Any] |
         "hidden": bool(facts.get("hidden")),
         "mode": facts.get("mode"),
         "memories": facts.get("memories", []),
-        "attachments": [attachment_view(message, one) for one in attachments_of(facts)],
+        "attachments": [attachment_view(message, one) for one in attachments_from_facts(facts)],
         "comparison": facts.get("comparison"),
         "edit_of": facts.get("edit_of"),
         "edit_event": facts.get("event"),
@@ -101,12 +101,12 @@ def attachment_view(message: Message, one: Attachment) -> dict[str, Any]:
         "name": one.name,
         "media_type": one.media_type,
         "size_bytes": one.size_bytes,
-        "image": one.media_type != BYTES,
+        "image": one.media_type != BINARY_MEDIA_TYPE,
         "path": where,
     }
 
 
-def my_ratings(board: Board, person_id: str, items: Sequence[str]) -> dict[str, dict[str, Any]]:
+def own_ratings(board: LiveConsensus, person_id: str, items: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The asker's standing rating of each of these items that has one."""
     found: dict[str, dict[str, Any]] = {}
     actor = board.log.pseudonym(person_id)
@@ -154,7 +154,7 @@ def turn_view(live: LiveTurn) -> dict[str, Any]:
     }
 
 
-def event_json(event: Mapping[str, Any]) -> dict[str, Any]:
+def turn_event_json(event: Mapping[str, Any]) -> dict[str, Any]:
     """One event of a turn as it goes over the wire. A delta holds its own words and nothing else."""
     kind = event["type"]
     if kind == "start":
@@ -188,7 +188,7 @@ def folder_view(folder: Folder) -> dict[str, Any]:
     }
 
 
-def share_view(share: Share) -> dict[str, Any]:
+def share_view(share: ShareLink) -> dict[str, Any]:
     return {
         "object": "share",
         "id": share.id,

@@ -15,7 +15,7 @@ ItemId = Annotated[
         description="An answer (the id of its completion, response or sample), a note, or an edit's text.",
     ),
 ]
-Value = Annotated[float, Field(json_schema_extra={"enum": [0, 0.5, 1]}, description="1 helpful, 0.5 somewhat, 0 not.")]
+RatingValue = Annotated[float, Field(json_schema_extra={"enum": [0, 0.5, 1]}, description="1 helpful, 0.5 somewhat, 0 not.")]
 Tag = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 Tags = Annotated[tuple[Tag, ...], Field(max_length=10)]
 EventId = Annotated[str, Field(pattern=r"^[!-~]{1,64}$", description="The id of an act in the public log.")]
@@ -24,12 +24,12 @@ Words = Annotated[str, Field(min_length=1)]
 
 class RatingRequest(Strict):
     item: ItemId
-    value: Value
+    value: RatingValue
     tags: Tags = ()
 
 
 class NoteRatingRequest(Strict):
-    value: Value
+    value: RatingValue
     tags: Tags = ()
 
 
@@ -84,7 +84,7 @@ class Score(BaseModel):
     sides: list[SideScore]
 
 
-class StandingView(BaseModel):
+class ItemStatusView(BaseModel):
     """Where an item stands. The score is hidden from who may still rate it and has not."""
 
     item: str
@@ -95,14 +95,14 @@ class StandingView(BaseModel):
     score: Score | None
 
 
-class Recorded(BaseModel):
+class RecordedEvent(BaseModel):
     """An act, as it stands in the public log, and where its item stands now."""
 
     object: Literal["feedback.event"]
     id: str
     kind: str
     event: dict[str, Any]
-    standing: StandingView | None
+    standing: ItemStatusView | None
 
 
 class OwnRating(BaseModel):
@@ -123,7 +123,7 @@ class NoteView(BaseModel):
     created_utc: str
     yours: bool
     rating: OwnRating | None
-    standing: StandingView
+    standing: ItemStatusView
 
 
 class NoteList(BaseModel):
@@ -134,7 +134,7 @@ class NoteList(BaseModel):
     next: str | None
 
 
-class WantedView(BaseModel):
+class QueueItemView(BaseModel):
     item: str
     kind: Literal["answer", "note", "edit"]
     why: Literal["jury", "your_side", "other_side", "quorum", "undecided"]
@@ -142,9 +142,9 @@ class WantedView(BaseModel):
     about: str | None
 
 
-class Queue(BaseModel):
+class RatingQueueView(BaseModel):
     object: Literal["list"]
-    data: list[WantedView]
+    data: list[QueueItemView]
 
 
 class JuryView(BaseModel):
@@ -228,7 +228,7 @@ class ItemView(BaseModel):
     object: Literal["consensus.item"]
     kind: Literal["answer", "note", "edit"]
     text: str | None
-    standing: StandingView
+    standing: ItemStatusView
     pairs: list[PairView]
 
 

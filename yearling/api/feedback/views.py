@@ -12,8 +12,8 @@ from yearling.errors import NotFound
 from yearling.feedback import (
     HELPFUL,
     NOT_HELPFUL,
-    Board,
     ItemResult,
+    LiveConsensus,
     Note,
     Rating,
     explain_item,
@@ -21,23 +21,23 @@ from yearling.feedback import (
     to_dict,
 )
 
-_STRONGEST = 10
+_NUM_STRONGEST = 10
 _SHOWN_CHARS = 280
-_HIDDEN = "Rate it to see what others think."
+_HIDDEN_SCORE_MESSAGE = "Rate it to see what others think."
 
 
-def standing_view(board: Board, person_id: str, item: str) -> dict[str, Any]:
+def item_status_view(board: LiveConsensus, person_id: str, item: str) -> dict[str, Any]:
     """Where an item stands, and what the asker may know of it."""
     standing = board.standing(item)
     result = standing.result
-    visible = result is not None and _visible(board, person_id, result)
+    visible = result is not None and _is_score_visible(board, person_id, result)
     if result is None:
         explanation = ["Nobody has judged it yet."]
     else:
         p, division = board.parameters.status, board.latest.snapshot.division
         explanation = explain_item(result, p, division_seen=division.seen)
         if not visible:
-            explanation = [explanation[0], _HIDDEN]
+            explanation = [explanation[0], _HIDDEN_SCORE_MESSAGE]
     return {
         "item": item,
         "status": standing.status,
@@ -48,8 +48,8 @@ def standing_view(board: Board, person_id: str, item: str) -> dict[str, Any]:
     }
 
 
-def _visible(board: Board, person_id: str, result: ItemResult) -> bool:
-    return result.status in (HELPFUL, NOT_HELPFUL) or board.has_a_say(person_id, result.item)
+def _is_score_visible(board: LiveConsensus, person_id: str, result: ItemResult) -> bool:
+    return result.status in (HELPFUL, NOT_HELPFUL) or board.has_rated_or_written(person_id, result.item)
 
 
 def _score(result: ItemResult) -> dict[str, Any]:
@@ -60,15 +60,15 @@ def _score(result: ItemResult) -> dict[str, Any]:
     return {"bridging": result.bridging, "axis": result.axis, "sides": sides}
 
 
-def note_view(board: Board, person_id: str, note_id: str) -> dict[str, Any]:
+def note_view(board: LiveConsensus, person_id: str, note_id: str) -> dict[str, Any]:
     """A note with its words and its standing. Raises NotFound for one that was taken back."""
     with board.log.ledger.reading() as ledger:
         note = ledger.note(note_id)
-    return _note(board, person_id, note, _words(board, [note.note]).get(note.note))
+    return _note(board, person_id, note, _public_texts(board, [note.note]).get(note.note))
 
 
 def note_list_view(
-    board: Board, person_id: str, *, item: str | None, yours: bool | None, after: str | None, limit: int
+    board: LiveConsensus, person_id: str, *, item: str | None, yours: bool | None, after: str | None, limit: int
 ) -> dict[str, Any]:
     """The notes that stand, newest first: all, those on an item, the asker's own or those of others."""
     actor = board.log.pseudonym(person_id)
@@ -81,12 +81,12 @@ def note_list_view(
             and (after is None or note.note < after)
         ]
     page = notes[: -limit - 1 : -1]
-    words = _words(board, [note.note for note in page])
+    words = _public_texts(board, [note.note for note in page])
     data = [_note(board, person_id, note, words.get(note.note)) for note in page]
     return {"object": "list", "data": data, "next": page[-1].note if len(notes) > limit else None}
 
 
-def _note(board: Board, person_id: str, note: Note, text: str | None) -> dict[str, Any]:
+def _note(board: LiveConsensus, person_id: str, note: Note, text: str | None) -> dict[str, Any]:
     return {
         "object": "note",
         "id": note.note,
@@ -95,11 +95,11 @@ def _note(board: Board, person_id: str, note: Note, text: str | None) -> dict[st
         "created_utc": to_dict(note)["created_utc"],
         "yours": note.actor == board.log.pseudonym(person_id),
         "rating": _own_rating(board, person_id, note.note),
-        "standing": standing_view(board, person_id, note.note),
+        "standing": item_status_view(board, person_id, note.note),
     }
 
 
-def _own_rating(board: Board, person_id: str, item: str) -> dict[str, Any] | None:
+def _own_rating(board: LiveConsensus, person_id: str, item: str) -> dict[str, Any] | None:
     actor, found = board.log.pseudonym(person_id), None
     with board.log.ledger.reading() as ledger:
         for event in ledger.about(item):
@@ -108,18 +108,18 @@ def _own_rating(board: Board, person_id: str, item: str) -> dict[str, Any] | Non
     return found
 
 
-def _words(board: Board, items: Sequence[str]) -> dict[str, str]:
+def _public_texts(board: LiveConsensus, items: Sequence[str]) -> dict[str, str]:
     """The public words of those items that have any."""
     texts = board.log.store.texts.get_many(items)
     return {item: text.content["text"] for item, text in texts.items() if isinstance(text.content.get("text"), str)}
 
 
-def _kind(board: Board, item: str) -> str:
+def _kind(board: LiveConsensus, item: str) -> str:
     written = board.log.ledger.written(item)
     return "answer" if written is None else "note" if isinstance(written, Note) else "edit"
 
 
-def jury_view(board: Board, person_id: str, item: str) -> dict[str, Any]:
+def jury_view(board: LiveConsensus, person_id: str, item: str) -> dict[str, Any]:
     """How far the jury on an item is. Raises NotFound where none was invited."""
     jury = board.jury(item)
     actor = board.log.pseudonym(person_id)
@@ -135,10 +135,10 @@ def jury_view(board: Board, person_id: str, item: str) -> dict[str, Any]:
     }
 
 
-def queue_view(board: Board, person_id: str, limit: int) -> dict[str, Any]:
+def queue_view(board: LiveConsensus, person_id: str, limit: int) -> dict[str, Any]:
     """What a person could rate next, with the words."""
     wanted = board.queue(person_id, size=limit)
-    words = _words(board, [one.item for one in wanted])
+    words = _public_texts(board, [one.item for one in wanted])
     data = []
     for one in wanted:
         written = board.log.ledger.written(one.item)
@@ -149,10 +149,10 @@ def queue_view(board: Board, person_id: str, limit: int) -> dict[str, Any]:
     return {"object": "list", "data": data}
 
 
-def consensus_view(board: Board, person_id: str, limit: int) -> dict[str, Any]:
+def consensus_view(board: LiveConsensus, person_id: str, limit: int) -> dict[str, Any]:
     """The newest full run, its items brought up to date."""
     latest, results = board.latest, board.items()
-    seen = {result.item for result in results if _visible(board, person_id, result)}
+    seen = {result.item for result in results if _is_score_visible(board, person_id, result)}
     shown = [result for result in results if result.item in seen]
     gaps = {result.item: abs(result.sides[0].estimate - result.sides[1].estimate) for result in shown}
     bridges = sorted(shown, key=lambda result: (-result.bridging, result.item))
@@ -160,7 +160,7 @@ def consensus_view(board: Board, person_id: str, limit: int) -> dict[str, Any]:
     snapshot, record, pairs = latest.snapshot, latest.record, latest.snapshot.pairs
     division = snapshot.division
     head = board.log.store.events.head()
-    words = _words(board, [result.item for result in results[:limit]])
+    words = _public_texts(board, [result.item for result in results[:limit]])
     return {
         "object": "consensus",
         "run": record.sequence,
@@ -192,8 +192,8 @@ def consensus_view(board: Board, person_id: str, limit: int) -> dict[str, Any]:
             for result in results[:limit]
         ],
         "has_more": len(results) > limit,
-        "bridges": [result.item for result in bridges if result.bridging > 0.5][:_STRONGEST],
-        "divides": [result.item for result in divides if gaps[result.item] > 0][:_STRONGEST],
+        "bridges": [result.item for result in bridges if result.bridging > 0.5][:_NUM_STRONGEST],
+        "divides": [result.item for result in divides if gaps[result.item] > 0][:_NUM_STRONGEST],
         "pairs": {
             "compared": len(pairs),
             "training": sum(1 for pair in pairs if pair.weight > 0),
@@ -202,25 +202,25 @@ def consensus_view(board: Board, person_id: str, limit: int) -> dict[str, Any]:
     }
 
 
-def item_view(board: Board, person_id: str, item: str) -> dict[str, Any]:
+def item_view(board: LiveConsensus, person_id: str, item: str) -> dict[str, Any]:
     """An item and its pairs. Raises NotFound for one that nobody judged."""
     with board.log.ledger.reading() as ledger:
         known = ledger.knows(item)
     if not known:
         raise NotFound(f"Nobody has judged {item[:100]!r}.", param="item")
-    standing = standing_view(board, person_id, item)
+    standing = item_status_view(board, person_id, item)
     pairs = [pair for pair in board.latest.snapshot.pairs if item in (pair.better, pair.worse)]
     told = [{name: getattr(pair, name) for name in ("better", "worse", "q", "weight", "reason", "provisional")} for pair in pairs]
     return {
         "object": "consensus.item",
         "kind": _kind(board, item),
-        "text": _words(board, [item]).get(item),
+        "text": _public_texts(board, [item]).get(item),
         "standing": standing,
         "pairs": told if standing["score"] else [],
     }
 
 
-def log_view(board: Board, after: int, limit: int) -> dict[str, Any]:
+def log_view(board: LiveConsensus, after: int, limit: int) -> dict[str, Any]:
     """A page of the public log, with the whole log's head."""
     head = board.log.store.events.head()
     entries = board.log.page(after=after, limit=limit)

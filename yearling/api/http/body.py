@@ -8,7 +8,7 @@ import pydantic_core
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from yearling.api.http.errors import ApiError, of_validation
+from yearling.api.http.errors import ApiError, from_validation_errors
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -27,7 +27,7 @@ async def read_body(request: Request, model: type[M], *, most_bytes: int) -> M:
         return model.model_validate_json(data)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        raise of_validation(details, _parsed(data)) from None
+        raise from_validation_errors(details, _parse_or_none(data)) from None
 
 
 def _is_utf8(options: str) -> bool:
@@ -38,24 +38,24 @@ def _is_utf8(options: str) -> bool:
 async def _read(request: Request, most_bytes: int) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > most_bytes:
-        raise _too_large(most_bytes)
+        raise _too_large_error(most_bytes)
     data = bytearray()
     try:
         async for chunk in request.stream():
             data += chunk
             if len(data) > most_bytes:
-                raise _too_large(most_bytes)
+                raise _too_large_error(most_bytes)
     except ClientDisconnect:
         raise ApiError(400, "The client left before the body was complete.", code="incomplete_body") from None
     return bytes(data)
 
 
-def _too_large(most_bytes: int) -> ApiError:
+def _too_large_error(most_bytes: int) -> ApiError:
     message = f"The body is larger than {most_bytes} bytes."
     return ApiError(413, message, code="request_too_large", headers={"connection": "close"})
 
 
-def _parsed(data: bytes) -> object:
+def _parse_or_none(data: bytes) -> object:
     """For naming the offending field; a body that is no JSON has none."""
     try:
         return pydantic_core.from_json(data)

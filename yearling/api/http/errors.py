@@ -19,7 +19,7 @@ from yearling.chat import SchemaNotSatisfied
 from yearling.errors import (
     BadInput,
     Conflict,
-    ContextExceeded,
+    ContextLengthExceeded,
     NotAllowed,
     NotFound,
     StorageFailed,
@@ -30,9 +30,9 @@ from yearling.errors import (
 )
 
 # The first class that fits decides: (class, status, type, code).
-_TABLE: tuple[tuple[type[UserError], int, str, str], ...] = (
+_RESPONSE_BY_ERROR: tuple[tuple[type[UserError], int, str, str], ...] = (
     (SchemaNotSatisfied, 422, "invalid_request_error", "schema_not_satisfied"),
-    (ContextExceeded, 400, "invalid_request_error", "context_length_exceeded"),
+    (ContextLengthExceeded, 400, "invalid_request_error", "context_length_exceeded"),
     (Unsupported, 400, "invalid_request_error", "unsupported"),
     (BadInput, 400, "invalid_request_error", "invalid_value"),
     (NotFound, 404, "invalid_request_error", "not_found"),
@@ -44,7 +44,7 @@ _TABLE: tuple[tuple[type[UserError], int, str, str], ...] = (
 )
 
 
-REFUSED_FIELD = "refused_field"
+UNSUPPORTED_FIELD = "refused_field"
 """Type of the validation error for a known field that is not supported; its message is the field's name."""
 
 _ONLY_TEXT = "Messages may hold text; images, audio and files are not supported."
@@ -86,16 +86,16 @@ def translate(error: Exception) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, UserError):
-        return _of_user_error(error)
+        return _from_user_error(error)
     if isinstance(error, ValidationError):
-        return of_validation(error.errors(include_url=False), None)
+        return from_validation_errors(error.errors(include_url=False), None)
     if isinstance(error, HTTPException):
-        return _of_http(error)
+        return _from_http_exception(error)
     return ApiError(500, "The server made a mistake. Its log says more.", kind="server_error", code="internal_error")
 
 
-def _of_user_error(error: UserError) -> ApiError:
-    for kind_of_error, status, kind, code in _TABLE:
+def _from_user_error(error: UserError) -> ApiError:
+    for kind_of_error, status, kind, code in _RESPONSE_BY_ERROR:
         if isinstance(error, kind_of_error):
             if isinstance(error, NotFound) and error.param == "model":
                 code = "model_not_found"
@@ -104,7 +104,7 @@ def _of_user_error(error: UserError) -> ApiError:
     return ApiError(400, str(error), param=error.param)
 
 
-def _of_http(error: HTTPException) -> ApiError:
+def _from_http_exception(error: HTTPException) -> ApiError:
     code = {404: "unknown_url", 405: "method_not_allowed"}.get(error.status_code)
     text = {404: "There is nothing at this address.", 405: "This address does not take this method."}.get(error.status_code)
     phrase = HTTPStatus(error.status_code).phrase
@@ -112,10 +112,10 @@ def _of_http(error: HTTPException) -> ApiError:
     return ApiError(error.status_code, text or f"{phrase}: {error.detail}", kind=kind, code=code, headers=error.headers)
 
 
-def of_validation(details: Sequence[ErrorDetails], body: Any) -> ApiError:
+def from_validation_errors(details: Sequence[ErrorDetails], body: Any) -> ApiError:
     """The most specific of a validation's complaints. `body` is what was sent, parsed, as far as that went."""
     first = max(details, key=lambda detail: len(detail["loc"]))
-    param = param_of(first["loc"], body, missing=first["type"] == "missing")
+    param = param_path(first["loc"], body, missing=first["type"] == "missing")
     where = f" at {param}" if param else ""
     given = first["type"]
     if given == "json_invalid":
@@ -124,7 +124,7 @@ def of_validation(details: Sequence[ErrorDetails], body: Any) -> ApiError:
         return ApiError(400, f"The field {param} is unknown.", param=param, code="unknown_parameter")
     if given == "missing":
         return ApiError(400, f"The field {param} is missing.", param=param, code="missing_required_parameter")
-    if given == REFUSED_FIELD:
+    if given == UNSUPPORTED_FIELD:
         param = f"{param}.{first['msg']}" if param else first["msg"]
         message = f"The field {param} is not supported, and ignoring it would change the answer."
         return ApiError(400, message, param=param, code="unsupported")
@@ -137,7 +137,7 @@ def of_validation(details: Sequence[ErrorDetails], body: Any) -> ApiError:
     return ApiError(400, f"The value{where} is not usable: {first['msg']}.", param=param, code="invalid_value")
 
 
-def param_of(loc: Sequence[int | str], body: Any, *, missing: bool) -> str | None:
+def param_path(loc: Sequence[int | str], body: Any, *, missing: bool) -> str | None:
     """`messages[0].content` for a location in pydantic's form, which also names the branches of unions; those are left out."""
     path, here = "", body
     for at, part in enumerate(loc):

@@ -7,9 +7,9 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from yearling.store import BYTES, media_type
+from yearling.store import BINARY_MEDIA_TYPE, media_type
 
-_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
+_CONTENT_SECURITY_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
 def file_response(request: Request, content: bytes, *, name: str, tag: str) -> Response:
@@ -19,10 +19,10 @@ def file_response(request: Request, content: bytes, *, name: str, tag: str) -> R
     """
     kind = media_type(content)
     headers = {
-        "content-security-policy": _POLICY,
+        "content-security-policy": _CONTENT_SECURITY_POLICY,
         "x-content-type-options": "nosniff",
         "cross-origin-resource-policy": "same-origin",
-        "content-disposition": f"{'attachment' if kind == BYTES else 'inline'}; filename*=UTF-8''{quote(name, safe='')}",
+        "content-disposition": f"{'attachment' if kind == BINARY_MEDIA_TYPE else 'inline'}; filename*=UTF-8''{quote(name, safe='')}",
         "cache-control": "private, no-cache",
         "etag": f'"{tag}"',
     }

@@ -9,14 +9,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from yearling.chat import Usage
+from yearling.chat import TokenUsage
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
-class Metrics:
+class ServerMetrics:
     """The figures of one server. `pool_status` is asked at each scrape, `waiting` for answers without a place in an engine."""
 
     def __init__(self, pool_status: Callable[[], list[dict[str, Any]]]) -> None:
@@ -30,11 +30,11 @@ class Metrics:
             "yearling_time_to_first_token_seconds", "From request to first token.", buckets=_SECONDS, registry=registry
         )
         self.tokens = Counter("yearling_tokens", "Tokens of finished answers.", ("kind",), registry=registry)
-        self.in_flight = Gauge("yearling_requests_in_flight", "Requests that run.", registry=registry)
+        self.requests_in_flight = Gauge("yearling_requests_in_flight", "Requests that run.", registry=registry)
         self.answers = Gauge("yearling_answers_in_flight", "Answers that are generated or wait.", registry=registry)
-        registry.register(_Engines(pool_status))
+        registry.register(_EngineCollector(pool_status))
 
-    def count(self, usage: Usage) -> None:
+    def count(self, usage: TokenUsage) -> None:
         self.tokens.labels("prompt").inc(usage.prompt)
         self.tokens.labels("reasoning").inc(usage.reasoning)
         self.tokens.labels("answer").inc(usage.completion - usage.reasoning)
@@ -43,7 +43,7 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-class _Engines(Collector):
+class _EngineCollector(Collector):
     """State, restarts and queues as the pool tells them."""
 
     def __init__(self, status: Callable[[], list[dict[str, Any]]]) -> None:

@@ -15,7 +15,7 @@ from yearling.api.openai import schemas
 _REF = "#/components/schemas/{model}"
 _MODE: Literal["validation"] = "validation"
 
-_ERRORS = {
+_ERROR_DESCRIPTIONS = {
     400: "The request is wrong.",
     401: "The API key is missing or wrong.",
     403: "The host or origin is not allowed.",
@@ -31,14 +31,14 @@ _ERRORS = {
 }
 
 # Not as a model: the framework would build it anew for every status of every route, at the first request.
-_ERROR = {"application/json": {"schema": {"$ref": _REF.format(model=schemas.ErrorEnvelope.__name__)}}}
+_ERROR_CONTENT = {"application/json": {"schema": {"$ref": _REF.format(model=schemas.ErrorEnvelope.__name__)}}}
 
-_bodies: set[type[BaseModel]] = {schemas.ErrorEnvelope}
+_body_models: set[type[BaseModel]] = {schemas.ErrorEnvelope}
 
 
-def json_body(model: type[BaseModel]) -> dict[str, Any]:
+def json_request_body(model: type[BaseModel]) -> dict[str, Any]:
     """For `openapi_extra`: the body that the route reads."""
-    _bodies.add(model)
+    _body_models.add(model)
     schema = {"$ref": _REF.format(model=model.__name__)}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
@@ -46,11 +46,11 @@ def json_body(model: type[BaseModel]) -> dict[str, Any]:
 def replies(model: type[BaseModel], *, stream: type[BaseModel] | None = None) -> dict[int | str, dict[str, Any]]:
     """For `responses`: the answer, as JSON or as a stream of events, and the errors."""
     described: dict[int | str, dict[str, Any]] = {
-        status: {"description": text, "content": _ERROR} for status, text in _ERRORS.items()
+        status: {"description": text, "content": _ERROR_CONTENT} for status, text in _ERROR_DESCRIPTIONS.items()
     }
     described[200] = {"model": model, "description": "The answer."}
     if stream is not None:
-        _bodies.add(stream)
+        _body_models.add(stream)
         text = f"A {stream.__name__} as JSON; the last event of chat completions is `[DONE]`."
         event = {
             "type": "object",
@@ -76,7 +76,7 @@ class Document(FastAPI):
         """The document at /openapi.json."""
         if self.openapi_schema is None:
             document = get_openapi(title=self.title, version=__version__, description=self.description, routes=self.routes)
-            bodies = [(model, _MODE) for model in sorted(_bodies, key=lambda model: model.__name__)]
+            bodies = [(model, _MODE) for model in sorted(_body_models, key=lambda model: model.__name__)]
             _, extra = models_json_schema(bodies, ref_template=_REF)
             components = document.setdefault("components", {})
             components["schemas"] = {**components.get("schemas", {}), **extra["$defs"]}

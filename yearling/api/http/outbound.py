@@ -15,20 +15,20 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from yearling.addresses import public_addresses
+from yearling.addresses import resolve_public_addresses
 from yearling.errors import BadInput, Unavailable
 
 TIMEOUT_S = 10.0
-MOST_BYTES = 1 << 20
-_NO_KEEPING = httpx.Limits(max_keepalive_connections=0)
+MAX_RESPONSE_BYTES = 1 << 20
+_NO_KEEP_ALIVE = httpx.Limits(max_keepalive_connections=0)
 
 
-class PublicOnly(httpx.AsyncBaseTransport):
+class PublicAddressTransport(httpx.AsyncBaseTransport):
     """Connects to public addresses only. What the owner of this server named (`trusted`: scheme, host, port) may be anywhere."""
 
     def __init__(self, trusted: str, inner: httpx.AsyncBaseTransport | None = None) -> None:
         self._trusted = _origin(trusted)
-        self._inner = inner or httpx.AsyncHTTPTransport(trust_env=False, limits=_NO_KEEPING)
+        self._inner = inner or httpx.AsyncHTTPTransport(trust_env=False, limits=_NO_KEEP_ALIVE)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises BadInput for an address that is not public, or a scheme other than https."""
@@ -36,7 +36,7 @@ class PublicOnly(httpx.AsyncBaseTransport):
         if _origin(url) != self._trusted:
             if request.url.scheme != "https":
                 raise BadInput(f"{request.url.host} would be asked without TLS.", advice="Use an https address.")
-            addresses = await asyncio.to_thread(public_addresses, request.url.host, request.url.port or 443)
+            addresses = await asyncio.to_thread(resolve_public_addresses, request.url.host, request.url.port or 443)
             # The certificate is checked against the name all the same; the header Host is set already.
             request.extensions = {**request.extensions, "sni_hostname": request.url.host}
             request.url = request.url.copy_with(host=addresses[0])
@@ -46,21 +46,21 @@ class PublicOnly(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-class Fetcher:
+class JsonFetcher:
     """Asks for JSON objects. `trusted` is an address whose server may also be private."""
 
     def __init__(self, trusted: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._transport = transport or PublicOnly(trusted)
+        self._transport = transport or PublicAddressTransport(trusted)
 
     async def get(self, url: str) -> dict[str, Any]:
         """Raises Unavailable for what does not answer with a JSON object in time, BadInput for a forbidden address."""
-        return await self._ask("GET", url, {}, b"")
+        return await self._request("GET", url, {}, b"")
 
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
         """Raises as `get`."""
-        return await self._ask("POST", url, headers, body)
+        return await self._request("POST", url, headers, body)
 
-    async def _ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
             raise BadInput(f"{parts.scheme}: is no address that can be asked.")
@@ -78,10 +78,12 @@ class Fetcher:
             raise Unavailable(f"{parts.hostname} cannot be reached: {type(error).__name__}.") from None
 
     def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=_Shared(self._transport), follow_redirects=False, trust_env=False, timeout=TIMEOUT_S)
+        return httpx.AsyncClient(
+            transport=_BorrowedTransport(self._transport), follow_redirects=False, trust_env=False, timeout=TIMEOUT_S
+        )
 
 
-class _Shared(httpx.AsyncBaseTransport):
+class _BorrowedTransport(httpx.AsyncBaseTransport):
     """A transport that outlives the client that uses it."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
@@ -95,8 +97,8 @@ async def _read(reply: httpx.Response) -> bytes:
     data = bytearray()
     async for chunk in reply.aiter_bytes():
         data += chunk
-        if len(data) > MOST_BYTES:
-            raise Unavailable(f"{reply.request.url.host} answers with more than {MOST_BYTES} bytes.")
+        if len(data) > MAX_RESPONSE_BYTES:
+            raise Unavailable(f"{reply.request.url.host} answers with more than {MAX_RESPONSE_BYTES} bytes.")
     return bytes(data)
 
 

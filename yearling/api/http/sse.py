@@ -34,7 +34,7 @@ def event(data: Any, *, name: str = "") -> bytes:
     return head + b"data: " + dump(data) + b"\n\n"
 
 
-class EventStream(Response):
+class EventStreamResponse(Response):
     """Sends events as they come, and a comment whenever nothing was sent for `keep_alive_s`.
 
     `source` is closed in any case, as soon as the client has left; `on_close` is then awaited.
@@ -55,12 +55,12 @@ class EventStream(Response):
         self._source = source
         self._on_close = on_close
         self._keep_alive_s = KEEP_ALIVE_S if keep_alive_s is None else keep_alive_s
-        self._sent_at = 0.0
+        self._last_sent_s = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         alive = asyncio.create_task(self._keep_alive(send))
         try:
-            await first_of(asyncio.create_task(self._send(send)), left(receive))
+            await race_against(asyncio.create_task(self._send(send)), left(receive))
         finally:
             alive.cancel()
             if self._on_close is not None:
@@ -70,23 +70,23 @@ class EventStream(Response):
         # Closed here and not by the garbage collector: generation must stop now.
         async with aclosing(self._source) as source:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            self._sent_at = time.monotonic()
+            self._last_sent_s = time.monotonic()
             async for chunk in source:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                self._sent_at = time.monotonic()
+                self._last_sent_s = time.monotonic()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _keep_alive(self, send: Send) -> None:
         while True:
-            quiet_s = time.monotonic() - self._sent_at if self._sent_at else 0.0
+            quiet_s = time.monotonic() - self._last_sent_s if self._last_sent_s else 0.0
             if quiet_s >= self._keep_alive_s:
-                self._sent_at = time.monotonic()
+                self._last_sent_s = time.monotonic()
                 await send({"type": "http.response.body", "body": b": keep-alive\n\n", "more_body": True})
             else:
                 await asyncio.sleep(self._keep_alive_s - quiet_s)
 
 
-class Opened(Generic[T]):
+class PrimedStream(Generic[T]):
     """A stream whose first item has been waited for, so that what fails at once fails with a proper status.
 
     After `PATIENCE_S` the response begins without it. `aclose` must be called in any case.
@@ -97,7 +97,7 @@ class Opened(Generic[T]):
         self._first = asyncio.create_task(_next(source))
 
     @classmethod
-    async def of(cls, source: AsyncGenerator[T, None], receive: Receive) -> Opened[T]:
+    async def of(cls, source: AsyncGenerator[T, None], receive: Receive) -> PrimedStream[T]:
         """Raises what the stream raises at its beginning, and ApiError when the client leaves meanwhile."""
         opened = cls(source)
         watch = asyncio.create_task(left(receive))
@@ -106,7 +106,7 @@ class Opened(Generic[T]):
             if opened._first.done():
                 opened._first.result()
             elif watch.done():
-                raise client_left()
+                raise client_disconnected_error()
         except BaseException:
             await opened.aclose()
             raise
@@ -137,20 +137,20 @@ async def left(receive: Receive) -> None:
         pass
 
 
-def client_left() -> ApiError:
+def client_disconnected_error() -> ApiError:
     """For the log; nobody is there to read it."""
     return ApiError(499, "The client left.", code="client_left")
 
 
-async def unless_left(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """The result of the work. When the client leaves first, the work is cancelled and ApiError raised."""
     task = asyncio.create_task(work)
-    if not await first_of(task, left(receive)):
-        raise client_left()
+    if not await race_against(task, left(receive)):
+        raise client_disconnected_error()
     return task.result()
 
 
-async def first_of(task: asyncio.Task[Any], other: Coroutine[Any, Any, None]) -> bool:
+async def race_against(task: asyncio.Task[Any], other: Coroutine[Any, Any, None]) -> bool:
     """Wait for the task, or cancel it as soon as the other is done. True when the task was first; raises what it raised."""
     watch = asyncio.create_task(other)
     first = False

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 
-class MeasureView(BaseModel):
+class ExamMetricView(BaseModel):
     """A figure with its 95 % interval; null where it is not defined."""
 
     name: str
@@ -35,7 +35,7 @@ class ExamRunView(BaseModel):
     num_samples: int
     created_utc: str
     finished_utc: str | None
-    measures: list[MeasureView]
+    measures: list[ExamMetricView]
 
 
 class ExamRunPage(BaseModel):
@@ -45,7 +45,7 @@ class ExamRunPage(BaseModel):
     data: list[ExamRunView]
 
 
-class AnswerView(BaseModel):
+class ExamAnswerView(BaseModel):
     """One answer verbatim, with what the grader found."""
 
     case: str
@@ -67,10 +67,10 @@ class ExamView(BaseModel):
     run: ExamRunView
     settings: dict[str, Any]
     summary: dict[str, Any]
-    worst: list[AnswerView]
+    worst: list[ExamAnswerView]
 
 
-class DifferenceView(BaseModel):
+class ScoreDifferenceView(BaseModel):
     """The challenger's mean score less the champion's, and what it may lie between (95 %)."""
 
     value: float
@@ -78,7 +78,7 @@ class DifferenceView(BaseModel):
     high: float
 
 
-class PairedView(BaseModel):
+class PairedTestView(BaseModel):
     """What the pairs say: independent units, how many got better and worse, one-sided p-values, and what so many pairs show."""
 
     n: int
@@ -111,8 +111,8 @@ class ComparisonView(BaseModel):
     exam: str
     champion: ExamRunView
     challenger: ExamRunView
-    interval: DifferenceView
-    paired: PairedView
+    interval: ScoreDifferenceView
+    paired: PairedTestView
     may_gate: bool
     lost: list[CasePairView]
     won: list[CasePairView]

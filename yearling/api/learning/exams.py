@@ -14,15 +14,15 @@ from starlette.responses import Response
 from yearling.api.access.policy import require
 from yearling.api.http.openapi import replies
 from yearling.api.learning import exam_schemas as schemas
-from yearling.api.services import services_of
+from yearling.api.services import get_services
 from yearling.loop import compare_exam_runs
 from yearling.store import ExamRun, GateRecord, GradedSample, Store
 
 router = APIRouter(dependencies=[require("reader")])
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
-Cases = Annotated[int, Query(ge=0, le=100)]
-Worst = Annotated[int, Query(ge=0, le=100)]
+MaxChangedCases = Annotated[int, Query(ge=0, le=100)]
+MaxWorstAnswers = Annotated[int, Query(ge=0, le=100)]
 
 
 @router.get("/v1/exams", operation_id="list_exam_runs", responses=replies(schemas.ExamRunPage))
@@ -35,7 +35,7 @@ async def list_exam_runs(
         runs = store.exams.list(exam=exam, model_hash=model_hash, limit=limit)
         return {"object": "list", "data": [_run(run) for run in runs]}
 
-    return await _answer(request, found)
+    return await _ascii_json_response(request, found)
 
 
 @router.get("/v1/exams/gates", operation_id="list_gates", responses=replies(schemas.GatePage))
@@ -45,11 +45,11 @@ async def list_gates(request: Request, challenger: str | None = None, limit: Lim
     def found(store: Store) -> dict[str, Any]:
         return {"object": "list", "data": [_gate(one) for one in store.exams.gates(challenger=challenger, limit=limit)]}
 
-    return await _answer(request, found)
+    return await _ascii_json_response(request, found)
 
 
 @router.get("/v1/exams/compare", operation_id="compare_exam_runs", responses=replies(schemas.ComparisonView))
-async def compare_runs(request: Request, champion: str, challenger: str, cases: Cases = 10) -> Response:
+async def compare_runs(request: Request, champion: str, challenger: str, cases: MaxChangedCases = 10) -> Response:
     """Two sittings of the same exam, put the same way, case by case: the difference with its interval, the exact test, and the
     cases that changed most. The beginning of an id is enough."""
 
@@ -67,11 +67,11 @@ async def compare_runs(request: Request, champion: str, challenger: str, cases: 
             "won": [asdict(pair) for pair in one.turned(better=True, limit=cases)],
         }
 
-    return await _answer(request, found)
+    return await _ascii_json_response(request, found)
 
 
 @router.get("/v1/exams/{run}", operation_id="get_exam_run", responses=replies(schemas.ExamView))
-async def get_exam_run(request: Request, run: str, worst: Worst = 10) -> Response:
+async def get_exam_run(request: Request, run: str, worst: MaxWorstAnswers = 10) -> Response:
     """One sitting with its measures and its worst answers verbatim. The beginning of its id is enough."""
 
     def found(store: Store) -> dict[str, Any]:
@@ -85,11 +85,11 @@ async def get_exam_run(request: Request, run: str, worst: Worst = 10) -> Respons
             "worst": [_sample(sample) for sample in low],
         }
 
-    return await _answer(request, found)
+    return await _ascii_json_response(request, found)
 
 
-async def _answer(request: Request, work: Callable[[Store], dict[str, Any]]) -> Response:
-    body = await asyncio.to_thread(work, services_of(request).store)
+async def _ascii_json_response(request: Request, work: Callable[[Store], dict[str, Any]]) -> Response:
+    body = await asyncio.to_thread(work, get_services(request).store)
     # In ASCII: what an exam asks may hold code points that have no UTF-8.
     return Response(json.dumps(body), media_type="application/json")
 

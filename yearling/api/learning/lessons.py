@@ -18,7 +18,7 @@ from starlette.responses import Response
 from yearling.api.access.policy import require
 from yearling.api.http.errors import dump
 from yearling.api.http.openapi import replies
-from yearling.api.services import services_of
+from yearling.api.services import get_services
 from yearling.store import LessonSetRecord, LessonSource, Store
 
 router = APIRouter(dependencies=[require("reader")])
@@ -50,7 +50,7 @@ class LessonSetList(BaseModel):
     data: list[LessonSetView]
 
 
-class LessonReport(BaseModel):
+class LessonSetReport(BaseModel):
     """What was seen, kept and dropped. Judgements are what people did, by sort; lessons what could be made of it, by kind, with
     each kind's reasons for leaving some out; `q` counts pairs by how sure they are; `taken_back` says which earlier sets still
     carry judgements that count no longer, and why."""
@@ -67,10 +67,10 @@ class LessonReport(BaseModel):
 class LessonSetDetail(LessonSetView):
     previous: str | None
     """Hash of the set that was built before it."""
-    report: LessonReport
+    report: LessonSetReport
 
 
-class LessonName(BaseModel):
+class LessonReference(BaseModel):
     """A lesson by the hash of its words, and the judgements that it comes from."""
 
     kind: str
@@ -78,7 +78,7 @@ class LessonName(BaseModel):
     events: list[str]
 
 
-class LessonMove(BaseModel):
+class MovedLesson(BaseModel):
     kind: str
     key: str
     before: Literal["train", "heldout"]
@@ -93,16 +93,16 @@ class LessonSetDifference(BaseModel):
     before: str
     after: str
     counts: dict[str, int]
-    came: list[LessonName]
-    went: list[LessonName]
-    judged_otherwise: list[LessonName]
-    moved: list[LessonMove]
+    came: list[LessonReference]
+    went: list[LessonReference]
+    judged_otherwise: list[LessonReference]
+    moved: list[MovedLesson]
 
 
 @router.get("/v1/lessons", operation_id="list_lesson_sets", responses=replies(LessonSetList))
 async def list_lesson_sets(request: Request) -> Response:
     """What was made of people's judgements for training: each frozen set with its counts, never the lessons themselves."""
-    return await _answer(request, _sets)
+    return await _store_response(request, _sets)
 
 
 @router.get("/v1/lessons/{set_id}", operation_id="get_lesson_set", responses=replies(LessonSetDetail))
@@ -116,7 +116,7 @@ async def get_lesson_set(request: Request, set_id: str) -> Response:
             "report": _report(record.report),
         }
 
-    return await _answer(request, found)
+    return await _store_response(request, found)
 
 
 @router.get("/v1/lessons/{set_id}/diff/{other_id}", operation_id="compare_lesson_sets", responses=replies(LessonSetDifference))
@@ -129,11 +129,11 @@ async def compare_lesson_sets(request: Request, set_id: str, other_id: str, limi
         sources = store.lesson_sets.sources(before.hash), store.lesson_sets.sources(after.hash)
         return {"object": "lesson_set.difference", "before": before.hash, "after": after.hash, **_difference(*sources, limit)}
 
-    return await _answer(request, found)
+    return await _store_response(request, found)
 
 
-async def _answer(request: Request, found: Callable[[Store], Mapping[str, Any]]) -> Response:
-    body = await asyncio.to_thread(found, services_of(request).store)
+async def _store_response(request: Request, found: Callable[[Store], Mapping[str, Any]]) -> Response:
+    body = await asyncio.to_thread(found, get_services(request).store)
     return Response(dump(body), media_type="application/json")
 
 

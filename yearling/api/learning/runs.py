@@ -19,9 +19,9 @@ from starlette.responses import Response
 from yearling.api.access.policy import require
 from yearling.api.http.errors import dump
 from yearling.api.http.openapi import replies
-from yearling.api.http.sse import DONE, EventStream, event
+from yearling.api.http.sse import DONE, EventStreamResponse, event
 from yearling.api.learning import run_schemas as schemas
-from yearling.api.services import services_of
+from yearling.api.services import get_services
 from yearling.config import Settings
 from yearling.errors import Conflict
 from yearling.records import Run
@@ -29,8 +29,8 @@ from yearling.store import Runs
 
 router = APIRouter(dependencies=[require("reader")])
 
-POLL_S = 0.5
-_resumed: set[asyncio.Task[int]] = set()
+POLL_INTERVAL_S = 0.5
+_resume_tasks: set[asyncio.Task[int]] = set()
 
 After = Annotated[int, Query(ge=-1, le=2**53, description="Only the steps after this one.")]
 
@@ -39,21 +39,21 @@ After = Annotated[int, Query(ge=-1, le=2**53, description="Only the steps after 
 async def list_runs(request: Request) -> Response:
     """All training runs, newest first."""
     runs = await asyncio.to_thread(_runs(request).list)
-    return _answer({"object": "list", "data": [_view(run) for run in runs]})
+    return _json_response({"object": "list", "data": [_view(run) for run in runs]})
 
 
 @router.get("/v1/runs/{run_id}", operation_id="get_run", responses=replies(schemas.RunDetail))
 async def get_run(request: Request, run_id: str) -> Response:
     """One run with everything that its folder says of it: settings, hashes, versions, machine, command."""
     run = await asyncio.to_thread(_runs(request).get, run_id)
-    return _answer(_view(run) | {"facts": run.facts})
+    return _json_response(_view(run) | {"facts": run.facts})
 
 
 @router.get("/v1/runs/{run_id}/metrics", operation_id="get_run_metrics", responses=replies(schemas.RunMetrics))
 async def get_run_metrics(request: Request, run_id: str, after: After = -1) -> Response:
     """The figures of each step, oldest first."""
     lines = await asyncio.to_thread(_runs(request).metrics, run_id, after=after)
-    return _answer({"object": "list", "data": lines})
+    return _json_response({"object": "list", "data": lines})
 
 
 @router.get(
@@ -66,7 +66,7 @@ async def stream_run_metrics(request: Request, run_id: str, after: After = -1) -
     nobody trains it any more."""
     runs = _runs(request)
     await asyncio.to_thread(runs.get, run_id)
-    return EventStream(_follow(runs, run_id, after))
+    return EventStreamResponse(_follow_metrics(runs, run_id, after))
 
 
 @router.post(
@@ -74,7 +74,7 @@ async def stream_run_metrics(request: Request, run_id: str, after: After = -1) -
 )
 async def stop_run(request: Request, run_id: str) -> Response:
     """Ask a run to stop after the step that it makes now. It can be resumed."""
-    return _answer(_view(await asyncio.to_thread(_runs(request).request_stop, run_id)))
+    return _json_response(_view(await asyncio.to_thread(_runs(request).request_stop, run_id)))
 
 
 @router.post(
@@ -89,12 +89,12 @@ async def resume_run(request: Request, run_id: str) -> Response:
     run = await asyncio.to_thread(runs.get, run_id)
     if run.state in ("running", "finished"):
         raise Conflict(f"The run {run_id} is {run.state}.", advice="Only a run that has stopped can be resumed.")
-    process = await asyncio.to_thread(_start, services_of(request).settings, runs.folder / run_id)
+    process = await asyncio.to_thread(_start, get_services(request).settings, runs.folder / run_id)
     # Waited for, so that the system can forget it.
     waiting = asyncio.create_task(asyncio.to_thread(process.wait))
-    _resumed.add(waiting)
-    waiting.add_done_callback(_resumed.discard)
-    return _answer(_view(run))
+    _resume_tasks.add(waiting)
+    waiting.add_done_callback(_resume_tasks.discard)
+    return _json_response(_view(run))
 
 
 def resume_command(settings: Settings, run_id: str) -> list[str]:
@@ -113,7 +113,7 @@ def _start(settings: Settings, folder: Path) -> subprocess.Popen[bytes]:
         )
 
 
-async def _follow(runs: Runs, run_id: str, after: int) -> AsyncGenerator[bytes, None]:
+async def _follow_metrics(runs: Runs, run_id: str, after: int) -> AsyncGenerator[bytes, None]:
     tail, told = runs.tail(run_id, after=after), ""
     while True:
         # The state before the lines: when it says that the run has ended, the lines that follow are the last.
@@ -126,11 +126,11 @@ async def _follow(runs: Runs, run_id: str, after: int) -> AsyncGenerator[bytes, 
         if run.state != "running":
             yield DONE
             return
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(POLL_INTERVAL_S)
 
 
 def _runs(request: Request) -> Runs:
-    return services_of(request).store.runs
+    return get_services(request).store.runs
 
 
 def _view(run: Run) -> dict[str, Any]:
@@ -140,5 +140,5 @@ def _view(run: Run) -> dict[str, Any]:
     return {"object": "run", **fields, **times}
 
 
-def _answer(body: dict[str, Any]) -> Response:
+def _json_response(body: dict[str, Any]) -> Response:
     return Response(dump(body), media_type="application/json")

@@ -14,9 +14,9 @@ from starlette.responses import Response
 
 from yearling.api.access.policy import current, require
 from yearling.api.http.body import read_body
-from yearling.api.http.openapi import json_body, replies
+from yearling.api.http.openapi import json_request_body, replies
 from yearling.api.learning import spec_schemas as schemas
-from yearling.api.services import from_store, services_of
+from yearling.api.services import get_services, store_response
 from yearling.chat import Clause, SpecCase, load_spec
 from yearling.store import SpecDispute, SpecOutput, SpecRun, Store
 
@@ -24,13 +24,13 @@ router = APIRouter(dependencies=[require("reader")])
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
-_WORST = 10
+_NUM_WORST = 10
 
 
 @router.get("/v1/spec", operation_id="get_spec", responses=replies(schemas.SpecView))
 async def get_spec(request: Request) -> Response:
     """The spec in force: its version, the system message, and all clauses."""
-    return await from_store(services_of(request), lambda _: _spec())
+    return await store_response(get_services(request), lambda _: _spec())
 
 
 @router.get("/v1/spec/clauses/{clause_id}", operation_id="get_spec_clause", responses=replies(schemas.ClauseDetail))
@@ -39,29 +39,29 @@ async def get_spec_clause(request: Request, clause_id: str) -> Response:
 
     def work(_: Store) -> dict[str, Any]:
         spec = load_spec()
-        cases = spec.cases_of(clause_id)
+        cases = spec.cases_for(clause_id)
         return {**_clause(spec.clause(clause_id), len(cases)), "case_list": [_case(case) for case in cases]}
 
-    return await from_store(services_of(request), work)
+    return await store_response(get_services(request), work)
 
 
-@router.get("/v1/spec/cases", operation_id="list_spec_cases", responses=replies(schemas.CaseList))
+@router.get("/v1/spec/cases", operation_id="list_spec_cases", responses=replies(schemas.SpecCaseList))
 async def list_spec_cases(request: Request, clause: str | None = None) -> Response:
     """All cases, or those of one clause."""
 
     def work(_: Store) -> dict[str, Any]:
         spec = load_spec()
-        cases = spec.cases if clause is None else spec.cases_of(spec.clause(clause).id)
+        cases = spec.cases if clause is None else spec.cases_for(spec.clause(clause).id)
         return {"object": "list", "data": [_case(case) for case in cases]}
 
-    return await from_store(services_of(request), work)
+    return await store_response(get_services(request), work)
 
 
 @router.get("/v1/spec/runs", operation_id="list_spec_runs", responses=replies(schemas.SpecRunList))
 async def list_spec_runs(request: Request, limit: Limit = 100) -> Response:
     """The runs of the spec against models, newest first."""
-    return await from_store(
-        services_of(request),
+    return await store_response(
+        get_services(request),
         lambda store: {"object": "list", "data": [_run(run) for run in store.spec_runs.list(limit=limit)]},
     )
 
@@ -69,17 +69,17 @@ async def list_spec_runs(request: Request, limit: Limit = 100) -> Response:
 @router.get("/v1/spec/runs/{run_id}", operation_id="get_spec_run", responses=replies(schemas.SpecRunDetail))
 async def get_spec_run(request: Request, run_id: str) -> Response:
     """A run, with its counts and its worst answers verbatim."""
-    services, person_id = services_of(request), current(request).id
+    services, person_id = get_services(request), current(request).id
 
     def work(store: Store) -> dict[str, Any]:
         run = store.spec_runs.get(run_id)
-        worst = store.spec_runs.worst(run_id, limit=_WORST)
+        worst = store.spec_runs.worst(run_id, limit=_NUM_WORST)
         return {**_run(run), "worst": _outputs(store, person_id, run_id, worst)}
 
-    return await from_store(services, work)
+    return await store_response(services, work)
 
 
-@router.get("/v1/spec/runs/{run_id}/outputs", operation_id="list_spec_outputs", responses=replies(schemas.OutputList))
+@router.get("/v1/spec/runs/{run_id}/outputs", operation_id="list_spec_outputs", responses=replies(schemas.SpecOutputList))
 async def list_spec_outputs(
     request: Request,
     run_id: str,
@@ -90,7 +90,7 @@ async def list_spec_outputs(
     limit: Limit = 100,
 ) -> Response:
     """The answers of a run in their order, all or some; `after` is the id of the last one that was seen."""
-    services, person_id = services_of(request), current(request).id
+    services, person_id = get_services(request), current(request).id
 
     def work(store: Store) -> dict[str, Any]:
         store.spec_runs.get(run_id)
@@ -98,38 +98,38 @@ async def list_spec_outputs(
         shown = _outputs(store, person_id, run_id, found[:limit])
         return {"object": "list", "data": shown, "has_more": len(found) > limit}
 
-    return await from_store(services, work)
+    return await store_response(services, work)
 
 
 @router.post(
     "/v1/spec/outputs/{output_id}/disputes",
     operation_id="create_spec_dispute",
     dependencies=[require("member", scope="feedback")],
-    openapi_extra=json_body(schemas.DisputeRequest),
+    openapi_extra=json_request_body(schemas.DisputeRequest),
     responses=replies(schemas.DisputeView),
 )
 async def create_spec_dispute(request: Request, output_id: str) -> Response:
     """Say that an answer was triaged wrongly, and why. The triage stays until the spec or a grader changes."""
-    services, person_id = services_of(request), current(request).id
+    services, person_id = get_services(request), current(request).id
     body = await read_body(request, schemas.DisputeRequest, most_bytes=services.settings.max_body_bytes)
 
     def work(store: Store) -> dict[str, Any]:
         filed = store.spec_runs.dispute(output_id, person_id, body.claim, body.reason)
         return _dispute(filed, person_id)
 
-    return await from_store(services, work)
+    return await store_response(services, work)
 
 
 @router.get("/v1/spec/disputes", operation_id="list_spec_disputes", responses=replies(schemas.DisputeList))
 async def list_spec_disputes(request: Request, run: str | None = None) -> Response:
     """All disputes, or those of a run, oldest first."""
-    services, person_id = services_of(request), current(request).id
+    services, person_id = get_services(request), current(request).id
 
     def work(store: Store) -> dict[str, Any]:
         disputes = store.spec_runs.disputes(run_id=run)
         return {"object": "list", "data": [_dispute(one, person_id) for one in disputes]}
 
-    return await from_store(services, work)
+    return await store_response(services, work)
 
 
 def _spec() -> dict[str, Any]:

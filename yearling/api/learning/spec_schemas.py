@@ -28,7 +28,7 @@ class TwinView(BaseModel):
     facts: dict[str, Any]
 
 
-class CaseView(BaseModel):
+class SpecCaseView(BaseModel):
     """`policy` and `bug` are labels; any other label is a gap. `judge` is `person` where labels would not be sound."""
 
     id: str
@@ -62,7 +62,7 @@ class ClauseView(BaseModel):
 
 
 class ClauseDetail(ClauseView):
-    case_list: list[CaseView]
+    case_list: list[SpecCaseView]
 
 
 class SpecView(BaseModel):
@@ -75,9 +75,9 @@ class SpecView(BaseModel):
     clauses: list[ClauseView]
 
 
-class CaseList(BaseModel):
+class SpecCaseList(BaseModel):
     object: Literal["list"]
-    data: list[CaseView]
+    data: list[SpecCaseView]
 
 
 class SpecRunView(BaseModel):
@@ -111,7 +111,7 @@ class DisputeView(BaseModel):
     yours: bool
 
 
-class OutputView(BaseModel):
+class SpecOutputView(BaseModel):
     """One answer, verbatim, with its label, what the label rests on, and its triage."""
 
     id: str
@@ -133,12 +133,12 @@ class OutputView(BaseModel):
 class SpecRunDetail(SpecRunView):
     """With the answers that are worth least, worst first."""
 
-    worst: list[OutputView]
+    worst: list[SpecOutputView]
 
 
-class OutputList(BaseModel):
+class SpecOutputList(BaseModel):
     object: Literal["list"]
-    data: list[OutputView]
+    data: list[SpecOutputView]
     has_more: bool
 
 

@@ -13,12 +13,12 @@ from starlette.responses import Response
 from yearling.api.access.policy import current, require
 from yearling.api.http.body import read_body
 from yearling.api.http.errors import ApiError, dump
-from yearling.api.http.openapi import json_body, replies
+from yearling.api.http.openapi import json_request_body, replies
 from yearling.api.http.sse import DONE, event
 from yearling.api.openai import schemas
-from yearling.api.openai.turn_execution import Meter, at_once, stream_error, streamed
-from yearling.api.services import request_id_of, services_of
-from yearling.chat import ChoiceAnswer, TokenText, Turn, TurnEvent, TurnRequest, Usage, total_usage
+from yearling.api.openai.turn_execution import AnswerMeter, at_once, stream_error, streamed
+from yearling.api.services import get_request_id, get_services
+from yearling.chat import ChoiceAnswer, PreparedTurn, TokenText, TokenUsage, TurnEvent, TurnRequest, total_token_usage
 
 router = APIRouter(dependencies=[require("member")])
 
@@ -26,16 +26,16 @@ router = APIRouter(dependencies=[require("member")])
 @router.post(
     "/v1/chat/completions",
     operation_id="create_chat_completion",
-    openapi_extra=json_body(schemas.ChatCompletionRequest),
+    openapi_extra=json_request_body(schemas.ChatCompletionRequest),
     responses=replies(schemas.ChatCompletion, stream=schemas.ChatCompletionChunk),
 )
 async def create_chat_completion(request: Request) -> Response:
     """Answer a conversation."""
-    services = services_of(request)
+    services = get_services(request)
     body = await read_body(request, schemas.ChatCompletionRequest, most_bytes=services.settings.max_body_bytes)
-    turn = await services.running_assistant.prepare(turn_request(body, request_id_of(request)), person_id=current(request).id)
+    turn = await services.running_assistant.prepare(turn_request(body, get_request_id(request)), person_id=current(request).id)
     head = {"id": f"chatcmpl-{turn.choices[0].sample_id}", "created": int(time.time()), "model": turn.served.name}
-    meter = Meter(services, request)
+    meter = AnswerMeter(services, request)
     if body.stream:
         include_usage = bool(body.stream_options and body.stream_options.include_usage)
         return await streamed(
@@ -63,13 +63,13 @@ def turn_request(body: schemas.ChatCompletionRequest, request_id: str) -> TurnRe
         raise ApiError(400, "stream_options needs stream to be true.", param="stream_options", code="invalid_value")
     return TurnRequest(
         request_id=request_id,
-        messages=tuple(message_json(message) for message in body.messages),
+        messages=tuple(to_chat_message(message) for message in body.messages),
         model=body.model,
-        sampling=sampling_of(body),
+        sampling=sampling_overrides(body),
         n=body.n or 1,
         logprobs=bool(body.logprobs),
         top_logprobs=body.top_logprobs or 0,
-        json_schema=_schema_of(body),
+        json_schema=_requested_json_schema(body),
         tools=tuple(tool.model_dump(exclude_none=True) for tool in body.tools or ()),
         tool_choice=_tool_choice(body.tool_choice),
         parallel_tool_calls=body.parallel_tool_calls is not False,
@@ -77,7 +77,7 @@ def turn_request(body: schemas.ChatCompletionRequest, request_id: str) -> TurnRe
     )
 
 
-def sampling_of(body: schemas.ChatCompletionRequest) -> dict[str, Any]:
+def sampling_overrides(body: schemas.ChatCompletionRequest) -> dict[str, Any]:
     """What the client says of sampling, and nothing that it leaves open."""
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     said = {
@@ -95,7 +95,7 @@ def sampling_of(body: schemas.ChatCompletionRequest) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def message_json(message: schemas.ChatMessage) -> dict[str, Any]:
+def to_chat_message(message: schemas.ChatMessage) -> dict[str, Any]:
     """The message with its parts joined to plain text."""
     plain = message.model_dump(exclude_none=True, exclude={"annotations", "refusal"})
     content = plain.get("content")
@@ -108,20 +108,20 @@ def message_json(message: schemas.ChatMessage) -> dict[str, Any]:
     return plain
 
 
-def _schema_of(body: schemas.ChatCompletionRequest) -> dict[str, Any] | None:
+def _requested_json_schema(body: schemas.ChatCompletionRequest) -> dict[str, Any] | None:
     if isinstance(body.response_format, schemas.JsonSchemaFormat):
         return body.response_format.json_schema.json_schema or {"type": "object"}
     return {"type": "object"} if isinstance(body.response_format, schemas.JsonObjectFormat) else None
 
 
-def _tool_choice(choice: str | schemas.ChosenTool | None) -> str:
-    return f"function:{choice.function.name}" if isinstance(choice, schemas.ChosenTool) else choice or "auto"
+def _tool_choice(choice: str | schemas.NamedToolChoice | None) -> str:
+    return f"function:{choice.function.name}" if isinstance(choice, schemas.NamedToolChoice) else choice or "auto"
 
 
 # Out
 
 
-def usage_json(usage: Usage) -> dict[str, Any]:
+def usage_json(usage: TokenUsage) -> dict[str, Any]:
     return {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
@@ -130,7 +130,7 @@ def usage_json(usage: Usage) -> dict[str, Any]:
     }
 
 
-def fingerprint(turn: Turn) -> str:
+def fingerprint(turn: PreparedTurn) -> str:
     """Changes when the weights do."""
     return f"fp_{turn.served.engine.model_hash.removeprefix('remote:')[:12]}"
 
@@ -162,7 +162,7 @@ def _token(token: TokenText) -> dict[str, Any]:
 
 
 async def _chunks(
-    source: AsyncGenerator[TurnEvent, None], turn: Turn, head: dict[str, Any], meter: Meter, *, include_usage: bool
+    source: AsyncGenerator[TurnEvent, None], turn: PreparedTurn, head: dict[str, Any], meter: AnswerMeter, *, include_usage: bool
 ) -> AsyncGenerator[bytes, None]:
     """The stream: a role for each choice, deltas, each choice's finish reason, usage if asked for, and the end mark.
 
@@ -174,18 +174,18 @@ async def _chunks(
     def chunk(index: int, delta: dict[str, Any], *, logprobs: Any = None, finish: str | None = None) -> bytes:
         return event({**common, "choices": [{"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}]})
 
-    usages: list[Usage] = []
+    usages: list[TokenUsage] = []
     try:
         for index in range(len(turn.choices)):
             yield chunk(index, {"role": "assistant", "content": ""})
         async with aclosing(source) as events:
             async for one in events:
-                meter.first_token()
-                for piece in _pieces(one, chunk, logprobs=turn.request.logprobs):
+                meter.record_first_token()
+                for piece in _event_chunks(one, chunk, logprobs=turn.request.logprobs):
                     yield piece
                 if one.usage is not None:
                     usages.append(one.usage)
-        total = total_usage(usages)
+        total = total_token_usage(usages)
         meter.finished(total)
         if include_usage:
             yield event({**common, "choices": [], "usage": usage_json(total)})
@@ -194,7 +194,7 @@ async def _chunks(
         yield event(stream_error(error, meter))
 
 
-def _pieces(one: TurnEvent, chunk: Callable[..., bytes], *, logprobs: bool) -> list[bytes]:
+def _event_chunks(one: TurnEvent, chunk: Callable[..., bytes], *, logprobs: bool) -> list[bytes]:
     delta: dict[str, Any] = {}
     if one.reasoning:
         delta["reasoning_content"] = one.reasoning

@@ -11,7 +11,7 @@ from yearling.api.access.policy import require
 from yearling.api.http.errors import dump
 from yearling.api.http.openapi import replies
 from yearling.api.openai import schemas
-from yearling.api.services import Pool, services_of
+from yearling.api.services import Pool, get_services
 
 router = APIRouter(dependencies=[require("reader")])
 
@@ -19,7 +19,7 @@ router = APIRouter(dependencies=[require("reader")])
 @router.get("/v1/models", operation_id="list_models", responses=replies(schemas.ModelList))
 async def list_models(request: Request) -> Response:
     """The models that answer here; the first is the default."""
-    pool = services_of(request).pool
+    pool = get_services(request).pool
     cards = [_card(pool, name) for name in pool.names()]
     return Response(dump({"object": "list", "data": cards}), media_type="application/json")
 
@@ -27,7 +27,7 @@ async def list_models(request: Request) -> Response:
 @router.get("/v1/models/{model:path}", operation_id="get_model", responses=replies(schemas.ModelCard))
 async def get_model(request: Request, model: str) -> Response:
     """One model. Names may hold slashes."""
-    pool = services_of(request).pool
+    pool = get_services(request).pool
     return Response(dump(_card(pool, model)), media_type="application/json")
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
-from yearling.chat import TurnEvent, Usage
+from yearling.chat import TokenUsage, TurnEvent
 
 Event = dict[str, Any]
 
 
-def usage_json(usage: Usage) -> dict[str, Any]:
+def usage_json(usage: TokenUsage) -> dict[str, Any]:
     return {
         "input_tokens": usage.prompt,
         "input_tokens_details": {"cached_tokens": 0},
@@ -38,66 +38,66 @@ def reasoning_item(item_id: str, text: str, status: str) -> dict[str, Any]:
     return {"type": "reasoning", "id": item_id, "summary": [], "content": content, "status": status}
 
 
-class Composer:
+class ResponseEventComposer:
     """Turns the events of a turn with one choice into events of a response. `frame` is the response without its output."""
 
     def __init__(self, frame: dict[str, Any]) -> None:
         self.response = {**frame, "status": "in_progress", "output": [], "usage": None}
-        self.usage = Usage()
+        self.usage = TokenUsage()
         self._sequence = 0
-        self._open: _Item | None = None
+        self._open: _OutputItem | None = None
 
     async def compose(self, events: AsyncIterator[TurnEvent]) -> AsyncGenerator[Event, None]:
         """`response.created` first, `response.completed` last, or `response.incomplete` for an answer cut by its length."""
         yield self.event("response.created", response={**self.response, "output": []})
         yield self.event("response.in_progress", response={**self.response, "output": []})
         async for one in events:
-            for event in self._of(one):
+            for event in self._events_for(one):
                 yield event
             if one.finish_reason is not None:
                 cut = one.finish_reason == "length"
-                for event in self._close("incomplete" if cut else "completed"):
+                for event in self._close_item("incomplete" if cut else "completed"):
                     yield event
-                yield self._ending(one.usage or Usage(), cut=cut)
+                yield self._final_event(one.usage or TokenUsage(), cut=cut)
 
     def event(self, kind: str, **fields: Any) -> Event:
         self._sequence += 1
         return {"type": kind, "sequence_number": self._sequence - 1, **fields}
 
-    def _of(self, one: TurnEvent) -> Iterator[Event]:
+    def _events_for(self, one: TurnEvent) -> Iterator[Event]:
         if one.reasoning:
-            yield from self._ensure(_Reasoning)
-            yield from self._delta(one.reasoning)
+            yield from self._ensure_open(_ReasoningItem)
+            yield from self._append_delta(one.reasoning)
         if one.text:
-            yield from self._ensure(_Message)
-            yield from self._delta(one.text)
+            yield from self._ensure_open(_MessageItem)
+            yield from self._append_delta(one.text)
         for call in one.tool_calls:
             if call.get("id"):
-                yield from self._close("completed")
-                yield from self._start(_Call(self._item_id("fc"), call["id"], call["function"]["name"]))
-            yield from self._delta((call.get("function") or {}).get("arguments") or "")
+                yield from self._close_item("completed")
+                yield from self._open_item(_FunctionCallItem(self._item_id("fc"), call["id"], call["function"]["name"]))
+            yield from self._append_delta((call.get("function") or {}).get("arguments") or "")
 
-    def _ensure(self, kind: type[_Reasoning] | type[_Message]) -> Iterator[Event]:
+    def _ensure_open(self, kind: type[_ReasoningItem] | type[_MessageItem]) -> Iterator[Event]:
         if not isinstance(self._open, kind):
-            yield from self._close("completed")
-            yield from self._start(kind(self._item_id(kind.prefix)))
+            yield from self._close_item("completed")
+            yield from self._open_item(kind(self._item_id(kind.prefix)))
 
     def _item_id(self, prefix: str) -> str:
         return f"{prefix}_{str(self.response['id']).removeprefix('resp_')}{len(self.response['output'])}"
 
-    def _start(self, item: _Item) -> Iterator[Event]:
+    def _open_item(self, item: _OutputItem) -> Iterator[Event]:
         self._open = item
         at = len(self.response["output"])
         yield self.event("response.output_item.added", output_index=at, item=item.started())
         if item.part is not None:
             yield self.event("response.content_part.added", item_id=item.id, output_index=at, content_index=0, part=item.part(""))
 
-    def _delta(self, text: str) -> Iterator[Event]:
+    def _append_delta(self, text: str) -> Iterator[Event]:
         if self._open is not None and text:
             self._open.text += text
             yield self.event(f"{self._open.event}.delta", delta=text, **self._open.place(len(self.response["output"])))
 
-    def _close(self, status: str) -> Iterator[Event]:
+    def _close_item(self, status: str) -> Iterator[Event]:
         item, self._open = self._open, None
         if item is None:
             return
@@ -111,7 +111,7 @@ class Composer:
         yield self.event("response.output_item.done", output_index=at, item=whole)
         self.response["output"].append(whole)
 
-    def _ending(self, usage: Usage, *, cut: bool) -> Event:
+    def _final_event(self, usage: TokenUsage, *, cut: bool) -> Event:
         self.usage = usage
         self.response["usage"] = usage_json(usage)
         self.response["status"] = "incomplete" if cut else "completed"
@@ -119,7 +119,7 @@ class Composer:
         return self.event(f"response.{self.response['status']}", response=self.response)
 
 
-class _Item:
+class _OutputItem:
     """An output item that is being written."""
 
     prefix = ""
@@ -143,7 +143,7 @@ class _Item:
         return {"text": self.text}
 
 
-class _Message(_Item):
+class _MessageItem(_OutputItem):
     prefix = "msg"
     event = "response.output_text"
 
@@ -160,7 +160,7 @@ class _Message(_Item):
         return {**super().place(at), "logprobs": []}
 
 
-class _Reasoning(_Item):
+class _ReasoningItem(_OutputItem):
     prefix = "rs"
     event = "response.reasoning_text"
 
@@ -174,7 +174,7 @@ class _Reasoning(_Item):
         return {"type": "reasoning_text", "text": text}
 
 
-class _Call(_Item):
+class _FunctionCallItem(_OutputItem):
     event = "response.function_call_arguments"
 
     def __init__(self, item_id: str, call_id: str, name: str) -> None:

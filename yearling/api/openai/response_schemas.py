@@ -6,8 +6,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 
-from yearling.api.openai.schemas import WHOLE, Ignored, JsonObjectFormat, Name, Strict, Temperature, TextFormat, TopP, refuse
-from yearling.chat import Effort
+from yearling.api.openai.schemas import (
+    INTEGRAL_FLOAT_TO_INT,
+    IgnoredFields,
+    JsonObjectFormat,
+    Name,
+    Strict,
+    Temperature,
+    TextFormat,
+    TopP,
+    refuse,
+)
+from yearling.chat import ReasoningEffort
 
 # The request
 
@@ -27,7 +37,7 @@ class InputMessage(Strict):
     status: str | None = None
 
 
-class InputCall(Strict):
+class InputFunctionCall(Strict):
     type: Literal["function_call"]
     call_id: Annotated[str, Field(min_length=1)]
     name: str
@@ -36,7 +46,7 @@ class InputCall(Strict):
     status: str | None = None
 
 
-class InputCallOutput(Strict):
+class InputFunctionCallOutput(Strict):
     type: Literal["function_call_output"]
     call_id: Annotated[str, Field(min_length=1)]
     output: str | list[InputText]
@@ -55,17 +65,17 @@ class InputReasoning(Strict):
     status: str | None = None
 
 
-def _kind(item: Any) -> str:
+def _item_type(item: Any) -> str:
     kind = item.get("type", "message") if isinstance(item, dict) else getattr(item, "type", "message")
     return kind if isinstance(kind, str) else ""
 
 
 InputItem = Annotated[
     Annotated[InputMessage, Tag("message")]
-    | Annotated[InputCall, Tag("function_call")]
-    | Annotated[InputCallOutput, Tag("function_call_output")]
+    | Annotated[InputFunctionCall, Tag("function_call")]
+    | Annotated[InputFunctionCallOutput, Tag("function_call_output")]
     | Annotated[InputReasoning, Tag("reasoning")],
-    Discriminator(_kind),
+    Discriminator(_item_type),
 ]
 
 
@@ -77,7 +87,7 @@ class ResponseTool(Strict):
     strict: bool | None = None
 
 
-class ChosenResponseTool(Strict):
+class NamedResponseToolChoice(Strict):
     type: Literal["function"]
     name: str
 
@@ -96,7 +106,7 @@ class TextOptions(Strict):
 
 
 class ReasoningOptions(Strict):
-    effort: Effort | None = None
+    effort: ReasoningEffort | None = None
     summary: Any = None
     generate_summary: Any = None
 
@@ -105,7 +115,7 @@ class ResponseStreamOptions(Strict):
     include_obfuscation: bool | None = None
 
 
-_REFUSED = (
+_UNSUPPORTED_FIELDS = (
     "background",
     "context_management",
     "conversation",
@@ -116,10 +126,10 @@ _REFUSED = (
     "top_logprobs",
     "truncation",
 )
-_HARMLESS = {"background": False, "include": [], "truncation": "disabled", "top_logprobs": 0}
+_HARMLESS_VALUES = {"background": False, "include": [], "truncation": "disabled", "top_logprobs": 0}
 
 
-class ResponseRequest(Ignored):
+class ResponseRequest(IgnoredFields):
     """Everything is stored as the retention setting says, whatever `store` is."""
 
     model: str | None = None
@@ -130,17 +140,17 @@ class ResponseRequest(Ignored):
     stream_options: ResponseStreamOptions | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
-    max_output_tokens: Annotated[int, Field(ge=1, le=2**31 - 1), WHOLE] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, le=2**31 - 1), INTEGRAL_FLOAT_TO_INT] | None = None
     tools: list[ResponseTool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | ChosenResponseTool | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedResponseToolChoice | None = None
     parallel_tool_calls: bool | None = None
     text: TextOptions | None = None
     reasoning: ReasoningOptions | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse(cls, body: Any) -> Any:
-        return refuse(body, _REFUSED, _HARMLESS)
+    def _reject_unsupported_fields(cls, body: Any) -> Any:
+        return refuse(body, _UNSUPPORTED_FIELDS, _HARMLESS_VALUES)
 
 
 # The answer
@@ -161,7 +171,7 @@ class OutputMessage(BaseModel):
     content: list[OutputText]
 
 
-class OutputCall(BaseModel):
+class OutputFunctionCall(BaseModel):
     type: Literal["function_call"]
     id: str
     call_id: str
@@ -209,7 +219,7 @@ class Response(BaseModel):
     created_at: int
     status: Literal["in_progress", "completed", "incomplete", "failed"]
     model: str
-    output: list[Annotated[OutputMessage | OutputCall | OutputReasoning, Field(discriminator="type")]]
+    output: list[Annotated[OutputMessage | OutputFunctionCall | OutputReasoning, Field(discriminator="type")]]
     error: dict[str, Any] | None
     incomplete_details: IncompleteDetails | None
     instructions: str | None

@@ -18,15 +18,15 @@ from starlette.responses import Response
 from yearling.api.access.policy import current, require
 from yearling.api.http.body import read_body
 from yearling.api.http.errors import dump
-from yearling.api.http.openapi import json_body, replies
+from yearling.api.http.openapi import json_request_body, replies
 from yearling.api.http.sse import event
 from yearling.api.openai import response_schemas as schemas
-from yearling.api.openai.response_events import Composer, call_item, message_item, usage_json
+from yearling.api.openai.response_events import ResponseEventComposer, call_item, message_item, usage_json
 from yearling.api.openai.schemas import JsonObjectFormat
-from yearling.api.openai.turn_execution import Meter, at_once, stream_error, streamed
-from yearling.api.services import Services, request_id_of, services_of
-from yearling.chat import Turn, TurnEvent, TurnRequest, Usage, added, answer_message, own_messages
-from yearling.clock import made_utc
+from yearling.api.openai.turn_execution import AnswerMeter, at_once, stream_error, streamed
+from yearling.api.services import Services, get_request_id, get_services
+from yearling.chat import PreparedTurn, TokenUsage, TurnEvent, TurnRequest, added, answer_message, client_messages
+from yearling.clock import id_created_utc
 from yearling.errors import BadInput, NotFound
 from yearling.records import Sample
 
@@ -37,21 +37,21 @@ router = APIRouter(dependencies=[require("reader")])
     "/v1/responses",
     operation_id="create_response",
     dependencies=[require("member")],
-    openapi_extra=json_body(schemas.ResponseRequest),
+    openapi_extra=json_request_body(schemas.ResponseRequest),
     responses=replies(schemas.Response, stream=schemas.ResponseEvent),
 )
 async def create_response(request: Request) -> Response:
     """Answer, and remember the answer so that the next request can follow it up."""
-    services = services_of(request)
+    services = get_services(request)
     body = await read_body(request, schemas.ResponseRequest, most_bytes=services.settings.max_body_bytes)
     person_id = current(request).id
-    earlier = await _earlier(services, person_id, body.previous_response_id)
-    turn = await services.running_assistant.prepare(turn_request(body, earlier, request_id_of(request)), person_id=person_id)
-    composer = Composer(_frame(body, turn))
-    meter = Meter(services, request)
+    earlier = await _previous_messages(services, person_id, body.previous_response_id)
+    turn = await services.running_assistant.prepare(turn_request(body, earlier, get_request_id(request)), person_id=person_id)
+    composer = ResponseEventComposer(_response_base(body, turn))
+    meter = AnswerMeter(services, request)
     if body.stream:
         return await streamed(services, request, turn, lambda events: _stream(events, composer, meter))
-    response = await at_once(services, request, turn, _whole(turn, composer))
+    response = await at_once(services, request, turn, _complete_response(turn, composer))
     meter.finished(composer.usage)
     return Response(dump(response), media_type="application/json")
 
@@ -59,8 +59,8 @@ async def create_response(request: Request) -> Response:
 @router.get("/v1/responses/{response_id}", operation_id="get_response", responses=replies(schemas.Response))
 async def get_response(request: Request, response_id: str) -> Response:
     """What was answered, as far as it is kept."""
-    sample = await _sample(services_of(request), current(request).id, response_id)
-    return Response(dump(_stored(sample, response_id)), media_type="application/json")
+    sample = await _sample(get_services(request), current(request).id, response_id)
+    return Response(dump(_stored_response(sample, response_id)), media_type="application/json")
 
 
 @router.delete(
@@ -71,7 +71,7 @@ async def get_response(request: Request, response_id: str) -> Response:
 )
 async def delete_response(request: Request, response_id: str) -> Response:
     """Forget the answer, and the sample that it is."""
-    services, person_id = services_of(request), current(request).id
+    services, person_id = get_services(request), current(request).id
     sample = await _sample(services, person_id, response_id)
     await asyncio.to_thread(services.store.samples.delete, sample.id, person_id=person_id)
     return Response(dump({"id": response_id, "object": "response", "deleted": True}), media_type="application/json")
@@ -88,7 +88,7 @@ def turn_request(body: schemas.ResponseRequest, earlier: Sequence[dict[str, Any]
         messages=(*([instructions] if body.instructions is not None else []), *earlier, *_messages(body.input)),
         model=body.model,
         sampling={name: value for name, value in said.items() if value is not None},
-        json_schema=_schema_of(body),
+        json_schema=_requested_json_schema(body),
         tools=tuple(_tool(tool) for tool in body.tools or ()),
         tool_choice=_tool_choice(body),
         parallel_tool_calls=body.parallel_tool_calls is not False,
@@ -104,9 +104,9 @@ def _messages(given: str | Sequence[Any]) -> list[dict[str, Any]]:
     for item in given:
         if isinstance(item, schemas.InputMessage):
             messages.append({"role": item.role, "content": _text(item.content)})
-        elif isinstance(item, schemas.InputCallOutput):
+        elif isinstance(item, schemas.InputFunctionCallOutput):
             messages.append({"role": "tool", "tool_call_id": item.call_id, "content": _text(item.output)})
-        elif isinstance(item, schemas.InputCall):
+        elif isinstance(item, schemas.InputFunctionCall):
             if not messages or messages[-1]["role"] != "assistant":
                 messages.append({"role": "assistant", "content": ""})
             function = {"name": item.name, "arguments": item.arguments}
@@ -127,10 +127,10 @@ def _tool(tool: schemas.ResponseTool) -> dict[str, Any]:
 
 def _tool_choice(body: schemas.ResponseRequest) -> str:
     choice = body.tool_choice
-    return f"function:{choice.name}" if isinstance(choice, schemas.ChosenResponseTool) else choice or "auto"
+    return f"function:{choice.name}" if isinstance(choice, schemas.NamedResponseToolChoice) else choice or "auto"
 
 
-def _schema_of(body: schemas.ResponseRequest) -> dict[str, Any] | None:
+def _requested_json_schema(body: schemas.ResponseRequest) -> dict[str, Any] | None:
     form = body.text.format if body.text else None
     if isinstance(form, schemas.ResponseJsonSchema):
         return form.json_schema
@@ -140,11 +140,11 @@ def _schema_of(body: schemas.ResponseRequest) -> dict[str, Any] | None:
 # What was said before
 
 
-async def _earlier(services: Services, person_id: str, response_id: str | None) -> list[dict[str, Any]]:
+async def _previous_messages(services: Services, person_id: str, response_id: str | None) -> list[dict[str, Any]]:
     if response_id is None:
         return []
     sample = await _sample(services, person_id, response_id, param="previous_response_id")
-    return [*own_messages(sample), answer_message(sample)]
+    return [*client_messages(sample), answer_message(sample)]
 
 
 async def _sample(services: Services, person_id: str, response_id: str, *, param: str = "response_id") -> Sample:
@@ -175,10 +175,10 @@ def _sample_id(response_id: str) -> str | None:
 
 def _created_at(sample_id: str) -> int:
     """The same second whenever the response is told: an answer that is stored a second later was not made then."""
-    return int(made_utc(sample_id).timestamp())
+    return int(id_created_utc(sample_id).timestamp())
 
 
-def _frame(body: schemas.ResponseRequest, turn: Turn) -> dict[str, Any]:
+def _response_base(body: schemas.ResponseRequest, turn: PreparedTurn) -> dict[str, Any]:
     """The response but for its output. Sampling is told as it is, defaults included."""
     sampling, choice = turn.choices[0].request.sampling, body.tool_choice
     return {
@@ -195,24 +195,24 @@ def _frame(body: schemas.ResponseRequest, turn: Turn) -> dict[str, Any]:
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "max_output_tokens": body.max_output_tokens,
-        "tool_choice": choice.model_dump() if isinstance(choice, schemas.ChosenResponseTool) else choice or "auto",
-        "tools": [_told_tool(tool["function"]) for tool in turn.request.tools],
-        "text": {"format": _told_format(body)},
+        "tool_choice": choice.model_dump() if isinstance(choice, schemas.NamedResponseToolChoice) else choice or "auto",
+        "tools": [_tool_json(tool["function"]) for tool in turn.request.tools],
+        "text": {"format": _format_json(body)},
         "reasoning": {"effort": turn.request.effort, "summary": None},
         "truncation": "disabled",
     }
 
 
-def _told_format(body: schemas.ResponseRequest) -> dict[str, Any]:
+def _format_json(body: schemas.ResponseRequest) -> dict[str, Any]:
     form = body.text.format if body.text else None
     return {"type": "text"} if form is None else form.model_dump(by_alias=True)
 
 
-def _told_tool(function: dict[str, Any]) -> dict[str, Any]:
+def _tool_json(function: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function", "description": None, "parameters": None, "strict": None, **function}
 
 
-def _stored(sample: Sample, response_id: str) -> dict[str, Any]:
+def _stored_response(sample: Sample, response_id: str) -> dict[str, Any]:
     """The response that a sample was, rebuilt; what samples do not keep is null."""
     message = answer_message(sample)
     cut = sample.finish_reason not in ("stop", "tool_calls")
@@ -240,27 +240,29 @@ def _stored(sample: Sample, response_id: str) -> dict[str, Any]:
         "top_p": sample.sampling.top_p,
         "max_output_tokens": sample.sampling.max_tokens,
         "tool_choice": "auto",
-        "tools": [_told_tool(tool["function"]) for tool in offer.get("tools", ())],
+        "tools": [_tool_json(tool["function"]) for tool in offer.get("tools", ())],
         "text": {"format": {"type": "text"}},
         "reasoning": {"effort": None, "summary": None},
         "truncation": "disabled",
-        "usage": usage_json(Usage(sample.prompt_tokens, sample.completion_tokens)),
+        "usage": usage_json(TokenUsage(sample.prompt_tokens, sample.completion_tokens)),
     }
 
 
-async def _whole(turn: Turn, composer: Composer) -> dict[str, Any]:
+async def _complete_response(turn: PreparedTurn, composer: ResponseEventComposer) -> dict[str, Any]:
     async with aclosing(turn.stream()) as events, aclosing(composer.compose(events)) as composed:
         async for _ in composed:
             pass
     return composer.response
 
 
-async def _stream(source: AsyncGenerator[TurnEvent, None], composer: Composer, meter: Meter) -> AsyncGenerator[bytes, None]:
+async def _stream(
+    source: AsyncGenerator[TurnEvent, None], composer: ResponseEventComposer, meter: AnswerMeter
+) -> AsyncGenerator[bytes, None]:
     try:
         async with aclosing(source) as events, aclosing(composer.compose(events)) as composed:
             async for one in composed:
                 if one["type"].endswith(".delta"):
-                    meter.first_token()
+                    meter.record_first_token()
                 yield event(one, name=one["type"])
         meter.finished(composer.usage)
     except Exception as error:

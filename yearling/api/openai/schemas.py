@@ -11,19 +11,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from yearling.api.http.errors import REFUSED_FIELD
-from yearling.chat import Effort
+from yearling.api.http.errors import UNSUPPORTED_FIELD
+from yearling.chat import ReasoningEffort
 
 
-def _whole(value: Any) -> Any:
+def _integral_float_to_int(value: Any) -> Any:
     """2.0 is an integer in JSON."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-WHOLE = BeforeValidator(_whole)
+INTEGRAL_FLOAT_TO_INT = BeforeValidator(_integral_float_to_int)
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
-Tokens = Annotated[int, Field(ge=1, le=2**31 - 1), WHOLE]
-Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), WHOLE]
+TokenCount = Annotated[int, Field(ge=1, le=2**31 - 1), INTEGRAL_FLOAT_TO_INT]
+Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), INTEGRAL_FLOAT_TO_INT]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(gt=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
@@ -40,7 +40,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Ignored(Strict):
+class IgnoredFields(Strict):
     """Fields that are accepted and have no effect."""
 
     user: Any = None
@@ -66,7 +66,7 @@ def refuse(body: Any, fields: tuple[str, ...], harmless: dict[str, Any]) -> Any:
         if name in kept:
             value = kept.pop(name)
             if value is not None and value != harmless.get(name):
-                raise PydanticCustomError(REFUSED_FIELD, "{name}", {"name": name})
+                raise PydanticCustomError(UNSUPPORTED_FIELD, "{name}", {"name": name})
     return kept
 
 
@@ -98,19 +98,19 @@ class UserMessage(Strict):
     name: str | None = None
 
 
-class CalledFunction(Strict):
+class MessageFunctionCall(Strict):
     name: str
     arguments: str
 
 
-class CalledTool(Strict):
+class MessageToolCall(Strict):
     id: Annotated[str, Field(min_length=1)]
     type: Literal["function"] = "function"
-    function: CalledFunction
-    index: Annotated[int, WHOLE] | None = None
+    function: MessageFunctionCall
+    index: Annotated[int, INTEGRAL_FLOAT_TO_INT] | None = None
 
 
-_SAYS_SOMETHING: JsonDict = {
+_HAS_CONTENT_SCHEMA: JsonDict = {
     "anyOf": [
         {"required": ["content"], "properties": {"content": {"not": {"type": "null"}}}},
         {"required": ["refusal"], "properties": {"refusal": {"type": "string"}}},
@@ -120,11 +120,11 @@ _SAYS_SOMETHING: JsonDict = {
 
 
 class AssistantMessage(Strict):
-    model_config = ConfigDict(json_schema_extra=_SAYS_SOMETHING)
+    model_config = ConfigDict(json_schema_extra=_HAS_CONTENT_SCHEMA)
 
     role: Literal["assistant"]
     content: str | list[Annotated[TextPart | RefusalPart, Field(discriminator="type")]] | None = None
-    tool_calls: list[CalledTool] | None = None
+    tool_calls: list[MessageToolCall] | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
     name: str | None = None
@@ -132,11 +132,11 @@ class AssistantMessage(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse(cls, body: Any) -> Any:
+    def _reject_unsupported_fields(cls, body: Any) -> Any:
         return refuse(body, ("audio", "function_call"), {})
 
     @model_validator(mode="after")
-    def _says_something(self) -> AssistantMessage:
+    def _require_content(self) -> AssistantMessage:
         if self.content is None and not self.tool_calls and self.refusal is None:
             raise PydanticCustomError("empty_message", "an assistant message needs content or tool_calls")
         return self
@@ -164,13 +164,13 @@ class FunctionTool(Strict):
     function: FunctionDefinition
 
 
-class ChosenFunction(Strict):
+class NamedFunction(Strict):
     name: str
 
 
-class ChosenTool(Strict):
+class NamedToolChoice(Strict):
     type: Literal["function"]
-    function: ChosenFunction
+    function: NamedFunction
 
 
 class TextFormat(Strict):
@@ -198,10 +198,10 @@ class StreamOptions(Strict):
     include_obfuscation: bool | None = None
 
 
-_CHAT_REFUSED = ("audio", "function_call", "functions", "modalities", "moderation", "prediction", "web_search_options")
+_UNSUPPORTED_CHAT_FIELDS = ("audio", "function_call", "functions", "modalities", "moderation", "prediction", "web_search_options")
 
 
-class ChatCompletionRequest(Ignored):
+class ChatCompletionRequest(IgnoredFields):
     """`top_k` and `min_p` are extensions; without `model` the server's own answers.
 
     Left open, `temperature` and `top_p` are the server's own choice for its model, and `seed` is random and recorded. More
@@ -215,28 +215,28 @@ class ChatCompletionRequest(Ignored):
     stream_options: StreamOptions | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
-    top_k: Annotated[int, Field(ge=0, le=2**31 - 1), WHOLE] | None = None
+    top_k: Annotated[int, Field(ge=0, le=2**31 - 1), INTEGRAL_FLOAT_TO_INT] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
     logit_bias: LogitBias | None = None
-    max_tokens: Tokens | None = None
-    max_completion_tokens: Tokens | None = None
+    max_tokens: TokenCount | None = None
+    max_completion_tokens: TokenCount | None = None
     stop: StopText | Annotated[list[StopText], Field(max_length=4)] | None = None
     seed: Seed | None = None
-    n: Annotated[int, Field(ge=1, le=128), WHOLE] | None = None
+    n: Annotated[int, Field(ge=1, le=128), INTEGRAL_FLOAT_TO_INT] | None = None
     logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=20), WHOLE] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20), INTEGRAL_FLOAT_TO_INT] | None = None
     tools: list[FunctionTool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | ChosenTool | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] | None = None
-    reasoning_effort: Effort | None = None
+    reasoning_effort: ReasoningEffort | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse(cls, body: Any) -> Any:
-        return refuse(body, _CHAT_REFUSED, {"modalities": ["text"], "function_call": "none", "functions": []})
+    def _reject_unsupported_fields(cls, body: Any) -> Any:
+        return refuse(body, _UNSUPPORTED_CHAT_FIELDS, {"modalities": ["text"], "function_call": "none", "functions": []})
 
 
 # Chat completions: the answer
@@ -268,7 +268,7 @@ class ToolCall(BaseModel):
     function: FunctionCall
 
 
-class AnswerMessage(BaseModel):
+class CompletionMessage(BaseModel):
     role: Literal["assistant"]
     content: str | None
     refusal: None
@@ -276,14 +276,14 @@ class AnswerMessage(BaseModel):
     tool_calls: list[ToolCall] | None = None
 
 
-Finish = Literal["stop", "length", "tool_calls"]
+CompletionFinishReason = Literal["stop", "length", "tool_calls"]
 
 
 class ChatChoice(BaseModel):
     index: int
-    message: AnswerMessage
+    message: CompletionMessage
     logprobs: ChoiceLogprobs | None
-    finish_reason: Finish
+    finish_reason: CompletionFinishReason
 
 
 class CompletionTokensDetails(BaseModel):
@@ -325,7 +325,7 @@ class ChunkChoice(BaseModel):
     index: int
     delta: ChunkDelta
     logprobs: ChoiceLogprobs | None
-    finish_reason: Finish | None
+    finish_reason: CompletionFinishReason | None
 
 
 class ChatCompletionChunk(BaseModel):
@@ -350,9 +350,9 @@ class EmbeddingRequest(Strict):
     input: (
         Annotated[str, Field(min_length=1)]
         | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=2048)]
-        | Annotated[list[Annotated[int, Field(ge=0, le=2**31 - 1), WHOLE]], Field(min_length=1)]
+        | Annotated[list[Annotated[int, Field(ge=0, le=2**31 - 1), INTEGRAL_FLOAT_TO_INT]], Field(min_length=1)]
         | Annotated[
-            list[Annotated[list[Annotated[int, Field(ge=0, le=2**31 - 1), WHOLE]], Field(min_length=1)]],
+            list[Annotated[list[Annotated[int, Field(ge=0, le=2**31 - 1), INTEGRAL_FLOAT_TO_INT]], Field(min_length=1)]],
             Field(min_length=1, max_length=2048),
         ]
     )
@@ -361,7 +361,7 @@ class EmbeddingRequest(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse(cls, body: Any) -> Any:
+    def _reject_unsupported_fields(cls, body: Any) -> Any:
         return refuse(body, ("dimensions",), {})
 
 

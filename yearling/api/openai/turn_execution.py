@@ -10,38 +10,38 @@ import structlog
 from starlette.requests import Request
 
 from yearling.api.http.errors import translate
-from yearling.api.http.sse import EventStream, Opened, unless_left
+from yearling.api.http.sse import EventStreamResponse, PrimedStream, run_until_disconnect
 from yearling.api.services import Services
-from yearling.chat import Turn, TurnEvent, Usage
+from yearling.chat import PreparedTurn, TokenUsage, TurnEvent
 
 T = TypeVar("T")
 
 _log = structlog.get_logger("yearling.api")
 
 
-class Meter:
+class AnswerMeter:
     """Of one answer."""
 
     def __init__(self, services: Services, request: Request) -> None:
         self._metrics = services.metrics
-        self._noted: dict[str, Any] = request.scope["state"].setdefault("noted", {})
+        self._log_fields: dict[str, Any] = request.scope["state"].setdefault("noted", {})
         self._started = time.perf_counter()
-        self._spoke = False
+        self._saw_first_token = False
 
-    def first_token(self) -> None:
-        if not self._spoke:
-            self._spoke = True
+    def record_first_token(self) -> None:
+        if not self._saw_first_token:
+            self._saw_first_token = True
             self._metrics.first_token_seconds.observe(time.perf_counter() - self._started)
 
-    def finished(self, usage: Usage) -> None:
+    def finished(self, usage: TokenUsage) -> None:
         self._metrics.count(usage)
-        self._noted.update(prompt_tokens=usage.prompt, completion_tokens=usage.completion)
+        self._log_fields.update(prompt_tokens=usage.prompt, completion_tokens=usage.completion)
 
     def failed(self, code: str | None) -> None:
-        self._noted.update(stream_error=code)
+        self._log_fields.update(stream_error=code)
 
 
-def stream_error(error: Exception, meter: Meter) -> dict[str, Any]:
+def stream_error(error: Exception, meter: AnswerMeter) -> dict[str, Any]:
     """What goes into a stream for an error in its middle; our bugs are logged."""
     told = translate(error)
     meter.failed(told.code)
@@ -50,7 +50,7 @@ def stream_error(error: Exception, meter: Meter) -> dict[str, Any]:
     return told.body()
 
 
-async def at_once(services: Services, request: Request, turn: Turn, work: Coroutine[Any, Any, T]) -> T:
+async def at_once(services: Services, request: Request, turn: PreparedTurn, work: Coroutine[Any, Any, T]) -> T:
     """The result of a turn that is not streamed, in a place of its own; cancelled when the client leaves."""
     try:
         slot = services.capacity.take(turn)
@@ -58,7 +58,7 @@ async def at_once(services: Services, request: Request, turn: Turn, work: Corout
         work.close()
         raise
     try:
-        return await unless_left(request.receive, work)
+        return await run_until_disconnect(request.receive, work)
     finally:
         slot.release()
 
@@ -66,13 +66,13 @@ async def at_once(services: Services, request: Request, turn: Turn, work: Corout
 async def streamed(
     services: Services,
     request: Request,
-    turn: Turn,
+    turn: PreparedTurn,
     form: Callable[[AsyncGenerator[TurnEvent, None]], AsyncGenerator[bytes, None]],
-) -> EventStream:
+) -> EventStreamResponse:
     """The stream of a turn, in a place of its own until it ends. `form` gives events the form that goes over the wire."""
     slot = services.capacity.take(turn)
     try:
-        opened = await Opened.of(turn.stream(), request.receive)
+        opened = await PrimedStream.of(turn.stream(), request.receive)
     except BaseException:
         slot.release()
         raise
@@ -81,4 +81,4 @@ async def streamed(
         slot.release()
         await opened.aclose()
 
-    return EventStream(form(opened.events()), on_close=close)
+    return EventStreamResponse(form(opened.events()), on_close=close)

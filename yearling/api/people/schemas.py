@@ -29,7 +29,7 @@ class SignUpRequest(Strict):
     password: Annotated[str, Field(min_length=8, max_length=1024)]
 
 
-class InvitationQuestion(Strict):
+class InvitationLookup(Strict):
     invitation: Token
 
 
@@ -48,14 +48,14 @@ class PasswordRequest(Strict):
     new: Annotated[str, Field(min_length=8, max_length=1024)]
 
 
-class GoodbyeRequest(Strict):
+class DeleteAccountRequest(Strict):
     """Deleting one's account. `name` is one's own, against mistakes; `password` is needed where there is one."""
 
     name: Name
     password: Password | None = None
 
 
-class InviteRequest(Strict):
+class InvitationRequest(Strict):
     role: PersonRole = "member"
     note: Annotated[str, Field(max_length=200, description="For those who invite: whom it is meant for.")] = ""
     expires_in_s: Annotated[int, Field(ge=60, le=90 * 86400)] = 7 * 86400
@@ -128,7 +128,7 @@ class ProviderAddress(BaseModel):
     url: str
 
 
-class Invited(BaseModel):
+class InvitationPreview(BaseModel):
     """What an invitation is to."""
 
     object: Literal["invited"]
@@ -202,14 +202,14 @@ class SessionList(BaseModel):
     data: list[SessionView]
 
 
-class Gone(BaseModel):
+class DeletedObject(BaseModel):
     """What is no longer there."""
 
     object: Literal["deleted"]
     id: str
 
 
-class Ended(BaseModel):
+class EndedAccess(BaseModel):
     """How much was ended."""
 
     object: Literal["ended"]

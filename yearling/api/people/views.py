@@ -18,7 +18,7 @@ def person_view(person: Person) -> dict[str, Any]:
         "name": person.name,
         "role": person.role,
         "created_utc": person.created_utc.isoformat(),
-        "closed_utc": _time(person.closed_utc),
+        "closed_utc": _format_utc_or_none(person.closed_utc),
     }
 
 
@@ -54,8 +54,8 @@ def key_view(key: ApiKey) -> dict[str, Any]:
         "hint": key.hint,
         "scopes": [scope for scope in KEY_SCOPES if scope in key.scopes],
         "created_utc": key.created_utc.isoformat(),
-        "used_utc": _time(key.used_utc),
-        "expires_utc": _time(key.expires_utc),
+        "used_utc": _format_utc_or_none(key.used_utc),
+        "expires_utc": _format_utc_or_none(key.expires_utc),
     }
 
 
@@ -70,10 +70,10 @@ def invitation_view(invitation: Invitation) -> dict[str, Any]:
         "created_by": invitation.created_by,
         "created_utc": invitation.created_utc.isoformat(),
         "expires_utc": invitation.expires_utc.isoformat(),
-        "used_utc": _time(invitation.used_utc),
+        "used_utc": _format_utc_or_none(invitation.used_utc),
         "used_by": invitation.used_by,
     }
 
 
-def _time(when: datetime | None) -> str | None:
+def _format_utc_or_none(when: datetime | None) -> str | None:
     return when.isoformat() if when else None

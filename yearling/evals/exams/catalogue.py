@@ -10,15 +10,15 @@ from yearling.chat import load_spec
 from yearling.errors import NotFound
 from yearling.evals.case import Exam
 from yearling.evals.exams.constraints import constraints
-from yearling.evals.exams.custom import own_exam
+from yearling.evals.exams.custom import load_custom_exam
 from yearling.evals.exams.gsm8k import gsm8k
 from yearling.evals.exams.ifeval import ifeval
-from yearling.evals.exams.persistbench import FILES, persistbench, persistbench_chosen
-from yearling.evals.exams.question_answering import calibration, cmrc2018, nq_open
-from yearling.evals.exams.sources import Places, exam_files
-from yearling.evals.exams.truthfulqa import truthfulqa, truthfulqa_mc
+from yearling.evals.exams.persistbench import FILES, build_persistbench_chosen, persistbench
+from yearling.evals.exams.question_answering import build_nq_open, calibration, cmrc2018
+from yearling.evals.exams.sources import Places, exam_downloads
+from yearling.evals.exams.truthfulqa import build_truthfulqa_mc, truthfulqa
 from yearling.evals.exams.xstest import xstest
-from yearling.evals.spec.run import spec_exam
+from yearling.evals.spec.run import build_spec_exam
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Entry:
 
     def ready(self, places: Places) -> str:
         """Empty when it can be sat now, else what to do for it."""
-        if self.name in exam_files():
+        if self.name in exam_downloads():
             try:
                 places.folder(self.name)
             except NotFound as error:
@@ -43,12 +43,12 @@ class Entry:
 
 ENTRIES = (
     Entry("ifeval", "Instructions that a program can check", ifeval),
-    Entry("spec", "The behaviour spec, each answer by itself", lambda places: spec_exam(load_spec())),
+    Entry("spec", "The behaviour spec, each answer by itself", lambda places: build_spec_exam(load_spec())),
     Entry("constraints", "Our own instructions with constraints, held out", constraints),
     Entry("gsm8k", "Grade-school maths", gsm8k, ("gsm8k/test.jsonl",)),
-    Entry("truthfulqa-mc", "Common falsehoods, by log-probability", truthfulqa_mc, ("truthfulqa/TruthfulQA.csv",)),
+    Entry("truthfulqa-mc", "Common falsehoods, by log-probability", build_truthfulqa_mc, ("truthfulqa/TruthfulQA.csv",)),
     Entry("truthfulqa", "Common falsehoods, generated", truthfulqa, ("truthfulqa/TruthfulQA.csv",)),
-    Entry("nq-open", "Open-domain questions", nq_open, ("nq_open/NQ-open.dev.jsonl",)),
+    Entry("nq-open", "Open-domain questions", build_nq_open, ("nq_open/NQ-open.dev.jsonl",)),
     Entry("calibration", "Is stated confidence worth anything?", calibration, ("nq_open/NQ-open.dev.jsonl",)),
     Entry("xstest", "Refuses what is unsafe and only that", xstest, ("xstest/xstest_prompts.csv",)),
     Entry(
@@ -60,7 +60,7 @@ ENTRIES = (
     Entry(
         "persistbench-chosen",
         "The same with memories chosen as the assistant chooses them",
-        persistbench_chosen,
+        build_persistbench_chosen,
         tuple(f"persistbench/{one}" for one in FILES.values()),
     ),
     Entry("cmrc2018", "Chinese reading", cmrc2018, ("cmrc2018/cmrc2018_dev.json",)),
@@ -80,6 +80,6 @@ def open_exam(name: str, places: Places) -> Exam:
     entries = exam_entries()
     if name not in entries:
         if (path := Path(name)).exists():
-            return own_exam(path)
+            return load_custom_exam(path)
         raise NotFound(f"There is no exam {name!r}.", advice=f"There are: {', '.join(entries)}; or name a folder of YAML cases.")
     return entries[name].build(places)

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
 from yearling.evals.exams.sources import Places
-from yearling.tasks import Environment, Task, exam_seed, open_environment, takes_turns
+from yearling.tasks import Environment, Task, exam_seed, is_multi_turn, open_environment
 
 CASES = 541
 """As many as IFEval has, so that the same differences show."""
@@ -18,17 +18,17 @@ class EnvironmentGrader:
     version = "1"
 
     def __init__(self, environment: str) -> None:
-        self._environment = environment
+        self._environment_name = environment
         self.name = f"environment:{environment}"
         self.card = GraderCard(grader=self.name, kind="exact", note="The exercise's own program.")
 
     @cached_property
-    def _opened(self) -> Environment:
-        return open_environment(self._environment)
+    def _loaded_environment(self) -> Environment:
+        return open_environment(self._environment_name)
 
     def grade(self, case: Case, response: Response) -> Verdict:
         task = Task(key=case.key, messages=case.messages, environment=case.data["environment"], data=case.data["task"])
-        solved = self._opened.reward(task, [{"role": "assistant", "content": response.text}]) == 1.0
+        solved = self._loaded_environment.reward(task, [{"role": "assistant", "content": response.text}]) == 1.0
         return Verdict(score=float(solved), label="solved" if solved else "unsolved")
 
 
@@ -36,7 +36,7 @@ def constraints(places: Places) -> Exam:
     """Instructions with constraints that a program checks, drawn with exam seeds."""
     name = "instructions"
     opened = open_environment(name)
-    if takes_turns(opened):
+    if is_multi_turn(opened):
         raise RuntimeError("an exercise in turns cannot be put as one question")
     tasks: dict[str, Task] = {}
     index = 0

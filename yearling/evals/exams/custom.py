@@ -30,7 +30,7 @@ from typing import Any
 
 from yearling.errors import BadInput, NotFound
 from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
-from yearling.evals.graders.answers import contains, final_number, matches
+from yearling.evals.graders.answers import contains, extract_final_number, matches
 from yearling.evals.graders.refusal import refuses
 
 CHECKS = frozenset({"equals", "contains", "contains_any", "not_contains", "matches", "number", "refuses", "best"})
@@ -38,7 +38,7 @@ _FIELDS = CHECKS | {"key", "user", "system", "messages", "options", "group", "cl
 _EXAM_FIELDS = {"title", "sampling", "samples", "cases", "description", "licence"}
 
 
-class CheckGrader:
+class CustomExamGrader:
     """Right is what passes every check of its case."""
 
     name = "checks"
@@ -46,11 +46,11 @@ class CheckGrader:
     card = GraderCard(grader="checks", kind="exact", note="The checks that the author of the exam wrote.")
 
     def grade(self, case: Case, response: Response) -> Verdict:
-        missed = [name for name in sorted(CHECKS & set(case.data)) if not _holds(name, case.data[name], case, response)]
+        missed = [name for name in sorted(CHECKS & set(case.data)) if not _check_passes(name, case.data[name], case, response)]
         return Verdict(score=float(not missed), label="missed" if missed else "passed", detail={"missed": missed})
 
 
-def own_exam(path: Path) -> Exam:
+def load_custom_exam(path: Path) -> Exam:
     """Raises NotFound for a path without YAML, BadInput that names the file, the case and what is wrong with it."""
     import yaml
 
@@ -73,7 +73,7 @@ def own_exam(path: Path) -> Exam:
         name=path.stem[:200],
         title=str(head.get("title", path.stem)),
         cases=tuple(cases),
-        grader=CheckGrader(),
+        grader=CustomExamGrader(),
         sampling=sampling,
         samples=int(head.get("samples", 1)),
         source=path.name,
@@ -115,7 +115,7 @@ def _case(row: Any, at: int, path: Path) -> Case:
     )
 
 
-def _holds(check: str, wanted: Any, case: Case, response: Response) -> bool:
+def _check_passes(check: str, wanted: Any, case: Case, response: Response) -> bool:
     text = response.text
     listed = [str(one) for one in wanted] if isinstance(wanted, list) else [str(wanted)]
     checks: Mapping[str, Any] = {
@@ -124,7 +124,7 @@ def _holds(check: str, wanted: Any, case: Case, response: Response) -> bool:
         "contains_any": lambda: contains(text, listed),
         "not_contains": lambda: not contains(text, listed),
         "matches": lambda: bool(re.search(str(wanted), text, re.S)),
-        "number": lambda: final_number(text) == float(wanted),
+        "number": lambda: extract_final_number(text) == float(wanted),
         "refuses": lambda: refuses(text) == bool(wanted),
         "best": lambda: text == str(wanted),
     }

@@ -13,16 +13,16 @@ from yearling.chat import load_spec
 from yearling.evals.case import Case
 from yearling.evals.exams.catalogue import exam_entries
 from yearling.evals.exams.sources import Places
-from yearling.tasks import Fingerprint, fingerprint
+from yearling.tasks import ExamFingerprint, fingerprint
 
 
-def exam_fingerprints(fetched: Path, given: Path | None = None) -> tuple[tuple[Fingerprint, ...], dict[str, str]]:
+def fingerprint_exams(fetched: Path, given: Path | None = None) -> tuple[tuple[ExamFingerprint, ...], dict[str, str]]:
     """The fingerprints of the behaviour spec's cases and of all exams that can be opened, and why the others could not be.
 
     `fetched` and `given` are those of `Places`: the folder of fetched exams, and the user's own folder of data sets.
     """
     places = Places(fetched, given)
-    asked = [text for case in load_spec().cases for twin in case.twins for text in _asked(twin.messages)]
+    asked = [text for case in load_spec().cases for twin in case.twins for text in _prompt_texts(twin.messages)]
     found, missing = [fingerprint("spec", asked)], dict[str, str]()
     for name, entry in exam_entries().items():
         if name == "spec":
@@ -31,29 +31,29 @@ def exam_fingerprints(fetched: Path, given: Path | None = None) -> tuple[tuple[F
         if why:
             missing[name] = why
         else:
-            found.append(fingerprint(name, (text for case in entry.build(places).cases for text in _texts(case))))
+            found.append(fingerprint(name, (text for case in entry.build(places).cases for text in _case_texts(case))))
     return tuple(found), missing
 
 
-def _texts(case: Case) -> Iterator[str]:
+def _case_texts(case: Case) -> Iterator[str]:
     """What a case says: the questions, and whatever the grader compares answers with."""
-    yield from _asked(case.messages)
-    yield from _words(list(case.options))
-    yield from _words(case.data)
+    yield from _prompt_texts(case.messages)
+    yield from _strings_in(list(case.options))
+    yield from _strings_in(case.data)
 
 
-def _asked(messages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    yield from _words([message for message in messages if message.get("role") != "system"])
+def _prompt_texts(messages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    yield from _strings_in([message for message in messages if message.get("role") != "system"])
 
 
-def _words(value: Any) -> Iterator[str]:
+def _strings_in(value: Any) -> Iterator[str]:
     """Every text in plain data."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for name, part in value.items():
             if name != "role":
-                yield from _words(part)
+                yield from _strings_in(part)
     elif isinstance(value, list | tuple):
         for part in value:
-            yield from _words(part)
+            yield from _strings_in(part)

@@ -6,7 +6,7 @@ import json
 
 from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
 from yearling.evals.exams.sources import Places
-from yearling.evals.graders.answers import final_number
+from yearling.evals.graders.answers import extract_final_number
 
 ASK = "\n\nWork it out step by step. Put the answer, a number, on a last line of its own behind ####."
 
@@ -19,7 +19,7 @@ class NumberGrader:
     card = GraderCard(grader="number", kind="exact", note="Equality of numbers.")
 
     def grade(self, case: Case, response: Response) -> Verdict:
-        found = final_number(response.text)
+        found = extract_final_number(response.text)
         right = found is not None and abs(found - case.data["number"]) < 1e-6
         return Verdict(
             score=float(right), label="right" if right else "wrong" if found is not None else "no_number", detail={"found": found}
@@ -33,7 +33,7 @@ def gsm8k(places: Places) -> Exam:
         Case(
             key=f"test {at}",
             messages=({"role": "user", "content": row["question"] + ASK},),
-            data={"number": final_number(row["answer"])},
+            data={"number": extract_final_number(row["answer"])},
         )
         for at, row in enumerate(rows)
     )

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from yearling.evals.case import Case, Exam, ExamSample, GraderCard, Measure, Response, Verdict
-from yearling.evals.exams.ifeval_checkers import Checkers, load_checkers
+from yearling.evals.case import Case, Exam, ExamMetric, ExamSample, GraderCard, Response, Verdict
+from yearling.evals.exams.ifeval_checkers import InstructionCheckers, load_checkers
 from yearling.evals.exams.sources import Places
-from yearling.evals.statistics import by_unit, ratio_interval
+from yearling.evals.statistics import bootstrap_ratio_interval, sum_by_cluster
 
 MAX_TOKENS = 1280
 
@@ -30,7 +30,7 @@ class IFEvalGrader:
         self._folder = folder
 
     @cached_property
-    def checkers(self) -> Checkers:
+    def checkers(self) -> InstructionCheckers:
         return load_checkers(self._folder)
 
     def grade(self, case: Case, response: Response) -> Verdict:
@@ -49,7 +49,7 @@ class IFEvalGrader:
             },
         )
 
-    def summarise(self, samples: Sequence[ExamSample]) -> Sequence[Measure]:
+    def summarise(self, samples: Sequence[ExamSample]) -> Sequence[ExamMetric]:
         """The mean of the two strict variants, as leaderboards show it."""
         units = [sample.cluster for sample in samples]
         parts = [sample.verdict.parts.get("instruction_strict", (0.0, 1.0)) for sample in samples]
@@ -58,8 +58,8 @@ class IFEvalGrader:
         shares = [
             (sample.verdict.score + above * len(samples) / total) / 2 for sample, (above, _) in zip(samples, parts, strict=True)
         ]
-        found = ratio_interval(*by_unit(shares, units))
-        return [Measure(name="strict_mean", value=found.value, low=found.low, high=found.high, n=len(set(units)))]
+        found = bootstrap_ratio_interval(*sum_by_cluster(shares, units))
+        return [ExamMetric(name="strict_mean", value=found.value, low=found.low, high=found.high, n=len(set(units)))]
 
 
 def ifeval(places: Places) -> Exam:

@@ -24,21 +24,21 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from yearling.errors import NotFound, Unavailable
-from yearling.evals.exams.sources import exam_files, verified
+from yearling.evals.exams.sources import exam_downloads, verified
 
 PACKAGES = ("nltk", "langdetect", "immutabledict")
-_MODULES = "if_verifiable.ifeval"
+_CHECKER_PACKAGE = "if_verifiable.ifeval"
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class InstructionResults:
     """Which instructions of one prompt an answer follows."""
 
     strict: tuple[bool, ...]
     loose: tuple[bool, ...]
 
 
-class Checkers:
+class InstructionCheckers:
     """The instruction checkers. `follow` is deterministic."""
 
     def __init__(self, registry: Mapping[str, Any]) -> None:
@@ -48,15 +48,17 @@ class Checkers:
     def names(self) -> set[str]:
         return set(self._registry)
 
-    def follow(self, prompt: str, instructions: Sequence[str], arguments: Sequence[Mapping[str, Any]], answer: str) -> Followed:
+    def follow(
+        self, prompt: str, instructions: Sequence[str], arguments: Sequence[Mapping[str, Any]], answer: str
+    ) -> InstructionResults:
         """Raises NotFound for an instruction without a checker."""
-        checks = [self._checker(name, given, prompt) for name, given in zip(instructions, arguments, strict=True)]
-        variants = [text for text in variants_of(answer) if text.strip()]
-        strict = tuple(bool(answer.strip()) and _follows(check, answer) for check in checks)
-        loose = tuple(any(_follows(check, text) for text in variants) for check in checks)
-        return Followed(strict, loose)
+        checks = [self._build_checker(name, given, prompt) for name, given in zip(instructions, arguments, strict=True)]
+        variants = [text for text in loose_variants(answer) if text.strip()]
+        strict = tuple(bool(answer.strip()) and _is_followed(check, answer) for check in checks)
+        loose = tuple(any(_is_followed(check, text) for text in variants) for check in checks)
+        return InstructionResults(strict, loose)
 
-    def _checker(self, name: str, given: Mapping[str, Any], prompt: str) -> Any:
+    def _build_checker(self, name: str, given: Mapping[str, Any], prompt: str) -> Any:
         if name not in self._registry:
             raise NotFound(f"IFEval has no checker for {name!r}.")
         checker = self._registry[name](name)
@@ -67,7 +69,7 @@ class Checkers:
         return checker
 
 
-def variants_of(answer: str) -> list[str]:
+def loose_variants(answer: str) -> list[str]:
     """What the loose measure accepts: the answer without its first line, its last line, both; each also without asterisks."""
     lines = answer.split("\n")
     texts = [answer, "\n".join(lines[1:]).strip(), "\n".join(lines[:-1]).strip(), "\n".join(lines[1:-1]).strip()]
@@ -75,38 +77,38 @@ def variants_of(answer: str) -> list[str]:
 
 
 @cache
-def load_checkers(folder: Path) -> Checkers:
+def load_checkers(folder: Path) -> InstructionCheckers:
     """From the fetched files in `folder`. Raises NotFound, Untrusted (a file was changed), Unavailable (a library is missing)."""
     for package in PACKAGES:
         if importlib.util.find_spec(package) is None:
             raise Unavailable(
                 f"IFEval's checkers need the library {package}.", advice="Install it: pip install 'yearling[exams]'."
             )
-    for file in exam_files()["ifeval"].files:
+    for file in exam_downloads()["ifeval"].files:
         verified(folder / file.path, file.sha256)
     import langdetect
 
     langdetect.DetectorFactory.seed = 0
-    with _importable(folder):
-        registry = importlib.import_module(f"{_MODULES}.instructions_registry")
-        instructions = importlib.import_module(f"{_MODULES}.instructions")
-        words = importlib.import_module(f"{_MODULES}.instructions_util")
+    with _importable_from(folder):
+        registry = importlib.import_module(f"{_CHECKER_PACKAGE}.instructions_registry")
+        instructions = importlib.import_module(f"{_CHECKER_PACKAGE}.instructions")
+        words = importlib.import_module(f"{_CHECKER_PACKAGE}.instructions_util")
     sentences = _sentence_tokenizer(folder / "punkt" / "english.py")
     vars(words)["_get_sentence_tokenizer"] = lambda: sentences
-    vars(words)["nltk"] = _nltk(sentences)
+    vars(words)["nltk"] = _nltk_replacement(sentences)
     vars(instructions)["logging"] = SimpleNamespace(error=logging.getLogger("yearling.ifeval").debug)
-    return Checkers(registry.INSTRUCTION_DICT)
+    return InstructionCheckers(registry.INSTRUCTION_DICT)
 
 
-def _follows(checker: Any, text: str) -> bool:
+def _is_followed(checker: Any, text: str) -> bool:
     return bool(checker.check_following(text))
 
 
 @contextlib.contextmanager
-def _importable(folder: Path) -> Any:
+def _importable_from(folder: Path) -> Any:
     """While it lasts, `if_verifiable` means the files in `folder`; an installed one is left alone before and after."""
     before = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "if_verifiable"}
-    for name, part in (("if_verifiable", "if_verifiable"), (_MODULES, "if_verifiable/ifeval")):
+    for name, part in (("if_verifiable", "if_verifiable"), (_CHECKER_PACKAGE, "if_verifiable/ifeval")):
         module = ModuleType(name)
         module.__path__ = [str(folder / part)]
         sys.modules[name] = module
@@ -143,7 +145,7 @@ def _literals(path: Path) -> dict[str, Any]:
     return values
 
 
-def _nltk(sentences: Any) -> Any:
+def _nltk_replacement(sentences: Any) -> Any:
     """What the checkers use of NLTK, with word tokenization on our sentence model."""
     from nltk.tokenize import NLTKWordTokenizer, RegexpTokenizer
 

@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Sequence
 
-from yearling.evals.case import Case, Exam, ExamSample, GraderCard, Measure, Response, Verdict
+from yearling.evals.case import Case, Exam, ExamMetric, ExamSample, GraderCard, Response, Verdict
 from yearling.evals.exams.sources import Places
 from yearling.evals.graders.answers import contains, matches
-from yearling.evals.graders.calibration import auroc, brier, ece, with_interval
+from yearling.evals.graders.calibration import auroc, bootstrap_metric_interval, brier, ece
 
 CARD = GraderCard(
     grader="short_answer",
@@ -24,7 +24,7 @@ CARD = GraderCard(
 _PERCENT = re.compile(r"(\d{1,3})(?:\.\d+)?\s*%")
 _CHINESE = re.compile(r"[\u4e00-\u9fffA-Za-z0-9]")
 ASK = "\n\nAnswer with a few words only."
-ASK_CONFIDENCE = '\n\nAnswer with a few words only, and on a second line write how sure you are, like "Confidence: 70%".'
+CONFIDENCE_INSTRUCTION = '\n\nAnswer with a few words only, and on a second line write how sure you are, like "Confidence: 70%".'
 
 
 class ShortAnswerGrader:
@@ -58,15 +58,15 @@ class ConfidenceGrader(ShortAnswerGrader):
             detail={**found.detail, "confidence": confidence},
         )
 
-    def summarise(self, samples: Sequence[ExamSample]) -> Sequence[Measure]:
+    def summarise(self, samples: Sequence[ExamSample]) -> Sequence[ExamMetric]:
         """ECE, Brier score and AUROC of the stated confidence."""
         stated = [one for one in samples if one.verdict.detail.get("confidence") is not None]
         confidence = [float(one.verdict.detail["confidence"]) for one in stated]
         right = [one.verdict.score == 1 for one in stated]
         measures = []
         for name, measure, higher in (("ece", ece, False), ("brier", brier, False), ("auroc", auroc, True)):
-            found = with_interval(measure, confidence, right)
-            one = Measure(name=name, value=found.value, low=found.low, high=found.high, n=len(stated), higher_is_better=higher)
+            found = bootstrap_metric_interval(measure, confidence, right)
+            one = ExamMetric(name=name, value=found.value, low=found.low, high=found.high, n=len(stated), higher_is_better=higher)
             measures.append(one)
         return measures
 
@@ -79,20 +79,20 @@ class ChineseAnswerGrader:
     card = GraderCard(grader="chinese_answer", kind="exact", note="The benchmark's own rule: exact match and F1.")
 
     def grade(self, case: Case, response: Response) -> Verdict:
-        said = _characters(response.text)
-        wanted = [_characters(one) for one in case.data["references"]]
+        said = _normalise_characters(response.text)
+        wanted = [_normalise_characters(one) for one in case.data["references"]]
         right = any(said == one for one in wanted)
         return Verdict(
             score=float(right),
             label="right" if right else "wrong",
             parts={
-                "f1": (max(_f1(said, one) for one in wanted), 1.0),
+                "f1": (max(_longest_match_f1(said, one) for one in wanted), 1.0),
                 "contains": (float(any(one and one in said for one in wanted)), 1.0),
             },
         )
 
 
-def nq_open(places: Places) -> Exam:
+def build_nq_open(places: Places) -> Exam:
     """Raises NotFound without the user's folder."""
     return Exam(
         name="nq-open",
@@ -111,7 +111,7 @@ def calibration(places: Places) -> Exam:
     return Exam(
         name="calibration",
         title="Stated confidence on Natural Questions",
-        cases=_nq_cases(places, "calibration", ASK_CONFIDENCE)[:1000],
+        cases=_nq_cases(places, "calibration", CONFIDENCE_INSTRUCTION)[:1000],
         grader=ConfidenceGrader(),
         sampling={"temperature": 0.0, "max_tokens": 64},
         source="https://github.com/google-research-datasets/natural-questions",
@@ -162,11 +162,11 @@ def _nq_cases(places: Places, exam: str, ask: str) -> tuple[Case, ...]:
     )
 
 
-def _characters(text: str) -> str:
+def _normalise_characters(text: str) -> str:
     return "".join(_CHINESE.findall(text.lower()))
 
 
-def _f1(said: str, wanted: str) -> float:
+def _longest_match_f1(said: str, wanted: str) -> float:
     """From the longest run that both share, as the benchmark's evaluation script does."""
     if not said or not wanted:
         return 0.0

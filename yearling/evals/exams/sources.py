@@ -24,7 +24,7 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True)
-class ExamFiles:
+class ExamDownload:
     """What an exam needs that does not come with the program."""
 
     exam: str
@@ -44,7 +44,7 @@ class Places:
     def folder(self, exam: str) -> Path:
         """The folder of fetched files. Raises NotFound when one is missing."""
         folder = self.fetched / exam
-        wanted = exam_files()[exam]
+        wanted = exam_downloads()[exam]
         if not all((folder / file.path).is_file() for file in wanted.files):
             raise NotFound(f"The files of the exam {exam} are not here.", advice=f"Run `yearling exam pull {exam}`.")
         return folder
@@ -68,11 +68,11 @@ class Places:
 
 
 @cache
-def exam_files() -> dict[str, ExamFiles]:
+def exam_downloads() -> dict[str, ExamDownload]:
     """What can be fetched, by exam."""
     tables: dict[str, Any] = tomllib.loads((Path(__file__).parent / "sources.toml").read_text(encoding="utf-8"))
     return {
-        name: ExamFiles(
+        name: ExamDownload(
             name, table["licence"], table["homepage"], table["size_bytes"], tuple(SourceFile(**one) for one in table["files"])
         )
         for name, table in tables.items()

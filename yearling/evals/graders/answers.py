@@ -24,7 +24,7 @@ _SMALL = (
     "nineteen"
 )
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_FILLERS = (
+_STOP_WORD_LIST = (
     "of in on at for to and by with from its his her their mr mrs ms dr sir actor actress year years approximately about around"
 )
 _NUMBERS = {word: str(value) for value, word in enumerate(_SMALL.split())} | {
@@ -33,10 +33,10 @@ _NUMBERS = {word: str(value) for value, word in enumerate(_SMALL.split())} | {
 _TEN_MULTIPLES = frozenset(str(10 * (at + 2)) for at in range(len(_TENS.split())))
 _DIGITS = frozenset("123456789")
 _ORDINALS = {"first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "sixth": "6", "seventh": "7"}
-_FILLER = frozenset(_FILLERS.split())
+_STOP_WORDS = frozenset(_STOP_WORD_LIST.split())
 _GENERIC = frozenset(("party", "group", "city", "people", "system", "letters", "members"))
 """Words that name a kind: they count only where nothing else is left."""
-_GSM = re.compile(r"####\s*(-?[\d,]*\.?\d+)")
+_GSM8K_ANSWER = re.compile(r"####\s*(-?[\d,]*\.?\d+)")
 _NUMBER = re.compile(r"-?\$?\d[\d,]*(?:\.\d+)?")
 
 
@@ -47,7 +47,7 @@ def normalised(text: str) -> str:
     text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
     text = re.sub(r"\.(?!\d)|(?<!\d)\.", "", text.translate(_PUNCTUATION))
     words: list[str] = []
-    for word in map(_number, _ARTICLES.sub(" ", text).split()):
+    for word in map(_normalise_number, _ARTICLES.sub(" ", text).split()):
         if words and words[-1] in _TEN_MULTIPLES and len(word) == 1 and word in _DIGITS:
             words[-1] = str(int(words[-1]) + int(word))  # twenty-four
         else:
@@ -58,7 +58,7 @@ def normalised(text: str) -> str:
 def matches(answer: str, references: Sequence[str]) -> bool:
     """Whether a short answer says what one of the references says."""
     said = normalised(answer)
-    return bool(said) and any(_same(said, normalised(reference)) for reference in references)
+    return bool(said) and any(_is_same_answer(said, normalised(reference)) for reference in references)
 
 
 def contains(answer: str, references: Sequence[str]) -> bool:
@@ -67,15 +67,15 @@ def contains(answer: str, references: Sequence[str]) -> bool:
     return any(wanted and f" {wanted} " in said for wanted in map(normalised, references))
 
 
-def final_number(text: str) -> float | None:
+def extract_final_number(text: str) -> float | None:
     """The number behind `####`, else the last number of the text."""
-    marked = _GSM.findall(text)
+    marked = _GSM8K_ANSWER.findall(text)
     found = marked[-1:] or _NUMBER.findall(text)[-1:]
     return float(found[0].replace(",", "").replace("$", "")) if found else None
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerFigures:
+class AnswerAgreement:
     """Agreement with people on half of a file of judged predictions."""
 
     file: str
@@ -86,7 +86,7 @@ class AnswerFigures:
     precision: float
 
 
-def validate_answers(path: Path) -> tuple[AnswerFigures, AnswerFigures]:
+def validate_answers(path: Path) -> tuple[AnswerAgreement, AnswerAgreement]:
     """On predictions that people judged: definitely right against definitely wrong; merely possible ones are left out.
 
     Halves by question: the first is the one that the rules were made on, the second is untouched and counts.
@@ -95,15 +95,15 @@ def validate_answers(path: Path) -> tuple[AnswerFigures, AnswerFigures]:
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         made_on = hashlib.sha256(row["question"].encode()).digest()[0] % 2 == 0
-        references = [_repaired(one) for one in row["answer"]]
+        references = [_repair_encoding(one) for one in row["answer"]]
         for name, truth in (("def_correct_predictions", True), ("def_incorrect_predictions", False)):
-            outcomes[made_on] += [(truth, matches(_repaired(said), references)) for said in row.get(name, ())]
-    return _figures(path.name, "made on", outcomes[True]), _figures(path.name, "untouched", outcomes[False])
+            outcomes[made_on] += [(truth, matches(_repair_encoding(said), references)) for said in row.get(name, ())]
+    return _measure_agreement(path.name, "made on", outcomes[True]), _measure_agreement(path.name, "untouched", outcomes[False])
 
 
-def _figures(file: str, half: str, outcomes: Sequence[tuple[bool, bool]]) -> AnswerFigures:
+def _measure_agreement(file: str, half: str, outcomes: Sequence[tuple[bool, bool]]) -> AnswerAgreement:
     both = sum(1 for truth, said in outcomes if truth and said)
-    return AnswerFigures(
+    return AnswerAgreement(
         file=file,
         half=half,
         labels=len(outcomes),
@@ -113,22 +113,22 @@ def _figures(file: str, half: str, outcomes: Sequence[tuple[bool, bool]]) -> Ans
     )
 
 
-def _number(word: str) -> str:
+def _normalise_number(word: str) -> str:
     if word in _NUMBERS or word in _ORDINALS:
         return _NUMBERS.get(word) or _ORDINALS[word]
     return re.sub(r"^(\d+)(st|nd|rd|th|s)$", r"\1", word)
 
 
-def _same(said: str, wanted: str) -> bool:
-    if said == wanted or _initials(said, wanted) or _initials(wanted, said):
+def _is_same_answer(said: str, wanted: str) -> bool:
+    if said == wanted or _is_acronym(said, wanted) or _is_acronym(wanted, said):
         return True
-    a, b = _content(said), _content(wanted)
+    a, b = _content_words(said), _content_words(wanted)
     if not a or not b:
         return False
-    if _within(a, b) and _within(b, a):
+    if _are_words_covered(a, b) and _are_words_covered(b, a):
         return True
     short, long = sorted((a, b), key=len)
-    if not _within(short, long):
+    if not _are_words_covered(short, long):
         return False
     if {word for word in a if word.isdigit()} != {word for word in b if word.isdigit()}:
         # A year is right when the whole date was wanted, but one year is not another.
@@ -141,16 +141,16 @@ def _same(said: str, wanted: str) -> bool:
     return len(short) >= 2 or (missing <= 2 and len(alone) > 3)
 
 
-def _content(text: str) -> frozenset[str]:
-    words = frozenset(word for word in text.split() if word not in _FILLER)
+def _content_words(text: str) -> frozenset[str]:
+    words = frozenset(word for word in text.split() if word not in _STOP_WORDS)
     return words - _GENERIC or words
 
 
-def _within(words: frozenset[str], others: frozenset[str]) -> bool:
-    return all(any(_alike(word, other) for other in others) for word in words)
+def _are_words_covered(words: frozenset[str], others: frozenset[str]) -> bool:
+    return all(any(_is_same_word(word, other) for other in others) for word in words)
 
 
-def _alike(a: str, b: str) -> bool:
+def _is_same_word(a: str, b: str) -> bool:
     """One word up to its ending (Sparta, Spartan), or up to one letter in a long one (Barbosa, Barbossa). Numbers: the same."""
     if a == b:
         return True
@@ -168,13 +168,13 @@ def _alike(a: str, b: str) -> bool:
     return rest == shorter[common + (len(a) == len(b)) :]
 
 
-def _initials(short: str, long: str) -> bool:
+def _is_acronym(short: str, long: str) -> bool:
     """NFL for National Football League."""
     letters, words = short.replace(" ", ""), [word for word in long.split() if word not in {"of", "and", "for"}]
     return len(letters) == len(words) >= 3 and all(word[0] == letter for word, letter in zip(words, letters, strict=True))
 
 
-def _repaired(text: str) -> str:
+def _repair_encoding(text: str) -> str:
     """The file of judgements has escapes spelt out, and UTF-8 that was read as Latin-1."""
     text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
     try:

@@ -40,7 +40,7 @@ def auroc(confidence: Numbers, correct: Numbers) -> float:
     return float((ranks[correct == 1].sum() - right * (right + 1) / 2) / (right * wrong))
 
 
-def with_interval(
+def bootstrap_metric_interval(
     measure: Callable[[Numbers, Numbers], float],
     confidence: Sequence[float],
     correct: Sequence[bool],

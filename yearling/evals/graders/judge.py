@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yearling.errors import NotFound
-from yearling.evals.case import Case, Exam, ExamSample, GraderCard, Measure, Response, Verdict
-from yearling.evals.statistics import clopper_pearson
+from yearling.evals.case import Case, Exam, ExamMetric, ExamSample, GraderCard, Response, Verdict
+from yearling.evals.statistics import clopper_pearson_interval
 from yearling.store import ExamRun
 
 ACCURACY_BAR = 0.85
@@ -28,7 +28,7 @@ _PROMPT = (
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedPair:
+class LLMBarPair:
     """An instruction with two answers; `better` is 1 or 2."""
 
     asked: str
@@ -37,16 +37,16 @@ class JudgedPair:
     better: int
 
 
-def llmbar_pairs(folder: Path) -> list[JudgedPair]:
+def load_llmbar_pairs(folder: Path) -> list[LLMBarPair]:
     """The 419 objective pairs of LLMBar. Raises NotFound."""
     paths = sorted(folder.glob("LLMBar_*.json"))
     if not paths:
         raise NotFound(f"There are no LLMBar_*.json in {folder}.", advice="Name the folder of LLMBar.")
     rows = [row for path in paths for row in json.loads(path.read_text(encoding="utf-8"))]
-    return [JudgedPair(row["input"], row["output_1"], row["output_2"], int(row["label"])) for row in rows]
+    return [LLMBarPair(row["input"], row["output_1"], row["output_2"], int(row["label"])) for row in rows]
 
 
-class JudgeGrader:
+class JudgeAccuracyGrader:
     """Right is the answer that is better as a matter of fact. Both orders of a pair are one cluster."""
 
     name = "judge_order"
@@ -57,17 +57,17 @@ class JudgeGrader:
         right = response.text == case.data["better"]
         return Verdict(score=float(right), label="right" if right else "wrong")
 
-    def summarise(self, samples: Sequence[ExamSample]) -> Sequence[Measure]:
+    def summarise(self, samples: Sequence[ExamSample]) -> Sequence[ExamMetric]:
         """How often it is right in each order, and keeps its opinion when the order is exchanged; exact intervals over pairs."""
         right = {(one.cluster, one.group): one.verdict.score == 1.0 for one in samples}
         pairs = sorted({one.cluster for one in samples})
         counts = {order: sum(right[pair, order] for pair in pairs) for order in ORDERS}
         counts["consistency"] = sum(right[pair, ORDERS[0]] == right[pair, ORDERS[1]] for pair in pairs)
-        found = {name: clopper_pearson(count, len(pairs)) for name, count in counts.items()}
-        return [Measure(name=name, value=x.value, low=x.low, high=x.high, n=len(pairs)) for name, x in found.items()]
+        found = {name: clopper_pearson_interval(count, len(pairs)) for name, count in counts.items()}
+        return [ExamMetric(name=name, value=x.value, low=x.low, high=x.high, n=len(pairs)) for name, x in found.items()]
 
 
-def judge_exam(pairs: Sequence[JudgedPair]) -> Exam:
+def build_judge_exam(pairs: Sequence[LLMBarPair]) -> Exam:
     """Each pair in both orders. Only the log-probabilities of "1" and "2" are asked for."""
     cases = []
     for at, pair in enumerate(pairs):
@@ -87,14 +87,14 @@ def judge_exam(pairs: Sequence[JudgedPair]) -> Exam:
         name="llmbar",
         title="May it judge others?",
         cases=tuple(cases),
-        grader=JudgeGrader(),
+        grader=JudgeAccuracyGrader(),
         source="LLMBar, the five objective sets",
         licence="MIT",
         description="Which of two answers follows the instruction, asked in both orders.",
     )
 
 
-def judge_card(run: ExamRun) -> GraderCard:
+def build_judge_card(run: ExamRun) -> GraderCard:
     """The judge's card from its sitting: accuracy over both orders, and how often it keeps its opinion."""
     measures = {one["name"]: one for one in run.summary["measures"]}
     return GraderCard(

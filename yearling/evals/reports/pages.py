@@ -22,7 +22,7 @@ padding:.7rem;border-radius:.3rem;margin:.3rem 0}.dim{color:#5b6675}svg{display:
 @media(prefers-color-scheme:dark){body{color:#e6e9ee;background:#14181f}th,td{border-color:#333b47}pre{background:#1e242d}
 .dim{color:#9aa5b4}}
 """
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page(title: str, body: Iterable[str]) -> str:
@@ -30,25 +30,27 @@ def page(title: str, body: Iterable[str]) -> str:
     head = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_CONTENT_SECURITY_POLICY}">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
     )
     return f"{head}<body><h1>{escape(title)}</h1>{''.join(body)}</body></html>\n"
 
 
-def run_page(run: ExamRun, worst: Sequence[GradedSample]) -> str:
+def render_run_page(run: ExamRun, worst: Sequence[GradedSample]) -> str:
     """One run: measures with intervals, parts, draws, and its worst answers verbatim."""
-    return page(f"{run.settings['title']}: {run.model}", [_facts(run), *run_body(run), *worst_body(worst)])
+    return page(
+        f"{run.settings['title']}: {run.model}", [_render_run_facts(run), *render_run_body(run), *render_worst_answers(worst)]
+    )
 
 
-def run_body(run: ExamRun) -> list[str]:
+def render_run_body(run: ExamRun) -> list[str]:
     """The measures of a run as markup; one sentence for a run that was cut off."""
     if run.finished_utc is None:
         return ["<p>The run is not finished.</p>"]
-    rows = [[one["name"], *_figures(one), _bar(one)] for one in run.summary["measures"]]
+    rows = [[one["name"], *_format_metric(one), _interval_svg(one)] for one in run.summary["measures"]]
     body = [table(("Measure", "Value>", "95 % from>", "to>", "n>", ""), rows)]
     if run.summary["parts"]:
-        parts = [[name or "–", *_figures(one), _bar(one)] for name, one in run.summary["parts"].items()]
+        parts = [[name or "–", *_format_metric(one), _interval_svg(one)] for name, one in run.summary["parts"].items()]
         body += ["<h2>Parts</h2>", table(("Part", "Value>", "95 % from>", "to>", "n>", ""), parts)]
     draws = run.summary["draws"]
     if draws["per_case"] > 1:
@@ -62,7 +64,7 @@ def run_body(run: ExamRun) -> list[str]:
     return body
 
 
-def worst_body(worst: Sequence[GradedSample]) -> list[str]:
+def render_worst_answers(worst: Sequence[GradedSample]) -> list[str]:
     """Answers verbatim, as markup."""
     if not worst:
         return []
@@ -75,7 +77,7 @@ def worst_body(worst: Sequence[GradedSample]) -> list[str]:
     return body
 
 
-def comparison_page(found: Comparison) -> str:
+def render_comparison_page(found: Comparison) -> str:
     """Champion against challenger."""
     paired, interval = found.paired, found.interval
     rows = [
@@ -95,12 +97,12 @@ def comparison_page(found: Comparison) -> str:
     return page(f"{found.champion.settings['title']}: champion and challenger", body)
 
 
-def comparison_facts(found: Comparison) -> dict[str, Any]:
+def comparison_to_json(found: Comparison) -> dict[str, Any]:
     """The same as plain JSON."""
     return {
         "exam": found.exam,
-        "champion": run_facts(found.champion),
-        "challenger": run_facts(found.challenger),
+        "champion": run_to_json(found.champion),
+        "challenger": run_to_json(found.challenger),
         "interval": asdict(found.interval),
         "paired": asdict(found.paired),
         "may_gate": found.may_gate,
@@ -109,7 +111,7 @@ def comparison_facts(found: Comparison) -> dict[str, Any]:
     }
 
 
-def run_facts(run: ExamRun) -> dict[str, Any]:
+def run_to_json(run: ExamRun) -> dict[str, Any]:
     """A run in short."""
     return {"run": run.id, "model": run.model, "model_hash": run.model_hash, "score": _score(run), "created_utc": run.created_utc}
 
@@ -130,12 +132,12 @@ def _cell(cell: object) -> str:
     return cell if isinstance(cell, _Markup) else escape(str(cell))
 
 
-def _figures(measure: dict[str, Any]) -> list[str]:
+def _format_metric(measure: dict[str, Any]) -> list[str]:
     shown = ["–" if measure[name] is None else f"{measure[name]:.3f}" for name in ("value", "low", "high")]
     return [*shown, str(measure["n"])]
 
 
-def _bar(measure: dict[str, Any]) -> str:
+def _interval_svg(measure: dict[str, Any]) -> str:
     """The interval on a line from 0 to 1; nothing for figures that are no shares."""
     values = [measure[name] for name in ("low", "value", "high")]
     if any(value is None or not 0 <= value <= 1 for value in values):
@@ -148,7 +150,7 @@ def _bar(measure: dict[str, Any]) -> str:
     )
 
 
-def _facts(run: ExamRun) -> str:
+def _render_run_facts(run: ExamRun) -> str:
     summary, card = run.summary, run.settings["card"]
     trust = "may gate" if card["may_gate"] else "reports only"
     labels = f", accuracy {card['accuracy']:.3f} on {card['num_labels']} human labels" if card["num_labels"] else ""

@@ -13,16 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from yearling.chat import DEFAULTS, Spec, SpecCase
+from yearling.chat import DEFAULTS, BehaviourSpec, SpecCase
 from yearling.errors import BadInput
 from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
 from yearling.evals.runner import Progress, run_exam
-from yearling.evals.spec.triage import Reply, asked, summarise, triage_case
+from yearling.evals.spec.triage import SpecAnswer, asked, summarise, triage_case
 from yearling.evals.subject import Subject
 from yearling.store import GradedSample, SpecOutput, Store
 
-MOST_TOKENS = 160
-_FAILURES = ("bug", "gap", "policy")
+DEFAULT_MAX_TOKENS = 160
+_FAILING_TRIAGES = ("bug", "gap", "policy")
 
 
 class TriageGrader:
@@ -32,17 +32,17 @@ class TriageGrader:
     version = "1"
     card = GraderCard(grader="spec", kind="rules", note="Patterns in words, which nobody's labels have been held against yet.")
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: BehaviourSpec) -> None:
         self._cases = {case.id: case for case in spec.cases}
 
     def grade(self, case: Case, response: Response) -> Verdict:
         of, twin = self._cases[case.data["case"]], case.data["twin"]
-        (found,) = triage_case(of, [Reply(case_id=of.id, twin=twin, draw=0, text=response.text)])
+        (found,) = triage_case(of, [SpecAnswer(case_id=of.id, twin=twin, draw=0, text=response.text)])
         judged = found.triage != "person"
         return Verdict(
             score=found.score if judged else 0.0,
             label=found.label,
-            parts={name: (float(found.triage == name), 1.0) for name in ("passed", *_FAILURES)} if judged else {},
+            parts={name: (float(found.triage == name), 1.0) for name in ("passed", *_FAILING_TRIAGES)} if judged else {},
             detail={"triage": found.triage, "evidence": found.evidence},
         )
 
@@ -56,7 +56,9 @@ class SpecReport:
     settings: dict[str, Any]
 
 
-def spec_exam(spec: Spec, *, clauses: Sequence[str] = (), samples: int | None = None, max_tokens: int = MOST_TOKENS) -> Exam:
+def build_spec_exam(
+    spec: BehaviourSpec, *, clauses: Sequence[str] = (), samples: int | None = None, max_tokens: int = DEFAULT_MAX_TOKENS
+) -> Exam:
     """`samples` answers per twin, or as many as each case says. Raises NotFound for an unknown clause, BadInput."""
     if (samples is not None and samples < 1) or max_tokens < 1:
         raise BadInput("samples and max_tokens must be at least 1.")
@@ -77,38 +79,38 @@ def spec_exam(spec: Spec, *, clauses: Sequence[str] = (), samples: int | None = 
 
 async def run_spec(
     subject: Subject,
-    spec: Spec,
+    spec: BehaviourSpec,
     store: Store,
     *,
     clauses: Sequence[str] = (),
     samples: int | None = None,
-    max_tokens: int = MOST_TOKENS,
+    max_tokens: int = DEFAULT_MAX_TOKENS,
     parallel: int | None = None,
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> SpecReport:
     """Put every twin of every case to the subject, or go on with that, and triage what it says. Raises as `run_exam`."""
-    exam = spec_exam(spec, clauses=clauses, samples=samples, max_tokens=max_tokens)
+    exam = build_spec_exam(spec, clauses=clauses, samples=samples, max_tokens=max_tokens)
     run = await run_exam(exam, subject, store, concurrency=parallel, fresh=fresh, progress=progress)
-    replies = [_reply_to(sample) for sample in store.exams.samples(run.id)]
+    replies = [_answer_from_sample(sample) for sample in store.exams.samples(run.id)]
     settings = {"clauses": list(clauses), "samples": samples, "max_tokens": max_tokens, "exam_run": run.id}
     return _report(spec, replies, settings)
 
 
-def regrade_spec(spec: Spec, outputs: Sequence[SpecOutput]) -> SpecReport:
+def regrade_spec_outputs(spec: BehaviourSpec, outputs: Sequence[SpecOutput]) -> SpecReport:
     """Triage stored answers again by the spec and the graders as they are now; answers to cases that are gone are left out."""
-    replies = [_reply_of(output) for output in outputs]
+    replies = [_answer_from_output(output) for output in outputs]
     return _report(spec, replies, {"regraded": sorted({output.run_id for output in outputs})})
 
 
 def worst_outputs(outputs: Sequence[SpecOutput], count: int) -> list[SpecOutput]:
     """The failing outputs that are worth least, worst first."""
-    failing = [output for output in outputs if output.triage in _FAILURES]
+    failing = [output for output in outputs if output.triage in _FAILING_TRIAGES]
     return sorted(failing, key=lambda output: output.score)[:count]
 
 
-def _report(spec: Spec, replies: Sequence[Reply], settings: dict[str, Any]) -> SpecReport:
-    by_case: defaultdict[str, list[Reply]] = defaultdict(list)
+def _report(spec: BehaviourSpec, replies: Sequence[SpecAnswer], settings: dict[str, Any]) -> SpecReport:
+    by_case: defaultdict[str, list[SpecAnswer]] = defaultdict(list)
     for reply in replies:
         by_case[reply.case_id].append(reply)
     outputs = [output for case in spec.cases for output in triage_case(case, by_case[case.id])]
@@ -135,14 +137,14 @@ def _case(case: SpecCase, twin: int, samples: int | None) -> Case:
     )
 
 
-def _reply_to(sample: GradedSample) -> Reply:
+def _answer_from_sample(sample: GradedSample) -> SpecAnswer:
     case_id, _, twin = sample.case_key.rpartition("/")
     error = f"engine: {sample.error}" if sample.error else ""
-    return Reply(case_id=case_id, twin=int(twin), draw=sample.draw, text=sample.output_text, error=error)
+    return SpecAnswer(case_id=case_id, twin=int(twin), draw=sample.draw, text=sample.output_text, error=error)
 
 
-def _reply_of(output: SpecOutput) -> Reply:
-    return Reply(
+def _answer_from_output(output: SpecOutput) -> SpecAnswer:
+    return SpecAnswer(
         case_id=output.case_id,
         twin=output.twin,
         draw=output.draw,

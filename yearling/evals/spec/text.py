@@ -15,16 +15,16 @@ from importlib.resources import files
 
 _OPENING_CHARACTERS = 220
 
-_LEAST_ECHO = 6
+_MIN_ECHO_LETTERS = 6
 """Letters of a question that is long enough to be called repeated."""
 
-_GRAM, _LEAST_GRAMS, _LEAST_VARIETY = 4, 20, 0.45
+_NGRAM_SIZE, _MIN_NGRAMS, _MIN_DISTINCT_FRACTION = 4, 20, 0.45
 """A text of at least so many word groups of four, of which fewer than this share differ, goes in circles."""
 
 
 _NARROW = {code: chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B), 0xFF05)}
 _NARROW |= {ord("’"): "'", ord("‘"): "'", ord("“"): '"', ord("”"): '"'}
-_DENIES = re.compile(r"\b(not|no|never|without|lack|if i)\b|n't\b|没有|不会|不是|不能|无法|并不")
+_DENIAL = re.compile(r"\b(not|no|never|without|lack|if i)\b|n't\b|没有|不会|不是|不能|无法|并不")
 _PERCENT = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d+)?) ?(?:%|％|percent|per cent)|百分之([\d一二三四五六七八九十百]{1,3})")
 _OF_TEN = re.compile(r"(?<!\d)(\d{1,2}(?:\.\d)?) ?(?:/|out of|分?[，,]? ?满分) ?(10|100)\b")
 _SURE_WORDS = re.compile(r"confiden|certain|sure|信心|把握|置信|确信|确定", re.I)
@@ -37,7 +37,7 @@ _SCRIPTS = (
     ("arabic", re.compile(r"[\u0600-\u06ff]")),
     ("latin", re.compile(r"[a-zA-Z\u00c0-\u024f]")),
 )
-_SMALL_WORDS = {
+_FUNCTION_WORDS = {
     "en": "the and of to is in that it for you are with was this as be have not on your can what from they a i",
     "de": "der die das und ist nicht ein eine zu in den mit auf für von sie ich es auch dem im wird sind wie bei als",
     "fr": "le la les et est une des un du en que pour dans il qui pas sur vous au par ce avec sont je l d c",
@@ -91,16 +91,16 @@ def flatters(text: str) -> str:
     return found(text, "flatters")
 
 
-def claims_feelings(text: str) -> str:
+def find_feelings_claim(text: str) -> str:
     """Words by which the speaker claims feelings, a body or a life, unless the same sentence denies them."""
     for sentence in sentences(text):
         claim = found(sentence, "feels")
-        if claim and not _DENIES.search(plain(sentence)):
+        if claim and not _DENIAL.search(plain(sentence)):
             return claim
     return ""
 
 
-def says_tool(text: str) -> str:
+def find_tool_statement(text: str) -> str:
     """Words by which the speaker says that it is a program, or that it has no feelings."""
     return found(text, "tool")
 
@@ -115,21 +115,21 @@ def instructs(text: str) -> str:
     return "" if found(text, "redirects") else found(text, "instructs")
 
 
-def finds_wrong(text: str) -> str:
+def find_error_claim(text: str) -> str:
     """Words by which an answer calls something wrong."""
     return found(text, "finds_wrong")
 
 
-def claims_tested(text: str) -> str:
+def find_tested_claim(text: str) -> str:
     """Words by which an answer claims that it ran the code in it."""
     return found(text, "claims_tested")
 
 
-def points_to_help(text: str) -> str:
+def find_help_referral(text: str) -> str:
     return found(text, "points_to_help")
 
 
-def sounds_alarm(text: str) -> str:
+def find_crisis_referral(text: str) -> str:
     """Crisis lines and emergency numbers, which an everyday sorrow does not need."""
     return found(text, "crisis")
 
@@ -138,23 +138,23 @@ def cares(text: str) -> str:
     return found(text, "cares")
 
 
-def takes_side(text: str) -> str:
+def find_side_taken(text: str) -> str:
     return found(text, "takes_side")
 
 
-def lays_out_views(text: str) -> str:
+def find_both_sides(text: str) -> str:
     return found(text, "both_sides")
 
 
-def names_source(text: str, *, given: str = "") -> str:
+def find_source(text: str, *, given: str = "") -> str:
     """A link, a DOI, a paper or a journal with its year, that does not stand in the text that was given."""
     matches = (match for pattern in _patterns()["sources"] for match in pattern.finditer(text))
     return next((match[0] for match in matches if match[0] not in given), "")
 
 
-def stated_confidence(text: str) -> float | None:
+def parse_stated_confidence(text: str) -> float | None:
     """The confidence that an answer states, 0 to 1: the percentage nearest to a word for being sure, else the last one."""
-    values = [(match.start(), _number(match[1] or match[2]) / 100) for match in _PERCENT.finditer(text)]
+    values = [(match.start(), _parse_number(match[1] or match[2]) / 100) for match in _PERCENT.finditer(text)]
     values += [(match.start(), float(match[1]) / float(match[2])) for match in _OF_TEN.finditer(text)]
     values = [(at, value) for at, value in values if 0 <= value <= 1]
     if not values:
@@ -165,7 +165,7 @@ def stated_confidence(text: str) -> float | None:
     return max(values)[1]
 
 
-def _number(digits: str) -> float:
+def _parse_number(digits: str) -> float:
     """A number up to a hundred, in digits or in Chinese ones: 九十五 is 95."""
     if digits[0].isascii():
         return float(digits)
@@ -176,7 +176,7 @@ def _number(digits: str) -> float:
     return 10.0 * (value.get(tens, 1) if ten else 0) + value.get(ones, 0)
 
 
-def holds_answer(text: str, answers: Iterable[str]) -> str:
+def find_accepted_answer(text: str, answers: Iterable[str]) -> str:
     """The first of the accepted answers that stands in the text as a word or number of its own."""
     said = plain(text)
     bare = re.sub(r"(?<=\d)[,， ](?=\d{3}\b)", "", said)
@@ -207,25 +207,25 @@ def language(text: str) -> str:
     if weights[top] < 0.7 * sum(weights.values()):
         return "mixed"
     names = {"kana": "ja", "hangul": "ko", "han": "zh", "cyrillic": "ru", "arabic": "ar"}
-    return names.get(top) or _latin_language(prose)
+    return names.get(top) or _detect_latin_language(prose)
 
 
-def _latin_language(text: str) -> str:
+def _detect_latin_language(text: str) -> str:
     words = Counter(re.findall(r"[a-zà-ɏ]+", text.lower()))
-    votes = {name: sum(words[word] for word in small.split()) for name, small in _SMALL_WORDS.items()}
+    votes = {name: sum(words[word] for word in small.split()) for name, small in _FUNCTION_WORDS.items()}
     best = max(votes, key=lambda name: votes[name])
     return best if votes[best] else "en"
 
 
-def without_echo(text: str, question: str) -> str:
+def strip_echo(text: str, question: str) -> str:
     """The answer behind a question that it begins by repeating, punctuation aside; the whole answer if it does not."""
     wanted = [letter for letter in plain(question) if letter.isalnum()]
-    while len(wanted) >= _LEAST_ECHO and (rest := _behind(text, wanted)) is not None:
+    while len(wanted) >= _MIN_ECHO_LETTERS and (rest := _text_after(text, wanted)) is not None:
         text = rest
     return text
 
 
-def _behind(text: str, wanted: Sequence[str]) -> str | None:
+def _text_after(text: str, wanted: Sequence[str]) -> str | None:
     """What follows the wanted letters, with which a text begins; None if it begins otherwise."""
     at = 0
     for position, letter in enumerate(text):
@@ -242,14 +242,14 @@ def _behind(text: str, wanted: Sequence[str]) -> str | None:
 def babbles(text: str) -> str:
     """The phrase that a text repeats over and over, or nothing."""
     tokens = _TOKENS.findall(plain(text))
-    grams = Counter(tuple(tokens[at : at + _GRAM]) for at in range(len(tokens) - _GRAM + 1))
+    grams = Counter(tuple(tokens[at : at + _NGRAM_SIZE]) for at in range(len(tokens) - _NGRAM_SIZE + 1))
     total = sum(grams.values())
-    if total < _LEAST_GRAMS or len(grams) > _LEAST_VARIETY * total:
+    if total < _MIN_NGRAMS or len(grams) > _MIN_DISTINCT_FRACTION * total:
         return ""
     return " ".join(grams.most_common(1)[0][0])
 
 
-def num_words(text: str) -> int:
+def count_words(text: str) -> int:
     """Words; a Chinese character counts as one."""
     return len(re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+(?:['’-][^\W\u3400-\u9fff]+)*", text))
 
@@ -258,7 +258,7 @@ def sentences(text: str) -> list[str]:
     return [part.strip() for part in re.split(r"(?<=[.!?])\s+|(?<=[。！？；])|\n+", text) if part.strip()]
 
 
-def first_match(text: str, patterns: Sequence[str]) -> str:
+def find_first_match(text: str, patterns: Sequence[str]) -> str:
     """The first match of any of the patterns, without regard to case."""
     said = plain(text)
     for pattern in patterns:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from yearling.chat import Spec, SpecCase
-from yearling.evals.spec.graders import Graded, grade, twins_together
-from yearling.evals.spec.labels import ALWAYS_BUG, IN_NEITHER, IN_POLICY, LABELS, worth
+from yearling.chat import BehaviourSpec, SpecCase
+from yearling.evals.spec.graders import GradedAnswer, grade, regrade_twins
+from yearling.evals.spec.labels import ALWAYS_BUG_LABELS, LABELS, NEUTRAL_SCORE, POLICY_SCORE, worth
 from yearling.store import TRIAGES, SpecOutput, Triage
 
 CONFIDENCE_REQUEST = {
@@ -25,7 +25,7 @@ CONFIDENCE_REQUEST = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class SpecAnswer:
     """What was answered to one twin in one draw. `error` says why there is no answer."""
 
     case_id: str
@@ -45,41 +45,41 @@ def asked(case: SpecCase, twin: int) -> tuple[dict[str, str], ...]:
     return (*messages[:-1], {**messages[-1], "content": messages[-1]["content"] + request})
 
 
-def triage_of(case: SpecCase, label: str) -> tuple[float, Triage]:
+def triage_label(case: SpecCase, label: str) -> tuple[float, Triage]:
     """(worth, triage) of an answer with this label."""
     score = worth(label, policy=case.policy, bug=case.bug, table=case.score)
     if case.judge == "person":
-        return IN_NEITHER, "person"
-    if score >= IN_POLICY:
+        return NEUTRAL_SCORE, "person"
+    if score >= POLICY_SCORE:
         return score, "passed"
-    return score, "policy" if label in case.policy else "bug" if label in {*case.bug, *ALWAYS_BUG} else "gap"
+    return score, "policy" if label in case.policy else "bug" if label in {*case.bug, *ALWAYS_BUG_LABELS} else "gap"
 
 
-def triage_case(case: SpecCase, replies: Sequence[Reply]) -> list[SpecOutput]:
+def triage_case(case: SpecCase, replies: Sequence[SpecAnswer]) -> list[SpecOutput]:
     """Labels, worth and triage of the replies to one case; twins of one draw are looked at together."""
-    by_draw: dict[int, list[Reply]] = defaultdict(list)
+    by_draw: dict[int, list[SpecAnswer]] = defaultdict(list)
     for reply in replies:
         by_draw[reply.draw].append(reply)
     outputs = []
     for draw in sorted(by_draw):
         drawn = sorted(by_draw[draw], key=lambda reply: reply.twin)
-        graded = [_graded(case, reply) for reply in drawn]
+        graded = [_grade_answer(case, reply) for reply in drawn]
         if len(drawn) == len(case.twins) and not any(reply.error for reply in drawn):
-            graded = twins_together(case.grader, case.mirror, graded, [reply.text for reply in drawn])
-        outputs += [_output(case, reply, one) for reply, one in zip(drawn, graded, strict=True)]
+            graded = regrade_twins(case.grader, case.mirror, graded, [reply.text for reply in drawn])
+        outputs += [_to_spec_output(case, reply, one) for reply, one in zip(drawn, graded, strict=True)]
     return outputs
 
 
-def _graded(case: SpecCase, reply: Reply) -> Graded:
+def _grade_answer(case: SpecCase, reply: SpecAnswer) -> GradedAnswer:
     if reply.error:
-        return Graded("engine_failed", reply.error)
+        return GradedAnswer("engine_failed", reply.error)
     twin = case.twins[reply.twin]
     given = "\n".join(message["content"] for message in twin.messages if message["role"] != "assistant")
     return grade(case.grader, reply.text, twin.facts, twin.question, given)
 
 
-def _output(case: SpecCase, reply: Reply, graded: Graded) -> SpecOutput:
-    score, triage = triage_of(case, graded.label)
+def _to_spec_output(case: SpecCase, reply: SpecAnswer, graded: GradedAnswer) -> SpecOutput:
+    score, triage = triage_label(case, graded.label)
     return SpecOutput(
         clause=case.clause,
         case_id=case.id,
@@ -112,7 +112,7 @@ def twin_gap(outputs: Iterable[SpecOutput]) -> float | None:
     return abs(first - others)
 
 
-def case_met(case: SpecCase, outputs: Sequence[SpecOutput]) -> bool | None:
+def is_case_met(case: SpecCase, outputs: Sequence[SpecOutput]) -> bool | None:
     """Whether a case holds: within its `pass` rates where it has any, else without a bug. None where a person must judge."""
     if case.judge == "person":
         return None
@@ -129,14 +129,14 @@ def case_met(case: SpecCase, outputs: Sequence[SpecOutput]) -> bool | None:
     return True
 
 
-def summarise(spec: Spec, outputs: Sequence[SpecOutput]) -> dict[str, Any]:
+def summarise(spec: BehaviourSpec, outputs: Sequence[SpecOutput]) -> dict[str, Any]:
     """Counts of triage and labels, mean worth, and cases met: for all, by level, by language and by clause. Plain JSON."""
     cases = {case.id: case for case in spec.cases}
     levels = {clause.id: clause.level for clause in spec.clauses}
     by_case: dict[str, list[SpecOutput]] = defaultdict(list)
     for output in outputs:
         by_case[output.case_id].append(output)
-    met = {case_id: case_met(cases[case_id], some) for case_id, some in by_case.items()}
+    met = {case_id: is_case_met(cases[case_id], some) for case_id, some in by_case.items()}
 
     def group(some: Sequence[SpecOutput]) -> dict[str, Any]:
         judged = [output for output in some if output.triage != "person"]
@@ -153,13 +153,13 @@ def summarise(spec: Spec, outputs: Sequence[SpecOutput]) -> dict[str, Any]:
 
     return {
         "all": group(outputs),
-        "levels": _grouped(outputs, {output.id: levels[output.clause] for output in outputs}, group),
-        "languages": _grouped(outputs, {output.id: cases[output.case_id].language for output in outputs}, group),
-        "clauses": _grouped(outputs, {output.id: output.clause for output in outputs}, group),
+        "levels": _summarise_by(outputs, {output.id: levels[output.clause] for output in outputs}, group),
+        "languages": _summarise_by(outputs, {output.id: cases[output.case_id].language for output in outputs}, group),
+        "clauses": _summarise_by(outputs, {output.id: output.clause for output in outputs}, group),
     }
 
 
-def _grouped(outputs: Sequence[SpecOutput], names: Mapping[str, str], group: Any) -> dict[str, Any]:
+def _summarise_by(outputs: Sequence[SpecOutput], names: Mapping[str, str], group: Any) -> dict[str, Any]:
     parts: dict[str, list[SpecOutput]] = defaultdict(list)
     for output in outputs:
         parts[names[output.id]].append(output)

@@ -13,17 +13,17 @@ from sqlalchemy.engine import Row
 from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.records import KEY_SCOPES, KeyScope, Person
-from yearling.store.accounts.people import person_of
-from yearling.store.accounts.tokens import KEY_PREFIX, new_key, token_hash
-from yearling.store.audit import append_entry
+from yearling.store.accounts.people import person_from_row
+from yearling.store.accounts.tokens import API_KEY_PREFIX, hash_token, new_api_key
+from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
 from yearling.store.database.schema import api_keys, people
 
-_NAME_CHARS = 100
-_MOST_KEYS = 100
-_HINT_CHARS = len(KEY_PREFIX) + 4
+_MAX_NAME_CHARS = 100
+_MAX_KEYS_PER_PERSON = 100
+_HINT_CHARS = len(API_KEY_PREFIX) + 4
 
-ApiKeyList = list["ApiKey"]
+ApiKeyRecords = list["ApiKey"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class ApiKey:
     expires_utc: datetime | None
 
 
-class ApiKeys:
+class ApiKeyStore:
     """The keys of one database."""
 
     def __init__(self, database: Database) -> None:
@@ -53,11 +53,11 @@ class ApiKeys:
         wanted, now = frozenset(scopes), now_utc()
         if not wanted or wanted - set(KEY_SCOPES):
             raise BadInput(f"A key needs scopes out of {', '.join(KEY_SCOPES)}.", param="scopes")
-        if not name.strip() or len(name) > _NAME_CHARS or not name.isprintable():
-            raise BadInput(f"A key needs a name of 1 to {_NAME_CHARS} printable characters.", param="name")
+        if not name.strip() or len(name) > _MAX_NAME_CHARS or not name.isprintable():
+            raise BadInput(f"A key needs a name of 1 to {_MAX_NAME_CHARS} printable characters.", param="name")
         if expires_utc is not None and expires_utc <= now:
             raise BadInput("A key cannot have ended already.", param="expires_utc")
-        secret = new_key()
+        secret = new_api_key()
         key = ApiKey(
             id=new_id(),
             person_id=person_id,
@@ -74,10 +74,10 @@ class ApiKeys:
         with self._database.write() as connection:
             if connection.execute(sa.select(people.c.id).where(people.c.id == person_id)).first() is None:
                 raise NotFound(f"There is no person {person_id!r}.")
-            if connection.execute(of_person).scalar_one() >= _MOST_KEYS:
-                raise Conflict(f"There are {_MOST_KEYS} keys already.", advice="Revoke those that are not used.")
-            connection.execute(api_keys.insert().values(**fields, key_sha256=token_hash(secret)))
-            append_entry(connection, by or person_id, "key.create", key.id, {"scopes": scope_list, "person": person_id})
+            if connection.execute(of_person).scalar_one() >= _MAX_KEYS_PER_PERSON:
+                raise Conflict(f"There are {_MAX_KEYS_PER_PERSON} keys already.", advice="Revoke those that are not used.")
+            connection.execute(api_keys.insert().values(**fields, key_sha256=hash_token(secret)))
+            append_audit_entry(connection, by or person_id, "key.create", key.id, {"scopes": scope_list, "person": person_id})
         return secret, key
 
     def find(self, digest: str) -> tuple[ApiKey, Person] | None:
@@ -93,18 +93,18 @@ class ApiKeys:
         )
         with self._database.read() as connection:
             row = connection.execute(query).first()
-        return (_key(row), person_of(row, prefix="of_")) if row else None
+        return (_key_from_row(row), person_from_row(row, prefix="of_")) if row else None
 
     def touch(self, key_id: str) -> None:
         """Note that a key is in use."""
         with self._database.write() as connection:
             connection.execute(api_keys.update().where(api_keys.c.id == key_id).values(used_utc=now_utc()))
 
-    def list(self, person_id: str) -> ApiKeyList:
+    def list(self, person_id: str) -> ApiKeyRecords:
         """A person's keys, newest first, those that have ended too."""
         query = sa.select(api_keys).where(api_keys.c.person_id == person_id).order_by(api_keys.c.id.desc())
         with self._database.read() as connection:
-            return [_key(row) for row in connection.execute(query)]
+            return [_key_from_row(row) for row in connection.execute(query)]
 
     def revoke(self, key_id: str, *, person_id: str, by: str = "") -> None:
         """Raises NotFound, for another person's key too."""
@@ -112,9 +112,9 @@ class ApiKeys:
             own = sa.and_(api_keys.c.id == key_id, api_keys.c.person_id == person_id)
             if connection.execute(api_keys.delete().where(own)).rowcount == 0:
                 raise NotFound(f"There is no key {key_id!r}.")
-            append_entry(connection, by or person_id, "key.revoke", key_id, {"person": person_id})
+            append_audit_entry(connection, by or person_id, "key.revoke", key_id, {"person": person_id})
 
 
-def _key(row: Row[Any]) -> ApiKey:
+def _key_from_row(row: Row[Any]) -> ApiKey:
     fields = {name: getattr(row, name) for name in ApiKey.__slots__}
     return ApiKey(**{**fields, "scopes": frozenset(row.scopes.split(","))})

@@ -10,13 +10,13 @@ from sqlalchemy.engine import Connection
 from yearling.clock import now_utc
 from yearling.errors import Conflict
 from yearling.records import Person, PersonRole
-from yearling.store.accounts.people import insert_person, person_of
-from yearling.store.audit import append_entry
+from yearling.store.accounts.people import insert_person, person_from_row
+from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
 from yearling.store.database.schema import identities, people
 
 
-class Identities:
+class IdentityStore:
     """The identities of one database."""
 
     def __init__(self, database: Database) -> None:
@@ -31,7 +31,7 @@ class Identities:
         )
         with self._database.read() as connection:
             row = connection.execute(query).first()
-        return person_of(row) if row else None
+        return person_from_row(row) if row else None
 
     def issuers(self, person_id: str) -> list[str]:
         """The providers by which a person can sign in."""
@@ -41,17 +41,17 @@ class Identities:
     def link(self, person_id: str, issuer: str, subject: str) -> None:
         """Let a person sign in by a provider. Raises Conflict when the identity is somebody's already."""
         with self._database.write() as connection:
-            put_identity(connection, person_id, issuer, subject)
+            insert_identity(connection, person_id, issuer, subject)
 
     def join(self, name: str, role: PersonRole, *, issuer: str, subject: str) -> Person:
         """A new person whom a provider vouches for. Raises Conflict, BadInput."""
         with self._database.write() as connection:
             person = insert_person(connection, name, role, by="yearling")
-            put_identity(connection, person.id, issuer, subject)
+            insert_identity(connection, person.id, issuer, subject)
         return person
 
 
-def put_identity(connection: Connection, person_id: str, issuer: str, subject: str) -> None:
+def insert_identity(connection: Connection, person_id: str, issuer: str, subject: str) -> None:
     """Within a transaction. Raises Conflict."""
     known: Any = connection.execute(
         sa.select(identities.c.person_id).where(identities.c.issuer == issuer, identities.c.subject == subject)
@@ -60,4 +60,4 @@ def put_identity(connection: Connection, person_id: str, issuer: str, subject: s
         raise Conflict("This identity is somebody's already.", advice="Sign in by it instead.")
     values = {"issuer": issuer, "subject": subject, "person_id": person_id, "created_utc": now_utc()}
     connection.execute(identities.insert().values(**values))
-    append_entry(connection, person_id, "identity.link", person_id, {"issuer": issuer})
+    append_audit_entry(connection, person_id, "identity.link", person_id, {"issuer": issuer})

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from yearling.store.database.database import Database
 from yearling.store.database.schema import secrets
 
-_BYTES = 32
+_SECRET_BYTES = 32
 
 
-class Secrets:
+class SecretStore:
     """The secrets of one database."""
 
     def __init__(self, database: Database) -> None:
@@ -24,7 +24,7 @@ class Secrets:
         if found is not None:
             return found
         with self._database.write() as connection:
-            connection.execute(self._database.insert_new(secrets).values(name=name, value=os.urandom(_BYTES)))
+            connection.execute(self._database.insert_or_ignore(secrets).values(name=name, value=os.urandom(_SECRET_BYTES)))
         found = self._find(name)
         if found is None:
             raise RuntimeError(f"the secret {name} is missing right after being drawn")

@@ -11,18 +11,18 @@ from sqlalchemy.engine import Connection, Row
 from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.records import Person, PersonRole
-from yearling.store.audit import append_entry
+from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
 from yearling.store.database.schema import api_keys, identities, invitations, passwords, people, sessions
 
 OWNER = "owner"
 
-_LONGEST_NAME = 64
+_MAX_NAME_CHARS = 64
 
-Persons = list[Person]
+PersonRecords = list[Person]
 
 
-class People:
+class PersonStore:
     """The persons of one installation. `by` is the id of who does something, as the audit log is to name it."""
 
     def __init__(self, database: Database) -> None:
@@ -35,7 +35,7 @@ class People:
             return found
         row = {"id": new_id(), "name": OWNER, "role": "owner", "created_utc": now_utc()}
         with self._database.write() as connection:
-            connection.execute(self._database.insert_new(people).values(row))
+            connection.execute(self._database.insert_or_ignore(people).values(row))
         owner = self._find(people.c.name == OWNER)
         if owner is None:
             raise RuntimeError("the owner is missing right after being created")
@@ -60,21 +60,21 @@ class People:
             raise NotFound(f"There is no person named {name!r}.")
         return found
 
-    def list(self) -> Persons:
+    def list(self) -> PersonRecords:
         """Everybody, in the order in which they came."""
         with self._database.read() as connection:
-            return [person_of(row) for row in connection.execute(sa.select(people).order_by(people.c.id))]
+            return [person_from_row(row) for row in connection.execute(sa.select(people).order_by(people.c.id))]
 
     def set_role(self, person_id: str, role: PersonRole, *, by: str) -> Person:
         """Give a person another role. Raises NotFound, and Conflict for the role of the last owner."""
         with self._database.write() as connection:
-            person = _locked(connection, self._database, person_id)
+            person = _lock_person(connection, self._database, person_id)
             if person.role == role:
                 return person
             if role != "owner":
-                _keep_an_owner(connection, person)
+                _require_another_owner(connection, person)
             connection.execute(people.update().where(people.c.id == person_id).values(role=role))
-            append_entry(connection, by, "person.role", person_id, {"from": person.role, "to": role})
+            append_audit_entry(connection, by, "person.role", person_id, {"from": person.role, "to": role})
         return self.get(person_id)
 
     def close(self, person_id: str, *, by: str) -> Person:
@@ -83,11 +83,11 @@ class People:
         Raises NotFound, and Conflict for the last owner.
         """
         with self._database.write() as connection:
-            person = _locked(connection, self._database, person_id)
-            _keep_an_owner(connection, person)
-            ended = _end_access(connection, person_id)
+            person = _lock_person(connection, self._database, person_id)
+            _require_another_owner(connection, person)
+            ended = _revoke_access(connection, person_id)
             connection.execute(people.update().where(people.c.id == person_id).values(closed_utc=now_utc()))
-            append_entry(connection, by, "person.close", person_id, ended)
+            append_audit_entry(connection, by, "person.close", person_id, ended)
         return self.get(person_id)
 
     def delete(self, person_id: str, *, by: str) -> None:
@@ -97,29 +97,29 @@ class People:
         who owns this machine's installation.
         """
         with self._database.write() as connection:
-            person = _locked(connection, self._database, person_id)
-            _keep_an_owner(connection, person)
-            _may_leave(person)
-            _end_access(connection, person_id)
+            person = _lock_person(connection, self._database, person_id)
+            _require_another_owner(connection, person)
+            _require_not_first_owner(person)
+            _revoke_access(connection, person_id)
             connection.execute(people.delete().where(people.c.id == person_id))
-            append_entry(connection, by, "person.delete", person_id)
+            append_audit_entry(connection, by, "person.delete", person_id)
         self._database.scrub("people", "conversations", "messages", "samples", "texts")
 
-    def require_leavable(self, person_id: str) -> None:
+    def require_deletable(self, person_id: str) -> None:
         """Raises as `delete` does."""
         with self._database.read() as connection:
             row = connection.execute(sa.select(people).where(people.c.id == person_id)).first()
             if row is None:
                 raise NotFound(f"There is no person {person_id!r}.")
-            _keep_an_owner(connection, person_of(row))
-            _may_leave(person_of(row))
+            _require_another_owner(connection, person_from_row(row))
+            _require_not_first_owner(person_from_row(row))
 
     def end_access(self, person_id: str, *, by: str) -> dict[str, int]:
         """End all sessions of a person and revoke all keys; returns how many there were. Raises NotFound."""
         with self._database.write() as connection:
-            _locked(connection, self._database, person_id)
-            ended = _end_sessions_and_keys(connection, person_id)
-            append_entry(connection, by, "person.end_access", person_id, ended)
+            _lock_person(connection, self._database, person_id)
+            ended = _delete_sessions_and_keys(connection, person_id)
+            append_audit_entry(connection, by, "person.end_access", person_id, ended)
         return ended
 
     def have_accounts(self) -> bool:
@@ -130,23 +130,23 @@ class People:
     def _find(self, condition: sa.ColumnElement[bool]) -> Person | None:
         with self._database.read() as connection:
             row = connection.execute(sa.select(people).where(condition)).first()
-            return person_of(row) if row else None
+            return person_from_row(row) if row else None
 
 
 def insert_person(connection: Connection, name: str, role: PersonRole, *, by: str) -> Person:
     """Within a transaction. Raises as `People.add`."""
-    name = _usable_name(name)
+    name = _validated_name(name)
     if connection.dialect.name == "postgresql":  # two people may not come by look-alike names at once
         connection.exec_driver_sql("LOCK TABLE people IN SHARE ROW EXCLUSIVE MODE")
-    if _folded(name) in {_folded(taken) for taken in connection.scalars(sa.select(people.c.name))}:
+    if _name_key(name) in {_name_key(taken) for taken in connection.scalars(sa.select(people.c.name))}:
         raise Conflict(f"There is a person named {name!r} already.", advice="Choose another name.", param="name")
     person = Person(id=new_id(), name=name, role=role, created_utc=now_utc())
     connection.execute(people.insert().values(id=person.id, name=name, role=role, created_utc=person.created_utc))
-    append_entry(connection, by, "person.add", person.id, {"role": role})
+    append_audit_entry(connection, by, "person.add", person.id, {"role": role})
     return person
 
 
-def person_of(row: Row[Any], *, prefix: str = "") -> Person:
+def person_from_row(row: Row[Any], *, prefix: str = "") -> Person:
     """The person whose columns a row holds, under their names behind `prefix`."""
     return Person(**{column.name: getattr(row, prefix + column.name) for column in people.c})
 
@@ -156,29 +156,29 @@ def written(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip()
 
 
-def _usable_name(name: str) -> str:
+def _validated_name(name: str) -> str:
     name = written(name)
-    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise BadInput(f"A person needs a name of 1 to {_LONGEST_NAME} printable characters.", param="name")
+    if not name or len(name) > _MAX_NAME_CHARS or not name.isprintable():
+        raise BadInput(f"A person needs a name of 1 to {_MAX_NAME_CHARS} printable characters.", param="name")
     return name
 
 
-def _folded(name: str) -> str:
+def _name_key(name: str) -> str:
     """What names have in common that a reader could take for one another."""
     return unicodedata.normalize("NFKC", name).casefold()
 
 
-def _locked(connection: Connection, database: Database, person_id: str) -> Person:
+def _lock_person(connection: Connection, database: Database, person_id: str) -> Person:
     """The person, whom nobody else changes until the transaction ends. All owners with them, so that one always stays."""
     query = sa.select(people).where((people.c.id == person_id) | (people.c.role == "owner")).order_by(people.c.id)
     rows = connection.execute(query if database.is_sqlite else query.with_for_update()).all()
     found = next((row for row in rows if row.id == person_id), None)
     if found is None:
         raise NotFound(f"There is no person {person_id!r}.")
-    return person_of(found)
+    return person_from_row(found)
 
 
-def _keep_an_owner(connection: Connection, person: Person) -> None:
+def _require_another_owner(connection: Connection, person: Person) -> None:
     if person.role != "owner":
         return
     others = sa.select(people.c.id).where(people.c.role == "owner", people.c.closed_utc.is_(None), people.c.id != person.id)
@@ -186,21 +186,21 @@ def _keep_an_owner(connection: Connection, person: Person) -> None:
         raise Conflict("This is the last owner.", advice="Make somebody else an owner first.")
 
 
-def _may_leave(person: Person) -> None:
+def _require_not_first_owner(person: Person) -> None:
     if person.name == OWNER:
         raise Conflict("The person named owner stays as long as the installation does.", advice="Close the account instead.")
 
 
-def _end_access(connection: Connection, person_id: str) -> dict[str, int]:
+def _revoke_access(connection: Connection, person_id: str) -> dict[str, int]:
     """Everything by which a person gets in, invitations that they gave included."""
     for table in (passwords, identities):
         connection.execute(table.delete().where(table.c.person_id == person_id))
     unused = sa.and_(invitations.c.created_by == person_id, invitations.c.used_utc.is_(None))
     withdrawn = connection.execute(invitations.delete().where(unused)).rowcount
-    return {**_end_sessions_and_keys(connection, person_id), "invitations": withdrawn}
+    return {**_delete_sessions_and_keys(connection, person_id), "invitations": withdrawn}
 
 
-def _end_sessions_and_keys(connection: Connection, person_id: str) -> dict[str, int]:
+def _delete_sessions_and_keys(connection: Connection, person_id: str) -> dict[str, int]:
     return {
         name: connection.execute(table.delete().where(table.c.person_id == person_id)).rowcount
         for name, table in (("sessions", sessions), ("keys", api_keys))

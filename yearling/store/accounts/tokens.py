@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-KEY_PREFIX = "yk_"
+API_KEY_PREFIX = "yk_"
 """What API keys begin with, so that one can tell them in a leak."""
 
 
@@ -17,9 +17,9 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def new_key() -> str:
-    return KEY_PREFIX + new_token()
+def new_api_key() -> str:
+    return API_KEY_PREFIX + new_token()
 
 
-def token_hash(token: str) -> str:
+def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

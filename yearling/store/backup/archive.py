@@ -23,31 +23,31 @@ from typing import IO
 from yearling import __version__
 from yearling.clock import now_utc
 from yearling.errors import Conflict, Untrusted
-from yearling.files.atomic import appearing, make_folder, open_regular
-from yearling.store.audit import ChainState, walk
+from yearling.files.atomic import appearing, make_directory, open_regular_file
+from yearling.store.audit import ChainVerification, walk
 from yearling.store.backup.snapshot import take
-from yearling.store.blobs import Blobs
+from yearling.store.blobs import BlobStore
 from yearling.store.database.database import Database
-from yearling.store.database.errors import in_words
-from yearling.store.database.migrate import current_version
+from yearling.store.database.errors import translate_storage_errors
+from yearling.store.database.migrate import read_schema_version
 from yearling.store.database.schema import audit_log, events, format_time
-from yearling.store.learning.event_log import walk_events
+from yearling.store.learning.event_log import verify_event_chain
 
 FORMAT = "yearling-backup"
 FORMAT_VERSION = 1
-DATABASE = "database.sqlite"
+DATABASE_MEMBER = "database.sqlite"
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
 
-_MANIFEST = "manifest.json"
-_MANIFEST_LIMIT_BYTES = 1 << 30
+_MANIFEST_MEMBER = "manifest.json"
+_MAX_MANIFEST_BYTES = 1 << 30
 _CHUNK_BYTES = 1 << 20
-_MEMBER = re.compile(f"{re.escape(DATABASE)}|blobs/[0-9a-f]{{64}}")
+_MEMBER_NAME = re.compile(f"{re.escape(DATABASE_MEMBER)}|blobs/[0-9a-f]{{64}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class BackupManifest:
     """What a backup holds. `files` maps each member to its size in bytes and its SHA-256.
 
     Backups from before there was an event log say nothing of one.
@@ -70,7 +70,7 @@ class Manifest:
         return sum(size_bytes for size_bytes, _ in self.files.values())
 
 
-def write(path: Path, database: Database, blobs: Blobs | None, *, progress: Progress | None = None) -> Manifest:
+def write(path: Path, database: Database, blobs: BlobStore | None, *, progress: Progress | None = None) -> BackupManifest:
     """Write a backup of one moment's state to a new file, while others go on writing. Without blobs it holds the database only.
 
     The file appears when it is whole and on the disk. Raises Conflict when `path` exists, Untrusted when a blob is damaged,
@@ -78,56 +78,56 @@ def write(path: Path, database: Database, blobs: Blobs | None, *, progress: Prog
     """
     if path.exists():
         raise Conflict(f"{path} exists already.", advice="Choose another name, or remove it first.")
-    with in_words(f"The folder {path.parent}"):
-        make_folder(path.parent)
+    with translate_storage_errors(f"The folder {path.parent}"):
+        make_directory(path.parent)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as scratch:
-            snapshot = Path(scratch) / DATABASE
+            snapshot = Path(scratch) / DATABASE_MEMBER
             if blobs is None:
                 take(database, snapshot)
-                return _pack(path, snapshot, None, progress)
-            with blobs.in_use():
+                return _write_archive(path, snapshot, None, progress)
+            with blobs.pause_collection():
                 # The database first: every blob that it refers to was there before.
                 take(database, snapshot)
-                return _pack(path, snapshot, blobs, progress)
+                return _write_archive(path, snapshot, blobs, progress)
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> BackupManifest:
     """What a backup says of itself, not checked. Raises NotFound, Untrusted."""
-    with _opened(path, to_the_end=False) as tar:
-        return _read_manifest(tar, path)
+    with _open_archive(path, to_the_end=False) as tar:
+        return _parse_manifest(tar, path)
 
 
-def extract(path: Path, folder: Path, *, progress: Progress | None = None) -> Manifest:
+def extract(path: Path, folder: Path, *, progress: Progress | None = None) -> BackupManifest:
     """Unpack a backup into an existing empty folder, checking every byte against the manifest.
 
     Blobs land in `folder/blobs/` as the blob store lays them out. Raises NotFound, Untrusted, StorageFailed.
     """
     done = 0
-    with in_words(f"The folder {folder}"), _opened(path, to_the_end=True) as tar:
-        manifest = _read_manifest(tar, path)
+    with translate_storage_errors(f"The folder {folder}"), _open_archive(path, to_the_end=True) as tar:
+        manifest = _parse_manifest(tar, path)
         missing = dict(manifest.files)
         while member := tar.next():
             expected = missing.pop(member.name, None)
             source = tar.extractfile(member) if member.isfile() else None
             if expected is None or source is None or member.size != expected[0]:
-                raise _untrusted(path, f"it holds {member.name!r}, which its manifest does not tell of")
-            target = _place(folder, member.name)
-            make_folder(target.parent)
-            if _copy(source, target) != expected[1]:
-                raise _untrusted(path, f"{member.name} is not what the manifest says")
+                raise _invalid_backup_error(path, f"it holds {member.name!r}, which its manifest does not tell of")
+            target = _member_path(folder, member.name)
+            make_directory(target.parent)
+            if _copy_member(source, target) != expected[1]:
+                raise _invalid_backup_error(path, f"{member.name} is not what the manifest says")
             done += member.size
             if progress:
                 progress(done, manifest.size_bytes)
     if missing:
-        raise _untrusted(path, f"{sorted(missing)[0]} is missing")
+        raise _invalid_backup_error(path, f"{sorted(missing)[0]} is missing")
     return manifest
 
 
-def _pack(path: Path, snapshot: Path, blobs: Blobs | None, progress: Progress | None) -> Manifest:
-    files = {DATABASE: (snapshot.stat().st_size, _sha256(snapshot))}
+def _write_archive(path: Path, snapshot: Path, blobs: BlobStore | None, progress: Progress | None) -> BackupManifest:
+    files = {DATABASE_MEMBER: (snapshot.stat().st_size, _hash_file(snapshot))}
     files |= {f"blobs/{sha256}": (size_bytes, sha256) for sha256, size_bytes in blobs.sizes()} if blobs else {}
     found = describe(snapshot)
-    manifest = Manifest(
+    manifest = BackupManifest(
         format=FORMAT,
         version=FORMAT_VERSION,
         created_utc=format_time(now_utc()),
@@ -139,12 +139,12 @@ def _pack(path: Path, snapshot: Path, blobs: Blobs | None, progress: Progress | 
     # Fast compression: text shrinks well at any level, and most blobs are compressed already.
     with appearing(path) as file, tarfile.open(fileobj=file, mode="w:gz", compresslevel=1, format=tarfile.PAX_FORMAT) as tar:
         text = json.dumps(asdict(manifest), indent=1).encode()
-        tar.addfile(_member(_MANIFEST, len(text)), io.BytesIO(text))
+        tar.addfile(_tar_info(_MANIFEST_MEMBER, len(text)), io.BytesIO(text))
         done = 0
         for name, (size_bytes, sha256) in files.items():
-            with open_regular(snapshot if blobs is None or name == DATABASE else blobs.path(sha256)) as source:
-                hashing = _Hashing(source)
-                tar.addfile(_member(name, size_bytes), hashing)
+            with open_regular_file(snapshot if blobs is None or name == DATABASE_MEMBER else blobs.path(sha256)) as source:
+                hashing = _HashingReader(source)
+                tar.addfile(_tar_info(name, size_bytes), hashing)
             if hashing.sha256() != sha256:
                 raise Untrusted(
                     f"The blob {sha256} was changed or damaged.", advice="Restore it from an older backup, or delete it."
@@ -156,7 +156,7 @@ def _pack(path: Path, snapshot: Path, blobs: Blobs | None, progress: Progress | 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class SnapshotContents:
     """What a manifest says of the database in its backup."""
 
     schema: str | None
@@ -166,21 +166,21 @@ class Content:
     event_head: str
 
 
-def content_of(manifest: Manifest) -> Content:
+def claimed_contents(manifest: BackupManifest) -> SnapshotContents:
     """What the manifest claims, to be compared with `describe`."""
-    return Content(**{name: getattr(manifest, name) for name in Content.__slots__})
+    return SnapshotContents(**{name: getattr(manifest, name) for name in SnapshotContents.__slots__})
 
 
-def describe(snapshot: Path) -> Content:
+def describe(snapshot: Path) -> SnapshotContents:
     """What is in the database of a snapshot, as far as its schema has it."""
     database = Database(f"sqlite:///{snapshot}")
     try:
         with database.read() as connection:
-            none = ChainState(entries=0, head="")  # older schemas lack one log or both
+            none = ChainVerification(entries=0, head="")  # older schemas lack one log or both
             audit = walk(connection) if connection.dialect.has_table(connection, audit_log.name) else none
-            log = walk_events(connection) if connection.dialect.has_table(connection, events.name) else none
-            return Content(
-                schema=current_version(connection),
+            log = verify_event_chain(connection) if connection.dialect.has_table(connection, events.name) else none
+            return SnapshotContents(
+                schema=read_schema_version(connection),
                 audit_entries=audit.entries,
                 audit_head=audit.head,
                 event_entries=log.entries,
@@ -191,8 +191,8 @@ def describe(snapshot: Path) -> Content:
 
 
 @contextmanager
-def _opened(path: Path, *, to_the_end: bool) -> Iterator[tarfile.TarFile]:
-    with open_regular(path) as file:
+def _open_archive(path: Path, *, to_the_end: bool) -> Iterator[tarfile.TarFile]:
+    with open_regular_file(path) as file:
         try:
             with gzip.GzipFile(fileobj=file) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
                 yield tar
@@ -200,27 +200,27 @@ def _opened(path: Path, *, to_the_end: bool) -> Iterator[tarfile.TarFile]:
                     while plain.read(_CHUNK_BYTES):
                         pass  # the checksum comes last
         except (tarfile.TarError, EOFError, zlib.error) as error:
-            raise _untrusted(path, f"it is truncated or damaged ({error})") from error
+            raise _invalid_backup_error(path, f"it is truncated or damaged ({error})") from error
         except OSError as error:
             if error.errno is None:  # gzip's own complaints, such as a wrong checksum
-                raise _untrusted(path, f"it is damaged ({error})") from error
+                raise _invalid_backup_error(path, f"it is damaged ({error})") from error
             raise
 
 
-def _read_manifest(tar: tarfile.TarFile, path: Path) -> Manifest:
+def _parse_manifest(tar: tarfile.TarFile, path: Path) -> BackupManifest:
     first = tar.next()
-    source = tar.extractfile(first) if first and first.isfile() and first.name == _MANIFEST else None
-    if first is None or source is None or first.size > _MANIFEST_LIMIT_BYTES:
-        raise _untrusted(path, "it has no manifest")
+    source = tar.extractfile(first) if first and first.isfile() and first.name == _MANIFEST_MEMBER else None
+    if first is None or source is None or first.size > _MAX_MANIFEST_BYTES:
+        raise _invalid_backup_error(path, "it has no manifest")
     try:
         values = json.loads(source.read())
-        manifest = Manifest(
+        manifest = BackupManifest(
             **{**values, "files": {name: (int(size), str(sha256)) for name, (size, sha256) in values["files"].items()}}
         )
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise _untrusted(path, "its manifest cannot be read") from None
+        raise _invalid_backup_error(path, "its manifest cannot be read") from None
     if manifest.format != FORMAT:
-        raise _untrusted(path, "its manifest is of another kind of file")
+        raise _invalid_backup_error(path, "its manifest is of another kind of file")
     if manifest.version > FORMAT_VERSION:
         raise Conflict(
             f"{path} is a backup of format {manifest.version}, which this Yearling does not know.",
@@ -229,21 +229,21 @@ def _read_manifest(tar: tarfile.TarFile, path: Path) -> Manifest:
     strange = [
         name
         for name, (_, sha256) in manifest.files.items()
-        if not _MEMBER.fullmatch(name) or name not in (DATABASE, f"blobs/{sha256}")
+        if not _MEMBER_NAME.fullmatch(name) or name not in (DATABASE_MEMBER, f"blobs/{sha256}")
     ]
-    if strange or DATABASE not in manifest.files:
-        raise _untrusted(path, "its manifest names other files than a database and blobs")
+    if strange or DATABASE_MEMBER not in manifest.files:
+        raise _invalid_backup_error(path, "its manifest names other files than a database and blobs")
     return manifest
 
 
-def _place(folder: Path, name: str) -> Path:
-    if name == DATABASE:
-        return folder / DATABASE
+def _member_path(folder: Path, name: str) -> Path:
+    if name == DATABASE_MEMBER:
+        return folder / DATABASE_MEMBER
     sha256 = name.removeprefix("blobs/")
     return folder / "blobs" / sha256[:2] / sha256
 
 
-def _copy(source: IO[bytes], target: Path) -> str:
+def _copy_member(source: IO[bytes], target: Path) -> str:
     """Write a new file, durably, and return its SHA-256."""
     hasher = hashlib.sha256()
     with appearing(target) as file:
@@ -253,7 +253,7 @@ def _copy(source: IO[bytes], target: Path) -> str:
     return hasher.hexdigest()
 
 
-class _Hashing(io.RawIOBase):
+class _HashingReader(io.RawIOBase):
     """Hashes what is read through it."""
 
     def __init__(self, source: IO[bytes]) -> None:
@@ -269,12 +269,12 @@ class _Hashing(io.RawIOBase):
         return self._hasher.hexdigest()
 
 
-def _sha256(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _member(name: str, size_bytes: int) -> tarfile.TarInfo:
+def _tar_info(name: str, size_bytes: int) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.size = size_bytes
     info.mode = 0o600
@@ -282,5 +282,5 @@ def _member(name: str, size_bytes: int) -> tarfile.TarInfo:
     return info
 
 
-def _untrusted(path: Path, why: str) -> Untrusted:
+def _invalid_backup_error(path: Path, why: str) -> Untrusted:
     return Untrusted(f"{path} is not a whole Yearling backup: {why}.", advice="Use another backup; nothing was changed.")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from yearling.config import Settings
-from yearling.files.locks import LOCK
+from yearling.files.locks import STORE_LOCK_NAME
 from yearling.store.database.database import Database
-from yearling.store.database.errors import in_words
-from yearling.store.database.migrate import current_version, refuse_newer
+from yearling.store.database.errors import translate_storage_errors
+from yearling.store.database.migrate import read_schema_version, require_known_schema
 from yearling.store.database.schema import VERSION, conversations, people, samples
-from yearling.store.database.sqlite_file import check_file, is_expected
+from yearling.store.database.sqlite_file import check_sqlite_file, is_database_recorded
 
 
 def inspect(settings: Settings) -> str:
@@ -18,15 +18,17 @@ def inspect(settings: Settings) -> str:
     database = Database(settings.resolved_database_url)
     try:
         if database.path:
-            with in_words(database.place):
-                known = (settings.data_dir / LOCK).exists()
-                check_file(database.path, database.place, expected=known and is_expected(settings.data_dir, database))
+            with translate_storage_errors(database.place):
+                known = (settings.data_dir / STORE_LOCK_NAME).exists()
+                check_sqlite_file(
+                    database.path, database.place, expected=known and is_database_recorded(settings.data_dir, database)
+                )
                 if not database.path.exists():
                     return "nothing is stored yet: the first start creates the database"
             database.quick_check()
         with database.read() as connection:
-            version = current_version(connection)
-            refuse_newer(version, lambda: None)
+            version = read_schema_version(connection)
+            require_known_schema(version, lambda: None)
             if version != VERSION:
                 return f"{database.name}, schema {version or 'none'}: the next start brings it to {VERSION}"
             counts = [

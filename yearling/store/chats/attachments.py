@@ -14,16 +14,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from yearling.errors import NotFound
-from yearling.store.blobs import Blobs
-from yearling.store.chats.conversations import BLOB_KIND, owned
+from yearling.store.blobs import BlobStore
+from yearling.store.chats.conversations import MESSAGE_BLOB_KIND, owned
 from yearling.store.database.database import Database
 from yearling.store.database.schema import blob_references, messages
 
-BYTES = "application/octet-stream"
-FACT = "attachments"
+BINARY_MEDIA_TYPE = "application/octet-stream"
+ATTACHMENTS_FACT = "attachments"
 """Under which name a message's facts tell of its files."""
 
-_MOST_NAME_CHARS = 200
+_MAX_NAME_CHARS = 200
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
     (b"\xff\xd8\xff", 0, "image/jpeg"),
@@ -47,24 +47,24 @@ class Attachment:
 def describe(sha256: str, name: object, content: bytes) -> dict[str, Any]:
     """What a message's facts say of a file."""
     known = str(name or "")
-    shown = "".join(character for character in known if character.isprintable())[:_MOST_NAME_CHARS]
+    shown = "".join(character for character in known if character.isprintable())[:_MAX_NAME_CHARS]
     return asdict(Attachment(sha256=sha256, name=shown, media_type=media_type(content), size_bytes=len(content)))
 
 
 def media_type(content: bytes) -> str:
     """What these bytes are, as far as they may be shown."""
-    return next((kind for mark, at, kind in _SIGNATURES if content[at : at + len(mark)] == mark), BYTES)
+    return next((kind for mark, at, kind in _SIGNATURES if content[at : at + len(mark)] == mark), BINARY_MEDIA_TYPE)
 
 
-def attachments_of(facts: Mapping[str, Any]) -> list[Attachment]:
+def attachments_from_facts(facts: Mapping[str, Any]) -> list[Attachment]:
     """The files that a message's facts tell of."""
-    return [Attachment(**one) for one in facts.get(FACT, ())]
+    return [Attachment(**one) for one in facts.get(ATTACHMENTS_FACT, ())]
 
 
-class Attachments:
+class AttachmentStore:
     """The files of everybody's messages, each there for the owner of its conversation only."""
 
-    def __init__(self, database: Database, blobs: Blobs) -> None:
+    def __init__(self, database: Database, blobs: BlobStore) -> None:
         self._database = database
         self._blobs = blobs
 
@@ -74,7 +74,7 @@ class Attachments:
             sa.select(messages.c.id)
             .join(blob_references, blob_references.c.record_id == messages.c.id)
             .where(messages.c.id == message_id, messages.c.conversation_id == conversation_id)
-            .where(blob_references.c.kind == BLOB_KIND, blob_references.c.sha256 == sha256)
+            .where(blob_references.c.kind == MESSAGE_BLOB_KIND, blob_references.c.sha256 == sha256)
         )
         with self._database.read() as connection:
             owned(connection, conversation_id, person_id)
@@ -88,7 +88,7 @@ class Attachments:
         with self._database.read() as connection:
             for start in range(0, len(message_ids), 500):
                 some = blob_references.c.record_id.in_(message_ids[start : start + 500])
-                query = sa.select(blob_references).where(blob_references.c.kind == BLOB_KIND, some)
+                query = sa.select(blob_references).where(blob_references.c.kind == MESSAGE_BLOB_KIND, some)
                 for row in connection.execute(query.order_by(blob_references.c.sha256)):
                     found.setdefault(row.record_id, []).append(row.sha256)
         return found
@@ -96,4 +96,4 @@ class Attachments:
     def refer(self, message_id: str, hashes: Iterable[str]) -> None:
         """Note that a message needs these blobs."""
         for sha256 in hashes:
-            self._blobs.refer(sha256, BLOB_KIND, message_id)
+            self._blobs.refer(sha256, MESSAGE_BLOB_KIND, message_id)

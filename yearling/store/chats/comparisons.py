@@ -87,21 +87,24 @@ class Comparisons:
     def get(self, comparison_id: str, *, person_id: str) -> ComparisonRecord:
         """Raises NotFound."""
         with self._database.read() as connection:
-            return _own(connection, comparison_id, person_id)
+            return _require_comparison(connection, comparison_id, person_id)
 
     def of(self, conversation_id: str, *, person_id: str) -> ComparisonRecords:
         """Those of one conversation, oldest first."""
         own = sa.and_(comparisons.c.conversation_id == conversation_id, comparisons.c.person_id == person_id)
         with self._database.read() as connection:
-            return [_record(row) for row in connection.execute(sa.select(comparisons).where(own).order_by(comparisons.c.id))]
+            return [
+                _comparison_from_row(row)
+                for row in connection.execute(sa.select(comparisons).where(own).order_by(comparisons.c.id))
+            ]
 
     def offered(self, person_id: str, *, limit: int) -> ComparisonRecords:
         """The newest comparisons that a person was offered unasked."""
         query = sa.select(comparisons).where(comparisons.c.person_id == person_id, comparisons.c.offered)
         with self._database.read() as connection:
-            return [_record(row) for row in connection.execute(query.order_by(comparisons.c.id.desc()).limit(limit))]
+            return [_comparison_from_row(row) for row in connection.execute(query.order_by(comparisons.c.id.desc()).limit(limit))]
 
-    def judged_blind(self) -> set[frozenset[str]]:
+    def blind_judged_sample_pairs(self) -> set[frozenset[str]]:
         """The pairs of samples, everybody's, between which somebody chose without knowing the models. Nothing says who."""
         left, right = messages.alias(), messages.alias()
         query = (
@@ -117,7 +120,7 @@ class Comparisons:
     def claim(self, comparison_id: str, *, person_id: str) -> ComparisonRecord:
         """Take an open comparison, so that of two choices at once one counts. Raises NotFound, Conflict when it is not open."""
         with self._database.write() as connection:
-            record = _own(connection, comparison_id, person_id)
+            record = _require_comparison(connection, comparison_id, person_id)
             if record.state != "open":
                 raise Conflict("This comparison was decided before.", advice="A choice can be retracted in the feedback.")
             connection.execute(comparisons.update().where(comparisons.c.id == comparison_id).values(state="deciding"))
@@ -128,19 +131,19 @@ class Comparisons:
     ) -> ComparisonRecord:
         """Note how a claimed comparison ended; `open` gives it back. Raises NotFound."""
         with self._database.write() as connection:
-            _own(connection, comparison_id, person_id)
+            _require_comparison(connection, comparison_id, person_id)
             changes = {"state": state, "outcome": outcome, "event_id": event_id}
             connection.execute(comparisons.update().where(comparisons.c.id == comparison_id).values(changes))
-            return _own(connection, comparison_id, person_id)
+            return _require_comparison(connection, comparison_id, person_id)
 
 
-def _own(connection: Connection, comparison_id: str, person_id: str) -> ComparisonRecord:
+def _require_comparison(connection: Connection, comparison_id: str, person_id: str) -> ComparisonRecord:
     own = sa.and_(comparisons.c.id == comparison_id, comparisons.c.person_id == person_id)
     row = connection.execute(sa.select(comparisons).where(own)).first()
     if row is None:
         raise NotFound(f"There is no comparison {comparison_id!r}.")
-    return _record(row)
+    return _comparison_from_row(row)
 
 
-def _record(row: Row[Any]) -> ComparisonRecord:
+def _comparison_from_row(row: Row[Any]) -> ComparisonRecord:
     return ComparisonRecord(**row._mapping)

@@ -11,10 +11,10 @@ from sqlalchemy.engine import Connection
 
 from yearling.errors import BadInput
 from yearling.records import Conversation
-from yearling.store.chats.conversations import conversation_of, owned
+from yearling.store.chats.conversations import conversation_from_row, owned
 from yearling.store.database.database import Database
 from yearling.store.database.schema import conversations, format_time, messages, parse_time, shares
-from yearling.store.database.search import Term, matching, snippet, terms_of
+from yearling.store.database.search import SearchTerm, matching, parse_query, snippet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Page:
     next: str | None
 
 
-class History:
+class ConversationHistory:
     """Everybody's history, each visible to its owner only."""
 
     def __init__(self, database: Database) -> None:
@@ -50,40 +50,40 @@ class History:
         A word is looked for in every message and in the titles. Raises BadInput for a cursor that is none of ours.
         """
         with self._database.read() as connection:
-            terms = terms_of(query)
+            terms = parse_query(query)
             if query.strip() and not terms:
                 return Page((), None)
             if terms:
-                return self._found(connection, person_id, query, terms, folder_id, after, limit)
-            return self._recent(connection, person_id, folder_id, after, limit)
+                return self._search(connection, person_id, query, terms, folder_id, after, limit)
+            return self._list_recent(connection, person_id, folder_id, after, limit)
 
     def entry(self, conversation_id: str, *, person_id: str) -> Entry:
         """One conversation as the list shows it. Raises NotFound."""
         with self._database.read() as connection:
             owned(connection, conversation_id, person_id)
-            row = connection.execute(_entries().where(conversations.c.id == conversation_id)).one()
-            return _entry(row)
+            row = connection.execute(_select_entries().where(conversations.c.id == conversation_id)).one()
+            return _entry_from_row(row)
 
-    def _recent(self, connection: Connection, person_id: str, folder_id: str | None, after: str | None, limit: int) -> Page:
+    def _list_recent(self, connection: Connection, person_id: str, folder_id: str | None, after: str | None, limit: int) -> Page:
         chosen = conversations.c
-        query = _entries().where(chosen.person_id == person_id)
+        query = _select_entries().where(chosen.person_id == person_id)
         if folder_id is not None:
             query = query.where(chosen.folder_id == folder_id)
         if after is not None:
-            when, last_id = _cursor(after)
+            when, last_id = _parse_cursor(after)
             query = query.where(sa.or_(chosen.updated_utc < when, sa.and_(chosen.updated_utc == when, chosen.id < last_id)))
         rows = connection.execute(query.order_by(chosen.updated_utc.desc(), chosen.id.desc()).limit(limit + 1)).all()
-        entries = tuple(_entry(row) for row in rows[:limit])
+        entries = tuple(_entry_from_row(row) for row in rows[:limit])
         more = len(rows) > limit
         last = entries[-1].conversation if more else None
         return Page(entries, f"{format_time(last.updated_utc or last.created_utc)}~{last.id}" if last else None)
 
-    def _found(
+    def _search(
         self,
         connection: Connection,
         person_id: str,
         query: str,
-        terms: list[Term],
+        terms: list[SearchTerm],
         folder_id: str | None,
         after: str | None,
         limit: int,
@@ -91,7 +91,7 @@ class History:
         hits = matching(connection, person_id, terms).subquery("hits")
         in_messages = sa.select(hits.c.conversation_id, hits.c.message_id, hits.c.message_id.label("place"))
         in_titles = sa.select(conversations.c.id, sa.null(), sa.func.coalesce(conversations.c.leaf_id, conversations.c.id)).where(
-            conversations.c.person_id == person_id, *(_in_title(term) for term in terms)
+            conversations.c.person_id == person_id, *(_title_contains(term) for term in terms)
         )
         both = sa.union_all(in_messages, in_titles).subquery("both")
         place = sa.func.max(both.c.place)
@@ -105,15 +105,17 @@ class History:
             found = found.having(place < after)
         ordered = connection.execute(found.order_by(place.desc()).limit(limit + 1)).all()
         shown = ordered[:limit]
-        whole = _entries().where(conversations.c.id.in_([row.conversation_id for row in shown]))
+        whole = _select_entries().where(conversations.c.id.in_([row.conversation_id for row in shown]))
         by_id = {row.id: row for row in connection.execute(whole)}
         wanted = sa.select(messages.c.id, messages.c.content).where(messages.c.id.in_([row.message_id for row in shown]))
         said = {row.id: row.content for row in connection.execute(wanted)}
-        entries = tuple(_entry(by_id[row.conversation_id], row.message_id, said.get(row.message_id), query) for row in shown)
+        entries = tuple(
+            _entry_from_row(by_id[row.conversation_id], row.message_id, said.get(row.message_id), query) for row in shown
+        )
         return Page(entries, shown[-1].place if len(ordered) > limit else None)
 
 
-def _entries() -> sa.Select[Any]:
+def _select_entries() -> sa.Select[Any]:
     count = (
         sa.select(sa.func.count())
         .where(messages.c.conversation_id == conversations.c.id)
@@ -124,9 +126,9 @@ def _entries() -> sa.Select[Any]:
     return sa.select(conversations, count.label("num_messages"), shared.label("is_shared"))
 
 
-def _entry(row: Any, message_id: str | None = None, text: str | None = None, query: str = "") -> Entry:
+def _entry_from_row(row: Any, message_id: str | None = None, text: str | None = None, query: str = "") -> Entry:
     return Entry(
-        conversation=conversation_of(row),
+        conversation=conversation_from_row(row),
         num_messages=row.num_messages,
         shared=bool(row.is_shared),
         message_id=message_id,
@@ -134,11 +136,11 @@ def _entry(row: Any, message_id: str | None = None, text: str | None = None, que
     )
 
 
-def _in_title(term: Term) -> sa.ColumnElement[bool]:
+def _title_contains(term: SearchTerm) -> sa.ColumnElement[bool]:
     return sa.func.lower(conversations.c.title).contains(term.word, autoescape=True)
 
 
-def _cursor(after: str) -> tuple[datetime, str]:
+def _parse_cursor(after: str) -> tuple[datetime, str]:
     when, _, last_id = after.partition("~")
     try:
         return parse_time(when), last_id

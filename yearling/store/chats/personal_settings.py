@@ -13,13 +13,13 @@ from sqlalchemy.engine import Row
 
 from yearling.clock import now_utc
 from yearling.errors import NotFound
-from yearling.store.audit import append_entry
+from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
-from yearling.store.database.packing import plain_json
+from yearling.store.database.packing import compact_json
 from yearling.store.database.schema import modes, personal_settings
 
 
-class Personal:
+class PersonalSettingsStore:
     """Everybody's settings."""
 
     def __init__(self, database: Database) -> None:
@@ -39,9 +39,9 @@ class Personal:
             body = connection.execute(sa.select(personal_settings.c.body).where(own)).scalar()
             whole = {**(json.loads(body) if body else {}), **changes}
             if body is None:
-                connection.execute(personal_settings.insert().values(person_id=person_id, body=plain_json(whole)))
+                connection.execute(personal_settings.insert().values(person_id=person_id, body=compact_json(whole)))
             else:
-                connection.execute(personal_settings.update().where(own).values(body=plain_json(whole)))
+                connection.execute(personal_settings.update().where(own).values(body=compact_json(whole)))
         return whole
 
 
@@ -60,7 +60,7 @@ class ModeRecord:
 ModeRecords = list[ModeRecord]
 
 
-class Modes:
+class ModeStore:
     """The modes that were defined here."""
 
     def __init__(self, database: Database) -> None:
@@ -71,7 +71,7 @@ class Modes:
         latest = sa.select(modes.c.name, sa.func.max(modes.c.version).label("version")).group_by(modes.c.name).subquery()
         query = sa.select(modes).join(latest, sa.and_(modes.c.name == latest.c.name, modes.c.version == latest.c.version))
         with self._database.read() as connection:
-            return [_record(row) for row in connection.execute(query.order_by(modes.c.name))]
+            return [_mode_from_row(row) for row in connection.execute(query.order_by(modes.c.name))]
 
     def define(self, name: str, title: str, text: str, *, actor: str, above: int = 0) -> ModeRecord:
         """A new mode, or the next version of one; the version is higher than `above`."""
@@ -80,7 +80,7 @@ class Modes:
             version = max(newest or 0, above) + 1
             record = ModeRecord(name=name, version=version, title=title, text=text, retired=False, created_utc=now_utc())
             connection.execute(modes.insert().values({one: getattr(record, one) for one in ModeRecord.__slots__}))
-            append_entry(connection, actor, "mode.define", f"{name}@{version}")
+            append_audit_entry(connection, actor, "mode.define", f"{name}@{version}")
         return record
 
     def retire(self, name: str, *, actor: str) -> ModeRecord:
@@ -88,10 +88,10 @@ class Modes:
         with self._database.write() as connection:
             if connection.execute(modes.update().where(modes.c.name == name).values(retired=True)).rowcount == 0:
                 raise NotFound(f"There is no mode {name!r} that could be retired.")
-            append_entry(connection, actor, "mode.retire", name)
+            append_audit_entry(connection, actor, "mode.retire", name)
             newest = sa.select(modes).where(modes.c.name == name).order_by(modes.c.version.desc()).limit(1)
-            return _record(connection.execute(newest).one())
+            return _mode_from_row(connection.execute(newest).one())
 
 
-def _record(row: Row[Any]) -> ModeRecord:
+def _mode_from_row(row: Row[Any]) -> ModeRecord:
     return ModeRecord(**row._mapping)

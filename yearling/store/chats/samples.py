@@ -17,17 +17,17 @@ from sqlalchemy.engine import Row
 
 from yearling.errors import Conflict, NotFound, StorageFailed, Unavailable, Untrusted
 from yearling.records import Sample, SamplingSettings
-from yearling.store.audit import append_entry
+from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
-from yearling.store.database.packing import pack_ids, pack_logprobs, plain_json, unpack_ids, unpack_logprobs
+from yearling.store.database.packing import compact_json, pack_ids, pack_logprobs, unpack_ids, unpack_logprobs
 from yearling.store.database.schema import people, samples
 
 Retention = Literal["full", "metadata", "none"]
-SampleList = list[Sample]
-Outcomes = list[bool | Exception]
+SampleRecords = list[Sample]
+SampleInsertResults = list[bool | Exception]
 
 
-class Samples:
+class SampleStore:
     """The samples of one database."""
 
     def __init__(self, database: Database, retention: Retention = "full") -> None:
@@ -44,18 +44,18 @@ class Samples:
 
     def add_many(self, batch: Sequence[Sample]) -> int:
         """Store samples in one transaction, all or none, and return how many were stored. Raises as `add`."""
-        rows = [_values(kept) for sample in batch if (kept := retained(sample, self.retention)) is not None]
+        rows = [_row_values(kept) for sample in batch if (kept := retained(sample, self.retention)) is not None]
         if not rows:
             return 0
         try:
             with self._database.write() as connection:
                 connection.execute(samples.insert(), rows)
         except sa.exc.IntegrityError:
-            self._explain(rows)
+            self._raise_constraint_violation(rows)
             raise
         return len(rows)
 
-    def add_each(self, batch: Sequence[Sample]) -> Outcomes:
+    def add_each(self, batch: Sequence[Sample]) -> SampleInsertResults:
         """Store samples in one transaction where possible; for each, whether it was stored or why it could not be.
 
         One that is unacceptable in itself does not keep the others out; when the storage fails, all fail.
@@ -78,7 +78,7 @@ class Samples:
             ).first()
         if row is None:
             raise NotFound(f"There is no sample {sample_id!r}.")
-        return sample_of(row)
+        return sample_from_row(row)
 
     def get_many(self, ids: Sequence[str]) -> dict[str, Sample]:
         """Those of these samples that are there, whoever they belong to, by id. For lessons; nothing of it is for a page."""
@@ -86,7 +86,7 @@ class Samples:
         with self._database.read() as connection:
             for start in range(0, len(ids), 500):
                 rows = connection.execute(sa.select(samples).where(samples.c.id.in_(ids[start : start + 500])))
-                found.update((row.id, sample_of(row)) for row in rows)
+                found.update((row.id, sample_from_row(row)) for row in rows)
         return found
 
     def own(self, ids: Sequence[str], *, person_id: str) -> set[str]:
@@ -98,19 +98,19 @@ class Samples:
                 found.update(connection.scalars(sa.select(samples.c.id).where(some)))
         return found
 
-    def of_request(self, request_id: str, *, person_id: str) -> set[str]:
+    def ids_for_request(self, request_id: str, *, person_id: str) -> set[str]:
         """The ids of a person's samples that one request led to."""
         query = sa.select(samples.c.id).where(samples.c.request_id == request_id, samples.c.person_id == person_id)
         with self._database.read() as connection:
             return set(connection.scalars(query))
 
-    def list(self, person_id: str, limit: int = 100, before: str | None = None) -> SampleList:
+    def list(self, person_id: str, limit: int = 100, before: str | None = None) -> SampleRecords:
         """A person's samples, newest first; `before` is the id where the last page ended."""
         query = sa.select(samples).where(samples.c.person_id == person_id)
         if before is not None:
             query = query.where(samples.c.id < before)
         with self._database.read() as connection:
-            return [sample_of(row) for row in connection.execute(query.order_by(samples.c.id.desc()).limit(limit))]
+            return [sample_from_row(row) for row in connection.execute(query.order_by(samples.c.id.desc()).limit(limit))]
 
     def delete(self, sample_id: str, *, person_id: str) -> None:
         """Raises NotFound, for another person's sample too."""
@@ -118,7 +118,7 @@ class Samples:
             own = sa.and_(samples.c.id == sample_id, samples.c.person_id == person_id)
             if connection.execute(samples.delete().where(own)).rowcount == 0:
                 raise NotFound(f"There is no sample {sample_id!r}.")
-            append_entry(connection, person_id, "sample.delete", sample_id)
+            append_audit_entry(connection, person_id, "sample.delete", sample_id)
         self._database.scrub("samples")
 
     def delete_older_than(self, utc: datetime) -> int:
@@ -128,7 +128,7 @@ class Samples:
                 return 0
         with self._database.write() as connection:
             count = connection.execute(samples.delete().where(samples.c.created_utc < utc)).rowcount
-            append_entry(connection, "yearling", "samples.expire", utc.isoformat(), {"samples": count})
+            append_audit_entry(connection, "yearling", "samples.expire", utc.isoformat(), {"samples": count})
         self._database.scrub("samples")
         return count
 
@@ -140,7 +140,7 @@ class Samples:
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 
-    def _explain(self, rows: Sequence[dict[str, Any]]) -> None:
+    def _raise_constraint_violation(self, rows: Sequence[dict[str, Any]]) -> None:
         """Raise what the database meant by a constraint violation, if it can still be told."""
         ids = {row["id"] for row in rows}
         with self._database.read() as connection:
@@ -176,14 +176,14 @@ def retained(sample: Sample, retention: Retention) -> Sample | None:
     )
 
 
-def length_fault(output_ids: Sequence[int], logprobs: Sequence[float]) -> str:
+def find_length_mismatch(output_ids: Sequence[int], logprobs: Sequence[float]) -> str:
     """Why these cannot belong together, or nothing. Engines that tell no token ids may still tell log-probabilities."""
     if output_ids and logprobs and len(output_ids) != len(logprobs):
         return f"{len(logprobs)} log-probabilities for {len(output_ids)} tokens"
     return ""
 
 
-def sample_of(row: Row[Any]) -> Sample:
+def sample_from_row(row: Row[Any]) -> Sample:
     """The sample in a row. Raises Untrusted when a packed column is broken."""
     values = dict(row._mapping)
     sampling = json.loads(values["sampling"])
@@ -197,14 +197,14 @@ def sample_of(row: Row[Any]) -> Sample:
     return Sample(**values)
 
 
-def _values(sample: Sample) -> dict[str, Any]:
+def _row_values(sample: Sample) -> dict[str, Any]:
     if not math.isfinite(sample.duration_s):
         raise ValueError("a sample's duration must be finite")
-    if fault := length_fault(sample.output_ids, sample.logprobs):
+    if fault := find_length_mismatch(sample.output_ids, sample.logprobs):
         raise ValueError(f"a sample has {fault}")
     return {name: getattr(sample, name) for name in sample.__slots__} | {
-        "messages": plain_json(sample.messages),
-        "sampling": plain_json(asdict(sample.sampling)),
+        "messages": compact_json(sample.messages),
+        "sampling": compact_json(asdict(sample.sampling)),
         "prompt_ids": pack_ids(sample.prompt_ids),
         "output_ids": pack_ids(sample.output_ids),
         "logprobs": pack_logprobs(sample.logprobs),

@@ -19,7 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from yearling.errors import BadInput, StorageFailed
-from yearling.store.database.errors import damaged, in_words
+from yearling.store.database.errors import damaged, translate_storage_errors
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
@@ -42,13 +42,13 @@ class Database:
         self.path = Path(self.url.database or "") if self.is_sqlite else None
         self.name = str(self.path or self.url.render_as_string(hide_password=True))
         self.place = f"The database {self.name}"
-        self._writer = threading.Lock() if self.is_sqlite else nullcontext()
+        self._write_lock = threading.Lock() if self.is_sqlite else nullcontext()
         self.engine = self._engine()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view of the data. Raises what `in_words` raises."""
-        with in_words(self.place, self._folder), self.engine.connect() as connection:
+        with translate_storage_errors(self.place, self._folder), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection = connection.execution_options(yearling_begin="BEGIN")
             else:
@@ -62,12 +62,12 @@ class Database:
 
         Not to be nested: SQLite has one writer.
         """
-        with in_words(self.place, self._folder), self._writer, self.engine.connect() as idle:
+        with translate_storage_errors(self.place, self._folder), self._write_lock, self.engine.connect() as idle:
             connection = idle.execution_options(yearling_begin=BEGIN_WRITE)
             with connection.begin():
                 yield connection
 
-    def insert_new(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    def insert_or_ignore(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT that leaves rows alone that are there already."""
         if self.is_sqlite:
             from sqlalchemy.dialects.sqlite import insert
@@ -83,7 +83,7 @@ class Database:
         Within the database file, SQLite overwrites them by `secure_delete`. A reader that is busy just then postpones this to the
         next call or to the next checkpoint.
         """
-        with in_words(self.place, self._folder), self.engine.connect() as connection:
+        with translate_storage_errors(self.place, self._folder), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             else:
@@ -95,7 +95,7 @@ class Database:
         deadline = time.monotonic() + self.lock_timeout_s
         while True:
             try:
-                with in_words(self.place, self._folder), self.engine.connect() as connection:
+                with translate_storage_errors(self.place, self._folder), self.engine.connect() as connection:
                     mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar_one()
                 if mode == "wal":
                     return

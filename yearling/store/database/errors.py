@@ -20,7 +20,7 @@ _DAMAGED_ADVICE = "Restore the newest backup with `yearling restore FILE`; the d
 
 
 @contextmanager
-def in_words(place: str, folder: Path | None = None) -> Iterator[None]:
+def translate_storage_errors(place: str, folder: Path | None = None) -> Iterator[None]:
     """Turn failures of the storage under `place` into UserErrors; constraint violations and our own bugs pass unchanged.
 
     `folder` is where the bytes lie, if on this machine: a full disk hides behind several error codes, and its free space tells.
@@ -31,33 +31,33 @@ def in_words(place: str, folder: Path | None = None) -> Iterator[None]:
         yield
     except (exc.IntegrityError, exc.ProgrammingError) as error:
         if _sqlstate(error).startswith(("42501", "25006")):
-            raise _read_only(place) from error
+            raise _read_only_error(place) from error
         raise
     except exc.DBAPIError as error:
         if isinstance(error.orig, sqlite3.Error):
-            translated = _from_sqlite(error.orig, place, folder)
+            translated = _translate_sqlite_error(error.orig, place, folder)
         else:
-            translated = _from_postgres(error, place)
+            translated = _translate_postgres_error(error, place)
         if translated is None:
             raise
         raise translated from error
     except exc.TimeoutError as error:
         raise Unavailable(f"All connections to {place} are busy.", advice="Try again in a moment.") from error
     except sqlite3.Error as error:
-        translated = _from_sqlite(error, place, folder)
+        translated = _translate_sqlite_error(error, place, folder)
         if translated is None:
             raise
         raise translated from error
     except OSError as error:
-        raise from_os_error(error, place) from error
+        raise translate_os_error(error, place) from error
 
 
-def from_os_error(error: OSError, place: str) -> StorageFailed:
+def translate_os_error(error: OSError, place: str) -> StorageFailed:
     """The same for a file operation on `place`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _full(place)
+        return _disk_full_error(place)
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return _read_only(place)
+        return _read_only_error(place)
     return StorageFailed(f"{place} cannot be used: {error.strerror or error}.", advice="Check the folder and the disk it is on.")
 
 
@@ -65,18 +65,18 @@ def damaged(place: str, how: str) -> Untrusted:
     return Untrusted(f"{place} is damaged: {how}.", advice=_DAMAGED_ADVICE)
 
 
-def _full(place: str) -> StorageFailed:
+def _disk_full_error(place: str) -> StorageFailed:
     return StorageFailed(f"The disk that holds {place} is full.", advice=_FULL_ADVICE)
 
 
-def _read_only(place: str) -> StorageFailed:
+def _read_only_error(place: str) -> StorageFailed:
     return StorageFailed(f"{place} is read-only.", advice=_READ_ONLY_ADVICE)
 
 
-def _from_sqlite(error: sqlite3.Error, place: str, folder: Path | None) -> UserError | None:
+def _translate_sqlite_error(error: sqlite3.Error, place: str, folder: Path | None) -> UserError | None:
     name: str = getattr(error, "sqlite_errorname", "")
     if name == "SQLITE_FULL":
-        return _full(place)
+        return _disk_full_error(place)
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return damaged(place, str(error))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
@@ -87,20 +87,20 @@ def _from_sqlite(error: sqlite3.Error, place: str, folder: Path | None) -> UserE
     if name == "SQLITE_READONLY_DBMOVED":
         return StorageFailed(f"{place} was moved or replaced while in use.", advice="Restart Yearling.")
     if name.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
-        return _read_only(place)
+        return _read_only_error(place)
     if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")):
         if folder and folder.exists() and shutil.disk_usage(folder).free < _NEARLY_FULL_BYTES:
-            return _full(place)
+            return _disk_full_error(place)
         return StorageFailed(f"{place} cannot be read or written: {error}.", advice="Check the folder and the disk it is on.")
     return None
 
 
-def _from_postgres(error: exc.DBAPIError, place: str) -> UserError | None:
+def _translate_postgres_error(error: exc.DBAPIError, place: str) -> UserError | None:
     state = _sqlstate(error)
     if state == "53100":
-        return _full(place)
+        return _disk_full_error(place)
     if state == "25006":
-        return _read_only(place)
+        return _read_only_error(place)
     if state in ("55P03", "40P01", "40001"):
         return StorageFailed(f"{place} is locked by another program.", advice="Try again; if it persists, see pg_locks.")
     if state.startswith("XX"):

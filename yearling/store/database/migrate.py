@@ -17,19 +17,19 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from yearling.errors import Conflict, StorageFailed
-from yearling.store.audit import append_entry
+from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import BEGIN_WRITE, Database
-from yearling.store.database.errors import in_words
+from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.schema import VERSION, VERSION_TABLE, metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-_LOCK_KEY = 0x5965_6172_0002
-_WAIT_S = 300.0
+_MIGRATION_LOCK_KEY = 0x5965_6172_0002
+_LOCK_TIMEOUT_S = 300.0
 
 
-def current_version(connection: Connection) -> str | None:
+def read_schema_version(connection: Connection) -> str | None:
     """The number of the schema that is there; None for a database that holds nothing of ours."""
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
@@ -44,23 +44,23 @@ def migrate(database: Database, *, back_up: Callable[[str], Path], newest_backup
     or the database is somebody else's.
     """
     with database.read() as connection:
-        found = current_version(connection)
-    refuse_newer(found, newest_backup)
+        found = read_schema_version(connection)
+    require_known_schema(found, newest_backup)
     if found == VERSION:
         return
-    with locked_for_migration(database) as connection:
-        found = current_version(connection)
-        refuse_newer(found, newest_backup)
+    with migration_transaction(database) as connection:
+        found = read_schema_version(connection)
+        require_known_schema(found, newest_backup)
         if found == VERSION:
             return  # another start was quicker
         if found is None:
-            _refuse_foreign(database, connection)
+            _require_own_tables(database, connection)
         backup = back_up(found) if found else None
         upgrade(connection, VERSION)
         if database.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()):
             raise RuntimeError(f"a migration left a row of {broken[0]} that refers to nothing")
         if backup:
-            append_entry(connection, "yearling", "schema.migrate", VERSION, {"from": found, "backup": backup.name})
+            append_audit_entry(connection, "yearling", "schema.migrate", VERSION, {"from": found, "backup": backup.name})
 
 
 def upgrade(connection: Connection, to: str) -> None:
@@ -83,39 +83,39 @@ def alembic_config() -> Config:
 
 
 @contextmanager
-def locked_for_migration(database: Database) -> Iterator[Connection]:
+def migration_transaction(database: Database) -> Iterator[Connection]:
     """A transaction that no other migration shares. On SQLite foreign keys rest meanwhile: rebuilding a table drops it first.
 
     Raises StorageFailed when another program has held the database for minutes.
     """
-    with in_words(database.place), database.engine.connect() as idle:
+    with translate_storage_errors(database.place), database.engine.connect() as idle:
         if database.is_sqlite:
             idle.exec_driver_sql("PRAGMA foreign_keys=OFF")
             idle.rollback()
         try:
             connection = idle.execution_options(yearling_begin=BEGIN_WRITE)
-            with _begin(database, connection):
+            with _begin_with_retry(database, connection):
                 if not database.is_sqlite:
                     connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK_KEY)))
                 yield connection
         finally:
             # The connection goes back to the pool, where foreign keys must hold.
             idle.invalidate()
 
 
-def _begin(database: Database, connection: Connection) -> sa.RootTransaction:
-    deadline = time.monotonic() + _WAIT_S
+def _begin_with_retry(database: Database, connection: Connection) -> sa.RootTransaction:
+    deadline = time.monotonic() + _LOCK_TIMEOUT_S
     while True:
         try:
-            with in_words(database.place):
+            with translate_storage_errors(database.place):
                 return connection.begin()
         except StorageFailed as error:
             if "locked" not in error.message or time.monotonic() > deadline:
                 raise
 
 
-def refuse_newer(found: str | None, newest_backup: Callable[[], Path | None]) -> None:
+def require_known_schema(found: str | None, newest_backup: Callable[[], Path | None]) -> None:
     """Raises Conflict, naming a backup that would do, when the schema is newer than this program knows."""
     if found is None or int(found) <= int(VERSION):
         return
@@ -127,7 +127,7 @@ def refuse_newer(found: str | None, newest_backup: Callable[[], Path | None]) ->
     )
 
 
-def _refuse_foreign(database: Database, connection: Connection) -> None:
+def _require_own_tables(database: Database, connection: Connection) -> None:
     tables = set(sa.inspect(connection).get_table_names())
     # A Postgres database may be shared with others; a SQLite file in our place may not.
     strangers = tables if database.is_sqlite else tables & set(metadata.tables)

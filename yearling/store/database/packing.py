@@ -37,7 +37,7 @@ def pack_ids(ids: Sequence[int]) -> bytes:
 
 def unpack_ids(packed: bytes) -> tuple[int, ...]:
     """The inverse of `pack_ids`. Raises Untrusted for a column that holds a broken id."""
-    return tuple(_unpack("i", packed))
+    return tuple(_unpack_array("i", packed))
 
 
 def pack_logprobs(logprobs: Sequence[float]) -> bytes:
@@ -56,18 +56,18 @@ def unpack_logprobs(packed: bytes) -> tuple[float, ...]:
     if not packed:
         return ()
     if packed[:1] not in (b"f", b"d"):
-        raise _broken("log-probabilities")
-    return tuple(_unpack(packed[:1].decode(), packed[1:]))
+        raise _corrupt_column_error("log-probabilities")
+    return tuple(_unpack_array(packed[:1].decode(), packed[1:]))
 
 
-def plain_json(value: Any) -> str:
+def compact_json(value: Any) -> str:
     """ASCII JSON in the given key order. Raises BadInput for what JSON cannot hold (NaN, infinities, foreign types)."""
-    return _dump(value, sort_keys=False)
+    return _dump_json(value, sort_keys=False)
 
 
 def canonical_json(value: Any) -> str:
     """ASCII JSON with sorted keys and no spaces: equal values give equal bytes on every machine. Raises as `plain_json`."""
-    return _dump(value, sort_keys=True)
+    return _dump_json(value, sort_keys=True)
 
 
 def escape_text(text: str) -> str:
@@ -82,17 +82,17 @@ def unescape_text(text: str) -> str:
     return _ESCAPED.sub(lambda match: _ESCAPE if match[1] == "fffd" else chr(int(match[1], 16)), text)
 
 
-def _dump(value: Any, *, sort_keys: bool) -> str:
+def _dump_json(value: Any, *, sort_keys: bool) -> str:
     try:
         return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys)
     except (TypeError, ValueError) as error:
         raise BadInput(f"A value cannot be stored as JSON: {error}.", advice="Send plain JSON values only.") from None
 
 
-def _unpack(typecode: str, packed: bytes) -> array[Any]:
+def _unpack_array(typecode: str, packed: bytes) -> array[Any]:
     values: array[Any] = array(typecode)
     if len(packed) % values.itemsize:
-        raise _broken("token ids" if typecode == "i" else "log-probabilities")
+        raise _corrupt_column_error("token ids" if typecode == "i" else "log-probabilities")
     values.frombytes(packed)
     return _little_endian(values)
 
@@ -103,5 +103,5 @@ def _little_endian(values: array[Any]) -> array[Any]:
     return values
 
 
-def _broken(what: str) -> Untrusted:
+def _corrupt_column_error(what: str) -> Untrusted:
     return Untrusted(f"A stored column of {what} is broken.", advice="Run `yearling verify`; restore a backup if it is damaged.")

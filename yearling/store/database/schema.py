@@ -25,7 +25,7 @@ VERSION_TABLE = "yearling_schema"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
-class Time(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """An aware UTC time, exact to the microsecond: `timestamptz` on Postgres, ISO 8601 text that sorts on SQLite."""
 
     impl = sa.String(27)
@@ -90,8 +90,8 @@ people = sa.Table(
     sa.Column("id", ID, primary_key=True),
     sa.Column("name", ExactText, nullable=False, unique=True),
     sa.Column("role", sa.String(16), nullable=False),
-    sa.Column("created_utc", Time, nullable=False),
-    sa.Column("closed_utc", Time),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("closed_utc", UtcDateTime),
 )
 
 folders = sa.Table(
@@ -100,7 +100,7 @@ folders = sa.Table(
     sa.Column("id", ID, primary_key=True),
     sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
     sa.Column("name", ExactText, nullable=False),
-    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
     sa.UniqueConstraint("person_id", "name"),
 )
 
@@ -110,8 +110,8 @@ conversations = sa.Table(
     sa.Column("id", ID, primary_key=True),
     sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
     sa.Column("title", ExactText, nullable=False),
-    sa.Column("created_utc", Time, nullable=False),
-    sa.Column("updated_utc", Time),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("updated_utc", UtcDateTime),
     sa.Column("folder_id", ID, sa.ForeignKey("folders.id", ondelete="SET NULL"), index=True),
     # No foreign key: message and conversation would refer to each other.
     sa.Column("leaf_id", ID),
@@ -127,7 +127,7 @@ samples = sa.Table(
     sa.Column("id", ID, primary_key=True),
     sa.Column("request_id", ExactText, nullable=False, index=True),
     sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
-    sa.Column("created_utc", Time, nullable=False, index=True),
+    sa.Column("created_utc", UtcDateTime, nullable=False, index=True),
     sa.Column("model", ExactText, nullable=False),
     sa.Column("model_hash", ExactText, nullable=False),
     sa.Column("adapter_hash", ExactText),
@@ -158,7 +158,7 @@ messages = sa.Table(
     sa.Column("parent_id", ID),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("content", ExactText, nullable=False),
-    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
     sa.Column("sample_id", ID, sa.ForeignKey("samples.id", ondelete="SET NULL"), index=True),
     sa.Column("model", ExactText, nullable=False, server_default=sa.text("''")),
     sa.Column("finish_reason", sa.String(16)),
@@ -194,7 +194,7 @@ shares = sa.Table(
     sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("conversation_id", ID, sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("leaf_id", ID, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=False, index=True),
-    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
 )
 
 # Links that show nothing any more, by the hash of their secret. No foreign key to the message: it may be gone, and come back.
@@ -204,7 +204,7 @@ ended_shares = sa.Table(
     sa.Column("sha256", HASH, primary_key=True),
     sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
     sa.Column("leaf_id", ID, nullable=False),
-    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
     sa.Column("revoked", sa.Boolean, nullable=False),
     sa.Index(None, "person_id", "leaf_id"),
 )
@@ -222,7 +222,7 @@ comparisons = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("outcome", sa.String(16)),
     sa.Column("event_id", sa.String(64)),
-    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
     sa.Index(None, "person_id", "id"),
 )
 
@@ -237,8 +237,8 @@ memories = sa.Table(
     sa.Column("origin", sa.String(16), nullable=False),
     sa.Column("edited", sa.Boolean, nullable=False),
     sa.Column("message_id", ID, sa.ForeignKey("messages.id", ondelete="SET NULL"), index=True),
-    sa.Column("created_utc", Time, nullable=False),
-    sa.Column("updated_utc", Time, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("updated_utc", UtcDateTime, nullable=False),
     sa.Index(None, "person_id", "id"),
 )
 
@@ -250,7 +250,7 @@ modes = sa.Table(
     sa.Column("title", ExactText, nullable=False),
     sa.Column("text", ExactText, nullable=False),
     sa.Column("retired", sa.Boolean, nullable=False),
-    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
 )
 
 personal_settings = sa.Table(
@@ -264,7 +264,7 @@ audit_log = sa.Table(
     "audit_log",
     metadata,
     sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
     sa.Column("actor", ExactText, nullable=False),
     sa.Column("action", ExactText, nullable=False),
     sa.Column("subject", ExactText, nullable=False),
@@ -301,7 +301,7 @@ texts = sa.Table(
     sa.Column("id", sa.String(200), primary_key=True),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), index=True),
-    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
     sa.Column("salt", sa.String(32), nullable=False),
     sa.Column("content", sa.Text, nullable=False),
     sa.Column("sha256", HASH, nullable=False),
@@ -311,7 +311,7 @@ consensus_runs = sa.Table(
     "consensus_runs",
     metadata,
     sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
     sa.Column("up_to", sa.BigInteger, nullable=False),
     sa.Column("head", HASH, nullable=False),
     sa.Column("code_hash", HASH, nullable=False),
@@ -333,7 +333,7 @@ spec_runs = sa.Table(
     "spec_runs",
     metadata,
     sa.Column("id", ID, primary_key=True),
-    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
     sa.Column("model", ExactText, nullable=False),
     sa.Column("model_hash", ExactText, nullable=False),
     sa.Column("spec_version", ExactText, nullable=False),
@@ -368,7 +368,7 @@ spec_disputes = sa.Table(
     sa.Column("id", ID, primary_key=True),
     sa.Column("output_id", ID, sa.ForeignKey("spec_outputs.id", ondelete="CASCADE"), nullable=False),
     sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
-    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
     sa.Column("claim", sa.String(16), nullable=False),
     sa.Column("reason", ExactText, nullable=False),
     sa.UniqueConstraint("output_id", "person_id"),
@@ -378,8 +378,8 @@ exam_runs = sa.Table(
     "exam_runs",
     metadata,
     sa.Column("id", ID, primary_key=True),
-    sa.Column("created_utc", Time, nullable=False),
-    sa.Column("finished_utc", Time),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("finished_utc", UtcDateTime),
     sa.Column("exam", sa.String(200), nullable=False),
     sa.Column("exam_hash", HASH, nullable=False),
     sa.Column("subject", sa.String(16), nullable=False),
@@ -419,7 +419,7 @@ exam_samples = sa.Table(
     sa.Column("prompt_tokens", sa.Integer, nullable=False),
     sa.Column("completion_tokens", sa.Integer, nullable=False),
     sa.Column("duration_s", sa.Double, nullable=False),
-    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
     sa.Index(None, "run_id", "score"),
 )
 
@@ -427,7 +427,7 @@ gates = sa.Table(
     "gates",
     metadata,
     sa.Column("id", ID, primary_key=True),
-    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
     sa.Column("champion", ExactText, nullable=False),
     sa.Column("challenger", ExactText, nullable=False),
     sa.Column("decision", sa.String(16), nullable=False),
@@ -440,7 +440,7 @@ passwords = sa.Table(
     metadata,
     sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("hash", sa.Text, nullable=False),
-    sa.Column("changed_utc", Time, nullable=False),
+    sa.Column("changed_utc", UtcDateTime, nullable=False),
 )
 
 identities = sa.Table(
@@ -449,7 +449,7 @@ identities = sa.Table(
     sa.Column("issuer", sa.String(500), primary_key=True),
     sa.Column("subject", sa.String(255), primary_key=True),
     sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
-    sa.Column("created_utc", Time, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
 )
 
 sessions = sa.Table(
@@ -459,9 +459,9 @@ sessions = sa.Table(
     sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("token_sha256", HASH, nullable=False, unique=True),
     sa.Column("agent", ExactText, nullable=False),
-    sa.Column("created_utc", Time, nullable=False),
-    sa.Column("seen_utc", Time, nullable=False),
-    sa.Column("expires_utc", Time, nullable=False, index=True),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("seen_utc", UtcDateTime, nullable=False),
+    sa.Column("expires_utc", UtcDateTime, nullable=False, index=True),
 )
 
 api_keys = sa.Table(
@@ -473,9 +473,9 @@ api_keys = sa.Table(
     sa.Column("name", ExactText, nullable=False),
     sa.Column("hint", sa.String(16), nullable=False),
     sa.Column("scopes", sa.String(64), nullable=False),
-    sa.Column("created_utc", Time, nullable=False),
-    sa.Column("used_utc", Time),
-    sa.Column("expires_utc", Time),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("used_utc", UtcDateTime),
+    sa.Column("expires_utc", UtcDateTime),
 )
 
 invitations = sa.Table(
@@ -487,8 +487,8 @@ invitations = sa.Table(
     sa.Column("note", ExactText, nullable=False),
     # No foreign keys: that an invitation was used stays known when one of the two has gone.
     sa.Column("created_by", ID, nullable=False, index=True),
-    sa.Column("created_utc", Time, nullable=False),
-    sa.Column("expires_utc", Time, nullable=False),
-    sa.Column("used_utc", Time),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("expires_utc", UtcDateTime, nullable=False),
+    sa.Column("used_utc", UtcDateTime),
     sa.Column("used_by", ID),
 )

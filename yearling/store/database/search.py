@@ -26,11 +26,11 @@ from yearling.store.database.schema import search_entries
 FTS = "message_search"
 """The FTS5 table on SQLite: the index of `search_entries`, whose rows it numbers."""
 
-_MOST_WORDS = 50_000
+_MAX_WORDS = 50_000
 _MERGE_PAGES = 50
 """How much of the index is merged in one transaction."""
-_MOST_TERMS = 16
-_MOST_WORD_CHARS = 64
+_MAX_TERMS = 16
+_MAX_WORD_CHARS = 64
 _WORD = re.compile(r"[^\W_]+")
 # Scripts that are written without spaces: Han, Hiragana, Katakana.
 _UNSPACED = re.compile("[\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
@@ -38,7 +38,7 @@ _SNIPPET_CHARS = 160
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class SearchTerm:
     """One word of a query; `prefix` when it also finds what begins with it."""
 
     word: str
@@ -53,34 +53,34 @@ def fold(text: str) -> str:
 def words_of(text: str) -> list[str]:
     """What a text is indexed by, each once, in the order of first appearance."""
     found: dict[str, None] = {}
-    for run, unspaced in _runs(fold(text)):
+    for run, unspaced in _split_by_script(fold(text)):
         if unspaced:
             found.update(dict.fromkeys(run))
-            found.update(dict.fromkeys(_pairs(run)))
+            found.update(dict.fromkeys(_bigrams(run)))
         else:
-            found[run[:_MOST_WORD_CHARS]] = None
-        if len(found) > _MOST_WORDS:
+            found[run[:_MAX_WORD_CHARS]] = None
+        if len(found) > _MAX_WORDS:
             break
-    return list(found)[:_MOST_WORDS]
+    return list(found)[:_MAX_WORDS]
 
 
-def terms_of(query: str) -> list[Term]:
+def parse_query(query: str) -> list[SearchTerm]:
     """What a text must be indexed by to be found; empty for a query without a word."""
-    found: dict[Term, None] = {}
-    for run, unspaced in _runs(fold(query)):
+    found: dict[SearchTerm, None] = {}
+    for run, unspaced in _split_by_script(fold(query)):
         if not unspaced:
-            found[Term(run[:_MOST_WORD_CHARS], len(run) > 1)] = None
+            found[SearchTerm(run[:_MAX_WORD_CHARS], len(run) > 1)] = None
         elif len(run) == 1:
-            found[Term(run, False)] = None
+            found[SearchTerm(run, False)] = None
         else:
-            found.update(dict.fromkeys(Term(pair, False) for pair in _pairs(run)))
-    return list(found)[:_MOST_TERMS]
+            found.update(dict.fromkeys(SearchTerm(pair, False) for pair in _bigrams(run)))
+    return list(found)[:_MAX_TERMS]
 
 
 def snippet(text: str, query: str) -> str:
     """A piece of the text around the first word of the query that is in it; the beginning where the words cannot be placed."""
     folded, at = text.casefold(), -1
-    for run, _ in _runs(fold(query)):
+    for run, _ in _split_by_script(fold(query)):
         at = folded.find(run) if len(folded) == len(text) else -1
         if at >= 0:
             break
@@ -109,7 +109,7 @@ def index_messages(connection: Connection, rows: Sequence[tuple[str, str, str]],
         connection.execute(statement, [{"number": one["number"], "words": one["words"]} for one in entries])
 
 
-def forget_messages(connection: Connection, message_ids: Iterable[str]) -> None:
+def unindex_messages(connection: Connection, message_ids: Iterable[str]) -> None:
     """Take messages out of the index, within the transaction that deletes them and before it does. `merge_index` comes after."""
     ordered = sorted(message_ids)
     for start in range(0, len(ordered), 500):
@@ -122,7 +122,7 @@ def forget_messages(connection: Connection, message_ids: Iterable[str]) -> None:
         connection.execute(search_entries.delete().where(some))
 
 
-def merge_index(database: Database) -> None:
+def merge_index_segments(database: Database) -> None:
     """Leave no word of what was deleted in the index: SQLite keeps them until it merges the segments they are in.
 
     In steps, each a short transaction, so that others write in between; what they write is in segments of its own. A negative
@@ -147,7 +147,7 @@ def rebuild_index(connection: Connection) -> None:
         connection.exec_driver_sql(f"INSERT INTO {FTS}({FTS}) VALUES('rebuild')")
 
 
-def matching(connection: Connection, person_id: str, terms: Sequence[Term]) -> sa.Select[Any]:
+def matching(connection: Connection, person_id: str, terms: Sequence[SearchTerm]) -> sa.Select[Any]:
     """A query of (conversation_id, message_id) for this person's messages that have all the terms."""
     entries = search_entries.c
     chosen = sa.select(entries.conversation_id, entries.message_id).where(entries.person_id == person_id)
@@ -177,7 +177,7 @@ def _next_number(connection: Connection) -> int:
     return (newest or 0) + 1
 
 
-def _runs(folded: str) -> Iterator[tuple[str, bool]]:
+def _split_by_script(folded: str) -> Iterator[tuple[str, bool]]:
     """(run, whether it is of a script without spaces), in order."""
     for match in _WORD.finditer(folded):
         word, at = match[0], 0
@@ -190,5 +190,5 @@ def _runs(folded: str) -> Iterator[tuple[str, bool]]:
             yield word[at:], False
 
 
-def _pairs(run: str) -> Iterable[str]:
+def _bigrams(run: str) -> Iterable[str]:
     return (run[at : at + 2] for at in range(len(run) - 1))

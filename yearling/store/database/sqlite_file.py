@@ -10,7 +10,7 @@ import struct
 from pathlib import Path
 
 from yearling.errors import Untrusted
-from yearling.files.locks import LOCK
+from yearling.files.locks import STORE_LOCK_NAME
 from yearling.store.database.database import Database
 from yearling.store.database.errors import damaged
 
@@ -18,10 +18,10 @@ _MAGIC = b"SQLite format 3\x00"
 _HEADER_BYTES = 100
 
 
-def check_file(path: Path, place: str, *, expected: bool) -> None:
+def check_sqlite_file(path: Path, place: str, *, expected: bool) -> None:
     """Raises Untrusted when the file is no SQLite database, or lost its end, or is gone although one is `expected`."""
     size_bytes = path.stat().st_size if path.exists() else 0
-    if size_bytes == 0 or _has_content(path.with_name(path.name + "-wal")):
+    if size_bytes == 0 or _is_nonempty(path.with_name(path.name + "-wal")):
         # A log holds what the file lacks; SQLite checks and applies it.
         if size_bytes == 0 and expected:
             raise Untrusted(
@@ -42,24 +42,24 @@ def check_file(path: Path, place: str, *, expected: bool) -> None:
         raise damaged(place, f"it has {size_bytes} bytes of {num_pages * page_bytes}")
 
 
-def note_database(folder: Path, database: Database) -> None:
+def record_database(folder: Path, database: Database) -> None:
     """Remember that the data folder has a database, so that a later start misses it."""
-    note = _note(folder, database)
-    if (folder / LOCK).read_text(encoding="utf-8") != note:
-        (folder / LOCK).write_text(note, encoding="utf-8")  # in place: replacing the file would break the locks on it
+    note = _database_marker(folder, database)
+    if (folder / STORE_LOCK_NAME).read_text(encoding="utf-8") != note:
+        (folder / STORE_LOCK_NAME).write_text(note, encoding="utf-8")  # in place: replacing the file would break the locks on it
 
 
-def is_expected(folder: Path, database: Database) -> bool:
+def is_database_recorded(folder: Path, database: Database) -> bool:
     """Whether the data folder remembers this database."""
-    return (folder / LOCK).read_text(encoding="utf-8") == _note(folder, database)
+    return (folder / STORE_LOCK_NAME).read_text(encoding="utf-8") == _database_marker(folder, database)
 
 
-def _note(folder: Path, database: Database) -> str:
+def _database_marker(folder: Path, database: Database) -> str:
     if database.path is None:
         return ""
     inside = database.path.parent == folder  # then the folder may be moved as a whole
     return f"holds {database.path.name if inside else database.path}\n"
 
 
-def _has_content(path: Path) -> bool:
+def _is_nonempty(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0

@@ -17,11 +17,11 @@ from sqlalchemy.engine import Connection, Row
 
 from yearling.clock import now_utc
 from yearling.errors import Conflict
-from yearling.store.blobs import Blobs
+from yearling.store.blobs import BlobStore
 from yearling.store.database.database import Database
 from yearling.store.database.packing import canonical_json
 from yearling.store.database.schema import blob_references, consensus_runs
-from yearling.store.learning.event_log import Appended, append_events, lock_log
+from yearling.store.learning.event_log import AppendResult, append_events, lock_event_log
 
 KIND = "consensus_run"
 """Of the blob references that keep snapshots."""
@@ -45,10 +45,10 @@ class ConsensusRun:
     duration_s: float
 
 
-class ConsensusRuns:
+class ConsensusRunStore:
     """The runs of one database."""
 
-    def __init__(self, database: Database, blobs: Blobs) -> None:
+    def __init__(self, database: Database, blobs: BlobStore) -> None:
         self._database = database
         self._blobs = blobs
 
@@ -64,16 +64,16 @@ class ConsensusRuns:
         parameters: dict[str, Any],
         parameters_hash: str,
         duration_s: float,
-    ) -> tuple[ConsensusRun, Appended]:
+    ) -> tuple[ConsensusRun, AppendResult]:
         """Keep a run's outcome and append the events that it caused. `previous` is the newest run that the caller knew, or 0.
 
         Raises Conflict, with nothing recorded, when somebody else recorded a run in the meantime.
         """
-        with self._blobs.in_use():
+        with self._blobs.pause_collection():
             sha256 = self._blobs.put(snapshot)
             with self._database.write() as connection:
-                lock_log(connection)
-                newest = _newest(connection)
+                lock_event_log(connection)
+                newest = _select_newest(connection)
                 if (newest.sequence if newest else 0) != previous:
                     raise Conflict("Another consensus run finished in the meantime.", advice="Try again.")
                 appended = append_events(connection, changes)
@@ -92,7 +92,7 @@ class ConsensusRuns:
                 values = {name: getattr(run, name) for name in ConsensusRun.__slots__}
                 connection.execute(consensus_runs.insert().values({**values, "parameters": canonical_json(parameters)}))
                 row = {"sha256": sha256, "kind": KIND, "record_id": str(run.sequence)}
-                connection.execute(self._database.insert_new(blob_references).values(row))
+                connection.execute(self._database.insert_or_ignore(blob_references).values(row))
                 if newest and not newest.num_changes:  # nothing points to that snapshot, unless others hold it by themselves
                     own = sa.and_(blob_references.c.kind == KIND, blob_references.c.record_id == str(newest.sequence))
                     connection.execute(blob_references.delete().where(own))
@@ -101,22 +101,24 @@ class ConsensusRuns:
     def newest(self) -> ConsensusRun | None:
         """The newest run, if there is one."""
         with self._database.read() as connection:
-            return _newest(connection)
+            return _select_newest(connection)
 
     def list(self) -> RunList:
         """All runs, oldest first."""
         with self._database.read() as connection:
-            return [_run(row) for row in connection.execute(sa.select(consensus_runs).order_by(consensus_runs.c.sequence))]
+            return [
+                _run_from_row(row) for row in connection.execute(sa.select(consensus_runs).order_by(consensus_runs.c.sequence))
+            ]
 
     def snapshot(self, run: ConsensusRun) -> bytes:
         """The outcome of a run. Raises NotFound when it was not kept, Untrusted when it is damaged."""
         return self._blobs.get(run.snapshot_sha256)
 
 
-def _newest(connection: Connection) -> ConsensusRun | None:
+def _select_newest(connection: Connection) -> ConsensusRun | None:
     row = connection.execute(sa.select(consensus_runs).order_by(consensus_runs.c.sequence.desc()).limit(1)).first()
-    return _run(row) if row else None
+    return _run_from_row(row) if row else None
 
 
-def _run(row: Row[Any]) -> ConsensusRun:
+def _run_from_row(row: Row[Any]) -> ConsensusRun:
     return ConsensusRun(**{**row._mapping, "parameters": json.loads(row.parameters)})

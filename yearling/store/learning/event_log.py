@@ -21,16 +21,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
-from yearling.store.audit import GENESIS, ChainState
+from yearling.store.audit import GENESIS_HASH, ChainVerification
 from yearling.store.database.database import Database
 from yearling.store.database.packing import canonical_json
 from yearling.store.database.schema import events
 from yearling.store.learning.texts import Text, add_texts, delete_texts
 
-_LOCK_KEY = 0x5965_6172_0003
+_EVENT_LOCK_KEY = 0x5965_6172_0003
 _ID = re.compile(r"[!-~]{1,64}")
-_BATCH = 500
-_LARGE = 5_000
+_BATCH_ROWS = 500
+_LARGE_APPEND_ROWS = 5_000
 _LARGE_CACHE_KIB = 256 * 1024
 
 
@@ -45,7 +45,7 @@ class EventEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class EventLogHead:
     """Where the log ends: the newest entry's number (0 for an empty log) and hash."""
 
     sequence: int
@@ -53,7 +53,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Appended:
+class AppendResult:
     """What an append did: the new rows of the log, and the ids of events that were in it already."""
 
     rows: tuple[Mapping[str, Any], ...]
@@ -70,7 +70,7 @@ class Appended:
         )
 
 
-class Events:
+class EventLog:
     """The event log of one database."""
 
     def __init__(self, database: Database) -> None:
@@ -83,7 +83,7 @@ class Events:
         texts: Iterable[Text] = (),
         forget: Iterable[str] = (),
         expected_head: str | None = None,
-    ) -> Appended:
+    ) -> AppendResult:
         """Add events, all or none, with the texts that they refer to; `forget` are texts that go with them. Durable on return.
 
         Raises what `Texts.add` raises; BadInput for an event that is no JSON or has no proper id; Untrusted when its id stands
@@ -111,7 +111,7 @@ class Events:
         if up_to is not None:
             query = query.where(events.c.sequence <= up_to)
         with self._database.read() as connection:
-            yield (_entry(row) for row in connection.execution_options(yield_per=1000).execute(query))
+            yield (_entry_from_row(row) for row in connection.execution_options(yield_per=1000).execute(query))
 
     def get(self, event_id: str) -> EventEntry:
         """The entry of an event. Raises NotFound."""
@@ -119,39 +119,39 @@ class Events:
             row = connection.execute(sa.select(events).where(events.c.id == event_id)).first()
         if row is None:
             raise NotFound(f"There is no event {event_id[:100]!r}.")
-        return _entry(row)
+        return _entry_from_row(row)
 
     def known(self, ids: Iterable[str]) -> set[str]:
         """Those of these ids that are in the log."""
         with self._database.read() as connection:
-            return set(_present(connection, list(ids)))
+            return set(_existing_lines(connection, list(ids)))
 
-    def head(self) -> Head:
+    def head(self) -> EventLogHead:
         """Where the log ends now."""
         with self._database.read() as connection:
-            return _head(connection)
+            return _read_head(connection)
 
-    def verify(self) -> ChainState:
+    def verify(self) -> ChainVerification:
         """Walk the whole chain and recompute every hash."""
         with self._database.read() as connection:
-            return walk_events(connection)
+            return verify_event_chain(connection)
 
 
-def append_events(connection: Connection, new: Sequence[Mapping[str, Any]], *, expected_head: str | None = None) -> Appended:
+def append_events(connection: Connection, new: Sequence[Mapping[str, Any]], *, expected_head: str | None = None) -> AppendResult:
     """Add events within a write transaction that also does what belongs to them. Raises as `Events.append`."""
     lines: dict[str, str] = {}
     for event in new:
-        event_id, line = _checked_id(event), canonical_json(event)
+        event_id, line = _validated_id(event), canonical_json(event)
         if lines.setdefault(event_id, line) != line:
-            raise _two_events(event_id)
-    lock_log(connection)
-    head = _head(connection)
+            raise _conflicting_events_error(event_id)
+    lock_event_log(connection)
+    head = _read_head(connection)
     if expected_head is not None and head.hash != expected_head:
         raise Conflict("Others wrote to the event log in the meantime.", advice="Try again.")
-    present = _present(connection, list(lines)) if head.sequence else {}
+    present = _existing_lines(connection, list(lines)) if head.sequence else {}
     for event_id, line in present.items():
         if lines[event_id] != line:
-            raise _two_events(event_id)
+            raise _conflicting_events_error(event_id)
     rows = []
     sequence, previous = head.sequence, head.hash
     for event_id, line in lines.items():
@@ -160,16 +160,16 @@ def append_events(connection: Connection, new: Sequence[Mapping[str, Any]], *, e
             digest = entry_hash(sequence, previous, line)
             rows.append({"sequence": sequence, "id": event_id, "event": line, "previous_hash": previous, "hash": digest})
             previous = digest
-    with _room_for(connection, len(rows)):
-        for start in range(0, len(rows), _BATCH):
-            connection.execute(events.insert(), rows[start : start + _BATCH])
-    return Appended(rows=tuple(rows), known=tuple(present))
+    with _enlarged_cache(connection, len(rows)):
+        for start in range(0, len(rows), _BATCH_ROWS):
+            connection.execute(events.insert(), rows[start : start + _BATCH_ROWS])
+    return AppendResult(rows=tuple(rows), known=tuple(present))
 
 
 @contextmanager
-def _room_for(connection: Connection, rows: int) -> Iterator[None]:
+def _enlarged_cache(connection: Connection, rows: int) -> Iterator[None]:
     """Memory for the pages of a large append: hashes scatter over the indexes, and SQLite would read and write each again."""
-    if connection.dialect.name != "sqlite" or rows < _LARGE:
+    if connection.dialect.name != "sqlite" or rows < _LARGE_APPEND_ROWS:
         yield
         return
     before = connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
@@ -180,10 +180,10 @@ def _room_for(connection: Connection, rows: int) -> Iterator[None]:
         connection.exec_driver_sql(f"PRAGMA cache_size = {before}")
 
 
-def lock_log(connection: Connection) -> None:
+def lock_event_log(connection: Connection) -> None:
     """Keep other writers from the log until the transaction ends; on SQLite the transaction does. Locking twice is free."""
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_EVENT_LOCK_KEY)))
 
 
 def entry_hash(sequence: int, previous_hash: str, line: str) -> str:
@@ -191,18 +191,18 @@ def entry_hash(sequence: int, previous_hash: str, line: str) -> str:
     return hashlib.sha256(f"{sequence}\n{previous_hash}\n{line}".encode()).hexdigest()
 
 
-def walk_events(connection: Connection) -> ChainState:
+def verify_event_chain(connection: Connection) -> ChainVerification:
     """Check every link in order, up to the first that is broken."""
-    count, head = 0, GENESIS
+    count, head = 0, GENESIS_HASH
     for row in connection.execution_options(yield_per=1000).execute(sa.select(events).order_by(events.c.sequence)):
-        reason = _mismatch(row, count + 1, head)
+        reason = _find_fault(row, count + 1, head)
         if reason:
-            return ChainState(entries=count, head=head, broken_at=row.sequence, reason=reason)
+            return ChainVerification(entries=count, head=head, broken_at=row.sequence, reason=reason)
         count, head = count + 1, row.hash
-    return ChainState(entries=count, head=head)
+    return ChainVerification(entries=count, head=head)
 
 
-def _mismatch(row: Row[Any], sequence: int, previous_hash: str) -> str:
+def _find_fault(row: Row[Any], sequence: int, previous_hash: str) -> str:
     if row.sequence != sequence:
         return f"entry {sequence} is missing"
     if row.previous_hash != previous_hash:
@@ -214,30 +214,30 @@ def _mismatch(row: Row[Any], sequence: int, previous_hash: str) -> str:
     return ""
 
 
-def _head(connection: Connection) -> Head:
+def _read_head(connection: Connection) -> EventLogHead:
     last = connection.execute(sa.select(events.c.sequence, events.c.hash).order_by(events.c.sequence.desc()).limit(1)).first()
-    return Head(sequence=last.sequence, hash=last.hash) if last else Head(sequence=0, hash=GENESIS)
+    return EventLogHead(sequence=last.sequence, hash=last.hash) if last else EventLogHead(sequence=0, hash=GENESIS_HASH)
 
 
-def _present(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+def _existing_lines(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
     """The lines of those of these ids that are in the log."""
     found: dict[str, str] = {}
-    for start in range(0, len(ids), _BATCH):
-        query = sa.select(events.c.id, events.c.event).where(events.c.id.in_(ids[start : start + _BATCH]))
+    for start in range(0, len(ids), _BATCH_ROWS):
+        query = sa.select(events.c.id, events.c.event).where(events.c.id.in_(ids[start : start + _BATCH_ROWS]))
         found.update((row.id, row.event) for row in connection.execute(query))
     return found
 
 
-def _checked_id(event: Mapping[str, Any]) -> str:
+def _validated_id(event: Mapping[str, Any]) -> str:
     event_id = event.get("id")
     if not isinstance(event_id, str) or not _ID.fullmatch(event_id):
         raise BadInput(f"An event needs an id of 1 to 64 visible ASCII characters, not {event_id!r}.", param="id")
     return event_id
 
 
-def _two_events(event_id: str) -> Untrusted:
+def _conflicting_events_error(event_id: str) -> Untrusted:
     return Untrusted(f"Two different events have the id {event_id}.", advice="Take the events from their source again.")
 
 
-def _entry(row: Row[Any]) -> EventEntry:
+def _entry_from_row(row: Row[Any]) -> EventEntry:
     return EventEntry(sequence=row.sequence, event=json.loads(row.event), previous_hash=row.previous_hash, hash=row.hash)

@@ -17,9 +17,9 @@ from sqlalchemy.engine import Row
 from yearling.clock import new_id, now_utc
 from yearling.errors import Conflict, NotFound
 from yearling.records import FinishReason
-from yearling.store.audit import append_entry
+from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
-from yearling.store.database.packing import canonical_json, pack_ids, pack_logprobs, plain_json, unpack_ids, unpack_logprobs
+from yearling.store.database.packing import canonical_json, compact_json, pack_ids, pack_logprobs, unpack_ids, unpack_logprobs
 from yearling.store.database.schema import exam_runs, exam_samples, gates
 
 
@@ -84,10 +84,10 @@ class GateRecord:
 
 
 RunList = list[ExamRun]
-GateList = list[GateRecord]
+GateRecords = list[GateRecord]
 
 
-class Exams:
+class ExamStore:
     """The exams of one database."""
 
     def __init__(self, database: Database) -> None:
@@ -140,11 +140,11 @@ class Exams:
         )
         with self._database.read() as connection:
             row = connection.execute(sa.select(exam_runs).where(same).order_by(exam_runs.c.id.desc()).limit(1)).first()
-        return _run(row) if row else None
+        return _run_from_row(row) if row else None
 
     def add_samples(self, run_id: str, batch: Sequence[GradedSample]) -> None:
         """Store samples in one transaction, durable on return. Raises Conflict when one is there already."""
-        rows = [_values(run_id, sample) for sample in batch]
+        rows = [_row_values(run_id, sample) for sample in batch]
         try:
             with self._database.write() as connection:
                 connection.execute(exam_samples.insert(), rows)
@@ -179,7 +179,7 @@ class Exams:
             raise NotFound(f"There is no exam run {run_id!r}.", advice="`yearling exam list` shows those there are.")
         if len(rows) > 1:
             raise Conflict(f"Several exam runs begin with {run_id!r}.", advice="Give more of the id.")
-        return _run(rows[0])
+        return _run_from_row(rows[0])
 
     def list(self, *, exam: str | None = None, model_hash: str | None = None, limit: int = 100) -> RunList:
         """Runs, newest first, unfinished ones included."""
@@ -189,7 +189,7 @@ class Exams:
         if model_hash is not None:
             query = query.where(exam_runs.c.model_hash == model_hash)
         with self._database.read() as connection:
-            return [_run(row) for row in connection.execute(query.order_by(exam_runs.c.id.desc()).limit(limit))]
+            return [_run_from_row(row) for row in connection.execute(query.order_by(exam_runs.c.id.desc()).limit(limit))]
 
     def samples(self, run_id: str) -> tuple[GradedSample, ...]:
         """All samples of a run by case and draw."""
@@ -197,7 +197,7 @@ class Exams:
         query = sa.select(*columns).where(exam_samples.c.run_id == run_id)
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(exam_samples.c.case_key, exam_samples.c.draw))
-            return tuple(_sample(row) for row in rows)
+            return tuple(_sample_from_row(row) for row in rows)
 
     def worst(self, run_id: str, limit: int = 10) -> tuple[GradedSample, ...]:
         """The cases with the lowest scores, each with its worst answer, verbatim."""
@@ -208,7 +208,7 @@ class Exams:
         query = sa.select(*(column for column in of_run.c if column.name not in ("run_id", "place"))).where(of_run.c.place == 1)
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(of_run.c.score, of_run.c.case_key).limit(limit))
-            return tuple(_sample(row) for row in rows)
+            return tuple(_sample_from_row(row) for row in rows)
 
     def delete(self, run_id: str) -> None:
         """Delete a run with its samples. Raises NotFound."""
@@ -216,7 +216,7 @@ class Exams:
         with self._database.write() as connection:
             connection.execute(exam_samples.delete().where(exam_samples.c.run_id == run.id))
             connection.execute(exam_runs.delete().where(exam_runs.c.id == run.id))
-            append_entry(connection, "yearling", "exam.delete", run.id, {"exam": run.exam, "model_hash": run.model_hash})
+            append_audit_entry(connection, "yearling", "exam.delete", run.id, {"exam": run.exam, "model_hash": run.model_hash})
 
     def record_gate(self, *, champion: str, challenger: str, decision: str, body: dict[str, Any], actor: str) -> GateRecord:
         """Keep what a gate decided, in the audit log too."""
@@ -232,10 +232,10 @@ class Exams:
         with self._database.write() as connection:
             connection.execute(gates.insert().values({**values, "body": canonical_json(body)}))
             detail = {"champion": champion, "challenger": challenger, "decision": decision}
-            append_entry(connection, actor, "gate.decide", record.id, detail)
+            append_audit_entry(connection, actor, "gate.decide", record.id, detail)
         return record
 
-    def gates(self, *, challenger: str | None = None, limit: int = 100) -> GateList:
+    def gates(self, *, challenger: str | None = None, limit: int = 100) -> GateRecords:
         """What gates decided, newest first."""
         query = sa.select(gates) if challenger is None else sa.select(gates).where(gates.c.challenger == challenger)
         with self._database.read() as connection:
@@ -243,24 +243,24 @@ class Exams:
             return [GateRecord(**{**row._mapping, "body": json.loads(row.body)}) for row in rows]
 
 
-def _run(row: Row[Any]) -> ExamRun:
+def _run_from_row(row: Row[Any]) -> ExamRun:
     return ExamRun(**{**row._mapping, "settings": json.loads(row.settings), "summary": json.loads(row.summary)})
 
 
-def _values(run_id: str, sample: GradedSample) -> dict[str, Any]:
+def _row_values(run_id: str, sample: GradedSample) -> dict[str, Any]:
     values = {name: getattr(sample, name) for name in GradedSample.__slots__}
     return values | {
         "run_id": run_id,
-        "messages": plain_json(sample.messages),
-        "sampling": plain_json(sample.sampling),
-        "verdict": plain_json(sample.verdict),
+        "messages": compact_json(sample.messages),
+        "sampling": compact_json(sample.sampling),
+        "verdict": compact_json(sample.verdict),
         "prompt_ids": pack_ids(sample.prompt_ids),
         "output_ids": pack_ids(sample.output_ids),
         "logprobs": pack_logprobs(sample.logprobs),
     }
 
 
-def _sample(row: Row[Any]) -> GradedSample:
+def _sample_from_row(row: Row[Any]) -> GradedSample:
     values = dict(row._mapping)
     for name in ("sampling", "verdict"):
         values[name] = json.loads(values[name])

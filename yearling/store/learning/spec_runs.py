@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Row
 
 from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
-from yearling.store.audit import append_entry
+from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
 from yearling.store.database.packing import canonical_json
 from yearling.store.database.schema import spec_disputes, spec_outputs, spec_runs
@@ -27,7 +27,7 @@ Triage = Literal["passed", "policy", "bug", "gap", "person"]
 
 TRIAGES: tuple[str, ...] = get_args(Triage)
 
-MOST_REASON_CHARACTERS = 4000
+MAX_REASON_CHARS = 4000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class SpecDispute:
 Runs = list[SpecRun]
 
 
-class SpecRuns:
+class SpecRunStore:
     """The spec runs of one database."""
 
     def __init__(self, database: Database) -> None:
@@ -119,7 +119,7 @@ class SpecRuns:
         """The runs, newest first."""
         with self._database.read() as connection:
             query = sa.select(spec_runs).order_by(spec_runs.c.id.desc()).limit(limit)
-            return [_run(row) for row in connection.execute(query)]
+            return [_run_from_row(row) for row in connection.execute(query)]
 
     def get(self, run_id: str) -> SpecRun:
         """Raises NotFound."""
@@ -127,7 +127,7 @@ class SpecRuns:
             row = connection.execute(sa.select(spec_runs).where(spec_runs.c.id == run_id)).first()
         if row is None:
             raise NotFound(f"There is no spec run {run_id[:100]!r}.", advice="`yearling spec run MODEL` makes one.", param="run")
-        return _run(row)
+        return _run_from_row(row)
 
     def outputs(
         self,
@@ -145,19 +145,19 @@ class SpecRuns:
             if wanted is not None:
                 query = query.where(spec_outputs.c[column] == wanted)
         with self._database.read() as connection:
-            return tuple(_output(row) for row in connection.execute(query.order_by(spec_outputs.c.id).limit(limit)))
+            return tuple(_output_from_row(row) for row in connection.execute(query.order_by(spec_outputs.c.id).limit(limit)))
 
     def output(self, output_id: str) -> SpecOutput:
         """Raises NotFound."""
         with self._database.read() as connection:
-            return _output(_output_row(connection, output_id))
+            return _output_from_row(_require_output_row(connection, output_id))
 
     def worst(self, run_id: str, *, limit: int = 10) -> tuple[SpecOutput, ...]:
         """The outputs with the lowest scores, worst first."""
         query = sa.select(spec_outputs).where(spec_outputs.c.run_id == run_id)
         query = query.order_by(spec_outputs.c.score, spec_outputs.c.id).limit(limit)
         with self._database.read() as connection:
-            return tuple(_output(row) for row in connection.execute(query))
+            return tuple(_output_from_row(row) for row in connection.execute(query))
 
     def dispute(self, output_id: str, person_id: str, claim: Triage, reason: str) -> SpecDispute:
         """Say that an output was triaged wrongly. One dispute per person and output.
@@ -167,19 +167,19 @@ class SpecRuns:
         """
         if claim not in TRIAGES:
             raise BadInput(f"The claim must be one of {', '.join(TRIAGES)}.", param="claim")
-        if not reason.strip() or len(reason) > MOST_REASON_CHARACTERS:
-            raise BadInput(f"A dispute needs a reason of at most {MOST_REASON_CHARACTERS} characters.", param="reason")
+        if not reason.strip() or len(reason) > MAX_REASON_CHARS:
+            raise BadInput(f"A dispute needs a reason of at most {MAX_REASON_CHARS} characters.", param="reason")
         dispute = SpecDispute(
             id=new_id(), output_id=output_id, person_id=person_id, created_utc=now_utc(), claim=claim, reason=reason
         )
         try:
             with self._database.write() as connection:
-                found = _output_row(connection, output_id)
+                found = _require_output_row(connection, output_id)
                 if found.triage == claim:
                     raise BadInput(f"The output is triaged as {claim} already.", param="claim")
                 connection.execute(spec_disputes.insert().values(asdict(dispute)))
                 detail = {"case": found.case_id, "triage": found.triage, "claim": claim}
-                append_entry(connection, person_id, "spec.dispute", output_id, detail)
+                append_audit_entry(connection, person_id, "spec.dispute", output_id, detail)
         except sa.exc.IntegrityError:
             raise Conflict("You have disputed this output already.") from None
         return dispute
@@ -196,16 +196,16 @@ class SpecRuns:
             return tuple(SpecDispute(**row._mapping) for row in connection.execute(query))
 
 
-def _output_row(connection: Connection, output_id: str) -> Row[Any]:
+def _require_output_row(connection: Connection, output_id: str) -> Row[Any]:
     row = connection.execute(sa.select(spec_outputs).where(spec_outputs.c.id == output_id)).first()
     if row is None:
         raise NotFound(f"There is no output {output_id[:100]!r}.", param="output")
     return row
 
 
-def _run(row: Row[Any]) -> SpecRun:
+def _run_from_row(row: Row[Any]) -> SpecRun:
     return SpecRun(**{**row._mapping, "settings": json.loads(row.settings), "summary": json.loads(row.summary)})
 
 
-def _output(row: Row[Any]) -> SpecOutput:
+def _output_from_row(row: Row[Any]) -> SpecOutput:
     return SpecOutput(**{**row._mapping, "messages": tuple(json.loads(row.messages))})

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Row
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Conflict, NotFound
-from yearling.store.audit import append_entry
+from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
 from yearling.store.database.packing import canonical_json
 from yearling.store.database.schema import people, texts
@@ -73,7 +73,7 @@ def make_text(
     )
 
 
-class Texts:
+class TextStore:
     """The texts of one database."""
 
     def __init__(self, database: Database) -> None:
@@ -98,12 +98,12 @@ class Texts:
     def get_many(self, ids: Sequence[str]) -> dict[str, Text]:
         """Those of these texts that are there, by id."""
         with self._database.read() as connection:
-            return _present(connection, ids)
+            return _select_existing(connection, ids)
 
     def list(self) -> list[Text]:
         """All texts, by id."""
         with self._database.read() as connection:
-            return [_text(row) for row in connection.execute(sa.select(texts).order_by(texts.c.id))]
+            return [_text_from_row(row) for row in connection.execute(sa.select(texts).order_by(texts.c.id))]
 
     def delete(self, text_id: str, *, actor: str) -> None:
         """Forget a text; what the log says of it stays. `actor` is for the audit log. Raises NotFound."""
@@ -118,17 +118,17 @@ def add_texts(connection: Connection, new: Sequence[Text]) -> int:
     by_id: dict[str, Text] = {}
     for text in new:
         if by_id.setdefault(text.id, text).sha256 != text.sha256:
-            raise _other_words(text.id)
-    present = _present(connection, list(by_id))
+            raise _id_conflict_error(text.id)
+    present = _select_existing(connection, list(by_id))
     for text_id, there in present.items():
         if there.sha256 != by_id[text_id].sha256:
-            raise _other_words(text_id)
+            raise _id_conflict_error(text_id)
     authors = {text.person_id for text in by_id.values() if text.person_id}
     if authors:
         missing = authors - set(connection.scalars(sa.select(people.c.id).where(people.c.id.in_(authors))))
         if missing:
             raise NotFound(f"There is no person {sorted(missing)[0]!r}.")
-    rows = [_values(text) for text_id, text in by_id.items() if text_id not in present]
+    rows = [_row_values(text) for text_id, text in by_id.items() if text_id not in present]
     for start in range(0, len(rows), _BATCH):
         connection.execute(texts.insert(), rows[start : start + _BATCH])
     return len(rows)
@@ -139,32 +139,32 @@ def delete_texts(connection: Connection, ids: Sequence[str], *, actor: str) -> i
     count = 0
     for text_id in ids:
         if connection.execute(texts.delete().where(texts.c.id == text_id)).rowcount:
-            append_entry(connection, actor, "text.delete", text_id)
+            append_audit_entry(connection, actor, "text.delete", text_id)
             count += 1
     return count
 
 
-def text_fault(row: Row[Any]) -> str:
+def find_text_fault(row: Row[Any]) -> str:
     """Why a stored row is not what was put in, or nothing."""
     whole = hashlib.sha256((row.salt + row.content).encode()).hexdigest() == row.sha256
     return "" if whole else f"text {row.id} was changed or damaged"
 
 
-def _present(connection: Connection, ids: Sequence[str]) -> dict[str, Text]:
+def _select_existing(connection: Connection, ids: Sequence[str]) -> dict[str, Text]:
     found: dict[str, Text] = {}
     for start in range(0, len(ids), _BATCH):
         query = sa.select(texts).where(texts.c.id.in_(ids[start : start + _BATCH]))
-        found.update((row.id, _text(row)) for row in connection.execute(query))
+        found.update((row.id, _text_from_row(row)) for row in connection.execute(query))
     return found
 
 
-def _values(text: Text) -> dict[str, Any]:
+def _row_values(text: Text) -> dict[str, Any]:
     return {name: getattr(text, name) for name in Text.__slots__} | {"content": canonical_json(text.content)}
 
 
-def _text(row: Row[Any]) -> Text:
+def _text_from_row(row: Row[Any]) -> Text:
     return Text(**{**row._mapping, "content": json.loads(row.content)})
 
 
-def _other_words(text_id: str) -> Conflict:
+def _id_conflict_error(text_id: str) -> Conflict:
     return Conflict(f"The id {text_id!r} stands for other words already.", advice="Give new words a new id.", param="id")

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from yearling.errors import Conflict, NotFound, Untrusted
-from yearling.files.locks import hold_shared
+from yearling.files.locks import acquire_shared_lock
 from yearling.records import Run, RunState
-from yearling.store.database.errors import in_words
+from yearling.store.database.errors import translate_storage_errors
 
 RunList = list[Run]
 MetricsLine = dict[str, Any]
-MetricsLines = list[MetricsLine]
+MetricsRows = list[MetricsLine]
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_ENDED: tuple[RunState, ...] = ("created", "stopped", "finished", "failed")
+_INACTIVE_STATES: tuple[RunState, ...] = ("created", "stopped", "finished", "failed")
 
 
 class Runs:
@@ -41,16 +41,16 @@ class Runs:
         for path in self.folder.iterdir():
             if (path / "run.json").is_file():
                 try:
-                    found.append(_read(path))
+                    found.append(_read_run(path))
                 except Untrusted:
                     continue
         return sorted(found, key=lambda run: (run.created_utc, run.id), reverse=True)
 
     def get(self, run_id: str) -> Run:
         """Raises NotFound, and Untrusted when its description is damaged."""
-        return _read(self._path(run_id))
+        return _read_run(self._path(run_id))
 
-    def metrics(self, run_id: str, *, after: int = -1) -> MetricsLines:
+    def metrics(self, run_id: str, *, after: int = -1) -> MetricsRows:
         """The lines of the steps after `after`, oldest first. Raises NotFound."""
         return Tail(self._path(run_id) / "metrics.jsonl", after).read()
 
@@ -64,7 +64,7 @@ class Runs:
         if run.state != "running":
             raise Conflict(f"The run {run_id} is {run.state}, not running.", advice="There is nothing to stop.")
         path = self._path(run_id)
-        with in_words(f"The run folder {path}"):
+        with translate_storage_errors(f"The run folder {path}"):
             (path / "stop").touch()
         return run
 
@@ -85,7 +85,7 @@ class Tail:
     _inode: int = 0
     _offset: int = 0
 
-    def read(self) -> MetricsLines:
+    def read(self) -> MetricsRows:
         """The whole lines that are new."""
         try:
             with self.path.open("rb") as file:
@@ -98,9 +98,9 @@ class Tail:
             return []
         whole, _, _ = content.rpartition(b"\n")
         self._offset += len(whole) + 1 if whole else 0
-        return list(self._new(whole.splitlines()))
+        return list(self._new_rows(whole.splitlines()))
 
-    def _new(self, lines: list[bytes]) -> Iterator[MetricsLine]:
+    def _new_rows(self, lines: list[bytes]) -> Iterator[MetricsLine]:
         for text in lines:
             try:
                 line = json.loads(text)
@@ -111,13 +111,13 @@ class Tail:
                 yield line
 
 
-def _read(path: Path) -> Run:
+def _read_run(path: Path) -> Run:
     try:
         facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
-        status = _status(path)
-        best_step, best_score = _best(path)
+        status = _read_status(path)
+        best_step, best_score = _best_checkpoint(path)
         updated, remaining = status.get("updated_utc"), status.get("remaining_s")
-        state = _state(path, status.get("state", "created"))
+        state = _effective_state(path, status.get("state", "created"))
         return Run(
             id=path.name,
             method=facts["method"],
@@ -140,7 +140,7 @@ def _read(path: Path) -> Run:
         raise Untrusted(f"The description of the run {path.name} cannot be read: {error}.", advice=f"Move {path} away.") from None
 
 
-def _status(path: Path) -> dict[str, Any]:
+def _read_status(path: Path) -> dict[str, Any]:
     try:
         status: dict[str, Any] = json.loads((path / "status.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):  # written without waiting for the disk: a power cut may leave it empty
@@ -148,18 +148,18 @@ def _status(path: Path) -> dict[str, Any]:
     return status
 
 
-def _state(path: Path, said: RunState) -> RunState:
+def _effective_state(path: Path, said: RunState) -> RunState:
     """A run that says that it is running, and whose lock nobody holds, was killed; one that has begun to train runs."""
     try:
-        os.close(hold_shared(path / "lock"))
+        os.close(acquire_shared_lock(path / "lock"))
     except BlockingIOError:
         return "running"
     except OSError:
         return said  # a read-only disk: nobody trains there
-    return said if said in _ENDED else "interrupted"
+    return said if said in _INACTIVE_STATES else "interrupted"
 
 
-def _best(path: Path) -> tuple[int | None, float | None]:
+def _best_checkpoint(path: Path) -> tuple[int | None, float | None]:
     best: tuple[float, int] | None = None
     for manifest in path.glob("checkpoints/step-*/manifest.json"):
         try:

@@ -47,7 +47,7 @@ class Found:
     """(what, why) of everything that was not taken."""
 
 
-def format_of(content: Any) -> str:
+def detect_format(content: Any) -> str:
     """`chatgpt` or `open_webui`. Raises BadInput for anything else."""
     first = content[0] if isinstance(content, list) and content else content
     if isinstance(first, dict):
@@ -65,24 +65,24 @@ def format_of(content: Any) -> str:
 
 def read(content: Any, person_id: str, *, most_asset_bytes: int) -> Iterator[Found]:
     """The conversations of a parsed file, one by one. Raises BadInput as `format_of`."""
-    chatgpt = format_of(content) == "chatgpt"
+    chatgpt = detect_format(content) == "chatgpt"
     for one in content if isinstance(content, list) else [content]:
         if isinstance(one, dict):
-            yield _chatgpt(one, person_id) if chatgpt else _open_webui(one, person_id, most_asset_bytes)
+            yield _parse_chatgpt(one, person_id) if chatgpt else _parse_open_webui(one, person_id, most_asset_bytes)
 
 
 # ChatGPT
 
 
-def _chatgpt(raw: dict[str, Any], person_id: str) -> Found:
+def _parse_chatgpt(raw: dict[str, Any], person_id: str) -> Found:
     nodes = {key: node for key, node in raw.get("mapping", {}).items() if isinstance(node, dict)}
-    created = _time(raw.get("create_time")) or now_utc()
+    created = _parse_timestamp(raw.get("create_time")) or now_utc()
     conversation_id = new_id()
-    found = Found(_conversation(conversation_id, person_id, raw.get("title"), created, "chatgpt"), [])
+    found = Found(_new_conversation(conversation_id, person_id, raw.get("title"), created, "chatgpt"), [])
     ids: dict[str, str | None] = {}
     """Of each node the message that its children hang on: itself, or what is above it when it holds no message."""
     bare: dict[str, Any] = {}
-    for key, parent in _parents_first(nodes, "parent", "children"):
+    for key, parent in _iter_parents_first(nodes, "parent", "children"):
         node = nodes[key]
         above = ids.get(parent) if parent is not None else None
         said = node.get("message")
@@ -90,17 +90,17 @@ def _chatgpt(raw: dict[str, Any], person_id: str) -> Found:
             bare[key] = node
             ids[key] = above
             continue
-        text, pointers, shown = _chatgpt_text(said)
+        text, pointers, shown = _extract_chatgpt_text(said)
         role = (said.get("author") or {}).get("role")
         metadata = said.get("metadata") or {}
-        assets = _chatgpt_assets(pointers, metadata.get("attachments"))
+        assets = _extract_chatgpt_assets(pointers, metadata.get("attachments"))
         message = Message(
             id=new_id(),
             conversation_id=conversation_id,
             parent_id=above,
             role=cast("Role", role if role in _ROLES else "tool"),
             content=text,
-            created_utc=_time(said.get("create_time")) or created,
+            created_utc=_parse_timestamp(said.get("create_time")) or created,
             model=str(metadata.get("model_slug") or "") if role == "assistant" else "",
             facts={
                 "source": node,
@@ -114,11 +114,13 @@ def _chatgpt(raw: dict[str, Any], person_id: str) -> Found:
     lost = len(nodes) - len(ids)
     found.left_out += [("message", "it hangs on no root of its conversation")] * lost
     rest = {name: value for name, value in raw.items() if name != "mapping"} | {"bare_nodes": bare}
-    found.conversation = _finished(found, rest, ids.get(str(raw.get("current_node"))), _time(raw.get("update_time")))
+    found.conversation = _complete_conversation(
+        found, rest, ids.get(str(raw.get("current_node"))), _parse_timestamp(raw.get("update_time"))
+    )
     return found
 
 
-def _chatgpt_text(said: Mapping[str, Any]) -> tuple[str, list[str], bool]:
+def _extract_chatgpt_text(said: Mapping[str, Any]) -> tuple[str, list[str], bool]:
     """(text, ids of files in it, whether it is meant to be read) of a message."""
     content = said.get("content") or {}
     kind = content.get("content_type", "text")
@@ -141,7 +143,7 @@ def _chatgpt_text(said: Mapping[str, Any]) -> tuple[str, list[str], bool]:
     return "\n\n".join(piece for piece in pieces if piece), pointers, shown
 
 
-def _chatgpt_assets(pointers: list[str], attached: Any) -> list[Asset]:
+def _extract_chatgpt_assets(pointers: list[str], attached: Any) -> list[Asset]:
     """The files of a message, each once: what its text points to, and what else was attached; with their names, where told."""
     told = [one for one in attached if isinstance(one, dict)] if isinstance(attached, list) else []
     names = {str(one.get("id") or ""): str(one.get("name") or "") for one in told}
@@ -151,34 +153,34 @@ def _chatgpt_assets(pointers: list[str], attached: Any) -> list[Asset]:
 # Open WebUI
 
 
-def _open_webui(raw: dict[str, Any], person_id: str, most_asset_bytes: int) -> Found:
+def _parse_open_webui(raw: dict[str, Any], person_id: str, most_asset_bytes: int) -> Found:
     chat = raw["chat"] if isinstance(raw.get("chat"), dict) else raw
     history: dict[str, Any] = chat["history"] if isinstance(chat.get("history"), dict) else {}
     flat = [one for one in chat.get("messages") or [] if isinstance(one, dict)]
     nodes = {key: node for key, node in (history.get("messages") or {}).items() if isinstance(node, dict)}
     if not nodes:  # older exports have the list only
-        nodes = _chained(flat)
-    created = _time(raw.get("created_at")) or _time(chat.get("timestamp")) or now_utc()
+        nodes = _chain_messages(flat)
+    created = _parse_timestamp(raw.get("created_at")) or _parse_timestamp(chat.get("timestamp")) or now_utc()
     conversation_id = new_id()
     title = raw.get("title") or chat.get("title")
-    found = Found(_conversation(conversation_id, person_id, title, created, "open_webui"), [])
+    found = Found(_new_conversation(conversation_id, person_id, title, created, "open_webui"), [])
     unlike = {str(one.get("id")): one for one in flat if nodes.get(str(one.get("id"))) != one}
     ids: dict[str, str | None] = {}
-    for key, parent in _parents_first(nodes, "parentId", "childrenIds"):
+    for key, parent in _iter_parents_first(nodes, "parentId", "childrenIds"):
         node = nodes[key]
         role = node.get("role")
         content = node.get("content")
-        assets, source = _open_webui_assets(node, most_asset_bytes)
+        assets, source = _extract_open_webui_assets(node, most_asset_bytes)
         facts: dict[str, Any] = {"source": source}
         if key in unlike:
-            facts["source_listed"] = _open_webui_assets(unlike.pop(key), most_asset_bytes)[1]
+            facts["source_listed"] = _extract_open_webui_assets(unlike.pop(key), most_asset_bytes)[1]
         message = Message(
             id=new_id(),
             conversation_id=conversation_id,
             parent_id=ids.get(parent) if parent is not None else None,
             role=cast("Role", role if role in _ROLES else "tool"),
             content=content if isinstance(content, str) else "",
-            created_utc=_time(node.get("timestamp")) or created,
+            created_utc=_parse_timestamp(node.get("timestamp")) or created,
             model=str(node.get("model") or "") if role == "assistant" else "",
             facts=facts,
         )
@@ -197,11 +199,11 @@ def _open_webui(raw: dict[str, Any], person_id: str, most_asset_bytes: int) -> F
     else:
         rest["chat"] = kept_chat
     leaf = ids.get(str(history.get("currentId")))
-    found.conversation = _finished(found, rest, leaf, _time(raw.get("updated_at")))
+    found.conversation = _complete_conversation(found, rest, leaf, _parse_timestamp(raw.get("updated_at")))
     return found
 
 
-def _open_webui_assets(node: dict[str, Any], most_bytes: int) -> tuple[list[Asset], dict[str, Any]]:
+def _extract_open_webui_assets(node: dict[str, Any], most_bytes: int) -> tuple[list[Asset], dict[str, Any]]:
     """The files of a message, and the message with a hash instead of each file that came along within it: kept once is enough."""
     assets: list[Asset] = []
     files: list[Any] = []
@@ -210,7 +212,7 @@ def _open_webui_assets(node: dict[str, Any], most_bytes: int) -> tuple[list[Asse
         url = one.get("url") if isinstance(one, dict) else None
         name = str(one.get("name") or "") if isinstance(one, dict) else ""
         whole = _DATA_URL.fullmatch(url) if isinstance(url, str) else None
-        content = _decoded(whole[2]) if whole else None
+        content = _decode_base64(whole[2]) if whole else None
         if whole and content is not None and len(content) <= most_bytes:
             files.append({**one, "url": f"{whole[1]}sha256:{hashlib.sha256(content).hexdigest()}"})
             assets.append(Asset("", name, content))
@@ -221,7 +223,7 @@ def _open_webui_assets(node: dict[str, Any], most_bytes: int) -> tuple[list[Asse
     return assets, {**node, "files": files} if assets else node
 
 
-def _decoded(text: str) -> bytes | None:
+def _decode_base64(text: str) -> bytes | None:
     """What base64 stands for; nothing where the same bytes would not give the same text again."""
     try:
         content = base64.b64decode(text, validate=True)
@@ -230,7 +232,7 @@ def _decoded(text: str) -> bytes | None:
     return content if base64.b64encode(content).decode() == text else None
 
 
-def _chained(flat: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _chain_messages(flat: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """A list of messages as a tree without branches; what they say of their parents stays."""
     keys = [str(one.get("id") or at) for at, one in enumerate(flat)]
     return {
@@ -242,7 +244,7 @@ def _chained(flat: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 # Both
 
 
-def _parents_first(nodes: Mapping[str, Any], parent_name: str, children_name: str) -> Iterator[tuple[str, str | None]]:
+def _iter_parents_first(nodes: Mapping[str, Any], parent_name: str, children_name: str) -> Iterator[tuple[str, str | None]]:
     """(key, parent's key) of every node that hangs on a root, siblings in the order that their parent gives."""
     children: dict[str | None, list[str]] = {}
     for key, node in nodes.items():
@@ -258,7 +260,7 @@ def _parents_first(nodes: Mapping[str, Any], parent_name: str, children_name: st
         waiting += [(child, key) for child in reversed(children.get(key, []))]
 
 
-def _conversation(conversation_id: str, person_id: str, title: Any, created: datetime, origin: str) -> Conversation:
+def _new_conversation(conversation_id: str, person_id: str, title: Any, created: datetime, origin: str) -> Conversation:
     return Conversation(
         id=conversation_id,
         person_id=person_id,
@@ -268,7 +270,7 @@ def _conversation(conversation_id: str, person_id: str, title: Any, created: dat
     )
 
 
-def _finished(found: Found, source: dict[str, Any], leaf: str | None, updated: datetime | None) -> Conversation:
+def _complete_conversation(found: Found, source: dict[str, Any], leaf: str | None, updated: datetime | None) -> Conversation:
     one = found.conversation
     newest = max((message.created_utc for message in found.messages), default=one.created_utc)
     return Conversation(
@@ -283,7 +285,7 @@ def _finished(found: Found, source: dict[str, Any], leaf: str | None, updated: d
     )
 
 
-def _time(value: Any) -> datetime | None:
+def _parse_timestamp(value: Any) -> datetime | None:
     """Seconds, or milliseconds or nanoseconds where they are too many for that, since 1970."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e20:
         return None

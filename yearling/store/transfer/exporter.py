@@ -31,14 +31,14 @@ _BATCH = 200
 def export(store: Store, person_id: str, file: IO[bytes], *, feedback: Iterable[Mapping[str, Any]] = ()) -> dict[str, int]:
     """Write everything of a person; `feedback` are their acts with the words. Returns how much there was of each kind."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        writer = _Writer(archive)
+        writer = _ExportWriter(archive)
         blobs: set[str] = set()
-        writer.lines("folders", (_plain(asdict(one), drop=("num_conversations",)) for one in store.folders.list(person_id)))
-        writer.lines("samples", _samples_out(store, person_id))
-        writer.lines("conversations", _conversations_out(store, person_id, blobs))
-        writer.lines("comparisons", (_plain(_fields(one)) for one in _comparisons(store, person_id)))
-        writer.lines("shares", (_plain(_fields(one)) for one in store.shares.list(person_id)))
-        writer.lines("memories", (_plain(_fields(one)) for one in store.memories.list(person_id)))
+        writer.lines("folders", (_json_values(asdict(one), drop=("num_conversations",)) for one in store.folders.list(person_id)))
+        writer.lines("samples", _iter_samples(store, person_id))
+        writer.lines("conversations", _iter_conversations(store, person_id, blobs))
+        writer.lines("comparisons", (_json_values(_record_fields(one)) for one in _list_comparisons(store, person_id)))
+        writer.lines("shares", (_json_values(_record_fields(one)) for one in store.shares.list(person_id)))
+        writer.lines("memories", (_json_values(_record_fields(one)) for one in store.memories.list(person_id)))
         writer.lines("settings", [store.personal.get(person_id)])
         writer.lines("feedback", feedback)
         for sha256 in sorted(blobs):
@@ -55,7 +55,7 @@ def export(store: Store, person_id: str, file: IO[bytes], *, feedback: Iterable[
     return {**writer.counts, "blobs": len(blobs)}
 
 
-class _Writer:
+class _ExportWriter:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
         self.files: dict[str, list[Any]] = {}
@@ -78,36 +78,37 @@ class _Writer:
         self.files[name] = [len(content), hashlib.sha256(content).hexdigest()]
 
 
-def _samples_out(store: Store, person_id: str) -> Iterator[dict[str, Any]]:
+def _iter_samples(store: Store, person_id: str) -> Iterator[dict[str, Any]]:
     before = None
     while page := store.samples.list(person_id, limit=_BATCH, before=before):
-        yield from (_plain(asdict(sample), drop=("person_id",)) for sample in page)
+        yield from (_json_values(asdict(sample), drop=("person_id",)) for sample in page)
         before = page[-1].id
 
 
-def _conversations_out(store: Store, person_id: str, blobs: set[str]) -> Iterator[dict[str, Any]]:
+def _iter_conversations(store: Store, person_id: str, blobs: set[str]) -> Iterator[dict[str, Any]]:
     for conversation in store.conversations.list(person_id):
         tree = store.conversations.messages(conversation.id, person_id=person_id)
         claims = store.attachments.claims([message.id for message in tree])
         blobs.update(sha256 for hashes in claims.values() for sha256 in hashes)
         said = [
-            _plain(_fields(message), drop=("conversation_id",)) | ({"blobs": claims[message.id]} if message.id in claims else {})
+            _json_values(_record_fields(message), drop=("conversation_id",))
+            | ({"blobs": claims[message.id]} if message.id in claims else {})
             for message in tree
         ]
-        yield _plain(_fields(conversation), drop=("person_id",)) | {"messages": said}
+        yield _json_values(_record_fields(conversation), drop=("person_id",)) | {"messages": said}
 
 
-def _comparisons(store: Store, person_id: str) -> list[ComparisonRecord]:
+def _list_comparisons(store: Store, person_id: str) -> list[ComparisonRecord]:
     with store.database.read() as connection:
         rows = connection.execute(sa.select(comparisons).where(comparisons.c.person_id == person_id).order_by(comparisons.c.id))
         return [ComparisonRecord(**row._mapping) for row in rows]
 
 
-def _fields(record: Any) -> dict[str, Any]:
+def _record_fields(record: Any) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__slots__}
 
 
-def _plain(values: Mapping[str, Any], *, drop: tuple[str, ...] = ("person_id",)) -> dict[str, Any]:
+def _json_values(values: Mapping[str, Any], *, drop: tuple[str, ...] = ("person_id",)) -> dict[str, Any]:
     """JSON values: times as text."""
     plain = {name: value for name, value in values.items() if name not in drop}
     return {name: format_time(value) if isinstance(value, datetime) else value for name, value in plain.items()}

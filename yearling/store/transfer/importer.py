@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from yearling.clock import new_id
 from yearling.errors import BadInput, Untrusted, UserError
 from yearling.records import Conversation, Message, Sample, SamplingSettings
-from yearling.store.chats.attachments import FACT, describe
+from yearling.store.chats.attachments import ATTACHMENTS_FACT, describe
 from yearling.store.chats.comparisons import ComparisonRecord
 from yearling.store.chats.folders import Folder
 from yearling.store.database.schema import comparisons, conversations, parse_time, samples
@@ -29,7 +29,7 @@ from yearling.store.transfer import chat_exports as foreign
 from yearling.store.transfer.exporter import FORMAT, FORMAT_VERSION, MANIFEST
 
 
-class ActsTaken(Protocol):
+class ActImportCounts(Protocol):
     """What became of a person's acts: entered now, known before, left out by reason."""
 
     @property
@@ -42,19 +42,19 @@ class ActsTaken(Protocol):
     def left_out(self) -> Mapping[str, int]: ...
 
 
-Checked = Callable[[Mapping[str, Any]], dict[str, Any]]
+SettingsValidator = Callable[[Mapping[str, Any]], dict[str, Any]]
 """A person's settings as they may be stored. Raises UserError."""
 
-TakeActs = Callable[[Iterable[Any], Mapping[str, str]], ActsTaken]
+ActImporter = Callable[[Iterable[Any], Mapping[str, str]], ActImportCounts]
 """Takes acts as an export has them, with the ids of answers that became others; the log decides what it takes."""
 
 _BATCH = 200
-_MOST_RATIO = 50
+_MAX_COMPRESSION_RATIO = 50
 """A zip that unpacks to more than this many times its size is a trap."""
 
 
 @dataclass(slots=True)
-class Imported:
+class PersonImportResult:
     """What an import did. `known` conversations were there before; `left_out` counts (what, why)."""
 
     format: str
@@ -71,22 +71,22 @@ class Imported:
 
 
 def import_file(
-    store: Store, person_id: str, file: IO[bytes], *, most_bytes: int, checked_settings: Checked, take_acts: TakeActs
-) -> Imported:
+    store: Store, person_id: str, file: IO[bytes], *, most_bytes: int, checked_settings: SettingsValidator, take_acts: ActImporter
+) -> PersonImportResult:
     """Take in a ChatGPT export, an Open WebUI export or one of ours; each conversation is stored whole or not at all.
 
     Raises BadInput for another file, Untrusted for an export of ours that is damaged, StorageFailed.
     """
     if not zipfile.is_zipfile(file):
         file.seek(0)
-        return _foreign(store, person_id, _parsed(file.read()), _Files(store, None))
+        return _import_chat_export(store, person_id, _parse_json(file.read()), _ArchiveFiles(store, None))
     file.seek(0)
     try:
         with zipfile.ZipFile(file) as archive:
-            _refuse_bomb(archive, most_bytes)
+            _reject_zip_bomb(archive, most_bytes)
             names = set(archive.namelist())
             if MANIFEST in names:
-                return _Own(store, person_id, archive, checked_settings, take_acts).take()
+                return _YearlingImporter(store, person_id, archive, checked_settings, take_acts).take()
             chats = sorted(
                 name for name in names if name.rpartition("/")[2].startswith("conversations") and name.endswith(".json")
             )
@@ -94,38 +94,41 @@ def import_file(
                 chats = sorted(name for name in names if name.endswith(".json"))[:1]
             if not chats:
                 raise BadInput("There are no conversations in this zip.", param="file")
-            content = [_parsed(archive.read(name)) for name in chats]
+            content = [_parse_json(archive.read(name)) for name in chats]
             merged = [one for part in content for one in (part if isinstance(part, list) else [part])]
-            return _foreign(store, person_id, merged, _Files(store, archive))
+            return _import_chat_export(store, person_id, merged, _ArchiveFiles(store, archive))
     except zipfile.BadZipFile as error:
         raise BadInput(f"The zip is damaged: {error}.", advice="Export again.", param="file") from None
 
 
-def _refuse_bomb(archive: zipfile.ZipFile, most_bytes: int) -> None:
+def _reject_zip_bomb(archive: zipfile.ZipFile, most_bytes: int) -> None:
     whole = sum(info.file_size for info in archive.infolist())
     packed = sum(info.compress_size for info in archive.infolist())
-    if whole > most_bytes * 8 or whole > max(packed, 1 << 20) * _MOST_RATIO:
+    if whole > most_bytes * 8 or whole > max(packed, 1 << 20) * _MAX_COMPRESSION_RATIO:
         raise BadInput(f"The zip would unpack to {whole} bytes.", advice="Split the export.", param="file")
 
 
-def _parsed(content: bytes) -> Any:
+def _parse_json(content: bytes) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
         raise BadInput("The file is no JSON.", advice="Send the zip or the JSON as it was exported.", param="file") from None
 
 
-def _foreign(store: Store, person_id: str, content: Any, files: _Files) -> Imported:
-    done = Imported(foreign.format_of(content))
+def _import_chat_export(store: Store, person_id: str, content: Any, files: _ArchiveFiles) -> PersonImportResult:
+    done = PersonImportResult(foreign.detect_format(content))
     for found in foreign.read(content, person_id, most_asset_bytes=files.most_bytes):
         done.left_out.update(found.left_out)
-        if _seen_before(store, person_id, found.conversation):
+        if _was_imported(store, person_id, found.conversation):
             done.known += 1
             continue
-        with store.blobs.in_use():  # from here on nobody collects what no message needs yet
+        with store.blobs.pause_collection():  # from here on nobody collects what no message needs yet
             kept = {message_id: files.keep(assets, done) for message_id, assets in found.assets.items()}
-            tree = [replace(one, facts={**one.facts, FACT: kept[one.id]}) if kept.get(one.id) else one for one in found.messages]
-            store.conversations.add_whole(found.conversation, tree)
+            tree = [
+                replace(one, facts={**one.facts, ATTACHMENTS_FACT: kept[one.id]}) if kept.get(one.id) else one
+                for one in found.messages
+            ]
+            store.conversations.insert_tree(found.conversation, tree)
             for message_id, told in kept.items():
                 store.attachments.refer(message_id, [one["sha256"] for one in told])
         done.conversations += 1
@@ -134,7 +137,7 @@ def _foreign(store: Store, person_id: str, content: Any, files: _Files) -> Impor
     return done
 
 
-def _seen_before(store: Store, person_id: str, conversation: Conversation) -> bool:
+def _was_imported(store: Store, person_id: str, conversation: Conversation) -> bool:
     """Whether this very conversation was imported earlier, as it is now."""
     source = conversation.facts["source"]
     own = sa.and_(conversations.c.person_id == person_id, conversations.c.origin == conversation.origin)
@@ -146,7 +149,7 @@ def _seen_before(store: Store, person_id: str, conversation: Conversation) -> bo
         )
 
 
-class _Files:
+class _ArchiveFiles:
     """The files of an archive of another program, found by how their names begin."""
 
     def __init__(self, store: Store, archive: zipfile.ZipFile | None) -> None:
@@ -161,7 +164,7 @@ class _Files:
                     self._members.setdefault(base[:at], info)
             self._members[base] = info
 
-    def keep(self, assets: Iterable[foreign.Asset], done: Imported) -> list[dict[str, Any]]:
+    def keep(self, assets: Iterable[foreign.Asset], done: PersonImportResult) -> list[dict[str, Any]]:
         """Put those files among the blobs that are there and not too large; returns what a message says of them."""
         kept: dict[str, dict[str, Any]] = {}
         for asset in assets:
@@ -181,7 +184,7 @@ class _Files:
         return list(kept.values())
 
 
-def _sha256(archive: zipfile.ZipFile, name: str) -> str:
+def _hash_member(archive: zipfile.ZipFile, name: str) -> str:
     hasher = hashlib.sha256()
     with archive.open(name) as member:
         while chunk := member.read(1 << 20):
@@ -189,87 +192,87 @@ def _sha256(archive: zipfile.ZipFile, name: str) -> str:
     return hasher.hexdigest()
 
 
-class _Own:
+class _YearlingImporter:
     """Reads one of our exports."""
 
     def __init__(
-        self, store: Store, person_id: str, archive: zipfile.ZipFile, checked_settings: Checked, take_acts: TakeActs
+        self, store: Store, person_id: str, archive: zipfile.ZipFile, checked_settings: SettingsValidator, take_acts: ActImporter
     ) -> None:
-        self._checked_settings = checked_settings
-        self._take_acts = take_acts
+        self._settings_validator = checked_settings
+        self._act_importer = take_acts
         self._store = store
         self._person_id = person_id
         self._archive = archive
         self._names = frozenset(archive.namelist())
-        self._done = Imported("yearling")
-        self._ids: dict[str, str] = {}
+        self._result = PersonImportResult("yearling")
+        self._id_map: dict[str, str] = {}
         """Ids of the file that became others here."""
-        self._samples: set[str] = set()
+        self._stored_sample_ids: set[str] = set()
 
-    def take(self) -> Imported:
-        self._check()
+    def take(self) -> PersonImportResult:
+        self._verify_manifest()
         try:
-            self._folders()
-            self._take_samples()
-            self._acts()
-            for row in self._rows("conversations"):
-                self._conversation(row)
-            self._each("comparisons", self._comparison)
-            self._each("memories", self._memory)
-            self._each("settings", lambda row: self._store.personal.change(self._person_id, self._checked_settings(row)))
-            self._each("shares", self._share)
+            self._import_folders()
+            self._import_samples()
+            self._import_acts()
+            for row in self._read_rows("conversations"):
+                self._import_conversation(row)
+            self._import_each("comparisons", self._import_comparison)
+            self._import_each("memories", self._import_memory)
+            self._import_each("settings", lambda row: self._store.personal.change(self._person_id, self._settings_validator(row)))
+            self._import_each("shares", self._import_share_link)
         except (KeyError, TypeError, ValueError) as error:
             raise BadInput(
                 "This export does not hold what a Yearling writes; what was read before that place is stored.",
                 advice="Export again.",
                 param="file",
             ) from error
-        return self._done
+        return self._result
 
-    def _check(self) -> None:
-        manifest = _parsed(self._archive.read(MANIFEST))
+    def _verify_manifest(self) -> None:
+        manifest = _parse_json(self._archive.read(MANIFEST))
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or manifest.get("version") != FORMAT_VERSION:
             raise BadInput("This zip is no export of a Yearling that this one knows.", param="file")
         for name, (size, sha256) in manifest["files"].items():
-            whole = name in self._names and _sha256(self._archive, name) == sha256
+            whole = name in self._names and _hash_member(self._archive, name) == sha256
             if not whole or self._archive.getinfo(name).file_size != size:
                 raise Untrusted(f"{name} in this export is not what was written.", advice="Export again.")
 
-    def _rows(self, kind: str) -> Iterator[dict[str, Any]]:
+    def _read_rows(self, kind: str) -> Iterator[dict[str, Any]]:
         if f"{kind}.jsonl" in self._names:
             with self._archive.open(f"{kind}.jsonl") as member:
                 for line in member:
                     yield json.loads(line)
 
-    def _each(self, kind: str, take: Callable[[dict[str, Any]], object]) -> None:
-        for row in self._rows(kind):
+    def _import_each(self, kind: str, take: Callable[[dict[str, Any]], object]) -> None:
+        for row in self._read_rows(kind):
             try:
                 take(row)
             except UserError as error:
-                self._done.left_out[(kind, error.message)] += 1
+                self._result.left_out[(kind, error.message)] += 1
 
-    def _folders(self) -> None:
+    def _import_folders(self) -> None:
         mine = {folder.name: folder for folder in self._store.folders.list(self._person_id)}
-        for row in self._rows("folders"):
+        for row in self._read_rows("folders"):
             there: Folder | None = mine.get(row["name"])
             if there is None:
                 there = self._store.folders.create(
                     self._person_id,
                     row["name"],
-                    folder_id=self._free("folders", row["id"]),
+                    folder_id=self._available_id("folders", row["id"]),
                     created_utc=parse_time(row["created_utc"]),
                 )
-                self._done.folders += 1
-            self._ids[row["id"]] = there.id
+                self._result.folders += 1
+            self._id_map[row["id"]] = there.id
 
-    def _take_samples(self) -> None:
+    def _import_samples(self) -> None:
         batch: list[Sample] = []
-        for row in self._rows("samples"):
-            owner = self._owner(samples, row["id"])
+        for row in self._read_rows("samples"):
+            owner = self._owner_of(samples, row["id"])
             if owner == self._person_id:
-                self._samples.add(row["id"])
+                self._stored_sample_ids.add(row["id"])
                 continue
-            batch.append(self._sample(row))
+            batch.append(self._parse_sample(row))
             if len(batch) == _BATCH:
                 self._store_samples(batch)
                 batch = []
@@ -279,12 +282,12 @@ class _Own:
         if not batch:
             return
         if self._store.samples.add_many(batch):
-            self._done.samples += len(batch)
-            self._samples.update(sample.id for sample in batch)
+            self._result.samples += len(batch)
+            self._stored_sample_ids.update(sample.id for sample in batch)
         else:
-            self._done.left_out[("sample", "the retention setting keeps none")] += len(batch)
+            self._result.left_out[("sample", "the retention setting keeps none")] += len(batch)
 
-    def _sample(self, row: dict[str, Any]) -> Sample:
+    def _parse_sample(self, row: dict[str, Any]) -> Sample:
         sampling = row.pop("sampling")
         sampling = SamplingSettings(
             **{
@@ -295,7 +298,7 @@ class _Own:
         )
         values = {
             **row,
-            "id": self._free("samples", row["id"]),
+            "id": self._available_id("samples", row["id"]),
             "person_id": self._person_id,
             "created_utc": parse_time(row["created_utc"]),
             "sampling": sampling,
@@ -303,70 +306,70 @@ class _Own:
         }
         return Sample(**values)
 
-    def _acts(self) -> None:
-        taken = self._take_acts(self._rows("feedback"), self._ids)
-        self._done.judgements = taken.new
-        self._done.left_out.update({("judgement", why): count for why, count in taken.left_out.items()})
+    def _import_acts(self) -> None:
+        taken = self._act_importer(self._read_rows("feedback"), self._id_map)
+        self._result.judgements = taken.new
+        self._result.left_out.update({("judgement", why): count for why, count in taken.left_out.items()})
 
-    def _conversation(self, row: dict[str, Any]) -> None:
+    def _import_conversation(self, row: dict[str, Any]) -> None:
         said = row.pop("messages")
-        owner = self._owner(conversations, row["id"])
+        owner = self._owner_of(conversations, row["id"])
         if owner == self._person_id:
-            self._done.known += 1
+            self._result.known += 1
             return
-        conversation_id = self._free("conversations", row["id"])
+        conversation_id = self._available_id("conversations", row["id"])
         claims: dict[str, list[str]] = {}
         tree = []
         for one in said:
-            claims[self._free("messages", one["id"])] = one.pop("blobs", [])
-        with self._store.blobs.in_use():
+            claims[self._available_id("messages", one["id"])] = one.pop("blobs", [])
+        with self._store.blobs.pause_collection():
             for one in said:
-                sample_id = self._ids.get(one["sample_id"], one["sample_id"])
-                message_id = self._ids.get(one["id"], one["id"])
-                kept = self._keep(claims[message_id], one["facts"])
+                sample_id = self._id_map.get(one["sample_id"], one["sample_id"])
+                message_id = self._id_map.get(one["id"], one["id"])
+                kept = self._store_attachments(claims[message_id], one["facts"])
                 claims[message_id] = list(kept)
-                told = {FACT: list(kept.values())} if kept else {}
+                told = {ATTACHMENTS_FACT: list(kept.values())} if kept else {}
                 values = {
                     **one,
                     "id": message_id,
-                    "parent_id": self._ids.get(one["parent_id"], one["parent_id"]),
+                    "parent_id": self._id_map.get(one["parent_id"], one["parent_id"]),
                     "conversation_id": conversation_id,
                     "created_utc": parse_time(one["created_utc"]),
-                    "sample_id": sample_id if sample_id in self._samples else None,
-                    "facts": {**{name: fact for name, fact in one["facts"].items() if name != FACT}, **told},
+                    "sample_id": sample_id if sample_id in self._stored_sample_ids else None,
+                    "facts": {**{name: fact for name, fact in one["facts"].items() if name != ATTACHMENTS_FACT}, **told},
                 }
                 tree.append(Message(**values))
-            self._store.conversations.add_whole(self._conversation_of(row, conversation_id), tree)
+            self._store.conversations.insert_tree(self._build_conversation(row, conversation_id), tree)
             for message_id, hashes in claims.items():
                 self._store.attachments.refer(message_id, hashes)
-        self._done.conversations += 1
-        self._done.messages += len(tree)
-        self._done.blobs += sum(map(len, claims.values()))
+        self._result.conversations += 1
+        self._result.messages += len(tree)
+        self._result.blobs += sum(map(len, claims.values()))
 
-    def _conversation_of(self, row: dict[str, Any], conversation_id: str) -> Conversation:
-        folder_id = self._ids.get(row["folder_id"] or "")
+    def _build_conversation(self, row: dict[str, Any], conversation_id: str) -> Conversation:
+        folder_id = self._id_map.get(row["folder_id"] or "")
         values = {
             **row,
             "id": conversation_id,
             "person_id": self._person_id,
             "folder_id": folder_id,
-            "leaf_id": self._ids.get(row["leaf_id"], row["leaf_id"]),
+            "leaf_id": self._id_map.get(row["leaf_id"], row["leaf_id"]),
             "created_utc": parse_time(row["created_utc"]),
             "updated_utc": parse_time(row["updated_utc"]) if row["updated_utc"] else None,
         }
         return Conversation(**values)
 
-    def _keep(self, claimed: list[str], facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    def _store_attachments(self, claimed: list[str], facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """The files of a message, by hash, in the order in which it tells of them. Their bytes say what they are, nobody else."""
-        names = {one["sha256"]: one["name"] for one in facts.get(FACT, ())}
+        names = {one["sha256"]: one["name"] for one in facts.get(ATTACHMENTS_FACT, ())}
         kept: dict[str, dict[str, Any]] = {}
         for sha256 in sorted(claimed, key=lambda one: list(names).index(one) if one in names else len(names)):
             member = f"blobs/{sha256}"
             if member not in self._names:
-                self._done.left_out[("attachment", "it is not in the file")] += 1
+                self._result.left_out[("attachment", "it is not in the file")] += 1
             elif self._archive.getinfo(member).file_size > self._store.settings.max_attachment_bytes:
                 most = self._store.settings.max_attachment_bytes
-                self._done.left_out[("attachment", f"it is larger than {most} bytes")] += 1
+                self._result.left_out[("attachment", f"it is larger than {most} bytes")] += 1
             else:
                 content = self._archive.read(member)
                 if self._store.blobs.put(content) != sha256:
@@ -374,39 +377,39 @@ class _Own:
                 kept[sha256] = describe(sha256, names.get(sha256), content)
         return kept
 
-    def _comparison(self, row: dict[str, Any]) -> None:
-        if self._owner(comparisons, row["id"]) == self._person_id:
+    def _import_comparison(self, row: dict[str, Any]) -> None:
+        if self._owner_of(comparisons, row["id"]) == self._person_id:
             return
-        ids = {name: self._ids.get(row[name], row[name]) for name in ("conversation_id", "question_id", "left_id", "right_id")}
+        ids = {name: self._id_map.get(row[name], row[name]) for name in ("conversation_id", "question_id", "left_id", "right_id")}
         # Its act keeps the id that it was made under, wherever it is now: the log finds it by that.
-        values = {**row, **ids, "id": self._free("comparisons", row["id"]), "created_utc": parse_time(row["created_utc"])}
+        values = {**row, **ids, "id": self._available_id("comparisons", row["id"]), "created_utc": parse_time(row["created_utc"])}
         self._store.comparisons.put(ComparisonRecord(**values, person_id=self._person_id))
 
-    def _memory(self, row: dict[str, Any]) -> None:
-        values = {**row, "message_id": self._ids.get(row["message_id"] or "", row["message_id"])}
-        if self._store.memories.put(self._person_id, {**values, "id": self._free("memories", row["id"])}):
-            self._done.memories += 1
+    def _import_memory(self, row: dict[str, Any]) -> None:
+        values = {**row, "message_id": self._id_map.get(row["message_id"] or "", row["message_id"])}
+        if self._store.memories.put(self._person_id, {**values, "id": self._available_id("memories", row["id"])}):
+            self._result.memories += 1
 
-    def _share(self, row: dict[str, Any]) -> None:
-        ids = {name: self._ids.get(row[name], row[name]) for name in ("conversation_id", "leaf_id")}
+    def _import_share_link(self, row: dict[str, Any]) -> None:
+        ids = {name: self._id_map.get(row[name], row[name]) for name in ("conversation_id", "leaf_id")}
         became = self._store.shares.bring_back(
             row["id"], person_id=self._person_id, **ids, created_utc=parse_time(row["created_utc"])
         )
         if became == "revoked":
-            self._done.left_out[("share", "it was revoked")] += 1
+            self._result.left_out[("share", "it was revoked")] += 1
         elif became == "new":
-            self._done.left_out[("address of a share", "a link that was not made here gets a new one")] += 1
-        self._done.shares += became in ("back", "new")
+            self._result.left_out[("address of a share", "a link that was not made here gets a new one")] += 1
+        self._result.shares += became in ("back", "new")
 
-    def _free(self, table: str, old: str) -> str:
+    def _available_id(self, table: str, old: str) -> str:
         """The id itself where nobody has it, a new one where somebody else does."""
-        if old not in self._ids:
+        if old not in self._id_map:
             target = sa.table(table, sa.column("id"))
             with self._store.database.read() as connection:
                 taken = connection.execute(sa.select(target.c.id).where(target.c.id == old)).first()
-            self._ids[old] = new_id() if taken else old
-        return self._ids[old]
+            self._id_map[old] = new_id() if taken else old
+        return self._id_map[old]
 
-    def _owner(self, table: sa.Table, record_id: str) -> str | None:
+    def _owner_of(self, table: sa.Table, record_id: str) -> str | None:
         with self._store.database.read() as connection:
             return connection.execute(sa.select(table.c.person_id).where(table.c.id == record_id)).scalar()

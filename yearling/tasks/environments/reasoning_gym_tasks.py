@@ -23,27 +23,27 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from yearling.errors import BadInput, NotFound, Unavailable, Unsupported
-from yearling.tasks.environments.protocol import Task, Transcript, answer_of, task_key
-from yearling.tasks.environments.seeds import draw, owner_of, shot_seed
+from yearling.tasks.environments.protocol import Task, Transcript, final_answer_text, task_key
+from yearling.tasks.environments.seeds import draw, part_owning_question, shot_seed
 
 _log = logging.getLogger(__name__)
 
-COMPARED = frozenset({"binary_matrix", "number_sorting", "spiral_matrix", "string_insertion"})
+TEXT_COMPARED_DATASETS = frozenset({"binary_matrix", "number_sorting", "spiral_matrix", "string_insertion"})
 """Their graders evaluate the answer, but only one is right: it is compared as text."""
 REFUSED = frozenset(
     {"countdown", "intermediate_integration", "n_queens", "polynomial_multiplication", "puzzle24", "simple_integration"}
 )
 """Their graders evaluate the answer, and many are right."""
-_TABLED = frozenset({"acre", "composite", "gsm_symbolic", "list_functions", "word_ladder"})
+_PREGENERATED_DATASETS = frozenset({"acre", "composite", "gsm_symbolic", "list_functions", "word_ladder"})
 """They make all their items at construction, so that each of ours needs a generator of its own."""
 
-_NARROW = frozenset({"pool_matrix"})
+_SEED_32BIT_DATASETS = frozenset({"pool_matrix"})
 """They take no seed above 32 bits. Two of ours may then meet in one, but a question still belongs to one part."""
 
 _REQUEST = "Give only the final answer."
 _MAX_ANSWER_CHARS = 4000
-_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-_LEAD = re.compile(r"(?:answer|a)\s*:\s*", re.IGNORECASE)
+_ANSWER_TAGS = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+_ANSWER_LABEL = re.compile(r"(?:answer|a)\s*:\s*", re.IGNORECASE)
 _MAX_SHOT_DRAWS = 50
 
 
@@ -63,23 +63,23 @@ class ReasoningGym:
     def __post_init__(self) -> None:
         if not 0 <= self.shots <= 20:
             raise BadInput("shots must lie between 0 and 20.", param="shots")
-        _item(self.dataset, _canonical(self.settings), 0)
+        _load_item(self.dataset, _settings_json(self.settings), 0)
 
     @property
     def name(self) -> str:
         return f"reasoning_gym:{self.dataset}"
 
     def task(self, seed: int) -> Task:
-        settings = _canonical(self.settings)
-        shots = _shots(self.dataset, settings, self.shots)
+        settings = _settings_json(self.settings)
+        shots = _solved_examples(self.dataset, settings, self.shots)
         shown = {str(shot["question"]) for shot in shots}
         number = draw(
             seed,
             lambda number: number,
-            lambda number: str(_item(self.dataset, settings, number)["question"]),
+            lambda number: str(_load_item(self.dataset, settings, number)["question"]),
             excluded=shown,
         )
-        item = _item(self.dataset, settings, number)
+        item = _load_item(self.dataset, settings, number)
         messages: list[dict[str, Any]] = []
         for shot in shots:
             messages += [{"role": "user", "content": shot["question"]}, {"role": "assistant", "content": shot["answer"]}]
@@ -94,30 +94,30 @@ class ReasoningGym:
 
     def reward(self, task: Task, transcript: Transcript) -> float:
         right = str(task.data["answer"])
-        answer = read_answer(answer_of(transcript), many_lines="\n" in right.strip(), keep_stop=right.endswith("."))
+        answer = parse_answer(final_answer_text(transcript), many_lines="\n" in right.strip(), keep_stop=right.endswith("."))
         dataset = str(task.data["dataset"])
         if not answer or len(answer) > _MAX_ANSWER_CHARS:
             return 0.0
-        if answer == right or dataset in COMPARED:
+        if answer == right or dataset in TEXT_COMPARED_DATASETS:
             return float(answer == right)
-        settings = _canonical(task.data["settings"])
-        return float(_score(dataset, settings, int(task.data["item"]), answer) == 1.0)
+        settings = _settings_json(task.data["settings"])
+        return float(_library_score(dataset, settings, int(task.data["item"]), answer) == 1.0)
 
 
-def read_answer(text: str, *, many_lines: bool = False, keep_stop: bool = False) -> str:
+def parse_answer(text: str, *, many_lines: bool = False, keep_stop: bool = False) -> str:
     """The answer that a text gives, by the rule at the top of this file."""
-    tagged = _TAGGED.findall(text)
+    tagged = _ANSWER_TAGS.findall(text)
     if tagged:
         return str(tagged[-1]).strip()
     text = text.strip()
     if not many_lines:
         text = text.partition("\n")[0]
-    lead = _LEAD.match(text)
+    lead = _ANSWER_LABEL.match(text)
     text = text[lead.end() :] if lead else text
     return text.strip() if keep_stop else text.strip().removesuffix(".").rstrip()
 
 
-def _canonical(settings: Mapping[str, Any]) -> str:
+def _settings_json(settings: Mapping[str, Any]) -> str:
     try:
         return json.dumps(dict(settings), sort_keys=True)
     except TypeError:
@@ -154,24 +154,24 @@ def _new_generator(dataset: str, settings: str, *, seed: int) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _item(dataset: str, settings: str, number: int) -> dict[str, Any]:
-    if dataset in _TABLED:
+def _load_item(dataset: str, settings: str, number: int) -> dict[str, Any]:
+    if dataset in _PREGENERATED_DATASETS:
         found: dict[str, Any] = _new_generator(dataset, settings, seed=number)[0]
     else:
-        seed = random.Random(number).getrandbits(31) if dataset in _NARROW else number
+        seed = random.Random(number).getrandbits(31) if dataset in _SEED_32BIT_DATASETS else number
         found = _generator(dataset, settings)[seed]
     return found
 
 
 @lru_cache(maxsize=64)
-def _shots(dataset: str, settings: str, count: int) -> tuple[dict[str, Any], ...]:
+def _solved_examples(dataset: str, settings: str, count: int) -> tuple[dict[str, Any], ...]:
     """Different questions of the training part, from seeds that no task has, with different answers where that is easily had."""
     found: list[dict[str, Any]] = []
     spare: list[dict[str, Any]] = []
     for index in range(_MAX_SHOT_DRAWS * count):
-        item = _item(dataset, settings, shot_seed(index))
+        item = _load_item(dataset, settings, shot_seed(index))
         seen = {shot["question"] for shot in [*found, *spare]}
-        if owner_of(str(item["question"])) == "train" and item["question"] not in seen:
+        if part_owning_question(str(item["question"])) == "train" and item["question"] not in seen:
             known = item["answer"] in {shot["answer"] for shot in found}
             (spare if known else found).append(item)
         if len(found) == count:
@@ -182,9 +182,9 @@ def _shots(dataset: str, settings: str, count: int) -> tuple[dict[str, Any], ...
     return tuple(shots)
 
 
-def _score(dataset: str, settings: str, number: int, answer: str) -> float:
+def _library_score(dataset: str, settings: str, number: int, answer: str) -> float:
     try:
-        return float(_generator(dataset, settings).score_answer(answer, _item(dataset, settings, number)))
+        return float(_generator(dataset, settings).score_answer(answer, _load_item(dataset, settings, number)))
     except Exception as error:
         # A grader that we did not write choked on a model's words: an unsolved task, and a line for who looks after graders.
         _log.warning("The grader of %s failed on an answer: %s: %s", dataset, type(error).__name__, error)

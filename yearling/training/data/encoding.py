@@ -29,7 +29,7 @@ class PromptCoder(Protocol):
 
 
 @dataclass(slots=True)
-class Encoder:
+class LessonEncoder:
     """`model_hash` names the model whose stored ids may be used; `max_tokens` bounds prompt and answer together. What is left out
     is counted in `dropped`, by reason."""
 
@@ -38,42 +38,42 @@ class Encoder:
     model_hash: str
     max_tokens: int
     dropped: dict[str, int] = field(default_factory=dict)
-    _end: tuple[int, ...] = ()
+    _end_of_turn_ids: tuple[int, ...] = ()
 
     def demonstration(self, lesson: Demonstration) -> tuple[list[int], list[int]] | None:
         """(prompt ids, answer ids) or None when the lesson is left out."""
-        prompt = self._prompt(lesson.messages, lesson.prompt_ids, lesson.model_hash)
-        return self._fits(prompt, self._answer(lesson.answer, lesson.answer_ids, lesson.model_hash))
+        prompt = self._encode_prompt(lesson.messages, lesson.prompt_ids, lesson.model_hash)
+        return self._check_length(prompt, self._encode_answer(lesson.answer, lesson.answer_ids, lesson.model_hash))
 
     def thumb(self, lesson: Thumb) -> tuple[list[int], list[int]] | None:
-        prompt = self._prompt(lesson.messages, lesson.prompt_ids, lesson.model_hash)
-        return self._fits(prompt, self._answer(lesson.answer, lesson.answer_ids, lesson.model_hash))
+        prompt = self._encode_prompt(lesson.messages, lesson.prompt_ids, lesson.model_hash)
+        return self._check_length(prompt, self._encode_answer(lesson.answer, lesson.answer_ids, lesson.model_hash))
 
     def pair(self, lesson: Pair) -> tuple[list[int], list[int], list[int]] | None:
         """(prompt ids, first answer's, second answer's) or None; answers that are the same teach nothing and are left out."""
-        prompt = self._prompt(lesson.messages, lesson.prompt_ids, lesson.model_hash)
-        first = self._answer(lesson.first, lesson.first_ids, lesson.model_hash)
-        second = self._answer(lesson.second, lesson.second_ids, lesson.model_hash)
+        prompt = self._encode_prompt(lesson.messages, lesson.prompt_ids, lesson.model_hash)
+        first = self._encode_answer(lesson.first, lesson.first_ids, lesson.model_hash)
+        second = self._encode_answer(lesson.second, lesson.second_ids, lesson.model_hash)
         if first == second:
-            self._drop("equal answers")
+            self._count_dropped("equal answers")
             return None
-        fits = self._fits(prompt, first) and self._fits(prompt, second)
+        fits = self._check_length(prompt, first) and self._check_length(prompt, second)
         return (prompt, first, second) if fits else None
 
-    def _prompt(self, messages: Sequence[Mapping[str, Any]], stored: Sequence[int], model_hash: str) -> list[int]:
+    def _encode_prompt(self, messages: Sequence[Mapping[str, Any]], stored: Sequence[int], model_hash: str) -> list[int]:
         if stored and model_hash == self.model_hash:
             return list(stored)
         return self.template.encode(self.tokenizer, messages, add_generation_prompt=True)
 
-    def _answer(self, text: str, stored: Sequence[int], model_hash: str) -> list[int]:
+    def _encode_answer(self, text: str, stored: Sequence[int], model_hash: str) -> list[int]:
         if stored and model_hash == self.model_hash:
             return list(stored)  # with its end if it came to one; an answer that was cut off does not learn to end there
         answer = self.tokenizer.encode(text, special=False)
-        return [*answer, *self._end_of_turn()] if answer else []
+        return [*answer, *self._find_end_of_turn()] if answer else []
 
-    def _end_of_turn(self) -> tuple[int, ...]:
+    def _find_end_of_turn(self) -> tuple[int, ...]:
         """The token with which the template ends an assistant's turn, found by letting it write one."""
-        if not self._end:
+        if not self._end_of_turn_ids:
             asked = [{"role": "user", "content": "a"}]
             before = self.template.encode(self.tokenizer, asked, add_generation_prompt=True)
             said = [*asked, {"role": "assistant", "content": "b"}]
@@ -84,17 +84,17 @@ class Encoder:
                     "The model's chat template ends an answer with no token that stops generation: an end could not be learnt.",
                     advice="Use a chat model whose template writes its end-of-turn token.",
                 )
-            self._end = (ends[0],)
-        return self._end
+            self._end_of_turn_ids = (ends[0],)
+        return self._end_of_turn_ids
 
-    def _fits(self, prompt: list[int], answer: list[int]) -> tuple[list[int], list[int]] | None:
+    def _check_length(self, prompt: list[int], answer: list[int]) -> tuple[list[int], list[int]] | None:
         if not answer:
-            self._drop("empty answer")
+            self._count_dropped("empty answer")
             return None
         if len(prompt) + len(answer) > self.max_tokens:
-            self._drop("too long")
+            self._count_dropped("too long")
             return None
         return prompt, answer
 
-    def _drop(self, reason: str) -> None:
+    def _count_dropped(self, reason: str) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1

@@ -19,7 +19,7 @@ _NEW, _EARLIER = 101, 102
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class LessonOrder:
     """`num_new` lessons in whole passes and `num_earlier` ones for replay, `per_step` of them a step, of which the share `replay`
     is replayed (none where there are none)."""
 
@@ -45,21 +45,21 @@ class Order:
 
     def step(self, number: int) -> tuple[list[int], list[int]]:
         """(new lessons, earlier lessons) of step `number`, the first being 1."""
-        fresh = _draw(self.num_new, self.per_step - self.replayed, number, self.seed, _NEW)
-        return fresh, _draw(self.num_earlier, self.replayed, number, self.seed, _EARLIER) if self.replayed else []
+        fresh = _shuffled_slice(self.num_new, self.per_step - self.replayed, number, self.seed, _NEW)
+        return fresh, _shuffled_slice(self.num_earlier, self.replayed, number, self.seed, _EARLIER) if self.replayed else []
 
 
-def validation_part(keys: Sequence[str], share: float) -> tuple[list[int], list[int]]:
+def split_validation(keys: Sequence[str], share: float) -> tuple[list[int], list[int]]:
     """(numbers to train on, numbers to validate on): by each key's own hash, so that a lesson never changes sides from one set to
     the next. Validation stays empty when it would take everything."""
-    held = [number for number, key in enumerate(keys) if _fraction(key) < share]
+    held = [number for number, key in enumerate(keys) if _hash_fraction(key) < share]
     if len(held) == len(keys):
         held = []
     kept = set(held)
     return [number for number in range(len(keys)) if number not in kept], held
 
 
-def _draw(count: int, per_step: int, number: int, seed: int, purpose: int) -> list[int]:
+def _shuffled_slice(count: int, per_step: int, number: int, seed: int, purpose: int) -> list[int]:
     """Places (number − 1)·per_step onwards of passes laid end to end, each pass shuffled anew."""
     found: list[int] = []
     place = (number - 1) * per_step
@@ -70,5 +70,5 @@ def _draw(count: int, per_step: int, number: int, seed: int, purpose: int) -> li
     return found
 
 
-def _fraction(key: str) -> float:
+def _hash_fraction(key: str) -> float:
     return int.from_bytes(sha256(f"validation {key}".encode()).digest()[:8]) / 2**64

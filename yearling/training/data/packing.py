@@ -19,7 +19,7 @@ from torch import Tensor
 
 from yearling.errors import BadInput
 
-COMMON_TOKENS = 8
+MIN_COMMON_PREFIX_TOKENS = 8
 """What all groups of a batch begin with (a system message) is computed once if it has at least so many tokens."""
 
 
@@ -90,14 +90,14 @@ class Batch:
         return self.labels_N.shape[0]
 
     @property
-    def ranks_N(self) -> Tensor:
+    def example_slots_N(self) -> Tensor:
         """The place in `examples` of each target's example: `sums` and scatters over the batch's own examples use it."""
         place = {example: rank for rank, example in enumerate(self.examples)}
         return torch.tensor([place[owner] for owner in self.owners_N.tolist()], device=self.owners_N.device)
 
     def sums(self, values_N: Tensor) -> Tensor:
         """The sum of a value of each target token over each example, (len(examples),)."""
-        return values_N.new_zeros(len(self.examples)).index_add(0, self.ranks_N.to(values_N.device), values_N)
+        return values_N.new_zeros(len(self.examples)).index_add(0, self.example_slots_N.to(values_N.device), values_N)
 
     def mask(self) -> Tensor:
         """Which token sees which, (T, T), boolean."""
@@ -138,9 +138,11 @@ def pack(
     parts = [
         part
         for members in groups.values()
-        for part in (_split(examples, members, budget_tokens, shared_prompts) if split_groups else [members])
+        for part in (_split_group(examples, members, budget_tokens, shared_prompts) if split_groups else [members])
     ]
-    sized = sorted(((_size(examples, part, shared_prompts), part) for part in parts), key=lambda item: (-item[0], item[1][0]))
+    sized = sorted(
+        ((_num_packed_tokens(examples, part, shared_prompts), part) for part in parts), key=lambda item: (-item[0], item[1][0])
+    )
     bins: list[list[list[int]]] = []
     room: list[int] = []
     for size, part in sized:
@@ -150,15 +152,15 @@ def pack(
             room.append(budget_tokens)
         bins[place].append(part)
         room[place] -= size
-    return [_lay_out(examples, sorted(bin_), shared_prompts) for bin_ in bins]
+    return [_build_batch(examples, sorted(bin_), shared_prompts) for bin_ in bins]
 
 
-def decoded_targets(example: Example) -> tuple[int, ...]:
+def target_ids(example: Example) -> tuple[int, ...]:
     """The ids that an example teaches, for checking that they are the answer and its end."""
     return tuple(token for token, wanted in zip(example.ids, example.target, strict=True) if wanted)
 
 
-def common_prefix(sequences: Iterable[Sequence[int]]) -> int:
+def common_prefix_length(sequences: Iterable[Sequence[int]]) -> int:
     """How many leading ids all sequences have in common."""
     given = [tuple(sequence) for sequence in sequences]
     shortest, longest = min(given), max(given)  # of sorted sequences the first and the last differ first
@@ -168,25 +170,25 @@ def common_prefix(sequences: Iterable[Sequence[int]]) -> int:
     return min(len(shortest), len(longest))
 
 
-def _shared(examples: Sequence[Example], members: Sequence[int], shared_prompts: bool) -> int:
-    return common_prefix([examples[number].ids for number in members]) if shared_prompts and len(members) > 1 else 0
+def _shared_prefix_length(examples: Sequence[Example], members: Sequence[int], shared_prompts: bool) -> int:
+    return common_prefix_length([examples[number].ids for number in members]) if shared_prompts and len(members) > 1 else 0
 
 
-def _size(examples: Sequence[Example], members: Sequence[int], shared_prompts: bool) -> int:
-    shared = _shared(examples, members, shared_prompts)
+def _num_packed_tokens(examples: Sequence[Example], members: Sequence[int], shared_prompts: bool) -> int:
+    shared = _shared_prefix_length(examples, members, shared_prompts)
     return shared + sum(len(examples[number].ids) - shared for number in members)
 
 
-def _split(examples: Sequence[Example], members: list[int], budget: int, shared_prompts: bool) -> list[list[int]]:
+def _split_group(examples: Sequence[Example], members: list[int], budget: int, shared_prompts: bool) -> list[list[int]]:
     parts: list[list[int]] = [[]]
     for number in members:
-        if parts[-1] and _size(examples, [*parts[-1], number], shared_prompts) > budget:
+        if parts[-1] and _num_packed_tokens(examples, [*parts[-1], number], shared_prompts) > budget:
             parts.append([])
         parts[-1].append(number)
     return parts
 
 
-def _lay_out(examples: Sequence[Example], parts: Sequence[Sequence[int]], shared_prompts: bool) -> Batch:
+def _build_batch(examples: Sequence[Example], parts: Sequence[Sequence[int]], shared_prompts: bool) -> Batch:
     ids: list[int] = []
     positions: list[int] = []
     nodes: list[Node] = []
@@ -209,11 +211,11 @@ def _lay_out(examples: Sequence[Example], parts: Sequence[Sequence[int]], shared
         return [*rows(nodes[node].parent), *range(nodes[node].start, nodes[node].start + nodes[node].length)]
 
     everyone = [number for members in parts for number in members]
-    common = _shared(examples, everyone, shared_prompts)
-    common = common if common >= COMMON_TOKENS or len(parts) == 1 else 0
+    common = _shared_prefix_length(examples, everyone, shared_prompts)
+    common = common if common >= MIN_COMMON_PREFIX_TOKENS or len(parts) == 1 else 0
     trunk = add(examples[everyone[0]].ids[:common], -1, 0)
     for members in parts:
-        shared = max(common, _shared(examples, members, shared_prompts))
+        shared = max(common, _shared_prefix_length(examples, members, shared_prompts))
         root = add(examples[members[0]].ids[common:shared], trunk, common)
         for number in members:
             example = examples[number]

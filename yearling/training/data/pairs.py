@@ -10,8 +10,8 @@ from torch import Tensor
 
 from yearling.errors import BadInput
 from yearling.tasks import Pair
-from yearling.training.data.encoding import Encoder
-from yearling.training.data.lesson_order import validation_part
+from yearling.training.data.encoding import LessonEncoder
+from yearling.training.data.lesson_order import split_validation
 from yearling.training.data.packing import Batch, Example
 
 
@@ -28,7 +28,7 @@ class PairTable:
     earlier: list[int]
 
     @classmethod
-    def of(cls, pairs: Sequence[Pair], earlier: Sequence[Pair], encoder: Encoder, *, validation: float) -> PairTable:
+    def of(cls, pairs: Sequence[Pair], earlier: Sequence[Pair], encoder: LessonEncoder, *, validation: float) -> PairTable:
         """Raises BadInput when no pair is usable."""
         examples: list[Example] = []
         kept: list[Pair] = []
@@ -43,7 +43,7 @@ class PairTable:
             num_new += place < len(pairs)
         if not num_new:
             raise BadInput(f"No preference pair can be learnt from ({encoder.dropped or 'there are none'}).")
-        fresh, held = validation_part([pair.key for pair in kept[:num_new]], validation)
+        fresh, held = split_validation([pair.key for pair in kept[:num_new]], validation)
         return cls(
             examples=examples,
             q=[pair.q for pair in kept],

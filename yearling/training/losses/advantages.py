@@ -12,21 +12,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_NO_SPREAD = 1e-12
+_MIN_VARIANCE = 1e-12
 """Variance below which returns differ by rounding alone."""
 
 
-def group_relative(rewards_N: Tensor, groups_N: Tensor) -> Tensor:
+def group_relative_advantages(rewards_N: Tensor, groups_N: Tensor) -> Tensor:
     """r − mean of its group (2402.03300 without the division; 2503.20783). A group of one sample, or of one reward, gives 0."""
     _, places_N = torch.unique(groups_N, return_inverse=True)
-    sums, counts = _by_group(rewards_N, places_N)
+    sums, counts = _group_sums_and_counts(rewards_N, places_N)
     return rewards_N - (sums / counts)[places_N]
 
 
 def leave_one_out(rewards_N: Tensor, groups_N: Tensor) -> Tensor:
     """r − mean of the others of its group (2402.14740). Raises ValueError for a group of one, which has no others."""
     _, places_N = torch.unique(groups_N, return_inverse=True)
-    sums, counts = _by_group(rewards_N, places_N)
+    sums, counts = _group_sums_and_counts(rewards_N, places_N)
     if bool((counts < 2).any()):
         raise ValueError("leaving one out needs at least two samples in each group")
     return rewards_N - (sums[places_N] - rewards_N) / (counts[places_N] - 1)
@@ -62,7 +62,7 @@ def gae(
 def explained_variance(values_N: Tensor, returns_N: Tensor) -> float:
     """1 − Var(R − V) / Var(R): 1 for a perfect value function, 0 for a constant one; 0 where all returns are equal."""
     spread = returns_N.double().var(unbiased=False)
-    if returns_N.numel() == 0 or float(spread) < _NO_SPREAD:
+    if returns_N.numel() == 0 or float(spread) < _MIN_VARIANCE:
         return 0.0
     return float(1 - (returns_N.double() - values_N.double()).var(unbiased=False) / spread)
 
@@ -74,7 +74,7 @@ def overlong_penalty(length: int, *, max_tokens: int, soft_tokens: int) -> float
     return -min(1.0, max(0.0, (length - (max_tokens - soft_tokens)) / soft_tokens))
 
 
-def _by_group(rewards_N: Tensor, places_N: Tensor) -> tuple[Tensor, Tensor]:
+def _group_sums_and_counts(rewards_N: Tensor, places_N: Tensor) -> tuple[Tensor, Tensor]:
     groups = int(places_N.max()) + 1 if places_N.numel() else 0
     sums = rewards_N.new_zeros(groups).index_add(0, places_N, rewards_N)
     counts = rewards_N.new_zeros(groups).index_add(0, places_N, torch.ones_like(rewards_N))

@@ -20,7 +20,7 @@ from torch import Tensor
 CLIP_LOW = 0.2
 CLIP_HIGH = 0.28
 """Wider above than below, so that unlikely tokens may grow (2503.14476)."""
-RATIO_CAP = 2.0
+MAX_IMPORTANCE_RATIO = 2.0
 """Of the ratio between the trainer's policy and the sampling engine's."""
 
 
@@ -32,7 +32,7 @@ class Part:
     figures: dict[str, float]
 
 
-def engine_ratio(old_logps_N: Tensor, sampled_logps_N: Tensor, *, cap: float = RATIO_CAP) -> Tensor:
+def truncated_importance_weights(old_logps_N: Tensor, sampled_logps_N: Tensor, *, cap: float = MAX_IMPORTANCE_RATIO) -> Tensor:
     """π_old / π_sampled of each token, at most `cap`, detached: the weight that makes another engine's samples ours."""
     return (old_logps_N - sampled_logps_N).exp().clamp(max=cap).detach()
 

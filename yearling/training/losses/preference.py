@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def soft_preference(margin_P: Tensor, q_P: Tensor) -> Tensor:
+def soft_preference_loss(margin_P: Tensor, q_P: Tensor) -> Tensor:
     """−q log σ(m) − (1 − q) log σ(−m): the cross-entropy of a Bradley–Terry model with a soft label (cDPO; 2203.02155, eq. 1 at
     q = 1). Its gradient is −(q − σ(m)), so it is least where σ(m) = q."""
     return -q_P * F.logsigmoid(margin_P) - (1 - q_P) * F.logsigmoid(-margin_P)
@@ -19,10 +19,10 @@ def soft_preference(margin_P: Tensor, q_P: Tensor) -> Tensor:
 
 def dpo(delta_first_P: Tensor, delta_second_P: Tensor, q_P: Tensor, *, beta: float) -> Tensor:
     """DPO (2305.18290, eq. 7) with soft labels, per pair; ln 2 where the policy is its reference."""
-    return soft_preference(beta * (delta_first_P - delta_second_P), q_P)
+    return soft_preference_loss(beta * (delta_first_P - delta_second_P), q_P)
 
 
-def winner_nll(
+def winner_nll_loss(
     logp_first_P: Tensor, logp_second_P: Tensor, tokens_first_P: Tensor, tokens_second_P: Tensor, q_P: Tensor
 ) -> Tensor:
     """NLL(y_w) / |y_w| of the likelier winner (2404.19733, eq. 1), per pair, times |2q − 1|: all of it for a sure label, nothing
@@ -54,10 +54,10 @@ def kto_weights(num_up: int, num_down: int) -> tuple[float, float]:
     return max(1.0, num_down / num_up), max(1.0, num_up / num_down)
 
 
-def reward_model(reward_first_P: Tensor, reward_second_P: Tensor, q_P: Tensor, *, centre: float = 0.01) -> Tensor:
+def reward_model_loss(reward_first_P: Tensor, reward_second_P: Tensor, q_P: Tensor, *, centre: float = 0.01) -> Tensor:
     """Bradley–Terry (2203.02155, eq. 1) with soft labels, per pair, plus `centre`·(r_a + r_b)², which settles the constant that
     differences leave open (2312.09244)."""
-    return soft_preference(reward_first_P - reward_second_P, q_P) + centre * (reward_first_P + reward_second_P).square()
+    return soft_preference_loss(reward_first_P - reward_second_P, q_P) + centre * (reward_first_P + reward_second_P).square()
 
 
 def k2(logp_N: Tensor, reference_N: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ class Part(Protocol):
     def load_state_dict(self, state: Any) -> Any: ...
 
 
-class Trained:
+class BaseMethod:
     """`parts` by the name that a checkpoint gives each of them."""
 
     name: ClassVar[str]
@@ -36,7 +36,7 @@ class Trained:
         return {"tokens": 0.0, "capped": 1.0}
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: _state(part) for name, part in self._parts.items()} | {"capped_at": self.capped_at}
+        return {name: _copied_state(part) for name, part in self._parts.items()} | {"capped_at": self.capped_at}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Raises Untrusted when the state is that of another method or policy."""
@@ -48,7 +48,7 @@ class Trained:
         self.capped_at = int(state["capped_at"])
 
 
-def _state(part: Part) -> dict[str, Any]:
+def _copied_state(part: Part) -> dict[str, Any]:
     """A module's tensors are copied: it gives out its own, which later steps change."""
     state = part.state_dict()
     return {name: value.clone() for name, value in state.items()} if isinstance(part, nn.Module) else state

@@ -14,29 +14,29 @@ import torch
 
 from yearling.errors import BadInput
 from yearling.tasks import Pair
-from yearling.training.data.encoding import Encoder
+from yearling.training.data.encoding import LessonEncoder
 from yearling.training.data.packing import pack
 from yearling.training.data.pairs import PairTable
 from yearling.training.distributed import summed
-from yearling.training.losses.preference import dpo, k2, winner_nll
-from yearling.training.methods.offline import Learner, LearningConfig
+from yearling.training.losses.preference import dpo, k2, winner_nll_loss
+from yearling.training.methods.offline import OfflineConfig, OfflineMethod
 from yearling.training.policy.policy import Policy
-from yearling.training.policy.reference_logprobs import References
+from yearling.training.policy.reference_logprobs import ReferenceLogprobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DpoConfig(LearningConfig):
+class DpoConfig(OfflineConfig):
     beta: float = 0.1
     nll_weight: float = 0.0
     """Of NLL(winner) per token."""
 
     def __post_init__(self) -> None:
-        LearningConfig.__post_init__(self)
+        OfflineConfig.__post_init__(self)
         if self.beta <= 0 or self.nll_weight < 0:
             raise BadInput("beta must be positive, and nll_weight must not be negative.", param="beta")
 
 
-class Dpo(Learner):
+class Dpo(OfflineMethod):
     """The loss is the weighted mean over the pairs of the whole step."""
 
     name = "dpo"
@@ -46,7 +46,7 @@ class Dpo(Learner):
         config: DpoConfig,
         policy: Policy,
         pairs: Sequence[Pair],
-        encoder: Encoder,
+        encoder: LessonEncoder,
         *,
         earlier: Sequence[Pair] = (),
         cache_folder: Path | None = None,
@@ -55,7 +55,7 @@ class Dpo(Learner):
         log-probabilities. Raises BadInput when no pair is usable."""
         self.config = config
         self.table = PairTable.of(pairs, earlier, encoder, validation=config.validation)
-        self.references = References(policy, self.table.examples, budget_tokens=config.budget_tokens, folder=cache_folder)
+        self.references = ReferenceLogprobs(policy, self.table.examples, budget_tokens=config.budget_tokens, folder=cache_folder)
         super().__init__(config, policy, num_new=len(self.table.fresh), num_earlier=len(self.table.earlier))
 
     def step(self, number: int) -> dict[str, float]:
@@ -76,7 +76,7 @@ class Dpo(Learner):
             if self.config.nll_weight:
                 logp_first_P, logp_second_P = batch.sums(ours_N).view(-1, 2).unbind(1)
                 tokens_first_P, tokens_second_P = batch.sums(torch.ones_like(ours_N)).view(-1, 2).unbind(1)
-                nll_P = winner_nll(logp_first_P, logp_second_P, tokens_first_P, tokens_second_P, q_P)
+                nll_P = winner_nll_loss(logp_first_P, logp_second_P, tokens_first_P, tokens_second_P, q_P)
                 losses_P = losses_P + self.config.nll_weight * nll_P
             kl = share * k2(ours_N, base_N).sum() / num_targets
             loss = share * (weight_P * losses_P).sum() / total + self.config.kl_weight * kl
@@ -88,7 +88,7 @@ class Dpo(Learner):
             right += share * float((margins_P > 0).sum())
         loss_sum, kl_sum, margin_sum, right = summed(loss_sum, kl_sum, margin_sum, right)
         metrics = self.optimiser.step(number)
-        self.check_cap(number, kl_sum)
+        self.check_kl_limit(number, kl_sum)
         tokens = float(sum(len(example.ids) for example in examples))
         found = {"loss": loss_sum, "kl": kl_sum, "tokens": tokens}
         return metrics | found | {"margin": margin_sum / len(pairs), "accuracy": right / len(pairs)}

@@ -18,15 +18,15 @@ import torch
 from torch import Tensor
 
 from yearling.training.data.packing import Batch, pack
-from yearling.training.losses.advantages import group_relative, leave_one_out
-from yearling.training.losses.policy_gradient import clipped_policy_loss, engine_ratio, k2_loss
-from yearling.training.methods.base import Trained
+from yearling.training.losses.advantages import group_relative_advantages, leave_one_out
+from yearling.training.losses.policy_gradient import clipped_policy_loss, k2_loss, truncated_importance_weights
+from yearling.training.methods.base import BaseMethod
 from yearling.training.policy.optimiser import Optimiser
 from yearling.training.policy.policy import Policy
 from yearling.training.rollouts.collector import Collector, ReinforcementConfig
 from yearling.training.rollouts.runner import Rollout
 
-KL_EXAMPLES = 8
+NUM_KL_ROLLOUTS = 8
 """Rollouts on which the KL to the base is measured where nothing depends on it."""
 
 
@@ -36,7 +36,7 @@ class GrpoConfig(ReinforcementConfig):
     """Judge each answer by the mean of the others (RLOO, 2402.14740) and not by that of all."""
 
 
-class Grpo(Trained):
+class Grpo(BaseMethod):
     """A training method (`method.py`)."""
 
     name = "grpo"
@@ -70,8 +70,8 @@ class Grpo(Trained):
                 logps_N, entropy_N = self.policy.logprobs_and_entropy(batch, temperature=self.config.temperature)
                 if update == 0:
                     old.append(logps_N.detach())
-                sampled_N = sampled_logprobs(kept, batch).to(logps_N)
-                weights_N = engine_ratio(old[index], sampled_N)
+                sampled_N = sampler_logprobs(kept, batch).to(logps_N)
+                weights_N = truncated_importance_weights(old[index], sampled_N)
                 part = clipped_policy_loss(
                     logps_N,
                     old[index],
@@ -112,10 +112,10 @@ class Grpo(Trained):
     def _advantages(self, kept: tuple[Rollout, ...]) -> Tensor:
         rewards = torch.tensor([self.config.reward(one) for one in kept], dtype=torch.float64)
         groups = torch.tensor([one.group for one in kept])
-        return (leave_one_out if self.config.leave_one_out else group_relative)(rewards, groups)
+        return (leave_one_out if self.config.leave_one_out else group_relative_advantages)(rewards, groups)
 
 
-def sampled_logprobs(rollouts: tuple[Rollout, ...], batch: Batch) -> Tensor:
+def sampler_logprobs(rollouts: tuple[Rollout, ...], batch: Batch) -> Tensor:
     """The sampler's log-probabilities of a batch's targets, (N,)."""
     return torch.tensor([value for owner in batch.examples for value in rollouts[owner].logprobs], dtype=torch.float64)
 
@@ -124,7 +124,7 @@ def measure_kl(
     policy: Policy, rollouts: tuple[Rollout, ...], batches: list[Batch], logps: list[Tensor], temperature: float
 ) -> float:
     """Mean of log π − log π_ref over the tokens of a few rollouts, in nats a token, for the policy that drew them."""
-    some = range(0, len(rollouts), -(-len(rollouts) // KL_EXAMPLES))
+    some = range(0, len(rollouts), -(-len(rollouts) // NUM_KL_ROLLOUTS))
     mine: dict[int, Tensor] = {}
     for batch, values_N in zip(batches, logps, strict=True):
         mine |= zip(batch.examples, torch.split(values_N, [rollouts[one].length for one in batch.examples]), strict=True)

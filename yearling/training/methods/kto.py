@@ -16,30 +16,30 @@ from torch import Tensor
 
 from yearling.errors import BadInput
 from yearling.tasks import Thumb
-from yearling.training.data.encoding import Encoder
-from yearling.training.data.lesson_order import validation_part
+from yearling.training.data.encoding import LessonEncoder
+from yearling.training.data.lesson_order import split_validation
 from yearling.training.data.packing import Example, pack
 from yearling.training.distributed import summed
 from yearling.training.losses.preference import k2, kto, kto_reference_point, kto_weights
-from yearling.training.methods.offline import Learner, LearningConfig
+from yearling.training.methods.offline import OfflineConfig, OfflineMethod
 from yearling.training.policy.policy import Policy
-from yearling.training.policy.reference_logprobs import References
+from yearling.training.policy.reference_logprobs import ReferenceLogprobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KtoConfig(LearningConfig):
+class KtoConfig(OfflineConfig):
     beta: float = 0.1
     weight_up: float = 0.0
     weight_down: float = 0.0
     """λ_D and λ_U; 0 balances the two kinds."""
 
     def __post_init__(self) -> None:
-        LearningConfig.__post_init__(self)
+        OfflineConfig.__post_init__(self)
         if self.beta <= 0 or min(self.weight_up, self.weight_down) < 0:
             raise BadInput("beta must be positive, and weights must not be negative.", param="beta")
 
 
-class Kto(Learner):
+class Kto(OfflineMethod):
     """The loss is the weighted mean over the answers of the whole step."""
 
     name = "kto"
@@ -49,7 +49,7 @@ class Kto(Learner):
         config: KtoConfig,
         policy: Policy,
         thumbs: Sequence[Thumb],
-        encoder: Encoder,
+        encoder: LessonEncoder,
         *,
         earlier: Sequence[Thumb] = (),
         cache_folder: Path | None = None,
@@ -71,13 +71,13 @@ class Kto(Learner):
         ]
         self.up = [thumb.up for thumb, _, _ in usable]
         self.weights = [thumb.weight for thumb, _, _ in usable]
-        kept, held = validation_part([usable[number][0].key for number in new], config.validation)
+        kept, held = split_validation([usable[number][0].key for number in new], config.validation)
         self.fresh, self.held = [new[place] for place in kept], [new[place] for place in held]
         self.earlier = [number for number, (_, _, fresh) in enumerate(usable) if not fresh]
         ups = sum(self.up[number] for number in self.fresh)
         balanced = kto_weights(ups, len(self.fresh) - ups)
         self.weight_up, self.weight_down = config.weight_up or balanced[0], config.weight_down or balanced[1]
-        self.references = References(policy, self.examples, budget_tokens=config.budget_tokens, folder=cache_folder)
+        self.references = ReferenceLogprobs(policy, self.examples, budget_tokens=config.budget_tokens, folder=cache_folder)
         super().__init__(config, policy, num_new=len(self.fresh), num_earlier=len(self.earlier))
 
     def step(self, number: int) -> dict[str, float]:
@@ -102,7 +102,7 @@ class Kto(Learner):
             kl_sum += kl.item()
         loss_sum, kl_sum = summed(loss_sum, kl_sum)
         metrics = self.optimiser.step(number)
-        self.check_cap(number, kl_sum)
+        self.check_kl_limit(number, kl_sum)
         tokens = float(sum(len(example.ids) for example in examples))
         return metrics | {"loss": loss_sum, "kl": kl_sum, "reference_point": float(point), "tokens": tokens}
 

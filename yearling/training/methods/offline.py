@@ -11,14 +11,14 @@ from torch import nn
 
 from yearling.errors import BadInput
 from yearling.training.config import TrainingConfig
-from yearling.training.data.lesson_order import Order
-from yearling.training.methods.base import Trained
+from yearling.training.data.lesson_order import LessonOrder
+from yearling.training.methods.base import BaseMethod
 from yearling.training.policy.optimiser import Optimiser
 from yearling.training.policy.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LearningConfig(TrainingConfig):
+class OfflineConfig(TrainingConfig):
     """The KL cap compares the policy with its base on the tokens that are learnt from, by the mean of ½(log π − log π_ref)²."""
 
     passes: float = 1.0
@@ -47,15 +47,15 @@ class LearningConfig(TrainingConfig):
         return self.kl_mode != "off"
 
 
-class Learner(Trained):
+class OfflineMethod(BaseMethod):
     """Policy, optimiser, order of lessons, and where there is one the head."""
 
     def __init__(
-        self, config: LearningConfig, policy: Policy, *, num_new: int, num_earlier: int, head: nn.Module | None = None
+        self, config: OfflineConfig, policy: Policy, *, num_new: int, num_earlier: int, head: nn.Module | None = None
     ) -> None:
         self.policy = policy
         self.head = head
-        self.order = Order(
+        self.order = LessonOrder(
             num_new=num_new,
             num_earlier=num_earlier,
             per_step=min(config.lessons_per_step, num_new) if not num_earlier else config.lessons_per_step,
@@ -65,9 +65,9 @@ class Learner(Trained):
         self.total_steps = config.steps or self.order.steps(config.passes)
         trained = [*policy.parameters(), *(head.parameters() if head is not None else ())]
         self.optimiser = Optimiser(trained, config.optimiser(), self.total_steps)
-        self._cap = config.kl_limit if config.kl_mode == "stop" else 0.0
+        self._kl_stop_limit = config.kl_limit if config.kl_mode == "stop" else 0.0
         super().__init__(policy=policy, optimiser=self.optimiser, **({} if head is None else {"head": head}))
 
-    def check_cap(self, number: int, kl: float) -> None:
-        if self._cap and kl > self._cap and not self.capped_at:
+    def check_kl_limit(self, number: int, kl: float) -> None:
+        if self._kl_stop_limit and kl > self._kl_stop_limit and not self.capped_at:
             self.capped_at = number

@@ -22,9 +22,9 @@ from torch.nn.utils.rnn import pad_sequence
 from yearling.errors import BadInput
 from yearling.training.data.packing import Batch, pack
 from yearling.training.losses.advantages import explained_variance, gae
-from yearling.training.losses.policy_gradient import clipped_policy_loss, clipped_value_loss, engine_ratio, k1
-from yearling.training.methods.base import Trained
-from yearling.training.methods.grpo import add, measure_kl, sampled_logprobs
+from yearling.training.losses.policy_gradient import clipped_policy_loss, clipped_value_loss, k1, truncated_importance_weights
+from yearling.training.methods.base import BaseMethod
+from yearling.training.methods.grpo import add, measure_kl, sampler_logprobs
 from yearling.training.policy.optimiser import Optimiser, OptimiserConfig
 from yearling.training.policy.policy import Policy
 from yearling.training.rollouts.collector import Collector, ReinforcementConfig
@@ -69,7 +69,7 @@ class ValueHead(nn.Module):
         return values_N
 
 
-class Ppo(Trained):
+class Ppo(BaseMethod):
     """A training method (`method.py`)."""
 
     name = "ppo"
@@ -106,9 +106,9 @@ class Ppo(Trained):
 
         batches = pack([one.example() for one in kept], budget_tokens=self.config.budget_tokens, split_groups=True)
         tokens = float(sum(one.length for one in kept))
-        before = [self._look(batch) for batch in batches]
-        values = by_owner(batches, [values_N for _, _, values_N in before], kept)
-        penalties = self._penalties(batches, [logps_N for _, logps_N, _ in before], kept)
+        before = [self._evaluate_batch(batch) for batch in batches]
+        values = split_by_rollout(batches, [values_N for _, _, values_N in before], kept)
+        penalties = self._kl_penalties(batches, [logps_N for _, logps_N, _ in before], kept)
         rewards = [torch.zeros_like(value) for value in values]
         for one, reward, penalty in zip(kept, rewards, penalties, strict=True):
             reward -= self.config.kl_weight * penalty if self.config.kl_mode == "penalise" else 0.0
@@ -127,7 +127,7 @@ class Ppo(Trained):
         if self.config.kl_mode == "stop" and figures["kl"] > self.config.kl_limit:
             self.capped_at = number
         elif warming:
-            figures |= self._warm_up(number, batches, [hidden_NE for hidden_NE, _, _ in before], returns, tokens)
+            figures |= self._warm_up_value_head(number, batches, [hidden_NE for hidden_NE, _, _ in before], returns, tokens)
         else:
             for update in range(self.config.updates):
                 sums: dict[str, float] = {}
@@ -137,13 +137,13 @@ class Ppo(Trained):
                         batch, temperature=self.config.temperature, hidden_TE=hidden_TE
                     )
                     values_N = self.head(hidden_TE.index_select(0, batch.sources_N.to(hidden_TE.device)))
-                    sampled_N = sampled_logprobs(kept, batch).to(logps_N)
+                    sampled_N = sampler_logprobs(kept, batch).to(logps_N)
                     policy = clipped_policy_loss(
                         logps_N,
                         old_N,
                         torch.cat([advantages[owner] for owner in batch.examples]).to(logps_N),
                         denominator=tokens,
-                        weights_N=engine_ratio(old_N, sampled_N),
+                        weights_N=truncated_importance_weights(old_N, sampled_N),
                         low=self.config.clip_low,
                         high=self.config.clip_high,
                     )
@@ -169,7 +169,7 @@ class Ppo(Trained):
         return self._collector.validate()
 
     @torch.no_grad()
-    def _look(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def _evaluate_batch(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """(hidden states before each drawn token (N, E), log π, values), as they are before the step changes anything."""
         hidden_TE = self.policy.hidden(batch)
         logps_N, _ = self.policy.logprobs_and_entropy(
@@ -178,7 +178,7 @@ class Ppo(Trained):
         hidden_NE = hidden_TE.index_select(0, batch.sources_N.to(hidden_TE.device))
         return hidden_NE, logps_N, self.head(hidden_NE)
 
-    def _penalties(self, batches: Sequence[Batch], logps: Sequence[Tensor], kept: Sequence[Rollout]) -> list[Tensor]:
+    def _kl_penalties(self, batches: Sequence[Batch], logps: Sequence[Tensor], kept: Sequence[Rollout]) -> list[Tensor]:
         """k1 of each drawn token by rollout; zeros where the KL does not matter."""
         if self.config.kl_mode == "off":
             return [torch.zeros(one.length) for one in kept]
@@ -186,9 +186,9 @@ class Ppo(Trained):
             k1(logps_N, self.policy.reference_logprobs(batch, temperature=self.config.temperature))
             for batch, logps_N in zip(batches, logps, strict=True)
         ]
-        return by_owner(batches, found, kept)
+        return split_by_rollout(batches, found, kept)
 
-    def _warm_up(
+    def _warm_up_value_head(
         self, number: int, batches: Sequence[Batch], hidden: Sequence[Tensor], returns: Sequence[Tensor], tokens: float
     ) -> dict[str, float]:
         """Fit the head to what the answers earned; the trunk, and with it the policy, stays as it is."""
@@ -203,7 +203,7 @@ class Ppo(Trained):
         return {**figures, "warming": 1.0}
 
 
-def by_owner(batches: Sequence[Batch], values: Sequence[Tensor], kept: Sequence[Rollout]) -> list[Tensor]:
+def split_by_rollout(batches: Sequence[Batch], values: Sequence[Tensor], kept: Sequence[Rollout]) -> list[Tensor]:
     """Values of drawn tokens, batch by batch, sorted by rollout."""
     found: dict[int, Tensor] = {}
     for batch, values_N in zip(batches, values, strict=True):

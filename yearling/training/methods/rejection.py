@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from yearling.errors import BadInput
 from yearling.training.data.packing import pack
 from yearling.training.losses.preference import k2
-from yearling.training.methods.base import Trained
+from yearling.training.methods.base import BaseMethod
 from yearling.training.methods.grpo import add
 from yearling.training.policy.optimiser import Optimiser
 from yearling.training.policy.policy import Policy
-from yearling.training.rollouts.collector import Collector, ReinforcementConfig, by_group
+from yearling.training.rollouts.collector import Collector, ReinforcementConfig, group_rollouts
 from yearling.training.rollouts.runner import Rollout
 
 
@@ -34,7 +34,7 @@ class RejectionConfig(ReinforcementConfig):
             raise BadInput("At least one answer must be kept.", param="keep")
 
 
-class Rejection(Trained):
+class Rejection(BaseMethod):
     """A training method (`method.py`)."""
 
     name = "rejection"
@@ -86,7 +86,7 @@ class Rejection(Trained):
 def best(rollouts: Sequence[Rollout], keep: int) -> list[Rollout]:
     """Of each group the first `keep` different solved answers, the shortest first; answers that were cut are never learnt."""
     chosen: list[Rollout] = []
-    for members in by_group(rollouts):
+    for members in group_rollouts(rollouts):
         solved = {one.ids: one for one in members if one.solved and not one.truncated}
         chosen += sorted(solved.values(), key=lambda one: (one.length, one.ids))[:keep]
     return chosen

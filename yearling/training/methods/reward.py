@@ -14,21 +14,21 @@ from torch import Tensor, nn
 
 from yearling.errors import BadInput
 from yearling.tasks import Pair
-from yearling.training.data.encoding import Encoder
+from yearling.training.data.encoding import LessonEncoder
 from yearling.training.data.packing import Batch, pack
 from yearling.training.data.pairs import PairTable
-from yearling.training.losses.preference import reward_model
-from yearling.training.methods.offline import Learner, LearningConfig
+from yearling.training.losses.preference import reward_model_loss
+from yearling.training.methods.offline import OfflineConfig, OfflineMethod
 from yearling.training.policy.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RewardConfig(LearningConfig):
+class RewardConfig(OfflineConfig):
     centre: float = 0.01
     """Weight of (r_a + r_b)²."""
 
     def __post_init__(self) -> None:
-        LearningConfig.__post_init__(self)
+        OfflineConfig.__post_init__(self)
         if self.centre < 0 or self.kl_mode != "off":
             raise BadInput("centre must not be negative; a reward model has no policy whose KL could be capped.", param="centre")
 
@@ -45,7 +45,7 @@ class RewardHead(nn.Module):
         return hidden_TE.index_select(0, batch.ends_X.to(hidden_TE.device)).to(self.weight.dtype) @ self.weight
 
 
-class Reward(Learner):
+class Reward(OfflineMethod):
     """The loss is the weighted mean over the pairs of the whole step."""
 
     name = "reward"
@@ -56,7 +56,7 @@ class Reward(Learner):
         config: RewardConfig,
         policy: Policy,
         pairs: Sequence[Pair],
-        encoder: Encoder,
+        encoder: LessonEncoder,
         *,
         earlier: Sequence[Pair] = (),
         cache_folder: Path | None = None,
@@ -75,7 +75,7 @@ class Reward(Learner):
         for batch in pack(examples, budget_tokens=self.config.budget_tokens):
             first_P, second_P = self.head(self.policy.hidden(batch), batch).view(-1, 2).unbind(1)
             q_P, weight_P = self.table.labels(batch, pairs, first_P)
-            loss = (weight_P * reward_model(first_P, second_P, q_P, centre=self.config.centre)).sum() / total
+            loss = (weight_P * reward_model_loss(first_P, second_P, q_P, centre=self.config.centre)).sum() / total
             loss.backward()  # type: ignore[no-untyped-call]
             loss_sum += loss.item()
             margins_P = (first_P - second_P).detach() * (2 * q_P - 1).sign()
@@ -97,7 +97,7 @@ class Reward(Learner):
         for batch in pack(self.table.select(pairs)[0], budget_tokens=self.config.budget_tokens):
             first_P, second_P = self.head(self.policy.hidden(batch), batch).view(-1, 2).unbind(1)
             q_P, weight_P = self.table.labels(batch, pairs, first_P)
-            loss += float((weight_P * reward_model(first_P, second_P, q_P, centre=self.config.centre)).sum())
+            loss += float((weight_P * reward_model_loss(first_P, second_P, q_P, centre=self.config.centre)).sum())
             weight += float(weight_P.sum())
             right += float(((first_P - second_P) * (q_P - 0.5) > 0).sum())
         return {"score": -loss / weight, "loss": loss / weight, "accuracy": right / len(pairs)}

@@ -10,22 +10,22 @@ import torch
 
 from yearling.errors import BadInput
 from yearling.tasks import Demonstration
-from yearling.training.data.encoding import Encoder
-from yearling.training.data.lesson_order import validation_part
+from yearling.training.data.encoding import LessonEncoder
+from yearling.training.data.lesson_order import split_validation
 from yearling.training.data.packing import Example, pack
 from yearling.training.distributed import summed
 from yearling.training.losses.preference import k2
-from yearling.training.methods.offline import Learner, LearningConfig
+from yearling.training.methods.offline import OfflineConfig, OfflineMethod
 from yearling.training.policy.policy import Policy
-from yearling.training.policy.reference_logprobs import References
+from yearling.training.policy.reference_logprobs import ReferenceLogprobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SftConfig(LearningConfig):
+class SftConfig(OfflineConfig):
     pass
 
 
-class Sft(Learner):
+class Sft(OfflineMethod):
     """A lesson's weight scales each of its tokens; the loss is the weighted mean over the tokens of the whole step."""
 
     name = "sft"
@@ -35,7 +35,7 @@ class Sft(Learner):
         config: SftConfig,
         policy: Policy,
         lessons: Sequence[Demonstration],
-        encoder: Encoder,
+        encoder: LessonEncoder,
         *,
         earlier: Sequence[Demonstration] = (),
         cache_folder: Path | None = None,
@@ -51,10 +51,10 @@ class Sft(Learner):
         self.examples = [Example.of(*ids, group=number) for number, (_, ids) in enumerate(usable)]
         self.weights = [lesson.weight for lesson, _ in usable]
         new = [number for number, fresh in enumerate(is_new) if fresh]
-        kept, held = validation_part([usable[number][0].key for number in new], config.validation)
+        kept, held = split_validation([usable[number][0].key for number in new], config.validation)
         self.fresh, self.held = [new[place] for place in kept], [new[place] for place in held]
         self.earlier = [number for number, fresh in enumerate(is_new) if not fresh]
-        self.references = References(policy, self.examples, budget_tokens=config.budget_tokens, folder=cache_folder)
+        self.references = ReferenceLogprobs(policy, self.examples, budget_tokens=config.budget_tokens, folder=cache_folder)
         super().__init__(config, policy, num_new=len(self.fresh), num_earlier=len(self.earlier))
 
     def step(self, number: int) -> dict[str, float]:
@@ -82,7 +82,7 @@ class Sft(Learner):
         metrics |= {"loss": loss_sum, "tokens": float(sum(len(example.ids) for example in examples))}
         if self.config.needs_reference:
             metrics["kl"] = kl_sum
-            self.check_cap(number, kl_sum)
+            self.check_kl_limit(number, kl_sum)
         return metrics
 
     @torch.no_grad()

@@ -24,10 +24,10 @@ from torch.nn import functional as F
 from yearling.models import Decoder
 from yearling.training.data.packing import Batch, Node
 
-_LAYERS = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
+_JOINED_LAYERS = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
 """Those of a group read the same input and are joined."""
 
-_QUERIES = 128
+_MAX_QUERIES = 128
 """How many of a node's tokens attend at a time."""
 
 
@@ -39,8 +39,8 @@ class FusedTrunk:
         network: Any = decoder
         self._network = network
         config = network.config
-        self._shape = _Shape(config.num_heads, config.num_kv_heads, config.head_dim, config.norm_eps)
-        self._blocks = [_Block.of(block) for block in network.model.layers]
+        self._shape = _AttentionShape(config.num_heads, config.num_kv_heads, config.head_dim, config.norm_eps)
+        self._layer_slices = [_FrozenBlock.of(block) for block in network.model.layers]
         self._frequencies = network._frequencies
 
     @staticmethod
@@ -52,13 +52,13 @@ class FusedTrunk:
         config: Any = decoder.config
         if config.qk_norm or config.output_bias or config.mlp_bias or config.qkv_bias or any(config.windows):
             return False
-        return all(hasattr(layer, "lora_a") for block in blocks for group in _linears(block) for layer in group)
+        return all(hasattr(layer, "lora_a") for block in blocks for group in _linear_groups(block) for layer in group)
 
     @property
     def is_current(self) -> bool:
         """False once the decoder's weights were moved, merged or replaced."""
         layer = self._network.model.layers[0].self_attn.q_proj
-        return hasattr(layer, "base") and layer.base.weight.data_ptr() == self._blocks[0].qkv.rows.data_ptr()
+        return hasattr(layer, "base") and layer.base.weight.data_ptr() == self._layer_slices[0].qkv.rows.data_ptr()
 
     def hidden(self, batch: Batch, *, adapted: bool = True) -> Tensor:
         """Final hidden states (T, E); with `adapted` off, those of the base."""
@@ -66,8 +66,8 @@ class FusedTrunk:
         x_TE: Tensor = network.model.embed_tokens(batch.ids_T)
         angles = batch.positions_T[:, None].float() * self._frequencies
         rotation = (angles.cos().to(x_TE.dtype)[:, None], angles.sin().to(x_TE.dtype)[:, None])  # (T, 1, D / 2)
-        spans = _spans(batch.nodes, x_TE.dtype)
-        for block in self._blocks:
+        spans = _query_spans(batch.nodes, x_TE.dtype)
+        for block in self._layer_slices:
             factors = block.factors if adapted else ()
             x_TE = _BlockFunction.apply(x_TE, block, shape, rotation, spans, *factors)  # type: ignore[no-untyped-call]
         out: Tensor = network.model.norm(x_TE)
@@ -75,7 +75,7 @@ class FusedTrunk:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
+class _AttentionShape:
     heads: int
     kv_heads: int
     width: int
@@ -86,7 +86,7 @@ class _Shape:
         return self.heads // self.kv_heads
 
 
-class _Joined:
+class _JoinedLinears:
     """Layers that read the same input as one product: `rows` (O + S, I) are all frozen weights and below them all `a`; `columns`
     (O, S) holds each layer's scaled `b` on its diagonal block. The frozen layers become views of `rows`."""
 
@@ -103,7 +103,7 @@ class _Joined:
 
     def refresh(self) -> None:
         """Take over the factors as they are now."""
-        for number, (block, ranks) in enumerate(self._blocks()):
+        for number, (block, ranks) in enumerate(self._layer_slices()):
             self.rows[self.width + ranks.start : self.width + ranks.stop].copy_(self.factors[2 * number].detach())
             torch.mul(self.factors[2 * number + 1].detach(), self._scale, out=self.columns[block, ranks])
 
@@ -121,14 +121,14 @@ class _Joined:
         outputs, d_low = slope[:, : self.width], slope[:, self.width :]
         torch.mm(outputs, self.columns, out=d_low)
         d_a, d_b = d_low.T @ x, (outputs.T @ low).mul_(self._scale)
-        slopes = [one for block, ranks in self._blocks() for one in (d_a[ranks], d_b[block, ranks])]
+        slopes = [one for block, ranks in self._layer_slices() for one in (d_a[ranks], d_b[block, ranks])]
         return (slope @ self.rows if wanted else None), slopes
 
     def room(self, tokens: int) -> Tensor:
         """An empty (T, O + S)."""
         return self.rows.new_empty(tokens, self.rows.shape[0])
 
-    def _blocks(self) -> list[tuple[slice, slice]]:
+    def _layer_slices(self) -> list[tuple[slice, slice]]:
         """Each layer's outputs and ranks."""
         found, start = [], 0
         for number, size in enumerate(self._sizes):
@@ -138,20 +138,20 @@ class _Joined:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Block:
+class _FrozenBlock:
     """The frozen weights of a block; `factors` are (a, b) of `_LAYERS` in order."""
 
     norm1: Tensor
     norm2: Tensor
-    qkv: _Joined
-    out: _Joined
-    gate_up: _Joined
-    down: _Joined
+    qkv: _JoinedLinears
+    out: _JoinedLinears
+    gate_up: _JoinedLinears
+    down: _JoinedLinears
     factors: tuple[nn.Parameter, ...]
 
     @classmethod
-    def of(cls, block: Any) -> _Block:
-        qkv, out, gate_up, down = (_Joined(layers) for layers in _linears(block))
+    def of(cls, block: Any) -> _FrozenBlock:
+        qkv, out, gate_up, down = (_JoinedLinears(layers) for layers in _linear_groups(block))
         factors = tuple(factor for one in (qkv, out, gate_up, down) for factor in one.factors)
         norms = block.input_layernorm.weight.detach(), block.post_attention_layernorm.weight.detach()
         return cls(*norms, qkv, out, gate_up, down, factors)
@@ -162,7 +162,7 @@ class _Block:
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
+class _QuerySpan:
     """Some tokens of a node, or all of neighbouring leaves, which look at `keys`: their ancestors, what stands before them in the
     node, and causally themselves, the last of the keys."""
 
@@ -176,15 +176,15 @@ class _Span:
         return self.later.shape[0]
 
 
-def _linears(block: Any) -> list[list[Any]]:
-    return [[getattr(block.self_attn if name[0] in "qkvo" else block.mlp, name) for name in group] for group in _LAYERS]
+def _linear_groups(block: Any) -> list[list[Any]]:
+    return [[getattr(block.self_attn if name[0] in "qkvo" else block.mlp, name) for name in group] for group in _JOINED_LAYERS]
 
 
-def _spans(nodes: Sequence[Node], dtype: torch.dtype) -> list[_Span]:
+def _query_spans(nodes: Sequence[Node], dtype: torch.dtype) -> list[_QuerySpan]:
     """Long nodes in parts; neighbouring leaves of one parent together while they are short, each seeing only itself."""
     found = []
-    causal = torch.full((_QUERIES, _QUERIES), -torch.inf, dtype=dtype).triu_(1)
-    for siblings in _together(nodes):
+    causal = torch.full((_MAX_QUERIES, _MAX_QUERIES), -torch.inf, dtype=dtype).triu_(1)
+    for siblings in _node_groups(nodes):
         first = nodes[siblings.start]
         ancestors: list[slice] = []
         parent = first.parent
@@ -197,17 +197,17 @@ def _spans(nodes: Sequence[Node], dtype: torch.dtype) -> list[_Span]:
             length = owner_L.shape[0]
             own = slice(first.start, first.start + length)
             later = causal[:length, :length].masked_fill(owner_L[:, None] != owner_L[None], -torch.inf)
-            found.append(_Span(own, (*ancestors, own), later))
+            found.append(_QuerySpan(own, (*ancestors, own), later))
             continue
-        parts = -(-first.length // _QUERIES)
+        parts = -(-first.length // _MAX_QUERIES)
         for part in range(parts):
             start, stop = (first.start + first.length * place // parts for place in (part, part + 1))
             length = stop - start
-            found.append(_Span(slice(start, stop), (*ancestors, slice(first.start, stop)), causal[:length, :length]))
+            found.append(_QuerySpan(slice(start, stop), (*ancestors, slice(first.start, stop)), causal[:length, :length]))
     return found
 
 
-def _together(nodes: Sequence[Node]) -> list[range]:
+def _node_groups(nodes: Sequence[Node]) -> list[range]:
     """Which nodes attend in one go, as runs of their numbers."""
     parents = {node.parent for node in nodes}
     found: list[range] = []
@@ -218,27 +218,29 @@ def _together(nodes: Sequence[Node]) -> list[range]:
             found[-1] = range(found[-1].start, number + 1)
         else:
             found.append(range(number, number + 1))
-            room = 0 if number in parents else _QUERIES
+            room = 0 if number in parents else _MAX_QUERIES
         room -= node.length
     return found
 
 
 class _BlockFunction(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, block: _Block, shape: _Shape, rotation: Any, spans: list[_Span], *factors: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, block: _FrozenBlock, shape: _AttentionShape, rotation: Any, spans: list[_QuerySpan], *factors: Tensor
+    ) -> Tensor:
         ctx.block, ctx.shape, ctx.rotation, ctx.spans = block, shape, rotation, spans
         adapted, model_width = bool(factors), x.shape[1]
         if adapted:
             block.refresh()
-        n1, _ = _norm(x, block.norm1, shape.eps)
+        n1, _ = _rms_norm(x, block.norm1, shape.eps)
         qkv = block.qkv.forward(n1, adapted=adapted)
-        _rotate(qkv, shape, rotation, 1)
-        mixed = _attend(qkv, shape, spans)
+        _apply_rotary(qkv, shape, rotation, 1)
+        mixed = _attention(qkv, shape, spans)
         out = block.out.forward(mixed, adapted=adapted)
         x2 = out[:, :model_width].add_(x)
-        n2, _ = _norm(x2, block.norm2, shape.eps)
+        n2, _ = _rms_norm(x2, block.norm2, shape.eps)
         gate_up = block.gate_up.forward(n2, adapted=adapted)
-        gate, up = _halves(gate_up, block)
+        gate, up = _gate_and_up(gate_up, block)
         down = block.down.forward(F.silu(gate).mul_(up), adapted=adapted)
         y = down[:, :model_width].add_(x2)
         if adapted:
@@ -253,47 +255,47 @@ class _BlockFunction(torch.autograd.Function):
         x, qkv, mixed, out, gate_up, low_down, *_ = ctx.saved_tensors
         tokens, model_width = x.shape
         x2 = out[:, :model_width]
-        gate, up = _halves(gate_up, block)
+        gate, up = _gate_and_up(gate_up, block)
 
         silu = F.silu(gate)
         slope = block.down.room(tokens)
         slope[:, :model_width] = dy
         d_product, for_down = block.down.backward(slope, silu * up, low_down)
         d_gate_up = block.gate_up.room(tokens)
-        d_gate, d_up = _halves(d_gate_up, block)
+        d_gate, d_up = _gate_and_up(d_gate_up, block)
         torch.mul(d_product, silu, out=d_up)
         torch.ops.aten.silu_backward.grad_input(d_product.mul_(up), gate, grad_input=d_gate)
         del silu, d_product
-        n2, inverse = _norm(x2, block.norm2, shape.eps)
+        n2, inverse = _rms_norm(x2, block.norm2, shape.eps)
         d_n2, for_gate_up = block.gate_up.backward(d_gate_up, n2, gate_up[:, block.gate_up.width :])
         del d_gate_up, d_gate, d_up
         slope = block.out.room(tokens)
-        dx2 = torch.add(_norm_backward(d_n2, x2, inverse, block.norm2), dy, out=slope[:, :model_width])
+        dx2 = torch.add(_rms_norm_backward(d_n2, x2, inverse, block.norm2), dy, out=slope[:, :model_width])
 
         d_mixed, for_out = block.out.backward(slope, mixed, out[:, model_width:])
-        d_qkv = _attend_backward(d_mixed, qkv, block.qkv.room(tokens), shape, ctx.spans)
-        _rotate(d_qkv, shape, ctx.rotation, -1)
-        n1, inverse = _norm(x, block.norm1, shape.eps)
+        d_qkv = _attention_backward(d_mixed, qkv, block.qkv.room(tokens), shape, ctx.spans)
+        _apply_rotary(d_qkv, shape, ctx.rotation, -1)
+        n1, inverse = _rms_norm(x, block.norm1, shape.eps)
         low_qkv = qkv[:, block.qkv.width :]
         d_n1, for_qkv = block.qkv.backward(d_qkv, n1, low_qkv, wanted=ctx.needs_input_grad[0])
-        dx = None if d_n1 is None else _norm_backward(d_n1, x, inverse, block.norm1).add_(dx2)
+        dx = None if d_n1 is None else _rms_norm_backward(d_n1, x, inverse, block.norm1).add_(dx2)
         slopes = [*for_qkv, *for_out, *for_gate_up, *for_down]
         return dx, None, None, None, None, *(one.to(factor.dtype) for one, factor in zip(slopes, block.factors, strict=True))
 
 
-def _halves(gate_up: Tensor, block: _Block) -> tuple[Tensor, Tensor]:
+def _gate_and_up(gate_up: Tensor, block: _FrozenBlock) -> tuple[Tensor, Tensor]:
     half = block.gate_up.width // 2
     return gate_up[:, :half], gate_up[:, half : 2 * half]
 
 
-def _norm(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+def _rms_norm(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     """(x / rms(x) · weight, 1 / rms(x)), the latter in float32 or wider."""
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     inverse = torch.linalg.vecdot(wide, wide).div_(x.shape[1]).add_(eps).rsqrt_()[:, None]
     return (wide * inverse).to(x.dtype).mul_(weight), inverse
 
 
-def _norm_backward(dy: Tensor, x: Tensor, inverse: Tensor, weight: Tensor) -> Tensor:
+def _rms_norm_backward(dy: Tensor, x: Tensor, inverse: Tensor, weight: Tensor) -> Tensor:
     """With n = x/rms: dx = (g − n · mean(g n)) / rms for g = dy · weight. Destroys `dy`."""
     wide = inverse.dtype
     scaled = dy.mul_(weight).to(wide)
@@ -302,7 +304,7 @@ def _norm_backward(dy: Tensor, x: Tensor, inverse: Tensor, weight: Tensor) -> Te
     return scaled.sub_(normal.mul_(share)).mul_(inverse).to(x.dtype)
 
 
-def _rotate(qkv: Tensor, shape: _Shape, rotation: tuple[Tensor, Tensor], sign: int) -> None:
+def _apply_rotary(qkv: Tensor, shape: _AttentionShape, rotation: tuple[Tensor, Tensor], sign: int) -> None:
     """Turn queries and keys in place by their angles, or back."""
     cos, sin = rotation
     turned = qkv[:, : (shape.heads + shape.kv_heads) * shape.width].view(qkv.shape[0], -1, shape.width)
@@ -312,66 +314,68 @@ def _rotate(qkv: Tensor, shape: _Shape, rotation: tuple[Tensor, Tensor], sign: i
     right.mul_(cos).addcmul_(kept, sin, value=sign)
 
 
-def _heads(rows: Tensor, shape: _Shape, first: int, count: int) -> Tensor:
+def _view_heads(rows: Tensor, shape: _AttentionShape, first: int, count: int) -> Tensor:
     """Heads `first` to `first + count` of joined rows (L, …) as (count / G, G, L, D), without a copy: head h = g · repeats + r is
     row r of the batch, so that each group's keys serve all of its queries."""
     part = rows[:, first * shape.width : (first + count) * shape.width]
     return part.view(part.shape[0], shape.kv_heads, count // shape.kv_heads, shape.width).permute(2, 1, 0, 3)
 
 
-def _queries(rows: Tensor, shape: _Shape, scale: float) -> Tensor:
+def _scaled_queries(rows: Tensor, shape: _AttentionShape, scale: float) -> Tensor:
     """The heads of joined rows times `scale`, (G, repeats · L, D): the queries that meet the same keys are one matrix."""
-    heads = _heads(rows, shape, 0, shape.heads).transpose(0, 1)  # (G, repeats, L, D)
+    heads = _view_heads(rows, shape, 0, shape.heads).transpose(0, 1)  # (G, repeats, L, D)
     out = torch.mul(heads, scale, out=heads.new_empty(heads.shape))
     return out.view(shape.kv_heads, -1, shape.width)
 
 
-def _keys_values(qkv: Tensor, shape: _Shape, span: _Span) -> tuple[Tensor, Tensor]:
+def _keys_values(qkv: Tensor, shape: _AttentionShape, span: _QuerySpan) -> tuple[Tensor, Tensor]:
     """Both (G, K, D)."""
     start, stop = shape.heads * shape.width, (shape.heads + 2 * shape.kv_heads) * shape.width
     rows = [qkv[part, start:stop] for part in span.keys]
     joined = rows[0] if len(rows) == 1 else torch.cat(rows)
-    return _heads(joined, shape, 0, shape.kv_heads)[0], _heads(joined, shape, shape.kv_heads, shape.kv_heads)[0]
+    return _view_heads(joined, shape, 0, shape.kv_heads)[0], _view_heads(joined, shape, shape.kv_heads, shape.kv_heads)[0]
 
 
-def _weights(query: Tensor, key: Tensor, shape: _Shape, span: _Span) -> Tensor:
+def _attention_weights(query: Tensor, key: Tensor, shape: _AttentionShape, span: _QuerySpan) -> Tensor:
     """How much each query draws from each key, (G, repeats · L, K)."""
     scores = query @ key.transpose(1, 2)
     scores.view(shape.kv_heads, shape.repeats, span.length, -1)[..., -span.length :].add_(span.later)
     return scores.softmax(-1)
 
 
-def _attend(qkv: Tensor, shape: _Shape, spans: Sequence[_Span]) -> Tensor:
+def _attention(qkv: Tensor, shape: _AttentionShape, spans: Sequence[_QuerySpan]) -> Tensor:
     """What each token draws from those that it sees, (T, H · D)."""
     mixed = qkv.new_empty(qkv.shape[0], shape.heads * shape.width)
     for span in spans:
-        query = _queries(qkv[span.own], shape, shape.width**-0.5)
+        query = _scaled_queries(qkv[span.own], shape, shape.width**-0.5)
         key, value = _keys_values(qkv, shape, span)
-        drawn = _weights(query, key, shape, span) @ value
-        target = _heads(mixed[span.own], shape, 0, shape.heads).transpose(0, 1)
+        drawn = _attention_weights(query, key, shape, span) @ value
+        target = _view_heads(mixed[span.own], shape, 0, shape.heads).transpose(0, 1)
         target.copy_(drawn.view(target.shape))
     return mixed
 
 
-def _attend_backward(d_mixed: Tensor, qkv: Tensor, d_qkv: Tensor, shape: _Shape, spans: Sequence[_Span]) -> Tensor:
+def _attention_backward(
+    d_mixed: Tensor, qkv: Tensor, d_qkv: Tensor, shape: _AttentionShape, spans: Sequence[_QuerySpan]
+) -> Tensor:
     """Fills and gives back `d_qkv`, (T, at least all heads)."""
     scale, first = shape.width**-0.5, shape.heads
     d_qkv[:, first * shape.width : (first + 2 * shape.kv_heads) * shape.width] = 0
     for span in spans:
-        query = _queries(qkv[span.own], shape, scale)
+        query = _scaled_queries(qkv[span.own], shape, scale)
         key, value = _keys_values(qkv, shape, span)
-        weights = _weights(query, key, shape, span)
-        slope = _queries(d_mixed[span.own], shape, 1.0)
+        weights = _attention_weights(query, key, shape, span)
+        slope = _scaled_queries(d_mixed[span.own], shape, 1.0)
         d_value = weights.transpose(1, 2) @ slope
         # ∂ softmax: w · (s − Σ w s).
         d_scores = torch.ops.aten._softmax_backward_data(slope @ value.transpose(1, 2), weights, -1, weights.dtype)
         d_query, d_key = d_scores @ key, d_scores.transpose(1, 2) @ query
-        target = _heads(d_qkv[span.own], shape, 0, shape.heads).transpose(0, 1)
+        target = _view_heads(d_qkv[span.own], shape, 0, shape.heads).transpose(0, 1)
         torch.mul(d_query.view(target.shape), scale, out=target)
         start = 0
         for part in span.keys:
             stop = start + part.stop - part.start
-            _heads(d_qkv[part], shape, first, shape.kv_heads)[0] += d_key[:, start:stop]
-            _heads(d_qkv[part], shape, first + shape.kv_heads, shape.kv_heads)[0] += d_value[:, start:stop]
+            _view_heads(d_qkv[part], shape, first, shape.kv_heads)[0] += d_key[:, start:stop]
+            _view_heads(d_qkv[part], shape, first + shape.kv_heads, shape.kv_heads)[0] += d_value[:, start:stop]
             start = stop
     return d_qkv

@@ -33,11 +33,11 @@ def target_logprobs(
     """(log-probabilities (N,) with gradient, entropies in nats (N,) without) of softmax(h Wᵀ / temperature), in float32 or wider.
 
     Entropies are computed only when asked for, else they are empty. `tile` is rows and columns of the logits held at a time."""
-    apply: Callable[..., tuple[Tensor, Tensor]] = _Logprobs.apply  # torch leaves it without types
+    apply: Callable[..., tuple[Tensor, Tensor]] = _TargetLogprobs.apply  # torch leaves it without types
     return apply(hidden_NE, weight_VE, labels_N, 1.0 / temperature, entropy, tile)
 
 
-class _Logprobs(torch.autograd.Function):
+class _TargetLogprobs(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor, scale: float, entropy: bool, tile: tuple[int, int]
@@ -48,16 +48,16 @@ class _Logprobs(torch.autograd.Function):
         entropies = torch.empty_like(logprobs if entropy else logprobs[:0])
         train_hidden, train_weight = ctx.needs_input_grad[0], ctx.needs_input_grad[1]
         slopes = torch.empty_like(hidden) if train_hidden and not train_weight else None
-        for rows in _slices(hidden.shape[0], tile[0]):
-            running = _Running(hidden[rows], slopes is not None, entropy, wide)
-            for columns in _slices(weight.shape[0], tile[1]):
+        for rows in _tile_slices(hidden.shape[0], tile[0]):
+            running = _OnlineSoftmax(hidden[rows], slopes is not None, entropy, wide)
+            for columns in _tile_slices(weight.shape[0], tile[1]):
                 running.meet(hidden[rows], weight, labels[rows], columns, scale)
             log_totals[rows] = running.largest + running.total.log()
             logprobs[rows] = running.chosen - log_totals[rows]
             if entropy:
                 entropies[rows] = running.total.log() - running.weighted / running.total
             if slopes is not None:
-                slopes[rows] = weight[labels[rows]] - running.mean_weight()
+                slopes[rows] = weight[labels[rows]] - running.expected_weight()
         ctx.save_for_backward(hidden, weight, labels, log_totals) if train_weight else ctx.save_for_backward(slopes)
         ctx.scale, ctx.tile, ctx.train_weight = scale, tile, train_weight
         ctx.mark_non_differentiable(entropies)
@@ -71,11 +71,11 @@ class _Logprobs(torch.autograd.Function):
             return slopes * gradient[:, None].to(slopes.dtype), None, None, None, None, None
         hidden, weight, labels, log_totals = ctx.saved_tensors
         to_hidden, to_weight = torch.zeros_like(hidden), torch.zeros_like(weight)
-        for rows in _slices(hidden.shape[0], ctx.tile[0]):
-            for columns in _slices(weight.shape[0], ctx.tile[1]):
-                logits = _logits(hidden[rows], weight[columns], ctx.scale, gradient.dtype)
+        for rows in _tile_slices(hidden.shape[0], ctx.tile[0]):
+            for columns in _tile_slices(weight.shape[0], ctx.tile[1]):
+                logits = _scaled_logits(hidden[rows], weight[columns], ctx.scale, gradient.dtype)
                 slope = logits.sub_(log_totals[rows, None]).exp_().neg_()
-                here = _within(labels[rows], columns)
+                here = _rows_within(labels[rows], columns)
                 slope[here, labels[rows][here] - columns.start] += 1
                 slope = slope.mul_(gradient[rows, None]).to(weight.dtype)
                 to_hidden[rows].addmm_(slope, weight[columns])
@@ -83,7 +83,7 @@ class _Logprobs(torch.autograd.Function):
         return to_hidden, to_weight, None, None, None, None
 
 
-class _Running:
+class _OnlineSoftmax:
     """What is known of the softmax of some rows after a part of the vocabulary: the `largest` logit, and relative to it `total`
     Σ e^z, `weighted` Σ z e^z and the sum of the weights e^z W; besides the `chosen` logits."""
 
@@ -91,47 +91,47 @@ class _Running:
         # Half of the lowest number stays finite when something is subtracted from it.
         self.largest = hidden.new_full((hidden.shape[0],), torch.finfo(wide).min / 2, dtype=wide)
         self.chosen, self.total, self.weighted = (torch.zeros_like(self.largest) for _ in range(3))
-        self._weights = torch.zeros_like(hidden) if slopes else None
-        self._entropy = entropy
+        self._sum_weight_exp = torch.zeros_like(hidden) if slopes else None
+        self._with_entropy = entropy
 
     def meet(self, hidden: Tensor, weight: Tensor, labels: Tensor, columns: slice, scale: float) -> None:
-        logits = _logits(hidden, weight[columns], scale, self.largest.dtype)
-        here = _within(labels, columns)
+        logits = _scaled_logits(hidden, weight[columns], scale, self.largest.dtype)
+        here = _rows_within(labels, columns)
         self.chosen[here] = logits[here, labels[here] - columns.start]
         largest = torch.maximum(self.largest, logits.amax(1))
         gap = self.largest - largest
         shrink = gap.exp()
         logits.sub_(largest[:, None])
-        if self._entropy:
+        if self._with_entropy:
             exponentials = logits.exp()
             self.weighted.addcmul_(self.total, gap).mul_(shrink).add_(torch.linalg.vecdot(exponentials, logits))
         else:
             exponentials = logits.exp_()
         self.total.mul_(shrink).add_(exponentials.sum(1))
-        if self._weights is not None:
-            self._weights.mul_(shrink[:, None].to(hidden.dtype)).addmm_(exponentials.to(weight.dtype), weight[columns])
+        if self._sum_weight_exp is not None:
+            self._sum_weight_exp.mul_(shrink[:, None].to(hidden.dtype)).addmm_(exponentials.to(weight.dtype), weight[columns])
         self.largest = largest
 
-    def mean_weight(self) -> Tensor:
+    def expected_weight(self) -> Tensor:
         """Σ p W, (rows, E)."""
-        if self._weights is None:
+        if self._sum_weight_exp is None:
             raise RuntimeError("the weights were not summed")
-        return self._weights / self.total[:, None].to(self._weights.dtype)
+        return self._sum_weight_exp / self.total[:, None].to(self._sum_weight_exp.dtype)
 
 
-def _logits(hidden: Tensor, weight: Tensor, scale: float, wide: torch.dtype) -> Tensor:
+def _scaled_logits(hidden: Tensor, weight: Tensor, scale: float, wide: torch.dtype) -> Tensor:
     logits: Tensor = (hidden @ weight.T).to(wide)
     return logits if scale == 1.0 else logits.mul_(scale)
 
 
-def _slices(length: int, size: int) -> Iterator[slice]:
+def _tile_slices(length: int, size: int) -> Iterator[slice]:
     """Parts of at most `size`, as equal as can be."""
     count = max(1, -(-length // size))
     for part in range(count):
         yield slice(length * part // count, length * (part + 1) // count)
 
 
-def _within(labels: Tensor, columns: slice) -> Tensor:
+def _rows_within(labels: Tensor, columns: slice) -> Tensor:
     """The rows whose label lies in the columns."""
     found: Tensor = ((labels >= columns.start) & (labels < columns.stop)).nonzero()[:, 0]
     return found

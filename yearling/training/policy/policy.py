@@ -72,9 +72,9 @@ class Policy:
         """The batches of a step that this process computes, each with its weight: all of them, each once, in a process alone."""
         if not self.sharded:
             return [(batch, 1.0) for batch in batches]
-        from yearling.training.policy.sharding import own_batches
+        from yearling.training.policy.sharding import batches_of_rank
 
-        return own_batches(batches)
+        return batches_of_rank(batches)
 
     @property
     def device(self) -> torch.device:
@@ -82,7 +82,7 @@ class Policy:
 
     def hidden(self, batch: Batch) -> Tensor:
         """Final hidden states of all tokens, (T, E), with gradient."""
-        return self._states(batch.to(self.device))
+        return self._hidden_states(batch.to(self.device))
 
     @property
     def path(self) -> str:
@@ -96,9 +96,9 @@ class Policy:
             self._fused = FusedTrunk(self.decoder) if FusedTrunk.fits(self.decoder) else None
         return self._fused
 
-    def _states(self, batch: Batch) -> Tensor:
+    def _hidden_states(self, batch: Batch) -> Tensor:
         fused = self._trunk()
-        return _plain_states(self.decoder, batch) if fused is None else fused.hidden(batch)
+        return _unfused_hidden_states(self.decoder, batch) if fused is None else fused.hidden(batch)
 
     def token_logprobs(self, batch: Batch, *, temperature: float = 1.0) -> Tensor:
         """log π of each target token, (N,), with gradient."""
@@ -110,8 +110,8 @@ class Policy:
         """(log π with gradient, entropy of the next-token distribution in nats without), each (N,). `hidden_TE` spares the pass
         through the trunk where `hidden` was computed for a value head too."""
         batch = batch.to(self.device)
-        states = self._states(batch) if hidden_TE is None else hidden_TE
-        return _score(self.decoder, states, batch, temperature, entropy)
+        states = self._hidden_states(batch) if hidden_TE is None else hidden_TE
+        return _score_targets(self.decoder, states, batch, temperature, entropy)
 
     @torch.no_grad()
     def reference_logprobs(self, batch: Batch, *, temperature: float = 1.0) -> Tensor:
@@ -119,13 +119,13 @@ class Policy:
         batch = batch.to(self.device)
         fused = self._trunk()
         if fused is not None:
-            return _score(self.decoder, fused.hidden(batch, adapted=False), batch, temperature, False)[0]
+            return _score_targets(self.decoder, fused.hidden(batch, adapted=False), batch, temperature, False)[0]
         if self._adapter is not None:
             with adapter_disabled(self.decoder):
-                return _score(self.decoder, _plain_states(self.decoder, batch), batch, temperature, False)[0]
+                return _score_targets(self.decoder, _unfused_hidden_states(self.decoder, batch), batch, temperature, False)[0]
         if self._reference is None:
             raise ValueError("the policy was made without a reference")
-        return _score(self._reference, _plain_states(self._reference, batch), batch, temperature, False)[0]
+        return _score_targets(self._reference, _unfused_hidden_states(self._reference, batch), batch, temperature, False)[0]
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """What is trained, by its name in the network; a tied weight once."""
@@ -159,11 +159,11 @@ class Policy:
         return self._adapter is not None
 
 
-def _plain_states(decoder: Decoder, batch: Batch) -> Tensor:
+def _unfused_hidden_states(decoder: Decoder, batch: Batch) -> Tensor:
     return decoder.hidden(batch.ids_T[None], positions_BT=batch.positions_T[None], mask=batch.mask()[None])[0]
 
 
-def _score(decoder: Decoder, hidden_TE: Tensor, batch: Batch, temperature: float, entropy: bool) -> tuple[Tensor, Tensor]:
+def _score_targets(decoder: Decoder, hidden_TE: Tensor, batch: Batch, temperature: float, entropy: bool) -> tuple[Tensor, Tensor]:
     weight: Tensor = decoder.lm_head.weight  # type: ignore[assignment]
     rows = hidden_TE.index_select(0, batch.sources_N)
     return target_logprobs(rows, weight, batch.labels_N, temperature=temperature, entropy=entropy)

@@ -34,7 +34,7 @@ def shard(policy: Policy) -> Policy:
     return policy
 
 
-def own_batches(batches: Sequence[Batch]) -> list[tuple[Batch, float]]:
+def batches_of_rank(batches: Sequence[Batch]) -> list[tuple[Batch, float]]:
     """This process's share of a step's batches, with their weights: 1, or 0 for a batch that another process has, taken along so
     that all processes make as many passes."""
     rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()

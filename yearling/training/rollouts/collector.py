@@ -17,12 +17,12 @@ from yearling.training.config import TrainingConfig
 from yearling.training.losses.advantages import overlong_penalty
 from yearling.training.losses.policy_gradient import CLIP_HIGH, CLIP_LOW
 from yearling.training.policy.optimiser import Schedule
-from yearling.training.rollouts.curriculum import BAND, Curriculum
-from yearling.training.rollouts.runner import PlayConfig, Player, Rollout
+from yearling.training.rollouts.curriculum import PASS_RATE_BAND, Curriculum
+from yearling.training.rollouts.runner import Player, Rollout, RolloutConfig
 
 log = logging.getLogger(__name__)
 
-TRUNCATED_WARNING = 0.1
+TRUNCATED_WARNING_SHARE = 0.1
 """Share of truncated answers above which a step says so."""
 
 
@@ -47,8 +47,8 @@ class ReinforcementConfig(TrainingConfig):
     """Passes over a step's rollouts, each with an update of its own."""
     clip_low: float = CLIP_LOW
     clip_high: float = CLIP_HIGH
-    easy: float = BAND[1]
-    hard: float = BAND[0]
+    easy: float = PASS_RATE_BAND[1]
+    hard: float = PASS_RATE_BAND[0]
     """Tasks are drawn rarely while their pass rate lies outside `hard` to `easy`."""
     budget_tokens: int = 2048
     """Tokens of a micro-batch: bounds memory, never changes a gradient."""
@@ -67,8 +67,8 @@ class ReinforcementConfig(TrainingConfig):
         TrainingConfig.__post_init__(self)
         self.play()
 
-    def play(self) -> PlayConfig:
-        return PlayConfig(samples=self.samples, max_tokens=self.max_tokens, room=self.room, temperature=self.temperature)
+    def play(self) -> RolloutConfig:
+        return RolloutConfig(samples=self.samples, max_tokens=self.max_tokens, room=self.room, temperature=self.temperature)
 
     def reward(self, rollout: Rollout) -> float:
         """1 for solved, 0 for everything else, partial credit included; less the penalty on long answers."""
@@ -88,7 +88,7 @@ class RolloutLog(Protocol):
     def read_rollouts(self, step: int, *, part: int = 0) -> list[dict[str, Any]] | None: ...
 
 
-class MemoryLog:
+class InMemoryRolloutLog:
     """A log for measurements that nobody will resume."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class MemoryLog:
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class StepRollouts:
     """A step's rollouts: `kept` are learnt from, `everything` was drawn."""
 
     kept: tuple[Rollout, ...]
@@ -115,11 +115,11 @@ class Collector:
 
     def __init__(self, config: ReinforcementConfig, player: Player, curriculum: Curriculum, record: RolloutLog) -> None:
         self._config = config
-        self._player = player
+        self._runner = player
         self.curriculum = curriculum
-        self._record = record
+        self._rollout_log = record
 
-    def collect(self, step: int, *, refill: bool = True) -> Collected:
+    def collect(self, step: int, *, refill: bool = True) -> StepRollouts:
         """The rollouts of a step, read where they were recorded and drawn where not. With `refill`, groups that teach nothing
         are replaced; without, every group is kept."""
         kept: list[Rollout] = []
@@ -127,37 +127,37 @@ class Collector:
         full = attempt = groups = 0
         while full < self._config.prompts and attempt < (self._config.attempts if refill else 1):
             tasks = self.curriculum.draw(self._config.prompts - full, step=step, attempt=attempt)
-            found = self._record.read_rollouts(step, part=attempt)
+            found = self._rollout_log.read_rollouts(step, part=attempt)
             if found is None:
-                drawn = self._player.play(tasks, self._config.play(), seed=self._config.seed, step=step, first_group=groups)
-                self._record.record_rollouts(step, [rollout.to_json() for rollout in drawn], part=attempt)
+                drawn = self._runner.play(tasks, self._config.play(), seed=self._config.seed, step=step, first_group=groups)
+                self._rollout_log.record_rollouts(step, [rollout.to_json() for rollout in drawn], part=attempt)
             else:
                 drawn = [Rollout.from_json(one) for one in found]
             everything += drawn
             groups += len(tasks)
             attempt += 1
-            for members in by_group(drawn):
+            for members in group_rollouts(drawn):
                 usable = [rollout for rollout in members if self._config.counts(rollout)]
                 if not refill or len({self._config.reward(rollout) for rollout in usable}) > 1:
                     kept += usable
                     full += 1
         self.curriculum.record(everything)
-        return Collected(tuple(kept), tuple(everything), self._figures(everything, full, attempt))
+        return StepRollouts(tuple(kept), tuple(everything), self._step_metrics(everything, full, attempt))
 
     def validate(self) -> dict[str, float] | None:
         """The pass rate of the likeliest answers on tasks that are kept for it."""
         tasks = self.curriculum.validation(self._config.validation_tasks)
         if not tasks:
             return None
-        config = PlayConfig(samples=1, max_tokens=self._config.max_tokens, room=self._config.room)
-        rollouts = self._player.play(tasks, config, seed=0, step=0, greedy=True)
+        config = RolloutConfig(samples=1, max_tokens=self._config.max_tokens, room=self._config.room)
+        rollouts = self._runner.play(tasks, config, seed=0, step=0, greedy=True)
         rate = sum(rollout.solved for rollout in rollouts) / len(rollouts)
         return {"score": rate}
 
-    def _figures(self, everything: Sequence[Rollout], full: int, attempts: int) -> dict[str, float]:
+    def _step_metrics(self, everything: Sequence[Rollout], full: int, attempts: int) -> dict[str, float]:
         count = len(everything)
         cut = sum(rollout.truncated for rollout in everything) / count
-        if cut > TRUNCATED_WARNING:
+        if cut > TRUNCATED_WARNING_SHARE:
             log.warning("%.0f %% of the answers were cut at their longest length: raise max_tokens.", 100 * cut)
         return {
             "reward": sum(self._config.reward(rollout) for rollout in everything) / count,
@@ -170,7 +170,7 @@ class Collector:
         }
 
 
-def by_group(rollouts: Sequence[Rollout]) -> list[list[Rollout]]:
+def group_rollouts(rollouts: Sequence[Rollout]) -> list[list[Rollout]]:
     """The rollouts of each group, in the order of their first."""
     groups: dict[int, list[Rollout]] = {}
     for rollout in rollouts:

@@ -15,12 +15,12 @@ from typing import Any, Protocol
 import torch
 
 from yearling.errors import BadInput
-from yearling.tasks import Environment, Task, takes_turns
+from yearling.tasks import Environment, Task, is_multi_turn
 from yearling.training.data.packing import Example
 from yearling.training.methods.protocol import step_generator
-from yearling.training.rollouts.sampler import Episode, Job, Sampler
+from yearling.training.rollouts.sampler import Episode, EpisodeRequest, Sampler
 
-SOLVED = 1.0
+SOLVED_SCORE = 1.0
 """The only score that counts as a success: what lies below is partial credit, which rewards garbage."""
 
 
@@ -38,7 +38,7 @@ class PromptCoder(Protocol):
     def encode(self, tokenizer: Any, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> list[int]: ...
 
 
-class Speech(Protocol):
+class PromptCodec(Protocol):
     """How messages become token ids and ids text."""
 
     @property
@@ -50,7 +50,7 @@ class Speech(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class TemplateSpeech:
+class TemplatePromptCodec:
     """A model's own chat template and tokenizer (`yearling.models`)."""
 
     tokenizer: TextCoder
@@ -84,7 +84,7 @@ class Rollout:
 
     @property
     def solved(self) -> bool:
-        return self.score >= SOLVED
+        return self.score >= SOLVED_SCORE
 
     @property
     def length(self) -> int:
@@ -104,7 +104,7 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlayConfig:
+class RolloutConfig:
     """How episodes are drawn. `max_tokens` bounds one answer; `room` everything after the prompt where an environment answers
     back (0: four answers' worth)."""
 
@@ -121,16 +121,16 @@ class PlayConfig:
 class Player:
     """Plays tasks: draws `samples` episodes of each and has their environments score them."""
 
-    def __init__(self, sampler: Sampler, speech: Speech, open_environment: Callable[[str], Environment]) -> None:
+    def __init__(self, sampler: Sampler, speech: PromptCodec, open_environment: Callable[[str], Environment]) -> None:
         self._sampler = sampler
-        self._speech = speech
-        self._open = open_environment
+        self._codec = speech
+        self._open_environment = open_environment
         self._environments: dict[str, Environment] = {}
 
     def play(
         self,
         tasks: Sequence[tuple[str, Task]],
-        config: PlayConfig,
+        config: RolloutConfig,
         *,
         seed: int,
         step: int,
@@ -139,20 +139,20 @@ class Player:
     ) -> list[Rollout]:
         """Rollouts of (arm, task), group by group in their order. Seed, step and group decide the random numbers."""
         owners = [number for number in range(len(tasks)) for _ in range(config.samples)]
-        prompts = [tuple(self._speech.encode(task.messages)) for _, task in tasks]
+        prompts = [tuple(self._codec.encode(task.messages)) for _, task in tasks]
         seeds = torch.randint(2**62, (first_group + len(tasks), config.samples), generator=step_generator(seed, step, purpose=1))[
             first_group:
         ]
-        turns = any(takes_turns(self._environment(task.environment)) for _, task in tasks)
+        turns = any(is_multi_turn(self._get_environment(task.environment)) for _, task in tasks)
         room = (config.room or 4 * config.max_tokens) if turns else config.max_tokens
         jobs = [
-            Job(prompts[owner], int(job_seed), config.max_tokens, room)
+            EpisodeRequest(prompts[owner], int(job_seed), config.max_tokens, room)
             for owner, job_seed in zip(owners, seeds.flatten().tolist(), strict=True)
         ]
         transcripts: list[list[dict[str, Any]]] = [[] for _ in jobs]
 
         def follow(number: int, answer: Sequence[int]) -> Sequence[int] | None:
-            return self._follow(tasks[owners[number]][1], transcripts[number], answer)
+            return self._environment_reply(tasks[owners[number]][1], transcripts[number], answer)
 
         temperature = 0.0 if greedy else config.temperature
         episodes = self._sampler.draw(jobs, temperature=temperature, follow=follow if turns else None)
@@ -174,22 +174,22 @@ class Player:
             )
         return rollouts
 
-    def _follow(self, task: Task, transcript: list[dict[str, Any]], answer: Sequence[int]) -> Sequence[int] | None:
-        environment = self._environment(task.environment)
-        transcript.append({"role": "assistant", "content": self._text(answer)})
-        reply = environment.reply(task, transcript) if takes_turns(environment) else None
+    def _environment_reply(self, task: Task, transcript: list[dict[str, Any]], answer: Sequence[int]) -> Sequence[int] | None:
+        environment = self._get_environment(task.environment)
+        transcript.append({"role": "assistant", "content": self._decode_answer(answer)})
+        reply = environment.reply(task, transcript) if is_multi_turn(environment) else None
         if reply is None:
             return None
         transcript.append(dict(reply))
-        return self._reply_ids(task, reply)
+        return self._encode_reply(task, reply)
 
-    def _reply_ids(self, task: Task, reply: Mapping[str, Any]) -> list[int]:
+    def _encode_reply(self, task: Task, reply: Mapping[str, Any]) -> list[int]:
         """What stands between the end of an answer and the next one: the reply in the template's words, and the opening of a
         turn. Taken from a rendering around a stand-in, so that the drawn ids are never encoded again."""
         before = [*task.messages, {"role": "assistant", "content": "."}]
-        closed = self._speech.encode(before, add_generation_prompt=False)
-        whole = self._speech.encode([*before, reply])
-        ends = [place for place, token in enumerate(closed) if token in self._speech.stop_ids]
+        closed = self._codec.encode(before, add_generation_prompt=False)
+        whole = self._codec.encode([*before, reply])
+        ends = [place for place, token in enumerate(closed) if token in self._codec.stop_ids]
         if not ends or whole[: len(closed)] != closed:
             raise BadInput(
                 "The model's chat template cannot go on after an answer.", advice="Choose an environment without turns."
@@ -197,17 +197,17 @@ class Player:
         return whole[ends[-1] + 1 :]
 
     def _score(self, task: Task, transcript: list[dict[str, Any]], prompt: Sequence[int], episode: Episode) -> float:
-        environment = self._environment(task.environment)
-        if not takes_turns(environment):
-            transcript = [{"role": "assistant", "content": self._text(episode.ids[len(prompt) :])}]
+        environment = self._get_environment(task.environment)
+        if not is_multi_turn(environment):
+            transcript = [{"role": "assistant", "content": self._decode_answer(episode.ids[len(prompt) :])}]
         elif episode.truncated:
             return 0.0
         return float(environment.reward(task, transcript))
 
-    def _text(self, ids: Sequence[int]) -> str:
-        return self._speech.decode(ids[:-1] if ids and ids[-1] in self._speech.stop_ids else ids)
+    def _decode_answer(self, ids: Sequence[int]) -> str:
+        return self._codec.decode(ids[:-1] if ids and ids[-1] in self._codec.stop_ids else ids)
 
-    def _environment(self, name: str) -> Environment:
+    def _get_environment(self, name: str) -> Environment:
         if name not in self._environments:
-            self._environments[name] = self._open(name)
+            self._environments[name] = self._open_environment(name)
         return self._environments[name]

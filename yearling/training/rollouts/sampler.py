@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from yearling.inference import decoding_view, follow_adapter, invert_probabilities
+from yearling.inference import make_decoding_view, refresh_decoding_view, sample_from_probabilities
 from yearling.models import Cache, Decoder
-from yearling.training.data.packing import common_prefix
+from yearling.training.data.packing import common_prefix_length
 
 MAX_ROWS = {"cpu": 64, "cuda": 256}
 """Rows of a step, by device: more are drawn one after the other. On a GPU a step takes as long for many rows as for few."""
@@ -33,7 +33,7 @@ _PREFILL_TOKENS = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class EpisodeRequest:
     """One episode to draw. `max_tokens` bounds each answer, `room` everything after the prompt, what is replied included."""
 
     prompt: tuple[int, ...]
@@ -52,14 +52,14 @@ class Episode:
     truncated: bool = False
 
 
-Follow = Callable[[int, Sequence[int]], Sequence[int] | None]
+EnvironmentReply = Callable[[int, Sequence[int]], Sequence[int] | None]
 """(number of the job, ids of the answer that just ended) -> the ids that follow it in the episode, or None: it is over."""
 
 
 @dataclass(eq=False, slots=True)
 class _Row:
     number: int
-    job: Job
+    job: EpisodeRequest
     episode: Episode
     random: np.random.Generator
     answer: list[int] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Sampler:
     ) -> None:
         packable = frozen_base and packed and decoder.dtype == torch.float32 and bool(torch.backends.mkldnn.enabled)
         device = next(decoder.parameters()).device.type
-        self._decoder = decoding_view(decoder, packed=packable and device == "cpu")
+        self._decoder = make_decoding_view(decoder, packed=packable and device == "cpu")
         self._stop_ids = stop_ids
         self._max_rows = max_rows or MAX_ROWS[device]
         self.num_drawn = 0
@@ -88,29 +88,31 @@ class Sampler:
         """Tokens that went through the network so far."""
 
     @torch.inference_mode()
-    def draw(self, jobs: Sequence[Job], *, temperature: float = 1.0, follow: Follow | None = None) -> list[Episode]:
+    def draw(
+        self, jobs: Sequence[EpisodeRequest], *, temperature: float = 1.0, follow: EnvironmentReply | None = None
+    ) -> list[Episode]:
         """The episodes of all jobs, in their order. Temperature 0 takes the likeliest token and stores its log-probability at 1.
 
         Jobs of one prompt should be neighbours. Raises ValueError when the logits are not finite."""
         if not jobs:
             return []
-        follow_adapter(self._decoder)
+        refresh_decoding_view(self._decoder)
         capacity = max(len(job.prompt) + job.room for job in jobs)
         cache = self._decoder.new_cache(num_slots=min(self._max_rows, len(jobs)), capacity_tokens=capacity)
-        waiting, prompts = deque(enumerate(jobs)), _Prompts(self._decoder)
+        waiting, prompts = deque(enumerate(jobs)), _PromptCache(self._decoder)
         episodes: dict[int, Episode] = {}
         rows: list[_Row] = []
         while waiting or rows:
-            fresh, logits_BV = self._admit(waiting, rows, prompts, cache)
+            fresh, logits_BV = self._admit_requests(waiting, rows, prompts, cache)
             if fresh:
-                self._extend(fresh, logits_BV, temperature)
-                self._settle(rows, cache, episodes, follow)
-            self._replies(rows, cache, temperature, episodes, follow)
+                self._sample_tokens(fresh, logits_BV, temperature)
+                self._finish_answers(rows, cache, episodes, follow)
+            self._read_replies(rows, cache, temperature, episodes, follow)
             if rows:
                 ids_B1 = torch.tensor([row.waiting for row in rows], device=self._device)
                 hidden_B1E = self._decoder.hidden(ids_B1, cache=cache.rows(range(len(rows))))
-                self._extend(rows, self._logits(hidden_B1E[:, 0]), temperature)
-                self._settle(rows, cache, episodes, follow)
+                self._sample_tokens(rows, self._logits(hidden_B1E[:, 0]), temperature)
+                self._finish_answers(rows, cache, episodes, follow)
         self.num_computed += prompts.num_computed
         return [episodes[number] for number in range(len(jobs))]
 
@@ -123,8 +125,8 @@ class Sampler:
         logits: Tensor = self._decoder.lm_head(hidden_BE)
         return logits
 
-    def _admit(
-        self, waiting: deque[tuple[int, Job]], rows: list[_Row], prompts: _Prompts, cache: Cache
+    def _admit_requests(
+        self, waiting: deque[tuple[int, EpisodeRequest]], rows: list[_Row], prompts: _PromptCache, cache: Cache
     ) -> tuple[list[_Row], Tensor]:
         """Give free rows to jobs that wait; the new rows and the logits after their prompts."""
         free = len(cache.lengths) - len(rows)
@@ -143,7 +145,7 @@ class Sampler:
         prompts.keep({job.prompt for _, job in waiting})
         return fresh, logits
 
-    def _extend(self, rows: Sequence[_Row], logits_BV: Tensor, temperature: float) -> None:
+    def _sample_tokens(self, rows: Sequence[_Row], logits_BV: Tensor, temperature: float) -> None:
         """Draw a token for each row and store it with its log-probability."""
         ids, logprobs = choose(logits_BV, [float(row.random.random()) for row in rows], temperature)
         self.num_drawn += len(rows)
@@ -154,7 +156,9 @@ class Sampler:
             row.episode.drawn.append(True)
             row.episode.logprobs.append(logprob)
 
-    def _settle(self, rows: list[_Row], cache: Cache, episodes: dict[int, Episode], follow: Follow | None) -> None:
+    def _finish_answers(
+        self, rows: list[_Row], cache: Cache, episodes: dict[int, Episode], follow: EnvironmentReply | None
+    ) -> None:
         """Let ended answers go on with what the environment says, or leave, the last row taking their place."""
         for slot in range(len(rows) - 1, -1, -1):
             row = rows[slot]
@@ -181,8 +185,8 @@ class Sampler:
                 cache.copy(len(rows), [slot])
                 rows[slot] = last
 
-    def _replies(
-        self, rows: list[_Row], cache: Cache, temperature: float, episodes: dict[int, Episode], follow: Follow | None
+    def _read_replies(
+        self, rows: list[_Row], cache: Cache, temperature: float, episodes: dict[int, Episode], follow: EnvironmentReply | None
     ) -> None:
         """Read what environments said, each in one pass of its own, and draw the first token of what follows."""
         while (slot := next((slot for slot, row in enumerate(rows) if len(row.waiting) > 1), None)) is not None:
@@ -190,27 +194,27 @@ class Sampler:
             ids_1T = torch.tensor([row.waiting], device=self._device)
             hidden_1TE = self._decoder.hidden(ids_1T, cache=cache.rows([slot]))
             self.num_computed += len(row.waiting) - 1
-            self._extend([row], self._logits(hidden_1TE[:, -1]), temperature)
-            self._settle(rows, cache, episodes, follow)
+            self._sample_tokens([row], self._logits(hidden_1TE[:, -1]), temperature)
+            self._finish_answers(rows, cache, episodes, follow)
 
 
-class _Prompts:
+class _PromptCache:
     """Prompts that were computed and are still wanted: a cache of its own for each pass, and the logits after each prompt."""
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
-        self._held: dict[tuple[int, ...], tuple[Cache, int, Tensor]] = {}
+        self._entries: dict[tuple[int, ...], tuple[Cache, int, Tensor]] = {}
         self.num_computed = 0
 
     def compute(self, wanted: Sequence[tuple[int, ...]], *, ahead: Sequence[tuple[int, ...]]) -> None:
         """Compute what is wanted and not held; where a pass has room left, also what will be wanted next."""
-        missing = [prompt for prompt in dict.fromkeys(wanted) if prompt not in self._held]
+        missing = [prompt for prompt in dict.fromkeys(wanted) if prompt not in self._entries]
         if not missing:
             return
         for prompt in dict.fromkeys(ahead):
             if (len(missing) + 1) * max(map(len, [*missing, prompt])) > _PREFILL_TOKENS:
                 break
-            if prompt not in self._held and prompt not in missing:
+            if prompt not in self._entries and prompt not in missing:
                 missing.append(prompt)
         missing.sort(key=len)
         while missing:
@@ -224,7 +228,7 @@ class _Prompts:
         device = next(self._decoder.parameters()).device
         cache = self._decoder.new_cache(num_slots=len(prompts), capacity_tokens=max(map(len, prompts)))
         # What all prompts begin with (examples of a few-shot prompt, a system message) is computed once.
-        common = common_prefix([prompt[:-1] for prompt in prompts]) if len(prompts) > 1 else 0
+        common = common_prefix_length([prompt[:-1] for prompt in prompts]) if len(prompts) > 1 else 0
         if common:
             self._decoder.hidden(torch.tensor([prompts[0][:common]], device=device), cache=cache.rows([0]))
             cache.copy(0, range(1, len(prompts)))
@@ -237,17 +241,17 @@ class _Prompts:
         logits_BV = self._decoder.lm_head(hidden_BTE[torch.arange(len(prompts), device=device), ends_B])
         self.num_computed += common + sum(lengths)
         for row, prompt in enumerate(prompts):
-            self._held[prompt] = (cache, row, logits_BV[row])
+            self._entries[prompt] = (cache, row, logits_BV[row])
 
     def give(self, prompt: tuple[int, ...], cache: Cache, slot: int) -> None:
-        held, source, _ = self._held[prompt]
+        held, source, _ = self._entries[prompt]
         cache.adopt(slot, held, source)
 
     def logits(self, prompt: tuple[int, ...]) -> Tensor:
-        return self._held[prompt][2]
+        return self._entries[prompt][2]
 
     def keep(self, wanted: set[tuple[int, ...]]) -> None:
-        self._held = {prompt: held for prompt, held in self._held.items() if prompt in wanted}
+        self._entries = {prompt: held for prompt, held in self._entries.items() if prompt in wanted}
 
 
 def choose(logits_BV: Tensor, uniforms: Sequence[float], temperature: float) -> tuple[list[int], list[float]]:
@@ -261,6 +265,6 @@ def choose(logits_BV: Tensor, uniforms: Sequence[float], temperature: float) -> 
     if temperature == 0:
         ids = logits_BV.argmax(-1).tolist()
     else:
-        ids = invert_probabilities((logits_BV - log_total_B[:, None]).exp_(), uniforms)
+        ids = sample_from_probabilities((logits_BV - log_total_B[:, None]).exp_(), uniforms)
     picked_B = logits_BV.gather(1, torch.tensor(ids, device=logits_BV.device)[:, None])[:, 0]
     return ids, (picked_B - log_total_B).tolist()

@@ -28,7 +28,7 @@ _SENTENCES: dict[Language, tuple[str, ...]] = {
 _QUOTES = {('"', '"'), ("“", "”"), ("「", "」"), ("『", "』"), ("«", "»")}
 
 
-def _choice(name: str, pool: dict[Language, tuple[str, ...]]) -> Any:
+def _draw_from(name: str, pool: dict[Language, tuple[str, ...]]) -> Any:
     def draw(source: random.Random, language: Language, level: int) -> dict[str, Any]:
         return {name: source.choice(pool[language])}
 
@@ -39,7 +39,7 @@ def _choice(name: str, pool: dict[Language, tuple[str, ...]]) -> Any:
     "start_word",
     en=('Begin your answer with the word "{word}".', 'The first word must be "{word}".', 'Start with "{word}".'),
     zh=("以“{word}”开头。", "回答的开头必须是“{word}”。", "请用“{word}”两个字开始。"),
-    draw=_choice("word", _OPENINGS),
+    draw=_draw_from("word", _OPENINGS),
     claims="first",
     tags="wording literal",
     avoids="fixed quoted",
@@ -70,7 +70,7 @@ def _first_letter(answer: Answer, parameters: Parameters) -> bool:
     "end_phrase",
     en=("End your answer with: {phrase}", "The last words must be exactly: {phrase}", "Finish with this sentence: {phrase}"),
     zh=("最后以这句话结尾：{phrase}", "结尾必须是：{phrase}", "请用下面这句话收尾：{phrase}"),
-    draw=_choice("phrase", _ENDINGS),
+    draw=_draw_from("phrase", _ENDINGS),
     claims="last",
     tags="wording literal exclaiming",
     avoids="fixed quoted exclamations avoid_mark short_words no_first_person",
@@ -156,7 +156,7 @@ def _note_last(answer: Answer, parameters: Parameters) -> bool:
         'Finish with the signature "- {name}" on a line of its own.',
     ),
     zh=("最后一行署名“- {name}”。", "结尾另起一行写“- {name}”。", "在末行落款：- {name}"),
-    draw=_choice("name", _NAMES),
+    draw=_draw_from("name", _NAMES),
     claims="last",
     tags="line literal wording",
     avoids="fixed quoted quote_block items one_line",
@@ -174,7 +174,7 @@ def _signature(answer: Answer, parameters: Parameters) -> bool:
         'Open with the sentence "{phrase}" and then answer.',
     ),
     zh=("先原样写下这句话，再回答：{phrase}", "回答的开头必须是：{phrase}", "先写“{phrase}”，然后再作答。"),
-    draw=_choice("phrase", _SENTENCES),
+    draw=_draw_from("phrase", _SENTENCES),
     claims="first opening",
     tags="literal wording",
     avoids="fixed quoted avoid_mark no_first_person layout exclude_words",
@@ -192,7 +192,7 @@ def _copy_first(answer: Answer, parameters: Parameters) -> bool:
         'Every sentence begins with the same word: "{word}".',
     ),
     zh=("每句话都以“{word}”开头。", "句句都要用“{word}”开始。", "每一句的开头都是“{word}”。"),
-    draw=_choice("word", _OPENINGS),
+    draw=_draw_from("word", _OPENINGS),
     claims="first layout last repetition opening",
     tags="literal wording",
     avoids="fixed line quoted",

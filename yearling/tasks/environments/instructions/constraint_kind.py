@@ -51,7 +51,7 @@ KINDS: dict[str, Kind] = {}
 """Every kind by its id, filled by the `*_kinds` modules."""
 
 
-_FOREIGN = frozenset({"wording", "literal", "fixed", "size", "sentences"})
+_CHINESE_WORDING_TAGS = frozenset({"wording", "literal", "fixed", "size", "sentences"})
 """What names Chinese words or counts them, and so does not go with a wish for English in a Chinese request."""
 
 
@@ -61,7 +61,7 @@ def conflict(first: Kind, second: Kind, language: Language) -> bool:
     if shared or first.avoids & second.names() or second.avoids & first.names() or first.id == second.id:
         return True
     pairs = ((first, second), (second, first))
-    return language == "zh" and any(one.in_english and other.names() & _FOREIGN for one, other in pairs)
+    return language == "zh" and any(one.in_english and other.names() & _CHINESE_WORDING_TAGS for one, other in pairs)
 
 
 def kind(
@@ -98,7 +98,7 @@ def kind(
     return register
 
 
-def known_kind(id: str) -> Kind:
+def get_constraint_kind(id: str) -> Kind:
     """Raises BadInput for a name that no kind has."""
     if id not in KINDS:
         raise BadInput(f"There is no kind of constraint named {id}.", advice=f"There are: {', '.join(sorted(KINDS))}.")

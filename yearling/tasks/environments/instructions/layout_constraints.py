@@ -12,16 +12,16 @@ from yearling.tasks.environments.instructions.constraint_kind import Parameters,
 from yearling.tasks.environments.instructions.parsed_answer import Answer, Language, occurrences, words_of
 from yearling.tasks.environments.instructions.word_constraints import WORDS
 
-_KEYS: dict[Language, tuple[str, ...]] = {
+_JSON_KEYS: dict[Language, tuple[str, ...]] = {
     "en": ("answer", "reason", "example", "topic", "advice", "summary"),
     "zh": ("回答", "原因", "例子", "主题", "建议", "总结"),
 }
-_FEW = {1: (2,), 2: (3, 4), 3: (5, 6)}
-_TRIMMED = " \"'“”‘’「」『』*_#>-—.,!?。，！？"
+_COUNTS_BY_LEVEL = {1: (2,), 2: (3, 4), 3: (5, 6)}
+_TRIMMED_CHARS = " \"'“”‘’「」『』*_#>-—.,!?。，！？"
 
 
-def _count(source: random.Random, language: Language, level: int) -> dict[str, Any]:
-    return {"n": source.choice(_FEW[level])}
+def _draw_count(source: random.Random, language: Language, level: int) -> dict[str, Any]:
+    return {"n": source.choice(_COUNTS_BY_LEVEL[level])}
 
 
 @kind(
@@ -36,7 +36,7 @@ def _count(source: random.Random, language: Language, level: int) -> dict[str, A
         "列出{n}条，每条以“- ”开头并单独成行。",
         "回答中要有正好{n}行以“- ”开头。",
     ),
-    draw=_count,
+    draw=_draw_count,
     claims="layout",
     tags="items",
     avoids="signature",
@@ -53,7 +53,7 @@ def _bullets(answer: Answer, parameters: Parameters) -> bool:
         'Write {n} numbered points, one per line, like "1. ...".',
     ),
     zh=("用编号列表回答，正好{n}条，每条单独一行。", "从1到{n}编号列出。", "写{n}条带编号的内容，每条一行，例如“1. ……”。"),
-    draw=_count,
+    draw=_draw_count,
     claims="layout",
     tags="items numbering",
     avoids="fixed",
@@ -80,7 +80,7 @@ def _numbered(answer: Answer, parameters: Parameters) -> bool:
     avoids="line literal has_numbers questions exclamations",
 )
 def _comma_list(answer: Answer, parameters: Parameters) -> bool:
-    items = [item.strip(_TRIMMED) for item in re.split("[,，、]", answer.text)]
+    items = [item.strip(_TRIMMED_CHARS) for item in re.split("[,，、]", answer.text)]
     wanted = [bool(item) and len(words_of(item, answer.language)) <= 8 for item in items]
     return len(answer.lines) == 1 and len(items) == parameters["n"] == len(set(items)) and all(wanted)
 
@@ -97,7 +97,7 @@ def _comma_list(answer: Answer, parameters: Parameters) -> bool:
         "输出合法的JSON：一个对象，键为{listed}，每个值都是字符串。",
         "回答是一个JSON对象，只有{listed}这些键，值都是文字。",
     ),
-    draw=lambda source, language, level: _keys(source, language, level),
+    draw=lambda source, language, level: _draw_json_keys(source, language, level),
     claims="layout first last commas opening quotes",
     tags="fixed literal wording",
     avoids="line case repetition size sentences literal",
@@ -113,8 +113,8 @@ def _json_object(answer: Answer, parameters: Parameters) -> bool:
     return all(isinstance(value, str) and words_of(value, answer.language) for value in found.values())
 
 
-def _keys(source: random.Random, language: Language, level: int) -> dict[str, Any]:
-    keys = source.sample(_KEYS[language], min(level + 1, 3))
+def _draw_json_keys(source: random.Random, language: Language, level: int) -> dict[str, Any]:
+    keys = source.sample(_JSON_KEYS[language], min(level + 1, 3))
     return {
         "keys": keys,
         "listed": ", ".join(f'"{key}"' for key in keys) if language == "en" else "、".join(f'"{key}"' for key in keys),

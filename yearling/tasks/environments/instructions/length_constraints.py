@@ -12,7 +12,7 @@ from yearling.tasks.environments.instructions.parsed_answer import Answer, Langu
 _CLAUSE_END = re.compile(r"[,.!?;:，。！？；：、…\n]")
 
 
-def _one_of(*levels: tuple[int, ...]) -> Any:
+def _draw_n_from(*levels: tuple[int, ...]) -> Any:
     """A drawer of `n` from the values of a level, easiest level first."""
 
     def draw(source: random.Random, language: Language, level: int) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def _one_of(*levels: tuple[int, ...]) -> Any:
     return draw
 
 
-def _range(source: random.Random, language: Language, level: int) -> dict[str, Any]:
+def _draw_range(source: random.Random, language: Language, level: int) -> dict[str, Any]:
     low = source.choice((10, 20, 30, 40))
     return {"low": low, "high": low + {1: 30, 2: 20, 3: 10}[level]}
 
@@ -35,7 +35,7 @@ def _range(source: random.Random, language: Language, level: int) -> dict[str, A
         "Stay within {n} words.",
     ),
     zh=("回答不要超过{n}个字。", "字数控制在{n}个字以内。", "最多写{n}个字。", "请用不超过{n}个汉字作答。"),
-    draw=_one_of((60, 70, 80), (40, 45, 50), (25, 30, 35)),
+    draw=_draw_n_from((60, 70, 80), (40, 45, 50), (25, 30, 35)),
     claims="size",
 )
 def _words_at_most(answer: Answer, parameters: Parameters) -> bool:
@@ -46,7 +46,7 @@ def _words_at_most(answer: Answer, parameters: Parameters) -> bool:
     "words_at_least",
     en=("Use at least {n} words.", "Write no fewer than {n} words.", "Your answer should have {n} words or more."),
     zh=("至少写{n}个字。", "回答不少于{n}个字。", "字数要达到{n}个字或更多。"),
-    draw=_one_of((20, 25, 30), (40, 50, 60), (70, 80, 90)),
+    draw=_draw_n_from((20, 25, 30), (40, 50, 60), (70, 80, 90)),
     claims="size",
     avoids="sentences short",
 )
@@ -62,7 +62,7 @@ def _words_at_least(answer: Answer, parameters: Parameters) -> bool:
         "Aim for no less than {low} and no more than {high} words.",
     ),
     zh=("写{low}到{high}个字。", "字数要在{low}和{high}之间。", "长度不少于{low}个字，也不多于{high}个字。"),
-    draw=_range,
+    draw=_draw_range,
     claims="size",
     avoids="sentences short",
     held_out=True,
@@ -79,7 +79,7 @@ def _words_between(answer: Answer, parameters: Parameters) -> bool:
         "Your answer must consist of {n} sentences.",
     ),
     zh=("请正好用{n}句话回答。", "只写{n}句话，不多也不少。", "回答由{n}句话组成。"),
-    draw=_one_of((2,), (3,), (4, 5)),
+    draw=_draw_n_from((2,), (3,), (4, 5)),
     claims="sentences",
     avoids="layout line",
 )
@@ -91,7 +91,7 @@ def _sentences_exactly(answer: Answer, parameters: Parameters) -> bool:
     "sentences_at_most",
     en=("Use no more than {n} sentences.", "Write at most {n} sentences.", "Limit yourself to {n} sentences."),
     zh=("最多写{n}句话。", "不要超过{n}句话。", "用{n}句以内的话回答。"),
-    draw=_one_of((4,), (3,), (2,)),
+    draw=_draw_n_from((4,), (3,), (2,)),
     claims="sentences",
     avoids="layout line",
 )
@@ -107,7 +107,7 @@ def _sentences_at_most(answer: Answer, parameters: Parameters) -> bool:
         "Use short sentences only: {n} words each at most.",
     ),
     zh=("每句话不超过{n}个字。", "句子要短，每句最多{n}个字。", "任何一句话都不能多于{n}个字。"),
-    draw=_one_of((16, 18), (12, 14), (9, 10)),
+    draw=_draw_n_from((16, 18), (12, 14), (9, 10)),
     claims="sentences",
     avoids="layout line fixed literal",
     held_out=True,
@@ -125,7 +125,7 @@ def _short_sentences(answer: Answer, parameters: Parameters) -> bool:
         "Give {n} paragraphs; leave one empty line after each but the last.",
     ),
     zh=("正好写{n}段，段与段之间空一行。", "把回答分成{n}个段落，用空行隔开。", "请写{n}段文字，各段之间留一个空行。"),
-    draw=_one_of((2,), (3,), (4, 5)),
+    draw=_draw_n_from((2,), (3,), (4, 5)),
     claims="layout",
     avoids="line",
 )
@@ -142,7 +142,7 @@ def _paragraphs_exactly(answer: Answer, parameters: Parameters) -> bool:
         "Put your answer on {n} separate lines.",
     ),
     zh=("正好写{n}行文字。", "回答要有{n}行，每行单独成行。", "把回答写成{n}行。"),
-    draw=_one_of((2,), (3, 4), (5, 6)),
+    draw=_draw_n_from((2,), (3, 4), (5, 6)),
     claims="layout",
     avoids="line",
 )

@@ -24,10 +24,10 @@ HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _HAN = re.compile(f"[{HAN}]")
 _EN_WORD = re.compile(r"[^\W_]+(?:['’‑-][^\W_]+)*")
 _ZH_WORD = re.compile(rf"[{HAN}]|[^\W_{HAN}]+")
-_END = re.compile(r"[.!?]+[\"'”’)\]*_]*(?=\s|$)|[。！？…]+[”’」』）\"')*_]*")
+_SENTENCE_END = re.compile(r"[.!?]+[\"'”’)\]*_]*(?=\s|$)|[。！？…]+[”’」』）\"')*_]*")
 _TITLE = re.compile(r"(?<!\w)(?:mr|mrs|ms|dr|st)\.$", re.IGNORECASE)
 _ABBREVIATION = re.compile(r"(?<!\w)(?:vs|e\.g|i\.e|a\.m|p\.m)\.$", re.IGNORECASE)
-_MARKER = re.compile(r"^\s*(?:[-*•·–]|\d{1,3}[.)、．）])\s*(?=\S)")
+_LIST_MARKER = re.compile(r"^\s*(?:[-*•·–]|\d{1,3}[.)、．）])\s*(?=\S)")
 _BULLET = re.compile(r"^\s*[-*•·–]\s+(\S.*)$")
 _NUMBERED = re.compile(r"^\s*(\d{1,3})(?:[.)]\s+|[、．）]\s*)(\S.*)$")
 _BLANK = re.compile(r"\n\s*\n")
@@ -56,12 +56,12 @@ class Answer:
 
     @cached_property
     def sentences(self) -> list[str]:
-        return [sentence for line in self.lines for sentence in _sentences_of(_MARKER.sub("", line))]
+        return [sentence for line in self.lines for sentence in _split_sentences(_LIST_MARKER.sub("", line))]
 
     @cached_property
     def opening(self) -> str:
         """The text without regard to case and without marks (of a list, of bold, of quotation) before its first word."""
-        return _MARKER.sub("", self.folded).lstrip(" *_#>＞\"'“‘「")
+        return _LIST_MARKER.sub("", self.folded).lstrip(" *_#>＞\"'“‘「")
 
     @cached_property
     def lines(self) -> list[str]:
@@ -105,9 +105,9 @@ def occurrences(text: str, word: str, language: Language) -> int:
     return len(re.findall(rf"(?<![^\W_]){re.escape(wanted)}(?![^\W_])", text.casefold()))
 
 
-def _sentences_of(line: str) -> list[str]:
+def _split_sentences(line: str) -> list[str]:
     found, start = [], 0
-    for match in _END.finditer(line):
+    for match in _SENTENCE_END.finditer(line):
         piece = line[start : match.end()]
         rest = line[match.end() :].lstrip()
         if rest and (_TITLE.search(piece) or (_ABBREVIATION.search(piece) and not rest[0].isupper())):

@@ -22,7 +22,7 @@ _CHINESE = """
 WORDS: dict[Language, tuple[str, ...]] = {"en": tuple(_ENGLISH.split()), "zh": tuple(_CHINESE.split())}
 """Asked for in answers. None is so common that it turns up by itself."""
 
-_COMMON: dict[Language, dict[int, tuple[str, ...]]] = {
+_COMMON_WORDS: dict[Language, dict[int, tuple[str, ...]]] = {
     "en": {
         1: ("very", "really", "because", "however", "also"),
         2: ("can", "you", "it", "or", "that"),
@@ -36,24 +36,24 @@ _COMMON: dict[Language, dict[int, tuple[str, ...]]] = {
 }
 """Words that answers use by themselves, from the less to the more frequent."""
 
-_MARKS: dict[Language, dict[int, str]] = {
+_AVOIDED_CHARS: dict[Language, dict[int, str]] = {
     "en": {1: "jqxz", 2: "kvbw", 3: "pgyc"},
     "zh": {1: "我这不", 2: "在有和", 3: "是的一"},
 }
 _EMOJI = ("🌟", "🍀", "🎈", "🐢", "🌻", "🚀", "🍎", "🎵")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_FIRST_PERSON = {
+_FIRST_PERSON_WORDS = {
     "en": ("i", "me", "my", "mine", "myself", "we", "us", "our", "ours", "i'm", "i've", "i'd", "i'll", "we're", "we've", "we'll"),
     "zh": ("我", "咱", "俺"),
 }
-_ORDER: dict[Language, tuple[str, ...]] = {"en": ("first", "then", "finally"), "zh": ("首先", "然后", "最后")}
+_STEP_WORDS: dict[Language, tuple[str, ...]] = {"en": ("first", "then", "finally"), "zh": ("首先", "然后", "最后")}
 
 
-def _word(source: random.Random, language: Language, level: int) -> dict[str, Any]:
+def _draw_word(source: random.Random, language: Language, level: int) -> dict[str, Any]:
     return {"word": source.choice(WORDS[language])}
 
 
-def _few(source: random.Random, language: Language, level: int) -> dict[str, Any]:
+def _draw_small_count(source: random.Random, language: Language, level: int) -> dict[str, Any]:
     return {"n": {1: 1, 2: 2, 3: 3}[level]}
 
 
@@ -65,7 +65,7 @@ def _few(source: random.Random, language: Language, level: int) -> dict[str, Any
         'Use the word "{word}" somewhere in your answer.',
     ),
     zh=("回答中要出现“{word}”这个词。", "请用上“{word}”一词。", "文中必须包含“{word}”。"),
-    draw=_word,
+    draw=_draw_word,
     tags="wording literal",
 )
 def _include_word(answer: Answer, parameters: Parameters) -> bool:
@@ -80,7 +80,7 @@ def _include_word(answer: Answer, parameters: Parameters) -> bool:
         'Mention "{word}" no fewer than {n} times.',
     ),
     zh=("“{word}”一词至少出现{n}次。", "至少{n}次提到“{word}”。", "“{word}”这个词要用{n}次或更多。"),
-    draw=lambda source, language, level: {**_word(source, language, level), "n": level + 1},
+    draw=lambda source, language, level: {**_draw_word(source, language, level), "n": level + 1},
     claims="repetition",
     tags="wording literal",
 )
@@ -107,11 +107,11 @@ def _word_times(answer: Answer, parameters: Parameters) -> bool:
 def _words_in_order(answer: Answer, parameters: Parameters) -> bool:
     # Cut after each occurrence of the first word: the second must come after one, and none may come before the first.
     second = occurrences(answer.folded, parameters["second"], answer.language)
-    head = _before(answer, parameters["first"])
+    head = _text_before(answer, parameters["first"])
     return head is not None and second > 0 and occurrences(head, parameters["second"], answer.language) == 0
 
 
-def _before(answer: Answer, word: str) -> str | None:
+def _text_before(answer: Answer, word: str) -> str | None:
     """What stands before the first occurrence of a word; None without one."""
     edge = r"(?<![^\W_])", r"(?![^\W_])"
     before, after = edge if answer.language == "en" else ("", "")
@@ -127,7 +127,7 @@ def _before(answer: Answer, word: str) -> str | None:
         "None of the following words may appear: {listed}.",
     ),
     zh=("不要使用下列词语：{listed}。", "回答里不能出现这些词：{listed}。", "避免使用{listed}。"),
-    draw=lambda source, language, level: _excluded(source, language, level),
+    draw=lambda source, language, level: _draw_excluded_words(source, language, level),
     tags="wording",
     avoids="fixed english",
 )
@@ -135,8 +135,8 @@ def _exclude_words(answer: Answer, parameters: Parameters) -> bool:
     return not any(answer.times(word) for word in parameters["words"])
 
 
-def _excluded(source: random.Random, language: Language, level: int) -> dict[str, Any]:
-    words = source.sample(_COMMON[language][level], 2)
+def _draw_excluded_words(source: random.Random, language: Language, level: int) -> dict[str, Any]:
+    words = source.sample(_COMMON_WORDS[language][level], 2)
     quoted = [f'"{word}"' if language == "en" else f"“{word}”" for word in words]
     return {"words": words, "listed": (" and " if language == "en" else "和").join(quoted)}
 
@@ -149,7 +149,7 @@ def _excluded(source: random.Random, language: Language, level: int) -> dict[str
         'Write without ever using the letter "{mark}".',
     ),
     zh=("全文不能出现“{mark}”字。", "不要使用“{mark}”这个字。", "写的时候避开“{mark}”字。"),
-    draw=lambda source, language, level: {"mark": source.choice(_MARKS[language][level])},
+    draw=lambda source, language, level: {"mark": source.choice(_AVOIDED_CHARS[language][level])},
     tags="wording",
     avoids="literal fixed english",
 )
@@ -169,7 +169,7 @@ def _avoid_mark(answer: Answer, parameters: Parameters) -> bool:
         "从{listed}中选一个词用上，其余两个不用。",
         "{listed}里必须且只能出现一个。",
     ),
-    draw=lambda source, language, level: _three(source, language),
+    draw=lambda source, language, level: _draw_three_words(source, language),
     tags="wording literal",
     avoids="literal",
     held_out=True,
@@ -178,7 +178,7 @@ def _exactly_one_of(answer: Answer, parameters: Parameters) -> bool:
     return sum(answer.times(word) > 0 for word in parameters["words"]) == 1
 
 
-def _three(source: random.Random, language: Language) -> dict[str, Any]:
+def _draw_three_words(source: random.Random, language: Language) -> dict[str, Any]:
     words = source.sample(WORDS[language], 3)
     return {"words": words, "listed": ", ".join(f'"{word}"' for word in words) if language == "en" else "、".join(words)}
 
@@ -191,7 +191,7 @@ def _three(source: random.Random, language: Language) -> dict[str, Any]:
         'The first sentence has to mention "{word}".',
     ),
     zh=("第一句话里要有“{word}”。", "开头第一句必须提到“{word}”。", "在第一句中用上“{word}”这个词。"),
-    draw=_word,
+    draw=_draw_word,
     claims="opening",
     tags="wording literal",
     avoids="fixed line",
@@ -209,7 +209,7 @@ def _first_sentence_word(answer: Answer, parameters: Parameters) -> bool:
         'Mention "{word}" in the sentence that ends your answer.',
     ),
     zh=("最后一句话里要有“{word}”。", "结尾一句必须提到“{word}”。", "在最后一句中用上“{word}”这个词。"),
-    draw=_word,
+    draw=_draw_word,
     claims="last",
     tags="wording literal",
     avoids="fixed line",
@@ -281,8 +281,8 @@ def _the_number(answer: Answer, parameters: Parameters) -> bool:
 )
 def _no_first_person(answer: Answer, parameters: Parameters) -> bool:
     if answer.language == "zh":
-        return not any(word in answer.text for word in _FIRST_PERSON["zh"])
-    return not {word.replace("’", "'") for word in answer.words} & set(_FIRST_PERSON["en"])
+        return not any(word in answer.text for word in _FIRST_PERSON_WORDS["zh"])
+    return not {word.replace("’", "'") for word in answer.words} & set(_FIRST_PERSON_WORDS["en"])
 
 
 @kind(
@@ -297,7 +297,7 @@ def _no_first_person(answer: Answer, parameters: Parameters) -> bool:
     avoids="same_start",
 )
 def _steps_in_words(answer: Answer, parameters: Parameters) -> bool:
-    words = _ORDER[answer.language]
+    words = _STEP_WORDS[answer.language]
     between = r"(?![^\W_]).*?(?<![^\W_])" if answer.language == "en" else ".*?"
     pattern = between.join(re.escape(word) for word in words)
     edges = (r"(?<![^\W_])", r"(?![^\W_])") if answer.language == "en" else ("", "")
@@ -322,7 +322,7 @@ def _emoji(answer: Answer, parameters: Parameters) -> bool:
         "Your answer should contain {n} question marks in total, not more and not fewer.",
     ),
     zh=("正好使用{n}个问号。", "全文的问号总数必须是{n}。", "回答里要有{n}个问号，不多也不少。"),
-    draw=_few,
+    draw=_draw_small_count,
     claims="questions",
     avoids="json_object",
 )
@@ -338,7 +338,7 @@ def _questions(answer: Answer, parameters: Parameters) -> bool:
         "The number of exclamation marks must be {n}.",
     ),
     zh=("正好使用{n}个感叹号。", "全文要有{n}个感叹号，不多也不少。", "感叹号的数量必须是{n}。"),
-    draw=_few,
+    draw=_draw_small_count,
     claims="exclamations",
     avoids="json_object",
 )
