@@ -1,25 +1,32 @@
-# make run    set up on first use, then serve the assistant on 127.0.0.1:8400
-# make test   set up on first use, then run every test (the real model and Postgres included)
-# make trl    an environment with TRL beside ours, for parity and `yearling bench train`
-# make web    build the page from web/ (needs Node; the result is committed, so that nobody else does)
-# make check  format, lint, types, architecture and the fast tests
+# make run       set up on first use, then serve the assistant on 127.0.0.1:8400
+# make test      set up on first use, then run every test but the drills (real models, Postgres and a browser included)
+# make test-all  everything: style, types, every test, the drills, and the stores without the shortcuts of tests/conftest.py
+# make check     format, lint, types, architecture and the fast tests
+# make docs      write the reference pages from the code and build the documentation
+# make web       build the page from web/ (needs Node; the result is committed, so that nobody else does)
+# make trl       an environment with TRL beside ours, for parity and `yearling bench train`
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-FAST   := $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test trl web check style types fast format docs clean
+.PHONY: run test test-all services trl web check style types fast format docs clean
 
 run: $(VENV)/.base
 	@exec $(BIN)/yearling serve --pull
 
-test: $(VENV)/.all
+test: $(VENV)/.all services
+	$(PYTEST) -m "not drill"
+
+test-all: $(VENV)/.all services style types
+	$(PYTEST)
+	YEARLING_TEST_UNPATCHED=1 $(PYTEST) tests/api tests/store -m "not slow and not drill"
+
+services:
 	@./tests/install_postgres.sh
 	@./tests/install_chromium.sh
-	$(FAST)
-	$(BIN)/python -m pytest -m slow
 
 check: $(VENV)/.all
 	@$(MAKE) --no-print-directory -j3 style types fast
@@ -32,7 +39,7 @@ types: $(VENV)/.all
 	$(BIN)/mypy
 
 fast: $(VENV)/.all
-	$(FAST)
+	$(PYTEST) -m "not slow and not drill"
 
 trl: .venv-trl/.done
 
