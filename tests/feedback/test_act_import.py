@@ -232,5 +232,5 @@ def test_a_log_with_imports_reads_the_same_elsewhere(log: FeedbackLog, other: Fe
     file.write_bytes(b"".join(export_log_lines(other.store)))
     assert import_feedback_file(log.store, file, "jsonl").num_kept == 7
     assert logged(log)[-5:] == logged(other)
-    with pytest.raises(BadInput, match="only half"):
+    with pytest.raises(BadInput, match="only one of origin"):
         Rating(id="x", created_utc=T0, actor="a", item="i", value=1.0, origin="o")

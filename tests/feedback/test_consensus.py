@@ -222,7 +222,7 @@ def test_no_ratings() -> None:
 def test_one_rater_decides_nothing() -> None:
     found = run_consensus(votes({f"i{k}": [1.0] for k in range(30)}), OPEN)
     assert set(statuses(found).values()) == {NEEDS_MORE}
-    assert "Missing: 4 more counted ratings in all." in explain_item(found.snapshot.items[0], OPEN.status, division_seen=False)
+    assert "Missing: 4 more counted ratings in total." in explain_item(found.snapshot.items[0], OPEN.status, division_seen=False)
 
 
 @pytest.mark.parametrize(("value", "expected"), [(1.0, HELPFUL), (0.0, NOT_HELPFUL)])

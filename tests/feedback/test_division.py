@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.consensus.cross_validation import cross_validated_gain
 from benchmarks.consensus.metrics import permute_within_items
 from benchmarks.consensus.simulation import Population, plant_truth
 from yearling.feedback import division
-from yearling.feedback.division import DivisionParameters, cross_validated_gain, detect_division, shuffle_within_items
+from yearling.feedback.division import DivisionParameters, detect_division, shuffle_within_items
 from yearling.feedback.rater_model import SparseRatings
 
 

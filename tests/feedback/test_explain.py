@@ -35,7 +35,7 @@ def test_a_status_comes_with_what_each_side_found() -> None:
         result((10, 9.0, 0.8, 0.99), (1, 1.0, 0.8, 0.9), status=HELPFUL, reason="both_sides"), P, division_seen=True
     )
     assert lines == [
-        "Helpful. Raters on both sides agree, with room for doubt on each.",
+        "Helpful. Raters on both sides agree, with a margin for doubt on each.",
         "Side A: 10 ratings, 90% approval; the chance that at least half of this side approves is 99%.",
         "Side B: 1 rating, 100% approval; the chance that at least half of this side approves is 90%.",
     ]
@@ -43,26 +43,26 @@ def test_a_status_comes_with_what_each_side_found() -> None:
 
 def test_what_is_missing_is_counted_by_side() -> None:
     lines = explain_item(result((3, 3.0, 0.8, 0.9), (0, 0.0, 0.4, 0.4), reason="no_quorum"), P, division_seen=True)
-    assert "Missing: 2 more counted ratings in all." in lines
+    assert "Missing: 2 more counted ratings in total." in lines
     assert "Missing: 2 more counted ratings from side B." in lines
-    assert "Side B has not rated it; from what else its raters say, about 40% would approve." in lines
+    assert "Side B has not rated it. Judging by its raters' other ratings, about 40% would approve." in lines
 
 
 def test_a_divided_item_says_that_more_of_the_same_does_not_help() -> None:
     lines = explain_item(result((20, 19.0, 0.9, 0.99), (20, 1.0, 0.1, 0.01)), P, division_seen=True)
-    assert lines[-1] == "One side approves and the other disapproves: more of the same ratings will not change that."
+    assert lines[-1] == "One side approves and the other disapproves: more ratings of the same kind will not change that."
     lines = explain_item(result((20, 19.0, 0.9, 0.99), (20, 10.0, 0.5, 0.5)), P, division_seen=True)
-    assert lines[-2:] == ["Side A approves.", "Side B has not settled."]
+    assert lines[-2:] == ["Side A approves.", "Side B is undecided."]
 
 
 def test_jury_uncounted_ratings_and_no_division_are_told() -> None:
     lines = explain_item(
         result((9, 8.0, 0.8, 0.9), (9, 8.0, 0.8, 0.9), reason="jury_veto", jury="split", uncounted=3), P, division_seen=False
     )
-    assert lines[0] == "Needs more ratings. A jury drawn by lot found otherwise, so it has no status."
-    assert "The jury's finding: it is split." in lines
+    assert lines[0] == "Needs more ratings. A jury drawn by lot disagreed, so it has no status."
+    assert "The verdict of the jury: it is split." in lines
     assert any(line.startswith("3 ratings not counted") for line in lines)
-    assert lines[-1].startswith("No line of division is visible yet")
+    assert lines[-1].startswith("The ratings show no division yet")
 
 
 @pytest.mark.parametrize("reason", sorted(REASON_SENTENCES))

@@ -217,7 +217,7 @@ def test_a_changed_or_cut_export_is_refused_as_a_whole(log: FeedbackLog, tmp_pat
         for broken in (lines[:-1], [lines[0], *lines[2:]], [lines[0], lines[1].replace(b'"value":1.0', b'"value":0.0')]):
             path = tmp_path / "broken.jsonl"
             path.write_bytes(b"".join(broken))
-            with pytest.raises(Untrusted, match="cut off or was changed"):
+            with pytest.raises(Untrusted, match="incomplete or was changed"):
                 import_feedback_file(other.store, path, "jsonl")
         path.write_bytes(lines[0].replace(b'"version":1', b'"version":2'))
         with pytest.raises(BadInput, match="version 2"):
@@ -352,7 +352,7 @@ def test_annotators_are_people_of_their_own(log: FeedbackLog, tmp_path: Path) ->
     assert events[0]["actor"] == events[3]["actor"]
     assert len({event["actor"] for event in events}) == 3
     (tmp_path / "cut.json").write_text(json.dumps(rows)[:-5])
-    with pytest.raises(BadInput, match="no JSON"):
+    with pytest.raises(BadInput, match="not JSON"):
         import_feedback_file(log.store, tmp_path / "cut.json", "annotators")
 
 

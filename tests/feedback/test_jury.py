@@ -136,7 +136,7 @@ def test_replay_draws_every_jury_again(log: FeedbackLog, tmp_path: Path) -> None
     [
         ({"jurors": ()}, "is not the one that the lot draws"),
         ({"code_hash": ""}, "does not say how it was drawn"),
-        ({"parameters_hash": "0" * 64}, "by parameters that no run had"),
+        ({"parameters_hash": "0" * 64}, "with parameters that no run had"),
     ],
 )
 def test_a_jury_that_was_picked_by_hand_is_found_out(log: FeedbackLog, tmp_path: Path, change: Any, said: str) -> None:

@@ -23,6 +23,16 @@ from yearling.store.learning.consensus_runs import ConsensusRun
 from yearling.store.learning.event_log import AppendResult, EventEntry, EventLogHead, hash_event_entry
 from yearling.store.learning.exams import ExamRun, GateRecord, GradedSample
 from yearling.store.learning.lesson_sets import LessonSetRecord, LessonSource
+from yearling.store.learning.retraction_rules import (
+    IRREVOCABLE_KINDS,
+    REPLACED_BY_LATER,
+    WITHDRAWAL_KINDS,
+    judgement_subject,
+    latest_judgements,
+    retracts_another_persons_act,
+    void_acts,
+    withdrawal_error,
+)
 from yearling.store.learning.spec_runs import TRIAGES, SpecDispute, SpecOutput, SpecRun, Triage
 from yearling.store.learning.texts import TextRecord, make_text
 from yearling.store.learning.training_runs import TrainingRunStore
@@ -35,10 +45,13 @@ __all__ = [
     "API_KEY_PREFIX",
     "BINARY_MEDIA_TYPE",
     "GENESIS_HASH",
+    "IRREVOCABLE_KINDS",
     "LONGEST_SESSION",
     "MESSAGE_BLOB_KIND",
+    "REPLACED_BY_LATER",
     "TRIAGES",
     "UNCHANGED",
+    "WITHDRAWAL_KINDS",
     "ActImporter",
     "ApiKey",
     "AppendResult",
@@ -82,9 +95,14 @@ __all__ = [
     "hash_token",
     "import_person_data",
     "index_words",
+    "judgement_subject",
+    "latest_judgements",
     "make_text",
     "new_token",
     "restore",
+    "retracts_another_persons_act",
     "sniff_media_type",
     "verify_backup",
+    "void_acts",
+    "withdrawal_error",
 ]
