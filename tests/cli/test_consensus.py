@@ -69,7 +69,7 @@ def test_run_status_explain_in_words_and_json(run: Run) -> None:
     first = run("run")
     assert "raters count" in first.stdout
     assert ": now helpful" in first.stdout
-    assert "stands" in run("run").stderr
+    assert "Nothing has changed" in run("run").stderr
     facts = json.loads(run("run", "--json").stdout)
     assert (facts["fresh"], facts["run"], facts["changed"]) == (False, 1, {})
     status = json.loads(run("status", "--json").stdout)
