@@ -26,7 +26,7 @@ from yearling.inference import Completion, Engine, GenerationRequest, open_engin
 from yearling.models import ChatTemplate, ModelLibrary, Tokenizer
 from yearling.records import SamplingSettings
 from yearling.tasks import Environment, Task, is_multi_turn, open_environment, train_seed
-from yearling.tasks.environments.instructions.constraint_kind import CONSTRAINT_KINDS
+from yearling.tasks.environments.instructions.catalogue import CONSTRAINT_KINDS
 
 
 def wilson(passes: int, count: int, z: float = 1.96) -> tuple[float, float]:

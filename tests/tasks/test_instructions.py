@@ -15,7 +15,8 @@ from tests.tasks.constraint_examples import EXAMPLES
 from tests.tasks.satisfy import satisfying
 from yearling.errors import BadInput
 from yearling.tasks import exam_seed, open_environment, train_seed
-from yearling.tasks.environments.instructions.constraint_kind import CONSTRAINT_KINDS, DIFFICULTY_LEVELS, kinds_conflict
+from yearling.tasks.environments.instructions.catalogue import CONSTRAINT_KINDS
+from yearling.tasks.environments.instructions.constraint_kind import DIFFICULTY_LEVELS, kinds_conflict
 from yearling.tasks.environments.instructions.environment import Instructions, requests_for_part
 from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, ParsedAnswer
 from yearling.tasks.environments.protocol import Task

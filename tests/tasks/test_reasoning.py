@@ -136,9 +136,9 @@ def test_a_grader_that_fails_is_an_unsolved_task(monkeypatch: pytest.MonkeyPatch
 def test_mistakes_are_named() -> None:
     with pytest.raises(NotFound, match="chain_sum"):
         open_environment("reasoning_gym:nonesuch")
-    with pytest.raises(BadInput, match="refuses"):
+    with pytest.raises(BadInput, match="rejects"):
         open_environment("reasoning_gym:chain_sum", settings={"min_terms": 9, "max_terms": 2})
-    with pytest.raises(BadInput, match="refuses"):
+    with pytest.raises(BadInput, match="rejects"):
         open_environment("reasoning_gym:chain_sum", settings={"nonesuch": 1})
     with pytest.raises(BadInput, match="seed"):
         open_environment("reasoning_gym:chain_sum", settings={"seed": 1})

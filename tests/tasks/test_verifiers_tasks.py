@@ -78,7 +78,7 @@ def test_tasks_are_divided_by_their_prompts() -> None:
     ("name", "settings", "error", "words"),
     [
         ("nonesuch-taskset", {}, NotFound, "no installed taskset"),
-        ("yearling-sums", {"nonesuch": 1}, BadInput, "refuses"),
+        ("yearling-sums", {"nonesuch": 1}, BadInput, "rejects"),
         ("yearling-sums", {"boxed": True}, Unsupported, "container"),
         ("yearling-sums", {"count": 0}, BadInput, "no tasks"),
         ("json", {}, NotFound, "not a taskset"),

@@ -1,4 +1,4 @@
-"""Constraints on how an answer begins and ends."""
+"""Constraints on the beginning and the end of an answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 import re
 from typing import Any
 
-from yearling.tasks.environments.instructions.constraint_kind import ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.constraint_kind import ConstraintKind, ConstraintParameters, constraint
 from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, ParsedAnswer, split_words
 
 _OPENINGS: dict[InstructionLanguage, tuple[str, ...]] = {
@@ -204,3 +204,17 @@ def _same_start(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     if answer.language == "zh":
         starts = [sentence.casefold().startswith(word) for sentence in answer.sentences]
     return len(starts) >= 2 and all(starts)
+
+
+BOUNDARY_CONSTRAINTS: tuple[ConstraintKind, ...] = (
+    _start_word,
+    _first_letter,
+    _end_phrase,
+    _end_question,
+    _titled,
+    _quoted,
+    _note_last,
+    _signature,
+    _copy_first,
+    _same_start,
+)

@@ -1,4 +1,4 @@
-"""Constraints on how an answer is laid out: lists, parts, JSON."""
+"""Constraints on the layout of an answer: lists, parts, JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
-from yearling.tasks.environments.instructions.constraint_kind import ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.constraint_kind import ConstraintKind, ConstraintParameters, constraint
 from yearling.tasks.environments.instructions.parsed_answer import (
     InstructionLanguage,
     ParsedAnswer,
@@ -110,12 +110,12 @@ def _comma_list(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
 def _json_object(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     body = re.sub(r"^```(?:json)?\s*\n(.*)\n\s*```$", r"\1", answer.text, flags=re.DOTALL)
     try:
-        found = json.loads(body)
+        values = json.loads(body)
     except (ValueError, RecursionError):
         return False
-    if not isinstance(found, dict) or list(found) != parameters["keys"]:
+    if not isinstance(values, dict) or list(values) != parameters["keys"]:
         return False
-    return all(isinstance(value, str) and split_words(value, answer.language) for value in found.values())
+    return all(isinstance(value, str) and split_words(value, answer.language) for value in values.values())
 
 
 def _draw_json_keys(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
@@ -221,3 +221,16 @@ def _item_word(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
 def _rising_lines(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     counts = [len(split_words(line, answer.language)) for line in answer.lines]
     return len(counts) >= 3 and all(before < after for before, after in pairwise(counts))
+
+
+LAYOUT_CONSTRAINTS: tuple[ConstraintKind, ...] = (
+    _bullets,
+    _numbered,
+    _comma_list,
+    _json_object,
+    _sections,
+    _two_versions,
+    _quote_block,
+    _item_word,
+    _rising_lines,
+)

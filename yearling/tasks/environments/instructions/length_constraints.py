@@ -1,4 +1,4 @@
-"""Constraints on how much is written: words, sentences, paragraphs, lines."""
+"""Constraints on the length of an answer: words, sentences, paragraphs, lines."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import random
 import re
 from typing import Any
 
-from yearling.tasks.environments.instructions.constraint_kind import ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.constraint_kind import ConstraintKind, ConstraintParameters, constraint
 from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, ParsedAnswer, split_words
 
 _CLAUSE_END = re.compile(r"[,.!?;:，。！？；：、…\n]")
 
 
 def _draw_n_from(*levels: tuple[int, ...]) -> Any:
-    """A drawer of `n` from the values of a level, easiest level first."""
+    """Return a function that draws `n` from the values of a level; `levels` are in order of difficulty."""
 
     def draw(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
         return {"n": source.choice(levels[level - 1])}
@@ -184,3 +184,17 @@ def _short_words(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool
 )
 def _one_line(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return len(answer.lines) == 1
+
+
+LENGTH_CONSTRAINTS: tuple[ConstraintKind, ...] = (
+    _words_at_most,
+    _words_at_least,
+    _words_between,
+    _sentences_exactly,
+    _sentences_at_most,
+    _short_sentences,
+    _paragraphs_exactly,
+    _lines_exactly,
+    _short_words,
+    _one_line,
+)

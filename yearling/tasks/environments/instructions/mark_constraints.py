@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from yearling.tasks.environments.instructions.constraint_kind import ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.constraint_kind import ConstraintKind, ConstraintParameters, constraint
 from yearling.tasks.environments.instructions.parsed_answer import ParsedAnswer, split_words
 
 _QUOTED = re.compile(r"\"([^\"\n]+)\"|“([^”\n]+)”|「([^」\n]+)」")
@@ -114,3 +114,14 @@ def _hashtags(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
 def _quotation(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     found = ["".join(parts) for parts in _QUOTED.findall(answer.text)]
     return any(len(split_words(part, answer.language)) >= 2 for part in found)
+
+
+MARK_CONSTRAINTS: tuple[ConstraintKind, ...] = (
+    _no_commas,
+    _lowercase,
+    _uppercase,
+    _brackets,
+    _bold,
+    _hashtags,
+    _quotation,
+)
