@@ -2,6 +2,7 @@
 # make test   set up on first use, then run every test (the real model and Postgres included)
 # make trl    an environment with TRL beside ours, for parity and `yearling bench train`
 # make web    build the page from web/ (needs Node; the result is committed, so that nobody else does)
+# make docs   write the reference pages anew, and build the site into site/ with every link checked
 # make check  format, lint, types, architecture and the fast tests
 
 PYTHON ?= python3
@@ -46,15 +47,16 @@ format: $(VENV)/.all
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.all
+docs: $(VENV)/.docs
 	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --quiet
 
 web:
 	@./tests/install_chromium.sh
 	cd web && npm run --silent types && npm run --silent test && npm run --silent build
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -71,3 +73,7 @@ $(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the training, test and database extras (once, a few minutes) ..." >&2
 	@$(PIP) install -c constraints.txt -e '.[train,reasoning,exams,inspect,postgres,openvino,dev]'
 	@touch $@ $(VENV)/.base
+
+$(VENV)/.docs: $(VENV)/.all
+	@$(PIP) install -c constraints.txt -e '.[docs]'
+	@touch $@
