@@ -49,7 +49,7 @@ format: $(VENV)/.all
 
 docs: $(VENV)/.docs
 	$(BIN)/python docs/generate.py
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 web:
 	@./tests/install_chromium.sh

@@ -1,7 +1,7 @@
-"""Hooks of the site's build (`mkdocs.yml`): three files of the repository's root become pages, links between them and docs/ too.
+"""Hooks of the site's build (`mkdocs.yml`): three files outside docs/ become pages, and links follow them.
 
-CONTRIBUTING.md, CHANGELOG.md and dev/LOG.md stay where a code host looks for them. Their links are relative to their own place, so
-that they work there; here the same links are written anew for the site.
+CONTRIBUTING.md, CHANGELOG.md and dev/LOG.md stay where a code host looks for them, with links that work there. On the site the same
+links point at the pages.
 """
 
 from __future__ import annotations
@@ -17,17 +17,13 @@ ROOT = Path(__file__).parents[1]
 ROOT_PAGES = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md", "measurements.md": "dev/LOG.md"}
 """Page of the site -> file of the repository."""
 
-FIGURES = ("dev/bits_per_sample.svg", "dev/ppo_against_grpo.svg")
-
 _LINK = re.compile(r"(?<=\]\()([^)\s#]+)(?=[#)])")
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the pages and figures that lie outside docs/."""
+    """Add the pages that lie outside docs/."""
     for page, source in ROOT_PAGES.items():
         files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
-    for figure in FIGURES:
-        files.append(File.generated(config, Path(figure).name, content=(ROOT / figure).read_bytes()))
     return files
 
 
@@ -45,4 +41,4 @@ def _on_site(link: str, source: str) -> str:
         return link
     path = target.relative_to(ROOT).as_posix()
     pages = {file: name for name, file in ROOT_PAGES.items()}
-    return pages.get(path, path.removeprefix("docs/").removeprefix("dev/"))
+    return pages.get(path, path.removeprefix("docs/"))
