@@ -1,7 +1,7 @@
 """Hooks of the site's build (`mkdocs.yml`): three files outside docs/ become pages, and links follow them.
 
-CONTRIBUTING.md, CHANGELOG.md and dev/LOG.md stay where a code host looks for them, with links that work there. On the site the same
-links point at the pages.
+CONTRIBUTING.md, CHANGELOG.md and dev/LOG.md stay where a code host looks for them, with links that work there. On the site, the
+same links point at the pages.
 """
 
 from __future__ import annotations
