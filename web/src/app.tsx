@@ -1,25 +1,25 @@
 import { CircleAlert, Compass } from 'lucide-react';
 import { Component, lazy, type ReactNode, Suspense, useEffect } from 'react';
 import { Link, Route, Switch, useLocation, useSearch } from 'wouter';
-import { ChatPage } from './chat/page';
+import { ChatPage } from './features/chat/page';
 import { Gate } from './gate';
 import { type Key, say, useSay } from './i18n';
 import { Shell } from './shell';
 import { Button } from './ui/button';
 import { Empty, Loaded } from './ui/parts';
 
-const Compare = lazy(() => import('./pages/compare'));
-const Notes = lazy(() => import('./pages/notes'));
-const Memory = lazy(() => import('./pages/memory'));
-const History = lazy(() => import('./pages/history'));
-const Consensus = lazy(() => import('./pages/consensus'));
-const Runs = lazy(() => import('./pages/runs'));
-const Exams = lazy(() => import('./pages/exams'));
-const Spec = lazy(() => import('./pages/spec'));
-const Settings = lazy(() => import('./pages/settings'));
-const People = lazy(() => import('./pages/people'));
-const Shared = lazy(() => import('./pages/shared'));
-const SignIn = lazy(() => import('./pages/signin'));
+const Compare = lazy(() => import('./features/chat/compare'));
+const Notes = lazy(() => import('./features/learning/notes'));
+const Memory = lazy(() => import('./features/account/memory'));
+const History = lazy(() => import('./features/chat/history'));
+const Consensus = lazy(() => import('./features/learning/consensus'));
+const Runs = lazy(() => import('./features/learning/runs'));
+const Exams = lazy(() => import('./features/learning/exams'));
+const Spec = lazy(() => import('./features/learning/spec'));
+const Settings = lazy(() => import('./features/account/settings'));
+const People = lazy(() => import('./features/people/people'));
+const Shared = lazy(() => import('./features/chat/shared'));
+const SignIn = lazy(() => import('./features/account/signin'));
 
 const TITLES: Record<string, Key> = {
   '/compare': 'nav.compare',

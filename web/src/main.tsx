@@ -3,7 +3,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { queries } from './api/queries';
 import { App } from './app';
-import './lib/theme';
+import './ui/theme';
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/controls.css';

@@ -28,18 +28,18 @@ import { lazy, type ReactNode, Suspense, useCallback, useEffect, useRef, useStat
 import { Link, useLocation } from 'wouter';
 import { meQuery, wantedQuery } from './api/queries';
 import { signOut } from './api/session';
-import { ChatList } from './chat/sidebar-list';
-import { Folders } from './chat/folders';
+import { ChatList } from './features/chat/sidebar-list';
+import { Folders } from './features/chat/folders';
 import { type Key, language, useSay } from './i18n';
 import { BookmarkIcon } from './ui/icons';
-import { kept, useCell } from './lib/store';
-import { theme, THEMES } from './lib/theme';
+import { kept, useCell } from './store';
+import { theme, THEMES } from './ui/theme';
 import { IconButton } from './ui/button';
 import { Menu, type MenuItem } from './ui/menu';
 import { toastFault } from './ui/toast';
 
-const SearchDialog = lazy(() => import('./chat/search'));
-const ShortcutsDialog = lazy(() => import('./pages/shortcuts'));
+const SearchDialog = lazy(() => import('./features/chat/search'));
+const ShortcutsDialog = lazy(() => import('./shortcuts'));
 
 const PLACES = [
   ['/compare', 'nav.compare', Columns2],

@@ -1,7 +1,7 @@
 import { renderToStaticMarkup } from 'react-dom/server';
 import { describe, expect, it } from 'vitest';
-import { plainParagraph } from '../src/markdown/blocks';
-import { Markdown } from '../src/markdown/markdown';
+import { plainParagraph } from '../src/ui/markdown/blocks';
+import { Markdown } from '../src/ui/markdown/markdown';
 
 const html = (text: string) => renderToStaticMarkup(<Markdown text={text} />);
 

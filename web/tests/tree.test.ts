@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Message } from '../src/api/types';
-import { itemsOf, MessageTree } from '../src/chat/tree';
+import { itemsOf, MessageTree } from '../src/features/chat/tree';
 
 function message(id: string, parent: string | null, some: Partial<Message> = {}): Message {
   return {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { address, ApiFault } from '../src/api/client';
 import { wayBack } from '../src/api/session';
-import { noteText } from '../src/chat/judging';
-import { periodOf } from '../src/chat/sidebar-list';
+import { noteText } from '../src/features/chat/judging';
+import { periodOf } from '../src/features/chat/sidebar-list';
 import { fill, formatDuration, formatPercent, language } from '../src/i18n';
 import { STRINGS } from '../src/i18n/strings';
-import { safeAddress, shortAddress } from '../src/markdown/links';
-import { ticksOf } from '../src/pages/interval';
+import { safeAddress, shortAddress } from '../src/ui/markdown/links';
+import { ticksOf } from '../src/features/learning/interval';
 import { told } from '../src/ui/fault';
 
 describe('strings', () => {

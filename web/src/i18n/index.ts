@@ -1,5 +1,5 @@
 /** English and Chinese. Every string has both, side by side, so that one cannot be forgotten. */
-import { kept, useCell } from '../lib/store';
+import { kept, useCell } from '../store';
 import { STRINGS, type Key } from './strings';
 
 export const LANGUAGES = ['en', 'zh'] as const;

@@ -1,7 +1,7 @@
 /** Short words at the foot of the page, read out by screen readers. */
 import { useEffect, useRef } from 'react';
 import { type Key, say } from '../i18n';
-import { Cell, useCell } from '../lib/store';
+import { Cell, useCell } from '../store';
 import { Detail, told } from './fault';
 
 interface Toast {

@@ -1,0 +1,42 @@
+/** A chat that leaves no trace: its messages are in this page and nowhere else, and gone when it is closed. */
+import { call } from '../../api/client';
+import type { Message } from '../../api/types';
+import { blank, Chat, type Options } from './chat';
+
+let count = 0;
+
+export class TemporaryChat extends Chat {
+  constructor() {
+    super(null);
+    this.change({ status: 'ready' });
+  }
+
+  override async load(): Promise<void> {}
+
+  override async send(text: string, parent: string | null, options: Options): Promise<void> {
+    const question = `question-${++count}`;
+    const before = parent ? this.state.get().tree.path(parent) : [];
+    const now = { created_utc: new Date().toISOString(), mode: '', memories: [], comparison: null };
+    const asked = blank(question, parent, 'user', now, text);
+    await this.ask([...before, asked], options, () => this.put(asked));
+  }
+
+  override async regenerate(message: string, options: Options): Promise<void> {
+    const { tree } = this.state.get();
+    await this.ask(tree.path(tree.get(message)?.parent ?? null), options);
+  }
+
+  private async ask(path: Message[], options: Options, begun: () => void = () => {}): Promise<void> {
+    const { compare: _, ...rest } = options;
+    const turn = await call('post', '/v1/temporary/turns', {
+      body: {
+        ...rest,
+        messages: path.map(({ role, text }) => ({ role: role === 'user' ? ('user' as const) : ('assistant' as const), text })),
+      },
+    });
+    begun();
+    this.follow(turn, path.at(-1)?.id ?? null);
+  }
+
+  protected override async keepLeaf(): Promise<void> {}
+}

@@ -1,0 +1,83 @@
+/** Every item as a point: to the right what one side finds more helpful, up what both sides find helpful. */
+import { useRef, useState } from 'react';
+import type { Schemas } from '../../api/client';
+import { formatNumber, formatPercent, useSay } from '../../i18n';
+import { STRINGS } from '../../i18n/strings';
+import { useWidth } from '../../ui/width';
+
+type Item = Schemas['AxisItem'];
+const WIDTH = 720;
+const HEIGHT = 300;
+const PAD = { left: 46, right: 16, top: 14, bottom: 44 };
+const COLOURS: Record<string, string> = { helpful: 'good', not_helpful: 'bad' };
+
+export function AxisPlot({ items, onItem }: { items: readonly Item[]; onItem: (item: string) => void }) {
+  const say = useSay();
+  const box = useRef<HTMLElement>(null);
+  const width = useWidth(box, WIDTH);
+  const [over, setOver] = useState<Item | null>(null);
+  const placed = items.filter((one) => one.axis !== null && one.bridging !== null);
+  const hidden = items.length - placed.length;
+  const reach = Math.max(0.2, ...placed.map((one) => Math.abs(one.axis!)));
+  const x = (axis: number) => PAD.left + ((axis / reach + 1) / 2) * (width - PAD.left - PAD.right);
+  const y = (bridging: number) => PAD.top + (1 - bridging) * (HEIGHT - PAD.top - PAD.bottom);
+  return (
+    <figure className="plot" ref={box}>
+      <svg viewBox={`0 0 ${width} ${HEIGHT}`} role="group" aria-label={say('consensus.axis')}>
+        {[0, 0.25, 0.5, 0.75, 1].map((level) => (
+          <g key={level}>
+            <line className="grid" x1={PAD.left} x2={width - PAD.right} y1={y(level)} y2={y(level)} />
+            <text x={PAD.left - 8} y={y(level) + 4} textAnchor="end">
+              {formatPercent(level)}
+            </text>
+          </g>
+        ))}
+        <line className="grid strong" x1={x(0)} x2={x(0)} y1={PAD.top} y2={HEIGHT - PAD.bottom} />
+        <text x={PAD.left} y={HEIGHT - 14}>
+          ← {say('side.a')}
+        </text>
+        <text x={width - PAD.right} y={HEIGHT - 14} textAnchor="end">
+          {say('side.b')} →
+        </text>
+        <text x={x(0)} y={HEIGHT - 14} textAnchor="middle">
+          {say('consensus.middle')}
+        </text>
+        {placed.map((one) => (
+          <circle
+            key={one.item}
+            cx={x(one.axis!)}
+            cy={y(one.bridging!)}
+            r={over === one ? 9 : 6.5}
+            className={`dot ${COLOURS[one.status] ?? ''}`}
+            tabIndex={0}
+            role="button"
+            aria-label={describe(one, say('consensus.private', { id: one.item.slice(-6) }))}
+            onPointerEnter={() => setOver(one)}
+            onPointerLeave={() => setOver(null)}
+            onFocus={() => setOver(one)}
+            onBlur={() => setOver(null)}
+            onClick={() => onItem(one.item)}
+            onKeyDown={(event) => (event.key === 'Enter' || event.key === ' ') && (event.preventDefault(), onItem(one.item))}
+          />
+        ))}
+      </svg>
+      <figcaption className="small" aria-hidden={over ? undefined : true}>
+        {over ? (
+          <span className="two-lines">{describe(over, say('consensus.private', { id: over.item.slice(-6) }))}</span>
+        ) : (
+          <span className="legend">
+            <i className="dot good" /> {say('status.helpful')} <i className="dot bad" /> {say('status.not_helpful')} <i className="dot" />{' '}
+            {say('status.needs_more_ratings')}
+            {hidden > 0 && <span className="muted"> · {say('consensus.hidden', { n: hidden })}</span>}
+          </span>
+        )}
+      </figcaption>
+    </figure>
+  );
+
+  function describe(one: Item, otherwise: string): string {
+    const key = `status.${one.status}` as keyof typeof STRINGS;
+    const status = key in STRINGS ? say(key) : one.status;
+    return `${one.text ?? otherwise} – ${status}, ${say('standing.bridging')} ${formatNumber(one.bridging ?? 0)}`;
+  }
+}

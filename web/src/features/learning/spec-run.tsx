@@ -1,0 +1,151 @@
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { ArrowLeft, Flag } from 'lucide-react';
+import { useState } from 'react';
+import { Link } from 'wouter';
+import { call, type Schemas } from '../../api/client';
+import { queries, specRunQuery } from '../../api/queries';
+import { formatDate, useSay } from '../../i18n';
+import { Button } from '../../ui/button';
+import { Dialog } from '../../ui/dialog';
+import { Field, Loaded, Page, Segments } from '../../ui/parts';
+import { toast, toastFault } from '../../ui/toast';
+import { Verbatim } from './exams';
+import { RunSummary } from './spec';
+
+type Output = Schemas['OutputView'];
+type Triage = Output['triage'];
+const TRIAGE = ['passed', 'policy', 'bug', 'gap', 'person'] as const;
+
+export function SpecRun({ id }: { id: string }) {
+  const say = useSay();
+  const run = useQuery(specRunQuery(id));
+  const [triage, setTriage] = useState<Triage | 'worst'>('worst');
+  const outputs = useInfiniteQuery({
+    queryKey: ['spec-outputs', id, triage],
+    enabled: triage !== 'worst',
+    queryFn: ({ pageParam }) =>
+      call('get', '/v1/spec/runs/{run_id}/outputs', {
+        path: { run_id: id },
+        query: { triage: triage === 'worst' ? undefined : triage, after: pageParam, limit: 30 },
+      }),
+    initialPageParam: '',
+    getNextPageParam: (page) => (page.has_more ? page.data.at(-1)!.id : undefined),
+  });
+  return (
+    <Loaded query={run}>
+      {(found) => {
+        const shown = triage === 'worst' ? found.worst : (outputs.data?.pages.flatMap((page) => page.data) ?? []);
+        return (
+          <Page title={found.model} lead={formatDate(found.created_utc)}>
+            <Link href="/spec" className="row back">
+              <ArrowLeft size={16} aria-hidden="true" /> {say('nav.spec')}
+            </Link>
+            <RunSummary summary={found.summary} />
+            <Segments
+              legend={say('spec.show')}
+              hideLegend
+              value={triage}
+              onChange={setTriage}
+              options={[['worst', say('spec.worst')], ...TRIAGE.map((one) => [one, say(`triage.${one}`)] as const)]}
+            />
+            <ul className="stack">
+              {shown.map((one) => (
+                <OutputCard key={one.id} output={one} run={id} />
+              ))}
+            </ul>
+            {triage !== 'worst' && outputs.isSuccess && !shown.length && <p className="muted">{say('spec.noOutputs')}</p>}
+            {outputs.hasNextPage && triage !== 'worst' && (
+              <Button busy={outputs.isFetchingNextPage} onClick={() => void outputs.fetchNextPage()}>
+                {say('loadMore')}
+              </Button>
+            )}
+          </Page>
+        );
+      }}
+    </Loaded>
+  );
+}
+
+function OutputCard({ output, run }: { output: Output; run: string }) {
+  const say = useSay();
+  const [disputing, setDisputing] = useState(false);
+  return (
+    <li className="card stack tight">
+      <div className="row small">
+        <Link href={`/spec/${output.clause}`}>{output.clause}</Link>
+        <span className="mono muted">{output.case}</span>
+        <span className={`badge ${output.triage === 'passed' ? 'good' : output.triage === 'policy' || output.triage === 'bug' ? 'bad' : ''}`}>
+          {say(`triage.${output.triage}`)}
+        </span>
+        <span className="muted">{output.label}</span>
+        <span className="grow" />
+        <Button size="small" icon={Flag} onClick={() => setDisputing(true)}>
+          {say('spec.dispute')}
+        </Button>
+      </div>
+      <Verbatim messages={output.messages} />
+      <div>
+        <span className="tiny muted">{say('chat.answer')}</span>
+        <div className="plain verbatim">{output.text || '—'}</div>
+      </div>
+      {output.evidence && <p className="small muted">{output.evidence}</p>}
+      {output.disputes.map((one) => (
+        <p key={one.id} className="notice small">
+          <span>
+            <strong>{say('spec.disputed', { claim: say(`triage.${one.claim}`) })}</strong> {one.reason}
+            {one.yours && <span className="badge">{say('notes.yours')}</span>}
+          </span>
+        </p>
+      ))}
+      {disputing && <DisputeDialog output={output} run={run} onClose={() => setDisputing(false)} />}
+    </li>
+  );
+}
+
+function DisputeDialog({ output, run, onClose }: { output: Output; run: string; onClose: () => void }) {
+  const say = useSay();
+  const [claim, setClaim] = useState<Triage>(TRIAGE.find((one) => one !== output.triage)!);
+  const [reason, setReason] = useState('');
+  const [busy, setBusy] = useState(false);
+  const file = async () => {
+    setBusy(true);
+    try {
+      await call('post', '/v1/spec/outputs/{output_id}/disputes', { path: { output_id: output.id }, body: { claim, reason } });
+      await queries.invalidateQueries({ queryKey: ['spec-runs', run] });
+      void queries.invalidateQueries({ queryKey: ['spec-outputs', run] });
+      toast(say('spec.filed'));
+      onClose();
+    } catch (fault) {
+      toastFault(fault);
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog
+      title={say('spec.dispute')}
+      onClose={onClose}
+      onSubmit={() => void file()}
+      foot={
+        <>
+          <Button onClick={onClose}>{say('cancel')}</Button>
+          <Button kind="primary" type="submit" busy={busy} disabled={!reason.trim()}>
+            {say('spec.file')}
+          </Button>
+        </>
+      }
+    >
+      <p className="small muted">{say('spec.disputeText', { triage: say(`triage.${output.triage}`) })}</p>
+      <Segments
+        legend={say('spec.claim')}
+        value={claim}
+        onChange={setClaim}
+        options={TRIAGE.filter((one) => one !== output.triage).map((one) => [one, say(`triage.${one}`)] as const)}
+      />
+      <Field label={say('spec.reason')}>
+        {(field) => (
+          <textarea {...field} className="input" required maxLength={4000} value={reason} onChange={(event) => setReason(event.target.value)} />
+        )}
+      </Field>
+    </Dialog>
+  );
+}
