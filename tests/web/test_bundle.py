@@ -37,7 +37,7 @@ def test_what_the_page_asks_for_is_in_the_api() -> None:
     """The compiler holds the page to types made from the API's description; this finds what was renamed since."""
     document = json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
     sources = "".join(path.read_text(encoding="utf-8") for path in (WEB / "src").rglob("*.ts*") if path.name != "schema.d.ts")
-    asked = set(re.findall(r"\bcall\(\s*'(\w+)',\s*'(/v1/[^']+)'", sources))
+    asked = set(re.findall(r"\bapi\.(\w+)\(\s*'(/v1/[^']+)'", sources))
     assert len(asked) > 40
     assert [one for one in sorted(asked) if one[0] not in document["paths"].get(one[1], {})] == []
 

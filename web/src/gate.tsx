@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { ServerOff } from 'lucide-react';
 import { type ReactNode, useEffect } from 'react';
-import { ApiFault, onSignedOut } from './api/client';
+import { ApiError, onSignedOut } from './api/client';
 import { meQuery, queries } from './api/queries';
 import { useSay } from './i18n';
 import { Button } from './ui/button';
@@ -24,7 +24,7 @@ export function Gate({ children }: { children: ReactNode }) {
     });
   }, []);
   if (me.data) return children;
-  if (me.isError && !(me.error instanceof ApiFault && me.error.status === 401))
+  if (me.isError && !(me.error instanceof ApiError && me.error.status === 401))
     return (
       <Empty icon={ServerOff} title={say('fault.unreachable')} text={<FaultWords error={me.error} />}>
         <Button kind="primary" onClick={() => void me.refetch()}>

@@ -7,6 +7,8 @@ import './ui/theme';
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/controls.css';
+import './styles/surfaces.css';
+import './styles/overlays.css';
 import './styles/layout.css';
 import './styles/chat.css';
 import './styles/markdown.css';

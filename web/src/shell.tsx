@@ -72,7 +72,7 @@ export function Shell({ children }: { children: ReactNode }) {
     const onKey = (event: KeyboardEvent) => {
       const command = event.ctrlKey || event.metaKey;
       const typing = (event.target as HTMLElement).closest?.('input, textarea, select, [contenteditable]');
-      if (event.key === 'Escape' && drawer) {
+      if (event.key === 'Escape' && drawer && !event.defaultPrevented) {
         setDrawer(false);
         opener.current?.focus();
       } else if (command && !event.shiftKey && event.key.toLowerCase() === 'k') {
@@ -222,35 +222,33 @@ function Account({ onKeys }: { onKeys: () => void }) {
     { label: say('nav.settings'), icon: Settings, href: '/settings' },
     { label: say('nav.people'), icon: Users, href: '/people' },
     { label: say('nav.keys'), icon: Keyboard, onSelect: onKeys },
-    'line',
-    { title: say('theme') },
+    'separator',
+    { heading: say('theme') },
     ...THEMES.map((one) => ({
       label: say(`theme.${one}`),
       icon: icons[one],
       checked: chosen === one,
       onSelect: () => theme.set(one),
     })),
-    'line',
+    'separator',
     {
       label: language.get() === 'zh' ? 'English' : '中文',
       icon: Languages,
       onSelect: () => language.set(language.get() === 'zh' ? 'en' : 'zh'),
     },
     ...(me?.via === 'session'
-      ? (['line', { label: say('signOut'), icon: LogOut, onSelect: () => void signOut().catch(toastFault) }] as MenuItem[])
+      ? (['separator', { label: say('signOut'), icon: LogOut, onSelect: () => void signOut().catch(toastFault) }] as MenuItem[])
       : []),
   ];
   return (
-    <Menu label={say('nav.account')} items={items}>
-      {(button) => (
-        <button type="button" className="account" {...button}>
+    <Menu items={items}>
+              <button type="button" className="account">
           <span className="avatar" aria-hidden="true">
             {initial(me?.person.name) ?? <UserRound size={16} />}
           </span>
           <span className="clip grow">{me?.person.name || say('nav.account')}</span>
           <Settings size={16} aria-hidden="true" />
         </button>
-      )}
     </Menu>
   );
 }

@@ -16,6 +16,7 @@ function message(id: string, parent: string | null, some: Partial<Message> = {})
     continues: false,
     mode: null,
     memories: [],
+    attachments: [],
     comparison: null,
     edit_of: null,
     edit_event: null,

@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
-import { address, ApiFault } from '../src/api/client';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { api, ApiError } from '../src/api/client';
 import { wayBack } from '../src/api/session';
 import { noteText } from '../src/features/chat/judging';
 import { periodOf } from '../src/features/chat/sidebar-list';
@@ -37,12 +37,36 @@ describe('safeAddress', () => {
   });
 });
 
-describe('small things', () => {
-  it('fill in paths and leave out what is empty', () => {
-    expect(address('/v1/a/{id}', { id: 'x/y' }, { q: '', after: null, limit: 3 })).toBe('/v1/a/x%2Fy?limit=3');
-    expect(address('/v1/items/{item:path}', { item: 'a b' })).toBe('/v1/items/a%20b');
+describe('api', () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  function answer(response: Response) {
+    const requests: Request[] = [];
+    vi.stubGlobal('fetch', async (request: Request) => {
+      requests.push(request);
+      return response;
+    });
+    return requests;
+  }
+
+  it('fills in paths, leaves out what is not given, and resolves to the data', async () => {
+    const requests = answer(Response.json({ id: 'x/y' }));
+    const query = { after: undefined, limit: 3 };
+    expect(await api.get('/v1/consensus/items/{item}', { params: { path: { item: 'x/y' } } })).toEqual({ id: 'x/y' });
+    expect(new URL(requests[0]!.url).pathname).toBe('/v1/consensus/items/x%2Fy');
+    const more = answer(Response.json({ data: [] }));
+    await api.get('/v1/conversations', { params: { query } });
+    expect(new URL(more[0]!.url).search).toBe('?limit=3');
   });
 
+  it('rejects with what the server said', async () => {
+    answer(Response.json({ error: { message: 'Slow down.', code: 'rate_limit_exceeded' } }, { status: 429, headers: { 'retry-after': '7' } }));
+    const refused = await api.post('/v1/memories', { body: { text: 'x' } }).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ status: 429, message: 'Slow down.', code: 'rate_limit_exceeded', retryAfter: 7 });
+  });
+});
+
+describe('small things', () => {
   it('go back only into this page', () => {
     expect(wayBack('/c/1?x=2')).toBe('/c/1?x=2');
     for (const bad of ['//evil.example', '/\\evil.example', 'https://evil.example', 'javascript:alert(1)', null]) expect(wayBack(bad)).toBe('/');
@@ -65,16 +89,16 @@ describe('small things', () => {
 });
 
 describe('told', () => {
-  const fault = new ApiFault(409, 'This name is taken.', 'conflict');
+  const fault = new ApiError(409, 'This name is taken.', 'conflict');
 
   it('leaves the server its words in English, and puts Chinese ones above them', () => {
     language.set('en');
     expect(told(fault)).toEqual({ text: 'This name is taken.', detail: null });
     language.set('zh');
     expect(told(fault)).toEqual({ text: '与现有内容冲突，操作未执行。', detail: 'This name is taken.' });
-    expect(told(new ApiFault(502, 'x', 'never heard of')).text).toBe('服务器出错了。');
-    expect(told(new ApiFault(418, 'x')).text).toBe('请求未被接受。');
-    expect(told(new ApiFault(0, 'unreachable')).detail).toBeNull();
+    expect(told(new ApiError(502, 'x', 'never heard of')).text).toBe('服务器出错了。');
+    expect(told(new ApiError(418, 'x')).text).toBe('请求未被接受。');
+    expect(told(new ApiError(0, 'unreachable')).detail).toBeNull();
     language.set('en');
   });
 

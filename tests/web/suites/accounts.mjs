@@ -96,10 +96,10 @@ async function twoPeople(tools, check) {
   check((await ben.page.getByText('For Carla').count()) === 0, 'a member sees invitations');
 
   await page.getByRole('button', { name: 'Invite' }).click();
-  await page.locator('dialog label', { hasText: 'Maintainer' }).click();
+  await page.locator('.dialog label', { hasText: 'Maintainer' }).click();
   await page.getByLabel('For whom?').fill('For Dora');
   await page.getByRole('button', { name: 'Make the link' }).click();
-  const link = await page.locator('dialog .secret code').innerText();
+  const link = await page.locator('.dialog .secret code').innerText();
   check(/\/signup#[\w-]{20,}$/.test(link.trim()), `the link is ${link}`);
   await page.keyboard.press('Escape');
   const invited = page.locator('.list li', { hasText: 'For Dora' });
@@ -118,7 +118,7 @@ async function twoPeople(tools, check) {
   await ben.ask('slow');
   await ben.page.locator('.words.growing').getByText('One word').waitFor();
   await entry.getByRole('button', { name: 'Close the account' }).click();
-  await page.locator('dialog').getByRole('button', { name: 'Close the account' }).click();
+  await page.locator('.dialog').getByRole('button', { name: 'Close the account' }).click();
   await entry.getByText(/closed on/).waitFor();
   await ben.page.locator('.sign-in').waitFor(); // the page goes there by itself, and may leave another way in the midst
 }

@@ -103,26 +103,26 @@ async function organise(tools, check) {
   await tools.ask('Something about 天空 and kites');
   await tools.answer();
   await page.getByRole('button', { name: 'New folder' }).click();
-  await page.locator('dialog input').fill('Kites');
-  await page.locator('dialog').getByRole('button', { name: 'Save' }).click();
+  await page.locator('.dialog input').fill('Kites');
+  await page.locator('.dialog').getByRole('button', { name: 'Save' }).click();
   await page.locator('.side').getByText('Kites', { exact: true }).waitFor();
   await page.locator('.chat-head').getByRole('button', { name: /Options of/ }).click();
   await page.getByRole('menuitemradio', { name: 'Kites' }).click();
   await page.locator('.side-entry', { hasText: 'Kites' }).locator('.count', { hasText: '1' }).first().waitFor();
   for (const word of ['kites', '天空']) {
     await page.keyboard.press('Control+k');
-    await page.locator('dialog input').fill(word);
+    await page.locator('.dialog input').fill(word);
     await page.getByRole('option', { name: /天空/ }).first().waitFor();
     await page.keyboard.press('Escape');
   }
   await page.locator('.chat-head').getByRole('button', { name: 'Share' }).click();
   await page.getByRole('button', { name: 'Make a link' }).click();
-  await page.locator('dialog .list li').waitFor();
+  await page.locator('.dialog .list li').waitFor();
   const link = await page.evaluate(() => navigator.clipboard.readText());
   const other = await tools.context.newPage();
   await other.goto(link);
   await other.getByText('You said: Something about').waitFor();
-  await page.locator('dialog').getByRole('button', { name: 'Take back' }).click();
+  await page.locator('.dialog').getByRole('button', { name: 'Take back' }).click();
   await page.getByText('There is no link yet.').waitFor();
   await other.reload();
   await other.getByText('This link does not work').waitFor();
@@ -130,7 +130,7 @@ async function organise(tools, check) {
   await page.keyboard.press('Escape');
   await page.locator('.chat-head').getByRole('button', { name: /Options of/ }).click();
   await page.getByRole('menuitem', { name: 'Delete' }).click();
-  await page.locator('dialog').getByRole('button', { name: 'Delete' }).click();
+  await page.locator('.dialog').getByRole('button', { name: 'Delete' }).click();
   await page.waitForURL((url) => url.pathname === '/');
   check((await tools.api('GET', '/v1/conversations?q=kites')).data.length === 0, 'the chat is not deleted');
 }

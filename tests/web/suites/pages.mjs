@@ -47,7 +47,7 @@ async function dialogs(tools, check) {
   await look('menu');
   await tools.open('/people');
   await page.click('text=Invite');
-  await page.waitForSelector('dialog[open]');
+  await page.waitForSelector('.dialog');
   await look('invite');
   await tools.open('/exams');
   await page.locator('.list-button').first().click();
@@ -55,11 +55,11 @@ async function dialogs(tools, check) {
   await look('exam');
   await tools.open('/consensus');
   await page.locator('circle.dot').first().press('Enter');
-  await page.waitForSelector('dialog[open] .badge');
+  await page.waitForSelector('.dialog .badge');
   await look('item');
   await tools.open('/settings');
   await page.click('text=New key');
-  await page.waitForSelector('dialog[open]');
+  await page.waitForSelector('.dialog');
   await look('key');
   check(!wrong.length, wrong.join('\n'));
 }

@@ -100,7 +100,7 @@ async function titlesAndNames(tools, check) {
   await scrollThrough(tools, '.history', signs);
   await tools.page.keyboard.press('Control+k');
   await tools.page.waitForSelector('#hits li');
-  await tools.page.fill('dialog input', 'alert');
+  await tools.page.fill('.dialog input', 'alert');
   await tools.page.waitForTimeout(600);
   await look(tools, signs);
   await tools.page.keyboard.press('Escape');

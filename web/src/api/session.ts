@@ -1,9 +1,9 @@
 /** Signing in and out. The session is a cookie that no script can read. */
-import { call } from './client';
+import { api } from './client';
 import { queries } from './queries';
 
 export async function signOut(): Promise<void> {
-  await call('post', '/v1/auth/logout');
+  await api.post('/v1/auth/logout');
   queries.clear();
   location.assign('/signin');
 }

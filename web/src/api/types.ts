@@ -1,11 +1,13 @@
 /** The records of the wire by short names. */
 import type { Schemas } from './client';
+import type { paths } from './schema';
 
 export type Message = Schemas['MessageView'];
 export type Turn = Schemas['TurnView'];
 export type TurnEvent = Schemas['TurnEventView'];
 export type TurnRequest = Schemas['TurnRequest'];
-export type Comparison = Schemas['ComparisonView'];
+// By its path: the schema has a generated name, since the exams have a view of the same name.
+export type Comparison = paths['/v1/comparisons/{comparison_id}/choice']['post']['responses'][200]['content']['application/json'];
 export type Summary = Schemas['ConversationSummary'];
 export type Hit = Schemas['ConversationHit'];
 export type Tree = Schemas['ConversationTree'];

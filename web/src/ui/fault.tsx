@@ -1,5 +1,5 @@
 /** What went wrong, in the reader's language. */
-import { ApiFault } from '../api/client';
+import { ApiError } from '../api/client';
 import { language, say, useSay } from '../i18n';
 import { FAULT_OF_REQUEST, FAULT_OF_SERVER, FAULTS } from '../i18n/strings-faults';
 
@@ -10,7 +10,7 @@ export interface Told {
 }
 
 export function told(error: unknown): Told {
-  if (!(error instanceof ApiFault)) return { text: error instanceof Error ? error.message : String(error), detail: null };
+  if (!(error instanceof ApiError)) return { text: error instanceof Error ? error.message : String(error), detail: null };
   if (error.status === 0) return { text: say('fault.offline'), detail: null };
   if (language.get() === 'en') return { text: error.message || say('chat.failed'), detail: null };
   const words = FAULTS[error.code ?? ''] ?? (error.status >= 500 ? FAULT_OF_SERVER : FAULT_OF_REQUEST);

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Copy, KeyRound, Plus } from 'lucide-react';
 import { useState } from 'react';
-import { call, type Schemas } from '../../api/client';
+import { api, type Schemas } from '../../api/client';
 import { keysQuery, meQuery, queries, sessionsQuery } from '../../api/queries';
 import { signOut } from '../../api/session';
 import { formatAgo, formatDate, useSay } from '../../i18n';
@@ -53,7 +53,7 @@ function PasswordForm({ has }: { has: boolean }) {
   const save = async () => {
     setBusy(true);
     try {
-      await call('put', '/v1/me/password', { body: { old: has ? old : null, new: next } });
+      await api.put('/v1/me/password', { body: { old: has ? old : null, new: next } });
       setOld('');
       setNext('');
       toast(say('account.passwordSaved'));
@@ -101,7 +101,7 @@ function Sessions() {
   const query = useQuery(sessionsQuery);
   const end = async (id: string) => {
     try {
-      await call('delete', '/v1/me/sessions/{session_id}', { path: { session_id: id } });
+      await api.delete('/v1/me/sessions/{session_id}', { params: { path: { session_id: id } } });
       await queries.invalidateQueries({ queryKey: ['sessions'] });
     } catch (fault) {
       toastFault(fault);
@@ -141,7 +141,7 @@ function Keys() {
   const [making, setMaking] = useState(false);
   const remove = async (id: string) => {
     try {
-      await call('delete', '/v1/keys/{key_id}', { path: { key_id: id } });
+      await api.delete('/v1/keys/{key_id}', { params: { path: { key_id: id } } });
       await queries.invalidateQueries({ queryKey: ['keys'] });
       toast(say('keys.revoked'));
     } catch (fault) {
@@ -202,7 +202,7 @@ function NewKeyDialog({ onClose }: { onClose: () => void }) {
   const make = async () => {
     setBusy(true);
     try {
-      setMade(await call('post', '/v1/keys', { body: { name: name.trim(), scopes } }));
+      setMade(await api.post('/v1/keys', { body: { name: name.trim(), scopes } }));
       await queries.invalidateQueries({ queryKey: ['keys'] });
     } catch (fault) {
       toastFault(fault);
@@ -275,7 +275,7 @@ function Leave({ me }: { me: Schemas['MeView'] }) {
   const leave = async () => {
     setBusy(true);
     try {
-      await call('post', '/v1/me/delete', { body: { name, password: me.has_password ? password : null } });
+      await api.post('/v1/me/delete', { body: { name, password: me.has_password ? password : null } });
       queries.clear();
       location.assign('/signin');
     } catch (fault) {

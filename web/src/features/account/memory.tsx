@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Bookmark, MessageSquareQuote, PencilLine, Plus, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
-import { call } from '../../api/client';
+import { api } from '../../api/client';
 import { memoriesQuery, queries } from '../../api/queries';
 import type { Memory } from '../../api/types';
 import { EditBox } from '../chat/message';
@@ -29,7 +29,7 @@ export default function MemoryPage() {
   const query = useQuery(memoriesQuery);
   const [clearing, setClearing] = useState(false);
   const turn = async (memory: boolean) => {
-    await told(call('patch', '/v1/settings', { body: { memory } }));
+    await told(api.patch('/v1/settings', { body: { memory } }));
     void queries.invalidateQueries({ queryKey: ['settings'] });
   };
   return (
@@ -63,7 +63,7 @@ export default function MemoryPage() {
                 text={say('memory.clearText', { n: memories.data.length })}
                 action={say('delete')}
                 onClose={() => setClearing(false)}
-                onConfirm={() => told(call('delete', '/v1/memories'))}
+                onConfirm={() => told(api.delete('/v1/memories'))}
               />
             )}
           </div>
@@ -81,7 +81,7 @@ function AddMemory() {
     if (!text.trim()) return;
     setBusy(true);
     try {
-      await told(call('post', '/v1/memories', { body: { text: text.trim() } }));
+      await told(api.post('/v1/memories', { body: { text: text.trim() } }));
       setText('');
     } catch {
       // It has been told, and the words are still there.
@@ -121,12 +121,12 @@ function MemoryEntry({ memory }: { memory: Memory }) {
   const say = useSay();
   const [editing, setEditing] = useState(false);
   const path = { memory_id: memory.id };
-  const change = (body: { text?: string; active?: boolean }) => told(call('patch', '/v1/memories/{memory_id}', { path, body }));
+  const change = (body: { text?: string; active?: boolean }) => told(api.patch('/v1/memories/{memory_id}', { params: { path }, body }));
   const remove = async () => {
-    await told(call('delete', '/v1/memories/{memory_id}', { path })).catch(() => {});
+    await told(api.delete('/v1/memories/{memory_id}', { params: { path } })).catch(() => {});
     toast(say('memory.deleted'), {
       label: say('undo'),
-      run: () => void told(call('post', '/v1/memories', { body: { text: memory.text } })).catch(() => {}),
+      run: () => void told(api.post('/v1/memories', { body: { text: memory.text } })).catch(() => {}),
     });
   };
   if (editing)

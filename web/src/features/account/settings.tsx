@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link } from 'wouter';
-import { call, type Schemas } from '../../api/client';
+import { api, type Schemas } from '../../api/client';
 import { modeTitle } from '../chat/modes';
 import { modesQuery, queries, settingsQuery } from '../../api/queries';
 import { LANGUAGES, language, useSay } from '../../i18n';
@@ -22,7 +22,7 @@ export default function SettingsPage() {
   const modes = useQuery(modesQuery);
   const change = async (body: Change) => {
     try {
-      queries.setQueryData(settingsQuery.queryKey, await call('patch', '/v1/settings', { body }));
+      queries.setQueryData(settingsQuery.queryKey, await api.patch('/v1/settings', { body }));
       if (body.memory !== undefined) void queries.invalidateQueries({ queryKey: ['memories'] });
     } catch (fault) {
       toastFault(fault);

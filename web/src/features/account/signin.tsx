@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Eye, EyeOff } from 'lucide-react';
 import { type ReactNode, useState } from 'react';
 import { useSearch } from 'wouter';
-import { call, type Schemas } from '../../api/client';
+import { api, type Schemas } from '../../api/client';
 import { queries, signInQuery } from '../../api/queries';
 import { wayBack } from '../../api/session';
 import { LANGUAGES, language, useSay } from '../../i18n';
@@ -80,7 +80,7 @@ function Invited({ invitation, children }: { invitation: string; children: React
   const say = useSay();
   const query = useQuery({
     queryKey: ['invited', invitation],
-    queryFn: () => call('post', '/v1/auth/invitation', { body: { invitation } }),
+    queryFn: () => api.post('/v1/auth/invitation', { body: { invitation } }),
     retry: false,
   });
   if (query.isError)
@@ -108,8 +108,8 @@ function PasswordForm({ signUp, invitation, then }: { signUp: boolean; invitatio
     setBusy(true);
     setFault(null);
     try {
-      if (signUp) await call('post', '/v1/auth/signup', { body: { invitation, name, password } });
-      else await call('post', '/v1/auth/login', { body: { name, password } });
+      if (signUp) await api.post('/v1/auth/signup', { body: { invitation, name, password } });
+      else await api.post('/v1/auth/login', { body: { name, password } });
       queries.clear();
       location.replace(then);
     } catch (error) {
@@ -180,7 +180,7 @@ function ByProvider({ name, invitation, then }: { name: string; invitation: stri
   const [fault, setFault] = useState<unknown>(null);
   const go = async () => {
     try {
-      const { url } = await call('post', '/v1/auth/oidc/start', { body: { invitation, link: false, then } });
+      const { url } = await api.post('/v1/auth/oidc/start', { body: { invitation, link: false, then } });
       if (/^https?:/.test(url)) location.assign(url);
     } catch (error) {
       setFault(error);

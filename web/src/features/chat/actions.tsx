@@ -48,7 +48,7 @@ export function AnswerActions({
     { label: say('chat.compareThis'), icon: Columns2, onSelect: () => void chat.regenerate(message.id, { compare: true }) },
     { label: say('share.from'), icon: Share2, onSelect: () => setOpened('share') },
     { label: say('details'), icon: Info, onSelect: () => setOpened('details') },
-    'line',
+    'separator',
     { label: say('chat.deleteFrom'), icon: Trash2, danger: true, onSelect: () => setOpened('delete') },
   ];
   return (
@@ -81,8 +81,8 @@ export function AnswerActions({
         {!temporary && <IconButton icon={PencilLine} label={say('chat.rewrite')} size={16} disabled={running} onClick={onRewrite} />}
         <IconButton icon={RefreshCw} label={say('chat.regenerate')} size={16} disabled={running} onClick={() => onRegenerate(message)} />
         {!temporary && (
-          <Menu label={say('more')} items={more}>
-            {(button) => <IconButton icon={MoreHorizontal} label={say('more')} size={16} {...button} />}
+          <Menu items={more}>
+            <IconButton icon={MoreHorizontal} label={say('more')} size={16} />
           </Menu>
         )}
         <Branches chat={chat} message={message} siblings={siblings} disabled={running} />

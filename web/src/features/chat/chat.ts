@@ -2,8 +2,8 @@
  * One conversation as the page holds it: the tree, the turns that run, and what they have said so far. It lives outside React, so
  * that an answer goes on while another page is shown, and a word that arrives renders nothing but the message that it belongs to.
  */
-import { ApiFault, call } from '../../api/client';
-import { listen } from '../../api/events';
+import { ApiError, api } from '../../api/client';
+import { streamEvents } from '../../api/events';
 import type { Comparison, Message, Summary, Tree, Turn, TurnEvent, TurnRequest } from '../../api/types';
 import { Cell } from '../../store';
 import { MessageTree } from './tree';
@@ -61,7 +61,7 @@ export class Chat {
     if (!this.id || this.state.get().status === 'loading') return;
     if (this.state.get().status !== 'ready') this.change({ status: 'loading' });
     try {
-      this.take(await call('get', '/v1/conversations/{conversation_id}', { path: { conversation_id: this.id } }));
+      this.take(await api.get('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: this.id } } }));
     } catch (fault) {
       if (this.state.get().status !== 'ready') this.change({ status: 'failed', fault });
     }
@@ -82,7 +82,7 @@ export class Chat {
   /** Asks. The conversation is begun with its first question. */
   async send(text: string, parent: string | null, options: Options, folder: string | null): Promise<void> {
     if (!this.id) {
-      const begun = await call('post', '/v1/conversations', { body: folder ? { folder } : {} });
+      const begun = await api.post('/v1/conversations', { body: folder ? { folder } : {} });
       this.id = begun.id;
       this.change({ status: 'ready', summary: begun });
     }
@@ -98,10 +98,7 @@ export class Chat {
   }
 
   private async start(body: TurnRequest): Promise<void> {
-    const turn = await call('post', '/v1/conversations/{conversation_id}/turns', {
-      path: { conversation_id: this.id! },
-      body,
-    });
+    const turn = await api.post('/v1/conversations/{conversation_id}/turns', { params: { path: { conversation_id: this.id! } }, body });
     if (body.kind === 'send' && turn.question) {
       this.put(blank(turn.question, body.message ?? null, 'user', turn, body.text ?? ''));
     }
@@ -136,7 +133,7 @@ export class Chat {
       }
     };
     try {
-      await listen({
+      await streamEvents({
         url: () => `/v1/turns/${turn.id}/events`,
         signal: control.signal,
         onEvent: ({ data }) => {
@@ -148,12 +145,12 @@ export class Chat {
           }
           return event.type === 'end';
         },
-        onLost: () => lost(true),
-        onBack: () => lost(false),
+        onDisconnect: () => lost(true),
+        onReconnect: () => lost(false),
       });
     } catch (fault) {
       // The turn is over and forgotten: what it said is in the tree.
-      if (!(fault instanceof ApiFault && fault.status === 404)) this.failed(turn, fault);
+      if (!(fault instanceof ApiError && fault.status === 404)) this.failed(turn, fault);
     }
     batch.flush();
     this.listening.delete(turn.id);
@@ -183,7 +180,7 @@ export class Chat {
     if (event.type === 'answer' && id) this.complete(turn, id, event);
     else if (event.type === 'error') {
       const faults = new Map(this.state.get().faults);
-      for (const one of id ? [id] : turn.answers.map((answer) => answer.message)) faults.set(one, new ApiFault(500, event.error?.message ?? '', event.error?.code ?? null));
+      for (const one of id ? [id] : turn.answers.map((answer) => answer.message)) faults.set(one, new ApiError(500, event.error?.message ?? '', event.error?.code ?? null));
       this.change({ faults });
     } else if (event.type === 'end') {
       this.ended(turn, event.state ?? 'finished');
@@ -236,7 +233,7 @@ export class Chat {
 
   async stop(): Promise<void> {
     const turn = this.running;
-    if (turn) await call('post', '/v1/turns/{turn_id}/stop', { path: { turn_id: turn.id } });
+    if (turn) await api.post('/v1/turns/{turn_id}/stop', { params: { path: { turn_id: turn.id } } });
   }
 
   /** Shows the branch of a message. Which one is shown is remembered, here at once and on the server when it answers. */
@@ -247,7 +244,7 @@ export class Chat {
   }
 
   protected async keepLeaf(leaf: string): Promise<void> {
-    if (this.id) await call('patch', '/v1/conversations/{conversation_id}', { path: { conversation_id: this.id }, body: { leaf } });
+    if (this.id) await api.patch('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: this.id } }, body: { leaf } });
   }
 
   put(message: Message): void {
@@ -289,6 +286,7 @@ export function blank(
     continues: false,
     mode: role === 'assistant' ? turn.mode : null,
     memories: role === 'assistant' ? turn.memories : [],
+    attachments: [],
     comparison: role === 'assistant' ? turn.comparison : null,
     edit_of: null,
     edit_event: null,

@@ -1,6 +1,6 @@
 /** The conversations that this page has open. One that is left goes on in the background, and is there at once when one returns. */
 import type { InfiniteData } from '@tanstack/react-query';
-import { call, type Schemas } from '../../api/client';
+import { api, type Schemas } from '../../api/client';
 import { queries } from '../../api/queries';
 import { Chat } from './chat';
 
@@ -44,7 +44,7 @@ function renamed(id: string, title: string): void {
 }
 
 export async function rename(id: string, title: string): Promise<void> {
-  await call('patch', '/v1/conversations/{conversation_id}', { path: { conversation_id: id }, body: { title } });
+  await api.patch('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: id } }, body: { title } });
   const chat = open.get(id);
   const summary = chat?.state.get().summary;
   if (chat && summary) chat.change({ summary: { ...summary, title } });

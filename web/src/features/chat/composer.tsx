@@ -142,18 +142,18 @@ function AnswerMenu({ allowCompare }: { allowCompare: boolean }) {
   const items = (): MenuItem[] => {
     const list: MenuItem[] = [];
     if (models.length > 1) {
-      list.push({ title: say('chat.model') });
+      list.push({ heading: say('chat.model') });
       for (const one of models)
         list.push({ label: one.id, checked: one.id === model, onSelect: () => set({ model: one.id }) });
-      list.push('line');
+      list.push('separator');
     }
     if (modes.length) {
-      list.push({ title: say('chat.mode') });
+      list.push({ heading: say('chat.mode') });
       for (const one of modes)
         list.push({ label: modeTitle(one), checked: one.name === mode?.name, onSelect: () => set({ mode: one.name }) });
     }
     if (allowCompare) {
-      if (list.length) list.push('line');
+      if (list.length) list.push('separator');
       list.push({
         label: say('chat.compareNext'),
         hint: say('chat.compareHint'),
@@ -165,13 +165,11 @@ function AnswerMenu({ allowCompare }: { allowCompare: boolean }) {
   };
   const words = [model, mode && mode.name !== 'regular' ? modeTitle(mode) : null].filter(Boolean).join(' · ');
   return (
-    <Menu label={say('chat.answerOptions')} items={items}>
-      {(button) => (
-        <button type="button" className="pill" title={say('chat.answerOptions')} {...button}>
+    <Menu items={items}>
+              <button type="button" className="pill" title={say('chat.answerOptions')}>
           <SlidersHorizontal size={15} aria-hidden="true" />
           <span className="clip">{words || say('chat.answerOptions')}</span>
         </button>
-      )}
     </Menu>
   );
 }

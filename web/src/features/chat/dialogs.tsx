@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Plus, X } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
-import { call } from '../../api/client';
+import { api } from '../../api/client';
 import { memoriesQuery } from '../../api/queries';
 import type { Message } from '../../api/types';
 import { formatDate, useSay } from '../../i18n';
@@ -145,9 +145,7 @@ export function DeleteMessage({ chat, message, onClose }: { chat: Chat; message:
   const say = useSay();
   const remove = async () => {
     try {
-      await call('delete', '/v1/conversations/{conversation_id}/messages/{message_id}', {
-        path: { conversation_id: chat.id!, message_id: message.id },
-      });
+      await api.delete('/v1/conversations/{conversation_id}/messages/{message_id}', { params: { path: { conversation_id: chat.id!, message_id: message.id } } });
       chat.change({ tree: new MessageTree([]), leaf: message.parent });
       await chat.load();
     } catch (fault) {

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Folder as FolderIcon, FolderOpen, FolderPlus, MoreHorizontal, PencilLine, Trash2 } from 'lucide-react';
 import { useState } from 'react';
-import { call } from '../../api/client';
+import { api } from '../../api/client';
 import { foldersQuery, queries } from '../../api/queries';
 import type { Folder } from '../../api/types';
 import { useSay } from '../../i18n';
@@ -39,7 +39,7 @@ function FolderEntry({ folder, onOpen }: { folder: Folder; onOpen: () => void })
   const Icon = open ? FolderOpen : FolderIcon;
   const remove = async () => {
     try {
-      await call('delete', '/v1/folders/{folder_id}', { path: { folder_id: folder.id } });
+      await api.delete('/v1/folders/{folder_id}', { params: { path: { folder_id: folder.id } } });
       await queries.invalidateQueries({ queryKey: ['folders'] });
       await queries.invalidateQueries({ queryKey: ['conversations'] });
     } catch (fault) {
@@ -55,13 +55,12 @@ function FolderEntry({ folder, onOpen }: { folder: Folder; onOpen: () => void })
           <span className="count quiet">{folder.conversations}</span>
         </button>
         <Menu
-          label={say('folder.menuOf', { name: folder.name })}
           items={[
             { label: say('rename'), icon: PencilLine, onSelect: () => setDialog('name') },
             { label: say('delete'), icon: Trash2, danger: true, onSelect: () => setDialog('delete') },
           ]}
         >
-          {(button) => <IconButton icon={MoreHorizontal} label={say('folder.menuOf', { name: folder.name })} size={16} {...button} />}
+          <IconButton icon={MoreHorizontal} label={say('folder.menuOf', { name: folder.name })} size={16} />
         </Menu>
       </div>
       {open && (
@@ -90,8 +89,8 @@ function NameFolder({ folder, onClose }: { folder?: Folder; onClose: () => void 
   const save = async () => {
     setBusy(true);
     try {
-      if (folder) await call('patch', '/v1/folders/{folder_id}', { path: { folder_id: folder.id }, body: { name: name.trim() } });
-      else await call('post', '/v1/folders', { body: { name: name.trim() } });
+      if (folder) await api.patch('/v1/folders/{folder_id}', { params: { path: { folder_id: folder.id } }, body: { name: name.trim() } });
+      else await api.post('/v1/folders', { body: { name: name.trim() } });
       await queries.invalidateQueries({ queryKey: ['folders'] });
       onClose();
     } catch (fault) {

@@ -4,7 +4,7 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { Download, FolderInput, MessagesSquare, Search, Trash2, Upload } from 'lucide-react';
 import { useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
-import { reach, type Schemas } from '../../api/client';
+import { apiFetch, type Schemas } from '../../api/client';
 import { conversationsQuery, foldersQuery, queries, sharesQuery } from '../../api/queries';
 import { Marked } from './search';
 import { ShareLinks } from './share';
@@ -91,17 +91,14 @@ export default function HistoryPage() {
           <span className="grow">{say('history.picked', { n: picked.size })}</span>
           {folders.length > 0 && (
             <Menu
-              label={say('folder.move')}
               items={folders.map((one) => ({
                 label: one.name,
                 onSelect: () => void each((id) => moveChat(id, one.id)).catch(() => {}),
               }))}
             >
-              {(button) => (
-                <Button size="small" icon={FolderInput} {...button}>
+                              <Button size="small" icon={FolderInput}>
                   {say('folder.move')}
                 </Button>
-              )}
             </Menu>
           )}
           <Button size="small" kind="danger" icon={Trash2} onClick={() => setDeleting(true)}>
@@ -185,7 +182,7 @@ export function Portability() {
   const bring = async (chosen: File) => {
     setBusy('in');
     try {
-      const response = await reach('/v1/import', {
+      const response = await apiFetch('/v1/import', {
         method: 'POST',
         body: chosen,
         headers: { 'content-type': /\.zip$/i.test(chosen.name) ? 'application/zip' : 'application/json' },
@@ -202,7 +199,7 @@ export function Portability() {
   const take = async () => {
     setBusy('out');
     try {
-      const response = await reach('/v1/export');
+      const response = await apiFetch('/v1/export');
       const kind = response.headers.get('content-type')?.includes('zip') ? 'zip' : 'json';
       const named = /filename="?([^";]+)"?/.exec(response.headers.get('content-disposition') ?? '')?.[1];
       saveFile(named ?? `yearling-${new Date().toISOString().slice(0, 10)}.${kind}`, await response.blob());

@@ -1,5 +1,5 @@
 /** What people say of answers. Each act is recorded in the log of feedback, and can be taken back. */
-import { call } from '../../api/client';
+import { api } from '../../api/client';
 import { queries } from '../../api/queries';
 import type { Comparison, Message } from '../../api/types';
 import { say } from '../../i18n';
@@ -25,7 +25,7 @@ export const DOWN_TAGS = [
 export async function rate(chat: Chat, message: Message, value: number, tags: string[] = []): Promise<void> {
   if (!message.sample) return;
   try {
-    const done = await call('post', '/v1/feedback/ratings', { body: { item: message.sample, value: value as 0 | 0.5 | 1, tags } });
+    const done = await api.post('/v1/feedback/ratings', { body: { item: message.sample, value: value as 0 | 0.5 | 1, tags } });
     const now = chat.state.get().tree.get(message.id) ?? message;
     chat.put({ ...now, rating: { event: done.id, value, tags } });
     void queries.invalidateQueries({ queryKey: ['wanted'] });
@@ -46,16 +46,13 @@ export async function unrate(chat: Chat, message: Message): Promise<void> {
 }
 
 export function retract(event_id: string) {
-  return call('delete', '/v1/feedback/events/{event_id}', { path: { event_id } });
+  return api.delete('/v1/feedback/events/{event_id}', { params: { path: { event_id } } });
 }
 
 /** Better words for an answer: a branch beside it, which is then shown. */
 export async function rewrite(chat: Chat, message: Message, text: string): Promise<void> {
   try {
-    const done = await call('post', '/v1/conversations/{conversation_id}/messages/{message_id}/edit', {
-      path: { conversation_id: chat.id!, message_id: message.id },
-      body: { text },
-    });
+    const done = await api.post('/v1/conversations/{conversation_id}/messages/{message_id}/edit', { params: { path: { conversation_id: chat.id!, message_id: message.id } }, body: { text } });
     chat.put(done.message);
     await chat.show(done.message.id);
     const { event } = done;
@@ -84,10 +81,7 @@ export async function unwrite(chat: Chat, message: Message): Promise<void> {
 /** Records which answer is better, and learns from the server which models they were. */
 export async function choose(chat: Chat, comparison: Comparison, outcome: 'left' | 'right' | 'tie' | 'skip', tags: string[]): Promise<void> {
   try {
-    const decided = await call('post', '/v1/comparisons/{comparison_id}/choice', {
-      path: { comparison_id: comparison.id },
-      body: { outcome, tags },
-    });
+    const decided = await api.post('/v1/comparisons/{comparison_id}/choice', { params: { path: { comparison_id: comparison.id } }, body: { outcome, tags } });
     chat.change({ comparisons: new Map(chat.state.get().comparisons).set(decided.id, decided) });
     if (outcome === 'right' || outcome === 'left') chat.change({ leaf: outcome === 'left' ? comparison.left : comparison.right });
     await chat.load();
@@ -98,7 +92,7 @@ export async function choose(chat: Chat, comparison: Comparison, outcome: 'left'
 }
 
 export async function addNote(item: string, text: string, sources: readonly string[], answer: string): Promise<string> {
-  const done = await call('post', '/v1/feedback/notes', { body: { item, text: noteText(text, sources, answer) } });
+  const done = await api.post('/v1/feedback/notes', { body: { item, text: noteText(text, sources, answer) } });
   void queries.invalidateQueries({ queryKey: ['notes'] });
   return done.id;
 }

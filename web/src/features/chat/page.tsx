@@ -47,7 +47,8 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
   }, [title]);
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
-      if (event.key === 'Escape' && running && !document.querySelector('dialog[open], .menu')) void chat.stop().catch(toastFault);
+      // A menu or dialog that closes on Escape has prevented the default.
+      if (event.key === 'Escape' && running && !event.defaultPrevented) void chat.stop().catch(toastFault);
     };
     addEventListener('keydown', onKey);
     return () => removeEventListener('keydown', onKey);

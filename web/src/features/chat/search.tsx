@@ -36,7 +36,6 @@ export default function SearchDialog({ onClose }: { onClose: () => void }) {
     if (event.key === 'ArrowDown') setAt(Math.min(at + 1, hits.length - 1));
     else if (event.key === 'ArrowUp') setAt(Math.max(at - 1, 0));
     else if (event.key === 'Enter') settled ? open(at) : setWanted(true);
-    else if (event.key === 'Escape') onClose(); // a search field would only empty itself
     else return;
     event.preventDefault();
   };

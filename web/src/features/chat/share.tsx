@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Copy, Link as LinkIcon } from 'lucide-react';
 import { useState } from 'react';
-import { call } from '../../api/client';
+import { api } from '../../api/client';
 import { queries, sharesQuery } from '../../api/queries';
 import type { Share } from '../../api/types';
 import { formatDate, useSay } from '../../i18n';
@@ -18,7 +18,7 @@ export function ShareDialog({ conversation, leaf, onClose }: { conversation: str
   const create = async () => {
     setBusy(true);
     try {
-      const share = await call('post', '/v1/shares', { body: { conversation, leaf } });
+      const share = await api.post('/v1/shares', { body: { conversation, leaf } });
       await queries.invalidateQueries({ queryKey: ['shares'] });
       await copyLink(share, say('share.copied'));
     } catch (fault) {
@@ -54,7 +54,7 @@ export function ShareLinks({ shares, titles = false }: { shares: Share[]; titles
   const say = useSay();
   const revoke = async (share: Share) => {
     try {
-      await call('delete', '/v1/shares/{share_id}', { path: { share_id: share.id } });
+      await api.delete('/v1/shares/{share_id}', { params: { path: { share_id: share.id } } });
       await queries.invalidateQueries({ queryKey: ['shares'] });
       toast(say('share.revoked'));
     } catch (fault) {

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link2Off } from 'lucide-react';
 import { Link } from 'wouter';
-import { call } from '../../api/client';
+import { api } from '../../api/client';
 import { formatDate, useSay } from '../../i18n';
 import { Markdown } from '../../ui/markdown/markdown';
 import { Mark } from '../../shell';
@@ -12,7 +12,7 @@ export default function SharedPage({ id }: { id: string }) {
   const say = useSay();
   const query = useQuery({
     queryKey: ['shared', id],
-    queryFn: () => call('get', '/v1/shared/{share_id}', { path: { share_id: id } }),
+    queryFn: () => api.get('/v1/shared/{share_id}', { params: { path: { share_id: id } } }),
     retry: false,
   });
   const shared = query.data;

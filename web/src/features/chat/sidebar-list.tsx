@@ -2,7 +2,7 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Folder as FolderIcon, FolderInput, MoreHorizontal, PencilLine, Share2, Trash2 } from 'lucide-react';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { Link, useLocation } from 'wouter';
-import { call } from '../../api/client';
+import { api } from '../../api/client';
 import { conversationsQuery, foldersQuery, queries } from '../../api/queries';
 import type { Hit } from '../../api/types';
 import { type Key, useSay } from '../../i18n';
@@ -71,7 +71,7 @@ export function ChatList({ folder, onOpen }: { folder: string | null; onOpen: ()
 }
 
 export async function deleteChat(id: string): Promise<void> {
-  await call('delete', '/v1/conversations/{conversation_id}', { path: { conversation_id: id } });
+  await api.delete('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: id } } });
   forget(id);
   await queries.invalidateQueries({ queryKey: ['conversations'] });
   void queries.invalidateQueries({ queryKey: ['folders'] });
@@ -79,7 +79,7 @@ export async function deleteChat(id: string): Promise<void> {
 }
 
 export async function moveChat(id: string, folder: string | null): Promise<void> {
-  await call('patch', '/v1/conversations/{conversation_id}', { path: { conversation_id: id }, body: { folder } });
+  await api.patch('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: id } }, body: { folder } });
   await queries.invalidateQueries({ queryKey: ['conversations'] });
   void queries.invalidateQueries({ queryKey: ['folders'] });
 }
@@ -120,7 +120,7 @@ export function ChatMenu({ entry, onRename }: { entry: Hit; onRename?: () => voi
   const items = (): MenuItem[] => [
     ...(onRename ? [{ label: say('rename'), icon: PencilLine, onSelect: onRename }] : []),
     { label: say('share.title'), icon: Share2, onSelect: () => setOpened('share') },
-    ...(folders.length ? (['line', { title: say('folder.move') }] as MenuItem[]) : []),
+    ...(folders.length ? (['separator', { heading: say('folder.move') }] as MenuItem[]) : []),
     ...folders.map((one) => ({
       label: one.name,
       icon: FolderIcon,
@@ -130,13 +130,13 @@ export function ChatMenu({ entry, onRename }: { entry: Hit; onRename?: () => voi
     ...(entry.folder
       ? [{ label: say('folder.takeOut'), icon: FolderInput, onSelect: () => void moveChat(entry.id, null).catch(toastFault) }]
       : []),
-    'line',
+    'separator',
     { label: say('delete'), icon: Trash2, danger: true, onSelect: () => setOpened('delete') },
   ];
   return (
     <>
-      <Menu label={say('chat.menuOf', { title })} items={items}>
-        {(button) => <IconButton icon={MoreHorizontal} label={say('chat.menuOf', { title })} size={16} {...button} />}
+      <Menu items={items}>
+        <IconButton icon={MoreHorizontal} label={say('chat.menuOf', { title })} size={16} />
       </Menu>
       {opened === 'delete' && (
         <Confirm

@@ -1,5 +1,5 @@
 /** A chat that leaves no trace: its messages are in this page and nowhere else, and gone when it is closed. */
-import { call } from '../../api/client';
+import { api } from '../../api/client';
 import type { Message } from '../../api/types';
 import { blank, Chat, type Options } from './chat';
 
@@ -28,12 +28,10 @@ export class TemporaryChat extends Chat {
 
   private async ask(path: Message[], options: Options, begun: () => void = () => {}): Promise<void> {
     const { compare: _, ...rest } = options;
-    const turn = await call('post', '/v1/temporary/turns', {
-      body: {
+    const turn = await api.post('/v1/temporary/turns', { body: {
         ...rest,
         messages: path.map(({ role, text }) => ({ role: role === 'user' ? ('user' as const) : ('assistant' as const), text })),
-      },
-    });
+      } });
     begun();
     this.follow(turn, path.at(-1)?.id ?? null);
   }

@@ -2,7 +2,7 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { CheckCheck, StickyNote } from 'lucide-react';
 import { useState } from 'react';
-import { call, type Schemas } from '../../api/client';
+import { api, type Schemas } from '../../api/client';
 import { notesQuery, queries, wantedQuery } from '../../api/queries';
 import { retract } from '../chat/judging';
 import { formatAgo, formatNumber, useSay } from '../../i18n';
@@ -162,8 +162,8 @@ export function Judge({ item, note, rating }: { item: string; note: boolean; rat
     setBusy(true);
     try {
       const done = note
-        ? await call('post', '/v1/feedback/notes/{note_id}/ratings', { path: { note_id: item }, body: { value, tags } })
-        : await call('post', '/v1/feedback/ratings', { body: { item, value, tags } });
+        ? await api.post('/v1/feedback/notes/{note_id}/ratings', { params: { path: { note_id: item } }, body: { value, tags } })
+        : await api.post('/v1/feedback/ratings', { body: { item, value, tags } });
       setMine({ event: done.id, value, tags });
       setStanding(done.standing);
       void queries.invalidateQueries({ queryKey: ['notes'] });

@@ -3,8 +3,8 @@ import { useQuery } from '@tanstack/react-query';
 import { ArrowLeft, Play, Square } from 'lucide-react';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
-import { call, type Schemas } from '../../api/client';
-import { listen } from '../../api/events';
+import { api, type Schemas } from '../../api/client';
+import { streamEvents } from '../../api/events';
 import { queries, runQuery } from '../../api/queries';
 import { formatDate, formatDuration, formatNumber, useSay } from '../../i18n';
 import { Button } from '../../ui/button';
@@ -28,7 +28,7 @@ function useFigures(id: string, restarted: number): { lines: Line[]; live: boole
       setLines(all);
     };
     setLive(true);
-    listen({
+    streamEvents({
       url: () => `/v1/runs/${encodeURIComponent(id)}/metrics/stream?after=${all.at(-1)?.step ?? -1}`,
       signal: control.signal,
       onEvent: ({ name, data }) => {
@@ -95,8 +95,8 @@ export function RunDetail({ id }: { id: string }) {
     try {
       const run =
         what === 'stop'
-          ? await call('post', '/v1/runs/{run_id}/stop', { path: { run_id: id } })
-          : await call('post', '/v1/runs/{run_id}/resume', { path: { run_id: id } });
+          ? await api.post('/v1/runs/{run_id}/stop', { params: { path: { run_id: id } } })
+          : await api.post('/v1/runs/{run_id}/resume', { params: { path: { run_id: id } } });
       toast(say(what === 'stop' ? 'runs.stopping' : 'runs.resuming'));
       setWish({ what, from: run.state });
       queries.setQueryData<Schemas['RunDetail']>(['runs', id], (before) => before && { ...before, ...run });

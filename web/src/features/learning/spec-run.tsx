@@ -2,7 +2,7 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { ArrowLeft, Flag } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
-import { call, type Schemas } from '../../api/client';
+import { api, type Schemas } from '../../api/client';
 import { queries, specRunQuery } from '../../api/queries';
 import { formatDate, useSay } from '../../i18n';
 import { Button } from '../../ui/button';
@@ -24,10 +24,7 @@ export function SpecRun({ id }: { id: string }) {
     queryKey: ['spec-outputs', id, triage],
     enabled: triage !== 'worst',
     queryFn: ({ pageParam }) =>
-      call('get', '/v1/spec/runs/{run_id}/outputs', {
-        path: { run_id: id },
-        query: { triage: triage === 'worst' ? undefined : triage, after: pageParam, limit: 30 },
-      }),
+      api.get('/v1/spec/runs/{run_id}/outputs', { params: { path: { run_id: id }, query: { triage: triage === 'worst' ? undefined : triage, after: pageParam || undefined, limit: 30 } } }),
     initialPageParam: '',
     getNextPageParam: (page) => (page.has_more ? page.data.at(-1)!.id : undefined),
   });
@@ -110,7 +107,7 @@ function DisputeDialog({ output, run, onClose }: { output: Output; run: string; 
   const file = async () => {
     setBusy(true);
     try {
-      await call('post', '/v1/spec/outputs/{output_id}/disputes', { path: { output_id: output.id }, body: { claim, reason } });
+      await api.post('/v1/spec/outputs/{output_id}/disputes', { params: { path: { output_id: output.id } }, body: { claim, reason } });
       await queries.invalidateQueries({ queryKey: ['spec-runs', run] });
       void queries.invalidateQueries({ queryKey: ['spec-outputs', run] });
       toast(say('spec.filed'));

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { UserPlus } from 'lucide-react';
 import { useState } from 'react';
-import { call, type Schemas } from '../../api/client';
+import { api, type Schemas } from '../../api/client';
 import { invitationsQuery, meQuery, peopleQuery, queries } from '../../api/queries';
 import { formatDate, useSay } from '../../i18n';
 import { Button } from '../../ui/button';
@@ -56,7 +56,7 @@ function PersonEntry({ person, me }: { person: Person; me: Person | undefined })
   const may = !self && !person.closed_utc && me?.role === 'owner';
   const setRole = async (role: Role) => {
     try {
-      await call('patch', '/v1/people/{person_id}', { path: { person_id: person.id }, body: { role } });
+      await api.patch('/v1/people/{person_id}', { params: { path: { person_id: person.id } }, body: { role } });
       await queries.invalidateQueries({ queryKey: ['people'] });
       toast(say('saved'));
     } catch (fault) {
@@ -65,7 +65,7 @@ function PersonEntry({ person, me }: { person: Person; me: Person | undefined })
   };
   const close = async () => {
     try {
-      await call('delete', '/v1/people/{person_id}', { path: { person_id: person.id } });
+      await api.delete('/v1/people/{person_id}', { params: { path: { person_id: person.id } } });
       await queries.invalidateQueries({ queryKey: ['people'] });
     } catch (fault) {
       toastFault(fault);
@@ -127,7 +127,7 @@ function Invitations() {
   const open = query.data?.data.filter((one) => one.state === 'open') ?? [];
   const end = async (id: string) => {
     try {
-      await call('delete', '/v1/invitations/{invitation_id}', { path: { invitation_id: id } });
+      await api.delete('/v1/invitations/{invitation_id}', { params: { path: { invitation_id: id } } });
       await queries.invalidateQueries({ queryKey: ['invitations'] });
     } catch (fault) {
       toastFault(fault);
@@ -165,7 +165,7 @@ function InviteDialog({ role: mine, onClose }: { role: Role; onClose: () => void
   const invite = async () => {
     setBusy(true);
     try {
-      setMade(await call('post', '/v1/invitations', { body: { role, note: note.trim(), expires_in_s: Number(days) * 86400 } }));
+      setMade(await api.post('/v1/invitations', { body: { role, note: note.trim(), expires_in_s: Number(days) * 86400 } }));
       await queries.invalidateQueries({ queryKey: ['invitations'] });
     } catch (fault) {
       toastFault(fault);
