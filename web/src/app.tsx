@@ -6,7 +6,8 @@ import { Gate } from './gate';
 import { type Key, say, useSay } from './i18n';
 import { Shell } from './shell';
 import { Button } from './ui/button';
-import { Empty, Loaded } from './ui/parts';
+import { Empty } from './ui/page';
+import { Loaded } from './ui/query-result';
 
 const Compare = lazy(() => import('./features/chat/compare'));
 const Notes = lazy(() => import('./features/learning/notes'));

@@ -7,7 +7,7 @@ import { meQuery, queries } from './api/queries';
 import { useSay } from './i18n';
 import { Button } from './ui/button';
 import { FaultWords } from './ui/fault';
-import { Empty } from './ui/parts';
+import { Empty } from './ui/page';
 
 function toSignIn(): void {
   if (location.pathname === '/signin' || location.pathname === '/signup') return;

@@ -6,11 +6,13 @@ import { Link } from 'wouter';
 import { api } from '../../api/client';
 import { memoriesQuery, queries } from '../../api/queries';
 import type { Memory } from '../../api/types';
-import { EditBox } from '../chat/message';
 import { formatAgo, useSay } from '../../i18n';
 import { Button, IconButton } from '../../ui/button';
 import { Confirm } from '../../ui/dialog';
-import { Empty, Field, Loaded, Page, Switch } from '../../ui/parts';
+import { EditBox } from '../../ui/edit-box';
+import { Empty, Page } from '../../ui/page';
+import { Field, Switch } from '../../ui/parts';
+import { Loaded } from '../../ui/query-result';
 import { toast, toastFault } from '../../ui/toast';
 
 async function told<T>(work: Promise<T>): Promise<T> {

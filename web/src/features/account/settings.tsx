@@ -3,16 +3,18 @@ import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link } from 'wouter';
 import { api, type Schemas } from '../../api/client';
-import { modeTitle } from '../chat/modes';
 import { modesQuery, queries, settingsQuery } from '../../api/queries';
-import { LANGUAGES, language, useSay } from '../../i18n';
+import { language, LANGUAGES, useSay } from '../../i18n';
 import { useCell } from '../../store';
-import { theme, THEMES } from '../../ui/theme';
 import { Button } from '../../ui/button';
-import { Field, Loaded, Page, Segments, Switch } from '../../ui/parts';
+import { Page } from '../../ui/page';
+import { Field, Segments, Switch } from '../../ui/parts';
+import { Loaded } from '../../ui/query-result';
+import { theme, THEMES } from '../../ui/theme';
 import { toast, toastFault } from '../../ui/toast';
+import { Portability } from '../chat/import-export';
+import { modeTitle } from '../chat/modes';
 import { AccountSettings } from './account';
-import { Portability } from '../chat/history';
 
 type Change = Schemas['SettingsChange'];
 

@@ -6,12 +6,13 @@ import { useSearch } from 'wouter';
 import { api, type Schemas } from '../../api/client';
 import { queries, signInQuery } from '../../api/queries';
 import { wayBack } from '../../api/session';
-import { LANGUAGES, language, useSay } from '../../i18n';
-import { useCell } from '../../store';
+import { language, LANGUAGES, useSay } from '../../i18n';
 import { Mark } from '../../shell';
+import { useCell } from '../../store';
 import { Button, IconButton } from '../../ui/button';
 import { FaultWords } from '../../ui/fault';
-import { Field, Loaded, Segments } from '../../ui/parts';
+import { Field, Segments } from '../../ui/parts';
+import { Loaded } from '../../ui/query-result';
 
 /** Why a provider did not let in, in the words of its return address. */
 const WORDS = ['expired', 'too_many', 'not_invited', 'taken', 'denied', 'failed'] as const;

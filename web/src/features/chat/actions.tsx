@@ -1,20 +1,35 @@
-import { BookmarkPlus, Columns2, Copy, Info, MoreHorizontal, PencilLine, RefreshCw, Share2, Sparkles, StickyNote, ThumbsDown, ThumbsUp, Trash2 } from 'lucide-react';
+import {
+  BookmarkPlus,
+  Columns2,
+  Copy,
+  Info,
+  MoreHorizontal,
+  PencilLine,
+  RefreshCw,
+  Share2,
+  Sparkles,
+  StickyNote,
+  ThumbsDown,
+  ThumbsUp,
+  Trash2,
+} from 'lucide-react';
 import { lazy, Suspense, useState } from 'react';
 import type { Message } from '../../api/types';
 import { useSay } from '../../i18n';
-import { copyText } from '../../ui/copy';
 import { IconButton } from '../../ui/button';
+import { copyText } from '../../ui/copy';
 import { Menu, type MenuItem } from '../../ui/menu';
 import { Tags } from '../../ui/parts';
 import { toast } from '../../ui/toast';
+import { Branches } from './branches';
 import { DOWN_TAGS, rate, unrate, UP_TAGS } from './judging';
-import { Branches, type MessageProps } from './message';
+import type { MessageProps } from './message-props';
 import { ShareDialog } from './share';
 
-const NoteDialog = lazy(() => import('./dialogs').then((all) => ({ default: all.NoteDialog })));
-const DetailsDialog = lazy(() => import('./dialogs').then((all) => ({ default: all.DetailsDialog })));
-const UsedMemories = lazy(() => import('./dialogs').then((all) => ({ default: all.UsedMemories })));
-const DeleteMessage = lazy(() => import('./dialogs').then((all) => ({ default: all.DeleteMessage })));
+const NoteDialog = lazy(() => import('./message-dialogs').then((all) => ({ default: all.NoteDialog })));
+const DetailsDialog = lazy(() => import('./message-dialogs').then((all) => ({ default: all.DetailsDialog })));
+const UsedMemories = lazy(() => import('./message-dialogs').then((all) => ({ default: all.UsedMemories })));
+const DeleteMessage = lazy(() => import('./message-dialogs').then((all) => ({ default: all.DeleteMessage })));
 
 type Opened = 'note' | 'details' | 'memories' | 'delete' | 'share' | null;
 

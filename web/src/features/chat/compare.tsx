@@ -3,15 +3,15 @@ import { Columns2 } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import { queries } from '../../api/queries';
-import { Chat } from './chat';
-import { adopt } from './chats';
-import { Composer, answering } from './composer';
-import { ComparisonView } from './comparison';
 import { type Key, useSay } from '../../i18n';
 import { useCell } from '../../store';
 import { Button } from '../../ui/button';
-import { Empty, Page } from '../../ui/parts';
+import { Empty, Page } from '../../ui/page';
 import { toastFault } from '../../ui/toast';
+import { Chat } from './chat';
+import { adopt } from './chats';
+import { ComparisonView } from './comparison';
+import { answering, Composer } from './composer';
 
 const IDEAS: readonly Key[] = ['start.explainText', 'start.writeText', 'start.planText'];
 

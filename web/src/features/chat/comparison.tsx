@@ -9,7 +9,7 @@ import { Tags } from '../../ui/parts';
 import { toast, toastFault } from '../../ui/toast';
 import type { Chat, Growing } from './chat';
 import { choose, retract, UP_TAGS } from './judging';
-import { Words } from './message';
+import { Words } from './message-text';
 
 const NOTHING = new Cell<Growing | null>(null);
 

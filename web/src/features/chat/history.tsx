@@ -1,21 +1,21 @@
 /** All chats: found, moved, deleted, brought in from elsewhere, taken out. */
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { Download, FolderInput, MessagesSquare, Search, Trash2, Upload } from 'lucide-react';
+import { FolderInput, MessagesSquare, Search, Trash2 } from 'lucide-react';
 import { useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
-import { apiFetch, type Schemas } from '../../api/client';
-import { conversationsQuery, foldersQuery, queries, sharesQuery } from '../../api/queries';
-import { Marked } from './search';
-import { ShareLinks } from './share';
-import { ChatMenu, deleteChat, moveChat } from './sidebar-list';
+import { conversationsQuery, foldersQuery, sharesQuery } from '../../api/queries';
 import { formatAgo, useSay } from '../../i18n';
-import { saveFile } from '../../ui/copy';
 import { Button } from '../../ui/button';
-import { Confirm, Dialog } from '../../ui/dialog';
+import { Confirm } from '../../ui/dialog';
+import { Marked } from '../../ui/highlighted-text';
 import { Menu } from '../../ui/menu';
-import { Empty, Loaded, Page } from '../../ui/parts';
-import { toast, toastFault } from '../../ui/toast';
+import { Empty, Page } from '../../ui/page';
+import { Loaded } from '../../ui/query-result';
+import { toastFault } from '../../ui/toast';
+import { ChatMenu, deleteChat, moveChat } from './chat-menu';
+import { Portability } from './import-export';
+import { ShareLinks } from './share';
 
 const ROW_PX = 68;
 
@@ -170,87 +170,5 @@ export default function HistoryPage() {
         />
       )}
     </Page>
-  );
-}
-
-/** Import of exports of ChatGPT, Open WebUI and Yearling; export of everything that is the person's. */
-export function Portability() {
-  const say = useSay();
-  const file = useRef<HTMLInputElement>(null);
-  const [busy, setBusy] = useState<'in' | 'out' | null>(null);
-  const [report, setReport] = useState<Schemas['ImportReport'] | null>(null);
-  const bring = async (chosen: File) => {
-    setBusy('in');
-    try {
-      const response = await apiFetch('/v1/import', {
-        method: 'POST',
-        body: chosen,
-        headers: { 'content-type': /\.zip$/i.test(chosen.name) ? 'application/zip' : 'application/json' },
-      });
-      setReport((await response.json()) as Schemas['ImportReport']);
-      await queries.invalidateQueries();
-    } catch (fault) {
-      toastFault(fault);
-    } finally {
-      setBusy(null);
-      if (file.current) file.current.value = '';
-    }
-  };
-  const take = async () => {
-    setBusy('out');
-    try {
-      const response = await apiFetch('/v1/export');
-      const kind = response.headers.get('content-type')?.includes('zip') ? 'zip' : 'json';
-      const named = /filename="?([^";]+)"?/.exec(response.headers.get('content-disposition') ?? '')?.[1];
-      saveFile(named ?? `yearling-${new Date().toISOString().slice(0, 10)}.${kind}`, await response.blob());
-      toast(say('history.exported'));
-    } catch (fault) {
-      toastFault(fault);
-    } finally {
-      setBusy(null);
-    }
-  };
-  return (
-    <>
-      <input
-        ref={file}
-        type="file"
-        accept=".json,.zip,application/json,application/zip"
-        className="hidden-text"
-        tabIndex={-1}
-        aria-label={say('history.importFile')}
-        onChange={(event) => event.target.files?.[0] && void bring(event.target.files[0])}
-      />
-      <Button icon={Upload} busy={busy === 'in'} onClick={() => file.current?.click()}>
-        {say('history.import')}
-      </Button>
-      <Button icon={Download} busy={busy === 'out'} onClick={() => void take()}>
-        {say('history.export')}
-      </Button>
-      {report && (
-        <Dialog title={say('history.imported')} onClose={() => setReport(null)}>
-          <dl className="facts">
-            {(['conversations', 'messages', 'folders', 'memories', 'known'] as const).map((name) => (
-              <div key={name} className="contents">
-                <dt>{say(`import.${name}`)}</dt>
-                <dd>{report[name]}</dd>
-              </div>
-            ))}
-          </dl>
-          {report.left_out.length > 0 && (
-            <div className="stack tight">
-              <h3>{say('import.leftOut')}</h3>
-              <ul className="small">
-                {report.left_out.map((one) => (
-                  <li key={`${one.what}${one.reason}`}>
-                    {one.count} × {one.what}: {one.reason}
-                  </li>
-                ))}
-              </ul>
-            </div>
-          )}
-        </Dialog>
-      )}
-    </>
   );
 }

@@ -1,37 +1,22 @@
 /** A question or an answer, with what one can do with it. */
-import { Brain, ChevronLeft, ChevronRight, CircleAlert, Copy, PencilLine } from 'lucide-react';
-import { memo, type ReactNode, startTransition, useEffect, useRef, useState } from 'react';
+import { Brain, CircleAlert, Copy, PencilLine } from 'lucide-react';
+import { memo, type ReactNode, startTransition, useEffect, useState } from 'react';
 import type { Message } from '../../api/types';
 import { formatDate, useSay } from '../../i18n';
-import { copyText } from '../../ui/copy';
 import { Cell, useCell } from '../../store';
-import { Markdown } from '../../ui/markdown/markdown';
 import { Button, IconButton } from '../../ui/button';
+import { copyText } from '../../ui/copy';
+import { EditBox } from '../../ui/edit-box';
 import { FaultWords } from '../../ui/fault';
 import { toast } from '../../ui/toast';
 import { AnswerActions } from './actions';
-import type { Chat, Growing } from './chat';
+import { Branches } from './branches';
+import type { Growing } from './chat';
 import { rewrite, unwrite } from './judging';
-import type { Item } from './tree';
+import type { MessageProps } from './message-props';
+import { Words } from './message-text';
 
 const NOTHING = new Cell<Growing | null>(null);
-
-export interface MessageProps {
-  chat: Chat;
-  item: Item;
-  siblings: readonly Message[];
-  fault: unknown;
-  isLast: boolean;
-  running: boolean;
-  temporary: boolean;
-  onResend: (text: string, message: Message) => Promise<void>;
-  onRegenerate: (message: Message) => void;
-  onContinue: (message: Message) => void;
-  editing: boolean;
-  onEditing: (message: string | null) => void;
-  /** Whether the reader moves the view just now. */
-  moving: Cell<boolean>;
-}
 
 export const MessageView = memo(function MessageView(props: MessageProps) {
   const message = props.item.messages[0]!;
@@ -89,93 +74,6 @@ function Question({ message, chat, siblings, running, onResend, editing, onEditi
 async function copied(text: string, words: string): Promise<void> {
   await copyText(text);
   toast(words);
-}
-
-export function EditBox({
-  label,
-  text: given,
-  action,
-  onCancel,
-  onSave,
-}: {
-  label: string;
-  text: string;
-  action: string;
-  onCancel: () => void;
-  onSave: (text: string) => Promise<void>;
-}) {
-  const say = useSay();
-  const [text, setText] = useState(given);
-  const [busy, setBusy] = useState(false);
-  const field = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => {
-    const element = field.current!;
-    element.style.height = `${Math.min(element.scrollHeight + 2, innerHeight * 0.5)}px`;
-    element.focus();
-    element.setSelectionRange(element.value.length, element.value.length);
-  }, []);
-  const save = async () => {
-    if (!text.trim() || busy) return;
-    setBusy(true);
-    try {
-      await onSave(text.trim());
-    } catch {
-      setBusy(false);
-    }
-  };
-  return (
-    <form
-      className="edit-box"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void save();
-      }}
-      onKeyDown={(event) => {
-        if (event.key === 'Escape') onCancel();
-        if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) void save();
-      }}
-    >
-      <textarea ref={field} className="input" aria-label={label} value={text} onChange={(event) => setText(event.target.value)} />
-      <div className="row end">
-        <Button size="small" onClick={onCancel}>
-          {say('cancel')}
-        </Button>
-        <Button size="small" kind="primary" type="submit" busy={busy} disabled={!text.trim()}>
-          {action}
-        </Button>
-      </div>
-    </form>
-  );
-}
-
-export function Branches({
-  chat,
-  message,
-  siblings,
-  disabled,
-}: {
-  chat: Chat;
-  message: Message;
-  siblings: readonly Message[];
-  disabled?: boolean;
-}) {
-  const say = useSay();
-  if (siblings.length < 2) return null;
-  const at = siblings.findIndex((one) => one.id === message.id);
-  const go = (index: number) => void chat.show(siblings[index]!.id);
-  return (
-    <div className="branches" role="group" aria-label={say('chat.branches')}>
-      <IconButton icon={ChevronLeft} label={say('chat.branchBefore')} size={16} disabled={disabled || at <= 0} onClick={() => go(at - 1)} />
-      <span className="num">{say('chat.branchOf', { n: at + 1, all: siblings.length })}</span>
-      <IconButton
-        icon={ChevronRight}
-        label={say('chat.branchAfter')}
-        size={16}
-        disabled={disabled || at >= siblings.length - 1}
-        onClick={() => go(at + 1)}
-      />
-    </div>
-  );
 }
 
 function Answer(props: MessageProps) {
@@ -239,25 +137,6 @@ function Answer(props: MessageProps) {
         </>
       )}
     </article>
-  );
-}
-
-export function Words({ text, growing }: { text: string; growing: boolean }) {
-  const say = useSay();
-  if (!text && growing)
-    return (
-      <p className="thinking" role="status">
-        <span className="hidden-text">{say('chat.thinking')}</span>
-        <i />
-        <i />
-        <i />
-      </p>
-    );
-  if (!text) return <p className="muted">{say('chat.saidNothing')}</p>;
-  return (
-    <div className={growing ? 'words growing' : 'words'}>
-      <Markdown text={text} growing={growing} />
-    </div>
   );
 }
 

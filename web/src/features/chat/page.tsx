@@ -8,13 +8,13 @@ import { type Key, useSay } from '../../i18n';
 import { useCell } from '../../store';
 import { Button, IconButton } from '../../ui/button';
 import { FaultWords } from '../../ui/fault';
-import { Empty } from '../../ui/parts';
+import { Empty } from '../../ui/page';
 import { toastFault } from '../../ui/toast';
 import { Chat } from './chat';
+import { ChatMenu } from './chat-menu';
 import { adopt, chatOf } from './chats';
 import { answering, Composer } from './composer';
 import { ShareDialog } from './share';
-import { ChatMenu } from './sidebar-list';
 import { TemporaryChat } from './temporary';
 import { Thread } from './thread';
 

@@ -6,6 +6,7 @@ import { useLocation } from 'wouter';
 import { conversationsQuery } from '../../api/queries';
 import { formatAgo, useSay } from '../../i18n';
 import { Dialog } from '../../ui/dialog';
+import { Marked } from '../../ui/highlighted-text';
 
 export default function SearchDialog({ onClose }: { onClose: () => void }) {
   const say = useSay();
@@ -92,17 +93,5 @@ export default function SearchDialog({ onClose }: { onClose: () => void }) {
         query.isSuccess && <p className="muted small">{say(q ? 'search.nothing' : 'chat.noneYet')}</p>
       )}
     </Dialog>
-  );
-}
-
-/** The words that were looked for, marked. */
-export function Marked({ text, words }: { text: string; words: string }) {
-  const parts = words.split(/\s+/).filter(Boolean);
-  if (!parts.length) return <>{text}</>;
-  const pattern = new RegExp(`(${parts.map((one) => one.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|')})`, 'gi');
-  return (
-    <>
-      {text.split(pattern).map((piece, index) => (index % 2 ? <mark key={index}>{piece}</mark> : piece))}
-    </>
   );
 }

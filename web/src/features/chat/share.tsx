@@ -5,10 +5,10 @@ import { api } from '../../api/client';
 import { queries, sharesQuery } from '../../api/queries';
 import type { Share } from '../../api/types';
 import { formatDate, useSay } from '../../i18n';
-import { copyText } from '../../ui/copy';
 import { Button } from '../../ui/button';
+import { copyText } from '../../ui/copy';
 import { Dialog } from '../../ui/dialog';
-import { Loaded } from '../../ui/parts';
+import { Loaded } from '../../ui/query-result';
 import { toast, toastFault } from '../../ui/toast';
 
 export function ShareDialog({ conversation, leaf, onClose }: { conversation: string; leaf: string | null; onClose: () => void }) {

@@ -4,9 +4,9 @@ import { Link2Off } from 'lucide-react';
 import { Link } from 'wouter';
 import { api } from '../../api/client';
 import { formatDate, useSay } from '../../i18n';
-import { Markdown } from '../../ui/markdown/markdown';
 import { Mark } from '../../shell';
-import { Empty } from '../../ui/parts';
+import { Markdown } from '../../ui/markdown/markdown';
+import { Empty } from '../../ui/page';
 
 export default function SharedPage({ id }: { id: string }) {
   const say = useSay();

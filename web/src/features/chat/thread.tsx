@@ -6,11 +6,12 @@ import type { Comparison, Message } from '../../api/types';
 import { useSay } from '../../i18n';
 import { Cell, useCell } from '../../store';
 import { IconButton } from '../../ui/button';
+import { prepare } from '../../ui/markdown/markdown';
 import { toastFault } from '../../ui/toast';
 import type { Chat, Options } from './chat';
-import { prepare } from '../../ui/markdown/markdown';
 import { ComparisonView, Decided } from './comparison';
-import { type MessageProps, MessageView } from './message';
+import { MessageView } from './message';
+import type { MessageProps } from './message-props';
 import { type Item, itemsOf } from './tree';
 
 const NEAR_PX = 80;

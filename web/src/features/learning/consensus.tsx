@@ -4,13 +4,13 @@ import { Scale } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
 import type { Schemas } from '../../api/client';
-import { consensusQuery, itemQuery } from '../../api/queries';
+import { consensusQuery } from '../../api/queries';
 import { formatAgo, formatNumber, formatPercent, useSay } from '../../i18n';
-import { Markdown } from '../../ui/markdown/markdown';
-import { Dialog } from '../../ui/dialog';
-import { Empty, Loaded, Page } from '../../ui/parts';
-import { Standing } from './notes';
+import { Empty, Page } from '../../ui/page';
+import { Loaded } from '../../ui/query-result';
+import { Tile } from '../../ui/tile';
 import { AxisPlot } from './axis';
+import { ItemDialog } from './consensus-item-dialog';
 import { StatusBadge } from './standing';
 
 type View = Schemas['ConsensusView'];
@@ -102,15 +102,6 @@ function Found({ view, onItem }: { view: View; onItem: (item: string) => void })
   );
 }
 
-export function Tile({ name, value, hint }: { name: string; value: string; hint?: string }) {
-  return (
-    <div className="tile" title={hint}>
-      <span className="small muted">{name}</span>
-      <strong className="num">{value}</strong>
-    </div>
-  );
-}
-
 function Listed({
   title,
   lead,
@@ -145,51 +136,5 @@ function Listed({
         <p className="small muted">{say('consensus.nothingYet')}</p>
       )}
     </section>
-  );
-}
-
-function ItemDialog({ item, onClose }: { item: string; onClose: () => void }) {
-  const say = useSay();
-  const query = useQuery(itemQuery(item));
-  return (
-    <Dialog title={say('consensus.item')} onClose={onClose} wide>
-      <Loaded query={query}>
-        {(view) => (
-          <>
-            {view.text === null ? <p className="muted">{say('consensus.privateText')}</p> : <Markdown text={view.text} />}
-            <div>
-              <StatusBadge status={view.standing.status} />
-            </div>
-            <Standing standing={view.standing} />
-            {view.pairs.length > 0 && (
-              <div className="table-box" tabIndex={0} role="group" aria-label={say('consensus.pairs')}>
-                <table className="table">
-                  <thead>
-                    <tr>
-                      <th>{say('consensus.pairs')}</th>
-                      <th className="number">q</th>
-                      <th className="number">{say('consensus.weight')}</th>
-                      <th>{say('consensus.reason')}</th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {view.pairs.map((pair) => (
-                      <tr key={`${pair.better}${pair.worse}`}>
-                        <td className="mono">
-                          …{pair.better.slice(-6)} &gt; …{pair.worse.slice(-6)}
-                        </td>
-                        <td className="number">{formatNumber(pair.q)}</td>
-                        <td className="number">{formatNumber(pair.weight)}</td>
-                        <td>{pair.reason.replaceAll('_', ' ')}</td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </div>
-            )}
-          </>
-        )}
-      </Loaded>
-    </Dialog>
   );
 }

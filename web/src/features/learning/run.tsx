@@ -4,55 +4,15 @@ import { ArrowLeft, Play, Square } from 'lucide-react';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { api, type Schemas } from '../../api/client';
-import { streamEvents } from '../../api/events';
 import { queries, runQuery } from '../../api/queries';
 import { formatDate, formatDuration, formatNumber, useSay } from '../../i18n';
 import { Button } from '../../ui/button';
-import { Loaded, Page } from '../../ui/parts';
+import { Page } from '../../ui/page';
+import { Loaded } from '../../ui/query-result';
 import { toast, toastFault } from '../../ui/toast';
 import { Curve } from './curve';
-import { RunState } from './runs';
-
-type Line = Schemas['MetricsLine'] & Record<string, unknown>;
-
-/** The figures of a run, oldest first, and new ones as they come. */
-function useFigures(id: string, restarted: number): { lines: Line[]; live: boolean } {
-  const [lines, setLines] = useState<Line[]>([]);
-  const [live, setLive] = useState(false);
-  useEffect(() => {
-    const control = new AbortController();
-    let all: Line[] = [];
-    let frame = 0;
-    const show = () => {
-      frame = 0;
-      setLines(all);
-    };
-    setLive(true);
-    streamEvents({
-      url: () => `/v1/runs/${encodeURIComponent(id)}/metrics/stream?after=${all.at(-1)?.step ?? -1}`,
-      signal: control.signal,
-      onEvent: ({ name, data }) => {
-        if (data === '[DONE]') return true;
-        if (name === 'metrics') {
-          const line = JSON.parse(data) as Line;
-          // A run that went back to a checkpoint makes steps again.
-          all = [...(line.step <= (all.at(-1)?.step ?? -1) ? all.filter((one) => one.step < line.step) : all), line];
-          frame ||= requestAnimationFrame(show);
-        } else if (name === 'run') queries.setQueryData<Schemas['RunDetail']>(['runs', id], (before) => before && { ...before, ...JSON.parse(data) });
-        return false;
-      },
-    })
-      .catch(toastFault)
-      .finally(() => {
-        if (!control.signal.aborted) setLive(false);
-      });
-    return () => {
-      control.abort();
-      cancelAnimationFrame(frame);
-    };
-  }, [id, restarted]);
-  return { lines, live };
-}
+import { RunState } from './run-state';
+import { useFigures } from './use-run-metrics';
 
 /** How long a process may take until it trains again. */
 const START_MS = 180_000;

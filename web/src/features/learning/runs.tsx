@@ -4,26 +4,13 @@ import { ChartLine } from 'lucide-react';
 import { Link } from 'wouter';
 import type { Schemas } from '../../api/client';
 import { lessonsQuery, runsQuery } from '../../api/queries';
-import { type Key, formatAgo, formatDuration, formatNumber, useSay } from '../../i18n';
-import { Empty, Loaded, Page } from '../../ui/parts';
+import { formatAgo, formatDuration, formatNumber, useSay } from '../../i18n';
+import { Empty, Page } from '../../ui/page';
+import { Loaded } from '../../ui/query-result';
 import { RunDetail } from './run';
+import { RunState } from './run-state';
 
 type Run = Schemas['RunView'];
-
-const LOOKS: Record<Run['state'], string> = { running: 'good', finished: 'good', failed: 'bad', stopped: 'warn', interrupted: 'warn' } as Record<
-  Run['state'],
-  string
->;
-
-export function RunState({ state }: { state: Run['state'] }) {
-  const say = useSay();
-  return (
-    <span className={`badge ${LOOKS[state] ?? ''}`}>
-      {state === 'running' && <span className="spinner small" aria-hidden="true" />}
-      {say(`run.${state}` as Key)}
-    </span>
-  );
-}
 
 export default function RunsPage({ id }: { id?: string }) {
   const say = useSay();

@@ -7,10 +7,12 @@ import { queries, specRunQuery } from '../../api/queries';
 import { formatDate, useSay } from '../../i18n';
 import { Button } from '../../ui/button';
 import { Dialog } from '../../ui/dialog';
-import { Field, Loaded, Page, Segments } from '../../ui/parts';
+import { Page } from '../../ui/page';
+import { Field, Segments } from '../../ui/parts';
+import { Loaded } from '../../ui/query-result';
 import { toast, toastFault } from '../../ui/toast';
-import { Verbatim } from './exams';
-import { RunSummary } from './spec';
+import { RunSummary } from './spec-run-summary';
+import { Verbatim } from './transcript';
 
 type Output = Schemas['OutputView'];
 type Triage = Output['triage'];

@@ -5,10 +5,12 @@ import { useState } from 'react';
 import { Link } from 'wouter';
 import type { Schemas } from '../../api/client';
 import { clauseQuery, specQuery, specRunsQuery } from '../../api/queries';
-import { formatAgo, formatPercent, useSay } from '../../i18n';
-import { Loaded, Page } from '../../ui/parts';
-import { Verbatim } from './exams';
+import { formatAgo, useSay } from '../../i18n';
+import { Page } from '../../ui/page';
+import { Loaded } from '../../ui/query-result';
 import { SpecRun } from './spec-run';
+import { RunSummary } from './spec-run-summary';
+import { Verbatim } from './transcript';
 
 type Clause = Schemas['ClauseView'];
 type Case = Schemas['CaseView'];
@@ -90,25 +92,6 @@ function Clauses() {
         }}
       </Loaded>
     </Page>
-  );
-}
-
-/** The share of each verdict, out of what a run's summary counts. */
-export function RunSummary({ summary }: { summary: Record<string, unknown> }) {
-  const say = useSay();
-  const triage = (summary.triage ?? (summary.all as Record<string, unknown> | undefined)?.triage ?? {}) as Record<string, number>;
-  const total = Object.values(triage).reduce((sum, one) => sum + (typeof one === 'number' ? one : 0), 0);
-  if (!total) return null;
-  return (
-    <span className="row tight">
-      {(['passed', 'policy', 'bug', 'gap', 'person'] as const)
-        .filter((one) => triage[one])
-        .map((one) => (
-          <span key={one} className={`badge ${one === 'passed' ? 'good' : one === 'policy' || one === 'bug' ? 'bad' : ''}`}>
-            {say(`triage.${one}`)} {formatPercent(triage[one]! / total)}
-          </span>
-        ))}
-    </span>
   );
 }
 

@@ -7,9 +7,11 @@ import { invitationsQuery, meQuery, peopleQuery, queries } from '../../api/queri
 import { formatDate, useSay } from '../../i18n';
 import { Button } from '../../ui/button';
 import { Confirm, Dialog } from '../../ui/dialog';
-import { Field, Loaded, Page, Segments } from '../../ui/parts';
+import { Page } from '../../ui/page';
+import { Field, Segments } from '../../ui/parts';
+import { Loaded } from '../../ui/query-result';
+import { Secret } from '../../ui/secret';
 import { toast, toastFault } from '../../ui/toast';
-import { Secret } from '../account/account';
 
 type Person = Schemas['PersonView'];
 type Role = Person['role'];

@@ -1,0 +1,41 @@
+/** The frame of a page, and what stands on it while it is empty. */
+import type { LucideIcon } from 'lucide-react';
+import type { ReactNode } from 'react';
+
+export function Page({ title, lead, actions, children }: { title: string; lead?: string; actions?: ReactNode; children: ReactNode }) {
+  return (
+    <div className="page" tabIndex={-1}>
+      <div className="page-inside">
+        <header className="page-head">
+          <div className="grow">
+            <h1>{title}</h1>
+            {lead && <p className="muted">{lead}</p>}
+          </div>
+          {actions && <div className="row">{actions}</div>}
+        </header>
+        {children}
+      </div>
+    </div>
+  );
+}
+
+export function Empty({
+  icon: Icon,
+  title,
+  text,
+  children,
+}: {
+  icon?: LucideIcon;
+  title: string;
+  text?: ReactNode;
+  children?: ReactNode;
+}) {
+  return (
+    <div className="empty">
+      {Icon && <Icon aria-hidden="true" />}
+      <h2>{title}</h2>
+      {text && <p>{text}</p>}
+      {children}
+    </div>
+  );
+}
