@@ -1,7 +1,7 @@
 import { QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { queries } from './api/queries';
+import { queryClient } from './api/queries';
 import { App } from './app';
 import './ui/theme';
 import './styles/tokens.css';
@@ -17,7 +17,7 @@ import { Toasts } from './ui/toast';
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
-    <QueryClientProvider client={queries}>
+    <QueryClientProvider client={queryClient}>
       <App />
       <Toasts />
     </QueryClientProvider>

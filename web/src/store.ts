@@ -1,7 +1,7 @@
-/** A value that lives outside React, and may be kept in the browser. Nothing secret is ever kept there. */
+/** Observable values outside React, optionally persisted in the browser's local storage. Secrets are never persisted. */
 import { useSyncExternalStore } from 'react';
 
-export class Cell<T> {
+export class Store<T> {
   private listeners = new Set<() => void>();
 
   constructor(private value: T) {}
@@ -20,20 +20,20 @@ export class Cell<T> {
   };
 }
 
-export function useCell<T>(cell: Cell<T>): T {
+export function useStore<T>(cell: Store<T>): T {
   return useSyncExternalStore(cell.subscribe, cell.get);
 }
 
-/** A cell whose value is remembered under `yearling.NAME`. */
-export function kept<T extends string>(name: string, fallback: T, allowed: readonly T[]): Cell<T> {
+/** A store whose value persists in local storage as `yearling.NAME`. */
+export function persistedStore<T extends string>(name: string, fallback: T, allowed: readonly T[]): Store<T> {
   const key = `yearling.${name}`;
-  let found: string | null = null;
+  let stored: string | null = null;
   try {
-    found = localStorage.getItem(key);
+    stored = localStorage.getItem(key);
   } catch {
-    // Storage is switched off: the choice lasts as long as the page.
+    // Local storage is disabled: the value lasts until the page is closed.
   }
-  const cell = new Cell<T>(allowed.includes(found as T) ? (found as T) : fallback);
+  const cell = new Store<T>(allowed.includes(stored as T) ? (stored as T) : fallback);
   cell.subscribe(() => {
     try {
       localStorage.setItem(key, cell.get());

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Message } from '../src/api/types';
-import { itemsOf, MessageTree } from '../src/features/chat/tree';
+import { threadItems, MessageTree } from '../src/features/chat/message-tree';
 
 function message(id: string, parent: string | null, some: Partial<Message> = {}): Message {
   return {
@@ -63,7 +63,7 @@ describe('MessageTree', () => {
 
 describe('itemsOf', () => {
   it('joins an answer with what it was continued by, and leaves out what is not to be read', () => {
-    const items = itemsOf([
+    const items = threadItems([
       message('s', null, { role: 'system' }),
       message('q', 's'),
       message('a', 'q', { role: 'assistant', finish_reason: 'length' }),

@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { api, ApiError } from '../src/api/client';
-import { wayBack } from '../src/api/session';
-import { noteText } from '../src/features/chat/judging';
-import { periodOf } from '../src/features/chat/sidebar-list';
-import { fill, formatDuration, formatPercent, language } from '../src/i18n';
+import { safeRedirect } from '../src/api/session';
+import { noteText } from '../src/features/chat/feedback';
+import { periodOf } from '../src/features/chat/chat-list';
+import { interpolate, formatDuration, formatPercent, language } from '../src/i18n';
 import { STRINGS } from '../src/i18n/strings';
 import { safeAddress, shortAddress } from '../src/ui/markdown/links';
-import { ticksOf } from '../src/features/learning/interval';
-import { told } from '../src/ui/fault';
+import { ticksOf } from '../src/features/learning/interval-plot';
+import { describeError } from '../src/ui/error-message';
 
 describe('strings', () => {
   it('have the same values in both languages', () => {
@@ -20,8 +20,8 @@ describe('strings', () => {
   });
 
   it('are filled, with the word that fits the number', () => {
-    expect(fill('{n} {n|chat|chats} of {who}', { n: 1, who: '{n}' })).toBe('1 chat of {n}');
-    expect(fill('{n} {n|chat|chats}', { n: 1200 })).toBe('1,200 chats');
+    expect(interpolate('{n} {n|chat|chats} of {who}', { n: 1, who: '{n}' })).toBe('1 chat of {n}');
+    expect(interpolate('{n} {n|chat|chats}', { n: 1200 })).toBe('1,200 chats');
     expect(formatDuration(3725)).toBe('1:02:05');
   });
 });
@@ -68,8 +68,8 @@ describe('api', () => {
 
 describe('small things', () => {
   it('go back only into this page', () => {
-    expect(wayBack('/c/1?x=2')).toBe('/c/1?x=2');
-    for (const bad of ['//evil.example', '/\\evil.example', 'https://evil.example', 'javascript:alert(1)', null]) expect(wayBack(bad)).toBe('/');
+    expect(safeRedirect('/c/1?x=2')).toBe('/c/1?x=2');
+    for (const bad of ['//evil.example', '/\\evil.example', 'https://evil.example', 'javascript:alert(1)', null]) expect(safeRedirect(bad)).toBe('/');
   });
 
   it('put a note together', () => {
@@ -89,16 +89,16 @@ describe('small things', () => {
 });
 
 describe('told', () => {
-  const fault = new ApiError(409, 'This name is taken.', 'conflict');
+  const error = new ApiError(409, 'This name is taken.', 'conflict');
 
   it('leaves the server its words in English, and puts Chinese ones above them', () => {
     language.set('en');
-    expect(told(fault)).toEqual({ text: 'This name is taken.', detail: null });
+    expect(describeError(error)).toEqual({ text: 'This name is taken.', detail: null });
     language.set('zh');
-    expect(told(fault)).toEqual({ text: '与现有内容冲突，操作未执行。', detail: 'This name is taken.' });
-    expect(told(new ApiError(502, 'x', 'never heard of')).text).toBe('服务器出错了。');
-    expect(told(new ApiError(418, 'x')).text).toBe('请求未被接受。');
-    expect(told(new ApiError(0, 'unreachable')).detail).toBeNull();
+    expect(describeError(error)).toEqual({ text: '与现有内容冲突，操作未执行。', detail: 'This name is taken.' });
+    expect(describeError(new ApiError(502, 'x', 'never heard of')).text).toBe('服务器出错了。');
+    expect(describeError(new ApiError(418, 'x')).text).toBe('请求未被接受。');
+    expect(describeError(new ApiError(0, 'unreachable')).detail).toBeNull();
     language.set('en');
   });
 

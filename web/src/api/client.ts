@@ -17,11 +17,11 @@ export class ApiError extends Error {
   }
 }
 
-let signedOut: () => void = () => {};
+let handleSignedOut: () => void = () => {};
 
 /** Registers what to do when the server no longer recognises the session. */
 export function onSignedOut(callback: () => void): void {
-  signedOut = callback;
+  handleSignedOut = callback;
 }
 
 /** `fetch` that throws an ApiError for every response that is not a success. */
@@ -38,7 +38,7 @@ export async function apiFetch(input: string | Request, init?: RequestInit): Pro
 }
 
 async function errorOf(response: Response): Promise<ApiError> {
-  if (response.status === 401) signedOut();
+  if (response.status === 401) handleSignedOut();
   const retryAfter = Number(response.headers.get('retry-after')) || null;
   try {
     const { error } = (await response.json()) as { error: { message: string; code: string | null } };

@@ -1,12 +1,12 @@
-/** What the pages read, by the names under which it is kept. */
+/** Every query of the page, with its cache key. */
 import { infiniteQueryOptions, QueryClient, queryOptions } from '@tanstack/react-query';
 import { ApiError, api } from './client';
 
-export const queries = new QueryClient({
+export const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 10_000,
-      retry: (count, fault) => count < 2 && fault instanceof ApiError && (fault.status === 0 || fault.status >= 502),
+      retry: (count, error) => count < 2 && error instanceof ApiError && (error.status === 0 || error.status >= 502),
     },
   },
 });
@@ -36,7 +36,7 @@ export const conversationsQuery = (q: string, folder: string | null = null, limi
     getNextPageParam: (page) => page.next,
   });
 
-export const wantedQuery = queryOptions({
+export const ratingQueueQuery = queryOptions({
   queryKey: ['wanted'],
   queryFn: () => api.get('/v1/feedback/queue', { params: { query: { limit: 50 } } }),
 });

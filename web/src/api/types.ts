@@ -1,4 +1,4 @@
-/** The records of the wire by short names. */
+/** Short names for the records of the API. */
 import type { Schemas } from './client';
 import type { paths } from './schema';
 

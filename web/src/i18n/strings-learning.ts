@@ -1,4 +1,4 @@
-/** Judging, and the pages that show how the assistant learns. */
+/** Strings for feedback and the learning pages. */
 export const LEARNING = {
   'judge.good': ['Good answer', '好回答'],
   'judge.bad': ['Bad answer', '差回答'],

@@ -1,4 +1,4 @@
-/** Accounts, settings and people. */
+/** Strings for accounts, settings and people. */
 export const PEOPLE = {
   'settings.look': ['This page', '页面'],
   'settings.language': ['Language', '语言'],
@@ -28,7 +28,7 @@ export const PEOPLE = {
     '导入 ChatGPT、Open WebUI 或另一个 Yearling 的对话；导出属于你的一切。',
   ],
 
-  'fault.unreachable': ['Yearling cannot be reached', '无法连接 Yearling'],
+  'error.unreachable': ['Yearling cannot be reached', '无法连接 Yearling'],
   'sign.in': ['Sign in', '登录'],
   'sign.up': ['Create your account', '创建账户'],
   'sign.name': ['Name', '用户名'],

@@ -1,4 +1,4 @@
-/** Every word of the page: English, Chinese. */
+/** All strings of the page, as [English, Chinese]. */
 import { LEARNING } from './strings-learning';
 import { PEOPLE } from './strings-people';
 
@@ -27,10 +27,10 @@ const CHAT = {
   'theme.system': ['System', '跟随系统'],
   'theme.light': ['Light', '浅色'],
   'theme.dark': ['Dark', '深色'],
-  'fault.offline': ['The server cannot be reached. Is it running?', '无法连接服务器，请确认它正在运行。'],
-  'fault.broken': ['This page has made a mistake.', '页面出错了。'],
-  'fault.reload': ['Load it again', '重新加载'],
-  'fault.notFound': ['There is nothing at this address', '这个地址没有内容'],
+  'error.offline': ['The server cannot be reached. Is it running?', '无法连接服务器，请确认它正在运行。'],
+  'error.broken': ['This page has made a mistake.', '页面出错了。'],
+  'error.reload': ['Load it again', '重新加载'],
+  'error.notFound': ['There is nothing at this address', '这个地址没有内容'],
 
   'nav.label': ['Main', '主导航'],
   'nav.open': ['Open the menu', '打开菜单'],
@@ -225,4 +225,4 @@ const CHAT = {
 } as const;
 
 export const STRINGS = { ...CHAT, ...LEARNING, ...PEOPLE } as const satisfies Record<string, readonly [string, string]>;
-export type Key = keyof typeof STRINGS;
+export type TranslationKey = keyof typeof STRINGS;

@@ -1,8 +1,8 @@
-/** Modal dialogs. Radix brings the roles, traps the focus and closes on Escape. */
+/** Modal dialogs. Radix provides the roles, traps the focus and closes on Escape. */
 import * as RadixDialog from '@radix-ui/react-dialog';
 import { X } from 'lucide-react';
 import { type FormEvent, type ReactNode, useRef, useState } from 'react';
-import { useSay } from '../i18n';
+import { useTranslation } from '../i18n';
 import { Button, IconButton } from './button';
 
 const FIRST_FIELD = '.dialog-body :is(input:not([type=checkbox]), textarea, select), .dialog-foot button';
@@ -22,7 +22,7 @@ export function Dialog({
   wide?: boolean;
   onSubmit?: () => void;
 }) {
-  const say = useSay();
+  const t = useTranslation();
   const content = useRef<HTMLDivElement>(null);
   const [opener] = useState(() => document.activeElement as HTMLElement | null);
   const submit = (event: FormEvent) => {
@@ -46,7 +46,7 @@ export function Dialog({
     <>
       <div className="dialog-head">
         <RadixDialog.Title>{title}</RadixDialog.Title>
-        <IconButton icon={X} label={say('close')} onClick={onClose} />
+        <IconButton icon={X} label={t('close')} onClick={onClose} />
       </div>
       <div className="dialog-body" tabIndex={0} role="group" aria-label={title}>
         {children}
@@ -54,7 +54,7 @@ export function Dialog({
       {foot && <div className="dialog-foot">{foot}</div>}
     </>
   );
-  // Radix's own overlay would lock scrolling by an inline style sheet, which the page's policy refuses.
+  // Radix's overlay locks scrolling with an inline style sheet, which the content security policy blocks.
   return (
     <RadixDialog.Root open onOpenChange={(open) => !open && onClose()}>
       <RadixDialog.Portal>
@@ -81,7 +81,7 @@ export function Dialog({
   );
 }
 
-/** Asks before something that cannot be undone. */
+/** Asks for confirmation before something that cannot be undone. */
 export function Confirm({
   title,
   text,
@@ -95,7 +95,7 @@ export function Confirm({
   onConfirm: () => Promise<unknown> | void;
   onClose: () => void;
 }) {
-  const say = useSay();
+  const t = useTranslation();
   const [busy, setBusy] = useState(false);
   const go = async () => {
     setBusy(true);
@@ -114,7 +114,7 @@ export function Confirm({
       foot={
         <>
           <Button onClick={onClose} autoFocus>
-            {say('cancel')}
+            {t('cancel')}
           </Button>
           <Button kind="danger" type="submit" busy={busy}>
             {action}

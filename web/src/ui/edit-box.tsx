@@ -1,11 +1,11 @@
-/** A text area that replaces a text while it is edited. */
+/** Edits a text in place. */
 import { useEffect, useRef, useState } from 'react';
-import { useSay } from '../i18n';
+import { useTranslation } from '../i18n';
 import { Button } from './button';
 
 export function EditBox({
   label,
-  text: given,
+  text: initialText,
   action,
   onCancel,
   onSave,
@@ -16,8 +16,8 @@ export function EditBox({
   onCancel: () => void;
   onSave: (text: string) => Promise<void>;
 }) {
-  const say = useSay();
-  const [text, setText] = useState(given);
+  const t = useTranslation();
+  const [text, setText] = useState(initialText);
   const [busy, setBusy] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
@@ -50,7 +50,7 @@ export function EditBox({
       <textarea ref={field} className="input" aria-label={label} value={text} onChange={(event) => setText(event.target.value)} />
       <div className="row end">
         <Button size="small" onClick={onCancel}>
-          {say('cancel')}
+          {t('cancel')}
         </Button>
         <Button size="small" kind="primary" type="submit" busy={busy} disabled={!text.trim()}>
           {action}

@@ -1,10 +1,9 @@
-/** A text in which the search terms are marked. */
 
-/** The words that were looked for, marked. */
-export function Marked({ text, words }: { text: string; words: string }) {
-  const parts = words.split(/\s+/).filter(Boolean);
-  if (!parts.length) return <>{text}</>;
-  const pattern = new RegExp(`(${parts.map((one) => one.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|')})`, 'gi');
+/** Marks the search terms in a text. */
+export function HighlightedText({ text, query }: { text: string; query: string }) {
+  const terms = query.split(/\s+/).filter(Boolean);
+  if (!terms.length) return <>{text}</>;
+  const pattern = new RegExp(`(${terms.map((one) => one.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|')})`, 'gi');
   return (
     <>
       {text.split(pattern).map((piece, index) => (index % 2 ? <mark key={index}>{piece}</mark> : piece))}

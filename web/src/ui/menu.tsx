@@ -1,4 +1,4 @@
-/** A menu button with the menu that it opens. Radix brings the roles, the keys and the position. */
+/** A button with a menu. Radix provides the roles, the keyboard behaviour and the position. */
 import * as DropdownMenu from '@radix-ui/react-dropdown-menu';
 import type { LucideIcon } from 'lucide-react';
 import { Check } from 'lucide-react';
@@ -19,9 +19,9 @@ export type MenuItem =
     };
 
 interface MenuProps {
-  /** A function is called when the menu opens. */
+  /** A function runs when the menu opens. */
   items: MenuItem[] | (() => MenuItem[]);
-  /** The button, which must pass its attributes and its ref on. */
+  /** The button. It must forward its attributes and its ref. */
   children: ReactElement;
   align?: 'start' | 'end';
 }
@@ -38,7 +38,7 @@ export function Menu({ items, children, align = 'start' }: MenuProps) {
     button.current?.focus();
     act();
   };
-  // A modal menu would lock scrolling by an inline style sheet, which the page's policy refuses.
+  // A modal menu locks scrolling with an inline style sheet, which the content security policy blocks.
   return (
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild ref={button}>

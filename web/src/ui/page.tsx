@@ -1,4 +1,4 @@
-/** The frame of a page, and what stands on it while it is empty. */
+/** The layout of a page, and its empty state. */
 import type { LucideIcon } from 'lucide-react';
 import type { ReactNode } from 'react';
 
@@ -19,7 +19,7 @@ export function Page({ title, lead, actions, children }: { title: string; lead?:
   );
 }
 
-export function Empty({
+export function EmptyState({
   icon: Icon,
   title,
   text,

@@ -1,9 +1,9 @@
-import { kept } from '../store';
+import { persistedStore } from '../store';
 
 export const THEMES = ['system', 'light', 'dark'] as const;
 export type Theme = (typeof THEMES)[number];
 
-export const theme = kept<Theme>('theme', 'system', THEMES);
+export const theme = persistedStore<Theme>('theme', 'system', THEMES);
 
 const systemDark = matchMedia('(prefers-color-scheme: dark)');
 
@@ -17,12 +17,12 @@ export function isDark(): boolean {
   return theme.get() === 'system' ? systemDark.matches : theme.get() === 'dark';
 }
 
-export function onThemeChange(then: () => void): () => void {
-  systemDark.addEventListener('change', then);
-  const off = theme.subscribe(then);
+export function onThemeChange(listener: () => void): () => void {
+  systemDark.addEventListener('change', listener);
+  const unsubscribe = theme.subscribe(listener);
   return () => {
-    systemDark.removeEventListener('change', then);
-    off();
+    systemDark.removeEventListener('change', listener);
+    unsubscribe();
   };
 }
 

@@ -1,4 +1,4 @@
-/** One figure with its name. */
+/** A figure with its label. */
 
 export function Tile({ name, value, hint }: { name: string; value: string; hint?: string }) {
   return (

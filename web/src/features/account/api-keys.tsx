@@ -3,42 +3,42 @@ import { useQuery } from '@tanstack/react-query';
 import { KeyRound, Plus } from 'lucide-react';
 import { useState } from 'react';
 import { api, type Schemas } from '../../api/client';
-import { keysQuery, queries } from '../../api/queries';
-import { formatAgo, formatDate, useSay } from '../../i18n';
+import { keysQuery, queryClient } from '../../api/queries';
+import { formatRelativeTime, formatDate, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
 import { Dialog } from '../../ui/dialog';
-import { Field } from '../../ui/parts';
-import { Loaded } from '../../ui/query-result';
-import { Secret } from '../../ui/secret';
-import { toast, toastFault } from '../../ui/toast';
+import { Field } from '../../ui/fields';
+import { QueryResult } from '../../ui/query-result';
+import { SecretField } from '../../ui/secret-field';
+import { toast, toastError } from '../../ui/toast';
 
 const SCOPES = ['read', 'chat', 'feedback', 'admin'] as const;
 
 export function Keys() {
-  const say = useSay();
+  const t = useTranslation();
   const query = useQuery(keysQuery);
-  const [making, setMaking] = useState(false);
-  const remove = async (id: string) => {
+  const [creating, setCreating] = useState(false);
+  const revoke = async (id: string) => {
     try {
       await api.delete('/v1/keys/{key_id}', { params: { path: { key_id: id } } });
-      await queries.invalidateQueries({ queryKey: ['keys'] });
-      toast(say('keys.revoked'));
-    } catch (fault) {
-      toastFault(fault);
+      await queryClient.invalidateQueries({ queryKey: ['keys'] });
+      toast(t('keys.revoked'));
+    } catch (error) {
+      toastError(error);
     }
   };
   return (
     <section className="card stack" aria-labelledby="set-keys">
       <div className="row">
         <h2 id="set-keys" className="grow">
-          {say('keys.title')}
+          {t('keys.title')}
         </h2>
-        <Button size="small" icon={Plus} onClick={() => setMaking(true)}>
-          {say('keys.new')}
+        <Button size="small" icon={Plus} onClick={() => setCreating(true)}>
+          {t('keys.new')}
         </Button>
       </div>
-      <p className="small muted">{say('keys.lead')}</p>
-      <Loaded query={query}>
+      <p className="small muted">{t('keys.lead')}</p>
+      <QueryResult query={query}>
         {(list) =>
           list.data.length ? (
             <ul className="list">
@@ -52,69 +52,69 @@ export function Keys() {
                     <span className="tiny muted">
                       {one.scopes.join(', ')}
                       {' · '}
-                      {one.used_utc ? say('keys.used', { when: formatAgo(one.used_utc) }) : say('keys.unused')}
-                      {one.expires_utc && ` · ${say('keys.until', { when: formatDate(one.expires_utc, 'date') })}`}
+                      {one.used_utc ? t('keys.used', { when: formatRelativeTime(one.used_utc) }) : t('keys.unused')}
+                      {one.expires_utc && ` · ${t('keys.until', { when: formatDate(one.expires_utc, 'date') })}`}
                     </span>
                   </span>
-                  <Button size="small" kind="danger" onClick={() => void remove(one.id)}>
-                    {say('keys.revoke')}
+                  <Button size="small" kind="danger" onClick={() => void revoke(one.id)}>
+                    {t('keys.revoke')}
                   </Button>
                 </li>
               ))}
             </ul>
           ) : (
-            <p className="small muted">{say('keys.none')}</p>
+            <p className="small muted">{t('keys.none')}</p>
           )
         }
-      </Loaded>
-      {making && <NewKeyDialog onClose={() => setMaking(false)} />}
+      </QueryResult>
+      {creating && <NewKeyDialog onClose={() => setCreating(false)} />}
     </section>
   );
 }
 
 function NewKeyDialog({ onClose }: { onClose: () => void }) {
-  const say = useSay();
+  const t = useTranslation();
   const [name, setName] = useState('');
   const [scopes, setScopes] = useState<(typeof SCOPES)[number][]>(['read', 'chat']);
-  const [made, setMade] = useState<Schemas['NewKey'] | null>(null);
+  const [created, setCreated] = useState<Schemas['NewKey'] | null>(null);
   const [busy, setBusy] = useState(false);
-  const make = async () => {
+  const create = async () => {
     setBusy(true);
     try {
-      setMade(await api.post('/v1/keys', { body: { name: name.trim(), scopes } }));
-      await queries.invalidateQueries({ queryKey: ['keys'] });
-    } catch (fault) {
-      toastFault(fault);
+      setCreated(await api.post('/v1/keys', { body: { name: name.trim(), scopes } }));
+      await queryClient.invalidateQueries({ queryKey: ['keys'] });
+    } catch (error) {
+      toastError(error);
     } finally {
       setBusy(false);
     }
   };
-  if (made)
+  if (created)
     return (
-      <Dialog title={say('keys.made')} onClose={onClose}>
-        <p className="notice warn">{say('keys.once')}</p>
-        <Secret text={made.key} />
+      <Dialog title={t('keys.made')} onClose={onClose}>
+        <p className="notice warn">{t('keys.once')}</p>
+        <SecretField text={created.key} />
       </Dialog>
     );
   return (
     <Dialog
-      title={say('keys.new')}
+      title={t('keys.new')}
       onClose={onClose}
-      onSubmit={() => void make()}
+      onSubmit={() => void create()}
       foot={
         <>
-          <Button onClick={onClose}>{say('cancel')}</Button>
+          <Button onClick={onClose}>{t('cancel')}</Button>
           <Button kind="primary" type="submit" busy={busy} disabled={!name.trim() || !scopes.length}>
-            {say('keys.make')}
+            {t('keys.make')}
           </Button>
         </>
       }
     >
-      <Field label={say('keys.name')} hint={say('keys.nameHint')}>
+      <Field label={t('keys.name')} hint={t('keys.nameHint')}>
         {(field) => <input {...field} className="input" required maxLength={100} autoFocus value={name} onChange={(event) => setName(event.target.value)} />}
       </Field>
       <fieldset className="field">
-        <legend>{say('keys.scopes')}</legend>
+        <legend>{t('keys.scopes')}</legend>
         {SCOPES.map((one) => (
           <label key={one} className="row">
             <input
@@ -123,7 +123,7 @@ function NewKeyDialog({ onClose }: { onClose: () => void }) {
               onChange={(event) => setScopes(event.target.checked ? [...scopes, one] : scopes.filter((other) => other !== one))}
             />
             <span>
-              <strong>{one}</strong> <span className="small muted">{say(`scope.${one}`)}</span>
+              <strong>{one}</strong> <span className="small muted">{t(`scope.${one}`)}</span>
             </span>
           </label>
         ))}

@@ -1,7 +1,7 @@
 /** Switches between the versions of a message. */
 import { ChevronLeft, ChevronRight } from 'lucide-react';
 import type { Message } from '../../api/types';
-import { useSay } from '../../i18n';
+import { useTranslation } from '../../i18n';
 import { IconButton } from '../../ui/button';
 import type { Chat } from './chat';
 
@@ -16,17 +16,17 @@ export function Branches({
   siblings: readonly Message[];
   disabled?: boolean;
 }) {
-  const say = useSay();
+  const t = useTranslation();
   if (siblings.length < 2) return null;
   const at = siblings.findIndex((one) => one.id === message.id);
-  const go = (index: number) => void chat.show(siblings[index]!.id);
+  const go = (index: number) => void chat.showBranch(siblings[index]!.id);
   return (
-    <div className="branches" role="group" aria-label={say('chat.branches')}>
-      <IconButton icon={ChevronLeft} label={say('chat.branchBefore')} size={16} disabled={disabled || at <= 0} onClick={() => go(at - 1)} />
-      <span className="num">{say('chat.branchOf', { n: at + 1, all: siblings.length })}</span>
+    <div className="branches" role="group" aria-label={t('chat.branches')}>
+      <IconButton icon={ChevronLeft} label={t('chat.branchBefore')} size={16} disabled={disabled || at <= 0} onClick={() => go(at - 1)} />
+      <span className="num">{t('chat.branchOf', { n: at + 1, all: siblings.length })}</span>
       <IconButton
         icon={ChevronRight}
-        label={say('chat.branchAfter')}
+        label={t('chat.branchAfter')}
         size={16}
         disabled={disabled || at >= siblings.length - 1}
         onClick={() => go(at + 1)}

@@ -4,77 +4,77 @@ import { Folder as FolderIcon, FolderInput, MoreHorizontal, PencilLine, Share2, 
 import { useState } from 'react';
 import { useLocation } from 'wouter';
 import { api } from '../../api/client';
-import { foldersQuery, queries } from '../../api/queries';
+import { foldersQuery, queryClient } from '../../api/queries';
 import type { Hit } from '../../api/types';
-import { useSay } from '../../i18n';
+import { useTranslation } from '../../i18n';
 import { IconButton } from '../../ui/button';
 import { Confirm } from '../../ui/dialog';
 import { Menu, type MenuItem } from '../../ui/menu';
-import { toast, toastFault } from '../../ui/toast';
-import { forget } from './chats';
-import { ShareDialog } from './share';
+import { toast, toastError } from '../../ui/toast';
+import { closeChat } from './open-chats';
+import { ShareDialog } from './share-dialog';
 
 export async function deleteChat(id: string): Promise<void> {
   await api.delete('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: id } } });
-  forget(id);
-  await queries.invalidateQueries({ queryKey: ['conversations'] });
-  void queries.invalidateQueries({ queryKey: ['folders'] });
-  void queries.invalidateQueries({ queryKey: ['shares'] });
+  closeChat(id);
+  await queryClient.invalidateQueries({ queryKey: ['conversations'] });
+  void queryClient.invalidateQueries({ queryKey: ['folders'] });
+  void queryClient.invalidateQueries({ queryKey: ['shares'] });
 }
 
 export async function moveChat(id: string, folder: string | null): Promise<void> {
   await api.patch('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: id } }, body: { folder } });
-  await queries.invalidateQueries({ queryKey: ['conversations'] });
-  void queries.invalidateQueries({ queryKey: ['folders'] });
+  await queryClient.invalidateQueries({ queryKey: ['conversations'] });
+  void queryClient.invalidateQueries({ queryKey: ['folders'] });
 }
 
 export function ChatMenu({ entry, onRename }: { entry: Hit; onRename?: () => void }) {
-  const say = useSay();
+  const t = useTranslation();
   const [location, go] = useLocation();
   const folders = useQuery(foldersQuery).data?.data ?? [];
-  const [opened, setOpened] = useState<'delete' | 'share' | null>(null);
-  const title = entry.title || say('untitled');
+  const [dialog, setDialog] = useState<'delete' | 'share' | null>(null);
+  const title = entry.title || t('untitled');
   const remove = async () => {
     try {
       await deleteChat(entry.id);
       if (location === `/c/${entry.id}`) go('/');
-      toast(say('chat.deleted'));
-    } catch (fault) {
-      toastFault(fault);
-      throw fault;
+      toast(t('chat.deleted'));
+    } catch (error) {
+      toastError(error);
+      throw error;
     }
   };
   const items = (): MenuItem[] => [
-    ...(onRename ? [{ label: say('rename'), icon: PencilLine, onSelect: onRename }] : []),
-    { label: say('share.title'), icon: Share2, onSelect: () => setOpened('share') },
-    ...(folders.length ? (['separator', { heading: say('folder.move') }] as MenuItem[]) : []),
+    ...(onRename ? [{ label: t('rename'), icon: PencilLine, onSelect: onRename }] : []),
+    { label: t('share.title'), icon: Share2, onSelect: () => setDialog('share') },
+    ...(folders.length ? (['separator', { heading: t('folder.move') }] as MenuItem[]) : []),
     ...folders.map((one) => ({
       label: one.name,
       icon: FolderIcon,
       checked: one.id === entry.folder,
-      onSelect: () => void moveChat(entry.id, one.id === entry.folder ? null : one.id).catch(toastFault),
+      onSelect: () => void moveChat(entry.id, one.id === entry.folder ? null : one.id).catch(toastError),
     })),
     ...(entry.folder
-      ? [{ label: say('folder.takeOut'), icon: FolderInput, onSelect: () => void moveChat(entry.id, null).catch(toastFault) }]
+      ? [{ label: t('folder.takeOut'), icon: FolderInput, onSelect: () => void moveChat(entry.id, null).catch(toastError) }]
       : []),
     'separator',
-    { label: say('delete'), icon: Trash2, danger: true, onSelect: () => setOpened('delete') },
+    { label: t('delete'), icon: Trash2, danger: true, onSelect: () => setDialog('delete') },
   ];
   return (
     <>
       <Menu items={items}>
-        <IconButton icon={MoreHorizontal} label={say('chat.menuOf', { title })} size={16} />
+        <IconButton icon={MoreHorizontal} label={t('chat.menuOf', { title })} size={16} />
       </Menu>
-      {opened === 'delete' && (
+      {dialog === 'delete' && (
         <Confirm
-          title={say('chat.deleteTitle')}
-          text={say('chat.deleteText', { title })}
-          action={say('delete')}
+          title={t('chat.deleteTitle')}
+          text={t('chat.deleteText', { title })}
+          action={t('delete')}
           onConfirm={remove}
-          onClose={() => setOpened(null)}
+          onClose={() => setDialog(null)}
         />
       )}
-      {opened === 'share' && <ShareDialog conversation={entry.id} leaf={null} onClose={() => setOpened(null)} />}
+      {dialog === 'share' && <ShareDialog conversation={entry.id} leaf={null} onClose={() => setDialog(null)} />}
     </>
   );
 }

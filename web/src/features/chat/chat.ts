@@ -1,50 +1,50 @@
 /**
- * One conversation as the page holds it: the tree, the turns that run, and what they have said so far. It lives outside React, so
- * that an answer goes on while another page is shown, and a word that arrives renders nothing but the message that it belongs to.
+ * The client state of one conversation: the message tree, the running turns, and their partial answers. It lives outside React, so
+ * that an answer continues while another page is shown, and each new token renders only the message that it belongs to.
  */
 import { ApiError, api } from '../../api/client';
 import { streamEvents } from '../../api/events';
 import type { Comparison, Message, Summary, Tree, Turn, TurnEvent, TurnRequest } from '../../api/types';
-import { Cell } from '../../store';
-import { MessageTree } from './tree';
+import { Store } from '../../store';
+import { MessageTree } from './message-tree';
 
-export interface Growing {
+export interface StreamingAnswer {
   text: string;
   reasoning: string;
   turn: string;
-  /** The connection is lost and will be taken up again. */
-  lost: boolean;
+  /** The connection is lost and the client is reconnecting. */
+  disconnected: boolean;
 }
 
 export interface ChatState {
   status: 'new' | 'loading' | 'ready' | 'failed';
-  fault: unknown;
+  error: unknown;
   summary: Summary | null;
   tree: MessageTree;
   leaf: string | null;
   comparisons: ReadonlyMap<string, Comparison>;
   turns: ReadonlyMap<string, Turn>;
-  /** What went wrong with an answer, by its message. */
-  faults: ReadonlyMap<string, unknown>;
+  /** Errors of answers, by message id. */
+  errors: ReadonlyMap<string, unknown>;
 }
 
 const EMPTY: ChatState = {
   status: 'new',
-  fault: null,
+  error: null,
   summary: null,
   tree: new MessageTree([]),
   leaf: null,
   comparisons: new Map(),
   turns: new Map(),
-  faults: new Map(),
+  errors: new Map(),
 };
 
-export type Options = Pick<TurnRequest, 'model' | 'mode' | 'effort' | 'compare'>;
+export type AnswerOptions = Pick<TurnRequest, 'model' | 'mode' | 'effort' | 'compare'>;
 
 export class Chat {
-  readonly state = new Cell<ChatState>(EMPTY);
-  private readonly growing = new Map<string, Cell<Growing>>();
-  private readonly listening = new Map<string, AbortController>();
+  readonly state = new Store<ChatState>(EMPTY);
+  private readonly streaming = new Map<string, Store<StreamingAnswer>>();
+  private readonly subscriptions = new Map<string, AbortController>();
   onTitle: (id: string, title: string) => void = () => {};
 
   constructor(public id: string | null) {}
@@ -53,114 +53,114 @@ export class Chat {
     return [...this.state.get().turns.values()].find((turn) => turn.state === 'running');
   }
 
-  growingOf(message: string): Cell<Growing> | undefined {
-    return this.growing.get(message);
+  streamingAnswer(message: string): Store<StreamingAnswer> | undefined {
+    return this.streaming.get(message);
   }
 
   async load(): Promise<void> {
     if (!this.id || this.state.get().status === 'loading') return;
     if (this.state.get().status !== 'ready') this.change({ status: 'loading' });
     try {
-      this.take(await api.get('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: this.id } } }));
-    } catch (fault) {
-      if (this.state.get().status !== 'ready') this.change({ status: 'failed', fault });
+      this.applyTree(await api.get('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: this.id } } }));
+    } catch (error) {
+      if (this.state.get().status !== 'ready') this.change({ status: 'failed', error });
     }
   }
 
-  private take(tree: Tree): void {
+  private applyTree(tree: Tree): void {
     this.change({
       status: 'ready',
-      fault: null,
+      error: null,
       summary: tree,
       tree: new MessageTree(tree.tree),
       leaf: tree.leaf,
       comparisons: new Map(tree.comparisons.map((one) => [one.id, one])),
     });
-    for (const turn of tree.turns) if (turn.state === 'running') this.follow(turn);
+    for (const turn of tree.turns) if (turn.state === 'running') this.followTurn(turn);
   }
 
-  /** Asks. The conversation is begun with its first question. */
-  async send(text: string, parent: string | null, options: Options, folder: string | null): Promise<void> {
+  /** Sends a question. The first question creates the conversation. */
+  async send(text: string, parent: string | null, options: AnswerOptions, folder: string | null): Promise<void> {
     if (!this.id) {
-      const begun = await api.post('/v1/conversations', { body: folder ? { folder } : {} });
-      this.id = begun.id;
-      this.change({ status: 'ready', summary: begun });
+      const created = await api.post('/v1/conversations', { body: folder ? { folder } : {} });
+      this.id = created.id;
+      this.change({ status: 'ready', summary: created });
     }
     await this.start({ kind: 'send', text, message: parent, ...options });
   }
 
-  regenerate(message: string, options: Options): Promise<void> {
+  regenerate(message: string, options: AnswerOptions): Promise<void> {
     return this.start({ kind: 'regenerate', message, ...options });
   }
 
-  continueAnswer(message: string, options: Options): Promise<void> {
+  continueAnswer(message: string, options: AnswerOptions): Promise<void> {
     return this.start({ kind: 'continue', message, ...options, compare: null });
   }
 
   private async start(body: TurnRequest): Promise<void> {
     const turn = await api.post('/v1/conversations/{conversation_id}/turns', { params: { path: { conversation_id: this.id! } }, body });
     if (body.kind === 'send' && turn.question) {
-      this.put(blank(turn.question, body.message ?? null, 'user', turn, body.text ?? ''));
+      this.putMessage(placeholderMessage(turn.question, body.message ?? null, 'user', turn, body.text ?? ''));
     }
-    if (body.kind === 'continue') this.follow(turn, body.message ?? null, true);
-    else this.follow(turn);
+    if (body.kind === 'continue') this.followTurn(turn, body.message ?? null, true);
+    else this.followTurn(turn);
   }
 
-  /** Shows the answers of a running turn and listens to it. */
-  protected follow(turn: Turn, parent: string | null = turn.question, continues = false): void {
-    if (this.listening.has(turn.id)) return;
+  /** Shows the answers of a running turn and subscribes to its events. */
+  protected followTurn(turn: Turn, parent: string | null = turn.question, continues = false): void {
+    if (this.subscriptions.has(turn.id)) return;
     for (const answer of turn.answers) {
-      if (!this.growing.has(answer.message)) {
-        this.growing.set(answer.message, new Cell<Growing>({ text: '', reasoning: '', turn: turn.id, lost: false }));
+      if (!this.streaming.has(answer.message)) {
+        this.streaming.set(answer.message, new Store<StreamingAnswer>({ text: '', reasoning: '', turn: turn.id, disconnected: false }));
       }
       if (!this.state.get().tree.get(answer.message)) {
-        this.put({ ...blank(answer.message, parent, 'assistant', turn), continues });
+        this.putMessage({ ...placeholderMessage(answer.message, parent, 'assistant', turn), continues });
       }
     }
     const first = turn.answers.find((answer) => answer.choice === 0) ?? turn.answers[0];
     this.change({ turns: new Map(this.state.get().turns).set(turn.id, turn), leaf: first?.message ?? this.state.get().leaf });
-    void this.listen(turn);
+    void this.subscribe(turn);
   }
 
-  private async listen(turn: Turn): Promise<void> {
-    const control = new AbortController();
-    this.listening.set(turn.id, control);
-    const batch = new Batch((deltas) => this.grow(turn, deltas));
-    const lost = (is: boolean) => {
+  private async subscribe(turn: Turn): Promise<void> {
+    const controller = new AbortController();
+    this.subscriptions.set(turn.id, controller);
+    const batch = new FrameBatch((deltas) => this.applyDeltas(turn, deltas));
+    const setDisconnected = (disconnected: boolean) => {
       for (const { message } of turn.answers) {
-        const cell = this.growing.get(message);
-        if (cell && cell.get().lost !== is) cell.set({ ...cell.get(), lost: is });
+        const answer = this.streaming.get(message);
+        if (answer && answer.get().disconnected !== disconnected) answer.set({ ...answer.get(), disconnected });
       }
     };
     try {
       await streamEvents({
         url: () => `/v1/turns/${turn.id}/events`,
-        signal: control.signal,
+        signal: controller.signal,
         onEvent: ({ data }) => {
           const event = JSON.parse(data) as TurnEvent;
           if (event.type === 'delta') batch.add(event);
           else {
             batch.flush();
-            this.happened(turn, event);
+            this.handleEvent(turn, event);
           }
           return event.type === 'end';
         },
-        onDisconnect: () => lost(true),
-        onReconnect: () => lost(false),
+        onDisconnect: () => setDisconnected(true),
+        onReconnect: () => setDisconnected(false),
       });
-    } catch (fault) {
-      // The turn is over and forgotten: what it said is in the tree.
-      if (!(fault instanceof ApiError && fault.status === 404)) this.failed(turn, fault);
+    } catch (error) {
+      // The server no longer knows a turn that has ended. Its answers are in the tree.
+      if (!(error instanceof ApiError && error.status === 404)) this.failTurn(turn, error);
     }
     batch.flush();
-    this.listening.delete(turn.id);
+    this.subscriptions.delete(turn.id);
     if (this.state.get().turns.get(turn.id)?.state === 'running') {
-      this.ended(turn, 'finished');
+      this.endTurn(turn, 'finished');
       await this.load();
     }
   }
 
-  private grow(turn: Turn, deltas: TurnEvent[]): void {
+  private applyDeltas(turn: Turn, deltas: TurnEvent[]): void {
     const byChoice = new Map<number, { text: string; reasoning: string }>();
     for (const delta of deltas) {
       const sum = byChoice.get(delta.choice ?? 0) ?? { text: '', reasoning: '' };
@@ -169,21 +169,21 @@ export class Chat {
       byChoice.set(delta.choice ?? 0, sum);
     }
     for (const [choice, sum] of byChoice) {
-      const cell = this.growing.get(messageOf(turn, choice) ?? '');
-      const now = cell?.get();
-      if (cell && now) cell.set({ ...now, lost: false, text: now.text + sum.text, reasoning: now.reasoning + sum.reasoning });
+      const answer = this.streaming.get(messageOf(turn, choice) ?? '');
+      const now = answer?.get();
+      if (answer && now) answer.set({ ...now, disconnected: false, text: now.text + sum.text, reasoning: now.reasoning + sum.reasoning });
     }
   }
 
-  private happened(turn: Turn, event: TurnEvent): void {
+  private handleEvent(turn: Turn, event: TurnEvent): void {
     const id = event.message ?? (event.choice == null ? undefined : messageOf(turn, event.choice));
-    if (event.type === 'answer' && id) this.complete(turn, id, event);
+    if (event.type === 'answer' && id) this.completeAnswer(turn, id, event);
     else if (event.type === 'error') {
-      const faults = new Map(this.state.get().faults);
-      for (const one of id ? [id] : turn.answers.map((answer) => answer.message)) faults.set(one, new ApiError(500, event.error?.message ?? '', event.error?.code ?? null));
-      this.change({ faults });
+      const errors = new Map(this.state.get().errors);
+      for (const one of id ? [id] : turn.answers.map((answer) => answer.message)) errors.set(one, new ApiError(500, event.error?.message ?? '', event.error?.code ?? null));
+      this.change({ errors });
     } else if (event.type === 'end') {
-      this.ended(turn, event.state ?? 'finished');
+      this.endTurn(turn, event.state ?? 'finished');
       if (event.title && this.id) {
         const { summary } = this.state.get();
         if (summary) this.change({ summary: { ...summary, title: event.title } });
@@ -193,42 +193,42 @@ export class Chat {
     }
   }
 
-  private complete(turn: Turn, id: string, event: TurnEvent): void {
-    const said = this.growing.get(id)?.get();
+  private completeAnswer(turn: Turn, id: string, event: TurnEvent): void {
+    const partial = this.streaming.get(id)?.get();
     const message = this.state.get().tree.get(id);
     if (!message) return;
     const hidden = turn.comparison !== null;
-    this.put({
+    this.putMessage({
       ...message,
-      text: said?.text ?? message.text,
-      reasoning: said?.reasoning || null,
+      text: partial?.text ?? message.text,
+      reasoning: partial?.reasoning || null,
       model: hidden ? null : (event.model ?? null),
       sample: hidden ? null : (event.sample ?? null),
       finish_reason: hidden ? null : (event.finish_reason ?? null),
     });
-    this.growing.delete(id);
+    this.streaming.delete(id);
   }
 
-  private ended(turn: Turn, state: 'finished' | 'stopped' | 'failed'): void {
-    const { turns, tree, faults } = this.state.get();
-    let kept = tree;
+  private endTurn(turn: Turn, state: 'finished' | 'stopped' | 'failed'): void {
+    const { turns, tree, errors } = this.state.get();
+    let remaining = tree;
     for (const { message } of turn.answers) {
-      // An answer that never began leaves no trace, unless there is a reason to tell.
-      const said = this.growing.get(message)?.get();
-      if (said && !said.text && !faults.has(message)) kept = kept.without(message);
-      else if (said) kept = kept.with({ ...kept.get(message)!, text: said.text, reasoning: said.reasoning || null });
-      this.growing.delete(message);
+      // An answer without text disappears, unless there is an error to show.
+      const partial = this.streaming.get(message)?.get();
+      if (partial && !partial.text && !errors.has(message)) remaining = remaining.without(message);
+      else if (partial) remaining = remaining.with({ ...remaining.get(message)!, text: partial.text, reasoning: partial.reasoning || null });
+      this.streaming.delete(message);
     }
     const shown = this.state.get().leaf;
-    const leaf = kept.get(shown) ? shown : (tree.get(shown)?.parent ?? null);
-    this.change({ tree: kept, leaf, turns: new Map(turns).set(turn.id, { ...turn, state }) });
+    const leaf = remaining.get(shown) ? shown : (tree.get(shown)?.parent ?? null);
+    this.change({ tree: remaining, leaf, turns: new Map(turns).set(turn.id, { ...turn, state }) });
   }
 
-  private failed(turn: Turn, fault: unknown): void {
-    const faults = new Map(this.state.get().faults);
-    for (const { message } of turn.answers) faults.set(message, fault);
-    this.change({ faults });
-    this.ended(turn, 'failed');
+  private failTurn(turn: Turn, error: unknown): void {
+    const errors = new Map(this.state.get().errors);
+    for (const { message } of turn.answers) errors.set(message, error);
+    this.change({ errors });
+    this.endTurn(turn, 'failed');
   }
 
   async stop(): Promise<void> {
@@ -236,29 +236,29 @@ export class Chat {
     if (turn) await api.post('/v1/turns/{turn_id}/stop', { params: { path: { turn_id: turn.id } } });
   }
 
-  /** Shows the branch of a message. Which one is shown is remembered, here at once and on the server when it answers. */
-  async show(message: string): Promise<void> {
+  /** Shows the branch of a message at once, and saves the choice on the server. */
+  async showBranch(message: string): Promise<void> {
     const leaf = this.state.get().tree.newestLeaf(message);
     this.change({ leaf });
-    await this.keepLeaf(leaf);
+    await this.saveLeaf(leaf);
   }
 
-  protected async keepLeaf(leaf: string): Promise<void> {
+  protected async saveLeaf(leaf: string): Promise<void> {
     if (this.id) await api.patch('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: this.id } }, body: { leaf } });
   }
 
-  put(message: Message): void {
+  putMessage(message: Message): void {
     this.change({ tree: this.state.get().tree.with(message) });
   }
 
-  change(some: Partial<ChatState>): void {
-    this.state.set({ ...this.state.get(), ...some });
+  change(changes: Partial<ChatState>): void {
+    this.state.set({ ...this.state.get(), ...changes });
   }
 
-  /** Stops listening; the turns themselves go on in the server. */
+  /** Unsubscribes. Running turns continue on the server. */
   close(): void {
-    for (const control of this.listening.values()) control.abort();
-    this.listening.clear();
+    for (const controller of this.subscriptions.values()) controller.abort();
+    this.subscriptions.clear();
   }
 }
 
@@ -266,7 +266,7 @@ function messageOf(turn: Turn, choice: number): string | undefined {
   return turn.answers.find((answer) => answer.choice === choice)?.message;
 }
 
-export function blank(
+export function placeholderMessage(
   id: string,
   parent: string | null,
   role: Message['role'],
@@ -295,12 +295,12 @@ export function blank(
   };
 }
 
-/** Gathers what arrives between two frames. */
-class Batch {
+/** Collects the deltas that arrive between two frames. */
+class FrameBatch {
   private waiting: TurnEvent[] = [];
   private timer: number | null = null;
 
-  constructor(private readonly take: (deltas: TurnEvent[]) => void) {}
+  constructor(private readonly onFlush: (deltas: TurnEvent[]) => void) {}
 
   add(delta: TurnEvent): void {
     this.waiting.push(delta);
@@ -312,6 +312,6 @@ class Batch {
     this.timer = null;
     const deltas = this.waiting;
     this.waiting = [];
-    if (deltas.length) this.take(deltas);
+    if (deltas.length) this.onFlush(deltas);
   };
 }

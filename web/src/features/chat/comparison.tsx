@@ -1,17 +1,17 @@
-/** Two answers side by side. Which model gave which is hidden until one has chosen. */
+/** Two answers side by side. The models stay hidden until the person has chosen. */
 import { useState } from 'react';
 import type { Comparison, Message } from '../../api/types';
-import { useSay } from '../../i18n';
-import { Cell, useCell } from '../../store';
+import { useTranslation } from '../../i18n';
+import { Store, useStore } from '../../store';
 import { Button } from '../../ui/button';
-import { FaultWords } from '../../ui/fault';
-import { Tags } from '../../ui/parts';
-import { toast, toastFault } from '../../ui/toast';
-import type { Chat, Growing } from './chat';
-import { choose, retract, UP_TAGS } from './judging';
-import { Words } from './message-text';
+import { ErrorMessage } from '../../ui/error-message';
+import { TagPicker } from '../../ui/fields';
+import { toast, toastError } from '../../ui/toast';
+import type { Chat, StreamingAnswer } from './chat';
+import { submitChoice, retractFeedback, UP_TAGS } from './feedback';
+import { MessageText } from './message-text';
 
-const NOTHING = new Cell<Growing | null>(null);
+const NOT_STREAMING = new Store<StreamingAnswer | null>(null);
 
 export function ComparisonView({
   chat,
@@ -19,7 +19,7 @@ export function ComparisonView({
   left,
   right,
   running,
-  fault,
+  error,
   onDecided,
 }: {
   chat: Chat;
@@ -27,22 +27,22 @@ export function ComparisonView({
   left: Message;
   right: Message;
   running: boolean;
-  fault?: unknown;
+  error?: unknown;
   onDecided?: () => void;
 }) {
-  const say = useSay();
+  const t = useTranslation();
   const [busy, setBusy] = useState('');
   const [tags, setTags] = useState<string[]>([]);
   const open = comparison?.state === 'open' && !running;
-  const pick = async (outcome: 'left' | 'right' | 'tie' | 'skip') => {
+  const choose = async (outcome: 'left' | 'right' | 'tie' | 'skip') => {
     if (!comparison || busy) return;
     setBusy(outcome);
     try {
-      await choose(chat, comparison, outcome, outcome === 'skip' ? [] : tags);
-      if (outcome !== 'skip') toast(say('compare.thanks'));
+      await submitChoice(chat, comparison, outcome, outcome === 'skip' ? [] : tags);
+      if (outcome !== 'skip') toast(t('compare.thanks'));
       onDecided?.();
     } catch {
-      // It has been told; the choice can be made again.
+      // A toast has shown the error. The person can choose again.
     } finally {
       setBusy('');
     }
@@ -50,49 +50,49 @@ export function ComparisonView({
   return (
     <article
       className="message comparison"
-      aria-label={say('compare.title')}
+      aria-label={t('compare.title')}
       onKeyDown={(event) => {
         if (!open || event.target instanceof HTMLTextAreaElement || event.ctrlKey || event.metaKey || event.altKey) return;
         const outcome = ({ '1': 'left', '2': 'right', '=': 'tie', '0': 'tie' } as const)[event.key];
-        if (outcome) void pick(outcome);
+        if (outcome) void choose(outcome);
       }}
     >
       {(!comparison || comparison.state === 'open') && (
         <div className="compare-head">
-          <h2>{say('compare.which')}</h2>
-          <p className="small muted">{say('compare.hidden')}</p>
+          <h2>{t('compare.which')}</h2>
+          <p className="small muted">{t('compare.hidden')}</p>
         </div>
       )}
-      {fault !== undefined && (
+      {error !== undefined && (
         <p className="notice bad" role="alert">
-          <FaultWords error={fault} />
+          <ErrorMessage error={error} />
         </p>
       )}
       <div className="sides">
-        <Side chat={chat} message={left} name={say('compare.first')} side="a" model={comparison?.left_model}>
+        <Side chat={chat} message={left} name={t('compare.first')} side="a" model={comparison?.left_model}>
           {open && (
-            <Button kind="primary" busy={busy === 'left'} onClick={() => void pick('left')}>
-              {say('compare.pickFirst')} <kbd aria-hidden="true">1</kbd>
+            <Button kind="primary" busy={busy === 'left'} onClick={() => void choose('left')}>
+              {t('compare.pickFirst')} <kbd aria-hidden="true">1</kbd>
             </Button>
           )}
         </Side>
-        <Side chat={chat} message={right} name={say('compare.second')} side="b" model={comparison?.right_model}>
+        <Side chat={chat} message={right} name={t('compare.second')} side="b" model={comparison?.right_model}>
           {open && (
-            <Button kind="primary" busy={busy === 'right'} onClick={() => void pick('right')}>
-              {say('compare.pickSecond')} <kbd aria-hidden="true">2</kbd>
+            <Button kind="primary" busy={busy === 'right'} onClick={() => void choose('right')}>
+              {t('compare.pickSecond')} <kbd aria-hidden="true">2</kbd>
             </Button>
           )}
         </Side>
       </div>
       {open && (
         <div className="compare-foot">
-          <Tags legend={say('compare.why')} options={UP_TAGS} value={tags} onChange={setTags} />
+          <TagPicker legend={t('compare.why')} options={UP_TAGS} value={tags} onChange={setTags} />
           <div className="row">
-            <Button size="small" busy={busy === 'tie'} onClick={() => void pick('tie')}>
-              {say('compare.tie')} <kbd aria-hidden="true">0</kbd>
+            <Button size="small" busy={busy === 'tie'} onClick={() => void choose('tie')}>
+              {t('compare.tie')} <kbd aria-hidden="true">0</kbd>
             </Button>
-            <Button size="small" kind="plain" busy={busy === 'skip'} onClick={() => void pick('skip')}>
-              {say('compare.skip')}
+            <Button size="small" kind="plain" busy={busy === 'skip'} onClick={() => void choose('skip')}>
+              {t('compare.skip')}
             </Button>
           </div>
         </div>
@@ -116,41 +116,41 @@ function Side({
   model?: string | null;
   children: React.ReactNode;
 }) {
-  const growing = useCell<Growing | null>((chat.growingOf(message.id) as Cell<Growing | null> | undefined) ?? NOTHING);
+  const streaming = useStore<StreamingAnswer | null>((chat.streamingAnswer(message.id) as Store<StreamingAnswer | null> | undefined) ?? NOT_STREAMING);
   return (
     <section className={`side ${side}`} aria-label={name}>
       <h3>
         {name} {model && <span className="badge">{model}</span>}
       </h3>
       <div className="side-words">
-        <Words text={growing?.text ?? message.text} growing={Boolean(growing)} />
+        <MessageText text={streaming?.text ?? message.text} streaming={Boolean(streaming)} />
       </div>
       {children}
     </section>
   );
 }
 
-/** Beneath an answer that came out of a comparison: what was chosen, which models they were, and a way back. */
-export function Decided({ chat, comparison }: { chat: Chat; comparison: Comparison }) {
-  const say = useSay();
+/** The outcome of a comparison below the chosen answer: the models, and a button that retracts the choice. */
+export function ComparisonResult({ chat, comparison }: { chat: Chat; comparison: Comparison }) {
+  const t = useTranslation();
   if (comparison.state !== 'decided') return null;
   const model = comparison.outcome === 'right' ? comparison.right_model : comparison.left_model;
   const other = comparison.outcome === 'right' ? comparison.left_model : comparison.right_model;
-  const takeBack = async () => {
+  const retract = async () => {
     try {
-      await retract(comparison.event!);
+      await retractFeedback(comparison.event!);
       chat.change({ comparisons: new Map(chat.state.get().comparisons).set(comparison.id, { ...comparison, event: null }) });
-      toast(say('judge.retracted'));
-    } catch (fault) {
-      toastFault(fault);
+      toast(t('judge.retracted'));
+    } catch (error) {
+      toastError(error);
     }
   };
   return (
     <p className="decided small muted row">
-      {say(comparison.outcome === 'tie' ? 'compare.wasTie' : 'compare.wasBetter', { model: model ?? '?', other: other ?? '?' })}
+      {t(comparison.outcome === 'tie' ? 'compare.wasTie' : 'compare.wasBetter', { model: model ?? '?', other: other ?? '?' })}
       {comparison.event && (
-        <button type="button" className="link" onClick={() => void takeBack()}>
-          {say('judge.retract')}
+        <button type="button" className="link" onClick={() => void retract()}>
+          {t('judge.retract')}
         </button>
       )}
     </p>

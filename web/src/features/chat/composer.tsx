@@ -2,15 +2,15 @@ import { ArrowUp, Columns2, SlidersHorizontal, Square } from 'lucide-react';
 import { useQuery } from '@tanstack/react-query';
 import { type KeyboardEvent, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { modelsQuery, modesQuery, settingsQuery } from '../../api/queries';
-import { useSay } from '../../i18n';
-import { Cell, useCell } from '../../store';
+import { useTranslation } from '../../i18n';
+import { Store, useStore } from '../../store';
 import { IconButton } from '../../ui/button';
 import { Menu, type MenuItem } from '../../ui/menu';
-import type { Options } from './chat';
-import { modeTitle } from './modes';
+import type { AnswerOptions } from './chat';
+import { modeName } from './modes';
 
-/** How the next answers are to be given; lasts as long as the page. */
-export const answering = new Cell<Options>({});
+/** Model, mode and comparison for the next answers. Kept until the page is closed. */
+export const answerOptions = new Store<AnswerOptions>({});
 
 const drafts = new Map<string, string>();
 
@@ -33,26 +33,26 @@ export function Composer({
   allowCompare?: boolean;
   autoFocus?: boolean;
   children?: ReactNode;
-  /** Words to begin with; a new object puts them in. */
+  /** A text for the field. Every new object replaces what the field contains. */
   suggestion?: { text: string } | null;
 }) {
-  const say = useSay();
+  const t = useTranslation();
   const field = useRef<HTMLTextAreaElement>(null);
   const [text, setText] = useState(drafts.get(draftKey) ?? '');
   const [sending, setSending] = useState(false);
-  const options = useCell(answering);
+  const options = useStore(answerOptions);
 
-  const change = (value: string) => {
+  const updateText = (value: string) => {
     setText(value);
     if (value) drafts.set(draftKey, value);
     else drafts.delete(draftKey);
   };
   useEffect(() => {
     if (suggestion) {
-      change(suggestion.text);
+      updateText(suggestion.text);
       field.current?.focus();
     }
-    // Only a new suggestion is put in.
+    // Only a new suggestion replaces the text.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [suggestion]);
   useLayoutEffect(() => {
@@ -65,21 +65,21 @@ export function Composer({
   }, [autoFocus, draftKey]);
 
   const send = async () => {
-    const words = text.trim();
-    if (!words || running || sending) return;
+    const message = text.trim();
+    if (!message || running || sending) return;
     setSending(true);
-    change('');
+    updateText('');
     try {
-      await onSend(words);
+      await onSend(message);
     } catch {
-      change(words); // it has been told why; the words are not lost
+      updateText(message); // the sender has shown the error
     } finally {
       setSending(false);
       field.current?.focus();
     }
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.nativeEvent.isComposing) return; // Enter ends the composition of a Chinese word
+    if (event.nativeEvent.isComposing) return; // Enter confirms the composition of a Chinese word
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault();
       void send();
@@ -97,78 +97,78 @@ export function Composer({
       }}
     >
       <label className="hidden-text" htmlFor="composer">
-        {say('chat.message')}
+        {t('chat.message')}
       </label>
       <textarea
         id="composer"
         ref={field}
         rows={1}
         value={text}
-        placeholder={say('chat.placeholder')}
-        onChange={(event) => change(event.target.value)}
+        placeholder={t('chat.placeholder')}
+        onChange={(event) => updateText(event.target.value)}
         onKeyDown={onKeyDown}
         maxLength={200_000}
       />
       <div className="composer-foot">
-        <AnswerMenu allowCompare={allowCompare} />
+        <AnswerOptionsMenu allowCompare={allowCompare} />
         {allowCompare && options.compare && (
-          <button type="button" className="pill on" onClick={() => answering.set({ ...options, compare: undefined })}>
-            <Columns2 size={15} aria-hidden="true" /> {say('chat.comparing')}
+          <button type="button" className="pill on" onClick={() => answerOptions.set({ ...options, compare: undefined })}>
+            <Columns2 size={15} aria-hidden="true" /> {t('chat.comparing')}
           </button>
         )}
         {children}
         <span className="grow" />
         {running ? (
-          <IconButton icon={Square} label={say('chat.stop')} className="send stop" size={15} onClick={onStop} />
+          <IconButton icon={Square} label={t('chat.stop')} className="send stop" size={15} onClick={onStop} />
         ) : (
-          <IconButton icon={ArrowUp} label={say('chat.send')} className="send" type="submit" disabled={!text.trim() || sending} />
+          <IconButton icon={ArrowUp} label={t('chat.send')} className="send" type="submit" disabled={!text.trim() || sending} />
         )}
       </div>
     </form>
   );
 }
 
-/** Model, mode, and whether two answers are wanted. */
-function AnswerMenu({ allowCompare }: { allowCompare: boolean }) {
-  const say = useSay();
-  const options = useCell(answering);
+/** Chooses the model, the mode, and whether to compare two answers. */
+function AnswerOptionsMenu({ allowCompare }: { allowCompare: boolean }) {
+  const t = useTranslation();
+  const options = useStore(answerOptions);
   const models = useQuery(modelsQuery).data?.data ?? [];
   const modes = useQuery(modesQuery).data?.data ?? [];
-  const usual = useQuery(settingsQuery).data?.mode;
-  const set = (some: Options) => answering.set({ ...options, ...some });
-  const mode = modes.find((one) => one.name === (options.mode ?? usual));
+  const defaultMode = useQuery(settingsQuery).data?.mode;
+  const set = (changes: AnswerOptions) => answerOptions.set({ ...options, ...changes });
+  const mode = modes.find((one) => one.name === (options.mode ?? defaultMode));
   const model = options.model ?? models[0]?.id;
 
   const items = (): MenuItem[] => {
     const list: MenuItem[] = [];
     if (models.length > 1) {
-      list.push({ heading: say('chat.model') });
+      list.push({ heading: t('chat.model') });
       for (const one of models)
         list.push({ label: one.id, checked: one.id === model, onSelect: () => set({ model: one.id }) });
       list.push('separator');
     }
     if (modes.length) {
-      list.push({ heading: say('chat.mode') });
+      list.push({ heading: t('chat.mode') });
       for (const one of modes)
-        list.push({ label: modeTitle(one), checked: one.name === mode?.name, onSelect: () => set({ mode: one.name }) });
+        list.push({ label: modeName(one), checked: one.name === mode?.name, onSelect: () => set({ mode: one.name }) });
     }
     if (allowCompare) {
       if (list.length) list.push('separator');
       list.push({
-        label: say('chat.compareNext'),
-        hint: say('chat.compareHint'),
+        label: t('chat.compareNext'),
+        hint: t('chat.compareHint'),
         icon: Columns2,
         onSelect: () => set({ compare: options.compare ? undefined : true }),
       });
     }
     return list;
   };
-  const words = [model, mode && mode.name !== 'regular' ? modeTitle(mode) : null].filter(Boolean).join(' · ');
+  const label = [model, mode && mode.name !== 'regular' ? modeName(mode) : null].filter(Boolean).join(' · ');
   return (
     <Menu items={items}>
-              <button type="button" className="pill" title={say('chat.answerOptions')}>
+              <button type="button" className="pill" title={t('chat.answerOptions')}>
           <SlidersHorizontal size={15} aria-hidden="true" />
-          <span className="clip">{words || say('chat.answerOptions')}</span>
+          <span className="clip">{label || t('chat.answerOptions')}</span>
         </button>
     </Menu>
   );

@@ -1,47 +1,46 @@
-/** Import of exports from ChatGPT, Open WebUI and Yearling; export of all data of the person. */
+/** Imports files exported from ChatGPT, Open WebUI or Yearling, and exports all data of the person. */
 import { Download, Upload } from 'lucide-react';
 import { useRef, useState } from 'react';
 import { apiFetch, type Schemas } from '../../api/client';
-import { queries } from '../../api/queries';
-import { useSay } from '../../i18n';
+import { queryClient } from '../../api/queries';
+import { useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
-import { saveFile } from '../../ui/copy';
+import { downloadFile } from '../../ui/clipboard';
 import { Dialog } from '../../ui/dialog';
-import { toast, toastFault } from '../../ui/toast';
+import { toast, toastError } from '../../ui/toast';
 
-/** Import of exports of ChatGPT, Open WebUI and Yearling; export of everything that is the person's. */
-export function Portability() {
-  const say = useSay();
+export function ImportExport() {
+  const t = useTranslation();
   const file = useRef<HTMLInputElement>(null);
   const [busy, setBusy] = useState<'in' | 'out' | null>(null);
   const [report, setReport] = useState<Schemas['ImportReport'] | null>(null);
-  const bring = async (chosen: File) => {
+  const importFile = async (chosenFile: File) => {
     setBusy('in');
     try {
       const response = await apiFetch('/v1/import', {
         method: 'POST',
-        body: chosen,
-        headers: { 'content-type': /\.zip$/i.test(chosen.name) ? 'application/zip' : 'application/json' },
+        body: chosenFile,
+        headers: { 'content-type': /\.zip$/i.test(chosenFile.name) ? 'application/zip' : 'application/json' },
       });
       setReport((await response.json()) as Schemas['ImportReport']);
-      await queries.invalidateQueries();
-    } catch (fault) {
-      toastFault(fault);
+      await queryClient.invalidateQueries();
+    } catch (error) {
+      toastError(error);
     } finally {
       setBusy(null);
       if (file.current) file.current.value = '';
     }
   };
-  const take = async () => {
+  const exportAll = async () => {
     setBusy('out');
     try {
       const response = await apiFetch('/v1/export');
       const kind = response.headers.get('content-type')?.includes('zip') ? 'zip' : 'json';
       const named = /filename="?([^";]+)"?/.exec(response.headers.get('content-disposition') ?? '')?.[1];
-      saveFile(named ?? `yearling-${new Date().toISOString().slice(0, 10)}.${kind}`, await response.blob());
-      toast(say('history.exported'));
-    } catch (fault) {
-      toastFault(fault);
+      downloadFile(named ?? `yearling-${new Date().toISOString().slice(0, 10)}.${kind}`, await response.blob());
+      toast(t('history.exported'));
+    } catch (error) {
+      toastError(error);
     } finally {
       setBusy(null);
     }
@@ -54,28 +53,28 @@ export function Portability() {
         accept=".json,.zip,application/json,application/zip"
         className="hidden-text"
         tabIndex={-1}
-        aria-label={say('history.importFile')}
-        onChange={(event) => event.target.files?.[0] && void bring(event.target.files[0])}
+        aria-label={t('history.importFile')}
+        onChange={(event) => event.target.files?.[0] && void importFile(event.target.files[0])}
       />
       <Button icon={Upload} busy={busy === 'in'} onClick={() => file.current?.click()}>
-        {say('history.import')}
+        {t('history.import')}
       </Button>
-      <Button icon={Download} busy={busy === 'out'} onClick={() => void take()}>
-        {say('history.export')}
+      <Button icon={Download} busy={busy === 'out'} onClick={() => void exportAll()}>
+        {t('history.export')}
       </Button>
       {report && (
-        <Dialog title={say('history.imported')} onClose={() => setReport(null)}>
+        <Dialog title={t('history.imported')} onClose={() => setReport(null)}>
           <dl className="facts">
             {(['conversations', 'messages', 'folders', 'memories', 'known'] as const).map((name) => (
               <div key={name} className="contents">
-                <dt>{say(`import.${name}`)}</dt>
+                <dt>{t(`import.${name}`)}</dt>
                 <dd>{report[name]}</dd>
               </div>
             ))}
           </dl>
           {report.left_out.length > 0 && (
             <div className="stack tight">
-              <h3>{say('import.leftOut')}</h3>
+              <h3>{t('import.leftOut')}</h3>
               <ul className="small">
                 {report.left_out.map((one) => (
                   <li key={`${one.what}${one.reason}`}>

@@ -6,65 +6,65 @@ import { Link } from 'wouter';
 import { api } from '../../api/client';
 import { memoriesQuery } from '../../api/queries';
 import type { Message } from '../../api/types';
-import { formatDate, useSay } from '../../i18n';
+import { formatDate, useTranslation } from '../../i18n';
 import { Button, IconButton } from '../../ui/button';
 import { Confirm, Dialog } from '../../ui/dialog';
 import { safeAddress } from '../../ui/markdown/links';
-import { Field } from '../../ui/parts';
-import { Loaded } from '../../ui/query-result';
-import { toast, toastFault } from '../../ui/toast';
+import { Field } from '../../ui/fields';
+import { QueryResult } from '../../ui/query-result';
+import { toast, toastError } from '../../ui/toast';
 import type { Chat } from './chat';
-import { addNote } from './judging';
-import { MessageTree } from './tree';
+import { addNote } from './feedback';
+import { MessageTree } from './message-tree';
 
 const MOST_SOURCES = 5;
 
-/** A short note on an answer, with where one can read it up. */
+/** Writes a public note about an answer, with sources. */
 export function NoteDialog({ item, answer, onClose }: { item: string; answer: string; onClose: () => void }) {
-  const say = useSay();
+  const t = useTranslation();
   const [text, setText] = useState('');
   const [sources, setSources] = useState<string[]>(['']);
   const [quote, setQuote] = useState(true);
   const [busy, setBusy] = useState(false);
-  const wrong = sources.map((one) => one.trim() !== '' && !/^https?:/.test(safeAddress(one) ?? ''));
+  const invalid = sources.map((one) => one.trim() !== '' && !/^https?:/.test(safeAddress(one) ?? ''));
   const save = async () => {
     setBusy(true);
     try {
       await addNote(item, text, sources, quote ? answer : '');
-      toast(say('note.added'));
+      toast(t('note.added'));
       onClose();
-    } catch (fault) {
-      toastFault(fault);
+    } catch (error) {
+      toastError(error);
       setBusy(false);
     }
   };
-  const put = (index: number, value: string) => setSources(sources.map((one, at) => (at === index ? value : one)));
+  const setSource = (index: number, value: string) => setSources(sources.map((one, at) => (at === index ? value : one)));
   return (
     <Dialog
-      title={say('note.add')}
+      title={t('note.add')}
       onClose={onClose}
       onSubmit={() => void save()}
       foot={
         <>
-          <Button onClick={onClose}>{say('cancel')}</Button>
-          <Button kind="primary" type="submit" busy={busy} disabled={!text.trim() || wrong.some(Boolean)}>
-            {say('note.publish')}
+          <Button onClick={onClose}>{t('cancel')}</Button>
+          <Button kind="primary" type="submit" busy={busy} disabled={!text.trim() || invalid.some(Boolean)}>
+            {t('note.publish')}
           </Button>
         </>
       }
     >
-      <p className="muted small">{say('note.explain')}</p>
-      <Field label={say('note.text')} hint={say('note.textHint')}>
+      <p className="muted small">{t('note.explain')}</p>
+      <Field label={t('note.text')} hint={t('note.textHint')}>
         {(field) => (
           <textarea {...field} className="input" maxLength={2500} required autoFocus value={text} onChange={(event) => setText(event.target.value)} />
         )}
       </Field>
       <label className="row nowrap">
         <input type="checkbox" checked={quote} onChange={(event) => setQuote(event.target.checked)} />
-        <span>{say('note.quote')}</span>
+        <span>{t('note.quote')}</span>
       </label>
       <fieldset className="field">
-        <legend>{say('note.sources')}</legend>
+        <legend>{t('note.sources')}</legend>
         <div className="stack tight">
           {sources.map((source, index) => (
             <div key={index} className="row nowrap">
@@ -73,20 +73,20 @@ export function NoteDialog({ item, answer, onClose }: { item: string; answer: st
                 type="url"
                 inputMode="url"
                 placeholder="https://"
-                aria-label={say('note.source', { n: index + 1 })}
-                aria-invalid={wrong[index]}
+                aria-label={t('note.source', { n: index + 1 })}
+                aria-invalid={invalid[index]}
                 value={source}
-                onChange={(event) => put(index, event.target.value)}
+                onChange={(event) => setSource(index, event.target.value)}
               />
               {sources.length > 1 && (
-                <IconButton icon={X} label={say('remove')} onClick={() => setSources(sources.filter((_, at) => at !== index))} />
+                <IconButton icon={X} label={t('remove')} onClick={() => setSources(sources.filter((_, at) => at !== index))} />
               )}
             </div>
           ))}
-          {wrong.some(Boolean) && <p className="small bad-text">{say('note.sourceWrong')}</p>}
+          {invalid.some(Boolean) && <p className="small bad-text">{t('note.sourceWrong')}</p>}
           {sources.length < MOST_SOURCES && (
             <Button size="small" kind="plain" icon={Plus} onClick={() => setSources([...sources, ''])}>
-              {say('note.addSource')}
+              {t('note.addSource')}
             </Button>
           )}
         </div>
@@ -96,66 +96,66 @@ export function NoteDialog({ item, answer, onClose }: { item: string; answer: st
 }
 
 export function DetailsDialog({ message, onClose }: { message: Message; onClose: () => void }) {
-  const say = useSay();
+  const t = useTranslation();
   return (
-    <Dialog title={say('details')} onClose={onClose}>
-      <p className="muted small">{say('details.lead')}</p>
+    <Dialog title={t('details')} onClose={onClose}>
+      <p className="muted small">{t('details.lead')}</p>
       <dl className="facts">
-        <dt>{say('details.when')}</dt>
+        <dt>{t('details.when')}</dt>
         <dd>{formatDate(message.created_utc)}</dd>
-        <dt>{say('chat.model')}</dt>
+        <dt>{t('chat.model')}</dt>
         <dd>{message.model ?? '–'}</dd>
-        <dt>{say('chat.mode')}</dt>
+        <dt>{t('chat.mode')}</dt>
         <dd>{message.mode ?? '–'}</dd>
-        <dt>{say('details.end')}</dt>
+        <dt>{t('details.end')}</dt>
         <dd>{message.finish_reason ?? '–'}</dd>
-        <dt>{say('details.sample')}</dt>
-        <dd className="mono">{message.sample ?? say('details.notKept')}</dd>
-        <dt>{say('details.memories')}</dt>
+        <dt>{t('details.sample')}</dt>
+        <dd className="mono">{message.sample ?? t('details.notKept')}</dd>
+        <dt>{t('details.memories')}</dt>
         <dd>{message.memories.length}</dd>
       </dl>
     </Dialog>
   );
 }
 
-/** Which memories an answer was reminded of. */
-export function UsedMemories({ ids, onClose }: { ids: readonly string[]; onClose: () => void }) {
-  const say = useSay();
+/** The memories that the prompt of an answer contained. */
+export function UsedMemoriesDialog({ ids, onClose }: { ids: readonly string[]; onClose: () => void }) {
+  const t = useTranslation();
   const query = useQuery(memoriesQuery);
   return (
-    <Dialog title={say('memory.usedTitle')} onClose={onClose}>
-      <p className="muted small">{say('memory.usedLead')}</p>
-      <Loaded query={query}>
+    <Dialog title={t('memory.usedTitle')} onClose={onClose}>
+      <p className="muted small">{t('memory.usedLead')}</p>
+      <QueryResult query={query}>
         {(memories) => (
           <ul className="stack tight">
             {ids.map((id) => (
               <li key={id} className="notice">
-                {memories.data.find((one) => one.id === id)?.text ?? say('memory.gone')}
+                {memories.data.find((one) => one.id === id)?.text ?? t('memory.gone')}
               </li>
             ))}
           </ul>
         )}
-      </Loaded>
+      </QueryResult>
       <Link href="/memory" className="button" onClick={onClose}>
-        {say('memory.manage')}
+        {t('memory.manage')}
       </Link>
     </Dialog>
   );
 }
 
-export function DeleteMessage({ chat, message, onClose }: { chat: Chat; message: Message; onClose: () => void }) {
-  const say = useSay();
+export function DeleteMessageDialog({ chat, message, onClose }: { chat: Chat; message: Message; onClose: () => void }) {
+  const t = useTranslation();
   const remove = async () => {
     try {
       await api.delete('/v1/conversations/{conversation_id}/messages/{message_id}', { params: { path: { conversation_id: chat.id!, message_id: message.id } } });
       chat.change({ tree: new MessageTree([]), leaf: message.parent });
       await chat.load();
-    } catch (fault) {
-      toastFault(fault);
-      throw fault;
+    } catch (error) {
+      toastError(error);
+      throw error;
     }
   };
   return (
-    <Confirm title={say('chat.deleteFrom')} text={say('chat.deleteFromText')} action={say('delete')} onConfirm={remove} onClose={onClose} />
+    <Confirm title={t('chat.deleteFrom')} text={t('chat.deleteFromText')} action={t('delete')} onConfirm={remove} onClose={onClose} />
   );
 }

@@ -1,14 +1,14 @@
 /** What a message view receives from the thread. */
 import type { Message } from '../../api/types';
-import { Cell } from '../../store';
+import { Store } from '../../store';
 import type { Chat } from './chat';
-import type { Item } from './tree';
+import type { ThreadItem } from './message-tree';
 
 export interface MessageProps {
   chat: Chat;
-  item: Item;
+  item: ThreadItem;
   siblings: readonly Message[];
-  fault: unknown;
+  error: unknown;
   isLast: boolean;
   running: boolean;
   temporary: boolean;
@@ -17,6 +17,6 @@ export interface MessageProps {
   onContinue: (message: Message) => void;
   editing: boolean;
   onEditing: (message: string | null) => void;
-  /** Whether the reader moves the view just now. */
-  moving: Cell<boolean>;
+  /** Whether the person is scrolling right now. */
+  scrolling: Store<boolean>;
 }

@@ -1,22 +1,22 @@
 /** The text of an answer, complete or still arriving. */
-import { useSay } from '../../i18n';
+import { useTranslation } from '../../i18n';
 import { Markdown } from '../../ui/markdown/markdown';
 
-export function Words({ text, growing }: { text: string; growing: boolean }) {
-  const say = useSay();
-  if (!text && growing)
+export function MessageText({ text, streaming }: { text: string; streaming: boolean }) {
+  const t = useTranslation();
+  if (!text && streaming)
     return (
       <p className="thinking" role="status">
-        <span className="hidden-text">{say('chat.thinking')}</span>
+        <span className="hidden-text">{t('chat.thinking')}</span>
         <i />
         <i />
         <i />
       </p>
     );
-  if (!text) return <p className="muted">{say('chat.saidNothing')}</p>;
+  if (!text) return <p className="muted">{t('chat.saidNothing')}</p>;
   return (
-    <div className={growing ? 'words growing' : 'words'}>
-      <Markdown text={text} growing={growing} />
+    <div className={streaming ? 'words growing' : 'words'}>
+      <Markdown text={text} streaming={streaming} />
     </div>
   );
 }

@@ -1,52 +1,52 @@
-/** A question or an answer, with what one can do with it. */
+/** A question or an answer, with its actions. */
 import { Brain, CircleAlert, Copy, PencilLine } from 'lucide-react';
 import { memo, type ReactNode, startTransition, useEffect, useState } from 'react';
 import type { Message } from '../../api/types';
-import { formatDate, useSay } from '../../i18n';
-import { Cell, useCell } from '../../store';
+import { formatDate, useTranslation } from '../../i18n';
+import { Store, useStore } from '../../store';
 import { Button, IconButton } from '../../ui/button';
-import { copyText } from '../../ui/copy';
+import { copyText } from '../../ui/clipboard';
 import { EditBox } from '../../ui/edit-box';
-import { FaultWords } from '../../ui/fault';
+import { ErrorMessage } from '../../ui/error-message';
 import { toast } from '../../ui/toast';
-import { AnswerActions } from './actions';
+import { AnswerActions } from './answer-actions';
 import { Branches } from './branches';
-import type { Growing } from './chat';
-import { rewrite, unwrite } from './judging';
+import type { StreamingAnswer } from './chat';
+import { submitRewrite, retractRewrite } from './feedback';
 import type { MessageProps } from './message-props';
-import { Words } from './message-text';
+import { MessageText } from './message-text';
 
-const NOTHING = new Cell<Growing | null>(null);
+const NOT_STREAMING = new Store<StreamingAnswer | null>(null);
 
 export const MessageView = memo(function MessageView(props: MessageProps) {
   const message = props.item.messages[0]!;
   return message.role === 'user' ? <Question {...props} message={message} /> : <Answer {...props} />;
 });
 
-/** False for a message that came into sight while the view moved, until it rests: what flies by needs no buttons. */
-function useRested(moving: Cell<boolean>): boolean {
-  const [rested, setRested] = useState(() => !moving.get());
+/** False for a message that scrolls into view, until scrolling ends: rendering buttons would cost frames. */
+function useScrollSettled(scrolling: Store<boolean>): boolean {
+  const [settled, setRested] = useState(() => !scrolling.get());
   useEffect(() => {
-    if (rested) return undefined;
+    if (settled) return undefined;
     const look = () => {
-      if (!moving.get()) startTransition(() => setRested(true));
+      if (!scrolling.get()) startTransition(() => setRested(true));
     };
     look();
-    return moving.subscribe(look);
-  }, [moving, rested]);
-  return rested;
+    return scrolling.subscribe(look);
+  }, [scrolling, settled]);
+  return settled;
 }
 
-function Question({ message, chat, siblings, running, onResend, editing, onEditing, moving }: MessageProps & { message: Message }) {
-  const say = useSay();
-  const rested = useRested(moving);
+function Question({ message, chat, siblings, running, onResend, editing, onEditing, scrolling }: MessageProps & { message: Message }) {
+  const t = useTranslation();
+  const settled = useScrollSettled(scrolling);
   return (
-    <article className="message question" aria-label={say('chat.youSaid')}>
+    <article className="message question" aria-label={t('chat.youSaid')}>
       {editing ? (
         <EditBox
-          label={say('chat.editQuestion')}
+          label={t('chat.editQuestion')}
           text={message.text}
-          action={say('chat.send')}
+          action={t('chat.send')}
           onCancel={() => onEditing(null)}
           onSave={async (text) => {
             await onResend(text, message);
@@ -57,10 +57,10 @@ function Question({ message, chat, siblings, running, onResend, editing, onEditi
         <>
           <div className="bubble">{message.text}</div>
           <div className="actions">
-            {rested && (
+            {settled && (
               <>
-                <IconButton icon={Copy} label={say('copy')} size={16} onClick={() => void copied(message.text, say('copied'))} />
-                <IconButton icon={PencilLine} label={say('edit')} size={16} disabled={running} onClick={() => onEditing(message.id)} />
+                <IconButton icon={Copy} label={t('copy')} size={16} onClick={() => void copyWithToast(message.text, t('copied'))} />
+                <IconButton icon={PencilLine} label={t('edit')} size={16} disabled={running} onClick={() => onEditing(message.id)} />
                 <Branches chat={chat} message={message} siblings={siblings} disabled={running} />
               </>
             )}
@@ -71,66 +71,66 @@ function Question({ message, chat, siblings, running, onResend, editing, onEditi
   );
 }
 
-async function copied(text: string, words: string): Promise<void> {
+async function copyWithToast(text: string, message: string): Promise<void> {
   await copyText(text);
-  toast(words);
+  toast(message);
 }
 
 function Answer(props: MessageProps) {
-  const { chat, item, fault, running, isLast } = props;
-  const say = useSay();
+  const { chat, item, error, running, isLast } = props;
+  const t = useTranslation();
   const last = item.messages.at(-1)!;
-  const growing = useCell<Growing | null>((chat.growingOf(last.id) as Cell<Growing | null> | undefined) ?? NOTHING);
-  const said = item.messages.map((one) => (one.id === last.id && growing ? growing.text : one.text)).join('');
-  const reasoning = growing?.reasoning || last.reasoning;
+  const streaming = useStore<StreamingAnswer | null>((chat.streamingAnswer(last.id) as Store<StreamingAnswer | null> | undefined) ?? NOT_STREAMING);
+  const text = item.messages.map((one) => (one.id === last.id && streaming ? streaming.text : one.text)).join('');
+  const reasoning = streaming?.reasoning || last.reasoning;
   const [editing, setEditing] = useState(false);
-  const rested = useRested(props.moving);
+  const settled = useScrollSettled(props.scrolling);
   return (
-    <article className="message answer" aria-label={say('chat.answer')} aria-busy={Boolean(growing)}>
+    <article className="message answer" aria-label={t('chat.answer')} aria-busy={Boolean(streaming)}>
       {last.edit_of && (
         <p className="row small">
-          <span className="badge">{say('chat.editedByYou')}</span>
+          <span className="badge">{t('chat.editedByYou')}</span>
           {last.edit_event && (
-            <button type="button" className="link" onClick={() => void unwrite(chat, last)}>
-              {say('judge.retract')}
+            <button type="button" className="link" onClick={() => void retractRewrite(chat, last)}>
+              {t('judge.retract')}
             </button>
           )}
         </p>
       )}
-      {reasoning && <Reasoning text={reasoning} open={Boolean(growing) && !said} />}
+      {reasoning && <Reasoning text={reasoning} open={Boolean(streaming) && !text} />}
       {editing ? (
-        <Rewrite {...props} message={last} text={said} onDone={() => setEditing(false)} />
+        <Rewrite {...props} message={last} text={text} onDone={() => setEditing(false)} />
       ) : (
-        <Words text={said} growing={Boolean(growing)} />
+        <MessageText text={text} streaming={Boolean(streaming)} />
       )}
-      {growing?.lost && (
+      {streaming?.disconnected && (
         <p className="small muted row" role="status">
-          <span className="spinner" aria-hidden="true" /> {say('chat.reconnecting')}
+          <span className="spinner" aria-hidden="true" /> {t('chat.reconnecting')}
         </p>
       )}
-      {fault !== undefined && (
+      {error !== undefined && (
         <div className="notice bad" role="alert">
           <CircleAlert size={18} aria-hidden="true" />
-          <span className="grow"><FaultWords error={fault} /></span>
+          <span className="grow"><ErrorMessage error={error} /></span>
           <Button size="small" disabled={running} onClick={() => props.onRegenerate(last)}>
-            {say('again')}
+            {t('again')}
           </Button>
         </div>
       )}
-      {!growing && !editing && fault === undefined && (
+      {!streaming && !editing && error === undefined && (
         <>
           {last.finish_reason === 'length' && isLast && (
             <p className="row small muted">
-              {say('chat.cutOff')}
+              {t('chat.cutOff')}
               {!props.temporary && (
                 <Button size="small" disabled={running} onClick={() => props.onContinue(last)}>
-                  {say('chat.continue')}
+                  {t('chat.continue')}
                 </Button>
               )}
             </p>
           )}
-          {rested ? (
-            <AnswerActions {...props} message={last} text={said} onRewrite={() => setEditing(true)} />
+          {settled ? (
+            <AnswerActions {...props} message={last} text={text} onRewrite={() => setEditing(true)} />
           ) : (
             <div className="actions" />
           )}
@@ -141,11 +141,11 @@ function Answer(props: MessageProps) {
 }
 
 function Reasoning({ text, open }: { text: string; open: boolean }) {
-  const say = useSay();
+  const t = useTranslation();
   return (
     <details className="reasoning" open={open || undefined}>
       <summary>
-        <Brain size={15} aria-hidden="true" /> {say('chat.reasoning')}
+        <Brain size={15} aria-hidden="true" /> {t('chat.reasoning')}
       </summary>
       <div className="plain">{text}</div>
     </details>
@@ -153,17 +153,17 @@ function Reasoning({ text, open }: { text: string; open: boolean }) {
 }
 
 function Rewrite({ chat, message, text, onDone }: MessageProps & { message: Message; text: string; onDone: () => void }) {
-  const say = useSay();
+  const t = useTranslation();
   return (
     <div className="stack tight">
-      <p className="small muted">{say('chat.rewriteHint')}</p>
+      <p className="small muted">{t('chat.rewriteHint')}</p>
       <EditBox
-        label={say('chat.rewrite')}
+        label={t('chat.rewrite')}
         text={text}
-        action={say('chat.rewriteSave')}
+        action={t('chat.rewriteSave')}
         onCancel={onDone}
         onSave={async (words) => {
-          await rewrite(chat, message, words);
+          await submitRewrite(chat, message, words);
           onDone();
         }}
       />

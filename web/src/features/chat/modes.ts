@@ -1,10 +1,10 @@
-/** What modes are called. Those that the server brings along have names in every language; a maintainer's have the ones given. */
+/** Display names of modes. The built-in modes are translated; custom modes show the title that their maintainer gave. */
 import type { Schemas } from '../../api/client';
-import { type Key, say } from '../../i18n';
+import { type TranslationKey, t } from '../../i18n';
 
-const KNOWN: Readonly<Record<string, readonly [string, Key]>> = { regular: ['Regular', 'mode.regular'], fun: ['Fun', 'mode.fun'] };
+const KNOWN: Readonly<Record<string, readonly [string, TranslationKey]>> = { regular: ['Regular', 'mode.regular'], fun: ['Fun', 'mode.fun'] };
 
-export function modeTitle({ name, title }: Pick<Schemas['ModeView'], 'name' | 'title'>): string {
+export function modeName({ name, title }: Pick<Schemas['ModeView'], 'name' | 'title'>): string {
   const known = KNOWN[name];
-  return known && known[0] === title ? say(known[1]) : title;
+  return known && known[0] === title ? t(known[1]) : title;
 }

@@ -1,26 +1,26 @@
-/** The messages of the branch that is shown. Only those in sight are in the document, however long the chat is. */
+/** The messages of the current branch. Virtualised: only visible rows are in the document. */
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { ArrowDown } from 'lucide-react';
 import { memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import type { Comparison, Message } from '../../api/types';
-import { useSay } from '../../i18n';
-import { Cell, useCell } from '../../store';
+import { useTranslation } from '../../i18n';
+import { Store, useStore } from '../../store';
 import { IconButton } from '../../ui/button';
-import { prepare } from '../../ui/markdown/markdown';
-import { toastFault } from '../../ui/toast';
-import type { Chat, Options } from './chat';
-import { ComparisonView, Decided } from './comparison';
+import { preparse } from '../../ui/markdown/markdown';
+import { toastError } from '../../ui/toast';
+import type { Chat, AnswerOptions } from './chat';
+import { ComparisonView, ComparisonResult } from './comparison';
 import { MessageView } from './message';
 import type { MessageProps } from './message-props';
-import { type Item, itemsOf } from './tree';
+import { type ThreadItem, threadItems } from './message-tree';
 
-const NEAR_PX = 80;
-const HAND_MS = 700;
-const REST_MS = 150;
-const NEAR_ITEMS = 80;
+const END_THRESHOLD_PX = 80;
+const USER_SCROLL_MS = 700;
+const SETTLE_MS = 150;
+const PREPARSED_ITEMS = 80;
 
-/** A first guess of a height, from the number of characters; what is drawn is measured. */
-function guess(item: Item): number {
+/** Estimates the height of a row from its number of characters, until the row is measured. */
+function estimateHeight(item: ThreadItem): number {
   const chars = item.messages.reduce((sum, one) => sum + one.text.length, 0);
   return 76 + Math.ceil(chars / 82) * 26;
 }
@@ -34,94 +34,94 @@ export function Thread({
   focus,
 }: {
   chat: Chat;
-  options: Options;
+  options: AnswerOptions;
   temporary?: boolean;
   editing: string | null;
   onEditing: (message: string | null) => void;
   /** A message to scroll to, from a search. */
   focus?: string | null;
 }) {
-  const say = useSay();
-  const state = useCell(chat.state);
-  const box = useRef<HTMLDivElement>(null);
-  const inner = useRef<HTMLDivElement>(null);
+  const t = useTranslation();
+  const state = useStore(chat.state);
+  const scroller = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
-  const [away, setAway] = useState(false);
-  const items = useMemo(() => itemsOf(state.tree.path(state.leaf)), [state.tree, state.leaf]);
+  const [scrolledAway, setScrolledAway] = useState(false);
+  const items = useMemo(() => threadItems(state.tree.path(state.leaf)), [state.tree, state.leaf]);
   const running = [...state.turns.values()].some((turn) => turn.state === 'running');
-  const leftOut = [...state.turns.values()].at(-1)?.left_out ?? 0;
+  const omitted = [...state.turns.values()].at(-1)?.left_out ?? 0;
 
   const rows = useVirtualizer({
     count: items.length,
-    getScrollElement: () => box.current,
-    estimateSize: (index) => guess(items[index]!),
+    getScrollElement: () => scroller.current,
+    estimateSize: (index) => estimateHeight(items[index]!),
     getItemKey: (index) => items[index]!.key,
     overscan: 4,
-    // What moves is written to the document by itself; React has work only when other rows come into sight.
+    // The virtualiser moves rows without React, which renders only when other rows become visible.
     directDomUpdates: true,
     directDomUpdatesMode: 'position',
     paddingStart: 16,
     paddingEnd: 24,
   });
 
-  usePrepared(items, rows.range);
+  usePreparsedAnswers(items, rows.range);
   const { containerRef } = rows;
-  const setInner = useCallback(
+  const setContent = useCallback(
     (element: HTMLDivElement | null) => {
-      inner.current = element;
+      content.current = element;
       containerRef(element);
     },
     [containerRef],
   );
 
-  const toEnd = useCallback(() => {
-    const element = box.current;
+  const scrollToEnd = useCallback(() => {
+    const element = scroller.current;
     if (element) element.scrollTop = element.scrollHeight;
   }, []);
 
-  // What grows at the end pulls the view along, unless the reader has gone elsewhere.
+  // The view follows new text at the end, unless the person has scrolled away.
   useLayoutEffect(() => {
-    const watch = new ResizeObserver(() => {
-      if (atEnd.current) toEnd();
+    const observer = new ResizeObserver(() => {
+      if (atEnd.current) scrollToEnd();
     });
-    watch.observe(inner.current!);
-    watch.observe(box.current!);
-    return () => watch.disconnect();
-  }, [toEnd]);
+    observer.observe(content.current!);
+    observer.observe(scroller.current!);
+    return () => observer.disconnect();
+  }, [scrollToEnd]);
   useLayoutEffect(() => {
     const at = focus ? items.findIndex((item) => item.messages.some((one) => one.id === focus)) : -1;
     atEnd.current = at < 0;
     if (at >= 0) rows.scrollToIndex(at, { align: 'start' });
-    else toEnd();
-    // When another chat is shown, or another place in it is asked for.
+    else scrollToEnd();
+    // Runs when the chat or the requested message changes.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [chat, focus, state.status]);
-  const asked = items.findLast((item) => item.messages[0]!.role === 'user')?.key;
+  const lastQuestion = items.findLast((item) => item.messages[0]!.role === 'user')?.key;
   useEffect(() => {
     if (running) {
       atEnd.current = true;
-      toEnd();
+      scrollToEnd();
     }
-  }, [asked, running, toEnd]);
+  }, [lastQuestion, running, scrollToEnd]);
 
-  // Measuring moves the view too: only a hand on it, or keys, mean that the reader goes elsewhere.
-  const touched = useRef(0);
-  const [moving] = useState(() => new Cell(false));
-  const rest = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => () => clearTimeout(rest.current), []);
-  const onTouch = () => {
-    touched.current = performance.now();
+  // Measuring scrolls too. Only pointer, wheel and keys count as scrolling by the person.
+  const lastInputAt = useRef(0);
+  const [scrolling] = useState(() => new Store(false));
+  const settleTimer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(() => () => clearTimeout(settleTimer.current), []);
+  const onInput = () => {
+    lastInputAt.current = performance.now();
   };
   const onScroll = () => {
-    const element = box.current!;
-    const near = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_PX;
-    if (near) atEnd.current = true;
-    else if (performance.now() - touched.current < HAND_MS) atEnd.current = false;
-    setAway(!near && !atEnd.current);
-    if (performance.now() - touched.current < HAND_MS) {
-      moving.set(true);
-      clearTimeout(rest.current);
-      rest.current = setTimeout(() => moving.set(false), REST_MS);
+    const element = scroller.current!;
+    const nearEnd = element.scrollHeight - element.scrollTop - element.clientHeight < END_THRESHOLD_PX;
+    if (nearEnd) atEnd.current = true;
+    else if (performance.now() - lastInputAt.current < USER_SCROLL_MS) atEnd.current = false;
+    setScrolledAway(!nearEnd && !atEnd.current);
+    if (performance.now() - lastInputAt.current < USER_SCROLL_MS) {
+      scrolling.set(true);
+      clearTimeout(settleTimer.current);
+      settleTimer.current = setTimeout(() => scrolling.set(false), SETTLE_MS);
     }
   };
 
@@ -129,29 +129,29 @@ export function Thread({
     async (text: string, message: Message) => {
       try {
         await chat.send(text, message.parent, options, null);
-      } catch (fault) {
-        toastFault(fault);
-        throw fault;
+      } catch (error) {
+        toastError(error);
+        throw error;
       }
     },
     [chat, options],
   );
-  const regenerate = useCallback((message: Message) => void chat.regenerate(message.id, options).catch(toastFault), [chat, options]);
-  const proceed = useCallback((message: Message) => void chat.continueAnswer(message.id, options).catch(toastFault), [chat, options]);
+  const regenerate = useCallback((message: Message) => void chat.regenerate(message.id, options).catch(toastError), [chat, options]);
+  const continueAnswer = useCallback((message: Message) => void chat.continueAnswer(message.id, options).catch(toastError), [chat, options]);
 
   return (
     <div className="thread-frame">
       <div
-        ref={box}
+        ref={scroller}
         className="thread"
         onScroll={onScroll}
-        onWheel={onTouch}
-        onTouchMove={onTouch}
-        onPointerDown={onTouch}
-        onPointerMove={(event) => event.buttons && onTouch()}
-        onKeyDown={onTouch}
-        tabIndex={0} role="region" aria-label={say('chat.messages')} data-thread>
-        <div ref={setInner} className="thread-inner">
+        onWheel={onInput}
+        onTouchMove={onInput}
+        onPointerDown={onInput}
+        onPointerMove={(event) => event.buttons && onInput()}
+        onKeyDown={onInput}
+        tabIndex={0} role="region" aria-label={t('chat.messages')} data-thread>
+        <div ref={setContent} className="thread-inner">
           {rows.getVirtualItems().map((row) => {
             const item = items[row.index]!;
             const first = item.messages[0]!;
@@ -162,14 +162,14 @@ export function Thread({
                   item={item}
                   comparison={first.comparison ? state.comparisons.get(first.comparison) : undefined}
                   siblings={state.tree.siblings(first)}
-                  faults={state.faults}
+                  errors={state.errors}
                   isLast={row.index === items.length - 1}
                   running={running}
                   temporary={temporary}
-                  moving={moving}
+                  scrolling={scrolling}
                   onResend={resend}
                   onRegenerate={regenerate}
-                  onContinue={proceed}
+                  onContinue={continueAnswer}
                   editing={editing === first.id}
                   onEditing={onEditing}
                 />
@@ -178,48 +178,48 @@ export function Thread({
           })}
         </div>
       </div>
-      {away && (
+      {scrolledAway && (
         <IconButton
           icon={ArrowDown}
-          label={say('chat.toEnd')}
+          label={t('chat.toEnd')}
           className="to-end"
           onClick={() => {
             atEnd.current = true;
-            toEnd();
+            scrollToEnd();
           }}
         />
       )}
-      {leftOut > 0 && <p className="left-out small">{say('chat.leftOut', { n: leftOut })}</p>}
-      <Announcer chat={chat} running={running} />
+      {omitted > 0 && <p className="left-out small">{t('chat.leftOut', { n: omitted })}</p>}
+      <AnswerAnnouncer chat={chat} running={running} />
     </div>
   );
 }
 
-/** While nothing else is to be done, answers that are near are parsed. */
-function usePrepared(items: readonly Item[], range: { startIndex: number; endIndex: number } | null): void {
+/** Parses answers near the visible rows while the browser is idle. */
+function usePreparsedAnswers(items: readonly ThreadItem[], range: { startIndex: number; endIndex: number } | null): void {
   const from = range?.startIndex ?? 0;
   const to = range?.endIndex ?? 0;
   useEffect(() => {
     if (typeof requestIdleCallback !== 'function') return undefined;
-    const near = [...items.slice(Math.max(0, from - NEAR_ITEMS), from).reverse(), ...items.slice(to + 1, to + NEAR_ITEMS)];
-    const answers = near.flatMap((item) => item.messages).filter((one) => one.role === 'assistant');
+    const nearEnd = [...items.slice(Math.max(0, from - PREPARSED_ITEMS), from).reverse(), ...items.slice(to + 1, to + PREPARSED_ITEMS)];
+    const answers = nearEnd.flatMap((item) => item.messages).filter((one) => one.role === 'assistant');
     let at = 0;
-    const work = (idle: IdleDeadline) => {
-      while (at < answers.length && idle.timeRemaining() > 2) prepare(answers[at++]!.text);
-      if (at < answers.length) waiting = requestIdleCallback(work);
+    const parseNext = (idle: IdleDeadline) => {
+      while (at < answers.length && idle.timeRemaining() > 2) preparse(answers[at++]!.text);
+      if (at < answers.length) handle = requestIdleCallback(parseNext);
     };
-    let waiting = requestIdleCallback(work);
-    return () => cancelIdleCallback(waiting);
+    let handle = requestIdleCallback(parseNext);
+    return () => cancelIdleCallback(handle);
   }, [items, from, to]);
 }
 
-type RowProps = Omit<MessageProps, 'fault'> & {
+type RowProps = Omit<MessageProps, 'error'> & {
   comparison: Comparison | undefined;
-  faults: ReadonlyMap<string, unknown>;
+  errors: ReadonlyMap<string, unknown>;
 };
 
-/** Rendered anew only when something in it changes, not when the view moves. */
-const Row = memo(function Row({ comparison, faults, ...props }: RowProps) {
+/** Memoised, so that scrolling does not render it again. */
+const Row = memo(function Row({ comparison, errors, ...props }: RowProps) {
   const { chat, item, siblings, running } = props;
   const first = item.messages[0]!;
   const pair = first.comparison ? pairOf(first, siblings, comparison) : null;
@@ -231,13 +231,13 @@ const Row = memo(function Row({ comparison, faults, ...props }: RowProps) {
         left={pair[0]}
         right={pair[1]}
         running={running}
-        fault={faults.get(pair[0].id) ?? faults.get(pair[1].id)}
+        error={errors.get(pair[0].id) ?? errors.get(pair[1].id)}
       />
     );
   return (
     <>
-      <MessageView {...props} fault={faults.get(item.messages.at(-1)!.id)} />
-      {comparison && <Decided chat={chat} comparison={comparison} />}
+      <MessageView {...props} error={errors.get(item.messages.at(-1)!.id)} />
+      {comparison && <ComparisonResult chat={chat} comparison={comparison} />}
     </>
   );
 });
@@ -253,19 +253,19 @@ function pairOf(
   return left && right ? [left, right] : null;
 }
 
-/** Tells screen readers that an answer is being written and when it is there, not every word of it. */
-function Announcer({ chat, running }: { chat: Chat; running: boolean }) {
-  const say = useSay();
-  const [words, setWords] = useState('');
-  const was = useRef(false);
+/** Tells screen readers when an answer starts and when it is complete, not every word. */
+function AnswerAnnouncer({ chat, running }: { chat: Chat; running: boolean }) {
+  const t = useTranslation();
+  const [announcement, setAnnouncement] = useState('');
+  const wasRunning = useRef(false);
   useEffect(() => {
-    if (running) setWords(say('chat.thinking'));
-    else if (was.current) setWords(say('chat.answered'));
-    was.current = running;
-  }, [running, say, chat]);
+    if (running) setAnnouncement(t('chat.thinking'));
+    else if (wasRunning.current) setAnnouncement(t('chat.answered'));
+    wasRunning.current = running;
+  }, [running, t, chat]);
   return (
     <div className="hidden-text" role="status">
-      {words}
+      {announcement}
     </div>
   );
 }

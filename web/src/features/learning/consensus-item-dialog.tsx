@@ -1,34 +1,34 @@
 /** One rated item, its status and the preference pairs it is part of. */
 import { useQuery } from '@tanstack/react-query';
 import { itemQuery } from '../../api/queries';
-import { formatNumber, useSay } from '../../i18n';
+import { formatNumber, useTranslation } from '../../i18n';
 import { Dialog } from '../../ui/dialog';
 import { Markdown } from '../../ui/markdown/markdown';
-import { Loaded } from '../../ui/query-result';
-import { Standing, StatusBadge } from './standing';
+import { QueryResult } from '../../ui/query-result';
+import { RatingStatus, StatusBadge } from './rating-status';
 
 export function ItemDialog({ item, onClose }: { item: string; onClose: () => void }) {
-  const say = useSay();
+  const t = useTranslation();
   const query = useQuery(itemQuery(item));
   return (
-    <Dialog title={say('consensus.item')} onClose={onClose} wide>
-      <Loaded query={query}>
+    <Dialog title={t('consensus.item')} onClose={onClose} wide>
+      <QueryResult query={query}>
         {(view) => (
           <>
-            {view.text === null ? <p className="muted">{say('consensus.privateText')}</p> : <Markdown text={view.text} />}
+            {view.text === null ? <p className="muted">{t('consensus.privateText')}</p> : <Markdown text={view.text} />}
             <div>
               <StatusBadge status={view.standing.status} />
             </div>
-            <Standing standing={view.standing} />
+            <RatingStatus standing={view.standing} />
             {view.pairs.length > 0 && (
-              <div className="table-box" tabIndex={0} role="group" aria-label={say('consensus.pairs')}>
+              <div className="table-box" tabIndex={0} role="group" aria-label={t('consensus.pairs')}>
                 <table className="table">
                   <thead>
                     <tr>
-                      <th>{say('consensus.pairs')}</th>
+                      <th>{t('consensus.pairs')}</th>
                       <th className="number">q</th>
-                      <th className="number">{say('consensus.weight')}</th>
-                      <th>{say('consensus.reason')}</th>
+                      <th className="number">{t('consensus.weight')}</th>
+                      <th>{t('consensus.reason')}</th>
                     </tr>
                   </thead>
                   <tbody>
@@ -48,7 +48,7 @@ export function ItemDialog({ item, onClose }: { item: string; onClose: () => voi
             )}
           </>
         )}
-      </Loaded>
+      </QueryResult>
     </Dialog>
   );
 }

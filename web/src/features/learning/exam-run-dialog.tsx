@@ -1,24 +1,24 @@
 /** One run of an exam: its measures and its worst answers, verbatim. */
 import { useQuery } from '@tanstack/react-query';
 import { examQuery } from '../../api/queries';
-import { formatNumber, useSay } from '../../i18n';
-import { nameOf } from '../../i18n/names';
+import { formatNumber, useTranslation } from '../../i18n';
+import { displayName } from '../../i18n/display-names';
 import { Dialog } from '../../ui/dialog';
-import { Loaded } from '../../ui/query-result';
-import { Verbatim } from './transcript';
+import { QueryResult } from '../../ui/query-result';
+import { Transcript } from './transcript';
 
-export function SittingDialog({ id, onClose }: { id: string; onClose: () => void }) {
-  const say = useSay();
+export function ExamRunDialog({ id, onClose }: { id: string; onClose: () => void }) {
+  const t = useTranslation();
   const query = useQuery(examQuery(id));
   return (
-    <Dialog title={query.data ? `${query.data.run.title} · ${query.data.run.model}` : say('nav.exams')} onClose={onClose} wide>
-      <Loaded query={query}>
+    <Dialog title={query.data ? `${query.data.run.title} · ${query.data.run.model}` : t('nav.exams')} onClose={onClose} wide>
+      <QueryResult query={query}>
         {(view) => (
           <>
             <dl className="facts num">
               {view.run.measures.map((measure) => (
                 <div key={measure.name} className="contents">
-                  <dt>{nameOf(measure.name)}</dt>
+                  <dt>{displayName(measure.name)}</dt>
                   <dd>
                     {measure.value === null ? '–' : formatNumber(measure.value, 4)}
                     {measure.low !== null && measure.high !== null && (
@@ -31,17 +31,17 @@ export function SittingDialog({ id, onClose }: { id: string; onClose: () => void
                 </div>
               ))}
             </dl>
-            <h3>{say('exams.worst', { n: view.worst.length })}</h3>
+            <h3>{t('exams.worst', { n: view.worst.length })}</h3>
             <ol className="stack">
               {view.worst.map((answer) => (
                 <li key={`${answer.case}${answer.draw}${answer.part}`} className="card stack tight">
                   <div className="row small">
                     <span className="mono">{answer.case}</span>
-                    <span className={answer.score > 0.5 ? 'badge good' : 'badge bad'}>{answer.label ? nameOf(answer.label) : formatNumber(answer.score)}</span>
+                    <span className={answer.score > 0.5 ? 'badge good' : 'badge bad'}>{answer.label ? displayName(answer.label) : formatNumber(answer.score)}</span>
                   </div>
-                  <Verbatim messages={answer.messages} />
+                  <Transcript messages={answer.messages} />
                   <div>
-                    <span className="tiny muted">{say('chat.answer')}</span>
+                    <span className="tiny muted">{t('chat.answer')}</span>
                     <div className="plain verbatim">{answer.output_text || '—'}</div>
                   </div>
                   {answer.error && <p className="notice bad small">{answer.error}</p>}
@@ -50,7 +50,7 @@ export function SittingDialog({ id, onClose }: { id: string; onClose: () => void
             </ol>
           </>
         )}
-      </Loaded>
+      </QueryResult>
     </Dialog>
   );
 }

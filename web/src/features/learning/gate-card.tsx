@@ -1,9 +1,9 @@
 /** One comparison of champion and challenger, exam by exam. */
 import type { Schemas } from '../../api/client';
-import { formatAgo, formatNumber, formatPercent, useSay } from '../../i18n';
-import { IntervalPlot, type IntervalRow } from './interval';
+import { formatRelativeTime, formatNumber, formatPercent, useTranslation } from '../../i18n';
+import { IntervalPlot, type IntervalRow } from './interval-plot';
 
-const DECISIONS: Record<string, string> = { ALLOW: 'good', REJECT: 'bad', INCONCLUSIVE: 'warn' };
+const DECISION_TONES: Record<string, string> = { ALLOW: 'good', REJECT: 'bad', INCONCLUSIVE: 'warn' };
 
 interface Finding {
   exam?: string;
@@ -16,15 +16,15 @@ interface Finding {
 }
 
 export function GateCard({ gate, names }: { gate: Schemas['GateView']; names: Map<string, string> }) {
-  const say = useSay();
+  const t = useTranslation();
   const findings = gate.findings as Finding[];
   const rows: IntervalRow[] = findings
     .filter((one) => one.interval)
     .map((one) => ({
       name: one.exam ?? '?',
-      note: one.role === 'guard' ? say('exams.guard') : say('exams.target'),
+      note: one.role === 'guard' ? t('exams.guard') : t('exams.target'),
       ...one.interval!,
-      tone: DECISIONS[one.decision ?? ''] ?? '',
+      tone: DECISION_TONES[one.decision ?? ''] ?? '',
     }));
   const margin = Number((gate.rule as { margin?: number }).margin ?? 0);
   const name = (hash: string) => names.get(hash) ?? hash.slice(0, 12);
@@ -32,30 +32,30 @@ export function GateCard({ gate, names }: { gate: Schemas['GateView']; names: Ma
     <article className="card stack">
       <div className="row">
         <h3 className="grow">
-          {name(gate.champion)} <span className="muted">{say('exams.against')}</span> {name(gate.challenger)}
+          {name(gate.champion)} <span className="muted">{t('exams.against')}</span> {name(gate.challenger)}
         </h3>
-        <span className={`badge ${DECISIONS[gate.decision] ?? ''}`}>{say(`gate.${gate.decision}` as 'gate.ALLOW')}</span>
-        <span className="tiny muted">{formatAgo(gate.created_utc)}</span>
+        <span className={`badge ${DECISION_TONES[gate.decision] ?? ''}`}>{t(`gate.${gate.decision}` as 'gate.ALLOW')}</span>
+        <span className="tiny muted">{formatRelativeTime(gate.created_utc)}</span>
       </div>
-      <IntervalPlot rows={rows} margin={margin} label={say('exams.difference')} />
-      <div className="table-box" tabIndex={0} role="group" aria-label={say('exams.gates')}>
+      <IntervalPlot rows={rows} margin={margin} label={t('exams.difference')} />
+      <div className="table-box" tabIndex={0} role="group" aria-label={t('exams.gates')}>
         <table className="table">
           <thead>
             <tr>
-              <th>{say('exams.exam')}</th>
-              <th>{say('exams.role')}</th>
-              <th className="number">{say('exams.difference')}</th>
-              <th className="number">{say('exams.interval')}</th>
+              <th>{t('exams.exam')}</th>
+              <th>{t('exams.role')}</th>
+              <th className="number">{t('exams.difference')}</th>
+              <th className="number">{t('exams.interval')}</th>
               <th className="number">p</th>
-              <th className="number">{say('exams.pairs')}</th>
-              <th>{say('exams.verdict')}</th>
+              <th className="number">{t('exams.pairs')}</th>
+              <th>{t('exams.verdict')}</th>
             </tr>
           </thead>
           <tbody>
             {findings.map((one, index) => (
               <tr key={index}>
                 <td>{one.exam}</td>
-                <td className="nowrap">{say(one.role === 'guard' ? 'exams.guard' : 'exams.target')}</td>
+                <td className="nowrap">{t(one.role === 'guard' ? 'exams.guard' : 'exams.target')}</td>
                 <td className="number">{signed(one.interval?.value ?? one.paired?.difference)}</td>
                 <td className="number">{one.interval ? `${signed(one.interval.low)} … ${signed(one.interval.high)}` : '–'}</td>
                 <td className="number">{one.p_adjusted === undefined ? '–' : formatNumber(one.p_adjusted, 4)}</td>

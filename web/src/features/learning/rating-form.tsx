@@ -1,12 +1,12 @@
-/** Rates a note or another public text: helpful, somewhat, or not, with reasons. */
+/** Rates a note or another public text as helpful, somewhat helpful or not helpful, with reasons. */
 import { useState } from 'react';
 import { api, type Schemas } from '../../api/client';
-import { queries } from '../../api/queries';
-import { useSay } from '../../i18n';
-import { Tags } from '../../ui/parts';
-import { toast, toastFault } from '../../ui/toast';
-import { retract } from '../chat/judging';
-import { Standing } from './standing';
+import { queryClient } from '../../api/queries';
+import { useTranslation } from '../../i18n';
+import { TagPicker } from '../../ui/fields';
+import { toast, toastError } from '../../ui/toast';
+import { retractFeedback } from '../chat/feedback';
+import { RatingStatus } from './rating-status';
 
 type Note = Schemas['NoteView'];
 
@@ -26,40 +26,39 @@ const REASONS_DOWN = [
 ] as const;
 
 export async function refresh(): Promise<void> {
-  await Promise.all(['notes', 'wanted', 'consensus'].map((key) => queries.invalidateQueries({ queryKey: [key] })));
+  await Promise.all(['notes', 'wanted', 'consensus'].map((key) => queryClient.invalidateQueries({ queryKey: [key] })));
 }
 
-/** Helpful, somewhat, or not, with reasons; and the way back. */
-export function Judge({ item, note, rating }: { item: string; note: boolean; rating: Note['rating'] }) {
-  const say = useSay();
-  const [mine, setMine] = useState(rating);
+export function RatingForm({ item, note, rating }: { item: string; note: boolean; rating: Note['rating'] }) {
+  const t = useTranslation();
+  const [ownRating, setOwnRating] = useState(rating);
   const [busy, setBusy] = useState(false);
   const [standing, setStanding] = useState<Note['standing'] | null>(null);
-  const give = async (value: 0 | 0.5 | 1, tags: string[]) => {
+  const submit = async (value: 0 | 0.5 | 1, tags: string[]) => {
     setBusy(true);
     try {
-      const done = note
+      const created = note
         ? await api.post('/v1/feedback/notes/{note_id}/ratings', { params: { path: { note_id: item } }, body: { value, tags } })
         : await api.post('/v1/feedback/ratings', { body: { item, value, tags } });
-      setMine({ event: done.id, value, tags });
-      setStanding(done.standing);
-      void queries.invalidateQueries({ queryKey: ['notes'] });
-      void queries.invalidateQueries({ queryKey: ['consensus'] });
-    } catch (fault) {
-      toastFault(fault);
+      setOwnRating({ event: created.id, value, tags });
+      setStanding(created.standing);
+      void queryClient.invalidateQueries({ queryKey: ['notes'] });
+      void queryClient.invalidateQueries({ queryKey: ['consensus'] });
+    } catch (error) {
+      toastError(error);
     } finally {
       setBusy(false);
     }
   };
-  const takeBack = async () => {
+  const retract = async () => {
     try {
-      await retract(mine!.event);
-      setMine(null);
+      await retractFeedback(ownRating!.event);
+      setOwnRating(null);
       setStanding(null);
-      toast(say('judge.retracted'));
+      toast(t('judge.retracted'));
       await refresh();
-    } catch (fault) {
-      toastFault(fault);
+    } catch (error) {
+      toastError(error);
     }
   };
   const choices = [
@@ -69,35 +68,35 @@ export function Judge({ item, note, rating }: { item: string; note: boolean; rat
   ] as const;
   return (
     <div className="stack tight">
-      <div className="row" role="group" aria-label={say('judge.question')}>
-        <span className="small">{say('judge.question')}</span>
+      <div className="row" role="group" aria-label={t('judge.question')}>
+        <span className="small">{t('judge.question')}</span>
         {choices.map(([value, key]) => (
           <button
             key={value}
             type="button"
             className="chip"
-            aria-pressed={mine?.value === value}
+            aria-pressed={ownRating?.value === value}
             disabled={busy}
-            onClick={() => void give(value, mine?.value === value ? mine.tags : [])}
+            onClick={() => void submit(value, ownRating?.value === value ? ownRating.tags : [])}
           >
-            {say(key)}
+            {t(key)}
           </button>
         ))}
-        {mine && (
-          <button type="button" className="link small" onClick={() => void takeBack()}>
-            {say('judge.retract')}
+        {ownRating && (
+          <button type="button" className="link small" onClick={() => void retract()}>
+            {t('judge.retract')}
           </button>
         )}
       </div>
-      {mine && (
-        <Tags
-          legend={say('judge.reasons')}
-          options={mine.value === 0 ? REASONS_DOWN : REASONS_UP}
-          value={mine.tags}
-          onChange={(tags) => void give(mine.value as 0 | 0.5 | 1, tags)}
+      {ownRating && (
+        <TagPicker
+          legend={t('judge.reasons')}
+          options={ownRating.value === 0 ? REASONS_DOWN : REASONS_UP}
+          value={ownRating.tags}
+          onChange={(tags) => void submit(ownRating.value as 0 | 0.5 | 1, tags)}
         />
       )}
-      {standing && <Standing standing={standing} />}
+      {standing && <RatingStatus standing={standing} />}
     </div>
   );
 }

@@ -1,9 +1,8 @@
 /** The share of each verdict in a run of the behaviour spec. */
-import { formatPercent, useSay } from '../../i18n';
+import { formatPercent, useTranslation } from '../../i18n';
 
-/** The share of each verdict, out of what a run's summary counts. */
 export function RunSummary({ summary }: { summary: Record<string, unknown> }) {
-  const say = useSay();
+  const t = useTranslation();
   const triage = (summary.triage ?? (summary.all as Record<string, unknown> | undefined)?.triage ?? {}) as Record<string, number>;
   const total = Object.values(triage).reduce((sum, one) => sum + (typeof one === 'number' ? one : 0), 0);
   if (!total) return null;
@@ -13,7 +12,7 @@ export function RunSummary({ summary }: { summary: Record<string, unknown> }) {
         .filter((one) => triage[one])
         .map((one) => (
           <span key={one} className={`badge ${one === 'passed' ? 'good' : one === 'policy' || one === 'bug' ? 'bad' : ''}`}>
-            {say(`triage.${one}`)} {formatPercent(triage[one]! / total)}
+            {t(`triage.${one}`)} {formatPercent(triage[one]! / total)}
           </span>
         ))}
     </span>

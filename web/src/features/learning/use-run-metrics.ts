@@ -2,13 +2,13 @@
 import { useEffect, useState } from 'react';
 import type { Schemas } from '../../api/client';
 import { streamEvents } from '../../api/events';
-import { queries } from '../../api/queries';
-import { toastFault } from '../../ui/toast';
+import { queryClient } from '../../api/queries';
+import { toastError } from '../../ui/toast';
 
 type Line = Schemas['MetricsLine'] & Record<string, unknown>;
 
-/** The figures of a run, oldest first, and new ones as they come. */
-export function useFigures(id: string, restarted: number): { lines: Line[]; live: boolean } {
+/** Returns the metrics of a run, oldest first, and appends new ones as they arrive. */
+export function useRunMetrics(id: string, restarted: number): { lines: Line[]; live: boolean } {
   const [lines, setLines] = useState<Line[]>([]);
   const [live, setLive] = useState(false);
   useEffect(() => {
@@ -27,14 +27,14 @@ export function useFigures(id: string, restarted: number): { lines: Line[]; live
         if (data === '[DONE]') return true;
         if (name === 'metrics') {
           const line = JSON.parse(data) as Line;
-          // A run that went back to a checkpoint makes steps again.
+          // A run that resumed from a checkpoint repeats steps.
           all = [...(line.step <= (all.at(-1)?.step ?? -1) ? all.filter((one) => one.step < line.step) : all), line];
           frame ||= requestAnimationFrame(show);
-        } else if (name === 'run') queries.setQueryData<Schemas['RunDetail']>(['runs', id], (before) => before && { ...before, ...JSON.parse(data) });
+        } else if (name === 'run') queryClient.setQueryData<Schemas['RunDetail']>(['runs', id], (before) => before && { ...before, ...JSON.parse(data) });
         return false;
       },
     })
-      .catch(toastFault)
+      .catch(toastError)
       .finally(() => {
         if (!control.signal.aborted) setLive(false);
       });

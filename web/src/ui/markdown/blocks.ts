@@ -1,6 +1,6 @@
 /**
- * Cuts markdown into blocks that can be rendered, and remembered, one by one: while an answer streams only its last block changes.
- * A cut is made only at an empty line outside fences, formulas, lists, quotes and HTML, so that the blocks mean what the whole means.
+ * Splits markdown into blocks that render and cache independently: while an answer streams, only its last block changes.
+ * A split happens only at an empty line outside fences, formulas, lists, quotes and HTML, so that blocks keep their meaning.
  */
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})(.*)$/;
@@ -8,7 +8,7 @@ const LIST = /^ {0,3}([-*+]|\d{1,9}[.)])(\s|$)/;
 const CROSS_REFERENCE = /^ {0,3}\[[^\]\n]+\]:/m;
 
 export function splitBlocks(text: string): string[] {
-  // A definition may be used in any block: such a text stays whole.
+  // Any block may use a definition, so such a text stays in one piece.
   if (CROSS_REFERENCE.test(text)) return [text];
   const blocks: string[] = [];
   let lines: string[] = [];
@@ -58,8 +58,8 @@ export function splitBlocks(text: string): string[] {
 }
 
 /**
- * Formulas in the forms that models write, `\(x\)`, `\[x\]` and `$x$`, as the one form that the parser takes, `$$x$$`. A single
- * dollar opens a formula only by Pandoc's rule (no blank inside it, no digit after it), so that prices stay prices.
+ * Rewrites the forms of formulas that models use, `\(x\)`, `\[x\]` and `$x$`, into the one form that the parser knows, `$$x$$`. A single
+ * dollar opens a formula only by Pandoc's rule (no space inside it, no digit after it), so that prices stay prices.
  */
 export function normaliseMath(text: string): string {
   if (!/[$\\]/.test(text)) return text;
@@ -72,22 +72,22 @@ export function normaliseMath(text: string): string {
   );
 }
 
-/** Applies `change` to what is neither in a fence nor in a code span. */
+/** Applies `change` to everything outside fences and code spans. */
 function outsideCode(text: string, change: (plain: string) => string): string {
   const code = /(^ {0,3}(?:`{3,}|~{3,})[\s\S]*?(?:^ {0,3}(?:`{3,}|~{3,})[ \t]*$|$(?![\s\S])))|(`+)(?!`)[\s\S]*?[^`]\2(?!`)/gm;
-  let done = '';
+  let result = '';
   let from = 0;
   for (const match of text.matchAll(code)) {
-    done += change(text.slice(from, match.index)) + match[0];
+    result += change(text.slice(from, match.index)) + match[0];
     from = match.index + match[0].length;
   }
-  return done + change(text.slice(from));
+  return result + change(text.slice(from));
 }
 
-const MARKS = /[\\`*_~[\]<>&|$@#\t\r]|:\/\/|www\.|[ ]$|^[ ]|^(?:[-+=]|\d+[.)](?:\s|$))/im;
+const MARKUP = /[\\`*_~[\]<>&|$@#\t\r]|:\/\/|www\.|[ ]$|^[ ]|^(?:[-+=]|\d+[.)](?:\s|$))/im;
 
-/** The words of a block that is nothing but a paragraph without any mark-up, as most are; null if a parser has to look at it. */
+/** Returns the text of a block that is a paragraph without markup, as most are. Returns null if the block needs the parser. */
 export function plainParagraph(block: string): string | null {
-  const words = block.replace(/\n+$/, '');
-  return words && !MARKS.test(words) && !/\n\s*\n|^\n/.test(words) ? words : null;
+  const text = block.replace(/\n+$/, '');
+  return text && !MARKUP.test(text) && !/\n\s*\n|^\n/.test(text) ? text : null;
 }

@@ -1,7 +1,7 @@
 import { Check, Copy, WrapText } from 'lucide-react';
 import { createElement, lazy, memo, type ReactNode, Suspense, useEffect, useState } from 'react';
-import { useSay } from '../../i18n';
-import { copyText } from '../copy';
+import { useTranslation } from '../../i18n';
+import { copyText } from '../clipboard';
 
 type Node = { type: string; value?: string; tagName?: string; properties?: { className?: string[] }; children?: Node[] };
 type Highlight = (code: string, language: string) => Node | null;
@@ -20,7 +20,7 @@ const Diagram = lazy(() => import('./diagram'));
 const LONGEST_HIGHLIGHTED = 30_000;
 
 export const CodeBlock = memo(function CodeBlock({ code, language }: { code: string; language: string }) {
-  const say = useSay();
+  const t = useTranslation();
   const [copied, setCopied] = useState(false);
   const [wrap, setWrap] = useState(false);
   const copy = async () => {
@@ -31,13 +31,13 @@ export const CodeBlock = memo(function CodeBlock({ code, language }: { code: str
   return (
     <figure className="code">
       <figcaption>
-        <span className="clip">{language || say('md.text')}</span>
+        <span className="clip">{language || t('md.text')}</span>
         <button type="button" aria-pressed={wrap} onClick={() => setWrap(!wrap)}>
-          <WrapText size={15} aria-hidden="true" /> {say('md.wrap')}
+          <WrapText size={15} aria-hidden="true" /> {t('md.wrap')}
         </button>
         <button type="button" onClick={() => void copy()}>
           {copied ? <Check size={15} aria-hidden="true" /> : <Copy size={15} aria-hidden="true" />}
-          <span aria-live="polite">{say(copied ? 'copied' : 'copy')}</span>
+          <span aria-live="polite">{t(copied ? 'copied' : 'copy')}</span>
         </button>
       </figcaption>
       {language === 'mermaid' && (
@@ -45,7 +45,7 @@ export const CodeBlock = memo(function CodeBlock({ code, language }: { code: str
           <Diagram source={code} />
         </Suspense>
       )}
-      <pre tabIndex={0} className={wrap ? 'wrap' : undefined} aria-label={say('md.code')} role="group">
+      <pre tabIndex={0} className={wrap ? 'wrap' : undefined} aria-label={t('md.code')} role="group">
         <Highlighted code={code} language={language} />
       </pre>
     </figure>
@@ -53,16 +53,16 @@ export const CodeBlock = memo(function CodeBlock({ code, language }: { code: str
 });
 
 function Highlighted({ code, language }: { code: string; language: string }) {
-  const [, ready] = useState(Boolean(highlight));
-  const wanted = language !== '' && code.length < LONGEST_HIGHLIGHTED;
+  const [, setLoaded] = useState(Boolean(highlight));
+  const highlightable = language !== '' && code.length < LONGEST_HIGHLIGHTED;
   useEffect(() => {
-    if (wanted && !highlight) void loadHighlighter().then(() => ready(true));
-  }, [wanted]);
-  const tree = wanted && highlight ? highlight(code, language) : null;
+    if (highlightable && !highlight) void loadHighlighter().then(() => setLoaded(true));
+  }, [highlightable]);
+  const tree = highlightable && highlight ? highlight(code, language) : null;
   return <code>{tree ? elements(tree) : code}</code>;
 }
 
-/** Only spans with classes come out of the highlighter; nothing else is made into an element. */
+/** Turns the highlighter's tree into React elements. Only spans with classes become elements. */
 function elements(node: Node): ReactNode {
   if (node.type === 'text') return node.value;
   const inside = node.children?.map(elements) ?? [];

@@ -1,19 +1,19 @@
 /**
- * Mermaid, drawn in a sandboxed frame of an opaque origin and shown as a picture: neither the drawing nor the library that draws can
- * reach the page. The frame is made with the first diagram and serves them all.
+ * Mermaid diagrams. A sandboxed frame with an opaque origin draws them, and the page shows the result as an image: neither the diagram
+ * nor the library can reach the page. One frame draws all diagrams.
  */
 import { useEffect, useState } from 'react';
-import { useSay } from '../../i18n';
+import { useTranslation } from '../../i18n';
 import { isDark, onThemeChange } from '../theme';
 
-interface Drawn {
+interface DrawResult {
   svg?: string;
   width?: number;
   height?: number;
   error?: string;
 }
 
-const waiting = new Map<number, (drawn: Drawn) => void>();
+const pending = new Map<number, (result: DrawResult) => void>();
 let count = 0;
 let frame: Promise<HTMLIFrameElement> | null = null;
 
@@ -28,11 +28,11 @@ function openFrame(): Promise<HTMLIFrameElement> {
     element.src = '/mermaid.html';
     addEventListener('message', (event) => {
       if (event.source !== element.contentWindow) return;
-      const data = event.data as Drawn & { ready?: boolean; drawing?: number };
+      const data = event.data as DrawResult & { ready?: boolean; drawing?: number };
       if (data.ready) resolve(element);
       if (typeof data.drawing === 'number') {
-        waiting.get(data.drawing)?.(data);
-        waiting.delete(data.drawing);
+        pending.get(data.drawing)?.(data);
+        pending.delete(data.drawing);
       }
     });
     document.body.append(element);
@@ -40,42 +40,42 @@ function openFrame(): Promise<HTMLIFrameElement> {
   return frame;
 }
 
-async function draw(source: string, dark: boolean): Promise<Drawn> {
+async function draw(source: string, dark: boolean): Promise<DrawResult> {
   const element = await openFrame();
   const drawing = ++count;
   return new Promise((resolve) => {
-    waiting.set(drawing, resolve);
+    pending.set(drawing, resolve);
     element.contentWindow!.postMessage({ drawing, source, dark }, '*');
   });
 }
 
-const GROWS_MS = 300;
+const DEBOUNCE_MS = 300;
 
 export default function Diagram({ source }: { source: string }) {
-  const say = useSay();
-  const [drawn, setDrawn] = useState<Drawn | null>(null);
+  const t = useTranslation();
+  const [result, setResult] = useState<DrawResult | null>(null);
   const [dark, setDark] = useState(isDark);
   useEffect(() => onThemeChange(() => setDark(isDark())), []);
   useEffect(() => {
     let current = true;
-    // Not at every letter of a diagram that is still being written.
+    // Waits for a pause, since the source of a streaming diagram changes all the time.
     const timer = setTimeout(() => {
-      void draw(source, dark).then((result) => current && setDrawn((before) => (result.error && before?.svg ? before : result)));
-    }, GROWS_MS);
+      void draw(source, dark).then((next) => current && setResult((before) => (next.error && before?.svg ? before : next)));
+    }, DEBOUNCE_MS);
     return () => {
       current = false;
       clearTimeout(timer);
     };
   }, [source, dark]);
-  if (!drawn) return <p className="drawing-note">{say('md.drawing')}</p>;
-  if (!drawn.svg) return <p className="drawing-note">{say('md.undrawable')}</p>;
+  if (!result) return <p className="drawing-note">{t('md.drawing')}</p>;
+  if (!result.svg) return <p className="drawing-note">{t('md.undrawable')}</p>;
   return (
-    <div className="drawing" tabIndex={0} role="group" aria-label={say('md.diagram')}>
+    <div className="drawing" tabIndex={0} role="group" aria-label={t('md.diagram')}>
       <img
-        src={`data:image/svg+xml;charset=utf-8,${encodeURIComponent(drawn.svg)}`}
-        width={drawn.width}
-        height={drawn.height}
-        alt={say('md.diagramAlt')}
+        src={`data:image/svg+xml;charset=utf-8,${encodeURIComponent(result.svg)}`}
+        width={result.width}
+        height={result.height}
+        alt={t('md.diagramAlt')}
       />
     </div>
   );

@@ -1,7 +1,7 @@
-/** Which addresses a link may have. Everything else is shown as words. */
+/** The addresses that a link may have. Everything else is shown as text. */
 const SCHEMES = new Set(['http:', 'https:', 'mailto:']);
 
-/** The address, or null where its scheme is not allowed. Relative addresses would lead into this very page: they are refused too. */
+/** Returns the address, or null if its scheme is not allowed. Relative addresses would lead into this page and are refused too. */
 export function safeAddress(given: string | null | undefined): string | null {
   if (!given) return null;
   try {
@@ -12,7 +12,7 @@ export function safeAddress(given: string | null | undefined): string | null {
   }
 }
 
-/** Host and a little of the path, as people read an address. */
+/** Returns the host and the start of the path. */
 export function shortAddress(address: string): string {
   try {
     const url = new URL(address);

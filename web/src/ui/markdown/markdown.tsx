@@ -1,10 +1,10 @@
-/** Markdown as React elements. There is no HTML in it at any point: what a model or a person wrote as HTML is shown as it was written. */
+/** Renders markdown as React elements. HTML in the source is shown as text and never becomes markup. */
 import { ImageOff } from 'lucide-react';
 import { isValidElement, memo, type ReactElement, type ReactNode, useMemo } from 'react';
 import Renderer, { type Components, type Options } from 'react-markdown';
 import remarkGfm from 'remark-gfm';
 import remarkMath from 'remark-math';
-import { say } from '../../i18n';
+import { t } from '../../i18n';
 import { normaliseMath, plainParagraph, splitBlocks } from './blocks';
 import { CodeBlock } from './code';
 import { safeAddress, shortAddress } from './links';
@@ -20,41 +20,41 @@ const components: Components = {
       </a>
     );
   },
-  // Pictures from elsewhere would tell their host who reads what: they are links that one may follow.
+  // An embedded image would tell its host who reads what, so images become links.
   img({ src, alt }) {
     const address = safeAddress(typeof src === 'string' ? src : null);
-    const words = alt || (address ? shortAddress(address) : say('md.image'));
-    if (!address) return <span className="picture">{words}</span>;
+    const label = alt || (address ? shortAddress(address) : t('md.image'));
+    if (!address) return <span className="picture">{label}</span>;
     return (
       <a className="picture" href={address} target="_blank" rel="noopener noreferrer nofollow ugc" title={address}>
-        <ImageOff size={15} aria-hidden="true" /> {words}
+        <ImageOff size={15} aria-hidden="true" /> {label}
       </a>
     );
   },
   pre({ children }) {
     if (isValidElement<{ className?: string; children?: ReactNode }>(children)) {
       const { className = '', children: inside } = children.props;
-      const text = wordsOf(inside).replace(/\n$/, '');
+      const text = textOf(inside).replace(/\n$/, '');
       if (className.includes('math-display')) return <Formula tex={text} display />;
       return <CodeBlock language={/language-([\w+#.-]+)/.exec(className)?.[1] ?? ''} code={text} />;
     }
     return <pre>{children}</pre>;
   },
   code({ className = '', children }) {
-    if (className.includes('math-inline')) return <Formula tex={wordsOf(children)} />;
+    if (className.includes('math-inline')) return <Formula tex={textOf(children)} />;
     return <code>{children}</code>;
   },
   table({ children }) {
     return (
-      <div className="table-box" tabIndex={0} role="group" aria-label={say('md.table')}>
+      <div className="table-box" tabIndex={0} role="group" aria-label={t('md.table')}>
         <table className="table">{children}</table>
       </div>
     );
   },
   input({ checked }) {
-    return <input type="checkbox" checked={Boolean(checked)} readOnly disabled aria-label={say(checked ? 'md.done' : 'md.open')} />;
+    return <input type="checkbox" checked={Boolean(checked)} readOnly disabled aria-label={t(checked ? 'md.done' : 'md.open')} />;
   },
-  // A heading of an answer stands below those of the page.
+  // Headings of an answer rank below those of the page.
   h1: ({ children }) => <h3 className="h1">{children}</h3>,
   h2: ({ children }) => <h4 className="h2">{children}</h4>,
   h3: ({ children }) => <h5 className="h3">{children}</h5>,
@@ -66,19 +66,19 @@ const components: Components = {
 const options: Options = {
   components,
   remarkPlugins: [remarkGfm, [remarkMath, { singleDollarTextMath: false }]],
-  urlTransform: (url) => url, // the components refuse what may not be followed
+  urlTransform: (url) => url, // the components check addresses
 };
 
-function wordsOf(node: ReactNode): string {
+function textOf(node: ReactNode): string {
   if (typeof node === 'string' || typeof node === 'number') return String(node);
-  if (Array.isArray(node)) return node.map(wordsOf).join('');
-  return isValidElement<{ children?: ReactNode }>(node) ? wordsOf(node.props.children) : '';
+  if (Array.isArray(node)) return node.map(textOf).join('');
+  return isValidElement<{ children?: ReactNode }>(node) ? textOf(node.props.children) : '';
 }
 
 const REMEMBERED = 3000;
 const rendered = new Map<string, ReactElement>();
 
-/** A finished block is parsed once, however often a long chat scrolls it in and out of sight. */
+/** Parses a complete block once, however often it scrolls in and out of view. */
 function renderBlock(text: string): ReactElement {
   const known = rendered.get(text);
   if (known) return known;
@@ -89,8 +89,8 @@ function renderBlock(text: string): ReactElement {
   return element;
 }
 
-/** Parses a text before it is shown, so that scrolling to it finds the work done. */
-export function prepare(text: string): void {
+/** Parses a text ahead of time, so that scrolling to it is fast. */
+export function preparse(text: string): void {
   for (const block of splitBlocks(normaliseMath(text))) renderBlock(block);
 }
 
@@ -98,17 +98,17 @@ const Block = memo(function Block({ text }: { text: string }) {
   return renderBlock(text);
 });
 
-const GrowingBlock = memo(function GrowingBlock({ text }: { text: string }) {
+const StreamingBlock = memo(function StreamingBlock({ text }: { text: string }) {
   const plain = plainParagraph(text);
   return plain === null ? Renderer({ ...options, children: text }) : <p>{plain}</p>;
 });
 
-export const Markdown = memo(function Markdown({ text, growing = false }: { text: string; growing?: boolean }) {
+export const Markdown = memo(function Markdown({ text, streaming = false }: { text: string; streaming?: boolean }) {
   const blocks = useMemo(() => splitBlocks(normaliseMath(text)), [text]);
   return (
     <div className="markdown">
       {blocks.map((block, index) =>
-        growing && index === blocks.length - 1 ? <GrowingBlock key={index} text={block} /> : <Block key={index} text={block} />,
+        streaming && index === blocks.length - 1 ? <StreamingBlock key={index} text={block} /> : <Block key={index} text={block} />,
       )}
     </div>
   );

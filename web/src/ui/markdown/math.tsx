@@ -4,7 +4,7 @@ type Katex = typeof import('./katex').default;
 let katex: Katex | null = null;
 let loading: Promise<void> | null = null;
 
-/** A formula. KaTeX is loaded with the first one; until then, and where it is none, the source is shown. */
+/** A formula. KaTeX loads with the first one. The source is shown until then, and if KaTeX cannot render it. */
 export const Formula = memo(function Formula({ tex, display = false }: { tex: string; display?: boolean }) {
   const place = useRef<HTMLSpanElement>(null);
   const [ready, setReady] = useState(Boolean(katex));
@@ -23,7 +23,7 @@ export const Formula = memo(function Formula({ tex, display = false }: { tex: st
       place.current.textContent = tex; // no formula: its source says more than an error would
     }
   }, [tex, display, ready]);
-  // React owns the box and KaTeX what is inside: the key makes a new box for a new formula.
+  // React owns the element and KaTeX its content: the key makes a new element for a new formula.
   return (
     <span
       key={ready ? tex : 'source'}
