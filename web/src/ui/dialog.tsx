@@ -97,7 +97,7 @@ export function Confirm({
 }) {
   const t = useTranslation();
   const [busy, setBusy] = useState(false);
-  const go = async () => {
+  const confirm = async () => {
     setBusy(true);
     try {
       await onConfirm();
@@ -110,7 +110,7 @@ export function Confirm({
     <Dialog
       title={title}
       onClose={onClose}
-      onSubmit={go}
+      onSubmit={() => void confirm()}
       foot={
         <>
           <Button onClick={onClose} autoFocus>

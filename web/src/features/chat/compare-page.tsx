@@ -1,6 +1,6 @@
 /** The compare page: one question, two answers, one choice. The models are revealed after the choice. */
 import { Columns2 } from 'lucide-react';
-import { useMemo, useState } from 'react';
+import { useState } from 'react';
 import { Link } from 'wouter';
 import { queryClient } from '../../api/queries';
 import { type TranslationKey, useTranslation } from '../../i18n';
@@ -17,8 +17,7 @@ const IDEAS: readonly TranslationKey[] = ['start.explainText', 'start.writeText'
 
 export default function ComparePage() {
   const t = useTranslation();
-  const [round, setRound] = useState(0);
-  const chat = useMemo(() => new Chat(null), [round]);
+  const [chat, setChat] = useState(() => new Chat(null));
   const state = useStore(chat.state);
   const options = useStore(answerOptions);
   const [suggestion, setSuggestion] = useState<{ text: string } | null>(null);
@@ -67,7 +66,7 @@ export default function ComparePage() {
               <Link className="button" href={`/c/${chat.id}`}>
                 {t('compare.openChat')}
               </Link>
-              <Button kind="primary" autoFocus onClick={() => setRound(round + 1)}>
+              <Button kind="primary" autoFocus onClick={() => setChat(new Chat(null))}>
                 {t('compare.next')}
               </Button>
             </div>

@@ -36,8 +36,9 @@ export default function SearchDialog({ onClose }: { onClose: () => void }) {
     if (event.nativeEvent.isComposing) return;
     if (event.key === 'ArrowDown') setAt(Math.min(at + 1, hits.length - 1));
     else if (event.key === 'ArrowUp') setAt(Math.max(at - 1, 0));
-    else if (event.key === 'Enter') settled ? open(at) : setOpenWhenReady(true);
-    else return;
+    else if (event.key !== 'Enter') return;
+    else if (settled) open(at);
+    else setOpenWhenReady(true);
     event.preventDefault();
   };
   return (

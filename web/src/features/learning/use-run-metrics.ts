@@ -30,7 +30,10 @@ export function useRunMetrics(id: string, restarted: number): { lines: Line[]; l
           // A run that resumed from a checkpoint repeats steps.
           all = [...(line.step <= (all.at(-1)?.step ?? -1) ? all.filter((one) => one.step < line.step) : all), line];
           frame ||= requestAnimationFrame(show);
-        } else if (name === 'run') queryClient.setQueryData<Schemas['RunDetail']>(['runs', id], (before) => before && { ...before, ...JSON.parse(data) });
+        } else if (name === 'run') {
+          const update = JSON.parse(data) as Schemas['RunView'];
+          queryClient.setQueryData<Schemas['RunDetail']>(['runs', id], (run) => run && { ...run, ...update });
+        }
         return false;
       },
     })
