@@ -121,7 +121,7 @@ function Sessions() {
                   <span className="badge good">{t('account.thisBrowser')}</span>
                 ) : (
                   <Button size="small" kind="danger" onClick={() => void endSession(one.id)}>
-                    {t('account.endSession')}
+                    {t('account.signOutSession')}
                   </Button>
                 )}
               </li>
@@ -153,24 +153,24 @@ function DeleteAccount({ me }: { me: Schemas['MeView'] }) {
   return (
     <>
       <Button kind="danger" onClick={() => setOpen(true)}>
-        {t('account.leave')}
+        {t('account.delete')}
       </Button>
       {open && (
         <Dialog
-          title={t('account.leave')}
+          title={t('account.delete')}
           onClose={() => setOpen(false)}
           onSubmit={() => void deleteAccount()}
           foot={
             <>
               <Button onClick={() => setOpen(false)}>{t('cancel')}</Button>
               <Button kind="danger" type="submit" busy={busy} disabled={name !== me.person.name}>
-                {t('account.leave')}
+                {t('account.delete')}
               </Button>
             </>
           }
         >
-          <p>{t('account.leaveText')}</p>
-          <Field label={t('account.leaveName', { name: me.person.name })}>
+          <p>{t('account.deleteText')}</p>
+          <Field label={t('account.deleteConfirm', { name: me.person.name })}>
             {(field) => <input {...field} className="input" required value={name} onChange={(event) => setName(event.target.value)} />}
           </Field>
           {me.has_password && (

@@ -5,6 +5,7 @@ import { useState } from 'react';
 import { api, type Schemas } from '../../api/client';
 import { keysQuery, queryClient } from '../../api/queries';
 import { formatRelativeTime, formatDate, useTranslation } from '../../i18n';
+import { displayName } from '../../i18n/display-names';
 import { Button } from '../../ui/button';
 import { Dialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';
@@ -50,7 +51,7 @@ export function Keys() {
                       {one.name} <span className="mono muted">{one.hint}…</span>
                     </span>
                     <span className="tiny muted">
-                      {one.scopes.join(', ')}
+                      {one.scopes.map((scope) => displayName('scope', scope)).join(', ')}
                       {' · '}
                       {one.used_utc ? t('keys.used', { when: formatRelativeTime(one.used_utc) }) : t('keys.unused')}
                       {one.expires_utc && ` · ${t('keys.until', { when: formatDate(one.expires_utc, 'date') })}`}
@@ -91,7 +92,7 @@ function NewKeyDialog({ onClose }: { onClose: () => void }) {
   };
   if (created)
     return (
-      <Dialog title={t('keys.made')} onClose={onClose}>
+      <Dialog title={t('keys.created')} onClose={onClose}>
         <p className="notice warn">{t('keys.once')}</p>
         <SecretField text={created.key} />
       </Dialog>
@@ -105,7 +106,7 @@ function NewKeyDialog({ onClose }: { onClose: () => void }) {
         <>
           <Button onClick={onClose}>{t('cancel')}</Button>
           <Button kind="primary" type="submit" busy={busy} disabled={!name.trim() || !scopes.length}>
-            {t('keys.make')}
+            {t('keys.create')}
           </Button>
         </>
       }
@@ -123,7 +124,7 @@ function NewKeyDialog({ onClose }: { onClose: () => void }) {
               onChange={(event) => setScopes(event.target.checked ? [...scopes, one] : scopes.filter((other) => other !== one))}
             />
             <span>
-              <strong>{one}</strong> <span className="small muted">{t(`scope.${one}`)}</span>
+              <strong>{displayName('scope', one)}</strong> <span className="small muted">{t(`scope.${one}`)}</span>
             </span>
           </label>
         ))}

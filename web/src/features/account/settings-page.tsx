@@ -5,6 +5,7 @@ import { Link } from 'wouter';
 import { api, type Schemas } from '../../api/client';
 import { modesQuery, queryClient, settingsQuery } from '../../api/queries';
 import { language, LANGUAGES, useTranslation } from '../../i18n';
+import { languageName } from '../../i18n/display-names';
 import { useStore } from '../../store';
 import { Button } from '../../ui/button';
 import { Page } from '../../ui/page';
@@ -35,7 +36,7 @@ export default function SettingsPage() {
   return (
     <Page title={t('nav.settings')}>
       <section className="card stack" aria-labelledby="set-look">
-        <h2 id="set-look">{t('settings.look')}</h2>
+        <h2 id="set-look">{t('settings.appearance')}</h2>
         <div className="row wide-gap">
           <SegmentedControl
             legend={t('settings.language')}
@@ -90,7 +91,7 @@ export default function SettingsPage() {
                   )}
                 </Field>
               </div>
-              <p className="small muted">{t('settings.bounds')}</p>
+              <p className="small muted">{t('settings.limits')}</p>
             </section>
             <section className="card stack" aria-labelledby="set-learn">
               <h2 id="set-learn">{t('settings.learning')}</h2>
@@ -116,14 +117,6 @@ export default function SettingsPage() {
       <AccountSettings />
     </Page>
   );
-}
-
-function languageName(code: string): string {
-  try {
-    return new Intl.DisplayNames([code], { type: 'language' }).of(code) ?? code;
-  } catch {
-    return code;
-  }
 }
 
 const MOST_CHARS = 2000;

@@ -24,6 +24,7 @@ import { toast } from '../../ui/toast';
 import { Branches } from './branches';
 import { DOWN_TAGS, rate, retractRating, UP_TAGS } from './feedback';
 import type { MessageProps } from './message-props';
+import { useModeName } from './modes';
 import { ShareDialog } from './share-dialog';
 
 const NoteDialog = lazy(() => import('./message-dialogs').then((all) => ({ default: all.NoteDialog })));
@@ -49,6 +50,7 @@ export function AnswerActions({
   const [showTags, setShowTags] = useState(false);
   const close = () => setDialog(null);
   const value = message.rating?.value;
+  const mode = useModeName(message.mode);
   const toggleRating = async (rating: number) => {
     if (value === rating) {
       setShowTags(false);
@@ -79,14 +81,14 @@ export function AnswerActions({
           <>
             <IconButton
               icon={ThumbsUp}
-              label={t('judge.good')}
+              label={t('rating.good')}
               size={16}
               aria-pressed={value === 1}
               onClick={() => void toggleRating(1)}
             />
             <IconButton
               icon={ThumbsDown}
-              label={t('judge.bad')}
+              label={t('rating.bad')}
               size={16}
               aria-pressed={value === 0}
               onClick={() => void toggleRating(0)}
@@ -108,14 +110,14 @@ export function AnswerActions({
         )}
         {message.mode && !message.mode.startsWith('regular') && (
           <span className="used">
-            <Sparkles size={14} aria-hidden="true" /> {message.mode.split('@')[0]}
+            <Sparkles size={14} aria-hidden="true" /> {mode}
           </span>
         )}
       </div>
       {showTags && value !== undefined && (
         <div className="tagging">
           <TagPicker
-            legend={t(value === 1 ? 'judge.whyGood' : 'judge.whyBad')}
+            legend={t(value === 1 ? 'rating.whyGood' : 'rating.whyBad')}
             options={value === 1 ? UP_TAGS : DOWN_TAGS}
             value={message.rating?.tags ?? []}
             onChange={(tags) => void rate(chat, message, value, tags)}

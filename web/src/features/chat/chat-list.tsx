@@ -41,7 +41,7 @@ export function ChatList({ folder, onOpen }: { folder: string | null; onOpen: ()
     if (last?.[0] === period) last[1].push(one);
     else groups.push([period, [one]]);
   }
-  if (query.isSuccess && !all.length) return <p className="small muted side-empty">{t('chat.noneYet')}</p>;
+  if (query.isSuccess && !all.length) return <p className="small muted side-empty">{t('chat.none')}</p>;
   return (
     <>
       {groups.map(([period, chats]) => (

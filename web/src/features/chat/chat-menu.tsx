@@ -55,7 +55,7 @@ export function ChatMenu({ entry, onRename }: { entry: Hit; onRename?: () => voi
       onSelect: () => void moveChat(entry.id, one.id === entry.folder ? null : one.id).catch(toastError),
     })),
     ...(entry.folder
-      ? [{ label: t('folder.takeOut'), icon: FolderInput, onSelect: () => void moveChat(entry.id, null).catch(toastError) }]
+      ? [{ label: t('folder.remove'), icon: FolderInput, onSelect: () => void moveChat(entry.id, null).catch(toastError) }]
       : []),
     'separator',
     { label: t('delete'), icon: Trash2, danger: true, onSelect: () => setDialog('delete') },

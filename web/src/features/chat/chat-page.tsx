@@ -85,7 +85,7 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
 
   if (state.status === 'failed')
     return (
-      <EmptyState icon={MessageSquareDashed} title={t('chat.notThere')} text={<ErrorMessage error={state.error} />}>
+      <EmptyState icon={MessageSquareDashed} title={t('chat.notFound')} text={<ErrorMessage error={state.error} />}>
         <Button kind="primary" onClick={() => go('/')}>
           {t('nav.newChat')}
         </Button>
@@ -168,7 +168,7 @@ function Welcome({ temporary, onPick, children }: { temporary: boolean; onPick: 
             ))}
           </ul>
         )}
-        {!temporary && <p className="small muted welcome-loop">{t('welcome.loop')}</p>}
+        {!temporary && <p className="small muted welcome-loop">{t('welcome.learning')}</p>}
       </div>
     </div>
   );

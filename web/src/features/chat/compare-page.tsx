@@ -42,7 +42,7 @@ export default function ComparePage() {
     <Page title={t('nav.compare')} lead={t('compare.lead')}>
       {question && left && right ? (
         <>
-          <article className="message question" aria-label={t('chat.youSaid')}>
+          <article className="message question" aria-label={t('chat.yourMessage')}>
             <div className="bubble">{question.text}</div>
           </article>
           <ComparisonView

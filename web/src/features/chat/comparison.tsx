@@ -39,7 +39,7 @@ export function ComparisonView({
     setBusy(outcome);
     try {
       await submitChoice(chat, comparison, outcome, outcome === 'skip' ? [] : tags);
-      if (outcome !== 'skip') toast(t('compare.thanks'));
+      if (outcome !== 'skip') toast(t('compare.recorded'));
       onDecided?.();
     } catch {
       // A toast has shown the error. The person can choose again.
@@ -140,7 +140,7 @@ export function ComparisonResult({ chat, comparison }: { chat: Chat; comparison:
     try {
       await retractFeedback(comparison.event!);
       chat.change({ comparisons: new Map(chat.state.get().comparisons).set(comparison.id, { ...comparison, event: null }) });
-      toast(t('judge.retracted'));
+      toast(t('rating.retracted'));
     } catch (error) {
       toastError(error);
     }
@@ -150,7 +150,7 @@ export function ComparisonResult({ chat, comparison }: { chat: Chat; comparison:
       {t(comparison.outcome === 'tie' ? 'compare.wasTie' : 'compare.wasBetter', { model: model ?? '?', other: other ?? '?' })}
       {comparison.event && (
         <button type="button" className="link" onClick={() => void retract()}>
-          {t('judge.retract')}
+          {t('rating.retract')}
         </button>
       )}
     </p>

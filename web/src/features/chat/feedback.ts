@@ -39,7 +39,7 @@ export async function retractRating(chat: Chat, message: Message): Promise<void>
   try {
     await retractFeedback(message.rating.event);
     chat.putMessage({ ...message, rating: null });
-    toast(t('judge.retracted'));
+    toast(t('rating.retracted'));
   } catch (error) {
     toastError(error);
   }
@@ -57,8 +57,8 @@ export async function submitRewrite(chat: Chat, message: Message, text: string):
     await chat.showBranch(created.message.id);
     const { event } = created;
     toast(
-      t('judge.rewritten'),
-      event ? { label: t('undo'), run: () => void retractFeedback(event).then(() => toast(t('judge.retracted')), toastError) } : undefined,
+      t('rating.rewritten'),
+      event ? { label: t('undo'), run: () => void retractFeedback(event).then(() => toast(t('rating.retracted')), toastError) } : undefined,
     );
   } catch (error) {
     toastError(error);
@@ -72,7 +72,7 @@ export async function retractRewrite(chat: Chat, message: Message): Promise<void
   try {
     await retractFeedback(message.edit_event);
     chat.putMessage({ ...message, edit_event: null });
-    toast(t('judge.retracted'));
+    toast(t('rating.retracted'));
   } catch (error) {
     toastError(error);
   }

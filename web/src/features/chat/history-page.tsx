@@ -6,6 +6,7 @@ import { useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { conversationsQuery, foldersQuery, sharesQuery } from '../../api/queries';
 import { formatRelativeTime, useTranslation } from '../../i18n';
+import { displayName } from '../../i18n/display-names';
 import { Button } from '../../ui/button';
 import { Confirm } from '../../ui/dialog';
 import { HighlightedText } from '../../ui/highlighted-text';
@@ -88,7 +89,7 @@ export default function HistoryPage() {
       </div>
       {selected.size > 0 && (
         <div className="notice row" role="status">
-          <span className="grow">{t('history.picked', { n: selected.size })}</span>
+          <span className="grow">{t('history.selected', { n: selected.size })}</span>
           {folders.length > 0 && (
             <Menu
               items={folders.map((one) => ({
@@ -126,7 +127,7 @@ export default function HistoryPage() {
                     <li key={row.key} className="history-row" style={{ transform: `translateY(${row.start}px)` }}>
                       <input
                         type="checkbox"
-                        aria-label={t('history.pick', { title })}
+                        aria-label={t('history.select', { title })}
                         checked={selected.has(entry.id)}
                         onChange={(event) => select(entry.id, event.target.checked)}
                       />
@@ -138,7 +139,7 @@ export default function HistoryPage() {
                           ) : (
                             <>
                               {t('history.messages', { n: entry.messages })}
-                              {entry.origin && ` · ${t('history.from', { origin: entry.origin })}`}
+                              {entry.origin && ` · ${t('history.from', { origin: displayName('importSource', entry.origin) })}`}
                               {entry.shared && ` · ${t('share.shared')}`}
                             </>
                           )}

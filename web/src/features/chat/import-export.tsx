@@ -4,6 +4,7 @@ import { useRef, useState } from 'react';
 import { apiFetch, type Schemas } from '../../api/client';
 import { queryClient } from '../../api/queries';
 import { useTranslation } from '../../i18n';
+import { displayName } from '../../i18n/display-names';
 import { Button } from '../../ui/button';
 import { downloadFile } from '../../ui/clipboard';
 import { Dialog } from '../../ui/dialog';
@@ -78,7 +79,7 @@ export function ImportExport() {
               <ul className="small">
                 {report.left_out.map((one) => (
                   <li key={`${one.what}${one.reason}`}>
-                    {one.count} × {one.what}: {one.reason}
+                    {one.count} × {displayName('importedRecord', one.what)}: <span lang="en">{one.reason}</span>
                   </li>
                 ))}
               </ul>

@@ -7,6 +7,7 @@ import { api } from '../../api/client';
 import { memoriesQuery } from '../../api/queries';
 import type { Message } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
+import { displayName } from '../../i18n/display-names';
 import { Button, IconButton } from '../../ui/button';
 import { Confirm, Dialog } from '../../ui/dialog';
 import { safeAddress } from '../../ui/markdown/links';
@@ -16,6 +17,7 @@ import { toast, toastError } from '../../ui/toast';
 import type { Chat } from './chat';
 import { addNote } from './feedback';
 import { MessageTree } from './message-tree';
+import { useModeName } from './modes';
 
 const MOST_SOURCES = 5;
 
@@ -97,20 +99,21 @@ export function NoteDialog({ item, answer, onClose }: { item: string; answer: st
 
 export function DetailsDialog({ message, onClose }: { message: Message; onClose: () => void }) {
   const t = useTranslation();
+  const mode = useModeName(message.mode);
   return (
     <Dialog title={t('details')} onClose={onClose}>
       <p className="muted small">{t('details.lead')}</p>
       <dl className="facts">
-        <dt>{t('details.when')}</dt>
+        <dt>{t('details.created')}</dt>
         <dd>{formatDate(message.created_utc)}</dd>
         <dt>{t('chat.model')}</dt>
         <dd>{message.model ?? '–'}</dd>
         <dt>{t('chat.mode')}</dt>
-        <dd>{message.mode ?? '–'}</dd>
-        <dt>{t('details.end')}</dt>
-        <dd>{message.finish_reason ?? '–'}</dd>
+        <dd>{mode ?? '–'}</dd>
+        <dt>{t('details.stopReason')}</dt>
+        <dd>{message.finish_reason ? displayName('finishReason', message.finish_reason) : '–'}</dd>
         <dt>{t('details.sample')}</dt>
-        <dd className="mono">{message.sample ?? t('details.notKept')}</dd>
+        <dd className="mono">{message.sample ?? t('details.notSaved')}</dd>
         <dt>{t('details.memories')}</dt>
         <dd>{message.memories.length}</dd>
       </dl>

@@ -13,7 +13,7 @@ export function MessageText({ text, streaming }: { text: string; streaming: bool
         <i />
       </p>
     );
-  if (!text) return <p className="muted">{t('chat.saidNothing')}</p>;
+  if (!text) return <p className="muted">{t('chat.empty')}</p>;
   return (
     <div className={streaming ? 'words growing' : 'words'}>
       <Markdown text={text} streaming={streaming} />

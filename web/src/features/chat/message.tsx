@@ -41,7 +41,7 @@ function Question({ message, chat, siblings, running, onResend, editing, onEditi
   const t = useTranslation();
   const settled = useScrollSettled(scrolling);
   return (
-    <article className="message question" aria-label={t('chat.youSaid')}>
+    <article className="message question" aria-label={t('chat.yourMessage')}>
       {editing ? (
         <EditBox
           label={t('chat.editQuestion')}
@@ -92,7 +92,7 @@ function Answer(props: MessageProps) {
           <span className="badge">{t('chat.editedByYou')}</span>
           {last.edit_event && (
             <button type="button" className="link" onClick={() => void retractRewrite(chat, last)}>
-              {t('judge.retract')}
+              {t('rating.retract')}
             </button>
           )}
         </p>

@@ -91,7 +91,7 @@ export default function SearchDialog({ onClose }: { onClose: () => void }) {
           ))}
         </ul>
       ) : (
-        query.isSuccess && <p className="muted small">{t(q ? 'search.nothing' : 'chat.noneYet')}</p>
+        query.isSuccess && <p className="muted small">{t(q ? 'search.nothing' : 'chat.none')}</p>
       )}
     </Dialog>
   );

@@ -24,7 +24,7 @@ export default function SharedPage({ id }: { id: string }) {
         </Link>
       </header>
       <main id="main" className="shared-inside">
-        {query.isError && <EmptyState icon={Link2Off} title={t('share.gone')} text={t('share.goneText')} />}
+        {query.isError && <EmptyState icon={Link2Off} title={t('share.invalid')} text={t('share.invalidText')} />}
         {share && (
           <>
             <h1>{share.title || t('untitled')}</h1>

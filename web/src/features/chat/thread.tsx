@@ -181,7 +181,7 @@ export function Thread({
       {scrolledAway && (
         <IconButton
           icon={ArrowDown}
-          label={t('chat.toEnd')}
+          label={t('chat.scrollToEnd')}
           className="to-end"
           onClick={() => {
             atEnd.current = true;

@@ -1,6 +1,7 @@
 /** One rated item, its status and the preference pairs it is part of. */
 import { useQuery } from '@tanstack/react-query';
 import { itemQuery } from '../../api/queries';
+import { displayName } from '../../i18n/display-names';
 import { formatNumber, useTranslation } from '../../i18n';
 import { Dialog } from '../../ui/dialog';
 import { Markdown } from '../../ui/markdown/markdown';
@@ -39,7 +40,7 @@ export function ItemDialog({ item, onClose }: { item: string; onClose: () => voi
                         </td>
                         <td className="number">{formatNumber(pair.q)}</td>
                         <td className="number">{formatNumber(pair.weight)}</td>
-                        <td>{pair.reason.replaceAll('_', ' ')}</td>
+                        <td>{displayName('pairReason', pair.reason)}</td>
                       </tr>
                     ))}
                   </tbody>

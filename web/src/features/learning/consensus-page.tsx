@@ -75,8 +75,8 @@ function ConsensusOverview({ view, onItem }: { view: View; onItem: (item: string
       </div>
       <section className="card row">
         <div className="grow">
-          <h2>{t('consensus.yours')}</h2>
-          <p className="small muted">{t('consensus.yoursText')}</p>
+          <h2>{t('consensus.queue')}</h2>
+          <p className="small muted">{t('consensus.queueText')}</p>
         </div>
         <Link href="/notes" className="button primary">
           {t('consensus.rate')}

@@ -78,6 +78,6 @@ export function ConsensusPlot({ items, onItem }: { items: readonly Item[]; onIte
   function describe(one: Item, otherwise: string): string {
     const key = `status.${one.status}` as keyof typeof STRINGS;
     const status = key in STRINGS ? t(key) : one.status;
-    return `${one.text ?? otherwise} – ${status}, ${t('standing.bridging')} ${formatNumber(one.bridging ?? 0)}`;
+    return `${one.text ?? otherwise} – ${status}, ${t('ratingStatus.bridging')} ${formatNumber(one.bridging ?? 0)}`;
   }
 }

@@ -18,7 +18,7 @@ export function ExamRunDialog({ id, onClose }: { id: string; onClose: () => void
             <dl className="facts num">
               {view.run.measures.map((measure) => (
                 <div key={measure.name} className="contents">
-                  <dt>{displayName(measure.name)}</dt>
+                  <dt>{displayName('metric', measure.name)}</dt>
                   <dd>
                     {measure.value === null ? '–' : formatNumber(measure.value, 4)}
                     {measure.low !== null && measure.high !== null && (
@@ -37,7 +37,7 @@ export function ExamRunDialog({ id, onClose }: { id: string; onClose: () => void
                 <li key={`${answer.case}${answer.draw}${answer.part}`} className="card stack tight">
                   <div className="row small">
                     <span className="mono">{answer.case}</span>
-                    <span className={answer.score > 0.5 ? 'badge good' : 'badge bad'}>{answer.label ? displayName(answer.label) : formatNumber(answer.score)}</span>
+                    <span className={answer.score > 0.5 ? 'badge good' : 'badge bad'}>{answer.label ? displayName('verdict', answer.label) : formatNumber(answer.score)}</span>
                   </div>
                   <Transcript messages={answer.messages} />
                   <div>

@@ -18,6 +18,9 @@ export default function ExamsPage() {
   const exams = useQuery(examsQuery);
   const gates = useQuery(gatesQuery);
   const [open, setOpen] = useState<string | null>(null);
+  const examRuns = exams.data?.data ?? [];
+  const modelNames = new Map(examRuns.map((one) => [one.model_hash, one.model]));
+  const examTitles = new Map(examRuns.map((one) => [one.exam, one.title]));
   return (
     <Page title={t('nav.exams')} lead={t('exams.lead')}>
       {(gates.data?.data.length ?? 0) > 0 && (
@@ -27,12 +30,12 @@ export default function ExamsPage() {
             <p className="small muted">{t('exams.gatesLead')}</p>
           </div>
           {gates.data!.data.map((gate) => (
-            <GateCard key={gate.id} gate={gate} names={namesOf(exams.data?.data ?? [])} />
+            <GateCard key={gate.id} gate={gate} names={modelNames} titles={examTitles} />
           ))}
         </section>
       )}
       <section className="stack">
-        <h2>{t('exams.sittings')}</h2>
+        <h2>{t('exams.runs')}</h2>
         <QueryResult query={exams}>
           {(list) =>
             list.data.length ? (
@@ -50,10 +53,6 @@ export default function ExamsPage() {
       {open && <ExamRunDialog id={open} onClose={() => setOpen(null)} />}
     </Page>
   );
-}
-
-function namesOf(examRuns: readonly ExamRun[]): Map<string, string> {
-  return new Map(examRuns.map((one) => [one.model_hash, one.model]));
 }
 
 function ExamRuns({ examRuns, onOpen }: { examRuns: ExamRun[]; onOpen: (id: string) => void }) {

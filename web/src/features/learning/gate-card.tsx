@@ -15,13 +15,14 @@ interface Finding {
   paired?: { n: number; wins: number; losses: number; test: string; difference: number };
 }
 
-export function GateCard({ gate, names }: { gate: Schemas['GateView']; names: Map<string, string> }) {
+export function GateCard({ gate, names, titles }: { gate: Schemas['GateView']; names: Map<string, string>; titles: Map<string, string> }) {
   const t = useTranslation();
   const findings = gate.findings as Finding[];
+  const title = (exam = '?') => titles.get(exam) ?? exam;
   const rows: IntervalRow[] = findings
     .filter((one) => one.interval)
     .map((one) => ({
-      name: one.exam ?? '?',
+      name: title(one.exam),
       note: one.role === 'guard' ? t('exams.guard') : t('exams.target'),
       ...one.interval!,
       tone: DECISION_TONES[one.decision ?? ''] ?? '',
@@ -32,7 +33,7 @@ export function GateCard({ gate, names }: { gate: Schemas['GateView']; names: Ma
     <article className="card stack">
       <div className="row">
         <h3 className="grow">
-          {name(gate.champion)} <span className="muted">{t('exams.against')}</span> {name(gate.challenger)}
+          {name(gate.champion)} <span className="muted">{t('exams.versus')}</span> {name(gate.challenger)}
         </h3>
         <span className={`badge ${DECISION_TONES[gate.decision] ?? ''}`}>{t(`gate.${gate.decision}` as 'gate.ALLOW')}</span>
         <span className="tiny muted">{formatRelativeTime(gate.created_utc)}</span>
@@ -54,7 +55,7 @@ export function GateCard({ gate, names }: { gate: Schemas['GateView']; names: Ma
           <tbody>
             {findings.map((one, index) => (
               <tr key={index}>
-                <td>{one.exam}</td>
+                <td>{title(one.exam)}</td>
                 <td className="nowrap">{t(one.role === 'guard' ? 'exams.guard' : 'exams.target')}</td>
                 <td className="number">{signed(one.interval?.value ?? one.paired?.difference)}</td>
                 <td className="number">{one.interval ? `${signed(one.interval.low)} … ${signed(one.interval.high)}` : '–'}</td>

@@ -56,7 +56,7 @@ export function MetricChart({ name, lines }: { name: string; lines: readonly Rec
 
   const [steps, values] = data;
   const label = t('runs.curve', {
-    name: displayName(name),
+    name: displayName('metric', name),
     first: formatNumber(values[0] ?? 0, 4),
     last: formatNumber(values.at(-1) ?? 0, 4),
     step: steps.at(-1) ?? 0,
@@ -64,7 +64,7 @@ export function MetricChart({ name, lines }: { name: string; lines: readonly Rec
   return (
     <figure className="card curve">
       <figcaption className="row nowrap">
-        <h2 className="grow clip">{displayName(name)}</h2>
+        <h2 className="grow clip">{displayName('metric', name)}</h2>
         <span className="num small">{formatNumber(values.at(-1) ?? 0, 4)}</span>
       </figcaption>
       <div ref={container} role="img" aria-label={label} />

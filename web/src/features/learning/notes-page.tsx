@@ -33,7 +33,7 @@ export default function NotesPage() {
         value={shown}
         onChange={setTab}
         options={[
-          ['wanted', t('notes.wanted', { n: rateable.length })],
+          ['wanted', t('notes.queue', { n: rateable.length })],
           ['all', t('notes.all')],
           ['mine', t('notes.mine')],
         ]}
@@ -48,7 +48,7 @@ export default function NotesPage() {
                 ))}
               </ul>
             ) : (
-              <EmptyState icon={CheckCheck} title={t('notes.noneWanted')} text={t('notes.noneWantedText')} />
+              <EmptyState icon={CheckCheck} title={t('notes.queueEmpty')} text={t('notes.queueEmptyText')} />
             )
           }
         </QueryResult>
@@ -90,7 +90,7 @@ export function NoteCard({ note }: { note: Note }) {
   const retract = async () => {
     try {
       await retractFeedback(note.id);
-      toast(t('note.takenBack'));
+      toast(t('note.retracted'));
       await refresh();
     } catch (error) {
       toastError(error);
@@ -110,7 +110,7 @@ export function NoteCard({ note }: { note: Note }) {
           <RatingStatus standing={note.standing} />
           <span className="grow" />
           <Button size="small" kind="danger" onClick={() => void retract()}>
-            {t('judge.retract')}
+            {t('rating.retract')}
           </Button>
         </div>
       ) : (

@@ -55,21 +55,21 @@ export function RatingForm({ item, note, rating }: { item: string; note: boolean
       await retractFeedback(ownRating!.event);
       setOwnRating(null);
       setStanding(null);
-      toast(t('judge.retracted'));
+      toast(t('rating.retracted'));
       await refresh();
     } catch (error) {
       toastError(error);
     }
   };
   const choices = [
-    [1, 'judge.helpful'],
-    [0.5, 'judge.somewhat'],
-    [0, 'judge.not'],
+    [1, 'rating.helpful'],
+    [0.5, 'rating.somewhat'],
+    [0, 'rating.not'],
   ] as const;
   return (
     <div className="stack tight">
-      <div className="row" role="group" aria-label={t('judge.question')}>
-        <span className="small">{t('judge.question')}</span>
+      <div className="row" role="group" aria-label={t('rating.question')}>
+        <span className="small">{t('rating.question')}</span>
         {choices.map(([value, key]) => (
           <button
             key={value}
@@ -84,13 +84,13 @@ export function RatingForm({ item, note, rating }: { item: string; note: boolean
         ))}
         {ownRating && (
           <button type="button" className="link small" onClick={() => void retract()}>
-            {t('judge.retract')}
+            {t('rating.retract')}
           </button>
         )}
       </div>
       {ownRating && (
         <TagPicker
-          legend={t('judge.reasons')}
+          legend={t('rating.reasons')}
           options={ownRating.value === 0 ? REASONS_DOWN : REASONS_UP}
           value={ownRating.tags}
           onChange={(tags) => void submit(ownRating.value as 0 | 0.5 | 1, tags)}

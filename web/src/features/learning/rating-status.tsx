@@ -7,28 +7,28 @@ const STATUS_TONES: Record<string, string> = { helpful: 'good', not_helpful: 'ba
 export function StatusBadge({ status }: { status: string }) {
   const t = useTranslation();
   const key = `status.${status}`;
-  return <span className={`badge ${STATUS_TONES[status] ?? ''}`}>{key in STRINGS ? t(key as TranslationKey) : status.replaceAll('_', ' ')}</span>;
+  return <span className={`badge ${STATUS_TONES[status] ?? ''}`}>{key in STRINGS ? t(key as TranslationKey) : status}</span>;
 }
 
 export function RatingStatus({ standing }: { standing: Schemas['NoteView']['standing'] }) {
   const t = useTranslation();
   return (
     <details className="standing small">
-      <summary className="muted">{t('standing.title')}</summary>
+      <summary className="muted">{t('ratingStatus.title')}</summary>
       <div className="stack tight">
         {standing.explanation.map((line) => (
           <p key={line}>{line}</p>
         ))}
         {standing.score ? (
           <dl className="facts num">
-            <dt>{t('standing.bridging')}</dt>
+            <dt>{t('ratingStatus.bridging')}</dt>
             <dd>{formatNumber(standing.score.bridging)}</dd>
             {standing.score.sides.map((side, index) => (
               <SideScoreRows key={index} name={t(index ? 'side.b' : 'side.a')} side={side} />
             ))}
           </dl>
         ) : (
-          <p className="muted">{t('standing.hidden')}</p>
+          <p className="muted">{t('ratingStatus.hidden')}</p>
         )}
       </div>
     </details>
@@ -40,7 +40,7 @@ function SideScoreRows({ name, side }: { name: string; side: Schemas['SideScore'
   return (
     <>
       <dt>{name}</dt>
-      <dd>{t('standing.side', { n: side.ratings, approval: formatNumber(side.approval), estimate: formatNumber(side.estimate) })}</dd>
+      <dd>{t('ratingStatus.side', { n: side.ratings, approval: formatNumber(side.approval), estimate: formatNumber(side.estimate) })}</dd>
     </>
   );
 }

@@ -5,6 +5,7 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { api, type Schemas } from '../../api/client';
 import { queryClient, runQuery } from '../../api/queries';
+import { displayName } from '../../i18n/display-names';
 import { formatDate, formatDuration, formatNumber, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
 import { Page } from '../../ui/page';
@@ -41,7 +42,7 @@ export function RunDetail({ id }: { id: string }) {
     if (pendingAction?.what !== 'resume') return undefined;
     const timer = setTimeout(() => {
       setPendingAction(null);
-      toast(t('runs.notBegun'));
+      toast(t('runs.notStarted'));
     }, START_MS);
     return () => clearTimeout(timer);
   }, [pendingAction, t]);
@@ -69,16 +70,16 @@ export function RunDetail({ id }: { id: string }) {
     <QueryResult query={query}>
       {(run) => (
         <Page
-          title={`${run.method.toUpperCase()} · ${run.id.slice(-8)}`}
+          title={`${displayName('trainingMethod', run.method)} · ${run.id.slice(-8)}`}
           actions={
             run.state === 'running' ? (
               <Button icon={Square} busy={pendingAction?.what === 'stop'} onClick={() => void perform('stop')}>
-                {t(pendingAction?.what === 'stop' ? 'runs.stops' : 'runs.stop')}
+                {t(pendingAction?.what === 'stop' ? 'runs.stoppingNow' : 'runs.stop')}
               </Button>
             ) : (
               run.state !== 'finished' && (
                 <Button kind="primary" icon={Play} busy={pendingAction?.what === 'resume'} onClick={() => void perform('resume')}>
-                  {t(pendingAction?.what === 'resume' ? 'runs.begins' : 'runs.resume')}
+                  {t(pendingAction?.what === 'resume' ? 'runs.starting' : 'runs.resume')}
                 </Button>
               )
             )
@@ -109,12 +110,12 @@ export function RunDetail({ id }: { id: string }) {
               ))}
             </div>
           ) : (
-            <p className="muted">{t(live ? 'runs.waiting' : 'runs.noFigures')}</p>
+            <p className="muted">{t(live ? 'runs.waiting' : 'runs.noMetrics')}</p>
           )}
           <details className="card small">
             <summary>{t('runs.facts')}</summary>
             <dl className="facts">
-              <dt>{t('details.when')}</dt>
+              <dt>{t('details.created')}</dt>
               <dd>{formatDate(run.created_utc)}</dd>
               <dt>{t('chat.model')}</dt>
               <dd>{run.model}</dd>

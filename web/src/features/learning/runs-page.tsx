@@ -4,6 +4,7 @@ import { ChartLine } from 'lucide-react';
 import { Link } from 'wouter';
 import type { Schemas } from '../../api/client';
 import { lessonsQuery, runsQuery } from '../../api/queries';
+import { displayName } from '../../i18n/display-names';
 import { formatRelativeTime, formatDuration, formatNumber, useTranslation } from '../../i18n';
 import { EmptyState, Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
@@ -68,7 +69,7 @@ function RunEntry({ run }: { run: Run }) {
     <li>
       <Link href={`/runs/${run.id}`} className="entry">
         <span className="row">
-          <strong>{run.method.toUpperCase()}</strong>
+          <strong>{displayName('trainingMethod', run.method)}</strong>
           <span className="mono muted">{run.id.slice(-8)}</span>
           <RunStateBadge state={run.state} />
           <span className="grow" />
@@ -106,7 +107,7 @@ function LessonEntry({ set }: { set: Schemas['LessonSetView'] }) {
           <ul>
             {Object.entries(set.dropped).map(([reason, count]) => (
               <li key={reason}>
-                {count} × {reason.replaceAll('_', ' ')}
+                {count} × {displayName('dropReason', reason)}
               </li>
             ))}
           </ul>

@@ -5,6 +5,7 @@ import { useState } from 'react';
 import { Link } from 'wouter';
 import type { Schemas } from '../../api/client';
 import { clauseQuery, specQuery, specRunsQuery } from '../../api/queries';
+import { displayName, humanize, languageName } from '../../i18n/display-names';
 import { formatRelativeTime, useTranslation } from '../../i18n';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
@@ -64,7 +65,7 @@ function ClauseList() {
               </div>
               {[...topics].map(([topic, clauses]) => (
                 <section key={topic} className="stack tight">
-                  <h2 className="capital">{topic.replaceAll('_', ' ')}</h2>
+                  <h2 className="capital">{humanize(topic)}</h2>
                   <ul className="list cards">
                     {clauses.map((one) => (
                       <li key={one.id}>
@@ -112,7 +113,7 @@ function ClausePage({ id }: { id: string }) {
             </div>
             <p>{clause.why}</p>
             <p className="small muted">
-              {clause.basis} · {t('spec.quorum', { n: clause.quorum })}
+              {displayName('basis', clause.basis)} · {t('spec.quorum', { n: clause.quorum })}
             </p>
           </section>
           <div className="columns">
@@ -143,9 +144,9 @@ function CaseCard({ one }: { one: Case }) {
     <details className="card">
       <summary className="row">
         <span className="mono">{one.id}</span>
-        <span className="badge">{one.language}</span>
+        <span className="badge">{languageName(one.language)}</span>
         {one.mirror && <span className="badge">{t('spec.mirror')}</span>}
-        <span className="tiny muted">{one.grader}</span>
+        <span className="tiny muted">{displayName('grader', one.grader)}</span>
       </summary>
       <div className="stack">
         {one.twins.map((twin, index) => (
@@ -156,11 +157,11 @@ function CaseCard({ one }: { one: Case }) {
         ))}
         <dl className="facts small">
           <dt>{t('triage.policy')}</dt>
-          <dd>{one.policy.join(', ') || '–'}</dd>
+          <dd>{one.policy.map(humanize).join(', ') || '–'}</dd>
           <dt>{t('triage.bug')}</dt>
-          <dd>{one.bug.join(', ') || '–'}</dd>
+          <dd>{one.bug.map(humanize).join(', ') || '–'}</dd>
           <dt>{t('spec.judge')}</dt>
-          <dd>{one.judge}</dd>
+          <dd>{displayName('judge', one.judge)}</dd>
         </dl>
       </div>
     </details>

@@ -3,7 +3,8 @@ import { ArrowLeft, Flag } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
 import { api, type Schemas } from '../../api/client';
-import { queryClient, specRunQuery } from '../../api/queries';
+import { queryClient, specQuery, specRunQuery } from '../../api/queries';
+import { humanize } from '../../i18n/display-names';
 import { formatDate, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
 import { Dialog } from '../../ui/dialog';
@@ -68,15 +69,16 @@ export function SpecRun({ id }: { id: string }) {
 function OutputCard({ output, run }: { output: Output; run: string }) {
   const t = useTranslation();
   const [disputing, setDisputing] = useState(false);
+  const clause = useQuery(specQuery).data?.clauses.find((one) => one.id === output.clause)?.title ?? output.clause;
   return (
     <li className="card stack tight">
       <div className="row small">
-        <Link href={`/spec/${output.clause}`}>{output.clause}</Link>
+        <Link href={`/spec/${output.clause}`}>{clause}</Link>
         <span className="mono muted">{output.case}</span>
         <span className={`badge ${output.triage === 'passed' ? 'good' : output.triage === 'policy' || output.triage === 'bug' ? 'bad' : ''}`}>
           {t(`triage.${output.triage}`)}
         </span>
-        <span className="muted">{output.label}</span>
+        <span className="muted">{humanize(output.label)}</span>
         <span className="grow" />
         <Button size="small" icon={Flag} onClick={() => setDisputing(true)}>
           {t('spec.dispute')}
@@ -112,7 +114,7 @@ function DisputeDialog({ output, run, onClose }: { output: Output; run: string; 
       await api.post('/v1/spec/outputs/{output_id}/disputes', { params: { path: { output_id: output.id } }, body: { claim, reason } });
       await queryClient.invalidateQueries({ queryKey: ['spec-runs', run] });
       void queryClient.invalidateQueries({ queryKey: ['spec-outputs', run] });
-      toast(t('spec.filed'));
+      toast(t('spec.submitted'));
       onClose();
     } catch (error) {
       toastError(error);
@@ -128,7 +130,7 @@ function DisputeDialog({ output, run, onClose }: { output: Output; run: string; 
         <>
           <Button onClick={onClose}>{t('cancel')}</Button>
           <Button kind="primary" type="submit" busy={busy} disabled={!reason.trim()}>
-            {t('spec.file')}
+            {t('spec.submit')}
           </Button>
         </>
       }

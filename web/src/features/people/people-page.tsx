@@ -45,7 +45,7 @@ export default function PeoplePage() {
           </ul>
         )}
       </QueryResult>
-      {manages ? <Invitations /> : <p className="small muted">{t('people.notYours')}</p>}
+      {manages ? <Invitations /> : <p className="small muted">{t('people.askMaintainer')}</p>}
       {inviting && me && <InviteDialog role={me.role} onClose={() => setInviting(false)} />}
     </Page>
   );
@@ -148,7 +148,7 @@ function Invitations() {
             </span>
             <span className="badge">{t(`role.${one.role}`)}</span>
             <Button size="small" kind="danger" onClick={() => void withdraw(one.id)}>
-              {t('people.endInvitation')}
+              {t('people.revokeInvitation')}
             </Button>
           </li>
         ))}
@@ -191,7 +191,7 @@ function InviteDialog({ role: ownRole, onClose }: { role: Role; onClose: () => v
         <>
           <Button onClick={onClose}>{t('cancel')}</Button>
           <Button kind="primary" type="submit" busy={busy}>
-            {t('people.makeLink')}
+            {t('people.createLink')}
           </Button>
         </>
       }

@@ -67,8 +67,8 @@ export default function Diagram({ source }: { source: string }) {
       clearTimeout(timer);
     };
   }, [source, dark]);
-  if (!result) return <p className="drawing-note">{t('md.drawing')}</p>;
-  if (!result.svg) return <p className="drawing-note">{t('md.undrawable')}</p>;
+  if (!result) return <p className="drawing-note">{t('md.rendering')}</p>;
+  if (!result.svg) return <p className="drawing-note">{t('md.renderFailed')}</p>;
   return (
     <div className="drawing" tabIndex={0} role="group" aria-label={t('md.diagram')}>
       <img
