@@ -59,10 +59,10 @@ def test_first_load_and_bundle_are_light() -> None:
 
 
 def test_nothing_bundled_lacks_its_licence() -> None:
-    told = gzip.decompress((STATIC / "licences.txt.gz").read_bytes()).decode()
+    known = gzip.decompress((STATIC / "licences.txt.gz").read_bytes()).decode()
     third_party = (ROOT / "docs" / "third_party.md").read_text(encoding="utf-8")
     for name in [*json.loads((WEB / "package.json").read_text())["dependencies"], "@mermaid-js/tiny"]:
-        assert re.search(rf"^{re.escape(name)} \d", told, re.MULTILINE), f"{name} is not in licences.txt"
+        assert re.search(rf"^{re.escape(name)} \d", known, re.MULTILINE), f"{name} is not in licences.txt"
         assert f"| `{name}` |" in third_party, f"add {name} to docs/third_party.md"
 
 
@@ -85,19 +85,20 @@ def test_paths_do_not_lead_out_of_the_folder() -> None:
 
 
 def test_every_code_of_an_error_has_words_in_the_page() -> None:
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "yearling" / "api").glob("*.py"))
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "yearling" / "api").rglob("*.py"))
     codes = set(re.findall(r'\bcode(?:: str)?(?: \| None)? ?= ?"([a-z_]+)"', sources))
     codes |= set(re.findall(r'"(?:invalid_request_error|permission_error|server_error)", "([a-z_]+)"', sources))
     codes |= set(re.findall(r'40[45]: "([a-z_]+)"', sources))
     assert {"not_found", "conflict", "rate_limit_exceeded", "method_not_allowed", "wrong_credentials"} <= codes
-    words = (WEB / "src" / "i18n" / "strings-faults.ts").read_text(encoding="utf-8")
+    words = (WEB / "src" / "i18n" / "strings-errors.ts").read_text(encoding="utf-8")
     assert sorted(codes - set(re.findall(r"^  ([a-z_]+):", words, re.MULTILINE))) == []
 
 
 def test_every_reason_of_a_provider_has_words_in_the_page() -> None:
-    source = (ROOT / "yearling" / "api" / "oidc.py").read_text(encoding="utf-8").partition("def _code(")[2]
+    [path] = (ROOT / "yearling" / "api").rglob("oidc.py")
+    source = path.read_text(encoding="utf-8").partition("def _code(")[2]
     reasons = set(re.findall(r'"([a-z_]+)"', source))
-    page = (WEB / "src" / "pages" / "signin.tsx").read_text(encoding="utf-8")
-    told = set(re.findall(r"'([a-z_]+)'", page.partition("const WORDS = [")[2].partition("]")[0]))
-    assert len(told) >= 5
-    assert sorted(reasons - told) == []
+    page = (WEB / "src" / "features" / "account" / "sign-in-page.tsx").read_text(encoding="utf-8")
+    known = set(re.findall(r"'([a-z_]+)'", page.partition("const PROVIDER_ERRORS = [")[2].partition("]")[0]))
+    assert len(known) >= 5
+    assert sorted(reasons - known) == []

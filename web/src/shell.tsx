@@ -5,7 +5,6 @@ import {
   ChartLine,
   ChevronRight,
   Columns2,
-
   GraduationCap,
   History,
   Keyboard,
@@ -115,7 +114,7 @@ export function Shell({ children }: { children: ReactNode }) {
         <IconButton icon={SquarePen} label={t('nav.newChat')} className="large" onClick={() => go('/')} />
       </div>
       {drawer && <div className="scrim" onClick={closeDrawer} />}
-      <nav className="side" aria-label={t('nav.label')}>
+      <nav className="sidebar" aria-label={t('nav.label')}>
         <div className="side-head">
           <Link href="/" className="brand">
             <Mark /> Yearling
@@ -191,7 +190,7 @@ function NavItem({
         {count > 0 && (
           <span className="count">
             <span aria-hidden="true">{count > 49 ? '49+' : count}</span>
-            <span className="hidden-text">{t('notes.waiting', { n: count })}</span>
+            <span className="visually-hidden">{t('notes.waiting', { n: count })}</span>
           </span>
         )}
       </Link>
@@ -242,13 +241,13 @@ function Account({ onKeys }: { onKeys: () => void }) {
   ];
   return (
     <Menu items={items}>
-              <button type="button" className="account">
-          <span className="avatar" aria-hidden="true">
-            {initial(me?.person.name) ?? <UserRound size={16} />}
-          </span>
-          <span className="clip grow">{me?.person.name || t('nav.account')}</span>
-          <Settings size={16} aria-hidden="true" />
-        </button>
+      <button type="button" className="account">
+        <span className="avatar" aria-hidden="true">
+          {initial(me?.person.name) ?? <UserRound size={16} />}
+        </span>
+        <span className="clip grow">{me?.person.name || t('nav.account')}</span>
+        <Settings size={16} aria-hidden="true" />
+      </button>
     </Menu>
   );
 }
@@ -257,4 +256,3 @@ function initial(name: string | undefined): string | null {
   const first = name?.trim() ? [...name.trim()][0] : undefined;
   return first ? first.toUpperCase() : null;
 }
-

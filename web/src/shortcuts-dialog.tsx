@@ -23,9 +23,12 @@ export default function ShortcutsDialog({ onClose }: { onClose: () => void }) {
           <div key={keys} className="row">
             <dt className="grow">{t(what)}</dt>
             <dd className="row tight">
-              {keys.split(' ').filter(Boolean).map((one) => (
-                <kbd key={one}>{one}</kbd>
-              ))}
+              {keys
+                .split(' ')
+                .filter(Boolean)
+                .map((one) => (
+                  <kbd key={one}>{one}</kbd>
+                ))}
             </dd>
           </div>
         ))}

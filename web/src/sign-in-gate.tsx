@@ -9,8 +9,15 @@ import { Button } from './ui/button';
 import { ErrorMessage } from './ui/error-message';
 import { EmptyState } from './ui/page';
 
-function toSignIn(): void {
-  if (location.pathname === '/signin' || location.pathname === '/signup') return;
+let redirecting = false;
+addEventListener('pageshow', () => {
+  redirecting = false;
+});
+
+/** Opens the sign-in page, once: a second navigation would abort the first. */
+function redirectToSignIn(): void {
+  if (redirecting || location.pathname === '/signin' || location.pathname === '/signup') return;
+  redirecting = true;
   location.assign(`/signin?then=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
@@ -20,7 +27,7 @@ export function SignInGate({ children }: { children: ReactNode }) {
   useEffect(() => {
     onSignedOut(() => {
       queryClient.clear();
-      toSignIn();
+      redirectToSignIn();
     });
   }, []);
   if (me.data) return children;

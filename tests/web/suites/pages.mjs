@@ -2,18 +2,18 @@
 const PAGES = (facts) => [
   ['/', 'What would you like to know?', '想聊点什么？'],
   [`/c/${facts.chat}`, 'About “Rainy', 'About “Rainy'],
-  ['/temporary', 'leaves no trace', '不留痕迹'],
-  ['/compare', 'Ask something you can judge', '问一个你能判断的问题'],
+  ['/temporary', 'A chat that is not saved', '不会保存的对话'],
+  ['/compare', 'Ask a question that you can judge', '问一个你能判断的问题'],
   ['/notes', 'Is this helpful?', '这有帮助吗？'],
   ['/memory', 'Use memory', '使用记忆'],
   ['/history', 'Rainy Sunday with two children', 'Rainy Sunday with two children'],
-  ['/consensus', 'The line along which people divide', '分歧轴线'],
+  ['/consensus', 'Where people disagree', '分歧所在'],
   ['/runs', 'Step', '第'],
   [`/runs/${facts.run}`, 'Loss', '损失'],
-  ['/exams', 'Champion against challenger', '现任对挑战者'],
-  ['/spec', 'Did it?', '做到了吗？'],
-  ['/spec/calibrated', 'As it should be', '应当如此'],
-  ['/settings', 'Personal instructions', '个人指示'],
+  ['/exams', 'Champion vs. challenger', '现任模型与挑战者'],
+  ['/spec', 'Evaluation runs', '检验记录'],
+  ['/spec/calibrated', 'Good example', '正面示例'],
+  ['/settings', 'Custom instructions', '自定义指令'],
   ['/people', 'Ben', 'Ben'],
   ['/signin', 'Sign in', '登录'],
 ];
@@ -99,7 +99,7 @@ async function keyboardOnly(tools, check) {
 
 async function unknownAddress(tools, check) {
   const missing = await tools.page.goto(`${tools.address}/v1/nothing`);
-  check(missing.status() === 404 && (await missing.json()).error.code === 'unknown_url', 'an unknown route of the API is not told as JSON');
+  check(missing.status() === 404 && (await missing.json()).error.code === 'unknown_url', 'an unknown route of the API does not answer in JSON');
 }
 
 export const tests = {

@@ -136,7 +136,7 @@ async function notesAndExams(tools, check) {
 
 /** The suite itself can fail: what is planted by hand runs into the same nets. */
 async function nets(tools, check) {
-  tools.plantsFaults = true;
+  tools.plantsErrors = true;
   const signs = await watch(tools);
   await tools.open('/memory');
   await tools.page.evaluate(() => window.pwned('planted'));

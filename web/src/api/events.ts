@@ -23,9 +23,16 @@ export interface EventStreamOptions {
 }
 
 /** Reads until an event ends the stream or `signal` aborts. Throws ApiError for a refusal. */
-export async function streamEvents({ url, lastId = '', signal, onEvent, onDisconnect, onReconnect }: EventStreamOptions): Promise<void> {
+export async function streamEvents({
+  url,
+  lastId = '',
+  signal,
+  onEvent,
+  onDisconnect,
+  onReconnect,
+}: EventStreamOptions): Promise<void> {
   let last = lastId;
-  for (let attempt = 0; ; ) {
+  for (let attempt = 0; ;) {
     try {
       const headers: Record<string, string> = { accept: 'text/event-stream' };
       if (last) headers['last-event-id'] = last;

@@ -31,7 +31,10 @@ export const conversationsQuery = (q: string, folder: string | null = null, limi
   infiniteQueryOptions({
     queryKey: ['conversations', { q, folder, limit }],
     queryFn: ({ pageParam, signal }) =>
-      api.get('/v1/conversations', { params: { query: { q: q || undefined, folder: folder ?? undefined, after: pageParam ?? undefined, limit } }, signal }),
+      api.get('/v1/conversations', {
+        params: { query: { q: q || undefined, folder: folder ?? undefined, after: pageParam ?? undefined, limit } },
+        signal,
+      }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
   });
@@ -68,7 +71,10 @@ export const gatesQuery = queryOptions({
 });
 
 export const examQuery = (run: string) =>
-  queryOptions({ queryKey: ['exams', run], queryFn: () => api.get('/v1/exams/{run}', { params: { path: { run }, query: { worst: 10 } } }) });
+  queryOptions({
+    queryKey: ['exams', run],
+    queryFn: () => api.get('/v1/exams/{run}', { params: { path: { run }, query: { worst: 10 } } }),
+  });
 
 export const specQuery = queryOptions({ queryKey: ['spec'], queryFn: () => api.get('/v1/spec'), staleTime: MINUTES_5 });
 
@@ -85,7 +91,10 @@ export const specRunsQuery = queryOptions({
 });
 
 export const specRunQuery = (run_id: string) =>
-  queryOptions({ queryKey: ['spec-runs', run_id], queryFn: () => api.get('/v1/spec/runs/{run_id}', { params: { path: { run_id } } }) });
+  queryOptions({
+    queryKey: ['spec-runs', run_id],
+    queryFn: () => api.get('/v1/spec/runs/{run_id}', { params: { path: { run_id } } }),
+  });
 
 export const notesQuery = (yours: boolean) =>
   infiniteQueryOptions({

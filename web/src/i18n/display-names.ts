@@ -34,6 +34,14 @@ const NAMES = {
     folders: ['folders', '文件夹'],
     judgement: ['rating', '评价'],
   },
+  exam: {
+    gsm8k: ['GSM8K', 'GSM8K'],
+    ifeval: ['IFEval', 'IFEval'],
+    own: ['Own exam', '自有考试'],
+    preference: ['Preference', '偏好'],
+    truthfulqa: ['TruthfulQA', 'TruthfulQA'],
+    xstest: ['XSTest', 'XSTest'],
+  },
   scope: {
     read: ['Read', '读取'],
     chat: ['Chat', '对话'],
@@ -126,7 +134,7 @@ export function displayName(kind: keyof typeof NAMES, id: string): string {
   return names ? names[language.get() === 'zh' ? 1 : 0] : id;
 }
 
-/** An identifier as words, for vocabularies that are too large to list. */
+/** An identifier as words, for vocabularies without a list, such as the topics of the behaviour spec. */
 export function humanize(id: string): string {
   return id.replaceAll('_', ' ');
 }

@@ -6,7 +6,7 @@ export async function copyText(text: string): Promise<void> {
   }
   const field = document.createElement('textarea');
   field.value = text;
-  field.className = 'hidden-text';
+  field.className = 'visually-hidden';
   document.body.append(field);
   field.select();
   document.execCommand('copy');

@@ -65,7 +65,7 @@ export function SegmentedControl<T extends string>({
   const name = useId();
   return (
     <fieldset className="field">
-      <legend className={hideLegend ? 'hidden-text' : undefined}>{legend}</legend>
+      <legend className={hideLegend ? 'visually-hidden' : undefined}>{legend}</legend>
       <div className="segments">
         {options.map(([one, label]) => (
           <label key={one}>

@@ -23,7 +23,7 @@ export function QueryResult<T>({ query, children }: { query: UseQueryResult<T>; 
     );
   return (
     <div className="stack" aria-busy="true">
-      <span className="hidden-text" role="status">
+      <span className="visually-hidden" role="status">
         {t('loading')}
       </span>
       <div className="skeleton" />

@@ -75,13 +75,30 @@ function PasswordForm({ has }: { has: boolean }) {
         {has && (
           <Field label={t('account.oldPassword')}>
             {(field) => (
-              <input {...field} className="input" type="password" required autoComplete="current-password" value={old} onChange={(event) => setOld(event.target.value)} />
+              <input
+                {...field}
+                className="input"
+                type="password"
+                required
+                autoComplete="current-password"
+                value={old}
+                onChange={(event) => setOld(event.target.value)}
+              />
             )}
           </Field>
         )}
         <Field label={t('account.newPassword')} hint={t('sign.passwordHint')}>
           {(field) => (
-            <input {...field} className="input" type="password" required minLength={8} autoComplete="new-password" value={next} onChange={(event) => setNext(event.target.value)} />
+            <input
+              {...field}
+              className="input"
+              type="password"
+              required
+              minLength={8}
+              autoComplete="new-password"
+              value={next}
+              onChange={(event) => setNext(event.target.value)}
+            />
           )}
         </Field>
         <div>
@@ -171,12 +188,22 @@ function DeleteAccount({ me }: { me: Schemas['MeView'] }) {
         >
           <p>{t('account.deleteText')}</p>
           <Field label={t('account.deleteConfirm', { name: me.person.name })}>
-            {(field) => <input {...field} className="input" required value={name} onChange={(event) => setName(event.target.value)} />}
+            {(field) => (
+              <input {...field} className="input" required value={name} onChange={(event) => setName(event.target.value)} />
+            )}
           </Field>
           {me.has_password && (
             <Field label={t('sign.password')}>
               {(field) => (
-                <input {...field} className="input" type="password" required autoComplete="current-password" value={password} onChange={(event) => setPassword(event.target.value)} />
+                <input
+                  {...field}
+                  className="input"
+                  type="password"
+                  required
+                  autoComplete="current-password"
+                  value={password}
+                  onChange={(event) => setPassword(event.target.value)}
+                />
               )}
             </Field>
           )}

@@ -112,7 +112,17 @@ function NewKeyDialog({ onClose }: { onClose: () => void }) {
       }
     >
       <Field label={t('keys.name')} hint={t('keys.nameHint')}>
-        {(field) => <input {...field} className="input" required maxLength={100} autoFocus value={name} onChange={(event) => setName(event.target.value)} />}
+        {(field) => (
+          <input
+            {...field}
+            className="input"
+            required
+            maxLength={100}
+            autoFocus
+            value={name}
+            onChange={(event) => setName(event.target.value)}
+          />
+        )}
       </Field>
       <fieldset className="field">
         <legend>{t('keys.scopes')}</legend>

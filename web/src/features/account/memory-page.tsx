@@ -123,7 +123,8 @@ function MemoryEntry({ memory }: { memory: Memory }) {
   const t = useTranslation();
   const [editing, setEditing] = useState(false);
   const path = { memory_id: memory.id };
-  const update = (body: { text?: string; active?: boolean }) => mutateMemories(api.patch('/v1/memories/{memory_id}', { params: { path }, body }));
+  const update = (body: { text?: string; active?: boolean }) =>
+    mutateMemories(api.patch('/v1/memories/{memory_id}', { params: { path }, body }));
   const remove = async () => {
     await mutateMemories(api.delete('/v1/memories/{memory_id}', { params: { path } })).catch(() => {});
     toast(t('memory.deleted'), {

@@ -81,7 +81,12 @@ export default function SettingsPage() {
                 />
                 <Field label={t('settings.answerLanguage')}>
                   {(field) => (
-                    <select {...field} className="input" value={settings.language} onChange={(event) => set({ language: event.target.value })}>
+                    <select
+                      {...field}
+                      className="input"
+                      value={settings.language}
+                      onChange={(event) => set({ language: event.target.value })}
+                    >
                       {[...new Set(['auto', 'en', 'zh', 'de', 'fr', 'es', 'ja', settings.language])].map((one) => (
                         <option key={one} value={one}>
                           {one === 'auto' ? t('settings.languageAuto') : languageName(one)}
@@ -101,7 +106,12 @@ export default function SettingsPage() {
                 checked={settings.comparisons}
                 onChange={(comparisons) => update({ comparisons })}
               />
-              <Switch label={t('memory.on')} hint={t('memory.onHint')} checked={settings.memory} onChange={(memory) => update({ memory })} />
+              <Switch
+                label={t('memory.on')}
+                hint={t('memory.onHint')}
+                checked={settings.memory}
+                onChange={(memory) => update({ memory })}
+              />
               <Link href="/memory">{t('memory.manage')}</Link>
             </section>
           </>

@@ -50,11 +50,7 @@ export default function SignIn({ signUp = false }: { signUp?: boolean }) {
           <QueryResult query={query}>
             {(found) => (
               <>
-                {signUp ? (
-                  <InvitationDetails invitation={invitation}>{signInForms(found)}</InvitationDetails>
-                ) : (
-                  signInForms(found)
-                )}
+                {signUp ? <InvitationDetails invitation={invitation}>{signInForms(found)}</InvitationDetails> : signInForms(found)}
               </>
             )}
           </QueryResult>

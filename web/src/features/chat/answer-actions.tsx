@@ -61,7 +61,9 @@ export function AnswerActions({
     }
   };
   const menuItems = (): MenuItem[] => [
-    ...(message.sample ? [{ label: t('note.add'), hint: t('note.addHint'), icon: StickyNote, onSelect: () => setDialog('note') }] : []),
+    ...(message.sample
+      ? [{ label: t('note.add'), hint: t('note.addHint'), icon: StickyNote, onSelect: () => setDialog('note') }]
+      : []),
     { label: t('chat.compareThis'), icon: Columns2, onSelect: () => void chat.regenerate(message.id, { compare: true }) },
     { label: t('share.from'), icon: Share2, onSelect: () => setDialog('share') },
     { label: t('details'), icon: Info, onSelect: () => setDialog('details') },
@@ -71,12 +73,7 @@ export function AnswerActions({
   return (
     <>
       <div className={isLast ? 'actions shown' : 'actions'}>
-        <IconButton
-          icon={Copy}
-          label={t('copy')}
-          size={16}
-          onClick={() => void copyText(text).then(() => toast(t('copied')))}
-        />
+        <IconButton icon={Copy} label={t('copy')} size={16} onClick={() => void copyText(text).then(() => toast(t('copied')))} />
         {message.sample && (
           <>
             <IconButton
@@ -96,7 +93,13 @@ export function AnswerActions({
           </>
         )}
         {!temporary && <IconButton icon={PencilLine} label={t('chat.rewrite')} size={16} disabled={running} onClick={onRewrite} />}
-        <IconButton icon={RefreshCw} label={t('chat.regenerate')} size={16} disabled={running} onClick={() => onRegenerate(message)} />
+        <IconButton
+          icon={RefreshCw}
+          label={t('chat.regenerate')}
+          size={16}
+          disabled={running}
+          onClick={() => onRegenerate(message)}
+        />
         {!temporary && (
           <Menu items={menuItems}>
             <IconButton icon={MoreHorizontal} label={t('more')} size={16} />

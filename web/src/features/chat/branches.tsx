@@ -22,7 +22,13 @@ export function Branches({
   const go = (index: number) => void chat.showBranch(siblings[index]!.id);
   return (
     <div className="branches" role="group" aria-label={t('chat.branches')}>
-      <IconButton icon={ChevronLeft} label={t('chat.branchBefore')} size={16} disabled={disabled || at <= 0} onClick={() => go(at - 1)} />
+      <IconButton
+        icon={ChevronLeft}
+        label={t('chat.branchBefore')}
+        size={16}
+        disabled={disabled || at <= 0}
+        onClick={() => go(at - 1)}
+      />
       <span className="num">{t('chat.branchOf', { n: at + 1, all: siblings.length })}</span>
       <IconButton
         icon={ChevronRight}

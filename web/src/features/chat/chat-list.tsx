@@ -74,7 +74,13 @@ function ChatEntry({ entry, onOpen }: { entry: Hit; onOpen: () => void }) {
   if (renaming) return <RenameEntry entry={entry} onDone={() => setRenaming(false)} />;
   return (
     <li className={current ? 'side-entry current' : 'side-entry'}>
-      <Link href={`/c/${entry.id}`} className="side-link clip" aria-current={current ? 'page' : undefined} title={title} onClick={onOpen}>
+      <Link
+        href={`/c/${entry.id}`}
+        className="side-link clip"
+        aria-current={current ? 'page' : undefined}
+        title={title}
+        onClick={onOpen}
+      >
         {title}
       </Link>
       <ChatMenu entry={entry} onRename={() => setRenaming(true)} />

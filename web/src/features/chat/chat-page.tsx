@@ -95,7 +95,7 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
   return (
     <div className={temporary ? 'chat temporary' : 'chat'}>
       <header className="chat-head">
-        <h1 className="clip grow">{title || <span className="hidden-text">{t('nav.newChat')}</span>}</h1>
+        <h1 className="clip grow">{title || <span className="visually-hidden">{t('nav.newChat')}</span>}</h1>
         {!id && (
           <Button
             size="small"
@@ -142,7 +142,15 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
 }
 
 /** The start of a new chat, with suggestions. */
-function Welcome({ temporary, onPick, children }: { temporary: boolean; onPick: (text: string) => void; children: React.ReactNode }) {
+function Welcome({
+  temporary,
+  onPick,
+  children,
+}: {
+  temporary: boolean;
+  onPick: (text: string) => void;
+  children: React.ReactNode;
+}) {
   const t = useTranslation();
   const models = useQuery(modelsQuery);
   return (

@@ -98,7 +98,10 @@ export class Chat {
   }
 
   private async start(body: TurnRequest): Promise<void> {
-    const turn = await api.post('/v1/conversations/{conversation_id}/turns', { params: { path: { conversation_id: this.id! } }, body });
+    const turn = await api.post('/v1/conversations/{conversation_id}/turns', {
+      params: { path: { conversation_id: this.id! } },
+      body,
+    });
     if (body.kind === 'send' && turn.question) {
       this.putMessage(placeholderMessage(turn.question, body.message ?? null, 'user', turn, body.text ?? ''));
     }
@@ -111,7 +114,10 @@ export class Chat {
     if (this.subscriptions.has(turn.id)) return;
     for (const answer of turn.answers) {
       if (!this.streaming.has(answer.message)) {
-        this.streaming.set(answer.message, new Store<StreamingAnswer>({ text: '', reasoning: '', turn: turn.id, disconnected: false }));
+        this.streaming.set(
+          answer.message,
+          new Store<StreamingAnswer>({ text: '', reasoning: '', turn: turn.id, disconnected: false }),
+        );
       }
       if (!this.state.get().tree.get(answer.message)) {
         this.putMessage({ ...placeholderMessage(answer.message, parent, 'assistant', turn), continues });
@@ -171,7 +177,8 @@ export class Chat {
     for (const [choice, sum] of byChoice) {
       const answer = this.streaming.get(messageOf(turn, choice) ?? '');
       const now = answer?.get();
-      if (answer && now) answer.set({ ...now, disconnected: false, text: now.text + sum.text, reasoning: now.reasoning + sum.reasoning });
+      if (answer && now)
+        answer.set({ ...now, disconnected: false, text: now.text + sum.text, reasoning: now.reasoning + sum.reasoning });
     }
   }
 
@@ -180,7 +187,8 @@ export class Chat {
     if (event.type === 'answer' && id) this.completeAnswer(turn, id, event);
     else if (event.type === 'error') {
       const errors = new Map(this.state.get().errors);
-      for (const one of id ? [id] : turn.answers.map((answer) => answer.message)) errors.set(one, new ApiError(500, event.error?.message ?? '', event.error?.code ?? null));
+      for (const one of id ? [id] : turn.answers.map((answer) => answer.message))
+        errors.set(one, new ApiError(500, event.error?.message ?? '', event.error?.code ?? null));
       this.change({ errors });
     } else if (event.type === 'end') {
       this.endTurn(turn, event.state ?? 'finished');
@@ -216,7 +224,8 @@ export class Chat {
       // An answer without text disappears, unless there is an error to show.
       const partial = this.streaming.get(message)?.get();
       if (partial && !partial.text && !errors.has(message)) remaining = remaining.without(message);
-      else if (partial) remaining = remaining.with({ ...remaining.get(message)!, text: partial.text, reasoning: partial.reasoning || null });
+      else if (partial)
+        remaining = remaining.with({ ...remaining.get(message)!, text: partial.text, reasoning: partial.reasoning || null });
       this.streaming.delete(message);
     }
     const shown = this.state.get().leaf;
@@ -244,7 +253,8 @@ export class Chat {
   }
 
   protected async saveLeaf(leaf: string): Promise<void> {
-    if (this.id) await api.patch('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: this.id } }, body: { leaf } });
+    if (this.id)
+      await api.patch('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: this.id } }, body: { leaf } });
   }
 
   putMessage(message: Message): void {

@@ -116,13 +116,15 @@ function Side({
   model?: string | null;
   children: React.ReactNode;
 }) {
-  const streaming = useStore<StreamingAnswer | null>((chat.streamingAnswer(message.id) as Store<StreamingAnswer | null> | undefined) ?? NOT_STREAMING);
+  const streaming = useStore<StreamingAnswer | null>(
+    (chat.streamingAnswer(message.id) as Store<StreamingAnswer | null> | undefined) ?? NOT_STREAMING,
+  );
   return (
     <section className={`side ${side}`} aria-label={name}>
       <h3>
         {name} {model && <span className="badge">{model}</span>}
       </h3>
-      <div className="side-words">
+      <div className="side-text">
         <MessageText text={streaming?.text ?? message.text} streaming={Boolean(streaming)} />
       </div>
       {children}

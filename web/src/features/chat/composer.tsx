@@ -96,7 +96,7 @@ export function Composer({
         void send();
       }}
     >
-      <label className="hidden-text" htmlFor="composer">
+      <label className="visually-hidden" htmlFor="composer">
         {t('chat.message')}
       </label>
       <textarea
@@ -143,8 +143,7 @@ function AnswerOptionsMenu({ allowCompare }: { allowCompare: boolean }) {
     const list: MenuItem[] = [];
     if (models.length > 1) {
       list.push({ heading: t('chat.model') });
-      for (const one of models)
-        list.push({ label: one.id, checked: one.id === model, onSelect: () => set({ model: one.id }) });
+      for (const one of models) list.push({ label: one.id, checked: one.id === model, onSelect: () => set({ model: one.id }) });
       list.push('separator');
     }
     if (modes.length) {
@@ -166,10 +165,10 @@ function AnswerOptionsMenu({ allowCompare }: { allowCompare: boolean }) {
   const label = [model, mode && mode.name !== 'regular' ? modeName(mode) : null].filter(Boolean).join(' · ');
   return (
     <Menu items={items}>
-              <button type="button" className="pill" title={t('chat.answerOptions')}>
-          <SlidersHorizontal size={15} aria-hidden="true" />
-          <span className="clip">{label || t('chat.answerOptions')}</span>
-        </button>
+      <button type="button" className="pill" title={t('chat.answerOptions')}>
+        <SlidersHorizontal size={15} aria-hidden="true" />
+        <span className="clip">{label || t('chat.answerOptions')}</span>
+      </button>
     </Menu>
   );
 }

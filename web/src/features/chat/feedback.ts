@@ -52,13 +52,18 @@ export function retractFeedback(event_id: string) {
 /** Adds a better version of an answer as a sibling branch, and shows it. */
 export async function submitRewrite(chat: Chat, message: Message, text: string): Promise<void> {
   try {
-    const created = await api.post('/v1/conversations/{conversation_id}/messages/{message_id}/edit', { params: { path: { conversation_id: chat.id!, message_id: message.id } }, body: { text } });
+    const created = await api.post('/v1/conversations/{conversation_id}/messages/{message_id}/edit', {
+      params: { path: { conversation_id: chat.id!, message_id: message.id } },
+      body: { text },
+    });
     chat.putMessage(created.message);
     await chat.showBranch(created.message.id);
     const { event } = created;
     toast(
       t('rating.rewritten'),
-      event ? { label: t('undo'), run: () => void retractFeedback(event).then(() => toast(t('rating.retracted')), toastError) } : undefined,
+      event
+        ? { label: t('undo'), run: () => void retractFeedback(event).then(() => toast(t('rating.retracted')), toastError) }
+        : undefined,
     );
   } catch (error) {
     toastError(error);
@@ -79,9 +84,17 @@ export async function retractRewrite(chat: Chat, message: Message): Promise<void
 }
 
 /** Records which answer is better. The server's reply reveals the models. */
-export async function submitChoice(chat: Chat, comparison: Comparison, outcome: 'left' | 'right' | 'tie' | 'skip', tags: string[]): Promise<void> {
+export async function submitChoice(
+  chat: Chat,
+  comparison: Comparison,
+  outcome: 'left' | 'right' | 'tie' | 'skip',
+  tags: string[],
+): Promise<void> {
   try {
-    const decided = await api.post('/v1/comparisons/{comparison_id}/choice', { params: { path: { comparison_id: comparison.id } }, body: { outcome, tags } });
+    const decided = await api.post('/v1/comparisons/{comparison_id}/choice', {
+      params: { path: { comparison_id: comparison.id } },
+      body: { outcome, tags },
+    });
     chat.change({ comparisons: new Map(chat.state.get().comparisons).set(decided.id, decided) });
     if (outcome === 'right' || outcome === 'left') chat.change({ leaf: outcome === 'left' ? comparison.left : comparison.right });
     await chat.load();
@@ -102,7 +115,12 @@ const QUOTED_CHARS = 1200;
 /** Joins the quoted answer, the text and the sources of a note into one public text. */
 export function noteText(text: string, sources: readonly string[], answer = ''): string {
   const short = answer.length > QUOTED_CHARS ? `${answer.slice(0, QUOTED_CHARS)} …` : answer;
-  const quoted = short.trim() ? short.trim().split('\n').map((line) => `> ${line}`) : [];
+  const quoted = short.trim()
+    ? short
+        .trim()
+        .split('\n')
+        .map((line) => `> ${line}`)
+    : [];
   const given = sources.map((one) => one.trim()).filter(Boolean);
   const parts = [quoted.join('\n'), text.trim(), given.length ? `Sources:\n${given.map((one) => `- <${one}>`).join('\n')}` : ''];
   return parts.filter(Boolean).join('\n\n');

@@ -89,7 +89,8 @@ function FolderNameDialog({ folder, onClose }: { folder?: Folder; onClose: () =>
   const save = async () => {
     setBusy(true);
     try {
-      if (folder) await api.patch('/v1/folders/{folder_id}', { params: { path: { folder_id: folder.id } }, body: { name: name.trim() } });
+      if (folder)
+        await api.patch('/v1/folders/{folder_id}', { params: { path: { folder_id: folder.id } }, body: { name: name.trim() } });
       else await api.post('/v1/folders', { body: { name: name.trim() } });
       await queryClient.invalidateQueries({ queryKey: ['folders'] });
       onClose();
@@ -113,7 +114,16 @@ function FolderNameDialog({ folder, onClose }: { folder?: Folder; onClose: () =>
       }
     >
       <Field label={t('folder.name')}>
-        {(field) => <input {...field} className="input" autoFocus maxLength={100} value={name} onChange={(event) => setName(event.target.value)} />}
+        {(field) => (
+          <input
+            {...field}
+            className="input"
+            autoFocus
+            maxLength={100}
+            value={name}
+            onChange={(event) => setName(event.target.value)}
+          />
+        )}
       </Field>
     </Dialog>
   );

@@ -77,7 +77,12 @@ export default function HistoryPage() {
           />
         </div>
         {folders.length > 0 && (
-          <select className="input" aria-label={t('folder.title')} value={folder} onChange={(event) => setFolder(event.target.value)}>
+          <select
+            className="input"
+            aria-label={t('folder.title')}
+            value={folder}
+            onChange={(event) => setFolder(event.target.value)}
+          >
             <option value="">{t('folder.all')}</option>
             {folders.map((one) => (
               <option key={one.id} value={one.id}>
@@ -97,9 +102,9 @@ export default function HistoryPage() {
                 onSelect: () => void forEachSelected((id) => moveChat(id, one.id)).catch(() => {}),
               }))}
             >
-                              <Button size="small" icon={FolderInput}>
-                  {t('folder.move')}
-                </Button>
+              <Button size="small" icon={FolderInput}>
+                {t('folder.move')}
+              </Button>
             </Menu>
           )}
           <Button size="small" kind="danger" icon={Trash2} onClick={() => setDeleting(true)}>
@@ -108,7 +113,11 @@ export default function HistoryPage() {
         </div>
       )}
       {query.isSuccess && !entries.length ? (
-        <EmptyState icon={MessagesSquare} title={t(q ? 'search.nothing' : 'history.none')} text={q ? undefined : t('history.noneText')}>
+        <EmptyState
+          icon={MessagesSquare}
+          title={t(q ? 'search.nothing' : 'history.none')}
+          text={q ? undefined : t('history.noneText')}
+        >
           {!q && (
             <Link href="/" className="button primary">
               {t('nav.newChat')}

@@ -52,7 +52,7 @@ export function ImportExport() {
         ref={file}
         type="file"
         accept=".json,.zip,application/json,application/zip"
-        className="hidden-text"
+        className="visually-hidden"
         tabIndex={-1}
         aria-label={t('history.importFile')}
         onChange={(event) => event.target.files?.[0] && void importFile(event.target.files[0])}

@@ -58,7 +58,15 @@ export function NoteDialog({ item, answer, onClose }: { item: string; answer: st
       <p className="muted small">{t('note.explain')}</p>
       <Field label={t('note.text')} hint={t('note.textHint')}>
         {(field) => (
-          <textarea {...field} className="input" maxLength={2500} required autoFocus value={text} onChange={(event) => setText(event.target.value)} />
+          <textarea
+            {...field}
+            className="input"
+            maxLength={2500}
+            required
+            autoFocus
+            value={text}
+            onChange={(event) => setText(event.target.value)}
+          />
         )}
       </Field>
       <label className="row nowrap">
@@ -150,7 +158,9 @@ export function DeleteMessageDialog({ chat, message, onClose }: { chat: Chat; me
   const t = useTranslation();
   const remove = async () => {
     try {
-      await api.delete('/v1/conversations/{conversation_id}/messages/{message_id}', { params: { path: { conversation_id: chat.id!, message_id: message.id } } });
+      await api.delete('/v1/conversations/{conversation_id}/messages/{message_id}', {
+        params: { path: { conversation_id: chat.id!, message_id: message.id } },
+      });
       chat.change({ tree: new MessageTree([]), leaf: message.parent });
       await chat.load();
     } catch (error) {
@@ -159,6 +169,12 @@ export function DeleteMessageDialog({ chat, message, onClose }: { chat: Chat; me
     }
   };
   return (
-    <Confirm title={t('chat.deleteFrom')} text={t('chat.deleteFromText')} action={t('delete')} onConfirm={remove} onClose={onClose} />
+    <Confirm
+      title={t('chat.deleteFrom')}
+      text={t('chat.deleteFromText')}
+      action={t('delete')}
+      onConfirm={remove}
+      onClose={onClose}
+    />
   );
 }

@@ -7,7 +7,7 @@ export function MessageText({ text, streaming }: { text: string; streaming: bool
   if (!text && streaming)
     return (
       <p className="thinking" role="status">
-        <span className="hidden-text">{t('chat.thinking')}</span>
+        <span className="visually-hidden">{t('chat.thinking')}</span>
         <i />
         <i />
         <i />
@@ -15,7 +15,7 @@ export function MessageText({ text, streaming }: { text: string; streaming: bool
     );
   if (!text) return <p className="muted">{t('chat.empty')}</p>;
   return (
-    <div className={streaming ? 'words growing' : 'words'}>
+    <div className={streaming ? 'message-text streaming' : 'message-text'}>
       <Markdown text={text} streaming={streaming} />
     </div>
   );

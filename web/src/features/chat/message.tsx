@@ -37,7 +37,16 @@ function useScrollSettled(scrolling: Store<boolean>): boolean {
   return settled;
 }
 
-function Question({ message, chat, siblings, running, onResend, editing, onEditing, scrolling }: MessageProps & { message: Message }) {
+function Question({
+  message,
+  chat,
+  siblings,
+  running,
+  onResend,
+  editing,
+  onEditing,
+  scrolling,
+}: MessageProps & { message: Message }) {
   const t = useTranslation();
   const settled = useScrollSettled(scrolling);
   return (
@@ -60,7 +69,13 @@ function Question({ message, chat, siblings, running, onResend, editing, onEditi
             {settled && (
               <>
                 <IconButton icon={Copy} label={t('copy')} size={16} onClick={() => void copyWithToast(message.text, t('copied'))} />
-                <IconButton icon={PencilLine} label={t('edit')} size={16} disabled={running} onClick={() => onEditing(message.id)} />
+                <IconButton
+                  icon={PencilLine}
+                  label={t('edit')}
+                  size={16}
+                  disabled={running}
+                  onClick={() => onEditing(message.id)}
+                />
                 <Branches chat={chat} message={message} siblings={siblings} disabled={running} />
               </>
             )}
@@ -80,7 +95,9 @@ function Answer(props: MessageProps) {
   const { chat, item, error, running, isLast } = props;
   const t = useTranslation();
   const last = item.messages.at(-1)!;
-  const streaming = useStore<StreamingAnswer | null>((chat.streamingAnswer(last.id) as Store<StreamingAnswer | null> | undefined) ?? NOT_STREAMING);
+  const streaming = useStore<StreamingAnswer | null>(
+    (chat.streamingAnswer(last.id) as Store<StreamingAnswer | null> | undefined) ?? NOT_STREAMING,
+  );
   const text = item.messages.map((one) => (one.id === last.id && streaming ? streaming.text : one.text)).join('');
   const reasoning = streaming?.reasoning || last.reasoning;
   const [editing, setEditing] = useState(false);
@@ -111,7 +128,9 @@ function Answer(props: MessageProps) {
       {error !== undefined && (
         <div className="notice bad" role="alert">
           <CircleAlert size={18} aria-hidden="true" />
-          <span className="grow"><ErrorMessage error={error} /></span>
+          <span className="grow">
+            <ErrorMessage error={error} />
+          </span>
           <Button size="small" disabled={running} onClick={() => props.onRegenerate(last)}>
             {t('again')}
           </Button>

@@ -64,7 +64,7 @@ export default function SearchDialog({ onClose }: { onClose: () => void }) {
           onKeyDown={onKeyDown}
         />
       </div>
-      <div className="hidden-text" role="status">
+      <div className="visually-hidden" role="status">
         {query.isSuccess && t('search.found', { n: hits.length })}
       </div>
       {hits.length > 0 ? (

@@ -28,10 +28,12 @@ export class TemporaryChat extends Chat {
 
   private async ask(path: Message[], options: AnswerOptions, onStarted: () => void = () => {}): Promise<void> {
     const { compare: _, ...rest } = options;
-    const turn = await api.post('/v1/temporary/turns', { body: {
+    const turn = await api.post('/v1/temporary/turns', {
+      body: {
         ...rest,
         messages: path.map(({ role, text }) => ({ role: role === 'user' ? ('user' as const) : ('assistant' as const), text })),
-      } });
+      },
+    });
     onStarted();
     this.followTurn(turn, path.at(-1)?.id ?? null);
   }

@@ -136,8 +136,14 @@ export function Thread({
     },
     [chat, options],
   );
-  const regenerate = useCallback((message: Message) => void chat.regenerate(message.id, options).catch(toastError), [chat, options]);
-  const continueAnswer = useCallback((message: Message) => void chat.continueAnswer(message.id, options).catch(toastError), [chat, options]);
+  const regenerate = useCallback(
+    (message: Message) => void chat.regenerate(message.id, options).catch(toastError),
+    [chat, options],
+  );
+  const continueAnswer = useCallback(
+    (message: Message) => void chat.continueAnswer(message.id, options).catch(toastError),
+    [chat, options],
+  );
 
   return (
     <div className="thread-frame">
@@ -150,7 +156,11 @@ export function Thread({
         onPointerDown={onInput}
         onPointerMove={(event) => event.buttons && onInput()}
         onKeyDown={onInput}
-        tabIndex={0} role="region" aria-label={t('chat.messages')} data-thread>
+        tabIndex={0}
+        role="region"
+        aria-label={t('chat.messages')}
+        data-thread
+      >
         <div ref={setContent} className="thread-inner">
           {rows.getVirtualItems().map((row) => {
             const item = items[row.index]!;
@@ -201,7 +211,10 @@ function usePreparsedAnswers(items: readonly ThreadItem[], range: { startIndex: 
   const to = range?.endIndex ?? 0;
   useEffect(() => {
     if (typeof requestIdleCallback !== 'function') return undefined;
-    const nearEnd = [...items.slice(Math.max(0, from - PREPARSED_ITEMS), from).reverse(), ...items.slice(to + 1, to + PREPARSED_ITEMS)];
+    const nearEnd = [
+      ...items.slice(Math.max(0, from - PREPARSED_ITEMS), from).reverse(),
+      ...items.slice(to + 1, to + PREPARSED_ITEMS),
+    ];
     const answers = nearEnd.flatMap((item) => item.messages).filter((one) => one.role === 'assistant');
     let at = 0;
     const parseNext = (idle: IdleDeadline) => {
@@ -264,7 +277,7 @@ function AnswerAnnouncer({ chat, running }: { chat: Chat; running: boolean }) {
     wasRunning.current = running;
   }, [running, t, chat]);
   return (
-    <div className="hidden-text" role="status">
+    <div className="visually-hidden" role="status">
       {announcement}
     </div>
   );

@@ -70,8 +70,20 @@ function ConsensusOverview({ view, onItem }: { view: View; onItem: (item: string
         </ul>
       </section>
       <div className="columns">
-        <ItemList title={t('consensus.bridges')} lead={t('consensus.bridgesLead')} items={pick(view.bridges)} onItem={onItem} measure="bridging" />
-        <ItemList title={t('consensus.divides')} lead={t('consensus.dividesLead')} items={pick(view.divides)} onItem={onItem} measure="gap" />
+        <ItemList
+          title={t('consensus.bridges')}
+          lead={t('consensus.bridgesLead')}
+          items={pick(view.bridges)}
+          onItem={onItem}
+          measure="bridging"
+        />
+        <ItemList
+          title={t('consensus.divides')}
+          lead={t('consensus.dividesLead')}
+          items={pick(view.divides)}
+          onItem={onItem}
+          measure="gap"
+        />
       </div>
       <section className="card row">
         <div className="grow">

@@ -37,7 +37,9 @@ export function ExamRunDialog({ id, onClose }: { id: string; onClose: () => void
                 <li key={`${answer.case}${answer.draw}${answer.part}`} className="card stack tight">
                   <div className="row small">
                     <span className="mono">{answer.case}</span>
-                    <span className={answer.score > 0.5 ? 'badge good' : 'badge bad'}>{answer.label ? displayName('verdict', answer.label) : formatNumber(answer.score)}</span>
+                    <span className={answer.score > 0.5 ? 'badge good' : 'badge bad'}>
+                      {answer.label ? displayName('verdict', answer.label) : formatNumber(answer.score)}
+                    </span>
                   </div>
                   <Transcript messages={answer.messages} />
                   <div>

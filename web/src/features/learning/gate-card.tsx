@@ -1,5 +1,6 @@
 /** One comparison of champion and challenger, exam by exam. */
 import type { Schemas } from '../../api/client';
+import { displayName } from '../../i18n/display-names';
 import { formatRelativeTime, formatNumber, formatPercent, useTranslation } from '../../i18n';
 import { IntervalPlot, type IntervalRow } from './interval-plot';
 
@@ -15,10 +16,18 @@ interface Finding {
   paired?: { n: number; wins: number; losses: number; test: string; difference: number };
 }
 
-export function GateCard({ gate, names, titles }: { gate: Schemas['GateView']; names: Map<string, string>; titles: Map<string, string> }) {
+export function GateCard({
+  gate,
+  names,
+  titles,
+}: {
+  gate: Schemas['GateView'];
+  names: Map<string, string>;
+  titles: Map<string, string>;
+}) {
   const t = useTranslation();
   const findings = gate.findings as Finding[];
-  const title = (exam = '?') => titles.get(exam) ?? exam;
+  const title = (exam = '?') => titles.get(exam) ?? displayName('exam', exam);
   const rows: IntervalRow[] = findings
     .filter((one) => one.interval)
     .map((one) => ({
@@ -61,7 +70,9 @@ export function GateCard({ gate, names, titles }: { gate: Schemas['GateView']; n
                 <td className="number">{one.interval ? `${signed(one.interval.low)} … ${signed(one.interval.high)}` : '–'}</td>
                 <td className="number">{one.p_adjusted === undefined ? '–' : formatNumber(one.p_adjusted, 4)}</td>
                 <td className="number">{one.paired ? `${one.paired.n} (+${one.paired.wins} −${one.paired.losses})` : '–'}</td>
-                <td className="words" lang="en">{one.why}</td>
+                <td className="text" lang="en">
+                  {one.why}
+                </td>
               </tr>
             ))}
           </tbody>

@@ -40,7 +40,13 @@ export function IntervalPlot({ rows, label, margin }: { rows: readonly IntervalR
       <svg viewBox={`0 0 ${width} ${height}`} role="img" aria-label={`${label}: ${rows.map((one) => textOf(one)).join('; ')}`}>
         {ticks.map((tick) => (
           <g key={tick}>
-            <line className={tick === 0 && difference ? 'grid strong' : 'grid'} x1={x(tick)} x2={x(tick)} y1={4} y2={height - FOOT} />
+            <line
+              className={tick === 0 && difference ? 'grid strong' : 'grid'}
+              x1={x(tick)}
+              x2={x(tick)}
+              y1={4}
+              y2={height - FOOT}
+            />
             <text x={x(tick)} y={height - 8} textAnchor="middle">
               {difference ? formatPercent(tick, 1) : formatNumber(tick, 3)}
             </text>

@@ -26,7 +26,12 @@ export function MetricChart({ name, lines }: { name: string; lines: readonly Rec
       plot.current?.destroy();
       const style = getComputedStyle(document.documentElement);
       const colour = (token: string) => style.getPropertyValue(token).trim();
-      const axis = { stroke: colour('--text-2'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false }, font: '12px system-ui' };
+      const axis = {
+        stroke: colour('--text-2'),
+        grid: { stroke: colour('--line'), width: 1 },
+        ticks: { show: false },
+        font: '12px system-ui',
+      };
       plot.current = new uPlot(
         {
           width: container.current!.clientWidth,
@@ -34,7 +39,10 @@ export function MetricChart({ name, lines }: { name: string; lines: readonly Rec
           legend: { show: false },
           cursor: { y: false },
           scales: { x: { time: false } },
-          axes: [{ ...axis, size: 30 }, { ...axis, size: 56, values: (_, ticks) => ticks.map((one) => formatNumber(one, 5)) }],
+          axes: [
+            { ...axis, size: 30 },
+            { ...axis, size: 56, values: (_, ticks) => ticks.map((one) => formatNumber(one, 5)) },
+          ],
           series: [{}, { stroke: colour('--accent'), width: 2, points: { show: latest.current[0].length < 30 } }],
         },
         latest.current,

@@ -40,7 +40,9 @@ function SideScoreRows({ name, side }: { name: string; side: Schemas['SideScore'
   return (
     <>
       <dt>{name}</dt>
-      <dd>{t('ratingStatus.side', { n: side.ratings, approval: formatNumber(side.approval), estimate: formatNumber(side.estimate) })}</dd>
+      <dd>
+        {t('ratingStatus.side', { n: side.ratings, approval: formatNumber(side.approval), estimate: formatNumber(side.estimate) })}
+      </dd>
     </>
   );
 }

@@ -48,7 +48,8 @@ export function RunDetail({ id }: { id: string }) {
   }, [pendingAction, t]);
   const names = useMemo(() => {
     const found = new Set<string>();
-    for (const line of lines) for (const [name, value] of Object.entries(line)) if (typeof value === 'number' && !NOT_METRICS.has(name)) found.add(name);
+    for (const line of lines)
+      for (const [name, value] of Object.entries(line)) if (typeof value === 'number' && !NOT_METRICS.has(name)) found.add(name);
     const rank = (name: string) => (FIRST_METRICS.includes(name) ? FIRST_METRICS.indexOf(name) : FIRST_METRICS.length);
     return [...found].sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
   }, [lines]);
@@ -97,10 +98,16 @@ export function RunDetail({ id }: { id: string }) {
                 <span className="small num">{t('runs.left', { time: formatDuration(run.remaining_s) })}</span>
               )}
             </div>
-            <progress className="bar" value={Math.max(run.step, step ?? 0)} max={Math.max(1, run.total_steps)} aria-label={t('runs.progress')} />
+            <progress
+              className="bar"
+              value={Math.max(run.step, step ?? 0)}
+              max={Math.max(1, run.total_steps)}
+              aria-label={t('runs.progress')}
+            />
             <span className="small muted num">
               {t('runs.steps', { step: Math.max(run.step, step ?? 0), all: run.total_steps })}
-              {run.best_score !== null && ` · ${t('runs.best', { score: formatNumber(run.best_score, 4), step: run.best_step ?? 0 })}`}
+              {run.best_score !== null &&
+                ` · ${t('runs.best', { score: formatNumber(run.best_score, 4), step: run.best_step ?? 0 })}`}
             </span>
           </section>
           {names.length ? (

@@ -2,7 +2,13 @@
 import type { Schemas } from '../../api/client';
 import { type TranslationKey, useTranslation } from '../../i18n';
 
-const TONES: Readonly<Record<string, string>> = { running: 'good', finished: 'good', failed: 'bad', stopped: 'warn', interrupted: 'warn' };
+const TONES: Readonly<Record<string, string>> = {
+  running: 'good',
+  finished: 'good',
+  failed: 'bad',
+  stopped: 'warn',
+  interrupted: 'warn',
+};
 
 export function RunStateBadge({ state }: { state: Schemas['RunView']['state'] }) {
   const t = useTranslation();

@@ -6,6 +6,7 @@ import { Link } from 'wouter';
 import type { Schemas } from '../../api/client';
 import { clauseQuery, specQuery, specRunsQuery } from '../../api/queries';
 import { displayName, humanize, languageName } from '../../i18n/display-names';
+import { specLabelName } from '../../i18n/spec-labels';
 import { formatRelativeTime, useTranslation } from '../../i18n';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
@@ -157,9 +158,9 @@ function CaseCard({ one }: { one: Case }) {
         ))}
         <dl className="facts small">
           <dt>{t('triage.policy')}</dt>
-          <dd>{one.policy.map(humanize).join(', ') || '–'}</dd>
+          <dd>{one.policy.map(specLabelName).join(', ') || '–'}</dd>
           <dt>{t('triage.bug')}</dt>
-          <dd>{one.bug.map(humanize).join(', ') || '–'}</dd>
+          <dd>{one.bug.map(specLabelName).join(', ') || '–'}</dd>
           <dt>{t('spec.judge')}</dt>
           <dd>{displayName('judge', one.judge)}</dd>
         </dl>

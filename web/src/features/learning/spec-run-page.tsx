@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { Link } from 'wouter';
 import { api, type Schemas } from '../../api/client';
 import { queryClient, specQuery, specRunQuery } from '../../api/queries';
-import { humanize } from '../../i18n/display-names';
+import { specLabelName } from '../../i18n/spec-labels';
 import { formatDate, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
 import { Dialog } from '../../ui/dialog';
@@ -27,7 +27,12 @@ export function SpecRun({ id }: { id: string }) {
     queryKey: ['spec-outputs', id, triage],
     enabled: triage !== 'worst',
     queryFn: ({ pageParam }) =>
-      api.get('/v1/spec/runs/{run_id}/outputs', { params: { path: { run_id: id }, query: { triage: triage === 'worst' ? undefined : triage, after: pageParam || undefined, limit: 30 } } }),
+      api.get('/v1/spec/runs/{run_id}/outputs', {
+        params: {
+          path: { run_id: id },
+          query: { triage: triage === 'worst' ? undefined : triage, after: pageParam || undefined, limit: 30 },
+        },
+      }),
     initialPageParam: '',
     getNextPageParam: (page) => (page.has_more ? page.data.at(-1)!.id : undefined),
   });
@@ -75,10 +80,12 @@ function OutputCard({ output, run }: { output: Output; run: string }) {
       <div className="row small">
         <Link href={`/spec/${output.clause}`}>{clause}</Link>
         <span className="mono muted">{output.case}</span>
-        <span className={`badge ${output.triage === 'passed' ? 'good' : output.triage === 'policy' || output.triage === 'bug' ? 'bad' : ''}`}>
+        <span
+          className={`badge ${output.triage === 'passed' ? 'good' : output.triage === 'policy' || output.triage === 'bug' ? 'bad' : ''}`}
+        >
           {t(`triage.${output.triage}`)}
         </span>
-        <span className="muted">{humanize(output.label)}</span>
+        <span className="muted">{specLabelName(output.label)}</span>
         <span className="grow" />
         <Button size="small" icon={Flag} onClick={() => setDisputing(true)}>
           {t('spec.dispute')}
@@ -111,7 +118,10 @@ function DisputeDialog({ output, run, onClose }: { output: Output; run: string; 
   const submit = async () => {
     setBusy(true);
     try {
-      await api.post('/v1/spec/outputs/{output_id}/disputes', { params: { path: { output_id: output.id } }, body: { claim, reason } });
+      await api.post('/v1/spec/outputs/{output_id}/disputes', {
+        params: { path: { output_id: output.id } },
+        body: { claim, reason },
+      });
       await queryClient.invalidateQueries({ queryKey: ['spec-runs', run] });
       void queryClient.invalidateQueries({ queryKey: ['spec-outputs', run] });
       toast(t('spec.submitted'));
@@ -144,7 +154,14 @@ function DisputeDialog({ output, run, onClose }: { output: Output; run: string; 
       />
       <Field label={t('spec.reason')}>
         {(field) => (
-          <textarea {...field} className="input" required maxLength={4000} value={reason} onChange={(event) => setReason(event.target.value)} />
+          <textarea
+            {...field}
+            className="input"
+            required
+            maxLength={4000}
+            value={reason}
+            onChange={(event) => setReason(event.target.value)}
+          />
         )}
       </Field>
     </Dialog>

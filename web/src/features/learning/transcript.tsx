@@ -7,7 +7,9 @@ export function Transcript({ messages }: { messages: readonly Record<string, unk
       {messages.map((message, index) => (
         <div key={index}>
           <span className="tiny muted">{displayName('messageRole', String(message.role))}</span>
-          <div className="plain verbatim">{typeof message.content === 'string' ? message.content : JSON.stringify(message.content, null, 2)}</div>
+          <div className="plain verbatim">
+            {typeof message.content === 'string' ? message.content : JSON.stringify(message.content, null, 2)}
+          </div>
         </div>
       ))}
     </>

@@ -204,7 +204,9 @@ function InviteDialog({ role: ownRole, onClose }: { role: Role; onClose: () => v
       />
       <p className="small muted">{t(`roleText.${role}`)}</p>
       <Field label={t('people.note')}>
-        {(field) => <input {...field} className="input" maxLength={200} value={note} onChange={(event) => setNote(event.target.value)} />}
+        {(field) => (
+          <input {...field} className="input" maxLength={200} value={note} onChange={(event) => setNote(event.target.value)} />
+        )}
       </Field>
       <SegmentedControl
         legend={t('people.validFor')}

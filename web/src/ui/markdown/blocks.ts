@@ -65,10 +65,16 @@ export function normaliseMath(text: string): string {
   if (!/[$\\]/.test(text)) return text;
   return outsideCode(text, (plain) =>
     plain
-      .replace(/^([ \t]*)\$\$([^$\n]+)\$\$[ \t]*$/gm, (_, indent: string, inner: string) => `${indent}$$\n${indent}${inner.trim()}\n${indent}$$`)
+      .replace(
+        /^([ \t]*)\$\$([^$\n]+)\$\$[ \t]*$/gm,
+        (_, indent: string, inner: string) => `${indent}$$\n${indent}${inner.trim()}\n${indent}$$`,
+      )
       .replace(/\\\[([\s\S]+?)\\\]/g, (_, inner: string) => `\n$$\n${inner.trim()}\n$$\n`)
       .replace(/\\\((.+?)\\\)/g, (_, inner: string) => `$$${inner}$$`)
-      .replace(/(^|[^\\$])\$(?=[^\s$])([^$\n]*?[^\s\\$])\$(?![\d$])/g, (_, before: string, inner: string) => `${before}$$${inner}$$`),
+      .replace(
+        /(^|[^\\$])\$(?=[^\s$])([^$\n]*?[^\s\\$])\$(?![\d$])/g,
+        (_, before: string, inner: string) => `${before}$$${inner}$$`,
+      ),
   );
 }
 
