@@ -8,11 +8,14 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from tests.web.conftest import WEB, need_browser
 from yearling.api.web import STATIC, load
+from yearling.records import FinishReason, Role
+from yearling.training import METHODS
 
 ROOT = WEB.parent
 
@@ -102,3 +105,10 @@ def test_every_reason_of_a_provider_has_words_in_the_page() -> None:
     known = set(re.findall(r"'([a-z_]+)'", page.partition("const PROVIDER_ERRORS = [")[2].partition("]")[0]))
     assert len(known) >= 5
     assert sorted(reasons - known) == []
+
+
+def test_training_methods_and_finish_reasons_have_display_names() -> None:
+    source = (WEB / "src" / "i18n" / "display-names.ts").read_text(encoding="utf-8")
+    for kind, ids in (("trainingMethod", METHODS), ("finishReason", get_args(FinishReason)), ("messageRole", get_args(Role))):
+        names = source.partition(f"  {kind}: {{")[2].partition("\n  },")[0]
+        assert sorted(set(ids) - set(re.findall(r"^    (\w+):", names, re.MULTILINE))) == []

@@ -1,6 +1,7 @@
 /** The frame around every page: the sidebar and the keyboard shortcuts. */
 import { useQuery } from '@tanstack/react-query';
 import {
+  Bookmark,
   BookOpenText,
   ChartLine,
   ChevronRight,
@@ -30,7 +31,6 @@ import { signOut } from './api/session';
 import { ChatList } from './features/chat/chat-list';
 import { Folders } from './features/chat/folders';
 import { type TranslationKey, language, useTranslation } from './i18n';
-import { BookmarkIcon } from './ui/icons';
 import { persistedStore, useStore } from './store';
 import { theme, THEMES } from './ui/theme';
 import { IconButton } from './ui/button';
@@ -43,11 +43,11 @@ const ShortcutsDialog = lazy(() => import('./shortcuts-dialog'));
 const MAIN_LINKS = [
   ['/compare', 'nav.compare', Columns2],
   ['/notes', 'nav.notes', StickyNote],
-  ['/memory', 'nav.memory', BookmarkIcon],
+  ['/memory', 'nav.memory', Bookmark],
   ['/history', 'nav.history', History],
 ] as const;
 
-const LEARNING = [
+const LEARNING_LINKS = [
   ['/consensus', 'nav.consensus', Scale],
   ['/runs', 'nav.runs', ChartLine],
   ['/exams', 'nav.exams', GraduationCap],
@@ -135,8 +135,8 @@ export function Shell({ children }: { children: ReactNode }) {
               <NavItem key={href} href={href} name={key} icon={icon} location={location} />
             ))}
           </ul>
-          <Collapsible title={t('nav.learning')} cell={learningState}>
-            {LEARNING.map(([href, key, icon]) => (
+          <Collapsible title={t('nav.learning')} store={learningState}>
+            {LEARNING_LINKS.map(([href, key, icon]) => (
               <NavItem key={href} href={href} name={key} icon={icon} location={location} />
             ))}
           </Collapsible>
@@ -198,12 +198,12 @@ function NavItem({
   );
 }
 
-function Collapsible({ title, cell, children }: { title: string; cell: typeof learningState; children: ReactNode }) {
-  const open = useStore(cell) === 'open';
+function Collapsible({ title, store, children }: { title: string; store: typeof learningState; children: ReactNode }) {
+  const open = useStore(store) === 'open';
   return (
     <section>
       <h3 className="side-title">
-        <button type="button" aria-expanded={open} onClick={() => cell.set(open ? 'closed' : 'open')}>
+        <button type="button" aria-expanded={open} onClick={() => store.set(open ? 'closed' : 'open')}>
           {title} <ChevronRight size={14} aria-hidden="true" className={open ? 'turned' : ''} />
         </button>
       </h3>

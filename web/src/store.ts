@@ -20,8 +20,8 @@ export class Store<T> {
   };
 }
 
-export function useStore<T>(cell: Store<T>): T {
-  return useSyncExternalStore(cell.subscribe, cell.get);
+export function useStore<T>(store: Store<T>): T {
+  return useSyncExternalStore(store.subscribe, store.get);
 }
 
 /** A store whose value persists in local storage as `yearling.NAME`. */
@@ -33,13 +33,13 @@ export function persistedStore<T extends string>(name: string, fallback: T, allo
   } catch {
     // Local storage is disabled: the value lasts until the page is closed.
   }
-  const cell = new Store<T>(allowed.includes(stored as T) ? (stored as T) : fallback);
-  cell.subscribe(() => {
+  const store = new Store<T>(allowed.includes(stored as T) ? (stored as T) : fallback);
+  store.subscribe(() => {
     try {
-      localStorage.setItem(key, cell.get());
+      localStorage.setItem(key, store.get());
     } catch {
       // As above.
     }
   });
-  return cell;
+  return store;
 }

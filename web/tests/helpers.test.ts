@@ -4,6 +4,8 @@ import { safeRedirect } from '../src/api/session';
 import { noteText } from '../src/features/chat/feedback';
 import { periodOf } from '../src/features/chat/chat-list';
 import { interpolate, formatDuration, formatPercent, language } from '../src/i18n';
+import { displayName } from '../src/i18n/display-names';
+import { specLabelName } from '../src/i18n/spec-labels';
 import { STRINGS } from '../src/i18n/strings';
 import { safeAddress, shortAddress } from '../src/ui/markdown/links';
 import { ticksOf } from '../src/features/learning/interval-plot';
@@ -23,6 +25,23 @@ describe('strings', () => {
     expect(interpolate('{n} {n|chat|chats} of {who}', { n: 1, who: '{n}' })).toBe('1 chat of {n}');
     expect(interpolate('{n} {n|chat|chats}', { n: 1200 })).toBe('1,200 chats');
     expect(formatDuration(3725)).toBe('1:02:05');
+  });
+});
+
+describe('displayName', () => {
+  it('names what the server calls by identifiers, in both languages', () => {
+    expect(displayName('finishReason', 'stop')).toBe('Complete');
+    expect(displayName('importSource', 'open_webui')).toBe('Open WebUI');
+    expect(specLabelName('confident_wrong')).toBe('Wrong and certain');
+    language.set('zh');
+    expect(displayName('finishReason', 'stop')).toBe('正常结束');
+    language.set('en');
+  });
+
+  it('shows an unknown identifier as it is', () => {
+    expect(displayName('finishReason', 'content_filter')).toBe('content_filter');
+    expect(displayName('grader', 'toString')).toBe('toString');
+    expect(specLabelName('new_label')).toBe('new_label');
   });
 });
 

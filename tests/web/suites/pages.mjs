@@ -64,6 +64,11 @@ async function dialogs(tools, check) {
   check(!wrong.length, wrong.join('\n'));
 }
 
+/** A menu that was opened by the keyboard has the focus on its first item. */
+async function menuHasFocus(page) {
+  await page.waitForFunction(() => document.activeElement?.matches('.menu [role^=menuitem]'));
+}
+
 async function keyboardOnly(tools, check) {
   const { page } = tools;
   await tools.open('/');
@@ -90,11 +95,40 @@ async function keyboardOnly(tools, check) {
   check((await page.evaluate(() => document.activeElement.id)) === 'composer', '/ does not lead to the composer');
   await page.locator('.account').focus();
   await page.keyboard.press('ArrowDown');
-  await page.waitForSelector('.menu');
+  await menuHasFocus(page);
   await page.keyboard.press('End');
   await page.keyboard.press('Home');
   await page.keyboard.press('Enter');
   await page.waitForURL(/\/settings$/);
+}
+
+async function menuAndDialogKeys(tools, check) {
+  const { page } = tools;
+  const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.innerText ?? '');
+  await tools.open(`/c/${tools.facts.chat}`);
+  const button = page.locator('.chat-head').getByRole('button', { name: /Options for/ });
+  await button.focus();
+  await page.keyboard.press('Enter');
+  await menuHasFocus(page);
+  await page.keyboard.press('ArrowUp'); // from the first item to the last
+  await page.waitForFunction(() => document.activeElement?.innerText === 'Delete');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('.menu', { state: 'detached' });
+  check(/Options for/.test(await focused()), `a closed menu leaves the focus at “${await focused()}”`);
+  await page.keyboard.press('ArrowDown');
+  await menuHasFocus(page);
+  await page.keyboard.press('d');
+  await page.waitForFunction(() => document.activeElement?.innerText === 'Delete');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.dialog');
+  check((await focused()) === 'Cancel', `the dialog begins at “${await focused()}”`);
+  for (let presses = 0; presses < 8; presses++) {
+    await page.keyboard.press('Tab');
+    check(await page.evaluate(() => Boolean(document.activeElement?.closest('.dialog'))), 'the focus leaves the dialog');
+  }
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('.dialog', { state: 'detached' });
+  await page.waitForFunction(() => /Options for/.test(document.activeElement?.getAttribute('aria-label') ?? ''));
 }
 
 async function unknownAddress(tools, check) {
@@ -107,5 +141,6 @@ export const tests = {
   chinese_dark_phone: (tools, check) => walk(tools, check, 'zh', { theme: 'dark', phone: true }),
   dialogs,
   keyboard_only: keyboardOnly,
+  menu_and_dialog_keys: menuAndDialogKeys,
   unknown_address: unknownAddress,
 };

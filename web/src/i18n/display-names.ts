@@ -130,7 +130,7 @@ const NAMES = {
 } as const satisfies Record<string, Names>;
 
 export function displayName(kind: keyof typeof NAMES, id: string): string {
-  const names = (NAMES[kind] as Names)[id];
+  const names = Object.hasOwn(NAMES[kind], id) ? (NAMES[kind] as Names)[id] : undefined;
   return names ? names[language.get() === 'zh' ? 1 : 0] : id;
 }
 

@@ -78,6 +78,6 @@ const LABELS: Readonly<Record<string, readonly [english: string, chinese: string
 };
 
 export function specLabelName(label: string): string {
-  const names = LABELS[label];
+  const names = Object.hasOwn(LABELS, label) ? LABELS[label] : undefined;
   return names ? names[language.get() === 'zh' ? 1 : 0] : label;
 }

@@ -181,8 +181,8 @@ function Rewrite({ chat, message, text, onDone }: MessageProps & { message: Mess
         text={text}
         action={t('chat.rewriteSave')}
         onCancel={onDone}
-        onSave={async (words) => {
-          await submitRewrite(chat, message, words);
+        onSave={async (rewritten) => {
+          await submitRewrite(chat, message, rewritten);
           onDone();
         }}
       />

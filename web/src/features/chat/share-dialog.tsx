@@ -45,9 +45,9 @@ export function ShareDialog({ conversation, leaf, onClose }: { conversation: str
   );
 }
 
-export async function copyLink(share: Share, words: string): Promise<void> {
+export async function copyLink(share: Share, message: string): Promise<void> {
   await copyText(new URL(share.path, location.href).href);
-  toast(words);
+  toast(message);
 }
 
 export function ShareLinks({ shares, titles = false }: { shares: Share[]; titles?: boolean }) {
