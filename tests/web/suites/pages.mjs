@@ -64,9 +64,12 @@ async function dialogs(tools, check) {
   check(!wrong.length, wrong.join('\n'));
 }
 
-/** A menu that was opened by the keyboard has the focus on its first item. */
-async function menuHasFocus(page) {
-  await page.waitForFunction(() => document.activeElement?.matches('.menu [role^=menuitem]'));
+/** Waits until an item of the open menu has the focus, which moves a moment after the key. */
+async function focusIsOn(page, which) {
+  await page.waitForFunction((at) => {
+    const items = [...document.querySelectorAll('.menu [role^=menuitem]')];
+    return items.length > 0 && document.activeElement === items.at(at);
+  }, which === 'first' ? 0 : -1);
 }
 
 async function keyboardOnly(tools, check) {
@@ -95,9 +98,11 @@ async function keyboardOnly(tools, check) {
   check((await page.evaluate(() => document.activeElement.id)) === 'composer', '/ does not lead to the composer');
   await page.locator('.account').focus();
   await page.keyboard.press('ArrowDown');
-  await menuHasFocus(page);
+  await focusIsOn(page, 'first');
   await page.keyboard.press('End');
+  await focusIsOn(page, 'last');
   await page.keyboard.press('Home');
+  await focusIsOn(page, 'first');
   await page.keyboard.press('Enter');
   await page.waitForURL(/\/settings$/);
 }
@@ -109,14 +114,14 @@ async function menuAndDialogKeys(tools, check) {
   const button = page.locator('.chat-head').getByRole('button', { name: /Options for/ });
   await button.focus();
   await page.keyboard.press('Enter');
-  await menuHasFocus(page);
+  await focusIsOn(page, 'first');
   await page.keyboard.press('ArrowUp'); // from the first item to the last
   await page.waitForFunction(() => document.activeElement?.innerText === 'Delete');
   await page.keyboard.press('Escape');
   await page.waitForSelector('.menu', { state: 'detached' });
   check(/Options for/.test(await focused()), `a closed menu leaves the focus at “${await focused()}”`);
   await page.keyboard.press('ArrowDown');
-  await menuHasFocus(page);
+  await focusIsOn(page, 'first');
   await page.keyboard.press('d');
   await page.waitForFunction(() => document.activeElement?.innerText === 'Delete');
   await page.keyboard.press('Enter');
