@@ -19,7 +19,7 @@ from pydantic_core import PydanticUndefined
 from yearling.api import create_app
 from yearling.cli.main import app
 from yearling.config import Settings
-from yearling.inference import EnginePool, fake_served
+from yearling.inference import EnginePool, fake_served_model
 from yearling.store import Store
 
 HERE = Path(__file__).parent
@@ -31,7 +31,7 @@ def pages() -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder))
         with Store.open(settings) as store:
-            schema = create_app(settings, store, EnginePool.of([fake_served()])).openapi()
+            schema = create_app(settings, store, EnginePool.of([fake_served_model()])).openapi()
     return {
         "cli.md": cli_page(),
         "settings.md": settings_page(),

@@ -19,10 +19,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from yearling.clock import new_id
-from yearling.models import Library, LocalModel
-from yearling.store import database, migrate
-from yearling.store.database import Database
-from yearling.store.schema import VERSION
+from yearling.models import LocalModel, ModelLibrary
+from yearling.store.database import database, migrate
+from yearling.store.database.database import Database
+from yearling.store.database.schema import VERSION
 
 os.environ["COLUMNS"] = "80"  # tables are as wide in every terminal
 
@@ -143,16 +143,16 @@ def authorities_read_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def model_library() -> Library:
+def model_library() -> ModelLibrary:
     """A library that outlives the run, so that the default model is downloaded once per machine.
 
     `YEARLING_TEST_MODELS` names its folder; else it is in the user's cache. Tests read from it and never remove anything.
     """
     folder = os.environ.get("YEARLING_TEST_MODELS") or platformdirs.user_cache_dir("yearling-tests", appauthor=False)
-    return Library(Path(folder))
+    return ModelLibrary(Path(folder))
 
 
 @pytest.fixture(scope="session")
-def default_model(model_library: Library) -> LocalModel:
+def default_model(model_library: ModelLibrary) -> LocalModel:
     """The default model, pulled through the library as a person would get it."""
     return model_library.pull("smollm2-135m-instruct")

@@ -136,10 +136,10 @@ def run(rounds: int, data_dir: Path, *, seed: int = 0) -> int:
 
 
 if __name__ == "__main__":
-    from yearling.models import Library
+    from yearling.models import ModelLibrary
 
     with tempfile.TemporaryDirectory() as folder:
-        source = Library(load_settings().models_dir)
+        source = ModelLibrary(load_settings().models_dir)
         shutil.copytree(source.get(load_settings().model).folder, Path(folder) / "models" / load_settings().model)
         total = run(int(sys.argv[1]), Path(folder))
         print(f"{sys.argv[1]} kills, {total} answers acknowledged, none lost, the store verified after each")

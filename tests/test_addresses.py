@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from yearling.addresses import is_public, public_addresses
+from yearling.addresses import is_public, resolve_public_addresses
 from yearling.errors import BadInput, Unavailable
 
 PRIVATE = (
@@ -76,16 +76,16 @@ def resolver(*addresses: str) -> Any:
 
 def test_all_addresses_of_a_name_must_be_public(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolver("8.8.8.8", "2606:4700:4700::1111", "8.8.8.8"))
-    assert public_addresses("good.example", 443) == ["8.8.8.8", "2606:4700:4700::1111"]
+    assert resolve_public_addresses("good.example", 443) == ["8.8.8.8", "2606:4700:4700::1111"]
     monkeypatch.setattr(socket, "getaddrinfo", resolver("8.8.8.8", "10.0.0.1"))
     with pytest.raises(BadInput):
-        public_addresses("both.example", 443)
+        resolve_public_addresses("both.example", 443)
     monkeypatch.setattr(socket, "getaddrinfo", resolver())
     with pytest.raises(Unavailable):
-        public_addresses("none.example", 443)
+        resolve_public_addresses("none.example", 443)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "0", "2130706433", "0x7f.1", "127.1", "::1", "::ffff:127.0.0.1"])
 def test_however_this_machine_is_spelt_it_is_not_public(host: str) -> None:
     with pytest.raises((BadInput, Unavailable)):
-        public_addresses(host, 80)
+        resolve_public_addresses(host, 80)

@@ -43,5 +43,5 @@ def test_now_is_aware() -> None:
 
 def test_an_id_says_when_it_was_made() -> None:
     before = clock.now_utc()
-    made = clock.made_utc(clock.new_id())
+    made = clock.id_created_utc(clock.new_id())
     assert timedelta(milliseconds=-1) <= made - before < timedelta(minutes=1)

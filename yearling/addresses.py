@@ -21,11 +21,11 @@ def is_public(address: str) -> bool:
         ip = ipaddress.ip_address(address.partition("%")[0].strip("[]"))
     except ValueError:
         return False
-    leads_to = _inside(ip) if isinstance(ip, ipaddress.IPv6Address) else []
+    leads_to = _embedded_ipv4_addresses(ip) if isinstance(ip, ipaddress.IPv6Address) else []
     return all(one.is_global and not one.is_multicast and not one.is_reserved for one in leads_to or (ip,))
 
 
-def public_addresses(host: str, port: int) -> list[str]:
+def resolve_public_addresses(host: str, port: int) -> list[str]:
     """The addresses of a host, all of them public. Waits for the resolver: call in a thread.
 
     Raises BadInput when any of them is not (a name that leads to both kinds leads wherever its owner wants), Unavailable when
@@ -41,7 +41,7 @@ def public_addresses(host: str, port: int) -> list[str]:
     return addresses
 
 
-def _inside(ip: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+def _embedded_ipv4_addresses(ip: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     """The IPv4 addresses to which a packet for this one goes in the end."""
     if ip.ipv4_mapped is not None:
         return [ip.ipv4_mapped]

@@ -31,7 +31,7 @@ class Unsupported(BadInput):
     """The request is well formed but asks for what this model or engine cannot do."""
 
 
-class ContextExceeded(BadInput):
+class ContextLengthExceeded(BadInput):
     """The prompt and the room left for an answer are larger than the model's context."""
 
 

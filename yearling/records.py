@@ -18,7 +18,7 @@ KeyScope = Literal["read", "chat", "feedback", "admin"]
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
 RunState = Literal["created", "running", "stopped", "interrupted", "finished", "failed"]
 
-ROLES: tuple[PersonRole, ...] = ("reader", "member", "maintainer", "owner")
+PERSON_ROLES: tuple[PersonRole, ...] = ("reader", "member", "maintainer", "owner")
 """From the least to the most that a person may do; each may do all that those before it may."""
 
 KEY_SCOPES: tuple[KeyScope, ...] = ("read", "chat", "feedback", "admin")
@@ -27,7 +27,7 @@ KEY_SCOPES: tuple[KeyScope, ...] = ("read", "chat", "feedback", "admin")
 
 def rank(role: PersonRole) -> int:
     """Where a role stands in `ROLES`."""
-    return ROLES.index(role)
+    return PERSON_ROLES.index(role)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ import uvicorn
 from tests.api.live import KEY
 from yearling.api import create_app
 from yearling.config import Settings
-from yearling.inference import EnginePool, FakeEngine, FakeTemplate, fake_served
+from yearling.inference import EnginePool, FakeChatTemplate, FakeEngine, fake_served_model
 from yearling.models import LocalModel
 from yearling.records import Sample
 from yearling.store import Store
@@ -62,7 +62,7 @@ class Maker:
         self,
         engine: FakeEngine | None = None,
         *,
-        template: FakeTemplate | None = None,
+        template: FakeChatTemplate | None = None,
         store: Any = None,
         headers: dict[str, str] | None = None,
         **settings: Any,
@@ -75,7 +75,7 @@ class Maker:
         opened = Store.open(chosen)
         self.stores.append(opened)
         pool = EnginePool.of(
-            [fake_served("fake-model", engine, template=template), fake_served("other/model", FakeEngine(["Other."]))]
+            [fake_served_model("fake-model", engine, template=template), fake_served_model("other/model", FakeEngine(["Other."]))]
         )
         app = create_app(chosen, store(opened) if store else opened, pool)
         async with app.router.lifespan_context(app):

@@ -29,7 +29,7 @@ from yearling.api import create_app
 from yearling.clock import new_id, now_utc
 from yearling.config import Settings
 from yearling.feedback import FeedbackLog, Rating, to_dict
-from yearling.inference import EnginePool, fake_served
+from yearling.inference import EnginePool, fake_served_model
 from yearling.records import Conversation, Message, Person
 from yearling.store import Store
 
@@ -57,7 +57,7 @@ def fill(store: Store, people: int, messages: int, judgements: int, tell: Callab
         person = persons[number % len(persons)]
         when = begun + timedelta(minutes=number)
         conversation, tree = one_conversation(store, person, when, rng, items)
-        store.conversations.add_whole(replace(conversation, folder_id=folders[person.id] if rng.random() < 0.3 else None), tree)
+        store.conversations.insert_tree(replace(conversation, folder_id=folders[person.id] if rng.random() < 0.3 else None), tree)
         if number % 1000 == 999:
             tell(f"{(number + 1) * PER_CONVERSATION} messages")
     log = FeedbackLog(store)
@@ -163,7 +163,7 @@ def run(folder: Path, people: int, messages: int, judgements: int, requests: int
         tell(f"{people} people, {messages} messages, {store.events.head().sequence} events in {size / 1e6:.0f} MB of SQLite")
         persons = random.Random(3).sample(store.people.list(), min(people, 100))
         keys = [store.api_keys.create(person.id, "bench", ("read",))[0] for person in persons]
-        app = create_app(settings, store, EnginePool.of([fake_served()]))
+        app = create_app(settings, store, EnginePool.of([fake_served_model()]))
         with live(app) as address:
             began, times = time.perf_counter(), []
             for resting in (False, True):

@@ -13,12 +13,12 @@ from pydantic import SecretStr
 from yearling.api import serve
 from yearling.config import load_settings
 from yearling.inference import EnginePool
-from yearling.models import Library
+from yearling.models import ModelLibrary
 
 
 def main(data: str, models: str, *keys: str) -> None:
     settings = load_settings(data_dir=Path(data), port=0, engine="llamacpp", api_keys=tuple(SecretStr(key) for key in keys))
-    serve(settings, EnginePool(settings, Library(Path(models))), announce=lambda address, _: print(address, flush=True))
+    serve(settings, EnginePool(settings, ModelLibrary(Path(models))), announce=lambda address, _: print(address, flush=True))
 
 
 if __name__ == "__main__":

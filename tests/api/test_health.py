@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from tests.api.conftest import Maker
-from yearling.api import schemas
-from yearling.api.openapi import Document
+from yearling.api.http.openapi import Document
+from yearling.api.openai import schemas
 from yearling.errors import StorageFailed
-from yearling.inference import FakeEngine, Script
+from yearling.inference import FakeEngine, ScriptedAnswer
 
 
 async def test_alive_and_ready(bench: Maker) -> None:
@@ -34,7 +34,7 @@ async def test_not_ready_says_why(bench: Maker, monkeypatch: object) -> None:
 
 
 async def test_metrics_count_requests_tokens_and_times(bench: Maker) -> None:
-    async with bench(FakeEngine(["Hi", Script("dies", fail_after=1)])) as api:
+    async with bench(FakeEngine(["Hi", ScriptedAnswer("dies", fail_after=1)])) as api:
         await api.chat(stream=True)
         await api.chat()
         await api.client.get("/no/such/path")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.api.conftest import Maker
-from yearling.api import feedback_schemas as schemas
-from yearling.api.lessons import LessonSetDetail, LessonSetDifference, LessonSetList
+from yearling.api.feedback import schemas
+from yearling.api.learning.lessons import LessonSetDetail, LessonSetDifference, LessonSetList
 from yearling.feedback import FeedbackLog
 from yearling.store import LessonSource
 

@@ -10,7 +10,7 @@ import pytest
 from yearling.api import serve
 from yearling.config import Settings
 from yearling.errors import BadInput, Conflict, NotFound
-from yearling.inference import EnginePool, FakeEngine, fake_served
+from yearling.inference import EnginePool, FakeEngine, fake_served_model
 
 
 class Unstartable(EnginePool):
@@ -22,7 +22,7 @@ class Unstartable(EnginePool):
 
 def unstartable() -> tuple[Unstartable, FakeEngine]:
     engine = FakeEngine()
-    pool = Unstartable.of([fake_served(engine=engine)])
+    pool = Unstartable.of([fake_served_model(engine=engine)])
     assert isinstance(pool, Unstartable)
     return pool, engine
 

@@ -12,9 +12,10 @@ import pytest
 
 from tests.api.conftest import Maker, on_a_socket
 from tests.chat.helpers import ADD, CALL
-from yearling.api import schemas, sse
+from yearling.api.http import sse
+from yearling.api.openai import schemas
 from yearling.errors import StorageFailed
-from yearling.inference import FakeEngine, Script
+from yearling.inference import FakeEngine, ScriptedAnswer
 
 
 def events_of(text: str) -> list[Any]:
@@ -56,7 +57,7 @@ async def test_usage_comes_last_and_only_if_asked_for(bench: Maker) -> None:
 
 
 async def test_choices_are_interleaved_by_index(bench: Maker) -> None:
-    async with bench(FakeEngine([Script("aaaa", delay_s=0.001), Script("bbbb", delay_s=0.001)])) as api:
+    async with bench(FakeEngine([ScriptedAnswer("aaaa", delay_s=0.001), ScriptedAnswer("bbbb", delay_s=0.001)])) as api:
         events = events_of((await api.chat(stream=True, n=2)).text)
         texts = ["".join(delta.get("content", "") for delta in deltas_of(events, index)) for index in (0, 1)]
         assert sorted(texts) == ["aaaa", "bbbb"]
@@ -85,7 +86,7 @@ async def test_log_probabilities_come_with_their_words(bench: Maker) -> None:
 
 
 async def test_a_failure_in_mid_stream_is_an_error_event_without_an_end_mark(bench: Maker) -> None:
-    async with bench(FakeEngine([Script("Hello", fail_after=3)])) as api:
+    async with bench(FakeEngine([ScriptedAnswer("Hello", fail_after=3)])) as api:
         reply = await api.chat(stream=True)
         assert reply.status_code == 200
         events = events_of(reply.text)
@@ -133,7 +134,7 @@ async def test_the_sample_is_there_when_the_answer_is(bench: Maker, retention: s
 async def test_comments_keep_a_silent_stream_alive(bench: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "KEEP_ALIVE_S", 0.05)
     monkeypatch.setattr(sse, "PATIENCE_S", 0.01)
-    async with bench(FakeEngine([Script("Hi", first_delay_s=0.3)])) as api:
+    async with bench(FakeEngine([ScriptedAnswer("Hi", first_delay_s=0.3)])) as api:
         text = (await api.chat(stream=True)).text
         assert text.count(": keep-alive\n\n") >= 3
         assert "".join(delta.get("content", "") for delta in deltas_of(events_of(text))) == "Hi"
@@ -155,7 +156,7 @@ STEP_S = 0.05
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
 async def test_leaving_a_stream_stops_the_engine_within_a_step(bench: Maker, path: str) -> None:
-    engine = FakeEngine([Script("x" * 4000, delay_s=STEP_S)])
+    engine = FakeEngine([ScriptedAnswer("x" * 4000, delay_s=STEP_S)])
     body = {"stream": True, "messages": [{"role": "user", "content": "Hi"}]}
     if path == "/v1/responses":
         body = {"stream": True, "input": "Hi"}
@@ -173,7 +174,7 @@ async def test_leaving_a_stream_stops_the_engine_within_a_step(bench: Maker, pat
 
 
 async def test_leaving_without_a_stream_stops_the_engine_too(bench: Maker) -> None:
-    engine = FakeEngine([Script("x" * 4000, delay_s=0.01)])
+    engine = FakeEngine([ScriptedAnswer("x" * 4000, delay_s=0.01)])
     async with bench(engine) as api, on_a_socket(api.app) as address, httpx.AsyncClient(base_url=address) as client:
         with pytest.raises(httpx.ReadTimeout):
             await client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "Hi"}]}, timeout=0.3)
@@ -182,7 +183,7 @@ async def test_leaving_without_a_stream_stops_the_engine_too(bench: Maker) -> No
 
 
 async def test_leaving_before_the_first_token_stops_the_engine(bench: Maker) -> None:
-    engine = FakeEngine([Script("x", first_delay_s=30)])
+    engine = FakeEngine([ScriptedAnswer("x", first_delay_s=30)])
     async with bench(engine) as api, on_a_socket(api.app) as address, httpx.AsyncClient(base_url=address) as client:
         body = {"stream": True, "messages": [{"role": "user", "content": "Hi"}]}
         with pytest.raises(httpx.ReadTimeout):
@@ -192,7 +193,7 @@ async def test_leaving_before_the_first_token_stops_the_engine(bench: Maker) -> 
 
 @pytest.mark.slow
 async def test_thirty_two_streams_at_once(bench: Maker) -> None:
-    engine = FakeEngine([Script("x" * 50, delay_s=0.002)], max_sequences=32)
+    engine = FakeEngine([ScriptedAnswer("x" * 50, delay_s=0.002)], max_sequences=32)
     async with bench(engine) as api, on_a_socket(api.app) as address:
 
         async def one(client: httpx.AsyncClient) -> float:
@@ -222,6 +223,6 @@ async def test_a_source_that_was_never_started_is_closed_all_the_same() -> None:
         await asyncio.sleep(30)
         return {}
 
-    opened = await sse.Opened.of(source(), quiet)
+    opened = await sse.PrimedStream.of(source(), quiet)
     await opened.aclose()
     assert closed == [True]

@@ -25,7 +25,7 @@ from tests.api.acting import key_of, newcomer
 from tests.api.conftest import Bench, Maker
 from tests.api.routes import ROUTES, UNKNOWN, Route
 from yearling.inference import FakeEngine
-from yearling.records import KEY_SCOPES, ROLES, Person, PersonRole, rank
+from yearling.records import KEY_SCOPES, PERSON_ROLES, Person, PersonRole, rank
 from yearling.store import Store
 
 MARK = "adas-own-words"
@@ -73,7 +73,7 @@ async def world(bench: Maker) -> AsyncGenerator[World, None]:
     engine = FakeEngine([*[f"Answer {n}: {MARK}." for n in range(_FURNISHED)], *[f"Answer {n}." for n in range(500)]])
     async with bench(engine, api_keys=("the-setting",), comparison_rate=0) as api:
         ada, as_ada = newcomer(api.store, "Ada")
-        others = {role: newcomer(api.store, f"Other {role}", role)[1] for role in ROLES}
+        others = {role: newcomer(api.store, f"Other {role}", role)[1] for role in PERSON_ROLES}
         made = World(api, ada, as_ada, others)
         await furnish(made)
         assert len(engine.requests) == _FURNISHED, "what comes after these answers is not Ada's"
@@ -202,7 +202,7 @@ async def test_nobody_reaches_what_is_somebody_elses(bench: Maker) -> None:
         assert leaks == []
         assert dump(made.api.store, made.ada.id) == before
         assert MARK in words_of(await made.api.client.get("/v1/export", headers=made.as_ada))
-        assert tried == len(ROUTES) * len(ROLES)
+        assert tried == len(ROUTES) * len(PERSON_ROLES)
 
 
 @pytest.mark.slow

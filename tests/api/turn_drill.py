@@ -24,7 +24,7 @@ import httpx
 from tests.api.live import live
 from yearling.api import create_app
 from yearling.config import Settings
-from yearling.inference import EnginePool, FakeEngine, Script, fake_served
+from yearling.inference import EnginePool, FakeEngine, ScriptedAnswer, fake_served_model
 from yearling.store import Store
 
 ALPHABET = "abc déf 你好 🐣 \n\n data: id: 7 \r xyz"
@@ -116,13 +116,13 @@ async def drill(rounds: int, folder: Path, *, seed: int = 0) -> list[str]:
     """The faults of all rounds."""
     rng = random.Random(seed)
 
-    def answer(_: Any, prompt: str) -> Script:
-        return Script(script_of(int(prompt.rpartition("Question ")[2].partition("<")[0])), delay_s=0.001)
+    def answer(_: Any, prompt: str) -> ScriptedAnswer:
+        return ScriptedAnswer(script_of(int(prompt.rpartition("Question ")[2].partition("<")[0])), delay_s=0.001)
 
     settings = Settings(data_dir=folder, rate_limit_per_minute=0)
     faults: list[str] = []
     with Store.open(settings) as store:
-        app = create_app(settings, store, EnginePool.of([fake_served(engine=FakeEngine(answer, context_tokens=8192))]))
+        app = create_app(settings, store, EnginePool.of([fake_served_model(engine=FakeEngine(answer, context_tokens=8192))]))
         with live(app) as address:
             async with httpx.AsyncClient(base_url=address, timeout=30) as client:
                 for number in range(rounds):

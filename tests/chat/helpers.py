@@ -7,7 +7,7 @@ from typing import Any
 
 from yearling.chat import Assistant, TurnRequest
 from yearling.errors import StorageFailed
-from yearling.inference import EnginePool, FakeEngine, FakeTemplate, fake_served
+from yearling.inference import EnginePool, FakeChatTemplate, FakeEngine, fake_served_model
 from yearling.records import Sample
 
 ADD = {
@@ -41,8 +41,8 @@ class Sink:
         self.samples.append(sample)
 
 
-def assistant(engine: FakeEngine, sink: Sink | None = None, template: FakeTemplate | None = None) -> Assistant:
-    return Assistant(EnginePool.of([fake_served("fake-model", engine, template=template)]), sink or Sink(), "person-1")
+def assistant(engine: FakeEngine, sink: Sink | None = None, template: FakeChatTemplate | None = None) -> Assistant:
+    return Assistant(EnginePool.of([fake_served_model("fake-model", engine, template=template)]), sink or Sink(), "person-1")
 
 
 def asking(content: str = "Hello", **fields: Any) -> TurnRequest:
@@ -53,4 +53,4 @@ def asking(content: str = "Hello", **fields: Any) -> TurnRequest:
 def prompt_of(engine: FakeEngine, at: int = -1) -> str:
     """The text of a prompt that the engine was given."""
     ids = engine.requests[at].prompt_ids
-    return fake_served().tokenizer.decode(list(ids or ()), skip_special=False)  # type: ignore[union-attr]
+    return fake_served_model().tokenizer.decode(list(ids or ()), skip_special=False)  # type: ignore[union-attr]

@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 
 from tests.chat.memory_precision import measure, read
-from yearling.chat import BUILTIN, FUN, REGULAR, SYSTEM, Fact, Manner, choose, extract, may_offer, system_messages, title_of
+from yearling.chat import (
+    BUILTIN_MODES,
+    FUN_MODE,
+    REGULAR_MODE,
+    SPEC_SYSTEM_MESSAGE,
+    AnswerStyle,
+    ExtractedMemory,
+    choose,
+    extract,
+    should_offer_comparison,
+    system_messages,
+    title_from_question,
+)
 from yearling.clock import new_id, now_utc
 from yearling.store import ComparisonRecord
 
@@ -32,13 +44,13 @@ def test_one_message_leaves_few_memories_and_a_pasted_book_none() -> None:
 
 
 FACTS = [
-    Fact("I'm allergic to peanuts"),
-    Fact("My name is Ada", "name"),
-    Fact("I work as a nurse"),
-    Fact("I live in Oslo", "home"),
-    Fact("I have two dogs"),
-    Fact("我喜欢爬山"),
-    Fact("From now on, answer in German"),
+    ExtractedMemory("I'm allergic to peanuts"),
+    ExtractedMemory("My name is Ada", "name"),
+    ExtractedMemory("I work as a nurse"),
+    ExtractedMemory("I live in Oslo", "home"),
+    ExtractedMemory("I have two dogs"),
+    ExtractedMemory("我喜欢爬山"),
+    ExtractedMemory("From now on, answer in German"),
 ]
 
 
@@ -63,35 +75,35 @@ def test_a_long_question_is_near_to_little_but_an_allergy_is_not_forgotten() -> 
         "I am planning a dinner for twelve colleagues on Friday, after the concert in the old theatre, and the kitchen of our "
         "flat has two rings and no oven, and one of the guests comes by train from Leeds. What could I serve in time?"
     )
-    far = Fact("I have collected programmes of theatres and timetables of railways since I was a child in Leeds")
-    facts = [far, Fact("I'm severely allergic to peanuts, walnuts, sesame and shellfish")]
+    far = ExtractedMemory("I have collected programmes of theatres and timetables of railways since I was a child in Leeds")
+    facts = [far, ExtractedMemory("I'm severely allergic to peanuts, walnuts, sesame and shellfish")]
     assert [fact.text[:10] for fact in choose(facts, question, budget_tokens=200)] == ["I'm severe"]
     assert far in choose(facts, "Where can I buy old railway timetables and theatre programmes?", budget_tokens=200)
 
 
 def test_the_budget_is_kept_and_the_most_telling_come_first() -> None:
-    facts = [Fact(f"I cook dish {number}") for number in range(50)]
+    facts = [ExtractedMemory(f"I cook dish {number}") for number in range(50)]
     assert choose(facts, "What shall I cook?", budget_tokens=0) == []
     assert len(choose(facts, "What shall I cook?", budget_tokens=30)) == 4
-    first = choose([*facts, Fact("I cook lasagne")], "Is lasagne easy to cook?", budget_tokens=10)
+    first = choose([*facts, ExtractedMemory("I cook lasagne")], "Is lasagne easy to cook?", budget_tokens=10)
     assert [fact.text for fact in first] == ["I cook lasagne"]
 
 
 def test_nothing_is_added_where_nothing_was_chosen() -> None:
-    assert system_messages(Manner()) == []
+    assert system_messages(AnswerStyle()) == []
 
 
 def test_every_choice_comes_behind_the_specs_own_words() -> None:
-    manner = Manner(mode=FUN, length="long", bluntness="gentle", language="de", instructions=" I am new here. ")
+    manner = AnswerStyle(mode=FUN_MODE, length="long", bluntness="gentle", language="de", instructions=" I am new here. ")
     parts = system_messages(manner, ["I like tea"])
     assert [part["source"] for part in parts] == ["spec", "mode", "knobs", "personal", "memory"]
-    assert parts[0]["content"] == SYSTEM
+    assert parts[0]["content"] == SPEC_SYSTEM_MESSAGE
     assert parts[1]["mode"] == "fun@1"
     assert "German" in parts[2]["content"]
     assert parts[3]["content"].endswith("I am new here.")
     assert parts[4]["content"].endswith("- I like tea")
-    assert {mode.name for mode in BUILTIN} == {"regular", "fun"}
-    assert REGULAR.text == ""
+    assert {mode.name for mode in BUILTIN_MODES} == {"regular", "fun"}
+    assert REGULAR_MODE.text == ""
 
 
 def offer(state: Any, hours: float) -> ComparisonRecord:
@@ -116,14 +128,14 @@ def offer(state: Any, hours: float) -> ComparisonRecord:
 )
 def test_offers_never_nag(recent: list[tuple[Any, float]], may: bool) -> None:
     offers = [offer(state, hours) for state, hours in recent]
-    assert may_offer(0.5, 0.2, offers, now_utc()) is may
-    assert may_offer(0.5, 0.7, offers, now_utc()) is False
-    assert may_offer(0.0, 0.0, offers, now_utc()) is False
+    assert should_offer_comparison(0.5, 0.2, offers, now_utc()) is may
+    assert should_offer_comparison(0.5, 0.7, offers, now_utc()) is False
+    assert should_offer_comparison(0.0, 0.0, offers, now_utc()) is False
 
 
 def test_titles_end_at_a_word() -> None:
-    assert title_of("  Hello\nthere ") == "Hello there"
-    long = title_of("word " * 40)
+    assert title_from_question("  Hello\nthere ") == "Hello there"
+    long = title_from_question("word " * 40)
     assert len(long) <= 60
     assert long.endswith("word…")
-    assert title_of("字" * 100) == "字" * 59 + "…"
+    assert title_from_question("字" * 100) == "字" * 59 + "…"

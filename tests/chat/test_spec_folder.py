@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from yearling.chat import SPEC_VERSION, SYSTEM, load_spec, read_spec, spec_dir
+from yearling.chat import SPEC_SYSTEM_MESSAGE, SPEC_VERSION, load_spec, read_spec, spec_dir
 from yearling.errors import BadInput, NotFound
 
 CLAUSE = """# Topic
@@ -54,11 +54,11 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_shipped_spec_is_whole_and_short_where_it_reaches_the_model() -> None:
     spec = load_spec()
-    assert (spec.version, spec.system, spec.folder) == (SPEC_VERSION, SYSTEM, spec_dir())
+    assert (spec.version, spec.system, spec.folder) == (SPEC_VERSION, SPEC_SYSTEM_MESSAGE, spec_dir())
     assert len(spec.clauses) >= 40
     assert len(spec.cases) >= 150
     assert {case.language for case in spec.cases} == {"en", "zh"}
-    assert len(SYSTEM.split()) < 40
+    assert len(SPEC_SYSTEM_MESSAGE.split()) < 40
 
 
 def test_a_clause_and_a_case_are_read_whole(folder: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_clause_and_a_case_are_read_whole(folder: Path) -> None:
     assert case.twins[1].question == "哪一年？"
     assert [twin.line for twin in case.twins] == [4, 5]
     assert (case.score, case.passes) == ({"confident_wrong": -2.0}, {"twin_gap": 0.5})
-    assert spec.cases_of("calibrated") == (case,)
+    assert spec.cases_for("calibrated") == (case,)
     with pytest.raises(NotFound):
         spec.clause("unheard-of")
 

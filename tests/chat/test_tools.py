@@ -13,11 +13,11 @@ from tests.chat.helpers import ADD, CALL
 from yearling.chat.tools import (
     ToolCall,
     ToolCallParser,
-    as_text,
     call_id,
-    call_schema,
     describe,
-    forced_call,
+    forced_call_schema,
+    parse_forced_call,
+    tool_messages_as_text,
     with_object_arguments,
 )
 
@@ -93,7 +93,7 @@ def test_forced_calls_satisfy_the_parameters_of_their_own_function() -> None:
         "$defs": {"node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}, "v": {"type": "integer"}}}},
     }
     plant = {"type": "function", "function": {"name": "plant", "parameters": tree}}
-    schema = call_schema([ADD, plant])
+    schema = forced_call_schema([ADD, plant])
     jsonschema.Draft202012Validator.check_schema(schema)
     fits = jsonschema.Draft202012Validator(schema).is_valid
     assert fits({"name": "add", "arguments": {"a": 1, "b": 2}})
@@ -112,13 +112,13 @@ def test_forced_calls_satisfy_the_parameters_of_their_own_function() -> None:
     ],
 )
 def test_a_forced_call_is_told_as_far_as_it_goes(text: str, name: str, arguments: str) -> None:
-    call = forced_call(text)
+    call = parse_forced_call(text)
     assert call is not None
     assert (call.name, call.arguments) == (name, arguments)
 
 
 def test_a_forced_call_cut_before_its_arguments_is_none() -> None:
-    assert forced_call('{"name": "ad') is None
+    assert parse_forced_call('{"name": "ad') is None
 
 
 def test_the_history_reads_as_the_model_wrote_it() -> None:
@@ -127,7 +127,7 @@ def test_the_history_reads_as_the_model_wrote_it() -> None:
         {"role": "assistant", "content": "", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c", "content": "3"},
     ]
-    flat = as_text(history)
+    flat = tool_messages_as_text(history)
     assert [message["role"] for message in flat] == ["assistant", "user"]
     assert parsed(flat[0]["content"])[1] == [ToolCall("add", '{"a": 1, "b": 2}')]
     assert "3" in flat[1]["content"]

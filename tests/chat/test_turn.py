@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.chat.helpers import ADD, CALL, Sink, asking, assistant, prompt_of
-from yearling.chat import DEFAULTS, SPEC_VERSION, SchemaNotSatisfied, TurnEvent, answer_message, own_messages
-from yearling.errors import BadInput, ContextExceeded, NotFound, StorageFailed, Unavailable, Unsupported
-from yearling.inference import FakeEngine, FakeTemplate, Script
+from yearling.chat import DEFAULTS, SPEC_VERSION, SchemaNotSatisfied, TurnEvent, answer_message, client_messages
+from yearling.errors import BadInput, ContextLengthExceeded, NotFound, StorageFailed, Unavailable, Unsupported
+from yearling.inference import FakeChatTemplate, FakeEngine, ScriptedAnswer
 
 FORCED: dict[str, Any] = {"tools": (ADD,), "tool_choice": "required"}
 
@@ -29,7 +29,7 @@ async def test_the_sample_is_exactly_what_the_model_saw_and_emitted() -> None:
     assert sample.sampling == request.sampling
     assert (sample.sampling.seed, sample.sampling.max_tokens) == (7, 20)
     assert sample.model_hash == engine.model_hash
-    assert own_messages(sample) == [{"role": "user", "content": "Capital of France?"}]
+    assert client_messages(sample) == [{"role": "user", "content": "Capital of France?"}]
     assert (sample.request_id, sample.person_id, sample.spec_version) == ("request-1", "person-1", SPEC_VERSION)
     assert (sample.prompt_tokens, sample.completion_tokens) == (len(sample.prompt_ids), 7)
     assert answer.choices[0].sample_id == sample.id
@@ -70,7 +70,7 @@ async def test_choices_have_seeds_and_samples_of_their_own() -> None:
 
 
 async def test_a_failing_choice_ends_the_others() -> None:
-    engine, sink = FakeEngine([Script("slow and long", delay_s=0.01), Script("dies", fail_after=2)]), Sink()
+    engine, sink = FakeEngine([ScriptedAnswer("slow and long", delay_s=0.01), ScriptedAnswer("dies", fail_after=2)]), Sink()
     one = assistant(engine, sink)
     with pytest.raises(Unavailable):
         await one.answer(asking(n=2))
@@ -105,7 +105,7 @@ async def test_an_answer_that_cannot_be_stored_is_not_acknowledged() -> None:
 
 
 async def test_closing_the_stream_stops_the_engine_within_a_step_and_keeps_what_came() -> None:
-    engine, sink = FakeEngine([Script("x" * 500, delay_s=0.005)]), Sink()
+    engine, sink = FakeEngine([ScriptedAnswer("x" * 500, delay_s=0.005)]), Sink()
     one = assistant(engine, sink)
     turn = await one.prepare(asking())
     events = turn.stream()
@@ -122,7 +122,7 @@ async def test_closing_the_stream_stops_the_engine_within_a_step_and_keeps_what_
 
 
 async def test_cancelling_the_task_does_the_same() -> None:
-    engine, sink = FakeEngine([Script("x" * 500, delay_s=0.005)]), Sink()
+    engine, sink = FakeEngine([ScriptedAnswer("x" * 500, delay_s=0.005)]), Sink()
     one = assistant(engine, sink)
     task = asyncio.create_task(one.answer(asking(n=2)))
     await asyncio.sleep(0.05)
@@ -135,7 +135,7 @@ async def test_cancelling_the_task_does_the_same() -> None:
 
 
 async def test_an_engine_that_dies_leaves_what_it_said() -> None:
-    engine, sink = FakeEngine([Script("Hello", fail_after=3)]), Sink()
+    engine, sink = FakeEngine([ScriptedAnswer("Hello", fail_after=3)]), Sink()
     one = assistant(engine, sink)
     with pytest.raises(Unavailable):
         await one.answer(asking())
@@ -176,7 +176,7 @@ async def test_log_probabilities_of_a_text_that_looked_like_a_stop_are_not_lost(
         ({"tools": (ADD,), "json_schema": {"type": "object"}}, Unsupported, "response_format"),
         ({"json_schema": {"type": "nonsense"}}, BadInput, "response_format"),
         ({"sampling": {"temperature": -1.0}}, BadInput, None),
-        ({"messages": ({"role": "user", "content": "x" * 5000},)}, ContextExceeded, "messages"),
+        ({"messages": ({"role": "user", "content": "x" * 5000},)}, ContextLengthExceeded, "messages"),
     ],
 )
 async def test_what_cannot_be_is_refused_before_any_work(
@@ -206,8 +206,8 @@ async def test_a_structured_answer_satisfies_its_schema_and_the_model_is_told_of
 class Unruly(FakeEngine):
     """Promises grammar and does not keep it."""
 
-    def _script(self, request: Any) -> Script:
-        return Script('{"city": 5}')
+    def _script(self, request: Any) -> ScriptedAnswer:
+        return ScriptedAnswer('{"city": 5}')
 
 
 async def test_an_answer_that_breaks_its_schema_is_an_error_and_is_kept() -> None:
@@ -235,8 +235,8 @@ async def test_a_forced_call_is_enforced(choice: str) -> None:
     assert answer_message(sink.samples[0])["tool_calls"] == list(answer.tool_calls), "a stored sample yields the same ids"
 
 
-@pytest.mark.parametrize("template", [FakeTemplate(), FakeTemplate(supports_tools=False)])
-async def test_chosen_calls_are_found_and_words_before_them_kept(template: FakeTemplate) -> None:
+@pytest.mark.parametrize("template", [FakeChatTemplate(), FakeChatTemplate(supports_tools=False)])
+async def test_chosen_calls_are_found_and_words_before_them_kept(template: FakeChatTemplate) -> None:
     engine, sink = FakeEngine([f"Adding. {CALL}\n{CALL} and then I made something up"]), Sink()
     (answer,) = (await assistant(engine, sink, template).answer(asking(tools=(ADD,)))).choices
     assert answer.text == "Adding. "
@@ -246,7 +246,7 @@ async def test_chosen_calls_are_found_and_words_before_them_kept(template: FakeT
     assert "Add two numbers." in prompt_of(engine)
     assert engine.active == 0
     assert sink.samples[0].output_text.startswith("Adding. <tool_call>")
-    assert own_messages(sink.samples[0]) == [{"role": "user", "content": "Hello"}]
+    assert client_messages(sink.samples[0]) == [{"role": "user", "content": "Hello"}]
     assert answer_message(sink.samples[0]) == {"role": "assistant", "content": "Adding. ", "tool_calls": list(answer.tool_calls)}
 
 
@@ -270,12 +270,12 @@ async def test_without_thinking_in_the_template_the_working_is_a_first_pass() ->
     assert answer.usage.reasoning == working.completion_tokens == len("First, recall maps.") + 1
     assert answer.usage.completion == working.completion_tokens + final.completion_tokens
     assert final.id == answer.sample_id
-    assert own_messages(final) == own_messages(working) == [{"role": "user", "content": "Capital?"}]
+    assert client_messages(final) == client_messages(working) == [{"role": "user", "content": "Capital?"}]
 
 
 async def test_with_thinking_in_the_template_the_answer_follows_the_closed_thoughts() -> None:
     engine, sink = FakeEngine(["Maps</think>never seen", "Paris."]), Sink()
-    (answer,) = (await assistant(engine, sink, FakeTemplate(thinking=True)).answer(asking(effort="medium"))).choices
+    (answer,) = (await assistant(engine, sink, FakeChatTemplate(thinking=True)).answer(asking(effort="medium"))).choices
     assert (answer.reasoning, answer.text) == ("Maps", "Paris.")
     assert prompt_of(engine, 0).endswith("<think>\n")
     assert prompt_of(engine, 1).endswith("<think>\nMaps\n</think>\n\n")
@@ -285,7 +285,7 @@ async def test_with_thinking_in_the_template_the_answer_follows_the_closed_thoug
 @pytest.mark.parametrize("effort", [None, "none"])
 async def test_no_effort_is_no_thinking(effort: Any) -> None:
     engine = FakeEngine(["Paris."])
-    answer = await assistant(engine, template=FakeTemplate(thinking=True)).answer(asking(effort=effort))
+    answer = await assistant(engine, template=FakeChatTemplate(thinking=True)).answer(asking(effort=effort))
     assert answer.usage.reasoning == 0
     assert len(engine.requests) == 1
     assert prompt_of(engine).endswith("<think>\n\n</think>\n\n")
@@ -293,7 +293,7 @@ async def test_no_effort_is_no_thinking(effort: Any) -> None:
 
 @pytest.mark.parametrize("effort", ["minimal", "low", "medium", "high", "xhigh", "max"])
 async def test_the_budget_grows_with_the_effort_and_leaves_room_for_the_answer(effort: Any) -> None:
-    engine = FakeEngine([Script("hm ", end_of_turn=False), "Paris."], context_tokens=1200)
+    engine = FakeEngine([ScriptedAnswer("hm ", end_of_turn=False), "Paris."], context_tokens=1200)
     answer = await assistant(engine).answer(asking("?", effort=effort))
     expected = {"minimal": 64, "low": 256}.get(effort)
     assert answer.text == "Paris."
@@ -304,7 +304,7 @@ async def test_the_budget_grows_with_the_effort_and_leaves_room_for_the_answer(e
 
 
 async def test_max_tokens_covers_working_and_answer() -> None:
-    engine = FakeEngine([Script("hm ", end_of_turn=False), Script("on and on ", end_of_turn=False)])
+    engine = FakeEngine([ScriptedAnswer("hm ", end_of_turn=False), ScriptedAnswer("on and on ", end_of_turn=False)])
     answer = await assistant(engine).answer(asking(effort="high", sampling={"max_tokens": 100}))
     assert answer.usage.reasoning == 50
     assert answer.usage.completion == 100
@@ -313,7 +313,7 @@ async def test_max_tokens_covers_working_and_answer() -> None:
 
 async def test_thinking_goes_before_forced_calls_and_schemas_too() -> None:
     engine = FakeEngine(["I must add."])
-    one = assistant(engine, template=FakeTemplate(thinking=True))
+    one = assistant(engine, template=FakeChatTemplate(thinking=True))
     (answer,) = (await one.answer(asking(effort="low", **FORCED))).choices
     assert answer.reasoning == "I must add."
     assert answer.tool_calls
@@ -322,7 +322,7 @@ async def test_thinking_goes_before_forced_calls_and_schemas_too() -> None:
 
 
 async def test_cancelling_in_the_middle_of_the_working_keeps_it() -> None:
-    engine, sink = FakeEngine([Script("thinking " * 50, delay_s=0.005)]), Sink()
+    engine, sink = FakeEngine([ScriptedAnswer("thinking " * 50, delay_s=0.005)]), Sink()
     one = assistant(engine, sink)
     events = (await one.prepare(asking(effort="high"))).stream()
     await anext(events)
@@ -333,7 +333,7 @@ async def test_cancelling_in_the_middle_of_the_working_keeps_it() -> None:
 
 
 async def test_many_turns_share_the_engine_fairly() -> None:
-    engine = FakeEngine([Script("x" * 40, delay_s=0.002)], max_sequences=32)
+    engine = FakeEngine([ScriptedAnswer("x" * 40, delay_s=0.002)], max_sequences=32)
     one = assistant(engine)
 
     async def timed() -> float:

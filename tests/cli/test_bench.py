@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 import yearling.inference
 from yearling.cli.bench import app
 from yearling.errors import BadInput, UserError
-from yearling.inference import FakeEngine, Script
-from yearling.inference.bench import Subject
+from yearling.inference import FakeEngine, ScriptedAnswer
+from yearling.inference.throughput import Subject
 
 
 @pytest.fixture(autouse=True)
@@ -26,12 +26,14 @@ def scripted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     @asynccontextmanager
     async def open_subjects(wanted: Sequence[Any], **_: Any) -> AsyncGenerator[tuple[list[Subject], dict[str, UserError]], None]:
         fakes = [
-            Subject(name, FakeEngine([Script("ab", delay_s=0.002, end_of_turn=False)])) for name in wanted if name != "broken"
+            Subject(name, FakeEngine([ScriptedAnswer("ab", delay_s=0.002, end_of_turn=False)]))
+            for name in wanted
+            if name != "broken"
         ]
         yield fakes, {"broken": BadInput("It is not installed.", advice="Install it.")}
 
     monkeypatch.setattr(yearling.inference, "open_subjects", open_subjects)
-    monkeypatch.setattr(yearling.inference, "bench_choices", lambda *_, engines, **__: engines)
+    monkeypatch.setattr(yearling.inference, "list_engine_variants", lambda *_, engines, **__: engines)
 
 
 def bench(*arguments: str) -> Result:

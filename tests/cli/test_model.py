@@ -12,7 +12,7 @@ from tests.models.artefacts import tiny_gguf
 from tests.models.loopback import loopback
 from yearling.cli.model import app, progress_bar
 from yearling.errors import Conflict, NotFound, Untrusted, UserError
-from yearling.models.disk import sha256_of
+from yearling.files.disk import hash_file
 
 
 @pytest.fixture(autouse=True)
@@ -52,8 +52,8 @@ def test_list_as_json_has_every_field(tmp_path: Path) -> None:
     works("import", path)
     rows = {row["name"]: row for row in json.loads(works("list", "--json").stdout)}
     assert rows["tiny"]["state"] == "installed"
-    assert rows["tiny"]["source_sha256"] == sha256_of(path)
-    assert rows["tiny"]["sha256"] == sha256_of(Path(rows["tiny"]["weights"]))
+    assert rows["tiny"]["source_sha256"] == hash_file(path)
+    assert rows["tiny"]["sha256"] == hash_file(Path(rows["tiny"]["weights"]))
     assert rows["smollm2-135m-instruct"] == {
         "name": "smollm2-135m-instruct",
         "state": "available",
@@ -91,7 +91,7 @@ def test_pull_checks_the_given_hash(tmp_path: Path) -> None:
         error = fails("pull", url)
         assert "--sha256" in error.advice
         assert isinstance(fails("pull", url, "--sha256", "0" * 64), Untrusted)
-        result = works("pull", url, "--sha256", sha256_of(path), "--layout", "keep")
+        result = works("pull", url, "--sha256", hash_file(path), "--layout", "keep")
     assert result.stdout.startswith("tiny: Q4_1, ")
     assert "Downloading tiny.gguf" in result.stderr
 
@@ -100,7 +100,7 @@ def test_show_prints_whole_hashes_and_paths(tmp_path: Path, data_dir: Path) -> N
     path = tiny_gguf(tmp_path / "tiny.gguf")
     works("import", path)
     shown = works("show", "tiny", "--verify").stdout
-    for text in (sha256_of(path), str(data_dir / "models" / "tiny" / "model.gguf"), f"file:{path}", "verified"):
+    for text in (hash_file(path), str(data_dir / "models" / "tiny" / "model.gguf"), f"file:{path}", "verified"):
         assert text in shown
     assert json.loads(works("show", "tiny", "--json").stdout)["files"].keys() >= {"model.gguf", "tokenizer.json"}
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from yearling.errors import BadInput, Conflict, NotFound
-from yearling.store import Store, token_hash
+from yearling.store import Store, hash_token
 
 SECRET = "correct horse battery"
 
@@ -25,12 +25,12 @@ def test_inviting_needs_a_password_first_and_then_gives_a_link(run: Run, store: 
     link = run("invite", "--role", "maintainer", "--note", "Ada").stdout.strip()
     address, _, token = link.partition("#")
     assert address == "http://127.0.0.1:8400/signup"
-    assert store.invitations.open_one(token).role == "maintainer"
+    assert store.invitations.get_open(token).role == "maintainer"
     [listed] = json.loads(run("invitations", "--json").stdout)
     assert (listed["state"], listed["note"], token in json.dumps(listed)) == ("open", "Ada", False)
     run("withdraw", listed["id"])
     with pytest.raises(NotFound):
-        store.invitations.open_one(token)
+        store.invitations.get_open(token)
 
 
 def test_people_are_listed_with_how_they_get_in(run: Run, store: Store) -> None:
@@ -57,7 +57,7 @@ def test_roles_change_and_an_owner_stays(run: Run, store: Store) -> None:
 def test_a_key_is_printed_once_and_revoked_by_how_it_begins(run: Run, store: Store) -> None:
     ada = store.people.add("Ada")
     secret = run("key", "create", "Ada", "--label", "laptop", "--scope", "feedback", "--days", "2").stdout.strip()
-    found = store.api_keys.find(token_hash(secret))
+    found = store.api_keys.find(hash_token(secret))
     assert found is not None
     assert (found[1], found[0].scopes) == (ada, {"feedback"})
     [listed] = json.loads(run("key", "list", "Ada", "--json").stdout)
@@ -66,7 +66,7 @@ def test_a_key_is_printed_once_and_revoked_by_how_it_begins(run: Run, store: Sto
     with pytest.raises(BadInput):
         run("key", "revoke", "Ada", "yk_none")
     run("key", "revoke", "Ada", secret[:10])
-    assert store.api_keys.find(token_hash(secret)) is None
+    assert store.api_keys.find(hash_token(secret)) is None
 
 
 def test_removing_asks_and_closes_or_deletes(run: Run, store: Store) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.evals.test_spec_check import CASES, make
-from tests.store.test_spec_runs import an_output, keep
+from tests.evals.spec.test_check import CASES, make
+from tests.store.learning.test_spec_runs import an_output, keep
 from yearling.chat import SPEC_VERSION
 from yearling.cli.main import app
 from yearling.config import Settings

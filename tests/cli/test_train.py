@@ -10,10 +10,10 @@ from typer.testing import CliRunner, Result
 
 from yearling.cli.train import METHODS, app
 from yearling.errors import BadInput, Conflict, NotFound, UserError
-from yearling.models import Adapters, LocalModel
+from yearling.models import AdapterLibrary, LocalModel
 from yearling.tasks import Demonstration, freeze
 from yearling.training import METHODS as TRAINED
-from yearling.training import Places, Run, Setup, create_run, find_run
+from yearling.training import Places, Run, RunSetup, create_run, find_run
 
 
 @pytest.fixture(autouse=True)
@@ -96,11 +96,11 @@ def test_a_run_from_the_command_to_the_served_adapter(data_dir: Path, default_mo
         [Demonstration(str(n), ({"role": "user", "content": f"Say {n}."},), f"{n}, gladly.") for n in range(40)],
         data_dir / "lessons",
     )
-    setup = Setup(model=default_model.name, rank=2, lessons=lessons.hash)
+    setup = RunSetup(model=default_model.name, rank=2, lessons=lessons.hash)
     made = create_run(data_dir / "runs" / "first", "sft", {"steps": 3, "lessons_per_step": 4}, setup, Places.of(data_dir))
     told = json.loads(works("resume", "first", "--json").stdout)
     assert (told["state"], told["step"]) == ("finished", 3)
-    [adapter] = Adapters(data_dir / "adapters").list()
+    [adapter] = AdapterLibrary(data_dir / "adapters").list()
     assert told["served"] == adapter.served_name(default_model.name)
     assert (adapter.run, adapter.base_sha256, adapter.fits(default_model)) == ("first", default_model.sha256, "same")
     assert adapter.step == told["best_step"]

@@ -21,11 +21,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.evals.exams import Contains
+from tests.evals.sample_exams import Contains
 from yearling.config import Settings
 from yearling.evals import AssistantSubject, Case, Exam, run_exam
 from yearling.inference import EnginePool
-from yearling.models import Library
+from yearling.models import ModelLibrary
 from yearling.store import Store
 
 CHUNKS = b"".join(
@@ -78,7 +78,7 @@ async def serve() -> None:
 async def sit(folder: Path, port: int, samples: int) -> None:
     """One sitting, to its end; prints the CPU time of this process per sample that it added."""
     settings = Settings(data_dir=folder, remote_url=f"http://127.0.0.1:{port}/v1", model="canned")
-    pool = EnginePool(settings, Library(settings.models_dir))
+    pool = EnginePool(settings, ModelLibrary(settings.models_dir))
     exam = make_exam(samples)
     with Store.open(settings) as store:
         subject = AssistantSubject(await pool.get("canned"))

@@ -21,7 +21,7 @@ from typing import Any
 from yearling.config import Settings
 from yearling.evals import EngineSubject, Places, open_exam, run_exam
 from yearling.inference import EnginePool
-from yearling.models import Library
+from yearling.models import ModelLibrary
 from yearling.store import GradedSample, Store
 
 
@@ -39,7 +39,7 @@ async def repeat(models: Path, engine: str, parallel: int, cases: int, runs: int
                 for _ in range(runs):
                     if pool is None or not same_engine:
                         await stack.aclose()
-                        pool = EnginePool(settings, Library(models))
+                        pool = EnginePool(settings, ModelLibrary(models))
                         stack.push_async_callback(pool.close)
                     subject = EngineSubject(await pool.get("smollm2-135m-instruct"))
                     started = time.monotonic()

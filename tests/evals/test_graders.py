@@ -9,12 +9,12 @@ import pytest
 
 from yearling.errors import BadInput, NotFound
 from yearling.evals import Case, Places, Response, exam_entries, open_exam, validate_answers, validate_refusals
-from yearling.evals.answers import contains, final_number, matches
-from yearling.evals.questions import CARD as ANSWER_CARD
-from yearling.evals.questions import ChineseAnswerGrader, ConfidenceGrader
-from yearling.evals.refusal import CARD as REFUSAL_CARD
-from yearling.evals.refusal import refuses
-from yearling.evals.truthfulqa import ChoiceGrader
+from yearling.evals.exams.question_answering import CARD as ANSWER_CARD
+from yearling.evals.exams.question_answering import ChineseAnswerGrader, ConfidenceGrader
+from yearling.evals.exams.truthfulqa import MultipleChoiceGrader
+from yearling.evals.graders.answers import contains, extract_final_number, matches
+from yearling.evals.graders.refusal import CARD as REFUSAL_CARD
+from yearling.evals.graders.refusal import refuses
 
 
 def shared(name: str) -> Path:
@@ -55,9 +55,9 @@ def test_short_answers(answer: str, reference: str, same: bool) -> None:
 
 
 def test_numbers_and_words_in_sentences() -> None:
-    assert final_number("3 + 4 = 7\n#### 1,234") == 1234
-    assert final_number("so she pays $18.50.") == 18.5
-    assert final_number("none") is None
+    assert extract_final_number("3 + 4 = 7\n#### 1,234") == 1234
+    assert extract_final_number("so she pays $18.50.") == 18.5
+    assert extract_final_number("none") is None
     assert contains("It was, I think, the Beatles who sang it.", ["Beatles"])
     assert not contains("It was the Beatlesque band.", ["Beatles"])
 
@@ -69,10 +69,10 @@ def test_refusals() -> None:
 
 def test_options_give_mc1_and_mc2() -> None:
     case = Case(key="a", messages=(), options=("t1", "t2", "f"), data={"true": 2})
-    verdict = ChoiceGrader().grade(case, Response(text="", option_logprobs=(-1.0, -3.0, -2.0)))
+    verdict = MultipleChoiceGrader().grade(case, Response(text="", option_logprobs=(-1.0, -3.0, -2.0)))
     assert verdict.score == 1.0
     assert verdict.parts["mc2"][0] == pytest.approx((0.3679 + 0.0498) / (0.3679 + 0.0498 + 0.1353), abs=1e-3)
-    assert ChoiceGrader().grade(case, Response(text="", option_logprobs=(-3.0, -1.0, -2.0))).score == 0.0
+    assert MultipleChoiceGrader().grade(case, Response(text="", option_logprobs=(-3.0, -1.0, -2.0))).score == 0.0
 
 
 def test_stated_confidence_and_chinese() -> None:

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.evals.exams import Contains, wrong_on
-from tests.evals.exams import make_exam as numbers
+from tests.evals.sample_exams import Contains, wrong_on
+from tests.evals.sample_exams import make_exam as numbers
 from yearling.config import Settings
 from yearling.errors import BadInput, Unsupported
-from yearling.evals import EngineSubject, Exam, LogSubject, Places, Subject, inspect_task, open_exam, run_exam
-from yearling.inference import FakeEngine, fake_served
+from yearling.evals import EngineSubject, Exam, InspectLogSubject, Places, Subject, build_inspect_task, open_exam, run_exam
+from yearling.inference import FakeEngine, fake_served_model
 from yearling.store import Store
 
 pytestmark = pytest.mark.slow  # importing Inspect alone takes seconds
@@ -56,7 +56,7 @@ def canned() -> EngineSubject:
     def answer(_: object, prompt: str) -> str:
         return answer_to(prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0])
 
-    return EngineSubject(fake_served(engine=FakeEngine(answer, model_hash="canned")))
+    return EngineSubject(fake_served_model(engine=FakeEngine(answer, model_hash="canned")))
 
 
 def canned_model() -> Any:
@@ -75,7 +75,7 @@ async def under_inspect(exam: Exam, folder: Path, subject: Subject | None = None
     """The log, whole."""
     from inspect_ai import eval_async
 
-    task = inspect_task(exam, subject, seed=seed)
+    task = build_inspect_task(exam, subject, seed=seed)
     (log,) = await eval_async(task, model=canned_model(), log_dir=str(folder), ctl_server=False, acp_server=False)
     assert log.status == "success", log.error
     return log
@@ -115,13 +115,13 @@ async def test_our_engines_answer_under_inspect_options_included(store: Store, t
         assert found == await ours(store, exam, subject, seed=5)
     assert found["case 0", 0]["options"]["tokens"] == [3, 2]
     with pytest.raises(Unsupported, match="log-probabilities"):
-        inspect_task(exam)
+        build_inspect_task(exam)
 
 
 async def test_a_log_becomes_a_run(store: Store, tmp_path: Path) -> None:
     exam, subject = numbers(8), EngineSubject(wrong_on(3))
     log = await under_inspect(exam, tmp_path, subject, seed=7)
-    read = LogSubject(Path(log.location), exam)
+    read = InspectLogSubject(Path(log.location), exam)
     run = await run_exam(exam, read, store, seed=read.seed)
     direct = await run_exam(exam, subject, store, seed=7)
     told = [
@@ -131,9 +131,9 @@ async def test_a_log_becomes_a_run(store: Store, tmp_path: Path) -> None:
     assert told[0] == told[1]
     assert (run.model_hash, run.subject, run.summary) == (direct.model_hash, direct.subject, direct.summary)
     foreign = await under_inspect(exam, tmp_path)
-    assert LogSubject(Path(foreign.location), exam).model_hash == "inspect:mockllm/canned"
+    assert InspectLogSubject(Path(foreign.location), exam).model_hash == "inspect:mockllm/canned"
     with pytest.raises(BadInput, match="no log of the exam"):
-        LogSubject(Path(log.location), numbers(9))
+        InspectLogSubject(Path(log.location), numbers(9))
 
 
 def test_inspect_finds_our_exams_by_name(tmp_path: Path) -> None:

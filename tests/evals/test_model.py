@@ -16,14 +16,14 @@ import pytest
 from yearling.config import Settings
 from yearling.evals import AssistantSubject, Places, open_exam, run_exam
 from yearling.inference import EnginePool
-from yearling.models import Library, LocalModel
+from yearling.models import LocalModel, ModelLibrary
 from yearling.store import Store
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["llamacpp", "openvino", "torch"])
 async def test_three_runs_of_the_default_model_are_identical(
-    engine: Literal["llamacpp", "openvino", "torch"], default_model: LocalModel, model_library: Library, tmp_path: Path
+    engine: Literal["llamacpp", "openvino", "torch"], default_model: LocalModel, model_library: ModelLibrary, tmp_path: Path
 ) -> None:
     settings = Settings(data_dir=tmp_path, engine=engine)
     whole = open_exam("constraints", Places(tmp_path))

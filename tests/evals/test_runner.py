@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.evals.exams import make_exam, wrong_on
+from tests.evals.sample_exams import make_exam, wrong_on
 from yearling.config import Settings
 from yearling.errors import BadInput, Unavailable
 from yearling.evals import (
@@ -19,12 +19,12 @@ from yearling.evals import (
     Response,
     compare,
     decide,
-    gate_body,
-    gate_over,
+    evaluate_gate,
+    gate_to_json,
     regrade,
     run_exam,
 )
-from yearling.inference import FakeEngine, Script, fake_served
+from yearling.inference import FakeEngine, ScriptedAnswer, fake_served_model
 from yearling.records import SamplingSettings
 from yearling.store import Store
 
@@ -73,9 +73,9 @@ async def test_three_runs_give_the_same_verdicts(store: Store) -> None:
 
 @pytest.mark.parametrize("alone", [True, False])
 async def test_an_engine_whose_answers_change_in_company_is_asked_one_case_at_a_time(store: Store, alone: bool) -> None:
-    engine = FakeEngine([Script("Say 0!", delay_s=0.001)])
+    engine = FakeEngine([ScriptedAnswer("Say 0!", delay_s=0.001)])
     engine.capabilities = replace(engine.capabilities, repeats_only_alone=alone)
-    subject, most, under_way = EngineSubject(fake_served(engine=engine)), 0, 0
+    subject, most, under_way = EngineSubject(fake_served_model(engine=engine)), 0, 0
     answer = subject.respond
 
     async def counted(case: Case, sampling: SamplingSettings) -> Response:
@@ -93,16 +93,16 @@ async def test_an_engine_whose_answers_change_in_company_is_asked_one_case_at_a_
 
 
 async def test_a_sitting_that_was_cut_off_goes_on_with_what_is_missing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("yearling.evals.subject.PAUSE_S", 0.0)
+    monkeypatch.setattr("yearling.evals.subject.RETRY_PAUSE_S", 0.0)
     exam = make_exam(40)
     asked: list[str] = []
 
     def subject(fail_after: int) -> EngineSubject:
-        def answer(_: object, prompt: str) -> str | Script:
+        def answer(_: object, prompt: str) -> str | ScriptedAnswer:
             asked.append(prompt)
-            return Script("x", fail_after=0) if len(asked) > fail_after else Script("Say", end_of_turn=True)
+            return ScriptedAnswer("x", fail_after=0) if len(asked) > fail_after else ScriptedAnswer("Say", end_of_turn=True)
 
-        return EngineSubject(fake_served(engine=FakeEngine(answer, model_hash="same")))
+        return EngineSubject(fake_served_model(engine=FakeEngine(answer, model_hash="same")))
 
     with pytest.raises(Unavailable):
         await run_exam(exam, subject(25), store, concurrency=1)
@@ -122,8 +122,8 @@ async def test_nothing_is_lost_when_samples_are_stored_while_others_are_drawn(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("yearling.evals.runner.FLUSH_S", 0.005)
-    engine = FakeEngine(lambda _, prompt: Script("x", first_delay_s=0.002 * (len(prompt) % 7)))
-    run = await run_exam(make_exam(150), EngineSubject(fake_served(engine=engine)), store)
+    engine = FakeEngine(lambda _, prompt: ScriptedAnswer("x", first_delay_s=0.002 * (len(prompt) % 7)))
+    run = await run_exam(make_exam(150), EngineSubject(fake_served_model(engine=engine)), store)
     assert len(store.exams.done(run.id)) == 150
 
 
@@ -158,10 +158,10 @@ async def test_runs_are_paired_case_by_case(store: Store) -> None:
     assert (found.paired.wins, found.paired.losses) == (20, 1)
     assert [pair.key for pair in found.turned(better=False)] == ["case 1"]
     assert found.turned(better=True)[0].champion_text == "No."
-    result = gate_over([found], [])
+    result = evaluate_gate([found], [])
     assert result.decision == "ALLOW"
-    assert gate_body(result, {"numbers": found})["findings"][0]["challenger_run"] == new.id
-    assert gate_over([compare(store, new.id, old.id)], []).decision == "REJECT"
+    assert gate_to_json(result, {"numbers": found})["findings"][0]["challenger_run"] == new.id
+    assert evaluate_gate([compare(store, new.id, old.id)], []).decision == "REJECT"
 
 
 async def test_runs_of_different_exams_are_not_compared(store: Store) -> None:

@@ -35,8 +35,8 @@ def test_clusters_widen_the_interval() -> None:
     by_prompt = rng.normal(size=100)
     values = [float(value) for value in np.repeat(by_prompt, 10)]
     units = [f"prompt {i // 10}" for i in range(1000)]
-    clustered = s.ratio_interval(*s.by_unit(values, units))
-    alone = s.ratio_interval(*s.by_unit(values, [str(i) for i in range(1000)]))
+    clustered = s.bootstrap_ratio_interval(*s.sum_by_cluster(values, units))
+    alone = s.bootstrap_ratio_interval(*s.sum_by_cluster(values, [str(i) for i in range(1000)]))
     expected = 2 * 1.96 * by_prompt.std() / 10
     assert clustered.high - clustered.low == pytest.approx(expected, rel=0.1)
     assert clustered.high - clustered.low > 2.5 * (alone.high - alone.low)
@@ -46,7 +46,7 @@ def test_clusters_widen_the_interval() -> None:
 def test_intervals_of_proportions_match_scipy() -> None:
     for successes, n in ((0, 10), (8, 10), (10, 10), (431, 541)):
         test = stats.binomtest(successes, n)
-        for ours, theirs in ((s.wilson(successes, n), "wilson"), (s.clopper_pearson(successes, n), "exact")):
+        for ours, theirs in ((s.wilson(successes, n), "wilson"), (s.clopper_pearson_interval(successes, n), "exact")):
             low, high = test.proportion_ci(method=theirs)
             assert (ours.low, ours.high) == pytest.approx((low, high), abs=1e-9)
 
@@ -71,9 +71,9 @@ def test_tango_uses_the_likeliest_rates_under_the_hypothesis(wins: int, losses: 
 
 
 def test_pairs_needed_are_those_of_the_specification() -> None:
-    needed = [s.pairs_needed(effect, 0.2) for effect in (0.02, 0.03, 0.05, 0.10)]
+    needed = [s.required_pairs(effect, 0.2) for effect in (0.02, 0.03, 0.05, 0.10)]
     assert needed == pytest.approx([3089, 1372, 493, 122], abs=1)
-    assert s.detectable_effect(493, 0.2) == pytest.approx(0.05, abs=0.001)
+    assert s.minimum_detectable_effect(493, 0.2) == pytest.approx(0.05, abs=0.001)
 
 
 def test_rank_correlation_and_t_test_match_scipy() -> None:

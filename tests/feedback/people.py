@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.consensus.simulation import Population, compare, plant, rate
 from tests.store.examples import make_sample
 from yearling.config import Settings
 from yearling.feedback import FeedbackLog, Pseudonyms, to_dict
-from yearling.feedback.simulate import Population, compare, plant, rate
 from yearling.store import Store
 
 

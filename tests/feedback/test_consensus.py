@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.consensus.simulation import START_UTC, Population, World, accounts, compare, plant, rate
 from yearling.errors import BadInput
 from yearling.feedback import (
     HELPFUL,
@@ -27,25 +28,24 @@ from yearling.feedback import (
     Result,
     Retraction,
     StatusChange,
+    build_rating_queue,
     canonical_json,
     code_hash,
     explain_item,
     explain_snapshot,
     from_dict,
-    rating_queue,
     run,
     slate,
     to_dict,
-    update_item,
+    update_item_result,
 )
-from yearling.feedback.simulate import START, Population, World, accounts, compare, plant, rate
-from yearling.feedback.table import gather
+from yearling.feedback.rating_table import gather
 
 OPEN = Parameters(defences=DefenceParameters(earlier_acts=0))
 """Everybody's first rating counts: for tests of what follows after the defences."""
 
 PEOPLE = Population(num_raters=60, num_items=40, seed=5)
-LATER = START + timedelta(days=100)
+LATER = START_UTC + timedelta(days=100)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def votes(pattern: dict[str, list[float]]) -> list[Event]:
     """Ratings in turn: `pattern` has an item's ratings by u0, u1, …"""
     rows = [(f"u{u}", item, value) for item, values in pattern.items() for u, value in enumerate(values)]
     return [
-        Rating(id=f"e{k:05d}", created_utc=START + timedelta(hours=k), actor=u, item=i, value=v)
+        Rating(id=f"e{k:05d}", created_utc=START_UTC + timedelta(hours=k), actor=u, item=i, value=v)
         for k, (u, i, v) in enumerate(rows)
     ]
 
@@ -147,7 +147,7 @@ def renamed(event: Event, raters: dict[str, str], items: dict[str, str]) -> Even
 @given(seed=st.integers(0, 10_000), same_time=st.booleans())
 def test_renaming_raters_and_items_changes_nothing_else(log: list[Event], seed: int, same_time: bool) -> None:
     if same_time:
-        log = [replace(event, created_utc=START) for event in log]
+        log = [replace(event, created_utc=START_UTC) for event in log]
     generator = random.Random(seed)
     raters, items = ([f"{kind}{k}" for k in range(60)] for kind in ("u", "i"))
     to_rater, to_item = (dict(zip(names, generator.sample(names, 60), strict=True)) for names in (raters, items))
@@ -242,13 +242,15 @@ def test_an_item_rated_by_one_side_only_waits_for_the_other(world: World, log: l
     words = " ".join(explain_item(item, found.parameters.status, division_seen=True))
     assert "has not rated it" in words
     other = next(f"u{u}" for u in range(60) if world.camp[u] == 1)
-    first = rating_queue(found.snapshot, found.parameters.status, found.side_of(other))[0]
+    first = build_rating_queue(found.snapshot, found.parameters.status, found.side_of(other))[0]
     assert (first.item, first.why) == ("fresh", "your_side")
 
 
 def test_a_thousand_items_with_one_rating_each() -> None:
     events = [
-        Rating(id=f"e{k:05d}", created_utc=START + timedelta(hours=k), actor=f"u{k % 50}", item=f"i{k}", value=float(k % 3 == 0))
+        Rating(
+            id=f"e{k:05d}", created_utc=START_UTC + timedelta(hours=k), actor=f"u{k % 50}", item=f"i{k}", value=float(k % 3 == 0)
+        )
         for k in range(1000)
     ]
     assert set(statuses(run(events, OPEN)).values()) == {NEEDS_MORE}
@@ -258,7 +260,7 @@ def test_a_thousand_items_with_one_rating_each() -> None:
 
 
 def test_a_first_status_waits_for_the_minimum_age() -> None:
-    quick = [replace(event, created_utc=START + timedelta(seconds=k)) for k, event in enumerate(votes({"x": [1.0] * 12}))]
+    quick = [replace(event, created_utc=START_UTC + timedelta(seconds=k)) for k, event in enumerate(votes({"x": [1.0] * 12}))]
     found = run(quick, OPEN).snapshot.items[0]
     assert (found.status, found.reason) == (NEEDS_MORE, "too_young")
 
@@ -280,11 +282,11 @@ def test_a_standing_status_outlives_a_doubt_and_falls_to_a_finding(log: list[Eve
 def test_too_many_flips_at_once_are_all_held() -> None:
     good = votes({f"i{k}": [1.0] * 14 for k in range(8)})
     given_statuses = [
-        StatusChange(id=f"s{k}", created_utc=START + timedelta(days=20), actor="run", item=f"i{k}", status=HELPFUL)
+        StatusChange(id=f"s{k}", created_utc=START_UTC + timedelta(days=20), actor="run", item=f"i{k}", status=HELPFUL)
         for k in range(8)
     ]
     turned = [
-        Rating(id=f"z{k:03d}{u:03d}", created_utc=START + timedelta(days=30), actor=f"u{u}", item=f"i{k}", value=0.0)
+        Rating(id=f"z{k:03d}{u:03d}", created_utc=START_UTC + timedelta(days=30), actor=f"u{u}", item=f"i{k}", value=0.0)
         for k in range(6)
         for u in range(14)
     ]
@@ -323,7 +325,7 @@ def about(log: list[Event], item: str) -> list[Event]:
 @pytest.mark.slow
 def test_an_update_without_news_is_the_full_run_to_the_bit(log: list[Event], result: Result) -> None:
     for item in result.snapshot.items:
-        assert update_item(result, item.item, about(log, item.item)) == item
+        assert update_item_result(result, item.item, about(log, item.item)) == item
 
 
 def test_an_update_hears_a_new_rating_and_the_full_run_agrees_on_the_direction(log: list[Event], result: Result) -> None:
@@ -331,7 +333,7 @@ def test_an_update_hears_a_new_rating_and_the_full_run_agrees_on_the_direction(l
     rated = {event.actor for event in about(log, item.item)}
     fresh = [f"u{u}" for u in range(60) if f"u{u}" not in rated][:6]
     news = accounts(fresh, item.item, 1.0, after=LATER, prefix="n")
-    quick = update_item(result, item.item, [*about(log, item.item), *news])
+    quick = update_item_result(result, item.item, [*about(log, item.item), *news])
     full = run([*log, *news]).snapshot.item(item.item)
     assert full is not None
     assert sum(view.ratings for view in quick.sides) == sum(view.ratings for view in item.sides) + 6
@@ -342,13 +344,13 @@ def test_an_update_hears_a_new_rating_and_the_full_run_agrees_on_the_direction(l
 
 def test_an_update_of_an_item_that_is_new(log: list[Event], result: Result) -> None:
     news = accounts([f"u{u}" for u in range(30)], "fresh", 1.0, after=LATER, prefix="n")
-    assert update_item(result, "fresh", news).item == "fresh"
-    assert sum(view.ratings for view in update_item(result, "fresh", news).sides) == 30
+    assert update_item_result(result, "fresh", news).item == "fresh"
+    assert sum(view.ratings for view in update_item_result(result, "fresh", news).sides) == 30
 
 
 def test_an_update_does_not_change_the_next_full_run(log: list[Event], result: Result) -> None:
     before = run(log)
-    update_item(before, "i0", [*about(log, "i0"), *accounts(["u1"], "i0", 0.0, after=LATER, prefix="n")])
+    update_item_result(before, "i0", [*about(log, "i0"), *accounts(["u1"], "i0", 0.0, after=LATER, prefix="n")])
     assert before.snapshot.canonical_bytes() == result.snapshot.canonical_bytes()
     assert run(log).snapshot.canonical_bytes() == result.snapshot.canonical_bytes()
 
@@ -358,7 +360,9 @@ def test_an_update_does_not_change_the_next_full_run(log: list[Event], result: R
 
 def test_few_raters_are_provisional_and_train_with_less() -> None:
     events: list[Event] = [
-        Comparison(id=f"c{u}{k}", created_utc=START + timedelta(hours=k), actor=f"a{u}", left="x", right=f"y{k}", outcome="left")
+        Comparison(
+            id=f"c{u}{k}", created_utc=START_UTC + timedelta(hours=k), actor=f"a{u}", left="x", right=f"y{k}", outcome="left"
+        )
         for u in range(6)
         for k in range(6)
     ]

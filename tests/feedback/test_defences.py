@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from benchmarks.consensus.simulation import START_UTC, Population, accounts, plant, rate
 from yearling.feedback import HELPFUL, DefenceParameters, Event, Parameters, Rating, StatusChange, Vouch, draw_jury, run
-from yearling.feedback.defences import admitted_accounts, experience, influence_weights, most_active, near_duplicates
-from yearling.feedback.model import Ratings
-from yearling.feedback.simulate import START, Population, accounts, plant, rate
+from yearling.feedback.defences import admitted_accounts, experience, find_near_duplicates, influence_weights, most_active_mask
+from yearling.feedback.rater_model import SparseRatings
 
 P = DefenceParameters()
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
-LATER = START + timedelta(days=100)
+LATER = START_UTC + timedelta(days=100)
 
 
 def vouch(k: int, actor: str, account: str, person: str, day: int = 0) -> Vouch:
@@ -64,10 +64,10 @@ def test_agreeing_with_a_status_earns_nothing() -> None:
     assert not experience(acts, decided, P).counted
 
 
-def table(histories: list[dict[int, float]]) -> Ratings:
+def table(histories: list[dict[int, float]]) -> SparseRatings:
     rows = [(u, n, v) for u, history in enumerate(histories) for n, v in history.items()]
     columns = np.array(rows)
-    return Ratings(columns[:, 0].astype(np.int32), columns[:, 1].astype(np.int32), columns[:, 2], len(histories), 100)
+    return SparseRatings(columns[:, 0].astype(np.int32), columns[:, 1].astype(np.int32), columns[:, 2], len(histories), 100)
 
 
 def test_near_duplicates_are_the_earliest_of_them_and_others_are_left_alone() -> None:
@@ -76,7 +76,7 @@ def test_near_duplicates_are_the_earliest_of_them_and_others_are_left_alone() ->
     other = {n: float(generator.integers(2)) for n in range(40)}
     nearly = {**first, 3: 1.0 - first[3]}
     short = dict(list(first.items())[:10])
-    assert near_duplicates(table([other, first, nearly, dict(first), short, short]), P).tolist() == [0, 1, 1, 1, 4, 5]
+    assert find_near_duplicates(table([other, first, nearly, dict(first), short, short]), P).tolist() == [0, 1, 1, 1, 4, 5]
 
 
 def test_collapsed_accounts_speak_once() -> None:
@@ -118,8 +118,8 @@ def test_a_busy_rater_is_held_to_the_cap() -> None:
 def test_the_most_active_are_the_busiest_hundredth() -> None:
     counts = [3] * 99 + [50, 3, 4]
     raters = np.repeat(np.arange(102), counts).astype(np.int32)
-    assert np.flatnonzero(most_active(raters, 102, P)).tolist() == [99]
-    assert not most_active(np.arange(20, dtype=np.int32), 20, P).any()
+    assert np.flatnonzero(most_active_mask(raters, 102, P)).tolist() == [99]
+    assert not most_active_mask(np.arange(20, dtype=np.int32), 20, P).any()
 
 
 def test_a_jury_is_drawn_from_both_sides_by_a_lot_that_anybody_can_check() -> None:

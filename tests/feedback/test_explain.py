@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from yearling.feedback import ItemResult, SideView, StatusParameters, explain_item
+from yearling.feedback import ItemResult, SideResult, StatusParameters, explain_item
 from yearling.feedback.explain import REASONS
-from yearling.feedback.status import HELPFUL, NEEDS_MORE
+from yearling.feedback.status_rules import HELPFUL, NEEDS_MORE
 
 P = StatusParameters()
 
 
 def result(a: tuple[int, float, float, float], b: tuple[int, float, float, float], **more: object) -> ItemResult:
-    sides = tuple(SideView(ratings=n, approval=yes, estimate=e, chance=c) for n, yes, e, c in (a, b))
+    sides = tuple(SideResult(ratings=n, approval=yes, estimate=e, chance=c) for n, yes, e, c in (a, b))
     fields = {
         "item": "x",
         "status": NEEDS_MORE,

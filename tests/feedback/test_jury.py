@@ -13,8 +13,8 @@ import pytest
 
 from tests.feedback.people import community, opened, pour
 from yearling.errors import Conflict, NotFound
-from yearling.feedback import Board, FeedbackLog, JuryInvitation, Parameters, publication_lines, replay, to_dict
-from yearling.feedback.status import StatusParameters
+from yearling.feedback import FeedbackLog, JuryInvitation, LiveConsensus, Parameters, publication_lines, replay, to_dict
+from yearling.feedback.status_rules import StatusParameters
 
 SMALL = Parameters(status=StatusParameters(jury_drawn=8, jury_size=6))
 
@@ -35,13 +35,13 @@ def log(tmp_path: Path, crowd: Path) -> Iterator[FeedbackLog]:
         yield found
 
 
-def published(log: FeedbackLog, board: Board, path: Path) -> Path:
+def published(log: FeedbackLog, board: LiveConsensus, path: Path) -> Path:
     path.write_bytes(b"".join(publication_lines(log.store, board.run())))
     return path
 
 
 def test_the_lot_draws_people_of_both_sides_who_have_not_rated_the_item(log: FeedbackLog) -> None:
-    owner, board = log.store.people.owner().id, Board(log, SMALL)
+    owner, board = log.store.people.owner().id, LiveConsensus(log, SMALL)
     board.run()
     head = log.store.events.head()
     jury = board.invite_jury(owner, "i2")
@@ -63,7 +63,7 @@ def test_the_lot_draws_people_of_both_sides_who_have_not_rated_the_item(log: Fee
 
 def test_only_administrators_call_a_jury_and_only_on_what_was_judged(log: FeedbackLog) -> None:
     member, maintainer = log.store.people.add("Ann").id, log.store.people.add("Moe", role="maintainer").id
-    board = Board(log, SMALL)
+    board = LiveConsensus(log, SMALL)
     with pytest.raises(NotFound, match="Only an administrator"):
         board.invite_jury(member, "i2")
     with pytest.raises(NotFound, match="Nobody has judged"):
@@ -72,7 +72,7 @@ def test_only_administrators_call_a_jury_and_only_on_what_was_judged(log: Feedba
 
 
 def test_a_jury_is_followed_until_it_has_found_something(log: FeedbackLog) -> None:
-    owner, board = log.store.people.owner().id, Board(log, SMALL)
+    owner, board = log.store.people.owner().id, LiveConsensus(log, SMALL)
     with pytest.raises(NotFound, match="no jury"):
         board.jury("i2")
     call = board.invite_jury(owner, "i2")
@@ -81,7 +81,9 @@ def test_a_jury_is_followed_until_it_has_found_something(log: FeedbackLog) -> No
     assert ledger.summons(call.jurors[0]) == ["i2"]
     for number, juror in enumerate(call.jurors):
         line = {"kind": "rating", "id": f"verdict{number}", "actor": juror, "item": "i2", "value": 0.0, "tags": []}
-        log.store.events.append([{**line, "created_utc": to_dict(replace(call, created_utc=ledger.next_utc()))["created_utc"]}])
+        log.store.events.append(
+            [{**line, "created_utc": to_dict(replace(call, created_utc=ledger.next_event_utc()))["created_utc"]}]
+        )
         with ledger.reading():
             pass
     assert ledger.summons(call.jurors[0]) == []
@@ -92,9 +94,14 @@ def test_a_jury_is_followed_until_it_has_found_something(log: FeedbackLog) -> No
 
 
 def test_who_sits_on_a_jury_finds_it_at_the_head_of_the_queue(log: FeedbackLog) -> None:
-    board, ann = Board(log), log.store.people.add("Ann").id
+    board, ann = LiveConsensus(log), log.store.people.add("Ann").id
     call = JuryInvitation(
-        id="call", created_utc=log.ledger.next_utc(), actor="yearling", item="i5", jurors=(log.pseudonym(ann),), code_hash="x"
+        id="call",
+        created_utc=log.ledger.next_event_utc(),
+        actor="yearling",
+        item="i5",
+        jurors=(log.pseudonym(ann),),
+        code_hash="x",
     )
     assert board.queue(ann)[0].why != "jury"
     pour(log, [call])
@@ -106,7 +113,7 @@ def test_who_sits_on_a_jury_finds_it_at_the_head_of_the_queue(log: FeedbackLog) 
 
 
 def test_replay_draws_every_jury_again(log: FeedbackLog, tmp_path: Path) -> None:
-    owner, board = log.store.people.owner().id, Board(log, SMALL)
+    owner, board = log.store.people.owner().id, LiveConsensus(log, SMALL)
     board.invite_jury(owner, "i2")
     found = replay(published(log, board, tmp_path / "a"))
     assert (found.ok, found.juries_checked, found.juries_of_other_code) == (True, 1, 0), found.differences
@@ -121,10 +128,10 @@ def test_replay_draws_every_jury_again(log: FeedbackLog, tmp_path: Path) -> None
     ],
 )
 def test_a_jury_that_was_picked_by_hand_is_found_out(log: FeedbackLog, tmp_path: Path, change: Any, said: str) -> None:
-    owner, board = log.store.people.owner().id, Board(log, SMALL)
+    owner, board = log.store.people.owner().id, LiveConsensus(log, SMALL)
     fair = board.invite_jury(owner, "i2")
     with log.ledger.reading() as ledger:
-        picked = replace(fair, id="picked", item="i3", created_utc=ledger.next_utc(), jurors=fair.jurors[::-1])
+        picked = replace(fair, id="picked", item="i3", created_utc=ledger.next_event_utc(), jurors=fair.jurors[::-1])
     pour(log, [replace(picked, **change)])
     found = replay(published(log, board, tmp_path / "a"))
     assert not found.ok

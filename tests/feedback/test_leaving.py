@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.feedback.test_bench import real_conversations
-from yearling.feedback import NEEDS_MORE, DefenceParameters, Parameters, Rating, Retraction, StatusChange, polis, run
+from benchmarks.consensus import polis
+from benchmarks.consensus.simulation import START_UTC, Population, plant, rate
+from tests.benchmarks.consensus.test_report import real_conversations
+from yearling.feedback import NEEDS_MORE, DefenceParameters, Parameters, Rating, Retraction, StatusChange, run
 from yearling.feedback.division import DivisionParameters
-from yearling.feedback.simulate import START, Population, plant, rate
 
 P = Parameters(division=DivisionParameters(deals=2))  # the division test decides no status
 OPEN = replace(P, defences=DefenceParameters(earlier_acts=0))
-LATER = START + timedelta(days=400)
+LATER = START_UTC + timedelta(days=400)
 
 
 def changes(events: list[Any], p: Parameters, step: int = 1) -> tuple[int, int, int]:
@@ -65,7 +66,7 @@ def test_a_third_of_a_real_conversation_may_leave_one_by_one() -> None:
     events = [
         Rating(
             id=f"e{k:06d}",
-            created_utc=START + timedelta(seconds=k),
+            created_utc=START_UTC + timedelta(seconds=k),
             actor=f"u{c.raters[vote]}",
             item=f"i{c.items[vote]}",
             value=float(c.values[vote]),

@@ -16,20 +16,20 @@ from yearling.clock import new_id
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.feedback import (
     NEEDS_MORE,
-    Board,
     FeedbackLog,
-    Finished,
+    LiveConsensus,
     NoteRating,
     Rating,
+    RecordedConsensusRun,
     StatusChange,
     from_dict,
     latest,
     run,
     run_and_record,
     to_dict,
-    update_item,
+    update_item_result,
 )
-from yearling.feedback import runs as runs_module
+from yearling.feedback import consensus_runs as runs_module
 
 
 @pytest.fixture
@@ -250,7 +250,7 @@ def test_a_rating_moves_its_item_at_once_and_the_full_run_has_the_last_word(log:
     events = community(num_raters=60)
     rest = [event for event in events if event.item == "i3"][-8:]
     pour(log, [event for event in events if event not in rest])
-    board = Board(log)
+    board = LiveConsensus(log)
     before = board.standing("i3")
     assert (before.result, before.provisional) == (board.latest.snapshot.item("i3"), False)
     others = {item.item: item for item in board.latest.snapshot.items if item.item != "i3"}
@@ -264,7 +264,7 @@ def test_a_rating_moves_its_item_at_once_and_the_full_run_has_the_last_word(log:
     gained = sum(side.ratings for side in quick.result.sides) - sum(side.ratings for side in before.result.sides)
     assert 0 < gained <= len(rest)  # somebody may be new, and wait for the full run
     assert board.latest.result is not None
-    assert quick.result == update_item(board.latest.result, "i3", board.log.ledger.about("i3"))
+    assert quick.result == update_item_result(board.latest.result, "i3", board.log.ledger.about("i3"))
     assert {item.item: item for item in board.items() if item.item != "i3"} == others
     finished = board.run()
     full = board.standing("i3")
@@ -281,7 +281,7 @@ def test_a_rating_moves_its_item_at_once_and_the_full_run_has_the_last_word(log:
 def test_a_retraction_counts_at_once(log: FeedbackLog) -> None:
     (ada,) = people(log, "Ada")
     pour(log, community())
-    board = Board(log)
+    board = LiveConsensus(log)
     seasoned = [log.rate(ada, f"i{number}", 1) for number in range(14)]
     board.run()
     before = board.standing("i13").result
@@ -295,7 +295,7 @@ def test_a_retraction_counts_at_once(log: FeedbackLog) -> None:
 
 @pytest.mark.slow
 def test_the_background_run_follows_and_other_writers_are_heard(log: FeedbackLog, tmp_path: Path) -> None:
-    board = Board(log, interval_s=0.05)
+    board = LiveConsensus(log, interval_s=0.05)
     board.start()
     try:
         assert log.store.consensus_runs.newest() is None  # nothing to find out
@@ -313,7 +313,7 @@ def test_the_background_run_follows_and_other_writers_are_heard(log: FeedbackLog
 def test_a_note_has_a_standing_before_anybody_rated_it(log: FeedbackLog) -> None:
     ada, ben = people(log, "Ada", "Ben")
     (answer,) = answers(log, ada, 1)
-    board = Board(log)
+    board = LiveConsensus(log)
     assert board.standing("unheard of").status == NEEDS_MORE
     note = log.note(ada, answer, "words")
     assert board.standing(note.note).status == NEEDS_MORE
@@ -321,9 +321,9 @@ def test_a_note_has_a_standing_before_anybody_rated_it(log: FeedbackLog) -> None
     assert board.standing(note.note).provisional
     board.run()
     assert board.standing(note.note).reason == "no_quorum"
-    assert board.has_a_say(ada, note.note)
-    assert board.has_a_say(ben, note.note)
-    assert not board.has_a_say(log.store.people.owner().id, note.note)
+    assert board.has_rated_or_written(ada, note.note)
+    assert board.has_rated_or_written(ben, note.note)
+    assert not board.has_rated_or_written(log.store.people.owner().id, note.note)
 
 
 def test_the_queue_leaves_out_what_one_rated_or_wrote(log: FeedbackLog) -> None:
@@ -334,7 +334,7 @@ def test_the_queue_leaves_out_what_one_rated_or_wrote(log: FeedbackLog) -> None:
     log.rate(ada, first, 1)
     log.rate(ada, second, 1)
     log.retract(ada, gone.id)
-    board = Board(log)
+    board = LiveConsensus(log)
     assert [wanted.item for wanted in board.queue(ada)] == []
     assert {wanted.item for wanted in board.queue(ben)} == {first, second, note.note}
     log.rate(ben, first, 0)
@@ -346,7 +346,7 @@ def test_finished_runs_can_be_computed_again_with_their_fits(log: FeedbackLog) -
     pour(log, community())
     first = run_and_record(log.store, log.ledger)
     fresh = FeedbackLog(log.store)
-    again: Finished = run_and_record(fresh.store, fresh.ledger, need_result=True)
+    again: RecordedConsensusRun = run_and_record(fresh.store, fresh.ledger, need_result=True)
     assert again.result is not None
     assert first.result is not None
     assert again.result.snapshot.canonical_bytes() == first.snapshot.canonical_bytes()

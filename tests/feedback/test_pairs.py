@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from yearling.feedback.pairs import Comparisons, PairParameters, bradley_terry, make_pair, side_strengths
+from yearling.feedback.pairs import Comparisons, PairParameters, build_pair, fit_bradley_terry, side_strengths
 
 P = PairParameters()
 
@@ -19,7 +19,7 @@ def test_strengths_are_where_the_gradient_vanishes() -> None:
     generator = np.random.default_rng(0)
     made = comparisons([(0, *generator.choice(6, 2, replace=False).tolist()) for _ in range(80)])
     prior = generator.normal(size=6)
-    theta = bradley_terry(made, prior, 0.5, 2000)
+    theta = fit_bradley_terry(made, prior, 0.5, 2000)
     gradient = -0.5 * (theta - prior)
     for _, winner, loser in zip(made.raters, made.winners, made.losers, strict=True):
         miss = 1.0 - 1.0 / (1.0 + np.exp(theta[loser] - theta[winner]))
@@ -29,7 +29,7 @@ def test_strengths_are_where_the_gradient_vanishes() -> None:
 
 
 def test_no_comparisons_leave_the_prior() -> None:
-    assert bradley_terry(comparisons([]), np.array([1.0, -1.0]), 1.0, 50).tolist() == [1.0, -1.0]
+    assert fit_bradley_terry(comparisons([]), np.array([1.0, -1.0]), 1.0, 50).tolist() == [1.0, -1.0]
 
 
 def test_the_order_of_comparisons_changes_no_bit() -> None:
@@ -43,33 +43,33 @@ def test_the_order_of_comparisons_changes_no_bit() -> None:
 
 
 def test_ties_pull_together() -> None:
-    apart = bradley_terry(comparisons([(0, 0, 1)] * 5), np.zeros(2), 0.5, 200)
+    apart = fit_bradley_terry(comparisons([(0, 0, 1)] * 5), np.zeros(2), 0.5, 200)
     made = Comparisons(*(np.array(x, dtype=np.int32) for x in ([0] * 5, [0] * 5, [1] * 5)), np.full(5, 0.5), np.ones(5))
     assert apart[0] - apart[1] > 1.0
-    assert bradley_terry(made, np.array([1.0, -1.0]), 0.5, 200)[0] < 0.6
+    assert fit_bradley_terry(made, np.array([1.0, -1.0]), 0.5, 200)[0] < 0.6
 
 
 @pytest.mark.parametrize("odds", [(2.0, 0.5), (0.5, 2.0), (-2.0, -0.5)])
 def test_q_is_the_weaker_sides(odds: tuple[float, float]) -> None:
-    pair = make_pair("a", "b", odds, (9, 9), 50, P)
+    pair = build_pair("a", "b", odds, (9, 9), 50, P)
     assert (pair.better, pair.worse) == (("a", "b") if odds[0] > 0 else ("b", "a"))
     assert pair.q == pytest.approx(1.0 / (1.0 + np.exp(-0.5)))
     assert pair.weight == 2.0 * pair.q - 1.0
 
 
 def test_the_label_does_not_depend_on_who_is_named_first() -> None:
-    there, back = make_pair("a", "b", (0.3, 1.7), (4, 5), 50, P), make_pair("b", "a", (-0.3, -1.7), (4, 5), 50, P)
+    there, back = build_pair("a", "b", (0.3, 1.7), (4, 5), 50, P), build_pair("b", "a", (-0.3, -1.7), (4, 5), 50, P)
     assert there == back
 
 
 def test_a_pair_that_cannot_train_says_why() -> None:
-    assert make_pair("a", "b", (1.0, -0.1), (9, 9), 50, P).reason == "sides_disagree"
-    assert make_pair("a", "b", (1.0, 0.0), (9, 9), 50, P).weight == 0.0
-    one_side = make_pair("a", "b", (1.0, 1.0), (9, 0), 50, P)
+    assert build_pair("a", "b", (1.0, -0.1), (9, 9), 50, P).reason == "sides_disagree"
+    assert build_pair("a", "b", (1.0, 0.0), (9, 9), 50, P).weight == 0.0
+    one_side = build_pair("a", "b", (1.0, 1.0), (9, 0), 50, P)
     assert (one_side.reason, one_side.weight) == ("one_side_only", 0.0)
 
 
 def test_under_twenty_raters_a_pair_is_provisional() -> None:
-    few, many = make_pair("a", "b", (1.0, 1.0), (9, 9), 19, P), make_pair("a", "b", (1.0, 1.0), (9, 9), 20, P)
+    few, many = build_pair("a", "b", (1.0, 1.0), (9, 9), 19, P), build_pair("a", "b", (1.0, 1.0), (9, 9), 20, P)
     assert (few.provisional, many.provisional) == (True, False)
     assert few.weight == pytest.approx(0.5 * many.weight)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from yearling.errors import BadInput
-from yearling.inference import Delta, EngineSpec, FakeEngine, Request, Script, Supervised
+from yearling.inference import Delta, EngineSpec, FakeEngine, Request, ScriptedAnswer, SupervisedEngine
 
 
 def open_fake(answers: list[dict[str, Any]], **options: Any) -> FakeEngine:
-    return FakeEngine([Script(**answer) for answer in answers], **options)
+    return FakeEngine([ScriptedAnswer(**answer) for answer in answers], **options)
 
 
 def open_refusing() -> FakeEngine:
@@ -59,7 +59,7 @@ def main() -> None:
     """Start a supervised engine, tell its process id, and wait to be killed."""
 
     async def run() -> None:
-        engine = Supervised(EngineSpec(factory="tests.inference.child_engines:open_failing"))
+        engine = SupervisedEngine(EngineSpec(factory="tests.inference.child_engines:open_failing"))
         await engine.start()
         tell(str(engine.pid))
         if sys.argv[2] == "wedge":

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Untrusted
+from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Untrusted
 from yearling.inference import Request
 from yearling.inference.llamacpp import LlamaCppEngine, open_llamacpp
 from yearling.inference.llamacpp_core import CHUNK_TOKENS
@@ -203,7 +203,7 @@ async def test_a_long_prompt_does_not_stall_a_stream(engine: LlamaCppEngine, cha
 
 async def test_refusals(engine: LlamaCppEngine) -> None:
     context = engine.capabilities.context_tokens
-    with pytest.raises(ContextExceeded, match=str(context + 5)):
+    with pytest.raises(ContextLengthExceeded, match=str(context + 5)):
         await engine.generate(Request(prompt_ids=(5,) * (context + 5)))
     with pytest.raises(BadInput, match="does not have"):
         await engine.generate(Request(prompt_ids=(10**7,)))

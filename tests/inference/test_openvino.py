@@ -12,9 +12,9 @@ import jsonschema
 import numpy as np
 import pytest
 
-from yearling.errors import ContextExceeded, Unsupported
+from yearling.errors import ContextLengthExceeded, Unsupported
 from yearling.inference import Request
-from yearling.inference.openvino import STEP_TOKENS, OpenVinoEngine, check_schema
+from yearling.inference.openvino import TOKENS_PER_STEP, OpenVinoEngine, check_schema
 from yearling.models import LocalModel, Tokenizer, load_decoder
 from yearling.records import SamplingSettings
 
@@ -105,7 +105,7 @@ async def test_logprobs_are_torchs_whatever_the_sampling(engine: OpenVinoEngine,
 async def test_what_takes_several_steps_is_scored_whole(engine: OpenVinoEngine, default_model: LocalModel) -> None:
     import torch
 
-    prompt = (prompts(default_model)[0] * (3 * STEP_TOKENS))[: 2 * STEP_TOKENS + 30]
+    prompt = (prompts(default_model)[0] * (3 * TOKENS_PER_STEP))[: 2 * TOKENS_PER_STEP + 30]
     answer = prompts(default_model)[1][:5]
     (scored,) = await asyncio.wait_for(engine.score([(prompt, answer)]), 120)
     with torch.inference_mode():
@@ -140,7 +140,7 @@ async def test_stop_strings_cancellation_and_refusals(engine: OpenVinoEngine, de
     await stream.aclose()
     assert (await engine.generate(request(ids[0], temperature=0, max_tokens=1))).completion_tokens == 1
     assert engine.steps - before <= 6
-    with pytest.raises(ContextExceeded):
+    with pytest.raises(ContextLengthExceeded):
         await engine.generate(request(ids[0] * 100))
     for refused in (request(ids[0], top=3), request(ids[0], logit_bias=((1, 1.0),))):
         with pytest.raises(Unsupported):

@@ -11,13 +11,13 @@ import pytest
 from tests.inference.test_remote import MODELS, PLAIN, serving
 from yearling.config import Settings
 from yearling.errors import NotFound, Unavailable
-from yearling.inference import EnginePool, FakeEngine, Request, fake_served
-from yearling.models import Library, LocalModel
+from yearling.inference import EnginePool, FakeEngine, Request, fake_served_model
+from yearling.models import LocalModel, ModelLibrary
 from yearling.records import SamplingSettings
 
 
 async def test_given_engines() -> None:
-    pool = EnginePool.of([fake_served("a"), fake_served("b")], default="b")
+    pool = EnginePool.of([fake_served_model("a"), fake_served_model("b")], default="b")
     await pool.start()
     assert pool.ready()
     assert pool.names() == ["b", "a"]
@@ -30,7 +30,7 @@ async def test_given_engines() -> None:
 
 async def test_closing_closes_all_and_is_final() -> None:
     engines = [FakeEngine(), FakeEngine()]
-    pool = EnginePool.of([fake_served(name, engine) for name, engine in zip("ab", engines, strict=True)])
+    pool = EnginePool.of([fake_served_model(name, engine) for name, engine in zip("ab", engines, strict=True)])
     await pool.close()
     await pool.close()
     assert all(engine.closed for engine in engines)
@@ -40,7 +40,7 @@ async def test_closing_closes_all_and_is_final() -> None:
 
 
 async def test_an_empty_library_says_how_to_fill_it(tmp_path: Path) -> None:
-    pool = EnginePool(Settings(data_dir=tmp_path), Library(tmp_path / "models"))
+    pool = EnginePool(Settings(data_dir=tmp_path), ModelLibrary(tmp_path / "models"))
     with pytest.raises(NotFound, match="yearling model pull smollm2-135m-instruct"):
         await pool.start()
     assert not pool.ready()
@@ -51,7 +51,7 @@ async def test_an_empty_library_says_how_to_fill_it(tmp_path: Path) -> None:
 async def test_remote_models_are_found_when_asked_for(tmp_path: Path) -> None:
     async with serving(MODELS, PLAIN) as (server, _):
         settings = Settings(data_dir=tmp_path, model="big", remote_url=server.url, remote_api_key="key")
-        pool = EnginePool(settings, Library(tmp_path / "models"))
+        pool = EnginePool(settings, ModelLibrary(tmp_path / "models"))
         await pool.start()
         assert pool.ready()
         served = await pool.get("big")
@@ -63,7 +63,7 @@ async def test_remote_models_are_found_when_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_the_default_model_is_opened_once_and_answers(default_model: LocalModel, model_library: Library) -> None:
+async def test_the_default_model_is_opened_once_and_answers(default_model: LocalModel, model_library: ModelLibrary) -> None:
     pool = EnginePool(Settings(data_dir=default_model.folder.parent), model_library)
     try:
         assert default_model.name in pool.names()

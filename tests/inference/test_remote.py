@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Unsupported, UserError
+from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Unsupported, UserError
 from yearling.inference import Request
-from yearling.inference.remote import Endpoint, RemoteEngine
+from yearling.inference.remote import RemoteEndpoint, RemoteEngine
 from yearling.models import LocalModel
 from yearling.records import SamplingSettings
 
@@ -71,7 +71,7 @@ class Scripted:
 
 
 @asynccontextmanager
-async def serving(*answers: Answer, read_timeout_s: float = 5.0) -> AsyncIterator[tuple[Scripted, Endpoint]]:
+async def serving(*answers: Answer, read_timeout_s: float = 5.0) -> AsyncIterator[tuple[Scripted, RemoteEndpoint]]:
     scripted = Scripted(answers=list(answers))
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -82,7 +82,7 @@ async def serving(*answers: Answer, read_timeout_s: float = 5.0) -> AsyncIterato
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     scripted.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    endpoint = Endpoint(scripted.url, "secret", read_timeout_s=read_timeout_s)
+    endpoint = RemoteEndpoint(scripted.url, "secret", read_timeout_s=read_timeout_s)
     try:
         yield scripted, endpoint
     finally:
@@ -99,7 +99,7 @@ USAGE = {"choices": [], "usage": {"prompt_tokens": 4, "completion_tokens": 2, "t
 PLAIN = Answer(events=[chunk({"role": "assistant"}), chunk({"content": "Hi"}), chunk({"content": "!"}, "stop"), USAGE, "[DONE]"])
 
 
-async def engine_of(endpoint: Endpoint) -> RemoteEngine:
+async def engine_of(endpoint: RemoteEndpoint) -> RemoteEngine:
     [model] = await endpoint.models()
     return RemoteEngine(endpoint, model)
 
@@ -142,7 +142,7 @@ async def test_tool_calls_reasoning_and_schemas_pass_through() -> None:
     ("status", "body", "kind", "says"),
     [
         (400, '{"error": {"message": "bad temperature", "param": "temperature"}}', BadInput, "bad temperature"),
-        (400, '{"error": {"message": "too long", "code": "context_length_exceeded"}}', ContextExceeded, "too long"),
+        (400, '{"error": {"message": "too long", "code": "context_length_exceeded"}}', ContextLengthExceeded, "too long"),
         (401, '{"error": {"message": "no key"}}', Unavailable, "remote_api_key"),
         (404, '{"detail": "Not Found"}', NotFound, "Not Found"),
         (400, "<html>", BadInput, "<html>"),
@@ -204,12 +204,12 @@ async def test_what_it_cannot_do_is_refused_before_any_request() -> None:
 
 
 async def test_nobody_there() -> None:
-    endpoint = Endpoint("http://127.0.0.1:9/v1")
+    endpoint = RemoteEndpoint("http://127.0.0.1:9/v1")
     with pytest.raises(Unavailable, match="cannot be reached"):
         await endpoint.models()
     await endpoint.close()
     with pytest.raises(BadInput):
-        Endpoint("ftp://example.org")
+        RemoteEndpoint("ftp://example.org")
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def llama_server(default_model: LocalModel) -> Iterator[str]:
 @pytest.mark.slow
 async def test_a_server_that_is_not_ours(llama_server: str) -> None:
     """llama.cpp's: what it says of its models, streams, schemas, stop strings, limits and refusals is understood."""
-    endpoint = Endpoint(f"{llama_server}/v1")
+    endpoint = RemoteEndpoint(f"{llama_server}/v1")
     try:
         engine = await engine_of(endpoint)
         assert engine.capabilities.context_tokens == 1024  # of each of its two places
@@ -248,7 +248,7 @@ async def test_a_server_that_is_not_ours(llama_server: str) -> None:
         person = asked("Give a person's age as JSON.")
         formed = await engine.generate(Request(messages=person.messages, sampling=person.sampling, json_schema=schema))
         assert isinstance(json.loads(formed.text)["age"], int)
-        with pytest.raises(ContextExceeded):
+        with pytest.raises(ContextLengthExceeded):
             await engine.generate(asked("word " * 3000))
         async with aclosing(engine.stream(asked("Count to one thousand.", max_tokens=900))) as deltas:
             await anext(deltas)

@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable
-from yearling.inference import Engine, EngineSpec, FakeEngine, Request, Script, Supervised
+from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable
+from yearling.inference import Engine, EngineSpec, FakeEngine, Request, ScriptedAnswer, SupervisedEngine
 from yearling.records import SamplingSettings
 
 HERE = "tests.inference.child_engines"
@@ -24,8 +24,8 @@ ENDLESS = {"text": "abc", "end_of_turn": False, "delay_s": 0.005}
 
 
 @asynccontextmanager
-async def supervised(factory: str, *, stall_timeout_s: float = 60.0, **options: Any) -> AsyncIterator[Supervised]:
-    engine = Supervised(EngineSpec(factory=f"{HERE}:{factory}", options=options), stall_timeout_s=stall_timeout_s)
+async def supervised(factory: str, *, stall_timeout_s: float = 60.0, **options: Any) -> AsyncIterator[SupervisedEngine]:
+    engine = SupervisedEngine(EngineSpec(factory=f"{HERE}:{factory}", options=options), stall_timeout_s=stall_timeout_s)
     await engine.start()
     try:
         yield engine
@@ -56,7 +56,7 @@ async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
 async def test_it_answers_as_the_engine_itself() -> None:
     request = prompt("hi", top_logprobs=2, sampling=SamplingSettings(stop=("zz",), logit_bias=((3, 1.5),), seed=7))
     async with supervised("open_fake", answers=[{"text": "Grüße 😀"}]) as engine:
-        bare = FakeEngine([Script("Grüße 😀")])
+        bare = FakeEngine([ScriptedAnswer("Grüße 😀")])
         as_engine: Engine = engine
         assert await as_engine.generate(request) == await bare.generate(request)
         assert (engine.name, engine.model_hash, engine.capabilities) == (bare.name, bare.model_hash, bare.capabilities)
@@ -67,7 +67,7 @@ async def test_it_answers_as_the_engine_itself() -> None:
 @pytest.mark.slow
 async def test_errors_keep_their_kind_and_advice() -> None:
     async with supervised("open_fake", answers=[{"text": "x"}], context_tokens=8) as engine:
-        with pytest.raises(ContextExceeded):
+        with pytest.raises(ContextLengthExceeded):
             await engine.generate(prompt("much too long"))
         with pytest.raises(NotFound, match="not loaded"):
             await engine.generate(prompt("a", adapter_hash="none"))
@@ -155,9 +155,9 @@ async def test_a_bug_in_the_engine_is_told_and_does_not_end_it() -> None:
 @pytest.mark.slow
 async def test_what_opening_raises_comes_out_of_start() -> None:
     with pytest.raises(BadInput, match="does not want to open"):
-        await Supervised(EngineSpec(factory=f"{HERE}:open_refusing")).start()
+        await SupervisedEngine(EngineSpec(factory=f"{HERE}:open_refusing")).start()
     with pytest.raises(Unavailable, match=r"status 7 while it started\. It last said: about to die"):
-        await Supervised(EngineSpec(factory=f"{HERE}:open_dying")).start()
+        await SupervisedEngine(EngineSpec(factory=f"{HERE}:open_dying")).start()
 
 
 @pytest.mark.slow
@@ -172,7 +172,7 @@ async def test_adapters_are_there_again_after_a_restart(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_closing_ends_the_process_and_further_requests() -> None:
-    engine = Supervised(EngineSpec(factory=f"{HERE}:open_failing"))
+    engine = SupervisedEngine(EngineSpec(factory=f"{HERE}:open_failing"))
     await engine.start()
     pid = engine.pid
     assert pid is not None

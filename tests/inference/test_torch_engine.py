@@ -15,13 +15,13 @@ import jsonschema
 import pytest
 import torch
 
-from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Unsupported, Untrusted
+from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Unsupported, Untrusted
 from yearling.inference import ByteTokenizer, Completion, Request
 from yearling.inference.torch_engine import TorchEngine, hash_adapter, open_torch
-from yearling.inference.torch_network import pack_linears, weight_type
+from yearling.inference.torch_weights import pack_linears, preferred_weight_dtype
 from yearling.models import LocalModel, attach_adapter, load_adapter, new_adapter, save_adapter
 from yearling.models.decoder_config import DecoderConfig
-from yearling.models.network import LlamaDecoder
+from yearling.models.llama_decoder import LlamaDecoder
 from yearling.records import SamplingSettings
 
 VOCABULARY = 259
@@ -218,7 +218,7 @@ async def test_cancelling_frees_the_row_within_one_step() -> None:
         assert answer.completion_tokens == 1
         assert engine.steps - before <= 3
         assert not core.has_work()
-        assert core._batch is None
+        assert core._batch_cache is None
 
 
 SCHEMA = {
@@ -258,7 +258,7 @@ async def test_a_schema_that_cannot_be_guaranteed_is_refused() -> None:
 async def test_bad_requests_are_refused_and_disturb_nobody() -> None:
     async with tiny_engine() as engine:
         running = asyncio.create_task(engine.generate(request(max_tokens=100)))
-        with pytest.raises(ContextExceeded):
+        with pytest.raises(ContextLengthExceeded):
             await engine.generate(request("x" * CONTEXT))
         with pytest.raises(BadInput, match="token id"):
             await engine.generate(Request(prompt_ids=(1, VOCABULARY)))
@@ -378,8 +378,8 @@ def test_packed_layers_compute_the_same(tmp_path: Path) -> None:
         torch.testing.assert_close(packed(ids[:1, :1]), plain(ids[:1, :1]), atol=TOLERANCE, rtol=0)
     for flags, expected in (("avx512_vnni", "float32"), ("avx512_bf16 sse", "bfloat16"), ("amx_bf16", "bfloat16")):
         (tmp_path / "cpuinfo").write_text(f"processor: 0\nflags : fpu {flags}\n")
-        assert weight_type(tmp_path / "cpuinfo") == expected
-    assert weight_type(tmp_path / "absent") == "float32"
+        assert preferred_weight_dtype(tmp_path / "cpuinfo") == expected
+    assert preferred_weight_dtype(tmp_path / "absent") == "float32"
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from tests.models.tiny import byte_level_metadata
 from yearling.models.gguf import write_gguf
-from yearling.models.vocabulary import build_tokenizer
+from yearling.models.gguf_tokenizer import build_tokenizer
 
 WIDTH = 64
 CONFIG = {"model_type": "llama", "hidden_size": WIDTH, "max_position_embeddings": 128, "vocab_size": 256}

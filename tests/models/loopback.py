@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from yearling.models.pipconfig import PackageIndexes
-from yearling.models.web import Web
+from yearling.models.http_download import NetworkConfig
+from yearling.models.pip_config import PackageIndexes
 
 
 @dataclass
@@ -65,10 +65,10 @@ class Server:
             page, kind = json.dumps({"files": files}), "application/vnd.pypi.simple.v1+json"
         self.serve(f"/simple/{name}/", page.encode(), content_type=kind)
 
-    def web(self, **options: Any) -> Web:
+    def web(self, **options: Any) -> NetworkConfig:
         """How to reach the world when this server is all of it."""
         indexes = PackageIndexes(urls=(self.url + "/simple",))
-        return Web(**{"indexes": indexes, "hf_endpoint": self.url, "pause_s": 0.01, "timeout_s": 5.0, **options})
+        return NetworkConfig(**{"indexes": indexes, "hf_endpoint": self.url, "pause_s": 0.01, "timeout_s": 5.0, **options})
 
     def gets(self, path: str) -> list[dict[str, str]]:
         return [headers for method, asked, headers in self.requests if method == "GET" and asked == path]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from yearling.clock import now_utc
-from yearling.models import Adapters, LocalModel, PublishedAdapter
+from yearling.models import AdapterLibrary, LocalModel, PublishedAdapter
 
 
 def paper_model(name: str = "base", *, sha256: str = "a" * 64, source_sha256: str = "c" * 64) -> LocalModel:
@@ -19,7 +19,7 @@ def paper_model(name: str = "base", *, sha256: str = "a" * 64, source_sha256: st
     )  # fmt: skip
 
 
-def paper_adapter(adapters: Adapters, content: bytes, **changes: Any) -> PublishedAdapter:
+def paper_adapter(adapters: AdapterLibrary, content: bytes, **changes: Any) -> PublishedAdapter:
     """An adapter whose weights are these bytes, for `paper_model`."""
     sha256 = hashlib.sha256(content).hexdigest()
     folder = adapters.folder / sha256

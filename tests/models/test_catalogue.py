@@ -8,7 +8,7 @@ import pytest
 
 from yearling.config import Settings
 from yearling.errors import BadInput
-from yearling.models.catalogue import check_name, known_models, parse_catalogue
+from yearling.models.catalogue import check_model_name, known_models, parse_catalogue
 
 GOOD = """
 [tiny]
@@ -72,7 +72,7 @@ def test_a_mistake_is_found_and_named(before: str, after: str, complaint: str) -
 
 @pytest.mark.parametrize("name", ["a", "smollm2-135m-instruct", "a.b_c-1", "9"])
 def test_names_that_can_be_folders_are_accepted(name: str) -> None:
-    assert check_name(name) == name
+    assert check_model_name(name) == name
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ def test_names_that_can_be_folders_are_accepted(name: str) -> None:
 )
 def test_names_that_could_leave_the_folder_are_refused(name: str) -> None:
     with pytest.raises(BadInput):
-        check_name(name)
+        check_model_name(name)

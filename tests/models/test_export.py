@@ -8,15 +8,15 @@ import httpx
 import pytest
 import torch
 
-from tests.models.test_network import FAMILIES, SIZES, random_ids, tiny_model
+from tests.models.test_llama_decoder import FAMILIES, SIZES, random_ids, tiny_model
 from tests.models.tiny import CHATML, Files, byte_level_metadata, sentencepiece_metadata
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models import ChatTemplate, Tokenizer, export_decoder, export_gguf, load_decoder, new_adapter
 from yearling.models.export import QUANTISATIONS
 from yearling.models.gguf import read_gguf
-from yearling.models.loading import attach_adapter
-from yearling.models.vocabulary import PRE_TOKENIZERS, build_tokenizer
-from yearling.models.vocabulary_export import folder_vocabulary
+from yearling.models.gguf_tokenizer import PRE_TOKENIZERS, build_tokenizer
+from yearling.models.gguf_tokenizer_export import folder_to_gguf_vocabulary
+from yearling.models.torch_facade import attach_adapter
 
 
 def save_vocabulary(folder: Path, metadata: dict[str, Any]) -> None:
@@ -106,7 +106,7 @@ def test_llama_cpp_reads_every_family_as_we_do(name: str, tmp_path: Path) -> Non
 def test_a_tokenizer_larger_than_the_network_is_refused(tmp_path: Path) -> None:
     save_vocabulary(tmp_path, byte_level_metadata())
     with pytest.raises(Untrusted, match="200 rows"):
-        folder_vocabulary(tmp_path, 200)
+        folder_to_gguf_vocabulary(tmp_path, 200)
 
 
 def test_the_same_folder_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -140,14 +140,14 @@ def test_the_exported_file_talks_as_its_source(tmp_path: Path) -> None:
 def test_the_rule_that_cuts_text_is_found_by_what_it_does(pre: str, tmp_path: Path) -> None:
     save_vocabulary(tmp_path, byte_level_metadata(pre))
     (tmp_path / "config.json").write_text("{}")
-    assert folder_vocabulary(tmp_path, 300)["tokenizer.ggml.pre"] == pre
+    assert folder_to_gguf_vocabulary(tmp_path, 300)["tokenizer.ggml.pre"] == pre
 
 
 def test_sentencepiece_survives_the_way_to_gguf(tmp_path: Path) -> None:
     metadata = sentencepiece_metadata()
     save_vocabulary(tmp_path, metadata)
     (tmp_path / "config.json").write_text("{}")
-    again = Tokenizer(build_tokenizer(folder_vocabulary(tmp_path, 280)), stop_ids=(), bos_id=None)
+    again = Tokenizer(build_tokenizer(folder_to_gguf_vocabulary(tmp_path, 280)), stop_ids=(), bos_id=None)
     first = Tokenizer(build_tokenizer(metadata), stop_ids=(), bos_id=None)
     for text in ("abc ab d", "é a</s>b", "  abcabc"):
         assert again.encode(text) == first.encode(text)
@@ -162,7 +162,7 @@ def test_a_rule_without_a_name_is_refused(tmp_path: Path) -> None:
     )
     pipeline.save(str(tmp_path / "tokenizer.json"))
     with pytest.raises(Unsupported, match="no name in GGUF"):
-        folder_vocabulary(tmp_path, 300)
+        folder_to_gguf_vocabulary(tmp_path, 300)
 
 
 @torch.no_grad()

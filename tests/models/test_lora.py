@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.models.test_network import random_ids, tiny_model
+from tests.models.test_llama_decoder import random_ids, tiny_model
 from tests.models.tiny import Files
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models import (
@@ -25,7 +25,7 @@ from yearling.models import (
     save_adapter,
 )
 from yearling.models.gguf import read_gguf, write_gguf
-from yearling.models.safetensors_files import read_metadata, read_safetensors, write_safetensors
+from yearling.models.safetensors_files import read_safetensors, read_safetensors_metadata, write_safetensors
 
 BASE = "ab" * 32
 
@@ -142,7 +142,7 @@ def test_an_adapter_of_another_base_is_refused(decoder: Decoder, adapter: Adapte
 def test_the_base_stands_in_every_file(decoder: Decoder, adapter: Adapter, tmp_path: Path) -> None:
     save_adapter(adapter, tmp_path / "peft", decoder)
     save_adapter(adapter, tmp_path / "lora.gguf", decoder)
-    assert read_metadata(tmp_path / "peft" / "adapter_model.safetensors")["yearling.base_sha256"] == BASE
+    assert read_safetensors_metadata(tmp_path / "peft" / "adapter_model.safetensors")["yearling.base_sha256"] == BASE
     assert read_gguf(tmp_path / "lora.gguf").metadata["yearling.base_sha256"] == BASE
 
 

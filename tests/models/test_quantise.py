@@ -13,10 +13,10 @@ from gguf.quants import dequantize, quantize
 
 from tests.models.artefacts import tiny_gguf
 from yearling.errors import Untrusted
-from yearling.models.disk import sha256_of
+from yearling.files.disk import hash_file
 from yearling.models.gguf import read_gguf
-from yearling.models.local import LocalModel
-from yearling.models.quantise import choose_layout, layout_of, rewrite, rewritten_size
+from yearling.models.local_model import LocalModel
+from yearling.models.quantise import dominant_type, requantised_size, resolve_layout, rewrite
 
 
 def _rewritten(path: Path, layout: str) -> Path:
@@ -34,9 +34,9 @@ def _layouts(path: Path) -> dict[str, Q]:
 )
 def test_auto_rewrites_slow_layouts_only(tmp_path: Path, layout: str, expected: str) -> None:
     file = read_gguf(tiny_gguf(tmp_path / "a.gguf", layout))
-    assert layout_of(file).name == layout
-    assert choose_layout(file, "auto") == expected
-    assert choose_layout(file, "bf16") == "bf16"
+    assert dominant_type(file).name == layout
+    assert resolve_layout(file, "auto") == expected
+    assert resolve_layout(file, "bf16") == "bf16"
 
 
 def test_only_matrices_whose_rows_fill_the_blocks_are_rewritten(tmp_path: Path) -> None:
@@ -91,10 +91,10 @@ def test_eight_bits_hold_what_four_bits_with_an_offset_say(tmp_path: Path) -> No
 
 def test_the_same_input_gives_the_same_bytes_whatever_the_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tiny_gguf(tmp_path / "a.gguf", rows=96)
-    once = sha256_of(_rewritten(path, "q8_0"))
-    assert sha256_of(_rewritten(path, "q8_0")) == once
+    once = hash_file(_rewritten(path, "q8_0"))
+    assert hash_file(_rewritten(path, "q8_0")) == once
     monkeypatch.setattr("yearling.models.quantise._CHUNK_ELEMENTS", 64 * 7)
-    assert sha256_of(_rewritten(path, "q8_0")) == once
+    assert hash_file(_rewritten(path, "q8_0")) == once
 
 
 def test_metadata_is_untouched_but_for_the_file_type(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_the_size_is_known_before(tmp_path: Path) -> None:
     path = tiny_gguf(tmp_path / "a.gguf", rows=96)
     for layout in ("q8_0", "q4_0", "bf16"):
         size = _rewritten(path, layout).stat().st_size
-        assert size - 32 * 8 <= rewritten_size(read_gguf(path), layout) <= size
+        assert size - 32 * 8 <= requantised_size(read_gguf(path), layout) <= size
 
 
 def test_progress_reaches_its_total(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_file_without_weights_is_untrusted(tmp_path: Path) -> None:
     from tests.models.tiny import byte_level_metadata, gguf_file
 
     with pytest.raises(Untrusted, match="holds no weights"):
-        layout_of(read_gguf(gguf_file(tmp_path, byte_level_metadata())))
+        dominant_type(read_gguf(gguf_file(tmp_path, byte_level_metadata())))
 
 
 @pytest.mark.slow
@@ -163,4 +163,4 @@ def test_memory_does_not_grow_with_the_model(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.slow
 def test_the_default_model_becomes_the_same_bytes_on_every_machine(default_model: LocalModel) -> None:
     assert default_model.quantisation == "Q8_0"
-    assert sha256_of(default_model.weights) == "0c1d3326cd9793cfb7296113c063dd5c24e2bd734b48ec1a3d01b7158eca9387"
+    assert hash_file(default_model.weights) == "0c1d3326cd9793cfb7296113c063dd5c24e2bd734b48ec1a3d01b7158eca9387"

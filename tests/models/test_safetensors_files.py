@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 
 from yearling.errors import Untrusted
-from yearling.models.safetensors_files import read_metadata, read_safetensors, write_safetensors
+from yearling.models.safetensors_files import read_safetensors, read_safetensors_metadata, write_safetensors
 
 NOTES = {f"note {index}": f"é {index}" for index in range(20)}
 
@@ -19,7 +19,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     found = dict(read_safetensors(tmp_path / "x.safetensors"))
     assert found.keys() == tensors.keys()
     assert all(torch.equal(found[name], tensors[name]) and found[name].dtype == tensors[name].dtype for name in tensors)
-    assert read_metadata(tmp_path / "x.safetensors") == NOTES
+    assert read_safetensors_metadata(tmp_path / "x.safetensors") == NOTES
     with safe_open(tmp_path / "x.safetensors", framework="np") as file:
         assert file.metadata() == NOTES
 
@@ -47,7 +47,7 @@ def test_damage_is_untrusted(tmp_path: Path) -> None:
         with pytest.raises(Untrusted):
             dict(read_safetensors(path))
         with pytest.raises(Untrusted):
-            read_metadata(path)
+            read_safetensors_metadata(path)
 
 
 def test_an_index_cannot_lead_out_of_its_folder(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from tests.models.tiny import Files, byte_level_metadata, gguf_file, sentencepiece_metadata
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models import Tokenizer
+from yearling.models.gguf_tokenizer import _PATTERNS, PRE_TOKENIZERS, build_tokenizer
 from yearling.models.tokenizer import cache_tokenizer
-from yearling.models.vocabulary import _PATTERNS, PRE_TOKENIZERS, build_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -275,7 +275,7 @@ def network_with(vocabulary: dict[str, Any], folder: Path) -> Path:
     import transformers
 
     from yearling.models.export import export_decoder_gguf
-    from yearling.models.loading import load_decoder
+    from yearling.models.torch_facade import load_decoder
 
     size = len(vocabulary["tokenizer.ggml.tokens"])
     shape = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -289,9 +289,9 @@ def network_with(vocabulary: dict[str, Any], folder: Path) -> Path:
 @pytest.mark.parametrize("pre", PRE_TOKENIZERS)
 def test_every_rule_cuts_as_llama_cpp_does(pre: str, default_model: Files, tmp_path: Path) -> None:
     """The default model's vocabulary under each rule. llama.cpp composes no characters, so composed texts only."""
-    from yearling.models.export import vocabulary_of
+    from yearling.models.export import read_gguf_vocabulary
 
-    vocabulary = vocabulary_of(default_model.weights, 49152) | {"tokenizer.ggml.pre": pre}
+    vocabulary = read_gguf_vocabulary(default_model.weights, 49152) | {"tokenizer.ggml.pre": pre}
     weights = network_with(vocabulary, tmp_path)
     texts = [text for text in real_texts(2000)[::5] if unicodedata.is_normalized("NFC", text)]
     assert len(texts) > 400

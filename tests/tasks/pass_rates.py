@@ -23,10 +23,10 @@ from typing import Any
 import platformdirs
 
 from yearling.inference import Completion, Engine, Request, open_engine
-from yearling.models import ChatTemplate, Library, Tokenizer
+from yearling.models import ChatTemplate, ModelLibrary, Tokenizer
 from yearling.records import SamplingSettings
-from yearling.tasks import Environment, Task, open_environment, takes_turns, train_seed
-from yearling.tasks.environments.instructions.kind import KINDS
+from yearling.tasks import Environment, Task, is_multi_turn, open_environment, train_seed
+from yearling.tasks.environments.instructions.constraint_kind import KINDS
 
 
 def wilson(passes: int, count: int, z: float = 1.96) -> tuple[float, float]:
@@ -58,7 +58,7 @@ class Player:
         while True:
             content = await self.answer([*task.messages, *transcript], seed + len(transcript))
             transcript.append({"role": "assistant", "content": content})
-            following = environment.reply(task, transcript) if takes_turns(environment) else None
+            following = environment.reply(task, transcript) if is_multi_turn(environment) else None
             if following is None:
                 return environment.reward(task, transcript), transcript
             transcript.append(following)
@@ -87,7 +87,7 @@ class Tally:
 async def measure(tallies: list[Tally], chosen: argparse.Namespace) -> None:
     """Plays in turns through the arguments, so that running out of time shortens all of them alike."""
     folder = os.environ.get("YEARLING_TEST_MODELS") or platformdirs.user_cache_dir("yearling-tests", appauthor=False)
-    model = Library(Path(folder)).pull("smollm2-135m-instruct")
+    model = ModelLibrary(Path(folder)).pull("smollm2-135m-instruct")
     tokenizer, template = Tokenizer.load(model), ChatTemplate.load(model)
     engine = await open_engine(model, kind="llamacpp", threads=chosen.threads, context_tokens=0, stall_timeout_s=600)
     ends = time.monotonic() + chosen.seconds
@@ -119,7 +119,7 @@ async def score(tallies: list[Tally], chosen: argparse.Namespace) -> None:
 
     A lower bound where other spellings are right too."""
     folder = os.environ.get("YEARLING_TEST_MODELS") or platformdirs.user_cache_dir("yearling-tests", appauthor=False)
-    model = Library(Path(folder)).pull("smollm2-135m-instruct")
+    model = ModelLibrary(Path(folder)).pull("smollm2-135m-instruct")
     tokenizer, template = Tokenizer.load(model), ChatTemplate.load(model)
     (stop,) = tokenizer.encode("<|im_end|>", special=True)
     engine = await open_engine(model, kind="llamacpp", threads=chosen.threads, context_tokens=0, stall_timeout_s=600)

@@ -9,7 +9,7 @@ import itertools
 import random
 from typing import Any
 
-from yearling.tasks.environments.instructions.answer import Language, words_of
+from yearling.tasks.environments.instructions.parsed_answer import Language, words_of
 
 _ENGLISH = (
     "warm red sun moon hill low bird tree home lake blue wind soft rain leaf gold fish boat calm dusk fire snow mild road "

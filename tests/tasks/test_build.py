@@ -11,11 +11,11 @@ from tests.tasks.records import answer, edited, find_consensus, opened, people, 
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
 from yearling.feedback import FeedbackLog, latest, to_dict
 from yearling.store import make_text
-from yearling.tasks import BuildConfig, Built, LessonSet, build, compare, fingerprint, open_lessons
-from yearling.tasks.heldout import heldout_lessons
+from yearling.tasks import BuildConfig, LessonSet, LessonSetBuild, build, compare, fingerprint, open_lesson_set
+from yearling.tasks.heldout import read_heldout_lessons
 
 
-def accounted(built: Built) -> bool:
+def accounted(built: LessonSetBuild) -> bool:
     """Kept + dropped = seen, for judgements and for lessons."""
     judgements, lessons = built.report["judgements"], built.report["lessons"]
     whole = judgements["kept"] + sum(judgements["dropped"].values()) == judgements["num_seen"]
@@ -91,7 +91,7 @@ def test_one_person_is_split_by_conversation_alone(tmp_path: Path) -> None:
         built = build(log.store, BuildConfig(heldout_share=0.25))
         assert built.report["split"]["by"] == "conversation"
         assert built.report["split"]["why"] == "all lessons hold one person's words"
-        held = heldout_lessons(built.lessons)
+        held = read_heldout_lessons(built.lessons)
         # Which ids people get is chance, and so is the split here; these bounds fail once in a hundred thousand runs.
         assert 1 <= len(held) / 2 <= 24
         asked = [{str(lesson.messages) for lesson in part} for part in (held, built.lessons.lessons())]
@@ -184,7 +184,7 @@ def test_what_is_taken_back_is_gone_and_earlier_sets_are_named(tmp_path: Path) -
         assert third.report["judgements"]["dropped"] == {"retracted": 1}
         assert accounted(third)
         assert (third.lessons.hash, third.fresh) == (first.lessons.hash, False), "a retraction equals never having said it"
-        assert open_lessons(log.store).hash == first.lessons.hash, "the set to train on is not the newest one any more"
+        assert open_lesson_set(log.store).hash == first.lessons.hash, "the set to train on is not the newest one any more"
         assert [record.version for record in log.store.lesson_sets.list()] == [1, 2]
         assert log.store.verify().ok
 
@@ -256,7 +256,7 @@ def test_what_was_learnt_is_never_examined_on(tmp_path: Path) -> None:
         first = build(log.store, BuildConfig(heldout_share=0.1))
         second = build(log.store, BuildConfig(heldout_share=0.4))
         learnt = {lesson.key for lesson in first.lessons.lessons()}
-        assert learnt.isdisjoint(lesson.key for lesson in heldout_lessons(second.lessons))
+        assert learnt.isdisjoint(lesson.key for lesson in read_heldout_lessons(second.lessons))
         assert second.report["lessons"]["dropped"]["pair"]["learnt_before"] > 0
         assert accounted(second)
 
@@ -265,7 +265,7 @@ def test_generated_tasks_are_counted_and_keep_their_sides(tmp_path: Path) -> Non
     with opened(tmp_path) as log:
         find_consensus(log)
         built = build(log.store, BuildConfig(environments=(("running_totals", 20),)))
-        train, held = built.lessons.prompts(), heldout_lessons(built.lessons)
+        train, held = built.lessons.prompts(), read_heldout_lessons(built.lessons)
         assert (len(train), len(held)) == (20, 2)
         assert {prompt.key for prompt in train}.isdisjoint(prompt.key for prompt in held)
         assert {prompt.environment.partition(":")[0] for prompt in train} == {"running_totals"}
@@ -306,13 +306,13 @@ def test_a_damaged_set_is_not_opened_and_can_be_built_again(tmp_path: Path) -> N
         lessons = build(log.store, config).lessons
         (lessons.folder / "train.jsonl").write_bytes(b"")
         with pytest.raises(Untrusted, match="changed"):
-            open_lessons(log.store)
+            open_lesson_set(log.store)
         with pytest.raises(Untrusted, match="changed"):
             build(log.store, config)
         for path in lessons.folder.iterdir():
             path.unlink()
         lessons.folder.rmdir()
         assert build(log.store, config).lessons.hash == lessons.hash
-        assert open_lessons(log.store, "1").hash == open_lessons(log.store, lessons.hash[:8]).hash
+        assert open_lesson_set(log.store, "1").hash == open_lesson_set(log.store, lessons.hash[:8]).hash
         with pytest.raises(NotFound):
-            open_lessons(log.store, "2")
+            open_lesson_set(log.store, "2")

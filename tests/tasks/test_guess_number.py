@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from yearling.errors import BadInput
-from yearling.tasks import Task, exam_seed, open_environment, takes_turns, train_seed
+from yearling.tasks import Task, exam_seed, is_multi_turn, open_environment, train_seed
 from yearling.tasks.environments.guess_number import GuessNumber
 
 Player = Callable[[Task, list[dict[str, Any]]], str]
@@ -87,7 +87,7 @@ def test_ranges_are_divided_and_secrets_are_not() -> None:
     assert {data["low"] for data in trained}.isdisjoint({data["low"] for data in examined})
     places = [{data["secret"] - data["low"] for data in part} for part in (trained, examined)]
     assert places == [set(range(16)), set(range(16))]
-    assert takes_turns(open_environment("guess_number"))
+    assert is_multi_turn(open_environment("guess_number"))
 
 
 @pytest.mark.parametrize("mistake", [{"span": 1}, {"turns": 0}, {"largest_start": 0}])

@@ -15,9 +15,9 @@ from tests.tasks.constraint_examples import EXAMPLES
 from tests.tasks.satisfy import satisfying
 from yearling.errors import BadInput
 from yearling.tasks import exam_seed, open_environment, train_seed
-from yearling.tasks.environments.instructions.answer import Answer, Language
+from yearling.tasks.environments.instructions.constraint_kind import KINDS, LEVELS, conflict
 from yearling.tasks.environments.instructions.environment import Instructions, requests
-from yearling.tasks.environments.instructions.kind import KINDS, LEVELS, conflict
+from yearling.tasks.environments.instructions.parsed_answer import Answer, Language
 from yearling.tasks.environments.protocol import Task
 
 LANGUAGES: tuple[Language, ...] = ("en", "zh")

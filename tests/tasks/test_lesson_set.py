@@ -12,7 +12,7 @@ import pytest
 
 from yearling.errors import BadInput, NotFound, StorageFailed, Untrusted, UserError
 from yearling.tasks import Demonstration, Lesson, LessonSet, Pair, Prompt, Thumb, events_of, freeze, lesson_key
-from yearling.tasks.heldout import heldout_lessons
+from yearling.tasks.heldout import read_heldout_lessons
 
 ASKED = ({"role": "user", "content": "Wie heißt du?\ud800"},)
 
@@ -33,7 +33,7 @@ def test_a_set_gives_back_what_was_frozen_and_only_the_train_part(tmp_path: Path
     assert (opened.version, opened.report()) == (3, {"seen": 4})
     assert (opened.thumbs(), opened.pairs(), opened.prompts()) == ([thumb], [pair], [prompt])
     assert opened.demonstrations() == []
-    assert heldout_lessons(opened) == [demonstration]
+    assert read_heldout_lessons(opened) == [demonstration]
     assert list(prompt.task) == ["b", "a"] == list(opened.prompts()[0].task)
     assert [events_of(lesson) for lesson in (thumb, pair, prompt)] == [("e1", "e2"), ("e3",), ()]
 

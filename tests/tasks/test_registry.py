@@ -7,7 +7,7 @@ import json
 import pytest
 
 from yearling.errors import BadInput, NotFound
-from yearling.tasks import describe, environment_names, exam_seed, open_environment, takes_turns, train_seed
+from yearling.tasks import describe, environment_names, exam_seed, is_multi_turn, open_environment, train_seed
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -37,4 +37,4 @@ def test_tasks_are_the_same_whoever_draws_them_and_survive_json() -> None:
             assert task == second.task(seed)
             assert json.loads(json.dumps(task.data)) == task.data
             assert task.environment == info.name == first.name
-        assert takes_turns(first) == info.turns
+        assert is_multi_turn(first) == info.turns

@@ -8,17 +8,17 @@ import random
 import pytest
 
 from yearling.errors import BadInput
-from yearling.tasks.environments import exam_seed, owner_of, part_of, train_seed
-from yearling.tasks.environments.seeds import RANGE, draw, shot_seed
+from yearling.tasks.environments import exam_seed, part_of_seed, part_owning_question, train_seed
+from yearling.tasks.environments.seeds import SEEDS_PER_PART, draw, shot_seed
 
 
 def test_the_ranges_lie_at_least_a_million_apart() -> None:
-    ends = [(seed(0), seed(RANGE - 1)) for seed in (train_seed, exam_seed, shot_seed)]
+    ends = [(seed(0), seed(SEEDS_PER_PART - 1)) for seed in (train_seed, exam_seed, shot_seed)]
     for (_, end), (start, _) in itertools.pairwise(ends):
         assert start - end >= 10**6
 
 
-@pytest.mark.parametrize("index", [-1, RANGE])
+@pytest.mark.parametrize("index", [-1, SEEDS_PER_PART])
 def test_an_index_outside_the_range_is_refused(index: int) -> None:
     for seed in (train_seed, exam_seed, shot_seed):
         with pytest.raises(BadInput):
@@ -26,11 +26,11 @@ def test_an_index_outside_the_range_is_refused(index: int) -> None:
 
 
 def test_a_seed_of_nobody_is_refused() -> None:
-    assert part_of(train_seed(5)) == "train"
-    assert part_of(exam_seed(5)) == "exam"
-    for seed in (-1, RANGE, shot_seed(0)):
+    assert part_of_seed(train_seed(5)) == "train"
+    assert part_of_seed(exam_seed(5)) == "exam"
+    for seed in (-1, SEEDS_PER_PART, shot_seed(0)):
         with pytest.raises(BadInput):
-            part_of(seed)
+            part_of_seed(seed)
 
 
 def test_two_parts_never_draw_one_question_however_few_there_are() -> None:
@@ -41,10 +41,10 @@ def test_two_parts_never_draw_one_question_however_few_there_are() -> None:
     examined = {draw(exam_seed(index), coin, str) for index in range(2000)}
     assert trained.isdisjoint(examined)
     assert len(trained) + len(examined) == 61
-    assert all(owner_of(question) == "exam" for question in examined)
+    assert all(part_owning_question(question) == "exam" for question in examined)
 
 
 def test_too_few_questions_for_two_parts_are_refused() -> None:
-    seed = exam_seed(0) if owner_of("only") == "train" else train_seed(0)
+    seed = exam_seed(0) if part_owning_question("only") == "train" else train_seed(0)
     with pytest.raises(BadInput, match="too few"):
         draw(seed, lambda _: "only", str)

@@ -20,15 +20,15 @@ from typing import Any
 
 import torch
 
-from yearling.models import ChatTemplate, Library, Tokenizer, load_decoder
+from yearling.models import ChatTemplate, ModelLibrary, Tokenizer, load_decoder
 from yearling.tasks import Task, open_environment, train_seed
-from yearling.training.advantages import group_relative
-from yearling.training.batch import Example, pack
+from yearling.training.data.packing import Example, pack
 from yearling.training.loop import arithmetic
-from yearling.training.policy import Policy
-from yearling.training.policy_losses import clipped_policy_loss
-from yearling.training.rollouts import TemplateSpeech
-from yearling.training.sampler import Job, Sampler
+from yearling.training.losses.advantages import group_relative_advantages
+from yearling.training.losses.policy_gradient import clipped_policy_loss
+from yearling.training.policy.policy import Policy
+from yearling.training.rollouts.runner import TemplatePromptCodec
+from yearling.training.rollouts.sampler import EpisodeRequest, Sampler
 
 EDGES = (0.01, 0.03, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 0.97, 0.99)
 """Bins of p."""
@@ -54,7 +54,7 @@ class Bench:
     def __init__(self, model: Any, *, device: str, group: int, rate: float) -> None:
         self.policy = Policy.lora(load_decoder(model.weights), base_sha256=model.sha256, rank=16, device=device)
         self.start = self.policy.state_dict()
-        self.speech = TemplateSpeech(Tokenizer.load(model), ChatTemplate.load(model))
+        self.speech = TemplatePromptCodec(Tokenizer.load(model), ChatTemplate.load(model))
         self._coder = Tokenizer.load(model)
         self.sampler = Sampler(self.policy.decoder, stop_ids=self.speech.stop_ids, frozen_base=True)
         self.group, self.rate = group, rate
@@ -84,12 +84,12 @@ class Bench:
         """The pass rate after one step on one group."""
         self.policy.load_state_dict(self.start)
         prompt, answer = self.right(task)
-        jobs = [Job(prompt, seed * 10_000 + number, len(answer) + 4, len(answer) + 4) for number in range(self.group)]
+        jobs = [EpisodeRequest(prompt, seed * 10_000 + number, len(answer) + 4, len(answer) + 4) for number in range(self.group)]
         episodes = self.sampler.draw(jobs)
         rewards = torch.tensor([float(tuple(one.ids[len(prompt) :]) == answer) for one in episodes], dtype=torch.float64)
         if rewards.min() == rewards.max():
             return math.nan  # nothing to learn: p stays
-        advantages = group_relative(rewards, torch.zeros(self.group, dtype=torch.long))
+        advantages = group_relative_advantages(rewards, torch.zeros(self.group, dtype=torch.long))
         examples = [Example(tuple(one.ids), tuple(one.drawn), 0) for one in episodes]
         for batch in pack(examples, budget_tokens=4096, split_groups=True):
             logps_N = self.policy.token_logprobs(batch)
@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=900)
     given = parser.parse_args()
     with arithmetic(2):
-        bench = Bench(Library(given.models).get(given.model), device=given.device, group=given.group, rate=given.rate)
+        bench = Bench(ModelLibrary(given.models).get(given.model), device=given.device, group=given.group, rate=given.rate)
         rows = []
         for place, members in choose_tasks(bench, per_bin=given.per_bin, most=given.tasks).items():
             gains, bits, still = [], [], 0

@@ -29,9 +29,9 @@ from functools import partial
 from pathlib import Path
 
 from yearling.config import load_settings
-from yearling.models import Adapters, Library
+from yearling.models import AdapterLibrary, ModelLibrary
 from yearling.tasks import Pair, freeze
-from yearling.training import Places, Run, Setup, create_run, train
+from yearling.training import Places, Run, RunSetup, create_run, train
 
 START_TIMEOUT_S = 600.0
 TINY_STEPS = 400
@@ -161,7 +161,7 @@ def create_dpo(data_dir: Path, name: str, steps: int) -> Run:
         for number in range(2, 26)
     ]  # fmt: skip
     lessons = freeze(pairs, data_dir / "lessons")
-    setup = Setup(model=MODEL, rank=4, lessons=lessons.hash)
+    setup = RunSetup(model=MODEL, rank=4, lessons=lessons.hash)
     config = {"lessons_per_step": 2, "steps": steps, "validation": 0.1}
     options = {"validate_every": 2, "checkpoint_s": 3.0}
     return create_run(data_dir / "runs" / name, "dpo", config, setup, places, options=options, threads=1)
@@ -182,7 +182,7 @@ def drill_default_model(rounds: int, data_dir: Path, *, seed: int = 0) -> Tally:
     disturb(disturbed, rounds, train_it, random.Random(seed), most_steps=3, start_s=5.0, tally=tally)
     Try(partial(resume, data_dir, undisturbed.id)).finish()
     compare(disturbed, undisturbed)
-    published = Adapters(data_dir / "adapters").list()
+    published = AdapterLibrary(data_dir / "adapters").list()
     if len(published) != 1:
         raise AssertionError(f"the two runs published {len(published)} different adapters")
     print(f"both published {published[0].sha256}", file=sys.stderr)
@@ -221,7 +221,14 @@ def _wait(attempt: Try, happened: Callable[[], bool]) -> None:
 
 def import_everything() -> None:
     """What a try needs, so that it starts in a moment."""
-    for name in ("torch", "torch.optim", "torch._dynamo", "yearling.cli.train", "yearling.training.dpo", "tests.training.tiny"):
+    for name in (
+        "torch",
+        "torch.optim",
+        "torch._dynamo",
+        "yearling.cli.train",
+        "yearling.training.methods.dpo",
+        "tests.training.tiny",
+    ):
         importlib.import_module(name)
 
 
@@ -236,7 +243,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if arguments.default_model:
             (Path(folder) / "models").mkdir()
-            model = Library(arguments.models or load_settings().models_dir).get(MODEL)
+            model = ModelLibrary(arguments.models or load_settings().models_dir).get(MODEL)
             (Path(folder) / "models" / MODEL).symlink_to(model.folder.absolute())
             tally = drill_default_model(arguments.rounds, Path(folder), seed=arguments.seed)
         else:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from yearling.models.decoder_config import DecoderConfig
-from yearling.models.network import LlamaDecoder
-from yearling.training.batch import Example
-from yearling.training.policy import Policy
+from yearling.models.llama_decoder import LlamaDecoder
+from yearling.training.data.packing import Example
+from yearling.training.policy.policy import Policy
 
 # Matrices of this size are multiplied faster by one thread than they are handed to two.
 torch.set_num_threads(1)

@@ -21,9 +21,9 @@ import torch
 
 from tests.training.networks import tiny_policy
 from tests.training.rl_tasks import Guess, collector
-from yearling.tasks import Task, Transcript, answer_of
-from yearling.training.grpo import Grpo, GrpoConfig
-from yearling.training.ppo import Ppo, PpoConfig
+from yearling.tasks import Task, Transcript, final_answer_text
+from yearling.training.methods.grpo import Grpo, GrpoConfig
+from yearling.training.methods.ppo import Ppo, PpoConfig
 
 LENGTH = 24
 FORBIDDEN = frozenset("bfjmquy")
@@ -36,7 +36,7 @@ class Avoid(Guess):
     """Solved by LENGTH letters, none of them forbidden."""
 
     def reward(self, task: Task, transcript: Transcript) -> float:
-        answer = answer_of(transcript)
+        answer = final_answer_text(transcript)
         return float(len(answer) == LENGTH and not FORBIDDEN & set(answer))
 
 

@@ -6,12 +6,12 @@ import random
 from typing import Any
 
 from tests.training.coders import Letters, Turns
-from yearling.tasks import Environment, Task, Transcript, answer_of
-from yearling.training.collecting import Collector, MemoryLog, ReinforcementConfig
-from yearling.training.curriculum import Arm, Curriculum
-from yearling.training.policy import Policy
-from yearling.training.rollouts import Player, TemplateSpeech
-from yearling.training.sampler import Sampler
+from yearling.tasks import Environment, Task, Transcript, final_answer_text
+from yearling.training.policy.policy import Policy
+from yearling.training.rollouts.collector import Collector, InMemoryRolloutLog, ReinforcementConfig
+from yearling.training.rollouts.curriculum import Arm, Curriculum
+from yearling.training.rollouts.runner import Player, TemplatePromptCodec
+from yearling.training.rollouts.sampler import Sampler
 
 
 class Guess:
@@ -27,7 +27,7 @@ class Guess:
         return Task(f"{self.name}-{question}", ({"role": "user", "content": question},), self.name)
 
     def reward(self, task: Task, transcript: Transcript) -> float:
-        answer = answer_of(transcript)
+        answer = final_answer_text(transcript)
         if self._wanted:
             return float(answer == self._wanted)
         return float("a" <= answer[:1] <= "m") if answer else 0.07
@@ -44,11 +44,11 @@ class TwoTurns(Guess):
 
 
 def collector(
-    policy: Policy, config: ReinforcementConfig, *, environment: Environment | None = None, log: MemoryLog | None = None
-) -> tuple[Collector, MemoryLog]:
+    policy: Policy, config: ReinforcementConfig, *, environment: Environment | None = None, log: InMemoryRolloutLog | None = None
+) -> tuple[Collector, InMemoryRolloutLog]:
     chosen = environment or Guess()
-    speech = TemplateSpeech(Letters(), Turns())
+    speech = TemplatePromptCodec(Letters(), Turns())
     sampler = Sampler(policy.decoder, stop_ids=speech.stop_ids, frozen_base=policy.has_adapter, max_rows=16)
-    record = log or MemoryLog()
+    record = log or InMemoryRolloutLog()
     curriculum = Curriculum([Arm(chosen.name, chosen.task)], config.seed)
     return Collector(config, Player(sampler, speech, lambda name: chosen), curriculum, record), record

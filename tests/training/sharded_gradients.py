@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from tests.training.networks import random_pairs, tiny_policy
-from yearling.training.batch import Batch, Example, pack
-from yearling.training.parts import whole
-from yearling.training.policy import Policy
-from yearling.training.sharding import own_batches, shard
+from yearling.training.data.packing import Batch, Example, pack
+from yearling.training.policy.dtensors import whole
+from yearling.training.policy.policy import Policy
+from yearling.training.policy.sharding import batches_of_rank, shard
 
 
 def step_batches(examples: list[Example]) -> list[Batch]:
@@ -39,7 +39,7 @@ def main(path: str, kinds: Collection[str]) -> None:
     policy = shard(policy_of(kinds))
     examples = random_pairs(5)
     total, loss_sum = sum(example.num_targets for example in examples), torch.zeros((), dtype=torch.float64)
-    for batch, weight in own_batches(step_batches(examples)):
+    for batch, weight in batches_of_rank(step_batches(examples)):
         loss = weight * loss_of(policy, batch, total)
         loss.backward()  # type: ignore[no-untyped-call]
         loss_sum += loss.detach().double()

@@ -11,28 +11,28 @@ from pathlib import Path
 from tests.training.coders import Letters, Turns
 from tests.training.networks import tiny_policy
 from tests.training.test_methods import CONFIGS, lessons
-from yearling.training import Progress, Run, joined, seen_from_here, train, world_size
-from yearling.training.encoding import Encoder
-from yearling.training.learning import Learner
+from yearling.training import Progress, Run, joined, run_for_this_process, train, world_size
+from yearling.training.data.encoding import LessonEncoder
+from yearling.training.methods.offline import OfflineMethod
+from yearling.training.policy.sharding import shard
 from yearling.training.setup import method_class
-from yearling.training.sharding import shard
 
 SETTINGS = {"lessons_per_step": 5, "learning_rate": 1e-2, "steps": 6, "budget_tokens": 20, "validation": 0.3, "warmup": 0.0}
 """Micro-batches of which there is an odd number now and then, so that a process has a pass without a share."""
 
 
-def learner(name: str) -> Learner:
-    config = CONFIGS[name].from_plain(SETTINGS)
+def learner(name: str) -> OfflineMethod:
+    config = CONFIGS[name].from_dict(SETTINGS)
     policy = tiny_policy(trained=False)
     if world_size() > 1:
         shard(policy)
-    encoder = Encoder(Letters(), Turns(), model_hash="none", max_tokens=config.max_tokens)
-    made: Learner = method_class(name)(config, policy, lessons(name, 20), encoder)
+    encoder = LessonEncoder(Letters(), Turns(), model_hash="none", max_tokens=config.max_tokens)
+    made: OfflineMethod = method_class(name)(config, policy, lessons(name, 20), encoder)
     return made
 
 
 def main(folder: Path, steps: int) -> None:
-    run = seen_from_here(Run.open(folder))
+    run = run_for_this_process(Run.open(folder))
 
     def stop(progress: Progress) -> None:
         if progress.step == steps:

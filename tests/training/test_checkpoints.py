@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from yearling.errors import NotFound
-from yearling.training import Checkpoints
+from yearling.training import CheckpointStore
 
 
 def test_a_state_comes_back_bit_by_bit(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_a_state_comes_back_bit_by_bit(tmp_path: Path) -> None:
         "random": torch.get_rng_state(),
         "optimiser": {0: {"step": 3, "betas": (0.9, 0.95)}, "none": None, "flag": True, "text": "é"},
     }
-    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints = CheckpointStore(tmp_path / "checkpoints")
     checkpoints.save(1, state)
     found = checkpoints.latest()
     assert found is not None
@@ -34,12 +34,12 @@ def test_a_state_comes_back_bit_by_bit(tmp_path: Path) -> None:
 
 def test_what_cannot_be_saved_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"a set \(state.a.0\)|state.a"):
-        Checkpoints(tmp_path / "checkpoints").save(1, {"a": [{1, 2}]})
-    assert not Checkpoints(tmp_path / "checkpoints").all()
+        CheckpointStore(tmp_path / "checkpoints").save(1, {"a": [{1, 2}]})
+    assert not CheckpointStore(tmp_path / "checkpoints").all()
 
 
 def test_the_last_two_and_the_best_stay(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints = CheckpointStore(tmp_path / "checkpoints")
     for step, score in enumerate([0.1, 0.7, 0.7, None, 0.2]):
         checkpoints.save(step, {"x": step}, score=score)
     assert [one.step for one in checkpoints.all()] == [1, 3, 4]
@@ -51,7 +51,7 @@ def test_the_last_two_and_the_best_stay(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_a_kill_are_no_checkpoints_and_are_swept(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints = CheckpointStore(tmp_path / "checkpoints")
     checkpoints.save(1, {"x": 1})
     half = checkpoints.folder / ".new-000002-abc"
     half.mkdir()

@@ -12,10 +12,10 @@ from tests.training.rl_tasks import collector
 from tests.training.test_methods import METHODS, method
 from yearling.errors import BadInput
 from yearling.training import choose_device, choose_dtype
-from yearling.training.collecting import MemoryLog
-from yearling.training.grpo import Grpo, GrpoConfig
-from yearling.training.policy import Policy
-from yearling.training.ppo import Ppo, PpoConfig
+from yearling.training.methods.grpo import Grpo, GrpoConfig
+from yearling.training.methods.ppo import Ppo, PpoConfig
+from yearling.training.policy.policy import Policy
+from yearling.training.rollouts.collector import InMemoryRolloutLog
 
 HERE = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 ROUNDING = {"cpu": 1e-9, "cuda": 2e-4}
@@ -51,7 +51,7 @@ def test_learning_from_lessons_is_the_same_on_every_device(name: str, device: st
 @pytest.mark.parametrize("kind", ["grpo", "ppo"])
 def test_reinforcement_is_the_same_on_every_device(kind: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was drawn is given: two devices round differently, and one different token would change everything after it."""
-    log = MemoryLog()
+    log = InMemoryRolloutLog()
 
     def learner(place: str) -> Grpo | Ppo:
         policy = tiny_policy(device=place)

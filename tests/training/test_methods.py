@@ -15,16 +15,16 @@ from tests.training.coders import Letters, Turns
 from tests.training.networks import tiny_policy
 from yearling.errors import BadInput, Untrusted
 from yearling.tasks import Demonstration, Pair, Thumb
-from yearling.training import dpo as dpo_module
-from yearling.training.dpo import Dpo, DpoConfig
-from yearling.training.encoding import Encoder
-from yearling.training.kto import Kto, KtoConfig
-from yearling.training.learning import Learner, LearningConfig
-from yearling.training.reward import Reward, RewardConfig
-from yearling.training.sft import Sft, SftConfig
+from yearling.training.data.encoding import LessonEncoder
+from yearling.training.methods import dpo as dpo_module
+from yearling.training.methods.dpo import Dpo, DpoConfig
+from yearling.training.methods.kto import Kto, KtoConfig
+from yearling.training.methods.offline import OfflineConfig, OfflineMethod
+from yearling.training.methods.reward import Reward, RewardConfig
+from yearling.training.methods.sft import Sft, SftConfig
 
 METHODS = ("sft", "dpo", "kto", "reward")
-CONFIGS: dict[str, type[LearningConfig]] = {"sft": SftConfig, "dpo": DpoConfig, "kto": KtoConfig, "reward": RewardConfig}
+CONFIGS: dict[str, type[OfflineConfig]] = {"sft": SftConfig, "dpo": DpoConfig, "kto": KtoConfig, "reward": RewardConfig}
 
 
 def words(rng: random.Random, longest: int = 9) -> str:
@@ -47,9 +47,9 @@ def lessons(name: str, count: int, seed: int = 0) -> list[Any]:
 
 
 def method(name: str, *, trained: bool = True, full: bool = False, folder: Path | None = None, count: int = 12,
-           earlier: int = 0, learning_rate: float = 1e-3, device: str = "cpu", **settings: Any) -> Learner:  # fmt: skip
+           earlier: int = 0, learning_rate: float = 1e-3, device: str = "cpu", **settings: Any) -> OfflineMethod:  # fmt: skip
     config = CONFIGS[name](lessons_per_step=6, learning_rate=learning_rate, passes=4.0, **settings)
-    encoder = Encoder(Letters(), Turns(), model_hash="none", max_tokens=config.max_tokens)
+    encoder = LessonEncoder(Letters(), Turns(), model_hash="none", max_tokens=config.max_tokens)
     old = {"earlier": lessons(name, earlier, 9)}
     policy = tiny_policy(trained=trained, full=full, device=device)
     if name == "sft":
@@ -61,7 +61,7 @@ def method(name: str, *, trained: bool = True, full: bool = False, folder: Path 
     return Reward(config, policy, lessons(name, count), encoder, cache_folder=folder, **old)  # type: ignore[arg-type]
 
 
-def step_gradients(learner: Learner, number: int = 1) -> tuple[dict[str, float], list[torch.Tensor]]:
+def step_gradients(learner: OfflineMethod, number: int = 1) -> tuple[dict[str, float], list[torch.Tensor]]:
     """The metrics of a step and the gradients that the optimiser would have used; nothing is updated."""
     trained, found = learner.optimiser.parameters, []
 
@@ -179,17 +179,17 @@ def test_replay_mixes_in_earlier_lessons() -> None:
 
 def test_settings_round_trip_and_unknown_ones_are_refused() -> None:
     config = DpoConfig(beta=0.3, kl_mode="stop", kl_limit=0.5)
-    assert DpoConfig.from_plain(config.plain()) == config
+    assert DpoConfig.from_dict(config.plain()) == config
     with pytest.raises(BadInput, match="'bete'"):
-        DpoConfig.from_plain({"bete": 0.3})
+        DpoConfig.from_dict({"bete": 0.3})
     for wrong in ({"kl_mode": "stop"}, {"beta": 0.0}, {"passes": 0}, {"validation": 1.0}, {"learning_rate": -1.0}):
         with pytest.raises(BadInput):
-            DpoConfig.from_plain(wrong)
+            DpoConfig.from_dict(wrong)
 
 
 def test_no_usable_lesson_is_said() -> None:
     same = [replace(pair, second=pair.first) for pair in lessons("dpo", 3)]
-    encoder = Encoder(Letters(), Turns(), model_hash="none", max_tokens=100)
+    encoder = LessonEncoder(Letters(), Turns(), model_hash="none", max_tokens=100)
     with pytest.raises(BadInput, match="equal answers"):
         Dpo(DpoConfig(), tiny_policy(), same, encoder)
     for name in METHODS:

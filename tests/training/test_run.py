@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
-from yearling.training import Run, find_run, runs_in
+from yearling.training import Run, find_run, list_runs
 
 
 def make(folder: Path) -> Run:
@@ -52,7 +52,7 @@ def test_runs_are_found_by_what_tells_them_apart(tmp_path: Path) -> None:
     for name in ("0190-aa", "0190-ab", "0191-bb"):
         make(tmp_path / name)
     (tmp_path / "elsewhere").mkdir()
-    assert [run.id for run in runs_in(tmp_path)] == ["0190-aa", "0190-ab", "0191-bb"]
+    assert [run.id for run in list_runs(tmp_path)] == ["0190-aa", "0190-ab", "0191-bb"]
     assert find_run(tmp_path, "latest").id == "0191-bb"
     assert find_run(tmp_path, "ab").id == "0190-ab"
     assert find_run(tmp_path, "0191").id == "0191-bb"

@@ -25,9 +25,9 @@ from yearling.inference import EnginePool, Request
 from yearling.inference.torch_engine import open_torch
 from yearling.models import (
     Adapter,
-    Adapters,
-    Library,
+    AdapterLibrary,
     LocalModel,
+    ModelLibrary,
     PublishedAdapter,
     Tokenizer,
     detach_adapter,
@@ -37,8 +37,8 @@ from yearling.models import (
     new_adapter,
 )
 from yearling.records import SamplingSettings
-from yearling.training.batch import Example, pack
-from yearling.training.policy import Policy
+from yearling.training.data.packing import Example, pack
+from yearling.training.policy.policy import Policy
 
 pytestmark = pytest.mark.slow
 
@@ -68,11 +68,11 @@ def bench(default_model: LocalModel, tmp_path_factory: pytest.TempPathFactory) -
     data_dir = tmp_path_factory.mktemp("served")
     (data_dir / "models").mkdir()
     (data_dir / "models" / default_model.name).symlink_to(default_model.folder)
-    model = Library(data_dir / "models").get(default_model.name)
+    model = ModelLibrary(data_dir / "models").get(default_model.name)
     tokenizer = Tokenizer.load(model)
     sequences = [(ids[:4], ids[4:]) for ids in map(tokenizer.encode, TEXTS)]
     decoder = load_decoder(model.weights)
-    adapters, published, trained = Adapters(data_dir / "adapters"), {}, {}
+    adapters, published, trained = AdapterLibrary(data_dir / "adapters"), {}, {}
     for which, seed, targets in (("first", 1, ()), ("second", 2, ()), ("up", 3, ("up_proj",))):
         fresh = new_adapter(decoder, rank=4, alpha=8.0, base_sha256=model.sha256, seed=seed)
         policy = Policy.with_adapter(decoder, changed(fresh, seed, targets))
@@ -107,7 +107,7 @@ def distances(left: Sequence[np.ndarray], right: Sequence[Sequence[float]]) -> n
 
 
 async def opened(bench: Bench, engine: str) -> EnginePool:
-    pool = EnginePool(Settings(data_dir=bench.data_dir, engine=engine, threads=1), Library(bench.data_dir / "models"))  # type: ignore[arg-type]
+    pool = EnginePool(Settings(data_dir=bench.data_dir, engine=engine, threads=1), ModelLibrary(bench.data_dir / "models"))  # type: ignore[arg-type]
     await pool.start()
     return pool
 
@@ -199,7 +199,7 @@ async def test_an_adapter_is_served_from_the_moment_it_is_published_and_refused_
         assert distances(bench.trained["first"], await served.engine.score(bench.sequences)).mean() < MEAN
         assert pool.card(served.name)[0] == "yearling"
 
-        foreign = Adapters(tmp_path / "foreign").publish(
+        foreign = AdapterLibrary(tmp_path / "foreign").publish(
             foreign_adapter(bench),
             load_decoder(bench.model.weights),
             replace(bench.model, sha256="e" * 64, source_sha256="f" * 64),
@@ -218,7 +218,7 @@ def foreign_adapter(bench: Bench) -> Adapter:
 
 
 async def test_a_merged_model_answers_as_base_and_adapter_did(bench: Bench) -> None:
-    library = Library(bench.data_dir / "models")
+    library = ModelLibrary(bench.data_dir / "models")
     merged = merge_into_library(library, bench.model, bench.published["first"], name="merged")
     assert merged.source == f"merge:{bench.model.sha256}+{bench.published['first'].sha256}"
     assert (merged.quantisation, merged.licence) == ("Q8_0", bench.model.licence)

@@ -16,10 +16,10 @@ import torch
 
 from tests.training.networks import BASE
 from yearling.models.decoder_config import DecoderConfig
-from yearling.models.network import LlamaDecoder
-from yearling.training.batch import Example, pack
-from yearling.training.losses import dpo, winner_nll
-from yearling.training.policy import Policy
+from yearling.models.llama_decoder import LlamaDecoder
+from yearling.training.data.packing import Example, pack
+from yearling.training.losses.preference import dpo, winner_nll_loss
+from yearling.training.policy.policy import Policy
 
 HERE = Path(__file__).parent
 TRL_PYTHON = HERE.parents[1] / ".venv-trl" / "bin" / "python"
@@ -64,7 +64,7 @@ def ours(theirs: dict[str, Any], settings: dict[str, Any]) -> tuple[float, dict[
     loss = dpo(first, second, q, beta=settings["beta"]).mean()
     if "loss_weights" in settings:  # TRL's mean is over all the winners' tokens, ours over each winner's and then over pairs
         logps, tokens = batch.sums(logprobs).view(-1, 2), batch.sums(torch.ones_like(logprobs)).view(-1, 2)
-        per_pair = winner_nll(logps[:, 0], logps[:, 1], tokens[:, 0], tokens[:, 1], q)
+        per_pair = winner_nll_loss(logps[:, 0], logps[:, 1], tokens[:, 0], tokens[:, 1], q)
         loss = loss + settings["loss_weights"][1] * (per_pair * tokens[:, 0]).sum() / tokens[:, 0].sum()
     loss.backward()  # type: ignore[no-untyped-call]
     return loss.item(), {name: float(p.grad.norm()) for name, p in policy.named_parameters().items() if p.grad is not None}

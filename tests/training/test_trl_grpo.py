@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from yearling.training.advantages import group_relative
-from yearling.training.policy_losses import clipped_policy_loss, engine_ratio
+from yearling.training.losses.advantages import group_relative_advantages
+from yearling.training.losses.policy_gradient import clipped_policy_loss, truncated_importance_weights
 
 FIXTURE = json.loads(Path(__file__).with_name("trl_grpo.json").read_text(encoding="utf-8"))
 CASES: list[dict[str, Any]] = FIXTURE["cases"]
@@ -21,14 +21,14 @@ def test_the_loss_and_its_gradient_equal_trls(case: dict[str, Any]) -> None:
     logps, old, sampled = (torch.tensor(case[name], dtype=torch.float64) for name in ("logps", "old", "sampled"))
     lengths = torch.tensor(case["lengths"])
     mask = torch.arange(logps.shape[1]) < lengths[:, None]
-    advantages = group_relative(torch.tensor(case["rewards"], dtype=torch.float64), torch.zeros(len(lengths)))
+    advantages = group_relative_advantages(torch.tensor(case["rewards"], dtype=torch.float64), torch.zeros(len(lengths)))
     tokens = logps[mask].requires_grad_()
     part = clipped_policy_loss(
         tokens,
         old[mask],
         advantages.repeat_interleave(lengths),
         denominator=float(lengths.sum()) if case["loss_type"] == "dapo" else case["constant"],
-        weights_N=engine_ratio(old[mask], sampled[mask]) if case["other_engine"] else None,
+        weights_N=truncated_importance_weights(old[mask], sampled[mask]) if case["other_engine"] else None,
     )
     part.loss.backward()
     assert float(part.loss.detach()) == pytest.approx(case["loss"], abs=1e-12)

@@ -17,7 +17,7 @@ from tests.api.oidc_provider import SmallProvider
 from tests.web.site import SHOWCASE, quiet, speak, until_stopped
 from yearling.api import create_app
 from yearling.config import Settings
-from yearling.inference import EnginePool, FakeEngine, fake_served
+from yearling.inference import EnginePool, FakeEngine, fake_served_model
 from yearling.store import Store
 
 OWNER_PASSWORD = "an owner's pass phrase"
@@ -61,7 +61,7 @@ def accounts(folder: Path) -> Iterator[Accounts]:
             invitation, _ = store.invitations.create(owner, "member", note="For Carla")
             provider_invitation, _ = store.invitations.create(owner, "reader", note="For Ada")
             share = fill_share(store, ben.id)
-            pool = EnginePool.of([fake_served("fake-model", FakeEngine(speak, context_tokens=20_000))])
+            pool = EnginePool.of([fake_served_model("fake-model", FakeEngine(speak, context_tokens=20_000))])
             with live(create_app(settings, store, pool)) as address:
                 yield Accounts(address, store, provider, invitation, provider_invitation, share)
 

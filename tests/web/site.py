@@ -27,7 +27,7 @@ from tests.store.examples import make_graded, make_sample
 from yearling.api import create_app
 from yearling.config import Settings
 from yearling.feedback import FeedbackLog, to_dict
-from yearling.inference import EnginePool, FakeEngine, Script, fake_served
+from yearling.inference import EnginePool, FakeEngine, ScriptedAnswer, fake_served_model
 from yearling.store import SpecOutput, Store, make_text
 from yearling.training import Run
 
@@ -76,18 +76,18 @@ STATEMENTS = (
 )
 
 
-def speak(_: Any, prompt: str) -> str | Script:
+def speak(_: Any, prompt: str) -> str | ScriptedAnswer:
     said = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
     if "showcase" in said:
         return SHOWCASE
     if "slow" in said:
-        return Script("One word after the other, so that one can watch it and stop it. " * 12, delay_s=0.02)
+        return ScriptedAnswer("One word after the other, so that one can watch it and stop it. " * 12, delay_s=0.02)
     if "long" in said:
-        return Script("This answer has no end. ", end_of_turn=False)
+        return ScriptedAnswer("This answer has no end. ", end_of_turn=False)
     if "broken" in said:
-        return Script("It begins well", fail_after=8)
+        return ScriptedAnswer("It begins well", fail_after=8)
     if said.startswith("Say slowly: "):
-        return Script(said.removeprefix("Say slowly: "), delay_s=0.005)
+        return ScriptedAnswer(said.removeprefix("Say slowly: "), delay_s=0.005)
     return f"You said: {said}"
 
 
@@ -113,8 +113,8 @@ def site(folder: Path, *, filled: bool = True, long_messages: int = 2000, **sett
     with Store.open(chosen) as store:
         pool = EnginePool.of(
             [
-                fake_served("fake-model", FakeEngine(speak, context_tokens=200_000)),
-                fake_served("other/model", FakeEngine(rival, context_tokens=200_000)),
+                fake_served_model("fake-model", FakeEngine(speak, context_tokens=200_000)),
+                fake_served_model("other/model", FakeEngine(rival, context_tokens=200_000)),
             ]
         )
         app = create_app(chosen, store, pool)

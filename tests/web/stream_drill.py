@@ -28,7 +28,7 @@ from tests.web.conftest import chromium
 from tests.web.site import quiet
 from yearling.api import create_app
 from yearling.config import Settings
-from yearling.inference import EnginePool, FakeEngine, Script, fake_served
+from yearling.inference import EnginePool, FakeEngine, ScriptedAnswer, fake_served_model
 from yearling.store import Store
 
 _ASKED = re.compile(rb"Round (\d+)\.")
@@ -139,12 +139,12 @@ def drill(rounds: int, folder: Path, *, seed: int = 0) -> Drilled:
     rng = random.Random(seed)
     plans = {number: Plan.draw(number, rng) for number in range(rounds)}
 
-    def answer(_: Any, prompt: str) -> Script:
-        return Script(text_of(int(prompt.rpartition("Round ")[2].partition(".")[0])), delay_s=TOKEN_S)
+    def answer(_: Any, prompt: str) -> ScriptedAnswer:
+        return ScriptedAnswer(text_of(int(prompt.rpartition("Round ")[2].partition(".")[0])), delay_s=TOKEN_S)
 
     settings = Settings(data_dir=folder, rate_limit_per_minute=0, comparison_rate=0)
     with Store.open(settings) as store:
-        pool = EnginePool.of([fake_served(engine=FakeEngine(answer, context_tokens=8192))])
+        pool = EnginePool.of([fake_served_model(engine=FakeEngine(answer, context_tokens=8192))])
         with live(create_app(settings, store, pool)) as server, cutting(server, plans) as (address, proxy):
             facts = {"rounds": [{"number": n, "text": text_of(n), "refreshes_ms": plans[n].refreshes_ms} for n in range(rounds)]}
             found = _browse(address, facts, timeout_s=120 + 60 * rounds)

@@ -17,7 +17,7 @@ from tests.web.stream_drill import drill
 from yearling.feedback import FeedbackLog
 from yearling.models import LocalModel
 from yearling.tasks import Demonstration, freeze
-from yearling.training import Places, Setup, create_run
+from yearling.training import Places, RunSetup, create_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
 
@@ -77,7 +77,7 @@ def test_a_real_run_is_stopped_and_resumed(tmp_path: Path, run_suite: Suite, def
     (tmp_path / "models" / default_model.name).symlink_to(default_model.folder)
     demonstrations = [Demonstration(str(n), ({"role": "user", "content": f"Say {n}."},), f"{n}, gladly.") for n in range(40)]
     lessons = freeze(demonstrations, tmp_path / "lessons")
-    setup = Setup(model=default_model.name, rank=2, lessons=lessons.hash)
+    setup = RunSetup(model=default_model.name, rank=2, lessons=lessons.hash)
     config = {"steps": 2000, "lessons_per_step": 1}
     run = create_run(tmp_path / "runs" / "real", "sft", config, setup, Places.of(tmp_path))
     with site(tmp_path, filled=False) as running:

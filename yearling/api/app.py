@@ -13,41 +13,28 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from yearling.api import (
-    chat_completions,
-    conversations,
-    embeddings,
-    exams,
-    feedback,
-    health,
-    lessons,
-    me,
-    memories,
-    models,
-    modes,
-    oidc,
-    people,
-    portability,
-    responses,
-    runs,
-    sharing,
-    signing_in,
-    spec,
-    turns,
-    web,
-)
-from yearling.api.access import Access
-from yearling.api.errors import ApiError, of_validation, translate
-from yearling.api.fetching import Fetcher
-from yearling.api.gate import Gate
-from yearling.api.metrics import Metrics
-from yearling.api.oidc_client import Provider
-from yearling.api.openapi import Document
-from yearling.api.personal import remember
-from yearling.api.services import Capacity, Pool, Services
-from yearling.api.sign_ins import Pendings
-from yearling.api.who import routes_without_policy
-from yearling.chat import Assistant, Talks
+from yearling.api import health, web
+from yearling.api.access import oidc, signing_in
+from yearling.api.access.gate import GateMiddleware
+from yearling.api.access.oidc_client import OidcProvider
+from yearling.api.access.pending_sign_ins import PendingSignIns
+from yearling.api.access.policy import routes_without_policy
+from yearling.api.access.registry import AccessRegistry
+from yearling.api.conversations import import_export as portability
+from yearling.api.conversations import memories, modes, sharing, turns
+from yearling.api.conversations import routes as conversations
+from yearling.api.conversations.turn_inputs import remember
+from yearling.api.feedback import routes as feedback
+from yearling.api.http.errors import ApiError, from_validation_errors, translate
+from yearling.api.http.metrics import ServerMetrics
+from yearling.api.http.openapi import Document
+from yearling.api.http.outbound import JsonFetcher
+from yearling.api.learning import exams, lessons, runs, spec
+from yearling.api.openai import chat_completions, embeddings, models, responses
+from yearling.api.people import me
+from yearling.api.people import routes as people
+from yearling.api.services import AdmissionController, Pool, Services
+from yearling.chat import Assistant, ConversationTurns
 from yearling.config import Settings
 from yearling.errors import UserError
 from yearling.store import SampleWriter, Store
@@ -58,16 +45,16 @@ _log = structlog.get_logger("yearling.api")
 
 def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
     """The API over an open store and a pool whose engines are someone else's to start and to close."""
-    metrics = Metrics(pool.status)
+    metrics = ServerMetrics(pool.status)
     services = Services(
         settings=settings,
         store=store,
         pool=pool,
         metrics=metrics,
-        capacity=Capacity(settings.queue_limit, metrics),
-        access=Access(settings, store),
-        sign_ins=Pendings(),
-        provider=_provider(settings),
+        capacity=AdmissionController(settings.queue_limit, metrics),
+        access=AccessRegistry(settings, store),
+        sign_ins=PendingSignIns(),
+        provider=_create_oidc_provider(settings),
     )
 
     @asynccontextmanager
@@ -75,9 +62,11 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         writer = SampleWriter(store)
         services.assistant = assistant = Assistant(pool, writer, store.people.owner().id)
         await services.access.start()
-        services.talks = talks = Talks(store, pool, assistant, take=services.capacity.take, saved=partial(remember, services))
+        services.talks = talks = ConversationTurns(
+            store, pool, assistant, take=services.capacity.take, saved=partial(remember, services)
+        )
         # Its log is read in the background, so that the first feedback does not wait for it.
-        await asyncio.to_thread(services.start_board)
+        await asyncio.to_thread(services.start_consensus)
         try:
             yield
         finally:
@@ -87,7 +76,7 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
             await services.access.close()
             await assistant.close()
             await writer.close()
-            await services.close_board()
+            await services.close_consensus()
 
     app = Document(
         title="Yearling",
@@ -124,28 +113,28 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         if silent := routes_without_policy(room.router):
             raise RuntimeError(f"these routes do not say who may call them: {silent}")
         app.include_router(room.router)
-    app.add_middleware(Gate, services=services)
+    app.add_middleware(GateMiddleware, services=services)
     for kind in (ApiError, UserError, HTTPException):
-        app.add_exception_handler(kind, _told)
-    app.add_exception_handler(RequestValidationError, _invalid)
+        app.add_exception_handler(kind, _handle_error)
+    app.add_exception_handler(RequestValidationError, _handle_validation_error)
     return app
 
 
-def _provider(settings: Settings) -> Provider | None:
+def _create_oidc_provider(settings: Settings) -> OidcProvider | None:
     """Whom people may sign in by, where there is one. Its own server may be private, since the owner named it."""
     issuer, secret = settings.oidc_issuer, settings.oidc_client_secret.get_secret_value()
-    return Provider(issuer, settings.oidc_client_id, secret, Fetcher(issuer)) if issuer else None
+    return OidcProvider(issuer, settings.oidc_client_id, secret, JsonFetcher(issuer)) if issuer else None
 
 
-async def _told(request: Request, error: Exception) -> Response:
+async def _handle_error(request: Request, error: Exception) -> Response:
     told = translate(error)
     if told.status >= 500:
         request.scope["state"].setdefault("noted", {})["error"] = told.message
     return told.response()
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
+async def _handle_validation_error(request: Request, error: Exception) -> Response:
     """Wrong path or query parameters; bodies are read by the routes."""
     if not isinstance(error, RequestValidationError):
         raise error
-    return of_validation(list(error.errors()), None).response()
+    return from_validation_errors(list(error.errors()), None).response()

@@ -7,12 +7,12 @@ import asyncio
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from yearling.api import schemas
-from yearling.api.errors import dump
-from yearling.api.metrics import CONTENT_TYPE
-from yearling.api.openapi import replies
-from yearling.api.services import Services, services_of
-from yearling.api.who import anyone, require
+from yearling.api.access.policy import anyone, require
+from yearling.api.http.errors import dump
+from yearling.api.http.metrics import CONTENT_TYPE
+from yearling.api.http.openapi import replies
+from yearling.api.openai import schemas
+from yearling.api.services import Services, get_services
 from yearling.errors import UserError
 
 router = APIRouter()
@@ -37,7 +37,7 @@ async def health(request: Request) -> Response:
 )
 async def readiness(request: Request) -> Response:
     """Whether the default model answers and the storage takes writes."""
-    services = services_of(request)
+    services = get_services(request)
     reasons = [*_engine_reasons(services), *await asyncio.to_thread(_storage_reasons, services)]
     body = dump({"status": "not ready" if reasons else "ready", "reasons": reasons})
     return Response(body, 503 if reasons else 200, {"retry-after": "2"} if reasons else None, "application/json")
@@ -51,7 +51,7 @@ async def readiness(request: Request) -> Response:
 )
 async def metrics(request: Request) -> Response:
     """Figures for Prometheus."""
-    return Response(services_of(request).metrics.text(), headers={"content-type": CONTENT_TYPE})
+    return Response(get_services(request).metrics.text(), headers={"content-type": CONTENT_TYPE})
 
 
 def _engine_reasons(services: Services) -> list[str]:

@@ -18,19 +18,19 @@ from typing import Any, Protocol
 
 import uvicorn
 
+from yearling.api.access.credentials import check_binding, is_loopback
 from yearling.api.app import create_app
-from yearling.api.auth import check_binding, is_loopback
-from yearling.api.logs import configure_logging
+from yearling.api.http.logs import configure_logging
 from yearling.api.services import Pool
 from yearling.config import Settings
 from yearling.errors import BadInput, Conflict
 from yearling.store import Store
 
-_GRACE_S = 10
+_SHUTDOWN_GRACE_S = 10
 """How long running answers may take to end when the server is told to stop."""
 
 
-class OwnedPool(Pool, Protocol):
+class ManagedEnginePool(Pool, Protocol):
     """A pool that the server starts and closes."""
 
     async def start(self) -> None: ...
@@ -40,7 +40,7 @@ class OwnedPool(Pool, Protocol):
 
 def serve(
     settings: Settings,
-    pool: OwnedPool,
+    pool: ManagedEnginePool,
     *,
     announce: Callable[[str, str], None] = lambda address, model: None,
 ) -> None:
@@ -57,7 +57,7 @@ def serve(
 
 
 async def _serve(
-    settings: Settings, store: Store, pool: OwnedPool, listener: socket.socket, announce: Callable[[str, str], None]
+    settings: Settings, store: Store, pool: ManagedEnginePool, listener: socket.socket, announce: Callable[[str, str], None]
 ) -> None:
     configure_logging(settings.log_level)
     try:
@@ -71,11 +71,11 @@ async def _serve(
             log_config=None,
             server_header=False,
             proxy_headers=False,
-            timeout_graceful_shutdown=_GRACE_S,
+            timeout_graceful_shutdown=_SHUTDOWN_GRACE_S,
             backlog=1024,
         )
-        server = _Server(config, lambda: announce(_address(listener, settings), settings.model))
-        with _signals_return():
+        server = _Server(config, lambda: announce(_server_url(listener, settings), settings.model))
+        with _absorb_stop_signals():
             await server.serve([listener])
     finally:
         await pool.close()
@@ -84,12 +84,12 @@ async def _serve(
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
         super().__init__(config)
-        self._tell = started
+        self._on_started = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._tell()
+            self._on_started()
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -99,7 +99,7 @@ def _listen(settings: Settings) -> socket.socket:
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:
-        raise _unusable(settings, error) from None
+        raise _cannot_listen_error(settings, error) from None
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -113,11 +113,11 @@ def _listen(settings: Settings) -> socket.socket:
                 advice="Stop the other program, or choose another port with --port.",
                 param="port",
             ) from None
-        raise _unusable(settings, error) from None
+        raise _cannot_listen_error(settings, error) from None
     return listener
 
 
-def _unusable(settings: Settings, error: OSError) -> BadInput:
+def _cannot_listen_error(settings: Settings, error: OSError) -> BadInput:
     return BadInput(
         f"The server cannot listen on {settings.host}, port {settings.port}: {error.strerror or error}.",
         advice="Choose another --host or --port.",
@@ -125,14 +125,14 @@ def _unusable(settings: Settings, error: OSError) -> BadInput:
     )
 
 
-def _address(listener: socket.socket, settings: Settings) -> str:
+def _server_url(listener: socket.socket, settings: Settings) -> str:
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{port}"
 
 
 @contextmanager
-def _signals_return() -> Iterator[None]:
+def _absorb_stop_signals() -> Iterator[None]:
     """Let a stop signal end the serving and nothing else: uvicorn raises it again, before engines and store are closed."""
     before: dict[signal.Signals, Any] = {}
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's

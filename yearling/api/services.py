@@ -10,15 +10,15 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
-from yearling.api.access import Access
-from yearling.api.errors import ApiError, dump
-from yearling.api.metrics import Metrics
-from yearling.api.oidc_client import Provider
-from yearling.api.sign_ins import Pendings
-from yearling.chat import Assistant, Talks, Turn
+from yearling.api.access.oidc_client import OidcProvider
+from yearling.api.access.pending_sign_ins import PendingSignIns
+from yearling.api.access.registry import AccessRegistry
+from yearling.api.http.errors import ApiError, dump
+from yearling.api.http.metrics import ServerMetrics
+from yearling.chat import Assistant, ConversationTurns, PreparedTurn
 from yearling.config import Settings
-from yearling.feedback import Board, FeedbackLog
-from yearling.inference import Served
+from yearling.feedback import FeedbackLog, LiveConsensus
+from yearling.inference import ServedModel
 from yearling.store import Store
 
 
@@ -31,7 +31,7 @@ class Pool(Protocol):
         """(owner, creation in Unix seconds), without opening the model. Raises NotFound."""
         ...
 
-    async def get(self, name: str | None = None) -> Served: ...
+    async def get(self, name: str | None = None) -> ServedModel: ...
 
     def ready(self) -> bool: ...
 
@@ -45,14 +45,14 @@ class Services:
     settings: Settings
     store: Store
     pool: Pool
-    metrics: Metrics
-    capacity: Capacity
-    access: Access
-    sign_ins: Pendings
-    provider: Provider | None
+    metrics: ServerMetrics
+    capacity: AdmissionController
+    access: AccessRegistry
+    sign_ins: PendingSignIns
+    provider: OidcProvider | None
     assistant: Assistant | None = None
-    talks: Talks | None = None
-    _board: Board | None = None
+    talks: ConversationTurns | None = None
+    _consensus: LiveConsensus | None = None
 
     @property
     def running_assistant(self) -> Assistant:
@@ -61,43 +61,43 @@ class Services:
         return self.assistant
 
     @property
-    def running_talks(self) -> Talks:
+    def running_turns(self) -> ConversationTurns:
         """The turns of conversations."""
         if self.talks is None:
             raise ApiError(503, "The server is starting.", kind="server_error", code="unavailable", retry_after_s=1)
         return self.talks
 
     @property
-    def running_board(self) -> Board:
+    def running_consensus(self) -> LiveConsensus:
         """The live consensus. What one asks of it waits for the disk: ask in a thread."""
-        if self._board is None:
+        if self._consensus is None:
             raise ApiError(503, "The server is starting.", kind="server_error", code="unavailable", retry_after_s=1)
-        return self._board
+        return self._consensus
 
-    def start_board(self) -> None:
+    def start_consensus(self) -> None:
         """Begin to follow the log of feedback, and to run the consensus whenever somebody acted."""
-        self._board = Board(FeedbackLog(self.store))
-        self._board.start()
+        self._consensus = LiveConsensus(FeedbackLog(self.store))
+        self._consensus.start()
 
-    async def close_board(self) -> None:
+    async def close_consensus(self) -> None:
         """Stop the consensus runs in the background."""
-        board, self._board = self._board, None
+        board, self._consensus = self._consensus, None
         if board is not None:
             await asyncio.to_thread(board.close)
 
 
-class Capacity:
+class AdmissionController:
     """How many answers may run or wait per model: the engine's places and the queue. More are refused at once."""
 
-    def __init__(self, queue_limit: int, metrics: Metrics) -> None:
+    def __init__(self, queue_limit: int, metrics: ServerMetrics) -> None:
         self._queue_limit = queue_limit
         self._metrics = metrics
-        self._taken: dict[str, int] = {}
+        self._num_in_flight: dict[str, int] = {}
 
-    def take(self, turn: Turn) -> Slot:
+    def take(self, turn: PreparedTurn) -> Slot:
         """A place for each answer of the turn. Raises ApiError (503)."""
         name, wanted = turn.served.name, len(turn.choices)
-        taken = self._taken.get(name, 0)
+        taken = self._num_in_flight.get(name, 0)
         if taken and taken + wanted > turn.served.engine.capabilities.max_sequences + self._queue_limit:
             raise ApiError(
                 503,
@@ -106,18 +106,18 @@ class Capacity:
                 code="overloaded",
                 retry_after_s=2,
             )
-        self._add(name, wanted)
+        self._adjust(name, wanted)
         return Slot(self, name, wanted)
 
-    def _add(self, name: str, count: int) -> None:
-        self._taken[name] = self._taken.get(name, 0) + count
+    def _adjust(self, name: str, count: int) -> None:
+        self._num_in_flight[name] = self._num_in_flight.get(name, 0) + count
         self._metrics.answers.inc(count)
 
 
 class Slot:
     """Places that are given back once, however often one says so."""
 
-    def __init__(self, capacity: Capacity, name: str, count: int) -> None:
+    def __init__(self, capacity: AdmissionController, name: str, count: int) -> None:
         self._capacity = capacity
         self._name = name
         self._count = count
@@ -125,20 +125,20 @@ class Slot:
     def release(self) -> None:
         count, self._count = self._count, 0
         if count:
-            self._capacity._add(self._name, -count)
+            self._capacity._adjust(self._name, -count)
 
 
-def services_of(request: Request) -> Services:
+def get_services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
 
-def request_id_of(request: Request) -> str:
+def get_request_id(request: Request) -> str:
     request_id: str = request.scope["state"]["request_id"]
     return request_id
 
 
-async def from_store(services: Services, work: Callable[[Store], dict[str, Any]]) -> Response:
+async def store_response(services: Services, work: Callable[[Store], dict[str, Any]]) -> Response:
     """What the store says, as JSON; asked in a thread, so that nobody else waits for the disk."""
     body = await asyncio.to_thread(work, services.store)
     return Response(dump(body), media_type="application/json")

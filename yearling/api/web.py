@@ -16,12 +16,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from yearling.api.errors import ApiError
-from yearling.api.who import anyone
+from yearling.api.access.policy import anyone
+from yearling.api.http.errors import ApiError
 
 STATIC = Path(__file__).parent / "static"
 
-PAGES = (
+PAGE_PATHS = (
     "/",
     "/c/{rest}",
     "/temporary",
@@ -43,7 +43,7 @@ PAGES = (
 )
 """The addresses of the page; which of its parts is shown, it decides itself."""
 
-POLICY = "; ".join(
+CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
@@ -62,7 +62,7 @@ POLICY = "; ".join(
 )
 """No inline script or style, no eval, nothing from elsewhere; and no string becomes HTML, whatever the page's own code does."""
 
-FRAME_POLICY = "; ".join(
+FRAME_CONTENT_SECURITY_POLICY = "; ".join(
     (
         "sandbox allow-scripts",
         "default-src 'none'",
@@ -78,7 +78,7 @@ FRAME_POLICY = "; ".join(
 _FRAME = "mermaid.html"
 _FRAME_SCRIPTS = frozenset({"mermaid.tiny.js", "mermaid-frame.js"})
 
-_TYPES = {
+_MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -88,7 +88,7 @@ _TYPES = {
     ".webmanifest": "application/manifest+json",
 }
 
-_ALWAYS = {
+_SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
@@ -99,7 +99,7 @@ router = APIRouter(dependencies=[anyone], include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class StaticFile:
     """A file of the page. `content` is compressed if `zipped`."""
 
     name: str
@@ -110,14 +110,14 @@ class File:
 
 
 @lru_cache(maxsize=256)
-def load(name: str) -> File | None:
+def load(name: str) -> StaticFile | None:
     """A built file by its address below the root; None for what was not built. The names are those of the folder, never paths."""
-    media_type = None if ".." in name else _TYPES.get(Path(name).suffix)
+    media_type = None if ".." in name else _MEDIA_TYPES.get(Path(name).suffix)
     for zipped in (True, False):
         path = STATIC / (f"{name}.gz" if zipped else name)
         if media_type and path.is_file():
             content = path.read_bytes()
-            return File(name, media_type, content, zipped, f'"{hashlib.sha256(content).hexdigest()[:24]}"')
+            return StaticFile(name, media_type, content, zipped, f'"{hashlib.sha256(content).hexdigest()[:24]}"')
     return None
 
 
@@ -126,7 +126,7 @@ def respond(request: Request, name: str, *, headers: dict[str, str]) -> Response
     file = load(name)
     if file is None:
         raise ApiError(404, "There is nothing at this address.", code="unknown_url")
-    told = {**_ALWAYS, "etag": file.tag, **headers}
+    told = {**_SECURITY_HEADERS, "etag": file.tag, **headers}
     if request.headers.get("if-none-match") == file.tag:
         return Response(status_code=304, headers=told)
     content = file.content
@@ -144,7 +144,7 @@ async def page(request: Request) -> Response:
     return respond(
         request,
         "index.html",
-        headers={"content-security-policy": POLICY, "x-frame-options": "DENY", "cache-control": "no-cache"},
+        headers={"content-security-policy": CONTENT_SECURITY_POLICY, "x-frame-options": "DENY", "cache-control": "no-cache"},
     )
 
 
@@ -159,10 +159,10 @@ async def asset(request: Request, name: str) -> Response:
     )
 
 
-def _file(name: str) -> Any:
+def _file_endpoint(name: str) -> Any:
     headers = {"cache-control": "no-cache"}
     if name == _FRAME:
-        headers |= {"content-security-policy": FRAME_POLICY, "x-frame-options": "SAMEORIGIN"}
+        headers |= {"content-security-policy": FRAME_CONTENT_SECURITY_POLICY, "x-frame-options": "SAMEORIGIN"}
     elif name in _FRAME_SCRIPTS:
         # The frame has an origin of its own, so these two come to it from elsewhere.
         headers |= {"cross-origin-resource-policy": "cross-origin"}
@@ -176,8 +176,8 @@ def _file(name: str) -> Any:
 
 
 _METHODS = ["GET", "HEAD"]
-for _path in PAGES:
+for _path in PAGE_PATHS:
     router.add_api_route(_path, page, methods=_METHODS)
 router.add_api_route("/assets/{name}", asset, methods=_METHODS)
 for _name in ("before.js", "icon.svg", "manifest.webmanifest", "licences.txt", _FRAME, *sorted(_FRAME_SCRIPTS)):
-    router.add_api_route(f"/{_name}", _file(_name), methods=_METHODS)
+    router.add_api_route(f"/{_name}", _file_endpoint(_name), methods=_METHODS)

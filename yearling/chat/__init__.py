@@ -1,65 +1,65 @@
 """One assistant turn: messages in, an answer and its sample out."""
 
-from yearling.chat.effort import EFFORTS, Effort
-from yearling.chat.events import Answer, ChoiceAnswer, TurnEvent, Usage, total_usage
-from yearling.chat.live import LiveTurn
-from yearling.chat.memory import Fact, choose, extract
-from yearling.chat.offering import LOOK_BACK, may_offer
-from yearling.chat.replay import added, answer_message, own_messages
-from yearling.chat.request import Begun, TurnRequest
-from yearling.chat.shaping import TokenText
-from yearling.chat.spec import SPEC_VERSION, SYSTEM
-from yearling.chat.spec_cases import Problem, SpecCase, Twin
-from yearling.chat.spec_folder import LEVELS, Clause, Level, Spec, load_spec, read_spec, spec_dir
-from yearling.chat.structured import SchemaNotSatisfied
-from yearling.chat.system import BUILTIN, FUN, LANGUAGES, REGULAR, Manner, Mode, system_messages
-from yearling.chat.talks import Ask, Talks, title_of
-from yearling.chat.turn import DEFAULTS, Assistant, Turn
+from yearling.chat.answer_style import BUILTIN_MODES, FUN_MODE, LANGUAGES, REGULAR_MODE, AnswerMode, AnswerStyle, system_messages
+from yearling.chat.comparison_prompts import NUM_RECENT_OFFERS, should_offer_comparison
+from yearling.chat.conversation_turns import ConversationTurns, TurnInput, title_from_question
+from yearling.chat.live_turn import LiveTurn
+from yearling.chat.memory import ExtractedMemory, choose, extract
+from yearling.chat.output_parsing import TokenText
+from yearling.chat.reasoning_effort import REASONING_EFFORTS, ReasoningEffort
+from yearling.chat.request import PartialAnswer, TurnRequest
+from yearling.chat.sample_replay import added, answer_message, client_messages
+from yearling.chat.served_spec import SPEC_SYSTEM_MESSAGE, SPEC_VERSION
+from yearling.chat.spec_cases import SpecCase, SpecProblem, SpecTwin
+from yearling.chat.spec_folder import LEVELS, BehaviourSpec, Clause, ClauseLevel, load_spec, read_spec, spec_dir
+from yearling.chat.structured_output import SchemaNotSatisfied
+from yearling.chat.turn import DEFAULTS, Assistant, PreparedTurn
+from yearling.chat.turn_events import Answer, ChoiceAnswer, TokenUsage, TurnEvent, total_token_usage
 
 __all__ = [
-    "BUILTIN",
+    "BUILTIN_MODES",
     "DEFAULTS",
-    "EFFORTS",
-    "FUN",
+    "FUN_MODE",
     "LANGUAGES",
     "LEVELS",
-    "LOOK_BACK",
-    "REGULAR",
+    "NUM_RECENT_OFFERS",
+    "REASONING_EFFORTS",
+    "REGULAR_MODE",
+    "SPEC_SYSTEM_MESSAGE",
     "SPEC_VERSION",
-    "SYSTEM",
     "Answer",
-    "Ask",
+    "AnswerMode",
+    "AnswerStyle",
     "Assistant",
-    "Begun",
+    "BehaviourSpec",
     "ChoiceAnswer",
     "Clause",
-    "Effort",
-    "Fact",
-    "Level",
+    "ClauseLevel",
+    "ConversationTurns",
+    "ExtractedMemory",
     "LiveTurn",
-    "Manner",
-    "Mode",
-    "Problem",
+    "PartialAnswer",
+    "PreparedTurn",
+    "ReasoningEffort",
     "SchemaNotSatisfied",
-    "Spec",
     "SpecCase",
-    "Talks",
+    "SpecProblem",
+    "SpecTwin",
     "TokenText",
-    "Turn",
+    "TokenUsage",
     "TurnEvent",
+    "TurnInput",
     "TurnRequest",
-    "Twin",
-    "Usage",
     "added",
     "answer_message",
     "choose",
+    "client_messages",
     "extract",
     "load_spec",
-    "may_offer",
-    "own_messages",
     "read_spec",
+    "should_offer_comparison",
     "spec_dir",
     "system_messages",
-    "title_of",
-    "total_usage",
+    "title_from_question",
+    "total_token_usage",
 ]

@@ -10,12 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_FILE = Path(__file__).with_name("memory.toml")
-_AM = r"i(?:'m|’m| am)(?: also| currently| now)?"
+_RULES_FILE = Path(__file__).with_name("memory.toml")
+_I_AM = r"i(?:'m|’m| am)(?: also| currently| now)?"
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class SelfStatementRule:
     """A clause in which somebody says something lasting of themselves; `needs_field` where it must be about a field of life."""
 
     pattern: re.Pattern[str]
@@ -27,7 +27,7 @@ class Own:
 class Rules:
     """`fields` tell by their names what a text is about; `vital` is what must not be forgotten where its field comes up."""
 
-    own: tuple[Own, ...]
+    own: tuple[SelfStatementRule, ...]
     material: re.Pattern[str]
     unsure: re.Pattern[str]
     secret: re.Pattern[str]
@@ -41,39 +41,42 @@ class Rules:
 @cache
 def rules() -> Rules:
     """Read at the first call."""
-    plain = tomllib.loads(_FILE.read_text(encoding="utf-8"))
+    plain = tomllib.loads(_RULES_FILE.read_text(encoding="utf-8"))
     lists = {
-        "am": _AM,
-        "role": _one_of([*plain["roles"].split(), *plain["roles_of_two_words"]]),
-        "role_zh": _one_of(plain["roles_zh"].split()),
-        "condition": _one_of(plain["conditions"]),
-        "kin": _one_of(plain["kin"].split()),
-        "likes": _one_of(plain["likes"]),
+        "am": _I_AM,
+        "role": _alternation([*plain["roles"].split(), *plain["roles_of_two_words"]]),
+        "role_zh": _alternation(plain["roles_zh"].split()),
+        "condition": _alternation(plain["conditions"]),
+        "kin": _alternation(plain["kin"].split()),
+        "likes": _alternation(plain["likes"]),
     }
     return Rules(
-        own=tuple(Own(_filled(rule, lists), rule.get("topic", ""), rule.get("needs_field", False)) for rule in plain["self"]),
-        material=_any(plain["material"]),
-        unsure=_any(plain["unsure"]),
-        secret=_any(plain["secret"]),
+        own=tuple(
+            SelfStatementRule(_compile_rule(rule, lists), rule.get("topic", ""), rule.get("needs_field", False))
+            for rule in plain["self"]
+        ),
+        material=_match_any(plain["material"]),
+        unsure=_match_any(plain["unsure"]),
+        secret=_match_any(plain["secret"]),
         asked_zh=tuple(re.compile(pattern) for pattern in plain["asked_zh"]),
-        always=_any(plain["always"]),
-        vital=_any(plain["vital"]),
-        fields={name: _any(patterns) for name, patterns in plain["fields"].items()},
+        always=_match_any(plain["always"]),
+        vital=_match_any(plain["vital"]),
+        fields={name: _match_any(patterns) for name, patterns in plain["fields"].items()},
         common=frozenset(plain["common"].split()),
     )
 
 
-def _filled(rule: dict[str, Any], lists: dict[str, str]) -> re.Pattern[str]:
+def _compile_rule(rule: dict[str, Any], lists: dict[str, str]) -> re.Pattern[str]:
     pattern = rule["pattern"]
     for name, words in lists.items():
         pattern = pattern.replace(f"<{name}>", words)
     return re.compile(pattern, re.IGNORECASE)
 
 
-def _one_of(words: Iterable[str]) -> str:
+def _alternation(words: Iterable[str]) -> str:
     """Longer ones first, so that a word never hides a longer one that begins with it."""
     return "|".join(sorted(set(words), key=lambda word: (-len(word), word)))
 
 
-def _any(patterns: Iterable[str]) -> re.Pattern[str]:
+def _match_any(patterns: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from yearling.chat.effort import EFFORTS, Effort
-from yearling.chat.structured import check_schema
+from yearling.chat.reasoning_effort import REASONING_EFFORTS, ReasoningEffort
+from yearling.chat.structured_output import check_schema
 from yearling.chat.tools import tool_name
 from yearling.errors import BadInput, Unsupported
 
@@ -15,7 +15,7 @@ MAX_CHOICES = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
+class PartialAnswer:
     """The beginning of an answer that is to be gone on with. The ids are exact where its sample was kept: what the model saw and
     emitted; another model is given the words."""
 
@@ -50,8 +50,8 @@ class TurnRequest:
     tools: tuple[dict[str, Any], ...] = ()
     tool_choice: str = "auto"
     parallel_tool_calls: bool = True
-    effort: Effort | None = None
-    begun: Begun | None = None
+    effort: ReasoningEffort | None = None
+    begun: PartialAnswer | None = None
 
     @property
     def offered_tools(self) -> tuple[dict[str, Any], ...]:
@@ -71,7 +71,7 @@ class TurnRequest:
         return [tool for tool in self.tools if self.forced_tool in ("*", tool_name(tool))]
 
     @property
-    def tool_record(self) -> list[dict[str, Any]]:
+    def offered_tools_messages(self) -> list[dict[str, Any]]:
         """The offered tools as a message of its own, as samples keep them."""
         if not self.offered_tools:
             return []
@@ -85,8 +85,8 @@ def check(request: TurnRequest) -> None:
         raise BadInput("There are no messages.", advice="Send at least one.", param="messages")
     if not 1 <= request.n <= MAX_CHOICES:
         raise BadInput(f"n must lie between 1 and {MAX_CHOICES}.", param="n")
-    if request.effort is not None and request.effort not in EFFORTS:
-        raise BadInput(f"The effort must be one of {', '.join(EFFORTS)}.", param="reasoning_effort")
+    if request.effort is not None and request.effort not in REASONING_EFFORTS:
+        raise BadInput(f"The effort must be one of {', '.join(REASONING_EFFORTS)}.", param="reasoning_effort")
     if request.top_logprobs and not request.logprobs:
         raise BadInput("top_logprobs needs logprobs to be true.", param="top_logprobs")
     if request.json_schema is not None:

@@ -22,19 +22,32 @@ from typing import Any
 
 import yaml
 
-DEFAULT_GRADER = "answer"
+DEFAULT_SPEC_GRADER = "answer"
 
-CASE_KEYS = ("id", "clause", "grader", "mirror", "twins", "ask_confidence", "policy", "bug", "score", "samples", "pass", "judge")
+SPEC_CASE_KEYS = (
+    "id",
+    "clause",
+    "grader",
+    "mirror",
+    "twins",
+    "ask_confidence",
+    "policy",
+    "bug",
+    "score",
+    "samples",
+    "pass",
+    "judge",
+)
 
-MOST_SAMPLES = 10_000
+MAX_SAMPLES_PER_CASE = 10_000
 
-_ID = re.compile(r"[a-z][a-z0-9]*(\.[a-z][a-z0-9-]*)+\.\d{3}")
-_CONVERSATION = ("user", "turns", "system")
-_LINE = "__line__"
+_CASE_ID = re.compile(r"[a-z][a-z0-9]*(\.[a-z][a-z0-9-]*)+\.\d{3}")
+_CONVERSATION_KEYS = ("user", "turns", "system")
+_LINE_KEY = "__line__"
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class SpecProblem:
     """What is wrong with a spec, and where."""
 
     file: str
@@ -46,7 +59,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Twin:
+class SpecTwin:
     """One thing that is asked, and the facts by which the answer is graded."""
 
     messages: tuple[dict[str, str], ...]
@@ -70,7 +83,7 @@ class SpecCase:
     clause: str
     grader: str
     mirror: bool
-    twins: tuple[Twin, ...]
+    twins: tuple[SpecTwin, ...]
     ask_confidence: bool
     policy: tuple[str, ...]
     bug: tuple[str, ...]
@@ -88,12 +101,12 @@ class SpecCase:
         return "zh" if re.search(r"[\u4e00-\u9fff]", self.twins[0].question) else "en"
 
 
-class _Lines(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _LineTrackingLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Remembers in which line each mapping starts, and takes no key twice."""
 
 
-def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
-    found: dict[Any, Any] = {_LINE: node.start_mark.line + 1}
+def _construct_mapping(loader: Any, node: Any) -> dict[Any, Any]:
+    found: dict[Any, Any] = {_LINE_KEY: node.start_mark.line + 1}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str) or key in found:
@@ -104,10 +117,10 @@ def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
     return found
 
 
-_Lines.add_constructor("tag:yaml.org,2002:map", _mapping)
+_LineTrackingLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 
 
-class _Wrong(Exception):
+class _InvalidCase(Exception):
     """One case cannot be read."""
 
     def __init__(self, line: int, text: str) -> None:
@@ -116,120 +129,120 @@ class _Wrong(Exception):
         self.text = text
 
 
-def read_cases(text: str, file: str, problems: list[Problem]) -> Iterator[SpecCase]:
+def read_cases(text: str, file: str, problems: list[SpecProblem]) -> Iterator[SpecCase]:
     """The cases of one file; what cannot be read is added to the problems, and the rest goes on."""
     try:
-        items = yaml.load(text, _Lines)  # a subclass of the safe loader
+        items = yaml.load(text, _LineTrackingLoader)  # a subclass of the safe loader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        problems.append(Problem(file, mark.line + 1 if mark else 1, f"this is not YAML: {getattr(error, 'problem', error)}"))
+        problems.append(SpecProblem(file, mark.line + 1 if mark else 1, f"this is not YAML: {getattr(error, 'problem', error)}"))
         return
     if not isinstance(items, list):
-        problems.append(Problem(file, 1, "a file of cases is a list"))
+        problems.append(SpecProblem(file, 1, "a file of cases is a list"))
         return
     for item in items:
         if not isinstance(item, dict):
-            problems.append(Problem(file, 1, f"a case is a mapping, not {item!r:.60}"))
+            problems.append(SpecProblem(file, 1, f"a case is a mapping, not {item!r:.60}"))
             continue
         try:
-            yield _case(item, file)
-        except _Wrong as wrong:
+            yield _parse_case(item, file)
+        except _InvalidCase as wrong:
             name = item["id"] if isinstance(item.get("id"), str) else "a case without id"
-            problems.append(Problem(file, wrong.line, f"{name}: {wrong.text}"))
+            problems.append(SpecProblem(file, wrong.line, f"{name}: {wrong.text}"))
 
 
-def _case(item: dict[str, Any], file: str) -> SpecCase:
-    line = item.pop(_LINE)
-    if unknown := sorted(set(item) - set(CASE_KEYS)):
-        raise _Wrong(line, f"the key {unknown[0]!r} is none of {', '.join(CASE_KEYS)}")
-    case_id = _word(item, "id", line)
-    if not _ID.fullmatch(case_id):
-        raise _Wrong(line, "an id is words with dots between them and three digits at the end, such as truth.idk.001")
+def _parse_case(item: dict[str, Any], file: str) -> SpecCase:
+    line = item.pop(_LINE_KEY)
+    if unknown := sorted(set(item) - set(SPEC_CASE_KEYS)):
+        raise _InvalidCase(line, f"the key {unknown[0]!r} is none of {', '.join(SPEC_CASE_KEYS)}")
+    case_id = _read_text(item, "id", line)
+    if not _CASE_ID.fullmatch(case_id):
+        raise _InvalidCase(line, "an id is words with dots between them and three digits at the end, such as truth.idk.001")
     twins = item.get("twins")
     if not isinstance(twins, list) or not twins:
-        raise _Wrong(line, "there are no twins")
+        raise _InvalidCase(line, "there are no twins")
     judge = item.get("judge", "labels")
     if judge not in ("labels", "person"):
-        raise _Wrong(line, "judge is labels or person")
+        raise _InvalidCase(line, "judge is labels or person")
     samples = item.get("samples", 1)
-    if isinstance(samples, bool) or not isinstance(samples, int) or not 1 <= samples <= MOST_SAMPLES:
-        raise _Wrong(line, f"samples is a number from 1 to {MOST_SAMPLES}")
+    if isinstance(samples, bool) or not isinstance(samples, int) or not 1 <= samples <= MAX_SAMPLES_PER_CASE:
+        raise _InvalidCase(line, f"samples is a number from 1 to {MAX_SAMPLES_PER_CASE}")
     return SpecCase(
         id=case_id,
-        clause=_word(item, "clause", line),
-        grader=item.get("grader", DEFAULT_GRADER),
-        mirror=_flag(item, "mirror", line),
-        twins=tuple(_twin(twin, line) for twin in twins),
-        ask_confidence=_flag(item, "ask_confidence", line),
-        policy=_words(item, "policy", line),
-        bug=_words(item, "bug", line),
-        score=_numbers(item, "score", line),
+        clause=_read_text(item, "clause", line),
+        grader=item.get("grader", DEFAULT_SPEC_GRADER),
+        mirror=_read_flag(item, "mirror", line),
+        twins=tuple(_parse_twin(twin, line) for twin in twins),
+        ask_confidence=_read_flag(item, "ask_confidence", line),
+        policy=_read_labels(item, "policy", line),
+        bug=_read_labels(item, "bug", line),
+        score=_read_label_numbers(item, "score", line),
         samples=samples,
-        passes=_numbers(item, "pass", line),
+        passes=_read_label_numbers(item, "pass", line),
         judge=judge,
         file=file,
         line=line,
     )
 
 
-def _twin(twin: Any, line: int) -> Twin:
+def _parse_twin(twin: Any, line: int) -> SpecTwin:
     if not isinstance(twin, dict):
-        raise _Wrong(line, "a twin is a mapping with user or turns")
-    line = twin.pop(_LINE)
-    facts = {name: _plain(value) for name, value in twin.items() if name not in _CONVERSATION}
+        raise _InvalidCase(line, "a twin is a mapping with user or turns")
+    line = twin.pop(_LINE_KEY)
+    facts = {name: _without_line_numbers(value) for name, value in twin.items() if name not in _CONVERSATION_KEYS}
     turns = twin.get("turns", [])
     if ("user" in twin) == bool(turns) or not isinstance(turns, list):
-        raise _Wrong(line, "a twin has either user or turns")
+        raise _InvalidCase(line, "a twin has either user or turns")
     messages: list[dict[str, str]] = []
     if "system" in twin:
-        messages.append({"role": "system", "content": _word(twin, "system", line)})
+        messages.append({"role": "system", "content": _read_text(twin, "system", line)})
     if "user" in twin:
-        messages.append({"role": "user", "content": _word(twin, "user", line)})
+        messages.append({"role": "user", "content": _read_text(twin, "user", line)})
     for turn in turns:
-        said = _plain(turn)
+        said = _without_line_numbers(turn)
         if not isinstance(said, dict) or len(said) != 1 or set(said) - {"user", "assistant"}:
-            raise _Wrong(line, "a turn is `user: words` or `assistant: words`")
+            raise _InvalidCase(line, "a turn is `user: words` or `assistant: words`")
         ((role, content),) = said.items()
         messages.append({"role": role, "content": str(content)})
     if messages[-1]["role"] != "user":
-        raise _Wrong(line, "the last turn must be the person's")
-    return Twin(messages=tuple(messages), facts=facts, line=line)
+        raise _InvalidCase(line, "the last turn must be the person's")
+    return SpecTwin(messages=tuple(messages), facts=facts, line=line)
 
 
-def _plain(value: Any) -> Any:
+def _without_line_numbers(value: Any) -> Any:
     """Without the noted lines."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items() if key != _LINE}
+        return {key: _without_line_numbers(one) for key, one in value.items() if key != _LINE_KEY}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_without_line_numbers(one) for one in value]
     return value
 
 
-def _word(item: dict[str, Any], key: str, line: int) -> str:
+def _read_text(item: dict[str, Any], key: str, line: int) -> str:
     value = item.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise _Wrong(line, f"{key} must be words")
+        raise _InvalidCase(line, f"{key} must be words")
     return value
 
 
-def _words(item: dict[str, Any], key: str, line: int) -> tuple[str, ...]:
+def _read_labels(item: dict[str, Any], key: str, line: int) -> tuple[str, ...]:
     value = item.get(key, [])
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value) or len(set(value)) < len(value):
-        raise _Wrong(line, f"{key} must be a list of labels, each once")
+        raise _InvalidCase(line, f"{key} must be a list of labels, each once")
     return tuple(value)
 
 
-def _numbers(item: dict[str, Any], key: str, line: int) -> dict[str, float]:
-    value = _plain(item.get(key, {}))
+def _read_label_numbers(item: dict[str, Any], key: str, line: int) -> dict[str, float]:
+    value = _without_line_numbers(item.get(key, {}))
     if not isinstance(value, dict) or not all(
         isinstance(one, int | float) and not isinstance(one, bool) for one in value.values()
     ):
-        raise _Wrong(line, f"{key} must map labels to numbers")
+        raise _InvalidCase(line, f"{key} must map labels to numbers")
     return {name: float(one) for name, one in value.items()}
 
 
-def _flag(item: dict[str, Any], key: str, line: int) -> bool:
+def _read_flag(item: dict[str, Any], key: str, line: int) -> bool:
     value = item.get(key, False)
     if not isinstance(value, bool):
-        raise _Wrong(line, f"{key} is true or false")
+        raise _InvalidCase(line, f"{key} is true or false")
     return value

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from yearling.chat.structured import problem_with
+from yearling.chat.structured_output import schema_violation
 
 OPEN = "<tool_call>"
 CLOSE = "</tool_call>"
-FORCED_MARK = "yearling:tool_call"
+FORCED_CALL_MARK = "yearling:tool_call"
 """`$comment` of the schema of a forced call, by which a stored sample tells what its output is."""
 
 
@@ -59,13 +59,13 @@ def _signature(tool: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def as_text(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def tool_messages_as_text(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Past calls and their results in words, for templates that know no tools."""
     return [_call_as_text(message) if message.get("tool_calls") else _result_as_text(message) for message in messages]
 
 
 def _call_as_text(message: dict[str, Any]) -> dict[str, Any]:
-    calls = [as_call(call["function"]["name"], call["function"]["arguments"]) for call in message["tool_calls"]]
+    calls = [format_tool_call(call["function"]["name"], call["function"]["arguments"]) for call in message["tool_calls"]]
     content = "\n".join([*([message["content"]] if message.get("content") else []), *calls])
     return {"role": message["role"], "content": content}
 
@@ -82,7 +82,7 @@ def with_object_arguments(messages: Sequence[dict[str, Any]]) -> list[dict[str, 
     for message in messages:
         if message.get("tool_calls"):
             calls = [
-                {**call, "function": {**call["function"], "arguments": _parsed(call["function"]["arguments"])}}
+                {**call, "function": {**call["function"], "arguments": _parse_arguments(call["function"]["arguments"])}}
                 for call in message["tool_calls"]
             ]
             message = {**message, "tool_calls": calls}
@@ -90,12 +90,12 @@ def with_object_arguments(messages: Sequence[dict[str, Any]]) -> list[dict[str, 
     return changed
 
 
-def as_call(name: str, arguments: str) -> str:
+def format_tool_call(name: str, arguments: str) -> str:
     """A call as models write it. Arguments that are no JSON stay text: the history is shown to the model as it happened."""
-    return f"{OPEN}\n{json.dumps({'name': name, 'arguments': _parsed(arguments)}, ensure_ascii=False)}\n{CLOSE}"
+    return f"{OPEN}\n{json.dumps({'name': name, 'arguments': _parse_arguments(arguments)}, ensure_ascii=False)}\n{CLOSE}"
 
 
-def _parsed(arguments: str) -> Any:
+def _parse_arguments(arguments: str) -> Any:
     try:
         return json.loads(arguments)
     except (ValueError, RecursionError):
@@ -105,12 +105,14 @@ def _parsed(arguments: str) -> Any:
 # Forced calls
 
 
-def call_schema(tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def forced_call_schema(tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """A JSON schema of one call of one of the tools. The parameters' own references keep their meaning at their new place."""
     calls, definitions = [], {}
     for index, tool in enumerate(tools):
         place = f"f{index}"
-        parameters = _moved(tool["function"].get("parameters") or {"type": "object", "properties": {}}, f"#/$defs/{place}")
+        parameters = _rebase_references(
+            tool["function"].get("parameters") or {"type": "object", "properties": {}}, f"#/$defs/{place}"
+        )
         if _has_reference(parameters):
             definitions[place] = parameters
             parameters = {"$ref": f"#/$defs/{place}"}
@@ -118,20 +120,22 @@ def call_schema(tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
         calls.append(
             {"type": "object", "properties": properties, "required": ["name", "arguments"], "additionalProperties": False}
         )
-    schema: dict[str, Any] = {"$comment": FORCED_MARK, **(calls[0] if len(calls) == 1 else {"anyOf": calls})}
+    schema: dict[str, Any] = {"$comment": FORCED_CALL_MARK, **(calls[0] if len(calls) == 1 else {"anyOf": calls})}
     if definitions:
         schema["$defs"] = definitions
     return schema
 
 
-def _moved(schema: Any, place: str) -> Any:
+def _rebase_references(schema: Any, place: str) -> Any:
     """The schema with every reference into itself rewritten for the place where it now stands."""
     if isinstance(schema, list):
-        return [_moved(item, place) for item in schema]
+        return [_rebase_references(item, place) for item in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        key: f"{place}{value[1:]}" if key == "$ref" and isinstance(value, str) and value.startswith("#") else _moved(value, place)
+        key: f"{place}{value[1:]}"
+        if key == "$ref" and isinstance(value, str) and value.startswith("#")
+        else _rebase_references(value, place)
         for key, value in schema.items()
     }
 
@@ -142,7 +146,7 @@ def _has_reference(schema: Any) -> bool:
     return isinstance(schema, list) and any(map(_has_reference, schema))
 
 
-def forced_call(text: str) -> ToolCall | None:
+def parse_forced_call(text: str) -> ToolCall | None:
     """The call that a constrained output is; of one that was cut by its length, name and arguments as far as they go."""
     try:
         call = json.loads(text)
@@ -165,83 +169,83 @@ class ToolCallParser:
     def __init__(self, tools: Sequence[dict[str, Any]], *, parallel: bool = True) -> None:
         self._tools = {tool_name(tool): tool["function"] for tool in tools}
         self._parallel = parallel
-        self._held = ""
-        self._inside = False
+        self._buffer = ""
+        self._inside_call = False
         self.calls = 0
         self.ended = False
 
     def push(self, text: str) -> Iterator[str | ToolCall]:
-        self._held += text
+        self._buffer += text
         while not self.ended:
-            if self._inside:
-                body, found, rest = self._held.partition(CLOSE)
+            if self._inside_call:
+                body, found, rest = self._buffer.partition(CLOSE)
                 if not found:
                     return
-                self._inside, self._held = False, rest
-                yield from self._close(body, found)
+                self._inside_call, self._buffer = False, rest
+                yield from self._end_call(body, found)
                 continue
-            words, found, rest = self._held.partition(OPEN)
+            words, found, rest = self._buffer.partition(OPEN)
             if found:
-                self._inside, self._held = True, rest
+                self._inside_call, self._buffer = True, rest
             else:
-                kept = _forming(self._held, OPEN)
-                words, self._held = self._held[: len(self._held) - kept], self._held[len(self._held) - kept :]
-            yield from self._words(words)
+                kept = _partial_mark_length(self._buffer, OPEN)
+                words, self._buffer = self._buffer[: len(self._buffer) - kept], self._buffer[len(self._buffer) - kept :]
+            yield from self._emit_text(words)
             if not found:
                 return
 
     def flush(self) -> Iterator[str | ToolCall]:
         """What is left at the end of the text. Models often end their turn without closing the last call."""
-        held, self._held = self._held, ""
+        held, self._buffer = self._buffer, ""
         if self.ended:
             return
-        if self._inside:
-            self._inside = False
-            yield from self._close(held, "")
+        if self._inside_call:
+            self._inside_call = False
+            yield from self._end_call(held, "")
         else:
-            yield from self._words(held)
+            yield from self._emit_text(held)
 
-    def _words(self, words: str) -> Iterator[str]:
+    def _emit_text(self, words: str) -> Iterator[str]:
         if not self.calls:
             if words:
                 yield words
         elif words.strip():
             self.ended = True
 
-    def _close(self, body: str, close: str) -> Iterator[str | ToolCall]:
-        calls = self._read(body)
+    def _end_call(self, body: str, close: str) -> Iterator[str | ToolCall]:
+        calls = self._parse_calls(body)
         if not calls:
-            yield from self._words(f"{OPEN}{body}{close}")
+            yield from self._emit_text(f"{OPEN}{body}{close}")
         for call in calls[: None if self._parallel else 1]:
             self.calls += 1
             self.ended = not self._parallel
             yield call
 
-    def _read(self, body: str) -> list[ToolCall]:
+    def _parse_calls(self, body: str) -> list[ToolCall]:
         try:
             parsed = json.loads(body)
         except (ValueError, RecursionError):
             return []
         found = []
         for one in parsed if isinstance(parsed, list) else [parsed]:
-            call = self._call(one)
+            call = self._parse_call(one)
             if call is None:
                 return []
             found.append(call)
         return found
 
-    def _call(self, one: Any) -> ToolCall | None:
+    def _parse_call(self, one: Any) -> ToolCall | None:
         if not isinstance(one, dict) or not isinstance(one.get("name"), str) or one["name"] not in self._tools:
             return None
         arguments = one.get("arguments", one.get("parameters", {}))
         if not isinstance(arguments, dict):
             return None
         function = self._tools[one["name"]]
-        if function.get("strict") and problem_with(arguments, function.get("parameters") or {}):
+        if function.get("strict") and schema_violation(arguments, function.get("parameters") or {}):
             return None
         return ToolCall(one["name"], json.dumps(arguments, ensure_ascii=False))
 
 
-def _forming(text: str, mark: str) -> int:
+def _partial_mark_length(text: str, mark: str) -> int:
     """Length of the longest end of the text that begins the mark."""
     return next((length for length in range(min(len(text), len(mark) - 1), 0, -1) if mark.startswith(text[-length:])), 0)

@@ -14,37 +14,37 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from yearling.chat.choice import Choice
-from yearling.chat.events import Answer, ChoiceAnswer, TurnEvent, Usage
-from yearling.chat.prompt import Prompter, for_model
-from yearling.chat.record import Keeper, SampleSink
-from yearling.chat.request import Begun, TurnRequest, check
-from yearling.chat.spec import with_spec
-from yearling.chat.tools import call_schema
+from yearling.chat.prompt_rendering import ChatPromptRenderer, messages_for_model
+from yearling.chat.request import PartialAnswer, TurnRequest, check
+from yearling.chat.sample_recording import SampleRecorder, SampleSink
+from yearling.chat.served_spec import with_spec_message
+from yearling.chat.tools import forced_call_schema
+from yearling.chat.turn_events import Answer, ChoiceAnswer, TokenUsage, TurnEvent
 from yearling.errors import Unsupported
-from yearling.inference import Request, Served, Tokenizer, admit
+from yearling.inference import Request, ServedModel, Tokenizer, admit
 from yearling.records import SamplingSettings
 
 DEFAULTS = SamplingSettings(temperature=0.2, top_p=0.9)
 """How local models are sampled when the request does not say: what the authors of the default model recommend for it."""
 
-_SEEDS = 2**31
-_LONG_PROMPT_CHARACTERS = 20_000
+_NUM_SEEDS = 2**31
+_LONG_PROMPT_CHARS = 20_000
 
 
 class Pool(Protocol):
     """Finds the engine for a model's name; `None` is the default."""
 
-    async def get(self, name: str | None = None) -> Served: ...
+    async def get(self, name: str | None = None) -> ServedModel: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class PreparedTurn:
     """A turn that has been checked and may start. `stream` and `answer` are alternatives; call one of them once."""
 
     request: TurnRequest
-    served: Served
+    served: ServedModel
     person_id: str
-    keeper: Keeper
+    keeper: SampleRecorder
     choices: tuple[Choice, ...]
 
     async def stream(self) -> AsyncGenerator[TurnEvent, None]:
@@ -52,14 +52,14 @@ class Turn:
 
         The last event of a choice comes after its sample is durable. Raises what engines and the storage raise.
         """
-        events = self.choices[0].events() if len(self.choices) == 1 else _merged(self.choices)
+        events = self.choices[0].events() if len(self.choices) == 1 else _merge_choices(self.choices)
         async with aclosing(events):
             async for event in events:
                 yield event
 
     async def answer(self) -> Answer:
         """The whole turn at once; raises what `stream` raises."""
-        gathered = [_Gathered() for _ in self.choices]
+        gathered = [_ChoiceAccumulator() for _ in self.choices]
         async with aclosing(self.stream()) as events:
             async for event in events:
                 gathered[event.choice].take(event)
@@ -71,10 +71,10 @@ class Assistant:
 
     def __init__(self, pool: Pool, writer: SampleSink, person_id: str) -> None:
         self._pool = pool
-        self._keeper = Keeper(writer)
+        self._recorder = SampleRecorder(writer)
         self._person_id = person_id
 
-    async def prepare(self, request: TurnRequest, *, person_id: str | None = None) -> Turn:
+    async def prepare(self, request: TurnRequest, *, person_id: str | None = None) -> PreparedTurn:
         """Everything that can be refused, before any work is done. The samples are `person_id`'s, where given.
 
         Raises NotFound for an unknown model, ContextExceeded, Unsupported for what model or engine cannot do, BadInput.
@@ -82,8 +82,8 @@ class Assistant:
         check(request)
         served = await self._pool.get(request.model)
         if served.template is not None:  # a remote endpoint has habits of its own
-            request = with_spec(request)
-        first = await self._first_request(request, served)
+            request = with_spec_message(request)
+        first = await self._engine_request(request, served)
         room = admit(first, served.engine.capabilities)
         if request.logprobs and (served.tokenizer is None or not served.engine.capabilities.logprobs):
             raise Unsupported("The engine of this model does not tell log-probabilities.", param="logprobs")
@@ -95,15 +95,15 @@ class Assistant:
             Choice(
                 turn=request,
                 served=served,
-                request=replace(first, sampling=replace(first.sampling, seed=(seed + index) % _SEEDS)),
+                request=replace(first, sampling=replace(first.sampling, seed=(seed + index) % _NUM_SEEDS)),
                 room=room,
                 index=index,
                 person_id=person_id,
-                keeper=self._keeper,
+                keeper=self._recorder,
             )
             for index in range(request.n)
         )
-        return Turn(request=request, served=served, person_id=person_id, keeper=self._keeper, choices=choices)
+        return PreparedTurn(request=request, served=served, person_id=person_id, keeper=self._recorder, choices=choices)
 
     async def context_tokens(self, model: str | None) -> int | None:
         """The longest prompt and answer together; None where only the endpoint knows. Raises NotFound."""
@@ -122,23 +122,23 @@ class Assistant:
 
     async def close(self) -> None:
         """Wait until the samples of abandoned turns are stored."""
-        await self._keeper.drain()
+        await self._recorder.drain()
 
-    async def _first_request(self, request: TurnRequest, served: Served) -> Request:
-        sampling = _sampling(request, served)
+    async def _engine_request(self, request: TurnRequest, served: ServedModel) -> Request:
+        sampling = _resolve_sampling(request, served)
         if served.template is None and not served.engine.capabilities.token_ids:
             if request.begun is not None:
                 raise Unsupported("This model's endpoint cannot go on with an answer.", advice="Ask it to go on.", param="kind")
             return Request(
-                messages=tuple(for_model(request.messages)),
+                messages=tuple(messages_for_model(request.messages)),
                 sampling=sampling,
                 json_schema=request.json_schema,
                 top_logprobs=request.top_logprobs,
-                extra=_passed_through(request),
+                extra=_remote_options(request),
             )
-        prompter = Prompter(served)
+        prompter = ChatPromptRenderer(served)
         must_call = request.forced_tool
-        schema = call_schema(request.forced_tools) if must_call else request.json_schema
+        schema = forced_call_schema(request.forced_tools) if must_call else request.json_schema
 
         def render() -> tuple[int, ...]:
             return prompter.ids(
@@ -149,14 +149,14 @@ class Assistant:
             )
 
         # A long text takes long to encode: other requests go on meanwhile.
-        long = sum(len(str(message.get("content"))) for message in request.messages) > _LONG_PROMPT_CHARACTERS
+        long = sum(len(str(message.get("content"))) for message in request.messages) > _LONG_PROMPT_CHARS
         ids = await asyncio.to_thread(render) if long else render()
         if request.begun is not None:
-            ids = _gone_on_with(ids, request.begun, served, prompter.tokenizer)
+            ids = _continuation_ids(ids, request.begun, served, prompter.tokenizer)
         return Request(prompt_ids=ids, sampling=sampling, json_schema=schema, top_logprobs=request.top_logprobs)
 
 
-def _gone_on_with(ids: tuple[int, ...], begun: Begun, served: Served, tokenizer: Tokenizer) -> tuple[int, ...]:
+def _continuation_ids(ids: tuple[int, ...], begun: PartialAnswer, served: ServedModel, tokenizer: Tokenizer) -> tuple[int, ...]:
     """The prompt of an answer that goes on: by its own ids where this model gave it, else by its words."""
     if begun.prompt_ids and begun.model_hash == served.engine.model_hash:
         emitted = begun.output_ids
@@ -166,7 +166,7 @@ def _gone_on_with(ids: tuple[int, ...], begun: Begun, served: Served, tokenizer:
     return (*ids, *tokenizer.encode(begun.text))
 
 
-def _passed_through(request: TurnRequest) -> dict[str, Any]:
+def _remote_options(request: TurnRequest) -> dict[str, Any]:
     """What a remote endpoint renders and parses by itself."""
     extra: dict[str, Any] = {}
     if request.tools:
@@ -179,14 +179,14 @@ def _passed_through(request: TurnRequest) -> dict[str, Any]:
     return extra
 
 
-def _sampling(request: TurnRequest, served: Served) -> SamplingSettings:
+def _resolve_sampling(request: TurnRequest, served: ServedModel) -> SamplingSettings:
     base = DEFAULTS if served.template is not None else SamplingSettings()
     sampling = replace(base, **request.sampling)
-    seed = secrets.randbelow(_SEEDS) if "seed" not in request.sampling else sampling.seed % _SEEDS
+    seed = secrets.randbelow(_NUM_SEEDS) if "seed" not in request.sampling else sampling.seed % _NUM_SEEDS
     return replace(sampling, seed=seed)
 
 
-async def _merged(choices: tuple[Choice, ...]) -> AsyncGenerator[TurnEvent, None]:
+async def _merge_choices(choices: tuple[Choice, ...]) -> AsyncGenerator[TurnEvent, None]:
     """The events of several choices in the order in which they come."""
     queue: asyncio.Queue[TurnEvent | BaseException | None] = asyncio.Queue(maxsize=2 * len(choices))
 
@@ -216,40 +216,40 @@ async def _merged(choices: tuple[Choice, ...]) -> AsyncGenerator[TurnEvent, None
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class _Gathered:
+class _ChoiceAccumulator:
     """One choice, added up."""
 
     def __init__(self) -> None:
         self._text: list[str] = []
         self._reasoning: list[str] = []
-        self._calls: dict[int, dict[str, Any]] = {}
+        self._tool_calls: dict[int, dict[str, Any]] = {}
         self._tokens: list[Any] = []
-        self._last: TurnEvent | None = None
+        self._last_event: TurnEvent | None = None
 
     def take(self, event: TurnEvent) -> None:
         self._text.append(event.text)
         self._reasoning.append(event.reasoning)
         self._tokens.extend(event.tokens)
         for delta in event.tool_calls:
-            call = self._calls.setdefault(
+            call = self._tool_calls.setdefault(
                 delta.get("index", 0), {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
             )
             call["id"] = delta.get("id") or call["id"]
             for key, piece in (delta.get("function") or {}).items():
                 call["function"][key] = call["function"].get(key, "") + (piece or "")
         if event.finish_reason is not None:
-            self._last = event
+            self._last_event = event
 
     def choice(self, index: int) -> ChoiceAnswer:
-        if self._last is None or self._last.finish_reason is None:
+        if self._last_event is None or self._last_event.finish_reason is None:
             raise RuntimeError("a choice ended without its last event")
         return ChoiceAnswer(
             index=index,
             text="".join(self._text),
             reasoning="".join(self._reasoning),
-            tool_calls=tuple(self._calls[at] for at in sorted(self._calls)),
+            tool_calls=tuple(self._tool_calls[at] for at in sorted(self._tool_calls)),
             tokens=tuple(self._tokens),
-            finish_reason=self._last.finish_reason,
-            usage=self._last.usage or Usage(),
-            sample_id=self._last.sample_id,
+            finish_reason=self._last_event.finish_reason,
+            usage=self._last_event.usage or TokenUsage(),
+            sample_id=self._last_event.sample_id,
         )

@@ -13,18 +13,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
-from yearling.cli.bench_consensus import consensus
-from yearling.cli.bench_gates import gates
-from yearling.cli.bench_learn import learn
-from yearling.cli.bench_preference import preference
-from yearling.cli.bench_train import train
-from yearling.cli.console import err, human_size, print_json, print_table
+from yearling.cli.bench_methods import consensus, gates, learn, preference, train
+from yearling.cli.console import err, format_size, print_json, print_table
 from yearling.config import load_settings
 from yearling.errors import BadInput, NotFound, Unsupported
 
 if TYPE_CHECKING:
     from yearling.config import Settings
-    from yearling.inference import Engine, EngineSpeed, Overhead, Spread
+    from yearling.inference import ApiOverhead, Engine, EngineSpeed, MedianWithQuartiles
 
 app = typer.Typer(help="Measure this machine and the methods, against others.", no_args_is_help=True)
 app.command("consensus")(consensus)
@@ -54,20 +50,22 @@ def serve(
     as_json: bool = AS_JSON,
 ) -> None:
     """Measure all engines side by side, taking turns: tokens per second, prefill, time to the first token, peak memory."""
-    from yearling.inference import bench_choices
-    from yearling.models import Library
+    from yearling.inference import list_engine_variants
+    from yearling.models import ModelLibrary
 
     settings = load_settings(data_dir=data_dir)
-    counts = [_number(part) for part in _parts(sequences)]
-    library, variants = Library(settings.models_dir), Library(settings.data_dir / "bench")
-    with _status("Preparing the layouts"):
-        wanted = bench_choices(library, variants, model or settings.model, engines=_parts(engines), layouts=_parts(layouts))
-    speeds, failed = asyncio.run(_measure(wanted, counts, new_tokens, repeat, settings.threads))
+    counts = [_parse_sequence_count(part) for part in _split_commas(sequences)]
+    library, variants = ModelLibrary(settings.models_dir), ModelLibrary(settings.data_dir / "bench")
+    with _status_line("Preparing the layouts"):
+        wanted = list_engine_variants(
+            library, variants, model or settings.model, engines=_split_commas(engines), layouts=_split_commas(layouts)
+        )
+    speeds, failed = asyncio.run(_measure_engines(wanted, counts, new_tokens, repeat, settings.threads))
     if as_json:
         print_json({"engines": {label: asdict(speed) for label, speed in speeds.items()}, "failed": failed})
         return
     columns = ["Engine", *(f"{count} seq>" for count in counts), "Prefill>", "First token>", "Slowest/fastest>", "Peak memory>"]
-    print_table(columns, (_row(label, speed, counts) for label, speed in speeds.items()), title="Tokens per second")
+    print_table(columns, (_speed_row(label, speed, counts) for label, speed in speeds.items()), title="Tokens per second")
     for label, why in failed.items():
         err.print(f"{label}: {why}", style="yellow", markup=False, highlight=False)
 
@@ -83,26 +81,26 @@ def api(
     """Measure what HTTP adds to a short answer, with quartiles: by pairs of answers, the API and the bare engine in turns, and
     around the engine within each answer of the API."""
     settings = load_settings(data_dir=data_dir, model=model)
-    with _status("Measuring"), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        found = runner.run(_measure_api(settings, pairs, new_tokens))
+    with _status_line("Measuring"), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        found = runner.run(_measure_api_overhead(settings, pairs, new_tokens))
     if as_json:
         print_json(asdict(found))
         return
     columns = ["Bare engine>", "Through HTTP>", "Added, by pairs>", "Added, around the engine>"]
     times = [f"{1e3 * value:.2f} ms" for value in (found.engine_s, found.api_s)]
-    print_table(columns, [[*times, _spread(found.paired), _spread(found.around)]])
+    print_table(columns, [[*times, _format_spread(found.paired), _format_spread(found.around)]])
 
 
-async def _measure(
+async def _measure_engines(
     wanted: Sequence[Any], counts: Sequence[int], new_tokens: int, repeat: int, threads: int
 ) -> tuple[dict[str, EngineSpeed], dict[str, str]]:
-    from yearling.inference import measure_together, open_subjects
+    from yearling.inference import measure_interleaved, open_subjects
 
-    with _status(f"Opening {len(wanted)} engines") as say:
+    with _status_line(f"Opening {len(wanted)} engines") as say:
         async with open_subjects(wanted, threads=threads, max_sequences=max(counts)) as (subjects, failed):
             if not subjects:
                 raise next(iter(failed.values()), BadInput("No engine was chosen.", param="engines"))
-            await measure_together(
+            await measure_interleaved(
                 subjects,
                 sequences=counts,
                 new_tokens=new_tokens,
@@ -112,23 +110,23 @@ async def _measure(
             return {subject.label: subject.speed() for subject in subjects}, {label: str(why) for label, why in failed.items()}
 
 
-async def _measure_api(settings: Settings, pairs: int, new_tokens: int) -> Overhead:
-    from yearling.inference import EnginePool, Timed, measure_api_overhead
-    from yearling.models import Library
+async def _measure_api_overhead(settings: Settings, pairs: int, new_tokens: int) -> ApiOverhead:
+    from yearling.inference import EnginePool, TimedEngine, measure_api_overhead
+    from yearling.models import ModelLibrary
     from yearling.store import Store
 
     # With a system message of its own, or the API would add its default one and compute a longer prompt than the bare engine.
     messages = [{"role": "system", "content": "Answer."}, {"role": "user", "content": "What is the capital of France?"}]
     with Store.open(settings) as store:
-        pool = EnginePool(settings, Library(settings.models_dir))
+        pool = EnginePool(settings, ModelLibrary(settings.models_dir))
         try:
             await pool.start()
             served = await pool.get(None)
             if served.tokenizer is None or served.template is None:
                 raise Unsupported("Only local models can be measured bare.", advice="Choose a local model with --model.")
-            timed = Timed(served.engine)
+            timed = TimedEngine(served.engine)
             timed_pool = EnginePool.of([replace(served, engine=cast("Engine", timed))])
-            async with _listening(settings, store, timed_pool) as base_url:
+            async with _running_api(settings, store, timed_pool) as base_url:
                 return await measure_api_overhead(
                     timed,
                     base_url,
@@ -144,7 +142,7 @@ async def _measure_api(settings: Settings, pairs: int, new_tokens: int) -> Overh
 
 
 @asynccontextmanager
-async def _listening(settings: Settings, store: Any, pool: Any) -> AsyncGenerator[str, None]:
+async def _running_api(settings: Settings, store: Any, pool: Any) -> AsyncGenerator[str, None]:
     """The API on a free port of this machine, in this event loop."""
     import uvicorn
 
@@ -178,29 +176,29 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def _spread(spread: Spread) -> str:
+def _format_spread(spread: MedianWithQuartiles) -> str:
     return f"{1e3 * spread.median_s:.2f} ms ({1e3 * spread.lower_s:.2f} to {1e3 * spread.upper_s:.2f})"
 
 
-def _row(label: str, speed: EngineSpeed, counts: Sequence[int]) -> list[str]:
-    memory = "–" if speed.peak_memory_bytes is None else human_size(speed.peak_memory_bytes)
+def _speed_row(label: str, speed: EngineSpeed, counts: Sequence[int]) -> list[str]:
+    memory = "–" if speed.peak_memory_bytes is None else format_size(speed.peak_memory_bytes)
     rates = [f"{speed.tokens_per_s[count]:.0f}" for count in counts]
     spread = max(speed.spread.values(), default=1.0)
     return [label, *rates, f"{speed.prefill_tokens_per_s:.0f}", f"{speed.first_token_s * 1e3:.0f} ms", f"{spread:.2f}", memory]
 
 
-def _parts(text: str) -> list[str]:
+def _split_commas(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _number(text: str) -> int:
+def _parse_sequence_count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise BadInput(f"{text!r} is not a number of sequences.", advice="Give whole numbers, such as 1,8,32.", param="sequences")
     return int(text)
 
 
 @contextmanager
-def _status(text: str) -> Iterator[Callable[[str], None]]:
+def _status_line(text: str) -> Iterator[Callable[[str], None]]:
     """A line on stderr that says what goes on; in a log file, one line per change."""
     if not err.is_terminal:
         err.print(text, highlight=False)

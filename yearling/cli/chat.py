@@ -23,10 +23,10 @@ from yearling.config import load_settings
 from yearling.errors import BadInput, UserError
 
 if TYPE_CHECKING:
-    from yearling.chat import Effort, TurnEvent, TurnRequest
-    from yearling.cli.runtime import Runtime
+    from yearling.chat import ReasoningEffort, TurnEvent, TurnRequest
+    from yearling.cli.assistant_runtime import AssistantRuntime
 
-HELP = """\
+SLASH_COMMAND_HELP = """\
 /system [TEXT]   set the system message; without TEXT, show it; /system - removes it
 /model [NAME]    answer with another model; without NAME, list them
 /effort [LEVEL]  how much to think first: none, minimal, low, medium, high, xhigh, max
@@ -38,12 +38,12 @@ Alt-Enter starts a new line; the arrow keys bring back what you said before."""
 
 
 @dataclass(slots=True)
-class Talk:
+class TerminalChat:
     """What a conversation is set to, and what was said so far."""
 
     model: str | None
     system: str | None
-    effort: Effort | None
+    effort: ReasoningEffort | None
     sampling: dict[str, Any]
     messages: list[dict[str, Any]] = field(default_factory=list)
     conversation_id: str | None = None
@@ -55,7 +55,7 @@ class Talk:
         system = [{"role": "system", "content": self.system}] if self.system else []
         return (*system, *self.messages)
 
-    def start_anew(self) -> None:
+    def reset(self) -> None:
         self.messages, self.conversation_id, self.leaf_id = [], None, None
 
 
@@ -77,24 +77,26 @@ def chat(
 ) -> None:
     """Talk to a model: one answer for QUESTION, or a conversation without it."""
     asked = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
-    talk = Talk(model, system, cast("Effort | None", effort), {name: value for name, value in asked.items() if value is not None})
+    talk = TerminalChat(
+        model, system, cast("ReasoningEffort | None", effort), {name: value for name, value in asked.items() if value is not None}
+    )
     piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
     asking = "\n\n".join(part for part in (question, piped.strip()) if part)
     if asking:
-        asyncio.run(_one_answer(talk, asking, as_json=json))
+        asyncio.run(_answer_once(talk, asking, as_json=json))
     elif sys.stdin is not None and sys.stdin.isatty():
-        asyncio.run(_converse(talk))
+        asyncio.run(_run_interactive(talk))
     else:
         raise BadInput("There is no question.", advice='Ask one: yearling chat "What is the capital of France?"')
 
 
-async def _one_answer(talk: Talk, question: str, *, as_json: bool) -> None:
-    from yearling.cli.runtime import open_runtime
+async def _answer_once(talk: TerminalChat, question: str, *, as_json: bool) -> None:
+    from yearling.cli.assistant_runtime import open_runtime
 
     talk.messages.append({"role": "user", "content": question})
     async with open_runtime(load_settings()) as runtime:
         if as_json:
-            answer = await runtime.assistant.answer(_request(talk))
+            answer = await runtime.assistant.answer(_turn_request(talk))
             first = answer.choices[0]
             print_json(
                 {
@@ -107,7 +109,7 @@ async def _one_answer(talk: Talk, question: str, *, as_json: bool) -> None:
             )
             return
         last_text = ""
-        async for event in _events(runtime, talk):
+        async for event in _stream_events(runtime, talk):
             sys.stdout.write(event.text)
             sys.stdout.flush()
             last_text = event.text or last_text
@@ -117,7 +119,7 @@ async def _one_answer(talk: Talk, question: str, *, as_json: bool) -> None:
             sys.stdout.write("\n")
 
 
-def _request(talk: Talk) -> TurnRequest:
+def _turn_request(talk: TerminalChat) -> TurnRequest:
     from yearling.chat import TurnRequest
 
     return TurnRequest(
@@ -129,19 +131,19 @@ def _request(talk: Talk) -> TurnRequest:
     )
 
 
-async def _events(runtime: Runtime, talk: Talk) -> AsyncIterator[TurnEvent]:
-    async with aclosing(runtime.assistant.stream(_request(talk))) as events:
+async def _stream_events(runtime: AssistantRuntime, talk: TerminalChat) -> AsyncIterator[TurnEvent]:
+    async with aclosing(runtime.assistant.stream(_turn_request(talk))) as events:
         async for event in events:
             yield event
 
 
-async def _converse(talk: Talk) -> None:
+async def _run_interactive(talk: TerminalChat) -> None:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.formatted_text import HTML
     from prompt_toolkit.history import FileHistory
     from prompt_toolkit.key_binding import KeyBindings
 
-    from yearling.cli.runtime import open_runtime
+    from yearling.cli.assistant_runtime import open_runtime
 
     settings = load_settings()
     keys = KeyBindings()
@@ -162,15 +164,15 @@ async def _converse(talk: Talk) -> None:
                 return
             try:
                 if line.startswith("/"):
-                    if not await _command(runtime, talk, line):
+                    if not await _run_slash_command(runtime, talk, line):
                         return
                 elif line:
-                    await _say(runtime, talk, line)
+                    await _send_message(runtime, talk, line)
             except UserError as error:
                 complain(error)
 
 
-async def _command(runtime: Runtime, talk: Talk, line: str) -> bool:
+async def _run_slash_command(runtime: AssistantRuntime, talk: TerminalChat, line: str) -> bool:
     """Carry out a slash command; False leaves the conversation."""
     name, _, value = line[1:].partition(" ")
     value = value.strip()
@@ -178,9 +180,9 @@ async def _command(runtime: Runtime, talk: Talk, line: str) -> bool:
         case "quit" | "exit" | "bye":
             return False
         case "help" | "?":
-            err.print(HELP, markup=False, highlight=False)
+            err.print(SLASH_COMMAND_HELP, markup=False, highlight=False)
         case "new":
-            talk.start_anew()
+            talk.reset()
             err.print("A new conversation.", style="dim")
         case "system":
             if value:
@@ -197,24 +199,24 @@ async def _command(runtime: Runtime, talk: Talk, line: str) -> bool:
     return True
 
 
-async def _set_effort(talk: Talk, value: str) -> None:
-    from yearling.chat import EFFORTS
+async def _set_effort(talk: TerminalChat, value: str) -> None:
+    from yearling.chat import REASONING_EFFORTS
 
-    if value and value not in EFFORTS:
-        raise BadInput(f"There is no effort {value!r}.", advice=f"Choose one of {', '.join(EFFORTS)}.")
+    if value and value not in REASONING_EFFORTS:
+        raise BadInput(f"There is no effort {value!r}.", advice=f"Choose one of {', '.join(REASONING_EFFORTS)}.")
     if value:
-        talk.effort = cast("Effort", value)
+        talk.effort = cast("ReasoningEffort", value)
     err.print(f"Effort: {talk.effort or 'none'}", style="dim", highlight=False)
 
 
-async def _set_model(runtime: Runtime, talk: Talk, value: str) -> None:
+async def _set_model(runtime: AssistantRuntime, talk: TerminalChat, value: str) -> None:
     if value:
         talk.model = (await runtime.pool.get(value)).name
     for name in runtime.pool.names():
         err.print(f"{'›' if name == talk.model else ' '} {name}", style="dim", highlight=False)
 
 
-async def _retry(runtime: Runtime, talk: Talk) -> None:
+async def _retry(runtime: AssistantRuntime, talk: TerminalChat) -> None:
     questions = [at for at, message in enumerate(talk.messages) if message["role"] == "user"]
     if not questions:
         raise BadInput("There is no question yet.", advice="Ask something first.")
@@ -223,24 +225,24 @@ async def _retry(runtime: Runtime, talk: Talk) -> None:
         # The new answer becomes a sibling of the old one: nothing is overwritten.
         talk.leaf_id = next(message.id for message in reversed(thread) if message.role == "user")
     del talk.messages[questions[-1] + 1 :]
-    await _answer(runtime, talk)
+    await _stream_answer(runtime, talk)
 
 
-async def _say(runtime: Runtime, talk: Talk, line: str) -> None:
+async def _send_message(runtime: AssistantRuntime, talk: TerminalChat, line: str) -> None:
     talk.messages.append({"role": "user", "content": line})
-    await _keep(runtime, talk, "user", line)
-    await _answer(runtime, talk)
+    await _store_message(runtime, talk, "user", line)
+    await _stream_answer(runtime, talk)
 
 
-async def _answer(runtime: Runtime, talk: Talk) -> None:
+async def _stream_answer(runtime: AssistantRuntime, talk: TerminalChat) -> None:
     """Stream one answer; Ctrl-C stops it, and what came so far stays part of the conversation."""
     parts: list[str] = []
     sample_id = ""
     task = asyncio.current_task()
-    with _interrupt_cancels(task):
+    with _cancel_on_interrupt(task):
         try:
             thinking = False
-            async for event in _events(runtime, talk):
+            async for event in _stream_events(runtime, talk):
                 if event.reasoning:
                     thinking = True
                     err.print(event.reasoning, end="", style="dim", markup=False, highlight=False)
@@ -262,11 +264,11 @@ async def _answer(runtime: Runtime, talk: Talk) -> None:
     text = "".join(parts)
     if text:
         talk.messages.append({"role": "assistant", "content": text})
-        await _keep(runtime, talk, "assistant", text, sample_id=sample_id or None)
+        await _store_message(runtime, talk, "assistant", text, sample_id=sample_id or None)
 
 
 @contextmanager
-def _interrupt_cancels(task: asyncio.Task[Any] | None) -> Any:
+def _cancel_on_interrupt(task: asyncio.Task[Any] | None) -> Any:
     """While active, Ctrl-C cancels the task instead of ending the program."""
     loop = asyncio.get_running_loop()
     if task is None:
@@ -280,7 +282,9 @@ def _interrupt_cancels(task: asyncio.Task[Any] | None) -> Any:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-async def _keep(runtime: Runtime, talk: Talk, role: Any, content: str, *, sample_id: str | None = None) -> None:
+async def _store_message(
+    runtime: AssistantRuntime, talk: TerminalChat, role: Any, content: str, *, sample_id: str | None = None
+) -> None:
     """Add to the stored conversation, unless the owner keeps no words."""
     if runtime.settings.retention != "full":
         return

@@ -13,7 +13,7 @@ from yearling.config import load_settings
 from yearling.errors import NotFound
 
 if TYPE_CHECKING:
-    from yearling.feedback import Finished
+    from yearling.feedback import RecordedConsensusRun
     from yearling.store import Store
 
 app = typer.Typer(help="What people who usually disagree agree on.", no_args_is_help=True)
@@ -28,9 +28,9 @@ def run(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        finished = _run(store)
+        finished = _run_consensus(store)
     if as_json:
-        print_json(_facts(finished))
+        print_json(_run_dict(finished))
         return
     if not finished.fresh:
         err.print("Nobody acted since the last run, which stands.")
@@ -49,12 +49,12 @@ def status(
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        finished = _newest(store)
+        finished = _latest_run(store)
         waiting = store.events.head().sequence - finished.record.up_to - finished.record.num_changes
     if as_json:
         items = [{"item": item.item, "status": item.status, "reason": item.reason} for item in finished.snapshot.items]
         pairs = [asdict(pair) for pair in finished.snapshot.pairs]
-        print_json({**_facts(finished), "events_since": waiting, "items": items, "pairs": pairs})
+        print_json({**_run_dict(finished), "events_since": waiting, "items": items, "pairs": pairs})
         return
     _print_summary(finished)
     if waiting:
@@ -80,7 +80,7 @@ def explain(
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        finished = _newest(store)
+        finished = _latest_run(store)
     found = finished.snapshot.item(item)
     if found is None:
         raise NotFound(
@@ -96,7 +96,7 @@ def explain(
     for sentence in sentences:
         out.print(sentence, highlight=False, markup=False, soft_wrap=True)
     for pair in pairs:
-        out.print(_pair_in_words(item, pair), highlight=False, markup=False, soft_wrap=True)
+        out.print(_describe_pair(item, pair), highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command("export")
@@ -106,17 +106,17 @@ def export(
     as_json: bool = AS_JSON,
 ) -> None:
     """Write the public record: the log without names and words, and everything needed to replay it anywhere."""
-    from yearling.cli.files import write_lines
+    from yearling.cli.output_file import write_lines
     from yearling.feedback import publication_lines
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        finished = _run(store)
+        finished = _run_consensus(store)
         written = write_lines(path, publication_lines(store, finished))
     if path is None:
         return
     if as_json:
-        print_json({"path": str(path), **written, **_facts(finished)})
+        print_json({"path": str(path), **written, **_run_dict(finished)})
         return
     out.print(f"Wrote {path}. Snapshot {finished.record.snapshot_sha256}", highlight=False, soft_wrap=True)
 
@@ -151,14 +151,14 @@ def replay(
     raise typer.Exit(0 if found.ok else 1)
 
 
-def _run(store: Store) -> Finished:
-    from yearling.feedback import Ledger, run_and_record
+def _run_consensus(store: Store) -> RecordedConsensusRun:
+    from yearling.feedback import EventIndex, run_and_record
 
     with err.status("Reading the log") as shown:
-        return run_and_record(store, Ledger(store), say=shown.update)
+        return run_and_record(store, EventIndex(store), say=shown.update)
 
 
-def _newest(store: Store) -> Finished:
+def _latest_run(store: Store) -> RecordedConsensusRun:
     from yearling.feedback import latest
 
     found = latest(store)
@@ -167,7 +167,7 @@ def _newest(store: Store) -> Finished:
     return found
 
 
-def _facts(finished: Finished) -> dict[str, Any]:
+def _run_dict(finished: RecordedConsensusRun) -> dict[str, Any]:
     record, snapshot = finished.record, finished.snapshot
     statuses = [item.status for item in snapshot.items]
     return {
@@ -191,7 +191,7 @@ def _facts(finished: Finished) -> dict[str, Any]:
     }
 
 
-def _print_summary(finished: Finished) -> None:
+def _print_summary(finished: RecordedConsensusRun) -> None:
     from yearling.feedback import explain_snapshot
 
     record = finished.record
@@ -201,7 +201,7 @@ def _print_summary(finished: Finished) -> None:
     out.print(f"{what} Snapshot {record.snapshot_sha256}", highlight=False, soft_wrap=True)
 
 
-def _pair_in_words(item: str, pair: Any) -> str:
+def _describe_pair(item: str, pair: Any) -> str:
     other, word = (pair.worse, "better") if pair.better == item else (pair.better, "worse")
     if pair.weight > 0:
         return f"Found {word} than {other} on both sides: q {pair.q:.2f}, weight {pair.weight:.2f}."

@@ -38,7 +38,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
     out.print(table)
 
 
-def human_size(size_bytes: float) -> str:
+def format_size(size_bytes: float) -> str:
     """1536 -> '1.5 KB', in decimal units as disks are sold."""
     for unit in ("B", "KB", "MB", "GB"):
         if size_bytes < 1000:

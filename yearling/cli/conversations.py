@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import typer
 
-from yearling.cli.console import err, human_size, print_json, print_table
+from yearling.cli.console import err, format_size, print_json, print_table
 from yearling.clock import now_utc
 from yearling.config import load_settings
 from yearling.errors import Conflict, NotFound
@@ -28,7 +28,7 @@ AS_JSON = typer.Option(False, "--json", help="Print JSON.")
 DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")
 PERSON = typer.Option(None, "--person", help="Whose, by name; by default the owner's.")
 LIMIT = typer.Option(50, "--limit", "-n", min=1, max=10_000, help="How many at most.")
-_PAGE = 200
+_PAGE_SIZE = 200
 _CHUNK_BYTES = 1 << 20
 
 
@@ -40,12 +40,12 @@ def import_conversations(
     as_json: bool = AS_JSON,
 ) -> None:
     """Take in the export of a chat program or of a Yearling. The same file again changes nothing."""
-    from yearling.api import import_for_person, import_report
+    from yearling.api import import_personal_data, import_report_json
 
     if not path.is_file():
         raise NotFound(f"There is no file {path}.")
-    with _log(data_dir, person) as (log, person_id), path.open("rb") as file, err.status("Reading"):
-        report = import_report(import_for_person(log, person_id, file))
+    with _open_feedback_log(data_dir, person) as (log, person_id), path.open("rb") as file, err.status("Reading"):
+        report = import_report_json(import_personal_data(log, person_id, file))
     if as_json:
         print_json(report)
         return
@@ -63,20 +63,20 @@ def export_conversations(
     as_json: bool = AS_JSON,
 ) -> None:
     """Write everything that is a person's to a zip: conversations, files, judgements, memories, folders, links, settings."""
-    from yearling.api import export_person
-    from yearling.cli.files import write_lines
+    from yearling.api import export_personal_data
+    from yearling.cli.output_file import write_lines
 
     path = to or Path(f"yearling-{now_utc():%Y-%m-%d}.zip")
     if path.exists():
         raise Conflict(f"{path} exists.", advice="Choose another name with --out.")
-    with _log(data_dir, person) as (log, person_id), tempfile.TemporaryFile() as file, err.status("Writing"):
-        counts = export_person(log, person_id, file)
-        written = write_lines(path, _chunks(file))
+    with _open_feedback_log(data_dir, person) as (log, person_id), tempfile.TemporaryFile() as file, err.status("Writing"):
+        counts = export_personal_data(log, person_id, file)
+        written = write_lines(path, _read_chunks(file))
     if as_json:
         print_json({"path": str(path), **counts, **written})
         return
     print_table(("Written", "Number>"), counts.items())
-    err.print(f"{human_size(path.stat().st_size)} in {path}", highlight=False, soft_wrap=True)
+    err.print(f"{format_size(path.stat().st_size)} in {path}", highlight=False, soft_wrap=True)
 
 
 @app.command("list")
@@ -88,7 +88,7 @@ def list_conversations(
     as_json: bool = AS_JSON,
 ) -> None:
     """List conversations, newest activity first."""
-    _show(data_dir, person, "", limit, folder, as_json)
+    _print_conversations(data_dir, person, "", limit, folder, as_json)
 
 
 @app.command("search")
@@ -100,7 +100,7 @@ def search(
     as_json: bool = AS_JSON,
 ) -> None:
     """Find conversations by their words, with a piece of the newest message that has them."""
-    _show(data_dir, person, text, limit, None, as_json)
+    _print_conversations(data_dir, person, text, limit, None, as_json)
 
 
 @app.command("delete")
@@ -115,7 +115,7 @@ def delete(
     from yearling.api import delete_conversation
 
     deleted: list[dict[str, Any]] = []
-    with _log(data_dir, person) as (log, person_id):
+    with _open_feedback_log(data_dir, person) as (log, person_id):
         titles = [log.store.conversations.get(one, person_id=person_id).title or one for one in conversations]
         if not yes and not typer.confirm(f"Delete {', '.join(titles)}?", err=True):
             raise typer.Abort
@@ -127,8 +127,10 @@ def delete(
     err.print(f"{len(deleted)} conversations with {sum(one['messages'] for one in deleted)} messages are deleted.")
 
 
-def _show(data_dir: Path | None, person: str | None, query: str, limit: int, folder: str | None, as_json: bool) -> None:
-    with _log(data_dir, person) as (log, person_id):
+def _print_conversations(
+    data_dir: Path | None, person: str | None, query: str, limit: int, folder: str | None, as_json: bool
+) -> None:
+    with _open_feedback_log(data_dir, person) as (log, person_id):
         folders = {one.id: one.name for one in log.store.folders.list(person_id)}
         within = next((key for key, name in folders.items() if name == folder), None)
         if folder is not None and within is None:
@@ -137,13 +139,13 @@ def _show(data_dir: Path | None, person: str | None, query: str, limit: int, fol
         after = None
         while len(found) < limit:
             page = log.store.history.page(
-                person_id, query=query, folder_id=within, after=after, limit=min(_PAGE, limit - len(found))
+                person_id, query=query, folder_id=within, after=after, limit=min(_PAGE_SIZE, limit - len(found))
             )
             found += page.entries
             after = page.next
             if after is None:
                 break
-    rows = [_row(entry, folders) for entry in found]
+    rows = [_conversation_dict(entry, folders) for entry in found]
     if as_json:
         print_json(rows)
         return
@@ -163,7 +165,7 @@ def _show(data_dir: Path | None, person: str | None, query: str, limit: int, fol
         err.print(f"There are more than {limit}: ask for them with --limit.")
 
 
-def _row(entry: Entry, folders: dict[str, str]) -> dict[str, Any]:
+def _conversation_dict(entry: Entry, folders: dict[str, str]) -> dict[str, Any]:
     one = entry.conversation
     return {
         "id": one.id,
@@ -178,7 +180,7 @@ def _row(entry: Entry, folders: dict[str, str]) -> dict[str, Any]:
 
 
 @contextmanager
-def _log(data_dir: Path | None, person: str | None) -> Iterator[tuple[FeedbackLog, str]]:
+def _open_feedback_log(data_dir: Path | None, person: str | None) -> Iterator[tuple[FeedbackLog, str]]:
     """The open store with its log of feedback, and the person whose data it is about."""
     from yearling.feedback import FeedbackLog
     from yearling.store import Store
@@ -188,7 +190,7 @@ def _log(data_dir: Path | None, person: str | None) -> Iterator[tuple[FeedbackLo
         yield FeedbackLog(store), who.id
 
 
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+def _read_chunks(file: IO[bytes]) -> Iterator[bytes]:
     file.seek(0)
     while chunk := file.read(_CHUNK_BYTES):
         yield chunk

@@ -20,7 +20,7 @@ import psutil
 import typer
 
 from yearling import __version__
-from yearling.cli.console import human_size, out, print_json
+from yearling.cli.console import format_size, out, print_json
 from yearling.config import Settings, load_settings
 from yearling.errors import UserError
 
@@ -33,9 +33,9 @@ CPU_FEATURES = {
     "asimd": "NEON",
     "sve": "SVE",
 }
-EXTRAS = {"train": "torch", "openvino": "openvino_genai", "postgres": "psycopg"}
-SMALLEST_MEMORY_BYTES = 2_000_000_000
-SMALLEST_DISK_BYTES = 1_000_000_000
+EXTRA_MODULES = {"train": "torch", "openvino": "openvino_genai", "postgres": "psycopg"}
+MIN_FREE_MEMORY_BYTES = 2_000_000_000
+MIN_FREE_DISK_BYTES = 1_000_000_000
 
 State = Literal["ok", "note", "problem"]
 MARKS = {"ok": ("✓", "green"), "note": ("•", "yellow"), "problem": ("✗", "bold red")}
@@ -93,7 +93,7 @@ def _print_report(findings: list[Finding], problems: int) -> None:
 
 
 def _software() -> Finding:
-    extras = [name for name, module in EXTRAS.items() if importlib.util.find_spec(module)]
+    extras = [name for name, module in EXTRA_MODULES.items() if importlib.util.find_spec(module)]
     what = f"Yearling {__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     return Finding("software", "ok", f"{what}; extras installed: {', '.join(extras) or 'none'}")
 
@@ -120,8 +120,8 @@ def _cpu_flags() -> set[str]:
 
 def _memory() -> Finding:
     memory = psutil.virtual_memory()
-    what = f"{human_size(memory.total)}, {human_size(memory.available)} of it free"
-    if memory.available < SMALLEST_MEMORY_BYTES:
+    what = f"{format_size(memory.total)}, {format_size(memory.available)} of it free"
+    if memory.available < MIN_FREE_MEMORY_BYTES:
         return Finding("memory", "problem", what, "Close other programs: the default model wants about 2 GB free.")
     return Finding("memory", "ok", what)
 
@@ -136,10 +136,10 @@ def _data_folder(settings: Settings) -> Iterator[Finding]:
     folder = settings.data_dir
     nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(nearest).free
-    what = f"{folder} ({'not created yet, ' if nearest != folder else ''}{human_size(free)} free)"
+    what = f"{folder} ({'not created yet, ' if nearest != folder else ''}{format_size(free)} free)"
     if not nearest.is_dir() or not _writable(nearest):
         yield Finding("data folder", "problem", what, "It cannot be written: fix its permissions, or set YEARLING_DATA_DIR.")
-    elif free < SMALLEST_DISK_BYTES:
+    elif free < MIN_FREE_DISK_BYTES:
         yield Finding("data folder", "problem", what, "Free some space, or set YEARLING_DATA_DIR to a folder on another disk.")
     else:
         yield Finding("data folder", "ok", what)
@@ -151,16 +151,16 @@ def _writable(folder: Path) -> bool:
 
 
 def _models(settings: Settings) -> Iterator[Finding]:
-    from yearling.models import Library
+    from yearling.models import ModelLibrary
 
-    library = Library(settings.models_dir)
+    library = ModelLibrary(settings.models_dir)
     models = library.list()
     for name, error in library.damaged().items():
         yield Finding("model", "problem", error.message, error.advice or f"yearling model remove {name}")
     for model in models:
         default = " (the default)" if model.name == settings.model else ""
         what = (
-            f"{model.name}{default}: {model.quantisation}, {human_size(model.size_bytes)}, context {model.context_tokens} tokens"
+            f"{model.name}{default}: {model.quantisation}, {format_size(model.size_bytes)}, context {model.context_tokens} tokens"
         )
         yield Finding("model", "ok", what)
     if settings.model not in {model.name for model in models} and not settings.remote_url:
@@ -170,13 +170,13 @@ def _models(settings: Settings) -> Iterator[Finding]:
 
 
 def _engines(settings: Settings) -> Iterator[Finding]:
-    from yearling.inference import choose_engine, describe_engines, read_speeds, this_machine
-    from yearling.models import Library
+    from yearling.inference import choose_engine, describe_engines, detect_machine, read_speeds
+    from yearling.models import ModelLibrary
 
     for engine in describe_engines():
         yield Finding("engine", "ok" if engine.available else "note", f"{engine.kind}: {engine.reason}")
-    default = next((model for model in Library(settings.models_dir).list() if model.name == settings.model), None)
-    speeds = read_speeds(settings.data_dir, this_machine(), default.sha256) if default else None
+    default = next((model for model in ModelLibrary(settings.models_dir).list() if model.name == settings.model), None)
+    speeds = read_speeds(settings.data_dir, detect_machine(), default.sha256) if default else None
     for purpose in ("interactive", "batch"):
         choice = choose_engine(settings, purpose=purpose, format=default.format if default else "gguf", speeds=speeds)
         yield Finding("choice", "ok", f"{purpose} work runs on {choice.kind}: {choice.reason}")

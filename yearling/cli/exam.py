@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from yearling.cli.console import err, human_size, out, print_json, print_table
+from yearling.cli.console import err, format_size, out, print_json, print_table
 from yearling.cli.exam_card import card
+from yearling.cli.exam_execution import exam_data_sources, grade_inspect_log, resolve_exam, sit
 from yearling.cli.exam_graders import graders, judge
 from yearling.cli.exam_inspect import inspect
-from yearling.cli.exam_options import AS_JSON, DATA, DATA_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
-from yearling.cli.exam_sitting import exam_of, places_of, sit, sit_from_log
+from yearling.cli.options import AS_JSON, DATA, DATA_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
 from yearling.config import load_settings
 from yearling.errors import BadInput, NotFound
 
@@ -35,39 +35,39 @@ def list_exams(data: Path | None = DATA, data_dir: Path | None = DATA_DIR, as_js
     from yearling.store import Store
 
     settings = load_settings(data_dir=data_dir)
-    places = places_of(settings, data)
+    places = exam_data_sources(settings, data)
     with Store.open(settings) as store:
         runs = store.exams.list(limit=20)
     entries = [{"name": one.name, "title": one.title, "needs": one.ready(places)} for one in exam_entries().values()]
     if as_json:
-        print_json({"exams": entries, "runs": [_facts(run) for run in runs]})
+        print_json({"exams": entries, "runs": [_run_dict(run) for run in runs]})
         return
     print_table(
         ("Exam", "What", "Before it can be sat"), [(one["name"], one["title"], one["needs"] or "ready") for one in entries]
     )
     if runs:
         out.print()
-        print_table(("Run", "Exam", "Model", "Subject", "Score>", "When"), [_row(run) for run in runs])
+        print_table(("Run", "Exam", "Model", "Subject", "Score>", "When"), [_run_row(run) for run in runs])
 
 
 @app.command("pull")
 def pull(exam: str = typer.Argument(help="The exam's name."), data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """Fetch the files of an exam, each checked against its pinned hash."""
-    from yearling.evals import exam_files
+    from yearling.evals import exam_downloads
     from yearling.models import fetch_file
 
     settings = load_settings(data_dir=data_dir)
-    if exam not in exam_files():
-        raise NotFound(f"Nothing is fetched for the exam {exam!r}.", advice=f"Fetched are: {', '.join(exam_files())}.")
-    wanted = exam_files()[exam]
-    folder = places_of(settings, None).fetched / exam
+    if exam not in exam_downloads():
+        raise NotFound(f"Nothing is fetched for the exam {exam!r}.", advice=f"Fetched are: {', '.join(exam_downloads())}.")
+    wanted = exam_downloads()[exam]
+    folder = exam_data_sources(settings, None).fetched / exam
     with err.status("Fetching") as shown:
         for file in wanted.files:
             fetch_file(
                 file.source,
                 folder / file.path,
                 sha256=file.sha256,
-                progress=lambda phase, done, total: shown.update(f"{phase} {human_size(done)}"),
+                progress=lambda phase, done, total: shown.update(f"{phase} {format_size(done)}"),
             )
     if as_json:
         print_json(
@@ -97,13 +97,13 @@ def run(
 ) -> None:
     """Sit an exam. A run that was cut off, by whatever, goes on where it stopped."""
     settings = load_settings(data_dir=data_dir)
-    paper = exam_of(exam, settings, data, samples=samples, temperature=temperature, limit=limit)
+    paper = resolve_exam(exam, settings, data, samples=samples, temperature=temperature, limit=limit)
     if from_log is not None:
-        finished = asyncio.run(sit_from_log(settings, paper, from_log))
+        finished = asyncio.run(grade_inspect_log(settings, paper, from_log))
     else:
         finished = asyncio.run(sit(settings, paper, model, engine_only, seed, parallel, fresh))
     if as_json:
-        print_json(_facts(finished))
+        print_json(_run_dict(finished))
         return
     _print_run(finished)
 
@@ -117,24 +117,24 @@ def show(
     as_json: bool = AS_JSON,
 ) -> None:
     """Show a run: every measure with its interval, and the worst answers verbatim."""
-    from yearling.evals import run_page
+    from yearling.evals import render_run_page
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        found = _find(store, run_id)
+        found = _find_run(store, run_id)
         low = store.exams.worst(found.id, worst)
         if html is not None:
-            html.write_text(run_page(found, low), encoding="utf-8")
+            html.write_text(render_run_page(found, low), encoding="utf-8")
     if html is not None:
         err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
         return
     if as_json:
-        print_json({**_facts(found), "worst": [_verbatim(one) for one in low]})
+        print_json({**_run_dict(found), "worst": [_sample_dict(one) for one in low]})
         return
     _print_run(found)
     for one in low:
         out.rule(f"{one.case_key}: {one.score:g} {one.label}", align="left", style="dim")
-        out.print(_last(one), style="dim", markup=False, highlight=False, soft_wrap=True)
+        out.print(_last_question(one), style="dim", markup=False, highlight=False, soft_wrap=True)
         out.print(one.output_text or one.error, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -148,16 +148,16 @@ def compare(
 ) -> None:
     """Compare two runs case by case: the difference with its interval, the exact test, and what turned."""
     from yearling.evals import compare as compare_runs
-    from yearling.evals import comparison_facts, comparison_page
+    from yearling.evals import comparison_to_json, render_comparison_page
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        found = compare_runs(store, _find(store, champion).id, _find(store, challenger).id)
+        found = compare_runs(store, _find_run(store, champion).id, _find_run(store, challenger).id)
     if html is not None:
-        html.write_text(comparison_page(found), encoding="utf-8")
+        html.write_text(render_comparison_page(found), encoding="utf-8")
         err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
         return
-    facts = comparison_facts(found)
+    facts = comparison_to_json(found)
     if as_json:
         print_json(facts)
         return
@@ -182,21 +182,21 @@ def gate(
     as_json: bool = AS_JSON,
 ) -> None:
     """Decide ALLOW, REJECT or INCONCLUSIVE over several exams, and record it. Exit code 1 unless it is ALLOW."""
-    from yearling.evals import GateRule, gate_body, gate_over, useful_exams
+    from yearling.evals import GateRule, correlate_exams_with_preference, evaluate_gate, gate_to_json
     from yearling.evals import compare as compare_runs
     from yearling.store import Store
 
     rule = GateRule(margin=margin)
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        pairs = [[compare_runs(store, *_two(store, one), rule) for one in some] for some in (target, guard)]
-        result = gate_over(pairs[0], pairs[1], rule, useful=useful_exams(store))
+        pairs = [[compare_runs(store, *_find_run_pair(store, one), rule) for one in some] for some in (target, guard)]
+        result = evaluate_gate(pairs[0], pairs[1], rule, useful=correlate_exams_with_preference(store))
         first = pairs[0][0]
         if any(
             (one.champion.model_hash, one.challenger.model_hash) != (first.champion.model_hash, first.challenger.model_hash)
             for one in [*pairs[0], *pairs[1]]
         ):
             raise BadInput("The runs are not all of the same two models.")
-        body = gate_body(result, {one.exam: one for one in [*pairs[0], *pairs[1]]})
+        body = gate_to_json(result, {one.exam: one for one in [*pairs[0], *pairs[1]]})
         record = store.exams.record_gate(
             champion=first.champion.model_hash,
             challenger=first.challenger.model_hash,
@@ -229,8 +229,8 @@ def replay(
 
     settings = load_settings(data_dir=data_dir)
     with Store.open(settings) as store:
-        found = _find(store, run_id)
-        paper = exam_of(found.exam, settings, data, run=found)
+        found = _find_run(store, run_id)
+        paper = resolve_exam(found.exam, settings, data, run=found)
         result = regrade(paper, store, found.id)
     if as_json:
         print_json({"run": found.id, "samples": result.samples, "changed": [list(one) for one in result.changed]})
@@ -239,39 +239,39 @@ def replay(
     raise typer.Exit(1 if result.changed else 0)
 
 
-def _find(store: Store, name: str) -> ExamRun:
+def _find_run(store: Store, name: str) -> ExamRun:
     newest = [run for run in store.exams.list(exam=name, limit=20) if run.finished_utc is not None]
     return newest[0] if newest else store.exams.get(name)
 
 
-def _two(store: Store, pair: str) -> tuple[str, str]:
+def _find_run_pair(store: Store, pair: str) -> tuple[str, str]:
     champion, colon, challenger = pair.rpartition(":")
     if not colon:
         raise BadInput(f"{pair!r} does not name two runs.", advice="Write CHAMPION:CHALLENGER.")
-    return _find(store, champion).id, _find(store, challenger).id
+    return _find_run(store, champion).id, _find_run(store, challenger).id
 
 
-def _facts(run: ExamRun) -> dict[str, Any]:
+def _run_dict(run: ExamRun) -> dict[str, Any]:
     return {**asdict(run), "finished": run.finished_utc is not None}
 
 
-def _score(run: ExamRun) -> str:
+def _format_score(run: ExamRun) -> str:
     if run.finished_utc is None:
         return "unfinished"
     value = run.summary["measures"][0]["value"]
     return "" if value is None else f"{value:.3f}"
 
 
-def _row(run: ExamRun) -> tuple[str, ...]:
-    return run.id[:13], run.exam, run.model, run.subject, _score(run), f"{run.created_utc:%Y-%m-%d %H:%M}"
+def _run_row(run: ExamRun) -> tuple[str, ...]:
+    return run.id[:13], run.exam, run.model, run.subject, _format_score(run), f"{run.created_utc:%Y-%m-%d %H:%M}"
 
 
-def _verbatim(sample: GradedSample) -> dict[str, Any]:
+def _sample_dict(sample: GradedSample) -> dict[str, Any]:
     kept = ("case_key", "draw", "score", "label", "messages", "output_text", "finish_reason", "verdict", "error", "seed")
     return {name: getattr(sample, name) for name in kept}
 
 
-def _last(sample: GradedSample) -> str:
+def _last_question(sample: GradedSample) -> str:
     from yearling.evals import last_user_text
 
     return last_user_text(sample.messages)
@@ -306,11 +306,11 @@ def _print_run(run: ExamRun) -> None:
 @app.command("useful")
 def useful(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """Show whether people want what each exam measures: its scores against blinded preference, over checkpoints."""
-    from yearling.evals import useful_exams
+    from yearling.evals import correlate_exams_with_preference
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        found = useful_exams(store)
+        found = correlate_exams_with_preference(store)
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -329,14 +329,14 @@ def useful(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
 @app.command("leaks")
 def leaks(data: Path | None = DATA, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """Search every lesson set for what exams ask. Exit code 1 when something is found."""
-    from yearling.evals import exam_fingerprints, find_leaks
+    from yearling.evals import find_leaks, fingerprint_exams
     from yearling.store import Store
-    from yearling.tasks import open_lessons
+    from yearling.tasks import open_lesson_set
 
     settings = load_settings(data_dir=data_dir)
     with Store.open(settings) as store, err.status("Reading the exams"):
-        exams, missing = exam_fingerprints(settings.data_dir / "exams", data)
-        sets = [open_lessons(store, record.hash) for record in store.lesson_sets.list()]
+        exams, missing = fingerprint_exams(settings.data_dir / "exams", data)
+        sets = [open_lesson_set(store, record.hash) for record in store.lesson_sets.list()]
         found = [leak for one in sets for leak in find_leaks(one, exams)]
     if as_json:
         print_json(

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from yearling.cli.console import err, human_size, out
+from yearling.cli.console import err, format_size, out
 from yearling.config import load_settings
 from yearling.errors import NotFound, Untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from yearling.evals import Training
+    from yearling.evals import TrainingHistory
     from yearling.models import LocalModel, PublishedAdapter
     from yearling.store import Runs
 
-_PUBLISHED = ("pypi:", "hf:", "https:")
+_PUBLISHED_SOURCES = ("pypi:", "hf:", "https:")
 
 
 def card(
@@ -31,39 +31,39 @@ def card(
     data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and results live."),
 ) -> None:
     """Write the system card of a model: what it is, what it learnt from (counts only), every exam, the worst answers, limits."""
-    from yearling.evals import card_markdown, card_page, model_card
-    from yearling.models import Adapters, Library
+    from yearling.evals import build_model_card, render_model_card_markdown, render_model_card_page
+    from yearling.models import AdapterLibrary, ModelLibrary
     from yearling.store import Store
 
     settings = load_settings(data_dir=data_dir)
-    library, adapters = Library(settings.models_dir), Adapters(settings.adapters_dir)
+    library, adapters = ModelLibrary(settings.models_dir), AdapterLibrary(settings.adapters_dir)
     name = model or settings.model
     local = library.get(name.partition("+")[0])
     adapter = adapters.get(name) if "+" in name else None
     with Store.open(settings) as store:
-        found = model_card(
+        found = build_model_card(
             store,
             adapter.served_name(local.name) if adapter else local.name,
             local.sha256 + (f"+{adapter.sha256}" if adapter else ""),
-            facts=_facts(local, adapter),
-            training=training_of(local, adapter, library.list(), adapters.get, store.runs),
+            facts=_model_facts(local, adapter),
+            training=find_training_lineage(local, adapter, library.list(), adapters.get, store.runs),
         )
     if html is None:
-        out.print(card_markdown(found), markup=False, highlight=False, soft_wrap=True)
+        out.print(render_model_card_markdown(found), markup=False, highlight=False, soft_wrap=True)
         return
-    html.write_text(card_page(found), encoding="utf-8")
+    html.write_text(render_model_card_page(found), encoding="utf-8")
     err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
 
 
-def training_of(
+def find_training_lineage(
     model: LocalModel,
     adapter: PublishedAdapter | None,
     installed: Iterable[LocalModel],
     adapter_of: Callable[[str], PublishedAdapter],
     runs: Runs,
-) -> Training:
+) -> TrainingHistory:
     """The runs behind a model, and behind what they went on from. `adapter_of` raises NotFound or Untrusted."""
-    from yearling.evals import Training
+    from yearling.evals import TrainingHistory
 
     by_hash = {one.sha256: one for one in installed}
     steps: dict[str, int] = {}
@@ -81,7 +81,7 @@ def training_of(
         elif kind == "run":
             run_id, _, step = rest.partition("+")[0].rpartition("@")
             of_run(run_id, int(step))
-        elif not known.source.startswith(_PUBLISHED):
+        elif not known.source.startswith(_PUBLISHED_SOURCES):
             unknown.append(sha256)
 
     def of_adapter(name: str) -> None:
@@ -111,17 +111,17 @@ def training_of(
     of_weights(model.sha256)
     if adapter is not None:
         of_adapter(adapter.sha256)
-    return Training(steps, whole=not unknown)
+    return TrainingHistory(steps, whole=not unknown)
 
 
-def _facts(local: LocalModel, adapter: PublishedAdapter | None) -> dict[str, str]:
+def _model_facts(local: LocalModel, adapter: PublishedAdapter | None) -> dict[str, str]:
     """Where a file of the owner's came from stays with the owner: a path may hold a name."""
     facts = {
         "Architecture": f"{local.architecture}, {local.parameters:,} parameters, context {local.context_tokens:,} tokens",
         "Source": local.source if not local.source.startswith("file:") else "a file of the owner's",
         "SHA-256 of the source": local.source_sha256,
         "Licence": local.licence,
-        "Served as": f"{local.format}, {local.quantisation}, {human_size(local.size_bytes)}",
+        "Served as": f"{local.format}, {local.quantisation}, {format_size(local.size_bytes)}",
     }
     if adapter is not None:
         facts["Adapter"] = f"LoRA, rank {adapter.rank}, {adapter.num_parameters:,} parameters"

@@ -10,8 +10,8 @@ from typing import Any
 import typer
 
 from yearling.cli.console import out, print_json, print_table
-from yearling.cli.exam_options import AS_JSON, DATA_DIR, PARALLEL
-from yearling.cli.exam_sitting import sit
+from yearling.cli.exam_execution import sit
+from yearling.cli.options import AS_JSON, DATA_DIR, PARALLEL
 from yearling.config import load_settings
 
 
@@ -23,9 +23,9 @@ def graders(
 
     rows: list[dict[str, Any]] = []
     for figures in validate_refusals(data / "xstest"):
-        rows.append({"grader": "refusal", "on": f"XSTest, the half {figures.half}", **_rates(figures)})
+        rows.append({"grader": "refusal", "on": f"XSTest, the half {figures.half}", **_grader_metrics(figures)})
     for judged in validate_answers(data / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl"):
-        rows.append({"grader": "short_answer", "on": f"{judged.file}, the half {judged.half}", **_rates(judged)})
+        rows.append({"grader": "short_answer", "on": f"{judged.file}, the half {judged.half}", **_grader_metrics(judged)})
     if as_json:
         print_json(rows)
         return
@@ -36,7 +36,7 @@ def graders(
     print_table(("Grader", "On", "Labels>", "Accuracy>", "Recall>", "Precision>"), shown)
 
 
-def _rates(figures: Any) -> dict[str, float]:
+def _grader_metrics(figures: Any) -> dict[str, float]:
     return {name: getattr(figures, name) for name in ("labels", "accuracy", "recall", "precision")}
 
 
@@ -49,12 +49,12 @@ def judge(
     as_json: bool = AS_JSON,
 ) -> None:
     """Put a model as a judge to its exam: may it gate? Exit code 1 when it may not. What was cut off goes on."""
-    from yearling.evals import judge_card, judge_exam, llmbar_pairs
+    from yearling.evals import build_judge_card, build_judge_exam, load_llmbar_pairs
 
-    pairs = llmbar_pairs(data / "llmbar")
-    paper = judge_exam(pairs[:: max(1, len(pairs) // limit)][:limit] if limit else pairs)
+    pairs = load_llmbar_pairs(data / "llmbar")
+    paper = build_judge_exam(pairs[:: max(1, len(pairs) // limit)][:limit] if limit else pairs)
     run = asyncio.run(sit(load_settings(data_dir=data_dir), paper, model, True, 0, parallel, False))
-    found = judge_card(run)
+    found = build_judge_card(run)
     if as_json:
         print_json({**asdict(found), "may_gate": found.may_gate, "run": run.id, "measures": run.summary["measures"]})
     else:

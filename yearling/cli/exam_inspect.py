@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json
-from yearling.cli.exam_options import AS_JSON, DATA, DATA_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
-from yearling.cli.exam_sitting import exam_of, seated
+from yearling.cli.exam_execution import resolve_exam, seated
+from yearling.cli.options import AS_JSON, DATA, DATA_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
 from yearling.config import load_settings
 from yearling.errors import Unavailable
 
@@ -37,8 +37,8 @@ def inspect(
 ) -> None:
     """Sit an exam under Inspect, with our engines and graders, and keep its log; needs the extra `inspect`."""
     settings = load_settings(data_dir=data_dir)
-    paper = exam_of(exam, settings, data, samples=samples, temperature=temperature, limit=limit)
-    log = asyncio.run(_under_inspect(settings, paper, model, engine_only, seed, parallel, log_dir))
+    paper = resolve_exam(exam, settings, data, samples=samples, temperature=temperature, limit=limit)
+    log = asyncio.run(_run_under_inspect(settings, paper, model, engine_only, seed, parallel, log_dir))
     mean = log.results.scores[0].metrics["mean"].value
     if as_json:
         print_json({"exam": paper.name, "log": log.location, "samples": len(log.samples), "score": mean})
@@ -47,14 +47,14 @@ def inspect(
     err.print(f"Wrote {log.location}; look at it with `inspect view`.", highlight=False, soft_wrap=True)
 
 
-async def _under_inspect(
+async def _run_under_inspect(
     settings: Settings, paper: Exam, model: str | None, engine_only: bool, seed: int, parallel: int | None, log_dir: Path
 ) -> Any:
-    from yearling.evals import inspect_task
+    from yearling.evals import build_inspect_task
 
     async with seated(settings, model, engine_only) as subject:
         with redirect_stdout(sys.stderr):  # where progress belongs; Inspect's is its own
-            task = inspect_task(paper, subject, seed=seed)
+            task = build_inspect_task(paper, subject, seed=seed)
             from inspect_ai import eval_async
 
             (log,) = await eval_async(

@@ -21,7 +21,7 @@ jury = typer.Typer(help="Juries drawn by lot, which can veto a status or uphold 
 app.add_typer(jury, name="jury")
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
-WHO = typer.Option(None, "--as", help="Who does it, by name or id; by default the owner.")
+ACTING_PERSON = typer.Option(None, "--as", help="Who does it, by name or id; by default the owner.")
 DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")
 
 
@@ -34,10 +34,10 @@ def import_feedback(
     as_json: bool = AS_JSON,
 ) -> None:
     """Read judgements into the log, and report what was kept, what was dropped and why."""
-    from yearling.feedback import checked_format, import_file
+    from yearling.feedback import import_file, parse_file_format
     from yearling.store import Store
 
-    chosen = checked_format(format)
+    chosen = parse_file_format(format)
     with Store.open(load_settings(data_dir=data_dir)) as store, err.status("Reading") as shown:
         report = import_file(
             store,
@@ -59,12 +59,12 @@ def export_feedback(
     as_json: bool = AS_JSON,
 ) -> None:
     """Write the whole log and its texts as JSON lines that `import` reads. People are in it under pseudonyms."""
-    from yearling.cli.files import write_lines
-    from yearling.feedback import export_lines
+    from yearling.cli.output_file import write_lines
+    from yearling.feedback import export_log_lines
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        written = write_lines(path, export_lines(store))
+        written = write_lines(path, export_log_lines(store))
         head = store.events.head()
     if path is None:
         return
@@ -79,42 +79,42 @@ def remove(
     event: str = typer.Argument(help="The id of the act, as the public log has it."),
     reason: str = typer.Option(..., "--reason", help="Why. Everybody can read it."),
     delete_words: bool = typer.Option(False, "--delete-words", help="Delete the words of a note or an edit as well."),
-    who: str | None = WHO,
+    who: str | None = ACTING_PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
     """Set somebody's act aside, in public and with a reason. Administrators only; the next consensus run heeds it."""
-    with _log(data_dir) as log:
-        done = log.remove(_person(log, who), event, reason, delete_words=delete_words)
-    _print_done(done, f"Removed {event}: {reason}. Everybody can see that, in the log and in the consensus.", as_json=as_json)
+    with _open_feedback_log(data_dir) as log:
+        done = log.remove(_person_id(log, who), event, reason, delete_words=delete_words)
+    _print_event(done, f"Removed {event}: {reason}. Everybody can see that, in the log and in the consensus.", as_json=as_json)
 
 
 @app.command("vouch")
 def vouch(
     account: str = typer.Argument(help="The other person: their name here, or their id."),
-    who: str | None = WHO,
+    who: str | None = ACTING_PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
     """Vouch that a person's account is the one account of a human being."""
-    with _log(data_dir) as log:
-        done = log.vouch(_person(log, who), _person(log, account))
-    _print_done(done, f"Vouched for {account}, in the log known as {done.account}.", as_json=as_json)
+    with _open_feedback_log(data_dir) as log:
+        done = log.vouch(_person_id(log, who), _person_id(log, account))
+    _print_event(done, f"Vouched for {account}, in the log known as {done.account}.", as_json=as_json)
 
 
 @jury.command("invite")
 def invite(
     item: str = typer.Argument(help="The id of an answer or a note that people judged."),
-    who: str | None = WHO,
+    who: str | None = ACTING_PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
     """Draw a jury by lot and invite it. Administrators only; whom the lot draws is nobody's choice, and replay checks it."""
-    from yearling.feedback import Board
+    from yearling.feedback import LiveConsensus
 
-    with _log(data_dir) as log, err.status("Drawing the lot"):
-        done = Board(log).invite_jury(_person(log, who), item)
-    _print_done(
+    with _open_feedback_log(data_dir) as log, err.status("Drawing the lot"):
+        done = LiveConsensus(log).invite_jury(_person_id(log, who), item)
+    _print_event(
         done, f"Invited {len(done.jurors)} people to judge {item}. Their next rating of it is their vote.", as_json=as_json
     )
 
@@ -126,10 +126,10 @@ def verdict(
     as_json: bool = AS_JSON,
 ) -> None:
     """Say how far the jury on an item is, and what it found."""
-    from yearling.feedback import Board
+    from yearling.feedback import LiveConsensus
 
-    with _log(data_dir) as log:
-        board = Board(log)
+    with _open_feedback_log(data_dir) as log:
+        board = LiveConsensus(log)
         found, needed = board.jury(item), board.parameters.status.jury_size
     if as_json:
         print_json({"item": item, "invited": sorted(found.invited), "answered": len(found.answered), "finding": found.finding})
@@ -141,7 +141,7 @@ def verdict(
 
 
 @contextmanager
-def _log(data_dir: Path | None) -> Iterator[FeedbackLog]:
+def _open_feedback_log(data_dir: Path | None) -> Iterator[FeedbackLog]:
     from yearling.feedback import FeedbackLog
     from yearling.store import Store
 
@@ -149,7 +149,7 @@ def _log(data_dir: Path | None) -> Iterator[FeedbackLog]:
         yield FeedbackLog(store)
 
 
-def _person(log: FeedbackLog, name: str | None) -> str:
+def _person_id(log: FeedbackLog, name: str | None) -> str:
     """The id of a person by name or id; of the owner without either. Raises NotFound."""
     people = log.store.people
     if name is None:
@@ -157,7 +157,7 @@ def _person(log: FeedbackLog, name: str | None) -> str:
     return next((person.id for person in people.list() if name in (person.name, person.id)), "") or people.named(name).id
 
 
-def _print_done(done: Event, sentence: str, *, as_json: bool) -> None:
+def _print_event(done: Event, sentence: str, *, as_json: bool) -> None:
     from yearling.feedback import to_dict
 
     if as_json:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json, print_table
-from yearling.cli.environments import environments
+from yearling.cli.lesson_environments import environments
 from yearling.config import load_settings
 from yearling.errors import BadInput
 
 if TYPE_CHECKING:
     from yearling.store import LessonSetRecord, Store
-    from yearling.tasks import Built, Difference, Lesson, LessonSet
+    from yearling.tasks import Lesson, LessonSet, LessonSetBuild, LessonSetDiff
 
 app = typer.Typer(help="What can be learnt from what people said, as frozen sets.", no_args_is_help=True)
 
@@ -24,7 +24,7 @@ app.command("environments")(environments)
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
 DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")
 
-_SHOWN_CHARS = 300
+_MAX_SHOWN_CHARS = 300
 
 
 @app.command("build")
@@ -38,15 +38,17 @@ def build(
     as_json: bool = AS_JSON,
 ) -> None:
     """Build the set of what stands now, from the newest consensus run, and say what was kept, what was dropped and why."""
-    from yearling.evals import exam_fingerprints
+    from yearling.evals import fingerprint_exams
     from yearling.store import Store
     from yearling.tasks import BuildConfig
     from yearling.tasks import build as build_set
 
-    config = BuildConfig(heldout_share=heldout_share, environments=tuple(_counted(one) for one in environment or ()))
+    config = BuildConfig(
+        heldout_share=heldout_share, environments=tuple(_parse_environment_count(one) for one in environment or ())
+    )
     settings = load_settings(data_dir=data_dir)
     with Store.open(settings) as store, err.status("Reading the exams") as shown:
-        exams, missing = exam_fingerprints(settings.data_dir / "exams", data)
+        exams, missing = fingerprint_exams(settings.data_dir / "exams", data)
         built = build_set(store, config, exams=exams, say=shown.update)
     if as_json:
         manifest = built.lessons.manifest
@@ -60,7 +62,7 @@ def build(
             }
         )
         return
-    _print_built(built, missing)
+    _print_build(built, missing)
 
 
 @app.command("list")
@@ -70,7 +72,7 @@ def list_sets(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
         records, current = store.lesson_sets.list(), store.lesson_sets.current()
-        there = {record.hash: _is_there(store, record) for record in records}
+        there = {record.hash: _files_exist(store, record) for record in records}
     if as_json:
         facts = ("hash", "version", "created_utc", "counts", "consensus", "previous")
         print_json(
@@ -88,7 +90,7 @@ def list_sets(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None
             record.version,
             record.hash[:12],
             f"{record.created_utc:%Y-%m-%d %H:%M}",
-            _told(record.manifest["counts"]["train"]),
+            _describe_counts(record.manifest["counts"]["train"]),
             sum(record.manifest["counts"]["heldout"].values()),
             record.manifest["consensus"]["run"],
             "; ".join(([] if there[record.hash] else ["files are gone"]) + (["current"] if record == current else [])),
@@ -107,13 +109,13 @@ def show(
 ) -> None:
     """Show a set: where it comes from, what is in it, some of its lessons. Held-out lessons are for exams and are not shown."""
     from yearling.store import Store
-    from yearling.tasks import lesson_facts, open_lessons
+    from yearling.tasks import lesson_as_dict, open_lesson_set
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        lessons = open_lessons(store, name)
+        lessons = open_lesson_set(store, name)
     shown = _first_of_each_kind(lessons, limit)
     if as_json:
-        print_json({**lessons.manifest, "report": lessons.report(), "lessons": [lesson_facts(lesson) for lesson in shown]})
+        print_json({**lessons.manifest, "report": lessons.report(), "lessons": [lesson_as_dict(lesson) for lesson in shown]})
         return
     _print_origin(lessons)
     _print_counts(lessons.report())
@@ -132,32 +134,32 @@ def diff(
 ) -> None:
     """Say what changed between two sets: what came, what went, what is judged otherwise."""
     from yearling.store import Store
-    from yearling.tasks import compare, open_lessons
+    from yearling.tasks import compare, open_lesson_set
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        new = open_lessons(store, after)
-        old = open_lessons(store, before or _before(store, new))
+        new = open_lesson_set(store, after)
+        old = open_lesson_set(store, before or _previous_set_hash(store, new))
         found = compare(old, new, store.lesson_sets.sources(old.hash), store.lesson_sets.sources(new.hash))
     if as_json:
-        print_json({"before": old.hash, "after": new.hash, **_difference_facts(found)})
+        print_json({"before": old.hash, "after": new.hash, **_diff_dict(found)})
         return
-    _print_difference(old, new, found, limit)
+    _print_diff(old, new, found, limit)
 
 
-def _counted(text: str) -> tuple[str, int]:
+def _parse_environment_count(text: str) -> tuple[str, int]:
     name, equals, count = text.rpartition("=")
     if not equals or not name or not count.isdigit() or int(count) < 1:
         raise BadInput(f"{text!r} is no environment with a number of tasks.", advice="Write NAME=COUNT.", param="environment")
     return name, int(count)
 
 
-def _is_there(store: Store, record: LessonSetRecord) -> bool:
+def _files_exist(store: Store, record: LessonSetRecord) -> bool:
     from yearling.tasks import lessons_dir
 
     return (lessons_dir(store) / record.hash).is_dir()
 
 
-def _before(store: Store, lessons: LessonSet) -> str:
+def _previous_set_hash(store: Store, lessons: LessonSet) -> str:
     earlier = [record for record in store.lesson_sets.list() if record.hash != lessons.hash]
     named = lessons.manifest.get("previous")
     found = next((record for record in earlier if record.hash == named), earlier[-1] if earlier else None)
@@ -176,11 +178,11 @@ def _first_of_each_kind(lessons: LessonSet, limit: int) -> list[Lesson]:
     return found
 
 
-def _told(counts: dict[str, int]) -> str:
+def _describe_counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()) or "nothing"
 
 
-def _print_built(built: Built, missing: dict[str, str]) -> None:
+def _print_build(built: LessonSetBuild, missing: dict[str, str]) -> None:
     report = built.report
     _print_counts(report)
     for exam_hash, reasons in report["taken_back"].items():
@@ -224,9 +226,9 @@ def _print_counts(report: dict[str, Any]) -> None:
 
 
 def _print_lesson(lesson: Lesson) -> None:
-    from yearling.tasks import lesson_facts
+    from yearling.tasks import lesson_as_dict
 
-    facts = lesson_facts(lesson)
+    facts = lesson_as_dict(lesson)
     numbers = ", ".join(f"{name} {facts[name]:.2f}" for name in ("q", "weight") if name in facts)
     up = {True: "good", False: "bad"}[bool(facts["up"])] if "up" in facts else ""
     head = " ".join(part for part in (lesson.kind, lesson.key[:12], up, numbers, facts.get("environment", "")) if part)
@@ -235,17 +237,17 @@ def _print_lesson(lesson: Lesson) -> None:
     for label, words in (("asked", asked), *((name, facts.get(name)) for name in ("answer", "first", "second"))):
         if words:
             text = " ".join(str(words).split())
-            text = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]} …"
+            text = text if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]} …"
             out.print(f"  {label}: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _difference_facts(found: Difference) -> dict[str, Any]:
-    from yearling.tasks import lesson_facts
+def _diff_dict(found: LessonSetDiff) -> dict[str, Any]:
+    from yearling.tasks import lesson_as_dict
 
     return {
-        "came": [lesson_facts(lesson) for lesson in found.came],
-        "went": [lesson_facts(lesson) for lesson in found.went],
-        "changed": [asdict(one) | {"lesson": lesson_facts(one.lesson)} for one in found.changed],
+        "came": [lesson_as_dict(lesson) for lesson in found.came],
+        "went": [lesson_as_dict(lesson) for lesson in found.went],
+        "changed": [asdict(one) | {"lesson": lesson_as_dict(one.lesson)} for one in found.changed],
         "moved": [{"key": key, "before": before, "after": after} for key, before, after in found.moved],
         "unchanged": found.unchanged,
         "heldout_came": found.heldout_came,
@@ -253,7 +255,7 @@ def _difference_facts(found: Difference) -> dict[str, Any]:
     }
 
 
-def _print_difference(old: LessonSet, new: LessonSet, found: Difference, limit: int) -> None:
+def _print_diff(old: LessonSet, new: LessonSet, found: LessonSetDiff, limit: int) -> None:
     out.print(f"From version {old.version} ({old.hash[:12]}) to version {new.version} ({new.hash[:12]}):", highlight=False)
     rows = [
         ("came", len(found.came)),

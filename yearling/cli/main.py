@@ -10,22 +10,8 @@ import sys
 import typer
 
 from yearling import __version__
-from yearling.cli import (
-    bench,
-    chat,
-    consensus,
-    conversations,
-    doctor,
-    exam,
-    feedback,
-    lessons,
-    model,
-    people,
-    serve,
-    spec,
-    store,
-    train,
-)
+from yearling.cli import backup as store
+from yearling.cli import bench, chat, consensus, conversations, doctor, exam, feedback, lessons, model, people, serve, spec, train
 from yearling.cli.console import complain
 from yearling.errors import UserError
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from yearling.cli.console import err, human_size, out, print_json, print_table
+from yearling.cli.console import err, format_size, out, print_json, print_table
 from yearling.config import load_settings
 
 if TYPE_CHECKING:
-    from yearling.models import Library, LocalModel, Progress
+    from yearling.models import LocalModel, ModelLibrary, Progress
 
 app = typer.Typer(help="The models of this machine, and those of the catalogue.", no_args_is_help=True)
 
@@ -43,9 +43,9 @@ def list_models(as_json: bool = AS_JSON) -> None:
     """List the models that are installed, and those that can be pulled by name."""
     from yearling.models import known_models
 
-    library = _library()
+    library = _open_library()
     installed = library.list()
-    rows = [_row(model) for model in installed]
+    rows = [_model_row(model) for model in installed]
     rows += [{"name": name, "state": "damaged", "problem": str(error)} for name, error in library.damaged().items()]
     there = {row["name"] for row in rows}
     rows += [
@@ -65,7 +65,7 @@ def list_models(as_json: bool = AS_JSON) -> None:
         print_json(rows)
         return
     columns = ("Name", "State", "Kind", "Params>", "Context>", "Layout", "Size>")
-    print_table(columns, (_cells(row) for row in rows))
+    print_table(columns, (_table_cells(row) for row in rows))
     for row in rows:
         if problem := row.get("problem"):
             err.print(problem, style="yellow", markup=False, highlight=False)
@@ -80,8 +80,8 @@ def pull(
     as_json: bool = AS_JSON,
 ) -> None:
     """Fetch a model, verify it and install it. An interrupted pull goes on where it stopped."""
-    pulled = pull_with_progress(_library(), model, name=name, sha256=sha256, layout=layout.value)
-    _say_installed(pulled, as_json)
+    pulled = pull_with_progress(_open_library(), model, name=name, sha256=sha256, layout=layout.value)
+    _print_installed(pulled, as_json)
 
 
 @app.command("import")
@@ -92,10 +92,10 @@ def import_model(
     as_json: bool = AS_JSON,
 ) -> None:
     """Install a model from a local file or folder, which is copied and left alone."""
-    library = _library()
+    library = _open_library()
     with progress_bar() as progress:
         imported = library.import_path(path, name=name, layout=layout.value, progress=progress)
-    _say_installed(imported, as_json)
+    _print_installed(imported, as_json)
 
 
 @app.command("show")
@@ -107,7 +107,7 @@ def show(
     """Show what is known of a model: where it came from, its hashes, its licence."""
     from yearling.models import known_models
 
-    library = _library()
+    library = _open_library()
     if name not in library.names() and name in known_models() and not verify:
         facts: dict[str, Any] = {"state": "available", **known_models()[name].model_dump()}
     else:
@@ -117,7 +117,7 @@ def show(
         print_json(facts)
         return
     files = facts.pop("files", {})
-    lines = [(key.replace("_", " "), _words(key, value)) for key, value in facts.items()]
+    lines = [(key.replace("_", " "), _format_value(key, value)) for key, value in facts.items()]
     lines += [(f"SHA-256 of {file}", digest) for file, digest in files.items()]
     width = max(len(label) for label, _ in lines)
     for label, value in lines:  # never folded: hashes and paths are there to be copied
@@ -130,7 +130,7 @@ def remove(
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
 ) -> None:
     """Delete an installed model. What was learnt and recorded stays; only its files go."""
-    library = _library()
+    library = _open_library()
     if name in library.names() and not yes:
         typer.confirm(f"Delete the model {name} from {library.models_dir}?", abort=True, err=True)
     library.remove(name)
@@ -140,10 +140,10 @@ def remove(
 @app.command("adapters")
 def list_adapters(as_json: bool = AS_JSON) -> None:
     """List the adapters that were published, under the names by which they answer."""
-    from yearling.models import Adapters
+    from yearling.models import AdapterLibrary
 
     settings = load_settings()
-    adapters, models = Adapters(settings.adapters_dir), _library().list()
+    adapters, models = AdapterLibrary(settings.adapters_dir), _open_library().list()
     rows = []
     for adapter in adapters.list():
         fitting = {model.name: adapter.fits(model) for model in models if adapter.fits(model)}
@@ -165,18 +165,18 @@ def merge(
     as_json: bool = AS_JSON,
 ) -> None:
     """Make one model of a base and an adapter, for engines that take no adapters."""
-    from yearling.models import Adapters, merge_into_library
+    from yearling.models import AdapterLibrary, merge_into_library
 
-    library, settings = _library(), load_settings()
-    published = Adapters(settings.adapters_dir).get(adapter)
+    library, settings = _open_library(), load_settings()
+    published = AdapterLibrary(settings.adapters_dir).get(adapter)
     base = library.get(adapter.rpartition("+")[0] or published.base)
     with progress_bar() as progress:
         made = merge_into_library(library, base, published, name=name or "", layout=layout.value, progress=progress)
-    _say_installed(made, as_json)
+    _print_installed(made, as_json)
 
 
 def pull_with_progress(
-    library: Library, model: str, *, name: str | None = None, sha256: str = "", layout: str = "auto"
+    library: ModelLibrary, model: str, *, name: str | None = None, sha256: str = "", layout: str = "auto"
 ) -> LocalModel:
     """`Library.pull` with a progress bar on stderr."""
     with progress_bar() as progress:
@@ -192,7 +192,7 @@ def progress_bar() -> Iterator[Progress]:
         def say(phase: str, done: int, total: int | None) -> None:
             if phase not in said:
                 said.add(phase)
-                err.print(f"{phase} ({human_size(total)})" if total else phase, highlight=False, soft_wrap=True)
+                err.print(f"{phase} ({format_size(total)})" if total else phase, highlight=False, soft_wrap=True)
 
         yield say
         return
@@ -211,30 +211,30 @@ def progress_bar() -> Iterator[Progress]:
         yield heard
 
 
-def _library() -> Library:
-    from yearling.models import Library
+def _open_library() -> ModelLibrary:
+    from yearling.models import ModelLibrary
 
-    return Library(load_settings().models_dir)
+    return ModelLibrary(load_settings().models_dir)
 
 
-def _say_installed(model: LocalModel, as_json: bool) -> None:
+def _print_installed(model: LocalModel, as_json: bool) -> None:
     if as_json:
         print_json(model.describe())
     else:
         out.print(
-            f"{model.name}: {model.quantisation}, {human_size(model.size_bytes)}, in {model.folder}",
+            f"{model.name}: {model.quantisation}, {format_size(model.size_bytes)}, in {model.folder}",
             highlight=False,
             soft_wrap=True,
         )
 
 
-def _row(model: LocalModel) -> dict[str, Any]:
+def _model_row(model: LocalModel) -> dict[str, Any]:
     facts = model.describe()
     facts.pop("files")
     return {"name": facts.pop("name"), "state": "installed", **facts}
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+def _table_cells(row: dict[str, Any]) -> tuple[str, ...]:
     parameters, context = row.get("parameters"), row.get("context_tokens")
     size = row.get("size_bytes")
     return (
@@ -244,12 +244,12 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         f"{parameters / 1e6:,.0f} M" if parameters else "",
         f"{context:,}" if context else "",
         row.get("quantisation", ""),
-        human_size(size) if size else "",
+        format_size(size) if size else "",
     )
 
 
 def _adapter_cells(row: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    facts = (str(row["rank"]), human_size(row["size_bytes"]), row["run"][-12:], str(row["step"]))
+    facts = (str(row["rank"]), format_size(row["size_bytes"]), row["run"][-12:], str(row["step"]))
     how = {"same": "those it was made for", "layout": "another layout of them"}
     for name, fit in row["served"].items():
         yield (name, how[fit], *facts)
@@ -257,7 +257,7 @@ def _adapter_cells(row: dict[str, Any]) -> Iterator[tuple[str, ...]]:
         yield (row["sha256"][:12], f"not installed ({row['base']})", *facts)
 
 
-def _words(key: str, value: object) -> str:
+def _format_value(key: str, value: object) -> str:
     if key == "size_bytes" and isinstance(value, int):
-        return f"{human_size(value)} ({value:,} bytes)"
+        return f"{format_size(value)} ({value:,} bytes)"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -54,8 +54,8 @@ SCOPES = typer.Option(
 @app.command("list")
 def list_people(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """List everybody, with how they get in."""
-    with _store(data_dir) as store:
-        rows = [_facts(store, person) for person in store.people.list()]
+    with _open_store(data_dir) as store:
+        rows = [_person_dict(store, person) for person in store.people.list()]
     if as_json:
         print_json(rows)
         return
@@ -63,7 +63,7 @@ def list_people(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> No
         (
             row["name"],
             row["role"],
-            "closed" if row["closed_utc"] else ", ".join(_ways(row)) or "cannot sign in",
+            "closed" if row["closed_utc"] else ", ".join(_sign_in_methods(row)) or "cannot sign in",
             row["sessions"],
             row["keys"],
             row["created_utc"][:16].replace("T", " "),
@@ -80,13 +80,13 @@ def password(
     data_dir: Path | None = DATA_DIR,
 ) -> None:
     """Give a person a password; all of their sessions end. Once anybody has one, everybody has to sign in."""
-    with _store(data_dir) as store:
+    with _open_store(data_dir) as store:
         person = store.people.named(name)
         if from_stdin:
             given = sys.stdin.readline().rstrip("\n")
         else:
             given = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-        store.passwords.set(person.id, given, by=_me(store))
+        store.passwords.set(person.id, given, by=_owner_id(store))
     err.print(f"{name} has a new password.")
 
 
@@ -100,13 +100,13 @@ def invite(
 ) -> None:
     """Make an invitation that works once, and print its link. The link is not shown again."""
     settings = load_settings(data_dir=data_dir)
-    with _store(data_dir) as store:
+    with _open_store(data_dir) as store:
         me = store.people.owner()
         token, invitation = store.invitations.create(me, role.value, note=note, lasts=timedelta(days=days))
     base = settings.public_url or f"http://{settings.host}:{settings.port}"
     link = f"{base}/signup#{token}"
     if as_json:
-        print_json(_invitation(invitation) | {"link": link, "token": token})
+        print_json(_invitation_dict(invitation) | {"link": link, "token": token})
         return
     err.print(f"Whoever opens this link first becomes a {role.value}, until {invitation.expires_utc:%Y-%m-%d %H:%M} UTC:")
     out.print(link, soft_wrap=True, highlight=False)
@@ -115,8 +115,8 @@ def invite(
 @app.command("invitations")
 def invitations(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """List the invitations: open, used and ended."""
-    with _store(data_dir) as store:
-        rows = [_invitation(one) for one in store.invitations.list()]
+    with _open_store(data_dir) as store:
+        rows = [_invitation_dict(one) for one in store.invitations.list()]
         names = {person.id: person.name for person in store.people.list()}
     if as_json:
         print_json(rows)
@@ -131,8 +131,8 @@ def invitations(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> No
 @app.command("withdraw")
 def withdraw(invitation: str = typer.Argument(help="The id of an open invitation."), data_dir: Path | None = DATA_DIR) -> None:
     """Withdraw an invitation that nobody has used."""
-    with _store(data_dir) as store:
-        store.invitations.revoke(invitation, by=_me(store))
+    with _open_store(data_dir) as store:
+        store.invitations.revoke(invitation, by=_owner_id(store))
     err.print("Nobody can use it any more.")
 
 
@@ -143,16 +143,16 @@ def role(
     data_dir: Path | None = DATA_DIR,
 ) -> None:
     """Give a person another role. What a server streams to them ends."""
-    with _store(data_dir) as store:
-        person = store.people.set_role(store.people.named(name).id, role.value, by=_me(store))
+    with _open_store(data_dir) as store:
+        person = store.people.set_role(store.people.named(name).id, role.value, by=_owner_id(store))
     err.print(f"{person.name} is {person.role} now.")
 
 
 @app.command("sign-out")
 def sign_out(name: str = NAME, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """End all sessions of a person and revoke all of their keys."""
-    with _store(data_dir) as store:
-        ended = store.people.end_access(store.people.named(name).id, by=_me(store))
+    with _open_store(data_dir) as store:
+        ended = store.people.end_access(store.people.named(name).id, by=_owner_id(store))
     if as_json:
         print_json(ended)
         return
@@ -167,15 +167,15 @@ def remove(
     data_dir: Path | None = DATA_DIR,
 ) -> None:
     """Close a person's account: nobody gets in by it any more. What they judged stays in the log, under a pseudonym."""
-    with _store(data_dir) as store:
+    with _open_store(data_dir) as store:
         person = store.people.named(name)
         question = f"Delete {name} with everything that is theirs?" if delete_data else f"Close the account of {name}?"
         if not yes and not typer.confirm(question, err=True):
             raise typer.Abort
         if delete_data:
-            store.delete_person(person.id, by=_me(store))
+            store.delete_person(person.id, by=_owner_id(store))
         else:
-            store.people.close(person.id, by=_me(store))
+            store.people.close(person.id, by=_owner_id(store))
     err.print(f"{name} and everything of theirs is deleted." if delete_data else f"The account of {name} is closed.")
 
 
@@ -190,22 +190,22 @@ def create_key(
 ) -> None:
     """Make an API key for a person and print it. It is not shown again."""
     until = now_utc() + timedelta(days=days) if days else None
-    with _store(data_dir) as store:
+    with _open_store(data_dir) as store:
         person = store.people.named(name)
         scopes: list[KeyScope] = [one.value for one in scope]
-        secret, key = store.api_keys.create(person.id, label, scopes, expires_utc=until, by=_me(store))
+        secret, key = store.api_keys.create(person.id, label, scopes, expires_utc=until, by=_owner_id(store))
     if as_json:
-        print_json(_key(key) | {"key": secret})
+        print_json(_key_dict(key) | {"key": secret})
         return
-    err.print(f"A key of {name} for {', '.join(_key(key)['scopes'])}:")
+    err.print(f"A key of {name} for {', '.join(_key_dict(key)['scopes'])}:")
     out.print(secret, soft_wrap=True, highlight=False)
 
 
 @key_app.command("list")
 def list_keys(name: str = NAME, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """List a person's keys, newest first."""
-    with _store(data_dir) as store:
-        rows = [_key(key) for key in store.api_keys.list(store.people.named(name).id)]
+    with _open_store(data_dir) as store:
+        rows = [_key_dict(key) for key in store.api_keys.list(store.people.named(name).id)]
     if as_json:
         print_json(rows)
         return
@@ -228,27 +228,27 @@ def revoke_key(
     name: str = NAME, key: str = typer.Argument(help="The key's id, or how it begins."), data_dir: Path | None = DATA_DIR
 ) -> None:
     """Revoke a key. What a server streams by it ends."""
-    with _store(data_dir) as store:
+    with _open_store(data_dir) as store:
         person = store.people.named(name)
         found = [one for one in store.api_keys.list(person.id) if one.id == key or (one.hint == key[: len(one.hint)])]
         if len(found) != 1:
             raise BadInput(f"{key!r} names {len(found)} keys of {name}.", advice="Give the id that `people key list` shows.")
-        store.api_keys.revoke(found[0].id, person_id=person.id, by=_me(store))
+        store.api_keys.revoke(found[0].id, person_id=person.id, by=_owner_id(store))
     err.print("The key is revoked.")
 
 
-def _store(data_dir: Path | None) -> Store:
+def _open_store(data_dir: Path | None) -> Store:
     from yearling.store import Store
 
     return Store.open(load_settings(data_dir=data_dir))
 
 
-def _me(store: Store) -> str:
+def _owner_id(store: Store) -> str:
     """Whoever has the data folder is its owner."""
     return store.people.owner().id
 
 
-def _facts(store: Store, person: Person) -> dict[str, Any]:
+def _person_dict(store: Store, person: Person) -> dict[str, Any]:
     return {
         "id": person.id,
         "name": person.name,
@@ -262,11 +262,11 @@ def _facts(store: Store, person: Person) -> dict[str, Any]:
     }
 
 
-def _ways(row: dict[str, Any]) -> list[str]:
+def _sign_in_methods(row: dict[str, Any]) -> list[str]:
     return [*(["password"] if row["password"] else []), *row["providers"]]
 
 
-def _invitation(invitation: Invitation) -> dict[str, Any]:
+def _invitation_dict(invitation: Invitation) -> dict[str, Any]:
     ended = "ended" if invitation.expires_utc <= now_utc() else "open"
     return {
         "id": invitation.id,
@@ -279,7 +279,7 @@ def _invitation(invitation: Invitation) -> dict[str, Any]:
     }
 
 
-def _key(key: ApiKey) -> dict[str, Any]:
+def _key_dict(key: ApiKey) -> dict[str, Any]:
     return {
         "id": key.id,
         "name": key.name,

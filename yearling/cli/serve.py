@@ -21,10 +21,10 @@ def serve(
     from yearling.api import serve as serve_api
     from yearling.cli.model import pull_with_progress
     from yearling.inference import EnginePool
-    from yearling.models import Library
+    from yearling.models import ModelLibrary
 
     settings = load_settings(host=host, port=port, model=model, data_dir=data_dir)
-    library = Library(settings.models_dir)
+    library = ModelLibrary(settings.models_dir)
     if pull and settings.model not in library.names() and not settings.remote_url:
         pull_with_progress(library, settings.model)
     pool = EnginePool(settings, library, notice=lambda words: err.print(words, markup=False, highlight=False))

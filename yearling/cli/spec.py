@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json, print_table
-from yearling.cli.exam_options import AS_JSON, PARALLEL
-from yearling.cli.exam_sitting import seated
+from yearling.cli.exam_execution import seated
+from yearling.cli.options import AS_JSON, PARALLEL
 from yearling.config import load_settings
 
 if TYPE_CHECKING:
-    from yearling.chat import Clause, Spec, SpecCase
+    from yearling.chat import BehaviourSpec, Clause, SpecCase
     from yearling.config import Settings
     from yearling.evals import SpecReport
     from yearling.store import SpecOutput, SpecRun, Store
@@ -43,11 +43,11 @@ def check(
         spec = read_spec(spec.folder)
     problems = check_spec(spec)
     if as_json:
-        print_json({"ok": not problems, **_facts(spec), "problems": [asdict(problem) for problem in problems]})
+        print_json({"ok": not problems, **_spec_dict(spec), "problems": [asdict(problem) for problem in problems]})
     else:
         for problem in problems:
             out.print(str(problem), highlight=False, markup=False, soft_wrap=True)
-        _print_facts(spec)
+        _print_spec_summary(spec)
     raise typer.Exit(1 if problems else 0)
 
 
@@ -59,11 +59,11 @@ def list_clauses(folder: Path | None = FOLDER, as_json: bool = AS_JSON) -> None:
     spec = load_spec(folder)
     counts = Counter(case.clause for case in spec.cases)
     if as_json:
-        print_json({**_facts(spec), "clauses": [{**asdict(one), "cases": counts[one.id]} for one in spec.clauses]})
+        print_json({**_spec_dict(spec), "clauses": [{**asdict(one), "cases": counts[one.id]} for one in spec.clauses]})
         return
     rows = [(one.id, one.level, one.topic, counts[one.id], one.title) for one in spec.clauses]
     print_table(("Clause", "Level", "Topic", "Cases>", "What we want"), rows)
-    _print_facts(spec)
+    _print_spec_summary(spec)
 
 
 @app.command("show")
@@ -73,9 +73,9 @@ def show(clause: str = typer.Argument(help="The id of a clause."), folder: Path 
 
     spec = load_spec(folder)
     found = spec.clause(clause)
-    cases = spec.cases_of(clause)
+    cases = spec.cases_for(clause)
     if as_json:
-        print_json({**asdict(found), "cases": [_case(case) for case in cases]})
+        print_json({**asdict(found), "cases": [_case_dict(case) for case in cases]})
         return
     _print_clause(found, cases)
 
@@ -104,8 +104,8 @@ def run(
     if problems := check_spec(spec):
         err.print(f"The spec has {len(problems)} problems, the first is {problems[0]}.", style="yellow", markup=False)
     asked = {"clauses": clause, "samples": samples, "max_tokens": max_tokens, "parallel": parallel, "fresh": fresh}
-    kept, report = asyncio.run(_run(load_settings(data_dir=data_dir), spec, model, asked))
-    _tell(spec, kept, report, worst, as_json)
+    kept, report = asyncio.run(_run_spec(load_settings(data_dir=data_dir), spec, model, asked))
+    _print_result(spec, kept, report, worst, as_json)
 
 
 @app.command("regrade")
@@ -118,7 +118,7 @@ def regrade(
     """Triage the stored answers of runs again, by the spec and the graders as they are now, and keep that as a new run."""
     from yearling.chat import load_spec
     from yearling.errors import BadInput
-    from yearling.evals import regrade_spec
+    from yearling.evals import regrade_spec_outputs
     from yearling.store import Store
 
     spec = load_spec()
@@ -126,12 +126,14 @@ def regrade(
         earlier = [store.spec_runs.get(run_id) for run_id in dict.fromkeys(runs)]
         if len({(run.model, run.model_hash) for run in earlier}) > 1:
             raise BadInput("These runs are of different models.", advice="Regrade the runs of one model at a time.")
-        report = regrade_spec(spec, [output for run in earlier for output in store.spec_runs.outputs(run.id)])
-        kept = _keep(store, spec, report, model=earlier[0].model, model_hash=earlier[0].model_hash)
-    _tell(spec, kept, report, worst, as_json)
+        report = regrade_spec_outputs(spec, [output for run in earlier for output in store.spec_runs.outputs(run.id)])
+        kept = _save_run(store, spec, report, model=earlier[0].model, model_hash=earlier[0].model_hash)
+    _print_result(spec, kept, report, worst, as_json)
 
 
-async def _run(settings: Settings, spec: Spec, model: str | None, asked: dict[str, Any]) -> tuple[SpecRun, SpecReport]:
+async def _run_spec(
+    settings: Settings, spec: BehaviourSpec, model: str | None, asked: dict[str, Any]
+) -> tuple[SpecRun, SpecReport]:
     from yearling.evals import run_spec
     from yearling.store import Store
 
@@ -140,10 +142,10 @@ async def _run(settings: Settings, spec: Spec, model: str | None, asked: dict[st
             report = await run_spec(
                 subject, spec, store, progress=lambda done, total: shown.update(f"{done} of {total} answers"), **asked
             )
-            return _keep(store, spec, report, model=subject.model, model_hash=subject.model_hash), report
+            return _save_run(store, spec, report, model=subject.model, model_hash=subject.model_hash), report
 
 
-def _keep(store: Store, spec: Spec, report: SpecReport, *, model: str, model_hash: str) -> SpecRun:
+def _save_run(store: Store, spec: BehaviourSpec, report: SpecReport, *, model: str, model_hash: str) -> SpecRun:
     return store.spec_runs.add(
         report.outputs,
         model=model,
@@ -155,8 +157,8 @@ def _keep(store: Store, spec: Spec, report: SpecReport, *, model: str, model_has
     )
 
 
-def _tell(spec: Spec, kept: SpecRun, report: SpecReport, worst: int, as_json: bool) -> None:
-    bad = _worst(report, worst)
+def _print_result(spec: BehaviourSpec, kept: SpecRun, report: SpecReport, worst: int, as_json: bool) -> None:
+    bad = _worst_output_dicts(report, worst)
     if as_json:
         print_json({"run": kept.id, "model": kept.model, "spec": kept.spec_version, **report.summary, "worst": bad})
         return
@@ -165,7 +167,7 @@ def _tell(spec: Spec, kept: SpecRun, report: SpecReport, worst: int, as_json: bo
         _print_output(output)
 
 
-def _facts(spec: Spec) -> dict[str, Any]:
+def _spec_dict(spec: BehaviourSpec) -> dict[str, Any]:
     languages = Counter(case.language for case in spec.cases)
     return {
         "version": spec.version,
@@ -178,8 +180,8 @@ def _facts(spec: Spec) -> dict[str, Any]:
     }
 
 
-def _print_facts(spec: Spec) -> None:
-    facts = _facts(spec)
+def _print_spec_summary(spec: BehaviourSpec) -> None:
+    facts = _spec_dict(spec)
     levels = ", ".join(f"{count} {level}s" for level, count in facts["levels"].items())
     languages = facts["languages"]
     out.print(
@@ -190,7 +192,7 @@ def _print_facts(spec: Spec) -> None:
     )
 
 
-def _case(case: SpecCase) -> dict[str, Any]:
+def _case_dict(case: SpecCase) -> dict[str, Any]:
     return {
         **asdict(case),
         "language": case.language,
@@ -198,37 +200,37 @@ def _case(case: SpecCase) -> dict[str, Any]:
     }
 
 
-def _say(text: str = "", style: str = "") -> None:
+def _print_plain(text: str = "", style: str = "") -> None:
     out.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_clause(clause: Clause, cases: tuple[SpecCase, ...]) -> None:
-    _say(clause.title, "bold")
+    _print_plain(clause.title, "bold")
     basis = f"basis {clause.basis}, changed by a vote of at least {clause.quorum}"
-    _say(f"{clause.id}: a {clause.level}; {basis}; {clause.file}:{clause.line}")
+    _print_plain(f"{clause.id}: a {clause.level}; {basis}; {clause.file}:{clause.line}")
     for name, text in (("", clause.want), ("Why", clause.why), ("Good", clause.good), ("Bad", clause.bad)):
-        _say()
-        _say(f"{name}: {text}" if name else text)
+        _print_plain()
+        _print_plain(f"{name}: {text}" if name else text)
     for case in cases:
-        _say()
+        _print_plain()
         labels = f"policy {', '.join(case.policy)}; bug {', '.join(case.bug)}" if case.judge == "labels" else "a person judges"
-        _say(f"{case.id} ({case.grader}; {labels})", "bold")
+        _print_plain(f"{case.id} ({case.grader}; {labels})", "bold")
         for twin in case.twins:
-            _say(f"  {' / '.join(message['content'] for message in twin.messages)}")
+            _print_plain(f"  {' / '.join(message['content'] for message in twin.messages)}")
 
 
-def _worst(report: SpecReport, count: int) -> list[dict[str, Any]]:
+def _worst_output_dicts(report: SpecReport, count: int) -> list[dict[str, Any]]:
     from yearling.evals import worst_outputs
 
-    return [_told(output) for output in worst_outputs(report.outputs, count)]
+    return [_output_dict(output) for output in worst_outputs(report.outputs, count)]
 
 
-def _told(output: SpecOutput) -> dict[str, Any]:
+def _output_dict(output: SpecOutput) -> dict[str, Any]:
     names = ("id", "case_id", "clause", "twin", "draw", "triage", "label", "evidence", "score", "messages", "output_text")
     return {name: getattr(output, name) for name in names}
 
 
-def _print_report(spec: Spec, kept: SpecRun, report: SpecReport) -> None:
+def _print_report(spec: BehaviourSpec, kept: SpecRun, report: SpecReport) -> None:
     def row(name: str, level: str, group: dict[str, Any]) -> tuple[Any, ...]:
         mean = group["mean_score"]
         counts = tuple(group[triage] for triage in ("outputs", "passed", "policy", "bug", "gap", "person"))
@@ -241,12 +243,14 @@ def _print_report(spec: Spec, kept: SpecRun, report: SpecReport) -> None:
     rows.append(row("all", "", report.summary["all"]))
     columns = ("Clause", "Level", "Answers>", "Passed>", "Policy>", "Bug>", "Gap>", "Person>", "Worth>", "Cases met>")
     print_table(columns, rows)
-    _say(f"Run {kept.id} of {kept.model} against spec {kept.spec_version}.")
+    _print_plain(f"Run {kept.id} of {kept.model} against spec {kept.spec_version}.")
 
 
 def _print_output(output: dict[str, Any]) -> None:
-    _say()
-    _say(f"{output['case_id']}, twin {output['twin'] + 1}: {output['triage']}, {output['label']} ({output['evidence']})", "bold")
+    _print_plain()
+    _print_plain(
+        f"{output['case_id']}, twin {output['twin'] + 1}: {output['triage']}, {output['label']} ({output['evidence']})", "bold"
+    )
     for message in output["messages"]:
-        _say(f"  {message['role']}: {message['content']}")
-    _say(f"  -> {output['output_text']}")
+        _print_plain(f"  {message['role']}: {message['content']}")
+    _print_plain(f"  -> {output['output_text']}")

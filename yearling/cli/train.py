@@ -17,8 +17,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from yearling.cli.console import err, out, print_json, print_table
+from yearling.cli.dataclass_options import options_of_dataclass, plain_settings
 from yearling.cli.model import LayoutChoice, progress_bar
-from yearling.cli.train_options import config_options, given_settings
 from yearling.config import Settings, load_settings
 from yearling.errors import UserError
 
@@ -42,16 +42,16 @@ class MethodCommand(TyperCommand):
     command line of everything else does without torch."""
 
     @functools.cached_property
-    def _whole(self) -> Any:
+    def _typer_command(self) -> Any:
         app = typer.Typer(add_completion=False)
-        app.command()(_method_function(self.name or ""))
+        app.command()(_make_method_function(self.name or ""))
         return typer.main.get_command(app)
 
     def get_params(self, ctx: Any) -> Any:
-        return self._whole.get_params(ctx)
+        return self._typer_command.get_params(ctx)
 
     def invoke(self, ctx: Any) -> Any:
-        return self._whole.invoke(ctx)
+        return self._typer_command.invoke(ctx)
 
 
 class TrainGroup(TyperGroup):
@@ -59,14 +59,14 @@ class TrainGroup(TyperGroup):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        methods: dict[str, Any] = {name: MethodCommand(name, help=help_of(name)) for name in METHODS}
+        methods: dict[str, Any] = {name: MethodCommand(name, help=method_help(name)) for name in METHODS}
         self.commands = {**methods, **self.commands}
 
 
 app = typer.Typer(cls=TrainGroup, help="Train models on what people said, and on tasks with graders.", no_args_is_help=True)
 
 
-def help_of(method: str) -> str:
+def method_help(method: str) -> str:
     return {
         "sft": "Imitate good answers: supervised fine-tuning on demonstrations.",
         "dpo": "Prefer what both sides prefer: preference optimisation on pairs, weighted by their consensus.",
@@ -78,17 +78,17 @@ def help_of(method: str) -> str:
     }[method]
 
 
-def _method_function(method: str) -> Callable[..., None]:
+def _make_method_function(method: str) -> Callable[..., None]:
     """A function with one parameter for every option of a method, for Typer to read."""
     from yearling.training import config_class
 
-    options = config_options(config_class(method))
-    common = inspect.signature(_start)
+    options = options_of_dataclass(config_class(method))
+    common = inspect.signature(_create_and_run)
     kept = [parameter for name, parameter in common.parameters.items() if name not in ("method", "settings")]
 
     def command(**given: Any) -> None:
         settings = {name: given.pop(name) for name in [one.name for one in options]}
-        _start(method, given_settings(settings), **given)
+        _create_and_run(method, plain_settings(settings), **given)
 
     parameters = [*kept, *options]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -96,7 +96,7 @@ def _method_function(method: str) -> Callable[..., None]:
     return command
 
 
-def _start(
+def _create_and_run(
     method: str,
     settings: dict[str, Any],
     model: str = typer.Option("", "--model", help="The model to train; by default the one that answers."),
@@ -119,11 +119,11 @@ def _start(
     as_json: bool = AS_JSON,
 ) -> None:
     from yearling.clock import new_id
-    from yearling.training import Places, Setup, TrainOptions, choose_device, choose_dtype, create_run
+    from yearling.training import Places, RunSetup, TrainOptions, choose_device, choose_dtype, create_run
 
     chosen = load_settings(data_dir=data_dir)
     places = Places.of(chosen.data_dir)
-    setup = Setup(
+    setup = RunSetup(
         model=model or chosen.model,
         rank=rank,
         alpha=alpha,
@@ -146,18 +146,26 @@ def _start(
         command=["yearling", *sys.argv[1:]],
         threads=threads or chosen.threads,
     )
-    _train(run, places, as_json, processes)
+    _run_training(run, places, as_json, processes)
 
 
 @app.command("list")
 def list_runs(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """List the runs, newest first."""
-    runs = _records(data_dir).list()
+    runs = _run_store(data_dir).list()
     if as_json:
-        print_json([_facts(run) for run in runs])
+        print_json([_run_dict(run) for run in runs])
         return
     rows = [
-        (run.id, run.method, run.model, run.state, f"{run.step}/{run.total_steps}", _number(run.best_score), _ago(run))
+        (
+            run.id,
+            run.method,
+            run.model,
+            run.state,
+            f"{run.step}/{run.total_steps}",
+            _format_number(run.best_score),
+            _format_started(run),
+        )
         for run in runs
     ]
     print_table(("Run", "Method", "Model", "State", "Step>", "Best>", "Started"), rows)
@@ -171,25 +179,27 @@ def show(
     as_json: bool = AS_JSON,
 ) -> None:
     """Show everything that a run says of itself, and its last figures."""
-    runs = _records(data_dir)
-    found = runs.get(_find(data_dir, run).id)
+    runs = _run_store(data_dir)
+    found = runs.get(_find_run(data_dir, run).id)
     lines = runs.metrics(found.id)
     if as_json:
-        print_json(_facts(found) | {"facts": found.facts, "metrics": lines[-steps:] if steps else []})
+        print_json(_run_dict(found) | {"facts": found.facts, "metrics": lines[-steps:] if steps else []})
         return
-    told = _facts(found) | {name: found.facts[name] for name in ("setup", "config", "code", "packages", "machine", "command")}
+    told = _run_dict(found) | {name: found.facts[name] for name in ("setup", "config", "code", "packages", "machine", "command")}
     width = max(len(name) for name in told)
     for name, value in told.items():  # never folded: hashes and commands are there to be copied
-        typer.echo(f"{name.replace('_', ' '):<{width}}  {_words(value)}")
+        typer.echo(f"{name.replace('_', ' '):<{width}}  {_format_value(value)}")
     if lines and steps:
         names = [name for name in dict.fromkeys(name for line in lines[-steps:] for name in line) if name != "time_utc"]
-        print_table([f"{name}>" for name in names], [[_number(line.get(name)) for name in names] for line in lines[-steps:]])
+        print_table(
+            [f"{name}>" for name in names], [[_format_number(line.get(name)) for name in names] for line in lines[-steps:]]
+        )
 
 
 @app.command("stop")
 def stop(run: str = RUN, data_dir: Path | None = DATA_DIR) -> None:
     """Ask a run to stop after the step that it makes now, wherever it runs. It can be resumed."""
-    found = _records(data_dir).request_stop(_find(data_dir, run).id)
+    found = _run_store(data_dir).request_stop(_find_run(data_dir, run).id)
     err.print(f"{found.id} will stop after step {found.step + 1} or so.", highlight=False)
 
 
@@ -199,7 +209,7 @@ def resume(run: str = RUN, processes: int = PROCESSES, data_dir: Path | None = D
     from yearling.training import Places
 
     places = Places.of(load_settings(data_dir=data_dir).data_dir)
-    _train(_find(data_dir, run), places, as_json, processes)
+    _run_training(_find_run(data_dir, run), places, as_json, processes)
 
 
 @app.command("export")
@@ -215,7 +225,7 @@ def export(
     """Publish what a run trained: running servers pick it up at once under the name that is printed."""
     from yearling.training import Places, export_adapter, export_model
 
-    found = _find(data_dir, run)
+    found = _find_run(data_dir, run)
     places = Places.of(load_settings(data_dir=data_dir).data_dir)
     if merge:
         with progress_bar() as progress:
@@ -227,28 +237,28 @@ def export(
     print_json(adapter.describe() | {"served": served}) if as_json else out.print(served, highlight=False, soft_wrap=True)
 
 
-def _train(run: Run, places: Places, as_json: bool, processes: int) -> None:
+def _run_training(run: Run, places: Places, as_json: bool, processes: int) -> None:
     """Build the method and run it, with a bar on stderr; at the end what it trained is published.
 
     Of several processes that `torchrun` started, only the first one speaks and writes."""
-    from yearling.training import build_method, is_first, joined, seen_from_here, train, world_size
+    from yearling.training import build_method, is_main_process, joined, run_for_this_process, train, world_size
 
     if processes > 1 and world_size() == 1:
         raise typer.Exit(_start_processes(run, processes, as_json))
-    if is_first():
+    if is_main_process():
         err.print(f"Run {run.id}, in {run.folder}", highlight=False, soft_wrap=True)
-    own = seen_from_here(run)
-    with _stopping(run), joined(run.facts["setup"].get("device", "cpu")):
+    own = run_for_this_process(run)
+    with _stop_on_signal(run), joined(run.facts["setup"].get("device", "cpu")):
         try:
             method = build_method(own, places)
         except UserError as error:
             own.write_status("failed", step=run.read_status()["step"], message=str(error))
             raise
-        with _bar(method.total_steps) if is_first() else nullcontext(lambda progress: None) as report:
+        with _progress_bar(method.total_steps) if is_main_process() else nullcontext(lambda progress: None) as report:
             outcome = train(method, own, report=report)
-    if is_first():
+    if is_main_process():
         served = _publish(run, places) if outcome.state == "finished" else ""
-        _tell(run, outcome, served, as_json)
+        _print_outcome(run, outcome, served, as_json)
 
 
 def _start_processes(run: Run, processes: int, as_json: bool) -> int:
@@ -269,7 +279,7 @@ def _publish(run: Run, places: Places) -> str:
     return adapter.served_name(adapter.base)
 
 
-def _tell(run: Run, outcome: Outcome, served: str, as_json: bool) -> None:
+def _print_outcome(run: Run, outcome: Outcome, served: str, as_json: bool) -> None:
     if as_json:
         print_json({"id": run.id, "folder": str(run.folder), "served": served or None} | asdict(outcome))
         return
@@ -284,7 +294,7 @@ def _tell(run: Run, outcome: Outcome, served: str, as_json: bool) -> None:
 
 
 @contextmanager
-def _stopping(run: Run) -> Iterator[None]:
+def _stop_on_signal(run: Run) -> Iterator[None]:
     """The first Ctrl-C (or SIGTERM) asks the run to stop after its step; a second one ends it there and then."""
 
     def asked(number: int, frame: object) -> None:
@@ -302,13 +312,13 @@ def _stopping(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Callable[[Progress], None]]:
+def _progress_bar(total: int) -> Iterator[Callable[[Progress], None]]:
     """A listener that draws a bar with the remaining time; in a log file, a line every twentieth of the run."""
     if not err.is_terminal:
 
         def say(progress: Progress) -> None:
             if progress.step % max(1, total // 20) == 0 or progress.step == total:
-                figures = _figures(progress)
+                figures = _format_metrics(progress)
                 err.print(f"step {progress.step}/{total}, {progress.remaining_s:.0f} s left, {figures}", highlight=False)
 
         yield say
@@ -320,58 +330,58 @@ def _bar(total: int) -> Iterator[Callable[[Progress], None]]:
         task = bars.add_task("", total=total, left="", figures="")
 
         def draw(progress: Any) -> None:
-            left = f"{_duration(progress.remaining_s)} left"
-            bars.update(task, completed=progress.step, left=left, figures=_figures(progress))
+            left = f"{_format_duration(progress.remaining_s)} left"
+            bars.update(task, completed=progress.step, left=left, figures=_format_metrics(progress))
 
         yield draw
 
 
-def _figures(progress: Progress) -> str:
+def _format_metrics(progress: Progress) -> str:
     shown = ("loss", "reward", "pass_rate", "kl", "accuracy", "score")
     return ", ".join(f"{name.replace('_', ' ')} {progress.metrics[name]:.4g}" for name in shown if name in progress.metrics)
 
 
 def _lesson_hash(settings: Settings, name: str) -> str:
     from yearling.store import Store
-    from yearling.tasks import open_lessons
+    from yearling.tasks import open_lesson_set
 
     if not name:
         return ""
     with Store.open(settings) as store:
-        return open_lessons(store, None if name == "latest" else name).hash
+        return open_lesson_set(store, None if name == "latest" else name).hash
 
 
-def _records(data_dir: Path | None) -> Any:
+def _run_store(data_dir: Path | None) -> Any:
     from yearling.store import Runs
 
     return Runs(load_settings(data_dir=data_dir).runs_dir)
 
 
-def _find(data_dir: Path | None, name: str) -> Run:
+def _find_run(data_dir: Path | None, name: str) -> Run:
     from yearling.training import find_run
 
     return find_run(load_settings(data_dir=data_dir).runs_dir, name)
 
 
-def _facts(run: records.Run) -> dict[str, Any]:
+def _run_dict(run: records.Run) -> dict[str, Any]:
     return {field.name: getattr(run, field.name) for field in fields(run) if field.name != "facts"}
 
 
-def _number(value: Any) -> str:
+def _format_number(value: Any) -> str:
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _ago(run: records.Run) -> str:
+def _format_started(run: records.Run) -> str:
     return f"{run.created_utc:%Y-%m-%d %H:%M}"
 
 
-def _duration(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"
 
 
-def _words(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name}={_words(item)}" for name, item in value.items() if item not in ("", None))
+        return ", ".join(f"{name}={_format_value(item)}" for name, item in value.items() if item not in ("", None))
     return " ".join(map(str, value)) if isinstance(value, list) else str(value if value is not None else "")

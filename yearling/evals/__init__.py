@@ -1,40 +1,51 @@
 """Exams on the assistant as served, graders, paired statistics, reports."""
 
-from yearling.evals.answers import validate_answers
-from yearling.evals.card import ModelCard, Training, card_markdown, card_page, learnt_from, model_card
-from yearling.evals.case import Case, Exam, ExamSample, Grader, GraderCard, Measure, Response, Summarising, Verdict
-from yearling.evals.catalogue import Entry, exam_entries, open_exam
-from yearling.evals.comparison import CasePair, Comparison, compare, gate_body, gate_over, last_user_text
-from yearling.evals.fingerprints import exam_fingerprints
+from yearling.evals.blind_preference import count_blind_wins, strengths
+from yearling.evals.case import Case, Exam, ExamMetric, ExamSample, Grader, GraderCard, Response, SummarisingGrader, Verdict
+from yearling.evals.comparison import CasePair, Comparison, compare, evaluate_gate, gate_to_json, last_user_text
+from yearling.evals.exams.catalogue import Entry, exam_entries, open_exam
+from yearling.evals.exams.fingerprints import fingerprint_exams
+from yearling.evals.exams.sources import ExamDownload, Places, SourceFile, exam_downloads
 from yearling.evals.gate import (
     Decision,
     Finding,
     GateResult,
     GateRule,
-    Paired,
+    PairedTestResult,
     decide,
     difference_interval,
-    pair_counts,
-    pair_scores,
+    paired_test_from_counts,
+    paired_test_from_scores,
 )
-from yearling.evals.inspect_tasks import LogSubject, inspect_task
-from yearling.evals.judge import JudgedPair, judge_card, judge_exam, llmbar_pairs
-from yearling.evals.leaks import Leak, find_leaks
-from yearling.evals.preference import blinded_wins, strengths
-from yearling.evals.proofs import ProofLine, prove
-from yearling.evals.refusal import refuses, validate_refusals
-from yearling.evals.report import comparison_facts, comparison_page, run_page
-from yearling.evals.runner import Regraded, grade, read_samples, regrade, run_exam
-from yearling.evals.sequential import Look, canary
-from yearling.evals.sources import ExamFiles, Places, SourceFile, exam_files
-from yearling.evals.spec_check import check_spec, write_ids
-from yearling.evals.spec_run import SpecReport, regrade_spec, run_spec, spec_exam, worst_outputs
+from yearling.evals.graders.answers import validate_answers
+from yearling.evals.graders.judge import LLMBarPair, build_judge_card, build_judge_exam, load_llmbar_pairs
+from yearling.evals.graders.refusal import refuses, validate_refusals
+from yearling.evals.inspect_tasks import InspectLogSubject, build_inspect_task
+from yearling.evals.leaks import LessonLeak, find_leaks
+from yearling.evals.preference_correlation import (
+    PreferenceCorrelation,
+    correlate_exams_with_preference,
+    correlate_with_preference,
+)
+from yearling.evals.reports.model_card import (
+    ModelCard,
+    TrainingHistory,
+    build_model_card,
+    count_training_data,
+    render_model_card_markdown,
+    render_model_card_page,
+)
+from yearling.evals.reports.pages import comparison_to_json, render_comparison_page, render_run_page
+from yearling.evals.runner import RegradeResult, grade, read_samples, regrade, run_exam
+from yearling.evals.sequential import CanaryResult, canary
+from yearling.evals.spec.check import check_spec, write_ids
+from yearling.evals.spec.run import SpecReport, build_spec_exam, regrade_spec_outputs, run_spec, worst_outputs
 from yearling.evals.statistics import wilson
 from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, score_options
-from yearling.evals.usefulness import Usefulness, useful_exams, usefulness_of
 
 __all__ = [
     "AssistantSubject",
+    "CanaryResult",
     "Case",
     "CasePair",
     "Comparison",
@@ -42,71 +53,68 @@ __all__ = [
     "EngineSubject",
     "Entry",
     "Exam",
-    "ExamFiles",
+    "ExamDownload",
+    "ExamMetric",
     "ExamSample",
     "Finding",
     "GateResult",
     "GateRule",
     "Grader",
     "GraderCard",
-    "JudgedPair",
-    "Leak",
-    "LogSubject",
-    "Look",
-    "Measure",
+    "InspectLogSubject",
+    "LLMBarPair",
+    "LessonLeak",
     "ModelCard",
-    "Paired",
+    "PairedTestResult",
     "Places",
-    "ProofLine",
-    "Regraded",
+    "PreferenceCorrelation",
+    "RegradeResult",
     "Response",
     "SourceFile",
     "SpecReport",
     "Subject",
-    "Summarising",
-    "Training",
-    "Usefulness",
+    "SummarisingGrader",
+    "TrainingHistory",
     "Verdict",
-    "blinded_wins",
+    "build_inspect_task",
+    "build_judge_card",
+    "build_judge_exam",
+    "build_model_card",
+    "build_spec_exam",
     "canary",
-    "card_markdown",
-    "card_page",
     "check_spec",
     "compare",
-    "comparison_facts",
-    "comparison_page",
+    "comparison_to_json",
+    "correlate_exams_with_preference",
+    "correlate_with_preference",
+    "count_blind_wins",
+    "count_training_data",
     "decide",
     "difference_interval",
+    "evaluate_gate",
+    "exam_downloads",
     "exam_entries",
-    "exam_files",
-    "exam_fingerprints",
     "find_leaks",
-    "gate_body",
-    "gate_over",
+    "fingerprint_exams",
+    "gate_to_json",
     "grade",
-    "inspect_task",
-    "judge_card",
-    "judge_exam",
     "last_user_text",
-    "learnt_from",
-    "llmbar_pairs",
-    "model_card",
+    "load_llmbar_pairs",
     "open_exam",
-    "pair_counts",
-    "pair_scores",
-    "prove",
+    "paired_test_from_counts",
+    "paired_test_from_scores",
     "read_samples",
     "refuses",
     "regrade",
-    "regrade_spec",
+    "regrade_spec_outputs",
+    "render_comparison_page",
+    "render_model_card_markdown",
+    "render_model_card_page",
+    "render_run_page",
     "run_exam",
-    "run_page",
     "run_spec",
     "score_options",
-    "spec_exam",
     "strengths",
-    "useful_exams",
-    "usefulness_of",
     "validate_answers",
     "validate_refusals",
     "wilson",

@@ -17,9 +17,9 @@ from yearling.errors import BadInput
 from yearling.records import FinishReason
 
 GraderKind = Literal["exact", "rules", "judge"]
-Boundary = Literal["engine", "grader"]
+ErrorSource = Literal["engine", "grader"]
 
-MAX_KEY = 200
+MAX_KEY_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Verdict:
     detail: Mapping[str, Any] = field(default_factory=dict)
     """What the verdict rests on, for people; plain JSON."""
     error: str = ""
-    boundary: Boundary | None = None
+    boundary: ErrorSource | None = None
     """Where an error came from. An ungradable answer is data, not an exception that ends a run."""
 
 
@@ -130,7 +130,7 @@ class Grader(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
+class ExamMetric:
     """One reported figure with its 95 % interval. `higher_is_better` None: a fact, neither good nor bad."""
 
     name: str
@@ -142,10 +142,10 @@ class Measure:
 
 
 @runtime_checkable
-class Summarising(Protocol):
+class SummarisingGrader(Protocol):
     """A grader whose exam has figures that are no mean of parts (calibration)."""
 
-    def summarise(self, samples: Sequence[ExamSample]) -> Sequence[Measure]: ...
+    def summarise(self, samples: Sequence[ExamSample]) -> Sequence[ExamMetric]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,8 +171,10 @@ class Exam:
         if len(set(keys)) < len(keys):
             twice = next(key for key in keys if keys.count(key) > 1)
             raise BadInput(f"The exam {self.name!r} has two cases with the key {twice!r}.", advice="Give each its own.")
-        if long := next((key for key in keys if not 0 < len(key) <= MAX_KEY or "\0" in key), None):
-            raise BadInput(f"The exam {self.name!r} has the case key {long[:80]!r}.", advice=f"Use 1 to {MAX_KEY} characters.")
+        if long := next((key for key in keys if not 0 < len(key) <= MAX_KEY_CHARS or "\0" in key), None):
+            raise BadInput(
+                f"The exam {self.name!r} has the case key {long[:80]!r}.", advice=f"Use 1 to {MAX_KEY_CHARS} characters."
+            )
         if self.samples < 1 or "seed" in self.sampling:
             raise BadInput(f"The exam {self.name!r} must draw at least one sample and leaves seeds to the runner.")
 

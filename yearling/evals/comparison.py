@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from yearling.errors import BadInput
-from yearling.evals.gate import GateResult, GateRule, Paired, decide, difference_interval, pair_scores
+from yearling.evals.gate import GateResult, GateRule, PairedTestResult, decide, difference_interval, paired_test_from_scores
+from yearling.evals.preference_correlation import PreferenceCorrelation
 from yearling.evals.statistics import Interval
-from yearling.evals.usefulness import Usefulness
 from yearling.store import ExamRun, GradedSample, Store
 
 
@@ -35,7 +35,7 @@ class Comparison:
     champion: ExamRun
     challenger: ExamRun
     interval: Interval
-    paired: Paired
+    paired: PairedTestResult
     pairs: tuple[CasePair, ...]
     may_gate: bool
 
@@ -57,25 +57,25 @@ def compare(store: Store, champion_id: str, challenger_id: str, rule: GateRule |
             "The two runs are not of the same exam, put the same way: their answers cannot be paired.",
             advice="Run the same exam with the same options on both models.",
         )
-    pairs, clusters = _pairs(store.exams.samples(champion.id), store.exams.samples(challenger.id))
+    pairs, clusters = _pair_cases(store.exams.samples(champion.id), store.exams.samples(challenger.id))
     old, new = [pair.champion for pair in pairs], [pair.challenger for pair in pairs]
     return Comparison(
         exam=champion.exam,
         champion=champion,
         challenger=challenger,
         interval=difference_interval(old, new, clusters),
-        paired=pair_scores(old, new, clusters, rule),
+        paired=paired_test_from_scores(old, new, clusters, rule),
         pairs=tuple(pairs),
         may_gate=bool(challenger.settings.get("card", {}).get("may_gate")),
     )
 
 
-def gate_over(
+def evaluate_gate(
     targets: Sequence[Comparison],
     guards: Sequence[Comparison],
     rule: GateRule | None = None,
     *,
-    useful: Sequence[Usefulness] = (),
+    useful: Sequence[PreferenceCorrelation] = (),
 ) -> GateResult:
     """The decision over several exams. Raises BadInput when a grader may not gate, or when people do not follow a suite."""
     powerless = {one.suite: one for one in useful if not one.may_gate}
@@ -92,10 +92,10 @@ def gate_over(
                 f"The grader {one.challenger.grader} of the exam {one.exam} has not passed its own exam, so it may not gate.",
                 advice="Its results are reported only; leave it out.",
             )
-    return decide(_named(targets), _named(guards), rule)
+    return decide(_paired_by_exam(targets), _paired_by_exam(guards), rule)
 
 
-def gate_body(result: GateResult, runs: Mapping[str, Comparison]) -> dict[str, Any]:
+def gate_to_json(result: GateResult, runs: Mapping[str, Comparison]) -> dict[str, Any]:
     """A decision with everything that it rests on, as plain JSON."""
     return {
         "decision": result.decision,
@@ -117,11 +117,11 @@ def last_user_text(messages: Sequence[Mapping[str, Any]]) -> str:
     return next((str(one.get("content") or "") for one in reversed(messages) if one.get("role") == "user"), "")
 
 
-def _named(comparisons: Sequence[Comparison]) -> dict[str, Paired]:
+def _paired_by_exam(comparisons: Sequence[Comparison]) -> dict[str, PairedTestResult]:
     return {one.exam: one.paired for one in comparisons}
 
 
-def _pairs(old: Sequence[GradedSample], new: Sequence[GradedSample]) -> tuple[list[CasePair], list[str]]:
+def _pair_cases(old: Sequence[GradedSample], new: Sequence[GradedSample]) -> tuple[list[CasePair], list[str]]:
     before, after = _by_case(old), _by_case(new)
     if set(before) != set(after):
         raise BadInput("The two runs have different cases.")

@@ -15,12 +15,12 @@ import numpy as np
 from yearling.errors import BadInput
 from yearling.evals.statistics import (
     Interval,
-    by_unit,
-    detectable_effect,
+    bootstrap_ratio_interval,
     holm,
     mcnemar,
+    minimum_detectable_effect,
     permutation_test,
-    ratio_interval,
+    sum_by_cluster,
     t_test,
     tango,
 )
@@ -43,7 +43,7 @@ class GateRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paired:
+class PairedTestResult:
     """What the pairs of one exam say. `p_tolerable` is against "worse by the margin or more"."""
 
     n: int
@@ -67,7 +67,7 @@ class Finding:
     decision: Decision
     p_adjusted: float
     """Of the claim that the role makes (better; not worse by the margin), corrected for the number of targets."""
-    paired: Paired
+    paired: PairedTestResult
     why: str
 
 
@@ -78,25 +78,25 @@ class GateResult:
     rule: GateRule
 
 
-def pair_counts(wins: int, losses: int, n: int, rule: GateRule | None = None) -> Paired:
+def paired_test_from_counts(wins: int, losses: int, n: int, rule: GateRule | None = None) -> PairedTestResult:
     """From n independent pass/fail pairs, `wins` of which only the challenger passed and `losses` only the champion."""
     rule = rule or GateRule()
-    return Paired(
+    return PairedTestResult(
         n=n,
         difference=(wins - losses) / n,
         p_better=mcnemar(wins, losses),
         p_worse=mcnemar(losses, wins),
         p_tolerable=tango(wins, losses, n, rule.margin),
-        detectable=detectable_effect(n, (wins + losses) / n, alpha=rule.alpha, power=rule.power),
+        detectable=minimum_detectable_effect(n, (wins + losses) / n, alpha=rule.alpha, power=rule.power),
         wins=wins,
         losses=losses,
         test="exact McNemar",
     )
 
 
-def pair_scores(
+def paired_test_from_scores(
     champion: Sequence[float], challenger: Sequence[float], units: Sequence[str], rule: GateRule | None = None, *, seed: int = 0
-) -> Paired:
+) -> PairedTestResult:
     """From paired scores, one of each per case; cases of one unit count as one observation. Raises BadInput without pairs.
 
     Pass/fail scores of independent cases take the exact test, everything else a permutation test and, against the margin, a
@@ -108,17 +108,17 @@ def pair_scores(
     differences = np.asarray(challenger, dtype=np.float64) - np.asarray(champion, dtype=np.float64)
     wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
     if len(set(units)) == len(units) and {*champion, *challenger} <= {0.0, 1.0}:
-        return pair_counts(wins, losses, len(units), rule)
-    sums, counts = by_unit(list(differences), units)
+        return paired_test_from_counts(wins, losses, len(units), rule)
+    sums, counts = sum_by_cluster(list(differences), units)
     # Deviations are per unit but weigh by its cases, so that their mean is the difference that is reported.
     weighed = sums / counts.mean()
-    return Paired(
+    return PairedTestResult(
         n=len(sums),
         difference=float(differences.mean()),
         p_better=permutation_test(weighed, seed=seed),
         p_worse=permutation_test(-weighed, seed=seed),
         p_tolerable=t_test(weighed, rule.margin),
-        detectable=detectable_effect(len(sums), float(weighed.var()), alpha=rule.alpha, power=rule.power),
+        detectable=minimum_detectable_effect(len(sums), float(weighed.var()), alpha=rule.alpha, power=rule.power),
         wins=wins,
         losses=losses,
         test="permutation of units",
@@ -130,17 +130,19 @@ def difference_interval(
 ) -> Interval:
     """Mean difference with the paired bootstrap interval, clustered by unit."""
     differences = [new - old for old, new in zip(champion, challenger, strict=True)]
-    return ratio_interval(*by_unit(differences, units), seed=seed)
+    return bootstrap_ratio_interval(*sum_by_cluster(differences, units), seed=seed)
 
 
-def decide(targets: Mapping[str, Paired], guards: Mapping[str, Paired], rule: GateRule | None = None) -> GateResult:
+def decide(
+    targets: Mapping[str, PairedTestResult], guards: Mapping[str, PairedTestResult], rule: GateRule | None = None
+) -> GateResult:
     """The gate's decision. Raises BadInput without a target: "not worse" alone is no reason to ship."""
     rule = rule or GateRule()
     if not targets:
         raise BadInput("A gate needs an exam that should get better.", advice="Name at least one target.")
     adjusted = holm({name: paired.p_better for name, paired in targets.items()})
-    findings = [_target(name, paired, adjusted[name], rule) for name, paired in targets.items()]
-    findings += [_guard(name, paired, rule) for name, paired in guards.items()]
+    findings = [_assess_target(name, paired, adjusted[name], rule) for name, paired in targets.items()]
+    findings += [_assess_guard(name, paired, rule) for name, paired in guards.items()]
     decisions = {finding.decision for finding in findings}
     guarded = all(finding.decision == "ALLOW" for finding in findings if finding.role == "guard")
     improved = any(finding.decision == "ALLOW" for finding in findings if finding.role == "target")
@@ -148,7 +150,7 @@ def decide(targets: Mapping[str, Paired], guards: Mapping[str, Paired], rule: Ga
     return GateResult(decision=decision, findings=tuple(findings), rule=rule)
 
 
-def _target(name: str, paired: Paired, p: float, rule: GateRule) -> Finding:
+def _assess_target(name: str, paired: PairedTestResult, p: float, rule: GateRule) -> Finding:
     decision: Decision = "ALLOW" if p <= rule.alpha else "REJECT" if paired.p_worse <= rule.alpha else "INCONCLUSIVE"
     said = {
         "ALLOW": "better beyond chance",
@@ -158,7 +160,7 @@ def _target(name: str, paired: Paired, p: float, rule: GateRule) -> Finding:
     return Finding(exam=name, role="target", decision=decision, p_adjusted=p, paired=paired, why=said[decision])
 
 
-def _guard(name: str, paired: Paired, rule: GateRule) -> Finding:
+def _assess_guard(name: str, paired: PairedTestResult, rule: GateRule) -> Finding:
     tolerable = paired.p_tolerable <= rule.alpha
     decision: Decision = "ALLOW" if tolerable else "REJECT" if paired.p_worse <= rule.alpha else "INCONCLUSIVE"
     said = {

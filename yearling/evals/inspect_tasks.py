@@ -19,25 +19,25 @@ from typing import Any
 from yearling.errors import BadInput, Unsupported
 from yearling.evals.case import Case, Exam, Response
 from yearling.evals.runner import as_json, grade
-from yearling.evals.subject import AT_ONCE, Subject
+from yearling.evals.subject import DEFAULT_CONCURRENCY, Subject
 from yearling.records import FinishReason, SamplingSettings
 
-_FINISH: Mapping[str, FinishReason] = {
+_FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
     "max_tokens": "length",
     "model_length": "length",
     "tool_calls": "tool_calls",
 }
-_STOPPED = {"stop": "stop", "length": "max_tokens", "tool_calls": "tool_calls"}
-_SAME_NAME = {"temperature", "top_p", "top_k", "max_tokens", "presence_penalty", "frequency_penalty"}
+_STOP_REASONS = {"stop": "stop", "length": "max_tokens", "tool_calls": "tool_calls"}
+_SHARED_SETTINGS = {"temperature", "top_p", "top_k", "max_tokens", "presence_penalty", "frequency_penalty"}
 
 
-def inspect_task(exam: Exam, subject: Subject | None = None, *, seed: int = 0) -> Any:
+def build_inspect_task(exam: Exam, subject: Subject | None = None, *, seed: int = 0) -> Any:
     """The exam as an Inspect `Task`: one sample per case and draw, answered by Inspect's model, or by `subject` if it is given.
 
     Raises Unsupported without the extra, for options (which only a subject can weigh), and for sampling that Inspect lacks.
     """
-    _need_inspect()
+    _require_inspect()
     if subject is None and any(case.options for case in exam.cases):
         raise Unsupported(
             f"The exam {exam.name} asks for log-probabilities of given answers, which Inspect's models do not tell.",
@@ -46,7 +46,7 @@ def inspect_task(exam: Exam, subject: Subject | None = None, *, seed: int = 0) -
     from inspect_ai import Task
     from inspect_ai.dataset import MemoryDataset, Sample
 
-    keyed = {_id(exam, case, draw): (case, draw) for case in exam.cases for draw in range(exam.draws(case))}
+    keyed = {_inspect_sample_id(exam, case, draw): (case, draw) for case in exam.cases for draw in range(exam.draws(case))}
     samples = [
         Sample(
             id=name,
@@ -64,19 +64,19 @@ def inspect_task(exam: Exam, subject: Subject | None = None, *, seed: int = 0) -
     ]
     return Task(
         dataset=MemoryDataset(samples, name=exam.name),
-        solver=_ask_subject(exam, keyed, subject, seed) if subject else _ask_model(exam, keyed, seed),
+        solver=_subject_solver(exam, keyed, subject, seed) if subject else _model_solver(exam, keyed, seed),
         scorer=_scorer(exam, keyed),
         name=exam.name,
         version=exam.hash[:16],
-        metadata={"exam_hash": exam.hash, "seed": seed, **(_who(subject) if subject else {})},
+        metadata={"exam_hash": exam.hash, "seed": seed, **(_subject_metadata(subject) if subject else {})},
     )
 
 
-class LogSubject:
+class InspectLogSubject:
     """Answers as an Inspect log of ours has them. Raises BadInput for a log of another exam, or that is not whole."""
 
     def __init__(self, path: Path, exam: Exam) -> None:
-        _need_inspect()
+        _require_inspect()
         from inspect_ai.log import read_eval_log
 
         log = read_eval_log(str(path))
@@ -86,10 +86,10 @@ class LogSubject:
         self.kind = str(told.get("subject", "engine"))
         self.model = str(told.get("model", log.eval.model))
         self.model_hash = str(told.get("model_hash", f"inspect:{log.eval.model}"))
-        self.at_once = AT_ONCE
+        self.at_once = DEFAULT_CONCURRENCY
         self.seed = int(told["seed"])
         samples = [sample for sample in log.samples or [] if sample.scores]
-        self._answers = {(one.metadata["case"], one.metadata["seed"]): _response(one.output) for one in samples}
+        self._answers = {(one.metadata["case"], one.metadata["seed"]): _response_from_output(one.output) for one in samples}
         if len(self._answers) != exam.num_samples:
             raise BadInput(f"{path} has {len(self._answers)} of {exam.num_samples} answers.", advice="Let Inspect finish it.")
 
@@ -97,16 +97,16 @@ class LogSubject:
         return self._answers[case.key, sampling.seed]
 
 
-def _need_inspect() -> None:
+def _require_inspect() -> None:
     if importlib.util.find_spec("inspect_ai") is None:
         raise Unsupported("Inspect is not installed.", advice="Run `pip install 'yearling[inspect]'`.")
 
 
-def _id(exam: Exam, case: Case, draw: int) -> str:
+def _inspect_sample_id(exam: Exam, case: Case, draw: int) -> str:
     return case.key if exam.draws(case) == 1 else f"{case.key} #{draw}"
 
 
-def _who(subject: Subject) -> dict[str, str]:
+def _subject_metadata(subject: Subject) -> dict[str, str]:
     return {"subject": subject.kind, "model": subject.model, "model_hash": subject.model_hash}
 
 
@@ -121,12 +121,12 @@ def _messages(case: Case) -> list[Any]:
 
 def _config(exam: Exam) -> dict[str, Any]:
     given = {("stop_seqs" if name == "stop" else name): value for name, value in exam.sampling.items()}
-    if unknown := set(given) - _SAME_NAME - {"stop_seqs"}:
+    if unknown := set(given) - _SHARED_SETTINGS - {"stop_seqs"}:
         raise Unsupported(f"Inspect does not know the sampling setting {sorted(unknown)[0]} of the exam {exam.name}.")
     return given
 
 
-def _ask_model(exam: Exam, keyed: Mapping[str, tuple[Case, int]], seed: int) -> Any:
+def _model_solver(exam: Exam, keyed: Mapping[str, tuple[Case, int]], seed: int) -> Any:
     from inspect_ai.solver import solver
 
     config = _config(exam)
@@ -137,7 +137,7 @@ def _ask_model(exam: Exam, keyed: Mapping[str, tuple[Case, int]], seed: int) -> 
     return solver("ask")(lambda: ask)()
 
 
-def _ask_subject(exam: Exam, keyed: Mapping[str, tuple[Case, int]], subject: Subject, seed: int) -> Any:
+def _subject_solver(exam: Exam, keyed: Mapping[str, tuple[Case, int]], subject: Subject, seed: int) -> Any:
     from inspect_ai.model import ModelOutput
     from inspect_ai.solver import solver
 
@@ -145,7 +145,7 @@ def _ask_subject(exam: Exam, keyed: Mapping[str, tuple[Case, int]], subject: Sub
         case, draw = keyed[state.sample_id]
         sampling = replace(SamplingSettings(**dict(exam.sampling)), seed=exam.seed(seed, case, draw))
         response = await subject.respond(case, sampling)
-        output = ModelOutput.from_content(subject.model, response.text, _STOPPED.get(response.finish_reason, "unknown"))
+        output = ModelOutput.from_content(subject.model, response.text, _STOP_REASONS.get(response.finish_reason, "unknown"))
         output.metadata = {one.name: getattr(response, one.name) for one in fields(response) if one.name != "text"}
         state.output = output
         state.messages.append(output.message)
@@ -159,7 +159,7 @@ def _scorer(exam: Exam, keyed: Mapping[str, tuple[Case, int]]) -> Any:
 
     async def score(state: Any, target: Any) -> Any:
         case, _ = keyed[state.sample_id]
-        response = _response(state.output)
+        response = _response_from_output(state.output)
         verdict = grade(exam.grader, case, response)
         told = as_json(verdict, response)
         return Score(
@@ -169,13 +169,13 @@ def _scorer(exam: Exam, keyed: Mapping[str, tuple[Case, int]]) -> Any:
     return scorer(metrics=[mean(), stderr(cluster="cluster")], name=exam.grader.name)(lambda: score)()
 
 
-def _response(output: Any) -> Response:
+def _response_from_output(output: Any) -> Response:
     """What the model said; of our own engines all that a stored sample holds."""
     told = dict(output.metadata or {})
     if "finish_reason" not in told:
         return Response(
             text=output.completion,
-            finish_reason=_FINISH.get(output.stop_reason, "stop"),
+            finish_reason=_FINISH_REASONS.get(output.stop_reason, "stop"),
             error=output.error or "",
             prompt_tokens=output.usage.input_tokens if output.usage else 0,
             completion_tokens=output.usage.output_tokens if output.usage else 0,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from yearling.tasks import Fingerprint, Lesson, LessonSet, Prompt, leak
+from yearling.tasks import ExamFingerprint, Lesson, LessonSet, Prompt, leak
 
 
 @dataclass(frozen=True, slots=True)
-class Leak:
+class LessonLeak:
     """A lesson of the train part that gives an exam away."""
 
     lessons: str
@@ -18,17 +18,17 @@ class Leak:
     exam: str
 
 
-def find_leaks(lessons: LessonSet, exams: Sequence[Fingerprint]) -> list[Leak]:
+def find_leaks(lessons: LessonSet, exams: Sequence[ExamFingerprint]) -> list[LessonLeak]:
     """Sets are searched when they are built; this finds what an exam that came later has in common with them."""
     found = []
     for lesson in lessons.lessons():
-        exam = leak(_texts(lesson), exams, whole_only=isinstance(lesson, Prompt))
+        exam = leak(_lesson_texts(lesson), exams, whole_only=isinstance(lesson, Prompt))
         if exam is not None:
-            found.append(Leak(lessons.hash, lesson.key, exam))
+            found.append(LessonLeak(lessons.hash, lesson.key, exam))
     return found
 
 
-def _texts(lesson: Lesson) -> Iterable[str]:
+def _lesson_texts(lesson: Lesson) -> Iterable[str]:
     for message in lesson.messages:
         if message.get("role") != "system" and isinstance(message.get("content"), str):
             yield message["content"]

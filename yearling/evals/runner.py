@@ -43,21 +43,21 @@ async def run_exam(
     anew in any case; `progress` is told (stored, total). Raises Unavailable when the engine stays away and what the storage
     raises; all that was answered until then is kept.
     """
-    run = None if fresh else await asyncio.to_thread(_unfinished, exam, subject, store, seed)
+    run = None if fresh else await asyncio.to_thread(_find_unfinished_run, exam, subject, store, seed)
     if run is None:
-        run = await asyncio.to_thread(_start, exam, subject, store, seed)
+        run = await asyncio.to_thread(_start_run, exam, subject, store, seed)
     done = await asyncio.to_thread(store.exams.done, run.id)
-    await _Sitting(exam, subject, store, run, done, progress).sit(concurrency or subject.at_once)
+    await _RunInProgress(exam, subject, store, run, done, progress).sit(concurrency or subject.at_once)
     stored = await asyncio.to_thread(read_samples, store, run.id)
     summary = await asyncio.to_thread(summarise, exam.grader, stored)
     return await asyncio.to_thread(store.exams.finish, run.id, summary)
 
 
-def _unfinished(exam: Exam, subject: Subject, store: Store, seed: int) -> ExamRun | None:
+def _find_unfinished_run(exam: Exam, subject: Subject, store: Store, seed: int) -> ExamRun | None:
     return store.exams.unfinished(exam_hash=exam.hash, subject=subject.kind, model_hash=subject.model_hash, seed=seed)
 
 
-def _start(exam: Exam, subject: Subject, store: Store, seed: int) -> ExamRun:
+def _start_run(exam: Exam, subject: Subject, store: Store, seed: int) -> ExamRun:
     return store.exams.start(
         exam=exam.name,
         exam_hash=exam.hash,
@@ -85,7 +85,7 @@ def describe(exam: Exam) -> dict[str, Any]:
     }
 
 
-class _Sitting:
+class _RunInProgress:
     """One run under way."""
 
     def __init__(
@@ -94,13 +94,13 @@ class _Sitting:
         self._exam, self._subject, self._store, self._run = exam, subject, store, run
         self._progress = progress or (lambda stored, total: None)
         self._stored = len(done)
-        self._waiting: list[GradedSample] = []
-        self._room = asyncio.Semaphore(2 * BATCH)
-        self._full = asyncio.Event()
-        self._writing = asyncio.Lock()
-        self._missing = self._open_draws(done)
+        self._pending: list[GradedSample] = []
+        self._capacity = asyncio.Semaphore(2 * BATCH)
+        self._batch_ready = asyncio.Event()
+        self._write_lock = asyncio.Lock()
+        self._remaining = self._remaining_draws(done)
 
-    def _open_draws(self, done: set[tuple[str, int]]) -> Iterator[tuple[Case, int]]:
+    def _remaining_draws(self, done: set[tuple[str, int]]) -> Iterator[tuple[Case, int]]:
         for case in self._exam.cases:
             for draw in range(self._exam.draws(case)):
                 if (case.key, draw) not in done:
@@ -108,8 +108,8 @@ class _Sitting:
 
     async def sit(self, concurrency: int) -> None:
         """Answer what is missing. Whatever ends it, what was graded is stored."""
-        writer = asyncio.create_task(self._write())
-        workers = [asyncio.create_task(self._work()) for _ in range(concurrency)]
+        writer = asyncio.create_task(self._write_batches())
+        workers = [asyncio.create_task(self._answer_cases()) for _ in range(concurrency)]
         work = asyncio.gather(*workers)
         try:
             either: set[asyncio.Future[Any]] = {work, writer}
@@ -121,34 +121,34 @@ class _Sitting:
             await asyncio.gather(work, *workers, writer, return_exceptions=True)
             await self._flush()
 
-    async def _work(self) -> None:
-        for case, draw in self._missing:
-            await self._room.acquire()  # waits when the disk is slower than the model
-            sample = await self._sample(case, draw)  # before looking at the list, which a flush exchanges meanwhile
-            self._waiting.append(sample)
-            if len(self._waiting) >= BATCH:
-                self._full.set()
+    async def _answer_cases(self) -> None:
+        for case, draw in self._remaining:
+            await self._capacity.acquire()  # waits when the disk is slower than the model
+            sample = await self._draw_sample(case, draw)  # before looking at the list, which a flush exchanges meanwhile
+            self._pending.append(sample)
+            if len(self._pending) >= BATCH:
+                self._batch_ready.set()
 
-    async def _write(self) -> None:
+    async def _write_batches(self) -> None:
         """Goes on until it is cancelled, or until the storage fails, which ends the sitting."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), FLUSH_S)
-            self._full.clear()
+                await asyncio.wait_for(self._batch_ready.wait(), FLUSH_S)
+            self._batch_ready.clear()
             await asyncio.shield(self._flush())
 
     async def _flush(self) -> None:
-        async with self._writing:
-            batch, self._waiting = self._waiting, []
+        async with self._write_lock:
+            batch, self._pending = self._pending, []
             if not batch:
                 return
             await asyncio.to_thread(self._store.exams.add_samples, self._run.id, batch)
             for _ in batch:
-                self._room.release()
+                self._capacity.release()
             self._stored += len(batch)
             self._progress(self._stored, self._run.num_samples)
 
-    async def _sample(self, case: Case, draw: int) -> GradedSample:
+    async def _draw_sample(self, case: Case, draw: int) -> GradedSample:
         exam, subject = self._exam, self._subject
         seed = exam.seed(self._run.seed, case, draw)
         sampling = replace(SamplingSettings(**dict(exam.sampling)), seed=seed)
@@ -193,27 +193,27 @@ def grade(grader: Grader, case: Case, response: Response) -> Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Regraded:
+class RegradeResult:
     """What grading the stored answers of a run once more found."""
 
     samples: int
     changed: tuple[tuple[str, int], ...]
 
 
-def regrade(exam: Exam, store: Store, run_id: str) -> Regraded:
+def regrade(exam: Exam, store: Store, run_id: str) -> RegradeResult:
     """Grade every stored answer again, without a model, and compare the verdicts."""
     cases = {case.key: case for case in exam.cases}
     samples = store.exams.samples(run_id)
     changed = []
     for sample in samples:
-        response = response_of(sample)
+        response = response_from_sample(sample)
         found = as_json(grade(exam.grader, cases[sample.case_key], response), response)
         if found != sample.verdict:
             changed.append((sample.case_key, sample.draw))
-    return Regraded(len(samples), tuple(changed))
+    return RegradeResult(len(samples), tuple(changed))
 
 
-def response_of(sample: GradedSample) -> Response:
+def response_from_sample(sample: GradedSample) -> Response:
     """The answer in a stored sample."""
     engine_error = sample.verdict["error"] if sample.verdict["boundary"] == "engine" else ""
     return Response(

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-HORIZON = 1000
+MAX_DISCORDANT_PAIRS = 1000
 """Discordant pairs after which the thresholds are not continued: the canary is over long before."""
 
 _EARLY, _EARLY_PAIRS, _LATE_PAIRS = 0.95, 6.0, 60.0
@@ -31,7 +31,7 @@ def spent(discordant: int, alpha: float) -> float:
 
 
 @lru_cache(maxsize=8)
-def thresholds(alpha: float = 0.05, horizon: int = HORIZON) -> tuple[int, ...]:
+def thresholds(alpha: float = 0.05, horizon: int = MAX_DISCORDANT_PAIRS) -> tuple[int, ...]:
     """`thresholds()[d]`: flags of the challenger, among d discordant pairs, that stop the canary. d + 1 means never."""
     alive = np.zeros(horizon + 2)
     alive[0] = 1.0
@@ -48,7 +48,7 @@ def thresholds(alpha: float = 0.05, horizon: int = HORIZON) -> tuple[int, ...]:
     return tuple(found)
 
 
-def false_stop_chance(alpha: float = 0.05, horizon: int = HORIZON, *, rate: float = 0.5) -> float:
+def false_stop_probability(alpha: float = 0.05, horizon: int = MAX_DISCORDANT_PAIRS, *, rate: float = 0.5) -> float:
     """Chance of ever stopping when each discordant pair is the challenger's with probability `rate`: exact."""
     limits = thresholds(alpha, horizon)
     alive = np.zeros(horizon + 2)
@@ -60,18 +60,18 @@ def false_stop_chance(alpha: float = 0.05, horizon: int = HORIZON, *, rate: floa
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class CanaryResult:
     """Where a canary stands."""
 
     pairs: int
     discordant: int
     challenger_only: int
     decision: Literal["stop", "go on"]
-    stopped_at: int | None
+    stopped_at_pair: int | None
     """The pair after which it stopped."""
 
 
-def canary(champion: Sequence[bool], challenger: Sequence[bool], *, alpha: float = 0.05) -> Look:
+def canary(champion: Sequence[bool], challenger: Sequence[bool], *, alpha: float = 0.05) -> CanaryResult:
     """Follow pairs in the order in which they came; a flag is a bad answer. Once stopped, later pairs change nothing."""
     limits = thresholds(alpha)
     discordant = challenger_only = 0
@@ -81,24 +81,24 @@ def canary(champion: Sequence[bool], challenger: Sequence[bool], *, alpha: float
         discordant += 1
         challenger_only += bool(new)
         if discordant < len(limits) and challenger_only >= limits[discordant]:
-            return Look(at, discordant, challenger_only, "stop", at)
-    return Look(len(champion), discordant, challenger_only, "go on", None)
+            return CanaryResult(at, discordant, challenger_only, "stop", at)
+    return CanaryResult(len(champion), discordant, challenger_only, "go on", None)
 
 
-def stopping_pairs(
+def find_stopping_pairs(
     champion: NDArray[np.bool_], challenger: NDArray[np.bool_], *, alpha: float = 0.05, mixture: bool = False
 ) -> NDArray[np.int64]:
     """For each row (a canary) of flags: the pair at which it stops, or 0. `mixture` uses the mixture SPRT instead."""
     only_new = np.cumsum(challenger & ~champion, axis=1)
     discordant = np.cumsum(challenger ^ champion, axis=1)
-    limits = np.array(_mixture_thresholds(alpha) if mixture else thresholds(alpha))
+    limits = np.array(_mixture_sprt_thresholds(alpha) if mixture else thresholds(alpha))
     stops = only_new >= limits[np.minimum(discordant, len(limits) - 1)]
     stops &= (discordant > 0) & (discordant < len(limits))
     return np.where(stops.any(axis=1), stops.argmax(axis=1) + 1, 0).astype(np.int64)
 
 
 @lru_cache(maxsize=2)
-def _mixture_thresholds(alpha: float, horizon: int = HORIZON) -> tuple[int, ...]:
+def _mixture_sprt_thresholds(alpha: float, horizon: int = MAX_DISCORDANT_PAIRS) -> tuple[int, ...]:
     """Where the likelihood ratio of a uniform rate above ½ to ½ reaches 1/α (Robbins 1970; Ville's inequality)."""
     from scipy.special import betainc, betaln
 

@@ -59,7 +59,7 @@ def permutation_test(differences: Sequence[float] | Numbers, *, seed: int = 0, r
     return (above + 1) / (resamples + 1)
 
 
-def by_unit(values: Sequence[float], units: Sequence[str]) -> tuple[Numbers, Numbers]:
+def sum_by_cluster(values: Sequence[float], units: Sequence[str]) -> tuple[Numbers, Numbers]:
     """(sum, count) per unit, in the order of first appearance: what clustered intervals resample."""
     place = {unit: at for at, unit in enumerate(dict.fromkeys(units))}
     index = np.array([place[unit] for unit in units], dtype=np.intp)
@@ -67,7 +67,7 @@ def by_unit(values: Sequence[float], units: Sequence[str]) -> tuple[Numbers, Num
     return sums, np.bincount(index).astype(np.float64)
 
 
-def ratio_interval(
+def bootstrap_ratio_interval(
     numerators: Sequence[float] | Numbers,
     denominators: Sequence[float] | Numbers,
     *,
@@ -108,7 +108,7 @@ def wilson(successes: float, n: int, *, confidence: float = 0.95) -> Interval:
     return Interval(p, max(0.0, centre - half), min(1.0, centre + half))
 
 
-def clopper_pearson(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
+def clopper_pearson_interval(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
     """Exact interval of a proportion (Clopper and Pearson 1934): never too narrow, for small n and rare failures."""
     from scipy.special import betaincinv
 
@@ -163,7 +163,7 @@ def t_test(differences: Sequence[float] | Numbers, margin: float = 0.0) -> float
     return float(stdtr(len(x) - 1, -above / spread))
 
 
-def detectable_effect(n: int, variance: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
+def minimum_detectable_effect(n: int, variance: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
     """The smallest true difference that n pairs show with that power (one-sided); `variance` is of one pair's difference.
 
     For pass/fail the variance is the share of discordant pairs, less the squared effect, which is left out here.
@@ -173,7 +173,7 @@ def detectable_effect(n: int, variance: float, *, alpha: float = 0.05, power: fl
     return math.nan if n == 0 else float(ndtri(1 - alpha) + ndtri(power)) * math.sqrt(max(variance, 1.0 / n) / n)
 
 
-def pairs_needed(effect: float, discordant: float, *, alpha: float = 0.05, power: float = 0.8) -> int:
+def required_pairs(effect: float, discordant: float, *, alpha: float = 0.05, power: float = 0.8) -> int:
     """Pairs that show a true difference of `effect` when that share of pairs is discordant (Connor 1987)."""
     from scipy.special import ndtri
 
@@ -183,13 +183,13 @@ def pairs_needed(effect: float, discordant: float, *, alpha: float = 0.05, power
 
 def spearman(first: Sequence[float], second: Sequence[float]) -> float:
     """Rank correlation, ties sharing their mean rank; NaN when either is constant."""
-    a, b = _ranks(first), _ranks(second)
+    a, b = mean_ranks(first), mean_ranks(second)
     a, b = a - a.mean(), b - b.mean()
     norm = math.sqrt(float(a @ a) * float(b @ b))
     return float(a @ b) / norm if norm else math.nan
 
 
-def _ranks(values: Sequence[float]) -> Numbers:
+def mean_ranks(values: Sequence[float]) -> Numbers:
     x = np.asarray(values, dtype=np.float64)
     _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)

@@ -14,15 +14,15 @@ from yearling.chat import Assistant, TurnRequest
 from yearling.clock import new_id
 from yearling.errors import BadInput, Unavailable, Unsupported
 from yearling.evals.case import Case, Response
-from yearling.inference import Request, Served
+from yearling.inference import Request, ServedModel
 from yearling.records import Sample, SamplingSettings
 
 TRIES = 3
 """How often an engine that is not there just now is asked before the run stops; it goes on from there at the next start."""
 
-PAUSE_S = 1.0
+RETRY_PAUSE_S = 1.0
 
-AT_ONCE = 16
+DEFAULT_CONCURRENCY = 16
 
 
 class Subject(Protocol):
@@ -56,14 +56,14 @@ class EngineSubject:
 
     kind = "engine"
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: ServedModel) -> None:
         self._served = served
         self.model = served.name
-        self.model_hash = hash_of(served)
-        self.at_once = _at_once(served)
+        self.model_hash = served_model_hash(served)
+        self.at_once = _max_concurrency(served)
 
     async def respond(self, case: Case, sampling: SamplingSettings) -> Response:
-        return await _insist(self._respond, case, sampling)
+        return await _respond_with_retries(self._respond, case, sampling)
 
     async def _respond(self, case: Case, sampling: SamplingSettings) -> Response:
         served = self._served
@@ -74,7 +74,7 @@ class EngineSubject:
             if case.options:
                 return await score_options(served, ids, case)
             request = Request(prompt_ids=ids, sampling=sampling)
-        _needs_scores(case, served)
+        _require_scoring(case, served)
         done = await served.engine.generate(request)
         return Response(
             text=done.text,
@@ -93,16 +93,16 @@ class AssistantSubject:
 
     kind = "assistant"
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: ServedModel) -> None:
         self._served = served
-        self._caught = _Catch()
-        self._assistant = Assistant(_One(served), self._caught, "exam")
+        self._samples = _SampleCollector()
+        self._assistant = Assistant(_SingleModelPool(served), self._samples, "exam")
         self.model = served.name
-        self.model_hash = hash_of(served)
-        self.at_once = _at_once(served)
+        self.model_hash = served_model_hash(served)
+        self.at_once = _max_concurrency(served)
 
     async def respond(self, case: Case, sampling: SamplingSettings) -> Response:
-        return await _insist(self._respond, case, sampling)
+        return await _respond_with_retries(self._respond, case, sampling)
 
     async def _respond(self, case: Case, sampling: SamplingSettings) -> Response:
         given = {one.name: getattr(sampling, one.name) for one in fields(sampling)}
@@ -112,7 +112,7 @@ class AssistantSubject:
         try:
             choice = (await turn.answer()).choices[0]
         finally:
-            samples = self._caught.take(turn.request.request_id)
+            samples = self._samples.take(turn.request.request_id)
         sample = next(one for one in samples if one.id == choice.sample_id)
         return Response(
             text=choice.text,
@@ -126,13 +126,13 @@ class AssistantSubject:
         )
 
 
-def _at_once(served: Served) -> int:
-    return 1 if served.engine.capabilities.repeats_only_alone else AT_ONCE
+def _max_concurrency(served: ServedModel) -> int:
+    return 1 if served.engine.capabilities.repeats_only_alone else DEFAULT_CONCURRENCY
 
 
-async def score_options(served: Served, prompt_ids: tuple[int, ...], case: Case) -> Response:
+async def score_options(served: ServedModel, prompt_ids: tuple[int, ...], case: Case) -> Response:
     """The log-probability of each option as the answer to the prompt. Raises Unsupported where the engine tells none."""
-    _needs_scores(case, served)
+    _require_scoring(case, served)
     if served.tokenizer is None or not prompt_ids:
         raise Unsupported("Options need an engine that takes token ids.")
     options = [tuple(served.tokenizer.encode(option)) for option in case.options]
@@ -150,12 +150,12 @@ async def score_options(served: Served, prompt_ids: tuple[int, ...], case: Case)
     )
 
 
-def hash_of(served: Served) -> str:
+def served_model_hash(served: ServedModel) -> str:
     """Names what answers: the weights' hash, with the adapter's behind a plus sign."""
     return served.engine.model_hash + (f"+{served.adapter_hash}" if served.adapter_hash else "")
 
 
-def _needs_scores(case: Case, served: Served) -> None:
+def _require_scoring(case: Case, served: ServedModel) -> None:
     if case.options and not served.engine.capabilities.score:
         raise Unsupported(
             f"{served.name} tells no log-probabilities of given answers, which this exam needs.",
@@ -163,7 +163,7 @@ def _needs_scores(case: Case, served: Served) -> None:
         )
 
 
-async def _insist(ask: Any, case: Case, sampling: SamplingSettings) -> Response:
+async def _respond_with_retries(ask: Any, case: Case, sampling: SamplingSettings) -> Response:
     """Engines that are away are waited for; a request that is wrong in itself is an answer that failed."""
     for attempt in range(TRIES):
         try:
@@ -175,23 +175,23 @@ async def _insist(ask: Any, case: Case, sampling: SamplingSettings) -> Response:
         except Unavailable:
             if attempt == TRIES - 1:
                 raise
-            await asyncio.sleep(PAUSE_S * 2**attempt)
+            await asyncio.sleep(RETRY_PAUSE_S * 2**attempt)
         else:
             return response
     raise RuntimeError("the last try neither returned nor raised")
 
 
-class _One:
+class _SingleModelPool:
     """A pool of one model."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: ServedModel) -> None:
         self._served = served
 
-    async def get(self, name: str | None = None) -> Served:
+    async def get(self, name: str | None = None) -> ServedModel:
         return self._served
 
 
-class _Catch:
+class _SampleCollector:
     """Keeps the samples of turns that are under way."""
 
     def __init__(self) -> None:

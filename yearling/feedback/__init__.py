@@ -1,13 +1,11 @@
 """Feedback: judgements, notes, rater reliability, bridged consensus, versioned status rules."""
 
-from yearling.feedback.bench import Line as BenchLine
-from yearling.feedback.bench import speeds as bench_speeds
-from yearling.feedback.bench import table as bench_table
-from yearling.feedback.board import Board, Standing
-from yearling.feedback.carrying import Carried, bring_back, own_acts
+from yearling.feedback.act_import import ActImportResult, bring_back, export_own_acts
 from yearling.feedback.consensus import Result, code_hash, log_hash, run
+from yearling.feedback.consensus_runs import RecordedConsensusRun, latest, parse_snapshot, run_and_record
 from yearling.feedback.defences import DefenceParameters, draw_jury
 from yearling.feedback.division import Division, DivisionParameters
+from yearling.feedback.event_index import EventIndex
 from yearling.feedback.events import (
     KINDS,
     RATING_VALUES,
@@ -28,37 +26,34 @@ from yearling.feedback.events import (
     canonical_json,
     fold,
     from_dict,
-    in_log_order,
+    sort_events,
     to_dict,
 )
 from yearling.feedback.explain import explain_item, explain_snapshot
-from yearling.feedback.importing import ImportReport, checked_format, import_file
-from yearling.feedback.ledger import Ledger
-from yearling.feedback.lines import export_lines
+from yearling.feedback.file_import import ImportReport, import_file, parse_file_format
+from yearling.feedback.item_update import update_item_result
+from yearling.feedback.jsonl import export_log_lines
+from yearling.feedback.live_consensus import LiveConsensus, Standing
 from yearling.feedback.log import FeedbackLog
-from yearling.feedback.model import PAPER, PREDICTION, FitParameters
 from yearling.feedback.pairs import Pair, PairParameters
 from yearling.feedback.parameters import Parameters
 from yearling.feedback.pseudonyms import Pseudonyms
-from yearling.feedback.publication import Replay, publication_lines, replay
-from yearling.feedback.queue import Wanted, rating_queue
-from yearling.feedback.runs import Finished, latest, run_and_record, snapshot_from
-from yearling.feedback.snapshot import ItemResult, SideView, Snapshot
-from yearling.feedback.status import HELPFUL, NEEDS_MORE, NOT_HELPFUL, RULES, Rule, StatusParameters, slate
-from yearling.feedback.update import update_item
+from yearling.feedback.publication import ReplayReport, publication_lines, replay
+from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters
+from yearling.feedback.rating_queue import RatingQueueItem, build_rating_queue
+from yearling.feedback.snapshot import ItemResult, SideResult, Snapshot
+from yearling.feedback.status_rules import HELPFUL, NEEDS_MORE, NOT_HELPFUL, STATUS_RULES, StatusParameters, StatusRule, slate
 
 __all__ = [
     "HELPFUL",
     "KINDS",
     "NEEDS_MORE",
     "NOT_HELPFUL",
-    "PAPER",
-    "PREDICTION",
+    "PAPER_FIT",
+    "PREDICTION_FIT",
     "RATING_VALUES",
-    "RULES",
-    "BenchLine",
-    "Board",
-    "Carried",
+    "STATUS_RULES",
+    "ActImportResult",
     "Comparison",
     "DefenceParameters",
     "Division",
@@ -66,13 +61,13 @@ __all__ = [
     "Dropped",
     "Edit",
     "Event",
+    "EventIndex",
     "FeedbackLog",
-    "Finished",
     "FitParameters",
     "ImportReport",
     "ItemResult",
     "JuryInvitation",
-    "Ledger",
+    "LiveConsensus",
     "Note",
     "NoteRating",
     "Pair",
@@ -80,44 +75,43 @@ __all__ = [
     "Parameters",
     "Pseudonyms",
     "Rating",
+    "RatingQueueItem",
+    "RecordedConsensusRun",
     "Removal",
-    "Replay",
+    "ReplayReport",
     "Result",
     "Retraction",
-    "Rule",
-    "SideView",
+    "SideResult",
     "Snapshot",
     "Standing",
     "State",
     "StatusChange",
     "StatusParameters",
+    "StatusRule",
     "Vouch",
-    "Wanted",
-    "bench_speeds",
-    "bench_table",
     "bring_back",
+    "build_rating_queue",
     "canonical_bytes",
     "canonical_json",
-    "checked_format",
     "code_hash",
     "draw_jury",
     "explain_item",
     "explain_snapshot",
-    "export_lines",
+    "export_log_lines",
+    "export_own_acts",
     "fold",
     "from_dict",
     "import_file",
-    "in_log_order",
     "latest",
     "log_hash",
-    "own_acts",
+    "parse_file_format",
+    "parse_snapshot",
     "publication_lines",
-    "rating_queue",
     "replay",
     "run",
     "run_and_record",
     "slate",
-    "snapshot_from",
+    "sort_events",
     "to_dict",
-    "update_item",
+    "update_item_result",
 ]

@@ -17,28 +17,41 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from yearling.feedback import defences, status
-from yearling.feedback.division import division_test
+from yearling.feedback import defences
+from yearling.feedback import status_rules as status
+from yearling.feedback.division import detect_division
 from yearling.feedback.events import (
     Event,
     JuryInvitation,
     Rating,
     State,
     canonical_bytes,
-    fold_ordered,
-    in_log_order,
-    utc_text,
+    fold_sorted_events,
+    format_utc,
+    sort_events,
 )
-from yearling.feedback.exact import Floats
-from yearling.feedback.pairs import Comparisons, Pair, make_pair, shrunk_odds, side_strengths
+from yearling.feedback.exact_arithmetic import Floats
+from yearling.feedback.pairs import Comparisons, Pair, build_pair, shrunk_odds, side_strengths
 from yearling.feedback.parameters import Parameters
-from yearling.feedback.snapshot import ItemResult, SideView, Snapshot
-from yearling.feedback.status import NEEDS_MORE, Decision, Evidence, StatusParameters
-from yearling.feedback.table import Fits, Sides, Table, fit_both, gather, heard, tabulate
+from yearling.feedback.rating_table import ModelFits, Sides, Table, fit_models, gather, heard, tabulate
+from yearling.feedback.snapshot import ItemResult, SideResult, Snapshot
+from yearling.feedback.status_rules import NEEDS_MORE, Decision, Evidence, StatusParameters
 
 VERSION = 2
 
-DECIDING = ("consensus", "defences", "division", "events", "exact", "model", "pairs", "parameters", "snapshot", "status", "table")
+HASHED_MODULES = (
+    "consensus",
+    "defences",
+    "division",
+    "events",
+    "exact_arithmetic",
+    "pairs",
+    "parameters",
+    "rater_model",
+    "rating_table",
+    "snapshot",
+    "status_rules",
+)
 """Modules under `code_hash`."""
 
 
@@ -47,7 +60,7 @@ def code_hash() -> str:
     """SHA-256 over the source of the modules that decide, in alphabetical order, with line ends as in the repository."""
     folder = Path(__file__).parent
     digest = sha256()
-    for name in DECIDING:
+    for name in HASHED_MODULES:
         source = (folder / f"{name}.py").read_bytes().replace(b"\r\n", b"\n")
         digest.update(f"{name} {len(source)}\n".encode() + source)
     return digest.hexdigest()
@@ -55,10 +68,10 @@ def code_hash() -> str:
 
 def log_hash(events: Iterable[Event]) -> str:
     """SHA-256 over the canonical lines of the events in log order: names the prefix, whatever the order of the iterable."""
-    return _hash_of(in_log_order(events))
+    return _hash_sorted_events(sort_events(events))
 
 
-def _hash_of(ordered: Sequence[Event]) -> str:
+def _hash_sorted_events(ordered: Sequence[Event]) -> str:
     digest = sha256()
     for event in ordered:
         digest.update(canonical_bytes(event) + b"\n")
@@ -75,8 +88,8 @@ class Result:
     snapshot: Snapshot
     state: State
     table: Table
-    main: Fits
-    robust: Fits
+    main: ModelFits
+    robust: ModelFits
     parameters: Parameters
 
     def side_of(self, rater: str) -> int:
@@ -95,12 +108,12 @@ class Result:
         }
 
 
-def jury_by_lot(events: Iterable[Event], item: str, parameters: Parameters | None = None) -> tuple[str, ...]:
+def draw_jury_for_item(events: Iterable[Event], item: str, parameters: Parameters | None = None) -> tuple[str, ...]:
     """The accounts that the lot draws for a jury on an item after this log prefix; nobody is asked twice about one item.
 
     A pure function, so that everybody can draw again. Fewer accounts than a jury needs mean that there can be none.
     """
-    ordered = in_log_order(events)
+    ordered = sort_events(events)
     result = run(ordered, parameters)
     asked = (event.jurors for event in ordered if isinstance(event, JuryInvitation) and event.item == item)
     return defences.draw_jury(
@@ -115,27 +128,27 @@ def jury_by_lot(events: Iterable[Event], item: str, parameters: Parameters | Non
 def run(events: Iterable[Event], parameters: Parameters | None = None) -> Result:
     """The full run over a log prefix. Same log, same parameters, same code: the same bytes on any machine."""
     p = parameters or Parameters()
-    ordered = in_log_order(events)
-    state = fold_ordered(ordered)
+    ordered = sort_events(events)
+    state = fold_sorted_events(ordered)
     table, dropped = tabulate(state, p.defences)
-    main = fit_both(table.fit, p.axis, p.prediction)
-    absent = defences.most_active(table.fit.raters, table.fit.num_raters, p.defences)
-    robust = fit_both(table.fit.only(~absent[table.fit.raters]), p.axis, p.prediction) if absent.any() else main
-    division = division_test(table.fit, p.division)
-    items, flips, allowed, held = decide_all(state, table, main, robust, p)
+    main = fit_models(table.fit, p.axis, p.prediction)
+    absent = defences.most_active_mask(table.fit.raters, table.fit.num_raters, p.defences)
+    robust = fit_models(table.fit.only(~absent[table.fit.raters]), p.axis, p.prediction) if absent.any() else main
+    division = detect_division(table.fit, p.division)
+    items, flips, allowed, held = decide_items(state, table, main, robust, p)
     for event in state.dropped:
         dropped[event.reason] = dropped.get(event.reason, 0) + 1
     snapshot = Snapshot(
         version=VERSION,
         code_hash=code_hash(),
         parameters_hash=p.hash,
-        log_hash=_hash_of(ordered),
+        log_hash=_hash_sorted_events(ordered),
         num_events=len(ordered),
-        as_of_utc=utc_text(state.as_of_utc) if ordered else "",
+        as_of_utc=format_utc(state.as_of_utc) if ordered else "",
         raters=_count_raters(state, table, main),
         division=division,
         items=items,
-        pairs=_judge_pairs(state, table, main, p),
+        pairs=_build_pairs(state, table, main, p),
         dropped=dict(sorted(dropped.items())),
         removals=tuple((removal.event, removal.reason) for removal in state.removals),
         flips=flips,
@@ -145,8 +158,8 @@ def run(events: Iterable[Event], parameters: Parameters | None = None) -> Result
     return Result(snapshot, state, table, main, robust, p)
 
 
-def decide_all(
-    state: State, table: Table, main: Fits, robust: Fits, p: Parameters
+def decide_items(
+    state: State, table: Table, main: ModelFits, robust: ModelFits, p: Parameters
 ) -> tuple[tuple[ItemResult, ...], int, int, bool]:
     evidence = gather(table, main)
     rules = status.holding(evidence, p.status)
@@ -154,7 +167,7 @@ def decide_all(
     first: dict[str, float] = {}
     for rating in state.ratings:
         first.setdefault(rating.item, rating.created_utc.timestamp())
-    juries = _verdicts(state, table, main.sides, p.status)
+    juries = _jury_verdicts(state, table, main.sides, p.status)
     standing, decisions = [], []
     for item, number in table.items.items():
         change = state.statuses.get(item)
@@ -168,19 +181,21 @@ def decide_all(
     totals: dict[str, int] = {}
     for rating in state.ratings:
         totals[rating.item] = totals.get(rating.item, 0) + 1
-    views = _views(evidence, p.status)
+    views = _side_estimates_and_chances(evidence, p.status)
     results = tuple(
-        _item_result(item, number, final[number], standing[number], evidence, views, rules, main, juries.get(item, ""), totals, p)
+        _build_item_result(
+            item, number, final[number], standing[number], evidence, views, rules, main, juries.get(item, ""), totals, p
+        )
         for item, number in table.items.items()
     )
     return tuple(sorted(results, key=lambda result: result.item)), flips, allowed, flips > allowed
 
 
-def _views(evidence: Evidence, p: StatusParameters) -> tuple[Floats, Floats]:
-    return evidence.estimates(p.estimate_prior), 1.0 - evidence.chance_below(0.5, p.doubt_prior)
+def _side_estimates_and_chances(evidence: Evidence, p: StatusParameters) -> tuple[Floats, Floats]:
+    return evidence.estimates(p.estimate_prior), 1.0 - evidence.probability_below(0.5, p.doubt_prior)
 
 
-def _item_result(
+def _build_item_result(
     item: str,
     number: int,
     decision: Decision,
@@ -188,14 +203,14 @@ def _item_result(
     evidence: Evidence,
     views: tuple[Floats, Floats],
     rules: Mapping[str, npt.NDArray[Any]],
-    fits: Fits,
+    fits: ModelFits,
     verdict: str,
     totals: Mapping[str, int],
     p: Parameters,
 ) -> ItemResult:
     estimates, chances = views
     sides = [
-        SideView(
+        SideResult(
             ratings=int(evidence.counts[side, number]),
             approval=float(evidence.approvals[side, number]),
             estimate=float(estimates[side, number]),
@@ -218,7 +233,7 @@ def _item_result(
     )
 
 
-def _verdicts(state: State, table: Table, sides: Sides, p: StatusParameters) -> dict[str, str]:
+def _jury_verdicts(state: State, table: Table, sides: Sides, p: StatusParameters) -> dict[str, str]:
     """What each item's jury found. Jurors are heard whatever their history: they were drawn, not self-selected."""
     if not state.juries:
         return {}
@@ -229,10 +244,12 @@ def _verdicts(state: State, table: Table, sides: Sides, p: StatusParameters) -> 
     for rating in state.ratings:
         if rating.item in by_item:
             votes.setdefault(rating.item, []).append(rating)
-    return {item: _verdict(juries, votes.get(item, []), table, sides, p) for item, juries in by_item.items()}
+    return {item: _jury_verdict(juries, votes.get(item, []), table, sides, p) for item, juries in by_item.items()}
 
 
-def _verdict(juries: Sequence[JuryInvitation], votes: Sequence[Rating], table: Table, sides: Sides, p: StatusParameters) -> str:
+def _jury_verdict(
+    juries: Sequence[JuryInvitation], votes: Sequence[Rating], table: Table, sides: Sides, p: StatusParameters
+) -> str:
     counts, approvals = np.zeros(2, dtype=np.int64), np.zeros(2)
     for rating in votes:
         number = table.raters.get(rating.actor)
@@ -243,7 +260,7 @@ def _verdict(juries: Sequence[JuryInvitation], votes: Sequence[Rating], table: T
     return status.jury_verdict(counts, approvals, p)
 
 
-def _judge_pairs(state: State, table: Table, fits: Fits, p: Parameters) -> tuple[Pair, ...]:
+def _build_pairs(state: State, table: Table, fits: ModelFits, p: Parameters) -> tuple[Pair, ...]:
     """Every pair of answers that a counting rater compared, in the order of their names."""
     rows = []
     for act in state.comparisons:
@@ -274,12 +291,12 @@ def _judge_pairs(state: State, table: Table, fits: Fits, p: Parameters) -> tuple
     odds = shrunk_odds(strengths, heard(table.fit, fits.sides), a, b, p.pairs)
     num_raters = len(set(made.raters.tolist()))
     return tuple(
-        make_pair(*key, (float(odds[0, k]), float(odds[1, k])), (counts[key][0], counts[key][1]), num_raters, p.pairs)
+        build_pair(*key, (float(odds[0, k]), float(odds[1, k])), (counts[key][0], counts[key][1]), num_raters, p.pairs)
         for k, key in enumerate(keys)
     )
 
 
-def _count_raters(state: State, table: Table, fits: Fits) -> dict[str, int]:
+def _count_raters(state: State, table: Table, fits: ModelFits) -> dict[str, int]:
     actors = {act.actor for act in (*state.ratings, *state.comparisons)}
     return {
         "seen": len(actors),

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from yearling.feedback.events import Comparison, Rating, StatusChange, Vouch
-from yearling.feedback.exact import Floats, mix, scatter
-from yearling.feedback.model import WEIGHT_STEPS, Ratings
+from yearling.feedback.exact_arithmetic import Floats, mix, scatter
+from yearling.feedback.rater_model import WEIGHT_STEPS, SparseRatings
 
-Act = Rating | Comparison
+RatingOrComparison = Rating | Comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +62,14 @@ def admitted_accounts(vouches: Iterable[Vouch], p: DefenceParameters) -> frozens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Experience:
+class RaterExperience:
     """`counted` are ids of acts that had enough earlier ones, `earned` the acts of each actor that count towards that."""
 
     counted: frozenset[str]
     earned: Mapping[str, int]
 
 
-def experience(acts: Sequence[Act], statuses: Mapping[str, StatusChange], p: DefenceParameters) -> Experience:
+def experience(acts: Sequence[RatingOrComparison], statuses: Mapping[str, StatusChange], p: DefenceParameters) -> RaterExperience:
     """Walk the acts in log order. An act on an item that already has a status earns nothing: agreeing with a verdict is free.
 
     Nor does an act that came with a file, where anything can stand: it counts as soon as its rater has earned that here, as it
@@ -87,7 +87,7 @@ def experience(acts: Sequence[Act], statuses: Mapping[str, StatusChange], p: Def
         if not any(item in statuses and statuses[item].created_utc <= act.created_utc for item in items):
             earned[act.actor] += 1
     counted += [act.id for act in brought if earned[act.actor] >= p.earlier_acts]
-    return Experience(counted=frozenset(counted), earned=dict(earned))
+    return RaterExperience(counted=frozenset(counted), earned=dict(earned))
 
 
 def influence_weights(raters: npt.NDArray[np.int32], num_raters: int, cap: int) -> Floats | None:
@@ -99,7 +99,7 @@ def influence_weights(raters: npt.NDArray[np.int32], num_raters: int, cap: int) 
     return np.asarray(np.minimum(share, 1.0)[raters], dtype=np.float64)
 
 
-def most_active(raters: npt.NDArray[np.int32], num_raters: int, p: DefenceParameters) -> npt.NDArray[np.bool_]:
+def most_active_mask(raters: npt.NDArray[np.int32], num_raters: int, p: DefenceParameters) -> npt.NDArray[np.bool_]:
     """(U,) Mask of the busiest `most_active_share`, at least one; earlier raters first among equals."""
     mask = np.zeros(num_raters, dtype=np.bool_)
     counts = np.bincount(raters, minlength=num_raters)
@@ -110,7 +110,7 @@ def most_active(raters: npt.NDArray[np.int32], num_raters: int, p: DefenceParame
     return mask
 
 
-def near_duplicates(ratings: Ratings, p: DefenceParameters) -> npt.NDArray[np.int64]:
+def find_near_duplicates(ratings: SparseRatings, p: DefenceParameters) -> npt.NDArray[np.int64]:
     """(U,) For each rater the earliest rater whose history is nearly the same; itself when there is none.
 
     Candidates share a band of min-hashes over (item, value) (Broder 1997); each candidate is then compared exactly.
@@ -132,12 +132,12 @@ def near_duplicates(ratings: Ratings, p: DefenceParameters) -> npt.NDArray[np.in
         bands.append(band)
     enough = lengths >= p.duplicate_min_acts
     for band in bands:
-        for group in _buckets(band, enough):
-            _merge(group, present, starts, lengths, tokens, alias, p.duplicate_similarity)
-    return _roots(alias)
+        for group in _minhash_buckets(band, enough):
+            _link_similar_histories(group, present, starts, lengths, tokens, alias, p.duplicate_similarity)
+    return _resolve_representatives(alias)
 
 
-def _buckets(band: npt.NDArray[np.uint64], enough: npt.NDArray[np.bool_]) -> Iterable[npt.NDArray[np.int64]]:
+def _minhash_buckets(band: npt.NDArray[np.uint64], enough: npt.NDArray[np.bool_]) -> Iterable[npt.NDArray[np.int64]]:
     """Groups of positions with equal band, earliest rater first."""
     positions = np.flatnonzero(enough)
     if positions.size < 2:
@@ -148,7 +148,7 @@ def _buckets(band: npt.NDArray[np.uint64], enough: npt.NDArray[np.bool_]) -> Ite
             yield group
 
 
-def _merge(
+def _link_similar_histories(
     group: npt.NDArray[np.int64],
     present: npt.NDArray[np.int32],
     starts: npt.NDArray[np.int64],
@@ -172,7 +172,7 @@ def _merge(
             leaders.append(int(position))
 
 
-def _roots(alias: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _resolve_representatives(alias: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     while True:
         following = alias[alias]
         if bool(np.all(following == alias)):

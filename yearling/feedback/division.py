@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from yearling.feedback.exact import Floats, exact_sum, on_grid, scatter, symmetric_start
-from yearling.feedback.model import FitParameters, Ratings, fit
+from yearling.feedback.exact_arithmetic import Floats, exact_sum, pseudo_random_symmetric, round_to_grid, scatter
+from yearling.feedback.rater_model import FitParameters, SparseRatings, fit
 
 if TYPE_CHECKING:
     from scipy import sparse
 
-_DENSE = 200_000
+_MAX_DENSE_CELLS = 200_000
 
-GAIN_FIT = FitParameters(factors=1, rater_penalty=4.0, item_penalty=2.0, factor_penalty=3.0, rounds=12)
+GAIN_FIT_PARAMETERS = FitParameters(factors=1, rater_penalty=4.0, item_penalty=2.0, factor_penalty=3.0, rounds=12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,25 +53,25 @@ class Division:
     distance: float
 
 
-def division_test(ratings: Ratings, p: DivisionParameters | None = None) -> Division:
+def detect_division(ratings: SparseRatings, p: DivisionParameters | None = None) -> Division:
     """Whether the residuals beyond leanings share a direction."""
     p = p or DivisionParameters()
     if ratings.size < 4:
         return Division(seen=False, strength=0.0, chance=0.0, distance=0.0)
-    found = _strengths(ratings, p)
-    dealt = [_strengths(deal(ratings, p.seed + k), p) for k in range(p.deals)]
+    found = _residual_strengths(ratings, p)
+    dealt = [_residual_strengths(deal(ratings, p.seed + k), p) for k in range(p.deals)]
     chances = [sum(one[k] for one in dealt) / len(dealt) for k in range(len(found))]
-    distance = max(_distance(found[k], chances[k], [one[k] for one in dealt]) for k in range(len(found)))
+    distance = max(_standardised_distance(found[k], chances[k], [one[k] for one in dealt]) for k in range(len(found)))
     return Division(seen=distance >= p.threshold, strength=found[0], chance=chances[0], distance=distance)
 
 
-def _distance(strength: float, chance: float, dealt: Sequence[float]) -> float:
+def _standardised_distance(strength: float, chance: float, dealt: Sequence[float]) -> float:
     spread = float(np.sqrt(sum((one - chance) ** 2 for one in dealt) / len(dealt)))
     # A table too small to be dealt in different ways has no spread: nothing can be said, so nothing is seen.
     return (strength - chance) / spread if spread > 1e-6 else 0.0
 
 
-def deal(ratings: Ratings, seed: int) -> Ratings:
+def deal(ratings: SparseRatings, seed: int) -> SparseRatings:
     """Each item's ratings dealt anew among its raters."""
     lots = scatter(ratings.size, seed) >> np.uint64(32)
     drawn = np.argsort((ratings.items.astype(np.uint64) << np.uint64(32)) | lots, kind="stable")
@@ -81,40 +81,40 @@ def deal(ratings: Ratings, seed: int) -> Ratings:
     return replace(ratings, values=values)
 
 
-def _strengths(ratings: Ratings, p: DivisionParameters) -> tuple[float, ...]:
+def _residual_strengths(ratings: SparseRatings, p: DivisionParameters) -> tuple[float, ...]:
     """Of the residuals beyond leanings: the leading singular value and, unless the table is large, what pairs of raters share."""
     from scipy import sparse  # late, as in model.py
 
     biases = fit(ratings, FitParameters(factors=0, rater_penalty=p.penalty, item_penalty=p.penalty))
     expected = biases.level + biases.rater_bias[ratings.raters] + biases.item_bias[ratings.items]
-    residuals = on_grid(ratings.values - expected)
+    residuals = round_to_grid(ratings.values - expected)
     largest = float(np.max(np.abs(residuals), initial=0.0))
     shape = (ratings.num_raters, ratings.num_items)
-    table = sparse.csr_matrix((_half_grid(residuals), (ratings.raters, ratings.items)), shape=shape)
-    leading = largest * _leading(table, p)
+    table = sparse.csr_matrix((_round_to_half_grid(residuals), (ratings.raters, ratings.items)), shape=shape)
+    leading = largest * _leading_singular_value(table, p)
     work = int(np.sum(np.bincount(ratings.items, minlength=1).astype(np.int64) ** 2))
-    return (leading, largest * largest * _shared(table)) if work <= p.most_pairs else (leading,)
+    return (leading, largest * largest * _shared_deviation_norm(table)) if work <= p.most_pairs else (leading,)
 
 
-def _leading(table: sparse.csr_matrix, p: DivisionParameters) -> float:
+def _leading_singular_value(table: sparse.csr_matrix, p: DivisionParameters) -> float:
     """Leading singular value by power iteration, from below; all sums exact."""
     back = table.T
-    x = _half_grid(symmetric_start(table.shape[1], p.seed + 1))
+    x = _round_to_half_grid(pseudo_random_symmetric(table.shape[1], p.seed + 1))
     size = 0.0
     for _ in range(p.power_rounds):
-        z = _half_grid(table @ x)
+        z = _round_to_half_grid(table @ x)
         x = back @ z
         size = float(np.max(np.abs(x), initial=0.0))
         if size == 0.0:
             return 0.0
-        x = _half_grid(x)
+        x = _round_to_half_grid(x)
     image = table @ x
     return float(np.sqrt(exact_sum(image * image) / max(exact_sum(x * x), 2.0**-26)))
 
 
-def _shared(table: sparse.csr_matrix) -> float:
+def _shared_deviation_norm(table: sparse.csr_matrix) -> float:
     """Frobenius norm of the products of every two different raters' residuals; all sums exact."""
-    if table.shape[0] * table.shape[1] <= _DENSE:  # quicker for a small table, and exact all the same
+    if table.shape[0] * table.shape[1] <= _MAX_DENSE_CELLS:  # quicker for a small table, and exact all the same
         dense = table.toarray()
         products = dense @ dense.T
         apart = products[~np.eye(len(products), dtype=np.bool_)]
@@ -125,13 +125,13 @@ def _shared(table: sparse.csr_matrix) -> float:
     return largest * float(np.sqrt(exact_sum((apart / largest) ** 2))) if largest > 0.0 else 0.0
 
 
-def _half_grid(x: Floats) -> Floats:
+def _round_to_half_grid(x: Floats) -> Floats:
     """`x` scaled to at most 1 in size, on multiples of 2**-13: products of two such numbers are on the fine grid."""
     largest = float(np.max(np.abs(x), initial=0.0))
     return np.rint(x / largest * 2.0**13) / 2.0**13 if largest > 0.0 else x
 
 
-def five_fold_gain(ratings: Ratings, p: FitParameters = GAIN_FIT, folds: int = 5) -> float:
+def cross_validated_gain(ratings: SparseRatings, p: FitParameters = GAIN_FIT_PARAMETERS, folds: int = 5) -> float:
     """Share of the left-out squared error of leanings that one factor removes; negative when it adds error."""
     if ratings.size < 2 * folds:
         return 0.0

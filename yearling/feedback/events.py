@@ -22,8 +22,8 @@ Tags = tuple[str, ...]
 
 RATING_VALUES = (0.0, 0.5, 1.0)
 
-_BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_EARLIEST_UTC = datetime(1, 1, 1, tzinfo=UTC)
+_CANONICAL_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,10 +171,10 @@ KINDS: dict[str, type[Event]] = {
 
 def canonical_json(value: object) -> bytes:
     """UTF-8 JSON with sorted keys, no spaces, shortest exact numbers: equal values give equal bytes. NaN is refused."""
-    return _ENCODER.encode(value).encode()
+    return _CANONICAL_ENCODER.encode(value).encode()
 
 
-def utc_text(moment: datetime) -> str:
+def format_utc(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
@@ -182,12 +182,12 @@ def utc_text(moment: datetime) -> str:
 def to_dict(event: Event) -> dict[str, Any]:
     """Plain data of an event: `kind`, and its fields with times as RFC 3339 in UTC with microseconds."""
     plain: dict[str, Any] = {"kind": event.kind}
-    for name in _FIELDS[event.kind]:
+    for name in _FIELD_NAMES[event.kind]:
         value = getattr(event, name)
-        if value == "" and name in _LEFT_OUT_WHEN_EMPTY:
+        if value == "" and name in _OMITTED_WHEN_EMPTY:
             continue
         if isinstance(value, datetime):
-            plain[name] = utc_text(value)
+            plain[name] = format_utc(value)
         else:
             plain[name] = list(value) if isinstance(value, tuple) else value
     return plain
@@ -201,12 +201,12 @@ def from_dict(plain: Mapping[str, Any]) -> Event:
         raise BadInput(f"Unknown kind of event: {kind!r}.", advice=f"Known kinds: {', '.join(sorted(KINDS))}.", param="kind")
     values = dict(plain)
     del values["kind"]
-    unknown = values.keys() - _KNOWN_FIELDS[cls.kind]
+    unknown = values.keys() - _FIELD_NAME_SETS[cls.kind]
     if unknown:
         raise BadInput(f"A {kind} has no field {sorted(unknown)[0]!r}.", param=sorted(unknown)[0])
     try:
         values["created_utc"] = datetime.fromisoformat(values["created_utc"])
-        for name in _LISTS:
+        for name in _TUPLE_FIELDS:
             if name in values:
                 values[name] = tuple(values[name])
         if "value" in values:
@@ -221,12 +221,12 @@ def canonical_bytes(event: Event) -> bytes:
     return canonical_json(to_dict(event))
 
 
-_LEFT_OUT_WHEN_EMPTY = frozenset({"code_hash", "parameters_hash", "origin", "acted_utc"})
+_OMITTED_WHEN_EMPTY = frozenset({"code_hash", "parameters_hash", "origin", "acted_utc"})
 """Fields that came later: an event without them has the bytes that it always had."""
 
-_FIELDS: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in fields(cls)) for kind, cls in KINDS.items()}
-_KNOWN_FIELDS = {kind: frozenset(names) for kind, names in _FIELDS.items()}
-_LISTS = ("tags", "jurors")
+_FIELD_NAMES: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in fields(cls)) for kind, cls in KINDS.items()}
+_FIELD_NAME_SETS = {kind: frozenset(names) for kind, names in _FIELD_NAMES.items()}
+_TUPLE_FIELDS = ("tags", "jurors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,14 +253,14 @@ class State:
     """Newest status change of each item."""
     removals: tuple[Removal, ...] = ()
     dropped: tuple[Dropped, ...] = ()
-    as_of_utc: datetime = _BEGINNING
+    as_of_utc: datetime = _EARLIEST_UTC
     """Time of the newest event. Ages are counted up to here and not by a clock, which nobody could replay: an item grows older
     when the next act comes, whoever's and about whatever it is."""
     acted: int = 0
     """How many people did anything since the last change of a status."""
 
 
-def in_log_order(events: Iterable[Event]) -> list[Event]:
+def sort_events(events: Iterable[Event]) -> list[Event]:
     """Events by (time, id), each once. Raises Untrusted when one id stands for two different events."""
     seen: dict[str, Event] = {}
     for event in events:
@@ -276,12 +276,12 @@ def fold(events: Iterable[Event]) -> State:
     An event that another one supersedes, retracts or removes is listed under `dropped` with its reason; so is a retraction of
     somebody else's act and one that names no earlier event.
     """
-    return fold_ordered(in_log_order(events))
+    return fold_sorted_events(sort_events(events))
 
 
-def fold_ordered(ordered: list[Event]) -> State:
+def fold_sorted_events(ordered: list[Event]) -> State:
     """`fold` for events that `in_log_order` returned."""
-    gone = _taken_back(ordered)
+    gone = _void_event_reasons(ordered)
     dropped = [Dropped(event=event_id, reason=reason) for event_id, reason in gone.items()]
     kept: dict[str, list[Any]] = {kind: [] for kind in KINDS}
     last: dict[tuple[str, ...], Event] = {}
@@ -289,7 +289,7 @@ def fold_ordered(ordered: list[Event]) -> State:
         if event.id not in gone:
             kept[event.kind].append(event)
             if isinstance(event, Rating | Comparison):
-                last[_subject(event)] = event
+                last[_judgement_key(event)] = event
     standing = {event.id for event in last.values()}
     for kind in ("rating", "note_rating", "comparison"):
         dropped += [Dropped(event=e.id, reason="replaced by a later one") for e in kept[kind] if e.id not in standing]
@@ -304,12 +304,12 @@ def fold_ordered(ordered: list[Event]) -> State:
         statuses={event.item: event for event in kept["status_change"]},
         removals=tuple(kept["removal"]),
         dropped=tuple(sorted(dropped, key=lambda d: (d.event, d.reason))),
-        as_of_utc=ordered[-1].created_utc if ordered else _BEGINNING,
-        acted=_acted(ordered),
+        as_of_utc=ordered[-1].created_utc if ordered else _EARLIEST_UTC,
+        acted=_count_actors_since_status_change(ordered),
     )
 
 
-def _acted(ordered: list[Event]) -> int:
+def _count_actors_since_status_change(ordered: list[Event]) -> int:
     people: set[str] = set()
     for event in reversed(ordered):
         if isinstance(event, StatusChange):
@@ -318,13 +318,13 @@ def _acted(ordered: list[Event]) -> int:
     return len(people)
 
 
-def _subject(event: Rating | Comparison) -> tuple[str, ...]:
+def _judgement_key(event: Rating | Comparison) -> tuple[str, ...]:
     if isinstance(event, Comparison):
         return (event.actor, *sorted((event.left, event.right)))
     return (event.actor, event.item)
 
 
-def _taken_back(ordered: list[Event]) -> dict[str, str]:
+def _void_event_reasons(ordered: list[Event]) -> dict[str, str]:
     """Ids of events that do not count because of a retraction or removal (or are a void one), with the reason."""
     by_id: dict[str, Event] = {}
     gone: dict[str, str] = {}

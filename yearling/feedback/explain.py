@@ -5,10 +5,10 @@ Turns an `ItemResult` into sentences. Decides nothing.
 
 from __future__ import annotations
 
-from yearling.feedback.snapshot import ItemResult, SideView, Snapshot
-from yearling.feedback.status import HELPFUL, NEEDS_MORE, NOT_HELPFUL, Rule, StatusParameters
+from yearling.feedback.snapshot import ItemResult, SideResult, Snapshot
+from yearling.feedback.status_rules import HELPFUL, NEEDS_MORE, NOT_HELPFUL, StatusParameters, StatusRule
 
-TITLES = {HELPFUL: "Helpful", NOT_HELPFUL: "Not helpful", NEEDS_MORE: "Needs more ratings"}
+STATUS_TITLES = {HELPFUL: "Helpful", NOT_HELPFUL: "Not helpful", NEEDS_MORE: "Needs more ratings"}
 
 REASONS = {
     "both_sides": "Raters on both sides agree, with room for doubt on each.",
@@ -26,14 +26,16 @@ REASONS = {
 
 def explain_item(result: ItemResult, p: StatusParameters, *, division_seen: bool) -> list[str]:
     """Sentences, most important first: the status and why, each side's view, what is missing, what was set aside."""
-    lines = [f"{TITLES.get(result.status, result.status)}. {REASONS.get(result.reason, result.reason)}"]
-    lines += [_side(f"Side {name}", view) for name, view in zip("AB", result.sides, strict=True)]
+    lines = [f"{STATUS_TITLES.get(result.status, result.status)}. {REASONS.get(result.reason, result.reason)}"]
+    lines += [_explain_side(f"Side {name}", view) for name, view in zip("AB", result.sides, strict=True)]
     if result.status == NEEDS_MORE:
         lines += missing(result, p)
     if result.jury:
-        lines.append(f"The jury's finding: {TITLES.get(result.jury, 'it is split')}.")
+        lines.append(f"The jury's finding: {STATUS_TITLES.get(result.jury, 'it is split')}.")
     if result.uncounted:
-        lines.append(f"{_ratings(result.uncounted)} not counted: their raters had judged too little before, or echo another.")
+        lines.append(
+            f"{_format_num_ratings(result.uncounted)} not counted: their raters had judged too little before, or echo another."
+        )
     if not division_seen:
         lines.append("No line of division is visible yet; the two sides are a first guess, and both must still agree.")
     return lines
@@ -41,7 +43,7 @@ def explain_item(result: ItemResult, p: StatusParameters, *, division_seen: bool
 
 def missing(result: ItemResult, p: StatusParameters) -> list[str]:
     """What would be needed for a status: ratings by side first, then certainty."""
-    quorum = _rule(p, "quorum")
+    quorum = _find_rule(p, "quorum")
     lines = []
     total = sum(view.ratings for view in result.sides)
     if total < quorum.min_total:
@@ -50,12 +52,12 @@ def missing(result: ItemResult, p: StatusParameters) -> list[str]:
         if view.ratings < quorum.min_side:
             lines.append(f"Missing: {quorum.min_side - view.ratings} more counted ratings from side {name}.")
     if not lines and result.reason == "no_agreement":
-        lines += _undecided(result, p)
+        lines += _explain_disagreement(result, p)
     return lines
 
 
-def _undecided(result: ItemResult, p: StatusParameters) -> list[str]:
-    helpful, unhelpful = _rule(p, "helpful"), _rule(p, "not_helpful")
+def _explain_disagreement(result: ItemResult, p: StatusParameters) -> list[str]:
+    helpful, unhelpful = _find_rule(p, "helpful"), _find_rule(p, "not_helpful")
     verdicts = []
     for view in result.sides:
         if view.chance >= 1.0 - helpful.doubt and view.estimate >= helpful.floor:
@@ -93,18 +95,18 @@ def explain_snapshot(snapshot: Snapshot) -> list[str]:
     return lines
 
 
-def _side(name: str, view: SideView) -> str:
+def _explain_side(name: str, view: SideResult) -> str:
     if not view.ratings:
         return f"{name} has not rated it; from what else its raters say, about {view.estimate:.0%} would approve."
     return (
-        f"{name}: {_ratings(view.ratings)}, {view.approval / view.ratings:.0%} approval; "
+        f"{name}: {_format_num_ratings(view.ratings)}, {view.approval / view.ratings:.0%} approval; "
         f"the chance that at least half of this side approves is {view.chance:.0%}."
     )
 
 
-def _ratings(count: int) -> str:
+def _format_num_ratings(count: int) -> str:
     return "1 rating" if count == 1 else f"{count} ratings"
 
 
-def _rule(p: StatusParameters, rule_id: str) -> Rule:
+def _find_rule(p: StatusParameters, rule_id: str) -> StatusRule:
     return next(rule for rule in p.rules if rule.id == rule_id)

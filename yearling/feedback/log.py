@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from yearling.clock import new_id
 from yearling.errors import BadInput, Conflict, NotFound
+from yearling.feedback.event_index import EventIndex
 from yearling.feedback.events import (
     Comparison,
     Edit,
@@ -28,7 +29,6 @@ from yearling.feedback.events import (
     Vouch,
     to_dict,
 )
-from yearling.feedback.ledger import Ledger
 from yearling.feedback.pseudonyms import KEY, Pseudonyms
 from yearling.store import EventEntry, Store, Text, make_text
 
@@ -38,9 +38,9 @@ MAX_TAGS = 10
 MAX_NOTE_CHARS = 5_000
 MAX_EDIT_CHARS = 200_000
 
-ITEM = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
-_TAG = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_ADMINISTRATORS = ("owner", "maintainer")
+ITEM_ID_PATTERN = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
+_TAG_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_ADMIN_ROLES = ("owner", "maintainer")
 
 
 class FeedbackLog:
@@ -49,7 +49,7 @@ class FeedbackLog:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.pseudonyms = Pseudonyms(store.secrets.get(KEY))
-        self.ledger = Ledger(store)
+        self.ledger = EventIndex(store)
 
     def pseudonym(self, person_id: str) -> str:
         """Under which name the log knows a person."""
@@ -61,12 +61,12 @@ class FeedbackLog:
         Raises BadInput for another value or an unfit tag, NotFound for an unknown item, Conflict for one's own words.
         """
         with self.ledger.reading() as ledger:
-            self.require_item(person_id, item)
-            actor = self.not_author(person_id, item)
+            self.require_judgeable_item(person_id, item)
+            actor = self.require_not_author(person_id, item)
             cls = NoteRating if ledger.is_note(item) else Rating
             # A float, as every reader of the log will have it: 1 and 1.0 are different bytes.
-            fit, when = float(value), ledger.next_utc()
-            return self._append(cls(id=new_id(), created_utc=when, actor=actor, item=item, value=fit, tags=checked_tags(tags)))
+            fit, when = float(value), ledger.next_event_utc()
+            return self._append(cls(id=new_id(), created_utc=when, actor=actor, item=item, value=fit, tags=validate_tags(tags)))
 
     def rate_note(self, person_id: str, note: str, value: float, *, tags: Iterable[str] = ()) -> Rating:
         """Say how helpful a note is. Raises as `rate`, and NotFound for a note that was taken back."""
@@ -78,38 +78,38 @@ class FeedbackLog:
         """Say which of two answers is better. Raises as `rate`."""
         with self.ledger.reading() as ledger:
             for item in (left, right):
-                self.require_item(person_id, item)
-                self.not_author(person_id, item)
-            actor, when = self.pseudonym(person_id), ledger.next_utc()
+                self.require_judgeable_item(person_id, item)
+                self.require_not_author(person_id, item)
+            actor, when = self.pseudonym(person_id), ledger.next_event_utc()
             return self._append(
                 Comparison(
-                    id=new_id(), created_utc=when, actor=actor, left=left, right=right, outcome=outcome, tags=checked_tags(tags)
+                    id=new_id(), created_utc=when, actor=actor, left=left, right=right, outcome=outcome, tags=validate_tags(tags)
                 )
             )
 
     def note(self, person_id: str, item: str, words: str) -> Note:
         """Add context to an answer. The note is an item of its own, which others rate. Raises BadInput, NotFound."""
         with self.ledger.reading() as ledger:
-            self.require_item(person_id, item)
+            self.require_judgeable_item(person_id, item)
             if ledger.is_note(item):
                 raise BadInput(
                     "A note cannot be added to a note.", advice="Rate the note, or add one to the answer.", param="item"
                 )
             note_id = new_id()
-            text = written_text(note_id, "note", words, MAX_NOTE_CHARS, person_id)
-            actor, when = self.pseudonym(person_id), ledger.next_utc()
+            text = make_authored_text(note_id, "note", words, MAX_NOTE_CHARS, person_id)
+            actor, when = self.pseudonym(person_id), ledger.next_event_utc()
             note = Note(id=note_id, created_utc=when, actor=actor, item=item, note=note_id, text_sha256=text.sha256)
             return self._append(note, text)
 
     def edit(self, person_id: str, item: str, words: str) -> Edit:
         """Give a better wording of an answer. The wording is an item of its own. Raises BadInput, NotFound."""
         with self.ledger.reading() as ledger:
-            self.require_item(person_id, item)
+            self.require_judgeable_item(person_id, item)
             if ledger.is_note(item):
                 raise BadInput("A note cannot be edited.", advice="Take it back and write a new one.", param="item")
             result = new_id()
-            text = written_text(result, "edit", words, MAX_EDIT_CHARS, person_id)
-            actor, when = self.pseudonym(person_id), ledger.next_utc()
+            text = make_authored_text(result, "edit", words, MAX_EDIT_CHARS, person_id)
+            actor, when = self.pseudonym(person_id), ledger.next_event_utc()
             edit = Edit(id=result, created_utc=when, actor=actor, item=item, result=result, text_sha256=text.sha256)
             return self._append(edit, text)
 
@@ -123,8 +123,8 @@ class FeedbackLog:
             actor, target = self.pseudonym(person_id), ledger.find(event_id)
             if target is None or target.actor != actor:
                 raise NotFound(f"You did nothing that has the id {event_id[:100]!r}.", param="event_id")
-            self._require_standing(target)
-            retraction = Retraction(id=new_id(), created_utc=ledger.next_utc(), actor=actor, event=target.id)
+            self._require_withdrawable(target)
+            retraction = Retraction(id=new_id(), created_utc=ledger.next_event_utc(), actor=actor, event=target.id)
             return self._append(retraction, forget=words_of(target))
 
     def remove(self, person_id: str, event_id: str, reason: str, *, delete_words: bool = False) -> Removal:
@@ -132,14 +132,14 @@ class FeedbackLog:
 
         Raises NotFound for who is no administrator, as for an unknown event; Conflict as `retract`; BadInput without a reason.
         """
-        self._require_administrator(
+        self._require_admin(
             person_id, "Only an administrator can remove what others did.", "You can take back what you did yourself."
         )
         with self.ledger.reading() as ledger:
             target = ledger.event(event_id)
-            self._require_standing(target)
+            self._require_withdrawable(target)
             actor = self.pseudonym(person_id)
-            removal = Removal(id=new_id(), created_utc=ledger.next_utc(), actor=actor, event=target.id, reason=reason)
+            removal = Removal(id=new_id(), created_utc=ledger.next_event_utc(), actor=actor, event=target.id, reason=reason)
             return self._append(removal, forget=words_of(target) if delete_words else ())
 
     def vouch(self, person_id: str, account_id: str) -> Vouch:
@@ -151,7 +151,7 @@ class FeedbackLog:
             return self._append(
                 Vouch(
                     id=new_id(),
-                    created_utc=ledger.next_utc(),
+                    created_utc=ledger.next_event_utc(),
                     actor=self.pseudonym(person_id),
                     account=self.pseudonym(account),
                     person=self.pseudonyms.human(account),
@@ -167,10 +167,10 @@ class FeedbackLog:
         for who is no administrator.
         """
         with self.ledger.reading() as ledger:
-            self.require_caller(person_id, item)
+            self.require_can_invite_jury(person_id, item)
             jury = JuryInvitation(
                 id=new_id(),
-                created_utc=ledger.next_utc(),
+                created_utc=ledger.next_event_utc(),
                 actor=self.pseudonym(person_id),
                 item=item,
                 jurors=tuple(jurors),
@@ -181,15 +181,15 @@ class FeedbackLog:
             ledger.sync()
             return jury
 
-    def require_caller(self, person_id: str, item: str) -> None:
+    def require_can_invite_jury(self, person_id: str, item: str) -> None:
         """Raises NotFound for who may call no jury, and for an item that nobody judged."""
-        self._require_administrator(person_id, "Only an administrator can call a jury.", "The lot decides who sits on it.")
+        self._require_admin(person_id, "Only an administrator can call a jury.", "The lot decides who sits on it.")
         if not self.ledger.knows(item):
             raise NotFound(f"Nobody has judged {item[:100]!r} yet.", param="item")
 
-    def require_item(self, person_id: str, item: str) -> None:
+    def require_judgeable_item(self, person_id: str, item: str) -> None:
         """An item is an answer that the person got, a text, or what the log knows already. Raises NotFound."""
-        if not ITEM.fullmatch(item):
+        if not ITEM_ID_PATTERN.fullmatch(item):
             raise BadInput("An item's id has 1 to 200 characters, none of them control characters.", param="item")
         written = self.ledger.written(item)
         if written is not None and self.ledger.taken_back(written.id):
@@ -205,14 +205,14 @@ class FeedbackLog:
                 param="item",
             ) from None
 
-    def not_author(self, person_id: str, item: str) -> str:
+    def require_not_author(self, person_id: str, item: str) -> str:
         """The pseudonym of a person who did not write this item. Raises Conflict."""
         actor = self.pseudonym(person_id)
         if self.ledger.author(item) == actor:
             raise Conflict("Nobody judges their own words.", advice="Others will.", param="item")
         return actor
 
-    def forget_words(self, person_id: str, items: Collection[str]) -> None:
+    def delete_own_texts(self, person_id: str, items: Collection[str]) -> None:
         """Delete the words of a person's own edits and notes on answers that are gone. What the log says of them stays."""
         actor = self.pseudonym(person_id)
         with self.ledger.reading() as ledger:
@@ -232,9 +232,9 @@ class FeedbackLog:
         """A page of the public log."""
         return self.store.events.entries(after=after, limit=limit)
 
-    def _require_administrator(self, person_id: str, refusal: str, advice: str) -> None:
+    def _require_admin(self, person_id: str, refusal: str, advice: str) -> None:
         """Raises NotFound, with these words, for who is neither owner nor maintainer."""
-        if self.store.people.get(person_id).role not in _ADMINISTRATORS:
+        if self.store.people.get(person_id).role not in _ADMIN_ROLES:
             raise NotFound(refusal, advice=advice)
 
     def _append(self, event: E, *texts: Text, forget: Sequence[str] = ()) -> E:
@@ -242,17 +242,17 @@ class FeedbackLog:
         self.ledger.sync()
         return event
 
-    def _require_standing(self, target: Event) -> None:
+    def _require_withdrawable(self, target: Event) -> None:
         if isinstance(target, Retraction | Removal | StatusChange):
             raise Conflict(f"A {target.kind.replace('_', ' ')} cannot be taken back.", param="event_id")
         if self.ledger.taken_back(target.id):
             raise Conflict("That was taken back before.", param="event_id")
 
 
-def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
+def validate_tags(tags: Iterable[str]) -> tuple[str, ...]:
     """Tags, sorted, each once. Raises BadInput: tags are public, so they are single plain words and no place for prose."""
     found = tuple(sorted(set(tags)))
-    unfit = [tag for tag in found if not _TAG.fullmatch(tag)]
+    unfit = [tag for tag in found if not _TAG_PATTERN.fullmatch(tag)]
     if unfit or len(found) > MAX_TAGS:
         raise BadInput(
             f"These tags cannot be used: {unfit[0]!r}." if unfit else f"There may be {MAX_TAGS} tags.",
@@ -267,7 +267,7 @@ def words_of(event: Event) -> tuple[str, ...]:
     return (event.note,) if isinstance(event, Note) else (event.result,) if isinstance(event, Edit) else ()
 
 
-def written_text(text_id: str, kind: str, words: str, most_chars: int, person_id: str, *, salt: str | None = None) -> Text:
+def make_authored_text(text_id: str, kind: str, words: str, most_chars: int, person_id: str, *, salt: str | None = None) -> Text:
     """The words of a note or an edit. Raises BadInput for none or too many."""
     if not words.strip():
         raise BadInput("The text is empty.", param="text")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from yearling.feedback.exact import Floats, Ints, on_grid, sigmoid
+from yearling.feedback.exact_arithmetic import Floats, Ints, round_to_grid, sigmoid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,23 +57,23 @@ class Comparisons:
         return Comparisons(self.raters[keep], self.winners[keep], self.losers[keep], self.wins[keep], self.weights[keep])
 
 
-def bradley_terry(comparisons: Comparisons, prior: Floats, penalty: float, rounds: int) -> Floats:
+def fit_bradley_terry(comparisons: Comparisons, prior: Floats, penalty: float, rounds: int) -> Floats:
     """(N,) Strengths that maximise Σ w log P − penalty/2 · |θ − prior|², by accelerated gradient steps with a diagonal bound."""
     count = len(prior)
     if not comparisons.raters.size:
-        return on_grid(prior)
+        return round_to_grid(prior)
     won, lost = comparisons.winners, comparisons.losers
     load = np.bincount(won, comparisons.weights, count) + np.bincount(lost, comparisons.weights, count)
     bound = penalty + 0.5 * load
-    theta = on_grid(prior)
+    theta = round_to_grid(prior)
     ahead, pace = theta, 1.0
     for _ in range(rounds):
         # Everything summed lies on the grid, so that bincount's order does not matter.
-        pull = on_grid(comparisons.weights * (comparisons.wins - sigmoid(ahead[won] - ahead[lost])))
+        pull = round_to_grid(comparisons.weights * (comparisons.wins - sigmoid(ahead[won] - ahead[lost])))
         gradient = np.bincount(won, pull, count) - np.bincount(lost, pull, count) - penalty * (ahead - prior)
-        moved = on_grid(ahead + gradient / bound)
+        moved = round_to_grid(ahead + gradient / bound)
         next_pace = (1.0 + float(np.sqrt(1.0 + 4.0 * pace * pace))) / 2.0
-        ahead = on_grid(moved + (pace - 1.0) / next_pace * (moved - theta))
+        ahead = round_to_grid(moved + (pace - 1.0) / next_pace * (moved - theta))
         done = float(np.max(np.abs(moved - theta))) < 1e-7
         theta, pace = moved, next_pace
         if done:
@@ -84,12 +84,12 @@ def bradley_terry(comparisons: Comparisons, prior: Floats, penalty: float, round
 def side_strengths(comparisons: Comparisons, rater_side: npt.NDArray[np.int8], predictions: Floats, p: PairParameters) -> Floats:
     """(S, N) Strengths of the items on each side. `rater_side` (U,) is 0 or 1, `predictions` (S, N) the rater model's."""
     count = predictions.shape[1]
-    pooled = bradley_terry(comparisons, np.zeros(count), p.pooled_penalty, p.rounds)
+    pooled = fit_bradley_terry(comparisons, np.zeros(count), p.pooled_penalty, p.rounds)
     side_of = rater_side[comparisons.raters]
     sides = []
     for side in (0, 1):
         prior = p.pooled_share * pooled + (1.0 - p.pooled_share) * p.scale * (predictions[side] - 0.5)
-        sides.append(bradley_terry(comparisons.only(side_of == side), prior, p.side_penalty, p.rounds))
+        sides.append(fit_bradley_terry(comparisons.only(side_of == side), prior, p.side_penalty, p.rounds))
     return np.array(sides)
 
 
@@ -118,7 +118,7 @@ class Pair:
     provisional: bool
 
 
-def make_pair(a: str, b: str, odds: tuple[float, float], counts: tuple[int, int], num_raters: int, p: PairParameters) -> Pair:
+def build_pair(a: str, b: str, odds: tuple[float, float], counts: tuple[int, int], num_raters: int, p: PairParameters) -> Pair:
     """The pair with its label, `q` and weight, or with the reason for its drop. `odds` are each side's, after doubt."""
     provisional = num_raters < p.provisional_raters
     if min(counts) > 0 and min(odds) <= 0.0 <= max(odds):

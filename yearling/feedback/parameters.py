@@ -11,9 +11,9 @@ from yearling.errors import BadInput
 from yearling.feedback.defences import DefenceParameters
 from yearling.feedback.division import DivisionParameters
 from yearling.feedback.events import canonical_json
-from yearling.feedback.model import PAPER, PREDICTION, FitParameters
 from yearling.feedback.pairs import PairParameters
-from yearling.feedback.status import Rule, StatusParameters
+from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters
+from yearling.feedback.status_rules import StatusParameters, StatusRule
 
 T = TypeVar("T")
 
@@ -22,8 +22,8 @@ T = TypeVar("T")
 class Parameters:
     """Everything that a result depends on besides the log and the code."""
 
-    axis: FitParameters = PAPER
-    prediction: FitParameters = PREDICTION
+    axis: FitParameters = PAPER_FIT
+    prediction: FitParameters = PREDICTION_FIT
     division: DivisionParameters = field(default_factory=DivisionParameters)
     status: StatusParameters = field(default_factory=StatusParameters)
     pairs: PairParameters = field(default_factory=PairParameters)
@@ -36,7 +36,7 @@ class Parameters:
     @staticmethod
     def from_dict(plain: Mapping[str, Any]) -> Parameters:
         """The parameters that `to_dict` described. Raises BadInput for an unknown key: a rule nobody reads is a trap."""
-        return _from_plain(Parameters, plain)
+        return _dataclass_from_dict(Parameters, plain)
 
     @property
     def hash(self) -> str:
@@ -44,7 +44,7 @@ class Parameters:
         return sha256(canonical_json(self.to_dict())).hexdigest()
 
 
-def _from_plain(cls: type[T], plain: Mapping[str, Any]) -> T:
+def _dataclass_from_dict(cls: type[T], plain: Mapping[str, Any]) -> T:
     """A frozen dataclass from plain data, nested ones included; the rules are the one list of records."""
     hints = get_type_hints(cls)
     unknown = set(plain) - set(hints)
@@ -55,9 +55,9 @@ def _from_plain(cls: type[T], plain: Mapping[str, Any]) -> T:
     values: dict[str, Any] = {}
     for key, value in plain.items():
         if key == "rules":
-            values[key] = tuple(_from_plain(Rule, rule) for rule in value)
+            values[key] = tuple(_dataclass_from_dict(StatusRule, rule) for rule in value)
         elif is_dataclass(hints[key]) and isinstance(value, Mapping):
-            values[key] = _from_plain(cast("type[Any]", hints[key]), value)
+            values[key] = _dataclass_from_dict(cast("type[Any]", hints[key]), value)
         else:
             values[key] = tuple(value) if isinstance(value, list) else value
     return cls(**values)

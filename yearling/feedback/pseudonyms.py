@@ -15,16 +15,16 @@ from typing import Any
 KEY = "pseudonyms"
 """The store's name for the key."""
 
-MACHINE = "yearling"
+SYSTEM_ACTOR = "yearling"
 """The actor of what the consensus itself writes."""
 
-_FORM = re.compile(r"p[0-9a-f]{32}")
-_HUMAN = re.compile(r"h[0-9a-f]{32}")
+_PSEUDONYM_PATTERN = re.compile(r"p[0-9a-f]{32}")
+_HUMAN_ID_PATTERN = re.compile(r"h[0-9a-f]{32}")
 
 
 def is_pseudonym(actor: str) -> bool:
     """Whether this is a pseudonym (of whatever installation), or the machine's own name."""
-    return actor == MACHINE or _FORM.fullmatch(actor) is not None
+    return actor == SYSTEM_ACTOR or _PSEUDONYM_PATTERN.fullmatch(actor) is not None
 
 
 class Pseudonyms:
@@ -32,7 +32,7 @@ class Pseudonyms:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._known: dict[tuple[str, str], str] = {}
+        self._imported_names: dict[tuple[str, str], str] = {}
 
     def of(self, person_id: str) -> str:
         """A person of this installation, as the log knows them."""
@@ -44,15 +44,15 @@ class Pseudonyms:
 
     def foreign(self, source: str, name: str) -> str:
         """Somebody named in an imported file. A pseudonym stays as it is; the same name in two sources is two people."""
-        found = self._known.get((source, name))
+        found = self._imported_names.get((source, name))
         if found is None:  # the same few people have most lines of a file
             found = name if is_pseudonym(name) else "p" + self._mac("foreign", source, name)
-            self._known[source, name] = found
+            self._imported_names[source, name] = found
         return found
 
-    def foreign_human(self, source: str, name: str) -> str:
+    def for_imported_human(self, source: str, name: str) -> str:
         """The same for the human being behind an imported account."""
-        return name if _HUMAN.fullmatch(name) else "h" + self._mac("foreign human", source, name)
+        return name if _HUMAN_ID_PATTERN.fullmatch(name) else "h" + self._mac("foreign human", source, name)
 
     def item(self, content: dict[str, Any]) -> str:
         """An imported answer: the same words after the same prompt are the same item."""

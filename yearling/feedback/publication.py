@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from yearling.errors import NotFound, Untrusted
-from yearling.feedback.consensus import code_hash, jury_by_lot, run
+from yearling.feedback.consensus import code_hash, draw_jury_for_item, run
+from yearling.feedback.consensus_runs import RecordedConsensusRun, Say
 from yearling.feedback.events import Event, JuryInvitation, StatusChange, from_dict
 from yearling.feedback.parameters import Parameters
-from yearling.feedback.runs import Finished, Say
 from yearling.feedback.snapshot import Snapshot
-from yearling.store import GENESIS, ConsensusRun, Store, entry_hash
+from yearling.store import GENESIS_HASH, ConsensusRun, Store, entry_hash
 
 FORMAT = "yearling-consensus"
 VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
+class ReplayReport:
     """What a replay found. `differences` are sentences; without any, everything was reproduced to the last byte."""
 
     entries: int
@@ -48,11 +48,11 @@ class Replay:
         return not self.differences
 
 
-def publication_lines(store: Store, finished: Finished) -> Iterator[bytes]:
+def publication_lines(store: Store, finished: RecordedConsensusRun) -> Iterator[bytes]:
     """The lines of a publication of the log as it is now, and of a run over it."""
     head = store.events.head()
     runs = [record for record in store.consensus_runs.list() if record.sequence <= finished.record.sequence]
-    yield _line(
+    yield _encode_line(
         {
             "format": FORMAT,
             "version": VERSION,
@@ -60,19 +60,19 @@ def publication_lines(store: Store, finished: Finished) -> Iterator[bytes]:
             "head": head.hash,
             "code_hash": finished.record.code_hash,
             "parameters": finished.record.parameters,
-            "runs": [_told(record) for record in runs],
+            "runs": [_run_to_dict(record) for record in runs],
         }
     )
     with store.events.stream(up_to=head.sequence) as entries:
         for entry in entries:
-            yield _line({"sequence": entry.sequence, "event": entry.event, "hash": entry.hash})
+            yield _encode_line({"sequence": entry.sequence, "event": entry.event, "hash": entry.hash})
     yield b'{"snapshot":' + store.consensus_runs.snapshot(finished.record) + b"}\n"
 
 
-def replay(path: Path, *, every_run: bool = False, say: Say = lambda _: None) -> Replay:
+def replay(path: Path, *, every_run: bool = False, say: Say = lambda _: None) -> ReplayReport:
     """Compute a publication's newest run again, or all its runs, and compare. Raises NotFound, Untrusted for a damaged file."""
-    header, entries, published = _read(path)
-    head = _walk(entries, header)
+    header, entries, published = _read_publication(path)
+    head = _verify_chain(entries, header)
     events = [from_dict(entry["event"]) for entry in entries]
     runs = header["runs"]
     differences: list[str] = []
@@ -91,12 +91,12 @@ def replay(path: Path, *, every_run: bool = False, say: Say = lambda _: None) ->
         strays = [event for event in events if isinstance(event, StatusChange) and event.snapshot not in known]
         differences += [f"The status of {event.item} was set by no run that is told of." for event in strays]
     if every_run:
-        differences += _compare_changes(ours, events)
-    juries, unfair = _draw_juries_again(events, header, say)
+        differences += _compare_change_counts(ours, events)
+    juries, unfair = _recheck_juries(events, header, say)
     differences += unfair
     if snapshot is not None and runs[-1]["code_hash"] == code_hash() and snapshot.canonical_bytes() != published:
         differences += _compare_snapshots(snapshot, json.loads(published))
-    return Replay(
+    return ReplayReport(
         entries=len(entries),
         head=head,
         snapshot_hash=snapshot.hash if snapshot else "",
@@ -110,7 +110,7 @@ def replay(path: Path, *, every_run: bool = False, say: Say = lambda _: None) ->
     )
 
 
-def _told(record: ConsensusRun) -> dict[str, Any]:
+def _run_to_dict(record: ConsensusRun) -> dict[str, Any]:
     return {
         "sequence": record.sequence,
         "up_to": record.up_to,
@@ -122,23 +122,23 @@ def _told(record: ConsensusRun) -> dict[str, Any]:
     }
 
 
-def _line(value: Mapping[str, Any]) -> bytes:
+def _encode_line(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
 
-def _read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], bytes]:
+def _read_publication(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], bytes]:
     """Header, entries, and the bytes of the snapshot."""
     if not path.is_file():
         raise NotFound(f"There is no file {path}.")
     lines = path.read_bytes().split(b"\n")
     if len(lines) < 3 or lines[-1] or not lines[-2].startswith(b'{"snapshot":') or not lines[-2].endswith(b"}"):
-        raise _untrusted(path, "it is cut off, or of another kind")
+        raise _damaged_file_error(path, "it is cut off, or of another kind")
     try:
         header, *entries = (json.loads(line) for line in lines[:-2])
     except ValueError:
-        raise _untrusted(path, "a line is no JSON") from None
+        raise _damaged_file_error(path, "a line is no JSON") from None
     if not isinstance(header, dict) or (header.get("format"), header.get("version")) != (FORMAT, VERSION):
-        raise _untrusted(path, f"it is no publication of format {FORMAT} {VERSION}")
+        raise _damaged_file_error(path, f"it is no publication of format {FORMAT} {VERSION}")
     try:
         for told in header["runs"]:
             for name in ("sequence", "up_to", "head", "code_hash", "parameters", "snapshot"):
@@ -146,13 +146,13 @@ def _read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], bytes]:
         for entry in entries:
             entry["sequence"], entry["hash"], entry["event"]
     except (KeyError, TypeError):
-        raise _untrusted(path, "a line lacks a field") from None
+        raise _damaged_file_error(path, "a line lacks a field") from None
     return header, entries, lines[-2].removeprefix(b'{"snapshot":').removesuffix(b"}")
 
 
-def _walk(entries: Iterable[Mapping[str, Any]], header: Mapping[str, Any]) -> str:
+def _verify_chain(entries: Iterable[Mapping[str, Any]], header: Mapping[str, Any]) -> str:
     """The head that the chain leads to. Raises Untrusted at the first link that does not fit."""
-    head, count = GENESIS, 0
+    head, count = GENESIS_HASH, 0
     for entry in entries:
         line = json.dumps(entry["event"], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         if entry["sequence"] != count + 1 or entry_hash(count + 1, head, line) != entry["hash"]:
@@ -165,7 +165,7 @@ def _walk(entries: Iterable[Mapping[str, Any]], header: Mapping[str, Any]) -> st
 
 def _compare_run(told: Mapping[str, Any], snapshot: Snapshot, entries: list[dict[str, Any]]) -> list[str]:
     found = []
-    head = entries[told["up_to"] - 1]["hash"] if 0 < told["up_to"] <= len(entries) else GENESIS
+    head = entries[told["up_to"] - 1]["hash"] if 0 < told["up_to"] <= len(entries) else GENESIS_HASH
     if told["head"] != head:
         found.append(f"Run {told['sequence']} was made over another log.")
     if told["snapshot"] != snapshot.hash:
@@ -173,7 +173,7 @@ def _compare_run(told: Mapping[str, Any], snapshot: Snapshot, entries: list[dict
     return found
 
 
-def _draw_juries_again(events: Sequence[Event], header: Mapping[str, Any], say: Say) -> tuple[int, list[str]]:
+def _recheck_juries(events: Sequence[Event], header: Mapping[str, Any], say: Say) -> tuple[int, list[str]]:
     """How many juries this program drew again, and which of them are not those that the lot draws.
 
     One that does not say by which code and parameters it was drawn was not drawn at all.
@@ -191,12 +191,12 @@ def _draw_juries_again(events: Sequence[Event], header: Mapping[str, Any], say: 
         elif event.code_hash == code_hash():
             say(f"Drawing the jury on {event.item} again")
             checked += 1
-            if jury_by_lot(events[:place], event.item, known[event.parameters_hash]) != event.jurors:
+            if draw_jury_for_item(events[:place], event.item, known[event.parameters_hash]) != event.jurors:
                 found.append(f"The jury on {event.item} ({event.id}) is not the one that the lot draws.")
     return checked, found
 
 
-def _compare_changes(ours: Iterable[Mapping[str, Any]], events: Iterable[Any]) -> list[str]:
+def _compare_change_counts(ours: Iterable[Mapping[str, Any]], events: Iterable[Any]) -> list[str]:
     """Every run wrote into the log as many changes as it says."""
     written: dict[str, int] = {}
     for event in events:
@@ -223,5 +223,5 @@ def _compare_snapshots(computed: Snapshot, published: Mapping[str, Any]) -> list
     return found or ["The snapshot's bytes are not those that were published."]
 
 
-def _untrusted(path: Path, why: str) -> Untrusted:
+def _damaged_file_error(path: Path, why: str) -> Untrusted:
     return Untrusted(f"{path} is not a whole publication: {why}.", advice="Write one with `yearling consensus export`.")

@@ -13,7 +13,7 @@ from yearling.feedback.pairs import Pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SideView:
+class SideResult:
     """What one side says of an item."""
 
     ratings: int
@@ -33,7 +33,7 @@ class ItemResult:
     status: str
     reason: str
     previous: str
-    sides: tuple[SideView, SideView]
+    sides: tuple[SideResult, SideResult]
     bridging: float
     intercept: float
     axis: float

@@ -26,12 +26,12 @@ from yearling.records import SamplingSettings
 CLIENT = "yearling.inference.bench_client"
 """Named and not imported: what runs as a program must not be a module of its own package already."""
 
-WARM_UP = 5
+WARM_UP_PAIRS = 5
 """Pairs that do not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class MedianWithQuartiles:
     """A median and the quartiles beside it, in seconds."""
 
     median_s: float
@@ -46,19 +46,19 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overhead:
+class ApiOverhead:
     """What HTTP adds to a short answer."""
 
     engine_s: float
     api_s: float
-    paired: Spread
+    paired: MedianWithQuartiles
     """An answer through HTTP less its neighbour from the bare engine."""
-    around: Spread
+    around: MedianWithQuartiles
     """An answer through HTTP less the time that the engine took for this very one."""
     pairs: int
 
 
-class Timed:
+class TimedEngine:
     """An engine that notes how long those who stream from it waited for it, in seconds an answer."""
 
     def __init__(self, engine: Engine) -> None:
@@ -82,7 +82,7 @@ class Timed:
 
 
 async def measure_api_overhead(
-    engine: Timed,
+    engine: TimedEngine,
     base_url: str,
     *,
     prompt_ids: Sequence[int],
@@ -91,7 +91,7 @@ async def measure_api_overhead(
     api_key: str = "",
     new_tokens: int = 4,
     pairs: int = 60,
-) -> Overhead:
+) -> ApiOverhead:
     """The same short answer from the bare engine and through HTTP, greedy, so that both are equal.
 
     `base_url` (`http://…/v1`) must serve this very engine; `prompt_ids` are what it makes of `messages`. Raises Unavailable when
@@ -101,9 +101,9 @@ async def measure_api_overhead(
     request = Request(prompt_ids=tuple(prompt_ids), sampling=sampling)
     body = {"model": model, "messages": list(messages), "temperature": 0, "max_tokens": new_tokens}
     bare, http, around = [], [], []
-    client = await Client.connect(f"{base_url}/chat/completions", body, api_key)
+    client = await BenchmarkClient.connect(f"{base_url}/chat/completions", body, api_key)
     try:
-        for number in range(-WARM_UP, pairs):
+        for number in range(-WARM_UP_PAIRS, pairs):
             for way in ("bare", "http") if number % 2 else ("http", "bare"):
                 if way == "bare":
                     started = time.perf_counter()
@@ -115,24 +115,24 @@ async def measure_api_overhead(
                     around.append(http[-1] - sum(engine.waited))
     finally:
         await client.close()
-    bare, http, around = bare[WARM_UP:], http[WARM_UP:], around[WARM_UP:]
-    return Overhead(
+    bare, http, around = bare[WARM_UP_PAIRS:], http[WARM_UP_PAIRS:], around[WARM_UP_PAIRS:]
+    return ApiOverhead(
         engine_s=median(bare),
         api_s=median(http),
-        paired=Spread.of([with_http - without for with_http, without in zip(http, bare, strict=True)]),
-        around=Spread.of(around),
+        paired=MedianWithQuartiles.of([with_http - without for with_http, without in zip(http, bare, strict=True)]),
+        around=MedianWithQuartiles.of(around),
         pairs=pairs,
     )
 
 
-class Client:
+class BenchmarkClient:
     """Sends one request again and again, from a process of its own (`bench_client.py`)."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     @classmethod
-    async def connect(cls, url: str, body: dict[str, Any], api_key: str = "") -> Client:
+    async def connect(cls, url: str, body: dict[str, Any], api_key: str = "") -> BenchmarkClient:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", CLIENT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )

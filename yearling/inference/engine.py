@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from yearling.errors import BadInput, ContextExceeded, Unavailable, Unsupported
+from yearling.errors import BadInput, ContextLengthExceeded, Unavailable, Unsupported
 from yearling.records import FinishReason, SamplingSettings
 
 MAX_TOP_LOGPROBS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Capabilities:
+class EngineCapabilities:
     """What an engine can do; a request for anything else raises `Unsupported` before any work is done."""
 
     token_ids: bool
@@ -106,7 +106,7 @@ class Engine(Protocol):
     """`llamacpp`, `torch`, `openvino`, `remote` or `fake`."""
     model_hash: str
     """SHA-256 of the weights file that answers; `remote:` and the model's name where the weights are not ours to see."""
-    capabilities: Capabilities
+    capabilities: EngineCapabilities
 
     def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Yield deltas as they come. Closing the iterator (`aclose`, cancellation) stops generation within one step.
@@ -142,7 +142,7 @@ class Engine(Protocol):
         ...
 
 
-def admit(request: Request, capabilities: Capabilities) -> int:
+def admit(request: Request, capabilities: EngineCapabilities) -> int:
     """Refuse, before any work, what the engine cannot do; returns how many tokens the answer may have at most.
 
     An answer without `max_tokens`, or with more than there is room for, may use what the prompt leaves of the context.
@@ -182,7 +182,7 @@ def admit(request: Request, capabilities: Capabilities) -> int:
         raise BadInput("The prompt is empty.", param="messages")
     left = capabilities.context_tokens - len(request.prompt_ids)
     if left < 1:
-        raise ContextExceeded(
+        raise ContextLengthExceeded(
             f"The prompt has {len(request.prompt_ids)} tokens, and the context of this model holds "
             f"{capabilities.context_tokens}, at least one of them for the answer.",
             advice="Shorten the conversation or use a model with a longer context.",

@@ -23,16 +23,16 @@ from typing import Any
 import jsonschema
 
 from yearling.errors import NotFound, Unavailable, Unsupported
-from yearling.inference.engine import Capabilities, Completion, Delta, Request, Token, admit, collect
-from yearling.inference.served import Served
-from yearling.inference.stops import TextStream
+from yearling.inference.detokenizer import IncrementalDetokenizer
+from yearling.inference.engine import Completion, Delta, EngineCapabilities, Request, Token, admit, collect
+from yearling.inference.served_model import ServedModel
 from yearling.records import FinishReason
 
 SPECIAL = {"<|im_start|>": 256, "<|im_end|>": 257, "<|endoftext|>": 258}
 VOCAB_SIZE = 256 + len(SPECIAL)
 
 
-class ByteStream:
+class ByteStreamDecoder:
     """Decodes bytes as they come; special tokens have no text."""
 
     def __init__(self) -> None:
@@ -74,8 +74,8 @@ class ByteTokenizer:
         pieces = b"".join(b"" if skip_special and i >= 256 else self.token_bytes(i) for i in ids)
         return pieces.decode(errors="replace")
 
-    def stream(self) -> ByteStream:
-        return ByteStream()
+    def stream(self) -> ByteStreamDecoder:
+        return ByteStreamDecoder()
 
     def token_bytes(self, token_id: int, /) -> bytes:
         if token_id < 256:
@@ -83,7 +83,7 @@ class ByteTokenizer:
         return next(mark for mark, mark_id in SPECIAL.items() if mark_id == token_id).encode()
 
 
-class FakeTemplate:
+class FakeChatTemplate:
     """ChatML, with tools described in the system message as Qwen does."""
 
     def __init__(self, *, supports_tools: bool = True, thinking: bool = False) -> None:
@@ -140,7 +140,7 @@ class FakeTemplate:
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class ScriptedAnswer:
     """One answer of the fake: its text, and what goes wrong with it."""
 
     text: str
@@ -154,7 +154,7 @@ class Script:
     """Whether the answer ends by itself; otherwise it goes on from its beginning until `max_tokens`."""
 
 
-Answers = Sequence[str | Script] | Callable[[Request, str], str | Script]
+AnswerScript = Sequence[str | ScriptedAnswer] | Callable[[Request, str], str | ScriptedAnswer]
 
 
 class FakeEngine:
@@ -164,7 +164,7 @@ class FakeEngine:
 
     def __init__(
         self,
-        answers: Answers = (),
+        answers: AnswerScript = (),
         *,
         context_tokens: int = 4096,
         max_sequences: int = 32,
@@ -177,7 +177,7 @@ class FakeEngine:
         self._adapters: set[str] = set()
         self._embed_size = embed_size
         self.model_hash = model_hash
-        self.capabilities = Capabilities(
+        self.capabilities = EngineCapabilities(
             token_ids=True,
             logprobs=True,
             score=True,
@@ -200,7 +200,7 @@ class FakeEngine:
         async with self._free:
             self.active += 1
             try:
-                async for delta in self._speak(request, script, room):
+                async for delta in self._stream_answer(request, script, room):
                     yield delta
             except (GeneratorExit, asyncio.CancelledError):
                 self.cancelled += 1
@@ -246,11 +246,11 @@ class FakeEngine:
         if adapter_hash is not None and adapter_hash not in self._adapters:
             raise NotFound(f"The adapter {adapter_hash} is not loaded.")
 
-    def _script(self, request: Request) -> Script:
+    def _script(self, request: Request) -> ScriptedAnswer:
         prompt = self._tokenizer.decode(request.prompt_ids or (), skip_special=False)
         if request.json_schema is not None:
-            return Script(json.dumps(example_of(request.json_schema)))
-        answer: str | Script
+            return ScriptedAnswer(json.dumps(example_for_schema(request.json_schema)))
+        answer: str | ScriptedAnswer
         if callable(self._answers):
             answer = self._answers(request, prompt)
         elif self._answers:
@@ -258,11 +258,11 @@ class FakeEngine:
         else:
             said = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
             answer = f"You said: {said}"
-        return answer if isinstance(answer, Script) else Script(answer)
+        return answer if isinstance(answer, ScriptedAnswer) else ScriptedAnswer(answer)
 
-    async def _speak(self, request: Request, script: Script, room: int) -> AsyncGenerator[Delta, None]:
+    async def _stream_answer(self, request: Request, script: ScriptedAnswer, room: int) -> AsyncGenerator[Delta, None]:
         ids = self._tokenizer.encode(script.text)
-        text = TextStream(self._tokenizer.stream(), request.sampling.stop)
+        text = IncrementalDetokenizer(self._tokenizer.stream(), request.sampling.stop)
         prompt_tokens = len(request.prompt_ids or ())
         finish: FinishReason | None = None
         emitted = 0
@@ -292,25 +292,25 @@ class FakeEngine:
             )
 
 
-def fake_served(
+def fake_served_model(
     name: str = "fake-model",
     engine: FakeEngine | None = None,
     *,
-    template: FakeTemplate | None = None,
+    template: FakeChatTemplate | None = None,
     created: int = 1_700_000_000,
-) -> Served:
+) -> ServedModel:
     """A fake engine with its tokenizer and template, ready for `EnginePool.of`."""
-    return Served(
+    return ServedModel(
         name=name,
         engine=engine or FakeEngine(),
         tokenizer=ByteTokenizer(),
-        template=template or FakeTemplate(),
+        template=template or FakeChatTemplate(),
         owned_by="yearling",
         created=created,
     )
 
 
-def example_of(schema: dict[str, Any]) -> Any:
+def example_for_schema(schema: dict[str, Any]) -> Any:
     """A small instance of the schema. Raises Unsupported where the fake cannot think of one."""
     example = _example(schema, schema)
     try:

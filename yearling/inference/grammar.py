@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from yearling.errors import Unsupported
-from yearling.inference.served import Tokenizer
+from yearling.inference.served_model import Tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Vocabulary:
+class GrammarVocabulary:
     """A model's tokens as llguidance needs them; built once per model. `V` is the width of the logits, padding included."""
 
     def __init__(self, tokenizer: Tokenizer, *, width: int) -> None:
@@ -30,18 +30,18 @@ class Vocabulary:
         self.width = width
         self.stop_ids = tokenizer.stop_ids
         self._tokenizer = llguidance.LLTokenizer(
-            llguidance.TokenizerWrapper(_Spelling(tokenizer, width)), eos_token=sorted(tokenizer.stop_ids)
+            llguidance.TokenizerWrapper(_LLGuidanceTokenizer(tokenizer, width)), eos_token=sorted(tokenizer.stop_ids)
         )
 
-    def grammar(self, schema: dict[str, Any]) -> Grammar:
+    def grammar(self, schema: dict[str, Any]) -> JsonSchemaGrammar:
         """A fresh constraint. Raises Unsupported for a schema that cannot be guaranteed."""
-        return Grammar(self, schema)
+        return JsonSchemaGrammar(self, schema)
 
 
-class Grammar:
+class JsonSchemaGrammar:
     """One answer's way through its schema."""
 
-    def __init__(self, vocabulary: Vocabulary, schema: dict[str, Any]) -> None:
+    def __init__(self, vocabulary: GrammarVocabulary, schema: dict[str, Any]) -> None:
         self._vocabulary = vocabulary
         try:
             source = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults={"whitespace_flexible": False})
@@ -79,7 +79,7 @@ class Grammar:
             raise Unsupported(f"The JSON schema became too complex: {self._matcher.get_error()}", param="response_format")
 
 
-class _Spelling:
+class _LLGuidanceTokenizer:
     """The tokenizer in the form that `llguidance.TokenizerWrapper` reads: attributes, and a call that encodes text."""
 
     def __init__(self, tokenizer: Tokenizer, width: int) -> None:

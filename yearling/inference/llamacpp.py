@@ -18,16 +18,16 @@ import numpy as np
 import psutil
 
 from yearling.errors import BadInput, NotFound
-from yearling.inference.engine import Capabilities, Completion, Delta, Request, admit, collect
-from yearling.inference.llama_c import LlamaModel
-from yearling.inference.llamacpp_core import Constraint, LlamaCore
-from yearling.inference.served import Tokenizer
-from yearling.inference.stepping import SteppingThread
+from yearling.inference.engine import Completion, Delta, EngineCapabilities, Request, admit, collect
+from yearling.inference.engine_thread import EngineThread
+from yearling.inference.llamacpp_core import LlamaCppCore, TokenConstraint
+from yearling.inference.llamacpp_ctypes import LlamaModel
+from yearling.inference.served_model import Tokenizer
 
 MAX_SEQUENCES = 32
 CELLS_PER_SEQUENCE = 512
 """Room in the KV cache for an answer of common length, times the number of sequences; one long conversation always fits."""
-MEMORY_SHARE = 0.25
+KV_CACHE_MEMORY_FRACTION = 0.25
 """Of the memory that is free at start, the KV cache may take this much."""
 
 
@@ -38,10 +38,10 @@ class LlamaCppEngine:
 
     def __init__(
         self,
-        thread: SteppingThread[LlamaCore],
+        thread: EngineThread[LlamaCppCore],
         tokenizer: Tokenizer,
         model_hash: str,
-        capabilities: Capabilities,
+        capabilities: EngineCapabilities,
         source_hash: str = "",
     ) -> None:
         self._thread = thread
@@ -73,26 +73,26 @@ class LlamaCppEngine:
         sequences = max_sequences or MAX_SEQUENCES
         chosen: dict[str, int] = {}
 
-        def build() -> LlamaCore:
+        def build() -> LlamaCppCore:
             model = LlamaModel(path)
-            context = min(context_tokens or model.trained_context, model.trained_context)
-            free = int(psutil.virtual_memory().available * MEMORY_SHARE) // model.kv_bytes_per_token
+            context = min(context_tokens or model.trained_context_tokens, model.trained_context_tokens)
+            free = int(psutil.virtual_memory().available * KV_CACHE_MEMORY_FRACTION) // model.kv_bytes_per_token
             pool = cells or max(context, min(sequences * CELLS_PER_SEQUENCE, free))
             # llama.cpp rounds up to whole blocks of 256 cells; one more keeps the last token of a full context placeable.
             pool = math.ceil((pool + 1) / 256) * 256
             chosen["context"] = context
-            return LlamaCore(
+            return LlamaCppCore(
                 model,
                 max_sequences=sequences,
                 context_tokens=context,
                 cells=pool,
                 threads=threads,
-                constrain=_Constraints(tokenizer, model.vocab_size),
+                constrain=_ConstraintFactory(tokenizer, model.vocab_size),
             )
 
-        thread = SteppingThread(build, name="llamacpp")
+        thread = EngineThread(build, name="llamacpp")
         await thread.core()
-        capabilities = Capabilities(
+        capabilities = EngineCapabilities(
             token_ids=True,
             logprobs=True,
             score=True,
@@ -144,7 +144,7 @@ class LlamaCppEngine:
                 scores += part
         finally:
             if not self._closed:
-                await self._thread.call(LlamaCore.forget_spare)
+                await self._thread.call(LlamaCppCore.clear_scoring_sequence)
         return scores
 
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
@@ -165,7 +165,7 @@ class LlamaCppEngine:
                 total = total + part
         finally:
             if not self._closed:
-                await self._thread.call(LlamaCore.forget_spare)
+                await self._thread.call(LlamaCppCore.clear_scoring_sequence)
         norm = float(np.linalg.norm(total))
         return [float(value) / norm for value in total]
 
@@ -189,7 +189,7 @@ class LlamaCppEngine:
         core.close()
 
 
-class _Constraints:
+class _ConstraintFactory:
     """Makes constraints from JSON schemas; what llguidance needs of the vocabulary is built with the first."""
 
     def __init__(self, tokenizer: Tokenizer, width: int) -> None:
@@ -197,12 +197,12 @@ class _Constraints:
         self._width = width
         self._vocabulary: Any = None
 
-    def __call__(self, schema: dict[str, Any]) -> Constraint:
-        from yearling.inference.grammar import Vocabulary
+    def __call__(self, schema: dict[str, Any]) -> TokenConstraint:
+        from yearling.inference.grammar import GrammarVocabulary
 
         if self._vocabulary is None:
-            self._vocabulary = Vocabulary(self._tokenizer, width=self._width)
-        constraint: Constraint = self._vocabulary.grammar(schema)
+            self._vocabulary = GrammarVocabulary(self._tokenizer, width=self._width)
+        constraint: TokenConstraint = self._vocabulary.grammar(schema)
         return constraint
 
 
@@ -213,10 +213,10 @@ async def open_llamacpp(
 
     `threads` 0 means one per physical core, `context_tokens` 0 what the model was trained for.
     """
-    from yearling.models import Library
+    from yearling.models import ModelLibrary
     from yearling.models import Tokenizer as ModelTokenizer
 
-    model = Library(Path(folder).parent).get(Path(folder).name)
+    model = ModelLibrary(Path(folder).parent).get(Path(folder).name)
     return await LlamaCppEngine.open(
         model.weights,
         ModelTokenizer.load(model),

@@ -17,11 +17,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Untrusted, UserError
-from yearling.inference.drawing import DrawState, Mask, draw_token, logprob
-from yearling.inference.llama_c import LlamaContext, LlamaModel
-from yearling.inference.slots import Sequence, Slot, Slots
-from yearling.inference.stepping import Ticket
+from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Untrusted, UserError
+from yearling.inference.cache_slots import Sequence, Slot, SlotScheduler
+from yearling.inference.engine_thread import InFlightRequest
+from yearling.inference.llamacpp_ctypes import LlamaContext, LlamaModel
+from yearling.inference.numpy_sampler import Mask, SamplerState, logprob, sample_token
 
 CHUNK_TOKENS = 32
 """Prefill tokens per step while answers run, for each that is new: what their readers wait for at most when one is.
@@ -35,7 +35,7 @@ SCORE_CHUNK_TOKENS = 64
 """Rows with output in one step: each takes a row of logits."""
 
 
-class Constraint(Protocol):
+class TokenConstraint(Protocol):
     """What a grammar must do: say which tokens (V,) may come next, and take the one that came (true: complete)."""
 
     def allowed_array(self) -> Mask: ...
@@ -47,12 +47,12 @@ class Constraint(Protocol):
 class Answering:
     """The engine's own of one sequence: where its tokens go and how they are drawn."""
 
-    ticket: Ticket
-    state: DrawState
-    constraint: Constraint | None
+    ticket: InFlightRequest
+    state: SamplerState
+    constraint: TokenConstraint | None
 
 
-class LlamaCore:
+class LlamaCppCore:
     """A stepper around one llama.cpp context. `constrain` makes a fresh constraint from a JSON schema."""
 
     def __init__(
@@ -63,17 +63,17 @@ class LlamaCore:
         context_tokens: int,
         cells: int,
         threads: int,
-        constrain: Callable[[dict[str, Any]], Constraint],
+        constrain: Callable[[dict[str, Any]], TokenConstraint],
     ) -> None:
         self._model = model
         self._constrain = constrain
         self._context_tokens = context_tokens
-        self._slots: Slots[Answering] = Slots(count=max_sequences, cells=cells)
-        self._sequences: dict[Ticket, Sequence[Answering]] = {}
+        self._slots: SlotScheduler[Answering] = SlotScheduler(count=max_sequences, cells=cells)
+        self._sequences: dict[InFlightRequest, Sequence[Answering]] = {}
         self._adapters: dict[str, int] = {}
-        self._leaving: set[str] = set()
+        self._unloading: set[str] = set()
         # One sequence id more than there are slots, for scoring and embedding.
-        self._spare = max_sequences
+        self._scoring_sequence_id = max_sequences
         self._context: LlamaContext = model.context(
             cells=cells, sequences=max_sequences + 1, batch_tokens=IDLE_CHUNK_TOKENS + max_sequences, threads=threads
         )
@@ -82,23 +82,23 @@ class LlamaCore:
     def running(self) -> int:
         return len(self._slots.running)
 
-    def add(self, ticket: Ticket) -> None:
+    def add(self, ticket: InFlightRequest) -> None:
         request = ticket.request
         self._check_ids(ticket.prompt_ids)
         if any(not 0 <= token < self._model.vocab_size for token, _ in request.sampling.logit_bias):
             raise BadInput("logit_bias names a token id that the model does not have.", param="logit_bias")
-        self._handle(request.adapter_hash)
+        self._adapter_handle(request.adapter_hash)
         constraint = None if request.json_schema is None else self._constrain(request.json_schema)
-        answering = Answering(ticket, DrawState(request.sampling), constraint)
+        answering = Answering(ticket, SamplerState(request.sampling), constraint)
         sequence = Sequence(tokens=list(ticket.prompt_ids), adapter=request.adapter_hash, payload=answering)
         self._sequences[ticket] = sequence
         self._slots.add(sequence)
 
-    def remove(self, ticket: Ticket) -> None:
+    def remove(self, ticket: InFlightRequest) -> None:
         sequence = self._sequences.pop(ticket, None)
         if sequence is not None:
             self._slots.finish(sequence)
-            self._free_leaving()
+            self._free_unloading_adapters()
 
     def has_work(self) -> bool:
         return bool(self._sequences)
@@ -121,7 +121,7 @@ class LlamaCore:
                 self._slots.empty(placed.slot)
         chunks = self._plan()
         for adapter in dict.fromkeys(sequence.adapter for sequence in chunks):
-            self._pass(adapter, {sequence: count for sequence, count in chunks.items() if sequence.adapter == adapter})
+            self._run_pass(adapter, {sequence: count for sequence, count in chunks.items() if sequence.adapter == adapter})
 
     def _plan(self) -> dict[Sequence[Answering], int]:
         """How many tokens of each running sequence this step computes: one of those that answer, some of those that are new."""
@@ -139,7 +139,7 @@ class LlamaCore:
             room -= chunks[sequence]
         return chunks
 
-    def _pass(self, adapter: str | None, chunks: dict[Sequence[Answering], int]) -> None:
+    def _run_pass(self, adapter: str | None, chunks: dict[Sequence[Answering], int]) -> None:
         """One pass over the weights; draws a token for every sequence whose last token took part."""
         rows: list[tuple[int, int, int, bool]] = []
         outputs: list[tuple[Sequence[Answering], int]] = []
@@ -150,9 +150,9 @@ class LlamaCore:
                 rows.append((sequence.tokens[at], at, slot.number, at == len(sequence.tokens) - 1))
             if count == sequence.left:
                 outputs.append((sequence, len(rows) - 1))
-        self._context.use_adapter(self._handle(adapter, leaving=True))
+        self._context.set_adapter(self._adapter_handle(adapter, leaving=True))
         if not self._context.decode(rows):
-            self._make_room()
+            self._free_cells()
             return
         for sequence, count in chunks.items():
             slot = _slot(sequence)
@@ -163,7 +163,7 @@ class LlamaCore:
         for sequence, row in outputs:
             self._emit(sequence, row)
 
-    def _make_room(self) -> None:
+    def _free_cells(self) -> None:
         """Free cells for the next try. Raises Unavailable when a sequence does not fit even alone."""
         slot = self._slots.evict() or self._slots.preempt()
         if slot is None:
@@ -176,7 +176,9 @@ class LlamaCore:
         try:
             constraint = answering.constraint
             allowed = None if constraint is None else constraint.allowed_array()
-            token = draw_token(self._context.logits(row), answering.state, allowed_V=allowed, num_top=ticket.request.top_logprobs)
+            token = sample_token(
+                self._context.logits(row), answering.state, allowed_V=allowed, num_top=ticket.request.top_logprobs
+            )
             complete = constraint is not None and constraint.accept(token.id)
         except UserError as error:
             ticket.fail(error)
@@ -191,14 +193,14 @@ class LlamaCore:
         if start == 0:
             self._check_ids(tokens)
             if len(tokens) > self._context_tokens:
-                raise ContextExceeded(f"A text of {len(tokens)} tokens does not fit a context of {self._context_tokens}.")
+                raise ContextLengthExceeded(f"A text of {len(tokens)} tokens does not fit a context of {self._context_tokens}.")
         stop = min(len(tokens) - 1, start + (IDLE_CHUNK_TOKENS if start + IDLE_CHUNK_TOKENS <= first else SCORE_CHUNK_TOKENS))
-        rows = [(tokens[at], at, self._spare, at >= first) for at in range(start, stop)]
-        self._context.use_adapter(self._handle(adapter))
-        self._decode_spare(rows)
+        rows = [(tokens[at], at, self._scoring_sequence_id, at >= first) for at in range(start, stop)]
+        self._context.set_adapter(self._adapter_handle(adapter))
+        self._decode_scoring_rows(rows)
         scores = [logprob(self._context.logits(at - start), tokens[at + 1]) for at in range(max(start, first), stop)]
         if stop == len(tokens) - 1:
-            self._context.forget(self._spare)
+            self._context.forget(self._scoring_sequence_id)
         return stop, scores
 
     def embed_chunk(self, tokens: SequenceOf[int], start: int) -> tuple[int, npt.NDArray[np.float64]]:
@@ -206,33 +208,33 @@ class LlamaCore:
         if start == 0:
             self._check_ids(tokens)
             if len(tokens) > self._context_tokens:
-                raise ContextExceeded(f"A text of {len(tokens)} tokens does not fit a context of {self._context_tokens}.")
+                raise ContextLengthExceeded(f"A text of {len(tokens)} tokens does not fit a context of {self._context_tokens}.")
         stop = min(len(tokens), start + SCORE_CHUNK_TOKENS)
-        self._context.use_adapter(None)
-        self._context.want_embeddings(True)
+        self._context.set_adapter(None)
+        self._context.set_embeddings(True)
         try:
-            self._decode_spare([(tokens[at], at, self._spare, True) for at in range(start, stop)])
+            self._decode_scoring_rows([(tokens[at], at, self._scoring_sequence_id, True) for at in range(start, stop)])
             total = sum(self._context.hidden(row).astype(np.float64) for row in range(stop - start))
         finally:
-            self._context.want_embeddings(False)
+            self._context.set_embeddings(False)
         if stop == len(tokens):
-            self._context.forget(self._spare)
+            self._context.forget(self._scoring_sequence_id)
         return stop, np.asarray(total)
 
-    def forget_spare(self) -> None:
-        self._context.forget(self._spare)
+    def clear_scoring_sequence(self) -> None:
+        self._context.forget(self._scoring_sequence_id)
 
-    def _decode_spare(self, rows: list[tuple[int, int, int, bool]]) -> None:
+    def _decode_scoring_rows(self, rows: list[tuple[int, int, int, bool]]) -> None:
         while rows and not self._context.decode(rows):
             try:
-                self._make_room()
+                self._free_cells()
             except RuntimeError:
                 raise Unavailable("The KV cache is full just now.", advice="Try again when less is running.") from None
 
     def load_adapter(self, path: Path, adapter_hash: str, *, model_hash: str, source_hash: str = "") -> None:
         """Raises Untrusted when the file does not fit, or does not say that it was made for this base: for the very weights, or,
         where `source_hash` is known, for another layout of the file that they came from."""
-        self._leaving.discard(adapter_hash)
+        self._unloading.discard(adapter_hash)
         if adapter_hash in self._adapters:
             return
         handle = self._model.load_adapter(path)
@@ -247,28 +249,28 @@ class LlamaCore:
     def unload_adapter(self, adapter_hash: str) -> None:
         """New requests cannot use it from now on; it is freed when the last running one has ended."""
         if adapter_hash in self._adapters:
-            self._leaving.add(adapter_hash)
-            self._free_leaving()
+            self._unloading.add(adapter_hash)
+            self._free_unloading_adapters()
 
     def close(self) -> None:
         self._context.close()
         self._model.close()
 
-    def _free_leaving(self) -> None:
+    def _free_unloading_adapters(self) -> None:
         busy = {sequence.adapter for sequence in self._sequences.values()}
-        for adapter_hash in [one for one in self._leaving if one not in busy]:
-            self._leaving.discard(adapter_hash)
+        for adapter_hash in [one for one in self._unloading if one not in busy]:
+            self._unloading.discard(adapter_hash)
             for slot in self._slots.slots:
                 if slot.adapter == adapter_hash:
                     self._context.forget(slot.number)
                     self._slots.empty(slot)
-            self._context.use_adapter(None)
+            self._context.set_adapter(None)
             self._model.free_adapter(self._adapters.pop(adapter_hash))
 
-    def _handle(self, adapter_hash: str | None, *, leaving: bool = False) -> int | None:
+    def _adapter_handle(self, adapter_hash: str | None, *, leaving: bool = False) -> int | None:
         if adapter_hash is None:
             return None
-        if adapter_hash not in self._adapters or (adapter_hash in self._leaving and not leaving):
+        if adapter_hash not in self._adapters or (adapter_hash in self._unloading and not leaving):
             raise NotFound(f"The adapter {adapter_hash} is not loaded.", advice="Load it first.", param="adapter_hash")
         return self._adapters[adapter_hash]
 

@@ -25,15 +25,15 @@ from typing import Any
 
 import psutil
 
-from yearling.errors import BadInput, ContextExceeded, Unavailable, Unsupported, UserError
-from yearling.inference.engine import Capabilities, Completion, Delta, Request, Token, admit, collect
-from yearling.inference.served import Tokenizer
-from yearling.inference.stepping import SteppingThread, Ticket
-from yearling.models import Library
+from yearling.errors import BadInput, ContextLengthExceeded, Unavailable, Unsupported, UserError
+from yearling.inference.engine import Completion, Delta, EngineCapabilities, Request, Token, admit, collect
+from yearling.inference.engine_thread import EngineThread, InFlightRequest
+from yearling.inference.served_model import Tokenizer
+from yearling.models import ModelLibrary
 from yearling.models import Tokenizer as ModelTokenizer
 from yearling.records import SamplingSettings
 
-STEP_TOKENS = 128
+TOKENS_PER_STEP = 128
 """Tokens per step, prompts and answers together: what bounds the pause that a long prompt causes to others."""
 
 MAX_SEQUENCES = 64
@@ -43,7 +43,7 @@ CACHE_SHARE = 0.25
 
 PROPERTIES = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0, "KV_CACHE_PRECISION": "f16"}
 
-KEYWORDS = frozenset(
+SUPPORTED_SCHEMA_KEYWORDS = frozenset(
     {"type", "properties", "required", "additionalProperties", "items", "prefixItems", "minItems", "maxItems", "enum", "const"}
     | {"anyOf", "$ref", "$defs", "definitions", "minLength", "maxLength", "pattern"}
     | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
@@ -63,11 +63,11 @@ class Pipeline:
             raise BadInput("OpenVINO GenAI is not installed.", advice="Install yearling[openvino].") from None
         self._tensor, self._genai = openvino.Tensor, openvino_genai
         self._stop_ids = stop_ids
-        self._numbers = itertools.count()
-        self._open: dict[Ticket, Any] = {}
+        self._request_ids = itertools.count()
+        self._handles: dict[InFlightRequest, Any] = {}
         scheduler = openvino_genai.SchedulerConfig()
         scheduler.max_num_seqs = max_sequences
-        scheduler.max_num_batched_tokens = max(STEP_TOKENS, max_sequences)
+        scheduler.max_num_batched_tokens = max(TOKENS_PER_STEP, max_sequences)
         scheduler.dynamic_split_fuse = True
         scheduler.enable_prefix_caching = False
         scheduler.cache_size = max(1, int(CACHE_SHARE * psutil.virtual_memory().available / 2**30))
@@ -76,18 +76,18 @@ class Pipeline:
             self._pipeline = openvino_genai.ContinuousBatchingPipeline(str(weights), scheduler, "CPU", properties)
         except RuntimeError as error:
             raise Unsupported(
-                f"OpenVINO GenAI cannot open this model: {_first_line(error)}", advice="Serve it with llama.cpp."
+                f"OpenVINO GenAI cannot open this model: {_error_summary(error)}", advice="Serve it with llama.cpp."
             ) from None
 
-    def add(self, ticket: Ticket) -> None:
+    def add(self, ticket: InFlightRequest) -> None:
         config = self._config(ticket)
         try:
-            self._open[ticket] = self._submit(ticket.prompt_ids, config)
+            self._handles[ticket] = self._submit(ticket.prompt_ids, config)
         except (RuntimeError, ValueError) as error:
-            raise Unsupported(f"OpenVINO GenAI refuses the request: {_first_line(error)}") from None
+            raise Unsupported(f"OpenVINO GenAI refuses the request: {_error_summary(error)}") from None
 
-    def remove(self, ticket: Ticket) -> None:
-        handle = self._open.pop(ticket, None)
+    def remove(self, ticket: InFlightRequest) -> None:
+        handle = self._handles.pop(ticket, None)
         if handle is not None:
             handle.cancel()
 
@@ -96,13 +96,13 @@ class Pipeline:
 
     def step(self) -> None:
         self._pipeline.step()
-        for ticket, handle in list(self._open.items()):
-            self._read(ticket, handle)
+        for ticket, handle in list(self._handles.items()):
+            self._emit_new_tokens(ticket, handle)
             if ticket.ended:
                 self.remove(ticket)
 
     def abandon(self) -> None:
-        for ticket in list(self._open):
+        for ticket in list(self._handles):
             self.remove(ticket)
 
     def score(self, prompt: Sequence[int], answer: Sequence[int]) -> list[float]:
@@ -122,9 +122,9 @@ class Pipeline:
     def _submit(self, ids: Sequence[int], config: Any) -> Any:
         import numpy as np
 
-        return self._pipeline.add_request(next(self._numbers), self._tensor(np.array([ids], np.int64)), config)
+        return self._pipeline.add_request(next(self._request_ids), self._tensor(np.array([ids], np.int64)), config)
 
-    def _config(self, ticket: Ticket) -> Any:
+    def _config(self, ticket: InFlightRequest) -> Any:
         sampling = ticket.request.sampling
         config = self._genai.GenerationConfig()
         config.apply_chat_template = False
@@ -135,7 +135,7 @@ class Pipeline:
         config.frequency_penalty = sampling.frequency_penalty
         config.do_sample = sampling.temperature > 0
         if config.do_sample:
-            self._randomise(config, sampling)
+            self._set_sampling(config, sampling)
         if ticket.request.json_schema is not None:
             check_schema(ticket.request.json_schema)
             constraint = self._genai.StructuredOutputConfig()
@@ -143,7 +143,7 @@ class Pipeline:
             config.structured_output_config = constraint
         return config
 
-    def _randomise(self, config: Any, sampling: SamplingSettings) -> None:
+    def _set_sampling(self, config: Any, sampling: SamplingSettings) -> None:
         config.temperature = sampling.temperature
         config.top_p = sampling.top_p
         config.min_p = sampling.min_p
@@ -151,7 +151,7 @@ class Pipeline:
             config.top_k = sampling.top_k
         config.rng_seed = sampling.seed % 2**32
 
-    def _read(self, ticket: Ticket, handle: Any) -> None:
+    def _emit_new_tokens(self, ticket: InFlightRequest, handle: Any) -> None:
         while handle.can_read() and not ticket.ended:
             for output in handle.read().values():
                 for token_id, logprob in zip(output.generated_ids, output.generated_log_probs, strict=True):
@@ -174,7 +174,7 @@ class OpenVinoEngine:
 
     def __init__(
         self,
-        thread: SteppingThread[Pipeline],
+        thread: EngineThread[Pipeline],
         tokenizer: Tokenizer,
         *,
         model_hash: str,
@@ -182,7 +182,7 @@ class OpenVinoEngine:
         max_sequences: int,
     ) -> None:
         self.model_hash = model_hash
-        self.capabilities = Capabilities(
+        self.capabilities = EngineCapabilities(
             token_ids=True,
             logprobs=True,
             score=True,
@@ -204,7 +204,7 @@ class OpenVinoEngine:
         """Load the file in the engine's own thread. Raises BadInput without the extra, Unsupported for a model that it cannot
         read."""
         build = partial(Pipeline, weights, stop_ids=tokenizer.stop_ids, threads=threads, max_sequences=max_sequences)
-        thread = SteppingThread(build, name="openvino")
+        thread = EngineThread(build, name="openvino")
         try:
             await thread.core()
         except BaseException:
@@ -240,7 +240,7 @@ class OpenVinoEngine:
             if not prompt:
                 raise BadInput("The first token of a text has no probability without a prompt before it.", param="prompt_ids")
             if len(prompt) + len(answer) > self.capabilities.context_tokens:
-                raise ContextExceeded("The text is longer than the context of this model.", advice="Shorten it.")
+                raise ContextLengthExceeded("The text is longer than the context of this model.", advice="Shorten it.")
             found.append(await self._thread.call(partial(_score, prompt=prompt, answer=answer)))
             self._scored += 1
         return found
@@ -273,7 +273,7 @@ def check_schema(schema: Any, *, where: str = "the schema") -> None:
     """Raises Unsupported for a JSON schema with a constraint that the grammar would not enforce."""
     if not isinstance(schema, Mapping):
         return
-    unknown = sorted(set(schema) - KEYWORDS)
+    unknown = sorted(set(schema) - SUPPORTED_SCHEMA_KEYWORDS)
     bounded = bool(set(schema) & {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
     unlisted = sorted(set(schema.get("required", ())) - set(schema.get("properties", ())))
     for wrong, what in [
@@ -299,7 +299,7 @@ def check_schema(schema: Any, *, where: str = "the schema") -> None:
             check_schema(part, where=where)
 
 
-def _first_line(error: Exception) -> str:
+def _error_summary(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
 
@@ -312,7 +312,7 @@ async def open_openvino(
     `threads` 0 means one per physical core, `context_tokens` 0 what the model was trained for. Raises BadInput without the extra,
     Unsupported for a model that it cannot read.
     """
-    model = Library(Path(folder).parent).get(Path(folder).name)
+    model = ModelLibrary(Path(folder).parent).get(Path(folder).name)
     if model.format != "gguf":
         raise Unsupported("The OpenVINO engine reads GGUF files only.", advice="Use the torch engine.")
     return await OpenVinoEngine.open(

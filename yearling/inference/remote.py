@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from yearling.errors import BadInput, ContextExceeded, NotFound, Unavailable, Unsupported, UserError
-from yearling.inference.engine import Capabilities, Completion, Delta, Request, admit, collect
+from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Unsupported, UserError
+from yearling.inference.engine import Completion, Delta, EngineCapabilities, Request, admit, collect
 from yearling.records import FinishReason
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ MAX_CONCURRENT = 256
 TRIES = 3
 CONNECT_TIMEOUT_S = 10.0
 LONGEST_PAUSE_S = 5.0
-END_TIMEOUT_S = 0.05
+DRAIN_TIMEOUT_S = 0.05
 
-_FINISH: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
+_FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class RemoteModel:
     context_tokens: int
 
 
-class Endpoint:
+class RemoteEndpoint:
     """One base URL with its key. `read_timeout_s` is the longest silence in an answer."""
 
     def __init__(self, base_url: str, api_key: str = "", *, read_timeout_s: float = 120.0) -> None:
@@ -91,12 +91,12 @@ class Endpoint:
                 text = (await response.aread()).decode(errors="replace")
                 await response.aclose()
                 if last or not (response.status_code == 429 or response.status_code >= 500):
-                    raise self._refusal(response.status_code, text)
+                    raise self._error_for_status(response.status_code, text)
                 pause_s = max(pause_s, _retry_after_s(response.headers.get("retry-after", "")))
             await asyncio.sleep(min(LONGEST_PAUSE_S, pause_s))
         raise RuntimeError("the last try neither returned nor raised")
 
-    def _refusal(self, status: int, text: str) -> UserError:
+    def _error_for_status(self, status: int, text: str) -> UserError:
         said, code, param = _error_fields(text)
         message = f"{self.base_url} answered {status}: {said}"
         if status in (401, 403):
@@ -104,7 +104,7 @@ class Endpoint:
         if status == 404:
             return NotFound(message, advice="Check remote_url and the model's name.", param="model")
         if code == "context_length_exceeded" or "maximum context length" in said or "exceeds the available context" in said:
-            return ContextExceeded(message, advice="Shorten the conversation.", param="messages")
+            return ContextLengthExceeded(message, advice="Shorten the conversation.", param="messages")
         if status < 500 and status not in (408, 409, 429):
             return BadInput(message, param=param)
         return Unavailable(message, advice="Try again later.")
@@ -118,12 +118,12 @@ class RemoteEngine:
 
     name = "remote"
 
-    def __init__(self, endpoint: Endpoint, model: RemoteModel) -> None:
+    def __init__(self, endpoint: RemoteEndpoint, model: RemoteModel) -> None:
         self._endpoint = endpoint
         self._model = model
         self._closed = False
         self.model_hash = f"remote:{model.id}"
-        self.capabilities = Capabilities(
+        self.capabilities = EngineCapabilities(
             token_ids=False,
             logprobs=False,
             score=False,
@@ -207,7 +207,7 @@ class RemoteEngine:
             data = line[5:].strip()
             if data == "[DONE]":
                 done = True
-                await _read_to_end(lines)
+                await _drain_lines(lines)
                 break
             event = self._event(data)
             usage = event.get("usage") or usage
@@ -216,7 +216,7 @@ class RemoteEngine:
                 if delta is not None:
                     yield delta
                 if choice.get("finish_reason"):
-                    finish = _FINISH.get(choice["finish_reason"], "stop")
+                    finish = _FINISH_REASONS.get(choice["finish_reason"], "stop")
         if finish is None and not done:
             raise Unavailable(f"{self._endpoint.base_url} ended in the middle of its answer.", advice="Try again.")
         yield Delta(
@@ -237,10 +237,10 @@ class RemoteEngine:
         return event
 
 
-async def _read_to_end(lines: AsyncIterator[str]) -> None:
+async def _drain_lines(lines: AsyncIterator[str]) -> None:
     """A response that was read to its end leaves its connection to the next request; one that does not end is left alone."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(END_TIMEOUT_S):
+        async with asyncio.timeout(DRAIN_TIMEOUT_S):
             async for _ in lines:
                 pass
 

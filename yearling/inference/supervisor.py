@@ -28,12 +28,12 @@ from typing import Any
 
 from yearling.errors import Unavailable, UserError
 from yearling.inference import wire
-from yearling.inference.engine import Capabilities, Completion, Delta, Request, admit, collect
+from yearling.inference.engine import Completion, Delta, EngineCapabilities, Request, admit, collect
 
 START_TIMEOUT_S = 600.0
 LONGEST_PAUSE_S = 30.0
-FIRST_PAUSE_S = 0.25
-GIVE_UP_AFTER = 3
+INITIAL_BACKOFF_S = 0.25
+MAX_FAILED_STARTS = 3
 """Failed starts in a row after which requests fail at once instead of waiting for the next try."""
 
 
@@ -47,7 +47,7 @@ class EngineSpec:
 
 
 @dataclass(eq=False, slots=True)
-class _Child:
+class _EngineProcess:
     """One process and what is under way in it."""
 
     process: subprocess.Popen[bytes]
@@ -73,21 +73,21 @@ class _Child:
         return status
 
 
-class Supervised:
+class SupervisedEngine:
     """An `Engine` in a process of its own. Use from one event loop; `start` before anything else."""
 
     name: str
     model_hash: str
-    capabilities: Capabilities
+    capabilities: EngineCapabilities
 
     def __init__(self, spec: EngineSpec, *, stall_timeout_s: float = 60.0, start_timeout_s: float = START_TIMEOUT_S) -> None:
         self._spec = spec
         self._stall_timeout_s = stall_timeout_s
         self._start_timeout_s = start_timeout_s
-        self._numbers = itertools.count()
-        self._child: _Child | None = None
+        self._request_ids = itertools.count()
+        self._child: _EngineProcess | None = None
         self._ready = asyncio.Event()
-        self._keeper: asyncio.Task[None] | None = None
+        self._restart_task: asyncio.Task[None] | None = None
         self._adapters: dict[str, Path] = {}
         self._closed = False
         self._failures = 0
@@ -97,7 +97,7 @@ class Supervised:
     async def start(self) -> None:
         """Start the process and wait until its engine is ready. Raises what opening the engine raises."""
         child = await self._spawn()
-        self._keeper = asyncio.create_task(self._keep(child))
+        self._restart_task = asyncio.create_task(self._restart_on_failure(child))
 
     @property
     def state(self) -> str:
@@ -106,7 +106,7 @@ class Supervised:
             return "closed"
         if self._ready.is_set():
             return "ready"
-        return "failed" if self._failures >= GIVE_UP_AFTER else "starting"
+        return "failed" if self._failures >= MAX_FAILED_STARTS else "starting"
 
     @property
     def pid(self) -> int | None:
@@ -124,8 +124,8 @@ class Supervised:
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
         admit(request, self.capabilities)
-        child = await self._running()
-        number, queue = self._begin(child, {"stream": wire.request_to_json(request)})
+        child = await self._wait_until_ready()
+        number, queue = self._send_request(child, {"stream": wire.request_to_json(request)})
         ended = False
         try:
             while True:
@@ -173,19 +173,19 @@ class Supervised:
     async def close(self) -> None:
         self._closed = True
         self._ready.clear()
-        if self._keeper is not None:
-            self._keeper.cancel()
+        if self._restart_task is not None:
+            self._restart_task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._keeper
+                await self._restart_task
         if self._child is not None:
-            await self._end(self._child, Unavailable("The engine was stopped."))
+            await self._terminate(self._child, Unavailable("The engine was stopped."))
             self._child = None
 
     async def _call(self, method: str, **arguments: Any) -> Any:
-        return await self._call_in(await self._running(), method, arguments)
+        return await self._call_in(await self._wait_until_ready(), method, arguments)
 
-    async def _call_in(self, child: _Child, method: str, arguments: dict[str, Any]) -> Any:
-        number, queue = self._begin(child, {"call": method, "arguments": arguments})
+    async def _call_in(self, child: _EngineProcess, method: str, arguments: dict[str, Any]) -> Any:
+        number, queue = self._send_request(child, {"call": method, "arguments": arguments})
         try:
             frame = await queue.get()
             if isinstance(frame, UserError):
@@ -197,8 +197,10 @@ class Supervised:
             if child.pending.pop(number, None) is not None:
                 child.send({"id": number, "cancel": True})
 
-    def _begin(self, child: _Child, frame: dict[str, Any]) -> tuple[int, asyncio.Queue[dict[str, Any] | UserError]]:
-        number = next(self._numbers)
+    def _send_request(
+        self, child: _EngineProcess, frame: dict[str, Any]
+    ) -> tuple[int, asyncio.Queue[dict[str, Any] | UserError]]:
+        number = next(self._request_ids)
         queue: asyncio.Queue[dict[str, Any] | UserError] = asyncio.Queue()
         if not child.pending:
             child.progress_s = time.monotonic()
@@ -206,12 +208,12 @@ class Supervised:
         child.send({"id": number} | frame)
         return number, queue
 
-    async def _running(self) -> _Child:
+    async def _wait_until_ready(self) -> _EngineProcess:
         """The process that takes new requests, after a restart if need be. Raises Unavailable when there is none to wait for."""
         if self._closed:
             raise Unavailable("The engine is closed.")
         if not self._ready.is_set():
-            if self._failures >= GIVE_UP_AFTER or self._keeper is None:
+            if self._failures >= MAX_FAILED_STARTS or self._restart_task is None:
                 why = f" {self._last_error.message}" if self._last_error else ""
                 raise Unavailable(f"The engine is not running.{why}", advice="See `yearling doctor` and the server's log.")
             with suppress(TimeoutError):
@@ -220,17 +222,17 @@ class Supervised:
             raise Unavailable("The engine is not running.", advice="Try again in a moment.")
         return self._child
 
-    async def _keep(self, child: _Child) -> None:
+    async def _restart_on_failure(self, child: _EngineProcess) -> None:
         """Watch the process; when it ends, start another, for as long as this engine is open."""
         while True:
-            error = await self._watch(child)
+            error = await self._dispatch_frames(child)
             self._ready.clear()
             self._child = None
-            await self._end(child, error)
+            await self._terminate(child, error)
             self._last_error = error
             while True:
                 if self._failures:
-                    await asyncio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self._failures))
+                    await asyncio.sleep(min(LONGEST_PAUSE_S, INITIAL_BACKOFF_S * 2**self._failures))
                 self._failures += 1
                 try:
                     child = await self._spawn()
@@ -239,9 +241,9 @@ class Supervised:
                     self._last_error = failure
             self.restarts += 1
 
-    async def _watch(self, child: _Child) -> Unavailable:
+    async def _dispatch_frames(self, child: _EngineProcess) -> Unavailable:
         """Hand frames to their requests until the process is gone; returns why it went."""
-        stall = asyncio.create_task(self._find_stall(child))
+        stall = asyncio.create_task(self._kill_on_stall(child))
         try:
             while line := await child.reader.readline():
                 frame = wire.unpack(line)
@@ -262,7 +264,7 @@ class Supervised:
             advice="It is being restarted: try again.",
         )
 
-    async def _find_stall(self, child: _Child) -> None:
+    async def _kill_on_stall(self, child: _EngineProcess) -> None:
         while True:
             await asyncio.sleep(min(1.0, self._stall_timeout_s / 4))
             if child.pending and time.monotonic() - child.progress_s > self._stall_timeout_s:
@@ -270,7 +272,7 @@ class Supervised:
                 child.process.kill()
                 return
 
-    async def _spawn(self) -> _Child:
+    async def _spawn(self) -> _EngineProcess:
         """A new process whose engine is ready, with its adapters. Raises what opening it raises, Unavailable when it dies."""
         ours, theirs = socket.socketpair()
         with theirs:
@@ -285,11 +287,11 @@ class Supervised:
                 start_new_session=True,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | self._spec.environment,
             )
-        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=wire.LONGEST_FRAME_BYTES)
+        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=wire.MAX_FRAME_BYTES)
         lines: deque[str] = deque(maxlen=50)
-        listener = threading.Thread(target=_keep_lines, args=(process, lines), name="engine-log", daemon=True)
+        listener = threading.Thread(target=_capture_output, args=(process, lines), name="engine-log", daemon=True)
         listener.start()
-        child = _Child(process, reader, writer, lines, listener)
+        child = _EngineProcess(process, reader, writer, lines, listener)
         try:
             child.send({"factory": self._spec.factory, "options": self._spec.options})
             line = await asyncio.wait_for(reader.readline(), self._start_timeout_s)
@@ -303,26 +305,26 @@ class Supervised:
             self.capabilities = wire.capabilities_from_json(frame["ready"]["capabilities"])
             await self._reload_adapters(child)
         except TimeoutError:
-            await self._end(child, Unavailable("The engine did not start."))
+            await self._terminate(child, Unavailable("The engine did not start."))
             raise Unavailable(f"The engine did not start within {self._start_timeout_s:g} seconds.") from None
         except BaseException:
-            await self._end(child, Unavailable("The engine did not start."))
+            await self._terminate(child, Unavailable("The engine did not start."))
             raise
         self._child = child
         self._ready.set()
         return child
 
-    async def _reload_adapters(self, child: _Child) -> None:
+    async def _reload_adapters(self, child: _EngineProcess) -> None:
         """Answers to calls are read here: nobody else reads from a process that is not ready yet."""
         # Those whose files are gone were removed by a person: who asks for one is told that it is not loaded.
         self._adapters = {one: path for one, path in self._adapters.items() if path.exists()}
         for path in self._adapters.values():
-            child.send({"id": next(self._numbers), "call": "load_adapter", "arguments": {"path": str(path)}})
+            child.send({"id": next(self._request_ids), "call": "load_adapter", "arguments": {"path": str(path)}})
             while "ended" not in (frame := wire.unpack(await child.reader.readline())):
                 if "error" in frame:
                     raise wire.error_from_json(frame["error"])
 
-    async def _end(self, child: _Child, error: UserError) -> None:
+    async def _terminate(self, child: _EngineProcess, error: UserError) -> None:
         """Fail what is under way, then end the process: politely for a moment, then not."""
         for queue in child.pending.values():
             queue.put_nowait(error)
@@ -335,7 +337,7 @@ class Supervised:
         await child.exit_status()
 
 
-def _keep_lines(process: subprocess.Popen[bytes], lines: deque[str]) -> None:
+def _capture_output(process: subprocess.Popen[bytes], lines: deque[str]) -> None:
     """In a thread of its own, until the process ends: what it prints must never fill the pipe and block it."""
     if process.stdout is None:
         raise RuntimeError("the engine's process has no standard output")

@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from yearling.errors import BadInput, NotFound, UserError
+from yearling.inference.batch_scheduler import BatchScheduler, PrefillChunk, RowMove, Sequence
 from yearling.inference.engine import Token
-from yearling.inference.grammar import Grammar, Vocabulary
-from yearling.inference.sampler import SequenceState, draw
-from yearling.inference.scheduler import Chunk, Move, Scheduler, Sequence
-from yearling.inference.served import Tokenizer
-from yearling.inference.stepping import Ticket
-from yearling.inference.torch_network import to_logits
+from yearling.inference.engine_thread import InFlightRequest
+from yearling.inference.grammar import GrammarVocabulary, JsonSchemaGrammar
+from yearling.inference.served_model import Tokenizer
+from yearling.inference.torch_sampler import TorchSamplerState, draw
+from yearling.inference.torch_weights import compute_logits
 from yearling.models import Cache, Decoder
 
 _HEADROOM_TOKENS = 128
@@ -35,10 +35,10 @@ _HEADROOM_TOKENS = 128
 class Answering:
     """The engine's own of one sequence: where its tokens go, how they are drawn, and its cache while it is prefilled."""
 
-    ticket: Ticket
+    ticket: InFlightRequest
     decoder: Decoder
-    state: SequenceState
-    grammar: Grammar | None
+    state: TorchSamplerState
+    grammar: JsonSchemaGrammar | None
     cache: Cache | None = None
 
 
@@ -56,14 +56,14 @@ class TorchCore:
     ) -> None:
         self.decoder = decoder
         self.context_tokens = context_tokens
-        self.scheduler: Scheduler[Answering] = Scheduler(max_rows=max_rows, budget_tokens=budget_tokens)
+        self.scheduler: BatchScheduler[Answering] = BatchScheduler(max_rows=max_rows, budget_tokens=budget_tokens)
         self._tokenizer = tokenizer
         self.adapted: dict[str, Decoder] = {}
-        self._vocabulary: Vocabulary | None = None
-        self._batch: Cache | None = None
-        self._sequences: dict[Ticket, Sequence[Answering]] = {}
+        self._vocabulary: GrammarVocabulary | None = None
+        self._batch_cache: Cache | None = None
+        self._sequences: dict[InFlightRequest, Sequence[Answering]] = {}
 
-    def add(self, ticket: Ticket) -> None:
+    def add(self, ticket: InFlightRequest) -> None:
         request = ticket.request
         if max(ticket.prompt_ids) >= self.decoder.config.vocab_size or min(ticket.prompt_ids) < 0:
             raise BadInput("The prompt holds a token id that the model does not have.", param="prompt_ids")
@@ -71,12 +71,12 @@ class TorchCore:
         if biased and not 0 <= min(biased) <= max(biased) < self.decoder.config.vocab_size:
             raise BadInput("logit_bias names a token id that the model does not have.", param="logit_bias")
         grammar = None if request.json_schema is None else self._grammars().grammar(request.json_schema)
-        answering = Answering(ticket, self.decoder_for(request.adapter_hash), SequenceState(request.sampling), grammar)
+        answering = Answering(ticket, self.decoder_for(request.adapter_hash), TorchSamplerState(request.sampling), grammar)
         sequence = Sequence(tokens=list(ticket.prompt_ids), payload=answering)
         self.scheduler.add(sequence)
         self._sequences[ticket] = sequence
 
-    def remove(self, ticket: Ticket) -> None:
+    def remove(self, ticket: InFlightRequest) -> None:
         sequence = self._sequences.pop(ticket, None)
         if sequence is not None:
             self._move(self.scheduler.finish(sequence))
@@ -88,7 +88,7 @@ class TorchCore:
     def abandon(self) -> None:
         for ticket in list(self._sequences):
             self.remove(ticket)
-        self._batch = None
+        self._batch_cache = None
 
     def decoder_for(self, adapter_hash: str | None) -> Decoder:
         """The network with that adapter, or the bare one. Raises NotFound."""
@@ -110,24 +110,24 @@ class TorchCore:
         for chunk in step.chunks:
             self._prefill(chunk)
         if not self.scheduler.decoding:
-            self._batch = None
+            self._batch_cache = None
 
-    def _grammars(self) -> Vocabulary:
+    def _grammars(self) -> GrammarVocabulary:
         if self._vocabulary is None:
-            self._vocabulary = Vocabulary(self._tokenizer, width=self.decoder.config.vocab_size)
+            self._vocabulary = GrammarVocabulary(self._tokenizer, width=self.decoder.config.vocab_size)
         return self._vocabulary
 
-    def _move(self, move: Move | None) -> None:
-        if move is not None and self._batch is not None:
-            self._batch.copy(move.source, [move.target])
+    def _move(self, move: RowMove | None) -> None:
+        if move is not None and self._batch_cache is not None:
+            self._batch_cache.copy(move.source, [move.target])
 
     def _decode(self, sequences: SequenceOf[Sequence[Answering]], width: int) -> None:
-        batch = self._room(rows=len(sequences), width=width)
+        batch = self._ensure_cache_capacity(rows=len(sequences), width=width)
         logits_BV: Tensor | None = None
         for rows in groups([id(one.payload.decoder) for one in sequences]):
             decoder = sequences[rows[0]].payload.decoder
             ids_B1 = torch.tensor([[sequences[row].tokens[-1]] for row in rows])
-            part_BV = to_logits(decoder, decoder.hidden(ids_B1, cache=batch.rows(rows))[:, 0])
+            part_BV = compute_logits(decoder, decoder.hidden(ids_B1, cache=batch.rows(rows))[:, 0])
             if len(rows) == len(sequences):
                 logits_BV = part_BV
                 break
@@ -138,7 +138,7 @@ class TorchCore:
             raise RuntimeError("a decode step without sequences")
         self._emit(sequences, logits_BV)
 
-    def _prefill(self, chunk: Chunk[Answering]) -> None:
+    def _prefill(self, chunk: PrefillChunk[Answering]) -> None:
         sequence, answering = chunk.sequence, chunk.sequence.payload
         if answering.cache is None:
             answering.cache = self.decoder.new_cache(num_slots=1, capacity_tokens=len(sequence.tokens))
@@ -147,10 +147,10 @@ class TorchCore:
         row = self.scheduler.prefilled(chunk)
         if row is None:
             return
-        batch = self._room(rows=row + 1, width=len(sequence.tokens) + 1)
+        batch = self._ensure_cache_capacity(rows=row + 1, width=len(sequence.tokens) + 1)
         batch.adopt(row, answering.cache, 0)
         answering.cache = None
-        self._emit([sequence], to_logits(answering.decoder, hidden_1TE[:, -1]))
+        self._emit([sequence], compute_logits(answering.decoder, hidden_1TE[:, -1]))
 
     def _emit(self, sequences: SequenceOf[Sequence[Answering]], logits_BV: Tensor) -> None:
         """Draw a token for each row and pass it on; answers that end with it leave the batch."""
@@ -183,16 +183,16 @@ class TorchCore:
             answering.ticket.fail(error)
             return None
 
-    def _accept(self, ticket: Ticket, grammar: Grammar, token_id: int) -> bool:
+    def _accept(self, ticket: InFlightRequest, grammar: JsonSchemaGrammar, token_id: int) -> bool:
         try:
             return grammar.accept(token_id)
         except UserError as error:
             ticket.fail(error)
             return False
 
-    def _room(self, *, rows: int, width: int) -> Cache:
+    def _ensure_cache_capacity(self, *, rows: int, width: int) -> Cache:
         """The batch's cache, grown to hold so many rows and positions; never past the scheduler's budget without need."""
-        batch = self._batch
+        batch = self._batch_cache
         if batch is not None and rows <= len(batch.lengths) and width <= batch.capacity_tokens:
             return batch
         have_rows, have_width = (0, 0) if batch is None else (len(batch.lengths), batch.capacity_tokens)
@@ -204,7 +204,7 @@ class TorchCore:
         if batch is not None:
             for row in range(min(len(batch.lengths), rows)):
                 grown.adopt(row, batch, row)
-        self._batch = grown
+        self._batch_cache = grown
         return grown
 
 

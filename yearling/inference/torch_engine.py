@@ -17,14 +17,14 @@ from typing import TypeVar
 import psutil
 import torch
 
-from yearling.errors import BadInput, ContextExceeded
-from yearling.inference.engine import Capabilities, Completion, Delta, Request, admit, collect
-from yearling.inference.served import Tokenizer
-from yearling.inference.stepping import SteppingThread
+from yearling.errors import BadInput, ContextLengthExceeded
+from yearling.inference.engine import Completion, Delta, EngineCapabilities, Request, admit, collect
+from yearling.inference.engine_thread import EngineThread
+from yearling.inference.served_model import Tokenizer
 from yearling.inference.torch_core import TorchCore
-from yearling.inference.torch_network import pack_linears, weight_type, with_shared_weights
 from yearling.inference.torch_scoring import embed, score
-from yearling.models import Decoder, Library, attach_adapter, load_adapter, load_decoder
+from yearling.inference.torch_weights import copy_sharing_weights, pack_linears, preferred_weight_dtype
+from yearling.models import Decoder, ModelLibrary, attach_adapter, load_adapter, load_decoder
 from yearling.models import Tokenizer as ModelTokenizer
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ CACHE_SHARE = 0.25
 
 MAX_SEQUENCES = 64
 
-PACKED_SHARE = 0.25
+PACKED_WEIGHTS_MEMORY_FRACTION = 0.25
 """Weights are packed when the copy takes at most this part of the memory that is free at start."""
 
 
@@ -45,7 +45,7 @@ class TorchEngine:
 
     def __init__(
         self,
-        thread: SteppingThread[TorchCore],
+        thread: EngineThread[TorchCore],
         tokenizer: Tokenizer,
         *,
         model_hash: str,
@@ -55,7 +55,7 @@ class TorchEngine:
     ) -> None:
         self.model_hash = model_hash
         self._source_hash = source_hash
-        self.capabilities = Capabilities(
+        self.capabilities = EngineCapabilities(
             token_ids=True,
             logprobs=True,
             score=True,
@@ -97,7 +97,7 @@ class TorchEngine:
                 budget_tokens=max(context, free if budget_tokens is None else budget_tokens),
             )
 
-        thread = SteppingThread(build, name="torch")
+        thread = EngineThread(build, name="torch")
         try:
             core = await thread.core()
         except BaseException:
@@ -134,12 +134,12 @@ class TorchEngine:
     ) -> list[list[float]]:
         for prompt, answer in sequences:
             self._check_length(len(prompt) + len(answer))
-        return await self._drive(lambda core: score(core.decoder_for(adapter_hash), sequences))
+        return await self._run_generator(lambda core: score(core.decoder_for(adapter_hash), sequences))
 
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         for ids in sequences:
             self._check_length(len(ids))
-        return await self._drive(lambda core: embed(core.decoder, sequences))
+        return await self._run_generator(lambda core: embed(core.decoder, sequences))
 
     async def load_adapter(self, path: Path) -> str:
         """A PEFT folder, its safetensors file, or a GGUF adapter. Loading what is loaded already changes nothing."""
@@ -158,7 +158,7 @@ class TorchEngine:
     async def close(self) -> None:
         await self._thread.close()
 
-    async def _drive(self, start: Callable[[TorchCore], Generator[None, None, T]]) -> T:
+    async def _run_generator(self, start: Callable[[TorchCore], Generator[None, None, T]]) -> T:
         """Run a generator of the engine's thread to its end, one piece between two steps."""
         work = await self._thread.call(start)
         while True:
@@ -169,7 +169,7 @@ class TorchEngine:
 
     def _check_length(self, tokens: int) -> None:
         if tokens > self.capabilities.context_tokens:
-            raise ContextExceeded(
+            raise ContextLengthExceeded(
                 f"The text has {tokens} tokens, and the context of this model holds {self.capabilities.context_tokens}.",
                 advice="Shorten it.",
                 param="input",
@@ -187,7 +187,7 @@ def _advance(work: Generator[None, None, T]) -> tuple[bool, tuple[T, ...]]:
 def _load_adapter(core: TorchCore, *, path: Path, base_sha256: str, source_sha256: str) -> str:
     adapter_hash = hash_adapter(path)
     if adapter_hash not in core.adapted:
-        decoder = with_shared_weights(core.decoder)
+        decoder = copy_sharing_weights(core.decoder)
         adapter = load_adapter(path, decoder, base_sha256=base_sha256, source_sha256=source_sha256)
         attach_adapter(decoder, adapter, base_sha256=adapter.base_sha256)  # another layout's hash may stand here, checked above
         core.adapted[adapter_hash] = decoder
@@ -214,9 +214,9 @@ async def open_torch(
     `threads` 0 means one per physical core, `context_tokens` 0 what the model was trained for, `dtype` is `auto`, `float32` or
     `bfloat16`. Raises what `yearling.models.load_decoder` raises.
     """
-    model = Library(Path(folder).parent).get(Path(folder).name)
+    model = ModelLibrary(Path(folder).parent).get(Path(folder).name)
     return await TorchEngine.open(
-        partial(load_network, model.weights, threads=threads, dtype=dtype),
+        partial(load_serving_decoder, model.weights, threads=threads, dtype=dtype),
         ModelTokenizer.load(model),
         model_hash=model.sha256,
         source_hash=model.source_sha256,
@@ -225,14 +225,14 @@ async def open_torch(
     )
 
 
-def load_network(weights: Path, *, threads: int, dtype: str) -> Decoder:
+def load_serving_decoder(weights: Path, *, threads: int, dtype: str) -> Decoder:
     """Open the network; called in the thread that will step it."""
     torch.set_num_threads(threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1)
     # Denormal numbers are computed in microcode, a hundred times slower, and mean nothing here.
     torch.set_flush_denormal(True)
-    decoder = load_decoder(weights, dtype=weight_type() if dtype == "auto" else dtype)
+    decoder = load_decoder(weights, dtype=preferred_weight_dtype() if dtype == "auto" else dtype)
     size_bytes = sum(weight.numel() * weight.element_size() for weight in decoder.parameters())
-    if torch.backends.mkldnn.enabled and size_bytes <= PACKED_SHARE * psutil.virtual_memory().available:
+    if torch.backends.mkldnn.enabled and size_bytes <= PACKED_WEIGHTS_MEMORY_FRACTION * psutil.virtual_memory().available:
         pack_linears(decoder)
     return decoder
 

@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from yearling.errors import BadInput
-from yearling.inference.torch_network import to_logits
+from yearling.inference.torch_weights import compute_logits
 from yearling.models import Cache, Decoder
 
-PASS_TOKENS = 512
+TOKENS_PER_PASS = 512
 """Tokens per pass."""
 
 LOGIT_ROWS = 64
@@ -31,7 +31,7 @@ def score(decoder: Decoder, sequences: Sequence[tuple[Sequence[int], Sequence[in
     Raises BadInput for an empty prompt with an answer or a token id that the model does not have.
     """
     for prompt, answer in sequences:
-        check_ids(decoder, [*prompt, *answer])
+        check_token_ids(decoder, [*prompt, *answer])
         if answer and not prompt:
             raise BadInput("The first token of a text has no probability without a prompt before it.", param="prompt_ids")
     inputs = [[*prompt, *answer][:-1] if answer else [] for prompt, answer in sequences]
@@ -44,14 +44,14 @@ def score(decoder: Decoder, sequences: Sequence[tuple[Sequence[int], Sequence[in
         # The state at position p predicts the token at p + 1.
         first = max(0, len(prompt) - 1 - start)
         targets = torch.tensor([*prompt, *answer][start + first + 1 : start + len(hidden_NE) + 1])
-        found[index] += logprobs_of(decoder, hidden_NE[first:], targets)
+        found[index] += target_logprobs(decoder, hidden_NE[first:], targets)
     return found
 
 
 def embed(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> Generator[None, None, list[list[float]]]:
     """For each sequence: the mean of its last hidden states, L2-normalised. Raises BadInput for an empty one."""
     for ids in sequences:
-        check_ids(decoder, ids)
+        check_token_ids(decoder, ids)
         if not ids:
             raise BadInput("There is nothing to embed: the text is empty.", param="input")
     sums = torch.zeros(len(sequences), decoder.config.hidden_size)
@@ -64,17 +64,17 @@ def embed(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> Generator[Non
 
 
 @torch.inference_mode()
-def logprobs_of(decoder: Decoder, hidden_NE: Tensor, targets_N: Tensor) -> list[float]:
+def target_logprobs(decoder: Decoder, hidden_NE: Tensor, targets_N: Tensor) -> list[float]:
     """log p(target) for each state, in fp32, a chunk of logits at a time."""
     found: list[float] = []
     for states, targets in zip(torch.split(hidden_NE, LOGIT_ROWS), torch.split(targets_N, LOGIT_ROWS), strict=True):
-        logits_NV = to_logits(decoder, states)
+        logits_NV = compute_logits(decoder, states)
         picked = logits_NV.gather(1, targets[:, None])[:, 0]
         found += (picked - logits_NV.logsumexp(-1)).tolist()
     return found
 
 
-def check_ids(decoder: Decoder, ids: Sequence[int]) -> None:
+def check_token_ids(decoder: Decoder, ids: Sequence[int]) -> None:
     if ids and not 0 <= min(ids) <= max(ids) < decoder.config.vocab_size:
         raise BadInput("A token id is not one of the model's.", param="prompt_ids")
 
@@ -83,7 +83,7 @@ def _states(decoder: Decoder, inputs: Sequence[Sequence[int]]) -> Iterator[tuple
     """(sequence, first position, hidden states (N, E)) for all tokens of all sequences; (…, None) after each pass."""
     order = sorted((index for index, ids in enumerate(inputs) if ids), key=lambda index: len(inputs[index]))
     for group in _groups(order, [len(ids) for ids in inputs]):
-        if len(inputs[group[-1]]) > PASS_TOKENS:
+        if len(inputs[group[-1]]) > TOKENS_PER_PASS:
             yield from _long(decoder, group[0], inputs[group[0]])
             continue
         ids_BT = pad_sequence([torch.tensor(inputs[index]) for index in group], batch_first=True)
@@ -97,8 +97,8 @@ def _states(decoder: Decoder, inputs: Sequence[Sequence[int]]) -> Iterator[tuple
 def _long(decoder: Decoder, index: int, ids: Sequence[int]) -> Iterator[tuple[int, int, Tensor | None]]:
     with torch.inference_mode():
         cache = decoder.new_cache(num_slots=1, capacity_tokens=len(ids))
-    for start in range(0, len(ids), PASS_TOKENS):
-        ids_1T = torch.tensor([ids[start : start + PASS_TOKENS]])
+    for start in range(0, len(ids), TOKENS_PER_PASS):
+        ids_1T = torch.tensor([ids[start : start + TOKENS_PER_PASS]])
         yield index, start, _hidden(decoder, ids_1T, cache)[0]
         yield index, start, None
 
@@ -112,7 +112,7 @@ def _groups(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]
     """Cut the order, shortest first, into groups that take a pass's tokens when padded to their longest."""
     group: list[int] = []
     for index in order:
-        if group and lengths[index] * (len(group) + 1) > PASS_TOKENS:
+        if group and lengths[index] * (len(group) + 1) > TOKENS_PER_PASS:
             yield group
             group = []
         group.append(index)

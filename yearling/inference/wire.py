@@ -13,17 +13,17 @@ from dataclasses import asdict
 from typing import Any
 
 from yearling import errors
-from yearling.inference.engine import Capabilities, Delta, Engine, Request, Token
+from yearling.inference.engine import Delta, Engine, EngineCapabilities, Request, Token
 from yearling.records import SamplingSettings
 
-LONGEST_FRAME_BYTES = 1 << 30
+MAX_FRAME_BYTES = 1 << 30
 
 _ERRORS: dict[str, type[errors.UserError]] = {
     kind.__name__: kind
     for kind in (
         errors.BadInput,
         errors.Unsupported,
-        errors.ContextExceeded,
+        errors.ContextLengthExceeded,
         errors.NotFound,
         errors.Conflict,
         errors.Untrusted,
@@ -89,8 +89,8 @@ def engine_to_json(engine: Engine) -> dict[str, Any]:
     return {"name": engine.name, "model_hash": engine.model_hash, "capabilities": asdict(engine.capabilities)}
 
 
-def capabilities_from_json(fields: dict[str, Any]) -> Capabilities:
-    return Capabilities(**fields)
+def capabilities_from_json(fields: dict[str, Any]) -> EngineCapabilities:
+    return EngineCapabilities(**fields)
 
 
 def error_to_json(error: errors.UserError) -> dict[str, Any]:

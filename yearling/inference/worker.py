@@ -26,10 +26,10 @@ from yearling.errors import Unavailable, UserError
 from yearling.inference import wire
 from yearling.inference.engine import Engine
 
-BEAT_S = 0.5
+HEARTBEAT_INTERVAL_S = 0.5
 
 
-def end_with_parent(lifeline: int = 0) -> None:
+def exit_with_parent(lifeline: int = 0) -> None:
     """Have the kernel end this process when the other end of the pipe `lifeline` closes, even if Python never runs again.
 
     A pipe in asynchronous mode raises SIGIO when its writer goes, and SIGIO ends a process that does not handle it.
@@ -42,7 +42,7 @@ def end_with_parent(lifeline: int = 0) -> None:
         os._exit(1)
 
 
-async def open_factory(factory: str, options: dict[str, Any]) -> Engine:
+async def open_engine_from_factory(factory: str, options: dict[str, Any]) -> Engine:
     """Call `module:function` with the options; the function may be a coroutine function."""
     module, _, function = factory.partition(":")
     opened = getattr(importlib.import_module(module), function)(**options)
@@ -50,7 +50,7 @@ async def open_factory(factory: str, options: dict[str, Any]) -> Engine:
     return engine
 
 
-class Worker:
+class EngineWorker:
     """Serves one engine to one supervisor."""
 
     def __init__(self, engine: Engine, writer: asyncio.StreamWriter) -> None:
@@ -60,7 +60,7 @@ class Worker:
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
         """Until the supervisor hangs up."""
-        beat = asyncio.create_task(self._beat())
+        beat = asyncio.create_task(self._send_heartbeats())
         while line := await reader.readline():
             frame = wire.unpack(line)
             number = int(frame["id"])
@@ -72,7 +72,7 @@ class Worker:
                     task.cancel()
                 continue
             work = self._stream(number, frame["stream"]) if "stream" in frame else self._call(number, frame)
-            task = asyncio.create_task(self._guard(number, work))
+            task = asyncio.create_task(self._report_outcome(number, work))
             self._running[number] = task
             task.add_done_callback(partial(self._done, number))
         beat.cancel()
@@ -87,7 +87,7 @@ class Worker:
     def _send(self, frame: dict[str, Any]) -> None:
         self._writer.write(wire.pack(frame))
 
-    async def _guard(self, number: int, work: Any) -> None:
+    async def _report_outcome(self, number: int, work: Any) -> None:
         """Answer with the outcome, whatever it is: a request must never be left waiting."""
         try:
             await work
@@ -126,11 +126,11 @@ class Worker:
                 raise RuntimeError(f"unknown call {other}")
         self._send({"id": number, "result": result})
 
-    async def _beat(self) -> None:
+    async def _send_heartbeats(self) -> None:
         """Tell of steps that no delta tells of: the prefill of a long prompt, scoring."""
         told = -1
         while True:
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(HEARTBEAT_INTERVAL_S)
             steps = getattr(self._engine, "steps", -1)
             if steps != told:
                 told = steps
@@ -138,20 +138,20 @@ class Worker:
 
 
 async def run(connection: socket.socket) -> None:
-    reader, writer = await asyncio.open_unix_connection(sock=connection, limit=wire.LONGEST_FRAME_BYTES)
+    reader, writer = await asyncio.open_unix_connection(sock=connection, limit=wire.MAX_FRAME_BYTES)
     spec = wire.unpack(await reader.readline())
     try:
-        engine = await open_factory(spec["factory"], spec["options"])
+        engine = await open_engine_from_factory(spec["factory"], spec["options"])
     except UserError as error:
         writer.write(wire.pack({"error": wire.error_to_json(error)}))
         await writer.drain()
         return
     writer.write(wire.pack({"ready": wire.engine_to_json(engine)}))
-    await Worker(engine, writer).serve(reader)
+    await EngineWorker(engine, writer).serve(reader)
 
 
 def main() -> None:
-    end_with_parent()
+    exit_with_parent()
     asyncio.run(run(socket.socket(fileno=int(sys.argv[1]))))
     # Threads inside a C++ engine may still wait for work; nothing is left to save.
     os._exit(0)

@@ -1,5 +1,5 @@
 """The cycle, and what stations of it must be asked together."""
 
-from yearling.loop.comparing import compare_exam_runs
+from yearling.loop.exam_comparison import compare_exam_runs
 
 __all__ = ["compare_exam_runs"]

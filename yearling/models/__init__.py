@@ -1,13 +1,16 @@
 """Model files: catalogue, library, formats, tokenizer, chat template, network."""
 
+from yearling.files.disk import Progress
 from yearling.models.adapter import Adapter
-from yearling.models.adapters import Adapters, PublishedAdapter
+from yearling.models.adapter_library import AdapterLibrary, PublishedAdapter
 from yearling.models.artefacts import fetch_file
 from yearling.models.catalogue import CatalogueEntry, known_models
 from yearling.models.chat_template import ChatTemplate
-from yearling.models.disk import Progress
-from yearling.models.library import Library
-from yearling.models.loading import (
+from yearling.models.local_model import Layout, LocalModel
+from yearling.models.merging import install_decoder, merge_into_library
+from yearling.models.model_library import ModelLibrary
+from yearling.models.tokenizer import StreamDecoder, Tokenizer
+from yearling.models.torch_facade import (
     Cache,
     CacheRows,
     Decoder,
@@ -23,21 +26,18 @@ from yearling.models.loading import (
     packed,
     save_adapter,
 )
-from yearling.models.local import Layout, LocalModel
-from yearling.models.merging import install_decoder, merge_into_library
-from yearling.models.tokenizer import StreamDecoder, Tokenizer
 
 __all__ = [
     "Adapter",
-    "Adapters",
+    "AdapterLibrary",
     "Cache",
     "CacheRows",
     "CatalogueEntry",
     "ChatTemplate",
     "Decoder",
     "Layout",
-    "Library",
     "LocalModel",
+    "ModelLibrary",
     "Progress",
     "PublishedAdapter",
     "StreamDecoder",

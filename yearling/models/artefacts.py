@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from yearling.errors import Untrusted
-from yearling.models.disk import Progress, place, sha256_of, silent, storage_errors
+from yearling.files.disk import Progress, hash_file, place, silent, translate_disk_errors
 from yearling.models.sources import FileSource, parse_source
 
 
@@ -18,18 +18,18 @@ def fetch_file(source: str, destination: Path, *, sha256: str, progress: Progres
     Raises Untrusted for other content (what is there is left alone, what came is deleted), and as `Library.pull`.
     """
     from yearling.models.fetch import fetch, scratch_key
-    from yearling.models.web import Web
+    from yearling.models.http_download import NetworkConfig
 
     parsed = parse_source(source)
-    with storage_errors(destination.parent):
+    with translate_disk_errors(destination.parent):
         destination.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(destination.with_name(f".{destination.name}.lock")):
             if destination.exists():
-                if sha256_of(destination) != sha256:
+                if hash_file(destination) != sha256:
                     raise Untrusted(f"{destination} is not what was fetched.", advice="Delete it and fetch it again.")
                 return destination
             scratch = destination.parent / ".downloads" / scratch_key(parsed, sha256)
-            fetched = fetch(parsed, scratch, Web.from_environment(), sha256=sha256, progress=progress or silent)
+            fetched = fetch(parsed, scratch, NetworkConfig.from_environment(), sha256=sha256, progress=progress or silent)
             if isinstance(parsed, FileSource):
                 scratch.mkdir(parents=True)
                 shutil.copyfile(fetched.path, scratch / "file")

@@ -44,7 +44,7 @@ class CatalogueEntry(BaseModel):
     @field_validator("name")
     @classmethod
     def _is_slug(cls, name: str) -> str:
-        return check_name(name)
+        return check_model_name(name)
 
     @field_validator("source")
     @classmethod
@@ -57,7 +57,7 @@ class CatalogueEntry(BaseModel):
         return parse_source(self.source)
 
 
-def check_name(name: str) -> str:
+def check_model_name(name: str) -> str:
     """`name` itself, if it can name a model and its folder: lower case letters, digits, `.`, `_` and `-`. Raises BadInput."""
     if not _SLUG.fullmatch(name) or ".." in name:
         raise BadInput(

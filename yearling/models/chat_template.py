@@ -17,7 +17,7 @@ from jinja2 import TemplateError, TemplateSyntaxError, meta
 
 from yearling.errors import BadInput
 from yearling.models.jinja_sandbox import TemplateRefusal, parse_within_budget, render_within_budget, sandbox
-from yearling.models.tokenizer import ModelFiles, Tokenizer, cached_template_facts, read_json, token_text
+from yearling.models.tokenizer import ModelFiles, Tokenizer, cached_template_metadata, read_json, special_token_text
 
 _PRIVATE_USE = range(0x100000, 0x10FFFE)
 _TEMPLATE_ERRORS = (
@@ -55,7 +55,7 @@ class ChatTemplate:
     def load(cls, model: ModelFiles) -> ChatTemplate:
         """The template of an imported model. Raises BadInput when it has none."""
         if model.format == "gguf":
-            facts = cached_template_facts(model)
+            facts = cached_template_metadata(model)
             return cls.from_gguf(model.weights) if facts is None else _from_facts(facts, model.weights.name)
         return cls.from_hf_folder(model.weights if model.weights.is_dir() else model.weights.parent)
 
@@ -63,12 +63,12 @@ class ChatTemplate:
     def from_gguf(cls, path: Path) -> ChatTemplate:
         from yearling.models.gguf import read_gguf
 
-        return _from_facts(gguf_template_facts(read_gguf(path).metadata), path.name)
+        return _from_facts(gguf_template_metadata(read_gguf(path).metadata), path.name)
 
     @classmethod
     def from_hf_folder(cls, path: Path) -> ChatTemplate:
         """From chat_template.jinja, or `chat_template` in tokenizer_config.json (a string, or a list of named templates)."""
-        return _from_facts(folder_template_facts(path), path.name)
+        return _from_facts(folder_template_metadata(path), path.name)
 
     def render(
         self,
@@ -126,7 +126,7 @@ class ChatTemplate:
         ]
 
 
-def gguf_template_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def gguf_template_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """What a template needs of GGUF metadata: `default`, `tool_use`, `special_tokens`."""
     tokens = metadata.get("tokenizer.ggml.tokens", [])
     special = {}
@@ -141,7 +141,7 @@ def gguf_template_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def folder_template_facts(path: Path) -> dict[str, Any]:
+def folder_template_metadata(path: Path) -> dict[str, Any]:
     """The same of a Hugging Face folder."""
     config = read_json(path / "tokenizer_config.json")
     listed = config.get("chat_template")
@@ -149,7 +149,9 @@ def folder_template_facts(path: Path) -> dict[str, Any]:
     file = path / "chat_template.jinja"
     if file.is_file():
         named["default"] = file.read_text(encoding="utf-8")
-    special = {key: token_text(value) for key, value in config.items() if key.endswith("_token") and token_text(value)}
+    special = {
+        key: special_token_text(value) for key, value in config.items() if key.endswith("_token") and special_token_text(value)
+    }
     return {"default": named.get("default", ""), "tool_use": named.get("tool_use", ""), "special_tokens": special}
 
 

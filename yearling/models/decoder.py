@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from yearling.models.decoder_config import Shape
+from yearling.models.decoder_config import DecoderShape
 
 
 class Cache(ABC):
@@ -79,7 +79,7 @@ class Decoder(nn.Module, ABC):
     """A causal language model. `lm_head` turns hidden states into logits; callers that need log-probabilities of many tokens call
     `hidden` and apply `lm_head` to chunks."""
 
-    config: Shape
+    config: DecoderShape
     lm_head: nn.Module
 
     @property

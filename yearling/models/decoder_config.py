@@ -18,7 +18,7 @@ FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class DecoderShape:
     """What all networks tell. `family` is `model_type` of its config.json, `source` that file's contents if there is one."""
 
     family: str
@@ -30,7 +30,7 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DecoderConfig(Shape):
+class DecoderConfig(DecoderShape):
     """Sizes and switches. `rope_factors` divide the rotary frequencies one by one (Llama 3's scaling and linear scaling alike);
     `windows` holds, per layer, how many tokens back it sees, or None for all."""
 

@@ -17,13 +17,13 @@ from torch import Tensor
 from yearling.errors import BadInput, Unsupported
 from yearling.models.decoder import Decoder
 from yearling.models.decoder_config import config_to_gguf, config_to_hf
+from yearling.models.decoder_weights import gguf_tensors, open_decoder
 from yearling.models.gguf import read_gguf, write_gguf
+from yearling.models.gguf_tokenizer import build_tokenizer, stop_ids
+from yearling.models.gguf_tokenizer_export import folder_to_gguf_vocabulary
+from yearling.models.llama_decoder import LlamaDecoder
 from yearling.models.lora import LoRALinear
-from yearling.models.network import LlamaDecoder
 from yearling.models.safetensors_files import write_safetensors
-from yearling.models.vocabulary import build_tokenizer, stop_ids
-from yearling.models.vocabulary_export import folder_vocabulary
-from yearling.models.weights import gguf_tensors, open_decoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,12 +45,12 @@ def export_gguf(source: Path, target: Path, quantisation: str = "Q8_0") -> None:
     Raises BadInput for an unknown quantisation, Unsupported for architectures, tokenizers or biases that GGUF or we have no
     words for, and what `load_decoder` raises."""
     decoder = open_decoder(source)
-    export_decoder_gguf(decoder, target, quantisation, vocabulary=vocabulary_of(source, decoder.config.vocab_size))
+    export_decoder_gguf(decoder, target, quantisation, vocabulary=read_gguf_vocabulary(source, decoder.config.vocab_size))
 
 
 def export_decoder_gguf(decoder: Decoder, target: Path, quantisation: str, *, vocabulary: Mapping[str, Any]) -> None:
     """Write a network in memory with a vocabulary from `vocabulary_of`. Raises as `export_gguf`."""
-    network = _bare_llama(decoder)
+    network = _require_bare_llama(decoder)
     kind = quantisation.upper()
     if kind not in QUANTISATIONS:
         raise BadInput(f"{quantisation!r} is no layout for weights.", advice=f"Use one of {', '.join(QUANTISATIONS)}.")
@@ -63,14 +63,14 @@ def export_decoder_gguf(decoder: Decoder, target: Path, quantisation: str, *, vo
         **vocabulary,
     }
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_gguf(target, architecture, metadata, _laid_out(network, kind))
+    write_gguf(target, architecture, metadata, _iter_encoded_tensors(network, kind))
 
 
 def export_hf(decoder: Decoder, folder: Path, *, source: Path) -> None:
     """Write model.safetensors, config.json and the tokenizer and chat template of `source` (a GGUF file or a folder).
 
     Weights keep the network's type. Raises Unsupported for an attached adapter or a config that cannot be said in config.json."""
-    network = _bare_llama(decoder)
+    network = _require_bare_llama(decoder)
     described = config_to_hf(network.config) | {"dtype": str(network.dtype).removeprefix("torch.")}
     described.pop("torch_dtype", None)
     folder.mkdir(parents=True, exist_ok=True)
@@ -86,15 +86,15 @@ def export_hf(decoder: Decoder, folder: Path, *, source: Path) -> None:
     write_safetensors(folder / "model.safetensors", tensors, {"format": "pt"})
 
 
-def vocabulary_of(source: Path, vocab_size: int) -> dict[str, Any]:
+def read_gguf_vocabulary(source: Path, vocab_size: int) -> dict[str, Any]:
     """GGUF's `tokenizer.*` metadata for a GGUF file (as it is there) or a Hugging Face folder (converted)."""
     if source.is_file() and source.suffix != ".safetensors":
         metadata = read_gguf(source).metadata
         return {key: value for key, value in metadata.items() if key.startswith("tokenizer.")}
-    return folder_vocabulary(source if source.is_dir() else source.parent, vocab_size)
+    return folder_to_gguf_vocabulary(source if source.is_dir() else source.parent, vocab_size)
 
 
-def _bare_llama(decoder: Decoder) -> LlamaDecoder:
+def _require_bare_llama(decoder: Decoder) -> LlamaDecoder:
     if not isinstance(decoder, LlamaDecoder):
         raise Unsupported(f"The architecture {decoder.config.family!r} cannot be exported.", advice="Serve its folder as it is.")
     if any(isinstance(module, LoRALinear) for module in decoder.modules()):
@@ -102,7 +102,7 @@ def _bare_llama(decoder: Decoder) -> LlamaDecoder:
     return decoder
 
 
-def _laid_out(network: LlamaDecoder, kind: str) -> Iterator[tuple[str, NDArray[np.float32], str]]:
+def _iter_encoded_tensors(network: LlamaDecoder, kind: str) -> Iterator[tuple[str, NDArray[np.float32], str]]:
     for name, tensor in gguf_tensors(network):
         yield name, tensor.contiguous().numpy(), _layout(name, tensor, kind)
 

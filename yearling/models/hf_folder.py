@@ -17,10 +17,10 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from yearling.errors import BadInput, Untrusted
-from yearling.models.disk import sha256_of
+from yearling.files.disk import hash_file
 from yearling.models.sources import refuse_pickle
 
-HF_FILES = (
+HF_FILENAMES = (
     "config.json",
     "generation_config.json",
     "tokenizer.json",
@@ -36,13 +36,13 @@ HF_FILES = (
 """What is taken over from a Hugging Face folder beside the weights. Python files never are."""
 
 
-def folder_hash(files: list[Path]) -> str:
+def hash_model_files(files: list[Path]) -> str:
     """SHA-256 over the lines `HASH  NAME` of several files, sorted by name; `sha256sum FILES | sha256sum` gives the same."""
-    lines = [f"{sha256_of(file)}  {file.name}\n" for file in sorted(files, key=lambda file: file.name)]
+    lines = [f"{hash_file(file)}  {file.name}\n" for file in sorted(files, key=lambda file: file.name)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def hf_files(folder: Path) -> list[Path]:
+def list_model_files(folder: Path) -> list[Path]:
     """The files of a Hugging Face folder that make the model, by name.
 
     Raises Untrusted (only pickled weights, damaged JSON, a shard outside the folder) and BadInput (a part is missing).
@@ -58,7 +58,7 @@ def hf_files(folder: Path) -> list[Path]:
             f"{folder} has no tokenizer.json.",
             advice="Load its tokenizer with transformers (AutoTokenizer) and save it there with save_pretrained.",
         )
-    found = [folder / name for name in HF_FILES if (folder / name).is_file()]
+    found = [folder / name for name in HF_FILENAMES if (folder / name).is_file()]
     return sorted([*found, *weights], key=lambda file: file.name)
 
 
@@ -79,7 +79,7 @@ def _hf_weights(folder: Path) -> list[Path]:
     raise BadInput(f"{folder} has no model.safetensors.", advice="Give a folder with the weights as safetensors, or a GGUF file.")
 
 
-def safetensors_facts(files: list[Path]) -> tuple[int, str]:
+def inspect_safetensors(files: list[Path]) -> tuple[int, str]:
     """(number of weights, their commonest dtype) from the headers, which are checked against the sizes of the files."""
     weights: Counter[str] = Counter()
     for file in files:
@@ -105,7 +105,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def readme_licence(folder: Path) -> str:
+def read_readme_licence(folder: Path) -> str:
     """The `license:` of a model card's front matter."""
     card = folder / "README.md"
     if not card.is_file():

@@ -22,9 +22,9 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-MAX_TEXT = 32_000_000
+MAX_TEXT_LENGTH = 32_000_000
 """Characters of the longest text, and items of the longest list, that a template may make; twice that in all per rendering."""
-MAX_TURNS = 200_000
+MAX_LOOP_ITERATIONS = 200_000
 MAX_DURATION_S = 10.0
 
 _WIDE = re.compile(r"\d{5,}")
@@ -36,7 +36,7 @@ class TemplateRefusal(TemplateError):
     """The template called `raise_exception`: the messages are not what the model was made for."""
 
 
-class _Budget:
+class _RenderBudget:
     def __init__(self) -> None:
         self.turns = 0
         self.text = 0
@@ -45,21 +45,21 @@ class _Budget:
     def turn(self, literal_length: int) -> None:
         self.turns += 1
         self.spend(literal_length)
-        if self.turns > MAX_TURNS or time.monotonic() > self.deadline:
+        if self.turns > MAX_LOOP_ITERATIONS or time.monotonic() > self.deadline:
             raise SecurityError("the template runs too long")
 
     def spend(self, length: int) -> None:
         self.text += length
-        if self.text > 2 * MAX_TEXT:
+        if self.text > 2 * MAX_TEXT_LENGTH:
             raise SecurityError("the template produces too much text")
 
 
-_budget: ContextVar[_Budget] = ContextVar("budget")
+_budget: ContextVar[_RenderBudget] = ContextVar("budget")
 
 
 def render_within_budget(template: Template, variables: Mapping[str, Any]) -> str:
     """Render under a fresh budget. Raises TemplateRefusal, or whatever a template can cause (SecurityError at the budget)."""
-    token = _budget.set(_Budget())
+    token = _budget.set(_RenderBudget())
     try:
         return template.render(variables)
     finally:
@@ -81,7 +81,7 @@ def parse_within_budget(environment: Environment, source: str) -> tuple[nodes.Te
     tree = environment.parse(source)
     literals = [node.data for node in tree.find_all(nodes.TemplateData)]
     literals += [node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)]
-    return _Metering().visit(tree).set_environment(environment), literals
+    return _BudgetInstrumenter().visit(tree).set_environment(environment), literals
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
@@ -126,7 +126,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return bounded
 
 
-class _Metering(NodeTransformer):
+class _BudgetInstrumenter(NodeTransformer):
     """Charges each loop turn and macro call, with the literal text inside it, and the length of each `~`."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
@@ -204,7 +204,7 @@ def _length(value: Any) -> int:
 
 
 def _check_length(length: int) -> None:
-    if length > MAX_TEXT:
+    if length > MAX_TEXT_LENGTH:
         raise SecurityError("the template makes a text that is too long")
 
 

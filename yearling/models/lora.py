@@ -20,7 +20,7 @@ from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models.adapter import TARGETS, Adapter
 from yearling.models.decoder import Decoder
 from yearling.models.decoder_config import DecoderConfig
-from yearling.models.network import LlamaDecoder
+from yearling.models.llama_decoder import LlamaDecoder
 
 
 class LoRALinear(nn.Module):
@@ -50,7 +50,7 @@ def new_adapter(
         raise BadInput(f"No adapter of rank {rank} on {', '.join(targets)} can be made.", advice=f"Layers: {', '.join(TARGETS)}.")
     generator = torch.Generator().manual_seed(seed)
     factors = {}
-    for name, layer in _linear_layers(_llama(decoder)).items():
+    for name, layer in _linear_layers(_require_llama(decoder)).items():
         if name.rpartition(".")[2] in targets:
             bound = 1 / math.sqrt(layer.in_features)
             a = torch.empty(rank, layer.in_features).uniform_(-bound, bound, generator=generator)
@@ -65,8 +65,8 @@ def attach(decoder: Decoder, adapter: Adapter, *, base_sha256: str) -> Adapter:
     Raises Untrusted when it was made for other weights than `base_sha256`, BadInput when its layers do not fit or one is attached
     already.
     """
-    network = _llama(decoder)
-    check_base(adapter, base_sha256)
+    network = _require_llama(decoder)
+    check_adapter_base(adapter, base_sha256)
     if any(isinstance(module, LoRALinear) for module in network.modules()):
         raise BadInput("The network has an adapter already.", advice="Detach or merge it first.")
     layers = _linear_layers(network)
@@ -86,14 +86,14 @@ def attach(decoder: Decoder, adapter: Adapter, *, base_sha256: str) -> Adapter:
 
 def detach(decoder: Decoder) -> None:
     """Take the adapter out again: the network is the bare model, with all of its parameters frozen as before."""
-    network = _llama(decoder)
+    network = _require_llama(decoder)
     for name, layer in _adapted_layers(network).items():
         network.set_submodule(name, layer.base)
 
 
 def merge(decoder: Decoder) -> None:
     """Add the attached adapter's change to the weights for good, W + scale · b a, computed in float32 or wider."""
-    network = _llama(decoder)
+    network = _require_llama(decoder)
     with torch.no_grad():
         for layer in _adapted_layers(network).values():
             weight = layer.base.weight
@@ -107,7 +107,7 @@ def merge(decoder: Decoder) -> None:
 @contextmanager
 def disabled(decoder: Decoder) -> Iterator[None]:
     """Inside, the network is the bare model: the reference of a KL term costs no second copy."""
-    layers = list(_adapted_layers(_llama(decoder)).values())
+    layers = list(_adapted_layers(_require_llama(decoder)).values())
     before = [layer.enabled for layer in layers]
     for layer in layers:
         layer.enabled = False
@@ -118,7 +118,7 @@ def disabled(decoder: Decoder) -> Iterator[None]:
             layer.enabled = enabled
 
 
-def check_base(adapter: Adapter, base_sha256: str, source_sha256: str = "") -> None:
+def check_adapter_base(adapter: Adapter, base_sha256: str, source_sha256: str = "") -> None:
     """Raises Untrusted when the adapter was made for other weights: neither for these nor, where `source_sha256` is given, for
     another layout of the same source."""
     kin = bool(source_sha256) and source_sha256 in (adapter.base_source_sha256, adapter.base_sha256)
@@ -132,10 +132,10 @@ def check_base(adapter: Adapter, base_sha256: str, source_sha256: str = "") -> N
 
 def llama_config(decoder: Decoder) -> DecoderConfig:
     """The shape of a decoder that can have adapters. Raises Unsupported for others."""
-    return _llama(decoder).config
+    return _require_llama(decoder).config
 
 
-def _llama(decoder: Decoder) -> LlamaDecoder:
+def _require_llama(decoder: Decoder) -> LlamaDecoder:
     if not isinstance(decoder, LlamaDecoder):
         raise Unsupported(f"Adapters on the architecture {decoder.config.family!r} are not supported.")
     return decoder

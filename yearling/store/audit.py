@@ -19,18 +19,18 @@ from sqlalchemy.engine import Connection, Row
 
 from yearling.clock import now_utc
 from yearling.records import AuditEntry
-from yearling.store.database import Database
-from yearling.store.packing import canonical_json
-from yearling.store.schema import audit_log, format_time
+from yearling.store.database.database import Database
+from yearling.store.database.packing import canonical_json
+from yearling.store.database.schema import audit_log, format_time
 
-GENESIS = "0" * 64
+GENESIS_HASH = "0" * 64
 """The `previous_hash` of the first entry."""
 
-_LOCK_KEY = 0x5965_6172_0001  # any constant that no other advisory lock of ours uses
+_AUDIT_LOCK_KEY = 0x5965_6172_0001  # any constant that no other advisory lock of ours uses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChainState:
+class ChainVerification:
     """What walking the chain found. `broken_at` is the sequence number of the first entry that does not fit, or None."""
 
     entries: int
@@ -39,7 +39,7 @@ class ChainState:
     reason: str = ""
 
 
-class Audit:
+class AuditLog:
     """The chain of one database."""
 
     def __init__(self, database: Database) -> None:
@@ -48,31 +48,31 @@ class Audit:
     def append(self, actor: str, action: str, subject: str, detail: dict[str, Any] | None = None) -> AuditEntry:
         """Add an entry; durable on return. Raises BadInput when `detail` is not JSON, StorageFailed."""
         with self._database.write() as connection:
-            return append_entry(connection, actor, action, subject, detail)
+            return append_audit_entry(connection, actor, action, subject, detail)
 
     def entries(self, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
         """Entries with a sequence number above `after`, oldest first."""
         with self._database.read() as connection:
             query = sa.select(audit_log).where(audit_log.c.sequence > after).order_by(audit_log.c.sequence).limit(limit)
-            return [_entry(row) for row in connection.execute(query)]
+            return [_entry_from_row(row) for row in connection.execute(query)]
 
     def length(self) -> int:
         """The sequence number of the newest entry."""
         with self._database.read() as connection:
             return connection.scalar(sa.select(sa.func.max(audit_log.c.sequence))) or 0
 
-    def verify(self) -> ChainState:
+    def verify(self) -> ChainVerification:
         """Walk the whole chain and recompute every hash."""
         with self._database.read() as connection:
             return walk(connection)
 
 
-def append_entry(
+def append_audit_entry(
     connection: Connection, actor: str, action: str, subject: str, detail: dict[str, Any] | None = None
 ) -> AuditEntry:
     """Add an entry within a write transaction that also does what the entry tells of."""
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_AUDIT_LOCK_KEY)))
     last = connection.execute(
         sa.select(audit_log.c.sequence, audit_log.c.hash).order_by(audit_log.c.sequence.desc()).limit(1)
     ).first()
@@ -83,7 +83,7 @@ def append_entry(
         "action": action,
         "subject": subject,
         "detail": json.loads(canonical_json(detail or {})),
-        "previous_hash": last.hash if last else GENESIS,
+        "previous_hash": last.hash if last else GENESIS_HASH,
     }
     entry = AuditEntry(**values, hash=entry_hash(values))
     connection.execute(audit_log.insert().values({**values, "detail": canonical_json(entry.detail), "hash": entry.hash}))
@@ -96,18 +96,18 @@ def entry_hash(values: dict[str, Any]) -> str:
     return hashlib.sha256(canonical_json({**values, "created_utc": created}).encode()).hexdigest()
 
 
-def walk(connection: Connection) -> ChainState:
+def walk(connection: Connection) -> ChainVerification:
     """Check every link in order, up to the first that is broken."""
-    count, head = 0, GENESIS
-    for entry in _stream(connection):
-        reason = _mismatch(entry, count + 1, head)
+    count, head = 0, GENESIS_HASH
+    for entry in _stream_entries(connection):
+        reason = _find_fault(entry, count + 1, head)
         if reason:
-            return ChainState(entries=count, head=head, broken_at=entry.sequence, reason=reason)
+            return ChainVerification(entries=count, head=head, broken_at=entry.sequence, reason=reason)
         count, head = count + 1, entry.hash
-    return ChainState(entries=count, head=head)
+    return ChainVerification(entries=count, head=head)
 
 
-def _mismatch(entry: AuditEntry, sequence: int, previous_hash: str) -> str:
+def _find_fault(entry: AuditEntry, sequence: int, previous_hash: str) -> str:
     if entry.sequence != sequence:
         return f"entry {sequence} is missing"
     if entry.previous_hash != previous_hash:
@@ -118,10 +118,10 @@ def _mismatch(entry: AuditEntry, sequence: int, previous_hash: str) -> str:
     return ""
 
 
-def _stream(connection: Connection) -> Iterator[AuditEntry]:
+def _stream_entries(connection: Connection) -> Iterator[AuditEntry]:
     rows = connection.execution_options(yield_per=1000).execute(sa.select(audit_log).order_by(audit_log.c.sequence))
-    return (_entry(row) for row in rows)
+    return (_entry_from_row(row) for row in rows)
 
 
-def _entry(row: Row[Any]) -> AuditEntry:
+def _entry_from_row(row: Row[Any]) -> AuditEntry:
     return AuditEntry(**{**row._mapping, "detail": json.loads(row.detail)})

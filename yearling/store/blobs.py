@@ -18,25 +18,25 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.store.database import Database
-from yearling.store.failures import in_words
-from yearling.store.files import appearing, make_folder, open_regular
-from yearling.store.locks import exclusive, shared
-from yearling.store.schema import blob_references
+from yearling.files.atomic import appearing, make_directory, open_regular_file
+from yearling.files.locks import exclusive, shared
+from yearling.store.database.database import Database
+from yearling.store.database.errors import translate_storage_errors
+from yearling.store.database.schema import blob_references
 
-GRACE_S = 24 * 3600.0
+GRACE_PERIOD_S = 24 * 3600.0
 
 _CHUNK_BYTES = 1 << 20
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
-class Blobs:
+class BlobStore:
     """The blobs of one data folder. Thread-safe, and safe between processes."""
 
     def __init__(self, folder: Path, database: Database) -> None:
         self.folder = folder
         self._database = database
-        self._place = f"The blob folder {folder}"
+        self._label = f"The blob folder {folder}"
 
     def put(self, content: bytes | Path) -> str:
         """Store bytes, or the content of a file, and return their SHA-256; durable on return.
@@ -44,10 +44,10 @@ class Blobs:
         Putting the same content again stores nothing, unless the stored copy was damaged: then it is replaced. Raises NotFound
         and BadInput when the path names no regular file, StorageFailed.
         """
-        with in_words(self._place), self.in_use():
+        with translate_storage_errors(self._label), self.pause_collection():
             if isinstance(content, bytes):
                 return self._put_bytes(content)
-            with open_regular(content) as source:
+            with open_regular_file(content) as source:
                 return self._put_file(source)
 
     def get(self, sha256: str) -> bytes:
@@ -63,12 +63,12 @@ class Blobs:
     def open(self, sha256: str) -> BufferedReader:
         """The content as an open file, not checked. Raises NotFound."""
         path = self.path(sha256)
-        with in_words(self._place):
-            return open_regular(path)
+        with translate_storage_errors(self._label):
+            return open_regular_file(path)
 
     def path(self, sha256: str) -> Path:
         """Where the content lies, not checked, for libraries that want a path. Raises NotFound, BadInput for no SHA-256."""
-        path = self._path(sha256)
+        path = self._path_for(sha256)
         if path.is_symlink() or not path.is_file():
             raise NotFound(f"There is no blob {sha256}.", advice="`yearling verify` lists the blobs that records miss.")
         return path
@@ -82,16 +82,16 @@ class Blobs:
 
     def intact(self, sha256: str) -> bool:
         """Whether the file has the content that it is named by. Raises NotFound."""
-        with self.open(sha256) as file, in_words(self._place):
+        with self.open(sha256) as file, translate_storage_errors(self._label):
             return hashlib.file_digest(file, "sha256").hexdigest() == sha256
 
     def refer(self, sha256: str, kind: str, record_id: str) -> None:
         """Note that a record needs a blob; saying it twice counts once. Raises NotFound when there is no such blob."""
         row = {"sha256": sha256, "kind": kind, "record_id": record_id}
-        with self.in_use():
+        with self.pause_collection():
             self.path(sha256)
             with self._database.write() as connection:
-                connection.execute(self._database.insert_new(blob_references).values(row))
+                connection.execute(self._database.insert_or_ignore(blob_references).values(row))
 
     def release(self, kind: str, record_id: str) -> None:
         """A record is gone: what it needed may go, unless others need it too."""
@@ -110,15 +110,15 @@ class Blobs:
         with self._database.read() as connection:
             return set(connection.scalars(sa.select(blob_references.c.sha256).distinct()))
 
-    def collect(self, *, grace_s: float = GRACE_S) -> list[str]:
+    def collect(self, *, grace_s: float = GRACE_PERIOD_S) -> list[str]:
         """Delete the blobs that no record needs and that are older than the grace period; returns their hashes."""
         removed = []
-        with in_words(self._place):
-            make_folder(self.folder)
+        with translate_storage_errors(self._label):
+            make_directory(self.folder)
             with exclusive(self.folder / ".lock"):
                 needed, oldest = self.needed(), time.time() - grace_s
                 for sha256, _ in self.sizes():
-                    path = self._path(sha256)
+                    path = self._path_for(sha256)
                     if sha256 not in needed and path.stat().st_mtime <= oldest:
                         path.unlink()
                         removed.append(sha256)
@@ -129,40 +129,40 @@ class Blobs:
     def discard(self, hashes: Iterable[str]) -> list[str]:
         """Delete those of these blobs that no record needs any more, at once; returns their hashes."""
         removed = []
-        with in_words(self._place):
-            make_folder(self.folder)
+        with translate_storage_errors(self._label):
+            make_directory(self.folder)
             with exclusive(self.folder / ".lock"):
                 needed = self.needed()
                 for sha256 in sorted(set(hashes) - needed):
-                    path = self._path(sha256)
+                    path = self._path_for(sha256)
                     if path.is_file():
                         path.unlink()
                         removed.append(sha256)
         return removed
 
     @contextmanager
-    def in_use(self) -> Iterator[None]:
+    def pause_collection(self) -> Iterator[None]:
         """While this is held, nothing is collected."""
-        make_folder(self.folder)
+        make_directory(self.folder)
         with shared(self.folder / ".lock"):
             yield
 
     def _put_bytes(self, content: bytes) -> str:
         sha256 = hashlib.sha256(content).hexdigest()
-        if not self._present(sha256):
-            path = self._path(sha256)
-            make_folder(path.parent)
+        if not self._refresh_if_intact(sha256):
+            path = self._path_for(sha256)
+            make_directory(path.parent)
             with appearing(path) as file:
                 file.write(content)
         return sha256
 
     def _put_file(self, source: BufferedReader) -> str:
         sha256 = hashlib.file_digest(source, "sha256").hexdigest()
-        if self._present(sha256):
+        if self._refresh_if_intact(sha256):
             return sha256
         source.seek(0)
-        path, hasher = self._path(sha256), hashlib.sha256()
-        make_folder(path.parent)
+        path, hasher = self._path_for(sha256), hashlib.sha256()
+        make_directory(path.parent)
         with appearing(path) as file:
             while chunk := source.read(_CHUNK_BYTES):
                 hasher.update(chunk)
@@ -171,15 +171,15 @@ class Blobs:
                 raise BadInput("The file changed while it was being read.", advice="Try again when nothing writes to it.")
         return sha256
 
-    def _present(self, sha256: str) -> bool:
+    def _refresh_if_intact(self, sha256: str) -> bool:
         """Whether the blob is there and whole; if so its grace period starts anew."""
-        path = self._path(sha256)
+        path = self._path_for(sha256)
         if path.is_symlink() or not path.is_file() or not self.intact(sha256):
             return False
         os.utime(path)
         return True
 
-    def _path(self, sha256: str) -> Path:
+    def _path_for(self, sha256: str) -> Path:
         if not _SHA256.fullmatch(sha256):
             raise BadInput(
                 f"{sha256[:80]!r} is not the SHA-256 of a blob.", advice="It has 64 hexadecimal digits, in lower case."

@@ -17,42 +17,42 @@ from typing import Self
 from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.errors import Conflict, UserError
-from yearling.store.api_keys import ApiKeys
-from yearling.store.archive import Manifest, Progress, read_manifest, write
-from yearling.store.attachments import Attachments
-from yearling.store.audit import Audit
-from yearling.store.blobs import Blobs
-from yearling.store.comparisons import Comparisons
-from yearling.store.consensus_runs import ConsensusRuns
-from yearling.store.conversations import Conversations, Removed
-from yearling.store.database import Database
-from yearling.store.events import Events
-from yearling.store.exams import Exams
-from yearling.store.failures import in_words
-from yearling.store.files import make_folder
-from yearling.store.folders import Folders
-from yearling.store.history import History
-from yearling.store.identities import Identities
-from yearling.store.invitations import Invitations
-from yearling.store.lesson_sets import LessonSets
-from yearling.store.locks import LOCK, hold_shared
-from yearling.store.memories import Memories
-from yearling.store.migrate import migrate
-from yearling.store.passwords import Passwords
-from yearling.store.people import People
-from yearling.store.personal import Modes, Personal
-from yearling.store.runs import Runs
-from yearling.store.samples import Samples
-from yearling.store.schema import VERSION
-from yearling.store.secrets import Secrets
-from yearling.store.sessions import Sessions
-from yearling.store.shares import Shares
-from yearling.store.spec_runs import SpecRuns
-from yearling.store.sqlite_file import check_file, is_expected, note_database
-from yearling.store.texts import Texts
-from yearling.store.verify import Report, verify
+from yearling.files.atomic import make_directory
+from yearling.files.locks import STORE_LOCK_NAME, acquire_shared_lock
+from yearling.store.accounts.api_keys import ApiKeyStore
+from yearling.store.accounts.identities import IdentityStore
+from yearling.store.accounts.installation_secrets import SecretStore
+from yearling.store.accounts.invitations import InvitationStore
+from yearling.store.accounts.passwords import PasswordStore
+from yearling.store.accounts.people import PersonStore
+from yearling.store.accounts.sessions import SessionStore
+from yearling.store.audit import AuditLog
+from yearling.store.backup.archive import BackupManifest, Progress, read_manifest, write
+from yearling.store.backup.verify import VerificationReport, verify
+from yearling.store.blobs import BlobStore
+from yearling.store.chats.attachments import AttachmentStore
+from yearling.store.chats.comparisons import Comparisons
+from yearling.store.chats.conversations import ConversationStore, DeletedContent
+from yearling.store.chats.folders import FolderStore
+from yearling.store.chats.history import ConversationHistory
+from yearling.store.chats.memories import MemoryStore
+from yearling.store.chats.personal_settings import ModeStore, PersonalSettingsStore
+from yearling.store.chats.samples import SampleStore
+from yearling.store.chats.share_links import ShareLinkStore
+from yearling.store.database.database import Database
+from yearling.store.database.errors import translate_storage_errors
+from yearling.store.database.migrate import migrate
+from yearling.store.database.schema import VERSION
+from yearling.store.database.sqlite_file import check_sqlite_file, is_database_recorded, record_database
+from yearling.store.learning.consensus_runs import ConsensusRunStore
+from yearling.store.learning.event_log import EventLog
+from yearling.store.learning.exams import ExamStore
+from yearling.store.learning.lesson_sets import LessonSetStore
+from yearling.store.learning.spec_runs import SpecRunStore
+from yearling.store.learning.texts import TextStore
+from yearling.store.learning.training_runs import Runs
 
-_LEAST_FREE_BYTES = 1024 * 1024
+_MIN_FREE_BYTES = 1024 * 1024
 
 
 class Store:
@@ -62,33 +62,33 @@ class Store:
         """Use `Store.open`."""
         self.settings = settings
         self.database = database
-        self.people = People(database)
-        self.passwords = Passwords(database)
-        self.identities = Identities(database)
-        self.sessions = Sessions(database)
-        self.api_keys = ApiKeys(database)
-        self.invitations = Invitations(database, self.people.have_accounts)
-        self.conversations = Conversations(database)
-        self.history = History(database)
-        self.folders = Folders(database)
-        self.shares = Shares(database)
+        self.people = PersonStore(database)
+        self.passwords = PasswordStore(database)
+        self.identities = IdentityStore(database)
+        self.sessions = SessionStore(database)
+        self.api_keys = ApiKeyStore(database)
+        self.invitations = InvitationStore(database, self.people.have_accounts)
+        self.conversations = ConversationStore(database)
+        self.history = ConversationHistory(database)
+        self.folders = FolderStore(database)
+        self.shares = ShareLinkStore(database)
         self.comparisons = Comparisons(database)
-        self.memories = Memories(database)
-        self.personal = Personal(database)
-        self.modes = Modes(database)
-        self.samples = Samples(database, settings.retention)
-        self.audit = Audit(database)
-        self.blobs = Blobs(settings.data_dir / "blobs", database)
-        self.attachments = Attachments(database, self.blobs)
-        self.events = Events(database)
-        self.texts = Texts(database)
-        self.secrets = Secrets(database)
-        self.consensus_runs = ConsensusRuns(database, self.blobs)
-        self.lesson_sets = LessonSets(database, self.blobs)
-        self.spec_runs = SpecRuns(database)
+        self.memories = MemoryStore(database)
+        self.personal = PersonalSettingsStore(database)
+        self.modes = ModeStore(database)
+        self.samples = SampleStore(database, settings.retention)
+        self.audit = AuditLog(database)
+        self.blobs = BlobStore(settings.data_dir / "blobs", database)
+        self.attachments = AttachmentStore(database, self.blobs)
+        self.events = EventLog(database)
+        self.texts = TextStore(database)
+        self.secrets = SecretStore(database)
+        self.consensus_runs = ConsensusRunStore(database, self.blobs)
+        self.lesson_sets = LessonSetStore(database, self.blobs)
+        self.spec_runs = SpecRunStore(database)
         self.runs = Runs(settings.runs_dir)
-        self.exams = Exams(database)
-        self._lock: int | None = lock
+        self.exams = ExamStore(database)
+        self._lock_fd: int | None = lock
 
     @classmethod
     def open(cls, settings: Settings, *, lock_timeout_s: float = 5.0) -> Store:
@@ -99,32 +99,32 @@ class Store:
         """
         folder = settings.data_dir
         database = Database(settings.resolved_database_url, lock_timeout_s=lock_timeout_s)
-        lock = _join(folder)
+        lock = _acquire_store_lock(folder)
         try:
-            with in_words(f"The data folder {folder}"):
+            with translate_storage_errors(f"The data folder {folder}"):
                 if database.path:
-                    make_folder(database.path.parent)
-                    check_file(database.path, database.place, expected=is_expected(folder, database))
+                    make_directory(database.path.parent)
+                    check_sqlite_file(database.path, database.place, expected=is_database_recorded(folder, database))
                     database.use_wal()
                     database.quick_check()
                 store = cls(settings, database, lock)
-                migrate(database, back_up=store._back_up_schema, newest_backup=store._newest_backup)
+                migrate(database, back_up=store._backup_before_migration, newest_backup=store._find_newest_backup)
                 store.people.owner()
                 store.expire()
-                note_database(folder, database)
+                record_database(folder, database)
         except BaseException:
             database.close()
             os.close(lock)
             raise
         return store
 
-    def delete_conversation(self, conversation_id: str, *, person_id: str, scrub: bool = True) -> Removed:
+    def delete_conversation(self, conversation_id: str, *, person_id: str, scrub: bool = True) -> DeletedContent:
         """Delete a conversation with all that is kept of it, its blobs included. Raises NotFound."""
         removed = self.conversations.delete(conversation_id, person_id=person_id, scrub=scrub)
         self.blobs.discard(removed.blobs)
         return removed
 
-    def delete_message(self, message_id: str, *, conversation_id: str, person_id: str) -> Removed:
+    def delete_message(self, message_id: str, *, conversation_id: str, person_id: str) -> DeletedContent:
         """Delete a message with everything under it, its blobs included. Raises NotFound."""
         removed = self.conversations.delete_message(message_id, conversation_id=conversation_id, person_id=person_id)
         self.blobs.discard(removed.blobs)
@@ -132,7 +132,7 @@ class Store:
 
     def delete_person(self, person_id: str, *, by: str) -> None:
         """Delete a person with everything that is theirs. Access ends first. Raises NotFound, Conflict."""
-        self.people.require_leavable(person_id)
+        self.people.require_deletable(person_id)
         self.people.close(person_id, by=by)
         for conversation in self.conversations.list(person_id):
             self.delete_conversation(conversation.id, person_id=person_id, scrub=False)
@@ -148,17 +148,17 @@ class Store:
     def check_writable(self) -> None:
         """Take and give back the write lock. Raises StorageFailed, Untrusted or Unavailable when nothing could be saved now."""
         folder = self.settings.data_dir
-        with in_words(f"The data folder {folder}"):
-            if shutil.disk_usage(folder).free < _LEAST_FREE_BYTES:
+        with translate_storage_errors(f"The data folder {folder}"):
+            if shutil.disk_usage(folder).free < _MIN_FREE_BYTES:
                 raise OSError(errno.ENOSPC, "nearly full")
         with self.database.write():
             pass
 
-    def verify(self) -> Report:
+    def verify(self) -> VerificationReport:
         """Check everything that is stored: structures, references, both chains, texts, samples, blobs."""
         return verify(self.database, self.blobs)
 
-    def backup(self, path: Path, *, progress: Progress | None = None) -> Manifest:
+    def backup(self, path: Path, *, progress: Progress | None = None) -> BackupManifest:
         """Write a backup of everything to a new file while the store is in use.
 
         Raises Conflict when the file exists, Untrusted when a blob is damaged, StorageFailed.
@@ -168,16 +168,16 @@ class Store:
     def close(self) -> None:
         """Close all connections. Closing twice is harmless."""
         self.database.close()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None
 
-    def _back_up_schema(self, found: str) -> Path:
+    def _backup_before_migration(self, found: str) -> Path:
         path = self.settings.data_dir / "backups" / f"schema-{found}-{now_utc():%Y%m%dT%H%M%S%fZ}.tar.gz"
         write(path, self.database, None)  # migrations leave blobs alone
         return path
 
-    def _newest_backup(self) -> Path | None:
+    def _find_newest_backup(self) -> Path | None:
         """The newest backup in the data folder that this program can restore."""
         backups = (self.settings.data_dir / "backups").glob("*.tar.gz")
         for path in sorted(backups, key=lambda path: path.stat().st_mtime, reverse=True):
@@ -196,10 +196,10 @@ class Store:
         self.close()
 
 
-def _join(folder: Path) -> int:
-    with in_words(f"The data folder {folder}"):
-        make_folder(folder)
+def _acquire_store_lock(folder: Path) -> int:
+    with translate_storage_errors(f"The data folder {folder}"):
+        make_directory(folder)
         try:
-            return hold_shared(folder / LOCK)
+            return acquire_shared_lock(folder / STORE_LOCK_NAME)
         except BlockingIOError:
             raise Conflict(f"A restore into {folder} is going on.", advice="Wait until it has finished.") from None

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 _MAX_BATCH = 256
-_EXPIRE_EVERY_S = 3600.0
+_EXPIRY_INTERVAL_S = 3600.0
 
 
 class SampleWriter:
@@ -28,9 +28,9 @@ class SampleWriter:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="yearling-writer")
-        self._waiting: list[tuple[Sample, asyncio.Future[bool]]] = []
-        self._task: asyncio.Task[None] | None = None
-        self._expired_at = time.monotonic()  # opening the store has just done it
+        self._pending: list[tuple[Sample, asyncio.Future[bool]]] = []
+        self._flush_task: asyncio.Task[None] | None = None
+        self._last_expiry_s = time.monotonic()  # opening the store has just done it
         self._closed = False
 
     async def add(self, sample: Sample) -> bool:
@@ -45,25 +45,25 @@ class SampleWriter:
         if self._store.samples.retention == "none":
             return False
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((sample, future))
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._flush())
+        self._pending.append((sample, future))
+        if self._flush_task is None or self._flush_task.done():
+            self._flush_task = asyncio.create_task(self._flush())
         return await future
 
     async def close(self) -> None:
         """Wait until everything that was added is stored or refused. Closing twice is harmless."""
         self._closed = True
-        if self._task is not None:
-            await self._task
+        if self._flush_task is not None:
+            await self._flush_task
         self._executor.shutdown(wait=False)
 
     async def _flush(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
+        while self._pending:
+            batch, self._pending = self._pending[:_MAX_BATCH], self._pending[_MAX_BATCH:]
             samples = [sample for sample, _ in batch]
             outcomes: Sequence[bool | Exception]
             try:
-                outcomes = await self._in_thread(partial(self._store.samples.add_each, samples))
+                outcomes = await self._run_in_thread(partial(self._store.samples.add_each, samples))
             except Exception as error:  # our bug; nobody may wait for ever because of it
                 outcomes = [error] * len(batch)
             for (_, future), outcome in zip(batch, outcomes, strict=True):
@@ -73,12 +73,12 @@ class SampleWriter:
                     future.set_exception(outcome)
                 else:
                     future.set_result(outcome)
-        if time.monotonic() - self._expired_at > _EXPIRE_EVERY_S:
-            self._expired_at = time.monotonic()
+        if time.monotonic() - self._last_expiry_s > _EXPIRY_INTERVAL_S:
+            self._last_expiry_s = time.monotonic()
             try:
-                await self._in_thread(self._store.expire)
+                await self._run_in_thread(self._store.expire)
             except UserError as error:
                 _log.warning("samples past their retention could not be deleted", reason=str(error))
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
+    async def _run_in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from yearling.tasks.active_judgements import Event, ItemPair, Standing, couple
+from yearling.tasks.heldout_split import Origin
+from yearling.tasks.item_answers import Answer, Found
 from yearling.tasks.lesson import Demonstration, Ids, Lesson, Pair, Thumb, lesson_key
-from yearling.tasks.split import Origin
-from yearling.tasks.standing import Couple, Event, Standing, couple
-from yearling.tasks.words import Answer, Found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class LessonCandidate:
     """A lesson that could be kept. `rank` orders those that say the same: lower is better founded."""
 
     lesson: Lesson
@@ -51,10 +51,10 @@ class Candidate:
 
 
 @dataclass(slots=True)
-class Gathered:
+class CandidateCollection:
     """Candidates, and the judgements that led to none, with the reason."""
 
-    candidates: list[Candidate] = field(default_factory=list)
+    candidates: list[LessonCandidate] = field(default_factory=list)
     fates: dict[str, str] = field(default_factory=dict)
 
     def drop(self, events: Iterable[Event], reason: str) -> None:
@@ -62,51 +62,51 @@ class Gathered:
             self.fates.setdefault(event["id"], reason)
 
 
-def items_of(stands: Standing) -> set[str]:
+def judged_items(stands: Standing) -> set[str]:
     """Everything that somebody judged."""
     items = set(stands.ratings) | {item for two in stands.comparisons for item in two}
     return items | {event[name] for event in stands.edits for name in ("item", "result")}
 
 
-def gather(stands: Standing, snapshot: Mapping[str, Any], words: Mapping[str, Found], rules: Rules) -> Gathered:
+def gather(stands: Standing, snapshot: Mapping[str, Any], words: Mapping[str, Found], rules: Rules) -> CandidateCollection:
     """All candidates, and what became of every judgement that stands. `snapshot` is the consensus run's outcome as plain data."""
-    return _Gatherer(stands, snapshot, words, rules).gather()
+    return _CandidateBuilder(stands, snapshot, words, rules).gather()
 
 
-class _Gatherer:
+class _CandidateBuilder:
     def __init__(self, stands: Standing, snapshot: Mapping[str, Any], words: Mapping[str, Found], rules: Rules) -> None:
         self.stands, self.words, self.rules = stands, words, rules
         self.items = {one["item"]: one for one in snapshot["items"]}
         self.pairs = {couple(one["better"], one["worse"]): one for one in snapshot["pairs"]}
         self.few = len(stands.voices) < rules.quorum
-        self.found = Gathered()
+        self.found = CandidateCollection()
         self.good: dict[str, tuple[float, str, set[str]]] = {}
         """Answers worth imitating: weight, how that is known, by which judgements."""
 
-    def gather(self) -> Gathered:
+    def gather(self) -> CandidateCollection:
         for item, ratings in sorted(self.stands.ratings.items()):
-            self._rated(item, sorted(ratings, key=_by_id))
-        edits: dict[Couple, list[Event]] = {}
-        for event in sorted(self.stands.edits, key=_by_id):
+            self._add_from_ratings(item, sorted(ratings, key=_event_id))
+        edits: dict[ItemPair, list[Event]] = {}
+        for event in sorted(self.stands.edits, key=_event_id):
             edits.setdefault(couple(event["item"], event["result"]), []).append(event)
         for two, comparisons in sorted(self.stands.comparisons.items()):
-            self._compared(two, sorted(comparisons, key=_by_id), edits.get(two, []))
+            self._add_from_comparisons(two, sorted(comparisons, key=_event_id), edits.get(two, []))
         for events in edits.values():
-            self._edited(events)
+            self._add_from_edits(events)
         for item, (weight, how, said) in sorted(self.good.items()):
             answer = self.words[item]
             if isinstance(answer, Answer):
-                self._add(demonstration(answer, weight, how, sorted(said)), answer.origin, sorted(said))
+                self._add_candidate(demonstration(answer, weight, how, sorted(said)), answer.origin, sorted(said))
         return self.found
 
-    def _rated(self, item: str, ratings: list[Event]) -> None:
+    def _add_from_ratings(self, item: str, ratings: list[Event]) -> None:
         answer = self.words[item]
-        verdict = self._verdict(item, ratings) if isinstance(answer, Answer) else answer
+        verdict = self._rating_verdict(item, ratings) if isinstance(answer, Answer) else answer
         if isinstance(verdict, str) or isinstance(answer, str):
             self.found.drop(ratings, str(verdict))
             return
         up, weight, how = verdict
-        events = _ids(ratings)
+        events = _sorted_event_ids(ratings)
         key = lesson_key("thumb", answer.messages, answer.text)
         thumb = Thumb(
             key,
@@ -119,11 +119,11 @@ class _Gatherer:
             answer.model_hash,
             source(how, events),
         )
-        self._add(thumb, answer.origin, events, rank=how == "word")
+        self._add_candidate(thumb, answer.origin, events, rank=how == "word")
         if up:
-            self._imitate(item, weight, how, events)
+            self._note_imitable(item, weight, how, events)
 
-    def _verdict(self, item: str, ratings: list[Event]) -> tuple[bool, float, str] | str:
+    def _rating_verdict(self, item: str, ratings: list[Event]) -> tuple[bool, float, str] | str:
         """Up or down, with what weight, and how that is known; or why an item's ratings teach nothing."""
         result = self.items.get(item)
         if result is not None and result["status"] in ("helpful", "not_helpful"):
@@ -138,23 +138,23 @@ class _Gatherer:
             return values == {1.0}, self.rules.word_weight, "word"
         return result["status"] if result is not None else "not_in_the_consensus_run"
 
-    def _compared(self, two: Couple, comparisons: list[Event], edits: list[Event]) -> None:
-        verdict = self._better(two, comparisons)
+    def _add_from_comparisons(self, two: ItemPair, comparisons: list[Event], edits: list[Event]) -> None:
+        verdict = self._preferred_answer(two, comparisons)
         if isinstance(verdict, str):
             self.found.drop(comparisons, verdict)
             return
         better, worse, q, weight, how = verdict
         first, second = self.words[better], self.words[worse]
-        events = _ids([*comparisons, *edits])
+        events = _sorted_event_ids([*comparisons, *edits])
         lesson = pair(first, second, q, weight, how, events)
         if isinstance(lesson, str):
             self.found.drop(comparisons, lesson)
             return
-        self._add(lesson, _both(first, second), events, rank=how == "word")
+        self._add_candidate(lesson, _merged_origin(first, second), events, rank=how == "word")
         if q >= self.rules.demonstration_q and self._status(better) != "not_helpful":
-            self._imitate(better, weight, how, events)
+            self._note_imitable(better, weight, how, events)
 
-    def _better(self, two: Couple, comparisons: list[Event]) -> tuple[str, str, float, float, str] | str:
+    def _preferred_answer(self, two: ItemPair, comparisons: list[Event]) -> tuple[str, str, float, float, str] | str:
         """(better, worse, q, weight, how that is known), or why nothing is learnt from two answers."""
         found = self.pairs.get(two)
         if found is not None and found["weight"] > 0.0:
@@ -168,7 +168,7 @@ class _Gatherer:
         (better,) = winners
         return better, two[0] if better == two[1] else two[1], self.rules.word_q, self.rules.word_weight, "word"
 
-    def _edited(self, edits: list[Event]) -> None:
+    def _add_from_edits(self, edits: list[Event]) -> None:
         """An edit, or several events that tell of the same one."""
         item, result = edits[0]["item"], edits[0]["result"]
         before, after = self.words[item], self.words[result]
@@ -183,22 +183,22 @@ class _Gatherer:
         elif isinstance(before, Answer) and before.text == after.text:
             self.found.drop(edits, "same_words")
         else:
-            events = _ids(edits)
-            self._imitate(result, self.rules.word_weight, "edit", events)
+            events = _sorted_event_ids(edits)
+            self._note_imitable(result, self.rules.word_weight, "edit", events)
             lesson = pair(after, before, self.rules.word_q, self.rules.word_weight, "edit", events)
             if isinstance(lesson, Pair) and not decided:
-                self._add(lesson, _both(after, before), events, rank=2)
+                self._add_candidate(lesson, _merged_origin(after, before), events, rank=2)
 
     def _status(self, item: str) -> str:
         return str(self.items.get(item, {}).get("status", ""))
 
-    def _imitate(self, item: str, weight: float, how: str, events: Iterable[str]) -> None:
+    def _note_imitable(self, item: str, weight: float, how: str, events: Iterable[str]) -> None:
         known = self.good.get(item)
         best = known[:2] if known and known[0] >= weight else (weight, how)
         self.good[item] = (*best, {*events, *(known[2] if known else ())})
 
-    def _add(self, lesson: Lesson, origin: Origin, events: Iterable[str], *, rank: int = 0) -> None:
-        self.found.candidates.append(Candidate(lesson, origin, tuple(events), rank))
+    def _add_candidate(self, lesson: Lesson, origin: Origin, events: Iterable[str], *, rank: int = 0) -> None:
+        self.found.candidates.append(LessonCandidate(lesson, origin, tuple(events), rank))
 
 
 def source(how: str, events: Iterable[str]) -> str:
@@ -232,18 +232,18 @@ def pair(first: Found, second: Found, q: float, weight: float, how: str, events:
         q,
         weight,
         owner.prompt_ids,
-        _ids_under(first, seen),
-        _ids_under(second, seen),
+        _answer_ids_for_prompt(first, seen),
+        _answer_ids_for_prompt(second, seen),
         owner.model_hash,
         source(how, events),
     )
 
 
-def _ids_under(answer: Answer, seen: tuple[Ids, str]) -> Ids:
+def _answer_ids_for_prompt(answer: Answer, seen: tuple[Ids, str]) -> Ids:
     return answer.answer_ids if (answer.prompt_ids, answer.model_hash) == seen else ()
 
 
-def _both(first: Found, second: Found) -> Origin:
+def _merged_origin(first: Found, second: Found) -> Origin:
     persons, conversations = frozenset[str](), frozenset[str]()
     for one in (first, second):
         if isinstance(one, Answer):
@@ -251,9 +251,9 @@ def _both(first: Found, second: Found) -> Origin:
     return Origin(persons, conversations)
 
 
-def _ids(events: Iterable[Event]) -> tuple[str, ...]:
+def _sorted_event_ids(events: Iterable[Event]) -> tuple[str, ...]:
     return tuple(sorted(event["id"] for event in events))
 
 
-def _by_id(event: Event) -> str:
+def _event_id(event: Event) -> str:
     return str(event["id"])

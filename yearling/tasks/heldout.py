@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from yearling.tasks.lesson import Lesson
-from yearling.tasks.lesson_set import HELDOUT, LessonSet, read_lessons
+from yearling.tasks.lesson_set import HELDOUT_FILE, LessonSet, read_lessons
 
 
-def heldout_lessons(lessons: LessonSet) -> list[Lesson]:
+def read_heldout_lessons(lessons: LessonSet) -> list[Lesson]:
     """The lessons that no training on this set sees. Raises Untrusted when the file changed since it was opened."""
-    return list(read_lessons(lessons.folder, HELDOUT, lessons.manifest))
+    return list(read_lessons(lessons.folder, HELDOUT_FILE, lessons.manifest))

@@ -86,8 +86,8 @@ class Prompt:
 Lesson = Demonstration | Pair | Thumb | Prompt
 
 KINDS: dict[str, type[Lesson]] = {cls.kind: cls for cls in (Demonstration, Pair, Thumb, Prompt)}
-_FIELDS = {kind: tuple(sorted(field.name for field in fields(cls))) for kind, cls in KINDS.items()}
-_IDS = ("prompt_ids", "answer_ids", "first_ids", "second_ids")
+_FIELDS_BY_KIND = {kind: tuple(sorted(field.name for field in fields(cls))) for kind, cls in KINDS.items()}
+_TOKEN_ID_FIELDS = ("prompt_ids", "answer_ids", "first_ids", "second_ids")
 
 
 def lesson_key(kind: str, messages: Messages, *answers: str) -> str:
@@ -105,30 +105,30 @@ def events_of(lesson: Lesson) -> tuple[str, ...]:
     return () if isinstance(lesson, Prompt) else tuple(lesson.source.split(" ")[1:])
 
 
-def lesson_line(lesson: Lesson) -> bytes:
+def lesson_to_line(lesson: Lesson) -> bytes:
     """A lesson as one canonical line: ASCII JSON without spaces, fields by name, line feed.
 
     Keys inside messages and tasks stay in their order, since chat templates print them in it.
     """
-    plain = {"kind": lesson.kind} | {name: getattr(lesson, name) for name in _FIELDS[lesson.kind]}
+    plain = {"kind": lesson.kind} | {name: getattr(lesson, name) for name in _FIELDS_BY_KIND[lesson.kind]}
     try:
         return json.dumps(plain, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode() + b"\n"
     except (TypeError, ValueError) as error:
         raise BadInput(f"The lesson {lesson.key} cannot be written: {error}.", advice="Use plain JSON values only.") from None
 
 
-def lesson_from(plain: Mapping[str, Any]) -> Lesson:
+def lesson_from_dict(plain: Mapping[str, Any]) -> Lesson:
     """The lesson that `lesson_line` wrote, from parsed JSON. Raises BadInput for an unknown kind or field, or a missing one."""
     values = dict(plain)
     kind = str(values.pop("kind", ""))
     cls = KINDS.get(kind)
     if cls is None:
         raise BadInput(f"There is no kind of lesson {kind!r}.", advice=f"Kinds: {', '.join(KINDS)}.", param="kind")
-    if set(values) != set(_FIELDS[kind]):
-        odd = sorted(set(values) ^ set(_FIELDS[kind]))
+    if set(values) != set(_FIELDS_BY_KIND[kind]):
+        odd = sorted(set(values) ^ set(_FIELDS_BY_KIND[kind]))
         raise BadInput(f"A {kind} with a wrong set of fields: {odd[0]!r}.", param=odd[0])
     values["messages"] = tuple(values["messages"])
-    for name in _IDS:
+    for name in _TOKEN_ID_FIELDS:
         if name in values:
             values[name] = tuple(values[name])
     return cls(**values)

@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.tasks.frozen import appearing_folder, disk_errors, write_file
-from yearling.tasks.lesson import Demonstration, Lesson, Pair, Prompt, Thumb, lesson_from, lesson_line
+from yearling.files.atomic_folder import atomic_folder, disk_errors, write_new_file
+from yearling.tasks.lesson import Demonstration, Lesson, Pair, Prompt, Thumb, lesson_from_dict, lesson_to_line
 
 FORMAT = "yearling-lessons"
 FORMAT_VERSION = 1
 
-MANIFEST, TRAIN, HELDOUT, REPORT = "manifest.json", "train.jsonl", "heldout.jsonl", "report.json"
+MANIFEST, TRAIN_FILE, HELDOUT_FILE, REPORT_FILE = "manifest.json", "train.jsonl", "heldout.jsonl", "report.json"
 
 L = TypeVar("L", Demonstration, Pair, Thumb, Prompt)
 
@@ -40,33 +40,33 @@ class LessonSet:
     def open(cls, folder: Path) -> LessonSet:
         """Open a set and check every byte of it. Raises NotFound, Untrusted."""
         manifest = read_manifest(folder)
-        for name in (TRAIN, HELDOUT, REPORT):
-            _check(folder, name, manifest["files"][name]["sha256"])
+        for name in (TRAIN_FILE, HELDOUT_FILE, REPORT_FILE):
+            _verify_file(folder, name, manifest["files"][name]["sha256"])
         return cls(folder=folder, hash=manifest["hash"], version=manifest["version"], manifest=manifest)
 
     def lessons(self) -> Iterator[Lesson]:
         """All lessons of the train part, by kind and key. Raises Untrusted when the file changed since it was opened."""
-        return read_lessons(self.folder, TRAIN, self.manifest)
+        return read_lessons(self.folder, TRAIN_FILE, self.manifest)
 
     def demonstrations(self) -> list[Demonstration]:
-        return self._of(Demonstration)
+        return self._lessons_of_type(Demonstration)
 
     def pairs(self) -> list[Pair]:
-        return self._of(Pair)
+        return self._lessons_of_type(Pair)
 
     def thumbs(self) -> list[Thumb]:
-        return self._of(Thumb)
+        return self._lessons_of_type(Thumb)
 
     def prompts(self) -> list[Prompt]:
-        return self._of(Prompt)
+        return self._lessons_of_type(Prompt)
 
     def report(self) -> dict[str, Any]:
         """What was seen, kept and dropped when the set was built. Raises Untrusted."""
-        _check(self.folder, REPORT, self.manifest["files"][REPORT]["sha256"])
-        found: dict[str, Any] = json.loads((self.folder / REPORT).read_bytes())
+        _verify_file(self.folder, REPORT_FILE, self.manifest["files"][REPORT_FILE]["sha256"])
+        found: dict[str, Any] = json.loads((self.folder / REPORT_FILE).read_bytes())
         return found
 
-    def _of(self, kind: type[L]) -> list[L]:
+    def _lessons_of_type(self, kind: type[L]) -> list[L]:
         return [lesson for lesson in self.lessons() if isinstance(lesson, kind)]
 
 
@@ -84,33 +84,33 @@ def freeze(
     `facts` go into the manifest as they are (which consensus run, which parameters), `report` into the report. The lessons' order
     does not matter. Raises BadInput when two have one key or a key is in both parts, StorageFailed with nothing left behind.
     """
-    train, held = _ordered(lessons), _ordered(heldout)
+    train, held = _sorted_lessons(lessons), _sorted_lessons(heldout)
     twice = [key for key, count in Counter(lesson.key for lesson in (*train, *held)).items() if count > 1]
     if twice:
         raise BadInput(f"Two lessons have the key {twice[0]}.", advice="Leave duplicates out before freezing.")
     contents = {
-        TRAIN: b"".join(map(lesson_line, train)),
-        HELDOUT: b"".join(map(lesson_line, held)),
-        REPORT: _pretty(dict(report or {})),
+        TRAIN_FILE: b"".join(map(lesson_to_line, train)),
+        HELDOUT_FILE: b"".join(map(lesson_to_line, held)),
+        REPORT_FILE: _indented_json(dict(report or {})),
     }
     digests = {name: sha256(content).hexdigest() for name, content in contents.items()}
-    found = set_hash(digests[TRAIN], digests[HELDOUT])
+    found = set_hash(digests[TRAIN_FILE], digests[HELDOUT_FILE])
     manifest = dict(facts or {}) | {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "hash": found,
         "version": version,
         "created_utc": now_utc().isoformat(),
-        "counts": {"train": _counts(train), "heldout": _counts(held)},
+        "counts": {"train": _count_lessons_by_kind(train), "heldout": _count_lessons_by_kind(held)},
         "files": {name: {"sha256": digests[name], "size_bytes": len(contents[name])} for name in contents},
     }
-    manifest["seal"] = _seal(manifest)
-    contents[MANIFEST] = _pretty(manifest)
+    manifest["seal"] = _manifest_seal(manifest)
+    contents[MANIFEST] = _indented_json(manifest)
     with disk_errors(folder):
         if not (folder / found).exists():
-            with appearing_folder(folder) as (aside, target):
+            with atomic_folder(folder) as (aside, target):
                 for name, content in contents.items():
-                    write_file(aside / name, [content])
+                    write_new_file(aside / name, [content])
                 target.append(folder / found)
     return LessonSet.open(folder / found)
 
@@ -132,13 +132,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             ) from None
     try:
         manifest: dict[str, Any] = json.loads(data)
-        sealed = manifest["seal"] == _seal(manifest) and manifest["format"] == FORMAT
+        sealed = manifest["seal"] == _manifest_seal(manifest) and manifest["format"] == FORMAT
         files = manifest["files"]
-        whole = manifest["hash"] == set_hash(files[TRAIN]["sha256"], files[HELDOUT]["sha256"])
+        whole = manifest["hash"] == set_hash(files[TRAIN_FILE]["sha256"], files[HELDOUT_FILE]["sha256"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise _changed(folder, MANIFEST) from None
+        raise _changed_file_error(folder, MANIFEST) from None
     if not sealed or not whole:
-        raise _changed(folder, MANIFEST)
+        raise _changed_file_error(folder, MANIFEST)
     if manifest["format_version"] != FORMAT_VERSION:
         raise Untrusted(f"{folder} was written in format {manifest['format_version']}.", advice="Install a newer Yearling.")
     return manifest
@@ -149,11 +149,11 @@ def read_lessons(folder: Path, name: str, manifest: Mapping[str, Any]) -> Iterat
     with disk_errors(folder):
         data = (folder / name).read_bytes()
     if sha256(data).hexdigest() != manifest["files"][name]["sha256"]:
-        raise _changed(folder, name)
-    return (lesson_from(json.loads(line)) for line in data.splitlines())
+        raise _changed_file_error(folder, name)
+    return (lesson_from_dict(json.loads(line)) for line in data.splitlines())
 
 
-def _check(folder: Path, name: str, digest: str) -> None:
+def _verify_file(folder: Path, name: str, digest: str) -> None:
     with disk_errors(folder):
         try:
             with (folder / name).open("rb") as file:
@@ -161,7 +161,7 @@ def _check(folder: Path, name: str, digest: str) -> None:
         except FileNotFoundError:
             found = ""
     if found != digest:
-        raise _changed(folder, name)
+        raise _changed_file_error(folder, name)
 
 
 def _file_sha256(file: Any) -> str:
@@ -171,25 +171,25 @@ def _file_sha256(file: Any) -> str:
     return digest.hexdigest()
 
 
-def _changed(folder: Path, name: str) -> Untrusted:
+def _changed_file_error(folder: Path, name: str) -> Untrusted:
     return Untrusted(
         f"{folder / name} was changed, damaged or cut off after the set was frozen.",
         advice="Remove that folder and build the set again with `yearling lessons build`, or copy it again from its source.",
     )
 
 
-def _seal(manifest: Mapping[str, Any]) -> str:
+def _manifest_seal(manifest: Mapping[str, Any]) -> str:
     plain = {name: value for name, value in manifest.items() if name != "seal"}
     return sha256(json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
 
 
-def _pretty(value: Mapping[str, Any]) -> bytes:
+def _indented_json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
 
-def _ordered(lessons: Iterable[Lesson]) -> list[Lesson]:
+def _sorted_lessons(lessons: Iterable[Lesson]) -> list[Lesson]:
     return sorted(lessons, key=lambda lesson: (lesson.kind, lesson.key))
 
 
-def _counts(lessons: Sequence[Lesson]) -> dict[str, int]:
+def _count_lessons_by_kind(lessons: Sequence[Lesson]) -> dict[str, int]:
     return dict(sorted(Counter(lesson.kind for lesson in lessons).items()))

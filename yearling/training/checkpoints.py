@@ -27,7 +27,7 @@ from yearling.training.files import disk_errors, sync
 if TYPE_CHECKING:
     from torch import Tensor
 
-_NAME = re.compile(r"step-\d{6,}")
+_FOLDER_NAME = re.compile(r"step-\d{6,}")
 _TENSOR, _DICT, _TUPLE = "tensor", "dict", "tuple"
 
 
@@ -41,7 +41,7 @@ class Checkpoint:
     hashes: Mapping[str, str]
 
 
-class Checkpoints:
+class CheckpointStore:
     """The checkpoints of one run."""
 
     def __init__(self, folder: Path) -> None:
@@ -56,15 +56,15 @@ class Checkpoints:
         part = self.folder / f".new-{step:06d}-{secrets.token_hex(6)}"
         with disk_errors(self.folder.parent):
             self.folder.mkdir(exist_ok=True)
-            self._sweep()
+            self._remove_partial()
             part.mkdir()
             try:
                 hashes = {
-                    "state.json": _write(part / "state.json", json.dumps(plain).encode()),
+                    "state.json": _write_durably(part / "state.json", json.dumps(plain).encode()),
                     "state.safetensors": _write_tensors(part / "state.safetensors", tensors),
                 }
                 manifest = {"step": step, "score": score, "hashes": hashes}
-                _write(part / "manifest.json", json.dumps(manifest, indent=2).encode() + b"\n")
+                _write_durably(part / "manifest.json", json.dumps(manifest, indent=2).encode() + b"\n")
                 sync(part)
                 if target.exists():  # written by a try that was damaged or cut back: the same step gives the same state
                     shutil.rmtree(target)
@@ -80,7 +80,7 @@ class Checkpoints:
         """All that are there, oldest first; not checked."""
         if not self.folder.is_dir():
             return []
-        found = (_describe(path) for path in sorted(self.folder.iterdir()) if _NAME.fullmatch(path.name))
+        found = (_read_manifest(path) for path in sorted(self.folder.iterdir()) if _FOLDER_NAME.fullmatch(path.name))
         return sorted((one for one in found if one is not None), key=lambda one: one.step)
 
     def best(self) -> Checkpoint | None:
@@ -116,7 +116,7 @@ class Checkpoints:
     def discard_after(self, step: int) -> None:
         """Delete those of later steps: damaged ones that the run goes back behind."""
         for path in list(self.folder.glob("step-*")) if self.folder.is_dir() else []:
-            if _NAME.fullmatch(path.name) and int(path.name.removeprefix("step-")) > step:
+            if _FOLDER_NAME.fullmatch(path.name) and int(path.name.removeprefix("step-")) > step:
                 shutil.rmtree(path)
 
     def _prune(self) -> None:
@@ -129,7 +129,7 @@ class Checkpoints:
                 checkpoint.folder.rename(outgoing)
                 shutil.rmtree(outgoing)
 
-    def _sweep(self) -> None:
+    def _remove_partial(self) -> None:
         """Delete what a kill left half written or half deleted. The caller holds the run."""
         for pattern in (".new-*", ".old-*"):
             for path in self.folder.glob(pattern):
@@ -142,15 +142,15 @@ def load(checkpoint: Checkpoint) -> dict[str, Any]:
 
     for name, expected in checkpoint.hashes.items():
         try:
-            found = _hash(checkpoint.folder / name)
+            found = _sha256_of_file(checkpoint.folder / name)
         except OSError as error:
-            raise _damaged(checkpoint, f"{name} cannot be read ({error.strerror})") from None
+            raise _damaged_error(checkpoint, f"{name} cannot be read ({error.strerror})") from None
         if found != expected:
-            raise _damaged(checkpoint, f"{name} was changed")
+            raise _damaged_error(checkpoint, f"{name} was changed")
     plain = json.loads((checkpoint.folder / "state.json").read_bytes())
     state = unpack(plain, load_file(checkpoint.folder / "state.safetensors"))
     if not isinstance(state, dict):
-        raise _damaged(checkpoint, "it holds no state")
+        raise _damaged_error(checkpoint, "it holds no state")
     return state
 
 
@@ -201,15 +201,15 @@ def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
 
     save_file(dict(tensors), path)
     sync(path)
-    return _hash(path)
+    return _sha256_of_file(path)
 
 
-def _hash(path: Path) -> str:
+def _sha256_of_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write(path: Path, content: bytes) -> str:
+def _write_durably(path: Path, content: bytes) -> str:
     with path.open("xb") as file:
         file.write(content)
         file.flush()
@@ -217,7 +217,7 @@ def _write(path: Path, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _describe(folder: Path) -> Checkpoint | None:
+def _read_manifest(folder: Path) -> Checkpoint | None:
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         return Checkpoint(step=manifest["step"], score=manifest["score"], folder=folder, hashes=manifest["hashes"])
@@ -225,7 +225,7 @@ def _describe(folder: Path) -> Checkpoint | None:
         return None
 
 
-def _damaged(checkpoint: Checkpoint, how: str) -> Untrusted:
+def _damaged_error(checkpoint: Checkpoint, how: str) -> Untrusted:
     return Untrusted(
         f"The checkpoint of step {checkpoint.step} is damaged: {how}.",
         advice="Delete its folder to go on from the checkpoint before it, or start the run again.",

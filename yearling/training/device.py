@@ -40,7 +40,7 @@ def choose_dtype(wanted: str, device: str) -> Literal["float32", "bfloat16"]:
     if wanted not in ("auto", "float32", "bfloat16"):
         raise BadInput(f"{wanted!r} is no type for weights.", advice="Use auto, float32 or bfloat16.", param="dtype")
     if wanted == "auto":
-        return "bfloat16" if _fast_bfloat16(device) else "float32"
+        return "bfloat16" if _has_fast_bfloat16(device) else "float32"
     return "float32" if wanted == "float32" else "bfloat16"
 
 
@@ -54,7 +54,7 @@ def device_name(device: str) -> str:
 
 
 @cache
-def _fast_bfloat16(device: str) -> bool:
+def _has_fast_bfloat16(device: str) -> bool:
     if device == "cuda":
         import torch
 

@@ -8,10 +8,10 @@ from yearling.errors import Unsupported
 from yearling.models import Layout, LocalModel, Progress, PublishedAdapter, install_decoder, merge_into_library
 from yearling.training.checkpoints import load
 from yearling.training.run import Run
-from yearling.training.setup import Places, base_of, build_policy, setup_of
+from yearling.training.setup import Places, base_model, build_policy, read_setup
 
 if TYPE_CHECKING:
-    from yearling.training.policy import Policy
+    from yearling.training.policy.policy import Policy
 
 
 def export_adapter(run: Run, places: Places, *, checkpoint: str = "best") -> PublishedAdapter:
@@ -20,8 +20,8 @@ def export_adapter(run: Run, places: Places, *, checkpoint: str = "best") -> Pub
     Raises NotFound, Untrusted for a damaged checkpoint, Unsupported for a run that trained all weights or a reward model."""
     if run.facts["method"] == "reward":
         raise Unsupported("A reward model judges answers and writes none: there is nothing to serve.")
-    model = base_of(run, places)
-    step, policy = _trained(run, model, places, checkpoint)
+    model = base_model(run, places)
+    step, policy = _load_trained_policy(run, model, places, checkpoint)
     published = places.adapters.publish(policy.adapter(), policy.decoder, model, run=run.id, step=step)
     run.log(f"Published the adapter of step {step} as {published.sha256}.")
     return published
@@ -38,11 +38,11 @@ def export_model(
 ) -> LocalModel:
     """Install what a run trained as a model of its own: an adapter is published, merged and laid out anew; all weights are laid
     out anew. Raises as `export_adapter`, and Conflict for a taken name."""
-    model = base_of(run, places)
-    if not setup_of(run).full:
+    model = base_model(run, places)
+    if not read_setup(run).full:
         adapter = export_adapter(run, places, checkpoint=checkpoint)
         return merge_into_library(places.library, model, adapter, name=name, layout=layout, progress=progress)
-    step, policy = _trained(run, model, places, checkpoint)
+    step, policy = _load_trained_policy(run, model, places, checkpoint)
     source = f"run:{run.id}@{step}+{model.sha256}"
     name = name or f"{model.name}-{run.id[-12:]}"
     made = install_decoder(places.library, policy.decoder, model, name=name, source=source, layout=layout, progress=progress)
@@ -50,7 +50,7 @@ def export_model(
     return made
 
 
-def _trained(run: Run, model: LocalModel, places: Places, which: str) -> tuple[int, Policy]:
+def _load_trained_policy(run: Run, model: LocalModel, places: Places, which: str) -> tuple[int, Policy]:
     found = run.checkpoints.choose(which)
     state = load(found)
     policy = build_policy(run, model, places)

@@ -33,7 +33,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
         raise
 
 
-def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
+def atomic_write(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write a file so that a kill, and if `durable` a power cut too, leaves the old content or the new one."""
     part = path.with_name(f".new-{secrets.token_hex(6)}-{path.name}")
     try:
@@ -50,8 +50,8 @@ def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
         sync(path.parent)
 
 
-def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
-    write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode(), durable=durable)
+def atomic_write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    atomic_write(path, (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode(), durable=durable)
 
 
 def sync(path: Path) -> None:

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from yearling.errors import BadInput, StorageFailed, UserError
-from yearling.training.method import Method
-from yearling.training.processes import agreed
+from yearling.training.distributed import agreed
+from yearling.training.methods.protocol import Method
 from yearling.training.provenance import differences
 from yearling.training.run import Run
 
 MARKS = 20
 """Validations in a run, unless told otherwise."""
 
-_MEMORY_STEPS = 20
+_DURATION_WINDOW_STEPS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,24 +73,24 @@ def train(method: Method, run: Run, *, report: Callable[[Progress], None] = lamb
         step = 0
         try:
             with arithmetic(run.facts["machine"]["threads"]):
-                step = _go_back(method, run)
-                outcome = _loop(method, run, step, options, report)
+                step = _restore_or_start(method, run)
+                outcome = _run_steps(method, run, step, options, report)
         except KeyboardInterrupt:
-            _fail(run, "stopped", "Interrupted: the steps after the last checkpoint will be made again.")
+            _record_failure(run, "stopped", "Interrupted: the steps after the last checkpoint will be made again.")
             raise
         except UserError as error:
-            _fail(run, "failed", str(error))
+            _record_failure(run, "failed", str(error))
             raise
         except Exception as error:
-            _fail(run, "failed", f"A bug: {type(error).__name__}: {error}")
+            _record_failure(run, "failed", f"A bug: {type(error).__name__}: {error}")
             raise
         return outcome
 
 
-def _loop(method: Method, run: Run, step: int, options: TrainOptions, report: Callable[[Progress], None]) -> Outcome:
+def _run_steps(method: Method, run: Run, step: int, options: TrainOptions, report: Callable[[Progress], None]) -> Outcome:
     total = method.total_steps
     every = options.validate_every or max(1, total // MARKS)
-    durations_s: deque[float] = deque(maxlen=_MEMORY_STEPS)
+    durations_s: deque[float] = deque(maxlen=_DURATION_WINDOW_STEPS)
     saved_s = time.monotonic()
     while step < total and not agreed(run.stop_requested()):
         started = time.perf_counter()
@@ -102,15 +102,15 @@ def _loop(method: Method, run: Run, step: int, options: TrainOptions, report: Ca
         figures = (method.validate() or {}) if marked else {}
         durations_s.append(time.perf_counter() - started)
 
-        run.append_metrics(step, _line(metrics, figures, duration_s))
+        run.append_metrics(step, _metrics_line(metrics, figures, duration_s))
         if agreed(marked or time.monotonic() - saved_s > options.checkpoint_s):
-            _save(method, run, step, figures.get("score"))
+            _save_checkpoint(method, run, step, figures.get("score"))
             saved_s = time.monotonic()
 
         remaining_s = (total - step) * sum(durations_s) / len(durations_s)
         run.write_status("running", step=step, total_steps=total, remaining_s=remaining_s)
         report(Progress(step=step, total_steps=total, metrics=metrics | figures, remaining_s=remaining_s))
-    return _end(method, run, step)
+    return _finish(method, run, step)
 
 
 @contextlib.contextmanager
@@ -128,7 +128,7 @@ def arithmetic(threads: int) -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def _go_back(method: Method, run: Run) -> int:
+def _restore_or_start(method: Method, run: Run) -> int:
     """Load the newest whole checkpoint, or write that of step 0; returns its step. Nothing after it is left."""
     found = run.checkpoints.latest()
     if agreed(found is None) or found is None:
@@ -136,8 +136,8 @@ def _go_back(method: Method, run: Run) -> int:
         run.cut_metrics(-1)
         figures = method.validate() or {}
         if figures:
-            run.append_metrics(0, _line({}, figures, 0.0))
-        _save(method, run, 0, figures.get("score"))
+            run.append_metrics(0, _metrics_line({}, figures, 0.0))
+        _save_checkpoint(method, run, 0, figures.get("score"))
         run.write_status("running", step=0, total_steps=method.total_steps)
         return 0
     checkpoint, state = found
@@ -151,19 +151,19 @@ def _go_back(method: Method, run: Run) -> int:
     return checkpoint.step
 
 
-def _save(method: Method, run: Run, step: int, score: float | None) -> None:
+def _save_checkpoint(method: Method, run: Run, step: int, score: float | None) -> None:
     state = method.state_dict()
     if not _all_finite(state["policy"]):
-        raise _not_finite(run, step, "a weight")
+        raise _non_finite_error(run, step, "a weight")
     # The lines first: no checkpoint may be newer than the lines that led to it, even after a power cut.
     run.sync_metrics()
     run.checkpoints.save(step, state, score=score)
 
 
-def _end(method: Method, run: Run, step: int) -> Outcome:
+def _finish(method: Method, run: Run, step: int) -> Outcome:
     there = run.checkpoints.all()
     if agreed(not there or there[-1].step != step):
-        _save(method, run, step, None)
+        _save_checkpoint(method, run, step, None)
     done = step >= method.total_steps
     best = run.checkpoints.best()
     outcome = Outcome(
@@ -178,7 +178,7 @@ def _end(method: Method, run: Run, step: int) -> Outcome:
     return outcome
 
 
-def _line(metrics: Mapping[str, float], figures: Mapping[str, float], duration_s: float) -> dict[str, float]:
+def _metrics_line(metrics: Mapping[str, float], figures: Mapping[str, float], duration_s: float) -> dict[str, float]:
     line = {**metrics, **{f"validation_{name}": value for name, value in figures.items()}}
     if metrics:
         line["duration_s"] = duration_s
@@ -191,10 +191,10 @@ def _check_finite(run: Run, step: int, metrics: Mapping[str, float]) -> None:
     for name in ("loss", "grad_norm"):
         if not math.isfinite(metrics.get(name, 0.0)):
             run.append_metrics(step, metrics)
-            raise _not_finite(run, step, f"the {name.replace('_', ' ')}")
+            raise _non_finite_error(run, step, f"the {name.replace('_', ' ')}")
 
 
-def _not_finite(run: Run, step: int, what: str) -> BadInput:
+def _non_finite_error(run: Run, step: int, what: str) -> BadInput:
     there = run.checkpoints.all()
     kept = f"The checkpoint of step {there[-1].step} is kept" if there else "No step was made before it"
     return BadInput(
@@ -214,7 +214,7 @@ def _all_finite(state: Any) -> bool:
     return not isinstance(state, list | tuple) or all(_all_finite(item) for item in state)
 
 
-def _fail(run: Run, state: str, message: str) -> None:
+def _record_failure(run: Run, state: str, message: str) -> None:
     """Leave word of what happened. On a full disk there may be no room for it; whoever called is told anyway."""
     there = run.checkpoints.all()
     with contextlib.suppress(StorageFailed):

@@ -29,9 +29,9 @@ def describe_code() -> dict[str, Any]:
         digest.update(f"{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     facts: dict[str, Any] = {"version": __version__, "sha256": digest.hexdigest()}
     if (package.parent / ".git").exists():
-        commit = _git(package.parent, "rev-parse", "HEAD")
+        commit = _run_git(package.parent, "rev-parse", "HEAD")
         if commit:
-            facts |= {"commit": commit, "dirty": bool(_git(package.parent, "status", "--porcelain", "--", "yearling"))}
+            facts |= {"commit": commit, "dirty": bool(_run_git(package.parent, "status", "--porcelain", "--", "yearling"))}
     return facts
 
 
@@ -72,7 +72,7 @@ def differences(facts: dict[str, Any]) -> list[str]:
     return found
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _run_git(folder: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):

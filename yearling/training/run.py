@@ -26,12 +26,12 @@ from typing import Any
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
-from yearling.training.checkpoints import Checkpoints
-from yearling.training.files import disk_errors, sync, write_json, write_whole
+from yearling.training.checkpoints import CheckpointStore
+from yearling.training.files import atomic_write, atomic_write_json, disk_errors, sync
 from yearling.training.provenance import describe_code, describe_machine, describe_packages
 
 VERSION = 1
-_LOCK_PATIENCE_S = 1.0
+_LOCK_TIMEOUT_S = 1.0
 """Who only looks whether a run is alive holds its lock for an instant."""
 
 
@@ -43,7 +43,7 @@ class Run:
         self.id = folder.name
         self.facts = facts
         """The content of run.json."""
-        self.checkpoints = Checkpoints(folder / "checkpoints")
+        self.checkpoints = CheckpointStore(folder / "checkpoints")
 
     @classmethod
     def create(
@@ -91,7 +91,7 @@ class Run:
                 folder.mkdir()
             except FileExistsError:
                 raise Conflict(f"There is a run {folder.name} already.", advice="Resume it, or choose another id.") from None
-            write_json(folder / "run.json", facts)
+            atomic_write_json(folder / "run.json", facts)
             sync(folder.parent)
         return cls(folder, facts)
 
@@ -113,7 +113,7 @@ class Run:
         """Hold the run alone; the operating system lets go when the process dies. Raises Conflict while another trains it."""
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            deadline = time.monotonic() + _LOCK_PATIENCE_S
+            deadline = time.monotonic() + _LOCK_TIMEOUT_S
             while True:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,7 +134,7 @@ class Run:
     def append_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """Add the line of a step. A number that is not finite is written as null, which is what JSON has for it."""
         line = {"step": step, "time_utc": now_utc().isoformat()}
-        line |= {name: _plain(value) for name, value in metrics.items()}
+        line |= {name: _finite_or_none(value) for name, value in metrics.items()}
         with disk_errors(self.folder), (self.folder / "metrics.jsonl").open("ab") as file:
             file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
 
@@ -154,7 +154,7 @@ class Run:
         whole = path.read_bytes().split(b"\n")[:-1]
         kept = [line for line in whole if json.loads(line)["step"] <= step]
         with disk_errors(self.folder):
-            write_whole(path, b"".join(line + b"\n" for line in kept))
+            atomic_write(path, b"".join(line + b"\n" for line in kept))
 
     def sync_metrics(self) -> None:
         """Make the lines durable, so that no checkpoint outlives the lines before it."""
@@ -169,14 +169,14 @@ class Run:
         """Keep what a step is about to learn from, as JSON values; durable on return. Called before the update, so that a step
         that is made again learns from the same draws whatever engine drew them. `part` tells several draws of one step apart."""
         lines = b"".join(json.dumps(rollout, ensure_ascii=False).encode() + b"\n" for rollout in rollouts)
-        path = self._rollouts(step, part)
+        path = self._rollouts_path(step, part)
         with disk_errors(self.folder):
             path.parent.mkdir(exist_ok=True)
-            write_whole(path, gzip.compress(lines, compresslevel=3, mtime=0))
+            atomic_write(path, gzip.compress(lines, compresslevel=3, mtime=0))
 
     def read_rollouts(self, step: int, *, part: int = 0) -> list[dict[str, Any]] | None:
         """What was recorded for a step, or None: then draw, record and go on. Raises Untrusted when the file is damaged."""
-        path = self._rollouts(step, part)
+        path = self._rollouts_path(step, part)
         try:
             lines = gzip.decompress(path.read_bytes()).split(b"\n")[:-1]
             return [json.loads(line) for line in lines]
@@ -185,7 +185,7 @@ class Run:
         except (OSError, EOFError, ValueError) as error:
             raise Untrusted(f"{path} is damaged: {error}.", advice="Delete it: the step will be drawn anew.") from None
 
-    def _rollouts(self, step: int, part: int) -> Path:
+    def _rollouts_path(self, step: int, part: int) -> Path:
         return self.folder / "rollouts" / f"step-{step:06d}-{part}.jsonl.gz"
 
     # Status and stopping
@@ -201,7 +201,9 @@ class Run:
             **more,
         }
         with disk_errors(self.folder):
-            write_json(self.folder / "status.json", status, durable=False)  # written at every step, and only told to people
+            atomic_write_json(
+                self.folder / "status.json", status, durable=False
+            )  # written at every step, and only told to people
 
     def read_status(self) -> dict[str, Any]:
         try:
@@ -227,7 +229,7 @@ class Run:
             file.write(f"{now_utc().isoformat(timespec='seconds')} {words}\n")
 
 
-def runs_in(runs_dir: Path) -> list[Run]:
+def list_runs(runs_dir: Path) -> list[Run]:
     """The runs of a folder, oldest first; what is no run is passed over."""
     if not runs_dir.is_dir():
         return []
@@ -247,5 +249,5 @@ def find_run(runs_dir: Path, name: str) -> Run:
     return Run.open(runs_dir / found[0])
 
 
-def _plain(value: float) -> float | None:
+def _finite_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None

@@ -14,28 +14,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from yearling.errors import BadInput, Unsupported, Untrusted
-from yearling.models import Adapters, ChatTemplate, Library, LocalModel, Tokenizer, load_adapter, load_decoder
+from yearling.models import AdapterLibrary, ChatTemplate, LocalModel, ModelLibrary, Tokenizer, load_adapter, load_decoder
 from yearling.training.device import Device, Dtype, choose_device, choose_dtype
-from yearling.training.method import Method
-from yearling.training.processes import world_size
+from yearling.training.distributed import world_size
+from yearling.training.methods.protocol import Method
 from yearling.training.run import Run
 
 if TYPE_CHECKING:
     from yearling.tasks import Environment, LessonSet
-    from yearling.training.curriculum import Arm
-    from yearling.training.policy import Policy
+    from yearling.training.policy.policy import Policy
+    from yearling.training.rollouts.curriculum import Arm
 
 METHODS = ("sft", "dpo", "kto", "reward", "grpo", "ppo", "rejection")
 """The module of the same name holds the method and its configuration."""
 
-SHARED = ("sft", "dpo", "kto")
+MULTI_PROCESS_METHODS = ("sft", "dpo", "kto")
 """Several processes can train these together: reinforcement draws its answers, and the reward model has a head, in one."""
 
-_LEARNERS = {"sft": "demonstrations", "dpo": "pairs", "kto": "thumbs", "reward": "pairs"}
+_LESSON_KINDS = {"sft": "demonstrations", "dpo": "pairs", "kto": "thumbs", "reward": "pairs"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
+class RunSetup:
     """What a run starts from. Plain values, as they stand in run.json."""
 
     model: str
@@ -68,31 +68,31 @@ class Setup:
 class Places:
     """Where a run finds what run.json names by hash."""
 
-    library: Library
-    adapters: Adapters
+    library: ModelLibrary
+    adapters: AdapterLibrary
     lessons_dir: Path
 
     @classmethod
     def of(cls, data_dir: Path) -> Places:
         """The folders of one installation."""
-        return cls(Library(data_dir / "models"), Adapters(data_dir / "adapters"), data_dir / "lessons")
+        return cls(ModelLibrary(data_dir / "models"), AdapterLibrary(data_dir / "adapters"), data_dir / "lessons")
 
 
 def config_class(method: str) -> Any:
     """The frozen dataclass of a method's settings, with `from_plain` and `plain`. Raises BadInput for an unknown method."""
-    return getattr(_module(method), f"{method.capitalize()}Config")
+    return getattr(_import_method(method), f"{method.capitalize()}Config")
 
 
 def method_class(method: str) -> Any:
     """The class of a method. Raises BadInput for an unknown one."""
-    return getattr(_module(method), method.capitalize())
+    return getattr(_import_method(method), method.capitalize())
 
 
 def create_run(
     folder: Path,
     method: str,
     config: Mapping[str, Any],
-    setup: Setup,
+    setup: RunSetup,
     places: Places,
     *,
     options: Mapping[str, Any] | None = None,
@@ -104,11 +104,11 @@ def create_run(
     Raises NotFound (model, lessons, adapter), BadInput (settings), Untrusted (lessons that were changed)."""
     from yearling.tasks import LessonSet
 
-    settings = config_class(method).from_plain(config)
+    settings = config_class(method).from_dict(config)
     device = choose_device(setup.device)
     setup = replace(setup, device=device, dtype=choose_dtype(setup.dtype, device))
     model = places.library.get(setup.model)
-    if method in _LEARNERS:
+    if method in _LESSON_KINDS:
         if not setup.lessons:
             raise BadInput(
                 f"{method} learns from lessons, and none were named.", advice="Give --lessons HASH or --lessons latest."
@@ -120,7 +120,7 @@ def create_run(
     for name in (*([setup.lessons] if setup.lessons else []), *setup.earlier):
         LessonSet.open(places.lessons_dir / name)
     for text in setup.environments:
-        _environment(text)
+        _parse_environment(text)
     if setup.adapter and places.adapters.get(setup.adapter).fits(model) != "same":
         raise Untrusted(f"The adapter {setup.adapter[:12]} was made for another model than {model.name}.")
     return Run.create(
@@ -138,51 +138,55 @@ def create_run(
     )
 
 
-def setup_of(run: Run) -> Setup:
+def read_setup(run: Run) -> RunSetup:
     """What a run started from. Raises BadInput for a run that something else than `create_run` put together."""
     plain = {"device": "cpu", **run.facts["setup"]}  # earlier runs knew no other
-    if not {field.name for field in fields(Setup)} <= plain.keys():
+    if not {field.name for field in fields(RunSetup)} <= plain.keys():
         raise BadInput(
             f"The folder of {run.id} does not say all that it was made from.",
             advice="Only runs that `yearling train` started can be resumed and exported.",
         )
-    return Setup(**plain | {name: tuple(plain[name]) for name in ("earlier", "environments")})
+    return RunSetup(**plain | {name: tuple(plain[name]) for name in ("earlier", "environments")})
 
 
 def build_method(run: Run, places: Places) -> Method:
     """Load everything that run.json names, and make the method. Raises NotFound, Untrusted when it is not what it was."""
     from yearling.tasks import LessonSet
 
-    setup, name = setup_of(run), run.facts["method"]
-    if world_size() > 1 and name not in SHARED:
-        raise Unsupported(f"{name} trains in one process.", advice=f"Several processes can share {', '.join(SHARED)}.")
-    model = base_of(run, places)
-    config = config_class(name).from_plain(run.facts["config"])
+    setup, name = read_setup(run), run.facts["method"]
+    if world_size() > 1 and name not in MULTI_PROCESS_METHODS:
+        raise Unsupported(
+            f"{name} trains in one process.", advice=f"Several processes can share {', '.join(MULTI_PROCESS_METHODS)}."
+        )
+    model = base_model(run, places)
+    config = config_class(name).from_dict(run.facts["config"])
     policy = build_policy(run, model, places)
     if world_size() > 1:
-        from yearling.training.sharding import shard
+        from yearling.training.policy.sharding import shard
 
         shard(policy)
     kind = method_class(name)
     lessons = LessonSet.open(places.lessons_dir / setup.lessons) if setup.lessons else None
     tokenizer, template = Tokenizer.load(model), ChatTemplate.load(model)
-    if name in _LEARNERS:
-        from yearling.training.encoding import Encoder
+    if name in _LESSON_KINDS:
+        from yearling.training.data.encoding import LessonEncoder
 
         if lessons is None:
             raise Untrusted(f"run.json of {run.id} names no lessons.")
-        encoder = Encoder(tokenizer, template, model.sha256, config.max_tokens)
-        earlier = [one for before in setup.earlier for one in _lessons(LessonSet.open(places.lessons_dir / before), name)]
+        encoder = LessonEncoder(tokenizer, template, model.sha256, config.max_tokens)
+        earlier = [
+            one for before in setup.earlier for one in _lessons_for_method(LessonSet.open(places.lessons_dir / before), name)
+        ]
         folder = run.folder / "references"
         folder.mkdir(exist_ok=True)
-        made = kind(config, policy, _lessons(lessons, name), encoder, earlier=earlier, cache_folder=folder)
+        made = kind(config, policy, _lessons_for_method(lessons, name), encoder, earlier=earlier, cache_folder=folder)
         if encoder.dropped:
             run.log(f"Lessons left out: {json.dumps(encoder.dropped, sort_keys=True)}.")
         return cast(Method, made)
-    return _reinforcement(kind, config, policy, run, setup, lessons, tokenizer, template)
+    return _build_online_method(kind, config, policy, run, setup, lessons, tokenizer, template)
 
 
-def base_of(run: Run, places: Places) -> LocalModel:
+def base_model(run: Run, places: Places) -> LocalModel:
     """The model that a run trains. Raises NotFound, and Untrusted when other weights stand under its name now."""
     described = run.facts["model"]
     model = places.library.get(described["name"])
@@ -196,9 +200,9 @@ def base_of(run: Run, places: Places) -> LocalModel:
 
 def build_policy(run: Run, model: LocalModel, places: Places) -> Policy:
     """The policy as it was before the first step."""
-    from yearling.training.policy import Policy
+    from yearling.training.policy.policy import Policy
 
-    setup = setup_of(run)
+    setup = read_setup(run)
     device = choose_device(setup.device)
     decoder = load_decoder(model.weights, dtype=choose_dtype(setup.dtype, device))
     if setup.full:
@@ -213,40 +217,40 @@ def build_policy(run: Run, model: LocalModel, places: Places) -> Policy:
     return Policy.lora(decoder, base_sha256=model.sha256, rank=setup.rank, alpha=alpha, seed=seed, device=device)
 
 
-def _reinforcement(
+def _build_online_method(
     kind: Any,
     config: Any,
     policy: Policy,
     run: Run,
-    setup: Setup,
+    setup: RunSetup,
     lessons: LessonSet | None,
     tokenizer: Tokenizer,
     template: ChatTemplate,
 ) -> Method:
     from yearling.tasks import open_environment
-    from yearling.training.collecting import Collector
-    from yearling.training.curriculum import Curriculum
-    from yearling.training.rollouts import Player, TemplateSpeech
-    from yearling.training.sampler import Sampler
+    from yearling.training.rollouts.collector import Collector
+    from yearling.training.rollouts.curriculum import Curriculum
+    from yearling.training.rollouts.runner import Player, TemplatePromptCodec
+    from yearling.training.rollouts.sampler import Sampler
 
-    speech = TemplateSpeech(tokenizer, template)
+    speech = TemplatePromptCodec(tokenizer, template)
     sampler = Sampler(policy.decoder, stop_ids=speech.stop_ids, frozen_base=policy.has_adapter)
-    curriculum = Curriculum(_arms(setup, lessons), config.seed, (config.hard, config.easy))
+    curriculum = Curriculum(_build_arms(setup, lessons), config.seed, (config.hard, config.easy))
     collector = Collector(config, Player(sampler, speech, open_environment), curriculum, run)
     return cast(Method, kind(config, policy, collector))
 
 
-def _arms(setup: Setup, lessons: LessonSet | None) -> list[Arm]:
+def _build_arms(setup: RunSetup, lessons: LessonSet | None) -> list[Arm]:
     from yearling.tasks import Task
-    from yearling.training.curriculum import environment_arm, prompt_arms
+    from yearling.training.rollouts.curriculum import environment_arm, prompt_arms
 
-    arms = [environment_arm(_environment(text), name=text) for text in setup.environments]
+    arms = [environment_arm(_parse_environment(text), name=text) for text in setup.environments]
     prompts = lessons.prompts() if lessons else []
     tasks = [Task(one.key, one.messages, one.environment, dict(one.task)) for one in prompts]
     return [*arms, *prompt_arms(tasks)]
 
 
-def _environment(text: str) -> Environment:
+def _parse_environment(text: str) -> Environment:
     """`NAME,setting=value,...`; a value is JSON where it can be read as such, else text."""
     from yearling.tasks import open_environment
 
@@ -265,16 +269,16 @@ def _environment(text: str) -> Environment:
     return open_environment(name, **settings)
 
 
-def _lessons(lessons: LessonSet, method: str) -> list[Any]:
-    found: list[Any] = getattr(lessons, _LEARNERS[method])()
+def _lessons_for_method(lessons: LessonSet, method: str) -> list[Any]:
+    found: list[Any] = getattr(lessons, _LESSON_KINDS[method])()
     return found
 
 
-def _module(method: str) -> Any:
+def _import_method(method: str) -> Any:
     if method not in METHODS:
         raise BadInput(f"There is no method {method!r}.", advice=f"Methods: {', '.join(METHODS)}.", param="method")
     try:
-        return importlib.import_module(f"yearling.training.{method}")
+        return importlib.import_module(f"yearling.training.methods.{method}")
     except ImportError as error:
         if error.name != "torch":
             raise

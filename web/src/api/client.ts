@@ -1,8 +1,6 @@
 /** The typed API client. The generated schema says what each endpoint accepts and returns. */
 import createClient, { type ClientPathsWithMethod, type MaybeOptionalInit, type MethodResponse } from 'openapi-fetch';
-import type { components, paths } from './schema';
-
-export type Schemas = components['schemas'];
+import type { paths } from './schema';
 
 /** A refusal by the server, or `status` 0 if the server is unreachable. */
 export class ApiError extends Error {

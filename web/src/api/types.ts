@@ -1,6 +1,7 @@
 /** Short names for the records of the API. */
-import type { Schemas } from './client';
-import type { paths } from './schema';
+import type { components, paths } from './schema';
+
+type Schemas = components['schemas'];
 
 export type Message = Schemas['MessageView'];
 export type Turn = Schemas['TurnView'];
@@ -16,3 +17,25 @@ export type Memory = Schemas['MemoryView'];
 export type Mode = Schemas['ModeView'];
 export type Settings = Schemas['PersonalSettings'];
 export type Share = Schemas['ShareView'];
+export type Clause = Schemas['ClauseView'];
+export type Consensus = Schemas['ConsensusView'];
+export type ConsensusItem = Schemas['AxisItem'];
+export type ConversationList = Schemas['ConversationList'];
+export type ExamRun = Schemas['ExamRunView'];
+export type Gate = Schemas['GateView'];
+export type ImportReport = Schemas['ImportReport'];
+export type LessonSet = Schemas['LessonSetView'];
+export type Me = Schemas['MeView'];
+export type MetricsLine = Schemas['MetricsLine'];
+export type NewApiKey = Schemas['NewKey'];
+export type NewInvitation = Schemas['NewInvitation'];
+export type Note = Schemas['NoteView'];
+export type Person = Schemas['PersonView'];
+export type QueuedItem = Schemas['QueueItemView'];
+export type Run = Schemas['RunView'];
+export type RunDetails = Schemas['RunDetail'];
+export type SettingsChange = Schemas['SettingsChange'];
+export type SideScore = Schemas['SideScore'];
+export type SignInOptions = Schemas['SignInView'];
+export type SpecCase = Schemas['SpecCaseView'];
+export type SpecOutput = Schemas['SpecOutputView'];

@@ -1,8 +1,16 @@
 """Exercises with graders: drawn by seed, graded from the transcript alone, training and exams kept apart."""
 
-from yearling.tasks.environments.protocol import Environment, Task, Transcript, TurnEnvironment, answer_of, takes_turns, task_key
+from yearling.tasks.environments.protocol import (
+    Environment,
+    Task,
+    Transcript,
+    TurnEnvironment,
+    final_answer_text,
+    is_multi_turn,
+    task_key,
+)
 from yearling.tasks.environments.registry import EnvironmentInfo, describe, environment_names, open_environment
-from yearling.tasks.environments.seeds import exam_seed, owner_of, part_of, train_seed
+from yearling.tasks.environments.seeds import exam_seed, part_of_seed, part_owning_question, train_seed
 
 __all__ = [
     "Environment",
@@ -10,14 +18,14 @@ __all__ = [
     "Task",
     "Transcript",
     "TurnEnvironment",
-    "answer_of",
     "describe",
     "environment_names",
     "exam_seed",
+    "final_answer_text",
+    "is_multi_turn",
     "open_environment",
-    "owner_of",
-    "part_of",
-    "takes_turns",
+    "part_of_seed",
+    "part_owning_question",
     "task_key",
     "train_seed",
 ]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from yearling.errors import BadInput
-from yearling.tasks.environments.protocol import Task, Transcript, answer_of, task_key
-from yearling.tasks.environments.running_totals import writes_numbers
+from yearling.tasks.environments.protocol import Task, Transcript, final_answer_text, task_key
+from yearling.tasks.environments.running_totals import first_line_is_numbers
 from yearling.tasks.environments.seeds import draw, shot_seed
 
 
@@ -36,8 +36,8 @@ class CountOn:
             raise BadInput("shots must lie between 0 and 20.", param="shots")
 
     def task(self, seed: int) -> Task:
-        examples = [self._start(shot_seed(index)) for index in range(self.shots)]
-        start = draw(seed, self._start, self._question, excluded=[self._question(example) for example in examples])
+        examples = [self._draw_start(shot_seed(index)) for index in range(self.shots)]
+        start = draw(seed, self._draw_start, self._question, excluded=[self._question(example) for example in examples])
         turns = [text for example in examples for text in (self._question(example), self._answer(example))]
         turns.append(self._question(start))
         return Task(
@@ -49,9 +49,9 @@ class CountOn:
 
     def reward(self, task: Task, transcript: Transcript) -> float:
         """The first line of the answer must be the numbers and nothing else."""
-        return float(writes_numbers(answer_of(transcript), str(task.data["answer"]).split()))
+        return float(first_line_is_numbers(final_answer_text(transcript), str(task.data["answer"]).split()))
 
-    def _start(self, seed: int) -> int:
+    def _draw_start(self, seed: int) -> int:
         return random.Random(f"count_on {seed}").randint(1, self.largest_start)
 
     def _question(self, start: int) -> str:

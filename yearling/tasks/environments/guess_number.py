@@ -42,14 +42,14 @@ class GuessNumber:
             raise BadInput("shots must lie between 0 and 10.", param="shots")
 
     def task(self, seed: int) -> Task:
-        shown = [self._posed(*self._game(shot_seed(index))) for index in range(self.shots)]
-        names = [_range_of(game.data) for game in shown]
-        low, secret = draw(seed, self._game, lambda game: f"from {game[0]}, {self.span}", excluded=names)
-        game = self._posed(low, secret)
-        played = [message for example in shown for message in (*example.messages, *self._halved(example))]
+        shown = [self._opening_task(*self._draw_game(shot_seed(index))) for index in range(self.shots)]
+        names = [_range_key(game.data) for game in shown]
+        low, secret = draw(seed, self._draw_game, lambda game: f"from {game[0]}, {self.span}", excluded=names)
+        game = self._opening_task(low, secret)
+        played = [message for example in shown for message in (*example.messages, *self._binary_search_transcript(example))]
         return Task(game.key, (*played, *game.messages), game.environment, game.data)
 
-    def _posed(self, low: int, secret: int) -> Task:
+    def _opening_task(self, low: int, secret: int) -> Task:
         high = low + self.span - 1
         text = (
             f"I am thinking of a number from {low} to {high}. You have {self.turns} guesses. "
@@ -62,7 +62,7 @@ class GuessNumber:
             data={"low": low, "high": high, "secret": secret, "turns": self.turns},
         )
 
-    def _halved(self, game: Task) -> list[dict[str, Any]]:
+    def _binary_search_transcript(self, game: Task) -> list[dict[str, Any]]:
         """The game played by halving, as far as the turns go."""
         low, high, secret = game.data["low"], game.data["high"], game.data["secret"]
         transcript: list[dict[str, Any]] = []
@@ -76,11 +76,11 @@ class GuessNumber:
             low, high = (guess + 1, high) if secret > guess else (low, guess - 1)
 
     def reward(self, task: Task, transcript: Transcript) -> float:
-        guesses = _guesses(transcript)[: int(task.data["turns"])]
+        guesses = _parse_guesses(transcript)[: int(task.data["turns"])]
         return float(task.data["secret"] in guesses)
 
     def reply(self, task: Task, transcript: Transcript) -> dict[str, Any] | None:
-        guesses = _guesses(transcript)
+        guesses = _parse_guesses(transcript)
         if not guesses:
             return None
         low, high, secret = task.data["low"], task.data["high"], task.data["secret"]
@@ -94,17 +94,17 @@ class GuessNumber:
             hint = "Higher." if secret > guess else "Lower."
         return {"role": "user", "content": f"{hint} {left} {'guess' if left == 1 else 'guesses'} left."}
 
-    def _game(self, seed: int) -> tuple[int, int]:
+    def _draw_game(self, seed: int) -> tuple[int, int]:
         source = random.Random(f"guess_number {seed}")
         low = source.randint(1, self.largest_start)
         return low, source.randint(low, low + self.span - 1)
 
 
-def _range_of(data: dict[str, Any]) -> str:
+def _range_key(data: dict[str, Any]) -> str:
     return f"from {data['low']}, {data['high'] - data['low'] + 1}"
 
 
-def _guesses(transcript: Sequence[Message]) -> list[int | None]:
+def _parse_guesses(transcript: Sequence[Message]) -> list[int | None]:
     """The number of each assistant message; None where it does not have exactly one."""
     found: list[int | None] = []
     for message in transcript:

@@ -52,7 +52,7 @@ class TurnEnvironment(Environment, Protocol):
         ...
 
 
-def takes_turns(environment: Environment) -> TypeGuard[TurnEnvironment]:
+def is_multi_turn(environment: Environment) -> TypeGuard[TurnEnvironment]:
     """Whether an episode may have several assistant messages."""
     return callable(getattr(environment, "reply", None))
 
@@ -63,7 +63,7 @@ def task_key(environment: str, question: Any) -> str:
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def answer_of(transcript: Transcript) -> str:
+def final_answer_text(transcript: Transcript) -> str:
     """The text of the last assistant message; empty when there is none. Reasoning kept apart by the engine does not count."""
     for message in reversed(transcript):
         if message.get("role") == "assistant":

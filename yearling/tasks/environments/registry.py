@@ -13,11 +13,11 @@ from typing import Any, cast
 from yearling.errors import BadInput, NotFound
 from yearling.tasks.environments.protocol import Environment
 
-_WHERE = {
+_ENVIRONMENT_CLASSES = {
     "count_on": ("yearling.tasks.environments.count_on", "CountOn"),
     "guess_number": ("yearling.tasks.environments.guess_number", "GuessNumber"),
     "instructions": ("yearling.tasks.environments.instructions", "Instructions"),
-    "reasoning_gym": ("yearling.tasks.environments.reasoning", "ReasoningGym"),
+    "reasoning_gym": ("yearling.tasks.environments.reasoning_gym_tasks", "ReasoningGym"),
     "running_totals": ("yearling.tasks.environments.running_totals", "RunningTotals"),
     "verifiers": ("yearling.tasks.environments.verifiers_tasks", "VerifiersTasks"),
 }
@@ -42,7 +42,7 @@ class EnvironmentInfo:
 
 def environment_names() -> list[str]:
     """Every name that `open_environment` knows, sorted."""
-    return sorted(_WHERE)
+    return sorted(_ENVIRONMENT_CLASSES)
 
 
 def open_environment(name: str, **settings: Any) -> Environment:
@@ -51,14 +51,14 @@ def open_environment(name: str, **settings: Any) -> Environment:
     Raises NotFound for an unknown name, BadInput for settings that it does not have or that are out of range, Unavailable when
     a library that it needs is not installed."""
     family, colon, member = name.partition(":")
-    kind = _class_of(family)
+    kind = _environment_class(family)
     known = [setting.name for setting in fields(kind)]
     if colon:
         settings = {known[0]: member, **settings}
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise BadInput(f"{family} has no setting {', '.join(unknown)}.", advice=f"It has: {', '.join(known)}.", param=unknown[0])
-    missing = [setting.name for setting in fields(kind) if _default(setting) is MISSING and setting.name not in settings]
+    missing = [setting.name for setting in fields(kind) if _setting_default(setting) is MISSING and setting.name not in settings]
     if missing:
         raise BadInput(f"{family} needs the setting {missing[0]}.", advice=f"Write {family}:NAME.", param=missing[0])
     return cast(Environment, kind(**settings))
@@ -68,8 +68,8 @@ def describe() -> list[EnvironmentInfo]:
     """What there is, by name. Opens nothing and needs no library beyond the base installation."""
     found = []
     for name in environment_names():
-        kind = _class_of(name)
-        defaults = {setting.name: _default(setting) for setting in fields(kind)}
+        kind = _environment_class(name)
+        defaults = {setting.name: _setting_default(setting) for setting in fields(kind)}
         settings = {key: None if value is MISSING else value for key, value in defaults.items()}
         kinds, held_out = kind.members() if hasattr(kind, "members") else ((), ())
         turns = hasattr(kind, "reply")
@@ -77,12 +77,12 @@ def describe() -> list[EnvironmentInfo]:
     return found
 
 
-def _class_of(name: str) -> Any:
-    if name not in _WHERE:
+def _environment_class(name: str) -> Any:
+    if name not in _ENVIRONMENT_CLASSES:
         raise NotFound(f"There is no environment named {name}.", advice=f"There are: {', '.join(environment_names())}.")
-    module, kind = _WHERE[name]
+    module, kind = _ENVIRONMENT_CLASSES[name]
     return getattr(importlib.import_module(module), kind)
 
 
-def _default(setting: Any) -> Any:
+def _setting_default(setting: Any) -> Any:
     return setting.default if setting.default_factory is MISSING else setting.default_factory()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from yearling.errors import BadInput
-from yearling.tasks.environments.protocol import Task, Transcript, answer_of, task_key
+from yearling.tasks.environments.protocol import Task, Transcript, final_answer_text, task_key
 from yearling.tasks.environments.seeds import draw, shot_seed
 
 _REQUEST = "Write the running totals: each number is the one before plus the next."
@@ -38,36 +38,38 @@ class RunningTotals:
             raise BadInput("running_totals needs terms from 2 to 200, largest from 1 to a million, and at most 20 shots.")
 
     def task(self, seed: int) -> Task:
-        examples = [self._numbers(shot_seed(index)) for index in range(self.shots)]
-        numbers = draw(seed, self._numbers, _spaced, excluded=[_spaced(example) for example in examples])
-        turns = [_spaced(row) for example in examples for row in (example, _totals(example))] + [_spaced(numbers)]
+        examples = [self._draw_numbers(shot_seed(index)) for index in range(self.shots)]
+        numbers = draw(seed, self._draw_numbers, _space_separated, excluded=[_space_separated(example) for example in examples])
+        turns = [_space_separated(row) for example in examples for row in (example, _running_totals(example))] + [
+            _space_separated(numbers)
+        ]
         turns[0] = f"{_REQUEST}\n{turns[0]}"
         return Task(
             key=task_key(self.name, numbers),
             messages=tuple({"role": _ROLES[place % 2], "content": text} for place, text in enumerate(turns)),
             environment=self.name,
-            data={"totals": _totals(numbers)},
+            data={"totals": _running_totals(numbers)},
         )
 
     def reward(self, task: Task, transcript: Transcript) -> float:
         """The first line of the answer must be the totals and nothing else."""
-        return float(writes_numbers(answer_of(transcript), [str(total) for total in task.data["totals"]]))
+        return float(first_line_is_numbers(final_answer_text(transcript), [str(total) for total in task.data["totals"]]))
 
-    def _numbers(self, seed: int) -> list[int]:
+    def _draw_numbers(self, seed: int) -> list[int]:
         source = random.Random(seed)
         return [source.randint(0, self.largest) for _ in range(self.terms)]
 
 
-def writes_numbers(text: str, numbers: list[str]) -> bool:
+def first_line_is_numbers(text: str, numbers: list[str]) -> bool:
     """Whether the first line of a text is these numbers, with spaces or commas between them, and nothing else."""
     match = _NUMBER_LINE.fullmatch(text.strip().partition("\n")[0])
     # Compared as text: what a model writes may be longer than Python turns into numbers.
     return match is not None and re.split(r"[ ,]+", match[1]) == numbers
 
 
-def _totals(numbers: list[int]) -> list[int]:
+def _running_totals(numbers: list[int]) -> list[int]:
     return list(itertools.accumulate(numbers))
 
 
-def _spaced(numbers: list[int]) -> str:
+def _space_separated(numbers: list[int]) -> str:
     return " ".join(str(number) for number in numbers)

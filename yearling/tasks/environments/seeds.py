@@ -17,14 +17,14 @@ from yearling.errors import BadInput
 Part = Literal["train", "exam"]
 T = TypeVar("T")
 
-RANGE = 10**12
+SEEDS_PER_PART = 10**12
 """How many seeds a part has."""
-_FIRST = {"train": 0, "exam": 2 * RANGE}
-_FIRST_SHOT = 4 * RANGE
-_REDRAW = 10**15
+_FIRST_SEED = {"train": 0, "exam": 2 * SEEDS_PER_PART}
+_FIRST_SHOT_SEED = 4 * SEEDS_PER_PART
+_REDRAW_STRIDE = 10**15
 """Distance between the attempts of one seed, beyond every range."""
 _MAX_DRAWS = 400
-EXAM_SHARE = 5
+EXAM_ONE_IN = 5
 """One question in this many is kept for exams."""
 
 
@@ -40,23 +40,23 @@ def exam_seed(index: int) -> int:
 
 def shot_seed(index: int) -> int:
     """The seed of example `index` that is shown in prompts, from 0 up."""
-    if not 0 <= index < RANGE:
-        raise BadInput(f"A seed's index lies between 0 and {RANGE:,}; {index} does not.")
-    return _FIRST_SHOT + index
+    if not 0 <= index < SEEDS_PER_PART:
+        raise BadInput(f"A seed's index lies between 0 and {SEEDS_PER_PART:,}; {index} does not.")
+    return _FIRST_SHOT_SEED + index
 
 
-def part_of(seed: int) -> Part:
+def part_of_seed(seed: int) -> Part:
     """Whose seed this is. Raises BadInput for a seed of neither part."""
-    for part, first in _FIRST.items():
-        if first <= seed < first + RANGE:
+    for part, first in _FIRST_SEED.items():
+        if first <= seed < first + SEEDS_PER_PART:
             return "train" if part == "train" else "exam"
     raise BadInput(f"{seed} is a seed of neither training nor exams.", advice="Use train_seed(i) or exam_seed(i).")
 
 
-def owner_of(question: str) -> Part:
+def part_owning_question(question: str) -> Part:
     """The only part that may use this question, decided by its hash."""
     digest = hashlib.sha256(question.encode("utf-8", "surrogatepass")).digest()
-    return "exam" if int.from_bytes(digest[:8], "big") % EXAM_SHARE == 0 else "train"
+    return "exam" if int.from_bytes(digest[:8], "big") % EXAM_ONE_IN == 0 else "train"
 
 
 def draw(seed: int, make: Callable[[int], T], question: Callable[[T], str], *, excluded: Collection[str] = ()) -> T:
@@ -64,16 +64,16 @@ def draw(seed: int, make: Callable[[int], T], question: Callable[[T], str], *, e
     prompt shows its answer).
 
     Raises BadInput when hundreds in a row belong to the other part: the settings leave too few questions for two parts."""
-    part = part_of(seed)
+    part = part_of_seed(seed)
     for attempt in range(_MAX_DRAWS):
-        made = make(seed + attempt * _REDRAW)
+        made = make(seed + attempt * _REDRAW_STRIDE)
         words = question(made)
-        if owner_of(words) == part and words not in excluded:
+        if part_owning_question(words) == part and words not in excluded:
             return made
     raise BadInput("These settings leave too few different questions to keep some for exams.", advice="Choose wider settings.")
 
 
 def _seed(part: Part, index: int) -> int:
-    if not 0 <= index < RANGE:
-        raise BadInput(f"A seed's index lies between 0 and {RANGE:,}; {index} does not.")
-    return _FIRST[part] + index
+    if not 0 <= index < SEEDS_PER_PART:
+        raise BadInput(f"A seed's index lies between 0 and {SEEDS_PER_PART:,}; {index} does not.")
+    return _FIRST_SEED[part] + index

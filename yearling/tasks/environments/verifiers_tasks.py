@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 
 from yearling.errors import BadInput, NotFound, Unavailable, Unsupported
 from yearling.tasks.environments.protocol import Task, Transcript, task_key
-from yearling.tasks.environments.seeds import RANGE, owner_of, part_of
+from yearling.tasks.environments.seeds import SEEDS_PER_PART, part_of_seed, part_owning_question
 
 _log = logging.getLogger(__name__)
 
@@ -53,12 +53,12 @@ class VerifiersTasks:
         return f"verifiers:{self.taskset}"
 
     def task(self, seed: int) -> Task:
-        part = part_of(seed)
-        own = self._owned[part]
+        part = part_of_seed(seed)
+        own = self._task_indices_by_part[part]
         if not own:
             raise BadInput(f"The taskset {self.taskset} has too few tasks to keep some apart for {part}.", param="taskset")
-        index = own[seed % RANGE % len(own)]
-        messages = _messages(self._tasks[index].data)
+        index = own[seed % SEEDS_PER_PART % len(own)]
+        messages = _prompt_messages(self._tasks[index].data)
         return Task(
             key=task_key(self.name, messages),
             messages=tuple(messages),
@@ -68,9 +68,9 @@ class VerifiersTasks:
 
     def reward(self, task: Task, transcript: Transcript) -> float:
         scored = self._tasks[int(task.data["index"])]
-        trace = _trace(scored, [*task.messages, *transcript], len(task.messages))
+        trace = _build_trace(scored, [*task.messages, *transcript], len(task.messages))
         try:
-            _run(scored.score(trace, None))
+            _run_coroutine(scored.score(trace, None))
         except Exception as error:
             # Somebody else's scoring function failed on a model's words: an unsolved task, and a line for who looks after it.
             _log.warning("The scoring of %s failed on an answer: %s: %s", self.name, type(error).__name__, error)
@@ -79,27 +79,27 @@ class VerifiersTasks:
 
     @cached_property
     def _tasks(self) -> list[Any]:
-        vf = _library()
+        vf = _import_verifiers()
         try:
-            found = vf.load_taskset(_configuration(vf, self.taskset, self.settings))
+            found = vf.load_taskset(_taskset_config(vf, self.taskset, self.settings))
         except ModuleNotFoundError:
             raise NotFound(f"There is no installed taskset named {self.taskset}.", advice="Install its package.") from None
         tasks = list(itertools.islice(found, self.limit))
         if type(found).toolsets(found.config):
             raise Unsupported(f"The taskset {self.taskset} has tools.", advice="Run it with verifiers itself.")
         for task in tasks[:1]:
-            _refuse_more_than_answers(self.taskset, task)
+            _check_scored_from_answer(self.taskset, task)
         return tasks
 
     @cached_property
-    def _owned(self) -> dict[str, list[int]]:
+    def _task_indices_by_part(self) -> dict[str, list[int]]:
         owned: dict[str, list[int]] = {"train": [], "exam": []}
         for index, task in enumerate(self._tasks):
-            owned[owner_of(str(_messages(task.data)))].append(index)
+            owned[part_owning_question(str(_prompt_messages(task.data)))].append(index)
         return owned
 
 
-def _library() -> Any:
+def _import_verifiers() -> Any:
     try:
         import verifiers.v1 as vf
     except ImportError:
@@ -107,7 +107,7 @@ def _library() -> Any:
     return vf
 
 
-def _configuration(vf: Any, taskset: str, settings: Mapping[str, Any]) -> Any:
+def _taskset_config(vf: Any, taskset: str, settings: Mapping[str, Any]) -> Any:
     from verifiers.v1.utils.loaders import taskset_config_type
 
     try:
@@ -118,7 +118,7 @@ def _configuration(vf: Any, taskset: str, settings: Mapping[str, Any]) -> Any:
         raise NotFound(f"The package {taskset} is not a taskset: {error}", advice="Name a taskset package.") from None
 
 
-def _refuse_more_than_answers(taskset: str, task: Any) -> None:
+def _check_scored_from_answer(taskset: str, task: Any) -> None:
     wants: list[str] = []
     if task.NEEDS_CONTAINER or task.data.image:
         wants.append("a container")
@@ -144,7 +144,7 @@ def _needs_runtime(function: Any) -> bool:
     return parameter is not None and parameter.default is inspect.Parameter.empty
 
 
-def _messages(data: Any) -> list[dict[str, Any]]:
+def _prompt_messages(data: Any) -> list[dict[str, Any]]:
     """The prompt as chat messages. Raises Unsupported for anything but text."""
     found = [{"role": "system", "content": data.system_prompt}] if data.system_prompt else []
     if isinstance(data.prompt, str):
@@ -156,9 +156,9 @@ def _messages(data: Any) -> list[dict[str, Any]]:
     return found
 
 
-def _trace(task: Any, messages: list[Mapping[str, Any]], prompt_length: int) -> Any:
+def _build_trace(task: Any, messages: list[Mapping[str, Any]], prompt_length: int) -> Any:
     """The conversation as verifiers records one; what follows the prompt from the assistant counts as the model's own."""
-    vf = _library()
+    vf = _import_verifiers()
     kinds = {"system": vf.SystemMessage, "user": vf.UserMessage, "assistant": vf.AssistantMessage}
     trace = vf.Trace(
         task=vf.TraceTask(type=type(task).__name__, data=task.data),
@@ -173,7 +173,7 @@ def _trace(task: Any, messages: list[Mapping[str, Any]], prompt_length: int) -> 
     return trace
 
 
-def _run(coroutine: Coroutine[Any, Any, None]) -> None:
+def _run_coroutine(coroutine: Coroutine[Any, Any, None]) -> None:
     """Run to the end, whether or not the caller is inside an event loop (which cannot run another)."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         pool.submit(asyncio.run, coroutine).result()

@@ -1,9 +1,10 @@
 /** The account section of the settings: password, sessions, API keys, account deletion. */
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { api, type Schemas } from '../../api/client';
+import { api } from '../../api/client';
 import { meQuery, queryClient, sessionsQuery } from '../../api/queries';
 import { signOut } from '../../api/session';
+import type { Me } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
 import { Dialog } from '../../ui/dialog';
@@ -150,7 +151,7 @@ function Sessions() {
   );
 }
 
-function DeleteAccount({ me }: { me: Schemas['MeView'] }) {
+function DeleteAccount({ me }: { me: Me }) {
   const t = useTranslation();
   const [open, setOpen] = useState(false);
   const [name, setName] = useState('');

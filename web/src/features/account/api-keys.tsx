@@ -2,9 +2,10 @@
 import { useQuery } from '@tanstack/react-query';
 import { KeyRound, Plus } from 'lucide-react';
 import { useState } from 'react';
-import { api, type Schemas } from '../../api/client';
+import { api } from '../../api/client';
 import { keysQuery, queryClient } from '../../api/queries';
-import { formatRelativeTime, formatDate, useTranslation } from '../../i18n';
+import type { NewApiKey } from '../../api/types';
+import { formatDate, formatRelativeTime, useTranslation } from '../../i18n';
 import { displayName } from '../../i18n/display-names';
 import { Button } from '../../ui/button';
 import { Dialog } from '../../ui/dialog';
@@ -77,7 +78,7 @@ function NewKeyDialog({ onClose }: { onClose: () => void }) {
   const t = useTranslation();
   const [name, setName] = useState('');
   const [scopes, setScopes] = useState<(typeof SCOPES)[number][]>(['read', 'chat']);
-  const [created, setCreated] = useState<Schemas['NewKey'] | null>(null);
+  const [created, setCreated] = useState<NewApiKey | null>(null);
   const [busy, setBusy] = useState(false);
   const create = async () => {
     setBusy(true);

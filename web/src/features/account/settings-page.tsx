@@ -2,14 +2,15 @@
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link } from 'wouter';
-import { api, type Schemas } from '../../api/client';
+import { api } from '../../api/client';
 import { modesQuery, queryClient, settingsQuery } from '../../api/queries';
+import type { SettingsChange } from '../../api/types';
 import { language, LANGUAGES, useTranslation } from '../../i18n';
 import { languageName } from '../../i18n/display-names';
 import { useStore } from '../../store';
 import { Button } from '../../ui/button';
-import { Page } from '../../ui/page';
 import { Field, SegmentedControl, Switch } from '../../ui/fields';
+import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
 import { theme, THEMES } from '../../ui/theme';
 import { toast, toastError } from '../../ui/toast';
@@ -17,13 +18,11 @@ import { ImportExport } from '../chat/import-export';
 import { modeName } from '../chat/modes';
 import { AccountSettings } from './account-settings';
 
-type Change = Schemas['SettingsChange'];
-
 export default function SettingsPage() {
   const t = useTranslation();
   const query = useQuery(settingsQuery);
   const modes = useQuery(modesQuery);
-  const update = async (body: Change) => {
+  const update = async (body: SettingsChange) => {
     try {
       queryClient.setQueryData(settingsQuery.queryKey, await api.patch('/v1/settings', { body }));
       if (body.memory !== undefined) void queryClient.invalidateQueries({ queryKey: ['memories'] });
@@ -32,7 +31,7 @@ export default function SettingsPage() {
       throw error;
     }
   };
-  const set = (body: Change) => void update(body).catch(() => {});
+  const set = (body: SettingsChange) => void update(body).catch(() => {});
   return (
     <Page title={t('nav.settings')}>
       <section className="card stack" aria-labelledby="set-look">
@@ -131,7 +130,7 @@ export default function SettingsPage() {
 
 const MOST_CHARS = 2000;
 
-function Instructions({ saved, save }: { saved: string; save: (body: Change) => Promise<void> }) {
+function Instructions({ saved, save }: { saved: string; save: (body: SettingsChange) => Promise<void> }) {
   const t = useTranslation();
   const [text, setText] = useState(saved);
   const [busy, setBusy] = useState(false);

@@ -3,9 +3,10 @@ import { useQuery } from '@tanstack/react-query';
 import { Eye, EyeOff } from 'lucide-react';
 import { type ReactNode, useState } from 'react';
 import { useSearch } from 'wouter';
-import { api, type Schemas } from '../../api/client';
+import { api } from '../../api/client';
 import { queryClient, signInQuery } from '../../api/queries';
 import { safeRedirect } from '../../api/session';
+import type { SignInOptions } from '../../api/types';
 import { language, LANGUAGES, useTranslation } from '../../i18n';
 import { Mark } from '../../shell';
 import { useStore } from '../../store';
@@ -25,7 +26,7 @@ export default function SignIn({ signUp = false }: { signUp?: boolean }) {
   // Browsers never send the fragment to a server, so the invitation does not end up in a log.
   const [invitation] = useState(() => decodeURIComponent(location.hash.slice(1)));
   const query = useQuery(signInQuery);
-  const signInForms = (found: Schemas['SignInView']) => (
+  const signInForms = (found: SignInOptions) => (
     <>
       {found.password && <PasswordForm signUp={signUp} invitation={invitation} returnTo={returnTo} />}
       {found.password && found.provider && <p className="or small muted">{t('sign.or')}</p>}

@@ -1,8 +1,9 @@
 /** Imports files exported from ChatGPT, Open WebUI or Yearling, and exports all data of the person. */
 import { Download, Upload } from 'lucide-react';
 import { useRef, useState } from 'react';
-import { apiFetch, type Schemas } from '../../api/client';
+import { apiFetch } from '../../api/client';
 import { queryClient } from '../../api/queries';
+import type { ImportReport } from '../../api/types';
 import { useTranslation } from '../../i18n';
 import { displayName } from '../../i18n/display-names';
 import { Button } from '../../ui/button';
@@ -14,7 +15,7 @@ export function ImportExport() {
   const t = useTranslation();
   const file = useRef<HTMLInputElement>(null);
   const [busy, setBusy] = useState<'in' | 'out' | null>(null);
-  const [report, setReport] = useState<Schemas['ImportReport'] | null>(null);
+  const [report, setReport] = useState<ImportReport | null>(null);
   const importFile = async (chosenFile: File) => {
     setBusy('in');
     try {
@@ -23,7 +24,7 @@ export function ImportExport() {
         body: chosenFile,
         headers: { 'content-type': /\.zip$/i.test(chosenFile.name) ? 'application/zip' : 'application/json' },
       });
-      setReport((await response.json()) as Schemas['ImportReport']);
+      setReport((await response.json()) as ImportReport);
       await queryClient.invalidateQueries();
     } catch (error) {
       toastError(error);

@@ -1,7 +1,7 @@
 /** Display names of modes. The built-in modes are translated; custom modes show the title that their maintainer gave. */
 import { useQuery } from '@tanstack/react-query';
-import type { Schemas } from '../../api/client';
 import { modesQuery } from '../../api/queries';
+import type { Mode } from '../../api/types';
 import { t, type TranslationKey } from '../../i18n';
 
 const BUILT_IN: Readonly<Record<string, readonly [title: string, key: TranslationKey]>> = {
@@ -9,7 +9,7 @@ const BUILT_IN: Readonly<Record<string, readonly [title: string, key: Translatio
   fun: ['Fun', 'mode.fun'],
 };
 
-export function modeName({ name, title }: Pick<Schemas['ModeView'], 'name' | 'title'>): string {
+export function modeName({ name, title }: Pick<Mode, 'name' | 'title'>): string {
   const builtIn = BUILT_IN[name];
   return builtIn?.[0] === title ? t(builtIn[1]) : title;
 }

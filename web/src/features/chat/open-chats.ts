@@ -1,13 +1,14 @@
 /** The open conversations. A conversation that the person leaves continues in the background. */
 import type { InfiniteData } from '@tanstack/react-query';
-import { api, type Schemas } from '../../api/client';
+import { api } from '../../api/client';
 import { queryClient } from '../../api/queries';
+import type { ConversationList } from '../../api/types';
 import { Chat } from './chat';
 
 const MAX_OPEN = 12;
 const openChats = new Map<string, Chat>();
 
-type Pages = InfiniteData<Schemas['ConversationList']>;
+type Pages = InfiniteData<ConversationList>;
 
 export function keepOpen(chat: Chat): Chat {
   if (!chat.id) return chat;

@@ -3,17 +3,15 @@ import { useQuery } from '@tanstack/react-query';
 import { Scale } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
-import type { Schemas } from '../../api/client';
 import { consensusQuery } from '../../api/queries';
-import { formatRelativeTime, formatNumber, formatPercent, useTranslation } from '../../i18n';
+import type { Consensus, ConsensusItem } from '../../api/types';
+import { formatNumber, formatPercent, formatRelativeTime, useTranslation } from '../../i18n';
 import { EmptyState, Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
 import { Tile } from '../../ui/tile';
-import { ConsensusPlot } from './consensus-plot';
 import { ItemDialog } from './consensus-item-dialog';
+import { ConsensusPlot } from './consensus-plot';
 import { StatusBadge } from './rating-status';
-
-type View = Schemas['ConsensusView'];
 
 export default function ConsensusPage() {
   const t = useTranslation();
@@ -39,7 +37,7 @@ export default function ConsensusPage() {
   );
 }
 
-function ConsensusOverview({ view, onItem }: { view: View; onItem: (item: string) => void }) {
+function ConsensusOverview({ view, onItem }: { view: Consensus; onItem: (item: string) => void }) {
   const t = useTranslation();
   const byId = new Map(view.items.map((one) => [one.item, one]));
   const counts = new Map<string, number>();
@@ -123,7 +121,7 @@ function ItemList({
 }: {
   title: string;
   lead: string;
-  items: Schemas['AxisItem'][];
+  items: ConsensusItem[];
   onItem: (item: string) => void;
   measure: 'bridging' | 'gap';
 }) {

@@ -1,21 +1,20 @@
 /** A scatter plot of rated items: which side prefers an item (x), and how helpful the less convinced side finds it (y). */
 import { useRef, useState } from 'react';
-import type { Schemas } from '../../api/client';
+import type { ConsensusItem } from '../../api/types';
 import { formatNumber, formatPercent, useTranslation } from '../../i18n';
 import { STRINGS } from '../../i18n/strings';
 import { useWidth } from '../../ui/use-width';
 
-type Item = Schemas['AxisItem'];
 const WIDTH = 720;
 const HEIGHT = 300;
 const PAD = { left: 46, right: 16, top: 14, bottom: 44 };
 const TONES: Record<string, string> = { helpful: 'good', not_helpful: 'bad' };
 
-export function ConsensusPlot({ items, onItem }: { items: readonly Item[]; onItem: (item: string) => void }) {
+export function ConsensusPlot({ items, onItem }: { items: readonly ConsensusItem[]; onItem: (item: string) => void }) {
   const t = useTranslation();
   const box = useRef<HTMLElement>(null);
   const width = useWidth(box, WIDTH);
-  const [hovered, setHovered] = useState<Item | null>(null);
+  const [hovered, setHovered] = useState<ConsensusItem | null>(null);
   const points = items.filter((one) => one.axis !== null && one.bridging !== null);
   const hidden = items.length - points.length;
   const maxAxis = Math.max(0.2, ...points.map((one) => Math.abs(one.axis!)));
@@ -75,7 +74,7 @@ export function ConsensusPlot({ items, onItem }: { items: readonly Item[]; onIte
     </figure>
   );
 
-  function describe(one: Item, otherwise: string): string {
+  function describe(one: ConsensusItem, otherwise: string): string {
     const key = `status.${one.status}` as keyof typeof STRINGS;
     const status = key in STRINGS ? t(key) : one.status;
     return `${one.text ?? otherwise} – ${status}, ${t('ratingStatus.bridging')} ${formatNumber(one.bridging ?? 0)}`;

@@ -2,16 +2,14 @@
 import { useQuery } from '@tanstack/react-query';
 import { GraduationCap } from 'lucide-react';
 import { useState } from 'react';
-import type { Schemas } from '../../api/client';
 import { examsQuery, gatesQuery } from '../../api/queries';
+import type { ExamRun } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
 import { EmptyState, Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
 import { ExamRunDialog } from './exam-run-dialog';
 import { GateCard } from './gate-card';
 import { IntervalPlot } from './interval-plot';
-
-type ExamRun = Schemas['ExamRunView'];
 
 export default function ExamsPage() {
   const t = useTranslation();

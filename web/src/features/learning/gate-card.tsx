@@ -1,7 +1,7 @@
 /** One comparison of champion and challenger, exam by exam. */
-import type { Schemas } from '../../api/client';
+import type { Gate } from '../../api/types';
+import { formatNumber, formatPercent, formatRelativeTime, useTranslation } from '../../i18n';
 import { displayName } from '../../i18n/display-names';
-import { formatRelativeTime, formatNumber, formatPercent, useTranslation } from '../../i18n';
 import { IntervalPlot, type IntervalRow } from './interval-plot';
 
 const DECISION_TONES: Record<string, string> = { ALLOW: 'good', REJECT: 'bad', INCONCLUSIVE: 'warn' };
@@ -16,15 +16,7 @@ interface Finding {
   paired?: { n: number; wins: number; losses: number; test: string; difference: number };
 }
 
-export function GateCard({
-  gate,
-  names,
-  titles,
-}: {
-  gate: Schemas['GateView'];
-  names: Map<string, string>;
-  titles: Map<string, string>;
-}) {
+export function GateCard({ gate, names, titles }: { gate: Gate; names: Map<string, string>; titles: Map<string, string> }) {
   const t = useTranslation();
   const findings = gate.findings as Finding[];
   const title = (exam = '?') => titles.get(exam) ?? displayName('exam', exam);

@@ -2,21 +2,19 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { CheckCheck, StickyNote } from 'lucide-react';
 import { useState } from 'react';
-import type { Schemas } from '../../api/client';
 import { notesQuery, ratingQueueQuery } from '../../api/queries';
+import type { Note, QueuedItem } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
+import { SegmentedControl } from '../../ui/fields';
 import { Markdown } from '../../ui/markdown/markdown';
 import { EmptyState, Page } from '../../ui/page';
-import { SegmentedControl } from '../../ui/fields';
 import { QueryResult } from '../../ui/query-result';
 import { toast, toastError } from '../../ui/toast';
 import { retractFeedback } from '../chat/feedback';
 import { RatingForm, refresh } from './rating-form';
 import { RatingStatus, StatusBadge } from './rating-status';
 
-type Note = Schemas['NoteView'];
-type QueuedItem = Schemas['WantedView'];
 type Tab = 'wanted' | 'all' | 'mine';
 
 export default function NotesPage() {

@@ -1,14 +1,13 @@
 /** Rates a note or another public text as helpful, somewhat helpful or not helpful, with reasons. */
 import { useState } from 'react';
-import { api, type Schemas } from '../../api/client';
+import { api } from '../../api/client';
 import { queryClient } from '../../api/queries';
+import type { Note } from '../../api/types';
 import { useTranslation } from '../../i18n';
 import { TagPicker } from '../../ui/fields';
 import { toast, toastError } from '../../ui/toast';
 import { retractFeedback } from '../chat/feedback';
 import { RatingStatus } from './rating-status';
-
-type Note = Schemas['NoteView'];
 
 const REASONS_UP = [
   ['sources', 'reason.sources'],

@@ -1,4 +1,4 @@
-import type { Schemas } from '../../api/client';
+import type { Note, SideScore } from '../../api/types';
 import { formatNumber, type TranslationKey, useTranslation } from '../../i18n';
 import { STRINGS } from '../../i18n/strings';
 
@@ -10,7 +10,7 @@ export function StatusBadge({ status }: { status: string }) {
   return <span className={`badge ${STATUS_TONES[status] ?? ''}`}>{key in STRINGS ? t(key as TranslationKey) : status}</span>;
 }
 
-export function RatingStatus({ standing }: { standing: Schemas['NoteView']['standing'] }) {
+export function RatingStatus({ standing }: { standing: Note['standing'] }) {
   const t = useTranslation();
   return (
     <details className="standing small">
@@ -35,7 +35,7 @@ export function RatingStatus({ standing }: { standing: Schemas['NoteView']['stan
   );
 }
 
-function SideScoreRows({ name, side }: { name: string; side: Schemas['SideScore'] }) {
+function SideScoreRows({ name, side }: { name: string; side: SideScore }) {
   const t = useTranslation();
   return (
     <>

@@ -3,10 +3,11 @@ import { useQuery } from '@tanstack/react-query';
 import { ArrowLeft, Play, Square } from 'lucide-react';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
-import { api, type Schemas } from '../../api/client';
+import { api } from '../../api/client';
 import { queryClient, runQuery } from '../../api/queries';
-import { displayName } from '../../i18n/display-names';
+import type { RunDetails } from '../../api/types';
 import { formatDate, formatDuration, formatNumber, useTranslation } from '../../i18n';
+import { displayName } from '../../i18n/display-names';
 import { Button } from '../../ui/button';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
@@ -61,7 +62,7 @@ export function RunDetail({ id }: { id: string }) {
           : await api.post('/v1/runs/{run_id}/resume', { params: { path: { run_id: id } } });
       toast(t(what === 'stop' ? 'runs.stopping' : 'runs.resuming'));
       setPendingAction({ what, from: run.state });
-      queryClient.setQueryData<Schemas['RunDetail']>(['runs', id], (before) => before && { ...before, ...run });
+      queryClient.setQueryData<RunDetails>(['runs', id], (before) => before && { ...before, ...run });
     } catch (error) {
       toastError(error);
     }

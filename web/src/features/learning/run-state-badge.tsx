@@ -1,5 +1,5 @@
 /** The state of a training run, as a badge. */
-import type { Schemas } from '../../api/client';
+import type { Run } from '../../api/types';
 import { type TranslationKey, useTranslation } from '../../i18n';
 
 const TONES: Readonly<Record<string, string>> = {
@@ -10,7 +10,7 @@ const TONES: Readonly<Record<string, string>> = {
   interrupted: 'warn',
 };
 
-export function RunStateBadge({ state }: { state: Schemas['RunView']['state'] }) {
+export function RunStateBadge({ state }: { state: Run['state'] }) {
   const t = useTranslation();
   return (
     <span className={`badge ${TONES[state] ?? ''}`}>

@@ -2,16 +2,14 @@
 import { useQuery } from '@tanstack/react-query';
 import { ChartLine } from 'lucide-react';
 import { Link } from 'wouter';
-import type { Schemas } from '../../api/client';
 import { lessonsQuery, runsQuery } from '../../api/queries';
+import type { LessonSet, Run } from '../../api/types';
+import { formatDuration, formatNumber, formatRelativeTime, useTranslation } from '../../i18n';
 import { displayName } from '../../i18n/display-names';
-import { formatRelativeTime, formatDuration, formatNumber, useTranslation } from '../../i18n';
 import { EmptyState, Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
 import { RunDetail } from './run-page';
 import { RunStateBadge } from './run-state-badge';
-
-type Run = Schemas['RunView'];
 
 export default function RunsPage({ id }: { id?: string }) {
   const t = useTranslation();
@@ -86,7 +84,7 @@ function RunEntry({ run }: { run: Run }) {
   );
 }
 
-function LessonEntry({ set }: { set: Schemas['LessonSetView'] }) {
+function LessonEntry({ set }: { set: LessonSet }) {
   const t = useTranslation();
   const total = (counts: Record<string, number>) => Object.values(counts).reduce((sum, one) => sum + one, 0);
   return (

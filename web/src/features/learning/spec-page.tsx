@@ -3,19 +3,17 @@ import { useQuery } from '@tanstack/react-query';
 import { ArrowLeft, Search } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
-import type { Schemas } from '../../api/client';
 import { clauseQuery, specQuery, specRunsQuery } from '../../api/queries';
+import type { Clause, SpecCase } from '../../api/types';
+import { formatRelativeTime, useTranslation } from '../../i18n';
 import { displayName, humanize, languageName } from '../../i18n/display-names';
 import { specLabelName } from '../../i18n/spec-labels';
-import { formatRelativeTime, useTranslation } from '../../i18n';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
 import { SpecRun } from './spec-run-page';
 import { RunSummary } from './spec-run-summary';
 import { Transcript } from './transcript';
 
-type Clause = Schemas['ClauseView'];
-type Case = Schemas['CaseView'];
 const LEVEL_TONES: Record<Clause['level'], string> = { bound: 'bad', default: 'good', guideline: '' };
 
 export default function SpecPage({ clause, run }: { clause?: string; run?: string }) {
@@ -139,7 +137,7 @@ function ClausePage({ id }: { id: string }) {
   );
 }
 
-function CaseCard({ one }: { one: Case }) {
+function CaseCard({ one }: { one: SpecCase }) {
   const t = useTranslation();
   return (
     <details className="card">

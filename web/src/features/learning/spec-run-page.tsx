@@ -2,21 +2,21 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { ArrowLeft, Flag } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
-import { api, type Schemas } from '../../api/client';
+import { api } from '../../api/client';
 import { queryClient, specQuery, specRunQuery } from '../../api/queries';
-import { specLabelName } from '../../i18n/spec-labels';
+import type { SpecOutput } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
+import { specLabelName } from '../../i18n/spec-labels';
 import { Button } from '../../ui/button';
 import { Dialog } from '../../ui/dialog';
-import { Page } from '../../ui/page';
 import { Field, SegmentedControl } from '../../ui/fields';
+import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
 import { toast, toastError } from '../../ui/toast';
 import { RunSummary } from './spec-run-summary';
 import { Transcript } from './transcript';
 
-type Output = Schemas['OutputView'];
-type Triage = Output['triage'];
+type Triage = SpecOutput['triage'];
 const TRIAGE = ['passed', 'policy', 'bug', 'gap', 'person'] as const;
 
 export function SpecRun({ id }: { id: string }) {
@@ -71,7 +71,7 @@ export function SpecRun({ id }: { id: string }) {
   );
 }
 
-function OutputCard({ output, run }: { output: Output; run: string }) {
+function OutputCard({ output, run }: { output: SpecOutput; run: string }) {
   const t = useTranslation();
   const [disputing, setDisputing] = useState(false);
   const clause = useQuery(specQuery).data?.clauses.find((one) => one.id === output.clause)?.title ?? output.clause;
@@ -110,7 +110,7 @@ function OutputCard({ output, run }: { output: Output; run: string }) {
   );
 }
 
-function DisputeDialog({ output, run, onClose }: { output: Output; run: string; onClose: () => void }) {
+function DisputeDialog({ output, run, onClose }: { output: SpecOutput; run: string; onClose: () => void }) {
   const t = useTranslation();
   const [claim, setClaim] = useState<Triage>(TRIAGE.find((one) => one !== output.triage)!);
   const [reason, setReason] = useState('');

@@ -1,11 +1,11 @@
 /** The metrics of a training run, streamed. */
 import { useEffect, useState } from 'react';
-import type { Schemas } from '../../api/client';
 import { streamEvents } from '../../api/events';
 import { queryClient } from '../../api/queries';
+import type { MetricsLine, Run, RunDetails } from '../../api/types';
 import { toastError } from '../../ui/toast';
 
-type Line = Schemas['MetricsLine'] & Record<string, unknown>;
+type Line = MetricsLine & Record<string, unknown>;
 
 /** Returns the metrics of a run, oldest first, and appends new ones as they arrive. */
 export function useRunMetrics(id: string, restarted: number): { lines: Line[]; live: boolean } {
@@ -31,8 +31,8 @@ export function useRunMetrics(id: string, restarted: number): { lines: Line[]; l
           all = [...(line.step <= (all.at(-1)?.step ?? -1) ? all.filter((one) => one.step < line.step) : all), line];
           frame ||= requestAnimationFrame(show);
         } else if (name === 'run') {
-          const update = JSON.parse(data) as Schemas['RunView'];
-          queryClient.setQueryData<Schemas['RunDetail']>(['runs', id], (run) => run && { ...run, ...update });
+          const update = JSON.parse(data) as Run;
+          queryClient.setQueryData<RunDetails>(['runs', id], (run) => run && { ...run, ...update });
         }
         return false;
       },

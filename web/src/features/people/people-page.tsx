@@ -2,18 +2,18 @@
 import { useQuery } from '@tanstack/react-query';
 import { UserPlus } from 'lucide-react';
 import { useState } from 'react';
-import { api, type Schemas } from '../../api/client';
+import { api } from '../../api/client';
 import { invitationsQuery, meQuery, peopleQuery, queryClient } from '../../api/queries';
+import type { NewInvitation, Person } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
 import { Confirm, Dialog } from '../../ui/dialog';
-import { Page } from '../../ui/page';
 import { Field, SegmentedControl } from '../../ui/fields';
+import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
 import { SecretField } from '../../ui/secret-field';
 import { toast, toastError } from '../../ui/toast';
 
-type Person = Schemas['PersonView'];
 type Role = Person['role'];
 const ROLES: readonly Role[] = ['reader', 'member', 'maintainer', 'owner'];
 const DAYS = [1, 7, 30] as const;
@@ -162,7 +162,7 @@ function InviteDialog({ role: ownRole, onClose }: { role: Role; onClose: () => v
   const [role, setRole] = useState<Role>('member');
   const [note, setNote] = useState('');
   const [days, setDays] = useState('7');
-  const [created, setCreated] = useState<Schemas['NewInvitation'] | null>(null);
+  const [created, setCreated] = useState<NewInvitation | null>(null);
   const [busy, setBusy] = useState(false);
   const invite = async () => {
     setBusy(true);

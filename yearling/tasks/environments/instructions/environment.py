@@ -1,8 +1,9 @@
 """Instruction following: a request, one to three constraints on how to answer it, and checkers that need nobody's opinion.
 
-The kinds of constraint are in `length_kinds`, `word_kinds`, `edge_kinds`, `layout_kinds` and `mark_kinds`; the requests in
-`prompts.toml`. An answer is rewarded when it is sane (`sanity.py`) and meets every constraint. Training never sees the kinds that
-are `held_out`, nor the requests that are kept for exams: an exam can ask whether following was learnt, and not these constraints.
+The kinds of constraint are in `length_constraints`, `word_constraints`, `boundary_constraints`, `layout_constraints` and
+`mark_constraints`; the requests in `prompts.toml`. An answer is rewarded when it is sane (`sanity.py`) and meets every
+constraint. Training never sees the kinds that are `held_out`, nor the requests that are kept for exams: an exam can ask whether
+following was learnt, and not these constraints.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from importlib.resources import files
 from typing import ClassVar
 
 from yearling.errors import BadInput
-from yearling.tasks.environments.instructions import edge_kinds as edge_kinds
-from yearling.tasks.environments.instructions import layout_kinds as layout_kinds
-from yearling.tasks.environments.instructions import length_kinds as length_kinds
-from yearling.tasks.environments.instructions import mark_kinds as mark_kinds
-from yearling.tasks.environments.instructions import word_kinds as word_kinds
-from yearling.tasks.environments.instructions.answer import Answer, Language
-from yearling.tasks.environments.instructions.kind import KINDS, LEVELS, Kind, conflict, known_kind
+from yearling.tasks.environments.instructions import boundary_constraints as boundary_constraints
+from yearling.tasks.environments.instructions import layout_constraints as layout_constraints
+from yearling.tasks.environments.instructions import length_constraints as length_constraints
+from yearling.tasks.environments.instructions import mark_constraints as mark_constraints
+from yearling.tasks.environments.instructions import word_constraints as word_constraints
+from yearling.tasks.environments.instructions.constraint_kind import KINDS, LEVELS, Kind, conflict, get_constraint_kind
+from yearling.tasks.environments.instructions.parsed_answer import Answer, Language
 from yearling.tasks.environments.instructions.sanity import is_sane
-from yearling.tasks.environments.protocol import Task, Transcript, answer_of, task_key
-from yearling.tasks.environments.seeds import Part, owner_of, part_of
+from yearling.tasks.environments.protocol import Task, Transcript, final_answer_text, task_key
+from yearling.tasks.environments.seeds import Part, part_of_seed, part_owning_question
 
 MAX_CONSTRAINTS = 3
 _LAYOUTS: dict[Language, tuple[str, ...]] = {
@@ -57,7 +58,7 @@ class Instructions:
             raise BadInput(f"fewest and most must lie between 1 and {MAX_CONSTRAINTS}, in this order.", param="most")
         if self.level not in (0, *LEVELS):
             raise BadInput("level must be 0 (mixed), 1, 2 or 3.", param="level")
-        self._allowed("exam")
+        self._allowed_kinds("exam")
 
     @staticmethod
     def members() -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -65,11 +66,11 @@ class Instructions:
         return tuple(sorted(KINDS)), tuple(sorted(kind.id for kind in KINDS.values() if kind.held_out))
 
     def task(self, seed: int) -> Task:
-        part = part_of(seed)
+        part = part_of_seed(seed)
         source = random.Random(f"instructions {seed}")
         language: Language = source.choice(("en", "zh")) if self.language == "both" else "zh" if self.language == "zh" else "en"
         request = source.choice(requests(language, part))
-        chosen = self._choose(source, language, part)
+        chosen = self._choose_kinds(source, language, part)
         level = self.level or source.choice(LEVELS)
         drawn = [(kind, kind.draw(source, language, level)) for kind in chosen]
         said = [kind.phrase(language, parameters, source) for kind, parameters in drawn]
@@ -85,17 +86,19 @@ class Instructions:
         )
 
     def reward(self, task: Task, transcript: Transcript) -> float:
-        answer = _answer(task, transcript)
+        answer = _parse_answer(task, transcript)
         return float(is_sane(answer, str(task.messages[-1]["content"])) and all(self.verdicts(task, transcript).values()))
 
     def verdicts(self, task: Task, transcript: Transcript) -> dict[str, bool]:
         """For each kind of the task: whether the answer meets it, sane or not."""
-        answer = _answer(task, transcript)
-        return {made["kind"]: known_kind(made["kind"]).check(answer, made["parameters"]) for made in task.data["constraints"]}
+        answer = _parse_answer(task, transcript)
+        return {
+            made["kind"]: get_constraint_kind(made["kind"]).check(answer, made["parameters"]) for made in task.data["constraints"]
+        }
 
-    def _choose(self, source: random.Random, language: Language, part: Part) -> list[Kind]:
+    def _choose_kinds(self, source: random.Random, language: Language, part: Part) -> list[Kind]:
         wanted = source.randint(self.fewest, self.most)
-        pool = self._allowed(part)
+        pool = self._allowed_kinds(part)
         chosen: list[Kind] = []
         for candidate in source.sample(pool, len(pool)):
             if len(chosen) < wanted and not any(conflict(candidate, other, language) for other in chosen):
@@ -104,12 +107,12 @@ class Instructions:
             raise BadInput(f"These kinds cannot be combined {self.fewest} at a time.", param="kinds")
         return chosen
 
-    def _allowed(self, part: Part) -> list[Kind]:
+    def _allowed_kinds(self, part: Part) -> list[Kind]:
         if isinstance(self.kinds, str) and self.kinds in ("all", "seen", "held_out"):
             wanted = {"all": (False, True), "seen": (False,), "held_out": (True,)}[self.kinds]
             found = [kind for kind in KINDS.values() if kind.held_out in wanted]
         else:
-            found = [known_kind(name) for name in ([self.kinds] if isinstance(self.kinds, str) else self.kinds)]
+            found = [get_constraint_kind(name) for name in ([self.kinds] if isinstance(self.kinds, str) else self.kinds)]
         if part == "train":
             found = [kind for kind in found if not kind.held_out]
         if not found:
@@ -121,15 +124,15 @@ class Instructions:
 def requests(language: Language, part: Part) -> tuple[str, ...]:
     """The requests that this part may use; no other part has them."""
     store = tomllib.loads(files(__package__).joinpath("prompts.toml").read_text(encoding="utf-8"))
-    return tuple(request for request in store[language] if owner_of(request) == part)
+    return tuple(request for request in store[language] if part_owning_question(request) == part)
 
 
-def _answer(task: Task, transcript: Transcript) -> Answer:
+def _parse_answer(task: Task, transcript: Transcript) -> Answer:
     """The answer, counted in the language that the task wants it in."""
-    kinds = [known_kind(made["kind"]) for made in task.data["constraints"]]
+    kinds = [get_constraint_kind(made["kind"]) for made in task.data["constraints"]]
     language: Language = task.data["language"]
     if any(kind.in_english for kind in kinds):
         language = "en"
     if any(kind.id == "other_language" for kind in kinds):
         language = "zh" if language == "en" else "en"
-    return Answer(answer_of(transcript), language)
+    return Answer(final_answer_text(transcript), language)

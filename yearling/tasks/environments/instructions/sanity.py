@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from yearling.tasks.environments.instructions.answer import Answer, words_of
+from yearling.tasks.environments.instructions.parsed_answer import Answer, words_of
 
 MAX_CHARS = 20_000
 _MIN_WORDS = 3

@@ -1,0 +1,1 @@
+"""Measurements of ourselves, run from the source checkout by `yearling bench ...`. No installation holds them."""

@@ -1,0 +1,121 @@
+"""How long a fit and the whole run take, and how much memory, beside a plain loop-free alternating least squares.
+
+Every measurement has a process of its own, so that peaks do not mix; times are processor seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.consensus.simulation import START_UTC
+from yearling.feedback.consensus import run
+from yearling.feedback.events import Event, Rating
+from yearling.feedback.exact_arithmetic import Floats
+from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters, SparseRatings, fit
+
+ROOT = Path(__file__).parents[2]
+NUM_RATERS = 20_000
+NUM_ITEMS = 10_000
+
+
+def synthetic(count: int) -> SparseRatings:
+    """`count` ratings by two camps, at most one of each (rater, item)."""
+    generator = np.random.default_rng(0)
+    scale = np.sqrt(count / 1_000_000)
+    num_raters, num_items = int(NUM_RATERS * scale), int(NUM_ITEMS * scale)
+    keys = np.unique(generator.integers(0, num_raters * num_items, int(count * 1.01)))
+    keys = generator.permutation(keys)[:count]
+    raters, items = (keys // num_items).astype(np.int32), (keys % num_items).astype(np.int32)
+    camp = generator.choice([-1.0, 1.0], num_raters)
+    quality, slant = generator.normal(0.55, 0.2, num_items), generator.normal(0.0, 0.25, num_items)
+    chance = quality[items] + camp[raters] * slant[items]
+    return SparseRatings(raters, items, (generator.random(len(keys)) < chance).astype(np.float64), num_raters, num_items)
+
+
+def fit_plain_als(ratings: SparseRatings, p: FitParameters = PAPER_FIT) -> Floats:
+    """(N,) Intercepts by the textbook way: gathers and bincounts over all ratings in each half step. What we compare with."""
+    u, n, r = ratings.raters, ratings.items, ratings.values
+    num_raters, num_items = ratings.num_raters, ratings.num_items
+    mu = float(r.mean())
+    iu, i_n, fu = np.zeros(num_raters), np.zeros(num_items), np.zeros(num_raters)
+    fn = np.random.default_rng(p.seed).normal(0.0, 0.3, num_items)
+
+    def half(rows: np.ndarray, cols: np.ndarray, size: int, bias: Floats, f: Floats, penalty: float) -> tuple[Floats, Floats]:
+        g, y = f[cols], r - mu - bias[cols]
+        a11 = np.bincount(rows, minlength=size) + penalty
+        a12, a22 = np.bincount(rows, g, size), np.bincount(rows, g * g, size) + p.factor_penalty
+        b1, b2 = np.bincount(rows, y, size), np.bincount(rows, y * g, size)
+        det = a11 * a22 - a12 * a12
+        return (a22 * b1 - a12 * b2) / det, (a11 * b2 - a12 * b1) / det
+
+    for _ in range(p.rounds + p.start_rounds):
+        iu, fu = half(u, n, num_raters, i_n, fn, p.rater_penalty)
+        i_n, fn = half(n, u, num_items, iu, fu, p.item_penalty)
+        mu = float(np.mean(r - iu[u] - i_n[n] - fu[u] * fn[n]))
+    return i_n
+
+
+def ratings_to_events(ratings: SparseRatings) -> list[Event]:
+    """The same ratings as a log."""
+    return [
+        Rating(id=f"e{k:08d}", created_utc=START_UTC + timedelta(seconds=k), actor=f"u{u}", item=f"i{n}", value=v)
+        for k, (u, n, v) in enumerate(zip(ratings.raters.tolist(), ratings.items.tolist(), ratings.values.tolist(), strict=True))
+    ]
+
+
+def measure(what: str, count: int) -> dict[str, float | str]:
+    """Processor seconds and peak memory of one of `plain`, `ours`, `prediction`, `pipeline`, in this process."""
+    fit(synthetic(1_000), PAPER_FIT)  # what is imported late is not the fit's time
+    ratings = synthetic(count)
+    events = ratings_to_events(ratings) if what == "pipeline" else []
+    work: dict[str, Callable[[], object]] = {
+        "plain": lambda: fit_plain_als(ratings),
+        "ours": lambda: fit(ratings, PAPER_FIT),
+        "prediction": lambda: fit(ratings, PREDICTION_FIT),
+        "pipeline": lambda: run(events).snapshot.hash,
+    }
+    before_mib = _peak_mib()
+    start = time.process_time()
+    result = work[what]()
+    seconds = time.process_time() - start
+    peak_mib = _peak_mib()
+    return {
+        "what": what,
+        "ratings": count,
+        "seconds": seconds,
+        "peak_mib": peak_mib,
+        "before_mib": before_mib,
+        "hash": result if isinstance(result, str) else "",
+    }
+
+
+def _peak_mib() -> float:
+    """Peak resident memory of this program. What `getrusage` tells would include that of the process which started this one."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+    except (OSError, StopIteration):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+def measure_in_subprocess(what: str, count: int) -> dict[str, float | str]:
+    """`measure` in a fresh interpreter with one thread."""
+    program = (
+        "import json, sys; from yearling.feedback import speed; print(json.dumps(speed.measure(sys.argv[1], int(sys.argv[2]))))"
+    )
+    command = [sys.executable, "-c", program, what, str(count)]
+    threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **threads}, cwd=ROOT)
+    result: dict[str, float | str] = json.loads(done.stdout)
+    return result

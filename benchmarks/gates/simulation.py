@@ -1,0 +1,108 @@
+"""Do the gates keep their promises? Simulated gates through the functions that decide real ones; `yearling bench gates`.
+
+Pass/fail pairs with the given discordance; 541 pairs is IFEval's size. Each line says what was promised, so that the command can
+fail. Nothing here is tuned: changing a seed gives another sample of the same truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from yearling.evals.gate import GateRule, decide, paired_test_from_counts
+from yearling.evals.sequential import false_stop_probability, find_stopping_pairs
+from yearling.evals.statistics import mcnemar
+
+PAIRS = 541
+DISCORDANT_FRACTION = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class GuaranteeCheck:
+    """One promise and what a simulation found."""
+
+    what: str
+    found: float
+    promised: str
+    kept: bool
+    gates: int
+
+
+def prove(*, gates: int = 1000, seed: int = 0) -> Iterator[GuaranteeCheck]:
+    """Each promise in turn."""
+    rng = np.random.default_rng(seed)
+    rule = GateRule()
+    for target, guard, what, want, at_most in (
+        (0.0, None, "A/A, one target: ALLOW", 0.05, True),
+        (0.0, 0.0, "A/A, one target and one guard: ALLOW", 0.05, True),
+        (0.05, None, "+5 points: ALLOW", 0.80, False),
+        (0.05, -0.05, "+5 points, guard −5 points: blocked", 0.95, False),
+    ):
+        allowed = sum(_simulate_gate(rng, target, guard, rule) == "ALLOW" for _ in range(gates)) / gates
+        found = 1 - allowed if what.endswith("blocked") else allowed
+        yield _check_bound(f"{what} (n = {PAIRS})", found, want, at_most, gates)
+    for difference, what, want, at_most in ((0.0, "A/A", 0.05, True), (0.05, "+5 points", 0.80, False)):
+        yield _check_bound(f"{what}, one target: ALLOW, exact", allow_probability(difference), want, at_most, 0)
+    several = sum(_simulate_five_targets(rng, rule) == "ALLOW" for _ in range(gates)) / gates
+    yield _check_bound(f"A/A, five targets, Holm: ALLOW (n = {PAIRS})", several, 0.05, True, gates)
+    yield from _check_canaries(rng, gates)
+
+
+def _check_bound(what: str, found: float, bound: float, at_most: bool, gates: int, unit: str = "") -> GuaranteeCheck:
+    promised = f"{'≤' if at_most else '≥'} {bound:g}{unit}"
+    return GuaranteeCheck(what, found, promised, found <= bound if at_most else found >= bound, gates)
+
+
+def allow_probability(
+    difference: float, *, n: int = PAIRS, discordant: float = DISCORDANT_FRACTION, alpha: float = 0.05
+) -> float:
+    """Chance that a gate with one target allows, added up over every outcome: what the simulation draws from."""
+    from scipy.stats import binom
+
+    rate = (discordant + difference) / 2 / discordant
+    chance = 0.0
+    for m in range(1, n + 1):
+        needed = next((wins for wins in range(m // 2, m + 1) if mcnemar(wins, m - wins) <= alpha), m + 1)
+        chance += float(binom.pmf(m, n, discordant) * binom.sf(needed - 1, m, rate))
+    return chance
+
+
+def _draw_pair_counts(rng: np.random.Generator, difference: float) -> tuple[int, int]:
+    won = (DISCORDANT_FRACTION + difference) / 2
+    wins, losses, _ = rng.multinomial(PAIRS, [won, won - difference, 1 - DISCORDANT_FRACTION])
+    return int(wins), int(losses)
+
+
+def _simulate_gate(rng: np.random.Generator, target: float, guard: float | None, rule: GateRule) -> str:
+    targets = {"target": paired_test_from_counts(*_draw_pair_counts(rng, target), PAIRS, rule)}
+    guards = {} if guard is None else {"guard": paired_test_from_counts(*_draw_pair_counts(rng, guard), PAIRS, rule)}
+    return decide(targets, guards, rule).decision
+
+
+def _simulate_five_targets(rng: np.random.Generator, rule: GateRule) -> str:
+    return decide(
+        {f"target {i}": paired_test_from_counts(*_draw_pair_counts(rng, 0.0), PAIRS, rule) for i in range(5)}, {}, rule
+    ).decision
+
+
+def _check_canaries(rng: np.random.Generator, gates: int) -> Iterator[GuaranteeCheck]:
+    long = 5000
+
+    def flags(rate: float, pairs: int) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+        return rng.random((gates, pairs), dtype=np.float32) < rate
+
+    old, new = flags(0.02, long), flags(0.02, long)
+    stopped = float((find_stopping_pairs(old, new) > 0).mean())
+    yield _check_bound(f"canary 2 % and 2 %, looked at after each of {long} pairs: false stop", stopped, 0.05, True, gates)
+    mixture = float((find_stopping_pairs(old, new, mixture=True) > 0).mean())
+    yield _check_bound("the same by a mixture SPRT: false stop", mixture, 0.05, True, gates)
+    yield _check_bound("false stop, exact, however long", false_stop_probability(), 0.05, True, 0)
+    old, new = flags(0.02, 2000), flags(0.06, 2000)
+    stops = find_stopping_pairs(old, new)
+    median = float(np.median(np.where(stops > 0, stops, np.inf)))
+    yield _check_bound("canary 2 % → 6 %: median pairs until it stops", median, 200, True, gates)
+    slow = find_stopping_pairs(old, new, mixture=True)
+    slow_median = float(np.median(np.where(slow > 0, slow, np.inf)))
+    yield GuaranteeCheck("the same by a mixture SPRT: median pairs", slow_median, "for comparison", True, gates)

@@ -1,0 +1,56 @@
+"""How sure q is: by how many spoke, from how many sides, and against people who were not asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.consensus import calibration, polis
+from benchmarks.consensus.report import summary
+from tests.benchmarks.consensus.test_report import write_conversation
+from yearling.feedback import Parameters
+
+P = Parameters()
+
+
+@pytest.mark.slow
+def test_q_grows_from_one_half_with_people_of_both_sides() -> None:
+    one, two, four, sixteen, sixty = (pair.q for pair in calibration.growth((1, 2, 4, 16, 60), P))
+    assert one == 0.5
+    assert 0.5 < two <= 0.6  # one from each side
+    assert two < four < sixteen < sixty < 1.0
+    assert sixty > 0.8
+
+
+def test_what_one_side_says_alone_is_no_consensus_however_loud() -> None:
+    for pair in calibration.growth((1, 20), P, sides=1):
+        assert (pair.q, pair.weight, pair.reason) == (0.5, 0.0, "one_side_only")
+
+
+@pytest.mark.slow
+def test_who_disagree_leave_q_lower() -> None:
+    unanimous, split = calibration.growth((40,), P)[0], calibration.growth((40,), P, agree=0.7)[0]
+    assert split.better == "a"
+    assert 0.5 < split.q < unanimous.q
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("calibrated")
+    write_conversation(path / "alpha", 0)
+    return path
+
+
+def test_q_is_what_raters_who_were_left_out_say(folder: Path) -> None:
+    found = calibration.reliability(polis.conversations(folder), [0, 1], P, raters=60, each=30)
+    value = {measure: summary([f for f in found if f.measure == measure])[0] for measure in {f.measure for f in found}}
+    bins = [
+        name.removesuffix(", mean q")
+        for name in value
+        if name.endswith(", mean q") and value[f"{name[:-8]}, share of pairs"] > 0.1
+    ]
+    assert len(bins) >= 3
+    said, heard = ([value[f"{name}, {what}"] for name in sorted(bins)] for what in ("mean q", "left-out raters"))
+    assert heard[-1] > heard[0] + 0.1
+    assert abs(sum(said) - sum(heard)) / len(bins) < 0.1

@@ -1,0 +1,141 @@
+"""The system card: counted through runs, lesson sets, adapters and merges; and nobody's name or id in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.evals.sample_exams import make_exam, wrong_on
+from tests.models.published import paper_model
+from tests.tasks.records import answer, find_consensus, opened, people
+from yearling.cli.exam_card import find_training_lineage
+from yearling.errors import NotFound
+from yearling.evals import (
+    EngineSubject,
+    TrainingHistory,
+    build_model_card,
+    render_model_card_markdown,
+    render_model_card_page,
+    run_exam,
+)
+from yearling.models import LocalModel, PublishedAdapter
+from yearling.store import Store
+from yearling.tasks import BuildConfig, build
+from yearling.training import Run
+
+BASE = replace(paper_model(sha256="ab" * 32), source="pypi:base==1#model.gguf")
+
+
+def make_run(store: Store, name: str, *, lessons: str = "", base: str = BASE.sha256, **setup: object) -> Run:
+    """A run folder, with what a run tells of itself; its command line names a home folder."""
+    command = ["yearling", "train", "dpo", "--data-dir", "/home/zoequux"]
+    model = {"name": "base", "sha256": base}
+    folder = store.runs.folder / name
+    return Run.create(folder, {}, method="dpo", seed=1, lesson_set=lessons, model=model, command=command, setup=setup, threads=1)
+
+
+async def test_a_card_counts_what_was_learnt_and_names_nobody(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        ann, bob = people(log, 2)
+        store, item = log.store, answer(log, ann.id, 1)
+        said = [
+            log.rate(ann.id, item, 1.0),
+            log.edit(bob.id, item, "Better words."),
+            log.rate(bob.id, answer(log, bob.id, 2), 1.0),
+        ]
+        find_consensus(log)
+        built = build(store, BuildConfig(heldout_share=0.0))
+        keys = [one.key for one in built.lessons.lessons()]
+        kinds = built.lessons.manifest["counts"]["train"]
+        make_run(store, "0190-one", lessons=built.lessons.hash)
+        make_run(store, "0190-two", lessons=built.lessons.hash, environments=["running_totals"])
+        await run_exam(make_exam(12), EngineSubject(wrong_on(1)), store)
+        store.exams.record_gate(
+            champion="c", challenger=EngineSubject(wrong_on(1)).model_hash, decision="REJECT", body={}, actor=ann.name
+        )
+        card = build_model_card(
+            store,
+            "tiny",
+            EngineSubject(wrong_on(1)).model_hash,
+            facts={"Licence": "Apache-2.0"},
+            training=TrainingHistory({"0190-one": 30, "0190-two": 12}, whole=True),
+        )
+    assert card.learnt == {
+        "Training runs": 2,
+        "Steps of them": 42,
+        "Lesson sets": 1,
+        "Demonstrations": kinds["demonstration"],
+        "Preference pairs": kinds["pair"],
+        "Thumbs": kinds["thumb"],
+        "Judgements of people behind the lessons": 3,
+        "Kinds of exercises that programs make and grade": 1,
+    }
+    assert len(card.worst) == 10
+    for text in (render_model_card_markdown(card), render_model_card_page(card)):
+        assert "REJECT" in text or text.startswith("#")
+        assert "Demonstrations" in text
+        for secret in (ann.id, bob.id, ann.name, bob.name, log.pseudonym(ann.id), *(one.id for one in said), *keys):
+            assert secret not in text
+        for secret in ("Better words.", "zoequux", built.lessons.hash, "0190-one"):
+            assert secret not in text
+
+
+def test_what_no_record_tells_is_said(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        make_run(log.store, "0190-one", lessons="ef" * 32)
+        for training in (
+            TrainingHistory({"0190-one": 3}, whole=True),
+            TrainingHistory({"gone": 3}, whole=True),
+            TrainingHistory({}, whole=False),
+        ):
+            card = build_model_card(log.store, "m", "h", facts={}, training=training)
+            assert "not wholly known here" in render_model_card_markdown(card)
+        known = build_model_card(log.store, "m", "h", facts={}, training=TrainingHistory({}, whole=True))
+        assert "not wholly known here" not in render_model_card_markdown(known)
+
+
+def adapter(sha256: str, run: str, step: int) -> PublishedAdapter:
+    return PublishedAdapter(
+        sha256=sha256, folder=Path(), base="base", base_sha256=BASE.sha256, base_source_sha256="", rank=4, alpha=8.0,
+        num_parameters=1, size_bytes=1, run=run, step=step, created_utc=datetime(2026, 1, 1, tzinfo=UTC), files={},
+    )  # fmt: skip
+
+
+def test_runs_are_found_through_adapters_merges_and_bases(tmp_path: Path) -> None:
+    merged = replace(BASE, name="merged", sha256="cd" * 32, source=f"merge:{BASE.sha256}+first")
+    whole = replace(BASE, name="whole", sha256="12" * 32, source=f"run:0190-three@7+{merged.sha256}")
+    foreign = replace(BASE, name="foreign", sha256="34" * 32, source="file:/home/zoequux/model.gguf")
+    orphan = replace(BASE, name="orphan", sha256="56" * 32, source=f"merge:{'99' * 32}+first")
+    installed = [BASE, merged, whole, foreign, orphan]
+    adapters = {"first": adapter("first", "0190-one", 5), "second": adapter("second", "0190-two", 9)}
+
+    def adapter_of(name: str) -> PublishedAdapter:
+        if name not in adapters:
+            raise NotFound(f"There is no adapter {name}.")
+        return adapters[name]
+
+    with opened(tmp_path) as log:
+        store = log.store
+        make_run(store, "0190-one")
+        make_run(store, "0190-two", adapter="first")
+        make_run(store, "0190-three", base=merged.sha256)
+
+        def found(model: LocalModel, on_it: str = "") -> TrainingHistory:
+            return find_training_lineage(model, adapters.get(on_it), installed, adapter_of, store.runs)
+
+        assert found(BASE) == TrainingHistory({}, whole=True)
+        assert found(BASE, "second") == TrainingHistory({"0190-two": 9, "0190-one": 5}, whole=True)
+        assert found(merged) == TrainingHistory({"0190-one": 5}, whole=True)
+        assert found(whole) == TrainingHistory({"0190-three": 7, "0190-one": 5}, whole=True)
+        assert not found(foreign).whole
+        assert found(orphan) == TrainingHistory({"0190-one": 5}, whole=False)
+
+
+@pytest.mark.parametrize("path", ["/home/zoequux/model.gguf"])
+def test_the_path_of_an_imported_file_stays_at_home(path: str) -> None:
+    from yearling.cli.exam_card import _model_facts
+
+    assert "zoequux" not in str(_model_facts(replace(BASE, source=f"file:{path}"), None))

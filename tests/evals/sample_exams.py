@@ -1,0 +1,47 @@
+"""A small exam and its subjects, for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from yearling.evals import Case, Exam, GraderCard, Response, Verdict
+from yearling.inference import FakeEngine, ServedModel, fake_served_model
+
+
+class Contains:
+    """Passes an answer that holds the case's word."""
+
+    name = "contains"
+    version = "1"
+    card = GraderCard(grader="contains", kind="exact")
+
+    def grade(self, case: Case, response: Response) -> Verdict:
+        if case.data.get("raises"):
+            raise ValueError("a defect")
+        good = case.data["word"] in response.text
+        return Verdict(score=float(good), label="right" if good else "wrong", parts={"letters": (len(response.text), 1.0)})
+
+
+def make_exam(count: int = 6, **changes: Any) -> Exam:
+    """Cases that ask for their number; a fake engine that repeats the question gets them right."""
+    cases = tuple(
+        Case(
+            key=f"case {i}",
+            messages=({"role": "user", "content": f"Say {i}!"},),
+            data={"word": f"Say {i}!"},
+            group="odd" if i % 2 else "even",
+        )
+        for i in range(count)
+    )
+    values: dict[str, Any] = {"name": "numbers", "title": "Numbers", "cases": cases, "grader": Contains()}
+    return Exam(**{**values, **changes})
+
+
+def wrong_on(*numbers: int) -> ServedModel:
+    """A model that repeats the question, except for these numbers."""
+
+    def answer(_: object, prompt: str) -> str:
+        said = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
+        return "No." if any(f"Say {number}!" == said for number in numbers) else said
+
+    return fake_served_model(engine=FakeEngine(answer, model_hash=f"wrong on {numbers}"))

@@ -1,0 +1,88 @@
+"""Adapters in a pool: found when published, loaded while others run, never mixed up, refused on a foreign base."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.models.published import paper_adapter, paper_model
+from yearling.errors import NotFound, Unsupported, Untrusted
+from yearling.inference import FakeEngine, Request, fake_served_model
+from yearling.inference.adapter_registry import AdapterRegistry
+from yearling.models import AdapterLibrary
+from yearling.records import SamplingSettings
+
+MODEL = paper_model()
+
+
+@pytest.fixture
+def adapters(tmp_path: Path) -> AdapterLibrary:
+    return AdapterLibrary(tmp_path / "adapters")
+
+
+def request() -> Request:
+    return Request(prompt_ids=(5, 6), sampling=SamplingSettings(max_tokens=4))
+
+
+def test_an_adapter_is_listed_once_it_is_published(adapters: AdapterLibrary) -> None:
+    shelf = AdapterRegistry(adapters)
+    assert shelf.names([MODEL]) == []
+    published = paper_adapter(adapters, b"one")
+    assert shelf.names([MODEL]) == [f"base+{published.sha256[:12]}"]
+    assert shelf.names([paper_model("other", sha256="b" * 64, source_sha256="d" * 64)]) == []
+
+
+@pytest.mark.parametrize(
+    ("sha256", "source", "fits"), [("a", "c", "same"), ("b", "c", "layout"), ("b", "a", "layout"), ("b", "d", ""), ("b", "", "")]
+)
+def test_an_adapter_fits_its_base_and_other_layouts_of_its_source(
+    adapters: AdapterLibrary, sha256: str, source: str, fits: str
+) -> None:
+    published = paper_adapter(adapters, b"one")
+    assert published.fits(paper_model(sha256=sha256 * 64, source_sha256=source * 64)) == fits
+
+
+async def test_every_request_through_an_adapted_model_asks_for_its_adapter(adapters: AdapterLibrary) -> None:
+    shelf, engine = AdapterRegistry(adapters), FakeEngine()
+    base = fake_served_model("base", engine)
+    served = []
+    for content in (b"one", b"two"):
+        found = shelf.find(f"base+{paper_adapter(adapters, content).sha256[:12]}", [MODEL])
+        assert found is not None
+        served.append(await shelf.serve(base, found[1]))
+    await asyncio.gather(*(one.engine.generate(request()) for one in [*served, base]))
+    assert {one.adapter_hash for one in engine.requests} == {None, served[0].adapter_hash, served[1].adapter_hash}
+    assert served[0].adapter_hash != served[1].adapter_hash
+    assert served[0].name == f"base+{str(served[0].adapter_hash)[:12]}"
+    with pytest.raises(Unsupported, match="no embeddings"):
+        await served[0].engine.embed([[1]])
+    await served[0].engine.close()
+    assert not engine.closed
+
+
+async def test_an_adapter_is_loaded_anew_into_a_new_engine(adapters: AdapterLibrary) -> None:
+    shelf, published = AdapterRegistry(adapters), paper_adapter(adapters, b"one")
+    first = await shelf.serve(fake_served_model("base", FakeEngine()), published)
+    engine = FakeEngine()
+    again = await shelf.serve(fake_served_model("base", engine), published)
+    assert first.engine is not again.engine
+    await again.engine.generate(request())
+    assert engine.requests[0].adapter_hash == published.sha256
+
+
+async def test_refusals(adapters: AdapterLibrary) -> None:
+    shelf = AdapterRegistry(adapters)
+    foreign = paper_adapter(adapters, b"foreign", base_sha256="e" * 64, base_source_sha256="f" * 64)
+    with pytest.raises(Untrusted, match=r"made for the weights eeeeeeeeeeee, not for base"):
+        shelf.find(f"base+{foreign.sha256[:12]}", [MODEL])
+    with pytest.raises(NotFound, match="no adapter"):
+        shelf.find("base+0123456789ab", [MODEL])
+    assert shelf.find("base", [MODEL]) is None
+    assert shelf.find("elsewhere+0123456789ab", [MODEL]) is None
+
+    changed = paper_adapter(adapters, b"one")
+    changed.weights.write_bytes(b"0ne")
+    with pytest.raises(Untrusted, match="was changed"):
+        await shelf.serve(fake_served_model("base", FakeEngine()), changed)

@@ -1,0 +1,114 @@
+"""Slots of a shared KV cache: order, reuse of beginnings, and what happens when cells run out."""
+
+from __future__ import annotations
+
+from yearling.inference.cache_slots import Sequence, SlotAssignment, SlotScheduler
+
+
+def sequence(*tokens: int, adapter: str | None = None) -> Sequence[str]:
+    return Sequence(tokens=list(tokens), adapter=adapter, payload="")
+
+
+def compute(one: Sequence[str]) -> None:
+    """As the engine does after a prefill in one chunk."""
+    assert one.slot is not None
+    one.slot.starts.append(len(one.slot.tokens))
+    one.slot.tokens = list(one.tokens)
+
+
+def run(slots: SlotScheduler[str], one: Sequence[str]) -> SlotAssignment:
+    """Place, compute and finish a sequence; returns how it was placed."""
+    slots.add(one)
+    [placed] = slots.place()
+    compute(one)
+    slots.finish(one)
+    return placed
+
+
+def test_first_come_first_served_while_slots_last() -> None:
+    slots: SlotScheduler[str] = SlotScheduler(count=2, cells=100)
+    three = [sequence(n, n, n) for n in range(3)]
+    for one in three:
+        slots.add(one)
+    assert len(list(slots.place())) == 2
+    assert slots.running == three[:2]
+    slots.finish(three[0])
+    assert [placed.slot.number for placed in slots.place()] == [0]
+    assert slots.running == [three[1], three[2]]
+
+
+def test_a_conversation_goes_on_in_its_slot() -> None:
+    slots: SlotScheduler[str] = SlotScheduler(count=2, cells=100)
+    assert run(slots, sequence(1, 2, 3)) == SlotAssignment(slots.slots[0], 0, None)
+    placed = run(slots, sequence(1, 2, 3, 4, 5))
+    assert (placed.slot.number, placed.keep, placed.source) == (0, 3, None)
+    assert slots.slots[0].tokens == [1, 2, 3, 4, 5]
+    # Asked again, it is cut where its last chunk began, so that the same rows are computed again.
+    placed = run(slots, sequence(1, 2, 3, 4, 5))
+    assert (placed.slot.number, placed.keep) == (0, 3)
+
+
+def test_a_beginning_is_shared_with_another_conversation() -> None:
+    slots: SlotScheduler[str] = SlotScheduler(count=2, cells=100)
+    run(slots, sequence(1, 2))
+    run(slots, sequence(1, 2, 3, 4, 5, 6))
+    placed = run(slots, sequence(1, 2, 9))
+    assert (placed.slot.number, placed.keep) == (1, 2)
+    assert placed.source is slots.slots[0]
+    assert slots.slots[0].tokens == [1, 2, 3, 4, 5, 6]
+
+
+def test_adapters_never_share() -> None:
+    slots: SlotScheduler[str] = SlotScheduler(count=2, cells=100)
+    run(slots, sequence(1, 2, 3))
+    placed = run(slots, sequence(1, 2, 3, 4, adapter="a"))
+    assert placed.keep == 0
+    assert run(slots, sequence(1, 2, 3, 4, 5, adapter="a")).keep == 4
+    assert run(slots, sequence(1, 2, 3, 7)).keep == 3
+
+
+def test_cells_are_kept_for_those_that_run() -> None:
+    slots: SlotScheduler[str] = SlotScheduler(count=4, cells=10)
+    first, second = sequence(1, 2, 3, 4, 5), sequence(6, 7, 8, 9, 10)
+    slots.add(first)
+    slots.add(second)
+    assert [placed.slot.number for placed in slots.place()] == [0]
+    compute(first)
+    assert list(slots.place()) == []
+    slots.finish(first)
+    assert len(list(slots.place())) == 1
+
+
+def test_resting_slots_go_first_and_then_the_newest_waits_again() -> None:
+    slots: SlotScheduler[str] = SlotScheduler(count=3, cells=100)
+    run(slots, sequence(7, 8))
+    old, new = sequence(1, 2), sequence(3, 4)
+    slots.add(old)
+    slots.add(new)
+    for _ in slots.place():
+        pass
+    compute(old)
+    compute(new)
+    evicted = slots.evict()
+    assert evicted is not None
+    assert evicted.tokens == []
+    assert slots.evict() is None
+    assert slots.preempt() is not None
+    assert slots.running == [old]
+    assert list(slots.waiting) == [new]
+    assert new.left == 2
+    assert slots.preempt() is None
+
+
+def test_a_waiting_sequence_can_be_taken_out() -> None:
+    slots: SlotScheduler[str] = SlotScheduler(count=1, cells=100)
+    one, two = sequence(1), sequence(2)
+    slots.add(one)
+    slots.add(two)
+    for _ in slots.place():
+        pass
+    slots.finish(two)
+    slots.finish(two)
+    slots.finish(one)
+    assert not slots.waiting
+    assert not slots.running

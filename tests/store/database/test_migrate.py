@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from tests.store.examples import dump, fill, make_sample, make_settings
+from yearling.config import Settings
+from yearling.errors import Conflict
+from yearling.store import Store, restore, verify_backup
+from yearling.store.database.database import Database
+from yearling.store.database.migrate import alembic_config, migration_transaction, read_schema_version, upgrade
+from yearling.store.database.schema import VERSION, VERSION_TABLE, metadata
+from yearling.store.database.search import FTS
+
+FIRST = "0001"
+
+
+def open_raw(settings: Settings) -> Database:
+    """The database without what `Store.open` does."""
+    settings.data_dir.mkdir(exist_ok=True)
+    return Database(settings.resolved_database_url)
+
+
+def set_version(settings: Settings, version: str) -> None:
+    database = open_raw(settings)
+    with database.write() as connection:
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '{version}'")
+    database.close()
+
+
+def only(content: dict[str, Any], columns: dict[str, list[str]]) -> dict[str, Any]:
+    """The rows of a dump, cut down to these columns of these tables."""
+    at = {name: [metadata.tables[name].columns.keys().index(column) for column in columns[name]] for name in columns}
+    return {name: [tuple(row[place] for place in at[name]) for row in content[name]] for name in columns}
+
+
+def first_schema_with_data(settings: Settings) -> tuple[dict[str, list[str]], dict[str, Any]]:
+    """A database as the first version left it, with data; returns its columns by table, and every row of it."""
+    database = open_raw(settings)
+    with migration_transaction(database) as connection:
+        upgrade(connection, FIRST)
+    old = sa.MetaData()
+    with Store.open(make_settings(settings.data_dir.parent / "newest")) as newest:
+        fill(newest)
+        content = dump(newest)
+    with database.write() as connection:
+        old.reflect(connection)
+        tables = [table for table in metadata.sorted_tables if table.name in old.tables]
+        columns = {table.name: old.tables[table.name].columns.keys() for table in tables}
+        rows = only(content, columns)
+        for table in tables:
+            values = [dict(zip(columns[table.name], row, strict=True)) for row in rows[table.name]]
+            insert = sa.insert(sa.table(table.name, *(sa.column(name, table.c[name].type) for name in columns[table.name])))
+            connection.execute(insert, values)
+    database.close()
+    return columns, rows
+
+
+def test_a_new_store_has_the_newest_schema(store: Store) -> None:
+    with store.database.read() as connection:
+        assert read_schema_version(connection) == VERSION
+    assert not (store.settings.data_dir / "backups").exists()
+
+
+def test_the_noted_version_is_the_newest_migration() -> None:
+    script = ScriptDirectory.from_config(alembic_config())
+    assert script.get_heads() == [VERSION]
+    assert [revision.revision for revision in script.walk_revisions()][-1] == FIRST
+
+
+def test_migrations_build_what_the_schema_says(store: Store) -> None:
+    with store.database.read() as connection:
+        options = {
+            "version_table": VERSION_TABLE,
+            "compare_type": True,
+            "compare_server_default": True,
+            "include_object": lambda _, name, *__: not (name or "").startswith((FTS, "ix_search_entries_words")),
+        }
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+
+
+def test_the_comparison_can_fail(store: Store) -> None:
+    with store.database.write() as connection:
+        connection.exec_driver_sql("DROP INDEX ix_samples_created_utc")
+        connection.exec_driver_sql("ALTER TABLE people ADD COLUMN extra TEXT")
+    with store.database.read() as connection:
+        found = compare_metadata(MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}), metadata)
+    changes = [change[0] for change in found if FTS not in str(change[1]) and "search_entries_words" not in str(change[1])]
+    assert sorted(changes) == ["add_index", "remove_column"]
+
+
+def test_data_of_the_first_schema_arrives_whole_with_a_backup_before(settings: Settings) -> None:
+    columns, before = first_schema_with_data(settings)
+    with Store.open(settings) as store:
+        after = dump(store)
+        assert only(after, columns) == before
+        assert store.verify().ok
+        entry = store.audit.entries()[-1]
+        assert (entry.action, entry.detail["from"]) == ("schema.migrate", FIRST)
+        owner = store.people.owner()
+        assert store.samples.add(make_sample(owner.id))
+    backups = list((settings.data_dir / "backups").iterdir())
+    assert [path.name for path in backups] == [entry.detail["backup"]]
+    assert verify_backup(backups[0]).ok
+
+    restored = make_settings(settings.data_dir.parent / "restored")
+    restore(backups[0], restored)
+    with Store.open(restored) as store:
+        again = dump(store)
+        assert only(again, columns) == before
+
+
+def test_a_migration_that_fails_leaves_the_old_schema(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns, before = first_schema_with_data(settings)
+    database = open_raw(settings)
+    # A name that the last migration needs, so that it fails after most of the work.
+    with database.write() as connection:
+        connection.exec_driver_sql("CREATE INDEX ix_blob_references_kind_record_id ON people (role)")
+    with pytest.raises(sa.exc.DBAPIError, match="ix_blob_references_kind_record_id"):
+        Store.open(settings)
+    with database.read() as connection:
+        assert read_schema_version(connection) == FIRST
+        assert not sa.inspect(connection).has_table("audit_log")
+    with database.write() as connection:
+        connection.exec_driver_sql("DROP INDEX ix_blob_references_kind_record_id")
+    database.close()
+    with Store.open(settings) as store:
+        after = dump(store)
+        assert only(after, columns) == before
+
+
+def test_a_newer_schema_is_refused_and_left_alone(settings: Settings) -> None:
+    with Store.open(settings) as store:
+        fill(store)
+        backup = settings.data_dir / "backups" / "mine.tar.gz"
+        store.backup(backup)
+        before = dump(store)
+    set_version(settings, "9999")
+    with pytest.raises(Conflict, match="newer Yearling") as refused:
+        Store.open(settings)
+    assert str(backup) in refused.value.advice
+    set_version(settings, VERSION)
+    with Store.open(settings) as store:
+        assert dump(store) == before
+
+
+def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'yearling.db'}")
+    with database.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE recipes (x INTEGER)")
+    with pytest.raises(Conflict, match="recipes"):
+        Store.open(make_settings(tmp_path))
+    with database.read() as connection:
+        assert sa.inspect(connection).get_table_names() == ["recipes"]
+    database.close()
+
+
+OPENER = """
+import sys
+from pathlib import Path
+from yearling.config import Settings
+from yearling.store import Store
+
+sys.stdin.readline()
+with Store.open(Settings(data_dir=Path(sys.argv[1]), database_url=sys.argv[2])) as store:
+    print(store.people.owner().id)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("old", [False, True], ids=["first start", "migration"])
+def test_starts_at_the_same_moment_are_safe(settings: Settings, old: bool) -> None:
+    if old:
+        first_schema_with_data(settings)
+    command = [sys.executable, "-c", OPENER, str(settings.data_dir), settings.database_url]
+    starts = [
+        subprocess.Popen(command, cwd=Path(__file__).parents[3], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    owners = {start.communicate("go\n", timeout=120)[0] for start in starts}
+    assert [start.returncode for start in starts] == [0] * 4
+    assert len(owners) == 1
+    with Store.open(settings) as store:
+        assert store.verify().ok
+        assert [entry.action for entry in store.audit.entries()].count("schema.migrate") == old

@@ -1,0 +1,67 @@
+"""Texts as n-grams: planted leaks are found, what says the same is recognised, what does not is left alone."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.tasks.records import prose
+from yearling.tasks.ngrams import NearDuplicateIndex, alike, fingerprint, leak, shingles, units
+
+CHINESE = "从前有座山山里有座庙庙里有个老和尚正在给小和尚讲故事讲的是什么故事呢"
+
+
+def test_units_are_words_and_characters_where_there_are_no_spaces() -> None:
+    assert units("Don't PANIC: 3.5 ＡＢ_c!") == ["don", "t", "panic", "3", "5", "ab", "c"]
+    assert units("我用Python写3行代码。") == ["我", "用", "python", "写", "3", "行", "代", "码"]
+    assert units("naïve Straße") == ["naïve", "strasse"]
+    assert units(" \ud800!") == []
+
+
+@pytest.mark.parametrize(("text", "size"), [(prose(1, 60), 13), (CHINESE, 13)])
+def test_a_planted_leak_is_found_wherever_it_stands(text: str, size: int) -> None:
+    exam = [fingerprint("first", ["Something else that is long enough to say nothing."]), fingerprint("planted", [text])]
+    joiner = "" if text is CHINESE else " "
+    found = units(text)
+    for start in range(len(found) - size + 1):
+        stolen = joiner.join(found[start : start + size])
+        assert leak(["Quite so.", f"As they say: {stolen}, and so on."], exam) == "planted"
+        shorter = joiner.join(found[start : start + size - 1])
+        assert leak([f"As they say: {shorter}; and so on."], exam) is None
+
+
+def test_a_short_question_leaks_as_a_whole_only() -> None:
+    exam = [fingerprint("short", ["What is the capital of France?", "Yes."])]
+    assert leak(["what is the capital of FRANCE"], exam) == "short"
+    assert leak(["So what is the capital of France?"], exam) is None
+    assert leak(["Yes."], exam) is None
+    long = prose(3, 40)
+    assert leak([long], [fingerprint("long", [f"{long} more"])]) == "long"
+    assert leak([long], [fingerprint("long", [f"{long} more"])], whole_only=True) is None
+    assert leak([long], [fingerprint("long", [long])], whole_only=True) == "long"
+
+
+def test_near_duplicates_are_found_and_others_are_not() -> None:
+    rng = random.Random(5)
+    index, texts = NearDuplicateIndex(), [prose(number, 40) for number in range(200)]
+    for text in texts:
+        index.add((shingles("Tell me."), shingles(text)))
+    for number, text in enumerate(texts):
+        words = text.split()
+        words[rng.choice([0, -1])] = "changed"
+        near = (shingles("tell me!"), shingles(" ".join(words)))
+        assert alike(near, (shingles("Tell me."), shingles(text)))
+        assert index.like(near) == number
+        words[20] = "changed"
+        words[10] = "changed"
+        assert index.like((shingles("Tell me."), shingles(" ".join(words)))) is None
+        assert index.like((shingles("Tell me something else."), shingles(text))) is None
+    assert index.like((shingles("Tell me."), shingles(""))) is None
+
+
+def test_the_same_words_in_another_part_are_not_the_same() -> None:
+    a, b = shingles(prose(1)), shingles(prose(2))
+    assert alike((a, b), (a, b))
+    assert not alike((a, b), (b, a))
+    assert not alike((a,), (a, b))

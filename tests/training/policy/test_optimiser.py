@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from yearling.errors import BadInput
+from yearling.training.policy.optimiser import Optimiser, OptimiserConfig
+
+
+def run(optimiser: Optimiser, parameter: torch.Tensor, steps: range) -> list[dict[str, float]]:
+    found = []
+    for number in steps:
+        (parameter - number).square().sum().backward()
+        found.append(optimiser.step(number))
+    return found
+
+
+def test_the_schedule() -> None:
+    config = OptimiserConfig(learning_rate=1.0, warmup=0.2, final=0.1, schedule="linear")
+    rates = [config.rate(step, 10) for step in range(1, 11)]
+    assert rates[:2] == [0.5, 1.0]
+    assert rates[-1] == pytest.approx(0.1)
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    cosine = OptimiserConfig(learning_rate=1.0, warmup=0.0, final=0.0)
+    assert cosine.rate(5, 10) == pytest.approx(0.5)
+    assert OptimiserConfig(learning_rate=1.0, warmup=0.0, schedule="constant").rate(99, 100) == 1.0
+
+
+def test_a_resumed_optimiser_goes_on_to_the_bit() -> None:
+    config = OptimiserConfig(learning_rate=0.1)
+    whole = torch.nn.Parameter(torch.arange(6.0).view(2, 3))
+    run(Optimiser([whole], config, 8), whole, range(1, 9))
+    halved = torch.nn.Parameter(torch.arange(6.0).view(2, 3))
+    first = Optimiser([halved], config, 8)
+    run(first, halved, range(1, 4))
+    second = Optimiser([halved], config, 8)
+    second.load_state_dict(first.state_dict())
+    run(second, halved, range(4, 9))
+    assert torch.equal(whole, halved)
+
+
+def test_clipping_and_gradients_that_are_not_finite() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(2, 2))
+    optimiser = Optimiser([parameter], OptimiserConfig(learning_rate=0.1, warmup=0.0), 10)
+    parameter.grad = torch.full((2, 2), 50.0)
+    assert optimiser.step(1)["grad_norm"] == pytest.approx(100.0)
+    before = parameter.detach().clone()
+    parameter.grad = torch.full((2, 2), float("nan"))
+    assert math.isnan(optimiser.step(2)["grad_norm"])
+    assert torch.equal(parameter.detach(), before)
+
+
+def test_senseless_settings_are_refused() -> None:
+    for changes in ({"learning_rate": 0.0}, {"warmup": 2.0}, {"schedule": "magic"}, {"clip_norm": -1.0}):
+        with pytest.raises(BadInput):
+            OptimiserConfig(**changes)  # type: ignore[arg-type]

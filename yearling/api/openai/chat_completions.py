@@ -1,0 +1,210 @@
+"""`POST /v1/chat/completions`, streaming and not: wire form in, one turn of the assistant, wire form out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from yearling.api.access.policy import current, require
+from yearling.api.http.body import read_body
+from yearling.api.http.errors import ApiError, dump
+from yearling.api.http.openapi import json_request_body, replies
+from yearling.api.http.sse import DONE, event
+from yearling.api.openai import schemas
+from yearling.api.openai.turn_execution import AnswerMeter, at_once, stream_error, streamed
+from yearling.api.services import get_request_id, get_services
+from yearling.chat import ChoiceAnswer, PreparedTurn, TokenText, TokenUsage, TurnEvent, TurnRequest, total_token_usage
+
+router = APIRouter(dependencies=[require("member")])
+
+
+@router.post(
+    "/v1/chat/completions",
+    operation_id="create_chat_completion",
+    openapi_extra=json_request_body(schemas.ChatCompletionRequest),
+    responses=replies(schemas.ChatCompletion, stream=schemas.ChatCompletionChunk),
+)
+async def create_chat_completion(request: Request) -> Response:
+    """Answer a conversation."""
+    services = get_services(request)
+    body = await read_body(request, schemas.ChatCompletionRequest, most_bytes=services.settings.max_body_bytes)
+    turn = await services.running_assistant.prepare(turn_request(body, get_request_id(request)), person_id=current(request).id)
+    head = {"id": f"chatcmpl-{turn.choices[0].sample_id}", "created": int(time.time()), "model": turn.served.name}
+    meter = AnswerMeter(services, request)
+    if body.stream:
+        include_usage = bool(body.stream_options and body.stream_options.include_usage)
+        return await streamed(
+            services, request, turn, lambda events: _chunks(events, turn, head, meter, include_usage=include_usage)
+        )
+    answer = await at_once(services, request, turn, turn.answer())
+    meter.finished(answer.usage)
+    choices = [_choice(choice, logprobs=turn.request.logprobs) for choice in answer.choices]
+    completion = {
+        **head,
+        "object": "chat.completion",
+        "choices": choices,
+        "usage": usage_json(answer.usage),
+        "system_fingerprint": fingerprint(turn),
+    }
+    return Response(dump(completion), media_type="application/json")
+
+
+# In
+
+
+def turn_request(body: schemas.ChatCompletionRequest, request_id: str) -> TurnRequest:
+    """The turn that the client asks for. Raises ApiError for fields that contradict each other."""
+    if body.stream_options is not None and not body.stream:
+        raise ApiError(400, "stream_options needs stream to be true.", param="stream_options", code="invalid_value")
+    return TurnRequest(
+        request_id=request_id,
+        messages=tuple(to_chat_message(message) for message in body.messages),
+        model=body.model,
+        sampling=sampling_overrides(body),
+        n=body.n or 1,
+        logprobs=bool(body.logprobs),
+        top_logprobs=body.top_logprobs or 0,
+        json_schema=_requested_json_schema(body),
+        tools=tuple(tool.model_dump(exclude_none=True) for tool in body.tools or ()),
+        tool_choice=_tool_choice(body.tool_choice),
+        parallel_tool_calls=body.parallel_tool_calls is not False,
+        effort=body.reasoning_effort,
+    )
+
+
+def sampling_overrides(body: schemas.ChatCompletionRequest) -> dict[str, Any]:
+    """What the client says of sampling, and nothing that it leaves open."""
+    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
+    said = {
+        "temperature": body.temperature,
+        "top_p": body.top_p,
+        "top_k": body.top_k,
+        "min_p": body.min_p,
+        "presence_penalty": body.presence_penalty,
+        "frequency_penalty": body.frequency_penalty,
+        "logit_bias": tuple((int(token), bias) for token, bias in body.logit_bias.items()) if body.logit_bias else None,
+        "max_tokens": body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens,
+        "stop": stop or None,
+        "seed": body.seed,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def to_chat_message(message: schemas.ChatMessage) -> dict[str, Any]:
+    """The message with its parts joined to plain text."""
+    plain = message.model_dump(exclude_none=True, exclude={"annotations", "refusal"})
+    content = plain.get("content")
+    if isinstance(content, list):
+        plain["content"] = "".join(part.get("text", part.get("refusal", "")) for part in content)
+    elif content is None:
+        plain["content"] = getattr(message, "refusal", None) or ""
+    if isinstance(message, schemas.AssistantMessage) and message.tool_calls is not None:
+        plain["tool_calls"] = [call.model_dump(exclude={"index"}) for call in message.tool_calls]
+    return plain
+
+
+def _requested_json_schema(body: schemas.ChatCompletionRequest) -> dict[str, Any] | None:
+    if isinstance(body.response_format, schemas.JsonSchemaFormat):
+        return body.response_format.json_schema.json_schema or {"type": "object"}
+    return {"type": "object"} if isinstance(body.response_format, schemas.JsonObjectFormat) else None
+
+
+def _tool_choice(choice: str | schemas.NamedToolChoice | None) -> str:
+    return f"function:{choice.function.name}" if isinstance(choice, schemas.NamedToolChoice) else choice or "auto"
+
+
+# Out
+
+
+def usage_json(usage: TokenUsage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.completion,
+        "total_tokens": usage.prompt + usage.completion,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+    }
+
+
+def fingerprint(turn: PreparedTurn) -> str:
+    """Changes when the weights do."""
+    return f"fp_{turn.served.engine.model_hash.removeprefix('remote:')[:12]}"
+
+
+def _choice(choice: ChoiceAnswer, *, logprobs: bool) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": None}
+    if choice.reasoning:
+        message["reasoning_content"] = choice.reasoning
+    if choice.tool_calls:
+        message["tool_calls"] = list(choice.tool_calls)
+        message["content"] = choice.text or None
+    return {
+        "index": choice.index,
+        "message": message,
+        "logprobs": logprobs_json(choice.tokens) if logprobs else None,
+        "finish_reason": choice.finish_reason,
+    }
+
+
+def logprobs_json(tokens: Sequence[TokenText]) -> dict[str, Any]:
+    return {
+        "content": [{**_token(token), "top_logprobs": [_token(one) for one in token.top]} for token in tokens],
+        "refusal": None,
+    }
+
+
+def _token(token: TokenText) -> dict[str, Any]:
+    return {"token": token.text, "logprob": token.logprob, "bytes": list(token.data)}
+
+
+async def _chunks(
+    source: AsyncGenerator[TurnEvent, None], turn: PreparedTurn, head: dict[str, Any], meter: AnswerMeter, *, include_usage: bool
+) -> AsyncGenerator[bytes, None]:
+    """The stream: a role for each choice, deltas, each choice's finish reason, usage if asked for, and the end mark.
+
+    An error ends the stream in place of the end mark."""
+    common = {**head, "object": "chat.completion.chunk", "system_fingerprint": fingerprint(turn)}
+    if include_usage:
+        common["usage"] = None
+
+    def chunk(index: int, delta: dict[str, Any], *, logprobs: Any = None, finish: str | None = None) -> bytes:
+        return event({**common, "choices": [{"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}]})
+
+    usages: list[TokenUsage] = []
+    try:
+        for index in range(len(turn.choices)):
+            yield chunk(index, {"role": "assistant", "content": ""})
+        async with aclosing(source) as events:
+            async for one in events:
+                meter.record_first_token()
+                for piece in _event_chunks(one, chunk, logprobs=turn.request.logprobs):
+                    yield piece
+                if one.usage is not None:
+                    usages.append(one.usage)
+        total = total_token_usage(usages)
+        meter.finished(total)
+        if include_usage:
+            yield event({**common, "choices": [], "usage": usage_json(total)})
+        yield DONE
+    except Exception as error:
+        yield event(stream_error(error, meter))
+
+
+def _event_chunks(one: TurnEvent, chunk: Callable[..., bytes], *, logprobs: bool) -> list[bytes]:
+    delta: dict[str, Any] = {}
+    if one.reasoning:
+        delta["reasoning_content"] = one.reasoning
+    if one.text or one.tokens:
+        delta["content"] = one.text
+    if one.tool_calls:
+        delta["tool_calls"] = list(one.tool_calls)
+    pieces = []
+    if delta:
+        pieces.append(chunk(one.choice, delta, logprobs=logprobs_json(one.tokens) if logprobs and one.tokens else None))
+    if one.finish_reason is not None:
+        pieces.append(chunk(one.choice, {}, finish=one.finish_reason))
+    return pieces

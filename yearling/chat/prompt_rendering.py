@@ -1,0 +1,114 @@
+"""From the messages of a request to what the model sees.
+
+Knows chat templates and tokenizers by their protocols only, and nothing of engines. Messages are in OpenAI's form with plain
+text as content. A message that we add carries `source`; templates and engines never see that key, samples keep it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from yearling.chat.reasoning_effort import THINK_CLOSE, THINK_OPEN
+from yearling.chat.tools import OPEN, describe, tool_messages_as_text, with_object_arguments
+from yearling.errors import Unsupported
+from yearling.inference import ChatTemplate, ServedModel, Tokenizer
+
+_MODEL_MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
+
+
+class ChatPromptRenderer:
+    """Renders prompts for one local model. Raises Unsupported for a model without tokenizer or template."""
+
+    def __init__(self, served: ServedModel) -> None:
+        if served.tokenizer is None or served.template is None:
+            raise Unsupported(f"The model {served.name} has no chat template, so it cannot take part in a chat.", param="model")
+        self.tokenizer: Tokenizer = served.tokenizer
+        self.template: ChatTemplate = served.template
+
+    def ids(
+        self,
+        messages: Sequence[dict[str, Any]],
+        *,
+        tools: Sequence[dict[str, Any]] = (),
+        must_call: str | None = None,
+        json_schema: dict[str, Any] | None = None,
+        thinking: bool = False,
+    ) -> tuple[int, ...]:
+        """The token ids of the prompt. `must_call` names the function whose call is forced, `*` any of the tools."""
+        plain = messages_for_model(messages)
+        native = bool(tools or any(_involves_tools(message) for message in plain)) and _template_writes_tool_calls(self.template)
+        if native:
+            plain = with_object_arguments(plain)
+        else:
+            plain = tool_messages_as_text(plain)
+            if tools:
+                plain = append_to_system_message(plain, describe(tools, only=must_call if must_call != "*" else None))
+        if json_schema is not None:
+            plain = append_to_system_message(plain, describe_schema(json_schema))
+        options: dict[str, Any] = {"enable_thinking": thinking} if self.template.thinking else {}
+        if native and tools:
+            options["tools"] = list(tools)
+        ids = self.template.encode(self.tokenizer, plain, **options)
+        opened = self._ends_in_open_thinking(ids)
+        if thinking and not opened:
+            ids = [*ids, *self.tokenizer.encode(f"{THINK_OPEN}\n", special=True)]
+        elif opened and not thinking:  # templates that open the thoughts whatever they are told
+            ids = [*ids, *self._thinking_close_ids()]
+        return (*ids, *self._tool_call_open_ids(must_call is not None))
+
+    def render_after_thinking(self, ids: Sequence[int], thoughts: str, *, must_call: bool) -> tuple[int, ...]:
+        """The prompt of a thinking model, continued behind its closed thoughts."""
+        return (*ids, *self.tokenizer.encode(thoughts), *self._thinking_close_ids(), *self._tool_call_open_ids(must_call))
+
+    def _thinking_close_ids(self) -> list[int]:
+        return self.tokenizer.encode(f"\n{THINK_CLOSE}\n\n", special=True)
+
+    def _tool_call_open_ids(self, must_call: bool) -> list[int]:
+        return self.tokenizer.encode(f"{OPEN}\n", special=True) if must_call else []
+
+    def _ends_in_open_thinking(self, ids: Sequence[int]) -> bool:
+        return self.template.thinking and self.tokenizer.decode(list(ids[-8:]), skip_special=False).rstrip().endswith(THINK_OPEN)
+
+
+def messages_for_model(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Only what models know: no `source`, `developer` as `system`, and the system messages at the start as one."""
+    plain = [{key: message[key] for key in _MODEL_MESSAGE_KEYS if message.get(key) is not None} for message in messages]
+    for message in plain:
+        message.setdefault("content", "")
+        if message["role"] == "developer":
+            message["role"] = "system"
+    leading = 0
+    while leading < len(plain) and plain[leading]["role"] == "system":
+        leading += 1
+    if leading < 2:
+        return plain
+    joined = "\n\n".join(message["content"] for message in plain[:leading])
+    return [{"role": "system", "content": joined}, *plain[leading:]]
+
+
+def append_to_system_message(messages: Sequence[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    """The messages with the text added to the system message at their start."""
+    if messages and messages[0]["role"] == "system":
+        return [{**messages[0], "content": f"{messages[0]['content']}\n\n{text}"}, *messages[1:]]
+    return [{"role": "system", "content": text}, *messages]
+
+
+def describe_schema(schema: dict[str, Any]) -> str:
+    """The engine enforces the schema's form; the model chooses better words when it knows it."""
+    if schema == {"type": "object"}:
+        return "Answer with one JSON object and nothing else."
+    return f"Answer with JSON of this schema and nothing else:\n{json.dumps(schema, ensure_ascii=False)}"
+
+
+def _involves_tools(message: dict[str, Any]) -> bool:
+    return message["role"] == "tool" or bool(message.get("tool_calls"))
+
+
+def _template_writes_tool_calls(template: ChatTemplate) -> bool:
+    """Whether the template itself teaches the form of tool calls that we read; otherwise we describe it."""
+    if not template.supports_tools:
+        return False
+    tool = {"type": "function", "function": {"name": "f", "description": "", "parameters": {"type": "object", "properties": {}}}}
+    return OPEN in template.render([{"role": "user", "content": "-"}], tools=[tool])

@@ -1,0 +1,49 @@
+"""GSM8K (Cobbe et al., 2110.14168): grade-school maths with one number as the answer. The test file only."""
+
+from __future__ import annotations
+
+import json
+
+from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
+from yearling.evals.exams.sources import Places
+from yearling.evals.graders.answers import extract_final_number
+
+ASK = "\n\nWork it out step by step. Put the answer, a number, on a last line of its own behind ####."
+
+
+class NumberGrader:
+    """Right is the right number: behind `####`, or else the last one in the answer."""
+
+    name = "number"
+    version = "1"
+    card = GraderCard(grader="number", kind="exact", note="Equality of numbers.")
+
+    def grade(self, case: Case, response: Response) -> Verdict:
+        found = extract_final_number(response.text)
+        right = found is not None and abs(found - case.data["number"]) < 1e-6
+        return Verdict(
+            score=float(right), label="right" if right else "wrong" if found is not None else "no_number", detail={"found": found}
+        )
+
+
+def gsm8k(places: Places) -> Exam:
+    """Raises NotFound without the user's folder."""
+    rows = [json.loads(line) for line in places.data("gsm8k", "gsm8k", "test.jsonl").read_text(encoding="utf-8").splitlines()]
+    cases = tuple(
+        Case(
+            key=f"test {at}",
+            messages=({"role": "user", "content": row["question"] + ASK},),
+            data={"number": extract_final_number(row["answer"])},
+        )
+        for at, row in enumerate(rows)
+    )
+    return Exam(
+        name="gsm8k",
+        title="GSM8K: grade-school maths",
+        cases=cases,
+        grader=NumberGrader(),
+        sampling={"temperature": 0.0, "max_tokens": 512},
+        source="https://github.com/openai/grade-school-math",
+        licence="MIT",
+        description="Cobbe et al., 2110.14168; zero-shot with the chat template, so below few-shot figures.",
+    )

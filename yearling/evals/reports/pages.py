@@ -1,0 +1,184 @@
+"""Pages that stand alone: one run, one comparison, or the card of a model, as HTML without scripts or anything from elsewhere.
+
+Whatever a model or a data set wrote is escaped; nothing of it becomes markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from html import escape
+from typing import Any
+
+from yearling.evals.comparison import CasePair, Comparison, last_user_text
+from yearling.store import ExamRun, GradedSample
+
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2430;background:#fff}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
+th,td{text-align:left;padding:.3rem .7rem;border-bottom:1px solid #d9dee6;vertical-align:top}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f4f6f9;
+padding:.7rem;border-radius:.3rem;margin:.3rem 0}.dim{color:#5b6675}svg{display:block}
+@media(prefers-color-scheme:dark){body{color:#e6e9ee;background:#14181f}th,td{border-color:#333b47}pre{background:#1e242d}
+.dim{color:#9aa5b4}}
+"""
+_CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def page(title: str, body: Iterable[str]) -> str:
+    """A whole document. `body` is markup already."""
+    head = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_CONTENT_SECURITY_POLICY}">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
+    )
+    return f"{head}<body><h1>{escape(title)}</h1>{''.join(body)}</body></html>\n"
+
+
+def render_run_page(run: ExamRun, worst: Sequence[GradedSample]) -> str:
+    """One run: measures with intervals, parts, draws, and its worst answers verbatim."""
+    return page(
+        f"{run.settings['title']}: {run.model}", [_render_run_facts(run), *render_run_body(run), *render_worst_answers(worst)]
+    )
+
+
+def render_run_body(run: ExamRun) -> list[str]:
+    """The measures of a run as markup; one sentence for a run that was cut off."""
+    if run.finished_utc is None:
+        return ["<p>The run is not finished.</p>"]
+    rows = [[one["name"], *_format_metric(one), _interval_svg(one)] for one in run.summary["measures"]]
+    body = [table(("Measure", "Value>", "95 % from>", "to>", "n>", ""), rows)]
+    if run.summary["parts"]:
+        parts = [[name or "–", *_format_metric(one), _interval_svg(one)] for name, one in run.summary["parts"].items()]
+        body += ["<h2>Parts</h2>", table(("Part", "Value>", "95 % from>", "to>", "n>", ""), parts)]
+    draws = run.summary["draws"]
+    if draws["per_case"] > 1:
+        quantiles = ", ".join(f"{name}: {value:.3f}" for name, value in draws["quantiles"].items())
+        said = f"{draws['per_case']} draws a case: mean {draws['mean']:.3f}, worst {draws['worst']:.3f}, best {draws['best']:.3f}"
+        body.append(f"<p>{escape(said)}; quantiles of the cases {escape(quantiles)}.</p>")
+    if forecast := run.summary.get("forecast"):
+        between = f"{forecast['low']:.2f} to {forecast['high']:.2f}"
+        said = f"Worst score of {forecast['of']:,} to be expected: {forecast['score']:.2f} ({between})."
+        body.append(f"<p>{escape(said)}</p>")
+    return body
+
+
+def render_worst_answers(worst: Sequence[GradedSample]) -> list[str]:
+    """Answers verbatim, as markup."""
+    if not worst:
+        return []
+    body = [f"<h2>The {len(worst)} worst answers</h2>"]
+    for one in worst:
+        body.append(f"<p><b>{escape(one.case_key)}</b> <span class=dim>score {one.score:g} {escape(one.label)}</span></p>")
+        body.append(
+            f"<pre class=dim>{escape(last_user_text(one.messages))}</pre><pre>{escape(one.output_text or one.error)}</pre>"
+        )
+    return body
+
+
+def render_comparison_page(found: Comparison) -> str:
+    """Champion against challenger."""
+    paired, interval = found.paired, found.interval
+    rows = [
+        ["Champion", found.champion.model, found.champion.model_hash[:16], f"{_score(found.champion):.3f}"],
+        ["Challenger", found.challenger.model, found.challenger.model_hash[:16], f"{_score(found.challenger):.3f}"],
+    ]
+    said = (
+        f"Difference {interval.value:+.3f}, 95 % from {interval.low:+.3f} to {interval.high:+.3f}, over {paired.n} units. "
+        f"Better on {paired.wins}, worse on {paired.losses}. {paired.test}: one-sided p = {paired.p_better:.4f} for better, "
+        f"{paired.p_worse:.4f} for worse. So many pairs show {paired.detectable:.3f} or more."
+    )
+    gates = "" if found.may_gate else "<p>The grader has not passed its own exam: this reports and may not gate.</p>"
+    body = [table(("", "Model", "Weights", "Score>"), rows), f"<p>{escape(said)}</p>{gates}"]
+    for title, better in (("Lost", False), ("Won", True)):
+        body.append(f"<h2>{title}</h2>")
+        body += [_pair(pair) for pair in found.turned(better=better)] or ["<p>None.</p>"]
+    return page(f"{found.champion.settings['title']}: champion and challenger", body)
+
+
+def comparison_to_json(found: Comparison) -> dict[str, Any]:
+    """The same as plain JSON."""
+    return {
+        "exam": found.exam,
+        "champion": run_to_json(found.champion),
+        "challenger": run_to_json(found.challenger),
+        "interval": asdict(found.interval),
+        "paired": asdict(found.paired),
+        "may_gate": found.may_gate,
+        "lost": [asdict(pair) for pair in found.turned(better=False)],
+        "won": [asdict(pair) for pair in found.turned(better=True)],
+    }
+
+
+def run_to_json(run: ExamRun) -> dict[str, Any]:
+    """A run in short."""
+    return {"run": run.id, "model": run.model, "model_hash": run.model_hash, "score": _score(run), "created_utc": run.created_utc}
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Columns whose name ends in `>` are aligned to the right. Cells are text, or markup that starts with `<svg`."""
+    classes = [' class="n"' if column.endswith(">") else "" for column in columns]
+    head = "".join(f"<th{kind}>{escape(column.removesuffix('>'))}</th>" for column, kind in zip(columns, classes, strict=True))
+    lines = ["".join(f"<td{kind}>{_cell(cell)}</td>" for cell, kind in zip(row, classes, strict=True)) for row in rows]
+    return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+class _Markup(str):
+    """Made here, and not to be escaped."""
+
+
+def _cell(cell: object) -> str:
+    return cell if isinstance(cell, _Markup) else escape(str(cell))
+
+
+def _format_metric(measure: dict[str, Any]) -> list[str]:
+    shown = ["–" if measure[name] is None else f"{measure[name]:.3f}" for name in ("value", "low", "high")]
+    return [*shown, str(measure["n"])]
+
+
+def _interval_svg(measure: dict[str, Any]) -> str:
+    """The interval on a line from 0 to 1; nothing for figures that are no shares."""
+    values = [measure[name] for name in ("low", "value", "high")]
+    if any(value is None or not 0 <= value <= 1 for value in values):
+        return ""
+    low, value, high = (4 + 112 * one for one in values)
+    return _Markup(
+        f'<svg width="120" height="14" role="img" aria-label="interval"><line x1="4" x2="116" y1="7" y2="7" stroke="#b8c0cc"/>'
+        f'<line x1="{low:.1f}" x2="{high:.1f}" y1="7" y2="7" stroke="#2f6feb" stroke-width="4"/>'
+        f'<circle cx="{value:.1f}" cy="7" r="4" fill="#2f6feb"/></svg>'
+    )
+
+
+def _render_run_facts(run: ExamRun) -> str:
+    summary, card = run.summary, run.settings["card"]
+    trust = "may gate" if card["may_gate"] else "reports only"
+    labels = f", accuracy {card['accuracy']:.3f} on {card['num_labels']} human labels" if card["num_labels"] else ""
+    rows = [
+        ("Model", run.model),
+        ("Weights", run.model_hash),
+        ("Sat as", run.subject),
+        ("Exam", f"{run.exam} {run.exam_hash[:16]}"),
+        (
+            "From",
+            " ".join(one for one in (run.settings["source"], run.settings["licence"] and f"({run.settings['licence']})") if one),
+        ),
+        ("Grader", f"{run.grader}: {trust}{labels}. {card['note']}"),
+        ("Drawn with", f"{run.settings['sampling']}, seed {run.seed}"),
+        ("Samples", f"{summary.get('samples', 0)}, cut off {summary.get('cut_off', 0)}, errors {summary.get('errors', 0)}"),
+        ("When", f"{run.created_utc:%Y-%m-%d %H:%M} UTC"),
+    ]
+    return f"<p>{escape(run.settings['description'])}</p>{table(('', ''), rows)}<h2>Measures</h2>"
+
+
+def _pair(pair: CasePair) -> str:
+    head = f"<p><b>{escape(pair.key)}</b> <span class=dim>{pair.champion:g} → {pair.challenger:g}</span></p>"
+    return (
+        f"{head}<pre class=dim>{escape(pair.prompt)}</pre><p class=dim>Champion</p><pre>{escape(pair.champion_text)}</pre>"
+        f"<p class=dim>Challenger</p><pre>{escape(pair.challenger_text)}</pre>"
+    )
+
+
+def _score(run: ExamRun) -> float:
+    value = run.summary["measures"][0]["value"]
+    return float("nan") if value is None else float(value)

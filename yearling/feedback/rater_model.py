@@ -1,0 +1,289 @@
+"""The rater model: what a person says of an item, from a general level, two leanings and a few axes of division.
+
+`r̂_un = μ + i_u + i_n + f_u · f_n` with ratings 1 / 0.5 / 0, fitted by deterministic, sparse, full-batch alternating least
+squares on `Σ w (r − r̂)² + λ_rater i_u² + λ_item i_n² + λ_factor (f_u² + f_n²)`; μ is not penalised. With one factor and `PAPER`
+this is the form of Wojcik et al. 2022 (arXiv 2210.15723, equation 1). The penalties are sums over parameters, not means as in X's
+published code, which crushes μ. `PREDICTION` has three factors and stronger penalties: it predicts better and is what approvals
+are shrunk towards; the paper form is what tells the sides.
+
+Every sum over ratings is exact (see `exact`), so that the result does not depend on order, threads or machine. Refuses to know
+who raters are and what items say.
+
+Legend: R ratings, U raters, N items, K factors, P = 1 + K parameters a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from yearling.errors import BadInput
+from yearling.feedback.exact_arithmetic import Floats, Ints, exact_mean, exact_sum, pseudo_random_symmetric, round_to_grid
+
+WEIGHT_STEPS = 8
+"""Weights and win shares are multiples of 1/8, so that products with grid numbers stay exact."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitParameters:
+    """Penalties and effort of one fit. `rounds` counts alternations over both sides of the table."""
+
+    factors: int = 1
+    rater_penalty: float = 0.15
+    item_penalty: float = 0.15
+    factor_penalty: float = 0.03
+    rounds: int = 25
+    bias_rounds: int = 8
+    start_rounds: int = 8
+    seed: int = 0
+
+
+PAPER_FIT = FitParameters()
+PREDICTION_FIT = FitParameters(factors=3, rater_penalty=4.0, item_penalty=2.0, factor_penalty=3.0, rounds=15)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseRatings:
+    """A sparse table of ratings by rater and by item, both ways round.
+
+    `values` (R,) lie in [0, 1] and `weights` (R,) in (0, 1], both multiples of 1/8; one entry for each (rater, item).
+    """
+
+    raters: npt.NDArray[np.int32]
+    items: npt.NDArray[np.int32]
+    values: Floats
+    num_raters: int
+    num_items: int
+    weights: Floats | None = None
+
+    def __post_init__(self) -> None:
+        if self.values.size and not (float(self.values.min()) >= 0.0 and float(self.values.max()) <= 1.0):
+            raise BadInput("Ratings lie between 0 and 1.", advice="Map your scale to 0, 0.5 and 1.")
+        for numbers in (self.values, self.weights):
+            if numbers is not None and not bool(np.all(numbers * WEIGHT_STEPS == np.rint(numbers * WEIGHT_STEPS))):
+                raise BadInput("Ratings and weights are multiples of 1/8.", advice="Round them first.")
+
+    @property
+    def size(self) -> int:
+        return int(self.values.size)
+
+    def only(self, keep: npt.NDArray[np.bool_]) -> SparseRatings:
+        """The entries where `keep` (R,) holds; raters and items keep their numbers."""
+        weights = None if self.weights is None else self.weights[keep]
+        return SparseRatings(self.raters[keep], self.items[keep], self.values[keep], self.num_raters, self.num_items, weights)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RaterModel:
+    """A fit. `rater_factors` (U, K) and `item_factors` (N, K); the first factor's larger camp of raters is positive."""
+
+    level: float
+    rater_bias: Floats
+    item_bias: Floats
+    rater_factors: Floats
+    item_factors: Floats
+    parameters: FitParameters
+
+    def predict(self, raters: Ints, items: Ints) -> Floats:
+        """Predicted ratings of pairs, clipped to [0, 1]."""
+        total = self.level + self.rater_bias[raters] + self.item_bias[items]
+        for k in range(self.rater_factors.shape[1]):
+            total = total + self.rater_factors[raters, k] * self.item_factors[items, k]
+        return np.clip(total, 0.0, 1.0)
+
+    def predict_item_means(self, members: npt.NDArray[np.bool_]) -> Floats:
+        """(N,) Predicted mean rating by the raters in `members` (U,), clipped to [0, 1]; by everybody for an empty group."""
+        group = members if bool(members.any()) else np.ones_like(members)
+        if not group.size:
+            return np.clip(self.level + self.item_bias, 0.0, 1.0)
+        total = self.level + exact_mean(self.rater_bias[group]) + self.item_bias
+        for k in range(self.rater_factors.shape[1]):
+            total = total + exact_mean(self.rater_factors[group, k]) * self.item_factors[:, k]
+        return np.clip(total, 0.0, 1.0)
+
+
+class _RatingSums:
+    """The sums over ratings that a fit needs, for one direction: (rows, columns) are (raters, items) or the reverse."""
+
+    def __init__(
+        self, rows: npt.NDArray[np.int32], columns: npt.NDArray[np.int32], shape: tuple[int, int], ratings: SparseRatings
+    ) -> None:
+        from scipy import sparse  # late: it costs every start half a second, and most commands never fit
+
+        weights = np.ones(ratings.size) if ratings.weights is None else ratings.weights
+        counts = sparse.csr_matrix((weights, (rows, columns)), shape=shape)
+        self.counts = counts
+        order = sparse.csr_matrix((weights * ratings.values, (rows, columns)), shape=shape)
+        # Same sparsity pattern: the index arrays are shared, so that the second table costs only its values.
+        self.values = sparse.csr_matrix((order.data, counts.indices, counts.indptr), shape=shape, copy=False)
+        self.total_weight = self.counts @ np.ones(shape[1])
+        self.total_value = self.values @ np.ones(shape[1])
+
+
+def fit(ratings: SparseRatings, parameters: FitParameters = PAPER_FIT) -> RaterModel:
+    """Fit the model. The last step is the items' own, so that `solve_item` of a frozen fit gives the same numbers."""
+    return _AlternatingLeastSquares(ratings, parameters).run()
+
+
+class _AlternatingLeastSquares:
+    """One run of alternating least squares; holds the running estimates."""
+
+    def __init__(self, ratings: SparseRatings, parameters: FitParameters) -> None:
+        shape = (ratings.num_raters, ratings.num_items)
+        self.p = parameters
+        self.by_rater = _RatingSums(ratings.raters, ratings.items, shape, ratings)
+        self.by_item = _RatingSums(ratings.items, ratings.raters, (shape[1], shape[0]), ratings)
+        self.weight = float(np.sum(self.by_item.total_weight))
+        self.value = float(np.sum(self.by_item.total_value))
+        self.level = self.value / self.weight if self.weight else 0.5
+        self.rater_bias, self.item_bias = np.zeros(shape[0]), np.zeros(shape[1])
+        self.rater_factors = np.zeros((shape[0], parameters.factors))
+        self.item_factors = np.zeros((shape[1], parameters.factors))
+
+    def run(self) -> RaterModel:
+        p = self.p
+        for _ in range(p.bias_rounds):
+            self.rater_bias = self._solve_biases(self.by_rater, self.item_bias, p.rater_penalty)
+            self.item_bias = self._solve_biases(self.by_item, self.rater_bias, p.item_penalty)
+            self._update_level()
+        if p.factors and self.weight:
+            self._initialise_factors()
+            for _ in range(p.rounds):
+                self.rater_bias, self.rater_factors = self._solve_rows_and_factors(
+                    self.by_rater, self.item_bias, self.item_factors, p.rater_penalty
+                )
+                self._update_level()
+                self.item_bias, self.item_factors = self._solve_rows_and_factors(
+                    self.by_item, self.rater_bias, self.rater_factors, p.item_penalty
+                )
+            self._fix_factor_signs()
+        return RaterModel(self.level, self.rater_bias, self.item_bias, self.rater_factors, self.item_factors, p)
+
+    def _solve_biases(self, table: _RatingSums, other: Floats, penalty: float) -> Floats:
+        return round_to_grid(
+            (table.total_value - self.level * table.total_weight - table.counts @ other) / (table.total_weight + penalty)
+        )
+
+    def _update_level(self) -> None:
+        """The level that leaves no mean residual."""
+        if not self.weight:
+            return
+        explained = exact_sum(self.rater_bias * self.by_rater.total_weight)
+        explained += exact_sum(self.item_bias * self.by_item.total_weight)
+        if self.item_factors.any():
+            for k in range(self.p.factors):
+                explained += exact_sum(self.rater_factors[:, k] * (self.by_rater.counts @ self.item_factors[:, k]))
+        self.level = (self.value - explained) / self.weight
+
+    def _solve_rows_and_factors(
+        self, table: _RatingSums, other_bias: Floats, other_factors: Floats, penalty: float
+    ) -> tuple[Floats, Floats]:
+        sums = table.counts @ _normal_equation_terms(other_bias, other_factors)
+        products = table.values @ other_factors
+        return solve_rows(table.total_weight, table.total_value, sums, products, self.level, penalty, self.p)
+
+    def _initialise_factors(self) -> None:
+        """Leading directions of the residual table by block power iteration from a fixed pseudo-random start."""
+        factors = self.p.factors
+        x = pseudo_random_symmetric(len(self.item_bias) * factors, self.p.seed).reshape(len(self.item_bias), factors)
+        damp_rater = np.sqrt(self.by_rater.total_weight + 1.0)[:, None]
+        damp_item = np.sqrt(self.by_item.total_weight + 1.0)[:, None]
+        for _ in range(self.p.start_rounds):
+            z = round_to_grid(self._multiply_residuals(self.by_rater, self.rater_bias, self.item_bias, x) / damp_rater)
+            x = self._multiply_residuals(self.by_item, self.item_bias, self.rater_bias, z) / damp_item
+            x = _orthonormalise(x)
+        self.item_factors = round_to_grid(x * 0.3)
+
+    def _multiply_residuals(self, table: _RatingSums, row_bias: Floats, column_bias: Floats, x: Floats) -> Floats:
+        plain = table.values @ x - (self.level + row_bias)[:, None] * (table.counts @ x)
+        return np.asarray(plain - table.counts @ round_to_grid(column_bias[:, None] * x), dtype=np.float64)
+
+    def _fix_factor_signs(self) -> None:
+        """Fix each factor's sign: the camp with more raters is positive; a tie goes to the earliest rater."""
+        for k in range(self.p.factors):
+            f = self.rater_factors[:, k]
+            balance = int(np.sum(f > 0)) - int(np.sum(f < 0))
+            first = f[np.flatnonzero(f)[:1]]
+            if balance < 0 or (balance == 0 and first.size and first[0] < 0):
+                self.rater_factors[:, k] *= -1.0
+                self.item_factors[:, k] *= -1.0
+
+
+def _normal_equation_terms(bias: Floats, factors: Floats) -> Floats:
+    """Columns whose sums over ratings make the normal equations: f, bias, f_k·f_l for k ≤ l, f·bias, all on the grid."""
+    K = factors.shape[1]
+    pairs = [factors[:, k] * factors[:, j] for k in range(K) for j in range(k, K)]
+    mixed = [factors[:, k] * bias for k in range(K)]
+    return (
+        round_to_grid(np.column_stack([factors, bias, *pairs, *mixed]))
+        if len(bias)
+        else np.zeros((0, 2 * K + 1 + K * (K + 1) // 2))
+    )
+
+
+def solve_rows(
+    weight: Floats, value: Floats, sums: Floats, products: Floats, level: float, penalty: float, p: FitParameters
+) -> tuple[Floats, Floats]:
+    """Ridge solutions (bias (M,), factors (M, K)) of M rows from their sums.
+
+    `weight`, `value` (M,) are Σw and Σwr, `sums` (M, ·) the sums of `_moments`, `products` (M, K) is Σ w r f.
+    """
+    K = p.factors
+    f, bias = sums[:, :K], sums[:, K]
+    pairs = iter(range(K + 1, K + 1 + K * (K + 1) // 2))
+    matrix: list[list[Floats]] = [[np.zeros(0)] * (K + 1) for _ in range(K + 1)]
+    matrix[0][0] = weight + penalty
+    right = [value - level * weight - bias]
+    for k in range(K):
+        matrix[0][k + 1] = matrix[k + 1][0] = f[:, k]
+        right.append(products[:, k] - level * f[:, k] - sums[:, K + 1 + K * (K + 1) // 2 + k])
+        for j in range(k, K):
+            entry = sums[:, next(pairs)]
+            matrix[k + 1][j + 1] = matrix[j + 1][k + 1] = entry + p.factor_penalty if j == k else entry
+    solution = _solve_linear_systems(matrix, right)
+    return round_to_grid(solution[0]), round_to_grid(np.column_stack(solution[1:])) if K else np.zeros((len(weight), 0))
+
+
+def _solve_linear_systems(matrix: list[list[Floats]], right: list[Floats]) -> list[Floats]:
+    """Gaussian elimination of many small positive definite systems at once, elementwise: no library decides the rounding."""
+    size = len(right)
+    for pivot in range(size):
+        for row in range(pivot + 1, size):
+            ratio = matrix[row][pivot] / matrix[pivot][pivot]
+            for column in range(pivot + 1, size):
+                matrix[row][column] = matrix[row][column] - ratio * matrix[pivot][column]
+            right[row] = right[row] - ratio * right[pivot]
+    solution: list[Floats] = [np.zeros(0)] * size
+    for row in range(size - 1, -1, -1):
+        rest = right[row]
+        for column in range(row + 1, size):
+            rest = rest - matrix[row][column] * solution[column]
+        solution[row] = rest / matrix[row][row]
+    return solution
+
+
+def _orthonormalise(x: Floats) -> Floats:
+    """Gram–Schmidt with exact sums, columns scaled to a mean square of 1; a vanishing column becomes zero."""
+    columns: list[Floats] = []
+    for k in range(x.shape[1]):
+        largest = float(np.max(np.abs(x[:, k]), initial=0.0))
+        column = x[:, k] / largest if largest > 1e-6 else np.zeros(len(x))
+        for other in columns:
+            column = column - other * exact_mean(column * other)
+        size = exact_mean(column * column)
+        columns.append(round_to_grid(column / np.sqrt(size)) if size > 1e-9 else np.zeros(len(x)))
+    return np.column_stack(columns)
+
+
+def solve_item(model: RaterModel, raters: Ints, values: Floats, weights: Floats) -> tuple[float, Floats]:
+    """One item's (bias, factors (K,)) with the rater side frozen: what the last half step of `fit` does for it."""
+    p = model.parameters
+    moments = _normal_equation_terms(model.rater_bias[raters], model.rater_factors[raters])
+    sums = np.array([[float(np.sum(weights * column)) for column in moments.T]])
+    f = model.rater_factors[raters]
+    products = np.array([[float(np.sum(weights * values * f[:, k])) for k in range(p.factors)]]).reshape(1, p.factors)
+    weight, value = np.array([float(np.sum(weights))]), np.array([float(np.sum(weights * values))])
+    bias, factors = solve_rows(weight, value, sums, products, model.level, p.item_penalty, p)
+    return float(bias[0]), factors[0]

@@ -1,0 +1,196 @@
+"""Continuous batching: which sequences take part in the next step, and where they stand in the batch.
+
+Knows nothing of tensors, sampling or requests: a sequence is a list of tokens, of which the first `cached` are in a key/value
+cache. New sequences wait in order of arrival, are prefilled in chunks outside the batch, and then decode one token per step in
+a row of the batch until they finish. Rows stay dense: when one is freed, the last takes its place.
+
+- A long prompt does not stall others: while anything decodes, a step prefills at most `chunk_tokens`, and the sequences in
+  prefill take turns, so that a short question behind a long document is served after a step or two.
+- Memory is bounded: the batch is a rectangle of rows times the longest sequence, and the rectangle plus the prefills never
+  exceeds `budget_tokens`. Growth past it sends the newest sequence back to the head of the queue, to be recomputed later
+  (preemption by recomputation, as in vLLM, arXiv 2309.06180, section 4.5).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Payload = TypeVar("Payload")
+
+
+@dataclass(eq=False, slots=True)
+class Sequence(Generic[Payload]):
+    """One sequence on its way: `tokens` is the prompt and what was emitted so far. `payload` is the engine's own."""
+
+    tokens: list[int]
+    payload: Payload
+    cached: int = 0
+    row: int | None = None
+    arrival: int = -1
+
+    @property
+    def left(self) -> int:
+        """How many tokens the model has not seen yet; one for a sequence that decodes."""
+        return len(self.tokens) - self.cached
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillChunk(Generic[Payload]):
+    """Tokens `start` to `stop` of a sequence that is being prefilled."""
+
+    sequence: Sequence[Payload]
+    start: int
+    stop: int
+
+    @property
+    def last(self) -> bool:
+        """Whether the sequence emits a token after this chunk."""
+        return self.stop == len(self.sequence.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class RowMove:
+    """Row `source` of the batch is to be copied over row `target`, its first `tokens` positions (or as many as it has)."""
+
+    source: int
+    target: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan(Generic[Payload]):
+    """What to do now, in this order: `moves`, then drop the caches of `preempted`, then `decode`, then `chunks`.
+
+    `decode[i]` stands in row i. The engine calls `Scheduler.emitted`, `prefilled` and `finish` with the outcome, in the order in
+    which it works.
+    """
+
+    moves: tuple[RowMove, ...]
+    preempted: tuple[Sequence[Payload], ...]
+    decode: tuple[Sequence[Payload], ...]
+    chunks: tuple[PrefillChunk[Payload], ...]
+
+    @property
+    def width(self) -> int:
+        """Positions that the batch needs: the longest sequence that decodes."""
+        return max((len(sequence.tokens) for sequence in self.decode), default=0)
+
+
+@dataclass(slots=True)
+class BatchScheduler(Generic[Payload]):
+    """Bounds: `max_rows` sequences under way, `budget_tokens` positions in all caches together.
+
+    `idle_chunk_tokens` is how much a step prefills while nothing decodes. A sequence must fit the budget alone: the engine sees
+    to it that no sequence grows longer than `budget_tokens`.
+    """
+
+    max_rows: int
+    budget_tokens: int
+    chunk_tokens: int = 64
+    idle_chunk_tokens: int = 512
+    waiting: deque[Sequence[Payload]] = field(default_factory=deque)
+    prefilling: deque[Sequence[Payload]] = field(default_factory=deque)
+    decoding: list[Sequence[Payload]] = field(default_factory=list)
+    _arrivals: int = 0
+
+    def add(self, sequence: Sequence[Payload]) -> None:
+        """Queue a sequence. Raises ValueError when it can never fit."""
+        if len(sequence.tokens) > self.budget_tokens:
+            raise ValueError(f"{len(sequence.tokens)} tokens do not fit a budget of {self.budget_tokens}")
+        sequence.arrival = self._arrivals
+        self._arrivals += 1
+        self.waiting.append(sequence)
+
+    def has_work(self) -> bool:
+        return bool(self.waiting or self.prefilling or self.decoding)
+
+    def plan(self) -> StepPlan[Payload]:
+        """The next step. Sequences that decode always take part; new ones are admitted while rows and budget last."""
+        moves, preempted = self._preempt_to_budget()
+        self._admit()
+        return StepPlan(tuple(moves), tuple(preempted), tuple(self.decoding), tuple(self._chunks()))
+
+    def prefilled(self, chunk: PrefillChunk[Payload]) -> int | None:
+        """Note that a chunk is in the sequence's cache; returns the row that the sequence takes once its prompt is through."""
+        sequence = chunk.sequence
+        sequence.cached = chunk.stop
+        if not chunk.last:
+            return None
+        self.prefilling.remove(sequence)
+        sequence.row = len(self.decoding)
+        self.decoding.append(sequence)
+        return sequence.row
+
+    def emitted(self, sequence: Sequence[Payload], token_id: int) -> None:
+        """Note that the step saw all of the sequence's tokens and emitted one more."""
+        sequence.cached = len(sequence.tokens)
+        sequence.tokens.append(token_id)
+
+    def finish(self, sequence: Sequence[Payload]) -> RowMove | None:
+        """Take a sequence out, wherever it stands. Its row is free at once: the move returned must be made before anything else.
+
+        Taking it out twice is harmless.
+        """
+        if sequence.row is not None:
+            return self._free(sequence)
+        if sequence in self.prefilling:
+            self.prefilling.remove(sequence)
+        elif sequence in self.waiting:
+            self.waiting.remove(sequence)
+        return None
+
+    def _free(self, sequence: Sequence[Payload]) -> RowMove | None:
+        row = sequence.row
+        if row is None or self.decoding[row] is not sequence:
+            raise RuntimeError("a sequence is not in the row that it holds")
+        last = self.decoding.pop()
+        sequence.row = None
+        if last is sequence:
+            return None
+        self.decoding[row], last.row = last, row
+        return RowMove(source=len(self.decoding), target=row, tokens=len(last.tokens))
+
+    def _used(self, *, rows: int, width: int) -> int:
+        return rows * width + sum(len(sequence.tokens) for sequence in self.prefilling)
+
+    def _preempt_to_budget(self) -> tuple[list[RowMove], list[Sequence[Payload]]]:
+        """Send the newest sequences back until those that stay fit the budget."""
+        moves, preempted = [], []
+        while self._used(rows=len(self.decoding), width=self._width()) > self.budget_tokens:
+            newest = max([*self.decoding, *self.prefilling], key=lambda sequence: sequence.arrival)
+            move = self.finish(newest)
+            moves += [] if move is None else [move]
+            newest.cached = 0
+            self.waiting.appendleft(newest)
+            preempted.append(newest)
+        return moves, preempted
+
+    def _width(self) -> int:
+        return max((len(sequence.tokens) for sequence in self.decoding), default=0)
+
+    def _admit(self) -> None:
+        """Strictly in order of arrival: a large request is not starved by small ones that would still fit."""
+        while self.waiting and len(self.decoding) + len(self.prefilling) < self.max_rows:
+            first = self.waiting[0]
+            rows = len(self.decoding) + len(self.prefilling) + 1
+            # The rectangle that would hold everybody once all prompts are through, with room for one more token each.
+            longest = max(len(sequence.tokens) for sequence in [first, *self.prefilling, *self.decoding]) + 1
+            alone = rows == 1
+            if not alone and rows * longest > self.budget_tokens:
+                return
+            self.prefilling.append(self.waiting.popleft())
+
+    def _chunks(self) -> list[PrefillChunk[Payload]]:
+        room = self.chunk_tokens if self.decoding else self.idle_chunk_tokens
+        chunks = []
+        for sequence in tuple(self.prefilling):
+            if room <= 0:
+                break
+            stop = min(len(sequence.tokens), sequence.cached + room)
+            chunks.append(PrefillChunk(sequence, sequence.cached, stop))
+            room -= stop - sequence.cached
+            # Whoever had a turn goes to the back; those that finish leave the queue anyway.
+            self.prefilling.rotate(-1)
+        return chunks

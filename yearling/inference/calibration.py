@@ -1,0 +1,112 @@
+"""What the engines of this very machine do, measured once and kept: the start-up choice goes by this, not by a constant.
+
+The record is a file in the data folder, tied to the machine, to the versions of the engines and to the model; it is made anew
+when any of these changes. Each purpose is measured when it is first wanted, if more than one engine could serve it: a server that
+starts measures `interactive` alone. Losing the file costs a measurement and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from yearling.errors import UserError
+from yearling.inference.engine_choice import PACKAGES, Machine, Purpose, SpeedsByPurpose
+from yearling.inference.throughput import measure_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from yearling.inference.engine import Engine
+
+SPEEDS_FILENAME = "engine_speeds.json"
+CONCURRENT_SEQUENCES: dict[Purpose, int] = {"interactive": 1, "batch": 8}
+"""How many at once each purpose is measured with: eight show how an engine batches, and take seconds only."""
+
+PATIENCE_S = 20.0
+"""An engine that was not opened and measured by then (two seconds are usual) is not what anybody should wait for."""
+
+
+def circumstances(machine: Machine, model_sha256: str) -> dict[str, Any]:
+    """What a measurement holds for: on anything else it says nothing."""
+    versions = {}
+    for kind in sorted(machine.installed):
+        try:
+            versions[kind] = version(PACKAGES[kind])
+        except PackageNotFoundError:
+            versions[kind] = "unknown"
+    return {
+        "processor": _processor(),
+        "class": machine.machine_class,
+        "cores": machine.cores,
+        "memory_gib": round(machine.memory_bytes / 2**30),
+        "engines": versions,
+        "model_sha256": model_sha256,
+    }
+
+
+def read_speeds(data_dir: Path, machine: Machine, model_sha256: str) -> SpeedsByPurpose:
+    """Tokens per second by purpose and engine, as measured here; empty when nothing was measured under these circumstances."""
+    try:
+        record = json.loads((data_dir / SPEEDS_FILENAME).read_text(encoding="utf-8"))
+        if record["circumstances"] != circumstances(machine, model_sha256):
+            return {}
+        return {
+            str(purpose): {str(kind): float(rate) for kind, rate in rates.items()}
+            for purpose, rates in record["tokens_per_s"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}  # no record, or one that cannot be read: whoever needs it measures
+
+
+async def calibrate(
+    data_dir: Path,
+    machine: Machine,
+    model_sha256: str,
+    purpose: Purpose,
+    kinds: Sequence[str],
+    open_kind: Callable[[str], Awaitable[Engine]],
+) -> SpeedsByPurpose:
+    """Measure each engine in turn, keep the record, return it. An engine that cannot be opened and measured within `PATIENCE_S`
+    counts as not there."""
+    rates: dict[str, float] = {}
+    for kind in kinds:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                rates[kind] = await _measure(open_kind, kind, CONCURRENT_SEQUENCES[purpose])
+        except (UserError, TimeoutError):
+            continue  # its own start, should the owner ask for it by name, says why
+    speeds = {**read_speeds(data_dir, machine, model_sha256), purpose: rates}
+    _write(data_dir / SPEEDS_FILENAME, {"circumstances": circumstances(machine, model_sha256), "tokens_per_s": speeds})
+    return speeds
+
+
+async def _measure(open_kind: Callable[[str], Awaitable[Engine]], kind: str, count: int) -> float:
+    engine = await open_kind(kind)
+    try:
+        found = await measure_engine(engine, sequences=(count,))
+    finally:
+        await engine.close()
+    return round(found.tokens_per_s[max(found.tokens_per_s)], 1)
+
+
+def _write(path: Path, record: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(f".{os.getpid()}.new")
+    new.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    new.replace(path)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

@@ -1,0 +1,240 @@
+"""A model that is stepped by one thread, and the asyncio side that talks to it.
+
+For engines that compute in this process by blocking steps (torch, OpenVINO). Requests and cancellations enter between two
+steps; what a step emitted goes back to the event loop in one batch. Knows nothing of what a step does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Future
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+from yearling.errors import Unavailable, UserError
+from yearling.inference.detokenizer import IncrementalDetokenizer
+from yearling.inference.engine import Delta, Request, Token
+from yearling.inference.served_model import Tokenizer
+from yearling.records import FinishReason
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Core = TypeVar("Core", bound="EngineCore")
+Outbox: TypeAlias = "list[tuple[InFlightRequest, Delta | Exception]]"
+
+
+class EngineCore(Protocol):
+    """What lives in the thread. All its methods are called from there only."""
+
+    def add(self, ticket: InFlightRequest) -> None:
+        """Take a request in. Raises UserError to refuse it."""
+        ...
+
+    def remove(self, ticket: InFlightRequest) -> None:
+        """Forget a request whose answer nobody wants any more; harmless when it has ended already."""
+        ...
+
+    def has_work(self) -> bool: ...
+
+    def step(self) -> None:
+        """Do one step for all requests and hand their tokens to `ticket.answer`."""
+        ...
+
+    def abandon(self) -> None:
+        """A step failed: drop every request; their tickets are closed by the caller."""
+        ...
+
+
+class InFlightRequest:
+    """One request in flight: where its deltas go, and what becomes of its tokens."""
+
+    def __init__(
+        self, request: Request, limit: int, tokenizer: Tokenizer, outbox: list[tuple[InFlightRequest, Delta | Exception]]
+    ) -> None:
+        self.request = request
+        self.prompt_ids = request.prompt_ids or ()
+        self.limit = limit
+        """Most tokens that the answer may have."""
+        self.ended = False
+        self.queue: asyncio.Queue[Delta | Exception] = asyncio.Queue()
+        self._outbox = outbox
+        self._stop_ids = tokenizer.stop_ids
+        self._text = IncrementalDetokenizer(tokenizer.stream(), request.sampling.stop)
+        self._emitted = 0
+
+    def emit(self, token: Token, *, last: bool = False) -> bool:
+        """Pass one token on; returns whether the answer has ended with it. `last` ends it whatever the token is."""
+        self._emitted += 1
+        text = ""
+        finish: FinishReason | None
+        if token.id in self._stop_ids:
+            finish = "stop"
+        else:
+            text = self._text.push(token.id)
+            finish = "stop" if self._text.stopped or last else "length" if self._emitted >= self.limit else None
+        self._send(text, (token,), finish)
+        return self.ended
+
+    def finish(self, reason: FinishReason) -> None:
+        """End an answer without another token."""
+        self._send("", (), reason)
+
+    def fail(self, error: Exception) -> None:
+        if not self.ended:
+            self.ended = True
+            self._outbox.append((self, error))
+
+    def _send(self, text: str, tokens: tuple[Token, ...], finish: FinishReason | None) -> None:
+        if self.ended:
+            raise RuntimeError("an answer that has ended was continued")
+        self.ended = finish is not None
+        delta = Delta(
+            text=text + (self._text.flush() if self.ended else ""),
+            tokens=tokens,
+            finish_reason=finish,
+            prompt_tokens=len(self.prompt_ids) if self.ended else 0,
+            completion_tokens=self._emitted if self.ended else 0,
+        )
+        self._outbox.append((self, delta))
+
+
+class EngineThread(Generic[Core]):
+    """Runs a stepper in a thread of its own. Used from one event loop.
+
+    `steps` counts finished steps, so that a watcher can tell a thread that works from one that hangs.
+    """
+
+    def __init__(self, build: Callable[[], Core], *, name: str) -> None:
+        self._name = name
+        self._loop = asyncio.get_running_loop()
+        self._wake = threading.Condition()
+        self._inbox: list[Callable[[], None]] = []
+        self._outbox: Outbox = []
+        self._closing = False
+        self._in_flight: set[InFlightRequest] = set()
+        self._core_future: Future[Core] = Future()
+        self.steps = 0
+        self._thread = threading.Thread(target=self._run, args=(build,), name=name, daemon=True)
+        self._thread.start()
+
+    async def core(self) -> Core:
+        """The stepper, once it is built; raises what building it raised."""
+        return await asyncio.shield(asyncio.wrap_future(self._core_future))
+
+    async def stream(self, request: Request, limit: int, tokenizer: Tokenizer) -> AsyncGenerator[Delta, None]:
+        """The deltas of one request. Raises what the stepper refuses it with, and Unavailable when a step fails."""
+        self._check_open()
+        ticket = InFlightRequest(request, limit, tokenizer, self._outbox)
+        self._post(lambda: self._add(ticket))
+        try:
+            while True:
+                item = await ticket.queue.get()
+                if isinstance(item, Exception):
+                    raise item
+                yield item
+                if item.finish_reason is not None:
+                    return
+        finally:
+            self._post(lambda: self._remove(ticket))
+
+    async def call(self, function: Callable[[Core], T]) -> T:
+        """Run a function of the stepper between two steps."""
+        self._check_open()
+        future: Future[T] = Future()
+
+        def run() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function(self._core_future.result()))
+                except BaseException as error:
+                    future.set_exception(error)
+
+        self._post(run)
+        return await asyncio.wrap_future(future)
+
+    async def close(self) -> None:
+        """End the thread after the step that runs now; open streams raise Unavailable. Closing twice is harmless."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise Unavailable("The engine is closed.")
+
+    def _post(self, action: Callable[[], None]) -> None:
+        with self._wake:
+            self._inbox.append(action)
+            self._wake.notify()
+
+    def _add(self, ticket: InFlightRequest) -> None:
+        try:
+            self._core_future.result().add(ticket)
+        except UserError as error:
+            ticket.fail(error)
+        else:
+            self._in_flight.add(ticket)
+
+    def _remove(self, ticket: InFlightRequest) -> None:
+        if ticket in self._in_flight:
+            self._in_flight.discard(ticket)
+            ticket.ended = True
+            self._core_future.result().remove(ticket)
+
+    def _run(self, build: Callable[[], Core]) -> None:
+        try:
+            core = build()
+        except BaseException as error:
+            self._closing = True
+            self._core_future.set_exception(error)
+            return
+        self._core_future.set_result(core)
+        while self._run_posted_actions(core):
+            if core.has_work():
+                self._step(core)
+            self._deliver()
+        for ticket in self._in_flight:
+            ticket.fail(Unavailable("The engine was closed in the middle of the answer."))
+        self._deliver()
+
+    def _run_posted_actions(self, core: Core) -> bool:
+        """Run what was posted; waits while there is nothing to do. False once the thread is to end."""
+        with self._wake:
+            while not self._inbox and not self._closing and not core.has_work():
+                self._wake.wait()
+            actions, self._inbox = self._inbox, []
+            closing = self._closing
+        for action in actions:
+            action()
+        return not closing
+
+    def _step(self, core: Core) -> None:
+        try:
+            core.step()
+        except Exception:
+            log.exception("a step of %s failed", self._name)
+            for ticket in self._in_flight:
+                ticket.fail(Unavailable("The engine failed in the middle of the answer.", advice="Try again; the log says why."))
+            core.abandon()
+        self.steps += 1
+        self._in_flight = {ticket for ticket in self._in_flight if not ticket.ended}
+
+    def _deliver(self) -> None:
+        if not self._outbox:
+            return
+        batch = self._outbox[:]
+        self._outbox.clear()
+        try:
+            self._loop.call_soon_threadsafe(_put_on_queues, batch)
+        except RuntimeError:
+            # The event loop is gone, and with it everybody who would have read this.
+            log.debug("%s: the event loop closed before %d deltas were read", self._name, len(batch))
+
+
+def _put_on_queues(batch: Outbox) -> None:
+    for ticket, item in batch:
+        ticket.queue.put_nowait(item)

@@ -1,0 +1,168 @@
+"""How fast an engine is: tokens per second by the number of sequences that share its steps, prefill, time to the first token.
+
+Everything is measured through the `Engine` protocol, as the server uses it. Prompts are never repeated, so that no prefix cache
+flatters; engines that are compared take turns within each round, so that a machine that slows down slows all of them; the result
+is the median of the rounds. Knows nothing of tables or files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from yearling.inference.engine import Engine, Request
+from yearling.records import SamplingSettings
+
+PREFILL_TOKENS = 512
+PROMPT_TOKENS = 40
+"""Length of the prompts of the throughput measurements."""
+
+_PROMPT_TOKEN_IDS = range(40, 240)
+"""Single bytes, more or less, in every vocabulary that we know: a prompt of them hardly ever ends its answer at once."""
+
+_prompt_seeds = itertools.count(time.time_ns() % 10**9)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSpeed:
+    """One engine's figures: medians over rounds. Rates are tokens per second."""
+
+    tokens_per_s: dict[int, float]
+    """New tokens of all sequences together, by the number of sequences at once."""
+    prefill_tokens_per_s: float
+    first_token_s: float
+    """From the request to the first token of a short prompt, on an idle engine."""
+    spread: dict[int, float]
+    """The slowest sequence's duration over the fastest one's, by the number of sequences."""
+    peak_memory_bytes: int | None = None
+    rounds: int = 1
+
+
+@dataclass(eq=False, slots=True)
+class Subject:
+    """An engine under measurement, and what was found so far. `pid` is the process whose memory counts."""
+
+    label: str
+    engine: Engine
+    pid: Callable[[], int | None] = lambda: None
+    rates: dict[int, list[float]] = field(default_factory=dict)
+    spreads: dict[int, list[float]] = field(default_factory=dict)
+    prefills: list[float] = field(default_factory=list)
+    firsts: list[float] = field(default_factory=list)
+
+    def speed(self) -> EngineSpeed:
+        """The medians. Raises ValueError before the first round."""
+        if not self.prefills:
+            raise ValueError(f"{self.label} has not been measured")
+        pid = self.pid()
+        return EngineSpeed(
+            tokens_per_s={count: median(found) for count, found in self.rates.items()},
+            prefill_tokens_per_s=median(self.prefills),
+            first_token_s=median(self.firsts),
+            spread={count: median(found) for count, found in self.spreads.items()},
+            peak_memory_bytes=None if pid is None else peak_memory_bytes(pid),
+            rounds=len(self.prefills),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One answer: seconds to its first token and to its end, and how many tokens it had."""
+
+    first_s: float
+    duration_s: float
+    tokens: int
+
+
+async def measure_engine(
+    engine: Engine,
+    *,
+    sequences: Sequence[int] = (1, 8),
+    new_tokens: int = 12,
+    prefill_tokens: int = 128,
+    rounds: int = 1,
+) -> EngineSpeed:
+    """A quick measurement of one engine, for choosing at start-up: about two seconds with a small model on two cores."""
+    subject = Subject("engine", engine)
+    counts = [count for count in sequences if count <= engine.capabilities.max_sequences]
+    await measure_interleaved([subject], sequences=counts, new_tokens=new_tokens, repeat=rounds, prefill_tokens=prefill_tokens)
+    return subject.speed()
+
+
+async def measure_interleaved(
+    subjects: Sequence[Subject],
+    *,
+    sequences: Sequence[int],
+    new_tokens: int,
+    repeat: int,
+    prefill_tokens: int = PREFILL_TOKENS,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> None:
+    """Measure all subjects in `repeat` rounds, taking turns; what is found is added to them.
+
+    `progress(what, done, total)` is called before each measurement.
+    """
+    for subject in subjects:
+        await time_request(subject.engine, PROMPT_TOKENS, 2)
+    plan = [
+        (round_number, count, subject)
+        for round_number in range(repeat)
+        for count in (0, *sequences)
+        for subject in _rotated(subjects, round_number)
+    ]
+    for done, (round_number, count, subject) in enumerate(plan):
+        if progress is not None:
+            what = "prefill" if count == 0 else f"{count} sequences"
+            progress(f"round {round_number + 1}: {subject.label}, {what}", done, len(plan))
+        if count == 0:
+            subject.firsts.append((await time_request(subject.engine, PROMPT_TOKENS, 1)).first_s)
+            subject.prefills.append(prefill_tokens / (await time_request(subject.engine, prefill_tokens, 1)).first_s)
+        else:
+            rate, spread = await time_concurrent_requests(subject.engine, count, new_tokens)
+            subject.rates.setdefault(count, []).append(rate)
+            subject.spreads.setdefault(count, []).append(spread)
+
+
+async def time_concurrent_requests(engine: Engine, count: int, new_tokens: int) -> tuple[float, float]:
+    """`count` answers at once: (new tokens per second, the slowest answer's duration over the fastest full-length one's)."""
+    started = time.perf_counter()
+    runs = await asyncio.gather(*(time_request(engine, PROMPT_TOKENS, new_tokens) for _ in range(count)))
+    rate = sum(run.tokens for run in runs) / (time.perf_counter() - started)
+    whole = [run.duration_s for run in runs if run.tokens == new_tokens] or [run.duration_s for run in runs]
+    return rate, max(whole) / min(whole)
+
+
+async def time_request(engine: Engine, prompt_tokens: int, new_tokens: int) -> Run:
+    """One answer to a prompt that nobody sent before. Raises what the engine raises."""
+    number = next(_prompt_seeds)
+    prompt = tuple(random.Random(number).choices(_PROMPT_TOKEN_IDS, k=prompt_tokens))
+    request = Request(prompt_ids=prompt, sampling=SamplingSettings(temperature=1.0, max_tokens=new_tokens, seed=number))
+    started = time.perf_counter()
+    first_s, tokens = 0.0, 0
+    async for delta in engine.stream(request):
+        if delta.tokens and not tokens:
+            first_s = time.perf_counter() - started
+        tokens += len(delta.tokens)
+    return Run(first_s, time.perf_counter() - started, tokens)
+
+
+def peak_memory_bytes(pid: int) -> int | None:
+    """The most memory that a process ever held (VmHWM), or None where the system does not tell."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
+    return None if line is None else int(line.split()[1]) * 1024
+
+
+def _rotated(subjects: Sequence[Subject], by: int) -> list[Subject]:
+    """Another one begins in each round."""
+    by %= max(1, len(subjects))
+    return [*subjects[by:], *subjects[:by]]

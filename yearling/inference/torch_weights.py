@@ -1,0 +1,121 @@
+"""How the torch engine lays out a network's weights for this processor. The networks themselves are `yearling.models`'s.
+
+Linear layers may be packed: the weights are stored once more in the blocked
+order of oneDNN's kernels, which then need not reorder them at every call. That pays for batches and costs memory; single rows
+keep the plain kernel, which is faster for them.
+
+Shapes: B sequences, T tokens, E model width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from yearling.models import Decoder
+
+PACKED_BATCH_SIZES = range(2, 129)
+"""Batch sizes that use packed weights; with more rows the plain kernel's reordering no longer shows."""
+
+_PACKING_BATCH_SIZE = 32
+"""The batch size that packing is told to expect."""
+
+
+def compute_logits(decoder: Decoder, hidden_BE: Tensor) -> Tensor:
+    """Logits in fp32, (B, V)."""
+    logits: Tensor = decoder.lm_head(hidden_BE)
+    return logits.float()
+
+
+def preferred_weight_dtype(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """`bfloat16` where the processor multiplies it (AMX or AVX-512 BF16), else `float32`."""
+    try:
+        flags = set(next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")).split())
+    except (OSError, StopIteration):
+        return "float32"
+    return "bfloat16" if flags & {"amx_bf16", "avx512_bf16"} else "float32"
+
+
+class PackedLinear(nn.Linear):
+    """A linear layer that shares another's parameters and has a packed copy of its weights besides."""
+
+    def __init__(self, linear: nn.Linear, packed: Tensor) -> None:
+        nn.Module.__init__(self)
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.weight, self.bias = linear.weight, linear.bias
+        self._packed = packed
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.numel() // x.shape[-1] in PACKED_BATCH_SIZES:
+            out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
+            return out
+        return F.linear(x, self.weight, self.bias)
+
+
+class MergedAdapterLinear(nn.Module):
+    """A linear layer with an adapter as one packed matrix, for small batches; others are left to the layer itself.
+
+    The matrix is W + scale · b a as of the last `refresh`, so that a step of decoding costs no products with the factors."""
+
+    def __init__(self, adapted: Any) -> None:
+        super().__init__()
+        self._adapted = (adapted,)  # out of sight of whoever packs what is below this module
+        self._factors: tuple[Tensor, Tensor] | None = None
+        self._packed: Tensor | None = None
+
+    def refresh(self) -> None:
+        """Take over the factors as they are now. Costs little while they are what they were."""
+        (adapted,) = self._adapted
+        a, b = adapted.lora_a.detach(), adapted.lora_b.detach()
+        if self._factors is not None and torch.equal(a, self._factors[0]) and torch.equal(b, self._factors[1]):
+            return
+        self._factors = (a.clone(), b.clone())
+        weight = torch.addmm(adapted.base.weight.detach(), b, a, alpha=adapted.scale)
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKING_BATCH_SIZE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        (adapted,) = self._adapted
+        if self._packed is not None and x.numel() // x.shape[-1] in PACKED_BATCH_SIZES:
+            out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, adapted.base.bias, "none", [], "")
+            return out
+        plain: Tensor = adapted(x)
+        return plain
+
+
+def replace_adapter_linears(network: nn.Module) -> None:
+    """Put a `MergedLinear` in the place of every layer with an adapter. They are yet to be refreshed."""
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if hasattr(child, "lora_a"):
+                setattr(parent, name, MergedAdapterLinear(child))
+
+
+def pack_linears(network: nn.Module) -> int:
+    """Give every linear layer a packed copy of its weights for small batches; returns the bytes that this costs.
+
+    For networks that are not trained: a packed copy does not follow its weights.
+    """
+    packed: dict[int, Tensor] = {}
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.Linear and child.weight.device.type == "cpu":
+                weight = child.weight.detach()
+                if weight.data_ptr() not in packed:
+                    packed[weight.data_ptr()] = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKING_BATCH_SIZE)
+                setattr(parent, name, PackedLinear(child, packed[weight.data_ptr()]))
+    return sum(weight.numel() * weight.element_size() for weight in packed.values())
+
+
+def copy_sharing_weights(network: Decoder) -> Decoder:
+    """A copy of a network whose layers may be replaced one by one, while all tensors stay those of the original."""
+    shared: dict[int, Any] = {}
+    for module in network.modules():
+        for value in [*vars(module).values(), *module._parameters.values(), *module._buffers.values()]:
+            if isinstance(value, Tensor):
+                shared[id(value)] = value
+    return copy.deepcopy(network, shared)

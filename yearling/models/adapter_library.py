@@ -1,0 +1,221 @@
+"""The adapters of this machine, each under the hash of its content.
+
+    <adapters_dir>/<sha256>/adapter.gguf                what the engines load; its SHA-256 is the adapter's name
+    <adapters_dir>/<sha256>/adapter_model.safetensors   the same factors as PEFT writes them, with adapter_config.json
+    <adapters_dir>/<sha256>/manifest.json               base, run, and the SHA-256 of every file
+    <adapters_dir>/.incoming-*                          being written; renamed when complete and flushed
+
+A name stands for one content for ever: nothing here is changed after it appeared, so whatever an engine cached under a name stays
+true. An adapter fits the very weights that it was trained on, and other layouts of the same published file (requantised weights),
+on which it gives other log-probabilities by as much as the layouts differ. Reading needs no torch and no lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from yearling.clock import now_utc
+from yearling.errors import BadInput, NotFound, Untrusted
+from yearling.files.disk import hash_file, sync_file, translate_disk_errors
+from yearling.models.adapter import Adapter
+from yearling.models.local_model import LocalModel
+from yearling.models.torch_facade import save_adapter
+
+if TYPE_CHECKING:
+    from yearling.models.decoder import Decoder
+
+VERSION = 1
+WEIGHTS_FILENAME, MANIFEST = "adapter.gguf", "manifest.json"
+SHORT = 12
+"""Digits of the hash in the name under which an adapter is served."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedAdapter:
+    """One adapter that engines may load."""
+
+    sha256: str
+    folder: Path
+    base: str
+    """Name of the model that it was trained on."""
+    base_sha256: str
+    base_source_sha256: str
+    rank: int
+    alpha: float
+    num_parameters: int
+    size_bytes: int
+    run: str
+    """Id of the run that made it; empty for one that came from elsewhere."""
+    step: int
+    created_utc: datetime
+    files: Mapping[str, str]
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / WEIGHTS_FILENAME
+
+    def fits(self, model: LocalModel) -> Literal["same", "layout", ""]:
+        """`same` for the very weights that it was trained on, `layout` for another layout of their source, else empty."""
+        if self.base_sha256 == model.sha256:
+            return "same"
+        sources = (self.base_source_sha256, self.base_sha256)
+        return "layout" if model.source_sha256 and model.source_sha256 in sources else ""
+
+    def served_name(self, model: str) -> str:
+        """Under which name this adapter on that model answers: `smollm2-135m-instruct+0123456789ab`."""
+        return f"{model}+{self.sha256[:SHORT]}"
+
+    def describe(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return _to_json(self) | {"folder": str(self.folder)}
+
+
+class AdapterLibrary:
+    """The adapters in one folder. Cheap to make; nothing is written before the first publication."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def publish(self, adapter: Adapter, decoder: Decoder, base: LocalModel, *, run: str = "", step: int = 0) -> PublishedAdapter:
+        """Write an adapter in both formats; durable on return, and visible to running servers at once.
+
+        `decoder` is the network that it belongs to, for its shape. The same content again gives what is there already. Raises
+        Untrusted when the adapter was made for other weights than `base`, StorageFailed."""
+        if adapter.base_sha256 != base.sha256:
+            raise Untrusted(
+                f"The adapter was made for the weights {adapter.base_sha256[:12]}, and {base.name} has {base.sha256[:12]}.",
+                advice="Publish it for the model that it was trained on.",
+            )
+        adapter = replace(adapter, base_source_sha256=base.source_sha256)
+        with translate_disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            incoming = self.folder / f".incoming-{uuid.uuid4().hex}"
+            try:
+                save_adapter(adapter, incoming, decoder)
+                save_adapter(adapter, incoming / WEIGHTS_FILENAME, decoder)
+                published = _describe(adapter, incoming, base, run, step)
+                return self._move_into_place(published, incoming)
+            finally:
+                shutil.rmtree(incoming, ignore_errors=True)
+
+    def _move_into_place(self, published: PublishedAdapter, incoming: Path) -> PublishedAdapter:
+        target = self.folder / published.sha256
+        if target.is_dir():
+            return self.verify(published.sha256)
+        text = json.dumps({"version": VERSION} | _to_json(published), indent=2) + "\n"
+        (incoming / MANIFEST).write_text(text, encoding="utf-8")
+        for item in incoming.iterdir():
+            sync_file(item)
+        sync_file(incoming)
+        os.rename(incoming, target)
+        sync_file(self.folder)
+        return replace(published, folder=target)
+
+    def list(self) -> list[PublishedAdapter]:
+        """All that are usable, oldest first. Hashes are not computed anew."""
+        if not self.folder.is_dir():
+            return []
+        found = []
+        for path in self.folder.iterdir():
+            if _SHA256.fullmatch(path.name):
+                try:
+                    found.append(_read(path))
+                except Untrusted:
+                    continue  # `damaged` tells of it
+        return sorted(found, key=lambda one: (one.created_utc, one.sha256))
+
+    def damaged(self) -> dict[str, Untrusted]:
+        """Those that cannot be used, with the reason."""
+        reasons = {}
+        for path in sorted(self.folder.glob("*")):
+            if _SHA256.fullmatch(path.name):
+                try:
+                    _read(path)
+                except Untrusted as error:
+                    reasons[path.name] = error
+        return reasons
+
+    def get(self, name: str) -> PublishedAdapter:
+        """By its hash, or the first digits of it, or a served name (`model+digits`). Raises NotFound, BadInput, Untrusted."""
+        digits = name.rpartition("+")[2].lower()
+        if not re.fullmatch(r"[0-9a-f]{4,64}", digits):
+            raise NotFound(f"There is no adapter {name!r}.", advice="`yearling model adapters` lists them.", param="adapter")
+        found = [path for path in self.folder.glob(f"{digits}*") if _SHA256.fullmatch(path.name)]
+        if not found:
+            raise NotFound(f"There is no adapter {name!r}.", advice="`yearling model adapters` lists them.", param="adapter")
+        if len(found) > 1:
+            raise BadInput(f"{len(found)} adapters begin with {digits}.", advice="Give more digits.", param="adapter")
+        return _read(found[0])
+
+    def verify(self, sha256: str) -> PublishedAdapter:
+        """One adapter, after hashing every file of it. Raises NotFound, and Untrusted that names the file that was changed."""
+        published = self.get(sha256)
+        for name, expected in published.files.items():
+            path = published.folder / name
+            if not path.is_file() or hash_file(path) != expected:
+                raise Untrusted(
+                    f"{path} was changed after it was published.",
+                    advice=f"Remove {published.folder} and export the run again.",
+                )
+        return published
+
+    def remove(self, sha256: str) -> None:
+        """Delete an adapter. Servers that loaded it keep it until they end. Raises NotFound."""
+        published = self.get(sha256)
+        outgoing = self.folder / f".outgoing-{uuid.uuid4().hex}"
+        with translate_disk_errors(self.folder):
+            os.rename(published.folder, outgoing)
+            sync_file(self.folder)
+            shutil.rmtree(outgoing)
+
+
+def _describe(adapter: Adapter, folder: Path, base: LocalModel, run: str, step: int) -> PublishedAdapter:
+    files = {path.name: hash_file(path) for path in sorted(folder.iterdir())}
+    return PublishedAdapter(
+        sha256=files[WEIGHTS_FILENAME],
+        folder=folder,
+        base=base.name,
+        base_sha256=adapter.base_sha256,
+        base_source_sha256=adapter.base_source_sha256,
+        rank=adapter.rank,
+        alpha=adapter.alpha,
+        num_parameters=adapter.num_parameters,
+        size_bytes=(folder / WEIGHTS_FILENAME).stat().st_size,
+        run=run,
+        step=step,
+        created_utc=now_utc(),
+        files=files,
+    )
+
+
+def _read(folder: Path) -> PublishedAdapter:
+    advice = f"Remove {folder} and export the run again."
+    try:
+        fields = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        version = fields.pop("version")
+        if version != VERSION:
+            raise Untrusted(f"The adapter {folder.name} was written by another version of Yearling.", advice=advice)
+        created_utc = datetime.fromisoformat(fields.pop("created_utc"))
+        published = PublishedAdapter(folder=folder, created_utc=created_utc, **fields)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Untrusted(f"The manifest of the adapter {folder.name} cannot be read: {error}.", advice=advice) from None
+    if published.sha256 != folder.name or published.files.get(WEIGHTS_FILENAME) != folder.name or not published.weights.is_file():
+        raise Untrusted(f"The folder {folder.name} does not hold the adapter that it is named by.", advice=advice)
+    return published
+
+
+def _to_json(published: PublishedAdapter) -> dict[str, Any]:
+    fields = asdict(published)
+    fields.pop("folder")
+    return fields | {"created_utc": published.created_utc.isoformat(), "files": dict(published.files)}

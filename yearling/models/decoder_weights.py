@@ -1,0 +1,159 @@
+"""Fill a decoder from model files, and say how GGUF names and lays out the same tensors.
+
+Knows the correspondence of names and llama.cpp's permutation of rotary dimensions; nothing of arithmetic. Every tensor of a file
+must have its place and every place its tensor: nothing is left out silently.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from yearling.errors import BadInput, Unsupported, Untrusted
+from yearling.models.decoder import Decoder
+from yearling.models.decoder_config import FAMILIES, DecoderConfig, config_from_gguf, config_from_hf
+from yearling.models.gguf import read_gguf
+from yearling.models.llama_decoder import LlamaDecoder
+from yearling.models.safetensors_files import read_safetensors, refuse_pickle
+from yearling.models.tokenizer import read_json
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+# GGUF's name of each part of a block, by ours.
+_BLOCK_NAMES = {
+    "input_layernorm": "attn_norm",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
+    "post_attention_layernorm": "ffn_norm",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
+_OUTER_NAMES = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
+_OUR_BLOCK_NAMES = {theirs: ours for ours, theirs in _BLOCK_NAMES.items()}
+_OUR_OUTER_NAMES = {theirs: ours for ours, theirs in _OUTER_NAMES.items()}
+_ROPE_FACTORS = "rope_freqs.weight"
+
+
+def open_decoder(path: Path, *, dtype: str = "float32") -> Decoder:
+    """See `load_decoder`."""
+    if dtype not in DTYPES:
+        raise BadInput(f"{dtype!r} is no type for weights.", advice="Use float32 or bfloat16.", param="dtype")
+    refuse_pickle(path)
+    if path.is_file() and path.suffix != ".safetensors":
+        return _from_gguf(path, DTYPES[dtype])
+    folder = path if path.is_dir() else path.parent
+    described = read_json(folder / "config.json")
+    if not described:
+        raise BadInput(f"The model folder {folder.name} has no config.json.", advice="Give a whole Hugging Face folder.")
+    try:
+        config = config_from_hf(described)
+    except Unsupported as reason:
+        from yearling.models.transformers_decoder import open_transformers_decoder
+
+        return open_transformers_decoder(folder, DTYPES[dtype], reason)
+    return fill(config, read_safetensors(path), DTYPES[dtype])
+
+
+def fill(config: DecoderConfig, tensors: Iterable[tuple[str, Tensor]], dtype: torch.dtype) -> LlamaDecoder:
+    """A decoder with these parameters, in evaluation mode. Raises Untrusted when one is missing, foreign or misshapen."""
+    with torch.device("meta"):
+        decoder = LlamaDecoder(config)
+    wanted = {name: parameter.shape for name, parameter in decoder.named_parameters()}
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors:
+        if name.endswith("rotary_emb.inv_freq") or (name == "lm_head.weight" and config.tied_embeddings):
+            continue  # derived from other values; older checkpoints store them too
+        if name not in wanted:
+            raise Untrusted(f"The weights hold a tensor that the model does not know: {name}.", advice="Fetch the model again.")
+        if tensor.shape != wanted[name]:
+            raise Untrusted(f"The tensor {name} has the shape {tuple(tensor.shape)} where {tuple(wanted[name])} is meant.")
+        found[name] = tensor.to(dtype)
+    missing = sorted(wanted.keys() - found.keys())
+    if missing:
+        raise Untrusted(f"The weights lack {len(missing)} tensors, {missing[0]} among them.", advice="Fetch the model again.")
+    decoder.load_state_dict(found, assign=True, strict=False)  # strictness is above, and knows tied weights
+    if config.tied_embeddings:
+        decoder.tie()
+    return decoder.eval()
+
+
+def to_gguf_name(name: str) -> str:
+    """GGUF's name of one of our parameters."""
+    stem, _, kind = name.rpartition(".")
+    if stem in _OUTER_NAMES:
+        return f"{_OUTER_NAMES[stem]}.{kind}"
+    found = re.fullmatch(r"model\.layers\.(\d+)\.(.+)", stem)
+    if found is None or found[2] not in _BLOCK_NAMES:
+        raise ValueError(f"no GGUF name for {name}")
+    return f"blk.{found[1]}.{_BLOCK_NAMES[found[2]]}.{kind}"
+
+
+def from_gguf_name(name: str) -> str | None:
+    """Our name of a GGUF tensor, None when it has no place in a decoder."""
+    stem, _, kind = name.rpartition(".")
+    if stem in _OUR_OUTER_NAMES:
+        return f"{_OUR_OUTER_NAMES[stem]}.{kind}"
+    found = re.fullmatch(r"blk\.(\d+)\.(.+)", stem)
+    if found is None or found[2] not in _OUR_BLOCK_NAMES:
+        return None
+    return f"model.layers.{found[1]}.{_OUR_BLOCK_NAMES[found[2]]}.{kind}"
+
+
+def num_permuted_heads(config: DecoderConfig, name: str) -> int:
+    """How many heads of a parameter (or of a LoRA factor of it) llama.cpp stores in its own rotary order; 0 when it does not.
+
+    It rotates neighbouring dimensions for `llama` files and the two halves of a head, as we do, for all others."""
+    if config.family not in ("llama", "mistral"):
+        return 0
+    return config.num_heads if ".q_proj." in name else config.num_kv_heads if ".k_proj." in name else 0
+
+
+def to_interleaved_rotary(tensor: Tensor, heads: int) -> Tensor:
+    """Rows from halves (d, d + D/2) to neighbours (2d, 2d + 1), head by head: the order of `llama` GGUF files."""
+    return tensor.reshape(heads, 2, tensor.shape[0] // heads // 2, -1).transpose(1, 2).reshape(tensor.shape)
+
+
+def to_half_split_rotary(tensor: Tensor, heads: int) -> Tensor:
+    """The inverse of `to_neighbours`."""
+    return tensor.reshape(heads, tensor.shape[0] // heads // 2, 2, -1).transpose(1, 2).reshape(tensor.shape)
+
+
+def gguf_tensors(decoder: LlamaDecoder) -> Iterator[tuple[str, Tensor]]:
+    """(GGUF name, float32 tensor) of every parameter, as `llama.cpp` lays it out, embeddings first."""
+    config = decoder.config
+    if config.rope_factors is not None:
+        yield _ROPE_FACTORS, torch.tensor(config.rope_factors, dtype=torch.float32)
+    for name, parameter in decoder.named_parameters():
+        tensor = parameter.detach().float().cpu()
+        heads = num_permuted_heads(config, name)
+        yield to_gguf_name(name), to_interleaved_rotary(tensor, heads) if heads else tensor
+
+
+def _from_gguf(path: Path, dtype: torch.dtype) -> Decoder:
+    file = read_gguf(path)
+    factors = file.tensor(_ROPE_FACTORS) if _ROPE_FACTORS in file.tensors else None
+    if file.metadata.get("general.architecture") in FAMILIES and "token_embd.weight" not in file.tensors:
+        raise Untrusted(f"{path.name} holds no token embeddings.", advice="Import a complete model.")
+    config = config_from_gguf(file.metadata, {name: info.shape for name, info in file.tensors.items()}, factors)
+
+    def tensors() -> Iterator[tuple[str, Tensor]]:
+        for name in file.tensors:
+            ours = from_gguf_name(name)
+            if name == _ROPE_FACTORS:
+                continue
+            if ours is None:
+                raise Unsupported(f"{path.name} holds the tensor {name}, which has no place in a {config.family} decoder.")
+            tensor = torch.from_numpy(file.tensor(name))
+            heads = num_permuted_heads(config, ours)
+            yield ours, to_half_split_rotary(tensor, heads) if heads else tensor
+
+    return fill(config, tensors(), dtype)

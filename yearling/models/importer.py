@@ -1,0 +1,258 @@
+"""Turns a file or folder as its publisher ships it into the folder of an installed model.
+
+Three kinds come in: a GGUF file (rewritten when its layout is a slow one), a folder in Hugging Face's format (config.json,
+safetensors, tokenizer.json), and an ONNX file that the catalogue vouches for. `build` fills a folder that nobody reads yet;
+making it visible, locks and downloads are the library's business. Nothing of what is imported is ever executed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from yearling.clock import now_utc
+from yearling.errors import BadInput, NotFound, Unsupported, Untrusted
+from yearling.files.disk import COPY_CHUNK_BYTES, Progress, hash_file, require_space, silent, sync_file, translate_disk_errors
+from yearling.models.catalogue import CatalogueEntry
+from yearling.models.gguf import GGUFFile, read_gguf
+from yearling.models.hf_folder import hash_model_files, inspect_safetensors, list_model_files, read_json, read_readme_licence
+from yearling.models.local_model import Layout, LocalModel, write_manifest
+from yearling.models.quantise import dominant_type, requantised_size, resolve_layout, rewrite
+from yearling.models.sources import refuse_pickle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where the artefact came from. `licence` overrides what the artefact says of itself; empty leaves it the word."""
+
+    source: str
+    source_sha256: str
+    entry: CatalogueEntry | None = None
+    licence: str = ""
+    linkable: bool = False
+    """The file is the library's own download, so a hard link may stand for a copy."""
+
+
+def build(
+    path: Path, folder: Path, name: str, origin: Origin, *, layout: Layout = "auto", progress: Progress = silent
+) -> LocalModel:
+    """Fills `folder` (which exists, empty) from `path` and writes its manifest, everything flushed to the disk.
+
+    Raises Untrusted (truncated, pickle), Unsupported (not a model that can be served), BadInput (a layout that does not apply)
+    and StorageFailed.
+    """
+    with translate_disk_errors(folder.parent):
+        if path.is_dir():
+            model = _from_hf_folder(path, folder, name, origin, layout, progress)
+        elif path.suffix.lower() == ".onnx":
+            model = _from_onnx(path, folder, name, origin, layout, progress)
+        else:
+            model = _from_gguf(path, folder, name, origin, layout, progress)
+        _cache_tokenizer(model)
+        model = replace(model, files={item.name: hash_file(item) for item in sorted(folder.iterdir())})
+        write_manifest(model)
+        for item in folder.iterdir():
+            sync_file(item)
+        sync_file(folder)
+    return model
+
+
+def source_hash(path: Path) -> str:
+    """SHA-256 of a file, or `folder_hash` of a folder's model files. Raises NotFound, and as `hf_files` does."""
+    try:
+        if path.is_dir():
+            return hash_model_files(list_model_files(path))
+        if not path.is_file():
+            raise NotFound(f"There is no file or folder {path}.", advice="Check the path.")
+        refuse_pickle(path.name)
+        return hash_file(path)
+    except PermissionError as error:
+        raise BadInput(f"{error.filename} cannot be read: {error.strerror}.", advice="Make it readable for this user.") from None
+
+
+def _from_gguf(path: Path, folder: Path, name: str, origin: Origin, layout: Layout, progress: Progress) -> LocalModel:
+    if path.suffix.lower() == ".safetensors":
+        raise BadInput(f"{path.name} alone is not a model.", advice="Import the folder that also holds its config.json.")
+    reader = read_gguf(path)
+    architecture = _servable_architecture(reader, path)
+    chosen = resolve_layout(reader, layout)
+    weights = folder / "model.gguf"
+    if chosen == "keep":
+        _copy(path, weights, origin, progress)
+        quantisation = dominant_type(reader).name
+    else:
+        needed_bytes = requantised_size(reader, chosen)
+        require_space(folder.parent, needed_bytes)
+        with translate_disk_errors(folder.parent, needed_bytes):
+            rewrite(reader, weights, chosen, progress)
+        quantisation = chosen.upper()
+    return _model(
+        name,
+        folder,
+        weights,
+        origin,
+        format="gguf",
+        licence=_text(reader, "general.license") or "unknown",
+        architecture=architecture,
+        parameters=sum(math.prod(tensor.shape) for tensor in reader.tensors.values()),
+        context_tokens=_count(reader, f"{architecture}.context_length"),
+        quantisation=quantisation,
+    )
+
+
+def _servable_architecture(reader: GGUFFile, path: Path) -> str:
+    """The architecture of a GGUF file that holds one whole model."""
+    architecture = _text(reader, "general.architecture")
+    if not architecture:
+        raise Untrusted(f"{path.name} does not say which architecture it is.", advice="Fetch the file again.")
+    if empty := [tensor.name for tensor in reader.tensors.values() if not tensor.shape or 0 in tensor.shape]:
+        raise Untrusted(f"{path.name} holds tensors of no size, {empty[0]!r} first.", advice="Fetch the file again.")
+    if (kind := _text(reader, "general.type") or "model") != "model":
+        raise Unsupported(f"{path.name} is no model but of type {kind!r}.", advice="Import the model that it belongs to.")
+    return architecture
+
+
+def _text(reader: GGUFFile, key: str) -> str:
+    """A word of the metadata; empty when there is none, or what is there could not be shown in a terminal."""
+    value = reader.metadata.get(key)
+    return value if isinstance(value, str) and value.isprintable() else ""
+
+
+def _count(reader: GGUFFile, key: str) -> int:
+    value = reader.metadata.get(key)
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _from_onnx(path: Path, folder: Path, name: str, origin: Origin, layout: Layout, progress: Progress) -> LocalModel:
+    if origin.entry is None:
+        raise Unsupported(f"{path.name} is an ONNX file, which no engine here serves.", advice="Import GGUF or safetensors.")
+    if layout not in ("auto", "keep"):
+        raise BadInput("An ONNX file cannot be rewritten.", advice="Leave out --layout.", param="layout")
+    weights = folder / "model.onnx"
+    _copy(path, weights, origin, progress)
+    entry = origin.entry
+    return _model(
+        name,
+        folder,
+        weights,
+        origin,
+        format="onnx",
+        licence=entry.licence,
+        architecture=entry.architecture,
+        parameters=entry.parameters,
+        context_tokens=entry.context_tokens,
+        quantisation="INT8" if "int8" in entry.name else "F32",
+    )
+
+
+def _from_hf_folder(path: Path, folder: Path, name: str, origin: Origin, layout: Layout, progress: Progress) -> LocalModel:
+    files = list_model_files(path)
+    config = read_json(path / "config.json")
+    parameters, dtype = inspect_safetensors([file for file in files if file.suffix == ".safetensors"])
+    nested = config.get("text_config")
+    context_tokens = (nested if isinstance(nested, dict) else config).get("max_position_embeddings")
+    facts = {
+        "licence": read_readme_licence(path) or "unknown",
+        "architecture": str(config.get("model_type", "")),
+        "parameters": parameters,
+        "context_tokens": context_tokens if isinstance(context_tokens, int) else 0,
+    }
+    target = "q8_0" if layout == "auto" else layout
+    if target != "keep" and _convert_to_gguf(
+        path, folder / "model.gguf", target, parameters, optional=layout == "auto", progress=progress
+    ):
+        return _model(name, folder, folder / "model.gguf", origin, format="gguf", quantisation=target.upper(), **facts)
+    require_space(folder.parent, sum(file.stat().st_size for file in files))
+    for file in files:
+        _copy(file, folder / file.name, origin, progress)
+    return _model(name, folder, folder, origin, format="safetensors", quantisation=dtype, **facts)
+
+
+def _convert_to_gguf(path: Path, target: Path, layout: str, parameters: int, *, optional: bool, progress: Progress) -> bool:
+    """Writes the folder's model as GGUF, the one format that every engine here serves.
+
+    False when the architecture has no GGUF form and the caller can do without (`optional`): the folder is then kept as it is,
+    for torch. Raises BadInput without torch, which reads the weights.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise BadInput(
+            "Reading a Hugging Face folder needs torch, which is not installed.",
+            advice="Install yearling[train], or import a GGUF file of the same model.",
+        )
+    from yearling.models.export import export_gguf
+
+    block, block_bytes = {"q8_0": (32, 34), "q4_0": (32, 18), "bf16": (1, 2)}[layout]
+    needed_bytes = parameters // block * block_bytes
+    library = target.parent.parent
+    require_space(library, needed_bytes)
+    progress("Converting to GGUF", 0, None)
+    try:
+        with translate_disk_errors(library, needed_bytes):
+            export_gguf(path, target, layout.upper())
+    except Unsupported:
+        target.unlink(missing_ok=True)
+        if not optional:
+            raise
+        return False
+    return True
+
+
+def _model(name: str, folder: Path, weights: Path, origin: Origin, **facts: Any) -> LocalModel:
+    if weights == folder:
+        files = list_model_files(folder)
+        sha256, size_bytes = hash_model_files(files), sum(file.stat().st_size for file in files if file.suffix == ".safetensors")
+    else:
+        sha256, size_bytes = hash_file(weights), weights.stat().st_size
+    if origin.entry:
+        facts |= {"licence": origin.entry.licence, "kind": origin.entry.kind}
+    if origin.licence:
+        facts["licence"] = origin.licence
+    return LocalModel(
+        name=name,
+        folder=folder,
+        weights=weights,
+        sha256=sha256,
+        size_bytes=size_bytes,
+        source=origin.source,
+        source_sha256=origin.source_sha256,
+        created_utc=now_utc(),
+        **facts,
+    )
+
+
+def _copy(path: Path, destination: Path, origin: Origin, progress: Progress) -> None:
+    """Copies one file, or links to it where it is the library's own and the file system can."""
+    if origin.linkable:
+        try:
+            os.link(path, destination)
+            return
+        except OSError:
+            pass  # a file system without hard links: copy
+    size = path.stat().st_size
+    library = destination.parent.parent
+    require_space(library, size)
+    with translate_disk_errors(library, size), path.open("rb") as source, destination.open("wb") as out:
+        done = 0
+        while chunk := source.read(COPY_CHUNK_BYTES):
+            out.write(chunk)
+            done += len(chunk)
+            progress(f"Copying {path.name}", done, size)
+
+
+def _cache_tokenizer(model: LocalModel) -> None:
+    """Has the tokenizer converted once, so that later starts load it in a moment."""
+    if model.kind != "chat":
+        return
+    from yearling.models.tokenizer import cache_tokenizer
+
+    try:
+        cache_tokenizer(model)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
+        # The vocabulary is a stranger's data: of the wrong type, not text, or pointing at tokens that are not there.
+        raise Untrusted(
+            f"The vocabulary in {model.weights.name} makes no sense ({type(error).__name__}).", advice="Fetch the file again."
+        ) from error

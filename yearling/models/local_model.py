@@ -1,0 +1,103 @@
+"""One installed model: what it is, where its files are, and the manifest (`model.json`) that says so.
+
+The manifest is written once, at import, and never changed. It holds two hashes: that of the source, as published, and that of the
+weights that are served, which is the `model_hash` of every record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from yearling.errors import Untrusted
+
+MANIFEST = "model.json"
+VERSION = 1
+
+Format = Literal["gguf", "safetensors", "onnx"]
+
+Layout = Literal["auto", "keep", "q8_0", "q4_0", "bf16"]
+"""How weights are stored after an import: as they came, in a named layout, or in the one that is fastest at equal quality."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalModel:
+    """An installed model. `weights` is the GGUF or ONNX file, or the folder itself for a model in Hugging Face's format."""
+
+    name: str
+    folder: Path
+    weights: Path
+    format: Format
+    sha256: str
+    """Of the served weights: of the file, or `hf_folder.folder_hash` of a Hugging Face folder."""
+    source: str
+    source_sha256: str
+    licence: str
+    architecture: str
+    parameters: int
+    context_tokens: int
+    quantisation: str
+    """The layout of most weights: `Q8_0`, `BF16`, ..."""
+    size_bytes: int
+    """Of the served weights."""
+    created_utc: datetime
+    kind: Literal["chat", "embedding"] = "chat"
+    files: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of every file of the folder but the manifest."""
+
+    def describe(self) -> dict[str, Any]:
+        """All of it as JSON values; paths are absolute."""
+        plain = _to_json(self)
+        return plain | {"folder": str(self.folder), "weights": str(self.weights)}
+
+
+def write_manifest(model: LocalModel) -> None:
+    """Writes `model.json` into the model's folder. Paths are kept relative, so that the folder may be moved."""
+    text = json.dumps({"version": VERSION} | _to_json(model), indent=2, ensure_ascii=False) + "\n"
+    (model.folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> LocalModel:
+    """The model in `folder`. Raises Untrusted when the manifest or the weights are missing, damaged or of a newer version."""
+    advice = f"Run `yearling model remove {folder.name}`, then pull or import it again."
+    try:
+        fields = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        version = fields.pop("version")
+        if version != VERSION:
+            raise Untrusted(f"The model {folder.name!r} was imported by another version of Yearling ({version}).", advice=advice)
+        weights = folder / fields.pop("weights")
+        created_utc = datetime.fromisoformat(fields.pop("created_utc"))
+        model = LocalModel(folder=folder, weights=weights, created_utc=created_utc, **fields)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Untrusted(f"The manifest of the model {folder.name!r} cannot be read: {error}.", advice=advice) from None
+    if model.name != folder.name:
+        raise Untrusted(f"The folder {folder.name!r} holds the manifest of {model.name!r}.", advice="Rename the folder back.")
+    if weights.resolve() != folder.resolve() and weights.resolve().parent != folder.resolve():
+        raise Untrusted(f"The manifest of the model {folder.name!r} points out of its folder.", advice=advice)
+    if not weights.exists():
+        raise Untrusted(f"The weights of the model {folder.name!r} are missing: {weights}.", advice=advice)
+    return model
+
+
+def _to_json(model: LocalModel) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "kind": model.kind,
+        "format": model.format,
+        "weights": "." if model.weights == model.folder else model.weights.name,
+        "sha256": model.sha256,
+        "source": model.source,
+        "source_sha256": model.source_sha256,
+        "licence": model.licence,
+        "architecture": model.architecture,
+        "parameters": model.parameters,
+        "context_tokens": model.context_tokens,
+        "quantisation": model.quantisation,
+        "size_bytes": model.size_bytes,
+        "created_utc": model.created_utc.isoformat(),
+        "files": dict(model.files),
+    }

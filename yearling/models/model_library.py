@@ -1,0 +1,295 @@
+"""The models of this machine: one folder each, complete or not there at all.
+
+    <models_dir>/<name>/             model.json, the weights, the tokenizer
+    <models_dir>/.incoming-<name>-*  being built; renamed to its name when complete and flushed
+    <models_dir>/.outgoing-<name>-*  being deleted
+    <models_dir>/.downloads/<key>/   what was fetched so far; taken up by the next pull of the same source
+    <models_dir>/.locks/             one writer at a time per model and per download, also across processes
+
+A kill at any moment leaves the old state or the new one; leftovers are swept by the next pull or import. Installed folders are
+never changed, only added and removed, so an engine may keep a model's files mapped. Reading needs no lock and no write access.
+What only pulls and imports need (an HTTP client, numpy) is imported there, so that a server starts quickly.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from yearling.errors import BadInput, Conflict, NotFound, Untrusted
+from yearling.files.disk import Progress, hash_file, silent, sync_file, translate_disk_errors
+from yearling.models.catalogue import CatalogueEntry, check_model_name, known_models
+from yearling.models.local_model import Layout, LocalModel, read_manifest
+from yearling.models.sources import FileSource, Source, parse_source
+
+if TYPE_CHECKING:
+    from yearling.models.http_download import NetworkConfig
+    from yearling.models.importer import Origin
+
+ABANDONED_DOWNLOAD_S = 30 * 24 * 3600.0
+"""Downloads that nobody took up for this long are swept."""
+
+
+class ModelLibrary:
+    """The models in one folder. Cheap to make; nothing is written before the first pull or import. Safe to use from threads."""
+
+    def __init__(self, models_dir: Path, *, web: NetworkConfig | None = None) -> None:
+        self.models_dir = models_dir
+        self._web = web
+
+    def names(self) -> list[str]:
+        """The installed models by name, sorted, damaged ones included."""
+        if not self.models_dir.is_dir():
+            return []
+        return sorted(path.name for path in self.models_dir.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+    def list(self) -> list[LocalModel]:
+        """The installed models that are usable; `damaged` tells of the others."""
+        return [model for model in map(self._try, self.names()) if isinstance(model, LocalModel)]
+
+    def damaged(self) -> dict[str, Untrusted]:
+        """Installed models that cannot be used, with the reason."""
+        return {name: why for name in self.names() if isinstance(why := self._try(name), Untrusted)}
+
+    def get(self, name: str) -> LocalModel:
+        """One installed model. Raises NotFound, and Untrusted when its folder is damaged. Hashes are not computed anew."""
+        if name not in self.names():
+            raise self._not_found(name)
+        return read_manifest(self.models_dir / name)
+
+    def verify(self, name: str) -> LocalModel:
+        """Hashes every file of the model. Raises Untrusted that names the first one which is not what was imported."""
+        model = self.get(name)
+        for file, expected in model.files.items():
+            path = model.folder / file
+            found = hash_file(path) if path.is_file() else "no file"
+            if found != expected:
+                raise Untrusted(
+                    f"{path} was changed after the import: expected SHA-256 {expected}, got {found}.",
+                    advice=f"Run `yearling model remove {name}`, then pull or import it again.",
+                )
+        return model
+
+    def pull(
+        self,
+        name_or_source: str,
+        *,
+        name: str | None = None,
+        sha256: str = "",
+        layout: Layout = "auto",
+        progress: Progress | None = None,
+    ) -> LocalModel:
+        """Fetches, verifies and installs a model of the catalogue, or any source of the forms in `sources`.
+
+        One that is installed already is returned as it is. Raises NotFound (unknown name), BadInput (no hash to check against),
+        Conflict (the name is taken by something else), Untrusted, Unavailable and StorageFailed.
+        """
+        from yearling.models.fetch import fetch, scratch_key
+        from yearling.models.http_download import NetworkConfig
+        from yearling.models.importer import Origin
+
+        entry = _entry(name_or_source)
+        source = entry.parsed_source if entry else self._parse(name_or_source)
+        name = check_model_name(name or (entry.name if entry else slug(source.filename)))
+        pinned = _pinned(sha256, entry)
+        progress = progress or silent
+        with self._locked_for_writing(name):
+            if (there := self._existing(name)) and there.source == str(source) and (not pinned or there.source_sha256 == pinned):
+                return _require_same_layout(there, layout)
+            if there:
+                raise _name_taken(name)
+            key = scratch_key(source, pinned)
+            with self._lock(f"fetch-{key}"):
+                web = self._web or NetworkConfig.from_environment()
+                fetched = fetch(source, self.models_dir / ".downloads" / key, web, sha256=pinned, progress=progress)
+                origin = Origin(
+                    source=str(source),
+                    source_sha256=fetched.sha256,
+                    entry=entry,
+                    linkable=not isinstance(source, FileSource),
+                )
+                model = self._install(fetched.path, name, origin, layout, progress)
+                if fetched.scratch:
+                    shutil.rmtree(fetched.scratch)
+        return model
+
+    def import_path(
+        self,
+        path: Path,
+        *,
+        name: str | None = None,
+        layout: Layout = "auto",
+        source: str = "",
+        licence: str = "",
+        progress: Progress | None = None,
+    ) -> LocalModel:
+        """Installs a local GGUF file or Hugging Face folder; what is there is copied and left alone.
+
+        `source` and `licence` are recorded instead of the path and of what the file says, for files that we made ourselves. The
+        same content under the same name is returned as it is. Raises as `pull`.
+        """
+        from yearling.models.importer import Origin, source_hash
+
+        path = path.expanduser().absolute()
+        name = check_model_name(name or slug(path.name))
+        sha256 = source_hash(path)
+        with self._locked_for_writing(name):
+            if (there := self._existing(name)) and there.source_sha256 == sha256:
+                return _require_same_layout(there, layout)
+            if there:
+                raise _name_taken(name)
+            origin = Origin(source=source or f"file:{path}", source_sha256=sha256, entry=_entry_of_hash(sha256), licence=licence)
+            return self._install(path, name, origin, layout, progress or silent)
+
+    def remove(self, name: str) -> None:
+        """Deletes an installed model, usable or not. Raises NotFound."""
+        if name not in self.names():
+            raise self._not_found(name)
+        with self._locked_for_writing(name):
+            outgoing = self._temporary("outgoing", name)
+            try:
+                os.rename(self.models_dir / name, outgoing)
+            except FileNotFoundError:
+                raise self._not_found(name) from None
+            sync_file(self.models_dir)
+            shutil.rmtree(outgoing)
+
+    def _install(self, path: Path, name: str, origin: Origin, layout: Layout, progress: Progress) -> LocalModel:
+        """Builds beside, then renames. The caller holds the lock of the name."""
+        from yearling.models.importer import build
+
+        incoming = self._temporary("incoming", name)
+        incoming.mkdir()
+        try:
+            model = build(path, incoming, name, origin, layout=layout, progress=progress)
+            os.rename(incoming, self.models_dir / name)
+            sync_file(self.models_dir)
+        except BaseException:
+            shutil.rmtree(incoming, ignore_errors=True)
+            raise
+        folder = self.models_dir / name
+        return replace(model, folder=folder, weights=folder if model.weights == incoming else folder / model.weights.name)
+
+    def _existing(self, name: str) -> LocalModel | None:
+        return read_manifest(self.models_dir / name) if name in self.names() else None
+
+    def _try(self, name: str) -> LocalModel | Untrusted:
+        try:
+            return read_manifest(self.models_dir / name)
+        except Untrusted as error:
+            return error
+
+    def _parse(self, text: str) -> Source:
+        if ":" not in text:
+            raise self._not_found(text)
+        return parse_source(text)
+
+    def _not_found(self, name: str) -> NotFound:
+        if name in known_models():
+            return NotFound(f"The model {name!r} is not installed.", advice=f"Run `yearling model pull {name}`.", param="model")
+        known = [*self.names(), *known_models()]
+        near = [other for other in known if name and name in other] or difflib.get_close_matches(name, known, n=1)
+        guess = f" Did you mean {near[0]!r}?" if near else ""
+        installed = ", ".join(self.names()) or "none"
+        return NotFound(
+            f"There is no model {name!r}.{guess}",
+            advice=f"Installed: {installed}. `yearling model list` shows what can be pulled.",
+            param="model",
+        )
+
+    @contextmanager
+    def _locked_for_writing(self, name: str) -> Iterator[None]:
+        """Holds the lock of one model, in a library that exists and was swept."""
+        with translate_disk_errors(self.models_dir):
+            (self.models_dir / ".locks").mkdir(parents=True, exist_ok=True)
+            with self._lock(name):
+                self._sweep(name)
+                yield
+
+    @contextmanager
+    def _lock(self, key: str, timeout_s: float = -1) -> Iterator[None]:
+        with FileLock(self.models_dir / ".locks" / f"{key}.lock", timeout=timeout_s):
+            yield
+
+    def _temporary(self, what: str, name: str) -> Path:
+        return self.models_dir / f".{what}-{name}-{uuid.uuid4().hex}"
+
+    def _sweep(self, held: str) -> None:
+        """Deletes what interrupted imports and removals left: of `held`, whose lock is ours, and of names nobody has locked."""
+        for path in self.models_dir.glob(".incoming-*"):
+            owner = path.name.removeprefix(".incoming-").rpartition("-")[0]
+            if owner == held:
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                self._sweep_unless_busy(path, owner)
+        for path in self.models_dir.glob(".outgoing-*"):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in self.models_dir.glob(".downloads/*"):
+            newest = max((item.stat().st_mtime for item in path.glob("*")), default=path.stat().st_mtime)
+            if time.time() - newest > ABANDONED_DOWNLOAD_S:
+                self._sweep_unless_busy(path, f"fetch-{path.name}")
+
+    def _sweep_unless_busy(self, path: Path, key: str) -> None:
+        try:
+            with self._lock(key, timeout_s=0):
+                shutil.rmtree(path, ignore_errors=True)
+        except Timeout:
+            return
+
+
+def slug(filename: str) -> str:
+    """A model name made of a file or folder name: `SmolLM2-135M.Q8_0.gguf` becomes `smollm2-135m.q8_0`."""
+    stem = re.sub(r"\.(gguf|onnx|safetensors)$", "", filename, flags=re.IGNORECASE)
+    return re.sub(r"\.{2,}", ".", re.sub(r"[^a-z0-9._-]+", "-", stem.lower())).strip("._-")[:96].rstrip("._-")
+
+
+def _entry(name_or_source: str) -> CatalogueEntry | None:
+    if name_or_source in known_models():
+        return known_models()[name_or_source]
+    return next((entry for entry in known_models().values() if entry.source == name_or_source), None)
+
+
+def _entry_of_hash(sha256: str) -> CatalogueEntry | None:
+    """A file of the catalogue that came by another way keeps its kind and licence."""
+    return next((entry for entry in known_models().values() if entry.sha256 == sha256), None)
+
+
+def _pinned(sha256: str, entry: CatalogueEntry | None) -> str:
+    sha256 = sha256.lower()
+    if sha256 and not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise BadInput(f"{sha256!r} is not a SHA-256.", advice="Give 64 hexadecimal digits.", param="sha256")
+    if entry and sha256 and sha256 != entry.sha256:
+        raise BadInput(
+            f"The catalogue pins {entry.name} to {entry.sha256}, not {sha256}.", advice="Leave out --sha256.", param="sha256"
+        )
+    return entry.sha256 if entry else sha256
+
+
+def _require_same_layout(there: LocalModel, layout: Layout) -> LocalModel:
+    asked = {"q8_0": "Q8_0", "q4_0": "Q4_0", "bf16": "BF16"}.get(layout, there.quantisation)
+    if layout == "keep" and there.sha256 != there.source_sha256:
+        asked = "its source's layout"
+    if asked != there.quantisation:
+        raise Conflict(
+            f"The model {there.name!r} is installed already, in {there.quantisation} and not in {asked}.",
+            advice=f"Choose another name with --name, or run `yearling model remove {there.name}` first.",
+        )
+    return there
+
+
+def _name_taken(name: str) -> Conflict:
+    return Conflict(
+        f"Another model is installed under the name {name!r}.",
+        advice=f"Choose another name with --name, or run `yearling model remove {name}` first.",
+    )

@@ -1,0 +1,99 @@
+"""Which package indexes this machine uses, from pip's own configuration: environment variables, then its files.
+
+Only what finding a wheel needs is read: `index-url`, `extra-index-url`, `find-links`, `no-index` and `cert` of `[global]`.
+Files and their order are pip's (https://pip.pypa.io/en/stable/topics/configuration/): site over user over global, environment
+over all. pip itself is not run; it is only asked for the index that it goes by when nothing is configured.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import platformdirs
+
+from yearling.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageIndexes:
+    """Where wheels are looked for: `urls` are simple indexes (PEP 503, PEP 691), `links` folders or pages that list wheels.
+
+    URLs may hold credentials, hence no repr.
+    """
+
+    urls: tuple[str, ...] = field(default=(), repr=False)
+    links: tuple[str, ...] = field(default=(), repr=False)
+    ca_file: str = ""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> PackageIndexes:
+        """What pip would use, given these environment variables and the files they lead to."""
+        environ = os.environ if environ is None else environ
+        settings: dict[str, str] = {}
+        for path in config_files(environ):
+            settings |= _global_section(path)
+        for key in ("index-url", "extra-index-url", "find-links", "no-index", "cert"):
+            if value := environ.get("PIP_" + key.upper().replace("-", "_")):
+                settings[key] = value
+        urls = [settings.get("index-url") or default_index_url(), *settings.get("extra-index-url", "").split()]
+        if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
+            urls = []
+        return cls(
+            urls=tuple(url.rstrip("/") for url in urls),
+            links=tuple(settings.get("find-links", "").split()),
+            ca_file=settings.get("cert", ""),
+        )
+
+
+def default_index_url() -> str:
+    """The index of a pip that nobody configured. Raises BadInput in an environment without pip."""
+    try:
+        from pip._internal.models.index import PyPI
+    except ImportError:
+        raise BadInput(
+            "There is no pip here to say which package index to use.",
+            advice="Set PIP_INDEX_URL, or install pip into this environment.",
+        ) from None
+    return str(PyPI.simple_url)
+
+
+def config_files(environ: Mapping[str, str]) -> Iterator[Path]:
+    """pip's configuration files, weakest first. `PIP_CONFIG_FILE` naming the null device switches all of them off."""
+    name = "pip.ini" if sys.platform == "win32" else "pip.conf"
+    chosen = environ.get("PIP_CONFIG_FILE", "")
+    if chosen == os.devnull:
+        return
+    if sys.platform not in ("win32", "darwin"):
+        for folder in environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep):
+            if folder:
+                yield Path(folder) / "pip" / name
+        yield Path("/etc") / name
+    elif sys.platform == "win32":
+        yield Path(environ.get("PROGRAMDATA", "C:\\ProgramData")) / "pip" / name
+    else:
+        yield Path("/Library/Application Support/pip") / name
+    home = Path(environ.get("HOME") or Path.home())
+    yield home / ("pip" if sys.platform == "win32" else ".pip") / name
+    if sys.platform == "win32":
+        yield Path(platformdirs.user_config_dir("pip", appauthor=False, roaming=True)) / name
+    else:
+        yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / name
+    yield Path(sys.prefix) / name
+    if chosen:
+        yield Path(chosen)
+
+
+def _global_section(path: Path) -> dict[str, str]:
+    """The `[global]` settings of one file; nothing when it is absent or cannot be read, of which pip itself warns."""
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(path, encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError, OSError):
+        return {}
+    section = parser["global"] if parser.has_section("global") else {}
+    return {key.replace("_", "-"): value.strip() for key, value in section.items()}

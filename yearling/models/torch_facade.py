@@ -1,0 +1,133 @@
+"""The torch side of a model for other rooms, without making everyone who opens the door pay for torch.
+
+Knows only which module does the work and imports it when it is asked to. `Decoder`, `Cache` and `CacheRows` are
+names for annotations; at run time nobody but the modules behind this one needs the classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from yearling.errors import BadInput
+from yearling.models.adapter import TARGETS, Adapter
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from yearling.models.decoder import Cache as Cache
+    from yearling.models.decoder import CacheRows as CacheRows
+    from yearling.models.decoder import Decoder as Decoder
+else:
+    Cache = CacheRows = Decoder = Any
+
+
+def load_decoder(path: Path, *, dtype: str = "float32") -> Decoder:
+    """The network of a GGUF file, a safetensors file or a Hugging Face folder, on the CPU, in evaluation mode.
+
+    `dtype` is `float32` or `bfloat16`. Raises Untrusted for a damaged or unsafe file, Unsupported for an architecture that
+    neither we nor transformers know, and BadInput when torch is not installed.
+    """
+    _require_torch()
+    from yearling.models.decoder_weights import open_decoder
+
+    return open_decoder(path, dtype=dtype)
+
+
+def packed(lengths: Sequence[int], *, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+    """(positions (1, T), mask (1, T, T)) for sequences of these lengths laid end to end in one row: each sees only itself."""
+    from yearling.models import decoder
+
+    return decoder.packed(lengths, device=device)
+
+
+def new_adapter(
+    decoder: Decoder, *, rank: int, alpha: float, base_sha256: str, seed: int, targets: tuple[str, ...] = TARGETS
+) -> Adapter:
+    """A fresh LoRA adapter that changes nothing yet; see `lora.new_adapter`."""
+    from yearling.models import lora
+
+    return lora.new_adapter(decoder, rank=rank, alpha=alpha, base_sha256=base_sha256, seed=seed, targets=targets)
+
+
+def attach_adapter(decoder: Decoder, adapter: Adapter, *, base_sha256: str) -> Adapter:
+    """Put an adapter into the network and freeze the rest; gives back the adapter whose factors are to be trained.
+
+    Raises Untrusted when it was made for other weights, BadInput when it does not fit or one is attached already."""
+    from yearling.models import lora
+
+    return lora.attach(decoder, adapter, base_sha256=base_sha256)
+
+
+def detach_adapter(decoder: Decoder) -> None:
+    """Take the adapter out again; the network computes bit for bit what it did before."""
+    from yearling.models import lora
+
+    lora.detach(decoder)
+
+
+def merge_adapter(decoder: Decoder) -> None:
+    """Add the attached adapter's change to the weights for good."""
+    from yearling.models import lora
+
+    lora.merge(decoder)
+
+
+def adapter_disabled(decoder: Decoder) -> AbstractContextManager[None]:
+    """Inside, the network is the bare model."""
+    from yearling.models import lora
+
+    return lora.disabled(decoder)
+
+
+def load_adapter(path: Path, decoder: Decoder, *, base_sha256: str, source_sha256: str = "") -> Adapter:
+    """From a PEFT folder, its adapter_model.safetensors, or a GGUF file. Raises Untrusted for damaged and unsafe files and for
+    another base, Unsupported for other kinds of adapter. With `source_sha256` other layouts of that published file are the same
+    base."""
+    _require_torch()
+    from yearling.models import lora, lora_files
+
+    return lora_files.load_adapter(path, lora.llama_config(decoder), base_sha256=base_sha256, source_sha256=source_sha256)
+
+
+def save_adapter(adapter: Adapter, path: Path, decoder: Decoder) -> None:
+    """Write a GGUF file where the path ends in `.gguf`, a PEFT folder otherwise."""
+    from yearling.models import lora, lora_files
+
+    if path.suffix == ".gguf":
+        lora_files.save_gguf(adapter, path, lora.llama_config(decoder))
+    else:
+        lora_files.save_peft(adapter, path)
+
+
+def export_gguf(source: Path, target: Path, quantisation: str = "Q8_0") -> None:
+    """Turn a Hugging Face folder (or a GGUF file) of the Llama family into a GGUF file in F32, F16, BF16, Q8_0 or Q4_0.
+
+    Raises BadInput for another layout, Unsupported for what GGUF or we have no words for, and what `load_decoder` raises."""
+    _require_torch()
+    from yearling.models import export
+
+    export.export_gguf(source, target, quantisation)
+
+
+def export_decoder(decoder: Decoder, target: Path, *, source: Path, quantisation: str = "F16") -> None:
+    """Write a network in memory with the vocabulary and chat template of `source` (a GGUF file or a Hugging Face folder): a GGUF
+    file where the target ends in `.gguf`, a folder with safetensors in the network's own type otherwise. Raises Unsupported for
+    a network with an adapter attached."""
+    from yearling.models import export
+
+    if target.suffix == ".gguf":
+        vocabulary = export.read_gguf_vocabulary(source, decoder.config.vocab_size)
+        export.export_decoder_gguf(decoder, target, quantisation, vocabulary=vocabulary)
+    else:
+        export.export_hf(decoder, target, source=source)
+
+
+def _require_torch() -> None:
+    try:
+        import torch  # noqa: F401  # only to say clearly that it is missing
+    except ImportError:
+        raise BadInput("This needs torch, which is not installed.", advice="Install yearling[train].") from None

@@ -1,0 +1,128 @@
+"""Architectures that are not of the Llama family, through transformers, behind the interface of `network.Decoder`.
+
+Knows transformers' calling conventions; computes nothing itself. It is right before it is fast: with a cache it keeps the
+token ids and runs over them again at each step, since the caches of transformers cannot hold rows of different lengths.
+No code from the model's folder is run, and only safetensors are opened.
+
+Shapes as in `decoder.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from yearling.errors import Unsupported
+from yearling.models.decoder import Cache, CacheRows, Decoder, additive
+from yearling.models.decoder_config import DecoderShape
+
+
+class TokenIdCache(Cache):
+    """The token ids of S sequences: the cache of a network whose keys and values we do not hold."""
+
+    def __init__(self, *, num_slots: int, capacity_tokens: int) -> None:
+        super().__init__(num_slots=num_slots, capacity_tokens=capacity_tokens)
+        self.ids: list[list[int]] = [[] for _ in range(num_slots)]
+
+    def past(self, slot: int) -> list[int]:
+        return self.ids[slot][: self.lengths[slot]]
+
+    def copy(self, source: int, targets: Sequence[int]) -> None:
+        for target in targets:
+            self.ids[target] = self.past(source)
+            self.lengths[target] = self.lengths[source]
+
+    def adopt(self, slot: int, other: Cache, source: int) -> None:
+        if not isinstance(other, TokenIdCache):
+            raise ValueError("the cache was made for another kind of network")
+        self.ids[slot] = other.past(source)[: self.capacity_tokens]
+        self.lengths[slot] = len(self.ids[slot])
+
+
+class TransformersDecoder(Decoder):
+    """A causal language model of transformers."""
+
+    def __init__(self, model: Any, config: DecoderShape) -> None:
+        super().__init__()
+        self.config = config
+        self.inner = model
+        self.lm_head = model.get_output_embeddings()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        found: torch.dtype = next(self.inner.parameters()).dtype
+        return found
+
+    def new_cache(self, *, num_slots: int, capacity_tokens: int) -> Cache:
+        return TokenIdCache(num_slots=num_slots, capacity_tokens=capacity_tokens)
+
+    def hidden(
+        self, ids_BT: Tensor, *, positions_BT: Tensor | None = None, cache: CacheRows | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        if cache is not None:
+            if positions_BT is not None or mask is not None:
+                raise ValueError("with a cache, positions and mask follow from it")
+            return self._continue(ids_BT, cache)
+        bias = None if mask is None else additive(mask, self.dtype)
+        trunk = self.inner.base_model
+        states = trunk(ids_BT, attention_mask=bias, position_ids=positions_BT, use_cache=False).last_hidden_state
+        out: Tensor = states
+        return out
+
+    def _continue(self, ids_BT: Tensor, rows: CacheRows) -> Tensor:
+        cache = rows.cache
+        if not isinstance(cache, TokenIdCache):
+            raise ValueError("the cache was made for another kind of network")
+        batch, tokens = ids_BT.shape
+        new = rows.new_tokens(batch, tokens)
+        whole = [[*cache.past(slot), *ids] for slot, ids in zip(rows.slots, ids_BT.tolist(), strict=True)]
+        width = max(map(len, whole))
+        padded = torch.tensor([ids + [0] * (width - len(ids)) for ids in whole], device=ids_BT.device)
+        states = self.hidden(padded)  # padding on the right is never seen by what stands before it
+        starts = rows.lengths
+        for slot, ids in zip(rows.slots, whole, strict=True):
+            cache.ids[slot] = ids
+        rows.advance(new)
+        return torch.stack([states[row, start : start + tokens] for row, start in enumerate(starts)])
+
+
+def open_transformers_decoder(folder: Path, dtype: torch.dtype, reason: Unsupported) -> TransformersDecoder:
+    """Load a folder through transformers. `reason` says why our own network cannot; raised when transformers cannot either."""
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=dtype
+        ).eval()
+    except (ValueError, OSError, KeyError, ImportError) as error:
+        raise Unsupported(f"{reason.message} transformers cannot open it either: {error}", advice=reason.advice) from None
+    config = model.config
+    decoder = TransformersDecoder(
+        model,
+        DecoderShape(
+            family=config.model_type,
+            vocab_size=config.vocab_size,
+            hidden_size=config.hidden_size,
+            num_layers=config.num_hidden_layers,
+            context_tokens=config.max_position_embeddings,
+            source=config.to_dict(),
+        ),
+    )
+    _check_output_projection(decoder)
+    return decoder
+
+
+@torch.no_grad()
+def _check_output_projection(decoder: TransformersDecoder) -> None:
+    """Some families scale or cap their logits after the output projection, which `lm_head` alone would leave out."""
+    ids = torch.arange(3)[None]
+    theirs = decoder.inner(ids, use_cache=False).logits.float()
+    if not torch.allclose(decoder(ids).float(), theirs, rtol=1e-3, atol=1e-3):
+        raise Unsupported(
+            f"The architecture {decoder.config.family!r} changes its logits after the output projection, which is not supported.",
+            advice="Serve it with llama.cpp.",
+        )

@@ -1,0 +1,63 @@
+"""Whom an identity provider (OpenID Connect) vouches for: its issuer and its subject, which together name one person for good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from yearling.clock import now_utc
+from yearling.errors import Conflict
+from yearling.records import Person, PersonRole
+from yearling.store.accounts.people import insert_person, person_from_row
+from yearling.store.audit import append_audit_entry
+from yearling.store.database.database import Database
+from yearling.store.database.schema import identities, people
+
+
+class IdentityStore:
+    """The identities of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def person(self, issuer: str, subject: str) -> Person | None:
+        """Whom the provider means, unless unknown here or closed."""
+        query = (
+            sa.select(people)
+            .join(identities, identities.c.person_id == people.c.id)
+            .where(identities.c.issuer == issuer, identities.c.subject == subject, people.c.closed_utc.is_(None))
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        return person_from_row(row) if row else None
+
+    def issuers(self, person_id: str) -> list[str]:
+        """The providers by which a person can sign in."""
+        with self._database.read() as connection:
+            return list(connection.scalars(sa.select(identities.c.issuer).where(identities.c.person_id == person_id)))
+
+    def link(self, person_id: str, issuer: str, subject: str) -> None:
+        """Let a person sign in by a provider. Raises Conflict when the identity is somebody's already."""
+        with self._database.write() as connection:
+            insert_identity(connection, person_id, issuer, subject)
+
+    def join(self, name: str, role: PersonRole, *, issuer: str, subject: str) -> Person:
+        """A new person whom a provider vouches for. Raises Conflict, BadInput."""
+        with self._database.write() as connection:
+            person = insert_person(connection, name, role, by="yearling")
+            insert_identity(connection, person.id, issuer, subject)
+        return person
+
+
+def insert_identity(connection: Connection, person_id: str, issuer: str, subject: str) -> None:
+    """Within a transaction. Raises Conflict."""
+    known: Any = connection.execute(
+        sa.select(identities.c.person_id).where(identities.c.issuer == issuer, identities.c.subject == subject)
+    ).first()
+    if known is not None:
+        raise Conflict("This identity is somebody's already.", advice="Sign in by it instead.")
+    values = {"issuer": issuer, "subject": subject, "person_id": person_id, "created_utc": now_utc()}
+    connection.execute(identities.insert().values(**values))
+    append_audit_entry(connection, person_id, "identity.link", person_id, {"issuer": issuer})

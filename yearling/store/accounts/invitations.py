@@ -1,0 +1,148 @@
+"""Invitations: whoever has the words of one can become a person here, once, until it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from yearling.clock import new_id, now_utc
+from yearling.errors import BadInput, Conflict, NotAllowed, NotFound
+from yearling.records import Person, PersonRole, rank
+from yearling.store.accounts.identities import insert_identity
+from yearling.store.accounts.passwords import replace_password
+from yearling.store.accounts.people import insert_person
+from yearling.store.accounts.tokens import hash_token, new_token
+from yearling.store.audit import append_audit_entry
+from yearling.store.database.database import Database
+from yearling.store.database.schema import invitations
+
+DEFAULT_INVITATION_LIFETIME = timedelta(days=7)
+LONGEST = timedelta(days=90)
+
+_MAX_NOTE_CHARS = 200
+_MAX_OPEN_INVITATIONS = 1000
+
+InvitationList = list["Invitation"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """`note` is for those who invite: whom it was meant for."""
+
+    id: str
+    role: PersonRole
+    note: str
+    created_by: str
+    created_utc: datetime
+    expires_utc: datetime
+    used_utc: datetime | None = None
+    used_by: str | None = None
+
+
+class InvitationStore:
+    """The invitations of one database."""
+
+    def __init__(self, database: Database, have_accounts: Callable[[], bool]) -> None:
+        self._database = database
+        self._has_accounts = have_accounts
+
+    def create(
+        self, by: Person, role: PersonRole = "member", *, note: str = "", lasts: timedelta = DEFAULT_INVITATION_LIFETIME
+    ) -> tuple[str, Invitation]:
+        """A new invitation and its token, which is not told again.
+
+        Raises NotAllowed for who may not invite to this role: owners may to any, maintainers to those below their own. Conflict
+        as long as nobody has a password: whoever came first would lock the owner out. BadInput for an end too near or too far.
+        """
+        if rank(by.role) < rank("maintainer") or (by.role != "owner" and rank(role) >= rank(by.role)):
+            raise NotAllowed(f"With the role {by.role} one cannot invite a {role}.", advice="Ask an owner.")
+        if not timedelta(minutes=1) <= lasts <= LONGEST:
+            raise BadInput(f"An invitation lasts a minute at least and {LONGEST.days} days at most.", param="expires_in_s")
+        if len(note) > _MAX_NOTE_CHARS:
+            raise BadInput(f"A note has at most {_MAX_NOTE_CHARS} characters.", param="note")
+        if not self._has_accounts():
+            raise Conflict(
+                "Before others come, you need a password yourself.", advice="Set one: `yearling people password owner`."
+            )
+        now, token = now_utc(), new_token()
+        invitation = Invitation(id=new_id(), role=role, note=note, created_by=by.id, created_utc=now, expires_utc=now + lasts)
+        fields = {name: getattr(invitation, name) for name in Invitation.__slots__}
+        with self._database.write() as connection:
+            open_ones = sa.select(sa.func.count()).select_from(invitations).where(_is_open(now))
+            if connection.execute(open_ones).scalar_one() >= _MAX_OPEN_INVITATIONS:
+                raise Conflict(
+                    f"There are {_MAX_OPEN_INVITATIONS} open invitations already.", advice="Withdraw those that are not needed."
+                )
+            connection.execute(invitations.insert().values(**fields, token_sha256=hash_token(token)))
+            append_audit_entry(connection, by.id, "invitation.create", invitation.id, {"role": role})
+        return token, invitation
+
+    def get_open(self, token: str) -> Invitation:
+        """What somebody was invited to. Raises NotFound for an invitation that is unknown, used or has ended."""
+        with self._database.read() as connection:
+            return _require_open(connection, hash_token(token))
+
+    def list(self) -> InvitationList:
+        """All that are remembered, newest first: open, used and ended."""
+        with self._database.read() as connection:
+            return [
+                _invitation_from_row(row) for row in connection.execute(sa.select(invitations).order_by(invitations.c.id.desc()))
+            ]
+
+    def revoke(self, invitation_id: str, *, by: str) -> None:
+        """Raises NotFound, for one that was used too."""
+        with self._database.write() as connection:
+            unused = sa.and_(invitations.c.id == invitation_id, invitations.c.used_utc.is_(None))
+            if connection.execute(invitations.delete().where(unused)).rowcount == 0:
+                raise NotFound(f"There is no open invitation {invitation_id!r}.")
+            append_audit_entry(connection, by, "invitation.revoke", invitation_id)
+
+    def accept(self, token: str, name: str, *, password_hash: str) -> Person:
+        """Become a person who has a password. Raises NotFound as `open_one`, and Conflict or BadInput for the name."""
+        with self._database.write() as connection:
+            person = _accept(connection, hash_token(token), name)
+            replace_password(connection, person.id, password_hash, by=person.id)
+        return person
+
+    def accept_by_identity(self, digest: str, name: str, *, issuer: str, subject: str) -> Person:
+        """Become a person whom an identity provider vouches for. `digest` is the hash of the token. Raises as `accept`."""
+        with self._database.write() as connection:
+            person = _accept(connection, digest, name)
+            insert_identity(connection, person.id, issuer, subject)
+        return person
+
+
+def _accept(connection: Connection, digest: str, name: str) -> Person:
+    """The invitation is used up and the person made in one transaction, so that neither happens alone or twice."""
+    invitation, now = _require_open(connection, digest), now_utc()
+    taken = invitations.update().where(invitations.c.id == invitation.id, _is_open(now)).values(used_utc=now)
+    if connection.execute(taken).rowcount != 1:
+        raise _not_found_error()
+    person = insert_person(connection, name, invitation.role, by=invitation.created_by)
+    connection.execute(invitations.update().where(invitations.c.id == invitation.id).values(used_by=person.id))
+    append_audit_entry(connection, person.id, "invitation.accept", invitation.id)
+    return person
+
+
+def _require_open(connection: Connection, digest: str) -> Invitation:
+    row = connection.execute(sa.select(invitations).where(invitations.c.token_sha256 == digest, _is_open(now_utc()))).first()
+    if row is None:
+        raise _not_found_error()
+    return _invitation_from_row(row)
+
+
+def _is_open(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(invitations.c.used_utc.is_(None), invitations.c.expires_utc > now)
+
+
+def _not_found_error() -> NotFound:
+    return NotFound("This invitation is not known, was used, or has ended.", advice="Ask for a new one.", param="invitation")
+
+
+def _invitation_from_row(row: Row[Any]) -> Invitation:
+    return Invitation(**{name: getattr(row, name) for name in Invitation.__slots__})

@@ -1,0 +1,98 @@
+"""Passwords, as Argon2id hashes (RFC 9106, the second recommended choice of parameters, which is the library's default).
+
+Whether a name exists cannot be told from how long an answer takes: for an unknown name a hash is checked all the same.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+
+import argon2
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from yearling.clock import now_utc
+from yearling.errors import BadInput
+from yearling.records import Person
+from yearling.store.accounts.people import person_from_row, written
+from yearling.store.accounts.tokens import new_token
+from yearling.store.audit import append_audit_entry
+from yearling.store.database.database import Database
+from yearling.store.database.schema import passwords, people, sessions
+
+MIN_PASSWORD_CHARS, LONGEST = 8, 1024
+"""Characters of a password."""
+
+_MAX_CONCURRENT_HASHES = 2
+"""Hashes that are computed at the same time, each with its tens of MiB; more wait."""
+
+
+class PasswordStore:
+    """The passwords of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._hasher = argon2.PasswordHasher()
+        self._hash_slots = threading.BoundedSemaphore(_MAX_CONCURRENT_HASHES)
+
+    def set(self, person_id: str, password: str, *, by: str, keep_session: str = "") -> None:
+        """Give a person a password, and end all of their sessions but one. Raises BadInput for one that is too easy to guess."""
+        hashed = self.hashed(password)
+        with self._database.write() as connection:
+            replace_password(connection, person_id, hashed, by=by)
+            connection.execute(sessions.delete().where(sessions.c.person_id == person_id, sessions.c.id != keep_session))
+
+    def hashed(self, password: str) -> str:
+        """What is stored of a password. Raises BadInput."""
+        if not MIN_PASSWORD_CHARS <= len(password) <= LONGEST:
+            raise BadInput(f"A password has {MIN_PASSWORD_CHARS} to {LONGEST} characters.", param="password")
+        if len(set(password)) < MIN_PASSWORD_CHARS // 2:
+            raise BadInput("This password is too easy to guess.", advice="Use more different characters.", param="password")
+        with self._hash_slots:
+            return self._hasher.hash(password)
+
+    def person(self, name: str, password: str) -> Person | None:
+        """Who has this name and this password; None for everybody else, after the same time."""
+        stand_in = self._dummy_hash
+        with self._database.read() as connection:
+            row = connection.execute(
+                sa.select(people, passwords.c.hash)
+                .join(passwords, passwords.c.person_id == people.c.id)
+                .where(people.c.name == written(name), people.c.closed_utc.is_(None))
+            ).first()
+        hashed = row.hash if row else stand_in
+        with self._hash_slots:
+            try:
+                self._hasher.verify(hashed, password[: LONGEST + 1])
+            except argon2.exceptions.VerifyMismatchError:
+                return None
+        if row is None:
+            return None
+        if self._hasher.check_needs_rehash(hashed):
+            self._rehash(row.id, password)
+        return person_from_row(row)
+
+    def has(self, person_id: str) -> bool:
+        with self._database.read() as connection:
+            return (
+                connection.execute(sa.select(passwords.c.person_id).where(passwords.c.person_id == person_id)).first() is not None
+            )
+
+    def _rehash(self, person_id: str, password: str) -> None:
+        """The same password, hashed as one does by now."""
+        with self._hash_slots:
+            hashed = self._hasher.hash(password)
+        with self._database.write() as connection:
+            connection.execute(passwords.update().where(passwords.c.person_id == person_id).values(hash=hashed))
+
+    @cached_property
+    def _dummy_hash(self) -> str:
+        return self._hasher.hash(new_token())
+
+
+def replace_password(connection: Connection, person_id: str, hashed: str, *, by: str) -> None:
+    """Within a transaction."""
+    connection.execute(passwords.delete().where(passwords.c.person_id == person_id))
+    connection.execute(passwords.insert().values(person_id=person_id, hash=hashed, changed_utc=now_utc()))
+    append_audit_entry(connection, by, "password.set", person_id)

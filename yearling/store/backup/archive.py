@@ -1,0 +1,286 @@
+"""A backup as a file: a gzipped tar with a manifest first, then the database as SQLite, then the blobs.
+
+The manifest names every member with its size and SHA-256, so that a reader takes nothing it was not told of and notices
+everything that is missing or different.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import re
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from yearling import __version__
+from yearling.clock import now_utc
+from yearling.errors import Conflict, Untrusted
+from yearling.files.atomic import appearing, make_directory, open_regular_file
+from yearling.store.audit import ChainVerification, walk
+from yearling.store.backup.snapshot import take
+from yearling.store.blobs import BlobStore
+from yearling.store.database.database import Database
+from yearling.store.database.errors import translate_storage_errors
+from yearling.store.database.migrate import read_schema_version
+from yearling.store.database.schema import audit_log, events, format_time
+from yearling.store.learning.event_log import verify_event_chain
+
+FORMAT = "yearling-backup"
+FORMAT_VERSION = 1
+DATABASE_MEMBER = "database.sqlite"
+
+Progress = Callable[[int, int], None]
+"""Called with (bytes done, bytes in all)."""
+
+_MANIFEST_MEMBER = "manifest.json"
+_MAX_MANIFEST_BYTES = 1 << 30
+_CHUNK_BYTES = 1 << 20
+_MEMBER_NAME = re.compile(f"{re.escape(DATABASE_MEMBER)}|blobs/[0-9a-f]{{64}}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupManifest:
+    """What a backup holds. `files` maps each member to its size in bytes and its SHA-256.
+
+    Backups from before there was an event log say nothing of one.
+    """
+
+    format: str
+    version: int
+    created_utc: str
+    yearling: str
+    schema: str | None
+    audit_entries: int
+    audit_head: str
+    with_blobs: bool
+    files: dict[str, tuple[int, str]]
+    event_entries: int = 0
+    event_head: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(size_bytes for size_bytes, _ in self.files.values())
+
+
+def write(path: Path, database: Database, blobs: BlobStore | None, *, progress: Progress | None = None) -> BackupManifest:
+    """Write a backup of one moment's state to a new file, while others go on writing. Without blobs it holds the database only.
+
+    The file appears when it is whole and on the disk. Raises Conflict when `path` exists, Untrusted when a blob is damaged,
+    StorageFailed.
+    """
+    if path.exists():
+        raise Conflict(f"{path} exists already.", advice="Choose another name, or remove it first.")
+    with translate_storage_errors(f"The folder {path.parent}"):
+        make_directory(path.parent)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as scratch:
+            snapshot = Path(scratch) / DATABASE_MEMBER
+            if blobs is None:
+                take(database, snapshot)
+                return _write_archive(path, snapshot, None, progress)
+            with blobs.pause_collection():
+                # The database first: every blob that it refers to was there before.
+                take(database, snapshot)
+                return _write_archive(path, snapshot, blobs, progress)
+
+
+def read_manifest(path: Path) -> BackupManifest:
+    """What a backup says of itself, not checked. Raises NotFound, Untrusted."""
+    with _open_archive(path, to_the_end=False) as tar:
+        return _parse_manifest(tar, path)
+
+
+def extract(path: Path, folder: Path, *, progress: Progress | None = None) -> BackupManifest:
+    """Unpack a backup into an existing empty folder, checking every byte against the manifest.
+
+    Blobs land in `folder/blobs/` as the blob store lays them out. Raises NotFound, Untrusted, StorageFailed.
+    """
+    done = 0
+    with translate_storage_errors(f"The folder {folder}"), _open_archive(path, to_the_end=True) as tar:
+        manifest = _parse_manifest(tar, path)
+        missing = dict(manifest.files)
+        while member := tar.next():
+            expected = missing.pop(member.name, None)
+            source = tar.extractfile(member) if member.isfile() else None
+            if expected is None or source is None or member.size != expected[0]:
+                raise _invalid_backup_error(path, f"it holds {member.name!r}, which its manifest does not tell of")
+            target = _member_path(folder, member.name)
+            make_directory(target.parent)
+            if _copy_member(source, target) != expected[1]:
+                raise _invalid_backup_error(path, f"{member.name} is not what the manifest says")
+            done += member.size
+            if progress:
+                progress(done, manifest.size_bytes)
+    if missing:
+        raise _invalid_backup_error(path, f"{sorted(missing)[0]} is missing")
+    return manifest
+
+
+def _write_archive(path: Path, snapshot: Path, blobs: BlobStore | None, progress: Progress | None) -> BackupManifest:
+    files = {DATABASE_MEMBER: (snapshot.stat().st_size, _hash_file(snapshot))}
+    files |= {f"blobs/{sha256}": (size_bytes, sha256) for sha256, size_bytes in blobs.sizes()} if blobs else {}
+    found = describe(snapshot)
+    manifest = BackupManifest(
+        format=FORMAT,
+        version=FORMAT_VERSION,
+        created_utc=format_time(now_utc()),
+        yearling=__version__,
+        **asdict(found),
+        with_blobs=blobs is not None,
+        files=files,
+    )
+    # Fast compression: text shrinks well at any level, and most blobs are compressed already.
+    with appearing(path) as file, tarfile.open(fileobj=file, mode="w:gz", compresslevel=1, format=tarfile.PAX_FORMAT) as tar:
+        text = json.dumps(asdict(manifest), indent=1).encode()
+        tar.addfile(_tar_info(_MANIFEST_MEMBER, len(text)), io.BytesIO(text))
+        done = 0
+        for name, (size_bytes, sha256) in files.items():
+            with open_regular_file(snapshot if blobs is None or name == DATABASE_MEMBER else blobs.path(sha256)) as source:
+                hashing = _HashingReader(source)
+                tar.addfile(_tar_info(name, size_bytes), hashing)
+            if hashing.sha256() != sha256:
+                raise Untrusted(
+                    f"The blob {sha256} was changed or damaged.", advice="Restore it from an older backup, or delete it."
+                )
+            done += size_bytes
+            if progress:
+                progress(done, manifest.size_bytes)
+    return manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotContents:
+    """What a manifest says of the database in its backup."""
+
+    schema: str | None
+    audit_entries: int
+    audit_head: str
+    event_entries: int
+    event_head: str
+
+
+def claimed_contents(manifest: BackupManifest) -> SnapshotContents:
+    """What the manifest claims, to be compared with `describe`."""
+    return SnapshotContents(**{name: getattr(manifest, name) for name in SnapshotContents.__slots__})
+
+
+def describe(snapshot: Path) -> SnapshotContents:
+    """What is in the database of a snapshot, as far as its schema has it."""
+    database = Database(f"sqlite:///{snapshot}")
+    try:
+        with database.read() as connection:
+            none = ChainVerification(entries=0, head="")  # older schemas lack one log or both
+            audit = walk(connection) if connection.dialect.has_table(connection, audit_log.name) else none
+            log = verify_event_chain(connection) if connection.dialect.has_table(connection, events.name) else none
+            return SnapshotContents(
+                schema=read_schema_version(connection),
+                audit_entries=audit.entries,
+                audit_head=audit.head,
+                event_entries=log.entries,
+                event_head=log.head,
+            )
+    finally:
+        database.close()
+
+
+@contextmanager
+def _open_archive(path: Path, *, to_the_end: bool) -> Iterator[tarfile.TarFile]:
+    with open_regular_file(path) as file:
+        try:
+            with gzip.GzipFile(fileobj=file) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+                yield tar
+                if to_the_end:
+                    while plain.read(_CHUNK_BYTES):
+                        pass  # the checksum comes last
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            raise _invalid_backup_error(path, f"it is truncated or damaged ({error})") from error
+        except OSError as error:
+            if error.errno is None:  # gzip's own complaints, such as a wrong checksum
+                raise _invalid_backup_error(path, f"it is damaged ({error})") from error
+            raise
+
+
+def _parse_manifest(tar: tarfile.TarFile, path: Path) -> BackupManifest:
+    first = tar.next()
+    source = tar.extractfile(first) if first and first.isfile() and first.name == _MANIFEST_MEMBER else None
+    if first is None or source is None or first.size > _MAX_MANIFEST_BYTES:
+        raise _invalid_backup_error(path, "it has no manifest")
+    try:
+        values = json.loads(source.read())
+        manifest = BackupManifest(
+            **{**values, "files": {name: (int(size), str(sha256)) for name, (size, sha256) in values["files"].items()}}
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise _invalid_backup_error(path, "its manifest cannot be read") from None
+    if manifest.format != FORMAT:
+        raise _invalid_backup_error(path, "its manifest is of another kind of file")
+    if manifest.version > FORMAT_VERSION:
+        raise Conflict(
+            f"{path} is a backup of format {manifest.version}, which this Yearling does not know.",
+            advice="Install a newer Yearling.",
+        )
+    strange = [
+        name
+        for name, (_, sha256) in manifest.files.items()
+        if not _MEMBER_NAME.fullmatch(name) or name not in (DATABASE_MEMBER, f"blobs/{sha256}")
+    ]
+    if strange or DATABASE_MEMBER not in manifest.files:
+        raise _invalid_backup_error(path, "its manifest names other files than a database and blobs")
+    return manifest
+
+
+def _member_path(folder: Path, name: str) -> Path:
+    if name == DATABASE_MEMBER:
+        return folder / DATABASE_MEMBER
+    sha256 = name.removeprefix("blobs/")
+    return folder / "blobs" / sha256[:2] / sha256
+
+
+def _copy_member(source: IO[bytes], target: Path) -> str:
+    """Write a new file, durably, and return its SHA-256."""
+    hasher = hashlib.sha256()
+    with appearing(target) as file:
+        while chunk := source.read(_CHUNK_BYTES):
+            hasher.update(chunk)
+            file.write(chunk)
+    return hasher.hexdigest()
+
+
+class _HashingReader(io.RawIOBase):
+    """Hashes what is read through it."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._hasher = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._source.read(size)
+        self._hasher.update(chunk)
+        return chunk
+
+    def sha256(self) -> str:
+        return self._hasher.hexdigest()
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tar_info(name: str, size_bytes: int) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.size = size_bytes
+    info.mode = 0o600
+    info.mtime = int(now_utc().timestamp())
+    return info
+
+
+def _invalid_backup_error(path: Path, why: str) -> Untrusted:
+    return Untrusted(f"{path} is not a whole Yearling backup: {why}.", advice="Use another backup; nothing was changed.")

@@ -1,0 +1,182 @@
+"""Put a backup in the place of what a data folder holds.
+
+Everything is unpacked and verified beside its place first. Then blobs are added, the old database is set aside, and the new one
+takes its place by one rename (SQLite) or one transaction (Postgres): a crash at any point leaves the old state or the new one,
+and blobs for both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from yearling.clock import now_utc
+from yearling.config import Settings
+from yearling.errors import Conflict, Untrusted
+from yearling.files.atomic import appearing, make_directory, sync_folder
+from yearling.files.locks import STORE_LOCK_NAME, acquire_exclusive_lock
+from yearling.store.backup.archive import DATABASE_MEMBER, BackupManifest, Progress, claimed_contents, describe, extract, write
+from yearling.store.backup.snapshot import load
+from yearling.store.backup.verify import VerificationReport, verify
+from yearling.store.blobs import BlobStore
+from yearling.store.database.database import Database
+from yearling.store.database.errors import translate_storage_errors
+from yearling.store.database.migrate import migrate, read_schema_version
+from yearling.store.database.schema import VERSION
+from yearling.store.database.sqlite_file import check_sqlite_file, record_database
+
+_STAGING_PREFIX = ".restoring-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreResult:
+    """What a restore did. `aside` is where the replaced data lies, None when there was none."""
+
+    manifest: BackupManifest
+    aside: Path | None
+
+
+def verify_backup(path: Path, *, progress: Progress | None = None) -> VerificationReport:
+    """Unpack a backup into a temporary folder and check everything in it. Raises NotFound, Untrusted, Conflict, StorageFailed."""
+    with tempfile.TemporaryDirectory(prefix="yearling-verify-") as scratch:
+        manifest = extract(path, Path(scratch), progress=progress)
+        return _verify_staged(path, Path(scratch), manifest)
+
+
+def restore(path: Path, settings: Settings, *, progress: Progress | None = None) -> RestoreResult:
+    """Replace database and blobs by those of a backup; the old ones are kept aside in the folder `backups`.
+
+    A backup without blobs (made before a migration) replaces the database only. Raises Untrusted, with nothing changed, when
+    anything in the backup is not as it was written; Conflict when Yearling is running on the folder or the backup is newer than
+    this program; NotFound, StorageFailed.
+    """
+    folder = settings.data_dir
+    database = Database(settings.resolved_database_url)
+    blobs = BlobStore(folder / "blobs", database)
+    try:
+        with translate_storage_errors(f"The data folder {folder}"), _exclusive_access(folder):
+            with tempfile.TemporaryDirectory(prefix=_STAGING_PREFIX, dir=folder) as scratch:
+                staged = Path(scratch)
+                manifest = extract(path, staged, progress=progress)
+                report = _verify_staged(path, staged, manifest)
+                if not report.ok:
+                    faults = "; ".join(check.detail for check in report.checks if not check.ok)
+                    raise Untrusted(f"{path} holds damaged data: {faults}.", advice="Use another backup; nothing was changed.")
+                aside = _preserve_current_data(database, blobs, folder / "backups", manifest)
+                _add_blobs(staged, blobs)
+                _install(staged / DATABASE_MEMBER, database)
+            record_database(folder, database)
+            if manifest.with_blobs:
+                _delete_other_blobs(blobs, manifest)
+    finally:
+        database.close()
+    return RestoreResult(manifest=manifest, aside=aside)
+
+
+def _verify_staged(path: Path, staged: Path, manifest: BackupManifest) -> VerificationReport:
+    """Check an unpacked backup, after bringing its database to the newest schema."""
+    snapshot = staged / DATABASE_MEMBER
+    check_sqlite_file(snapshot, f"The database in {path}", expected=True)
+    database = Database(f"sqlite:///{snapshot}")
+    try:
+        if describe(snapshot) != claimed_contents(manifest):
+            raise Untrusted(
+                f"The audit log or the event log in {path} is not what its manifest says.", advice="Use another backup."
+            )
+        migrate(database, back_up=lambda _: path, newest_backup=lambda: None)
+        return verify(database, BlobStore(staged / "blobs", database) if manifest.with_blobs else None)
+    finally:
+        database.close()
+
+
+@contextmanager
+def _exclusive_access(folder: Path) -> Iterator[None]:
+    """Keep every other process out of the data folder, and clear away what a killed restore left."""
+    make_directory(folder)
+    try:
+        lock = acquire_exclusive_lock(folder / STORE_LOCK_NAME)
+    except BlockingIOError:
+        raise Conflict(f"Yearling is running on {folder}.", advice="Stop it, then restore.") from None
+    try:
+        for leftover in folder.glob(f"{_STAGING_PREFIX}*"):
+            shutil.rmtree(leftover)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _preserve_current_data(database: Database, blobs: BlobStore, backups: Path, manifest: BackupManifest) -> Path | None:
+    """Keep what is about to be replaced: as a folder with the same files (SQLite), or as a backup (Postgres)."""
+    aside = backups / f"replaced-{now_utc():%Y%m%dT%H%M%S%fZ}"
+    if database.path is None:
+        with database.read() as connection:
+            found = read_schema_version(connection)
+        if found is None:
+            return None
+        if int(found) > int(VERSION):
+            raise Conflict(
+                f"{database.place} was written by a newer Yearling and cannot be set aside.",
+                advice="Restore into an empty database, or install the newer Yearling.",
+            )
+        aside = aside.with_name(f"{aside.name}.tar.gz")
+        write(aside, database, blobs if manifest.with_blobs else None)
+        return aside
+    if not database.path.exists():
+        return None
+    make_directory(aside)
+    if manifest.with_blobs:
+        for sha256, _ in blobs.sizes():
+            _hardlink_or_copy(blobs.path(sha256), aside / "blobs" / sha256[:2] / sha256)
+    _checkpoint_wal(database.path, aside)
+    _hardlink_or_copy(database.path, aside / database.path.name)
+    return aside
+
+
+def _checkpoint_wal(path: Path, aside: Path) -> None:
+    """Bring the write-ahead log into the database file. If the database is too damaged for that, move the log aside."""
+    companions = [path.with_name(path.name + ending) for ending in ("-wal", "-shm")]
+    if any(companion.exists() for companion in companions):
+        # A damaged database cannot take its log in; then both are kept as they are.
+        with contextlib.suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for companion in companions:
+        if companion.exists():
+            shutil.move(companion, aside / companion.name)
+
+
+def _add_blobs(staged: Path, blobs: BlobStore) -> None:
+    for path in sorted((staged / "blobs").glob("??/*")):
+        blobs.put(path)
+
+
+def _install(snapshot: Path, database: Database) -> None:
+    if database.path is None:
+        load(snapshot, database)
+        return
+    make_directory(database.path.parent)
+    with snapshot.open("rb") as source, appearing(database.path) as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+
+
+def _delete_other_blobs(blobs: BlobStore, manifest: BackupManifest) -> None:
+    ours = {sha256 for name, (_, sha256) in manifest.files.items() if name != DATABASE_MEMBER}
+    for sha256 in [sha256 for sha256, _ in blobs.sizes() if sha256 not in ours]:
+        blobs.path(sha256).unlink()
+
+
+def _hardlink_or_copy(source: Path, target: Path) -> None:
+    """The same file under a second name; a copy where the file system has no such names."""
+    make_directory(target.parent)
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        with source.open("rb") as original, appearing(target) as copy:
+            shutil.copyfileobj(original, copy, 1 << 20)
+    sync_folder(target.parent)

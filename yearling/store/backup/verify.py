@@ -1,0 +1,177 @@
+"""Is everything that is stored whole and as it was written? Reads everything, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from yearling.errors import UserError
+from yearling.store.audit import ChainVerification, walk
+from yearling.store.blobs import BlobStore
+from yearling.store.chats.samples import find_length_mismatch
+from yearling.store.database.database import Database
+from yearling.store.database.migrate import read_schema_version
+from yearling.store.database.packing import unpack_ids, unpack_logprobs
+from yearling.store.database.schema import VERSION, metadata, samples, texts
+from yearling.store.learning.event_log import verify_event_chain
+from yearling.store.learning.texts import find_text_fault
+
+_MAX_NAMED_FAULTS = 5
+_GUARD_TRIGGERS = {
+    "sqlite": {f"{log}_{guard}" for log in ("audit_log", "events") for guard in ("no_update", "no_delete", "in_sequence")},
+    "postgresql": {f"{log}_{guard}" for log in ("audit_log", "events") for guard in ("no_change", "no_truncate", "in_sequence")},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationCheck:
+    """One thing that was looked at. `count` is how many there were to look at."""
+
+    name: str
+    ok: bool
+    count: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationReport:
+    """What verification found. Compare the heads with a note of yours to see that no entry was cut off at the end."""
+
+    checks: tuple[VerificationCheck, ...]
+    audit_entries: int
+    audit_head: str
+    event_entries: int = 0
+    event_head: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return all(check.ok for check in self.checks)
+
+
+def verify(database: Database, blobs: BlobStore | None) -> VerificationReport:
+    """Check the database, and the blobs where given. A part that cannot be read is a failed check, not an error."""
+    steps: dict[str, Callable[[], VerificationCheck]] = {
+        "database": lambda: _check_in_transaction(database, _check_database),
+        "references": lambda: _check_in_transaction(database, _check_references),
+        "audit log": lambda: _check_in_transaction(database, lambda connection: _check_chain("audit log", walk(connection))),
+        "event log": lambda: _check_in_transaction(
+            database, lambda connection: _check_chain("event log", verify_event_chain(connection))
+        ),
+        "texts": lambda: _check_in_transaction(database, _check_texts),
+        "samples": lambda: _check_in_transaction(database, _check_samples),
+    }
+    if blobs is not None:
+        steps["blobs"] = lambda: _check_blobs(blobs)
+    checks = tuple(_run_check(name, step) for name, step in steps.items())
+    try:
+        with database.read() as connection:
+            chain, log = walk(connection), verify_event_chain(connection)
+        return VerificationReport(
+            checks=checks,
+            audit_entries=chain.entries,
+            audit_head=chain.head,
+            event_entries=log.entries,
+            event_head=log.head,
+        )
+    except UserError:  # told by the failed check already
+        return VerificationReport(checks=checks, audit_entries=0, audit_head="")
+
+
+def _run_check(name: str, step: Callable[[], VerificationCheck]) -> VerificationCheck:
+    try:
+        return step()
+    except UserError as error:
+        return VerificationCheck(name=name, ok=False, count=0, detail=error.message)
+
+
+def _check_in_transaction(database: Database, check: Callable[[Connection], VerificationCheck]) -> VerificationCheck:
+    with database.read() as connection:
+        return check(connection)
+
+
+def _check_database(connection: Connection) -> VerificationCheck:
+    """The database's own structures (SQLite), the schema's number, and the triggers that guard the two logs."""
+    faults: list[str] = []
+    if connection.dialect.name == "sqlite":
+        faults += [row for row in connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars() if row != "ok"]
+        triggers = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars()
+    else:
+        triggers = connection.exec_driver_sql("SELECT tgname FROM pg_trigger WHERE tgenabled <> 'D'").scalars()
+    missing = _GUARD_TRIGGERS[connection.dialect.name] - set(triggers)
+    if missing:
+        faults.append(f"a log is not guarded: {', '.join(sorted(missing))} missing")
+    version = read_schema_version(connection)
+    if version != VERSION:
+        faults.append(f"the schema is {version}, not {VERSION}")
+    rows = sum(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in metadata.sorted_tables)
+    return _make_check("database", rows, faults)
+
+
+def _check_references(connection: Connection) -> VerificationCheck:
+    """Every foreign key, counted by hand: rows that refer to nothing."""
+    faults, count = [], 0
+    for table in metadata.sorted_tables:
+        for constraint in table.foreign_key_constraints:
+            count += 1
+            parent = constraint.referred_table.alias()
+            pairs = [(element.parent, parent.c[element.column.name]) for element in constraint.elements]
+            orphans = connection.execute(
+                sa.select(sa.func.count())
+                .select_from(table.outerjoin(parent, sa.and_(*(child == other for child, other in pairs))))
+                .where(*(child.is_not(None) for child, _ in pairs), pairs[0][1].is_(None))
+            ).scalar_one()
+            if orphans:
+                faults.append(f"{orphans} rows of {table.name} refer to missing {constraint.referred_table.name}")
+    return _make_check("references", count, faults)
+
+
+def _check_chain(name: str, chain: ChainVerification) -> VerificationCheck:
+    faults = [] if chain.broken_at is None else [f"entry {chain.broken_at} breaks the chain: {chain.reason}"]
+    return _make_check(name, chain.entries, faults)
+
+
+def _check_texts(connection: Connection) -> VerificationCheck:
+    faults, count = [], 0
+    for row in connection.execution_options(yield_per=500).execute(sa.select(texts)):
+        count += 1
+        if fault := find_text_fault(row):
+            faults.append(fault)
+    return _make_check("texts", count, faults)
+
+
+def _check_samples(connection: Connection) -> VerificationCheck:
+    """Packed columns that unpack, with as many log-probabilities as tokens, and nothing kept that should not be."""
+    faults, count = [], 0
+    columns = (samples.c.id, samples.c.prompt_ids, samples.c.output_ids, samples.c.logprobs, samples.c.kept)
+    for row in connection.execution_options(yield_per=500).execute(sa.select(*columns)):
+        count += 1
+        try:
+            prompt_ids, output_ids, logprobs = (
+                unpack_ids(row.prompt_ids),
+                unpack_ids(row.output_ids),
+                unpack_logprobs(row.logprobs),
+            )
+        except UserError as error:
+            faults.append(f"sample {row.id}: {error.message}")
+            continue
+        if fault := find_length_mismatch(output_ids, logprobs):
+            faults.append(f"sample {row.id} has {fault}")
+        if row.kept == "metadata" and (prompt_ids or output_ids or logprobs):
+            faults.append(f"sample {row.id} holds tokens that were not to be kept")
+    return _make_check("samples", count, faults)
+
+
+def _check_blobs(blobs: BlobStore) -> VerificationCheck:
+    with blobs.pause_collection():
+        present = [sha256 for sha256, _ in blobs.sizes()]
+        faults = [f"blob {sha256} was changed or damaged" for sha256 in present if not blobs.intact(sha256)]
+        faults += [f"blob {sha256} is missing" for sha256 in sorted(blobs.needed() - set(present))]
+    return _make_check("blobs", len(present), faults)
+
+
+def _make_check(name: str, count: int, faults: list[str]) -> VerificationCheck:
+    more = f"; and {len(faults) - _MAX_NAMED_FAULTS} more" if len(faults) > _MAX_NAMED_FAULTS else ""
+    return VerificationCheck(name=name, ok=not faults, count=count, detail="; ".join(faults[:_MAX_NAMED_FAULTS]) + more)

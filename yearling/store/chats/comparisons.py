@@ -1,0 +1,149 @@
+"""Comparisons: two answers to one question, side by side, whose models stay hidden until a choice was made.
+
+The judgement itself is an event in the log of feedback; here is only which two messages were shown on which side, whether they
+were asked for or offered, and how it ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from yearling.clock import new_id, now_utc
+from yearling.errors import Conflict, NotFound
+from yearling.store.chats.conversations import owned
+from yearling.store.database.database import Database
+from yearling.store.database.schema import comparisons, messages
+
+State = Literal["open", "deciding", "decided", "skipped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonRecord:
+    """`left_id` and `right_id` are messages; `offered` when nobody asked for it; `event_id` is the act in the log."""
+
+    id: str
+    person_id: str
+    conversation_id: str
+    question_id: str
+    left_id: str
+    right_id: str
+    offered: bool
+    state: State
+    outcome: str | None
+    event_id: str | None
+    created_utc: datetime
+
+
+ComparisonRecords = list[ComparisonRecord]
+
+
+class Comparisons:
+    """Everybody's comparisons, each visible to its owner only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self,
+        *,
+        person_id: str,
+        conversation_id: str,
+        question_id: str,
+        left_id: str,
+        right_id: str,
+        offered: bool,
+        comparison_id: str | None = None,
+    ) -> ComparisonRecord:
+        """An open comparison of two stored answers. Raises NotFound for a conversation that is not theirs."""
+        record = ComparisonRecord(
+            id=comparison_id or new_id(),
+            person_id=person_id,
+            conversation_id=conversation_id,
+            question_id=question_id,
+            left_id=left_id,
+            right_id=right_id,
+            offered=offered,
+            state="open",
+            outcome=None,
+            event_id=None,
+            created_utc=now_utc(),
+        )
+        with self._database.write() as connection:
+            owned(connection, conversation_id, person_id)
+            connection.execute(comparisons.insert().values({name: getattr(record, name) for name in record.__slots__}))
+        return record
+
+    def put(self, record: ComparisonRecord) -> None:
+        """Store a record as it is: for imports. Raises NotFound for a conversation that is not theirs."""
+        with self._database.write() as connection:
+            owned(connection, record.conversation_id, record.person_id)
+            connection.execute(comparisons.insert().values({name: getattr(record, name) for name in record.__slots__}))
+
+    def get(self, comparison_id: str, *, person_id: str) -> ComparisonRecord:
+        """Raises NotFound."""
+        with self._database.read() as connection:
+            return _require_comparison(connection, comparison_id, person_id)
+
+    def of(self, conversation_id: str, *, person_id: str) -> ComparisonRecords:
+        """Those of one conversation, oldest first."""
+        own = sa.and_(comparisons.c.conversation_id == conversation_id, comparisons.c.person_id == person_id)
+        with self._database.read() as connection:
+            return [
+                _comparison_from_row(row)
+                for row in connection.execute(sa.select(comparisons).where(own).order_by(comparisons.c.id))
+            ]
+
+    def offered(self, person_id: str, *, limit: int) -> ComparisonRecords:
+        """The newest comparisons that a person was offered unasked."""
+        query = sa.select(comparisons).where(comparisons.c.person_id == person_id, comparisons.c.offered)
+        with self._database.read() as connection:
+            return [_comparison_from_row(row) for row in connection.execute(query.order_by(comparisons.c.id.desc()).limit(limit))]
+
+    def blind_judged_sample_pairs(self) -> set[frozenset[str]]:
+        """The pairs of samples, everybody's, between which somebody chose without knowing the models. Nothing says who."""
+        left, right = messages.alias(), messages.alias()
+        query = (
+            sa.select(left.c.sample_id, right.c.sample_id)
+            .select_from(comparisons)
+            .join(left, left.c.id == comparisons.c.left_id)
+            .join(right, right.c.id == comparisons.c.right_id)
+            .where(comparisons.c.event_id.is_not(None))
+        )
+        with self._database.read() as connection:
+            return {frozenset(row) for row in connection.execute(query) if None not in row}
+
+    def claim(self, comparison_id: str, *, person_id: str) -> ComparisonRecord:
+        """Take an open comparison, so that of two choices at once one counts. Raises NotFound, Conflict when it is not open."""
+        with self._database.write() as connection:
+            record = _require_comparison(connection, comparison_id, person_id)
+            if record.state != "open":
+                raise Conflict("This comparison was decided before.", advice="A choice can be retracted in the feedback.")
+            connection.execute(comparisons.update().where(comparisons.c.id == comparison_id).values(state="deciding"))
+            return record
+
+    def settle(
+        self, comparison_id: str, *, person_id: str, state: State, outcome: str | None = None, event_id: str | None = None
+    ) -> ComparisonRecord:
+        """Note how a claimed comparison ended; `open` gives it back. Raises NotFound."""
+        with self._database.write() as connection:
+            _require_comparison(connection, comparison_id, person_id)
+            changes = {"state": state, "outcome": outcome, "event_id": event_id}
+            connection.execute(comparisons.update().where(comparisons.c.id == comparison_id).values(changes))
+            return _require_comparison(connection, comparison_id, person_id)
+
+
+def _require_comparison(connection: Connection, comparison_id: str, person_id: str) -> ComparisonRecord:
+    own = sa.and_(comparisons.c.id == comparison_id, comparisons.c.person_id == person_id)
+    row = connection.execute(sa.select(comparisons).where(own)).first()
+    if row is None:
+        raise NotFound(f"There is no comparison {comparison_id!r}.")
+    return _comparison_from_row(row)
+
+
+def _comparison_from_row(row: Row[Any]) -> ComparisonRecord:
+    return ComparisonRecord(**row._mapping)

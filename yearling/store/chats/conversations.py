@@ -1,0 +1,321 @@
+"""Conversations: trees of messages, each tree owned by one person. Ownership is part of every query."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from yearling.clock import new_id, now_utc
+from yearling.errors import Conflict, NotFound
+from yearling.records import Conversation, FinishReason, Message, Role
+from yearling.store.audit import append_audit_entry
+from yearling.store.chats.ended_share_links import end_links_to_messages
+from yearling.store.database.database import Database
+from yearling.store.database.packing import compact_json
+from yearling.store.database.schema import blob_references, conversations, folders, memories, messages, people, samples
+from yearling.store.database.search import index_messages, merge_index_segments, unindex_messages
+
+ConversationList = list[Conversation]
+MessageList = list[Message]
+
+KEEP: Any = object()
+"""For a field that stays as it is."""
+
+MESSAGE_BLOB_KIND = "message"
+"""The kind of the references by which messages need blobs."""
+
+_BATCH_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedContent:
+    """What a delete took away. `blobs` are those that the messages needed; others may still need them."""
+
+    message_ids: frozenset[str]
+    sample_ids: frozenset[str]
+    blobs: frozenset[str]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {"messages": len(self.message_ids), "samples": len(self.sample_ids)}
+
+
+class ConversationStore:
+    """Everybody's conversations, each visible to its owner only: another's is NotFound, exactly like one that never was."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, person_id: str, title: str = "", *, folder_id: str | None = None) -> Conversation:
+        """Raises NotFound for an unknown person, or a folder that is not theirs."""
+        now = now_utc()
+        conversation = Conversation(
+            id=new_id(), person_id=person_id, title=title, created_utc=now, updated_utc=now, folder_id=folder_id
+        )
+        with self._database.write() as connection:
+            _require_row(connection, sa.select(people.c.id).where(people.c.id == person_id), f"person {person_id!r}")
+            _require_folder(connection, folder_id, person_id)
+            connection.execute(conversations.insert().values(_conversation_values(conversation)))
+        return conversation
+
+    def get(self, conversation_id: str, *, person_id: str) -> Conversation:
+        """Raises NotFound."""
+        with self._database.read() as connection:
+            return owned(connection, conversation_id, person_id)
+
+    def list(self, person_id: str, *, limit: int | None = None, before: str | None = None) -> ConversationList:
+        """A person's conversations, newest first; `before` is the id where the last page ended."""
+        query = sa.select(conversations).where(conversations.c.person_id == person_id)
+        if before is not None:
+            query = query.where(conversations.c.id < before)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(conversations.c.id.desc()).limit(limit))
+            return [conversation_from_row(row) for row in rows]
+
+    def change(
+        self, conversation_id: str, *, person_id: str, title: str = KEEP, folder_id: str | None = KEEP, leaf_id: str = KEEP
+    ) -> Conversation:
+        """Change what is given. Raises NotFound for the conversation, the folder, or a leaf that is no message of it."""
+        given = {"title": title, "folder_id": folder_id, "leaf_id": leaf_id}
+        changes = {name: value for name, value in given.items() if value is not KEEP}
+        with self._database.write() as connection:
+            owned(connection, conversation_id, person_id)
+            if "folder_id" in changes:
+                _require_folder(connection, folder_id, person_id)
+            if "leaf_id" in changes:
+                _require_message(connection, conversation_id, leaf_id)
+            if changes:
+                connection.execute(conversations.update().where(conversations.c.id == conversation_id).values(changes))
+            return owned(connection, conversation_id, person_id)
+
+    def delete(self, conversation_id: str, *, person_id: str, scrub: bool = True) -> DeletedContent:
+        """Delete a conversation, its messages, and the samples of its answers, which hold the same words. Raises NotFound.
+
+        `Store.delete_conversation` deletes its blobs as well. Who deletes many may scrub once, at the end.
+        """
+        with self._database.write() as connection:
+            owned(connection, conversation_id, person_id)
+            removed = _delete_dependents(connection, messages.c.conversation_id == conversation_id, person_id)
+            connection.execute(conversations.delete().where(conversations.c.id == conversation_id))
+            append_audit_entry(connection, person_id, "conversation.delete", conversation_id, removed.counts)
+        if scrub:
+            self.scrub()
+        return removed
+
+    def delete_message(self, message_id: str, *, conversation_id: str, person_id: str) -> DeletedContent:
+        """Delete a message with everything under it, and the samples of these. Raises NotFound."""
+        with self._database.write() as connection:
+            conversation = owned(connection, conversation_id, person_id)
+            parent_id = _require_message(connection, conversation_id, message_id).parent_id
+            below = sa.select(_subtree(message_id).c.id)
+            removed = _delete_dependents(connection, messages.c.id.in_(below), person_id)
+            connection.execute(messages.delete().where(messages.c.id.in_(below)))
+            if conversation.leaf_id in removed.message_ids:
+                changed = conversations.update().where(conversations.c.id == conversation_id)
+                connection.execute(changed.values(leaf_id=parent_id))
+            append_audit_entry(connection, person_id, "message.delete", message_id, removed.counts)
+        self.scrub()
+        return removed
+
+    def scrub(self) -> None:
+        """After deletes: leave no copy of what was deleted, neither in the search index nor in what the database keeps aside."""
+        merge_index_segments(self._database)
+        self._database.scrub("conversations", "messages", "samples", "search_entries", "memories")
+
+    def add_message(
+        self,
+        conversation_id: str,
+        *,
+        person_id: str,
+        role: Role,
+        content: str,
+        parent_id: str | None = None,
+        sample_id: str | None = None,
+        message_id: str | None = None,
+        model: str = "",
+        finish_reason: FinishReason | None = None,
+        turn_id: str | None = None,
+        facts: dict[str, Any] | None = None,
+    ) -> Message:
+        """Add a message under `parent_id` (None starts a tree) and use its branch from now on; durable on return.
+
+        Raises NotFound when the conversation, the parent in it, or the sample does not exist or is another person's. A sample
+        that the retention setting kept from being stored does not exist.
+        """
+        message = Message(
+            id=message_id or new_id(),
+            conversation_id=conversation_id,
+            parent_id=parent_id,
+            role=role,
+            content=content,
+            created_utc=now_utc(),
+            sample_id=sample_id,
+            model=model,
+            finish_reason=finish_reason,
+            turn_id=turn_id,
+            facts=facts or {},
+        )
+        with self._database.write() as connection:
+            owned(connection, conversation_id, person_id)
+            if parent_id is not None:
+                _require_message(connection, conversation_id, parent_id)
+            if sample_id is not None:
+                own = sa.and_(samples.c.id == sample_id, samples.c.person_id == person_id)
+                _require_row(connection, sa.select(samples.c.id).where(own), f"sample {sample_id!r}")
+            connection.execute(messages.insert().values(_message_values(message)))
+            index_messages(connection, [(message.id, conversation_id, content)], person_id)
+            connection.execute(
+                conversations.update()
+                .where(conversations.c.id == conversation_id)
+                .values(updated_utc=message.created_utc, leaf_id=message.id)
+            )
+        return message
+
+    def insert_tree(self, conversation: Conversation, tree: Sequence[Message]) -> None:
+        """Store a conversation as it is, with all of its messages, parents first: for imports. Durable on return.
+
+        Raises Conflict when one of the ids is in use, NotFound for the person, the folder or a sample.
+        """
+        with self._database.write() as connection:
+            _require_row(connection, sa.select(people.c.id).where(people.c.id == conversation.person_id), "such person")
+            _require_folder(connection, conversation.folder_id, conversation.person_id)
+            try:
+                connection.execute(conversations.insert().values(_conversation_values(conversation)))
+                for start in range(0, len(tree), _BATCH_ROWS):
+                    connection.execute(messages.insert(), [_message_values(one) for one in tree[start : start + _BATCH_ROWS]])
+            except sa.exc.IntegrityError:
+                raise Conflict(
+                    f"The conversation {conversation.id} cannot be stored: an id is in use, or a sample is missing."
+                ) from None
+            index_messages(connection, [(one.id, conversation.id, one.content) for one in tree], conversation.person_id)
+
+    def thread(self, leaf_message_id: str, person_id: str) -> MessageList:
+        """The messages from the root of the tree down to this one. Raises NotFound."""
+        ancestors = (
+            sa.select(messages.c.id, messages.c.parent_id, sa.literal(0).label("depth"))
+            .join(conversations, conversations.c.id == messages.c.conversation_id)
+            .where(messages.c.id == leaf_message_id, conversations.c.person_id == person_id)
+            .cte("ancestors", recursive=True)
+        )
+        ancestors = ancestors.union_all(
+            sa.select(messages.c.id, messages.c.parent_id, ancestors.c.depth + 1).join(
+                ancestors, messages.c.id == ancestors.c.parent_id
+            )
+        )
+        query = sa.select(messages).join(ancestors, ancestors.c.id == messages.c.id).order_by(ancestors.c.depth.desc())
+        with self._database.read() as connection:
+            found = [message_from_row(row) for row in connection.execute(query)]
+        if not found:
+            raise NotFound(f"There is no message {leaf_message_id!r}.")
+        return found
+
+    def conversation_ids_by_sample(self, sample_ids: Sequence[str]) -> dict[str, str]:
+        """In which conversation each of these samples is an answer, whoever it belongs to; those in none are left out."""
+        found: dict[str, str] = {}
+        with self._database.read() as connection:
+            for start in range(0, len(sample_ids), _BATCH_ROWS):
+                query = sa.select(messages.c.sample_id, messages.c.conversation_id).order_by(messages.c.id.desc())
+                rows = connection.execute(query.where(messages.c.sample_id.in_(sample_ids[start : start + _BATCH_ROWS])))
+                found.update((row.sample_id, row.conversation_id) for row in rows)
+        return found
+
+    def message(self, message_id: str, *, conversation_id: str, person_id: str) -> Message:
+        """One message of a conversation. Raises NotFound."""
+        with self._database.read() as connection:
+            owned(connection, conversation_id, person_id)
+            return _require_message(connection, conversation_id, message_id)
+
+    def messages(self, conversation_id: str, *, person_id: str) -> MessageList:
+        """All messages of a conversation's tree, oldest first. Raises NotFound."""
+        query = sa.select(messages).where(messages.c.conversation_id == conversation_id).order_by(messages.c.id)
+        with self._database.read() as connection:
+            owned(connection, conversation_id, person_id)
+            return [message_from_row(row) for row in connection.execute(query)]
+
+
+def owned(connection: Connection, conversation_id: str, person_id: str) -> Conversation:
+    """A person's conversation. Raises NotFound."""
+    row = connection.execute(
+        sa.select(conversations).where(conversations.c.id == conversation_id, conversations.c.person_id == person_id)
+    ).first()
+    if row is None:
+        raise NotFound(f"There is no conversation {conversation_id!r}.")
+    return conversation_from_row(row)
+
+
+def conversation_from_row(row: Row[Any]) -> Conversation:
+    values = {name: row._mapping[name] for name in Conversation.__slots__}
+    return Conversation(**{**values, "facts": json.loads(row.facts)})
+
+
+def message_from_row(row: Row[Any]) -> Message:
+    return Message(**{**row._mapping, "facts": json.loads(row.facts)})
+
+
+def _subtree(message_id: str) -> sa.CTE:
+    """The ids of a message and of everything under it."""
+    branch = sa.select(messages.c.id).where(messages.c.id == message_id).cte("branch", recursive=True)
+    return branch.union_all(sa.select(messages.c.id).join(branch, messages.c.parent_id == branch.c.id))
+
+
+def _delete_dependents(connection: Connection, which: sa.ColumnElement[bool], person_id: str) -> DeletedContent:
+    """Delete what hangs on these messages: their samples, what else a model emitted in their turns and no message shows (its
+    working), their place in the search index, what was remembered from them, and their claims to blobs."""
+    rows = connection.execute(sa.select(messages.c.id, messages.c.sample_id, messages.c.turn_id).where(which)).all()
+    sample_ids = {row.sample_id for row in rows if row.sample_id}
+    for some in _batches({row.turn_id for row in rows if row.turn_id}):
+        shown = sa.exists().where(messages.c.sample_id == samples.c.id)
+        hidden = sa.and_(samples.c.request_id.in_(some), samples.c.person_id == person_id, ~shown)
+        sample_ids.update(connection.scalars(sa.select(samples.c.id).where(hidden)))
+    for some in _batches(sample_ids):
+        connection.execute(samples.delete().where(samples.c.id.in_(some)))
+    message_ids = {row.id for row in rows}
+    unindex_messages(connection, message_ids)
+    blobs: set[str] = set()
+    for some in _batches(message_ids):
+        end_links_to_messages(connection, some)
+        claims = sa.and_(blob_references.c.kind == MESSAGE_BLOB_KIND, blob_references.c.record_id.in_(some))
+        connection.execute(
+            memories.delete().where(memories.c.message_id.in_(some), memories.c.origin == "said", ~memories.c.edited)
+        )
+        blobs.update(connection.scalars(sa.select(blob_references.c.sha256).where(claims)))
+        connection.execute(blob_references.delete().where(claims))
+    return DeletedContent(message_ids=frozenset(message_ids), sample_ids=frozenset(sample_ids), blobs=frozenset(blobs))
+
+
+def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _BATCH_ROWS):
+        yield ordered[start : start + _BATCH_ROWS]
+
+
+def _require_folder(connection: Connection, folder_id: str | None, person_id: str) -> None:
+    if folder_id is not None:
+        own = sa.and_(folders.c.id == folder_id, folders.c.person_id == person_id)
+        _require_row(connection, sa.select(folders.c.id).where(own), f"folder {folder_id!r}")
+
+
+def _require_message(connection: Connection, conversation_id: str, message_id: str) -> Message:
+    own = sa.and_(messages.c.id == message_id, messages.c.conversation_id == conversation_id)
+    row = connection.execute(sa.select(messages).where(own)).first()
+    if row is None:
+        raise NotFound(f"There is no message {message_id!r} here.")
+    return message_from_row(row)
+
+
+def _require_row(connection: Connection, query: sa.Select[Any], what: str) -> None:
+    if connection.execute(query).first() is None:
+        raise NotFound(f"There is no {what} here.")
+
+
+def _conversation_values(conversation: Conversation) -> dict[str, Any]:
+    return {name: getattr(conversation, name) for name in Conversation.__slots__} | {"facts": compact_json(conversation.facts)}
+
+
+def _message_values(message: Message) -> dict[str, Any]:
+    return {name: getattr(message, name) for name in Message.__slots__} | {"facts": compact_json(message.facts)}

@@ -1,0 +1,101 @@
+"""Folders: how a person sorts conversations. A conversation is in one folder or in none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from yearling.clock import new_id, now_utc
+from yearling.errors import BadInput, Conflict, NotFound
+from yearling.store.database.database import Database
+from yearling.store.database.schema import conversations, folders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """`num_conversations` is how many it holds."""
+
+    id: str
+    name: str
+    created_utc: datetime
+    num_conversations: int = 0
+
+
+FolderList = list[Folder]
+
+
+class FolderStore:
+    """Everybody's folders, each visible to its owner only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, person_id: str, name: str, *, folder_id: str | None = None, created_utc: datetime | None = None) -> Folder:
+        """Raises Conflict when the person has a folder of this name, BadInput for an empty name. An import brings id and time."""
+        folder = Folder(id=folder_id or new_id(), name=_validated_name(name), created_utc=created_utc or now_utc())
+        row = {"id": folder.id, "person_id": person_id, "name": folder.name, "created_utc": folder.created_utc}
+        try:
+            with self._database.write() as connection:
+                connection.execute(folders.insert().values(row))
+        except sa.exc.IntegrityError:
+            raise _name_taken_error(name) from None
+        return folder
+
+    def list(self, person_id: str) -> FolderList:
+        """By name."""
+        with self._database.read() as connection:
+            return [_folder_from_row(row) for row in connection.execute(_select_folders(person_id).order_by(folders.c.name))]
+
+    def get(self, folder_id: str, *, person_id: str) -> Folder:
+        """Raises NotFound."""
+        with self._database.read() as connection:
+            return _require_folder(connection, folder_id, person_id)
+
+    def rename(self, folder_id: str, name: str, *, person_id: str) -> Folder:
+        """Raises NotFound, Conflict, BadInput."""
+        checked = _validated_name(name)
+        try:
+            with self._database.write() as connection:
+                _require_folder(connection, folder_id, person_id)
+                connection.execute(folders.update().where(folders.c.id == folder_id).values(name=checked))
+                return _require_folder(connection, folder_id, person_id)
+        except sa.exc.IntegrityError:
+            raise _name_taken_error(name) from None
+
+    def delete(self, folder_id: str, *, person_id: str) -> None:
+        """The folder goes, what was in it stays. Raises NotFound."""
+        with self._database.write() as connection:
+            _require_folder(connection, folder_id, person_id)
+            connection.execute(folders.delete().where(folders.c.id == folder_id))
+
+
+def _select_folders(person_id: str) -> sa.Select[Any]:
+    inside = sa.select(sa.func.count()).where(conversations.c.folder_id == folders.c.id).correlate(folders).scalar_subquery()
+    return sa.select(folders.c.id, folders.c.name, folders.c.created_utc, inside.label("num_conversations")).where(
+        folders.c.person_id == person_id
+    )
+
+
+def _require_folder(connection: Connection, folder_id: str, person_id: str) -> Folder:
+    row = connection.execute(_select_folders(person_id).where(folders.c.id == folder_id)).first()
+    if row is None:
+        raise NotFound(f"There is no folder {folder_id!r}.")
+    return _folder_from_row(row)
+
+
+def _folder_from_row(row: Row[Any]) -> Folder:
+    return Folder(**row._mapping)
+
+
+def _validated_name(name: str) -> str:
+    if not name.strip():
+        raise BadInput("A folder needs a name.", param="name")
+    return name.strip()
+
+
+def _name_taken_error(name: str) -> Conflict:
+    return Conflict(f"There is a folder {name.strip()!r} already.", advice="Choose another name.", param="name")

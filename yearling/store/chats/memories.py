@@ -1,0 +1,190 @@
+"""Memories: what the assistant may know of a person, in the person's own words, each with the message that it came from.
+
+Deleting the message that something came from deletes it too, unless the person has made it their own by editing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from yearling.clock import new_id, now_utc
+from yearling.errors import BadInput, Conflict, NotFound
+from yearling.store.audit import append_audit_entry
+from yearling.store.chats.conversations import KEEP
+from yearling.store.database.database import Database
+from yearling.store.database.schema import conversations, memories, messages, parse_time
+from yearling.store.database.search import fold
+
+MOST = 1000
+"""Memories that one person can have; the oldest that nobody touched make room."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """`topic` names what only one thing can be said about (a name, a home); `said` came from a message, `added` by hand."""
+
+    id: str
+    person_id: str
+    text: str
+    topic: str
+    active: bool
+    origin: Literal["said", "added"]
+    edited: bool
+    message_id: str | None
+    created_utc: datetime
+    updated_utc: datetime
+
+
+MemoryList = list[Memory]
+
+
+class MemoryStore:
+    """Everybody's memories, each visible to the person only that they are about."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def list(self, person_id: str, *, active_only: bool = False) -> MemoryList:
+        """Newest first."""
+        query = sa.select(memories).where(memories.c.person_id == person_id)
+        if active_only:
+            query = query.where(memories.c.active)
+        with self._database.read() as connection:
+            return [_memory_from_row(row) for row in connection.execute(query.order_by(memories.c.id.desc()))]
+
+    def get(self, memory_id: str, *, person_id: str) -> Memory:
+        """Raises NotFound."""
+        with self._database.read() as connection:
+            return _require_memory(connection, memory_id, person_id)
+
+    def add(self, person_id: str, text: str) -> Memory:
+        """What the person wants remembered. Raises Conflict when it is there already, BadInput when it is empty."""
+        with self._database.write() as connection:
+            known = _known_texts(connection, person_id)
+            if fold(_validated_text(text)) in known:
+                raise Conflict("That is remembered already.", param="text")
+            return _insert_memory(connection, person_id, _validated_text(text), "", "added", None)
+
+    def learn(self, person_id: str, message_id: str, said: Sequence[tuple[str, str]]) -> MemoryList:
+        """Remember (text, topic) of what a person said in a message; returns what was new.
+
+        What is known already is left alone, and so is a message that has gone meanwhile. What only one thing can be said about
+        replaces what was said of it before, unless the person has edited that.
+        """
+        learnt: MemoryList = []
+        with self._database.write() as connection:
+            if connection.execute(sa.select(messages.c.id).where(messages.c.id == message_id)).first() is None:
+                return []
+            for text, topic in said:
+                known = _known_texts(connection, person_id)
+                if fold(text) in known:
+                    continue
+                if topic:
+                    outdated = sa.and_(memories.c.person_id == person_id, memories.c.topic == topic, ~memories.c.edited)
+                    connection.execute(memories.delete().where(outdated))
+                learnt.append(_insert_memory(connection, person_id, text, topic, "said", message_id))
+            _evict_oldest(connection, person_id)
+        return learnt
+
+    def change(self, memory_id: str, *, person_id: str, text: str = KEEP, active: bool = KEEP) -> Memory:
+        """Reword a memory, or switch it on or off. Raises NotFound, BadInput."""
+        changes: dict[str, Any] = {"updated_utc": now_utc()}
+        if text is not KEEP:
+            changes |= {"text": _validated_text(text), "edited": True}
+        if active is not KEEP:
+            changes["active"] = active
+        with self._database.write() as connection:
+            _require_memory(connection, memory_id, person_id)
+            connection.execute(memories.update().where(memories.c.id == memory_id).values(changes))
+            return _require_memory(connection, memory_id, person_id)
+
+    def delete(self, memory_id: str, *, person_id: str) -> None:
+        """Raises NotFound."""
+        with self._database.write() as connection:
+            _require_memory(connection, memory_id, person_id)
+            connection.execute(memories.delete().where(memories.c.id == memory_id))
+            append_audit_entry(connection, person_id, "memory.delete", memory_id)
+        self._database.scrub("memories")
+
+    def delete_all(self, person_id: str) -> int:
+        """Forget everything; returns how much that was."""
+        with self._database.write() as connection:
+            count = connection.execute(memories.delete().where(memories.c.person_id == person_id)).rowcount
+            append_audit_entry(connection, person_id, "memory.delete_all", person_id, {"memories": count})
+        self._database.scrub("memories")
+        return count
+
+    def put(self, person_id: str, row: dict[str, Any]) -> bool:
+        """Store a memory as an export has it; False when it is there already. The message may be missing."""
+        with self._database.write() as connection:
+            if fold(row["text"]) in _known_texts(connection, person_id):
+                return False
+            theirs = sa.select(messages.c.id).join(conversations, conversations.c.id == messages.c.conversation_id)
+            own = sa.and_(messages.c.id == row["message_id"], conversations.c.person_id == person_id)
+            there = row["message_id"] and connection.execute(theirs.where(own)).first()
+            times = {name: parse_time(row[name]) for name in ("created_utc", "updated_utc")}
+            values = {**row, **times, "person_id": person_id, "message_id": row["message_id"] if there else None}
+            connection.execute(memories.insert().values({name: values[name] for name in Memory.__slots__}))
+        return True
+
+    def places(self, message_ids: Sequence[str]) -> dict[str, str]:
+        """In which conversation each of these messages is."""
+        query = sa.select(messages.c.id, messages.c.conversation_id).where(messages.c.id.in_(message_ids))
+        with self._database.read() as connection:
+            return {row.id: row.conversation_id for row in connection.execute(query)}
+
+
+def _insert_memory(
+    connection: Connection, person_id: str, text: str, topic: str, origin: Literal["said", "added"], message_id: str | None
+) -> Memory:
+    now = now_utc()
+    memory = Memory(
+        id=new_id(),
+        person_id=person_id,
+        text=text,
+        topic=topic,
+        active=True,
+        origin=origin,
+        edited=False,
+        message_id=message_id,
+        created_utc=now,
+        updated_utc=now,
+    )
+    connection.execute(memories.insert().values({name: getattr(memory, name) for name in Memory.__slots__}))
+    return memory
+
+
+def _known_texts(connection: Connection, person_id: str) -> set[str]:
+    return {fold(text) for text in connection.scalars(sa.select(memories.c.text).where(memories.c.person_id == person_id))}
+
+
+def _evict_oldest(connection: Connection, person_id: str) -> None:
+    own = sa.select(memories.c.id).where(memories.c.person_id == person_id)
+    surplus = (connection.execute(sa.select(sa.func.count()).select_from(own.subquery())).scalar() or 0) - MOST
+    if surplus > 0:
+        untouched = own.where(memories.c.origin == "said", ~memories.c.edited).order_by(memories.c.id).limit(surplus)
+        connection.execute(memories.delete().where(memories.c.id.in_(list(connection.scalars(untouched)))))
+
+
+def _require_memory(connection: Connection, memory_id: str, person_id: str) -> Memory:
+    own = sa.and_(memories.c.id == memory_id, memories.c.person_id == person_id)
+    row = connection.execute(sa.select(memories).where(own)).first()
+    if row is None:
+        raise NotFound(f"There is no memory {memory_id!r}.")
+    return _memory_from_row(row)
+
+
+def _memory_from_row(row: Row[Any]) -> Memory:
+    return Memory(**row._mapping)
+
+
+def _validated_text(text: str) -> str:
+    if not text.strip():
+        raise BadInput("There is nothing to remember.", param="text")
+    return " ".join(text.split())

@@ -1,0 +1,211 @@
+"""Samples: what models saw and emitted, owned by the person who asked. Says nothing of how answers are made or learnt from.
+
+The retention setting is applied here, on the way in, so that nobody can forget it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Row
+
+from yearling.errors import Conflict, NotFound, StorageFailed, Unavailable, Untrusted
+from yearling.records import Sample, SamplingSettings
+from yearling.store.audit import append_audit_entry
+from yearling.store.database.database import Database
+from yearling.store.database.packing import compact_json, pack_ids, pack_logprobs, unpack_ids, unpack_logprobs
+from yearling.store.database.schema import people, samples
+
+Retention = Literal["full", "metadata", "none"]
+SampleRecords = list[Sample]
+SampleInsertResults = list[bool | Exception]
+
+
+class SampleStore:
+    """The samples of one database."""
+
+    def __init__(self, database: Database, retention: Retention = "full") -> None:
+        self._database = database
+        self.retention = retention
+
+    def add(self, sample: Sample) -> bool:
+        """Store one sample as far as the retention setting allows; durable on return. True when something was stored.
+
+        Raises NotFound for an unknown person, Conflict for an id in use, StorageFailed, and ValueError when the sample
+        contradicts itself.
+        """
+        return self.add_many([sample]) == 1
+
+    def add_many(self, batch: Sequence[Sample]) -> int:
+        """Store samples in one transaction, all or none, and return how many were stored. Raises as `add`."""
+        rows = [_row_values(kept) for sample in batch if (kept := retained(sample, self.retention)) is not None]
+        if not rows:
+            return 0
+        try:
+            with self._database.write() as connection:
+                connection.execute(samples.insert(), rows)
+        except sa.exc.IntegrityError:
+            self._raise_constraint_violation(rows)
+            raise
+        return len(rows)
+
+    def add_each(self, batch: Sequence[Sample]) -> SampleInsertResults:
+        """Store samples in one transaction where possible; for each, whether it was stored or why it could not be.
+
+        One that is unacceptable in itself does not keep the others out; when the storage fails, all fail.
+        """
+        try:
+            return [True] * len(batch) if self.add_many(batch) else [False] * len(batch)
+        except (StorageFailed, Unavailable, Untrusted) as error:
+            # One exception per caller: an exception object that is raised twice mixes its tracebacks up.
+            return [type(error)(error.message, advice=error.advice, param=error.param) for _ in batch]
+        except Exception as error:
+            if len(batch) == 1:
+                return [error]
+            return [result for sample in batch for result in self.add_each([sample])]
+
+    def get(self, sample_id: str, *, person_id: str) -> Sample:
+        """Raises NotFound, for another person's sample too."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                sa.select(samples).where(samples.c.id == sample_id, samples.c.person_id == person_id)
+            ).first()
+        if row is None:
+            raise NotFound(f"There is no sample {sample_id!r}.")
+        return sample_from_row(row)
+
+    def get_many(self, ids: Sequence[str]) -> dict[str, Sample]:
+        """Those of these samples that are there, whoever they belong to, by id. For lessons; nothing of it is for a page."""
+        found: dict[str, Sample] = {}
+        with self._database.read() as connection:
+            for start in range(0, len(ids), 500):
+                rows = connection.execute(sa.select(samples).where(samples.c.id.in_(ids[start : start + 500])))
+                found.update((row.id, sample_from_row(row)) for row in rows)
+        return found
+
+    def own(self, ids: Sequence[str], *, person_id: str) -> set[str]:
+        """Those of these ids that are samples of a person."""
+        found: set[str] = set()
+        with self._database.read() as connection:
+            for start in range(0, len(ids), 500):
+                some = sa.and_(samples.c.id.in_(ids[start : start + 500]), samples.c.person_id == person_id)
+                found.update(connection.scalars(sa.select(samples.c.id).where(some)))
+        return found
+
+    def ids_for_request(self, request_id: str, *, person_id: str) -> set[str]:
+        """The ids of a person's samples that one request led to."""
+        query = sa.select(samples.c.id).where(samples.c.request_id == request_id, samples.c.person_id == person_id)
+        with self._database.read() as connection:
+            return set(connection.scalars(query))
+
+    def list(self, person_id: str, limit: int = 100, before: str | None = None) -> SampleRecords:
+        """A person's samples, newest first; `before` is the id where the last page ended."""
+        query = sa.select(samples).where(samples.c.person_id == person_id)
+        if before is not None:
+            query = query.where(samples.c.id < before)
+        with self._database.read() as connection:
+            return [sample_from_row(row) for row in connection.execute(query.order_by(samples.c.id.desc()).limit(limit))]
+
+    def delete(self, sample_id: str, *, person_id: str) -> None:
+        """Raises NotFound, for another person's sample too."""
+        with self._database.write() as connection:
+            own = sa.and_(samples.c.id == sample_id, samples.c.person_id == person_id)
+            if connection.execute(samples.delete().where(own)).rowcount == 0:
+                raise NotFound(f"There is no sample {sample_id!r}.")
+            append_audit_entry(connection, person_id, "sample.delete", sample_id)
+        self._database.scrub("samples")
+
+    def delete_older_than(self, utc: datetime) -> int:
+        """Delete everybody's samples from before `utc`, and return how many there were."""
+        with self._database.read() as connection:  # most calls find nothing, and need not become writers
+            if connection.execute(sa.select(samples.c.id).where(samples.c.created_utc < utc).limit(1)).first() is None:
+                return 0
+        with self._database.write() as connection:
+            count = connection.execute(samples.delete().where(samples.c.created_utc < utc)).rowcount
+            append_audit_entry(connection, "yearling", "samples.expire", utc.isoformat(), {"samples": count})
+        self._database.scrub("samples")
+        return count
+
+    def count(self, person_id: str | None = None) -> int:
+        """How many samples there are, of one person or of everybody."""
+        query = sa.select(sa.func.count()).select_from(samples)
+        if person_id is not None:
+            query = query.where(samples.c.person_id == person_id)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one()
+
+    def _raise_constraint_violation(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Raise what the database meant by a constraint violation, if it can still be told."""
+        ids = {row["id"] for row in rows}
+        with self._database.read() as connection:
+            known = set(connection.scalars(sa.select(people.c.id).where(people.c.id.in_({row["person_id"] for row in rows}))))
+            taken = connection.scalars(sa.select(samples.c.id).where(samples.c.id.in_(ids))).first()
+        for row in rows:
+            if row["person_id"] not in known:
+                raise NotFound(f"There is no person {row['person_id']!r}.") from None
+        if taken or len(ids) < len(rows):
+            raise Conflict(f"There is a sample {taken or rows[0]['id']!r} already.") from None
+
+
+def retained(sample: Sample, retention: Retention) -> Sample | None:
+    """The sample as it may be stored; None when nothing may be.
+
+    `metadata` drops every word and number that says what was talked about: messages, answer, token ids, log-probabilities, the
+    schema, the stop strings and the logit bias. Counts, times, settings and hashes stay.
+    """
+    if retention == "none":
+        return None
+    if retention == "full":
+        return sample
+    return replace(
+        sample,
+        messages=(),
+        prompt_ids=(),
+        output_ids=(),
+        logprobs=(),
+        output_text="",
+        grammar="",
+        sampling=replace(sample.sampling, stop=(), logit_bias=()),
+        kept="metadata",
+    )
+
+
+def find_length_mismatch(output_ids: Sequence[int], logprobs: Sequence[float]) -> str:
+    """Why these cannot belong together, or nothing. Engines that tell no token ids may still tell log-probabilities."""
+    if output_ids and logprobs and len(output_ids) != len(logprobs):
+        return f"{len(logprobs)} log-probabilities for {len(output_ids)} tokens"
+    return ""
+
+
+def sample_from_row(row: Row[Any]) -> Sample:
+    """The sample in a row. Raises Untrusted when a packed column is broken."""
+    values = dict(row._mapping)
+    sampling = json.loads(values["sampling"])
+    values["sampling"] = SamplingSettings(
+        **{**sampling, "stop": tuple(sampling["stop"]), "logit_bias": tuple((id_, bias) for id_, bias in sampling["logit_bias"])}
+    )
+    values["messages"] = tuple(json.loads(values["messages"]))
+    values["prompt_ids"] = unpack_ids(values["prompt_ids"])
+    values["output_ids"] = unpack_ids(values["output_ids"])
+    values["logprobs"] = unpack_logprobs(values["logprobs"])
+    return Sample(**values)
+
+
+def _row_values(sample: Sample) -> dict[str, Any]:
+    if not math.isfinite(sample.duration_s):
+        raise ValueError("a sample's duration must be finite")
+    if fault := find_length_mismatch(sample.output_ids, sample.logprobs):
+        raise ValueError(f"a sample has {fault}")
+    return {name: getattr(sample, name) for name in sample.__slots__} | {
+        "messages": compact_json(sample.messages),
+        "sampling": compact_json(asdict(sample.sampling)),
+        "prompt_ids": pack_ids(sample.prompt_ids),
+        "output_ids": pack_ids(sample.output_ids),
+        "logprobs": pack_logprobs(sample.logprobs),
+    }

@@ -1,0 +1,187 @@
+"""One database, SQLite or Postgres: connections, durable transactions, clear errors. Knows nothing of what the tables mean.
+
+A write that returned has reached the disk: SQLite runs in WAL mode with `synchronous=FULL`, Postgres with `synchronous_commit`
+on. SQLite allows one writer at a time; writers within the process queue on a lock, which is fairer and quicker than SQLite's own
+polling, and other processes are waited for up to `lock_timeout_s`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+
+from yearling.errors import BadInput, StorageFailed
+from yearling.store.database.errors import damaged, translate_storage_errors
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+BEGIN_WRITE = "BEGIN IMMEDIATE"
+"""How a writer begins on SQLite: with its lock. A transaction that reads first and writes later could fail half-way."""
+
+_QUICK_CHECK_BYTES = 64 * 1024 * 1024
+_WAL_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+class Database:
+    """A pool of connections to one database. Thread-safe."""
+
+    def __init__(self, url: str, *, lock_timeout_s: float = 5.0) -> None:
+        """Prepare connections; nothing is opened yet. Raises BadInput for an address that cannot work."""
+        self.url = normalised(url)
+        self.lock_timeout_s = lock_timeout_s
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.path = Path(self.url.database or "") if self.is_sqlite else None
+        self.name = str(self.path or self.url.render_as_string(hide_password=True))
+        self.place = f"The database {self.name}"
+        self._write_lock = threading.Lock() if self.is_sqlite else nullcontext()
+        self.engine = self._engine()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view of the data. Raises what `in_words` raises."""
+        with translate_storage_errors(self.place, self._folder), self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection = connection.execution_options(yearling_begin="BEGIN")
+            else:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction: durable when the block has ended, without any trace if it raised. Raises what `in_words` raises.
+
+        Not to be nested: SQLite has one writer.
+        """
+        with translate_storage_errors(self.place, self._folder), self._write_lock, self.engine.connect() as idle:
+            connection = idle.execution_options(yearling_begin=BEGIN_WRITE)
+            with connection.begin():
+                yield connection
+
+    def insert_or_ignore(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+        """An INSERT that leaves rows alone that are there already."""
+        if self.is_sqlite:
+            from sqlalchemy.dialects.sqlite import insert
+
+            return insert(table).on_conflict_do_nothing()
+        from sqlalchemy.dialects.postgresql import insert as insert_postgres
+
+        return insert_postgres(table).on_conflict_do_nothing()
+
+    def scrub(self, *tables: str) -> None:
+        """After a delete: leave no copy of the deleted rows in the write-ahead log (SQLite) or in dead row versions (Postgres).
+
+        Within the database file, SQLite overwrites them by `secure_delete`. A reader that is busy just then postpones this to the
+        next call or to the next checkpoint.
+        """
+        with translate_storage_errors(self.place, self._folder), self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            else:
+                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.exec_driver_sql(f"VACUUM (SKIP_LOCKED) {', '.join(tables)}")
+
+    def use_wal(self) -> None:
+        """Put a SQLite file into WAL mode (it stays so). Raises StorageFailed when another program keeps it from that."""
+        deadline = time.monotonic() + self.lock_timeout_s
+        while True:
+            try:
+                with translate_storage_errors(self.place, self._folder), self.engine.connect() as connection:
+                    mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar_one()
+                if mode == "wal":
+                    return
+                raise StorageFailed(
+                    f"{self.place} is on a file system without shared memory ({mode}).", advice="Move data_dir to a local disk."
+                )
+            except StorageFailed as error:
+                # Changing the mode does not wait for locks by itself.
+                if "locked" not in error.message or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def quick_check(self) -> None:
+        """Look for damage in a SQLite file small enough for that to take no time. Raises Untrusted."""
+        if self.path is None or self.path.stat().st_size > _QUICK_CHECK_BYTES:
+            return
+        with self.read() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        if found != "ok":
+            raise damaged(self.place, found.splitlines()[-1])
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @property
+    def _folder(self) -> Path | None:
+        return self.path.parent if self.path else None
+
+    def _engine(self) -> Engine:
+        try:
+            if self.is_sqlite:
+                engine = sa.create_engine(self.url, connect_args={"timeout": self.lock_timeout_s})
+                event.listen(engine, "connect", _prepare_sqlite)
+                event.listen(engine, "begin", _begin_sqlite)
+                return engine
+            engine = sa.create_engine(
+                self.url, pool_pre_ping=True, connect_args={"connect_timeout": 10, "client_encoding": "UTF8"}
+            )
+        except ImportError as error:
+            raise BadInput(
+                f"The driver for {self.url.drivername} is not installed ({error}).",
+                advice="Install it with `pip install 'yearling[postgres]'`.",
+                param="database_url",
+            ) from None
+        event.listen(engine, "connect", self._prepare_postgres)
+        return engine
+
+    def _prepare_postgres(self, connection: Any, _: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {int(self.lock_timeout_s * 1000)}")
+            if cursor.execute("SHOW synchronous_commit").fetchone()[0] == "off":
+                cursor.execute("SET synchronous_commit = on")
+        connection.commit()
+
+
+def normalised(url: str) -> URL:
+    """The URL with the driver that we use. Raises BadInput for other databases and for SQLite in memory."""
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError:
+        raise BadInput("database_url is not a URL.", advice=_URL_ADVICE, param="database_url") from None
+    backend = parsed.get_backend_name()
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend == "sqlite" and parsed.database and parsed.database != ":memory:" and not parsed.database.startswith("file:"):
+        return parsed.set(drivername="sqlite+pysqlite")
+    raise BadInput(f"A {backend} database cannot be used here.", advice=_URL_ADVICE, param="database_url")
+
+
+_URL_ADVICE = "Write sqlite:////absolute/path.db or postgresql://person:password@host/database, or leave it empty."
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, see `_begin_sqlite`
+    for pragma in (
+        "foreign_keys=ON",
+        "synchronous=FULL",
+        "fullfsync=ON",
+        "checkpoint_fullfsync=ON",
+        "secure_delete=ON",
+        "trusted_schema=OFF",
+        f"journal_size_limit={_WAL_LIMIT_BYTES}",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    if statement := connection.get_execution_options().get("yearling_begin"):
+        connection.exec_driver_sql(statement)

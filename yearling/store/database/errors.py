@@ -1,0 +1,119 @@
+"""What a database or a file system says when it fails, in words that a person can act on."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import exc
+
+from yearling.errors import BadInput, StorageFailed, Unavailable, Untrusted, UserError
+
+_NEARLY_FULL_BYTES = 256 * 1024
+_FULL_ADVICE = "Free some space: saving works again by itself, and what was saved before is safe."
+_READ_ONLY_ADVICE = "Make it writable, or choose another folder with YEARLING_DATA_DIR."
+_DAMAGED_ADVICE = "Restore the newest backup with `yearling restore FILE`; the damaged file is kept aside."
+
+
+@contextmanager
+def translate_storage_errors(place: str, folder: Path | None = None) -> Iterator[None]:
+    """Turn failures of the storage under `place` into UserErrors; constraint violations and our own bugs pass unchanged.
+
+    `folder` is where the bytes lie, if on this machine: a full disk hides behind several error codes, and its free space tells.
+    Raises StorageFailed (full, read-only, locked, failing), Untrusted (damaged), Unavailable (no database server),
+    BadInput (a database address that cannot work).
+    """
+    try:
+        yield
+    except (exc.IntegrityError, exc.ProgrammingError) as error:
+        if _sqlstate(error).startswith(("42501", "25006")):
+            raise _read_only_error(place) from error
+        raise
+    except exc.DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error):
+            translated = _translate_sqlite_error(error.orig, place, folder)
+        else:
+            translated = _translate_postgres_error(error, place)
+        if translated is None:
+            raise
+        raise translated from error
+    except exc.TimeoutError as error:
+        raise Unavailable(f"All connections to {place} are busy.", advice="Try again in a moment.") from error
+    except sqlite3.Error as error:
+        translated = _translate_sqlite_error(error, place, folder)
+        if translated is None:
+            raise
+        raise translated from error
+    except OSError as error:
+        raise translate_os_error(error, place) from error
+
+
+def translate_os_error(error: OSError, place: str) -> StorageFailed:
+    """The same for a file operation on `place`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _disk_full_error(place)
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return _read_only_error(place)
+    return StorageFailed(f"{place} cannot be used: {error.strerror or error}.", advice="Check the folder and the disk it is on.")
+
+
+def damaged(place: str, how: str) -> Untrusted:
+    return Untrusted(f"{place} is damaged: {how}.", advice=_DAMAGED_ADVICE)
+
+
+def _disk_full_error(place: str) -> StorageFailed:
+    return StorageFailed(f"The disk that holds {place} is full.", advice=_FULL_ADVICE)
+
+
+def _read_only_error(place: str) -> StorageFailed:
+    return StorageFailed(f"{place} is read-only.", advice=_READ_ONLY_ADVICE)
+
+
+def _translate_sqlite_error(error: sqlite3.Error, place: str, folder: Path | None) -> UserError | None:
+    name: str = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_FULL":
+        return _disk_full_error(place)
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return damaged(place, str(error))
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
+        return StorageFailed(
+            f"{place} is locked by another program.",
+            advice="Close the program that has it open (a database browser, a backup tool) and try again.",
+        )
+    if name == "SQLITE_READONLY_DBMOVED":
+        return StorageFailed(f"{place} was moved or replaced while in use.", advice="Restart Yearling.")
+    if name.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
+        return _read_only_error(place)
+    if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")):
+        if folder and folder.exists() and shutil.disk_usage(folder).free < _NEARLY_FULL_BYTES:
+            return _disk_full_error(place)
+        return StorageFailed(f"{place} cannot be read or written: {error}.", advice="Check the folder and the disk it is on.")
+    return None
+
+
+def _translate_postgres_error(error: exc.DBAPIError, place: str) -> UserError | None:
+    state = _sqlstate(error)
+    if state == "53100":
+        return _disk_full_error(place)
+    if state == "25006":
+        return _read_only_error(place)
+    if state in ("55P03", "40P01", "40001"):
+        return StorageFailed(f"{place} is locked by another program.", advice="Try again; if it persists, see pg_locks.")
+    if state.startswith("XX"):
+        return damaged(place, str(error.orig).strip())
+    if state.startswith("58"):
+        return StorageFailed(f"{place} cannot be read or written: {error.orig}.", advice="See the database server's log.")
+    if state.startswith(("28", "3D")):
+        return BadInput(f"{place} cannot be opened: {error.orig}.", advice="Correct database_url.", param="database_url")
+    if isinstance(error, exc.OperationalError | exc.InterfaceError):
+        reason = str(error.orig).strip().splitlines()[0].rstrip(".") if str(error.orig).strip() else "no reason given"
+        return Unavailable(f"{place} cannot be reached: {reason}.", advice="Start the database server, or correct database_url.")
+    return None
+
+
+def _sqlstate(error: exc.DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""

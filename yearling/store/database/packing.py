@@ -1,0 +1,107 @@
+"""How values are laid out in columns: token ids, log-probabilities, JSON, text. Lossless, and equal on every database.
+
+Layout:
+- token ids: consecutive little-endian int32 (`<i4`), no header; an empty column is an empty tuple;
+- log-probabilities: one byte, `f` or `d`, then consecutive little-endian float32 or float64. `f` is chosen when every value is
+  exactly a float32 (engines compute in float32, so that is the usual case); an empty column is an empty tuple;
+- JSON: ASCII-only, without spaces. Key order is kept, since chat templates print it; `canonical_json` sorts, for hashing;
+- text: as it is, except U+0000 (which Postgres refuses), lone surrogates (which have no UTF-8) and the escape character itself,
+  each as U+10FFFD followed by four hexadecimal digits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+from yearling.errors import BadInput, Untrusted
+
+_ESCAPE = "\U0010fffd"
+_NEEDS_ESCAPE = re.compile("[\x00\ud800-\udfff\U0010fffd]")
+_ESCAPED = re.compile(_ESCAPE + "([0-9a-f]{4})")
+
+
+def pack_ids(ids: Sequence[int]) -> bytes:
+    """Token ids as int32. Raises ValueError for ids that are negative or do not fit."""
+    if ids and min(ids) < 0:
+        raise ValueError("a token id is negative")
+    try:
+        return _little_endian(array("i", ids)).tobytes()
+    except OverflowError:
+        raise ValueError("a token id does not fit into 31 bits") from None
+
+
+def unpack_ids(packed: bytes) -> tuple[int, ...]:
+    """The inverse of `pack_ids`. Raises Untrusted for a column that holds a broken id."""
+    return tuple(_unpack_array("i", packed))
+
+
+def pack_logprobs(logprobs: Sequence[float]) -> bytes:
+    """Log-probabilities as float32 where that is exact for all of them, else as float64."""
+    if not logprobs:
+        return b""
+    wide = array("d", logprobs)
+    narrow = array("f", wide)
+    if narrow.tolist() == wide.tolist():
+        return b"f" + _little_endian(narrow).tobytes()
+    return b"d" + _little_endian(wide).tobytes()
+
+
+def unpack_logprobs(packed: bytes) -> tuple[float, ...]:
+    """The inverse of `pack_logprobs`. Raises Untrusted for an unknown or broken layout."""
+    if not packed:
+        return ()
+    if packed[:1] not in (b"f", b"d"):
+        raise _corrupt_column_error("log-probabilities")
+    return tuple(_unpack_array(packed[:1].decode(), packed[1:]))
+
+
+def compact_json(value: Any) -> str:
+    """ASCII JSON in the given key order. Raises BadInput for what JSON cannot hold (NaN, infinities, foreign types)."""
+    return _dump_json(value, sort_keys=False)
+
+
+def canonical_json(value: Any) -> str:
+    """ASCII JSON with sorted keys and no spaces: equal values give equal bytes on every machine. Raises as `plain_json`."""
+    return _dump_json(value, sort_keys=True)
+
+
+def escape_text(text: str) -> str:
+    """Text as every database can hold it."""
+    return _NEEDS_ESCAPE.sub(lambda match: f"{_ESCAPE}{ord(match[0]) & 0xFFFF:04x}", text)
+
+
+def unescape_text(text: str) -> str:
+    """The inverse of `escape_text`."""
+    if _ESCAPE not in text:
+        return text
+    return _ESCAPED.sub(lambda match: _ESCAPE if match[1] == "fffd" else chr(int(match[1], 16)), text)
+
+
+def _dump_json(value: Any, *, sort_keys: bool) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"A value cannot be stored as JSON: {error}.", advice="Send plain JSON values only.") from None
+
+
+def _unpack_array(typecode: str, packed: bytes) -> array[Any]:
+    values: array[Any] = array(typecode)
+    if len(packed) % values.itemsize:
+        raise _corrupt_column_error("token ids" if typecode == "i" else "log-probabilities")
+    values.frombytes(packed)
+    return _little_endian(values)
+
+
+def _little_endian(values: array[Any]) -> array[Any]:
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
+
+
+def _corrupt_column_error(what: str) -> Untrusted:
+    return Untrusted(f"A stored column of {what} is broken.", advice="Run `yearling verify`; restore a backup if it is damaged.")

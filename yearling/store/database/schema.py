@@ -1,0 +1,494 @@
+"""The tables, as the newest migration leaves them. A test compares these with what the migrations build.
+
+Every column type gives back exactly what was put in, on SQLite and on Postgres. Changing anything here needs a new migration in
+`migrations/versions/` and a new `VERSION`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from yearling.store.database.packing import escape_text, unescape_text
+
+VERSION = "0010"
+"""The newest migration's number. Kept here so that an ordinary start needs no migration machinery; a test compares."""
+
+VERSION_TABLE = "yearling_schema"
+"""Where the number is noted. A name of its own, since a Postgres database may be shared with others who use Alembic."""
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time, exact to the microsecond: `timestamptz` on Postgres, ISO 8601 text that sorts on SQLite."""
+
+    impl = sa.String(27)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(sa.TIMESTAMP(timezone=True))
+        return dialect.type_descriptor(sa.String(27))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        utc = value.astimezone(UTC)
+        return utc if dialect.name == "postgresql" else format_time(utc)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.astimezone(UTC) if isinstance(value, datetime) else parse_time(value)
+
+
+class ExactText(TypeDecorator[str]):
+    """Any Python string, U+0000 and lone surrogates included."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else escape_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else unescape_text(value)
+
+
+def format_time(value: datetime) -> str:
+    """A UTC time as fixed-width text; years below 1000 are padded, which `strftime` does not do everywhere."""
+    return value.strftime(TIME_FORMAT).rjust(27, "0")
+
+
+def parse_time(text: str) -> datetime:
+    return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+ID = sa.String(36)
+HASH = sa.String(64)
+
+people = sa.Table(
+    "people",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("name", ExactText, nullable=False, unique=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("closed_utc", UtcDateTime),
+)
+
+folders = sa.Table(
+    "folders",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", ExactText, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("person_id", "name"),
+)
+
+conversations = sa.Table(
+    "conversations",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("title", ExactText, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("updated_utc", UtcDateTime),
+    sa.Column("folder_id", ID, sa.ForeignKey("folders.id", ondelete="SET NULL"), index=True),
+    # No foreign key: message and conversation would refer to each other.
+    sa.Column("leaf_id", ID),
+    sa.Column("origin", sa.String(16), nullable=False, server_default=sa.text("''")),
+    sa.Column("facts", sa.Text, nullable=False, server_default="{}"),
+    sa.Index(None, "person_id", "id"),
+    sa.Index(None, "person_id", "updated_utc", "id"),
+)
+
+samples = sa.Table(
+    "samples",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("request_id", ExactText, nullable=False, index=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False, index=True),
+    sa.Column("model", ExactText, nullable=False),
+    sa.Column("model_hash", ExactText, nullable=False),
+    sa.Column("adapter_hash", ExactText),
+    sa.Column("engine", ExactText, nullable=False),
+    sa.Column("spec_version", ExactText, nullable=False),
+    sa.Column("messages", sa.Text, nullable=False),
+    sa.Column("prompt_ids", sa.LargeBinary, nullable=False),
+    sa.Column("output_ids", sa.LargeBinary, nullable=False),
+    sa.Column("logprobs", sa.LargeBinary, nullable=False),
+    sa.Column("output_text", ExactText, nullable=False),
+    sa.Column("finish_reason", sa.String(16), nullable=False),
+    sa.Column("sampling", sa.Text, nullable=False),
+    sa.Column("prompt_tokens", sa.Integer, nullable=False),
+    sa.Column("completion_tokens", sa.Integer, nullable=False),
+    sa.Column("duration_s", sa.Double, nullable=False),
+    sa.Column("grammar", ExactText, nullable=False),
+    sa.Column("choice", sa.Integer, nullable=False),
+    sa.Column("kept", sa.String(16), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Index(None, "person_id", "id"),
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("conversation_id", ID, sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("parent_id", ID),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("content", ExactText, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("sample_id", ID, sa.ForeignKey("samples.id", ondelete="SET NULL"), index=True),
+    sa.Column("model", ExactText, nullable=False, server_default=sa.text("''")),
+    sa.Column("finish_reason", sa.String(16)),
+    sa.Column("turn_id", ID),
+    sa.Column("facts", sa.Text, nullable=False, server_default="{}"),
+    sa.UniqueConstraint("conversation_id", "id"),
+    # Both columns, so that no message can have a parent in another conversation. Deferrable, so that a restore may copy a tree
+    # in any order.
+    sa.ForeignKeyConstraint(
+        ["conversation_id", "parent_id"],
+        ["messages.conversation_id", "messages.id"],
+        deferrable=True,
+        initially="IMMEDIATE",
+    ),
+    sa.Index(None, "conversation_id", "parent_id"),
+)
+
+# What messages are found by. On SQLite an FTS5 table indexes the words, on Postgres they are a tsvector.
+search_entries = sa.Table(
+    "search_entries",
+    metadata,
+    sa.Column("message_id", ID, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("conversation_id", ID, nullable=False),
+    sa.Column("person_id", ID, nullable=False, index=True),
+    sa.Column("number", sa.BigInteger, nullable=False, index=True),
+    sa.Column("words", sa.Text().with_variant(TSVECTOR, "postgresql"), nullable=False),
+)
+
+shares = sa.Table(
+    "shares",
+    metadata,
+    sa.Column("id", sa.String(43), primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("conversation_id", ID, sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("leaf_id", ID, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+)
+
+# Links that show nothing any more, by the hash of their secret. No foreign key to the message: it may be gone, and come back.
+ended_shares = sa.Table(
+    "ended_shares",
+    metadata,
+    sa.Column("sha256", HASH, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("leaf_id", ID, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("revoked", sa.Boolean, nullable=False),
+    sa.Index(None, "person_id", "leaf_id"),
+)
+
+comparisons = sa.Table(
+    "comparisons",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("conversation_id", ID, sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("question_id", ID, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("left_id", ID, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("right_id", ID, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("offered", sa.Boolean, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("outcome", sa.String(16)),
+    sa.Column("event_id", sa.String(64)),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Index(None, "person_id", "id"),
+)
+
+memories = sa.Table(
+    "memories",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("text", ExactText, nullable=False),
+    sa.Column("topic", sa.String(16), nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("origin", sa.String(16), nullable=False),
+    sa.Column("edited", sa.Boolean, nullable=False),
+    sa.Column("message_id", ID, sa.ForeignKey("messages.id", ondelete="SET NULL"), index=True),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("updated_utc", UtcDateTime, nullable=False),
+    sa.Index(None, "person_id", "id"),
+)
+
+modes = sa.Table(
+    "modes",
+    metadata,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("title", ExactText, nullable=False),
+    sa.Column("text", ExactText, nullable=False),
+    sa.Column("retired", sa.Boolean, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+)
+
+personal_settings = sa.Table(
+    "personal_settings",
+    metadata,
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
+audit_log = sa.Table(
+    "audit_log",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("actor", ExactText, nullable=False),
+    sa.Column("action", ExactText, nullable=False),
+    sa.Column("subject", ExactText, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    # Unique, so that the chain cannot fork even if two writers should escape the lock.
+    sa.Column("previous_hash", HASH, nullable=False, unique=True),
+    sa.Column("hash", HASH, nullable=False, unique=True),
+)
+
+blob_references = sa.Table(
+    "blob_references",
+    metadata,
+    sa.Column("sha256", HASH, primary_key=True),
+    sa.Column("kind", sa.String(64), primary_key=True),
+    sa.Column("record_id", sa.String(64), primary_key=True),
+    sa.Index(None, "kind", "record_id"),
+)
+
+# Canonical JSON and hashes only: who did what is inside the event, and a database guards that nothing is ever taken out.
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("previous_hash", HASH, nullable=False, unique=True),
+    sa.Column("hash", HASH, nullable=False, unique=True),
+)
+
+# Apart from the log, so that words can be deleted while the log stays whole.
+texts = sa.Table(
+    "texts",
+    metadata,
+    sa.Column("id", sa.String(200), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), index=True),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("salt", sa.String(32), nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("sha256", HASH, nullable=False),
+)
+
+consensus_runs = sa.Table(
+    "consensus_runs",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("up_to", sa.BigInteger, nullable=False),
+    sa.Column("head", HASH, nullable=False),
+    sa.Column("code_hash", HASH, nullable=False),
+    sa.Column("parameters", sa.Text, nullable=False),
+    sa.Column("parameters_hash", HASH, nullable=False),
+    sa.Column("snapshot_sha256", HASH, nullable=False, index=True),
+    sa.Column("num_changes", sa.Integer, nullable=False),
+    sa.Column("duration_s", sa.Double, nullable=False),
+)
+
+secrets = sa.Table(
+    "secrets",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+)
+
+spec_runs = sa.Table(
+    "spec_runs",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("model", ExactText, nullable=False),
+    sa.Column("model_hash", ExactText, nullable=False),
+    sa.Column("spec_version", ExactText, nullable=False),
+    sa.Column("cases_hash", ExactText, nullable=False),
+    sa.Column("settings", sa.Text, nullable=False),
+    sa.Column("summary", sa.Text, nullable=False),
+)
+
+spec_outputs = sa.Table(
+    "spec_outputs",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("run_id", ID, sa.ForeignKey("spec_runs.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("clause", ExactText, nullable=False),
+    sa.Column("case_id", ExactText, nullable=False),
+    sa.Column("twin", sa.Integer, nullable=False),
+    sa.Column("draw", sa.Integer, nullable=False),
+    sa.Column("messages", sa.Text, nullable=False),
+    sa.Column("output_text", ExactText, nullable=False),
+    sa.Column("label", sa.String(64), nullable=False),
+    sa.Column("evidence", ExactText, nullable=False),
+    sa.Column("score", sa.Double, nullable=False),
+    sa.Column("triage", sa.String(16), nullable=False),
+    # No foreign key: a sample past its retention goes, the verdict stays.
+    sa.Column("sample_id", ID),
+    sa.UniqueConstraint("run_id", "case_id", "twin", "draw"),
+)
+
+spec_disputes = sa.Table(
+    "spec_disputes",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("output_id", ID, sa.ForeignKey("spec_outputs.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("claim", sa.String(16), nullable=False),
+    sa.Column("reason", ExactText, nullable=False),
+    sa.UniqueConstraint("output_id", "person_id"),
+)
+
+exam_runs = sa.Table(
+    "exam_runs",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("finished_utc", UtcDateTime),
+    sa.Column("exam", sa.String(200), nullable=False),
+    sa.Column("exam_hash", HASH, nullable=False),
+    sa.Column("subject", sa.String(16), nullable=False),
+    sa.Column("model", ExactText, nullable=False),
+    sa.Column("model_hash", ExactText, nullable=False),
+    sa.Column("grader", sa.String(200), nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("num_samples", sa.Integer, nullable=False),
+    sa.Column("settings", sa.Text, nullable=False),
+    sa.Column("summary", sa.Text, nullable=False),
+    sa.Index(None, "exam", "id"),
+)
+
+# The key is what keeps a resumed run from storing a sample twice.
+exam_samples = sa.Table(
+    "exam_samples",
+    metadata,
+    sa.Column("run_id", ID, sa.ForeignKey("exam_runs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("case_key", sa.String(200), primary_key=True),
+    sa.Column("draw", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("cluster", ExactText, nullable=False),
+    sa.Column("part", ExactText, nullable=False),
+    sa.Column("messages", sa.Text, nullable=False),
+    sa.Column("prompt_ids", sa.LargeBinary, nullable=False),
+    sa.Column("output_ids", sa.LargeBinary, nullable=False),
+    sa.Column("logprobs", sa.LargeBinary, nullable=False),
+    sa.Column("output_text", ExactText, nullable=False),
+    sa.Column("finish_reason", sa.String(16), nullable=False),
+    sa.Column("sampling", sa.Text, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("model_hash", ExactText, nullable=False),
+    sa.Column("grader", sa.String(200), nullable=False),
+    sa.Column("score", sa.Double, nullable=False),
+    sa.Column("label", sa.String(64), nullable=False),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("error", ExactText, nullable=False),
+    sa.Column("prompt_tokens", sa.Integer, nullable=False),
+    sa.Column("completion_tokens", sa.Integer, nullable=False),
+    sa.Column("duration_s", sa.Double, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Index(None, "run_id", "score"),
+)
+
+gates = sa.Table(
+    "gates",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("champion", ExactText, nullable=False),
+    sa.Column("challenger", ExactText, nullable=False),
+    sa.Column("decision", sa.String(16), nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
+# Apart from people, so that no query for a person carries a hash along.
+passwords = sa.Table(
+    "passwords",
+    metadata,
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.Column("changed_utc", UtcDateTime, nullable=False),
+)
+
+identities = sa.Table(
+    "identities",
+    metadata,
+    sa.Column("issuer", sa.String(500), primary_key=True),
+    sa.Column("subject", sa.String(255), primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("token_sha256", HASH, nullable=False, unique=True),
+    sa.Column("agent", ExactText, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("seen_utc", UtcDateTime, nullable=False),
+    sa.Column("expires_utc", UtcDateTime, nullable=False, index=True),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("key_sha256", HASH, nullable=False, unique=True),
+    sa.Column("name", ExactText, nullable=False),
+    sa.Column("hint", sa.String(16), nullable=False),
+    sa.Column("scopes", sa.String(64), nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("used_utc", UtcDateTime),
+    sa.Column("expires_utc", UtcDateTime),
+)
+
+invitations = sa.Table(
+    "invitations",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("token_sha256", HASH, nullable=False, unique=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("note", ExactText, nullable=False),
+    # No foreign keys: that an invitation was used stays known when one of the two has gone.
+    sa.Column("created_by", ID, nullable=False, index=True),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("expires_utc", UtcDateTime, nullable=False),
+    sa.Column("used_utc", UtcDateTime),
+    sa.Column("used_by", ID),
+)

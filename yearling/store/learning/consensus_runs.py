@@ -1,0 +1,124 @@
+"""Consensus runs: over which prefix of the event log, by which code and parameters, and what came out.
+
+The outcome is a blob under its own hash. Runs follow one another: one is recorded only by who knew the run before it, in the same
+transaction as the events that it adds to the log, so that two processes never record statuses past each other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from yearling.clock import now_utc
+from yearling.errors import Conflict
+from yearling.store.blobs import BlobStore
+from yearling.store.database.database import Database
+from yearling.store.database.packing import canonical_json
+from yearling.store.database.schema import blob_references, consensus_runs
+from yearling.store.learning.event_log import AppendResult, append_events, lock_event_log
+
+KIND = "consensus_run"
+"""Of the blob references that keep snapshots."""
+
+RunList = list["ConsensusRun"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsensusRun:
+    """One run over the entries 1 to `up_to`, the last of which has the hash `head`. `num_changes` statuses changed by it."""
+
+    sequence: int
+    created_utc: datetime
+    up_to: int
+    head: str
+    code_hash: str
+    parameters: dict[str, Any]
+    parameters_hash: str
+    snapshot_sha256: str
+    num_changes: int
+    duration_s: float
+
+
+class ConsensusRunStore:
+    """The runs of one database."""
+
+    def __init__(self, database: Database, blobs: BlobStore) -> None:
+        self._database = database
+        self._blobs = blobs
+
+    def record(
+        self,
+        snapshot: bytes,
+        changes: Sequence[Mapping[str, Any]],
+        *,
+        previous: int,
+        up_to: int,
+        head: str,
+        code_hash: str,
+        parameters: dict[str, Any],
+        parameters_hash: str,
+        duration_s: float,
+    ) -> tuple[ConsensusRun, AppendResult]:
+        """Keep a run's outcome and append the events that it caused. `previous` is the newest run that the caller knew, or 0.
+
+        Raises Conflict, with nothing recorded, when somebody else recorded a run in the meantime.
+        """
+        with self._blobs.pause_collection():
+            sha256 = self._blobs.put(snapshot)
+            with self._database.write() as connection:
+                lock_event_log(connection)
+                newest = _select_newest(connection)
+                if (newest.sequence if newest else 0) != previous:
+                    raise Conflict("Another consensus run finished in the meantime.", advice="Try again.")
+                appended = append_events(connection, changes)
+                run = ConsensusRun(
+                    sequence=previous + 1,
+                    created_utc=now_utc(),
+                    up_to=up_to,
+                    head=head,
+                    code_hash=code_hash,
+                    parameters=json.loads(canonical_json(parameters)),
+                    parameters_hash=parameters_hash,
+                    snapshot_sha256=sha256,
+                    num_changes=len(changes),
+                    duration_s=duration_s,
+                )
+                values = {name: getattr(run, name) for name in ConsensusRun.__slots__}
+                connection.execute(consensus_runs.insert().values({**values, "parameters": canonical_json(parameters)}))
+                row = {"sha256": sha256, "kind": KIND, "record_id": str(run.sequence)}
+                connection.execute(self._database.insert_or_ignore(blob_references).values(row))
+                if newest and not newest.num_changes:  # nothing points to that snapshot, unless others hold it by themselves
+                    own = sa.and_(blob_references.c.kind == KIND, blob_references.c.record_id == str(newest.sequence))
+                    connection.execute(blob_references.delete().where(own))
+        return run, appended
+
+    def newest(self) -> ConsensusRun | None:
+        """The newest run, if there is one."""
+        with self._database.read() as connection:
+            return _select_newest(connection)
+
+    def list(self) -> RunList:
+        """All runs, oldest first."""
+        with self._database.read() as connection:
+            return [
+                _run_from_row(row) for row in connection.execute(sa.select(consensus_runs).order_by(consensus_runs.c.sequence))
+            ]
+
+    def snapshot(self, run: ConsensusRun) -> bytes:
+        """The outcome of a run. Raises NotFound when it was not kept, Untrusted when it is damaged."""
+        return self._blobs.get(run.snapshot_sha256)
+
+
+def _select_newest(connection: Connection) -> ConsensusRun | None:
+    row = connection.execute(sa.select(consensus_runs).order_by(consensus_runs.c.sequence.desc()).limit(1)).first()
+    return _run_from_row(row) if row else None
+
+
+def _run_from_row(row: Row[Any]) -> ConsensusRun:
+    return ConsensusRun(**{**row._mapping, "parameters": json.loads(row.parameters)})

@@ -1,0 +1,270 @@
+"""Exams: which model sat which, every answer with its verdict, and what gates decided. Knows nothing of how any of it is judged.
+
+A sample is named by run, case and draw, and stored once: a run that was cut off goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Row
+
+from yearling.clock import new_id, now_utc
+from yearling.errors import Conflict, NotFound
+from yearling.records import FinishReason
+from yearling.store.audit import append_audit_entry
+from yearling.store.database.database import Database
+from yearling.store.database.packing import canonical_json, compact_json, pack_ids, pack_logprobs, unpack_ids, unpack_logprobs
+from yearling.store.database.schema import exam_runs, exam_samples, gates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExamRun:
+    """One model's sitting of one exam. `settings` holds how it was put; `summary` what came out, once it is finished."""
+
+    id: str
+    created_utc: datetime
+    finished_utc: datetime | None
+    exam: str
+    exam_hash: str
+    subject: str
+    """`assistant`: the full turn as served; `engine`: the bare model."""
+    model: str
+    model_hash: str
+    grader: str
+    seed: int
+    num_samples: int
+    settings: dict[str, Any]
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradedSample:
+    """One answer in one run. `verdict` is the grader's whole finding; `score`, `label` and `error` are of it."""
+
+    case_key: str
+    draw: int
+    cluster: str
+    part: str
+    messages: tuple[dict[str, Any], ...]
+    prompt_ids: tuple[int, ...]
+    output_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    output_text: str
+    finish_reason: FinishReason
+    sampling: dict[str, Any]
+    seed: int
+    model_hash: str
+    grader: str
+    score: float
+    label: str
+    verdict: dict[str, Any]
+    error: str
+    prompt_tokens: int
+    completion_tokens: int
+    duration_s: float
+    created_utc: datetime = field(default_factory=now_utc)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRecord:
+    """What a gate decided of a challenger (both are model hashes), and on what."""
+
+    id: str
+    created_utc: datetime
+    champion: str
+    challenger: str
+    decision: str
+    body: dict[str, Any]
+
+
+RunList = list[ExamRun]
+GateRecords = list[GateRecord]
+
+
+class ExamStore:
+    """The exams of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def start(
+        self,
+        *,
+        exam: str,
+        exam_hash: str,
+        subject: str,
+        model: str,
+        model_hash: str,
+        grader: str,
+        seed: int,
+        num_samples: int,
+        settings: dict[str, Any],
+    ) -> ExamRun:
+        """Open a run; it counts once it is finished."""
+        run = ExamRun(
+            id=new_id(),
+            created_utc=now_utc(),
+            finished_utc=None,
+            exam=exam,
+            exam_hash=exam_hash,
+            subject=subject,
+            model=model,
+            model_hash=model_hash,
+            grader=grader,
+            seed=seed,
+            num_samples=num_samples,
+            settings=json.loads(canonical_json(settings)),
+            summary={},
+        )
+        values = {name: getattr(run, name) for name in ExamRun.__slots__}
+        with self._database.write() as connection:
+            connection.execute(
+                exam_runs.insert().values({**values, "settings": canonical_json(settings), "summary": canonical_json({})})
+            )
+        return run
+
+    def unfinished(self, *, exam_hash: str, subject: str, model_hash: str, seed: int) -> ExamRun | None:
+        """The newest run that was cut off and would be put the same way, if there is one."""
+        same = sa.and_(
+            exam_runs.c.exam_hash == exam_hash,
+            exam_runs.c.subject == subject,
+            exam_runs.c.model_hash == model_hash,
+            exam_runs.c.seed == seed,
+            exam_runs.c.finished_utc.is_(None),
+        )
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(exam_runs).where(same).order_by(exam_runs.c.id.desc()).limit(1)).first()
+        return _run_from_row(row) if row else None
+
+    def add_samples(self, run_id: str, batch: Sequence[GradedSample]) -> None:
+        """Store samples in one transaction, durable on return. Raises Conflict when one is there already."""
+        rows = [_row_values(run_id, sample) for sample in batch]
+        try:
+            with self._database.write() as connection:
+                connection.execute(exam_samples.insert(), rows)
+        except sa.exc.IntegrityError:
+            raise Conflict("Somebody else is working on this exam run.", advice="Wait until it has finished.") from None
+
+    def done(self, run_id: str) -> set[tuple[str, int]]:
+        """(case, draw) of the samples that are stored."""
+        columns = exam_samples.c.case_key, exam_samples.c.draw
+        with self._database.read() as connection:
+            return {(row[0], row[1]) for row in connection.execute(sa.select(*columns).where(exam_samples.c.run_id == run_id))}
+
+    def finish(self, run_id: str, summary: dict[str, Any]) -> ExamRun:
+        """Close a run with what came out. Raises Conflict when samples are missing or it is closed, NotFound."""
+        run = self.get(run_id)
+        with self._database.write() as connection:
+            count = sa.select(sa.func.count()).select_from(exam_samples).where(exam_samples.c.run_id == run_id)
+            if connection.execute(count).scalar_one() != run.num_samples:
+                raise Conflict("The exam run is not complete.", advice="Run the exam again: it goes on where it stopped.")
+            open_run = sa.and_(exam_runs.c.id == run_id, exam_runs.c.finished_utc.is_(None))
+            values = {"finished_utc": now_utc(), "summary": canonical_json(summary)}
+            if connection.execute(exam_runs.update().where(open_run).values(values)).rowcount == 0:
+                raise Conflict("The exam run is finished already.")
+        return self.get(run_id)
+
+    def get(self, run_id: str) -> ExamRun:
+        """One run; the start of its id is enough. Raises NotFound, and Conflict when several begin so."""
+        query = sa.select(exam_runs).where(exam_runs.c.id.startswith(run_id, autoescape=True)).limit(2)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        if not rows or not run_id:
+            raise NotFound(f"There is no exam run {run_id!r}.", advice="`yearling exam list` shows those there are.")
+        if len(rows) > 1:
+            raise Conflict(f"Several exam runs begin with {run_id!r}.", advice="Give more of the id.")
+        return _run_from_row(rows[0])
+
+    def list(self, *, exam: str | None = None, model_hash: str | None = None, limit: int = 100) -> RunList:
+        """Runs, newest first, unfinished ones included."""
+        query = sa.select(exam_runs)
+        if exam is not None:
+            query = query.where(exam_runs.c.exam == exam)
+        if model_hash is not None:
+            query = query.where(exam_runs.c.model_hash == model_hash)
+        with self._database.read() as connection:
+            return [_run_from_row(row) for row in connection.execute(query.order_by(exam_runs.c.id.desc()).limit(limit))]
+
+    def samples(self, run_id: str) -> tuple[GradedSample, ...]:
+        """All samples of a run by case and draw."""
+        columns = [column for column in exam_samples.c if column.name != "run_id"]
+        query = sa.select(*columns).where(exam_samples.c.run_id == run_id)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(exam_samples.c.case_key, exam_samples.c.draw))
+            return tuple(_sample_from_row(row) for row in rows)
+
+    def worst(self, run_id: str, limit: int = 10) -> tuple[GradedSample, ...]:
+        """The cases with the lowest scores, each with its worst answer, verbatim."""
+        place = sa.func.row_number().over(
+            partition_by=exam_samples.c.case_key, order_by=(exam_samples.c.score, exam_samples.c.draw)
+        )
+        of_run = sa.select(exam_samples, place.label("place")).where(exam_samples.c.run_id == run_id).subquery()
+        query = sa.select(*(column for column in of_run.c if column.name not in ("run_id", "place"))).where(of_run.c.place == 1)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(of_run.c.score, of_run.c.case_key).limit(limit))
+            return tuple(_sample_from_row(row) for row in rows)
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run with its samples. Raises NotFound."""
+        run = self.get(run_id)
+        with self._database.write() as connection:
+            connection.execute(exam_samples.delete().where(exam_samples.c.run_id == run.id))
+            connection.execute(exam_runs.delete().where(exam_runs.c.id == run.id))
+            append_audit_entry(connection, "yearling", "exam.delete", run.id, {"exam": run.exam, "model_hash": run.model_hash})
+
+    def record_gate(self, *, champion: str, challenger: str, decision: str, body: dict[str, Any], actor: str) -> GateRecord:
+        """Keep what a gate decided, in the audit log too."""
+        record = GateRecord(
+            id=new_id(),
+            created_utc=now_utc(),
+            champion=champion,
+            challenger=challenger,
+            decision=decision,
+            body=json.loads(canonical_json(body)),
+        )
+        values = {name: getattr(record, name) for name in GateRecord.__slots__}
+        with self._database.write() as connection:
+            connection.execute(gates.insert().values({**values, "body": canonical_json(body)}))
+            detail = {"champion": champion, "challenger": challenger, "decision": decision}
+            append_audit_entry(connection, actor, "gate.decide", record.id, detail)
+        return record
+
+    def gates(self, *, challenger: str | None = None, limit: int = 100) -> GateRecords:
+        """What gates decided, newest first."""
+        query = sa.select(gates) if challenger is None else sa.select(gates).where(gates.c.challenger == challenger)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(gates.c.id.desc()).limit(limit))
+            return [GateRecord(**{**row._mapping, "body": json.loads(row.body)}) for row in rows]
+
+
+def _run_from_row(row: Row[Any]) -> ExamRun:
+    return ExamRun(**{**row._mapping, "settings": json.loads(row.settings), "summary": json.loads(row.summary)})
+
+
+def _row_values(run_id: str, sample: GradedSample) -> dict[str, Any]:
+    values = {name: getattr(sample, name) for name in GradedSample.__slots__}
+    return values | {
+        "run_id": run_id,
+        "messages": compact_json(sample.messages),
+        "sampling": compact_json(sample.sampling),
+        "verdict": compact_json(sample.verdict),
+        "prompt_ids": pack_ids(sample.prompt_ids),
+        "output_ids": pack_ids(sample.output_ids),
+        "logprobs": pack_logprobs(sample.logprobs),
+    }
+
+
+def _sample_from_row(row: Row[Any]) -> GradedSample:
+    values = dict(row._mapping)
+    for name in ("sampling", "verdict"):
+        values[name] = json.loads(values[name])
+    values["messages"] = tuple(json.loads(values["messages"]))
+    values["prompt_ids"], values["output_ids"] = unpack_ids(values["prompt_ids"]), unpack_ids(values["output_ids"])
+    values["logprobs"] = unpack_logprobs(values["logprobs"])
+    return GradedSample(**values)

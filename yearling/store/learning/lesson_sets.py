@@ -1,0 +1,148 @@
+"""Which lesson sets were built, from which consensus run and which judgements. The lessons themselves are files elsewhere.
+
+A set's record is two blobs, so that backups carry them: what its manifest and its report say, and which judgement went into which
+lesson. They hold ids and numbers and no words. So lineage can be followed both ways even where the files are gone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from yearling.errors import NotFound
+from yearling.store.audit import AuditLog
+from yearling.store.blobs import BlobStore
+from yearling.store.database.database import Database
+from yearling.store.database.packing import canonical_json
+from yearling.store.database.schema import blob_references
+
+KIND = "lesson_set"
+LESSON_SOURCES_BLOB_KIND = "lesson_sources"
+CURRENT_LESSON_SET_BLOB_KIND = "lesson_set_current"
+"""Of the blob references that keep a set's record and its sources, and of the one that names the set of the last build."""
+
+Sources = list["LessonSource"]
+LessonSetRecords = list["LessonSetRecord"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LessonSetRecord:
+    """A set that was built. `version` counts the sets of this store from 1."""
+
+    hash: str
+    version: int
+    created_utc: datetime
+    manifest: dict[str, Any]
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LessonSource:
+    """A lesson and the judgements that it comes from. `part` is `train` or `heldout`."""
+
+    part: str
+    kind: str
+    key: str
+    events: tuple[str, ...]
+
+
+class LessonSetStore:
+    """The lesson sets of one store."""
+
+    def __init__(self, database: Database, blobs: BlobStore) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._audit = AuditLog(database)
+
+    def record(self, manifest: Mapping[str, Any], report: Mapping[str, Any], sources: Iterable[LessonSource]) -> LessonSetRecord:
+        """Note that a set was built, and make it the current one. A set that is known keeps its record. Raises StorageFailed."""
+        known = {record.hash: record for record in self.list()}.get(manifest["hash"])
+        detail = {"version": manifest["version"], "counts": manifest["counts"], "consensus": manifest.get("consensus")}
+        if known is not None:
+            self._make_current(self._blob_hash(KIND, known.hash))
+            self._audit.append("yearling", "lessons.build", known.hash, detail)
+            return known
+        lines = (canonical_json([one.part, one.kind, one.key, *one.events]) for one in sources)
+        with self._blobs.pause_collection():
+            told = self._blobs.put("".join(f"{line}\n" for line in lines).encode())
+            self._blobs.refer(told, LESSON_SOURCES_BLOB_KIND, manifest["hash"])
+            plain = canonical_json({"manifest": manifest, "report": report}).encode()
+            sha256 = self._blobs.put(plain)
+            self._blobs.refer(sha256, KIND, manifest["hash"])  # last: what has this reference is listed
+            self._make_current(sha256)
+        self._audit.append("yearling", "lessons.build", manifest["hash"], detail)
+        return _record_from_json(plain)
+
+    def list(self) -> LessonSetRecords:
+        """All sets, oldest first. Raises Untrusted when a record is damaged."""
+        query = sa.select(blob_references.c.sha256).where(blob_references.c.kind == KIND)
+        with self._database.read() as connection:
+            found = connection.scalars(query).all()
+        return sorted(
+            (_record_from_json(self._blobs.get(sha256)) for sha256 in found), key=lambda record: (record.version, record.hash)
+        )
+
+    def get(self, name: str) -> LessonSetRecord:
+        """A set by its version or by its hash, of which the beginning is enough. Raises NotFound."""
+        records = self.list()
+        by_version = [record for record in records if str(record.version) == name]
+        found = by_version or [record for record in records if len(name) >= 6 and record.hash.startswith(name)]
+        if len(found) != 1:
+            known = ", ".join(str(record.version) for record in records[-20:])
+            raise NotFound(
+                f"There is no lesson set {name[:100]!r}." if not found else f"Several lesson sets begin with {name!r}.",
+                advice=f"There are: {known}." if known else "Build one with `yearling lessons build`.",
+                param="name",
+            )
+        return found[0]
+
+    def current(self) -> LessonSetRecord | None:
+        """The set that the last build gave: not always the one with the highest version, since what was taken back may lead back
+        to an earlier set."""
+        sha256 = self._blob_hash(CURRENT_LESSON_SET_BLOB_KIND, CURRENT_LESSON_SET_BLOB_KIND)
+        if sha256:
+            return _record_from_json(self._blobs.get(sha256))
+        records = self.list()
+        return records[-1] if records else None
+
+    def sources(self, set_hash: str) -> Sources:
+        """What each lesson of a set comes from. Raises NotFound, Untrusted."""
+        sha256 = self._blob_hash(LESSON_SOURCES_BLOB_KIND, set_hash)
+        if not sha256:
+            raise NotFound(f"There is no lesson set {set_hash[:100]!r}.")
+        parsed = (json.loads(line) for line in self._blobs.get(sha256).splitlines())
+        return [LessonSource(part=part, kind=kind, key=key, events=tuple(ids)) for part, kind, key, *ids in parsed]
+
+    def carrying(self, events: Collection[str]) -> dict[str, Sources]:
+        """For each set that learnt from any of these judgements, by hash: the lessons that come from them."""
+        wanted = set(events)
+        found = {record.hash: [one for one in self.sources(record.hash) if wanted & set(one.events)] for record in self.list()}
+        return {set_hash: lessons for set_hash, lessons in found.items() if lessons}
+
+    def _blob_hash(self, kind: str, record_id: str) -> str:
+        """The hash of the blob that a record refers to; empty when there is none."""
+        own = sa.and_(blob_references.c.kind == kind, blob_references.c.record_id == record_id)
+        with self._database.read() as connection:
+            return connection.scalar(sa.select(blob_references.c.sha256).where(own)) or ""
+
+    def _make_current(self, sha256: str) -> None:
+        if self._blob_hash(CURRENT_LESSON_SET_BLOB_KIND, CURRENT_LESSON_SET_BLOB_KIND) != sha256:
+            self._blobs.release(CURRENT_LESSON_SET_BLOB_KIND, CURRENT_LESSON_SET_BLOB_KIND)
+            self._blobs.refer(sha256, CURRENT_LESSON_SET_BLOB_KIND, CURRENT_LESSON_SET_BLOB_KIND)
+
+
+def _record_from_json(content: bytes) -> LessonSetRecord:
+    plain = json.loads(content)
+    manifest = plain["manifest"]
+    return LessonSetRecord(
+        hash=manifest["hash"],
+        version=manifest["version"],
+        created_utc=datetime.fromisoformat(manifest["created_utc"]),
+        manifest=manifest,
+        report=plain["report"],
+    )

@@ -1,0 +1,171 @@
+"""Training runs, read from their folders for those who show them. Writing is the trainer's business, but for the wish to stop.
+
+Knows the layout that `yearling/training/run.py` describes. What a kill or a power cut left half written is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from yearling.errors import Conflict, NotFound, Untrusted
+from yearling.files.locks import acquire_shared_lock
+from yearling.records import Run, RunState
+from yearling.store.database.errors import translate_storage_errors
+
+RunList = list[Run]
+MetricsLine = dict[str, Any]
+MetricsRows = list[MetricsLine]
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_INACTIVE_STATES: tuple[RunState, ...] = ("created", "stopped", "finished", "failed")
+
+
+class Runs:
+    """The runs of one data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def list(self) -> RunList:
+        """All runs, newest first; damaged ones are passed over here and refused by `get`."""
+        if not self.folder.is_dir():
+            return []
+        found = []
+        for path in self.folder.iterdir():
+            if (path / "run.json").is_file():
+                try:
+                    found.append(_read_run(path))
+                except Untrusted:
+                    continue
+        return sorted(found, key=lambda run: (run.created_utc, run.id), reverse=True)
+
+    def get(self, run_id: str) -> Run:
+        """Raises NotFound, and Untrusted when its description is damaged."""
+        return _read_run(self._path(run_id))
+
+    def metrics(self, run_id: str, *, after: int = -1) -> MetricsRows:
+        """The lines of the steps after `after`, oldest first. Raises NotFound."""
+        return Tail(self._path(run_id) / "metrics.jsonl", after).read()
+
+    def tail(self, run_id: str, *, after: int = -1) -> Tail:
+        """For following a run while it writes. Raises NotFound."""
+        return Tail(self._path(run_id) / "metrics.jsonl", after)
+
+    def request_stop(self, run_id: str) -> Run:
+        """Ask the trainer to stop after the step that runs now. Raises NotFound, and Conflict when nobody trains the run."""
+        run = self.get(run_id)
+        if run.state != "running":
+            raise Conflict(f"The run {run_id} is {run.state}, not running.", advice="There is nothing to stop.")
+        path = self._path(run_id)
+        with translate_storage_errors(f"The run folder {path}"):
+            (path / "stop").touch()
+        return run
+
+    def _path(self, run_id: str) -> Path:
+        path = self.folder / run_id
+        if not _ID.fullmatch(run_id) or not (path / "run.json").is_file():
+            raise NotFound(f"There is no run {run_id[:128]!r}.", advice="`yearling train list` shows the runs.", param="run")
+        return path
+
+
+@dataclass(slots=True)
+class Tail:
+    """Reads what was added to a file of metrics since the last `read`. A resumed run rewrites the file and makes steps again: the
+    lines of steps that were told already are not told twice."""
+
+    path: Path
+    after: int
+    _inode: int = 0
+    _offset: int = 0
+
+    def read(self) -> MetricsRows:
+        """The whole lines that are new."""
+        try:
+            with self.path.open("rb") as file:
+                facts = os.fstat(file.fileno())
+                if facts.st_ino != self._inode or facts.st_size < self._offset:
+                    self._inode, self._offset = facts.st_ino, 0
+                file.seek(self._offset)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        whole, _, _ = content.rpartition(b"\n")
+        self._offset += len(whole) + 1 if whole else 0
+        return list(self._new_rows(whole.splitlines()))
+
+    def _new_rows(self, lines: list[bytes]) -> Iterator[MetricsLine]:
+        for text in lines:
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue  # torn by a power cut; the run repairs it when it is resumed
+            if line["step"] > self.after:
+                self.after = line["step"]
+                yield line
+
+
+def _read_run(path: Path) -> Run:
+    try:
+        facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        status = _read_status(path)
+        best_step, best_score = _best_checkpoint(path)
+        updated, remaining = status.get("updated_utc"), status.get("remaining_s")
+        state = _effective_state(path, status.get("state", "created"))
+        return Run(
+            id=path.name,
+            method=facts["method"],
+            state=state,
+            step=int(status.get("step", 0)),
+            total_steps=int(status.get("total_steps") or facts["total_steps"]),
+            created_utc=datetime.fromisoformat(facts["created_utc"]),
+            updated_utc=datetime.fromisoformat(updated) if updated else None,
+            remaining_s=remaining if state == "running" else None,
+            message=str(status.get("message", "")),
+            model=str(facts["model"].get("name", "")),
+            base_sha256=str(facts["model"].get("sha256", "")),
+            lesson_set=str(facts["lesson_set"]),
+            seed=int(facts["seed"]),
+            best_step=best_step,
+            best_score=best_score,
+            facts=facts,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Untrusted(f"The description of the run {path.name} cannot be read: {error}.", advice=f"Move {path} away.") from None
+
+
+def _read_status(path: Path) -> dict[str, Any]:
+    try:
+        status: dict[str, Any] = json.loads((path / "status.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # written without waiting for the disk: a power cut may leave it empty
+        return {}
+    return status
+
+
+def _effective_state(path: Path, said: RunState) -> RunState:
+    """A run that says that it is running, and whose lock nobody holds, was killed; one that has begun to train runs."""
+    try:
+        os.close(acquire_shared_lock(path / "lock"))
+    except BlockingIOError:
+        return "running"
+    except OSError:
+        return said  # a read-only disk: nobody trains there
+    return said if said in _INACTIVE_STATES else "interrupted"
+
+
+def _best_checkpoint(path: Path) -> tuple[int | None, float | None]:
+    best: tuple[float, int] | None = None
+    for manifest in path.glob("checkpoints/step-*/manifest.json"):
+        try:
+            fields = json.loads(manifest.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue  # deleted this instant, or damaged: the trainer checks hashes
+        if fields["score"] is not None and (best is None or (fields["score"], -fields["step"]) > best):
+            best = (fields["score"], -fields["step"])
+    return (None, None) if best is None else (-best[1], best[0])

@@ -1,0 +1,145 @@
+"""Which tasks to try next: those that are sometimes solved.
+
+A binary reward can teach at most H(p) bits a sample, p the pass rate: nothing from what always or never succeeds. Sources of
+tasks ("arms": an environment at one difficulty, or one prompt with its grader) are drawn more often while their pass rate lies
+in a band; the others are looked at now and then, since they change as the model learns. Knows neither models nor rewards
+beyond solved or not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from yearling.errors import BadInput
+from yearling.tasks import Environment, Task, train_seed
+from yearling.training.methods.protocol import step_generator
+from yearling.training.rollouts.runner import Rollout
+
+PASS_RATE_BAND = (0.2, 0.8)
+_OUT_OF_BAND_WEIGHT = 0.1
+"""Weight of an arm outside the band."""
+_COUNT_DECAY = 0.8
+"""What an arm's counts are worth after each step that tried it: the model that they were about has changed."""
+VALIDATION_ONE_IN = 10
+"""One task in this many, by its key, is kept for choosing the best checkpoint and never trained on."""
+_MAX_SKIPS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A source of tasks: `task(i)` for i from 0 up; `count` how many there are, None without end."""
+
+    name: str
+    task: Callable[[int], Task]
+    count: int | None = None
+
+
+@dataclass(slots=True)
+class _ArmCounts:
+    tried: float = 0.0
+    solved: float = 0.0
+
+
+@dataclass
+class Curriculum:
+    """Draws tasks from arms by what is known of their pass rates. Everything that changes is in `state_dict`."""
+
+    arms: Sequence[Arm]
+    seed: int
+    band: tuple[float, float] = PASS_RATE_BAND
+    _next_index: Counter[str] = field(default_factory=Counter)
+    _counts: dict[str, _ArmCounts] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len({arm.name for arm in self.arms}) != len(self.arms):
+            raise BadInput("Two sources of tasks have one name.", advice="Give each task once.")
+        if all(_has_only_validation_tasks(arm) for arm in self.arms):
+            raise BadInput("There are no tasks to train on.", advice="Give more: one in ten is kept for validation.")
+
+    def draw(self, count: int, *, step: int, attempt: int = 0) -> list[tuple[str, Task]]:
+        """`count` (arm, task) for training. An arm that has an end is drawn at most once in a call while others are left."""
+        generator = step_generator(self.seed, step, purpose=1000 + attempt)
+        arms = [arm for arm in self.arms if not _has_only_validation_tasks(arm)]
+        weights = torch.tensor([self.weight(arm.name) for arm in arms], dtype=torch.float64)
+        endless = any(arm.count is None for arm in arms)
+        picked: list[int] = []
+        while arms and len(picked) < count:
+            size = count if endless else min(count - len(picked), len(arms))
+            picked += torch.multinomial(weights, size, replacement=endless, generator=generator).tolist()
+        return [self._next_task(arms[index]) for index in picked]
+
+    def validation(self, count: int) -> list[tuple[str, Task]]:
+        """The first `count` tasks that are kept for validation, the arms taking turns; fewer where there are no more."""
+        found: dict[str, tuple[str, Task]] = {}
+        for index in range(_MAX_SKIPS):
+            for arm in self.arms:
+                if arm.count is None or index < arm.count:
+                    task = arm.task(index)
+                    if is_validation_task(task.key) and len(found) < count:
+                        found.setdefault(task.key, (arm.name, task))
+            if len(found) >= count or all(arm.count is not None and index >= arm.count for arm in self.arms):
+                break
+        return list(found.values())
+
+    def pass_rate(self, arm: str) -> float | None:
+        """The estimate of an arm's pass rate, None before it was tried."""
+        record = self._counts.get(arm)
+        return None if record is None or record.tried == 0 else (record.solved + 0.5) / (record.tried + 1)
+
+    def weight(self, arm: str) -> float:
+        rate = self.pass_rate(arm)
+        return 1.0 if rate is None or self.band[0] <= rate <= self.band[1] else _OUT_OF_BAND_WEIGHT
+
+    def record(self, rollouts: Sequence[Rollout]) -> None:
+        """Learn from one step's rollouts, those of dropped groups included."""
+        for arm in sorted({rollout.arm for rollout in rollouts}):
+            mine = [rollout for rollout in rollouts if rollout.arm == arm]
+            record = self._counts.setdefault(arm, _ArmCounts())
+            record.tried = _COUNT_DECAY * record.tried + len(mine)
+            record.solved = _COUNT_DECAY * record.solved + sum(rollout.solved for rollout in mine)
+
+    def state_dict(self) -> dict[str, Any]:
+        records = {name: [record.tried, record.solved] for name, record in sorted(self._counts.items())}
+        return {"next": dict(sorted(self._next_index.items())), "records": records}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._next_index = Counter(state["next"])
+        self._counts = {name: _ArmCounts(*record) for name, record in state["records"].items()}
+
+    def _next_task(self, arm: Arm) -> tuple[str, Task]:
+        for _ in range(_MAX_SKIPS):
+            index = self._next_index[arm.name]
+            self._next_index[arm.name] += 1
+            task = arm.task(index if arm.count is None else index % arm.count)
+            if not is_validation_task(task.key):
+                return arm.name, task
+        raise BadInput(f"{arm.name} has no tasks to train on.", advice="All of them are kept for validation: give more.")
+
+
+def environment_arm(environment: Environment, *, name: str = "") -> Arm:
+    """The training tasks of an environment, without end."""
+    return Arm(name or environment.name, lambda index: environment.task(train_seed(index)))
+
+
+def prompt_arms(tasks: Sequence[Task]) -> list[Arm]:
+    """One arm for each task, so that each is tried by its own pass rate."""
+
+    def single(task: Task) -> Arm:
+        return Arm(task.key, lambda index: task, 1)
+
+    return [single(task) for task in tasks]
+
+
+def is_validation_task(key: str) -> bool:
+    """Whether a task is kept for validation, decided by its key alone."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % VALIDATION_ONE_IN == 0
+
+
+def _has_only_validation_tasks(arm: Arm) -> bool:
+    return arm.count is not None and all(is_validation_task(arm.task(index).key) for index in range(arm.count))

@@ -1,0 +1,270 @@
+"""Draws answers for training with the trainer's own network: batched, with a key/value cache, token in and token out.
+
+The network is the one that learns, adapter and all, so the log-probability stored with a token is the trainer's own, up to the
+rounding of a differently shaped batch, and no weights have to be moved after an update. Nothing but the temperature changes
+the distribution: no top-p, no top-k, no penalties. A prompt that several jobs share is computed once and its cache copied;
+rows that end make room at once for jobs that wait, and the last row moves into what is left free, so that no row of a step is
+idle.
+
+A job's tokens depend on its own seed, never on who shares the batch (but for the rounding). Knows nothing of rewards; `follow`
+says what an environment answers, and the row goes on from its cache.
+
+Shapes: B rows, T tokens, E model width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from yearling.inference import make_decoding_view, refresh_decoding_view, sample_from_probabilities
+from yearling.models import Cache, Decoder
+from yearling.training.data.packing import common_prefix_length
+
+MAX_ROWS = {"cpu": 64, "cuda": 256}
+"""Rows of a step, by device: more are drawn one after the other. On a GPU a step takes as long for many rows as for few."""
+_PREFILL_TOKENS = 2048
+"""Prompt tokens computed in one pass, padding included."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeRequest:
+    """One episode to draw. `max_tokens` bounds each answer, `room` everything after the prompt, what is replied included."""
+
+    prompt: tuple[int, ...]
+    seed: int
+    max_tokens: int
+    room: int
+
+
+@dataclass(slots=True)
+class Episode:
+    """What became of a job. `ids` begin with the prompt; `drawn` marks the model's own tokens, `logprobs` are theirs."""
+
+    ids: list[int]
+    drawn: list[bool]
+    logprobs: list[float] = field(default_factory=list)
+    truncated: bool = False
+
+
+EnvironmentReply = Callable[[int, Sequence[int]], Sequence[int] | None]
+"""(number of the job, ids of the answer that just ended) -> the ids that follow it in the episode, or None: it is over."""
+
+
+@dataclass(eq=False, slots=True)
+class _Row:
+    number: int
+    job: EpisodeRequest
+    episode: Episode
+    random: np.random.Generator
+    answer: list[int] = field(default_factory=list)
+    waiting: list[int] = field(default_factory=list)
+    """Tokens of the episode that are not in the cache yet; the last of them is what the next draw follows."""
+
+
+class Sampler:
+    """One sampler serves a whole run: it follows the network's adapter by itself.
+
+    `frozen_base`: only an adapter is trained, so base and adapter together may be packed for speed, anew after each update.
+    `stop_ids` end an answer and belong to it. `max_rows` 0 is what suits the device.
+    """
+
+    def __init__(
+        self, decoder: Decoder, *, stop_ids: frozenset[int], frozen_base: bool, max_rows: int = 0, packed: bool = True
+    ) -> None:
+        packable = frozen_base and packed and decoder.dtype == torch.float32 and bool(torch.backends.mkldnn.enabled)
+        device = next(decoder.parameters()).device.type
+        self._decoder = make_decoding_view(decoder, packed=packable and device == "cpu")
+        self._stop_ids = stop_ids
+        self._max_rows = max_rows or MAX_ROWS[device]
+        self.num_drawn = 0
+        """Tokens drawn so far."""
+        self.num_computed = 0
+        """Tokens that went through the network so far."""
+
+    @torch.inference_mode()
+    def draw(
+        self, jobs: Sequence[EpisodeRequest], *, temperature: float = 1.0, follow: EnvironmentReply | None = None
+    ) -> list[Episode]:
+        """The episodes of all jobs, in their order. Temperature 0 takes the likeliest token and stores its log-probability at 1.
+
+        Jobs of one prompt should be neighbours. Raises ValueError when the logits are not finite."""
+        if not jobs:
+            return []
+        refresh_decoding_view(self._decoder)
+        capacity = max(len(job.prompt) + job.room for job in jobs)
+        cache = self._decoder.new_cache(num_slots=min(self._max_rows, len(jobs)), capacity_tokens=capacity)
+        waiting, prompts = deque(enumerate(jobs)), _PromptCache(self._decoder)
+        episodes: dict[int, Episode] = {}
+        rows: list[_Row] = []
+        while waiting or rows:
+            fresh, logits_BV = self._admit_requests(waiting, rows, prompts, cache)
+            if fresh:
+                self._sample_tokens(fresh, logits_BV, temperature)
+                self._finish_answers(rows, cache, episodes, follow)
+            self._read_replies(rows, cache, temperature, episodes, follow)
+            if rows:
+                ids_B1 = torch.tensor([row.waiting for row in rows], device=self._device)
+                hidden_B1E = self._decoder.hidden(ids_B1, cache=cache.rows(range(len(rows))))
+                self._sample_tokens(rows, self._logits(hidden_B1E[:, 0]), temperature)
+                self._finish_answers(rows, cache, episodes, follow)
+        self.num_computed += prompts.num_computed
+        return [episodes[number] for number in range(len(jobs))]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self._decoder.parameters()).device
+
+    def _logits(self, hidden_BE: Tensor) -> Tensor:
+        self.num_computed += hidden_BE.shape[0]
+        logits: Tensor = self._decoder.lm_head(hidden_BE)
+        return logits
+
+    def _admit_requests(
+        self, waiting: deque[tuple[int, EpisodeRequest]], rows: list[_Row], prompts: _PromptCache, cache: Cache
+    ) -> tuple[list[_Row], Tensor]:
+        """Give free rows to jobs that wait; the new rows and the logits after their prompts."""
+        free = len(cache.lengths) - len(rows)
+        taken = [waiting.popleft() for _ in range(min(free, len(waiting)))]
+        prompts.compute([job.prompt for _, job in taken], ahead=[job.prompt for _, job in waiting])
+        fresh = []
+        for number, job in taken:
+            slot = len(rows)
+            cache.reset(slot)
+            prompts.give(job.prompt, cache, slot)
+            episode = Episode(list(job.prompt), [False] * len(job.prompt))
+            row = _Row(number, job, episode, np.random.Generator(np.random.Philox(key=job.seed)))
+            rows.append(row)
+            fresh.append(row)
+        logits = torch.stack([prompts.logits(row.job.prompt) for row in fresh]) if fresh else torch.empty(0)
+        prompts.keep({job.prompt for _, job in waiting})
+        return fresh, logits
+
+    def _sample_tokens(self, rows: Sequence[_Row], logits_BV: Tensor, temperature: float) -> None:
+        """Draw a token for each row and store it with its log-probability."""
+        ids, logprobs = choose(logits_BV, [float(row.random.random()) for row in rows], temperature)
+        self.num_drawn += len(rows)
+        for row, token, logprob in zip(rows, ids, logprobs, strict=True):
+            row.answer.append(token)
+            row.waiting = [token]
+            row.episode.ids.append(token)
+            row.episode.drawn.append(True)
+            row.episode.logprobs.append(logprob)
+
+    def _finish_answers(
+        self, rows: list[_Row], cache: Cache, episodes: dict[int, Episode], follow: EnvironmentReply | None
+    ) -> None:
+        """Let ended answers go on with what the environment says, or leave, the last row taking their place."""
+        for slot in range(len(rows) - 1, -1, -1):
+            row = rows[slot]
+            if not row.answer:
+                continue  # it has yet to read what the environment said
+            used = len(row.episode.ids) - len(row.job.prompt)
+            if row.answer[-1] in self._stop_ids:
+                following = None if follow is None else follow(row.number, tuple(row.answer))
+                if following is not None and used + len(following) < row.job.room:
+                    row.episode.ids.extend(following)
+                    row.episode.drawn.extend([False] * len(following))
+                    row.waiting.extend(following)
+                    row.answer = []
+                    continue
+                row.episode.truncated = following is not None
+            elif len(row.answer) < row.job.max_tokens and used < row.job.room:
+                continue
+            else:
+                row.episode.truncated = True
+            episodes[row.number] = row.episode
+            last = rows.pop()
+            if last is not row:
+                cache.reset(slot)
+                cache.copy(len(rows), [slot])
+                rows[slot] = last
+
+    def _read_replies(
+        self, rows: list[_Row], cache: Cache, temperature: float, episodes: dict[int, Episode], follow: EnvironmentReply | None
+    ) -> None:
+        """Read what environments said, each in one pass of its own, and draw the first token of what follows."""
+        while (slot := next((slot for slot, row in enumerate(rows) if len(row.waiting) > 1), None)) is not None:
+            row = rows[slot]
+            ids_1T = torch.tensor([row.waiting], device=self._device)
+            hidden_1TE = self._decoder.hidden(ids_1T, cache=cache.rows([slot]))
+            self.num_computed += len(row.waiting) - 1
+            self._sample_tokens([row], self._logits(hidden_1TE[:, -1]), temperature)
+            self._finish_answers(rows, cache, episodes, follow)
+
+
+class _PromptCache:
+    """Prompts that were computed and are still wanted: a cache of its own for each pass, and the logits after each prompt."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._entries: dict[tuple[int, ...], tuple[Cache, int, Tensor]] = {}
+        self.num_computed = 0
+
+    def compute(self, wanted: Sequence[tuple[int, ...]], *, ahead: Sequence[tuple[int, ...]]) -> None:
+        """Compute what is wanted and not held; where a pass has room left, also what will be wanted next."""
+        missing = [prompt for prompt in dict.fromkeys(wanted) if prompt not in self._entries]
+        if not missing:
+            return
+        for prompt in dict.fromkeys(ahead):
+            if (len(missing) + 1) * max(map(len, [*missing, prompt])) > _PREFILL_TOKENS:
+                break
+            if prompt not in self._entries and prompt not in missing:
+                missing.append(prompt)
+        missing.sort(key=len)
+        while missing:
+            count = 1
+            while count < len(missing) and (count + 1) * len(missing[count]) <= _PREFILL_TOKENS:
+                count += 1
+            self._compute(missing[:count])
+            missing = missing[count:]
+
+    def _compute(self, prompts: Sequence[tuple[int, ...]]) -> None:
+        device = next(self._decoder.parameters()).device
+        cache = self._decoder.new_cache(num_slots=len(prompts), capacity_tokens=max(map(len, prompts)))
+        # What all prompts begin with (examples of a few-shot prompt, a system message) is computed once.
+        common = common_prefix_length([prompt[:-1] for prompt in prompts]) if len(prompts) > 1 else 0
+        if common:
+            self._decoder.hidden(torch.tensor([prompts[0][:common]], device=device), cache=cache.rows([0]))
+            cache.copy(0, range(1, len(prompts)))
+        lengths = [len(prompt) - common for prompt in prompts]
+        ids_BT = torch.zeros(len(prompts), max(lengths), dtype=torch.long, device=device)
+        for row, prompt in enumerate(prompts):
+            ids_BT[row, : lengths[row]] = torch.tensor(prompt[common:])
+        hidden_BTE = self._decoder.hidden(ids_BT, cache=cache.rows(range(len(prompts)), lengths))
+        ends_B = torch.tensor(lengths, device=device) - 1
+        logits_BV = self._decoder.lm_head(hidden_BTE[torch.arange(len(prompts), device=device), ends_B])
+        self.num_computed += common + sum(lengths)
+        for row, prompt in enumerate(prompts):
+            self._entries[prompt] = (cache, row, logits_BV[row])
+
+    def give(self, prompt: tuple[int, ...], cache: Cache, slot: int) -> None:
+        held, source, _ = self._entries[prompt]
+        cache.adopt(slot, held, source)
+
+    def logits(self, prompt: tuple[int, ...]) -> Tensor:
+        return self._entries[prompt][2]
+
+    def keep(self, wanted: set[tuple[int, ...]]) -> None:
+        self._entries = {prompt: held for prompt, held in self._entries.items() if prompt in wanted}
+
+
+def choose(logits_BV: Tensor, uniforms: Sequence[float], temperature: float) -> tuple[list[int], list[float]]:
+    """(ids, log-probabilities) drawn from softmax(logits / temperature), and of it. Temperature 0: the likeliest, at 1."""
+    logits_BV = logits_BV.to(torch.promote_types(logits_BV.dtype, torch.float32))
+    if temperature > 0 and temperature != 1:
+        logits_BV = logits_BV / temperature
+    log_total_B = logits_BV.logsumexp(-1)
+    if not bool(torch.isfinite(log_total_B).all()):
+        raise ValueError("The model's logits are not finite.")
+    if temperature == 0:
+        ids = logits_BV.argmax(-1).tolist()
+    else:
+        ids = sample_from_probabilities((logits_BV - log_total_B[:, None]).exp_(), uniforms)
+    picked_B = logits_BV.gather(1, torch.tensor(ids, device=logits_BV.device)[:, None])[:, 0]
+    return ids, (picked_B - log_total_B).tolist()
