@@ -18,9 +18,13 @@ async function watch(tools) {
   page.on('framenavigated', (frame) => {
     if (!frame.url().startsWith(tools.address) && frame.url() !== 'about:blank') signs.push(`went to ${frame.url()}`);
   });
-  page.on('request', (request) => {
-    if (/evil\.example/.test(request.url())) signs.push(`asked ${request.url()}`);
-  });
+  // The browser also reports a request that the policy stops before it is sent: only what leaves the browser counts.
+  const sent = (request) => {
+    const error = request.failure()?.errorText ?? '';
+    if (/evil\.example/.test(request.url()) && error !== 'csp') signs.push(`asked ${request.url()} ${error}`);
+  };
+  page.on('requestfailed', sent);
+  page.on('requestfinished', sent);
   await page.exposeBinding('pwned', (_, what) => signs.push(`ran: ${what}`));
   return signs;
 }

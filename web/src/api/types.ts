@@ -15,7 +15,6 @@ export type Tree = Schemas['ConversationTree'];
 export type Folder = Schemas['FolderView'];
 export type Memory = Schemas['MemoryView'];
 export type Mode = Schemas['ModeView'];
-export type Settings = Schemas['PersonalSettings'];
 export type Share = Schemas['ShareView'];
 export type Clause = Schemas['ClauseView'];
 export type Consensus = Schemas['ConsensusView'];
