@@ -31,7 +31,7 @@ def pages() -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder))
         with Store.open(settings) as store:
-            schema = create_app(settings, store, EnginePool.of([fake_served_model()])).openapi()
+            schema = create_app(settings, store, EnginePool.from_open_models([fake_served_model()])).openapi()
     return {
         "cli.md": cli_page(),
         "settings.md": settings_page(),

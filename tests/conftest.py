@@ -22,7 +22,7 @@ from yearling.clock import new_id
 from yearling.models import LocalModel, ModelLibrary
 from yearling.store.database import database, migrate
 from yearling.store.database.database import Database
-from yearling.store.database.schema import VERSION
+from yearling.store.database.schema import SCHEMA_VERSION
 
 os.environ["COLUMNS"] = "80"  # tables are as wide in every terminal
 
@@ -80,7 +80,7 @@ def migrations_run_once() -> Iterator[None]:
     really = migrate.upgrade
 
     def upgrade(connection: Connection, to: str) -> None:
-        if to != VERSION or connection.dialect.name != "sqlite" or sa.inspect(connection).get_table_names():
+        if to != SCHEMA_VERSION or connection.dialect.name != "sqlite" or sa.inspect(connection).get_table_names():
             really(connection, to)
         elif said:
             for statement, parameters, many in said:
@@ -117,7 +117,7 @@ def new_databases_are_copied(migrations_run_once: None, tmp_path_factory: pytest
 
     with closing(Database(f"sqlite:///{tmp_path_factory.mktemp('begun') / 'yearling.db'}")) as template:
         template.use_wal()
-        migrate.migrate(template, back_up=Path, newest_backup=lambda: None)
+        migrate.migrate(template, create_backup=Path, find_newest_backup=lambda: None)
     begun.append(Path(str(template.path)).read_bytes())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Database, "use_wal", use_wal)

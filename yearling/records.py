@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-VERSION = 1
+RECORD_VERSION = 1
 
 Role = Literal["system", "user", "assistant", "tool"]
 PersonRole = Literal["owner", "maintainer", "member", "reader"]
@@ -25,7 +25,7 @@ KEY_SCOPES: tuple[KeyScope, ...] = ("read", "chat", "feedback", "admin")
 """What an API key may be used for, as far as the role of its person allows."""
 
 
-def rank(role: PersonRole) -> int:
+def role_rank(role: PersonRole) -> int:
     """Where a role stands in `ROLES`."""
     return PERSON_ROLES.index(role)
 
@@ -132,7 +132,7 @@ class Sample:
     """Index among the answers of one request (`n` > 1)."""
     kept: Literal["full", "metadata"] = "full"
     """`metadata` when the retention setting had the words, the token ids and their log-probabilities dropped."""
-    version: int = VERSION
+    version: int = RECORD_VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.consensus import polis
-from benchmarks.consensus.metrics import Judged, Measurement, judge, select_rater_votes, table_from_ratings
-from benchmarks.consensus.polis import Conversation, Mask
+from benchmarks.consensus.metrics import JudgedTable, Measurement, judge_table, select_rater_votes, table_from_ratings
+from benchmarks.consensus.polis import Mask, PolisConversation
 from yearling.feedback import defences
 from yearling.feedback.exact_arithmetic import Ints, beta_cdf
-from yearling.feedback.parameters import Parameters
-from yearling.feedback.rater_model import SparseRatings, fit
-from yearling.feedback.rating_table import Table
+from yearling.feedback.parameters import ConsensusParameters
+from yearling.feedback.rater_model import SparseRatings, fit_rater_model
+from yearling.feedback.rating_table import RatingTable
 from yearling.feedback.status_rules import HELPFUL, jury_verdict
 
 ATTACKER_SHARES = (0.1, 0.2, 0.5)
@@ -61,54 +61,56 @@ ATTACKS: tuple[Attack, ...] = (
 class AttackScenario:
     """A sample before the attack, with what left-out raters think."""
 
-    conversation: Conversation
+    conversation: PolisConversation
     ratings: SparseRatings
-    before: Judged
+    before_attack: JudgedTable
     promotable: Ints
     suppressible: Ints
-    plain: Mask
+    bare_rule_helpful: Mask
     """(N,) Helpful by the bare rule."""
-    left_out: tuple[Ints, Ints]
+    left_out_raters: tuple[Ints, Ints]
     """Raters left out and their reference group, for the jury."""
 
 
-def scene(c: Conversation, size: int, seed: int, p: Parameters, targets: int) -> AttackScenario | None:
+def build_scenario(
+    conversation: PolisConversation, size: int, seed: int, p: ConsensusParameters, max_targets: int
+) -> AttackScenario | None:
     """Up to `targets` items of each kind; None where too few raters are left for a reference."""
-    sample, others = polis.draw(c, size, seed)
+    sample, others = polis.sample_raters(conversation, size, seed)
     if int(others.sum()) < 50:
         return None
-    groups = polis.find_two_groups(c, others)
-    reference = polis.opinions(c, others, groups)
-    ratings = select_rater_votes(c, sample)
-    before = judge(table_from_ratings(ratings), p)
-    rated = np.bincount(ratings.items, minlength=c.num_items) >= 10
+    groups = polis.find_two_groups(conversation, others)
+    reference = polis.group_opinions(conversation, others, groups)
+    ratings = select_rater_votes(conversation, sample)
+    before = judge_table(table_from_ratings(ratings), p)
+    rated = np.bincount(ratings.items, minlength=conversation.num_items) >= 10
     helpful = before.statuses == HELPFUL
-    known = reference.measured(20) & rated
+    known = reference.seen_by_every_group(20) & rated
     generator = np.random.default_rng([seed, 7])
     kinds = [
-        np.flatnonzero(known & ~helpful & (reference.weakest() < 0.4)),
-        np.flatnonzero(known & helpful & (reference.weakest() >= 0.5)),
+        np.flatnonzero(known & ~helpful & (reference.weakest_approval() < 0.4)),
+        np.flatnonzero(known & helpful & (reference.weakest_approval() >= 0.5)),
     ]
-    chosen = [generator.permutation(kind)[:targets] for kind in kinds]
+    chosen = [generator.permutation(kind)[:max_targets] for kind in kinds]
     return AttackScenario(
-        c, ratings, before, chosen[0], chosen[1], bare_two_sided_rule(ratings, p), (np.flatnonzero(others), groups)
+        conversation, ratings, before, chosen[0], chosen[1], bare_two_sided_rule(ratings, p), (np.flatnonzero(others), groups)
     )
 
 
 def run_attacks(
-    cs: Iterable[Conversation],
+    conversations: Iterable[PolisConversation],
     seeds: Sequence[int],
-    p: Parameters,
+    p: ConsensusParameters,
     *,
     size: int = 100,
-    targets: int = 3,
+    max_targets: int = 3,
     attacks: Sequence[Attack] = ATTACKS,
 ) -> list[Measurement]:
     """Success rates of every attack at every share, one figure per conversation and seed."""
     out = []
-    for c in cs:
+    for c in conversations:
         for seed in seeds:
-            stage = scene(c, size, seed, p, targets)
+            stage = build_scenario(c, size, seed, p, max_targets)
             if stage is None:
                 continue
             for attack in attacks:
@@ -128,31 +130,36 @@ def run_attacks(
 
 
 def _run_attack(
-    stage: AttackScenario, attack: Attack, item: int, share: float, generator: np.random.Generator, p: Parameters
+    scenario: AttackScenario,
+    attack: Attack,
+    item: int,
+    attacker_share: float,
+    generator: np.random.Generator,
+    p: ConsensusParameters,
 ) -> dict[str, bool]:
     """Whether the attack reaches its aim, by method."""
-    real = int(np.sum(stage.ratings.items == item))
-    accounts = int(np.ceil(share / (1.0 - share) * real))
-    joined, counts = _add_accounts(stage, attack, item, accounts, generator, p)
+    real = int(np.sum(scenario.ratings.items == item))
+    accounts = int(np.ceil(attacker_share / (1.0 - attacker_share) * real))
+    joined, counts = _add_accounts(scenario, attack, item, accounts, generator, p)
     table = _apply_defences(joined, counts, p)
-    standing = stage.before.statuses.tolist() if attack.inertia else None
-    helpful = bool(judge(table, p, standing=standing).statuses[item] == HELPFUL)
+    standing = scenario.before_attack.statuses.tolist() if attack.inertia else None
+    helpful = bool(judge_table(table, p, current_statuses=standing).statuses[item] == HELPFUL)
     won = helpful == attack.promote
     if attack.jury and won:
         # The change is put before a jury; attackers sit on it by their share of all accounts.
         verdict = _draw_jury_verdict(
-            stage, item, accounts / (accounts + stage.ratings.num_raters), float(attack.promote), generator, p
+            scenario, item, accounts / (accounts + scenario.ratings.num_raters), float(attack.promote), generator, p
         )
         won = verdict in ("", HELPFUL) if attack.promote else verdict != HELPFUL
     result = {"ours": won}
-    if not (attack.inertia or attack.jury) and bool(stage.plain[item]) != attack.promote:
+    if not (attack.inertia or attack.jury) and bool(scenario.bare_rule_helpful[item]) != attack.promote:
         result["plain als"] = bool(bare_two_sided_rule(joined, p)[item]) == attack.promote
     return result
 
 
-def bare_two_sided_rule(ratings: SparseRatings, p: Parameters) -> Mask:
+def bare_two_sided_rule(ratings: SparseRatings, p: ConsensusParameters) -> Mask:
     """(N,) 'Helpful' by the two-sided Beta bound on counts alone, sides by the paper form, everybody counted."""
-    axis = fit(ratings, p.axis)
+    axis = fit_rater_model(ratings, p.axis)
     side = axis.rater_factors[:, 0] > 0
     holds = np.bincount(ratings.items, minlength=ratings.num_items) >= 5
     for mine in (side[ratings.raters], ~side[ratings.raters]):
@@ -163,15 +170,15 @@ def bare_two_sided_rule(ratings: SparseRatings, p: Parameters) -> Mask:
 
 
 def _add_accounts(
-    stage: AttackScenario, attack: Attack, item: int, accounts: int, generator: np.random.Generator, p: Parameters
+    scenario: AttackScenario, attack: Attack, item: int, num_accounts: int, generator: np.random.Generator, p: ConsensusParameters
 ) -> tuple[SparseRatings, Mask]:
     """The sample with the attackers' accounts, and which entries come from raters with enough acts."""
-    base, vote = stage.ratings, float(attack.promote)
+    base, vote = scenario.ratings, float(attack.promote)
     raters, items, values = [base.raters], [base.items], [base.values]
     counts = [np.ones(base.size, dtype=np.bool_)]
-    models = _imitated_raters(stage, attack, item)
+    models = _imitated_raters(scenario, attack, item)
     model_rater = int(generator.choice(models))
-    for k in range(accounts):
+    for k in range(num_accounts):
         if attack.history != "copied":
             model_rater = int(generator.choice(models))
         past_items, past_values = _make_history(base, attack.history, model_rater, item, generator)
@@ -180,26 +187,26 @@ def _add_accounts(
         values.append(np.append(past_values, vote))
         counts.append(np.full(len(past_items) + 1, len(past_items) >= p.defences.earlier_acts))
     joined = SparseRatings(
-        np.concatenate(raters), np.concatenate(items), np.concatenate(values), base.num_raters + accounts, base.num_items
+        np.concatenate(raters), np.concatenate(items), np.concatenate(values), base.num_raters + num_accounts, base.num_items
     )
     return joined, np.concatenate(counts)
 
 
-def _apply_defences(joined: SparseRatings, counts: Mask, p: Parameters) -> Table:
+def _apply_defences(joined: SparseRatings, counts: Mask, p: ConsensusParameters) -> RatingTable:
     """Without raters who have too few acts, and with near-duplicates heard once."""
-    kept = joined.only(counts)
+    kept = joined.select(counts)
     alias = defences.find_near_duplicates(kept, p.defences)
-    kept = kept.only(alias[kept.raters] == kept.raters)
-    return replace(table_from_ratings(kept), alias=alias)
+    kept = kept.select(alias[kept.raters] == kept.raters)
+    return replace(table_from_ratings(kept), representative=alias)
 
 
-def _imitated_raters(stage: AttackScenario, attack: Attack, item: int) -> Ints:
+def _imitated_raters(scenario: AttackScenario, attack: Attack, item: int) -> Ints:
     """Real raters whose histories the accounts imitate: those with enough of one."""
-    counts = np.bincount(stage.ratings.raters, minlength=stage.ratings.num_raters)
+    counts = np.bincount(scenario.ratings.raters, minlength=scenario.ratings.num_raters)
     able = counts >= 20
     if attack.history == "like_weaker":
-        weaker = int(np.argmin(stage.before.evidence.estimates(5.0)[:, item]))
-        own_side = able & (stage.before.main.sides == weaker)
+        weaker = int(np.argmin(scenario.before_attack.evidence.shrunk_approvals(5.0)[:, item]))
+        own_side = able & (scenario.before_attack.main_fits.sides == weaker)
         able = own_side if own_side.any() else able
     return np.flatnonzero(able) if able.any() else np.array([int(np.argmax(counts))])
 
@@ -224,15 +231,20 @@ def _make_history(
 
 
 def _draw_jury_verdict(
-    stage: AttackScenario, item: int, share: float, vote: float, generator: np.random.Generator, p: Parameters
+    scenario: AttackScenario,
+    item: int,
+    attacker_share: float,
+    vote: float,
+    generator: np.random.Generator,
+    p: ConsensusParameters,
 ) -> str:
     """Twelve random left-out raters of the item, six of each reference group; each is an attacker with chance `share`."""
-    c, (others, groups) = stage.conversation, stage.left_out
+    c, (others, groups) = scenario.conversation, scenario.left_out_raters
     counts, approvals = np.zeros(2, dtype=np.int64), np.zeros(2)
     here = (c.items == item) & np.isin(c.raters, others)
     for side in (0, 1):
         votes = c.values[here & (groups[c.raters] == side)]
         votes = generator.permutation(votes)[:6]
-        votes = np.where(generator.random(len(votes)) < share, vote, votes)
+        votes = np.where(generator.random(len(votes)) < attacker_share, vote, votes)
         counts[side], approvals[side] = len(votes), float(votes.sum())
     return jury_verdict(counts, approvals, p.status)

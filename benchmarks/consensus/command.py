@@ -19,17 +19,17 @@ def run(
     as_json: bool,
 ) -> None:
     """See `yearling bench consensus --help`."""
-    from benchmarks.consensus.report import speeds, table
+    from benchmarks.consensus.report import measure_consensus, measure_speeds
 
     if not as_json:
         typer.echo(f"{'measure':52} {'method':26} {'tuned on':>15} {'untouched':>15} {'known':>9} {'goal':>8}")
-    for line in table(polis, seeds=seeds, with_attacks=attacks):
+    for line in measure_consensus(polis, seeds=seeds, with_attacks=attacks):
         if as_json:
             typer.echo(json.dumps(asdict(line), ensure_ascii=False))
         else:
             tuned, untouched = (f"{mean:.3f} ± {half:.3f}" for mean, half in (line.tuned, line.untouched))
             typer.echo(f"{line.measure:52} {line.method:26} {tuned:>15} {untouched:>15} {line.known:>9} {line.goal:>8}")
-    for one in speeds(million_events=million) if speed else []:
+    for one in measure_speeds(million_events=million) if speed else []:
         if as_json:
             typer.echo(json.dumps(one))
         else:

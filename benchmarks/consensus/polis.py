@@ -23,7 +23,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Conversation:
+class PolisConversation:
     """Votes as ratings: agree 1, pass 0.5, disagree 0. `groups` (U,) are Polis' own, −1 for none."""
 
     name: str
@@ -44,39 +44,39 @@ class GroupOpinions:
     agreed: Floats
     approval: Floats
 
-    def measured(self, least: int) -> Mask:
+    def seen_by_every_group(self, min_raters: int) -> Mask:
         """(N,) Items that at least `least` members of every group saw."""
-        return np.asarray(self.seen.min(axis=0) >= least)
+        return np.asarray(self.seen.min(axis=0) >= min_raters)
 
-    def group_informed(self) -> Floats:
+    def group_informed_consensus(self) -> Floats:
         """(N,) Polis' group-informed consensus: the product over groups of (agreed + 1) / (seen + 2)."""
         return np.asarray(((self.agreed + 1.0) / (self.seen + 2.0)).prod(axis=0))
 
-    def weakest(self) -> Floats:
+    def weakest_approval(self) -> Floats:
         """(N,) Approval in the group that likes it least, smoothed in the same way."""
         return np.asarray(((self.approval + 1.0) / (self.seen + 2.0)).min(axis=0))
 
-    def pooled(self) -> Floats:
+    def pooled_approval(self) -> Floats:
         """(N,) Approval regardless of group."""
         return np.asarray(self.approval.sum(axis=0) / np.maximum(self.seen.sum(axis=0), 1.0))
 
 
-def conversations(folder: Path) -> list[Conversation]:
+def load_conversations(folder: Path) -> list[PolisConversation]:
     """All conversations under `folder`, in alphabetical order. Raises NotFound when there is none."""
-    found = [load(path.parent) for path in sorted(folder.glob("*/votes.csv"))]
+    found = [load_conversation(path.parent) for path in sorted(folder.glob("*/votes.csv"))]
     if not found:
         raise NotFound(f"No Polis conversation under {folder}.", advice="Give the folder that holds one folder per conversation.")
     return found
 
 
-def load(folder: Path) -> Conversation:
+def load_conversation(folder: Path) -> PolisConversation:
     """One conversation from `votes.csv` (rater,item,value), `groups.csv` and `items.csv`."""
     votes = np.loadtxt(folder / "votes.csv", delimiter=",", skiprows=1, dtype=np.int64)
     names, raters = np.unique(votes[:, 0], return_inverse=True)
     item_names, items = np.unique(votes[:, 1], return_inverse=True)
     groups = {int(row["rater"]): int(row["group"]) for row in _read_csv(folder / "groups.csv")}
     out = {int(row["item"]): int(row["moderated"]) < 0 for row in _read_csv(folder / "items.csv")}
-    return Conversation(
+    return PolisConversation(
         folder.name,
         raters.astype(np.int32),
         items.astype(np.int32),
@@ -93,7 +93,7 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
-def draw(conversation: Conversation, size: int, seed: int) -> tuple[Mask, Mask]:
+def sample_raters(conversation: PolisConversation, size: int, seed: int) -> tuple[Mask, Mask]:
     """(U,) A random sample of `size` raters among those with a Polis group, and the others among them."""
     generator = np.random.default_rng([seed, size])
     able = np.flatnonzero(conversation.groups >= 0)
@@ -102,7 +102,7 @@ def draw(conversation: Conversation, size: int, seed: int) -> tuple[Mask, Mask]:
     return sample, (conversation.groups >= 0) & ~sample
 
 
-def opinions(conversation: Conversation, raters: Mask, groups: Ints) -> GroupOpinions:
+def group_opinions(conversation: PolisConversation, raters: Mask, groups: Ints) -> GroupOpinions:
     """What the groups among `raters` think; `groups` (U,) with −1 for none."""
     parts = []
     for group in range(int(groups.max()) + 1):
@@ -113,7 +113,7 @@ def opinions(conversation: Conversation, raters: Mask, groups: Ints) -> GroupOpi
     return GroupOpinions(seen, agreed, approval)
 
 
-def find_two_groups(conversation: Conversation, raters: Mask) -> Ints:
+def find_two_groups(conversation: PolisConversation, raters: Mask) -> Ints:
     """(U,) Groups 0 and 1 among `raters`, −1 for others: Polis' method with two groups, from these raters' votes alone.
 
     Missing votes take the item's mean; positions on the two leading components are stretched by how little a rater voted; 2-means
@@ -136,13 +136,13 @@ def find_two_groups(conversation: Conversation, raters: Mask) -> Ints:
     return groups
 
 
-def _two_means_clusters(places: Floats) -> Ints:
-    far = places[:, -1]
-    centres = np.stack([places[int(np.argmin(far))], places[int(np.argmax(far))]])
-    member = np.zeros(len(places), dtype=np.int64)
+def _two_means_clusters(positions: Floats) -> Ints:
+    far = positions[:, -1]
+    centres = np.stack([positions[int(np.argmin(far))], positions[int(np.argmax(far))]])
+    member = np.zeros(len(positions), dtype=np.int64)
     for _ in range(100):
-        member = ((places[:, None] - centres[None]) ** 2).sum(axis=2).argmin(axis=1)
-        moved = np.stack([places[member == k].mean(axis=0) if (member == k).any() else centres[k] for k in (0, 1)])
+        member = ((positions[:, None] - centres[None]) ** 2).sum(axis=2).argmin(axis=1)
+        moved = np.stack([positions[member == k].mean(axis=0) if (member == k).any() else centres[k] for k in (0, 1)])
         if np.array_equal(moved, centres):
             break
         centres = moved

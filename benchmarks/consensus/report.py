@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from yearling.feedback.parameters import Parameters
+from yearling.feedback.parameters import ConsensusParameters
 
 if TYPE_CHECKING:
     from benchmarks.consensus.metrics import Measurement
-    from benchmarks.consensus.polis import Conversation
+    from benchmarks.consensus.polis import PolisConversation
 
 TARGETS: dict[tuple[str, str], tuple[str, str]] = {
     ("held-out RMSE", "ours"): (".337", "≤ .335"),
@@ -48,7 +48,7 @@ TARGETS: dict[tuple[str, str], tuple[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class ReportRow:
     """One line of the table: mean and half width of the interval for each half of the conversations."""
 
     measure: str
@@ -60,43 +60,49 @@ class Line:
     goal: str
 
 
-def halves(cs: Sequence[Conversation]) -> tuple[list[Conversation], list[Conversation]]:
+def split_tuned_and_untouched(
+    conversations: Sequence[PolisConversation],
+) -> tuple[list[PolisConversation], list[PolisConversation]]:
     """Conversations for tuning and untouched ones: every other one in alphabetical order."""
-    return list(cs[0::2]), list(cs[1::2])
+    return list(conversations[0::2]), list(conversations[1::2])
 
 
-def table(folder: Path, *, seeds: int = 5, with_attacks: bool = True, p: Parameters | None = None) -> Iterator[Line]:
+def measure_consensus(
+    folder: Path, *, seeds: int = 5, with_attacks: bool = True, p: ConsensusParameters | None = None
+) -> Iterator[ReportRow]:
     """All lines that come from Polis conversations, as they are measured."""
     # Here, so that who opens the door of the room does not load what only measures.
     from benchmarks.consensus import attacks, calibration, polis
     from benchmarks.consensus import metrics as figures
 
-    parameters = p or Parameters()
+    parameters = p or ConsensusParameters()
     many = range(seeds)
-    parts = halves(polis.conversations(folder))
-    steps: list[Callable[[list[Conversation]], list[Measurement]]] = [
-        lambda cs: figures.held_out(cs, many, parameters),
+    parts = split_tuned_and_untouched(polis.load_conversations(folder))
+    steps: list[Callable[[list[PolisConversation]], list[Measurement]]] = [
+        lambda cs: figures.measure_held_out(cs, many, parameters),
         lambda cs: figures.measure_full_data(cs, parameters),
-        lambda cs: figures.left_out(cs, 50, many, parameters),
-        lambda cs: figures.left_out(cs, 100, many, parameters),
-        lambda cs: _add_measure_note(figures.left_out(cs, 100, many, parameters, published=True), "Polis' own groups"),
-        lambda cs: figures.pairwise(cs, many, parameters),
-        lambda cs: calibration.reliability(cs, many, parameters),
-        lambda cs: calibration.reliability(cs, many, parameters, raters=20, each=20),
-        lambda cs: figures.stability(cs, many, parameters),
-        lambda cs: figures.division(cs, many, parameters),
+        lambda cs: figures.measure_left_out_raters(cs, 50, many, parameters),
+        lambda cs: figures.measure_left_out_raters(cs, 100, many, parameters),
+        lambda cs: _add_measure_note(
+            figures.measure_left_out_raters(cs, 100, many, parameters, use_published_groups=True), "Polis' own groups"
+        ),
+        lambda cs: figures.measure_pairwise(cs, many, parameters),
+        lambda cs: calibration.measure_reliability(cs, many, parameters),
+        lambda cs: calibration.measure_reliability(cs, many, parameters, num_raters=20, comparisons_per_rater=20),
+        lambda cs: figures.measure_stability(cs, many, parameters),
+        lambda cs: figures.measure_division(cs, many, parameters),
     ]
     if with_attacks:
         steps.append(lambda cs: attacks.run_attacks(cs, many, parameters))
     for step in steps:
-        yield from lines(step(parts[0]), step(parts[1]))
+        yield from summarise_measurements(step(parts[0]), step(parts[1]))
 
 
-def _add_measure_note(found: list[Measurement], note: str) -> list[Measurement]:
-    return [replace(figure, measure=f"{figure.measure}, {note}") for figure in found]
+def _add_measure_note(measurements: list[Measurement], note: str) -> list[Measurement]:
+    return [replace(figure, measure=f"{figure.measure}, {note}") for figure in measurements]
 
 
-def lines(tuned: Sequence[Measurement], untouched: Sequence[Measurement]) -> list[Line]:
+def summarise_measurements(tuned: Sequence[Measurement], untouched: Sequence[Measurement]) -> list[ReportRow]:
     """Summaries by measure and method, in the order of first occurrence."""
     keys = list(dict.fromkeys((figure.measure, figure.method) for figure in (*tuned, *untouched)))
     result = []
@@ -104,11 +110,11 @@ def lines(tuned: Sequence[Measurement], untouched: Sequence[Measurement]) -> lis
         parts = [[f for f in part if (f.measure, f.method) == (measure, method)] for part in (tuned, untouched)]
         known, goal = TARGETS.get((measure, method), ("", ""))
         result.append(
-            Line(
+            ReportRow(
                 measure=measure,
                 method=method,
-                tuned=summary(parts[0]),
-                untouched=summary(parts[1]),
+                tuned=mean_and_half_width(parts[0]),
+                untouched=mean_and_half_width(parts[1]),
                 conversations=(len({f.conversation for f in parts[0]}), len({f.conversation for f in parts[1]})),
                 known=known,
                 goal=goal,
@@ -117,10 +123,10 @@ def lines(tuned: Sequence[Measurement], untouched: Sequence[Measurement]) -> lis
     return result
 
 
-def summary(found: Sequence[Measurement]) -> tuple[float, float]:
+def mean_and_half_width(measurements: Sequence[Measurement]) -> tuple[float, float]:
     """Mean over seeds of the mean over conversations, and the half width of its 95 % interval; NaN for no figures."""
     by_seed: dict[int, list[float]] = {}
-    for figure in found:
+    for figure in measurements:
         if not np.isnan(figure.value):
             by_seed.setdefault(figure.seed, []).append(figure.value)
     means = np.array([np.mean(values) for values in by_seed.values()])
@@ -134,7 +140,7 @@ def summary(found: Sequence[Measurement]) -> tuple[float, float]:
     return float(means.mean()), half
 
 
-def speeds(*, million_events: bool = False) -> list[dict[str, Any]]:
+def measure_speeds(*, million_events: bool = False) -> list[dict[str, Any]]:
     """Processor time and memory of fits of a million ratings and of the whole run, twice for the comparison of bytes."""
     from benchmarks.consensus import speed
 

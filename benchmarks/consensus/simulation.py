@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from yearling.feedback.events import Comparison, Event, Outcome, Rating
+from yearling.feedback.events import Comparison, ComparisonOutcome, FeedbackEvent, Rating
 from yearling.feedback.exact_arithmetic import Floats, Ints
 
 START_UTC = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,7 +31,7 @@ class Population:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class World:
+class PlantedTruth:
     """What is true. `camp` (U,) is 0 or 1; `approval` (2, N) the chance that a member of a camp finds an item helpful."""
 
     camp: Ints
@@ -43,21 +43,21 @@ class World:
         return np.asarray((self.approval > 0.6).all(axis=0))
 
 
-def plant(p: Population) -> World:
+def plant_truth(p: Population) -> PlantedTruth:
     """Draw the camps and what they think."""
     generator = np.random.default_rng(p.seed)
     camp = (generator.random(p.num_raters) < p.minority).astype(np.int64)
     quality = generator.uniform(0.15, 0.85, p.num_items)
     slant = generator.choice([-1.0, 0.0, 1.0], p.num_items) * p.division
-    return World(camp, np.clip(np.stack([quality + slant, quality - slant]), 0.03, 0.97))
+    return PlantedTruth(camp, np.clip(np.stack([quality + slant, quality - slant]), 0.03, 0.97))
 
 
-def rate(world: World, p: Population, *, share: float = 1.0) -> list[Event]:
+def simulate_ratings(truth: PlantedTruth, p: Population, *, share: float = 1.0) -> list[FeedbackEvent]:
     """The population's ratings as a log, a minute apart; `share` keeps the first part of every rater's ratings."""
     generator = np.random.default_rng(p.seed + 1)
-    num_raters, num_items = len(world.camp), world.approval.shape[1]
+    num_raters, num_items = len(truth.camp), truth.approval.shape[1]
     rated = generator.random((num_raters, num_items)) < p.density
-    opinion = generator.random((num_raters, num_items)) < world.approval[world.camp]
+    opinion = generator.random((num_raters, num_items)) < truth.approval[truth.camp]
     pairs = np.argwhere(rated)
     generator.shuffle(pairs)
     pairs = pairs[: int(share * len(pairs))]
@@ -69,16 +69,16 @@ def rate(world: World, p: Population, *, share: float = 1.0) -> list[Event]:
     ]
 
 
-def compare(world: World, p: Population, *, each: int) -> list[Event]:
+def simulate_comparisons(truth: PlantedTruth, p: Population, *, comparisons_per_rater: int) -> list[FeedbackEvent]:
     """`each` comparisons by every rater, of two random items, with the odds of their camp's approvals."""
     generator = np.random.default_rng(p.seed + 2)
-    events: list[Event] = []
-    for u, camp in enumerate(world.camp.tolist()):
-        for _ in range(each):
-            a, b = generator.choice(world.approval.shape[1], 2, replace=False).tolist()
-            pa, pb = (world.approval[camp, x] / (1.0 - world.approval[camp, x]) for x in (a, b))
+    events: list[FeedbackEvent] = []
+    for u, camp in enumerate(truth.camp.tolist()):
+        for _ in range(comparisons_per_rater):
+            a, b = generator.choice(truth.approval.shape[1], 2, replace=False).tolist()
+            pa, pb = (truth.approval[camp, x] / (1.0 - truth.approval[camp, x]) for x in (a, b))
             k = len(events)
-            outcome: Outcome = "left" if generator.random() < pa / (pa + pb) else "right"
+            outcome: ComparisonOutcome = "left" if generator.random() < pa / (pa + pb) else "right"
             when = START_UTC + timedelta(days=30, seconds=k)
             events.append(
                 Comparison(id=f"c{k:07d}", created_utc=when, actor=f"u{u}", left=f"i{a}", right=f"i{b}", outcome=outcome)
@@ -86,9 +86,11 @@ def compare(world: World, p: Population, *, each: int) -> list[Event]:
     return events
 
 
-def accounts(names: Sequence[str], item: str, value: float, *, after: datetime, prefix: str) -> list[Event]:
+def simulate_attack_ratings(
+    names: Sequence[str], item: str, value: float, *, start_utc: datetime, id_prefix: str
+) -> list[FeedbackEvent]:
     """One rating of `item` from each account: the attack itself."""
     return [
-        Rating(id=f"{prefix}{k:07d}", created_utc=after + timedelta(seconds=k), actor=name, item=item, value=value)
+        Rating(id=f"{id_prefix}{k:07d}", created_utc=start_utc + timedelta(seconds=k), actor=name, item=item, value=value)
         for k, name in enumerate(names)
     ]

@@ -18,23 +18,23 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.consensus.simulation import START_UTC
-from yearling.feedback.consensus import run
-from yearling.feedback.events import Event, Rating
+from yearling.feedback.consensus import run_consensus
+from yearling.feedback.events import FeedbackEvent, Rating
 from yearling.feedback.exact_arithmetic import Floats
-from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters, SparseRatings, fit
+from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters, SparseRatings, fit_rater_model
 
 ROOT = Path(__file__).parents[2]
 NUM_RATERS = 20_000
 NUM_ITEMS = 10_000
 
 
-def synthetic(count: int) -> SparseRatings:
+def synthetic_ratings(num_ratings: int) -> SparseRatings:
     """`count` ratings by two camps, at most one of each (rater, item)."""
     generator = np.random.default_rng(0)
-    scale = np.sqrt(count / 1_000_000)
+    scale = np.sqrt(num_ratings / 1_000_000)
     num_raters, num_items = int(NUM_RATERS * scale), int(NUM_ITEMS * scale)
-    keys = np.unique(generator.integers(0, num_raters * num_items, int(count * 1.01)))
-    keys = generator.permutation(keys)[:count]
+    keys = np.unique(generator.integers(0, num_raters * num_items, int(num_ratings * 1.01)))
+    keys = generator.permutation(keys)[:num_ratings]
     raters, items = (keys // num_items).astype(np.int32), (keys % num_items).astype(np.int32)
     camp = generator.choice([-1.0, 1.0], num_raters)
     quality, slant = generator.normal(0.55, 0.2, num_items), generator.normal(0.0, 0.25, num_items)
@@ -65,7 +65,7 @@ def fit_plain_als(ratings: SparseRatings, p: FitParameters = PAPER_FIT) -> Float
     return i_n
 
 
-def ratings_to_events(ratings: SparseRatings) -> list[Event]:
+def ratings_to_events(ratings: SparseRatings) -> list[FeedbackEvent]:
     """The same ratings as a log."""
     return [
         Rating(id=f"e{k:08d}", created_utc=START_UTC + timedelta(seconds=k), actor=f"u{u}", item=f"i{n}", value=v)
@@ -73,25 +73,25 @@ def ratings_to_events(ratings: SparseRatings) -> list[Event]:
     ]
 
 
-def measure(what: str, count: int) -> dict[str, float | str]:
+def measure_workload(workload: str, num_ratings: int) -> dict[str, float | str]:
     """Processor seconds and peak memory of one of `plain`, `ours`, `prediction`, `pipeline`, in this process."""
-    fit(synthetic(1_000), PAPER_FIT)  # what is imported late is not the fit's time
-    ratings = synthetic(count)
-    events = ratings_to_events(ratings) if what == "pipeline" else []
+    fit_rater_model(synthetic_ratings(1_000), PAPER_FIT)  # what is imported late is not the fit's time
+    ratings = synthetic_ratings(num_ratings)
+    events = ratings_to_events(ratings) if workload == "pipeline" else []
     work: dict[str, Callable[[], object]] = {
         "plain": lambda: fit_plain_als(ratings),
-        "ours": lambda: fit(ratings, PAPER_FIT),
-        "prediction": lambda: fit(ratings, PREDICTION_FIT),
-        "pipeline": lambda: run(events).snapshot.hash,
+        "ours": lambda: fit_rater_model(ratings, PAPER_FIT),
+        "prediction": lambda: fit_rater_model(ratings, PREDICTION_FIT),
+        "pipeline": lambda: run_consensus(events).snapshot.hash,
     }
     before_mib = _peak_mib()
     start = time.process_time()
-    result = work[what]()
+    result = work[workload]()
     seconds = time.process_time() - start
     peak_mib = _peak_mib()
     return {
-        "what": what,
-        "ratings": count,
+        "what": workload,
+        "ratings": num_ratings,
         "seconds": seconds,
         "peak_mib": peak_mib,
         "before_mib": before_mib,
@@ -109,12 +109,12 @@ def _peak_mib() -> float:
         return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
-def measure_in_subprocess(what: str, count: int) -> dict[str, float | str]:
+def measure_in_subprocess(workload: str, num_ratings: int) -> dict[str, float | str]:
     """`measure` in a fresh interpreter with one thread."""
     program = (
         "import json, sys; from yearling.feedback import speed; print(json.dumps(speed.measure(sys.argv[1], int(sys.argv[2]))))"
     )
-    command = [sys.executable, "-c", program, what, str(count)]
+    command = [sys.executable, "-c", program, workload, str(num_ratings)]
     threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **threads}, cwd=ROOT)
     result: dict[str, float | str] = json.loads(done.stdout)

@@ -16,10 +16,10 @@ def run(
     as_json: bool,
 ) -> None:
     """See `yearling bench gates --help`."""
-    from benchmarks.gates.simulation import prove
+    from benchmarks.gates.simulation import check_guarantees
 
     with err.status("Simulating"):
-        lines = list(prove(gates=count, seed=seed))
+        lines = list(check_guarantees(gates=count, seed=seed))
     if as_json:
         print_json([asdict(line) for line in lines])
     else:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yearling.evals.gate import GateRule, decide, paired_test_from_counts
+from yearling.evals.gate import GateRule, decide_gate, paired_test_from_counts
 from yearling.evals.sequential import false_stop_probability, find_stopping_pairs
-from yearling.evals.statistics import mcnemar
+from yearling.evals.statistics import mcnemar_test
 
-PAIRS = 541
+NUM_PAIRS = 541
 DISCORDANT_FRACTION = 0.2
 
 
@@ -30,7 +30,7 @@ class GuaranteeCheck:
     gates: int
 
 
-def prove(*, gates: int = 1000, seed: int = 0) -> Iterator[GuaranteeCheck]:
+def check_guarantees(*, gates: int = 1000, seed: int = 0) -> Iterator[GuaranteeCheck]:
     """Each promise in turn."""
     rng = np.random.default_rng(seed)
     rule = GateRule()
@@ -42,11 +42,11 @@ def prove(*, gates: int = 1000, seed: int = 0) -> Iterator[GuaranteeCheck]:
     ):
         allowed = sum(_simulate_gate(rng, target, guard, rule) == "ALLOW" for _ in range(gates)) / gates
         found = 1 - allowed if what.endswith("blocked") else allowed
-        yield _check_bound(f"{what} (n = {PAIRS})", found, want, at_most, gates)
+        yield _check_bound(f"{what} (n = {NUM_PAIRS})", found, want, at_most, gates)
     for difference, what, want, at_most in ((0.0, "A/A", 0.05, True), (0.05, "+5 points", 0.80, False)):
         yield _check_bound(f"{what}, one target: ALLOW, exact", allow_probability(difference), want, at_most, 0)
     several = sum(_simulate_five_targets(rng, rule) == "ALLOW" for _ in range(gates)) / gates
-    yield _check_bound(f"A/A, five targets, Holm: ALLOW (n = {PAIRS})", several, 0.05, True, gates)
+    yield _check_bound(f"A/A, five targets, Holm: ALLOW (n = {NUM_PAIRS})", several, 0.05, True, gates)
     yield from _check_canaries(rng, gates)
 
 
@@ -56,7 +56,7 @@ def _check_bound(what: str, found: float, bound: float, at_most: bool, gates: in
 
 
 def allow_probability(
-    difference: float, *, n: int = PAIRS, discordant: float = DISCORDANT_FRACTION, alpha: float = 0.05
+    difference: float, *, n: int = NUM_PAIRS, discordant: float = DISCORDANT_FRACTION, alpha: float = 0.05
 ) -> float:
     """Chance that a gate with one target allows, added up over every outcome: what the simulation draws from."""
     from scipy.stats import binom
@@ -64,26 +64,26 @@ def allow_probability(
     rate = (discordant + difference) / 2 / discordant
     chance = 0.0
     for m in range(1, n + 1):
-        needed = next((wins for wins in range(m // 2, m + 1) if mcnemar(wins, m - wins) <= alpha), m + 1)
+        needed = next((wins for wins in range(m // 2, m + 1) if mcnemar_test(wins, m - wins) <= alpha), m + 1)
         chance += float(binom.pmf(m, n, discordant) * binom.sf(needed - 1, m, rate))
     return chance
 
 
 def _draw_pair_counts(rng: np.random.Generator, difference: float) -> tuple[int, int]:
     won = (DISCORDANT_FRACTION + difference) / 2
-    wins, losses, _ = rng.multinomial(PAIRS, [won, won - difference, 1 - DISCORDANT_FRACTION])
+    wins, losses, _ = rng.multinomial(NUM_PAIRS, [won, won - difference, 1 - DISCORDANT_FRACTION])
     return int(wins), int(losses)
 
 
 def _simulate_gate(rng: np.random.Generator, target: float, guard: float | None, rule: GateRule) -> str:
-    targets = {"target": paired_test_from_counts(*_draw_pair_counts(rng, target), PAIRS, rule)}
-    guards = {} if guard is None else {"guard": paired_test_from_counts(*_draw_pair_counts(rng, guard), PAIRS, rule)}
-    return decide(targets, guards, rule).decision
+    targets = {"target": paired_test_from_counts(*_draw_pair_counts(rng, target), NUM_PAIRS, rule)}
+    guards = {} if guard is None else {"guard": paired_test_from_counts(*_draw_pair_counts(rng, guard), NUM_PAIRS, rule)}
+    return decide_gate(targets, guards, rule).decision
 
 
 def _simulate_five_targets(rng: np.random.Generator, rule: GateRule) -> str:
-    return decide(
-        {f"target {i}": paired_test_from_counts(*_draw_pair_counts(rng, 0.0), PAIRS, rule) for i in range(5)}, {}, rule
+    return decide_gate(
+        {f"target {i}": paired_test_from_counts(*_draw_pair_counts(rng, 0.0), NUM_PAIRS, rule) for i in range(5)}, {}, rule
     ).decision
 
 

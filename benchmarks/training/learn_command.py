@@ -14,7 +14,7 @@ from yearling.errors import BadInput
 
 if TYPE_CHECKING:
     from yearling.tasks import Environment, Task
-    from yearling.training import Progress
+    from yearling.training import TrainingProgress
 
 Sources = dict[str, tuple[str, dict[str, Any]]]
 """Name -> (environment, its settings)."""
@@ -82,8 +82,8 @@ def run(
     as_json: bool,
 ) -> None:
     """See `yearling bench learn --help`."""
-    from benchmarks.training.rl_experiment import practise
-    from yearling.evals import wilson
+    from benchmarks.training.rl_experiment import run_rl_experiment
+    from yearling.evals import wilson_interval
     from yearling.models import ModelLibrary
     from yearling.tasks import open_environment
 
@@ -99,19 +99,19 @@ def run(
     for seed in (int(part) for part in seeds.split(",")):
         config = {"steps": 1000, **chosen_task.settings, **_given(setting), "seed": seed}
         folder = settings.data_dir / "bench" / f"learn-{method}-{task}-{seed}-{time.strftime('%Y%m%dT%H%M%S')}"
-        found = practise(
+        found = run_rl_experiment(
             method,
             chosen,
             environments,
             config,
             folder,
             exams=exams,
-            openers=open_environment,
+            open_environment=open_environment,
             rank=rank,
             threads=threads,
             device=device,
             cpu_limit_s=60 * cpu_minutes,
-            report=_report,
+            on_progress=_report,
         )
         results.append({"method": method, "task": task, "seed": seed, "run": str(folder), **asdict(found)})
         for name in exams:  # a later seed may never end
@@ -122,7 +122,7 @@ def run(
         return
 
     def rate(numbers: dict[str, int], kind: str) -> str:
-        interval = wilson(numbers[kind], numbers["tasks"])
+        interval = wilson_interval(numbers[kind], numbers["tasks"])
         return f"{numbers[kind] / numbers['tasks']:.2f} ({interval.low:.2f} to {interval.high:.2f})"
 
     rows = [
@@ -160,7 +160,7 @@ def _given(texts: list[str]) -> dict[str, Any]:
     return found
 
 
-def _report(progress: Progress) -> None:
+def _report(progress: TrainingProgress) -> None:
     wanted = (
         "pass_rate",
         "reward",

@@ -56,7 +56,7 @@ def run(
                 read,
                 seed=seed,
                 num_pairs=count,
-                num_held=held,
+                num_held_out=held,
                 config=config,
                 rank=rank,
                 threads=threads,
@@ -66,7 +66,7 @@ def run(
             )
             found.append(trial)
             if as_json:
-                typer.echo(json.dumps(trial.plain()))
+                typer.echo(json.dumps(trial.to_dict()))
     if as_json:
         return
     rows = []

@@ -16,9 +16,9 @@ from typing import Any
 
 from yearling.errors import BadInput, NotFound
 from yearling.models import ChatTemplate, LocalModel, Tokenizer, load_decoder
-from yearling.tasks import Pair, lesson_key
+from yearling.tasks import PreferencePair, lesson_key
 from yearling.training.device import choose_device
-from yearling.training.loop import arithmetic
+from yearling.training.loop import torch_arithmetic
 
 _ROLES = {"Human": "user", "Assistant": "assistant"}
 
@@ -47,18 +47,18 @@ class PreferenceResult:
     steps: int
     losses: tuple[float, ...]
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def read_hh_rlhf(path: Path) -> list[Pair]:
+def read_hh_rlhf(path: Path) -> list[PreferencePair]:
     """Pairs of Anthropic's hh-rlhf files: the first answer is the chosen one, q = 1. Dialogues whose two versions differ before
     the last answer, or in which an answer is empty, are left out. Raises NotFound, BadInput."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise NotFound(f"{path} cannot be read: {error.strerror}.", advice="Name a .jsonl file of hh-rlhf.") from None
-    found: dict[str, Pair] = {}
+    found: dict[str, PreferencePair] = {}
     for line in lines:
         try:
             plain = json.loads(line)
@@ -67,16 +67,16 @@ def read_hh_rlhf(path: Path) -> list[Pair]:
             raise BadInput(f"{path} is no file of hh-rlhf.", advice="Each line has `chosen` and `rejected`.") from None
         if asked == also and asked and chosen and rejected and chosen != rejected:
             key = lesson_key("pair", asked, chosen, rejected)
-            found[key] = Pair(key, asked, chosen, rejected, q=1.0, weight=1.0)
+            found[key] = PreferencePair(key, asked, chosen, rejected, q=1.0, weight=1.0)
     return list(found.values())
 
 
-def noisy(pairs: Sequence[Pair], rng: random.Random, *, sure_from: float = 0.6) -> list[Pair]:
+def with_noisy_labels(pairs: Sequence[PreferencePair], rng: random.Random, *, min_certainty: float = 0.6) -> list[PreferencePair]:
     """Labels that are right with a known probability: q is drawn evenly from `sure_from` to 1, and the label is turned round with
     the probability 1 − q; from 0.6 on, one in five. Which answer stands first is drawn too."""
     found = []
     for pair in pairs:
-        sure = rng.uniform(sure_from, 1.0)
+        sure = rng.uniform(min_certainty, 1.0)
         label_right, swapped = rng.random() < sure, rng.random() < 0.5
         q_chosen = sure if label_right else 1 - sure
         first, second = (pair.second, pair.first) if swapped else (pair.first, pair.second)
@@ -84,7 +84,7 @@ def noisy(pairs: Sequence[Pair], rng: random.Random, *, sure_from: float = 0.6) 
     return found
 
 
-def hardened(pairs: Sequence[Pair]) -> list[Pair]:
+def with_hard_labels(pairs: Sequence[PreferencePair]) -> list[PreferencePair]:
     """The same labels, taken as certain."""
     return [replace(pair, q=float(pair.q > 0.5)) for pair in pairs]
 
@@ -92,11 +92,11 @@ def hardened(pairs: Sequence[Pair]) -> list[Pair]:
 def run_preference_experiment(
     arm: str,
     model: LocalModel,
-    pairs: Sequence[Pair],
+    pairs: Sequence[PreferencePair],
     *,
     seed: int,
     num_pairs: int = 500,
-    num_held: int = 0,
+    num_held_out: int = 0,
     config: dict[str, Any],
     rank: int = 16,
     threads: int = 2,
@@ -112,18 +112,18 @@ def run_preference_experiment(
 
     settings = DpoConfig.from_dict({**config, "seed": seed, "validation": 0.0})
     encoder = LessonEncoder(Tokenizer.load(model), ChatTemplate.load(model), model.sha256, settings.max_tokens)
-    usable = [pair for pair in pairs if encoder.pair(pair) is not None]
+    usable = [pair for pair in pairs if encoder.encode_pair(pair) is not None]
     random.Random(f"split {seed}").shuffle(usable)
     if len(usable) <= num_pairs:
         raise BadInput(
             f"Only {len(usable)} pairs fit {settings.max_tokens} tokens.", advice="Allow more tokens, or ask for fewer."
         )
-    held = usable[num_pairs : num_pairs + num_held if num_held else None]
+    held = usable[num_pairs : num_pairs + num_held_out if num_held_out else None]
     lessons = usable[:num_pairs]
     chosen = {pair.key: pair.first for pair in lessons}
     if arm != "clean":
-        lessons = noisy(lessons, random.Random(f"noise {seed}"))
-        lessons = hardened(lessons) if arm == "hard" else lessons
+        lessons = with_noisy_labels(lessons, random.Random(f"noise {seed}"))
+        lessons = with_hard_labels(lessons) if arm == "hard" else lessons
     wrong = sum((chosen[pair.key] == pair.first) != (pair.q > 0.5) for pair in lessons)
 
     decoder = load_decoder(model.weights)
@@ -131,7 +131,7 @@ def run_preference_experiment(
     method = Dpo(settings, policy, lessons, encoder, cache_folder=cache_folder)
     exam = Dpo(settings, policy, held, encoder, cache_folder=cache_folder)
     losses = []
-    with arithmetic(threads):
+    with torch_arithmetic(threads):
         report("the exam before")
         before = measure_ranking(exam)
         for number in range(1, method.total_steps + 1):
@@ -146,21 +146,21 @@ def run_preference_experiment(
     )
 
 
-def measure_ranking(exam: Any) -> RankingAccuracy:
+def measure_ranking(method: Any) -> RankingAccuracy:
     """Rank the pairs of a `Dpo` method, whose first answers are the preferred ones, with its policy as it is."""
     import torch
 
-    from yearling.training.data.packing import pack
+    from yearling.training.data.packing import pack_examples
 
     by_logprob = by_token = by_reward = 0.0
-    pairs = exam.table.fresh
-    examples, numbers = exam.table.select(pairs)
+    pairs = method.table.train_indices
+    examples, numbers = method.table.select_examples(pairs)
     with torch.no_grad():
-        for batch in pack(examples, budget_tokens=exam.config.budget_tokens):
-            ours_N = exam.policy.token_logprobs(batch)
-            tokens_P2 = batch.sums(torch.ones_like(ours_N)).view(-1, 2)
-            logps_P2 = batch.sums(ours_N).view(-1, 2)
-            delta_P2 = batch.sums(ours_N - exam.references.for_batch(batch, numbers)).view(-1, 2)
+        for batch in pack_examples(examples, budget_tokens=method.config.budget_tokens):
+            ours_N = method.policy.token_logprobs(batch)
+            tokens_P2 = batch.sum_per_example(torch.ones_like(ours_N)).view(-1, 2)
+            logps_P2 = batch.sum_per_example(ours_N).view(-1, 2)
+            delta_P2 = batch.sum_per_example(ours_N - method.references.for_batch(batch, numbers)).view(-1, 2)
             by_logprob += _count_wins(logps_P2)
             by_token += _count_wins(logps_P2 / tokens_P2)
             # The reference was computed in other batches: below this, differences are its rounding.

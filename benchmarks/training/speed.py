@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
+class TrainingContender:
     """`command` is run with the path of a file that holds `job`."""
 
     label: str
@@ -60,7 +60,12 @@ class TrainingSpeed:
 
 
 def run_interleaved(
-    contenders: Sequence[Contender], *, tokens: int, rounds: int, threads: int, report: Callable[[str], None] = lambda text: None
+    contenders: Sequence[TrainingContender],
+    *,
+    tokens: int,
+    rounds: int,
+    threads: int,
+    report: Callable[[str], None] = lambda text: None,
 ) -> list[TrainingSpeed]:
     """One step each to warm up, then `rounds` steps each, another one beginning in each round. Raises Unavailable with a
     contender's own words when it ends before its time."""
@@ -71,12 +76,12 @@ def run_interleaved(
             report(f"{contender.label}: starting")
             worker = _Worker(contender, folder / f"{number}.json", threads)
             stack.callback(worker.kill)
-            worker.facts = worker.ask(None)
+            worker.facts = worker.request(None)
             workers.append(worker)
         for round_number in range(rounds + 1):
             shift = round_number % len(workers)
             for worker in (*workers[shift:], *workers[:shift]):
-                answer = worker.ask("step")
+                answer = worker.request("step")
                 seconds = float(answer["seconds"])
                 report(f"{worker.contender.label}: {seconds:.1f} s{'' if round_number else ' (warm-up)'}")
                 if round_number:
@@ -87,7 +92,7 @@ def run_interleaved(
 
 @dataclass(eq=False)
 class _Worker:
-    contender: Contender
+    contender: TrainingContender
     job_path: Path
     threads: int
     seconds: list[float] = field(default_factory=list)
@@ -104,7 +109,7 @@ class _Worker:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True, cwd=ROOT,
             )  # fmt: skip
 
-    def ask(self, line: str | None) -> dict[str, Any]:
+    def request(self, line: str | None) -> dict[str, Any]:
         """The next line of JSON. What else is printed is passed over."""
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("a worker has pipes")
@@ -150,7 +155,7 @@ class _Worker:
         return Unavailable(f"{self.contender.label} ended with code {self._process.returncode}: {' | '.join(words)}")
 
 
-def peak_bytes() -> int:
+def peak_memory_bytes() -> int:
     """The most memory that this process ever held (VmHWM), which a process does not inherit from the one that started it."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
@@ -188,7 +193,7 @@ def dpo_contenders(
     budget_tokens: int,
     trl_python: Path | None,
     trl_settings: Sequence[Mapping[str, Any]] = (),
-) -> tuple[list[Contender], int]:
+) -> tuple[list[TrainingContender], int]:
     """(Yearling, and TRL in each of its settings, on the same weights and ids; tokens of a step). The weights that TRL needs as a
     folder are written to `folder`. Raises NotFound without TRL's Python."""
     decoder = load_decoder(model.weights)
@@ -196,7 +201,7 @@ def dpo_contenders(
     tokens = sum(2 * len(pair["prompt_ids"]) + len(pair["chosen_ids"]) + len(pair["rejected_ids"]) for pair in data)
     common = {"pairs": data, "rank": rank, "beta": 0.1, "learning_rate": 1e-4}
     ours = {**common, "weights": str(model.weights), "sha256": model.sha256, "budget_tokens": budget_tokens}
-    contenders = [Contender("Yearling", (sys.executable, "-m", "benchmarks.training.dpo_worker"), ours)]
+    contenders = [TrainingContender("Yearling", (sys.executable, "-m", "benchmarks.training.dpo_worker"), ours)]
     if trl_python is not None:
         if not trl_python.is_file():
             raise NotFound(f"There is no Python at {trl_python}.", advice="`make trl` makes an environment with TRL.")
@@ -210,5 +215,5 @@ def dpo_contenders(
                 )
             job = {**common, "model": str(folder), **TRL_DPO_DEFAULTS, **settings}
             label = "TRL" + "".join(f" {name}={value}" for name, value in settings.items())
-            contenders.append(Contender(label, (str(trl_python), str(script)), job))
+            contenders.append(TrainingContender(label, (str(trl_python), str(script)), job))
     return contenders, tokens

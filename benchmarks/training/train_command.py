@@ -32,7 +32,7 @@ def run(
     as_json: bool,
 ) -> None:
     """See `yearling bench train --help`."""
-    from benchmarks.training.dpo_worker import profile as profile_dpo
+    from benchmarks.training.dpo_worker import profile_dpo_step as profile_dpo
     from benchmarks.training.grpo_worker import grpo_contenders
     from benchmarks.training.speed import dpo_contenders, run_interleaved
     from yearling.models import ModelLibrary

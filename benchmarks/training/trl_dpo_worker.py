@@ -21,12 +21,12 @@ _lines = os.fdopen(os.dup(1), "w")  # progress bars and logs share standard outp
 os.dup2(2, 1)
 
 
-def say(**values: Any) -> None:
+def write_line(**values: Any) -> None:
     _lines.write(json.dumps(values) + "\n")
     _lines.flush()
 
 
-def peak_bytes() -> int:
+def peak_memory_bytes() -> int:
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024
 
@@ -42,17 +42,17 @@ def main(path: str) -> None:
     torch.set_num_threads(job["threads"])
     torch.set_flush_denormal(True)
 
-    class Turns(TrainerCallback):  # type: ignore[misc]
+    class DpoStepTimer(TrainerCallback):  # type: ignore[misc]
         started = cpu_started = 0.0
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if not sys.stdin.readline():
-                say(peak_bytes=peak_bytes())
+                write_line(peak_bytes=peak_memory_bytes())
                 os._exit(0)  # in the middle of TRL's loop
             self.started, self.cpu_started = time.perf_counter(), time.process_time()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            say(seconds=time.perf_counter() - self.started, cpu_s=time.process_time() - self.cpu_started)
+            write_line(seconds=time.perf_counter() - self.started, cpu_s=time.process_time() - self.cpu_started)
 
     class PretokenizedDpoTrainer(DPOTrainer):  # type: ignore[misc]
         """The ids are there already."""
@@ -98,9 +98,9 @@ def main(path: str) -> None:
             peft_config=LoraConfig(
                 r=job["rank"], lora_alpha=2 * job["rank"], lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
             ),
-            callbacks=[Turns()],
+            callbacks=[DpoStepTimer()],
         )
-        say(ready=True, prepare_s=time.perf_counter() - started, dtype=str(dtype))
+        write_line(ready=True, prepare_s=time.perf_counter() - started, dtype=str(dtype))
         trainer.train()
 
 

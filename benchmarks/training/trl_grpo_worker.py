@@ -20,12 +20,12 @@ _lines = os.fdopen(os.dup(1), "w")  # progress bars and logs share standard outp
 os.dup2(2, 1)
 
 
-def say(**values: Any) -> None:
+def write_line(**values: Any) -> None:
     _lines.write(json.dumps(values) + "\n")
     _lines.flush()
 
 
-def peak_bytes() -> int:
+def peak_memory_bytes() -> int:
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024
 
@@ -41,17 +41,17 @@ def main(path: str) -> None:
     torch.set_num_threads(job["threads"])
     torch.set_flush_denormal(True)
 
-    class Turns(TrainerCallback):  # type: ignore[misc]
+    class GrpoStepTimer(TrainerCallback):  # type: ignore[misc]
         started = started_cpu = 0.0
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if not sys.stdin.readline():
-                say(peak_bytes=peak_bytes())
+                write_line(peak_bytes=peak_memory_bytes())
                 os._exit(0)  # in the middle of TRL's loop
             self.started, self.started_cpu = time.perf_counter(), time.process_time()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            say(seconds=time.perf_counter() - self.started, cpu_s=time.process_time() - self.started_cpu)
+            write_line(seconds=time.perf_counter() - self.started, cpu_s=time.process_time() - self.started_cpu)
 
     dtype = torch.bfloat16 if job["bf16"] else torch.float32
     model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=dtype, attn_implementation="sdpa")
@@ -92,9 +92,9 @@ def main(path: str) -> None:
             peft_config=LoraConfig(
                 r=job["rank"], lora_alpha=2 * job["rank"], lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
             ),
-            callbacks=[Turns()],
+            callbacks=[GrpoStepTimer()],
         )
-        say(ready=True, dtype=str(dtype))
+        write_line(ready=True, dtype=str(dtype))
         trainer.train()
 
 

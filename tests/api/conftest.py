@@ -74,7 +74,7 @@ class Maker:
             shutil.copytree(self.empty, chosen.data_dir)
         opened = Store.open(chosen)
         self.stores.append(opened)
-        pool = EnginePool.of(
+        pool = EnginePool.from_open_models(
             [fake_served_model("fake-model", engine, template=template), fake_served_model("other/model", FakeEngine(["Other."]))]
         )
         app = create_app(chosen, store(opened) if store else opened, pool)

@@ -28,7 +28,7 @@ from tests.store.examples import make_sample
 from yearling.api import create_app
 from yearling.clock import new_id, now_utc
 from yearling.config import Settings
-from yearling.feedback import FeedbackLog, Rating, to_dict
+from yearling.feedback import FeedbackLog, Rating, event_to_dict
 from yearling.inference import EnginePool, fake_served_model
 from yearling.records import Conversation, Message, Person
 from yearling.store import Store
@@ -66,7 +66,7 @@ def fill(store: Store, people: int, messages: int, judgements: int, tell: Callab
         events = []
         for at in range(start, min(start + 20_000, judgements)):
             events.append(
-                to_dict(
+                event_to_dict(
                     Rating(
                         id=new_id(),
                         created_utc=begun + timedelta(seconds=at),
@@ -163,7 +163,7 @@ def run(folder: Path, people: int, messages: int, judgements: int, requests: int
         tell(f"{people} people, {messages} messages, {store.events.head().sequence} events in {size / 1e6:.0f} MB of SQLite")
         persons = random.Random(3).sample(store.people.list(), min(people, 100))
         keys = [store.api_keys.create(person.id, "bench", ("read",))[0] for person in persons]
-        app = create_app(settings, store, EnginePool.of([fake_served_model()]))
+        app = create_app(settings, store, EnginePool.from_open_models([fake_served_model()]))
         with live(app) as address:
             began, times = time.perf_counter(), []
             for resting in (False, True):
@@ -177,7 +177,7 @@ def run(folder: Path, people: int, messages: int, judgements: int, requests: int
 
 def at_rest(store: Store) -> bool:
     """Whether a consensus run has seen the whole log."""
-    newest = store.consensus_runs.newest()
+    newest = store.consensus_runs.get_newest()
     return newest is not None and not store.events.entries(after=newest.up_to + newest.num_changes, limit=1)
 
 

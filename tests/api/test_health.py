@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from tests.api.conftest import Maker
-from yearling.api.http.openapi import Document
+from yearling.api.http.openapi import DocumentedFastAPI
 from yearling.api.openai import schemas
 from yearling.errors import StorageFailed
 from yearling.inference import FakeEngine, ScriptedAnswer
@@ -57,7 +57,7 @@ async def test_models(bench: Maker) -> None:
     async with bench() as api:
         listed = schemas.ModelList.model_validate_json((await api.client.get("/v1/models")).content)
         assert [one.id for one in listed.data] == ["fake-model", "other/model"]
-        one = schemas.ModelCard.model_validate_json((await api.client.get("/v1/models/other/model")).content)
+        one = schemas.ModelObject.model_validate_json((await api.client.get("/v1/models/other/model")).content)
         assert one == listed.data[1]
         assert (await api.client.get("/v1/models/none")).json()["error"]["code"] == "model_not_found"
 
@@ -89,6 +89,6 @@ async def test_the_routes_are_built_once_for_all_applications(bench: Maker) -> N
 def test_a_router_that_is_included_with_a_change_is_changed() -> None:
     router = APIRouter()
     router.add_api_route("/told", lambda: None)
-    document = Document(title="Yearling")
+    document = DocumentedFastAPI(title="Yearling")
     document.include_router(router, prefix="/v2")
     assert "/v2/told" in document.openapi()["paths"]

@@ -18,7 +18,7 @@ async def test_notes_are_listed_newest_first_and_by_whose_they_are(bench: Maker)
         other, ben = FeedbackLog(api.store), api.store.people.add("Ben").id
         sample = api.samples()[0].id
         # Only who got an answer can note it, or everybody once the log knows it.
-        theirs = other.note(ben, sample, "Theirs").note
+        theirs = other.add_note(ben, sample, "Theirs").note
 
         async def listed(**query: object) -> schemas.NoteList:
             reply = await api.client.get("/v1/feedback/notes", params={name: str(value) for name, value in query.items()})
@@ -52,7 +52,7 @@ async def test_public_words_are_told_with_an_item_and_private_answers_are_not(be
         answer = (await api.chat("Question")).json()["id"]
         await api.client.post("/v1/feedback/ratings", json={"item": answer, "value": 1})
         other, ben = FeedbackLog(api.store), api.store.people.add("Ben").id
-        note = other.note(ben, api.samples()[0].id, "Context.").note
+        note = other.add_note(ben, api.samples()[0].id, "Context.").note
         await api.client.post(f"/v1/feedback/notes/{note}/ratings", json={"value": 1})
         told = schemas.ItemView.model_validate((await api.client.get(f"/v1/consensus/items/{note}")).json())
         assert (told.kind, told.text) == ("note", "Context.")
@@ -80,7 +80,7 @@ async def test_lesson_sets_are_told_with_their_counts(bench: Maker) -> None:
 
 async def test_a_lesson_set_tells_its_drops_and_what_changed_since_another(bench: Maker) -> None:
     def lesson(key: str, *events: str, part: str = "train") -> LessonSource:
-        return LessonSource(part=part, kind="pair", key=key, events=events)
+        return LessonSource(part=part, kind="pair", key=key, event_ids=events)
 
     before = [
         lesson("kept", "e1"),

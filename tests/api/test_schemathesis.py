@@ -78,7 +78,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     # With a key: without one, the first password that is set would turn all later requests away.
     chosen = Settings(data_dir=folder, rate_limit_per_minute=0, login_attempts=0, api_keys=(KEY,))
     with Store.open(chosen) as store:
-        app = create_app(chosen, store, EnginePool.of([fake_served_model(engine=FakeEngine(["Hello."]))]))
+        app = create_app(chosen, store, EnginePool.from_open_models([fake_served_model(engine=FakeEngine(["Hello."]))]))
         with live(app) as address:
             yield schemathesis.openapi.from_url(f"{address}/openapi.json", headers=AS_OWNER)
 

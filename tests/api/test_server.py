@@ -22,7 +22,7 @@ class Unstartable(EnginePool):
 
 def unstartable() -> tuple[Unstartable, FakeEngine]:
     engine = FakeEngine()
-    pool = Unstartable.of([fake_served_model(engine=engine)])
+    pool = Unstartable.from_open_models([fake_served_model(engine=engine)])
     assert isinstance(pool, Unstartable)
     return pool, engine
 

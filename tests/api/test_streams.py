@@ -133,7 +133,7 @@ async def test_the_sample_is_there_when_the_answer_is(bench: Maker, retention: s
 
 async def test_comments_keep_a_silent_stream_alive(bench: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "KEEP_ALIVE_S", 0.05)
-    monkeypatch.setattr(sse, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(sse, "FIRST_EVENT_TIMEOUT_S", 0.01)
     async with bench(FakeEngine([ScriptedAnswer("Hi", first_delay_s=0.3)])) as api:
         text = (await api.chat(stream=True)).text
         assert text.count(": keep-alive\n\n") >= 3
@@ -223,6 +223,6 @@ async def test_a_source_that_was_never_started_is_closed_all_the_same() -> None:
         await asyncio.sleep(30)
         return {}
 
-    opened = await sse.PrimedStream.of(source(), quiet)
+    opened = await sse.PrimedStream.open(source(), quiet)
     await opened.aclose()
     assert closed == [True]

@@ -25,7 +25,7 @@ from tests.api.acting import key_of, newcomer
 from tests.api.conftest import Bench, Maker
 from tests.api.routes import ROUTES, UNKNOWN, Route
 from yearling.inference import FakeEngine
-from yearling.records import KEY_SCOPES, PERSON_ROLES, Person, PersonRole, rank
+from yearling.records import KEY_SCOPES, PERSON_ROLES, Person, PersonRole, role_rank
 from yearling.store import Store
 
 MARK = "adas-own-words"
@@ -101,7 +101,7 @@ async def furnish(made: World) -> None:
     await made.api.client.patch("/v1/settings", json={"instructions": f"Know {MARK}"}, headers=made.as_ada)
     await bring_file(made)
     ids["key"] = store.api_keys.create(made.ada.id, f"Key {MARK}", ["read"])[1].id
-    ids["session"] = store.sessions.open(made.ada.id, how="test", agent=f"Browser {MARK}")[1].id
+    ids["session"] = store.sessions.open(made.ada.id, method="test", agent=f"Browser {MARK}")[1].id
 
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + MARK.encode()
@@ -119,7 +119,7 @@ async def bring_file(made: World) -> None:
     reply = await made.api.client.post("/v1/import", content=with_picture(f"Picture {MARK}"), headers=made.as_ada)
     assert reply.json()["blobs"] == 1, reply.text
     one = next(one for one in made.api.store.conversations.list(made.ada.id) if one.origin)
-    message = made.api.store.conversations.messages(one.id, person_id=made.ada.id)[0]
+    message = made.api.store.conversations.list_messages(one.id, person_id=made.ada.id)[0]
     sha256 = hashlib.sha256(PICTURE).hexdigest()
     made.ids |= {"file_conversation": one.id, "file_message": message.id, "file": sha256}
 
@@ -136,12 +136,12 @@ async def turn(made: World, **body: Any) -> str:
 
 
 def answers(store: Store, made: World) -> list[str]:
-    messages = store.conversations.messages(made.ids["conversation"], person_id=made.ada.id)
+    messages = store.conversations.list_messages(made.ids["conversation"], person_id=made.ada.id)
     return [message.id for message in messages if message.role == "assistant"]
 
 
 def tree(store: Store, made: World) -> dict[str, list[str]]:
-    found = store.comparisons.of(made.ids["conversation"], person_id=made.ada.id)
+    found = store.comparisons.list_for_conversation(made.ids["conversation"], person_id=made.ada.id)
     return {"comparisons": [one.id for one in found]}
 
 
@@ -190,7 +190,7 @@ async def test_nobody_reaches_what_is_somebody_elses(bench: Maker) -> None:
                     leaks.append(complaint(route, role, reply))
                 if route.reach != "owned":
                     continue
-                allowed = rank(role) >= rank(route.least or "reader")
+                allowed = role_rank(role) >= role_rank(route.least or "reader")
                 if reply.status_code != (404 if allowed else 403):
                     leaks.append(complaint(route, role, reply))
                 if role != "member":
@@ -219,7 +219,7 @@ async def test_the_same_file_of_two_people_goes_with_neither_of_them(bench: Make
         await made.api.client.delete(f"/v1/conversations/{ids['file_conversation']}", headers=made.as_ada)
         assert (await made.api.client.get(path, headers=ben)).content == PICTURE
         await made.api.client.delete(f"/v1/conversations/{listed[0]['id']}", headers=ben)
-        assert hashlib.sha256(PICTURE).hexdigest() not in dict(made.api.store.blobs.sizes())
+        assert hashlib.sha256(PICTURE).hexdigest() not in dict(made.api.store.blobs.iter_sizes())
 
 
 def words_of(reply: httpx.Response) -> str:
@@ -244,7 +244,7 @@ async def test_whose_it_is_reaches_all_of_it(bench: Maker) -> None:
     async with world(bench) as made:
         wrong = []
         for route in ROUTES:
-            if route.reach in ("owned", "mine") and (route.least is None or rank(route.least) <= rank("member")):
+            if route.reach in ("owned", "mine") and (route.least is None or role_rank(route.least) <= role_rank("member")):
                 reply = await made.call(route, made.as_ada)
                 if reply.status_code not in route.answers:
                     wrong.append(complaint(route, "Ada", reply))
@@ -304,7 +304,7 @@ async def test_each_route_wants_its_role(bench: Maker) -> None:
         wrong = []
         for route in ROUTES:
             for role, headers in made.others.items():
-                allowed = route.least is None or rank(role) >= rank(route.least)
+                allowed = route.least is None or role_rank(role) >= role_rank(route.least)
                 reply = await made.call(route, headers)
                 if (reply.status_code == 403) == allowed:
                     wrong.append(complaint(route, role, reply))

@@ -122,7 +122,9 @@ async def drill(rounds: int, folder: Path, *, seed: int = 0) -> list[str]:
     settings = Settings(data_dir=folder, rate_limit_per_minute=0)
     faults: list[str] = []
     with Store.open(settings) as store:
-        app = create_app(settings, store, EnginePool.of([fake_served_model(engine=FakeEngine(answer, context_tokens=8192))]))
+        app = create_app(
+            settings, store, EnginePool.from_open_models([fake_served_model(engine=FakeEngine(answer, context_tokens=8192))])
+        )
         with live(app) as address:
             async with httpx.AsyncClient(base_url=address, timeout=30) as client:
                 for number in range(rounds):

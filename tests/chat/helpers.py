@@ -42,7 +42,9 @@ class Sink:
 
 
 def assistant(engine: FakeEngine, sink: Sink | None = None, template: FakeChatTemplate | None = None) -> Assistant:
-    return Assistant(EnginePool.of([fake_served_model("fake-model", engine, template=template)]), sink or Sink(), "person-1")
+    return Assistant(
+        EnginePool.from_open_models([fake_served_model("fake-model", engine, template=template)]), sink or Sink(), "person-1"
+    )
 
 
 def asking(content: str = "Hello", **fields: Any) -> TurnRequest:

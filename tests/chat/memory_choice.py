@@ -15,7 +15,7 @@ import json
 import sys
 from pathlib import Path
 
-from yearling.chat import ExtractedMemory, choose
+from yearling.chat import ExtractedMemory, select_memories
 from yearling.evals.exams.persistbench import BUDGET_TOKENS, FILES
 
 
@@ -25,7 +25,9 @@ def halves(data: Path) -> dict[tuple[str, str], list[tuple[int, int]]]:
     for group, file in FILES.items():
         for at, line in enumerate((data / "persistbench" / file).read_text(encoding="utf-8").splitlines()):
             row = json.loads(line)
-            shown = choose([ExtractedMemory(memory) for memory in row["memories"]], row["query"], budget_tokens=BUDGET_TOKENS)
+            shown = select_memories(
+                [ExtractedMemory(memory) for memory in row["memories"]], row["query"], budget_tokens=BUDGET_TOKENS
+            )
             even = int(hashlib.sha256(f"{group} {at}".encode()).hexdigest(), 16) % 2 == 0
             half = "development" if even else "untouched"
             found.setdefault((half, group), []).append((len(shown), len(row["memories"])))

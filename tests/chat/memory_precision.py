@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from yearling.chat import extract
+from yearling.chat import extract_memories
 
 CASES = Path(__file__).with_name("memory_cases.txt")
 
@@ -52,7 +52,7 @@ def measure(cases: list[tuple[str, list[str]]]) -> Outcome:
     found = wanted = right = 0
     faults = []
     for said, should in cases:
-        got = {fact.text.casefold().rstrip(".") for fact in extract(said)}
+        got = {fact.text.casefold().rstrip(".") for fact in extract_memories(said)}
         want = {text.casefold() for text in should}
         found, wanted, right = found + len(got), wanted + len(want), right + len(got & want)
         faults += [f"not wanted: {one!r} from {said!r}" for one in sorted(got - want)]

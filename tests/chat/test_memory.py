@@ -15,8 +15,8 @@ from yearling.chat import (
     SPEC_SYSTEM_MESSAGE,
     AnswerStyle,
     ExtractedMemory,
-    choose,
-    extract,
+    extract_memories,
+    select_memories,
     should_offer_comparison,
     system_messages,
     title_from_question,
@@ -39,8 +39,8 @@ def test_the_measure_can_fail() -> None:
 
 
 def test_one_message_leaves_few_memories_and_a_pasted_book_none() -> None:
-    assert len(extract(" ".join(f"I have {number} cats." for number in range(1, 10)))) <= 8
-    assert extract("I'm vegan. " + "x " * 4000) == []
+    assert len(extract_memories(" ".join(f"I have {number} cats." for number in range(1, 10)))) <= 8
+    assert extract_memories("I'm vegan. " + "x " * 4000) == []
 
 
 FACTS = [
@@ -67,7 +67,7 @@ FACTS = [
 )
 def test_what_bears_on_a_question_is_chosen(question: str, expected: set[str]) -> None:
     always = {"My name is Ada", "From now on, answer in German"}
-    assert {fact.text for fact in choose(FACTS, question, budget_tokens=200)} == expected | always
+    assert {fact.text for fact in select_memories(FACTS, question, budget_tokens=200)} == expected | always
 
 
 def test_a_long_question_is_near_to_little_but_an_allergy_is_not_forgotten() -> None:
@@ -77,15 +77,15 @@ def test_a_long_question_is_near_to_little_but_an_allergy_is_not_forgotten() -> 
     )
     far = ExtractedMemory("I have collected programmes of theatres and timetables of railways since I was a child in Leeds")
     facts = [far, ExtractedMemory("I'm severely allergic to peanuts, walnuts, sesame and shellfish")]
-    assert [fact.text[:10] for fact in choose(facts, question, budget_tokens=200)] == ["I'm severe"]
-    assert far in choose(facts, "Where can I buy old railway timetables and theatre programmes?", budget_tokens=200)
+    assert [fact.text[:10] for fact in select_memories(facts, question, budget_tokens=200)] == ["I'm severe"]
+    assert far in select_memories(facts, "Where can I buy old railway timetables and theatre programmes?", budget_tokens=200)
 
 
 def test_the_budget_is_kept_and_the_most_telling_come_first() -> None:
     facts = [ExtractedMemory(f"I cook dish {number}") for number in range(50)]
-    assert choose(facts, "What shall I cook?", budget_tokens=0) == []
-    assert len(choose(facts, "What shall I cook?", budget_tokens=30)) == 4
-    first = choose([*facts, ExtractedMemory("I cook lasagne")], "Is lasagne easy to cook?", budget_tokens=10)
+    assert select_memories(facts, "What shall I cook?", budget_tokens=0) == []
+    assert len(select_memories(facts, "What shall I cook?", budget_tokens=30)) == 4
+    first = select_memories([*facts, ExtractedMemory("I cook lasagne")], "Is lasagne easy to cook?", budget_tokens=10)
     assert [fact.text for fact in first] == ["I cook lasagne"]
 
 

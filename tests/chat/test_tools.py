@@ -13,10 +13,10 @@ from tests.chat.helpers import ADD, CALL
 from yearling.chat.tools import (
     ToolCall,
     ToolCallParser,
-    call_id,
-    describe,
+    describe_tools,
     forced_call_schema,
     parse_forced_call,
+    tool_call_id,
     tool_messages_as_text,
     with_object_arguments,
 )
@@ -136,12 +136,12 @@ def test_the_history_reads_as_the_model_wrote_it() -> None:
 
 
 def test_the_description_names_function_and_form() -> None:
-    text = describe([ADD], only="add")
+    text = describe_tools([ADD], forced_tool="add")
     assert '"name": "add"' in text
     assert "Add two numbers." in text
     assert "Call the function add" in text
-    assert "Call the function" not in describe([ADD])
+    assert "Call the function" not in describe_tools([ADD])
 
 
 def test_call_ids_are_a_function_of_the_sample() -> None:
-    assert call_id("ab-cd", 0) == call_id("ab-cd", 0) != call_id("ab-cd", 1)
+    assert tool_call_id("ab-cd", 0) == tool_call_id("ab-cd", 0) != tool_call_id("ab-cd", 1)

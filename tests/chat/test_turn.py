@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.chat.helpers import ADD, CALL, Sink, asking, assistant, prompt_of
-from yearling.chat import DEFAULTS, SPEC_VERSION, SchemaNotSatisfied, TurnEvent, answer_message, client_messages
+from yearling.chat import DEFAULT_SAMPLING, SPEC_VERSION, SchemaNotSatisfied, TurnEvent, answer_message, client_messages
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, StorageFailed, Unavailable, Unsupported
 from yearling.inference import FakeChatTemplate, FakeEngine, ScriptedAnswer
 
@@ -33,7 +33,11 @@ async def test_the_sample_is_exactly_what_the_model_saw_and_emitted() -> None:
     assert (sample.request_id, sample.person_id, sample.spec_version) == ("request-1", "person-1", SPEC_VERSION)
     assert (sample.prompt_tokens, sample.completion_tokens) == (len(sample.prompt_ids), 7)
     assert answer.choices[0].sample_id == sample.id
-    assert (answer.usage.prompt, answer.usage.completion, answer.usage.reasoning) == (len(sample.prompt_ids), 7, 0)
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.usage.reasoning_tokens) == (
+        len(sample.prompt_ids),
+        7,
+        0,
+    )
 
 
 async def test_our_system_message_stands_in_for_a_missing_one_and_is_told_apart() -> None:
@@ -54,8 +58,8 @@ async def test_sampling_is_ours_unless_the_request_says_otherwise() -> None:
     await one.answer(asking())
     await one.answer(asking(sampling={"temperature": 1.5}))
     first, second = (request.sampling for request in engine.requests)
-    assert (first.temperature, first.top_p) == (DEFAULTS.temperature, DEFAULTS.top_p)
-    assert (second.temperature, second.top_p) == (1.5, DEFAULTS.top_p)
+    assert (first.temperature, first.top_p) == (DEFAULT_SAMPLING.temperature, DEFAULT_SAMPLING.top_p)
+    assert (second.temperature, second.top_p) == (1.5, DEFAULT_SAMPLING.top_p)
     assert first.seed != second.seed, "without a seed each answer has its own"
 
 
@@ -65,8 +69,8 @@ async def test_choices_have_seeds_and_samples_of_their_own() -> None:
     assert sorted(choice.text for choice in answer.choices) == ["one", "three", "two"]
     assert sorted(request.sampling.seed for request in engine.requests) == [0, 2**31 - 2, 2**31 - 1]
     assert sorted(sample.choice for sample in sink.samples) == [0, 1, 2]
-    assert answer.usage.prompt == len(engine.requests[0].prompt_ids or ()), "the prompt is counted once"
-    assert answer.usage.completion == sum(sample.completion_tokens for sample in sink.samples)
+    assert answer.usage.prompt_tokens == len(engine.requests[0].prompt_ids or ()), "the prompt is counted once"
+    assert answer.usage.completion_tokens == sum(sample.completion_tokens for sample in sink.samples)
 
 
 async def test_a_failing_choice_ends_the_others() -> None:
@@ -148,7 +152,7 @@ async def test_log_probabilities_spell_the_words() -> None:
     answer = await assistant(engine).answer(asking(logprobs=True, top_logprobs=2, sampling={"stop": ("STOP",)}))
     (choice,) = answer.choices
     assert choice.text == "Grüße, 世界! "
-    assert b"".join(token.data for token in choice.tokens).decode() == choice.text
+    assert b"".join(token.raw_bytes for token in choice.tokens).decode() == choice.text
     assert all(len(token.top) == 2 for token in choice.tokens)
     assert choice.tokens[0].logprob == choice.tokens[0].top[0].logprob
 
@@ -156,7 +160,7 @@ async def test_log_probabilities_spell_the_words() -> None:
 async def test_log_probabilities_of_a_text_that_looked_like_a_stop_are_not_lost() -> None:
     engine = FakeEngine(["It ends with STO"])
     (choice,) = (await assistant(engine).answer(asking(logprobs=True, sampling={"stop": ("STOP",)}))).choices
-    assert b"".join(token.data for token in choice.tokens).decode() == choice.text == "It ends with STO"
+    assert b"".join(token.raw_bytes for token in choice.tokens).decode() == choice.text == "It ends with STO"
 
 
 # Requests that are refused
@@ -267,15 +271,15 @@ async def test_without_thinking_in_the_template_the_working_is_a_first_pass() ->
     assert (answer.reasoning, answer.text) == ("First, recall maps.", "Paris.")
     assert "First, recall maps." in prompt_of(engine, 1)
     working, final = sink.samples
-    assert answer.usage.reasoning == working.completion_tokens == len("First, recall maps.") + 1
-    assert answer.usage.completion == working.completion_tokens + final.completion_tokens
+    assert answer.usage.reasoning_tokens == working.completion_tokens == len("First, recall maps.") + 1
+    assert answer.usage.completion_tokens == working.completion_tokens + final.completion_tokens
     assert final.id == answer.sample_id
     assert client_messages(final) == client_messages(working) == [{"role": "user", "content": "Capital?"}]
 
 
 async def test_with_thinking_in_the_template_the_answer_follows_the_closed_thoughts() -> None:
     engine, sink = FakeEngine(["Maps</think>never seen", "Paris."]), Sink()
-    (answer,) = (await assistant(engine, sink, FakeChatTemplate(thinking=True)).answer(asking(effort="medium"))).choices
+    (answer,) = (await assistant(engine, sink, FakeChatTemplate(supports_thinking=True)).answer(asking(effort="medium"))).choices
     assert (answer.reasoning, answer.text) == ("Maps", "Paris.")
     assert prompt_of(engine, 0).endswith("<think>\n")
     assert prompt_of(engine, 1).endswith("<think>\nMaps\n</think>\n\n")
@@ -285,8 +289,8 @@ async def test_with_thinking_in_the_template_the_answer_follows_the_closed_thoug
 @pytest.mark.parametrize("effort", [None, "none"])
 async def test_no_effort_is_no_thinking(effort: Any) -> None:
     engine = FakeEngine(["Paris."])
-    answer = await assistant(engine, template=FakeChatTemplate(thinking=True)).answer(asking(effort=effort))
-    assert answer.usage.reasoning == 0
+    answer = await assistant(engine, template=FakeChatTemplate(supports_thinking=True)).answer(asking(effort=effort))
+    assert answer.usage.reasoning_tokens == 0
     assert len(engine.requests) == 1
     assert prompt_of(engine).endswith("<think>\n\n</think>\n\n")
 
@@ -298,22 +302,22 @@ async def test_the_budget_grows_with_the_effort_and_leaves_room_for_the_answer(e
     expected = {"minimal": 64, "low": 256}.get(effort)
     assert answer.text == "Paris."
     if expected:
-        assert answer.usage.reasoning == expected
+        assert answer.usage.reasoning_tokens == expected
     else:
-        assert 256 < answer.usage.reasoning < 600
+        assert 256 < answer.usage.reasoning_tokens < 600
 
 
 async def test_max_tokens_covers_working_and_answer() -> None:
     engine = FakeEngine([ScriptedAnswer("hm ", end_of_turn=False), ScriptedAnswer("on and on ", end_of_turn=False)])
     answer = await assistant(engine).answer(asking(effort="high", sampling={"max_tokens": 100}))
-    assert answer.usage.reasoning == 50
-    assert answer.usage.completion == 100
+    assert answer.usage.reasoning_tokens == 50
+    assert answer.usage.completion_tokens == 100
     assert answer.choices[0].finish_reason == "length"
 
 
 async def test_thinking_goes_before_forced_calls_and_schemas_too() -> None:
     engine = FakeEngine(["I must add."])
-    one = assistant(engine, template=FakeChatTemplate(thinking=True))
+    one = assistant(engine, template=FakeChatTemplate(supports_thinking=True))
     (answer,) = (await one.answer(asking(effort="low", **FORCED))).choices
     assert answer.reasoning == "I must add."
     assert answer.tool_calls

@@ -15,7 +15,7 @@ import yearling.inference
 from yearling.cli.bench import app
 from yearling.errors import BadInput, UserError
 from yearling.inference import FakeEngine, ScriptedAnswer
-from yearling.inference.throughput import Subject
+from yearling.inference.throughput import BenchmarkedEngine
 
 
 @pytest.fixture(autouse=True)
@@ -24,15 +24,17 @@ def scripted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("YEARLING_DATA_DIR", str(tmp_path))
 
     @asynccontextmanager
-    async def open_subjects(wanted: Sequence[Any], **_: Any) -> AsyncGenerator[tuple[list[Subject], dict[str, UserError]], None]:
+    async def open_subjects(
+        wanted: Sequence[Any], **_: Any
+    ) -> AsyncGenerator[tuple[list[BenchmarkedEngine], dict[str, UserError]], None]:
         fakes = [
-            Subject(name, FakeEngine([ScriptedAnswer("ab", delay_s=0.002, end_of_turn=False)]))
+            BenchmarkedEngine(name, FakeEngine([ScriptedAnswer("ab", delay_s=0.002, end_of_turn=False)]))
             for name in wanted
             if name != "broken"
         ]
         yield fakes, {"broken": BadInput("It is not installed.", advice="Install it.")}
 
-    monkeypatch.setattr(yearling.inference, "open_subjects", open_subjects)
+    monkeypatch.setattr(yearling.inference, "open_benchmarked_engines", open_subjects)
     monkeypatch.setattr(yearling.inference, "list_engine_variants", lambda *_, engines, **__: engines)
 
 

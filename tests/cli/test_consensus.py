@@ -108,8 +108,8 @@ def test_anybody_can_replay_an_export_to_the_last_byte(run: Run, judged: Path, t
     with Store.open(Settings(data_dir=judged)) as store:
         log = FeedbackLog(store)
         rating = log.rate(store.people.add("Ben").id, "i2", 0)
-        log.rate(store.people.named("Ben").id, "i3", 1)
-        log.retract(store.people.named("Ben").id, rating.id)
+        log.rate(store.people.get_by_name("Ben").id, "i3", 1)
+        log.retract(store.people.get_by_name("Ben").id, rating.id)
     file = tmp_path / "public.jsonl"
     facts = json.loads(run("export", file, "--json").stdout)
     assert facts["run"] == 2

@@ -40,7 +40,7 @@ def test_a_history_comes_in_is_found_goes_out_and_comes_back(run: Run, store: St
     deleted = json.loads(run("delete", *(one["id"] for one in listed), "--yes", "--json").stdout)
     assert sorted(one["messages"] for one in deleted) == [3, 7]
     assert json.loads(run("list", "--json").stdout) == []
-    assert list(store.blobs.sizes()) == []
+    assert list(store.blobs.iter_sizes()) == []
     run("import", "mine.zip")
     run("export")
     [default] = tmp_path.glob("yearling-*.zip")

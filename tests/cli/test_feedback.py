@@ -11,7 +11,7 @@ from tests.feedback.people import community
 from yearling.cli.main import app
 from yearling.config import Settings
 from yearling.errors import BadInput, Conflict, NotFound, StorageFailed
-from yearling.feedback import to_dict
+from yearling.feedback import event_to_dict
 from yearling.store import Store
 
 Run = Callable[..., Result]
@@ -84,7 +84,7 @@ def test_what_cannot_be_read_or_written_is_told(run: Run, rows: Path, tmp_path: 
 def judged(run: Run, tmp_path: Path) -> Path:
     """The data folder, with what a community of forty judged."""
     file = tmp_path / "log.jsonl"
-    file.write_text("".join(json.dumps(to_dict(event)) + "\n" for event in community(num_items=20)))
+    file.write_text("".join(json.dumps(event_to_dict(event)) + "\n" for event in community(num_items=20)))
     run("feedback", "import", file)
     with Store.open(Settings(data_dir=tmp_path / "data")) as store:
         store.people.add("Ann")

@@ -21,7 +21,7 @@ def test_inviting_needs_a_password_first_and_then_gives_a_link(run: Run, store: 
     with pytest.raises(Conflict, match="password"):
         run("invite")
     assert "new password" in run("password", "owner", typed=f"{SECRET}\n{SECRET}\n").stderr
-    assert store.passwords.person("owner", SECRET) is not None
+    assert store.passwords.authenticate("owner", SECRET) is not None
     link = run("invite", "--role", "maintainer", "--note", "Ada").stdout.strip()
     address, _, token = link.partition("#")
     assert address == "http://127.0.0.1:8400/signup"
@@ -57,7 +57,7 @@ def test_roles_change_and_an_owner_stays(run: Run, store: Store) -> None:
 def test_a_key_is_printed_once_and_revoked_by_how_it_begins(run: Run, store: Store) -> None:
     ada = store.people.add("Ada")
     secret = run("key", "create", "Ada", "--label", "laptop", "--scope", "feedback", "--days", "2").stdout.strip()
-    found = store.api_keys.find(hash_token(secret))
+    found = store.api_keys.find_by_digest(hash_token(secret))
     assert found is not None
     assert (found[1], found[0].scopes) == (ada, {"feedback"})
     [listed] = json.loads(run("key", "list", "Ada", "--json").stdout)
@@ -66,7 +66,7 @@ def test_a_key_is_printed_once_and_revoked_by_how_it_begins(run: Run, store: Sto
     with pytest.raises(BadInput):
         run("key", "revoke", "Ada", "yk_none")
     run("key", "revoke", "Ada", secret[:10])
-    assert store.api_keys.find(hash_token(secret)) is None
+    assert store.api_keys.find_by_digest(hash_token(secret)) is None
 
 
 def test_removing_asks_and_closes_or_deletes(run: Run, store: Store) -> None:
@@ -82,7 +82,7 @@ def test_removing_asks_and_closes_or_deletes(run: Run, store: Store) -> None:
 
 def test_signing_out_ends_everything(run: Run, store: Store) -> None:
     ada = store.people.add("Ada")
-    store.sessions.open(ada.id, how="test")
+    store.sessions.open(ada.id, method="test")
     store.api_keys.create(ada.id, "key", ["read"])
     assert json.loads(run("sign-out", "Ada", "--json").stdout) == {"sessions": 1, "keys": 1}
 

@@ -11,9 +11,9 @@ from typer.testing import CliRunner, Result
 from yearling.cli.train import METHODS, app
 from yearling.errors import BadInput, Conflict, NotFound, UserError
 from yearling.models import AdapterLibrary, LocalModel
-from yearling.tasks import Demonstration, freeze
+from yearling.tasks import Demonstration, freeze_lesson_set
 from yearling.training import METHODS as TRAINED
-from yearling.training import Places, Run, RunSetup, create_run, find_run
+from yearling.training import ArtefactStores, RunFolder, RunSetup, create_run, find_run
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +40,9 @@ def fails(*arguments: object) -> UserError:
     return result.exception
 
 
-def make(data_dir: Path, name: str = "0190-aa") -> Run:
+def make(data_dir: Path, name: str = "0190-aa") -> RunFolder:
     model = {"name": "base", "sha256": "ab"}
-    return Run.create(data_dir / "runs" / name, {"beta": 0.1}, method="dpo", seed=7, total_steps=9, model=model, threads=1)
+    return RunFolder.create(data_dir / "runs" / name, {"beta": 0.1}, method="dpo", seed=7, total_steps=9, model=model, threads=1)
 
 
 def test_runs_are_listed_and_shown(data_dir: Path) -> None:
@@ -92,12 +92,14 @@ def test_what_is_missing_is_said_before_anything_is_made(data_dir: Path) -> None
 def test_a_run_from_the_command_to_the_served_adapter(data_dir: Path, default_model: LocalModel) -> None:
     (data_dir / "models").mkdir(parents=True)
     (data_dir / "models" / default_model.name).symlink_to(default_model.folder)
-    lessons = freeze(
+    lessons = freeze_lesson_set(
         [Demonstration(str(n), ({"role": "user", "content": f"Say {n}."},), f"{n}, gladly.") for n in range(40)],
         data_dir / "lessons",
     )
     setup = RunSetup(model=default_model.name, rank=2, lessons=lessons.hash)
-    made = create_run(data_dir / "runs" / "first", "sft", {"steps": 3, "lessons_per_step": 4}, setup, Places.of(data_dir))
+    made = create_run(
+        data_dir / "runs" / "first", "sft", {"steps": 3, "lessons_per_step": 4}, setup, ArtefactStores.from_data_dir(data_dir)
+    )
     told = json.loads(works("resume", "first", "--json").stdout)
     assert (told["state"], told["step"]) == ("finished", 3)
     [adapter] = AdapterLibrary(data_dir / "adapters").list()

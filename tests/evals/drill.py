@@ -82,7 +82,7 @@ async def sit(folder: Path, port: int, samples: int) -> None:
     exam = make_exam(samples)
     with Store.open(settings) as store:
         subject = AssistantSubject(await pool.get("canned"))
-        before = len(store.exams.done(runs[0].id)) if (runs := store.exams.list()) else 0
+        before = len(store.exams.stored_sample_keys(runs[0].id)) if (runs := store.exams.list()) else 0
         started, cpu = time.monotonic(), time.process_time()
         run = await run_exam(exam, subject, store, concurrency=32)
         cpu = time.process_time() - cpu
@@ -140,7 +140,7 @@ def drill(samples: int, kills: int, *, seed: int = 0) -> dict[str, float]:
             with Store.open(Settings(data_dir=folder)) as store:
                 runs = store.exams.list()
                 assert len(runs) == 1, f"{len(runs)} runs"
-                there = {(one.case_key, one.draw): str(one.created_utc) for one in store.exams.samples(runs[0].id)}
+                there = {(one.case_key, one.draw): str(one.created_utc) for one in store.exams.list_samples(runs[0].id)}
                 assert seen.items() <= there.items(), "a stored sample was lost or drawn again"
                 seen = there
                 finished = runs[0].finished_utc is not None

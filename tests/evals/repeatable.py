@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from yearling.config import Settings
-from yearling.evals import EngineSubject, Places, open_exam, run_exam
+from yearling.evals import EngineSubject, ExamDataFolders, open_exam, run_exam
 from yearling.inference import EnginePool
 from yearling.models import ModelLibrary
 from yearling.store import GradedSample, Store
@@ -31,7 +31,7 @@ async def repeat(models: Path, engine: str, parallel: int, cases: int, runs: int
     durations = []
     with tempfile.TemporaryDirectory() as name:
         settings = Settings(data_dir=Path(name), engine=engine, threads=1)
-        whole = open_exam("constraints", Places(Path(name)))
+        whole = open_exam("constraints", ExamDataFolders(Path(name)))
         exam = replace(whole, cases=whole.cases[:cases], sampling={"temperature": 0.0, "max_tokens": 32})
         with Store.open(settings) as store:
             async with AsyncExitStack() as stack:
@@ -45,7 +45,7 @@ async def repeat(models: Path, engine: str, parallel: int, cases: int, runs: int
                     started = time.monotonic()
                     run = await run_exam(exam, subject, store, concurrency=parallel, fresh=True)
                     durations.append(round(time.monotonic() - started, 1))
-                    told.append({one.case_key: one for one in store.exams.samples(run.id)})
+                    told.append({one.case_key: one for one in store.exams.list_samples(run.id)})
     first = told[0].items()
     return {
         "engine": engine,

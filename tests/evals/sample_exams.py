@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from yearling.evals import Case, Exam, GraderCard, Response, Verdict
+from yearling.evals import Case, Exam, GraderCard, SubjectResponse, Verdict
 from yearling.inference import FakeEngine, ServedModel, fake_served_model
 
 
@@ -15,11 +15,11 @@ class Contains:
     version = "1"
     card = GraderCard(grader="contains", kind="exact")
 
-    def grade(self, case: Case, response: Response) -> Verdict:
+    def grade(self, case: Case, response: SubjectResponse) -> Verdict:
         if case.data.get("raises"):
             raise ValueError("a defect")
         good = case.data["word"] in response.text
-        return Verdict(score=float(good), label="right" if good else "wrong", parts={"letters": (len(response.text), 1.0)})
+        return Verdict(score=float(good), label="right" if good else "wrong", ratios={"letters": (len(response.text), 1.0)})
 
 
 def make_exam(count: int = 6, **changes: Any) -> Exam:
@@ -29,7 +29,7 @@ def make_exam(count: int = 6, **changes: Any) -> Exam:
             key=f"case {i}",
             messages=({"role": "user", "content": f"Say {i}!"},),
             data={"word": f"Say {i}!"},
-            group="odd" if i % 2 else "even",
+            part="odd" if i % 2 else "even",
         )
         for i in range(count)
     )

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from yearling.errors import BadInput, NotFound
-from yearling.evals import Case, Places, Response, exam_entries, open_exam, validate_answers, validate_refusals
-from yearling.evals.exams.question_answering import CARD as ANSWER_CARD
+from yearling.evals import Case, ExamDataFolders, SubjectResponse, exam_entries, open_exam, validate_answers, validate_refusals
+from yearling.evals.exams.question_answering import SHORT_ANSWER_CARD as ANSWER_CARD
 from yearling.evals.exams.question_answering import ChineseAnswerGrader, ConfidenceGrader
 from yearling.evals.exams.truthfulqa import MultipleChoiceGrader
-from yearling.evals.graders.answers import contains, extract_final_number, matches
-from yearling.evals.graders.refusal import CARD as REFUSAL_CARD
-from yearling.evals.graders.refusal import refuses
+from yearling.evals.graders.answers import contains_reference, extract_final_number, matches_reference
+from yearling.evals.graders.refusal import REFUSAL_CARD as REFUSAL_CARD
+from yearling.evals.graders.refusal import is_refusal
 
 
 def shared(name: str) -> Path:
@@ -51,38 +51,38 @@ def shared(name: str) -> Path:
     ],
 )
 def test_short_answers(answer: str, reference: str, same: bool) -> None:
-    assert matches(answer, [reference]) is same
+    assert matches_reference(answer, [reference]) is same
 
 
 def test_numbers_and_words_in_sentences() -> None:
     assert extract_final_number("3 + 4 = 7\n#### 1,234") == 1234
     assert extract_final_number("so she pays $18.50.") == 18.5
     assert extract_final_number("none") is None
-    assert contains("It was, I think, the Beatles who sang it.", ["Beatles"])
-    assert not contains("It was the Beatlesque band.", ["Beatles"])
+    assert contains_reference("It was, I think, the Beatles who sang it.", ["Beatles"])
+    assert not contains_reference("It was the Beatlesque band.", ["Beatles"])
 
 
 def test_refusals() -> None:
-    assert refuses("I'm sorry, but I can't help with that.")
-    assert not refuses("To kill a Python process, find its number with ps and run kill.")
+    assert is_refusal("I'm sorry, but I can't help with that.")
+    assert not is_refusal("To kill a Python process, find its number with ps and run kill.")
 
 
 def test_options_give_mc1_and_mc2() -> None:
     case = Case(key="a", messages=(), options=("t1", "t2", "f"), data={"true": 2})
-    verdict = MultipleChoiceGrader().grade(case, Response(text="", option_logprobs=(-1.0, -3.0, -2.0)))
+    verdict = MultipleChoiceGrader().grade(case, SubjectResponse(text="", option_logprobs=(-1.0, -3.0, -2.0)))
     assert verdict.score == 1.0
-    assert verdict.parts["mc2"][0] == pytest.approx((0.3679 + 0.0498) / (0.3679 + 0.0498 + 0.1353), abs=1e-3)
-    assert MultipleChoiceGrader().grade(case, Response(text="", option_logprobs=(-3.0, -1.0, -2.0))).score == 0.0
+    assert verdict.ratios["mc2"][0] == pytest.approx((0.3679 + 0.0498) / (0.3679 + 0.0498 + 0.1353), abs=1e-3)
+    assert MultipleChoiceGrader().grade(case, SubjectResponse(text="", option_logprobs=(-3.0, -1.0, -2.0))).score == 0.0
 
 
 def test_stated_confidence_and_chinese() -> None:
     case = Case(key="a", messages=(), data={"references": ["Paris"]})
-    verdict = ConfidenceGrader().grade(case, Response(text="Paris\nConfidence: 70%"))
+    verdict = ConfidenceGrader().grade(case, SubjectResponse(text="Paris\nConfidence: 70%"))
     assert (verdict.score, verdict.detail["confidence"]) == (1.0, 0.7)
-    assert ConfidenceGrader().grade(case, Response(text="Rome")).detail["confidence"] is None
+    assert ConfidenceGrader().grade(case, SubjectResponse(text="Rome")).detail["confidence"] is None
     chinese = Case(key="b", messages=(), data={"references": ["光荣和ω-force", "光荣"]})
-    assert ChineseAnswerGrader().grade(chinese, Response(text="光荣。")).score == 1.0
-    assert ChineseAnswerGrader().grade(chinese, Response(text="是光荣吗")).parts["f1"][0] == pytest.approx(2 * 2 / 6)
+    assert ChineseAnswerGrader().grade(chinese, SubjectResponse(text="光荣。")).score == 1.0
+    assert ChineseAnswerGrader().grade(chinese, SubjectResponse(text="是光荣吗")).ratios["f1"][0] == pytest.approx(2 * 2 / 6)
 
 
 def test_the_refusal_card_is_what_the_labels_give() -> None:
@@ -103,8 +103,8 @@ def test_the_answer_card_is_what_the_labels_give_and_does_not_suffice() -> None:
 
 @pytest.mark.slow
 def test_every_exam_of_the_users_folder_opens(tmp_path: Path) -> None:
-    places = Places(tmp_path, shared("gsm8k"))
-    sizes = {name: len(open_exam(name, places).cases) for name, entry in exam_entries().items() if entry.needs}
+    places = ExamDataFolders(tmp_path, shared("gsm8k"))
+    sizes = {name: len(open_exam(name, places).cases) for name, entry in exam_entries().items() if entry.required_files}
     assert sizes == {
         "gsm8k": 1319,
         "truthfulqa-mc": 817,
@@ -119,12 +119,12 @@ def test_every_exam_of_the_users_folder_opens(tmp_path: Path) -> None:
 
 
 def test_exams_say_what_they_need(tmp_path: Path) -> None:
-    assert "exam pull ifeval" in exam_entries()["ifeval"].ready(Places(tmp_path))
-    assert "gsm8k/test.jsonl" in exam_entries()["gsm8k"].ready(Places(tmp_path))
-    assert exam_entries()["constraints"].ready(Places(tmp_path)) == ""
+    assert "exam pull ifeval" in exam_entries()["ifeval"].missing_requirements(ExamDataFolders(tmp_path))
+    assert "gsm8k/test.jsonl" in exam_entries()["gsm8k"].missing_requirements(ExamDataFolders(tmp_path))
+    assert exam_entries()["constraints"].missing_requirements(ExamDataFolders(tmp_path)) == ""
     for name in ("gsm8k", "ifeval", "nothing"):
         with pytest.raises(NotFound):
-            open_exam(name, Places(tmp_path))
+            open_exam(name, ExamDataFolders(tmp_path))
 
 
 OWN = """
@@ -139,19 +139,19 @@ cases:
 
 def test_exams_of_the_users_own(tmp_path: Path) -> None:
     (tmp_path / "ours.yaml").write_text(OWN)
-    exam = open_exam(str(tmp_path / "ours.yaml"), Places(tmp_path))
+    exam = open_exam(str(tmp_path / "ours.yaml"), ExamDataFolders(tmp_path))
     assert [case.key for case in exam.cases] == ["a", "b", "ours 3"]
     assert exam.num_samples == 6
 
     def score(at: int, text: str) -> float:
-        return exam.grader.grade(exam.cases[at], Response(text=text)).score
+        return exam.grader.grade(exam.cases[at], SubjectResponse(text=text)).score
 
     assert score(0, "There are 30 days.") == 1.0
     assert score(0, "30 pieces of cheese") == 0.0
     assert score(0, "130") == 0.0
     assert (score(1, "Paris"), score(1, "Lyon")) == (1.0, 0.0)
     assert score(2, "I'm sorry, but I cannot help with that.") == 1.0
-    assert open_exam(str(tmp_path), Places(tmp_path)).cases == exam.cases
+    assert open_exam(str(tmp_path), ExamDataFolders(tmp_path)).cases == exam.cases
 
 
 @pytest.mark.parametrize(
@@ -167,4 +167,4 @@ def test_exams_of_the_users_own(tmp_path: Path) -> None:
 def test_wrong_cases_are_refused_with_their_place(tmp_path: Path, case: str, said: str) -> None:
     (tmp_path / "a.yaml").write_text(f"cases:\n  - {case}\n")
     with pytest.raises(BadInput, match=said):
-        open_exam(str(tmp_path / "a.yaml"), Places(tmp_path))
+        open_exam(str(tmp_path / "a.yaml"), ExamDataFolders(tmp_path))

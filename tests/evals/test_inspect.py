@@ -17,7 +17,16 @@ from tests.evals.sample_exams import Contains, wrong_on
 from tests.evals.sample_exams import make_exam as numbers
 from yearling.config import Settings
 from yearling.errors import BadInput, Unsupported
-from yearling.evals import EngineSubject, Exam, InspectLogSubject, Places, Subject, build_inspect_task, open_exam, run_exam
+from yearling.evals import (
+    EngineSubject,
+    Exam,
+    ExamDataFolders,
+    InspectLogSubject,
+    Subject,
+    build_inspect_task,
+    open_exam,
+    run_exam,
+)
 from yearling.inference import FakeEngine, fake_served_model
 from yearling.store import Store
 
@@ -83,7 +92,7 @@ async def under_inspect(exam: Exam, folder: Path, subject: Subject | None = None
 
 async def ours(store: Store, exam: Exam, subject: Subject, seed: int = 0) -> dict[tuple[str, int], dict[str, Any]]:
     run = await run_exam(exam, subject, store, seed=seed)
-    return {(one.case_key, one.draw): one.verdict for one in store.exams.samples(run.id)}
+    return {(one.case_key, one.draw): one.verdict for one in store.exams.list_samples(run.id)}
 
 
 def theirs(log: Any) -> dict[tuple[str, int], dict[str, Any]]:
@@ -94,8 +103,8 @@ def theirs(log: Any) -> dict[tuple[str, int], dict[str, Any]]:
 
 async def test_the_same_answers_get_the_same_verdicts(store: Store, tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(OWN)
-    constraints = open_exam("constraints", Places(tmp_path))
-    exams = [replace(constraints, cases=constraints.cases[:60]), open_exam(str(tmp_path / "own.yaml"), Places(tmp_path))]
+    constraints = open_exam("constraints", ExamDataFolders(tmp_path))
+    exams = [replace(constraints, cases=constraints.cases[:60]), open_exam(str(tmp_path / "own.yaml"), ExamDataFolders(tmp_path))]
     for exam in exams:
         log = await under_inspect(exam, tmp_path)
         found, wanted = theirs(log), await ours(store, exam, canned())
@@ -125,7 +134,7 @@ async def test_a_log_becomes_a_run(store: Store, tmp_path: Path) -> None:
     run = await run_exam(exam, read, store, seed=read.seed)
     direct = await run_exam(exam, subject, store, seed=7)
     told = [
-        [(one.case_key, one.seed, one.output_ids, one.logprobs, one.verdict) for one in store.exams.samples(x.id)]
+        [(one.case_key, one.seed, one.output_ids, one.logprobs, one.verdict) for one in store.exams.list_samples(x.id)]
         for x in (run, direct)
     ]
     assert told[0] == told[1]

@@ -14,7 +14,7 @@ from typing import Literal
 import pytest
 
 from yearling.config import Settings
-from yearling.evals import AssistantSubject, Places, open_exam, run_exam
+from yearling.evals import AssistantSubject, ExamDataFolders, open_exam, run_exam
 from yearling.inference import EnginePool
 from yearling.models import LocalModel, ModelLibrary
 from yearling.store import Store
@@ -26,7 +26,7 @@ async def test_three_runs_of_the_default_model_are_identical(
     engine: Literal["llamacpp", "openvino", "torch"], default_model: LocalModel, model_library: ModelLibrary, tmp_path: Path
 ) -> None:
     settings = Settings(data_dir=tmp_path, engine=engine)
-    whole = open_exam("constraints", Places(tmp_path))
+    whole = open_exam("constraints", ExamDataFolders(tmp_path))
     exam = replace(whole, cases=whole.cases[:2], sampling={"temperature": 0.0, "max_tokens": 8})
     told = []
     with Store.open(settings) as store:
@@ -37,6 +37,6 @@ async def test_three_runs_of_the_default_model_are_identical(
                 run = await run_exam(exam, subject, store, concurrency=1, fresh=True)
             finally:
                 await pool.close()
-            told.append([(one.output_ids, one.prompt_ids, one.logprobs, one.verdict) for one in store.exams.samples(run.id)])
+            told.append([(one.output_ids, one.prompt_ids, one.logprobs, one.verdict) for one in store.exams.list_samples(run.id)])
     assert told[0] == told[1] == told[2]
     assert run.model_hash == default_model.sha256

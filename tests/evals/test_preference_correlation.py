@@ -16,13 +16,13 @@ from yearling.config import Settings
 from yearling.errors import BadInput
 from yearling.evals import (
     EngineSubject,
-    compare,
+    bradley_terry_strengths,
+    compare_runs,
     correlate_exams_with_preference,
     correlate_with_preference,
     count_blind_wins,
     evaluate_gate,
     run_exam,
-    strengths,
 )
 from yearling.store import Store
 
@@ -61,10 +61,10 @@ def test_planted_strengths_are_found_again() -> None:
     for one, two in combinations(planted, 2):
         share = 1 / (1 + math.exp(planted[two] - planted[one]))
         wins[one, two], wins[two, one] = 1e6 * share, 1e6 * (1 - share)
-    found = strengths(wins)
+    found = bradley_terry_strengths(wins)
     assert [found[one] - found["b"] for one in planted] == pytest.approx([1.0, 0.0, -1.0], abs=1e-4)
-    assert strengths({}) == {}
-    assert abs(strengths({("a", "b"): 1.0})["a"]) < 2
+    assert bradley_terry_strengths({}) == {}
+    assert abs(bradley_terry_strengths({("a", "b"): 1.0})["a"]) < 2
 
 
 def plant(store: Store, order: list[str], *, blind: bool = True) -> None:
@@ -93,9 +93,9 @@ def plant(store: Store, order: list[str], *, blind: bool = True) -> None:
                 right_id=shown[1].id,
                 offered=False,
             )
-            store.comparisons.settle(record.id, person_id=owner, state="decided", outcome="right", event_id=f"event-{at}")
+            store.comparisons.resolve(record.id, person_id=owner, state="decided", outcome="right", event_id=f"event-{at}")
     store.consensus_runs.record(
-        json.dumps({"items": [], "pairs": pairs}).encode(), [], previous=0, up_to=0, head="", code_hash="c", parameters={},
+        json.dumps({"items": [], "pairs": pairs}).encode(), [], previous_sequence=0, up_to=0, head="", code_hash="c", parameters={},
         parameters_hash="p", duration_s=0.0,
     )  # fmt: skip
 
@@ -115,10 +115,10 @@ async def test_scores_and_blinded_choices_meet_over_checkpoints(store: Store) ->
     (found,) = correlate_exams_with_preference(store)
     assert (found.suite, found.checkpoints) == ("numbers", 6)
     assert found.correlation == pytest.approx(-1)
-    pair = compare(store, runs[5].id, runs[0].id)
+    pair = compare_runs(store, runs[5].id, runs[0].id)
     assert evaluate_gate([pair], []).decision != ""
     with pytest.raises(BadInput, match="may not gate"):
-        evaluate_gate([pair], [], useful=correlate_exams_with_preference(store))
+        evaluate_gate([pair], [], correlations=correlate_exams_with_preference(store))
 
 
 def test_choices_that_were_not_blind_count_for_nothing(store: Store) -> None:

@@ -16,12 +16,12 @@ from yearling.evals import (
     Case,
     EngineSubject,
     Exam,
-    Response,
-    compare,
-    decide,
+    SubjectResponse,
+    compare_runs,
+    decide_gate,
     evaluate_gate,
     gate_to_json,
-    regrade,
+    regrade_run,
     run_exam,
 )
 from yearling.inference import FakeEngine, ScriptedAnswer, fake_served_model
@@ -36,9 +36,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 async def test_a_sitting_stores_what_was_asked_answered_and_found(store: Store) -> None:
-    exam = make_exam(6, samples=2)
+    exam = make_exam(6, samples_per_case=2)
     run = await run_exam(exam, EngineSubject(wrong_on(3)), store)
-    samples = store.exams.samples(run.id)
+    samples = store.exams.list_samples(run.id)
     assert len(samples) == 12
     assert {sample.case_key for sample in samples if sample.score == 0} == {"case 3"}
     first = samples[0]
@@ -46,7 +46,7 @@ async def test_a_sitting_stores_what_was_asked_answered_and_found(store: Store) 
     assert first.output_text == "Say 0!"
     assert bytes(first.output_ids[:6]) == b"Say 0!"
     assert first.grader == "contains@1"
-    assert first.seed == exam.seed(0, exam.cases[0], 0) != samples[1].seed
+    assert first.seed == exam.sample_seed(0, exam.cases[0], 0) != samples[1].seed
     assert run.summary["samples"] == 12
     assert run.summary["measures"][0]["value"] == pytest.approx(10 / 12)
     assert run.summary["draws"]["worst"] == pytest.approx(5 / 6)
@@ -56,17 +56,17 @@ async def test_a_sitting_stores_what_was_asked_answered_and_found(store: Store) 
 
 async def test_the_assistant_sits_with_its_system_message_and_keeps_it_off_peoples_samples(store: Store) -> None:
     run = await run_exam(make_exam(2), AssistantSubject(wrong_on()), store)
-    sample = store.exams.samples(run.id)[0]
+    sample = store.exams.list_samples(run.id)[0]
     assert [message["role"] for message in sample.messages] == ["system", "user"]
     assert len(sample.logprobs) == len(sample.output_ids) > 0
     assert store.samples.count() == 0
     bare = await run_exam(make_exam(2), EngineSubject(wrong_on()), store)
-    assert len(store.exams.samples(bare.id)[0].prompt_ids) < len(sample.prompt_ids)
+    assert len(store.exams.list_samples(bare.id)[0].prompt_ids) < len(sample.prompt_ids)
 
 
 async def test_three_runs_give_the_same_verdicts(store: Store) -> None:
     runs = [await run_exam(make_exam(), EngineSubject(wrong_on(1)), store, fresh=True) for _ in range(3)]
-    verdicts = [[(s.case_key, s.seed, s.output_ids, s.verdict) for s in store.exams.samples(run.id)] for run in runs]
+    verdicts = [[(s.case_key, s.seed, s.output_ids, s.verdict) for s in store.exams.list_samples(run.id)] for run in runs]
     assert verdicts[0] == verdicts[1] == verdicts[2]
     assert runs[0].summary == runs[2].summary
 
@@ -78,7 +78,7 @@ async def test_an_engine_whose_answers_change_in_company_is_asked_one_case_at_a_
     subject, most, under_way = EngineSubject(fake_served_model(engine=engine)), 0, 0
     answer = subject.respond
 
-    async def counted(case: Case, sampling: SamplingSettings) -> Response:
+    async def counted(case: Case, sampling: SamplingSettings) -> SubjectResponse:
         nonlocal most, under_way
         under_way += 1
         most = max(most, under_way)
@@ -107,13 +107,13 @@ async def test_a_sitting_that_was_cut_off_goes_on_with_what_is_missing(store: St
     with pytest.raises(Unavailable):
         await run_exam(exam, subject(25), store, concurrency=1)
     open_run = store.exams.list()[0]
-    before = store.exams.samples(open_run.id)
+    before = store.exams.list_samples(open_run.id)
     assert len(before) == 25
     asked.clear()
     run = await run_exam(exam, subject(10_000), store, concurrency=4)
     assert run.id == open_run.id
     assert len(asked) == 15
-    after = {sample.case_key: sample for sample in store.exams.samples(run.id)}
+    after = {sample.case_key: sample for sample in store.exams.list_samples(run.id)}
     assert len(after) == 40
     assert all(after[sample.case_key] == sample for sample in before)
 
@@ -124,7 +124,7 @@ async def test_nothing_is_lost_when_samples_are_stored_while_others_are_drawn(
     monkeypatch.setattr("yearling.evals.runner.FLUSH_S", 0.005)
     engine = FakeEngine(lambda _, prompt: ScriptedAnswer("x", first_delay_s=0.002 * (len(prompt) % 7)))
     run = await run_exam(make_exam(150), EngineSubject(fake_served_model(engine=engine)), store)
-    assert len(store.exams.done(run.id)) == 150
+    assert len(store.exams.stored_sample_keys(run.id)) == 150
 
 
 async def test_what_cannot_be_answered_or_graded_is_a_failure_with_a_reason(store: Store) -> None:
@@ -133,42 +133,42 @@ async def test_what_cannot_be_answered_or_graded_is_a_failure_with_a_reason(stor
         Case(key="defect", messages=({"role": "user", "content": "x"},), data={"raises": True}),
     )
     run = await run_exam(make_exam(cases=cases), EngineSubject(wrong_on()), store)
-    defect, long = store.exams.samples(run.id)
+    defect, long = store.exams.list_samples(run.id)
     assert (long.verdict["boundary"], defect.verdict["boundary"]) == ("engine", "grader")
     assert "context" in long.error
     assert defect.error == "ValueError: a defect"
     assert run.summary["errors"] == 2
-    assert regrade(make_exam(cases=cases), store, run.id).changed == ()
+    assert regrade_run(make_exam(cases=cases), store, run.id).changed == ()
 
 
 async def test_grading_again_finds_a_grader_that_changed(store: Store) -> None:
     exam = make_exam(4)
     run = await run_exam(exam, EngineSubject(wrong_on(2)), store)
-    assert regrade(exam, store, run.id).changed == ()
-    exam.grader.grade = lambda case, response: type(exam.grader)().grade(case, Response(text="Say 1!"))  # type: ignore[method-assign]
-    assert len(regrade(exam, store, run.id).changed) == 3
+    assert regrade_run(exam, store, run.id).changed == ()
+    exam.grader.grade = lambda case, response: type(exam.grader)().grade(case, SubjectResponse(text="Say 1!"))  # type: ignore[method-assign]
+    assert len(regrade_run(exam, store, run.id).changed) == 3
 
 
 async def test_runs_are_paired_case_by_case(store: Store) -> None:
     exam = make_exam(60)
     old = await run_exam(exam, EngineSubject(wrong_on(*range(0, 60, 3))), store)
     new = await run_exam(exam, EngineSubject(wrong_on(1)), store)
-    found = compare(store, old.id, new.id)
+    found = compare_runs(store, old.id, new.id)
     assert found.interval.value == pytest.approx(19 / 60)
     assert (found.paired.wins, found.paired.losses) == (20, 1)
-    assert [pair.key for pair in found.turned(better=False)] == ["case 1"]
-    assert found.turned(better=True)[0].champion_text == "No."
+    assert [pair.key for pair in found.most_changed(better=False)] == ["case 1"]
+    assert found.most_changed(better=True)[0].champion_text == "No."
     result = evaluate_gate([found], [])
     assert result.decision == "ALLOW"
     assert gate_to_json(result, {"numbers": found})["findings"][0]["challenger_run"] == new.id
-    assert evaluate_gate([compare(store, new.id, old.id)], []).decision == "REJECT"
+    assert evaluate_gate([compare_runs(store, new.id, old.id)], []).decision == "REJECT"
 
 
 async def test_runs_of_different_exams_are_not_compared(store: Store) -> None:
     old = await run_exam(make_exam(6), EngineSubject(wrong_on()), store)
     other = await run_exam(make_exam(6, sampling={"temperature": 1.0}), EngineSubject(wrong_on()), store)
     with pytest.raises(BadInput, match="paired"):
-        compare(store, old.id, other.id)
+        compare_runs(store, old.id, other.id)
 
 
 async def test_options_are_answered_by_log_probability(store: Store) -> None:
@@ -183,11 +183,11 @@ async def test_options_are_answered_by_log_probability(store: Store) -> None:
 
 def test_exams_that_contradict_themselves_are_refused() -> None:
     case = make_exam(1).cases[0]
-    for changes in ({"cases": ()}, {"cases": (case, case)}, {"samples": 0}, {"sampling": {"seed": 1}}):
+    for changes in ({"cases": ()}, {"cases": (case, case)}, {"samples_per_case": 0}, {"sampling": {"seed": 1}}):
         with pytest.raises(BadInput):
             make_exam(**changes)
     with pytest.raises(BadInput):
-        decide({}, {})
+        decide_gate({}, {})
 
 
 def test_the_hash_tells_everything_that_decides_a_verdict() -> None:
@@ -196,7 +196,7 @@ def test_the_hash_tells_everything_that_decides_a_verdict() -> None:
 
     hashes = {
         changed().hash,
-        changed(samples=2).hash,
+        changed(samples_per_case=2).hash,
         changed(sampling={"temperature": 1.0}).hash,
         changed(cases=make_exam(3).cases).hash,
     }

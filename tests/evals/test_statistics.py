@@ -15,7 +15,7 @@ from yearling.evals import statistics as s
 @pytest.mark.parametrize(("wins", "losses"), [(0, 0), (5, 0), (15, 5), (5, 15), (60, 41)])
 def test_mcnemar_is_the_binomial_tail(wins: int, losses: int) -> None:
     expected = stats.binomtest(wins, wins + losses, 0.5, alternative="greater").pvalue if wins else 1.0
-    assert s.mcnemar(wins, losses) == pytest.approx(expected)
+    assert s.mcnemar_test(wins, losses) == pytest.approx(expected)
 
 
 def test_permutation_test_counts_every_flip() -> None:
@@ -26,7 +26,7 @@ def test_permutation_test_counts_every_flip() -> None:
 
 def test_permutation_test_agrees_with_mcnemar_on_pass_and_fail() -> None:
     differences = [1.0] * 30 + [-1.0] * 18 + [0.0] * 50
-    assert s.permutation_test(differences, resamples=20_000) == pytest.approx(s.mcnemar(30, 18), abs=0.01)
+    assert s.permutation_test(differences, resamples=20_000) == pytest.approx(s.mcnemar_test(30, 18), abs=0.01)
     assert s.permutation_test(differences) == s.permutation_test(differences)
 
 
@@ -46,13 +46,13 @@ def test_clusters_widen_the_interval() -> None:
 def test_intervals_of_proportions_match_scipy() -> None:
     for successes, n in ((0, 10), (8, 10), (10, 10), (431, 541)):
         test = stats.binomtest(successes, n)
-        for ours, theirs in ((s.wilson(successes, n), "wilson"), (s.clopper_pearson_interval(successes, n), "exact")):
+        for ours, theirs in ((s.wilson_interval(successes, n), "wilson"), (s.clopper_pearson_interval(successes, n), "exact")):
             low, high = test.proportion_ci(method=theirs)
             assert (ours.low, ours.high) == pytest.approx((low, high), abs=1e-9)
 
 
 def test_holm_by_hand() -> None:
-    assert s.holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "c": 0.06, "b": 0.06})
+    assert s.holm_adjust({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "c": 0.06, "b": 0.06})
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_tango_uses_the_likeliest_rates_under_the_hypothesis(wins: int, losses: 
     q = optimize.minimize_scalar(unlikelihood, bounds=bounds, method="bounded", options={"xatol": 1e-12}).x
     variance = n * (2 * q - margin - margin**2)
     expected = stats.norm.sf((wins - losses + n * margin) / math.sqrt(variance))
-    assert s.tango(wins, losses, n, margin) == pytest.approx(expected, abs=1e-6)
+    assert s.tango_test(wins, losses, n, margin) == pytest.approx(expected, abs=1e-6)
 
 
 def test_pairs_needed_are_those_of_the_specification() -> None:
@@ -78,7 +78,7 @@ def test_pairs_needed_are_those_of_the_specification() -> None:
 
 def test_rank_correlation_and_t_test_match_scipy() -> None:
     a, b = [1.0, 2.0, 2.0, 5.0, 3.0], [3.0, 1.0, 4.0, 4.0, 9.0]
-    assert s.spearman(a, b) == pytest.approx(stats.spearmanr(a, b)[0])
+    assert s.spearman_correlation(a, b) == pytest.approx(stats.spearmanr(a, b)[0])
     expected = stats.ttest_1samp(a, 1.0, alternative="greater").pvalue
     assert s.t_test(a, margin=-1.0) == pytest.approx(expected)
-    assert math.isnan(s.spearman([1.0, 1.0], [1.0, 2.0]))
+    assert math.isnan(s.spearman_correlation([1.0, 1.0], [1.0, 2.0]))

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.consensus.simulation import Population, compare, plant, rate
+from benchmarks.consensus.simulation import Population, plant_truth, simulate_comparisons, simulate_ratings
 from tests.store.examples import make_sample
 from yearling.config import Settings
-from yearling.feedback import FeedbackLog, Pseudonyms, to_dict
+from yearling.feedback import FeedbackLog, Pseudonyms, event_to_dict
 from yearling.store import Store
 
 
@@ -32,10 +32,12 @@ def answers(log: FeedbackLog, person_id: str, count: int = 2) -> list[str]:
 def community(*, seed: int = 0, num_raters: int = 40, num_items: int = 30, comparisons: int = 0) -> list[Any]:
     """The events of a planted population, under pseudonyms as the log has them."""
     p = Population(num_raters=num_raters, num_items=num_items, seed=seed)
-    world, names = plant(p), Pseudonyms(b"key of the tests")
-    events = rate(world, p) + (compare(world, p, each=comparisons) if comparisons else [])
-    return [replace(event, actor=names.of(event.actor)) for event in events]
+    world, names = plant_truth(p), Pseudonyms(b"key of the tests")
+    events = simulate_ratings(world, p) + (
+        simulate_comparisons(world, p, comparisons_per_rater=comparisons) if comparisons else []
+    )
+    return [replace(event, actor=names.for_person(event.actor)) for event in events]
 
 
 def pour(log: FeedbackLog, events: list[Any]) -> None:
-    log.store.events.append([to_dict(event) for event in events])
+    log.store.events.append([event_to_dict(event) for event in events])

@@ -18,14 +18,14 @@ from yearling.feedback import (
     FeedbackLog,
     Note,
     Rating,
-    bring_back,
+    event_from_dict,
     export_log_lines,
     export_own_acts,
-    fold,
-    from_dict,
-    import_file,
+    fold_events,
+    import_feedback_file,
+    import_own_acts,
 )
-from yearling.feedback.defences import experience
+from yearling.feedback.defences import compute_experience
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -49,8 +49,8 @@ def acted(log: FeedbackLog) -> tuple[str, list[str]]:
     log.rate(ada, items[0], 0.0)
     log.rate(ada, items[0], 1.0, tags=["clear"])
     log.compare(ada, items[0], items[1], "left")
-    log.note(ada, items[1], "The figure is from 2019. 你好")
-    log.edit(ada, items[2], "Better words.")
+    log.add_note(ada, items[1], "The figure is from 2019. 你好")
+    log.add_edit(ada, items[2], "Better words.")
     return ada, items
 
 
@@ -66,7 +66,7 @@ def rows(log: FeedbackLog, person_id: str) -> list[dict[str, Any]]:
 
 
 def logged(log: FeedbackLog) -> list[Any]:
-    return [from_dict(entry.event) for entry in log.store.events.entries()]
+    return [event_from_dict(entry.event) for entry in log.store.events.entries()]
 
 
 def test_what_the_log_has_is_known_and_only_its_words_come_back(log: FeedbackLog) -> None:
@@ -75,8 +75,8 @@ def test_what_the_log_has_is_known_and_only_its_words_come_back(log: FeedbackLog
     assert [row["kind"] for row in before] == ["rating", "rating", "comparison", "note", "edit"]
     log.delete_own_texts(ada, items)
     assert "words" not in rows(log, ada)[3]
-    done = bring_back(log, ada, before, {})
-    assert (done.new, done.known, done.words, dict(done.left_out)) == (0, 5, 2, {})
+    done = import_own_acts(log, ada, before, {})
+    assert (done.new, done.known, done.num_texts_restored, dict(done.skipped)) == (0, 5, 2, {})
     assert rows(log, ada) == before
     assert log.store.events.head() == head
     assert log.store.verify().ok
@@ -88,7 +88,7 @@ def test_words_come_back_only_if_they_are_the_same(log: FeedbackLog) -> None:
     log.delete_own_texts(ada, items)
     before[3]["words"] = {"text": "What I wish I had said."}
     del before[4]["salt"]
-    assert bring_back(log, ada, before, {}).words == 0
+    assert import_own_acts(log, ada, before, {}).num_texts_restored == 0
     assert not any("words" in row for row in rows(log, ada))
 
 
@@ -97,10 +97,10 @@ def test_what_was_taken_back_stays_so(log: FeedbackLog) -> None:
     before = rows(log, ada)
     for at in (1, 3):
         log.retract(ada, before[at]["id"])
-    log.remove(log.store.people.owner().id, before[4]["id"], "spam", delete_words=True)
-    done = bring_back(log, ada, before, {})
-    assert (done.new, done.known, done.words) == (0, 5, 0)
-    assert len(log.ledger.events()) == 8
+    log.remove(log.store.people.owner().id, before[4]["id"], "spam", delete_text=True)
+    done = import_own_acts(log, ada, before, {})
+    assert (done.new, done.known, done.num_texts_restored) == (0, 5, 0)
+    assert len(log.index.events()) == 8
     assert not any("words" in row for row in rows(log, ada))
 
 
@@ -108,41 +108,41 @@ def test_in_another_log_acts_are_imports_of_today_with_their_past_as_a_claim(log
     ada, items = acted(log)
     begun, sent = now_utc(), rows(log, ada)
     here = arrived(other, items)
-    done = bring_back(other, here, sent, {})
-    assert (done.new, done.known, dict(done.left_out)) == (5, 0, {})
+    done = import_own_acts(other, here, sent, {})
+    assert (done.new, done.known, dict(done.skipped)) == (5, 0, {})
     events = logged(other)
     assert {event.actor for event in events} == {other.pseudonym(here)}
     assert all(event.created_utc >= begun for event in events), "nothing is written into the past"
     assert [event.origin for event in events] == [row["id"] for row in sent]
     assert [event.acted_utc for event in events] == [row["created_utc"] for row in sent]
     assert not {event.id for event in events} & {row["id"] for row in sent}, "nobody chooses an id in the log"
-    assert [(one.item, one.value) for one in fold(events).ratings] == [(items[0], 1.0)], "each counts once"
+    assert [(one.item, one.value) for one in fold_events(events).ratings] == [(items[0], 1.0)], "each counts once"
     assert rows(other, here) == sent, "and from there it goes on the same"
-    again = bring_back(other, here, sent, {})
+    again = import_own_acts(other, here, sent, {})
     assert (again.new, again.known) == (0, 5)
-    back = bring_back(log, ada, rows(other, here), {})
-    assert (back.new, back.known, back.words) == (0, 5, 0)
+    back = import_own_acts(log, ada, rows(other, here), {})
+    assert (back.new, back.known, back.num_texts_restored) == (0, 5, 0)
 
 
 def test_an_act_is_taken_back_by_the_id_that_it_had(log: FeedbackLog, other: FeedbackLog) -> None:
     ada, items = acted(log)
     sent = rows(log, ada)
     here = arrived(other, items)
-    bring_back(other, here, sent, {})
+    import_own_acts(other, here, sent, {})
     other.retract(here, sent[1]["id"])
-    assert [one.value for one in fold(logged(other)).ratings] == [0.0]
+    assert [one.value for one in fold_events(logged(other)).ratings] == [0.0]
 
 
 def test_nobody_gets_an_act_twice_by_a_second_account(log: FeedbackLog, other: FeedbackLog) -> None:
     ada, items = acted(log)
     sent, begun = rows(log, ada), len(logged(log))
     eve = log.store.people.add("Eve").id
-    done = bring_back(log, eve, sent, {item: item for item in items})
-    assert dict(done.left_out) == {"the log has it under another account, where it counts": 5}
+    done = import_own_acts(log, eve, sent, {item: item for item in items})
+    assert dict(done.skipped) == {"the log has it under another account, where it counts": 5}
     assert len(logged(log)) == begun
-    bring_back(other, arrived(other, items), sent, {})
+    import_own_acts(other, arrived(other, items), sent, {})
     second = other.store.people.add("Ada again").id
-    assert bring_back(other, second, sent, {}).left_out.total() == 5
+    assert import_own_acts(other, second, sent, {}).skipped.total() == 5
 
 
 def test_a_file_gives_no_right_that_its_person_has_not(log: FeedbackLog, other: FeedbackLog) -> None:
@@ -150,7 +150,7 @@ def test_a_file_gives_no_right_that_its_person_has_not(log: FeedbackLog, other: 
     ada, _ = acted(log)
     eve = log.store.people.add("Eve").id
     own = answers(log, eve, 2)
-    mine = log.note(eve, own[0], "My note.").note
+    mine = log.add_note(eve, own[0], "My note.").note
     theirs = str(rows(log, ada)[3]["note"])
     before = len(logged(log))
 
@@ -181,11 +181,11 @@ def test_a_file_gives_no_right_that_its_person_has_not(log: FeedbackLog, other: 
         (forged(kind="note", words={"text": "w" * 5001}), "it is none that a Yearling writes"),
         (forged(kind="note", words={"text": "w"}, salt="no salt"), "it is none that a Yearling writes"),
     ):
-        done = bring_back(log, eve, [row], {})
-        assert (done.new, dict(done.left_out)) == (0, {reason: 1}), row
+        done = import_own_acts(log, eve, [row], {})
+        assert (done.new, dict(done.skipped)) == (0, {reason: 1}), row
     assert len(logged(log)) == before
-    done = bring_back(log, eve, [forged(note="n", result="r", origin="o", text_sha256="0"), forged()], {})
-    assert (done.new, dict(done.left_out)) == (1, {"the same act twice": 1})
+    done = import_own_acts(log, eve, [forged(note="n", result="r", origin="o", text_sha256="0"), forged()], {})
+    assert (done.new, dict(done.skipped)) == (1, {"the same act twice": 1})
     assert logged(log)[-1].actor == log.pseudonym(eve), "in nobody else's name"
 
 
@@ -193,19 +193,19 @@ def test_an_older_judgement_does_not_replace_a_newer_one(log: FeedbackLog, other
     ada, items = acted(log)
     here = arrived(other, items)
     other.rate(here, items[0], 0.5)
-    done = bring_back(other, here, rows(log, ada), {})
-    assert dict(done.left_out) == {"a later judgement of the same is here": 2}
-    assert [one.value for one in fold(logged(other)).ratings] == [0.5]
+    done = import_own_acts(other, here, rows(log, ada), {})
+    assert dict(done.skipped) == {"a later judgement of the same is here": 2}
+    assert [one.value for one in fold_events(logged(other)).ratings] == [0.5]
     log.rate(ada, items[0], 0.0)
-    bring_back(other, here, rows(log, ada), {})
-    assert [one.value for one in fold(logged(other)).ratings] == [0.0], "but a newer one does"
+    import_own_acts(other, here, rows(log, ada), {})
+    assert [one.value for one in fold_events(logged(other)).ratings] == [0.0], "but a newer one does"
 
 
 def test_answers_with_new_ids_are_judged_by_these(log: FeedbackLog, other: FeedbackLog) -> None:
     ada, items = acted(log)
     renamed = dict(zip(items, answers(other, arrived(other, []), 4), strict=True))
-    person = other.store.people.named("Ada").id
-    bring_back(other, person, rows(log, ada), renamed)
+    person = other.store.people.get_by_name("Ada").id
+    import_own_acts(other, person, rows(log, ada), renamed)
     notes = [event for event in logged(other) if isinstance(event, Note)]
     assert [note.item for note in notes] == [renamed[items[1]]]
 
@@ -218,19 +218,19 @@ def rating(k: int, item: int, *, brought: bool = False) -> Rating:
 def test_acts_from_a_file_earn_nothing_and_count_once_their_rater_has_earned_it_here() -> None:
     p = DefenceParameters(earlier_acts=3)
     file = [rating(k, k, brought=True) for k in range(50)]
-    assert experience(file, {}, p).counted == frozenset(), "fifty forged acts buy nothing"
+    assert compute_experience(file, {}, p).counted_act_ids == frozenset(), "fifty forged acts buy nothing"
     hand = [rating(100 + k, 100 + k) for k in range(4)]
-    found = experience([*file, *hand], {}, p)
-    assert found.earned == {"ann": 4}
-    assert found.counted == {"r103", *(act.id for act in file)}
+    found = compute_experience([*file, *hand], {}, p)
+    assert found.num_earned_acts == {"ann": 4}
+    assert found.counted_act_ids == {"r103", *(act.id for act in file)}
 
 
 def test_a_log_with_imports_reads_the_same_elsewhere(log: FeedbackLog, other: FeedbackLog, tmp_path: Path) -> None:
     ada, items = acted(log)
-    bring_back(other, arrived(other, items), rows(log, ada), {})
+    import_own_acts(other, arrived(other, items), rows(log, ada), {})
     file = tmp_path / "log.jsonl"
     file.write_bytes(b"".join(export_log_lines(other.store)))
-    assert import_file(log.store, file, "jsonl").num_kept == 7
+    assert import_feedback_file(log.store, file, "jsonl").num_kept == 7
     assert logged(log)[-5:] == logged(other)
     with pytest.raises(BadInput, match="only half"):
         Rating(id="x", created_utc=T0, actor="a", item="i", value=1.0, origin="o")

@@ -12,36 +12,44 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.consensus.simulation import START_UTC, Population, World, accounts, compare, plant, rate
+from benchmarks.consensus.simulation import (
+    START_UTC,
+    PlantedTruth,
+    Population,
+    plant_truth,
+    simulate_attack_ratings,
+    simulate_comparisons,
+    simulate_ratings,
+)
 from yearling.errors import BadInput
 from yearling.feedback import (
     HELPFUL,
     NEEDS_MORE,
     NOT_HELPFUL,
     Comparison,
+    ConsensusParameters,
+    ConsensusResult,
     DefenceParameters,
-    Event,
+    FeedbackEvent,
     JuryInvitation,
-    Parameters,
     Rating,
     Removal,
-    Result,
     Retraction,
     StatusChange,
     build_rating_queue,
     canonical_json,
+    choose_slate,
     code_hash,
+    event_from_dict,
+    event_to_dict,
     explain_item,
     explain_snapshot,
-    from_dict,
-    run,
-    slate,
-    to_dict,
+    run_consensus,
     update_item_result,
 )
-from yearling.feedback.rating_table import gather
+from yearling.feedback.rating_table import gather_evidence
 
-OPEN = Parameters(defences=DefenceParameters(earlier_acts=0))
+OPEN = ConsensusParameters(defences=DefenceParameters(earlier_acts=0))
 """Everybody's first rating counts: for tests of what follows after the defences."""
 
 PEOPLE = Population(num_raters=60, num_items=40, seed=5)
@@ -49,25 +57,25 @@ LATER = START_UTC + timedelta(days=100)
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
-    return plant(PEOPLE)
+def world() -> PlantedTruth:
+    return plant_truth(PEOPLE)
 
 
 @pytest.fixture(scope="module")
-def log(world: World) -> list[Event]:
-    return [*rate(world, PEOPLE), *compare(world, PEOPLE, each=4)]
+def log(world: PlantedTruth) -> list[FeedbackEvent]:
+    return [*simulate_ratings(world, PEOPLE), *simulate_comparisons(world, PEOPLE, comparisons_per_rater=4)]
 
 
 @pytest.fixture(scope="module")
-def result(log: list[Event]) -> Result:
-    return run(log)
+def result(log: list[FeedbackEvent]) -> ConsensusResult:
+    return run_consensus(log)
 
 
-def statuses(result: Result) -> dict[str, str]:
+def statuses(result: ConsensusResult) -> dict[str, str]:
     return {item.item: item.status for item in result.snapshot.items}
 
 
-def votes(pattern: dict[str, list[float]]) -> list[Event]:
+def votes(pattern: dict[str, list[float]]) -> list[FeedbackEvent]:
     """Ratings in turn: `pattern` has an item's ratings by u0, u1, …"""
     rows = [(f"u{u}", item, value) for item, values in pattern.items() for u, value in enumerate(values)]
     return [
@@ -79,7 +87,7 @@ def votes(pattern: dict[str, list[float]]) -> list[Event]:
 # Planted truth.
 
 
-def test_planted_consensus_is_found_and_what_divides_is_not(world: World, result: Result) -> None:
+def test_planted_consensus_is_found_and_what_divides_is_not(world: PlantedTruth, result: ConsensusResult) -> None:
     found = {item for item, status in statuses(result).items() if status == HELPFUL}
     bridging = {f"i{n}" for n in np.flatnonzero(world.bridging)}
     divisive = {f"i{n}" for n in np.flatnonzero(world.approval.min(axis=0) < 0.4)}
@@ -87,25 +95,29 @@ def test_planted_consensus_is_found_and_what_divides_is_not(world: World, result
     assert not found & divisive
 
 
-def test_recovery_improves_with_ratings(world: World) -> None:
+def test_recovery_improves_with_ratings(world: PlantedTruth) -> None:
     truth = world.approval.min(axis=0)
     quality = []
     for share in (0.25, 0.5, 1.0):
-        scores = {item.item: item.bridging for item in run(rate(world, PEOPLE, share=share), OPEN).snapshot.items}
+        scores = {
+            item.item: item.bridging for item in run_consensus(simulate_ratings(world, PEOPLE, share=share), OPEN).snapshot.items
+        }
         n = [int(item[1:]) for item in scores]
         quality.append(float(np.corrcoef(truth[n], list(scores.values()))[0, 1]))
     assert quality[0] < quality[1] < quality[2]
     assert quality[2] > 0.75
 
 
-def test_sides_are_the_planted_camps(world: World, result: Result) -> None:
+def test_sides_are_the_planted_camps(world: PlantedTruth, result: ConsensusResult) -> None:
     same = float(np.mean([result.side_of(f"u{u}") == camp for u, camp in enumerate(world.camp)]))
     assert max(same, 1.0 - same) > 0.95
     assert result.snapshot.division.seen
 
 
-def test_pairs_that_train_are_those_on_which_the_camps_agree(world: World) -> None:
-    pairs = run([*rate(world, PEOPLE), *compare(world, PEOPLE, each=40)]).snapshot.pairs
+def test_pairs_that_train_are_those_on_which_the_camps_agree(world: PlantedTruth) -> None:
+    pairs = run_consensus(
+        [*simulate_ratings(world, PEOPLE), *simulate_comparisons(world, PEOPLE, comparisons_per_rater=40)]
+    ).snapshot.pairs
     kept = [pair for pair in pairs if pair.weight > 0.4]
     right = [bool((world.approval[:, int(p.better[1:])] > world.approval[:, int(p.worse[1:])]).all()) for p in kept]
     assert len(kept) > 30
@@ -119,21 +131,23 @@ def test_pairs_that_train_are_those_on_which_the_camps_agree(world: World) -> No
 # The same log means the same, whatever it looks like.
 
 
-def test_the_same_run_gives_the_same_bytes(log: list[Event], result: Result) -> None:
-    assert run(log).snapshot.canonical_bytes() == result.snapshot.canonical_bytes()
+def test_the_same_run_gives_the_same_bytes(log: list[FeedbackEvent], result: ConsensusResult) -> None:
+    assert run_consensus(log).snapshot.canonical_bytes() == result.snapshot.canonical_bytes()
     assert len(code_hash()) == 64
 
 
 @pytest.mark.slow
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), copies=st.integers(1, 3))
-def test_shuffling_or_repeating_an_export_changes_no_byte(log: list[Event], result: Result, seed: int, copies: int) -> None:
-    exported = [from_dict(json.loads(canonical_json(to_dict(event)))) for event in log] * copies
+def test_shuffling_or_repeating_an_export_changes_no_byte(
+    log: list[FeedbackEvent], result: ConsensusResult, seed: int, copies: int
+) -> None:
+    exported = [event_from_dict(json.loads(canonical_json(event_to_dict(event)))) for event in log] * copies
     random.Random(seed).shuffle(exported)
-    assert run(exported).snapshot.canonical_bytes() == result.snapshot.canonical_bytes()
+    assert run_consensus(exported).snapshot.canonical_bytes() == result.snapshot.canonical_bytes()
 
 
-def renamed(event: Event, raters: dict[str, str], items: dict[str, str]) -> Event:
+def renamed(event: FeedbackEvent, raters: dict[str, str], items: dict[str, str]) -> FeedbackEvent:
     names = {
         field: (raters if field == "actor" else items)[getattr(event, field)]
         for field in ("actor", "item", "left", "right")
@@ -145,14 +159,14 @@ def renamed(event: Event, raters: dict[str, str], items: dict[str, str]) -> Even
 @pytest.mark.slow
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), same_time=st.booleans())
-def test_renaming_raters_and_items_changes_nothing_else(log: list[Event], seed: int, same_time: bool) -> None:
+def test_renaming_raters_and_items_changes_nothing_else(log: list[FeedbackEvent], seed: int, same_time: bool) -> None:
     if same_time:
         log = [replace(event, created_utc=START_UTC) for event in log]
     generator = random.Random(seed)
     raters, items = ([f"{kind}{k}" for k in range(60)] for kind in ("u", "i"))
     to_rater, to_item = (dict(zip(names, generator.sample(names, 60), strict=True)) for names in (raters, items))
-    before = run(log).snapshot.results()
-    after = run([renamed(event, to_rater, to_item) for event in log]).snapshot.results()
+    before = run_consensus(log).snapshot.results_dict()
+    after = run_consensus([renamed(event, to_rater, to_item) for event in log]).snapshot.results_dict()
     back = {new: old for old, new in to_item.items()}
     for item in after["items"]:
         item["item"] = back[item["item"]]
@@ -167,16 +181,19 @@ def test_renaming_raters_and_items_changes_nothing_else(log: list[Event], seed: 
 @pytest.mark.slow
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 40))
-def test_retracting_equals_never_having_rated(log: list[Event], seed: int, count: int) -> None:
+def test_retracting_equals_never_having_rated(log: list[FeedbackEvent], seed: int, count: int) -> None:
     gone = random.Random(seed).sample(log, count)
     end = log[-1].created_utc
     taken = [Retraction(id=f"t{k:04d}", created_utc=end, actor=event.actor, event=event.id) for k, event in enumerate(gone)]
     ids = {event.id for event in gone}
-    assert run([*log, *taken]).snapshot.results() == run([event for event in log if event.id not in ids]).snapshot.results()
+    assert (
+        run_consensus([*log, *taken]).snapshot.results_dict()
+        == run_consensus([event for event in log if event.id not in ids]).snapshot.results_dict()
+    )
 
 
-def test_a_removal_changes_the_result_in_public(log: list[Event], result: Result) -> None:
-    removed = run([*log, Removal(id="zz", created_utc=LATER, actor="admin", event=log[0].id, reason="spam")])
+def test_a_removal_changes_the_result_in_public(log: list[FeedbackEvent], result: ConsensusResult) -> None:
+    removed = run_consensus([*log, Removal(id="zz", created_utc=LATER, actor="admin", event=log[0].id, reason="spam")])
     assert removed.snapshot.removals == ((log[0].id, "spam"),)
     assert removed.snapshot.dropped["removed by an administrator"] == 1
     assert removed.snapshot.log_hash != result.snapshot.log_hash
@@ -185,32 +202,32 @@ def test_a_removal_changes_the_result_in_public(log: list[Event], result: Result
 
 def test_parameters_survive_json_and_refuse_what_they_do_not_know() -> None:
     plain = json.loads(canonical_json(OPEN.to_dict()))
-    assert Parameters.from_dict(plain) == OPEN
-    assert Parameters.from_dict(plain).hash == OPEN.hash != Parameters().hash
+    assert ConsensusParameters.from_dict(plain) == OPEN
+    assert ConsensusParameters.from_dict(plain).hash == OPEN.hash != ConsensusParameters().hash
     with pytest.raises(BadInput, match="applause"):
-        Parameters.from_dict({**plain, "applause": 1})
+        ConsensusParameters.from_dict({**plain, "applause": 1})
 
 
 # Edge cases.
 
 
 def test_no_ratings() -> None:
-    snapshot = run([]).snapshot
+    snapshot = run_consensus([]).snapshot
     assert snapshot.items == ()
     assert snapshot.pairs == ()
     assert not snapshot.division.seen
-    assert run([]).snapshot.canonical_bytes() == snapshot.canonical_bytes()
+    assert run_consensus([]).snapshot.canonical_bytes() == snapshot.canonical_bytes()
 
 
 def test_one_rater_decides_nothing() -> None:
-    found = run(votes({f"i{k}": [1.0] for k in range(30)}), OPEN)
+    found = run_consensus(votes({f"i{k}": [1.0] for k in range(30)}), OPEN)
     assert set(statuses(found).values()) == {NEEDS_MORE}
     assert "Missing: 4 more counted ratings in all." in explain_item(found.snapshot.items[0], OPEN.status, division_seen=False)
 
 
 @pytest.mark.parametrize(("value", "expected"), [(1.0, HELPFUL), (0.0, NOT_HELPFUL)])
 def test_everybody_agrees(value: float, expected: str) -> None:
-    found = run(votes({f"i{k}": [value] * 12 for k in range(5)}), OPEN)
+    found = run_consensus(votes({f"i{k}": [value] * 12 for k in range(5)}), OPEN)
     assert set(statuses(found).values()) == {expected}
     assert not found.snapshot.division.seen
     assert abs(found.snapshot.raters["side_0"] - found.snapshot.raters["side_1"]) <= 1
@@ -218,24 +235,26 @@ def test_everybody_agrees(value: float, expected: str) -> None:
 
 def test_all_disagree() -> None:
     half = [1.0] * 10 + [0.0] * 10
-    found = run(votes({f"i{k}": half if k % 2 else half[::-1] for k in range(12)}), OPEN)
+    found = run_consensus(votes({f"i{k}": half if k % 2 else half[::-1] for k in range(12)}), OPEN)
     assert set(statuses(found).values()) == {NEEDS_MORE}
     assert {found.side_of(f"u{k}") for k in range(10)} != {found.side_of(f"u{k}") for k in range(10, 20)}
     assert "One side approves and the other disapproves" in " ".join(
         explain_item(found.snapshot.items[0], OPEN.status, division_seen=True)
     )
-    assert len(slate(gather(found.table, found.main), OPEN.status, size=3)) == 3
+    assert len(choose_slate(gather_evidence(found.table, found.main_fits), OPEN.status, max_items=3)) == 3
 
 
 def test_one_item() -> None:
-    assert statuses(run(votes({"x": [1.0] * 9 + [0.0]}), OPEN))["x"] in (HELPFUL, NEEDS_MORE)
-    assert statuses(run(votes({"x": [1.0] * 4}), OPEN)) == {"x": NEEDS_MORE}
+    assert statuses(run_consensus(votes({"x": [1.0] * 9 + [0.0]}), OPEN))["x"] in (HELPFUL, NEEDS_MORE)
+    assert statuses(run_consensus(votes({"x": [1.0] * 4}), OPEN)) == {"x": NEEDS_MORE}
 
 
-def test_an_item_rated_by_one_side_only_waits_for_the_other(world: World, log: list[Event], result: Result) -> None:
+def test_an_item_rated_by_one_side_only_waits_for_the_other(
+    world: PlantedTruth, log: list[FeedbackEvent], result: ConsensusResult
+) -> None:
     camp = [f"u{u}" for u in range(60) if world.camp[u] == 0]
-    found = run([*log, *accounts(camp, "fresh", 1.0, after=LATER, prefix="f")])
-    item = found.snapshot.item("fresh")
+    found = run_consensus([*log, *simulate_attack_ratings(camp, "fresh", 1.0, start_utc=LATER, id_prefix="f")])
+    item = found.snapshot.find_item("fresh")
     assert item is not None
     assert item.status == NEEDS_MORE
     assert min(view.ratings for view in item.sides) == 0
@@ -243,7 +262,7 @@ def test_an_item_rated_by_one_side_only_waits_for_the_other(world: World, log: l
     assert "has not rated it" in words
     other = next(f"u{u}" for u in range(60) if world.camp[u] == 1)
     first = build_rating_queue(found.snapshot, found.parameters.status, found.side_of(other))[0]
-    assert (first.item, first.why) == ("fresh", "your_side")
+    assert (first.item, first.reason) == ("fresh", "your_side")
 
 
 def test_a_thousand_items_with_one_rating_each() -> None:
@@ -253,7 +272,7 @@ def test_a_thousand_items_with_one_rating_each() -> None:
         )
         for k in range(1000)
     ]
-    assert set(statuses(run(events, OPEN)).values()) == {NEEDS_MORE}
+    assert set(statuses(run_consensus(events, OPEN)).values()) == {NEEDS_MORE}
 
 
 # The brakes.
@@ -261,22 +280,22 @@ def test_a_thousand_items_with_one_rating_each() -> None:
 
 def test_a_first_status_waits_for_the_minimum_age() -> None:
     quick = [replace(event, created_utc=START_UTC + timedelta(seconds=k)) for k, event in enumerate(votes({"x": [1.0] * 12}))]
-    found = run(quick, OPEN).snapshot.items[0]
+    found = run_consensus(quick, OPEN).snapshot.items[0]
     assert (found.status, found.reason) == (NEEDS_MORE, "too_young")
 
 
 @pytest.mark.slow
-def test_a_standing_status_outlives_a_doubt_and_falls_to_a_finding(log: list[Event], result: Result) -> None:
+def test_a_standing_status_outlives_a_doubt_and_falls_to_a_finding(log: list[FeedbackEvent], result: ConsensusResult) -> None:
     item = next(item.item for item in result.snapshot.items if item.status == HELPFUL)
     raters = [event.actor for event in about(log, item)]
     change = StatusChange(id="s", created_utc=LATER, actor="run", item=item, status=HELPFUL)
 
-    def against(count: int) -> list[Event]:
-        return accounts(raters[:count], item, 0.0, after=LATER + timedelta(days=1), prefix="z")
+    def against(count: int) -> list[FeedbackEvent]:
+        return simulate_attack_ratings(raters[:count], item, 0.0, start_utc=LATER + timedelta(days=1), id_prefix="z")
 
-    doubts = next(k for k in range(1, len(raters)) if statuses(run([*log, *against(k)]))[item] == NEEDS_MORE)
-    assert statuses(run([*log, change, *against(doubts)]))[item] == HELPFUL
-    assert statuses(run([*log, change, *against(len(raters))]))[item] != HELPFUL
+    doubts = next(k for k in range(1, len(raters)) if statuses(run_consensus([*log, *against(k)]))[item] == NEEDS_MORE)
+    assert statuses(run_consensus([*log, change, *against(doubts)]))[item] == HELPFUL
+    assert statuses(run_consensus([*log, change, *against(len(raters))]))[item] != HELPFUL
 
 
 def test_too_many_flips_at_once_are_all_held() -> None:
@@ -290,26 +309,33 @@ def test_too_many_flips_at_once_are_all_held() -> None:
         for k in range(6)
         for u in range(14)
     ]
-    found = run([*good, *given_statuses, *turned], OPEN).snapshot
+    found = run_consensus([*good, *given_statuses, *turned], OPEN).snapshot
     assert found.held
     assert (found.flips, found.flips_allowed) == (6, 3)
     assert {item.status for item in found.items} == {HELPFUL}
     assert {item.reason for item in found.items} >= {"held_by_flip_cap"}
-    few = run([*good, *given_statuses, *turned[: 2 * 14]], OPEN).snapshot
+    few = run_consensus([*good, *given_statuses, *turned[: 2 * 14]], OPEN).snapshot
     assert not few.held
     assert [item.status for item in few.items].count(HELPFUL) == 6
 
 
-def test_a_jury_can_veto_and_can_uphold(log: list[Event], result: Result) -> None:
+def test_a_jury_can_veto_and_can_uphold(log: list[FeedbackEvent], result: ConsensusResult) -> None:
     item = next(item.item for item in result.snapshot.items if item.status == HELPFUL)
     jurors = [f"u{u}" for u in range(60)]
     without = [event for event in log if getattr(event, "item", "") != item or event.actor not in jurors[:30]]
     call = JuryInvitation(id="jury", created_utc=LATER, actor="lot", item=item, jurors=tuple(jurors[:30]))
-    no = accounts(jurors[:30], item, 0.0, after=LATER + timedelta(hours=1), prefix="j")
-    yes = accounts(jurors[:30], item, 1.0, after=LATER + timedelta(hours=1), prefix="j")
-    assert statuses(run([*without, call, *yes]))[item] == HELPFUL
-    vetoed = run([*without, call, *no[:12], *accounts(jurors[12:30], item, 1.0, after=LATER - timedelta(days=1), prefix="k")])
-    found = vetoed.snapshot.item(item)
+    no = simulate_attack_ratings(jurors[:30], item, 0.0, start_utc=LATER + timedelta(hours=1), id_prefix="j")
+    yes = simulate_attack_ratings(jurors[:30], item, 1.0, start_utc=LATER + timedelta(hours=1), id_prefix="j")
+    assert statuses(run_consensus([*without, call, *yes]))[item] == HELPFUL
+    vetoed = run_consensus(
+        [
+            *without,
+            call,
+            *no[:12],
+            *simulate_attack_ratings(jurors[12:30], item, 1.0, start_utc=LATER - timedelta(days=1), id_prefix="k"),
+        ]
+    )
+    found = vetoed.snapshot.find_item(item)
     assert found is not None
     assert found.jury in (NOT_HELPFUL, "split")
     assert found.status != HELPFUL
@@ -318,23 +344,25 @@ def test_a_jury_can_veto_and_can_uphold(log: list[Event], result: Result) -> Non
 # One item after one rating.
 
 
-def about(log: list[Event], item: str) -> list[Event]:
+def about(log: list[FeedbackEvent], item: str) -> list[FeedbackEvent]:
     return [event for event in log if getattr(event, "item", None) == item]
 
 
 @pytest.mark.slow
-def test_an_update_without_news_is_the_full_run_to_the_bit(log: list[Event], result: Result) -> None:
+def test_an_update_without_news_is_the_full_run_to_the_bit(log: list[FeedbackEvent], result: ConsensusResult) -> None:
     for item in result.snapshot.items:
         assert update_item_result(result, item.item, about(log, item.item)) == item
 
 
-def test_an_update_hears_a_new_rating_and_the_full_run_agrees_on_the_direction(log: list[Event], result: Result) -> None:
+def test_an_update_hears_a_new_rating_and_the_full_run_agrees_on_the_direction(
+    log: list[FeedbackEvent], result: ConsensusResult
+) -> None:
     item = next(item for item in result.snapshot.items if item.status == NEEDS_MORE)
     rated = {event.actor for event in about(log, item.item)}
     fresh = [f"u{u}" for u in range(60) if f"u{u}" not in rated][:6]
-    news = accounts(fresh, item.item, 1.0, after=LATER, prefix="n")
+    news = simulate_attack_ratings(fresh, item.item, 1.0, start_utc=LATER, id_prefix="n")
     quick = update_item_result(result, item.item, [*about(log, item.item), *news])
-    full = run([*log, *news]).snapshot.item(item.item)
+    full = run_consensus([*log, *news]).snapshot.find_item(item.item)
     assert full is not None
     assert sum(view.ratings for view in quick.sides) == sum(view.ratings for view in item.sides) + 6
     assert [view.ratings for view in quick.sides] == [view.ratings for view in full.sides]
@@ -342,31 +370,33 @@ def test_an_update_hears_a_new_rating_and_the_full_run_agrees_on_the_direction(l
     assert quick.bridging == pytest.approx(full.bridging, abs=0.02)
 
 
-def test_an_update_of_an_item_that_is_new(log: list[Event], result: Result) -> None:
-    news = accounts([f"u{u}" for u in range(30)], "fresh", 1.0, after=LATER, prefix="n")
+def test_an_update_of_an_item_that_is_new(log: list[FeedbackEvent], result: ConsensusResult) -> None:
+    news = simulate_attack_ratings([f"u{u}" for u in range(30)], "fresh", 1.0, start_utc=LATER, id_prefix="n")
     assert update_item_result(result, "fresh", news).item == "fresh"
     assert sum(view.ratings for view in update_item_result(result, "fresh", news).sides) == 30
 
 
-def test_an_update_does_not_change_the_next_full_run(log: list[Event], result: Result) -> None:
-    before = run(log)
-    update_item_result(before, "i0", [*about(log, "i0"), *accounts(["u1"], "i0", 0.0, after=LATER, prefix="n")])
+def test_an_update_does_not_change_the_next_full_run(log: list[FeedbackEvent], result: ConsensusResult) -> None:
+    before = run_consensus(log)
+    update_item_result(
+        before, "i0", [*about(log, "i0"), *simulate_attack_ratings(["u1"], "i0", 0.0, start_utc=LATER, id_prefix="n")]
+    )
     assert before.snapshot.canonical_bytes() == result.snapshot.canonical_bytes()
-    assert run(log).snapshot.canonical_bytes() == result.snapshot.canonical_bytes()
+    assert run_consensus(log).snapshot.canonical_bytes() == result.snapshot.canonical_bytes()
 
 
 # What comparisons alone say.
 
 
 def test_few_raters_are_provisional_and_train_with_less() -> None:
-    events: list[Event] = [
+    events: list[FeedbackEvent] = [
         Comparison(
             id=f"c{u}{k}", created_utc=START_UTC + timedelta(hours=k), actor=f"a{u}", left="x", right=f"y{k}", outcome="left"
         )
         for u in range(6)
         for k in range(6)
     ]
-    pairs = run(events, OPEN).snapshot.pairs
+    pairs = run_consensus(events, OPEN).snapshot.pairs
     assert all(pair.provisional for pair in pairs)
     assert all(pair.weight <= 0.5 * max(0.0, 2 * pair.q - 1) + 1e-12 for pair in pairs)
     assert all(pair.better == "x" for pair in pairs if not pair.reason)

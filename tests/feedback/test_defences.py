@@ -7,9 +7,25 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from benchmarks.consensus.simulation import START_UTC, Population, accounts, plant, rate
-from yearling.feedback import HELPFUL, DefenceParameters, Event, Parameters, Rating, StatusChange, Vouch, draw_jury, run
-from yearling.feedback.defences import admitted_accounts, experience, find_near_duplicates, influence_weights, most_active_mask
+from benchmarks.consensus.simulation import START_UTC, Population, plant_truth, simulate_attack_ratings, simulate_ratings
+from yearling.feedback import (
+    HELPFUL,
+    ConsensusParameters,
+    DefenceParameters,
+    FeedbackEvent,
+    Rating,
+    StatusChange,
+    Vouch,
+    draw_jury,
+    run_consensus,
+)
+from yearling.feedback.defences import (
+    admitted_accounts,
+    compute_experience,
+    find_near_duplicates,
+    influence_weights,
+    most_active_mask,
+)
 from yearling.feedback.rater_model import SparseRatings
 
 P = DefenceParameters()
@@ -42,9 +58,9 @@ def test_an_account_vouches_for_so_many_a_month() -> None:
 
 def test_only_vouched_accounts_count_when_vouching_is_required() -> None:
     people = Population(num_raters=30, num_items=20, seed=2)
-    log = rate(plant(people), people)
-    p = Parameters(defences=DefenceParameters(require_vouch=True, roots=tuple(f"u{k}" for k in range(20))))
-    snapshot = run(log, p).snapshot
+    log = simulate_ratings(plant_truth(people), people)
+    p = ConsensusParameters(defences=DefenceParameters(require_vouch=True, roots=tuple(f"u{k}" for k in range(20))))
+    snapshot = run_consensus(log, p).snapshot
     assert snapshot.raters["seen"] == 30
     assert snapshot.raters["admitted"] == 20
     assert snapshot.dropped["account without a valid vouch"] > 0
@@ -52,16 +68,16 @@ def test_only_vouched_accounts_count_when_vouching_is_required() -> None:
 
 def test_ten_earlier_acts_before_one_counts() -> None:
     acts = [Rating(id=f"r{k:02d}", created_utc=T0 + timedelta(minutes=k), actor="a", item=f"i{k}", value=1.0) for k in range(15)]
-    known = experience(acts, {}, P)
-    assert known.counted == {f"r{k:02d}" for k in range(10, 15)}
-    assert known.earned["a"] == 15
+    known = compute_experience(acts, {}, P)
+    assert known.counted_act_ids == {f"r{k:02d}" for k in range(10, 15)}
+    assert known.num_earned_acts["a"] == 15
 
 
 def test_agreeing_with_a_status_earns_nothing() -> None:
     acts = [Rating(id=f"r{k:02d}", created_utc=T0 + timedelta(minutes=k), actor="a", item=f"i{k}", value=1.0) for k in range(15)]
     decided = {f"i{k}": StatusChange(id=f"s{k}", created_utc=T0, actor="run", item=f"i{k}", status=HELPFUL) for k in range(12)}
-    assert experience(acts, decided, P).earned["a"] == 3
-    assert not experience(acts, decided, P).counted
+    assert compute_experience(acts, decided, P).num_earned_acts["a"] == 3
+    assert not compute_experience(acts, decided, P).counted_act_ids
 
 
 def table(histories: list[dict[int, float]]) -> SparseRatings:
@@ -81,25 +97,29 @@ def test_near_duplicates_are_the_earliest_of_them_and_others_are_left_alone() ->
 
 def test_collapsed_accounts_speak_once() -> None:
     people = Population(num_raters=30, num_items=60, seed=2)
-    log = rate(plant(people), people)
-    copies: list[Event] = [
+    log = simulate_ratings(plant_truth(people), people)
+    copies: list[FeedbackEvent] = [
         replace(event, id=f"{event.id}-{k}", actor=f"copy{k}", created_utc=event.created_utc + timedelta(days=60))
         for k in range(12)
         for event in log
         if event.actor == "u0"
     ]
-    snapshot = run([*log, *copies]).snapshot
+    snapshot = run_consensus([*log, *copies]).snapshot
     assert snapshot.raters["collapsed"] == 12
     assert snapshot.dropped["history nearly the same as another's"] == len(copies)
-    assert [(i.item, i.status, i.sides) for i in snapshot.items] == [(i.item, i.status, i.sides) for i in run(log).snapshot.items]
+    assert [(i.item, i.status, i.sides) for i in snapshot.items] == [
+        (i.item, i.status, i.sides) for i in run_consensus(log).snapshot.items
+    ]
 
 
 def test_drive_by_accounts_change_nothing_that_counts() -> None:
     people = Population(num_raters=40, num_items=40, seed=3)
-    log = rate(plant(people), people)
-    before = run(log).snapshot
+    log = simulate_ratings(plant_truth(people), people)
+    before = run_consensus(log).snapshot
     target = before.items[7].item
-    after = run([*log, *accounts([f"x{k}" for k in range(40)], target, 1.0, after=LATER, prefix="x")]).snapshot
+    after = run_consensus(
+        [*log, *simulate_attack_ratings([f"x{k}" for k in range(40)], target, 1.0, start_utc=LATER, id_prefix="x")]
+    ).snapshot
     assert after.dropped["rater with too few acts so far"] == 40
     for old, new in zip(before.items, after.items, strict=True):
         assert (old.status, old.sides, old.bridging) == (new.status, new.sides, new.bridging)
@@ -129,13 +149,13 @@ def test_a_jury_is_drawn_from_both_sides_by_a_lot_that_anybody_can_check() -> No
     assert len(jury) == 12
     assert sum(candidates[name] for name in jury) == 6
     assert jury != draw_jury(candidates, log_hash="ac", item="x")
-    assert not set(jury) & set(draw_jury(candidates, log_hash="ab", item="x", asked_before=frozenset(jury)))
+    assert not set(jury) & set(draw_jury(candidates, log_hash="ab", item="x", previously_invited=frozenset(jury)))
 
 
 def test_jury_candidates_have_not_rated_the_item() -> None:
     people = Population(num_raters=30, num_items=30, seed=4)
-    log = rate(plant(people), people)
-    result = run(log)
+    log = simulate_ratings(plant_truth(people), people)
+    result = run_consensus(log)
     rated = {event.actor for event in log if isinstance(event, Rating) and event.item == "i3"}
     candidates = result.jury_candidates("i3")
     assert candidates

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.consensus.metrics import permuted
-from benchmarks.consensus.simulation import Population, plant
+from benchmarks.consensus.metrics import permute_within_items
+from benchmarks.consensus.simulation import Population, plant_truth
 from yearling.feedback import division
-from yearling.feedback.division import DivisionParameters, cross_validated_gain, deal, detect_division
+from yearling.feedback.division import DivisionParameters, cross_validated_gain, detect_division, shuffle_within_items
 from yearling.feedback.rater_model import SparseRatings
 
 
 def sampled(p: Population) -> SparseRatings:
-    world = plant(p)
+    world = plant_truth(p)
     generator = np.random.default_rng([p.seed, 9])
     u, n = np.nonzero(generator.random((p.num_raters, p.num_items)) < p.density)
     values = (generator.random(len(u)) < world.approval[world.camp[u], n]).astype(float)
@@ -24,7 +24,7 @@ def false_alarms(sets: int) -> float:
     seen = 0
     for seed in range(sets):
         p = Population(num_raters=24 + seed % 40, num_items=20 + seed % 30, density=0.3 + 0.05 * (seed % 8), seed=seed)
-        seen += detect_division(permuted(sampled(p), np.random.default_rng(seed)), DivisionParameters(seed=seed)).seen
+        seen += detect_division(permute_within_items(sampled(p), np.random.default_rng(seed)), DivisionParameters(seed=seed)).seen
     return seen / sets
 
 
@@ -48,7 +48,7 @@ def test_false_alarms_are_at_most_five_in_a_hundred_of_a_thousand_permuted_sets(
 
 def test_dealing_keeps_each_items_ratings() -> None:
     ratings = sampled(Population(num_raters=30, num_items=10, seed=1))
-    dealt = deal(ratings, 4)
+    dealt = shuffle_within_items(ratings, 4)
     assert (dealt.values != ratings.values).any()
     for item in range(10):
         assert sorted(dealt.values[dealt.items == item]) == sorted(ratings.values[ratings.items == item])

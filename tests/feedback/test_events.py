@@ -11,7 +11,7 @@ from yearling.errors import BadInput, Untrusted
 from yearling.feedback import (
     Comparison,
     Edit,
-    Event,
+    FeedbackEvent,
     JuryInvitation,
     Note,
     NoteRating,
@@ -20,10 +20,10 @@ from yearling.feedback import (
     Retraction,
     StatusChange,
     Vouch,
-    canonical_bytes,
-    fold,
-    from_dict,
-    to_dict,
+    canonical_event_bytes,
+    event_from_dict,
+    event_to_dict,
+    fold_events,
 )
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -37,7 +37,7 @@ def rating(event_id: str, minute: int, *, actor: str = "ann", item: str = "x", v
     return Rating(id=event_id, created_utc=at(minute), actor=actor, item=item, value=value)
 
 
-EVERY_KIND: list[Event] = [
+EVERY_KIND: list[FeedbackEvent] = [
     Rating(id="1", created_utc=at(1), actor="ann", item="x", value=0.5, tags=("clear", "küh")),
     NoteRating(id="2", created_utc=at(2), actor="bob", item="n", value=0.0),
     Comparison(id="3", created_utc=at(3), actor="bob", left="x", right="y", outcome="tie"),
@@ -52,9 +52,9 @@ EVERY_KIND: list[Event] = [
 
 
 @pytest.mark.parametrize("event", EVERY_KIND, ids=lambda event: event.kind)
-def test_an_event_survives_its_own_json(event: Event) -> None:
-    assert from_dict(to_dict(event)) == event
-    assert canonical_bytes(from_dict(to_dict(event))) == canonical_bytes(event)
+def test_an_event_survives_its_own_json(event: FeedbackEvent) -> None:
+    assert event_from_dict(event_to_dict(event)) == event
+    assert canonical_event_bytes(event_from_dict(event_to_dict(event))) == canonical_event_bytes(event)
 
 
 def test_times_are_written_in_utc_whatever_their_zone() -> None:
@@ -62,8 +62,8 @@ def test_times_are_written_in_utc_whatever_their_zone() -> None:
 
     east = rating("1", 0)
     moved = replace(east, created_utc=east.created_utc.astimezone(timezone(timedelta(hours=9))))
-    assert canonical_bytes(moved) == canonical_bytes(east)
-    assert to_dict(east)["created_utc"] == "2026-03-01T12:00:00.000000Z"
+    assert canonical_event_bytes(moved) == canonical_event_bytes(east)
+    assert event_to_dict(east)["created_utc"] == "2026-03-01T12:00:00.000000Z"
 
 
 def test_what_is_wrong_with_an_event_is_said() -> None:
@@ -76,15 +76,15 @@ def test_what_is_wrong_with_an_event_is_said() -> None:
     with pytest.raises(BadInput, match="reason"):
         Removal(id="1", created_utc=T0, actor="a", event="2", reason=" ")
     with pytest.raises(BadInput, match="Unknown kind"):
-        from_dict({"kind": "applause"})
+        event_from_dict({"kind": "applause"})
     with pytest.raises(BadInput, match="no field"):
-        from_dict({**to_dict(rating("1", 0)), "name": "Ann"})
+        event_from_dict({**event_to_dict(rating("1", 0)), "name": "Ann"})
     with pytest.raises(BadInput, match="incomplete"):
-        from_dict({"kind": "rating", "id": "1", "created_utc": "2026-01-01T00:00:00Z", "actor": "a"})
+        event_from_dict({"kind": "rating", "id": "1", "created_utc": "2026-01-01T00:00:00Z", "actor": "a"})
 
 
 def test_the_last_rating_of_an_item_stands_and_the_first_is_accounted_for() -> None:
-    state = fold([rating("1", 0, value=0.0), rating("2", 5, value=1.0)])
+    state = fold_events([rating("1", 0, value=0.0), rating("2", 5, value=1.0)])
     assert [(r.id, r.value) for r in state.ratings] == [("2", 1.0)]
     assert [(d.event, d.reason) for d in state.dropped] == [("1", "replaced by a later one")]
 
@@ -92,31 +92,31 @@ def test_the_last_rating_of_an_item_stands_and_the_first_is_accounted_for() -> N
 def test_a_comparison_the_other_way_round_replaces_the_first() -> None:
     first = Comparison(id="1", created_utc=at(0), actor="a", left="x", right="y", outcome="left")
     second = Comparison(id="2", created_utc=at(1), actor="a", left="y", right="x", outcome="left")
-    assert fold([second, first]).comparisons == (second,)
+    assert fold_events([second, first]).comparisons == (second,)
 
 
 def test_a_retracted_rating_brings_back_none_and_a_retracted_correction_brings_back_the_first() -> None:
     first, second = rating("1", 0, value=0.0), rating("2", 1, value=1.0)
     taken = Retraction(id="3", created_utc=at(2), actor="ann", event="2")
-    assert fold([first, taken]).ratings == (first,)
-    assert fold([first, second, taken]).ratings == (first,)
+    assert fold_events([first, taken]).ratings == (first,)
+    assert fold_events([first, second, taken]).ratings == (first,)
 
 
 def test_only_the_author_retracts() -> None:
-    state = fold([rating("1", 0), Retraction(id="2", created_utc=at(1), actor="eve", event="1")])
+    state = fold_events([rating("1", 0), Retraction(id="2", created_utc=at(1), actor="eve", event="1")])
     assert len(state.ratings) == 1
     assert [d.reason for d in state.dropped] == ["retracts an act of somebody else"]
 
 
 def test_a_retraction_of_what_comes_later_is_void() -> None:
-    state = fold([rating("1", 5), Retraction(id="2", created_utc=at(1), actor="ann", event="1")])
+    state = fold_events([rating("1", 5), Retraction(id="2", created_utc=at(1), actor="ann", event="1")])
     assert len(state.ratings) == 1
     assert [d.reason for d in state.dropped] == ["names no earlier event"]
 
 
 def test_a_removal_is_visible_and_can_not_be_taken_back() -> None:
     removal = Removal(id="2", created_utc=at(1), actor="admin", event="1", reason="doxxing")
-    state = fold([rating("1", 0), removal, Retraction(id="3", created_utc=at(2), actor="admin", event="2")])
+    state = fold_events([rating("1", 0), removal, Retraction(id="3", created_utc=at(2), actor="admin", event="2")])
     assert state.ratings == ()
     assert state.removals == (removal,)
     assert {(d.event, d.reason) for d in state.dropped} == {
@@ -127,4 +127,4 @@ def test_a_removal_is_visible_and_can_not_be_taken_back() -> None:
 
 def test_one_id_for_two_events_is_refused() -> None:
     with pytest.raises(Untrusted, match="Two different"):
-        fold([rating("1", 0), rating("1", 0, value=0.0)])
+        fold_events([rating("1", 0), rating("1", 0, value=0.0)])

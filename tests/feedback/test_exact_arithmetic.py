@@ -47,8 +47,8 @@ def test_a_sum_does_not_depend_on_its_order(numbers: list[float], random: object
 
 
 def test_scatter_depends_on_position_and_seed_only() -> None:
-    assert exact.scatter(5, 3).tolist() == exact.scatter(9, 3)[:5].tolist()
-    assert exact.scatter(5, 3).tolist() != exact.scatter(5, 4).tolist()
+    assert exact.pseudo_random_uint64(5, 3).tolist() == exact.pseudo_random_uint64(9, 3)[:5].tolist()
+    assert exact.pseudo_random_uint64(5, 3).tolist() != exact.pseudo_random_uint64(5, 4).tolist()
     start = exact.pseudo_random_symmetric(10_000, 0)
     assert -1.0 <= float(start.min()) < -0.99
     assert abs(float(start.mean())) < 0.03

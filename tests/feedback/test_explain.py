@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from yearling.feedback import ItemResult, SideResult, StatusParameters, explain_item
-from yearling.feedback.explain import REASONS
+from yearling.feedback.explain import REASON_SENTENCES
 from yearling.feedback.status_rules import HELPFUL, NEEDS_MORE
 
 P = StatusParameters()
@@ -65,7 +65,7 @@ def test_jury_uncounted_ratings_and_no_division_are_told() -> None:
     assert lines[-1].startswith("No line of division is visible yet")
 
 
-@pytest.mark.parametrize("reason", sorted(REASONS))
+@pytest.mark.parametrize("reason", sorted(REASON_SENTENCES))
 def test_every_reason_is_a_sentence(reason: str) -> None:
     line = explain_item(result((9, 8.0, 0.8, 0.9), (9, 8.0, 0.8, 0.9), reason=reason), P, division_seen=True)[0]
     assert reason not in line

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.feedback.people import answers, community, opened, pour
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.feedback import FeedbackLog, ImportReport, export_log_lines, import_file, run_and_record
+from yearling.feedback import FeedbackImportReport, FeedbackLog, export_log_lines, import_feedback_file, run_and_record
 
 DATA = Path(os.environ.get("YEARLING_SHARED_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
@@ -31,7 +31,7 @@ def write(path: Path, rows: list[Any]) -> Path:
     return path
 
 
-def balanced(report: ImportReport) -> bool:
+def balanced(report: FeedbackImportReport) -> bool:
     return report.records == report.num_kept + report.already_there + sum(report.dropped.values())
 
 
@@ -54,7 +54,7 @@ LINES: list[Any] = [
 
 
 def test_hand_written_lines_become_acts_under_pseudonyms(log: FeedbackLog, tmp_path: Path) -> None:
-    report = import_file(log.store, write(tmp_path / "mine.jsonl", LINES), "jsonl")
+    report = import_feedback_file(log.store, write(tmp_path / "mine.jsonl", LINES), "jsonl")
     assert balanced(report)
     assert not report.dropped
     assert (report.records, report.texts, report.raters) == (10, 3, 2)
@@ -74,14 +74,14 @@ def test_hand_written_lines_become_acts_under_pseudonyms(log: FeedbackLog, tmp_p
 
 def test_reading_a_file_twice_adds_nothing(log: FeedbackLog, tmp_path: Path) -> None:
     path = write(tmp_path / "mine.jsonl", [*LINES, LINES[0]])
-    first = import_file(log.store, path, "jsonl")
+    first = import_feedback_file(log.store, path, "jsonl")
     assert first.dropped == {"the same act twice in this file": 1}
     before = export(log)
-    again = import_file(log.store, path, "jsonl")
+    again = import_feedback_file(log.store, path, "jsonl")
     assert (again.kept, again.already_there, balanced(again)) == ({}, 10, True)
     assert export(log) == before
     # The same names in another source are other people.
-    other = import_file(log.store, path, "jsonl", source="other")
+    other = import_feedback_file(log.store, path, "jsonl", source="other")
     assert other.kept == {"comparison": 1, "edit": 1, "jury_invitation": 1, "note_rating": 1, "rating": 1, "vouch": 1}
     assert other.dropped == {
         "an id that stands for another act": 1,
@@ -90,8 +90,8 @@ def test_reading_a_file_twice_adds_nothing(log: FeedbackLog, tmp_path: Path) -> 
         "the same act twice in this file": 1,
     }
     assert balanced(other)
-    log.ledger.sync()
-    assert log.ledger.note("note-1").actor == log.store.events.entries()[2].event["actor"]
+    log.index.sync()
+    assert log.index.get_note("note-1").actor == log.store.events.entries()[2].event["actor"]
 
 
 @pytest.mark.parametrize(
@@ -139,44 +139,44 @@ def test_reading_a_file_twice_adds_nothing(log: FeedbackLog, tmp_path: Path) -> 
 )
 def test_what_cannot_be_kept_is_dropped_with_its_reason(log: FeedbackLog, tmp_path: Path, line: Any, reason: str) -> None:
     good = {"kind": "rating", "id": "mine", "actor": "somebody", "item": "x", "value": 1}
-    report = import_file(log.store, write(tmp_path / "f.jsonl", [good, line]), "jsonl")
+    report = import_feedback_file(log.store, write(tmp_path / "f.jsonl", [good, line]), "jsonl")
     assert report.dropped == {reason: 1}
     assert report.kept == {"rating": 1}
     assert balanced(report)
     assert [(example.line, example.reason) for example in report.examples] == [(2, reason)]
-    run_and_record(log.store, log.ledger)
+    run_and_record(log.store, log.index)
 
 
 def test_an_id_is_one_act(log: FeedbackLog, tmp_path: Path) -> None:
     line = {"kind": "rating", "id": "r1", "actor": "a", "item": "x", "value": 1}
     path = write(tmp_path / "f.jsonl", [line, {**line, "value": 0}, line])
-    report = import_file(log.store, path, "jsonl")
+    report = import_feedback_file(log.store, path, "jsonl")
     assert report.dropped == {"an id that stands for another act": 1, "the same act twice in this file": 1}
-    report = import_file(log.store, write(tmp_path / "f.jsonl", [{**line, "value": 0}]), "jsonl")
+    report = import_feedback_file(log.store, write(tmp_path / "f.jsonl", [{**line, "value": 0}]), "jsonl")
     assert report.dropped == {"an id that stands for another act": 1}
     assert balanced(report)
 
 
 def test_words_that_were_deleted_do_not_come_back(log: FeedbackLog, tmp_path: Path) -> None:
     path = write(tmp_path / "f.jsonl", LINES)
-    import_file(log.store, path, "jsonl")
+    import_feedback_file(log.store, path, "jsonl")
     before = tmp_path / "before.jsonl"
     before.write_bytes(export(log))
     log.store.texts.delete("note-1", actor="test")
     for file in (path, before):
-        import_file(log.store, file, "jsonl")
+        import_feedback_file(log.store, file, "jsonl")
         with pytest.raises(NotFound):
             log.store.texts.get("note-1")
 
 
 def test_other_words_under_a_known_id_are_dropped(log: FeedbackLog, tmp_path: Path) -> None:
-    import_file(log.store, write(tmp_path / "f.jsonl", LINES), "jsonl")
+    import_feedback_file(log.store, write(tmp_path / "f.jsonl", LINES), "jsonl")
     lines = [
         {"kind": "text", "id": "answer-1", "content": {"text": "Eight."}},
         {"kind": "note", "actor": "a", "item": "answer-1", "note": "n2", "text_sha256": "ab" * 32},
         {"kind": "text", "id": "n2", "text_kind": "note", "content": {"text": "not those"}},
     ]
-    report = import_file(log.store, write(tmp_path / "g.jsonl", lines), "jsonl")
+    report = import_feedback_file(log.store, write(tmp_path / "g.jsonl", lines), "jsonl")
     assert report.dropped == {"a text whose id stands for other words": 1, "words that are not those of their act": 1}
     assert report.kept == {"note": 1}
     assert balanced(report)
@@ -186,26 +186,26 @@ def test_other_words_under_a_known_id_are_dropped(log: FeedbackLog, tmp_path: Pa
 def test_an_export_starts_the_same_log_elsewhere_and_continues_it(log: FeedbackLog, tmp_path: Path) -> None:
     ada = log.store.people.add("Ada").id
     pour(log, community())
-    log.note(ada, "i1", "words")
-    run_and_record(log.store, log.ledger)
+    log.add_note(ada, "i1", "words")
+    run_and_record(log.store, log.index)
     first = tmp_path / "first.jsonl"
     first.write_bytes(export(log))
     log.rate(ada, "i1", 1)
-    run_and_record(log.store, log.ledger)
+    run_and_record(log.store, log.index)
     second = tmp_path / "second.jsonl"
     second.write_bytes(export(log))
     with opened(tmp_path / "other") as other:
-        assert not import_file(other.store, first, "jsonl").dropped
+        assert not import_feedback_file(other.store, first, "jsonl").dropped
         assert export(other) == first.read_bytes()
-        report = import_file(other.store, second, "jsonl")
+        report = import_feedback_file(other.store, second, "jsonl")
         assert not report.dropped
         assert balanced(report)
         assert export(other) == second.read_bytes()
-        assert run_and_record(other.store, other.ledger).snapshot.hash
+        assert run_and_record(other.store, other.index).snapshot.hash
     with opened(tmp_path / "foreign") as foreign:
         mine = answers(foreign, foreign.store.people.owner().id, 1)[0]
         foreign.rate(foreign.store.people.owner().id, mine, 1)
-        report = import_file(foreign.store, first, "jsonl")
+        report = import_feedback_file(foreign.store, first, "jsonl")
         assert set(report.dropped) == {"a status that another installation found"}
         assert report.kept["rating"] > 100
 
@@ -218,13 +218,13 @@ def test_a_changed_or_cut_export_is_refused_as_a_whole(log: FeedbackLog, tmp_pat
             path = tmp_path / "broken.jsonl"
             path.write_bytes(b"".join(broken))
             with pytest.raises(Untrusted, match="cut off or was changed"):
-                import_file(other.store, path, "jsonl")
+                import_feedback_file(other.store, path, "jsonl")
         path.write_bytes(lines[0].replace(b'"version":1', b'"version":2'))
         with pytest.raises(BadInput, match="version 2"):
-            import_file(other.store, path, "jsonl")
+            import_feedback_file(other.store, path, "jsonl")
         assert other.store.events.head().sequence == 0
     with pytest.raises(NotFound):
-        import_file(log.store, tmp_path / "missing", "jsonl")
+        import_feedback_file(log.store, tmp_path / "missing", "jsonl")
 
 
 NAMES = st.text(alphabet="abcé 你🐣\u200b/'\"", min_size=1, max_size=12)
@@ -257,16 +257,16 @@ def test_a_round_trip_loses_nothing(tmp_path_factory: pytest.TempPathFactory, ac
     lines: list[Any] = [{**act, "actor": actor} for actor, act in acts]
     lines.append({"kind": "text", "id": "an answer", "content": content})
     with opened(folder / "a") as origin, opened(folder / "b") as copy:
-        report = import_file(origin.store, write(folder / "in.jsonl", lines), "jsonl")
+        report = import_feedback_file(origin.store, write(folder / "in.jsonl", lines), "jsonl")
         assert balanced(report)
         first = export(origin)
         (folder / "out.jsonl").write_bytes(first)
-        report = import_file(copy.store, folder / "out.jsonl", "jsonl")
+        report = import_feedback_file(copy.store, folder / "out.jsonl", "jsonl")
         assert (report.dropped, report.already_there) == ({}, 0)
         assert export(copy) == first
         # An export given twice, with its header once, is still one log.
         (folder / "twice.jsonl").write_bytes(first.partition(b"\n")[2] * 2)
-        assert import_file(copy.store, folder / "twice.jsonl", "jsonl").num_kept == 0
+        assert import_feedback_file(copy.store, folder / "twice.jsonl", "jsonl").num_kept == 0
         assert export(copy) == first
 
 
@@ -294,7 +294,7 @@ def test_pairs_in_three_forms(log: FeedbackLog, tmp_path: Path) -> None:
         "nonsense",
         "[1]",
     ]
-    report = import_file(log.store, write(tmp_path / "pairs.jsonl", rows), "pairs")
+    report = import_feedback_file(log.store, write(tmp_path / "pairs.jsonl", rows), "pairs")
     assert report.kept == {"comparison": 3}
     assert report.dropped == {
         "the same act twice in this file": 1,
@@ -336,7 +336,7 @@ def test_annotators_are_people_of_their_own(log: FeedbackLog, tmp_path: Path) ->
     ]
     path = tmp_path / "set.json"
     path.write_text(json.dumps(rows))
-    report = import_file(log.store, path, "annotators")
+    report = import_feedback_file(log.store, path, "annotators")
     assert report.kept == {"comparison": 4}
     assert report.dropped == {
         "a label that is not 0, 1 or 2": 2,
@@ -353,13 +353,13 @@ def test_annotators_are_people_of_their_own(log: FeedbackLog, tmp_path: Path) ->
     assert len({event["actor"] for event in events}) == 3
     (tmp_path / "cut.json").write_text(json.dumps(rows)[:-5])
     with pytest.raises(BadInput, match="no JSON"):
-        import_file(log.store, tmp_path / "cut.json", "annotators")
+        import_feedback_file(log.store, tmp_path / "cut.json", "annotators")
 
 
 def test_times_of_lines_without_one_are_those_of_the_file(log: FeedbackLog, tmp_path: Path) -> None:
     begun = datetime.now(UTC)
     lines = [{"kind": "rating", "actor": "a", "item": f"x{number}", "value": 1} for number in range(50)]
-    import_file(log.store, write(tmp_path / "f.jsonl", lines), "jsonl")
+    import_feedback_file(log.store, write(tmp_path / "f.jsonl", lines), "jsonl")
     times = [datetime.fromisoformat(entry.event["created_utc"]) for entry in log.store.events.entries()]
     assert times == sorted(set(times))
     assert begun - timedelta(seconds=1) < times[0]
@@ -373,9 +373,9 @@ def test_times_of_lines_without_one_are_those_of_the_file(log: FeedbackLog, tmp_
     [("pandalm/testset-v1.json", "annotators", 2997, 2817), ("hh_rlhf_harmless/test.jsonl", "pairs", 2312, 2303)],
 )
 def test_real_sets(log: FeedbackLog, file: str, form: Any, records: int, kept: int) -> None:
-    report = import_file(log.store, DATA / file, form)
+    report = import_feedback_file(log.store, DATA / file, form)
     assert (report.records, report.num_kept) == (records, kept)
     assert balanced(report)
-    assert import_file(log.store, DATA / file, form).already_there == kept
-    snapshot = run_and_record(log.store, log.ledger).snapshot
+    assert import_feedback_file(log.store, DATA / file, form).already_there == kept
+    snapshot = run_and_record(log.store, log.index).snapshot
     assert all(pair.provisional for pair in snapshot.pairs)

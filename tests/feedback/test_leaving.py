@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 
 from benchmarks.consensus import polis
-from benchmarks.consensus.simulation import START_UTC, Population, plant, rate
+from benchmarks.consensus.simulation import START_UTC, Population, plant_truth, simulate_ratings
 from tests.benchmarks.consensus.test_report import real_conversations
-from yearling.feedback import NEEDS_MORE, DefenceParameters, Parameters, Rating, Retraction, StatusChange, run
+from yearling.feedback import NEEDS_MORE, ConsensusParameters, DefenceParameters, Rating, Retraction, StatusChange, run_consensus
 from yearling.feedback.division import DivisionParameters
 
-P = Parameters(division=DivisionParameters(deals=2))  # the division test decides no status
+P = ConsensusParameters(division=DivisionParameters(deals=2))  # the division test decides no status
 OPEN = replace(P, defences=DefenceParameters(earlier_acts=0))
 LATER = START_UTC + timedelta(days=400)
 
 
-def changes(events: list[Any], p: Parameters, step: int = 1) -> tuple[int, int, int]:
+def changes(events: list[Any], p: ConsensusParameters, step: int = 1) -> tuple[int, int, int]:
     """(statuses given, most changes, most standing statuses that a run wanted to turn), each `step`-th rater leaving alone."""
-    before = {item.item: item.status for item in run(events, p).snapshot.items}
+    before = {item.item: item.status for item in run_consensus(events, p).snapshot.items}
     given = [
         StatusChange(id=f"s{item}", created_utc=LATER, actor="yearling", item=item, status=status)
         for item, status in before.items()
@@ -35,7 +35,7 @@ def changes(events: list[Any], p: Parameters, step: int = 1) -> tuple[int, int, 
             for event in events
             if event.actor == rater
         ]
-        snapshot = run([*events, *given, *leave], p).snapshot
+        snapshot = run_consensus([*events, *given, *leave], p).snapshot
         after = {item.item: item.status for item in snapshot.items}
         most = max(most, sum(after.get(item, NEEDS_MORE) != status for item, status in before.items()))
         turned = max(turned, snapshot.flips)
@@ -51,8 +51,8 @@ def changes(events: list[Any], p: Parameters, step: int = 1) -> tuple[int, int, 
         (Population(num_raters=20, num_items=20, density=0.7, seed=4), OPEN),
     ],
 )
-def test_anybody_may_leave_a_planted_community(people: Population, p: Parameters) -> None:
-    given, most, turned = changes(rate(plant(people), people), p)
+def test_anybody_may_leave_a_planted_community(people: Population, p: ConsensusParameters) -> None:
+    given, most, turned = changes(simulate_ratings(plant_truth(people), people), p)
     assert given > 0
     assert most <= 1
     assert turned <= 2  # in the last one a run would turn two: the cap by people holds them
@@ -61,7 +61,7 @@ def test_anybody_may_leave_a_planted_community(people: Population, p: Parameters
 @pytest.mark.slow
 @pytest.mark.skipif(not real_conversations().exists(), reason="the Polis conversations are not on this machine")
 def test_a_third_of_a_real_conversation_may_leave_one_by_one() -> None:
-    c = polis.load(real_conversations() / "bg2050")
+    c = polis.load_conversation(real_conversations() / "bg2050")
     order = np.random.default_rng(0).permutation(len(c.values)).tolist()
     events = [
         Rating(

@@ -22,11 +22,11 @@ from yearling.feedback import (
     Rating,
     RecordedConsensusRun,
     StatusChange,
-    from_dict,
-    latest,
-    run,
+    event_from_dict,
+    event_to_dict,
+    load_latest_run,
     run_and_record,
-    to_dict,
+    run_consensus,
     update_item_result,
 )
 from yearling.feedback import consensus_runs as runs_module
@@ -55,15 +55,15 @@ def test_every_act_is_one_event_under_a_pseudonym(log: FeedbackLog) -> None:
     done = [
         log.rate(ada, first, 1, tags=["clear", "brief", "clear"]),
         log.compare(ada, first, second, "tie"),
-        log.note(ada, first, "The figure is from 2019."),
-        log.edit(ada, second, "Better words."),
+        log.add_note(ada, first, "The figure is from 2019."),
+        log.add_edit(ada, second, "Better words."),
         log.vouch(ada, ben),
     ]
     note = done[2]
     done += [log.rate_note(ben, note.note, 0.5), log.remove(log.store.people.owner().id, done[0].id, "spam")]
     done += [log.retract(ada, done[1].id)]
     entries = log.store.events.entries()
-    assert [from_dict(entry.event) for entry in entries] == done
+    assert [event_from_dict(entry.event) for entry in entries] == done
     assert done[0].tags == ("brief", "clear")
     assert isinstance(done[5], NoteRating)
     assert [event.created_utc for event in done] == sorted({event.created_utc for event in done})
@@ -72,7 +72,7 @@ def test_every_act_is_one_event_under_a_pseudonym(log: FeedbackLog) -> None:
         assert secret not in text
     assert log.store.texts.get(note.note).content == {"text": "The figure is from 2019."}
     assert log.store.texts.get(note.note).sha256 == note.text_sha256
-    state = run(done).state
+    state = run_consensus(done).state
     assert not [dropped for dropped in state.dropped if dropped.reason not in ("retracted", "removed by an administrator")]
 
 
@@ -83,7 +83,7 @@ def test_pseudonyms_are_stable_here_and_differ_elsewhere(log: FeedbackLog, tmp_p
     with opened(tmp_path / "other") as other:
         assert other.pseudonym(ada) != log.pseudonym(ada)
     assert log.pseudonym(ada) != log.pseudonym(ada + "x")
-    assert log.pseudonyms.human(ada)[1:] != log.pseudonym(ada)[1:]
+    assert log.pseudonyms.for_human(ada)[1:] != log.pseudonym(ada)[1:]
 
 
 def test_only_what_is_there_can_be_judged(log: FeedbackLog) -> None:
@@ -93,8 +93,8 @@ def test_only_what_is_there_can_be_judged(log: FeedbackLog) -> None:
         lambda: log.rate(ada, "nothing", 1),
         lambda: log.rate(ben, mine, 1),  # another's answer, which nobody made public by judging it
         lambda: log.compare(ada, mine, "nothing", "left"),
-        lambda: log.note(ada, "nothing", "words"),
-        lambda: log.edit(ada, "nothing", "words"),
+        lambda: log.add_note(ada, "nothing", "words"),
+        lambda: log.add_edit(ada, "nothing", "words"),
         lambda: log.rate_note(ada, mine, 1),
     ):
         with pytest.raises(NotFound):
@@ -119,8 +119,8 @@ def test_values_tags_and_words_are_checked(log: FeedbackLog) -> None:
         lambda: log.rate(ada, first, 1, tags=[f"t{number}" for number in range(11)]),
         lambda: log.compare(ada, first, first, "left"),
         lambda: log.compare(ada, first, second, "both"),  # type: ignore[arg-type]
-        lambda: log.note(ada, first, " \n"),
-        lambda: log.note(ada, first, "x" * 6000),
+        lambda: log.add_note(ada, first, " \n"),
+        lambda: log.add_note(ada, first, "x" * 6000),
     ):
         with pytest.raises(BadInput):
             attempt()
@@ -131,7 +131,7 @@ def test_values_tags_and_words_are_checked(log: FeedbackLog) -> None:
 def test_nobody_judges_their_own_words(log: FeedbackLog) -> None:
     ada, ben = people(log, "Ada", "Ben")
     (answer,) = answers(log, ada, 1)
-    note, edit = log.note(ada, answer, "words"), log.edit(ada, answer, "more words")
+    note, edit = log.add_note(ada, answer, "words"), log.add_edit(ada, answer, "more words")
     for attempt in (
         lambda: log.rate_note(ada, note.note, 1),
         lambda: log.rate(ada, edit.result, 1),
@@ -143,14 +143,14 @@ def test_nobody_judges_their_own_words(log: FeedbackLog) -> None:
     log.rate(ada, answer, 1)
     log.compare(ben, answer, edit.result, "right")
     with pytest.raises(BadInput):
-        log.note(ben, note.note, "a note on a note")
+        log.add_note(ben, note.note, "a note on a note")
 
 
 def test_a_person_takes_back_their_own_acts_only(log: FeedbackLog) -> None:
     ada, ben = people(log, "Ada", "Ben")
     (answer,) = answers(log, ada, 1)
     rating = log.rate(ada, answer, 1)
-    note = log.note(ada, answer, "private words")
+    note = log.add_note(ada, answer, "private words")
     for event_id in (rating.id, note.id, "nothing"):
         with pytest.raises(NotFound):
             log.retract(ben, event_id)
@@ -160,27 +160,27 @@ def test_a_person_takes_back_their_own_acts_only(log: FeedbackLog) -> None:
     for event_id in (rating.id, note.id, retraction.id):
         with pytest.raises(Conflict):
             log.retract(ada, event_id)
-    assert not log.ledger.has_rated(log.pseudonym(ada), answer)
+    assert not log.index.has_rated(log.pseudonym(ada), answer)
     with pytest.raises(NotFound):
         log.store.texts.get(note.note)
     with pytest.raises(NotFound):
         log.rate_note(ben, note.note, 1)
     assert log.store.events.verify().broken_at is None
     log.rate(ada, answer, 0)
-    assert log.ledger.has_rated(log.pseudonym(ada), answer)
+    assert log.index.has_rated(log.pseudonym(ada), answer)
 
 
 def test_only_administrators_remove_and_say_why(log: FeedbackLog) -> None:
     ada, ben = people(log, "Ada", "Ben")
     owner = log.store.people.owner().id
     (answer,) = answers(log, ada, 1)
-    note = log.note(ada, answer, "an address")
+    note = log.add_note(ada, answer, "an address")
     with pytest.raises(NotFound, match="administrator"):
         log.remove(ben, note.id, "I dislike it")
     with pytest.raises(BadInput, match="reason"):
         log.remove(owner, note.id, " ")
-    removal = log.remove(owner, note.id, "private data", delete_words=True)
-    assert removal.reason in str(log.page()[-1].event)
+    removal = log.remove(owner, note.id, "private data", delete_text=True)
+    assert removal.reason in str(log.list_entries()[-1].event)
     assert log.store.texts.list() == []
     with pytest.raises(Conflict):
         log.remove(owner, note.id, "again")
@@ -195,24 +195,24 @@ def test_times_follow_the_order_of_acts_even_when_the_clock_does_not(log: Feedba
     (answer,) = answers(log, ada, 1)
     ahead = datetime.now(UTC) + timedelta(minutes=4)
     early = Rating(id=new_id(), created_utc=ahead, actor=log.pseudonym(ada), item=answer, value=1.0)
-    log.store.events.append([to_dict(early)])
+    log.store.events.append([event_to_dict(early)])
     log.retract(ada, early.id)
-    events = [from_dict(entry.event) for entry in log.store.events.entries()]
-    assert {dropped.reason for dropped in run(events).state.dropped} == {"retracted"}
+    events = [event_from_dict(entry.event) for entry in log.store.events.entries()]
+    assert {dropped.reason for dropped in run_consensus(events).state.dropped} == {"retracted"}
 
 
 def test_a_run_is_recorded_once_and_its_statuses_are_events(log: FeedbackLog) -> None:
     pour(log, community())
-    first = run_and_record(log.store, log.ledger)
-    changes = [from_dict(entry.event) for entry in log.store.events.entries(after=first.record.up_to)]
-    assert first.fresh
-    assert first.changed
-    assert {change.item: change.status for change in changes if isinstance(change, StatusChange)} == dict(first.changed)
+    first = run_and_record(log.store, log.index)
+    changes = [event_from_dict(entry.event) for entry in log.store.events.entries(after=first.record.up_to)]
+    assert first.is_new
+    assert first.status_changes
+    assert {change.item: change.status for change in changes if isinstance(change, StatusChange)} == dict(first.status_changes)
     assert {change.actor for change in changes} == {"yearling"}
     assert {change.snapshot for change in changes if isinstance(change, StatusChange)} == {first.snapshot.hash}
-    again = run_and_record(log.store, log.ledger)
-    assert (again.fresh, again.record, again.snapshot) == (False, first.record, first.snapshot)
-    kept = latest(log.store)
+    again = run_and_record(log.store, log.index)
+    assert (again.is_new, again.record, again.snapshot) == (False, first.record, first.snapshot)
+    kept = load_latest_run(log.store)
     assert kept is not None
     assert kept.snapshot == first.snapshot
     assert kept.snapshot.canonical_bytes() == first.snapshot.canonical_bytes()
@@ -220,27 +220,29 @@ def test_a_run_is_recorded_once_and_its_statuses_are_events(log: FeedbackLog) ->
     # The next act makes a new run, in which what stood stands.
     (ada,) = people(log, "Ada")
     log.rate(ada, "i1", 1)
-    second = run_and_record(log.store, log.ledger)
-    assert second.fresh
+    second = run_and_record(log.store, log.index)
+    assert second.is_new
     assert second.record.sequence == 2
-    assert {item.item: item.previous for item in second.snapshot.items if item.item in first.changed} == dict(first.changed)
+    assert {item.item: item.previous for item in second.snapshot.items if item.item in first.status_changes} == dict(
+        first.status_changes
+    )
 
 
 def test_a_run_that_came_second_is_done_again(log: FeedbackLog, monkeypatch: pytest.MonkeyPatch) -> None:
     pour(log, community())
     other = FeedbackLog(log.store)
-    real, raced = runs_module.run, []
+    real, raced = runs_module.run_consensus, []
 
     def slow(events: Any, parameters: Any) -> Any:
         result = real(events, parameters)
         if not raced:
             raced.append(True)
-            run_and_record(other.store, other.ledger)
+            run_and_record(other.store, other.index)
         return result
 
-    monkeypatch.setattr(runs_module, "run", slow)
-    finished = run_and_record(log.store, log.ledger)
-    assert (finished.fresh, finished.record.sequence) == (False, 1)
+    monkeypatch.setattr(runs_module, "run_consensus", slow)
+    finished = run_and_record(log.store, log.index)
+    assert (finished.is_new, finished.record.sequence) == (False, 1)
     statuses = [entry.event for entry in log.store.events.entries() if entry.event["kind"] == "status_change"]
     assert len({status["item"] for status in statuses}) == len(statuses)
 
@@ -251,28 +253,28 @@ def test_a_rating_moves_its_item_at_once_and_the_full_run_has_the_last_word(log:
     rest = [event for event in events if event.item == "i3"][-8:]
     pour(log, [event for event in events if event not in rest])
     board = LiveConsensus(log)
-    before = board.standing("i3")
-    assert (before.result, before.provisional) == (board.latest.snapshot.item("i3"), False)
-    others = {item.item: item for item in board.latest.snapshot.items if item.item != "i3"}
+    before = board.item_status("i3")
+    assert (before.result, before.is_provisional) == (board.latest_run.snapshot.find_item("i3"), False)
+    others = {item.item: item for item in board.latest_run.snapshot.items if item.item != "i3"}
     pour(log, rest)
     started = time.perf_counter()
-    quick = board.standing("i3")
+    quick = board.item_status("i3")
     assert time.perf_counter() - started < 1.0
-    assert quick.provisional
+    assert quick.is_provisional
     assert quick.result is not None
     assert before.result is not None
     gained = sum(side.ratings for side in quick.result.sides) - sum(side.ratings for side in before.result.sides)
     assert 0 < gained <= len(rest)  # somebody may be new, and wait for the full run
-    assert board.latest.result is not None
-    assert quick.result == update_item_result(board.latest.result, "i3", board.log.ledger.about("i3"))
-    assert {item.item: item for item in board.items() if item.item != "i3"} == others
-    finished = board.run()
-    full = board.standing("i3")
-    assert not full.provisional
-    assert full.result == finished.snapshot.item("i3")
+    assert board.latest_run.result is not None
+    assert quick.result == update_item_result(board.latest_run.result, "i3", board.log.index.events_about("i3"))
+    assert {item.item: item for item in board.item_results() if item.item != "i3"} == others
+    finished = board.run_now()
+    full = board.item_status("i3")
+    assert not full.is_provisional
+    assert full.result == finished.snapshot.find_item("i3")
     # As if everything had been there from the start.
-    acts = [event for event in log.ledger.events() if not isinstance(event, StatusChange)]
-    afresh = run(acts).snapshot.item("i3")
+    acts = [event for event in log.index.events() if not isinstance(event, StatusChange)]
+    afresh = run_consensus(acts).snapshot.find_item("i3")
     assert afresh is not None
     assert full.result is not None
     assert full.result.sides == afresh.sides
@@ -283,11 +285,11 @@ def test_a_retraction_counts_at_once(log: FeedbackLog) -> None:
     pour(log, community())
     board = LiveConsensus(log)
     seasoned = [log.rate(ada, f"i{number}", 1) for number in range(14)]
-    board.run()
-    before = board.standing("i13").result
+    board.run_now()
+    before = board.item_status("i13").result
     log.retract(ada, seasoned[13].id)
-    after = board.standing("i13")
-    assert after.provisional
+    after = board.item_status("i13")
+    assert after.is_provisional
     assert before is not None
     assert after.result is not None
     assert sum(side.ratings for side in after.result.sides) == sum(side.ratings for side in before.sides) - 1
@@ -298,14 +300,14 @@ def test_the_background_run_follows_and_other_writers_are_heard(log: FeedbackLog
     board = LiveConsensus(log, interval_s=0.05)
     board.start()
     try:
-        assert log.store.consensus_runs.newest() is None  # nothing to find out
+        assert log.store.consensus_runs.get_newest() is None  # nothing to find out
         pour(log, community())
-        board.nudge()
-        wait_until(lambda: log.store.consensus_runs.newest() is not None)
-        wait_until(lambda: board.standing("i1").result is not None and not board.standing("i1").provisional)
+        board.request_run()
+        wait_until(lambda: log.store.consensus_runs.get_newest() is not None)
+        wait_until(lambda: board.item_status("i1").result is not None and not board.item_status("i1").is_provisional)
         pour(log, [replace(event, id=f"x{event.id}") for event in community(seed=9) if event.item == "i1"][:3])
-        assert board.standing("i1").provisional  # reading noticed it, and the run follows
-        wait_until(lambda: not board.standing("i1").provisional)
+        assert board.item_status("i1").is_provisional  # reading noticed it, and the run follows
+        wait_until(lambda: not board.item_status("i1").is_provisional)
     finally:
         board.close()
 
@@ -314,13 +316,13 @@ def test_a_note_has_a_standing_before_anybody_rated_it(log: FeedbackLog) -> None
     ada, ben = people(log, "Ada", "Ben")
     (answer,) = answers(log, ada, 1)
     board = LiveConsensus(log)
-    assert board.standing("unheard of").status == NEEDS_MORE
-    note = log.note(ada, answer, "words")
-    assert board.standing(note.note).status == NEEDS_MORE
+    assert board.item_status("unheard of").status == NEEDS_MORE
+    note = log.add_note(ada, answer, "words")
+    assert board.item_status(note.note).status == NEEDS_MORE
     log.rate_note(ben, note.note, 1)
-    assert board.standing(note.note).provisional
-    board.run()
-    assert board.standing(note.note).reason == "no_quorum"
+    assert board.item_status(note.note).is_provisional
+    board.run_now()
+    assert board.item_status(note.note).reason == "no_quorum"
     assert board.has_rated_or_written(ada, note.note)
     assert board.has_rated_or_written(ben, note.note)
     assert not board.has_rated_or_written(log.store.people.owner().id, note.note)
@@ -329,24 +331,24 @@ def test_a_note_has_a_standing_before_anybody_rated_it(log: FeedbackLog) -> None
 def test_the_queue_leaves_out_what_one_rated_or_wrote(log: FeedbackLog) -> None:
     ada, ben = people(log, "Ada", "Ben")
     first, second = answers(log, ada)
-    note = log.note(ada, first, "words")
-    gone = log.note(ada, first, "other words")
+    note = log.add_note(ada, first, "words")
+    gone = log.add_note(ada, first, "other words")
     log.rate(ada, first, 1)
     log.rate(ada, second, 1)
     log.retract(ada, gone.id)
     board = LiveConsensus(log)
-    assert [wanted.item for wanted in board.queue(ada)] == []
-    assert {wanted.item for wanted in board.queue(ben)} == {first, second, note.note}
+    assert [wanted.item for wanted in board.rating_queue(ada)] == []
+    assert {wanted.item for wanted in board.rating_queue(ben)} == {first, second, note.note}
     log.rate(ben, first, 0)
-    assert {wanted.item for wanted in board.queue(ben)} == {second, note.note}
-    assert len(board.queue(ben, size=1)) == 1
+    assert {wanted.item for wanted in board.rating_queue(ben)} == {second, note.note}
+    assert len(board.rating_queue(ben, limit=1)) == 1
 
 
 def test_finished_runs_can_be_computed_again_with_their_fits(log: FeedbackLog) -> None:
     pour(log, community())
-    first = run_and_record(log.store, log.ledger)
+    first = run_and_record(log.store, log.index)
     fresh = FeedbackLog(log.store)
-    again: RecordedConsensusRun = run_and_record(fresh.store, fresh.ledger, need_result=True)
+    again: RecordedConsensusRun = run_and_record(fresh.store, fresh.index, need_fits=True)
     assert again.result is not None
     assert first.result is not None
     assert again.result.snapshot.canonical_bytes() == first.snapshot.canonical_bytes()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from yearling.feedback.pairs import Comparisons, PairParameters, build_pair, fit_bradley_terry, side_strengths
+from yearling.feedback.pairs import ComparisonArrays, PairParameters, build_pair, fit_bradley_terry, side_strengths
 
 P = PairParameters()
 
 
-def comparisons(rows: list[tuple[int, int, int]]) -> Comparisons:
+def comparisons(rows: list[tuple[int, int, int]]) -> ComparisonArrays:
     table = np.array(rows, dtype=np.int32).reshape(-1, 3)
-    return Comparisons(table[:, 0], table[:, 1], table[:, 2], np.ones(len(table)), np.ones(len(table)))
+    return ComparisonArrays(table[:, 0], table[:, 1], table[:, 2], np.ones(len(table)), np.ones(len(table)))
 
 
 def test_strengths_are_where_the_gradient_vanishes() -> None:
@@ -44,7 +44,7 @@ def test_the_order_of_comparisons_changes_no_bit() -> None:
 
 def test_ties_pull_together() -> None:
     apart = fit_bradley_terry(comparisons([(0, 0, 1)] * 5), np.zeros(2), 0.5, 200)
-    made = Comparisons(*(np.array(x, dtype=np.int32) for x in ([0] * 5, [0] * 5, [1] * 5)), np.full(5, 0.5), np.ones(5))
+    made = ComparisonArrays(*(np.array(x, dtype=np.int32) for x in ([0] * 5, [0] * 5, [1] * 5)), np.full(5, 0.5), np.ones(5))
     assert apart[0] - apart[1] > 1.0
     assert fit_bradley_terry(made, np.array([1.0, -1.0]), 0.5, 200)[0] < 0.6
 

@@ -7,13 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.consensus.simulation import Population, plant
+from benchmarks.consensus.simulation import Population, plant_truth
 from yearling.errors import BadInput
-from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters, RaterModel, SparseRatings, fit, solve_item
+from yearling.feedback.rater_model import (
+    PAPER_FIT,
+    PREDICTION_FIT,
+    FitParameters,
+    RaterModel,
+    SparseRatings,
+    fit_rater_model,
+    solve_item,
+)
 
 
 def planted(seed: int = 0, num_raters: int = 40, num_items: int = 30, density: float = 0.6) -> SparseRatings:
-    world = plant(Population(num_raters=num_raters, num_items=num_items, seed=seed))
+    world = plant_truth(Population(num_raters=num_raters, num_items=num_items, seed=seed))
     generator = np.random.default_rng(seed)
     u, n = np.nonzero(generator.random((num_raters, num_items)) < density)
     values = (generator.random(len(u)) < world.approval[world.camp[u], n]).astype(float)
@@ -33,7 +41,7 @@ def loss(ratings: SparseRatings, m: RaterModel, p: FitParameters) -> float:
 def test_no_small_step_lowers_the_loss_after_many_rounds(p: FitParameters) -> None:
     ratings = planted()
     p = replace(p, rounds=400, bias_rounds=60)
-    m = fit(ratings, p)
+    m = fit_rater_model(ratings, p)
     best = loss(ratings, m, p)
     generator = np.random.default_rng(0)
     for name in ("rater_bias", "item_bias", "rater_factors", "item_factors"):
@@ -49,18 +57,18 @@ def test_the_order_of_ratings_changes_no_bit() -> None:
         ratings.raters[order], ratings.items[order], ratings.values[order], ratings.num_raters, ratings.num_items
     )
     for p in (PAPER_FIT, PREDICTION_FIT):
-        a, b = fit(ratings, p), fit(shuffled, p)
+        a, b = fit_rater_model(ratings, p), fit_rater_model(shuffled, p)
         assert a.level == b.level
         for name in ("rater_bias", "item_bias", "rater_factors", "item_factors"):
             assert getattr(a, name).tobytes() == getattr(b, name).tobytes()
 
 
 def test_planted_camps_are_found() -> None:
-    world = plant(Population(num_raters=60, num_items=60, seed=3))
+    world = plant_truth(Population(num_raters=60, num_items=60, seed=3))
     generator = np.random.default_rng(3)
     u, n = np.nonzero(generator.random((60, 60)) < 0.6)
     values = (generator.random(len(u)) < world.approval[world.camp[u], n]).astype(float)
-    m = fit(SparseRatings(u.astype(np.int32), n.astype(np.int32), values, 60, 60), PAPER_FIT)
+    m = fit_rater_model(SparseRatings(u.astype(np.int32), n.astype(np.int32), values, 60, 60), PAPER_FIT)
     same = float(np.mean((m.rater_factors[:, 0] > 0) == (world.camp == 0)))
     assert max(same, 1.0 - same) > 0.95
 
@@ -69,16 +77,16 @@ def test_planted_camps_are_found() -> None:
 def test_the_start_leads_to_no_worse_a_fit_than_random_starts(seed: int) -> None:
     ratings = planted(seed, density=0.25)
     p = replace(PAPER_FIT, rounds=150)
-    ours = loss(ratings, fit(ratings, p), p)
+    ours = loss(ratings, fit_rater_model(ratings, p), p)
     # One round of power iteration hardly moves a random start.
-    others = [loss(ratings, fit(ratings, replace(p, seed=s, start_rounds=1)), p) for s in range(1, 6)]
+    others = [loss(ratings, fit_rater_model(ratings, replace(p, seed=s, start_rounds=1)), p) for s in range(1, 6)]
     assert ours <= min(others) * 1.01
 
 
 def test_an_item_solved_alone_equals_the_full_fit() -> None:
     ratings = planted()
     for p in (PAPER_FIT, PREDICTION_FIT):
-        m = fit(ratings, p)
+        m = fit_rater_model(ratings, p)
         # The sign that orients the factors after the last step is shared by both sides, so that this holds exactly.
         for item in range(0, ratings.num_items, 7):
             mine = ratings.items == item
@@ -95,7 +103,7 @@ def test_weights_count_like_repetitions_would() -> None:
     )
     p = replace(PAPER_FIT, rater_penalty=0.5, item_penalty=0.5, factor_penalty=0.25)
     double = replace(p, rater_penalty=1.0, item_penalty=1.0, factor_penalty=0.5)
-    np.testing.assert_allclose(fit(halved, p).item_bias, fit(ratings, double).item_bias, atol=2e-3)
+    np.testing.assert_allclose(fit_rater_model(halved, p).item_bias, fit_rater_model(ratings, double).item_bias, atol=2e-3)
 
 
 def test_values_outside_the_grid_are_refused() -> None:
@@ -108,6 +116,6 @@ def test_values_outside_the_grid_are_refused() -> None:
 
 def test_no_ratings_give_the_middle() -> None:
     nothing = np.zeros(0, dtype=np.int32)
-    m = fit(SparseRatings(nothing, nothing, np.zeros(0), 0, 3), PREDICTION_FIT)
+    m = fit_rater_model(SparseRatings(nothing, nothing, np.zeros(0), 0, 3), PREDICTION_FIT)
     assert m.level == 0.5
     assert m.predict_item_means(np.zeros(0, dtype=np.bool_)).tolist() == [0.5, 0.5, 0.5]

@@ -14,15 +14,15 @@ from yearling.feedback.status_rules import (
     HELPFUL,
     NEEDS_MORE,
     NOT_HELPFUL,
-    Decision,
     Evidence,
+    StatusDecision,
     StatusParameters,
     StatusRule,
     cap_flips,
-    decide,
-    holding,
+    choose_slate,
+    decide_status,
+    evaluate_rules,
     jury_verdict,
-    slate,
 )
 
 P = StatusParameters()
@@ -36,10 +36,10 @@ def evidence(*items: tuple[int, float, int, float], prediction: float = 0.5) -> 
     return Evidence(counts, approvals, approvals.copy(), np.full(counts.shape, prediction))
 
 
-def status_of(found: Evidence, p: StatusParameters = P, **more: object) -> Decision:
-    rules = holding(found, p)
-    options = {"standing": NEEDS_MORE, "age_s": 1e9, "verdict": "", **more}
-    return decide(0, rules, rules, p=p, **options)  # type: ignore[arg-type]
+def status_of(found: Evidence, p: StatusParameters = P, **more: object) -> StatusDecision:
+    rules = evaluate_rules(found, p)
+    options = {"current_status": NEEDS_MORE, "age_s": 1e9, "jury_finding": "", **more}
+    return decide_status(0, rules, rules, p=p, **options)  # type: ignore[arg-type]
 
 
 def test_both_sides_must_approve() -> None:
@@ -60,7 +60,7 @@ def test_the_chance_rule_is_the_lower_beta_bound() -> None:
     for total in range(5, 40, 3):
         for yes in range(total + 1):
             bound = stats.beta.ppf(0.2, yes + 0.5, total - yes + 0.5)
-            holds = holding(
+            holds = evaluate_rules(
                 evidence((total, yes, total, yes)), replace(BARE, rules=(StatusRule(id="x", version=1, direction=1, doubt=0.2),))
             )
             assert bool(holds["x"][0]) == (bound >= 0.5)
@@ -71,8 +71,8 @@ def test_the_rule_for_disapproval_is_the_mirror_image() -> None:
     counts = generator.integers(0, 30, (2, 300))
     approvals = np.floor(generator.random((2, 300)) * (counts + 1))
     predictions = generator.uniform(0.05, 0.95, (2, 300))
-    up = holding(Evidence(counts, approvals, approvals, predictions), P)
-    down = holding(Evidence(counts, counts - approvals, counts - approvals, 1.0 - predictions), P)
+    up = evaluate_rules(Evidence(counts, approvals, approvals, predictions), P)
+    down = evaluate_rules(Evidence(counts, counts - approvals, counts - approvals, 1.0 - predictions), P)
     assert up["helpful"].any()
     assert up["helpful"].tolist() == down["not_helpful"].tolist()
     assert up["not_helpful"].tolist() == down["helpful"].tolist()
@@ -80,19 +80,19 @@ def test_the_rule_for_disapproval_is_the_mirror_image() -> None:
 
 
 def test_a_spec_default_asks_for_more() -> None:
-    rules = holding(evidence((9, 8, 9, 8), (60, 39, 60, 39), (60, 53, 60, 53), (28, 28, 4, 4), prediction=0.7), P)
+    rules = evaluate_rules(evidence((9, 8, 9, 8), (60, 39, 60, 39), (60, 53, 60, 53), (28, 28, 4, 4), prediction=0.7), P)
     assert rules["helpful"].tolist() == [True, True, True, True]
     assert rules["spec_default"].tolist() == [False, False, True, False]
 
 
 def test_a_rule_needs_its_dependencies_first() -> None:
     with pytest.raises(BadInput, match="not listed before"):
-        holding(evidence((5, 5, 5, 5)), replace(P, rules=tuple(reversed(P.rules))))
+        evaluate_rules(evidence((5, 5, 5, 5)), replace(P, rules=tuple(reversed(P.rules))))
 
 
 def test_a_status_that_rests_on_the_most_active_is_not_given() -> None:
-    with_all, without = holding(evidence((10, 9, 10, 9)), P), holding(evidence((9, 8, 9, 4)), P)
-    found = decide(0, with_all, without, standing=NEEDS_MORE, age_s=1e9, verdict="", p=P)
+    with_all, without = evaluate_rules(evidence((10, 9, 10, 9)), P), evaluate_rules(evidence((9, 8, 9, 4)), P)
+    found = decide_status(0, with_all, without, current_status=NEEDS_MORE, age_s=1e9, jury_finding="", p=P)
     assert (found.status, found.reason) == (NEEDS_MORE, "rests_on_most_active")
 
 
@@ -106,17 +106,19 @@ def test_the_jury_needs_eight_and_two_a_side() -> None:
 
 def test_the_jury_vetoes_and_upholds() -> None:
     good, doubtful = evidence((10, 9, 10, 9)), evidence((10, 9, 10, 2))
-    assert status_of(good, verdict="split") == Decision(status=NEEDS_MORE, reason="jury_veto")
-    assert status_of(good, verdict=HELPFUL).status == HELPFUL
-    assert status_of(doubtful, verdict=HELPFUL).status == NEEDS_MORE, "a jury gives no status"
-    assert status_of(doubtful, standing=HELPFUL).status == NEEDS_MORE
-    assert status_of(doubtful, standing=HELPFUL, verdict=HELPFUL) == Decision(status=HELPFUL, reason="jury_upholds")
+    assert status_of(good, jury_finding="split") == StatusDecision(status=NEEDS_MORE, reason="jury_veto")
+    assert status_of(good, jury_finding=HELPFUL).status == HELPFUL
+    assert status_of(doubtful, jury_finding=HELPFUL).status == NEEDS_MORE, "a jury gives no status"
+    assert status_of(doubtful, current_status=HELPFUL).status == NEEDS_MORE
+    assert status_of(doubtful, current_status=HELPFUL, jury_finding=HELPFUL) == StatusDecision(
+        status=HELPFUL, reason="jury_upholds"
+    )
 
 
 @pytest.mark.parametrize(("flips", "held"), [(3, False), (4, True)])
 def test_the_cap_fails_closed(flips: int, held: bool) -> None:
     old = [HELPFUL] * 10 + [NEEDS_MORE]
-    new = [Decision(status=NEEDS_MORE if k < flips else HELPFUL, reason="no_agreement") for k in range(11)]
+    new = [StatusDecision(status=NEEDS_MORE if k < flips else HELPFUL, reason="no_agreement") for k in range(11)]
     final, asked, allowed = cap_flips(old, new, 20, P)
     assert (asked, allowed) == (flips, 3)
     assert [d.status for d in final[:10]] == ([HELPFUL] * 10 if held else [d.status for d in new[:10]])
@@ -127,18 +129,18 @@ def test_the_cap_fails_closed(flips: int, held: bool) -> None:
 @pytest.mark.parametrize(("flips", "people", "held"), [(1, 1, False), (2, 1, True), (2, 2, False), (1, 0, False)])
 def test_nobody_alone_turns_two(flips: int, people: int, held: bool) -> None:
     old = [HELPFUL] * 100
-    new = [Decision(status=NEEDS_MORE if k < flips else HELPFUL, reason="no_agreement") for k in range(100)]
+    new = [StatusDecision(status=NEEDS_MORE if k < flips else HELPFUL, reason="no_agreement") for k in range(100)]
     final, _, _ = cap_flips(old, new, people, P)
     assert ([d.status for d in final] == old) == held
 
 
 def test_where_one_person_acted_one_first_status_is_given() -> None:
-    old, new = [NEEDS_MORE] * 4, [Decision(status=HELPFUL, reason="both_sides")] * 4
+    old, new = [NEEDS_MORE] * 4, [StatusDecision(status=HELPFUL, reason="both_sides")] * 4
     final, flips, _ = cap_flips(old, new, 1, P)
     assert [d.reason for d in final] == ["both_sides", *["waits_for_others"] * 3]
     assert flips == 0
     assert cap_flips(old, new, 2, P)[0] == new
-    turned = [Decision(status=NEEDS_MORE, reason="no_agreement"), *new[1:]]
+    turned = [StatusDecision(status=NEEDS_MORE, reason="no_agreement"), *new[1:]]
     final, _, _ = cap_flips([HELPFUL, *old[1:]], turned, 1, P)
     assert [d.status for d in final] == [NEEDS_MORE] * 4
 
@@ -146,18 +148,18 @@ def test_where_one_person_acted_one_first_status_is_given() -> None:
 def test_one_voice_less_than_the_quorum_takes_no_status_away() -> None:
     thin = evidence((3, 3, 1, 1), prediction=0.9)
     assert status_of(thin).reason == "no_quorum"
-    assert status_of(thin, standing=HELPFUL) == Decision(status=HELPFUL, reason="kept")
-    assert status_of(evidence((3, 3, 0, 0), prediction=0.9), standing=HELPFUL).status == NEEDS_MORE
+    assert status_of(thin, current_status=HELPFUL) == StatusDecision(status=HELPFUL, reason="kept")
+    assert status_of(evidence((3, 3, 0, 0), prediction=0.9), current_status=HELPFUL).status == NEEDS_MORE
 
 
 def test_a_large_record_may_flip_a_share() -> None:
     old = [HELPFUL] * 200
-    new = [Decision(status=NOT_HELPFUL if k < 10 else HELPFUL, reason="x") for k in range(200)]
+    new = [StatusDecision(status=NOT_HELPFUL if k < 10 else HELPFUL, reason="x") for k in range(200)]
     assert cap_flips(old, new, 50, P)[1:] == (10, 10)
     assert all(status in DECIDED_STATUSES for status in old)
 
 
 def test_the_slate_starts_with_what_the_weaker_side_likes_best() -> None:
     found = evidence((30, 29, 30, 2), (30, 3, 30, 29), (30, 16, 30, 15), (30, 2, 30, 2))
-    assert slate(found, P, size=3) == [2, 0, 1]
-    assert slate(evidence((1, 1, 1, 1)).one(0), P) == [0]
+    assert choose_slate(found, P, max_items=3) == [2, 0, 1]
+    assert choose_slate(evidence((1, 1, 1, 1)).for_item(0), P) == [0]

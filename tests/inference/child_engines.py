@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from yearling.errors import BadInput
-from yearling.inference import Delta, EngineSpec, FakeEngine, Request, ScriptedAnswer, SupervisedEngine
+from yearling.inference import Delta, EngineSpec, FakeEngine, GenerationRequest, ScriptedAnswer, SupervisedEngine
 
 
 def open_fake(answers: list[dict[str, Any]], **options: Any) -> FakeEngine:
@@ -32,7 +32,7 @@ class FailingEngine(FakeEngine):
 
     steps = 0
 
-    async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         what = bytes(request.prompt_ids or ()).decode()
         async for delta in super().stream(request):
             yield delta
@@ -63,7 +63,7 @@ def main() -> None:
         await engine.start()
         tell(str(engine.pid))
         if sys.argv[2] == "wedge":
-            await engine.generate(Request(prompt_ids=tuple(b"wedge")))
+            await engine.generate(GenerationRequest(prompt_ids=tuple(b"wedge")))
         await asyncio.sleep(600)
 
     def tell(text: str) -> None:

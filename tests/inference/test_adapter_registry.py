@@ -9,7 +9,7 @@ import pytest
 
 from tests.models.published import paper_adapter, paper_model
 from yearling.errors import NotFound, Unsupported, Untrusted
-from yearling.inference import FakeEngine, Request, fake_served_model
+from yearling.inference import FakeEngine, GenerationRequest, fake_served_model
 from yearling.inference.adapter_registry import AdapterRegistry
 from yearling.models import AdapterLibrary
 from yearling.records import SamplingSettings
@@ -22,8 +22,8 @@ def adapters(tmp_path: Path) -> AdapterLibrary:
     return AdapterLibrary(tmp_path / "adapters")
 
 
-def request() -> Request:
-    return Request(prompt_ids=(5, 6), sampling=SamplingSettings(max_tokens=4))
+def request() -> GenerationRequest:
+    return GenerationRequest(prompt_ids=(5, 6), sampling=SamplingSettings(max_tokens=4))
 
 
 def test_an_adapter_is_listed_once_it_is_published(adapters: AdapterLibrary) -> None:

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from yearling.inference.batch_scheduler import BatchScheduler, RowMove, Sequence
+from yearling.inference.batch_scheduler import BatchScheduler, RowMove, ScheduledSequence
 
 
 class Machine:
@@ -16,17 +16,17 @@ class Machine:
     def __init__(self, **bounds: int) -> None:
         self.scheduler: BatchScheduler[int] = BatchScheduler(**bounds)
         self.rows: dict[int, list[int]] = {}
-        self.private: dict[Sequence[int], list[int]] = {}
+        self.private: dict[ScheduledSequence[int], list[int]] = {}
         self.largest = 0
         self.steps = 0
 
-    def submit(self, prompt: int, answer: int) -> Sequence[int]:
+    def submit(self, prompt: int, answer: int) -> ScheduledSequence[int]:
         """A sequence of `prompt` tokens that wants to become `prompt + answer` long (its payload)."""
-        sequence = Sequence(tokens=[random.randrange(10**9) for _ in range(prompt)], payload=prompt + answer)
+        sequence = ScheduledSequence(tokens=[random.randrange(10**9) for _ in range(prompt)], payload=prompt + answer)
         self.scheduler.add(sequence)
         return sequence
 
-    def step(self) -> list[Sequence[int]]:
+    def step(self) -> list[ScheduledSequence[int]]:
         """One step; returns what finished in it."""
         self.steps += 1
         step = self.scheduler.plan()
@@ -36,11 +36,11 @@ class Machine:
             self.private.pop(sequence, None)
         used = len(step.decode) * step.width + sum(len(one.tokens) for one in self.scheduler.prefilling)
         self.largest = max(self.largest, used)
-        done: list[Sequence[int]] = []
+        done: list[ScheduledSequence[int]] = []
         for row, sequence in enumerate(step.decode):
             assert sequence.row == row
-            assert sequence.left == 1
-            assert self.rows[row][: sequence.cached] == sequence.tokens[:-1], "a row holds another sequence's cache"
+            assert sequence.num_uncached == 1
+            assert self.rows[row][: sequence.num_cached] == sequence.tokens[:-1], "a row holds another sequence's cache"
         for sequence in step.decode:
             assert sequence.row is not None
             self.rows[sequence.row] = list(sequence.tokens)
@@ -50,14 +50,14 @@ class Machine:
             cache = self.private.setdefault(chunk.sequence, [])
             assert len(cache) == chunk.start
             cache += chunk.sequence.tokens[chunk.start : chunk.stop]
-            row = self.scheduler.prefilled(chunk)
+            row = self.scheduler.mark_prefilled(chunk)
             if row is not None:
                 self.rows[row] = self.private.pop(chunk.sequence)
                 done += self.emit(chunk.sequence)
         return done
 
-    def emit(self, sequence: Sequence[int]) -> list[Sequence[int]]:
-        self.scheduler.emitted(sequence, random.randrange(10**9))
+    def emit(self, sequence: ScheduledSequence[int]) -> list[ScheduledSequence[int]]:
+        self.scheduler.append_token(sequence, random.randrange(10**9))
         if len(sequence.tokens) < sequence.payload:
             return []
         self.move(self.scheduler.finish(sequence))
@@ -74,7 +74,7 @@ def test_random_traffic_all_finishes_within_the_budget() -> None:
     for _ in range(30):
         machine = Machine(max_rows=random.randint(1, 9), budget_tokens=400, chunk_tokens=random.randint(1, 40))
         wanted = [machine.submit(random.randint(1, 200), random.randint(1, 150)) for _ in range(25)]
-        done: list[Sequence[int]] = []
+        done: list[ScheduledSequence[int]] = []
         while machine.scheduler.has_work():
             done += machine.step()
             assert machine.steps < 20_000

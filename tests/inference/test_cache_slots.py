@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from yearling.inference.cache_slots import Sequence, SlotAssignment, SlotScheduler
+from yearling.inference.cache_slots import SlotAssignment, SlotScheduler, SlottedSequence
 
 
-def sequence(*tokens: int, adapter: str | None = None) -> Sequence[str]:
-    return Sequence(tokens=list(tokens), adapter=adapter, payload="")
+def sequence(*tokens: int, adapter: str | None = None) -> SlottedSequence[str]:
+    return SlottedSequence(tokens=list(tokens), adapter=adapter, payload="")
 
 
-def compute(one: Sequence[str]) -> None:
+def compute(one: SlottedSequence[str]) -> None:
     """As the engine does after a prefill in one chunk."""
     assert one.slot is not None
-    one.slot.starts.append(len(one.slot.tokens))
+    one.slot.chunk_starts.append(len(one.slot.tokens))
     one.slot.tokens = list(one.tokens)
 
 
-def run(slots: SlotScheduler[str], one: Sequence[str]) -> SlotAssignment:
+def run(slots: SlotScheduler[str], one: SlottedSequence[str]) -> SlotAssignment:
     """Place, compute and finish a sequence; returns how it was placed."""
     slots.add(one)
-    [placed] = slots.place()
+    [placed] = slots.assign_waiting()
     compute(one)
     slots.finish(one)
     return placed
@@ -30,10 +30,10 @@ def test_first_come_first_served_while_slots_last() -> None:
     three = [sequence(n, n, n) for n in range(3)]
     for one in three:
         slots.add(one)
-    assert len(list(slots.place())) == 2
+    assert len(list(slots.assign_waiting())) == 2
     assert slots.running == three[:2]
     slots.finish(three[0])
-    assert [placed.slot.number for placed in slots.place()] == [0]
+    assert [placed.slot.number for placed in slots.assign_waiting()] == [0]
     assert slots.running == [three[1], three[2]]
 
 
@@ -41,11 +41,11 @@ def test_a_conversation_goes_on_in_its_slot() -> None:
     slots: SlotScheduler[str] = SlotScheduler(count=2, cells=100)
     assert run(slots, sequence(1, 2, 3)) == SlotAssignment(slots.slots[0], 0, None)
     placed = run(slots, sequence(1, 2, 3, 4, 5))
-    assert (placed.slot.number, placed.keep, placed.source) == (0, 3, None)
+    assert (placed.slot.number, placed.num_kept, placed.prefix_source) == (0, 3, None)
     assert slots.slots[0].tokens == [1, 2, 3, 4, 5]
     # Asked again, it is cut where its last chunk began, so that the same rows are computed again.
     placed = run(slots, sequence(1, 2, 3, 4, 5))
-    assert (placed.slot.number, placed.keep) == (0, 3)
+    assert (placed.slot.number, placed.num_kept) == (0, 3)
 
 
 def test_a_beginning_is_shared_with_another_conversation() -> None:
@@ -53,8 +53,8 @@ def test_a_beginning_is_shared_with_another_conversation() -> None:
     run(slots, sequence(1, 2))
     run(slots, sequence(1, 2, 3, 4, 5, 6))
     placed = run(slots, sequence(1, 2, 9))
-    assert (placed.slot.number, placed.keep) == (1, 2)
-    assert placed.source is slots.slots[0]
+    assert (placed.slot.number, placed.num_kept) == (1, 2)
+    assert placed.prefix_source is slots.slots[0]
     assert slots.slots[0].tokens == [1, 2, 3, 4, 5, 6]
 
 
@@ -62,9 +62,9 @@ def test_adapters_never_share() -> None:
     slots: SlotScheduler[str] = SlotScheduler(count=2, cells=100)
     run(slots, sequence(1, 2, 3))
     placed = run(slots, sequence(1, 2, 3, 4, adapter="a"))
-    assert placed.keep == 0
-    assert run(slots, sequence(1, 2, 3, 4, 5, adapter="a")).keep == 4
-    assert run(slots, sequence(1, 2, 3, 7)).keep == 3
+    assert placed.num_kept == 0
+    assert run(slots, sequence(1, 2, 3, 4, 5, adapter="a")).num_kept == 4
+    assert run(slots, sequence(1, 2, 3, 7)).num_kept == 3
 
 
 def test_cells_are_kept_for_those_that_run() -> None:
@@ -72,11 +72,11 @@ def test_cells_are_kept_for_those_that_run() -> None:
     first, second = sequence(1, 2, 3, 4, 5), sequence(6, 7, 8, 9, 10)
     slots.add(first)
     slots.add(second)
-    assert [placed.slot.number for placed in slots.place()] == [0]
+    assert [placed.slot.number for placed in slots.assign_waiting()] == [0]
     compute(first)
-    assert list(slots.place()) == []
+    assert list(slots.assign_waiting()) == []
     slots.finish(first)
-    assert len(list(slots.place())) == 1
+    assert len(list(slots.assign_waiting())) == 1
 
 
 def test_resting_slots_go_first_and_then_the_newest_waits_again() -> None:
@@ -85,7 +85,7 @@ def test_resting_slots_go_first_and_then_the_newest_waits_again() -> None:
     old, new = sequence(1, 2), sequence(3, 4)
     slots.add(old)
     slots.add(new)
-    for _ in slots.place():
+    for _ in slots.assign_waiting():
         pass
     compute(old)
     compute(new)
@@ -96,7 +96,7 @@ def test_resting_slots_go_first_and_then_the_newest_waits_again() -> None:
     assert slots.preempt() is not None
     assert slots.running == [old]
     assert list(slots.waiting) == [new]
-    assert new.left == 2
+    assert new.num_uncached == 2
     assert slots.preempt() is None
 
 
@@ -105,7 +105,7 @@ def test_a_waiting_sequence_can_be_taken_out() -> None:
     one, two = sequence(1), sequence(2)
     slots.add(one)
     slots.add(two)
-    for _ in slots.place():
+    for _ in slots.assign_waiting():
         pass
     slots.finish(two)
     slots.finish(two)

@@ -10,11 +10,11 @@ import pytest
 from yearling.config import Settings
 from yearling.errors import Unavailable
 from yearling.inference import Engine, FakeEngine, ScriptedAnswer
-from yearling.inference.calibration import SPEEDS_FILENAME, calibrate, read_speeds
-from yearling.inference.engine_choice import Machine, choose_engine
+from yearling.inference.calibration import SPEEDS_FILENAME, calibrate_engines, read_speeds
+from yearling.inference.engine_choice import MachineInfo, choose_engine
 
 MODEL = "ab" * 32
-HERE = Machine(machine_class="avx512", cores=2, memory_bytes=8 << 30, installed=frozenset({"llamacpp", "torch", "openvino"}))
+HERE = MachineInfo(machine_class="avx512", cores=2, memory_bytes=8 << 30, installed=frozenset({"llamacpp", "torch", "openvino"}))
 DELAYS_S = {"llamacpp": 0.02, "openvino": 0.001}
 
 
@@ -27,7 +27,7 @@ async def fake(kind: str) -> Engine:
 
 async def measured(data_dir: Path) -> None:
     for purpose in ("interactive", "batch"):
-        await calibrate(data_dir, HERE, MODEL, purpose, ["llamacpp", "openvino", "torch"], fake)
+        await calibrate_engines(data_dir, HERE, MODEL, purpose, ["llamacpp", "openvino", "torch"], fake)
 
 
 async def test_the_engine_that_is_fastest_here_is_chosen_whatever_the_table_says(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ async def test_the_engine_that_is_fastest_here_is_chosen_whatever_the_table_says
 
 
 async def test_an_engine_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("yearling.inference.calibration.PATIENCE_S", 0.2)
+    monkeypatch.setattr("yearling.inference.calibration.MEASUREMENT_TIMEOUT_S", 0.2)
     opened: list[FakeEngine] = []
 
     async def slow(kind: str) -> Engine:
@@ -54,7 +54,7 @@ async def test_an_engine_that_takes_too_long_is_given_up(tmp_path: Path, monkeyp
         opened.append(engine)
         return engine
 
-    speeds = await calibrate(tmp_path, HERE, MODEL, "batch", ["openvino", "torch"], slow)
+    speeds = await calibrate_engines(tmp_path, HERE, MODEL, "batch", ["openvino", "torch"], slow)
     assert set(speeds["batch"]) == {"torch"}
     assert [engine.closed for engine in opened] == [True, True]
 

@@ -51,20 +51,20 @@ def test_a_false_beginning_is_given_back() -> None:
 
 def test_characters_come_whole() -> None:
     tokenizer = ByteTokenizer()
-    stream = IncrementalDetokenizer(tokenizer.stream())
+    stream = IncrementalDetokenizer(tokenizer.new_stream_decoder())
     pieces = [stream.push(i) for i in tokenizer.encode("é😀")]
     assert pieces == ["", "é", "", "", "", "😀"]
     assert stream.flush() == ""
 
 
 def test_a_cut_character_shows_as_replacement_at_the_end() -> None:
-    stream = IncrementalDetokenizer(ByteTokenizer().stream())
+    stream = IncrementalDetokenizer(ByteTokenizer().new_stream_decoder())
     assert stream.push("😀".encode()[0]) == ""
     assert stream.flush() == "�"
 
 
 def test_held_text_comes_out_at_the_end() -> None:
-    stream = IncrementalDetokenizer(ByteTokenizer().stream(), ["##"])
+    stream = IncrementalDetokenizer(ByteTokenizer().new_stream_decoder(), ["##"])
     assert stream.push(ord("#")) == ""
     assert stream.flush() == "#"
-    assert not stream.stopped
+    assert not stream.is_stopped

@@ -7,18 +7,18 @@ import pytest
 from yearling.config import Settings
 from yearling.errors import BadInput, Unsupported
 from yearling.inference.engine_choice import (
-    KINDS,
+    ENGINE_KINDS,
     REFERENCE_SPEEDS,
-    Machine,
+    MachineInfo,
     choose_engine,
-    classify,
+    classify_cpu,
     describe_engines,
     detect_machine,
 )
 
 
-def machine(*installed: str, machine_class: str = "amx") -> Machine:
-    return Machine(machine_class=machine_class, cores=2, memory_bytes=8 << 30, installed=frozenset(installed))
+def machine(*installed: str, machine_class: str = "amx") -> MachineInfo:
+    return MachineInfo(machine_class=machine_class, cores=2, memory_bytes=8 << 30, installed=frozenset(installed))
 
 
 AUTO = Settings(engine="auto")
@@ -26,7 +26,7 @@ AUTO = Settings(engine="auto")
 
 @pytest.mark.parametrize("purpose", ["interactive", "batch"])
 def test_the_fastest_measured_is_taken(purpose: str) -> None:
-    choice = choose_engine(AUTO, purpose=purpose, machine=machine(*KINDS))
+    choice = choose_engine(AUTO, purpose=purpose, machine=machine(*ENGINE_KINDS))
     speeds = REFERENCE_SPEEDS["amx", "interactive" if purpose == "interactive" else "batch"]
     assert choice.kind == max(speeds, key=lambda kind: speeds[kind])
     assert "fastest" in choice.reason
@@ -35,20 +35,20 @@ def test_the_fastest_measured_is_taken(purpose: str) -> None:
 
 def test_only_what_is_installed_and_reads_the_format() -> None:
     assert choose_engine(AUTO, purpose="batch", machine=machine("llamacpp")).kind == "llamacpp"
-    assert choose_engine(AUTO, format="safetensors", machine=machine(*KINDS)).kind == "torch"
+    assert choose_engine(AUTO, weights_format="safetensors", machine=machine(*ENGINE_KINDS)).kind == "torch"
     with pytest.raises(Unsupported, match=r"yearling\[train\]"):
-        choose_engine(AUTO, format="safetensors", machine=machine("llamacpp"))
+        choose_engine(AUTO, weights_format="safetensors", machine=machine("llamacpp"))
     with pytest.raises(Unsupported, match="onnx"):
-        choose_engine(AUTO, format="onnx", machine=machine(*KINDS))
+        choose_engine(AUTO, weights_format="onnx", machine=machine(*ENGINE_KINDS))
 
 
 def test_the_setting_wins_or_says_what_is_missing() -> None:
     torch = Settings(engine="torch")
-    assert choose_engine(torch, machine=machine(*KINDS)).kind == "torch"
+    assert choose_engine(torch, machine=machine(*ENGINE_KINDS)).kind == "torch"
     with pytest.raises(BadInput, match=r"yearling\[train\]"):
         choose_engine(torch, machine=machine("llamacpp"))
     with pytest.raises(Unsupported, match="safetensors"):
-        choose_engine(Settings(engine="openvino"), format="safetensors", machine=machine(*KINDS))
+        choose_engine(Settings(engine="openvino"), weights_format="safetensors", machine=machine(*ENGINE_KINDS))
 
 
 def test_a_machine_that_nobody_measured_still_gets_an_engine() -> None:
@@ -58,15 +58,15 @@ def test_a_machine_that_nobody_measured_still_gets_an_engine() -> None:
 
 
 def test_processors_are_told_apart() -> None:
-    assert classify(frozenset({"avx2", "avx512f", "amx_tile", "amx_int8"})) == "amx"
-    assert classify(frozenset({"avx2", "avx512f"})) == "avx512"
-    assert classify(frozenset({"avx2"})) == "avx2"
-    assert classify(frozenset()) == "other"
+    assert classify_cpu(frozenset({"avx2", "avx512f", "amx_tile", "amx_int8"})) == "amx"
+    assert classify_cpu(frozenset({"avx2", "avx512f"})) == "avx512"
+    assert classify_cpu(frozenset({"avx2"})) == "avx2"
+    assert classify_cpu(frozenset()) == "other"
 
 
 def test_this_machine_is_described() -> None:
     reports = {report.kind: report for report in describe_engines()}
-    assert set(reports) == set(KINDS)
+    assert set(reports) == set(ENGINE_KINDS)
     assert reports["llamacpp"].available
     assert detect_machine().cores >= 1
     lacking = {report.kind: report for report in describe_engines(machine("llamacpp"))}

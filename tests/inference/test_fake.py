@@ -11,14 +11,22 @@ import jsonschema
 import pytest
 
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable
-from yearling.inference import ByteTokenizer, EnginePool, FakeChatTemplate, FakeEngine, Request, ScriptedAnswer, fake_served_model
+from yearling.inference import (
+    ByteTokenizer,
+    EnginePool,
+    FakeChatTemplate,
+    FakeEngine,
+    GenerationRequest,
+    ScriptedAnswer,
+    fake_served_model,
+)
 from yearling.records import SamplingSettings
 
 
-def ask(text: str = "Hi", **kwargs: Any) -> Request:
+def ask(text: str = "Hi", **kwargs: Any) -> GenerationRequest:
     sampling = kwargs.pop("sampling", SamplingSettings())
     ids = FakeChatTemplate().encode(ByteTokenizer(), [{"role": "user", "content": text}])
-    return Request(prompt_ids=tuple(ids), sampling=sampling, **kwargs)
+    return GenerationRequest(prompt_ids=tuple(ids), sampling=sampling, **kwargs)
 
 
 async def test_it_repeats_the_user_without_a_script() -> None:
@@ -48,7 +56,7 @@ async def test_scores_are_the_logprobs_it_told() -> None:
     assert request.prompt_ids is not None
     [scores] = await engine.score([(request.prompt_ids, [token.id for token in done.tokens])])
     assert scores == [token.logprob for token in done.tokens]
-    assert all(token.top[0] == (token.id, token.logprob) and len(token.top) == 2 for token in done.tokens)
+    assert all(token.top_logprobs[0] == (token.id, token.logprob) and len(token.top_logprobs) == 2 for token in done.tokens)
 
 
 async def test_closing_the_stream_frees_its_place() -> None:
@@ -74,13 +82,13 @@ async def test_it_fails_where_told() -> None:
 async def test_refusals_come_before_work() -> None:
     engine = FakeEngine(context_tokens=16)
     with pytest.raises(ContextLengthExceeded, match=r"27 tokens.*16"):
-        await engine.generate(Request(prompt_ids=tuple([65] * 27)))
+        await engine.generate(GenerationRequest(prompt_ids=tuple([65] * 27)))
     with pytest.raises(BadInput):
-        await engine.generate(Request(prompt_ids=()))
+        await engine.generate(GenerationRequest(prompt_ids=()))
     with pytest.raises(BadInput):
-        await engine.generate(Request())
+        await engine.generate(GenerationRequest())
     with pytest.raises(NotFound):
-        await engine.generate(Request(prompt_ids=(1,), adapter_hash="none"))
+        await engine.generate(GenerationRequest(prompt_ids=(1,), adapter_hash="none"))
     assert engine.requests == []
 
 
@@ -117,7 +125,7 @@ def test_what_people_write_makes_no_special_token() -> None:
 
 
 async def test_a_pool_of_fakes() -> None:
-    pool = EnginePool.of([fake_served_model("a"), fake_served_model("b")])
+    pool = EnginePool.from_open_models([fake_served_model("a"), fake_served_model("b")])
     await pool.start()
     assert (await pool.get(None)).name == "a"
     assert (await pool.get("b")).name == "b"

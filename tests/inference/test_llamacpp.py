@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Untrusted
-from yearling.inference import Request
+from yearling.inference import GenerationRequest
 from yearling.inference.llamacpp import LlamaCppEngine, open_llamacpp
 from yearling.inference.llamacpp_core import CHUNK_TOKENS
 from yearling.models import ChatTemplate, LocalModel, Tokenizer
@@ -45,16 +45,16 @@ async def engine(default_model: LocalModel) -> AsyncIterator[LlamaCppEngine]:
 def chat(default_model: LocalModel, tokenizer: Tokenizer) -> Any:
     template = ChatTemplate.load(default_model)
 
-    def ask(text: str, **kwargs: Any) -> Request:
+    def ask(text: str, **kwargs: Any) -> GenerationRequest:
         ids = template.encode(tokenizer, [{"role": "user", "content": text}])
-        return Request(prompt_ids=tuple(ids), sampling=kwargs.pop("sampling", GREEDY), **kwargs)
+        return GenerationRequest(prompt_ids=tuple(ids), sampling=kwargs.pop("sampling", GREEDY), **kwargs)
 
     return ask
 
 
 async def test_it_knows_the_capital_of_france(engine: LlamaCppEngine, tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode("The Eiffel Tower stands in France, whose capital is the city of")
-    done = await engine.generate(Request(prompt_ids=tuple(ids), sampling=SamplingSettings(temperature=0, max_tokens=4)))
+    done = await engine.generate(GenerationRequest(prompt_ids=tuple(ids), sampling=SamplingSettings(temperature=0, max_tokens=4)))
     assert done.text.startswith(" Paris")
 
 
@@ -89,7 +89,7 @@ async def test_the_whole_distribution_is_sampled(engine: LlamaCppEngine, chat: A
     ]
     done = await asyncio.gather(*(engine.generate(request) for request in requests))
     counts = Counter(one.tokens[0].id for one in done)
-    top = done[0].tokens[0].top
+    top = done[0].tokens[0].top_logprobs
     chi = sum((counts[token] - draws * math.exp(p)) ** 2 / (draws * math.exp(p)) for token, p in top[:8])
     assert chi < 27.9  # 99.95 % of chi-square with 8 degrees of freedom
     # Tokens that top-k 40 or min-p 0.05 would never give.
@@ -101,12 +101,12 @@ async def test_the_whole_distribution_is_sampled(engine: LlamaCppEngine, chat: A
 
 async def test_reported_logprobs_ignore_bias_temperature_and_truncation(engine: LlamaCppEngine, chat: Any) -> None:
     plain = (await engine.generate(chat("Hello", top_logprobs=5))).tokens[0]
-    token = plain.top[3][0]
+    token = plain.top_logprobs[3][0]
     settings = SamplingSettings(temperature=0.5, top_k=3, top_p=0.9, logit_bias=((token, 100.0),), max_tokens=1, seed=1)
     forced = (await engine.generate(chat("Hello", sampling=settings, top_logprobs=5))).tokens[0]
     assert forced.id == token
-    assert forced.logprob == pytest.approx(plain.top[3][1], abs=1e-6)
-    assert forced.top == plain.top
+    assert forced.logprob == pytest.approx(plain.top_logprobs[3][1], abs=1e-6)
+    assert forced.top_logprobs == plain.top_logprobs
 
 
 async def test_scores_are_those_of_generation(engine: LlamaCppEngine, chat: Any) -> None:
@@ -192,7 +192,7 @@ async def test_a_long_prompt_does_not_stall_a_stream(engine: LlamaCppEngine, cha
     drawn = 0
     async with aclosing(engine.stream(chat("Tell me a long story.", sampling=settings))) as stream:
         await anext(stream)
-        long_one = asyncio.create_task(engine.generate(Request(prompt_ids=long_ids, sampling=one)))
+        long_one = asyncio.create_task(engine.generate(GenerationRequest(prompt_ids=long_ids, sampling=one)))
         async for chunk in stream:
             drawn += len(chunk.tokens)
             if long_one.done():
@@ -204,11 +204,11 @@ async def test_a_long_prompt_does_not_stall_a_stream(engine: LlamaCppEngine, cha
 async def test_refusals(engine: LlamaCppEngine) -> None:
     context = engine.capabilities.context_tokens
     with pytest.raises(ContextLengthExceeded, match=str(context + 5)):
-        await engine.generate(Request(prompt_ids=(5,) * (context + 5)))
+        await engine.generate(GenerationRequest(prompt_ids=(5,) * (context + 5)))
     with pytest.raises(BadInput, match="does not have"):
-        await engine.generate(Request(prompt_ids=(10**7,)))
+        await engine.generate(GenerationRequest(prompt_ids=(10**7,)))
     with pytest.raises(NotFound):
-        await engine.generate(Request(prompt_ids=(5,), adapter_hash="0" * 64))
+        await engine.generate(GenerationRequest(prompt_ids=(5,), adapter_hash="0" * 64))
 
 
 async def test_embeddings_tell_texts_apart(engine: LlamaCppEngine, tokenizer: Tokenizer) -> None:
@@ -307,4 +307,4 @@ async def test_a_closed_engine_says_so(default_model: LocalModel, tokenizer: Tok
     await opened.close()
     await opened.close()
     with pytest.raises(Unavailable):
-        await opened.generate(Request(prompt_ids=(5,)))
+        await opened.generate(GenerationRequest(prompt_ids=(5,)))

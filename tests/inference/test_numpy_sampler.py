@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from yearling.inference.numpy_sampler import SamplerState, logprob, sample_token
+from yearling.inference.numpy_sampler import SamplerState, sample_token, token_logprob
 from yearling.records import SamplingSettings
 
 torch = pytest.importorskip("torch", reason="the torch sampler is the reference")
@@ -27,7 +27,7 @@ SETTINGS = [
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("masked", [False, True])
 def test_it_draws_what_the_torch_sampler_draws(settings: SamplingSettings, masked: bool) -> None:
-    from yearling.inference.torch_sampler import TorchSamplerState, draw
+    from yearling.inference.torch_sampler import TorchSamplerState, sample_tokens
 
     rng = np.random.default_rng(0)
     mask = rng.random(999) < 0.3 if masked else None
@@ -36,11 +36,11 @@ def test_it_draws_what_the_torch_sampler_draws(settings: SamplingSettings, maske
         logits = (3 * rng.standard_normal(999)).astype(np.float32)
         token = sample_token(logits, mine, allowed_V=mask, num_top=3)
         allowed = [None if mask is None else torch.from_numpy(mask)]
-        [other] = draw(torch.from_numpy(logits)[None], [theirs], allowed=allowed, num_top=[3])
+        [other] = sample_tokens(torch.from_numpy(logits)[None], [theirs], allowed=allowed, num_top=[3])
         assert token.id == other.id
         assert token.logprob == pytest.approx(other.logprob, abs=1e-4)
-        assert [i for i, _ in token.top] == [i for i, _ in other.top]
-        assert token.logprob == pytest.approx(logprob(logits, token.id), abs=1e-5)
+        assert [i for i, _ in token.top_logprobs] == [i for i, _ in other.top_logprobs]
+        assert token.logprob == pytest.approx(token_logprob(logits, token.id), abs=1e-5)
 
 
 def test_frequencies_are_the_probabilities() -> None:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from yearling.errors import ContextLengthExceeded, Unsupported
-from yearling.inference import Request
-from yearling.inference.openvino import TOKENS_PER_STEP, OpenVinoEngine, check_schema
+from yearling.inference import GenerationRequest
+from yearling.inference.openvino import TOKENS_PER_STEP, OpenVinoEngine, check_schema_support
 from yearling.models import LocalModel, Tokenizer, load_decoder
 from yearling.records import SamplingSettings
 
@@ -28,7 +28,9 @@ QUESTIONS = (
 
 
 def test_keywords_that_the_grammar_would_skip_are_refused() -> None:
-    check_schema({"type": "object", "properties": {"not": {"type": "string"}, "x": {"anyOf": [{"const": 1}, {"$ref": "#"}]}}})
+    check_schema_support(
+        {"type": "object", "properties": {"not": {"type": "string"}, "x": {"anyOf": [{"const": 1}, {"$ref": "#"}]}}}
+    )
     for schema, word in [
         ({"not": {"type": "string"}}, "not"),
         ({"type": "object", "properties": {"a": {"type": "array", "items": {"uniqueItems": True}}}}, "uniqueItems"),
@@ -40,7 +42,7 @@ def test_keywords_that_the_grammar_would_skip_are_refused() -> None:
         ({"type": "object", "required": ["b"]}, "required"),
     ]:
         with pytest.raises(Unsupported, match=word):
-            check_schema(schema)
+            check_schema_support(schema)
 
 
 @pytest.fixture
@@ -66,8 +68,8 @@ def prompts(model: LocalModel) -> list[tuple[int, ...]]:
     return [tuple(tokenizer.encode(turn, special=True)) for turn in turns]
 
 
-def request(ids: tuple[int, ...], *, schema: dict[str, Any] | None = None, top: int = 0, **sampling: Any) -> Request:
-    return Request(
+def request(ids: tuple[int, ...], *, schema: dict[str, Any] | None = None, top: int = 0, **sampling: Any) -> GenerationRequest:
+    return GenerationRequest(
         prompt_ids=ids, sampling=SamplingSettings(**({"max_tokens": 24} | sampling)), json_schema=schema, top_logprobs=top
     )
 

@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from yearling.inference import Completion, Request, open_engine
+from yearling.inference import Completion, GenerationRequest, open_engine
 from yearling.models import ChatTemplate, LocalModel, Tokenizer
 from yearling.records import SamplingSettings
 
@@ -41,7 +41,9 @@ async def test_the_serving_engine_and_torch_agree_on_100_prompts(default_model: 
     try:
         answers: list[Completion] = await asyncio.gather(
             *(
-                serving.generate(Request(prompt_ids=prompt, sampling=SamplingSettings(temperature=1.0, max_tokens=8, seed=seed)))
+                serving.generate(
+                    GenerationRequest(prompt_ids=prompt, sampling=SamplingSettings(temperature=1.0, max_tokens=8, seed=seed))
+                )
                 for seed, prompt in enumerate(prompts)
             )
         )

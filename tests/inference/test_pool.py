@@ -11,18 +11,18 @@ import pytest
 from tests.inference.test_remote import MODELS, PLAIN, serving
 from yearling.config import Settings
 from yearling.errors import NotFound, Unavailable
-from yearling.inference import EnginePool, FakeEngine, Request, fake_served_model
+from yearling.inference import EnginePool, FakeEngine, GenerationRequest, fake_served_model
 from yearling.models import LocalModel, ModelLibrary
 from yearling.records import SamplingSettings
 
 
 async def test_given_engines() -> None:
-    pool = EnginePool.of([fake_served_model("a"), fake_served_model("b")], default="b")
+    pool = EnginePool.from_open_models([fake_served_model("a"), fake_served_model("b")], default="b")
     await pool.start()
     assert pool.ready()
     assert pool.names() == ["b", "a"]
     assert (await pool.get()).name == "b"
-    assert pool.card("a") == ("yearling", 1_700_000_000)
+    assert pool.model_info("a") == ("yearling", 1_700_000_000)
     assert [(one["name"], one["state"], one["default"]) for one in pool.status()] == [("b", "ready", True), ("a", "ready", False)]
     with pytest.raises(NotFound, match="There is: b, a"):
         await pool.get("c")
@@ -30,7 +30,7 @@ async def test_given_engines() -> None:
 
 async def test_closing_closes_all_and_is_final() -> None:
     engines = [FakeEngine(), FakeEngine()]
-    pool = EnginePool.of([fake_served_model(name, engine) for name, engine in zip("ab", engines, strict=True)])
+    pool = EnginePool.from_open_models([fake_served_model(name, engine) for name, engine in zip("ab", engines, strict=True)])
     await pool.close()
     await pool.close()
     assert all(engine.closed for engine in engines)
@@ -55,8 +55,8 @@ async def test_remote_models_are_found_when_asked_for(tmp_path: Path) -> None:
         await pool.start()
         assert pool.ready()
         served = await pool.get("big")
-        assert (served.tokenizer, served.owned_by, served.created) == (None, "vllm", 5)
-        done = await served.engine.generate(Request(messages=({"role": "user", "content": "Hello"},)))
+        assert (served.tokenizer, served.owned_by, served.created_unix_s) == (None, "vllm", 5)
+        done = await served.engine.generate(GenerationRequest(messages=({"role": "user", "content": "Hello"},)))
         assert done.text == "Hi!"
         assert json.dumps(pool.status()[0]["state"]) == '"ready"'
         await pool.close()
@@ -74,7 +74,7 @@ async def test_the_default_model_is_opened_once_and_answers(default_model: Local
         assert first.engine.model_hash == default_model.sha256
         assert first.template is not None
         ids = first.template.encode(first.tokenizer, [{"role": "user", "content": "Say hello."}])
-        request = Request(prompt_ids=tuple(ids), sampling=SamplingSettings(temperature=0, max_tokens=30))
+        request = GenerationRequest(prompt_ids=tuple(ids), sampling=SamplingSettings(temperature=0, max_tokens=30))
         done = await first.engine.generate(request)
         assert first.tokenizer is not None
         assert done.text == first.tokenizer.decode([token.id for token in done.tokens])

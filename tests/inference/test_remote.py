@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Unsupported, UserError
-from yearling.inference import Request
+from yearling.inference import GenerationRequest
 from yearling.inference.remote import RemoteEndpoint, RemoteEngine
 from yearling.models import LocalModel
 from yearling.records import SamplingSettings
 
-HELLO = Request(messages=({"role": "user", "content": "Hello"},))
+HELLO = GenerationRequest(messages=({"role": "user", "content": "Hello"},))
 
 
 @dataclass
@@ -100,7 +100,7 @@ PLAIN = Answer(events=[chunk({"role": "assistant"}), chunk({"content": "Hi"}), c
 
 
 async def engine_of(endpoint: RemoteEndpoint) -> RemoteEngine:
-    [model] = await endpoint.models()
+    [model] = await endpoint.list_models()
     return RemoteEngine(endpoint, model)
 
 
@@ -109,7 +109,7 @@ async def test_it_lists_models_and_answers() -> None:
         engine = await engine_of(endpoint)
         assert (engine.model_hash, engine.capabilities.context_tokens) == ("remote:big", 777)
         settings = SamplingSettings(temperature=0.5, top_p=0.9, max_tokens=7, stop=("x",), seed=3, logit_bias=((5, 1.0),))
-        done = await engine.generate(Request(messages=HELLO.messages, sampling=settings, extra={"tools": [{"a": 1}]}))
+        done = await engine.generate(GenerationRequest(messages=HELLO.messages, sampling=settings, extra={"tools": [{"a": 1}]}))
         assert (done.text, done.finish_reason, done.prompt_tokens, done.completion_tokens) == ("Hi!", "stop", 4, 2)
         path, headers, body = server.asked[1]
         assert (path, headers["authorization"]) == ("/v1/chat/completions", "Bearer secret")
@@ -133,7 +133,7 @@ async def test_tool_calls_reasoning_and_schemas_pass_through() -> None:
     events = [chunk({"reasoning_content": "hm"}), chunk({"tool_calls": [call]}), chunk({}, "tool_calls"), "[DONE]"]
     async with serving(MODELS, Answer(events=events)) as (server, endpoint):
         engine = await engine_of(endpoint)
-        done = await engine.generate(Request(messages=HELLO.messages, json_schema={"type": "object"}))
+        done = await engine.generate(GenerationRequest(messages=HELLO.messages, json_schema={"type": "object"}))
         assert (done.reasoning, done.tool_calls, done.finish_reason) == ("hm", (call,), "tool_calls")
         assert server.asked[1][2]["response_format"]["json_schema"]["schema"] == {"type": "object"}
 
@@ -195,7 +195,7 @@ async def test_closing_the_stream_hangs_up() -> None:
 async def test_what_it_cannot_do_is_refused_before_any_request() -> None:
     async with serving(MODELS) as (server, endpoint):
         engine = await engine_of(endpoint)
-        for request in (Request(prompt_ids=(1,)), Request(messages=HELLO.messages, top_logprobs=2)):
+        for request in (GenerationRequest(prompt_ids=(1,)), GenerationRequest(messages=HELLO.messages, top_logprobs=2)):
             with pytest.raises(Unsupported):
                 await engine.generate(request)
         with pytest.raises(Unsupported):
@@ -206,7 +206,7 @@ async def test_what_it_cannot_do_is_refused_before_any_request() -> None:
 async def test_nobody_there() -> None:
     endpoint = RemoteEndpoint("http://127.0.0.1:9/v1")
     with pytest.raises(Unavailable, match="cannot be reached"):
-        await endpoint.models()
+        await endpoint.list_models()
     await endpoint.close()
     with pytest.raises(BadInput):
         RemoteEndpoint("ftp://example.org")
@@ -231,9 +231,9 @@ async def test_a_server_that_is_not_ours(llama_server: str) -> None:
         engine = await engine_of(endpoint)
         assert engine.capabilities.context_tokens == 1024  # of each of its two places
 
-        def asked(text: str, **settings: Any) -> Request:
+        def asked(text: str, **settings: Any) -> GenerationRequest:
             chosen = SamplingSettings(**{"temperature": 0.0, "max_tokens": 40, **settings})
-            return Request(messages=({"role": "user", "content": text},), sampling=chosen)
+            return GenerationRequest(messages=({"role": "user", "content": text},), sampling=chosen)
 
         question = "What is the capital of France? Answer with one English sentence."
         done = await engine.generate(asked(question))
@@ -246,7 +246,7 @@ async def test_a_server_that_is_not_ours(llama_server: str) -> None:
         assert stopped.text == done.text.partition("Paris")[0]
         schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
         person = asked("Give a person's age as JSON.")
-        formed = await engine.generate(Request(messages=person.messages, sampling=person.sampling, json_schema=schema))
+        formed = await engine.generate(GenerationRequest(messages=person.messages, sampling=person.sampling, json_schema=schema))
         assert isinstance(json.loads(formed.text)["age"], int)
         with pytest.raises(ContextLengthExceeded):
             await engine.generate(asked("word " * 3000))

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable
-from yearling.inference import Engine, EngineSpec, FakeEngine, Request, ScriptedAnswer, SupervisedEngine
+from yearling.inference import Engine, EngineSpec, FakeEngine, GenerationRequest, ScriptedAnswer, SupervisedEngine
 from yearling.records import SamplingSettings
 
 HERE = "tests.inference.child_engines"
@@ -33,8 +33,8 @@ async def supervised(factory: str, *, stall_timeout_s: float = 60.0, **options: 
         await engine.close()
 
 
-def prompt(text: str, **kwargs: Any) -> Request:
-    return Request(prompt_ids=tuple(text.encode()), **kwargs)
+def prompt(text: str, **kwargs: Any) -> GenerationRequest:
+    return GenerationRequest(prompt_ids=tuple(text.encode()), **kwargs)
 
 
 def gone(pid: int) -> bool:
@@ -89,7 +89,7 @@ async def test_closing_a_stream_cancels_it_there() -> None:
 async def test_requests_beyond_the_places_are_counted_as_queued() -> None:
     async with supervised("open_fake", answers=[ENDLESS], max_sequences=1) as engine:
         assert engine.queued == 0
-        streams = [engine.stream(Request(prompt_ids=(1,))) for _ in range(3)]
+        streams = [engine.stream(GenerationRequest(prompt_ids=(1,))) for _ in range(3)]
         waiting = [asyncio.create_task(anext(stream)) for stream in streams]
         await waiting[0]
         assert (engine.active, engine.queued) == (3, 2)

@@ -15,10 +15,17 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from yearling.errors import BadInput, Unavailable
-from yearling.inference import Engine, FakeEngine, Request, ScriptedAnswer, list_engine_variants, open_subjects
+from yearling.inference import (
+    Engine,
+    FakeEngine,
+    GenerationRequest,
+    ScriptedAnswer,
+    list_engine_variants,
+    open_benchmarked_engines,
+)
 from yearling.inference.bench_api import BenchmarkClient, TimedEngine, measure_api_overhead
 from yearling.inference.throughput import (
-    Subject,
+    BenchmarkedEngine,
     measure_engine,
     measure_interleaved,
     peak_memory_bytes,
@@ -102,7 +109,7 @@ def test_a_starved_sequence_shows_in_the_spread() -> None:
 @pytest.mark.usefixtures("own_time")
 def test_subjects_take_turns_and_the_median_counts() -> None:
     order: list[str] = []
-    subjects = [Subject("fast", paced(delay_s=0.001)), Subject("slow", paced(delay_s=0.01), pid=os.getpid)]
+    subjects = [BenchmarkedEngine("fast", paced(delay_s=0.001)), BenchmarkedEngine("slow", paced(delay_s=0.01), pid=os.getpid)]
     in_own_time(
         measure_interleaved(
             subjects, sequences=(2,), new_tokens=4, repeat=3, prefill_tokens=8, progress=lambda what, *_: order.append(what)
@@ -115,17 +122,17 @@ def test_subjects_take_turns_and_the_median_counts() -> None:
         "slow, 2 sequences",
     ]
     assert order[4] == "round 2: slow, prefill"
-    assert all(subject.speed().rounds == 3 for subject in subjects)
-    assert subjects[0].speed().tokens_per_s[2] == pytest.approx(10 * subjects[1].speed().tokens_per_s[2])
-    memory = subjects[1].speed().peak_memory_bytes
+    assert all(subject.median_speed().rounds == 3 for subject in subjects)
+    assert subjects[0].median_speed().tokens_per_s[2] == pytest.approx(10 * subjects[1].median_speed().tokens_per_s[2])
+    memory = subjects[1].median_speed().peak_memory_bytes
     assert memory is None or memory > 1_000_000
-    subjects[0].rates[2] = [1.0, 100.0, 3.0]
-    assert subjects[0].speed().tokens_per_s[2] == 3.0
+    subjects[0].tokens_per_s[2] = [1.0, 100.0, 3.0]
+    assert subjects[0].median_speed().tokens_per_s[2] == 3.0
 
 
 def test_no_figures_before_a_measurement_and_no_memory_of_nobody() -> None:
     with pytest.raises(ValueError, match="not been measured"):
-        Subject("new", FakeEngine()).speed()
+        BenchmarkedEngine("new", FakeEngine()).median_speed()
     assert peak_memory_bytes(2**22 + 1) is None
 
 
@@ -140,7 +147,9 @@ async def serve(engine: Engine, added_s: float, status: str = "200 OK") -> async
                 if line.lower().startswith(b"content-length:"):
                     size = int(line.split(b":")[1])
             most = json.loads(await reader.readexactly(size))["max_tokens"]
-            async for _ in engine.stream(Request(prompt_ids=(65,), sampling=SamplingSettings(temperature=0.0, max_tokens=most))):
+            async for _ in engine.stream(
+                GenerationRequest(prompt_ids=(65,), sampling=SamplingSettings(temperature=0.0, max_tokens=most))
+            ):
                 pass
             await asyncio.sleep(added_s)
             answer = b'{"choices": []}'
@@ -171,13 +180,13 @@ async def test_the_overhead_of_http_is_what_an_answer_takes_besides_the_engine()
 
 async def test_an_engine_that_is_timed_does_not_pay_for_its_reader() -> None:
     engine = slow_engine()
-    request = Request(prompt_ids=(65,), sampling=SamplingSettings(temperature=0.0, max_tokens=2))
+    request = GenerationRequest(prompt_ids=(65,), sampling=SamplingSettings(temperature=0.0, max_tokens=2))
     async with aclosing(engine.stream(request)) as stream:
         deltas = 0
         async for _ in stream:
             deltas += 1
             await asyncio.sleep(0.1)
-    assert engine.waited[0] < 0.1 * deltas
+    assert engine.stream_wait_s[0] < 0.1 * deltas
 
 
 async def test_an_api_that_fails_is_not_measured() -> None:
@@ -202,11 +211,11 @@ async def test_every_engine_runs_in_a_process_of_its_own(
         layouts=["installed", "q8_0"],
     )
     assert [contender.label for contender in wanted] == ["llamacpp Q8_0", "openvino Q8_0", "torch"]
-    async with open_subjects(wanted, threads=2, max_sequences=4) as (subjects, failed):
+    async with open_benchmarked_engines(wanted, threads=2, max_sequences=4) as (subjects, failed):
         assert set(failed) <= {"openvino Q8_0"}
         await measure_interleaved(subjects, sequences=(2,), new_tokens=3, repeat=1, prefill_tokens=64)
         for subject in subjects:
-            speed = subject.speed()
+            speed = subject.median_speed()
             assert speed.tokens_per_s[2] > 0
             assert speed.peak_memory_bytes is None or speed.peak_memory_bytes > default_model.size_bytes / 2
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Unsupported, Untrusted
-from yearling.inference import ByteTokenizer, Completion, Request
+from yearling.inference import ByteTokenizer, Completion, GenerationRequest
 from yearling.inference.torch_engine import TorchEngine, hash_adapter, open_torch
 from yearling.inference.torch_weights import pack_linears, preferred_weight_dtype
 from yearling.models import LocalModel, attach_adapter, load_adapter, new_adapter, save_adapter
@@ -76,9 +76,9 @@ async def tiny_engine(
         await engine.close()
 
 
-def request(prompt: str = "hello", *, schema: dict[str, Any] | None = None, top: int = 0, **sampling: Any) -> Request:
+def request(prompt: str = "hello", *, schema: dict[str, Any] | None = None, top: int = 0, **sampling: Any) -> GenerationRequest:
     settings = SamplingSettings(**({"max_tokens": 12} | sampling))
-    return Request(prompt_ids=tuple(prompt.encode()), sampling=settings, json_schema=schema, top_logprobs=top)
+    return GenerationRequest(prompt_ids=tuple(prompt.encode()), sampling=settings, json_schema=schema, top_logprobs=top)
 
 
 def logprobs(answer: Completion) -> list[float]:
@@ -149,9 +149,9 @@ async def test_top_logprobs_are_the_likeliest_tokens() -> None:
     async with tiny_engine() as engine:
         answer = await engine.generate(request("top", temperature=0, top=4))
     for token in answer.tokens:
-        assert len(token.top) == 4
-        assert token.top[0] == (token.id, pytest.approx(token.logprob, abs=1e-6))
-        assert list(token.top) == sorted(token.top, key=lambda pair: -pair[1])
+        assert len(token.top_logprobs) == 4
+        assert token.top_logprobs[0] == (token.id, pytest.approx(token.logprob, abs=1e-6))
+        assert list(token.top_logprobs) == sorted(token.top_logprobs, key=lambda pair: -pair[1])
 
 
 async def test_score_of_long_and_short_texts_together_is_batch_invariant() -> None:
@@ -261,11 +261,11 @@ async def test_bad_requests_are_refused_and_disturb_nobody() -> None:
         with pytest.raises(ContextLengthExceeded):
             await engine.generate(request("x" * CONTEXT))
         with pytest.raises(BadInput, match="token id"):
-            await engine.generate(Request(prompt_ids=(1, VOCABULARY)))
+            await engine.generate(GenerationRequest(prompt_ids=(1, VOCABULARY)))
         with pytest.raises(BadInput, match="logit_bias"):
             await engine.generate(request(logit_bias=((VOCABULARY, 1.0),)))
         with pytest.raises(NotFound):
-            await engine.generate(Request(prompt_ids=(1,), adapter_hash="f" * 64))
+            await engine.generate(GenerationRequest(prompt_ids=(1,), adapter_hash="f" * 64))
         with pytest.raises(BadInput, match="without a prompt"):
             await engine.score([((), (1, 2))])
         assert (await running).completion_tokens == 100
@@ -396,10 +396,12 @@ def chatty(default_model: LocalModel) -> list[tuple[int, ...]]:
 async def test_the_default_model_answers_and_scores_itself(default_model: LocalModel, chatty: list[tuple[int, ...]]) -> None:
     engine = await open_torch(folder=str(default_model.folder), threads=2, max_sequences=8)
     try:
-        paris = await engine.generate(Request(prompt_ids=chatty[0], sampling=SamplingSettings(temperature=0, max_tokens=16)))
+        paris = await engine.generate(
+            GenerationRequest(prompt_ids=chatty[0], sampling=SamplingSettings(temperature=0, max_tokens=16))
+        )
         assert "Paris" in paris.text
         wanted = [
-            Request(prompt_ids=ids, sampling=SamplingSettings(temperature=1, seed=seed, max_tokens=16))
+            GenerationRequest(prompt_ids=ids, sampling=SamplingSettings(temperature=1, seed=seed, max_tokens=16))
             for seed, ids in enumerate(chatty)
         ]
         answers = await asyncio.gather(*map(engine.generate, wanted))

@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from yearling.inference.torch_sampler import TorchSamplerState, adjust, draw, invert, probabilities, truncate
+from yearling.inference.torch_sampler import (
+    TorchSamplerState,
+    process_logits,
+    sample_inverse_cdf,
+    sample_tokens,
+    sampling_probabilities,
+    truncate_probabilities,
+)
 from yearling.records import SamplingSettings
 
 VOCABULARY = 1000
@@ -25,7 +32,7 @@ def some_logits(rows: int, *, seed: int = 0, spread: float = 2.0, vocabulary: in
 def frequencies(logits_V: torch.Tensor, sampling: SamplingSettings, times: int) -> np.ndarray:
     """Counts per token of `times` draws, a different seed for each."""
     states = [TorchSamplerState(SamplingSettings(**{**_fields(sampling), "seed": seed})) for seed in range(times)]
-    drawn = draw(logits_V.expand(times, -1), states)
+    drawn = sample_tokens(logits_V.expand(times, -1), states)
     return np.bincount([one.id for one in drawn], minlength=logits_V.shape[0])
 
 
@@ -97,7 +104,7 @@ def test_probabilities_equal_the_slow_definition(
 ) -> None:
     sampling = SamplingSettings(temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p)
     logits = some_logits(1, seed=seed, spread=spread, vocabulary=97)
-    fast = probabilities(logits, [sampling])[0].double().numpy()
+    fast = sampling_probabilities(logits, [sampling])[0].double().numpy()
     slow = slow_distribution(logits[0].double().numpy(), sampling)
     # fp32 against fp64 may disagree about tokens within rounding of an edge, whose mass is then of the order of the rounding.
     assert np.abs(fast - slow).sum() < 1e-4
@@ -107,7 +114,7 @@ def test_probabilities_equal_the_slow_definition(
 @pytest.mark.parametrize("spread", [0.01, 3.0])
 def test_top_p_keeps_the_smallest_sufficient_set(spread: float) -> None:
     probs_V = torch.softmax(some_logits(1, spread=spread, vocabulary=5000)[0], -1)
-    kept_V = truncate(probs_V, SamplingSettings(top_p=0.9))
+    kept_V = truncate_probabilities(probs_V, SamplingSettings(top_p=0.9))
     support = kept_V > 0
     mass = probs_V.double()[support].sum()
     assert mass >= 0.9 - 1e-6
@@ -119,8 +126,8 @@ def test_greedy_is_argmax_and_ignores_the_seed() -> None:
     logits_BV = some_logits(32)
     for temperature in (0.0, 1e-9):
         states = [TorchSamplerState(SamplingSettings(temperature=temperature, seed=seed)) for seed in range(32)]
-        assert [one.id for one in draw(logits_BV, states)] == logits_BV.argmax(-1).tolist()
-    assert probabilities(logits_BV[:1], [SamplingSettings(temperature=0)])[0].argmax() == logits_BV[0].argmax()
+        assert [one.id for one in sample_tokens(logits_BV, states)] == logits_BV.argmax(-1).tolist()
+    assert sampling_probabilities(logits_BV[:1], [SamplingSettings(temperature=0)])[0].argmax() == logits_BV[0].argmax()
 
 
 def test_reported_logprobs_are_of_the_whole_distribution_at_temperature_one() -> None:
@@ -134,16 +141,16 @@ def test_reported_logprobs_are_of_the_whole_distribution_at_temperature_one() ->
         TorchSamplerState(SamplingSettings(logit_bias=((5, 50.0),), seed=3)),
         TorchSamplerState(SamplingSettings(seed=4)),
     ]
-    drawn = draw(logits_BV, states, allowed=[None, None, None, mask], num_top=[0, 3, 0, 5])
+    drawn = sample_tokens(logits_BV, states, allowed=[None, None, None, mask], num_top=[0, 3, 0, 5])
     for row, one in enumerate(drawn):
         assert one.logprob == pytest.approx(float(exact_BV[row, one.id]), abs=2e-6)
     assert drawn[2].id == 5
     assert 10 <= drawn[3].id < 20
-    assert drawn[0].top == ()
+    assert drawn[0].top_logprobs == ()
     best = exact_BV[1].topk(3)
-    assert [token for token, _ in drawn[1].top] == best.indices.tolist()
-    assert [logprob for _, logprob in drawn[1].top] == pytest.approx(best.values.tolist(), abs=2e-6)
-    assert len(drawn[3].top) == 5
+    assert [token for token, _ in drawn[1].top_logprobs] == best.indices.tolist()
+    assert [logprob for _, logprob in drawn[1].top_logprobs] == pytest.approx(best.values.tolist(), abs=2e-6)
+    assert len(drawn[3].top_logprobs) == 5
 
 
 def test_a_sequence_draws_the_same_tokens_alone_and_in_any_batch() -> None:
@@ -154,13 +161,13 @@ def test_a_sequence_draws_the_same_tokens_alone_and_in_any_batch() -> None:
     alone = []
     for row in range(rows):
         state = TorchSamplerState(settings_of[row])
-        alone.append([draw(logits[row : row + 1], [state])[0].id for logits in logits_SBV])
+        alone.append([sample_tokens(logits[row : row + 1], [state])[0].id for logits in logits_SBV])
 
     together: list[list[int]] = [[] for _ in range(rows)]
     states = [TorchSamplerState(one) for one in settings_of]
     for step, logits in enumerate(logits_SBV):
         order = [int(row) for row in np.random.default_rng(step).permutation(rows)]
-        for row, one in zip(order, draw(logits[order], [states[row] for row in order]), strict=True):
+        for row, one in zip(order, sample_tokens(logits[order], [states[row] for row in order]), strict=True):
             together[row].append(one.id)
     assert together == alone
     assert len({tuple(ids) for ids in alone}) == rows
@@ -170,19 +177,19 @@ def test_penalties_and_bias_change_exactly_the_named_logits() -> None:
     logits_BV = some_logits(1)
     state = TorchSamplerState(
         SamplingSettings(presence_penalty=0.5, frequency_penalty=0.25, logit_bias=((7, -3.0), (8, 2.0))),
-        counts=Counter({7: 2, 9: 1}),
+        token_counts=Counter({7: 2, 9: 1}),
     )
     expected = logits_BV.clone()
     expected[0, 7] += -3.0 - 0.5 - 0.25 * 2
     expected[0, 8] += 2.0
     expected[0, 9] -= 0.75
-    torch.testing.assert_close(adjust(logits_BV, [state], [None]), expected)
+    torch.testing.assert_close(process_logits(logits_BV, [state], [None]), expected)
 
 
 def test_emitted_tokens_are_counted_for_the_penalties() -> None:
     state = TorchSamplerState(SamplingSettings(temperature=0, presence_penalty=100.0))
     logits_BV = some_logits(1)
-    ids = [draw(logits_BV, [state])[0].id for _ in range(5)]
+    ids = [sample_tokens(logits_BV, [state])[0].id for _ in range(5)]
     assert ids == logits_BV[0].topk(5).indices.tolist()
 
 
@@ -192,9 +199,9 @@ def test_invert_never_chooses_an_impossible_token() -> None:
     probs[1, 300] = 1.0
     probs[2, 255:257] = 0.5
     below_one = math.nextafter(1.0, 0.0)
-    assert invert(probs, [0.0, 0.0, 0.0]) == [0, 300, 255]
-    assert invert(probs, [below_one] * 3) == [699, 300, 256]
-    assert invert(probs, [0.5, 0.5, 0.5]) == [699, 300, 256]
+    assert sample_inverse_cdf(probs, [0.0, 0.0, 0.0]) == [0, 300, 255]
+    assert sample_inverse_cdf(probs, [below_one] * 3) == [699, 300, 256]
+    assert sample_inverse_cdf(probs, [0.5, 0.5, 0.5]) == [699, 300, 256]
 
 
 def test_bad_numbers_and_an_empty_mask_are_refused() -> None:
@@ -202,13 +209,13 @@ def test_bad_numbers_and_an_empty_mask_are_refused() -> None:
     broken = logits.clone()
     broken[0, 3] = float("nan")
     with pytest.raises(ValueError, match="not finite"):
-        draw(broken, [TorchSamplerState(SamplingSettings())])
+        sample_tokens(broken, [TorchSamplerState(SamplingSettings())])
     with pytest.raises(ValueError, match="permitted"):
-        draw(logits, [TorchSamplerState(SamplingSettings())], allowed=[torch.zeros(VOCABULARY, dtype=torch.bool)])
+        sample_tokens(logits, [TorchSamplerState(SamplingSettings())], allowed=[torch.zeros(VOCABULARY, dtype=torch.bool)])
 
 
 @pytest.mark.parametrize("seed", [0, -1, 2**63, 2**200])
 def test_any_whole_number_is_a_seed(seed: int) -> None:
-    numbers = [TorchSamplerState(SamplingSettings(seed=seed)).uniform() for _ in range(2)]
+    numbers = [TorchSamplerState(SamplingSettings(seed=seed)).next_uniform() for _ in range(2)]
     assert numbers[0] == numbers[1]
     assert 0 <= numbers[0] < 1

@@ -86,7 +86,7 @@ def test_what_was_changed_is_noticed(decoder: Decoder, tmp_path: Path) -> None:
         adapters.verify(published.sha256)
     shutil.copytree(published.folder, adapters.folder / ("0" * 64))
     assert [one.sha256 for one in adapters.list()] == [published.sha256]
-    assert set(adapters.damaged()) == {"0" * 64}
+    assert set(adapters.list_damaged()) == {"0" * 64}
 
 
 def test_an_adapter_of_up_proj_alone_changes_the_network_and_merges_to_the_same(decoder: Decoder, tmp_path: Path) -> None:

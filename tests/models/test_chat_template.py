@@ -128,11 +128,11 @@ def test_missing_content_is_empty() -> None:
 
 def test_what_the_template_knows() -> None:
     plain = ChatTemplate(CHATML)
-    assert (plain.supports_tools, plain.thinking) == (False, False)
+    assert (plain.supports_tools, plain.supports_thinking) == (False, False)
     rich = ChatTemplate(
         "{% if tools %}{{ tools | tojson }}{% endif %}{% if enable_thinking is false %}<think></think>{% endif %}"
     )
-    assert (rich.supports_tools, rich.thinking) == (True, True)
+    assert (rich.supports_tools, rich.supports_thinking) == (True, True)
     assert rich.render([], enable_thinking=False) == "<think></think>"
     # `tools` that the template sets itself is not support for tools.
     assert not ChatTemplate("{% set tools = 1 %}{{ tools }}").supports_tools

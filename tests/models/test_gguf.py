@@ -44,7 +44,7 @@ def test_what_was_written_is_read(file: Path) -> None:
         "output_norm.weight": (5,),
     }
     for name, values, _ in tensors():
-        assert np.array_equal(found.tensor(name), values)
+        assert np.array_equal(found.read_tensor(name), values)
 
 
 def test_the_same_arguments_give_the_same_bytes(file: Path, tmp_path: Path) -> None:
@@ -61,9 +61,9 @@ def test_the_librarys_reader_sees_the_same(kind: str, tmp_path: Path) -> None:
     theirs = gguf.GGUFReader(path)
     for tensor in theirs.tensors:
         expected = gguf.dequantize(tensor.data, tensor.tensor_type)
-        assert np.array_equal(ours.tensor(tensor.name), expected)
+        assert np.array_equal(ours.read_tensor(tensor.name), expected)
         assert ours.tensors[tensor.name].size_bytes == tensor.n_bytes
-        assert np.array_equal(ours.raw(tensor.name), tensor.data.view(np.uint8).reshape(-1))
+        assert np.array_equal(ours.raw_bytes(tensor.name), tensor.data.view(np.uint8).reshape(-1))
     for key, value in ours.metadata.items():
         field = theirs.fields[key].contents()
         assert field == (pytest.approx(value) if isinstance(value, float) else value)
@@ -94,7 +94,7 @@ def test_damage_never_escapes_as_another_error(file: Path, tmp_path: Path) -> No
         try:
             found = read_gguf(damaged)
             for name in found.tensors:
-                found.raw(name)
+                found.raw_bytes(name)
         except (Untrusted, Unsupported):
             continue
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.models.artefacts import hf_folder, llama_folder, tiny_gguf
 from yearling.errors import BadInput, NotFound, StorageFailed, Unsupported, Untrusted, UserError
-from yearling.files.disk import hash_file, megabytes
+from yearling.files.disk import format_bytes, hash_file
 from yearling.models import Layout, ModelLibrary, Tokenizer
 from yearling.models.gguf import read_gguf
 from yearling.models.hf_folder import hash_model_files, list_model_files
@@ -255,7 +255,9 @@ def test_a_disk_too_small_for_the_rewritten_file_is_told_with_its_size(tmp_path:
     library = ModelLibrary(disk / "models")
     sizes: dict[Layout, int] = {"keep": path.stat().st_size, "auto": requantised_size(read_gguf(path), "q8_0")}
     for layout, size_bytes in sizes.items():
-        with pytest.raises(StorageFailed, match=f"The disk of {library.models_dir} is full: {megabytes(size_bytes)} are needed"):
+        with pytest.raises(
+            StorageFailed, match=f"The disk of {library.models_dir} is full: {format_bytes(size_bytes)} are needed"
+        ):
             library.import_path(path, layout=layout, progress=lambda *step: pytest.fail(f"wrote before it looked: {step}"))
         _leaves_nothing(library)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.models.tiny import Files
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models import load_decoder
-from yearling.models.decoder import packed
+from yearling.models.decoder import pack_sequences
 from yearling.models.llama_decoder import LlamaDecoder, RMSNorm
 from yearling.models.safetensors_files import read_safetensors, write_safetensors
 
@@ -125,7 +125,7 @@ def test_single_steps_from_equal_lengths(pair: tuple[Any, LlamaDecoder]) -> None
 def test_packed_sequences_do_not_see_each_other(pair: tuple[Any, LlamaDecoder]) -> None:
     _, decoder = pair
     parts = [random_ids(1, length, seed=length) for length in (9, 1, 17)]
-    positions, mask = packed([9, 1, 17])
+    positions, mask = pack_sequences([9, 1, 17])
     together = decoder(torch.cat(parts, dim=1), positions_BT=positions, mask=mask)
     apart = torch.cat([decoder(part) for part in parts], dim=1)
     torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-4)
@@ -250,7 +250,7 @@ def test_other_architectures_come_through_transformers(tmp_path: Path) -> None:
         got = decoder(torch.stack([ids[1, 4:7], ids[0, 6:9]]), cache=cache.rows([1, 0]))
         torch.testing.assert_close(got, torch.stack([full[1, 4:7], full[0, 6:9]]), rtol=1e-4, atol=1e-4)
         assert cache.lengths == [9, 7]
-        positions, mask = packed([5, 7])
+        positions, mask = pack_sequences([5, 7])
         both = decoder(torch.cat([ids[:1, :5], ids[1:, :7]], dim=1), positions_BT=positions, mask=mask)
         torch.testing.assert_close(both[0, :5], full[0, :5], rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(both[0, 5:], full[1, :7], rtol=1e-4, atol=1e-4)

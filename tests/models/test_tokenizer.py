@@ -136,7 +136,7 @@ def test_sentencepiece_spells_unknown_characters_in_bytes(pieces: Tokenizer) -> 
 
 @given(st.lists(st.integers(min_value=-1, max_value=400)), st.booleans())
 def test_a_stream_says_what_decode_says(tokenizer: Tokenizer, ids: list[int], skip_special: bool) -> None:
-    stream = tokenizer.stream(skip_special=skip_special)
+    stream = tokenizer.new_stream_decoder(skip_special=skip_special)
     pushed = [stream.push(index) for index in ids]
     kept = b"".join(tokenizer.token_bytes(i) for i in ids if not (skip_special and i in tokenizer.special_ids))
     assert "".join(pushed) + stream.flush() == tokenizer.decode(ids, skip_special=skip_special) == kept.decode(errors="replace")
@@ -144,13 +144,13 @@ def test_a_stream_says_what_decode_says(tokenizer: Tokenizer, ids: list[int], sk
 
 @given(st.lists(st.integers(min_value=0, max_value=268)))
 def test_a_sentencepiece_stream_says_what_decode_says(pieces: Tokenizer, ids: list[int]) -> None:
-    stream = pieces.stream()
+    stream = pieces.new_stream_decoder()
     assert "".join([stream.push(index) for index in ids]) + stream.flush() == pieces.decode(ids)
 
 
 @given(st.text(min_size=1))
 def test_a_stream_never_shows_half_a_character(tokenizer: Tokenizer, text: str) -> None:
-    stream = tokenizer.stream(skip_special=False)
+    stream = tokenizer.new_stream_decoder(skip_special=False)
     for index in tokenizer.encode(text):
         assert "\ufffd" not in stream.push(index).replace("\ufffd", "", text.count("\ufffd"))
     assert stream.flush() == ""
@@ -158,7 +158,7 @@ def test_a_stream_never_shows_half_a_character(tokenizer: Tokenizer, text: str) 
 
 def test_a_broken_answer_ends_with_a_replacement_character(tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode("🙂")
-    stream = tokenizer.stream()
+    stream = tokenizer.new_stream_decoder()
     assert [stream.push(index) for index in ids[:-1]] == [""] * (len(ids) - 1)
     assert stream.flush() == "\ufffd"
 

@@ -62,7 +62,7 @@ def test_a_second_index_and_a_folder_of_wheels_are_used(server: Server, tmp_path
     server.add_wheel("tiny-model", NAME, content)
     indexes = PackageIndexes(urls=(server.url + "/elsewhere", server.url + "/simple"))
     assert find_wheel(server.web(indexes=indexes), SOURCE).url == f"{server.url}/files/{NAME}"
-    offline = NetworkConfig(indexes=PackageIndexes(urls=(), links=(str(tmp_path),)))
+    offline = NetworkConfig(indexes=PackageIndexes(urls=(), find_links=(str(tmp_path),)))
     link = find_wheel(offline, SOURCE)
     fetch_wheel(offline, link, tmp_path / "fetched.whl")
     assert (tmp_path / "fetched.whl").read_bytes() == content
@@ -166,7 +166,7 @@ def test_without_configuration_the_public_index_is_used(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null"}
     assert PackageIndexes.from_environment(environ) == PackageIndexes(urls=(default_index_url(),))
     assert PackageIndexes.from_environment(environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}) == PackageIndexes(
-        urls=(), links=("/wheels",)
+        urls=(), find_links=("/wheels",)
     )
 
 

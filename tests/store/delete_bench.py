@@ -76,7 +76,7 @@ def main() -> None:
         took, found = [], []
         chosen = random.Random(2).sample(store.conversations.list(person)[1:], _DELETES)
         for one in chosen:
-            word = store.conversations.messages(one.id, person_id=person)[0].content.split()[-1]
+            word = store.conversations.list_messages(one.id, person_id=person)[0].content.split()[-1]
             begun = time.perf_counter()
             store.delete_conversation(one.id, person_id=person)
             took.append(time.perf_counter() - begun)

@@ -64,13 +64,13 @@ def check(settings: Settings, acknowledged: Acknowledged) -> list[str]:
                 message.id
                 for person in people
                 for conversation in store.conversations.list(person)
-                for message in store.conversations.messages(conversation.id, person_id=person)
+                for message in store.conversations.list_messages(conversation.id, person_id=person)
             }
             found = {
                 "samples": samples,
                 "messages": messages,
                 "audit": {entry.subject for entry in store.audit.entries()},
-                "blobs": {sha256 for sha256, _ in store.blobs.sizes()},
+                "blobs": {sha256 for sha256, _ in store.blobs.iter_sizes()},
             }
             for kind, ids in found.items():
                 lost = getattr(acknowledged, kind) - ids

@@ -81,18 +81,18 @@ def fill(store: Store, *, seed: int = 1) -> None:
             parent = message.id
         _fill_around(store, person.id, conversation.id)
         sha256 = store.blobs.put(rng.randbytes(5000))
-        store.blobs.refer(sha256, "document", conversation.id)
+        store.blobs.add_reference(sha256, "document", conversation.id)
         store.audit.append(person.name, "test.fill", conversation.id, {"z": 1, "a": ["é", 0.1, None]})
         store.texts.add([make_text(conversation.id, "note", {"text": f"{person.name} \x00 words"}, person_id=person.id)])
         store.events.append([make_event(f"{seed}-{person.id}-{number}", actor=person.id) for number in range(3)])
     _fill_spec_run(store)
     _fill_exam(store)
-    store.secrets.get("test")
-    newest, head = store.consensus_runs.newest(), store.events.head()
+    store.secrets.get_or_create("test")
+    newest, head = store.consensus_runs.get_newest(), store.events.head()
     store.consensus_runs.record(
         f"outcome {seed}".encode(),
         [make_event(f"{seed}-change", kind="status_change")],
-        previous=newest.sequence if newest else 0,
+        previous_sequence=newest.sequence if newest else 0,
         up_to=head.sequence,
         head=head.hash,
         code_hash="ab" * 32,
@@ -105,10 +105,10 @@ def fill(store: Store, *, seed: int = 1) -> None:
 def _fill_around(store: Store, person_id: str, conversation_id: str) -> None:
     """Folder, share, comparison, memory, mode and settings."""
     folder = store.folders.create(person_id, f"é \x00 {conversation_id}")
-    store.conversations.change(conversation_id, person_id=person_id, folder_id=folder.id)
+    store.conversations.update(conversation_id, person_id=person_id, folder_id=folder.id)
     store.shares.create(conversation_id, person_id=person_id)
     store.shares.revoke(store.shares.create(conversation_id, person_id=person_id).id, person_id=person_id)
-    first, *_, last = store.conversations.messages(conversation_id, person_id=person_id)
+    first, *_, last = store.conversations.list_messages(conversation_id, person_id=person_id)
     store.comparisons.add(
         person_id=person_id,
         conversation_id=conversation_id,
@@ -117,9 +117,9 @@ def _fill_around(store: Store, person_id: str, conversation_id: str) -> None:
         right_id=last.id,
         offered=True,
     )
-    store.memories.learn(person_id, first.id, [("I like \udfff", "")])
+    store.memories.add_extracted(person_id, first.id, [("I like \udfff", "")])
     store.modes.define("pirate", "é", "Arr \x00", actor=person_id)
-    store.personal.change(person_id, {"instructions": "é \x00"})
+    store.personal_settings.update(person_id, {"instructions": "é \x00"})
 
 
 def _fill_spec_run(store: Store) -> None:
@@ -144,7 +144,7 @@ def _fill_spec_run(store: Store) -> None:
         settings={"n": 1},
         summary={"a": 0.5},
     )
-    store.spec_runs.dispute(store.spec_runs.outputs(run.id)[0].id, store.people.owner().id, "gap", "é \x00")
+    store.spec_runs.add_dispute(store.spec_runs.list_outputs(run.id)[0].id, store.people.owner().id, "gap", "é \x00")
 
 
 def make_graded(key: str = "case 1", draw: int = 0, **changes: Any) -> GradedSample:
@@ -177,7 +177,7 @@ def make_graded(key: str = "case 1", draw: int = 0, **changes: Any) -> GradedSam
 
 def start_exam(store: Store, *, num_samples: int = 2, seed: int = 0) -> ExamRun:
     """An open run of an exam."""
-    return store.exams.start(
+    return store.exams.start_run(
         exam="letters",
         exam_hash="ef" * 32,
         subject="engine",
@@ -193,7 +193,7 @@ def start_exam(store: Store, *, num_samples: int = 2, seed: int = 0) -> ExamRun:
 def _fill_exam(store: Store) -> None:
     run = start_exam(store)
     store.exams.add_samples(run.id, [make_graded("case 1"), make_graded("case 2")])
-    store.exams.finish(run.id, {"score": 0.5})
+    store.exams.finish_run(run.id, {"score": 0.5})
     store.exams.record_gate(champion="ab", challenger="cd", decision="ALLOW", body={"é": 1}, actor="test")
 
 
@@ -210,5 +210,5 @@ def dump(store: Store) -> dict[str, Any]:
     found["search_entries"] = [
         (*row[:words], sorted(row[words].replace("'", "").split()), *row[words + 1 :]) for row in found["search_entries"]
     ]
-    blobs = {sha256: hashlib.sha256(store.blobs.path(sha256).read_bytes()).hexdigest() for sha256, _ in store.blobs.sizes()}
+    blobs = {sha256: hashlib.sha256(store.blobs.path(sha256).read_bytes()).hexdigest() for sha256, _ in store.blobs.iter_sizes()}
     return {**found, "blobs": blobs}

@@ -13,7 +13,7 @@ from yearling.errors import BadInput, Conflict, NotAllowed, NotFound
 from yearling.records import Person
 from yearling.store import Store, hash_token
 from yearling.store.accounts.passwords import PasswordStore
-from yearling.store.accounts.sessions import LONGEST
+from yearling.store.accounts.sessions import MAX_SESSION_LIFETIME
 from yearling.store.database import schema
 
 SECRET = "correct horse battery"
@@ -45,23 +45,23 @@ def test_a_password_is_checked_by_name_and_only_its_hash_is_kept(
     monkeypatch.setattr(argon2, "PasswordHasher", quick_hashing)
     passwords = PasswordStore(store.database)  # with as much work in a hash as people get
     ada = store.people.add("Ada")
-    assert (passwords.has(ada.id), store.people.have_accounts()) == (False, False)
-    passwords.set(ada.id, SECRET, by=ada.id)
-    assert (passwords.has(ada.id), store.people.have_accounts()) == (True, True)
+    assert (passwords.has_password(ada.id), store.people.has_accounts()) == (False, False)
+    passwords.set(ada.id, SECRET, actor=ada.id)
+    assert (passwords.has_password(ada.id), store.people.has_accounts()) == (True, True)
     with store.database.read() as connection:
         assert "$argon2id$v=19$m=65536,t=3,p=4$" in repr(connection.execute(schema.passwords.select()).all())
-    assert passwords.person("Ada", SECRET) == ada
-    assert passwords.person("Ada", SECRET + "x") is None
-    assert passwords.person("Ben", SECRET) is None
-    store.people.close(ada.id, by="test")
-    assert passwords.person("Ada", SECRET) is None
+    assert passwords.authenticate("Ada", SECRET) == ada
+    assert passwords.authenticate("Ada", SECRET + "x") is None
+    assert passwords.authenticate("Ben", SECRET) is None
+    store.people.close_account(ada.id, actor="test")
+    assert passwords.authenticate("Ada", SECRET) is None
     assert SECRET not in repr(store.audit.entries())
 
 
 @pytest.mark.parametrize("password", ["", "short", "aaaaaaaaaaaa", "x" * 1025])
 def test_passwords_that_are_no_use_are_refused(store: Store, password: str) -> None:
     with pytest.raises(BadInput):
-        store.passwords.set(store.people.owner().id, password, by="test")
+        store.passwords.set(store.people.owner().id, password, actor="test")
 
 
 def test_an_invitation_makes_one_person_however_many_try_at_once(store: Store, owner: Person) -> None:
@@ -81,7 +81,7 @@ def test_an_invitation_makes_one_person_however_many_try_at_once(store: Store, o
     [used] = store.invitations.list()
     assert (used.used_by, made[0].role) == (made[0].id, "reader")
     with pytest.raises(NotFound):
-        store.invitations.revoke(used.id, by=owner.id)
+        store.invitations.revoke(used.id, actor=owner.id)
 
 
 def test_a_name_that_is_taken_leaves_the_invitation_open(store: Store, owner: Person) -> None:
@@ -99,11 +99,11 @@ def test_invitations_end(store: Store, owner: Person) -> None:
         store.invitations.get_open(token)
     with pytest.raises(NotFound):
         store.invitations.accept(token, "Ada", password_hash="hash")
-    store.invitations.revoke(invitation.id, by=owner.id)
+    store.invitations.revoke(invitation.id, actor=owner.id)
     assert store.invitations.list() == []
     for lasts in (timedelta(0), timedelta(days=91)):
         with pytest.raises(BadInput):
-            store.invitations.create(owner, lasts=lasts)
+            store.invitations.create(owner, lifetime=lasts)
 
 
 def test_who_may_invite_whom_is_said_here_too(store: Store, owner: Person) -> None:
@@ -121,39 +121,39 @@ def test_before_the_owner_can_sign_in_nobody_is_invited(store: Store) -> None:
 
 def test_a_session_is_found_by_its_token_while_it_lasts(store: Store) -> None:
     ada, ben = store.people.add("Ada"), store.people.add("Ben")
-    token, session = store.sessions.open(ada.id, how="test", agent="a" * 500)
-    assert store.sessions.find(hash_token(token)) == (session, ada)
+    token, session = store.sessions.open(ada.id, method="test", agent="a" * 500)
+    assert store.sessions.find_by_digest(hash_token(token)) == (session, ada)
     assert len(session.agent) == 200
-    assert store.sessions.find(token) is None, "the hash is what is stored"
+    assert store.sessions.find_by_digest(token) is None, "the hash is what is stored"
     with pytest.raises(NotFound):
         store.sessions.close(session.id, person_id=ben.id)
-    touched = store.sessions.touch(session)
+    touched = store.sessions.record_use(session)
     assert touched.expires_utc > session.expires_utc
     with store.database.write() as connection:
         connection.execute(schema.sessions.update().values(expires_utc=now_utc()))
-    assert store.sessions.find(hash_token(token)) is None
+    assert store.sessions.find_by_digest(hash_token(token)) is None
     assert store.sessions.list(ada.id) == []
-    store.sessions.open(ben.id, how="test")
+    store.sessions.open(ben.id, method="test")
     with store.database.read() as connection:
         assert len(connection.execute(schema.sessions.select()).all()) == 1, "ended ones are forgotten"
 
 
 def test_no_use_makes_a_session_last_for_ever(store: Store) -> None:
     ada = store.people.add("Ada")
-    _, session = store.sessions.open(ada.id, how="test")
-    old = now_utc() - LONGEST + timedelta(days=1)
+    _, session = store.sessions.open(ada.id, method="test")
+    old = now_utc() - MAX_SESSION_LIFETIME + timedelta(days=1)
     with store.database.write() as connection:
         connection.execute(schema.sessions.update().values(created_utc=old))
     [session] = store.sessions.list(ada.id)
-    assert store.sessions.touch(session).expires_utc == old + LONGEST
+    assert store.sessions.record_use(session).expires_utc == old + MAX_SESSION_LIFETIME
 
 
 def test_all_other_sessions_are_closed_at_once(store: Store) -> None:
     ada, ben = store.people.add("Ada"), store.people.add("Ben")
-    keep = store.sessions.open(ada.id, how="test")[1]
+    keep = store.sessions.open(ada.id, method="test")[1]
     for person in (ada, ada, ben):
-        store.sessions.open(person.id, how="test")
-    assert store.sessions.close_others(ada.id, but=keep.id) == 2
+        store.sessions.open(person.id, method="test")
+    assert store.sessions.close_others(ada.id, keep_session_id=keep.id) == 2
     assert store.sessions.list(ada.id) == [keep]
     assert len(store.sessions.list(ben.id)) == 1
 
@@ -163,8 +163,8 @@ def test_a_key_is_found_by_its_hash_until_it_is_revoked_or_ends(store: Store) ->
     secret, key = store.api_keys.create(ada.id, "laptop", ["chat", "read"], expires_utc=now_utc() + timedelta(hours=1))
     assert secret.startswith("yk_")
     assert len(secret) >= 40
-    assert store.api_keys.find(hash_token(secret)) == (key, ada)
-    store.api_keys.touch(key.id)
+    assert store.api_keys.find_by_digest(hash_token(secret)) == (key, ada)
+    store.api_keys.record_use(key.id)
     [used] = store.api_keys.list(ada.id)
     assert used.used_utc is not None
     assert used.scopes == {"read", "chat"}
@@ -172,7 +172,7 @@ def test_a_key_is_found_by_its_hash_until_it_is_revoked_or_ends(store: Store) ->
         store.api_keys.revoke(key.id, person_id=ben.id)
     with store.database.write() as connection:
         connection.execute(schema.api_keys.update().values(expires_utc=now_utc()))
-    assert store.api_keys.find(hash_token(secret)) is None
+    assert store.api_keys.find_by_digest(hash_token(secret)) is None
     store.api_keys.revoke(key.id, person_id=ada.id)
     assert store.api_keys.list(ada.id) == []
     assert actions(store)[-2:] == ["key.create", "key.revoke"]
@@ -194,7 +194,7 @@ def test_one_owner_stays_however_many_leave_at_once(store: Store, owner: Person)
 
     def leave(person: Person) -> bool:
         try:
-            store.people.set_role(person.id, "member", by=person.id)
+            store.people.set_role(person.id, "member", actor=person.id)
         except Conflict:
             return False
         return True
@@ -202,21 +202,21 @@ def test_one_owner_stays_however_many_leave_at_once(store: Store, owner: Person)
     with ThreadPoolExecutor(6) as pool:
         assert sorted(pool.map(leave, owners)) == [False, True, True, True, True, True]
     [last] = [person for person in store.people.list() if person.role == "owner"]
-    for act in (store.people.close, store.people.delete, store.delete_person):
+    for act in (store.people.close_account, store.people.delete, store.delete_person):
         with pytest.raises(Conflict):
-            act(last.id, by="test")
+            act(last.id, actor="test")
 
 
 def test_a_closed_account_has_no_way_in_left(store: Store, owner: Person) -> None:
     ada = store.people.add("Ada", "maintainer")
-    token, _ = store.sessions.open(ada.id, how="test")
+    token, _ = store.sessions.open(ada.id, method="test")
     secret, _ = store.api_keys.create(ada.id, "key", ["read"])
     store.identities.link(ada.id, "https://issuer.example", "1")
     invitation, _ = store.invitations.create(ada)
-    assert store.people.close(ada.id, by=owner.id).closed_utc is not None
-    assert store.sessions.find(hash_token(token)) is None
-    assert store.api_keys.find(hash_token(secret)) is None
-    assert store.identities.person("https://issuer.example", "1") is None
+    assert store.people.close_account(ada.id, actor=owner.id).closed_utc is not None
+    assert store.sessions.find_by_digest(hash_token(token)) is None
+    assert store.api_keys.find_by_digest(hash_token(secret)) is None
+    assert store.identities.find_person("https://issuer.example", "1") is None
     with pytest.raises(NotFound):
         store.invitations.get_open(invitation)
 
@@ -225,15 +225,15 @@ def test_a_deleted_person_takes_everything_along(store: Store, owner: Person) ->
     ada = store.people.add("Ada")
     conversation = store.conversations.create(ada.id, "Mine")
     store.conversations.add_message(conversation.id, person_id=ada.id, role="user", content="My words", parent_id=None)
-    store.sessions.open(ada.id, how="test")
+    store.sessions.open(ada.id, method="test")
     store.api_keys.create(ada.id, "key", ["read"])
-    store.delete_person(ada.id, by=owner.id)
+    store.delete_person(ada.id, actor=owner.id)
     with store.database.read() as connection:
         for table in (schema.conversations, schema.messages, schema.sessions, schema.api_keys, schema.search_entries):
             assert connection.execute(table.select()).all() == []
     assert store.verify().ok
     with pytest.raises(Conflict):
-        store.delete_person(owner.id, by=owner.id)
+        store.delete_person(owner.id, actor=owner.id)
     assert store.people.get(owner.id).closed_utc is None
     assert {"person.close", "conversation.delete", "person.delete"} <= {*actions(store)}
 
@@ -241,19 +241,19 @@ def test_a_deleted_person_takes_everything_along(store: Store, owner: Person) ->
 def test_an_identity_is_one_persons(store: Store, owner: Person) -> None:
     ada = store.people.add("Ada")
     store.identities.link(ada.id, "https://issuer.example", "1")
-    assert store.identities.person("https://issuer.example", "1") == ada
-    assert store.identities.person("https://other.example", "1") is None
-    assert store.identities.issuers(ada.id) == ["https://issuer.example"]
+    assert store.identities.find_person("https://issuer.example", "1") == ada
+    assert store.identities.find_person("https://other.example", "1") is None
+    assert store.identities.list_issuers(ada.id) == ["https://issuer.example"]
     with pytest.raises(Conflict):
         store.identities.link(owner.id, "https://issuer.example", "1")
-    ben = store.identities.join("Ben", "reader", issuer="https://issuer.example", subject="2")
-    assert (ben.role, store.people.have_accounts()) == ("reader", True)
+    ben = store.identities.create_person("Ben", "reader", issuer="https://issuer.example", subject="2")
+    assert (ben.role, store.people.has_accounts()) == ("reader", True)
 
 
 def test_a_backup_brings_the_accounts_back(store: Store, owner: Person, tmp_path_factory: pytest.TempPathFactory) -> None:
     ada = store.people.add("Ada")
     secret, key = store.api_keys.create(ada.id, "key", ["read"])
     path = tmp_path_factory.mktemp("backup") / "backup.tar.gz"
-    assert store.backup(path).schema == schema.VERSION
+    assert store.backup(path).schema == schema.SCHEMA_VERSION
     assert secret.encode() not in path.read_bytes()
-    assert store.api_keys.find(hash_token(secret)) == (key, ada)
+    assert store.api_keys.find_by_digest(hash_token(secret)) == (key, ada)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from yearling.config import Settings
 from yearling.errors import BadInput
 from yearling.store import Store
-from yearling.store.audit import entry_hash
+from yearling.store.audit import hash_audit_entry
 
 
 def guards_off(store: Store) -> list[str]:
@@ -64,11 +64,11 @@ def test_detail_must_be_json(store: Store) -> None:
 
 
 def test_an_untouched_chain_verifies(store: Store) -> None:
-    assert store.audit.verify().entries == 0
+    assert store.audit.verify().num_entries == 0
     for number in range(20):
         last = store.audit.append("ada", "test", str(number))
     state = store.audit.verify()
-    assert (state.entries, state.head, state.broken_at) == (20, last.hash, None)
+    assert (state.num_entries, state.head, state.broken_at) == (20, last.hash, None)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_an_entry_forged_with_a_fitting_hash_breaks_the_next_one(store: Store) -
         store.audit.append("ada", "test", str(number))
     second = store.audit.entries()[1]
     forged = {name: getattr(second, name) for name in second.__slots__ if name != "hash"} | {"subject": "forged"}
-    tamper(store, f"UPDATE audit_log SET subject = 'forged', hash = '{entry_hash(forged)}' WHERE sequence = 2")
+    tamper(store, f"UPDATE audit_log SET subject = 'forged', hash = '{hash_audit_entry(forged)}' WHERE sequence = 2")
     state = store.audit.verify()
     assert state.broken_at == 3
     assert "does not follow" in state.reason
@@ -140,7 +140,7 @@ def test_threads_never_fork_the_chain(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: store.audit.append("ada", "test", str(number)), range(80)))
     state = store.audit.verify()
-    assert (state.entries, state.broken_at) == (80, None)
+    assert (state.num_entries, state.broken_at) == (80, None)
 
 
 APPENDER = """
@@ -163,4 +163,4 @@ def test_processes_never_fork_the_chain(settings: Settings, store: Store) -> Non
     writers = [subprocess.Popen([*command, str(number)], cwd=root) for number in range(4)]
     assert [writer.wait(120) for writer in writers] == [0] * 4
     state = store.audit.verify()
-    assert (state.entries, state.broken_at) == (100, None)
+    assert (state.num_entries, state.broken_at) == (100, None)

@@ -19,7 +19,7 @@ from tests.store.examples import dump, fill, make_sample, make_settings
 from yearling.config import Settings
 from yearling.errors import Conflict, NotFound, StorageFailed, Untrusted, UserError
 from yearling.store import Store, restore, verify_backup
-from yearling.store.backup.archive import read_manifest
+from yearling.store.backup.archive import read_backup_manifest
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_restored_backup_equals_the_original(store: Store, backup: Path, tmp_p
     assert before["samples"]
     assert before["blobs"]
     fresh = make_settings(tmp_path / "fresh")
-    assert restore(backup, fresh).aside is None
+    assert restore(backup, fresh).replaced_data is None
     with Store.open(fresh) as restored:
         assert dump(restored) == before
         assert restored.verify().ok
@@ -48,7 +48,7 @@ def test_restoring_over_other_data_keeps_that_aside(settings: Settings, store: S
     fill(store, seed=2)
     changed = dump(store)
     store.close()
-    aside = restore(backup, settings).aside
+    aside = restore(backup, settings).replaced_data
     with Store.open(settings) as restored:
         assert dump(restored) == before
         assert restored.verify().ok
@@ -101,7 +101,7 @@ def test_a_backup_taken_while_others_write_holds_one_moment(store: Store, tmp_pa
                     conversation.id, person_id=owner.id, role="assistant", content="", sample_id=sample.id
                 )
                 store.audit.append("writer", "test", sample.id)
-                store.blobs.refer(store.blobs.put(os.urandom(100)), "document", sample.id)
+                store.blobs.add_reference(store.blobs.put(os.urandom(100)), "document", sample.id)
         except BaseException as error:
             failures.append(error)
 
@@ -129,9 +129,9 @@ def test_a_backup_taken_while_others_write_holds_one_moment(store: Store, tmp_pa
 
 
 def test_the_manifest_tells_what_is_inside(store: Store, backup: Path) -> None:
-    manifest = read_manifest(backup)
+    manifest = read_backup_manifest(backup)
     chain = store.audit.verify()
-    assert (manifest.audit_entries, manifest.audit_head) == (chain.entries, chain.head)
+    assert (manifest.audit_entries, manifest.audit_head) == (chain.num_entries, chain.head)
     assert {name.removeprefix("blobs/") for name in manifest.files} == {"database.sqlite", *dump(store)["blobs"]}
     assert manifest.size_bytes == sum(size for size, _ in manifest.files.values())
 
@@ -139,7 +139,7 @@ def test_the_manifest_tells_what_is_inside(store: Store, backup: Path) -> None:
 def test_progress_reaches_the_end(store: Store, backup: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     store.backup(tmp_path / "other.tar.gz", progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1][0] == seen[-1][1] == read_manifest(tmp_path / "other.tar.gz").size_bytes
+    assert seen[-1][0] == seen[-1][1] == read_backup_manifest(tmp_path / "other.tar.gz").size_bytes
 
 
 def test_an_existing_file_is_not_overwritten(store: Store, backup: Path) -> None:

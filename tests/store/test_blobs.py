@@ -32,7 +32,7 @@ def test_the_same_content_is_stored_once(store: Store, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(CONTENT)
     assert {store.blobs.put(CONTENT), store.blobs.put(tmp_path / "file"), store.blobs.put(CONTENT)} == {SHA256}
     assert files_in(store.blobs.folder) == [SHA256]
-    assert list(store.blobs.sizes()) == [(SHA256, len(CONTENT))]
+    assert list(store.blobs.iter_sizes()) == [(SHA256, len(CONTENT))]
 
 
 def test_concurrent_writers_of_the_same_content_agree(store: Store) -> None:
@@ -63,7 +63,7 @@ def test_putting_the_content_again_mends_a_damaged_blob(store: Store) -> None:
 )
 def test_only_hashes_name_blobs(store: Store, name: str) -> None:
     store.blobs.put(CONTENT)
-    for ask in (store.blobs.get, store.blobs.path, store.blobs.open, store.blobs.intact):
+    for ask in (store.blobs.get, store.blobs.path, store.blobs.open, store.blobs.is_intact):
         with pytest.raises(BadInput):
             ask(name)
 
@@ -72,7 +72,7 @@ def test_an_unknown_blob_is_not_found(store: Store) -> None:
     with pytest.raises(NotFound):
         store.blobs.get("0" * 64)
     with pytest.raises(NotFound):
-        store.blobs.refer("0" * 64, "document", "1")
+        store.blobs.add_reference("0" * 64, "document", "1")
 
 
 def test_links_out_of_the_folder_are_not_followed(store: Store, tmp_path: Path) -> None:
@@ -97,37 +97,37 @@ def test_only_regular_files_can_be_put(store: Store, tmp_path: Path) -> None:
 
 def test_only_what_nobody_needs_is_collected(store: Store) -> None:
     needed_twice, needed, unneeded = (store.blobs.put(text) for text in (b"twice", b"once", b"never"))
-    store.blobs.refer(needed_twice, "document", "1")
-    store.blobs.refer(needed_twice, "document", "1")
-    store.blobs.refer(needed_twice, "run", "1")
-    store.blobs.refer(needed, "document", "1")
-    assert [store.blobs.references(sha256) for sha256 in (needed_twice, needed, unneeded)] == [2, 1, 0]
-    assert store.blobs.collect(grace_s=0) == [unneeded]
-    store.blobs.release("document", "1")
-    assert store.blobs.collect(grace_s=0) == [needed]
+    store.blobs.add_reference(needed_twice, "document", "1")
+    store.blobs.add_reference(needed_twice, "document", "1")
+    store.blobs.add_reference(needed_twice, "run", "1")
+    store.blobs.add_reference(needed, "document", "1")
+    assert [store.blobs.count_references(sha256) for sha256 in (needed_twice, needed, unneeded)] == [2, 1, 0]
+    assert store.blobs.collect_garbage(grace_period_s=0) == [unneeded]
+    store.blobs.remove_references("document", "1")
+    assert store.blobs.collect_garbage(grace_period_s=0) == [needed]
     assert files_in(store.blobs.folder) == [needed_twice]
 
 
 def test_young_blobs_are_left_for_the_record_to_come(store: Store) -> None:
     sha256 = store.blobs.put(CONTENT)
-    assert store.blobs.collect() == []
+    assert store.blobs.collect_garbage() == []
     os.utime(store.blobs.path(sha256), (0, 0))
     store.blobs.put(CONTENT)  # again: young again
-    assert store.blobs.collect() == []
+    assert store.blobs.collect_garbage() == []
     os.utime(store.blobs.path(sha256), (0, 0))
-    assert store.blobs.collect() == [sha256]
+    assert store.blobs.collect_garbage() == [sha256]
 
 
 def test_what_a_killed_writer_left_is_cleared_away(store: Store) -> None:
     sha256 = store.blobs.put(CONTENT)
     (store.blobs.folder / sha256[:2] / ".new-0123").write_bytes(b"half")
-    store.blobs.collect()
+    store.blobs.collect_garbage()
     assert files_in(store.blobs.folder) == [sha256]
 
 
 def test_a_missing_blob_is_reported(store: Store) -> None:
     store.blobs.put(CONTENT)
-    store.blobs.refer(SHA256, "document", "1")
+    store.blobs.add_reference(SHA256, "document", "1")
     store.blobs.path(SHA256).unlink()
     report = store.verify()
     assert not report.ok

@@ -22,11 +22,11 @@ from typing import Any
 
 import platformdirs
 
-from yearling.inference import Completion, Engine, Request, open_engine
+from yearling.inference import Completion, Engine, GenerationRequest, open_engine
 from yearling.models import ChatTemplate, ModelLibrary, Tokenizer
 from yearling.records import SamplingSettings
 from yearling.tasks import Environment, Task, is_multi_turn, open_environment, train_seed
-from yearling.tasks.environments.instructions.constraint_kind import KINDS
+from yearling.tasks.environments.instructions.constraint_kind import CONSTRAINT_KINDS
 
 
 def wilson(passes: int, count: int, z: float = 1.96) -> tuple[float, float]:
@@ -48,7 +48,7 @@ class Player:
     async def answer(self, messages: list[dict[str, Any]], seed: int) -> str:
         prompt = tuple(self.template.encode(self.tokenizer, messages))
         sampling = SamplingSettings(temperature=1.0, max_tokens=self.max_tokens, seed=seed)
-        found: Completion = await self.engine.generate(Request(prompt_ids=prompt, sampling=sampling))
+        found: Completion = await self.engine.generate(GenerationRequest(prompt_ids=prompt, sampling=sampling))
         self.tokens += found.completion_tokens
         self.cut += found.finish_reason == "length"
         return found.text
@@ -154,7 +154,11 @@ def main() -> None:
     specs = list(chosen.specs)
     if chosen.each_kind:
         settings = {"language": chosen.each_kind, "level": chosen.level}
-        specs += [f"instructions {json.dumps({**settings, 'kinds': [kind.id]})}" for kind in KINDS.values() if not kind.held_out]
+        specs += [
+            f"instructions {json.dumps({**settings, 'kinds': [kind.id]})}"
+            for kind in CONSTRAINT_KINDS.values()
+            if not kind.held_out
+        ]
     tallies = []
     for spec in specs:
         name, _, options = spec.partition(" ")

@@ -10,7 +10,7 @@ from typing import Any
 from tests.store.examples import make_sample
 from yearling.clock import new_id
 from yearling.config import Settings
-from yearling.feedback import Edit, EventIndex, FeedbackLog, run_and_record, to_dict
+from yearling.feedback import Edit, EventIndex, FeedbackLog, event_to_dict, run_and_record
 from yearling.records import Person, Sample
 from yearling.store import Store, make_text
 
@@ -68,13 +68,13 @@ def edited(log: FeedbackLog, person_id: str, numbers: range) -> None:
     """Answers to the questions of these numbers, and an edit of each, in two transactions."""
     samples = [_sample(person_id, number) for number in numbers]
     log.store.samples.add_many(samples)
-    when = log.ledger.next_event_utc()
+    when = log.index.next_event_utc()
     texts = [make_text(new_id(), "edit", {"text": prose(5000 + number)}, person_id=person_id) for number in numbers]
     events = [
         Edit(id=text.id, created_utc=when, actor=log.pseudonym(person_id), item=sample.id, result=text.id)
         for sample, text in zip(samples, texts, strict=True)
     ]
-    log.store.events.append([to_dict(event) for event in events], texts=texts)
+    log.store.events.append([event_to_dict(event) for event in events], texts=texts)
 
 
 def people(log: FeedbackLog, count: int) -> list[Person]:

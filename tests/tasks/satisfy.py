@@ -9,7 +9,7 @@ import itertools
 import random
 from typing import Any
 
-from yearling.tasks.environments.instructions.parsed_answer import Language, words_of
+from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, split_words
 
 _ENGLISH = (
     "warm red sun moon hill low bird tree home lake blue wind soft rain leaf gold fish boat calm dusk fire snow mild road "
@@ -26,11 +26,11 @@ _INITIAL = {word[0].upper(): word for word in _WORDS}
 class Writer:
     """One answer in the making."""
 
-    def __init__(self, constraints: list[dict[str, Any]], language: Language) -> None:
+    def __init__(self, constraints: list[dict[str, Any]], language: InstructionLanguage) -> None:
         self.wanted = {made["kind"]: made["parameters"] for made in constraints}
         english = {"lowercase", "uppercase"} & set(self.wanted)
         other = self.wanted.get("other_language")
-        self.language: Language = other["language"] if other else "en" if english else language
+        self.language: InstructionLanguage = other["language"] if other else "en" if english else language
         banned = str(self.wanted.get("avoid_mark", {}).get("mark", "\0"))
         pool = [word for word in (_ENGLISH if self.language == "en" else _CHINESE).split() if banned not in word]
         source = random.Random(7)
@@ -110,7 +110,7 @@ class Writer:
                 unit.insert(0, self.get("same_start", "word"))
 
     def size(self, unit: list[str]) -> int:
-        return len(words_of(self.join(unit), self.language))
+        return len(split_words(self.join(unit), self.language))
 
     def pad(self, units: list[list[str]]) -> None:
         low = max(self.get("words_at_least", "n", 0), self.get("words_between", "low", 0))
@@ -192,7 +192,7 @@ class Writer:
         return text.lower() if "lowercase" in wanted else text
 
 
-def satisfying(constraints: list[dict[str, Any]], language: Language) -> str:
+def satisfying(constraints: list[dict[str, Any]], language: InstructionLanguage) -> str:
     """An answer that meets all of these constraints (`{"kind", "parameters"}`) of a request in this language."""
     writer = Writer(constraints, language)
     units = writer.units()

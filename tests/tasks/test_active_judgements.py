@@ -11,8 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yearling.errors import Conflict
-from yearling.feedback import Comparison, Edit, Event, Note, NoteRating, Rating, Removal, Retraction, Vouch, fold, to_dict
-from yearling.tasks.active_judgements import JUDGEMENT_KINDS, standing
+from yearling.feedback import (
+    Comparison,
+    Edit,
+    FeedbackEvent,
+    Note,
+    NoteRating,
+    Rating,
+    Removal,
+    Retraction,
+    Vouch,
+    event_to_dict,
+    fold_events,
+)
+from yearling.tasks.active_judgements import JUDGEMENT_KINDS, find_active_judgements
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 REASONS = {
@@ -23,9 +35,9 @@ REASONS = {
 
 
 @st.composite
-def logs(draw: st.DrawFn) -> list[Event]:
+def logs(draw: st.DrawFn) -> list[FeedbackEvent]:
     """A log of few people and items, so that acts meet: replaced, retracted, removed, in vain, at one time."""
-    events: list[Event] = []
+    events: list[FeedbackEvent] = []
     for number in range(draw(st.integers(0, 25))):
         values: dict[str, Any] = {
             "id": f"e{draw(st.integers(0, 9))}-{number}",
@@ -52,28 +64,30 @@ def logs(draw: st.DrawFn) -> list[Event]:
 @pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(logs(), st.randoms(use_true_random=False))
-def test_what_stands_is_what_the_consensus_reads(events: list[Event], rng: random.Random) -> None:
-    state = fold(events)
+def test_what_stands_is_what_the_consensus_reads(events: list[FeedbackEvent], rng: random.Random) -> None:
+    state = fold_events(events)
     shuffled = list(events)
     rng.shuffle(shuffled)
-    found = standing(((number, to_dict(event)) for number, event in enumerate(shuffled, start=1)), up_to=len(events))
+    found = find_active_judgements(
+        ((number, event_to_dict(event)) for number, event in enumerate(shuffled, start=1)), up_to=len(events)
+    )
     assert {event["id"] for events in found.ratings.values() for event in events} == {event.id for event in state.ratings}
     compared = {event["id"] for events in found.comparisons.values() for event in events}
     assert compared == {event.id for event in state.comparisons}
     assert {event["id"] for event in found.edits} == {event.id for event in state.edits}
     kinds = {event.id: event.kind for event in events}
     expected = {one.event: REASONS[one.reason] for one in state.dropped if kinds[one.event] in JUDGEMENT_KINDS}
-    assert {event: reason for event, reason in found.fates.items() if reason != "about_a_note"} == expected
-    assert found.voices == {event.actor for event in (*state.ratings, *state.comparisons)}
-    assert found.seen.total() + found.others.total() == len(events)
+    assert {event: reason for event, reason in found.drop_reasons.items() if reason != "about_a_note"} == expected
+    assert found.raters == {event.actor for event in (*state.ratings, *state.comparisons)}
+    assert found.judgement_counts.total() + found.other_event_counts.total() == len(events)
 
 
 def test_a_retraction_after_the_run_is_not_passed_over() -> None:
     rating = Rating(id="1", created_utc=T0, actor="a", item="x", value=1.0)
     later = Rating(id="2", created_utc=T0, actor="a", item="y", value=1.0)
     back = Retraction(id="3", created_utc=T0 + timedelta(minutes=1), actor="a", event="1")
-    entries = [(number, to_dict(event)) for number, event in enumerate((rating, later, back), start=1)]
-    assert standing(entries[:2], up_to=1).fates == {"2": "newer_than_the_consensus_run"}
+    entries = [(number, event_to_dict(event)) for number, event in enumerate((rating, later, back), start=1)]
+    assert find_active_judgements(entries[:2], up_to=1).drop_reasons == {"2": "newer_than_the_consensus_run"}
     with pytest.raises(Conflict):
-        standing(entries, up_to=2)
-    assert standing(entries, up_to=3).fates == {"1": "retracted"}
+        find_active_judgements(entries, up_to=2)
+    assert find_active_judgements(entries, up_to=3).drop_reasons == {"1": "retracted"}

@@ -9,9 +9,17 @@ import pytest
 from tests.feedback.people import community
 from tests.tasks.records import answer, edited, find_consensus, opened, people, prose
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
-from yearling.feedback import FeedbackLog, latest, to_dict
+from yearling.feedback import FeedbackLog, event_to_dict, load_latest_run
 from yearling.store import make_text
-from yearling.tasks import BuildConfig, LessonSet, LessonSetBuild, build, compare, fingerprint, open_lesson_set
+from yearling.tasks import (
+    BuildConfig,
+    LessonSet,
+    LessonSetBuild,
+    build_lesson_set,
+    diff_lesson_sets,
+    fingerprint_exam,
+    open_lesson_set,
+)
 from yearling.tasks.heldout import read_heldout_lessons
 
 
@@ -31,7 +39,7 @@ def everything(lessons: LessonSet) -> str:
 
 def test_without_a_consensus_run_there_are_no_lessons(tmp_path: Path) -> None:
     with opened(tmp_path) as log, pytest.raises(NotFound) as caught:
-        build(log.store)
+        build_lesson_set(log.store)
     assert "yearling consensus run" in caught.value.advice
 
 
@@ -40,12 +48,12 @@ def test_nothing_to_learn_is_said_with_the_reasons(tmp_path: Path) -> None:
         owner = log.store.people.owner().id
         find_consensus(log)
         with pytest.raises(BadInput, match="nothing to learn") as caught:
-            build(log.store)
+            build_lesson_set(log.store)
         assert "yearling feedback import" in caught.value.advice
         log.rate(owner, answer(log, owner, 1), 0.5)
         find_consensus(log)
         with pytest.raises(BadInput) as caught:
-            build(log.store)
+            build_lesson_set(log.store)
         assert "neither good nor bad (1)" in caught.value.advice
 
 
@@ -55,10 +63,10 @@ def test_what_one_person_says_at_home(tmp_path: Path) -> None:
         good, bad, left, _, mended = (answer(log, owner, number) for number in range(5))
         right = answer(log, owner, 2, words="Another answer to the same question.", output_ids=(8, 2), logprobs=())
         rated = [log.rate(owner, good, 1.0), log.rate(owner, bad, 0.0)]
-        compared, edit = log.compare(owner, left, right, "right"), log.edit(owner, mended, "Better words.")
+        compared, edit = log.compare(owner, left, right, "right"), log.add_edit(owner, mended, "Better words.")
         find_consensus(log)
-        built = build(log.store, BuildConfig(heldout_share=0.0))
-        lessons = built.lessons
+        built = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
+        lessons = built.lesson_set
         up, down = sorted(lessons.thumbs(), key=lambda thumb: not thumb.up)
         assert (up.up, up.weight, up.prompt_ids, up.answer_ids, up.model_hash) == (
             True,
@@ -88,13 +96,13 @@ def test_one_person_is_split_by_conversation_alone(tmp_path: Path) -> None:
         owner = log.store.people.owner().id
         edited(log, owner, range(40))
         find_consensus(log)
-        built = build(log.store, BuildConfig(heldout_share=0.25))
+        built = build_lesson_set(log.store, BuildConfig(heldout_share=0.25))
         assert built.report["split"]["by"] == "conversation"
         assert built.report["split"]["why"] == "all lessons hold one person's words"
-        held = read_heldout_lessons(built.lessons)
+        held = read_heldout_lessons(built.lesson_set)
         # Which ids people get is chance, and so is the split here; these bounds fail once in a hundred thousand runs.
         assert 1 <= len(held) / 2 <= 24
-        asked = [{str(lesson.messages) for lesson in part} for part in (held, built.lessons.lessons())]
+        asked = [{str(lesson.messages) for lesson in part} for part in (held, built.lesson_set.lessons())]
         assert asked[0].isdisjoint(asked[1])
         assert {lesson.kind for lesson in held} == {"pair", "demonstration"}, "an edit's two lessons stay together"
         assert accounted(built)
@@ -112,7 +120,7 @@ def community_log(log: FeedbackLog) -> None:
         )
         for number, item in enumerate(items)
     ]
-    log.store.events.append([to_dict(event) for event in events], texts=texts)
+    log.store.events.append([event_to_dict(event) for event in events], texts=texts)
     find_consensus(log)
 
 
@@ -120,26 +128,26 @@ def community_log(log: FeedbackLog) -> None:
 def test_what_the_consensus_found_is_taken_as_it_is(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         community_log(log)
-        built = build(log.store, BuildConfig(heldout_share=0.0))
-        finished = latest(log.store)
+        built = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
+        finished = load_latest_run(log.store)
         assert finished is not None
         snapshot = finished.snapshot
         text = {item.id: item.content["text"] for item in log.store.texts.list()}
         expected = {(text[pair.better], text[pair.worse]): (pair.q, pair.weight) for pair in snapshot.pairs if pair.weight > 0}
         assert len(expected) > 20
-        assert {(pair.first, pair.second): (pair.q, pair.weight) for pair in built.lessons.pairs()} == expected
+        assert {(pair.first, pair.second): (pair.q, pair.weight) for pair in built.lesson_set.pairs()} == expected
         helpful = {text[item.item] for item in snapshot.items if item.status == "helpful"}
         unhelpful = {text[item.item] for item in snapshot.items if item.status == "not_helpful"}
         assert helpful
-        thumbs = built.lessons.thumbs()
+        thumbs = built.lesson_set.thumbs()
         assert {thumb.answer for thumb in thumbs if thumb.up} == helpful
         assert {thumb.answer for thumb in thumbs if not thumb.up} == unhelpful
         assert all(0 < thumb.weight <= 1 for thumb in thumbs)
-        assert helpful <= {one.answer for one in built.lessons.demonstrations()}
+        assert helpful <= {one.answer for one in built.lesson_set.demonstrations()}
         dropped = built.report["judgements"]["dropped"]
         assert {"sides_disagree", "needs_more_ratings"} & set(dropped)
         assert accounted(built)
-        assert built.lessons.manifest["consensus"]["snapshot"] == snapshot.hash
+        assert built.lesson_set.manifest["consensus"]["snapshot"] == snapshot.hash
         assert built.report["split"]["by"] == "conversation"
 
 
@@ -147,15 +155,15 @@ def test_lineage_goes_both_ways_and_names_nobody(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         ann, bob = people(log, 2)
         item = answer(log, ann.id, 1)
-        rating, edit = log.rate(ann.id, item, 1.0), log.edit(bob.id, item, "Better words.")
+        rating, edit = log.rate(ann.id, item, 1.0), log.add_edit(bob.id, item, "Better words.")
         find_consensus(log)
-        lessons = build(log.store, BuildConfig(heldout_share=0.0)).lessons
-        sources = {one.key: one for one in log.store.lesson_sets.sources(lessons.hash)}
+        lessons = build_lesson_set(log.store, BuildConfig(heldout_share=0.0)).lesson_set
+        sources = {one.key: one for one in log.store.lesson_sets.list_sources(lessons.hash)}
         for lesson in lessons.lessons():
-            assert sources[lesson.key].events == tuple(lesson.source.split(" ")[1:])
-            assert set(sources[lesson.key].events) <= {rating.id, edit.id}
+            assert sources[lesson.key].event_ids == tuple(lesson.source.split(" ")[1:])
+            assert set(sources[lesson.key].event_ids) <= {rating.id, edit.id}
         consensus = lessons.manifest["consensus"]
-        run = log.store.consensus_runs.newest()
+        run = log.store.consensus_runs.get_newest()
         assert run is not None
         assert (consensus["run"], consensus["snapshot"], consensus["head"]) == (run.sequence, run.snapshot_sha256, run.head)
         assert log.store.lesson_sets.list()[0].manifest["consensus"] == consensus
@@ -169,22 +177,22 @@ def test_what_is_taken_back_is_gone_and_earlier_sets_are_named(tmp_path: Path) -
         owner = log.store.people.owner().id
         log.rate(owner, answer(log, owner, 1), 1.0)
         find_consensus(log)
-        first = build(log.store, BuildConfig(heldout_share=0.0))
-        edit = log.edit(owner, answer(log, owner, 2), "Words that I regret.")
+        first = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
+        edit = log.add_edit(owner, answer(log, owner, 2), "Words that I regret.")
         find_consensus(log)
-        second = build(log.store, BuildConfig(heldout_share=0.0))
-        assert "Words that I regret." in everything(second.lessons)
+        second = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
+        assert "Words that I regret." in everything(second.lesson_set)
         log.retract(owner, edit.id)
         with pytest.raises(Conflict) as caught:
-            build(log.store)
+            build_lesson_set(log.store)
         assert "yearling consensus run" in caught.value.advice
         find_consensus(log)
-        third = build(log.store, BuildConfig(heldout_share=0.0))
-        assert third.report["taken_back"] == {second.lessons.hash: {"retracted": 1}}
+        third = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
+        assert third.report["taken_back"] == {second.lesson_set.hash: {"retracted": 1}}
         assert third.report["judgements"]["dropped"] == {"retracted": 1}
         assert accounted(third)
-        assert (third.lessons.hash, third.fresh) == (first.lessons.hash, False), "a retraction equals never having said it"
-        assert open_lesson_set(log.store).hash == first.lessons.hash, "the set to train on is not the newest one any more"
+        assert (third.lesson_set.hash, third.is_new) == (first.lesson_set.hash, False), "a retraction equals never having said it"
+        assert open_lesson_set(log.store).hash == first.lesson_set.hash, "the set to train on is not the newest one any more"
         assert [record.version for record in log.store.lesson_sets.list()] == [1, 2]
         assert log.store.verify().ok
 
@@ -195,9 +203,9 @@ def test_what_came_after_the_run_waits(tmp_path: Path) -> None:
         log.rate(owner, answer(log, owner, 1), 1.0)
         find_consensus(log)
         log.rate(owner, answer(log, owner, 2), 1.0)
-        built = build(log.store, BuildConfig(heldout_share=0.0))
+        built = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
         assert built.report["judgements"]["dropped"] == {"newer_than_the_consensus_run": 1}
-        assert len(built.lessons.thumbs()) == 1
+        assert len(built.lesson_set.thumbs()) == 1
         assert accounted(built)
 
 
@@ -210,12 +218,12 @@ def test_answers_without_usable_words_are_counted(tmp_path: Path) -> None:
         counted = answer(log, owner, 6, kept="metadata", messages=(), prompt_ids=(), output_ids=(), logprobs=(), output_text="")
         for item in (cut, empty, gone, counted):
             log.rate(owner, item, 1.0)
-        note = log.note(owner, here, "Mind the date.")
+        note = log.add_note(owner, here, "Mind the date.")
         log.compare(owner, other, here, "left")
         log.rate(owner, here, 1.0)
         log.store.samples.delete(gone, person_id=owner)
         find_consensus(log)
-        built = build(log.store, BuildConfig(heldout_share=0.0))
+        built = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
         assert built.report["judgements"]["dropped"] == {
             "about_a_note": 1,
             "answer_was_cut_off": 1,
@@ -224,7 +232,7 @@ def test_answers_without_usable_words_are_counted(tmp_path: Path) -> None:
             "words_gone": 1,
             "words_not_kept": 1,
         }
-        assert note.id not in everything(built.lessons)
+        assert note.id not in everything(built.lesson_set)
         assert accounted(built)
 
 
@@ -233,18 +241,18 @@ def test_duplicates_and_leaks_are_left_out(tmp_path: Path) -> None:
         owner = log.store.people.owner().id
         words = prose(77, 60)
         for number, said in ((1, words), (1, words), (1, f"{words} indeed"), (2, words), (3, prose(31, 60)), (4, prose(32))):
-            log.edit(owner, answer(log, owner, number, words=prose(number + 50)), said)
+            log.add_edit(owner, answer(log, owner, number, words=prose(number + 50)), said)
         find_consensus(log)
         inside = prose(31, 60).split()[20:33]
-        exams = [fingerprint("planted", [f"An exam asks: {' '.join(inside)}?", "Short one?"])]
-        built = build(log.store, BuildConfig(heldout_share=0.0), exams=exams)
+        exams = [fingerprint_exam("planted", [f"An exam asks: {' '.join(inside)}?", "Short one?"])]
+        built = build_lesson_set(log.store, BuildConfig(heldout_share=0.0), exams=exams)
         dropped = built.report["lessons"]["dropped"]
         assert dropped["demonstration"] == {"duplicate": 1, "in_the_exam_planted": 1, "near_duplicate": 1}
         assert dropped["pair"] == {"duplicate": 1, "in_the_exam_planted": 1, "near_duplicate": 1}
         assert built.report["judgements"]["kept"] == 3
         assert accounted(built)
-        shorter = [fingerprint("planted", [" ".join(inside[:-1])])]
-        found = build(log.store, BuildConfig(heldout_share=0.0), exams=shorter).report["lessons"]["dropped"]["pair"]
+        shorter = [fingerprint_exam("planted", [" ".join(inside[:-1])])]
+        found = build_lesson_set(log.store, BuildConfig(heldout_share=0.0), exams=shorter).report["lessons"]["dropped"]["pair"]
         assert found == {"duplicate": 1, "near_duplicate": 1}
 
 
@@ -253,10 +261,10 @@ def test_what_was_learnt_is_never_examined_on(tmp_path: Path) -> None:
         owner = log.store.people.owner().id
         edited(log, owner, range(30))
         find_consensus(log)
-        first = build(log.store, BuildConfig(heldout_share=0.1))
-        second = build(log.store, BuildConfig(heldout_share=0.4))
-        learnt = {lesson.key for lesson in first.lessons.lessons()}
-        assert learnt.isdisjoint(lesson.key for lesson in read_heldout_lessons(second.lessons))
+        first = build_lesson_set(log.store, BuildConfig(heldout_share=0.1))
+        second = build_lesson_set(log.store, BuildConfig(heldout_share=0.4))
+        learnt = {lesson.key for lesson in first.lesson_set.lessons()}
+        assert learnt.isdisjoint(lesson.key for lesson in read_heldout_lessons(second.lesson_set))
         assert second.report["lessons"]["dropped"]["pair"]["learnt_before"] > 0
         assert accounted(second)
 
@@ -264,14 +272,14 @@ def test_what_was_learnt_is_never_examined_on(tmp_path: Path) -> None:
 def test_generated_tasks_are_counted_and_keep_their_sides(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         find_consensus(log)
-        built = build(log.store, BuildConfig(environments=(("running_totals", 20),)))
-        train, held = built.lessons.prompts(), read_heldout_lessons(built.lessons)
+        built = build_lesson_set(log.store, BuildConfig(environments=(("running_totals", 20),)))
+        train, held = built.lesson_set.prompts(), read_heldout_lessons(built.lesson_set)
         assert (len(train), len(held)) == (20, 2)
         assert {prompt.key for prompt in train}.isdisjoint(prompt.key for prompt in held)
         assert {prompt.environment.partition(":")[0] for prompt in train} == {"running_totals"}
         assert accounted(built)
-        again = build(log.store, BuildConfig(environments=(("running_totals", 20),)))
-        assert (again.lessons.hash, again.fresh) == (built.lessons.hash, False)
+        again = build_lesson_set(log.store, BuildConfig(environments=(("running_totals", 20),)))
+        assert (again.lesson_set.hash, again.is_new) == (built.lesson_set.hash, False)
 
 
 def test_what_changed_between_two_sets(tmp_path: Path) -> None:
@@ -281,20 +289,20 @@ def test_what_changed_between_two_sets(tmp_path: Path) -> None:
         log.rate(owner, items[0], 1.0)
         gone = log.rate(owner, items[1], 0.0)
         find_consensus(log)
-        old = build(log.store, BuildConfig(heldout_share=0.0)).lessons
+        old = build_lesson_set(log.store, BuildConfig(heldout_share=0.0)).lesson_set
         log.retract(owner, gone.id)
         log.rate(owner, items[0], 0.0)
         log.rate(owner, items[2], 0.0)
         find_consensus(log)
-        new = build(log.store, BuildConfig(heldout_share=0.0)).lessons
-        found = compare(old, new, *(log.store.lesson_sets.sources(one.hash) for one in (old, new)))
-        assert [(lesson.kind, getattr(lesson, "answer", "")) for lesson in found.came] == [("thumb", prose(1002))]
-        assert {(lesson.kind, getattr(lesson, "answer", "")) for lesson in found.went} == {
+        new = build_lesson_set(log.store, BuildConfig(heldout_share=0.0)).lesson_set
+        found = diff_lesson_sets(old, new, *(log.store.lesson_sets.list_sources(one.hash) for one in (old, new)))
+        assert [(lesson.kind, getattr(lesson, "answer", "")) for lesson in found.added] == [("thumb", prose(1002))]
+        assert {(lesson.kind, getattr(lesson, "answer", "")) for lesson in found.removed} == {
             ("thumb", prose(1001)),
             ("demonstration", prose(1000)),
         }
         assert [(one.before[0], one.after[0]) for one in found.changed] == [(1.0, 0.0)]
-        assert (found.unchanged, found.moved) == (0, ())
+        assert (found.num_unchanged, found.moved_parts) == (0, ())
 
 
 def test_a_damaged_set_is_not_opened_and_can_be_built_again(tmp_path: Path) -> None:
@@ -303,16 +311,16 @@ def test_a_damaged_set_is_not_opened_and_can_be_built_again(tmp_path: Path) -> N
         owner = log.store.people.owner().id
         log.rate(owner, answer(log, owner, 1), 1.0)
         find_consensus(log)
-        lessons = build(log.store, config).lessons
+        lessons = build_lesson_set(log.store, config).lesson_set
         (lessons.folder / "train.jsonl").write_bytes(b"")
         with pytest.raises(Untrusted, match="changed"):
             open_lesson_set(log.store)
         with pytest.raises(Untrusted, match="changed"):
-            build(log.store, config)
+            build_lesson_set(log.store, config)
         for path in lessons.folder.iterdir():
             path.unlink()
         lessons.folder.rmdir()
-        assert build(log.store, config).lessons.hash == lessons.hash
+        assert build_lesson_set(log.store, config).lesson_set.hash == lessons.hash
         assert open_lesson_set(log.store, "1").hash == open_lesson_set(log.store, lessons.hash[:8]).hash
         with pytest.raises(NotFound):
             open_lesson_set(log.store, "2")

@@ -15,23 +15,23 @@ from tests.tasks.constraint_examples import EXAMPLES
 from tests.tasks.satisfy import satisfying
 from yearling.errors import BadInput
 from yearling.tasks import exam_seed, open_environment, train_seed
-from yearling.tasks.environments.instructions.constraint_kind import KINDS, LEVELS, conflict
-from yearling.tasks.environments.instructions.environment import Instructions, requests
-from yearling.tasks.environments.instructions.parsed_answer import Answer, Language
+from yearling.tasks.environments.instructions.constraint_kind import CONSTRAINT_KINDS, DIFFICULTY_LEVELS, kinds_conflict
+from yearling.tasks.environments.instructions.environment import Instructions, requests_for_part
+from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, ParsedAnswer
 from yearling.tasks.environments.protocol import Task
 
-LANGUAGES: tuple[Language, ...] = ("en", "zh")
+LANGUAGES: tuple[InstructionLanguage, ...] = ("en", "zh")
 
 
 def said(text: str) -> list[dict[str, str]]:
     return [{"role": "assistant", "content": text}]
 
 
-def task_of(kinds: tuple[str, ...], language: Language, level: int, seed: int = 0) -> Task:
+def task_of(kinds: tuple[str, ...], language: InstructionLanguage, level: int, seed: int = 0) -> Task:
     source = random.Random(f"{kinds} {language} {level} {seed}")
-    drawn = [{"kind": kind, "parameters": KINDS[kind].draw(source, language, level)} for kind in kinds]
-    words = [KINDS[kind].phrase(language, made["parameters"], source) for kind, made in zip(kinds, drawn, strict=True)]
-    text = " ".join([source.choice(requests(language, "train")), *words])
+    drawn = [{"kind": kind, "parameters": CONSTRAINT_KINDS[kind].draw(source, language, level)} for kind in kinds]
+    words = [CONSTRAINT_KINDS[kind].phrase(language, made["parameters"], source) for kind, made in zip(kinds, drawn, strict=True)]
+    text = " ".join([source.choice(requests_for_part(language, "train")), *words])
     return Task("", ({"role": "user", "content": text},), "instructions", {"language": language, "constraints": drawn})
 
 
@@ -42,28 +42,32 @@ def check(task: Task) -> None:
     assert Instructions().reward(task, said(answer)) == 1.0, (task, answer)
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(CONSTRAINT_KINDS))
 def test_every_kind_can_be_met(kind: str) -> None:
-    for language, level in itertools.product(LANGUAGES, LEVELS):
+    for language, level in itertools.product(LANGUAGES, DIFFICULTY_LEVELS):
         check(task_of((kind,), language, level))
 
 
-def pairs_of(language: Language) -> list[tuple[str, str]]:
-    return [pair for pair in itertools.combinations(KINDS, 2) if not conflict(KINDS[pair[0]], KINDS[pair[1]], language)]
+def pairs_of(language: InstructionLanguage) -> list[tuple[str, str]]:
+    return [
+        pair
+        for pair in itertools.combinations(CONSTRAINT_KINDS, 2)
+        if not kinds_conflict(CONSTRAINT_KINDS[pair[0]], CONSTRAINT_KINDS[pair[1]], language)
+    ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_pair_that_may_stand_together_can_be_met(language: Language) -> None:
+def test_every_pair_that_may_stand_together_can_be_met(language: InstructionLanguage) -> None:
     pairs = pairs_of(language)
     assert len(pairs) > 800
     for number, pair in enumerate(pairs):
-        check(task_of(pair, language, LEVELS[number % 3]))
+        check(task_of(pair, language, DIFFICULTY_LEVELS[number % 3]))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_triples_can_be_met(language: Language) -> None:
+def test_triples_can_be_met(language: InstructionLanguage) -> None:
     environment = Instructions(language=language, fewest=3, most=3, level=0)
     for index in range(400):
         for seed in (train_seed(index), exam_seed(index)):
@@ -71,7 +75,7 @@ def test_triples_can_be_met(language: Language) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_some_pairs_and_triples_can_be_met(language: Language) -> None:
+def test_some_pairs_and_triples_can_be_met(language: InstructionLanguage) -> None:
     environment = Instructions(language=language, fewest=3, most=3, level=0)
     for pair in pairs_of(language)[::20]:
         check(task_of(pair, language, 3))
@@ -81,19 +85,19 @@ def test_some_pairs_and_triples_can_be_met(language: Language) -> None:
 
 @pytest.mark.parametrize(("kind", "language", "parameters", "good", "bad"), EXAMPLES, ids=lambda value: str(value)[:20])
 def test_near_misses_are_told_from_answers(
-    kind: str, language: Language, parameters: dict[str, Any], good: list[str], bad: list[str]
+    kind: str, language: InstructionLanguage, parameters: dict[str, Any], good: list[str], bad: list[str]
 ) -> None:
-    counted: Language = "en" if KINDS[kind].in_english else language
+    counted: InstructionLanguage = "en" if CONSTRAINT_KINDS[kind].in_english else language
     for text in good:
-        assert KINDS[kind].check(Answer(text, counted), parameters), text
+        assert CONSTRAINT_KINDS[kind].check(ParsedAnswer(text, counted), parameters), text
     for text in bad:
-        assert not KINDS[kind].check(Answer(text, counted), parameters), text
+        assert not CONSTRAINT_KINDS[kind].check(ParsedAnswer(text, counted), parameters), text
 
 
 def test_every_kind_has_examples_and_phrasings_in_both_languages() -> None:
-    assert {(kind, language) for kind, language, *_ in EXAMPLES} == set(itertools.product(KINDS, LANGUAGES))
-    assert len(KINDS) >= 32
-    for kind in KINDS.values():
+    assert {(kind, language) for kind, language, *_ in EXAMPLES} == set(itertools.product(CONSTRAINT_KINDS, LANGUAGES))
+    assert len(CONSTRAINT_KINDS) >= 32
+    for kind in CONSTRAINT_KINDS.values():
         assert len(set(kind.en)) >= 3
         assert len(set(kind.zh)) >= 3
 
@@ -102,12 +106,17 @@ MARKS = st.one_of(st.characters(), st.sampled_from(list('\n\n  .!?。！？,，"
 
 
 @settings(max_examples=15, deadline=None)
-@given(text=st.lists(MARKS, max_size=60).map("".join), level=st.sampled_from(LEVELS), language=st.sampled_from(LANGUAGES))
-def test_no_checker_raises_whatever_is_written(text: str, level: int, language: Language) -> None:
+@given(
+    text=st.lists(MARKS, max_size=60).map("".join), level=st.sampled_from(DIFFICULTY_LEVELS), language=st.sampled_from(LANGUAGES)
+)
+def test_no_checker_raises_whatever_is_written(text: str, level: int, language: InstructionLanguage) -> None:
     source = random.Random(3)
-    for kind in KINDS.values():
+    for kind in CONSTRAINT_KINDS.values():
         for written in (text, text * 5):
-            assert KINDS[kind.id].check(Answer(written, language), kind.draw(source, language, level)) in (True, False)
+            assert CONSTRAINT_KINDS[kind.id].check(ParsedAnswer(written, language), kind.draw(source, language, level)) in (
+                True,
+                False,
+            )
 
 
 @pytest.mark.slow
@@ -115,22 +124,22 @@ def test_no_checker_raises_whatever_is_written(text: str, level: int, language: 
 @given(words=st.lists(st.from_regex(r"[a-z]{1,9}", fullmatch=True), min_size=1, max_size=40), most=st.integers(1, 40))
 def test_words_are_counted_as_they_were_put(words: list[str], most: int) -> None:
     for text in (" ".join(words), ", ".join(words).title(), "\n".join(words)):
-        assert len(Answer(text, "en").words) == len(words)
-        assert KINDS["words_at_most"].check(Answer(text, "en"), {"n": most}) == (len(words) <= most)
+        assert len(ParsedAnswer(text, "en").words) == len(words)
+        assert CONSTRAINT_KINDS["words_at_most"].check(ParsedAnswer(text, "en"), {"n": most}) == (len(words) <= most)
 
 
 @settings(max_examples=25, deadline=None)
 @given(marks=st.lists(st.sampled_from("天地玄黄宇宙洪荒𠀀"), min_size=1, max_size=30), sentences=st.integers(1, 6))
 def test_chinese_is_counted_by_the_character(marks: list[str], sentences: int) -> None:
     text = "，".join(marks)
-    assert len(Answer(text, "zh").words) == len(marks)
-    assert len(Answer(f"{text}。" * sentences, "zh").sentences) == sentences
+    assert len(ParsedAnswer(text, "zh").words) == len(marks)
+    assert len(ParsedAnswer(f"{text}。" * sentences, "zh").sentences) == sentences
 
 
 @pytest.mark.parametrize("text", ["cafe\u0301 noir", "café noir", " café\u200b noir\r\n", "\u2066café noir\u2069"])
 def test_equal_texts_are_equal_however_they_are_encoded(text: str) -> None:
-    assert Answer(text, "en").text == "café noir"
-    assert KINDS["include_word"].check(Answer(text, "en"), {"word": "café"})
+    assert ParsedAnswer(text, "en").text == "café noir"
+    assert CONSTRAINT_KINDS["include_word"].check(ParsedAnswer(text, "en"), {"word": "café"})
 
 
 HOLLOW = {
@@ -140,7 +149,7 @@ HOLLOW = {
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_hollow_answers_earn_nothing(language: Language) -> None:
+def test_hollow_answers_earn_nothing(language: InstructionLanguage) -> None:
     word = {"en": "lamp", "zh": "台灯"}[language]
     loose = [
         {"kind": "words_at_most", "parameters": {"n": 10**6}},
@@ -163,15 +172,18 @@ def test_training_never_sees_held_out_kinds_or_requests() -> None:
         environment = Instructions(language=language, fewest=1, most=3, level=0)
         trained = [environment.task(train_seed(index)) for index in range(250)]
         examined = [environment.task(exam_seed(index)) for index in range(250)]
-        assert not any(KINDS[made["kind"]].held_out for task in trained for made in task.data["constraints"])
+        assert not any(CONSTRAINT_KINDS[made["kind"]].held_out for task in trained for made in task.data["constraints"])
         assert {task.data["request"] for task in trained}.isdisjoint(task.data["request"] for task in examined)
         shown = {made["kind"] for task in examined for made in task.data["constraints"]}
-        assert {kind.id for kind in KINDS.values() if kind.held_out} <= shown
-        assert len(requests(language, "train")) + len(requests(language, "exam")) >= {"en": 150, "zh": 80}[language]
+        assert {kind.id for kind in CONSTRAINT_KINDS.values() if kind.held_out} <= shown
+        assert (
+            len(requests_for_part(language, "train")) + len(requests_for_part(language, "exam"))
+            >= {"en": 150, "zh": 80}[language]
+        )
         assert all(1 <= len(task.data["constraints"]) <= 3 for task in trained)
     with pytest.raises(BadInput, match="exams only"):
         Instructions(kinds="held_out").task(train_seed(0))
-    assert KINDS[Instructions(kinds="held_out").task(exam_seed(0)).data["constraints"][0]["kind"]].held_out
+    assert CONSTRAINT_KINDS[Instructions(kinds="held_out").task(exam_seed(0)).data["constraints"][0]["kind"]].held_out
 
 
 @pytest.mark.parametrize(

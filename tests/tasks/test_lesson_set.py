@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 
 from yearling.errors import BadInput, NotFound, StorageFailed, Untrusted, UserError
-from yearling.tasks import Demonstration, Lesson, LessonSet, Pair, Prompt, Thumb, events_of, freeze, lesson_key
+from yearling.tasks import (
+    Demonstration,
+    Lesson,
+    LessonSet,
+    PreferencePair,
+    Prompt,
+    Thumb,
+    freeze_lesson_set,
+    judgement_ids,
+    lesson_key,
+)
 from yearling.tasks.heldout import read_heldout_lessons
 
 ASKED = ({"role": "user", "content": "Wie heißt du?\ud800"},)
@@ -21,46 +31,46 @@ def some_lessons() -> list[Lesson]:
     return [
         Thumb(lesson_key("thumb", ASKED, "x"), ASKED, "x", up=False, source="consensus e1 e2"),
         Demonstration(lesson_key("demonstration", ASKED, "y"), ASKED, "y", 0.5, (1, 2), (3, 4), "m"),
-        Pair(lesson_key("pair", ASKED, "x", "y"), ASKED, "y", "x", 0.75, 0.5, (1, 2), (3,), (4,), "m", "edit e3"),
+        PreferencePair(lesson_key("pair", ASKED, "x", "y"), ASKED, "y", "x", 0.75, 0.5, (1, 2), (3,), (4,), "m", "edit e3"),
         Prompt(lesson_key("prompt", ASKED, "sums"), ASKED, "sums", {"b": 1, "a": [1.5]}),
     ]
 
 
 def test_a_set_gives_back_what_was_frozen_and_only_the_train_part(tmp_path: Path) -> None:
     thumb, demonstration, pair, prompt = some_lessons()
-    opened = freeze([thumb, pair, prompt], tmp_path, heldout=[demonstration], version=3, report={"seen": 4})
+    opened = freeze_lesson_set([thumb, pair, prompt], tmp_path, heldout=[demonstration], version=3, report={"seen": 4})
     assert opened.folder == tmp_path / opened.hash
     assert (opened.version, opened.report()) == (3, {"seen": 4})
     assert (opened.thumbs(), opened.pairs(), opened.prompts()) == ([thumb], [pair], [prompt])
     assert opened.demonstrations() == []
     assert read_heldout_lessons(opened) == [demonstration]
     assert list(prompt.task) == ["b", "a"] == list(opened.prompts()[0].task)
-    assert [events_of(lesson) for lesson in (thumb, pair, prompt)] == [("e1", "e2"), ("e3",), ()]
+    assert [judgement_ids(lesson) for lesson in (thumb, pair, prompt)] == [("e1", "e2"), ("e3",), ()]
 
 
 def test_the_hash_is_of_the_lessons_alone(tmp_path: Path) -> None:
     lessons = some_lessons()
-    first = freeze(lessons, tmp_path / "a", version=1, report={"a": 1})
-    second = freeze(reversed(lessons), tmp_path / "b", version=2, facts={"b": 1})
+    first = freeze_lesson_set(lessons, tmp_path / "a", version=1, report={"a": 1})
+    second = freeze_lesson_set(reversed(lessons), tmp_path / "b", version=2, manifest_fields={"b": 1})
     assert first.hash == second.hash
-    assert freeze(lessons[:3], tmp_path / "c").hash != first.hash
-    assert freeze(lessons[:3], tmp_path / "c", heldout=lessons[3:]).hash != first.hash
-    assert freeze(lessons, tmp_path / "a", version=9).version == 1, "what is frozen stays"
+    assert freeze_lesson_set(lessons[:3], tmp_path / "c").hash != first.hash
+    assert freeze_lesson_set(lessons[:3], tmp_path / "c", heldout=lessons[3:]).hash != first.hash
+    assert freeze_lesson_set(lessons, tmp_path / "a", version=9).version == 1, "what is frozen stays"
 
 
 def test_a_key_occurs_once(tmp_path: Path) -> None:
     lessons = some_lessons()
     with pytest.raises(BadInput):
-        freeze([lessons[0], *lessons], tmp_path)
+        freeze_lesson_set([lessons[0], *lessons], tmp_path)
     with pytest.raises(BadInput):
-        freeze(lessons, tmp_path, heldout=lessons[:1])
+        freeze_lesson_set(lessons, tmp_path, heldout=lessons[:1])
     assert lesson_key("pair", ASKED, "a", "b") == lesson_key("pair", ASKED, "b", "a") != lesson_key("pair", ASKED, "a", "c")
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "train.jsonl", "heldout.jsonl", "report.json"])
 def test_every_changed_byte_is_noticed(tmp_path: Path, name: str) -> None:
     lessons = some_lessons()
-    opened = freeze(lessons[:2], tmp_path, heldout=lessons[2:])
+    opened = freeze_lesson_set(lessons[:2], tmp_path, heldout=lessons[2:])
     path = opened.folder / name
     content = path.read_bytes()
     for at in range(0, len(content), 1 + len(content) // 40):
@@ -73,7 +83,7 @@ def test_every_changed_byte_is_noticed(tmp_path: Path, name: str) -> None:
 
 
 def test_a_change_after_opening_is_noticed_when_reading(tmp_path: Path) -> None:
-    opened = freeze(some_lessons(), tmp_path)
+    opened = freeze_lesson_set(some_lessons(), tmp_path)
     (opened.folder / "train.jsonl").write_bytes(b"")
     with pytest.raises(Untrusted):
         opened.pairs()
@@ -85,7 +95,7 @@ class PowerCut(BaseException):
 
 def test_power_may_fail_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After each single call to the file system the power fails; what is there then is a whole set or none."""
-    whole = freeze(some_lessons(), tmp_path / "whole").hash
+    whole = freeze_lesson_set(some_lessons(), tmp_path / "whole").hash
     calls, cuts, seen = 0, 0, set()
 
     def counted(real: Any) -> Any:
@@ -106,7 +116,7 @@ def test_power_may_fail_at_every_step(tmp_path: Path, monkeypatch: pytest.Monkey
             patch.setattr(Path, "open", counted(Path.open))
             patch.setattr("shutil.rmtree", lambda *_, **__: None)
             try:
-                freeze(some_lessons(), folder)
+                freeze_lesson_set(some_lessons(), folder)
                 done = True
             except PowerCut:
                 done = False
@@ -114,7 +124,7 @@ def test_power_may_fail_at_every_step(tmp_path: Path, monkeypatch: pytest.Monkey
         seen.add(len(found))
         for path in found:
             assert LessonSet.open(path).hash == whole
-        assert freeze(some_lessons(), folder).hash == whole, "the next build is not in the way of what was left"
+        assert freeze_lesson_set(some_lessons(), folder).hash == whole, "the next build is not in the way of what was left"
         cuts += 1
         if done:
             break
@@ -130,7 +140,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         patch.setattr(os, "fsync", full)
         (tmp_path / "lessons").mkdir()
         with pytest.raises(StorageFailed, match="full"):
-            freeze(some_lessons(), tmp_path / "lessons")
+            freeze_lesson_set(some_lessons(), tmp_path / "lessons")
     assert list((tmp_path / "lessons").iterdir()) == []
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from yearling.errors import BadInput, NotFound, Unsupported
 from yearling.tasks import exam_seed, open_environment, train_seed
-from yearling.tasks.environments.reasoning_gym_tasks import REFUSED, TEXT_COMPARED_DATASETS, parse_answer
+from yearling.tasks.environments.reasoning_gym_tasks import TEXT_COMPARED_DATASETS, UNSAFE_DATASETS, parse_answer
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +111,7 @@ def test_no_answer_is_ever_evaluated_as_a_program() -> None:
     sources = [path.read_text(encoding="utf-8") for path in Path(reasoning_gym.__file__).parent.rglob("*.py")]
     found = {name for source in sources if executing.search(source) for name in named.findall(source)}
     # number_sorting evaluates the right answer only; a new name here wants a new look at its grader.
-    assert found | {"number_sorting"} == TEXT_COMPARED_DATASETS | REFUSED
+    assert found | {"number_sorting"} == TEXT_COMPARED_DATASETS | UNSAFE_DATASETS
     with pytest.raises(Unsupported, match="executed"):
         open_environment("reasoning_gym:countdown")
     environment = open_environment("reasoning_gym:spiral_matrix")
@@ -163,4 +163,4 @@ def test_an_answer_is_read_by_the_rule(text: str, answer: str) -> None:
 
 
 def test_an_answer_of_several_lines_is_read_whole() -> None:
-    assert parse_answer("1 2\n3 4\n", many_lines=True) == "1 2\n3 4"
+    assert parse_answer("1 2\n3 4\n", is_multiline=True) == "1 2\n3 4"

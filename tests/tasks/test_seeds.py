@@ -9,7 +9,7 @@ import pytest
 
 from yearling.errors import BadInput
 from yearling.tasks.environments import exam_seed, part_of_seed, part_owning_question, train_seed
-from yearling.tasks.environments.seeds import SEEDS_PER_PART, draw, shot_seed
+from yearling.tasks.environments.seeds import SEEDS_PER_PART, draw_for_part, shot_seed
 
 
 def test_the_ranges_lie_at_least_a_million_apart() -> None:
@@ -37,8 +37,8 @@ def test_two_parts_never_draw_one_question_however_few_there_are() -> None:
     def coin(seed: int) -> str:
         return str(random.Random(seed).randint(0, 60))
 
-    trained = {draw(train_seed(index), coin, str) for index in range(2000)}
-    examined = {draw(exam_seed(index), coin, str) for index in range(2000)}
+    trained = {draw_for_part(train_seed(index), coin, str) for index in range(2000)}
+    examined = {draw_for_part(exam_seed(index), coin, str) for index in range(2000)}
     assert trained.isdisjoint(examined)
     assert len(trained) + len(examined) == 61
     assert all(part_owning_question(question) == "exam" for question in examined)
@@ -47,4 +47,4 @@ def test_two_parts_never_draw_one_question_however_few_there_are() -> None:
 def test_too_few_questions_for_two_parts_are_refused() -> None:
     seed = exam_seed(0) if part_owning_question("only") == "train" else train_seed(0)
     with pytest.raises(BadInput, match="too few"):
-        draw(seed, lambda _: "only", str)
+        draw_for_part(seed, lambda _: "only", str)

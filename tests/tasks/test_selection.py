@@ -16,35 +16,37 @@ from hypothesis import strategies as st
 
 from tests.feedback.people import community
 from tests.tasks.records import prose
-from yearling.feedback import Comparison, Edit, Event, Rating, Retraction, StatusChange, run, to_dict
-from yearling.tasks.active_judgements import standing
-from yearling.tasks.candidates import Rules, gather, judged_items
-from yearling.tasks.heldout_split import Origin
-from yearling.tasks.item_answers import Answer, Found
-from yearling.tasks.lesson import Pair, Thumb, lesson_key, lesson_to_line
-from yearling.tasks.selection import LessonCandidate, LessonSelection, pick
+from yearling.feedback import Comparison, Edit, FeedbackEvent, Rating, Retraction, StatusChange, event_to_dict, run_consensus
+from yearling.tasks.active_judgements import find_active_judgements
+from yearling.tasks.candidates import LessonRules, build_candidates, judged_items
+from yearling.tasks.heldout_split import LessonOrigin
+from yearling.tasks.item_answers import ItemAnswer, ItemAnswerOrReason
+from yearling.tasks.lesson import PreferencePair, Thumb, lesson_key, lesson_to_line
+from yearling.tasks.selection import LessonCandidate, LessonSelection, select_lessons
 
 
-def words_of(item: str) -> Answer:
+def words_of(item: str) -> ItemAnswer:
     """Words that follow from the item's name; answers to one of four questions, asked by one of six persons."""
     number = int(sha256(item.encode()).hexdigest()[:6], 16)
     asked = ({"role": "user", "content": f"Tell me about {prose(number % 4)}"},)
-    origin = Origin(frozenset([f"person {number % 4 + number % 2}"]), frozenset([f"thread {number % 4}"]))
-    return Answer(messages=asked, text=prose(number), origin=origin)
+    origin = LessonOrigin(frozenset([f"person {number % 4 + number % 2}"]), frozenset([f"thread {number % 4}"]))
+    return ItemAnswer(messages=asked, text=prose(number), origin=origin)
 
 
-def built(events: list[Event], *, share: float = 0.3) -> tuple[str, LessonSelection]:
+def built(events: list[FeedbackEvent], *, share: float = 0.3) -> tuple[str, LessonSelection]:
     """The lessons of a log, through a consensus run over all of it, and a hash of both parts."""
-    snapshot: dict[str, Any] = json.loads(run(events).snapshot.canonical_bytes())
-    stands = standing(((number, to_dict(event)) for number, event in enumerate(events, start=1)), up_to=len(events))
-    words: dict[str, Found] = {item: words_of(item) for item in judged_items(stands)}
-    picked = pick(gather(stands, snapshot, words, Rules()).candidates, share=share)
+    snapshot: dict[str, Any] = json.loads(run_consensus(events).snapshot.canonical_bytes())
+    stands = find_active_judgements(
+        ((number, event_to_dict(event)) for number, event in enumerate(events, start=1)), up_to=len(events)
+    )
+    words: dict[str, ItemAnswerOrReason] = {item: words_of(item) for item in judged_items(stands)}
+    picked = select_lessons(build_candidates(stands, snapshot, words, LessonRules()).candidates, share=share)
     lines = [lesson_to_line(one.lesson) for part in (picked.train, picked.heldout) for one in part]
     return sha256(b"".join(lines) + b"%d" % len(picked.heldout)).hexdigest(), picked
 
 
 @lru_cache(maxsize=1)
-def some_log() -> tuple[Event, ...]:
+def some_log() -> tuple[FeedbackEvent, ...]:
     """Ten raters, eight items, and edits of some."""
     events = [event for event in community(num_raters=10, num_items=8, comparisons=12) if not isinstance(event, StatusChange)]
     last = max(event.created_utc for event in events)
@@ -97,17 +99,17 @@ def test_something_else_said_gives_other_lessons() -> None:
 def thumb(text: str, person: str, conversation: str, *, asked: str = "Tell me.", weight: float = 1.0) -> LessonCandidate:
     messages = ({"role": "user", "content": asked},)
     lesson = Thumb(lesson_key("thumb", messages, text), messages, text, True, weight, source=f"word {text}")
-    return LessonCandidate(lesson, Origin(frozenset([person]), frozenset([conversation])), (text,))
+    return LessonCandidate(lesson, LessonOrigin(frozenset([person]), frozenset([conversation])), (text,))
 
 
 def test_what_is_like_a_held_out_lesson_is_not_learnt() -> None:
     """The same answer to the same question by many people must not be on both sides."""
     many = [thumb(prose(number), f"person {number}", f"conversation {number}") for number in range(60)]
-    held = {one.lesson.key for one in pick(many, share=0.3).heldout}
+    held = {one.lesson.key for one in select_lessons(many, share=0.3).heldout}
     assert 5 < len(held) < 40
     twins = [thumb(f"{prose(number)} indeed", f"other {number}", f"elsewhere {number}", weight=0.5) for number in range(60)]
     pairs = [replace(one, lesson=_as_pair(one)) for one in twins]
-    picked = pick([*many, *pairs], share=0.3)
+    picked = select_lessons([*many, *pairs], share=0.3)
     answers = {one.lesson.answer for one in picked.heldout if isinstance(one.lesson, Thumb)}
     learnt = {one.lesson.first for one in picked.train if not isinstance(one.lesson, Thumb)}
     assert learnt
@@ -119,13 +121,15 @@ def test_the_heavier_of_two_that_say_the_same_is_kept() -> None:
     words = prose(1, 60)
     candidates = [thumb(words, "a", "1", weight=0.3), thumb(f"{words} indeed", "b", "2", weight=0.6)]
     for order in (candidates, candidates[::-1]):
-        picked = pick(order, share=0.0)
+        picked = select_lessons(order, share=0.0)
         assert [one.lesson.weight for one in picked.train if isinstance(one.lesson, Thumb)] == [0.6]
-        assert picked.reasons() == {"thumb": {"near_duplicate": 1}}
+        assert picked.drop_counts() == {"thumb": {"near_duplicate": 1}}
 
 
 def _as_pair(one: LessonCandidate) -> Any:
     lesson = one.lesson
     assert isinstance(lesson, Thumb)
     other = f"not {lesson.answer[::-1]}"
-    return Pair(lesson_key("pair", lesson.messages, lesson.answer, other), lesson.messages, lesson.answer, other, 0.9, 0.8)
+    return PreferencePair(
+        lesson_key("pair", lesson.messages, lesson.answer, other), lesson.messages, lesson.answer, other, 0.9, 0.8
+    )

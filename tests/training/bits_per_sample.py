@@ -22,8 +22,8 @@ import torch
 
 from yearling.models import ChatTemplate, ModelLibrary, Tokenizer, load_decoder
 from yearling.tasks import Task, open_environment, train_seed
-from yearling.training.data.packing import Example, pack
-from yearling.training.loop import arithmetic
+from yearling.training.data.packing import TrainingExample, pack_examples
+from yearling.training.loop import torch_arithmetic
 from yearling.training.losses.advantages import group_relative_advantages
 from yearling.training.losses.policy_gradient import clipped_policy_loss
 from yearling.training.policy.policy import Policy
@@ -71,11 +71,14 @@ class Bench:
         found = []
         for start in range(0, len(tasks), 16):
             pairs = [self.right(task) for task in tasks[start : start + 16]]
-            examples = [Example.of(prompt, answer, group=number) for number, (prompt, answer) in enumerate(pairs)]
+            examples = [
+                TrainingExample.from_prompt_and_answer(prompt, answer, group=number)
+                for number, (prompt, answer) in enumerate(pairs)
+            ]
             rates = [0.0] * len(examples)
-            for batch in pack(examples, budget_tokens=4096):
-                sums = batch.sums(self.policy.token_logprobs(batch)).tolist()
-                for owner, value in zip(batch.examples, sums, strict=True):
+            for batch in pack_examples(examples, budget_tokens=4096):
+                sums = batch.sum_per_example(self.policy.token_logprobs(batch)).tolist()
+                for owner, value in zip(batch.example_indices, sums, strict=True):
                     rates[owner] = math.exp(value)
             found += rates
         return found
@@ -85,13 +88,13 @@ class Bench:
         self.policy.load_state_dict(self.start)
         prompt, answer = self.right(task)
         jobs = [EpisodeRequest(prompt, seed * 10_000 + number, len(answer) + 4, len(answer) + 4) for number in range(self.group)]
-        episodes = self.sampler.draw(jobs)
+        episodes = self.sampler.sample(jobs)
         rewards = torch.tensor([float(tuple(one.ids[len(prompt) :]) == answer) for one in episodes], dtype=torch.float64)
         if rewards.min() == rewards.max():
             return math.nan  # nothing to learn: p stays
         advantages = group_relative_advantages(rewards, torch.zeros(self.group, dtype=torch.long))
-        examples = [Example(tuple(one.ids), tuple(one.drawn), 0) for one in episodes]
-        for batch in pack(examples, budget_tokens=4096, split_groups=True):
+        examples = [TrainingExample(tuple(one.ids), tuple(one.sampled), 0) for one in episodes]
+        for batch in pack_examples(examples, budget_tokens=4096, split_groups=True):
             logps_N = self.policy.token_logprobs(batch)
             weights_N = advantages.to(logps_N)[batch.owners_N.to(logps_N.device)]
             loss = clipped_policy_loss(logps_N, logps_N.detach(), weights_N, denominator=float(self.group)).loss
@@ -162,7 +165,7 @@ def main() -> None:
     parser.add_argument("--per-bin", type=int, default=8)
     parser.add_argument("--tasks", type=int, default=900)
     given = parser.parse_args()
-    with arithmetic(2):
+    with torch_arithmetic(2):
         bench = Bench(ModelLibrary(given.models).get(given.model), device=given.device, group=given.group, rate=given.rate)
         rows = []
         for place, members in choose_tasks(bench, per_bin=given.per_bin, most=given.tasks).items():

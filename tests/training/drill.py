@@ -30,8 +30,8 @@ from pathlib import Path
 
 from yearling.config import load_settings
 from yearling.models import AdapterLibrary, ModelLibrary
-from yearling.tasks import Pair, freeze
-from yearling.training import Places, Run, RunSetup, create_run, train
+from yearling.tasks import PreferencePair, freeze_lesson_set
+from yearling.training import ArtefactStores, RunFolder, RunSetup, create_run, train
 
 START_TIMEOUT_S = 600.0
 TINY_STEPS = 400
@@ -52,13 +52,13 @@ class Tally:
 def train_tiny(folder: Path) -> None:
     from tests.training.tiny import TinyMethod
 
-    run = Run.open(folder)
+    run = RunFolder.open(folder)
     train(TinyMethod(run, total_steps=TINY_STEPS, pause_s=0.005, ballast=BALLAST), run)
 
 
-def create_tiny(folder: Path) -> Run:
+def create_tiny(folder: Path) -> RunFolder:
     options = {"validate_every": 10, "checkpoint_s": 0.2}
-    return Run.create(folder, {}, method="tiny", seed=1, total_steps=TINY_STEPS, options=options, threads=1)
+    return RunFolder.create(folder, {}, method="tiny", seed=1, total_steps=TINY_STEPS, options=options, threads=1)
 
 
 class Try:
@@ -100,7 +100,14 @@ def _leave_with(parent: int) -> None:
 
 
 def disturb(
-    run: Run, rounds: int, train_it: Callable[[], object], rng: random.Random, *, most_steps: int, start_s: float, tally: Tally
+    run: RunFolder,
+    rounds: int,
+    train_it: Callable[[], object],
+    rng: random.Random,
+    *,
+    most_steps: int,
+    start_s: float,
+    tally: Tally,
 ) -> None:
     """Kill the run `rounds` times and let the last try finish. Raises AssertionError when it ended before all kills.
 
@@ -127,7 +134,7 @@ def disturb(
     Try(train_it).finish()
 
 
-def compare(disturbed: Run, undisturbed: Run) -> None:
+def compare(disturbed: RunFolder, undisturbed: RunFolder) -> None:
     """Raises AssertionError unless both ended the same."""
     from tests.training.tiny import outcome_bytes
 
@@ -148,19 +155,19 @@ def drill(rounds: int, folder: Path, *, seed: int = 0) -> Tally:
     undisturbed = create_tiny(folder / "undisturbed")
     shutil.copytree(disturbed.folder / "rollouts", undisturbed.folder / "rollouts")
     Try(partial(train_tiny, undisturbed.folder)).finish()
-    compare(Run.open(disturbed.folder), undisturbed)
+    compare(RunFolder.open(disturbed.folder), undisturbed)
     return tally
 
 
-def create_dpo(data_dir: Path, name: str, steps: int) -> Run:
+def create_dpo(data_dir: Path, name: str, steps: int) -> RunFolder:
     """DPO on the default model, which is in the data folder already, on pairs made up here."""
-    places = Places.of(data_dir)
+    places = ArtefactStores.from_data_dir(data_dir)
     pairs = [
-        Pair(str(number), ({"role": "user", "content": f"Name {number} animals."},), f"{number} cats.", f"No: {number}.", q=0.9,
+        PreferencePair(str(number), ({"role": "user", "content": f"Name {number} animals."},), f"{number} cats.", f"No: {number}.", q=0.9,
              weight=1.0)
         for number in range(2, 26)
     ]  # fmt: skip
-    lessons = freeze(pairs, data_dir / "lessons")
+    lessons = freeze_lesson_set(pairs, data_dir / "lessons")
     setup = RunSetup(model=MODEL, rank=4, lessons=lessons.hash)
     config = {"lessons_per_step": 2, "steps": steps, "validation": 0.1}
     options = {"validate_every": 2, "checkpoint_s": 3.0}
@@ -189,21 +196,21 @@ def drill_default_model(rounds: int, data_dir: Path, *, seed: int = 0) -> Tally:
     return tally
 
 
-def _checkpoint(run: Run) -> int:
+def _checkpoint(run: RunFolder) -> int:
     there = run.checkpoints.all()
     return there[-1].step if there else 0
 
 
-def _halves(run: Run) -> set[str]:
+def _halves(run: RunFolder) -> set[str]:
     return {path.name for path in run.checkpoints.folder.glob(".new-*")}
 
 
-def _writes_checkpoint(run: Run, before: set[str]) -> bool:
+def _writes_checkpoint(run: RunFolder, before: set[str]) -> bool:
     """Whether there is a half checkpoint that an earlier kill did not leave."""
     return bool(_halves(run) - before)
 
 
-def _reached(run: Run, pid: int, step: int) -> bool:
+def _reached(run: RunFolder, pid: int, step: int) -> bool:
     status = run.read_status()
     return status.get("pid") == pid and status["step"] >= step
 

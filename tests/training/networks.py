@@ -9,7 +9,7 @@ import torch
 
 from yearling.models.decoder_config import DecoderConfig
 from yearling.models.llama_decoder import LlamaDecoder
-from yearling.training.data.packing import Example
+from yearling.training.data.packing import TrainingExample
 from yearling.training.policy.policy import Policy
 
 # Matrices of this size are multiplied faster by one thread than they are handed to two.
@@ -51,12 +51,12 @@ def tiny_policy(
     return policy
 
 
-def random_group(rng: random.Random, group: int, *, prompt: int, answers: tuple[int, ...]) -> list[Example]:
+def random_group(rng: random.Random, group: int, *, prompt: int, answers: tuple[int, ...]) -> list[TrainingExample]:
     start = rng.choices(range(VOCAB), k=prompt)
-    return [Example.of(start, rng.choices(range(VOCAB), k=length), group=group) for length in answers]
+    return [TrainingExample.from_prompt_and_answer(start, rng.choices(range(VOCAB), k=length), group=group) for length in answers]
 
 
-def random_pairs(count: int, seed: int = 0, *, longest: int = 12) -> list[Example]:
+def random_pairs(count: int, seed: int = 0, *, longest: int = 12) -> list[TrainingExample]:
     """First and second answers of `count` groups, in turns."""
     rng = random.Random(seed)
     return [

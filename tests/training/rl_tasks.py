@@ -8,9 +8,9 @@ from typing import Any
 from tests.training.coders import Letters, Turns
 from yearling.tasks import Environment, Task, Transcript, final_answer_text
 from yearling.training.policy.policy import Policy
-from yearling.training.rollouts.collector import Collector, InMemoryRolloutLog, ReinforcementConfig
+from yearling.training.rollouts.collector import InMemoryRolloutLog, ReinforcementConfig, RolloutCollector
 from yearling.training.rollouts.curriculum import Arm, Curriculum
-from yearling.training.rollouts.runner import Player, TemplatePromptCodec
+from yearling.training.rollouts.runner import RolloutRunner, TemplatePromptCodec
 from yearling.training.rollouts.sampler import Sampler
 
 
@@ -45,10 +45,10 @@ class TwoTurns(Guess):
 
 def collector(
     policy: Policy, config: ReinforcementConfig, *, environment: Environment | None = None, log: InMemoryRolloutLog | None = None
-) -> tuple[Collector, InMemoryRolloutLog]:
+) -> tuple[RolloutCollector, InMemoryRolloutLog]:
     chosen = environment or Guess()
     speech = TemplatePromptCodec(Letters(), Turns())
     sampler = Sampler(policy.decoder, stop_ids=speech.stop_ids, frozen_base=policy.has_adapter, max_rows=16)
     record = log or InMemoryRolloutLog()
     curriculum = Curriculum([Arm(chosen.name, chosen.task)], config.seed)
-    return Collector(config, Player(sampler, speech, lambda name: chosen), curriculum, record), record
+    return RolloutCollector(config, RolloutRunner(sampler, speech, lambda name: chosen), curriculum, record), record

@@ -14,22 +14,22 @@ import torch
 from torch import Tensor
 
 from tests.training.networks import random_pairs, tiny_policy
-from yearling.training.data.packing import Batch, Example, pack
-from yearling.training.policy.dtensors import whole
+from yearling.training.data.packing import PackedBatch, TrainingExample, pack_examples
+from yearling.training.policy.dtensors import gather_full
 from yearling.training.policy.policy import Policy
 from yearling.training.policy.sharding import batches_of_rank, shard
 
 
-def step_batches(examples: list[Example]) -> list[Batch]:
+def step_batches(examples: list[TrainingExample]) -> list[PackedBatch]:
     """Five batches, an odd number, so that one process of two has a pass without a share."""
-    return pack(examples, budget_tokens=1, shared_prompts=True)
+    return pack_examples(examples, budget_tokens=1, shared_prompts=True)
 
 
 def policy_of(kinds: Collection[str]) -> Policy:
     return tiny_policy(torch.float32 if "float32" in kinds else torch.float64, full="full" in kinds)
 
 
-def loss_of(policy: Policy, batch: Batch, total: int) -> Tensor:
+def loss_of(policy: Policy, batch: PackedBatch, total: int) -> Tensor:
     logprobs = policy.token_logprobs(batch)
     return (logprobs.square() - logprobs).sum() / total
 
@@ -44,7 +44,9 @@ def main(path: str, kinds: Collection[str]) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         loss_sum += loss.detach().double()
     torch.distributed.all_reduce(loss_sum)
-    found = {name: whole(parameter.grad) for name, parameter in policy.named_parameters().items() if parameter.grad is not None}
+    found = {
+        name: gather_full(parameter.grad) for name, parameter in policy.named_parameters().items() if parameter.grad is not None
+    }
     if torch.distributed.get_rank() == 0:
         torch.save({"loss": loss_sum, "gradients": found}, path)
     torch.distributed.destroy_process_group()

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.training.coders import Letters, Turns
 from tests.training.networks import tiny_policy
 from tests.training.test_methods import CONFIGS, lessons
-from yearling.training import Progress, Run, joined, run_for_this_process, train, world_size
+from yearling.training import RunFolder, TrainingProgress, process_group, run_for_this_process, train, world_size
 from yearling.training.data.encoding import LessonEncoder
 from yearling.training.methods.offline import OfflineMethod
 from yearling.training.policy.sharding import shard
@@ -32,16 +32,16 @@ def learner(name: str) -> OfflineMethod:
 
 
 def main(folder: Path, steps: int) -> None:
-    run = run_for_this_process(Run.open(folder))
+    run = run_for_this_process(RunFolder.open(folder))
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: TrainingProgress) -> None:
         if progress.step == steps:
             run.request_stop()
 
-    train(learner(run.facts["method"]), run, report=stop)
+    train(learner(run.facts["method"]), run, on_progress=stop)
 
 
 if __name__ == "__main__":
-    with joined("cpu"):
+    with process_group("cpu"):
         for path in sys.argv[2:]:
             main(Path(path), int(sys.argv[1]))

@@ -43,7 +43,7 @@ def test_learning_from_lessons_is_the_same_on_every_device(name: str, device: st
     for number in (1, 2, 3):
         first, second = fused.step(number), elsewhere.step(number)
         assert second["loss"] == pytest.approx(first["loss"], rel=1e-7, abs=ROUNDING[device])
-    assert (fused.policy.path, elsewhere.policy.path) == ("fused", "plain")
+    assert (fused.policy.trunk_implementation, elsewhere.policy.trunk_implementation) == ("fused", "plain")
     same(elsewhere.policy, fused.policy, moved_from=start)
 
 

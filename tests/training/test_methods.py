@@ -14,7 +14,7 @@ import torch
 from tests.training.coders import Letters, Turns
 from tests.training.networks import tiny_policy
 from yearling.errors import BadInput, Untrusted
-from yearling.tasks import Demonstration, Pair, Thumb
+from yearling.tasks import Demonstration, PreferencePair, Thumb
 from yearling.training.data.encoding import LessonEncoder
 from yearling.training.methods import dpo as dpo_module
 from yearling.training.methods.dpo import Dpo, DpoConfig
@@ -42,7 +42,7 @@ def lessons(name: str, count: int, seed: int = 0) -> list[Any]:
         elif name == "kto":
             found.append(Thumb(key, asked, words(rng), up=number % 3 > 0, weight=weight))
         else:
-            found.append(Pair(key, asked, f"n{words(rng)}", f"o{words(rng)}", q=rng.random(), weight=weight))
+            found.append(PreferencePair(key, asked, f"n{words(rng)}", f"o{words(rng)}", q=rng.random(), weight=weight))
     return found
 
 
@@ -102,8 +102,8 @@ def test_nor_do_they_with_every_term_and_all_weights() -> None:
 
 def test_a_loss_that_depends_on_the_micro_batch_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted fault: a mean over the micro-batch's pairs in place of the step's."""
-    right = dpo_module.dpo
-    monkeypatch.setattr(dpo_module, "dpo", lambda first, second, q, *, beta: right(first, second, q, beta=beta) / len(q))
+    right = dpo_module.dpo_loss
+    monkeypatch.setattr(dpo_module, "dpo_loss", lambda first, second, q, *, beta: right(first, second, q, beta=beta) / len(q))
     with pytest.raises(AssertionError):
         check_invariance("dpo")
 
@@ -160,7 +160,7 @@ def test_the_cap_on_the_kl_stops_and_penalises() -> None:
     assert kls[0] < 1e-20 < kls[-1]
     capped: Any = method("dpo", trained=False, learning_rate=3e-2, kl_mode="stop", kl_limit=kls[3])
     seen = [capped.step(number) for number in range(1, 9)]
-    assert capped.capped_at == next(place for place, kl in enumerate(kls, 1) if kl > kls[3])
+    assert capped.kl_stopped_at_step == next(place for place, kl in enumerate(kls, 1) if kl > kls[3])
     state = capped.policy.state_dict()
     assert seen[-1] == {"tokens": 0.0, "capped": 1.0}
     capped.step(8)
@@ -171,15 +171,15 @@ def test_the_cap_on_the_kl_stops_and_penalises() -> None:
 
 def test_replay_mixes_in_earlier_lessons() -> None:
     learner: Any = method("dpo", earlier=5, replay=0.5)
-    new, old = set(learner.table.fresh), set(learner.table.earlier)
-    pairs = learner.table.chosen(learner.order.step(1))
+    new, old = set(learner.table.train_indices), set(learner.table.replay_indices)
+    pairs = learner.table.pair_indices(learner.order.lessons_for_step(1))
     assert (len(new & set(pairs)), len(old & set(pairs))) == (3, 3)
-    assert not old & set(learner.table.held)
+    assert not old & set(learner.table.validation_indices)
 
 
 def test_settings_round_trip_and_unknown_ones_are_refused() -> None:
     config = DpoConfig(beta=0.3, kl_mode="stop", kl_limit=0.5)
-    assert DpoConfig.from_dict(config.plain()) == config
+    assert DpoConfig.from_dict(config.to_dict()) == config
     with pytest.raises(BadInput, match="'bete'"):
         DpoConfig.from_dict({"bete": 0.3})
     for wrong in ({"kl_mode": "stop"}, {"beta": 0.0}, {"passes": 0}, {"validation": 1.0}, {"learning_rate": -1.0}):

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
-from yearling.training import Run, find_run, list_runs
+from yearling.training import RunFolder, find_run, list_runs
 
 
-def make(folder: Path) -> Run:
-    return Run.create(folder, {"learning_rate": 1e-4}, method="sft", seed=7, model={"name": "m", "sha256": "ab"}, threads=1)
+def make(folder: Path) -> RunFolder:
+    return RunFolder.create(folder, {"learning_rate": 1e-4}, method="sft", seed=7, model={"name": "m", "sha256": "ab"}, threads=1)
 
 
 def test_a_run_explains_itself(tmp_path: Path) -> None:
-    facts = Run.open(make(tmp_path / "a").folder).facts
+    facts = RunFolder.open(make(tmp_path / "a").folder).facts
     assert facts["config"] == {"learning_rate": 1e-4}
     assert (facts["method"], facts["seed"], facts["model"]["sha256"]) == ("sft", 7, "ab")
     assert len(facts["code"]["sha256"]) == 64
@@ -33,9 +33,9 @@ def test_rollouts_come_back_exactly(tmp_path: Path) -> None:
     run = make(tmp_path / "a")
     rollouts = [{"ids": [1, 2], "logprobs": [-0.1 + 0.2, -1e-300], "text": "é\n"}, {"reward": 1 / 3}]
     run.record_rollouts(3, rollouts)
-    run.record_rollouts(3, [], part=1)
+    run.record_rollouts(3, [], attempt=1)
     assert run.read_rollouts(3) == rollouts
-    assert run.read_rollouts(3, part=1) == []
+    assert run.read_rollouts(3, attempt=1) == []
     assert run.read_rollouts(4) is None
 
 
@@ -69,4 +69,4 @@ def test_a_newer_run_is_refused(tmp_path: Path) -> None:
     text = (run.folder / "run.json").read_text().replace('"version": 1\n', '"version": 2\n')
     (run.folder / "run.json").write_text(text)
     with pytest.raises(Untrusted, match="another version"):
-        Run.open(run.folder)
+        RunFolder.open(run.folder)

@@ -21,7 +21,7 @@ import torch
 
 from yearling.config import Settings
 from yearling.errors import NotFound, Untrusted
-from yearling.inference import EnginePool, Request
+from yearling.inference import EnginePool, GenerationRequest
 from yearling.inference.torch_engine import open_torch
 from yearling.models import (
     Adapter,
@@ -37,7 +37,7 @@ from yearling.models import (
     new_adapter,
 )
 from yearling.records import SamplingSettings
-from yearling.training.data.packing import Example, pack
+from yearling.training.data.packing import TrainingExample, pack_examples
 from yearling.training.policy.policy import Policy
 
 pytestmark = pytest.mark.slow
@@ -97,7 +97,7 @@ def logprobs(policy: Policy, sequences: Sequence[tuple[Sequence[int], Sequence[i
     """The trainer's log-probability of every token of each answer."""
     found = []
     for prompt, answer in sequences:
-        [batch] = pack([Example.of(list(prompt), list(answer), group=0)], budget_tokens=1000)
+        [batch] = pack_examples([TrainingExample.from_prompt_and_answer(list(prompt), list(answer), group=0)], budget_tokens=1000)
         found.append(policy.token_logprobs(batch).double().numpy())
     return found
 
@@ -154,7 +154,7 @@ async def test_answers_that_run_together_are_each_their_own_adapters(bench: Benc
         prompt = tuple(Tokenizer.load(bench.model).encode(TEXTS[0]))
         for again in (False, True):  # the second time every beginning is in the cache
             requests = {
-                which: Request(prompt_ids=prompt, sampling=SamplingSettings(max_tokens=12, seed=number))
+                which: GenerationRequest(prompt_ids=prompt, sampling=SamplingSettings(max_tokens=12, seed=number))
                 for number, which in enumerate(names)
             }
             done = await asyncio.gather(*(served[which].engine.generate(requests[which]) for which in names))
@@ -197,7 +197,7 @@ async def test_an_adapter_is_served_from_the_moment_it_is_published_and_refused_
         assert pool.names() == [bench.model.name, bench.name("first")]
         served = await pool.get(bench.name("first"))
         assert distances(bench.trained["first"], await served.engine.score(bench.sequences)).mean() < MEAN
-        assert pool.card(served.name)[0] == "yearling"
+        assert pool.model_info(served.name)[0] == "yearling"
 
         foreign = AdapterLibrary(tmp_path / "foreign").publish(
             foreign_adapter(bench),

@@ -17,8 +17,8 @@ import torch
 from tests.training.networks import BASE
 from yearling.models.decoder_config import DecoderConfig
 from yearling.models.llama_decoder import LlamaDecoder
-from yearling.training.data.packing import Example, pack
-from yearling.training.losses.preference import dpo, winner_nll_loss
+from yearling.training.data.packing import TrainingExample, pack_examples
+from yearling.training.losses.preference import dpo_loss, winner_nll_loss
 from yearling.training.policy.policy import Policy
 
 HERE = Path(__file__).parent
@@ -51,19 +51,19 @@ def ours(theirs: dict[str, Any], settings: dict[str, Any]) -> tuple[float, dict[
     base = Policy.full(decoder(theirs["reference"]), base_sha256=BASE, keep_reference=False)
     pairs = theirs["pairs"][:1] if settings.get("one_pair") else theirs["pairs"]
     examples = [
-        Example.of(pair["prompt_ids"], pair[side], group=group)
+        TrainingExample.from_prompt_and_answer(pair["prompt_ids"], pair[side], group=group)
         for group, pair in enumerate(pairs)
         for side in ("chosen_ids", "rejected_ids")
     ]
     q = torch.full((len(pairs),), 1 - settings.get("label_smoothing", 0.0), dtype=torch.float64)
-    (batch,) = pack(examples, budget_tokens=1000)
+    (batch,) = pack_examples(examples, budget_tokens=1000)
     logprobs = policy.token_logprobs(batch)
     with torch.no_grad():
         reference = base.token_logprobs(batch)
-    first, second = batch.sums(logprobs - reference).view(-1, 2).unbind(1)
-    loss = dpo(first, second, q, beta=settings["beta"]).mean()
+    first, second = batch.sum_per_example(logprobs - reference).view(-1, 2).unbind(1)
+    loss = dpo_loss(first, second, q, beta=settings["beta"]).mean()
     if "loss_weights" in settings:  # TRL's mean is over all the winners' tokens, ours over each winner's and then over pairs
-        logps, tokens = batch.sums(logprobs).view(-1, 2), batch.sums(torch.ones_like(logprobs)).view(-1, 2)
+        logps, tokens = batch.sum_per_example(logprobs).view(-1, 2), batch.sum_per_example(torch.ones_like(logprobs)).view(-1, 2)
         per_pair = winner_nll_loss(logps[:, 0], logps[:, 1], tokens[:, 0], tokens[:, 1], q)
         loss = loss + settings["loss_weights"][1] * (per_pair * tokens[:, 0]).sum() / tokens[:, 0].sum()
     loss.backward()  # type: ignore[no-untyped-call]

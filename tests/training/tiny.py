@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from yearling.errors import Unsupported
 from yearling.models import Adapter
-from yearling.training import Run, step_generator
+from yearling.training import RunFolder, step_generator
 
 WIDTH = 32
 
@@ -54,7 +54,7 @@ class TinyMethod:
     name = "tiny"
 
     def __init__(
-        self, run: Run, *, total_steps: int = 12, seed: int = 1, pause_s: float = 0.0, ballast: int = 0, spoil_at: int = 0
+        self, run: RunFolder, *, total_steps: int = 12, seed: int = 1, pause_s: float = 0.0, ballast: int = 0, spoil_at: int = 0
     ) -> None:
         self.total_steps = total_steps
         self._run, self._seed, self._pause_s, self._spoil_at = run, seed, pause_s, spoil_at
@@ -99,7 +99,7 @@ class TinyMethod:
         self._baseline = state["baseline"]
 
 
-def outcome_bytes(run: Run) -> tuple[dict[str, str], list[dict[str, Any]]]:
+def outcome_bytes(run: RunFolder) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """What two equal runs have in common: the hashes of the last checkpoint, and the metrics without times."""
     last = run.checkpoints.all()[-1]
     lines = [{name: value for name, value in line.items() if not name.endswith(("_s", "_utc"))} for line in run.read_metrics()]

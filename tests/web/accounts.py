@@ -55,13 +55,13 @@ def accounts(folder: Path) -> Iterator[Accounts]:
         settings = Settings(data_dir=folder, comparison_rate=0, login_attempts=0, rate_limit_per_minute=0, **provider.settings)
         with Store.open(settings) as store:
             owner = store.people.owner()
-            store.passwords.set(owner.id, OWNER_PASSWORD, by=owner.id)
+            store.passwords.set(owner.id, OWNER_PASSWORD, actor=owner.id)
             ben = store.people.add("Ben", "member")
-            store.passwords.set(ben.id, BENS_PASSWORD, by=owner.id)
+            store.passwords.set(ben.id, BENS_PASSWORD, actor=owner.id)
             invitation, _ = store.invitations.create(owner, "member", note="For Carla")
             provider_invitation, _ = store.invitations.create(owner, "reader", note="For Ada")
             share = fill_share(store, ben.id)
-            pool = EnginePool.of([fake_served_model("fake-model", FakeEngine(speak, context_tokens=20_000))])
+            pool = EnginePool.from_open_models([fake_served_model("fake-model", FakeEngine(speak, context_tokens=20_000))])
             with live(create_app(settings, store, pool)) as address:
                 yield Accounts(address, store, provider, invitation, provider_invitation, share)
 

@@ -26,10 +26,10 @@ from tests.feedback.people import community
 from tests.store.examples import make_graded, make_sample
 from yearling.api import create_app
 from yearling.config import Settings
-from yearling.feedback import FeedbackLog, to_dict
+from yearling.feedback import FeedbackLog, event_to_dict
 from yearling.inference import EnginePool, FakeEngine, ScriptedAnswer, fake_served_model
 from yearling.store import SpecOutput, Store, make_text
-from yearling.training import Run
+from yearling.training import RunFolder
 
 SHOWCASE = """\
 Here is **everything at once**, with a [link](https://example.org/a?b=c) and `inline code`.
@@ -103,7 +103,7 @@ class Site:
     address: str
     store: Store
     long_chat: str
-    run: Run
+    run: RunFolder
 
 
 @contextmanager
@@ -111,7 +111,7 @@ def site(folder: Path, *, filled: bool = True, long_messages: int = 2000, **sett
     """Serve until left."""
     chosen = Settings(data_dir=folder, comparison_rate=0, comparison_models=("other/model",), **settings)
     with Store.open(chosen) as store:
-        pool = EnginePool.of(
+        pool = EnginePool.from_open_models(
             [
                 fake_served_model("fake-model", FakeEngine(speak, context_tokens=200_000)),
                 fake_served_model("other/model", FakeEngine(rival, context_tokens=200_000)),
@@ -151,8 +151,8 @@ def fill_learning(store: Store) -> None:
     """A community that judged, notes, exams with a gate, and a run of the spec."""
     owner, ben = store.people.owner().id, store.people.add("Ben").id
     log = FeedbackLog(store)
-    store.events.append([to_dict(event) for event in community(num_raters=40, num_items=30)])
-    with log.ledger.reading() as ledger:
+    store.events.append([event_to_dict(event) for event in community(num_raters=40, num_items=30)])
+    with log.index.consistent_view() as ledger:
         items = sorted({event.item for event in ledger.events() if hasattr(event, "item")})
     words = [make_text(item, "statement", {"text": STATEMENTS[at % len(STATEMENTS)]}) for at, item in enumerate(items)]
     store.texts.add(words)
@@ -162,8 +162,8 @@ def fill_learning(store: Store) -> None:
     store.samples.add(sample)
     log.rate(ben, sample.id, 1.0)
     for text in ("The figures are from **2019**.\n\nSources:\n- <https://example.org/count>", "Missing: what it costs."):
-        log.note(ben, sample.id, text)
-    log.note(owner, items[0], "Only true for new lanes.\n\nSources:\n- <https://example.org/study>")
+        log.add_note(ben, sample.id, text)
+    log.add_note(owner, items[0], "Only true for new lanes.\n\nSources:\n- <https://example.org/study>")
     fill_exams(store)
     outputs = [
         SpecOutput(
@@ -189,12 +189,12 @@ def fill_learning(store: Store) -> None:
         settings={"n": 1},
         summary={"triage": {"bug": 1, "passed": 2, "policy": 1, "gap": 1}},
     )
-    store.spec_runs.dispute(store.spec_runs.outputs(run.id)[0].id, ben, "gap", "Nobody could know this.")
+    store.spec_runs.add_dispute(store.spec_runs.list_outputs(run.id)[0].id, ben, "gap", "Nobody could know this.")
 
 
 def fill_exams(store: Store) -> None:
     for model, model_hash, value in (("champion", "11" * 32, 0.41), ("challenger", "22" * 32, 0.47)):
-        run = store.exams.start(
+        run = store.exams.start_run(
             exam="ifeval",
             exam_hash="ef" * 32,
             subject="assistant",
@@ -220,7 +220,7 @@ def fill_exams(store: Store) -> None:
             ],
         )
         measure = {"name": "score", "value": value, "low": value - 0.04, "high": value + 0.04, "n": 541, "higher_is_better": True}
-        store.exams.finish(run.id, {"measures": [measure]})
+        store.exams.finish_run(run.id, {"measures": [measure]})
 
     def finding(exam: str, role: str, decision: str, low: float, value: float, high: float) -> dict[str, Any]:
         paired = {"n": 541, "wins": 62, "losses": 31, "difference": value, "test": "exact McNemar"}
@@ -248,9 +248,9 @@ def fill_exams(store: Store) -> None:
     )
 
 
-def fill_run(settings: Settings) -> Run:
+def fill_run(settings: Settings) -> RunFolder:
     """A run with forty steps of sixty."""
-    run = Run.create(
+    run = RunFolder.create(
         settings.runs_dir / "0190a3e0-0000-7000-8000-00000000beef",
         {"learning_rate": 1e-4},
         method="dpo",

@@ -144,7 +144,7 @@ def drill(rounds: int, folder: Path, *, seed: int = 0) -> Drilled:
 
     settings = Settings(data_dir=folder, rate_limit_per_minute=0, comparison_rate=0)
     with Store.open(settings) as store:
-        pool = EnginePool.of([fake_served_model(engine=FakeEngine(answer, context_tokens=8192))])
+        pool = EnginePool.from_open_models([fake_served_model(engine=FakeEngine(answer, context_tokens=8192))])
         with live(create_app(settings, store, pool)) as server, cutting(server, plans) as (address, proxy):
             facts = {"rounds": [{"number": n, "text": text_of(n), "refreshes_ms": plans[n].refreshes_ms} for n in range(rounds)]}
             found = _browse(address, facts, timeout_s=120 + 60 * rounds)

@@ -13,7 +13,7 @@ from typing import get_args
 import pytest
 
 from tests.web.conftest import WEB, need_browser
-from yearling.api.web import STATIC, load
+from yearling.api.web import STATIC_DIR, load_static_file
 from yearling.records import FinishReason, Role
 from yearling.training import METHODS
 
@@ -33,7 +33,7 @@ def sources_hash() -> str:
 
 
 def test_the_bundle_was_built_from_these_sources() -> None:
-    assert (STATIC / "sources.sha256").read_text().strip() == sources_hash(), "run `make web` and commit the result"
+    assert (STATIC_DIR / "sources.sha256").read_text().strip() == sources_hash(), "run `make web` and commit the result"
 
 
 def test_what_the_page_asks_for_is_in_the_api() -> None:
@@ -46,23 +46,23 @@ def test_what_the_page_asks_for_is_in_the_api() -> None:
 
 
 def test_every_file_that_the_page_names_is_there_and_none_is_from_elsewhere() -> None:
-    page = gzip.decompress((STATIC / "index.html.gz").read_bytes()).decode()
+    page = gzip.decompress((STATIC_DIR / "index.html.gz").read_bytes()).decode()
     named = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert len(named) >= 4
-    assert [name for name in named if not name.startswith("/") or load(name[1:]) is None] == []
+    assert [name for name in named if not name.startswith("/") or load_static_file(name[1:]) is None] == []
     assert "<style" not in page
     assert re.search(r"<script(?![^>]*\bsrc=)", page) is None
 
 
 def test_first_load_and_bundle_are_light() -> None:
-    page = gzip.decompress((STATIC / "index.html.gz").read_bytes()).decode()
-    first = [STATIC / f"{name}.gz" for name in re.findall(r'(?:src|href)="/(assets/[^"]+|before\.js)"', page)]
+    page = gzip.decompress((STATIC_DIR / "index.html.gz").read_bytes()).decode()
+    first = [STATIC_DIR / f"{name}.gz" for name in re.findall(r'(?:src|href)="/(assets/[^"]+|before\.js)"', page)]
     assert 50_000 < sum(path.stat().st_size for path in first) < 300_000
-    assert sum(path.stat().st_size for path in STATIC.rglob("*") if path.is_file()) < 1_500_000
+    assert sum(path.stat().st_size for path in STATIC_DIR.rglob("*") if path.is_file()) < 1_500_000
 
 
 def test_nothing_bundled_lacks_its_licence() -> None:
-    known = gzip.decompress((STATIC / "licences.txt.gz").read_bytes()).decode()
+    known = gzip.decompress((STATIC_DIR / "licences.txt.gz").read_bytes()).decode()
     third_party = (ROOT / "docs" / "third_party.md").read_text(encoding="utf-8")
     for name in [*json.loads((WEB / "package.json").read_text())["dependencies"], "@mermaid-js/tiny"]:
         assert re.search(rf"^{re.escape(name)} \d", known, re.MULTILINE), f"{name} is not in licences.txt"
@@ -82,9 +82,9 @@ def test_units_of_the_page() -> None:
 
 def test_paths_do_not_lead_out_of_the_folder() -> None:
     for name in ("../web.py", "..%2fweb.py", "assets/../../web.py", "/etc/passwd", "sources.sha256", ""):
-        assert load(name) is None
-    assert load("index.html") is not None
-    assert Path(STATIC / "index.html.gz").is_file()
+        assert load_static_file(name) is None
+    assert load_static_file("index.html") is not None
+    assert Path(STATIC_DIR / "index.html.gz").is_file()
 
 
 def test_every_code_of_an_error_has_words_in_the_page() -> None:

@@ -16,8 +16,8 @@ from tests.web.site import Site, site
 from tests.web.stream_drill import drill
 from yearling.feedback import FeedbackLog
 from yearling.models import LocalModel
-from yearling.tasks import Demonstration, freeze
-from yearling.training import Places, RunSetup, create_run
+from yearling.tasks import Demonstration, freeze_lesson_set
+from yearling.training import ArtefactStores, RunSetup, create_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
 
@@ -35,7 +35,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def results(running: Site, run_suite: Suite) -> Any:
     kept: dict[str, dict[str, dict[str, Any]]] = {}
     owner = running.store.people.owner().id
-    chat = next(entry for entry in running.store.history.page(owner).entries if entry.conversation.title.startswith("Rainy"))
+    chat = next(entry for entry in running.store.history.list_page(owner).entries if entry.conversation.title.startswith("Rainy"))
     facts = {
         "address": running.address,
         "long": running.long_chat,
@@ -76,10 +76,10 @@ def test_a_real_run_is_stopped_and_resumed(tmp_path: Path, run_suite: Suite, def
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / default_model.name).symlink_to(default_model.folder)
     demonstrations = [Demonstration(str(n), ({"role": "user", "content": f"Say {n}."},), f"{n}, gladly.") for n in range(40)]
-    lessons = freeze(demonstrations, tmp_path / "lessons")
+    lessons = freeze_lesson_set(demonstrations, tmp_path / "lessons")
     setup = RunSetup(model=default_model.name, rank=2, lessons=lessons.hash)
     config = {"steps": 2000, "lessons_per_step": 1}
-    run = create_run(tmp_path / "runs" / "real", "sft", config, setup, Places.of(tmp_path))
+    run = create_run(tmp_path / "runs" / "real", "sft", config, setup, ArtefactStores.from_data_dir(tmp_path))
     with site(tmp_path, filled=False) as running:
         try:
             found = run_suite("runs", {"address": running.address, "real_run": run.folder.name})["stop_and_resume"]
@@ -118,11 +118,11 @@ def plant(running: Site) -> dict[str, Any]:
         store.folders.create(owner, payload[:100])
         store.memories.add(owner, payload[:500])
     log = FeedbackLog(store)
-    with log.ledger.reading() as ledger:
+    with log.index.consistent_view() as ledger:
         item = next(event.item for event in ledger.events() if hasattr(event, "item"))
     for payload in PAYLOADS:
-        log.note(ben, item, f"{payload}\n\nSources:\n- <{payload}>\n- [source]({payload})")
-    exam = store.exams.start(
+        log.add_note(ben, item, f"{payload}\n\nSources:\n- <{payload}>\n- [source]({payload})")
+    exam = store.exams.start_run(
         exam="hostile",
         exam_hash="ef" * 32,
         subject="engine",
@@ -138,7 +138,7 @@ def plant(running: Site) -> dict[str, Any]:
         exam.id,
         [make_graded(f"case {n}", score=0.0, messages=messages, output_text=HTML[n]) for n, messages in enumerate(asked)],
     )
-    store.exams.finish(exam.id, {"measures": []})
+    store.exams.finish_run(exam.id, {"measures": []})
     share = store.shares.create(payloads, person_id=owner)
     return {"address": running.address, "payloads": payloads, "drawn": figures, "share": share.id, "count": len(PAYLOADS)}
 

@@ -23,17 +23,17 @@ from yearling.api.access.registry import AccessRegistry
 from yearling.api.conversations import import_export as portability
 from yearling.api.conversations import memories, modes, sharing, turns
 from yearling.api.conversations import routes as conversations
-from yearling.api.conversations.turn_inputs import remember
+from yearling.api.conversations.turn_inputs import remember_from_turn
 from yearling.api.feedback import routes as feedback
-from yearling.api.http.errors import ApiError, from_validation_errors, translate
+from yearling.api.http.errors import ApiError, from_validation_errors, to_api_error
 from yearling.api.http.metrics import ServerMetrics
-from yearling.api.http.openapi import Document
+from yearling.api.http.openapi import DocumentedFastAPI
 from yearling.api.http.outbound import JsonFetcher
 from yearling.api.learning import exams, lessons, runs, spec
 from yearling.api.openai import chat_completions, embeddings, models, responses
 from yearling.api.people import me
 from yearling.api.people import routes as people
-from yearling.api.services import AdmissionController, Pool, Services
+from yearling.api.services import AdmissionController, ApiEnginePool, Services
 from yearling.chat import Assistant, ConversationTurns
 from yearling.config import Settings
 from yearling.errors import UserError
@@ -43,7 +43,7 @@ _DESCRIPTION = "An OpenAI-compatible API: every listed field is honoured or refu
 _log = structlog.get_logger("yearling.api")
 
 
-def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
+def create_app(settings: Settings, store: Store, pool: ApiEnginePool) -> FastAPI:
     """The API over an open store and a pool whose engines are someone else's to start and to close."""
     metrics = ServerMetrics(pool.status)
     services = Services(
@@ -51,10 +51,10 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         store=store,
         pool=pool,
         metrics=metrics,
-        capacity=AdmissionController(settings.queue_limit, metrics),
+        admission=AdmissionController(settings.queue_limit, metrics),
         access=AccessRegistry(settings, store),
-        sign_ins=PendingSignIns(),
-        provider=_create_oidc_provider(settings),
+        pending_sign_ins=PendingSignIns(),
+        oidc_provider=_create_oidc_provider(settings),
     )
 
     @asynccontextmanager
@@ -62,15 +62,15 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
         writer = SampleWriter(store)
         services.assistant = assistant = Assistant(pool, writer, store.people.owner().id)
         await services.access.start()
-        services.talks = talks = ConversationTurns(
-            store, pool, assistant, take=services.capacity.take, saved=partial(remember, services)
+        services.turns = talks = ConversationTurns(
+            store, pool, assistant, acquire_slot=services.admission.reserve, on_saved=partial(remember_from_turn, services)
         )
         # Its log is read in the background, so that the first feedback does not wait for it.
         await asyncio.to_thread(services.start_consensus)
         try:
             yield
         finally:
-            services.talks = None
+            services.turns = None
             await talks.close()
             services.assistant = None
             await services.access.close()
@@ -78,7 +78,7 @@ def create_app(settings: Settings, store: Store, pool: Pool) -> FastAPI:
             await writer.close()
             await services.close_consensus()
 
-    app = Document(
+    app = DocumentedFastAPI(
         title="Yearling",
         description=_DESCRIPTION,
         lifespan=lifespan,
@@ -127,7 +127,7 @@ def _create_oidc_provider(settings: Settings) -> OidcProvider | None:
 
 
 async def _handle_error(request: Request, error: Exception) -> Response:
-    told = translate(error)
+    told = to_api_error(error)
     if told.status >= 500:
         request.scope["state"].setdefault("noted", {})["error"] = told.message
     return told.response()

@@ -21,7 +21,7 @@ import uvicorn
 from yearling.api.access.credentials import check_binding, is_loopback
 from yearling.api.app import create_app
 from yearling.api.http.logs import configure_logging
-from yearling.api.services import Pool
+from yearling.api.services import ApiEnginePool
 from yearling.config import Settings
 from yearling.errors import BadInput, Conflict
 from yearling.store import Store
@@ -30,7 +30,7 @@ _SHUTDOWN_GRACE_S = 10
 """How long running answers may take to end when the server is told to stop."""
 
 
-class ManagedEnginePool(Pool, Protocol):
+class ManagedEnginePool(ApiEnginePool, Protocol):
     """A pool that the server starts and closes."""
 
     async def start(self) -> None: ...
@@ -51,7 +51,7 @@ def serve(
     """
     if not is_loopback(settings.host) and not settings.api_keys:
         with Store.open(settings) as store:
-            check_binding(settings, accounts=store.people.have_accounts())
+            check_binding(settings, has_accounts=store.people.has_accounts())
     with closing(_listen(settings)) as listener, Store.open(settings) as store:
         _run(_serve(settings, store, pool, listener, announce))
 
@@ -82,9 +82,9 @@ async def _serve(
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
-        self._on_started = started
+        self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

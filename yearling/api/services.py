@@ -13,7 +13,7 @@ from starlette.responses import Response
 from yearling.api.access.oidc_client import OidcProvider
 from yearling.api.access.pending_sign_ins import PendingSignIns
 from yearling.api.access.registry import AccessRegistry
-from yearling.api.http.errors import ApiError, dump
+from yearling.api.http.errors import ApiError, to_json_bytes
 from yearling.api.http.metrics import ServerMetrics
 from yearling.chat import Assistant, ConversationTurns, PreparedTurn
 from yearling.config import Settings
@@ -22,12 +22,12 @@ from yearling.inference import ServedModel
 from yearling.store import Store
 
 
-class Pool(Protocol):
+class ApiEnginePool(Protocol):
     """The engines, as the API sees them."""
 
     def names(self) -> list[str]: ...
 
-    def card(self, name: str) -> tuple[str, int]:
+    def model_info(self, name: str) -> tuple[str, int]:
         """(owner, creation in Unix seconds), without opening the model. Raises NotFound."""
         ...
 
@@ -44,14 +44,14 @@ class Services:
 
     settings: Settings
     store: Store
-    pool: Pool
+    pool: ApiEnginePool
     metrics: ServerMetrics
-    capacity: AdmissionController
+    admission: AdmissionController
     access: AccessRegistry
-    sign_ins: PendingSignIns
-    provider: OidcProvider | None
+    pending_sign_ins: PendingSignIns
+    oidc_provider: OidcProvider | None
     assistant: Assistant | None = None
-    talks: ConversationTurns | None = None
+    turns: ConversationTurns | None = None
     _consensus: LiveConsensus | None = None
 
     @property
@@ -63,9 +63,9 @@ class Services:
     @property
     def running_turns(self) -> ConversationTurns:
         """The turns of conversations."""
-        if self.talks is None:
+        if self.turns is None:
             raise ApiError(503, "The server is starting.", kind="server_error", code="unavailable", retry_after_s=1)
-        return self.talks
+        return self.turns
 
     @property
     def running_consensus(self) -> LiveConsensus:
@@ -94,7 +94,7 @@ class AdmissionController:
         self._metrics = metrics
         self._num_in_flight: dict[str, int] = {}
 
-    def take(self, turn: PreparedTurn) -> Slot:
+    def reserve(self, turn: PreparedTurn) -> CapacityReservation:
         """A place for each answer of the turn. Raises ApiError (503)."""
         name, wanted = turn.served.name, len(turn.choices)
         taken = self._num_in_flight.get(name, 0)
@@ -107,14 +107,14 @@ class AdmissionController:
                 retry_after_s=2,
             )
         self._adjust(name, wanted)
-        return Slot(self, name, wanted)
+        return CapacityReservation(self, name, wanted)
 
     def _adjust(self, name: str, count: int) -> None:
         self._num_in_flight[name] = self._num_in_flight.get(name, 0) + count
-        self._metrics.answers.inc(count)
+        self._metrics.answers_in_flight.inc(count)
 
 
-class Slot:
+class CapacityReservation:
     """Places that are given back once, however often one says so."""
 
     def __init__(self, capacity: AdmissionController, name: str, count: int) -> None:
@@ -138,7 +138,7 @@ def get_request_id(request: Request) -> str:
     return request_id
 
 
-async def store_response(services: Services, work: Callable[[Store], dict[str, Any]]) -> Response:
+async def store_response(services: Services, query: Callable[[Store], dict[str, Any]]) -> Response:
     """What the store says, as JSON; asked in a thread, so that nobody else waits for the disk."""
-    body = await asyncio.to_thread(work, services.store)
-    return Response(dump(body), media_type="application/json")
+    body = await asyncio.to_thread(query, services.store)
+    return Response(to_json_bytes(body), media_type="application/json")

@@ -16,10 +16,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from yearling.api.access.policy import anyone
+from yearling.api.access.policy import allow_anyone
 from yearling.api.http.errors import ApiError
 
-STATIC = Path(__file__).parent / "static"
+STATIC_DIR = Path(__file__).parent / "static"
 
 PAGE_PATHS = (
     "/",
@@ -95,7 +95,7 @@ _SECURITY_HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 
-router = APIRouter(dependencies=[anyone], include_in_schema=False)
+router = APIRouter(dependencies=[allow_anyone], include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,32 +105,32 @@ class StaticFile:
     name: str
     media_type: str
     content: bytes
-    zipped: bool
-    tag: str
+    is_gzipped: bool
+    etag: str
 
 
 @lru_cache(maxsize=256)
-def load(name: str) -> StaticFile | None:
+def load_static_file(name: str) -> StaticFile | None:
     """A built file by its address below the root; None for what was not built. The names are those of the folder, never paths."""
     media_type = None if ".." in name else _MEDIA_TYPES.get(Path(name).suffix)
     for zipped in (True, False):
-        path = STATIC / (f"{name}.gz" if zipped else name)
+        path = STATIC_DIR / (f"{name}.gz" if zipped else name)
         if media_type and path.is_file():
             content = path.read_bytes()
             return StaticFile(name, media_type, content, zipped, f'"{hashlib.sha256(content).hexdigest()[:24]}"')
     return None
 
 
-def respond(request: Request, name: str, *, headers: dict[str, str]) -> Response:
+def static_response(request: Request, name: str, *, headers: dict[str, str]) -> Response:
     """Raises ApiError (404) for what was not built."""
-    file = load(name)
+    file = load_static_file(name)
     if file is None:
         raise ApiError(404, "There is nothing at this address.", code="unknown_url")
-    told = {**_SECURITY_HEADERS, "etag": file.tag, **headers}
-    if request.headers.get("if-none-match") == file.tag:
+    told = {**_SECURITY_HEADERS, "etag": file.etag, **headers}
+    if request.headers.get("if-none-match") == file.etag:
         return Response(status_code=304, headers=told)
     content = file.content
-    if file.zipped:
+    if file.is_gzipped:
         told["vary"] = "accept-encoding"
         if "gzip" in request.headers.get("accept-encoding", ""):
             told["content-encoding"] = "gzip"
@@ -139,20 +139,20 @@ def respond(request: Request, name: str, *, headers: dict[str, str]) -> Response
     return Response(content, headers=told, media_type=file.media_type)
 
 
-async def page(request: Request) -> Response:
+async def serve_index(request: Request) -> Response:
     """The page itself, asked for anew each time so that a new version is seen at once."""
-    return respond(
+    return static_response(
         request,
         "index.html",
         headers={"content-security-policy": CONTENT_SECURITY_POLICY, "x-frame-options": "DENY", "cache-control": "no-cache"},
     )
 
 
-async def asset(request: Request, name: str) -> Response:
+async def serve_asset(request: Request, name: str) -> Response:
     """A file whose name changes with its content."""
     if "/" in name:
         raise ApiError(404, "There is nothing at this address.", code="unknown_url")
-    return respond(
+    return static_response(
         request,
         f"assets/{name}",
         headers={"cache-control": "public, max-age=31536000, immutable", "cross-origin-resource-policy": "same-origin"},
@@ -170,14 +170,14 @@ def _file_endpoint(name: str) -> Any:
         headers |= {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
     async def send(request: Request) -> Response:
-        return respond(request, name, headers=headers)
+        return static_response(request, name, headers=headers)
 
     return send
 
 
 _METHODS = ["GET", "HEAD"]
 for _path in PAGE_PATHS:
-    router.add_api_route(_path, page, methods=_METHODS)
-router.add_api_route("/assets/{name}", asset, methods=_METHODS)
+    router.add_api_route(_path, serve_index, methods=_METHODS)
+router.add_api_route("/assets/{name}", serve_asset, methods=_METHODS)
 for _name in ("before.js", "icon.svg", "manifest.webmanifest", "licences.txt", _FRAME, *sorted(_FRAME_SCRIPTS)):
     router.add_api_route(f"/{_name}", _file_endpoint(_name), methods=_METHODS)

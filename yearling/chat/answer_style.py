@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from yearling.chat.served_spec import SPEC_SYSTEM_MESSAGE
 
-Length = Literal["short", "normal", "long"]
-Bluntness = Literal["gentle", "normal", "blunt"]
+AnswerLength = Literal["short", "normal", "long"]
+AnswerBluntness = Literal["gentle", "normal", "blunt"]
 
 _LENGTH_SENTENCES = {
     "short": "Answer in one to three sentences unless more is asked for.",
@@ -45,8 +45,8 @@ _LANGUAGE_NAMES = {
     "vi": "Vietnamese",
     "zh": "Chinese",
 }
-LANGUAGES = frozenset(_LANGUAGE_NAMES)
-AUTO = "auto"
+ANSWER_LANGUAGES = frozenset(_LANGUAGE_NAMES)
+AUTO_LANGUAGE = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,22 +79,22 @@ class AnswerStyle:
     """How one person is answered."""
 
     mode: AnswerMode = REGULAR_MODE
-    length: Length = "normal"
-    bluntness: Bluntness = "normal"
-    language: str = AUTO
+    length: AnswerLength = "normal"
+    bluntness: AnswerBluntness = "normal"
+    language: str = AUTO_LANGUAGE
     instructions: str = ""
 
 
-def system_messages(manner: AnswerStyle, memories: Sequence[str] = ()) -> list[dict[str, Any]]:
+def system_messages(style: AnswerStyle, memories: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The system messages of a turn; empty when nothing was chosen, since the spec's own words are then added anyway."""
     parts: list[dict[str, Any]] = []
-    if manner.mode.text:
-        parts.append(_system_part("mode", manner.mode.text, mode=manner.mode.label))
-    knobs = " ".join(sentence for sentence in _style_sentences(manner) if sentence)
+    if style.mode.text:
+        parts.append(_system_part("mode", style.mode.text, mode=style.mode.label))
+    knobs = " ".join(sentence for sentence in _style_sentences(style) if sentence)
     if knobs:
         parts.append(_system_part("knobs", knobs))
-    if manner.instructions.strip():
-        parts.append(_system_part("personal", f"The person you talk to asks of you:\n{manner.instructions.strip()}"))
+    if style.instructions.strip():
+        parts.append(_system_part("personal", f"The person you talk to asks of you:\n{style.instructions.strip()}"))
     if memories:
         listed = "\n".join(f"- {memory}" for memory in memories)
         parts.append(
@@ -103,11 +103,11 @@ def system_messages(manner: AnswerStyle, memories: Sequence[str] = ()) -> list[d
     return [_system_part("spec", SPEC_SYSTEM_MESSAGE), *parts] if parts else []
 
 
-def _style_sentences(manner: AnswerStyle) -> tuple[str, ...]:
-    name = _LANGUAGE_NAMES.get(manner.language.partition("-")[0])
+def _style_sentences(style: AnswerStyle) -> tuple[str, ...]:
+    name = _LANGUAGE_NAMES.get(style.language.partition("-")[0])
     language = f"Answer in {name}, whatever language the question is in." if name else ""
-    return _LENGTH_SENTENCES[manner.length], _BLUNTNESS_SENTENCES[manner.bluntness], language
+    return _LENGTH_SENTENCES[style.length], _BLUNTNESS_SENTENCES[style.bluntness], language
 
 
-def _system_part(source: str, text: str, **more: Any) -> dict[str, Any]:
-    return {"role": "system", "content": text, "source": source, **more}
+def _system_part(source: str, text: str, **extra: Any) -> dict[str, Any]:
+    return {"role": "system", "content": text, "source": source, **extra}

@@ -18,12 +18,12 @@ _MAX_CHARS_PER_TOKEN = 6
 _SHRINK_FACTOR = 0.75
 
 
-async def fit(
+async def prepare_fitting_turn(
     assistant: Assistant,
     person_id: str,
     model: str | None,
     history: Sequence[dict[str, Any]],
-    request: Callable[[Sequence[dict[str, Any]]], TurnRequest],
+    build_request: Callable[[Sequence[dict[str, Any]]], TurnRequest],
 ) -> tuple[PreparedTurn, int]:
     """The turn over as much of the history's end as fits, and how many messages were left out.
 
@@ -34,22 +34,22 @@ async def fit(
     while True:
         following = _first_question_within(history, start + 1, _SHRINK_FACTOR * _num_chars(history[start:]))
         try:
-            turn = await assistant.prepare(request(history[start:]), person_id=person_id)
+            turn = await assistant.prepare(build_request(history[start:]), person_id=person_id)
         except ContextLengthExceeded:
             if following >= len(history):
                 raise
         else:
             wanted = 0 if context is None else min(_MIN_ANSWER_TOKENS, context // 4)
-            if turn.choices[0].room >= wanted or following >= len(history):
+            if turn.choices[0].available_tokens >= wanted or following >= len(history):
                 return turn, start
         start = following
 
 
-def _first_question_within(history: Sequence[dict[str, Any]], start: int, most_chars: float) -> int:
+def _first_question_within(history: Sequence[dict[str, Any]], start: int, max_chars: float) -> int:
     """The first place from `start` on that is a question and leaves at most so many characters; the end when there is none."""
     left = _num_chars(history[start:])
     for at in range(start, len(history)):
-        if history[at]["role"] == "user" and (left <= most_chars or at == len(history) - 1):
+        if history[at]["role"] == "user" and (left <= max_chars or at == len(history) - 1):
             return at
         left -= len(history[at]["content"])
     return start if start == 0 else len(history)

@@ -26,21 +26,21 @@ class LiveTurn:
     person_id: str
     conversation_id: str | None = None
     question_id: str | None = None
-    answers: tuple[str, ...]
+    answer_message_ids: tuple[str, ...]
     comparison_id: str | None = None
     mode: str = ""
-    memories: tuple[str, ...] = ()
-    left_out: int = 0
+    memory_ids: tuple[str, ...] = ()
+    num_omitted_messages: int = 0
     """Messages at the beginning of the branch that the model's context had no room for."""
     created_utc: datetime = field(default_factory=now_utc)
     state: TurnState = "running"
-    stopping: bool = False
+    stop_requested: bool = False
     _events: list[dict[str, Any]] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _cancel: Callable[[], None] | None = None
 
     @property
-    def newest(self) -> int:
+    def last_event_number(self) -> int:
         """The number of the newest event; 0 before the first."""
         return len(self._events)
 
@@ -69,18 +69,18 @@ class LiveTurn:
     def set_stop_callback(self, cancel: Callable[[], None]) -> None:
         """What ends the work; called at once when somebody has asked for it before."""
         self._cancel = cancel
-        if self.stopping:
+        if self.stop_requested:
             cancel()
 
     def stop(self) -> None:
         """Ask for the end: what was said so far is kept. Asking twice, or too late, changes nothing."""
-        if self.stopping or self.state != "running":
+        if self.stop_requested or self.state != "running":
             return
-        self.stopping = True
+        self.stop_requested = True
         if self._cancel is not None:
             self._cancel()
 
-    async def ended(self) -> None:
+    async def wait_until_ended(self) -> None:
         """Wait for the last event."""
         while self.state == "running":
             await self._changed.wait()

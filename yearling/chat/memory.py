@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from yearling.chat.memory_rules import rules
-from yearling.store import words_of
+from yearling.chat.memory_rules import memory_rules
+from yearling.store import index_words
 
 MAX_MEMORIES_PER_MESSAGE = 8
 _MAX_MEMORY_CHARS = 240
@@ -93,12 +93,12 @@ _TEMPORARY_TAIL = re.compile(
 )
 
 
-def extract(said: str) -> list[ExtractedMemory]:
+def extract_memories(text: str) -> list[ExtractedMemory]:
     """What a person said of themselves that lasts, each once, in their own words; often nothing."""
-    if len(said) > _MAX_MESSAGE_CHARS or rules().material.search(said):
+    if len(text) > _MAX_MESSAGE_CHARS or memory_rules().pasted_material.search(text):
         return []
     found: dict[str, ExtractedMemory] = {}
-    for sentence in _split_sentences(said):
+    for sentence in _split_sentences(text):
         for clause in _split_clauses(sentence):
             fact = _memory_from_clause(clause)
             if fact is not None:
@@ -106,8 +106,8 @@ def extract(said: str) -> list[ExtractedMemory]:
     return list(found.values())[:MAX_MEMORIES_PER_MESSAGE]
 
 
-def _split_sentences(said: str) -> Iterator[str]:
-    plain = _QUOTED.sub(" ", _CODE.sub(" ", said))
+def _split_sentences(text: str) -> Iterator[str]:
+    plain = _QUOTED.sub(" ", _CODE.sub(" ", text))
     for match in _SENTENCE.finditer(plain):
         sentence = match[0].strip()
         if sentence:
@@ -131,9 +131,11 @@ def _split_clauses(sentence: str) -> Iterator[str]:
 
 
 def _memory_from_clause(clause: str) -> ExtractedMemory | None:
-    if not 2 < len(clause) <= _MAX_MEMORY_CHARS or rules().secret.search(clause):
+    if not 2 < len(clause) <= _MAX_MEMORY_CHARS or memory_rules().secret.search(clause):
         return None
-    asked = next((found for pattern in (_REMEMBER_REQUEST, *rules().asked_zh) if (found := pattern.match(clause))), None)
+    asked = next(
+        (found for pattern in (_REMEMBER_REQUEST, *memory_rules().remember_requests_zh) if (found := pattern.match(clause))), None
+    )
     if asked:
         what = next((group for group in asked.groupdict().values() if group), clause).strip(" ,，:：")
         if len(what) < 3 or _HYPOTHETICAL.match(what):
@@ -142,14 +144,14 @@ def _memory_from_clause(clause: str) -> ExtractedMemory | None:
         return ExtractedMemory(_normalise_text(what), known.topic if known else "")
     if _STYLE_REQUEST.match(clause):
         return ExtractedMemory(_normalise_text(clause), "")
-    if rules().unsure.search(clause) or _TEMPORARY_TAIL.search(clause):
+    if memory_rules().uncertain.search(clause) or _TEMPORARY_TAIL.search(clause):
         return None
     return _match_self_statement(clause)
 
 
 def _match_self_statement(clause: str) -> ExtractedMemory | None:
     """The clause, without what merely follows from it, where it says something lasting."""
-    for rule in rules().own:
+    for rule in memory_rules().self_statements:
         if rule.pattern.match(clause):
             short = _TRAILING_CLAUSE.sub("", clause)
             kept = short if rule.pattern.match(short) else clause
@@ -170,7 +172,7 @@ _MIN_SIMILARITY = 0.18
 """Both chosen on one half of PersistBench; `dev/LOG.md` has what they do on the other."""
 
 
-def choose(memories: Sequence[R], question: str, *, budget_tokens: int) -> list[R]:
+def select_memories(memories: Sequence[R], question: str, *, budget_tokens: int) -> list[R]:
     """The memories that bear on a question, the nearest first, as many as the budget holds.
 
     One bears on it that is near enough; or that always matters; or that it would be dangerous to forget (an allergy) where the
@@ -180,8 +182,8 @@ def choose(memories: Sequence[R], question: str, *, budget_tokens: int) -> list[
     ranked = []
     for at, memory in enumerate(memories):
         its_fields = _life_fields(memory.text)
-        always = memory.topic == "name" or bool(rules().always.search(memory.text))
-        vital = bool(its_fields & fields) and bool(rules().vital.search(memory.text))
+        always = memory.topic == "name" or bool(memory_rules().always_relevant.search(memory.text))
+        vital = bool(its_fields & fields) and bool(memory_rules().safety_critical.search(memory.text))
         near = _similarity(_content_words(memory.text), its_fields, asked, fields)
         if always or vital or near >= _MIN_SIMILARITY:
             ranked.append((-(2.0 * always + vital + near), at, memory))
@@ -214,14 +216,14 @@ def max_num_tokens(text: str) -> int:
 def _content_words(text: str) -> set[str]:
     """Words that say something: no short or common ones, of Chinese the pairs; plurals as singulars."""
     found = set()
-    for word in words_of(text):
+    for word in index_words(text):
         if word.isascii():
-            if len(word) > 3 and word not in rules().common:
+            if len(word) > 3 and word not in memory_rules().common_words:
                 found.add(word.removesuffix("s"))
-        elif len(word) > 1 and word not in rules().common:
+        elif len(word) > 1 and word not in memory_rules().common_words:
             found.add(word)
     return found
 
 
 def _life_fields(text: str) -> set[str]:
-    return {name for name, pattern in rules().fields.items() if pattern.search(text)}
+    return {name for name, pattern in memory_rules().life_fields.items() if pattern.search(text)}

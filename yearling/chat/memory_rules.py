@@ -24,22 +24,22 @@ class SelfStatementRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class MemoryRules:
     """`fields` tell by their names what a text is about; `vital` is what must not be forgotten where its field comes up."""
 
-    own: tuple[SelfStatementRule, ...]
-    material: re.Pattern[str]
-    unsure: re.Pattern[str]
+    self_statements: tuple[SelfStatementRule, ...]
+    pasted_material: re.Pattern[str]
+    uncertain: re.Pattern[str]
     secret: re.Pattern[str]
-    asked_zh: tuple[re.Pattern[str], ...]
-    always: re.Pattern[str]
-    vital: re.Pattern[str]
-    fields: dict[str, re.Pattern[str]]
-    common: frozenset[str]
+    remember_requests_zh: tuple[re.Pattern[str], ...]
+    always_relevant: re.Pattern[str]
+    safety_critical: re.Pattern[str]
+    life_fields: dict[str, re.Pattern[str]]
+    common_words: frozenset[str]
 
 
 @cache
-def rules() -> Rules:
+def memory_rules() -> MemoryRules:
     """Read at the first call."""
     plain = tomllib.loads(_RULES_FILE.read_text(encoding="utf-8"))
     lists = {
@@ -50,19 +50,19 @@ def rules() -> Rules:
         "kin": _alternation(plain["kin"].split()),
         "likes": _alternation(plain["likes"]),
     }
-    return Rules(
-        own=tuple(
+    return MemoryRules(
+        self_statements=tuple(
             SelfStatementRule(_compile_rule(rule, lists), rule.get("topic", ""), rule.get("needs_field", False))
             for rule in plain["self"]
         ),
-        material=_match_any(plain["material"]),
-        unsure=_match_any(plain["unsure"]),
+        pasted_material=_match_any(plain["material"]),
+        uncertain=_match_any(plain["unsure"]),
         secret=_match_any(plain["secret"]),
-        asked_zh=tuple(re.compile(pattern) for pattern in plain["asked_zh"]),
-        always=_match_any(plain["always"]),
-        vital=_match_any(plain["vital"]),
-        fields={name: _match_any(patterns) for name, patterns in plain["fields"].items()},
-        common=frozenset(plain["common"].split()),
+        remember_requests_zh=tuple(re.compile(pattern) for pattern in plain["asked_zh"]),
+        always_relevant=_match_any(plain["always"]),
+        safety_critical=_match_any(plain["vital"]),
+        life_fields={name: _match_any(patterns) for name, patterns in plain["fields"].items()},
+        common_words=frozenset(plain["common"].split()),
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from yearling.chat.tools import ToolCall, ToolCallParser, parse_forced_call
-from yearling.inference import Token, Tokenizer
+from yearling.inference import Token, TokenizerLike
 
 _MIN_LOGPROB = -9999.0
 """What stands for minus infinity, which JSON does not have."""
@@ -22,7 +22,7 @@ class TokenText:
     """A token of the answer as clients see it. `data` are its bytes, which need not be whole characters."""
 
     text: str
-    data: bytes
+    raw_bytes: bytes
     logprob: float
     top: tuple[TokenText, ...] = ()
 
@@ -32,7 +32,7 @@ class ParsedOutput:
     """What one step adds."""
 
     text: str = ""
-    calls: tuple[ToolCall, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class OutputParser(Protocol):
@@ -46,7 +46,7 @@ class OutputParser(Protocol):
     def flush(self) -> ParsedOutput: ...
 
 
-class Words:
+class PlainTextParser:
     """Text as it is."""
 
     ended = False
@@ -96,13 +96,13 @@ class ForcedToolCallParser:
 
     def flush(self) -> ParsedOutput:
         call = parse_forced_call(self._text)
-        return ParsedOutput(calls=() if call is None else (call,))
+        return ParsedOutput(tool_calls=() if call is None else (call,))
 
 
 def output_parser_for(tools: Sequence[dict[str, Any]], *, forced: bool, parallel: bool = True) -> OutputParser:
     """What reads the output of a turn that offered these tools."""
     if not tools:
-        return Words()
+        return PlainTextParser()
     return ForcedToolCallParser() if forced else OptionalToolCallParser(tools, parallel=parallel)
 
 
@@ -113,30 +113,30 @@ class TokenTextAligner:
     become words (a stop string, a tool call, the end of the turn).
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: TokenizerLike) -> None:
         self._tokenizer = tokenizer
         self._pending_tokens: deque[TokenText] = deque()
         self._unmatched_bytes = 0
         """Bytes of words that were handed out without their tokens, so far."""
 
-    def push(self, tokens: Sequence[Token], words: str) -> tuple[TokenText, ...]:
+    def push(self, tokens: Sequence[Token], text: str) -> tuple[TokenText, ...]:
         stop_ids = self._tokenizer.stop_ids
         self._pending_tokens.extend(self._with_alternatives(token) for token in tokens if token.id not in stop_ids)
-        self._unmatched_bytes += len(words.encode())
+        self._unmatched_bytes += len(text.encode())
         ready = []
-        while self._pending_tokens and len(self._pending_tokens[0].data) <= self._unmatched_bytes:
+        while self._pending_tokens and len(self._pending_tokens[0].raw_bytes) <= self._unmatched_bytes:
             token = self._pending_tokens.popleft()
-            self._unmatched_bytes -= len(token.data)
+            self._unmatched_bytes -= len(token.raw_bytes)
             ready.append(token)
         return tuple(ready)
 
-    def flush(self, *, all_words: bool) -> tuple[TokenText, ...]:
+    def flush(self, *, all_tokens_are_text: bool) -> tuple[TokenText, ...]:
         """What waits at the end: told when every token became words (bytes and text can differ), else dropped."""
         rest, self._pending_tokens = tuple(self._pending_tokens), deque()
-        return rest if all_words else ()
+        return rest if all_tokens_are_text else ()
 
     def _with_alternatives(self, token: Token) -> TokenText:
-        top = tuple(self._token_text(token_id, logprob) for token_id, logprob in token.top)
+        top = tuple(self._token_text(token_id, logprob) for token_id, logprob in token.top_logprobs)
         return self._token_text(token.id, token.logprob, top)
 
     def _token_text(self, token_id: int, logprob: float, top: tuple[TokenText, ...] = ()) -> TokenText:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from yearling.chat.reasoning_effort import THINK_CLOSE, THINK_OPEN
-from yearling.chat.tools import OPEN, describe, tool_messages_as_text, with_object_arguments
+from yearling.chat.tools import TOOL_CALL_OPEN, describe_tools, tool_messages_as_text, with_object_arguments
 from yearling.errors import Unsupported
-from yearling.inference import ChatTemplate, ServedModel, Tokenizer
+from yearling.inference import ChatTemplateLike, ServedModel, TokenizerLike
 
 _MODEL_MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
 
@@ -24,15 +24,15 @@ class ChatPromptRenderer:
     def __init__(self, served: ServedModel) -> None:
         if served.tokenizer is None or served.template is None:
             raise Unsupported(f"The model {served.name} has no chat template, so it cannot take part in a chat.", param="model")
-        self.tokenizer: Tokenizer = served.tokenizer
-        self.template: ChatTemplate = served.template
+        self.tokenizer: TokenizerLike = served.tokenizer
+        self.template: ChatTemplateLike = served.template
 
-    def ids(
+    def render(
         self,
         messages: Sequence[dict[str, Any]],
         *,
         tools: Sequence[dict[str, Any]] = (),
-        must_call: str | None = None,
+        forced_tool: str | None = None,
         json_schema: dict[str, Any] | None = None,
         thinking: bool = False,
     ) -> tuple[int, ...]:
@@ -44,10 +44,12 @@ class ChatPromptRenderer:
         else:
             plain = tool_messages_as_text(plain)
             if tools:
-                plain = append_to_system_message(plain, describe(tools, only=must_call if must_call != "*" else None))
+                plain = append_to_system_message(
+                    plain, describe_tools(tools, forced_tool=forced_tool if forced_tool != "*" else None)
+                )
         if json_schema is not None:
             plain = append_to_system_message(plain, describe_schema(json_schema))
-        options: dict[str, Any] = {"enable_thinking": thinking} if self.template.thinking else {}
+        options: dict[str, Any] = {"enable_thinking": thinking} if self.template.supports_thinking else {}
         if native and tools:
             options["tools"] = list(tools)
         ids = self.template.encode(self.tokenizer, plain, **options)
@@ -56,20 +58,22 @@ class ChatPromptRenderer:
             ids = [*ids, *self.tokenizer.encode(f"{THINK_OPEN}\n", special=True)]
         elif opened and not thinking:  # templates that open the thoughts whatever they are told
             ids = [*ids, *self._thinking_close_ids()]
-        return (*ids, *self._tool_call_open_ids(must_call is not None))
+        return (*ids, *self._tool_call_open_ids(forced_tool is not None))
 
-    def render_after_thinking(self, ids: Sequence[int], thoughts: str, *, must_call: bool) -> tuple[int, ...]:
+    def render_after_thinking(self, ids: Sequence[int], thoughts: str, *, force_tool_call: bool) -> tuple[int, ...]:
         """The prompt of a thinking model, continued behind its closed thoughts."""
-        return (*ids, *self.tokenizer.encode(thoughts), *self._thinking_close_ids(), *self._tool_call_open_ids(must_call))
+        return (*ids, *self.tokenizer.encode(thoughts), *self._thinking_close_ids(), *self._tool_call_open_ids(force_tool_call))
 
     def _thinking_close_ids(self) -> list[int]:
         return self.tokenizer.encode(f"\n{THINK_CLOSE}\n\n", special=True)
 
-    def _tool_call_open_ids(self, must_call: bool) -> list[int]:
-        return self.tokenizer.encode(f"{OPEN}\n", special=True) if must_call else []
+    def _tool_call_open_ids(self, force_tool_call: bool) -> list[int]:
+        return self.tokenizer.encode(f"{TOOL_CALL_OPEN}\n", special=True) if force_tool_call else []
 
     def _ends_in_open_thinking(self, ids: Sequence[int]) -> bool:
-        return self.template.thinking and self.tokenizer.decode(list(ids[-8:]), skip_special=False).rstrip().endswith(THINK_OPEN)
+        return self.template.supports_thinking and self.tokenizer.decode(list(ids[-8:]), skip_special=False).rstrip().endswith(
+            THINK_OPEN
+        )
 
 
 def messages_for_model(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -106,9 +110,9 @@ def _involves_tools(message: dict[str, Any]) -> bool:
     return message["role"] == "tool" or bool(message.get("tool_calls"))
 
 
-def _template_writes_tool_calls(template: ChatTemplate) -> bool:
+def _template_writes_tool_calls(template: ChatTemplateLike) -> bool:
     """Whether the template itself teaches the form of tool calls that we read; otherwise we describe it."""
     if not template.supports_tools:
         return False
     tool = {"type": "function", "function": {"name": "f", "description": "", "parameters": {"type": "object", "properties": {}}}}
-    return OPEN in template.render([{"role": "user", "content": "-"}], tools=[tool])
+    return TOOL_CALL_OPEN in template.render([{"role": "user", "content": "-"}], tools=[tool])

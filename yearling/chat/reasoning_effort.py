@@ -13,7 +13,14 @@ ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "
 
 REASONING_EFFORTS: tuple[str, ...] = get_args(ReasoningEffort)
 
-BUDGET_TOKENS: dict[ReasoningEffort, int] = {"none": 0, "minimal": 64, "low": 256, "medium": 1024, "high": 4096, "xhigh": 16384}
+REASONING_BUDGET_TOKENS: dict[ReasoningEffort, int] = {
+    "none": 0,
+    "minimal": 64,
+    "low": 256,
+    "medium": 1024,
+    "high": 4096,
+    "xhigh": 16384,
+}
 """`max` has no entry: it may use what there is."""
 
 THINK_OPEN = "<think>"
@@ -26,9 +33,9 @@ _REASONING_INSTRUCTION = (
 _FINAL_ANSWER_INSTRUCTION = "Now give the final answer to what I asked, using your working. Write the answer only."
 
 
-def budget_tokens(effort: ReasoningEffort, *, room: int) -> int:
+def reasoning_budget_tokens(effort: ReasoningEffort, *, available_tokens: int) -> int:
     """How many tokens the working may have when `room` tokens are left for working and answer: never more than half of them."""
-    return min(BUDGET_TOKENS.get(effort, room), room // 2)
+    return min(REASONING_BUDGET_TOKENS.get(effort, available_tokens), available_tokens // 2)
 
 
 def reasoning_messages(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -36,10 +43,10 @@ def reasoning_messages(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any
     return [*messages, {"role": "user", "content": _REASONING_INSTRUCTION, "source": "effort"}]
 
 
-def final_answer_messages(messages: Sequence[dict[str, Any]], working: str) -> list[dict[str, Any]]:
+def final_answer_messages(messages: Sequence[dict[str, Any]], reasoning: str) -> list[dict[str, Any]]:
     """What the model sees in the second pass."""
     return [
         *reasoning_messages(messages),
-        {"role": "assistant", "content": working, "source": "effort"},
+        {"role": "assistant", "content": reasoning, "source": "effort"},
         {"role": "user", "content": _FINAL_ANSWER_INSTRUCTION, "source": "effort"},
     ]

@@ -51,7 +51,7 @@ class TurnRequest:
     tool_choice: str = "auto"
     parallel_tool_calls: bool = True
     effort: ReasoningEffort | None = None
-    begun: PartialAnswer | None = None
+    partial_answer: PartialAnswer | None = None
 
     @property
     def offered_tools(self) -> tuple[dict[str, Any], ...]:
@@ -79,7 +79,7 @@ class TurnRequest:
         return [{"role": "system", "content": "", "source": "tools", **offer}]
 
 
-def check(request: TurnRequest) -> None:
+def check_request(request: TurnRequest) -> None:
     """Raises BadInput for requests that contradict themselves."""
     if not request.messages:
         raise BadInput("There are no messages.", advice="Send at least one.", param="messages")
@@ -97,7 +97,7 @@ def check(request: TurnRequest) -> None:
                 advice="Set tool_choice to none or required, or leave one of them out.",
                 param="response_format",
             )
-    if request.begun is not None and (request.tools or request.json_schema or request.effort not in (None, "none")):
+    if request.partial_answer is not None and (request.tools or request.json_schema or request.effort not in (None, "none")):
         raise BadInput("An answer with tools, a schema or thinking cannot be gone on with.", advice="Ask anew.", param="kind")
     _check_tools(request)
 

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 import structlog
 
 from yearling.chat.served_spec import SPEC_VERSION
-from yearling.chat.structured_output import canonical
+from yearling.chat.structured_output import canonical_schema_json
 from yearling.chat.tools import format_tool_call
 from yearling.clock import now_utc
-from yearling.inference import Delta, Request, ServedModel
+from yearling.inference import Delta, GenerationRequest, ServedModel
 from yearling.records import FinishReason, Sample
 
 _log = structlog.get_logger("yearling.chat")
@@ -38,12 +38,12 @@ class GenerationRecord:
     request_id: str
     person_id: str
     served: ServedModel
-    request: Request
+    request: GenerationRequest
     messages: Sequence[dict[str, Any]]
     choice: int
     id: str
     finish: FinishReason | None = None
-    kept: bool = False
+    handed_to_storage: bool = False
     """Whether its sample has been handed to the storage."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -53,7 +53,7 @@ class GenerationRecord:
     _tool_calls: dict[int, dict[str, str]] = field(default_factory=dict)
     _started_s: float = field(default_factory=time.monotonic)
 
-    def take(self, delta: Delta) -> None:
+    def add_delta(self, delta: Delta) -> None:
         for token in delta.tokens:
             self._output_ids.append(token.id)
             self._logprobs.append(token.logprob)
@@ -77,10 +77,10 @@ class GenerationRecord:
         )
 
     @property
-    def last_id(self) -> int | None:
+    def last_token_id(self) -> int | None:
         return self._output_ids[-1] if self._output_ids else None
 
-    def sample(self, finish: FinishReason) -> Sample:
+    def to_sample(self, finish: FinishReason) -> Sample:
         engine = self.served.engine
         told = engine.capabilities.token_ids
         return Sample(
@@ -103,7 +103,7 @@ class GenerationRecord:
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.completion_tokens,
             duration_s=time.monotonic() - self._started_s,
-            grammar=canonical(self.request.json_schema),
+            grammar=canonical_schema_json(self.request.json_schema),
             choice=self.choice,
         )
 
@@ -115,13 +115,13 @@ class SampleRecorder:
         self._sink = sink
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def keep(self, record: GenerationRecord, finish: FinishReason) -> None:
+    async def store(self, record: GenerationRecord, finish: FinishReason) -> None:
         """Return once the pass is durable. Raises when it cannot be."""
-        record.kept = True
-        await self._sink.add(record.sample(finish))
+        record.handed_to_storage = True
+        await self._sink.add(record.to_sample(finish))
 
     @contextmanager
-    def keeping(self, record: GenerationRecord) -> Iterator[None]:
+    def store_on_exit(self, record: GenerationRecord) -> Iterator[None]:
         """Whatever ends the block before `keep` was called, the pass is stored in the background."""
         finish: FinishReason = "error"
         try:
@@ -130,9 +130,9 @@ class SampleRecorder:
             finish = "cancelled"
             raise
         finally:
-            if not record.kept:
-                record.kept = True
-                task = asyncio.create_task(self._store_in_background(record.sample(finish)))
+            if not record.handed_to_storage:
+                record.handed_to_storage = True
+                task = asyncio.create_task(self._store_in_background(record.to_sample(finish)))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from yearling.chat.request import TurnRequest
-from yearling.chat.spec_folder import spec_dir, spec_version, system_message
+from yearling.chat.spec_folder import read_system_message, spec_dir, spec_version
 
 SPEC_VERSION = spec_version(spec_dir())
 """Changes when the system message or a clause does."""
 
-SPEC_SYSTEM_MESSAGE = system_message(spec_dir())
+SPEC_SYSTEM_MESSAGE = read_system_message(spec_dir())
 
 
 def with_spec_message(request: TurnRequest) -> TurnRequest:

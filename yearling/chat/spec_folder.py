@@ -32,7 +32,7 @@ from yearling.errors import BadInput, NotFound
 ClauseLevel = Literal["bound", "default", "guideline"]
 """Bounds hold whatever anybody sets; defaults give way to a person's settings; guidelines are taste."""
 
-LEVELS: tuple[str, ...] = get_args(ClauseLevel)
+CLAUSE_LEVELS: tuple[str, ...] = get_args(ClauseLevel)
 
 FOUNDING_BASIS = "founding"
 """The basis of a clause that was written before anybody could vote on it."""
@@ -69,7 +69,7 @@ class BehaviourSpec:
     folder: Path
     version: str
     cases_hash: str
-    system: str
+    system_message: str
     clauses: tuple[Clause, ...]
     cases: tuple[SpecCase, ...]
     known_ids: frozenset[str]
@@ -97,7 +97,7 @@ def spec_dir() -> Path:
     raise RuntimeError("the package was built without its folder spec/")
 
 
-def system_message(folder: Path) -> str:
+def read_system_message(folder: Path) -> str:
     return (folder / "system.txt").read_text(encoding="utf-8").strip()
 
 
@@ -125,7 +125,7 @@ def read_spec(folder: Path) -> BehaviourSpec:
         folder=folder,
         version=spec_version(folder),
         cases_hash=_hash_files(folder, _sorted_files(folder, "cases/*.yaml")),
-        system=system_message(folder),
+        system_message=read_system_message(folder),
         clauses=tuple(clauses),
         cases=tuple(cases),
         known_ids=frozenset(line.strip() for line in known if line.strip() and not line.startswith("#")),
@@ -164,8 +164,8 @@ def _parse_clause(heading: str, body: list[str], file: str, line: int) -> Clause
         return SpecProblem(file, line, f"the id {clause_id!r} is not made of small letters, digits and single hyphens")
     if set(given) != set(_ATTRIBUTES):
         return SpecProblem(file, line, f"{clause_id}: the heading must have level, basis and quorum, and nothing else")
-    if given["level"] not in LEVELS:
-        return SpecProblem(file, line, f"{clause_id}: the level {given['level']!r} is none of {', '.join(LEVELS)}")
+    if given["level"] not in CLAUSE_LEVELS:
+        return SpecProblem(file, line, f"{clause_id}: the level {given['level']!r} is none of {', '.join(CLAUSE_LEVELS)}")
     if given["basis"] != FOUNDING_BASIS and not given["basis"].startswith("vote:"):
         return SpecProblem(file, line, f"{clause_id}: the basis is {FOUNDING_BASIS}, or vote: and the id of a consensus item")
     if not given["quorum"].isdecimal() or int(given["quorum"]) < 1:

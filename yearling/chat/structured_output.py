@@ -90,6 +90,6 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def canonical(schema: dict[str, Any] | None) -> str:
+def canonical_schema_json(schema: dict[str, Any] | None) -> str:
     """The schema as canonical JSON, as samples store it; empty for none."""
     return "" if schema is None else json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -15,8 +15,8 @@ from typing import Any
 
 from yearling.chat.structured_output import schema_violation
 
-OPEN = "<tool_call>"
-CLOSE = "</tool_call>"
+TOOL_CALL_OPEN = "<tool_call>"
+TOOL_CALL_CLOSE = "</tool_call>"
 FORCED_CALL_MARK = "yearling:tool_call"
 """`$comment` of the schema of a forced call, by which a stored sample tells what its output is."""
 
@@ -29,7 +29,7 @@ class ToolCall:
     arguments: str
 
 
-def call_id(sample_id: str, index: int) -> str:
+def tool_call_id(sample_id: str, index: int) -> str:
     """Of a call in a sample: a function of both, so that a stored sample yields the ids that its client was told."""
     return f"call_{sample_id.replace('-', '')}{index}"
 
@@ -41,15 +41,15 @@ def tool_name(tool: dict[str, Any]) -> str:
 # Into the prompt
 
 
-def describe(tools: Sequence[dict[str, Any]], *, only: str | None = None) -> str:
+def describe_tools(tools: Sequence[dict[str, Any]], *, forced_tool: str | None = None) -> str:
     """The tools as a part of the system message. `only` names the function that must be called."""
     signatures = "\n".join(json.dumps(_signature(tool), ensure_ascii=False) for tool in tools)
-    must = f"\n\nCall the function {only} now." if only else ""
+    must = f"\n\nCall the function {forced_tool} now." if forced_tool else ""
     return (
         "# Tools\n\nYou may call functions to help with what the user asks. Their signatures stand within <tools></tools>:\n"
         f"<tools>\n{signatures}\n</tools>\n\n"
-        f"To call a function, return a JSON object with its name and arguments within {OPEN}{CLOSE}:\n"
-        f'{OPEN}\n{{"name": <function-name>, "arguments": <object>}}\n{CLOSE}\n'
+        f"To call a function, return a JSON object with its name and arguments within {TOOL_CALL_OPEN}{TOOL_CALL_CLOSE}:\n"
+        f'{TOOL_CALL_OPEN}\n{{"name": <function-name>, "arguments": <object>}}\n{TOOL_CALL_CLOSE}\n'
         f"When no function helps, answer in plain words.{must}"
     )
 
@@ -92,7 +92,7 @@ def with_object_arguments(messages: Sequence[dict[str, Any]]) -> list[dict[str, 
 
 def format_tool_call(name: str, arguments: str) -> str:
     """A call as models write it. Arguments that are no JSON stay text: the history is shown to the model as it happened."""
-    return f"{OPEN}\n{json.dumps({'name': name, 'arguments': _parse_arguments(arguments)}, ensure_ascii=False)}\n{CLOSE}"
+    return f"{TOOL_CALL_OPEN}\n{json.dumps({'name': name, 'arguments': _parse_arguments(arguments)}, ensure_ascii=False)}\n{TOOL_CALL_CLOSE}"
 
 
 def _parse_arguments(arguments: str) -> Any:
@@ -171,24 +171,24 @@ class ToolCallParser:
         self._parallel = parallel
         self._buffer = ""
         self._inside_call = False
-        self.calls = 0
+        self.num_calls = 0
         self.ended = False
 
     def push(self, text: str) -> Iterator[str | ToolCall]:
         self._buffer += text
         while not self.ended:
             if self._inside_call:
-                body, found, rest = self._buffer.partition(CLOSE)
+                body, found, rest = self._buffer.partition(TOOL_CALL_CLOSE)
                 if not found:
                     return
                 self._inside_call, self._buffer = False, rest
                 yield from self._end_call(body, found)
                 continue
-            words, found, rest = self._buffer.partition(OPEN)
+            words, found, rest = self._buffer.partition(TOOL_CALL_OPEN)
             if found:
                 self._inside_call, self._buffer = True, rest
             else:
-                kept = _partial_mark_length(self._buffer, OPEN)
+                kept = _partial_mark_length(self._buffer, TOOL_CALL_OPEN)
                 words, self._buffer = self._buffer[: len(self._buffer) - kept], self._buffer[len(self._buffer) - kept :]
             yield from self._emit_text(words)
             if not found:
@@ -205,19 +205,19 @@ class ToolCallParser:
         else:
             yield from self._emit_text(held)
 
-    def _emit_text(self, words: str) -> Iterator[str]:
-        if not self.calls:
-            if words:
-                yield words
-        elif words.strip():
+    def _emit_text(self, text: str) -> Iterator[str]:
+        if not self.num_calls:
+            if text:
+                yield text
+        elif text.strip():
             self.ended = True
 
     def _end_call(self, body: str, close: str) -> Iterator[str | ToolCall]:
         calls = self._parse_calls(body)
         if not calls:
-            yield from self._emit_text(f"{OPEN}{body}{close}")
+            yield from self._emit_text(f"{TOOL_CALL_OPEN}{body}{close}")
         for call in calls[: None if self._parallel else 1]:
-            self.calls += 1
+            self.num_calls += 1
             self.ended = not self._parallel
             yield call
 

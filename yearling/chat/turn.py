@@ -13,25 +13,25 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from yearling.chat.choice import Choice
+from yearling.chat.choice import ChoiceGenerator
 from yearling.chat.prompt_rendering import ChatPromptRenderer, messages_for_model
-from yearling.chat.request import PartialAnswer, TurnRequest, check
+from yearling.chat.request import PartialAnswer, TurnRequest, check_request
 from yearling.chat.sample_recording import SampleRecorder, SampleSink
 from yearling.chat.served_spec import with_spec_message
 from yearling.chat.tools import forced_call_schema
-from yearling.chat.turn_events import Answer, ChoiceAnswer, TokenUsage, TurnEvent
+from yearling.chat.turn_events import AssistantAnswer, ChoiceAnswer, TokenUsage, TurnEvent
 from yearling.errors import Unsupported
-from yearling.inference import Request, ServedModel, Tokenizer, admit
+from yearling.inference import GenerationRequest, ServedModel, TokenizerLike, validate_request
 from yearling.records import SamplingSettings
 
-DEFAULTS = SamplingSettings(temperature=0.2, top_p=0.9)
+DEFAULT_SAMPLING = SamplingSettings(temperature=0.2, top_p=0.9)
 """How local models are sampled when the request does not say: what the authors of the default model recommend for it."""
 
 _NUM_SEEDS = 2**31
 _LONG_PROMPT_CHARS = 20_000
 
 
-class Pool(Protocol):
+class ServedModelProvider(Protocol):
     """Finds the engine for a model's name; `None` is the default."""
 
     async def get(self, name: str | None = None) -> ServedModel: ...
@@ -44,8 +44,8 @@ class PreparedTurn:
     request: TurnRequest
     served: ServedModel
     person_id: str
-    keeper: SampleRecorder
-    choices: tuple[Choice, ...]
+    recorder: SampleRecorder
+    choices: tuple[ChoiceGenerator, ...]
 
     async def stream(self) -> AsyncGenerator[TurnEvent, None]:
         """The events of all choices as they come. Closing it stops generation within one step.
@@ -57,19 +57,19 @@ class PreparedTurn:
             async for event in events:
                 yield event
 
-    async def answer(self) -> Answer:
+    async def answer(self) -> AssistantAnswer:
         """The whole turn at once; raises what `stream` raises."""
         gathered = [_ChoiceAccumulator() for _ in self.choices]
         async with aclosing(self.stream()) as events:
             async for event in events:
-                gathered[event.choice].take(event)
-        return Answer(choices=tuple(one.choice(index) for index, one in enumerate(gathered)))
+                gathered[event.choice].add(event)
+        return AssistantAnswer(choices=tuple(one.to_answer(index) for index, one in enumerate(gathered)))
 
 
 class Assistant:
     """Answers with the models of a pool, for one person unless told otherwise."""
 
-    def __init__(self, pool: Pool, writer: SampleSink, person_id: str) -> None:
+    def __init__(self, pool: ServedModelProvider, writer: SampleSink, person_id: str) -> None:
         self._pool = pool
         self._recorder = SampleRecorder(writer)
         self._person_id = person_id
@@ -79,31 +79,31 @@ class Assistant:
 
         Raises NotFound for an unknown model, ContextExceeded, Unsupported for what model or engine cannot do, BadInput.
         """
-        check(request)
+        check_request(request)
         served = await self._pool.get(request.model)
         if served.template is not None:  # a remote endpoint has habits of its own
             request = with_spec_message(request)
         first = await self._engine_request(request, served)
-        room = admit(first, served.engine.capabilities)
+        room = validate_request(first, served.engine.capabilities)
         if request.logprobs and (served.tokenizer is None or not served.engine.capabilities.logprobs):
             raise Unsupported("The engine of this model does not tell log-probabilities.", param="logprobs")
         seed = first.sampling.seed
-        if request.begun is not None:
-            request = replace(request, messages=(*request.messages, request.begun.message))
+        if request.partial_answer is not None:
+            request = replace(request, messages=(*request.messages, request.partial_answer.message))
         person_id = person_id or self._person_id
         choices = tuple(
-            Choice(
-                turn=request,
+            ChoiceGenerator(
+                turn_request=request,
                 served=served,
                 request=replace(first, sampling=replace(first.sampling, seed=(seed + index) % _NUM_SEEDS)),
-                room=room,
+                available_tokens=room,
                 index=index,
                 person_id=person_id,
-                keeper=self._recorder,
+                recorder=self._recorder,
             )
             for index in range(request.n)
         )
-        return PreparedTurn(request=request, served=served, person_id=person_id, keeper=self._recorder, choices=choices)
+        return PreparedTurn(request=request, served=served, person_id=person_id, recorder=self._recorder, choices=choices)
 
     async def context_tokens(self, model: str | None) -> int | None:
         """The longest prompt and answer together; None where only the endpoint knows. Raises NotFound."""
@@ -117,19 +117,19 @@ class Assistant:
             async for event in events:
                 yield event
 
-    async def answer(self, request: TurnRequest) -> Answer:
+    async def answer(self, request: TurnRequest) -> AssistantAnswer:
         return await (await self.prepare(request)).answer()
 
     async def close(self) -> None:
         """Wait until the samples of abandoned turns are stored."""
         await self._recorder.drain()
 
-    async def _engine_request(self, request: TurnRequest, served: ServedModel) -> Request:
+    async def _engine_request(self, request: TurnRequest, served: ServedModel) -> GenerationRequest:
         sampling = _resolve_sampling(request, served)
         if served.template is None and not served.engine.capabilities.token_ids:
-            if request.begun is not None:
+            if request.partial_answer is not None:
                 raise Unsupported("This model's endpoint cannot go on with an answer.", advice="Ask it to go on.", param="kind")
-            return Request(
+            return GenerationRequest(
                 messages=tuple(messages_for_model(request.messages)),
                 sampling=sampling,
                 json_schema=request.json_schema,
@@ -141,29 +141,31 @@ class Assistant:
         schema = forced_call_schema(request.forced_tools) if must_call else request.json_schema
 
         def render() -> tuple[int, ...]:
-            return prompter.ids(
+            return prompter.render(
                 request.messages,
                 tools=request.offered_tools,
-                must_call=must_call,
+                forced_tool=must_call,
                 json_schema=None if must_call else request.json_schema,
             )
 
         # A long text takes long to encode: other requests go on meanwhile.
         long = sum(len(str(message.get("content"))) for message in request.messages) > _LONG_PROMPT_CHARS
         ids = await asyncio.to_thread(render) if long else render()
-        if request.begun is not None:
-            ids = _continuation_ids(ids, request.begun, served, prompter.tokenizer)
-        return Request(prompt_ids=ids, sampling=sampling, json_schema=schema, top_logprobs=request.top_logprobs)
+        if request.partial_answer is not None:
+            ids = _continuation_ids(ids, request.partial_answer, served, prompter.tokenizer)
+        return GenerationRequest(prompt_ids=ids, sampling=sampling, json_schema=schema, top_logprobs=request.top_logprobs)
 
 
-def _continuation_ids(ids: tuple[int, ...], begun: PartialAnswer, served: ServedModel, tokenizer: Tokenizer) -> tuple[int, ...]:
+def _continuation_ids(
+    ids: tuple[int, ...], partial_answer: PartialAnswer, served: ServedModel, tokenizer: TokenizerLike
+) -> tuple[int, ...]:
     """The prompt of an answer that goes on: by its own ids where this model gave it, else by its words."""
-    if begun.prompt_ids and begun.model_hash == served.engine.model_hash:
-        emitted = begun.output_ids
+    if partial_answer.prompt_ids and partial_answer.model_hash == served.engine.model_hash:
+        emitted = partial_answer.output_ids
         if emitted and emitted[-1] in tokenizer.stop_ids:
             emitted = emitted[:-1]
-        return (*begun.prompt_ids, *emitted)
-    return (*ids, *tokenizer.encode(begun.text))
+        return (*partial_answer.prompt_ids, *emitted)
+    return (*ids, *tokenizer.encode(partial_answer.text))
 
 
 def _remote_options(request: TurnRequest) -> dict[str, Any]:
@@ -180,17 +182,17 @@ def _remote_options(request: TurnRequest) -> dict[str, Any]:
 
 
 def _resolve_sampling(request: TurnRequest, served: ServedModel) -> SamplingSettings:
-    base = DEFAULTS if served.template is not None else SamplingSettings()
+    base = DEFAULT_SAMPLING if served.template is not None else SamplingSettings()
     sampling = replace(base, **request.sampling)
     seed = secrets.randbelow(_NUM_SEEDS) if "seed" not in request.sampling else sampling.seed % _NUM_SEEDS
     return replace(sampling, seed=seed)
 
 
-async def _merge_choices(choices: tuple[Choice, ...]) -> AsyncGenerator[TurnEvent, None]:
+async def _merge_choices(choices: tuple[ChoiceGenerator, ...]) -> AsyncGenerator[TurnEvent, None]:
     """The events of several choices in the order in which they come."""
     queue: asyncio.Queue[TurnEvent | BaseException | None] = asyncio.Queue(maxsize=2 * len(choices))
 
-    async def feed(choice: Choice) -> None:
+    async def feed(choice: ChoiceGenerator) -> None:
         try:
             async with aclosing(choice.events()) as events:
                 async for event in events:
@@ -226,7 +228,7 @@ class _ChoiceAccumulator:
         self._tokens: list[Any] = []
         self._last_event: TurnEvent | None = None
 
-    def take(self, event: TurnEvent) -> None:
+    def add(self, event: TurnEvent) -> None:
         self._text.append(event.text)
         self._reasoning.append(event.reasoning)
         self._tokens.extend(event.tokens)
@@ -240,7 +242,7 @@ class _ChoiceAccumulator:
         if event.finish_reason is not None:
             self._last_event = event
 
-    def choice(self, index: int) -> ChoiceAnswer:
+    def to_answer(self, index: int) -> ChoiceAnswer:
         if self._last_event is None or self._last_event.finish_reason is None:
             raise RuntimeError("a choice ended without its last event")
         return ChoiceAnswer(

@@ -13,9 +13,9 @@ from yearling.records import FinishReason
 class TokenUsage:
     """Tokens. `completion` includes `reasoning`; `prompt` is the request's own prompt, counted once."""
 
-    prompt: int = 0
-    completion: int = 0
-    reasoning: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class ChoiceAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class AssistantAnswer:
     """All choices of a turn."""
 
     choices: tuple[ChoiceAnswer, ...]
@@ -66,10 +66,10 @@ class Answer:
         return total_token_usage([choice.usage for choice in self.choices])
 
 
-def total_token_usage(parts: list[TokenUsage]) -> TokenUsage:
+def total_token_usage(usages: list[TokenUsage]) -> TokenUsage:
     """Of a whole turn: the choices share one prompt."""
     return TokenUsage(
-        prompt=max((part.prompt for part in parts), default=0),
-        completion=sum(part.completion for part in parts),
-        reasoning=sum(part.reasoning for part in parts),
+        prompt_tokens=max((part.prompt_tokens for part in usages), default=0),
+        completion_tokens=sum(part.completion_tokens for part in usages),
+        reasoning_tokens=sum(part.reasoning_tokens for part in usages),
     )

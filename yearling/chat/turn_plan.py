@@ -12,11 +12,11 @@ from yearling.errors import BadInput, Conflict, NotFound
 from yearling.records import Message
 from yearling.store import Store
 
-Kind = Literal["send", "regenerate", "continue"]
+TurnKind = Literal["send", "regenerate", "continue"]
 
 
 @dataclass(slots=True, kw_only=True)
-class Plan:
+class TurnPlan:
     """`history` is what was said on the branch, the question last. `question` is what has yet to be stored, under `parent_id`."""
 
     history: list[dict[str, Any]]
@@ -24,16 +24,18 @@ class Plan:
     question_id: str | None = None
     parent_id: str | None = None
     answer_parent_id: str | None = None
-    begun: PartialAnswer | None = None
+    partial_answer: PartialAnswer | None = None
     title: str = ""
 
 
-def plan_turn(store: Store, person_id: str, conversation_id: str, kind: Kind, text: str | None, message_id: str | None) -> Plan:
+def plan_turn(
+    store: Store, person_id: str, conversation_id: str, kind: TurnKind, text: str | None, message_id: str | None
+) -> TurnPlan:
     """Raises NotFound for a conversation or message that is not there or another's; BadInput and Conflict for what cannot be."""
     conversation = store.conversations.get(conversation_id, person_id=person_id)
     branch: list[Message] = []
     if message_id is not None:
-        branch = store.conversations.thread(message_id, person_id)
+        branch = store.conversations.list_branch(message_id, person_id)
         if branch[-1].conversation_id != conversation_id:
             raise NotFound(f"There is no message {message_id!r} here.")
     if kind == "send":
@@ -59,7 +61,7 @@ def chat_history(branch: Sequence[Message]) -> list[dict[str, Any]]:
     return said
 
 
-def _plan_send(branch: list[Message], text: str, parent_id: str | None) -> Plan:
+def _plan_send(branch: list[Message], text: str, parent_id: str | None) -> TurnPlan:
     if not text.strip():
         raise BadInput("There is nothing in the question.", param="text")
     if branch and branch[-1].role == "user":
@@ -68,10 +70,10 @@ def _plan_send(branch: list[Message], text: str, parent_id: str | None) -> Plan:
         )
     question_id = new_id()
     history = [*chat_history(branch), {"role": "user", "content": text}]
-    return Plan(history=history, question=text, question_id=question_id, parent_id=parent_id, answer_parent_id=question_id)
+    return TurnPlan(history=history, question=text, question_id=question_id, parent_id=parent_id, answer_parent_id=question_id)
 
 
-def _plan_regenerate(branch: list[Message]) -> Plan:
+def _plan_regenerate(branch: list[Message]) -> TurnPlan:
     """The question above a message, or the message itself when it is one."""
     upto = len(branch)
     while upto and branch[upto - 1].role != "user":
@@ -79,10 +81,10 @@ def _plan_regenerate(branch: list[Message]) -> Plan:
     if not upto:
         raise BadInput("There is no question above this message.", param="message")
     question = branch[upto - 1]
-    return Plan(history=chat_history(branch[:upto]), question_id=question.id, answer_parent_id=question.id)
+    return TurnPlan(history=chat_history(branch[:upto]), question_id=question.id, answer_parent_id=question.id)
 
 
-def _plan_continue(store: Store, branch: list[Message], person_id: str) -> Plan:
+def _plan_continue(store: Store, branch: list[Message], person_id: str) -> TurnPlan:
     last = branch[-1]
     if last.role != "assistant":
         raise BadInput("Only an answer can be gone on with.", param="message")
@@ -100,5 +102,5 @@ def _plan_continue(store: Store, branch: list[Message], person_id: str) -> Plan:
             begun = PartialAnswer(
                 text=whole, prompt_ids=sample.prompt_ids, output_ids=sample.output_ids, model_hash=sample.model_hash
             )
-    plan.begun, plan.answer_parent_id = begun, last.id
+    plan.partial_answer, plan.answer_parent_id = begun, last.id
     return plan

@@ -66,12 +66,12 @@ def restore(
     with progress_bar() as heard:
         done = restore_backup(path, settings, progress=partial(heard, "Restoring"))
     if as_json:
-        aside = str(done.aside) if done.aside else None
+        aside = str(done.replaced_data) if done.replaced_data else None
         print_json({"path": str(path), "created_utc": done.manifest.created_utc, "aside": aside})
         return
     out.print(f"Restored the state of {done.manifest.created_utc} from {path}.", highlight=False, soft_wrap=True)
-    if done.aside:
-        out.print(f"What was there before is kept in {done.aside}.", highlight=False, soft_wrap=True)
+    if done.replaced_data:
+        out.print(f"What was there before is kept in {done.replaced_data}.", highlight=False, soft_wrap=True)
 
 
 def verify(

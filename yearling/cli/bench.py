@@ -94,10 +94,10 @@ def api(
 async def _measure_engines(
     wanted: Sequence[Any], counts: Sequence[int], new_tokens: int, repeat: int, threads: int
 ) -> tuple[dict[str, EngineSpeed], dict[str, str]]:
-    from yearling.inference import measure_interleaved, open_subjects
+    from yearling.inference import measure_interleaved, open_benchmarked_engines
 
     with _status_line(f"Opening {len(wanted)} engines") as say:
-        async with open_subjects(wanted, threads=threads, max_sequences=max(counts)) as (subjects, failed):
+        async with open_benchmarked_engines(wanted, threads=threads, max_sequences=max(counts)) as (subjects, failed):
             if not subjects:
                 raise next(iter(failed.values()), BadInput("No engine was chosen.", param="engines"))
             await measure_interleaved(
@@ -107,7 +107,9 @@ async def _measure_engines(
                 repeat=repeat,
                 progress=lambda what, done, total: say(f"{done + 1} of {total}: {what}"),
             )
-            return {subject.label: subject.speed() for subject in subjects}, {label: str(why) for label, why in failed.items()}
+            return {subject.label: subject.median_speed() for subject in subjects}, {
+                label: str(why) for label, why in failed.items()
+            }
 
 
 async def _measure_api_overhead(settings: Settings, pairs: int, new_tokens: int) -> ApiOverhead:
@@ -125,7 +127,7 @@ async def _measure_api_overhead(settings: Settings, pairs: int, new_tokens: int)
             if served.tokenizer is None or served.template is None:
                 raise Unsupported("Only local models can be measured bare.", advice="Choose a local model with --model.")
             timed = TimedEngine(served.engine)
-            timed_pool = EnginePool.of([replace(served, engine=cast("Engine", timed))])
+            timed_pool = EnginePool.from_open_models([replace(served, engine=cast("Engine", timed))])
             async with _running_api(settings, store, timed_pool) as base_url:
                 return await measure_api_overhead(
                     timed,

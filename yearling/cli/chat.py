@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
-from yearling.cli.console import complain, err, print_json
+from yearling.cli.console import err, print_error, print_json
 from yearling.clock import new_id
 from yearling.config import load_settings
 from yearling.errors import BadInput, UserError
@@ -51,7 +51,7 @@ class TerminalChat:
     """The last stored message; the next one becomes its child."""
 
     @property
-    def prompt(self) -> tuple[dict[str, Any], ...]:
+    def prompt_messages(self) -> tuple[dict[str, Any], ...]:
         system = [{"role": "system", "content": self.system}] if self.system else []
         return (*system, *self.messages)
 
@@ -73,7 +73,7 @@ def chat(
     ),
     max_tokens: int | None = typer.Option(None, "--max-tokens", min=1, help="Longest answer in tokens."),
     seed: int | None = typer.Option(None, "--seed", min=0, help="Makes an answer repeatable."),
-    json: bool = typer.Option(False, "--json", help="Print the answer with its usage and sample id as JSON."),
+    as_json: bool = typer.Option(False, "--json", help="Print the answer with its usage and sample id as JSON."),
 ) -> None:
     """Talk to a model: one answer for QUESTION, or a conversation without it."""
     asked = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
@@ -83,7 +83,7 @@ def chat(
     piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
     asking = "\n\n".join(part for part in (question, piped.strip()) if part)
     if asking:
-        asyncio.run(_answer_once(talk, asking, as_json=json))
+        asyncio.run(_answer_once(talk, asking, as_json=as_json))
     elif sys.stdin is not None and sys.stdin.isatty():
         asyncio.run(_run_interactive(talk))
     else:
@@ -103,7 +103,7 @@ async def _answer_once(talk: TerminalChat, question: str, *, as_json: bool) -> N
                     "answer": first.text,
                     "reasoning": first.reasoning,
                     "finish_reason": first.finish_reason,
-                    "usage": {"prompt_tokens": answer.usage.prompt, "completion_tokens": answer.usage.completion},
+                    "usage": {"prompt_tokens": answer.usage.prompt_tokens, "completion_tokens": answer.usage.completion_tokens},
                     "sample_id": first.sample_id,
                 }
             )
@@ -124,7 +124,7 @@ def _turn_request(talk: TerminalChat) -> TurnRequest:
 
     return TurnRequest(
         request_id=new_id(),
-        messages=talk.prompt,
+        messages=talk.prompt_messages,
         model=talk.model,
         sampling=talk.sampling,
         effort=talk.effort,
@@ -169,7 +169,7 @@ async def _run_interactive(talk: TerminalChat) -> None:
                 elif line:
                     await _send_message(runtime, talk, line)
             except UserError as error:
-                complain(error)
+                print_error(error)
 
 
 async def _run_slash_command(runtime: AssistantRuntime, talk: TerminalChat, line: str) -> bool:
@@ -221,7 +221,7 @@ async def _retry(runtime: AssistantRuntime, talk: TerminalChat) -> None:
     if not questions:
         raise BadInput("There is no question yet.", advice="Ask something first.")
     if talk.conversation_id and talk.leaf_id:
-        thread = await asyncio.to_thread(runtime.store.conversations.thread, talk.leaf_id, runtime.person.id)
+        thread = await asyncio.to_thread(runtime.store.conversations.list_branch, talk.leaf_id, runtime.person.id)
         # The new answer becomes a sibling of the old one: nothing is overwritten.
         talk.leaf_id = next(message.id for message in reversed(thread) if message.role == "user")
     del talk.messages[questions[-1] + 1 :]

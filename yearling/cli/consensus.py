@@ -32,10 +32,10 @@ def run(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     if as_json:
         print_json(_run_dict(finished))
         return
-    if not finished.fresh:
+    if not finished.is_new:
         err.print("Nobody acted since the last run, which stands.")
     _print_summary(finished)
-    for item, status in finished.changed.items():
+    for item, status in finished.status_changes.items():
         out.print(f"{item}: now {status.replace('_', ' ')}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -76,18 +76,18 @@ def explain(
     as_json: bool = AS_JSON,
 ) -> None:
     """Say in plain words who (by side, never by name) found what, and what is missing for a status."""
-    from yearling.feedback import Parameters, explain_item
+    from yearling.feedback import ConsensusParameters, explain_item
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
         finished = _latest_run(store)
-    found = finished.snapshot.item(item)
+    found = finished.snapshot.find_item(item)
     if found is None:
         raise NotFound(
             f"The newest run knows no item {item!r}.",
             advice="`yearling consensus status` lists the items; `yearling consensus run` takes in what is new.",
         )
-    p = Parameters.from_dict(finished.record.parameters)
+    p = ConsensusParameters.from_dict(finished.record.parameters)
     sentences = explain_item(found, p.status, division_seen=finished.snapshot.division.seen)
     pairs = [pair for pair in finished.snapshot.pairs if item in (pair.better, pair.worse)]
     if as_json:
@@ -128,10 +128,10 @@ def replay(
     as_json: bool = AS_JSON,
 ) -> None:
     """Compute an exported consensus again and compare every byte. Exit code 1 when anything differs. Needs no data folder."""
-    from yearling.feedback import replay as replay_file
+    from yearling.feedback import replay_publication as replay_file
 
     with err.status("Replaying") as shown:
-        found = replay_file(path, every_run=every_run, say=shown.update)
+        found = replay_file(path, every_run=every_run, on_status=shown.update)
     if as_json:
         print_json({"ok": found.ok, **asdict(found)})
     elif found.ok:
@@ -155,13 +155,13 @@ def _run_consensus(store: Store) -> RecordedConsensusRun:
     from yearling.feedback import EventIndex, run_and_record
 
     with err.status("Reading the log") as shown:
-        return run_and_record(store, EventIndex(store), say=shown.update)
+        return run_and_record(store, EventIndex(store), on_status=shown.update)
 
 
 def _latest_run(store: Store) -> RecordedConsensusRun:
-    from yearling.feedback import latest
+    from yearling.feedback import load_latest_run
 
-    found = latest(store)
+    found = load_latest_run(store)
     if found is None:
         raise NotFound("There was no consensus run yet.", advice="Make one with `yearling consensus run`.")
     return found
@@ -172,7 +172,7 @@ def _run_dict(finished: RecordedConsensusRun) -> dict[str, Any]:
     statuses = [item.status for item in snapshot.items]
     return {
         "run": record.sequence,
-        "fresh": finished.fresh,
+        "fresh": finished.is_new,
         "up_to": record.up_to,
         "head": record.head,
         "snapshot": record.snapshot_sha256,
@@ -185,7 +185,7 @@ def _run_dict(finished: RecordedConsensusRun) -> dict[str, Any]:
         "statuses": {status: statuses.count(status) for status in sorted(set(statuses))},
         "num_pairs": len(snapshot.pairs),
         "training_pairs": sum(1 for pair in snapshot.pairs if pair.weight > 0),
-        "changed": dict(finished.changed),
+        "changed": dict(finished.status_changes),
         "held": snapshot.held,
         "dropped": dict(snapshot.dropped),
     }

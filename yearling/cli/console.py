@@ -17,7 +17,7 @@ out = Console()
 err = Console(stderr=True)
 
 
-def complain(error: UserError) -> None:
+def print_error(error: UserError) -> None:
     """One sentence that says what is wrong, one that says what to do."""
     err.print(Text("Error: ", style="bold red") + Text(error.message, style="default"))
     if error.advice:

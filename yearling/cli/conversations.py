@@ -20,7 +20,7 @@ from yearling.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from yearling.feedback import FeedbackLog
-    from yearling.store import Entry
+    from yearling.store import HistoryEntry
 
 app = typer.Typer(help="Conversations of a person: import, export, list, search, delete.", no_args_is_help=True)
 
@@ -135,14 +135,14 @@ def _print_conversations(
         within = next((key for key, name in folders.items() if name == folder), None)
         if folder is not None and within is None:
             raise NotFound(f"There is no folder {folder!r}.", advice=f"Folders: {', '.join(sorted(folders.values())) or 'none'}.")
-        found: list[Entry] = []
+        found: list[HistoryEntry] = []
         after = None
         while len(found) < limit:
-            page = log.store.history.page(
-                person_id, query=query, folder_id=within, after=after, limit=min(_PAGE_SIZE, limit - len(found))
+            page = log.store.history.list_page(
+                person_id, query=query, folder_id=within, cursor=after, limit=min(_PAGE_SIZE, limit - len(found))
             )
             found += page.entries
-            after = page.next
+            after = page.next_cursor
             if after is None:
                 break
     rows = [_conversation_dict(entry, folders) for entry in found]
@@ -165,7 +165,7 @@ def _print_conversations(
         err.print(f"There are more than {limit}: ask for them with --limit.")
 
 
-def _conversation_dict(entry: Entry, folders: dict[str, str]) -> dict[str, Any]:
+def _conversation_dict(entry: HistoryEntry, folders: dict[str, str]) -> dict[str, Any]:
     one = entry.conversation
     return {
         "id": one.id,
@@ -186,7 +186,7 @@ def _open_feedback_log(data_dir: Path | None, person: str | None) -> Iterator[tu
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        who = store.people.named(person) if person else store.people.owner()
+        who = store.people.get_by_name(person) if person else store.people.owner()
         yield FeedbackLog(store), who.id
 
 

@@ -37,32 +37,32 @@ EXTRA_MODULES = {"train": "torch", "openvino": "openvino_genai", "postgres": "ps
 MIN_FREE_MEMORY_BYTES = 2_000_000_000
 MIN_FREE_DISK_BYTES = 1_000_000_000
 
-State = Literal["ok", "note", "problem"]
-MARKS = {"ok": ("✓", "green"), "note": ("•", "yellow"), "problem": ("✗", "bold red")}
+FindingState = Literal["ok", "note", "problem"]
+STATE_MARKS = {"ok": ("✓", "green"), "note": ("•", "yellow"), "problem": ("✗", "bold red")}
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """One line of the report."""
 
     topic: str
-    state: State
+    state: FindingState
     what: str
     advice: str = ""
 
 
-def doctor(json: bool = typer.Option(False, "--json", help="Print the findings as JSON.")) -> None:
+def doctor(as_json: bool = typer.Option(False, "--json", help="Print the findings as JSON.")) -> None:
     """Say what this machine has and what is wrong, in words."""
-    findings = list(examine())
+    findings = list(run_checks())
     problems = sum(finding.state == "problem" for finding in findings)
-    if json:
+    if as_json:
         print_json({"version": __version__, "problems": problems, "findings": [asdict(finding) for finding in findings]})
     else:
         _print_report(findings, problems)
     raise typer.Exit(1 if problems else 0)
 
 
-def examine() -> Iterator[Finding]:
+def run_checks() -> Iterator[DoctorFinding]:
     """Every finding, in the order of the report; a check that fails is itself a finding."""
     yield _software()
     yield _processor()
@@ -71,19 +71,19 @@ def examine() -> Iterator[Finding]:
     try:
         settings = load_settings()
     except UserError as error:
-        yield Finding("settings", "problem", error.message, error.advice)
+        yield DoctorFinding("settings", "problem", error.message, error.advice)
         return
-    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_data_folder, _models, _engines, _database, _address)
+    checks: tuple[Callable[[Settings], Iterator[DoctorFinding]], ...] = (_data_folder, _models, _engines, _database, _address)
     for check in checks:
         try:
             yield from check(settings)
         except UserError as error:
-            yield Finding(check.__name__.strip("_").replace("_", " "), "problem", error.message, error.advice)
+            yield DoctorFinding(check.__name__.strip("_").replace("_", " "), "problem", error.message, error.advice)
 
 
-def _print_report(findings: list[Finding], problems: int) -> None:
+def _print_report(findings: list[DoctorFinding], problems: int) -> None:
     for finding in findings:
-        mark, style = MARKS[finding.state]
+        mark, style = STATE_MARKS[finding.state]
         out.print(f"[{style}]{mark}[/] [bold]{finding.topic}[/]: ", end="", highlight=False)
         out.print(finding.what, markup=False, highlight=False)
         if finding.advice:
@@ -92,13 +92,13 @@ def _print_report(findings: list[Finding], problems: int) -> None:
     out.print(f"\n{verdict}", style="bold green" if not problems else "bold red", highlight=False)
 
 
-def _software() -> Finding:
+def _software() -> DoctorFinding:
     extras = [name for name, module in EXTRA_MODULES.items() if importlib.util.find_spec(module)]
     what = f"Yearling {__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    return Finding("software", "ok", f"{what}; extras installed: {', '.join(extras) or 'none'}")
+    return DoctorFinding("software", "ok", f"{what}; extras installed: {', '.join(extras) or 'none'}")
 
 
-def _processor() -> Finding:
+def _processor() -> DoctorFinding:
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     flags = _cpu_flags()
     features = (
@@ -106,8 +106,10 @@ def _processor() -> Finding:
     )
     what = f"{cores} {'core' if cores == 1 else 'cores'}, {features}"
     if platform.machine() == "x86_64" and flags and "avx2" not in flags:
-        return Finding("processor", "problem", what, "The prebuilt llama.cpp needs AVX2: set remote_url to a server elsewhere.")
-    return Finding("processor", "ok", what)
+        return DoctorFinding(
+            "processor", "problem", what, "The prebuilt llama.cpp needs AVX2: set remote_url to a server elsewhere."
+        )
+    return DoctorFinding("processor", "ok", what)
 
 
 def _cpu_flags() -> set[str]:
@@ -118,31 +120,35 @@ def _cpu_flags() -> set[str]:
     return {flag for line in lines if line.lower().startswith(("flags", "features")) for flag in line.partition(":")[2].split()}
 
 
-def _memory() -> Finding:
+def _memory() -> DoctorFinding:
     memory = psutil.virtual_memory()
     what = f"{format_size(memory.total)}, {format_size(memory.available)} of it free"
     if memory.available < MIN_FREE_MEMORY_BYTES:
-        return Finding("memory", "problem", what, "Close other programs: the default model wants about 2 GB free.")
-    return Finding("memory", "ok", what)
+        return DoctorFinding("memory", "problem", what, "Close other programs: the default model wants about 2 GB free.")
+    return DoctorFinding("memory", "ok", what)
 
 
-def _graphics() -> Finding:
+def _graphics() -> DoctorFinding:
     if shutil.which("nvidia-smi"):
-        return Finding("graphics", "note", "an NVIDIA driver is installed; torch uses it if its build has CUDA")
-    return Finding("graphics", "ok", "no GPU found; everything runs on the processor")
+        return DoctorFinding("graphics", "note", "an NVIDIA driver is installed; torch uses it if its build has CUDA")
+    return DoctorFinding("graphics", "ok", "no GPU found; everything runs on the processor")
 
 
-def _data_folder(settings: Settings) -> Iterator[Finding]:
+def _data_folder(settings: Settings) -> Iterator[DoctorFinding]:
     folder = settings.data_dir
     nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(nearest).free
     what = f"{folder} ({'not created yet, ' if nearest != folder else ''}{format_size(free)} free)"
     if not nearest.is_dir() or not _writable(nearest):
-        yield Finding("data folder", "problem", what, "It cannot be written: fix its permissions, or set YEARLING_DATA_DIR.")
+        yield DoctorFinding(
+            "data folder", "problem", what, "It cannot be written: fix its permissions, or set YEARLING_DATA_DIR."
+        )
     elif free < MIN_FREE_DISK_BYTES:
-        yield Finding("data folder", "problem", what, "Free some space, or set YEARLING_DATA_DIR to a folder on another disk.")
+        yield DoctorFinding(
+            "data folder", "problem", what, "Free some space, or set YEARLING_DATA_DIR to a folder on another disk."
+        )
     else:
-        yield Finding("data folder", "ok", what)
+        yield DoctorFinding("data folder", "ok", what)
 
 
 def _writable(folder: Path) -> bool:
@@ -150,45 +156,45 @@ def _writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK) and not os.statvfs(folder).f_flag & os.ST_RDONLY
 
 
-def _models(settings: Settings) -> Iterator[Finding]:
+def _models(settings: Settings) -> Iterator[DoctorFinding]:
     from yearling.models import ModelLibrary
 
     library = ModelLibrary(settings.models_dir)
     models = library.list()
-    for name, error in library.damaged().items():
-        yield Finding("model", "problem", error.message, error.advice or f"yearling model remove {name}")
+    for name, error in library.list_damaged().items():
+        yield DoctorFinding("model", "problem", error.message, error.advice or f"yearling model remove {name}")
     for model in models:
         default = " (the default)" if model.name == settings.model else ""
         what = (
             f"{model.name}{default}: {model.quantisation}, {format_size(model.size_bytes)}, context {model.context_tokens} tokens"
         )
-        yield Finding("model", "ok", what)
+        yield DoctorFinding("model", "ok", what)
     if settings.model not in {model.name for model in models} and not settings.remote_url:
-        yield Finding(
+        yield DoctorFinding(
             "model", "problem", f"the default model {settings.model} is not here", f"yearling model pull {settings.model}"
         )
 
 
-def _engines(settings: Settings) -> Iterator[Finding]:
+def _engines(settings: Settings) -> Iterator[DoctorFinding]:
     from yearling.inference import choose_engine, describe_engines, detect_machine, read_speeds
     from yearling.models import ModelLibrary
 
     for engine in describe_engines():
-        yield Finding("engine", "ok" if engine.available else "note", f"{engine.kind}: {engine.reason}")
+        yield DoctorFinding("engine", "ok" if engine.available else "note", f"{engine.kind}: {engine.reason}")
     default = next((model for model in ModelLibrary(settings.models_dir).list() if model.name == settings.model), None)
     speeds = read_speeds(settings.data_dir, detect_machine(), default.sha256) if default else None
     for purpose in ("interactive", "batch"):
-        choice = choose_engine(settings, purpose=purpose, format=default.format if default else "gguf", speeds=speeds)
-        yield Finding("choice", "ok", f"{purpose} work runs on {choice.kind}: {choice.reason}")
+        choice = choose_engine(settings, purpose=purpose, weights_format=default.format if default else "gguf", speeds=speeds)
+        yield DoctorFinding("choice", "ok", f"{purpose} work runs on {choice.kind}: {choice.reason}")
 
 
-def _database(settings: Settings) -> Iterator[Finding]:
-    from yearling.store import inspect
+def _database(settings: Settings) -> Iterator[DoctorFinding]:
+    from yearling.store import describe_store
 
-    yield Finding("database", "ok", inspect(settings))
+    yield DoctorFinding("database", "ok", describe_store(settings))
 
 
-def _address(settings: Settings) -> Iterator[Finding]:
+def _address(settings: Settings) -> Iterator[DoctorFinding]:
     where = f"{settings.host}:{settings.port}"
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -196,8 +202,10 @@ def _address(settings: Settings) -> Iterator[Finding]:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            yield Finding("address", "note", f"{where} is taken ({error.strerror}): a server may be running there already")
+            yield DoctorFinding("address", "note", f"{where} is taken ({error.strerror}): a server may be running there already")
         else:
-            yield Finding("address", "ok", f"{where} is free")
+            yield DoctorFinding("address", "ok", f"{where} is free")
     if not settings.api_keys and settings.host not in {"127.0.0.1", "::1", "localhost"}:
-        yield Finding("address", "problem", f"{where} is open to others without keys", "Set api_keys, or serve on 127.0.0.1.")
+        yield DoctorFinding(
+            "address", "problem", f"{where} is open to others without keys", "Set api_keys, or serve on 127.0.0.1."
+        )

@@ -11,10 +11,10 @@ import typer
 
 from yearling.cli.console import err, format_size, out, print_json, print_table
 from yearling.cli.exam_card import card
-from yearling.cli.exam_execution import exam_data_sources, grade_inspect_log, resolve_exam, sit
+from yearling.cli.exam_execution import exam_data_sources, grade_inspect_log, resolve_exam, run_exam_on_model
 from yearling.cli.exam_graders import graders, judge
 from yearling.cli.exam_inspect import inspect
-from yearling.cli.options import AS_JSON, DATA, DATA_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
+from yearling.cli.options import AS_JSON, DATA_DIR, DATASETS_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
 from yearling.config import load_settings
 from yearling.errors import BadInput, NotFound
 
@@ -29,7 +29,7 @@ app.command("inspect")(inspect)
 
 
 @app.command("list")
-def list_exams(data: Path | None = DATA, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
+def list_exams(data: Path | None = DATASETS_DIR, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """List the exams, whether each can be sat now, and the newest runs."""
     from yearling.evals import exam_entries
     from yearling.store import Store
@@ -38,7 +38,9 @@ def list_exams(data: Path | None = DATA, data_dir: Path | None = DATA_DIR, as_js
     places = exam_data_sources(settings, data)
     with Store.open(settings) as store:
         runs = store.exams.list(limit=20)
-    entries = [{"name": one.name, "title": one.title, "needs": one.ready(places)} for one in exam_entries().values()]
+    entries = [
+        {"name": one.name, "title": one.title, "needs": one.missing_requirements(places)} for one in exam_entries().values()
+    ]
     if as_json:
         print_json({"exams": entries, "runs": [_run_dict(run) for run in runs]})
         return
@@ -60,7 +62,7 @@ def pull(exam: str = typer.Argument(help="The exam's name."), data_dir: Path | N
     if exam not in exam_downloads():
         raise NotFound(f"Nothing is fetched for the exam {exam!r}.", advice=f"Fetched are: {', '.join(exam_downloads())}.")
     wanted = exam_downloads()[exam]
-    folder = exam_data_sources(settings, None).fetched / exam
+    folder = exam_data_sources(settings, None).downloads_dir / exam
     with err.status("Fetching") as shown:
         for file in wanted.files:
             fetch_file(
@@ -91,7 +93,7 @@ def run(
     from_log: Path | None = typer.Option(
         None, "--from-log", help="Take the answers from this log of `yearling exam inspect` or `inspect eval`, asking no model."
     ),
-    data: Path | None = DATA,
+    data: Path | None = DATASETS_DIR,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
@@ -101,7 +103,7 @@ def run(
     if from_log is not None:
         finished = asyncio.run(grade_inspect_log(settings, paper, from_log))
     else:
-        finished = asyncio.run(sit(settings, paper, model, engine_only, seed, parallel, fresh))
+        finished = asyncio.run(run_exam_on_model(settings, paper, model, engine_only, seed, parallel, fresh))
     if as_json:
         print_json(_run_dict(finished))
         return
@@ -122,7 +124,7 @@ def show(
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
         found = _find_run(store, run_id)
-        low = store.exams.worst(found.id, worst)
+        low = store.exams.list_lowest_scoring(found.id, worst)
         if html is not None:
             html.write_text(render_run_page(found, low), encoding="utf-8")
     if html is not None:
@@ -147,7 +149,7 @@ def compare(
     as_json: bool = AS_JSON,
 ) -> None:
     """Compare two runs case by case: the difference with its interval, the exact test, and what turned."""
-    from yearling.evals import compare as compare_runs
+    from yearling.evals import compare_runs as compare_runs
     from yearling.evals import comparison_to_json, render_comparison_page
     from yearling.store import Store
 
@@ -169,7 +171,7 @@ def compare(
     )
     out.print(f"So many pairs show a difference of {paired.detectable:.1%} or more.", highlight=False)
     for word, better in (("Lost", False), ("Won", True)):
-        for pair in found.turned(better=better, limit=5):
+        for pair in found.most_changed(better=better, limit=5):
             out.print(f"{word}: {pair.key} {pair.prompt[:100]!r}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -183,13 +185,13 @@ def gate(
 ) -> None:
     """Decide ALLOW, REJECT or INCONCLUSIVE over several exams, and record it. Exit code 1 unless it is ALLOW."""
     from yearling.evals import GateRule, correlate_exams_with_preference, evaluate_gate, gate_to_json
-    from yearling.evals import compare as compare_runs
+    from yearling.evals import compare_runs as compare_runs
     from yearling.store import Store
 
     rule = GateRule(margin=margin)
     with Store.open(load_settings(data_dir=data_dir)) as store:
         pairs = [[compare_runs(store, *_find_run_pair(store, one), rule) for one in some] for some in (target, guard)]
-        result = evaluate_gate(pairs[0], pairs[1], rule, useful=correlate_exams_with_preference(store))
+        result = evaluate_gate(pairs[0], pairs[1], rule, correlations=correlate_exams_with_preference(store))
         first = pairs[0][0]
         if any(
             (one.champion.model_hash, one.challenger.model_hash) != (first.champion.model_hash, first.challenger.model_hash)
@@ -219,23 +221,23 @@ def gate(
 @app.command("replay")
 def replay(
     run_id: str = typer.Argument(help="A finished run."),
-    data: Path | None = DATA,
+    data: Path | None = DATASETS_DIR,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
     """Grade every stored answer of a run again, without a model. Exit code 1 when a verdict differs."""
-    from yearling.evals import regrade
+    from yearling.evals import regrade_run
     from yearling.store import Store
 
     settings = load_settings(data_dir=data_dir)
     with Store.open(settings) as store:
         found = _find_run(store, run_id)
         paper = resolve_exam(found.exam, settings, data, run=found)
-        result = regrade(paper, store, found.id)
+        result = regrade_run(paper, store, found.id)
     if as_json:
-        print_json({"run": found.id, "samples": result.samples, "changed": [list(one) for one in result.changed]})
+        print_json({"run": found.id, "samples": result.num_samples, "changed": [list(one) for one in result.changed]})
     else:
-        out.print(f"{result.samples} answers graded again, {len(result.changed)} verdicts differ.", highlight=False)
+        out.print(f"{result.num_samples} answers graded again, {len(result.changed)} verdicts differ.", highlight=False)
     raise typer.Exit(1 if result.changed else 0)
 
 
@@ -327,7 +329,7 @@ def useful(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
 
 
 @app.command("leaks")
-def leaks(data: Path | None = DATA, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
+def leaks(data: Path | None = DATASETS_DIR, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """Search every lesson set for what exams ask. Exit code 1 when something is found."""
     from yearling.evals import find_leaks, fingerprint_exams
     from yearling.store import Store

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from yearling.evals import TrainingHistory
     from yearling.models import LocalModel, PublishedAdapter
-    from yearling.store import Runs
+    from yearling.store import TrainingRunStore
 
 _PUBLISHED_SOURCES = ("pypi:", "hf:", "https:")
 
@@ -60,7 +60,7 @@ def find_training_lineage(
     adapter: PublishedAdapter | None,
     installed: Iterable[LocalModel],
     adapter_of: Callable[[str], PublishedAdapter],
-    runs: Runs,
+    runs: TrainingRunStore,
 ) -> TrainingHistory:
     """The runs behind a model, and behind what they went on from. `adapter_of` raises NotFound or Untrusted."""
     from yearling.evals import TrainingHistory
@@ -111,7 +111,7 @@ def find_training_lineage(
     of_weights(model.sha256)
     if adapter is not None:
         of_adapter(adapter.sha256)
-    return TrainingHistory(steps, whole=not unknown)
+    return TrainingHistory(steps, is_complete=not unknown)
 
 
 def _model_facts(local: LocalModel, adapter: PublishedAdapter | None) -> dict[str, str]:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from yearling.config import Settings
-    from yearling.evals import Exam, Places, Subject
+    from yearling.evals import Exam, ExamDataFolders, Subject
     from yearling.store import ExamRun, Store
 
 
 @asynccontextmanager
-async def seated(settings: Settings, model: str | None, engine_only: bool) -> AsyncIterator[Subject]:
+async def open_subject(settings: Settings, model: str | None, engine_only: bool) -> AsyncIterator[Subject]:
     """The model, opened for an exam: the assistant as served, or the bare engine."""
     from yearling.evals import AssistantSubject, EngineSubject
     from yearling.inference import EnginePool
@@ -33,41 +33,41 @@ async def seated(settings: Settings, model: str | None, engine_only: bool) -> As
         await pool.close()
 
 
-async def sit(
-    settings: Settings, paper: Exam, model: str | None, engine_only: bool, seed: int, parallel: int | None, fresh: bool
+async def run_exam_on_model(
+    settings: Settings, exam: Exam, model: str | None, engine_only: bool, seed: int, parallel: int | None, fresh: bool
 ) -> ExamRun:
     """Sit the exam, with its progress on stderr."""
     from yearling.store import Store
 
     with Store.open(settings) as store, err.status("Opening the model") as shown:
-        async with seated(settings, model, engine_only) as subject:
-            return await run_exam_with_progress(paper, subject, store, shown, seed=seed, parallel=parallel, fresh=fresh)
+        async with open_subject(settings, model, engine_only) as subject:
+            return await run_exam_with_progress(exam, subject, store, shown, seed=seed, parallel=parallel, fresh=fresh)
 
 
-async def grade_inspect_log(settings: Settings, paper: Exam, path: Path) -> ExamRun:
+async def grade_inspect_log(settings: Settings, exam: Exam, path: Path) -> ExamRun:
     """The answers of an Inspect log, graded and kept as a run."""
     from yearling.evals import InspectLogSubject
     from yearling.store import Store
 
-    subject = InspectLogSubject(path, paper)
+    subject = InspectLogSubject(path, exam)
     with Store.open(settings) as store, err.status("Reading the log") as shown:
-        return await run_exam_with_progress(paper, subject, store, shown, seed=subject.seed, parallel=None, fresh=True)
+        return await run_exam_with_progress(exam, subject, store, shown, seed=subject.seed, parallel=None, fresh=True)
 
 
 async def run_exam_with_progress(
-    paper: Exam, subject: Subject, store: Store, shown: Status, *, seed: int, parallel: int | None, fresh: bool
+    exam: Exam, subject: Subject, store: Store, status: Status, *, seed: int, parallel: int | None, fresh: bool
 ) -> ExamRun:
     """Put the exam to the subject, and tell how far it is."""
     from yearling.evals import run_exam
 
     return await run_exam(
-        paper,
+        exam,
         subject,
         store,
         seed=seed,
         concurrency=parallel,
         fresh=fresh,
-        progress=lambda done, total: shown.update(f"{paper.name}: {done} of {total} samples"),
+        progress=lambda done, total: status.update(f"{exam.name}: {done} of {total} samples"),
     )
 
 
@@ -91,21 +91,21 @@ def resolve_exam(
         paper = replace(
             paper,
             cases=paper.cases[: run.settings["cases"]],
-            samples=run.settings["samples"],
+            samples_per_case=run.settings["samples"],
             sampling=run.settings["sampling"],
         )
         if paper.hash != run.exam_hash:
             raise BadInput("The exam has changed since that run.", advice="Its cases or its grader are others now; run it again.")
         return paper
     if samples:
-        paper = replace(paper, samples=samples)
+        paper = replace(paper, samples_per_case=samples)
     if temperature is not None:
         paper = replace(paper, sampling={**paper.sampling, "temperature": temperature})
     return replace(paper, cases=paper.cases[:limit]) if limit else paper
 
 
-def exam_data_sources(settings: Settings, data: Path | None) -> Places:
+def exam_data_sources(settings: Settings, data: Path | None) -> ExamDataFolders:
     """Fetched exams lie in the data folder, the others where the user says."""
-    from yearling.evals import Places
+    from yearling.evals import ExamDataFolders
 
-    return Places(settings.data_dir / "exams", data)
+    return ExamDataFolders(settings.data_dir / "exams", data)

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from yearling.cli.console import out, print_json, print_table
-from yearling.cli.exam_execution import sit
+from yearling.cli.exam_execution import run_exam_on_model
 from yearling.cli.options import AS_JSON, DATA_DIR, PARALLEL
 from yearling.config import load_settings
 
@@ -36,8 +36,8 @@ def graders(
     print_table(("Grader", "On", "Labels>", "Accuracy>", "Recall>", "Precision>"), shown)
 
 
-def _grader_metrics(figures: Any) -> dict[str, float]:
-    return {name: getattr(figures, name) for name in ("labels", "accuracy", "recall", "precision")}
+def _grader_metrics(metrics: Any) -> dict[str, float]:
+    return {name: getattr(metrics, name) for name in ("labels", "accuracy", "recall", "precision")}
 
 
 def judge(
@@ -53,7 +53,7 @@ def judge(
 
     pairs = load_llmbar_pairs(data / "llmbar")
     paper = build_judge_exam(pairs[:: max(1, len(pairs) // limit)][:limit] if limit else pairs)
-    run = asyncio.run(sit(load_settings(data_dir=data_dir), paper, model, True, 0, parallel, False))
+    run = asyncio.run(run_exam_on_model(load_settings(data_dir=data_dir), paper, model, True, 0, parallel, False))
     found = build_judge_card(run)
     if as_json:
         print_json({**asdict(found), "may_gate": found.may_gate, "run": run.id, "measures": run.summary["measures"]})

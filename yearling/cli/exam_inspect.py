@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json
-from yearling.cli.exam_execution import resolve_exam, seated
-from yearling.cli.options import AS_JSON, DATA, DATA_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
+from yearling.cli.exam_execution import open_subject, resolve_exam
+from yearling.cli.options import AS_JSON, DATA_DIR, DATASETS_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
 from yearling.config import load_settings
 from yearling.errors import Unavailable
 
@@ -31,7 +31,7 @@ def inspect(
     limit: int = LIMIT,
     seed: int = SEED,
     parallel: int | None = PARALLEL,
-    data: Path | None = DATA,
+    data: Path | None = DATASETS_DIR,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
@@ -48,20 +48,20 @@ def inspect(
 
 
 async def _run_under_inspect(
-    settings: Settings, paper: Exam, model: str | None, engine_only: bool, seed: int, parallel: int | None, log_dir: Path
+    settings: Settings, exam: Exam, model: str | None, engine_only: bool, seed: int, parallel: int | None, log_dir: Path
 ) -> Any:
     from yearling.evals import build_inspect_task
 
-    async with seated(settings, model, engine_only) as subject:
+    async with open_subject(settings, model, engine_only) as subject:
         with redirect_stdout(sys.stderr):  # where progress belongs; Inspect's is its own
-            task = build_inspect_task(paper, subject, seed=seed)
+            task = build_inspect_task(exam, subject, seed=seed)
             from inspect_ai import eval_async
 
             (log,) = await eval_async(
                 task,
                 model=None,
                 log_dir=str(log_dir),
-                max_samples=parallel or subject.at_once,
+                max_samples=parallel or subject.max_concurrency,
                 ctl_server=False,
                 acp_server=False,
             )

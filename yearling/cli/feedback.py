@@ -14,7 +14,7 @@ from yearling.cli.console import err, out, print_json, print_table
 from yearling.config import load_settings
 
 if TYPE_CHECKING:
-    from yearling.feedback import Event, FeedbackLog, ImportReport
+    from yearling.feedback import FeedbackEvent, FeedbackImportReport, FeedbackLog
 
 app = typer.Typer(help="What people judged: ratings, comparisons, edits, notes.", no_args_is_help=True)
 jury = typer.Typer(help="Juries drawn by lot, which can veto a status or uphold one.", no_args_is_help=True)
@@ -34,17 +34,17 @@ def import_feedback(
     as_json: bool = AS_JSON,
 ) -> None:
     """Read judgements into the log, and report what was kept, what was dropped and why."""
-    from yearling.feedback import import_file, parse_file_format
+    from yearling.feedback import import_feedback_file, parse_file_format
     from yearling.store import Store
 
     chosen = parse_file_format(format)
     with Store.open(load_settings(data_dir=data_dir)) as store, err.status("Reading") as shown:
-        report = import_file(
+        report = import_feedback_file(
             store,
             path,
             chosen,
             source=source,
-            progress=lambda done, total: shown.update(f"Read {done} of {total} records"),
+            on_progress=lambda done, total: shown.update(f"Read {done} of {total} records"),
         )
     if as_json:
         print_json(asdict(report))
@@ -79,33 +79,33 @@ def remove(
     event: str = typer.Argument(help="The id of the act, as the public log has it."),
     reason: str = typer.Option(..., "--reason", help="Why. Everybody can read it."),
     delete_words: bool = typer.Option(False, "--delete-words", help="Delete the words of a note or an edit as well."),
-    who: str | None = ACTING_PERSON,
+    acting_person: str | None = ACTING_PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
     """Set somebody's act aside, in public and with a reason. Administrators only; the next consensus run heeds it."""
     with _open_feedback_log(data_dir) as log:
-        done = log.remove(_person_id(log, who), event, reason, delete_words=delete_words)
+        done = log.remove(_person_id(log, acting_person), event, reason, delete_text=delete_words)
     _print_event(done, f"Removed {event}: {reason}. Everybody can see that, in the log and in the consensus.", as_json=as_json)
 
 
 @app.command("vouch")
 def vouch(
     account: str = typer.Argument(help="The other person: their name here, or their id."),
-    who: str | None = ACTING_PERSON,
+    acting_person: str | None = ACTING_PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
     """Vouch that a person's account is the one account of a human being."""
     with _open_feedback_log(data_dir) as log:
-        done = log.vouch(_person_id(log, who), _person_id(log, account))
+        done = log.vouch(_person_id(log, acting_person), _person_id(log, account))
     _print_event(done, f"Vouched for {account}, in the log known as {done.account}.", as_json=as_json)
 
 
 @jury.command("invite")
 def invite(
     item: str = typer.Argument(help="The id of an answer or a note that people judged."),
-    who: str | None = ACTING_PERSON,
+    acting_person: str | None = ACTING_PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
@@ -113,7 +113,7 @@ def invite(
     from yearling.feedback import LiveConsensus
 
     with _open_feedback_log(data_dir) as log, err.status("Drawing the lot"):
-        done = LiveConsensus(log).invite_jury(_person_id(log, who), item)
+        done = LiveConsensus(log).invite_jury(_person_id(log, acting_person), item)
     _print_event(
         done, f"Invited {len(done.jurors)} people to judge {item}. Their next rating of it is their vote.", as_json=as_json
     )
@@ -130,11 +130,11 @@ def verdict(
 
     with _open_feedback_log(data_dir) as log:
         board = LiveConsensus(log)
-        found, needed = board.jury(item), board.parameters.status.jury_size
+        found, needed = board.jury_state(item), board.parameters.status.jury_size
     if as_json:
-        print_json({"item": item, "invited": sorted(found.invited), "answered": len(found.answered), "finding": found.finding})
+        print_json({"item": item, "invited": sorted(found.invited), "answered": len(found.answered), "finding": found.verdict})
         return
-    finding = found.finding.replace("_", " ") or f"nothing yet; it needs {needed}, from both sides"
+    finding = found.verdict.replace("_", " ") or f"nothing yet; it needs {needed}, from both sides"
     out.print(
         f"{len(found.answered)} of {len(found.invited)} have rated it. Finding: {finding}.", highlight=False, soft_wrap=True
     )
@@ -154,20 +154,20 @@ def _person_id(log: FeedbackLog, name: str | None) -> str:
     people = log.store.people
     if name is None:
         return people.owner().id
-    return next((person.id for person in people.list() if name in (person.name, person.id)), "") or people.named(name).id
+    return next((person.id for person in people.list() if name in (person.name, person.id)), "") or people.get_by_name(name).id
 
 
-def _print_event(done: Event, sentence: str, *, as_json: bool) -> None:
-    from yearling.feedback import to_dict
+def _print_event(event: FeedbackEvent, sentence: str, *, as_json: bool) -> None:
+    from yearling.feedback import event_to_dict
 
     if as_json:
-        print_json(to_dict(done))
+        print_json(event_to_dict(event))
         return
     out.print(sentence, highlight=False, markup=False, soft_wrap=True)
-    out.print(f"Event {done.id}", highlight=False, soft_wrap=True)
+    out.print(f"Event {event.id}", highlight=False, soft_wrap=True)
 
 
-def _print_report(report: ImportReport) -> None:
+def _print_report(report: FeedbackImportReport) -> None:
     rows: list[tuple[str, str, int]] = [("kept", kind, count) for kind, count in report.kept.items()]
     if report.already_there:
         rows.append(("there already", "", report.already_there))

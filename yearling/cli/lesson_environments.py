@@ -18,14 +18,14 @@ def environments(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """List the environments; of one of them, show settings, kinds of task, and a task with what it is checked against."""
-    from yearling.tasks import describe, open_environment, train_seed
+    from yearling.tasks import describe_environments, open_environment, train_seed
 
-    known = describe()
+    known = describe_environments()
     if name is None:
         if as_json:
             print_json([_environment_dict(info) for info in known])
             return
-        rows = [(info.name, "several" if info.turns else "one", len(info.kinds) or "", info.summary) for info in known]
+        rows = [(info.name, "several" if info.is_multi_turn else "one", len(info.kinds) or "", info.summary) for info in known]
         print_table(("Environment", "Turns", "Kinds>", "What it asks"), rows)
         return
     environment = open_environment(name, **_parse_settings(settings))
@@ -38,7 +38,7 @@ def environments(
     print_table(("Setting", "Default>"), [(key, json.dumps(value)) for key, value in info.settings.items()])
     if info.kinds:
         out.print(f"Kinds: {', '.join(info.kinds)}.", markup=False, highlight=False, soft_wrap=True)
-        out.print(f"For exams only: {', '.join(info.held_out)}.", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"For exams only: {', '.join(info.heldout_kinds)}.", markup=False, highlight=False, soft_wrap=True)
     for message in task.messages:
         out.print(f"\n{message['role']}: {message['content']}", markup=False, highlight=False, soft_wrap=True)
     out.print(f"\nchecked against: {json.dumps(task.data, ensure_ascii=False)}", markup=False, highlight=False, soft_wrap=True)
@@ -59,7 +59,7 @@ def _environment_dict(info: Any) -> dict[str, Any]:
         "name": info.name,
         "summary": info.summary,
         "settings": info.settings,
-        "turns": info.turns,
+        "turns": info.is_multi_turn,
         "kinds": list(info.kinds),
-        "held_out": list(info.held_out),
+        "held_out": list(info.heldout_kinds),
     }

@@ -41,7 +41,7 @@ def build(
     from yearling.evals import fingerprint_exams
     from yearling.store import Store
     from yearling.tasks import BuildConfig
-    from yearling.tasks import build as build_set
+    from yearling.tasks import build_lesson_set as build_set
 
     config = BuildConfig(
         heldout_share=heldout_share, environments=tuple(_parse_environment_count(one) for one in environment or ())
@@ -49,16 +49,16 @@ def build(
     settings = load_settings(data_dir=data_dir)
     with Store.open(settings) as store, err.status("Reading the exams") as shown:
         exams, missing = fingerprint_exams(settings.data_dir / "exams", data)
-        built = build_set(store, config, exams=exams, say=shown.update)
+        built = build_set(store, config, exams=exams, on_progress=shown.update)
     if as_json:
-        manifest = built.lessons.manifest
+        manifest = built.lesson_set.manifest
         print_json(
-            {"hash": built.lessons.hash, "version": built.lessons.version, "fresh": built.fresh, "report": built.report}
+            {"hash": built.lesson_set.hash, "version": built.lesson_set.version, "fresh": built.is_new, "report": built.report}
             | {
                 "consensus": manifest["consensus"],
                 "exams": manifest["exams"],
                 "exams_missing": missing,
-                "folder": str(built.lessons.folder),
+                "folder": str(built.lesson_set.folder),
             }
         )
         return
@@ -71,7 +71,7 @@ def list_sets(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        records, current = store.lesson_sets.list(), store.lesson_sets.current()
+        records, current = store.lesson_sets.list(), store.lesson_sets.get_current()
         there = {record.hash: _files_exist(store, record) for record in records}
     if as_json:
         facts = ("hash", "version", "created_utc", "counts", "consensus", "previous")
@@ -134,12 +134,12 @@ def diff(
 ) -> None:
     """Say what changed between two sets: what came, what went, what is judged otherwise."""
     from yearling.store import Store
-    from yearling.tasks import compare, open_lesson_set
+    from yearling.tasks import diff_lesson_sets, open_lesson_set
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
         new = open_lesson_set(store, after)
         old = open_lesson_set(store, before or _previous_set_hash(store, new))
-        found = compare(old, new, store.lesson_sets.sources(old.hash), store.lesson_sets.sources(new.hash))
+        found = diff_lesson_sets(old, new, store.lesson_sets.list_sources(old.hash), store.lesson_sets.list_sources(new.hash))
     if as_json:
         print_json({"before": old.hash, "after": new.hash, **_diff_dict(found)})
         return
@@ -182,8 +182,8 @@ def _describe_counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()) or "nothing"
 
 
-def _print_build(built: LessonSetBuild, missing: dict[str, str]) -> None:
-    report = built.report
+def _print_build(build_result: LessonSetBuild, missing: dict[str, str]) -> None:
+    report = build_result.report
     _print_counts(report)
     for exam_hash, reasons in report["taken_back"].items():
         told = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.items())
@@ -191,9 +191,11 @@ def _print_build(built: LessonSetBuild, missing: dict[str, str]) -> None:
     if missing:
         told = "; ".join(f"{exam} ({why})" for exam, why in missing.items())
         err.print(f"Not searched for what these exams ask, since they are not here: {told}.", highlight=False, soft_wrap=True)
-    news = "Built" if built.fresh else "Nothing changed: this is"
-    out.print(f"{news} version {built.lessons.version}, {built.lessons.hash}", highlight=False, soft_wrap=True)
-    out.print(f"in {built.lessons.folder}", highlight=False, soft_wrap=True)
+    news = "Built" if build_result.is_new else "Nothing changed: this is"
+    out.print(
+        f"{news} version {build_result.lesson_set.version}, {build_result.lesson_set.hash}", highlight=False, soft_wrap=True
+    )
+    out.print(f"in {build_result.lesson_set.folder}", highlight=False, soft_wrap=True)
 
 
 def _print_origin(lessons: LessonSet) -> None:
@@ -241,37 +243,37 @@ def _print_lesson(lesson: Lesson) -> None:
             out.print(f"  {label}: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _diff_dict(found: LessonSetDiff) -> dict[str, Any]:
+def _diff_dict(diff_result: LessonSetDiff) -> dict[str, Any]:
     from yearling.tasks import lesson_as_dict
 
     return {
-        "came": [lesson_as_dict(lesson) for lesson in found.came],
-        "went": [lesson_as_dict(lesson) for lesson in found.went],
-        "changed": [asdict(one) | {"lesson": lesson_as_dict(one.lesson)} for one in found.changed],
-        "moved": [{"key": key, "before": before, "after": after} for key, before, after in found.moved],
-        "unchanged": found.unchanged,
-        "heldout_came": found.heldout_came,
-        "heldout_went": found.heldout_went,
+        "came": [lesson_as_dict(lesson) for lesson in diff_result.added],
+        "went": [lesson_as_dict(lesson) for lesson in diff_result.removed],
+        "changed": [asdict(one) | {"lesson": lesson_as_dict(one.lesson)} for one in diff_result.changed],
+        "moved": [{"key": key, "before": before, "after": after} for key, before, after in diff_result.moved_parts],
+        "unchanged": diff_result.num_unchanged,
+        "heldout_came": diff_result.num_heldout_added,
+        "heldout_went": diff_result.num_heldout_removed,
     }
 
 
-def _print_diff(old: LessonSet, new: LessonSet, found: LessonSetDiff, limit: int) -> None:
+def _print_diff(old: LessonSet, new: LessonSet, diff_result: LessonSetDiff, limit: int) -> None:
     out.print(f"From version {old.version} ({old.hash[:12]}) to version {new.version} ({new.hash[:12]}):", highlight=False)
     rows = [
-        ("came", len(found.came)),
-        ("went", len(found.went)),
-        ("judged otherwise", len(found.changed)),
-        ("unchanged", found.unchanged),
-        ("changed sides", len(found.moved)),
-        ("came, held out", found.heldout_came),
-        ("went, held out", found.heldout_went),
+        ("came", len(diff_result.added)),
+        ("went", len(diff_result.removed)),
+        ("judged otherwise", len(diff_result.changed)),
+        ("unchanged", diff_result.num_unchanged),
+        ("changed sides", len(diff_result.moved_parts)),
+        ("came, held out", diff_result.num_heldout_added),
+        ("went, held out", diff_result.num_heldout_removed),
     ]
     print_table(("Lessons", "Number>"), rows)
-    for title, lessons in (("Came", found.came), ("Went", found.went)):
+    for title, lessons in (("Came", diff_result.added), ("Went", diff_result.removed)):
         for lesson in lessons[:limit]:
             out.print(f"{title}:", style="bold")
             _print_lesson(lesson)
-    for one in found.changed[:limit]:
+    for one in diff_result.changed[:limit]:
         (q_before, weight_before), (q_after, weight_after) = one.before, one.after
         out.print(
             f"Judged otherwise: {one.lesson.kind} {one.lesson.key[:12]}, q {q_before:.2f} to {q_after:.2f}, "

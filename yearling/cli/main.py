@@ -12,7 +12,7 @@ import typer
 from yearling import __version__
 from yearling.cli import backup as store
 from yearling.cli import bench, chat, consensus, conversations, doctor, exam, feedback, lessons, model, people, serve, spec, train
-from yearling.cli.console import complain
+from yearling.cli.console import print_error
 from yearling.errors import UserError
 
 app = typer.Typer(
@@ -58,7 +58,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        complain(error)
+        print_error(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

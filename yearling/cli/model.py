@@ -46,7 +46,7 @@ def list_models(as_json: bool = AS_JSON) -> None:
     library = _open_library()
     installed = library.list()
     rows = [_model_row(model) for model in installed]
-    rows += [{"name": name, "state": "damaged", "problem": str(error)} for name, error in library.damaged().items()]
+    rows += [{"name": name, "state": "damaged", "problem": str(error)} for name, error in library.list_damaged().items()]
     there = {row["name"] for row in rows}
     rows += [
         {
@@ -153,7 +153,7 @@ def list_adapters(as_json: bool = AS_JSON) -> None:
     else:
         columns = ("Answers as", "Weights", "Rank>", "Size>", "Run", "Step>")
         print_table(columns, (cells for row in rows for cells in _adapter_cells(row)))
-    for name, error in adapters.damaged().items():
+    for name, error in adapters.list_damaged().items():
         err.print(f"{name}: {error}", style="yellow", markup=False, highlight=False)
 
 

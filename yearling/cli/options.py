@@ -16,6 +16,6 @@ PARALLEL = typer.Option(
     min=1,
     help="Answers at once; by default as many as leave every answer repeatable, which for llama.cpp is one.",
 )
-DATA = typer.Option(None, "--data", help="Folder with the data sets that no package index has.")
+DATASETS_DIR = typer.Option(None, "--data", help="Folder with the data sets that no package index has.")
 DATA_DIR = typer.Option(None, "--data-dir", help="Where models and results live.")
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")

@@ -81,12 +81,12 @@ def password(
 ) -> None:
     """Give a person a password; all of their sessions end. Once anybody has one, everybody has to sign in."""
     with _open_store(data_dir) as store:
-        person = store.people.named(name)
+        person = store.people.get_by_name(name)
         if from_stdin:
             given = sys.stdin.readline().rstrip("\n")
         else:
             given = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-        store.passwords.set(person.id, given, by=_owner_id(store))
+        store.passwords.set(person.id, given, actor=_owner_id(store))
     err.print(f"{name} has a new password.")
 
 
@@ -102,7 +102,7 @@ def invite(
     settings = load_settings(data_dir=data_dir)
     with _open_store(data_dir) as store:
         me = store.people.owner()
-        token, invitation = store.invitations.create(me, role.value, note=note, lasts=timedelta(days=days))
+        token, invitation = store.invitations.create(me, role.value, note=note, lifetime=timedelta(days=days))
     base = settings.public_url or f"http://{settings.host}:{settings.port}"
     link = f"{base}/signup#{token}"
     if as_json:
@@ -132,7 +132,7 @@ def invitations(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> No
 def withdraw(invitation: str = typer.Argument(help="The id of an open invitation."), data_dir: Path | None = DATA_DIR) -> None:
     """Withdraw an invitation that nobody has used."""
     with _open_store(data_dir) as store:
-        store.invitations.revoke(invitation, by=_owner_id(store))
+        store.invitations.revoke(invitation, actor=_owner_id(store))
     err.print("Nobody can use it any more.")
 
 
@@ -144,7 +144,7 @@ def role(
 ) -> None:
     """Give a person another role. What a server streams to them ends."""
     with _open_store(data_dir) as store:
-        person = store.people.set_role(store.people.named(name).id, role.value, by=_owner_id(store))
+        person = store.people.set_role(store.people.get_by_name(name).id, role.value, actor=_owner_id(store))
     err.print(f"{person.name} is {person.role} now.")
 
 
@@ -152,7 +152,7 @@ def role(
 def sign_out(name: str = NAME, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """End all sessions of a person and revoke all of their keys."""
     with _open_store(data_dir) as store:
-        ended = store.people.end_access(store.people.named(name).id, by=_owner_id(store))
+        ended = store.people.revoke_access(store.people.get_by_name(name).id, actor=_owner_id(store))
     if as_json:
         print_json(ended)
         return
@@ -168,14 +168,14 @@ def remove(
 ) -> None:
     """Close a person's account: nobody gets in by it any more. What they judged stays in the log, under a pseudonym."""
     with _open_store(data_dir) as store:
-        person = store.people.named(name)
+        person = store.people.get_by_name(name)
         question = f"Delete {name} with everything that is theirs?" if delete_data else f"Close the account of {name}?"
         if not yes and not typer.confirm(question, err=True):
             raise typer.Abort
         if delete_data:
-            store.delete_person(person.id, by=_owner_id(store))
+            store.delete_person(person.id, actor=_owner_id(store))
         else:
-            store.people.close(person.id, by=_owner_id(store))
+            store.people.close_account(person.id, actor=_owner_id(store))
     err.print(f"{name} and everything of theirs is deleted." if delete_data else f"The account of {name} is closed.")
 
 
@@ -191,9 +191,9 @@ def create_key(
     """Make an API key for a person and print it. It is not shown again."""
     until = now_utc() + timedelta(days=days) if days else None
     with _open_store(data_dir) as store:
-        person = store.people.named(name)
+        person = store.people.get_by_name(name)
         scopes: list[KeyScope] = [one.value for one in scope]
-        secret, key = store.api_keys.create(person.id, label, scopes, expires_utc=until, by=_owner_id(store))
+        secret, key = store.api_keys.create(person.id, label, scopes, expires_utc=until, actor=_owner_id(store))
     if as_json:
         print_json(_key_dict(key) | {"key": secret})
         return
@@ -205,7 +205,7 @@ def create_key(
 def list_keys(name: str = NAME, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """List a person's keys, newest first."""
     with _open_store(data_dir) as store:
-        rows = [_key_dict(key) for key in store.api_keys.list(store.people.named(name).id)]
+        rows = [_key_dict(key) for key in store.api_keys.list(store.people.get_by_name(name).id)]
     if as_json:
         print_json(rows)
         return
@@ -229,11 +229,11 @@ def revoke_key(
 ) -> None:
     """Revoke a key. What a server streams by it ends."""
     with _open_store(data_dir) as store:
-        person = store.people.named(name)
+        person = store.people.get_by_name(name)
         found = [one for one in store.api_keys.list(person.id) if one.id == key or (one.hint == key[: len(one.hint)])]
         if len(found) != 1:
             raise BadInput(f"{key!r} names {len(found)} keys of {name}.", advice="Give the id that `people key list` shows.")
-        store.api_keys.revoke(found[0].id, person_id=person.id, by=_owner_id(store))
+        store.api_keys.revoke(found[0].id, person_id=person.id, actor=_owner_id(store))
     err.print("The key is revoked.")
 
 
@@ -255,8 +255,8 @@ def _person_dict(store: Store, person: Person) -> dict[str, Any]:
         "role": person.role,
         "created_utc": person.created_utc.isoformat(),
         "closed_utc": person.closed_utc.isoformat() if person.closed_utc else None,
-        "password": store.passwords.has(person.id),
-        "providers": store.identities.issuers(person.id),
+        "password": store.passwords.has_password(person.id),
+        "providers": store.identities.list_issuers(person.id),
         "sessions": len(store.sessions.list(person.id)),
         "keys": len(store.api_keys.list(person.id)),
     }

@@ -27,7 +27,7 @@ def serve(
     library = ModelLibrary(settings.models_dir)
     if pull and settings.model not in library.names() and not settings.remote_url:
         pull_with_progress(library, settings.model)
-    pool = EnginePool(settings, library, notice=lambda words: err.print(words, markup=False, highlight=False))
+    pool = EnginePool(settings, library, notify=lambda words: err.print(words, markup=False, highlight=False))
     serve_api(settings, pool, announce=_announce)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json, print_table
-from yearling.cli.exam_execution import seated
+from yearling.cli.exam_execution import open_subject
 from yearling.cli.options import AS_JSON, PARALLEL
 from yearling.config import load_settings
 
@@ -35,7 +35,7 @@ def check(
     """Check that clauses and cases fit together, both ways. Exit code 1 when something is wrong."""
     from yearling.chat import read_spec, spec_dir
     from yearling.evals import check_spec
-    from yearling.evals import write_ids as write
+    from yearling.evals import write_unlisted_ids as write
 
     spec = read_spec(folder or spec_dir())
     if write_ids and (added := write(spec)):
@@ -126,21 +126,21 @@ def regrade(
         earlier = [store.spec_runs.get(run_id) for run_id in dict.fromkeys(runs)]
         if len({(run.model, run.model_hash) for run in earlier}) > 1:
             raise BadInput("These runs are of different models.", advice="Regrade the runs of one model at a time.")
-        report = regrade_spec_outputs(spec, [output for run in earlier for output in store.spec_runs.outputs(run.id)])
+        report = regrade_spec_outputs(spec, [output for run in earlier for output in store.spec_runs.list_outputs(run.id)])
         kept = _save_run(store, spec, report, model=earlier[0].model, model_hash=earlier[0].model_hash)
     _print_result(spec, kept, report, worst, as_json)
 
 
 async def _run_spec(
-    settings: Settings, spec: BehaviourSpec, model: str | None, asked: dict[str, Any]
+    settings: Settings, spec: BehaviourSpec, model: str | None, options: dict[str, Any]
 ) -> tuple[SpecRun, SpecReport]:
     from yearling.evals import run_spec
     from yearling.store import Store
 
     with Store.open(settings) as store, err.status("Opening the model") as shown:
-        async with seated(settings, model, False) as subject:
+        async with open_subject(settings, model, False) as subject:
             report = await run_spec(
-                subject, spec, store, progress=lambda done, total: shown.update(f"{done} of {total} answers"), **asked
+                subject, spec, store, progress=lambda done, total: shown.update(f"{done} of {total} answers"), **options
             )
             return _save_run(store, spec, report, model=subject.model, model_hash=subject.model_hash), report
 
@@ -157,12 +157,14 @@ def _save_run(store: Store, spec: BehaviourSpec, report: SpecReport, *, model: s
     )
 
 
-def _print_result(spec: BehaviourSpec, kept: SpecRun, report: SpecReport, worst: int, as_json: bool) -> None:
+def _print_result(spec: BehaviourSpec, saved_run: SpecRun, report: SpecReport, worst: int, as_json: bool) -> None:
     bad = _worst_output_dicts(report, worst)
     if as_json:
-        print_json({"run": kept.id, "model": kept.model, "spec": kept.spec_version, **report.summary, "worst": bad})
+        print_json(
+            {"run": saved_run.id, "model": saved_run.model, "spec": saved_run.spec_version, **report.summary, "worst": bad}
+        )
         return
-    _print_report(spec, kept, report)
+    _print_report(spec, saved_run, report)
     for output in bad:
         _print_output(output)
 
@@ -230,7 +232,7 @@ def _output_dict(output: SpecOutput) -> dict[str, Any]:
     return {name: getattr(output, name) for name in names}
 
 
-def _print_report(spec: BehaviourSpec, kept: SpecRun, report: SpecReport) -> None:
+def _print_report(spec: BehaviourSpec, saved_run: SpecRun, report: SpecReport) -> None:
     def row(name: str, level: str, group: dict[str, Any]) -> tuple[Any, ...]:
         mean = group["mean_score"]
         counts = tuple(group[triage] for triage in ("outputs", "passed", "policy", "bug", "gap", "person"))
@@ -243,7 +245,7 @@ def _print_report(spec: BehaviourSpec, kept: SpecRun, report: SpecReport) -> Non
     rows.append(row("all", "", report.summary["all"]))
     columns = ("Clause", "Level", "Answers>", "Passed>", "Policy>", "Bug>", "Gap>", "Person>", "Worth>", "Cases met>")
     print_table(columns, rows)
-    _print_plain(f"Run {kept.id} of {kept.model} against spec {kept.spec_version}.")
+    _print_plain(f"Run {saved_run.id} of {saved_run.model} against spec {saved_run.spec_version}.")
 
 
 def _print_output(output: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from yearling.errors import UserError
 
 if TYPE_CHECKING:
     from yearling import records
-    from yearling.training import Outcome, Places, Progress, Run
+    from yearling.training import ArtefactStores, RunFolder, TrainingOutcome, TrainingProgress
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
 DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")
@@ -119,10 +119,10 @@ def _create_and_run(
     as_json: bool = AS_JSON,
 ) -> None:
     from yearling.clock import new_id
-    from yearling.training import Places, RunSetup, TrainOptions, choose_device, choose_dtype, create_run
+    from yearling.training import ArtefactStores, RunSetup, TrainOptions, choose_device, choose_dtype, create_run
 
     chosen = load_settings(data_dir=data_dir)
-    places = Places.of(chosen.data_dir)
+    places = ArtefactStores.from_data_dir(chosen.data_dir)
     setup = RunSetup(
         model=model or chosen.model,
         rank=rank,
@@ -181,7 +181,7 @@ def show(
     """Show everything that a run says of itself, and its last figures."""
     runs = _run_store(data_dir)
     found = runs.get(_find_run(data_dir, run).id)
-    lines = runs.metrics(found.id)
+    lines = runs.read_metrics(found.id)
     if as_json:
         print_json(_run_dict(found) | {"facts": found.facts, "metrics": lines[-steps:] if steps else []})
         return
@@ -206,9 +206,9 @@ def stop(run: str = RUN, data_dir: Path | None = DATA_DIR) -> None:
 @app.command("resume")
 def resume(run: str = RUN, processes: int = PROCESSES, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """Go on with a run where its last checkpoint is. It ends as if it had never been disturbed."""
-    from yearling.training import Places
+    from yearling.training import ArtefactStores
 
-    places = Places.of(load_settings(data_dir=data_dir).data_dir)
+    places = ArtefactStores.from_data_dir(load_settings(data_dir=data_dir).data_dir)
     _run_training(_find_run(data_dir, run), places, as_json, processes)
 
 
@@ -223,10 +223,10 @@ def export(
     as_json: bool = AS_JSON,
 ) -> None:
     """Publish what a run trained: running servers pick it up at once under the name that is printed."""
-    from yearling.training import Places, export_adapter, export_model
+    from yearling.training import ArtefactStores, export_adapter, export_model
 
     found = _find_run(data_dir, run)
-    places = Places.of(load_settings(data_dir=data_dir).data_dir)
+    places = ArtefactStores.from_data_dir(load_settings(data_dir=data_dir).data_dir)
     if merge:
         with progress_bar() as progress:
             made = export_model(found, places, checkpoint=checkpoint, name=name, layout=layout.value, progress=progress)
@@ -237,39 +237,39 @@ def export(
     print_json(adapter.describe() | {"served": served}) if as_json else out.print(served, highlight=False, soft_wrap=True)
 
 
-def _run_training(run: Run, places: Places, as_json: bool, processes: int) -> None:
+def _run_training(run: RunFolder, places: ArtefactStores, as_json: bool, processes: int) -> None:
     """Build the method and run it, with a bar on stderr; at the end what it trained is published.
 
     Of several processes that `torchrun` started, only the first one speaks and writes."""
-    from yearling.training import build_method, is_main_process, joined, run_for_this_process, train, world_size
+    from yearling.training import build_method, is_main_process, process_group, run_for_this_process, train, world_size
 
     if processes > 1 and world_size() == 1:
         raise typer.Exit(_start_processes(run, processes, as_json))
     if is_main_process():
         err.print(f"Run {run.id}, in {run.folder}", highlight=False, soft_wrap=True)
     own = run_for_this_process(run)
-    with _stop_on_signal(run), joined(run.facts["setup"].get("device", "cpu")):
+    with _stop_on_signal(run), process_group(run.facts["setup"].get("device", "cpu")):
         try:
             method = build_method(own, places)
         except UserError as error:
             own.write_status("failed", step=run.read_status()["step"], message=str(error))
             raise
         with _progress_bar(method.total_steps) if is_main_process() else nullcontext(lambda progress: None) as report:
-            outcome = train(method, own, report=report)
+            outcome = train(method, own, on_progress=report)
     if is_main_process():
         served = _publish(run, places) if outcome.state == "finished" else ""
         _print_outcome(run, outcome, served, as_json)
 
 
-def _start_processes(run: Run, processes: int, as_json: bool) -> int:
+def _start_processes(run: RunFolder, num_processes: int, as_json: bool) -> int:
     """The run again, in so many processes under `torchrun`; its exit status."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(num_processes)]
     meeting = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
     command = ["-m", "yearling", "train", "resume", run.id, "--data-dir", str(run.folder.parents[1])]
     return subprocess.call([*torchrun, *meeting, *command, *(["--json"] if as_json else [])])
 
 
-def _publish(run: Run, places: Places) -> str:
+def _publish(run: RunFolder, places: ArtefactStores) -> str:
     """The name under which the run's best adapter answers from now on; empty for what cannot be served beside its base."""
     from yearling.training import export_adapter
 
@@ -279,7 +279,7 @@ def _publish(run: Run, places: Places) -> str:
     return adapter.served_name(adapter.base)
 
 
-def _print_outcome(run: Run, outcome: Outcome, served: str, as_json: bool) -> None:
+def _print_outcome(run: RunFolder, outcome: TrainingOutcome, served: str, as_json: bool) -> None:
     if as_json:
         print_json({"id": run.id, "folder": str(run.folder), "served": served or None} | asdict(outcome))
         return
@@ -294,7 +294,7 @@ def _print_outcome(run: Run, outcome: Outcome, served: str, as_json: bool) -> No
 
 
 @contextmanager
-def _stop_on_signal(run: Run) -> Iterator[None]:
+def _stop_on_signal(run: RunFolder) -> Iterator[None]:
     """The first Ctrl-C (or SIGTERM) asks the run to stop after its step; a second one ends it there and then."""
 
     def asked(number: int, frame: object) -> None:
@@ -312,11 +312,11 @@ def _stop_on_signal(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def _progress_bar(total: int) -> Iterator[Callable[[Progress], None]]:
+def _progress_bar(total: int) -> Iterator[Callable[[TrainingProgress], None]]:
     """A listener that draws a bar with the remaining time; in a log file, a line every twentieth of the run."""
     if not err.is_terminal:
 
-        def say(progress: Progress) -> None:
+        def say(progress: TrainingProgress) -> None:
             if progress.step % max(1, total // 20) == 0 or progress.step == total:
                 figures = _format_metrics(progress)
                 err.print(f"step {progress.step}/{total}, {progress.remaining_s:.0f} s left, {figures}", highlight=False)
@@ -336,7 +336,7 @@ def _progress_bar(total: int) -> Iterator[Callable[[Progress], None]]:
         yield draw
 
 
-def _format_metrics(progress: Progress) -> str:
+def _format_metrics(progress: TrainingProgress) -> str:
     shown = ("loss", "reward", "pass_rate", "kl", "accuracy", "score")
     return ", ".join(f"{name.replace('_', ' ')} {progress.metrics[name]:.4g}" for name in shown if name in progress.metrics)
 
@@ -352,12 +352,12 @@ def _lesson_hash(settings: Settings, name: str) -> str:
 
 
 def _run_store(data_dir: Path | None) -> Any:
-    from yearling.store import Runs
+    from yearling.store import TrainingRunStore
 
-    return Runs(load_settings(data_dir=data_dir).runs_dir)
+    return TrainingRunStore(load_settings(data_dir=data_dir).runs_dir)
 
 
-def _find_run(data_dir: Path | None, name: str) -> Run:
+def _find_run(data_dir: Path | None, name: str) -> RunFolder:
     from yearling.training import find_run
 
     return find_run(load_settings(data_dir=data_dir).runs_dir, name)

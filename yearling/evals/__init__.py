@@ -1,25 +1,35 @@
 """Exams on the assistant as served, graders, paired statistics, reports."""
 
-from yearling.evals.blind_preference import count_blind_wins, strengths
-from yearling.evals.case import Case, Exam, ExamMetric, ExamSample, Grader, GraderCard, Response, SummarisingGrader, Verdict
-from yearling.evals.comparison import CasePair, Comparison, compare, evaluate_gate, gate_to_json, last_user_text
-from yearling.evals.exams.catalogue import Entry, exam_entries, open_exam
+from yearling.evals.blind_preference import bradley_terry_strengths, count_blind_wins
+from yearling.evals.case import (
+    Case,
+    Exam,
+    ExamMetric,
+    ExamSample,
+    Grader,
+    GraderCard,
+    SubjectResponse,
+    SummarisingGrader,
+    Verdict,
+)
+from yearling.evals.comparison import CasePair, ExamComparison, compare_runs, evaluate_gate, gate_to_json, last_user_text
+from yearling.evals.exams.catalogue import ExamEntry, exam_entries, open_exam
 from yearling.evals.exams.fingerprints import fingerprint_exams
-from yearling.evals.exams.sources import ExamDownload, Places, SourceFile, exam_downloads
+from yearling.evals.exams.sources import ExamDataFolders, ExamDownload, SourceFile, exam_downloads
 from yearling.evals.gate import (
-    Decision,
-    Finding,
+    ExamGateDecision,
+    GateFinding,
     GateResult,
     GateRule,
     PairedTestResult,
-    decide,
+    decide_gate,
     difference_interval,
     paired_test_from_counts,
     paired_test_from_scores,
 )
 from yearling.evals.graders.answers import validate_answers
 from yearling.evals.graders.judge import LLMBarPair, build_judge_card, build_judge_exam, load_llmbar_pairs
-from yearling.evals.graders.refusal import refuses, validate_refusals
+from yearling.evals.graders.refusal import is_refusal, validate_refusals
 from yearling.evals.inspect_tasks import InspectLogSubject, build_inspect_task
 from yearling.evals.leaks import LessonLeak, find_leaks
 from yearling.evals.preference_correlation import (
@@ -36,11 +46,11 @@ from yearling.evals.reports.model_card import (
     render_model_card_page,
 )
 from yearling.evals.reports.pages import comparison_to_json, render_comparison_page, render_run_page
-from yearling.evals.runner import RegradeResult, grade, read_samples, regrade, run_exam
-from yearling.evals.sequential import CanaryResult, canary
-from yearling.evals.spec.check import check_spec, write_ids
+from yearling.evals.runner import RegradeResult, grade_response, read_samples, regrade_run, run_exam
+from yearling.evals.sequential import CanaryResult, run_canary_test
+from yearling.evals.spec.check import check_spec, write_unlisted_ids
 from yearling.evals.spec.run import SpecReport, build_spec_exam, regrade_spec_outputs, run_spec, worst_outputs
-from yearling.evals.statistics import wilson
+from yearling.evals.statistics import wilson_interval
 from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, score_options
 
 __all__ = [
@@ -48,15 +58,16 @@ __all__ = [
     "CanaryResult",
     "Case",
     "CasePair",
-    "Comparison",
-    "Decision",
     "EngineSubject",
-    "Entry",
     "Exam",
+    "ExamComparison",
+    "ExamDataFolders",
     "ExamDownload",
+    "ExamEntry",
+    "ExamGateDecision",
     "ExamMetric",
     "ExamSample",
-    "Finding",
+    "GateFinding",
     "GateResult",
     "GateRule",
     "Grader",
@@ -66,30 +77,29 @@ __all__ = [
     "LessonLeak",
     "ModelCard",
     "PairedTestResult",
-    "Places",
     "PreferenceCorrelation",
     "RegradeResult",
-    "Response",
     "SourceFile",
     "SpecReport",
     "Subject",
+    "SubjectResponse",
     "SummarisingGrader",
     "TrainingHistory",
     "Verdict",
+    "bradley_terry_strengths",
     "build_inspect_task",
     "build_judge_card",
     "build_judge_exam",
     "build_model_card",
     "build_spec_exam",
-    "canary",
     "check_spec",
-    "compare",
+    "compare_runs",
     "comparison_to_json",
     "correlate_exams_with_preference",
     "correlate_with_preference",
     "count_blind_wins",
     "count_training_data",
-    "decide",
+    "decide_gate",
     "difference_interval",
     "evaluate_gate",
     "exam_downloads",
@@ -97,27 +107,27 @@ __all__ = [
     "find_leaks",
     "fingerprint_exams",
     "gate_to_json",
-    "grade",
+    "grade_response",
+    "is_refusal",
     "last_user_text",
     "load_llmbar_pairs",
     "open_exam",
     "paired_test_from_counts",
     "paired_test_from_scores",
     "read_samples",
-    "refuses",
-    "regrade",
+    "regrade_run",
     "regrade_spec_outputs",
     "render_comparison_page",
     "render_model_card_markdown",
     "render_model_card_page",
     "render_run_page",
+    "run_canary_test",
     "run_exam",
     "run_spec",
     "score_options",
-    "strengths",
     "validate_answers",
     "validate_refusals",
-    "wilson",
+    "wilson_interval",
     "worst_outputs",
-    "write_ids",
+    "write_unlisted_ids",
 ]

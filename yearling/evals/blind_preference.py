@@ -25,10 +25,10 @@ PRIOR_GAMES = 0.5
 
 def count_blind_wins(store: Store) -> dict[tuple[str, str], float]:
     """Between models by their hashes, from the newest consensus run. Empty without one, or when nobody compared models."""
-    run = store.consensus_runs.newest()
+    run = store.consensus_runs.get_newest()
     if run is None:
         return {}
-    pairs = [pair for pair in json.loads(store.consensus_runs.snapshot(run))["pairs"] if pair["weight"] > 0]
+    pairs = [pair for pair in json.loads(store.consensus_runs.read_snapshot(run))["pairs"] if pair["weight"] > 0]
     blind = store.comparisons.blind_judged_sample_pairs()
     pairs = [pair for pair in pairs if frozenset((pair["better"], pair["worse"])) in blind]
     samples = store.samples.get_many(sorted({pair[side] for pair in pairs for side in ("better", "worse")}))
@@ -42,7 +42,7 @@ def count_blind_wins(store: Store) -> dict[tuple[str, str], float]:
     return dict(wins)
 
 
-def strengths(wins: WinCounts) -> dict[str, float]:
+def bradley_terry_strengths(wins: WinCounts) -> dict[str, float]:
     """The log-strength of every model, 0 for one that wins as often as it loses."""
     models = sorted({model for two in wins for model in two})
     at = {model: i for i, model in enumerate(models)}

@@ -33,21 +33,21 @@ class Case:
     """What the grader needs (reference answers, instructions to check); plain JSON, never shown to the model."""
     options: tuple[str, ...] = ()
     """Where given, nothing is generated: the log-probability of each option as the answer is asked for."""
-    group: str = ""
+    part: str = ""
     """The part of the exam that it is counted under (a category, a clause)."""
     cluster: str = ""
     """Cases of one cluster stand or fall together (twins, paraphrases); intervals resample clusters. Empty: its own."""
-    samples: int = 0
+    num_samples: int = 0
     """How many answers to draw; 0 is what the exam says."""
 
     @property
-    def unit(self) -> str:
+    def cluster_key(self) -> str:
         """What intervals resample."""
         return self.cluster or self.key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class SubjectResponse:
     """What a subject answered."""
 
     text: str
@@ -73,12 +73,12 @@ class Verdict:
     score: float
     label: str = ""
     """What kind of answer it is, in one word (`refusal`, `confident_wrong`)."""
-    parts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    ratios: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Further measures as (numerator, denominator): their ratio of sums is reported under the name, with an interval."""
     detail: Mapping[str, Any] = field(default_factory=dict)
     """What the verdict rests on, for people; plain JSON."""
     error: str = ""
-    boundary: ErrorSource | None = None
+    error_source: ErrorSource | None = None
     """Where an error came from. An ungradable answer is data, not an exception that ends a run."""
 
 
@@ -124,7 +124,7 @@ class Grader(Protocol):
     @property
     def card(self) -> GraderCard: ...
 
-    def grade(self, case: Case, response: Response) -> Verdict:
+    def grade(self, case: Case, response: SubjectResponse) -> Verdict:
         """Never raises for what a model may write."""
         ...
 
@@ -145,7 +145,7 @@ class ExamMetric:
 class SummarisingGrader(Protocol):
     """A grader whose exam has figures that are no mean of parts (calibration)."""
 
-    def summarise(self, samples: Sequence[ExamSample]) -> Sequence[ExamMetric]: ...
+    def compute_metrics(self, samples: Sequence[ExamSample]) -> Sequence[ExamMetric]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,7 @@ class Exam:
     grader: Grader
     sampling: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0.0, "max_tokens": 512})
     """Fields of `SamplingSettings`. The seed of each sample is derived and not set here."""
-    samples: int = 1
+    samples_per_case: int = 1
     """Answers per case."""
     source: str = ""
     licence: str = ""
@@ -175,31 +175,31 @@ class Exam:
             raise BadInput(
                 f"The exam {self.name!r} has the case key {long[:80]!r}.", advice=f"Use 1 to {MAX_KEY_CHARS} characters."
             )
-        if self.samples < 1 or "seed" in self.sampling:
+        if self.samples_per_case < 1 or "seed" in self.sampling:
             raise BadInput(f"The exam {self.name!r} must draw at least one sample and leaves seeds to the runner.")
 
-    def draws(self, case: Case) -> int:
+    def num_draws(self, case: Case) -> int:
         """How many answers are drawn for the case."""
-        return case.samples or self.samples
+        return case.num_samples or self.samples_per_case
 
     @property
     def num_samples(self) -> int:
-        return sum(self.draws(case) for case in self.cases)
+        return sum(self.num_draws(case) for case in self.cases)
 
     @property
     def hash(self) -> str:
         """SHA-256 of everything that decides a verdict: cases, sampling, draws, the grader and its version."""
         described = {
             "cases": [
-                [case.key, case.messages, dict(case.data), case.options, case.group, case.unit, self.draws(case)]
+                [case.key, case.messages, dict(case.data), case.options, case.part, case.cluster_key, self.num_draws(case)]
                 for case in self.cases
             ],
             "sampling": dict(self.sampling),
             "grader": [self.grader.name, self.grader.version],
         }
-        return hashlib.sha256(canonical(described).encode()).hexdigest()
+        return hashlib.sha256(hash_input_json(described).encode()).hexdigest()
 
-    def seed(self, run_seed: int, case: Case, draw: int) -> int:
+    def sample_seed(self, run_seed: int, case: Case, draw: int) -> int:
         """The seed of one sample: the same in every run with that seed, whatever the order and whatever was cut off."""
         digest = hashlib.sha256(f"{run_seed}\n{case.key}\n{draw}".encode()).digest()
         return int.from_bytes(digest[:4], "big") >> 1
@@ -212,12 +212,12 @@ class ExamSample:
     case_key: str
     draw: int
     cluster: str
-    group: str
+    part: str
     messages: tuple[dict[str, Any], ...]
     prompt_ids: tuple[int, ...]
     output_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
-    text: str
+    output_text: str
     finish_reason: FinishReason
     sampling: Mapping[str, Any]
     seed: int
@@ -232,6 +232,6 @@ class ExamSample:
     created_utc: datetime
 
 
-def canonical(value: Any) -> str:
+def hash_input_json(value: Any) -> str:
     """The one JSON text of a value."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

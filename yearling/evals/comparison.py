@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from yearling.errors import BadInput
-from yearling.evals.gate import GateResult, GateRule, PairedTestResult, decide, difference_interval, paired_test_from_scores
+from yearling.evals.gate import GateResult, GateRule, PairedTestResult, decide_gate, difference_interval, paired_test_from_scores
 from yearling.evals.preference_correlation import PreferenceCorrelation
 from yearling.evals.statistics import Interval
 from yearling.store import ExamRun, GradedSample, Store
@@ -28,7 +28,7 @@ class CasePair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ExamComparison:
     """`interval` is of the challenger's mean score less the champion's."""
 
     exam: str
@@ -39,14 +39,14 @@ class Comparison:
     pairs: tuple[CasePair, ...]
     may_gate: bool
 
-    def turned(self, *, better: bool, limit: int = 10) -> list[CasePair]:
+    def most_changed(self, *, better: bool, limit: int = 10) -> list[CasePair]:
         """The cases that changed most in that direction."""
         sign = 1 if better else -1
         moved = [pair for pair in self.pairs if sign * (pair.challenger - pair.champion) > 0]
         return sorted(moved, key=lambda pair: (-abs(pair.challenger - pair.champion), pair.key))[:limit]
 
 
-def compare(store: Store, champion_id: str, challenger_id: str, rule: GateRule | None = None) -> Comparison:
+def compare_runs(store: Store, champion_id: str, challenger_id: str, rule: GateRule | None = None) -> ExamComparison:
     """Raises BadInput for runs that are not finished or not of the same exam, put the same way to both."""
     champion, challenger = store.exams.get(champion_id), store.exams.get(challenger_id)
     for run in (champion, challenger):
@@ -57,9 +57,9 @@ def compare(store: Store, champion_id: str, challenger_id: str, rule: GateRule |
             "The two runs are not of the same exam, put the same way: their answers cannot be paired.",
             advice="Run the same exam with the same options on both models.",
         )
-    pairs, clusters = _pair_cases(store.exams.samples(champion.id), store.exams.samples(challenger.id))
+    pairs, clusters = _pair_cases(store.exams.list_samples(champion.id), store.exams.list_samples(challenger.id))
     old, new = [pair.champion for pair in pairs], [pair.challenger for pair in pairs]
-    return Comparison(
+    return ExamComparison(
         exam=champion.exam,
         champion=champion,
         challenger=challenger,
@@ -71,14 +71,14 @@ def compare(store: Store, champion_id: str, challenger_id: str, rule: GateRule |
 
 
 def evaluate_gate(
-    targets: Sequence[Comparison],
-    guards: Sequence[Comparison],
+    targets: Sequence[ExamComparison],
+    guards: Sequence[ExamComparison],
     rule: GateRule | None = None,
     *,
-    useful: Sequence[PreferenceCorrelation] = (),
+    correlations: Sequence[PreferenceCorrelation] = (),
 ) -> GateResult:
     """The decision over several exams. Raises BadInput when a grader may not gate, or when people do not follow a suite."""
-    powerless = {one.suite: one for one in useful if not one.may_gate}
+    powerless = {one.suite: one for one in correlations if not one.may_gate}
     for one in (*targets, *guards):
         if lost := powerless.get(one.exam):
             shown = "none" if lost.correlation is None else f"{lost.correlation:.2f}"
@@ -92,10 +92,10 @@ def evaluate_gate(
                 f"The grader {one.challenger.grader} of the exam {one.exam} has not passed its own exam, so it may not gate.",
                 advice="Its results are reported only; leave it out.",
             )
-    return decide(_paired_by_exam(targets), _paired_by_exam(guards), rule)
+    return decide_gate(_paired_by_exam(targets), _paired_by_exam(guards), rule)
 
 
-def gate_to_json(result: GateResult, runs: Mapping[str, Comparison]) -> dict[str, Any]:
+def gate_to_json(result: GateResult, runs: Mapping[str, ExamComparison]) -> dict[str, Any]:
     """A decision with everything that it rests on, as plain JSON."""
     return {
         "decision": result.decision,
@@ -117,7 +117,7 @@ def last_user_text(messages: Sequence[Mapping[str, Any]]) -> str:
     return next((str(one.get("content") or "") for one in reversed(messages) if one.get("role") == "user"), "")
 
 
-def _paired_by_exam(comparisons: Sequence[Comparison]) -> dict[str, PairedTestResult]:
+def _paired_by_exam(comparisons: Sequence[ExamComparison]) -> dict[str, PairedTestResult]:
     return {one.exam: one.paired for one in comparisons}
 
 

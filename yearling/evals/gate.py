@@ -16,17 +16,17 @@ from yearling.errors import BadInput
 from yearling.evals.statistics import (
     Interval,
     bootstrap_ratio_interval,
-    holm,
-    mcnemar,
+    holm_adjust,
+    mcnemar_test,
     minimum_detectable_effect,
     permutation_test,
     sum_by_cluster,
     t_test,
-    tango,
+    tango_test,
 )
 
-Decision = Literal["ALLOW", "REJECT", "INCONCLUSIVE"]
-Role = Literal["target", "guard"]
+ExamGateDecision = Literal["ALLOW", "REJECT", "INCONCLUSIVE"]
+ExamGateRole = Literal["target", "guard"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +59,12 @@ class PairedTestResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class GateFinding:
     """One exam's part in a gate."""
 
     exam: str
-    role: Role
-    decision: Decision
+    role: ExamGateRole
+    decision: ExamGateDecision
     p_adjusted: float
     """Of the claim that the role makes (better; not worse by the margin), corrected for the number of targets."""
     paired: PairedTestResult
@@ -73,8 +73,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    decision: Decision
-    findings: tuple[Finding, ...]
+    decision: ExamGateDecision
+    findings: tuple[GateFinding, ...]
     rule: GateRule
 
 
@@ -84,9 +84,9 @@ def paired_test_from_counts(wins: int, losses: int, n: int, rule: GateRule | Non
     return PairedTestResult(
         n=n,
         difference=(wins - losses) / n,
-        p_better=mcnemar(wins, losses),
-        p_worse=mcnemar(losses, wins),
-        p_tolerable=tango(wins, losses, n, rule.margin),
+        p_better=mcnemar_test(wins, losses),
+        p_worse=mcnemar_test(losses, wins),
+        p_tolerable=tango_test(wins, losses, n, rule.margin),
         detectable=minimum_detectable_effect(n, (wins + losses) / n, alpha=rule.alpha, power=rule.power),
         wins=wins,
         losses=losses,
@@ -95,7 +95,12 @@ def paired_test_from_counts(wins: int, losses: int, n: int, rule: GateRule | Non
 
 
 def paired_test_from_scores(
-    champion: Sequence[float], challenger: Sequence[float], units: Sequence[str], rule: GateRule | None = None, *, seed: int = 0
+    champion: Sequence[float],
+    challenger: Sequence[float],
+    clusters: Sequence[str],
+    rule: GateRule | None = None,
+    *,
+    seed: int = 0,
 ) -> PairedTestResult:
     """From paired scores, one of each per case; cases of one unit count as one observation. Raises BadInput without pairs.
 
@@ -103,13 +108,13 @@ def paired_test_from_scores(
     t-test over units.
     """
     rule = rule or GateRule()
-    if not champion or not len(champion) == len(challenger) == len(units):
+    if not champion or not len(champion) == len(challenger) == len(clusters):
         raise BadInput("There are no pairs to compare, or they do not match.")
     differences = np.asarray(challenger, dtype=np.float64) - np.asarray(champion, dtype=np.float64)
     wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
-    if len(set(units)) == len(units) and {*champion, *challenger} <= {0.0, 1.0}:
-        return paired_test_from_counts(wins, losses, len(units), rule)
-    sums, counts = sum_by_cluster(list(differences), units)
+    if len(set(clusters)) == len(clusters) and {*champion, *challenger} <= {0.0, 1.0}:
+        return paired_test_from_counts(wins, losses, len(clusters), rule)
+    sums, counts = sum_by_cluster(list(differences), clusters)
     # Deviations are per unit but weigh by its cases, so that their mean is the difference that is reported.
     weighed = sums / counts.mean()
     return PairedTestResult(
@@ -126,46 +131,48 @@ def paired_test_from_scores(
 
 
 def difference_interval(
-    champion: Sequence[float], challenger: Sequence[float], units: Sequence[str], *, seed: int = 0
+    champion: Sequence[float], challenger: Sequence[float], clusters: Sequence[str], *, seed: int = 0
 ) -> Interval:
     """Mean difference with the paired bootstrap interval, clustered by unit."""
     differences = [new - old for old, new in zip(champion, challenger, strict=True)]
-    return bootstrap_ratio_interval(*sum_by_cluster(differences, units), seed=seed)
+    return bootstrap_ratio_interval(*sum_by_cluster(differences, clusters), seed=seed)
 
 
-def decide(
+def decide_gate(
     targets: Mapping[str, PairedTestResult], guards: Mapping[str, PairedTestResult], rule: GateRule | None = None
 ) -> GateResult:
     """The gate's decision. Raises BadInput without a target: "not worse" alone is no reason to ship."""
     rule = rule or GateRule()
     if not targets:
         raise BadInput("A gate needs an exam that should get better.", advice="Name at least one target.")
-    adjusted = holm({name: paired.p_better for name, paired in targets.items()})
+    adjusted = holm_adjust({name: paired.p_better for name, paired in targets.items()})
     findings = [_assess_target(name, paired, adjusted[name], rule) for name, paired in targets.items()]
     findings += [_assess_guard(name, paired, rule) for name, paired in guards.items()]
     decisions = {finding.decision for finding in findings}
     guarded = all(finding.decision == "ALLOW" for finding in findings if finding.role == "guard")
     improved = any(finding.decision == "ALLOW" for finding in findings if finding.role == "target")
-    decision: Decision = "REJECT" if "REJECT" in decisions else "ALLOW" if guarded and improved else "INCONCLUSIVE"
+    decision: ExamGateDecision = "REJECT" if "REJECT" in decisions else "ALLOW" if guarded and improved else "INCONCLUSIVE"
     return GateResult(decision=decision, findings=tuple(findings), rule=rule)
 
 
-def _assess_target(name: str, paired: PairedTestResult, p: float, rule: GateRule) -> Finding:
-    decision: Decision = "ALLOW" if p <= rule.alpha else "REJECT" if paired.p_worse <= rule.alpha else "INCONCLUSIVE"
+def _assess_target(name: str, paired: PairedTestResult, p: float, rule: GateRule) -> GateFinding:
+    decision: ExamGateDecision = "ALLOW" if p <= rule.alpha else "REJECT" if paired.p_worse <= rule.alpha else "INCONCLUSIVE"
     said = {
         "ALLOW": "better beyond chance",
         "REJECT": "worse beyond chance",
         "INCONCLUSIVE": f"no difference shown; {paired.n} pairs show {paired.detectable:.1%} or more",
     }
-    return Finding(exam=name, role="target", decision=decision, p_adjusted=p, paired=paired, why=said[decision])
+    return GateFinding(exam=name, role="target", decision=decision, p_adjusted=p, paired=paired, why=said[decision])
 
 
-def _assess_guard(name: str, paired: PairedTestResult, rule: GateRule) -> Finding:
+def _assess_guard(name: str, paired: PairedTestResult, rule: GateRule) -> GateFinding:
     tolerable = paired.p_tolerable <= rule.alpha
-    decision: Decision = "ALLOW" if tolerable else "REJECT" if paired.p_worse <= rule.alpha else "INCONCLUSIVE"
+    decision: ExamGateDecision = "ALLOW" if tolerable else "REJECT" if paired.p_worse <= rule.alpha else "INCONCLUSIVE"
     said = {
         "ALLOW": f"not worse by {rule.margin:.1%}",
         "REJECT": "worse beyond chance",
         "INCONCLUSIVE": f"a loss of {rule.margin:.1%} is not ruled out; {paired.n} pairs show {paired.detectable:.1%} or more",
     }
-    return Finding(exam=name, role="guard", decision=decision, p_adjusted=paired.p_tolerable, paired=paired, why=said[decision])
+    return GateFinding(
+        exam=name, role="guard", decision=decision, p_adjusted=paired.p_tolerable, paired=paired, why=said[decision]
+    )

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from yearling.errors import BadInput, Unsupported
-from yearling.evals.case import Case, Exam, Response
-from yearling.evals.runner import as_json, grade
+from yearling.evals.case import Case, Exam, SubjectResponse
+from yearling.evals.runner import grade_response, verdict_to_json
 from yearling.evals.subject import DEFAULT_CONCURRENCY, Subject
 from yearling.records import FinishReason, SamplingSettings
 
@@ -46,7 +46,7 @@ def build_inspect_task(exam: Exam, subject: Subject | None = None, *, seed: int 
     from inspect_ai import Task
     from inspect_ai.dataset import MemoryDataset, Sample
 
-    keyed = {_inspect_sample_id(exam, case, draw): (case, draw) for case in exam.cases for draw in range(exam.draws(case))}
+    keyed = {_inspect_sample_id(exam, case, draw): (case, draw) for case in exam.cases for draw in range(exam.num_draws(case))}
     samples = [
         Sample(
             id=name,
@@ -54,9 +54,9 @@ def build_inspect_task(exam: Exam, subject: Subject | None = None, *, seed: int 
             metadata={
                 "case": case.key,
                 "draw": draw,
-                "cluster": case.unit,
-                "part": case.group,
-                "seed": exam.seed(seed, case, draw),
+                "cluster": case.cluster_key,
+                "part": case.part,
+                "seed": exam.sample_seed(seed, case, draw),
                 "data": dict(case.data),
             },
         )
@@ -86,14 +86,14 @@ class InspectLogSubject:
         self.kind = str(told.get("subject", "engine"))
         self.model = str(told.get("model", log.eval.model))
         self.model_hash = str(told.get("model_hash", f"inspect:{log.eval.model}"))
-        self.at_once = DEFAULT_CONCURRENCY
+        self.max_concurrency = DEFAULT_CONCURRENCY
         self.seed = int(told["seed"])
         samples = [sample for sample in log.samples or [] if sample.scores]
         self._answers = {(one.metadata["case"], one.metadata["seed"]): _response_from_output(one.output) for one in samples}
         if len(self._answers) != exam.num_samples:
             raise BadInput(f"{path} has {len(self._answers)} of {exam.num_samples} answers.", advice="Let Inspect finish it.")
 
-    async def respond(self, case: Case, sampling: SamplingSettings) -> Response:
+    async def respond(self, case: Case, sampling: SamplingSettings) -> SubjectResponse:
         return self._answers[case.key, sampling.seed]
 
 
@@ -103,7 +103,7 @@ def _require_inspect() -> None:
 
 
 def _inspect_sample_id(exam: Exam, case: Case, draw: int) -> str:
-    return case.key if exam.draws(case) == 1 else f"{case.key} #{draw}"
+    return case.key if exam.num_draws(case) == 1 else f"{case.key} #{draw}"
 
 
 def _subject_metadata(subject: Subject) -> dict[str, str]:
@@ -132,7 +132,7 @@ def _model_solver(exam: Exam, keyed: Mapping[str, tuple[Case, int]], seed: int) 
     config = _config(exam)
 
     async def ask(state: Any, generate: Any) -> Any:
-        return await generate(state, seed=exam.seed(seed, *keyed[state.sample_id]), **config)
+        return await generate(state, seed=exam.sample_seed(seed, *keyed[state.sample_id]), **config)
 
     return solver("ask")(lambda: ask)()
 
@@ -143,7 +143,7 @@ def _subject_solver(exam: Exam, keyed: Mapping[str, tuple[Case, int]], subject: 
 
     async def ask(state: Any, generate: Any) -> Any:
         case, draw = keyed[state.sample_id]
-        sampling = replace(SamplingSettings(**dict(exam.sampling)), seed=exam.seed(seed, case, draw))
+        sampling = replace(SamplingSettings(**dict(exam.sampling)), seed=exam.sample_seed(seed, case, draw))
         response = await subject.respond(case, sampling)
         output = ModelOutput.from_content(subject.model, response.text, _STOP_REASONS.get(response.finish_reason, "unknown"))
         output.metadata = {one.name: getattr(response, one.name) for one in fields(response) if one.name != "text"}
@@ -160,8 +160,8 @@ def _scorer(exam: Exam, keyed: Mapping[str, tuple[Case, int]]) -> Any:
     async def score(state: Any, target: Any) -> Any:
         case, _ = keyed[state.sample_id]
         response = _response_from_output(state.output)
-        verdict = grade(exam.grader, case, response)
-        told = as_json(verdict, response)
+        verdict = grade_response(exam.grader, case, response)
+        told = verdict_to_json(verdict, response)
         return Score(
             value=verdict.score, answer=response.text, explanation=verdict.error or verdict.label, metadata={"verdict": told}
         )
@@ -169,11 +169,11 @@ def _scorer(exam: Exam, keyed: Mapping[str, tuple[Case, int]]) -> Any:
     return scorer(metrics=[mean(), stderr(cluster="cluster")], name=exam.grader.name)(lambda: score)()
 
 
-def _response_from_output(output: Any) -> Response:
+def _response_from_output(output: Any) -> SubjectResponse:
     """What the model said; of our own engines all that a stored sample holds."""
     told = dict(output.metadata or {})
     if "finish_reason" not in told:
-        return Response(
+        return SubjectResponse(
             text=output.completion,
             finish_reason=_FINISH_REASONS.get(output.stop_reason, "stop"),
             error=output.error or "",
@@ -181,4 +181,4 @@ def _response_from_output(output: Any) -> Response:
             completion_tokens=output.usage.output_tokens if output.usage else 0,
         )
     kept: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in told.items()}
-    return Response(text=output.completion, **kept)
+    return SubjectResponse(text=output.completion, **kept)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from yearling.tasks import ExamFingerprint, Lesson, LessonSet, Prompt, leak
+from yearling.tasks import ExamFingerprint, Lesson, LessonSet, Prompt, find_leaked_exam
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ def find_leaks(lessons: LessonSet, exams: Sequence[ExamFingerprint]) -> list[Les
     """Sets are searched when they are built; this finds what an exam that came later has in common with them."""
     found = []
     for lesson in lessons.lessons():
-        exam = leak(_lesson_texts(lesson), exams, whole_only=isinstance(lesson, Prompt))
+        exam = find_leaked_exam(_lesson_texts(lesson), exams, whole_texts_only=isinstance(lesson, Prompt))
         if exam is not None:
             found.append(LessonLeak(lessons.hash, lesson.key, exam))
     return found

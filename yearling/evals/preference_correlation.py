@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yearling.evals.blind_preference import count_blind_wins, strengths
-from yearling.evals.statistics import spearman
+from yearling.evals.blind_preference import bradley_terry_strengths, count_blind_wins
+from yearling.evals.statistics import spearman_correlation
 from yearling.store import Store
 
 MIN_CHECKPOINTS = 5
@@ -46,13 +46,13 @@ def correlate_with_preference(
         )
         return PreferenceCorrelation(suite, len(both), None, None, None, True, said)
     x, y = np.array([scores[one] for one in both]), np.array([preference[one] for one in both])
-    found = spearman(list(x), list(y))
+    found = spearman_correlation(list(x), list(y))
     if math.isnan(found):
         return PreferenceCorrelation(
             suite, len(both), None, None, None, False, "All scores, or all preferences, are the same: it tells nothing."
         )
     rng = np.random.default_rng(seed)
-    drawn = [spearman(list(x[i]), list(y[i])) for i in rng.integers(0, len(both), size=(1000, len(both)))]
+    drawn = [spearman_correlation(list(x[i]), list(y[i])) for i in rng.integers(0, len(both), size=(1000, len(both)))]
     low, high = np.quantile([value for value in drawn if not math.isnan(value)], [0.025, 0.975])
     useful = found >= MIN_CORRELATION
     said = "People want what it measures." if useful else f"Below {MIN_CORRELATION:g}: it has lost its gating power."
@@ -61,18 +61,20 @@ def correlate_with_preference(
 
 def correlate_exams_with_preference(store: Store) -> list[PreferenceCorrelation]:
     """Every exam that was sat, by name: its scores against what people preferred blind."""
-    preference = strengths(count_blind_wins(store))
+    preference = bradley_terry_strengths(count_blind_wins(store))
     return [
         correlate_with_preference(suite, scores, preference)
         for suite, scores in sorted(_newest_scores(store, preference).items())
     ]
 
 
-def _newest_scores(store: Store, wanted: Mapping[str, float]) -> dict[str, dict[str, float]]:
+def _newest_scores(store: Store, rated_models: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Exam -> model -> the newest score. Of several ways to put an exam the one that most of the wanted models sat."""
     ways: defaultdict[str, defaultdict[tuple[str, str], dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for run in store.exams.list(limit=10_000):
         if run.finished_utc is not None and run.summary["measures"][0]["value"] is not None:
             way = ways[run.exam][run.exam_hash, run.subject]
             way.setdefault(run.model_hash, run.summary["measures"][0]["value"])
-    return {exam: max(some.values(), key=lambda way: (len(way.keys() & wanted.keys()), len(way))) for exam, some in ways.items()}
+    return {
+        exam: max(some.values(), key=lambda way: (len(way.keys() & rated_models.keys()), len(way))) for exam, some in ways.items()
+    }

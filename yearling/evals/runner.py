@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from yearling.clock import now_utc
-from yearling.evals.case import Case, Exam, ExamSample, Grader, Response, Verdict
+from yearling.evals.case import Case, Exam, ExamSample, Grader, SubjectResponse, Verdict
 from yearling.evals.subject import Subject
 from yearling.evals.summary import summarise
 from yearling.records import SamplingSettings
@@ -24,7 +24,7 @@ BATCH = 256
 FLUSH_S = 0.5
 """Samples wait at most so long for a transaction that they share; a kill loses no more than that, and it is drawn again."""
 
-Progress = Callable[[int, int], None]
+ExamProgress = Callable[[int, int], None]
 
 
 async def run_exam(
@@ -35,7 +35,7 @@ async def run_exam(
     seed: int = 0,
     concurrency: int | None = None,
     fresh: bool = False,
-    progress: Progress | None = None,
+    progress: ExamProgress | None = None,
 ) -> ExamRun:
     """Sit the exam, or go on with a sitting that was cut off, and return the finished run.
 
@@ -46,19 +46,19 @@ async def run_exam(
     run = None if fresh else await asyncio.to_thread(_find_unfinished_run, exam, subject, store, seed)
     if run is None:
         run = await asyncio.to_thread(_start_run, exam, subject, store, seed)
-    done = await asyncio.to_thread(store.exams.done, run.id)
-    await _RunInProgress(exam, subject, store, run, done, progress).sit(concurrency or subject.at_once)
+    done = await asyncio.to_thread(store.exams.stored_sample_keys, run.id)
+    await _RunInProgress(exam, subject, store, run, done, progress).run(concurrency or subject.max_concurrency)
     stored = await asyncio.to_thread(read_samples, store, run.id)
     summary = await asyncio.to_thread(summarise, exam.grader, stored)
-    return await asyncio.to_thread(store.exams.finish, run.id, summary)
+    return await asyncio.to_thread(store.exams.finish_run, run.id, summary)
 
 
 def _find_unfinished_run(exam: Exam, subject: Subject, store: Store, seed: int) -> ExamRun | None:
-    return store.exams.unfinished(exam_hash=exam.hash, subject=subject.kind, model_hash=subject.model_hash, seed=seed)
+    return store.exams.find_unfinished(exam_hash=exam.hash, subject=subject.kind, model_hash=subject.model_hash, seed=seed)
 
 
 def _start_run(exam: Exam, subject: Subject, store: Store, seed: int) -> ExamRun:
-    return store.exams.start(
+    return store.exams.start_run(
         exam=exam.name,
         exam_hash=exam.hash,
         subject=subject.kind,
@@ -67,11 +67,11 @@ def _start_run(exam: Exam, subject: Subject, store: Store, seed: int) -> ExamRun
         grader=f"{exam.grader.name}@{exam.grader.version}",
         seed=seed,
         num_samples=exam.num_samples,
-        settings=describe(exam),
+        settings=exam_settings(exam),
     )
 
 
-def describe(exam: Exam) -> dict[str, Any]:
+def exam_settings(exam: Exam) -> dict[str, Any]:
     """How an exam is put, for its run."""
     return {
         "title": exam.title,
@@ -79,7 +79,7 @@ def describe(exam: Exam) -> dict[str, Any]:
         "source": exam.source,
         "licence": exam.licence,
         "sampling": dict(exam.sampling),
-        "samples": exam.samples,
+        "samples": exam.samples_per_case,
         "cases": len(exam.cases),
         "card": {**asdict(exam.grader.card), "may_gate": exam.grader.card.may_gate},
     }
@@ -89,7 +89,7 @@ class _RunInProgress:
     """One run under way."""
 
     def __init__(
-        self, exam: Exam, subject: Subject, store: Store, run: ExamRun, done: set[tuple[str, int]], progress: Progress | None
+        self, exam: Exam, subject: Subject, store: Store, run: ExamRun, done: set[tuple[str, int]], progress: ExamProgress | None
     ) -> None:
         self._exam, self._subject, self._store, self._run = exam, subject, store, run
         self._progress = progress or (lambda stored, total: None)
@@ -102,11 +102,11 @@ class _RunInProgress:
 
     def _remaining_draws(self, done: set[tuple[str, int]]) -> Iterator[tuple[Case, int]]:
         for case in self._exam.cases:
-            for draw in range(self._exam.draws(case)):
+            for draw in range(self._exam.num_draws(case)):
                 if (case.key, draw) not in done:
                     yield case, draw
 
-    async def sit(self, concurrency: int) -> None:
+    async def run(self, concurrency: int) -> None:
         """Answer what is missing. Whatever ends it, what was graded is stored."""
         writer = asyncio.create_task(self._write_batches())
         workers = [asyncio.create_task(self._answer_cases()) for _ in range(concurrency)]
@@ -150,17 +150,17 @@ class _RunInProgress:
 
     async def _draw_sample(self, case: Case, draw: int) -> GradedSample:
         exam, subject = self._exam, self._subject
-        seed = exam.seed(self._run.seed, case, draw)
+        seed = exam.sample_seed(self._run.seed, case, draw)
         sampling = replace(SamplingSettings(**dict(exam.sampling)), seed=seed)
         started = time.monotonic()
         response = await subject.respond(case, sampling)
         duration_s = time.monotonic() - started
-        verdict = grade(exam.grader, case, response)
+        verdict = grade_response(exam.grader, case, response)
         return GradedSample(
             case_key=case.key,
             draw=draw,
-            cluster=case.unit,
-            part=case.group,
+            cluster=case.cluster_key,
+            part=case.part,
             messages=response.messages or case.messages,
             prompt_ids=response.prompt_ids,
             output_ids=response.output_ids,
@@ -173,7 +173,7 @@ class _RunInProgress:
             grader=self._run.grader,
             score=verdict.score,
             label=verdict.label,
-            verdict=as_json(verdict, response),
+            verdict=verdict_to_json(verdict, response),
             error=verdict.error,
             prompt_tokens=response.prompt_tokens,
             completion_tokens=response.completion_tokens,
@@ -182,41 +182,41 @@ class _RunInProgress:
         )
 
 
-def grade(grader: Grader, case: Case, response: Response) -> Verdict:
+def grade_response(grader: Grader, case: Case, response: SubjectResponse) -> Verdict:
     """The verdict; an answer that is not there, or that the grader stumbles over, fails with the reason."""
     if response.error:
-        return Verdict(score=0.0, label="error", error=response.error, boundary="engine")
+        return Verdict(score=0.0, label="error", error=response.error, error_source="engine")
     try:
         return grader.grade(case, response)
     except Exception as error:  # a defect of ours, kept with its answer instead of ending the run
-        return Verdict(score=0.0, label="error", error=f"{type(error).__name__}: {error}", boundary="grader")
+        return Verdict(score=0.0, label="error", error=f"{type(error).__name__}: {error}", error_source="grader")
 
 
 @dataclass(frozen=True, slots=True)
 class RegradeResult:
     """What grading the stored answers of a run once more found."""
 
-    samples: int
+    num_samples: int
     changed: tuple[tuple[str, int], ...]
 
 
-def regrade(exam: Exam, store: Store, run_id: str) -> RegradeResult:
+def regrade_run(exam: Exam, store: Store, run_id: str) -> RegradeResult:
     """Grade every stored answer again, without a model, and compare the verdicts."""
     cases = {case.key: case for case in exam.cases}
-    samples = store.exams.samples(run_id)
+    samples = store.exams.list_samples(run_id)
     changed = []
     for sample in samples:
         response = response_from_sample(sample)
-        found = as_json(grade(exam.grader, cases[sample.case_key], response), response)
+        found = verdict_to_json(grade_response(exam.grader, cases[sample.case_key], response), response)
         if found != sample.verdict:
             changed.append((sample.case_key, sample.draw))
     return RegradeResult(len(samples), tuple(changed))
 
 
-def response_from_sample(sample: GradedSample) -> Response:
+def response_from_sample(sample: GradedSample) -> SubjectResponse:
     """The answer in a stored sample."""
     engine_error = sample.verdict["error"] if sample.verdict["boundary"] == "engine" else ""
-    return Response(
+    return SubjectResponse(
         text=sample.output_text,
         finish_reason=sample.finish_reason,
         option_logprobs=tuple(sample.verdict["options"]["logprobs"]),
@@ -239,12 +239,12 @@ def read_samples(store: Store, run_id: str) -> Sequence[ExamSample]:
             case_key=one.case_key,
             draw=one.draw,
             cluster=one.cluster,
-            group=one.part,
+            part=one.part,
             messages=one.messages,
             prompt_ids=one.prompt_ids,
             output_ids=one.output_ids,
             logprobs=one.logprobs,
-            text=one.output_text,
+            output_text=one.output_text,
             finish_reason=one.finish_reason,
             sampling=one.sampling,
             seed=one.seed,
@@ -254,27 +254,27 @@ def read_samples(store: Store, run_id: str) -> Sequence[ExamSample]:
             verdict=Verdict(
                 score=one.score,
                 label=one.label,
-                parts={name: (part[0], part[1]) for name, part in one.verdict["parts"].items()},
+                ratios={name: (part[0], part[1]) for name, part in one.verdict["parts"].items()},
                 detail=one.verdict["detail"],
                 error=one.error,
-                boundary=one.verdict["boundary"],
+                error_source=one.verdict["boundary"],
             ),
             prompt_tokens=one.prompt_tokens,
             completion_tokens=one.completion_tokens,
             duration_s=one.duration_s,
             created_utc=one.created_utc,
         )
-        for one in store.exams.samples(run.id)
+        for one in store.exams.list_samples(run.id)
     ]
 
 
-def as_json(verdict: Verdict, response: Response) -> dict[str, Any]:
+def verdict_to_json(verdict: Verdict, response: SubjectResponse) -> dict[str, Any]:
     return {
         "score": verdict.score,
         "label": verdict.label,
-        "parts": {name: list(part) for name, part in verdict.parts.items()},
+        "parts": {name: list(part) for name, part in verdict.ratios.items()},
         "detail": dict(verdict.detail),
         "error": verdict.error,
-        "boundary": verdict.boundary,
+        "boundary": verdict.error_source,
         "options": {"logprobs": list(response.option_logprobs), "tokens": list(response.option_tokens)},
     }

@@ -24,14 +24,14 @@ MAX_DISCORDANT_PAIRS = 1000
 _EARLY, _EARLY_PAIRS, _LATE_PAIRS = 0.95, 6.0, 60.0
 
 
-def spent(discordant: int, alpha: float) -> float:
+def alpha_spent(discordant: int, alpha: float) -> float:
     """How much of the chance of a false stop may have been used up after so many discordant pairs."""
     early = 1 - float(np.exp(-discordant / _EARLY_PAIRS))
     return alpha * (_EARLY * early + (1 - _EARLY) * discordant / (discordant + _LATE_PAIRS))
 
 
 @lru_cache(maxsize=8)
-def thresholds(alpha: float = 0.05, horizon: int = MAX_DISCORDANT_PAIRS) -> tuple[int, ...]:
+def stopping_thresholds(alpha: float = 0.05, horizon: int = MAX_DISCORDANT_PAIRS) -> tuple[int, ...]:
     """`thresholds()[d]`: flags of the challenger, among d discordant pairs, that stop the canary. d + 1 means never."""
     alive = np.zeros(horizon + 2)
     alive[0] = 1.0
@@ -40,7 +40,7 @@ def thresholds(alpha: float = 0.05, horizon: int = MAX_DISCORDANT_PAIRS) -> tupl
         alive[1 : d + 1], alive[0] = (alive[1 : d + 1] + alive[:d]) / 2, alive[0] / 2
         # Chance of having at least so many, from above.
         tail = np.cumsum(alive[d::-1])
-        count = int(np.searchsorted(tail, spent(d, alpha) - used, side="right"))
+        count = int(np.searchsorted(tail, alpha_spent(d, alpha) - used, side="right"))
         count = min(count, d - d // 2)
         used += float(tail[count - 1]) if count else 0.0
         alive[d - count + 1 :] = 0.0
@@ -50,7 +50,7 @@ def thresholds(alpha: float = 0.05, horizon: int = MAX_DISCORDANT_PAIRS) -> tupl
 
 def false_stop_probability(alpha: float = 0.05, horizon: int = MAX_DISCORDANT_PAIRS, *, rate: float = 0.5) -> float:
     """Chance of ever stopping when each discordant pair is the challenger's with probability `rate`: exact."""
-    limits = thresholds(alpha, horizon)
+    limits = stopping_thresholds(alpha, horizon)
     alive = np.zeros(horizon + 2)
     alive[0] = 1.0
     for d in range(1, horizon + 1):
@@ -63,7 +63,7 @@ def false_stop_probability(alpha: float = 0.05, horizon: int = MAX_DISCORDANT_PA
 class CanaryResult:
     """Where a canary stands."""
 
-    pairs: int
+    num_pairs: int
     discordant: int
     challenger_only: int
     decision: Literal["stop", "go on"]
@@ -71,9 +71,9 @@ class CanaryResult:
     """The pair after which it stopped."""
 
 
-def canary(champion: Sequence[bool], challenger: Sequence[bool], *, alpha: float = 0.05) -> CanaryResult:
+def run_canary_test(champion: Sequence[bool], challenger: Sequence[bool], *, alpha: float = 0.05) -> CanaryResult:
     """Follow pairs in the order in which they came; a flag is a bad answer. Once stopped, later pairs change nothing."""
-    limits = thresholds(alpha)
+    limits = stopping_thresholds(alpha)
     discordant = challenger_only = 0
     for at, (old, new) in enumerate(zip(champion, challenger, strict=True), start=1):
         if bool(old) == bool(new):
@@ -91,7 +91,7 @@ def find_stopping_pairs(
     """For each row (a canary) of flags: the pair at which it stops, or 0. `mixture` uses the mixture SPRT instead."""
     only_new = np.cumsum(challenger & ~champion, axis=1)
     discordant = np.cumsum(challenger ^ champion, axis=1)
-    limits = np.array(_mixture_sprt_thresholds(alpha) if mixture else thresholds(alpha))
+    limits = np.array(_mixture_sprt_thresholds(alpha) if mixture else stopping_thresholds(alpha))
     stops = only_new >= limits[np.minimum(discordant, len(limits) - 1)]
     stops &= (discordant > 0) & (discordant < len(limits))
     return np.where(stops.any(axis=1), stops.argmax(axis=1) + 1, 0).astype(np.int64)

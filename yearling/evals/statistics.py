@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 10_000
-Numbers = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Interval:
     high: float
 
 
-def mcnemar(wins: int, losses: int) -> float:
+def mcnemar_test(wins: int, losses: int) -> float:
     """P(at least so many wins | a discordant pair falls either way with equal chance): the exact one-sided McNemar test.
 
     1 when no pair is discordant. McNemar (1947), Psychometrika 12, with the binomial instead of the chi-squared distribution.
@@ -37,7 +37,7 @@ def mcnemar(wins: int, losses: int) -> float:
     return float(bdtrc(wins - 1, wins + losses, 0.5)) if wins else 1.0
 
 
-def permutation_test(differences: Sequence[float] | Numbers, *, seed: int = 0, resamples: int = RESAMPLES) -> float:
+def permutation_test(differences: Sequence[float] | FloatArray, *, seed: int = 0, resamples: int = RESAMPLES) -> float:
     """One-sided sign-flip test that the mean difference is above 0; each number is one independent unit.
 
     All 2^n flips up to n = 14, else `resamples` drawn ones; the observed one counts as one of them, so p is never 0
@@ -59,17 +59,17 @@ def permutation_test(differences: Sequence[float] | Numbers, *, seed: int = 0, r
     return (above + 1) / (resamples + 1)
 
 
-def sum_by_cluster(values: Sequence[float], units: Sequence[str]) -> tuple[Numbers, Numbers]:
+def sum_by_cluster(values: Sequence[float], clusters: Sequence[str]) -> tuple[FloatArray, FloatArray]:
     """(sum, count) per unit, in the order of first appearance: what clustered intervals resample."""
-    place = {unit: at for at, unit in enumerate(dict.fromkeys(units))}
-    index = np.array([place[unit] for unit in units], dtype=np.intp)
-    sums: Numbers = np.bincount(index, weights=np.asarray(values, dtype=np.float64)).astype(np.float64)
+    place = {unit: at for at, unit in enumerate(dict.fromkeys(clusters))}
+    index = np.array([place[unit] for unit in clusters], dtype=np.intp)
+    sums: FloatArray = np.bincount(index, weights=np.asarray(values, dtype=np.float64)).astype(np.float64)
     return sums, np.bincount(index).astype(np.float64)
 
 
 def bootstrap_ratio_interval(
-    numerators: Sequence[float] | Numbers,
-    denominators: Sequence[float] | Numbers,
+    numerators: Sequence[float] | FloatArray,
+    denominators: Sequence[float] | FloatArray,
     *,
     confidence: float = 0.95,
     seed: int = 0,
@@ -95,7 +95,7 @@ def bootstrap_ratio_interval(
     return Interval(float(top.sum() / total), float(low), float(high))
 
 
-def wilson(successes: float, n: int, *, confidence: float = 0.95) -> Interval:
+def wilson_interval(successes: float, n: int, *, confidence: float = 0.95) -> Interval:
     """Score interval of a proportion (Wilson 1927)."""
     from scipy.special import ndtri
 
@@ -120,7 +120,7 @@ def clopper_pearson_interval(successes: int, n: int, *, confidence: float = 0.95
     return Interval(successes / n, low, high)
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+def holm_adjust(p_values: Mapping[str, float]) -> dict[str, float]:
     """Adjusted p-values of several tests: rejecting those up to α keeps the chance of any false one at α (Holm 1979)."""
     adjusted: dict[str, float] = {}
     highest = 0.0
@@ -130,7 +130,7 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return adjusted
 
 
-def tango(wins: int, losses: int, n: int, margin: float) -> float:
+def tango_test(wins: int, losses: int, n: int, margin: float) -> float:
     """One-sided p-value against "the challenger is worse by `margin` or more", for paired pass/fail.
 
     The score test of Tango (1998), Statistics in Medicine 17, equation 7: the variance is that of the likeliest rates under
@@ -149,7 +149,7 @@ def tango(wins: int, losses: int, n: int, margin: float) -> float:
     return float(ndtr(-(wins - losses + n * margin) / math.sqrt(variance)))
 
 
-def t_test(differences: Sequence[float] | Numbers, margin: float = 0.0) -> float:
+def t_test(differences: Sequence[float] | FloatArray, margin: float = 0.0) -> float:
     """One-sided p-value against "the mean difference is −margin or less"; each number is one independent unit."""
     from scipy.special import stdtr
 
@@ -181,7 +181,7 @@ def required_pairs(effect: float, discordant: float, *, alpha: float = 0.05, pow
     return math.ceil(((float(ndtri(1 - alpha)) * math.sqrt(discordant) + float(ndtri(power)) * root) / effect) ** 2)
 
 
-def spearman(first: Sequence[float], second: Sequence[float]) -> float:
+def spearman_correlation(first: Sequence[float], second: Sequence[float]) -> float:
     """Rank correlation, ties sharing their mean rank; NaN when either is constant."""
     a, b = mean_ranks(first), mean_ranks(second)
     a, b = a - a.mean(), b - b.mean()
@@ -189,9 +189,9 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float:
     return float(a @ b) / norm if norm else math.nan
 
 
-def mean_ranks(values: Sequence[float]) -> Numbers:
+def mean_ranks(values: Sequence[float]) -> FloatArray:
     x = np.asarray(values, dtype=np.float64)
     _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    ranks: Numbers = ((last - (counts - 1) / 2)[inverse]).astype(np.float64)
+    ranks: FloatArray = ((last - (counts - 1) / 2)[inverse]).astype(np.float64)
     return ranks

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 from yearling.chat import Assistant, TurnRequest
 from yearling.clock import new_id
 from yearling.errors import BadInput, Unavailable, Unsupported
-from yearling.evals.case import Case, Response
-from yearling.inference import Request, ServedModel
+from yearling.evals.case import Case, SubjectResponse
+from yearling.inference import GenerationRequest, ServedModel
 from yearling.records import Sample, SamplingSettings
 
-TRIES = 3
+MAX_ATTEMPTS = 3
 """How often an engine that is not there just now is asked before the run stops; it goes on from there at the next start."""
 
 RETRY_PAUSE_S = 1.0
@@ -42,11 +42,11 @@ class Subject(Protocol):
         ...
 
     @property
-    def at_once(self) -> int:
+    def max_concurrency(self) -> int:
         """How many cases it is asked at once, unless told otherwise: as many as leave its answers what they are alone."""
         ...
 
-    async def respond(self, case: Case, sampling: SamplingSettings) -> Response:
+    async def respond(self, case: Case, sampling: SamplingSettings) -> SubjectResponse:
         """Raises Unavailable when the engine stays away; whatever else goes wrong is in `Response.error`."""
         ...
 
@@ -60,23 +60,23 @@ class EngineSubject:
         self._served = served
         self.model = served.name
         self.model_hash = served_model_hash(served)
-        self.at_once = _max_concurrency(served)
+        self.max_concurrency = _max_concurrency(served)
 
-    async def respond(self, case: Case, sampling: SamplingSettings) -> Response:
+    async def respond(self, case: Case, sampling: SamplingSettings) -> SubjectResponse:
         return await _respond_with_retries(self._respond, case, sampling)
 
-    async def _respond(self, case: Case, sampling: SamplingSettings) -> Response:
+    async def _respond(self, case: Case, sampling: SamplingSettings) -> SubjectResponse:
         served = self._served
         if served.template is None or served.tokenizer is None:
-            request = Request(messages=case.messages, sampling=sampling)
+            request = GenerationRequest(messages=case.messages, sampling=sampling)
         else:
             ids = tuple(served.template.encode(served.tokenizer, case.messages))
             if case.options:
                 return await score_options(served, ids, case)
-            request = Request(prompt_ids=ids, sampling=sampling)
+            request = GenerationRequest(prompt_ids=ids, sampling=sampling)
         _require_scoring(case, served)
         done = await served.engine.generate(request)
-        return Response(
+        return SubjectResponse(
             text=done.text,
             finish_reason=done.finish_reason,
             prompt_ids=request.prompt_ids or (),
@@ -99,12 +99,12 @@ class AssistantSubject:
         self._assistant = Assistant(_SingleModelPool(served), self._samples, "exam")
         self.model = served.name
         self.model_hash = served_model_hash(served)
-        self.at_once = _max_concurrency(served)
+        self.max_concurrency = _max_concurrency(served)
 
-    async def respond(self, case: Case, sampling: SamplingSettings) -> Response:
+    async def respond(self, case: Case, sampling: SamplingSettings) -> SubjectResponse:
         return await _respond_with_retries(self._respond, case, sampling)
 
-    async def _respond(self, case: Case, sampling: SamplingSettings) -> Response:
+    async def _respond(self, case: Case, sampling: SamplingSettings) -> SubjectResponse:
         given = {one.name: getattr(sampling, one.name) for one in fields(sampling)}
         turn = await self._assistant.prepare(TurnRequest(request_id=new_id(), messages=case.messages, sampling=given))
         if case.options:
@@ -112,9 +112,9 @@ class AssistantSubject:
         try:
             choice = (await turn.answer()).choices[0]
         finally:
-            samples = self._samples.take(turn.request.request_id)
+            samples = self._samples.pop_samples(turn.request.request_id)
         sample = next(one for one in samples if one.id == choice.sample_id)
-        return Response(
+        return SubjectResponse(
             text=choice.text,
             finish_reason=choice.finish_reason,
             prompt_ids=sample.prompt_ids,
@@ -130,7 +130,7 @@ def _max_concurrency(served: ServedModel) -> int:
     return 1 if served.engine.capabilities.repeats_only_alone else DEFAULT_CONCURRENCY
 
 
-async def score_options(served: ServedModel, prompt_ids: tuple[int, ...], case: Case) -> Response:
+async def score_options(served: ServedModel, prompt_ids: tuple[int, ...], case: Case) -> SubjectResponse:
     """The log-probability of each option as the answer to the prompt. Raises Unsupported where the engine tells none."""
     _require_scoring(case, served)
     if served.tokenizer is None or not prompt_ids:
@@ -139,7 +139,7 @@ async def score_options(served: ServedModel, prompt_ids: tuple[int, ...], case: 
     scores = await served.engine.score([(prompt_ids, ids) for ids in options], adapter_hash=served.adapter_hash)
     sums = tuple(sum(one) for one in scores)
     best = max(range(len(sums)), key=lambda at: sums[at])
-    return Response(
+    return SubjectResponse(
         text=case.options[best],
         option_logprobs=sums,
         option_tokens=tuple(len(ids) for ids in options),
@@ -163,17 +163,17 @@ def _require_scoring(case: Case, served: ServedModel) -> None:
         )
 
 
-async def _respond_with_retries(ask: Any, case: Case, sampling: SamplingSettings) -> Response:
+async def _respond_with_retries(respond: Any, case: Case, sampling: SamplingSettings) -> SubjectResponse:
     """Engines that are away are waited for; a request that is wrong in itself is an answer that failed."""
-    for attempt in range(TRIES):
+    for attempt in range(MAX_ATTEMPTS):
         try:
-            response: Response = await ask(case, sampling)
+            response: SubjectResponse = await respond(case, sampling)
         except Unsupported:
             raise
         except BadInput as error:  # a prompt too long for the context, above all
-            return Response(text="", finish_reason="error", messages=case.messages, error=str(error))
+            return SubjectResponse(text="", finish_reason="error", messages=case.messages, error=str(error))
         except Unavailable:
-            if attempt == TRIES - 1:
+            if attempt == MAX_ATTEMPTS - 1:
                 raise
             await asyncio.sleep(RETRY_PAUSE_S * 2**attempt)
         else:
@@ -200,5 +200,5 @@ class _SampleCollector:
     async def add(self, sample: Sample, /) -> None:
         self._by_request.setdefault(sample.request_id, []).append(sample)
 
-    def take(self, request_id: str) -> Sequence[Sample]:
+    def pop_samples(self, request_id: str) -> Sequence[Sample]:
         return self._by_request.pop(request_id, [])

@@ -22,10 +22,10 @@ def summarise(grader: Grader, samples: Sequence[ExamSample]) -> dict[str, Any]:
     """Plain JSON, from the samples alone."""
     measures = [score_metric(samples), *ratio_metrics(samples)]
     if isinstance(grader, SummarisingGrader):
-        measures += grader.summarise(samples)
+        measures += grader.compute_metrics(samples)
     parts: defaultdict[str, list[ExamSample]] = defaultdict(list)
     for sample in samples:
-        parts[sample.group].append(sample)
+        parts[sample.part].append(sample)
     labels = [sample.verdict.label for sample in samples if sample.verdict.label]
     return {
         "measures": [_metric_to_json(measure) for measure in measures],
@@ -35,7 +35,7 @@ def summarise(grader: Grader, samples: Sequence[ExamSample]) -> dict[str, Any]:
         "samples": len(samples),
         "errors": sum(1 for sample in samples if sample.verdict.error),
         "cut_off": sum(1 for sample in samples if sample.finish_reason == "length"),
-        "draws": draws(samples),
+        "draws": draw_statistics(samples),
         "forecast": _forecast_json(samples),
         "prompt_tokens": sum(sample.prompt_tokens for sample in samples),
         "completion_tokens": sum(sample.completion_tokens for sample in samples),
@@ -54,19 +54,19 @@ def score_metric(samples: Sequence[ExamSample]) -> ExamMetric:
 
 def ratio_metrics(samples: Sequence[ExamSample]) -> list[ExamMetric]:
     """The ratio of sums of every further measure that verdicts carry."""
-    names = dict.fromkeys(name for sample in samples for name in sample.verdict.parts)
-    return [_ratio_metric(name, [sample for sample in samples if name in sample.verdict.parts]) for name in names]
+    names = dict.fromkeys(name for sample in samples for name in sample.verdict.ratios)
+    return [_ratio_metric(name, [sample for sample in samples if name in sample.verdict.ratios]) for name in names]
 
 
 def _ratio_metric(name: str, samples: Sequence[ExamSample]) -> ExamMetric:
     units = [sample.cluster for sample in samples]
-    tops, _ = sum_by_cluster([sample.verdict.parts[name][0] for sample in samples], units)
-    bottoms, _ = sum_by_cluster([sample.verdict.parts[name][1] for sample in samples], units)
+    tops, _ = sum_by_cluster([sample.verdict.ratios[name][0] for sample in samples], units)
+    bottoms, _ = sum_by_cluster([sample.verdict.ratios[name][1] for sample in samples], units)
     found: Interval = bootstrap_ratio_interval(tops, bottoms)
     return ExamMetric(name=name, value=found.value, low=found.low, high=found.high, n=len(tops))
 
 
-def draws(samples: Sequence[ExamSample]) -> dict[str, Any]:
+def draw_statistics(samples: Sequence[ExamSample]) -> dict[str, Any]:
     """Over the cases: their mean, the mean of their worst and of their best draw, and the quantiles of the cases' means."""
     cases: defaultdict[str, list[float]] = defaultdict(list)
     for sample in samples:
@@ -87,7 +87,7 @@ def _forecast_json(samples: Sequence[ExamSample]) -> dict[str, Any] | None:
     if len(severities) < MIN_SAMPLES or len(set(severities)) < 20:
         return None
     found = forecast_worst_case(severities, FORECAST_NUM_SAMPLES)
-    return {"of": found.of, "score": 1 - found.median, "low": 1 - found.high, "high": 1 - found.low}
+    return {"of": found.num_samples, "score": 1 - found.median, "low": 1 - found.high, "high": 1 - found.low}
 
 
 def _metric_to_json(measure: ExamMetric) -> dict[str, Any]:

@@ -1,52 +1,60 @@
 """Feedback: judgements, notes, rater reliability, bridged consensus, versioned status rules."""
 
-from yearling.feedback.act_import import ActImportResult, bring_back, export_own_acts
-from yearling.feedback.consensus import Result, code_hash, log_hash, run
-from yearling.feedback.consensus_runs import RecordedConsensusRun, latest, parse_snapshot, run_and_record
+from yearling.feedback.act_import import ActImportResult, export_own_acts, import_own_acts
+from yearling.feedback.consensus import ConsensusResult, code_hash, log_hash, run_consensus
+from yearling.feedback.consensus_runs import RecordedConsensusRun, load_latest_run, parse_snapshot, run_and_record
 from yearling.feedback.defences import DefenceParameters, draw_jury
 from yearling.feedback.division import Division, DivisionParameters
 from yearling.feedback.event_index import EventIndex
 from yearling.feedback.events import (
-    KINDS,
+    EVENT_TYPES,
     RATING_VALUES,
     Comparison,
-    Dropped,
+    DroppedEvent,
     Edit,
-    Event,
+    FeedbackEvent,
     JuryInvitation,
+    LogState,
     Note,
     NoteRating,
     Rating,
     Removal,
     Retraction,
-    State,
     StatusChange,
     Vouch,
-    canonical_bytes,
+    canonical_event_bytes,
     canonical_json,
-    fold,
-    from_dict,
+    event_from_dict,
+    event_to_dict,
+    fold_events,
     sort_events,
-    to_dict,
 )
 from yearling.feedback.explain import explain_item, explain_snapshot
-from yearling.feedback.file_import import ImportReport, import_file, parse_file_format
+from yearling.feedback.file_import import FeedbackImportReport, import_feedback_file, parse_file_format
 from yearling.feedback.item_update import update_item_result
 from yearling.feedback.jsonl import export_log_lines
-from yearling.feedback.live_consensus import LiveConsensus, Standing
+from yearling.feedback.live_consensus import ItemStatus, LiveConsensus
 from yearling.feedback.log import FeedbackLog
-from yearling.feedback.pairs import Pair, PairParameters
-from yearling.feedback.parameters import Parameters
+from yearling.feedback.pairs import ConsensusPair, PairParameters
+from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.pseudonyms import Pseudonyms
-from yearling.feedback.publication import ReplayReport, publication_lines, replay
+from yearling.feedback.publication import ReplayReport, publication_lines, replay_publication
 from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters
 from yearling.feedback.rating_queue import RatingQueueItem, build_rating_queue
 from yearling.feedback.snapshot import ItemResult, SideResult, Snapshot
-from yearling.feedback.status_rules import HELPFUL, NEEDS_MORE, NOT_HELPFUL, STATUS_RULES, StatusParameters, StatusRule, slate
+from yearling.feedback.status_rules import (
+    HELPFUL,
+    NEEDS_MORE,
+    NOT_HELPFUL,
+    STATUS_RULES,
+    StatusParameters,
+    StatusRule,
+    choose_slate,
+)
 
 __all__ = [
+    "EVENT_TYPES",
     "HELPFUL",
-    "KINDS",
     "NEEDS_MORE",
     "NOT_HELPFUL",
     "PAPER_FIT",
@@ -55,63 +63,63 @@ __all__ = [
     "STATUS_RULES",
     "ActImportResult",
     "Comparison",
+    "ConsensusPair",
+    "ConsensusParameters",
+    "ConsensusResult",
     "DefenceParameters",
     "Division",
     "DivisionParameters",
-    "Dropped",
+    "DroppedEvent",
     "Edit",
-    "Event",
     "EventIndex",
+    "FeedbackEvent",
+    "FeedbackImportReport",
     "FeedbackLog",
     "FitParameters",
-    "ImportReport",
     "ItemResult",
+    "ItemStatus",
     "JuryInvitation",
     "LiveConsensus",
+    "LogState",
     "Note",
     "NoteRating",
-    "Pair",
     "PairParameters",
-    "Parameters",
     "Pseudonyms",
     "Rating",
     "RatingQueueItem",
     "RecordedConsensusRun",
     "Removal",
     "ReplayReport",
-    "Result",
     "Retraction",
     "SideResult",
     "Snapshot",
-    "Standing",
-    "State",
     "StatusChange",
     "StatusParameters",
     "StatusRule",
     "Vouch",
-    "bring_back",
     "build_rating_queue",
-    "canonical_bytes",
+    "canonical_event_bytes",
     "canonical_json",
+    "choose_slate",
     "code_hash",
     "draw_jury",
+    "event_from_dict",
+    "event_to_dict",
     "explain_item",
     "explain_snapshot",
     "export_log_lines",
     "export_own_acts",
-    "fold",
-    "from_dict",
-    "import_file",
-    "latest",
+    "fold_events",
+    "import_feedback_file",
+    "import_own_acts",
+    "load_latest_run",
     "log_hash",
     "parse_file_format",
     "parse_snapshot",
     "publication_lines",
-    "replay",
-    "run",
+    "replay_publication",
     "run_and_record",
-    "slate",
+    "run_consensus",
     "sort_events",
-    "to_dict",
     "update_item_result",
 ]

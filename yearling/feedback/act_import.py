@@ -20,7 +20,7 @@ from typing import Any
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.feedback.event_index import EventIndex
-from yearling.feedback.events import Comparison, Edit, Event, Note, Rating, format_utc, from_dict, to_dict
+from yearling.feedback.events import Comparison, Edit, FeedbackEvent, Note, Rating, event_from_dict, event_to_dict, format_utc
 from yearling.feedback.jsonl import EVENT_ID_PATTERN
 from yearling.feedback.log import (
     ITEM_ID_PATTERN,
@@ -28,12 +28,12 @@ from yearling.feedback.log import (
     MAX_NOTE_CHARS,
     FeedbackLog,
     make_authored_text,
+    text_ids_of,
     validate_tags,
-    words_of,
 )
-from yearling.store import Text
+from yearling.store import TextRecord
 
-Subject = tuple[str, ...]
+JudgementKey = tuple[str, ...]
 
 _CONTENT_FIELDS_BY_KIND = {
     "rating": ("item", "value", "tags"),
@@ -55,8 +55,8 @@ class ActImportResult:
 
     new: int = 0
     known: int = 0
-    words: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
+    num_texts_restored: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
 
 
 def export_own_acts(log: FeedbackLog, person_id: str) -> Iterator[dict[str, Any]]:
@@ -65,35 +65,35 @@ def export_own_acts(log: FeedbackLog, person_id: str) -> Iterator[dict[str, Any]
     Acts that came from another log have the ids and times that they had there, so that they are the same wherever they are.
     """
     actor = log.pseudonym(person_id)
-    with log.ledger.reading() as ledger:
+    with log.index.consistent_view() as ledger:
         mine = [event for event in ledger.events() if event.actor == actor]
-    words = log.store.texts.get_many([text_id for event in mine for text_id in words_of(event)])
+    words = log.store.texts.get_many([text_id for event in mine for text_id in text_ids_of(event)])
     outside = {event.id: event.origin for event in mine if event.origin}
     for event in mine:
-        plain = to_dict(event)
+        plain = event_to_dict(event)
         if event.origin:
             plain["created_utc"] = event.acted_utc
         for name in ("actor", "origin", "acted_utc"):
             plain.pop(name, None)
         plain |= {name: outside.get(plain[name], plain[name]) for name in _ID_FIELDS if name in plain}
-        for text_id in words_of(event):
+        for text_id in text_ids_of(event):
             if text := words.get(text_id):
                 plain |= {"words": text.content, "salt": text.salt}
         yield plain
 
 
-def bring_back(log: FeedbackLog, person_id: str, rows: Iterable[Any], ids: Mapping[str, str]) -> ActImportResult:
+def import_own_acts(log: FeedbackLog, person_id: str, rows: Iterable[Any], id_map: Mapping[str, str]) -> ActImportResult:
     """Take in a person's acts as `own_acts` gives them, all or none. `ids` are ids of answers that became others on the way.
 
     What cannot be taken is counted with its reason. Raises StorageFailed.
     """
     acts = list(rows)
-    answers = _find_own_answers(log, person_id, acts, ids)  # in a few queries, while others still use the log
-    with log.ledger.reading() as ledger:
-        case = _ActImporter(log, ledger, person_id, acts, ids, answers)
-        done = case.take()
+    answers = _find_own_answers(log, person_id, acts, id_map)  # in a few queries, while others still use the log
+    with log.index.consistent_view() as ledger:
+        case = _ActImporter(log, ledger, person_id, acts, id_map, answers)
+        done = case.run()
         if case.events or case.texts:
-            log.store.events.append([to_dict(event) for event in case.events], texts=case.texts)
+            log.store.events.append([event_to_dict(event) for event in case.events], texts=case.texts)
             ledger.sync()
     return done
 
@@ -102,31 +102,31 @@ class _ActImporter:
     def __init__(
         self,
         log: FeedbackLog,
-        ledger: EventIndex,
+        index: EventIndex,
         person_id: str,
         rows: list[Any],
-        ids: Mapping[str, str],
-        answers: set[str],
+        id_map: Mapping[str, str],
+        own_answer_ids: set[str],
     ) -> None:
-        self.events: list[Event] = []
-        self.texts: list[Text] = []
-        self._log, self._index, self._person_id, self._rows, self._id_map = log, ledger, person_id, rows, ids
-        self._own_answer_ids = answers
+        self.events: list[FeedbackEvent] = []
+        self.texts: list[TextRecord] = []
+        self._log, self._index, self._person_id, self._rows, self._id_map = log, index, person_id, rows, id_map
+        self._own_answer_ids = own_answer_ids
         self._actor = log.pseudonym(person_id)
-        self._next_event_utc = ledger.next_event_utc()
+        self._next_event_utc = index.next_event_utc()
         self._started_utc = now_utc()
         self._result = ActImportResult()
         self._retracted_ids = {str(row.get("event")) for row in rows if isinstance(row, dict) and row.get("kind") == "retraction"}
         self._seen_ids: set[str] = set()
-        self._latest_judgement_utc: dict[Subject, str] = {}
+        self._latest_judgement_utc: dict[JudgementKey, str] = {}
         """When this person last spoke of a subject, wherever that was."""
-        for event in ledger.events():
-            if event.actor == self._actor and isinstance(event, Rating | Comparison) and not ledger.taken_back(event.id):
+        for event in index.events():
+            if event.actor == self._actor and isinstance(event, Rating | Comparison) and not index.withdrawal_of(event.id):
                 self._latest_judgement_utc[_judgement_key(event)] = max(
                     self._latest_judgement_utc.get(_judgement_key(event), ""), _acted_utc_text(event)
                 )
 
-    def take(self) -> ActImportResult:
+    def run(self) -> ActImportResult:
         for row in self._rows:
             try:
                 reason = self._import_row(row)
@@ -137,7 +137,7 @@ class _ActImporter:
             except (BadInput, KeyError, TypeError, ValueError, AttributeError, OverflowError):
                 reason = "it is none that a Yearling writes"
             if reason:
-                self._result.left_out[reason] += 1
+                self._result.skipped[reason] += 1
         return self._result
 
     def _import_row(self, row: Any) -> str:
@@ -148,20 +148,20 @@ class _ActImporter:
         if act_id in self._seen_ids:
             return "the same act twice"
         self._seen_ids.add(act_id)
-        there = self._index.find(act_id)
+        there = self._index.find_event(act_id)
         return self._add_new(row) if there is None else self._match_existing(there, row)
 
-    def _match_existing(self, there: Event, row: Mapping[str, Any]) -> str:
-        if there.actor != self._actor:
+    def _match_existing(self, existing: FeedbackEvent, row: Mapping[str, Any]) -> str:
+        if existing.actor != self._actor:
             return "the log has it under another account, where it counts"
-        plain = to_dict(there)
+        plain = event_to_dict(existing)
         if any(plain.get(name) != row.get(name) for name in _COMPARED_FIELDS):
             return "the log has another act under its id"
-        if isinstance(there, Note | Edit) and "words" in row and not self._index.taken_back(there.id):
-            text = self._make_text(there.kind, words_of(there)[0], row)
-            if text.sha256 == there.text_sha256 and not self._log.store.texts.get_many([text.id]):
+        if isinstance(existing, Note | Edit) and "words" in row and not self._index.withdrawal_of(existing.id):
+            text = self._make_text(existing.kind, text_ids_of(existing)[0], row)
+            if text.sha256 == existing.text_sha256 and not self._log.store.texts.get_many([text.id]):
                 self.texts.append(text)
-                self._result.words += 1
+                self._result.num_texts_restored += 1
         self._result.known += 1
         return ""
 
@@ -179,7 +179,7 @@ class _ActImporter:
         acted = acted.astimezone(UTC)
         if acted > self._started_utc:
             return "its time has not come"
-        act_id = self._log.pseudonyms.event("brought", self._actor, row["id"])
+        act_id = self._log.pseudonyms.event_id("brought", self._actor, row["id"])
         values: dict[str, Any] = {name: row[name] for name in _CONTENT_FIELDS_BY_KIND[kind] if name in row}
         for name in ("item", "left", "right"):
             if name in values:
@@ -200,7 +200,7 @@ class _ActImporter:
                 if name in values:
                     self._log.require_not_author(self._person_id, values[name])
         values |= {"id": act_id, "actor": self._actor, "created_utc": format_utc(self._next_event_utc)}
-        event = from_dict({"kind": kind, "origin": row["id"], "acted_utc": format_utc(acted), **values})
+        event = event_from_dict({"kind": kind, "origin": row["id"], "acted_utc": format_utc(acted), **values})
         if isinstance(event, Rating | Comparison):
             if self._latest_judgement_utc.get(_judgement_key(event), "") > event.acted_utc:
                 return "a later judgement of the same is here"
@@ -212,21 +212,21 @@ class _ActImporter:
         self._result.new += 1
         return ""
 
-    def _make_text(self, kind: str, text_id: str, row: Mapping[str, Any]) -> Text:
+    def _make_text(self, kind: str, text_id: str, row: Mapping[str, Any]) -> TextRecord:
         most = MAX_NOTE_CHARS if kind == "note" else MAX_EDIT_CHARS
         return make_authored_text(text_id, kind, row["words"]["text"], most, self._person_id, salt=row.get("salt"))
 
 
-def _find_own_answers(log: FeedbackLog, person_id: str, acts: list[Any], ids: Mapping[str, str]) -> set[str]:
+def _find_own_answers(log: FeedbackLog, person_id: str, acts: list[Any], id_map: Mapping[str, str]) -> set[str]:
     """Those of the things judged that are answers which this person got."""
     named = (act.get(name) for act in acts if isinstance(act, dict) for name in ("item", "left", "right"))
-    wanted = {ids.get(one, one) for one in named if isinstance(one, str) and ITEM_ID_PATTERN.fullmatch(one)}
-    return log.store.samples.own(sorted(wanted), person_id=person_id)
+    wanted = {id_map.get(one, one) for one in named if isinstance(one, str) and ITEM_ID_PATTERN.fullmatch(one)}
+    return log.store.samples.owned_ids(sorted(wanted), person_id=person_id)
 
 
-def _judgement_key(event: Rating | Comparison) -> Subject:
+def _judgement_key(event: Rating | Comparison) -> JudgementKey:
     return (event.item,) if isinstance(event, Rating) else tuple(sorted((event.left, event.right)))
 
 
-def _acted_utc_text(event: Event) -> str:
+def _acted_utc_text(event: FeedbackEvent) -> str:
     return event.acted_utc or format_utc(event.created_utc)

@@ -14,17 +14,17 @@ from hashlib import sha256
 from typing import Any
 
 from yearling.errors import Conflict
-from yearling.feedback.consensus import Result, code_hash, run
+from yearling.feedback.consensus import ConsensusResult, code_hash, run_consensus
 from yearling.feedback.division import Division
 from yearling.feedback.event_index import EventIndex
-from yearling.feedback.events import StatusChange, to_dict
-from yearling.feedback.pairs import Pair
-from yearling.feedback.parameters import Parameters
+from yearling.feedback.events import StatusChange, event_to_dict
+from yearling.feedback.pairs import ConsensusPair
+from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.pseudonyms import SYSTEM_ACTOR
 from yearling.feedback.snapshot import ItemResult, SideResult, Snapshot
 from yearling.store import ConsensusRun, Store
 
-Say = Callable[[str], None]
+StatusCallback = Callable[[str], None]
 """Told what is being done, for progress."""
 
 _MAX_ATTEMPTS = 5
@@ -36,49 +36,49 @@ class RecordedConsensusRun:
 
     record: ConsensusRun
     snapshot: Snapshot
-    changed: Mapping[str, str]
-    fresh: bool
-    result: Result | None = None
+    status_changes: Mapping[str, str]
+    is_new: bool
+    result: ConsensusResult | None = None
     """With the fits, when the run was computed here."""
 
 
-def latest(store: Store) -> RecordedConsensusRun | None:
+def load_latest_run(store: Store) -> RecordedConsensusRun | None:
     """The newest recorded run, as it was recorded; None when there is none."""
-    record = store.consensus_runs.newest()
+    record = store.consensus_runs.get_newest()
     if record is None:
         return None
     return RecordedConsensusRun(
-        record=record, snapshot=parse_snapshot(store.consensus_runs.snapshot(record)), changed={}, fresh=False
+        record=record, snapshot=parse_snapshot(store.consensus_runs.read_snapshot(record)), status_changes={}, is_new=False
     )
 
 
 def run_and_record(
     store: Store,
-    ledger: EventIndex,
-    parameters: Parameters | None = None,
+    index: EventIndex,
+    parameters: ConsensusParameters | None = None,
     *,
-    say: Say = lambda _: None,
-    need_result: bool = False,
+    on_status: StatusCallback = lambda _: None,
+    need_fits: bool = False,
 ) -> RecordedConsensusRun:
     """The run over the whole log as it is now; the last one again when nobody acted since and code and parameters are the same.
 
     With `need_result` that one is computed again, which gives the same bytes. Raises Conflict when others keep being quicker.
     """
-    p = parameters or Parameters()
+    p = parameters or ConsensusParameters()
     for _ in range(_MAX_ATTEMPTS):
-        say("Reading the log")
-        newest = store.consensus_runs.newest()
-        with ledger.reading():
-            events, head, last_act = ledger.events(), ledger.position, ledger.last_act
+        on_status("Reading the log")
+        newest = store.consensus_runs.get_newest()
+        with index.consistent_view():
+            events, head, last_act = index.events(), index.head, index.last_act_sequence
         if newest and newest.up_to >= last_act and (newest.code_hash, newest.parameters_hash) == (code_hash(), p.hash):
-            return _reuse_run(store, newest, ledger, p, need_result=need_result)
-        say(f"Finding the consensus of {len(events)} events")
+            return _reuse_run(store, newest, index, p, need_fits=need_fits)
+        on_status(f"Finding the consensus of {len(events)} events")
         started = time.perf_counter()
-        result = run(events, p)
+        result = run_consensus(events, p)
         duration_s = time.perf_counter() - started
         data, digest = result.snapshot.canonical_bytes(), result.snapshot.hash
         changed = {item.item: item.status for item in result.snapshot.items if item.status != item.previous}
-        when = ledger.next_event_utc()
+        when = index.next_event_utc()
         changes = [
             StatusChange(
                 id=f"s{sha256(f'{digest} {item}'.encode()).hexdigest()[:32]}",
@@ -93,8 +93,8 @@ def run_and_record(
         try:
             record, _ = store.consensus_runs.record(
                 data,
-                [to_dict(change) for change in changes],
-                previous=newest.sequence if newest else 0,
+                [event_to_dict(change) for change in changes],
+                previous_sequence=newest.sequence if newest else 0,
                 up_to=head.sequence,
                 head=head.hash,
                 code_hash=result.snapshot.code_hash,
@@ -104,25 +104,25 @@ def run_and_record(
             )
         except Conflict:
             continue
-        ledger.sync()
+        index.sync()
         standing = {**result.state.statuses, **{change.item: change for change in changes}}
         result = replace(result, state=replace(result.state, statuses=standing))
-        return RecordedConsensusRun(record=record, snapshot=result.snapshot, changed=changed, fresh=True, result=result)
+        return RecordedConsensusRun(record=record, snapshot=result.snapshot, status_changes=changed, is_new=True, result=result)
     raise Conflict("Other consensus runs kept finishing first.", advice="Use the newest one.")
 
 
 def _reuse_run(
-    store: Store, record: ConsensusRun, ledger: EventIndex, p: Parameters, *, need_result: bool
+    store: Store, record: ConsensusRun, index: EventIndex, p: ConsensusParameters, *, need_fits: bool
 ) -> RecordedConsensusRun:
-    snapshot = parse_snapshot(store.consensus_runs.snapshot(record))
-    if not need_result:
-        return RecordedConsensusRun(record=record, snapshot=snapshot, changed={}, fresh=False)
-    events = ledger.events()
-    result = run(events[: record.up_to], p)
+    snapshot = parse_snapshot(store.consensus_runs.read_snapshot(record))
+    if not need_fits:
+        return RecordedConsensusRun(record=record, snapshot=snapshot, status_changes={}, is_new=False)
+    events = index.events()
+    result = run_consensus(events[: record.up_to], p)
     standing = dict(result.state.statuses)
     standing |= {event.item: event for event in events[record.up_to :] if isinstance(event, StatusChange)}
     result = replace(result, state=replace(result.state, statuses=standing))
-    return RecordedConsensusRun(record=record, snapshot=snapshot, changed={}, fresh=False, result=result)
+    return RecordedConsensusRun(record=record, snapshot=snapshot, status_changes={}, is_new=False, result=result)
 
 
 def parse_snapshot(data: bytes) -> Snapshot:
@@ -133,7 +133,7 @@ def parse_snapshot(data: bytes) -> Snapshot:
             **plain,
             "division": Division(**plain["division"]),
             "items": tuple(_parse_item_result(item) for item in plain["items"]),
-            "pairs": tuple(Pair(**{**pair, "comparisons": tuple(pair["comparisons"])}) for pair in plain["pairs"]),
+            "pairs": tuple(ConsensusPair(**{**pair, "comparisons": tuple(pair["comparisons"])}) for pair in plain["pairs"]),
             "removals": tuple((event, reason) for event, reason in plain["removals"]),
         }
     )

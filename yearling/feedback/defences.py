@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from yearling.feedback.events import Comparison, Rating, StatusChange, Vouch
-from yearling.feedback.exact_arithmetic import Floats, mix, scatter
+from yearling.feedback.exact_arithmetic import Floats, pseudo_random_uint64, splitmix64_finalise
 from yearling.feedback.rater_model import WEIGHT_STEPS, SparseRatings
 
 RatingOrComparison = Rating | Comparison
@@ -65,11 +65,13 @@ def admitted_accounts(vouches: Iterable[Vouch], p: DefenceParameters) -> frozens
 class RaterExperience:
     """`counted` are ids of acts that had enough earlier ones, `earned` the acts of each actor that count towards that."""
 
-    counted: frozenset[str]
-    earned: Mapping[str, int]
+    counted_act_ids: frozenset[str]
+    num_earned_acts: Mapping[str, int]
 
 
-def experience(acts: Sequence[RatingOrComparison], statuses: Mapping[str, StatusChange], p: DefenceParameters) -> RaterExperience:
+def compute_experience(
+    acts: Sequence[RatingOrComparison], statuses: Mapping[str, StatusChange], p: DefenceParameters
+) -> RaterExperience:
     """Walk the acts in log order. An act on an item that already has a status earns nothing: agreeing with a verdict is free.
 
     Nor does an act that came with a file, where anything can stand: it counts as soon as its rater has earned that here, as it
@@ -87,15 +89,15 @@ def experience(acts: Sequence[RatingOrComparison], statuses: Mapping[str, Status
         if not any(item in statuses and statuses[item].created_utc <= act.created_utc for item in items):
             earned[act.actor] += 1
     counted += [act.id for act in brought if earned[act.actor] >= p.earlier_acts]
-    return RaterExperience(counted=frozenset(counted), earned=dict(earned))
+    return RaterExperience(counted_act_ids=frozenset(counted), num_earned_acts=dict(earned))
 
 
-def influence_weights(raters: npt.NDArray[np.int32], num_raters: int, cap: int) -> Floats | None:
+def influence_weights(raters: npt.NDArray[np.int32], num_raters: int, max_entries: int) -> Floats | None:
     """(R,) Weights in eighths that hold a very busy rater to about `cap` entries; None when nobody exceeds it."""
     counts = np.bincount(raters, minlength=num_raters)
-    if not counts.size or int(counts.max()) <= cap:
+    if not counts.size or int(counts.max()) <= max_entries:
         return None
-    share = np.maximum(np.floor(cap / np.maximum(counts, 1) * WEIGHT_STEPS), 1.0) / WEIGHT_STEPS
+    share = np.maximum(np.floor(max_entries / np.maximum(counts, 1) * WEIGHT_STEPS), 1.0) / WEIGHT_STEPS
     return np.asarray(np.minimum(share, 1.0)[raters], dtype=np.float64)
 
 
@@ -123,12 +125,12 @@ def find_near_duplicates(ratings: SparseRatings, p: DefenceParameters) -> npt.ND
     tokens = (ratings.items[order].astype(np.uint64) << np.uint64(4)) | (ratings.values[order] * WEIGHT_STEPS).astype(np.uint64)
     present, starts = np.unique(raters, return_index=True)
     lengths = np.diff(np.append(starts, len(raters)))
-    hashed = mix(tokens)
+    hashed = splitmix64_finalise(tokens)
     bands = []
-    for salt in scatter(8 * 4, 11).reshape(8, 4):
+    for salt in pseudo_random_uint64(8 * 4, 11).reshape(8, 4):
         band = np.zeros(len(present), dtype=np.uint64)
         for one in salt:
-            band = mix(band ^ np.minimum.reduceat(mix(hashed ^ one), starts))
+            band = splitmix64_finalise(band ^ np.minimum.reduceat(splitmix64_finalise(hashed ^ one), starts))
         bands.append(band)
     enough = lengths >= p.duplicate_min_acts
     for band in bands:
@@ -137,9 +139,9 @@ def find_near_duplicates(ratings: SparseRatings, p: DefenceParameters) -> npt.ND
     return _resolve_representatives(alias)
 
 
-def _minhash_buckets(band: npt.NDArray[np.uint64], enough: npt.NDArray[np.bool_]) -> Iterable[npt.NDArray[np.int64]]:
+def _minhash_buckets(band: npt.NDArray[np.uint64], is_eligible: npt.NDArray[np.bool_]) -> Iterable[npt.NDArray[np.int64]]:
     """Groups of positions with equal band, earliest rater first."""
-    positions = np.flatnonzero(enough)
+    positions = np.flatnonzero(is_eligible)
     if positions.size < 2:
         return
     order = positions[np.lexsort((positions, band[positions]))]
@@ -150,11 +152,11 @@ def _minhash_buckets(band: npt.NDArray[np.uint64], enough: npt.NDArray[np.bool_]
 
 def _link_similar_histories(
     group: npt.NDArray[np.int64],
-    present: npt.NDArray[np.int32],
+    rater_numbers: npt.NDArray[np.int32],
     starts: npt.NDArray[np.int64],
     lengths: npt.NDArray[np.int64],
     tokens: npt.NDArray[np.uint64],
-    alias: npt.NDArray[np.int64],
+    representative: npt.NDArray[np.int64],
     similarity: float,
 ) -> None:
     """Point each rater of a bucket at the first one that its history resembles."""
@@ -165,23 +167,23 @@ def _link_similar_histories(
             other = tokens[starts[leader] : starts[leader] + lengths[leader]]
             common = np.intersect1d(mine, other, assume_unique=True).size
             if common >= similarity * (mine.size + other.size - common):
-                rater, first = int(present[position]), int(present[leader])
-                alias[rater] = min(int(alias[rater]), first)
+                rater, first = int(rater_numbers[position]), int(rater_numbers[leader])
+                representative[rater] = min(int(representative[rater]), first)
                 break
         else:
             leaders.append(int(position))
 
 
-def _resolve_representatives(alias: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _resolve_representatives(representative: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     while True:
-        following = alias[alias]
-        if bool(np.all(following == alias)):
-            return alias
-        alias = following
+        following = representative[representative]
+        if bool(np.all(following == representative)):
+            return representative
+        representative = following
 
 
 def draw_jury(
-    candidates: Mapping[str, int], *, log_hash: str, item: str, size: int = 12, asked_before: frozenset[str] = frozenset()
+    candidates: Mapping[str, int], *, log_hash: str, item: str, size: int = 12, previously_invited: frozenset[str] = frozenset()
 ) -> tuple[str, ...]:
     """Accounts drawn by lot, half from each side, from `candidates` (account → side 0 or 1).
 
@@ -193,6 +195,6 @@ def draw_jury(
 
     drawn: list[str] = []
     for side, wanted in ((0, size - size // 2), (1, size // 2)):
-        pool = sorted((a for a, s in candidates.items() if s == side and a not in asked_before), key=lot)
+        pool = sorted((a for a, s in candidates.items() if s == side and a not in previously_invited), key=lot)
         drawn += pool[:wanted]
     return tuple(sorted(drawn))

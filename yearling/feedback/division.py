@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from yearling.feedback.exact_arithmetic import Floats, exact_sum, pseudo_random_symmetric, round_to_grid, scatter
-from yearling.feedback.rater_model import FitParameters, SparseRatings, fit
+from yearling.feedback.exact_arithmetic import Floats, exact_sum, pseudo_random_symmetric, pseudo_random_uint64, round_to_grid
+from yearling.feedback.rater_model import FitParameters, SparseRatings, fit_rater_model
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -59,7 +59,7 @@ def detect_division(ratings: SparseRatings, p: DivisionParameters | None = None)
     if ratings.size < 4:
         return Division(seen=False, strength=0.0, chance=0.0, distance=0.0)
     found = _residual_strengths(ratings, p)
-    dealt = [_residual_strengths(deal(ratings, p.seed + k), p) for k in range(p.deals)]
+    dealt = [_residual_strengths(shuffle_within_items(ratings, p.seed + k), p) for k in range(p.deals)]
     chances = [sum(one[k] for one in dealt) / len(dealt) for k in range(len(found))]
     distance = max(_standardised_distance(found[k], chances[k], [one[k] for one in dealt]) for k in range(len(found)))
     return Division(seen=distance >= p.threshold, strength=found[0], chance=chances[0], distance=distance)
@@ -71,9 +71,9 @@ def _standardised_distance(strength: float, chance: float, dealt: Sequence[float
     return (strength - chance) / spread if spread > 1e-6 else 0.0
 
 
-def deal(ratings: SparseRatings, seed: int) -> SparseRatings:
+def shuffle_within_items(ratings: SparseRatings, seed: int) -> SparseRatings:
     """Each item's ratings dealt anew among its raters."""
-    lots = scatter(ratings.size, seed) >> np.uint64(32)
+    lots = pseudo_random_uint64(ratings.size, seed) >> np.uint64(32)
     drawn = np.argsort((ratings.items.astype(np.uint64) << np.uint64(32)) | lots, kind="stable")
     place = np.argsort(ratings.items, kind="stable")
     values = ratings.values.copy()
@@ -85,7 +85,7 @@ def _residual_strengths(ratings: SparseRatings, p: DivisionParameters) -> tuple[
     """Of the residuals beyond leanings: the leading singular value and, unless the table is large, what pairs of raters share."""
     from scipy import sparse  # late, as in model.py
 
-    biases = fit(ratings, FitParameters(factors=0, rater_penalty=p.penalty, item_penalty=p.penalty))
+    biases = fit_rater_model(ratings, FitParameters(factors=0, rater_penalty=p.penalty, item_penalty=p.penalty))
     expected = biases.level + biases.rater_bias[ratings.raters] + biases.item_bias[ratings.items]
     residuals = round_to_grid(ratings.values - expected)
     largest = float(np.max(np.abs(residuals), initial=0.0))
@@ -135,14 +135,16 @@ def cross_validated_gain(ratings: SparseRatings, p: FitParameters = GAIN_FIT_PAR
     """Share of the left-out squared error of leanings that one factor removes; negative when it adds error."""
     if ratings.size < 2 * folds:
         return 0.0
-    fold = scatter(ratings.size, p.seed + 5) % np.uint64(folds)
+    fold = pseudo_random_uint64(ratings.size, p.seed + 5) % np.uint64(folds)
     without = with_factor = 0.0
     for k in range(folds):
         left_out = fold == k
         raters, items, truth = (x[left_out] for x in (ratings.raters, ratings.items, ratings.values))
-        known = ratings.only(~left_out)
+        known = ratings.select(~left_out)
         for factors in (0, p.factors):
-            error = truth - fit(known, replace(p, factors=factors)).predict(raters.astype(np.int64), items.astype(np.int64))
+            error = truth - fit_rater_model(known, replace(p, factors=factors)).predict(
+                raters.astype(np.int64), items.astype(np.int64)
+            )
             if factors:
                 with_factor += exact_sum(error * error)
             else:

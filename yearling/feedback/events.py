@@ -17,8 +17,8 @@ from typing import Any, ClassVar, Literal, get_args
 
 from yearling.errors import BadInput, Untrusted
 
-Outcome = Literal["left", "right", "tie"]
-Tags = tuple[str, ...]
+ComparisonOutcome = Literal["left", "right", "tie"]
+EventTags = tuple[str, ...]
 
 RATING_VALUES = (0.0, 0.5, 1.0)
 
@@ -27,7 +27,7 @@ _CANONICAL_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class FeedbackEvent:
     """What every event has. `actor` is who did it; `id` is unique in the log and is never derived from a name.
 
     An act that its person brought along from another log has an `origin`, its id there, and `acted_utc`, when it was done there
@@ -49,16 +49,16 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rating(Event):
+class Rating(FeedbackEvent):
     """How helpful an answer is: 1 helpful, 0.5 somewhat, 0 not."""
 
     kind: ClassVar[str] = "rating"
     item: str
     value: float
-    tags: Tags = ()
+    tags: EventTags = ()
 
     def __post_init__(self) -> None:
-        Event.__post_init__(self)
+        FeedbackEvent.__post_init__(self)
         if self.value not in RATING_VALUES:
             raise BadInput(f"A rating is 0, 0.5 or 1, not {self.value}.", advice="Map your scale to these three.", param="value")
 
@@ -71,25 +71,25 @@ class NoteRating(Rating):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison(Event):
+class Comparison(FeedbackEvent):
     """Which of two answers is better."""
 
     kind: ClassVar[str] = "comparison"
     left: str
     right: str
-    outcome: Outcome
-    tags: Tags = ()
+    outcome: ComparisonOutcome
+    tags: EventTags = ()
 
     def __post_init__(self) -> None:
-        Event.__post_init__(self)
-        if self.outcome not in get_args(Outcome):
+        FeedbackEvent.__post_init__(self)
+        if self.outcome not in get_args(ComparisonOutcome):
             raise BadInput(f"A comparison is won by left, right or tie, not {self.outcome!r}.", param="outcome")
         if self.left == self.right:
             raise BadInput("An answer cannot be compared with itself.", advice="Name two answers.", param="right")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edit(Event):
+class Edit(FeedbackEvent):
     """A better wording of an answer; `result` is the id of the new text, which is an item of its own."""
 
     kind: ClassVar[str] = "edit"
@@ -99,7 +99,7 @@ class Edit(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note(Event):
+class Note(FeedbackEvent):
     """Context that someone adds to an answer; `note` is the id by which the note itself is rated."""
 
     kind: ClassVar[str] = "note"
@@ -109,7 +109,7 @@ class Note(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retraction(Event):
+class Retraction(FeedbackEvent):
     """The actor takes back an act of theirs; it then counts as never done."""
 
     kind: ClassVar[str] = "retraction"
@@ -117,7 +117,7 @@ class Retraction(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Removal(Event):
+class Removal(FeedbackEvent):
     """An administrator sets an act of somebody aside, in public and with a reason."""
 
     kind: ClassVar[str] = "removal"
@@ -125,13 +125,13 @@ class Removal(Event):
     reason: str
 
     def __post_init__(self) -> None:
-        Event.__post_init__(self)
+        FeedbackEvent.__post_init__(self)
         if not self.reason.strip():
             raise BadInput("A removal needs a reason.", advice="Say why, everyone can read it.", param="reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vouch(Event):
+class Vouch(FeedbackEvent):
     """The actor vouches that `account` is the one account of `person` (an opaque identifier of a human being)."""
 
     kind: ClassVar[str] = "vouch"
@@ -140,7 +140,7 @@ class Vouch(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JuryInvitation(Event):
+class JuryInvitation(FeedbackEvent):
     """Raters drawn by lot are asked about an item. Their later ratings of it form the verdict.
 
     The hashes say by which code and parameters the lot was drawn over the log so far, so that everybody can draw it again.
@@ -154,7 +154,7 @@ class JuryInvitation(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatusChange(Event):
+class StatusChange(FeedbackEvent):
     """A full run gave an item a status. Written by the run itself; what inertia and flip caps look back on."""
 
     kind: ClassVar[str] = "status_change"
@@ -163,7 +163,7 @@ class StatusChange(Event):
     snapshot: str = ""
 
 
-KINDS: dict[str, type[Event]] = {
+EVENT_TYPES: dict[str, type[FeedbackEvent]] = {
     cls.kind: cls
     for cls in (Rating, NoteRating, Comparison, Edit, Note, Retraction, Removal, Vouch, JuryInvitation, StatusChange)
 }
@@ -179,7 +179,7 @@ def format_utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
-def to_dict(event: Event) -> dict[str, Any]:
+def event_to_dict(event: FeedbackEvent) -> dict[str, Any]:
     """Plain data of an event: `kind`, and its fields with times as RFC 3339 in UTC with microseconds."""
     plain: dict[str, Any] = {"kind": event.kind}
     for name in _FIELD_NAMES[event.kind]:
@@ -193,12 +193,14 @@ def to_dict(event: Event) -> dict[str, Any]:
     return plain
 
 
-def from_dict(plain: Mapping[str, Any]) -> Event:
+def event_from_dict(plain: Mapping[str, Any]) -> FeedbackEvent:
     """The event that `to_dict` described. Raises BadInput for an unknown kind, an unknown field or a missing one."""
     kind = plain.get("kind")
-    cls = KINDS.get(kind) if isinstance(kind, str) else None
+    cls = EVENT_TYPES.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        raise BadInput(f"Unknown kind of event: {kind!r}.", advice=f"Known kinds: {', '.join(sorted(KINDS))}.", param="kind")
+        raise BadInput(
+            f"Unknown kind of event: {kind!r}.", advice=f"Known kinds: {', '.join(sorted(EVENT_TYPES))}.", param="kind"
+        )
     values = dict(plain)
     del values["kind"]
     unknown = values.keys() - _FIELD_NAME_SETS[cls.kind]
@@ -216,21 +218,21 @@ def from_dict(plain: Mapping[str, Any]) -> Event:
         raise BadInput(f"This {kind} is incomplete or malformed: {error}.", advice="Compare it with an exported line.") from error
 
 
-def canonical_bytes(event: Event) -> bytes:
+def canonical_event_bytes(event: FeedbackEvent) -> bytes:
     """The bytes over which the log is chained and hashed."""
-    return canonical_json(to_dict(event))
+    return canonical_json(event_to_dict(event))
 
 
 _OMITTED_WHEN_EMPTY = frozenset({"code_hash", "parameters_hash", "origin", "acted_utc"})
 """Fields that came later: an event without them has the bytes that it always had."""
 
-_FIELD_NAMES: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in fields(cls)) for kind, cls in KINDS.items()}
+_FIELD_NAMES: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in fields(cls)) for kind, cls in EVENT_TYPES.items()}
 _FIELD_NAME_SETS = {kind: frozenset(names) for kind, names in _FIELD_NAMES.items()}
 _TUPLE_FIELDS = ("tags", "jurors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dropped:
+class DroppedEvent:
     """An event that does not count, and why."""
 
     event: str
@@ -238,7 +240,7 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class LogState:
     """What stands after a log prefix. All sequences are in log order."""
 
     ratings: tuple[Rating, ...] = ()
@@ -252,17 +254,17 @@ class State:
     statuses: Mapping[str, StatusChange] = field(default_factory=dict)
     """Newest status change of each item."""
     removals: tuple[Removal, ...] = ()
-    dropped: tuple[Dropped, ...] = ()
+    dropped: tuple[DroppedEvent, ...] = ()
     as_of_utc: datetime = _EARLIEST_UTC
     """Time of the newest event. Ages are counted up to here and not by a clock, which nobody could replay: an item grows older
     when the next act comes, whoever's and about whatever it is."""
-    acted: int = 0
+    num_actors_since_status_change: int = 0
     """How many people did anything since the last change of a status."""
 
 
-def sort_events(events: Iterable[Event]) -> list[Event]:
+def sort_events(events: Iterable[FeedbackEvent]) -> list[FeedbackEvent]:
     """Events by (time, id), each once. Raises Untrusted when one id stands for two different events."""
-    seen: dict[str, Event] = {}
+    seen: dict[str, FeedbackEvent] = {}
     for event in events:
         first = seen.setdefault(event.id, event)
         if first is not event and first != event:
@@ -270,7 +272,7 @@ def sort_events(events: Iterable[Event]) -> list[Event]:
     return sorted(seen.values(), key=lambda event: (event.created_utc, event.id))
 
 
-def fold(events: Iterable[Event]) -> State:
+def fold_events(events: Iterable[FeedbackEvent]) -> LogState:
     """The state after these events: a pure function, whatever their order in the iterable.
 
     An event that another one supersedes, retracts or removes is listed under `dropped` with its reason; so is a retraction of
@@ -279,22 +281,22 @@ def fold(events: Iterable[Event]) -> State:
     return fold_sorted_events(sort_events(events))
 
 
-def fold_sorted_events(ordered: list[Event]) -> State:
+def fold_sorted_events(sorted_events: list[FeedbackEvent]) -> LogState:
     """`fold` for events that `in_log_order` returned."""
-    gone = _void_event_reasons(ordered)
-    dropped = [Dropped(event=event_id, reason=reason) for event_id, reason in gone.items()]
-    kept: dict[str, list[Any]] = {kind: [] for kind in KINDS}
-    last: dict[tuple[str, ...], Event] = {}
-    for event in ordered:
+    gone = _void_event_reasons(sorted_events)
+    dropped = [DroppedEvent(event=event_id, reason=reason) for event_id, reason in gone.items()]
+    kept: dict[str, list[Any]] = {kind: [] for kind in EVENT_TYPES}
+    last: dict[tuple[str, ...], FeedbackEvent] = {}
+    for event in sorted_events:
         if event.id not in gone:
             kept[event.kind].append(event)
             if isinstance(event, Rating | Comparison):
                 last[_judgement_key(event)] = event
     standing = {event.id for event in last.values()}
     for kind in ("rating", "note_rating", "comparison"):
-        dropped += [Dropped(event=e.id, reason="replaced by a later one") for e in kept[kind] if e.id not in standing]
+        dropped += [DroppedEvent(event=e.id, reason="replaced by a later one") for e in kept[kind] if e.id not in standing]
         kept[kind] = [e for e in kept[kind] if e.id in standing]
-    return State(
+    return LogState(
         ratings=tuple(sorted((*kept["rating"], *kept["note_rating"]), key=lambda e: (e.created_utc, e.id))),
         comparisons=tuple(kept["comparison"]),
         edits=tuple(kept["edit"]),
@@ -304,14 +306,14 @@ def fold_sorted_events(ordered: list[Event]) -> State:
         statuses={event.item: event for event in kept["status_change"]},
         removals=tuple(kept["removal"]),
         dropped=tuple(sorted(dropped, key=lambda d: (d.event, d.reason))),
-        as_of_utc=ordered[-1].created_utc if ordered else _EARLIEST_UTC,
-        acted=_count_actors_since_status_change(ordered),
+        as_of_utc=sorted_events[-1].created_utc if sorted_events else _EARLIEST_UTC,
+        num_actors_since_status_change=_count_actors_since_status_change(sorted_events),
     )
 
 
-def _count_actors_since_status_change(ordered: list[Event]) -> int:
+def _count_actors_since_status_change(sorted_events: list[FeedbackEvent]) -> int:
     people: set[str] = set()
-    for event in reversed(ordered):
+    for event in reversed(sorted_events):
         if isinstance(event, StatusChange):
             break
         people.add(event.actor)
@@ -324,11 +326,11 @@ def _judgement_key(event: Rating | Comparison) -> tuple[str, ...]:
     return (event.actor, event.item)
 
 
-def _void_event_reasons(ordered: list[Event]) -> dict[str, str]:
+def _void_event_reasons(sorted_events: list[FeedbackEvent]) -> dict[str, str]:
     """Ids of events that do not count because of a retraction or removal (or are a void one), with the reason."""
-    by_id: dict[str, Event] = {}
+    by_id: dict[str, FeedbackEvent] = {}
     gone: dict[str, str] = {}
-    for event in ordered:
+    for event in sorted_events:
         if isinstance(event, Retraction | Removal):
             target = by_id.get(event.event)
             if target is None:

@@ -43,7 +43,7 @@ def exact_mean(x: Floats) -> float:
     return exact_sum(x) / x.size if x.size else 0.0
 
 
-def mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def splitmix64_finalise(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """The finaliser of splitmix64 (Steele et al. 2014): a bijection of 64-bit numbers that scatters neighbours."""
     z = x + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -51,15 +51,15 @@ def mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return z ^ (z >> np.uint64(31))
 
 
-def scatter(count: int, seed: int) -> npt.NDArray[np.uint64]:
+def pseudo_random_uint64(count: int, seed: int) -> npt.NDArray[np.uint64]:
     """`count` pseudo-random 64-bit numbers that depend on their index and on `seed` alone, not on any library's generator."""
-    start = mix(np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64))
-    return mix(np.arange(count, dtype=np.uint64) ^ start)
+    start = splitmix64_finalise(np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64))
+    return splitmix64_finalise(np.arange(count, dtype=np.uint64) ^ start)
 
 
 def pseudo_random_symmetric(count: int, seed: int) -> Floats:
     """`count` pseudo-random multiples of `GRID` in [−1, 1)."""
-    bits = (scatter(count, seed) >> np.uint64(37)).astype(np.float64)
+    bits = (pseudo_random_uint64(count, seed) >> np.uint64(37)).astype(np.float64)
     return bits * GRID - 1.0
 
 

@@ -10,7 +10,7 @@ from yearling.feedback.status_rules import HELPFUL, NEEDS_MORE, NOT_HELPFUL, Sta
 
 STATUS_TITLES = {HELPFUL: "Helpful", NOT_HELPFUL: "Not helpful", NEEDS_MORE: "Needs more ratings"}
 
-REASONS = {
+REASON_SENTENCES = {
     "both_sides": "Raters on both sides agree, with room for doubt on each.",
     "kept": "It had this status before, and what has come since does not overturn it.",
     "jury_upholds": "It had this status before, and a jury drawn by lot upholds it.",
@@ -26,10 +26,10 @@ REASONS = {
 
 def explain_item(result: ItemResult, p: StatusParameters, *, division_seen: bool) -> list[str]:
     """Sentences, most important first: the status and why, each side's view, what is missing, what was set aside."""
-    lines = [f"{STATUS_TITLES.get(result.status, result.status)}. {REASONS.get(result.reason, result.reason)}"]
+    lines = [f"{STATUS_TITLES.get(result.status, result.status)}. {REASON_SENTENCES.get(result.reason, result.reason)}"]
     lines += [_explain_side(f"Side {name}", view) for name, view in zip("AB", result.sides, strict=True)]
     if result.status == NEEDS_MORE:
-        lines += missing(result, p)
+        lines += explain_missing(result, p)
     if result.jury:
         lines.append(f"The jury's finding: {STATUS_TITLES.get(result.jury, 'it is split')}.")
     if result.uncounted:
@@ -41,7 +41,7 @@ def explain_item(result: ItemResult, p: StatusParameters, *, division_seen: bool
     return lines
 
 
-def missing(result: ItemResult, p: StatusParameters) -> list[str]:
+def explain_missing(result: ItemResult, p: StatusParameters) -> list[str]:
     """What would be needed for a status: ratings by side first, then certainty."""
     quorum = _find_rule(p, "quorum")
     lines = []

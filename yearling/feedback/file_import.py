@@ -19,14 +19,19 @@ from typing import Any, Literal
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, UserError
-from yearling.feedback.events import Comparison, Edit, Event, Note, Retraction, StatusChange, to_dict
-from yearling.feedback.jsonl import EXPORT_FORMAT, Line, export_entry_hashes, parse_line
-from yearling.feedback.preference_datasets import Judged, UnusableRow, annotated, paired
-from yearling.feedback.pseudonyms import KEY, Pseudonyms
-from yearling.store import GENESIS_HASH, Store, Text, make_text
+from yearling.feedback.events import Comparison, Edit, FeedbackEvent, Note, Retraction, StatusChange, event_to_dict
+from yearling.feedback.jsonl import EXPORT_FORMAT, ParsedLine, export_entry_hashes, parse_line
+from yearling.feedback.preference_datasets import (
+    AnnotatedComparison,
+    UnusableRow,
+    read_annotator_comparisons,
+    read_preference_pairs,
+)
+from yearling.feedback.pseudonyms import SECRET_NAME, Pseudonyms
+from yearling.store import GENESIS_HASH, Store, TextRecord, make_text
 
-Format = Literal["jsonl", "pairs", "annotators"]
-Progress = Callable[[int, int], None]
+FeedbackFileFormat = Literal["jsonl", "pairs", "annotators"]
+RecordProgress = Callable[[int, int], None]
 
 _MAX_EXAMPLES = 20
 _MAX_CLOCK_SKEW = timedelta(minutes=5)
@@ -34,7 +39,7 @@ _MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
+class DroppedRecord:
     """A dropped act: where it stood and why it was dropped."""
 
     line: int
@@ -43,7 +48,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportReport:
+class FeedbackImportReport:
     """What became of a file. `records` read (acts, and texts on lines of their own) = kept + already there + dropped."""
 
     source: str
@@ -59,7 +64,7 @@ class ImportReport:
     """New texts, those that came within acts included."""
     raters: int
     items: int
-    examples: tuple[Example, ...]
+    examples: tuple[DroppedRecord, ...]
 
     @property
     def num_kept(self) -> int:
@@ -71,30 +76,30 @@ class _ImportDraft:
     """An import as it is gathered. `text_lines` is 0 for a text that came within an act."""
 
     records: int = 0
-    events: dict[str, Event] = field(default_factory=dict)
+    events: dict[str, FeedbackEvent] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
-    texts: dict[str, Text] = field(default_factory=dict)
+    texts: dict[str, TextRecord] = field(default_factory=dict)
     text_lines: dict[str, int] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
-    examples: list[Example] = field(default_factory=list)
+    examples: list[DroppedRecord] = field(default_factory=list)
 
     def drop(self, line: int, reason: str, detail: str = "") -> None:
         self.dropped[reason] += 1
         if len(self.examples) < _MAX_EXAMPLES:
-            self.examples.append(Example(line=line, reason=reason, detail=detail[:200]))
+            self.examples.append(DroppedRecord(line=line, reason=reason, detail=detail[:200]))
 
-    def take(self, event: Event, line: int) -> None:
+    def add_event(self, event: FeedbackEvent, line: int) -> None:
         if event.id in self.events:
-            same = _is_same_event(to_dict(self.events[event.id]), event)
+            same = _is_same_event(event_to_dict(self.events[event.id]), event)
             self.drop(line, "the same act twice in this file" if same else "an id that stands for another act", event.id)
             return
         self.events[event.id] = event
         self.lines[event.id] = line
 
 
-def import_file(
-    store: Store, path: Path, format: Format, *, source: str | None = None, progress: Progress | None = None
-) -> ImportReport:
+def import_feedback_file(
+    store: Store, path: Path, format: FeedbackFileFormat, *, source: str | None = None, on_progress: RecordProgress | None = None
+) -> FeedbackImportReport:
     """Read a file of judgements into the log. `source` tells its annotators from those of other files; by default its name.
 
     Raises NotFound for a missing file, BadInput for one that is of another format altogether, Untrusted for an export that was
@@ -104,20 +109,20 @@ def import_file(
         raise NotFound(f"There is no file {path}.")
     data = path.read_bytes()
     name = source or path.stem
-    pseudonyms = Pseudonyms(store.secrets.get(KEY))
+    pseudonyms = Pseudonyms(store.secrets.get_or_create(SECRET_NAME))
     draft = _ImportDraft()
     if format == "jsonl":
-        mirrors = _read_jsonl(store, data, name, pseudonyms, draft, progress)
+        mirrors = _read_jsonl(store, data, name, pseudonyms, draft, on_progress)
     else:
         mirrors = False
-        rows = paired(data) if format == "pairs" else annotated(data)
-        _read_comparisons(rows, name, pseudonyms, draft, progress)
-    known = _reconcile(store, draft, mirrors=mirrors)
+        rows = read_preference_pairs(data) if format == "pairs" else read_annotator_comparisons(data)
+        _read_comparisons(rows, name, pseudonyms, draft, on_progress)
+    known = _reconcile(store, draft, accept_status_changes=mirrors)
     texts, known_texts = _select_new_texts(store, draft)
     kept = Counter(event.kind for event in draft.events.values())
     kept["text"] = sum(1 for text in texts if draft.text_lines[text.id])
-    store.events.append([to_dict(event) for event in draft.events.values()], texts=texts)
-    report = ImportReport(
+    store.events.append([event_to_dict(event) for event in draft.events.values()], texts=texts)
+    report = FeedbackImportReport(
         source=name,
         format=format,
         sha256=sha256(data).hexdigest(),
@@ -136,7 +141,7 @@ def import_file(
 
 
 def _read_jsonl(
-    store: Store, data: bytes, source: str, pseudonyms: Pseudonyms, draft: _ImportDraft, progress: Progress | None
+    store: Store, data: bytes, source: str, pseudonyms: Pseudonyms, draft: _ImportDraft, on_progress: RecordProgress | None
 ) -> bool:
     """Our own format. True when the file is an export that goes on where the log here ends, so that its statuses hold here."""
     lines = data.split(b"\n")
@@ -144,8 +149,8 @@ def _read_jsonl(
     latest = now_utc() + _MAX_CLOCK_SKEW
     begun = now_utc() - timedelta(microseconds=len(lines))
     for number, raw in enumerate(lines, start=1):
-        if progress and number % 1000 == 0:
-            progress(number, len(lines))
+        if on_progress and number % 1000 == 0:
+            on_progress(number, len(lines))
         if not raw.strip():
             continue
         try:
@@ -167,7 +172,7 @@ def _read_jsonl(
     return mirrors
 
 
-def _add_line(line: Line, number: int, draft: _ImportDraft, latest: datetime) -> None:
+def _add_line(line: ParsedLine, number: int, draft: _ImportDraft, latest_utc: datetime) -> None:
     if line.text is not None:
         if line.event is None and line.text.id in draft.texts:
             draft.drop(number, "the same text twice in this file", line.text.id)
@@ -175,10 +180,10 @@ def _add_line(line: Line, number: int, draft: _ImportDraft, latest: datetime) ->
         draft.texts.setdefault(line.text.id, line.text)
         draft.text_lines.setdefault(line.text.id, number if line.event is None else 0)
     if line.event is not None:
-        if line.event.created_utc > latest:
+        if line.event.created_utc > latest_utc:
             draft.drop(number, "a time in the future", str(line.event.created_utc))
             return
-        draft.take(line.event, number)
+        draft.add_event(line.event, number)
 
 
 def _extends_local_log(store: Store, lines: Sequence[bytes]) -> bool:
@@ -188,39 +193,43 @@ def _extends_local_log(store: Store, lines: Sequence[bytes]) -> bool:
 
 
 def _read_comparisons(
-    rows: Iterator[Judged | UnusableRow], source: str, pseudonyms: Pseudonyms, draft: _ImportDraft, progress: Progress | None
+    rows: Iterator[AnnotatedComparison | UnusableRow],
+    source: str,
+    pseudonyms: Pseudonyms,
+    draft: _ImportDraft,
+    on_progress: RecordProgress | None,
 ) -> None:
     read = list(rows)
     begun = now_utc() - timedelta(microseconds=len(read))
     for number, row in enumerate(read):
-        if progress and number % 1000 == 0:
-            progress(number, len(read))
+        if on_progress and number % 1000 == 0:
+            on_progress(number, len(read))
         draft.records += 1
         if isinstance(row, UnusableRow):
             draft.drop(row.row, row.reason, row.detail)
             continue
-        left, right = (pseudonyms.item({"messages": list(row.prompt), "text": answer}) for answer in (row.left, row.right))
+        left, right = (pseudonyms.item_id({"messages": list(row.prompt), "text": answer}) for answer in (row.left, row.right))
         if left == right:
             draft.drop(row.row, "the two answers are the same")
             continue
         comparison = Comparison(
-            id=pseudonyms.event(source, row.identity, row.annotator),
+            id=pseudonyms.event_id(source, row.row_hash, row.annotator),
             created_utc=begun + timedelta(microseconds=number),
-            actor=pseudonyms.foreign(source, row.annotator),
+            actor=pseudonyms.for_imported_name(source, row.annotator),
             left=left,
             right=right,
             outcome=row.outcome,
         )
-        draft.take(comparison, row.row)
+        draft.add_event(comparison, row.row)
         for item, answer in ((left, row.left), (right, row.right)):
             content = {"messages": list(row.prompt), "text": answer}
             draft.texts.setdefault(item, make_text(item, "answer", content, salt=""))
             draft.text_lines.setdefault(item, 0)
 
 
-def _reconcile(store: Store, draft: _ImportDraft, *, mirrors: bool) -> int:
+def _reconcile(store: Store, draft: _ImportDraft, *, accept_status_changes: bool) -> int:
     """Drop what the log does not take; returns how many acts were there already."""
-    there = store.events.known(draft.events)
+    there = store.events.known_ids(draft.events)
     taken = _existing_text_owners(store, draft)
     known = 0
     for event_id in list(draft.events):
@@ -234,7 +243,7 @@ def _reconcile(store: Store, draft: _ImportDraft, *, mirrors: bool) -> int:
         elif isinstance(event, Note | Edit) and taken.setdefault(_text_id_of(event), event_id) != event_id:
             del draft.events[event_id]
             draft.drop(line, "an id that stands for other words", _text_id_of(event))
-        elif isinstance(event, StatusChange) and not mirrors:
+        elif isinstance(event, StatusChange) and not accept_status_changes:
             del draft.events[event_id]
             draft.drop(line, "a status that another installation found", event.item)
         elif isinstance(event, Retraction) and (reason := _retraction_problem(store, draft, event, there)):
@@ -258,13 +267,13 @@ def _existing_text_owners(store: Store, draft: _ImportDraft) -> dict[str, str]:
     return taken
 
 
-def _is_same_event(there: dict[str, Any], event: Event) -> bool:
+def _is_same_event(existing: dict[str, Any], event: FeedbackEvent) -> bool:
     """Equal but for the time, which lines without one get when they are read."""
-    mine = to_dict(event)
-    return {**there, "created_utc": ""} == {**mine, "created_utc": ""}
+    mine = event_to_dict(event)
+    return {**existing, "created_utc": ""} == {**mine, "created_utc": ""}
 
 
-def _retraction_problem(store: Store, draft: _ImportDraft, event: Retraction, there: set[str]) -> str:
+def _retraction_problem(store: Store, draft: _ImportDraft, event: Retraction, existing_ids: set[str]) -> str:
     """Why a retraction cannot be, or nothing."""
     target = draft.events.get(event.event)
     try:
@@ -274,7 +283,7 @@ def _retraction_problem(store: Store, draft: _ImportDraft, event: Retraction, th
     return "" if actor == event.actor else "a retraction of somebody else's act"
 
 
-def _select_new_texts(store: Store, draft: _ImportDraft) -> tuple[list[Text], int]:
+def _select_new_texts(store: Store, draft: _ImportDraft) -> tuple[list[TextRecord], int]:
     """The new texts, and how many lines held texts that were there already.
 
     The words of a note or an edit come with the act alone: without it they were deleted here, or belong to nothing.
@@ -310,7 +319,7 @@ def _judged_items(events: Any) -> set[str]:
     return found
 
 
-def parse_file_format(name: str) -> Format:
+def parse_file_format(name: str) -> FeedbackFileFormat:
     """Raises BadInput."""
     if name == "jsonl":
         return "jsonl"

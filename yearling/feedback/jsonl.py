@@ -14,15 +14,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from yearling.errors import BadInput, Untrusted
-from yearling.feedback.events import KINDS, Event, format_utc, from_dict
+from yearling.feedback.events import EVENT_TYPES, FeedbackEvent, event_from_dict, format_utc
 from yearling.feedback.log import ITEM_ID_PATTERN, validate_tags
 from yearling.feedback.pseudonyms import Pseudonyms
-from yearling.store import GENESIS_HASH, Store, Text, entry_hash, make_text
+from yearling.store import GENESIS_HASH, Store, TextRecord, hash_event_entry, make_text
 
 EXPORT_FORMAT = "yearling-feedback"
 """The `format` of an export's first line."""
 
-VERSION = 1
+EXPORT_VERSION = 1
 
 _ITEM_FIELDS = ("item", "left", "right", "note", "result")
 EVENT_ID_PATTERN = re.compile(r"[!-~]{1,64}")
@@ -30,51 +30,51 @@ _TEXT_FIELDS = {"kind", "id", "text_kind", "content", "salt", "created_utc"}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ParsedLine:
     """What a line holds: an act, a text, or an act with its words."""
 
-    event: Event | None
-    text: Text | None
+    event: FeedbackEvent | None
+    text: TextRecord | None
 
 
-def parse_line(plain: Any, source: str, pseudonyms: Pseudonyms, when: datetime) -> Line:
+def parse_line(plain: Any, source: str, pseudonyms: Pseudonyms, default_utc: datetime) -> ParsedLine:
     """A line as parsed JSON. `when` is for lines without a time. Raises BadInput, UserErrors of the records themselves."""
     if not isinstance(plain, dict):
         raise BadInput("A line is a JSON object.", advice="Compare it with an exported line.")
     if plain.get("kind") == "text":
-        return Line(None, _parse_text(plain, when))
-    if not isinstance(plain.get("kind"), str) or plain["kind"] not in KINDS:
+        return ParsedLine(None, _parse_text(plain, default_utc))
+    if not isinstance(plain.get("kind"), str) or plain["kind"] not in EVENT_TYPES:
         raise BadInput(f"Unknown kind of act: {plain.get('kind')!r}.", param="kind")
     values = dict(plain)
     words = values.pop("text", None)
     identity = json.dumps(plain, sort_keys=True) if "id" not in values or words is not None else ""
     if "id" not in values:
-        values["id"] = pseudonyms.event(source, identity)
+        values["id"] = pseudonyms.event_id(source, identity)
     if "created_utc" not in values:
-        values["created_utc"] = format_utc(when)
+        values["created_utc"] = format_utc(default_utc)
     text = _extract_act_text(values, words, pseudonyms, source, identity) if words is not None else None
     for name in ("actor", "account"):
         if name in values:
-            values[name] = pseudonyms.foreign(source, _require_string(values, name))
+            values[name] = pseudonyms.for_imported_name(source, _require_string(values, name))
     if "person" in values:
         values["person"] = pseudonyms.for_imported_human(source, _require_string(values, "person"))
     if "jurors" in values:
         if not isinstance(values["jurors"], list) or not all(isinstance(juror, str) for juror in values["jurors"]):
             raise BadInput("The jurors are a list of accounts.", param="jurors")
-        values["jurors"] = [pseudonyms.foreign(source, juror) for juror in values["jurors"]]
+        values["jurors"] = [pseudonyms.for_imported_name(source, juror) for juror in values["jurors"]]
     _validate_fields(values)
-    event = from_dict(values)
+    event = event_from_dict(values)
     try:
         event.created_utc.astimezone(UTC)
     except OverflowError:
         raise BadInput("The time is before the year 1 or after 9999 in UTC.", param="created_utc") from None
-    return Line(event, text)
+    return ParsedLine(event, text)
 
 
 def export_log_lines(store: Store) -> Iterator[bytes]:
     """The whole log and all texts, as lines that `parse_line` reads: a header with the log's head, the events, the texts."""
     head = store.events.head()
-    yield _encode_line({"format": EXPORT_FORMAT, "version": VERSION, "entries": head.sequence, "head": head.hash})
+    yield _encode_line({"format": EXPORT_FORMAT, "version": EXPORT_VERSION, "entries": head.sequence, "head": head.hash})
     with store.events.stream(up_to=head.sequence) as entries:
         for entry in entries:
             yield _encode_line(entry.event)
@@ -102,7 +102,7 @@ def export_entry_hashes(lines: Sequence[bytes]) -> list[str] | None:
         return None
     if not isinstance(header, dict) or header.get("format") != EXPORT_FORMAT:
         return None
-    if header.get("version") != VERSION:
+    if header.get("version") != EXPORT_VERSION:
         raise BadInput(f"The file is an export of version {header.get('version')}.", advice="Install a newer Yearling.")
     chain: list[str] = []
     head = GENESIS_HASH
@@ -112,7 +112,7 @@ def export_entry_hashes(lines: Sequence[bytes]) -> list[str] | None:
         except ValueError:
             plain = None
         if isinstance(plain, dict) and plain.get("kind") != "text":
-            head = entry_hash(len(chain) + 1, head, _canonical_json(plain))
+            head = hash_event_entry(len(chain) + 1, head, _canonical_json(plain))
             chain.append(head)
     if (header.get("entries"), header.get("head")) != (len(chain), head):
         raise Untrusted(
@@ -122,7 +122,7 @@ def export_entry_hashes(lines: Sequence[bytes]) -> list[str] | None:
     return chain
 
 
-def _parse_text(plain: Mapping[str, Any], when: datetime) -> Text:
+def _parse_text(plain: Mapping[str, Any], default_utc: datetime) -> TextRecord:
     unknown = set(plain) - _TEXT_FIELDS
     if unknown:
         raise BadInput(f"A text has no field {sorted(unknown)[0]!r}.", param=sorted(unknown)[0])
@@ -132,7 +132,7 @@ def _parse_text(plain: Mapping[str, Any], when: datetime) -> Text:
     text_id, kind = _require_string(plain, "id"), _require_string({"text_kind": "answer", **plain}, "text_kind")
     salt = _require_string({"salt": "", **plain}, "salt")
     try:
-        created = datetime.fromisoformat(_require_string(plain, "created_utc")) if "created_utc" in plain else when
+        created = datetime.fromisoformat(_require_string(plain, "created_utc")) if "created_utc" in plain else default_utc
     except ValueError as error:
         raise BadInput(f"A text has a malformed time: {error}.", param="created_utc") from None
     if created.tzinfo is None:
@@ -140,16 +140,16 @@ def _parse_text(plain: Mapping[str, Any], when: datetime) -> Text:
     return make_text(text_id, kind, content, salt=salt, created_utc=created)
 
 
-def _extract_act_text(values: dict[str, Any], words: Any, pseudonyms: Pseudonyms, source: str, identity: str) -> Text:
+def _extract_act_text(values: dict[str, Any], content: Any, pseudonyms: Pseudonyms, source: str, identity: str) -> TextRecord:
     """Words within a note or an edit; puts their id and hash into the act's fields."""
     kind = values.get("kind")
-    if kind not in ("note", "edit") or not isinstance(words, str) or not words.strip():
+    if kind not in ("note", "edit") or not isinstance(content, str) or not content.strip():
         raise BadInput("Only notes and edits have a text, and it is not empty.", param="text")
     name = "note" if kind == "note" else "result"
-    values.setdefault(name, pseudonyms.event(source, identity, name))
+    values.setdefault(name, pseudonyms.event_id(source, identity, name))
     # The salt follows from the line under the installation's key, so that reading it again gives the same act.
-    salt = pseudonyms.event(source, identity, "salt")[1:]
-    text = make_text(_require_string(values, name), kind, {"text": words}, salt=salt)
+    salt = pseudonyms.event_id(source, identity, "salt")[1:]
+    text = make_text(_require_string(values, name), kind, {"text": content}, salt=salt)
     values["text_sha256"] = text.sha256
     return text
 

@@ -43,7 +43,7 @@ class PairParameters:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparisons:
+class ComparisonArrays:
     """`raters`, `winners`, `losers` (C,) numbers; `wins` (C,) 1 for a win and 0.5 for a tie; `weights` (C,) at most 1."""
 
     raters: npt.NDArray[np.int32]
@@ -52,12 +52,12 @@ class Comparisons:
     wins: Floats
     weights: Floats
 
-    def only(self, keep: npt.NDArray[np.bool_]) -> Comparisons:
+    def select(self, keep: npt.NDArray[np.bool_]) -> ComparisonArrays:
         """The comparisons where `keep` (C,) holds."""
-        return Comparisons(self.raters[keep], self.winners[keep], self.losers[keep], self.wins[keep], self.weights[keep])
+        return ComparisonArrays(self.raters[keep], self.winners[keep], self.losers[keep], self.wins[keep], self.weights[keep])
 
 
-def fit_bradley_terry(comparisons: Comparisons, prior: Floats, penalty: float, rounds: int) -> Floats:
+def fit_bradley_terry(comparisons: ComparisonArrays, prior: Floats, penalty: float, max_steps: int) -> Floats:
     """(N,) Strengths that maximise Σ w log P − penalty/2 · |θ − prior|², by accelerated gradient steps with a diagonal bound."""
     count = len(prior)
     if not comparisons.raters.size:
@@ -67,7 +67,7 @@ def fit_bradley_terry(comparisons: Comparisons, prior: Floats, penalty: float, r
     bound = penalty + 0.5 * load
     theta = round_to_grid(prior)
     ahead, pace = theta, 1.0
-    for _ in range(rounds):
+    for _ in range(max_steps):
         # Everything summed lies on the grid, so that bincount's order does not matter.
         pull = round_to_grid(comparisons.weights * (comparisons.wins - sigmoid(ahead[won] - ahead[lost])))
         gradient = np.bincount(won, pull, count) - np.bincount(lost, pull, count) - penalty * (ahead - prior)
@@ -81,31 +81,33 @@ def fit_bradley_terry(comparisons: Comparisons, prior: Floats, penalty: float, r
     return theta
 
 
-def side_strengths(comparisons: Comparisons, rater_side: npt.NDArray[np.int8], predictions: Floats, p: PairParameters) -> Floats:
+def side_strengths(
+    comparisons: ComparisonArrays, rater_sides: npt.NDArray[np.int8], predictions: Floats, p: PairParameters
+) -> Floats:
     """(S, N) Strengths of the items on each side. `rater_side` (U,) is 0 or 1, `predictions` (S, N) the rater model's."""
     count = predictions.shape[1]
     pooled = fit_bradley_terry(comparisons, np.zeros(count), p.pooled_penalty, p.rounds)
-    side_of = rater_side[comparisons.raters]
+    side_of = rater_sides[comparisons.raters]
     sides = []
     for side in (0, 1):
         prior = p.pooled_share * pooled + (1.0 - p.pooled_share) * p.scale * (predictions[side] - 0.5)
-        sides.append(fit_bradley_terry(comparisons.only(side_of == side), prior, p.side_penalty, p.rounds))
+        sides.append(fit_bradley_terry(comparisons.select(side_of == side), prior, p.side_penalty, p.rounds))
     return np.array(sides)
 
 
-def shrunk_odds(strengths: Floats, heard: Floats, a: Ints, b: Ints, p: PairParameters) -> Floats:
+def shrunk_odds(strengths: Floats, raters_by_side: Floats, a: Ints, b: Ints, p: PairParameters) -> Floats:
     """(S, P) Each side's log-odds of a ≻ b, after doubt. `strengths` and `heard` are (S, N), `a` and `b` (P,) items.
 
     `heard` counts a side's people who spoke of an item. Of two items the one heard of less decides: the harmonic mean is how many
     people a difference of two averages rests on.
     """
-    first, second = heard[:, a], heard[:, b]
+    first, second = raters_by_side[:, a], raters_by_side[:, b]
     people = 2.0 * first * second / np.maximum(first + second, 1.0)
     return np.asarray((strengths[:, a] - strengths[:, b]) * (p.confidence * people / (people + p.doubt_raters)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class ConsensusPair:
     """`better` ≻ `worse` with probability `q` on the weaker side; weight 0 with a reason when the pair cannot train."""
 
     better: str
@@ -118,18 +120,22 @@ class Pair:
     provisional: bool
 
 
-def build_pair(a: str, b: str, odds: tuple[float, float], counts: tuple[int, int], num_raters: int, p: PairParameters) -> Pair:
+def build_pair(
+    a: str, b: str, odds: tuple[float, float], counts: tuple[int, int], num_raters: int, p: PairParameters
+) -> ConsensusPair:
     """The pair with its label, `q` and weight, or with the reason for its drop. `odds` are each side's, after doubt."""
     provisional = num_raters < p.provisional_raters
     if min(counts) > 0 and min(odds) <= 0.0 <= max(odds):
-        return Pair(better=a, worse=b, q=0.5, weight=0.0, comparisons=counts, reason="sides_disagree", provisional=provisional)
+        return ConsensusPair(
+            better=a, worse=b, q=0.5, weight=0.0, comparisons=counts, reason="sides_disagree", provisional=provisional
+        )
     better, worse = (a, b) if odds[0] + odds[1] > 0.0 else (b, a)
     if min(counts) == 0:
         # What one side alone has said is no consensus, however loud.
-        return Pair(
+        return ConsensusPair(
             better=better, worse=worse, q=0.5, weight=0.0, comparisons=counts, reason="one_side_only", provisional=provisional
         )
     # From the size of the odds, so that naming a pair the other way round changes no bit.
     q = float(sigmoid(np.array([min(abs(side) for side in odds)]))[0])
     weight = max(0.0, 2.0 * q - 1.0) * (p.provisional_weight if provisional else 1.0)
-    return Pair(better=better, worse=worse, q=q, weight=weight, comparisons=counts, reason="", provisional=provisional)
+    return ConsensusPair(better=better, worse=worse, q=q, weight=weight, comparisons=counts, reason="", provisional=provisional)

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parameters:
+class ConsensusParameters:
     """Everything that a result depends on besides the log and the code."""
 
     axis: FitParameters = PAPER_FIT
@@ -34,9 +34,9 @@ class Parameters:
         return asdict(self)
 
     @staticmethod
-    def from_dict(plain: Mapping[str, Any]) -> Parameters:
+    def from_dict(plain: Mapping[str, Any]) -> ConsensusParameters:
         """The parameters that `to_dict` described. Raises BadInput for an unknown key: a rule nobody reads is a trap."""
-        return _dataclass_from_dict(Parameters, plain)
+        return _dataclass_from_dict(ConsensusParameters, plain)
 
     @property
     def hash(self) -> str:

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from yearling.errors import BadInput
-from yearling.feedback.events import Outcome
+from yearling.feedback.events import ComparisonOutcome
 
 UNKNOWN_ANNOTATOR = "unknown annotator"
 """Who judged where a set does not say. All such judgements of a set are one voice: nobody can show that they are more."""
@@ -21,21 +21,21 @@ UNKNOWN_ANNOTATOR = "unknown annotator"
 _TURN_PATTERN = re.compile(r"\n\n(Human|Assistant):")
 _ROLES = {"Human": "user", "Assistant": "assistant"}
 _ANNOTATOR_PATTERN = re.compile(r"annotator[_ ]?(.+)")
-_OUTCOMES: dict[object, Outcome] = {0: "tie", 1: "left", 2: "right"}
+_OUTCOMES: dict[object, ComparisonOutcome] = {0: "tie", 1: "left", 2: "right"}
 
-Messages = tuple[Mapping[str, str], ...]
+PromptMessages = tuple[Mapping[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class AnnotatedComparison:
     """One annotator's judgement of two answers to one prompt. `identity` names the judged pair within the file."""
 
     row: int
-    identity: str
-    prompt: Messages
+    row_hash: str
+    prompt: PromptMessages
     left: str
     right: str
-    outcome: Outcome
+    outcome: ComparisonOutcome
     annotator: str
 
 
@@ -52,7 +52,7 @@ class _UnusableRowError(ValueError):
     """Why a row is unusable."""
 
 
-def paired(data: bytes) -> Iterator[Judged | UnusableRow]:
+def read_preference_pairs(data: bytes) -> Iterator[AnnotatedComparison | UnusableRow]:
     """`{"chosen", "rejected"}`, each a whole dialogue or an answer to `prompt`; with `annotator` where it is known.
 
     A dialogue is a list of messages, or text in which turns begin with `\\n\\nHuman:` and `\\n\\nAssistant:`.
@@ -66,9 +66,9 @@ def paired(data: bytes) -> Iterator[Judged | UnusableRow]:
         except _UnusableRowError as refusal:
             yield UnusableRow(row=number, reason=str(refusal))
             continue
-        yield Judged(
+        yield AnnotatedComparison(
             row=number,
-            identity=_hash_row(row),
+            row_hash=_hash_row(row),
             prompt=prompt,
             left=chosen,
             right=rejected,
@@ -77,7 +77,7 @@ def paired(data: bytes) -> Iterator[Judged | UnusableRow]:
         )
 
 
-def annotated(data: bytes) -> Iterator[Judged | UnusableRow]:
+def read_annotator_comparisons(data: bytes) -> Iterator[AnnotatedComparison | UnusableRow]:
     """`{"instruction", "input" or "prompt", "response1", "response2", "annotator1", ...}`: 0 a tie, 1 or 2 the better response.
 
     Every annotator of every row is one judgement.
@@ -97,9 +97,9 @@ def annotated(data: bytes) -> Iterator[Judged | UnusableRow]:
             except _UnusableRowError as refusal:
                 yield UnusableRow(row=number, reason=str(refusal), detail=f"annotator {annotator}")
                 continue
-            yield Judged(
+            yield AnnotatedComparison(
                 row=number,
-                identity=_hash_row(row),
+                row_hash=_hash_row(row),
                 prompt=prompt,
                 left=answers[0],
                 right=answers[1],
@@ -128,7 +128,7 @@ def _parse_rows(data: bytes) -> Iterator[tuple[int, dict[str, Any] | UnusableRow
         yield number, one if isinstance(one, dict) else UnusableRow(row=number, reason="a row that is no object")
 
 
-def _parse_pair(row: Mapping[str, Any]) -> tuple[Messages, str, str]:
+def _parse_pair(row: Mapping[str, Any]) -> tuple[PromptMessages, str, str]:
     chosen, rejected = row.get("chosen"), row.get("rejected")
     if chosen is None or rejected is None:
         raise _UnusableRowError("a row without chosen or rejected")
@@ -143,7 +143,7 @@ def _parse_pair(row: Mapping[str, Any]) -> tuple[Messages, str, str]:
     return first[:-1], first[-1]["content"], second[-1]["content"]
 
 
-def _parse_dialogue(value: Any) -> Messages:
+def _parse_dialogue(value: Any) -> PromptMessages:
     """A dialogue that an answer ends."""
     if isinstance(value, str):
         begin, *rest = _TURN_PATTERN.split(value)
@@ -159,7 +159,7 @@ def _parse_dialogue(value: Any) -> Messages:
     return tuple(turns)
 
 
-def _parse_messages(value: Any) -> Messages:
+def _parse_messages(value: Any) -> PromptMessages:
     if isinstance(value, str):
         if not value.strip():
             raise _UnusableRowError("an empty prompt")
@@ -183,7 +183,7 @@ def _parse_final_answer(value: Any) -> str:
     return answer
 
 
-def _parse_prompt(row: Mapping[str, Any]) -> Messages:
+def _parse_prompt(row: Mapping[str, Any]) -> PromptMessages:
     if row.get("prompt") is not None:
         return _parse_messages(row["prompt"])
     parts = [row.get("instruction"), row.get("input")]
@@ -202,7 +202,7 @@ def _parse_answer(row: Mapping[str, Any], name: str) -> str:
     return answer
 
 
-def _parse_outcome(label: Any) -> Outcome:
+def _parse_outcome(label: Any) -> ComparisonOutcome:
     if label is None or label == "":
         raise _UnusableRowError("an annotator without a label")
     if isinstance(label, str) and label.isdigit():

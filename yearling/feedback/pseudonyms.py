@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any
 
-KEY = "pseudonyms"
+SECRET_NAME = "pseudonyms"
 """The store's name for the key."""
 
 SYSTEM_ACTOR = "yearling"
@@ -34,15 +34,15 @@ class Pseudonyms:
         self._key = key
         self._imported_names: dict[tuple[str, str], str] = {}
 
-    def of(self, person_id: str) -> str:
+    def for_person(self, person_id: str) -> str:
         """A person of this installation, as the log knows them."""
         return "p" + self._mac("person", person_id)
 
-    def human(self, person_id: str) -> str:
+    def for_human(self, person_id: str) -> str:
         """The human being behind a person's account, for vouches."""
         return "h" + self._mac("human", person_id)
 
-    def foreign(self, source: str, name: str) -> str:
+    def for_imported_name(self, source: str, name: str) -> str:
         """Somebody named in an imported file. A pseudonym stays as it is; the same name in two sources is two people."""
         found = self._imported_names.get((source, name))
         if found is None:  # the same few people have most lines of a file
@@ -54,11 +54,11 @@ class Pseudonyms:
         """The same for the human being behind an imported account."""
         return name if _HUMAN_ID_PATTERN.fullmatch(name) else "h" + self._mac("foreign human", source, name)
 
-    def item(self, content: dict[str, Any]) -> str:
+    def item_id(self, content: dict[str, Any]) -> str:
         """An imported answer: the same words after the same prompt are the same item."""
         return "i" + self._mac("item", json.dumps(content, sort_keys=True, separators=(",", ":")))
 
-    def event(self, *identity: str) -> str:
+    def event_id(self, *identity: str) -> str:
         """An imported act: reading the same line again gives the same id."""
         return "e" + self._mac("event", *identity)
 

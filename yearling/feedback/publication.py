@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from yearling.errors import NotFound, Untrusted
-from yearling.feedback.consensus import code_hash, draw_jury_for_item, run
-from yearling.feedback.consensus_runs import RecordedConsensusRun, Say
-from yearling.feedback.events import Event, JuryInvitation, StatusChange, from_dict
-from yearling.feedback.parameters import Parameters
+from yearling.feedback.consensus import code_hash, draw_jury_for_item, run_consensus
+from yearling.feedback.consensus_runs import RecordedConsensusRun, StatusCallback
+from yearling.feedback.events import FeedbackEvent, JuryInvitation, StatusChange, event_from_dict
+from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.snapshot import Snapshot
-from yearling.store import GENESIS_HASH, ConsensusRun, Store, entry_hash
+from yearling.store import GENESIS_HASH, ConsensusRun, Store, hash_event_entry
 
-FORMAT = "yearling-consensus"
-VERSION = 1
+PUBLICATION_FORMAT = "yearling-consensus"
+PUBLICATION_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,32 +48,32 @@ class ReplayReport:
         return not self.differences
 
 
-def publication_lines(store: Store, finished: RecordedConsensusRun) -> Iterator[bytes]:
+def publication_lines(store: Store, consensus_run: RecordedConsensusRun) -> Iterator[bytes]:
     """The lines of a publication of the log as it is now, and of a run over it."""
     head = store.events.head()
-    runs = [record for record in store.consensus_runs.list() if record.sequence <= finished.record.sequence]
+    runs = [record for record in store.consensus_runs.list() if record.sequence <= consensus_run.record.sequence]
     yield _encode_line(
         {
-            "format": FORMAT,
-            "version": VERSION,
+            "format": PUBLICATION_FORMAT,
+            "version": PUBLICATION_VERSION,
             "entries": head.sequence,
             "head": head.hash,
-            "code_hash": finished.record.code_hash,
-            "parameters": finished.record.parameters,
+            "code_hash": consensus_run.record.code_hash,
+            "parameters": consensus_run.record.parameters,
             "runs": [_run_to_dict(record) for record in runs],
         }
     )
     with store.events.stream(up_to=head.sequence) as entries:
         for entry in entries:
             yield _encode_line({"sequence": entry.sequence, "event": entry.event, "hash": entry.hash})
-    yield b'{"snapshot":' + store.consensus_runs.snapshot(finished.record) + b"}\n"
+    yield b'{"snapshot":' + store.consensus_runs.read_snapshot(consensus_run.record) + b"}\n"
 
 
-def replay(path: Path, *, every_run: bool = False, say: Say = lambda _: None) -> ReplayReport:
+def replay_publication(path: Path, *, every_run: bool = False, on_status: StatusCallback = lambda _: None) -> ReplayReport:
     """Compute a publication's newest run again, or all its runs, and compare. Raises NotFound, Untrusted for a damaged file."""
     header, entries, published = _read_publication(path)
     head = _verify_chain(entries, header)
-    events = [from_dict(entry["event"]) for entry in entries]
+    events = [event_from_dict(entry["event"]) for entry in entries]
     runs = header["runs"]
     differences: list[str] = []
     ours = [told for told in runs if told["code_hash"] == code_hash()]
@@ -82,9 +82,9 @@ def replay(path: Path, *, every_run: bool = False, say: Say = lambda _: None) ->
     checked = ours if every_run else ours[-1:]
     snapshot: Snapshot | None = None
     for told in checked:
-        say(f"Repeating run {told['sequence']} over {told['up_to']} events")
-        p = Parameters.from_dict(told["parameters"])
-        snapshot = run(events[: told["up_to"]], p).snapshot
+        on_status(f"Repeating run {told['sequence']} over {told['up_to']} events")
+        p = ConsensusParameters.from_dict(told["parameters"])
+        snapshot = run_consensus(events[: told["up_to"]], p).snapshot
         differences += _compare_run(told, snapshot, entries)
     if runs:
         known = {told["snapshot"] for told in runs}
@@ -92,7 +92,7 @@ def replay(path: Path, *, every_run: bool = False, say: Say = lambda _: None) ->
         differences += [f"The status of {event.item} was set by no run that is told of." for event in strays]
     if every_run:
         differences += _compare_change_counts(ours, events)
-    juries, unfair = _recheck_juries(events, header, say)
+    juries, unfair = _recheck_juries(events, header, on_status)
     differences += unfair
     if snapshot is not None and runs[-1]["code_hash"] == code_hash() and snapshot.canonical_bytes() != published:
         differences += _compare_snapshots(snapshot, json.loads(published))
@@ -137,8 +137,8 @@ def _read_publication(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]],
         header, *entries = (json.loads(line) for line in lines[:-2])
     except ValueError:
         raise _damaged_file_error(path, "a line is no JSON") from None
-    if not isinstance(header, dict) or (header.get("format"), header.get("version")) != (FORMAT, VERSION):
-        raise _damaged_file_error(path, f"it is no publication of format {FORMAT} {VERSION}")
+    if not isinstance(header, dict) or (header.get("format"), header.get("version")) != (PUBLICATION_FORMAT, PUBLICATION_VERSION):
+        raise _damaged_file_error(path, f"it is no publication of format {PUBLICATION_FORMAT} {PUBLICATION_VERSION}")
     try:
         for told in header["runs"]:
             for name in ("sequence", "up_to", "head", "code_hash", "parameters", "snapshot"):
@@ -155,7 +155,7 @@ def _verify_chain(entries: Iterable[Mapping[str, Any]], header: Mapping[str, Any
     head, count = GENESIS_HASH, 0
     for entry in entries:
         line = json.dumps(entry["event"], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        if entry["sequence"] != count + 1 or entry_hash(count + 1, head, line) != entry["hash"]:
+        if entry["sequence"] != count + 1 or hash_event_entry(count + 1, head, line) != entry["hash"]:
             raise Untrusted(f"Entry {count + 1} breaks the chain.", advice="The file was changed: take it from its source again.")
         head, count = entry["hash"], count + 1
     if (header["entries"], header["head"]) != (count, head):
@@ -163,23 +163,25 @@ def _verify_chain(entries: Iterable[Mapping[str, Any]], header: Mapping[str, Any
     return head
 
 
-def _compare_run(told: Mapping[str, Any], snapshot: Snapshot, entries: list[dict[str, Any]]) -> list[str]:
+def _compare_run(recorded_run: Mapping[str, Any], snapshot: Snapshot, entries: list[dict[str, Any]]) -> list[str]:
     found = []
-    head = entries[told["up_to"] - 1]["hash"] if 0 < told["up_to"] <= len(entries) else GENESIS_HASH
-    if told["head"] != head:
-        found.append(f"Run {told['sequence']} was made over another log.")
-    if told["snapshot"] != snapshot.hash:
-        found.append(f"Run {told['sequence']} gives {snapshot.hash}, and {told['snapshot']} was published.")
+    head = entries[recorded_run["up_to"] - 1]["hash"] if 0 < recorded_run["up_to"] <= len(entries) else GENESIS_HASH
+    if recorded_run["head"] != head:
+        found.append(f"Run {recorded_run['sequence']} was made over another log.")
+    if recorded_run["snapshot"] != snapshot.hash:
+        found.append(f"Run {recorded_run['sequence']} gives {snapshot.hash}, and {recorded_run['snapshot']} was published.")
     return found
 
 
-def _recheck_juries(events: Sequence[Event], header: Mapping[str, Any], say: Say) -> tuple[int, list[str]]:
+def _recheck_juries(
+    events: Sequence[FeedbackEvent], header: Mapping[str, Any], on_status: StatusCallback
+) -> tuple[int, list[str]]:
     """How many juries this program drew again, and which of them are not those that the lot draws.
 
     One that does not say by which code and parameters it was drawn was not drawn at all.
     """
     ours = [told["parameters"] for told in header["runs"] if told["code_hash"] == code_hash()]
-    known = {p.hash: p for p in (Parameters(), *map(Parameters.from_dict, ours))}
+    known = {p.hash: p for p in (ConsensusParameters(), *map(ConsensusParameters.from_dict, ours))}
     checked, found = 0, []
     for place, event in enumerate(events):
         if not isinstance(event, JuryInvitation):
@@ -189,14 +191,14 @@ def _recheck_juries(events: Sequence[Event], header: Mapping[str, Any], say: Say
         elif event.code_hash == code_hash() and event.parameters_hash not in known:
             found.append(f"The jury on {event.item} ({event.id}) was drawn by parameters that no run had.")
         elif event.code_hash == code_hash():
-            say(f"Drawing the jury on {event.item} again")
+            on_status(f"Drawing the jury on {event.item} again")
             checked += 1
             if draw_jury_for_item(events[:place], event.item, known[event.parameters_hash]) != event.jurors:
                 found.append(f"The jury on {event.item} ({event.id}) is not the one that the lot draws.")
     return checked, found
 
 
-def _compare_change_counts(ours: Iterable[Mapping[str, Any]], events: Iterable[Any]) -> list[str]:
+def _compare_change_counts(recorded_runs: Iterable[Mapping[str, Any]], events: Iterable[Any]) -> list[str]:
     """Every run wrote into the log as many changes as it says."""
     written: dict[str, int] = {}
     for event in events:
@@ -204,7 +206,7 @@ def _compare_change_counts(ours: Iterable[Mapping[str, Any]], events: Iterable[A
             written[event.snapshot] = written.get(event.snapshot, 0) + 1
     return [
         f"Run {told['sequence']} changed {told['changes']} statuses, and the log has {written.get(told['snapshot'], 0)} of it."
-        for told in ours
+        for told in recorded_runs
         if written.get(told["snapshot"], 0) != told["changes"]
     ]
 
@@ -223,5 +225,5 @@ def _compare_snapshots(computed: Snapshot, published: Mapping[str, Any]) -> list
     return found or ["The snapshot's bytes are not those that were published."]
 
 
-def _damaged_file_error(path: Path, why: str) -> Untrusted:
-    return Untrusted(f"{path} is not a whole publication: {why}.", advice="Write one with `yearling consensus export`.")
+def _damaged_file_error(path: Path, reason: str) -> Untrusted:
+    return Untrusted(f"{path} is not a whole publication: {reason}.", advice="Write one with `yearling consensus export`.")

@@ -69,7 +69,7 @@ class SparseRatings:
     def size(self) -> int:
         return int(self.values.size)
 
-    def only(self, keep: npt.NDArray[np.bool_]) -> SparseRatings:
+    def select(self, keep: npt.NDArray[np.bool_]) -> SparseRatings:
         """The entries where `keep` (R,) holds; raters and items keep their numbers."""
         weights = None if self.weights is None else self.weights[keep]
         return SparseRatings(self.raters[keep], self.items[keep], self.values[keep], self.num_raters, self.num_items, weights)
@@ -122,7 +122,7 @@ class _RatingSums:
         self.total_value = self.values @ np.ones(shape[1])
 
 
-def fit(ratings: SparseRatings, parameters: FitParameters = PAPER_FIT) -> RaterModel:
+def fit_rater_model(ratings: SparseRatings, parameters: FitParameters = PAPER_FIT) -> RaterModel:
     """Fit the model. The last step is the items' own, so that `solve_item` of a frozen fit gives the same numbers."""
     return _AlternatingLeastSquares(ratings, parameters).run()
 
@@ -132,23 +132,23 @@ class _AlternatingLeastSquares:
 
     def __init__(self, ratings: SparseRatings, parameters: FitParameters) -> None:
         shape = (ratings.num_raters, ratings.num_items)
-        self.p = parameters
+        self.parameters = parameters
         self.by_rater = _RatingSums(ratings.raters, ratings.items, shape, ratings)
         self.by_item = _RatingSums(ratings.items, ratings.raters, (shape[1], shape[0]), ratings)
-        self.weight = float(np.sum(self.by_item.total_weight))
-        self.value = float(np.sum(self.by_item.total_value))
-        self.level = self.value / self.weight if self.weight else 0.5
+        self.total_weight = float(np.sum(self.by_item.total_weight))
+        self.total_value = float(np.sum(self.by_item.total_value))
+        self.level = self.total_value / self.total_weight if self.total_weight else 0.5
         self.rater_bias, self.item_bias = np.zeros(shape[0]), np.zeros(shape[1])
         self.rater_factors = np.zeros((shape[0], parameters.factors))
         self.item_factors = np.zeros((shape[1], parameters.factors))
 
     def run(self) -> RaterModel:
-        p = self.p
+        p = self.parameters
         for _ in range(p.bias_rounds):
             self.rater_bias = self._solve_biases(self.by_rater, self.item_bias, p.rater_penalty)
             self.item_bias = self._solve_biases(self.by_item, self.rater_bias, p.item_penalty)
             self._update_level()
-        if p.factors and self.weight:
+        if p.factors and self.total_weight:
             self._initialise_factors()
             for _ in range(p.rounds):
                 self.rater_bias, self.rater_factors = self._solve_rows_and_factors(
@@ -168,29 +168,29 @@ class _AlternatingLeastSquares:
 
     def _update_level(self) -> None:
         """The level that leaves no mean residual."""
-        if not self.weight:
+        if not self.total_weight:
             return
         explained = exact_sum(self.rater_bias * self.by_rater.total_weight)
         explained += exact_sum(self.item_bias * self.by_item.total_weight)
         if self.item_factors.any():
-            for k in range(self.p.factors):
+            for k in range(self.parameters.factors):
                 explained += exact_sum(self.rater_factors[:, k] * (self.by_rater.counts @ self.item_factors[:, k]))
-        self.level = (self.value - explained) / self.weight
+        self.level = (self.total_value - explained) / self.total_weight
 
     def _solve_rows_and_factors(
         self, table: _RatingSums, other_bias: Floats, other_factors: Floats, penalty: float
     ) -> tuple[Floats, Floats]:
         sums = table.counts @ _normal_equation_terms(other_bias, other_factors)
         products = table.values @ other_factors
-        return solve_rows(table.total_weight, table.total_value, sums, products, self.level, penalty, self.p)
+        return solve_rows(table.total_weight, table.total_value, sums, products, self.level, penalty, self.parameters)
 
     def _initialise_factors(self) -> None:
         """Leading directions of the residual table by block power iteration from a fixed pseudo-random start."""
-        factors = self.p.factors
-        x = pseudo_random_symmetric(len(self.item_bias) * factors, self.p.seed).reshape(len(self.item_bias), factors)
+        factors = self.parameters.factors
+        x = pseudo_random_symmetric(len(self.item_bias) * factors, self.parameters.seed).reshape(len(self.item_bias), factors)
         damp_rater = np.sqrt(self.by_rater.total_weight + 1.0)[:, None]
         damp_item = np.sqrt(self.by_item.total_weight + 1.0)[:, None]
-        for _ in range(self.p.start_rounds):
+        for _ in range(self.parameters.start_rounds):
             z = round_to_grid(self._multiply_residuals(self.by_rater, self.rater_bias, self.item_bias, x) / damp_rater)
             x = self._multiply_residuals(self.by_item, self.item_bias, self.rater_bias, z) / damp_item
             x = _orthonormalise(x)
@@ -202,7 +202,7 @@ class _AlternatingLeastSquares:
 
     def _fix_factor_signs(self) -> None:
         """Fix each factor's sign: the camp with more raters is positive; a tie goes to the earliest rater."""
-        for k in range(self.p.factors):
+        for k in range(self.parameters.factors):
             f = self.rater_factors[:, k]
             balance = int(np.sum(f > 0)) - int(np.sum(f < 0))
             first = f[np.flatnonzero(f)[:1]]

@@ -13,7 +13,7 @@ class RatingQueueItem:
     """An item that waits for a rating, and why: `jury`, `your_side`, `other_side`, `quorum`, or `undecided`."""
 
     item: str
-    why: str
+    reason: str
 
 
 def build_rating_queue(snapshot: Snapshot, p: StatusParameters, side: int) -> list[RatingQueueItem]:
@@ -39,5 +39,5 @@ def build_rating_queue(snapshot: Snapshot, p: StatusParameters, side: int) -> li
             rank, why = 3, "undecided"
         # Among equals, where the outcome hangs by the least, then the order of the record.
         doubt = abs(min(view.chance for view in item.sides) - 0.5)
-        ranked.append(((rank, doubt, order), RatingQueueItem(item=item.item, why=why)))
+        ranked.append(((rank, doubt, order), RatingQueueItem(item=item.item, reason=why)))
     return [wanted for _, wanted in sorted(ranked, key=lambda pair: pair[0])]

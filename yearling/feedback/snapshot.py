@@ -9,7 +9,7 @@ from typing import Any
 
 from yearling.feedback.division import Division
 from yearling.feedback.events import canonical_json
-from yearling.feedback.pairs import Pair
+from yearling.feedback.pairs import ConsensusPair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class Snapshot:
     """Counts: seen, admitted, with enough acts, collapsed into others, and on side 0 and side 1."""
     division: Division
     items: tuple[ItemResult, ...]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[ConsensusPair, ...]
     dropped: Mapping[str, int]
     removals: tuple[tuple[str, str], ...]
     """Removed event and reason, for everyone to see."""
@@ -66,7 +66,7 @@ class Snapshot:
     flips_allowed: int
     held: bool
 
-    def results(self) -> dict[str, Any]:
+    def results_dict(self) -> dict[str, Any]:
         """What was decided, without the hashes of what it was decided from: equal for logs that mean the same."""
         plain = asdict(self)
         for key in ("code_hash", "parameters_hash", "log_hash", "num_events", "as_of_utc", "dropped", "removals"):
@@ -82,6 +82,6 @@ class Snapshot:
         """SHA-256 of `canonical_bytes`."""
         return sha256(self.canonical_bytes()).hexdigest()
 
-    def item(self, item: str) -> ItemResult | None:
+    def find_item(self, item: str) -> ItemResult | None:
         """The result of one item, if it occurs."""
         return next((result for result in self.items if result.item == item), None)

@@ -98,7 +98,7 @@ class Evidence:
     agreements: Floats
     predictions: Floats
 
-    def estimates(self, prior: float) -> Floats:
+    def shrunk_approvals(self, prior: float) -> Floats:
         """(S, N) Approval shrunk towards the model's prediction."""
         return (self.approvals + prior * self.predictions) / (self.counts + prior)
 
@@ -109,12 +109,12 @@ class Evidence:
         no = (self.counts - self.approvals) + prior * (1.0 - self.predictions) + 0.5
         return beta_cdf(yes, no, threshold)
 
-    def one(self, item: int) -> Evidence:
+    def for_item(self, item: int) -> Evidence:
         """The evidence on one item, as arrays (S, 1)."""
         at = slice(item, item + 1)
         return Evidence(self.counts[:, at], self.approvals[:, at], self.agreements[:, at], self.predictions[:, at])
 
-    def group_informed(self, half_rate: float, prior: float = 10.0) -> Floats:
+    def group_informed_consensus(self, half_rate: float, prior: float = 10.0) -> Floats:
         """(N,) Polis' group-informed consensus on our sides: the product of their shares of full agreement.
 
         Shares are shrunk towards the model's prediction less what half ratings contribute to it; `half_rate` is how often people
@@ -127,10 +127,10 @@ class Evidence:
         return np.asarray(shares[0] * shares[1])
 
 
-def holding(evidence: Evidence, p: StatusParameters) -> dict[str, np.ndarray]:
+def evaluate_rules(evidence: Evidence, p: StatusParameters) -> dict[str, np.ndarray]:
     """For each rule id, (N,) whether it holds. Raises BadInput for a rule that depends on one not listed before it."""
     result: dict[str, np.ndarray] = {}
-    estimates = evidence.estimates(p.estimate_prior)
+    estimates = evidence.shrunk_approvals(p.estimate_prior)
     chances: dict[float, Floats] = {}
     for rule in p.rules:
         holds = (evidence.counts.sum(axis=0) >= rule.min_total) & (evidence.counts >= rule.min_side).all(axis=0)
@@ -148,47 +148,47 @@ def holding(evidence: Evidence, p: StatusParameters) -> dict[str, np.ndarray]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class StatusDecision:
     """An item's status, and the reason as a word that `explain` turns into a sentence."""
 
     status: str
     reason: str
 
 
-def decide(
+def decide_status(
     item: int,
-    rules: Mapping[str, np.ndarray],
-    robust: Mapping[str, np.ndarray],
+    rules_met: Mapping[str, np.ndarray],
+    robust_rules_met: Mapping[str, np.ndarray],
     *,
-    standing: str,
+    current_status: str,
     age_s: float,
-    verdict: str,
+    jury_finding: str,
     p: StatusParameters,
-) -> Decision:
+) -> StatusDecision:
     """The status of one item before the cap on flips.
 
     `robust` is `holding` after the re-fit without the most active raters, `standing` the status so far, `verdict` the
     jury's (a status, or empty). A status is gained only if both fits grant it, and lost only if both deny it.
     """
     for status, keep in ((HELPFUL, "keep_helpful"), (NOT_HELPFUL, "keep_not_helpful")):
-        if standing == status and (rules[keep][item] or robust[keep][item]):
-            return _apply_jury_verdict(Decision(status=status, reason="kept"), verdict)
+        if current_status == status and (rules_met[keep][item] or robust_rules_met[keep][item]):
+            return _apply_jury_verdict(StatusDecision(status=status, reason="kept"), jury_finding)
     for status in DECIDED_STATUSES:
-        if rules[status][item] and robust[status][item]:
-            if standing == NEEDS_MORE and age_s < p.min_age_s:
-                return Decision(status=NEEDS_MORE, reason="too_young")
-            return _apply_jury_verdict(Decision(status=status, reason="both_sides"), verdict)
-    if standing in DECIDED_STATUSES and verdict == standing:
-        return Decision(status=standing, reason="jury_upholds")
-    if not rules["quorum"][item]:
-        return Decision(status=NEEDS_MORE, reason="no_quorum")
-    lean_on_few = any(rules[status][item] for status in DECIDED_STATUSES)
-    return Decision(status=NEEDS_MORE, reason="rests_on_most_active" if lean_on_few else "no_agreement")
+        if rules_met[status][item] and robust_rules_met[status][item]:
+            if current_status == NEEDS_MORE and age_s < p.min_age_s:
+                return StatusDecision(status=NEEDS_MORE, reason="too_young")
+            return _apply_jury_verdict(StatusDecision(status=status, reason="both_sides"), jury_finding)
+    if current_status in DECIDED_STATUSES and jury_finding == current_status:
+        return StatusDecision(status=current_status, reason="jury_upholds")
+    if not rules_met["quorum"][item]:
+        return StatusDecision(status=NEEDS_MORE, reason="no_quorum")
+    lean_on_few = any(rules_met[status][item] for status in DECIDED_STATUSES)
+    return StatusDecision(status=NEEDS_MORE, reason="rests_on_most_active" if lean_on_few else "no_agreement")
 
 
-def _apply_jury_verdict(decision: Decision, verdict: str) -> Decision:
-    if verdict and verdict != decision.status:
-        return Decision(status=NEEDS_MORE, reason="jury_veto")
+def _apply_jury_verdict(decision: StatusDecision, jury_finding: str) -> StatusDecision:
+    if jury_finding and jury_finding != decision.status:
+        return StatusDecision(status=NEEDS_MORE, reason="jury_veto")
     return decision
 
 
@@ -206,37 +206,37 @@ def jury_verdict(counts: Ints, approvals: Floats, p: StatusParameters) -> str:
 
 
 def cap_flips(
-    standing: Sequence[str], decided: list[Decision], people: int, p: StatusParameters
-) -> tuple[list[Decision], int, int]:
+    current_statuses: Sequence[str], decisions: list[StatusDecision], num_actors: int, p: StatusParameters
+) -> tuple[list[StatusDecision], int, int]:
     """Decisions after the cap, with the number of flips asked for and allowed. `people` acted since the last change.
 
     A flip is a change of a status that stood. When too many are asked for at once, none happens: something is wrong, and people
     should look before a machine moves that much. Where one person alone acted, one status changes at most, first statuses
     included: the others wait until somebody else does anything.
     """
-    flips = sum(1 for old, new in zip(standing, decided, strict=True) if old in DECIDED_STATUSES and new.status != old)
-    allowed = max(p.max_flips, int(p.max_flip_share * sum(1 for old in standing if old in DECIDED_STATUSES)))
-    allowed = min(allowed, max(people, 1))
-    final = list(decided)
+    flips = sum(1 for old, new in zip(current_statuses, decisions, strict=True) if old in DECIDED_STATUSES and new.status != old)
+    allowed = max(p.max_flips, int(p.max_flip_share * sum(1 for old in current_statuses if old in DECIDED_STATUSES)))
+    allowed = min(allowed, max(num_actors, 1))
+    final = list(decisions)
     if flips > allowed:
-        held = Decision(status="", reason="held_by_flip_cap")
+        held = StatusDecision(status="", reason="held_by_flip_cap")
         final = [
             replace(held, status=old) if new.status != old and old in DECIDED_STATUSES else new
-            for old, new in zip(standing, decided, strict=True)
+            for old, new in zip(current_statuses, decisions, strict=True)
         ]
-    if people == 1:
-        first = [k for k, old in enumerate(standing) if old not in DECIDED_STATUSES and final[k].status != old]
+    if num_actors == 1:
+        first = [k for k, old in enumerate(current_statuses) if old not in DECIDED_STATUSES and final[k].status != old]
         for k in first if flips else first[1:]:
-            final[k] = Decision(status=standing[k], reason="waits_for_others")
+            final[k] = StatusDecision(status=current_statuses[k], reason="waits_for_others")
     return final, flips, allowed
 
 
-def slate(evidence: Evidence, p: StatusParameters, size: int = 5) -> list[int]:
+def choose_slate(evidence: Evidence, p: StatusParameters, max_items: int = 5) -> list[int]:
     """When nothing bridges: item numbers for people to choose from.
 
     First the item whose weaker side likes it best, then each side's own favourites in turn, without repeats.
     """
-    estimates = evidence.estimates(p.estimate_prior)
+    estimates = evidence.shrunk_approvals(p.estimate_prior)
     if estimates.shape[1] == 0:
         return []
     orders = [
@@ -245,6 +245,6 @@ def slate(evidence: Evidence, p: StatusParameters, size: int = 5) -> list[int]:
     chosen: list[int] = []
     for rank in range(estimates.shape[1]):
         for order in orders:
-            if int(order[rank]) not in chosen and len(chosen) < size:
+            if int(order[rank]) not in chosen and len(chosen) < max_items:
                 chosen.append(int(order[rank]))
     return chosen

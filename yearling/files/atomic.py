@@ -14,7 +14,7 @@ from yearling.errors import BadInput, NotFound
 
 
 @contextmanager
-def appearing(path: Path) -> Iterator[BufferedWriter]:
+def atomic_write(path: Path) -> Iterator[BufferedWriter]:
     """A new file to write to. It takes its place, durably, when the block ends; if the block raises, nothing is left of it."""
     temporary = path.parent / f".new-{secrets.token_hex(8)}"
     try:
@@ -26,12 +26,12 @@ def appearing(path: Path) -> Iterator[BufferedWriter]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    sync_directory(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:
@@ -47,13 +47,13 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def make_directory(folder: Path) -> None:
+def make_directory(directory: Path) -> None:
     """Make a folder, and those above it, durably."""
-    if folder.is_dir():
+    if directory.is_dir():
         return
-    make_directory(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
+    make_directory(directory.parent)
+    directory.mkdir(exist_ok=True)
+    sync_directory(directory.parent)
 
 
 def open_regular_file(path: Path) -> BufferedReader:

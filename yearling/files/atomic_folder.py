@@ -23,7 +23,7 @@ _STALE_AFTER_S = 3600.0
 
 
 @contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
+def translate_disk_errors(folder: Path) -> Iterator[None]:
     """Turns a full, read-only or failing disk into StorageFailed."""
     try:
         yield

@@ -25,7 +25,7 @@ class Progress(Protocol):
     def __call__(self, phase: str, done: int, total: int | None) -> None: ...
 
 
-def silent(phase: str, done: int, total: int | None) -> None:
+def ignore_progress(phase: str, done: int, total: int | None) -> None:
     """The progress listener of those who do not listen."""
 
 
@@ -54,15 +54,15 @@ def require_space(folder: Path, needed_bytes: int) -> None:
 
 
 def disk_full_error(folder: Path, needed_bytes: int | None) -> StorageFailed:
-    need = f"{megabytes(needed_bytes)} are needed, " if needed_bytes else ""
-    free = megabytes(shutil.disk_usage(folder).free)
+    need = f"{format_bytes(needed_bytes)} are needed, " if needed_bytes else ""
+    free = format_bytes(shutil.disk_usage(folder).free)
     return StorageFailed(
         f"The disk of {folder} is full: {need}{free} are free.",
         advice="Free some space, or choose another folder with YEARLING_DATA_DIR, then run the command again.",
     )
 
 
-def megabytes(num_bytes: int) -> str:
+def format_bytes(num_bytes: int) -> str:
     """A size in words: `98.4 MB`."""
     return f"{num_bytes / 1e6:.1f} MB" if num_bytes < 1e9 else f"{num_bytes / 1e9:.2f} GB"
 
@@ -76,7 +76,7 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def place(part: Path, destination: Path) -> None:
+def publish_file(part: Path, destination: Path) -> None:
     """Renames a complete file into place, durably: after a power cut there is the whole file or none."""
     sync_file(part)
     os.replace(part, destination)

@@ -13,14 +13,14 @@ STORE_LOCK_NAME = "store.lock"
 
 
 @contextmanager
-def shared(path: Path) -> Iterator[None]:
+def shared_lock(path: Path) -> Iterator[None]:
     """Hold the lock together with others; waits for an exclusive holder to finish."""
     with _wait_for_lock(path, fcntl.LOCK_SH):
         yield
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive_lock(path: Path) -> Iterator[None]:
     """Hold the lock alone; waits for everybody else to finish."""
     with _wait_for_lock(path, fcntl.LOCK_EX):
         yield

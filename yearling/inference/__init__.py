@@ -1,14 +1,30 @@
 """Engines: everything that turns a prompt into tokens, behind one protocol."""
 
 from yearling.inference.bench_api import ApiOverhead, MedianWithQuartiles, TimedEngine, measure_api_overhead
-from yearling.inference.bench_variants import list_engine_variants, open_subjects
+from yearling.inference.bench_variants import list_engine_variants, open_benchmarked_engines
 from yearling.inference.calibration import read_speeds
 from yearling.inference.detokenizer import IncrementalDetokenizer, StopStringMatcher
-from yearling.inference.engine import Completion, Delta, Engine, EngineCapabilities, Request, Token, admit, collect
-from yearling.inference.engine_choice import Choice, EngineReport, Machine, choose_engine, describe_engines, detect_machine
+from yearling.inference.engine import (
+    Completion,
+    Delta,
+    Engine,
+    EngineCapabilities,
+    GenerationRequest,
+    Token,
+    collect_completion,
+    validate_request,
+)
+from yearling.inference.engine_choice import (
+    EngineChoice,
+    EngineReport,
+    MachineInfo,
+    choose_engine,
+    describe_engines,
+    detect_machine,
+)
 from yearling.inference.fake import ByteTokenizer, FakeChatTemplate, FakeEngine, ScriptedAnswer, fake_served_model
 from yearling.inference.pool import EnginePool, open_engine
-from yearling.inference.served_model import ChatTemplate, ServedModel, StreamDecoder, Tokenizer
+from yearling.inference.served_model import ChatTemplateLike, ServedModel, StreamDecoderLike, TokenizerLike
 from yearling.inference.supervisor import EngineSpec, SupervisedEngine
 from yearling.inference.throughput import EngineSpeed, measure_engine, measure_interleaved, peak_memory_bytes
 from yearling.inference.torch_facade import make_decoding_view, refresh_decoding_view, sample_from_probabilities
@@ -16,33 +32,32 @@ from yearling.inference.torch_facade import make_decoding_view, refresh_decoding
 __all__ = [
     "ApiOverhead",
     "ByteTokenizer",
-    "ChatTemplate",
-    "Choice",
+    "ChatTemplateLike",
     "Completion",
     "Delta",
     "Engine",
     "EngineCapabilities",
+    "EngineChoice",
     "EnginePool",
     "EngineReport",
     "EngineSpec",
     "EngineSpeed",
     "FakeChatTemplate",
     "FakeEngine",
+    "GenerationRequest",
     "IncrementalDetokenizer",
-    "Machine",
+    "MachineInfo",
     "MedianWithQuartiles",
-    "Request",
     "ScriptedAnswer",
     "ServedModel",
     "StopStringMatcher",
-    "StreamDecoder",
+    "StreamDecoderLike",
     "SupervisedEngine",
     "TimedEngine",
     "Token",
-    "Tokenizer",
-    "admit",
+    "TokenizerLike",
     "choose_engine",
-    "collect",
+    "collect_completion",
     "describe_engines",
     "detect_machine",
     "fake_served_model",
@@ -51,10 +66,11 @@ __all__ = [
     "measure_api_overhead",
     "measure_engine",
     "measure_interleaved",
+    "open_benchmarked_engines",
     "open_engine",
-    "open_subjects",
     "peak_memory_bytes",
     "read_speeds",
     "refresh_decoding_view",
     "sample_from_probabilities",
+    "validate_request",
 ]

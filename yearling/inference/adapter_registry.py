@@ -64,7 +64,7 @@ class AdapterRegistry:
                 self._served[name] = there = await self._load(name, base, adapter)
         return there
 
-    def engine(self, name: str) -> Engine | None:
+    def find_base_engine(self, name: str) -> Engine | None:
         """The engine that answers under that name, if it was asked for before."""
         served = self._served.get(name)
         return _base_engine(served.engine) if served else None
@@ -82,8 +82,8 @@ class AdapterRegistry:
             raise Untrusted(f"{adapter.weights} was changed while it was being loaded.", advice="Export the run again.")
         created = int(adapter.created_utc.timestamp())
         engine = AdaptedEngine(base.engine, adapter.sha256)
-        return replace(base, name=name, engine=engine, created=created, adapter_hash=adapter.sha256)
+        return replace(base, name=name, engine=engine, created_unix_s=created, adapter_hash=adapter.sha256)
 
 
 def _base_engine(engine: Engine) -> Engine:
-    return engine.inner if isinstance(engine, AdaptedEngine) else engine
+    return engine.base_engine if isinstance(engine, AdaptedEngine) else engine

@@ -21,31 +21,31 @@ Payload = TypeVar("Payload")
 
 
 @dataclass(eq=False, slots=True)
-class Sequence(Generic[Payload]):
+class ScheduledSequence(Generic[Payload]):
     """One sequence on its way: `tokens` is the prompt and what was emitted so far. `payload` is the engine's own."""
 
     tokens: list[int]
     payload: Payload
-    cached: int = 0
+    num_cached: int = 0
     row: int | None = None
     arrival: int = -1
 
     @property
-    def left(self) -> int:
+    def num_uncached(self) -> int:
         """How many tokens the model has not seen yet; one for a sequence that decodes."""
-        return len(self.tokens) - self.cached
+        return len(self.tokens) - self.num_cached
 
 
 @dataclass(frozen=True, slots=True)
 class PrefillChunk(Generic[Payload]):
     """Tokens `start` to `stop` of a sequence that is being prefilled."""
 
-    sequence: Sequence[Payload]
+    sequence: ScheduledSequence[Payload]
     start: int
     stop: int
 
     @property
-    def last(self) -> bool:
+    def is_last(self) -> bool:
         """Whether the sequence emits a token after this chunk."""
         return self.stop == len(self.sequence.tokens)
 
@@ -68,8 +68,8 @@ class StepPlan(Generic[Payload]):
     """
 
     moves: tuple[RowMove, ...]
-    preempted: tuple[Sequence[Payload], ...]
-    decode: tuple[Sequence[Payload], ...]
+    preempted: tuple[ScheduledSequence[Payload], ...]
+    decode: tuple[ScheduledSequence[Payload], ...]
     chunks: tuple[PrefillChunk[Payload], ...]
 
     @property
@@ -90,12 +90,12 @@ class BatchScheduler(Generic[Payload]):
     budget_tokens: int
     chunk_tokens: int = 64
     idle_chunk_tokens: int = 512
-    waiting: deque[Sequence[Payload]] = field(default_factory=deque)
-    prefilling: deque[Sequence[Payload]] = field(default_factory=deque)
-    decoding: list[Sequence[Payload]] = field(default_factory=list)
+    waiting: deque[ScheduledSequence[Payload]] = field(default_factory=deque)
+    prefilling: deque[ScheduledSequence[Payload]] = field(default_factory=deque)
+    decoding: list[ScheduledSequence[Payload]] = field(default_factory=list)
     _arrivals: int = 0
 
-    def add(self, sequence: Sequence[Payload]) -> None:
+    def add(self, sequence: ScheduledSequence[Payload]) -> None:
         """Queue a sequence. Raises ValueError when it can never fit."""
         if len(sequence.tokens) > self.budget_tokens:
             raise ValueError(f"{len(sequence.tokens)} tokens do not fit a budget of {self.budget_tokens}")
@@ -112,23 +112,23 @@ class BatchScheduler(Generic[Payload]):
         self._admit()
         return StepPlan(tuple(moves), tuple(preempted), tuple(self.decoding), tuple(self._chunks()))
 
-    def prefilled(self, chunk: PrefillChunk[Payload]) -> int | None:
+    def mark_prefilled(self, chunk: PrefillChunk[Payload]) -> int | None:
         """Note that a chunk is in the sequence's cache; returns the row that the sequence takes once its prompt is through."""
         sequence = chunk.sequence
-        sequence.cached = chunk.stop
-        if not chunk.last:
+        sequence.num_cached = chunk.stop
+        if not chunk.is_last:
             return None
         self.prefilling.remove(sequence)
         sequence.row = len(self.decoding)
         self.decoding.append(sequence)
         return sequence.row
 
-    def emitted(self, sequence: Sequence[Payload], token_id: int) -> None:
+    def append_token(self, sequence: ScheduledSequence[Payload], token_id: int) -> None:
         """Note that the step saw all of the sequence's tokens and emitted one more."""
-        sequence.cached = len(sequence.tokens)
+        sequence.num_cached = len(sequence.tokens)
         sequence.tokens.append(token_id)
 
-    def finish(self, sequence: Sequence[Payload]) -> RowMove | None:
+    def finish(self, sequence: ScheduledSequence[Payload]) -> RowMove | None:
         """Take a sequence out, wherever it stands. Its row is free at once: the move returned must be made before anything else.
 
         Taking it out twice is harmless.
@@ -141,7 +141,7 @@ class BatchScheduler(Generic[Payload]):
             self.waiting.remove(sequence)
         return None
 
-    def _free(self, sequence: Sequence[Payload]) -> RowMove | None:
+    def _free(self, sequence: ScheduledSequence[Payload]) -> RowMove | None:
         row = sequence.row
         if row is None or self.decoding[row] is not sequence:
             raise RuntimeError("a sequence is not in the row that it holds")
@@ -155,14 +155,14 @@ class BatchScheduler(Generic[Payload]):
     def _used(self, *, rows: int, width: int) -> int:
         return rows * width + sum(len(sequence.tokens) for sequence in self.prefilling)
 
-    def _preempt_to_budget(self) -> tuple[list[RowMove], list[Sequence[Payload]]]:
+    def _preempt_to_budget(self) -> tuple[list[RowMove], list[ScheduledSequence[Payload]]]:
         """Send the newest sequences back until those that stay fit the budget."""
         moves, preempted = [], []
         while self._used(rows=len(self.decoding), width=self._width()) > self.budget_tokens:
             newest = max([*self.decoding, *self.prefilling], key=lambda sequence: sequence.arrival)
             move = self.finish(newest)
             moves += [] if move is None else [move]
-            newest.cached = 0
+            newest.num_cached = 0
             self.waiting.appendleft(newest)
             preempted.append(newest)
         return moves, preempted
@@ -188,9 +188,9 @@ class BatchScheduler(Generic[Payload]):
         for sequence in tuple(self.prefilling):
             if room <= 0:
                 break
-            stop = min(len(sequence.tokens), sequence.cached + room)
-            chunks.append(PrefillChunk(sequence, sequence.cached, stop))
-            room -= stop - sequence.cached
+            stop = min(len(sequence.tokens), sequence.num_cached + room)
+            chunks.append(PrefillChunk(sequence, sequence.num_cached, stop))
+            room -= stop - sequence.num_cached
             # Whoever had a turn goes to the back; those that finish leave the queue anyway.
             self.prefilling.rotate(-1)
         return chunks

@@ -20,10 +20,10 @@ from statistics import median
 from typing import Any, Self
 
 from yearling.errors import Unavailable
-from yearling.inference.engine import Delta, Engine, Request
+from yearling.inference.engine import Delta, Engine, GenerationRequest
 from yearling.records import SamplingSettings
 
-CLIENT = "yearling.inference.bench_client"
+CLIENT_MODULE = "yearling.inference.bench_client"
 """Named and not imported: what runs as a program must not be a module of its own package already."""
 
 WARM_UP_PAIRS = 5
@@ -39,7 +39,7 @@ class MedianWithQuartiles:
     upper_s: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Self:
+    def from_values(cls, values: Sequence[float]) -> Self:
         ordered = sorted(values)
         quarter = len(ordered) // 4
         return cls(median_s=median(ordered), lower_s=ordered[quarter], upper_s=ordered[-1 - quarter])
@@ -63,12 +63,12 @@ class TimedEngine:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.waited: list[float] = []
+        self.stream_wait_s: list[float] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
-    async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         waited = 0.0
         async with aclosing(self._engine.stream(request)) as stream:
             while True:
@@ -78,7 +78,7 @@ class TimedEngine:
                 if delta is None:
                     break
                 yield delta
-        self.waited.append(waited)
+        self.stream_wait_s.append(waited)
 
 
 async def measure_api_overhead(
@@ -98,7 +98,7 @@ async def measure_api_overhead(
     the API does not answer with 200.
     """
     sampling = SamplingSettings(temperature=0.0, max_tokens=new_tokens)
-    request = Request(prompt_ids=tuple(prompt_ids), sampling=sampling)
+    request = GenerationRequest(prompt_ids=tuple(prompt_ids), sampling=sampling)
     body = {"model": model, "messages": list(messages), "temperature": 0, "max_tokens": new_tokens}
     bare, http, around = [], [], []
     client = await BenchmarkClient.connect(f"{base_url}/chat/completions", body, api_key)
@@ -110,17 +110,17 @@ async def measure_api_overhead(
                     await engine.generate(request)
                     bare.append(time.perf_counter() - started)
                 else:
-                    engine.waited.clear()
+                    engine.stream_wait_s.clear()
                     http.append(await client.post())
-                    around.append(http[-1] - sum(engine.waited))
+                    around.append(http[-1] - sum(engine.stream_wait_s))
     finally:
         await client.close()
     bare, http, around = bare[WARM_UP_PAIRS:], http[WARM_UP_PAIRS:], around[WARM_UP_PAIRS:]
     return ApiOverhead(
         engine_s=median(bare),
         api_s=median(http),
-        paired=MedianWithQuartiles.of([with_http - without for with_http, without in zip(http, bare, strict=True)]),
-        around=MedianWithQuartiles.of(around),
+        paired=MedianWithQuartiles.from_values([with_http - without for with_http, without in zip(http, bare, strict=True)]),
+        around=MedianWithQuartiles.from_values(around),
         pairs=pairs,
     )
 
@@ -134,7 +134,7 @@ class BenchmarkClient:
     @classmethod
     async def connect(cls, url: str, body: dict[str, Any], api_key: str = "") -> BenchmarkClient:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", CLIENT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            sys.executable, "-m", CLIENT_MODULE, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
         client = cls(process)
         await client._ask({"url": url, "body": body, "api_key": api_key})

@@ -14,7 +14,7 @@ from functools import partial
 from yearling.errors import BadInput, UserError
 from yearling.inference.engine_choice import ENGINE_FACTORIES
 from yearling.inference.pool import open_engine
-from yearling.inference.throughput import Subject
+from yearling.inference.throughput import BenchmarkedEngine
 from yearling.models import Layout, LocalModel, ModelLibrary
 
 CONTEXT_TOKENS = 1024
@@ -22,7 +22,7 @@ CONTEXT_TOKENS = 1024
 
 LAYOUTS: dict[str, Layout] = {"installed": "auto", "published": "keep", "q8_0": "q8_0", "q4_0": "q4_0", "bf16": "bf16"}
 
-READS: dict[str, tuple[str, ...]] = {
+READABLE_LAYOUTS: dict[str, tuple[str, ...]] = {
     "llamacpp": ("installed", "published", "q8_0", "q4_0", "bf16"),
     "openvino": ("installed", "published", "q8_0", "q4_0"),
     # It computes with the same unpacked weights whatever the file holds.
@@ -31,7 +31,7 @@ READS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
+class EngineVariant:
     """One line of the comparison: an engine with a layout."""
 
     kind: str
@@ -44,7 +44,7 @@ class Contender:
 
 def list_engine_variants(
     library: ModelLibrary, variants: ModelLibrary, name: str, *, engines: Sequence[str], layouts: Sequence[str]
-) -> list[Contender]:
+) -> list[EngineVariant]:
     """Every engine with every layout that it reads, without doubles; layouts that are missing are made, which may take a while.
 
     Raises BadInput for an unknown engine or layout, and what `Library.get` and `Library.pull` raise.
@@ -55,11 +55,11 @@ def list_engine_variants(
             raise BadInput(f"There is no {what} {unknown[0]!r}.", advice=f"There is: {', '.join(known)}.", param=f"{what}s")
     installed = library.get(name)
     models = {layout: _variant(variants, installed, layout) for layout in layouts}
-    found: dict[tuple[str, str], Contender] = {}
+    found: dict[tuple[str, str], EngineVariant] = {}
     for kind in ENGINE_FACTORIES:
         for layout, model in models.items():
-            if kind in engines and layout in READS[kind]:
-                found.setdefault((kind, model.quantisation), Contender(kind, model))
+            if kind in engines and layout in READABLE_LAYOUTS[kind]:
+                found.setdefault((kind, model.quantisation), EngineVariant(kind, model))
     return list(found.values())
 
 
@@ -75,12 +75,12 @@ def _variant(variants: ModelLibrary, installed: LocalModel, layout: str) -> Loca
 
 
 @asynccontextmanager
-async def open_subjects(
-    wanted: Sequence[Contender], *, threads: int, max_sequences: int
-) -> AsyncGenerator[tuple[list[Subject], dict[str, UserError]], None]:
+async def open_benchmarked_engines(
+    wanted: Sequence[EngineVariant], *, threads: int, max_sequences: int
+) -> AsyncGenerator[tuple[list[BenchmarkedEngine], dict[str, UserError]], None]:
     """The engines, running, and those that could not be opened with the reason (an extra that is not installed)."""
     async with AsyncExitStack() as stack:
-        subjects: list[Subject] = []
+        subjects: list[BenchmarkedEngine] = []
         failed: dict[str, UserError] = {}
         for contender in wanted:
             try:
@@ -95,5 +95,5 @@ async def open_subjects(
                 failed[contender.label] = error
             else:
                 stack.push_async_callback(engine.close)
-                subjects.append(Subject(contender.label, engine, pid=partial(getattr, engine, "pid")))
+                subjects.append(BenchmarkedEngine(contender.label, engine, pid=partial(getattr, engine, "pid")))
         yield subjects, failed

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yearling.errors import UserError
-from yearling.inference.engine_choice import PACKAGES, Machine, Purpose, SpeedsByPurpose
+from yearling.inference.engine_choice import ENGINE_PACKAGES, MachineInfo, Purpose, SpeedsByPurpose
 from yearling.inference.throughput import measure_engine
 
 if TYPE_CHECKING:
@@ -29,16 +29,16 @@ SPEEDS_FILENAME = "engine_speeds.json"
 CONCURRENT_SEQUENCES: dict[Purpose, int] = {"interactive": 1, "batch": 8}
 """How many at once each purpose is measured with: eight show how an engine batches, and take seconds only."""
 
-PATIENCE_S = 20.0
+MEASUREMENT_TIMEOUT_S = 20.0
 """An engine that was not opened and measured by then (two seconds are usual) is not what anybody should wait for."""
 
 
-def circumstances(machine: Machine, model_sha256: str) -> dict[str, Any]:
+def circumstances(machine: MachineInfo, model_sha256: str) -> dict[str, Any]:
     """What a measurement holds for: on anything else it says nothing."""
     versions = {}
     for kind in sorted(machine.installed):
         try:
-            versions[kind] = version(PACKAGES[kind])
+            versions[kind] = version(ENGINE_PACKAGES[kind])
         except PackageNotFoundError:
             versions[kind] = "unknown"
     return {
@@ -51,7 +51,7 @@ def circumstances(machine: Machine, model_sha256: str) -> dict[str, Any]:
     }
 
 
-def read_speeds(data_dir: Path, machine: Machine, model_sha256: str) -> SpeedsByPurpose:
+def read_speeds(data_dir: Path, machine: MachineInfo, model_sha256: str) -> SpeedsByPurpose:
     """Tokens per second by purpose and engine, as measured here; empty when nothing was measured under these circumstances."""
     try:
         record = json.loads((data_dir / SPEEDS_FILENAME).read_text(encoding="utf-8"))
@@ -65,20 +65,20 @@ def read_speeds(data_dir: Path, machine: Machine, model_sha256: str) -> SpeedsBy
         return {}  # no record, or one that cannot be read: whoever needs it measures
 
 
-async def calibrate(
+async def calibrate_engines(
     data_dir: Path,
-    machine: Machine,
+    machine: MachineInfo,
     model_sha256: str,
     purpose: Purpose,
     kinds: Sequence[str],
     open_kind: Callable[[str], Awaitable[Engine]],
 ) -> SpeedsByPurpose:
-    """Measure each engine in turn, keep the record, return it. An engine that cannot be opened and measured within `PATIENCE_S`
+    """Measure each engine in turn, keep the record, return it. An engine that cannot be opened and measured within `MEASUREMENT_TIMEOUT_S`
     counts as not there."""
     rates: dict[str, float] = {}
     for kind in kinds:
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(MEASUREMENT_TIMEOUT_S):
                 rates[kind] = await _measure(open_kind, kind, CONCURRENT_SEQUENCES[purpose])
         except (UserError, TimeoutError):
             continue  # its own start, should the owner ask for it by name, says why

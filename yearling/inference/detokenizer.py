@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from yearling.inference.served_model import StreamDecoder
+from yearling.inference.served_model import StreamDecoderLike
 
 
 class StopStringMatcher:
@@ -58,12 +58,12 @@ class IncrementalDetokenizer:
     text never contains a stop string or what follows it.
     """
 
-    def __init__(self, decoder: StreamDecoder, stop: Sequence[str] = ()) -> None:
+    def __init__(self, decoder: StreamDecoderLike, stop: Sequence[str] = ()) -> None:
         self._decoder = decoder
         self._matcher = StopStringMatcher(stop)
 
     @property
-    def stopped(self) -> bool:
+    def is_stopped(self) -> bool:
         return self._matcher.matched is not None
 
     def push(self, token_id: int) -> str:

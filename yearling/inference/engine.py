@@ -44,7 +44,7 @@ class EngineCapabilities:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class GenerationRequest:
     """One sequence to generate. Exactly one of `prompt_ids` and `messages` is given."""
 
     prompt_ids: tuple[int, ...] | None = None
@@ -65,7 +65,7 @@ class Token:
 
     id: int
     logprob: float
-    top: tuple[tuple[int, float], ...] = ()
+    top_logprobs: tuple[tuple[int, float], ...] = ()
     """The likeliest alternatives as (id, logprob), likeliest first."""
 
 
@@ -108,14 +108,14 @@ class Engine(Protocol):
     """SHA-256 of the weights file that answers; `remote:` and the model's name where the weights are not ours to see."""
     capabilities: EngineCapabilities
 
-    def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
+    def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         """Yield deltas as they come. Closing the iterator (`aclose`, cancellation) stops generation within one step.
 
         Raises ContextExceeded, Unsupported, NotFound (adapter) before the first delta; Unavailable when the engine fails.
         """
         ...
 
-    async def generate(self, request: Request) -> Completion:
+    async def generate(self, request: GenerationRequest) -> Completion:
         """The whole answer at once; raises what `stream` raises."""
         ...
 
@@ -142,7 +142,7 @@ class Engine(Protocol):
         ...
 
 
-def admit(request: Request, capabilities: EngineCapabilities) -> int:
+def validate_request(request: GenerationRequest, capabilities: EngineCapabilities) -> int:
     """Refuse, before any work, what the engine cannot do; returns how many tokens the answer may have at most.
 
     An answer without `max_tokens`, or with more than there is room for, may use what the prompt leaves of the context.
@@ -191,7 +191,7 @@ def admit(request: Request, capabilities: EngineCapabilities) -> int:
     return left if sampling.max_tokens is None else min(left, sampling.max_tokens)
 
 
-async def collect(stream: AsyncGenerator[Delta, None]) -> Completion:
+async def collect_completion(stream: AsyncGenerator[Delta, None]) -> Completion:
     """The deltas of one stream, added up. Closes the stream; raises Unavailable when it ends without a last delta."""
     deltas: list[Delta] = []
     async with aclosing(stream):

@@ -23,7 +23,7 @@ from yearling.errors import BadInput, Unsupported
 Purpose = Literal["interactive", "batch"]
 MachineClass = Literal["amx", "avx512", "avx2", "other"]
 
-KINDS = ("llamacpp", "openvino", "torch")
+ENGINE_KINDS = ("llamacpp", "openvino", "torch")
 
 ENGINE_FACTORIES = {
     "llamacpp": "yearling.inference.llamacpp:open_llamacpp",
@@ -31,7 +31,7 @@ ENGINE_FACTORIES = {
     "torch": "yearling.inference.torch_engine:open_torch",
 }
 
-READS = {"llamacpp": {"gguf"}, "openvino": {"gguf"}, "torch": {"gguf", "safetensors"}}
+READABLE_FORMATS = {"llamacpp": {"gguf"}, "openvino": {"gguf"}, "torch": {"gguf", "safetensors"}}
 """Formats of weights."""
 
 INTERACTIVE = {"llamacpp", "torch"}
@@ -41,7 +41,7 @@ only, unless the owner sets it."""
 _REQUIREMENTS = {"llamacpp": ("xllamacpp", ""), "openvino": ("openvino_genai", "openvino"), "torch": ("torch", "train")}
 """The module that must be there, and the extra that brings it."""
 
-PACKAGES = {"llamacpp": "xllamacpp", "openvino": "openvino-genai", "torch": "torch"}
+ENGINE_PACKAGES = {"llamacpp": "xllamacpp", "openvino": "openvino-genai", "torch": "torch"}
 """The distribution whose version matters for an engine's speed."""
 
 SpeedsByPurpose = Mapping[str, Mapping[str, float]]
@@ -68,7 +68,7 @@ _NEAREST: dict[MachineClass, tuple[MachineClass, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class MachineInfo:
     """What decides: the processor's instructions, its cores, the memory, and which engines are installed."""
 
     machine_class: MachineClass
@@ -87,7 +87,7 @@ class EngineReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class EngineChoice:
     """The engine for one purpose, and the reason in words."""
 
     kind: str
@@ -95,17 +95,17 @@ class Choice:
 
 
 @cache
-def detect_machine() -> Machine:
+def detect_machine() -> MachineInfo:
     """Looked up once per process; imports none of the engines."""
-    return Machine(
-        machine_class=classify(_cpu_flags()),
+    return MachineInfo(
+        machine_class=classify_cpu(_cpu_flags()),
         cores=psutil.cpu_count(logical=False) or os.cpu_count() or 1,
         memory_bytes=psutil.virtual_memory().total,
         installed=frozenset(kind for kind, (module, _) in _REQUIREMENTS.items() if importlib.util.find_spec(module) is not None),
     )
 
 
-def classify(flags: frozenset[str]) -> MachineClass:
+def classify_cpu(flags: frozenset[str]) -> MachineClass:
     """The class of a processor with these instruction flags (as in /proc/cpuinfo)."""
     if {"amx_tile", "amx_int8"} <= flags:
         return "amx"
@@ -114,7 +114,7 @@ def classify(flags: frozenset[str]) -> MachineClass:
     return "avx2" if "avx2" in flags else "other"
 
 
-def describe_engines(machine: Machine | None = None) -> list[EngineReport]:
+def describe_engines(machine: MachineInfo | None = None) -> list[EngineReport]:
     """Every engine for local models, and whether it can run here."""
     machine = machine or detect_machine()
     return [
@@ -123,7 +123,7 @@ def describe_engines(machine: Machine | None = None) -> list[EngineReport]:
             available=kind in machine.installed,
             reason="installed" if kind in machine.installed else _install_hint(kind),
         )
-        for kind in KINDS
+        for kind in ENGINE_KINDS
     ]
 
 
@@ -131,10 +131,10 @@ def choose_engine(
     settings: Settings,
     *,
     purpose: str = "interactive",
-    format: str = "gguf",
-    machine: Machine | None = None,
+    weights_format: str = "gguf",
+    machine: MachineInfo | None = None,
     speeds: SpeedsByPurpose | None = None,
-) -> Choice:
+) -> EngineChoice:
     """The fastest engine by measurement among those that are installed and read the format.
 
     `speeds` are those of this machine (`read_speeds`); without them the record of machines like it decides.
@@ -147,38 +147,42 @@ def choose_engine(
             raise BadInput(
                 f"The engine {settings.engine!r} is not installed.", advice=_install_hint(settings.engine), param="engine"
             )
-        if format not in READS[settings.engine]:
+        if weights_format not in READABLE_FORMATS[settings.engine]:
             raise Unsupported(
-                f"The engine {settings.engine!r} does not read {format} files.", advice="Set engine to auto.", param="engine"
+                f"The engine {settings.engine!r} does not read {weights_format} files.",
+                advice="Set engine to auto.",
+                param="engine",
             )
-        return Choice(kind=settings.engine, reason="set by the owner")
+        return EngineChoice(kind=settings.engine, reason="set by the owner")
     asked: Purpose = "batch" if purpose == "batch" else "interactive"
-    able = candidates(settings, format, machine, asked)
+    able = candidate_engines(settings, weights_format, machine, asked)
     if not able:
-        lacking = next((kind for kind in KINDS if format in READS[kind]), None)
+        lacking = next((kind for kind in ENGINE_KINDS if weights_format in READABLE_FORMATS[kind]), None)
         advice = _install_hint(lacking) if lacking else "Import the model as GGUF or safetensors."
-        raise Unsupported(f"No engine that is installed here reads {format} files.", advice=advice)
+        raise Unsupported(f"No engine that is installed here reads {weights_format} files.", advice=advice)
     if len(able) == 1:
-        return Choice(kind=able[0], reason=f"the only one installed that reads {format} files and does what {asked} work asks")
+        return EngineChoice(
+            kind=able[0], reason=f"the only one installed that reads {weights_format} files and does what {asked} work asks"
+        )
     here = {kind: rate for kind, rate in (speeds or {}).get(asked, {}).items() if kind in able}
     if here:
-        return Choice(kind=max(here, key=lambda kind: here[kind]), reason=f"fastest on this machine ({_figures(here)})")
+        return EngineChoice(kind=max(here, key=lambda kind: here[kind]), reason=f"fastest on this machine ({_figures(here)})")
     measured = next((near for near in _NEAREST[machine.machine_class] if (near, asked) in REFERENCE_SPEEDS), None)
     if measured is None:
-        return Choice(kind=able[0], reason="nothing was measured on a processor of this kind; it runs everywhere")
+        return EngineChoice(kind=able[0], reason="nothing was measured on a processor of this kind; it runs everywhere")
     known = REFERENCE_SPEEDS[measured, asked]
     best = max(able, key=lambda kind: known.get(kind, 0.0))
     figures = _figures({kind: known[kind] for kind in able if kind in known})
     where = f"a processor with {measured}" + ("" if measured == machine.machine_class else ", the nearest that was measured")
-    return Choice(kind=best, reason=f"fastest on {where} ({figures})")
+    return EngineChoice(kind=best, reason=f"fastest on {where} ({figures})")
 
 
-def candidates(settings: Settings, format: str, machine: Machine, purpose: Purpose = "batch") -> list[str]:
+def candidate_engines(settings: Settings, weights_format: str, machine: MachineInfo, purpose: Purpose = "batch") -> list[str]:
     """The engines among which a measurement could decide; empty when the owner has decided."""
     if settings.engine != "auto":
         return []
-    fit = set(KINDS) if purpose == "batch" else INTERACTIVE
-    return [kind for kind in KINDS if kind in fit & machine.installed and format in READS[kind]]
+    fit = set(ENGINE_KINDS) if purpose == "batch" else INTERACTIVE
+    return [kind for kind in ENGINE_KINDS if kind in fit & machine.installed and weights_format in READABLE_FORMATS[kind]]
 
 
 def _figures(speeds: Mapping[str, float]) -> str:

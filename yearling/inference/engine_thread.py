@@ -15,8 +15,8 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from yearling.errors import Unavailable, UserError
 from yearling.inference.detokenizer import IncrementalDetokenizer
-from yearling.inference.engine import Delta, Request, Token
-from yearling.inference.served_model import Tokenizer
+from yearling.inference.engine import Delta, GenerationRequest, Token
+from yearling.inference.served_model import TokenizerLike
 from yearling.records import FinishReason
 
 log = logging.getLogger(__name__)
@@ -29,11 +29,11 @@ Outbox: TypeAlias = "list[tuple[InFlightRequest, Delta | Exception]]"
 class EngineCore(Protocol):
     """What lives in the thread. All its methods are called from there only."""
 
-    def add(self, ticket: InFlightRequest) -> None:
+    def add(self, in_flight: InFlightRequest) -> None:
         """Take a request in. Raises UserError to refuse it."""
         ...
 
-    def remove(self, ticket: InFlightRequest) -> None:
+    def remove(self, in_flight: InFlightRequest) -> None:
         """Forget a request whose answer nobody wants any more; harmless when it has ended already."""
         ...
 
@@ -43,7 +43,7 @@ class EngineCore(Protocol):
         """Do one step for all requests and hand their tokens to `ticket.answer`."""
         ...
 
-    def abandon(self) -> None:
+    def abort_all(self) -> None:
         """A step failed: drop every request; their tickets are closed by the caller."""
         ...
 
@@ -52,17 +52,21 @@ class InFlightRequest:
     """One request in flight: where its deltas go, and what becomes of its tokens."""
 
     def __init__(
-        self, request: Request, limit: int, tokenizer: Tokenizer, outbox: list[tuple[InFlightRequest, Delta | Exception]]
+        self,
+        request: GenerationRequest,
+        max_new_tokens: int,
+        tokenizer: TokenizerLike,
+        outbox: list[tuple[InFlightRequest, Delta | Exception]],
     ) -> None:
         self.request = request
         self.prompt_ids = request.prompt_ids or ()
-        self.limit = limit
+        self.max_new_tokens = max_new_tokens
         """Most tokens that the answer may have."""
-        self.ended = False
+        self.is_finished = False
         self.queue: asyncio.Queue[Delta | Exception] = asyncio.Queue()
         self._outbox = outbox
         self._stop_ids = tokenizer.stop_ids
-        self._text = IncrementalDetokenizer(tokenizer.stream(), request.sampling.stop)
+        self._text = IncrementalDetokenizer(tokenizer.new_stream_decoder(), request.sampling.stop)
         self._emitted = 0
 
     def emit(self, token: Token, *, last: bool = False) -> bool:
@@ -74,29 +78,29 @@ class InFlightRequest:
             finish = "stop"
         else:
             text = self._text.push(token.id)
-            finish = "stop" if self._text.stopped or last else "length" if self._emitted >= self.limit else None
+            finish = "stop" if self._text.is_stopped or last else "length" if self._emitted >= self.max_new_tokens else None
         self._send(text, (token,), finish)
-        return self.ended
+        return self.is_finished
 
     def finish(self, reason: FinishReason) -> None:
         """End an answer without another token."""
         self._send("", (), reason)
 
     def fail(self, error: Exception) -> None:
-        if not self.ended:
-            self.ended = True
+        if not self.is_finished:
+            self.is_finished = True
             self._outbox.append((self, error))
 
     def _send(self, text: str, tokens: tuple[Token, ...], finish: FinishReason | None) -> None:
-        if self.ended:
+        if self.is_finished:
             raise RuntimeError("an answer that has ended was continued")
-        self.ended = finish is not None
+        self.is_finished = finish is not None
         delta = Delta(
-            text=text + (self._text.flush() if self.ended else ""),
+            text=text + (self._text.flush() if self.is_finished else ""),
             tokens=tokens,
             finish_reason=finish,
-            prompt_tokens=len(self.prompt_ids) if self.ended else 0,
-            completion_tokens=self._emitted if self.ended else 0,
+            prompt_tokens=len(self.prompt_ids) if self.is_finished else 0,
+            completion_tokens=self._emitted if self.is_finished else 0,
         )
         self._outbox.append((self, delta))
 
@@ -124,10 +128,12 @@ class EngineThread(Generic[Core]):
         """The stepper, once it is built; raises what building it raised."""
         return await asyncio.shield(asyncio.wrap_future(self._core_future))
 
-    async def stream(self, request: Request, limit: int, tokenizer: Tokenizer) -> AsyncGenerator[Delta, None]:
+    async def stream(
+        self, request: GenerationRequest, max_new_tokens: int, tokenizer: TokenizerLike
+    ) -> AsyncGenerator[Delta, None]:
         """The deltas of one request. Raises what the stepper refuses it with, and Unavailable when a step fails."""
         self._check_open()
-        ticket = InFlightRequest(request, limit, tokenizer, self._outbox)
+        ticket = InFlightRequest(request, max_new_tokens, tokenizer, self._outbox)
         self._post(lambda: self._add(ticket))
         try:
             while True:
@@ -140,7 +146,7 @@ class EngineThread(Generic[Core]):
         finally:
             self._post(lambda: self._remove(ticket))
 
-    async def call(self, function: Callable[[Core], T]) -> T:
+    async def run_between_steps(self, function: Callable[[Core], T]) -> T:
         """Run a function of the stepper between two steps."""
         self._check_open()
         future: Future[T] = Future()
@@ -182,7 +188,7 @@ class EngineThread(Generic[Core]):
     def _remove(self, ticket: InFlightRequest) -> None:
         if ticket in self._in_flight:
             self._in_flight.discard(ticket)
-            ticket.ended = True
+            ticket.is_finished = True
             self._core_future.result().remove(ticket)
 
     def _run(self, build: Callable[[], Core]) -> None:
@@ -219,9 +225,9 @@ class EngineThread(Generic[Core]):
             log.exception("a step of %s failed", self._name)
             for ticket in self._in_flight:
                 ticket.fail(Unavailable("The engine failed in the middle of the answer.", advice="Try again; the log says why."))
-            core.abandon()
+            core.abort_all()
         self.steps += 1
-        self._in_flight = {ticket for ticket in self._in_flight if not ticket.ended}
+        self._in_flight = {ticket for ticket in self._in_flight if not ticket.is_finished}
 
     def _deliver(self) -> None:
         if not self._outbox:

@@ -24,12 +24,20 @@ import jsonschema
 
 from yearling.errors import NotFound, Unavailable, Unsupported
 from yearling.inference.detokenizer import IncrementalDetokenizer
-from yearling.inference.engine import Completion, Delta, EngineCapabilities, Request, Token, admit, collect
+from yearling.inference.engine import (
+    Completion,
+    Delta,
+    EngineCapabilities,
+    GenerationRequest,
+    Token,
+    collect_completion,
+    validate_request,
+)
 from yearling.inference.served_model import ServedModel
 from yearling.records import FinishReason
 
-SPECIAL = {"<|im_start|>": 256, "<|im_end|>": 257, "<|endoftext|>": 258}
-VOCAB_SIZE = 256 + len(SPECIAL)
+SPECIAL_TOKENS = {"<|im_start|>": 256, "<|im_end|>": 257, "<|endoftext|>": 258}
+VOCAB_SIZE = 256 + len(SPECIAL_TOKENS)
 
 
 class ByteStreamDecoder:
@@ -58,13 +66,13 @@ class ByteStreamDecoder:
 class ByteTokenizer:
     """One token per UTF-8 byte, and three special tokens (ChatML)."""
 
-    stop_ids = frozenset({SPECIAL["<|im_end|>"], SPECIAL["<|endoftext|>"]})
+    stop_ids = frozenset({SPECIAL_TOKENS["<|im_end|>"], SPECIAL_TOKENS["<|endoftext|>"]})
     bos_id: int | None = None
     vocab_size = VOCAB_SIZE
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         if special:
-            for mark, mark_id in SPECIAL.items():
+            for mark, mark_id in SPECIAL_TOKENS.items():
                 before, found, after = text.partition(mark)
                 if found:
                     return [*self.encode(before, special=True), mark_id, *self.encode(after, special=True)]
@@ -74,21 +82,21 @@ class ByteTokenizer:
         pieces = b"".join(b"" if skip_special and i >= 256 else self.token_bytes(i) for i in ids)
         return pieces.decode(errors="replace")
 
-    def stream(self) -> ByteStreamDecoder:
+    def new_stream_decoder(self) -> ByteStreamDecoder:
         return ByteStreamDecoder()
 
     def token_bytes(self, token_id: int, /) -> bytes:
         if token_id < 256:
             return bytes([token_id])
-        return next(mark for mark, mark_id in SPECIAL.items() if mark_id == token_id).encode()
+        return next(mark for mark, mark_id in SPECIAL_TOKENS.items() if mark_id == token_id).encode()
 
 
 class FakeChatTemplate:
     """ChatML, with tools described in the system message as Qwen does."""
 
-    def __init__(self, *, supports_tools: bool = True, thinking: bool = False) -> None:
+    def __init__(self, *, supports_tools: bool = True, supports_thinking: bool = False) -> None:
         self.supports_tools = supports_tools
-        self.thinking = thinking
+        self.supports_thinking = supports_thinking
 
     def render(
         self,
@@ -134,7 +142,7 @@ class FakeChatTemplate:
                 text += f"<tool_call>{json.dumps(call.get('function', call), sort_keys=True)}</tool_call>"
             pieces += [("<|im_start|>", f"{message['role']}\n{text}"), ("<|im_end|>", "\n")]
         if add_generation_prompt:
-            no_thought = self.thinking and kwargs.get("enable_thinking") is False
+            no_thought = self.supports_thinking and kwargs.get("enable_thinking") is False
             pieces.append(("<|im_start|>", "assistant\n" + ("<think>\n\n</think>\n\n" if no_thought else "")))
         return pieces
 
@@ -154,7 +162,7 @@ class ScriptedAnswer:
     """Whether the answer ends by itself; otherwise it goes on from its beginning until `max_tokens`."""
 
 
-AnswerScript = Sequence[str | ScriptedAnswer] | Callable[[Request, str], str | ScriptedAnswer]
+AnswerScript = Sequence[str | ScriptedAnswer] | Callable[[GenerationRequest, str], str | ScriptedAnswer]
 
 
 class FakeEngine:
@@ -187,13 +195,13 @@ class FakeEngine:
             context_tokens=context_tokens,
             max_sequences=max_sequences,
         )
-        self.requests: list[Request] = []
+        self.requests: list[GenerationRequest] = []
         self.active = 0
         self.cancelled = 0
         self.closed = False
 
-    async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
-        room = admit(request, self.capabilities)
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        room = validate_request(request, self.capabilities)
         self._check_open(request.adapter_hash)
         self.requests.append(request)
         script = self._script(request)
@@ -208,8 +216,8 @@ class FakeEngine:
             finally:
                 self.active -= 1
 
-    async def generate(self, request: Request) -> Completion:
-        return await collect(self.stream(request))
+    async def generate(self, request: GenerationRequest) -> Completion:
+        return await collect_completion(self.stream(request))
 
     async def score(
         self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
@@ -246,7 +254,7 @@ class FakeEngine:
         if adapter_hash is not None and adapter_hash not in self._adapters:
             raise NotFound(f"The adapter {adapter_hash} is not loaded.")
 
-    def _script(self, request: Request) -> ScriptedAnswer:
+    def _script(self, request: GenerationRequest) -> ScriptedAnswer:
         prompt = self._tokenizer.decode(request.prompt_ids or (), skip_special=False)
         if request.json_schema is not None:
             return ScriptedAnswer(json.dumps(example_for_schema(request.json_schema)))
@@ -260,9 +268,9 @@ class FakeEngine:
             answer = f"You said: {said}"
         return answer if isinstance(answer, ScriptedAnswer) else ScriptedAnswer(answer)
 
-    async def _stream_answer(self, request: Request, script: ScriptedAnswer, room: int) -> AsyncGenerator[Delta, None]:
+    async def _stream_answer(self, request: GenerationRequest, script: ScriptedAnswer, room: int) -> AsyncGenerator[Delta, None]:
         ids = self._tokenizer.encode(script.text)
-        text = IncrementalDetokenizer(self._tokenizer.stream(), request.sampling.stop)
+        text = IncrementalDetokenizer(self._tokenizer.new_stream_decoder(), request.sampling.stop)
         prompt_tokens = len(request.prompt_ids or ())
         finish: FinishReason | None = None
         emitted = 0
@@ -272,10 +280,10 @@ class FakeEngine:
             if script.fail_after == emitted:
                 raise Unavailable("The engine crashed.", advice="Try again; it has been restarted.")
             at_end = emitted >= len(ids) and (script.end_of_turn or not ids)
-            token = SPECIAL["<|im_end|>"] if at_end else ids[emitted % len(ids)]
+            token = SPECIAL_TOKENS["<|im_end|>"] if at_end else ids[emitted % len(ids)]
             piece = "" if at_end else text.push(token)
             emitted += 1
-            if at_end or text.stopped:
+            if at_end or text.is_stopped:
                 finish = "stop"
             elif emitted == room:
                 finish = "length"
@@ -284,7 +292,11 @@ class FakeEngine:
             yield Delta(
                 text=piece,
                 tokens=(
-                    Token(id=token, logprob=_logprob(token, emitted - 1), top=_top(token, emitted - 1, request.top_logprobs)),
+                    Token(
+                        id=token,
+                        logprob=_logprob(token, emitted - 1),
+                        top_logprobs=_top(token, emitted - 1, request.top_logprobs),
+                    ),
                 ),
                 finish_reason=finish,
                 prompt_tokens=prompt_tokens if finish else 0,
@@ -297,7 +309,7 @@ def fake_served_model(
     engine: FakeEngine | None = None,
     *,
     template: FakeChatTemplate | None = None,
-    created: int = 1_700_000_000,
+    created_unix_s: int = 1_700_000_000,
 ) -> ServedModel:
     """A fake engine with its tokenizer and template, ready for `EnginePool.of`."""
     return ServedModel(
@@ -306,7 +318,7 @@ def fake_served_model(
         tokenizer=ByteTokenizer(),
         template=template or FakeChatTemplate(),
         owned_by="yearling",
-        created=created,
+        created_unix_s=created_unix_s,
     )
 
 

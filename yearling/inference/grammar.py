@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from yearling.errors import Unsupported
-from yearling.inference.served_model import Tokenizer
+from yearling.inference.served_model import TokenizerLike
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class GrammarVocabulary:
     """A model's tokens as llguidance needs them; built once per model. `V` is the width of the logits, padding included."""
 
-    def __init__(self, tokenizer: Tokenizer, *, width: int) -> None:
+    def __init__(self, tokenizer: TokenizerLike, *, width: int) -> None:
         if not tokenizer.stop_ids:
             raise Unsupported("The model has no token that ends an answer, so it cannot be held to a JSON schema.")
         self.width = width
@@ -33,7 +33,7 @@ class GrammarVocabulary:
             llguidance.TokenizerWrapper(_LLGuidanceTokenizer(tokenizer, width)), eos_token=sorted(tokenizer.stop_ids)
         )
 
-    def grammar(self, schema: dict[str, Any]) -> JsonSchemaGrammar:
+    def new_grammar(self, schema: dict[str, Any]) -> JsonSchemaGrammar:
         """A fresh constraint. Raises Unsupported for a schema that cannot be guaranteed."""
         return JsonSchemaGrammar(self, schema)
 
@@ -52,13 +52,13 @@ class JsonSchemaGrammar:
             reason = " ".join(self._matcher.get_error().split())
             raise Unsupported(f"The JSON schema cannot be guaranteed: {reason}", param="response_format")
 
-    def allowed(self) -> Tensor:
+    def allowed_tensor(self) -> Tensor:
         """Which tokens may come next: a boolean mask (V,). Raises Unsupported when the schema exceeds what can be tracked."""
         import torch
 
-        return torch.from_numpy(self.allowed_array())
+        return torch.from_numpy(self.allowed_mask())
 
-    def allowed_array(self) -> npt.NDArray[np.bool_]:
+    def allowed_mask(self) -> npt.NDArray[np.bool_]:
         """The same mask for engines without torch."""
         mask = np.unpackbits(np.frombuffer(self._matcher.compute_bitmask(), np.uint8), bitorder="little")
         self._check()
@@ -82,7 +82,7 @@ class JsonSchemaGrammar:
 class _LLGuidanceTokenizer:
     """The tokenizer in the form that `llguidance.TokenizerWrapper` reads: attributes, and a call that encodes text."""
 
-    def __init__(self, tokenizer: Tokenizer, width: int) -> None:
+    def __init__(self, tokenizer: TokenizerLike, width: int) -> None:
         self._tokenizer = tokenizer
         # Twice, since some tokenizers drop the space that a text begins with.
         self.special_token_ids = [

@@ -18,11 +18,18 @@ import numpy as np
 import psutil
 
 from yearling.errors import BadInput, NotFound
-from yearling.inference.engine import Completion, Delta, EngineCapabilities, Request, admit, collect
+from yearling.inference.engine import (
+    Completion,
+    Delta,
+    EngineCapabilities,
+    GenerationRequest,
+    collect_completion,
+    validate_request,
+)
 from yearling.inference.engine_thread import EngineThread
 from yearling.inference.llamacpp_core import LlamaCppCore, TokenConstraint
 from yearling.inference.llamacpp_ctypes import LlamaModel
-from yearling.inference.served_model import Tokenizer
+from yearling.inference.served_model import TokenizerLike
 
 MAX_SEQUENCES = 32
 CELLS_PER_SEQUENCE = 512
@@ -39,7 +46,7 @@ class LlamaCppEngine:
     def __init__(
         self,
         thread: EngineThread[LlamaCppCore],
-        tokenizer: Tokenizer,
+        tokenizer: TokenizerLike,
         model_hash: str,
         capabilities: EngineCapabilities,
         source_hash: str = "",
@@ -56,7 +63,7 @@ class LlamaCppEngine:
     async def open(
         cls,
         path: Path,
-        tokenizer: Tokenizer,
+        tokenizer: TokenizerLike,
         *,
         model_hash: str,
         threads: int,
@@ -112,16 +119,16 @@ class LlamaCppEngine:
 
     async def running(self) -> int:
         """Answers under way, seen between two steps."""
-        return await self._thread.call(lambda core: core.running)
+        return await self._thread.run_between_steps(lambda core: core.running)
 
-    async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
-        limit = admit(request, self.capabilities)
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        limit = validate_request(request, self.capabilities)
         async with aclosing(self._thread.stream(request, limit, self._tokenizer)) as stream:
             async for delta in stream:
                 yield delta
 
-    async def generate(self, request: Request) -> Completion:
-        return await collect(self.stream(request))
+    async def generate(self, request: GenerationRequest) -> Completion:
+        return await collect_completion(self.stream(request))
 
     async def score(
         self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
@@ -140,11 +147,11 @@ class LlamaCppEngine:
         try:
             while start < len(tokens) - 1 and first < len(tokens) - 1:
                 at = start
-                start, part = await self._thread.call(lambda core: core.score_chunk(tokens, at, first, adapter_hash))  # noqa: B023
+                start, part = await self._thread.run_between_steps(lambda core: core.score_chunk(tokens, at, first, adapter_hash))  # noqa: B023
                 scores += part
         finally:
             if not self._closed:
-                await self._thread.call(LlamaCppCore.clear_scoring_sequence)
+                await self._thread.run_between_steps(LlamaCppCore.clear_scoring_sequence)
         return scores
 
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
@@ -161,11 +168,11 @@ class LlamaCppEngine:
         try:
             while start < len(tokens):
                 at = start
-                start, part = await self._thread.call(lambda core: core.embed_chunk(tokens, at))  # noqa: B023
+                start, part = await self._thread.run_between_steps(lambda core: core.embed_chunk(tokens, at))  # noqa: B023
                 total = total + part
         finally:
             if not self._closed:
-                await self._thread.call(LlamaCppCore.clear_scoring_sequence)
+                await self._thread.run_between_steps(LlamaCppCore.clear_scoring_sequence)
         norm = float(np.linalg.norm(total))
         return [float(value) / norm for value in total]
 
@@ -174,11 +181,13 @@ class LlamaCppEngine:
             raise NotFound(f"The adapter file {path} does not exist.")
         adapter_hash = hashlib.sha256(await asyncio.to_thread(path.read_bytes)).hexdigest()
         own, source = self.model_hash, self._source_hash
-        await self._thread.call(lambda core: core.load_adapter(path, adapter_hash, model_hash=own, source_hash=source))
+        await self._thread.run_between_steps(
+            lambda core: core.load_adapter(path, adapter_hash, model_hash=own, source_hash=source)
+        )
         return adapter_hash
 
     async def unload_adapter(self, adapter_hash: str) -> None:
-        await self._thread.call(lambda core: core.unload_adapter(adapter_hash))
+        await self._thread.run_between_steps(lambda core: core.unload_adapter(adapter_hash))
 
     async def close(self) -> None:
         if self._closed:
@@ -192,7 +201,7 @@ class LlamaCppEngine:
 class _ConstraintFactory:
     """Makes constraints from JSON schemas; what llguidance needs of the vocabulary is built with the first."""
 
-    def __init__(self, tokenizer: Tokenizer, width: int) -> None:
+    def __init__(self, tokenizer: TokenizerLike, width: int) -> None:
         self._tokenizer = tokenizer
         self._width = width
         self._vocabulary: Any = None

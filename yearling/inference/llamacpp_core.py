@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Untrusted, UserError
-from yearling.inference.cache_slots import Sequence, Slot, SlotScheduler
+from yearling.inference.cache_slots import CacheSlot, SlotScheduler, SlottedSequence
 from yearling.inference.engine_thread import InFlightRequest
 from yearling.inference.llamacpp_ctypes import LlamaContext, LlamaModel
-from yearling.inference.numpy_sampler import Mask, SamplerState, logprob, sample_token
+from yearling.inference.numpy_sampler import SamplerState, TokenMask, sample_token, token_logprob
 
 CHUNK_TOKENS = 32
 """Prefill tokens per step while answers run, for each that is new: what their readers wait for at most when one is.
@@ -38,16 +38,16 @@ SCORE_CHUNK_TOKENS = 64
 class TokenConstraint(Protocol):
     """What a grammar must do: say which tokens (V,) may come next, and take the one that came (true: complete)."""
 
-    def allowed_array(self) -> Mask: ...
+    def allowed_mask(self) -> TokenMask: ...
 
     def accept(self, token_id: int) -> bool: ...
 
 
 @dataclass(eq=False, slots=True)
-class Answering:
+class LlamaCppSequenceState:
     """The engine's own of one sequence: where its tokens go and how they are drawn."""
 
-    ticket: InFlightRequest
+    in_flight: InFlightRequest
     state: SamplerState
     constraint: TokenConstraint | None
 
@@ -68,8 +68,8 @@ class LlamaCppCore:
         self._model = model
         self._constrain = constrain
         self._context_tokens = context_tokens
-        self._slots: SlotScheduler[Answering] = SlotScheduler(count=max_sequences, cells=cells)
-        self._sequences: dict[InFlightRequest, Sequence[Answering]] = {}
+        self._slots: SlotScheduler[LlamaCppSequenceState] = SlotScheduler(count=max_sequences, cells=cells)
+        self._sequences: dict[InFlightRequest, SlottedSequence[LlamaCppSequenceState]] = {}
         self._adapters: dict[str, int] = {}
         self._unloading: set[str] = set()
         # One sequence id more than there are slots, for scoring and embedding.
@@ -82,20 +82,20 @@ class LlamaCppCore:
     def running(self) -> int:
         return len(self._slots.running)
 
-    def add(self, ticket: InFlightRequest) -> None:
-        request = ticket.request
-        self._check_ids(ticket.prompt_ids)
+    def add(self, in_flight: InFlightRequest) -> None:
+        request = in_flight.request
+        self._check_ids(in_flight.prompt_ids)
         if any(not 0 <= token < self._model.vocab_size for token, _ in request.sampling.logit_bias):
             raise BadInput("logit_bias names a token id that the model does not have.", param="logit_bias")
         self._adapter_handle(request.adapter_hash)
         constraint = None if request.json_schema is None else self._constrain(request.json_schema)
-        answering = Answering(ticket, SamplerState(request.sampling), constraint)
-        sequence = Sequence(tokens=list(ticket.prompt_ids), adapter=request.adapter_hash, payload=answering)
-        self._sequences[ticket] = sequence
+        answering = LlamaCppSequenceState(in_flight, SamplerState(request.sampling), constraint)
+        sequence = SlottedSequence(tokens=list(in_flight.prompt_ids), adapter=request.adapter_hash, payload=answering)
+        self._sequences[in_flight] = sequence
         self._slots.add(sequence)
 
-    def remove(self, ticket: InFlightRequest) -> None:
-        sequence = self._sequences.pop(ticket, None)
+    def remove(self, in_flight: InFlightRequest) -> None:
+        sequence = self._sequences.pop(in_flight, None)
         if sequence is not None:
             self._slots.finish(sequence)
             self._free_unloading_adapters()
@@ -103,7 +103,7 @@ class LlamaCppCore:
     def has_work(self) -> bool:
         return bool(self._sequences)
 
-    def abandon(self) -> None:
+    def abort_all(self) -> None:
         for ticket in list(self._sequences):
             self.remove(ticket)
         for slot in self._slots.slots:
@@ -111,23 +111,23 @@ class LlamaCppCore:
         self._context.clear()
 
     def step(self) -> None:
-        for placed in self._slots.place():
-            if placed.source is not None:
-                self._context.forget(placed.slot.number)
-                self._context.share(placed.source.number, placed.slot.number, placed.keep)
-            elif not self._context.forget(placed.slot.number, placed.keep):
+        for placed in self._slots.assign_waiting():
+            if placed.prefix_source is not None:
+                self._context.remove_tokens(placed.slot.number)
+                self._context.copy_prefix(placed.prefix_source.number, placed.slot.number, placed.num_kept)
+            elif not self._context.remove_tokens(placed.slot.number, placed.num_kept):
                 # A cache that cannot be cut (sliding window) is computed anew.
-                self._context.forget(placed.slot.number)
+                self._context.remove_tokens(placed.slot.number)
                 self._slots.empty(placed.slot)
         chunks = self._plan()
         for adapter in dict.fromkeys(sequence.adapter for sequence in chunks):
             self._run_pass(adapter, {sequence: count for sequence, count in chunks.items() if sequence.adapter == adapter})
 
-    def _plan(self) -> dict[Sequence[Answering], int]:
+    def _plan(self) -> dict[SlottedSequence[LlamaCppSequenceState], int]:
         """How many tokens of each running sequence this step computes: one of those that answer, some of those that are new."""
-        chunks = {sequence: 1 for sequence in self._slots.running if sequence.left == 1}
+        chunks = {sequence: 1 for sequence in self._slots.running if sequence.num_uncached == 1}
         # Whoever has least to prefill goes first: a short question does not wait behind a long document.
-        new = sorted((one for one in self._slots.running if one.left > 1), key=lambda one: one.left)
+        new = sorted((one for one in self._slots.running if one.num_uncached > 1), key=lambda one: one.num_uncached)
         # The more wait for their first token, the longer the others wait for their next: else they end before these begin.
         room = min(CHUNK_TOKENS * len(new), IDLE_CHUNK_TOKENS) if chunks else IDLE_CHUNK_TOKENS
         for sequence in new:
@@ -135,20 +135,20 @@ class LlamaCppCore:
                 break
             # Chunks end on a grid, so that a beginning is computed in the same rows whatever follows it.
             to_grid = IDLE_CHUNK_TOKENS - len(_slot(sequence).tokens) % IDLE_CHUNK_TOKENS
-            chunks[sequence] = min(room, sequence.left, to_grid)
+            chunks[sequence] = min(room, sequence.num_uncached, to_grid)
             room -= chunks[sequence]
         return chunks
 
-    def _run_pass(self, adapter: str | None, chunks: dict[Sequence[Answering], int]) -> None:
+    def _run_pass(self, adapter: str | None, chunks: dict[SlottedSequence[LlamaCppSequenceState], int]) -> None:
         """One pass over the weights; draws a token for every sequence whose last token took part."""
         rows: list[tuple[int, int, int, bool]] = []
-        outputs: list[tuple[Sequence[Answering], int]] = []
+        outputs: list[tuple[SlottedSequence[LlamaCppSequenceState], int]] = []
         for sequence, count in chunks.items():
             slot = _slot(sequence)
             start = len(slot.tokens)
             for at in range(start, start + count):
                 rows.append((sequence.tokens[at], at, slot.number, at == len(sequence.tokens) - 1))
-            if count == sequence.left:
+            if count == sequence.num_uncached:
                 outputs.append((sequence, len(rows) - 1))
         self._context.set_adapter(self._adapter_handle(adapter, leaving=True))
         if not self._context.decode(rows):
@@ -158,7 +158,7 @@ class LlamaCppCore:
             slot = _slot(sequence)
             start = len(slot.tokens)
             if start % IDLE_CHUNK_TOKENS == 0 or (count > 1 and len(chunks) == 1):
-                slot.starts.append(start)
+                slot.chunk_starts.append(start)
             slot.tokens += sequence.tokens[start : start + count]
         for sequence, row in outputs:
             self._emit(sequence, row)
@@ -168,14 +168,14 @@ class LlamaCppCore:
         slot = self._slots.evict() or self._slots.preempt()
         if slot is None:
             raise RuntimeError("one sequence alone does not fit the KV cache")
-        self._context.forget(slot.number)
+        self._context.remove_tokens(slot.number)
 
-    def _emit(self, sequence: Sequence[Answering], row: int) -> None:
+    def _emit(self, sequence: SlottedSequence[LlamaCppSequenceState], row: int) -> None:
         answering = sequence.payload
-        ticket = answering.ticket
+        ticket = answering.in_flight
         try:
             constraint = answering.constraint
-            allowed = None if constraint is None else constraint.allowed_array()
+            allowed = None if constraint is None else constraint.allowed_mask()
             token = sample_token(
                 self._context.logits(row), answering.state, allowed_V=allowed, num_top=ticket.request.top_logprobs
             )
@@ -185,7 +185,7 @@ class LlamaCppCore:
         else:
             sequence.tokens.append(token.id)
             ticket.emit(token, last=complete)
-        if ticket.ended:
+        if ticket.is_finished:
             self.remove(ticket)
 
     def score_chunk(self, tokens: SequenceOf[int], start: int, first: int, adapter: str | None) -> tuple[int, list[float]]:
@@ -198,9 +198,9 @@ class LlamaCppCore:
         rows = [(tokens[at], at, self._scoring_sequence_id, at >= first) for at in range(start, stop)]
         self._context.set_adapter(self._adapter_handle(adapter))
         self._decode_scoring_rows(rows)
-        scores = [logprob(self._context.logits(at - start), tokens[at + 1]) for at in range(max(start, first), stop)]
+        scores = [token_logprob(self._context.logits(at - start), tokens[at + 1]) for at in range(max(start, first), stop)]
         if stop == len(tokens) - 1:
-            self._context.forget(self._scoring_sequence_id)
+            self._context.remove_tokens(self._scoring_sequence_id)
         return stop, scores
 
     def embed_chunk(self, tokens: SequenceOf[int], start: int) -> tuple[int, npt.NDArray[np.float64]]:
@@ -214,15 +214,15 @@ class LlamaCppCore:
         self._context.set_embeddings(True)
         try:
             self._decode_scoring_rows([(tokens[at], at, self._scoring_sequence_id, True) for at in range(start, stop)])
-            total = sum(self._context.hidden(row).astype(np.float64) for row in range(stop - start))
+            total = sum(self._context.hidden_state(row).astype(np.float64) for row in range(stop - start))
         finally:
             self._context.set_embeddings(False)
         if stop == len(tokens):
-            self._context.forget(self._scoring_sequence_id)
+            self._context.remove_tokens(self._scoring_sequence_id)
         return stop, np.asarray(total)
 
     def clear_scoring_sequence(self) -> None:
-        self._context.forget(self._scoring_sequence_id)
+        self._context.remove_tokens(self._scoring_sequence_id)
 
     def _decode_scoring_rows(self, rows: list[tuple[int, int, int, bool]]) -> None:
         while rows and not self._context.decode(rows):
@@ -262,7 +262,7 @@ class LlamaCppCore:
             self._unloading.discard(adapter_hash)
             for slot in self._slots.slots:
                 if slot.adapter == adapter_hash:
-                    self._context.forget(slot.number)
+                    self._context.remove_tokens(slot.number)
                     self._slots.empty(slot)
             self._context.set_adapter(None)
             self._model.free_adapter(self._adapters.pop(adapter_hash))
@@ -279,7 +279,7 @@ class LlamaCppCore:
             raise BadInput("The prompt holds a token id that the model does not have.", param="prompt_ids")
 
 
-def _slot(sequence: Sequence[Answering]) -> Slot:
+def _slot(sequence: SlottedSequence[LlamaCppSequenceState]) -> CacheSlot:
     if sequence.slot is None:
         raise RuntimeError("a running sequence has no slot")
     return sequence.slot

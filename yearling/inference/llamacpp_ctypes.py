@@ -338,18 +338,18 @@ class LlamaContext:
         """Whether the next steps also give hidden states."""
         self._library.llama_set_embeddings(self._context, wanted)
 
-    def hidden(self, row: int) -> Logits:
+    def hidden_state(self, row: int) -> Logits:
         """The last hidden state (H,) of a row of the last step that wanted output: a view that the next step overwrites."""
         address = self._library.llama_get_embeddings_ith(self._context, row)
         if not address:
             raise RuntimeError(f"Row {row} of the last step has no hidden state.")
         return np.ctypeslib.as_array(c.cast(address, c.POINTER(c.c_float)), (self._embedding_size,))
 
-    def forget(self, sequence: int, start: int = 0) -> bool:
+    def remove_tokens(self, sequence: int, start: int = 0) -> bool:
         """Drop what the cache holds of a sequence from position `start` on; False where the cache cannot be cut there."""
         return bool(self._library.llama_memory_seq_rm(self._memory, sequence, start, -1))
 
-    def share(self, source: int, target: int, length: int) -> None:
+    def copy_prefix(self, source: int, target: int, length: int) -> None:
         """Let `target` begin with the first `length` cached tokens of `source`; takes no further cells."""
         self._library.llama_memory_seq_cp(self._memory, source, target, 0, length)
 

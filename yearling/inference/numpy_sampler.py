@@ -17,11 +17,11 @@ import numpy.typing as npt
 from yearling.inference.engine import Token
 from yearling.records import SamplingSettings
 
-GREEDY_BELOW = 1e-5
+GREEDY_TEMPERATURE = 1e-5
 """Temperatures below this are greedy: dividing by them would leave the range of fp32."""
 
-Floats = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
+FloatVector = npt.NDArray[np.float32]
+TokenMask = npt.NDArray[np.bool_]
 
 
 @dataclass(slots=True)
@@ -29,17 +29,17 @@ class SamplerState:
     """What must be remembered of one sequence: its random numbers and how often it emitted each token."""
 
     settings: SamplingSettings
-    counts: Counter[int] = field(default_factory=Counter)
+    token_counts: Counter[int] = field(default_factory=Counter)
     _random: np.random.Generator | None = None
 
-    def uniform(self) -> float:
+    def next_uniform(self) -> float:
         """The next number in [0, 1) of this sequence's own stream, which its seed alone decides."""
         if self._random is None:
             self._random = np.random.Generator(np.random.Philox(key=self.settings.seed % 2**128))
         return float(self._random.random())
 
 
-def sample_token(logits_V: Floats, state: SamplerState, *, allowed_V: Mask | None = None, num_top: int = 0) -> Token:
+def sample_token(logits_V: FloatVector, state: SamplerState, *, allowed_V: TokenMask | None = None, num_top: int = 0) -> Token:
     """Draw one token and count it. Raises ValueError when the logits are not finite or no token is permitted."""
     highest = float(logits_V.max())
     weights_V = np.exp(logits_V - highest)
@@ -49,7 +49,7 @@ def sample_token(logits_V: Floats, state: SamplerState, *, allowed_V: Mask | Non
     log_total = highest + float(np.log(total))
     settings = state.settings
     adjusted_V = _adjust(logits_V, state, allowed_V)
-    if settings.temperature < GREEDY_BELOW:
+    if settings.temperature < GREEDY_TEMPERATURE:
         token_id = int(adjusted_V.argmax())
         if np.isneginf(adjusted_V[token_id]):
             raise ValueError("No token is permitted here.")
@@ -60,19 +60,21 @@ def sample_token(logits_V: Floats, state: SamplerState, *, allowed_V: Mask | Non
                 raise ValueError("No token is permitted here.")
             weights_V = np.exp((adjusted_V - top) / np.float32(settings.temperature))
         if settings.top_k or settings.top_p < 1 or settings.min_p:
-            weights_V = truncate(weights_V, settings)
-        token_id = _invert(weights_V, state.uniform())
-    state.counts[token_id] += 1
-    return Token(id=token_id, logprob=float(logits_V[token_id]) - log_total, top=likeliest(logits_V, log_total, num_top))
+            weights_V = truncate_weights(weights_V, settings)
+        token_id = _invert(weights_V, state.next_uniform())
+    state.token_counts[token_id] += 1
+    return Token(
+        id=token_id, logprob=float(logits_V[token_id]) - log_total, top_logprobs=top_logprobs(logits_V, log_total, num_top)
+    )
 
 
-def logprob(logits_V: Floats, token_id: int) -> float:
+def token_logprob(logits_V: FloatVector, token_id: int) -> float:
     """Of the whole distribution at temperature 1, in nats."""
     highest = float(logits_V.max())
     return float(logits_V[token_id]) - highest - float(np.log(np.exp(logits_V - highest).sum(dtype=np.float64)))
 
 
-def likeliest(logits_V: Floats, log_total: float, count: int) -> tuple[tuple[int, float], ...]:
+def top_logprobs(logits_V: FloatVector, log_total: float, count: int) -> tuple[tuple[int, float], ...]:
     """The `count` likeliest tokens as (id, log-probability), likeliest first."""
     if count == 0:
         return ()
@@ -81,7 +83,7 @@ def likeliest(logits_V: Floats, log_total: float, count: int) -> tuple[tuple[int
     return tuple((int(i), float(logits_V[i]) - log_total) for i in ids)
 
 
-def truncate(weights_V: Floats, settings: SamplingSettings) -> Floats:
+def truncate_weights(weights_V: FloatVector, settings: SamplingSettings) -> FloatVector:
     """Top-k, then the smallest set of likeliest tokens that holds `top_p` of what is left, then min-p. Not normalised. (V,)"""
     vocabulary = len(weights_V)
     if 0 < settings.top_k < vocabulary:
@@ -105,25 +107,25 @@ def truncate(weights_V: Floats, settings: SamplingSettings) -> Floats:
     return truncated_V
 
 
-def _adjust(logits_V: Floats, state: SamplerState, allowed_V: Mask | None) -> Floats:
+def _adjust(logits_V: FloatVector, state: SamplerState, allowed_V: TokenMask | None) -> FloatVector:
     """Logits after bias, penalties and grammar; the input itself where nothing applies, else a changed copy. (V,)"""
     settings = state.settings
-    penalised = bool(state.counts) and bool(settings.presence_penalty or settings.frequency_penalty)
+    penalised = bool(state.token_counts) and bool(settings.presence_penalty or settings.frequency_penalty)
     if not settings.logit_bias and not penalised and allowed_V is None:
         return logits_V
     adjusted_V = logits_V.copy()
     for token_id, bias in settings.logit_bias:
         adjusted_V[token_id] += bias
     if penalised:
-        at = np.fromiter(state.counts, np.int64)
-        times = np.fromiter(state.counts.values(), np.float32)
+        at = np.fromiter(state.token_counts, np.int64)
+        times = np.fromiter(state.token_counts.values(), np.float32)
         adjusted_V[at] -= np.float32(settings.presence_penalty) + np.float32(settings.frequency_penalty) * times
     if allowed_V is not None:
         adjusted_V[~allowed_V] = -np.inf
     return adjusted_V
 
 
-def _invert(weights_V: Floats, uniform: float) -> int:
+def _invert(weights_V: FloatVector, uniform: float) -> int:
     """The token at which the cumulative weight first exceeds the uniform number; never one of weight zero."""
     cumulative_V = np.cumsum(weights_V, dtype=np.float64)
     last = cumulative_V[-1]

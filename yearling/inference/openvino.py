@@ -26,9 +26,17 @@ from typing import Any
 import psutil
 
 from yearling.errors import BadInput, ContextLengthExceeded, Unavailable, Unsupported, UserError
-from yearling.inference.engine import Completion, Delta, EngineCapabilities, Request, Token, admit, collect
+from yearling.inference.engine import (
+    Completion,
+    Delta,
+    EngineCapabilities,
+    GenerationRequest,
+    Token,
+    collect_completion,
+    validate_request,
+)
 from yearling.inference.engine_thread import EngineThread, InFlightRequest
-from yearling.inference.served_model import Tokenizer
+from yearling.inference.served_model import TokenizerLike
 from yearling.models import ModelLibrary
 from yearling.models import Tokenizer as ModelTokenizer
 from yearling.records import SamplingSettings
@@ -38,7 +46,7 @@ TOKENS_PER_STEP = 128
 
 MAX_SEQUENCES = 64
 
-CACHE_SHARE = 0.25
+KV_CACHE_MEMORY_FRACTION = 0.25
 """Part of the memory that is free at start which the key/value cache may take."""
 
 PROPERTIES = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0, "KV_CACHE_PRECISION": "f16"}
@@ -52,7 +60,7 @@ SUPPORTED_SCHEMA_KEYWORDS = frozenset(
 """Schema keywords that the grammar enforces, or that constrain nothing."""
 
 
-class Pipeline:
+class OpenVinoCore:
     """A stepper (`stepping.py`) around the library's pipeline."""
 
     def __init__(self, weights: Path, *, stop_ids: frozenset[int], threads: int, max_sequences: int) -> None:
@@ -70,7 +78,7 @@ class Pipeline:
         scheduler.max_num_batched_tokens = max(TOKENS_PER_STEP, max_sequences)
         scheduler.dynamic_split_fuse = True
         scheduler.enable_prefix_caching = False
-        scheduler.cache_size = max(1, int(CACHE_SHARE * psutil.virtual_memory().available / 2**30))
+        scheduler.cache_size = max(1, int(KV_CACHE_MEMORY_FRACTION * psutil.virtual_memory().available / 2**30))
         properties = PROPERTIES | {"INFERENCE_NUM_THREADS": threads}
         try:
             self._pipeline = openvino_genai.ContinuousBatchingPipeline(str(weights), scheduler, "CPU", properties)
@@ -79,15 +87,15 @@ class Pipeline:
                 f"OpenVINO GenAI cannot open this model: {_error_summary(error)}", advice="Serve it with llama.cpp."
             ) from None
 
-    def add(self, ticket: InFlightRequest) -> None:
-        config = self._config(ticket)
+    def add(self, in_flight: InFlightRequest) -> None:
+        config = self._config(in_flight)
         try:
-            self._handles[ticket] = self._submit(ticket.prompt_ids, config)
+            self._handles[in_flight] = self._submit(in_flight.prompt_ids, config)
         except (RuntimeError, ValueError) as error:
             raise Unsupported(f"OpenVINO GenAI refuses the request: {_error_summary(error)}") from None
 
-    def remove(self, ticket: InFlightRequest) -> None:
-        handle = self._handles.pop(ticket, None)
+    def remove(self, in_flight: InFlightRequest) -> None:
+        handle = self._handles.pop(in_flight, None)
         if handle is not None:
             handle.cancel()
 
@@ -98,10 +106,10 @@ class Pipeline:
         self._pipeline.step()
         for ticket, handle in list(self._handles.items()):
             self._emit_new_tokens(ticket, handle)
-            if ticket.ended:
+            if ticket.is_finished:
                 self.remove(ticket)
 
-    def abandon(self) -> None:
+    def abort_all(self) -> None:
         for ticket in list(self._handles):
             self.remove(ticket)
 
@@ -129,7 +137,7 @@ class Pipeline:
         config = self._genai.GenerationConfig()
         config.apply_chat_template = False
         config.logprobs = 1
-        config.max_new_tokens = ticket.limit
+        config.max_new_tokens = ticket.max_new_tokens
         config.stop_token_ids = set(self._stop_ids)
         config.presence_penalty = sampling.presence_penalty
         config.frequency_penalty = sampling.frequency_penalty
@@ -137,7 +145,7 @@ class Pipeline:
         if config.do_sample:
             self._set_sampling(config, sampling)
         if ticket.request.json_schema is not None:
-            check_schema(ticket.request.json_schema)
+            check_schema_support(ticket.request.json_schema)
             constraint = self._genai.StructuredOutputConfig()
             constraint.json_schema = json.dumps(ticket.request.json_schema)
             config.structured_output_config = constraint
@@ -152,12 +160,12 @@ class Pipeline:
         config.rng_seed = sampling.seed % 2**32
 
     def _emit_new_tokens(self, ticket: InFlightRequest, handle: Any) -> None:
-        while handle.can_read() and not ticket.ended:
+        while handle.can_read() and not ticket.is_finished:
             for output in handle.read().values():
                 for token_id, logprob in zip(output.generated_ids, output.generated_log_probs, strict=True):
-                    if not ticket.ended:
+                    if not ticket.is_finished:
                         ticket.emit(Token(id=token_id, logprob=logprob))
-        if ticket.ended:
+        if ticket.is_finished:
             return
         status = self._genai.GenerationStatus
         if handle.get_status() == status.IGNORED:
@@ -174,8 +182,8 @@ class OpenVinoEngine:
 
     def __init__(
         self,
-        thread: EngineThread[Pipeline],
-        tokenizer: Tokenizer,
+        thread: EngineThread[OpenVinoCore],
+        tokenizer: TokenizerLike,
         *,
         model_hash: str,
         context_tokens: int,
@@ -199,11 +207,11 @@ class OpenVinoEngine:
 
     @classmethod
     async def open(
-        cls, weights: Path, tokenizer: Tokenizer, *, model_hash: str, threads: int, context_tokens: int, max_sequences: int
+        cls, weights: Path, tokenizer: TokenizerLike, *, model_hash: str, threads: int, context_tokens: int, max_sequences: int
     ) -> OpenVinoEngine:
         """Load the file in the engine's own thread. Raises BadInput without the extra, Unsupported for a model that it cannot
         read."""
-        build = partial(Pipeline, weights, stop_ids=tokenizer.stop_ids, threads=threads, max_sequences=max_sequences)
+        build = partial(OpenVinoCore, weights, stop_ids=tokenizer.stop_ids, threads=threads, max_sequences=max_sequences)
         thread = EngineThread(build, name="openvino")
         try:
             await thread.core()
@@ -216,8 +224,8 @@ class OpenVinoEngine:
     def steps(self) -> int:
         return self._thread.steps + self._scored
 
-    async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
-        limit = admit(request, self.capabilities)
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        limit = validate_request(request, self.capabilities)
         if request.top_logprobs:
             raise Unsupported("OpenVINO GenAI tells the log-probability of the emitted token only.", param="top_logprobs")
         stream = self._thread.stream(request, limit, self._tokenizer)
@@ -227,8 +235,8 @@ class OpenVinoEngine:
         finally:
             await stream.aclose()
 
-    async def generate(self, request: Request) -> Completion:
-        return await collect(self.stream(request))
+    async def generate(self, request: GenerationRequest) -> Completion:
+        return await collect_completion(self.stream(request))
 
     async def score(
         self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
@@ -241,7 +249,7 @@ class OpenVinoEngine:
                 raise BadInput("The first token of a text has no probability without a prompt before it.", param="prompt_ids")
             if len(prompt) + len(answer) > self.capabilities.context_tokens:
                 raise ContextLengthExceeded("The text is longer than the context of this model.", advice="Shorten it.")
-            found.append(await self._thread.call(partial(_score, prompt=prompt, answer=answer)))
+            found.append(await self._thread.run_between_steps(partial(_score, prompt=prompt, answer=answer)))
             self._scored += 1
         return found
 
@@ -265,11 +273,11 @@ class OpenVinoEngine:
         )
 
 
-def _score(pipeline: Pipeline, *, prompt: Sequence[int], answer: Sequence[int]) -> list[float]:
+def _score(pipeline: OpenVinoCore, *, prompt: Sequence[int], answer: Sequence[int]) -> list[float]:
     return pipeline.score(prompt, answer)
 
 
-def check_schema(schema: Any, *, where: str = "the schema") -> None:
+def check_schema_support(schema: Any, *, where: str = "the schema") -> None:
     """Raises Unsupported for a JSON schema with a constraint that the grammar would not enforce."""
     if not isinstance(schema, Mapping):
         return
@@ -291,12 +299,12 @@ def check_schema(schema: Any, *, where: str = "the schema") -> None:
     for word, part in schema.items():
         if word in ("properties", "$defs", "definitions"):
             for name, child in part.items():
-                check_schema(child, where=f"{where}, {name}")
+                check_schema_support(child, where=f"{where}, {name}")
         elif word in ("anyOf", "prefixItems"):
             for child in part:
-                check_schema(child, where=where)
+                check_schema_support(child, where=where)
         elif word in ("items", "additionalProperties"):
-            check_schema(part, where=where)
+            check_schema_support(part, where=where)
 
 
 def _error_summary(error: Exception) -> str:

@@ -18,9 +18,9 @@ import psutil
 from yearling.config import Settings
 from yearling.errors import NotFound, Unavailable, UserError
 from yearling.inference.adapter_registry import AdapterRegistry
-from yearling.inference.calibration import calibrate, read_speeds
+from yearling.inference.calibration import calibrate_engines, read_speeds
 from yearling.inference.engine import Engine
-from yearling.inference.engine_choice import ENGINE_FACTORIES, candidates, choose_engine, detect_machine
+from yearling.inference.engine_choice import ENGINE_FACTORIES, candidate_engines, choose_engine, detect_machine
 from yearling.inference.remote import RemoteEndpoint, RemoteEngine
 from yearling.inference.served_model import ServedModel
 from yearling.inference.supervisor import EngineSpec, SupervisedEngine
@@ -63,17 +63,17 @@ async def open_engine(
 class _OpenModel:
     served: ServedModel
     size_bytes: int = 0
-    used_s: float = field(default_factory=time.monotonic)
+    last_used_s: float = field(default_factory=time.monotonic)
 
 
 class EnginePool:
     """Finds, and opens where need be, the engine for a model's name. None of it blocks the event loop."""
 
-    def __init__(self, settings: Settings, library: ModelLibrary, *, notice: Callable[[str], None] = lambda words: None) -> None:
+    def __init__(self, settings: Settings, library: ModelLibrary, *, notify: Callable[[str], None] = lambda words: None) -> None:
         """`notice` is told, in words, why a start takes longer than usual."""
         from yearling.models import AdapterLibrary
 
-        self.notice = notice
+        self.notify = notify
         self._adapter_registry: AdapterRegistry | None = AdapterRegistry(AdapterLibrary(settings.adapters_dir))
         self._settings: Settings | None = settings
         self._library: ModelLibrary | None = library
@@ -85,7 +85,7 @@ class EnginePool:
         self._closed = False
 
     @classmethod
-    def of(cls, served: Sequence[ServedModel], *, default: str | None = None) -> EnginePool:
+    def from_open_models(cls, served: Sequence[ServedModel], *, default: str | None = None) -> EnginePool:
         """A pool of engines that are open already; the first is the default."""
         pool = cls.__new__(cls)
         pool._settings = pool._library = pool._endpoint = pool._remote_error = pool._adapter_registry = None
@@ -114,11 +114,11 @@ class EnginePool:
         names = [*(model.name for model in local), *adapted, *self._open_models]
         return list(dict.fromkeys([self._default, *names] if self._default in names else names))
 
-    def card(self, name: str) -> tuple[str, int]:
+    def model_info(self, name: str) -> tuple[str, int]:
         """(owner, creation in Unix seconds) of a model, without opening it. Raises NotFound."""
         if name in self._open_models:
             served = self._open_models[name].served
-            return served.owned_by, served.created
+            return served.owned_by, served.created_unix_s
         local = self._local_chat_models()
         for model in local:
             if model.name == name:
@@ -147,7 +147,7 @@ class EnginePool:
                 if wanted not in self._open_models:
                     await self._open(wanted)
         entry = self._open_models[wanted]
-        entry.used_s = time.monotonic()
+        entry.last_used_s = time.monotonic()
         return entry.served
 
     def status(self) -> list[dict[str, Any]]:
@@ -196,7 +196,7 @@ class EnginePool:
         if settings is None:
             raise RuntimeError("a pool of given engines opens none")
         speeds = read_speeds(settings.data_dir, detect_machine(), model.sha256)
-        choice = choose_engine(settings, purpose="interactive", format=model.format, speeds=speeds)
+        choice = choose_engine(settings, purpose="interactive", weights_format=model.format, speeds=speeds)
         tokenizer, template, engine = await asyncio.gather(
             asyncio.to_thread(Tokenizer.load, model),
             asyncio.to_thread(ChatTemplate.load, model),
@@ -204,7 +204,7 @@ class EnginePool:
         )
         created = int(model.created_utc.timestamp())
         return ServedModel(
-            name=model.name, engine=engine, tokenizer=tokenizer, template=template, owned_by="yearling", created=created
+            name=model.name, engine=engine, tokenizer=tokenizer, template=template, owned_by="yearling", created_unix_s=created
         )
 
     async def _open_kind(self, model: LocalModel, kind: str) -> SupervisedEngine:
@@ -224,19 +224,21 @@ class EnginePool:
         settings, machine = self._settings, detect_machine()
         if settings is None:
             return
-        kinds = candidates(settings, model.format, machine, "interactive")
+        kinds = candidate_engines(settings, model.format, machine, "interactive")
         if len(kinds) > 1 and "interactive" not in read_speeds(settings.data_dir, machine, model.sha256):
-            self.notice(f"Measuring the engines that are installed, once: {', '.join(kinds)} ...")
+            self.notify(f"Measuring the engines that are installed, once: {', '.join(kinds)} ...")
             opener = partial(self._open_kind, model)
-            await calibrate(settings.data_dir, machine, model.sha256, "interactive", kinds, opener)
+            await calibrate_engines(settings.data_dir, machine, model.sha256, "interactive", kinds, opener)
 
     async def _close_idle_engines(self, needed_bytes: int) -> None:
         """Close engines that rest, the longest resting first, while memory is short. The default stays."""
         while psutil.virtual_memory().available < needed_bytes + ENGINE_OVERHEAD_BYTES:
             resting = [
-                (entry.used_s, name)
+                (entry.last_used_s, name)
                 for name, entry in self._open_models.items()
-                if name != self._default.partition("+")[0] and _is_idle(entry) and time.monotonic() - entry.used_s > MIN_IDLE_S
+                if name != self._default.partition("+")[0]
+                and _is_idle(entry)
+                and time.monotonic() - entry.last_used_s > MIN_IDLE_S
             ]
             if not resting:
                 return
@@ -248,7 +250,7 @@ class EnginePool:
             return
         if self._endpoint is None:
             self._endpoint = RemoteEndpoint(self._settings.remote_url, self._settings.remote_api_key.get_secret_value())
-        for model in await self._endpoint.models():
+        for model in await self._endpoint.list_models():
             if model.id not in self._open_models:
                 engine = RemoteEngine(self._endpoint, model)
                 self._open_models[model.id] = _OpenModel(
@@ -258,7 +260,7 @@ class EnginePool:
                         tokenizer=None,
                         template=None,
                         owned_by=model.owned_by,
-                        created=model.created,
+                        created_unix_s=model.created_unix_s,
                     )
                 )
 
@@ -266,7 +268,7 @@ class EnginePool:
         """What answers under that name, if it is open."""
         if name in self._open_models:
             return self._open_models[name].served.engine
-        adapted = self._adapter_registry.engine(name) if self._adapter_registry else None
+        adapted = self._adapter_registry.find_base_engine(name) if self._adapter_registry else None
         return adapted if any(entry.served.engine is adapted for entry in self._open_models.values()) else None
 
     def _local_chat_models(self) -> list[LocalModel]:

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Unsupported, UserError
-from yearling.inference.engine import Completion, Delta, EngineCapabilities, Request, admit, collect
+from yearling.inference.engine import (
+    Completion,
+    Delta,
+    EngineCapabilities,
+    GenerationRequest,
+    collect_completion,
+    validate_request,
+)
 from yearling.records import FinishReason
 
 if TYPE_CHECKING:
@@ -27,9 +34,9 @@ UNKNOWN_CONTEXT_TOKENS = 1 << 20
 """Assumed where the endpoint does not tell: it refuses by itself what is too long."""
 
 MAX_CONCURRENT = 256
-TRIES = 3
+MAX_ATTEMPTS = 3
 CONNECT_TIMEOUT_S = 10.0
-LONGEST_PAUSE_S = 5.0
+MAX_RETRY_PAUSE_S = 5.0
 DRAIN_TIMEOUT_S = 0.05
 
 _FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
@@ -40,7 +47,7 @@ class RemoteModel:
     """What an endpoint says of one of its models."""
 
     id: str
-    created: int
+    created_unix_s: int
     owned_by: str
     context_tokens: int
 
@@ -60,7 +67,7 @@ class RemoteEndpoint:
             limits=httpx.Limits(max_connections=MAX_CONCURRENT, max_keepalive_connections=8),
         )
 
-    async def models(self) -> list[RemoteModel]:
+    async def list_models(self) -> list[RemoteModel]:
         """What the endpoint serves. Raises Unavailable or what the endpoint's refusal means."""
         response = await self.send("GET", "/models")
         try:
@@ -75,8 +82,8 @@ class RemoteEndpoint:
         """The response, its head read and its status good. Tries again where that is safe; raises UserError otherwise."""
         import httpx
 
-        for attempt in range(TRIES):
-            last = attempt == TRIES - 1
+        for attempt in range(MAX_ATTEMPTS):
+            last = attempt == MAX_ATTEMPTS - 1
             pause_s = 0.25 * 2**attempt
             try:
                 request = self.client.build_request(method, self.base_url + path, json=body)
@@ -93,7 +100,7 @@ class RemoteEndpoint:
                 if last or not (response.status_code == 429 or response.status_code >= 500):
                     raise self._error_for_status(response.status_code, text)
                 pause_s = max(pause_s, _retry_after_s(response.headers.get("retry-after", "")))
-            await asyncio.sleep(min(LONGEST_PAUSE_S, pause_s))
+            await asyncio.sleep(min(MAX_RETRY_PAUSE_S, pause_s))
         raise RuntimeError("the last try neither returned nor raised")
 
     def _error_for_status(self, status: int, text: str) -> UserError:
@@ -135,10 +142,10 @@ class RemoteEngine:
             max_sequences=MAX_CONCURRENT,
         )
 
-    async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         import httpx
 
-        admit(request, self.capabilities)
+        validate_request(request, self.capabilities)
         if self._closed:
             raise Unavailable("The engine is closed.")
         response = await self._endpoint.send("POST", "/chat/completions", self._body(request))
@@ -152,8 +159,8 @@ class RemoteEngine:
         finally:
             await response.aclose()
 
-    async def generate(self, request: Request) -> Completion:
-        return await collect(self.stream(request))
+    async def generate(self, request: GenerationRequest) -> Completion:
+        return await collect_completion(self.stream(request))
 
     async def score(
         self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
@@ -172,7 +179,7 @@ class RemoteEngine:
     async def close(self) -> None:
         self._closed = True
 
-    def _body(self, request: Request) -> dict[str, Any]:
+    def _body(self, request: GenerationRequest) -> dict[str, Any]:
         """Settings that are at their neutral value are left out: some endpoints refuse fields that they do not know."""
         sampling = request.sampling
         body: dict[str, Any] = {
@@ -258,7 +265,7 @@ def _remote_model(fields: dict[str, Any]) -> RemoteModel:
     context = fields.get("max_model_len") or fields.get("context_length") or meta.get("n_ctx") or UNKNOWN_CONTEXT_TOKENS
     return RemoteModel(
         id=str(fields["id"]),
-        created=int(fields.get("created") or 0),
+        created_unix_s=int(fields.get("created") or 0),
         owned_by=str(fields.get("owned_by") or "remote"),
         context_tokens=int(context),
     )

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from yearling.inference.engine import Engine
 
 
-class StreamDecoder(Protocol):
+class StreamDecoderLike(Protocol):
     """Turns token ids into text as they come; never emits half a character."""
 
     def push(self, token_id: int, /) -> str: ...
@@ -21,7 +21,7 @@ class StreamDecoder(Protocol):
     def flush(self) -> str: ...
 
 
-class Tokenizer(Protocol):
+class TokenizerLike(Protocol):
     """Text to token ids and back."""
 
     @property
@@ -39,19 +39,19 @@ class Tokenizer(Protocol):
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str: ...
 
-    def stream(self) -> StreamDecoder: ...
+    def new_stream_decoder(self) -> StreamDecoderLike: ...
 
     def token_bytes(self, token_id: int, /) -> bytes: ...
 
 
-class ChatTemplate(Protocol):
+class ChatTemplateLike(Protocol):
     """Messages to the prompt that the model was trained on."""
 
     @property
     def supports_tools(self) -> bool: ...
 
     @property
-    def thinking(self) -> bool: ...
+    def supports_thinking(self) -> bool: ...
 
     def render(
         self,
@@ -78,10 +78,10 @@ class ServedModel:
 
     name: str
     engine: Engine
-    tokenizer: Tokenizer | None
-    template: ChatTemplate | None
+    tokenizer: TokenizerLike | None
+    template: ChatTemplateLike | None
     owned_by: str
-    created: int
+    created_unix_s: int
     """Unix time in seconds."""
     adapter_hash: str | None = None
     """Content hash of the adapter that `engine` answers with, whatever a request says; None is the bare model."""

@@ -28,10 +28,17 @@ from typing import Any
 
 from yearling.errors import Unavailable, UserError
 from yearling.inference import wire
-from yearling.inference.engine import Completion, Delta, EngineCapabilities, Request, admit, collect
+from yearling.inference.engine import (
+    Completion,
+    Delta,
+    EngineCapabilities,
+    GenerationRequest,
+    collect_completion,
+    validate_request,
+)
 
 START_TIMEOUT_S = 600.0
-LONGEST_PAUSE_S = 30.0
+MAX_BACKOFF_S = 30.0
 INITIAL_BACKOFF_S = 0.25
 MAX_FAILED_STARTS = 3
 """Failed starts in a row after which requests fail at once instead of waiting for the next try."""
@@ -56,11 +63,11 @@ class _EngineProcess:
     lines: deque[str]
     listener: threading.Thread
     pending: dict[int, asyncio.Queue[dict[str, Any] | UserError]] = field(default_factory=dict)
-    progress_s: float = field(default_factory=time.monotonic)
-    killed_because: str = ""
+    last_progress_s: float = field(default_factory=time.monotonic)
+    kill_reason: str = ""
 
     def send(self, frame: dict[str, Any]) -> None:
-        self.writer.write(wire.pack(frame))
+        self.writer.write(wire.encode_frame(frame))
 
     async def exit_status(self, timeout_s: float | None = None) -> int:
         """Wait for the process to end, and for its last words; negative when a signal ended it. Raises TimeoutError."""
@@ -122,8 +129,8 @@ class SupervisedEngine:
         """Requests there that wait for a place in the engine's steps."""
         return max(0, self.active - self.capabilities.max_sequences) if self._child else 0
 
-    async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
-        admit(request, self.capabilities)
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        validate_request(request, self.capabilities)
         child = await self._wait_until_ready()
         number, queue = self._send_request(child, {"stream": wire.request_to_json(request)})
         ended = False
@@ -147,8 +154,8 @@ class SupervisedEngine:
                     pass
             child.pending.pop(number, None)
 
-    async def generate(self, request: Request) -> Completion:
-        return await collect(self.stream(request))
+    async def generate(self, request: GenerationRequest) -> Completion:
+        return await collect_completion(self.stream(request))
 
     async def score(
         self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
@@ -203,7 +210,7 @@ class SupervisedEngine:
         number = next(self._request_ids)
         queue: asyncio.Queue[dict[str, Any] | UserError] = asyncio.Queue()
         if not child.pending:
-            child.progress_s = time.monotonic()
+            child.last_progress_s = time.monotonic()
         child.pending[number] = queue
         child.send({"id": number} | frame)
         return number, queue
@@ -232,7 +239,7 @@ class SupervisedEngine:
             self._last_error = error
             while True:
                 if self._failures:
-                    await asyncio.sleep(min(LONGEST_PAUSE_S, INITIAL_BACKOFF_S * 2**self._failures))
+                    await asyncio.sleep(min(MAX_BACKOFF_S, INITIAL_BACKOFF_S * 2**self._failures))
                 self._failures += 1
                 try:
                     child = await self._spawn()
@@ -246,29 +253,29 @@ class SupervisedEngine:
         stall = asyncio.create_task(self._kill_on_stall(child))
         try:
             while line := await child.reader.readline():
-                frame = wire.unpack(line)
-                child.progress_s = time.monotonic()
+                frame = wire.decode_frame(line)
+                child.last_progress_s = time.monotonic()
                 if "delta" in frame or "result" in frame:
                     # Work got done in this process, so the next crash is a first one again.
                     self._failures = 0
                 if (queue := child.pending.get(frame.get("id", -1))) is not None:
                     queue.put_nowait(frame)
         except (OSError, ValueError) as error:
-            child.killed_because = f"its pipe broke ({error})"
+            child.kill_reason = f"its pipe broke ({error})"
         finally:
             stall.cancel()
         child.process.kill()
         status = await child.exit_status()
         return Unavailable(
-            f"The engine {child.killed_because or _describe(status)} while it answered.{_last_line(child.lines)}",
+            f"The engine {child.kill_reason or _describe(status)} while it answered.{_last_line(child.lines)}",
             advice="It is being restarted: try again.",
         )
 
     async def _kill_on_stall(self, child: _EngineProcess) -> None:
         while True:
             await asyncio.sleep(min(1.0, self._stall_timeout_s / 4))
-            if child.pending and time.monotonic() - child.progress_s > self._stall_timeout_s:
-                child.killed_because = f"made no step for {self._stall_timeout_s:g} seconds and was stopped"
+            if child.pending and time.monotonic() - child.last_progress_s > self._stall_timeout_s:
+                child.kill_reason = f"made no step for {self._stall_timeout_s:g} seconds and was stopped"
                 child.process.kill()
                 return
 
@@ -298,7 +305,7 @@ class SupervisedEngine:
             if not line:
                 status = await child.exit_status()
                 raise Unavailable(f"The engine {_describe(status)} while it started.{_last_line(child.lines)}")
-            frame = wire.unpack(line)
+            frame = wire.decode_frame(line)
             if "error" in frame:
                 raise wire.error_from_json(frame["error"])
             self.name, self.model_hash = frame["ready"]["name"], frame["ready"]["model_hash"]
@@ -320,7 +327,7 @@ class SupervisedEngine:
         self._adapters = {one: path for one, path in self._adapters.items() if path.exists()}
         for path in self._adapters.values():
             child.send({"id": next(self._request_ids), "call": "load_adapter", "arguments": {"path": str(path)}})
-            while "ended" not in (frame := wire.unpack(await child.reader.readline())):
+            while "ended" not in (frame := wire.decode_frame(await child.reader.readline())):
                 if "error" in frame:
                     raise wire.error_from_json(frame["error"])
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from yearling.inference.engine import Engine, Request
+from yearling.inference.engine import Engine, GenerationRequest
 from yearling.records import SamplingSettings
 
 PREFILL_TOKENS = 512
@@ -45,39 +45,39 @@ class EngineSpeed:
 
 
 @dataclass(eq=False, slots=True)
-class Subject:
+class BenchmarkedEngine:
     """An engine under measurement, and what was found so far. `pid` is the process whose memory counts."""
 
     label: str
     engine: Engine
     pid: Callable[[], int | None] = lambda: None
-    rates: dict[int, list[float]] = field(default_factory=dict)
+    tokens_per_s: dict[int, list[float]] = field(default_factory=dict)
     spreads: dict[int, list[float]] = field(default_factory=dict)
-    prefills: list[float] = field(default_factory=list)
-    firsts: list[float] = field(default_factory=list)
+    prefill_tokens_per_s: list[float] = field(default_factory=list)
+    first_token_s: list[float] = field(default_factory=list)
 
-    def speed(self) -> EngineSpeed:
+    def median_speed(self) -> EngineSpeed:
         """The medians. Raises ValueError before the first round."""
-        if not self.prefills:
+        if not self.prefill_tokens_per_s:
             raise ValueError(f"{self.label} has not been measured")
         pid = self.pid()
         return EngineSpeed(
-            tokens_per_s={count: median(found) for count, found in self.rates.items()},
-            prefill_tokens_per_s=median(self.prefills),
-            first_token_s=median(self.firsts),
+            tokens_per_s={count: median(found) for count, found in self.tokens_per_s.items()},
+            prefill_tokens_per_s=median(self.prefill_tokens_per_s),
+            first_token_s=median(self.first_token_s),
             spread={count: median(found) for count, found in self.spreads.items()},
             peak_memory_bytes=None if pid is None else peak_memory_bytes(pid),
-            rounds=len(self.prefills),
+            rounds=len(self.prefill_tokens_per_s),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RequestTiming:
     """One answer: seconds to its first token and to its end, and how many tokens it had."""
 
-    first_s: float
+    first_token_s: float
     duration_s: float
-    tokens: int
+    num_tokens: int
 
 
 async def measure_engine(
@@ -89,14 +89,14 @@ async def measure_engine(
     rounds: int = 1,
 ) -> EngineSpeed:
     """A quick measurement of one engine, for choosing at start-up: about two seconds with a small model on two cores."""
-    subject = Subject("engine", engine)
+    subject = BenchmarkedEngine("engine", engine)
     counts = [count for count in sequences if count <= engine.capabilities.max_sequences]
     await measure_interleaved([subject], sequences=counts, new_tokens=new_tokens, repeat=rounds, prefill_tokens=prefill_tokens)
-    return subject.speed()
+    return subject.median_speed()
 
 
 async def measure_interleaved(
-    subjects: Sequence[Subject],
+    subjects: Sequence[BenchmarkedEngine],
     *,
     sequences: Sequence[int],
     new_tokens: int,
@@ -121,11 +121,13 @@ async def measure_interleaved(
             what = "prefill" if count == 0 else f"{count} sequences"
             progress(f"round {round_number + 1}: {subject.label}, {what}", done, len(plan))
         if count == 0:
-            subject.firsts.append((await time_request(subject.engine, PROMPT_TOKENS, 1)).first_s)
-            subject.prefills.append(prefill_tokens / (await time_request(subject.engine, prefill_tokens, 1)).first_s)
+            subject.first_token_s.append((await time_request(subject.engine, PROMPT_TOKENS, 1)).first_token_s)
+            subject.prefill_tokens_per_s.append(
+                prefill_tokens / (await time_request(subject.engine, prefill_tokens, 1)).first_token_s
+            )
         else:
             rate, spread = await time_concurrent_requests(subject.engine, count, new_tokens)
-            subject.rates.setdefault(count, []).append(rate)
+            subject.tokens_per_s.setdefault(count, []).append(rate)
             subject.spreads.setdefault(count, []).append(spread)
 
 
@@ -133,23 +135,23 @@ async def time_concurrent_requests(engine: Engine, count: int, new_tokens: int) 
     """`count` answers at once: (new tokens per second, the slowest answer's duration over the fastest full-length one's)."""
     started = time.perf_counter()
     runs = await asyncio.gather(*(time_request(engine, PROMPT_TOKENS, new_tokens) for _ in range(count)))
-    rate = sum(run.tokens for run in runs) / (time.perf_counter() - started)
-    whole = [run.duration_s for run in runs if run.tokens == new_tokens] or [run.duration_s for run in runs]
+    rate = sum(run.num_tokens for run in runs) / (time.perf_counter() - started)
+    whole = [run.duration_s for run in runs if run.num_tokens == new_tokens] or [run.duration_s for run in runs]
     return rate, max(whole) / min(whole)
 
 
-async def time_request(engine: Engine, prompt_tokens: int, new_tokens: int) -> Run:
+async def time_request(engine: Engine, prompt_tokens: int, new_tokens: int) -> RequestTiming:
     """One answer to a prompt that nobody sent before. Raises what the engine raises."""
     number = next(_prompt_seeds)
     prompt = tuple(random.Random(number).choices(_PROMPT_TOKEN_IDS, k=prompt_tokens))
-    request = Request(prompt_ids=prompt, sampling=SamplingSettings(temperature=1.0, max_tokens=new_tokens, seed=number))
+    request = GenerationRequest(prompt_ids=prompt, sampling=SamplingSettings(temperature=1.0, max_tokens=new_tokens, seed=number))
     started = time.perf_counter()
     first_s, tokens = 0.0, 0
     async for delta in engine.stream(request):
         if delta.tokens and not tokens:
             first_s = time.perf_counter() - started
         tokens += len(delta.tokens)
-    return Run(first_s, time.perf_counter() - started, tokens)
+    return RequestTiming(first_s, time.perf_counter() - started, tokens)
 
 
 def peak_memory_bytes(pid: int) -> int | None:
@@ -162,7 +164,7 @@ def peak_memory_bytes(pid: int) -> int | None:
     return None if line is None else int(line.split()[1]) * 1024
 
 
-def _rotated(subjects: Sequence[Subject], by: int) -> list[Subject]:
+def _rotated(subjects: Sequence[BenchmarkedEngine], by: int) -> list[BenchmarkedEngine]:
     """Another one begins in each round."""
     by %= max(1, len(subjects))
     return [*subjects[by:], *subjects[:by]]

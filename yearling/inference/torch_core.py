@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 
 from yearling.errors import BadInput, NotFound, UserError
-from yearling.inference.batch_scheduler import BatchScheduler, PrefillChunk, RowMove, Sequence
+from yearling.inference.batch_scheduler import BatchScheduler, PrefillChunk, RowMove, ScheduledSequence
 from yearling.inference.engine import Token
 from yearling.inference.engine_thread import InFlightRequest
 from yearling.inference.grammar import GrammarVocabulary, JsonSchemaGrammar
-from yearling.inference.served_model import Tokenizer
-from yearling.inference.torch_sampler import TorchSamplerState, draw
+from yearling.inference.served_model import TokenizerLike
+from yearling.inference.torch_sampler import TorchSamplerState, sample_tokens
 from yearling.inference.torch_weights import compute_logits
 from yearling.models import Cache, Decoder
 
@@ -32,10 +32,10 @@ _HEADROOM_TOKENS = 128
 
 
 @dataclass(eq=False, slots=True)
-class Answering:
+class TorchSequenceState:
     """The engine's own of one sequence: where its tokens go, how they are drawn, and its cache while it is prefilled."""
 
-    ticket: InFlightRequest
+    in_flight: InFlightRequest
     decoder: Decoder
     state: TorchSamplerState
     grammar: JsonSchemaGrammar | None
@@ -48,7 +48,7 @@ class TorchCore:
     def __init__(
         self,
         decoder: Decoder,
-        tokenizer: Tokenizer,
+        tokenizer: TokenizerLike,
         *,
         max_rows: int,
         context_tokens: int,
@@ -56,28 +56,30 @@ class TorchCore:
     ) -> None:
         self.decoder = decoder
         self.context_tokens = context_tokens
-        self.scheduler: BatchScheduler[Answering] = BatchScheduler(max_rows=max_rows, budget_tokens=budget_tokens)
+        self.scheduler: BatchScheduler[TorchSequenceState] = BatchScheduler(max_rows=max_rows, budget_tokens=budget_tokens)
         self._tokenizer = tokenizer
-        self.adapted: dict[str, Decoder] = {}
+        self.adapter_decoders: dict[str, Decoder] = {}
         self._vocabulary: GrammarVocabulary | None = None
         self._batch_cache: Cache | None = None
-        self._sequences: dict[InFlightRequest, Sequence[Answering]] = {}
+        self._sequences: dict[InFlightRequest, ScheduledSequence[TorchSequenceState]] = {}
 
-    def add(self, ticket: InFlightRequest) -> None:
-        request = ticket.request
-        if max(ticket.prompt_ids) >= self.decoder.config.vocab_size or min(ticket.prompt_ids) < 0:
+    def add(self, in_flight: InFlightRequest) -> None:
+        request = in_flight.request
+        if max(in_flight.prompt_ids) >= self.decoder.config.vocab_size or min(in_flight.prompt_ids) < 0:
             raise BadInput("The prompt holds a token id that the model does not have.", param="prompt_ids")
         biased = [token_id for token_id, _ in request.sampling.logit_bias]
         if biased and not 0 <= min(biased) <= max(biased) < self.decoder.config.vocab_size:
             raise BadInput("logit_bias names a token id that the model does not have.", param="logit_bias")
-        grammar = None if request.json_schema is None else self._grammars().grammar(request.json_schema)
-        answering = Answering(ticket, self.decoder_for(request.adapter_hash), TorchSamplerState(request.sampling), grammar)
-        sequence = Sequence(tokens=list(ticket.prompt_ids), payload=answering)
+        grammar = None if request.json_schema is None else self._grammars().new_grammar(request.json_schema)
+        answering = TorchSequenceState(
+            in_flight, self.decoder_for(request.adapter_hash), TorchSamplerState(request.sampling), grammar
+        )
+        sequence = ScheduledSequence(tokens=list(in_flight.prompt_ids), payload=answering)
         self.scheduler.add(sequence)
-        self._sequences[ticket] = sequence
+        self._sequences[in_flight] = sequence
 
-    def remove(self, ticket: InFlightRequest) -> None:
-        sequence = self._sequences.pop(ticket, None)
+    def remove(self, in_flight: InFlightRequest) -> None:
+        sequence = self._sequences.pop(in_flight, None)
         if sequence is not None:
             self._move(self.scheduler.finish(sequence))
             sequence.payload.cache = None
@@ -85,7 +87,7 @@ class TorchCore:
     def has_work(self) -> bool:
         return self.scheduler.has_work()
 
-    def abandon(self) -> None:
+    def abort_all(self) -> None:
         for ticket in list(self._sequences):
             self.remove(ticket)
         self._batch_cache = None
@@ -94,9 +96,9 @@ class TorchCore:
         """The network with that adapter, or the bare one. Raises NotFound."""
         if adapter_hash is None:
             return self.decoder
-        if adapter_hash not in self.adapted:
+        if adapter_hash not in self.adapter_decoders:
             raise NotFound(f"The adapter {adapter_hash} is not loaded.", param="adapter_hash")
-        return self.adapted[adapter_hash]
+        return self.adapter_decoders[adapter_hash]
 
     @torch.inference_mode()
     def step(self) -> None:
@@ -121,10 +123,10 @@ class TorchCore:
         if move is not None and self._batch_cache is not None:
             self._batch_cache.copy(move.source, [move.target])
 
-    def _decode(self, sequences: SequenceOf[Sequence[Answering]], width: int) -> None:
+    def _decode(self, sequences: SequenceOf[ScheduledSequence[TorchSequenceState]], width: int) -> None:
         batch = self._ensure_cache_capacity(rows=len(sequences), width=width)
         logits_BV: Tensor | None = None
-        for rows in groups([id(one.payload.decoder) for one in sequences]):
+        for rows in group_rows_by_key([id(one.payload.decoder) for one in sequences]):
             decoder = sequences[rows[0]].payload.decoder
             ids_B1 = torch.tensor([[sequences[row].tokens[-1]] for row in rows])
             part_BV = compute_logits(decoder, decoder.hidden(ids_B1, cache=batch.rows(rows))[:, 0])
@@ -138,49 +140,49 @@ class TorchCore:
             raise RuntimeError("a decode step without sequences")
         self._emit(sequences, logits_BV)
 
-    def _prefill(self, chunk: PrefillChunk[Answering]) -> None:
+    def _prefill(self, chunk: PrefillChunk[TorchSequenceState]) -> None:
         sequence, answering = chunk.sequence, chunk.sequence.payload
         if answering.cache is None:
             answering.cache = self.decoder.new_cache(num_slots=1, capacity_tokens=len(sequence.tokens))
         ids_1T = torch.tensor([sequence.tokens[chunk.start : chunk.stop]])
         hidden_1TE = answering.decoder.hidden(ids_1T, cache=answering.cache.rows([0]))
-        row = self.scheduler.prefilled(chunk)
+        row = self.scheduler.mark_prefilled(chunk)
         if row is None:
             return
         batch = self._ensure_cache_capacity(rows=row + 1, width=len(sequence.tokens) + 1)
-        batch.adopt(row, answering.cache, 0)
+        batch.copy_from(row, answering.cache, 0)
         answering.cache = None
         self._emit([sequence], compute_logits(answering.decoder, hidden_1TE[:, -1]))
 
-    def _emit(self, sequences: SequenceOf[Sequence[Answering]], logits_BV: Tensor) -> None:
+    def _emit(self, sequences: SequenceOf[ScheduledSequence[TorchSequenceState]], logits_BV: Tensor) -> None:
         """Draw a token for each row and pass it on; answers that end with it leave the batch."""
         masks: list[Tensor | None] = []
         for sequence in sequences:
             masks.append(self._allowed(sequence))
         states = [sequence.payload.state for sequence in sequences]
-        drawn = draw(
-            logits_BV, states, allowed=masks, num_top=[sequence.payload.ticket.request.top_logprobs for sequence in sequences]
+        drawn = sample_tokens(
+            logits_BV, states, allowed=masks, num_top=[sequence.payload.in_flight.request.top_logprobs for sequence in sequences]
         )
         for sequence, one in zip(tuple(sequences), drawn, strict=True):
-            self.scheduler.emitted(sequence, one.id)
+            self.scheduler.append_token(sequence, one.id)
         for sequence, one in zip(tuple(sequences), drawn, strict=True):
-            ticket, grammar = sequence.payload.ticket, sequence.payload.grammar
-            if not ticket.ended:
+            ticket, grammar = sequence.payload.in_flight, sequence.payload.grammar
+            if not ticket.is_finished:
                 complete = grammar is not None and self._accept(ticket, grammar, one.id)
-                if not ticket.ended:
-                    ticket.emit(Token(id=one.id, logprob=one.logprob, top=one.top), last=complete)
-            if ticket.ended:
+                if not ticket.is_finished:
+                    ticket.emit(Token(id=one.id, logprob=one.logprob, top_logprobs=one.top_logprobs), last=complete)
+            if ticket.is_finished:
                 self.remove(ticket)
 
-    def _allowed(self, sequence: Sequence[Answering]) -> Tensor | None:
+    def _allowed(self, sequence: ScheduledSequence[TorchSequenceState]) -> Tensor | None:
         """What the grammar permits next; an answer whose grammar gave up fails alone."""
         answering = sequence.payload
         if answering.grammar is None:
             return None
         try:
-            return answering.grammar.allowed()
+            return answering.grammar.allowed_tensor()
         except UserError as error:
-            answering.ticket.fail(error)
+            answering.in_flight.fail(error)
             return None
 
     def _accept(self, ticket: InFlightRequest, grammar: JsonSchemaGrammar, token_id: int) -> bool:
@@ -203,12 +205,12 @@ class TorchCore:
         grown: Cache = self.decoder.new_cache(num_slots=new_rows, capacity_tokens=new_width)
         if batch is not None:
             for row in range(min(len(batch.lengths), rows)):
-                grown.adopt(row, batch, row)
+                grown.copy_from(row, batch, row)
         self._batch_cache = grown
         return grown
 
 
-def groups(keys: Iterable[int]) -> list[list[int]]:
+def group_rows_by_key(keys: Iterable[int]) -> list[list[int]]:
     """The rows that have the same key, in order."""
     found: dict[int, list[int]] = {}
     for row, key in enumerate(keys):

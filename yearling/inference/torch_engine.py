@@ -18,18 +18,25 @@ import psutil
 import torch
 
 from yearling.errors import BadInput, ContextLengthExceeded
-from yearling.inference.engine import Completion, Delta, EngineCapabilities, Request, admit, collect
+from yearling.inference.engine import (
+    Completion,
+    Delta,
+    EngineCapabilities,
+    GenerationRequest,
+    collect_completion,
+    validate_request,
+)
 from yearling.inference.engine_thread import EngineThread
-from yearling.inference.served_model import Tokenizer
+from yearling.inference.served_model import TokenizerLike
 from yearling.inference.torch_core import TorchCore
-from yearling.inference.torch_scoring import embed, score
+from yearling.inference.torch_scoring import embed_sequences, score_sequences
 from yearling.inference.torch_weights import copy_sharing_weights, pack_linears, preferred_weight_dtype
 from yearling.models import Decoder, ModelLibrary, attach_adapter, load_adapter, load_decoder
 from yearling.models import Tokenizer as ModelTokenizer
 
 T = TypeVar("T")
 
-CACHE_SHARE = 0.25
+KV_CACHE_MEMORY_FRACTION = 0.25
 """Part of the memory that is free at start which key/value caches may take."""
 
 MAX_SEQUENCES = 64
@@ -46,7 +53,7 @@ class TorchEngine:
     def __init__(
         self,
         thread: EngineThread[TorchCore],
-        tokenizer: Tokenizer,
+        tokenizer: TokenizerLike,
         *,
         model_hash: str,
         context_tokens: int,
@@ -73,7 +80,7 @@ class TorchEngine:
     async def open(
         cls,
         load: Callable[[], Decoder],
-        tokenizer: Tokenizer,
+        tokenizer: TokenizerLike,
         *,
         model_hash: str,
         context_tokens: int,
@@ -87,7 +94,7 @@ class TorchEngine:
 
         def build() -> TorchCore:
             decoder = load()
-            free = int(CACHE_SHARE * psutil.virtual_memory().available / token_bytes(decoder))
+            free = int(KV_CACHE_MEMORY_FRACTION * psutil.virtual_memory().available / kv_bytes_per_token(decoder))
             context = min(context_tokens or decoder.config.context_tokens, decoder.config.context_tokens)
             return TorchCore(
                 decoder,
@@ -117,8 +124,8 @@ class TorchEngine:
         """Grows with every step and every scoring pass: a watcher sees that work goes on."""
         return self._thread.steps + self._passes
 
-    async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
-        limit = admit(request, self.capabilities)
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        limit = validate_request(request, self.capabilities)
         stream = self._thread.stream(request, limit, self._tokenizer)
         try:
             async for delta in stream:
@@ -126,43 +133,43 @@ class TorchEngine:
         finally:
             await stream.aclose()
 
-    async def generate(self, request: Request) -> Completion:
-        return await collect(self.stream(request))
+    async def generate(self, request: GenerationRequest) -> Completion:
+        return await collect_completion(self.stream(request))
 
     async def score(
         self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
     ) -> list[list[float]]:
         for prompt, answer in sequences:
             self._check_length(len(prompt) + len(answer))
-        return await self._run_generator(lambda core: score(core.decoder_for(adapter_hash), sequences))
+        return await self._run_generator(lambda core: score_sequences(core.decoder_for(adapter_hash), sequences))
 
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         for ids in sequences:
             self._check_length(len(ids))
-        return await self._run_generator(lambda core: embed(core.decoder, sequences))
+        return await self._run_generator(lambda core: embed_sequences(core.decoder, sequences))
 
     async def load_adapter(self, path: Path) -> str:
         """A PEFT folder, its safetensors file, or a GGUF adapter. Loading what is loaded already changes nothing."""
         load = partial(_load_adapter, path=path, base_sha256=self.model_hash, source_sha256=self._source_hash)
-        return await self._thread.call(load)
+        return await self._thread.run_between_steps(load)
 
     async def unload_adapter(self, adapter_hash: str) -> None:
         """Requests that run with it end as they began. Raises NotFound."""
 
         def drop(core: TorchCore) -> None:
             core.decoder_for(adapter_hash)
-            del core.adapted[adapter_hash]
+            del core.adapter_decoders[adapter_hash]
 
-        await self._thread.call(drop)
+        await self._thread.run_between_steps(drop)
 
     async def close(self) -> None:
         await self._thread.close()
 
     async def _run_generator(self, start: Callable[[TorchCore], Generator[None, None, T]]) -> T:
         """Run a generator of the engine's thread to its end, one piece between two steps."""
-        work = await self._thread.call(start)
+        work = await self._thread.run_between_steps(start)
         while True:
-            done, result = await self._thread.call(lambda _: _advance(work))
+            done, result = await self._thread.run_between_steps(lambda _: _advance(work))
             self._passes += 1
             if done:
                 return result[0]
@@ -186,11 +193,11 @@ def _advance(work: Generator[None, None, T]) -> tuple[bool, tuple[T, ...]]:
 
 def _load_adapter(core: TorchCore, *, path: Path, base_sha256: str, source_sha256: str) -> str:
     adapter_hash = hash_adapter(path)
-    if adapter_hash not in core.adapted:
+    if adapter_hash not in core.adapter_decoders:
         decoder = copy_sharing_weights(core.decoder)
         adapter = load_adapter(path, decoder, base_sha256=base_sha256, source_sha256=source_sha256)
         attach_adapter(decoder, adapter, base_sha256=adapter.base_sha256)  # another layout's hash may stand here, checked above
-        core.adapted[adapter_hash] = decoder
+        core.adapter_decoders[adapter_hash] = decoder
     return adapter_hash
 
 
@@ -237,7 +244,7 @@ def load_serving_decoder(weights: Path, *, threads: int, dtype: str) -> Decoder:
     return decoder
 
 
-def token_bytes(decoder: Decoder) -> int:
+def kv_bytes_per_token(decoder: Decoder) -> int:
     """What one more position costs in the cache, measured on two small caches. At least 1."""
     sizes = []
     for capacity in (8, 16):

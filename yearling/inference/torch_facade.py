@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def sample_from_probabilities(probs_BV: Tensor, uniforms: Sequence[float]) -> list[int]:
     """The token at which each row's cumulative probability first exceeds its uniform number; see `sampler.invert`."""
-    from yearling.inference.torch_sampler import invert
+    from yearling.inference.torch_sampler import sample_inverse_cdf
 
-    return invert(probs_BV, uniforms)
+    return sample_inverse_cdf(probs_BV, uniforms)
 
 
 def make_decoding_view(network: Decoder, *, packed: bool) -> Decoder:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from yearling.records import SamplingSettings
 
-GREEDY_BELOW = 1e-5
+GREEDY_TEMPERATURE = 1e-5
 """Temperatures below this are greedy: dividing by them would leave the range of fp32."""
 
 _BLOCK = 256
@@ -35,10 +35,10 @@ class TorchSamplerState:
     """What the sampler must remember of one sequence: its random numbers and how often it emitted each token."""
 
     settings: SamplingSettings
-    counts: Counter[int] = field(default_factory=Counter)
+    token_counts: Counter[int] = field(default_factory=Counter)
     _random: np.random.Generator | None = None
 
-    def uniform(self) -> float:
+    def next_uniform(self) -> float:
         """The next number in [0, 1) of this sequence's own stream, which its seed alone decides."""
         if self._random is None:
             self._random = np.random.Generator(np.random.Philox(key=self.settings.seed % 2**128))
@@ -51,10 +51,10 @@ class SampledToken:
 
     id: int
     logprob: float
-    top: tuple[tuple[int, float], ...] = ()
+    top_logprobs: tuple[tuple[int, float], ...] = ()
 
 
-def draw(
+def sample_tokens(
     logits_BV: Tensor,
     states: Sequence[TorchSamplerState],
     *,
@@ -71,21 +71,21 @@ def draw(
     if not bool(torch.isfinite(log_total_B).all()):
         raise ValueError("The model's logits are not finite.")
     masks = allowed or [None] * len(states)
-    ids = _choose(adjust(logits_BV, states, masks), states)
+    ids = _choose(process_logits(logits_BV, states, masks), states)
     picked_B = logits_BV.gather(1, torch.tensor(ids, device=logits_BV.device)[:, None])[:, 0]
     logprobs = (picked_B - log_total_B).tolist()
     tops = _likeliest(logits_BV, log_total_B, num_top or [0] * len(states))
     for state, token_id in zip(states, ids, strict=True):
-        state.counts[token_id] += 1
+        state.token_counts[token_id] += 1
     return [SampledToken(*row) for row in zip(ids, logprobs, tops, strict=True)]
 
 
-def adjust(logits_BV: Tensor, states: Sequence[TorchSamplerState], masks: Sequence[Tensor | None]) -> Tensor:
+def process_logits(logits_BV: Tensor, states: Sequence[TorchSamplerState], masks: Sequence[Tensor | None]) -> Tensor:
     """Logits after bias, penalties and grammar; the input itself where nothing applies, else a changed copy. (B, V)"""
     adjusted_BV = logits_BV
     for row, (state, mask) in enumerate(zip(states, masks, strict=True)):
         settings = state.settings
-        penalised = bool(state.counts) and bool(settings.presence_penalty or settings.frequency_penalty)
+        penalised = bool(state.token_counts) and bool(settings.presence_penalty or settings.frequency_penalty)
         if not settings.logit_bias and not penalised and mask is None:
             continue
         if adjusted_BV is logits_BV:
@@ -94,30 +94,30 @@ def adjust(logits_BV: Tensor, states: Sequence[TorchSamplerState], masks: Sequen
         for token_id, bias in settings.logit_bias:
             row_V[token_id] += bias
         if penalised:
-            at = torch.tensor(list(state.counts), device=row_V.device)
-            times = torch.tensor(list(state.counts.values()), dtype=row_V.dtype, device=row_V.device)
+            at = torch.tensor(list(state.token_counts), device=row_V.device)
+            times = torch.tensor(list(state.token_counts.values()), dtype=row_V.dtype, device=row_V.device)
             row_V[at] -= settings.presence_penalty + settings.frequency_penalty * times
         if mask is not None:
             row_V.masked_fill_(~mask, -torch.inf)
     return adjusted_BV
 
 
-def probabilities(logits_BV: Tensor, settings: Sequence[SamplingSettings]) -> Tensor:
+def sampling_probabilities(logits_BV: Tensor, settings: Sequence[SamplingSettings]) -> Tensor:
     """The distribution that tokens are drawn from, after temperature, top-k, top-p and min-p; greedy rows are one-hot. (B, V)"""
     temperature_B1 = torch.tensor(
-        [[1.0 if one.temperature < GREEDY_BELOW else one.temperature] for one in settings], device=logits_BV.device
+        [[1.0 if one.temperature < GREEDY_TEMPERATURE else one.temperature] for one in settings], device=logits_BV.device
     )
     shifted_BV = logits_BV - logits_BV.amax(-1, keepdim=True)
     probs_BV = torch.softmax(shifted_BV.div_(temperature_B1), -1)
     for row, one in enumerate(settings):
-        if one.temperature < GREEDY_BELOW:
+        if one.temperature < GREEDY_TEMPERATURE:
             probs_BV[row] = F.one_hot(logits_BV[row].argmax(), logits_BV.shape[1])
         elif one.top_k or one.top_p < 1 or one.min_p:
-            probs_BV[row] = truncate(probs_BV[row], one)
+            probs_BV[row] = truncate_probabilities(probs_BV[row], one)
     return probs_BV
 
 
-def truncate(probs_V: Tensor, settings: SamplingSettings) -> Tensor:
+def truncate_probabilities(probs_V: Tensor, settings: SamplingSettings) -> Tensor:
     """Top-k, then the smallest set of likeliest tokens that holds `top_p` of what is left, then min-p; renormalised. (V,)
 
     Of equals at an edge the lower id stays, but which of them are in top-k is arbitrary. One token always stays.
@@ -150,17 +150,17 @@ def _choose(logits_BV: Tensor, states: Sequence[TorchSamplerState]) -> list[int]
     if bool(torch.isneginf(logits_BV.amax(-1)).any()):
         raise ValueError("No token is permitted here.")
     ids = logits_BV.argmax(-1).tolist()
-    rows = [row for row, state in enumerate(states) if state.settings.temperature >= GREEDY_BELOW]
+    rows = [row for row, state in enumerate(states) if state.settings.temperature >= GREEDY_TEMPERATURE]
     if rows:
         chosen_BV = logits_BV if len(rows) == len(states) else logits_BV[rows]
-        probs_BV = probabilities(chosen_BV, [states[row].settings for row in rows])
-        drawn = invert(probs_BV, [states[row].uniform() for row in rows])
+        probs_BV = sampling_probabilities(chosen_BV, [states[row].settings for row in rows])
+        drawn = sample_inverse_cdf(probs_BV, [states[row].next_uniform() for row in rows])
         for row, token_id in zip(rows, drawn, strict=True):
             ids[row] = token_id
     return [int(token_id) for token_id in ids]
 
 
-def invert(probs_BV: Tensor, uniforms: Sequence[float]) -> list[int]:
+def sample_inverse_cdf(probs_BV: Tensor, uniforms: Sequence[float]) -> list[int]:
     """The token at which each row's cumulative probability first exceeds its uniform number.
 
     In two levels, blocks and then entries, with fp64 sums: one cumulative sum in fp32 over the whole vocabulary would lose the

@@ -25,7 +25,9 @@ LOGIT_ROWS = 64
 """Rows of logits that exist at once."""
 
 
-def score(decoder: Decoder, sequences: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Generator[None, None, list[list[float]]]:
+def score_sequences(
+    decoder: Decoder, sequences: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> Generator[None, None, list[list[float]]]:
     """For each (prompt, answer): the log-probability in nats of every answer token at temperature 1, from fp32 logits.
 
     Raises BadInput for an empty prompt with an answer or a token id that the model does not have.
@@ -48,7 +50,7 @@ def score(decoder: Decoder, sequences: Sequence[tuple[Sequence[int], Sequence[in
     return found
 
 
-def embed(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> Generator[None, None, list[list[float]]]:
+def embed_sequences(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> Generator[None, None, list[list[float]]]:
     """For each sequence: the mean of its last hidden states, L2-normalised. Raises BadInput for an empty one."""
     for ids in sequences:
         check_token_ids(decoder, ids)

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from yearling import errors
-from yearling.inference.engine import Delta, Engine, EngineCapabilities, Request, Token
+from yearling.inference.engine import Delta, Engine, EngineCapabilities, GenerationRequest, Token
 from yearling.records import SamplingSettings
 
 MAX_FRAME_BYTES = 1 << 30
@@ -33,34 +33,37 @@ _ERRORS: dict[str, type[errors.UserError]] = {
 }
 
 
-def pack(frame: dict[str, Any]) -> bytes:
+def encode_frame(frame: dict[str, Any]) -> bytes:
     """One line; JSON never contains a line break outside an escape."""
     return json.dumps(frame, separators=(",", ":")).encode() + b"\n"
 
 
-def unpack(line: bytes) -> dict[str, Any]:
+def decode_frame(line: bytes) -> dict[str, Any]:
     frame: dict[str, Any] = json.loads(line)
     return frame
 
 
-def request_to_json(request: Request) -> dict[str, Any]:
-    fields = {name: getattr(request, name) for name in Request.__dataclass_fields__}
+def request_to_json(request: GenerationRequest) -> dict[str, Any]:
+    fields = {name: getattr(request, name) for name in GenerationRequest.__dataclass_fields__}
     return fields | {"sampling": asdict(request.sampling)}
 
 
-def request_from_json(fields: dict[str, Any]) -> Request:
+def request_from_json(fields: dict[str, Any]) -> GenerationRequest:
     sampling = dict(fields["sampling"])
     sampling["logit_bias"] = tuple((int(token), float(bias)) for token, bias in sampling["logit_bias"])
     sampling["stop"] = tuple(sampling["stop"])
     rest: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items() if name != "sampling"
     }
-    return Request(sampling=SamplingSettings(**sampling), **rest)
+    return GenerationRequest(sampling=SamplingSettings(**sampling), **rest)
 
 
 def delta_to_json(delta: Delta) -> list[Any]:
     """Positional, and short for the common case of one token, since there is one per token."""
-    tokens = [[token.id, token.logprob, token.top] if token.top else [token.id, token.logprob] for token in delta.tokens]
+    tokens = [
+        [token.id, token.logprob, token.top_logprobs] if token.top_logprobs else [token.id, token.logprob]
+        for token in delta.tokens
+    ]
     if delta.finish_reason is None and not delta.tool_calls and not delta.reasoning:
         return [delta.text, tokens]
     ending = [delta.finish_reason, delta.prompt_tokens, delta.completion_tokens]
@@ -69,7 +72,8 @@ def delta_to_json(delta: Delta) -> list[Any]:
 
 def delta_from_json(fields: list[Any]) -> Delta:
     tokens = tuple(
-        Token(id=one[0], logprob=one[1], top=tuple((i, p) for i, p in one[2]) if len(one) > 2 else ()) for one in fields[1]
+        Token(id=one[0], logprob=one[1], top_logprobs=tuple((i, p) for i, p in one[2]) if len(one) > 2 else ())
+        for one in fields[1]
     )
     if len(fields) == 2:
         return Delta(text=fields[0], tokens=tokens)

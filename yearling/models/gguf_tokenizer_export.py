@@ -15,7 +15,7 @@ from tokenizers import Tokenizer as Pipeline
 from yearling.errors import Unsupported, Untrusted
 from yearling.models.chat_template import folder_template_metadata
 from yearling.models.gguf_tokenizer import BYTE, CONTROL, NORMAL, PRE_TOKENIZERS, UNKNOWN, UNUSED, USER_DEFINED, build_tokenizer
-from yearling.models.tokenizer import folder_tokenizer_metadata, read_json, read_tokenizer_json
+from yearling.models.tokenizer import folder_tokenizer_metadata, read_optional_json, read_tokenizer_json
 
 PROBE = (
     "Hello world!  It's 3.14159 o'clock, WE'LL see;\n\n\tif (x == 10) { return y+='z'; }\r\n   https://a.b/c?d=1&e=2 naïve café "
@@ -114,7 +114,7 @@ def _ids_and_template(folder: Path, pipeline: Pipeline) -> dict[str, Any]:
         "bos_token_id": facts["bos_id"],
         "eos_token_id": eos if eos is not None else next(iter(facts["stop_ids"]), None),
         "eot_token_id": next((index for index in facts["stop_ids"] if index != eos), None),
-        "padding_token_id": read_json(folder / "config.json").get("pad_token_id"),
+        "padding_token_id": read_optional_json(folder / "config.json").get("pad_token_id"),
         "unknown_token_id": pipeline.token_to_id(unknown) if unknown else None,
     }
     described: dict[str, Any] = {

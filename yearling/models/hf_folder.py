@@ -65,7 +65,7 @@ def list_model_files(folder: Path) -> list[Path]:
 def _hf_weights(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        names = sorted({str(name) for name in read_json(index).get("weight_map", {}).values()})
+        names = sorted({str(name) for name in read_required_json(index).get("weight_map", {}).values()})
         if outside := [name for name in names if Path(name).name != name or "\\" in name or not name.endswith(".safetensors")]:
             raise Untrusted(f"{index.name} names a file outside the folder: {outside[0]!r}.", advice="Do not trust this model.")
         if missing := [name for name in names if not (folder / name).is_file()]:
@@ -95,7 +95,7 @@ def inspect_safetensors(files: list[Path]) -> tuple[int, str]:
     return weights.total(), weights.most_common(1)[0][0]
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_required_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

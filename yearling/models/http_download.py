@@ -23,7 +23,7 @@ import httpx
 
 from yearling.addresses import resolve_public_addresses
 from yearling.errors import BadInput, NotFound, Unavailable, UserError
-from yearling.files.disk import Progress, place, require_space, silent, translate_disk_errors
+from yearling.files.disk import Progress, ignore_progress, publish_file, require_space, translate_disk_errors
 from yearling.models.pip_config import PackageIndexes
 from yearling.models.sources import redact_url
 
@@ -88,7 +88,7 @@ def download(
     *,
     headers: Mapping[str, str] | None = None,
     phase: str = "Downloading",
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
 ) -> None:
     """Puts what `url` serves at `destination`, taking up an earlier, interrupted download of the same URL and file.
 
@@ -106,7 +106,9 @@ def download(
     )
 
 
-def get(web: NetworkConfig, url: str, headers: Mapping[str, str], *, method: str = "GET", follow: bool = True) -> httpx.Response:
+def http_get(
+    web: NetworkConfig, url: str, headers: Mapping[str, str], *, method: str = "GET", follow: bool = True
+) -> httpx.Response:
     """One small answer. Raises as `download` does; redirects are answers when `follow` is false."""
 
     def ask(client: httpx.Client) -> httpx.Response:
@@ -208,7 +210,7 @@ def _resume_download(
 
 
 def _finish(part: Path, note: Path, destination: Path) -> None:
-    place(part, destination)
+    publish_file(part, destination)
     note.unlink(missing_ok=True)
 
 

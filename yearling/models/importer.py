@@ -16,29 +16,43 @@ from typing import Any
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Unsupported, Untrusted
-from yearling.files.disk import COPY_CHUNK_BYTES, Progress, hash_file, require_space, silent, sync_file, translate_disk_errors
+from yearling.files.disk import (
+    COPY_CHUNK_BYTES,
+    Progress,
+    hash_file,
+    ignore_progress,
+    require_space,
+    sync_file,
+    translate_disk_errors,
+)
 from yearling.models.catalogue import CatalogueEntry
 from yearling.models.gguf import GGUFFile, read_gguf
-from yearling.models.hf_folder import hash_model_files, inspect_safetensors, list_model_files, read_json, read_readme_licence
+from yearling.models.hf_folder import (
+    hash_model_files,
+    inspect_safetensors,
+    list_model_files,
+    read_readme_licence,
+    read_required_json,
+)
 from yearling.models.local_model import Layout, LocalModel, write_manifest
-from yearling.models.quantise import dominant_type, requantised_size, resolve_layout, rewrite
+from yearling.models.quantise import dominant_type, requantise_gguf, requantised_size, resolve_layout
 from yearling.models.sources import refuse_pickle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class ModelOrigin:
     """Where the artefact came from. `licence` overrides what the artefact says of itself; empty leaves it the word."""
 
     source: str
     source_sha256: str
     entry: CatalogueEntry | None = None
     licence: str = ""
-    linkable: bool = False
+    is_linkable: bool = False
     """The file is the library's own download, so a hard link may stand for a copy."""
 
 
-def build(
-    path: Path, folder: Path, name: str, origin: Origin, *, layout: Layout = "auto", progress: Progress = silent
+def build_model_folder(
+    path: Path, folder: Path, name: str, origin: ModelOrigin, *, layout: Layout = "auto", progress: Progress = ignore_progress
 ) -> LocalModel:
     """Fills `folder` (which exists, empty) from `path` and writes its manifest, everything flushed to the disk.
 
@@ -61,7 +75,7 @@ def build(
     return model
 
 
-def source_hash(path: Path) -> str:
+def hash_source(path: Path) -> str:
     """SHA-256 of a file, or `folder_hash` of a folder's model files. Raises NotFound, and as `hf_files` does."""
     try:
         if path.is_dir():
@@ -74,7 +88,7 @@ def source_hash(path: Path) -> str:
         raise BadInput(f"{error.filename} cannot be read: {error.strerror}.", advice="Make it readable for this user.") from None
 
 
-def _from_gguf(path: Path, folder: Path, name: str, origin: Origin, layout: Layout, progress: Progress) -> LocalModel:
+def _from_gguf(path: Path, folder: Path, name: str, origin: ModelOrigin, layout: Layout, progress: Progress) -> LocalModel:
     if path.suffix.lower() == ".safetensors":
         raise BadInput(f"{path.name} alone is not a model.", advice="Import the folder that also holds its config.json.")
     reader = read_gguf(path)
@@ -88,7 +102,7 @@ def _from_gguf(path: Path, folder: Path, name: str, origin: Origin, layout: Layo
         needed_bytes = requantised_size(reader, chosen)
         require_space(folder.parent, needed_bytes)
         with translate_disk_errors(folder.parent, needed_bytes):
-            rewrite(reader, weights, chosen, progress)
+            requantise_gguf(reader, weights, chosen, progress)
         quantisation = chosen.upper()
     return _model(
         name,
@@ -127,7 +141,7 @@ def _count(reader: GGUFFile, key: str) -> int:
     return value if isinstance(value, int) and value > 0 else 0
 
 
-def _from_onnx(path: Path, folder: Path, name: str, origin: Origin, layout: Layout, progress: Progress) -> LocalModel:
+def _from_onnx(path: Path, folder: Path, name: str, origin: ModelOrigin, layout: Layout, progress: Progress) -> LocalModel:
     if origin.entry is None:
         raise Unsupported(f"{path.name} is an ONNX file, which no engine here serves.", advice="Import GGUF or safetensors.")
     if layout not in ("auto", "keep"):
@@ -149,9 +163,9 @@ def _from_onnx(path: Path, folder: Path, name: str, origin: Origin, layout: Layo
     )
 
 
-def _from_hf_folder(path: Path, folder: Path, name: str, origin: Origin, layout: Layout, progress: Progress) -> LocalModel:
+def _from_hf_folder(path: Path, folder: Path, name: str, origin: ModelOrigin, layout: Layout, progress: Progress) -> LocalModel:
     files = list_model_files(path)
-    config = read_json(path / "config.json")
+    config = read_required_json(path / "config.json")
     parameters, dtype = inspect_safetensors([file for file in files if file.suffix == ".safetensors"])
     nested = config.get("text_config")
     context_tokens = (nested if isinstance(nested, dict) else config).get("max_position_embeddings")
@@ -201,7 +215,7 @@ def _convert_to_gguf(path: Path, target: Path, layout: str, parameters: int, *, 
     return True
 
 
-def _model(name: str, folder: Path, weights: Path, origin: Origin, **facts: Any) -> LocalModel:
+def _model(name: str, folder: Path, weights: Path, origin: ModelOrigin, **facts: Any) -> LocalModel:
     if weights == folder:
         files = list_model_files(folder)
         sha256, size_bytes = hash_model_files(files), sum(file.stat().st_size for file in files if file.suffix == ".safetensors")
@@ -224,9 +238,9 @@ def _model(name: str, folder: Path, weights: Path, origin: Origin, **facts: Any)
     )
 
 
-def _copy(path: Path, destination: Path, origin: Origin, progress: Progress) -> None:
+def _copy(path: Path, destination: Path, origin: ModelOrigin, progress: Progress) -> None:
     """Copies one file, or links to it where it is the library's own and the file system can."""
-    if origin.linkable:
+    if origin.is_linkable:
         try:
             os.link(path, destination)
             return

@@ -38,19 +38,19 @@ class TemplateRefusal(TemplateError):
 
 class _RenderBudget:
     def __init__(self) -> None:
-        self.turns = 0
-        self.text = 0
+        self.num_iterations = 0
+        self.text_length = 0
         self.deadline = time.monotonic() + MAX_DURATION_S
 
-    def turn(self, literal_length: int) -> None:
-        self.turns += 1
-        self.spend(literal_length)
-        if self.turns > MAX_LOOP_ITERATIONS or time.monotonic() > self.deadline:
+    def charge_iteration(self, literal_length: int) -> None:
+        self.num_iterations += 1
+        self.charge_text(literal_length)
+        if self.num_iterations > MAX_LOOP_ITERATIONS or time.monotonic() > self.deadline:
             raise SecurityError("the template runs too long")
 
-    def spend(self, length: int) -> None:
-        self.text += length
-        if self.text > 2 * MAX_TEXT_LENGTH:
+    def charge_text(self, length: int) -> None:
+        self.text_length += length
+        if self.text_length > 2 * MAX_TEXT_LENGTH:
             raise SecurityError("the template produces too much text")
 
 
@@ -66,7 +66,7 @@ def render_within_budget(template: Template, variables: Mapping[str, Any]) -> st
         _budget.reset(token)
 
 
-def sandbox(global_functions: Mapping[str, Callable[..., Any]]) -> Environment:
+def make_sandbox(global_functions: Mapping[str, Callable[..., Any]]) -> Environment:
     """A fresh environment with `raise_exception`, a plain `tojson` and the given functions."""
     environment = _Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation], finalize=_count_output)
     environment.filters.update(tojson=_to_json, join=_join, replace=_replace, format=_format)
@@ -169,7 +169,7 @@ class _Generation(Extension):
 
 
 def _turn(literal_length: int) -> str:
-    _budget.get().turn(literal_length)
+    _budget.get().charge_iteration(literal_length)
     return ""
 
 
@@ -182,7 +182,7 @@ def _joined(*parts: Any) -> str:
 def _count_output(value: Any) -> Any:
     budget = _budget.get(None)  # none at compile time, when Jinja folds constants
     if budget is not None:
-        budget.spend(len(value) if isinstance(value, str) else 16)
+        budget.charge_text(len(value) if isinstance(value, str) else 16)
     return value
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yearling.models.decoder import Cache, CacheRows, Decoder, additive
+from yearling.models.decoder import Cache, CacheRows, Decoder, additive_mask
 from yearling.models.decoder_config import DecoderConfig
 
 
@@ -48,7 +48,7 @@ class KVCache(Cache):
             self.values[:, target, :, :length] = self.values[:, source, :, :length]
             self.lengths[target] = length
 
-    def adopt(self, slot: int, other: Cache, source: int) -> None:
+    def copy_from(self, slot: int, other: Cache, source: int) -> None:
         if not isinstance(other, KVCache):
             raise ValueError("the cache was made for another kind of network")
         length = min(other.lengths[source], self.capacity_tokens)
@@ -65,7 +65,7 @@ class _ForwardContext:
     sin_BTD: Tensor
     biases: dict[int | None, Tensor | None]  # additive mask (B, 1, T, K) by the layer's window; None: `is_causal` says all
     cache: KVCache | None
-    places: tuple[Tensor, Tensor] | None  # (slot, position) of each new token in the cache, (B, 1) and (B, T)
+    cache_positions: tuple[Tensor, Tensor] | None  # (slot, position) of each new token in the cache, (B, 1) and (B, T)
     slots: slice | Tensor
     num_keys: int
     is_causal: bool  # keys are the new tokens themselves (no cache, or an empty one)
@@ -105,21 +105,21 @@ class Attention(nn.Module):
         v = self.v_proj(x_BTE).view(batch, tokens, self.kv_heads, self.head_dim)
         if self.q_norm is not None and self.k_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)
-        q = rotate(q.transpose(1, 2), step.cos_BTD, step.sin_BTD)  # (B, H, T, D)
-        k = rotate(k.transpose(1, 2), step.cos_BTD, step.sin_BTD)  # (B, G, T, D)
+        q = apply_rotary(q.transpose(1, 2), step.cos_BTD, step.sin_BTD)  # (B, H, T, D)
+        k = apply_rotary(k.transpose(1, 2), step.cos_BTD, step.sin_BTD)  # (B, G, T, D)
         v = v.transpose(1, 2)
         if step.cache is not None:
             k, v = self._update_cache(k, v, step)
-        mixed = attend(q, k, v, step.biases[self.window], is_causal=step.is_causal)  # (B, H, T, D)
+        mixed = grouped_query_attention(q, k, v, step.biases[self.window], is_causal=step.is_causal)  # (B, H, T, D)
         out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(batch, tokens, -1))
         return out
 
     def _update_cache(self, k: Tensor, v: Tensor, step: _ForwardContext) -> tuple[Tensor, Tensor]:
         """Write the new keys and values; give back all that the sequences hold, (B, G, K, D)."""
-        if step.cache is None or step.places is None:
+        if step.cache is None or step.cache_positions is None:
             raise RuntimeError("a step with a cache has places in it")
         keys, values = step.cache.keys[self.layer], step.cache.values[self.layer]
-        slot, position = step.places
+        slot, position = step.cache_positions
         keys[slot, :, position] = k.detach().transpose(1, 2)
         values[slot, :, position] = v.detach().transpose(1, 2)
         if step.is_causal:
@@ -172,11 +172,11 @@ class LlamaDecoder(Decoder):
         self.model = DecoderTrunk(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.tied_embeddings:
-            self.tie()
+            self.tie_embeddings()
         # Not a buffer: `.to(bfloat16)` must not round the frequencies.
         self._frequencies = rotary_frequencies(config)
 
-    def tie(self) -> None:
+    def tie_embeddings(self) -> None:
         """Make the output projection the embedding itself (needed again after parameters were replaced)."""
         self.lm_head.weight = self.model.embed_tokens.weight
 
@@ -257,7 +257,7 @@ class LlamaDecoder(Decoder):
         """The additive mask (B or 1, 1, T, K) of a boolean one, narrowed to the window."""
         if window is not None:
             allowed = allowed & (keys_BK[:, None] > positions_BT[:, :, None] - window)
-        return additive(allowed, self.dtype)
+        return additive_mask(allowed, self.dtype)
 
     def _rotary_cos_sin(self, positions_BT: Tensor) -> tuple[Tensor, Tensor]:
         """(cos, sin) of the angles, each (B, 1, T, D), in the network's type."""
@@ -275,13 +275,13 @@ def rotary_frequencies(config: DecoderConfig) -> Tensor:
         return frequencies if config.rope_factors is None else frequencies / torch.tensor(config.rope_factors)
 
 
-def rotate(x_BHTD: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def apply_rotary(x_BHTD: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn each pair (d, d + D/2) by its angle: Hugging Face's order of the rotary dimensions."""
     left, right = x_BHTD.chunk(2, dim=-1)
     return x_BHTD * cos + torch.cat((-right, left), dim=-1) * sin
 
 
-def attend(q_BHTD: Tensor, k_BGKD: Tensor, v_BGKD: Tensor, bias: Tensor | None, *, is_causal: bool) -> Tensor:
+def grouped_query_attention(q_BHTD: Tensor, k_BGKD: Tensor, v_BGKD: Tensor, bias: Tensor | None, *, is_causal: bool) -> Tensor:
     """Softmax attention with grouped queries, (B, H, T, D)."""
     batch, heads, tokens, width = q_BHTD.shape
     groups = k_BGKD.shape[1]

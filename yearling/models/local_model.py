@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 from yearling.errors import Untrusted
 
-MANIFEST = "model.json"
-VERSION = 1
+MODEL_MANIFEST_FILENAME = "model.json"
+MODEL_MANIFEST_VERSION = 1
 
-Format = Literal["gguf", "safetensors", "onnx"]
+WeightsFormat = Literal["gguf", "safetensors", "onnx"]
 
 Layout = Literal["auto", "keep", "q8_0", "q4_0", "bf16"]
 """How weights are stored after an import: as they came, in a named layout, or in the one that is fastest at equal quality."""
@@ -31,7 +31,7 @@ class LocalModel:
     name: str
     folder: Path
     weights: Path
-    format: Format
+    format: WeightsFormat
     sha256: str
     """Of the served weights: of the file, or `hf_folder.folder_hash` of a Hugging Face folder."""
     source: str
@@ -57,17 +57,17 @@ class LocalModel:
 
 def write_manifest(model: LocalModel) -> None:
     """Writes `model.json` into the model's folder. Paths are kept relative, so that the folder may be moved."""
-    text = json.dumps({"version": VERSION} | _to_json(model), indent=2, ensure_ascii=False) + "\n"
-    (model.folder / MANIFEST).write_text(text, encoding="utf-8")
+    text = json.dumps({"version": MODEL_MANIFEST_VERSION} | _to_json(model), indent=2, ensure_ascii=False) + "\n"
+    (model.folder / MODEL_MANIFEST_FILENAME).write_text(text, encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> LocalModel:
     """The model in `folder`. Raises Untrusted when the manifest or the weights are missing, damaged or of a newer version."""
     advice = f"Run `yearling model remove {folder.name}`, then pull or import it again."
     try:
-        fields = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        fields = json.loads((folder / MODEL_MANIFEST_FILENAME).read_text(encoding="utf-8"))
         version = fields.pop("version")
-        if version != VERSION:
+        if version != MODEL_MANIFEST_VERSION:
             raise Untrusted(f"The model {folder.name!r} was imported by another version of Yearling ({version}).", advice=advice)
         weights = folder / fields.pop("weights")
         created_utc = datetime.fromisoformat(fields.pop("created_utc"))

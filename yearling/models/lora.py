@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yearling.errors import BadInput, Unsupported, Untrusted
-from yearling.models.adapter import TARGETS, Adapter
+from yearling.models.adapter import LORA_TARGETS, Adapter
 from yearling.models.decoder import Decoder
 from yearling.models.decoder_config import DecoderConfig
 from yearling.models.llama_decoder import LlamaDecoder
@@ -43,11 +43,13 @@ class LoRALinear(nn.Module):
 
 
 def new_adapter(
-    decoder: Decoder, *, rank: int, alpha: float, base_sha256: str, seed: int, targets: tuple[str, ...] = TARGETS
+    decoder: Decoder, *, rank: int, alpha: float, base_sha256: str, seed: int, targets: tuple[str, ...] = LORA_TARGETS
 ) -> Adapter:
     """A fresh float32 adapter that changes nothing yet: `a` random in ±1/√I as a linear layer's weights are, `b` zero."""
-    if rank < 1 or not set(targets) <= set(TARGETS):
-        raise BadInput(f"No adapter of rank {rank} on {', '.join(targets)} can be made.", advice=f"Layers: {', '.join(TARGETS)}.")
+    if rank < 1 or not set(targets) <= set(LORA_TARGETS):
+        raise BadInput(
+            f"No adapter of rank {rank} on {', '.join(targets)} can be made.", advice=f"Layers: {', '.join(LORA_TARGETS)}."
+        )
     generator = torch.Generator().manual_seed(seed)
     factors = {}
     for name, layer in _linear_layers(_require_llama(decoder)).items():
@@ -145,7 +147,7 @@ def _linear_layers(network: LlamaDecoder) -> dict[str, nn.Linear]:
     return {
         name: module
         for name, module in network.named_modules()
-        if isinstance(module, nn.Linear) and name.rpartition(".")[2] in TARGETS
+        if isinstance(module, nn.Linear) and name.rpartition(".")[2] in LORA_TARGETS
     }
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from yearling.errors import BadInput, Unsupported, Untrusted
-from yearling.models.adapter import TARGETS, Adapter
+from yearling.models.adapter import LORA_TARGETS, Adapter
 from yearling.models.decoder_config import DecoderConfig, config_to_gguf
 from yearling.models.decoder_weights import (
     from_gguf_name,
@@ -27,8 +27,8 @@ from yearling.models.decoder_weights import (
 )
 from yearling.models.gguf import read_gguf, write_gguf
 from yearling.models.lora import check_adapter_base
-from yearling.models.safetensors_files import read_safetensors, read_safetensors_metadata, refuse_pickle, write_safetensors
-from yearling.models.tokenizer import read_json
+from yearling.models.safetensors_files import read_safetensors, read_safetensors_metadata, refuse_pickled_file, write_safetensors
+from yearling.models.tokenizer import read_optional_json
 
 BASE_SHA256_KEY = "yearling.base_sha256"
 BASE_SOURCE_SHA256_KEY = "yearling.base_source_sha256"
@@ -86,7 +86,7 @@ def load_adapter(path: Path, config: DecoderConfig, *, base_sha256: str, source_
     which may be another layout of the file `source_sha256` if that is given;
     Unsupported for variants of LoRA that change more than the linear layers of the blocks.
     """
-    refuse_pickle(path)
+    refuse_pickled_file(path)
     if path.is_dir():
         path = path / _WEIGHTS
     if not path.is_file():
@@ -102,7 +102,7 @@ def _lineage(adapter: Adapter) -> dict[str, str]:
 
 
 def _from_peft(path: Path) -> Adapter:
-    described = read_json(path.parent / _CONFIG)
+    described = read_optional_json(path.parent / _CONFIG)
     if described.get("peft_type") != "LORA":
         raise Unsupported(f"The adapter is of the kind {described.get('peft_type')!r}; only LoRA is supported.")
     used = [part for part in _UNSUPPORTED_OPTIONS if described.get(part)]
@@ -138,7 +138,7 @@ def _from_gguf(path: Path, config: DecoderConfig) -> Adapter:
         ours = from_gguf_name(target)
         if ours is None or factor not in ("a", "b"):
             raise Unsupported(f"The adapter holds {name}, which is not a LoRA factor of a linear layer.")
-        tensor = torch.from_numpy(file.tensor(name))
+        tensor = torch.from_numpy(file.read_tensor(name))
         heads = num_permuted_heads(config, ours)
         if factor == "b" and heads:
             tensor = to_half_split_rotary(tensor, heads)
@@ -154,7 +154,7 @@ def _from_gguf(path: Path, config: DecoderConfig) -> Adapter:
 
 def _pair_factors(halves: dict[str, dict[str, Tensor]], rank: int) -> dict[str, tuple[Tensor, Tensor]]:
     for layer, pair in halves.items():
-        if layer.rpartition(".")[2] not in TARGETS:
+        if layer.rpartition(".")[2] not in LORA_TARGETS:
             raise Unsupported(f"The adapter changes {layer}, which is not a linear layer of a block.")
         if pair.keys() != {"a", "b"} or pair["a"].shape[0] != rank or pair["b"].shape[-1] != rank:
             raise Untrusted(f"The adapter's factors of {layer} do not belong together.", advice="Fetch or make it again.")

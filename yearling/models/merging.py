@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yearling.errors import Untrusted
-from yearling.files.disk import Progress, require_space, silent, translate_disk_errors
+from yearling.files.disk import Progress, ignore_progress, require_space, translate_disk_errors
 from yearling.models.adapter_library import PublishedAdapter
 from yearling.models.local_model import Layout, LocalModel
 from yearling.models.model_library import ModelLibrary
@@ -62,7 +62,12 @@ def install_decoder(
     with _scratch_folder(library, size_bytes) as folder:
         export_decoder(decoder, folder / "model.gguf", source=base.weights, quantisation="F32")
         return library.import_path(
-            folder / "model.gguf", name=name, layout=layout, source=source, licence=base.licence, progress=progress or silent
+            folder / "model.gguf",
+            name=name,
+            layout=layout,
+            source=source,
+            licence=base.licence,
+            progress=progress or ignore_progress,
         )
 
 

@@ -28,14 +28,14 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
-from yearling.files.disk import Progress, hash_file, silent, sync_file, translate_disk_errors
+from yearling.files.disk import Progress, hash_file, ignore_progress, sync_file, translate_disk_errors
 from yearling.models.catalogue import CatalogueEntry, check_model_name, known_models
 from yearling.models.local_model import Layout, LocalModel, read_manifest
 from yearling.models.sources import FileSource, Source, parse_source
 
 if TYPE_CHECKING:
     from yearling.models.http_download import NetworkConfig
-    from yearling.models.importer import Origin
+    from yearling.models.importer import ModelOrigin
 
 ABANDONED_DOWNLOAD_S = 30 * 24 * 3600.0
 """Downloads that nobody took up for this long are swept."""
@@ -58,7 +58,7 @@ class ModelLibrary:
         """The installed models that are usable; `damaged` tells of the others."""
         return [model for model in map(self._try, self.names()) if isinstance(model, LocalModel)]
 
-    def damaged(self) -> dict[str, Untrusted]:
+    def list_damaged(self) -> dict[str, Untrusted]:
         """Installed models that cannot be used, with the reason."""
         return {name: why for name in self.names() if isinstance(why := self._try(name), Untrusted)}
 
@@ -95,15 +95,15 @@ class ModelLibrary:
         One that is installed already is returned as it is. Raises NotFound (unknown name), BadInput (no hash to check against),
         Conflict (the name is taken by something else), Untrusted, Unavailable and StorageFailed.
         """
-        from yearling.models.fetch import fetch, scratch_key
+        from yearling.models.fetch import fetch_source, scratch_key
         from yearling.models.http_download import NetworkConfig
-        from yearling.models.importer import Origin
+        from yearling.models.importer import ModelOrigin
 
         entry = _entry(name_or_source)
         source = entry.parsed_source if entry else self._parse(name_or_source)
-        name = check_model_name(name or (entry.name if entry else slug(source.filename)))
+        name = check_model_name(name or (entry.name if entry else slugify(source.filename)))
         pinned = _pinned(sha256, entry)
-        progress = progress or silent
+        progress = progress or ignore_progress
         with self._locked_for_writing(name):
             if (there := self._existing(name)) and there.source == str(source) and (not pinned or there.source_sha256 == pinned):
                 return _require_same_layout(there, layout)
@@ -112,12 +112,12 @@ class ModelLibrary:
             key = scratch_key(source, pinned)
             with self._lock(f"fetch-{key}"):
                 web = self._web or NetworkConfig.from_environment()
-                fetched = fetch(source, self.models_dir / ".downloads" / key, web, sha256=pinned, progress=progress)
-                origin = Origin(
+                fetched = fetch_source(source, self.models_dir / ".downloads" / key, web, sha256=pinned, progress=progress)
+                origin = ModelOrigin(
                     source=str(source),
                     source_sha256=fetched.sha256,
                     entry=entry,
-                    linkable=not isinstance(source, FileSource),
+                    is_linkable=not isinstance(source, FileSource),
                 )
                 model = self._install(fetched.path, name, origin, layout, progress)
                 if fetched.scratch:
@@ -139,18 +139,20 @@ class ModelLibrary:
         `source` and `licence` are recorded instead of the path and of what the file says, for files that we made ourselves. The
         same content under the same name is returned as it is. Raises as `pull`.
         """
-        from yearling.models.importer import Origin, source_hash
+        from yearling.models.importer import ModelOrigin, hash_source
 
         path = path.expanduser().absolute()
-        name = check_model_name(name or slug(path.name))
-        sha256 = source_hash(path)
+        name = check_model_name(name or slugify(path.name))
+        sha256 = hash_source(path)
         with self._locked_for_writing(name):
             if (there := self._existing(name)) and there.source_sha256 == sha256:
                 return _require_same_layout(there, layout)
             if there:
                 raise _name_taken(name)
-            origin = Origin(source=source or f"file:{path}", source_sha256=sha256, entry=_entry_of_hash(sha256), licence=licence)
-            return self._install(path, name, origin, layout, progress or silent)
+            origin = ModelOrigin(
+                source=source or f"file:{path}", source_sha256=sha256, entry=_entry_of_hash(sha256), licence=licence
+            )
+            return self._install(path, name, origin, layout, progress or ignore_progress)
 
     def remove(self, name: str) -> None:
         """Deletes an installed model, usable or not. Raises NotFound."""
@@ -165,14 +167,14 @@ class ModelLibrary:
             sync_file(self.models_dir)
             shutil.rmtree(outgoing)
 
-    def _install(self, path: Path, name: str, origin: Origin, layout: Layout, progress: Progress) -> LocalModel:
+    def _install(self, path: Path, name: str, origin: ModelOrigin, layout: Layout, progress: Progress) -> LocalModel:
         """Builds beside, then renames. The caller holds the lock of the name."""
-        from yearling.models.importer import build
+        from yearling.models.importer import build_model_folder
 
         incoming = self._temporary("incoming", name)
         incoming.mkdir()
         try:
-            model = build(path, incoming, name, origin, layout=layout, progress=progress)
+            model = build_model_folder(path, incoming, name, origin, layout=layout, progress=progress)
             os.rename(incoming, self.models_dir / name)
             sync_file(self.models_dir)
         except BaseException:
@@ -248,7 +250,7 @@ class ModelLibrary:
             return
 
 
-def slug(filename: str) -> str:
+def slugify(filename: str) -> str:
     """A model name made of a file or folder name: `SmolLM2-135M.Q8_0.gguf` becomes `smollm2-135m.q8_0`."""
     stem = re.sub(r"\.(gguf|onnx|safetensors)$", "", filename, flags=re.IGNORECASE)
     return re.sub(r"\.{2,}", ".", re.sub(r"[^a-z0-9._-]+", "-", stem.lower())).strip("._-")[:96].rstrip("._-")

@@ -27,7 +27,7 @@ class PackageIndexes:
     """
 
     urls: tuple[str, ...] = field(default=(), repr=False)
-    links: tuple[str, ...] = field(default=(), repr=False)
+    find_links: tuple[str, ...] = field(default=(), repr=False)
     ca_file: str = ""
 
     @classmethod
@@ -45,7 +45,7 @@ class PackageIndexes:
             urls = []
         return cls(
             urls=tuple(url.rstrip("/") for url in urls),
-            links=tuple(settings.get("find-links", "").split()),
+            find_links=tuple(settings.get("find-links", "").split()),
             ca_file=settings.get("cert", ""),
         )
 

@@ -26,7 +26,7 @@ from gguf.quants import dequantize, quantize
 from numpy.typing import NDArray
 
 from yearling.errors import Unsupported, Untrusted
-from yearling.files.disk import Progress, silent, sync_file
+from yearling.files.disk import Progress, ignore_progress, sync_file
 from yearling.models.gguf import GGUFFile, TensorInfo
 from yearling.models.local_model import Layout
 
@@ -36,7 +36,7 @@ SLOW_TYPES = frozenset({GGMLQuantizationType.Q4_1, GGMLQuantizationType.Q5_1})
 Other layouts without one (Q3_K, the IQ family) are chosen to save memory, which Q8_0 would spend.
 """
 
-TARGETS = {"q8_0": GGMLQuantizationType.Q8_0, "q4_0": GGMLQuantizationType.Q4_0, "bf16": GGMLQuantizationType.BF16}
+LAYOUT_TYPES = {"q8_0": GGMLQuantizationType.Q8_0, "q4_0": GGMLQuantizationType.Q4_0, "bf16": GGMLQuantizationType.BF16}
 _FILE_TYPES = {
     "q8_0": LlamaFileType.MOSTLY_Q8_0,
     "q4_0": LlamaFileType.MOSTLY_Q4_0,
@@ -86,7 +86,7 @@ def requantised_size(file: GGUFFile, layout: str) -> int:
     return len(_head(file, layout, plans)) + sum(plan.size_bytes for plan in plans)
 
 
-def rewrite(file: GGUFFile, destination: Path, layout: str, progress: Progress = silent) -> None:
+def requantise_gguf(file: GGUFFile, destination: Path, layout: str, progress: Progress = ignore_progress) -> None:
     """Writes the file in `layout` (`q8_0`, `q4_0`, `bf16`) to `destination`, flushed to the disk.
 
     Raises Unsupported for tensors that cannot be read; OSError as the disk gives it. Memory stays at a few chunks of
@@ -119,7 +119,7 @@ def _plan(file: GGUFFile, layout: str) -> list[_TensorPlan]:
 
 
 def _target(tensor: TensorInfo, source: GGMLQuantizationType, layout: str, mostly_float32: bool) -> GGMLQuantizationType:
-    wanted = TARGETS[layout]
+    wanted = LAYOUT_TYPES[layout]
     is_matrix = len(tensor.shape) > 1 and tensor.name.endswith("weight") and not _PRECISE.search(tensor.name)
     # A matrix left in float32 among smaller ones is so on purpose.
     deliberate = source == GGMLQuantizationType.F32 and not mostly_float32
@@ -135,7 +135,7 @@ def _target(tensor: TensorInfo, source: GGMLQuantizationType, layout: str, mostl
 def _convert(file: GGUFFile, plan: _TensorPlan) -> Iterator[bytes]:
     """The tensor's data in the target layout, in chunks of whole rows."""
     width = plan.tensor.shape[-1]
-    rows = file.raw(plan.tensor.name).reshape(prod(plan.tensor.shape[:-1]), -1)
+    rows = file.raw_bytes(plan.tensor.name).reshape(prod(plan.tensor.shape[:-1]), -1)
     step = max(1, _CHUNK_ELEMENTS // width)
     for start in range(0, len(rows), step):
         chunk = rows[start : start + step]
@@ -160,7 +160,7 @@ def _requantise(rows: NDArray[np.uint8], plan: _TensorPlan) -> NDArray[np.uint8]
 
 def _head(file: GGUFFile, layout: str, plans: list[_TensorPlan]) -> bytes:
     """Everything before the weights: the source's own metadata, with the file type set, and the new table of tensors."""
-    head = bytearray(file.head())
+    head = bytearray(file.header_bytes())
     added = 0
     declared = {"general.file_type": int(_FILE_TYPES[layout])}
     if "general.quantization_version" not in file.metadata:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from yearling.errors import BadInput, Untrusted
-from yearling.models.tokenizer import read_json
+from yearling.models.tokenizer import read_optional_json
 
 _PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
 _UNSAFE_ADVICE = "Convert it to safetensors with the tool that made it; pickled files can run code and are never opened."
@@ -35,7 +35,7 @@ def read_safetensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
 
 def read_safetensors_metadata(path: Path) -> dict[str, str]:
     """The free-form metadata in one file's header. Raises Untrusted for anything but a whole safetensors file."""
-    refuse_pickle(path)
+    refuse_pickled_file(path)
     try:
         with safe_open(path, framework="pt") as file:
             return dict(file.metadata() or {})
@@ -67,7 +67,7 @@ def _sort_metadata(path: Path) -> None:
         file.write(text.ljust(length))
 
 
-def refuse_pickle(path: Path) -> None:
+def refuse_pickled_file(path: Path) -> None:
     """Raises Untrusted when the file is, or may be, a pickled checkpoint."""
     if path.suffix in _PICKLES:
         raise Untrusted(f"{path.name} is a pickled checkpoint, which can run code when it is opened.", advice=_UNSAFE_ADVICE)
@@ -75,7 +75,7 @@ def refuse_pickle(path: Path) -> None:
 
 def _shards(path: Path) -> list[Path]:
     if path.is_file():
-        refuse_pickle(path)
+        refuse_pickled_file(path)
         return [path]
     index = path / "model.safetensors.index.json"
     if index.is_file():
@@ -83,17 +83,17 @@ def _shards(path: Path) -> list[Path]:
     if (path / "model.safetensors").is_file():
         return [path / "model.safetensors"]
     for pickle in sorted(path.glob("*")):
-        refuse_pickle(pickle)
+        refuse_pickled_file(pickle)
     raise BadInput(f"The folder {path.name} holds no safetensors weights.", advice="Give a folder with model.safetensors.")
 
 
 def _indexed_shards(folder: Path, index: Path) -> list[Path]:
-    weight_map = read_json(index).get("weight_map")
+    weight_map = read_optional_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise Untrusted(f"{index.name} names no shards.", advice="Fetch the model again.")
     names = sorted({str(name) for name in weight_map.values()})
     for name in names:
         if Path(name).name != name or not (folder / name).is_file():
             raise Untrusted(f"The shard {name!r} of the model is missing.", advice="Fetch the model again.")
-        refuse_pickle(folder / name)
+        refuse_pickled_file(folder / name)
     return [folder / name for name in names]

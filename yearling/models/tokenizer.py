@@ -127,7 +127,7 @@ class Tokenizer:
         stream = StreamDecoder(self, skip_special=skip_special)
         return "".join([*map(stream.push, ids), stream.flush()])
 
-    def stream(self, *, skip_special: bool = True) -> StreamDecoder:
+    def new_stream_decoder(self, *, skip_special: bool = True) -> StreamDecoder:
         return StreamDecoder(self, skip_special=skip_special)
 
     def token_id(self, text: str) -> int | None:
@@ -192,7 +192,7 @@ def cached_template_metadata(model: ModelFiles) -> dict[str, Any] | None:
     return None if facts is None else facts["template"]
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_optional_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file, `{}` when there is no such file. Raises Untrusted when it is not one."""
     if not path.is_file():
         return {}
@@ -216,7 +216,7 @@ def _folder(model: ModelFiles) -> Path:
 
 
 def _read_cache(model: ModelFiles) -> dict[str, Any] | None:
-    facts = read_json(model.folder / _CACHE_METADATA)
+    facts = read_optional_json(model.folder / _CACHE_METADATA)
     fits = facts.get("version") == _CACHE_VERSION and facts.get("model_sha256") == model.sha256
     return facts if fits and (model.folder / _CACHE_TOKENIZER).is_file() else None
 
@@ -236,8 +236,8 @@ def folder_tokenizer_metadata(path: Path, pipeline: Pipeline) -> dict[str, Any]:
     """`stop_ids`, `bos_id` and `adds_bos` of a Hugging Face folder, from its config files and the names of its tokens."""
     from yearling.models.gguf_tokenizer import END_OF_TURN_TOKENS
 
-    config, generation = read_json(path / "config.json"), read_json(path / "generation_config.json")
-    words = read_json(path / "tokenizer_config.json")
+    config, generation = read_optional_json(path / "config.json"), read_optional_json(path / "generation_config.json")
+    words = read_optional_json(path / "tokenizer_config.json")
     stops: set[int] = set()
     for value in (config.get("eos_token_id"), generation.get("eos_token_id")):
         stops.update(value if isinstance(value, list) else [] if value is None else [value])

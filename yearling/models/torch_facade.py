@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yearling.errors import BadInput
-from yearling.models.adapter import TARGETS, Adapter
+from yearling.models.adapter import LORA_TARGETS, Adapter
 
 if TYPE_CHECKING:
     import torch
@@ -37,15 +37,15 @@ def load_decoder(path: Path, *, dtype: str = "float32") -> Decoder:
     return open_decoder(path, dtype=dtype)
 
 
-def packed(lengths: Sequence[int], *, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+def pack_sequences(lengths: Sequence[int], *, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
     """(positions (1, T), mask (1, T, T)) for sequences of these lengths laid end to end in one row: each sees only itself."""
     from yearling.models import decoder
 
-    return decoder.packed(lengths, device=device)
+    return decoder.pack_sequences(lengths, device=device)
 
 
 def new_adapter(
-    decoder: Decoder, *, rank: int, alpha: float, base_sha256: str, seed: int, targets: tuple[str, ...] = TARGETS
+    decoder: Decoder, *, rank: int, alpha: float, base_sha256: str, seed: int, targets: tuple[str, ...] = LORA_TARGETS
 ) -> Adapter:
     """A fresh LoRA adapter that changes nothing yet; see `lora.new_adapter`."""
     from yearling.models import lora

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from yearling.errors import Unsupported
-from yearling.models.decoder import Cache, CacheRows, Decoder, additive
+from yearling.models.decoder import Cache, CacheRows, Decoder, additive_mask
 from yearling.models.decoder_config import DecoderShape
 
 
@@ -28,18 +28,18 @@ class TokenIdCache(Cache):
         super().__init__(num_slots=num_slots, capacity_tokens=capacity_tokens)
         self.ids: list[list[int]] = [[] for _ in range(num_slots)]
 
-    def past(self, slot: int) -> list[int]:
+    def cached_ids(self, slot: int) -> list[int]:
         return self.ids[slot][: self.lengths[slot]]
 
     def copy(self, source: int, targets: Sequence[int]) -> None:
         for target in targets:
-            self.ids[target] = self.past(source)
+            self.ids[target] = self.cached_ids(source)
             self.lengths[target] = self.lengths[source]
 
-    def adopt(self, slot: int, other: Cache, source: int) -> None:
+    def copy_from(self, slot: int, other: Cache, source: int) -> None:
         if not isinstance(other, TokenIdCache):
             raise ValueError("the cache was made for another kind of network")
-        self.ids[slot] = other.past(source)[: self.capacity_tokens]
+        self.ids[slot] = other.cached_ids(source)[: self.capacity_tokens]
         self.lengths[slot] = len(self.ids[slot])
 
 
@@ -67,7 +67,7 @@ class TransformersDecoder(Decoder):
             if positions_BT is not None or mask is not None:
                 raise ValueError("with a cache, positions and mask follow from it")
             return self._continue(ids_BT, cache)
-        bias = None if mask is None else additive(mask, self.dtype)
+        bias = None if mask is None else additive_mask(mask, self.dtype)
         trunk = self.inner.base_model
         states = trunk(ids_BT, attention_mask=bias, position_ids=positions_BT, use_cache=False).last_hidden_state
         out: Tensor = states
@@ -79,7 +79,7 @@ class TransformersDecoder(Decoder):
             raise ValueError("the cache was made for another kind of network")
         batch, tokens = ids_BT.shape
         new = rows.new_tokens(batch, tokens)
-        whole = [[*cache.past(slot), *ids] for slot, ids in zip(rows.slots, ids_BT.tolist(), strict=True)]
+        whole = [[*cache.cached_ids(slot), *ids] for slot, ids in zip(rows.slots, ids_BT.tolist(), strict=True)]
         width = max(map(len, whole))
         padded = torch.tensor([ids + [0] * (width - len(ids)) for ids in whole], device=ids_BT.device)
         states = self.hidden(padded)  # padding on the right is never seen by what stands before it
@@ -109,7 +109,7 @@ def open_transformers_decoder(folder: Path, dtype: torch.dtype, reason: Unsuppor
             hidden_size=config.hidden_size,
             num_layers=config.num_hidden_layers,
             context_tokens=config.max_position_embeddings,
-            source=config.to_dict(),
+            hf_config=config.to_dict(),
         ),
     )
     _check_output_projection(decoder)

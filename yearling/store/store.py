@@ -27,11 +27,11 @@ from yearling.store.accounts.passwords import PasswordStore
 from yearling.store.accounts.people import PersonStore
 from yearling.store.accounts.sessions import SessionStore
 from yearling.store.audit import AuditLog
-from yearling.store.backup.archive import BackupManifest, Progress, read_manifest, write
-from yearling.store.backup.verify import VerificationReport, verify
+from yearling.store.backup.archive import BackupManifest, BackupProgress, read_backup_manifest, write_backup
+from yearling.store.backup.verify import VerificationReport, verify_store
 from yearling.store.blobs import BlobStore
 from yearling.store.chats.attachments import AttachmentStore
-from yearling.store.chats.comparisons import Comparisons
+from yearling.store.chats.comparisons import ComparisonStore
 from yearling.store.chats.conversations import ConversationStore, DeletedContent
 from yearling.store.chats.folders import FolderStore
 from yearling.store.chats.history import ConversationHistory
@@ -42,7 +42,7 @@ from yearling.store.chats.share_links import ShareLinkStore
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.migrate import migrate
-from yearling.store.database.schema import VERSION
+from yearling.store.database.schema import SCHEMA_VERSION
 from yearling.store.database.sqlite_file import check_sqlite_file, is_database_recorded, record_database
 from yearling.store.learning.consensus_runs import ConsensusRunStore
 from yearling.store.learning.event_log import EventLog
@@ -50,7 +50,7 @@ from yearling.store.learning.exams import ExamStore
 from yearling.store.learning.lesson_sets import LessonSetStore
 from yearling.store.learning.spec_runs import SpecRunStore
 from yearling.store.learning.texts import TextStore
-from yearling.store.learning.training_runs import Runs
+from yearling.store.learning.training_runs import TrainingRunStore
 
 _MIN_FREE_BYTES = 1024 * 1024
 
@@ -58,7 +58,7 @@ _MIN_FREE_BYTES = 1024 * 1024
 class Store:
     """Everything that is remembered. Synchronous and thread-safe; several processes may have it open at once."""
 
-    def __init__(self, settings: Settings, database: Database, lock: int) -> None:
+    def __init__(self, settings: Settings, database: Database, lock_fd: int) -> None:
         """Use `Store.open`."""
         self.settings = settings
         self.database = database
@@ -67,14 +67,14 @@ class Store:
         self.identities = IdentityStore(database)
         self.sessions = SessionStore(database)
         self.api_keys = ApiKeyStore(database)
-        self.invitations = InvitationStore(database, self.people.have_accounts)
+        self.invitations = InvitationStore(database, self.people.has_accounts)
         self.conversations = ConversationStore(database)
         self.history = ConversationHistory(database)
         self.folders = FolderStore(database)
         self.shares = ShareLinkStore(database)
-        self.comparisons = Comparisons(database)
+        self.comparisons = ComparisonStore(database)
         self.memories = MemoryStore(database)
-        self.personal = PersonalSettingsStore(database)
+        self.personal_settings = PersonalSettingsStore(database)
         self.modes = ModeStore(database)
         self.samples = SampleStore(database, settings.retention)
         self.audit = AuditLog(database)
@@ -86,9 +86,9 @@ class Store:
         self.consensus_runs = ConsensusRunStore(database, self.blobs)
         self.lesson_sets = LessonSetStore(database, self.blobs)
         self.spec_runs = SpecRunStore(database)
-        self.runs = Runs(settings.runs_dir)
+        self.runs = TrainingRunStore(settings.runs_dir)
         self.exams = ExamStore(database)
-        self._lock_fd: int | None = lock
+        self._lock_fd: int | None = lock_fd
 
     @classmethod
     def open(cls, settings: Settings, *, lock_timeout_s: float = 5.0) -> Store:
@@ -104,13 +104,13 @@ class Store:
             with translate_storage_errors(f"The data folder {folder}"):
                 if database.path:
                     make_directory(database.path.parent)
-                    check_sqlite_file(database.path, database.place, expected=is_database_recorded(folder, database))
+                    check_sqlite_file(database.path, database.label, expected=is_database_recorded(folder, database))
                     database.use_wal()
                     database.quick_check()
                 store = cls(settings, database, lock)
-                migrate(database, back_up=store._backup_before_migration, newest_backup=store._find_newest_backup)
+                migrate(database, create_backup=store._backup_before_migration, find_newest_backup=store._find_newest_backup)
                 store.people.owner()
-                store.expire()
+                store.delete_expired_samples()
                 record_database(folder, database)
         except BaseException:
             database.close()
@@ -121,25 +121,25 @@ class Store:
     def delete_conversation(self, conversation_id: str, *, person_id: str, scrub: bool = True) -> DeletedContent:
         """Delete a conversation with all that is kept of it, its blobs included. Raises NotFound."""
         removed = self.conversations.delete(conversation_id, person_id=person_id, scrub=scrub)
-        self.blobs.discard(removed.blobs)
+        self.blobs.delete_unreferenced(removed.blob_hashes)
         return removed
 
     def delete_message(self, message_id: str, *, conversation_id: str, person_id: str) -> DeletedContent:
         """Delete a message with everything under it, its blobs included. Raises NotFound."""
         removed = self.conversations.delete_message(message_id, conversation_id=conversation_id, person_id=person_id)
-        self.blobs.discard(removed.blobs)
+        self.blobs.delete_unreferenced(removed.blob_hashes)
         return removed
 
-    def delete_person(self, person_id: str, *, by: str) -> None:
+    def delete_person(self, person_id: str, *, actor: str) -> None:
         """Delete a person with everything that is theirs. Access ends first. Raises NotFound, Conflict."""
         self.people.require_deletable(person_id)
-        self.people.close(person_id, by=by)
+        self.people.close_account(person_id, actor=actor)
         for conversation in self.conversations.list(person_id):
             self.delete_conversation(conversation.id, person_id=person_id, scrub=False)
         self.conversations.scrub()
-        self.people.delete(person_id, by=by)
+        self.people.delete(person_id, actor=actor)
 
-    def expire(self) -> int:
+    def delete_expired_samples(self) -> int:
         """Delete the samples that are older than the retention setting allows; returns how many."""
         if self.settings.retention_days == 0:
             return 0
@@ -156,14 +156,14 @@ class Store:
 
     def verify(self) -> VerificationReport:
         """Check everything that is stored: structures, references, both chains, texts, samples, blobs."""
-        return verify(self.database, self.blobs)
+        return verify_store(self.database, self.blobs)
 
-    def backup(self, path: Path, *, progress: Progress | None = None) -> BackupManifest:
+    def backup(self, path: Path, *, progress: BackupProgress | None = None) -> BackupManifest:
         """Write a backup of everything to a new file while the store is in use.
 
         Raises Conflict when the file exists, Untrusted when a blob is damaged, StorageFailed.
         """
-        return write(path, self.database, self.blobs, progress=progress)
+        return write_backup(path, self.database, self.blobs, progress=progress)
 
     def close(self) -> None:
         """Close all connections. Closing twice is harmless."""
@@ -172,9 +172,9 @@ class Store:
             os.close(self._lock_fd)
             self._lock_fd = None
 
-    def _backup_before_migration(self, found: str) -> Path:
-        path = self.settings.data_dir / "backups" / f"schema-{found}-{now_utc():%Y%m%dT%H%M%S%fZ}.tar.gz"
-        write(path, self.database, None)  # migrations leave blobs alone
+    def _backup_before_migration(self, old_version: str) -> Path:
+        path = self.settings.data_dir / "backups" / f"schema-{old_version}-{now_utc():%Y%m%dT%H%M%S%fZ}.tar.gz"
+        write_backup(path, self.database, None)  # migrations leave blobs alone
         return path
 
     def _find_newest_backup(self) -> Path | None:
@@ -182,10 +182,10 @@ class Store:
         backups = (self.settings.data_dir / "backups").glob("*.tar.gz")
         for path in sorted(backups, key=lambda path: path.stat().st_mtime, reverse=True):
             try:
-                schema = read_manifest(path).schema
+                schema = read_backup_manifest(path).schema
             except UserError:
                 continue  # not one of ours, or damaged
-            if schema and int(schema) <= int(VERSION):
+            if schema and int(schema) <= int(SCHEMA_VERSION):
                 return path
         return None
 

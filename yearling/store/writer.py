@@ -76,9 +76,9 @@ class SampleWriter:
         if time.monotonic() - self._last_expiry_s > _EXPIRY_INTERVAL_S:
             self._last_expiry_s = time.monotonic()
             try:
-                await self._run_in_thread(self._store.expire)
+                await self._run_in_thread(self._store.delete_expired_samples)
             except UserError as error:
                 _log.warning("samples past their retention could not be deleted", reason=str(error))
 
-    async def _run_in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+    async def _run_in_thread(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, function)

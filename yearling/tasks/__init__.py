@@ -1,13 +1,13 @@
 """What is learnt from and examined on: lessons made of records, and exercises with graders."""
 
-from yearling.tasks.candidates import Rules
+from yearling.tasks.candidates import LessonRules
 from yearling.tasks.environments import (
     Environment,
     EnvironmentInfo,
     Task,
     Transcript,
     TurnEnvironment,
-    describe,
+    describe_environments,
     environment_names,
     exam_seed,
     final_answer_text,
@@ -15,11 +15,11 @@ from yearling.tasks.environments import (
     open_environment,
     train_seed,
 )
-from yearling.tasks.lesson import Demonstration, Lesson, Messages, Pair, Prompt, Thumb, events_of, lesson_key
-from yearling.tasks.lesson_set import LessonSet, freeze
-from yearling.tasks.ngrams import ExamFingerprint, fingerprint, leak
-from yearling.tasks.set_building import BuildConfig, LessonSetBuild, build, lessons_dir, open_lesson_set
-from yearling.tasks.set_diff import ChangedLesson, LessonSetDiff, compare, judged, lesson_as_dict
+from yearling.tasks.lesson import Demonstration, Lesson, LessonMessages, PreferencePair, Prompt, Thumb, judgement_ids, lesson_key
+from yearling.tasks.lesson_set import LessonSet, freeze_lesson_set
+from yearling.tasks.ngrams import ExamFingerprint, find_leaked_exam, fingerprint_exam
+from yearling.tasks.set_building import BuildConfig, LessonSetBuild, build_lesson_set, lessons_dir, open_lesson_set
+from yearling.tasks.set_diff import ChangedLesson, LessonSetDiff, diff_lesson_sets, label_and_weight, lesson_as_dict
 
 __all__ = [
     "BuildConfig",
@@ -29,29 +29,29 @@ __all__ = [
     "EnvironmentInfo",
     "ExamFingerprint",
     "Lesson",
+    "LessonMessages",
+    "LessonRules",
     "LessonSet",
     "LessonSetBuild",
     "LessonSetDiff",
-    "Messages",
-    "Pair",
+    "PreferencePair",
     "Prompt",
-    "Rules",
     "Task",
     "Thumb",
     "Transcript",
     "TurnEnvironment",
-    "build",
-    "compare",
-    "describe",
+    "build_lesson_set",
+    "describe_environments",
+    "diff_lesson_sets",
     "environment_names",
-    "events_of",
     "exam_seed",
     "final_answer_text",
-    "fingerprint",
-    "freeze",
+    "find_leaked_exam",
+    "fingerprint_exam",
+    "freeze_lesson_set",
     "is_multi_turn",
-    "judged",
-    "leak",
+    "judgement_ids",
+    "label_and_weight",
     "lesson_as_dict",
     "lesson_key",
     "lessons_dir",

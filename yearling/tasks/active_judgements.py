@@ -18,47 +18,47 @@ JUDGEMENT_KINDS = ("rating", "note_rating", "comparison", "edit", "note")
 
 RETRACTING_KINDS = ("retraction", "removal")
 
-Event = Mapping[str, Any]
+EventMapping = Mapping[str, Any]
 ItemPair = tuple[str, str]
 """Two items, in the order of their ids."""
 
 
 @dataclass(slots=True)
-class Standing:
+class ActiveJudgements:
     """The judgements that stand, and what became of the rest."""
 
-    ratings: dict[str, list[Event]] = field(default_factory=dict)
+    ratings: dict[str, list[EventMapping]] = field(default_factory=dict)
     """By item. Note ratings are among them, under the note."""
-    comparisons: dict[ItemPair, list[Event]] = field(default_factory=dict)
-    edits: list[Event] = field(default_factory=list)
-    notes: set[str] = field(default_factory=set)
+    comparisons: dict[ItemPair, list[EventMapping]] = field(default_factory=dict)
+    edits: list[EventMapping] = field(default_factory=list)
+    note_items: set[str] = field(default_factory=set)
     """Items that are notes, whether they stand or not."""
-    withdrawn: set[str] = field(default_factory=set)
+    withdrawn_edits: set[str] = field(default_factory=set)
     """Items that are edits which were taken back."""
-    fates: dict[str, str] = field(default_factory=dict)
+    drop_reasons: dict[str, str] = field(default_factory=dict)
     """Judgements that do not stand, by id, with the reason."""
-    seen: Counter[str] = field(default_factory=Counter)
+    judgement_counts: Counter[str] = field(default_factory=Counter)
     """All judgements, by kind."""
-    others: Counter[str] = field(default_factory=Counter)
+    other_event_counts: Counter[str] = field(default_factory=Counter)
     """Events that are no judgements, by kind."""
-    voices: set[str] = field(default_factory=set)
+    raters: set[str] = field(default_factory=set)
     """Who rated or compared something and stands by it."""
 
 
-def couple(first: str, second: str) -> ItemPair:
+def make_item_pair(first: str, second: str) -> ItemPair:
     """Two items as the key of what was said of both."""
     return (first, second) if first < second else (second, first)
 
 
-def standing(entries: Iterable[tuple[int, Event]], *, up_to: int) -> Standing:
+def find_active_judgements(entries: Iterable[tuple[int, EventMapping]], *, up_to: int) -> ActiveJudgements:
     """What stands after the entries (sequence, event) with a sequence of at most `up_to`; later judgements wait.
 
     Raises Conflict when something was taken back later than `up_to`: what the consensus found then holds what is no longer said.
     """
-    found, counted = Standing(), list[Event]()
+    found, counted = ActiveJudgements(), list[EventMapping]()
     for sequence, event in entries:
         kind = event["kind"]
-        (found.seen if kind in JUDGEMENT_KINDS else found.others)[kind] += 1
+        (found.judgement_counts if kind in JUDGEMENT_KINDS else found.other_event_counts)[kind] += 1
         if sequence <= up_to:
             counted.append(event)
         elif kind in RETRACTING_KINDS:
@@ -67,43 +67,43 @@ def standing(entries: Iterable[tuple[int, Event]], *, up_to: int) -> Standing:
                 advice="Run `yearling consensus run` first, so that nothing of it is learnt.",
             )
         elif kind in JUDGEMENT_KINDS:
-            found.fates[event["id"]] = "newer_than_the_consensus_run"
+            found.drop_reasons[event["id"]] = "newer_than_the_consensus_run"
     # As the consensus does: the order of acts is that of their times.
     ordered = sorted(counted, key=lambda event: (event["created_utc"], event["id"]))
     gone = _retracted_events(ordered)
-    last: dict[tuple[str, ...], Event] = {}
+    last: dict[tuple[str, ...], EventMapping] = {}
     for event in ordered:
         kind, event_id = event["kind"], event["id"]
         if kind == "note":
-            found.notes.add(event["note"])
+            found.note_items.add(event["note"])
         if kind not in JUDGEMENT_KINDS:
             continue
         if event_id in gone:
-            found.fates[event_id] = gone[event_id]
+            found.drop_reasons[event_id] = gone[event_id]
             if kind == "edit":
-                found.withdrawn.add(event["result"])
+                found.withdrawn_edits.add(event["result"])
         elif kind == "edit":
             found.edits.append(event)
         elif kind == "note":
-            found.fates[event_id] = "about_a_note"
+            found.drop_reasons[event_id] = "about_a_note"
         else:
-            subject = (event["item"],) if kind != "comparison" else couple(event["left"], event["right"])
+            subject = (event["item"],) if kind != "comparison" else make_item_pair(event["left"], event["right"])
             before = last.get((event["actor"], *subject))
             if before is not None:
-                found.fates[before["id"]] = "replaced_by_a_later_one"
+                found.drop_reasons[before["id"]] = "replaced_by_a_later_one"
             last[(event["actor"], *subject)] = event
     for event in last.values():
         if event["kind"] == "comparison":
-            found.comparisons.setdefault(couple(event["left"], event["right"]), []).append(event)
+            found.comparisons.setdefault(make_item_pair(event["left"], event["right"]), []).append(event)
         else:
             found.ratings.setdefault(event["item"], []).append(event)
-        found.voices.add(event["actor"])
+        found.raters.add(event["actor"])
     return found
 
 
-def _retracted_events(ordered: Iterable[Event]) -> dict[str, str]:
+def _retracted_events(ordered: Iterable[EventMapping]) -> dict[str, str]:
     """Ids of acts that count as never done, with the reason."""
-    by_id: dict[str, Event] = {}
+    by_id: dict[str, EventMapping] = {}
     gone: dict[str, str] = {}
     for event in ordered:
         target = by_id.get(event["event"]) if event["kind"] in RETRACTING_KINDS else None

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 SplitCriterion = Literal["person and conversation", "conversation"]
 
-Node = tuple[int, str]
+LinkNode = tuple[int, str]
 """Something that ties lessons together: its kind, and its name."""
 
 MAX_HELDOUT_SHARE = 0.5
@@ -23,7 +23,7 @@ MAX_HELDOUT_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class LessonOrigin:
     """Whose words a lesson holds (opaque ids), and from which conversations they come. Never written to a file."""
 
     persons: frozenset[str]
@@ -35,53 +35,55 @@ class HeldoutSplit:
     """Which lessons are held out, and how that was found."""
 
     heldout: frozenset[str]
-    by: SplitCriterion
-    why: str
-    persons: int
-    groups: int
+    criterion: SplitCriterion
+    reason: str
+    num_persons: int
+    num_groups: int
 
     def facts(self) -> dict[str, Any]:
         """For the report."""
-        return {"by": self.by, "why": self.why, "persons": self.persons, "groups": self.groups}
+        return {"by": self.criterion, "why": self.reason, "persons": self.num_persons, "groups": self.num_groups}
 
 
-def split(origins: Mapping[str, Origin], *, share: float) -> HeldoutSplit:
+def split_lessons(origins: Mapping[str, LessonOrigin], *, share: float) -> HeldoutSplit:
     """Split lessons, given by key. About `share` of the groups is held out; none at 0."""
     persons = {person for origin in origins.values() for person in origin.persons}
-    whole = groups((origin.persons, origin.conversations) for origin in origins.values())
+    whole = link_groups((origin.persons, origin.conversations) for origin in origins.values())
     heldout = _heldout_keys(origins, whole, share)
     if len(persons) > 1 or not persons:
         by: SplitCriterion = "person and conversation" if persons else "conversation"
         usable = bool(heldout) and len(heldout) <= MAX_HELDOUT_SHARE * len(origins)
         if usable or not persons or share == 0.0:
             why = "" if persons else "no lesson tells whose words it holds"
-            return HeldoutSplit(heldout=heldout, by=by, why=why, persons=len(persons), groups=len(set(whole)))
+            return HeldoutSplit(heldout=heldout, criterion=by, reason=why, num_persons=len(persons), num_groups=len(set(whole)))
         why = f"{len(persons)} persons make {len(set(whole))} groups, which leave no usable held-out part"
     else:
         why = "all lessons hold one person's words"
-    alone = groups((frozenset[str](), origin.conversations) for origin in origins.values())
+    alone = link_groups((frozenset[str](), origin.conversations) for origin in origins.values())
     heldout = _heldout_keys(origins, alone, share)
-    return HeldoutSplit(heldout=heldout, by="conversation", why=why, persons=len(persons), groups=len(set(alone)))
+    return HeldoutSplit(
+        heldout=heldout, criterion="conversation", reason=why, num_persons=len(persons), num_groups=len(set(alone))
+    )
 
 
-def groups(members: Iterable[Sequence[frozenset[str]]]) -> list[str]:
+def link_groups(members: Iterable[Sequence[frozenset[str]]]) -> list[str]:
     """For each lesson, the name of its group: the smallest digest among everything that the group shares (kinds apart).
 
     `members` are each lesson's sets of things that tie lessons together, one set per kind of thing.
     """
-    parent: dict[Node, Node] = {}
+    parent: dict[LinkNode, LinkNode] = {}
 
-    def root(node: Node) -> Node:
+    def root(node: LinkNode) -> LinkNode:
         while parent.setdefault(node, node) != node:
             parent[node] = node = parent[parent[node]]
         return node
 
-    nodes: list[list[Node]] = []
+    nodes: list[list[LinkNode]] = []
     for kinds in members:
         nodes.append([(kind, name) for kind, names in enumerate(kinds) for name in sorted(names)])
         for node in nodes[-1]:
             parent[root(nodes[-1][0])] = root(node)
-    least: dict[Node, str] = {}
+    least: dict[LinkNode, str] = {}
     for node in list(parent):
         digest = sha256(repr(node).encode("utf-8", "backslashreplace")).hexdigest()
         top = root(node)
@@ -95,5 +97,5 @@ def is_held_out(group: str, share: float) -> bool:
     return place < share * 16**13
 
 
-def _heldout_keys(origins: Mapping[str, Origin], names: Sequence[str], share: float) -> frozenset[str]:
+def _heldout_keys(origins: Mapping[str, LessonOrigin], names: Sequence[str], share: float) -> frozenset[str]:
     return frozenset(key for key, group in zip(origins, names, strict=True) if is_held_out(group, share))

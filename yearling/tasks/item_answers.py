@@ -12,34 +12,34 @@ from hashlib import sha256
 from typing import Any
 
 from yearling.records import Sample
-from yearling.store import Store, Text
-from yearling.tasks.active_judgements import Standing
-from yearling.tasks.heldout_split import Origin
-from yearling.tasks.lesson import Ids, Messages
+from yearling.store import Store, TextRecord
+from yearling.tasks.active_judgements import ActiveJudgements
+from yearling.tasks.heldout_split import LessonOrigin
+from yearling.tasks.lesson import LessonMessages, TokenIds
 
 _COMPLETE_FINISH_REASONS = ("stop", "tool_calls")
 _MAX_EDIT_CHAIN = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ItemAnswer:
     """An item's words. Token ids are empty where no stored sample has them."""
 
-    messages: Messages
+    messages: LessonMessages
     text: str
-    origin: Origin
-    prompt_ids: Ids = ()
-    answer_ids: Ids = ()
+    origin: LessonOrigin
+    prompt_ids: TokenIds = ()
+    answer_ids: TokenIds = ()
     model_hash: str = ""
 
 
-Found = Answer | str
+ItemAnswerOrReason = ItemAnswer | str
 """An answer, or the reason why an item has no usable words."""
 
 
-def find_item_answers(store: Store, items: Iterable[str], stands: Standing) -> dict[str, Found]:
+def find_item_answers(store: Store, items: Iterable[str], judgements: ActiveJudgements) -> dict[str, ItemAnswerOrReason]:
     """The words of these items, and of what they are edits of."""
-    made_by = {event["result"]: event for event in stands.edits}
+    made_by = {event["result"]: event for event in judgements.edits}
     wanted_set: set[str] = set()
     left = list(items)
     while left:  # an edit's prompt is that of what was edited
@@ -50,12 +50,12 @@ def find_item_answers(store: Store, items: Iterable[str], stands: Standing) -> d
     wanted = sorted(wanted_set)
     samples, texts = store.samples.get_many(wanted), store.texts.get_many(wanted)
     conversations = store.conversations.conversation_ids_by_sample(sorted(samples))
-    found: dict[str, Found] = {}
+    found: dict[str, ItemAnswerOrReason] = {}
 
-    def words(item: str, trail: frozenset[str]) -> Found:
-        if item in stands.notes:
+    def words(item: str, trail: frozenset[str]) -> ItemAnswerOrReason:
+        if item in judgements.note_items:
             return "about_a_note"
-        if item in stands.withdrawn:
+        if item in judgements.withdrawn_edits:
             return "words_taken_back"
         if item in samples:
             return _answer_from_sample(samples[item], conversations.get(item, ""))
@@ -75,7 +75,7 @@ def find_item_answers(store: Store, items: Iterable[str], stands: Standing) -> d
     return found
 
 
-def _answer_from_sample(sample: Sample, conversation: str) -> Found:
+def _answer_from_sample(sample: Sample, conversation: str) -> ItemAnswerOrReason:
     if sample.kept != "full" or not sample.messages:
         return "words_not_kept"
     if sample.finish_reason not in _COMPLETE_FINISH_REASONS:
@@ -86,28 +86,28 @@ def _answer_from_sample(sample: Sample, conversation: str) -> Found:
     if conversation:
         threads.add(f"conversation {conversation}")
     whole = bool(sample.prompt_ids and sample.output_ids)
-    return Answer(
+    return ItemAnswer(
         messages=sample.messages,
         text=sample.output_text,
-        origin=Origin(frozenset([sample.person_id]), frozenset(threads)),
+        origin=LessonOrigin(frozenset([sample.person_id]), frozenset(threads)),
         prompt_ids=sample.prompt_ids if whole else (),
         answer_ids=sample.output_ids if whole else (),
         model_hash=sample.model_hash if whole else "",
     )
 
 
-def _answer_from_edit(text: Text, original: Found, actor: str) -> Found:
+def _answer_from_edit(text: TextRecord, original: ItemAnswerOrReason, actor: str) -> ItemAnswerOrReason:
     if isinstance(original, str):
         return original
     words = text.content.get("text")
     if not isinstance(words, str) or not words.strip():
         return "empty_answer"
     author = text.person_id or actor
-    origin = Origin(original.origin.persons | {author}, original.origin.conversations)
+    origin = LessonOrigin(original.origin.persons | {author}, original.origin.conversations)
     return replace(original, text=words, answer_ids=(), origin=origin)
 
 
-def _answer_from_text(text: Text) -> Found:
+def _answer_from_text(text: TextRecord) -> ItemAnswerOrReason:
     messages, words = text.content.get("messages"), text.content.get("text")
     if not isinstance(messages, list) or not messages or not all(_is_message(message) for message in messages):
         return "no_prompt"
@@ -115,7 +115,7 @@ def _answer_from_text(text: Text) -> Found:
         return "empty_answer"
     persons = frozenset([text.person_id] if text.person_id else [])
     thread = f"thread {_digest([text.person_id or '', first_user_content(messages)])}"
-    return Answer(messages=tuple(messages), text=words, origin=Origin(persons, frozenset([thread])))
+    return ItemAnswer(messages=tuple(messages), text=words, origin=LessonOrigin(persons, frozenset([thread])))
 
 
 def first_user_content(messages: Sequence[Mapping[str, Any]]) -> Any:
@@ -127,10 +127,10 @@ def first_user_content(messages: Sequence[Mapping[str, Any]]) -> Any:
 def last_user_message_text(messages: Sequence[Mapping[str, Any]]) -> str:
     """What was asked last, as text."""
     users = (message.get("content") for message in reversed(messages) if message.get("role") == "user")
-    return text_of(next(users, messages[-1].get("content") if messages else ""))
+    return content_text(next(users, messages[-1].get("content") if messages else ""))
 
 
-def text_of(content: Any) -> str:
+def content_text(content: Any) -> str:
     """A message's words, where its content is text, parts, or nothing."""
     if isinstance(content, str):
         return content

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 from yearling.errors import BadInput
 
-Messages = tuple[dict[str, Any], ...]
-Ids = tuple[int, ...]
+LessonMessages = tuple[dict[str, Any], ...]
+TokenIds = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +27,30 @@ class Demonstration:
 
     kind: ClassVar[str] = "demonstration"
     key: str
-    messages: Messages
+    messages: LessonMessages
     answer: str
     weight: float = 1.0
-    prompt_ids: Ids = ()
-    answer_ids: Ids = ()
+    prompt_ids: TokenIds = ()
+    answer_ids: TokenIds = ()
     model_hash: str = ""
     source: str = ""
     """How the lesson came about, then the ids of the judgements that it comes from, a space between them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PreferencePair:
     """Two answers to one prompt. `q` is the probability that the first is better; `weight` how much the pair counts."""
 
     kind: ClassVar[str] = "pair"
     key: str
-    messages: Messages
+    messages: LessonMessages
     first: str
     second: str
     q: float
     weight: float
-    prompt_ids: Ids = ()
-    first_ids: Ids = ()
-    second_ids: Ids = ()
+    prompt_ids: TokenIds = ()
+    first_ids: TokenIds = ()
+    second_ids: TokenIds = ()
     model_hash: str = ""
     source: str = ""
 
@@ -61,12 +61,12 @@ class Thumb:
 
     kind: ClassVar[str] = "thumb"
     key: str
-    messages: Messages
+    messages: LessonMessages
     answer: str
     up: bool
     weight: float = 1.0
-    prompt_ids: Ids = ()
-    answer_ids: Ids = ()
+    prompt_ids: TokenIds = ()
+    answer_ids: TokenIds = ()
     model_hash: str = ""
     source: str = ""
 
@@ -77,20 +77,20 @@ class Prompt:
 
     kind: ClassVar[str] = "prompt"
     key: str
-    messages: Messages
+    messages: LessonMessages
     environment: str
     task: dict[str, Any]
     source: str = ""
 
 
-Lesson = Demonstration | Pair | Thumb | Prompt
+Lesson = Demonstration | PreferencePair | Thumb | Prompt
 
-KINDS: dict[str, type[Lesson]] = {cls.kind: cls for cls in (Demonstration, Pair, Thumb, Prompt)}
-_FIELDS_BY_KIND = {kind: tuple(sorted(field.name for field in fields(cls))) for kind, cls in KINDS.items()}
+LESSON_TYPES: dict[str, type[Lesson]] = {cls.kind: cls for cls in (Demonstration, PreferencePair, Thumb, Prompt)}
+_FIELDS_BY_KIND = {kind: tuple(sorted(field.name for field in fields(cls))) for kind, cls in LESSON_TYPES.items()}
 _TOKEN_ID_FIELDS = ("prompt_ids", "answer_ids", "first_ids", "second_ids")
 
 
-def lesson_key(kind: str, messages: Messages, *answers: str) -> str:
+def lesson_key(kind: str, messages: LessonMessages, *answers: str) -> str:
     """The identity of a lesson: its kind, its prompt and its answers in whatever order, and nothing of how good they are.
 
     So a pair whose `q` changed, or whose better answer is now the other one, keeps its key. For prompts the answer is the
@@ -100,7 +100,7 @@ def lesson_key(kind: str, messages: Messages, *answers: str) -> str:
     return sha256(parts.encode()).hexdigest()[:32]
 
 
-def events_of(lesson: Lesson) -> tuple[str, ...]:
+def judgement_ids(lesson: Lesson) -> tuple[str, ...]:
     """The ids of the judgements that a lesson comes from."""
     return () if isinstance(lesson, Prompt) else tuple(lesson.source.split(" ")[1:])
 
@@ -121,9 +121,9 @@ def lesson_from_dict(plain: Mapping[str, Any]) -> Lesson:
     """The lesson that `lesson_line` wrote, from parsed JSON. Raises BadInput for an unknown kind or field, or a missing one."""
     values = dict(plain)
     kind = str(values.pop("kind", ""))
-    cls = KINDS.get(kind)
+    cls = LESSON_TYPES.get(kind)
     if cls is None:
-        raise BadInput(f"There is no kind of lesson {kind!r}.", advice=f"Kinds: {', '.join(KINDS)}.", param="kind")
+        raise BadInput(f"There is no kind of lesson {kind!r}.", advice=f"Kinds: {', '.join(LESSON_TYPES)}.", param="kind")
     if set(values) != set(_FIELDS_BY_KIND[kind]):
         odd = sorted(set(values) ^ set(_FIELDS_BY_KIND[kind]))
         raise BadInput(f"A {kind} with a wrong set of fields: {odd[0]!r}.", param=odd[0])

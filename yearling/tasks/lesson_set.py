@@ -16,15 +16,15 @@ from typing import Any, TypeVar
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.files.atomic_folder import atomic_folder, disk_errors, write_new_file
-from yearling.tasks.lesson import Demonstration, Lesson, Pair, Prompt, Thumb, lesson_from_dict, lesson_to_line
+from yearling.files.atomic_folder import atomic_folder, translate_disk_errors, write_new_file
+from yearling.tasks.lesson import Demonstration, Lesson, PreferencePair, Prompt, Thumb, lesson_from_dict, lesson_to_line
 
-FORMAT = "yearling-lessons"
-FORMAT_VERSION = 1
+LESSON_SET_FORMAT = "yearling-lessons"
+LESSON_SET_FORMAT_VERSION = 1
 
-MANIFEST, TRAIN_FILE, HELDOUT_FILE, REPORT_FILE = "manifest.json", "train.jsonl", "heldout.jsonl", "report.json"
+MANIFEST_FILE, TRAIN_FILE, HELDOUT_FILE, REPORT_FILE = "manifest.json", "train.jsonl", "heldout.jsonl", "report.json"
 
-L = TypeVar("L", Demonstration, Pair, Thumb, Prompt)
+L = TypeVar("L", Demonstration, PreferencePair, Thumb, Prompt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class LessonSet:
     def demonstrations(self) -> list[Demonstration]:
         return self._lessons_of_type(Demonstration)
 
-    def pairs(self) -> list[Pair]:
-        return self._lessons_of_type(Pair)
+    def pairs(self) -> list[PreferencePair]:
+        return self._lessons_of_type(PreferencePair)
 
     def thumbs(self) -> list[Thumb]:
         return self._lessons_of_type(Thumb)
@@ -70,13 +70,13 @@ class LessonSet:
         return [lesson for lesson in self.lessons() if isinstance(lesson, kind)]
 
 
-def freeze(
+def freeze_lesson_set(
     lessons: Iterable[Lesson],
     folder: Path,
     *,
     heldout: Iterable[Lesson] = (),
     version: int = 0,
-    facts: Mapping[str, Any] | None = None,
+    manifest_fields: Mapping[str, Any] | None = None,
     report: Mapping[str, Any] | None = None,
 ) -> LessonSet:
     """Write a lesson set to `folder/<hash>/` and open it; the set that is there already if it has the same lessons.
@@ -94,10 +94,10 @@ def freeze(
         REPORT_FILE: _indented_json(dict(report or {})),
     }
     digests = {name: sha256(content).hexdigest() for name, content in contents.items()}
-    found = set_hash(digests[TRAIN_FILE], digests[HELDOUT_FILE])
-    manifest = dict(facts or {}) | {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+    found = lesson_set_hash(digests[TRAIN_FILE], digests[HELDOUT_FILE])
+    manifest = dict(manifest_fields or {}) | {
+        "format": LESSON_SET_FORMAT,
+        "format_version": LESSON_SET_FORMAT_VERSION,
         "hash": found,
         "version": version,
         "created_utc": now_utc().isoformat(),
@@ -105,8 +105,8 @@ def freeze(
         "files": {name: {"sha256": digests[name], "size_bytes": len(contents[name])} for name in contents},
     }
     manifest["seal"] = _manifest_seal(manifest)
-    contents[MANIFEST] = _indented_json(manifest)
-    with disk_errors(folder):
+    contents[MANIFEST_FILE] = _indented_json(manifest)
+    with translate_disk_errors(folder):
         if not (folder / found).exists():
             with atomic_folder(folder) as (aside, target):
                 for name, content in contents.items():
@@ -115,38 +115,38 @@ def freeze(
     return LessonSet.open(folder / found)
 
 
-def set_hash(train_sha256: str, heldout_sha256: str) -> str:
+def lesson_set_hash(train_sha256: str, heldout_sha256: str) -> str:
     """The identity of a set: SHA-256 over its format and the SHA-256 of each part's lines."""
-    text = f"{FORMAT} {FORMAT_VERSION}\ntrain {train_sha256}\nheldout {heldout_sha256}\n"
+    text = f"{LESSON_SET_FORMAT} {LESSON_SET_FORMAT_VERSION}\ntrain {train_sha256}\nheldout {heldout_sha256}\n"
     return sha256(text.encode()).hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """A set's manifest, checked against its seal and its files' hashes against the set's. Raises NotFound, Untrusted."""
-    with disk_errors(folder):
+    with translate_disk_errors(folder):
         try:
-            data = (folder / MANIFEST).read_bytes()
+            data = (folder / MANIFEST_FILE).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             raise NotFound(
                 f"There is no lesson set in {folder}.", advice="`yearling lessons list` names those that there are."
             ) from None
     try:
         manifest: dict[str, Any] = json.loads(data)
-        sealed = manifest["seal"] == _manifest_seal(manifest) and manifest["format"] == FORMAT
+        sealed = manifest["seal"] == _manifest_seal(manifest) and manifest["format"] == LESSON_SET_FORMAT
         files = manifest["files"]
-        whole = manifest["hash"] == set_hash(files[TRAIN_FILE]["sha256"], files[HELDOUT_FILE]["sha256"])
+        whole = manifest["hash"] == lesson_set_hash(files[TRAIN_FILE]["sha256"], files[HELDOUT_FILE]["sha256"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise _changed_file_error(folder, MANIFEST) from None
+        raise _changed_file_error(folder, MANIFEST_FILE) from None
     if not sealed or not whole:
-        raise _changed_file_error(folder, MANIFEST)
-    if manifest["format_version"] != FORMAT_VERSION:
+        raise _changed_file_error(folder, MANIFEST_FILE)
+    if manifest["format_version"] != LESSON_SET_FORMAT_VERSION:
         raise Untrusted(f"{folder} was written in format {manifest['format_version']}.", advice="Install a newer Yearling.")
     return manifest
 
 
 def read_lessons(folder: Path, name: str, manifest: Mapping[str, Any]) -> Iterator[Lesson]:
     """The lessons of one part. Raises Untrusted when the bytes are not those of the manifest, before the first is given."""
-    with disk_errors(folder):
+    with translate_disk_errors(folder):
         data = (folder / name).read_bytes()
     if sha256(data).hexdigest() != manifest["files"][name]["sha256"]:
         raise _changed_file_error(folder, name)
@@ -154,7 +154,7 @@ def read_lessons(folder: Path, name: str, manifest: Mapping[str, Any]) -> Iterat
 
 
 def _verify_file(folder: Path, name: str, digest: str) -> None:
-    with disk_errors(folder):
+    with translate_disk_errors(folder):
         try:
             with (folder / name).open("rb") as file:
                 found = _file_sha256(file)

@@ -33,7 +33,7 @@ _SPACELESS = "\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\
 _UNIT = re.compile(f"[{_SPACELESS}]|[^\\W_{_SPACELESS}]+")
 
 NgramHashes = frozenset[int]
-Document = tuple[NgramHashes, ...]
+ShingledText = tuple[NgramHashes, ...]
 """A text in parts (what was asked, what was answered), each as its shingles."""
 
 
@@ -42,45 +42,45 @@ class ExamFingerprint:
     """What an exam can be recognised by. Says nothing of its words: n-grams are kept as 64-bit hashes."""
 
     exam: str
-    grams: NgramHashes
-    wholes: NgramHashes
+    ngrams: NgramHashes
+    whole_texts: NgramHashes
 
 
-def fingerprint(exam: str, texts: Iterable[str]) -> ExamFingerprint:
+def fingerprint_exam(exam: str, texts: Iterable[str]) -> ExamFingerprint:
     """The fingerprint of an exam: `texts` are its questions, and its reference answers where they are sentences."""
     grams: set[int] = set()
     wholes: set[int] = set()
     for text in texts:
-        found = units(text)
+        found = text_units(text)
         grams.update(_ngram_hashes(found, LEAK_NGRAM_UNITS))
         if len(found) >= MIN_WHOLE_TEXT_UNITS:
             wholes.add(_whole_text_hash(found))
-    return ExamFingerprint(exam=exam, grams=frozenset(grams), wholes=frozenset(wholes))
+    return ExamFingerprint(exam=exam, ngrams=frozenset(grams), whole_texts=frozenset(wholes))
 
 
-def leak(texts: Iterable[str], exams: Sequence[ExamFingerprint], *, whole_only: bool = False) -> str | None:
+def find_leaked_exam(texts: Iterable[str], exams: Sequence[ExamFingerprint], *, whole_texts_only: bool = False) -> str | None:
     """The name of an exam that these texts give away, if there is one. `whole_only` is for texts made from a template, which
     share long runs of words with every other text made from it."""
     if not exams:
         return None
     for text in texts:
-        found = units(text)
+        found = text_units(text)
         whole = _whole_text_hash(found) if len(found) >= MIN_WHOLE_TEXT_UNITS else None
-        grams = frozenset(() if whole_only else _ngram_hashes(found, LEAK_NGRAM_UNITS))
+        grams = frozenset(() if whole_texts_only else _ngram_hashes(found, LEAK_NGRAM_UNITS))
         for exam in exams:
-            if whole in exam.wholes or not grams.isdisjoint(exam.grams):
+            if whole in exam.whole_texts or not grams.isdisjoint(exam.ngrams):
                 return exam.exam
     return None
 
 
-def units(text: str) -> list[str]:
+def text_units(text: str) -> list[str]:
     """The units of a text: words, and single characters where a script has no spaces."""
     return _UNIT.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 def shingles(text: str) -> NgramHashes:
     """The text's runs of a few units; all of it when it is shorter."""
-    found = units(text)
+    found = text_units(text)
     return frozenset(_ngram_hashes(found, SHINGLE_UNITS)) or frozenset([_whole_text_hash(found or [text])])
 
 
@@ -90,7 +90,7 @@ def jaccard(first: NgramHashes, second: NgramHashes) -> float:
     return shared / (len(first) + len(second) - shared)
 
 
-def alike(first: Document, second: Document) -> bool:
+def is_near_duplicate(first: ShingledText, second: ShingledText) -> bool:
     """Whether two texts say the same in every part."""
     return len(first) == len(second) and all(jaccard(a, b) >= NEAR_DUPLICATE_JACCARD for a, b in zip(first, second, strict=True))
 
@@ -100,17 +100,17 @@ class NearDuplicateIndex:
 
     def __init__(self) -> None:
         self._buckets: dict[bytes, list[int]] = {}
-        self._documents: list[Document] = []
+        self._documents: list[ShingledText] = []
 
-    def add(self, document: Document) -> None:
+    def add(self, document: ShingledText) -> None:
         """Add a text, under the next number from 0 up."""
         self._add(document, _minhash_bands(document))
 
-    def like(self, document: Document) -> int | None:
+    def find_near_duplicate(self, document: ShingledText) -> int | None:
         """The lowest number of a text that says the same as this one."""
         return self._find_near_duplicate(document, _minhash_bands(document))
 
-    def add_if_new(self, document: Document) -> bool:
+    def add_if_new(self, document: ShingledText) -> bool:
         """Add a text unless one that says the same is there. Returns whether it was added."""
         bands = _minhash_bands(document)
         if self._find_near_duplicate(document, bands) is not None:
@@ -118,17 +118,17 @@ class NearDuplicateIndex:
         self._add(document, bands)
         return True
 
-    def _add(self, document: Document, bands: Sequence[bytes]) -> None:
+    def _add(self, document: ShingledText, bands: Sequence[bytes]) -> None:
         for band in bands:
             self._buckets.setdefault(band, []).append(len(self._documents))
         self._documents.append(document)
 
-    def _find_near_duplicate(self, document: Document, bands: Sequence[bytes]) -> int | None:
+    def _find_near_duplicate(self, document: ShingledText, bands: Sequence[bytes]) -> int | None:
         candidates = set(chain.from_iterable(self._buckets.get(band, ()) for band in bands))
-        return next((number for number in sorted(candidates) if alike(document, self._documents[number])), None)
+        return next((number for number in sorted(candidates) if is_near_duplicate(document, self._documents[number])), None)
 
 
-def _minhash_bands(document: Document) -> list[bytes]:
+def _minhash_bands(document: ShingledText) -> list[bytes]:
     """The MinHash signature of all parts together, in bands: alike texts have a band in common."""
     # A part's number goes into its hashes, so that a question repeated in the answer is not taken for the answer.
     parts = [np.array(sorted(grams), dtype=np.uint64) * (_BASE + np.uint64(2 * part)) for part, grams in enumerate(document)]
@@ -147,12 +147,12 @@ def _odd_constants(name: bytes) -> npt.NDArray[np.uint64]:
 _FACTORS, _TERMS = _odd_constants(b"factor"), _odd_constants(b"term")
 
 
-def _ngram_hashes(found: Sequence[str], size: int) -> list[int]:
+def _ngram_hashes(units: Sequence[str], size: int) -> list[int]:
     """A 64-bit hash of each run of `size` units: a polynomial in the units' own hashes, the same on every machine."""
-    if len(found) < size:
+    if len(units) < size:
         return []
-    numbers = np.array([_unit_hash(unit) for unit in found], dtype=np.uint64)
-    count = len(found) - size + 1
+    numbers = np.array([_unit_hash(unit) for unit in units], dtype=np.uint64)
+    count = len(units) - size + 1
     total = np.zeros(count, dtype=np.uint64)
     for offset in range(size):
         total = total * _BASE + numbers[offset : offset + count]
@@ -160,9 +160,9 @@ def _ngram_hashes(found: Sequence[str], size: int) -> list[int]:
     return hashes
 
 
-def _whole_text_hash(found: Sequence[str]) -> int:
+def _whole_text_hash(units: Sequence[str]) -> int:
     """The hash of a whole text."""
-    return (_ngram_hashes(found, len(found)) or [0])[0] ^ len(found)
+    return (_ngram_hashes(units, len(units)) or [0])[0] ^ len(units)
 
 
 @lru_cache(maxsize=200_000)

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from yearling.tasks.candidates import LessonCandidate
-from yearling.tasks.heldout_split import HeldoutSplit, split
-from yearling.tasks.item_answers import last_user_message_text, text_of
-from yearling.tasks.lesson import Demonstration, Lesson, Pair, Prompt, Thumb
-from yearling.tasks.ngrams import Document, ExamFingerprint, NearDuplicateIndex, leak, shingles
+from yearling.tasks.heldout_split import HeldoutSplit, split_lessons
+from yearling.tasks.item_answers import content_text, last_user_message_text
+from yearling.tasks.lesson import Demonstration, Lesson, PreferencePair, Prompt, Thumb
+from yearling.tasks.ngrams import ExamFingerprint, NearDuplicateIndex, ShingledText, find_leaked_exam, shingles
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class DroppedCandidate:
     """A candidate that was left out, and why."""
 
     candidate: LessonCandidate
@@ -30,10 +30,10 @@ class LessonSelection:
 
     train: list[LessonCandidate] = field(default_factory=list)
     heldout: list[LessonCandidate] = field(default_factory=list)
-    dropped: list[Dropped] = field(default_factory=list)
+    dropped: list[DroppedCandidate] = field(default_factory=list)
     split: HeldoutSplit | None = None
 
-    def reasons(self) -> dict[str, dict[str, int]]:
+    def drop_counts(self) -> dict[str, dict[str, int]]:
         """How many were left out, by kind of lesson and reason."""
         counts: dict[str, Counter[str]] = {}
         for one in self.dropped:
@@ -41,26 +41,26 @@ class LessonSelection:
         return {kind: dict(sorted(reasons.items())) for kind, reasons in sorted(counts.items())}
 
 
-def pick(
+def select_lessons(
     candidates: Iterable[LessonCandidate],
     *,
     share: float,
     exams: Sequence[ExamFingerprint] = (),
-    learnt: frozenset[str] = frozenset(),
+    previously_trained: frozenset[str] = frozenset(),
 ) -> LessonSelection:
     """Choose and split. `share` is what to hold out; `learnt` are keys of lessons that an earlier set had in its train part: they
     are never examined on."""
     picked = LessonSelection()
-    kept = _deduplicate(sorted(candidates, key=lambda candidate: candidate.order), picked.dropped)
+    kept = _deduplicate(sorted(candidates, key=lambda candidate: candidate.sort_key), picked.dropped)
     kept = _drop_leaks(kept, exams, picked.dropped)
     kept.sort(key=lambda candidate: (candidate.lesson.kind, candidate.lesson.key))
-    picked.split = split({one.lesson.key: one.origin for one in kept}, share=share)
+    picked.split = split_lessons({one.lesson.key: one.origin for one in kept}, share=share)
     train = []
     for one in kept:
         if one.lesson.key not in picked.split.heldout:
             train.append(one)
-        elif one.lesson.key in learnt:
-            picked.dropped.append(Dropped(one, "learnt_before"))
+        elif one.lesson.key in previously_trained:
+            picked.dropped.append(DroppedCandidate(one, "learnt_before"))
         else:
             picked.heldout.append(one)
     picked.train = _drop_similar_to_heldout(train, picked.heldout, picked.dropped)
@@ -72,20 +72,20 @@ def question_and_answers(lesson: Lesson) -> tuple[str, tuple[str, ...]]:
     match lesson:
         case Demonstration() | Thumb():
             return last_user_message_text(lesson.messages), (lesson.answer,)
-        case Pair():
+        case PreferencePair():
             return last_user_message_text(lesson.messages), tuple(sorted((lesson.first, lesson.second)))
         case Prompt():
             return last_user_message_text(lesson.messages), ()
 
 
-def _deduplicate(ordered: Sequence[LessonCandidate], dropped: list[Dropped]) -> list[LessonCandidate]:
+def _deduplicate(ordered: Sequence[LessonCandidate], dropped: list[DroppedCandidate]) -> list[LessonCandidate]:
     """The first of those that say the same. Lessons of different kinds never do: each teaches something of its own."""
     keys: set[tuple[str, str]] = set()
     different: list[LessonCandidate] = []
     for one in ordered:
         identity = (one.lesson.kind, one.lesson.key)
         if identity in keys:
-            dropped.append(Dropped(one, "duplicate"))
+            dropped.append(DroppedCandidate(one, "duplicate"))
         else:
             different.append(one)
         keys.add(identity)
@@ -97,7 +97,7 @@ def _deduplicate(ordered: Sequence[LessonCandidate], dropped: list[Dropped]) -> 
         if near.setdefault(one.lesson.kind, NearDuplicateIndex()).add_if_new(document):
             kept.append(one)
         else:
-            dropped.append(Dropped(one, "near_duplicate"))
+            dropped.append(DroppedCandidate(one, "near_duplicate"))
     return kept
 
 
@@ -106,7 +106,7 @@ def select_prompts(
     heldout: Iterable[LessonCandidate],
     *,
     exams: Sequence[ExamFingerprint],
-    dropped: list[Dropped],
+    dropped: list[DroppedCandidate],
 ) -> tuple[list[LessonCandidate], list[LessonCandidate]]:
     """Generated tasks of both parts, each question once, without those of an exam in the train part.
 
@@ -117,7 +117,7 @@ def select_prompts(
     for mine, part in zip(kept, (train, heldout), strict=True):
         for one in part:
             if one.lesson.key in keys:
-                dropped.append(Dropped(one, "duplicate"))
+                dropped.append(DroppedCandidate(one, "duplicate"))
             else:
                 mine.append(one)
             keys.add(one.lesson.key)
@@ -125,26 +125,26 @@ def select_prompts(
 
 
 def _drop_leaks(
-    candidates: Sequence[LessonCandidate], exams: Sequence[ExamFingerprint], dropped: list[Dropped]
+    candidates: Sequence[LessonCandidate], exams: Sequence[ExamFingerprint], dropped: list[DroppedCandidate]
 ) -> list[LessonCandidate]:
     kept = []
     for one in candidates:
-        exam = leak(_lesson_texts(one.lesson), exams, whole_only=isinstance(one.lesson, Prompt))
+        exam = find_leaked_exam(_lesson_texts(one.lesson), exams, whole_texts_only=isinstance(one.lesson, Prompt))
         if exam is None:
             kept.append(one)
         else:
-            dropped.append(Dropped(one, f"in_the_exam_{exam}"))
+            dropped.append(DroppedCandidate(one, f"in_the_exam_{exam}"))
     return kept
 
 
 def _lesson_texts(lesson: Lesson) -> Iterable[str]:
     """Everything that a lesson says but its system message, which every conversation may share."""
-    yield from (text_of(message.get("content")) for message in lesson.messages if message.get("role") != "system")
+    yield from (content_text(message.get("content")) for message in lesson.messages if message.get("role") != "system")
     yield from question_and_answers(lesson)[1]
 
 
 def _drop_similar_to_heldout(
-    train: Sequence[LessonCandidate], heldout: Sequence[LessonCandidate], dropped: list[Dropped]
+    train: Sequence[LessonCandidate], heldout: Sequence[LessonCandidate], dropped: list[DroppedCandidate]
 ) -> list[LessonCandidate]:
     """Those of the train part whose question and answer do not occur, nearly or exactly, in the held-out part."""
     index = NearDuplicateIndex()
@@ -153,14 +153,14 @@ def _drop_similar_to_heldout(
             index.add(document)
     kept = []
     for one in train:
-        if any(index.like(document) is not None for document in _shingled_texts(one.lesson)):
-            dropped.append(Dropped(one, "like_a_held_out_one"))
+        if any(index.find_near_duplicate(document) is not None for document in _shingled_texts(one.lesson)):
+            dropped.append(DroppedCandidate(one, "like_a_held_out_one"))
         else:
             kept.append(one)
     return kept
 
 
-def _shingled_texts(lesson: Lesson) -> Iterable[Document]:
+def _shingled_texts(lesson: Lesson) -> Iterable[ShingledText]:
     asked, answers = question_and_answers(lesson)
     asked_shingles = shingles(asked)
     return [(asked_shingles, shingles(answer)) for answer in answers]
@@ -168,5 +168,5 @@ def _shingled_texts(lesson: Lesson) -> Iterable[Document]:
 
 def q_histogram(lessons: Iterable[Lesson]) -> Mapping[str, int]:
     """How many pairs have which `q`, in steps of a tenth."""
-    steps = Counter(min(int(lesson.q * 10), 9) for lesson in lessons if isinstance(lesson, Pair))
+    steps = Counter(min(int(lesson.q * 10), 9) for lesson in lessons if isinstance(lesson, PreferencePair))
     return {f"{step / 10:.1f} to {(step + 1) / 10:.1f}": steps[step] for step in sorted(steps)}

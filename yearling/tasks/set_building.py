@@ -16,22 +16,22 @@ from typing import Any
 from filelock import FileLock
 
 from yearling.errors import BadInput, NotFound
-from yearling.files.atomic_folder import disk_errors
+from yearling.files.atomic_folder import translate_disk_errors
 from yearling.store import ConsensusRun, LessonSetRecord, LessonSource, Store
-from yearling.tasks.active_judgements import Standing, standing
-from yearling.tasks.candidates import CandidateCollection, LessonCandidate, Rules, gather, judged_items
+from yearling.tasks.active_judgements import ActiveJudgements, find_active_judgements
+from yearling.tasks.candidates import CandidateCollection, LessonCandidate, LessonRules, build_candidates, judged_items
 from yearling.tasks.environments import exam_seed, open_environment, train_seed
-from yearling.tasks.heldout_split import Origin
+from yearling.tasks.heldout_split import LessonOrigin
 from yearling.tasks.item_answers import find_item_answers
 from yearling.tasks.lesson import Prompt
-from yearling.tasks.lesson_set import LessonSet, freeze
+from yearling.tasks.lesson_set import LessonSet, freeze_lesson_set
 from yearling.tasks.ngrams import ExamFingerprint
-from yearling.tasks.selection import LessonSelection, pick, q_histogram, select_prompts
+from yearling.tasks.selection import LessonSelection, q_histogram, select_lessons, select_prompts
 
-FOLDER = "lessons"
+LESSONS_FOLDER = "lessons"
 """Of the lesson sets, in the data folder."""
 
-Say = Callable[[str], None]
+BuildProgressCallback = Callable[[str], None]
 
 _ATTEMPTS_PER_TASK = 20
 
@@ -42,7 +42,7 @@ class BuildConfig:
 
     heldout_share: float = 0.1
     environments: tuple[tuple[str, int], ...] = ()
-    rules: Rules = field(default_factory=Rules)
+    rules: LessonRules = field(default_factory=LessonRules)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.heldout_share <= 0.5:
@@ -55,26 +55,30 @@ class BuildConfig:
 class LessonSetBuild:
     """What a build gave. `fresh` is False when the same set was there already; `report` is this build's in any case."""
 
-    lessons: LessonSet
+    lesson_set: LessonSet
     report: dict[str, Any]
-    fresh: bool
+    is_new: bool
 
 
 def lessons_dir(store: Store) -> Path:
     """Where a store's lesson sets lie."""
-    return store.settings.data_dir / FOLDER
+    return store.settings.data_dir / LESSONS_FOLDER
 
 
 def open_lesson_set(store: Store, name: str | None = None) -> LessonSet:
     """A set by its version or the beginning of its hash; by default the last build's. Raises NotFound, Untrusted."""
-    record = store.lesson_sets.current() if name is None else store.lesson_sets.get(name)
+    record = store.lesson_sets.get_current() if name is None else store.lesson_sets.get(name)
     if record is None:
         raise NotFound("There is no lesson set yet.", advice="Build one with `yearling lessons build`.")
     return LessonSet.open(lessons_dir(store) / record.hash)
 
 
-def build(
-    store: Store, config: BuildConfig | None = None, *, exams: Sequence[ExamFingerprint] = (), say: Say = lambda _: None
+def build_lesson_set(
+    store: Store,
+    config: BuildConfig | None = None,
+    *,
+    exams: Sequence[ExamFingerprint] = (),
+    on_progress: BuildProgressCallback = lambda _: None,
 ) -> LessonSetBuild:
     """Build the lesson set of what stands now. `exams` are the fingerprints of every exam.
 
@@ -82,34 +86,36 @@ def build(
     learn, Untrusted, StorageFailed; then nothing is built.
     """
     config = config or BuildConfig()
-    run = store.consensus_runs.newest()
+    run = store.consensus_runs.get_newest()
     if run is None:
         raise NotFound("There was no consensus run yet.", advice="Make one with `yearling consensus run`, then build again.")
     folder = lessons_dir(store)
-    with disk_errors(folder):
+    with translate_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
         lock.acquire()
     try:
-        return _build_locked(store, config, run, exams, say)
+        return _build_locked(store, config, run, exams, on_progress)
     finally:
         lock.release()
 
 
 def _build_locked(
-    store: Store, config: BuildConfig, run: ConsensusRun, exams: Sequence[ExamFingerprint], say: Say
+    store: Store, config: BuildConfig, run: ConsensusRun, exams: Sequence[ExamFingerprint], on_progress: BuildProgressCallback
 ) -> LessonSetBuild:
     earlier = store.lesson_sets.list()
-    say("Reading the log")
+    on_progress("Reading the log")
     with store.events.stream() as entries:
-        stands = standing(((entry.sequence, entry.event) for entry in entries), up_to=run.up_to)
-    say("Finding the words")
+        stands = find_active_judgements(((entry.sequence, entry.event) for entry in entries), up_to=run.up_to)
+    on_progress("Finding the words")
     words = find_item_answers(store, judged_items(stands), stands)
-    snapshot = json.loads(store.consensus_runs.snapshot(run))
-    gathered = gather(stands, snapshot, words, config.rules)
-    say(f"Choosing among {len(gathered.candidates)} lessons")
-    picked = pick(gathered.candidates, share=config.heldout_share, exams=exams, learnt=_previously_trained_keys(store, earlier))
-    say("Drawing tasks")
+    snapshot = json.loads(store.consensus_runs.read_snapshot(run))
+    gathered = build_candidates(stands, snapshot, words, config.rules)
+    on_progress(f"Choosing among {len(gathered.candidates)} lessons")
+    picked = select_lessons(
+        gathered.candidates, share=config.heldout_share, exams=exams, previously_trained=_previously_trained_keys(store, earlier)
+    )
+    on_progress("Drawing tasks")
     train, heldout = select_prompts(*_sample_tasks(config), exams=exams, dropped=picked.dropped)
     made = Counter(one.lesson.kind for one in [*gathered.candidates, *train, *heldout])
     made.update(one.candidate.lesson.kind for one in picked.dropped if one.candidate.lesson.kind == "prompt")
@@ -131,23 +137,23 @@ def _build_locked(
         "exams": sorted(exam.exam for exam in exams),
         "previous": earlier[-1].hash if earlier else None,
     }
-    say("Freezing")
-    frozen = freeze(
+    on_progress("Freezing")
+    frozen = freeze_lesson_set(
         (one.lesson for one in picked.train),
         lessons_dir(store),
         heldout=(one.lesson for one in picked.heldout),
         version=len(earlier) + 1,
-        facts=facts,
+        manifest_fields=facts,
         report=report,
     )
     record = store.lesson_sets.record(dict(frozen.manifest), frozen.report(), _lesson_sources(picked))
     known = {one.hash for one in earlier}
-    return LessonSetBuild(lessons=frozen, report=report, fresh=record.hash not in known)
+    return LessonSetBuild(lesson_set=frozen, report=report, is_new=record.hash not in known)
 
 
 def _previously_trained_keys(store: Store, earlier: Iterable[LessonSetRecord]) -> frozenset[str]:
     """Keys of all lessons that were in the train part of an earlier set."""
-    return frozenset(one.key for record in earlier for one in store.lesson_sets.sources(record.hash) if one.part == "train")
+    return frozenset(one.key for record in earlier for one in store.lesson_sets.list_sources(record.hash) if one.part == "train")
 
 
 def _sample_tasks(config: BuildConfig) -> tuple[list[LessonCandidate], list[LessonCandidate]]:
@@ -171,40 +177,44 @@ def _task_candidates(name: str, count: int, seed: Callable[[int], int]) -> list[
         task = environment.task(number)
         keys.add(task.key)
         prompt = Prompt(task.key, task.messages, task.environment, task.data, f"environment {number}")
-        found.append(LessonCandidate(prompt, Origin(frozenset(), frozenset()), ()))
+        found.append(LessonCandidate(prompt, LessonOrigin(frozenset(), frozenset()), ()))
     return found
 
 
 def _build_report(
-    stands: Standing, gathered: CandidateCollection, picked: LessonSelection, made: Counter[str], config: BuildConfig
+    judgements: ActiveJudgements,
+    candidates: CandidateCollection,
+    selection: LessonSelection,
+    counts_by_kind: Counter[str],
+    config: BuildConfig,
 ) -> dict[str, Any]:
     """What was seen, kept and dropped: judgements (what people did), and lessons (what could be made of it)."""
-    fates = {**gathered.fates}
-    kept = {event for one in [*picked.train, *picked.heldout] for event in one.events}
-    for dropped in picked.dropped:
+    fates = {**candidates.drop_reasons}
+    kept = {event for one in [*selection.train, *selection.heldout] for event in one.events}
+    for dropped in selection.dropped:
         for event in dropped.candidate.events:
             fates.setdefault(event, dropped.reason)
-    lost = Counter(reason for event, reason in {**fates, **stands.fates}.items() if event not in kept)
-    lessons = [one.lesson for one in picked.train]
+    lost = Counter(reason for event, reason in {**fates, **judgements.drop_reasons}.items() if event not in kept)
+    lessons = [one.lesson for one in selection.train]
     return {
         "judgements": {
-            "seen": dict(sorted(stands.seen.items())),
-            "num_seen": stands.seen.total(),
+            "seen": dict(sorted(judgements.judgement_counts.items())),
+            "num_seen": judgements.judgement_counts.total(),
             "kept": len(kept),
             "dropped": dict(sorted(lost.items())),
-            "voices": len(stands.voices),
+            "voices": len(judgements.raters),
         },
-        "other_events": dict(sorted(stands.others.items())),
+        "other_events": dict(sorted(judgements.other_event_counts.items())),
         "lessons": {
-            "made": dict(sorted(made.items())),
-            "train": _count_candidates_by_kind(picked.train),
-            "heldout": _count_candidates_by_kind(picked.heldout),
-            "dropped": picked.reasons(),
+            "made": dict(sorted(counts_by_kind.items())),
+            "train": _count_candidates_by_kind(selection.train),
+            "heldout": _count_candidates_by_kind(selection.heldout),
+            "dropped": selection.drop_counts(),
         },
         "q": q_histogram(lessons),
         "weight": round(sum(getattr(lesson, "weight", 0.0) for lesson in lessons), 6),
         "with_token_ids": sum(1 for lesson in lessons if getattr(lesson, "prompt_ids", ())),
-        "split": {"share": config.heldout_share, **(picked.split.facts() if picked.split else {})},
+        "split": {"share": config.heldout_share, **(selection.split.facts() if selection.split else {})},
     }
 
 
@@ -212,29 +222,29 @@ def _count_candidates_by_kind(candidates: Iterable[LessonCandidate]) -> dict[str
     return dict(sorted(Counter(one.lesson.kind for one in candidates).items()))
 
 
-def _retracted_by_set(store: Store, stands: Standing) -> dict[str, dict[str, int]]:
+def _retracted_by_set(store: Store, judgements: ActiveJudgements) -> dict[str, dict[str, int]]:
     """For each earlier set, by hash: how many of its judgements count no longer, by reason."""
     found: dict[str, dict[str, int]] = {}
-    for set_hash, lessons in store.lesson_sets.carrying(stands.fates).items():
-        carried = {event for one in lessons for event in one.events if event in stands.fates}
-        found[set_hash] = dict(sorted(Counter(stands.fates[event] for event in carried).items()))
+    for set_hash, lessons in store.lesson_sets.lessons_from_events(judgements.drop_reasons).items():
+        carried = {event for one in lessons for event in one.event_ids if event in judgements.drop_reasons}
+        found[set_hash] = dict(sorted(Counter(judgements.drop_reasons[event] for event in carried).items()))
     return found
 
 
-def _lesson_sources(picked: LessonSelection) -> Iterable[LessonSource]:
-    for part, candidates in (("train", picked.train), ("heldout", picked.heldout)):
+def _lesson_sources(selection: LessonSelection) -> Iterable[LessonSource]:
+    for part, candidates in (("train", selection.train), ("heldout", selection.heldout)):
         for one in sorted(candidates, key=lambda one: (one.lesson.kind, one.lesson.key)):
-            yield LessonSource(part=part, kind=one.lesson.kind, key=one.lesson.key, events=one.events)
+            yield LessonSource(part=part, kind=one.lesson.kind, key=one.lesson.key, event_ids=one.events)
 
 
-def _explain_empty_set(stands: Standing, gathered: CandidateCollection, picked: LessonSelection) -> str:
+def _explain_empty_set(judgements: ActiveJudgements, candidates: CandidateCollection, selection: LessonSelection) -> str:
     reasons: Mapping[str, int] = Counter(
-        [*gathered.fates.values(), *stands.fates.values(), *(one.reason for one in picked.dropped)]
-        + ["held out for examining"] * len(picked.heldout)
+        [*candidates.drop_reasons.values(), *judgements.drop_reasons.values(), *(one.reason for one in selection.dropped)]
+        + ["held out for examining"] * len(selection.heldout)
     )
     told = ", ".join(
         f"{reason.replace('_', ' ')} ({count})" for reason, count in sorted(reasons.items(), key=lambda one: -one[1])[:5]
     )
-    if not stands.seen:
+    if not judgements.judgement_counts:
         return "Rate, compare or edit answers first, or read judgements in with `yearling feedback import`."
-    return f"Why nothing of the {stands.seen.total()} judgements was left: {told}."
+    return f"Why nothing of the {judgements.judgement_counts.total()} judgements was left: {told}."

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yearling.store import LessonSource
-from yearling.tasks.lesson import Lesson, Pair
+from yearling.tasks.lesson import Lesson, PreferencePair
 from yearling.tasks.lesson_set import LessonSet
 
 
@@ -27,16 +27,16 @@ class ChangedLesson:
 class LessonSetDiff:
     """From one set to another; lessons by kind and key. `moved` are keys with where they lay before and lie now."""
 
-    came: tuple[Lesson, ...]
-    went: tuple[Lesson, ...]
+    added: tuple[Lesson, ...]
+    removed: tuple[Lesson, ...]
     changed: tuple[ChangedLesson, ...]
-    unchanged: int
-    moved: tuple[tuple[str, str, str], ...]
-    heldout_came: int
-    heldout_went: int
+    num_unchanged: int
+    moved_parts: tuple[tuple[str, str, str], ...]
+    num_heldout_added: int
+    num_heldout_removed: int
 
 
-def compare(
+def diff_lesson_sets(
     before: LessonSet, after: LessonSet, before_sources: Iterable[LessonSource], after_sources: Iterable[LessonSource]
 ) -> LessonSetDiff:
     """What changed from `before` to `after`."""
@@ -45,24 +45,26 @@ def compare(
     moved = {key for key in parts_before.keys() & parts_after.keys() if parts_before[key] != parts_after[key]}
     both = sorted(old.keys() & new.keys())
     changed = [
-        ChangedLesson(new[key], judged(old[key]), judged(new[key])) for key in both if judged(old[key]) != judged(new[key])
+        ChangedLesson(new[key], label_and_weight(old[key]), label_and_weight(new[key]))
+        for key in both
+        if label_and_weight(old[key]) != label_and_weight(new[key])
     ]
     held_before, held_after = ({key for key, part in parts.items() if part == "heldout"} for parts in (parts_before, parts_after))
     return LessonSetDiff(
-        came=tuple(new[key] for key in sorted(new.keys() - old.keys() - moved)),
-        went=tuple(old[key] for key in sorted(old.keys() - new.keys() - moved)),
+        added=tuple(new[key] for key in sorted(new.keys() - old.keys() - moved)),
+        removed=tuple(old[key] for key in sorted(old.keys() - new.keys() - moved)),
         changed=tuple(sorted(changed, key=lambda one: (-_label_change(one), one.lesson.key))),
-        unchanged=len(both) - len(changed),
-        moved=tuple((key, parts_before[key], parts_after[key]) for key in sorted(moved)),
-        heldout_came=len(held_after - held_before - moved),
-        heldout_went=len(held_before - held_after - moved),
+        num_unchanged=len(both) - len(changed),
+        moved_parts=tuple((key, parts_before[key], parts_after[key]) for key in sorted(moved)),
+        num_heldout_added=len(held_after - held_before - moved),
+        num_heldout_removed=len(held_before - held_after - moved),
     )
 
 
-def judged(lesson: Lesson) -> tuple[float, float]:
+def label_and_weight(lesson: Lesson) -> tuple[float, float]:
     """How a lesson is judged: for a pair the probability that the alphabetically earlier answer is better, for a thumb whether it
     is up, and the weight. Comparable between sets, whichever answer is called the first."""
-    if isinstance(lesson, Pair):
+    if isinstance(lesson, PreferencePair):
         return (lesson.q if lesson.first < lesson.second else 1.0 - lesson.q), lesson.weight
     return float(getattr(lesson, "up", True)), float(getattr(lesson, "weight", 1.0))
 

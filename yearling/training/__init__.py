@@ -2,25 +2,25 @@
 
 from yearling.training.checkpoints import Checkpoint, CheckpointStore
 from yearling.training.device import choose_device, choose_dtype
-from yearling.training.distributed import is_main_process, joined, run_for_this_process, world_size
+from yearling.training.distributed import is_main_process, process_group, run_for_this_process, world_size
 from yearling.training.export import export_adapter, export_model
-from yearling.training.loop import Outcome, Progress, TrainOptions, train
+from yearling.training.loop import TrainingOutcome, TrainingProgress, TrainOptions, train
 from yearling.training.methods.protocol import Method, TrainedPolicy, step_generator
-from yearling.training.run import Run, find_run, list_runs
-from yearling.training.setup import METHODS, Places, RunSetup, build_method, config_class, create_run
+from yearling.training.run import RunFolder, find_run, list_runs
+from yearling.training.setup import METHODS, ArtefactStores, RunSetup, build_method, config_class, create_run
 
 __all__ = [
     "METHODS",
+    "ArtefactStores",
     "Checkpoint",
     "CheckpointStore",
     "Method",
-    "Outcome",
-    "Places",
-    "Progress",
-    "Run",
+    "RunFolder",
     "RunSetup",
     "TrainOptions",
     "TrainedPolicy",
+    "TrainingOutcome",
+    "TrainingProgress",
     "build_method",
     "choose_device",
     "choose_dtype",
@@ -30,8 +30,8 @@ __all__ = [
     "export_model",
     "find_run",
     "is_main_process",
-    "joined",
     "list_runs",
+    "process_group",
     "run_for_this_process",
     "step_generator",
     "train",

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yearling.errors import NotFound, Untrusted
-from yearling.training.files import disk_errors, sync
+from yearling.training.files import sync_path, translate_storage_errors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,10 +51,10 @@ class CheckpointStore:
         """Write the state after `step`; durable on return. Then all but the last two and the best are deleted.
 
         Raises TypeError for a state that holds anything but tensors and plain values, StorageFailed."""
-        plain, tensors = pack(state)
+        plain, tensors = flatten_state(state)
         target = self.folder / f"step-{step:06d}"
         part = self.folder / f".new-{step:06d}-{secrets.token_hex(6)}"
-        with disk_errors(self.folder.parent):
+        with translate_storage_errors(self.folder.parent):
             self.folder.mkdir(exist_ok=True)
             self._remove_partial()
             part.mkdir()
@@ -65,11 +65,11 @@ class CheckpointStore:
                 }
                 manifest = {"step": step, "score": score, "hashes": hashes}
                 _write_durably(part / "manifest.json", json.dumps(manifest, indent=2).encode() + b"\n")
-                sync(part)
+                sync_path(part)
                 if target.exists():  # written by a try that was damaged or cut back: the same step gives the same state
                     shutil.rmtree(target)
                 part.rename(target)
-                sync(self.folder)
+                sync_path(self.folder)
             except BaseException:
                 shutil.rmtree(part, ignore_errors=True)
                 raise
@@ -95,7 +95,7 @@ class CheckpointStore:
         there = self.all()
         for checkpoint in reversed(there):
             try:
-                return checkpoint, load(checkpoint)
+                return checkpoint, load_state(checkpoint)
             except Untrusted:
                 if checkpoint is there[0]:
                     raise
@@ -136,7 +136,7 @@ class CheckpointStore:
                 shutil.rmtree(path)
 
 
-def load(checkpoint: Checkpoint) -> dict[str, Any]:
+def load_state(checkpoint: Checkpoint) -> dict[str, Any]:
     """The state, after its hashes were checked. Raises Untrusted."""
     from safetensors.torch import load_file
 
@@ -148,13 +148,13 @@ def load(checkpoint: Checkpoint) -> dict[str, Any]:
         if found != expected:
             raise _damaged_error(checkpoint, f"{name} was changed")
     plain = json.loads((checkpoint.folder / "state.json").read_bytes())
-    state = unpack(plain, load_file(checkpoint.folder / "state.safetensors"))
+    state = unflatten_state(plain, load_file(checkpoint.folder / "state.safetensors"))
     if not isinstance(state, dict):
         raise _damaged_error(checkpoint, "it holds no state")
     return state
 
 
-def pack(state: Any) -> tuple[Any, dict[str, Tensor]]:
+def flatten_state(state: Any) -> tuple[Any, dict[str, Tensor]]:
     """(JSON values, tensors by name). Keys of dicts may be numbers; tuples and tensors are marked. Raises TypeError."""
     import torch
 
@@ -183,24 +183,24 @@ def pack(state: Any) -> tuple[Any, dict[str, Tensor]]:
     return visit(state, "state"), tensors
 
 
-def unpack(plain: Any, tensors: Mapping[str, Tensor]) -> Any:
+def unflatten_state(plain: Any, tensors: Mapping[str, Tensor]) -> Any:
     """The state that `pack` was given."""
     if isinstance(plain, list):
-        return [unpack(item, tensors) for item in plain]
+        return [unflatten_state(item, tensors) for item in plain]
     if not isinstance(plain, dict):
         return plain
     if _TENSOR in plain:
         return tensors[plain[_TENSOR]]
     if _TUPLE in plain:
-        return tuple(unpack(item, tensors) for item in plain[_TUPLE])
-    return {unpack(key, tensors): unpack(item, tensors) for key, item in plain[_DICT]}
+        return tuple(unflatten_state(item, tensors) for item in plain[_TUPLE])
+    return {unflatten_state(key, tensors): unflatten_state(item, tensors) for key, item in plain[_DICT]}
 
 
 def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
     from safetensors.torch import save_file
 
     save_file(dict(tensors), path)
-    sync(path)
+    sync_path(path)
     return _sha256_of_file(path)
 
 
@@ -225,8 +225,8 @@ def _read_manifest(folder: Path) -> Checkpoint | None:
         return None
 
 
-def _damaged_error(checkpoint: Checkpoint, how: str) -> Untrusted:
+def _damaged_error(checkpoint: Checkpoint, problem: str) -> Untrusted:
     return Untrusted(
-        f"The checkpoint of step {checkpoint.step} is damaged: {how}.",
+        f"The checkpoint of step {checkpoint.step} is damaged: {problem}.",
         advice="Delete its folder to go on from the checkpoint before it, or start the run again.",
     )

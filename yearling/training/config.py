@@ -35,21 +35,21 @@ class TrainingConfig:
                 advice="Give kl_limit with `stop`, kl_weight with `penalise`.",
                 param="kl_mode",
             )
-        self.optimiser()
+        self.optimiser_config()
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """From JSON values. Raises BadInput for keys that are no settings of this method."""
         known = {field.name for field in fields(cls)}
-        for key in plain:
+        for key in values:
             if key not in known:
                 raise BadInput(f"There is no setting {key!r}.", advice=f"Settings: {', '.join(sorted(known))}.", param=key)
-        return cls(**plain)
+        return cls(**values)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def optimiser(self) -> OptimiserConfig:
+    def optimiser_config(self) -> OptimiserConfig:
         return OptimiserConfig(
             learning_rate=self.learning_rate,
             schedule=self.schedule,

@@ -16,17 +16,17 @@ Device = Literal["auto", "cpu", "cuda"]
 Dtype = Literal["auto", "float32", "bfloat16"]
 
 
-def choose_device(wanted: str = "auto") -> Literal["cpu", "cuda"]:
+def choose_device(requested: str = "auto") -> Literal["cpu", "cuda"]:
     """`cuda` where torch sees a GPU, else `cpu`. Raises BadInput for a name it does not know and for a GPU that is not there."""
-    if wanted not in ("auto", "cpu", "cuda"):
-        raise BadInput(f"{wanted!r} is no device to train on.", advice="Use auto, cpu or cuda.", param="device")
-    if wanted == "cpu":
+    if requested not in ("auto", "cpu", "cuda"):
+        raise BadInput(f"{requested!r} is no device to train on.", advice="Use auto, cpu or cuda.", param="device")
+    if requested == "cpu":
         return "cpu"
     import torch
 
     if torch.cuda.is_available():
         return "cuda"
-    if wanted == "cuda":
+    if requested == "cuda":
         raise BadInput(
             "torch sees no GPU here.",
             advice="Use --device cpu, or install a CUDA build of torch and its driver.",
@@ -35,13 +35,13 @@ def choose_device(wanted: str = "auto") -> Literal["cpu", "cuda"]:
     return "cpu"
 
 
-def choose_dtype(wanted: str, device: str) -> Literal["float32", "bfloat16"]:
+def choose_dtype(requested: str, device: str) -> Literal["float32", "bfloat16"]:
     """bfloat16 where matrix products in it are fast (a GPU that has it, a CPU with AMX), else float32. Raises BadInput."""
-    if wanted not in ("auto", "float32", "bfloat16"):
-        raise BadInput(f"{wanted!r} is no type for weights.", advice="Use auto, float32 or bfloat16.", param="dtype")
-    if wanted == "auto":
+    if requested not in ("auto", "float32", "bfloat16"):
+        raise BadInput(f"{requested!r} is no type for weights.", advice="Use auto, float32 or bfloat16.", param="dtype")
+    if requested == "auto":
         return "bfloat16" if _has_fast_bfloat16(device) else "float32"
-    return "float32" if wanted == "float32" else "bfloat16"
+    return "float32" if requested == "float32" else "bfloat16"
 
 
 def device_name(device: str) -> str:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from yearling.training.checkpoints import Checkpoint, CheckpointStore
-from yearling.training.run import Run
+from yearling.training.run import RunFolder
 
 
 def world_size() -> int:
@@ -26,7 +26,7 @@ def is_main_process() -> bool:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[None]:
+def process_group(device: str) -> Iterator[None]:
     """Inside, this process belongs to the group that `torchrun` started."""
     if world_size() == 1:
         yield
@@ -43,7 +43,7 @@ def joined(device: str) -> Iterator[None]:
         distributed.destroy_process_group()
 
 
-def agreed(flag: bool) -> bool:
+def broadcast_flag(flag: bool) -> bool:
     """What the first process says, once all have come here: clocks and files may tell each of them something else."""
     if world_size() == 1:
         return flag
@@ -54,7 +54,7 @@ def agreed(flag: bool) -> bool:
     return bool(said[0])
 
 
-def summed(*values: float) -> tuple[float, ...]:
+def all_reduce_sum(*values: float) -> tuple[float, ...]:
     """The sum of each value over all processes."""
     if world_size() == 1:
         return values
@@ -67,12 +67,12 @@ def summed(*values: float) -> tuple[float, ...]:
     return tuple(total.tolist())
 
 
-def run_for_this_process(run: Run) -> Run:
+def run_for_this_process(run: RunFolder) -> RunFolder:
     """The run itself for the process that writes, a view of it that writes nothing for the others."""
     return run if is_main_process() else _ReadOnlyRunFolder(run.folder, run.facts)
 
 
-class _ReadOnlyRunFolder(Run):
+class _ReadOnlyRunFolder(RunFolder):
     def __init__(self, folder: Any, facts: dict[str, Any]) -> None:
         super().__init__(folder, facts)
         self.checkpoints = _ReadOnlyCheckpointStore(self.checkpoints.folder)
@@ -83,19 +83,19 @@ class _ReadOnlyRunFolder(Run):
     def append_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         pass
 
-    def cut_metrics(self, step: int) -> None:
+    def truncate_metrics(self, step: int) -> None:
         pass
 
     def sync_metrics(self) -> None:
         pass
 
-    def write_status(self, state: str, *, step: int, message: str = "", **more: Any) -> None:
+    def write_status(self, state: str, *, step: int, message: str = "", **extra: Any) -> None:
         pass
 
     def clear_stop(self) -> None:
         pass
 
-    def log(self, words: str) -> None:
+    def log(self, message: str) -> None:
         pass
 
 

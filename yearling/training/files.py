@@ -15,7 +15,7 @@ from yearling.errors import StorageFailed
 
 
 @contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
+def translate_storage_errors(folder: Path) -> Iterator[None]:
     """Turns a full, read-only or failing disk into StorageFailed."""
     try:
         yield
@@ -47,14 +47,14 @@ def atomic_write(path: Path, content: bytes, *, durable: bool = True) -> None:
         part.unlink(missing_ok=True)
         raise
     if durable:
-        sync(path.parent)
+        sync_path(path.parent)
 
 
 def atomic_write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     atomic_write(path, (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode(), durable=durable)
 
 
-def sync(path: Path) -> None:
+def sync_path(path: Path) -> None:
     """Make a file's content, or a folder's names, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from yearling.errors import BadInput, StorageFailed, UserError
-from yearling.training.distributed import agreed
+from yearling.training.distributed import broadcast_flag
 from yearling.training.methods.protocol import Method
-from yearling.training.provenance import differences
-from yearling.training.run import Run
+from yearling.training.provenance import describe_differences
+from yearling.training.run import RunFolder
 
-MARKS = 20
+DEFAULT_NUM_VALIDATIONS = 20
 """Validations in a run, unless told otherwise."""
 
 _DURATION_WINDOW_STEPS = 20
@@ -42,7 +42,7 @@ class TrainOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class TrainingProgress:
     """What the loop tells whoever watches, after each step."""
 
     step: int
@@ -52,7 +52,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class TrainingOutcome:
     """How a run ended: `finished`, or `stopped` because somebody asked for it."""
 
     state: Literal["finished", "stopped"]
@@ -61,7 +61,9 @@ class Outcome:
     best_score: float | None
 
 
-def train(method: Method, run: Run, *, report: Callable[[Progress], None] = lambda progress: None) -> Outcome:
+def train(
+    method: Method, run: RunFolder, *, on_progress: Callable[[TrainingProgress], None] = lambda progress: None
+) -> TrainingOutcome:
     """Run the method to its end or until it is asked to stop, from where the run folder says that it is.
 
     Raises Conflict while another process trains the run, StorageFailed for a full or failing disk, BadInput when the loss is no
@@ -72,9 +74,9 @@ def train(method: Method, run: Run, *, report: Callable[[Progress], None] = lamb
         run.clear_stop()
         step = 0
         try:
-            with arithmetic(run.facts["machine"]["threads"]):
+            with torch_arithmetic(run.facts["machine"]["threads"]):
                 step = _restore_or_start(method, run)
-                outcome = _run_steps(method, run, step, options, report)
+                outcome = _run_steps(method, run, step, options, on_progress)
         except KeyboardInterrupt:
             _record_failure(run, "stopped", "Interrupted: the steps after the last checkpoint will be made again.")
             raise
@@ -87,12 +89,14 @@ def train(method: Method, run: Run, *, report: Callable[[Progress], None] = lamb
         return outcome
 
 
-def _run_steps(method: Method, run: Run, step: int, options: TrainOptions, report: Callable[[Progress], None]) -> Outcome:
+def _run_steps(
+    method: Method, run: RunFolder, step: int, options: TrainOptions, on_progress: Callable[[TrainingProgress], None]
+) -> TrainingOutcome:
     total = method.total_steps
-    every = options.validate_every or max(1, total // MARKS)
+    every = options.validate_every or max(1, total // DEFAULT_NUM_VALIDATIONS)
     durations_s: deque[float] = deque(maxlen=_DURATION_WINDOW_STEPS)
     saved_s = time.monotonic()
-    while step < total and not agreed(run.stop_requested()):
+    while step < total and not broadcast_flag(run.stop_requested()):
         started = time.perf_counter()
         step += 1
         metrics = method.step(step)
@@ -103,18 +107,18 @@ def _run_steps(method: Method, run: Run, step: int, options: TrainOptions, repor
         durations_s.append(time.perf_counter() - started)
 
         run.append_metrics(step, _metrics_line(metrics, figures, duration_s))
-        if agreed(marked or time.monotonic() - saved_s > options.checkpoint_s):
+        if broadcast_flag(marked or time.monotonic() - saved_s > options.checkpoint_s):
             _save_checkpoint(method, run, step, figures.get("score"))
             saved_s = time.monotonic()
 
         remaining_s = (total - step) * sum(durations_s) / len(durations_s)
         run.write_status("running", step=step, total_steps=total, remaining_s=remaining_s)
-        report(Progress(step=step, total_steps=total, metrics=metrics | figures, remaining_s=remaining_s))
+        on_progress(TrainingProgress(step=step, total_steps=total, metrics=metrics | figures, remaining_s=remaining_s))
     return _finish(method, run, step)
 
 
 @contextlib.contextmanager
-def arithmetic(threads: int) -> Iterator[None]:
+def torch_arithmetic(threads: int) -> Iterator[None]:
     """Inside, torch computes with so many threads, which decides in which order sums are taken, and takes denormal numbers for
     zero: they are computed in microcode, a hundred times slower, and mean nothing here. Outside they count again, since others in
     this process, consensus above all, compute to the last bit."""
@@ -128,12 +132,12 @@ def arithmetic(threads: int) -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def _restore_or_start(method: Method, run: Run) -> int:
+def _restore_or_start(method: Method, run: RunFolder) -> int:
     """Load the newest whole checkpoint, or write that of step 0; returns its step. Nothing after it is left."""
     found = run.checkpoints.latest()
-    if agreed(found is None) or found is None:
+    if broadcast_flag(found is None) or found is None:
         run.log(f"Started {method.name}: {method.total_steps} steps.")
-        run.cut_metrics(-1)
+        run.truncate_metrics(-1)
         figures = method.validate() or {}
         if figures:
             run.append_metrics(0, _metrics_line({}, figures, 0.0))
@@ -141,17 +145,17 @@ def _restore_or_start(method: Method, run: Run) -> int:
         run.write_status("running", step=0, total_steps=method.total_steps)
         return 0
     checkpoint, state = found
-    for difference in differences(run.facts):
+    for difference in describe_differences(run.facts):
         run.log(f"This resumption may not be bit-equal: {difference}.")
     run.checkpoints.discard_after(checkpoint.step)
-    run.cut_metrics(checkpoint.step)
+    run.truncate_metrics(checkpoint.step)
     method.load_state_dict(state)
     run.log(f"Resumed at step {checkpoint.step} of {method.total_steps}.")
     run.write_status("running", step=checkpoint.step, total_steps=method.total_steps)
     return checkpoint.step
 
 
-def _save_checkpoint(method: Method, run: Run, step: int, score: float | None) -> None:
+def _save_checkpoint(method: Method, run: RunFolder, step: int, score: float | None) -> None:
     state = method.state_dict()
     if not _all_finite(state["policy"]):
         raise _non_finite_error(run, step, "a weight")
@@ -160,13 +164,13 @@ def _save_checkpoint(method: Method, run: Run, step: int, score: float | None) -
     run.checkpoints.save(step, state, score=score)
 
 
-def _finish(method: Method, run: Run, step: int) -> Outcome:
+def _finish(method: Method, run: RunFolder, step: int) -> TrainingOutcome:
     there = run.checkpoints.all()
-    if agreed(not there or there[-1].step != step):
+    if broadcast_flag(not there or there[-1].step != step):
         _save_checkpoint(method, run, step, None)
     done = step >= method.total_steps
     best = run.checkpoints.best()
-    outcome = Outcome(
+    outcome = TrainingOutcome(
         state="finished" if done else "stopped",
         step=step,
         best_step=best.step if best else step,
@@ -178,8 +182,8 @@ def _finish(method: Method, run: Run, step: int) -> Outcome:
     return outcome
 
 
-def _metrics_line(metrics: Mapping[str, float], figures: Mapping[str, float], duration_s: float) -> dict[str, float]:
-    line = {**metrics, **{f"validation_{name}": value for name, value in figures.items()}}
+def _metrics_line(metrics: Mapping[str, float], validation_metrics: Mapping[str, float], duration_s: float) -> dict[str, float]:
+    line = {**metrics, **{f"validation_{name}": value for name, value in validation_metrics.items()}}
     if metrics:
         line["duration_s"] = duration_s
     if "tokens" in metrics and duration_s > 0:
@@ -187,14 +191,14 @@ def _metrics_line(metrics: Mapping[str, float], figures: Mapping[str, float], du
     return line
 
 
-def _check_finite(run: Run, step: int, metrics: Mapping[str, float]) -> None:
+def _check_finite(run: RunFolder, step: int, metrics: Mapping[str, float]) -> None:
     for name in ("loss", "grad_norm"):
         if not math.isfinite(metrics.get(name, 0.0)):
             run.append_metrics(step, metrics)
             raise _non_finite_error(run, step, f"the {name.replace('_', ' ')}")
 
 
-def _non_finite_error(run: Run, step: int, what: str) -> BadInput:
+def _non_finite_error(run: RunFolder, step: int, what: str) -> BadInput:
     there = run.checkpoints.all()
     kept = f"The checkpoint of step {there[-1].step} is kept" if there else "No step was made before it"
     return BadInput(
@@ -214,7 +218,7 @@ def _all_finite(state: Any) -> bool:
     return not isinstance(state, list | tuple) or all(_all_finite(item) for item in state)
 
 
-def _record_failure(run: Run, state: str, message: str) -> None:
+def _record_failure(run: RunFolder, state: str, message: str) -> None:
     """Leave word of what happened. On a full disk there may be no room for it; whoever called is told anyway."""
     there = run.checkpoints.all()
     with contextlib.suppress(StorageFailed):

@@ -57,7 +57,7 @@ def describe_machine(threads: int, device: str = "cpu") -> dict[str, Any]:
     }
 
 
-def differences(facts: dict[str, Any]) -> list[str]:
+def describe_differences(facts: dict[str, Any]) -> list[str]:
     """In words, what is different here from where the run was made, and may keep a resumed run from being bit-equal."""
     found = []
     for name, version in describe_packages().items():

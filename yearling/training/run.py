@@ -27,15 +27,15 @@ from typing import Any
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
 from yearling.training.checkpoints import CheckpointStore
-from yearling.training.files import atomic_write, atomic_write_json, disk_errors, sync
+from yearling.training.files import atomic_write, atomic_write_json, sync_path, translate_storage_errors
 from yearling.training.provenance import describe_code, describe_machine, describe_packages
 
-VERSION = 1
+RUN_FORMAT_VERSION = 1
 _LOCK_TIMEOUT_S = 1.0
 """Who only looks whether a run is alive holds its lock for an instant."""
 
 
-class Run:
+class RunFolder:
     """One run folder. Reading needs no lock; whatever a step writes needs `locked`."""
 
     def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
@@ -61,7 +61,7 @@ class Run:
         command: Sequence[str] = (),
         threads: int = 0,
         device: str = "cpu",
-    ) -> Run:
+    ) -> RunFolder:
         """Make the folder, which must not exist yet; its name is the run's id.
 
         `config` is the method's own, as plain values; `options` are the loop's (how often to save and to validate); `model` says
@@ -69,7 +69,7 @@ class Run:
         Raises Conflict, StorageFailed.
         """
         facts = {
-            "version": VERSION,
+            "version": RUN_FORMAT_VERSION,
             "id": folder.name,
             "method": method,
             "created_utc": now_utc().isoformat(),
@@ -85,18 +85,18 @@ class Run:
             "packages": describe_packages(),
             "machine": describe_machine(threads, device),
         }
-        with disk_errors(folder):
+        with translate_storage_errors(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
             try:
                 folder.mkdir()
             except FileExistsError:
                 raise Conflict(f"There is a run {folder.name} already.", advice="Resume it, or choose another id.") from None
             atomic_write_json(folder / "run.json", facts)
-            sync(folder.parent)
+            sync_path(folder.parent)
         return cls(folder, facts)
 
     @classmethod
-    def open(cls, folder: Path) -> Run:
+    def open(cls, folder: Path) -> RunFolder:
         """Raises NotFound, and Untrusted when run.json is damaged or of a newer version."""
         try:
             facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ class Run:
             raise NotFound(f"There is no run {folder.name}.", advice="`yearling train list` shows the runs.") from None
         except ValueError as error:
             raise Untrusted(f"The description of the run {folder.name} is damaged: {error}.") from None
-        if facts.get("version") != VERSION:
+        if facts.get("version") != RUN_FORMAT_VERSION:
             raise Untrusted(f"The run {folder.name} was made by another version of Yearling.", advice="Use that version.")
         return cls(folder, facts)
 
@@ -135,7 +135,7 @@ class Run:
         """Add the line of a step. A number that is not finite is written as null, which is what JSON has for it."""
         line = {"step": step, "time_utc": now_utc().isoformat()}
         line |= {name: _finite_or_none(value) for name, value in metrics.items()}
-        with disk_errors(self.folder), (self.folder / "metrics.jsonl").open("ab") as file:
+        with translate_storage_errors(self.folder), (self.folder / "metrics.jsonl").open("ab") as file:
             file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
@@ -146,37 +146,37 @@ class Run:
             return []
         return [json.loads(line) for line in content.split(b"\n")[:-1]]
 
-    def cut_metrics(self, step: int) -> None:
+    def truncate_metrics(self, step: int) -> None:
         """Drop the lines after `step`, and a torn one: the steps that are made again will write them again."""
         path = self.folder / "metrics.jsonl"
         if not path.is_file():
             return
         whole = path.read_bytes().split(b"\n")[:-1]
         kept = [line for line in whole if json.loads(line)["step"] <= step]
-        with disk_errors(self.folder):
+        with translate_storage_errors(self.folder):
             atomic_write(path, b"".join(line + b"\n" for line in kept))
 
     def sync_metrics(self) -> None:
         """Make the lines durable, so that no checkpoint outlives the lines before it."""
         path = self.folder / "metrics.jsonl"
         if path.is_file():
-            with disk_errors(self.folder):
-                sync(path)
+            with translate_storage_errors(self.folder):
+                sync_path(path)
 
     # Rollouts
 
-    def record_rollouts(self, step: int, rollouts: Sequence[Mapping[str, Any]], *, part: int = 0) -> None:
+    def record_rollouts(self, step: int, rollouts: Sequence[Mapping[str, Any]], *, attempt: int = 0) -> None:
         """Keep what a step is about to learn from, as JSON values; durable on return. Called before the update, so that a step
         that is made again learns from the same draws whatever engine drew them. `part` tells several draws of one step apart."""
         lines = b"".join(json.dumps(rollout, ensure_ascii=False).encode() + b"\n" for rollout in rollouts)
-        path = self._rollouts_path(step, part)
-        with disk_errors(self.folder):
+        path = self._rollouts_path(step, attempt)
+        with translate_storage_errors(self.folder):
             path.parent.mkdir(exist_ok=True)
             atomic_write(path, gzip.compress(lines, compresslevel=3, mtime=0))
 
-    def read_rollouts(self, step: int, *, part: int = 0) -> list[dict[str, Any]] | None:
+    def read_rollouts(self, step: int, *, attempt: int = 0) -> list[dict[str, Any]] | None:
         """What was recorded for a step, or None: then draw, record and go on. Raises Untrusted when the file is damaged."""
-        path = self._rollouts_path(step, part)
+        path = self._rollouts_path(step, attempt)
         try:
             lines = gzip.decompress(path.read_bytes()).split(b"\n")[:-1]
             return [json.loads(line) for line in lines]
@@ -185,12 +185,12 @@ class Run:
         except (OSError, EOFError, ValueError) as error:
             raise Untrusted(f"{path} is damaged: {error}.", advice="Delete it: the step will be drawn anew.") from None
 
-    def _rollouts_path(self, step: int, part: int) -> Path:
-        return self.folder / "rollouts" / f"step-{step:06d}-{part}.jsonl.gz"
+    def _rollouts_path(self, step: int, attempt: int) -> Path:
+        return self.folder / "rollouts" / f"step-{step:06d}-{attempt}.jsonl.gz"
 
     # Status and stopping
 
-    def write_status(self, state: str, *, step: int, message: str = "", **more: Any) -> None:
+    def write_status(self, state: str, *, step: int, message: str = "", **extra: Any) -> None:
         """Say how far the run is: `running`, `stopped`, `finished` or `failed`."""
         status = {
             "state": state,
@@ -198,9 +198,9 @@ class Run:
             "updated_utc": now_utc().isoformat(),
             "pid": os.getpid(),
             "message": message,
-            **more,
+            **extra,
         }
-        with disk_errors(self.folder):
+        with translate_storage_errors(self.folder):
             atomic_write_json(
                 self.folder / "status.json", status, durable=False
             )  # written at every step, and only told to people
@@ -214,7 +214,7 @@ class Run:
 
     def request_stop(self) -> None:
         """Ask whoever trains to stop after the step that runs now. Works from any process."""
-        with disk_errors(self.folder):
+        with translate_storage_errors(self.folder):
             (self.folder / "stop").touch()
 
     def stop_requested(self) -> bool:
@@ -223,20 +223,20 @@ class Run:
     def clear_stop(self) -> None:
         (self.folder / "stop").unlink(missing_ok=True)
 
-    def log(self, words: str) -> None:
+    def log(self, message: str) -> None:
         """Add a line to the run's log."""
-        with disk_errors(self.folder), (self.folder / "log.txt").open("a", encoding="utf-8") as file:
-            file.write(f"{now_utc().isoformat(timespec='seconds')} {words}\n")
+        with translate_storage_errors(self.folder), (self.folder / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{now_utc().isoformat(timespec='seconds')} {message}\n")
 
 
-def list_runs(runs_dir: Path) -> list[Run]:
+def list_runs(runs_dir: Path) -> list[RunFolder]:
     """The runs of a folder, oldest first; what is no run is passed over."""
     if not runs_dir.is_dir():
         return []
-    return [Run.open(path) for path in sorted(runs_dir.iterdir()) if (path / "run.json").is_file()]
+    return [RunFolder.open(path) for path in sorted(runs_dir.iterdir()) if (path / "run.json").is_file()]
 
 
-def find_run(runs_dir: Path, name: str) -> Run:
+def find_run(runs_dir: Path, name: str) -> RunFolder:
     """A run by its id, by what only its id begins or ends with, or `latest`. Raises NotFound, BadInput when several fit."""
     ids = [path.name for path in sorted(runs_dir.iterdir()) if (path / "run.json").is_file()] if runs_dir.is_dir() else []
     found = ids[-1:] if name == "latest" else [one for one in ids if name and (one.startswith(name) or one.endswith(name))]
@@ -246,7 +246,7 @@ def find_run(runs_dir: Path, name: str) -> Run:
         raise NotFound(f"There is no run {name!r}.", advice="`yearling train list` shows the runs.", param="run")
     if len(found) > 1:
         raise BadInput(f"{len(found)} runs fit {name!r}.", advice="Give more of the id: its end tells runs apart.", param="run")
-    return Run.open(runs_dir / found[0])
+    return RunFolder.open(runs_dir / found[0])
 
 
 def _finite_or_none(value: float) -> float | None:

@@ -18,7 +18,7 @@ from yearling.models import AdapterLibrary, ChatTemplate, LocalModel, ModelLibra
 from yearling.training.device import Device, Dtype, choose_device, choose_dtype
 from yearling.training.distributed import world_size
 from yearling.training.methods.protocol import Method
-from yearling.training.run import Run
+from yearling.training.run import RunFolder
 
 if TYPE_CHECKING:
     from yearling.tasks import Environment, LessonSet
@@ -65,7 +65,7 @@ class RunSetup:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class ArtefactStores:
     """Where a run finds what run.json names by hash."""
 
     library: ModelLibrary
@@ -73,7 +73,7 @@ class Places:
     lessons_dir: Path
 
     @classmethod
-    def of(cls, data_dir: Path) -> Places:
+    def from_data_dir(cls, data_dir: Path) -> ArtefactStores:
         """The folders of one installation."""
         return cls(ModelLibrary(data_dir / "models"), AdapterLibrary(data_dir / "adapters"), data_dir / "lessons")
 
@@ -93,12 +93,12 @@ def create_run(
     method: str,
     config: Mapping[str, Any],
     setup: RunSetup,
-    places: Places,
+    stores: ArtefactStores,
     *,
     options: Mapping[str, Any] | None = None,
     command: Sequence[str] = (),
     threads: int = 0,
-) -> Run:
+) -> RunFolder:
     """Check everything that can be checked without loading weights, then make the run's folder.
 
     Raises NotFound (model, lessons, adapter), BadInput (settings), Untrusted (lessons that were changed)."""
@@ -107,7 +107,7 @@ def create_run(
     settings = config_class(method).from_dict(config)
     device = choose_device(setup.device)
     setup = replace(setup, device=device, dtype=choose_dtype(setup.dtype, device))
-    model = places.library.get(setup.model)
+    model = stores.library.get(setup.model)
     if method in _LESSON_KINDS:
         if not setup.lessons:
             raise BadInput(
@@ -118,12 +118,12 @@ def create_run(
     elif not setup.lessons and not setup.environments:
         raise BadInput(f"{method} needs tasks to try.", advice="Give --environment NAME, or --lessons with prompts.")
     for name in (*([setup.lessons] if setup.lessons else []), *setup.earlier):
-        LessonSet.open(places.lessons_dir / name)
+        LessonSet.open(stores.lessons_dir / name)
     for text in setup.environments:
         _parse_environment(text)
-    if setup.adapter and places.adapters.get(setup.adapter).fits(model) != "same":
+    if setup.adapter and stores.adapters.get(setup.adapter).fits(model) != "same":
         raise Untrusted(f"The adapter {setup.adapter[:12]} was made for another model than {model.name}.")
-    return Run.create(
+    return RunFolder.create(
         folder,
         settings.plain(),
         method=method,
@@ -138,7 +138,7 @@ def create_run(
     )
 
 
-def read_setup(run: Run) -> RunSetup:
+def read_setup(run: RunFolder) -> RunSetup:
     """What a run started from. Raises BadInput for a run that something else than `create_run` put together."""
     plain = {"device": "cpu", **run.facts["setup"]}  # earlier runs knew no other
     if not {field.name for field in fields(RunSetup)} <= plain.keys():
@@ -149,7 +149,7 @@ def read_setup(run: Run) -> RunSetup:
     return RunSetup(**plain | {name: tuple(plain[name]) for name in ("earlier", "environments")})
 
 
-def build_method(run: Run, places: Places) -> Method:
+def build_method(run: RunFolder, stores: ArtefactStores) -> Method:
     """Load everything that run.json names, and make the method. Raises NotFound, Untrusted when it is not what it was."""
     from yearling.tasks import LessonSet
 
@@ -158,15 +158,15 @@ def build_method(run: Run, places: Places) -> Method:
         raise Unsupported(
             f"{name} trains in one process.", advice=f"Several processes can share {', '.join(MULTI_PROCESS_METHODS)}."
         )
-    model = base_model(run, places)
+    model = base_model(run, stores)
     config = config_class(name).from_dict(run.facts["config"])
-    policy = build_policy(run, model, places)
+    policy = build_policy(run, model, stores)
     if world_size() > 1:
         from yearling.training.policy.sharding import shard
 
         shard(policy)
     kind = method_class(name)
-    lessons = LessonSet.open(places.lessons_dir / setup.lessons) if setup.lessons else None
+    lessons = LessonSet.open(stores.lessons_dir / setup.lessons) if setup.lessons else None
     tokenizer, template = Tokenizer.load(model), ChatTemplate.load(model)
     if name in _LESSON_KINDS:
         from yearling.training.data.encoding import LessonEncoder
@@ -175,21 +175,21 @@ def build_method(run: Run, places: Places) -> Method:
             raise Untrusted(f"run.json of {run.id} names no lessons.")
         encoder = LessonEncoder(tokenizer, template, model.sha256, config.max_tokens)
         earlier = [
-            one for before in setup.earlier for one in _lessons_for_method(LessonSet.open(places.lessons_dir / before), name)
+            one for before in setup.earlier for one in _lessons_for_method(LessonSet.open(stores.lessons_dir / before), name)
         ]
         folder = run.folder / "references"
         folder.mkdir(exist_ok=True)
         made = kind(config, policy, _lessons_for_method(lessons, name), encoder, earlier=earlier, cache_folder=folder)
-        if encoder.dropped:
-            run.log(f"Lessons left out: {json.dumps(encoder.dropped, sort_keys=True)}.")
+        if encoder.dropped_by_reason:
+            run.log(f"Lessons left out: {json.dumps(encoder.dropped_by_reason, sort_keys=True)}.")
         return cast(Method, made)
     return _build_online_method(kind, config, policy, run, setup, lessons, tokenizer, template)
 
 
-def base_model(run: Run, places: Places) -> LocalModel:
+def base_model(run: RunFolder, stores: ArtefactStores) -> LocalModel:
     """The model that a run trains. Raises NotFound, and Untrusted when other weights stand under its name now."""
     described = run.facts["model"]
-    model = places.library.get(described["name"])
+    model = stores.library.get(described["name"])
     if model.sha256 != described["sha256"]:
         raise Untrusted(
             f"The model {model.name} has the weights {model.sha256[:12]} now; the run trains {described['sha256'][:12]}.",
@@ -198,7 +198,7 @@ def base_model(run: Run, places: Places) -> LocalModel:
     return model
 
 
-def build_policy(run: Run, model: LocalModel, places: Places) -> Policy:
+def build_policy(run: RunFolder, model: LocalModel, stores: ArtefactStores) -> Policy:
     """The policy as it was before the first step."""
     from yearling.training.policy.policy import Policy
 
@@ -208,7 +208,7 @@ def build_policy(run: Run, model: LocalModel, places: Places) -> Policy:
     if setup.full:
         return Policy.full(decoder, base_sha256=model.sha256, device=device)
     if setup.adapter:
-        published = places.adapters.verify(setup.adapter)
+        published = stores.adapters.verify(setup.adapter)
         decoder.to(device)
         adapter = load_adapter(published.weights, decoder, base_sha256=model.sha256)
         return Policy.with_adapter(decoder, adapter)
@@ -218,26 +218,26 @@ def build_policy(run: Run, model: LocalModel, places: Places) -> Policy:
 
 
 def _build_online_method(
-    kind: Any,
+    method_type: Any,
     config: Any,
     policy: Policy,
-    run: Run,
+    run: RunFolder,
     setup: RunSetup,
     lessons: LessonSet | None,
     tokenizer: Tokenizer,
     template: ChatTemplate,
 ) -> Method:
     from yearling.tasks import open_environment
-    from yearling.training.rollouts.collector import Collector
+    from yearling.training.rollouts.collector import RolloutCollector
     from yearling.training.rollouts.curriculum import Curriculum
-    from yearling.training.rollouts.runner import Player, TemplatePromptCodec
+    from yearling.training.rollouts.runner import RolloutRunner, TemplatePromptCodec
     from yearling.training.rollouts.sampler import Sampler
 
     speech = TemplatePromptCodec(tokenizer, template)
     sampler = Sampler(policy.decoder, stop_ids=speech.stop_ids, frozen_base=policy.has_adapter)
     curriculum = Curriculum(_build_arms(setup, lessons), config.seed, (config.hard, config.easy))
-    collector = Collector(config, Player(sampler, speech, open_environment), curriculum, run)
-    return cast(Method, kind(config, policy, collector))
+    collector = RolloutCollector(config, RolloutRunner(sampler, speech, open_environment), curriculum, run)
+    return cast(Method, method_type(config, policy, collector))
 
 
 def _build_arms(setup: RunSetup, lessons: LessonSet | None) -> list[Arm]:
@@ -250,11 +250,11 @@ def _build_arms(setup: RunSetup, lessons: LessonSet | None) -> list[Arm]:
     return [*arms, *prompt_arms(tasks)]
 
 
-def _parse_environment(text: str) -> Environment:
+def _parse_environment(spec: str) -> Environment:
     """`NAME,setting=value,...`; a value is JSON where it can be read as such, else text."""
     from yearling.tasks import open_environment
 
-    name, *given = text.split(",")
+    name, *given = spec.split(",")
     settings: dict[str, Any] = {}
     for one in given:
         key, equals, value = one.partition("=")

@@ -81,14 +81,14 @@ async def test_elsewhere_any_host_but_only_its_own_origin(bench: Maker) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
 def test_a_server_open_to_strangers_needs_keys(host: str) -> None:
     with pytest.raises(BadInput):
-        check_binding(Settings(host=host), accounts=False)
-    check_binding(Settings(host=host, api_keys=KEYS), accounts=False)
-    check_binding(Settings(host=host), accounts=True)
+        check_binding(Settings(host=host), has_accounts=False)
+    check_binding(Settings(host=host, api_keys=KEYS), has_accounts=False)
+    check_binding(Settings(host=host), has_accounts=True)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1"])
 def test_a_server_on_loopback_needs_none(host: str) -> None:
-    check_binding(Settings(host=host), accounts=False)
+    check_binding(Settings(host=host), has_accounts=False)
 
 
 async def test_every_path_counts_towards_the_rate_limit(bench: Maker) -> None:

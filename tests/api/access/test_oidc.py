@@ -88,7 +88,7 @@ async def test_a_provider_is_added_to_an_account_by_who_is_signed_in(bench: Make
         waiting = {"cookie": f"{headers['cookie']}; {started.headers['set-cookie'].partition(';')[0]}"}
         reply = await api.client.get(await there_and_back(provider, started), headers=waiting)
         assert reply.headers["location"] == "/"
-        assert api.store.identities.person(provider.issuer, provider.subject) == ada
+        assert api.store.identities.find_person(provider.issuer, provider.subject) == ada
 
 
 async def test_nobody_elses_browser_finishes_what_one_began(bench: Maker) -> None:
@@ -104,7 +104,7 @@ async def test_nobody_elses_browser_finishes_what_one_began(bench: Maker) -> Non
         assert without.headers["location"] == "/signin?error=expired"
         with_it = await api.client.get(back, headers={"cookie": f"{as_ada['cookie']}; {planted}"})
         assert with_it.headers["location"] == "/signin?error=denied"
-        assert api.store.identities.person(provider.issuer, provider.subject) is None
+        assert api.store.identities.find_person(provider.issuer, provider.subject) is None
         again = await api.client.get(back, headers={"cookie": f"{as_eve['cookie']}; {planted}"})
         assert again.headers["location"] == "/signin?error=expired", "each beginning has one end"
 

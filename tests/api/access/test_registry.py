@@ -25,10 +25,10 @@ ENDINGS: dict[str, Revoke] = {
     "the key is revoked": lambda store, ada: [
         store.api_keys.revoke(key.id, person_id=ada.id) for key in store.api_keys.list(ada.id)
     ],
-    "the role is lowered": lambda store, ada: store.people.set_role(ada.id, "reader", by="test"),
-    "the account is closed": lambda store, ada: store.people.close(ada.id, by="test"),
-    "the person is deleted": lambda store, ada: store.delete_person(ada.id, by="test"),
-    "all access is ended": lambda store, ada: store.people.end_access(ada.id, by="test"),
+    "the role is lowered": lambda store, ada: store.people.set_role(ada.id, "reader", actor="test"),
+    "the account is closed": lambda store, ada: store.people.close_account(ada.id, actor="test"),
+    "the person is deleted": lambda store, ada: store.delete_person(ada.id, actor="test"),
+    "all access is ended": lambda store, ada: store.people.revoke_access(ada.id, actor="test"),
 }
 
 
@@ -83,7 +83,7 @@ async def test_an_answer_that_is_not_streamed_ends_too(bench: Maker) -> None:
         async with httpx.AsyncClient() as client:
             asking = asyncio.create_task(client.post(f"{address}/v1/chat/completions", json=CHAT, headers=headers))
             await until(lambda: api.engine.active == 1)
-            api.store.people.end_access(ada.id, by="test")
+            api.store.people.revoke_access(ada.id, actor="test")
             reply = await asking
         assert (reply.status_code, reply.json()["error"]["code"]) == (401, "access_withdrawn")
         await ended(api.engine)
@@ -92,7 +92,7 @@ async def test_an_answer_that_is_not_streamed_ends_too(bench: Maker) -> None:
 async def test_signing_out_ends_what_the_session_started_and_nothing_else(bench: Maker) -> None:
     async with bench(endless(), api_keys=("boss",)) as api, on_a_socket(api.app) as address:
         ada, headers = newcomer(api.store, "Ada")
-        tokens = [api.store.sessions.open(ada.id, how="test")[0] for _ in range(2)]
+        tokens = [api.store.sessions.open(ada.id, method="test")[0] for _ in range(2)]
         cookies = [{"cookie": f"yearling_session={token}", "origin": address} for token in tokens]
         heard: dict[int, list[Any]] = {0: [], 1: []}
 
@@ -132,7 +132,7 @@ async def test_a_session_that_runs_out_ends_its_streams(bench: Maker) -> None:
                 if len(lines) == 3:
                     for live in api.app.state.services.access._live_requests:
                         past = api.store.people.owner().created_utc
-                        live.found = access.Found(caller=live.found.caller, expires_utc=past)
+                        live.authentication = access.Authentication(caller=live.authentication.caller, expires_utc=past)
         assert any("access_withdrawn" in line for line in lines)
         assert ada
 
@@ -151,7 +151,7 @@ async def test_a_second_process_is_noticed(bench: Maker) -> None:
     async with bench() as api:
         assert (await api.client.get("/v1/me")).status_code == 200
         with Store.open(Settings(data_dir=api.settings.data_dir)) as other:
-            other.passwords.set(other.people.owner().id, "a new password", by="test")
+            other.passwords.set(other.people.owner().id, "a new password", actor="test")
         for _ in range(500):
             if (await api.client.get("/v1/me")).status_code == 401:
                 return

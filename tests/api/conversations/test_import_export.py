@@ -138,7 +138,7 @@ def zipped(files: dict[str, bytes]) -> bytes:
 async def imported(api: Bench, content: bytes, kind: str = "application/zip") -> dict[str, Any]:
     reply = await api.client.post("/v1/import", content=content, headers={"content-type": kind})
     assert reply.status_code == 200, reply.text
-    schemas.ImportReport.model_validate(reply.json())
+    schemas.ConversationImportReport.model_validate(reply.json())
     report: dict[str, Any] = reply.json()
     return report
 
@@ -160,7 +160,7 @@ def contents(export: bytes, *, but: tuple[str, ...] = ()) -> dict[str, Any]:
 def stored(api: Bench) -> list[Any]:
     owner = api.store.people.owner().id
     one = api.store.conversations.list(owner)[0]
-    return [one, api.store.conversations.messages(one.id, person_id=owner)]
+    return [one, api.store.conversations.list_messages(one.id, person_id=owner)]
 
 
 async def test_a_chatgpt_export_arrives_whole(bench: Maker) -> None:
@@ -355,12 +355,14 @@ async def test_a_file_cannot_take_over_an_address_or_another_persons_file(bench:
         eve, as_eve = newcomer(api.store, "Eve")
         reply = await api.client.post("/v1/import", content=zipped(forged), headers=as_eve)
         assert reply.json()["error"]["code"] == "untrusted"
-        claims = api.store.attachments.claims([m.id for c in api.store.conversations.list(eve.id) for m in messages_of(api, c)])
+        claims = api.store.attachments.blob_hashes_by_message(
+            [m.id for c in api.store.conversations.list(eve.id) for m in messages_of(api, c)]
+        )
         assert claims == {}, "a hash alone gives no file"
 
 
 def messages_of(api: Bench, conversation: Conversation) -> list[Message]:
-    return api.store.conversations.messages(conversation.id, person_id=conversation.person_id)
+    return api.store.conversations.list_messages(conversation.id, person_id=conversation.person_id)
 
 
 async def test_an_export_that_makes_no_sense_is_refused_in_words(bench: Maker) -> None:
@@ -449,7 +451,7 @@ async def test_files_of_an_import_are_served_and_nothing_of_them_runs(bench: Mak
         first = await exported(api)
         await api.client.delete(f"/v1/conversations/{conversation.id}")
         assert (await api.client.get(shown[0]["path"])).status_code == 404
-        assert list(api.store.blobs.sizes()) == [], "deleted with the conversation"
+        assert list(api.store.blobs.iter_sizes()) == [], "deleted with the conversation"
         await imported(api, first)
         assert (await api.client.get(shown[0]["path"])).content == PNG
         assert contents(await exported(api)) == contents(first)

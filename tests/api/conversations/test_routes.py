@@ -75,13 +75,13 @@ async def test_delete_means_delete(bench: Maker) -> None:
         )
         assert edit.status_code == 200, edit.text
         sha256 = api.store.blobs.put(b"an unmistakable attachment")
-        api.store.blobs.refer(sha256, "message", answer["id"])
+        api.store.blobs.add_reference(sha256, "message", answer["id"])
         path = f"/v1/conversations/{turn['conversation']}"
         gone = (await api.client.delete(path)).json()
         assert gone["messages"] == 3
         assert (await api.client.get(path)).status_code == 404
         assert [sample.request_id for sample in api.samples() if sample.request_id == turn["id"]] == []
-        assert len(api.store.conversations.messages(keep["conversation"], person_id=owner)) == 2
+        assert len(api.store.conversations.list_messages(keep["conversation"], person_id=owner)) == 2
         assert (await api.client.get(f"/v1/turns/{turn['id']}")).status_code == 404, "nor does memory hold its words"
         held = b"".join(file.read_bytes() for file in api.settings.data_dir.rglob("*") if file.is_file())
         for words in (b"Unrepeatable", b"Unspeakable", b"Inimitable", b"unmistakable", b"unspeakable"):

@@ -134,7 +134,7 @@ async def test_a_stop_before_the_first_word_leaves_the_question_and_no_place_tak
         turn = await start(api.client)
         await api.client.post(f"/v1/turns/{turn['id']}/stop")
         assert (await ended(api, turn))["state"] == "stopped"
-        assert api.app.state.services.capacity._num_in_flight == {"fake-model": 0}
+        assert api.app.state.services.admission._num_in_flight == {"fake-model": 0}
         roles = [one["role"] for one in (await tree(api.client, turn["conversation"]))["tree"]]
         assert roles[0] == "user"
 
@@ -180,7 +180,7 @@ async def test_a_temporary_chat_leaves_no_trace(bench: Maker) -> None:
         assert events[-1]["state"] == "finished"
         assert api.samples() == []
         assert (await api.client.get("/v1/conversations")).json()["data"] == []
-        await api.app.state.services.talks._temporary_assistant.close()
+        await api.app.state.services.turns._temporary_assistant.close()
         for path in api.settings.data_dir.rglob("*"):
             if path.is_file():
                 content = path.read_bytes()
@@ -201,9 +201,9 @@ async def test_a_server_that_stops_keeps_what_was_said(bench: Maker) -> None:
     async with bench(FakeEngine([ScriptedAnswer("x" * 4000, delay_s=0.002)])) as api:
         turn = await start(api.client)
         await asyncio.sleep(0.03)
-        await api.app.state.services.talks.close()
+        await api.app.state.services.turns.close()
         owner = api.store.people.owner().id
-        answer = api.store.conversations.messages(turn["conversation"], person_id=owner)[1]
+        answer = api.store.conversations.list_messages(turn["conversation"], person_id=owner)[1]
         assert answer.content.startswith("x")
         assert answer.finish_reason == "cancelled"
 
@@ -231,7 +231,7 @@ async def test_a_turn_ends_even_when_what_follows_it_fails(bench: Maker) -> None
         async def broken(*_: Any) -> None:
             raise RuntimeError("a bug")
 
-        api.app.state.services.talks._on_saved = broken
+        api.app.state.services.turns._on_saved = broken
         with capture_logs() as logs:
             turn, events = await exchange(api.client)
         assert [one["event"] for one in logs if one["log_level"] == "error"] == ["turn_not_closed"]

@@ -14,7 +14,7 @@ from tests.api.acting import newcomer
 from tests.api.conftest import Bench, Maker
 from tests.feedback.people import community, pour
 from yearling.api.feedback import schemas
-from yearling.api.feedback.routes import item_id
+from yearling.api.feedback.routes import normalize_item_id
 from yearling.feedback import FeedbackLog
 
 UNKNOWN = "0190a3e0-0000-7000-8000-000000000000"
@@ -79,7 +79,7 @@ async def test_the_score_of_a_note_is_hidden_until_one_has_rated_it(bench: Maker
         (answer,) = await answered(api, 1)
         mine = (await post(api, "notes", item=answer, text="Mine."))["event"]["note"]
         others, ben = somebody_else(api)
-        theirs = others.note(ben, item_id(answer), "Theirs.").note
+        theirs = others.add_note(ben, normalize_item_id(answer), "Theirs.").note
         view = schemas.NoteView.model_validate(await get(api, f"feedback/notes/{theirs}"))
         assert (view.text, view.yours, view.standing.score) == ("Theirs.", False, None)
         assert view.standing.reason == "no_quorum"
@@ -103,10 +103,10 @@ async def test_another_persons_act_cannot_be_taken_back(bench: Maker) -> None:
         (answer,) = await answered(api, 1)
         await post(api, "ratings", item=answer, value=1)
         others, ben = somebody_else(api)
-        theirs = others.rate(ben, item_id(answer), 0)
+        theirs = others.rate(ben, normalize_item_id(answer), 0)
         reply = await api.client.delete(f"/v1/feedback/events/{theirs.id}")
         assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
-        assert not others.ledger.taken_back(theirs.id)
+        assert not others.index.withdrawal_of(theirs.id)
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ async def test_what_cannot_be_is_refused_in_the_one_envelope(
 @pytest.mark.slow
 async def test_the_queue_asks_for_what_others_wrote(bench: Maker) -> None:
     async with bench() as api:
-        first, second = (item_id(answer) for answer in await answered(api))
+        first, second = (normalize_item_id(answer) for answer in await answered(api))
         others, ben = somebody_else(api)
         await post(api, "ratings", item=first, value=1)
-        note = others.note(ben, first, "Theirs.")
-        edit = others.edit(ben, first, "Better.")
+        note = others.add_note(ben, first, "Theirs.")
+        edit = others.add_edit(ben, first, "Better.")
         await post(api, "comparisons", left=first, right=second, outcome="left")
         deadline = time.monotonic() + 20
         while True:  # new items wait for the full run in the background
@@ -234,9 +234,9 @@ async def test_administrators_set_aside_vouch_and_call_juries_in_public(bench: M
         (answer,) = await answered(api, 1)
         await post(api, "ratings", item=answer, value=1)
         others, ben = somebody_else(api)
-        theirs = others.rate(ben, item_id(answer), 0)
+        theirs = others.rate(ben, normalize_item_id(answer), 0)
         removal = await post(api, "removals", event=theirs.id, reason="spam")
-        assert (removal["kind"], removal["standing"]["item"]) == ("removal", item_id(answer))
+        assert (removal["kind"], removal["standing"]["item"]) == ("removal", normalize_item_id(answer))
         vouch = await post(api, "vouches", account=ben)
         assert vouch["event"]["account"] == others.pseudonym(ben)
         reply = await api.client.post("/v1/feedback/juries", json={"item": answer})
@@ -261,7 +261,7 @@ async def test_members_remove_nothing_and_call_no_jury(bench: Maker) -> None:
         (answer,) = await answered(api, 1)
         await post(api, "ratings", item=answer, value=1)
         others, ben = somebody_else(api)
-        theirs = others.rate(ben, item_id(answer), 0)
+        theirs = others.rate(ben, normalize_item_id(answer), 0)
         _, mia = newcomer(api.store, "Mia")
         for path, body in (("removals", {"event": theirs.id, "reason": "spam"}), ("juries", {"item": answer})):
             reply = await api.client.post(f"/v1/feedback/{path}", json=body, headers=mia)
@@ -287,4 +287,4 @@ async def test_the_routes_are_behind_the_same_gate(bench: Maker) -> None:
     ],
 )
 def test_answers_are_known_by_their_sample(given: str, known_as: str) -> None:
-    assert item_id(given) == known_as
+    assert normalize_item_id(given) == known_as

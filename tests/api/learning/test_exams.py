@@ -8,7 +8,7 @@ from tests.api.conftest import Maker
 from tests.evals.sample_exams import make_exam, wrong_on
 from tests.store.examples import make_graded, start_exam
 from yearling.api.learning import exam_schemas as schemas
-from yearling.evals import EngineSubject, compare, comparison_to_json, run_exam
+from yearling.evals import EngineSubject, compare_runs, comparison_to_json, run_exam
 
 
 async def test_a_run_is_told_with_its_worst_answers_verbatim(bench: Maker) -> None:
@@ -16,7 +16,7 @@ async def test_a_run_is_told_with_its_worst_answers_verbatim(bench: Maker) -> No
         run = start_exam(api.store)
         api.store.exams.add_samples(run.id, [make_graded("good", score=1.0), make_graded("bad", score=0.0, output_text="<b>no")])
         measure = {"name": "score", "value": 0.5, "low": 0.1, "high": None, "n": 2, "higher_is_better": True}
-        api.store.exams.finish(run.id, {"measures": [measure]})
+        api.store.exams.finish_run(run.id, {"measures": [measure]})
         page = schemas.ExamRunPage.model_validate((await api.client.get("/v1/exams?exam=letters")).json())
         assert [one.id for one in page.data] == [run.id]
         assert page.data[0].measures[0].value == 0.5
@@ -48,8 +48,8 @@ async def test_two_runs_are_compared_as_the_command_line_does(bench: Maker) -> N
             return await api.client.get("/v1/exams/compare", params=given)
 
         reply = await asked(champion=old.id, challenger=new.id)
-        view = schemas.ComparisonView.model_validate(reply.json())
-        facts = comparison_to_json(compare(api.store, old.id, new.id))
+        view = schemas.ExamComparisonView.model_validate(reply.json())
+        facts = comparison_to_json(compare_runs(api.store, old.id, new.id))
         assert (view.interval.model_dump(), view.paired.model_dump()) == (facts["interval"], facts["paired"])
         assert [one.model_dump() for one in view.won] == facts["won"]
         assert [one.key for one in view.lost] == ["case 4"]

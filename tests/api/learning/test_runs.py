@@ -13,12 +13,12 @@ import pytest
 
 from tests.api.conftest import Bench, Maker, on_a_socket
 from yearling.api.learning import runs as module
-from yearling.training import Run
+from yearling.training import RunFolder
 
 
-def make(bench: Bench, name: str = "a") -> Run:
+def make(bench: Bench, name: str = "a") -> RunFolder:
     folder = bench.settings.runs_dir / name
-    return Run.create(folder, {"x": 1}, method="sft", seed=7, total_steps=3, model={"name": "m", "sha256": "ab"}, threads=1)
+    return RunFolder.create(folder, {"x": 1}, method="sft", seed=7, total_steps=3, model={"name": "m", "sha256": "ab"}, threads=1)
 
 
 async def until(happened: Callable[[], bool]) -> None:

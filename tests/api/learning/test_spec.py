@@ -70,7 +70,7 @@ async def test_a_triage_can_be_disputed(bench: Maker) -> None:
         assert reply.status_code == 200, reply.text
         filed = schemas.DisputeView.model_validate(reply.json())
         assert (filed.yours, filed.claim, filed.output) == (True, "policy", output["id"])
-        other = api.store.spec_runs.dispute(output["id"], api.store.people.add("Ben").id, "gap", "条款没有说。")
+        other = api.store.spec_runs.add_dispute(output["id"], api.store.people.add("Ben").id, "gap", "条款没有说。")
         listed = schemas.DisputeList.model_validate((await api.client.get("/v1/spec/disputes", params={"run": run})).json())
         assert [(one.id, one.yours) for one in listed.data] == [(filed.id, True), (other.id, False)]
         (again,) = (await api.client.get(f"/v1/spec/runs/{run}/outputs", params={"triage": "bug"})).json()["data"]

@@ -145,7 +145,7 @@ async def test_the_effort_dial(bench: Maker) -> None:
 
 
 async def test_no_effort_no_reasoning(bench: Maker) -> None:
-    async with bench(FakeEngine(["Paris."]), template=FakeChatTemplate(thinking=True)) as api:
+    async with bench(FakeEngine(["Paris."]), template=FakeChatTemplate(supports_thinking=True)) as api:
         for fields in ({}, {"reasoning_effort": "none"}):
             body = (await api.chat(**fields)).json()
             assert "reasoning_content" not in body["choices"][0]["message"]

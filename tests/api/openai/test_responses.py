@@ -19,7 +19,7 @@ TOOL = {"type": "function", **ADD["function"]}  # type: ignore[dict-item]
 async def respond(api: Bench, given: Any = "Hi", **fields: Any) -> dict[str, Any]:
     reply = await api.client.post("/v1/responses", json={"input": given, **fields})
     assert reply.status_code == 200, reply.text
-    schemas.Response.model_validate_json(reply.content)
+    schemas.ResponseObject.model_validate_json(reply.content)
     body: dict[str, Any] = reply.json()
     return body
 
@@ -63,7 +63,7 @@ async def test_the_order_of_events(bench: Maker) -> None:
             "completed",
         ]
         assert "".join(one["delta"] for one in seen if one["type"].endswith("text.delta")) == "Hi!"
-        schemas.Response.model_validate(seen[-1]["response"])
+        schemas.ResponseObject.model_validate(seen[-1]["response"])
         assert seen[0]["response"]["output"] == []
         assert text_of(seen[-1]["response"]) == "Hi!"
 
@@ -130,7 +130,7 @@ async def test_a_stored_response_can_be_read_and_deleted(bench: Maker) -> None:
     async with bench(FakeEngine([f"Adding. {CALL}"])) as api:
         made = await respond(api, tools=[TOOL], instructions="Be brief.")
         read = (await api.client.get(f"/v1/responses/{made['id']}")).json()
-        schemas.Response.model_validate(read)
+        schemas.ResponseObject.model_validate(read)
         for name in ("output", "usage", "model", "status", "instructions", "tools", "created_at"):
             assert read[name] == made[name]
         gone = (await api.client.delete(f"/v1/responses/{made['id']}")).json()

@@ -27,13 +27,13 @@ def has_password(store: Store, name: str = "owner") -> None:
 
 async def fresh(api: Bench) -> Bench:
     """With the server's own look at what a test has changed in the store."""
-    await api.app.state.services.access.changed()
+    await api.app.state.services.access.refresh()
     return api
 
 
 def signed_in(store: Store, name: str) -> dict[str, str]:
     """The cookie of a new session, and what a browser tells of its own page."""
-    token, _ = store.sessions.open(store.people.named(name).id, how="test")
+    token, _ = store.sessions.open(store.people.get_by_name(name).id, method="test")
     return {"cookie": f"yearling_session={token}", **PAGE}
 
 
@@ -108,7 +108,7 @@ async def test_who_is_known_is_not_told_by_which_name_is_refused(bench: Maker, m
         checked: list[str] = []
         hasher = api.store.passwords._hasher
         monkeypatch.setattr(api.store.passwords, "_hasher", Counting(hasher, checked))
-        api.store.passwords.set(api.store.people.owner().id, SECRET, by="test")
+        api.store.passwords.set(api.store.people.owner().id, SECRET, actor="test")
         for name in ("owner", "nobody", "owner", "nobody"):
             checked.clear()
             await api.client.post("/v1/auth/login", json={"name": name, "password": "something else"})
@@ -280,7 +280,7 @@ async def test_deleting_oneself_takes_the_name_and_the_password(bench: Maker) ->
     async with bench() as api:
         has_password(api.store)
         ada, as_ada = newcomer(api.store, "Ada")
-        api.store.passwords.set(ada.id, SECRET, by="test")
+        api.store.passwords.set(ada.id, SECRET, actor="test")
         conversation = api.store.conversations.create(ada.id, "Mine")
 
         async def leave(**body: str) -> httpx.Response:
@@ -299,7 +299,7 @@ async def test_deleting_oneself_takes_the_name_and_the_password(bench: Maker) ->
 async def test_a_new_password_ends_the_other_sessions(bench: Maker) -> None:
     async with bench() as api:
         owner = api.store.people.owner()
-        api.store.passwords.set(owner.id, SECRET, by="test")
+        api.store.passwords.set(owner.id, SECRET, actor="test")
         here, there = signed_in(api.store, "owner"), signed_in(api.store, "owner")
         assert (await api.client.put("/v1/me/password", json={"new": "another secret"}, headers=here)).status_code == 400
         body = {"old": SECRET, "new": "another secret"}
@@ -322,7 +322,7 @@ async def test_one_sees_and_ends_ones_sessions(bench: Maker) -> None:
 
 async def test_a_session_slides_and_still_ends(bench: Maker) -> None:
     async with bench() as api:
-        token, session = api.store.sessions.open(api.store.people.owner().id, how="test")
+        token, session = api.store.sessions.open(api.store.people.owner().id, method="test")
         with api.store.database.write() as connection:
             connection.exec_driver_sql("UPDATE sessions SET seen_utc = '2020-01-01T00:00:00.000000Z'")
         await api.client.get("/v1/me", headers={"cookie": f"yearling_session={token}"})
@@ -334,8 +334,8 @@ async def test_a_session_slides_and_still_ends(bench: Maker) -> None:
 async def test_nothing_secret_is_stored_in_clear(bench: Maker) -> None:
     async with bench() as api:
         owner = api.store.people.owner()
-        api.store.passwords.set(owner.id, SECRET, by="test")
-        token, _ = api.store.sessions.open(owner.id, how="test")
+        api.store.passwords.set(owner.id, SECRET, actor="test")
+        token, _ = api.store.sessions.open(owner.id, method="test")
         key, _ = api.store.api_keys.create(owner.id, "key", ["read"])
         invitation, _ = api.store.invitations.create(owner)
         with api.store.database.read() as connection:

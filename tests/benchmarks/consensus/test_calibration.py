@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from benchmarks.consensus import calibration, polis
-from benchmarks.consensus.report import summary
+from benchmarks.consensus.report import mean_and_half_width
 from tests.benchmarks.consensus.test_report import write_conversation
-from yearling.feedback import Parameters
+from yearling.feedback import ConsensusParameters
 
-P = Parameters()
+P = ConsensusParameters()
 
 
 @pytest.mark.slow
 def test_q_grows_from_one_half_with_people_of_both_sides() -> None:
-    one, two, four, sixteen, sixty = (pair.q for pair in calibration.growth((1, 2, 4, 16, 60), P))
+    one, two, four, sixteen, sixty = (pair.q for pair in calibration.measure_q_growth((1, 2, 4, 16, 60), P))
     assert one == 0.5
     assert 0.5 < two <= 0.6  # one from each side
     assert two < four < sixteen < sixty < 1.0
@@ -24,13 +24,13 @@ def test_q_grows_from_one_half_with_people_of_both_sides() -> None:
 
 
 def test_what_one_side_says_alone_is_no_consensus_however_loud() -> None:
-    for pair in calibration.growth((1, 20), P, sides=1):
+    for pair in calibration.measure_q_growth((1, 20), P, num_sides=1):
         assert (pair.q, pair.weight, pair.reason) == (0.5, 0.0, "one_side_only")
 
 
 @pytest.mark.slow
 def test_who_disagree_leave_q_lower() -> None:
-    unanimous, split = calibration.growth((40,), P)[0], calibration.growth((40,), P, agree=0.7)[0]
+    unanimous, split = calibration.measure_q_growth((40,), P)[0], calibration.measure_q_growth((40,), P, agreeing_share=0.7)[0]
     assert split.better == "a"
     assert 0.5 < split.q < unanimous.q
 
@@ -43,8 +43,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_q_is_what_raters_who_were_left_out_say(folder: Path) -> None:
-    found = calibration.reliability(polis.conversations(folder), [0, 1], P, raters=60, each=30)
-    value = {measure: summary([f for f in found if f.measure == measure])[0] for measure in {f.measure for f in found}}
+    found = calibration.measure_reliability(polis.load_conversations(folder), [0, 1], P, num_raters=60, comparisons_per_rater=30)
+    value = {
+        measure: mean_and_half_width([f for f in found if f.measure == measure])[0] for measure in {f.measure for f in found}
+    }
     bins = [
         name.removesuffix(", mean q")
         for name in value

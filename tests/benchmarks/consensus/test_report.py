@@ -13,17 +13,17 @@ from benchmarks.consensus import attacks, polis, speed
 from benchmarks.consensus import metrics as figures
 from benchmarks.consensus import report as bench
 from benchmarks.consensus.metrics import Measurement
-from benchmarks.consensus.simulation import Population, plant
+from benchmarks.consensus.simulation import Population, plant_truth
 from yearling.errors import NotFound
-from yearling.feedback.parameters import Parameters
-from yearling.feedback.rater_model import fit
+from yearling.feedback.parameters import ConsensusParameters
+from yearling.feedback.rater_model import fit_rater_model
 
-P = Parameters()
+P = ConsensusParameters()
 
 
 def write_conversation(folder: Path, seed: int) -> None:
     people = Population(num_raters=260, num_items=60, density=0.6, seed=seed)
-    world = plant(people)
+    world = plant_truth(people)
     generator = np.random.default_rng(seed)
     folder.mkdir(parents=True)
     votes = ["rater,item,value"]
@@ -46,12 +46,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_folder_without_conversations_is_told(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="No Polis conversation"):
-        polis.conversations(tmp_path)
+        polis.load_conversations(tmp_path)
 
 
 def test_sample_and_reference_share_no_rater(folder: Path) -> None:
-    c = polis.conversations(folder)[0]
-    sample, others = polis.draw(c, 100, 0)
+    c = polis.load_conversations(folder)[0]
+    sample, others = polis.sample_raters(c, 100, 0)
     assert int(sample.sum()) == 100
     assert not (sample & others).any()
     groups = polis.find_two_groups(c, others)
@@ -62,33 +62,33 @@ def test_sample_and_reference_share_no_rater(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_figures_on_planted_conversations(folder: Path) -> None:
-    cs = polis.conversations(folder)
-    found = figures.left_out(cs, 100, [0, 1], P)
+    cs = polis.load_conversations(folder)
+    found = figures.measure_left_out_raters(cs, 100, [0, 1], P)
     value = {
-        (measure, method): bench.summary([f for f in found if (f.measure, f.method) == (measure, method)])[0]
+        (measure, method): bench.mean_and_half_width([f for f in found if (f.measure, f.method) == (measure, method)])[0]
         for measure, method in {(f.measure, f.method) for f in found}
     }
     assert value["Spearman, N = 100", "ours"] > 0.9
     assert value["trap AUC, N = 100", "ours"] > 0.1 + value["trap AUC, N = 100", "majority"]
     assert value["wrong 'helpful', N = 100", "ours"] < value["wrong 'helpful', N = 100", "majority"]
-    held = figures.held_out(cs, [0], P)
+    held = figures.measure_held_out(cs, [0], P)
     errors = {f.method: f.value for f in held if f.measure == "held-out RMSE" and f.conversation == "alpha"}
     assert errors["ours"] < errors["majority"]
 
 
 def test_pairs_and_stability_are_measured(folder: Path) -> None:
-    cs = polis.conversations(folder)[:1]
-    pairs = {f.method: f.value for f in figures.pairwise(cs, [0], P, raters=60, each=20)}
+    cs = polis.load_conversations(folder)[:1]
+    pairs = {f.method: f.value for f in figures.measure_pairwise(cs, [0], P, num_raters=60, comparisons_per_rater=20)}
     assert pairs["ours"] > 0.85
     assert set(pairs) == {"majority", "plain bradley-terry", "plain als", "per-side bradley-terry", "ours"}
-    stable = {(f.measure, f.method): f.value for f in figures.stability(cs, [0], P)}
+    stable = {(f.measure, f.method): f.value for f in figures.measure_stability(cs, [0], P)}
     assert stable["stability, Spearman", "ours"] > 0.95
 
 
 @pytest.mark.slow
 def test_drive_by_and_copied_accounts_achieve_nothing(folder: Path) -> None:
     chosen = [a for a in attacks.ATTACKS if a.name in ("drive-by promotion", "collusion on one copied history, promotion")]
-    found = attacks.run_attacks(polis.conversations(folder), [0], P, targets=2, attacks=chosen)
+    found = attacks.run_attacks(polis.load_conversations(folder), [0], P, max_targets=2, attacks=chosen)
     assert {f.measure for f in found if f.method == "ours"} >= {"drive-by promotion, 50%"}
     assert all(f.value == 0.0 for f in found if f.method == "ours")
     assert any(f.value > 0.0 for f in found if f.method == "plain als"), "the attack is strong enough to matter undefended"
@@ -96,16 +96,16 @@ def test_drive_by_and_copied_accounts_achieve_nothing(folder: Path) -> None:
 
 def test_intervals_are_students() -> None:
     found = [Measurement(measure="m", method="x", conversation=c, seed=s, value=float(s)) for c in "ab" for s in range(3)]
-    mean, half = bench.summary(found)
+    mean, half = bench.mean_and_half_width(found)
     assert mean == 1.0
     assert half == pytest.approx(4.302653 / np.sqrt(3))
-    assert np.isnan(bench.summary([])[0])
+    assert np.isnan(bench.mean_and_half_width([])[0])
 
 
 def test_the_textbook_fit_agrees_with_ours_on_what_is_liked() -> None:
     # With a penalty that leaves one optimum: from a random start, the paper's often ends in a worse one than ours.
-    ratings, p = speed.synthetic(20_000), replace(P.axis, factor_penalty=1.0, rounds=60)
-    plain, ours = speed.fit_plain_als(ratings, p), fit(ratings, p).item_bias
+    ratings, p = speed.synthetic_ratings(20_000), replace(P.axis, factor_penalty=1.0, rounds=60)
+    plain, ours = speed.fit_plain_als(ratings, p), fit_rater_model(ratings, p).item_bias
     assert np.corrcoef(plain, ours)[0, 1] > 0.95
 
 
@@ -130,12 +130,12 @@ def real_conversations() -> Path:
 @pytest.mark.slow
 @pytest.mark.skipif(not real_conversations().exists(), reason="the Polis conversations are not on this machine")
 def test_figures_on_real_conversations_beat_the_baselines() -> None:
-    _, untouched = bench.halves(polis.conversations(real_conversations()))
-    held = bench.lines([], figures.held_out(untouched, [0, 1], P))
+    _, untouched = bench.split_tuned_and_untouched(polis.load_conversations(real_conversations()))
+    held = bench.summarise_measurements([], figures.measure_held_out(untouched, [0, 1], P))
     value = {(line.measure, line.method): line.untouched[0] for line in held}
     assert value["held-out RMSE", "ours"] <= 0.335
     assert value["held-out accuracy", "ours"] >= 0.83
-    found = bench.lines([], figures.left_out(untouched, 100, [0, 1, 2], P))
+    found = bench.summarise_measurements([], figures.measure_left_out_raters(untouched, 100, [0, 1, 2], P))
     value = {(line.measure, line.method): line.untouched[0] for line in found}
     assert value["Spearman, N = 100", "ours"] > value["Spearman, N = 100", "majority"]
     assert value["trap AUC, N = 100", "ours"] > value["trap AUC, N = 100", "plain als"]

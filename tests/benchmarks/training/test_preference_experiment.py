@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.training.preference_experiment import hardened, measure_ranking, noisy, read_hh_rlhf
+from benchmarks.training.preference_experiment import measure_ranking, read_hh_rlhf, with_hard_labels, with_noisy_labels
 from tests.training.test_methods import method
 from yearling.errors import BadInput, NotFound
-from yearling.tasks import Pair
+from yearling.tasks import PreferencePair
 
 TALK = "\n\nHuman: Hello\n\nthere\n\nAssistant: Hi.\n\nHuman: Why?\n\nAssistant:"
 
 
-def pairs(count: int) -> list[Pair]:
+def pairs(count: int) -> list[PreferencePair]:
     asked = ({"role": "user", "content": "a"},)
-    return [Pair(str(number), asked, f"good {number}", f"bad {number}", q=1.0, weight=1.0) for number in range(count)]
+    return [PreferencePair(str(number), asked, f"good {number}", f"bad {number}", q=1.0, weight=1.0) for number in range(count)]
 
 
 def test_dialogues_become_pairs(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 def test_noise_flips_one_label_in_five_and_q_says_how_likely() -> None:
     clean = pairs(4000)
-    noised = noisy(clean, random.Random(1))
+    noised = with_noisy_labels(clean, random.Random(1))
     right = [(pair.first.startswith("good")) == (pair.q > 0.5) for pair in noised]
     assert sum(right) / len(right) == pytest.approx(0.8, abs=0.02)
     sure = [max(pair.q, 1 - pair.q) for pair in noised]
@@ -61,8 +61,8 @@ def test_noise_flips_one_label_in_five_and_q_says_how_likely() -> None:
 
 
 def test_hard_labels_are_the_same_labels() -> None:
-    soft = noisy(pairs(50), random.Random(2))
-    for left, right in zip(soft, hardened(soft), strict=True):
+    soft = with_noisy_labels(pairs(50), random.Random(2))
+    for left, right in zip(soft, with_hard_labels(soft), strict=True):
         assert right.q in (0.0, 1.0)
         assert (left.q > 0.5) == (right.q > 0.5)
 
@@ -72,11 +72,11 @@ def test_the_exam_counts_what_is_ranked_right() -> None:
     exam: Any = method("dpo", trained=False, count=16, learning_rate=1e-2)
     exam.table.q[:] = [1.0] * len(exam.table.q)
     before = measure_ranking(exam)
-    count = len(exam.table.fresh)  # all but the few that validation keeps
+    count = len(exam.table.train_indices)  # all but the few that validation keeps
     assert (before.pairs, before.by_reward) == (count, 0.5)
     with torch.no_grad():
         reference = exam.references
-        sums = [[float(reference.of(2 * pair + side).sum()) for side in (0, 1)] for pair in exam.table.fresh]
+        sums = [[float(reference.get(2 * pair + side).sum()) for side in (0, 1)] for pair in exam.table.train_indices]
     assert before.by_logprob == sum(left > right for left, right in sums) / count
     for number in range(1, exam.total_steps + 1):
         exam.step(number)

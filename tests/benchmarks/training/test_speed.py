@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.training.speed import Contender, generate_pairs, run_interleaved
+from benchmarks.training.speed import TrainingContender, generate_pairs, run_interleaved
 from yearling.errors import Unavailable
 
 WORKER = """
@@ -23,10 +23,12 @@ print(json.dumps({"peak_bytes": 1000}), flush=True)
 """
 
 
-def contender(folder: Path, name: str, pace: float, **more: object) -> Contender:
+def contender(folder: Path, name: str, pace: float, **more: object) -> TrainingContender:
     script = folder / "worker.py"
     script.write_text(WORKER)
-    return Contender(name, (sys.executable, str(script)), {"name": name, "pace": pace, "diary": str(folder / "diary"), **more})
+    return TrainingContender(
+        name, (sys.executable, str(script)), {"name": name, "pace": pace, "diary": str(folder / "diary"), **more}
+    )
 
 
 def test_contenders_take_turns_and_another_one_begins_each_round(tmp_path: Path) -> None:

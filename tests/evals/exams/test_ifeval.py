@@ -9,7 +9,7 @@ import platformdirs
 import pytest
 
 from yearling.errors import NotFound
-from yearling.evals import Exam, Places, Response, exam_downloads, open_exam
+from yearling.evals import Exam, ExamDataFolders, SubjectResponse, exam_downloads, open_exam
 from yearling.evals.exams.ifeval_checkers import loose_variants
 from yearling.models import fetch_file
 
@@ -22,7 +22,7 @@ def ifeval() -> Exam:
     folder = cache.parent / "yearling-exams"
     for file in exam_downloads()["ifeval"].files:
         fetch_file(file.source, folder / "ifeval" / file.path, sha256=file.sha256)
-    return open_exam("ifeval", Places(folder))
+    return open_exam("ifeval", ExamDataFolders(folder))
 
 
 @pytest.mark.slow
@@ -30,13 +30,13 @@ def test_all_checks_run_and_repeat(ifeval: Exam) -> None:
     text = "*Here* is my answer. It has two sentences and 3 words.\n\nP.S. Bye."
     checks, seen = 0, []
     for case in ifeval.cases:
-        verdict = ifeval.grader.grade(case, Response(text=text))
-        checks += int(verdict.parts["instruction_strict"][1])
+        verdict = ifeval.grader.grade(case, SubjectResponse(text=text))
+        checks += int(verdict.ratios["instruction_strict"][1])
         seen.append(verdict)
     assert (len(ifeval.cases), checks) == (541, 834)
     some = [at for at, case in enumerate(ifeval.cases) if "language:response_language" in case.data["instructions"]]
     assert len(some) == 31
-    assert [ifeval.grader.grade(ifeval.cases[at], Response(text=text)) for at in some] == [seen[at] for at in some]
+    assert [ifeval.grader.grade(ifeval.cases[at], SubjectResponse(text=text)) for at in some] == [seen[at] for at in some]
 
 
 @pytest.mark.slow

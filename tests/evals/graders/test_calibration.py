@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from yearling.evals.graders.calibration import auroc, bootstrap_metric_interval, brier, ece
+from yearling.evals.graders.calibration import auroc, bootstrap_metric_interval, brier_score, expected_calibration_error
 
 
 def _stated() -> tuple[np.ndarray, np.ndarray]:
@@ -22,15 +22,15 @@ def test_figures_are_those_of_scikit_learn() -> None:
     Confidences on an edge between bins are moved off it, since the two put them on different sides.
     """
     stated, right = _stated()
-    assert brier(stated, right) == pytest.approx(0.1542635)
+    assert brier_score(stated, right) == pytest.approx(0.1542635)
     assert auroc(stated, right) == pytest.approx(0.870971063742148)
     off_edge = np.clip(np.where(stated * 10 % 1 < 1e-9, stated + 0.001, stated), 0, 1)
-    assert ece(off_edge, right) == pytest.approx(0.088245)
+    assert expected_calibration_error(off_edge, right) == pytest.approx(0.088245)
 
 
 def test_extremes() -> None:
     sure, right = np.array([1.0, 1.0, 0.0]), np.array([1.0, 1.0, 0.0])
-    assert (brier(sure, right), ece(sure, right), auroc(sure, right)) == (0.0, 0.0, 1.0)
+    assert (brier_score(sure, right), expected_calibration_error(sure, right), auroc(sure, right)) == (0.0, 0.0, 1.0)
     assert math.isnan(auroc(sure, np.ones(3)))
     assert auroc(np.full(4, 0.5), np.array([1.0, 0.0, 1.0, 0.0])) == 0.5
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from yearling.config import Settings
-from yearling.evals import Case, GraderCard, LLMBarPair, Response, build_judge_card, build_judge_exam, find_leaks, run_exam
+from yearling.evals import Case, GraderCard, LLMBarPair, SubjectResponse, build_judge_card, build_judge_exam, find_leaks, run_exam
 from yearling.records import SamplingSettings
 from yearling.store import Store
-from yearling.tasks import Demonstration, LessonSet, fingerprint
+from yearling.tasks import Demonstration, LessonSet, fingerprint_exam
 
 PAIRS = [LLMBarPair("Say yes.", "yes" if i % 2 else "no", "no" if i % 2 else "yes", 1 if i % 2 else 2) for i in range(40)]
 
@@ -22,14 +22,14 @@ class Judge:
     kind = "engine"
     model = "tiny"
     model_hash = "x"
-    at_once = 4
+    max_concurrency = 4
 
     def __init__(self, *, always: str = "") -> None:
         self._always = always
 
-    async def respond(self, case: Case, sampling: SamplingSettings) -> Response:
+    async def respond(self, case: Case, sampling: SamplingSettings) -> SubjectResponse:
         good = "1" if "Answer 1: yes" in case.messages[0]["content"] else "2"
-        return Response(text=self._always or good)
+        return SubjectResponse(text=self._always or good)
 
 
 async def card_of(judge: Judge, folder: Path) -> tuple[GraderCard, dict[str, Any]]:
@@ -61,4 +61,4 @@ def test_a_planted_leak_is_found(tmp_path: Path) -> None:
             return iter(lessons)
 
     planted = Planted(folder=tmp_path, hash="h", version=1, manifest={})
-    assert [(one.key, one.exam) for one in find_leaks(planted, [fingerprint("exam", [asked])])] == [("a", "exam")]
+    assert [(one.key, one.exam) for one in find_leaks(planted, [fingerprint_exam("exam", [asked])])] == [("a", "exam")]

@@ -23,18 +23,20 @@ from yearling.evals import (
 )
 from yearling.models import LocalModel, PublishedAdapter
 from yearling.store import Store
-from yearling.tasks import BuildConfig, build
-from yearling.training import Run
+from yearling.tasks import BuildConfig, build_lesson_set
+from yearling.training import RunFolder
 
 BASE = replace(paper_model(sha256="ab" * 32), source="pypi:base==1#model.gguf")
 
 
-def make_run(store: Store, name: str, *, lessons: str = "", base: str = BASE.sha256, **setup: object) -> Run:
+def make_run(store: Store, name: str, *, lessons: str = "", base: str = BASE.sha256, **setup: object) -> RunFolder:
     """A run folder, with what a run tells of itself; its command line names a home folder."""
     command = ["yearling", "train", "dpo", "--data-dir", "/home/zoequux"]
     model = {"name": "base", "sha256": base}
     folder = store.runs.folder / name
-    return Run.create(folder, {}, method="dpo", seed=1, lesson_set=lessons, model=model, command=command, setup=setup, threads=1)
+    return RunFolder.create(
+        folder, {}, method="dpo", seed=1, lesson_set=lessons, model=model, command=command, setup=setup, threads=1
+    )
 
 
 async def test_a_card_counts_what_was_learnt_and_names_nobody(tmp_path: Path) -> None:
@@ -43,15 +45,15 @@ async def test_a_card_counts_what_was_learnt_and_names_nobody(tmp_path: Path) ->
         store, item = log.store, answer(log, ann.id, 1)
         said = [
             log.rate(ann.id, item, 1.0),
-            log.edit(bob.id, item, "Better words."),
+            log.add_edit(bob.id, item, "Better words."),
             log.rate(bob.id, answer(log, bob.id, 2), 1.0),
         ]
         find_consensus(log)
-        built = build(store, BuildConfig(heldout_share=0.0))
-        keys = [one.key for one in built.lessons.lessons()]
-        kinds = built.lessons.manifest["counts"]["train"]
-        make_run(store, "0190-one", lessons=built.lessons.hash)
-        make_run(store, "0190-two", lessons=built.lessons.hash, environments=["running_totals"])
+        built = build_lesson_set(store, BuildConfig(heldout_share=0.0))
+        keys = [one.key for one in built.lesson_set.lessons()]
+        kinds = built.lesson_set.manifest["counts"]["train"]
+        make_run(store, "0190-one", lessons=built.lesson_set.hash)
+        make_run(store, "0190-two", lessons=built.lesson_set.hash, environments=["running_totals"])
         await run_exam(make_exam(12), EngineSubject(wrong_on(1)), store)
         store.exams.record_gate(
             champion="c", challenger=EngineSubject(wrong_on(1)).model_hash, decision="REJECT", body={}, actor=ann.name
@@ -61,9 +63,9 @@ async def test_a_card_counts_what_was_learnt_and_names_nobody(tmp_path: Path) ->
             "tiny",
             EngineSubject(wrong_on(1)).model_hash,
             facts={"Licence": "Apache-2.0"},
-            training=TrainingHistory({"0190-one": 30, "0190-two": 12}, whole=True),
+            training=TrainingHistory({"0190-one": 30, "0190-two": 12}, is_complete=True),
         )
-    assert card.learnt == {
+    assert card.training_counts == {
         "Training runs": 2,
         "Steps of them": 42,
         "Lesson sets": 1,
@@ -79,7 +81,7 @@ async def test_a_card_counts_what_was_learnt_and_names_nobody(tmp_path: Path) ->
         assert "Demonstrations" in text
         for secret in (ann.id, bob.id, ann.name, bob.name, log.pseudonym(ann.id), *(one.id for one in said), *keys):
             assert secret not in text
-        for secret in ("Better words.", "zoequux", built.lessons.hash, "0190-one"):
+        for secret in ("Better words.", "zoequux", built.lesson_set.hash, "0190-one"):
             assert secret not in text
 
 
@@ -87,13 +89,13 @@ def test_what_no_record_tells_is_said(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         make_run(log.store, "0190-one", lessons="ef" * 32)
         for training in (
-            TrainingHistory({"0190-one": 3}, whole=True),
-            TrainingHistory({"gone": 3}, whole=True),
-            TrainingHistory({}, whole=False),
+            TrainingHistory({"0190-one": 3}, is_complete=True),
+            TrainingHistory({"gone": 3}, is_complete=True),
+            TrainingHistory({}, is_complete=False),
         ):
             card = build_model_card(log.store, "m", "h", facts={}, training=training)
             assert "not wholly known here" in render_model_card_markdown(card)
-        known = build_model_card(log.store, "m", "h", facts={}, training=TrainingHistory({}, whole=True))
+        known = build_model_card(log.store, "m", "h", facts={}, training=TrainingHistory({}, is_complete=True))
         assert "not wholly known here" not in render_model_card_markdown(known)
 
 
@@ -126,12 +128,12 @@ def test_runs_are_found_through_adapters_merges_and_bases(tmp_path: Path) -> Non
         def found(model: LocalModel, on_it: str = "") -> TrainingHistory:
             return find_training_lineage(model, adapters.get(on_it), installed, adapter_of, store.runs)
 
-        assert found(BASE) == TrainingHistory({}, whole=True)
-        assert found(BASE, "second") == TrainingHistory({"0190-two": 9, "0190-one": 5}, whole=True)
-        assert found(merged) == TrainingHistory({"0190-one": 5}, whole=True)
-        assert found(whole) == TrainingHistory({"0190-three": 7, "0190-one": 5}, whole=True)
-        assert not found(foreign).whole
-        assert found(orphan) == TrainingHistory({"0190-one": 5}, whole=False)
+        assert found(BASE) == TrainingHistory({}, is_complete=True)
+        assert found(BASE, "second") == TrainingHistory({"0190-two": 9, "0190-one": 5}, is_complete=True)
+        assert found(merged) == TrainingHistory({"0190-one": 5}, is_complete=True)
+        assert found(whole) == TrainingHistory({"0190-three": 7, "0190-one": 5}, is_complete=True)
+        assert not found(foreign).is_complete
+        assert found(orphan) == TrainingHistory({"0190-one": 5}, is_complete=False)
 
 
 @pytest.mark.parametrize("path", ["/home/zoequux/model.gguf"])

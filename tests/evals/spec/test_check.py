@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from yearling.chat import load_spec, read_spec, spec_dir
-from yearling.evals import check_spec, write_ids
+from yearling.evals import check_spec, write_unlisted_ids
 from yearling.evals.spec.check import unlisted_ids
 
 CLAUSE = """## Say how sure you are {#calibrated level=default basis=founding quorum=20}
@@ -41,7 +41,7 @@ def make(folder: Path, cases: str = CASES, clauses: str = CLAUSE) -> list[str]:
     (folder / "clauses" / "topic.md").write_text(clauses, encoding="utf-8")
     (folder / "cases" / "topic.yaml").write_text(cases, encoding="utf-8")
     if not (folder / "ids.txt").exists():
-        write_ids(read_spec(folder))
+        write_unlisted_ids(read_spec(folder))
     return [str(problem) for problem in check_spec(read_spec(folder))]
 
 
@@ -116,6 +116,6 @@ def test_ids_never_vanish_and_never_come_back(tmp_path: Path) -> None:
     assert [problem for problem in problems if "gone" in problem] == []
     assert any("1 ids are not listed, the first is 'case truth.idk.004'" in problem for problem in problems)
     assert unlisted_ids(read_spec(tmp_path)) == ["case truth.idk.004"]
-    assert write_ids(read_spec(tmp_path)) == 1
+    assert write_unlisted_ids(read_spec(tmp_path)) == 1
     assert make(tmp_path, CASES.replace("idk.003", "idk.004")) == []
     assert any("never used again" in problem for problem in make(tmp_path))

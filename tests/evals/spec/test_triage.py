@@ -13,8 +13,8 @@ from tests.evals.spec.test_check import CASE, CASES, make
 from yearling.chat import SPEC_SYSTEM_MESSAGE, BehaviourSpec, SpecCase, read_spec
 from yearling.config import Settings
 from yearling.errors import BadInput, NotFound, Unavailable
-from yearling.evals import AssistantSubject, compare, regrade_spec_outputs, run_spec, worst_outputs
-from yearling.evals.spec.triage import SpecAnswer, asked, is_case_met, summarise, triage_case, twin_gap
+from yearling.evals import AssistantSubject, compare_runs, regrade_spec_outputs, run_spec, worst_outputs
+from yearling.evals.spec.triage import SpecAnswer, is_case_met, summarise_spec, triage_case, twin_gap, twin_messages
 from yearling.inference import FakeEngine, ScriptedAnswer, fake_served_model
 from yearling.store import Store
 
@@ -96,14 +96,14 @@ def test_a_person_judges_what_labels_cannot(tmp_path: Path) -> None:
     spec = read_spec(tmp_path)
     outputs = triage_case(spec.cases[-1], replies(spec.cases[-1], ("Well.", "")))
     assert [(one.label, one.triage) for one in outputs] == [("unjudged", "person")] * 2
-    summary = summarise(spec, outputs)["all"]
+    summary = summarise_spec(spec, outputs)["all"]
     assert (summary["person"], summary["cases"], summary["mean_score"]) == (2, 0, None)
 
 
 def test_confidence_is_asked_for_in_the_language_of_the_case(tmp_path: Path) -> None:
     make(tmp_path, (CASE % 1).replace("  twins:", "  ask_confidence: true\n  twins:"))
     (case,) = read_spec(tmp_path).cases
-    assert asked(case, 0)[-1]["content"] == "Which year?\n\nSay how confident you are, as a percentage."
+    assert twin_messages(case, 0)[-1]["content"] == "Which year?\n\nSay how confident you are, as a percentage."
     assert case.twins[0].question == "Which year?"
 
 
@@ -128,15 +128,15 @@ async def test_a_run_asks_the_assistant_as_served_and_keeps_it_as_an_exam(spec: 
     run = store.exams.get(report.settings["exam_run"])
     measures = {one["name"]: one["value"] for one in run.summary["measures"]}
     assert (measures["score"], measures["passed"], measures["bug"]) == (pytest.approx((1 - 2) / 2), 0.5, 0.5)
-    assert store.exams.samples(run.id)[0].messages[0] == {"role": "system", "content": SPEC_SYSTEM_MESSAGE, "source": "spec"}
+    assert store.exams.list_samples(run.id)[0].messages[0] == {"role": "system", "content": SPEC_SYSTEM_MESSAGE, "source": "spec"}
     assert store.samples.count() == 0, "what is tried out is nobody's conversation"
     again = await run_spec(subject, spec, store, samples=2)
     assert again.summary == report.summary
-    assert compare(store, run.id, again.settings["exam_run"]).paired.n == len(spec.cases)
+    assert compare_runs(store, run.id, again.settings["exam_run"]).paired.n == len(spec.cases)
     kept = store.spec_runs.add(
         report.outputs, model="m", model_hash="h", spec_version="v", cases_hash="c", settings={}, summary=report.summary
     )
-    regraded = regrade_spec_outputs(spec, store.spec_runs.outputs(kept.id))
+    regraded = regrade_spec_outputs(spec, store.spec_runs.list_outputs(kept.id))
     assert regraded.summary == report.summary
     assert {one.id for one in regraded.outputs}.isdisjoint(one.id for one in report.outputs)
 

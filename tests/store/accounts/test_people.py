@@ -24,7 +24,7 @@ def test_concurrent_first_calls_agree_on_the_owner(store: Store) -> None:
 
 def test_people_are_added_and_found(store: Store) -> None:
     ada = store.people.add("Ada", role="reader")
-    assert store.people.get(ada.id) == ada == store.people.named("Ada")
+    assert store.people.get(ada.id) == ada == store.people.get_by_name("Ada")
     assert store.people.list()[-1] == ada
     assert store.audit.entries()[-1].subject == ada.id
 
@@ -43,4 +43,4 @@ def test_unknown_people_are_not_found(store: Store) -> None:
     with pytest.raises(NotFound):
         store.people.get("nobody")
     with pytest.raises(NotFound):
-        store.people.named("nobody")
+        store.people.get_by_name("nobody")

@@ -41,9 +41,9 @@ def test_editing_and_regenerating_make_siblings(store: Store, ada: Person) -> No
     question = say(store, ada, conversation.id, "Why?")
     answers = [say(store, ada, conversation.id, text, question) for text in ("Because.", "Who knows?")]
     follow_up = say(store, ada, conversation.id, "Really?", answers[1])
-    assert store.conversations.thread(follow_up.id, ada.id) == [question, answers[1], follow_up]
-    assert store.conversations.thread(answers[0].id, ada.id) == [question, answers[0]]
-    assert store.conversations.messages(conversation.id, person_id=ada.id) == [question, *answers, follow_up]
+    assert store.conversations.list_branch(follow_up.id, ada.id) == [question, answers[1], follow_up]
+    assert store.conversations.list_branch(answers[0].id, ada.id) == [question, answers[0]]
+    assert store.conversations.list_messages(conversation.id, person_id=ada.id) == [question, *answers, follow_up]
 
 
 def test_a_long_thread_comes_back_in_order(store: Store, ada: Person) -> None:
@@ -51,7 +51,7 @@ def test_a_long_thread_comes_back_in_order(store: Store, ada: Person) -> None:
     thread: list[Message] = []
     for number in range(60):
         thread.append(say(store, ada, conversation.id, str(number), thread[-1] if thread else None))
-    assert store.conversations.thread(thread[-1].id, ada.id) == thread
+    assert store.conversations.list_branch(thread[-1].id, ada.id) == thread
 
 
 def test_another_persons_conversation_does_not_exist(store: Store, ada: Person, bob: Person) -> None:
@@ -60,8 +60,8 @@ def test_another_persons_conversation_does_not_exist(store: Store, ada: Person, 
     attempts = [
         lambda: store.conversations.get(conversation.id, person_id=bob.id),
         lambda: store.conversations.delete(conversation.id, person_id=bob.id),
-        lambda: store.conversations.messages(conversation.id, person_id=bob.id),
-        lambda: store.conversations.thread(message.id, bob.id),
+        lambda: store.conversations.list_messages(conversation.id, person_id=bob.id),
+        lambda: store.conversations.list_branch(message.id, bob.id),
         lambda: say(store, bob, conversation.id, "hello", message),
     ]
     for attempt in attempts:
@@ -69,7 +69,7 @@ def test_another_persons_conversation_does_not_exist(store: Store, ada: Person, 
             attempt()
         assert "secret" not in str(refused.value)
     assert store.conversations.list(bob.id) == []
-    assert store.conversations.thread(message.id, ada.id) == [message]
+    assert store.conversations.list_branch(message.id, ada.id) == [message]
 
 
 def test_a_parent_in_another_conversation_is_refused(store: Store, ada: Person) -> None:
@@ -105,7 +105,7 @@ def test_deleting_takes_messages_and_their_samples_along(store: Store, ada: Pers
     assert store.samples.list(ada.id) == [kept]
     for attempt in (
         lambda: store.conversations.get(conversation.id, person_id=ada.id),
-        lambda: store.conversations.thread(answer.id, ada.id),
+        lambda: store.conversations.list_branch(answer.id, ada.id),
     ):
         with pytest.raises(NotFound):
             attempt()
@@ -119,6 +119,6 @@ def test_a_message_outlives_its_sample(store: Store, ada: Person) -> None:
     message = store.conversations.add_message(
         conversation.id, person_id=ada.id, role="assistant", content="So.", sample_id=sample.id
     )
-    assert store.conversations.thread(message.id, ada.id)[0].sample_id == sample.id
+    assert store.conversations.list_branch(message.id, ada.id)[0].sample_id == sample.id
     store.samples.delete(sample.id, person_id=ada.id)
-    assert store.conversations.thread(message.id, ada.id)[0].sample_id is None
+    assert store.conversations.list_branch(message.id, ada.id)[0].sample_id is None

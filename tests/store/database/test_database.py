@@ -17,9 +17,9 @@ import pytest
 from tests.store.examples import dump, fill, make_sample, make_settings
 from yearling.config import Settings
 from yearling.errors import BadInput, StorageFailed, Unavailable, Untrusted, UserError
-from yearling.store import SampleWriter, Store, inspect, restore
+from yearling.store import SampleWriter, Store, describe_store, restore
 from yearling.store.database import database
-from yearling.store.database.database import Database, normalised
+from yearling.store.database.database import Database, normalise_url
 
 Mount = Callable[[str], Path]
 
@@ -86,7 +86,7 @@ def test_connections_are_as_durable_as_they_must_be(
     ],
 )
 def test_urls_get_the_driver_that_we_use(url: str, driver: str) -> None:
-    assert normalised(url).drivername == driver
+    assert normalise_url(url).drivername == driver
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://u@h/d", "sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory"])
@@ -168,15 +168,15 @@ def test_a_damaged_database_is_refused_and_can_be_replaced_by_a_backup(
     path = filled.data_dir / "yearling.db"
     damage(path)
     wreck = path.read_bytes() if path.exists() else None
-    for attempt in (Store.open, inspect):
+    for attempt in (Store.open, describe_store):
         with pytest.raises(Untrusted) as refused:
             attempt(filled)
         assert "restore" in refused.value.advice
         assert (path.read_bytes() if path.exists() else None) == wreck
     done = restore(backup, filled)
     if wreck is not None:
-        assert done.aside is not None
-        assert (done.aside / "yearling.db").read_bytes() == wreck
+        assert done.replaced_data is not None
+        assert (done.replaced_data / "yearling.db").read_bytes() == wreck
     with Store.open(filled) as store:
         assert dump(store) == before
         assert store.verify().ok
@@ -203,15 +203,15 @@ def test_rows_that_refer_to_nothing_are_found_by_verify(filled: Settings) -> Non
 
 
 def test_what_is_not_there_yet_is_inspected_without_a_trace(tmp_path: Path) -> None:
-    assert "nothing is stored yet" in inspect(make_settings(tmp_path / "data"))
+    assert "nothing is stored yet" in describe_store(make_settings(tmp_path / "data"))
     assert not (tmp_path / "data").exists()
 
 
 def test_what_is_there_is_told_in_a_sentence(settings: Settings) -> None:
     with Store.open(settings) as store:
         fill(store)
-    assert inspect(settings).endswith("2 people, 2 conversations, 8 samples")
-    assert "password" not in inspect(settings)
+    assert describe_store(settings).endswith("2 people, 2 conversations, 8 samples")
+    assert "password" not in describe_store(settings)
 
 
 def test_a_locked_database_says_so_and_works_again_afterwards(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from yearling.errors import Conflict
 from yearling.store import Store, restore, verify_backup
 from yearling.store.database.database import Database
 from yearling.store.database.migrate import alembic_config, migration_transaction, read_schema_version, upgrade
-from yearling.store.database.schema import VERSION, VERSION_TABLE, metadata
+from yearling.store.database.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
 from yearling.store.database.search import FTS
 
 FIRST = "0001"
@@ -66,13 +66,13 @@ def first_schema_with_data(settings: Settings) -> tuple[dict[str, list[str]], di
 
 def test_a_new_store_has_the_newest_schema(store: Store) -> None:
     with store.database.read() as connection:
-        assert read_schema_version(connection) == VERSION
+        assert read_schema_version(connection) == SCHEMA_VERSION
     assert not (store.settings.data_dir / "backups").exists()
 
 
 def test_the_noted_version_is_the_newest_migration() -> None:
     script = ScriptDirectory.from_config(alembic_config())
-    assert script.get_heads() == [VERSION]
+    assert script.get_heads() == [SCHEMA_VERSION]
     assert [revision.revision for revision in script.walk_revisions()][-1] == FIRST
 
 
@@ -147,7 +147,7 @@ def test_a_newer_schema_is_refused_and_left_alone(settings: Settings) -> None:
     with pytest.raises(Conflict, match="newer Yearling") as refused:
         Store.open(settings)
     assert str(backup) in refused.value.advice
-    set_version(settings, VERSION)
+    set_version(settings, SCHEMA_VERSION)
     with Store.open(settings) as store:
         assert dump(store) == before
 

@@ -12,7 +12,7 @@ from yearling.records import Person
 from yearling.store import Store
 from yearling.store.database import search
 from yearling.store.database.database import Database
-from yearling.store.database.search import FTS, parse_query, snippet, words_of
+from yearling.store.database.search import FTS, index_words, make_snippet, parse_query
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def told(store: Store, person: Person, *texts: str, title: str = "") -> str:
 
 
 def found(store: Store, person: Person, query: str) -> list[str]:
-    return [entry.conversation.id for entry in store.history.page(person.id, query=query).entries]
+    return [entry.conversation.id for entry in store.history.list_page(person.id, query=query).entries]
 
 
 FOUND = (
@@ -100,9 +100,9 @@ def test_pages_are_whole_and_in_order(store: Store, ada: Person) -> None:
     for query in ("", "garden"):
         pages, after = [], None
         while True:
-            page = store.history.page(ada.id, query=query, limit=3, after=after)
+            page = store.history.list_page(ada.id, query=query, limit=3, cursor=after)
             pages.append([entry.conversation.id for entry in page.entries])
-            if (after := page.next) is None:
+            if (after := page.next_cursor) is None:
                 break
         assert [len(page) for page in pages] == [3, 3, 1]
         assert [one for page in pages for one in page] == made[::-1]
@@ -111,15 +111,15 @@ def test_pages_are_whole_and_in_order(store: Store, ada: Person) -> None:
 def test_a_search_can_be_kept_to_a_folder(store: Store, ada: Person) -> None:
     folder = store.folders.create(ada.id, "Green")
     inside, _ = told(store, ada, "garden"), told(store, ada, "garden")
-    store.conversations.change(inside, person_id=ada.id, folder_id=folder.id)
+    store.conversations.update(inside, person_id=ada.id, folder_id=folder.id)
     for query in ("", "garden"):
-        page = store.history.page(ada.id, query=query, folder_id=folder.id)
+        page = store.history.list_page(ada.id, query=query, folder_id=folder.id)
         assert [entry.conversation.id for entry in page.entries] == [inside]
 
 
 def test_the_message_that_was_found_is_shown(store: Store, ada: Person) -> None:
     told(store, ada, "before", "a long way to the garden of roses " + "x " * 200, "after")
-    entry = store.history.page(ada.id, query="roses").entries[0]
+    entry = store.history.list_page(ada.id, query="roses").entries[0]
     assert entry.message_id is not None
     assert "garden of roses" in (entry.snippet or "")
     assert len(entry.snippet or "") < 200
@@ -169,21 +169,21 @@ def test_deleting_goes_in_steps_between_which_others_write(store: Store, ada: Pe
 
 def test_a_message_deleted_from_a_branch_is_found_no_more(store: Store, ada: Person) -> None:
     conversation = told(store, ada, "keep the walrus", "drop the walrus", "and what follows")
-    second = store.conversations.messages(conversation, person_id=ada.id)[1]
+    second = store.conversations.list_messages(conversation, person_id=ada.id)[1]
     removed = store.conversations.delete_message(second.id, conversation_id=conversation, person_id=ada.id)
     assert len(removed.message_ids) == 2
-    assert [entry.message_id for entry in store.history.page(ada.id, query="walrus").entries] == [
-        store.conversations.messages(conversation, person_id=ada.id)[0].id
+    assert [entry.message_id for entry in store.history.list_page(ada.id, query="walrus").entries] == [
+        store.conversations.list_messages(conversation, person_id=ada.id)[0].id
     ]
 
 
 def test_words_and_terms_fit_each_other() -> None:
     for text in ("Ein Müller", "你好世界", "a1b2", "naïve CAFÉ", "ひらがなカタカナ漢字", "한국어 문장", "x" * 100):
-        words = words_of(text)
+        words = index_words(text)
         assert all(any(word.startswith(term.word) for word in words) for term in parse_query(text))
         assert all(word.isalnum() for word in words)
     assert parse_query("__ ?!") == []
 
 
 def test_a_snippet_of_a_text_without_the_word() -> None:
-    assert snippet("short", "other") == "short"
+    assert make_snippet("short", "other") == "short"

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from tests.store.examples import make_event
 from yearling.config import Settings
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
-from yearling.store import Store, entry_hash, make_text
+from yearling.store import Store, hash_event_entry, make_text
 
 GUARDS = ("no_update", "no_delete", "in_sequence")
 
@@ -34,7 +34,7 @@ def record_run(store: Store, snapshot: bytes, changes: list[dict[str, Any]], *, 
     return store.consensus_runs.record(
         snapshot,
         changes,
-        previous=previous,
+        previous_sequence=previous,
         up_to=head.sequence,
         head=head.hash,
         code_hash="a" * 64,
@@ -65,17 +65,17 @@ def test_the_hash_is_as_documented(store: Store) -> None:
     (entry,) = store.events.append([make_event("one")]).entries
     line = json.dumps(make_event("one"), sort_keys=True, separators=(",", ":"))
     assert entry.hash == hashlib.sha256(f"1\n{'0' * 64}\n{line}".encode()).hexdigest()
-    assert entry.hash == entry_hash(1, "0" * 64, line)
+    assert entry.hash == hash_event_entry(1, "0" * 64, line)
 
 
 def test_what_is_there_already_is_not_appended_again(store: Store) -> None:
     new = [make_event(str(number)) for number in range(1200)]  # more than one batch
     store.events.append(new[:700])
     appended = store.events.append(new + new[:5])
-    assert len(appended.known) == 700
+    assert len(appended.known_ids) == 700
     assert [entry.event["id"] for entry in appended.entries] == [str(number) for number in range(700, 1200)]
     assert store.events.append(new).entries == ()
-    assert store.events.verify().entries == 1200
+    assert store.events.verify().num_entries == 1200
 
 
 def test_an_id_stands_for_one_event(store: Store) -> None:
@@ -162,7 +162,7 @@ def test_threads_never_fork_the_chain(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: store.events.append([make_event(str(number % 60))]), range(80)))
     state = store.events.verify()
-    assert (state.entries, state.broken_at) == (60, None)
+    assert (state.num_entries, state.broken_at) == (60, None)
 
 
 APPENDER = """
@@ -185,8 +185,8 @@ def test_processes_never_fork_the_chain(settings: Settings, store: Store) -> Non
     writers = [subprocess.Popen([*command, str(number)], cwd=root) for number in range(4)]
     assert [writer.wait(120) for writer in writers] == [0] * 4
     state = store.events.verify()
-    assert (state.entries, state.broken_at) == (125, None)
-    assert store.secrets.get("key") == store.secrets.get("key")
+    assert (state.num_entries, state.broken_at) == (125, None)
+    assert store.secrets.get_or_create("key") == store.secrets.get_or_create("key")
 
 
 def test_texts_come_back_until_they_are_deleted(store: Store) -> None:
@@ -233,26 +233,26 @@ def test_changed_words_are_noticed(store: Store) -> None:
 
 def test_runs_follow_one_another(store: Store) -> None:
     store.events.append([make_event("one")])
-    assert store.consensus_runs.newest() is None
+    assert store.consensus_runs.get_newest() is None
     first, appended = record_run(store, b"first", [make_event("change")], previous=0)
     assert [entry.event["id"] for entry in appended.entries] == ["change"]
     assert (first.up_to, first.num_changes) == (1, 1)
-    assert store.consensus_runs.newest() == first
+    assert store.consensus_runs.get_newest() == first
     with pytest.raises(Conflict, match="meantime"):
         record_run(store, b"late", [make_event("late")], previous=0)
     assert store.events.head().sequence == 2
     second, _ = record_run(store, b"second", [], previous=1)
     third, _ = record_run(store, b"third", [], previous=2)
     assert store.consensus_runs.list() == [first, second, third]
-    assert store.consensus_runs.snapshot(third) == b"third"
+    assert store.consensus_runs.read_snapshot(third) == b"third"
     # What changed a status, and the newest, are kept; what is between may go.
-    assert store.blobs.needed() == {first.snapshot_sha256, third.snapshot_sha256}
+    assert store.blobs.referenced_hashes() == {first.snapshot_sha256, third.snapshot_sha256}
     assert store.verify().ok
 
 
 def test_secrets_are_drawn_once(settings: Settings, store: Store) -> None:
-    key = store.secrets.get("key")
+    key = store.secrets.get_or_create("key")
     assert len(key) == 32
-    assert store.secrets.get("other") != key
+    assert store.secrets.get_or_create("other") != key
     with Store.open(settings) as again:
-        assert again.secrets.get("key") == key
+        assert again.secrets.get_or_create("key") == key

@@ -13,9 +13,9 @@ def test_samples_come_back_as_they_were(store: Store) -> None:
     run = start_exam(store)
     given = [make_graded("b"), make_graded("a", 1, score=-1.0), make_graded("a", 0, logprobs=(), output_ids=())]
     store.exams.add_samples(run.id, given)
-    assert store.exams.samples(run.id) == (given[2], given[1], given[0])
-    assert store.exams.done(run.id) == {("a", 0), ("a", 1), ("b", 0)}
-    assert store.exams.worst(run.id, 1) == (given[1],)
+    assert store.exams.list_samples(run.id) == (given[2], given[1], given[0])
+    assert store.exams.stored_sample_keys(run.id) == {("a", 0), ("a", 1), ("b", 0)}
+    assert store.exams.list_lowest_scoring(run.id, 1) == (given[1],)
 
 
 def test_a_sample_is_stored_once_and_a_batch_wholly_or_not(store: Store) -> None:
@@ -23,24 +23,24 @@ def test_a_sample_is_stored_once_and_a_batch_wholly_or_not(store: Store) -> None
     store.exams.add_samples(run.id, [make_graded("a")])
     with pytest.raises(Conflict):
         store.exams.add_samples(run.id, [make_graded("b"), make_graded("a")])
-    assert store.exams.done(run.id) == {("a", 0)}
+    assert store.exams.stored_sample_keys(run.id) == {("a", 0)}
 
 
 def test_a_run_is_finished_once_and_only_when_complete(store: Store) -> None:
     run = start_exam(store)
     store.exams.add_samples(run.id, [make_graded("a")])
     with pytest.raises(Conflict, match="not complete"):
-        store.exams.finish(run.id, {})
+        store.exams.finish_run(run.id, {})
     same = {"exam_hash": run.exam_hash, "subject": "engine", "model_hash": run.model_hash}
-    assert store.exams.unfinished(**same, seed=0) == run
-    assert store.exams.unfinished(**same, seed=1) is None
+    assert store.exams.find_unfinished(**same, seed=0) == run
+    assert store.exams.find_unfinished(**same, seed=1) is None
     store.exams.add_samples(run.id, [make_graded("b")])
-    finished = store.exams.finish(run.id, {"score": 0.5})
+    finished = store.exams.finish_run(run.id, {"score": 0.5})
     assert finished.finished_utc is not None
     assert finished.summary == {"score": 0.5}
-    assert store.exams.unfinished(**same, seed=0) is None
+    assert store.exams.find_unfinished(**same, seed=0) is None
     with pytest.raises(Conflict, match="finished already"):
-        store.exams.finish(run.id, {})
+        store.exams.finish_run(run.id, {})
 
 
 def test_runs_are_found_by_the_start_of_their_id(store: Store) -> None:
@@ -60,6 +60,6 @@ def test_runs_are_found_by_the_start_of_their_id(store: Store) -> None:
 
 def test_gates_are_kept_and_audited(store: Store) -> None:
     record = store.exams.record_gate(champion="a", challenger="b", decision="REJECT", body={"é": [1.5]}, actor="owner")
-    assert store.exams.gates(challenger="b") == [record]
-    assert store.exams.gates(challenger="a") == []
+    assert store.exams.list_gates(challenger="b") == [record]
+    assert store.exams.list_gates(challenger="a") == []
     assert list(store.audit.entries())[-1].action == "gate.decide"

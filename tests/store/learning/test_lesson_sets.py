@@ -9,8 +9,8 @@ from yearling.errors import NotFound
 from yearling.store import LessonSource, Store
 
 SOURCES = [
-    LessonSource(part="train", kind="pair", key="k1", events=("e1", "e2")),
-    LessonSource(part="heldout", kind="prompt", key="k2", events=()),
+    LessonSource(part="train", kind="pair", key="k1", event_ids=("e1", "e2")),
+    LessonSource(part="heldout", kind="prompt", key="k2", event_ids=()),
 ]
 
 
@@ -30,25 +30,25 @@ def test_a_set_is_known_by_version_and_hash_with_its_sources(store: Store) -> No
     assert store.lesson_sets.list() == [first, second]
     assert (first.report, first.manifest) == ({"seen": 3}, manifest(1))
     assert store.lesson_sets.get("1") == store.lesson_sets.get("1" * 6) == first
-    assert store.lesson_sets.sources(first.hash) == SOURCES
-    assert store.lesson_sets.sources(second.hash) == []
-    assert store.lesson_sets.carrying(["e2", "e9"]) == {first.hash: SOURCES[:1]}
-    assert store.lesson_sets.carrying(["e9"]) == {}
+    assert store.lesson_sets.list_sources(first.hash) == SOURCES
+    assert store.lesson_sets.list_sources(second.hash) == []
+    assert store.lesson_sets.lessons_from_events(["e2", "e9"]) == {first.hash: SOURCES[:1]}
+    assert store.lesson_sets.lessons_from_events(["e9"]) == {}
     for unknown in ("3", "22222", "", "0" * 64):
         with pytest.raises(NotFound):
             store.lesson_sets.get(unknown)
     with pytest.raises(NotFound):
-        store.lesson_sets.sources("0" * 64)
+        store.lesson_sets.list_sources("0" * 64)
 
 
 def test_the_current_set_is_the_one_that_the_last_build_gave(store: Store) -> None:
-    assert store.lesson_sets.current() is None
+    assert store.lesson_sets.get_current() is None
     first = store.lesson_sets.record(manifest(1), {"seen": 3}, SOURCES)
     second = store.lesson_sets.record(manifest(2), {}, [])
-    assert store.lesson_sets.current() == second
+    assert store.lesson_sets.get_current() == second
     assert store.lesson_sets.record({**manifest(1), "version": 3}, {"seen": 9}, []) == first
-    assert store.lesson_sets.current() == first
-    assert store.lesson_sets.sources(first.hash) == SOURCES
+    assert store.lesson_sets.get_current() == first
+    assert store.lesson_sets.list_sources(first.hash) == SOURCES
     assert [entry.subject for entry in store.audit.entries() if entry.action == "lessons.build"] == [
         first.hash,
         second.hash,
@@ -58,9 +58,9 @@ def test_the_current_set_is_the_one_that_the_last_build_gave(store: Store) -> No
 
 def test_what_sets_need_is_kept(store: Store) -> None:
     record = store.lesson_sets.record(manifest(1), {}, SOURCES)
-    assert store.blobs.collect(grace_s=0) == []
+    assert store.blobs.collect_garbage(grace_period_s=0) == []
     assert store.verify().ok
-    assert store.lesson_sets.sources(record.hash) == SOURCES
+    assert store.lesson_sets.list_sources(record.hash) == SOURCES
 
 
 def test_samples_and_their_conversations_of_everybody(store: Store) -> None:

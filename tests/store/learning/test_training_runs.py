@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from yearling.errors import Conflict, NotFound, Untrusted
-from yearling.store import Runs
-from yearling.training import Run
+from yearling.store import TrainingRunStore
+from yearling.training import RunFolder
 
 
-def make(folder: Path, name: str = "a") -> Run:
+def make(folder: Path, name: str = "a") -> RunFolder:
     model = {"name": "base", "sha256": "ab"}
-    return Run.create(folder / name, {"x": 1}, method="sft", seed=7, total_steps=9, model=model, lesson_set="cd", threads=1)
+    return RunFolder.create(folder / name, {"x": 1}, method="sft", seed=7, total_steps=9, model=model, lesson_set="cd", threads=1)
 
 
 def test_the_state_is_the_truth_and_not_what_was_said_last(tmp_path: Path) -> None:
-    runs, run = Runs(tmp_path), make(tmp_path)
+    runs, run = TrainingRunStore(tmp_path), make(tmp_path)
     assert runs.get("a").state == "created"
     with run.locked():
         run.write_status("running", step=4, total_steps=9, remaining_s=2.5)
@@ -31,7 +31,7 @@ def test_the_state_is_the_truth_and_not_what_was_said_last(tmp_path: Path) -> No
 
 
 def test_looking_never_keeps_a_run_from_being_resumed(tmp_path: Path) -> None:
-    runs, run = Runs(tmp_path), make(tmp_path)
+    runs, run = TrainingRunStore(tmp_path), make(tmp_path)
     for _ in range(50):
         runs.get("a")
         with run.locked():
@@ -43,31 +43,31 @@ def test_what_is_told_of_a_run(tmp_path: Path) -> None:
     with run.locked():
         for step, score in ((0, 0.5), (3, 0.75), (6, 0.75)):
             run.checkpoints.save(step, {"policy": {}}, score=score)
-    told = Runs(tmp_path).get("a")
+    told = TrainingRunStore(tmp_path).get("a")
     assert (told.method, told.model, told.base_sha256, told.lesson_set, told.seed) == ("sft", "base", "ab", "cd", 7)
     assert (told.best_step, told.best_score) == (3, 0.75)
     assert told.facts["config"] == {"x": 1}
 
 
 def test_a_tail_tells_each_step_once_whatever_the_trainer_does(tmp_path: Path) -> None:
-    runs, run = Runs(tmp_path), make(tmp_path)
-    tail = runs.tail("a")
+    runs, run = TrainingRunStore(tmp_path), make(tmp_path)
+    tail = runs.tail_metrics("a")
     assert tail.read() == []
     for step in (0, 1, 2):
         run.append_metrics(step, {"loss": 1.0})
     with (run.folder / "metrics.jsonl").open("ab") as file:
         file.write(b'{"step": 3, "lo')
     assert [line["step"] for line in tail.read()] == [0, 1, 2]
-    run.cut_metrics(1)  # resumed after a kill
+    run.truncate_metrics(1)  # resumed after a kill
     assert tail.read() == []
     for step in (2, 3, 4):
         run.append_metrics(step, {"loss": 1.0})
     assert [line["step"] for line in tail.read()] == [3, 4]
-    assert [line["step"] for line in runs.metrics("a", after=2)] == [3, 4]
+    assert [line["step"] for line in runs.read_metrics("a", after_step=2)] == [3, 4]
 
 
 def test_only_a_running_run_is_asked_to_stop(tmp_path: Path) -> None:
-    runs, run = Runs(tmp_path), make(tmp_path)
+    runs, run = TrainingRunStore(tmp_path), make(tmp_path)
     with pytest.raises(Conflict, match="is created, not running"):
         runs.request_stop("a")
     with run.locked():
@@ -77,14 +77,14 @@ def test_only_a_running_run_is_asked_to_stop(tmp_path: Path) -> None:
 
 
 def test_runs_are_listed_newest_first_and_damaged_ones_passed_over(tmp_path: Path) -> None:
-    assert Runs(tmp_path / "none").list() == []
+    assert TrainingRunStore(tmp_path / "none").list() == []
     for name in ("a", "b", "c"):
         make(tmp_path, name)
     (tmp_path / "b" / "run.json").write_text("{}")
     (tmp_path / "elsewhere").mkdir()
-    assert [run.id for run in Runs(tmp_path).list()] == ["c", "a"]
+    assert [run.id for run in TrainingRunStore(tmp_path).list()] == ["c", "a"]
     with pytest.raises(Untrusted, match="cannot be read"):
-        Runs(tmp_path).get("b")
+        TrainingRunStore(tmp_path).get("b")
 
 
 @pytest.mark.parametrize("name", ["", "..", "../a", "x", "a/b", "elsewhere", "\0"])
@@ -93,4 +93,4 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     make(tmp_path)
     (tmp_path / "runs" / "elsewhere").mkdir()
     with pytest.raises(NotFound):
-        Runs(tmp_path / "runs").get(name)
+        TrainingRunStore(tmp_path / "runs").get(name)

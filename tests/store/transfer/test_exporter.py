@@ -16,12 +16,12 @@ from tests.store.examples import fill, make_settings
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.feedback import ActImportResult
 from yearling.records import Person
-from yearling.store import PersonImportResult, ShareLink, Store, export, import_file
+from yearling.store import PersonImportResult, ShareLink, Store, export_person_data, import_person_data
 
 
 def exported(store: Store, person_id: str) -> bytes:
     file = io.BytesIO()
-    export(store, person_id, file)
+    export_person_data(store, person_id, file)
     return file.getvalue()
 
 
@@ -30,9 +30,11 @@ def imported(store: Store, person_id: str, content: bytes) -> PersonImportResult
         return dict(given)
 
     def leave_out(acts: Iterable[Any], _: Mapping[str, str]) -> ActImportResult:
-        return ActImportResult(left_out=Counter("nobody takes acts here" for _ in acts))
+        return ActImportResult(skipped=Counter("nobody takes acts here" for _ in acts))
 
-    return import_file(store, person_id, io.BytesIO(content), most_bytes=1 << 28, checked_settings=accept, take_acts=leave_out)
+    return import_person_data(
+        store, person_id, io.BytesIO(content), max_bytes=1 << 28, validate_settings=accept, import_acts=leave_out
+    )
 
 
 def lines(content: bytes) -> dict[str, list[Any]]:
@@ -74,9 +76,9 @@ def test_somebody_elses_ids_are_left_to_them(store: Store, bob: Person) -> None:
     assert (done.conversations, done.samples, done.known) == (1, 4, 0)
     assert lines(exported(store, owner.id)) == before
     mine = store.conversations.list(bob.id)[0]
-    tree = store.conversations.messages(mine.id, person_id=bob.id)
+    tree = store.conversations.list_messages(mine.id, person_id=bob.id)
     theirs = {
-        message.id for message in store.conversations.messages(store.conversations.list(owner.id)[0].id, person_id=owner.id)
+        message.id for message in store.conversations.list_messages(store.conversations.list(owner.id)[0].id, person_id=owner.id)
     }
     assert len(tree) == 4
     assert not theirs & {message.id for message in tree}
@@ -90,11 +92,11 @@ def test_memories_are_their_persons_only(store: Store, ada: Person, bob: Person)
         store.memories.add(ada.id, "i LIKE  tea")
     with pytest.raises(BadInput):
         store.memories.add(ada.id, "  ")
-    for attempt in (store.memories.get, store.memories.delete, store.memories.change):
+    for attempt in (store.memories.get, store.memories.delete, store.memories.update):
         with pytest.raises(NotFound):
             attempt(memory.id, person_id=bob.id)
     assert store.memories.list(bob.id) == []
-    store.memories.change(memory.id, person_id=ada.id, active=False)
+    store.memories.update(memory.id, person_id=ada.id, active=False)
     assert store.memories.list(ada.id, active_only=True) == []
     assert store.memories.delete_all(ada.id) == 1
 
@@ -119,24 +121,24 @@ def test_shares_and_comparisons_go_with_their_messages(store: Store, ada: Person
     assert store.comparisons.claim(record.id, person_id=ada.id).state == "open"
     with pytest.raises(Conflict):
         store.comparisons.claim(record.id, person_id=ada.id)
-    assert [message.content for message in store.shares.open(share.id)[2]] == ["Why?", "Because."]
+    assert [message.content for message in store.shares.resolve(share.id)[2]] == ["Why?", "Because."]
     store.delete_message(answers[0].id, conversation_id=conversation.id, person_id=ada.id)
     with pytest.raises(NotFound):
-        store.shares.open(share.id)
-    assert store.comparisons.of(conversation.id, person_id=ada.id) == []
+        store.shares.resolve(share.id)
+    assert store.comparisons.list_for_conversation(conversation.id, person_id=ada.id) == []
 
 
 def test_a_link_comes_back_only_where_it_was_and_never_once_revoked(store: Store, ada: Person, bob: Person) -> None:
     conversation = store.conversations.create(ada.id)
     message = store.conversations.add_message(conversation.id, person_id=ada.id, role="user", content="Why?")
-    tree = store.conversations.messages(conversation.id, person_id=ada.id)
+    tree = store.conversations.list_messages(conversation.id, person_id=ada.id)
     kept, revoked = (store.shares.create(conversation.id, person_id=ada.id) for _ in range(2))
     other = store.conversations.create(bob.id)
     theirs = store.conversations.add_message(other.id, person_id=bob.id, role="user", content="Phishing")
 
     def back(share: ShareLink, **changes: Any) -> str:
         ids = {"person_id": ada.id, "conversation_id": conversation.id, "leaf_id": message.id, **changes}
-        return store.shares.bring_back(share.id, created_utc=share.created_utc, **ids)
+        return store.shares.restore(share.id, created_utc=share.created_utc, **ids)
 
     assert back(kept) == "known"
     store.shares.revoke(revoked.id, person_id=ada.id)

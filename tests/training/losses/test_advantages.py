@@ -10,7 +10,7 @@ from yearling.training.losses.advantages import (
     explained_variance,
     gae,
     group_relative_advantages,
-    leave_one_out,
+    leave_one_out_advantages,
     overlong_penalty,
 )
 
@@ -38,9 +38,9 @@ def test_a_group_of_one_reward_teaches_nothing() -> None:
 
 def test_leave_one_out_by_hand() -> None:
     rewards, groups = doubles(1, 0, 0, 4, 2), torch.tensor([0, 0, 0, 1, 1])
-    torch.testing.assert_close(leave_one_out(rewards, groups), doubles(1, -0.5, -0.5, 2, -2))
+    torch.testing.assert_close(leave_one_out_advantages(rewards, groups), doubles(1, -0.5, -0.5, 2, -2))
     with pytest.raises(ValueError, match="two samples"):
-        leave_one_out(doubles(1), torch.tensor([0]))
+        leave_one_out_advantages(doubles(1), torch.tensor([0]))
 
 
 def test_gae_by_hand() -> None:
@@ -50,7 +50,7 @@ def test_gae_by_hand() -> None:
     middle = (0.9 * 0.8 - 0.6) + 0.9 * 0.5 * last
     first = (0.9 * 0.6 - 0.5) + 0.9 * 0.5 * middle
     assert (last, middle, first) == pytest.approx((0.2, 0.21, 0.1345))
-    advantages, returns = gae(rewards, values, torch.ones(1, 3, dtype=torch.bool), discount=0.9, trace=0.5)
+    advantages, returns = gae(rewards, values, torch.ones(1, 3, dtype=torch.bool), discount=0.9, gae_lambda=0.5)
     torch.testing.assert_close(advantages[0], doubles(0.1345, 0.21, 0.2))
     torch.testing.assert_close(returns[0], doubles(0.6345, 0.81, 1.0))
 
@@ -60,7 +60,7 @@ def test_with_trace_1_every_decision_returns_the_final_reward() -> None:
     rewards = torch.zeros_like(values)
     rewards[:, -1] = 1
     decisions = torch.ones(3, 9, dtype=torch.bool)
-    advantages, returns = gae(rewards, values, decisions, trace=1.0)
+    advantages, returns = gae(rewards, values, decisions, gae_lambda=1.0)
     torch.testing.assert_close(returns, torch.ones_like(values))
     torch.testing.assert_close(advantages, 1 - values)
 
@@ -72,7 +72,7 @@ def test_gae_with_gaps_equals_gae_compacted(seed: int, decides: list[bool]) -> N
     rewards = torch.rand(1, len(decides), dtype=torch.float64, generator=source)
     decisions = torch.tensor([decides])
     rewards = rewards * decisions  # an environment's own rewards are tested below
-    options = {"discount": 0.93, "trace": 0.8}
+    options = {"discount": 0.93, "gae_lambda": 0.8}
     with_gaps = gae(rewards, values, decisions, **options)
     compact = gae(
         rewards[decisions][None], values[decisions][None], torch.ones(1, int(decisions.sum()), dtype=torch.bool), **options
@@ -85,7 +85,7 @@ def test_gae_with_gaps_equals_gae_compacted(seed: int, decides: list[bool]) -> N
 def test_what_a_tool_earns_belongs_to_the_decision_before_it() -> None:
     decisions = torch.tensor([[True, False, False, True]])
     rewards, values = doubles(0, 0, 1, 0)[None], torch.zeros(1, 4, dtype=torch.float64)
-    advantages, _ = gae(rewards, values, decisions, trace=0.5)
+    advantages, _ = gae(rewards, values, decisions, gae_lambda=0.5)
     assert advantages[0].tolist() == [1, 0, 0, 0]
 
 

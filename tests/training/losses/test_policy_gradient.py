@@ -44,7 +44,7 @@ def test_the_clip_takes_the_gradient_away_only_past_its_own_bound(ratio: float, 
     found = slope(lambda at: policy_loss(at, 0.0, advantage), logp)
     assert found == pytest.approx(0.0 if clipped else -ratio * advantage)
     part = clipped_policy_loss(doubles(logp), doubles(0), doubles(advantage), denominator=1)
-    assert part.figures == pytest.approx({"ratio": ratio, "clipped": float(clipped)})
+    assert part.metrics == pytest.approx({"ratio": ratio, "clipped": float(clipped)})
 
 
 def test_the_engine_ratio_is_truncated_and_detached() -> None:
@@ -70,7 +70,7 @@ def test_parts_add_up_to_the_whole() -> None:
     cuts = [slice(0, 3), slice(3, 4), slice(4, 10)]
     parts = [clipped_policy_loss(logps[cut], old[cut], advantages[cut], denominator=10) for cut in cuts]
     assert sum(float(part.loss) for part in parts) == pytest.approx(float(whole.loss))
-    assert sum(part.figures["ratio"] for part in parts) == pytest.approx(whole.figures["ratio"])
+    assert sum(part.metrics["ratio"] for part in parts) == pytest.approx(whole.metrics["ratio"])
 
 
 def test_value_loss_by_hand() -> None:
@@ -125,5 +125,5 @@ def test_k1_as_a_reward_descends_it_too() -> None:
 
 def test_the_kl_of_equal_policies_is_zero_and_of_a_surer_one_positive() -> None:
     logps = doubles(-1, -2)
-    assert k2_loss(logps, logps, denominator=2).figures["kl"] == 0
-    assert k2_loss(logps, logps - 0.5, denominator=2).figures["kl"] == pytest.approx(0.5)
+    assert k2_loss(logps, logps, denominator=2).metrics["kl"] == 0
+    assert k2_loss(logps, logps - 0.5, denominator=2).metrics["kl"] == pytest.approx(0.5)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from yearling.training.losses.preference import (
-    dpo,
+    dpo_loss,
     k2,
-    kto,
+    kto_loss,
     kto_reference_point,
     kto_weights,
     reward_model_loss,
@@ -32,16 +32,16 @@ def slope(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("q", [0.0, 0.3, 0.5, 1.0])
 def test_dpo_at_step_0_is_ln_2(q: float) -> None:
-    assert dpo(t(-3.0), t(-3.0), t(q), beta=0.1).item() == pytest.approx(math.log(2), abs=1e-15)
+    assert dpo_loss(t(-3.0), t(-3.0), t(q), beta=0.1).item() == pytest.approx(math.log(2), abs=1e-15)
 
 
 def test_dpo_by_hand() -> None:
     """β(Δ_w − Δ_l) = 0.1·(2 − (−3)) = 0.5; σ(0.5) = 0.622459."""
     sigma = 1 / (1 + math.exp(-0.5))
-    assert dpo(t(2.0), t(-3.0), t(1.0), beta=0.1).item() == pytest.approx(-math.log(sigma))
-    assert dpo(t(2.0), t(-3.0), t(0.8), beta=0.1).item() == pytest.approx(-0.8 * math.log(sigma) - 0.2 * math.log(1 - sigma))
+    assert dpo_loss(t(2.0), t(-3.0), t(1.0), beta=0.1).item() == pytest.approx(-math.log(sigma))
+    assert dpo_loss(t(2.0), t(-3.0), t(0.8), beta=0.1).item() == pytest.approx(-0.8 * math.log(sigma) - 0.2 * math.log(1 - sigma))
     delta = t(2.0)
-    assert slope(lambda x: dpo(x, t(-3.0), t(0.8), beta=0.1), delta).item() == pytest.approx(-0.1 * (0.8 - sigma))
+    assert slope(lambda x: dpo_loss(x, t(-3.0), t(0.8), beta=0.1), delta).item() == pytest.approx(-0.1 * (0.8 - sigma))
 
 
 def test_a_soft_label_is_met_where_the_model_says_q() -> None:
@@ -72,20 +72,20 @@ def test_kto_by_hand() -> None:
     """At Δ = z₀ both kinds lose half their weight, and their slopes are ∓ λ β / 4."""
     delta, up = t(1.5, 1.5), torch.tensor([True, False])
     z0 = t(1.5)[0]
-    values = kto(delta, up, z0, beta=0.2, weight_up=1.0, weight_down=4 / 3)
+    values = kto_loss(delta, up, z0, beta=0.2, weight_up=1.0, weight_down=4 / 3)
     assert values.tolist() == pytest.approx([0.5, 2 / 3])
-    found = slope(lambda d: kto(d, up, z0, beta=0.2, weight_up=1.0, weight_down=4 / 3), delta)
+    found = slope(lambda d: kto_loss(d, up, z0, beta=0.2, weight_up=1.0, weight_down=4 / 3), delta)
     assert found.tolist() == pytest.approx([-0.05, 0.2 / 3])
     sigma = 1 / (1 + math.exp(-0.2 * 2.5))
-    assert kto(t(4.0), up[:1], z0, beta=0.2, weight_up=3.0, weight_down=1.0).item() == pytest.approx(3 * (1 - sigma))
-    assert kto(t(4.0), up[1:], z0, beta=0.2, weight_up=3.0, weight_down=1.0).item() == pytest.approx(sigma)
+    assert kto_loss(t(4.0), up[:1], z0, beta=0.2, weight_up=3.0, weight_down=1.0).item() == pytest.approx(3 * (1 - sigma))
+    assert kto_loss(t(4.0), up[1:], z0, beta=0.2, weight_up=3.0, weight_down=1.0).item() == pytest.approx(sigma)
 
 
 def test_ktos_reference_point_is_clamped_and_carries_no_gradient() -> None:
     assert kto_reference_point(t(-1.0, -2.0)).item() == 0.0
     assert kto_reference_point(t(1.0, 2.0)).item() == 1.5
     point, delta = t(0.7), t(1.0)
-    kto(delta, torch.tensor([True]), point[0], beta=0.1, weight_up=1.0, weight_down=1.0).sum().backward()
+    kto_loss(delta, torch.tensor([True]), point[0], beta=0.1, weight_up=1.0, weight_down=1.0).sum().backward()
     assert point.grad is None
     for ups, downs in ((3, 9), (10, 2), (5, 5)):
         up, down = kto_weights(ups, downs)

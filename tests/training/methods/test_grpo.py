@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.training.networks import tiny_policy
 from tests.training.rl_tasks import Guess, collector
 from tests.training.tiny import outcome_bytes
-from yearling.training import Run, train
+from yearling.training import RunFolder, train
 from yearling.training.methods.grpo import Grpo, GrpoConfig
 from yearling.training.policy.policy import Policy
 from yearling.training.rollouts.collector import InMemoryRolloutLog
@@ -115,24 +115,24 @@ def test_groups_of_one_reward_change_nothing() -> None:
     assert all(torch.equal(before[name], tensor) for name, tensor in policy.state_dict().items())
 
 
-def run_of(folder: Path, make: Callable[[Run], Grpo], *, stop_at: int = 0) -> Run:
+def run_of(folder: Path, make: Callable[[RunFolder], Grpo], *, stop_at: int = 0) -> RunFolder:
     run = (
-        Run.open(folder)
+        RunFolder.open(folder)
         if folder.is_dir()
-        else Run.create(folder, {}, method="grpo", seed=0, total_steps=6, threads=1, options={"validate_every": 2})
+        else RunFolder.create(folder, {}, method="grpo", seed=0, total_steps=6, threads=1, options={"validate_every": 2})
     )
 
     def stop(progress: Any) -> None:
         if progress.step == stop_at:
             run.request_stop()
 
-    train(make(run), run, report=stop)
+    train(make(run), run, on_progress=stop)
     return run
 
 
 @pytest.mark.slow
 def test_a_resumed_run_ends_bit_equal(tmp_path: Path) -> None:
-    def make(run: Run) -> Grpo:
+    def make(run: RunFolder) -> Grpo:
         policy, config = tiny_policy(torch.float32), GrpoConfig(**SMALL)
         return Grpo(config, policy, collector(policy, config, log=run)[0])  # type: ignore[arg-type]
 

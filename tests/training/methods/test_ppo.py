@@ -10,9 +10,9 @@ from torch import Tensor
 from tests.training.networks import tiny_policy
 from tests.training.rl_tasks import Guess, TwoTurns, collector
 from tests.training.tiny import outcome_bytes
-from yearling.training import Run, train
-from yearling.training.methods.ppo import Ppo, PpoConfig, traced
-from yearling.training.methods.rejection import Rejection, RejectionConfig, best
+from yearling.training import RunFolder, train
+from yearling.training.methods.ppo import Ppo, PpoConfig, gae_by_rollout
+from yearling.training.methods.rejection import Rejection, RejectionConfig, shortest_solved
 from yearling.training.policy.policy import Policy
 from yearling.training.rollouts.collector import InMemoryRolloutLog
 from yearling.training.rollouts.runner import Rollout
@@ -85,7 +85,7 @@ def test_what_an_environment_says_has_no_value_and_no_advantage() -> None:
     policy = tiny_policy()
     method, log = ppo(policy, environment=TwoTurns(), max_tokens=30, value_warmup=0, samples=8)
     figures = method.step(1)
-    rollouts = [Rollout.from_json(item) for part in log.parts.values() for item in part]
+    rollouts = [Rollout.from_json(item) for part in log.rollouts_by_attempt.values() for item in part]
     assert any(sum(one.drawn) < len(one.drawn) - 15 for one in rollouts)
     assert figures["ratio"] == pytest.approx(1)
     assert figures["engine_ratio"] == pytest.approx(1, abs=1e-9)
@@ -94,9 +94,9 @@ def test_what_an_environment_says_has_no_value_and_no_advantage() -> None:
 def test_traces_of_different_lengths_are_those_of_each_alone() -> None:
     rewards = [torch.tensor([0.0, 1.0]), torch.tensor([0.0, 0.0, 0.5])]
     values = [torch.tensor([0.2, 0.4]), torch.tensor([0.1, 0.3, 0.2])]
-    together, _ = traced(rewards, values, discount=1.0, trace=0.9)
+    together, _ = gae_by_rollout(rewards, values, discount=1.0, gae_lambda=0.9)
     for index in (0, 1):
-        alone, _ = traced(rewards[index : index + 1], values[index : index + 1], discount=1.0, trace=0.9)
+        alone, _ = gae_by_rollout(rewards[index : index + 1], values[index : index + 1], discount=1.0, gae_lambda=0.9)
         torch.testing.assert_close(together[index], alone[0])
     torch.testing.assert_close(together[0], torch.tensor([0.2 + 0.9 * 0.6, 0.6]))
 
@@ -113,7 +113,7 @@ def test_a_kl_penalty_is_taken_off_the_reward() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ppo", "rejection"])
 def test_a_resumed_run_ends_bit_equal(tmp_path: Path, kind: str) -> None:
-    def make(run: Run) -> Ppo | Rejection:
+    def make(run: RunFolder) -> Ppo | Rejection:
         policy = tiny_policy(torch.float32)
         if kind == "ppo":
             config = PpoConfig(**{**SMALL, "steps": 4, "value_warmup": 1})
@@ -122,10 +122,10 @@ def test_a_resumed_run_ends_bit_equal(tmp_path: Path, kind: str) -> None:
         return Rejection(settings, policy, collector(policy, settings, log=run)[0])  # type: ignore[arg-type]
 
     options = {"validate_every": 2}
-    whole = Run.create(tmp_path / "whole", {}, method=kind, seed=0, threads=1, options=options)
+    whole = RunFolder.create(tmp_path / "whole", {}, method=kind, seed=0, threads=1, options=options)
     train(make(whole), whole)
-    parts = Run.create(tmp_path / "parts", {}, method=kind, seed=0, threads=1, options=options)
-    train(make(parts), parts, report=lambda progress: parts.request_stop() if progress.step == 2 else None)
+    parts = RunFolder.create(tmp_path / "parts", {}, method=kind, seed=0, threads=1, options=options)
+    train(make(parts), parts, on_progress=lambda progress: parts.request_stop() if progress.step == 2 else None)
     train(make(parts), parts)
     assert outcome_bytes(whole) == outcome_bytes(parts)
 
@@ -138,7 +138,7 @@ def test_rejection_learns_the_shortest_different_solutions() -> None:
         one(0, (1, 2, 3), 1.0), one(0, (1, 2), 1.0), one(0, (1, 2), 1.0), one(0, (4,), 0.5), one(0, (5, 5, 5, 5), 1.0),
         one(1, (1,), 0.0), one(2, (7,), 1.0, truncated=True),
     ]  # fmt: skip
-    assert [item.ids[1:] for item in best(rollouts, 2)] == [(1, 2), (1, 2, 3)]
+    assert [item.ids[1:] for item in shortest_solved(rollouts, 2)] == [(1, 2), (1, 2, 3)]
 
 
 @pytest.mark.slow

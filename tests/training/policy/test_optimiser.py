@@ -19,13 +19,13 @@ def run(optimiser: Optimiser, parameter: torch.Tensor, steps: range) -> list[dic
 
 def test_the_schedule() -> None:
     config = OptimiserConfig(learning_rate=1.0, warmup=0.2, final=0.1, schedule="linear")
-    rates = [config.rate(step, 10) for step in range(1, 11)]
+    rates = [config.learning_rate_at(step, 10) for step in range(1, 11)]
     assert rates[:2] == [0.5, 1.0]
     assert rates[-1] == pytest.approx(0.1)
     assert rates[2:] == sorted(rates[2:], reverse=True)
     cosine = OptimiserConfig(learning_rate=1.0, warmup=0.0, final=0.0)
-    assert cosine.rate(5, 10) == pytest.approx(0.5)
-    assert OptimiserConfig(learning_rate=1.0, warmup=0.0, schedule="constant").rate(99, 100) == 1.0
+    assert cosine.learning_rate_at(5, 10) == pytest.approx(0.5)
+    assert OptimiserConfig(learning_rate=1.0, warmup=0.0, schedule="constant").learning_rate_at(99, 100) == 1.0
 
 
 def test_a_resumed_optimiser_goes_on_to_the_bit() -> None:

@@ -11,7 +11,7 @@ import torch
 from tests.training.networks import random_pairs
 from tests.training.sharded_gradients import loss_of, policy_of, step_batches
 from tests.training.sharded_run import SETTINGS, main
-from yearling.training import Run
+from yearling.training import RunFolder
 from yearling.training.setup import MULTI_PROCESS_METHODS
 
 ROOT = Path(__file__).parents[3]
@@ -25,8 +25,8 @@ def in_two_processes(module: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def new_run(folder: Path, name: str) -> Run:
-    return Run.create(folder, SETTINGS, method=name, seed=0, options={"validate_every": 2})
+def new_run(folder: Path, name: str) -> RunFolder:
+    return RunFolder.create(folder, SETTINGS, method=name, seed=0, options={"validate_every": 2})
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ type Schemas = components['schemas'];
 export type Message = Schemas['MessageView'];
 export type Turn = Schemas['TurnView'];
 export type TurnEvent = Schemas['TurnEventView'];
-export type TurnRequest = Schemas['TurnRequest'];
+export type TurnRequest = Schemas['ConversationTurnRequest'];
 // By its path: the schema has a generated name, since the exams have a view of the same name.
 export type Comparison = paths['/v1/comparisons/{comparison_id}/choice']['post']['responses'][200]['content']['application/json'];
 export type Summary = Schemas['ConversationSummary'];
@@ -22,7 +22,7 @@ export type ConsensusItem = Schemas['AxisItem'];
 export type ConversationList = Schemas['ConversationList'];
 export type ExamRun = Schemas['ExamRunView'];
 export type Gate = Schemas['GateView'];
-export type ImportReport = Schemas['ImportReport'];
+export type ImportReport = Schemas['ConversationImportReport'];
 export type LessonSet = Schemas['LessonSetView'];
 export type Me = Schemas['MeView'];
 export type MetricsLine = Schemas['MetricsLine'];

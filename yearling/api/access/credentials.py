@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
-from yearling.api.access.policy import unauthorised
+from yearling.api.access.policy import unauthenticated_error
 from yearling.api.http.errors import ApiError
 from yearling.config import Settings
 from yearling.errors import BadInput
@@ -42,9 +42,9 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def check_binding(settings: Settings, *, accounts: bool) -> None:
+def check_binding(settings: Settings, *, has_accounts: bool) -> None:
     """Raises BadInput for a server that strangers could use."""
-    if not is_loopback(settings.host) and not settings.api_keys and not accounts:
+    if not is_loopback(settings.host) and not settings.api_keys and not has_accounts:
         raise BadInput(
             f"Without accounts or API keys the server listens on this machine only, not on {settings.host}.",
             advice="Give the owner a password (`yearling people password owner`) or set YEARLING_API_KEYS, "
@@ -64,7 +64,7 @@ def extract_api_key(headers: RawHeaders) -> str | None:
             scheme, _, key = text.partition(" ")
             keys.add(key.strip() if scheme.lower() == "bearer" else text)
     if len(keys) > 1:
-        raise unauthorised("The request carries two different API keys.")
+        raise unauthenticated_error("The request carries two different API keys.")
     return keys.pop() if keys else None
 
 
@@ -93,13 +93,13 @@ def check_same_origin(scope: Scope) -> None:
         raise _forbidden("Web pages of other origins may not use this server.")
 
 
-def client_address(scope: Scope, trusted: Collection[str]) -> str:
+def client_address(scope: Scope, trusted_proxies: Collection[str]) -> str:
     """Who is at the other end, as far as it can be known: what a trusted proxy says, else the peer.
 
     Of the addresses that proxies noted, the last that is no trusted proxy itself; those before it anybody can make up.
     """
     address = str((scope.get("client") or ("", 0))[0])
-    if address not in trusted:
+    if address not in trusted_proxies:
         return address
     noted = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
     for one in reversed(",".join(noted).split(",")):
@@ -108,7 +108,7 @@ def client_address(scope: Scope, trusted: Collection[str]) -> str:
         except ValueError:
             break
         address = named
-        if named not in trusted:
+        if named not in trusted_proxies:
             break
     return address
 
@@ -160,21 +160,21 @@ def _forbidden(message: str, *, code: str = "host_not_allowed") -> ApiError:
 class RateLimiter:
     """A token bucket per person or address: `most` requests at once, refilled evenly over `window_s`. 0 is no limit."""
 
-    def __init__(self, most: int, *, window_s: float = 60.0, what: str = "requests in a minute") -> None:
-        self._max_requests = most
+    def __init__(self, max_requests: int, *, window_s: float = 60.0, description: str = "requests in a minute") -> None:
+        self._max_requests = max_requests
         self._window_s = window_s
-        self._description = what
+        self._description = description
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # who -> (tokens left, as of when)
 
-    def check(self, who: str, *, now: float | None = None) -> None:
+    def check(self, key: str, *, now: float | None = None) -> None:
         """Raises ApiError (429) with the seconds until the next request is welcome."""
         if not self._max_requests:
             return
         now = time.monotonic() if now is None else now
-        left, since = self._buckets.pop(who, (float(self._max_requests), now))
+        left, since = self._buckets.pop(key, (float(self._max_requests), now))
         left = min(self._max_requests, left + (now - since) * self._max_requests / self._window_s)
         allowed = left >= 1
-        self._buckets[who] = (left - 1 if allowed else left, now)
+        self._buckets[key] = (left - 1 if allowed else left, now)
         if len(self._buckets) > _MAX_BUCKETS:
             self._buckets.popitem(last=False)
         if not allowed:
@@ -187,32 +187,32 @@ class RateLimiter:
                 retry_after_s=wait_s,
             )
 
-    def refund(self, who: str) -> None:
+    def refund(self, key: str) -> None:
         """A request that shall not have counted."""
-        left, since = self._buckets.get(who, (0.0, 0.0))
-        if who in self._buckets:
-            self._buckets[who] = (min(self._max_requests, left + 1), since)
+        left, since = self._buckets.get(key, (0.0, 0.0))
+        if key in self._buckets:
+            self._buckets[key] = (min(self._max_requests, left + 1), since)
 
 
 class SignInAttempt:
     """One attempt to get in."""
 
     def __init__(self) -> None:
-        self.success = False
+        self.is_successful = False
 
-    def succeeded(self) -> None:
+    def mark_successful(self) -> None:
         """It was no guess, and does not count."""
-        self.success = True
+        self.is_successful = True
 
 
 class SignInAttemptLimiter:
     """How often one may guess: for each name, and from each address."""
 
-    def __init__(self, most: int) -> None:
-        self._limiter = RateLimiter(most, window_s=_ATTEMPT_WINDOW_S, what="wrong attempts in 15 minutes")
+    def __init__(self, max_attempts: int) -> None:
+        self._limiter = RateLimiter(max_attempts, window_s=_ATTEMPT_WINDOW_S, description="wrong attempts in 15 minutes")
 
     @contextmanager
-    def one(self, name: str, address: str) -> Iterator[SignInAttempt]:
+    def track(self, name: str, address: str) -> Iterator[SignInAttempt]:
         """Counts before anything is looked at, so that many at once count too. Raises ApiError (429)."""
         counted = [f"address {address}", *([f"name {name.casefold()}"] if name else [])]
         for who in counted:
@@ -221,6 +221,6 @@ class SignInAttemptLimiter:
         try:
             yield attempt
         finally:
-            if attempt.success:
+            if attempt.is_successful:
                 for who in counted:
                     self._limiter.refund(who)

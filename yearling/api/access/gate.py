@@ -20,9 +20,9 @@ from yearling.api.access.credentials import (
     check_same_origin,
     client_address,
 )
-from yearling.api.access.policy import unauthorised
-from yearling.api.access.registry import Credential, Found, LiveRequest
-from yearling.api.http.errors import ApiError, dump, translate
+from yearling.api.access.policy import unauthenticated_error
+from yearling.api.access.registry import Authentication, Credential, LiveRequest
+from yearling.api.http.errors import ApiError, to_api_error, to_json_bytes
 from yearling.api.services import Services
 from yearling.clock import new_id
 
@@ -60,21 +60,21 @@ class GateMiddleware:
         self._metrics.requests_in_flight.inc()
         try:
             credential, found = await self._admit(scope)
-            async with self._services.access.answering(credential, found) as live:
-                sender.live = scope["state"]["live"] = live
-                await self._app(scope, live.guarded(receive), sender)
+            async with self._services.access.track_request(credential, found) as live:
+                sender.live_request = scope["state"]["live"] = live
+                await self._app(scope, live.guard_receive(receive), sender)
             await sender.finish()
         except Exception as error:
             if not isinstance(error, ApiError):
                 _log.exception("request_failed", request_id=request_id)
             if sender.status:  # too late for an error response: the connection ends, and the client sees an incomplete body
                 raise
-            await translate(error).response()(scope, receive, sender)
+            await to_api_error(error).response()(scope, receive, sender)
         finally:
             self._metrics.requests_in_flight.dec()
             self._record(scope, sender.status, time.perf_counter() - started, request_id)
 
-    async def _admit(self, scope: Scope) -> tuple[Credential, Found | None]:
+    async def _admit(self, scope: Scope) -> tuple[Credential, Authentication | None]:
         """Raises ApiError. Every path counts towards the rate limit, and wrong keys count for the address they came from."""
         headers: RawHeaders = scope["headers"]
         state = scope["state"]
@@ -84,9 +84,9 @@ class GateMiddleware:
             if scope["path"] in UNAUTHENTICATED_PATHS:
                 credential, found = Credential("none"), None
             else:
-                credential, found = await self._services.access.identify(headers)
+                credential, found = await self._services.access.authenticate(headers)
                 if found is None and _requires_authentication(scope["path"]):
-                    raise unauthorised("Sign in, or send an API key as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
+                    raise unauthenticated_error("Sign in, or send an API key as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
             if credential.kind == "session":
                 check_same_origin(scope)
         except ApiError:
@@ -96,14 +96,14 @@ class GateMiddleware:
             self._limiter.check(address)
         else:
             state["caller"] = found.caller
-            self._limiter.check(address if found.caller.via == "loopback" else found.caller.person.id)
+            self._limiter.check(address if found.caller.auth_method == "loopback" else found.caller.person.id)
         return credential, found
 
     def _record(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route: Any = scope.get("route")
         path = getattr(route, "path", "other")
         self._metrics.requests.labels(path, str(status)).inc()
-        self._metrics.seconds.labels(path).observe(seconds)
+        self._metrics.request_duration_s.labels(path).observe(seconds)
         level = "debug" if path in UNAUTHENTICATED_PATHS or path == "/metrics" else "info"
         getattr(_log, level)(
             "request",
@@ -124,7 +124,7 @@ class _GatedSender:
         self._id_header = (b"x-request-id", request_id.encode())
         self._streams_events = False
         self._complete = False
-        self.live: LiveRequest | None = None
+        self.live_request: LiveRequest | None = None
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
@@ -142,18 +142,18 @@ class _GatedSender:
 
     @property
     def _is_revoked(self) -> bool:
-        return self.live is not None and self.live.ended.is_set()
+        return self.live_request is not None and self.live_request.revoked.is_set()
 
     async def finish(self) -> None:
         """Raises ApiError (401) where that can still be the answer; ends a stream of events with it."""
         if not self._is_revoked or self._complete:
             return
-        gone = unauthorised("The right to be here was withdrawn.", code="access_withdrawn")
+        gone = unauthenticated_error("The right to be here was withdrawn.", code="access_withdrawn")
         if not self.status:
-            self.live = None
+            self.live_request = None
             raise gone
         if self._streams_events:
-            body = b"data: " + dump(gone.body()) + b"\n\n"
+            body = b"data: " + to_json_bytes(gone.body()) + b"\n\n"
             await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
 

@@ -29,7 +29,7 @@ class OidcAuthorization:
 
     state: str
     nonce: str
-    verifier: str
+    code_verifier: str
     redirect_uri: str
 
 
@@ -54,7 +54,7 @@ class OidcProvider:
         self._keys: dict[str, Any] = {}
         self._schemes = ("https", urlsplit(issuer).scheme)
 
-    async def begin(self, redirect_uri: str) -> tuple[str, OidcAuthorization]:
+    async def start_authorization(self, redirect_uri: str) -> tuple[str, OidcAuthorization]:
         """Where the browser is to go, and what to remember. Raises Unavailable, BadInput, Untrusted."""
         from authlib.common.security import generate_token
         from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
@@ -62,7 +62,7 @@ class OidcProvider:
 
         metadata = await self._discover()
         asked = OidcAuthorization(
-            state=generate_token(43), nonce=generate_token(43), verifier=generate_token(64), redirect_uri=redirect_uri
+            state=generate_token(43), nonce=generate_token(43), code_verifier=generate_token(64), redirect_uri=redirect_uri
         )
         url = prepare_grant_uri(
             metadata["authorization_endpoint"],
@@ -72,25 +72,25 @@ class OidcProvider:
             scope="openid profile email",
             state=asked.state,
             nonce=asked.nonce,
-            code_challenge=create_s256_code_challenge(asked.verifier),
+            code_challenge=create_s256_code_challenge(asked.code_verifier),
             code_challenge_method="S256",
         )
         return str(url), asked
 
-    async def finish(self, asked: OidcAuthorization, answer: Mapping[str, str]) -> OidcIdentity:
+    async def complete_authorization(self, authorization: OidcAuthorization, callback_params: Mapping[str, str]) -> OidcIdentity:
         """Who came back. `answer` is the query of the redirect.
 
         Raises NotAllowed when the provider says no, Untrusted for an answer that is not to what was asked, and Unavailable.
         """
-        if not hmac.compare_digest(answer.get("state", "").encode(), asked.state.encode()):
+        if not hmac.compare_digest(callback_params.get("state", "").encode(), authorization.state.encode()):
             raise Untrusted("The answer of the provider is not to what was asked.")
-        if answer.get("iss", self.issuer) != self.issuer:
+        if callback_params.get("iss", self.issuer) != self.issuer:
             raise Untrusted("The answer comes from another provider.")
-        if "error" in answer or not answer.get("code"):
+        if "error" in callback_params or not callback_params.get("code"):
             raise NotAllowed("The provider did not let you in.", param="provider")
         metadata = await self._discover()
-        token = await self._exchange_code(metadata, asked, answer["code"])
-        return self._identity_from_claims(await self._validated_claims(metadata, asked, token))
+        token = await self._exchange_code(metadata, authorization, callback_params["code"])
+        return self._identity_from_claims(await self._validated_claims(metadata, authorization, token))
 
     async def _discover(self) -> dict[str, Any]:
         from authlib.oidc.discovery import OpenIDProviderMetadata
@@ -121,7 +121,7 @@ class OidcProvider:
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": asked.redirect_uri,
-            "code_verifier": asked.verifier,
+            "code_verifier": asked.code_verifier,
         }
         known = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         method = next((one for one in ("client_secret_basic", "client_secret_post") if one in known), "client_secret_basic")
@@ -153,7 +153,7 @@ class OidcProvider:
         checked: Mapping[str, Any] = claims
         return checked
 
-    async def _decode_id_token(self, metadata: Mapping[str, Any], written: str) -> Any:
+    async def _decode_id_token(self, metadata: Mapping[str, Any], id_token: str) -> Any:
         """The token, by a key of the provider; keys are fetched anew for one that is not known yet."""
         from joserfc import jwt
         from joserfc.errors import InvalidKeyIdError
@@ -165,7 +165,7 @@ class OidcProvider:
             if fresh or not self._keys:
                 self._keys = await self._fetcher.get(metadata["jwks_uri"])
             try:
-                return jwt.decode(written, KeySet.import_key_set(self._keys), algorithms=algorithms)  # type: ignore[arg-type]
+                return jwt.decode(id_token, KeySet.import_key_set(self._keys), algorithms=algorithms)  # type: ignore[arg-type]
             except InvalidKeyIdError:
                 if fresh:
                     raise

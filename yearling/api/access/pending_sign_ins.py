@@ -18,11 +18,11 @@ _MAX_PENDING = 10_000
 class PendingSignIn:
     """A sign-in that has begun. `invitation` is the hash of one; `link` is who adds the provider to an account, and how."""
 
-    asked: OidcAuthorization
-    invitation: str
-    link: Caller | None
-    then: str
-    until_s: float
+    authorization: OidcAuthorization
+    invitation_hash: str
+    linking_caller: Caller | None
+    return_path: str
+    expires_at_s: float
 
 
 class PendingSignIns:
@@ -31,9 +31,23 @@ class PendingSignIns:
     def __init__(self) -> None:
         self._pending: OrderedDict[str, PendingSignIn] = OrderedDict()
 
-    def put(self, token: str, asked: OidcAuthorization, *, invitation: str, link: Caller | None, then: str) -> None:
+    def put(
+        self,
+        token: str,
+        authorization: OidcAuthorization,
+        *,
+        invitation_hash: str,
+        linking_caller: Caller | None,
+        return_path: str,
+    ) -> None:
         until_s = time.monotonic() + PENDING_TTL_S
-        pending = PendingSignIn(asked=asked, invitation=invitation, link=link, then=then, until_s=until_s)
+        pending = PendingSignIn(
+            authorization=authorization,
+            invitation_hash=invitation_hash,
+            linking_caller=linking_caller,
+            return_path=return_path,
+            expires_at_s=until_s,
+        )
         self._pending[hash_token(token)] = pending
         if len(self._pending) > _MAX_PENDING:
             self._pending.popitem(last=False)
@@ -41,4 +55,4 @@ class PendingSignIns:
     def take(self, token: str) -> PendingSignIn | None:
         """Once, and in time."""
         pending = self._pending.pop(hash_token(token), None)
-        return pending if pending is not None and time.monotonic() < pending.until_s else None
+        return pending if pending is not None and time.monotonic() < pending.expires_at_s else None

@@ -26,7 +26,7 @@ from yearling.api.access.credentials import (
     is_loopback,
     read_cookie,
 )
-from yearling.api.access.policy import Caller, unauthorised
+from yearling.api.access.policy import Caller, unauthenticated_error
 from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.errors import UserError
@@ -49,7 +49,7 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Authentication:
     """Who it is by a credential, and until when. `seen_utc` is when its use was last noted."""
 
     caller: Caller
@@ -60,12 +60,12 @@ class Found:
 class LiveRequest:
     """A request that is being answered. Once `ended` is set, its client seems to have left, and whatever runs for it stops."""
 
-    def __init__(self, credential: Credential, found: Found | None) -> None:
+    def __init__(self, credential: Credential, authentication: Authentication | None) -> None:
         self.credential = credential
-        self.found = found
-        self.ended = asyncio.Event()
+        self.authentication = authentication
+        self.revoked = asyncio.Event()
 
-    def guarded(self, receive: Receive) -> Receive:
+    def guard_receive(self, receive: Receive) -> Receive:
         """`receive` that also tells of a disconnect when the right to be here has gone. The body is let in whole."""
         body_read = False
 
@@ -80,7 +80,7 @@ class LiveRequest:
         return guarded
 
     async def _receive_or_revoked(self, receive: Receive) -> Message:
-        coming, end = asyncio.ensure_future(receive()), asyncio.ensure_future(self.ended.wait())
+        coming, end = asyncio.ensure_future(receive()), asyncio.ensure_future(self.revoked.wait())
         try:
             await asyncio.wait({coming, end}, return_when=asyncio.FIRST_COMPLETED)
             return {"type": "http.disconnect"} if end.done() else coming.result()
@@ -99,7 +99,7 @@ class AccessRegistry:
         self._store = store
         self._setting_keys = frozenset(hash_token(key.get_secret_value()) for key in settings.api_keys)
         self._loopback_only = is_loopback(settings.host) and not settings.api_keys
-        self._cache: OrderedDict[Credential, Found] = OrderedDict()
+        self._cache: OrderedDict[Credential, Authentication] = OrderedDict()
         self._live_requests: set[LiveRequest] = set()
         self._audit_length = -1
         self._watch: asyncio.Task[None] | None = None
@@ -107,7 +107,7 @@ class AccessRegistry:
 
     async def start(self) -> None:
         """Begin to watch for changes."""
-        await self.changed()
+        await self.refresh()
         self._watch = asyncio.create_task(self._watch_for_changes())
 
     async def close(self) -> None:
@@ -117,7 +117,7 @@ class AccessRegistry:
             watch.cancel()
             await asyncio.wait({watch})
 
-    async def identify(self, headers: RawHeaders) -> tuple[Credential, Found | None]:
+    async def authenticate(self, headers: RawHeaders) -> tuple[Credential, Authentication | None]:
         """Who asks; None for who does not say. A key decides where there is one. Raises ApiError (401) for a wrong key.
 
         A session that has ended is as good as none: its browser still gets the page, and signs in again.
@@ -133,58 +133,66 @@ class AccessRegistry:
                 return credential, found
         return await self._authenticate_anonymous(headers)
 
-    async def _authenticate_key(self, credential: Credential, headers: RawHeaders) -> tuple[Credential, Found | None]:
+    async def _authenticate_key(self, credential: Credential, headers: RawHeaders) -> tuple[Credential, Authentication | None]:
         found = await self._cached_lookup(credential)
         if found is not None:
             return credential, found
         nobody, found = await self._authenticate_anonymous(headers)
         if found is None:
-            raise unauthorised("The API key is not valid.")
+            raise unauthenticated_error("The API key is not valid.")
         return nobody, found  # as long as nobody has an account any key will do
 
-    async def _authenticate_anonymous(self, headers: RawHeaders) -> tuple[Credential, Found | None]:
+    async def _authenticate_anonymous(self, headers: RawHeaders) -> tuple[Credential, Authentication | None]:
         """The owner, as long as nobody has an account; but not for what a proxy let in, which may come from anywhere."""
         nobody = Credential("none")
         through_a_proxy = any(name in _PROXY_HEADERS for name, _ in headers)
         return nobody, None if through_a_proxy else await self._cached_lookup(nobody)
 
     @asynccontextmanager
-    async def answering(self, credential: Credential, found: Found | None) -> AsyncGenerator[LiveRequest, None]:
+    async def track_request(
+        self, credential: Credential, authentication: Authentication | None
+    ) -> AsyncGenerator[LiveRequest, None]:
         """While a request is answered."""
-        live = LiveRequest(credential, found)
+        live = LiveRequest(credential, authentication)
         self._live_requests.add(live)
         try:
             yield live
         finally:
             self._live_requests.discard(live)
 
-    async def changed(self) -> None:
+    async def refresh(self) -> None:
         """Look whether anything about access has changed, and end what goes on by rights that have gone."""
         async with self._refresh_lock:
-            entries = await asyncio.to_thread(self._store.audit.length)
+            entries = await asyncio.to_thread(self._store.audit.latest_sequence)
             if entries == self._audit_length:
                 return
             self._audit_length = entries
             self._cache.clear()
-            for credential in {live.credential for live in self._live_requests if live.found is not None}:
+            for credential in {live.credential for live in self._live_requests if live.authentication is not None}:
                 now = await self._cached_lookup(credential)
-                for live in [one for one in self._live_requests if one.credential == credential and one.found is not None]:
-                    if now is None or live.found is None or now.caller != live.found.caller:
-                        live.ended.set()
+                for live in [
+                    one for one in self._live_requests if one.credential == credential and one.authentication is not None
+                ]:
+                    if now is None or live.authentication is None or now.caller != live.authentication.caller:
+                        live.revoked.set()
 
     async def _watch_for_changes(self) -> None:
         while True:
             await asyncio.sleep(REFRESH_INTERVAL_S)
             now = now_utc()
             for live in self._live_requests:
-                if live.found is not None and live.found.expires_utc is not None and live.found.expires_utc <= now:
-                    live.ended.set()
+                if (
+                    live.authentication is not None
+                    and live.authentication.expires_utc is not None
+                    and live.authentication.expires_utc <= now
+                ):
+                    live.revoked.set()
             try:
-                await self.changed()
+                await self.refresh()
             except UserError as error:  # a locked or unreachable database: what is remembered holds until it answers again
                 _log.warning("access_not_checked", error=str(error))
 
-    async def _cached_lookup(self, credential: Credential) -> Found | None:
+    async def _cached_lookup(self, credential: Credential) -> Authentication | None:
         now, found = now_utc(), self._cache.get(credential)
         lasts = found is not None and (found.expires_utc is None or found.expires_utc > now)
         if found is not None and lasts and (found.seen_utc is None or now - found.seen_utc < _TOUCH):
@@ -197,36 +205,40 @@ class AccessRegistry:
                 self._cache.popitem(last=False)
         return found
 
-    def _load(self, credential: Credential) -> Found | None:
+    def _load(self, credential: Credential) -> Authentication | None:
         """From the store. In threads."""
         if credential.kind == "session":
             return self._session(credential.digest)
         if credential.kind == "key":
             return self._key(credential.digest)
-        if self._loopback_only and not self._store.people.have_accounts():
-            return Found(caller=Caller(person=self._store.people.owner(), via="loopback"))
+        if self._loopback_only and not self._store.people.has_accounts():
+            return Authentication(caller=Caller(person=self._store.people.owner(), auth_method="loopback"))
         return None
 
-    def _session(self, digest: str) -> Found | None:
-        known = self._store.sessions.find(digest)
+    def _session(self, digest: str) -> Authentication | None:
+        known = self._store.sessions.find_by_digest(digest)
         if known is None:
             return None
         session, person = known
         if now_utc() - session.seen_utc >= _TOUCH:
-            session = self._store.sessions.touch(session)
-        caller = Caller(person=person, via="session", credential_id=session.id)
-        return Found(caller=caller, expires_utc=session.expires_utc, seen_utc=session.seen_utc)
+            session = self._store.sessions.record_use(session)
+        caller = Caller(person=person, auth_method="session", credential_id=session.id)
+        return Authentication(caller=caller, expires_utc=session.expires_utc, seen_utc=session.seen_utc)
 
-    def _key(self, digest: str) -> Found | None:
+    def _key(self, digest: str) -> Authentication | None:
         if digest in self._setting_keys:
             owner = self._store.people.owner()
-            return None if owner.closed_utc else Found(caller=Caller(person=owner, via="setting", credential_id=digest[:16]))
-        known = self._store.api_keys.find(digest)
+            return (
+                None
+                if owner.closed_utc
+                else Authentication(caller=Caller(person=owner, auth_method="setting", credential_id=digest[:16]))
+            )
+        known = self._store.api_keys.find_by_digest(digest)
         if known is None:
             return None
         key, person = known
         now = now_utc()
         if key.used_utc is None or now - key.used_utc >= _TOUCH:
-            self._store.api_keys.touch(key.id)
-        caller = Caller(person=person, via="key", scopes=key.scopes, credential_id=key.id)
-        return Found(caller=caller, expires_utc=key.expires_utc, seen_utc=now)
+            self._store.api_keys.record_use(key.id)
+        caller = Caller(person=person, auth_method="key", scopes=key.scopes, credential_id=key.id)
+        return Authentication(caller=caller, expires_utc=key.expires_utc, seen_utc=now)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from yearling.api.access.credentials import SESSION_COOKIE
-from yearling.api.http.errors import ApiError, dump
+from yearling.api.http.errors import ApiError, to_json_bytes
 from yearling.api.services import get_services
 from yearling.config import Settings
 from yearling.store import LONGEST_SESSION, Store
@@ -18,22 +18,22 @@ from yearling.store import LONGEST_SESSION, Store
 T = TypeVar("T")
 
 
-async def act(request: Request, work: Callable[[Store], T]) -> T:
+async def change_access(request: Request, change: Callable[[Store], T]) -> T:
     """Do something that may end somebody's access. When it is done, what went on by that access has been ended.
 
     The request itself is answered, even if it was about the right by which it came.
     """
     services = get_services(request)
-    request.scope["state"]["live"].found = None
+    request.scope["state"]["live"].authentication = None
     try:
-        return await asyncio.to_thread(work, services.store)
+        return await asyncio.to_thread(change, services.store)
     finally:
-        await services.access.changed()
+        await services.access.refresh()
 
 
-def answer(body: dict[str, Any]) -> Response:
+def uncached_json(body: dict[str, Any]) -> Response:
     """The answer as JSON that nobody keeps: it may hold what is told once."""
-    return Response(dump(body), headers={"cache-control": "no-store"}, media_type="application/json")
+    return Response(to_json_bytes(body), headers={"cache-control": "no-store"}, media_type="application/json")
 
 
 def get_user_agent(request: Request) -> str:

@@ -12,11 +12,11 @@ from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
-from yearling.api.access.policy import current, get_caller, require
+from yearling.api.access.policy import current_person, get_caller, require_role
 from yearling.api.conversations import personal_schemas as schemas
 from yearling.api.conversations.personal_data import export_personal_data, import_personal_data, import_report_json
-from yearling.api.http.errors import ApiError, dump
-from yearling.api.http.openapi import replies
+from yearling.api.http.errors import ApiError, to_json_bytes
+from yearling.api.http.openapi import response_docs
 from yearling.api.services import get_services
 from yearling.clock import now_utc
 
@@ -30,14 +30,14 @@ _FILE = {"schema": {"type": "string", "format": "binary"}}
 @router.post(
     "/v1/import",
     operation_id="import_conversations",
-    dependencies=[require("member")],
+    dependencies=[require_role("member")],
     openapi_extra={
         "requestBody": {
             "required": True,
             "content": {"application/zip": _FILE, "application/json": _FILE, "application/octet-stream": _FILE},
         }
     },
-    responses=replies(schemas.ImportReport),
+    responses=response_docs(schemas.ConversationImportReport),
 )
 async def import_conversations(request: Request) -> Response:
     """Take in the export of ChatGPT (the zip or its conversations.json), of Open WebUI (JSON) or of a Yearling (zip).
@@ -45,29 +45,29 @@ async def import_conversations(request: Request) -> Response:
     The body is the file itself. Taking in the same file again changes nothing. Judgements that are not in the log enter it as
     the asker's own, with today's time; links that were revoked stay so.
     """
-    services, person = get_services(request), current(request)
+    services, person = get_services(request), current_person(request)
     most = services.settings.max_import_bytes
     with tempfile.SpooledTemporaryFile(_MAX_IN_MEMORY_BYTES) as file:
         await _receive(request, file, most)
         board = services.running_consensus
-        may_judge = get_caller(request).may("member", "feedback")
-        done = await asyncio.to_thread(import_personal_data, board.log, person.id, file, may_judge=may_judge)
+        may_judge = get_caller(request).is_allowed("member", "feedback")
+        done = await asyncio.to_thread(import_personal_data, board.log, person.id, file, can_judge=may_judge)
     if done.judgements:
-        board.nudge()
-    return Response(dump(import_report_json(done)), media_type="application/json")
+        board.request_run()
+    return Response(to_json_bytes(import_report_json(done)), media_type="application/json")
 
 
 @router.get(
     "/v1/export",
     operation_id="export_everything",
-    dependencies=[require("reader")],
-    responses=replies(schemas.ImportReport)
+    dependencies=[require_role("reader")],
+    responses=response_docs(schemas.ConversationImportReport)
     | {200: {"description": "A zip of everything that is the asker's.", "content": {"application/zip": _FILE}}},
 )
 async def export_everything(request: Request) -> Response:
     """Everything that is the asker's: conversations with their trees, samples, folders, comparisons, memories, settings, links,
     judgements with their words, files. A Yearling takes it in again."""
-    services, person = get_services(request), current(request)
+    services, person = get_services(request), current_person(request)
     board = services.running_consensus
     with ExitStack() as stack:
         file = stack.enter_context(tempfile.TemporaryFile())
@@ -79,14 +79,14 @@ async def export_everything(request: Request) -> Response:
     return StreamingResponse(_chunks(file, opened), media_type="application/zip", headers=headers)
 
 
-async def _receive(request: Request, file: IO[bytes], most_bytes: int) -> None:
+async def _receive(request: Request, file: IO[bytes], max_bytes: int) -> None:
     size = 0
     try:
         async for chunk in request.stream():
             size += len(chunk)
-            if size > most_bytes:
+            if size > max_bytes:
                 raise ApiError(
-                    413, f"The file is larger than {most_bytes} bytes.", code="request_too_large", headers={"connection": "close"}
+                    413, f"The file is larger than {max_bytes} bytes.", code="request_too_large", headers={"connection": "close"}
                 )
             file.write(chunk)
     except ClientDisconnect:

@@ -7,21 +7,21 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from yearling.api.access.policy import current, require
+from yearling.api.access.policy import current_person, require_role
 from yearling.api.conversations import personal_schemas as schemas
-from yearling.api.conversations.turn_inputs import available_modes, get_mode, settings_of
-from yearling.api.conversations.views import utc
+from yearling.api.conversations.turn_inputs import available_modes, get_mode, get_personal_settings
+from yearling.api.conversations.views import format_utc
 from yearling.api.http.body import read_body
-from yearling.api.http.openapi import json_request_body, replies
+from yearling.api.http.openapi import json_request_body, response_docs
 from yearling.api.services import get_services, store_response
-from yearling.chat import BUILTIN_MODES, LANGUAGES, REGULAR_MODE, AnswerMode
+from yearling.chat import ANSWER_LANGUAGES, BUILTIN_MODES, REGULAR_MODE, AnswerMode
 from yearling.errors import BadInput
 from yearling.store import Store
 
-router = APIRouter(dependencies=[require("reader")])
+router = APIRouter(dependencies=[require_role("reader")])
 
 
-@router.get("/v1/modes", operation_id="list_modes", responses=replies(schemas.ModeList))
+@router.get("/v1/modes", operation_id="list_modes", responses=response_docs(schemas.ModeList))
 async def list_modes(request: Request) -> Response:
     """The modes that can be chosen, each in its newest version."""
     return await store_response(get_services(request), _modes)
@@ -30,31 +30,36 @@ async def list_modes(request: Request) -> Response:
 @router.post(
     "/v1/modes",
     operation_id="define_mode",
-    dependencies=[require("maintainer")],
+    dependencies=[require_role("maintainer")],
     openapi_extra=json_request_body(schemas.ModeRequest),
-    responses=replies(schemas.ModeView),
+    responses=response_docs(schemas.ModeView),
 )
 async def define_mode(request: Request) -> Response:
     """A new mode, or the next version of one. Its text is added behind the spec's own words and never replaces them."""
-    services, person = get_services(request), current(request)
-    body = await read_body(request, schemas.ModeRequest, most_bytes=services.settings.max_body_bytes)
+    services, person = get_services(request), current_person(request)
+    body = await read_body(request, schemas.ModeRequest, max_bytes=services.settings.max_body_bytes)
 
     def work(store: Store) -> dict[str, Any]:
         if body.name == REGULAR_MODE.name:
             raise BadInput("The regular mode is the spec's own.", advice="Choose another name.", param="name")
         above = next((mode.version for mode in BUILTIN_MODES if mode.name == body.name), 0)
-        made = store.modes.define(body.name, body.title, body.text, actor=person.id, above=above)
-        return _mode(AnswerMode(name=made.name, version=made.version, title=made.title, text=made.text), utc(made.created_utc))
+        made = store.modes.define(body.name, body.title, body.text, actor=person.id, after_version=above)
+        return _mode(
+            AnswerMode(name=made.name, version=made.version, title=made.title, text=made.text), format_utc(made.created_utc)
+        )
 
     return await store_response(get_services(request), work)
 
 
 @router.delete(
-    "/v1/modes/{name}", operation_id="retire_mode", dependencies=[require("maintainer")], responses=replies(schemas.ModeList)
+    "/v1/modes/{name}",
+    operation_id="retire_mode",
+    dependencies=[require_role("maintainer")],
+    responses=response_docs(schemas.ModeList),
 )
 async def retire_mode(request: Request, name: str) -> Response:
     """Offer a mode no more; what was answered in it keeps its words. A mode that came along returns to its first version."""
-    person = current(request)
+    person = current_person(request)
 
     def work(store: Store) -> dict[str, Any]:
         store.modes.retire(name, actor=person.id)
@@ -63,46 +68,46 @@ async def retire_mode(request: Request, name: str) -> Response:
     return await store_response(get_services(request), work)
 
 
-@router.get("/v1/settings", operation_id="get_settings", responses=replies(schemas.PersonalSettings))
+@router.get("/v1/settings", operation_id="get_settings", responses=response_docs(schemas.PersonalSettings))
 async def get_settings(request: Request) -> Response:
     """How the asker is answered: personal instructions, mode, knobs, memory, comparisons."""
-    person = current(request)
+    person = current_person(request)
     return await store_response(get_services(request), lambda store: _settings(store, person.id))
 
 
 @router.patch(
     "/v1/settings",
     operation_id="change_settings",
-    dependencies=[require("member")],
+    dependencies=[require_role("member")],
     openapi_extra=json_request_body(schemas.SettingsChange),
-    responses=replies(schemas.PersonalSettings),
+    responses=response_docs(schemas.PersonalSettings),
 )
 async def change_settings(request: Request) -> Response:
     """Change some of the settings."""
-    services, person = get_services(request), current(request)
-    body = await read_body(request, schemas.SettingsChange, most_bytes=services.settings.max_body_bytes)
+    services, person = get_services(request), current_person(request)
+    body = await read_body(request, schemas.SettingsChange, max_bytes=services.settings.max_body_bytes)
     changes = body.model_dump(exclude_none=True)
 
     def work(store: Store) -> dict[str, Any]:
         if body.mode is not None:
             get_mode(store, body.mode)
-        if body.language is not None and body.language != "auto" and body.language.partition("-")[0] not in LANGUAGES:
+        if body.language is not None and body.language != "auto" and body.language.partition("-")[0] not in ANSWER_LANGUAGES:
             raise BadInput(f"There is no language {body.language!r} here.", advice=_LANGUAGE_ADVICE, param="language")
-        store.personal.change(person.id, changes)
+        store.personal_settings.update(person.id, changes)
         return _settings(store, person.id)
 
     return await store_response(get_services(request), work)
 
 
-_LANGUAGE_ADVICE = f"Choose auto, or one of {', '.join(sorted(LANGUAGES))}."
+_LANGUAGE_ADVICE = f"Choose auto, or one of {', '.join(sorted(ANSWER_LANGUAGES))}."
 
 
 def _settings(store: Store, person_id: str) -> dict[str, Any]:
-    return {"object": "settings", **settings_of(store, person_id)}
+    return {"object": "settings", **get_personal_settings(store, person_id)}
 
 
 def _modes(store: Store) -> dict[str, Any]:
-    made = {record.name: utc(record.created_utc) for record in store.modes.newest() if not record.retired}
+    made = {record.name: format_utc(record.created_utc) for record in store.modes.list_newest() if not record.retired}
     return {"object": "list", "data": [_mode(mode, made.get(mode.name)) for mode in available_modes(store).values()]}
 
 

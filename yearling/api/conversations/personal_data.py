@@ -11,27 +11,27 @@ from pydantic import ValidationError
 
 from yearling.api.conversations import personal_schemas as schemas
 from yearling.errors import BadInput
-from yearling.feedback import ActImportResult, FeedbackLog, bring_back, export_own_acts
-from yearling.store import DeletedContent, PersonImportResult, export, import_file
+from yearling.feedback import ActImportResult, FeedbackLog, export_own_acts, import_own_acts
+from yearling.store import DeletedContent, PersonImportResult, export_person_data, import_person_data
 
 
 def export_personal_data(log: FeedbackLog, person_id: str, file: IO[bytes]) -> dict[str, int]:
     """Write a zip of everything that is a person's; returns how much there was of each kind."""
-    return export(log.store, person_id, file, feedback=export_own_acts(log, person_id))
+    return export_person_data(log.store, person_id, file, feedback=export_own_acts(log, person_id))
 
 
-def import_personal_data(log: FeedbackLog, person_id: str, file: IO[bytes], *, may_judge: bool = True) -> PersonImportResult:
+def import_personal_data(log: FeedbackLog, person_id: str, file: IO[bytes], *, can_judge: bool = True) -> PersonImportResult:
     """Take in the export of a chat program or of a Yearling; judgements in it only for who `may_judge` here and now.
 
     Raises BadInput, Untrusted, StorageFailed.
     """
-    return import_file(
+    return import_person_data(
         log.store,
         person_id,
         file,
-        most_bytes=log.store.settings.max_import_bytes,
-        checked_settings=_validate_settings,
-        take_acts=partial(bring_back, log, person_id) if may_judge else _reject_judgements,
+        max_bytes=log.store.settings.max_import_bytes,
+        validate_settings=_validate_settings,
+        import_acts=partial(import_own_acts, log, person_id) if can_judge else _reject_judgements,
     )
 
 
@@ -45,7 +45,7 @@ def delete_conversation(log: FeedbackLog, person_id: str, conversation_id: str) 
 def import_report_json(done: PersonImportResult) -> dict[str, Any]:
     """What an import did, as plain data."""
     counts = ("conversations", "messages", "samples", "folders", "memories", "judgements", "shares", "blobs", "known")
-    left_out = [{"what": what, "reason": why, "count": count} for (what, why), count in sorted(done.left_out.items())]
+    left_out = [{"what": what, "reason": why, "count": count} for (what, why), count in sorted(done.skipped.items())]
     return {
         "object": "import",
         "format": done.format,
@@ -55,7 +55,7 @@ def import_report_json(done: PersonImportResult) -> dict[str, Any]:
 
 
 def _reject_judgements(acts: Iterable[Any], _: Mapping[str, str]) -> ActImportResult:
-    return ActImportResult(left_out=Counter("this API key has not the scope feedback" for _ in acts))
+    return ActImportResult(skipped=Counter("this API key has not the scope feedback" for _ in acts))
 
 
 def _validate_settings(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,19 +7,19 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from yearling.api.conversations.schemas import RecordId
-from yearling.api.openai.schemas import Strict
+from yearling.api.openai.schemas import StrictModel
 from yearling.records import Role
 
-Length = Literal["short", "normal", "long"]
-Bluntness = Literal["gentle", "normal", "blunt"]
-Language = Annotated[
+AnswerLength = Literal["short", "normal", "long"]
+AnswerBluntness = Literal["gentle", "normal", "blunt"]
+LanguageSetting = Annotated[
     str, Field(pattern=r"^(auto|[a-z]{2}(-[A-Z]{2})?)$", description="`auto` answers in the language of the question.")
 ]
 
 # Folders
 
 
-class FolderRequest(Strict):
+class FolderRequest(StrictModel):
     name: Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -39,7 +39,7 @@ class FolderList(BaseModel):
 # Shares
 
 
-class ShareRequest(Strict):
+class ShareRequest(StrictModel):
     """Shows the branch from the root down to `leaf` (null: the branch in use) as it is now; later messages are not shown."""
 
     conversation: RecordId
@@ -90,7 +90,7 @@ class SkippedItems(BaseModel):
     count: int
 
 
-class ImportReport(BaseModel):
+class ConversationImportReport(BaseModel):
     """`known` are conversations that were there already. Nothing vanishes: what is not counted here is among `left_out`."""
 
     object: Literal["import"]
@@ -110,11 +110,11 @@ class ImportReport(BaseModel):
 # Memory
 
 
-class MemoryRequest(Strict):
+class MemoryRequest(StrictModel):
     text: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class MemoryChange(Strict):
+class MemoryChange(StrictModel):
     """Only the fields that are there change."""
 
     text: Annotated[str | None, Field(min_length=1, max_length=500)] = None
@@ -147,7 +147,7 @@ class MemoryList(BaseModel):
 # Modes and settings
 
 
-class ModeRequest(Strict):
+class ModeRequest(StrictModel):
     """A new mode, or the next version of one. For maintainers."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
@@ -176,20 +176,20 @@ class PersonalSettings(BaseModel):
     object: Literal["settings"]
     instructions: str
     mode: str
-    length: Length
-    bluntness: Bluntness
+    length: AnswerLength
+    bluntness: AnswerBluntness
     language: str
     memory: bool
     comparisons: bool
 
 
-class SettingsChange(Strict):
+class SettingsChange(StrictModel):
     """Only the fields that are there change."""
 
     instructions: Annotated[str | None, Field(max_length=2000)] = None
     mode: Annotated[str | None, Field(max_length=64)] = None
-    length: Length | None = None
-    bluntness: Bluntness | None = None
-    language: Language | None = None
+    length: AnswerLength | None = None
+    bluntness: AnswerBluntness | None = None
+    language: LanguageSetting | None = None
     memory: bool | None = None
     comparisons: bool | None = None

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from yearling.api.feedback.schemas import Tags
-from yearling.api.openai.schemas import Strict
+from yearling.api.feedback.schemas import JudgementTags
+from yearling.api.openai.schemas import StrictModel
 from yearling.chat import ReasoningEffort
 from yearling.records import FinishReason, Role
 
@@ -22,18 +22,18 @@ MAX_TEXT_CHARS = 200_000
 
 RecordId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 ConversationTitle = Annotated[str, Field(max_length=200)]
-Words = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)]
+ConversationText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)]
 ComparisonSide = Literal["left", "right"]
 
 # Requests
 
 
-class ConversationRequest(Strict):
+class ConversationRequest(StrictModel):
     title: Annotated[ConversationTitle, Field(description="Empty: the first question gives it one.")] = ""
     folder: RecordId | None = None
 
 
-class ConversationChange(Strict):
+class ConversationChange(StrictModel):
     """Only the fields that are there change; a `folder` of null takes the conversation out of its folder."""
 
     title: ConversationTitle | None = None
@@ -41,7 +41,7 @@ class ConversationChange(Strict):
     leaf: Annotated[RecordId | None, Field(description="The end of the branch that is in use from now on.")] = None
 
 
-class AnswerOptions(Strict):
+class AnswerOptions(StrictModel):
     """How to answer. What is left out is taken from the asker's settings."""
 
     model: str | None = None
@@ -52,7 +52,7 @@ class AnswerOptions(Strict):
     seed: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
 
 
-class TurnRequest(AnswerOptions):
+class ConversationTurnRequest(AnswerOptions):
     """`send` puts a question under `message` (null starts the tree); an edited question is one sent under the old one's parent.
 
     `regenerate` answers anew: `message` is the answer, or a question that has none. `continue` goes on with the answer `message`
@@ -60,7 +60,7 @@ class TurnRequest(AnswerOptions):
     """
 
     kind: Literal["send", "regenerate", "continue"] = "send"
-    text: Words | None = None
+    text: ConversationText | None = None
     message: RecordId | None = None
     compare: Annotated[
         bool | None,
@@ -70,7 +70,7 @@ class TurnRequest(AnswerOptions):
     against: Annotated[str | None, Field(description="The other model of a comparison; null: one of the setting's.")] = None
 
     @model_validator(mode="after")
-    def _check_fields_match_kind(self) -> TurnRequest:
+    def _check_fields_match_kind(self) -> ConversationTurnRequest:
         if (self.kind == "send") != (self.text is not None):
             raise ValueError("text belongs to send, and to nothing else")
         if self.kind != "send" and self.message is None:
@@ -80,7 +80,7 @@ class TurnRequest(AnswerOptions):
         return self
 
 
-class TemporaryMessage(Strict):
+class TemporaryMessage(StrictModel):
     role: Literal["user", "assistant"]
     text: Annotated[str, Field(max_length=MAX_TEXT_CHARS)]
 
@@ -91,17 +91,17 @@ class TemporaryTurnRequest(AnswerOptions):
     messages: Annotated[tuple[TemporaryMessage, ...], Field(min_length=1, max_length=1000)]
 
 
-class ChoiceRequest(Strict):
+class ChoiceRequest(StrictModel):
     """Which answer is better. `skip` gives no judgement and ends the comparison."""
 
     outcome: Literal["left", "right", "tie", "skip"]
-    tags: Tags = ()
+    tags: JudgementTags = ()
 
 
-class MessageEdit(Strict):
+class MessageEdit(StrictModel):
     """Better words for an answer. They become a branch beside it, and an edit in the log of feedback."""
 
-    text: Words
+    text: ConversationText
 
 
 # Answers

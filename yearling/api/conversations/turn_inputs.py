@@ -16,8 +16,8 @@ from yearling.chat import (
     AnswerStyle,
     LiveTurn,
     TurnInput,
-    choose,
-    extract,
+    extract_memories,
+    select_memories,
     should_offer_comparison,
 )
 from yearling.clock import now_utc
@@ -25,7 +25,7 @@ from yearling.errors import NotFound
 from yearling.records import Person
 from yearling.store import Store
 
-DEFAULTS: dict[str, Any] = {
+DEFAULT_SETTINGS: dict[str, Any] = {
     "instructions": "",
     "mode": REGULAR_MODE.name,
     "length": "normal",
@@ -37,10 +37,10 @@ DEFAULTS: dict[str, Any] = {
 _random = random.SystemRandom()
 
 
-def settings_of(store: Store, person_id: str) -> dict[str, Any]:
+def get_personal_settings(store: Store, person_id: str) -> dict[str, Any]:
     """A person's settings, those that were never set included. A mode that was retired meanwhile is the regular one."""
-    stored = store.personal.get(person_id)
-    chosen = {name: stored.get(name, default) for name, default in DEFAULTS.items()}
+    stored = store.personal_settings.get(person_id)
+    chosen = {name: stored.get(name, default) for name, default in DEFAULT_SETTINGS.items()}
     if chosen["mode"] not in available_modes(store):
         chosen["mode"] = REGULAR_MODE.name
     return chosen
@@ -49,7 +49,7 @@ def settings_of(store: Store, person_id: str) -> dict[str, Any]:
 def available_modes(store: Store) -> dict[str, AnswerMode]:
     """The modes that can be chosen, by name: those that came along, then those that were defined, each in its newest version."""
     modes = {mode.name: mode for mode in BUILTIN_MODES}
-    for record in store.modes.newest():
+    for record in store.modes.list_newest():
         if not record.retired:
             modes[record.name] = AnswerMode(name=record.name, version=record.version, title=record.title, text=record.text)
     return modes
@@ -63,7 +63,7 @@ def get_mode(store: Store, name: str) -> AnswerMode:
     return found
 
 
-async def asking(services: Services, person: Person, body: schemas.TurnRequest) -> TurnInput:
+async def build_turn_input(services: Services, person: Person, body: schemas.ConversationTurnRequest) -> TurnInput:
     """What a person asks in a conversation, with what the model is reminded of. Raises NotFound for an unknown mode."""
     return await asyncio.to_thread(_build_turn_input, services, person, body)
 
@@ -72,28 +72,28 @@ async def build_temporary_turn_input(services: Services, person: Person, body: s
     """What a person asks in a temporary chat: in their manner, but nothing of their past comes into it."""
 
     def work() -> TurnInput:
-        manner = _answer_style(services.store, settings_of(services.store, person.id), body)
-        return TurnInput(models=(body.model,), effort=body.effort, sampling=_sampling(body), manner=manner)
+        manner = _answer_style(services.store, get_personal_settings(services.store, person.id), body)
+        return TurnInput(models=(body.model,), effort=body.effort, sampling=_sampling(body), style=manner)
 
     return await asyncio.to_thread(work)
 
 
-async def remember(services: Services, live: LiveTurn, said: str) -> None:
+async def remember_from_turn(services: Services, live: LiveTurn, said: str) -> None:
     """Remember what a person said of themselves in a turn, where they have memory switched on."""
 
     def work() -> None:
         store = services.store
-        if settings_of(store, live.person_id)["memory"]:
-            facts = extract(said)
+        if get_personal_settings(store, live.person_id)["memory"]:
+            facts = extract_memories(said)
             if facts:
-                store.memories.learn(live.person_id, live.question_id or "", [(fact.text, fact.topic) for fact in facts])
+                store.memories.add_extracted(live.person_id, live.question_id or "", [(fact.text, fact.topic) for fact in facts])
 
     await asyncio.to_thread(work)
 
 
-def _build_turn_input(services: Services, person: Person, body: schemas.TurnRequest) -> TurnInput:
+def _build_turn_input(services: Services, person: Person, body: schemas.ConversationTurnRequest) -> TurnInput:
     store = services.store
-    settings = settings_of(store, person.id)
+    settings = get_personal_settings(store, person.id)
     offered = (
         body.compare is None and body.kind == "send" and settings["comparisons"] and _should_offer_comparison(services, person)
     )
@@ -102,24 +102,24 @@ def _build_turn_input(services: Services, person: Person, body: schemas.TurnRequ
     question = body.text if body.kind == "send" else _question(store, person.id, body.message)
     if settings["memory"] and question:
         memories = store.memories.list(person.id, active_only=True)
-        chosen = choose(memories, question, budget_tokens=services.settings.memory_tokens)
+        chosen = select_memories(memories, question, budget_tokens=services.settings.memory_tokens)
         reminded = tuple((memory.id, memory.text) for memory in chosen)
     return TurnInput(
         kind=body.kind,
         text=body.text,
         message_id=body.message,
         models=(body.model, _comparison_model(services, body)) if twice else (body.model,),
-        offered=offered,
+        comparison_offered=offered,
         effort=body.effort,
         sampling=_sampling(body),
-        manner=_answer_style(store, settings, body),
+        style=_answer_style(store, settings, body),
         memories=reminded,
     )
 
 
 def _question(store: Store, person_id: str, message_id: str | None) -> str | None:
     """The question above a message that is asked for anew. Raises NotFound."""
-    branch = store.conversations.thread(message_id, person_id) if message_id else []
+    branch = store.conversations.list_branch(message_id, person_id) if message_id else []
     return next((message.content for message in reversed(branch) if message.role == "user"), None)
 
 
@@ -138,10 +138,12 @@ def _should_offer_comparison(services: Services, person: Person) -> bool:
     draw = _random.random()
     if draw >= rate or services.settings.retention == "none":
         return False
-    return should_offer_comparison(rate, draw, services.store.comparisons.offered(person.id, limit=NUM_RECENT_OFFERS), now_utc())
+    return should_offer_comparison(
+        rate, draw, services.store.comparisons.list_offered(person.id, limit=NUM_RECENT_OFFERS), now_utc()
+    )
 
 
-def _comparison_model(services: Services, body: schemas.TurnRequest) -> str | None:
+def _comparison_model(services: Services, body: schemas.ConversationTurnRequest) -> str | None:
     """The other model of a comparison: the one that was named, one of the setting's, or the same once more."""
     if body.against is not None:
         return body.against

@@ -11,20 +11,28 @@ from typing import Any
 
 import structlog
 
-from yearling.api.http.errors import translate
+from yearling.api.http.errors import to_api_error
 from yearling.chat import LiveTurn
 from yearling.feedback import LiveConsensus, Rating
 from yearling.records import Message
-from yearling.store import BINARY_MEDIA_TYPE, Attachment, ComparisonRecord, Entry, Folder, ShareLink, attachments_from_facts
+from yearling.store import (
+    BINARY_MEDIA_TYPE,
+    Attachment,
+    ComparisonRecord,
+    Folder,
+    HistoryEntry,
+    ShareLink,
+    attachments_from_facts,
+)
 
 _log = structlog.get_logger("yearling.api")
 
 
-def utc(moment: datetime) -> str:
+def format_utc(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def summary_view(entry: Entry) -> dict[str, Any]:
+def summary_view(entry: HistoryEntry) -> dict[str, Any]:
     conversation = entry.conversation
     return {
         "object": "conversation",
@@ -32,22 +40,22 @@ def summary_view(entry: Entry) -> dict[str, Any]:
         "title": conversation.title,
         "folder": conversation.folder_id,
         "origin": conversation.origin,
-        "created_utc": utc(conversation.created_utc),
-        "updated_utc": utc(conversation.updated_utc or conversation.created_utc),
+        "created_utc": format_utc(conversation.created_utc),
+        "updated_utc": format_utc(conversation.updated_utc or conversation.created_utc),
         "leaf": conversation.leaf_id,
         "messages": entry.num_messages,
-        "shared": entry.shared,
+        "shared": entry.is_shared,
     }
 
 
-def hit_view(entry: Entry) -> dict[str, Any]:
+def hit_view(entry: HistoryEntry) -> dict[str, Any]:
     return summary_view(entry) | {"message": entry.message_id, "snippet": entry.snippet}
 
 
 def tree_view(
     board: LiveConsensus,
     person_id: str,
-    entry: Entry,
+    entry: HistoryEntry,
     tree: Sequence[Message],
     comparisons: Sequence[ComparisonRecord],
     turns: Sequence[LiveTurn],
@@ -78,7 +86,7 @@ def message_view(message: Message, *, hidden: set[str], rating: dict[str, Any] |
         "role": message.role,
         "text": message.content,
         "reasoning": facts.get("reasoning"),
-        "created_utc": utc(message.created_utc),
+        "created_utc": format_utc(message.created_utc),
         "model": None if secret else message.model or None,
         "sample": None if secret else message.sample_id,
         "finish_reason": None if secret else message.finish_reason,
@@ -110,10 +118,10 @@ def own_ratings(board: LiveConsensus, person_id: str, items: Sequence[str]) -> d
     """The asker's standing rating of each of these items that has one."""
     found: dict[str, dict[str, Any]] = {}
     actor = board.log.pseudonym(person_id)
-    with board.log.ledger.reading() as ledger:
+    with board.log.index.consistent_view() as ledger:
         for item in items:
-            for event in ledger.about(item):
-                if isinstance(event, Rating) and event.actor == actor and not ledger.taken_back(event.id):
+            for event in ledger.events_about(item):
+                if isinstance(event, Rating) and event.actor == actor and not ledger.withdrawal_of(event.id):
                     found[item] = {"event": event.id, "value": event.value, "tags": list(event.tags)}
     return found
 
@@ -133,7 +141,7 @@ def comparison_view(one: ComparisonRecord, messages: Mapping[str, Message]) -> d
         "event": one.event_id,
         "left_model": models["l"] if told else None,
         "right_model": models["r"] if told else None,
-        "created_utc": utc(one.created_utc),
+        "created_utc": format_utc(one.created_utc),
     }
 
 
@@ -143,14 +151,14 @@ def turn_view(live: LiveTurn) -> dict[str, Any]:
         "id": live.id,
         "conversation": live.conversation_id,
         "state": live.state,
-        "created_utc": utc(live.created_utc),
+        "created_utc": format_utc(live.created_utc),
         "question": live.question_id,
-        "answers": [{"choice": index, "message": message} for index, message in enumerate(live.answers)],
+        "answers": [{"choice": index, "message": message} for index, message in enumerate(live.answer_message_ids)],
         "comparison": live.comparison_id,
         "mode": live.mode,
-        "memories": list(live.memories),
-        "left_out": live.left_out,
-        "events": live.newest,
+        "memories": list(live.memory_ids),
+        "left_out": live.num_omitted_messages,
+        "events": live.last_event_number,
     }
 
 
@@ -161,7 +169,7 @@ def turn_event_json(event: Mapping[str, Any]) -> dict[str, Any]:
         # As it was then: whoever reads it, and however late, reads the same.
         return {"type": kind, "turn": turn_view(event["turn"]) | {"state": "running", "events": 1}}
     if kind == "error":
-        told = translate(event["error"])
+        told = to_api_error(event["error"])
         if told.code == "internal_error":
             _log.error("turn_failed", exc_info=event["error"])
         return {"type": kind, "choice": event["choice"], "error": {"message": told.message, "code": told.code}}
@@ -170,9 +178,9 @@ def turn_event_json(event: Mapping[str, Any]) -> dict[str, Any]:
         usage = answer.pop("usage", None)
         if usage is not None:
             answer["usage"] = {
-                "prompt_tokens": usage.prompt,
-                "completion_tokens": usage.completion,
-                "reasoning_tokens": usage.reasoning,
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
+                "reasoning_tokens": usage.reasoning_tokens,
             }
         return {"type": kind, "choice": event["choice"], **answer}
     return dict(event)
@@ -183,7 +191,7 @@ def folder_view(folder: Folder) -> dict[str, Any]:
         "object": "folder",
         "id": folder.id,
         "name": folder.name,
-        "created_utc": utc(folder.created_utc),
+        "created_utc": format_utc(folder.created_utc),
         "conversations": folder.num_conversations,
     }
 
@@ -196,5 +204,5 @@ def share_view(share: ShareLink) -> dict[str, Any]:
         "conversation": share.conversation_id,
         "leaf": share.leaf_id,
         "title": share.title,
-        "created_utc": utc(share.created_utc),
+        "created_utc": format_utc(share.created_utc),
     }

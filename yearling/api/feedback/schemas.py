@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from yearling.api.openai.schemas import Strict
+from yearling.api.openai.schemas import StrictModel
 
 ItemId = Annotated[
     str,
@@ -17,50 +17,50 @@ ItemId = Annotated[
 ]
 RatingValue = Annotated[float, Field(json_schema_extra={"enum": [0, 0.5, 1]}, description="1 helpful, 0.5 somewhat, 0 not.")]
 Tag = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
-Tags = Annotated[tuple[Tag, ...], Field(max_length=10)]
+JudgementTags = Annotated[tuple[Tag, ...], Field(max_length=10)]
 EventId = Annotated[str, Field(pattern=r"^[!-~]{1,64}$", description="The id of an act in the public log.")]
-Words = Annotated[str, Field(min_length=1)]
+FeedbackText = Annotated[str, Field(min_length=1)]
 
 
-class RatingRequest(Strict):
+class RatingRequest(StrictModel):
     item: ItemId
     value: RatingValue
-    tags: Tags = ()
+    tags: JudgementTags = ()
 
 
-class NoteRatingRequest(Strict):
+class NoteRatingRequest(StrictModel):
     value: RatingValue
-    tags: Tags = ()
+    tags: JudgementTags = ()
 
 
-class ComparisonRequest(Strict):
+class ComparisonRequest(StrictModel):
     left: ItemId
     right: ItemId
     outcome: Literal["left", "right", "tie"]
-    tags: Tags = ()
+    tags: JudgementTags = ()
 
 
-class NoteRequest(Strict):
+class NoteRequest(StrictModel):
     item: ItemId
-    text: Words
+    text: FeedbackText
 
 
-class EditRequest(Strict):
+class EditRequest(StrictModel):
     item: ItemId
-    text: Words
+    text: FeedbackText
 
 
-class RemovalRequest(Strict):
+class RemovalRequest(StrictModel):
     event: EventId
     reason: Annotated[str, Field(min_length=1, max_length=1000, description="Everybody can read it.")]
     delete_words: Annotated[bool, Field(description="Delete the words of a removed note or edit as well.")] = False
 
 
-class VouchRequest(Strict):
+class VouchRequest(StrictModel):
     account: Annotated[str, Field(min_length=1, max_length=64, description="The id of the other person.")]
 
 
-class JuryRequest(Strict):
+class JuryRequest(StrictModel):
     item: ItemId
 
 
@@ -76,7 +76,7 @@ class SideScore(BaseModel):
     chance: float
 
 
-class Score(BaseModel):
+class ItemScore(BaseModel):
     """`bridging` is the weaker side's estimate, `axis` the place on the line of division."""
 
     bridging: float
@@ -92,7 +92,7 @@ class ItemStatusView(BaseModel):
     reason: str
     explanation: list[str]
     provisional: bool
-    score: Score | None
+    score: ItemScore | None
 
 
 class RecordedEvent(BaseModel):

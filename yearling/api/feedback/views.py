@@ -16,9 +16,9 @@ from yearling.feedback import (
     LiveConsensus,
     Note,
     Rating,
+    event_to_dict,
     explain_item,
     explain_snapshot,
-    to_dict,
 )
 
 _NUM_STRONGEST = 10
@@ -28,13 +28,13 @@ _HIDDEN_SCORE_MESSAGE = "Rate it to see what others think."
 
 def item_status_view(board: LiveConsensus, person_id: str, item: str) -> dict[str, Any]:
     """Where an item stands, and what the asker may know of it."""
-    standing = board.standing(item)
+    standing = board.item_status(item)
     result = standing.result
     visible = result is not None and _is_score_visible(board, person_id, result)
     if result is None:
         explanation = ["Nobody has judged it yet."]
     else:
-        p, division = board.parameters.status, board.latest.snapshot.division
+        p, division = board.parameters.status, board.latest_run.snapshot.division
         explanation = explain_item(result, p, division_seen=division.seen)
         if not visible:
             explanation = [explanation[0], _HIDDEN_SCORE_MESSAGE]
@@ -43,7 +43,7 @@ def item_status_view(board: LiveConsensus, person_id: str, item: str) -> dict[st
         "status": standing.status,
         "reason": standing.reason,
         "explanation": explanation,
-        "provisional": standing.provisional,
+        "provisional": standing.is_provisional,
         "score": _score(result) if result is not None and visible else None,
     }
 
@@ -62,8 +62,8 @@ def _score(result: ItemResult) -> dict[str, Any]:
 
 def note_view(board: LiveConsensus, person_id: str, note_id: str) -> dict[str, Any]:
     """A note with its words and its standing. Raises NotFound for one that was taken back."""
-    with board.log.ledger.reading() as ledger:
-        note = ledger.note(note_id)
+    with board.log.index.consistent_view() as ledger:
+        note = ledger.get_note(note_id)
     return _note(board, person_id, note, _public_texts(board, [note.note]).get(note.note))
 
 
@@ -72,10 +72,10 @@ def note_list_view(
 ) -> dict[str, Any]:
     """The notes that stand, newest first: all, those on an item, the asker's own or those of others."""
     actor = board.log.pseudonym(person_id)
-    with board.log.ledger.reading() as ledger:
+    with board.log.index.consistent_view() as ledger:
         notes = [
             note
-            for note in ledger.notes()
+            for note in ledger.list_notes()
             if (item is None or note.item == item)
             and (yours is None or (note.actor == actor) == yours)
             and (after is None or note.note < after)
@@ -92,7 +92,7 @@ def _note(board: LiveConsensus, person_id: str, note: Note, text: str | None) ->
         "id": note.note,
         "item": note.item,
         "text": text,
-        "created_utc": to_dict(note)["created_utc"],
+        "created_utc": event_to_dict(note)["created_utc"],
         "yours": note.actor == board.log.pseudonym(person_id),
         "rating": _own_rating(board, person_id, note.note),
         "standing": item_status_view(board, person_id, note.note),
@@ -101,9 +101,9 @@ def _note(board: LiveConsensus, person_id: str, note: Note, text: str | None) ->
 
 def _own_rating(board: LiveConsensus, person_id: str, item: str) -> dict[str, Any] | None:
     actor, found = board.log.pseudonym(person_id), None
-    with board.log.ledger.reading() as ledger:
-        for event in ledger.about(item):
-            if isinstance(event, Rating) and event.actor == actor and not ledger.taken_back(event.id):
+    with board.log.index.consistent_view() as ledger:
+        for event in ledger.events_about(item):
+            if isinstance(event, Rating) and event.actor == actor and not ledger.withdrawal_of(event.id):
                 found = {"event": event.id, "value": event.value, "tags": list(event.tags)}
     return found
 
@@ -115,13 +115,13 @@ def _public_texts(board: LiveConsensus, items: Sequence[str]) -> dict[str, str]:
 
 
 def _kind(board: LiveConsensus, item: str) -> str:
-    written = board.log.ledger.written(item)
+    written = board.log.index.authoring_event(item)
     return "answer" if written is None else "note" if isinstance(written, Note) else "edit"
 
 
 def jury_view(board: LiveConsensus, person_id: str, item: str) -> dict[str, Any]:
     """How far the jury on an item is. Raises NotFound where none was invited."""
-    jury = board.jury(item)
+    jury = board.jury_state(item)
     actor = board.log.pseudonym(person_id)
     return {
         "object": "jury",
@@ -129,7 +129,7 @@ def jury_view(board: LiveConsensus, person_id: str, item: str) -> dict[str, Any]
         "invited": len(jury.invited),
         "answered": len(jury.answered),
         "needed": board.parameters.status.jury_size,
-        "finding": jury.finding,
+        "finding": jury.verdict,
         "yours": actor in jury.invited,
         "waits": actor in jury.invited - jury.answered,
     }
@@ -137,21 +137,21 @@ def jury_view(board: LiveConsensus, person_id: str, item: str) -> dict[str, Any]
 
 def queue_view(board: LiveConsensus, person_id: str, limit: int) -> dict[str, Any]:
     """What a person could rate next, with the words."""
-    wanted = board.queue(person_id, size=limit)
+    wanted = board.rating_queue(person_id, limit=limit)
     words = _public_texts(board, [one.item for one in wanted])
     data = []
     for one in wanted:
-        written = board.log.ledger.written(one.item)
+        written = board.log.index.authoring_event(one.item)
         about = written.item if written else None
         data.append(
-            {"item": one.item, "kind": _kind(board, one.item), "why": one.why, "text": words.get(one.item), "about": about}
+            {"item": one.item, "kind": _kind(board, one.item), "why": one.reason, "text": words.get(one.item), "about": about}
         )
     return {"object": "list", "data": data}
 
 
 def consensus_view(board: LiveConsensus, person_id: str, limit: int) -> dict[str, Any]:
     """The newest full run, its items brought up to date."""
-    latest, results = board.latest, board.items()
+    latest, results = board.latest_run, board.item_results()
     seen = {result.item for result in results if _is_score_visible(board, person_id, result)}
     shown = [result for result in results if result.item in seen]
     gaps = {result.item: abs(result.sides[0].estimate - result.sides[1].estimate) for result in shown}
@@ -204,12 +204,12 @@ def consensus_view(board: LiveConsensus, person_id: str, limit: int) -> dict[str
 
 def item_view(board: LiveConsensus, person_id: str, item: str) -> dict[str, Any]:
     """An item and its pairs. Raises NotFound for one that nobody judged."""
-    with board.log.ledger.reading() as ledger:
-        known = ledger.knows(item)
+    with board.log.index.consistent_view() as ledger:
+        known = ledger.has_item(item)
     if not known:
         raise NotFound(f"Nobody has judged {item[:100]!r}.", param="item")
     standing = item_status_view(board, person_id, item)
-    pairs = [pair for pair in board.latest.snapshot.pairs if item in (pair.better, pair.worse)]
+    pairs = [pair for pair in board.latest_run.snapshot.pairs if item in (pair.better, pair.worse)]
     told = [{name: getattr(pair, name) for name in ("better", "worse", "q", "weight", "reason", "provisional")} for pair in pairs]
     return {
         "object": "consensus.item",
@@ -223,7 +223,7 @@ def item_view(board: LiveConsensus, person_id: str, item: str) -> dict[str, Any]
 def log_view(board: LiveConsensus, after: int, limit: int) -> dict[str, Any]:
     """A page of the public log, with the whole log's head."""
     head = board.log.store.events.head()
-    entries = board.log.page(after=after, limit=limit)
+    entries = board.log.list_entries(after=after, limit=limit)
     last = entries[-1].sequence if entries else after
     data = [
         {"sequence": one.sequence, "event": one.event, "previous_hash": one.previous_hash, "hash": one.hash} for one in entries

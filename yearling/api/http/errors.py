@@ -78,10 +78,10 @@ class ApiError(Exception):
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
     def response(self) -> Response:
-        return Response(dump(self.body()), self.status, self.headers, "application/json")
+        return Response(to_json_bytes(self.body()), self.status, self.headers, "application/json")
 
 
-def translate(error: Exception) -> ApiError:
+def to_api_error(error: Exception) -> ApiError:
     """What a client is told of an error. Of our own bugs it learns nothing but that there was one."""
     if isinstance(error, ApiError):
         return error
@@ -148,6 +148,6 @@ def param_path(loc: Sequence[int | str], body: Any, *, missing: bool) -> str | N
     return path or None
 
 
-def dump(value: Any) -> bytes:
+def to_json_bytes(value: Any) -> bytes:
     """Compact JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()

@@ -23,7 +23,7 @@ class ServerMetrics:
         self._registry = CollectorRegistry()
         registry = self._registry
         self.requests = Counter("yearling_http_requests", "Requests.", ("route", "status"), registry=registry)
-        self.seconds = Histogram(
+        self.request_duration_s = Histogram(
             "yearling_http_request_seconds", "From request to last byte.", ("route",), buckets=_SECONDS, registry=registry
         )
         self.first_token_seconds = Histogram(
@@ -31,15 +31,15 @@ class ServerMetrics:
         )
         self.tokens = Counter("yearling_tokens", "Tokens of finished answers.", ("kind",), registry=registry)
         self.requests_in_flight = Gauge("yearling_requests_in_flight", "Requests that run.", registry=registry)
-        self.answers = Gauge("yearling_answers_in_flight", "Answers that are generated or wait.", registry=registry)
+        self.answers_in_flight = Gauge("yearling_answers_in_flight", "Answers that are generated or wait.", registry=registry)
         registry.register(_EngineCollector(pool_status))
 
-    def count(self, usage: TokenUsage) -> None:
-        self.tokens.labels("prompt").inc(usage.prompt)
-        self.tokens.labels("reasoning").inc(usage.reasoning)
-        self.tokens.labels("answer").inc(usage.completion - usage.reasoning)
+    def record_usage(self, usage: TokenUsage) -> None:
+        self.tokens.labels("prompt").inc(usage.prompt_tokens)
+        self.tokens.labels("reasoning").inc(usage.reasoning_tokens)
+        self.tokens.labels("answer").inc(usage.completion_tokens - usage.reasoning_tokens)
 
-    def text(self) -> bytes:
+    def render(self) -> bytes:
         return generate_latest(self._registry)
 
 

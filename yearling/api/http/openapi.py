@@ -43,15 +43,15 @@ def json_request_body(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def replies(model: type[BaseModel], *, stream: type[BaseModel] | None = None) -> dict[int | str, dict[str, Any]]:
+def response_docs(model: type[BaseModel], *, event_model: type[BaseModel] | None = None) -> dict[int | str, dict[str, Any]]:
     """For `responses`: the answer, as JSON or as a stream of events, and the errors."""
     described: dict[int | str, dict[str, Any]] = {
         status: {"description": text, "content": _ERROR_CONTENT} for status, text in _ERROR_DESCRIPTIONS.items()
     }
     described[200] = {"model": model, "description": "The answer."}
-    if stream is not None:
-        _body_models.add(stream)
-        text = f"A {stream.__name__} as JSON; the last event of chat completions is `[DONE]`."
+    if event_model is not None:
+        _body_models.add(event_model)
+        text = f"A {event_model.__name__} as JSON; the last event of chat completions is `[DONE]`."
         event = {
             "type": "object",
             "properties": {"data": {"type": "string", "description": text}, "event": {"type": "string"}},
@@ -61,7 +61,7 @@ def replies(model: type[BaseModel], *, stream: type[BaseModel] | None = None) ->
     return described
 
 
-class Document(FastAPI):
+class DocumentedFastAPI(FastAPI):
     """An application whose description includes the bodies that its routes read themselves."""
 
     def include_router(self, router: APIRouter, **changes: Any) -> None:

@@ -26,8 +26,8 @@ _NO_KEEP_ALIVE = httpx.Limits(max_keepalive_connections=0)
 class PublicAddressTransport(httpx.AsyncBaseTransport):
     """Connects to public addresses only. What the owner of this server named (`trusted`: scheme, host, port) may be anywhere."""
 
-    def __init__(self, trusted: str, inner: httpx.AsyncBaseTransport | None = None) -> None:
-        self._trusted = _origin(trusted)
+    def __init__(self, trusted_url: str, inner: httpx.AsyncBaseTransport | None = None) -> None:
+        self._trusted = _origin(trusted_url)
         self._inner = inner or httpx.AsyncHTTPTransport(trust_env=False, limits=_NO_KEEP_ALIVE)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -49,8 +49,8 @@ class PublicAddressTransport(httpx.AsyncBaseTransport):
 class JsonFetcher:
     """Asks for JSON objects. `trusted` is an address whose server may also be private."""
 
-    def __init__(self, trusted: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._transport = transport or PublicAddressTransport(trusted)
+    def __init__(self, trusted_url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._transport = transport or PublicAddressTransport(trusted_url)
 
     async def get(self, url: str) -> dict[str, Any]:
         """Raises Unavailable for what does not answer with a JSON object in time, BadInput for a forbidden address."""

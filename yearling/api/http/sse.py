@@ -15,12 +15,12 @@ from typing import Any, Generic, TypeVar
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from yearling.api.http.errors import ApiError, dump
+from yearling.api.http.errors import ApiError, to_json_bytes
 
 T = TypeVar("T")
 
 KEEP_ALIVE_S = 15.0
-PATIENCE_S = 1.0
+FIRST_EVENT_TIMEOUT_S = 1.0
 """How long a response waits for the first event before it begins without it."""
 
 _HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -28,10 +28,10 @@ _HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 DONE = b"data: [DONE]\n\n"
 
 
-def event(data: Any, *, name: str = "") -> bytes:
+def format_event(data: Any, *, name: str = "") -> bytes:
     """One event as it goes over the wire."""
     head = f"event: {name}\n".encode() if name else b""
-    return head + b"data: " + dump(data) + b"\n\n"
+    return head + b"data: " + to_json_bytes(data) + b"\n\n"
 
 
 class EventStreamResponse(Response):
@@ -60,7 +60,7 @@ class EventStreamResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         alive = asyncio.create_task(self._keep_alive(send))
         try:
-            await race_against(asyncio.create_task(self._send(send)), left(receive))
+            await race_against(asyncio.create_task(self._send(send)), wait_for_disconnect(receive))
         finally:
             alive.cancel()
             if self._on_close is not None:
@@ -89,7 +89,7 @@ class EventStreamResponse(Response):
 class PrimedStream(Generic[T]):
     """A stream whose first item has been waited for, so that what fails at once fails with a proper status.
 
-    After `PATIENCE_S` the response begins without it. `aclose` must be called in any case.
+    After `FIRST_EVENT_TIMEOUT_S` the response begins without it. `aclose` must be called in any case.
     """
 
     def __init__(self, source: AsyncGenerator[T, None]) -> None:
@@ -97,12 +97,12 @@ class PrimedStream(Generic[T]):
         self._first = asyncio.create_task(_next(source))
 
     @classmethod
-    async def of(cls, source: AsyncGenerator[T, None], receive: Receive) -> PrimedStream[T]:
+    async def open(cls, source: AsyncGenerator[T, None], receive: Receive) -> PrimedStream[T]:
         """Raises what the stream raises at its beginning, and ApiError when the client leaves meanwhile."""
         opened = cls(source)
-        watch = asyncio.create_task(left(receive))
+        watch = asyncio.create_task(wait_for_disconnect(receive))
         try:
-            await asyncio.wait({opened._first, watch}, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({opened._first, watch}, timeout=FIRST_EVENT_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
             if opened._first.done():
                 opened._first.result()
             elif watch.done():
@@ -131,7 +131,7 @@ async def _next(source: AsyncGenerator[T, None]) -> T | None:
     return await anext(source, None)
 
 
-async def left(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
     """Returns when the client has left. The body must have been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
@@ -145,7 +145,7 @@ def client_disconnected_error() -> ApiError:
 async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """The result of the work. When the client leaves first, the work is cancelled and ApiError raised."""
     task = asyncio.create_task(work)
-    if not await race_against(task, left(receive)):
+    if not await race_against(task, wait_for_disconnect(receive)):
         raise client_disconnected_error()
     return task.result()
 

@@ -104,7 +104,7 @@ class CasePairView(BaseModel):
     prompt: str
 
 
-class ComparisonView(BaseModel):
+class ExamComparisonView(BaseModel):
     """Two runs of one exam, case by case, and the cases that changed most each way."""
 
     object: Literal["exam.comparison"]

@@ -11,23 +11,23 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from yearling.api.access.policy import require
-from yearling.api.http.openapi import replies
+from yearling.api.access.policy import require_role
+from yearling.api.http.openapi import response_docs
 from yearling.api.learning import exam_schemas as schemas
 from yearling.api.services import get_services
 from yearling.loop import compare_exam_runs
 from yearling.store import ExamRun, GateRecord, GradedSample, Store
 
-router = APIRouter(dependencies=[require("reader")])
+router = APIRouter(dependencies=[require_role("reader")])
 
-Limit = Annotated[int, Query(ge=1, le=1000)]
+ExamRunLimit = Annotated[int, Query(ge=1, le=1000)]
 MaxChangedCases = Annotated[int, Query(ge=0, le=100)]
 MaxWorstAnswers = Annotated[int, Query(ge=0, le=100)]
 
 
-@router.get("/v1/exams", operation_id="list_exam_runs", responses=replies(schemas.ExamRunPage))
+@router.get("/v1/exams", operation_id="list_exam_runs", responses=response_docs(schemas.ExamRunPage))
 async def list_exam_runs(
-    request: Request, exam: str | None = None, model_hash: str | None = None, limit: Limit = 100
+    request: Request, exam: str | None = None, model_hash: str | None = None, limit: ExamRunLimit = 100
 ) -> Response:
     """The sittings of all exams, of one exam, or of one model: the history over releases."""
 
@@ -38,17 +38,17 @@ async def list_exam_runs(
     return await _ascii_json_response(request, found)
 
 
-@router.get("/v1/exams/gates", operation_id="list_gates", responses=replies(schemas.GatePage))
-async def list_gates(request: Request, challenger: str | None = None, limit: Limit = 100) -> Response:
+@router.get("/v1/exams/gates", operation_id="list_gates", responses=response_docs(schemas.GatePage))
+async def list_gates(request: Request, challenger: str | None = None, limit: ExamRunLimit = 100) -> Response:
     """What gates decided: champion against challenger, exam by exam, with intervals."""
 
     def found(store: Store) -> dict[str, Any]:
-        return {"object": "list", "data": [_gate(one) for one in store.exams.gates(challenger=challenger, limit=limit)]}
+        return {"object": "list", "data": [_gate(one) for one in store.exams.list_gates(challenger=challenger, limit=limit)]}
 
     return await _ascii_json_response(request, found)
 
 
-@router.get("/v1/exams/compare", operation_id="compare_exam_runs", responses=replies(schemas.ComparisonView))
+@router.get("/v1/exams/compare", operation_id="compare_exam_runs", responses=response_docs(schemas.ExamComparisonView))
 async def compare_runs(request: Request, champion: str, challenger: str, cases: MaxChangedCases = 10) -> Response:
     """Two sittings of the same exam, put the same way, case by case: the difference with its interval, the exact test, and the
     cases that changed most. The beginning of an id is enough."""
@@ -63,20 +63,20 @@ async def compare_runs(request: Request, champion: str, challenger: str, cases: 
             "interval": asdict(one.interval),
             "paired": asdict(one.paired),
             "may_gate": one.may_gate,
-            "lost": [asdict(pair) for pair in one.turned(better=False, limit=cases)],
-            "won": [asdict(pair) for pair in one.turned(better=True, limit=cases)],
+            "lost": [asdict(pair) for pair in one.most_changed(better=False, limit=cases)],
+            "won": [asdict(pair) for pair in one.most_changed(better=True, limit=cases)],
         }
 
     return await _ascii_json_response(request, found)
 
 
-@router.get("/v1/exams/{run}", operation_id="get_exam_run", responses=replies(schemas.ExamView))
+@router.get("/v1/exams/{run}", operation_id="get_exam_run", responses=response_docs(schemas.ExamView))
 async def get_exam_run(request: Request, run: str, worst: MaxWorstAnswers = 10) -> Response:
     """One sitting with its measures and its worst answers verbatim. The beginning of its id is enough."""
 
     def found(store: Store) -> dict[str, Any]:
         one = store.exams.get(run)
-        low = store.exams.worst(one.id, worst) if worst else ()
+        low = store.exams.list_lowest_scoring(one.id, worst) if worst else ()
         return {
             "object": "exam",
             "run": _run(one),

@@ -15,15 +15,15 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from yearling.api.access.policy import require
-from yearling.api.http.errors import dump
-from yearling.api.http.openapi import replies
+from yearling.api.access.policy import require_role
+from yearling.api.http.errors import to_json_bytes
+from yearling.api.http.openapi import response_docs
 from yearling.api.services import get_services
 from yearling.store import LessonSetRecord, LessonSource, Store
 
-router = APIRouter(dependencies=[require("reader")])
+router = APIRouter(dependencies=[require_role("reader")])
 
-Limit = Annotated[int, Query(ge=0, le=1000)]
+DifferenceLimit = Annotated[int, Query(ge=0, le=1000)]
 
 
 class LessonSetView(BaseModel):
@@ -99,19 +99,19 @@ class LessonSetDifference(BaseModel):
     moved: list[MovedLesson]
 
 
-@router.get("/v1/lessons", operation_id="list_lesson_sets", responses=replies(LessonSetList))
+@router.get("/v1/lessons", operation_id="list_lesson_sets", responses=response_docs(LessonSetList))
 async def list_lesson_sets(request: Request) -> Response:
     """What was made of people's judgements for training: each frozen set with its counts, never the lessons themselves."""
     return await _store_response(request, _sets)
 
 
-@router.get("/v1/lessons/{set_id}", operation_id="get_lesson_set", responses=replies(LessonSetDetail))
+@router.get("/v1/lessons/{set_id}", operation_id="get_lesson_set", responses=response_docs(LessonSetDetail))
 async def get_lesson_set(request: Request, set_id: str) -> Response:
     """One set with its report: what was seen, kept and dropped, and why. A version or the beginning of a hash names it."""
 
     def found(store: Store) -> dict[str, Any]:
         record = store.lesson_sets.get(set_id)
-        return _view(record, record == store.lesson_sets.current()) | {
+        return _view(record, record == store.lesson_sets.get_current()) | {
             "previous": record.manifest.get("previous"),
             "report": _report(record.report),
         }
@@ -119,14 +119,16 @@ async def get_lesson_set(request: Request, set_id: str) -> Response:
     return await _store_response(request, found)
 
 
-@router.get("/v1/lessons/{set_id}/diff/{other_id}", operation_id="compare_lesson_sets", responses=replies(LessonSetDifference))
-async def compare_lesson_sets(request: Request, set_id: str, other_id: str, limit: Limit = 100) -> Response:
+@router.get(
+    "/v1/lessons/{set_id}/diff/{other_id}", operation_id="compare_lesson_sets", responses=response_docs(LessonSetDifference)
+)
+async def compare_lesson_sets(request: Request, set_id: str, other_id: str, limit: DifferenceLimit = 100) -> Response:
     """What changed from the first set to the other: lessons that came, that went, that rest on other judgements, that changed
     between learning and examining."""
 
     def found(store: Store) -> dict[str, Any]:
         before, after = store.lesson_sets.get(set_id), store.lesson_sets.get(other_id)
-        sources = store.lesson_sets.sources(before.hash), store.lesson_sets.sources(after.hash)
+        sources = store.lesson_sets.list_sources(before.hash), store.lesson_sets.list_sources(after.hash)
         return {"object": "lesson_set.difference", "before": before.hash, "after": after.hash, **_difference(*sources, limit)}
 
     return await _store_response(request, found)
@@ -134,7 +136,7 @@ async def compare_lesson_sets(request: Request, set_id: str, other_id: str, limi
 
 async def _store_response(request: Request, found: Callable[[Store], Mapping[str, Any]]) -> Response:
     body = await asyncio.to_thread(found, get_services(request).store)
-    return Response(dump(body), media_type="application/json")
+    return Response(to_json_bytes(body), media_type="application/json")
 
 
 def _report(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,13 +157,13 @@ def _difference(before: Iterable[LessonSource], after: Iterable[LessonSource], l
     both = sorted(old.keys() & new.keys())
     came, went = ([one for key, one in sorted(a.items()) if key not in b] for a, b in ((new, old), (old, new)))
     moved = [new[key] for key in both if old[key].part != new[key].part]
-    changed = [new[key] for key in both if old[key].part == new[key].part and set(old[key].events) != set(new[key].events)]
+    changed = [new[key] for key in both if old[key].part == new[key].part and set(old[key].event_ids) != set(new[key].event_ids)]
     counts = Counter[str]()
     told: dict[str, list[dict[str, Any]]] = {}
     for name, lessons in (("came", came), ("went", went), ("judged_otherwise", changed)):
         learnt = [one for one in lessons if one.part == "train"]
         counts[name], counts[f"heldout_{name}"] = len(learnt), len(lessons) - len(learnt)
-        told[name] = [{"kind": one.kind, "key": one.key, "events": list(one.events)} for one in learnt[:limit]]
+        told[name] = [{"kind": one.kind, "key": one.key, "events": list(one.event_ids)} for one in learnt[:limit]]
     counts["moved"] = len(moved)
     counts["unchanged"] = len(both) - len(moved) - len(changed)
     told["moved"] = [{"kind": one.kind, "key": one.key, "before": old[one.key].part, "after": one.part} for one in moved[:limit]]
@@ -169,7 +171,7 @@ def _difference(before: Iterable[LessonSource], after: Iterable[LessonSource], l
 
 
 def _sets(store: Store) -> dict[str, Any]:
-    current = store.lesson_sets.current()
+    current = store.lesson_sets.get_current()
     return {"object": "list", "data": [_view(one, one == current) for one in reversed(store.lesson_sets.list())]}
 
 

@@ -16,52 +16,52 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from yearling.api.access.policy import require
-from yearling.api.http.errors import dump
-from yearling.api.http.openapi import replies
-from yearling.api.http.sse import DONE, EventStreamResponse, event
+from yearling.api.access.policy import require_role
+from yearling.api.http.errors import to_json_bytes
+from yearling.api.http.openapi import response_docs
+from yearling.api.http.sse import DONE, EventStreamResponse, format_event
 from yearling.api.learning import run_schemas as schemas
 from yearling.api.services import get_services
 from yearling.config import Settings
 from yearling.errors import Conflict
 from yearling.records import Run
-from yearling.store import Runs
+from yearling.store import TrainingRunStore
 
-router = APIRouter(dependencies=[require("reader")])
+router = APIRouter(dependencies=[require_role("reader")])
 
 POLL_INTERVAL_S = 0.5
 _resume_tasks: set[asyncio.Task[int]] = set()
 
-After = Annotated[int, Query(ge=-1, le=2**53, description="Only the steps after this one.")]
+AfterStep = Annotated[int, Query(ge=-1, le=2**53, description="Only the steps after this one.")]
 
 
-@router.get("/v1/runs", operation_id="list_runs", responses=replies(schemas.RunList))
+@router.get("/v1/runs", operation_id="list_runs", responses=response_docs(schemas.RunList))
 async def list_runs(request: Request) -> Response:
     """All training runs, newest first."""
     runs = await asyncio.to_thread(_runs(request).list)
     return _json_response({"object": "list", "data": [_view(run) for run in runs]})
 
 
-@router.get("/v1/runs/{run_id}", operation_id="get_run", responses=replies(schemas.RunDetail))
+@router.get("/v1/runs/{run_id}", operation_id="get_run", responses=response_docs(schemas.RunDetail))
 async def get_run(request: Request, run_id: str) -> Response:
     """One run with everything that its folder says of it: settings, hashes, versions, machine, command."""
     run = await asyncio.to_thread(_runs(request).get, run_id)
     return _json_response(_view(run) | {"facts": run.facts})
 
 
-@router.get("/v1/runs/{run_id}/metrics", operation_id="get_run_metrics", responses=replies(schemas.RunMetrics))
-async def get_run_metrics(request: Request, run_id: str, after: After = -1) -> Response:
+@router.get("/v1/runs/{run_id}/metrics", operation_id="get_run_metrics", responses=response_docs(schemas.RunMetrics))
+async def get_run_metrics(request: Request, run_id: str, after: AfterStep = -1) -> Response:
     """The figures of each step, oldest first."""
-    lines = await asyncio.to_thread(_runs(request).metrics, run_id, after=after)
+    lines = await asyncio.to_thread(_runs(request).read_metrics, run_id, after_step=after)
     return _json_response({"object": "list", "data": lines})
 
 
 @router.get(
     "/v1/runs/{run_id}/metrics/stream",
     operation_id="stream_run_metrics",
-    responses=replies(schemas.RunMetrics, stream=schemas.MetricsLine),
+    responses=response_docs(schemas.RunMetrics, event_model=schemas.MetricsLine),
 )
-async def stream_run_metrics(request: Request, run_id: str, after: After = -1) -> Response:
+async def stream_run_metrics(request: Request, run_id: str, after: AfterStep = -1) -> Response:
     """The figures as they come: `metrics` events with one step each, `run` events when the run's state changes, and `[DONE]` when
     nobody trains it any more."""
     runs = _runs(request)
@@ -70,7 +70,10 @@ async def stream_run_metrics(request: Request, run_id: str, after: After = -1) -
 
 
 @router.post(
-    "/v1/runs/{run_id}/stop", operation_id="stop_run", dependencies=[require("maintainer")], responses=replies(schemas.RunView)
+    "/v1/runs/{run_id}/stop",
+    operation_id="stop_run",
+    dependencies=[require_role("maintainer")],
+    responses=response_docs(schemas.RunView),
 )
 async def stop_run(request: Request, run_id: str) -> Response:
     """Ask a run to stop after the step that it makes now. It can be resumed."""
@@ -80,8 +83,8 @@ async def stop_run(request: Request, run_id: str) -> Response:
 @router.post(
     "/v1/runs/{run_id}/resume",
     operation_id="resume_run",
-    dependencies=[require("maintainer")],
-    responses=replies(schemas.RunView),
+    dependencies=[require_role("maintainer")],
+    responses=response_docs(schemas.RunView),
 )
 async def resume_run(request: Request, run_id: str) -> Response:
     """Go on with a run where its last checkpoint is, in a process of its own that outlives this server."""
@@ -113,23 +116,23 @@ def _start(settings: Settings, folder: Path) -> subprocess.Popen[bytes]:
         )
 
 
-async def _follow_metrics(runs: Runs, run_id: str, after: int) -> AsyncGenerator[bytes, None]:
-    tail, told = runs.tail(run_id, after=after), ""
+async def _follow_metrics(runs: TrainingRunStore, run_id: str, after: int) -> AsyncGenerator[bytes, None]:
+    tail, told = runs.tail_metrics(run_id, after_step=after), ""
     while True:
         # The state before the lines: when it says that the run has ended, the lines that follow are the last.
         run = await asyncio.to_thread(runs.get, run_id)
         for line in await asyncio.to_thread(tail.read):
-            yield event(line, name="metrics")
+            yield format_event(line, name="metrics")
         if run.state != told:
             told = run.state
-            yield event(_view(run), name="run")
+            yield format_event(_view(run), name="run")
         if run.state != "running":
             yield DONE
             return
         await asyncio.sleep(POLL_INTERVAL_S)
 
 
-def _runs(request: Request) -> Runs:
+def _runs(request: Request) -> TrainingRunStore:
     return get_services(request).store.runs
 
 
@@ -141,4 +144,4 @@ def _view(run: Run) -> dict[str, Any]:
 
 
 def _json_response(body: dict[str, Any]) -> Response:
-    return Response(dump(body), media_type="application/json")
+    return Response(to_json_bytes(body), media_type="application/json")

@@ -12,28 +12,28 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from yearling.api.access.policy import current, require
+from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.body import read_body
-from yearling.api.http.openapi import json_request_body, replies
+from yearling.api.http.openapi import json_request_body, response_docs
 from yearling.api.learning import spec_schemas as schemas
 from yearling.api.services import get_services, store_response
 from yearling.chat import Clause, SpecCase, load_spec
 from yearling.store import SpecDispute, SpecOutput, SpecRun, Store
 
-router = APIRouter(dependencies=[require("reader")])
+router = APIRouter(dependencies=[require_role("reader")])
 
-Limit = Annotated[int, Query(ge=1, le=1000)]
+SpecLimit = Annotated[int, Query(ge=1, le=1000)]
 
 _NUM_WORST = 10
 
 
-@router.get("/v1/spec", operation_id="get_spec", responses=replies(schemas.SpecView))
+@router.get("/v1/spec", operation_id="get_spec", responses=response_docs(schemas.SpecView))
 async def get_spec(request: Request) -> Response:
     """The spec in force: its version, the system message, and all clauses."""
     return await store_response(get_services(request), lambda _: _spec())
 
 
-@router.get("/v1/spec/clauses/{clause_id}", operation_id="get_spec_clause", responses=replies(schemas.ClauseDetail))
+@router.get("/v1/spec/clauses/{clause_id}", operation_id="get_spec_clause", responses=response_docs(schemas.ClauseDetail))
 async def get_spec_clause(request: Request, clause_id: str) -> Response:
     """A clause with its cases."""
 
@@ -45,7 +45,7 @@ async def get_spec_clause(request: Request, clause_id: str) -> Response:
     return await store_response(get_services(request), work)
 
 
-@router.get("/v1/spec/cases", operation_id="list_spec_cases", responses=replies(schemas.SpecCaseList))
+@router.get("/v1/spec/cases", operation_id="list_spec_cases", responses=response_docs(schemas.SpecCaseList))
 async def list_spec_cases(request: Request, clause: str | None = None) -> Response:
     """All cases, or those of one clause."""
 
@@ -57,8 +57,8 @@ async def list_spec_cases(request: Request, clause: str | None = None) -> Respon
     return await store_response(get_services(request), work)
 
 
-@router.get("/v1/spec/runs", operation_id="list_spec_runs", responses=replies(schemas.SpecRunList))
-async def list_spec_runs(request: Request, limit: Limit = 100) -> Response:
+@router.get("/v1/spec/runs", operation_id="list_spec_runs", responses=response_docs(schemas.SpecRunList))
+async def list_spec_runs(request: Request, limit: SpecLimit = 100) -> Response:
     """The runs of the spec against models, newest first."""
     return await store_response(
         get_services(request),
@@ -66,20 +66,20 @@ async def list_spec_runs(request: Request, limit: Limit = 100) -> Response:
     )
 
 
-@router.get("/v1/spec/runs/{run_id}", operation_id="get_spec_run", responses=replies(schemas.SpecRunDetail))
+@router.get("/v1/spec/runs/{run_id}", operation_id="get_spec_run", responses=response_docs(schemas.SpecRunDetail))
 async def get_spec_run(request: Request, run_id: str) -> Response:
     """A run, with its counts and its worst answers verbatim."""
-    services, person_id = get_services(request), current(request).id
+    services, person_id = get_services(request), current_person(request).id
 
     def work(store: Store) -> dict[str, Any]:
         run = store.spec_runs.get(run_id)
-        worst = store.spec_runs.worst(run_id, limit=_NUM_WORST)
+        worst = store.spec_runs.list_lowest_scoring(run_id, limit=_NUM_WORST)
         return {**_run(run), "worst": _outputs(store, person_id, run_id, worst)}
 
     return await store_response(services, work)
 
 
-@router.get("/v1/spec/runs/{run_id}/outputs", operation_id="list_spec_outputs", responses=replies(schemas.SpecOutputList))
+@router.get("/v1/spec/runs/{run_id}/outputs", operation_id="list_spec_outputs", responses=response_docs(schemas.SpecOutputList))
 async def list_spec_outputs(
     request: Request,
     run_id: str,
@@ -87,14 +87,14 @@ async def list_spec_outputs(
     case: str | None = None,
     triage: schemas.TriageName | None = None,
     after: str = "",
-    limit: Limit = 100,
+    limit: SpecLimit = 100,
 ) -> Response:
     """The answers of a run in their order, all or some; `after` is the id of the last one that was seen."""
-    services, person_id = get_services(request), current(request).id
+    services, person_id = get_services(request), current_person(request).id
 
     def work(store: Store) -> dict[str, Any]:
         store.spec_runs.get(run_id)
-        found = store.spec_runs.outputs(run_id, clause=clause, case_id=case, triage=triage, after=after, limit=limit + 1)
+        found = store.spec_runs.list_outputs(run_id, clause=clause, case_id=case, triage=triage, after=after, limit=limit + 1)
         shown = _outputs(store, person_id, run_id, found[:limit])
         return {"object": "list", "data": shown, "has_more": len(found) > limit}
 
@@ -104,29 +104,29 @@ async def list_spec_outputs(
 @router.post(
     "/v1/spec/outputs/{output_id}/disputes",
     operation_id="create_spec_dispute",
-    dependencies=[require("member", scope="feedback")],
+    dependencies=[require_role("member", scope="feedback")],
     openapi_extra=json_request_body(schemas.DisputeRequest),
-    responses=replies(schemas.DisputeView),
+    responses=response_docs(schemas.DisputeView),
 )
 async def create_spec_dispute(request: Request, output_id: str) -> Response:
     """Say that an answer was triaged wrongly, and why. The triage stays until the spec or a grader changes."""
-    services, person_id = get_services(request), current(request).id
-    body = await read_body(request, schemas.DisputeRequest, most_bytes=services.settings.max_body_bytes)
+    services, person_id = get_services(request), current_person(request).id
+    body = await read_body(request, schemas.DisputeRequest, max_bytes=services.settings.max_body_bytes)
 
     def work(store: Store) -> dict[str, Any]:
-        filed = store.spec_runs.dispute(output_id, person_id, body.claim, body.reason)
+        filed = store.spec_runs.add_dispute(output_id, person_id, body.claim, body.reason)
         return _dispute(filed, person_id)
 
     return await store_response(services, work)
 
 
-@router.get("/v1/spec/disputes", operation_id="list_spec_disputes", responses=replies(schemas.DisputeList))
+@router.get("/v1/spec/disputes", operation_id="list_spec_disputes", responses=response_docs(schemas.DisputeList))
 async def list_spec_disputes(request: Request, run: str | None = None) -> Response:
     """All disputes, or those of a run, oldest first."""
-    services, person_id = get_services(request), current(request).id
+    services, person_id = get_services(request), current_person(request).id
 
     def work(store: Store) -> dict[str, Any]:
-        disputes = store.spec_runs.disputes(run_id=run)
+        disputes = store.spec_runs.list_disputes(run_id=run)
         return {"object": "list", "data": [_dispute(one, person_id) for one in disputes]}
 
     return await store_response(services, work)
@@ -139,7 +139,7 @@ def _spec() -> dict[str, Any]:
         "object": "spec",
         "version": spec.version,
         "cases_hash": spec.cases_hash,
-        "system_message": spec.system,
+        "system_message": spec.system_message,
         "clauses": [_clause(clause, counts[clause.id]) for clause in spec.clauses],
     }
 
@@ -169,7 +169,7 @@ def _run(run: SpecRun) -> dict[str, Any]:
 
 def _outputs(store: Store, person_id: str, run_id: str, outputs: Iterable[SpecOutput]) -> list[dict[str, Any]]:
     disputes: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for one in store.spec_runs.disputes(run_id=run_id):
+    for one in store.spec_runs.list_disputes(run_id=run_id):
         disputes[one.output_id].append(_dispute(one, person_id))
     return [
         {

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from yearling.api.openai.schemas import Strict
+from yearling.api.openai.schemas import StrictModel
 
 TriageName = Literal["passed", "policy", "bug", "gap", "person"]
 
 
-class DisputeRequest(Strict):
+class DisputeRequest(StrictModel):
     """What the output should have been triaged as, and why."""
 
     claim: TriageName

@@ -10,54 +10,56 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from yearling.api.access.policy import current, require
+from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.body import read_body
-from yearling.api.http.errors import ApiError, dump
-from yearling.api.http.openapi import json_request_body, replies
-from yearling.api.http.sse import DONE, event
+from yearling.api.http.errors import ApiError, to_json_bytes
+from yearling.api.http.openapi import json_request_body, response_docs
+from yearling.api.http.sse import DONE, format_event
 from yearling.api.openai import schemas
-from yearling.api.openai.turn_execution import AnswerMeter, at_once, stream_error, streamed
+from yearling.api.openai.turn_execution import AnswerMeter, run_to_completion, stream_error_body, stream_response
 from yearling.api.services import get_request_id, get_services
 from yearling.chat import ChoiceAnswer, PreparedTurn, TokenText, TokenUsage, TurnEvent, TurnRequest, total_token_usage
 
-router = APIRouter(dependencies=[require("member")])
+router = APIRouter(dependencies=[require_role("member")])
 
 
 @router.post(
     "/v1/chat/completions",
     operation_id="create_chat_completion",
     openapi_extra=json_request_body(schemas.ChatCompletionRequest),
-    responses=replies(schemas.ChatCompletion, stream=schemas.ChatCompletionChunk),
+    responses=response_docs(schemas.ChatCompletion, event_model=schemas.ChatCompletionChunk),
 )
 async def create_chat_completion(request: Request) -> Response:
     """Answer a conversation."""
     services = get_services(request)
-    body = await read_body(request, schemas.ChatCompletionRequest, most_bytes=services.settings.max_body_bytes)
-    turn = await services.running_assistant.prepare(turn_request(body, get_request_id(request)), person_id=current(request).id)
+    body = await read_body(request, schemas.ChatCompletionRequest, max_bytes=services.settings.max_body_bytes)
+    turn = await services.running_assistant.prepare(
+        to_turn_request(body, get_request_id(request)), person_id=current_person(request).id
+    )
     head = {"id": f"chatcmpl-{turn.choices[0].sample_id}", "created": int(time.time()), "model": turn.served.name}
     meter = AnswerMeter(services, request)
     if body.stream:
         include_usage = bool(body.stream_options and body.stream_options.include_usage)
-        return await streamed(
+        return await stream_response(
             services, request, turn, lambda events: _chunks(events, turn, head, meter, include_usage=include_usage)
         )
-    answer = await at_once(services, request, turn, turn.answer())
-    meter.finished(answer.usage)
+    answer = await run_to_completion(services, request, turn, turn.answer())
+    meter.record_usage(answer.usage)
     choices = [_choice(choice, logprobs=turn.request.logprobs) for choice in answer.choices]
     completion = {
         **head,
         "object": "chat.completion",
         "choices": choices,
         "usage": usage_json(answer.usage),
-        "system_fingerprint": fingerprint(turn),
+        "system_fingerprint": system_fingerprint(turn),
     }
-    return Response(dump(completion), media_type="application/json")
+    return Response(to_json_bytes(completion), media_type="application/json")
 
 
 # In
 
 
-def turn_request(body: schemas.ChatCompletionRequest, request_id: str) -> TurnRequest:
+def to_turn_request(body: schemas.ChatCompletionRequest, request_id: str) -> TurnRequest:
     """The turn that the client asks for. Raises ApiError for fields that contradict each other."""
     if body.stream_options is not None and not body.stream:
         raise ApiError(400, "stream_options needs stream to be true.", param="stream_options", code="invalid_value")
@@ -123,14 +125,14 @@ def _tool_choice(choice: str | schemas.NamedToolChoice | None) -> str:
 
 def usage_json(usage: TokenUsage) -> dict[str, Any]:
     return {
-        "prompt_tokens": usage.prompt,
-        "completion_tokens": usage.completion,
-        "total_tokens": usage.prompt + usage.completion,
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
 
 
-def fingerprint(turn: PreparedTurn) -> str:
+def system_fingerprint(turn: PreparedTurn) -> str:
     """Changes when the weights do."""
     return f"fp_{turn.served.engine.model_hash.removeprefix('remote:')[:12]}"
 
@@ -158,7 +160,7 @@ def logprobs_json(tokens: Sequence[TokenText]) -> dict[str, Any]:
 
 
 def _token(token: TokenText) -> dict[str, Any]:
-    return {"token": token.text, "logprob": token.logprob, "bytes": list(token.data)}
+    return {"token": token.text, "logprob": token.logprob, "bytes": list(token.raw_bytes)}
 
 
 async def _chunks(
@@ -167,12 +169,14 @@ async def _chunks(
     """The stream: a role for each choice, deltas, each choice's finish reason, usage if asked for, and the end mark.
 
     An error ends the stream in place of the end mark."""
-    common = {**head, "object": "chat.completion.chunk", "system_fingerprint": fingerprint(turn)}
+    common = {**head, "object": "chat.completion.chunk", "system_fingerprint": system_fingerprint(turn)}
     if include_usage:
         common["usage"] = None
 
     def chunk(index: int, delta: dict[str, Any], *, logprobs: Any = None, finish: str | None = None) -> bytes:
-        return event({**common, "choices": [{"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}]})
+        return format_event(
+            {**common, "choices": [{"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}]}
+        )
 
     usages: list[TokenUsage] = []
     try:
@@ -186,12 +190,12 @@ async def _chunks(
                 if one.usage is not None:
                     usages.append(one.usage)
         total = total_token_usage(usages)
-        meter.finished(total)
+        meter.record_usage(total)
         if include_usage:
-            yield event({**common, "choices": [], "usage": usage_json(total)})
+            yield format_event({**common, "choices": [], "usage": usage_json(total)})
         yield DONE
     except Exception as error:
-        yield event(stream_error(error, meter))
+        yield format_event(stream_error_body(error, meter))
 
 
 def _event_chunks(one: TurnEvent, chunk: Callable[..., bytes], *, logprobs: bool) -> list[bytes]:

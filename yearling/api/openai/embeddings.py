@@ -9,29 +9,29 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from yearling.api.access.policy import require
+from yearling.api.access.policy import require_role
 from yearling.api.http.body import read_body
-from yearling.api.http.errors import dump
-from yearling.api.http.openapi import json_request_body, replies
+from yearling.api.http.errors import to_json_bytes
+from yearling.api.http.openapi import json_request_body, response_docs
 from yearling.api.http.sse import run_until_disconnect
 from yearling.api.openai import schemas
 from yearling.api.services import get_services
 from yearling.errors import BadInput, ContextLengthExceeded, Unsupported
 from yearling.inference import ServedModel
 
-router = APIRouter(dependencies=[require("member")])
+router = APIRouter(dependencies=[require_role("member")])
 
 
 @router.post(
     "/v1/embeddings",
     operation_id="create_embedding",
     openapi_extra=json_request_body(schemas.EmbeddingRequest),
-    responses=replies(schemas.EmbeddingList),
+    responses=response_docs(schemas.EmbeddingList),
 )
 async def create_embedding(request: Request) -> Response:
     """Vectors for texts or for lists of token ids."""
     services = get_services(request)
-    body = await read_body(request, schemas.EmbeddingRequest, most_bytes=services.settings.max_body_bytes)
+    body = await read_body(request, schemas.EmbeddingRequest, max_bytes=services.settings.max_body_bytes)
     served = await services.pool.get(body.model)
     if not served.engine.capabilities.embed or served.tokenizer is None:
         raise Unsupported(f"The model {served.name} makes no embeddings.", advice="Use another model.", param="model")
@@ -41,7 +41,9 @@ async def create_embedding(request: Request) -> Response:
     data = [{"object": "embedding", "index": index, "embedding": encode(vector)} for index, vector in enumerate(vectors)]
     tokens = sum(map(len, sequences))
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return Response(dump({"object": "list", "data": data, "model": served.name, "usage": usage}), media_type="application/json")
+    return Response(
+        to_json_bytes({"object": "list", "data": data, "model": served.name, "usage": usage}), media_type="application/json"
+    )
 
 
 def _inputs(given: Any) -> list[Any]:

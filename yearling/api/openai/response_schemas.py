@@ -8,28 +8,28 @@ from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 
 from yearling.api.openai.schemas import (
     INTEGRAL_FLOAT_TO_INT,
+    IdentifierName,
     IgnoredFields,
     JsonObjectFormat,
-    Name,
-    Strict,
+    StrictModel,
     Temperature,
     TextFormat,
     TopP,
-    refuse,
+    reject_unsupported_fields,
 )
 from yearling.chat import ReasoningEffort
 
 # The request
 
 
-class InputText(Strict):
+class InputText(StrictModel):
     type: Literal["input_text", "output_text", "text"]
     text: str
     annotations: Any = None
     logprobs: Any = None
 
 
-class InputMessage(Strict):
+class InputMessage(StrictModel):
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system", "developer"]
     content: str | Annotated[list[InputText], Field(min_length=1)]
@@ -37,7 +37,7 @@ class InputMessage(Strict):
     status: str | None = None
 
 
-class InputFunctionCall(Strict):
+class InputFunctionCall(StrictModel):
     type: Literal["function_call"]
     call_id: Annotated[str, Field(min_length=1)]
     name: str
@@ -46,7 +46,7 @@ class InputFunctionCall(Strict):
     status: str | None = None
 
 
-class InputFunctionCallOutput(Strict):
+class InputFunctionCallOutput(StrictModel):
     type: Literal["function_call_output"]
     call_id: Annotated[str, Field(min_length=1)]
     output: str | list[InputText]
@@ -54,7 +54,7 @@ class InputFunctionCallOutput(Strict):
     status: str | None = None
 
 
-class InputReasoning(Strict):
+class InputReasoning(StrictModel):
     """Sent back by clients that keep the history themselves; the model does not see it again."""
 
     type: Literal["reasoning"]
@@ -79,39 +79,39 @@ InputItem = Annotated[
 ]
 
 
-class ResponseTool(Strict):
+class ResponseTool(StrictModel):
     type: Literal["function"]
-    name: Name
+    name: IdentifierName
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
 
-class NamedResponseToolChoice(Strict):
+class NamedResponseToolChoice(StrictModel):
     type: Literal["function"]
     name: str
 
 
-class ResponseJsonSchema(Strict):
+class ResponseJsonSchema(StrictModel):
     type: Literal["json_schema"]
-    name: Name
+    name: IdentifierName
     json_schema: Annotated[dict[str, Any], Field(alias="schema")]
     description: str | None = None
     strict: bool | None = None
 
 
-class TextOptions(Strict):
+class TextOptions(StrictModel):
     format: Annotated[TextFormat | JsonObjectFormat | ResponseJsonSchema, Field(discriminator="type")] | None = None
     verbosity: Any = None
 
 
-class ReasoningOptions(Strict):
+class ReasoningOptions(StrictModel):
     effort: ReasoningEffort | None = None
     summary: Any = None
     generate_summary: Any = None
 
 
-class ResponseStreamOptions(Strict):
+class ResponseStreamOptions(StrictModel):
     include_obfuscation: bool | None = None
 
 
@@ -150,7 +150,7 @@ class ResponseRequest(IgnoredFields):
     @model_validator(mode="before")
     @classmethod
     def _reject_unsupported_fields(cls, body: Any) -> Any:
-        return refuse(body, _UNSUPPORTED_FIELDS, _HARMLESS_VALUES)
+        return reject_unsupported_fields(body, _UNSUPPORTED_FIELDS, _HARMLESS_VALUES)
 
 
 # The answer
@@ -213,7 +213,7 @@ class IncompleteDetails(BaseModel):
     reason: Literal["max_output_tokens"]
 
 
-class Response(BaseModel):
+class ResponseObject(BaseModel):
     id: str
     object: Literal["response"]
     created_at: int

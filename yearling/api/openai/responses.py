@@ -15,72 +15,72 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from yearling.api.access.policy import current, require
+from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.body import read_body
-from yearling.api.http.errors import dump
-from yearling.api.http.openapi import json_request_body, replies
-from yearling.api.http.sse import event
+from yearling.api.http.errors import to_json_bytes
+from yearling.api.http.openapi import json_request_body, response_docs
+from yearling.api.http.sse import format_event
 from yearling.api.openai import response_schemas as schemas
 from yearling.api.openai.response_events import ResponseEventComposer, call_item, message_item, usage_json
 from yearling.api.openai.schemas import JsonObjectFormat
-from yearling.api.openai.turn_execution import AnswerMeter, at_once, stream_error, streamed
+from yearling.api.openai.turn_execution import AnswerMeter, run_to_completion, stream_error_body, stream_response
 from yearling.api.services import Services, get_request_id, get_services
-from yearling.chat import PreparedTurn, TokenUsage, TurnEvent, TurnRequest, added, answer_message, client_messages
+from yearling.chat import PreparedTurn, TokenUsage, TurnEvent, TurnRequest, answer_message, client_messages, message_from_source
 from yearling.clock import id_created_utc
 from yearling.errors import BadInput, NotFound
 from yearling.records import Sample
 
-router = APIRouter(dependencies=[require("reader")])
+router = APIRouter(dependencies=[require_role("reader")])
 
 
 @router.post(
     "/v1/responses",
     operation_id="create_response",
-    dependencies=[require("member")],
+    dependencies=[require_role("member")],
     openapi_extra=json_request_body(schemas.ResponseRequest),
-    responses=replies(schemas.Response, stream=schemas.ResponseEvent),
+    responses=response_docs(schemas.ResponseObject, event_model=schemas.ResponseEvent),
 )
 async def create_response(request: Request) -> Response:
     """Answer, and remember the answer so that the next request can follow it up."""
     services = get_services(request)
-    body = await read_body(request, schemas.ResponseRequest, most_bytes=services.settings.max_body_bytes)
-    person_id = current(request).id
+    body = await read_body(request, schemas.ResponseRequest, max_bytes=services.settings.max_body_bytes)
+    person_id = current_person(request).id
     earlier = await _previous_messages(services, person_id, body.previous_response_id)
-    turn = await services.running_assistant.prepare(turn_request(body, earlier, get_request_id(request)), person_id=person_id)
+    turn = await services.running_assistant.prepare(to_turn_request(body, earlier, get_request_id(request)), person_id=person_id)
     composer = ResponseEventComposer(_response_base(body, turn))
     meter = AnswerMeter(services, request)
     if body.stream:
-        return await streamed(services, request, turn, lambda events: _stream(events, composer, meter))
-    response = await at_once(services, request, turn, _complete_response(turn, composer))
-    meter.finished(composer.usage)
-    return Response(dump(response), media_type="application/json")
+        return await stream_response(services, request, turn, lambda events: _stream(events, composer, meter))
+    response = await run_to_completion(services, request, turn, _complete_response(turn, composer))
+    meter.record_usage(composer.usage)
+    return Response(to_json_bytes(response), media_type="application/json")
 
 
-@router.get("/v1/responses/{response_id}", operation_id="get_response", responses=replies(schemas.Response))
+@router.get("/v1/responses/{response_id}", operation_id="get_response", responses=response_docs(schemas.ResponseObject))
 async def get_response(request: Request, response_id: str) -> Response:
     """What was answered, as far as it is kept."""
-    sample = await _sample(get_services(request), current(request).id, response_id)
-    return Response(dump(_stored_response(sample, response_id)), media_type="application/json")
+    sample = await _sample(get_services(request), current_person(request).id, response_id)
+    return Response(to_json_bytes(_stored_response(sample, response_id)), media_type="application/json")
 
 
 @router.delete(
     "/v1/responses/{response_id}",
     operation_id="delete_response",
-    dependencies=[require("member")],
-    responses=replies(schemas.DeletedResponse),
+    dependencies=[require_role("member")],
+    responses=response_docs(schemas.DeletedResponse),
 )
 async def delete_response(request: Request, response_id: str) -> Response:
     """Forget the answer, and the sample that it is."""
-    services, person_id = get_services(request), current(request).id
+    services, person_id = get_services(request), current_person(request).id
     sample = await _sample(services, person_id, response_id)
     await asyncio.to_thread(services.store.samples.delete, sample.id, person_id=person_id)
-    return Response(dump({"id": response_id, "object": "response", "deleted": True}), media_type="application/json")
+    return Response(to_json_bytes({"id": response_id, "object": "response", "deleted": True}), media_type="application/json")
 
 
 # In
 
 
-def turn_request(body: schemas.ResponseRequest, earlier: Sequence[dict[str, Any]], request_id: str) -> TurnRequest:
+def to_turn_request(body: schemas.ResponseRequest, earlier: Sequence[dict[str, Any]], request_id: str) -> TurnRequest:
     instructions = {"role": "system", "content": body.instructions, "source": "instructions"}
     said = {"temperature": body.temperature, "top_p": body.top_p, "max_tokens": body.max_output_tokens}
     return TurnRequest(
@@ -221,8 +221,8 @@ def _stored_response(sample: Sample, response_id: str) -> dict[str, Any]:
     output = [message_item(f"msg_{ending}0", message["content"], status)] if message["content"] else []
     for call in message.get("tool_calls", ()):
         output.append(call_item(f"fc_{ending}{len(output)}", call["id"], **call["function"], status=status))
-    instructions = added(sample, "instructions")
-    offer = added(sample, "tools") or {}
+    instructions = message_from_source(sample, "instructions")
+    offer = message_from_source(sample, "tools") or {}
     return {
         "id": response_id,
         "object": "response",
@@ -263,10 +263,10 @@ async def _stream(
             async for one in composed:
                 if one["type"].endswith(".delta"):
                     meter.record_first_token()
-                yield event(one, name=one["type"])
-        meter.finished(composer.usage)
+                yield format_event(one, name=one["type"])
+        meter.record_usage(composer.usage)
     except Exception as error:
-        told = stream_error(error, meter)
+        told = stream_error_body(error, meter)
         detail = told["error"]
         flat = {name: detail[name] for name in ("message", "param", "code")}
-        yield event({**composer.event("error", **flat), **told}, name="error")
+        yield format_event({**composer.make_event("error", **flat), **told}, name="error")

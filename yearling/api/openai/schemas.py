@@ -21,7 +21,7 @@ def _integral_float_to_int(value: Any) -> Any:
 
 
 INTEGRAL_FLOAT_TO_INT = BeforeValidator(_integral_float_to_int)
-Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+IdentifierName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 TokenCount = Annotated[int, Field(ge=1, le=2**31 - 1), INTEGRAL_FLOAT_TO_INT]
 Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), INTEGRAL_FLOAT_TO_INT]
 Temperature = Annotated[float, Field(ge=0, le=2)]
@@ -34,13 +34,13 @@ LogitBias = Annotated[
 StopText = Annotated[str, Field(min_length=1)]
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """A request or a part of one: unknown fields and values of another type are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class IgnoredFields(Strict):
+class IgnoredFields(StrictModel):
     """Fields that are accepted and have no effect."""
 
     user: Any = None
@@ -54,7 +54,7 @@ class IgnoredFields(Strict):
     safety_identifier: Any = None
 
 
-def refuse(body: Any, fields: tuple[str, ...], harmless: dict[str, Any]) -> Any:
+def reject_unsupported_fields(body: Any, fields: tuple[str, ...], harmless: dict[str, Any]) -> Any:
     """The body without fields of OpenAI's API that are not supported and whose silent loss would change the answer.
 
     They may stand there empty, or with the value of `harmless`. For a validator that runs before the fields are looked at.
@@ -73,37 +73,37 @@ def refuse(body: Any, fields: tuple[str, ...], harmless: dict[str, Any]) -> Any:
 # Chat completions: the request
 
 
-class TextPart(Strict):
+class TextPart(StrictModel):
     type: Literal["text"]
     text: str
 
 
-class RefusalPart(Strict):
+class RefusalPart(StrictModel):
     type: Literal["refusal"]
     refusal: str
 
 
-Text = str | Annotated[list[TextPart], Field(min_length=1)]
+MessageContent = str | Annotated[list[TextPart], Field(min_length=1)]
 
 
-class SystemMessage(Strict):
+class SystemMessage(StrictModel):
     role: Literal["system", "developer"]
-    content: Text
+    content: MessageContent
     name: str | None = None
 
 
-class UserMessage(Strict):
+class UserMessage(StrictModel):
     role: Literal["user"]
-    content: Text
+    content: MessageContent
     name: str | None = None
 
 
-class MessageFunctionCall(Strict):
+class MessageFunctionCall(StrictModel):
     name: str
     arguments: str
 
 
-class MessageToolCall(Strict):
+class MessageToolCall(StrictModel):
     id: Annotated[str, Field(min_length=1)]
     type: Literal["function"] = "function"
     function: MessageFunctionCall
@@ -119,7 +119,7 @@ _HAS_CONTENT_SCHEMA: JsonDict = {
 }
 
 
-class AssistantMessage(Strict):
+class AssistantMessage(StrictModel):
     model_config = ConfigDict(json_schema_extra=_HAS_CONTENT_SCHEMA)
 
     role: Literal["assistant"]
@@ -133,7 +133,7 @@ class AssistantMessage(Strict):
     @model_validator(mode="before")
     @classmethod
     def _reject_unsupported_fields(cls, body: Any) -> Any:
-        return refuse(body, ("audio", "function_call"), {})
+        return reject_unsupported_fields(body, ("audio", "function_call"), {})
 
     @model_validator(mode="after")
     def _require_content(self) -> AssistantMessage:
@@ -142,9 +142,9 @@ class AssistantMessage(Strict):
         return self
 
 
-class ToolMessage(Strict):
+class ToolMessage(StrictModel):
     role: Literal["tool"]
-    content: Text
+    content: MessageContent
     tool_call_id: Annotated[str, Field(min_length=1)]
     name: str | None = None
 
@@ -152,48 +152,48 @@ class ToolMessage(Strict):
 ChatMessage = Annotated[SystemMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")]
 
 
-class FunctionDefinition(Strict):
-    name: Name
+class FunctionDefinition(StrictModel):
+    name: IdentifierName
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
 
-class FunctionTool(Strict):
+class FunctionTool(StrictModel):
     type: Literal["function"]
     function: FunctionDefinition
 
 
-class NamedFunction(Strict):
+class NamedFunction(StrictModel):
     name: str
 
 
-class NamedToolChoice(Strict):
+class NamedToolChoice(StrictModel):
     type: Literal["function"]
     function: NamedFunction
 
 
-class TextFormat(Strict):
+class TextFormat(StrictModel):
     type: Literal["text"]
 
 
-class JsonObjectFormat(Strict):
+class JsonObjectFormat(StrictModel):
     type: Literal["json_object"]
 
 
-class JsonSchema(Strict):
-    name: Name
+class JsonSchema(StrictModel):
+    name: IdentifierName
     description: str | None = None
     json_schema: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
     strict: bool | None = None
 
 
-class JsonSchemaFormat(Strict):
+class JsonSchemaFormat(StrictModel):
     type: Literal["json_schema"]
     json_schema: JsonSchema
 
 
-class StreamOptions(Strict):
+class StreamOptions(StrictModel):
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
@@ -236,7 +236,9 @@ class ChatCompletionRequest(IgnoredFields):
     @model_validator(mode="before")
     @classmethod
     def _reject_unsupported_fields(cls, body: Any) -> Any:
-        return refuse(body, _UNSUPPORTED_CHAT_FIELDS, {"modalities": ["text"], "function_call": "none", "functions": []})
+        return reject_unsupported_fields(
+            body, _UNSUPPORTED_CHAT_FIELDS, {"modalities": ["text"], "function_call": "none", "functions": []}
+        )
 
 
 # Chat completions: the answer
@@ -262,7 +264,7 @@ class FunctionCall(BaseModel):
     arguments: str
 
 
-class ToolCall(BaseModel):
+class ChatToolCall(BaseModel):
     id: str
     type: Literal["function"]
     function: FunctionCall
@@ -273,7 +275,7 @@ class CompletionMessage(BaseModel):
     content: str | None
     refusal: None
     reasoning_content: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: list[ChatToolCall] | None = None
 
 
 CompletionFinishReason = Literal["stop", "length", "tool_calls"]
@@ -343,7 +345,7 @@ class ChatCompletionChunk(BaseModel):
 # Embeddings and models
 
 
-class EmbeddingRequest(Strict):
+class EmbeddingRequest(StrictModel):
     """`encoding_format` is `float` when absent, as OpenAI's API has it; its Python client asks for `base64` by itself."""
 
     model: str | None = None
@@ -362,7 +364,7 @@ class EmbeddingRequest(Strict):
     @model_validator(mode="before")
     @classmethod
     def _reject_unsupported_fields(cls, body: Any) -> Any:
-        return refuse(body, ("dimensions",), {})
+        return reject_unsupported_fields(body, ("dimensions",), {})
 
 
 class Embedding(BaseModel):
@@ -383,7 +385,7 @@ class EmbeddingList(BaseModel):
     usage: EmbeddingUsage
 
 
-class ModelCard(BaseModel):
+class ModelObject(BaseModel):
     id: str
     object: Literal["model"]
     created: int
@@ -392,7 +394,7 @@ class ModelCard(BaseModel):
 
 class ModelList(BaseModel):
     object: Literal["list"]
-    data: list[ModelCard]
+    data: list[ModelObject]
 
 
 # Health and errors

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import structlog
 from starlette.requests import Request
 
-from yearling.api.http.errors import translate
+from yearling.api.http.errors import to_api_error
 from yearling.api.http.sse import EventStreamResponse, PrimedStream, run_until_disconnect
 from yearling.api.services import Services
 from yearling.chat import PreparedTurn, TokenUsage, TurnEvent
@@ -33,27 +33,27 @@ class AnswerMeter:
             self._saw_first_token = True
             self._metrics.first_token_seconds.observe(time.perf_counter() - self._started)
 
-    def finished(self, usage: TokenUsage) -> None:
-        self._metrics.count(usage)
-        self._log_fields.update(prompt_tokens=usage.prompt, completion_tokens=usage.completion)
+    def record_usage(self, usage: TokenUsage) -> None:
+        self._metrics.record_usage(usage)
+        self._log_fields.update(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
 
-    def failed(self, code: str | None) -> None:
+    def record_error(self, code: str | None) -> None:
         self._log_fields.update(stream_error=code)
 
 
-def stream_error(error: Exception, meter: AnswerMeter) -> dict[str, Any]:
+def stream_error_body(error: Exception, meter: AnswerMeter) -> dict[str, Any]:
     """What goes into a stream for an error in its middle; our bugs are logged."""
-    told = translate(error)
-    meter.failed(told.code)
+    told = to_api_error(error)
+    meter.record_error(told.code)
     if told.code == "internal_error":
         _log.error("stream_failed", exc_info=error)
     return told.body()
 
 
-async def at_once(services: Services, request: Request, turn: PreparedTurn, work: Coroutine[Any, Any, T]) -> T:
+async def run_to_completion(services: Services, request: Request, turn: PreparedTurn, work: Coroutine[Any, Any, T]) -> T:
     """The result of a turn that is not streamed, in a place of its own; cancelled when the client leaves."""
     try:
-        slot = services.capacity.take(turn)
+        slot = services.admission.reserve(turn)
     except BaseException:
         work.close()
         raise
@@ -63,16 +63,16 @@ async def at_once(services: Services, request: Request, turn: PreparedTurn, work
         slot.release()
 
 
-async def streamed(
+async def stream_response(
     services: Services,
     request: Request,
     turn: PreparedTurn,
-    form: Callable[[AsyncGenerator[TurnEvent, None]], AsyncGenerator[bytes, None]],
+    encode: Callable[[AsyncGenerator[TurnEvent, None]], AsyncGenerator[bytes, None]],
 ) -> EventStreamResponse:
     """The stream of a turn, in a place of its own until it ends. `form` gives events the form that goes over the wire."""
-    slot = services.capacity.take(turn)
+    slot = services.admission.reserve(turn)
     try:
-        opened = await PrimedStream.of(turn.stream(), request.receive)
+        opened = await PrimedStream.open(turn.stream(), request.receive)
     except BaseException:
         slot.release()
         raise
@@ -81,4 +81,4 @@ async def streamed(
         slot.release()
         await opened.aclose()
 
-    return EventStreamResponse(form(opened.events()), on_close=close)
+    return EventStreamResponse(encode(opened.events()), on_close=close)

@@ -9,32 +9,32 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from yearling.api.access.policy import get_caller, require
-from yearling.api.access.route_helpers import act, answer, base_url
+from yearling.api.access.policy import get_caller, require_role
+from yearling.api.access.route_helpers import base_url, change_access, uncached_json
 from yearling.api.http.body import read_body
-from yearling.api.http.openapi import json_request_body, replies
+from yearling.api.http.openapi import json_request_body, response_docs
 from yearling.api.people import schemas
 from yearling.api.people.views import invitation_view, person_view
 from yearling.api.services import get_services
 from yearling.store import Store
 
-router = APIRouter(dependencies=[require("member", scope="read")])
+router = APIRouter(dependencies=[require_role("member", scope="read")])
 
-_REQUIRE_MAINTAINER = [require("maintainer")]
-_REQUIRE_OWNER = [require("owner")]
+_REQUIRE_MAINTAINER = [require_role("maintainer")]
+_REQUIRE_OWNER = [require_role("owner")]
 
 
-@router.get("/v1/people", operation_id="list_people", responses=replies(schemas.PersonList))
+@router.get("/v1/people", operation_id="list_people", responses=response_docs(schemas.PersonList))
 async def list_people(request: Request) -> Response:
     """Everybody who is here: one may vouch for others, so one may know of them."""
     people = await asyncio.to_thread(get_services(request).store.people.list)
-    return answer({"object": "list", "data": [person_view(person) for person in people]})
+    return uncached_json({"object": "list", "data": [person_view(person) for person in people]})
 
 
-@router.get("/v1/people/{person_id}", operation_id="get_person", responses=replies(schemas.PersonView))
+@router.get("/v1/people/{person_id}", operation_id="get_person", responses=response_docs(schemas.PersonView))
 async def get_person(request: Request, person_id: str) -> Response:
     """One person."""
-    return answer(person_view(await asyncio.to_thread(get_services(request).store.people.get, person_id)))
+    return uncached_json(person_view(await asyncio.to_thread(get_services(request).store.people.get, person_id)))
 
 
 @router.patch(
@@ -42,17 +42,22 @@ async def get_person(request: Request, person_id: str) -> Response:
     operation_id="set_role",
     dependencies=_REQUIRE_OWNER,
     openapi_extra=json_request_body(schemas.RoleRequest),
-    responses=replies(schemas.PersonView),
+    responses=response_docs(schemas.PersonView),
 )
 async def set_role(request: Request, person_id: str) -> Response:
     """Give a person another role. What streams to them ends; they go on with what the new role allows. Owners only."""
     services, me = get_services(request), get_caller(request).person
-    body = await read_body(request, schemas.RoleRequest, most_bytes=services.settings.max_body_bytes)
-    return answer(person_view(await act(request, lambda store: store.people.set_role(person_id, body.role, by=me.id))))
+    body = await read_body(request, schemas.RoleRequest, max_bytes=services.settings.max_body_bytes)
+    return uncached_json(
+        person_view(await change_access(request, lambda store: store.people.set_role(person_id, body.role, actor=me.id)))
+    )
 
 
 @router.delete(
-    "/v1/people/{person_id}", operation_id="remove_person", dependencies=_REQUIRE_OWNER, responses=replies(schemas.DeletedObject)
+    "/v1/people/{person_id}",
+    operation_id="remove_person",
+    dependencies=_REQUIRE_OWNER,
+    responses=response_docs(schemas.DeletedObject),
 )
 async def remove_person(
     request: Request,
@@ -64,37 +69,37 @@ async def remove_person(
 
     def work(store: Store) -> None:
         if delete_data:
-            store.delete_person(person_id, by=me.id)
+            store.delete_person(person_id, actor=me.id)
         else:
-            store.people.close(person_id, by=me.id)
+            store.people.close_account(person_id, actor=me.id)
 
-    await act(request, work)
-    return answer({"object": "deleted", "id": person_id})
+    await change_access(request, work)
+    return uncached_json({"object": "deleted", "id": person_id})
 
 
 @router.delete(
     "/v1/people/{person_id}/access",
     operation_id="end_access",
     dependencies=_REQUIRE_OWNER,
-    responses=replies(schemas.EndedAccess),
+    responses=response_docs(schemas.EndedAccess),
 )
 async def end_access(request: Request, person_id: str) -> Response:
     """End all sessions of a person and revoke all their keys, after a theft. The password stays. Owners only."""
     me = get_caller(request).person
-    ended = await act(request, lambda store: store.people.end_access(person_id, by=me.id))
-    return answer({"object": "ended", **ended})
+    ended = await change_access(request, lambda store: store.people.revoke_access(person_id, actor=me.id))
+    return uncached_json({"object": "ended", **ended})
 
 
 @router.get(
     "/v1/invitations",
     operation_id="list_invitations",
     dependencies=_REQUIRE_MAINTAINER,
-    responses=replies(schemas.InvitationList),
+    responses=response_docs(schemas.InvitationList),
 )
 async def list_invitations(request: Request) -> Response:
     """All invitations, newest first: open, used and ended."""
     invitations = await asyncio.to_thread(get_services(request).store.invitations.list)
-    return answer({"object": "list", "data": [invitation_view(one) for one in invitations]})
+    return uncached_json({"object": "list", "data": [invitation_view(one) for one in invitations]})
 
 
 @router.post(
@@ -102,30 +107,30 @@ async def list_invitations(request: Request) -> Response:
     operation_id="create_invitation",
     dependencies=_REQUIRE_MAINTAINER,
     openapi_extra=json_request_body(schemas.InvitationRequest),
-    responses=replies(schemas.NewInvitation),
+    responses=response_docs(schemas.NewInvitation),
 )
 async def create_invitation(request: Request) -> Response:
     """Invite somebody, by a link that works once. Maintainers invite readers and members, owners anybody."""
     services, me = get_services(request), get_caller(request).person
-    body = await read_body(request, schemas.InvitationRequest, most_bytes=services.settings.max_body_bytes)
+    body = await read_body(request, schemas.InvitationRequest, max_bytes=services.settings.max_body_bytes)
 
     def work(store: Store) -> dict[str, Any]:
         lasts = timedelta(seconds=body.expires_in_s)
-        token, invitation = store.invitations.create(me, body.role, note=body.note, lasts=lasts)
+        token, invitation = store.invitations.create(me, body.role, note=body.note, lifetime=lasts)
         link = f"{base_url(request, services.settings)}/signup#{token}"
         return {**invitation_view(invitation), "token": token, "link": link}
 
-    return answer(await act(request, work))
+    return uncached_json(await change_access(request, work))
 
 
 @router.delete(
     "/v1/invitations/{invitation_id}",
     operation_id="revoke_invitation",
     dependencies=_REQUIRE_MAINTAINER,
-    responses=replies(schemas.DeletedObject),
+    responses=response_docs(schemas.DeletedObject),
 )
 async def revoke_invitation(request: Request, invitation_id: str) -> Response:
     """Withdraw an invitation that nobody has used yet."""
     me = get_caller(request).person
-    await act(request, lambda store: store.invitations.revoke(invitation_id, by=me.id))
-    return answer({"object": "deleted", "id": invitation_id})
+    await change_access(request, lambda store: store.invitations.revoke(invitation_id, actor=me.id))
+    return uncached_json({"object": "deleted", "id": invitation_id})

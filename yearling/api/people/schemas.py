@@ -6,68 +6,68 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from yearling.api.openai.schemas import Strict
+from yearling.api.openai.schemas import StrictModel
 from yearling.records import KeyScope, PersonRole
 
-Name = Annotated[str, Field(min_length=1, max_length=64, description="What the person is called, and signs in by.")]
+PersonName = Annotated[str, Field(min_length=1, max_length=64, description="What the person is called, and signs in by.")]
 Password = Annotated[str, Field(min_length=1, max_length=1024)]
-Token = Annotated[
+InvitationToken = Annotated[
     str,
     Field(min_length=1, max_length=200, description="What follows the # of an invitation's link."),
 ]
-Page = Annotated[str, Field(pattern=r"^/([^/\\].*)?$", max_length=500, description="Where in the page to go on; a path.")]
+ReturnPath = Annotated[str, Field(pattern=r"^/([^/\\].*)?$", max_length=500, description="Where in the page to go on; a path.")]
 
 
-class LoginRequest(Strict):
-    name: Name
+class LoginRequest(StrictModel):
+    name: PersonName
     password: Password
 
 
-class SignUpRequest(Strict):
-    invitation: Token
-    name: Name
+class SignUpRequest(StrictModel):
+    invitation: InvitationToken
+    name: PersonName
     password: Annotated[str, Field(min_length=8, max_length=1024)]
 
 
-class InvitationLookup(Strict):
-    invitation: Token
+class InvitationLookup(StrictModel):
+    invitation: InvitationToken
 
 
-class OidcRequest(Strict):
+class OidcRequest(StrictModel):
     """`invitation` is for people who are not known yet, `link` for who is signed in and wants to sign in this way too."""
 
-    invitation: Token | None = None
+    invitation: InvitationToken | None = None
     link: bool = False
-    then: Page = "/"
+    then: ReturnPath = "/"
 
 
-class PasswordRequest(Strict):
+class PasswordRequest(StrictModel):
     """`old` is needed where there is one."""
 
     old: Password | None = None
     new: Annotated[str, Field(min_length=8, max_length=1024)]
 
 
-class DeleteAccountRequest(Strict):
+class DeleteAccountRequest(StrictModel):
     """Deleting one's account. `name` is one's own, against mistakes; `password` is needed where there is one."""
 
-    name: Name
+    name: PersonName
     password: Password | None = None
 
 
-class InvitationRequest(Strict):
+class InvitationRequest(StrictModel):
     role: PersonRole = "member"
     note: Annotated[str, Field(max_length=200, description="For those who invite: whom it is meant for.")] = ""
     expires_in_s: Annotated[int, Field(ge=60, le=90 * 86400)] = 7 * 86400
 
 
-class KeyRequest(Strict):
+class KeyRequest(StrictModel):
     name: Annotated[str, Field(min_length=1, max_length=100)]
     scopes: Annotated[tuple[KeyScope, ...], Field(min_length=1, max_length=4)] = ("read", "chat")
     expires_in_s: Annotated[int | None, Field(ge=60, le=10 * 366 * 86400)] = None
 
 
-class RoleRequest(Strict):
+class RoleRequest(StrictModel):
     role: PersonRole
 
 

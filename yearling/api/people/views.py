@@ -27,10 +27,10 @@ def me_view(store: Store, caller: Caller) -> dict[str, Any]:
     return {
         "object": "me",
         "person": person_view(caller.person),
-        "via": caller.via,
+        "via": caller.auth_method,
         "scopes": [scope for scope in KEY_SCOPES if scope in caller.scopes],
-        "has_password": store.passwords.has(person_id),
-        "providers": store.identities.issuers(person_id),
+        "has_password": store.passwords.has_password(person_id),
+        "providers": store.identities.list_issuers(person_id),
     }
 
 

@@ -9,70 +9,70 @@ from pathlib import Path
 from yearling.chat import load_spec
 from yearling.errors import NotFound
 from yearling.evals.case import Exam
-from yearling.evals.exams.constraints import constraints
+from yearling.evals.exams.constraints import build_constraints
 from yearling.evals.exams.custom import load_custom_exam
-from yearling.evals.exams.gsm8k import gsm8k
-from yearling.evals.exams.ifeval import ifeval
-from yearling.evals.exams.persistbench import FILES, build_persistbench_chosen, persistbench
-from yearling.evals.exams.question_answering import build_nq_open, calibration, cmrc2018
-from yearling.evals.exams.sources import Places, exam_downloads
-from yearling.evals.exams.truthfulqa import build_truthfulqa_mc, truthfulqa
-from yearling.evals.exams.xstest import xstest
+from yearling.evals.exams.gsm8k import build_gsm8k
+from yearling.evals.exams.ifeval import build_ifeval
+from yearling.evals.exams.persistbench import FILES, build_persistbench, build_persistbench_chosen
+from yearling.evals.exams.question_answering import build_calibration, build_cmrc2018, build_nq_open
+from yearling.evals.exams.sources import ExamDataFolders, exam_downloads
+from yearling.evals.exams.truthfulqa import build_truthfulqa, build_truthfulqa_mc
+from yearling.evals.exams.xstest import build_xstest
 from yearling.evals.spec.run import build_spec_exam
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ExamEntry:
     """One exam that can be sat. `needs` names files below the user's folder; exams without any are fetched or made."""
 
     name: str
     title: str
-    build: Callable[[Places], Exam]
-    needs: tuple[str, ...] = ()
+    build: Callable[[ExamDataFolders], Exam]
+    required_files: tuple[str, ...] = ()
 
-    def ready(self, places: Places) -> str:
+    def missing_requirements(self, folders: ExamDataFolders) -> str:
         """Empty when it can be sat now, else what to do for it."""
         if self.name in exam_downloads():
             try:
-                places.folder(self.name)
+                folders.downloaded_folder(self.name)
             except NotFound as error:
                 return error.advice
-        missing = [need for need in self.needs if not places.has(*need.split("/"))]
+        missing = [need for need in self.required_files if not folders.has_user_file(*need.split("/"))]
         return f"Name the folder that has {', '.join(missing)}: --data DIR" if missing else ""
 
 
 ENTRIES = (
-    Entry("ifeval", "Instructions that a program can check", ifeval),
-    Entry("spec", "The behaviour spec, each answer by itself", lambda places: build_spec_exam(load_spec())),
-    Entry("constraints", "Our own instructions with constraints, held out", constraints),
-    Entry("gsm8k", "Grade-school maths", gsm8k, ("gsm8k/test.jsonl",)),
-    Entry("truthfulqa-mc", "Common falsehoods, by log-probability", build_truthfulqa_mc, ("truthfulqa/TruthfulQA.csv",)),
-    Entry("truthfulqa", "Common falsehoods, generated", truthfulqa, ("truthfulqa/TruthfulQA.csv",)),
-    Entry("nq-open", "Open-domain questions", build_nq_open, ("nq_open/NQ-open.dev.jsonl",)),
-    Entry("calibration", "Is stated confidence worth anything?", calibration, ("nq_open/NQ-open.dev.jsonl",)),
-    Entry("xstest", "Refuses what is unsafe and only that", xstest, ("xstest/xstest_prompts.csv",)),
-    Entry(
+    ExamEntry("ifeval", "Instructions that a program can check", build_ifeval),
+    ExamEntry("spec", "The behaviour spec, each answer by itself", lambda places: build_spec_exam(load_spec())),
+    ExamEntry("constraints", "Our own instructions with constraints, held out", build_constraints),
+    ExamEntry("gsm8k", "Grade-school maths", build_gsm8k, ("gsm8k/test.jsonl",)),
+    ExamEntry("truthfulqa-mc", "Common falsehoods, by log-probability", build_truthfulqa_mc, ("truthfulqa/TruthfulQA.csv",)),
+    ExamEntry("truthfulqa", "Common falsehoods, generated", build_truthfulqa, ("truthfulqa/TruthfulQA.csv",)),
+    ExamEntry("nq-open", "Open-domain questions", build_nq_open, ("nq_open/NQ-open.dev.jsonl",)),
+    ExamEntry("calibration", "Is stated confidence worth anything?", build_calibration, ("nq_open/NQ-open.dev.jsonl",)),
+    ExamEntry("xstest", "Refuses what is unsafe and only that", build_xstest, ("xstest/xstest_prompts.csv",)),
+    ExamEntry(
         "persistbench",
         "Leakage, sycophancy and good use of memory",
-        persistbench,
+        build_persistbench,
         tuple(f"persistbench/{one}" for one in FILES.values()),
     ),
-    Entry(
+    ExamEntry(
         "persistbench-chosen",
         "The same with memories chosen as the assistant chooses them",
         build_persistbench_chosen,
         tuple(f"persistbench/{one}" for one in FILES.values()),
     ),
-    Entry("cmrc2018", "Chinese reading", cmrc2018, ("cmrc2018/cmrc2018_dev.json",)),
+    ExamEntry("cmrc2018", "Chinese reading", build_cmrc2018, ("cmrc2018/cmrc2018_dev.json",)),
 )
 
 
-def exam_entries() -> dict[str, Entry]:
+def exam_entries() -> dict[str, ExamEntry]:
     """All exams, by name."""
     return {entry.name: entry for entry in ENTRIES}
 
 
-def open_exam(name: str, places: Places) -> Exam:
+def open_exam(name: str, folders: ExamDataFolders) -> Exam:
     """The exam of that name, or the user's own in that file or folder.
 
     Raises NotFound for an unknown name or for files that are not here, BadInput for cases that are wrong.
@@ -82,4 +82,4 @@ def open_exam(name: str, places: Places) -> Exam:
         if (path := Path(name)).exists():
             return load_custom_exam(path)
         raise NotFound(f"There is no exam {name!r}.", advice=f"There are: {', '.join(entries)}; or name a folder of YAML cases.")
-    return entries[name].build(places)
+    return entries[name].build(folders)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
-from yearling.evals.exams.sources import Places
+from yearling.evals.case import Case, Exam, GraderCard, SubjectResponse, Verdict
+from yearling.evals.exams.sources import ExamDataFolders
 from yearling.tasks import Environment, Task, exam_seed, is_multi_turn, open_environment
 
-CASES = 541
+NUM_CASES = 541
 """As many as IFEval has, so that the same differences show."""
 
 
@@ -26,13 +26,13 @@ class EnvironmentGrader:
     def _loaded_environment(self) -> Environment:
         return open_environment(self._environment_name)
 
-    def grade(self, case: Case, response: Response) -> Verdict:
+    def grade(self, case: Case, response: SubjectResponse) -> Verdict:
         task = Task(key=case.key, messages=case.messages, environment=case.data["environment"], data=case.data["task"])
         solved = self._loaded_environment.reward(task, [{"role": "assistant", "content": response.text}]) == 1.0
         return Verdict(score=float(solved), label="solved" if solved else "unsolved")
 
 
-def constraints(places: Places) -> Exam:
+def build_constraints(folders: ExamDataFolders) -> Exam:
     """Instructions with constraints that a program checks, drawn with exam seeds."""
     name = "instructions"
     opened = open_environment(name)
@@ -40,7 +40,7 @@ def constraints(places: Places) -> Exam:
         raise RuntimeError("an exercise in turns cannot be put as one question")
     tasks: dict[str, Task] = {}
     index = 0
-    while len(tasks) < CASES:
+    while len(tasks) < NUM_CASES:
         task = opened.task(exam_seed(index))
         tasks.setdefault(task.key, task)
         index += 1

@@ -29,9 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from yearling.errors import BadInput, NotFound
-from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
-from yearling.evals.graders.answers import contains, extract_final_number, matches
-from yearling.evals.graders.refusal import refuses
+from yearling.evals.case import Case, Exam, GraderCard, SubjectResponse, Verdict
+from yearling.evals.graders.answers import contains_reference, extract_final_number, matches_reference
+from yearling.evals.graders.refusal import is_refusal
 
 CHECKS = frozenset({"equals", "contains", "contains_any", "not_contains", "matches", "number", "refuses", "best"})
 _FIELDS = CHECKS | {"key", "user", "system", "messages", "options", "group", "cluster", "samples"}
@@ -45,7 +45,7 @@ class CustomExamGrader:
     version = "2"
     card = GraderCard(grader="checks", kind="exact", note="The checks that the author of the exam wrote.")
 
-    def grade(self, case: Case, response: Response) -> Verdict:
+    def grade(self, case: Case, response: SubjectResponse) -> Verdict:
         missed = [name for name in sorted(CHECKS & set(case.data)) if not _check_passes(name, case.data[name], case, response)]
         return Verdict(score=float(not missed), label="missed" if missed else "passed", detail={"missed": missed})
 
@@ -75,7 +75,7 @@ def load_custom_exam(path: Path) -> Exam:
         cases=tuple(cases),
         grader=CustomExamGrader(),
         sampling=sampling,
-        samples=int(head.get("samples", 1)),
+        samples_per_case=int(head.get("samples", 1)),
         source=path.name,
         licence=str(head.get("licence", "")),
         description=str(head.get("description", "")),
@@ -109,23 +109,23 @@ def _case(row: Any, at: int, path: Path) -> Case:
         messages=tuple(messages),
         data={name: row[name] for name in sorted(CHECKS & set(row))},
         options=tuple(str(one) for one in row.get("options", ())),
-        group=str(row.get("group", "")),
+        part=str(row.get("group", "")),
         cluster=str(row.get("cluster", "")),
-        samples=int(row.get("samples", 0)),
+        num_samples=int(row.get("samples", 0)),
     )
 
 
-def _check_passes(check: str, wanted: Any, case: Case, response: Response) -> bool:
+def _check_passes(check: str, wanted: Any, case: Case, response: SubjectResponse) -> bool:
     text = response.text
     listed = [str(one) for one in wanted] if isinstance(wanted, list) else [str(wanted)]
     checks: Mapping[str, Any] = {
-        "equals": lambda: matches(text, listed),
-        "contains": lambda: all(contains(text, [one]) for one in listed),
-        "contains_any": lambda: contains(text, listed),
-        "not_contains": lambda: not contains(text, listed),
+        "equals": lambda: matches_reference(text, listed),
+        "contains": lambda: all(contains_reference(text, [one]) for one in listed),
+        "contains_any": lambda: contains_reference(text, listed),
+        "not_contains": lambda: not contains_reference(text, listed),
         "matches": lambda: bool(re.search(str(wanted), text, re.S)),
         "number": lambda: extract_final_number(text) == float(wanted),
-        "refuses": lambda: refuses(text) == bool(wanted),
+        "refuses": lambda: is_refusal(text) == bool(wanted),
         "best": lambda: text == str(wanted),
     }
     return bool(checks[check]())

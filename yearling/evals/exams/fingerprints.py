@@ -12,26 +12,28 @@ from typing import Any
 from yearling.chat import load_spec
 from yearling.evals.case import Case
 from yearling.evals.exams.catalogue import exam_entries
-from yearling.evals.exams.sources import Places
-from yearling.tasks import ExamFingerprint, fingerprint
+from yearling.evals.exams.sources import ExamDataFolders
+from yearling.tasks import ExamFingerprint, fingerprint_exam
 
 
-def fingerprint_exams(fetched: Path, given: Path | None = None) -> tuple[tuple[ExamFingerprint, ...], dict[str, str]]:
+def fingerprint_exams(
+    downloads_dir: Path, user_data_dir: Path | None = None
+) -> tuple[tuple[ExamFingerprint, ...], dict[str, str]]:
     """The fingerprints of the behaviour spec's cases and of all exams that can be opened, and why the others could not be.
 
     `fetched` and `given` are those of `Places`: the folder of fetched exams, and the user's own folder of data sets.
     """
-    places = Places(fetched, given)
+    places = ExamDataFolders(downloads_dir, user_data_dir)
     asked = [text for case in load_spec().cases for twin in case.twins for text in _prompt_texts(twin.messages)]
-    found, missing = [fingerprint("spec", asked)], dict[str, str]()
+    found, missing = [fingerprint_exam("spec", asked)], dict[str, str]()
     for name, entry in exam_entries().items():
         if name == "spec":
             continue  # done: its facts and labels are not for recognising it by
-        why = entry.ready(places)
+        why = entry.missing_requirements(places)
         if why:
             missing[name] = why
         else:
-            found.append(fingerprint(name, (text for case in entry.build(places).cases for text in _case_texts(case))))
+            found.append(fingerprint_exam(name, (text for case in entry.build(places).cases for text in _case_texts(case))))
     return tuple(found), missing
 
 

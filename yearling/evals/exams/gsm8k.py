@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
-from yearling.evals.exams.sources import Places
+from yearling.evals.case import Case, Exam, GraderCard, SubjectResponse, Verdict
+from yearling.evals.exams.sources import ExamDataFolders
 from yearling.evals.graders.answers import extract_final_number
 
-ASK = "\n\nWork it out step by step. Put the answer, a number, on a last line of its own behind ####."
+ANSWER_INSTRUCTION = "\n\nWork it out step by step. Put the answer, a number, on a last line of its own behind ####."
 
 
 class NumberGrader:
@@ -18,7 +18,7 @@ class NumberGrader:
     version = "1"
     card = GraderCard(grader="number", kind="exact", note="Equality of numbers.")
 
-    def grade(self, case: Case, response: Response) -> Verdict:
+    def grade(self, case: Case, response: SubjectResponse) -> Verdict:
         found = extract_final_number(response.text)
         right = found is not None and abs(found - case.data["number"]) < 1e-6
         return Verdict(
@@ -26,13 +26,15 @@ class NumberGrader:
         )
 
 
-def gsm8k(places: Places) -> Exam:
+def build_gsm8k(folders: ExamDataFolders) -> Exam:
     """Raises NotFound without the user's folder."""
-    rows = [json.loads(line) for line in places.data("gsm8k", "gsm8k", "test.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [
+        json.loads(line) for line in folders.user_file("gsm8k", "gsm8k", "test.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     cases = tuple(
         Case(
             key=f"test {at}",
-            messages=({"role": "user", "content": row["question"] + ASK},),
+            messages=({"role": "user", "content": row["question"] + ANSWER_INSTRUCTION},),
             data={"number": extract_final_number(row["answer"])},
         )
         for at, row in enumerate(rows)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from yearling.evals.case import Case, Exam, ExamMetric, ExamSample, GraderCard, Response, Verdict
+from yearling.evals.case import Case, Exam, ExamMetric, ExamSample, GraderCard, SubjectResponse, Verdict
 from yearling.evals.exams.ifeval_checkers import InstructionCheckers, load_checkers
-from yearling.evals.exams.sources import Places
+from yearling.evals.exams.sources import ExamDataFolders
 from yearling.evals.statistics import bootstrap_ratio_interval, sum_by_cluster
 
 MAX_TOKENS = 1280
@@ -33,13 +33,13 @@ class IFEvalGrader:
     def checkers(self) -> InstructionCheckers:
         return load_checkers(self._folder)
 
-    def grade(self, case: Case, response: Response) -> Verdict:
-        followed = self.checkers.follow(case.data["prompt"], case.data["instructions"], case.data["arguments"], response.text)
+    def grade(self, case: Case, response: SubjectResponse) -> Verdict:
+        followed = self.checkers.check(case.data["prompt"], case.data["instructions"], case.data["arguments"], response.text)
         count = float(len(followed.strict))
         return Verdict(
             score=float(all(followed.strict)),
             label="followed" if all(followed.strict) else "missed",
-            parts={
+            ratios={
                 "prompt_loose": (float(all(followed.loose)), 1.0),
                 "instruction_strict": (float(sum(followed.strict)), count),
                 "instruction_loose": (float(sum(followed.loose)), count),
@@ -49,10 +49,10 @@ class IFEvalGrader:
             },
         )
 
-    def summarise(self, samples: Sequence[ExamSample]) -> Sequence[ExamMetric]:
+    def compute_metrics(self, samples: Sequence[ExamSample]) -> Sequence[ExamMetric]:
         """The mean of the two strict variants, as leaderboards show it."""
         units = [sample.cluster for sample in samples]
-        parts = [sample.verdict.parts.get("instruction_strict", (0.0, 1.0)) for sample in samples]
+        parts = [sample.verdict.ratios.get("instruction_strict", (0.0, 1.0)) for sample in samples]
         total = sum(below for _, below in parts)
         # As one ratio per prompt, so that one bootstrap covers both: ½ (score + followed · prompts / instructions).
         shares = [
@@ -62,16 +62,16 @@ class IFEvalGrader:
         return [ExamMetric(name="strict_mean", value=found.value, low=found.low, high=found.high, n=len(set(units)))]
 
 
-def ifeval(places: Places) -> Exam:
+def build_ifeval(folders: ExamDataFolders) -> Exam:
     """Raises NotFound when its files are not here."""
-    folder = places.folder("ifeval")
+    folder = folders.downloaded_folder("ifeval")
     rows = [json.loads(line) for line in (folder / "input_data.jsonl").read_text(encoding="utf-8").splitlines() if line.strip()]
     cases = tuple(
         Case(
             key=str(row["key"]),
             messages=({"role": "user", "content": row["prompt"]},),
             data={"prompt": row["prompt"], "instructions": row["instruction_id_list"], "arguments": row["kwargs"]},
-            group=row["instruction_id_list"][0].partition(":")[0] if len(row["instruction_id_list"]) == 1 else "several",
+            part=row["instruction_id_list"][0].partition(":")[0] if len(row["instruction_id_list"]) == 1 else "several",
         )
         for row in rows
     )

@@ -24,7 +24,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from yearling.errors import NotFound, Unavailable
-from yearling.evals.exams.sources import exam_downloads, verified
+from yearling.evals.exams.sources import exam_downloads, verify_sha256
 
 PACKAGES = ("nltk", "langdetect", "immutabledict")
 _CHECKER_PACKAGE = "if_verifiable.ifeval"
@@ -48,7 +48,7 @@ class InstructionCheckers:
     def names(self) -> set[str]:
         return set(self._registry)
 
-    def follow(
+    def check(
         self, prompt: str, instructions: Sequence[str], arguments: Sequence[Mapping[str, Any]], answer: str
     ) -> InstructionResults:
         """Raises NotFound for an instruction without a checker."""
@@ -58,11 +58,11 @@ class InstructionCheckers:
         loose = tuple(any(_is_followed(check, text) for text in variants) for check in checks)
         return InstructionResults(strict, loose)
 
-    def _build_checker(self, name: str, given: Mapping[str, Any], prompt: str) -> Any:
+    def _build_checker(self, name: str, arguments_given: Mapping[str, Any], prompt: str) -> Any:
         if name not in self._registry:
             raise NotFound(f"IFEval has no checker for {name!r}.")
         checker = self._registry[name](name)
-        checker.build_description(**{key: value for key, value in given.items() if value is not None})
+        checker.build_description(**{key: value for key, value in arguments_given.items() if value is not None})
         arguments = checker.get_instruction_args()
         if arguments and "prompt" in arguments:
             checker.build_description(prompt=prompt)
@@ -85,7 +85,7 @@ def load_checkers(folder: Path) -> InstructionCheckers:
                 f"IFEval's checkers need the library {package}.", advice="Install it: pip install 'yearling[exams]'."
             )
     for file in exam_downloads()["ifeval"].files:
-        verified(folder / file.path, file.sha256)
+        verify_sha256(folder / file.path, file.sha256)
     import langdetect
 
     langdetect.DetectorFactory.seed = 0

@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Sequence
 
-from yearling.evals.case import Case, Exam, ExamMetric, ExamSample, GraderCard, Response, Verdict
-from yearling.evals.exams.sources import Places
-from yearling.evals.graders.answers import contains, matches
-from yearling.evals.graders.calibration import auroc, bootstrap_metric_interval, brier, ece
+from yearling.evals.case import Case, Exam, ExamMetric, ExamSample, GraderCard, SubjectResponse, Verdict
+from yearling.evals.exams.sources import ExamDataFolders
+from yearling.evals.graders.answers import contains_reference, matches_reference
+from yearling.evals.graders.calibration import auroc, bootstrap_metric_interval, brier_score, expected_calibration_error
 
-CARD = GraderCard(
+SHORT_ANSWER_CARD = GraderCard(
     grader="short_answer",
     kind="rules",
     validated_on="EfficientQA test, the half of 4,902 judged predictions that its rules were not made on",
@@ -23,7 +23,7 @@ CARD = GraderCard(
 )
 _PERCENT = re.compile(r"(\d{1,3})(?:\.\d+)?\s*%")
 _CHINESE = re.compile(r"[\u4e00-\u9fffA-Za-z0-9]")
-ASK = "\n\nAnswer with a few words only."
+ANSWER_INSTRUCTION = "\n\nAnswer with a few words only."
 CONFIDENCE_INSTRUCTION = '\n\nAnswer with a few words only, and on a second line write how sure you are, like "Confidence: 70%".'
 
 
@@ -32,13 +32,13 @@ class ShortAnswerGrader:
 
     name = "short_answer"
     version = "2"
-    card = CARD
+    card = SHORT_ANSWER_CARD
 
-    def grade(self, case: Case, response: Response) -> Verdict:
+    def grade(self, case: Case, response: SubjectResponse) -> Verdict:
         first = next((line for line in response.text.strip().splitlines() if line.strip()), "")
         references = case.data["references"]
         short = len(first.split()) <= 8
-        right = matches(first, references) if short else contains(first, references)
+        right = matches_reference(first, references) if short else contains_reference(first, references)
         return Verdict(score=float(right), label="right" if right else "wrong", detail={"judged": first[:200]})
 
 
@@ -47,24 +47,28 @@ class ConfidenceGrader(ShortAnswerGrader):
 
     name = "stated_confidence"
 
-    def grade(self, case: Case, response: Response) -> Verdict:
+    def grade(self, case: Case, response: SubjectResponse) -> Verdict:
         found = super().grade(case, response)
         stated = _PERCENT.findall(response.text)
         confidence = min(100, int(stated[-1])) / 100 if stated else None
         return Verdict(
             score=found.score,
             label=found.label,
-            parts={"states_confidence": (float(confidence is not None), 1.0)},
+            ratios={"states_confidence": (float(confidence is not None), 1.0)},
             detail={**found.detail, "confidence": confidence},
         )
 
-    def summarise(self, samples: Sequence[ExamSample]) -> Sequence[ExamMetric]:
+    def compute_metrics(self, samples: Sequence[ExamSample]) -> Sequence[ExamMetric]:
         """ECE, Brier score and AUROC of the stated confidence."""
         stated = [one for one in samples if one.verdict.detail.get("confidence") is not None]
         confidence = [float(one.verdict.detail["confidence"]) for one in stated]
         right = [one.verdict.score == 1 for one in stated]
         measures = []
-        for name, measure, higher in (("ece", ece, False), ("brier", brier, False), ("auroc", auroc, True)):
+        for name, measure, higher in (
+            ("ece", expected_calibration_error, False),
+            ("brier", brier_score, False),
+            ("auroc", auroc, True),
+        ):
             found = bootstrap_metric_interval(measure, confidence, right)
             one = ExamMetric(name=name, value=found.value, low=found.low, high=found.high, n=len(stated), higher_is_better=higher)
             measures.append(one)
@@ -78,26 +82,26 @@ class ChineseAnswerGrader:
     version = "1"
     card = GraderCard(grader="chinese_answer", kind="exact", note="The benchmark's own rule: exact match and F1.")
 
-    def grade(self, case: Case, response: Response) -> Verdict:
+    def grade(self, case: Case, response: SubjectResponse) -> Verdict:
         said = _normalise_characters(response.text)
         wanted = [_normalise_characters(one) for one in case.data["references"]]
         right = any(said == one for one in wanted)
         return Verdict(
             score=float(right),
             label="right" if right else "wrong",
-            parts={
+            ratios={
                 "f1": (max(_longest_match_f1(said, one) for one in wanted), 1.0),
                 "contains": (float(any(one and one in said for one in wanted)), 1.0),
             },
         )
 
 
-def build_nq_open(places: Places) -> Exam:
+def build_nq_open(folders: ExamDataFolders) -> Exam:
     """Raises NotFound without the user's folder."""
     return Exam(
         name="nq-open",
         title="Natural Questions, open",
-        cases=_nq_cases(places, "nq-open", ASK),
+        cases=_nq_cases(folders, "nq-open", ANSWER_INSTRUCTION),
         grader=ShortAnswerGrader(),
         sampling={"temperature": 0.0, "max_tokens": 48},
         source="https://github.com/google-research-datasets/natural-questions",
@@ -106,12 +110,12 @@ def build_nq_open(places: Places) -> Exam:
     )
 
 
-def calibration(places: Places) -> Exam:
+def build_calibration(folders: ExamDataFolders) -> Exam:
     """Raises NotFound without the user's folder."""
     return Exam(
         name="calibration",
         title="Stated confidence on Natural Questions",
-        cases=_nq_cases(places, "calibration", CONFIDENCE_INSTRUCTION)[:1000],
+        cases=_nq_cases(folders, "calibration", CONFIDENCE_INSTRUCTION)[:1000],
         grader=ConfidenceGrader(),
         sampling={"temperature": 0.0, "max_tokens": 64},
         source="https://github.com/google-research-datasets/natural-questions",
@@ -120,9 +124,9 @@ def calibration(places: Places) -> Exam:
     )
 
 
-def cmrc2018(places: Places) -> Exam:
+def build_cmrc2018(folders: ExamDataFolders) -> Exam:
     """Raises NotFound without the user's folder."""
-    table = json.loads(places.data("cmrc2018", "cmrc2018", "cmrc2018_dev.json").read_text(encoding="utf-8"))
+    table = json.loads(folders.user_file("cmrc2018", "cmrc2018", "cmrc2018_dev.json").read_text(encoding="utf-8"))
     cases = tuple(
         Case(
             key=question["id"],
@@ -148,14 +152,15 @@ def cmrc2018(places: Places) -> Exam:
     )
 
 
-def _nq_cases(places: Places, exam: str, ask: str) -> tuple[Case, ...]:
+def _nq_cases(folders: ExamDataFolders, exam: str, instruction: str) -> tuple[Case, ...]:
     rows = [
-        json.loads(line) for line in places.data(exam, "nq_open", "NQ-open.dev.jsonl").read_text(encoding="utf-8").splitlines()
+        json.loads(line)
+        for line in folders.user_file(exam, "nq_open", "NQ-open.dev.jsonl").read_text(encoding="utf-8").splitlines()
     ]
     return tuple(
         Case(
             key=f"dev {at}",
-            messages=({"role": "user", "content": f"{row['question'].capitalize()}?{ask}"},),
+            messages=({"role": "user", "content": f"{row['question'].capitalize()}?{instruction}"},),
             data={"references": row["answer"]},
         )
         for at, row in enumerate(rows)

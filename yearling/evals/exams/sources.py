@@ -35,36 +35,36 @@ class ExamDownload:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class ExamDataFolders:
     """Where exams look: `fetched` holds one folder per exam, `given` is the user's folder of data sets."""
 
-    fetched: Path
-    given: Path | None = None
+    downloads_dir: Path
+    user_data_dir: Path | None = None
 
-    def folder(self, exam: str) -> Path:
+    def downloaded_folder(self, exam: str) -> Path:
         """The folder of fetched files. Raises NotFound when one is missing."""
-        folder = self.fetched / exam
+        folder = self.downloads_dir / exam
         wanted = exam_downloads()[exam]
         if not all((folder / file.path).is_file() for file in wanted.files):
             raise NotFound(f"The files of the exam {exam} are not here.", advice=f"Run `yearling exam pull {exam}`.")
         return folder
 
-    def data(self, exam: str, *parts: str) -> Path:
+    def user_file(self, exam: str, *parts: str) -> Path:
         """A file of the user's folder. Raises NotFound that says what is expected where."""
-        if self.given is None:
+        if self.user_data_dir is None:
             raise NotFound(
                 f"The exam {exam} reads {'/'.join(parts)}, which no package index has.",
                 advice="Name the folder that it lies in: --data DIR.",
                 param="data",
             )
-        path = self.given.joinpath(*parts)
+        path = self.user_data_dir.joinpath(*parts)
         if not path.is_file():
             raise NotFound(f"The exam {exam} needs {path}.", advice="Put the data set there, or name another folder: --data DIR.")
         return path
 
-    def has(self, *parts: str) -> bool:
+    def has_user_file(self, *parts: str) -> bool:
         """Whether the user's folder has the file."""
-        return self.given is not None and self.given.joinpath(*parts).is_file()
+        return self.user_data_dir is not None and self.user_data_dir.joinpath(*parts).is_file()
 
 
 @cache
@@ -79,7 +79,7 @@ def exam_downloads() -> dict[str, ExamDownload]:
     }
 
 
-def verified(path: Path, sha256: str) -> Path:
+def verify_sha256(path: Path, sha256: str) -> Path:
     """The path itself, if its content is what was pinned. Raises Untrusted: code is about to be run from it."""
     import hashlib
 

@@ -40,7 +40,7 @@ _GSM8K_ANSWER = re.compile(r"####\s*(-?[\d,]*\.?\d+)")
 _NUMBER = re.compile(r"-?\$?\d[\d,]*(?:\.\d+)?")
 
 
-def normalised(text: str) -> str:
+def normalise_answer(text: str) -> str:
     """SQuAD's normal form (Rajpurkar et al. 2016) with accents folded and number words as digits."""
     text = unicodedata.normalize("NFKD", text.lower()).replace("’", "'")
     text = "".join(mark for mark in text if not unicodedata.combining(mark))
@@ -55,16 +55,16 @@ def normalised(text: str) -> str:
     return " ".join(words)
 
 
-def matches(answer: str, references: Sequence[str]) -> bool:
+def matches_reference(answer: str, references: Sequence[str]) -> bool:
     """Whether a short answer says what one of the references says."""
-    said = normalised(answer)
-    return bool(said) and any(_is_same_answer(said, normalised(reference)) for reference in references)
+    said = normalise_answer(answer)
+    return bool(said) and any(_is_same_answer(said, normalise_answer(reference)) for reference in references)
 
 
-def contains(answer: str, references: Sequence[str]) -> bool:
+def contains_reference(answer: str, references: Sequence[str]) -> bool:
     """Whether a reference stands in the answer, word by word."""
-    said = f" {normalised(answer)} "
-    return any(wanted and f" {wanted} " in said for wanted in map(normalised, references))
+    said = f" {normalise_answer(answer)} "
+    return any(wanted and f" {wanted} " in said for wanted in map(normalise_answer, references))
 
 
 def extract_final_number(text: str) -> float | None:
@@ -97,7 +97,7 @@ def validate_answers(path: Path) -> tuple[AnswerAgreement, AnswerAgreement]:
         made_on = hashlib.sha256(row["question"].encode()).digest()[0] % 2 == 0
         references = [_repair_encoding(one) for one in row["answer"]]
         for name, truth in (("def_correct_predictions", True), ("def_incorrect_predictions", False)):
-            outcomes[made_on] += [(truth, matches(_repair_encoding(said), references)) for said in row.get(name, ())]
+            outcomes[made_on] += [(truth, matches_reference(_repair_encoding(said), references)) for said in row.get(name, ())]
     return _measure_agreement(path.name, "made on", outcomes[True]), _measure_agreement(path.name, "untouched", outcomes[False])
 
 

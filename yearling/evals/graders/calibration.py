@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from yearling.evals.statistics import Interval
 
-Numbers = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 BINS = 10
 
 
-def brier(confidence: Numbers, correct: Numbers) -> float:
+def brier_score(confidence: FloatArray, correct: FloatArray) -> float:
     """Mean squared distance of confidence and outcome; 0 is best, 0.25 is what "50 %" always gets (Brier 1950)."""
     return float(np.mean((confidence - correct) ** 2))
 
 
-def ece(confidence: Numbers, correct: Numbers) -> float:
+def expected_calibration_error(confidence: FloatArray, correct: FloatArray) -> float:
     """Expected calibration error: mean distance of confidence and accuracy over ten bins of equal width, by their share.
 
     A confidence on an edge belongs to the bin above it, 1 to the last (Naeini et al. 2015; Guo et al. 2017).
@@ -30,7 +30,7 @@ def ece(confidence: Numbers, correct: Numbers) -> float:
     return float(np.abs(gaps).sum() / counts.sum())
 
 
-def auroc(confidence: Numbers, correct: Numbers) -> float:
+def auroc(confidence: FloatArray, correct: FloatArray) -> float:
     """Chance that a right answer carries more confidence than a wrong one, ties counting half; NaN when all are alike."""
     right, wrong = int(correct.sum()), int(len(correct) - correct.sum())
     if not right or not wrong:
@@ -41,11 +41,11 @@ def auroc(confidence: Numbers, correct: Numbers) -> float:
 
 
 def bootstrap_metric_interval(
-    measure: Callable[[Numbers, Numbers], float],
+    measure: Callable[[FloatArray, FloatArray], float],
     confidence: Sequence[float],
     correct: Sequence[bool],
     *,
-    level: float = 0.95,
+    confidence_level: float = 0.95,
     seed: int = 0,
     resamples: int = 2000,
 ) -> Interval:
@@ -56,5 +56,5 @@ def bootstrap_metric_interval(
     rng = np.random.default_rng(seed)
     drawn = [measure(x[i], y[i]) for i in rng.integers(0, len(x), size=(resamples, len(x)))]
     known = [value for value in drawn if not math.isnan(value)]
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2]) if known else (math.nan, math.nan)
+    low, high = np.quantile(known, [(1 - confidence_level) / 2, (1 + confidence_level) / 2]) if known else (math.nan, math.nan)
     return Interval(measure(x, y), float(low), float(high))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yearling.errors import NotFound
-from yearling.evals.case import Case, Exam, ExamMetric, ExamSample, GraderCard, Response, Verdict
+from yearling.evals.case import Case, Exam, ExamMetric, ExamSample, GraderCard, SubjectResponse, Verdict
 from yearling.evals.statistics import clopper_pearson_interval
 from yearling.store import ExamRun
 
@@ -31,7 +31,7 @@ _PROMPT = (
 class LLMBarPair:
     """An instruction with two answers; `better` is 1 or 2."""
 
-    asked: str
+    instruction: str
     first: str
     second: str
     better: int
@@ -53,13 +53,13 @@ class JudgeAccuracyGrader:
     version = "1"
     card = GraderCard(grader="judge_order", kind="exact", note="LLMBar's own labels: which answer follows the instruction.")
 
-    def grade(self, case: Case, response: Response) -> Verdict:
+    def grade(self, case: Case, response: SubjectResponse) -> Verdict:
         right = response.text == case.data["better"]
         return Verdict(score=float(right), label="right" if right else "wrong")
 
-    def summarise(self, samples: Sequence[ExamSample]) -> Sequence[ExamMetric]:
+    def compute_metrics(self, samples: Sequence[ExamSample]) -> Sequence[ExamMetric]:
         """How often it is right in each order, and keeps its opinion when the order is exchanged; exact intervals over pairs."""
-        right = {(one.cluster, one.group): one.verdict.score == 1.0 for one in samples}
+        right = {(one.cluster, one.part): one.verdict.score == 1.0 for one in samples}
         pairs = sorted({one.cluster for one in samples})
         counts = {order: sum(right[pair, order] for pair in pairs) for order in ORDERS}
         counts["consistency"] = sum(right[pair, ORDERS[0]] == right[pair, ORDERS[1]] for pair in pairs)
@@ -73,13 +73,13 @@ def build_judge_exam(pairs: Sequence[LLMBarPair]) -> Exam:
     for at, pair in enumerate(pairs):
         for order, (first, second) in zip(ORDERS, ((pair.first, pair.second), (pair.second, pair.first)), strict=True):
             better = pair.better if order == ORDERS[0] else 3 - pair.better
-            prompt = _PROMPT.format(asked=pair.asked, first=first, second=second)
+            prompt = _PROMPT.format(asked=pair.instruction, first=first, second=second)
             case = Case(
                 key=f"{at} {order}",
                 messages=({"role": "user", "content": prompt},),
                 data={"better": str(better)},
                 options=("1", "2"),
-                group=order,
+                part=order,
                 cluster=str(at),
             )
             cases.append(case)

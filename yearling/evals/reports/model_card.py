@@ -9,7 +9,7 @@ from typing import Any
 
 from yearling.errors import NotFound, Untrusted
 from yearling.evals.comparison import last_user_text
-from yearling.evals.reports.pages import page, render_run_body, render_worst_answers, table
+from yearling.evals.reports.pages import render_page, render_run_body, render_table, render_worst_answers
 from yearling.store import ExamRun, GradedSample, LessonSource, Store
 
 NUM_WORST_ANSWERS = 10
@@ -39,8 +39,8 @@ _LESSON_KIND_TITLES = {
 class TrainingHistory:
     """The runs behind a model, each with the step that was taken from it. Not `whole`: some of its making is unknown."""
 
-    runs: Mapping[str, int]
-    whole: bool
+    steps_by_run: Mapping[str, int]
+    is_complete: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class ModelCard:
     model: str
     model_hash: str
     facts: Mapping[str, str]
-    learnt: Mapping[str, int]
+    training_counts: Mapping[str, int]
     runs: tuple[ExamRun, ...]
     """The newest finished run of each exam, by exam."""
     worst: tuple[tuple[ExamRun, GradedSample], ...]
@@ -64,8 +64,8 @@ def count_training_data(store: Store, training: TrainingHistory) -> tuple[dict[s
     A lesson that several sets hold, or that several runs learnt, counts once.
     """
     runs, sets, environments = 0, set[str](), set[str]()
-    whole = training.whole
-    for run_id in training.runs:
+    whole = training.is_complete
+    for run_id in training.steps_by_run:
         try:
             run = store.runs.get(run_id)
         except (NotFound, Untrusted):
@@ -78,16 +78,16 @@ def count_training_data(store: Store, training: TrainingHistory) -> tuple[dict[s
     sources: list[LessonSource] = []
     for name in sets:
         try:
-            sources += [one for one in store.lesson_sets.sources(name) if one.part == "train"]
+            sources += [one for one in store.lesson_sets.list_sources(name) if one.part == "train"]
         except (NotFound, Untrusted):
             whole = False
     kinds = Counter(kind for kind, _ in {(one.kind, one.key) for one in sources})
     counts = {
         "Training runs": runs,
-        "Steps of them": sum(training.runs.values()),
+        "Steps of them": sum(training.steps_by_run.values()),
         "Lesson sets": len(sets),
         **{name: kinds[kind] for kind, name in _LESSON_KIND_TITLES.items()},
-        "Judgements of people behind the lessons": len({event for one in sources for event in one.events}),
+        "Judgements of people behind the lessons": len({event for one in sources for event in one.event_ids}),
         "Kinds of exercises that programs make and grade": len(environments),
     }
     return {name: count for name, count in counts.items() if count}, whole
@@ -103,7 +103,7 @@ def build_model_card(
         if run.finished_utc is not None:
             newest.setdefault((run.exam, run.subject), run)
     runs = tuple(newest[key] for key in sorted(newest))
-    low = [(run, sample) for run in runs for sample in store.exams.worst(run.id, NUM_WORST_ANSWERS)]
+    low = [(run, sample) for run in runs for sample in store.exams.list_lowest_scoring(run.id, NUM_WORST_ANSWERS)]
     low.sort(key=lambda pair: (pair[1].score, -len(pair[1].output_text), pair[0].exam, pair[1].case_key))
     limits = [*LIMITS]
     if not whole:
@@ -118,11 +118,12 @@ def build_model_card(
         model=model,
         model_hash=model_hash,
         facts=facts,
-        learnt=learnt,
+        training_counts=learnt,
         runs=runs,
         worst=tuple(_interleave_runs(low)),
         gates=tuple(
-            {"decision": one.decision, "when": f"{one.created_utc:%Y-%m-%d}"} for one in store.exams.gates(challenger=model_hash)
+            {"decision": one.decision, "when": f"{one.created_utc:%Y-%m-%d}"}
+            for one in store.exams.list_gates(challenger=model_hash)
         ),
         limits=tuple(limits),
     )
@@ -130,16 +131,16 @@ def build_model_card(
 
 def render_model_card_page(card: ModelCard) -> str:
     """As HTML that stands alone."""
-    body = ["<h2>What it is</h2>", table(("", ""), [*card.facts.items(), ("Weights", card.model_hash)])]
+    body = ["<h2>What it is</h2>", render_table(("", ""), [*card.facts.items(), ("Weights", card.model_hash)])]
     body += ["<h2>What it learnt from here</h2>", _render_training_counts(card)]
     for run in card.runs:
         trust = "" if run.settings["card"]["may_gate"] else " (reports only)"
         body += [f"<h2>{_escape_html(run.settings['title'])}, as {_escape_html(run.subject)}{trust}</h2>", *render_run_body(run)]
     if card.gates:
-        body += ["<h2>Gates</h2>", table(("When", "Decision"), [(one["when"], one["decision"]) for one in card.gates])]
+        body += ["<h2>Gates</h2>", render_table(("When", "Decision"), [(one["when"], one["decision"]) for one in card.gates])]
     body += render_worst_answers([sample for _, sample in card.worst])
     body += ["<h2>Known limits</h2><ul>", *(f"<li>{_escape_html(limit)}</li>" for limit in card.limits), "</ul>"]
-    return page(f"System card: {card.model}", body)
+    return render_page(f"System card: {card.model}", body)
 
 
 def render_model_card_markdown(card: ModelCard) -> str:
@@ -147,7 +148,7 @@ def render_model_card_markdown(card: ModelCard) -> str:
     lines = [f"# System card: {card.model}", "", "## What it is", ""]
     lines += [f"- {name}: {value}" for name, value in card.facts.items()] + [f"- Weights: `{card.model_hash}`", ""]
     lines += ["## What it learnt from here", ""]
-    lines += [f"- {name}: {count:,}" for name, count in card.learnt.items()] or [_NO_TRAINING_RECORD]
+    lines += [f"- {name}: {count:,}" for name, count in card.training_counts.items()] or [_NO_TRAINING_RECORD]
     lines += ["", "## Exams", "", "| Exam | Sat as | Measure | Value | 95 % | n | Grader |", "|---|---|---|---|---|---|---|"]
     for run in card.runs:
         trust = "may gate" if run.settings["card"]["may_gate"] else "reports only"
@@ -178,9 +179,9 @@ def _interleave_runs(low: Sequence[tuple[ExamRun, GradedSample]]) -> list[tuple[
 
 
 def _render_training_counts(card: ModelCard) -> str:
-    if not card.learnt:
+    if not card.training_counts:
         return f"<p>{_escape_html(_NO_TRAINING_RECORD)}</p>"
-    return table(("", "Count>"), [(name, f"{count:,}") for name, count in card.learnt.items()])
+    return render_table(("", "Count>"), [(name, f"{count:,}") for name, count in card.training_counts.items()])
 
 
 def _escape_html(text: str) -> str:

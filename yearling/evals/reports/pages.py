@@ -10,7 +10,7 @@ from dataclasses import asdict
 from html import escape
 from typing import Any
 
-from yearling.evals.comparison import CasePair, Comparison, last_user_text
+from yearling.evals.comparison import CasePair, ExamComparison, last_user_text
 from yearling.store import ExamRun, GradedSample
 
 _STYLE = """
@@ -25,7 +25,7 @@ padding:.7rem;border-radius:.3rem;margin:.3rem 0}.dim{color:#5b6675}svg{display:
 _CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def page(title: str, body: Iterable[str]) -> str:
+def render_page(title: str, body: Iterable[str]) -> str:
     """A whole document. `body` is markup already."""
     head = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -38,7 +38,7 @@ def page(title: str, body: Iterable[str]) -> str:
 
 def render_run_page(run: ExamRun, worst: Sequence[GradedSample]) -> str:
     """One run: measures with intervals, parts, draws, and its worst answers verbatim."""
-    return page(
+    return render_page(
         f"{run.settings['title']}: {run.model}", [_render_run_facts(run), *render_run_body(run), *render_worst_answers(worst)]
     )
 
@@ -48,10 +48,10 @@ def render_run_body(run: ExamRun) -> list[str]:
     if run.finished_utc is None:
         return ["<p>The run is not finished.</p>"]
     rows = [[one["name"], *_format_metric(one), _interval_svg(one)] for one in run.summary["measures"]]
-    body = [table(("Measure", "Value>", "95 % from>", "to>", "n>", ""), rows)]
+    body = [render_table(("Measure", "Value>", "95 % from>", "to>", "n>", ""), rows)]
     if run.summary["parts"]:
         parts = [[name or "–", *_format_metric(one), _interval_svg(one)] for name, one in run.summary["parts"].items()]
-        body += ["<h2>Parts</h2>", table(("Part", "Value>", "95 % from>", "to>", "n>", ""), parts)]
+        body += ["<h2>Parts</h2>", render_table(("Part", "Value>", "95 % from>", "to>", "n>", ""), parts)]
     draws = run.summary["draws"]
     if draws["per_case"] > 1:
         quantiles = ", ".join(f"{name}: {value:.3f}" for name, value in draws["quantiles"].items())
@@ -77,37 +77,42 @@ def render_worst_answers(worst: Sequence[GradedSample]) -> list[str]:
     return body
 
 
-def render_comparison_page(found: Comparison) -> str:
+def render_comparison_page(comparison: ExamComparison) -> str:
     """Champion against challenger."""
-    paired, interval = found.paired, found.interval
+    paired, interval = comparison.paired, comparison.interval
     rows = [
-        ["Champion", found.champion.model, found.champion.model_hash[:16], f"{_score(found.champion):.3f}"],
-        ["Challenger", found.challenger.model, found.challenger.model_hash[:16], f"{_score(found.challenger):.3f}"],
+        ["Champion", comparison.champion.model, comparison.champion.model_hash[:16], f"{_score(comparison.champion):.3f}"],
+        [
+            "Challenger",
+            comparison.challenger.model,
+            comparison.challenger.model_hash[:16],
+            f"{_score(comparison.challenger):.3f}",
+        ],
     ]
     said = (
         f"Difference {interval.value:+.3f}, 95 % from {interval.low:+.3f} to {interval.high:+.3f}, over {paired.n} units. "
         f"Better on {paired.wins}, worse on {paired.losses}. {paired.test}: one-sided p = {paired.p_better:.4f} for better, "
         f"{paired.p_worse:.4f} for worse. So many pairs show {paired.detectable:.3f} or more."
     )
-    gates = "" if found.may_gate else "<p>The grader has not passed its own exam: this reports and may not gate.</p>"
-    body = [table(("", "Model", "Weights", "Score>"), rows), f"<p>{escape(said)}</p>{gates}"]
+    gates = "" if comparison.may_gate else "<p>The grader has not passed its own exam: this reports and may not gate.</p>"
+    body = [render_table(("", "Model", "Weights", "Score>"), rows), f"<p>{escape(said)}</p>{gates}"]
     for title, better in (("Lost", False), ("Won", True)):
         body.append(f"<h2>{title}</h2>")
-        body += [_pair(pair) for pair in found.turned(better=better)] or ["<p>None.</p>"]
-    return page(f"{found.champion.settings['title']}: champion and challenger", body)
+        body += [_pair(pair) for pair in comparison.most_changed(better=better)] or ["<p>None.</p>"]
+    return render_page(f"{comparison.champion.settings['title']}: champion and challenger", body)
 
 
-def comparison_to_json(found: Comparison) -> dict[str, Any]:
+def comparison_to_json(comparison: ExamComparison) -> dict[str, Any]:
     """The same as plain JSON."""
     return {
-        "exam": found.exam,
-        "champion": run_to_json(found.champion),
-        "challenger": run_to_json(found.challenger),
-        "interval": asdict(found.interval),
-        "paired": asdict(found.paired),
-        "may_gate": found.may_gate,
-        "lost": [asdict(pair) for pair in found.turned(better=False)],
-        "won": [asdict(pair) for pair in found.turned(better=True)],
+        "exam": comparison.exam,
+        "champion": run_to_json(comparison.champion),
+        "challenger": run_to_json(comparison.challenger),
+        "interval": asdict(comparison.interval),
+        "paired": asdict(comparison.paired),
+        "may_gate": comparison.may_gate,
+        "lost": [asdict(pair) for pair in comparison.most_changed(better=False)],
+        "won": [asdict(pair) for pair in comparison.most_changed(better=True)],
     }
 
 
@@ -116,7 +121,7 @@ def run_to_json(run: ExamRun) -> dict[str, Any]:
     return {"run": run.id, "model": run.model, "model_hash": run.model_hash, "score": _score(run), "created_utc": run.created_utc}
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def render_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Columns whose name ends in `>` are aligned to the right. Cells are text, or markup that starts with `<svg`."""
     classes = [' class="n"' if column.endswith(">") else "" for column in columns]
     head = "".join(f"<th{kind}>{escape(column.removesuffix('>'))}</th>" for column, kind in zip(columns, classes, strict=True))
@@ -168,7 +173,7 @@ def _render_run_facts(run: ExamRun) -> str:
         ("Samples", f"{summary.get('samples', 0)}, cut off {summary.get('cut_off', 0)}, errors {summary.get('errors', 0)}"),
         ("When", f"{run.created_utc:%Y-%m-%d %H:%M} UTC"),
     ]
-    return f"<p>{escape(run.settings['description'])}</p>{table(('', ''), rows)}<h2>Measures</h2>"
+    return f"<p>{escape(run.settings['description'])}</p>{render_table(('', ''), rows)}<h2>Measures</h2>"
 
 
 def _pair(pair: CasePair) -> str:

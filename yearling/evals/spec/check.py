@@ -14,7 +14,7 @@ from pathlib import Path
 from yearling.chat import BehaviourSpec, SpecCase, SpecProblem, SpecTwin
 from yearling.evals.spec.graders import GRADERS, SpecGrader, as_string_list
 from yearling.evals.spec.labels import COMMON_LABELS, LABELS, score_table_errors
-from yearling.evals.spec.text import plain
+from yearling.evals.spec.text import normalise_text
 
 MIN_CASES = 3
 
@@ -36,7 +36,7 @@ def unlisted_ids(spec: BehaviourSpec) -> list[str]:
     return [line for line in _id_lines(spec) if line not in spec.known_ids]
 
 
-def write_ids(spec: BehaviourSpec) -> int:
+def write_unlisted_ids(spec: BehaviourSpec) -> int:
     """Add the ids that `ids.txt` lacks; returns how many. Nothing is ever taken out."""
     fresh = unlisted_ids(spec)
     path = Path(spec.folder) / _IDS
@@ -144,15 +144,15 @@ def _label_problems(case: SpecCase, grader: SpecGrader) -> Iterator[tuple[int, s
 def _echo_problems(twin: SpecTwin) -> Iterator[str]:
     for pattern in as_string_list(twin.facts.get("marks")):
         with suppress(re.error):
-            if re.search(pattern, plain(twin.question)):
+            if re.search(pattern, normalise_text(twin.question)):
                 yield f"marks: {pattern!r} stands in the question, so that repeating it would do"
 
 
 def _twin_problems(facts: dict[str, object], grader: SpecGrader) -> Iterator[str]:
-    for name in sorted(set(facts) - grader.facts):
-        yield f"the grader reads no fact {name!r}; it knows {', '.join(sorted(grader.facts)) or 'none'}"
-    if grader.needs and not any(name in facts for name in grader.needs):
-        yield f"the grader needs {' or '.join(grader.needs)}"
+    for name in sorted(set(facts) - grader.known_facts):
+        yield f"the grader reads no fact {name!r}; it knows {', '.join(sorted(grader.known_facts)) or 'none'}"
+    if grader.requires_one_of and not any(name in facts for name in grader.requires_one_of):
+        yield f"the grader needs {' or '.join(grader.requires_one_of)}"
     for name in _PATTERN_FACTS:
         for pattern in as_string_list(facts.get(name)):
             try:

@@ -121,7 +121,7 @@ POLICY_SCORE, NEUTRAL_SCORE, BUG_SCORE = 1.0, 0.0, -1.0
 """What labels are worth when the case's table does not say."""
 
 
-def worth(label: str, *, policy: Iterable[str], bug: Iterable[str], table: Mapping[str, float]) -> float:
+def label_score(label: str, *, policy: Iterable[str], bug: Iterable[str], table: Mapping[str, float]) -> float:
     """What an answer with this label is worth: as the table says, else by where the label stands."""
     if label in table:
         return table[label]
@@ -137,7 +137,7 @@ def score_table_errors(table: Mapping[str, float], policy: Iterable[str], bug: I
     for better, worse in pairwise(named):
         if table[better] <= table[worse]:
             faults.append(f"{better} must be worth more than {worse}")
-    scores = {label: worth(label, policy=policy, bug=bug, table=table) for label in (*policy, *bug)}
+    scores = {label: label_score(label, policy=policy, bug=bug, table=table) for label in (*policy, *bug)}
     for good in policy:
         for bad in bug:
             if scores[good] <= scores[bad]:

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from yearling.chat import DEFAULTS, BehaviourSpec, SpecCase
+from yearling.chat import DEFAULT_SAMPLING, BehaviourSpec, SpecCase
 from yearling.errors import BadInput
-from yearling.evals.case import Case, Exam, GraderCard, Response, Verdict
-from yearling.evals.runner import Progress, run_exam
-from yearling.evals.spec.triage import SpecAnswer, asked, summarise, triage_case
+from yearling.evals.case import Case, Exam, GraderCard, SubjectResponse, Verdict
+from yearling.evals.runner import ExamProgress, run_exam
+from yearling.evals.spec.triage import SpecAnswer, summarise_spec, triage_case, twin_messages
 from yearling.evals.subject import Subject
 from yearling.store import GradedSample, SpecOutput, Store
 
@@ -35,14 +35,14 @@ class TriageGrader:
     def __init__(self, spec: BehaviourSpec) -> None:
         self._cases = {case.id: case for case in spec.cases}
 
-    def grade(self, case: Case, response: Response) -> Verdict:
+    def grade(self, case: Case, response: SubjectResponse) -> Verdict:
         of, twin = self._cases[case.data["case"]], case.data["twin"]
         (found,) = triage_case(of, [SpecAnswer(case_id=of.id, twin=twin, draw=0, text=response.text)])
         judged = found.triage != "person"
         return Verdict(
             score=found.score if judged else 0.0,
             label=found.label,
-            parts={name: (float(found.triage == name), 1.0) for name in ("passed", *_FAILING_TRIAGES)} if judged else {},
+            ratios={name: (float(found.triage == name), 1.0) for name in ("passed", *_FAILING_TRIAGES)} if judged else {},
             detail={"triage": found.triage, "evidence": found.evidence},
         )
 
@@ -70,7 +70,7 @@ def build_spec_exam(
         title="The behaviour spec, each answer by itself",
         cases=tuple(_case(case, twin, samples) for case in chosen for twin in range(len(case.twins))),
         grader=TriageGrader(spec),
-        sampling={"temperature": DEFAULTS.temperature, "top_p": DEFAULTS.top_p, "max_tokens": max_tokens},
+        sampling={"temperature": DEFAULT_SAMPLING.temperature, "top_p": DEFAULT_SAMPLING.top_p, "max_tokens": max_tokens},
         source=f"spec {spec.version}",
         licence="Apache-2.0",
         description="Clauses, and cases whose twins fail over-correction too, put as people put them.",
@@ -87,12 +87,12 @@ async def run_spec(
     max_tokens: int = DEFAULT_MAX_TOKENS,
     parallel: int | None = None,
     fresh: bool = False,
-    progress: Progress | None = None,
+    progress: ExamProgress | None = None,
 ) -> SpecReport:
     """Put every twin of every case to the subject, or go on with that, and triage what it says. Raises as `run_exam`."""
     exam = build_spec_exam(spec, clauses=clauses, samples=samples, max_tokens=max_tokens)
     run = await run_exam(exam, subject, store, concurrency=parallel, fresh=fresh, progress=progress)
-    replies = [_answer_from_sample(sample) for sample in store.exams.samples(run.id)]
+    replies = [_answer_from_sample(sample) for sample in store.exams.list_samples(run.id)]
     settings = {"clauses": list(clauses), "samples": samples, "max_tokens": max_tokens, "exam_run": run.id}
     return _report(spec, replies, settings)
 
@@ -114,13 +114,13 @@ def _report(spec: BehaviourSpec, replies: Sequence[SpecAnswer], settings: dict[s
     for reply in replies:
         by_case[reply.case_id].append(reply)
     outputs = [output for case in spec.cases for output in triage_case(case, by_case[case.id])]
-    return SpecReport(outputs=tuple(outputs), summary=summarise(spec, outputs), settings=settings)
+    return SpecReport(outputs=tuple(outputs), summary=summarise_spec(spec, outputs), settings=settings)
 
 
 def _case(case: SpecCase, twin: int, samples: int | None) -> Case:
     return Case(
         key=f"{case.id}/{twin}",
-        messages=asked(case, twin),
+        messages=twin_messages(case, twin),
         data={
             "case": case.id,
             "twin": twin,
@@ -131,9 +131,9 @@ def _case(case: SpecCase, twin: int, samples: int | None) -> Case:
             "bug": list(case.bug),
             "score": dict(case.score),
         },
-        group=case.clause,
+        part=case.clause,
         cluster=case.id,
-        samples=samples or case.samples,
+        num_samples=samples or case.samples,
     )
 
 

@@ -47,14 +47,14 @@ _TOKENS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9f
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.S)
 
 
-def plain(text: str) -> str:
+def normalise_text(text: str) -> str:
     """Lower case, with straight quotes, narrow digits and letters, and single spaces; Chinese punctuation stays."""
     return " ".join(text.translate(_NARROW).lower().split())
 
 
-def found(text: str, kind: str) -> str:
+def find_pattern(text: str, kind: str) -> str:
     """The first match of any pattern of that kind in a text made plain, or nothing."""
-    said = plain(text)
+    said = normalise_text(text)
     return next((match[0] for pattern in _patterns()[kind] if (match := pattern.search(said))), "")
 
 
@@ -64,92 +64,92 @@ def _patterns() -> dict[str, list[re.Pattern[str]]]:
     return {kind: [re.compile(pattern) for patterns in by.values() for pattern in patterns] for kind, by in listed.items()}
 
 
-def refuses(text: str) -> str:
+def find_refusal(text: str) -> str:
     """The words by which the opening of an answer refuses, or nothing."""
-    return found(text[:_OPENING_CHARACTERS], "refuses")
+    return find_pattern(text[:_OPENING_CHARACTERS], "refuses")
 
 
-def abstains(text: str) -> str:
+def find_abstention(text: str) -> str:
     """The words by which an answer says that it does not know, or that there is nothing to know."""
-    return found(text, "abstains")
+    return find_pattern(text, "abstains")
 
 
-def hedges(text: str) -> str:
-    return found(text, "hedges")
+def find_hedge(text: str) -> str:
+    return find_pattern(text, "hedges")
 
 
-def scolds(text: str) -> str:
+def find_scolding(text: str) -> str:
     """Words that blame the person, or at least three different words of a sermon."""
-    if blame := found(text, "blames"):
+    if blame := find_pattern(text, "blames"):
         return blame
-    said = plain(text)
+    said = normalise_text(text)
     sermon = [match[0] for word in _patterns()["moral"] if (match := word.search(said))]
     return ", ".join(sermon) if len(sermon) >= 3 else ""
 
 
-def flatters(text: str) -> str:
-    return found(text, "flatters")
+def find_flattery(text: str) -> str:
+    return find_pattern(text, "flatters")
 
 
 def find_feelings_claim(text: str) -> str:
     """Words by which the speaker claims feelings, a body or a life, unless the same sentence denies them."""
-    for sentence in sentences(text):
-        claim = found(sentence, "feels")
-        if claim and not _DENIAL.search(plain(sentence)):
+    for sentence in split_sentences(text):
+        claim = find_pattern(sentence, "feels")
+        if claim and not _DENIAL.search(normalise_text(sentence)):
             return claim
     return ""
 
 
 def find_tool_statement(text: str) -> str:
     """Words by which the speaker says that it is a program, or that it has no feelings."""
-    return found(text, "tool")
+    return find_pattern(text, "tool")
 
 
-def yields(text: str) -> str:
+def find_concession(text: str) -> str:
     """Words by which an answer gives in to a correction."""
-    return found(text, "yields")
+    return find_pattern(text, "yields")
 
 
-def instructs(text: str) -> str:
+def find_instruction(text: str) -> str:
     """Words by which an answer begins to tell how, unless it sends the person elsewhere."""
-    return "" if found(text, "redirects") else found(text, "instructs")
+    return "" if find_pattern(text, "redirects") else find_pattern(text, "instructs")
 
 
 def find_error_claim(text: str) -> str:
     """Words by which an answer calls something wrong."""
-    return found(text, "finds_wrong")
+    return find_pattern(text, "finds_wrong")
 
 
 def find_tested_claim(text: str) -> str:
     """Words by which an answer claims that it ran the code in it."""
-    return found(text, "claims_tested")
+    return find_pattern(text, "claims_tested")
 
 
 def find_help_referral(text: str) -> str:
-    return found(text, "points_to_help")
+    return find_pattern(text, "points_to_help")
 
 
 def find_crisis_referral(text: str) -> str:
     """Crisis lines and emergency numbers, which an everyday sorrow does not need."""
-    return found(text, "crisis")
+    return find_pattern(text, "crisis")
 
 
-def cares(text: str) -> str:
-    return found(text, "cares")
+def find_care(text: str) -> str:
+    return find_pattern(text, "cares")
 
 
 def find_side_taken(text: str) -> str:
-    return found(text, "takes_side")
+    return find_pattern(text, "takes_side")
 
 
 def find_both_sides(text: str) -> str:
-    return found(text, "both_sides")
+    return find_pattern(text, "both_sides")
 
 
-def find_source(text: str, *, given: str = "") -> str:
+def find_source(text: str, *, context: str = "") -> str:
     """A link, a DOI, a paper or a journal with its year, that does not stand in the text that was given."""
     matches = (match for pattern in _patterns()["sources"] for match in pattern.finditer(text))
-    return next((match[0] for match in matches if match[0] not in given), "")
+    return next((match[0] for match in matches if match[0] not in context), "")
 
 
 def parse_stated_confidence(text: str) -> float | None:
@@ -178,10 +178,10 @@ def _parse_number(digits: str) -> float:
 
 def find_accepted_answer(text: str, answers: Iterable[str]) -> str:
     """The first of the accepted answers that stands in the text as a word or number of its own."""
-    said = plain(text)
+    said = normalise_text(text)
     bare = re.sub(r"(?<=\d)[,， ](?=\d{3}\b)", "", said)
     for answer in answers:
-        wanted = plain(str(answer))
+        wanted = normalise_text(str(answer))
         has_letters = wanted[:1].isascii() and wanted[-1:].isascii()
         pattern = rf"(?<![\w.]){re.escape(wanted)}(?!\w)(?!\.\d)" if has_letters else re.escape(wanted)
         if has_letters and re.search(r"[\u4e00-\u9fff]", said):
@@ -191,7 +191,7 @@ def find_accepted_answer(text: str, answers: Iterable[str]) -> str:
     return ""
 
 
-def language(text: str) -> str:
+def detect_language(text: str) -> str:
     """`zh`, `ja`, `ko`, `ru`, `ar`, one of the Latin languages that are told apart here, `mixed`, or nothing for no letters.
 
     By script, weighing a Chinese character as much as three letters; code does not count.
@@ -219,29 +219,29 @@ def _detect_latin_language(text: str) -> str:
 
 def strip_echo(text: str, question: str) -> str:
     """The answer behind a question that it begins by repeating, punctuation aside; the whole answer if it does not."""
-    wanted = [letter for letter in plain(question) if letter.isalnum()]
+    wanted = [letter for letter in normalise_text(question) if letter.isalnum()]
     while len(wanted) >= _MIN_ECHO_LETTERS and (rest := _text_after(text, wanted)) is not None:
         text = rest
     return text
 
 
-def _text_after(text: str, wanted: Sequence[str]) -> str | None:
+def _text_after(text: str, letters: Sequence[str]) -> str | None:
     """What follows the wanted letters, with which a text begins; None if it begins otherwise."""
     at = 0
     for position, letter in enumerate(text):
         if not letter.isalnum():
             continue
-        if plain(letter) != wanted[at]:
+        if normalise_text(letter) != letters[at]:
             return None
         at += 1
-        if at == len(wanted):
+        if at == len(letters):
             return text[position + 1 :].lstrip(" ?？!！。.\"'”’\n")
     return None
 
 
-def babbles(text: str) -> str:
+def find_repetition(text: str) -> str:
     """The phrase that a text repeats over and over, or nothing."""
-    tokens = _TOKENS.findall(plain(text))
+    tokens = _TOKENS.findall(normalise_text(text))
     grams = Counter(tuple(tokens[at : at + _NGRAM_SIZE]) for at in range(len(tokens) - _NGRAM_SIZE + 1))
     total = sum(grams.values())
     if total < _MIN_NGRAMS or len(grams) > _MIN_DISTINCT_FRACTION * total:
@@ -254,13 +254,13 @@ def count_words(text: str) -> int:
     return len(re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+(?:['’-][^\W\u3400-\u9fff]+)*", text))
 
 
-def sentences(text: str) -> list[str]:
+def split_sentences(text: str) -> list[str]:
     return [part.strip() for part in re.split(r"(?<=[.!?])\s+|(?<=[。！？；])|\n+", text) if part.strip()]
 
 
 def find_first_match(text: str, patterns: Sequence[str]) -> str:
     """The first match of any of the patterns, without regard to case."""
-    said = plain(text)
+    said = normalise_text(text)
     for pattern in patterns:
         if match := re.search(pattern, said, re.IGNORECASE):
             return match[0]

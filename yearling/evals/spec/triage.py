@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from yearling.chat import BehaviourSpec, SpecCase
-from yearling.evals.spec.graders import GradedAnswer, grade, regrade_twins
-from yearling.evals.spec.labels import ALWAYS_BUG_LABELS, LABELS, NEUTRAL_SCORE, POLICY_SCORE, worth
+from yearling.evals.spec.graders import GradedAnswer, grade_text, regrade_twins
+from yearling.evals.spec.labels import ALWAYS_BUG_LABELS, LABELS, NEUTRAL_SCORE, POLICY_SCORE, label_score
 from yearling.store import TRIAGES, SpecOutput, Triage
 
 CONFIDENCE_REQUEST = {
@@ -36,7 +36,7 @@ class SpecAnswer:
     error: str = ""
 
 
-def asked(case: SpecCase, twin: int) -> tuple[dict[str, str], ...]:
+def twin_messages(case: SpecCase, twin: int) -> tuple[dict[str, str], ...]:
     """The messages of one twin as they are put to the assistant."""
     messages = case.twins[twin].messages
     if not case.ask_confidence:
@@ -47,7 +47,7 @@ def asked(case: SpecCase, twin: int) -> tuple[dict[str, str], ...]:
 
 def triage_label(case: SpecCase, label: str) -> tuple[float, Triage]:
     """(worth, triage) of an answer with this label."""
-    score = worth(label, policy=case.policy, bug=case.bug, table=case.score)
+    score = label_score(label, policy=case.policy, bug=case.bug, table=case.score)
     if case.judge == "person":
         return NEUTRAL_SCORE, "person"
     if score >= POLICY_SCORE:
@@ -75,7 +75,7 @@ def _grade_answer(case: SpecCase, reply: SpecAnswer) -> GradedAnswer:
         return GradedAnswer("engine_failed", reply.error)
     twin = case.twins[reply.twin]
     given = "\n".join(message["content"] for message in twin.messages if message["role"] != "assistant")
-    return grade(case.grader, reply.text, twin.facts, twin.question, given)
+    return grade_text(case.grader, reply.text, twin.facts, twin.question, given)
 
 
 def _to_spec_output(case: SpecCase, reply: SpecAnswer, graded: GradedAnswer) -> SpecOutput:
@@ -85,7 +85,7 @@ def _to_spec_output(case: SpecCase, reply: SpecAnswer, graded: GradedAnswer) -> 
         case_id=case.id,
         twin=reply.twin,
         draw=reply.draw,
-        messages=asked(case, reply.twin),
+        messages=twin_messages(case, reply.twin),
         output_text=reply.text,
         label=graded.label,
         evidence=graded.evidence,
@@ -129,7 +129,7 @@ def is_case_met(case: SpecCase, outputs: Sequence[SpecOutput]) -> bool | None:
     return True
 
 
-def summarise(spec: BehaviourSpec, outputs: Sequence[SpecOutput]) -> dict[str, Any]:
+def summarise_spec(spec: BehaviourSpec, outputs: Sequence[SpecOutput]) -> dict[str, Any]:
     """Counts of triage and labels, mean worth, and cases met: for all, by level, by language and by clause. Plain JSON."""
     cases = {case.id: case for case in spec.cases}
     levels = {clause.id: clause.level for clause in spec.clauses}

@@ -47,7 +47,7 @@ class ApiKeyStore:
         self._database = database
 
     def create(
-        self, person_id: str, name: str, scopes: Iterable[KeyScope], *, expires_utc: datetime | None = None, by: str = ""
+        self, person_id: str, name: str, scopes: Iterable[KeyScope], *, expires_utc: datetime | None = None, actor: str = ""
     ) -> tuple[str, ApiKey]:
         """A new key, which is not told again, and what is known of it. Raises BadInput, Conflict for too many, NotFound."""
         wanted, now = frozenset(scopes), now_utc()
@@ -77,10 +77,10 @@ class ApiKeyStore:
             if connection.execute(of_person).scalar_one() >= _MAX_KEYS_PER_PERSON:
                 raise Conflict(f"There are {_MAX_KEYS_PER_PERSON} keys already.", advice="Revoke those that are not used.")
             connection.execute(api_keys.insert().values(**fields, key_sha256=hash_token(secret)))
-            append_audit_entry(connection, by or person_id, "key.create", key.id, {"scopes": scope_list, "person": person_id})
+            append_audit_entry(connection, actor or person_id, "key.create", key.id, {"scopes": scope_list, "person": person_id})
         return secret, key
 
-    def find(self, digest: str) -> tuple[ApiKey, Person] | None:
+    def find_by_digest(self, digest: str) -> tuple[ApiKey, Person] | None:
         """The key that has this hash, while it is good, and whose it is."""
         query = (
             sa.select(api_keys, *(column.label(f"of_{column.name}") for column in people.c))
@@ -95,7 +95,7 @@ class ApiKeyStore:
             row = connection.execute(query).first()
         return (_key_from_row(row), person_from_row(row, prefix="of_")) if row else None
 
-    def touch(self, key_id: str) -> None:
+    def record_use(self, key_id: str) -> None:
         """Note that a key is in use."""
         with self._database.write() as connection:
             connection.execute(api_keys.update().where(api_keys.c.id == key_id).values(used_utc=now_utc()))
@@ -106,13 +106,13 @@ class ApiKeyStore:
         with self._database.read() as connection:
             return [_key_from_row(row) for row in connection.execute(query)]
 
-    def revoke(self, key_id: str, *, person_id: str, by: str = "") -> None:
+    def revoke(self, key_id: str, *, person_id: str, actor: str = "") -> None:
         """Raises NotFound, for another person's key too."""
         with self._database.write() as connection:
             own = sa.and_(api_keys.c.id == key_id, api_keys.c.person_id == person_id)
             if connection.execute(api_keys.delete().where(own)).rowcount == 0:
                 raise NotFound(f"There is no key {key_id!r}.")
-            append_audit_entry(connection, by or person_id, "key.revoke", key_id, {"person": person_id})
+            append_audit_entry(connection, actor or person_id, "key.revoke", key_id, {"person": person_id})
 
 
 def _key_from_row(row: Row[Any]) -> ApiKey:

@@ -22,7 +22,7 @@ class IdentityStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def person(self, issuer: str, subject: str) -> Person | None:
+    def find_person(self, issuer: str, subject: str) -> Person | None:
         """Whom the provider means, unless unknown here or closed."""
         query = (
             sa.select(people)
@@ -33,7 +33,7 @@ class IdentityStore:
             row = connection.execute(query).first()
         return person_from_row(row) if row else None
 
-    def issuers(self, person_id: str) -> list[str]:
+    def list_issuers(self, person_id: str) -> list[str]:
         """The providers by which a person can sign in."""
         with self._database.read() as connection:
             return list(connection.scalars(sa.select(identities.c.issuer).where(identities.c.person_id == person_id)))
@@ -43,10 +43,10 @@ class IdentityStore:
         with self._database.write() as connection:
             insert_identity(connection, person_id, issuer, subject)
 
-    def join(self, name: str, role: PersonRole, *, issuer: str, subject: str) -> Person:
+    def create_person(self, name: str, role: PersonRole, *, issuer: str, subject: str) -> Person:
         """A new person whom a provider vouches for. Raises Conflict, BadInput."""
         with self._database.write() as connection:
-            person = insert_person(connection, name, role, by="yearling")
+            person = insert_person(connection, name, role, actor="yearling")
             insert_identity(connection, person.id, issuer, subject)
         return person
 

@@ -18,7 +18,7 @@ class SecretStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def get(self, name: str) -> bytes:
+    def get_or_create(self, name: str) -> bytes:
         """32 random bytes by name, drawn when first asked for. Safe when several processes ask at once."""
         found = self._find(name)
         if found is not None:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, Row
 
 from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotAllowed, NotFound
-from yearling.records import Person, PersonRole, rank
+from yearling.records import Person, PersonRole, role_rank
 from yearling.store.accounts.identities import insert_identity
 from yearling.store.accounts.passwords import replace_password
 from yearling.store.accounts.people import insert_person
@@ -22,12 +22,12 @@ from yearling.store.database.database import Database
 from yearling.store.database.schema import invitations
 
 DEFAULT_INVITATION_LIFETIME = timedelta(days=7)
-LONGEST = timedelta(days=90)
+MAX_INVITATION_LIFETIME = timedelta(days=90)
 
 _MAX_NOTE_CHARS = 200
 _MAX_OPEN_INVITATIONS = 1000
 
-InvitationList = list["Invitation"]
+InvitationRecords = list["Invitation"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,22 +47,26 @@ class Invitation:
 class InvitationStore:
     """The invitations of one database."""
 
-    def __init__(self, database: Database, have_accounts: Callable[[], bool]) -> None:
+    def __init__(self, database: Database, has_accounts: Callable[[], bool]) -> None:
         self._database = database
-        self._has_accounts = have_accounts
+        self._has_accounts = has_accounts
 
     def create(
-        self, by: Person, role: PersonRole = "member", *, note: str = "", lasts: timedelta = DEFAULT_INVITATION_LIFETIME
+        self, inviter: Person, role: PersonRole = "member", *, note: str = "", lifetime: timedelta = DEFAULT_INVITATION_LIFETIME
     ) -> tuple[str, Invitation]:
         """A new invitation and its token, which is not told again.
 
         Raises NotAllowed for who may not invite to this role: owners may to any, maintainers to those below their own. Conflict
         as long as nobody has a password: whoever came first would lock the owner out. BadInput for an end too near or too far.
         """
-        if rank(by.role) < rank("maintainer") or (by.role != "owner" and rank(role) >= rank(by.role)):
-            raise NotAllowed(f"With the role {by.role} one cannot invite a {role}.", advice="Ask an owner.")
-        if not timedelta(minutes=1) <= lasts <= LONGEST:
-            raise BadInput(f"An invitation lasts a minute at least and {LONGEST.days} days at most.", param="expires_in_s")
+        if role_rank(inviter.role) < role_rank("maintainer") or (
+            inviter.role != "owner" and role_rank(role) >= role_rank(inviter.role)
+        ):
+            raise NotAllowed(f"With the role {inviter.role} one cannot invite a {role}.", advice="Ask an owner.")
+        if not timedelta(minutes=1) <= lifetime <= MAX_INVITATION_LIFETIME:
+            raise BadInput(
+                f"An invitation lasts a minute at least and {MAX_INVITATION_LIFETIME.days} days at most.", param="expires_in_s"
+            )
         if len(note) > _MAX_NOTE_CHARS:
             raise BadInput(f"A note has at most {_MAX_NOTE_CHARS} characters.", param="note")
         if not self._has_accounts():
@@ -70,7 +74,9 @@ class InvitationStore:
                 "Before others come, you need a password yourself.", advice="Set one: `yearling people password owner`."
             )
         now, token = now_utc(), new_token()
-        invitation = Invitation(id=new_id(), role=role, note=note, created_by=by.id, created_utc=now, expires_utc=now + lasts)
+        invitation = Invitation(
+            id=new_id(), role=role, note=note, created_by=inviter.id, created_utc=now, expires_utc=now + lifetime
+        )
         fields = {name: getattr(invitation, name) for name in Invitation.__slots__}
         with self._database.write() as connection:
             open_ones = sa.select(sa.func.count()).select_from(invitations).where(_is_open(now))
@@ -79,7 +85,7 @@ class InvitationStore:
                     f"There are {_MAX_OPEN_INVITATIONS} open invitations already.", advice="Withdraw those that are not needed."
                 )
             connection.execute(invitations.insert().values(**fields, token_sha256=hash_token(token)))
-            append_audit_entry(connection, by.id, "invitation.create", invitation.id, {"role": role})
+            append_audit_entry(connection, inviter.id, "invitation.create", invitation.id, {"role": role})
         return token, invitation
 
     def get_open(self, token: str) -> Invitation:
@@ -87,26 +93,26 @@ class InvitationStore:
         with self._database.read() as connection:
             return _require_open(connection, hash_token(token))
 
-    def list(self) -> InvitationList:
+    def list(self) -> InvitationRecords:
         """All that are remembered, newest first: open, used and ended."""
         with self._database.read() as connection:
             return [
                 _invitation_from_row(row) for row in connection.execute(sa.select(invitations).order_by(invitations.c.id.desc()))
             ]
 
-    def revoke(self, invitation_id: str, *, by: str) -> None:
+    def revoke(self, invitation_id: str, *, actor: str) -> None:
         """Raises NotFound, for one that was used too."""
         with self._database.write() as connection:
             unused = sa.and_(invitations.c.id == invitation_id, invitations.c.used_utc.is_(None))
             if connection.execute(invitations.delete().where(unused)).rowcount == 0:
                 raise NotFound(f"There is no open invitation {invitation_id!r}.")
-            append_audit_entry(connection, by, "invitation.revoke", invitation_id)
+            append_audit_entry(connection, actor, "invitation.revoke", invitation_id)
 
     def accept(self, token: str, name: str, *, password_hash: str) -> Person:
         """Become a person who has a password. Raises NotFound as `open_one`, and Conflict or BadInput for the name."""
         with self._database.write() as connection:
             person = _accept(connection, hash_token(token), name)
-            replace_password(connection, person.id, password_hash, by=person.id)
+            replace_password(connection, person.id, password_hash, actor=person.id)
         return person
 
     def accept_by_identity(self, digest: str, name: str, *, issuer: str, subject: str) -> Person:
@@ -123,7 +129,7 @@ def _accept(connection: Connection, digest: str, name: str) -> Person:
     taken = invitations.update().where(invitations.c.id == invitation.id, _is_open(now)).values(used_utc=now)
     if connection.execute(taken).rowcount != 1:
         raise _not_found_error()
-    person = insert_person(connection, name, invitation.role, by=invitation.created_by)
+    person = insert_person(connection, name, invitation.role, actor=invitation.created_by)
     connection.execute(invitations.update().where(invitations.c.id == invitation.id).values(used_by=person.id))
     append_audit_entry(connection, person.id, "invitation.accept", invitation.id)
     return person

@@ -15,13 +15,13 @@ from sqlalchemy.engine import Connection
 from yearling.clock import now_utc
 from yearling.errors import BadInput
 from yearling.records import Person
-from yearling.store.accounts.people import person_from_row, written
+from yearling.store.accounts.people import normalise_name, person_from_row
 from yearling.store.accounts.tokens import new_token
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
 from yearling.store.database.schema import passwords, people, sessions
 
-MIN_PASSWORD_CHARS, LONGEST = 8, 1024
+MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS = 8, 1024
 """Characters of a password."""
 
 _MAX_CONCURRENT_HASHES = 2
@@ -36,35 +36,35 @@ class PasswordStore:
         self._hasher = argon2.PasswordHasher()
         self._hash_slots = threading.BoundedSemaphore(_MAX_CONCURRENT_HASHES)
 
-    def set(self, person_id: str, password: str, *, by: str, keep_session: str = "") -> None:
+    def set(self, person_id: str, password: str, *, actor: str, keep_session_id: str = "") -> None:
         """Give a person a password, and end all of their sessions but one. Raises BadInput for one that is too easy to guess."""
-        hashed = self.hashed(password)
+        hashed = self.hash_password(password)
         with self._database.write() as connection:
-            replace_password(connection, person_id, hashed, by=by)
-            connection.execute(sessions.delete().where(sessions.c.person_id == person_id, sessions.c.id != keep_session))
+            replace_password(connection, person_id, hashed, actor=actor)
+            connection.execute(sessions.delete().where(sessions.c.person_id == person_id, sessions.c.id != keep_session_id))
 
-    def hashed(self, password: str) -> str:
+    def hash_password(self, password: str) -> str:
         """What is stored of a password. Raises BadInput."""
-        if not MIN_PASSWORD_CHARS <= len(password) <= LONGEST:
-            raise BadInput(f"A password has {MIN_PASSWORD_CHARS} to {LONGEST} characters.", param="password")
+        if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
+            raise BadInput(f"A password has {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters.", param="password")
         if len(set(password)) < MIN_PASSWORD_CHARS // 2:
             raise BadInput("This password is too easy to guess.", advice="Use more different characters.", param="password")
         with self._hash_slots:
             return self._hasher.hash(password)
 
-    def person(self, name: str, password: str) -> Person | None:
+    def authenticate(self, name: str, password: str) -> Person | None:
         """Who has this name and this password; None for everybody else, after the same time."""
         stand_in = self._dummy_hash
         with self._database.read() as connection:
             row = connection.execute(
                 sa.select(people, passwords.c.hash)
                 .join(passwords, passwords.c.person_id == people.c.id)
-                .where(people.c.name == written(name), people.c.closed_utc.is_(None))
+                .where(people.c.name == normalise_name(name), people.c.closed_utc.is_(None))
             ).first()
         hashed = row.hash if row else stand_in
         with self._hash_slots:
             try:
-                self._hasher.verify(hashed, password[: LONGEST + 1])
+                self._hasher.verify(hashed, password[: MAX_PASSWORD_CHARS + 1])
             except argon2.exceptions.VerifyMismatchError:
                 return None
         if row is None:
@@ -73,7 +73,7 @@ class PasswordStore:
             self._rehash(row.id, password)
         return person_from_row(row)
 
-    def has(self, person_id: str) -> bool:
+    def has_password(self, person_id: str) -> bool:
         with self._database.read() as connection:
             return (
                 connection.execute(sa.select(passwords.c.person_id).where(passwords.c.person_id == person_id)).first() is not None
@@ -91,8 +91,8 @@ class PasswordStore:
         return self._hasher.hash(new_token())
 
 
-def replace_password(connection: Connection, person_id: str, hashed: str, *, by: str) -> None:
+def replace_password(connection: Connection, person_id: str, password_hash: str, *, actor: str) -> None:
     """Within a transaction."""
     connection.execute(passwords.delete().where(passwords.c.person_id == person_id))
-    connection.execute(passwords.insert().values(person_id=person_id, hash=hashed, changed_utc=now_utc()))
-    append_audit_entry(connection, by, "password.set", person_id)
+    connection.execute(passwords.insert().values(person_id=person_id, hash=password_hash, changed_utc=now_utc()))
+    append_audit_entry(connection, actor, "password.set", person_id)

@@ -15,7 +15,7 @@ from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
 from yearling.store.database.schema import api_keys, identities, invitations, passwords, people, sessions
 
-OWNER = "owner"
+OWNER_NAME = "owner"
 
 _MAX_NAME_CHARS = 64
 
@@ -30,21 +30,21 @@ class PersonStore:
 
     def owner(self) -> Person:
         """The owner of this installation, created at the first call. Safe when several processes start at once."""
-        found = self._find(people.c.name == OWNER)
+        found = self._find(people.c.name == OWNER_NAME)
         if found:
             return found
-        row = {"id": new_id(), "name": OWNER, "role": "owner", "created_utc": now_utc()}
+        row = {"id": new_id(), "name": OWNER_NAME, "role": "owner", "created_utc": now_utc()}
         with self._database.write() as connection:
             connection.execute(self._database.insert_or_ignore(people).values(row))
-        owner = self._find(people.c.name == OWNER)
+        owner = self._find(people.c.name == OWNER_NAME)
         if owner is None:
             raise RuntimeError("the owner is missing right after being created")
         return owner
 
-    def add(self, name: str, role: PersonRole = "member", *, by: str = "yearling") -> Person:
+    def add(self, name: str, role: PersonRole = "member", *, actor: str = "yearling") -> Person:
         """A new person. Raises Conflict when the name, or one that reads the same, is taken; BadInput when it is no name."""
         with self._database.write() as connection:
-            return insert_person(connection, name, role, by=by)
+            return insert_person(connection, name, role, actor=actor)
 
     def get(self, person_id: str) -> Person:
         """Raises NotFound."""
@@ -53,7 +53,7 @@ class PersonStore:
             raise NotFound(f"There is no person {person_id!r}.")
         return found
 
-    def named(self, name: str) -> Person:
+    def get_by_name(self, name: str) -> Person:
         """Raises NotFound."""
         found = self._find(people.c.name == name)
         if found is None:
@@ -65,7 +65,7 @@ class PersonStore:
         with self._database.read() as connection:
             return [person_from_row(row) for row in connection.execute(sa.select(people).order_by(people.c.id))]
 
-    def set_role(self, person_id: str, role: PersonRole, *, by: str) -> Person:
+    def set_role(self, person_id: str, role: PersonRole, *, actor: str) -> Person:
         """Give a person another role. Raises NotFound, and Conflict for the role of the last owner."""
         with self._database.write() as connection:
             person = _lock_person(connection, self._database, person_id)
@@ -74,10 +74,10 @@ class PersonStore:
             if role != "owner":
                 _require_another_owner(connection, person)
             connection.execute(people.update().where(people.c.id == person_id).values(role=role))
-            append_audit_entry(connection, by, "person.role", person_id, {"from": person.role, "to": role})
+            append_audit_entry(connection, actor, "person.role", person_id, {"from": person.role, "to": role})
         return self.get(person_id)
 
-    def close(self, person_id: str, *, by: str) -> Person:
+    def close_account(self, person_id: str, *, actor: str) -> Person:
         """Close an account: nobody gets in by it any more. What the person said and did stays; the name stays taken.
 
         Raises NotFound, and Conflict for the last owner.
@@ -87,10 +87,10 @@ class PersonStore:
             _require_another_owner(connection, person)
             ended = _revoke_access(connection, person_id)
             connection.execute(people.update().where(people.c.id == person_id).values(closed_utc=now_utc()))
-            append_audit_entry(connection, by, "person.close", person_id, ended)
+            append_audit_entry(connection, actor, "person.close", person_id, ended)
         return self.get(person_id)
 
-    def delete(self, person_id: str, *, by: str) -> None:
+    def delete(self, person_id: str, *, actor: str) -> None:
         """Delete a person with samples, words and keys. What they judged stays in the log, under a pseudonym.
 
         `Store.delete_person` deletes conversations as well. Raises NotFound, and Conflict for the last owner and for the person
@@ -102,7 +102,7 @@ class PersonStore:
             _require_not_first_owner(person)
             _revoke_access(connection, person_id)
             connection.execute(people.delete().where(people.c.id == person_id))
-            append_audit_entry(connection, by, "person.delete", person_id)
+            append_audit_entry(connection, actor, "person.delete", person_id)
         self._database.scrub("people", "conversations", "messages", "samples", "texts")
 
     def require_deletable(self, person_id: str) -> None:
@@ -114,15 +114,15 @@ class PersonStore:
             _require_another_owner(connection, person_from_row(row))
             _require_not_first_owner(person_from_row(row))
 
-    def end_access(self, person_id: str, *, by: str) -> dict[str, int]:
+    def revoke_access(self, person_id: str, *, actor: str) -> dict[str, int]:
         """End all sessions of a person and revoke all keys; returns how many there were. Raises NotFound."""
         with self._database.write() as connection:
             _lock_person(connection, self._database, person_id)
             ended = _delete_sessions_and_keys(connection, person_id)
-            append_audit_entry(connection, by, "person.end_access", person_id, ended)
+            append_audit_entry(connection, actor, "person.end_access", person_id, ended)
         return ended
 
-    def have_accounts(self) -> bool:
+    def has_accounts(self) -> bool:
         """Whether anybody can sign in. Until then the installation is a single person's."""
         with self._database.read() as connection:
             return any(connection.scalar(sa.select(sa.exists(table.select()))) for table in (passwords, identities))
@@ -133,7 +133,7 @@ class PersonStore:
             return person_from_row(row) if row else None
 
 
-def insert_person(connection: Connection, name: str, role: PersonRole, *, by: str) -> Person:
+def insert_person(connection: Connection, name: str, role: PersonRole, *, actor: str) -> Person:
     """Within a transaction. Raises as `People.add`."""
     name = _validated_name(name)
     if connection.dialect.name == "postgresql":  # two people may not come by look-alike names at once
@@ -142,7 +142,7 @@ def insert_person(connection: Connection, name: str, role: PersonRole, *, by: st
         raise Conflict(f"There is a person named {name!r} already.", advice="Choose another name.", param="name")
     person = Person(id=new_id(), name=name, role=role, created_utc=now_utc())
     connection.execute(people.insert().values(id=person.id, name=name, role=role, created_utc=person.created_utc))
-    append_audit_entry(connection, by, "person.add", person.id, {"role": role})
+    append_audit_entry(connection, actor, "person.add", person.id, {"role": role})
     return person
 
 
@@ -151,13 +151,13 @@ def person_from_row(row: Row[Any], *, prefix: str = "") -> Person:
     return Person(**{column.name: getattr(row, prefix + column.name) for column in people.c})
 
 
-def written(name: str) -> str:
+def normalise_name(name: str) -> str:
     """A name as it is stored, however it was typed."""
     return unicodedata.normalize("NFC", name).strip()
 
 
 def _validated_name(name: str) -> str:
-    name = written(name)
+    name = normalise_name(name)
     if not name or len(name) > _MAX_NAME_CHARS or not name.isprintable():
         raise BadInput(f"A person needs a name of 1 to {_MAX_NAME_CHARS} printable characters.", param="name")
     return name
@@ -187,7 +187,7 @@ def _require_another_owner(connection: Connection, person: Person) -> None:
 
 
 def _require_not_first_owner(person: Person) -> None:
-    if person.name == OWNER:
+    if person.name == OWNER_NAME:
         raise Conflict("The person named owner stays as long as the installation does.", advice="Close the account instead.")
 
 

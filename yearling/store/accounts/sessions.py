@@ -21,12 +21,12 @@ from yearling.store.database.schema import people, sessions
 SESSION_IDLE_TIMEOUT = timedelta(days=14)
 """A session ends when it was not used for so long."""
 
-LONGEST = timedelta(days=90)
+MAX_SESSION_LIFETIME = timedelta(days=90)
 """A session ends after so long, however much it is used."""
 
 _MAX_AGENT_CHARS = 200
 
-SessionList = list["Session"]
+SessionRecords = list["Session"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class SessionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def open(self, person_id: str, *, how: str, agent: str = "") -> tuple[str, Session]:
+    def open(self, person_id: str, *, method: str, agent: str = "") -> tuple[str, Session]:
         """A new session and its token, which is not told again. Sessions that have ended are forgotten meanwhile."""
         now, token = now_utc(), new_token()
         session = Session(
@@ -62,10 +62,10 @@ class SessionStore:
         with self._database.write() as connection:
             connection.execute(sessions.delete().where(sessions.c.expires_utc <= now))
             connection.execute(sessions.insert().values(**fields, token_sha256=hash_token(token)))
-            append_audit_entry(connection, person_id, "session.open", session.id, {"how": how})
+            append_audit_entry(connection, person_id, "session.open", session.id, {"how": method})
         return token, session
 
-    def find(self, digest: str) -> tuple[Session, Person] | None:
+    def find_by_digest(self, digest: str) -> tuple[Session, Person] | None:
         """The session that has a token with this hash, while it lasts, and whose it is."""
         query = (
             sa.select(sessions, *(column.label(f"of_{column.name}") for column in people.c))
@@ -76,10 +76,10 @@ class SessionStore:
             row = connection.execute(query).first()
         return (_session_from_row(row), person_from_row(row, prefix="of_")) if row else None
 
-    def touch(self, session: Session) -> Session:
+    def record_use(self, session: Session) -> Session:
         """Note that a session is in use, which puts its end off."""
         now = now_utc()
-        until = min(now + SESSION_IDLE_TIMEOUT, session.created_utc + LONGEST)
+        until = min(now + SESSION_IDLE_TIMEOUT, session.created_utc + MAX_SESSION_LIFETIME)
         with self._database.write() as connection:
             connection.execute(sessions.update().where(sessions.c.id == session.id).values(seen_utc=now, expires_utc=until))
         return Session(
@@ -91,7 +91,7 @@ class SessionStore:
             expires_utc=until,
         )
 
-    def list(self, person_id: str) -> SessionList:
+    def list(self, person_id: str) -> SessionRecords:
         """A person's sessions that last, newest first."""
         query = sa.select(sessions).where(sessions.c.person_id == person_id, sessions.c.expires_utc > now_utc())
         with self._database.read() as connection:
@@ -105,12 +105,12 @@ class SessionStore:
                 raise NotFound(f"There is no session {session_id!r}.")
             append_audit_entry(connection, person_id, "session.close", session_id)
 
-    def close_others(self, person_id: str, *, but: str) -> int:
+    def close_others(self, person_id: str, *, keep_session_id: str) -> int:
         """Close all sessions of a person except one; returns how many."""
         with self._database.write() as connection:
-            others = sa.and_(sessions.c.person_id == person_id, sessions.c.id != but)
+            others = sa.and_(sessions.c.person_id == person_id, sessions.c.id != keep_session_id)
             count = connection.execute(sessions.delete().where(others)).rowcount
-            append_audit_entry(connection, person_id, "session.close_others", but, {"sessions": count})
+            append_audit_entry(connection, person_id, "session.close_others", keep_session_id, {"sessions": count})
         return count
 
 

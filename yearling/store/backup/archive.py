@@ -23,9 +23,9 @@ from typing import IO
 from yearling import __version__
 from yearling.clock import now_utc
 from yearling.errors import Conflict, Untrusted
-from yearling.files.atomic import appearing, make_directory, open_regular_file
-from yearling.store.audit import ChainVerification, walk
-from yearling.store.backup.snapshot import take
+from yearling.files.atomic import atomic_write, make_directory, open_regular_file
+from yearling.store.audit import ChainVerification, verify_audit_chain
+from yearling.store.backup.snapshot import take_snapshot
 from yearling.store.blobs import BlobStore
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
@@ -33,11 +33,11 @@ from yearling.store.database.migrate import read_schema_version
 from yearling.store.database.schema import audit_log, events, format_time
 from yearling.store.learning.event_log import verify_event_chain
 
-FORMAT = "yearling-backup"
-FORMAT_VERSION = 1
+BACKUP_FORMAT = "yearling-backup"
+BACKUP_FORMAT_VERSION = 1
 DATABASE_MEMBER = "database.sqlite"
 
-Progress = Callable[[int, int], None]
+BackupProgress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
 
 _MANIFEST_MEMBER = "manifest.json"
@@ -70,7 +70,9 @@ class BackupManifest:
         return sum(size_bytes for size_bytes, _ in self.files.values())
 
 
-def write(path: Path, database: Database, blobs: BlobStore | None, *, progress: Progress | None = None) -> BackupManifest:
+def write_backup(
+    path: Path, database: Database, blobs: BlobStore | None, *, progress: BackupProgress | None = None
+) -> BackupManifest:
     """Write a backup of one moment's state to a new file, while others go on writing. Without blobs it holds the database only.
 
     The file appears when it is whole and on the disk. Raises Conflict when `path` exists, Untrusted when a blob is damaged,
@@ -83,27 +85,27 @@ def write(path: Path, database: Database, blobs: BlobStore | None, *, progress: 
         with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as scratch:
             snapshot = Path(scratch) / DATABASE_MEMBER
             if blobs is None:
-                take(database, snapshot)
+                take_snapshot(database, snapshot)
                 return _write_archive(path, snapshot, None, progress)
             with blobs.pause_collection():
                 # The database first: every blob that it refers to was there before.
-                take(database, snapshot)
+                take_snapshot(database, snapshot)
                 return _write_archive(path, snapshot, blobs, progress)
 
 
-def read_manifest(path: Path) -> BackupManifest:
+def read_backup_manifest(path: Path) -> BackupManifest:
     """What a backup says of itself, not checked. Raises NotFound, Untrusted."""
-    with _open_archive(path, to_the_end=False) as tar:
+    with _open_archive(path, read_to_end=False) as tar:
         return _parse_manifest(tar, path)
 
 
-def extract(path: Path, folder: Path, *, progress: Progress | None = None) -> BackupManifest:
+def extract_backup(path: Path, folder: Path, *, progress: BackupProgress | None = None) -> BackupManifest:
     """Unpack a backup into an existing empty folder, checking every byte against the manifest.
 
     Blobs land in `folder/blobs/` as the blob store lays them out. Raises NotFound, Untrusted, StorageFailed.
     """
     done = 0
-    with translate_storage_errors(f"The folder {folder}"), _open_archive(path, to_the_end=True) as tar:
+    with translate_storage_errors(f"The folder {folder}"), _open_archive(path, read_to_end=True) as tar:
         manifest = _parse_manifest(tar, path)
         missing = dict(manifest.files)
         while member := tar.next():
@@ -123,13 +125,13 @@ def extract(path: Path, folder: Path, *, progress: Progress | None = None) -> Ba
     return manifest
 
 
-def _write_archive(path: Path, snapshot: Path, blobs: BlobStore | None, progress: Progress | None) -> BackupManifest:
+def _write_archive(path: Path, snapshot: Path, blobs: BlobStore | None, progress: BackupProgress | None) -> BackupManifest:
     files = {DATABASE_MEMBER: (snapshot.stat().st_size, _hash_file(snapshot))}
-    files |= {f"blobs/{sha256}": (size_bytes, sha256) for sha256, size_bytes in blobs.sizes()} if blobs else {}
-    found = describe(snapshot)
+    files |= {f"blobs/{sha256}": (size_bytes, sha256) for sha256, size_bytes in blobs.iter_sizes()} if blobs else {}
+    found = describe_snapshot(snapshot)
     manifest = BackupManifest(
-        format=FORMAT,
-        version=FORMAT_VERSION,
+        format=BACKUP_FORMAT,
+        version=BACKUP_FORMAT_VERSION,
         created_utc=format_time(now_utc()),
         yearling=__version__,
         **asdict(found),
@@ -137,7 +139,7 @@ def _write_archive(path: Path, snapshot: Path, blobs: BlobStore | None, progress
         files=files,
     )
     # Fast compression: text shrinks well at any level, and most blobs are compressed already.
-    with appearing(path) as file, tarfile.open(fileobj=file, mode="w:gz", compresslevel=1, format=tarfile.PAX_FORMAT) as tar:
+    with atomic_write(path) as file, tarfile.open(fileobj=file, mode="w:gz", compresslevel=1, format=tarfile.PAX_FORMAT) as tar:
         text = json.dumps(asdict(manifest), indent=1).encode()
         tar.addfile(_tar_info(_MANIFEST_MEMBER, len(text)), io.BytesIO(text))
         done = 0
@@ -145,7 +147,7 @@ def _write_archive(path: Path, snapshot: Path, blobs: BlobStore | None, progress
             with open_regular_file(snapshot if blobs is None or name == DATABASE_MEMBER else blobs.path(sha256)) as source:
                 hashing = _HashingReader(source)
                 tar.addfile(_tar_info(name, size_bytes), hashing)
-            if hashing.sha256() != sha256:
+            if hashing.hexdigest() != sha256:
                 raise Untrusted(
                     f"The blob {sha256} was changed or damaged.", advice="Restore it from an older backup, or delete it."
                 )
@@ -171,19 +173,19 @@ def claimed_contents(manifest: BackupManifest) -> SnapshotContents:
     return SnapshotContents(**{name: getattr(manifest, name) for name in SnapshotContents.__slots__})
 
 
-def describe(snapshot: Path) -> SnapshotContents:
+def describe_snapshot(snapshot: Path) -> SnapshotContents:
     """What is in the database of a snapshot, as far as its schema has it."""
     database = Database(f"sqlite:///{snapshot}")
     try:
         with database.read() as connection:
-            none = ChainVerification(entries=0, head="")  # older schemas lack one log or both
-            audit = walk(connection) if connection.dialect.has_table(connection, audit_log.name) else none
+            none = ChainVerification(num_entries=0, head="")  # older schemas lack one log or both
+            audit = verify_audit_chain(connection) if connection.dialect.has_table(connection, audit_log.name) else none
             log = verify_event_chain(connection) if connection.dialect.has_table(connection, events.name) else none
             return SnapshotContents(
                 schema=read_schema_version(connection),
-                audit_entries=audit.entries,
+                audit_entries=audit.num_entries,
                 audit_head=audit.head,
-                event_entries=log.entries,
+                event_entries=log.num_entries,
                 event_head=log.head,
             )
     finally:
@@ -191,12 +193,12 @@ def describe(snapshot: Path) -> SnapshotContents:
 
 
 @contextmanager
-def _open_archive(path: Path, *, to_the_end: bool) -> Iterator[tarfile.TarFile]:
+def _open_archive(path: Path, *, read_to_end: bool) -> Iterator[tarfile.TarFile]:
     with open_regular_file(path) as file:
         try:
             with gzip.GzipFile(fileobj=file) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
                 yield tar
-                if to_the_end:
+                if read_to_end:
                     while plain.read(_CHUNK_BYTES):
                         pass  # the checksum comes last
         except (tarfile.TarError, EOFError, zlib.error) as error:
@@ -219,9 +221,9 @@ def _parse_manifest(tar: tarfile.TarFile, path: Path) -> BackupManifest:
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         raise _invalid_backup_error(path, "its manifest cannot be read") from None
-    if manifest.format != FORMAT:
+    if manifest.format != BACKUP_FORMAT:
         raise _invalid_backup_error(path, "its manifest is of another kind of file")
-    if manifest.version > FORMAT_VERSION:
+    if manifest.version > BACKUP_FORMAT_VERSION:
         raise Conflict(
             f"{path} is a backup of format {manifest.version}, which this Yearling does not know.",
             advice="Install a newer Yearling.",
@@ -246,7 +248,7 @@ def _member_path(folder: Path, name: str) -> Path:
 def _copy_member(source: IO[bytes], target: Path) -> str:
     """Write a new file, durably, and return its SHA-256."""
     hasher = hashlib.sha256()
-    with appearing(target) as file:
+    with atomic_write(target) as file:
         while chunk := source.read(_CHUNK_BYTES):
             hasher.update(chunk)
             file.write(chunk)
@@ -265,7 +267,7 @@ class _HashingReader(io.RawIOBase):
         self._hasher.update(chunk)
         return chunk
 
-    def sha256(self) -> str:
+    def hexdigest(self) -> str:
         return self._hasher.hexdigest()
 
 

@@ -20,16 +20,24 @@ from pathlib import Path
 from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.errors import Conflict, Untrusted
-from yearling.files.atomic import appearing, make_directory, sync_folder
+from yearling.files.atomic import atomic_write, make_directory, sync_directory
 from yearling.files.locks import STORE_LOCK_NAME, acquire_exclusive_lock
-from yearling.store.backup.archive import DATABASE_MEMBER, BackupManifest, Progress, claimed_contents, describe, extract, write
-from yearling.store.backup.snapshot import load
-from yearling.store.backup.verify import VerificationReport, verify
+from yearling.store.backup.archive import (
+    DATABASE_MEMBER,
+    BackupManifest,
+    BackupProgress,
+    claimed_contents,
+    describe_snapshot,
+    extract_backup,
+    write_backup,
+)
+from yearling.store.backup.snapshot import load_snapshot
+from yearling.store.backup.verify import VerificationReport, verify_store
 from yearling.store.blobs import BlobStore
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.migrate import migrate, read_schema_version
-from yearling.store.database.schema import VERSION
+from yearling.store.database.schema import SCHEMA_VERSION
 from yearling.store.database.sqlite_file import check_sqlite_file, record_database
 
 _STAGING_PREFIX = ".restoring-"
@@ -40,17 +48,17 @@ class RestoreResult:
     """What a restore did. `aside` is where the replaced data lies, None when there was none."""
 
     manifest: BackupManifest
-    aside: Path | None
+    replaced_data: Path | None
 
 
-def verify_backup(path: Path, *, progress: Progress | None = None) -> VerificationReport:
+def verify_backup(path: Path, *, progress: BackupProgress | None = None) -> VerificationReport:
     """Unpack a backup into a temporary folder and check everything in it. Raises NotFound, Untrusted, Conflict, StorageFailed."""
     with tempfile.TemporaryDirectory(prefix="yearling-verify-") as scratch:
-        manifest = extract(path, Path(scratch), progress=progress)
+        manifest = extract_backup(path, Path(scratch), progress=progress)
         return _verify_staged(path, Path(scratch), manifest)
 
 
-def restore(path: Path, settings: Settings, *, progress: Progress | None = None) -> RestoreResult:
+def restore(path: Path, settings: Settings, *, progress: BackupProgress | None = None) -> RestoreResult:
     """Replace database and blobs by those of a backup; the old ones are kept aside in the folder `backups`.
 
     A backup without blobs (made before a migration) replaces the database only. Raises Untrusted, with nothing changed, when
@@ -64,7 +72,7 @@ def restore(path: Path, settings: Settings, *, progress: Progress | None = None)
         with translate_storage_errors(f"The data folder {folder}"), _exclusive_access(folder):
             with tempfile.TemporaryDirectory(prefix=_STAGING_PREFIX, dir=folder) as scratch:
                 staged = Path(scratch)
-                manifest = extract(path, staged, progress=progress)
+                manifest = extract_backup(path, staged, progress=progress)
                 report = _verify_staged(path, staged, manifest)
                 if not report.ok:
                     faults = "; ".join(check.detail for check in report.checks if not check.ok)
@@ -77,7 +85,7 @@ def restore(path: Path, settings: Settings, *, progress: Progress | None = None)
                 _delete_other_blobs(blobs, manifest)
     finally:
         database.close()
-    return RestoreResult(manifest=manifest, aside=aside)
+    return RestoreResult(manifest=manifest, replaced_data=aside)
 
 
 def _verify_staged(path: Path, staged: Path, manifest: BackupManifest) -> VerificationReport:
@@ -86,12 +94,12 @@ def _verify_staged(path: Path, staged: Path, manifest: BackupManifest) -> Verifi
     check_sqlite_file(snapshot, f"The database in {path}", expected=True)
     database = Database(f"sqlite:///{snapshot}")
     try:
-        if describe(snapshot) != claimed_contents(manifest):
+        if describe_snapshot(snapshot) != claimed_contents(manifest):
             raise Untrusted(
                 f"The audit log or the event log in {path} is not what its manifest says.", advice="Use another backup."
             )
-        migrate(database, back_up=lambda _: path, newest_backup=lambda: None)
-        return verify(database, BlobStore(staged / "blobs", database) if manifest.with_blobs else None)
+        migrate(database, create_backup=lambda _: path, find_newest_backup=lambda: None)
+        return verify_store(database, BlobStore(staged / "blobs", database) if manifest.with_blobs else None)
     finally:
         database.close()
 
@@ -120,19 +128,19 @@ def _preserve_current_data(database: Database, blobs: BlobStore, backups: Path, 
             found = read_schema_version(connection)
         if found is None:
             return None
-        if int(found) > int(VERSION):
+        if int(found) > int(SCHEMA_VERSION):
             raise Conflict(
-                f"{database.place} was written by a newer Yearling and cannot be set aside.",
+                f"{database.label} was written by a newer Yearling and cannot be set aside.",
                 advice="Restore into an empty database, or install the newer Yearling.",
             )
         aside = aside.with_name(f"{aside.name}.tar.gz")
-        write(aside, database, blobs if manifest.with_blobs else None)
+        write_backup(aside, database, blobs if manifest.with_blobs else None)
         return aside
     if not database.path.exists():
         return None
     make_directory(aside)
     if manifest.with_blobs:
-        for sha256, _ in blobs.sizes():
+        for sha256, _ in blobs.iter_sizes():
             _hardlink_or_copy(blobs.path(sha256), aside / "blobs" / sha256[:2] / sha256)
     _checkpoint_wal(database.path, aside)
     _hardlink_or_copy(database.path, aside / database.path.name)
@@ -158,16 +166,16 @@ def _add_blobs(staged: Path, blobs: BlobStore) -> None:
 
 def _install(snapshot: Path, database: Database) -> None:
     if database.path is None:
-        load(snapshot, database)
+        load_snapshot(snapshot, database)
         return
     make_directory(database.path.parent)
-    with snapshot.open("rb") as source, appearing(database.path) as target:
+    with snapshot.open("rb") as source, atomic_write(database.path) as target:
         shutil.copyfileobj(source, target, 1 << 20)
 
 
 def _delete_other_blobs(blobs: BlobStore, manifest: BackupManifest) -> None:
     ours = {sha256 for name, (_, sha256) in manifest.files.items() if name != DATABASE_MEMBER}
-    for sha256 in [sha256 for sha256, _ in blobs.sizes() if sha256 not in ours]:
+    for sha256 in [sha256 for sha256, _ in blobs.iter_sizes() if sha256 not in ours]:
         blobs.path(sha256).unlink()
 
 
@@ -177,6 +185,6 @@ def _hardlink_or_copy(source: Path, target: Path) -> None:
     try:
         target.hardlink_to(source)
     except OSError:
-        with source.open("rb") as original, appearing(target) as copy:
+        with source.open("rb") as original, atomic_write(target) as copy:
             shutil.copyfileobj(original, copy, 1 << 20)
-    sync_folder(target.parent)
+    sync_directory(target.parent)

@@ -26,11 +26,11 @@ from yearling.store.database.search import rebuild_index
 _BATCH_ROWS = 500
 
 
-def take(database: Database, path: Path) -> None:
+def take_snapshot(database: Database, path: Path) -> None:
     """Write the database's present state to a new SQLite file; durable on return. Raises StorageFailed, Untrusted."""
     if database.path:
         with (
-            translate_storage_errors(database.place, path.parent),
+            translate_storage_errors(database.label, path.parent),
             closing(sqlite3.connect(database.path)) as source,
             closing(sqlite3.connect(path)) as target,
         ):
@@ -50,7 +50,7 @@ def take(database: Database, path: Path) -> None:
     sync_file(path)
 
 
-def load(path: Path, database: Database) -> None:
+def load_snapshot(path: Path, database: Database) -> None:
     """Replace the content of a Postgres database by that of a snapshot, in one transaction."""
     source = Database(f"sqlite:///{path}")
     try:

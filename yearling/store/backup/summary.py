@@ -9,19 +9,19 @@ from yearling.files.locks import STORE_LOCK_NAME
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.migrate import read_schema_version, require_known_schema
-from yearling.store.database.schema import VERSION, conversations, people, samples
+from yearling.store.database.schema import SCHEMA_VERSION, conversations, people, samples
 from yearling.store.database.sqlite_file import check_sqlite_file, is_database_recorded
 
 
-def inspect(settings: Settings) -> str:
+def describe_store(settings: Settings) -> str:
     """Say what is stored and where. Raises what `Store.open` would: Untrusted, Conflict, StorageFailed, Unavailable, BadInput."""
     database = Database(settings.resolved_database_url)
     try:
         if database.path:
-            with translate_storage_errors(database.place):
+            with translate_storage_errors(database.label):
                 known = (settings.data_dir / STORE_LOCK_NAME).exists()
                 check_sqlite_file(
-                    database.path, database.place, expected=known and is_database_recorded(settings.data_dir, database)
+                    database.path, database.label, expected=known and is_database_recorded(settings.data_dir, database)
                 )
                 if not database.path.exists():
                     return "nothing is stored yet: the first start creates the database"
@@ -29,12 +29,12 @@ def inspect(settings: Settings) -> str:
         with database.read() as connection:
             version = read_schema_version(connection)
             require_known_schema(version, lambda: None)
-            if version != VERSION:
-                return f"{database.name}, schema {version or 'none'}: the next start brings it to {VERSION}"
+            if version != SCHEMA_VERSION:
+                return f"{database.name}, schema {version or 'none'}: the next start brings it to {SCHEMA_VERSION}"
             counts = [
                 f"{connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()} {table.name}"
                 for table in (people, conversations, samples)
             ]
-        return f"{database.name}, schema {VERSION}: {', '.join(counts)}"
+        return f"{database.name}, schema {SCHEMA_VERSION}: {', '.join(counts)}"
     finally:
         database.close()

@@ -9,13 +9,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from yearling.errors import UserError
-from yearling.store.audit import ChainVerification, walk
+from yearling.store.audit import ChainVerification, verify_audit_chain
 from yearling.store.blobs import BlobStore
 from yearling.store.chats.samples import find_length_mismatch
 from yearling.store.database.database import Database
 from yearling.store.database.migrate import read_schema_version
 from yearling.store.database.packing import unpack_ids, unpack_logprobs
-from yearling.store.database.schema import VERSION, metadata, samples, texts
+from yearling.store.database.schema import SCHEMA_VERSION, metadata, samples, texts
 from yearling.store.learning.event_log import verify_event_chain
 from yearling.store.learning.texts import find_text_fault
 
@@ -51,12 +51,14 @@ class VerificationReport:
         return all(check.ok for check in self.checks)
 
 
-def verify(database: Database, blobs: BlobStore | None) -> VerificationReport:
+def verify_store(database: Database, blobs: BlobStore | None) -> VerificationReport:
     """Check the database, and the blobs where given. A part that cannot be read is a failed check, not an error."""
     steps: dict[str, Callable[[], VerificationCheck]] = {
         "database": lambda: _check_in_transaction(database, _check_database),
         "references": lambda: _check_in_transaction(database, _check_references),
-        "audit log": lambda: _check_in_transaction(database, lambda connection: _check_chain("audit log", walk(connection))),
+        "audit log": lambda: _check_in_transaction(
+            database, lambda connection: _check_chain("audit log", verify_audit_chain(connection))
+        ),
         "event log": lambda: _check_in_transaction(
             database, lambda connection: _check_chain("event log", verify_event_chain(connection))
         ),
@@ -68,12 +70,12 @@ def verify(database: Database, blobs: BlobStore | None) -> VerificationReport:
     checks = tuple(_run_check(name, step) for name, step in steps.items())
     try:
         with database.read() as connection:
-            chain, log = walk(connection), verify_event_chain(connection)
+            chain, log = verify_audit_chain(connection), verify_event_chain(connection)
         return VerificationReport(
             checks=checks,
-            audit_entries=chain.entries,
+            audit_entries=chain.num_entries,
             audit_head=chain.head,
-            event_entries=log.entries,
+            event_entries=log.num_entries,
             event_head=log.head,
         )
     except UserError:  # told by the failed check already
@@ -104,8 +106,8 @@ def _check_database(connection: Connection) -> VerificationCheck:
     if missing:
         faults.append(f"a log is not guarded: {', '.join(sorted(missing))} missing")
     version = read_schema_version(connection)
-    if version != VERSION:
-        faults.append(f"the schema is {version}, not {VERSION}")
+    if version != SCHEMA_VERSION:
+        faults.append(f"the schema is {version}, not {SCHEMA_VERSION}")
     rows = sum(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in metadata.sorted_tables)
     return _make_check("database", rows, faults)
 
@@ -130,7 +132,7 @@ def _check_references(connection: Connection) -> VerificationCheck:
 
 def _check_chain(name: str, chain: ChainVerification) -> VerificationCheck:
     faults = [] if chain.broken_at is None else [f"entry {chain.broken_at} breaks the chain: {chain.reason}"]
-    return _make_check(name, chain.entries, faults)
+    return _make_check(name, chain.num_entries, faults)
 
 
 def _check_texts(connection: Connection) -> VerificationCheck:
@@ -166,9 +168,9 @@ def _check_samples(connection: Connection) -> VerificationCheck:
 
 def _check_blobs(blobs: BlobStore) -> VerificationCheck:
     with blobs.pause_collection():
-        present = [sha256 for sha256, _ in blobs.sizes()]
-        faults = [f"blob {sha256} was changed or damaged" for sha256 in present if not blobs.intact(sha256)]
-        faults += [f"blob {sha256} is missing" for sha256 in sorted(blobs.needed() - set(present))]
+        present = [sha256 for sha256, _ in blobs.iter_sizes()]
+        faults = [f"blob {sha256} was changed or damaged" for sha256 in present if not blobs.is_intact(sha256)]
+        faults += [f"blob {sha256} is missing" for sha256 in sorted(blobs.referenced_hashes() - set(present))]
     return _make_check("blobs", len(present), faults)
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from yearling.errors import NotFound
 from yearling.store.blobs import BlobStore
-from yearling.store.chats.conversations import MESSAGE_BLOB_KIND, owned
+from yearling.store.chats.conversations import MESSAGE_BLOB_KIND, require_conversation
 from yearling.store.database.database import Database
 from yearling.store.database.schema import blob_references, messages
 
@@ -44,14 +44,14 @@ class Attachment:
     size_bytes: int
 
 
-def describe(sha256: str, name: object, content: bytes) -> dict[str, Any]:
+def describe_attachment(sha256: str, name: object, content: bytes) -> dict[str, Any]:
     """What a message's facts say of a file."""
     known = str(name or "")
     shown = "".join(character for character in known if character.isprintable())[:_MAX_NAME_CHARS]
-    return asdict(Attachment(sha256=sha256, name=shown, media_type=media_type(content), size_bytes=len(content)))
+    return asdict(Attachment(sha256=sha256, name=shown, media_type=sniff_media_type(content), size_bytes=len(content)))
 
 
-def media_type(content: bytes) -> str:
+def sniff_media_type(content: bytes) -> str:
     """What these bytes are, as far as they may be shown."""
     return next((kind for mark, at, kind in _SIGNATURES if content[at : at + len(mark)] == mark), BINARY_MEDIA_TYPE)
 
@@ -68,7 +68,7 @@ class AttachmentStore:
         self._database = database
         self._blobs = blobs
 
-    def content(self, sha256: str, *, message_id: str, conversation_id: str, person_id: str) -> bytes:
+    def read_content(self, sha256: str, *, message_id: str, conversation_id: str, person_id: str) -> bytes:
         """A file of a message. Raises NotFound for what is not there or not theirs, Untrusted for a damaged file."""
         claim = (
             sa.select(messages.c.id)
@@ -77,12 +77,12 @@ class AttachmentStore:
             .where(blob_references.c.kind == MESSAGE_BLOB_KIND, blob_references.c.sha256 == sha256)
         )
         with self._database.read() as connection:
-            owned(connection, conversation_id, person_id)
+            require_conversation(connection, conversation_id, person_id)
             if connection.execute(claim).first() is None:
                 raise NotFound("There is no such file in this message.")
         return self._blobs.get(sha256)
 
-    def claims(self, message_ids: Sequence[str]) -> dict[str, list[str]]:
+    def blob_hashes_by_message(self, message_ids: Sequence[str]) -> dict[str, list[str]]:
         """Which blobs each of these messages needs."""
         found: dict[str, list[str]] = {}
         with self._database.read() as connection:
@@ -93,7 +93,7 @@ class AttachmentStore:
                     found.setdefault(row.record_id, []).append(row.sha256)
         return found
 
-    def refer(self, message_id: str, hashes: Iterable[str]) -> None:
+    def add_references(self, message_id: str, hashes: Iterable[str]) -> None:
         """Note that a message needs these blobs."""
         for sha256 in hashes:
-            self._blobs.refer(sha256, MESSAGE_BLOB_KIND, message_id)
+            self._blobs.add_reference(sha256, MESSAGE_BLOB_KIND, message_id)

@@ -15,11 +15,11 @@ from sqlalchemy.engine import Connection, Row
 
 from yearling.clock import new_id, now_utc
 from yearling.errors import Conflict, NotFound
-from yearling.store.chats.conversations import owned
+from yearling.store.chats.conversations import require_conversation
 from yearling.store.database.database import Database
 from yearling.store.database.schema import comparisons, messages
 
-State = Literal["open", "deciding", "decided", "skipped"]
+ComparisonState = Literal["open", "deciding", "decided", "skipped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class ComparisonRecord:
     left_id: str
     right_id: str
     offered: bool
-    state: State
+    state: ComparisonState
     outcome: str | None
     event_id: str | None
     created_utc: datetime
@@ -42,7 +42,7 @@ class ComparisonRecord:
 ComparisonRecords = list[ComparisonRecord]
 
 
-class Comparisons:
+class ComparisonStore:
     """Everybody's comparisons, each visible to its owner only."""
 
     def __init__(self, database: Database) -> None:
@@ -74,14 +74,14 @@ class Comparisons:
             created_utc=now_utc(),
         )
         with self._database.write() as connection:
-            owned(connection, conversation_id, person_id)
+            require_conversation(connection, conversation_id, person_id)
             connection.execute(comparisons.insert().values({name: getattr(record, name) for name in record.__slots__}))
         return record
 
-    def put(self, record: ComparisonRecord) -> None:
+    def insert(self, record: ComparisonRecord) -> None:
         """Store a record as it is: for imports. Raises NotFound for a conversation that is not theirs."""
         with self._database.write() as connection:
-            owned(connection, record.conversation_id, record.person_id)
+            require_conversation(connection, record.conversation_id, record.person_id)
             connection.execute(comparisons.insert().values({name: getattr(record, name) for name in record.__slots__}))
 
     def get(self, comparison_id: str, *, person_id: str) -> ComparisonRecord:
@@ -89,7 +89,7 @@ class Comparisons:
         with self._database.read() as connection:
             return _require_comparison(connection, comparison_id, person_id)
 
-    def of(self, conversation_id: str, *, person_id: str) -> ComparisonRecords:
+    def list_for_conversation(self, conversation_id: str, *, person_id: str) -> ComparisonRecords:
         """Those of one conversation, oldest first."""
         own = sa.and_(comparisons.c.conversation_id == conversation_id, comparisons.c.person_id == person_id)
         with self._database.read() as connection:
@@ -98,7 +98,7 @@ class Comparisons:
                 for row in connection.execute(sa.select(comparisons).where(own).order_by(comparisons.c.id))
             ]
 
-    def offered(self, person_id: str, *, limit: int) -> ComparisonRecords:
+    def list_offered(self, person_id: str, *, limit: int) -> ComparisonRecords:
         """The newest comparisons that a person was offered unasked."""
         query = sa.select(comparisons).where(comparisons.c.person_id == person_id, comparisons.c.offered)
         with self._database.read() as connection:
@@ -126,8 +126,14 @@ class Comparisons:
             connection.execute(comparisons.update().where(comparisons.c.id == comparison_id).values(state="deciding"))
             return record
 
-    def settle(
-        self, comparison_id: str, *, person_id: str, state: State, outcome: str | None = None, event_id: str | None = None
+    def resolve(
+        self,
+        comparison_id: str,
+        *,
+        person_id: str,
+        state: ComparisonState,
+        outcome: str | None = None,
+        event_id: str | None = None,
     ) -> ComparisonRecord:
         """Note how a claimed comparison ended; `open` gives it back. Raises NotFound."""
         with self._database.write() as connection:

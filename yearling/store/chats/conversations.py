@@ -20,10 +20,10 @@ from yearling.store.database.packing import compact_json
 from yearling.store.database.schema import blob_references, conversations, folders, memories, messages, people, samples
 from yearling.store.database.search import index_messages, merge_index_segments, unindex_messages
 
-ConversationList = list[Conversation]
-MessageList = list[Message]
+ConversationRecords = list[Conversation]
+MessageRecords = list[Message]
 
-KEEP: Any = object()
+UNCHANGED: Any = object()
 """For a field that stays as it is."""
 
 MESSAGE_BLOB_KIND = "message"
@@ -38,7 +38,7 @@ class DeletedContent:
 
     message_ids: frozenset[str]
     sample_ids: frozenset[str]
-    blobs: frozenset[str]
+    blob_hashes: frozenset[str]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -66,9 +66,9 @@ class ConversationStore:
     def get(self, conversation_id: str, *, person_id: str) -> Conversation:
         """Raises NotFound."""
         with self._database.read() as connection:
-            return owned(connection, conversation_id, person_id)
+            return require_conversation(connection, conversation_id, person_id)
 
-    def list(self, person_id: str, *, limit: int | None = None, before: str | None = None) -> ConversationList:
+    def list(self, person_id: str, *, limit: int | None = None, before: str | None = None) -> ConversationRecords:
         """A person's conversations, newest first; `before` is the id where the last page ended."""
         query = sa.select(conversations).where(conversations.c.person_id == person_id)
         if before is not None:
@@ -77,21 +77,27 @@ class ConversationStore:
             rows = connection.execute(query.order_by(conversations.c.id.desc()).limit(limit))
             return [conversation_from_row(row) for row in rows]
 
-    def change(
-        self, conversation_id: str, *, person_id: str, title: str = KEEP, folder_id: str | None = KEEP, leaf_id: str = KEEP
+    def update(
+        self,
+        conversation_id: str,
+        *,
+        person_id: str,
+        title: str = UNCHANGED,
+        folder_id: str | None = UNCHANGED,
+        leaf_id: str = UNCHANGED,
     ) -> Conversation:
         """Change what is given. Raises NotFound for the conversation, the folder, or a leaf that is no message of it."""
         given = {"title": title, "folder_id": folder_id, "leaf_id": leaf_id}
-        changes = {name: value for name, value in given.items() if value is not KEEP}
+        changes = {name: value for name, value in given.items() if value is not UNCHANGED}
         with self._database.write() as connection:
-            owned(connection, conversation_id, person_id)
+            require_conversation(connection, conversation_id, person_id)
             if "folder_id" in changes:
                 _require_folder(connection, folder_id, person_id)
             if "leaf_id" in changes:
                 _require_message(connection, conversation_id, leaf_id)
             if changes:
                 connection.execute(conversations.update().where(conversations.c.id == conversation_id).values(changes))
-            return owned(connection, conversation_id, person_id)
+            return require_conversation(connection, conversation_id, person_id)
 
     def delete(self, conversation_id: str, *, person_id: str, scrub: bool = True) -> DeletedContent:
         """Delete a conversation, its messages, and the samples of its answers, which hold the same words. Raises NotFound.
@@ -99,7 +105,7 @@ class ConversationStore:
         `Store.delete_conversation` deletes its blobs as well. Who deletes many may scrub once, at the end.
         """
         with self._database.write() as connection:
-            owned(connection, conversation_id, person_id)
+            require_conversation(connection, conversation_id, person_id)
             removed = _delete_dependents(connection, messages.c.conversation_id == conversation_id, person_id)
             connection.execute(conversations.delete().where(conversations.c.id == conversation_id))
             append_audit_entry(connection, person_id, "conversation.delete", conversation_id, removed.counts)
@@ -110,7 +116,7 @@ class ConversationStore:
     def delete_message(self, message_id: str, *, conversation_id: str, person_id: str) -> DeletedContent:
         """Delete a message with everything under it, and the samples of these. Raises NotFound."""
         with self._database.write() as connection:
-            conversation = owned(connection, conversation_id, person_id)
+            conversation = require_conversation(connection, conversation_id, person_id)
             parent_id = _require_message(connection, conversation_id, message_id).parent_id
             below = sa.select(_subtree(message_id).c.id)
             removed = _delete_dependents(connection, messages.c.id.in_(below), person_id)
@@ -161,7 +167,7 @@ class ConversationStore:
             facts=facts or {},
         )
         with self._database.write() as connection:
-            owned(connection, conversation_id, person_id)
+            require_conversation(connection, conversation_id, person_id)
             if parent_id is not None:
                 _require_message(connection, conversation_id, parent_id)
             if sample_id is not None:
@@ -194,7 +200,7 @@ class ConversationStore:
                 ) from None
             index_messages(connection, [(one.id, conversation.id, one.content) for one in tree], conversation.person_id)
 
-    def thread(self, leaf_message_id: str, person_id: str) -> MessageList:
+    def list_branch(self, leaf_message_id: str, person_id: str) -> MessageRecords:
         """The messages from the root of the tree down to this one. Raises NotFound."""
         ancestors = (
             sa.select(messages.c.id, messages.c.parent_id, sa.literal(0).label("depth"))
@@ -224,21 +230,21 @@ class ConversationStore:
                 found.update((row.sample_id, row.conversation_id) for row in rows)
         return found
 
-    def message(self, message_id: str, *, conversation_id: str, person_id: str) -> Message:
+    def get_message(self, message_id: str, *, conversation_id: str, person_id: str) -> Message:
         """One message of a conversation. Raises NotFound."""
         with self._database.read() as connection:
-            owned(connection, conversation_id, person_id)
+            require_conversation(connection, conversation_id, person_id)
             return _require_message(connection, conversation_id, message_id)
 
-    def messages(self, conversation_id: str, *, person_id: str) -> MessageList:
+    def list_messages(self, conversation_id: str, *, person_id: str) -> MessageRecords:
         """All messages of a conversation's tree, oldest first. Raises NotFound."""
         query = sa.select(messages).where(messages.c.conversation_id == conversation_id).order_by(messages.c.id)
         with self._database.read() as connection:
-            owned(connection, conversation_id, person_id)
+            require_conversation(connection, conversation_id, person_id)
             return [message_from_row(row) for row in connection.execute(query)]
 
 
-def owned(connection: Connection, conversation_id: str, person_id: str) -> Conversation:
+def require_conversation(connection: Connection, conversation_id: str, person_id: str) -> Conversation:
     """A person's conversation. Raises NotFound."""
     row = connection.execute(
         sa.select(conversations).where(conversations.c.id == conversation_id, conversations.c.person_id == person_id)
@@ -263,10 +269,10 @@ def _subtree(message_id: str) -> sa.CTE:
     return branch.union_all(sa.select(messages.c.id).join(branch, messages.c.parent_id == branch.c.id))
 
 
-def _delete_dependents(connection: Connection, which: sa.ColumnElement[bool], person_id: str) -> DeletedContent:
+def _delete_dependents(connection: Connection, condition: sa.ColumnElement[bool], person_id: str) -> DeletedContent:
     """Delete what hangs on these messages: their samples, what else a model emitted in their turns and no message shows (its
     working), their place in the search index, what was remembered from them, and their claims to blobs."""
-    rows = connection.execute(sa.select(messages.c.id, messages.c.sample_id, messages.c.turn_id).where(which)).all()
+    rows = connection.execute(sa.select(messages.c.id, messages.c.sample_id, messages.c.turn_id).where(condition)).all()
     sample_ids = {row.sample_id for row in rows if row.sample_id}
     for some in _batches({row.turn_id for row in rows if row.turn_id}):
         shown = sa.exists().where(messages.c.sample_id == samples.c.id)
@@ -285,7 +291,7 @@ def _delete_dependents(connection: Connection, which: sa.ColumnElement[bool], pe
         )
         blobs.update(connection.scalars(sa.select(blob_references.c.sha256).where(claims)))
         connection.execute(blob_references.delete().where(claims))
-    return DeletedContent(message_ids=frozenset(message_ids), sample_ids=frozenset(sample_ids), blobs=frozenset(blobs))
+    return DeletedContent(message_ids=frozenset(message_ids), sample_ids=frozenset(sample_ids), blob_hashes=frozenset(blobs))
 
 
 def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
@@ -308,9 +314,9 @@ def _require_message(connection: Connection, conversation_id: str, message_id: s
     return message_from_row(row)
 
 
-def _require_row(connection: Connection, query: sa.Select[Any], what: str) -> None:
+def _require_row(connection: Connection, query: sa.Select[Any], label: str) -> None:
     if connection.execute(query).first() is None:
-        raise NotFound(f"There is no {what} here.")
+        raise NotFound(f"There is no {label} here.")
 
 
 def _conversation_values(conversation: Conversation) -> dict[str, Any]:

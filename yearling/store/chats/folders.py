@@ -25,7 +25,7 @@ class Folder:
     num_conversations: int = 0
 
 
-FolderList = list[Folder]
+FolderRecords = list[Folder]
 
 
 class FolderStore:
@@ -45,7 +45,7 @@ class FolderStore:
             raise _name_taken_error(name) from None
         return folder
 
-    def list(self, person_id: str) -> FolderList:
+    def list(self, person_id: str) -> FolderRecords:
         """By name."""
         with self._database.read() as connection:
             return [_folder_from_row(row) for row in connection.execute(_select_folders(person_id).order_by(folders.c.name))]

@@ -11,29 +11,29 @@ from sqlalchemy.engine import Connection
 
 from yearling.errors import BadInput
 from yearling.records import Conversation
-from yearling.store.chats.conversations import conversation_from_row, owned
+from yearling.store.chats.conversations import conversation_from_row, require_conversation
 from yearling.store.database.database import Database
 from yearling.store.database.schema import conversations, format_time, messages, parse_time, shares
-from yearling.store.database.search import SearchTerm, matching, parse_query, snippet
+from yearling.store.database.search import SearchTerm, make_snippet, parse_query, select_matching_messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class HistoryEntry:
     """A conversation as a list shows it; with a search, the newest message that was found in it and a piece of that."""
 
     conversation: Conversation
     num_messages: int
-    shared: bool
+    is_shared: bool
     message_id: str | None = None
     snippet: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class HistoryPage:
     """A part of the list; `next` is where the following page begins, None after the last."""
 
-    entries: tuple[Entry, ...]
-    next: str | None
+    entries: tuple[HistoryEntry, ...]
+    next_cursor: str | None
 
 
 class ConversationHistory:
@@ -42,9 +42,9 @@ class ConversationHistory:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def page(
-        self, person_id: str, *, query: str = "", folder_id: str | None = None, after: str | None = None, limit: int = 50
-    ) -> Page:
+    def list_page(
+        self, person_id: str, *, query: str = "", folder_id: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> HistoryPage:
         """Conversations of a person, newest activity first; those in a folder, and those where all words of `query` occur.
 
         A word is looked for in every message and in the titles. Raises BadInput for a cursor that is none of ours.
@@ -52,31 +52,33 @@ class ConversationHistory:
         with self._database.read() as connection:
             terms = parse_query(query)
             if query.strip() and not terms:
-                return Page((), None)
+                return HistoryPage((), None)
             if terms:
-                return self._search(connection, person_id, query, terms, folder_id, after, limit)
-            return self._list_recent(connection, person_id, folder_id, after, limit)
+                return self._search(connection, person_id, query, terms, folder_id, cursor, limit)
+            return self._list_recent(connection, person_id, folder_id, cursor, limit)
 
-    def entry(self, conversation_id: str, *, person_id: str) -> Entry:
+    def get_entry(self, conversation_id: str, *, person_id: str) -> HistoryEntry:
         """One conversation as the list shows it. Raises NotFound."""
         with self._database.read() as connection:
-            owned(connection, conversation_id, person_id)
+            require_conversation(connection, conversation_id, person_id)
             row = connection.execute(_select_entries().where(conversations.c.id == conversation_id)).one()
             return _entry_from_row(row)
 
-    def _list_recent(self, connection: Connection, person_id: str, folder_id: str | None, after: str | None, limit: int) -> Page:
+    def _list_recent(
+        self, connection: Connection, person_id: str, folder_id: str | None, cursor: str | None, limit: int
+    ) -> HistoryPage:
         chosen = conversations.c
         query = _select_entries().where(chosen.person_id == person_id)
         if folder_id is not None:
             query = query.where(chosen.folder_id == folder_id)
-        if after is not None:
-            when, last_id = _parse_cursor(after)
+        if cursor is not None:
+            when, last_id = _parse_cursor(cursor)
             query = query.where(sa.or_(chosen.updated_utc < when, sa.and_(chosen.updated_utc == when, chosen.id < last_id)))
         rows = connection.execute(query.order_by(chosen.updated_utc.desc(), chosen.id.desc()).limit(limit + 1)).all()
         entries = tuple(_entry_from_row(row) for row in rows[:limit])
         more = len(rows) > limit
         last = entries[-1].conversation if more else None
-        return Page(entries, f"{format_time(last.updated_utc or last.created_utc)}~{last.id}" if last else None)
+        return HistoryPage(entries, f"{format_time(last.updated_utc or last.created_utc)}~{last.id}" if last else None)
 
     def _search(
         self,
@@ -85,10 +87,10 @@ class ConversationHistory:
         query: str,
         terms: list[SearchTerm],
         folder_id: str | None,
-        after: str | None,
+        cursor: str | None,
         limit: int,
-    ) -> Page:
-        hits = matching(connection, person_id, terms).subquery("hits")
+    ) -> HistoryPage:
+        hits = select_matching_messages(connection, person_id, terms).subquery("hits")
         in_messages = sa.select(hits.c.conversation_id, hits.c.message_id, hits.c.message_id.label("place"))
         in_titles = sa.select(conversations.c.id, sa.null(), sa.func.coalesce(conversations.c.leaf_id, conversations.c.id)).where(
             conversations.c.person_id == person_id, *(_title_contains(term) for term in terms)
@@ -101,8 +103,8 @@ class ConversationHistory:
         if folder_id is not None:
             inside = sa.and_(conversations.c.id == both.c.conversation_id, conversations.c.folder_id == folder_id)
             found = found.join(conversations, inside)
-        if after is not None:
-            found = found.having(place < after)
+        if cursor is not None:
+            found = found.having(place < cursor)
         ordered = connection.execute(found.order_by(place.desc()).limit(limit + 1)).all()
         shown = ordered[:limit]
         whole = _select_entries().where(conversations.c.id.in_([row.conversation_id for row in shown]))
@@ -112,7 +114,7 @@ class ConversationHistory:
         entries = tuple(
             _entry_from_row(by_id[row.conversation_id], row.message_id, said.get(row.message_id), query) for row in shown
         )
-        return Page(entries, shown[-1].place if len(ordered) > limit else None)
+        return HistoryPage(entries, shown[-1].place if len(ordered) > limit else None)
 
 
 def _select_entries() -> sa.Select[Any]:
@@ -126,13 +128,13 @@ def _select_entries() -> sa.Select[Any]:
     return sa.select(conversations, count.label("num_messages"), shared.label("is_shared"))
 
 
-def _entry_from_row(row: Any, message_id: str | None = None, text: str | None = None, query: str = "") -> Entry:
-    return Entry(
+def _entry_from_row(row: Any, message_id: str | None = None, text: str | None = None, query: str = "") -> HistoryEntry:
+    return HistoryEntry(
         conversation=conversation_from_row(row),
         num_messages=row.num_messages,
-        shared=bool(row.is_shared),
+        is_shared=bool(row.is_shared),
         message_id=message_id,
-        snippet=None if text is None else snippet(text, query),
+        snippet=None if text is None else make_snippet(text, query),
     )
 
 
@@ -140,8 +142,8 @@ def _title_contains(term: SearchTerm) -> sa.ColumnElement[bool]:
     return sa.func.lower(conversations.c.title).contains(term.word, autoescape=True)
 
 
-def _parse_cursor(after: str) -> tuple[datetime, str]:
-    when, _, last_id = after.partition("~")
+def _parse_cursor(cursor: str) -> tuple[datetime, str]:
+    when, _, last_id = cursor.partition("~")
     try:
         return parse_time(when), last_id
     except ValueError:

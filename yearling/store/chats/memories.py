@@ -16,12 +16,12 @@ from sqlalchemy.engine import Connection, Row
 from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.audit import append_audit_entry
-from yearling.store.chats.conversations import KEEP
+from yearling.store.chats.conversations import UNCHANGED
 from yearling.store.database.database import Database
 from yearling.store.database.schema import conversations, memories, messages, parse_time
-from yearling.store.database.search import fold
+from yearling.store.database.search import fold_text
 
-MOST = 1000
+MAX_MEMORIES_PER_PERSON = 1000
 """Memories that one person can have; the oldest that nobody touched make room."""
 
 
@@ -41,7 +41,7 @@ class Memory:
     updated_utc: datetime
 
 
-MemoryList = list[Memory]
+MemoryRecords = list[Memory]
 
 
 class MemoryStore:
@@ -50,7 +50,7 @@ class MemoryStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def list(self, person_id: str, *, active_only: bool = False) -> MemoryList:
+    def list(self, person_id: str, *, active_only: bool = False) -> MemoryRecords:
         """Newest first."""
         query = sa.select(memories).where(memories.c.person_id == person_id)
         if active_only:
@@ -67,23 +67,23 @@ class MemoryStore:
         """What the person wants remembered. Raises Conflict when it is there already, BadInput when it is empty."""
         with self._database.write() as connection:
             known = _known_texts(connection, person_id)
-            if fold(_validated_text(text)) in known:
+            if fold_text(_validated_text(text)) in known:
                 raise Conflict("That is remembered already.", param="text")
             return _insert_memory(connection, person_id, _validated_text(text), "", "added", None)
 
-    def learn(self, person_id: str, message_id: str, said: Sequence[tuple[str, str]]) -> MemoryList:
+    def add_extracted(self, person_id: str, message_id: str, extracted: Sequence[tuple[str, str]]) -> MemoryRecords:
         """Remember (text, topic) of what a person said in a message; returns what was new.
 
         What is known already is left alone, and so is a message that has gone meanwhile. What only one thing can be said about
         replaces what was said of it before, unless the person has edited that.
         """
-        learnt: MemoryList = []
+        learnt: MemoryRecords = []
         with self._database.write() as connection:
             if connection.execute(sa.select(messages.c.id).where(messages.c.id == message_id)).first() is None:
                 return []
-            for text, topic in said:
+            for text, topic in extracted:
                 known = _known_texts(connection, person_id)
-                if fold(text) in known:
+                if fold_text(text) in known:
                     continue
                 if topic:
                     outdated = sa.and_(memories.c.person_id == person_id, memories.c.topic == topic, ~memories.c.edited)
@@ -92,12 +92,12 @@ class MemoryStore:
             _evict_oldest(connection, person_id)
         return learnt
 
-    def change(self, memory_id: str, *, person_id: str, text: str = KEEP, active: bool = KEEP) -> Memory:
+    def update(self, memory_id: str, *, person_id: str, text: str = UNCHANGED, active: bool = UNCHANGED) -> Memory:
         """Reword a memory, or switch it on or off. Raises NotFound, BadInput."""
         changes: dict[str, Any] = {"updated_utc": now_utc()}
-        if text is not KEEP:
+        if text is not UNCHANGED:
             changes |= {"text": _validated_text(text), "edited": True}
-        if active is not KEEP:
+        if active is not UNCHANGED:
             changes["active"] = active
         with self._database.write() as connection:
             _require_memory(connection, memory_id, person_id)
@@ -120,10 +120,10 @@ class MemoryStore:
         self._database.scrub("memories")
         return count
 
-    def put(self, person_id: str, row: dict[str, Any]) -> bool:
+    def insert_exported(self, person_id: str, row: dict[str, Any]) -> bool:
         """Store a memory as an export has it; False when it is there already. The message may be missing."""
         with self._database.write() as connection:
-            if fold(row["text"]) in _known_texts(connection, person_id):
+            if fold_text(row["text"]) in _known_texts(connection, person_id):
                 return False
             theirs = sa.select(messages.c.id).join(conversations, conversations.c.id == messages.c.conversation_id)
             own = sa.and_(messages.c.id == row["message_id"], conversations.c.person_id == person_id)
@@ -133,7 +133,7 @@ class MemoryStore:
             connection.execute(memories.insert().values({name: values[name] for name in Memory.__slots__}))
         return True
 
-    def places(self, message_ids: Sequence[str]) -> dict[str, str]:
+    def conversation_ids_by_message(self, message_ids: Sequence[str]) -> dict[str, str]:
         """In which conversation each of these messages is."""
         query = sa.select(messages.c.id, messages.c.conversation_id).where(messages.c.id.in_(message_ids))
         with self._database.read() as connection:
@@ -161,12 +161,12 @@ def _insert_memory(
 
 
 def _known_texts(connection: Connection, person_id: str) -> set[str]:
-    return {fold(text) for text in connection.scalars(sa.select(memories.c.text).where(memories.c.person_id == person_id))}
+    return {fold_text(text) for text in connection.scalars(sa.select(memories.c.text).where(memories.c.person_id == person_id))}
 
 
 def _evict_oldest(connection: Connection, person_id: str) -> None:
     own = sa.select(memories.c.id).where(memories.c.person_id == person_id)
-    surplus = (connection.execute(sa.select(sa.func.count()).select_from(own.subquery())).scalar() or 0) - MOST
+    surplus = (connection.execute(sa.select(sa.func.count()).select_from(own.subquery())).scalar() or 0) - MAX_MEMORIES_PER_PERSON
     if surplus > 0:
         untouched = own.where(memories.c.origin == "said", ~memories.c.edited).order_by(memories.c.id).limit(surplus)
         connection.execute(memories.delete().where(memories.c.id.in_(list(connection.scalars(untouched)))))

@@ -32,7 +32,7 @@ class PersonalSettingsStore:
             body = connection.execute(query).scalar()
         return dict(json.loads(body)) if body else {}
 
-    def change(self, person_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    def update(self, person_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Set what is given and leave the rest; returns the whole."""
         own = personal_settings.c.person_id == person_id
         with self._database.write() as connection:
@@ -66,18 +66,18 @@ class ModeStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def newest(self) -> ModeRecords:
+    def list_newest(self) -> ModeRecords:
         """The newest version of every mode, by name, retired ones included."""
         latest = sa.select(modes.c.name, sa.func.max(modes.c.version).label("version")).group_by(modes.c.name).subquery()
         query = sa.select(modes).join(latest, sa.and_(modes.c.name == latest.c.name, modes.c.version == latest.c.version))
         with self._database.read() as connection:
             return [_mode_from_row(row) for row in connection.execute(query.order_by(modes.c.name))]
 
-    def define(self, name: str, title: str, text: str, *, actor: str, above: int = 0) -> ModeRecord:
+    def define(self, name: str, title: str, text: str, *, actor: str, after_version: int = 0) -> ModeRecord:
         """A new mode, or the next version of one; the version is higher than `above`."""
         with self._database.write() as connection:
             newest = connection.execute(sa.select(sa.func.max(modes.c.version)).where(modes.c.name == name)).scalar()
-            version = max(newest or 0, above) + 1
+            version = max(newest or 0, after_version) + 1
             record = ModeRecord(name=name, version=version, title=title, text=text, retired=False, created_utc=now_utc())
             connection.execute(modes.insert().values({one: getattr(record, one) for one in ModeRecord.__slots__}))
             append_audit_entry(connection, actor, "mode.define", f"{name}@{version}")

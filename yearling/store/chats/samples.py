@@ -44,7 +44,7 @@ class SampleStore:
 
     def add_many(self, batch: Sequence[Sample]) -> int:
         """Store samples in one transaction, all or none, and return how many were stored. Raises as `add`."""
-        rows = [_row_values(kept) for sample in batch if (kept := retained(sample, self.retention)) is not None]
+        rows = [_row_values(kept) for sample in batch if (kept := apply_retention(sample, self.retention)) is not None]
         if not rows:
             return 0
         try:
@@ -89,7 +89,7 @@ class SampleStore:
                 found.update((row.id, sample_from_row(row)) for row in rows)
         return found
 
-    def own(self, ids: Sequence[str], *, person_id: str) -> set[str]:
+    def owned_ids(self, ids: Sequence[str], *, person_id: str) -> set[str]:
         """Those of these ids that are samples of a person."""
         found: set[str] = set()
         with self._database.read() as connection:
@@ -121,14 +121,14 @@ class SampleStore:
             append_audit_entry(connection, person_id, "sample.delete", sample_id)
         self._database.scrub("samples")
 
-    def delete_older_than(self, utc: datetime) -> int:
+    def delete_older_than(self, cutoff_utc: datetime) -> int:
         """Delete everybody's samples from before `utc`, and return how many there were."""
         with self._database.read() as connection:  # most calls find nothing, and need not become writers
-            if connection.execute(sa.select(samples.c.id).where(samples.c.created_utc < utc).limit(1)).first() is None:
+            if connection.execute(sa.select(samples.c.id).where(samples.c.created_utc < cutoff_utc).limit(1)).first() is None:
                 return 0
         with self._database.write() as connection:
-            count = connection.execute(samples.delete().where(samples.c.created_utc < utc)).rowcount
-            append_audit_entry(connection, "yearling", "samples.expire", utc.isoformat(), {"samples": count})
+            count = connection.execute(samples.delete().where(samples.c.created_utc < cutoff_utc)).rowcount
+            append_audit_entry(connection, "yearling", "samples.expire", cutoff_utc.isoformat(), {"samples": count})
         self._database.scrub("samples")
         return count
 
@@ -153,7 +153,7 @@ class SampleStore:
             raise Conflict(f"There is a sample {taken or rows[0]['id']!r} already.") from None
 
 
-def retained(sample: Sample, retention: Retention) -> Sample | None:
+def apply_retention(sample: Sample, retention: Retention) -> Sample | None:
     """The sample as it may be stored; None when nothing may be.
 
     `metadata` drops every word and number that says what was talked about: messages, answer, token ids, log-probabilities, the

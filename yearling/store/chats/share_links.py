@@ -22,7 +22,7 @@ from yearling.clock import now_utc
 from yearling.errors import Conflict, NotFound
 from yearling.records import Conversation, Message
 from yearling.store.audit import append_audit_entry
-from yearling.store.chats.conversations import ConversationStore, owned
+from yearling.store.chats.conversations import ConversationStore, require_conversation
 from yearling.store.chats.ended_share_links import hash_link_id, record_ended_links
 from yearling.store.database.database import Database
 from yearling.store.database.schema import conversations, ended_shares, messages, shares
@@ -39,8 +39,8 @@ class ShareLink:
     """Of the conversation, as it is now."""
 
 
-ShareList = list[ShareLink]
-MessageList = list[Message]
+ShareLinkRecords = list[ShareLink]
+MessageRecords = list[Message]
 
 
 class ShareLinkStore:
@@ -54,13 +54,13 @@ class ShareLinkStore:
         """Share a branch; without `leaf_id` the one in use. Raises NotFound, Conflict for a conversation without messages."""
         share_id = secrets.token_urlsafe(32)
         with self._database.write() as connection:
-            conversation = owned(connection, conversation_id, person_id)
+            conversation = require_conversation(connection, conversation_id, person_id)
             leaf = leaf_id or conversation.leaf_id
             if leaf is None:
                 raise Conflict("There is nothing in this conversation yet.", advice="Share it when something was said.")
             return _insert_link(connection, share_id, conversation, leaf, now_utc())
 
-    def bring_back(
+    def restore(
         self, share_id: str, *, person_id: str, conversation_id: str, leaf_id: str, created_utc: datetime
     ) -> Literal["back", "new", "known", "revoked"]:
         """A link out of a person's export: `back` under its address, or under a `new` one where this store never had it.
@@ -75,7 +75,7 @@ class ShareLinkStore:
             ended_shares.c.person_id == person_id, sa.or_(ended_shares.c.sha256 == digest, alike)
         )
         with self._database.write() as connection:
-            conversation = owned(connection, conversation_id, person_id)
+            conversation = require_conversation(connection, conversation_id, person_id)
             if connection.execute(known).first() is not None:
                 return "known"
             found = connection.execute(ended).all()
@@ -87,7 +87,7 @@ class ShareLinkStore:
                 connection.execute(ended_shares.delete().where(ended_shares.c.sha256 == digest))
             return "back" if proven else "new"
 
-    def list(self, person_id: str) -> ShareList:
+    def list(self, person_id: str) -> ShareLinkRecords:
         """A person's shares, newest first."""
         with self._database.read() as connection:
             rows = connection.execute(
@@ -106,7 +106,7 @@ class ShareLinkStore:
             connection.execute(shares.delete().where(own))
             append_audit_entry(connection, person_id, "conversation.unshare", row.conversation_id)
 
-    def open(self, share_id: str) -> tuple[ShareLink, Conversation, MessageList]:
+    def resolve(self, share_id: str) -> tuple[ShareLink, Conversation, MessageRecords]:
         """What a link shows, to whoever has it. Raises NotFound."""
         with self._database.read() as connection:
             row = connection.execute(_select_links().where(shares.c.id == share_id)).first()
@@ -114,7 +114,7 @@ class ShareLinkStore:
             raise NotFound("This link shows nothing.", advice="It may have been revoked by who shared it.")
         share = _link_from_row(row)
         conversation = self._conversations.get(share.conversation_id, person_id=share.person_id)
-        return share, conversation, self._conversations.thread(share.leaf_id, share.person_id)
+        return share, conversation, self._conversations.list_branch(share.leaf_id, share.person_id)
 
 
 def _insert_link(

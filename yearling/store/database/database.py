@@ -19,7 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from yearling.errors import BadInput, StorageFailed
-from yearling.store.database.errors import damaged, translate_storage_errors
+from yearling.store.database.errors import damaged_error, translate_storage_errors
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
@@ -36,19 +36,19 @@ class Database:
 
     def __init__(self, url: str, *, lock_timeout_s: float = 5.0) -> None:
         """Prepare connections; nothing is opened yet. Raises BadInput for an address that cannot work."""
-        self.url = normalised(url)
+        self.url = normalise_url(url)
         self.lock_timeout_s = lock_timeout_s
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.path = Path(self.url.database or "") if self.is_sqlite else None
         self.name = str(self.path or self.url.render_as_string(hide_password=True))
-        self.place = f"The database {self.name}"
+        self.label = f"The database {self.name}"
         self._write_lock = threading.Lock() if self.is_sqlite else nullcontext()
         self.engine = self._engine()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view of the data. Raises what `in_words` raises."""
-        with translate_storage_errors(self.place, self._folder), self.engine.connect() as connection:
+        with translate_storage_errors(self.label, self._folder), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection = connection.execution_options(yearling_begin="BEGIN")
             else:
@@ -62,7 +62,7 @@ class Database:
 
         Not to be nested: SQLite has one writer.
         """
-        with translate_storage_errors(self.place, self._folder), self._write_lock, self.engine.connect() as idle:
+        with translate_storage_errors(self.label, self._folder), self._write_lock, self.engine.connect() as idle:
             connection = idle.execution_options(yearling_begin=BEGIN_WRITE)
             with connection.begin():
                 yield connection
@@ -83,7 +83,7 @@ class Database:
         Within the database file, SQLite overwrites them by `secure_delete`. A reader that is busy just then postpones this to the
         next call or to the next checkpoint.
         """
-        with translate_storage_errors(self.place, self._folder), self.engine.connect() as connection:
+        with translate_storage_errors(self.label, self._folder), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             else:
@@ -95,12 +95,12 @@ class Database:
         deadline = time.monotonic() + self.lock_timeout_s
         while True:
             try:
-                with translate_storage_errors(self.place, self._folder), self.engine.connect() as connection:
+                with translate_storage_errors(self.label, self._folder), self.engine.connect() as connection:
                     mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar_one()
                 if mode == "wal":
                     return
                 raise StorageFailed(
-                    f"{self.place} is on a file system without shared memory ({mode}).", advice="Move data_dir to a local disk."
+                    f"{self.label} is on a file system without shared memory ({mode}).", advice="Move data_dir to a local disk."
                 )
             except StorageFailed as error:
                 # Changing the mode does not wait for locks by itself.
@@ -115,7 +115,7 @@ class Database:
         with self.read() as connection:
             found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
         if found != "ok":
-            raise damaged(self.place, found.splitlines()[-1])
+            raise damaged_error(self.label, found.splitlines()[-1])
 
     def close(self) -> None:
         self.engine.dispose()
@@ -151,7 +151,7 @@ class Database:
         connection.commit()
 
 
-def normalised(url: str) -> URL:
+def normalise_url(url: str) -> URL:
     """The URL with the driver that we use. Raises BadInput for other databases and for SQLite in memory."""
     try:
         parsed = make_url(url)

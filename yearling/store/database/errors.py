@@ -20,7 +20,7 @@ _DAMAGED_ADVICE = "Restore the newest backup with `yearling restore FILE`; the d
 
 
 @contextmanager
-def translate_storage_errors(place: str, folder: Path | None = None) -> Iterator[None]:
+def translate_storage_errors(label: str, directory: Path | None = None) -> Iterator[None]:
     """Turn failures of the storage under `place` into UserErrors; constraint violations and our own bugs pass unchanged.
 
     `folder` is where the bytes lie, if on this machine: a full disk hides behind several error codes, and its free space tells.
@@ -31,87 +31,87 @@ def translate_storage_errors(place: str, folder: Path | None = None) -> Iterator
         yield
     except (exc.IntegrityError, exc.ProgrammingError) as error:
         if _sqlstate(error).startswith(("42501", "25006")):
-            raise _read_only_error(place) from error
+            raise _read_only_error(label) from error
         raise
     except exc.DBAPIError as error:
         if isinstance(error.orig, sqlite3.Error):
-            translated = _translate_sqlite_error(error.orig, place, folder)
+            translated = _translate_sqlite_error(error.orig, label, directory)
         else:
-            translated = _translate_postgres_error(error, place)
+            translated = _translate_postgres_error(error, label)
         if translated is None:
             raise
         raise translated from error
     except exc.TimeoutError as error:
-        raise Unavailable(f"All connections to {place} are busy.", advice="Try again in a moment.") from error
+        raise Unavailable(f"All connections to {label} are busy.", advice="Try again in a moment.") from error
     except sqlite3.Error as error:
-        translated = _translate_sqlite_error(error, place, folder)
+        translated = _translate_sqlite_error(error, label, directory)
         if translated is None:
             raise
         raise translated from error
     except OSError as error:
-        raise translate_os_error(error, place) from error
+        raise translate_os_error(error, label) from error
 
 
-def translate_os_error(error: OSError, place: str) -> StorageFailed:
+def translate_os_error(error: OSError, label: str) -> StorageFailed:
     """The same for a file operation on `place`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _disk_full_error(place)
+        return _disk_full_error(label)
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return _read_only_error(place)
-    return StorageFailed(f"{place} cannot be used: {error.strerror or error}.", advice="Check the folder and the disk it is on.")
+        return _read_only_error(label)
+    return StorageFailed(f"{label} cannot be used: {error.strerror or error}.", advice="Check the folder and the disk it is on.")
 
 
-def damaged(place: str, how: str) -> Untrusted:
-    return Untrusted(f"{place} is damaged: {how}.", advice=_DAMAGED_ADVICE)
+def damaged_error(label: str, reason: str) -> Untrusted:
+    return Untrusted(f"{label} is damaged: {reason}.", advice=_DAMAGED_ADVICE)
 
 
-def _disk_full_error(place: str) -> StorageFailed:
-    return StorageFailed(f"The disk that holds {place} is full.", advice=_FULL_ADVICE)
+def _disk_full_error(label: str) -> StorageFailed:
+    return StorageFailed(f"The disk that holds {label} is full.", advice=_FULL_ADVICE)
 
 
-def _read_only_error(place: str) -> StorageFailed:
-    return StorageFailed(f"{place} is read-only.", advice=_READ_ONLY_ADVICE)
+def _read_only_error(label: str) -> StorageFailed:
+    return StorageFailed(f"{label} is read-only.", advice=_READ_ONLY_ADVICE)
 
 
-def _translate_sqlite_error(error: sqlite3.Error, place: str, folder: Path | None) -> UserError | None:
+def _translate_sqlite_error(error: sqlite3.Error, label: str, directory: Path | None) -> UserError | None:
     name: str = getattr(error, "sqlite_errorname", "")
     if name == "SQLITE_FULL":
-        return _disk_full_error(place)
+        return _disk_full_error(label)
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return damaged(place, str(error))
+        return damaged_error(label, str(error))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
         return StorageFailed(
-            f"{place} is locked by another program.",
+            f"{label} is locked by another program.",
             advice="Close the program that has it open (a database browser, a backup tool) and try again.",
         )
     if name == "SQLITE_READONLY_DBMOVED":
-        return StorageFailed(f"{place} was moved or replaced while in use.", advice="Restart Yearling.")
+        return StorageFailed(f"{label} was moved or replaced while in use.", advice="Restart Yearling.")
     if name.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
-        return _read_only_error(place)
+        return _read_only_error(label)
     if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")):
-        if folder and folder.exists() and shutil.disk_usage(folder).free < _NEARLY_FULL_BYTES:
-            return _disk_full_error(place)
-        return StorageFailed(f"{place} cannot be read or written: {error}.", advice="Check the folder and the disk it is on.")
+        if directory and directory.exists() and shutil.disk_usage(directory).free < _NEARLY_FULL_BYTES:
+            return _disk_full_error(label)
+        return StorageFailed(f"{label} cannot be read or written: {error}.", advice="Check the folder and the disk it is on.")
     return None
 
 
-def _translate_postgres_error(error: exc.DBAPIError, place: str) -> UserError | None:
+def _translate_postgres_error(error: exc.DBAPIError, label: str) -> UserError | None:
     state = _sqlstate(error)
     if state == "53100":
-        return _disk_full_error(place)
+        return _disk_full_error(label)
     if state == "25006":
-        return _read_only_error(place)
+        return _read_only_error(label)
     if state in ("55P03", "40P01", "40001"):
-        return StorageFailed(f"{place} is locked by another program.", advice="Try again; if it persists, see pg_locks.")
+        return StorageFailed(f"{label} is locked by another program.", advice="Try again; if it persists, see pg_locks.")
     if state.startswith("XX"):
-        return damaged(place, str(error.orig).strip())
+        return damaged_error(label, str(error.orig).strip())
     if state.startswith("58"):
-        return StorageFailed(f"{place} cannot be read or written: {error.orig}.", advice="See the database server's log.")
+        return StorageFailed(f"{label} cannot be read or written: {error.orig}.", advice="See the database server's log.")
     if state.startswith(("28", "3D")):
-        return BadInput(f"{place} cannot be opened: {error.orig}.", advice="Correct database_url.", param="database_url")
+        return BadInput(f"{label} cannot be opened: {error.orig}.", advice="Correct database_url.", param="database_url")
     if isinstance(error, exc.OperationalError | exc.InterfaceError):
         reason = str(error.orig).strip().splitlines()[0].rstrip(".") if str(error.orig).strip() else "no reason given"
-        return Unavailable(f"{place} cannot be reached: {reason}.", advice="Start the database server, or correct database_url.")
+        return Unavailable(f"{label} cannot be reached: {reason}.", advice="Start the database server, or correct database_url.")
     return None
 
 

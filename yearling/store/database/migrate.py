@@ -20,7 +20,7 @@ from yearling.errors import Conflict, StorageFailed
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import BEGIN_WRITE, Database
 from yearling.store.database.errors import translate_storage_errors
-from yearling.store.database.schema import VERSION, VERSION_TABLE, metadata
+from yearling.store.database.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -36,7 +36,7 @@ def read_schema_version(connection: Connection) -> str | None:
     return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()
 
 
-def migrate(database: Database, *, back_up: Callable[[str], Path], newest_backup: Callable[[], Path | None]) -> None:
+def migrate(database: Database, *, create_backup: Callable[[str], Path], find_newest_backup: Callable[[], Path | None]) -> None:
     """Make the schema the newest.
 
     `back_up` is called with the old schema's number before anything changes, and returns where the backup is; `newest_backup`
@@ -45,31 +45,31 @@ def migrate(database: Database, *, back_up: Callable[[str], Path], newest_backup
     """
     with database.read() as connection:
         found = read_schema_version(connection)
-    require_known_schema(found, newest_backup)
-    if found == VERSION:
+    require_known_schema(found, find_newest_backup)
+    if found == SCHEMA_VERSION:
         return
     with migration_transaction(database) as connection:
         found = read_schema_version(connection)
-        require_known_schema(found, newest_backup)
-        if found == VERSION:
+        require_known_schema(found, find_newest_backup)
+        if found == SCHEMA_VERSION:
             return  # another start was quicker
         if found is None:
             _require_own_tables(database, connection)
-        backup = back_up(found) if found else None
-        upgrade(connection, VERSION)
+        backup = create_backup(found) if found else None
+        upgrade(connection, SCHEMA_VERSION)
         if database.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()):
             raise RuntimeError(f"a migration left a row of {broken[0]} that refers to nothing")
         if backup:
-            append_audit_entry(connection, "yearling", "schema.migrate", VERSION, {"from": found, "backup": backup.name})
+            append_audit_entry(connection, "yearling", "schema.migrate", SCHEMA_VERSION, {"from": found, "backup": backup.name})
 
 
-def upgrade(connection: Connection, to: str) -> None:
+def upgrade(connection: Connection, target_version: str) -> None:
     """Run the migrations up to `to` in the transaction of `connection`."""
     from alembic import command  # late: only starts that change the schema need Alembic
 
     config = alembic_config()
     config.attributes["connection"] = connection
-    command.upgrade(config, to)
+    command.upgrade(config, target_version)
 
 
 def alembic_config() -> Config:
@@ -88,7 +88,7 @@ def migration_transaction(database: Database) -> Iterator[Connection]:
 
     Raises StorageFailed when another program has held the database for minutes.
     """
-    with translate_storage_errors(database.place), database.engine.connect() as idle:
+    with translate_storage_errors(database.label), database.engine.connect() as idle:
         if database.is_sqlite:
             idle.exec_driver_sql("PRAGMA foreign_keys=OFF")
             idle.rollback()
@@ -108,21 +108,21 @@ def _begin_with_retry(database: Database, connection: Connection) -> sa.RootTran
     deadline = time.monotonic() + _LOCK_TIMEOUT_S
     while True:
         try:
-            with translate_storage_errors(database.place):
+            with translate_storage_errors(database.label):
                 return connection.begin()
         except StorageFailed as error:
             if "locked" not in error.message or time.monotonic() > deadline:
                 raise
 
 
-def require_known_schema(found: str | None, newest_backup: Callable[[], Path | None]) -> None:
+def require_known_schema(version: str | None, find_newest_backup: Callable[[], Path | None]) -> None:
     """Raises Conflict, naming a backup that would do, when the schema is newer than this program knows."""
-    if found is None or int(found) <= int(VERSION):
+    if version is None or int(version) <= int(SCHEMA_VERSION):
         return
-    backup = newest_backup()
+    backup = find_newest_backup()
     instead = f"restore the backup {backup}" if backup else "restore a backup that this version made"
     raise Conflict(
-        f"This data was written by a newer Yearling (its schema is {found}, this program knows {VERSION}).",
+        f"This data was written by a newer Yearling (its schema is {version}, this program knows {SCHEMA_VERSION}).",
         advice=f"Install the newer Yearling, or {instead} with `yearling restore`.",
     )
 
@@ -133,6 +133,6 @@ def _require_own_tables(database: Database, connection: Connection) -> None:
     strangers = tables if database.is_sqlite else tables & set(metadata.tables)
     if strangers:
         raise Conflict(
-            f"{database.place} holds tables that are not Yearling's ({', '.join(sorted(strangers)[:3])}).",
+            f"{database.label} holds tables that are not Yearling's ({', '.join(sorted(strangers)[:3])}).",
             advice="Choose another database_url, or move the file away.",
         )

@@ -103,5 +103,7 @@ def _little_endian(values: array[Any]) -> array[Any]:
     return values
 
 
-def _corrupt_column_error(what: str) -> Untrusted:
-    return Untrusted(f"A stored column of {what} is broken.", advice="Run `yearling verify`; restore a backup if it is damaged.")
+def _corrupt_column_error(content: str) -> Untrusted:
+    return Untrusted(
+        f"A stored column of {content} is broken.", advice="Run `yearling verify`; restore a backup if it is damaged."
+    )

@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from yearling.store.database.packing import escape_text, unescape_text
 
-VERSION = "0010"
+SCHEMA_VERSION = "0010"
 """The newest migration's number. Kept here so that an ordinary start needs no migration machinery; a test compares."""
 
 VERSION_TABLE = "yearling_schema"

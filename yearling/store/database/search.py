@@ -42,18 +42,18 @@ class SearchTerm:
     """One word of a query; `prefix` when it also finds what begins with it."""
 
     word: str
-    prefix: bool
+    is_prefix: bool
 
 
-def fold(text: str) -> str:
+def fold_text(text: str) -> str:
     """Text as it is compared: compatible forms made one, without case."""
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def words_of(text: str) -> list[str]:
+def index_words(text: str) -> list[str]:
     """What a text is indexed by, each once, in the order of first appearance."""
     found: dict[str, None] = {}
-    for run, unspaced in _split_by_script(fold(text)):
+    for run, unspaced in _split_by_script(fold_text(text)):
         if unspaced:
             found.update(dict.fromkeys(run))
             found.update(dict.fromkeys(_bigrams(run)))
@@ -67,7 +67,7 @@ def words_of(text: str) -> list[str]:
 def parse_query(query: str) -> list[SearchTerm]:
     """What a text must be indexed by to be found; empty for a query without a word."""
     found: dict[SearchTerm, None] = {}
-    for run, unspaced in _split_by_script(fold(query)):
+    for run, unspaced in _split_by_script(fold_text(query)):
         if not unspaced:
             found[SearchTerm(run[:_MAX_WORD_CHARS], len(run) > 1)] = None
         elif len(run) == 1:
@@ -77,10 +77,10 @@ def parse_query(query: str) -> list[SearchTerm]:
     return list(found)[:_MAX_TERMS]
 
 
-def snippet(text: str, query: str) -> str:
+def make_snippet(text: str, query: str) -> str:
     """A piece of the text around the first word of the query that is in it; the beginning where the words cannot be placed."""
     folded, at = text.casefold(), -1
-    for run, _ in _split_by_script(fold(query)):
+    for run, _ in _split_by_script(fold_text(query)):
         at = folded.find(run) if len(folded) == len(text) else -1
         if at >= 0:
             break
@@ -147,23 +147,23 @@ def rebuild_index(connection: Connection) -> None:
         connection.exec_driver_sql(f"INSERT INTO {FTS}({FTS}) VALUES('rebuild')")
 
 
-def matching(connection: Connection, person_id: str, terms: Sequence[SearchTerm]) -> sa.Select[Any]:
+def select_matching_messages(connection: Connection, person_id: str, terms: Sequence[SearchTerm]) -> sa.Select[Any]:
     """A query of (conversation_id, message_id) for this person's messages that have all the terms."""
     entries = search_entries.c
     chosen = sa.select(entries.conversation_id, entries.message_id).where(entries.person_id == person_id)
     key = _key(person_id)
     if connection.dialect.name == "sqlite":
-        wanted = " AND ".join(f'"{key}{term.word}"' + ("*" if term.prefix else "") for term in terms)
+        wanted = " AND ".join(f'"{key}{term.word}"' + ("*" if term.is_prefix else "") for term in terms)
         hits = sa.text(f"SELECT rowid FROM {FTS} WHERE {FTS} MATCH :wanted").bindparams(wanted=wanted)
         return chosen.where(entries.number.in_(hits.columns(sa.column("rowid", sa.BigInteger))))
-    wanted = " & ".join(f"'{key}{term.word}'" + (":*" if term.prefix else "") for term in terms)
+    wanted = " & ".join(f"'{key}{term.word}'" + (":*" if term.is_prefix else "") for term in terms)
     return chosen.where(entries.words.op("@@")(sa.text("CAST(:wanted AS tsquery)").bindparams(wanted=wanted)))
 
 
 def indexed(person_id: str, text: str) -> str:
     """The words of a person's text as the index holds them."""
     key = _key(person_id)
-    return " ".join(f"{key}{word}" for word in words_of(text))
+    return " ".join(f"{key}{word}" for word in index_words(text))
 
 
 def _key(person_id: str) -> str:

@@ -12,34 +12,34 @@ from pathlib import Path
 from yearling.errors import Untrusted
 from yearling.files.locks import STORE_LOCK_NAME
 from yearling.store.database.database import Database
-from yearling.store.database.errors import damaged
+from yearling.store.database.errors import damaged_error
 
 _MAGIC = b"SQLite format 3\x00"
 _HEADER_BYTES = 100
 
 
-def check_sqlite_file(path: Path, place: str, *, expected: bool) -> None:
+def check_sqlite_file(path: Path, label: str, *, expected: bool) -> None:
     """Raises Untrusted when the file is no SQLite database, or lost its end, or is gone although one is `expected`."""
     size_bytes = path.stat().st_size if path.exists() else 0
     if size_bytes == 0 or _is_nonempty(path.with_name(path.name + "-wal")):
         # A log holds what the file lacks; SQLite checks and applies it.
         if size_bytes == 0 and expected:
             raise Untrusted(
-                f"{place} is gone, or empty, but this folder held one.",
+                f"{label} is gone, or empty, but this folder held one.",
                 advice="Restore a backup with `yearling restore FILE`. To start anew, delete store.lock in the data folder.",
             )
         return
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
     if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
-        raise damaged(place, "it is not a SQLite database")
+        raise damaged_error(label, "it is not a SQLite database")
     (page_bytes,) = struct.unpack_from(">H", header, 16)
     page_bytes = 65536 if page_bytes == 1 else page_bytes
     change_counter, num_pages = struct.unpack_from(">II", header, 24)
     (valid_for,) = struct.unpack_from(">I", header, 92)
     # The page count is meaningful only if the program that wrote last maintained it (file format, section 1.3.7).
     if change_counter == valid_for and size_bytes < num_pages * page_bytes:
-        raise damaged(place, f"it has {size_bytes} bytes of {num_pages * page_bytes}")
+        raise damaged_error(label, f"it has {size_bytes} bytes of {num_pages * page_bytes}")
 
 
 def record_database(folder: Path, database: Database) -> None:

@@ -23,10 +23,10 @@ from yearling.store.database.packing import canonical_json
 from yearling.store.database.schema import blob_references, consensus_runs
 from yearling.store.learning.event_log import AppendResult, append_events, lock_event_log
 
-KIND = "consensus_run"
+SNAPSHOT_BLOB_KIND = "consensus_run"
 """Of the blob references that keep snapshots."""
 
-RunList = list["ConsensusRun"]
+ConsensusRunRecords = list["ConsensusRun"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class ConsensusRunStore:
         snapshot: bytes,
         changes: Sequence[Mapping[str, Any]],
         *,
-        previous: int,
+        previous_sequence: int,
         up_to: int,
         head: str,
         code_hash: str,
@@ -74,11 +74,11 @@ class ConsensusRunStore:
             with self._database.write() as connection:
                 lock_event_log(connection)
                 newest = _select_newest(connection)
-                if (newest.sequence if newest else 0) != previous:
+                if (newest.sequence if newest else 0) != previous_sequence:
                     raise Conflict("Another consensus run finished in the meantime.", advice="Try again.")
                 appended = append_events(connection, changes)
                 run = ConsensusRun(
-                    sequence=previous + 1,
+                    sequence=previous_sequence + 1,
                     created_utc=now_utc(),
                     up_to=up_to,
                     head=head,
@@ -91,26 +91,28 @@ class ConsensusRunStore:
                 )
                 values = {name: getattr(run, name) for name in ConsensusRun.__slots__}
                 connection.execute(consensus_runs.insert().values({**values, "parameters": canonical_json(parameters)}))
-                row = {"sha256": sha256, "kind": KIND, "record_id": str(run.sequence)}
+                row = {"sha256": sha256, "kind": SNAPSHOT_BLOB_KIND, "record_id": str(run.sequence)}
                 connection.execute(self._database.insert_or_ignore(blob_references).values(row))
                 if newest and not newest.num_changes:  # nothing points to that snapshot, unless others hold it by themselves
-                    own = sa.and_(blob_references.c.kind == KIND, blob_references.c.record_id == str(newest.sequence))
+                    own = sa.and_(
+                        blob_references.c.kind == SNAPSHOT_BLOB_KIND, blob_references.c.record_id == str(newest.sequence)
+                    )
                     connection.execute(blob_references.delete().where(own))
         return run, appended
 
-    def newest(self) -> ConsensusRun | None:
+    def get_newest(self) -> ConsensusRun | None:
         """The newest run, if there is one."""
         with self._database.read() as connection:
             return _select_newest(connection)
 
-    def list(self) -> RunList:
+    def list(self) -> ConsensusRunRecords:
         """All runs, oldest first."""
         with self._database.read() as connection:
             return [
                 _run_from_row(row) for row in connection.execute(sa.select(consensus_runs).order_by(consensus_runs.c.sequence))
             ]
 
-    def snapshot(self, run: ConsensusRun) -> bytes:
+    def read_snapshot(self, run: ConsensusRun) -> bytes:
         """The outcome of a run. Raises NotFound when it was not kept, Untrusted when it is damaged."""
         return self._blobs.get(run.snapshot_sha256)
 

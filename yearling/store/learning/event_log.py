@@ -25,7 +25,7 @@ from yearling.store.audit import GENESIS_HASH, ChainVerification
 from yearling.store.database.database import Database
 from yearling.store.database.packing import canonical_json
 from yearling.store.database.schema import events
-from yearling.store.learning.texts import Text, add_texts, delete_texts
+from yearling.store.learning.texts import TextRecord, add_texts, delete_texts
 
 _EVENT_LOCK_KEY = 0x5965_6172_0003
 _ID = re.compile(r"[!-~]{1,64}")
@@ -56,8 +56,8 @@ class EventLogHead:
 class AppendResult:
     """What an append did: the new rows of the log, and the ids of events that were in it already."""
 
-    rows: tuple[Mapping[str, Any], ...]
-    known: tuple[str, ...]
+    new_rows: tuple[Mapping[str, Any], ...]
+    known_ids: tuple[str, ...]
 
     @property
     def entries(self) -> tuple[EventEntry, ...]:
@@ -66,7 +66,7 @@ class AppendResult:
             EventEntry(
                 sequence=row["sequence"], event=json.loads(row["event"]), previous_hash=row["previous_hash"], hash=row["hash"]
             )
-            for row in self.rows
+            for row in self.new_rows
         )
 
 
@@ -80,8 +80,8 @@ class EventLog:
         self,
         new: Iterable[Mapping[str, Any]],
         *,
-        texts: Iterable[Text] = (),
-        forget: Iterable[str] = (),
+        texts: Iterable[TextRecord] = (),
+        delete_text_ids: Iterable[str] = (),
         expected_head: str | None = None,
     ) -> AppendResult:
         """Add events, all or none, with the texts that they refer to; `forget` are texts that go with them. Durable on return.
@@ -89,7 +89,7 @@ class EventLog:
         Raises what `Texts.add` raises; BadInput for an event that is no JSON or has no proper id; Untrusted when its id stands
         for another event already; Conflict when `expected_head` is given and the log has another; StorageFailed.
         """
-        prepared, words, gone = list(new), list(texts), list(forget)
+        prepared, words, gone = list(new), list(texts), list(delete_text_ids)
         with self._database.write() as connection:
             if words:
                 add_texts(connection, words)
@@ -121,7 +121,7 @@ class EventLog:
             raise NotFound(f"There is no event {event_id[:100]!r}.")
         return _entry_from_row(row)
 
-    def known(self, ids: Iterable[str]) -> set[str]:
+    def known_ids(self, ids: Iterable[str]) -> set[str]:
         """Those of these ids that are in the log."""
         with self._database.read() as connection:
             return set(_existing_lines(connection, list(ids)))
@@ -157,19 +157,19 @@ def append_events(connection: Connection, new: Sequence[Mapping[str, Any]], *, e
     for event_id, line in lines.items():
         if event_id not in present:
             sequence += 1
-            digest = entry_hash(sequence, previous, line)
+            digest = hash_event_entry(sequence, previous, line)
             rows.append({"sequence": sequence, "id": event_id, "event": line, "previous_hash": previous, "hash": digest})
             previous = digest
     with _enlarged_cache(connection, len(rows)):
         for start in range(0, len(rows), _BATCH_ROWS):
             connection.execute(events.insert(), rows[start : start + _BATCH_ROWS])
-    return AppendResult(rows=tuple(rows), known=tuple(present))
+    return AppendResult(new_rows=tuple(rows), known_ids=tuple(present))
 
 
 @contextmanager
-def _enlarged_cache(connection: Connection, rows: int) -> Iterator[None]:
+def _enlarged_cache(connection: Connection, num_rows: int) -> Iterator[None]:
     """Memory for the pages of a large append: hashes scatter over the indexes, and SQLite would read and write each again."""
-    if connection.dialect.name != "sqlite" or rows < _LARGE_APPEND_ROWS:
+    if connection.dialect.name != "sqlite" or num_rows < _LARGE_APPEND_ROWS:
         yield
         return
     before = connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
@@ -186,7 +186,7 @@ def lock_event_log(connection: Connection) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_EVENT_LOCK_KEY)))
 
 
-def entry_hash(sequence: int, previous_hash: str, line: str) -> str:
+def hash_event_entry(sequence: int, previous_hash: str, line: str) -> str:
     """SHA-256 of an entry, whose event is `line` in canonical JSON (ASCII, sorted keys, no spaces)."""
     return hashlib.sha256(f"{sequence}\n{previous_hash}\n{line}".encode()).hexdigest()
 
@@ -197,9 +197,9 @@ def verify_event_chain(connection: Connection) -> ChainVerification:
     for row in connection.execution_options(yield_per=1000).execute(sa.select(events).order_by(events.c.sequence)):
         reason = _find_fault(row, count + 1, head)
         if reason:
-            return ChainVerification(entries=count, head=head, broken_at=row.sequence, reason=reason)
+            return ChainVerification(num_entries=count, head=head, broken_at=row.sequence, reason=reason)
         count, head = count + 1, row.hash
-    return ChainVerification(entries=count, head=head)
+    return ChainVerification(num_entries=count, head=head)
 
 
 def _find_fault(row: Row[Any], sequence: int, previous_hash: str) -> str:
@@ -207,7 +207,7 @@ def _find_fault(row: Row[Any], sequence: int, previous_hash: str) -> str:
         return f"entry {sequence} is missing"
     if row.previous_hash != previous_hash:
         return "it does not follow the entry before it"
-    if row.hash != entry_hash(sequence, previous_hash, row.event):
+    if row.hash != hash_event_entry(sequence, previous_hash, row.event):
         return "its content was changed after it was written"
     if json.loads(row.event).get("id") != row.id:
         return "it is filed under another event's id"

@@ -83,7 +83,7 @@ class GateRecord:
     body: dict[str, Any]
 
 
-RunList = list[ExamRun]
+ExamRunRecords = list[ExamRun]
 GateRecords = list[GateRecord]
 
 
@@ -93,7 +93,7 @@ class ExamStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def start(
+    def start_run(
         self,
         *,
         exam: str,
@@ -129,7 +129,7 @@ class ExamStore:
             )
         return run
 
-    def unfinished(self, *, exam_hash: str, subject: str, model_hash: str, seed: int) -> ExamRun | None:
+    def find_unfinished(self, *, exam_hash: str, subject: str, model_hash: str, seed: int) -> ExamRun | None:
         """The newest run that was cut off and would be put the same way, if there is one."""
         same = sa.and_(
             exam_runs.c.exam_hash == exam_hash,
@@ -151,13 +151,13 @@ class ExamStore:
         except sa.exc.IntegrityError:
             raise Conflict("Somebody else is working on this exam run.", advice="Wait until it has finished.") from None
 
-    def done(self, run_id: str) -> set[tuple[str, int]]:
+    def stored_sample_keys(self, run_id: str) -> set[tuple[str, int]]:
         """(case, draw) of the samples that are stored."""
         columns = exam_samples.c.case_key, exam_samples.c.draw
         with self._database.read() as connection:
             return {(row[0], row[1]) for row in connection.execute(sa.select(*columns).where(exam_samples.c.run_id == run_id))}
 
-    def finish(self, run_id: str, summary: dict[str, Any]) -> ExamRun:
+    def finish_run(self, run_id: str, summary: dict[str, Any]) -> ExamRun:
         """Close a run with what came out. Raises Conflict when samples are missing or it is closed, NotFound."""
         run = self.get(run_id)
         with self._database.write() as connection:
@@ -181,7 +181,7 @@ class ExamStore:
             raise Conflict(f"Several exam runs begin with {run_id!r}.", advice="Give more of the id.")
         return _run_from_row(rows[0])
 
-    def list(self, *, exam: str | None = None, model_hash: str | None = None, limit: int = 100) -> RunList:
+    def list(self, *, exam: str | None = None, model_hash: str | None = None, limit: int = 100) -> ExamRunRecords:
         """Runs, newest first, unfinished ones included."""
         query = sa.select(exam_runs)
         if exam is not None:
@@ -191,7 +191,7 @@ class ExamStore:
         with self._database.read() as connection:
             return [_run_from_row(row) for row in connection.execute(query.order_by(exam_runs.c.id.desc()).limit(limit))]
 
-    def samples(self, run_id: str) -> tuple[GradedSample, ...]:
+    def list_samples(self, run_id: str) -> tuple[GradedSample, ...]:
         """All samples of a run by case and draw."""
         columns = [column for column in exam_samples.c if column.name != "run_id"]
         query = sa.select(*columns).where(exam_samples.c.run_id == run_id)
@@ -199,7 +199,7 @@ class ExamStore:
             rows = connection.execute(query.order_by(exam_samples.c.case_key, exam_samples.c.draw))
             return tuple(_sample_from_row(row) for row in rows)
 
-    def worst(self, run_id: str, limit: int = 10) -> tuple[GradedSample, ...]:
+    def list_lowest_scoring(self, run_id: str, limit: int = 10) -> tuple[GradedSample, ...]:
         """The cases with the lowest scores, each with its worst answer, verbatim."""
         place = sa.func.row_number().over(
             partition_by=exam_samples.c.case_key, order_by=(exam_samples.c.score, exam_samples.c.draw)
@@ -235,7 +235,7 @@ class ExamStore:
             append_audit_entry(connection, actor, "gate.decide", record.id, detail)
         return record
 
-    def gates(self, *, challenger: str | None = None, limit: int = 100) -> GateRecords:
+    def list_gates(self, *, challenger: str | None = None, limit: int = 100) -> GateRecords:
         """What gates decided, newest first."""
         query = sa.select(gates) if challenger is None else sa.select(gates).where(gates.c.challenger == challenger)
         with self._database.read() as connection:

@@ -21,12 +21,12 @@ from yearling.store.database.database import Database
 from yearling.store.database.packing import canonical_json
 from yearling.store.database.schema import blob_references
 
-KIND = "lesson_set"
+LESSON_SET_BLOB_KIND = "lesson_set"
 LESSON_SOURCES_BLOB_KIND = "lesson_sources"
 CURRENT_LESSON_SET_BLOB_KIND = "lesson_set_current"
 """Of the blob references that keep a set's record and its sources, and of the one that names the set of the last build."""
 
-Sources = list["LessonSource"]
+LessonSourceRecords = list["LessonSource"]
 LessonSetRecords = list["LessonSetRecord"]
 
 
@@ -48,7 +48,7 @@ class LessonSource:
     part: str
     kind: str
     key: str
-    events: tuple[str, ...]
+    event_ids: tuple[str, ...]
 
 
 class LessonSetStore:
@@ -64,23 +64,23 @@ class LessonSetStore:
         known = {record.hash: record for record in self.list()}.get(manifest["hash"])
         detail = {"version": manifest["version"], "counts": manifest["counts"], "consensus": manifest.get("consensus")}
         if known is not None:
-            self._make_current(self._blob_hash(KIND, known.hash))
+            self._make_current(self._blob_hash(LESSON_SET_BLOB_KIND, known.hash))
             self._audit.append("yearling", "lessons.build", known.hash, detail)
             return known
-        lines = (canonical_json([one.part, one.kind, one.key, *one.events]) for one in sources)
+        lines = (canonical_json([one.part, one.kind, one.key, *one.event_ids]) for one in sources)
         with self._blobs.pause_collection():
             told = self._blobs.put("".join(f"{line}\n" for line in lines).encode())
-            self._blobs.refer(told, LESSON_SOURCES_BLOB_KIND, manifest["hash"])
+            self._blobs.add_reference(told, LESSON_SOURCES_BLOB_KIND, manifest["hash"])
             plain = canonical_json({"manifest": manifest, "report": report}).encode()
             sha256 = self._blobs.put(plain)
-            self._blobs.refer(sha256, KIND, manifest["hash"])  # last: what has this reference is listed
+            self._blobs.add_reference(sha256, LESSON_SET_BLOB_KIND, manifest["hash"])  # last: what has this reference is listed
             self._make_current(sha256)
         self._audit.append("yearling", "lessons.build", manifest["hash"], detail)
         return _record_from_json(plain)
 
     def list(self) -> LessonSetRecords:
         """All sets, oldest first. Raises Untrusted when a record is damaged."""
-        query = sa.select(blob_references.c.sha256).where(blob_references.c.kind == KIND)
+        query = sa.select(blob_references.c.sha256).where(blob_references.c.kind == LESSON_SET_BLOB_KIND)
         with self._database.read() as connection:
             found = connection.scalars(query).all()
         return sorted(
@@ -101,7 +101,7 @@ class LessonSetStore:
             )
         return found[0]
 
-    def current(self) -> LessonSetRecord | None:
+    def get_current(self) -> LessonSetRecord | None:
         """The set that the last build gave: not always the one with the highest version, since what was taken back may lead back
         to an earlier set."""
         sha256 = self._blob_hash(CURRENT_LESSON_SET_BLOB_KIND, CURRENT_LESSON_SET_BLOB_KIND)
@@ -110,18 +110,20 @@ class LessonSetStore:
         records = self.list()
         return records[-1] if records else None
 
-    def sources(self, set_hash: str) -> Sources:
+    def list_sources(self, set_hash: str) -> LessonSourceRecords:
         """What each lesson of a set comes from. Raises NotFound, Untrusted."""
         sha256 = self._blob_hash(LESSON_SOURCES_BLOB_KIND, set_hash)
         if not sha256:
             raise NotFound(f"There is no lesson set {set_hash[:100]!r}.")
         parsed = (json.loads(line) for line in self._blobs.get(sha256).splitlines())
-        return [LessonSource(part=part, kind=kind, key=key, events=tuple(ids)) for part, kind, key, *ids in parsed]
+        return [LessonSource(part=part, kind=kind, key=key, event_ids=tuple(ids)) for part, kind, key, *ids in parsed]
 
-    def carrying(self, events: Collection[str]) -> dict[str, Sources]:
+    def lessons_from_events(self, event_ids: Collection[str]) -> dict[str, LessonSourceRecords]:
         """For each set that learnt from any of these judgements, by hash: the lessons that come from them."""
-        wanted = set(events)
-        found = {record.hash: [one for one in self.sources(record.hash) if wanted & set(one.events)] for record in self.list()}
+        wanted = set(event_ids)
+        found = {
+            record.hash: [one for one in self.list_sources(record.hash) if wanted & set(one.event_ids)] for record in self.list()
+        }
         return {set_hash: lessons for set_hash, lessons in found.items() if lessons}
 
     def _blob_hash(self, kind: str, record_id: str) -> str:
@@ -132,8 +134,8 @@ class LessonSetStore:
 
     def _make_current(self, sha256: str) -> None:
         if self._blob_hash(CURRENT_LESSON_SET_BLOB_KIND, CURRENT_LESSON_SET_BLOB_KIND) != sha256:
-            self._blobs.release(CURRENT_LESSON_SET_BLOB_KIND, CURRENT_LESSON_SET_BLOB_KIND)
-            self._blobs.refer(sha256, CURRENT_LESSON_SET_BLOB_KIND, CURRENT_LESSON_SET_BLOB_KIND)
+            self._blobs.remove_references(CURRENT_LESSON_SET_BLOB_KIND, CURRENT_LESSON_SET_BLOB_KIND)
+            self._blobs.add_reference(sha256, CURRENT_LESSON_SET_BLOB_KIND, CURRENT_LESSON_SET_BLOB_KIND)
 
 
 def _record_from_json(content: bytes) -> LessonSetRecord:

@@ -75,7 +75,7 @@ class SpecDispute:
     reason: str
 
 
-Runs = list[SpecRun]
+SpecRunRecords = list[SpecRun]
 
 
 class SpecRunStore:
@@ -115,7 +115,7 @@ class SpecRunStore:
                 connection.execute(spec_outputs.insert(), rows)
         return run
 
-    def list(self, *, limit: int = 100) -> Runs:
+    def list(self, *, limit: int = 100) -> SpecRunRecords:
         """The runs, newest first."""
         with self._database.read() as connection:
             query = sa.select(spec_runs).order_by(spec_runs.c.id.desc()).limit(limit)
@@ -129,7 +129,7 @@ class SpecRunStore:
             raise NotFound(f"There is no spec run {run_id[:100]!r}.", advice="`yearling spec run MODEL` makes one.", param="run")
         return _run_from_row(row)
 
-    def outputs(
+    def list_outputs(
         self,
         run_id: str,
         *,
@@ -147,19 +147,19 @@ class SpecRunStore:
         with self._database.read() as connection:
             return tuple(_output_from_row(row) for row in connection.execute(query.order_by(spec_outputs.c.id).limit(limit)))
 
-    def output(self, output_id: str) -> SpecOutput:
+    def get_output(self, output_id: str) -> SpecOutput:
         """Raises NotFound."""
         with self._database.read() as connection:
             return _output_from_row(_require_output_row(connection, output_id))
 
-    def worst(self, run_id: str, *, limit: int = 10) -> tuple[SpecOutput, ...]:
+    def list_lowest_scoring(self, run_id: str, *, limit: int = 10) -> tuple[SpecOutput, ...]:
         """The outputs with the lowest scores, worst first."""
         query = sa.select(spec_outputs).where(spec_outputs.c.run_id == run_id)
         query = query.order_by(spec_outputs.c.score, spec_outputs.c.id).limit(limit)
         with self._database.read() as connection:
             return tuple(_output_from_row(row) for row in connection.execute(query))
 
-    def dispute(self, output_id: str, person_id: str, claim: Triage, reason: str) -> SpecDispute:
+    def add_dispute(self, output_id: str, person_id: str, claim: Triage, reason: str) -> SpecDispute:
         """Say that an output was triaged wrongly. One dispute per person and output.
 
         Raises NotFound for an unknown output, BadInput for an empty or endless reason or for a claim that agrees with the triage,
@@ -184,7 +184,7 @@ class SpecRunStore:
             raise Conflict("You have disputed this output already.") from None
         return dispute
 
-    def disputes(self, *, run_id: str | None = None, output_id: str | None = None) -> tuple[SpecDispute, ...]:
+    def list_disputes(self, *, run_id: str | None = None, output_id: str | None = None) -> tuple[SpecDispute, ...]:
         """Disputes, oldest first: all, those of a run, or those of an output."""
         query = sa.select(spec_disputes).order_by(spec_disputes.c.id)
         if run_id is not None:

@@ -32,7 +32,7 @@ _BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class TextRecord:
     """Words by the id of the item that they are. `person_id` is whose words, None when nobody here wrote them.
 
     `sha256` is the SHA-256 of `salt` and the canonical JSON of `content`, one after the other.
@@ -55,14 +55,14 @@ def make_text(
     person_id: str | None = None,
     salt: str | None = None,
     created_utc: datetime | None = None,
-) -> Text:
+) -> TextRecord:
     """A text with its hash; a fresh salt unless one is given. Raises BadInput for an id or content that cannot be kept."""
     salt = os.urandom(16).hex() if salt is None else salt
     for name, value, form in (("id", text_id, _ID), ("kind", kind, _KIND), ("salt", salt, _SALT)):
         if not form.fullmatch(value):
             raise BadInput(f"A text's {name} cannot be {value[:50]!r}.", param=name)
     digest = hashlib.sha256((salt + canonical_json(content)).encode()).hexdigest()
-    return Text(
+    return TextRecord(
         id=text_id,
         kind=kind,
         content=content,
@@ -79,7 +79,7 @@ class TextStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, new: Iterable[Text]) -> int:
+    def add(self, new: Iterable[TextRecord]) -> int:
         """Store texts, all or none; those that are there already are left alone. Returns how many were new.
 
         Raises Conflict when an id stands for other words, NotFound for an unknown person.
@@ -88,19 +88,19 @@ class TextStore:
         with self._database.write() as connection:
             return add_texts(connection, prepared)
 
-    def get(self, text_id: str) -> Text:
+    def get(self, text_id: str) -> TextRecord:
         """Raises NotFound, for deleted texts too."""
         found = self.get_many([text_id])
         if not found:
             raise NotFound(f"There is no text {text_id[:100]!r}.", advice="It may have been deleted by who wrote it.")
         return found[text_id]
 
-    def get_many(self, ids: Sequence[str]) -> dict[str, Text]:
+    def get_many(self, ids: Sequence[str]) -> dict[str, TextRecord]:
         """Those of these texts that are there, by id."""
         with self._database.read() as connection:
             return _select_existing(connection, ids)
 
-    def list(self) -> list[Text]:
+    def list(self) -> list[TextRecord]:
         """All texts, by id."""
         with self._database.read() as connection:
             return [_text_from_row(row) for row in connection.execute(sa.select(texts).order_by(texts.c.id))]
@@ -113,9 +113,9 @@ class TextStore:
         self._database.scrub("texts")
 
 
-def add_texts(connection: Connection, new: Sequence[Text]) -> int:
+def add_texts(connection: Connection, new: Sequence[TextRecord]) -> int:
     """Add texts within a write transaction that also does what belongs to them. Raises as `Texts.add`."""
-    by_id: dict[str, Text] = {}
+    by_id: dict[str, TextRecord] = {}
     for text in new:
         if by_id.setdefault(text.id, text).sha256 != text.sha256:
             raise _id_conflict_error(text.id)
@@ -150,20 +150,20 @@ def find_text_fault(row: Row[Any]) -> str:
     return "" if whole else f"text {row.id} was changed or damaged"
 
 
-def _select_existing(connection: Connection, ids: Sequence[str]) -> dict[str, Text]:
-    found: dict[str, Text] = {}
+def _select_existing(connection: Connection, ids: Sequence[str]) -> dict[str, TextRecord]:
+    found: dict[str, TextRecord] = {}
     for start in range(0, len(ids), _BATCH):
         query = sa.select(texts).where(texts.c.id.in_(ids[start : start + _BATCH]))
         found.update((row.id, _text_from_row(row)) for row in connection.execute(query))
     return found
 
 
-def _row_values(text: Text) -> dict[str, Any]:
-    return {name: getattr(text, name) for name in Text.__slots__} | {"content": canonical_json(text.content)}
+def _row_values(text: TextRecord) -> dict[str, Any]:
+    return {name: getattr(text, name) for name in TextRecord.__slots__} | {"content": canonical_json(text.content)}
 
 
-def _text_from_row(row: Row[Any]) -> Text:
-    return Text(**{**row._mapping, "content": json.loads(row.content)})
+def _text_from_row(row: Row[Any]) -> TextRecord:
+    return TextRecord(**{**row._mapping, "content": json.loads(row.content)})
 
 
 def _id_conflict_error(text_id: str) -> Conflict:

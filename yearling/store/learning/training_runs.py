@@ -19,21 +19,21 @@ from yearling.files.locks import acquire_shared_lock
 from yearling.records import Run, RunState
 from yearling.store.database.errors import translate_storage_errors
 
-RunList = list[Run]
-MetricsLine = dict[str, Any]
-MetricsRows = list[MetricsLine]
+TrainingRunRecords = list[Run]
+MetricsRow = dict[str, Any]
+MetricsRows = list[MetricsRow]
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _INACTIVE_STATES: tuple[RunState, ...] = ("created", "stopped", "finished", "failed")
 
 
-class Runs:
+class TrainingRunStore:
     """The runs of one data folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def list(self) -> RunList:
+    def list(self) -> TrainingRunRecords:
         """All runs, newest first; damaged ones are passed over here and refused by `get`."""
         if not self.folder.is_dir():
             return []
@@ -50,13 +50,13 @@ class Runs:
         """Raises NotFound, and Untrusted when its description is damaged."""
         return _read_run(self._path(run_id))
 
-    def metrics(self, run_id: str, *, after: int = -1) -> MetricsRows:
+    def read_metrics(self, run_id: str, *, after_step: int = -1) -> MetricsRows:
         """The lines of the steps after `after`, oldest first. Raises NotFound."""
-        return Tail(self._path(run_id) / "metrics.jsonl", after).read()
+        return MetricsTail(self._path(run_id) / "metrics.jsonl", after_step).read()
 
-    def tail(self, run_id: str, *, after: int = -1) -> Tail:
+    def tail_metrics(self, run_id: str, *, after_step: int = -1) -> MetricsTail:
         """For following a run while it writes. Raises NotFound."""
-        return Tail(self._path(run_id) / "metrics.jsonl", after)
+        return MetricsTail(self._path(run_id) / "metrics.jsonl", after_step)
 
     def request_stop(self, run_id: str) -> Run:
         """Ask the trainer to stop after the step that runs now. Raises NotFound, and Conflict when nobody trains the run."""
@@ -76,12 +76,12 @@ class Runs:
 
 
 @dataclass(slots=True)
-class Tail:
+class MetricsTail:
     """Reads what was added to a file of metrics since the last `read`. A resumed run rewrites the file and makes steps again: the
     lines of steps that were told already are not told twice."""
 
     path: Path
-    after: int
+    after_step: int
     _inode: int = 0
     _offset: int = 0
 
@@ -100,14 +100,14 @@ class Tail:
         self._offset += len(whole) + 1 if whole else 0
         return list(self._new_rows(whole.splitlines()))
 
-    def _new_rows(self, lines: list[bytes]) -> Iterator[MetricsLine]:
+    def _new_rows(self, lines: list[bytes]) -> Iterator[MetricsRow]:
         for text in lines:
             try:
                 line = json.loads(text)
             except ValueError:
                 continue  # torn by a power cut; the run repairs it when it is resumed
-            if line["step"] > self.after:
-                self.after = line["step"]
+            if line["step"] > self.after_step:
+                self.after_step = line["step"]
                 yield line
 
 
@@ -148,15 +148,15 @@ def _read_status(path: Path) -> dict[str, Any]:
     return status
 
 
-def _effective_state(path: Path, said: RunState) -> RunState:
+def _effective_state(path: Path, reported: RunState) -> RunState:
     """A run that says that it is running, and whose lock nobody holds, was killed; one that has begun to train runs."""
     try:
         os.close(acquire_shared_lock(path / "lock"))
     except BlockingIOError:
         return "running"
     except OSError:
-        return said  # a read-only disk: nobody trains there
-    return said if said in _INACTIVE_STATES else "interrupted"
+        return reported  # a read-only disk: nobody trains there
+    return reported if reported in _INACTIVE_STATES else "interrupted"
 
 
 def _best_checkpoint(path: Path) -> tuple[int | None, float | None]:

@@ -37,13 +37,13 @@ class Asset:
 
 
 @dataclass(slots=True)
-class Found:
+class ParsedConversation:
     """One conversation of a file, parents before children. `assets` are the files that messages point to, by message id."""
 
     conversation: Conversation
     messages: list[Message]
     assets: dict[str, list[Asset]] = field(default_factory=dict)
-    left_out: list[tuple[str, str]] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
     """(what, why) of everything that was not taken."""
 
 
@@ -63,22 +63,22 @@ def detect_format(content: Any) -> str:
     )
 
 
-def read(content: Any, person_id: str, *, most_asset_bytes: int) -> Iterator[Found]:
+def parse_chat_export(content: Any, person_id: str, *, max_asset_bytes: int) -> Iterator[ParsedConversation]:
     """The conversations of a parsed file, one by one. Raises BadInput as `format_of`."""
     chatgpt = detect_format(content) == "chatgpt"
     for one in content if isinstance(content, list) else [content]:
         if isinstance(one, dict):
-            yield _parse_chatgpt(one, person_id) if chatgpt else _parse_open_webui(one, person_id, most_asset_bytes)
+            yield _parse_chatgpt(one, person_id) if chatgpt else _parse_open_webui(one, person_id, max_asset_bytes)
 
 
 # ChatGPT
 
 
-def _parse_chatgpt(raw: dict[str, Any], person_id: str) -> Found:
+def _parse_chatgpt(raw: dict[str, Any], person_id: str) -> ParsedConversation:
     nodes = {key: node for key, node in raw.get("mapping", {}).items() if isinstance(node, dict)}
     created = _parse_timestamp(raw.get("create_time")) or now_utc()
     conversation_id = new_id()
-    found = Found(_new_conversation(conversation_id, person_id, raw.get("title"), created, "chatgpt"), [])
+    found = ParsedConversation(_new_conversation(conversation_id, person_id, raw.get("title"), created, "chatgpt"), [])
     ids: dict[str, str | None] = {}
     """Of each node the message that its children hang on: itself, or what is above it when it holds no message."""
     bare: dict[str, Any] = {}
@@ -112,7 +112,7 @@ def _parse_chatgpt(raw: dict[str, Any], person_id: str) -> Found:
         if assets:
             found.assets[message.id] = assets
     lost = len(nodes) - len(ids)
-    found.left_out += [("message", "it hangs on no root of its conversation")] * lost
+    found.skipped += [("message", "it hangs on no root of its conversation")] * lost
     rest = {name: value for name, value in raw.items() if name != "mapping"} | {"bare_nodes": bare}
     found.conversation = _complete_conversation(
         found, rest, ids.get(str(raw.get("current_node"))), _parse_timestamp(raw.get("update_time"))
@@ -120,11 +120,11 @@ def _parse_chatgpt(raw: dict[str, Any], person_id: str) -> Found:
     return found
 
 
-def _extract_chatgpt_text(said: Mapping[str, Any]) -> tuple[str, list[str], bool]:
+def _extract_chatgpt_text(message: Mapping[str, Any]) -> tuple[str, list[str], bool]:
     """(text, ids of files in it, whether it is meant to be read) of a message."""
-    content = said.get("content") or {}
+    content = message.get("content") or {}
     kind = content.get("content_type", "text")
-    author = (said.get("author") or {}).get("role")
+    author = (message.get("author") or {}).get("role")
     pieces: list[str] = []
     pointers: list[str] = []
     for part in content.get("parts") or []:
@@ -139,7 +139,7 @@ def _extract_chatgpt_text(said: Mapping[str, Any]) -> tuple[str, list[str], bool
         pieces.append(f"```{content.get('language') or ''}\n{content['text']}\n```" if kind == "code" else content["text"])
     if kind == "thoughts":
         pieces += [str(one.get("content", "")) for one in content.get("thoughts") or [] if isinstance(one, dict)]
-    shown = author in ("user", "assistant") and kind in ("text", "multimodal_text") and said.get("recipient", "all") == "all"
+    shown = author in ("user", "assistant") and kind in ("text", "multimodal_text") and message.get("recipient", "all") == "all"
     return "\n\n".join(piece for piece in pieces if piece), pointers, shown
 
 
@@ -153,7 +153,7 @@ def _extract_chatgpt_assets(pointers: list[str], attached: Any) -> list[Asset]:
 # Open WebUI
 
 
-def _parse_open_webui(raw: dict[str, Any], person_id: str, most_asset_bytes: int) -> Found:
+def _parse_open_webui(raw: dict[str, Any], person_id: str, max_asset_bytes: int) -> ParsedConversation:
     chat = raw["chat"] if isinstance(raw.get("chat"), dict) else raw
     history: dict[str, Any] = chat["history"] if isinstance(chat.get("history"), dict) else {}
     flat = [one for one in chat.get("messages") or [] if isinstance(one, dict)]
@@ -163,17 +163,17 @@ def _parse_open_webui(raw: dict[str, Any], person_id: str, most_asset_bytes: int
     created = _parse_timestamp(raw.get("created_at")) or _parse_timestamp(chat.get("timestamp")) or now_utc()
     conversation_id = new_id()
     title = raw.get("title") or chat.get("title")
-    found = Found(_new_conversation(conversation_id, person_id, title, created, "open_webui"), [])
+    found = ParsedConversation(_new_conversation(conversation_id, person_id, title, created, "open_webui"), [])
     unlike = {str(one.get("id")): one for one in flat if nodes.get(str(one.get("id"))) != one}
     ids: dict[str, str | None] = {}
     for key, parent in _iter_parents_first(nodes, "parentId", "childrenIds"):
         node = nodes[key]
         role = node.get("role")
         content = node.get("content")
-        assets, source = _extract_open_webui_assets(node, most_asset_bytes)
+        assets, source = _extract_open_webui_assets(node, max_asset_bytes)
         facts: dict[str, Any] = {"source": source}
         if key in unlike:
-            facts["source_listed"] = _extract_open_webui_assets(unlike.pop(key), most_asset_bytes)[1]
+            facts["source_listed"] = _extract_open_webui_assets(unlike.pop(key), max_asset_bytes)[1]
         message = Message(
             id=new_id(),
             conversation_id=conversation_id,
@@ -188,8 +188,8 @@ def _parse_open_webui(raw: dict[str, Any], person_id: str, most_asset_bytes: int
         found.messages.append(message)
         if assets:
             found.assets[message.id] = assets
-    found.left_out += [("message", "it hangs on no root of its conversation")] * (len(nodes) - len(ids))
-    found.left_out += [("listed message", "it is not in the tree of its conversation")] * len(unlike)
+    found.skipped += [("message", "it hangs on no root of its conversation")] * (len(nodes) - len(ids))
+    found.skipped += [("listed message", "it is not in the tree of its conversation")] * len(unlike)
     rest = dict(raw)
     kept_chat = {name: value for name, value in chat.items() if name not in ("messages", "history")}
     kept_chat["history"] = {name: value for name, value in history.items() if name != "messages"}
@@ -203,7 +203,7 @@ def _parse_open_webui(raw: dict[str, Any], person_id: str, most_asset_bytes: int
     return found
 
 
-def _extract_open_webui_assets(node: dict[str, Any], most_bytes: int) -> tuple[list[Asset], dict[str, Any]]:
+def _extract_open_webui_assets(node: dict[str, Any], max_bytes: int) -> tuple[list[Asset], dict[str, Any]]:
     """The files of a message, and the message with a hash instead of each file that came along within it: kept once is enough."""
     assets: list[Asset] = []
     files: list[Any] = []
@@ -213,7 +213,7 @@ def _extract_open_webui_assets(node: dict[str, Any], most_bytes: int) -> tuple[l
         name = str(one.get("name") or "") if isinstance(one, dict) else ""
         whole = _DATA_URL.fullmatch(url) if isinstance(url, str) else None
         content = _decode_base64(whole[2]) if whole else None
-        if whole and content is not None and len(content) <= most_bytes:
+        if whole and content is not None and len(content) <= max_bytes:
             files.append({**one, "url": f"{whole[1]}sha256:{hashlib.sha256(content).hexdigest()}"})
             assets.append(Asset("", name, content))
         else:
@@ -270,7 +270,9 @@ def _new_conversation(conversation_id: str, person_id: str, title: Any, created:
     )
 
 
-def _complete_conversation(found: Found, source: dict[str, Any], leaf: str | None, updated: datetime | None) -> Conversation:
+def _complete_conversation(
+    found: ParsedConversation, source: dict[str, Any], leaf: str | None, updated: datetime | None
+) -> Conversation:
     one = found.conversation
     newest = max((message.created_utc for message in found.messages), default=one.created_utc)
     return Conversation(

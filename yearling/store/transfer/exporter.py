@@ -21,37 +21,41 @@ from yearling.store.chats.comparisons import ComparisonRecord
 from yearling.store.database.schema import comparisons, format_time
 from yearling.store.store import Store
 
-FORMAT = "yearling-export"
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
+EXPORT_FORMAT = "yearling-export"
+EXPORT_FORMAT_VERSION = 1
+EXPORT_MANIFEST_MEMBER = "manifest.json"
 
 _BATCH = 200
 
 
-def export(store: Store, person_id: str, file: IO[bytes], *, feedback: Iterable[Mapping[str, Any]] = ()) -> dict[str, int]:
+def export_person_data(
+    store: Store, person_id: str, file: IO[bytes], *, feedback: Iterable[Mapping[str, Any]] = ()
+) -> dict[str, int]:
     """Write everything of a person; `feedback` are their acts with the words. Returns how much there was of each kind."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         writer = _ExportWriter(archive)
         blobs: set[str] = set()
-        writer.lines("folders", (_json_values(asdict(one), drop=("num_conversations",)) for one in store.folders.list(person_id)))
-        writer.lines("samples", _iter_samples(store, person_id))
-        writer.lines("conversations", _iter_conversations(store, person_id, blobs))
-        writer.lines("comparisons", (_json_values(_record_fields(one)) for one in _list_comparisons(store, person_id)))
-        writer.lines("shares", (_json_values(_record_fields(one)) for one in store.shares.list(person_id)))
-        writer.lines("memories", (_json_values(_record_fields(one)) for one in store.memories.list(person_id)))
-        writer.lines("settings", [store.personal.get(person_id)])
-        writer.lines("feedback", feedback)
+        writer.write_lines(
+            "folders", (_json_values(asdict(one), drop=("num_conversations",)) for one in store.folders.list(person_id))
+        )
+        writer.write_lines("samples", _iter_samples(store, person_id))
+        writer.write_lines("conversations", _iter_conversations(store, person_id, blobs))
+        writer.write_lines("comparisons", (_json_values(_record_fields(one)) for one in _list_comparisons(store, person_id)))
+        writer.write_lines("shares", (_json_values(_record_fields(one)) for one in store.shares.list(person_id)))
+        writer.write_lines("memories", (_json_values(_record_fields(one)) for one in store.memories.list(person_id)))
+        writer.write_lines("settings", [store.personal_settings.get(person_id)])
+        writer.write_lines("feedback", feedback)
         for sha256 in sorted(blobs):
-            writer.member(f"blobs/{sha256}", store.blobs.get(sha256))
+            writer.write_member(f"blobs/{sha256}", store.blobs.get(sha256))
         manifest = {
-            "format": FORMAT,
-            "version": FORMAT_VERSION,
+            "format": EXPORT_FORMAT,
+            "version": EXPORT_FORMAT_VERSION,
             "created_utc": format_time(now_utc()),
             "yearling": __version__,
             "counts": writer.counts,
             "files": writer.files,
         }
-        archive.writestr(MANIFEST, json.dumps(manifest, indent=1))
+        archive.writestr(EXPORT_MANIFEST_MEMBER, json.dumps(manifest, indent=1))
     return {**writer.counts, "blobs": len(blobs)}
 
 
@@ -61,7 +65,7 @@ class _ExportWriter:
         self.files: dict[str, list[Any]] = {}
         self.counts: dict[str, int] = {}
 
-    def lines(self, kind: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    def write_lines(self, kind: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """One JSON object a line."""
         name, hasher, size, count = f"{kind}.jsonl", hashlib.sha256(), 0, 0
         with self._archive.open(name, "w", force_zip64=True) as member:
@@ -73,7 +77,7 @@ class _ExportWriter:
         self.files[name] = [size, hasher.hexdigest()]
         self.counts[kind] = count
 
-    def member(self, name: str, content: bytes) -> None:
+    def write_member(self, name: str, content: bytes) -> None:
         self._archive.writestr(name, content)
         self.files[name] = [len(content), hashlib.sha256(content).hexdigest()]
 
@@ -87,8 +91,8 @@ def _iter_samples(store: Store, person_id: str) -> Iterator[dict[str, Any]]:
 
 def _iter_conversations(store: Store, person_id: str, blobs: set[str]) -> Iterator[dict[str, Any]]:
     for conversation in store.conversations.list(person_id):
-        tree = store.conversations.messages(conversation.id, person_id=person_id)
-        claims = store.attachments.claims([message.id for message in tree])
+        tree = store.conversations.list_messages(conversation.id, person_id=person_id)
+        claims = store.attachments.blob_hashes_by_message([message.id for message in tree])
         blobs.update(sha256 for hashes in claims.values() for sha256 in hashes)
         said = [
             _json_values(_record_fields(message), drop=("conversation_id",))

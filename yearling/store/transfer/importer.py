@@ -20,13 +20,13 @@ import sqlalchemy as sa
 from yearling.clock import new_id
 from yearling.errors import BadInput, Untrusted, UserError
 from yearling.records import Conversation, Message, Sample, SamplingSettings
-from yearling.store.chats.attachments import ATTACHMENTS_FACT, describe
+from yearling.store.chats.attachments import ATTACHMENTS_FACT, describe_attachment
 from yearling.store.chats.comparisons import ComparisonRecord
 from yearling.store.chats.folders import Folder
 from yearling.store.database.schema import comparisons, conversations, parse_time, samples
 from yearling.store.store import Store
 from yearling.store.transfer import chat_exports as foreign
-from yearling.store.transfer.exporter import FORMAT, FORMAT_VERSION, MANIFEST
+from yearling.store.transfer.exporter import EXPORT_FORMAT, EXPORT_FORMAT_VERSION, EXPORT_MANIFEST_MEMBER
 
 
 class ActImportCounts(Protocol):
@@ -39,7 +39,7 @@ class ActImportCounts(Protocol):
     def known(self) -> int: ...
 
     @property
-    def left_out(self) -> Mapping[str, int]: ...
+    def skipped(self) -> Mapping[str, int]: ...
 
 
 SettingsValidator = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -67,11 +67,17 @@ class PersonImportResult:
     shares: int = 0
     blobs: int = 0
     known: int = 0
-    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def import_file(
-    store: Store, person_id: str, file: IO[bytes], *, most_bytes: int, checked_settings: SettingsValidator, take_acts: ActImporter
+def import_person_data(
+    store: Store,
+    person_id: str,
+    file: IO[bytes],
+    *,
+    max_bytes: int,
+    validate_settings: SettingsValidator,
+    import_acts: ActImporter,
 ) -> PersonImportResult:
     """Take in a ChatGPT export, an Open WebUI export or one of ours; each conversation is stored whole or not at all.
 
@@ -83,10 +89,10 @@ def import_file(
     file.seek(0)
     try:
         with zipfile.ZipFile(file) as archive:
-            _reject_zip_bomb(archive, most_bytes)
+            _reject_zip_bomb(archive, max_bytes)
             names = set(archive.namelist())
-            if MANIFEST in names:
-                return _YearlingImporter(store, person_id, archive, checked_settings, take_acts).take()
+            if EXPORT_MANIFEST_MEMBER in names:
+                return _YearlingImporter(store, person_id, archive, validate_settings, import_acts).run()
             chats = sorted(
                 name for name in names if name.rpartition("/")[2].startswith("conversations") and name.endswith(".json")
             )
@@ -101,10 +107,10 @@ def import_file(
         raise BadInput(f"The zip is damaged: {error}.", advice="Export again.", param="file") from None
 
 
-def _reject_zip_bomb(archive: zipfile.ZipFile, most_bytes: int) -> None:
+def _reject_zip_bomb(archive: zipfile.ZipFile, max_bytes: int) -> None:
     whole = sum(info.file_size for info in archive.infolist())
     packed = sum(info.compress_size for info in archive.infolist())
-    if whole > most_bytes * 8 or whole > max(packed, 1 << 20) * _MAX_COMPRESSION_RATIO:
+    if whole > max_bytes * 8 or whole > max(packed, 1 << 20) * _MAX_COMPRESSION_RATIO:
         raise BadInput(f"The zip would unpack to {whole} bytes.", advice="Split the export.", param="file")
 
 
@@ -117,20 +123,20 @@ def _parse_json(content: bytes) -> Any:
 
 def _import_chat_export(store: Store, person_id: str, content: Any, files: _ArchiveFiles) -> PersonImportResult:
     done = PersonImportResult(foreign.detect_format(content))
-    for found in foreign.read(content, person_id, most_asset_bytes=files.most_bytes):
-        done.left_out.update(found.left_out)
+    for found in foreign.parse_chat_export(content, person_id, max_asset_bytes=files.max_bytes):
+        done.skipped.update(found.skipped)
         if _was_imported(store, person_id, found.conversation):
             done.known += 1
             continue
         with store.blobs.pause_collection():  # from here on nobody collects what no message needs yet
-            kept = {message_id: files.keep(assets, done) for message_id, assets in found.assets.items()}
+            kept = {message_id: files.store_assets(assets, done) for message_id, assets in found.assets.items()}
             tree = [
                 replace(one, facts={**one.facts, ATTACHMENTS_FACT: kept[one.id]}) if kept.get(one.id) else one
                 for one in found.messages
             ]
             store.conversations.insert_tree(found.conversation, tree)
             for message_id, told in kept.items():
-                store.attachments.refer(message_id, [one["sha256"] for one in told])
+                store.attachments.add_references(message_id, [one["sha256"] for one in told])
         done.conversations += 1
         done.messages += len(tree)
         done.blobs += sum(map(len, kept.values()))
@@ -153,7 +159,7 @@ class _ArchiveFiles:
     """The files of an archive of another program, found by how their names begin."""
 
     def __init__(self, store: Store, archive: zipfile.ZipFile | None) -> None:
-        self.most_bytes = store.settings.max_attachment_bytes
+        self.max_bytes = store.settings.max_attachment_bytes
         self._store = store
         self._archive = archive
         self._members: dict[str, zipfile.ZipInfo] = {}
@@ -164,23 +170,23 @@ class _ArchiveFiles:
                     self._members.setdefault(base[:at], info)
             self._members[base] = info
 
-    def keep(self, assets: Iterable[foreign.Asset], done: PersonImportResult) -> list[dict[str, Any]]:
+    def store_assets(self, assets: Iterable[foreign.Asset], result: PersonImportResult) -> list[dict[str, Any]]:
         """Put those files among the blobs that are there and not too large; returns what a message says of them."""
         kept: dict[str, dict[str, Any]] = {}
         for asset in assets:
             content, info = asset.content, self._members.get(asset.key)
             size = len(content) if content is not None else info.file_size if info else None
             if size is None:
-                done.left_out[("attachment", "it is not in the file")] += 1
-            elif size > self.most_bytes:
-                done.left_out[("attachment", f"it is larger than {self.most_bytes} bytes")] += 1
+                result.skipped[("attachment", "it is not in the file")] += 1
+            elif size > self.max_bytes:
+                result.skipped[("attachment", f"it is larger than {self.max_bytes} bytes")] += 1
             else:
                 if content is None and self._archive and info:
                     content = self._archive.read(info)
                 known = content or b""
                 name = asset.name or (info.filename.rpartition("/")[2] if info else "")
                 sha256 = self._store.blobs.put(known)
-                kept[sha256] = describe(sha256, name, known)
+                kept[sha256] = describe_attachment(sha256, name, known)
         return list(kept.values())
 
 
@@ -196,10 +202,15 @@ class _YearlingImporter:
     """Reads one of our exports."""
 
     def __init__(
-        self, store: Store, person_id: str, archive: zipfile.ZipFile, checked_settings: SettingsValidator, take_acts: ActImporter
+        self,
+        store: Store,
+        person_id: str,
+        archive: zipfile.ZipFile,
+        settings_validator: SettingsValidator,
+        act_importer: ActImporter,
     ) -> None:
-        self._settings_validator = checked_settings
-        self._act_importer = take_acts
+        self._settings_validator = settings_validator
+        self._act_importer = act_importer
         self._store = store
         self._person_id = person_id
         self._archive = archive
@@ -209,7 +220,7 @@ class _YearlingImporter:
         """Ids of the file that became others here."""
         self._stored_sample_ids: set[str] = set()
 
-    def take(self) -> PersonImportResult:
+    def run(self) -> PersonImportResult:
         self._verify_manifest()
         try:
             self._import_folders()
@@ -219,7 +230,9 @@ class _YearlingImporter:
                 self._import_conversation(row)
             self._import_each("comparisons", self._import_comparison)
             self._import_each("memories", self._import_memory)
-            self._import_each("settings", lambda row: self._store.personal.change(self._person_id, self._settings_validator(row)))
+            self._import_each(
+                "settings", lambda row: self._store.personal_settings.update(self._person_id, self._settings_validator(row))
+            )
             self._import_each("shares", self._import_share_link)
         except (KeyError, TypeError, ValueError) as error:
             raise BadInput(
@@ -230,8 +243,12 @@ class _YearlingImporter:
         return self._result
 
     def _verify_manifest(self) -> None:
-        manifest = _parse_json(self._archive.read(MANIFEST))
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or manifest.get("version") != FORMAT_VERSION:
+        manifest = _parse_json(self._archive.read(EXPORT_MANIFEST_MEMBER))
+        if (
+            not isinstance(manifest, dict)
+            or manifest.get("format") != EXPORT_FORMAT
+            or manifest.get("version") != EXPORT_FORMAT_VERSION
+        ):
             raise BadInput("This zip is no export of a Yearling that this one knows.", param="file")
         for name, (size, sha256) in manifest["files"].items():
             whole = name in self._names and _hash_member(self._archive, name) == sha256
@@ -249,7 +266,7 @@ class _YearlingImporter:
             try:
                 take(row)
             except UserError as error:
-                self._result.left_out[(kind, error.message)] += 1
+                self._result.skipped[(kind, error.message)] += 1
 
     def _import_folders(self) -> None:
         mine = {folder.name: folder for folder in self._store.folders.list(self._person_id)}
@@ -285,7 +302,7 @@ class _YearlingImporter:
             self._result.samples += len(batch)
             self._stored_sample_ids.update(sample.id for sample in batch)
         else:
-            self._result.left_out[("sample", "the retention setting keeps none")] += len(batch)
+            self._result.skipped[("sample", "the retention setting keeps none")] += len(batch)
 
     def _parse_sample(self, row: dict[str, Any]) -> Sample:
         sampling = row.pop("sampling")
@@ -309,7 +326,7 @@ class _YearlingImporter:
     def _import_acts(self) -> None:
         taken = self._act_importer(self._read_rows("feedback"), self._id_map)
         self._result.judgements = taken.new
-        self._result.left_out.update({("judgement", why): count for why, count in taken.left_out.items()})
+        self._result.skipped.update({("judgement", why): count for why, count in taken.skipped.items()})
 
     def _import_conversation(self, row: dict[str, Any]) -> None:
         said = row.pop("messages")
@@ -341,7 +358,7 @@ class _YearlingImporter:
                 tree.append(Message(**values))
             self._store.conversations.insert_tree(self._build_conversation(row, conversation_id), tree)
             for message_id, hashes in claims.items():
-                self._store.attachments.refer(message_id, hashes)
+                self._store.attachments.add_references(message_id, hashes)
         self._result.conversations += 1
         self._result.messages += len(tree)
         self._result.blobs += sum(map(len, claims.values()))
@@ -366,15 +383,15 @@ class _YearlingImporter:
         for sha256 in sorted(claimed, key=lambda one: list(names).index(one) if one in names else len(names)):
             member = f"blobs/{sha256}"
             if member not in self._names:
-                self._result.left_out[("attachment", "it is not in the file")] += 1
+                self._result.skipped[("attachment", "it is not in the file")] += 1
             elif self._archive.getinfo(member).file_size > self._store.settings.max_attachment_bytes:
                 most = self._store.settings.max_attachment_bytes
-                self._result.left_out[("attachment", f"it is larger than {most} bytes")] += 1
+                self._result.skipped[("attachment", f"it is larger than {most} bytes")] += 1
             else:
                 content = self._archive.read(member)
                 if self._store.blobs.put(content) != sha256:
                     raise Untrusted(f"{member} in this export has other content than its name says.", advice="Export again.")
-                kept[sha256] = describe(sha256, names.get(sha256), content)
+                kept[sha256] = describe_attachment(sha256, names.get(sha256), content)
         return kept
 
     def _import_comparison(self, row: dict[str, Any]) -> None:
@@ -383,22 +400,22 @@ class _YearlingImporter:
         ids = {name: self._id_map.get(row[name], row[name]) for name in ("conversation_id", "question_id", "left_id", "right_id")}
         # Its act keeps the id that it was made under, wherever it is now: the log finds it by that.
         values = {**row, **ids, "id": self._available_id("comparisons", row["id"]), "created_utc": parse_time(row["created_utc"])}
-        self._store.comparisons.put(ComparisonRecord(**values, person_id=self._person_id))
+        self._store.comparisons.insert(ComparisonRecord(**values, person_id=self._person_id))
 
     def _import_memory(self, row: dict[str, Any]) -> None:
         values = {**row, "message_id": self._id_map.get(row["message_id"] or "", row["message_id"])}
-        if self._store.memories.put(self._person_id, {**values, "id": self._available_id("memories", row["id"])}):
+        if self._store.memories.insert_exported(self._person_id, {**values, "id": self._available_id("memories", row["id"])}):
             self._result.memories += 1
 
     def _import_share_link(self, row: dict[str, Any]) -> None:
         ids = {name: self._id_map.get(row[name], row[name]) for name in ("conversation_id", "leaf_id")}
-        became = self._store.shares.bring_back(
+        became = self._store.shares.restore(
             row["id"], person_id=self._person_id, **ids, created_utc=parse_time(row["created_utc"])
         )
         if became == "revoked":
-            self._result.left_out[("share", "it was revoked")] += 1
+            self._result.skipped[("share", "it was revoked")] += 1
         elif became == "new":
-            self._result.left_out[("address of a share", "a link that was not made here gets a new one")] += 1
+            self._result.skipped[("address of a share", "a link that was not made here gets a new one")] += 1
         self._result.shares += became in ("back", "new")
 
     def _available_id(self, table: str, old: str) -> str:

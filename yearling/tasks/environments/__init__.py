@@ -9,7 +9,7 @@ from yearling.tasks.environments.protocol import (
     is_multi_turn,
     task_key,
 )
-from yearling.tasks.environments.registry import EnvironmentInfo, describe, environment_names, open_environment
+from yearling.tasks.environments.registry import EnvironmentInfo, describe_environments, environment_names, open_environment
 from yearling.tasks.environments.seeds import exam_seed, part_of_seed, part_owning_question, train_seed
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "Task",
     "Transcript",
     "TurnEnvironment",
-    "describe",
+    "describe_environments",
     "environment_names",
     "exam_seed",
     "final_answer_text",

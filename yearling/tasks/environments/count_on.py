@@ -14,7 +14,7 @@ from typing import ClassVar
 from yearling.errors import BadInput
 from yearling.tasks.environments.protocol import Task, Transcript, final_answer_text, task_key
 from yearling.tasks.environments.running_totals import first_line_is_numbers
-from yearling.tasks.environments.seeds import draw, shot_seed
+from yearling.tasks.environments.seeds import draw_for_part, shot_seed
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CountOn:
 
     def task(self, seed: int) -> Task:
         examples = [self._draw_start(shot_seed(index)) for index in range(self.shots)]
-        start = draw(seed, self._draw_start, self._question, excluded=[self._question(example) for example in examples])
+        start = draw_for_part(seed, self._draw_start, self._question, excluded=[self._question(example) for example in examples])
         turns = [text for example in examples for text in (self._question(example), self._answer(example))]
         turns.append(self._question(start))
         return Task(

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from yearling.errors import BadInput
-from yearling.tasks.environments.protocol import Message, Task, Transcript, task_key
-from yearling.tasks.environments.seeds import draw, shot_seed
+from yearling.tasks.environments.protocol import Task, Transcript, TranscriptMessage, task_key
+from yearling.tasks.environments.seeds import draw_for_part, shot_seed
 
 _NUMBER = re.compile(r"(?<![\w.,-])\d{1,9}(?![\w]|[.,]\d)", re.ASCII)
 
@@ -44,7 +44,7 @@ class GuessNumber:
     def task(self, seed: int) -> Task:
         shown = [self._opening_task(*self._draw_game(shot_seed(index))) for index in range(self.shots)]
         names = [_range_key(game.data) for game in shown]
-        low, secret = draw(seed, self._draw_game, lambda game: f"from {game[0]}, {self.span}", excluded=names)
+        low, secret = draw_for_part(seed, self._draw_game, lambda game: f"from {game[0]}, {self.span}", excluded=names)
         game = self._opening_task(low, secret)
         played = [message for example in shown for message in (*example.messages, *self._binary_search_transcript(example))]
         return Task(game.key, (*played, *game.messages), game.environment, game.data)
@@ -104,7 +104,7 @@ def _range_key(data: dict[str, Any]) -> str:
     return f"from {data['low']}, {data['high'] - data['low'] + 1}"
 
 
-def _parse_guesses(transcript: Sequence[Message]) -> list[int | None]:
+def _parse_guesses(transcript: Sequence[TranscriptMessage]) -> list[int | None]:
     """The number of each assistant message; None where it does not have exactly one."""
     found: list[int | None] = []
     for message in transcript:

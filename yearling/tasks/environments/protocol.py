@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeGuard
 
-Message = Mapping[str, Any]
-Transcript = Sequence[Message]
+TranscriptMessage = Mapping[str, Any]
+Transcript = Sequence[TranscriptMessage]
 """The messages after the prompt: one assistant message, or assistant and environment in turn, assistant first."""
 
 

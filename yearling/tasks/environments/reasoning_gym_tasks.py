@@ -24,13 +24,13 @@ from typing import Any, ClassVar
 
 from yearling.errors import BadInput, NotFound, Unavailable, Unsupported
 from yearling.tasks.environments.protocol import Task, Transcript, final_answer_text, task_key
-from yearling.tasks.environments.seeds import draw, part_owning_question, shot_seed
+from yearling.tasks.environments.seeds import draw_for_part, part_owning_question, shot_seed
 
 _log = logging.getLogger(__name__)
 
 TEXT_COMPARED_DATASETS = frozenset({"binary_matrix", "number_sorting", "spiral_matrix", "string_insertion"})
 """Their graders evaluate the answer, but only one is right: it is compared as text."""
-REFUSED = frozenset(
+UNSAFE_DATASETS = frozenset(
     {"countdown", "intermediate_integration", "n_queens", "polynomial_multiplication", "puzzle24", "simple_integration"}
 )
 """Their graders evaluate the answer, and many are right."""
@@ -73,7 +73,7 @@ class ReasoningGym:
         settings = _settings_json(self.settings)
         shots = _solved_examples(self.dataset, settings, self.shots)
         shown = {str(shot["question"]) for shot in shots}
-        number = draw(
+        number = draw_for_part(
             seed,
             lambda number: number,
             lambda number: str(_load_item(self.dataset, settings, number)["question"]),
@@ -94,7 +94,9 @@ class ReasoningGym:
 
     def reward(self, task: Task, transcript: Transcript) -> float:
         right = str(task.data["answer"])
-        answer = parse_answer(final_answer_text(transcript), many_lines="\n" in right.strip(), keep_stop=right.endswith("."))
+        answer = parse_answer(
+            final_answer_text(transcript), is_multiline="\n" in right.strip(), keep_full_stop=right.endswith(".")
+        )
         dataset = str(task.data["dataset"])
         if not answer or len(answer) > _MAX_ANSWER_CHARS:
             return 0.0
@@ -104,17 +106,17 @@ class ReasoningGym:
         return float(_library_score(dataset, settings, int(task.data["item"]), answer) == 1.0)
 
 
-def parse_answer(text: str, *, many_lines: bool = False, keep_stop: bool = False) -> str:
+def parse_answer(text: str, *, is_multiline: bool = False, keep_full_stop: bool = False) -> str:
     """The answer that a text gives, by the rule at the top of this file."""
     tagged = _ANSWER_TAGS.findall(text)
     if tagged:
         return str(tagged[-1]).strip()
     text = text.strip()
-    if not many_lines:
+    if not is_multiline:
         text = text.partition("\n")[0]
     lead = _ANSWER_LABEL.match(text)
     text = text[lead.end() :] if lead else text
-    return text.strip() if keep_stop else text.strip().removesuffix(".").rstrip()
+    return text.strip() if keep_full_stop else text.strip().removesuffix(".").rstrip()
 
 
 def _settings_json(settings: Mapping[str, Any]) -> str:
@@ -131,7 +133,7 @@ def _generator(dataset: str, settings: str) -> Any:
 
 def _new_generator(dataset: str, settings: str, *, seed: int) -> Any:
     """The library's generator. Its seed matters only for those that make all their items at construction."""
-    if dataset in REFUSED:
+    if dataset in UNSAFE_DATASETS:
         raise Unsupported(
             f"reasoning-gym grades {dataset} by evaluating the answer as a program, and a model's answer must not be executed.",
             advice="Choose another generator.",

@@ -32,11 +32,11 @@ class EnvironmentInfo:
     summary: str
     settings: dict[str, Any]
     """Setting -> default; None where it must be given."""
-    turns: bool
+    is_multi_turn: bool
     """Whether it answers back."""
     kinds: tuple[str, ...] = ()
     """The kinds of task that it can be restricted to."""
-    held_out: tuple[str, ...] = ()
+    heldout_kinds: tuple[str, ...] = ()
     """Those of them that are for exams only."""
 
 
@@ -64,7 +64,7 @@ def open_environment(name: str, **settings: Any) -> Environment:
     return cast(Environment, kind(**settings))
 
 
-def describe() -> list[EnvironmentInfo]:
+def describe_environments() -> list[EnvironmentInfo]:
     """What there is, by name. Opens nothing and needs no library beyond the base installation."""
     found = []
     for name in environment_names():
@@ -73,7 +73,7 @@ def describe() -> list[EnvironmentInfo]:
         settings = {key: None if value is MISSING else value for key, value in defaults.items()}
         kinds, held_out = kind.members() if hasattr(kind, "members") else ((), ())
         turns = hasattr(kind, "reply")
-        found.append(EnvironmentInfo(name, kind.summary, settings, turns=turns, kinds=kinds, held_out=held_out))
+        found.append(EnvironmentInfo(name, kind.summary, settings, is_multi_turn=turns, kinds=kinds, heldout_kinds=held_out))
     return found
 
 

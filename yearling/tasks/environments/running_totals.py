@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from yearling.errors import BadInput
 from yearling.tasks.environments.protocol import Task, Transcript, final_answer_text, task_key
-from yearling.tasks.environments.seeds import draw, shot_seed
+from yearling.tasks.environments.seeds import draw_for_part, shot_seed
 
 _REQUEST = "Write the running totals: each number is the one before plus the next."
 _ROLES = ("user", "assistant")
@@ -39,7 +39,9 @@ class RunningTotals:
 
     def task(self, seed: int) -> Task:
         examples = [self._draw_numbers(shot_seed(index)) for index in range(self.shots)]
-        numbers = draw(seed, self._draw_numbers, _space_separated, excluded=[_space_separated(example) for example in examples])
+        numbers = draw_for_part(
+            seed, self._draw_numbers, _space_separated, excluded=[_space_separated(example) for example in examples]
+        )
         turns = [_space_separated(row) for example in examples for row in (example, _running_totals(example))] + [
             _space_separated(numbers)
         ]

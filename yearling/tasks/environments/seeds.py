@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 from yearling.errors import BadInput
 
-Part = Literal["train", "exam"]
+SeedPart = Literal["train", "exam"]
 T = TypeVar("T")
 
 SEEDS_PER_PART = 10**12
@@ -45,7 +45,7 @@ def shot_seed(index: int) -> int:
     return _FIRST_SHOT_SEED + index
 
 
-def part_of_seed(seed: int) -> Part:
+def part_of_seed(seed: int) -> SeedPart:
     """Whose seed this is. Raises BadInput for a seed of neither part."""
     for part, first in _FIRST_SEED.items():
         if first <= seed < first + SEEDS_PER_PART:
@@ -53,13 +53,13 @@ def part_of_seed(seed: int) -> Part:
     raise BadInput(f"{seed} is a seed of neither training nor exams.", advice="Use train_seed(i) or exam_seed(i).")
 
 
-def part_owning_question(question: str) -> Part:
+def part_owning_question(question: str) -> SeedPart:
     """The only part that may use this question, decided by its hash."""
     digest = hashlib.sha256(question.encode("utf-8", "surrogatepass")).digest()
     return "exam" if int.from_bytes(digest[:8], "big") % EXAM_ONE_IN == 0 else "train"
 
 
-def draw(seed: int, make: Callable[[int], T], question: Callable[[T], str], *, excluded: Collection[str] = ()) -> T:
+def draw_for_part(seed: int, make: Callable[[int], T], question: Callable[[T], str], *, excluded: Collection[str] = ()) -> T:
     """The first of `make(seed)`, `make(seed + ...)`, ... whose question belongs to the seed's part and is not excluded (because a
     prompt shows its answer).
 
@@ -73,7 +73,7 @@ def draw(seed: int, make: Callable[[int], T], question: Callable[[T], str], *, e
     raise BadInput("These settings leave too few different questions to keep some for exams.", advice="Choose wider settings.")
 
 
-def _seed(part: Part, index: int) -> int:
+def _seed(part: SeedPart, index: int) -> int:
     if not 0 <= index < SEEDS_PER_PART:
         raise BadInput(f"A seed's index lies between 0 and {SEEDS_PER_PART:,}; {index} does not.")
     return _FIRST_SEED[part] + index

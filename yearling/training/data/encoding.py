@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from yearling.errors import BadInput
-from yearling.tasks import Demonstration, Pair, Thumb
+from yearling.tasks import Demonstration, PreferencePair, Thumb
 
 
-class TextCoder(Protocol):
+class TextEncoder(Protocol):
     """What is needed of `models.Tokenizer`."""
 
     stop_ids: frozenset[int]
@@ -22,7 +22,7 @@ class TextCoder(Protocol):
     def encode(self, text: str, *, special: bool = False) -> list[int]: ...
 
 
-class PromptCoder(Protocol):
+class PromptEncoder(Protocol):
     """What is needed of `models.ChatTemplate`."""
 
     def encode(self, tokenizer: Any, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> list[int]: ...
@@ -33,23 +33,23 @@ class LessonEncoder:
     """`model_hash` names the model whose stored ids may be used; `max_tokens` bounds prompt and answer together. What is left out
     is counted in `dropped`, by reason."""
 
-    tokenizer: TextCoder
-    template: PromptCoder
+    tokenizer: TextEncoder
+    template: PromptEncoder
     model_hash: str
     max_tokens: int
-    dropped: dict[str, int] = field(default_factory=dict)
+    dropped_by_reason: dict[str, int] = field(default_factory=dict)
     _end_of_turn_ids: tuple[int, ...] = ()
 
-    def demonstration(self, lesson: Demonstration) -> tuple[list[int], list[int]] | None:
+    def encode_demonstration(self, lesson: Demonstration) -> tuple[list[int], list[int]] | None:
         """(prompt ids, answer ids) or None when the lesson is left out."""
         prompt = self._encode_prompt(lesson.messages, lesson.prompt_ids, lesson.model_hash)
         return self._check_length(prompt, self._encode_answer(lesson.answer, lesson.answer_ids, lesson.model_hash))
 
-    def thumb(self, lesson: Thumb) -> tuple[list[int], list[int]] | None:
+    def encode_thumb(self, lesson: Thumb) -> tuple[list[int], list[int]] | None:
         prompt = self._encode_prompt(lesson.messages, lesson.prompt_ids, lesson.model_hash)
         return self._check_length(prompt, self._encode_answer(lesson.answer, lesson.answer_ids, lesson.model_hash))
 
-    def pair(self, lesson: Pair) -> tuple[list[int], list[int], list[int]] | None:
+    def encode_pair(self, lesson: PreferencePair) -> tuple[list[int], list[int], list[int]] | None:
         """(prompt ids, first answer's, second answer's) or None; answers that are the same teach nothing and are left out."""
         prompt = self._encode_prompt(lesson.messages, lesson.prompt_ids, lesson.model_hash)
         first = self._encode_answer(lesson.first, lesson.first_ids, lesson.model_hash)
@@ -60,14 +60,14 @@ class LessonEncoder:
         fits = self._check_length(prompt, first) and self._check_length(prompt, second)
         return (prompt, first, second) if fits else None
 
-    def _encode_prompt(self, messages: Sequence[Mapping[str, Any]], stored: Sequence[int], model_hash: str) -> list[int]:
-        if stored and model_hash == self.model_hash:
-            return list(stored)
+    def _encode_prompt(self, messages: Sequence[Mapping[str, Any]], stored_ids: Sequence[int], model_hash: str) -> list[int]:
+        if stored_ids and model_hash == self.model_hash:
+            return list(stored_ids)
         return self.template.encode(self.tokenizer, messages, add_generation_prompt=True)
 
-    def _encode_answer(self, text: str, stored: Sequence[int], model_hash: str) -> list[int]:
-        if stored and model_hash == self.model_hash:
-            return list(stored)  # with its end if it came to one; an answer that was cut off does not learn to end there
+    def _encode_answer(self, text: str, stored_ids: Sequence[int], model_hash: str) -> list[int]:
+        if stored_ids and model_hash == self.model_hash:
+            return list(stored_ids)  # with its end if it came to one; an answer that was cut off does not learn to end there
         answer = self.tokenizer.encode(text, special=False)
         return [*answer, *self._find_end_of_turn()] if answer else []
 
@@ -97,4 +97,4 @@ class LessonEncoder:
         return prompt, answer
 
     def _count_dropped(self, reason: str) -> None:
-        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        self.dropped_by_reason[reason] = self.dropped_by_reason.get(reason, 0) + 1

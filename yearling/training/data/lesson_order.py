@@ -25,28 +25,28 @@ class LessonOrder:
 
     num_new: int
     num_earlier: int = 0
-    per_step: int
-    replay: float = 0.0
+    lessons_per_step: int
+    replay_share: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.num_new < 1:
             raise BadInput("There is nothing to learn from.", advice="Build a lesson set with lessons of this kind.")
-        if self.per_step < 1 or not 0 <= self.replay < 1:
+        if self.lessons_per_step < 1 or not 0 <= self.replay_share < 1:
             raise BadInput("A step needs a lesson, and replay must leave room for new ones.", param="replay")
 
     @property
-    def replayed(self) -> int:
-        return min(self.per_step - 1, round(self.per_step * self.replay)) if self.num_earlier else 0
+    def num_replayed(self) -> int:
+        return min(self.lessons_per_step - 1, round(self.lessons_per_step * self.replay_share)) if self.num_earlier else 0
 
-    def steps(self, passes: float) -> int:
+    def num_steps(self, passes: float) -> int:
         """Steps that see every new lesson `passes` times."""
-        return max(1, -(-int(self.num_new * passes) // (self.per_step - self.replayed)))
+        return max(1, -(-int(self.num_new * passes) // (self.lessons_per_step - self.num_replayed)))
 
-    def step(self, number: int) -> tuple[list[int], list[int]]:
+    def lessons_for_step(self, step: int) -> tuple[list[int], list[int]]:
         """(new lessons, earlier lessons) of step `number`, the first being 1."""
-        fresh = _shuffled_slice(self.num_new, self.per_step - self.replayed, number, self.seed, _NEW)
-        return fresh, _shuffled_slice(self.num_earlier, self.replayed, number, self.seed, _EARLIER) if self.replayed else []
+        fresh = _shuffled_slice(self.num_new, self.lessons_per_step - self.num_replayed, step, self.seed, _NEW)
+        return fresh, _shuffled_slice(self.num_earlier, self.num_replayed, step, self.seed, _EARLIER) if self.num_replayed else []
 
 
 def split_validation(keys: Sequence[str], share: float) -> tuple[list[int], list[int]]:
@@ -59,10 +59,10 @@ def split_validation(keys: Sequence[str], share: float) -> tuple[list[int], list
     return [number for number in range(len(keys)) if number not in kept], held
 
 
-def _shuffled_slice(count: int, per_step: int, number: int, seed: int, purpose: int) -> list[int]:
+def _shuffled_slice(count: int, per_step: int, step: int, seed: int, purpose: int) -> list[int]:
     """Places (number − 1)·per_step onwards of passes laid end to end, each pass shuffled anew."""
     found: list[int] = []
-    place = (number - 1) * per_step
+    place = (step - 1) * per_step
     while len(found) < per_step:
         turn, start = divmod(place + len(found), count)
         shuffled = torch.randperm(count, generator=step_generator(seed, turn, purpose))

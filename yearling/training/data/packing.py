@@ -24,34 +24,34 @@ MIN_COMMON_PREFIX_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class TrainingExample:
     """One sequence. `target[i]`: the log-probability of `ids[i]`, given all before it, takes part in the loss. Examples of one
     `group` stay in one batch and share their common prefix."""
 
     ids: tuple[int, ...]
-    target: tuple[bool, ...]
+    is_target: tuple[bool, ...]
     group: int
 
     def __post_init__(self) -> None:
-        if len(self.ids) != len(self.target) or not self.ids:
-            raise ValueError(f"{len(self.ids)} ids and {len(self.target)} target marks are no example")
-        if self.target[0]:
+        if len(self.ids) != len(self.is_target) or not self.ids:
+            raise ValueError(f"{len(self.ids)} ids and {len(self.is_target)} target marks are no example")
+        if self.is_target[0]:
             raise ValueError("nothing stands before the first token: it cannot be a target")
-        if not any(self.target):
+        if not any(self.is_target):
             raise BadInput("An example has no token to learn from.", advice="Its answer is empty: leave it out.")
 
     @classmethod
-    def of(cls, prompt: Sequence[int], answer: Sequence[int], *, group: int) -> Example:
+    def from_prompt_and_answer(cls, prompt: Sequence[int], answer: Sequence[int], *, group: int) -> TrainingExample:
         """All of `answer` (its end-of-turn token included) is target, nothing of `prompt` is."""
         return cls((*prompt, *answer), (False,) * len(prompt) + (True,) * len(answer), group)
 
     @property
     def num_targets(self) -> int:
-        return sum(self.target)
+        return sum(self.is_target)
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class PrefixNode:
     """Tokens `start` to `start + length` of the row, at positions from `position` on, below node `parent` (-1: a root)."""
 
     start: int
@@ -60,23 +60,23 @@ class Node:
     position: int
 
     @property
-    def span(self) -> slice:
+    def token_slice(self) -> slice:
         return slice(self.start, self.start + self.length)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
+class PackedBatch:
     """One row. The n-th target token is `labels_N[n]`, predicted by the hidden state of token `sources_N[n]`; it is token
     `offsets_N[n]` of example `owners_N[n]` of the list that was packed. Targets of one example are neighbours, in order."""
 
     ids_T: Tensor
     positions_T: Tensor
-    nodes: tuple[Node, ...]
+    nodes: tuple[PrefixNode, ...]
     sources_N: Tensor
     labels_N: Tensor
     owners_N: Tensor
     offsets_N: Tensor
-    examples: tuple[int, ...]
+    example_indices: tuple[int, ...]
     """The examples in it, as numbers of the list that was packed, in the order of their targets."""
     ends_X: Tensor
     """The last token of each of `examples`."""
@@ -92,14 +92,14 @@ class Batch:
     @property
     def example_slots_N(self) -> Tensor:
         """The place in `examples` of each target's example: `sums` and scatters over the batch's own examples use it."""
-        place = {example: rank for rank, example in enumerate(self.examples)}
+        place = {example: rank for rank, example in enumerate(self.example_indices)}
         return torch.tensor([place[owner] for owner in self.owners_N.tolist()], device=self.owners_N.device)
 
-    def sums(self, values_N: Tensor) -> Tensor:
+    def sum_per_example(self, values_N: Tensor) -> Tensor:
         """The sum of a value of each target token over each example, (len(examples),)."""
-        return values_N.new_zeros(len(self.examples)).index_add(0, self.example_slots_N.to(values_N.device), values_N)
+        return values_N.new_zeros(len(self.example_indices)).index_add(0, self.example_slots_N.to(values_N.device), values_N)
 
-    def mask(self) -> Tensor:
+    def attention_mask(self) -> Tensor:
         """Which token sees which, (T, T), boolean."""
         ancestry = torch.zeros(len(self.nodes), len(self.nodes), dtype=torch.bool)
         for number, node in enumerate(self.nodes):
@@ -112,16 +112,16 @@ class Batch:
         allowed = ancestry[owner_T[:, None], owner_T[None]] & (order_T[None] <= order_T[:, None])
         return allowed.to(self.ids_T.device)
 
-    def to(self, device: torch.device | str) -> Batch:
+    def to(self, device: torch.device | str) -> PackedBatch:
         if self.ids_T.device == torch.device(device):
             return self
         tensors = {name: value.to(device) for name in self.__slots__ if isinstance(value := getattr(self, name), Tensor)}
         return replace(self, **tensors)  # type: ignore[arg-type]
 
 
-def pack(
-    examples: Sequence[Example], *, budget_tokens: int, shared_prompts: bool = True, split_groups: bool = False
-) -> list[Batch]:
+def pack_examples(
+    examples: Sequence[TrainingExample], *, budget_tokens: int, shared_prompts: bool = True, split_groups: bool = False
+) -> list[PackedBatch]:
     """Batches of at most `budget_tokens` tokens, first fit with the largest groups first; the same list gives the same batches.
 
     A group stays whole even where it alone exceeds the budget, since losses over pairs need it whole; with `split_groups` such a
@@ -155,9 +155,9 @@ def pack(
     return [_build_batch(examples, sorted(bin_), shared_prompts) for bin_ in bins]
 
 
-def target_ids(example: Example) -> tuple[int, ...]:
+def target_ids(example: TrainingExample) -> tuple[int, ...]:
     """The ids that an example teaches, for checking that they are the answer and its end."""
-    return tuple(token for token, wanted in zip(example.ids, example.target, strict=True) if wanted)
+    return tuple(token for token, wanted in zip(example.ids, example.is_target, strict=True) if wanted)
 
 
 def common_prefix_length(sequences: Iterable[Sequence[int]]) -> int:
@@ -170,28 +170,28 @@ def common_prefix_length(sequences: Iterable[Sequence[int]]) -> int:
     return min(len(shortest), len(longest))
 
 
-def _shared_prefix_length(examples: Sequence[Example], members: Sequence[int], shared_prompts: bool) -> int:
-    return common_prefix_length([examples[number].ids for number in members]) if shared_prompts and len(members) > 1 else 0
+def _shared_prefix_length(examples: Sequence[TrainingExample], indices: Sequence[int], shared_prompts: bool) -> int:
+    return common_prefix_length([examples[number].ids for number in indices]) if shared_prompts and len(indices) > 1 else 0
 
 
-def _num_packed_tokens(examples: Sequence[Example], members: Sequence[int], shared_prompts: bool) -> int:
-    shared = _shared_prefix_length(examples, members, shared_prompts)
-    return shared + sum(len(examples[number].ids) - shared for number in members)
+def _num_packed_tokens(examples: Sequence[TrainingExample], indices: Sequence[int], shared_prompts: bool) -> int:
+    shared = _shared_prefix_length(examples, indices, shared_prompts)
+    return shared + sum(len(examples[number].ids) - shared for number in indices)
 
 
-def _split_group(examples: Sequence[Example], members: list[int], budget: int, shared_prompts: bool) -> list[list[int]]:
+def _split_group(examples: Sequence[TrainingExample], indices: list[int], budget: int, shared_prompts: bool) -> list[list[int]]:
     parts: list[list[int]] = [[]]
-    for number in members:
+    for number in indices:
         if parts[-1] and _num_packed_tokens(examples, [*parts[-1], number], shared_prompts) > budget:
             parts.append([])
         parts[-1].append(number)
     return parts
 
 
-def _build_batch(examples: Sequence[Example], parts: Sequence[Sequence[int]], shared_prompts: bool) -> Batch:
+def _build_batch(examples: Sequence[TrainingExample], parts: Sequence[Sequence[int]], shared_prompts: bool) -> PackedBatch:
     ids: list[int] = []
     positions: list[int] = []
-    nodes: list[Node] = []
+    nodes: list[PrefixNode] = []
     targets: list[tuple[int, int, int, int]] = []  # (source, label, owner, offset)
     ends: list[int] = []
 
@@ -199,7 +199,7 @@ def _build_batch(examples: Sequence[Example], parts: Sequence[Sequence[int]], sh
         """The new node, or its parent where there are no tokens."""
         if not tokens:
             return parent
-        nodes.append(Node(len(ids), len(tokens), parent, position))
+        nodes.append(PrefixNode(len(ids), len(tokens), parent, position))
         ids.extend(tokens)
         positions.extend(range(position, position + len(tokens)))
         return len(nodes) - 1
@@ -221,8 +221,8 @@ def _build_batch(examples: Sequence[Example], parts: Sequence[Sequence[int]], sh
             example = examples[number]
             places = rows(add(example.ids[shared:], root, shared))
             ends.append(places[-1])
-            marks = enumerate(example.target)
+            marks = enumerate(example.is_target)
             targets += [(places[offset - 1], example.ids[offset], number, offset) for offset, wanted in marks if wanted]
     sources, labels, owners, offsets = torch.tensor(targets).T.contiguous()
     row = (torch.tensor(ids), torch.tensor(positions), tuple(nodes))
-    return Batch(*row, sources, labels, owners, offsets, tuple(everyone), torch.tensor(ends))
+    return PackedBatch(*row, sources, labels, owners, offsets, tuple(everyone), torch.tensor(ends))

@@ -23,7 +23,7 @@ def group_relative_advantages(rewards_N: Tensor, groups_N: Tensor) -> Tensor:
     return rewards_N - (sums / counts)[places_N]
 
 
-def leave_one_out(rewards_N: Tensor, groups_N: Tensor) -> Tensor:
+def leave_one_out_advantages(rewards_N: Tensor, groups_N: Tensor) -> Tensor:
     """r − mean of the others of its group (2402.14740). Raises ValueError for a group of one, which has no others."""
     _, places_N = torch.unique(groups_N, return_inverse=True)
     sums, counts = _group_sums_and_counts(rewards_N, places_N)
@@ -33,7 +33,7 @@ def leave_one_out(rewards_N: Tensor, groups_N: Tensor) -> Tensor:
 
 
 def gae(
-    rewards_BT: Tensor, values_BT: Tensor, decisions_BT: Tensor, *, discount: float = 1.0, trace: float = 0.95
+    rewards_BT: Tensor, values_BT: Tensor, is_sampled_BT: Tensor, *, discount: float = 1.0, gae_lambda: float = 0.95
 ) -> tuple[Tensor, Tensor]:
     """(advantages, returns), each (B, T), of generalised advantage estimation (1506.02438, equation 16): δ = r + γV' − V and
     A = δ + γλA', where ' is the next *decision*, a token that the model drew. Elsewhere both are 0.
@@ -41,16 +41,16 @@ def gae(
     A reward at a token that is no decision goes to the decision before it, undiscounted; one before the first decision is
     nobody's doing. Returns are A + V. After the last decision the value is 0.
     """
-    if not rewards_BT.shape == values_BT.shape == decisions_BT.shape:
+    if not rewards_BT.shape == values_BT.shape == is_sampled_BT.shape:
         raise ValueError("rewards, values and decisions must have one shape")
     advantages_BT, returns_BT = torch.zeros_like(values_BT), torch.zeros_like(values_BT)
     zeros_B = values_BT.new_zeros(values_BT.shape[0])
     next_value_B, next_advantage_B, earned_B = zeros_B, zeros_B, zeros_B
     for t in range(values_BT.shape[1] - 1, -1, -1):
-        decides_B, value_B = decisions_BT[:, t], values_BT[:, t]
+        decides_B, value_B = is_sampled_BT[:, t], values_BT[:, t]
         earned_B = earned_B + rewards_BT[:, t]
         surprise_B = earned_B + discount * next_value_B - value_B
-        advantage_B = surprise_B + discount * trace * next_advantage_B
+        advantage_B = surprise_B + discount * gae_lambda * next_advantage_B
         advantages_BT[:, t] = torch.where(decides_B, advantage_B, zeros_B)
         returns_BT[:, t] = torch.where(decides_B, advantage_B + value_B, zeros_B)
         next_value_B = torch.where(decides_B, value_B, next_value_B)
@@ -74,8 +74,8 @@ def overlong_penalty(length: int, *, max_tokens: int, soft_tokens: int) -> float
     return -min(1.0, max(0.0, (length - (max_tokens - soft_tokens)) / soft_tokens))
 
 
-def _group_sums_and_counts(rewards_N: Tensor, places_N: Tensor) -> tuple[Tensor, Tensor]:
-    groups = int(places_N.max()) + 1 if places_N.numel() else 0
-    sums = rewards_N.new_zeros(groups).index_add(0, places_N, rewards_N)
-    counts = rewards_N.new_zeros(groups).index_add(0, places_N, torch.ones_like(rewards_N))
+def _group_sums_and_counts(rewards_N: Tensor, group_indices_N: Tensor) -> tuple[Tensor, Tensor]:
+    groups = int(group_indices_N.max()) + 1 if group_indices_N.numel() else 0
+    sums = rewards_N.new_zeros(groups).index_add(0, group_indices_N, rewards_N)
+    counts = rewards_N.new_zeros(groups).index_add(0, group_indices_N, torch.ones_like(rewards_N))
     return sums, counts

@@ -25,16 +25,18 @@ MAX_IMPORTANCE_RATIO = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartialLoss:
     """What some of a step's tokens contribute: a loss to differentiate, and figures to add to those of the other parts."""
 
     loss: Tensor
-    figures: dict[str, float]
+    metrics: dict[str, float]
 
 
-def truncated_importance_weights(old_logps_N: Tensor, sampled_logps_N: Tensor, *, cap: float = MAX_IMPORTANCE_RATIO) -> Tensor:
+def truncated_importance_weights(
+    old_logps_N: Tensor, sampled_logps_N: Tensor, *, max_ratio: float = MAX_IMPORTANCE_RATIO
+) -> Tensor:
     """π_old / π_sampled of each token, at most `cap`, detached: the weight that makes another engine's samples ours."""
-    return (old_logps_N - sampled_logps_N).exp().clamp(max=cap).detach()
+    return (old_logps_N - sampled_logps_N).exp().clamp(max=max_ratio).detach()
 
 
 def clipped_policy_loss(
@@ -44,9 +46,9 @@ def clipped_policy_loss(
     *,
     denominator: float,
     weights_N: Tensor | None = None,
-    low: float = CLIP_LOW,
-    high: float = CLIP_HIGH,
-) -> Part:
+    clip_low: float = CLIP_LOW,
+    clip_high: float = CLIP_HIGH,
+) -> PartialLoss:
     """−min(ρA, clip(ρ, 1 − low, 1 + high)A) · weight (1707.06347, equation 7, with DAPO's two bounds).
 
     `old_logps_N` equal to `logps_N.detach()` makes it the plain policy gradient at ρ = 1. Figures: `ratio` (mean ρ) and
@@ -54,7 +56,7 @@ def clipped_policy_loss(
     """
     ratio_N = (logps_N - old_logps_N.detach()).exp()
     plain_N = ratio_N * advantages_N
-    bounded_N = ratio_N.clamp(1 - low, 1 + high) * advantages_N
+    bounded_N = ratio_N.clamp(1 - clip_low, 1 + clip_high) * advantages_N
     weights_N = torch.ones_like(logps_N) if weights_N is None else weights_N.detach()
     loss = -(torch.minimum(plain_N, bounded_N) * weights_N).sum() / denominator
     with torch.no_grad():
@@ -62,19 +64,19 @@ def clipped_policy_loss(
             "ratio": float(ratio_N.sum()) / denominator,
             "clipped": float((bounded_N < plain_N).sum()) / denominator,
         }
-    return Part(loss, figures)
+    return PartialLoss(loss, figures)
 
 
 def clipped_value_loss(
     values_N: Tensor, old_values_N: Tensor, returns_N: Tensor, *, denominator: float, clip: float | None = 0.2
-) -> Part:
+) -> PartialLoss:
     """½ · max((V − R)², (V_old + clip(V − V_old, ±ε) − R)²); `clip` None leaves the bound out."""
     errors_N = (values_N - returns_N).square()
     if clip is not None:
         near_N = old_values_N + (values_N - old_values_N).clamp(-clip, clip)
         errors_N = torch.maximum(errors_N, (near_N - returns_N).square())
     loss = 0.5 * errors_N.sum() / denominator
-    return Part(loss, {"value_loss": float(loss.detach())})
+    return PartialLoss(loss, {"value_loss": float(loss.detach())})
 
 
 def k1(logps_N: Tensor, reference_logps_N: Tensor) -> Tensor:
@@ -83,11 +85,11 @@ def k1(logps_N: Tensor, reference_logps_N: Tensor) -> Tensor:
     return (logps_N - reference_logps_N).detach()
 
 
-def k2_loss(logps_N: Tensor, reference_logps_N: Tensor, *, denominator: float, weights_N: Tensor | None = None) -> Part:
+def k2_loss(logps_N: Tensor, reference_logps_N: Tensor, *, denominator: float, weights_N: Tensor | None = None) -> PartialLoss:
     """½ (log π − log π_ref)²: as a loss on the policy's own samples its gradient is that of KL(π‖π_ref); k3, whose
     value is unbiased, has a biased one. Figure: `kl`, the mean of k1 in nats per token."""
     gap_N = logps_N - reference_logps_N.detach()
     squares_N = 0.5 * gap_N.square()
     if weights_N is not None:
         squares_N = squares_N * weights_N.detach()
-    return Part(squares_N.sum() / denominator, {"kl": float(gap_N.detach().sum()) / denominator})
+    return PartialLoss(squares_N.sum() / denominator, {"kl": float(gap_N.detach().sum()) / denominator})

@@ -17,7 +17,7 @@ def soft_preference_loss(margin_P: Tensor, q_P: Tensor) -> Tensor:
     return -q_P * F.logsigmoid(margin_P) - (1 - q_P) * F.logsigmoid(-margin_P)
 
 
-def dpo(delta_first_P: Tensor, delta_second_P: Tensor, q_P: Tensor, *, beta: float) -> Tensor:
+def dpo_loss(delta_first_P: Tensor, delta_second_P: Tensor, q_P: Tensor, *, beta: float) -> Tensor:
     """DPO (2305.18290, eq. 7) with soft labels, per pair; ln 2 where the policy is its reference."""
     return soft_preference_loss(beta * (delta_first_P - delta_second_P), q_P)
 
@@ -32,13 +32,15 @@ def winner_nll_loss(
     return (2 * q_P - 1).clamp(min=0) * first + (1 - 2 * q_P).clamp(min=0) * second
 
 
-def kto(delta_A: Tensor, up_A: Tensor, z0: Tensor, *, beta: float, weight_up: float, weight_down: float) -> Tensor:
+def kto_loss(
+    delta_A: Tensor, is_up_A: Tensor, reference_point: Tensor, *, beta: float, weight_up: float, weight_down: float
+) -> Tensor:
     """KTO (2402.01306, eq. 8), per answer. `z0` is the reference point, the same for the whole optimiser step; it carries no
     gradient. A good answer is to lie above it, a bad one below."""
-    point = z0.detach()
+    point = reference_point.detach()
     good = weight_up * (1 - F.sigmoid(beta * (delta_A - point)))
     bad = weight_down * (1 - F.sigmoid(beta * (point - delta_A)))
-    return good.where(up_A, bad)
+    return good.where(is_up_A, bad)
 
 
 def kto_reference_point(mismatched_delta_M: Tensor) -> Tensor:

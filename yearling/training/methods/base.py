@@ -13,7 +13,7 @@ from torch import nn
 from yearling.errors import Untrusted
 
 
-class Part(Protocol):
+class Stateful(Protocol):
     """Policy, optimiser, curriculum: whatever has a state of its own."""
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -26,17 +26,17 @@ class BaseMethod:
 
     name: ClassVar[str]
 
-    def __init__(self, **parts: Part) -> None:
+    def __init__(self, **parts: Stateful) -> None:
         self._parts = parts
-        self.capped_at = 0
+        self.kl_stopped_at_step = 0
         """The step whose KL reached the cap, 0 before: no later step changes the weights."""
 
-    def idle(self) -> dict[str, float]:
+    def stopped_metrics(self) -> dict[str, float]:
         """The metrics of a step after the cap was reached: nothing is computed or changed."""
         return {"tokens": 0.0, "capped": 1.0}
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: _copied_state(part) for name, part in self._parts.items()} | {"capped_at": self.capped_at}
+        return {name: _copied_state(part) for name, part in self._parts.items()} | {"capped_at": self.kl_stopped_at_step}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Raises Untrusted when the state is that of another method or policy."""
@@ -45,10 +45,10 @@ class BaseMethod:
             raise Untrusted("The checkpoint is not one of this method.", advice="Resume with the run's own settings.")
         for name, part in self._parts.items():
             part.load_state_dict(state[name])
-        self.capped_at = int(state["capped_at"])
+        self.kl_stopped_at_step = int(state["capped_at"])
 
 
-def _copied_state(part: Part) -> dict[str, Any]:
+def _copied_state(part: Stateful) -> dict[str, Any]:
     """A module's tensors are copied: it gives out its own, which later steps change."""
     state = part.state_dict()
     return {name: value.clone() for name, value in state.items()} if isinstance(part, nn.Module) else state

@@ -13,12 +13,12 @@ from pathlib import Path
 import torch
 
 from yearling.errors import BadInput
-from yearling.tasks import Pair
+from yearling.tasks import PreferencePair
 from yearling.training.data.encoding import LessonEncoder
-from yearling.training.data.packing import pack
+from yearling.training.data.packing import pack_examples
 from yearling.training.data.pairs import PairTable
-from yearling.training.distributed import summed
-from yearling.training.losses.preference import dpo, k2, winner_nll_loss
+from yearling.training.distributed import all_reduce_sum
+from yearling.training.losses.preference import dpo_loss, k2, winner_nll_loss
 from yearling.training.methods.offline import OfflineConfig, OfflineMethod
 from yearling.training.policy.policy import Policy
 from yearling.training.policy.reference_logprobs import ReferenceLogprobs
@@ -45,37 +45,39 @@ class Dpo(OfflineMethod):
         self,
         config: DpoConfig,
         policy: Policy,
-        pairs: Sequence[Pair],
+        pairs: Sequence[PreferencePair],
         encoder: LessonEncoder,
         *,
-        earlier: Sequence[Pair] = (),
+        earlier: Sequence[PreferencePair] = (),
         cache_folder: Path | None = None,
     ) -> None:
         """`earlier` are pairs of earlier sets, replayed at the rate of the settings. `cache_folder` keeps the reference's
         log-probabilities. Raises BadInput when no pair is usable."""
         self.config = config
-        self.table = PairTable.of(pairs, earlier, encoder, validation=config.validation)
-        self.references = ReferenceLogprobs(policy, self.table.examples, budget_tokens=config.budget_tokens, folder=cache_folder)
-        super().__init__(config, policy, num_new=len(self.table.fresh), num_earlier=len(self.table.earlier))
+        self.table = PairTable.from_lessons(pairs, earlier, encoder, validation_share=config.validation)
+        self.references = ReferenceLogprobs(
+            policy, self.table.examples, budget_tokens=config.budget_tokens, cache_folder=cache_folder
+        )
+        super().__init__(config, policy, num_new=len(self.table.train_indices), num_earlier=len(self.table.replay_indices))
 
     def step(self, number: int) -> dict[str, float]:
-        if self.capped_at:
-            return self.idle()
-        pairs = self.table.chosen(self.order.step(number))
-        examples, numbers = self.table.select(pairs)
+        if self.kl_stopped_at_step:
+            return self.stopped_metrics()
+        pairs = self.table.pair_indices(self.order.lessons_for_step(number))
+        examples, numbers = self.table.select_examples(pairs)
         num_targets = sum(example.num_targets for example in examples)
         total = sum(self.table.weights[pair] for pair in pairs)
         loss_sum = kl_sum = margin_sum = right = 0.0
-        self.references.prepare(numbers)
-        for batch, share in self.policy.shared(pack(examples, budget_tokens=self.config.budget_tokens)):
+        self.references.precompute(numbers)
+        for batch, share in self.policy.local_batches(pack_examples(examples, budget_tokens=self.config.budget_tokens)):
             ours_N = self.policy.token_logprobs(batch)
             base_N = self.references.for_batch(batch, numbers)
-            first_P, second_P = batch.sums(ours_N - base_N).view(-1, 2).unbind(1)
-            q_P, weight_P = self.table.labels(batch, pairs, ours_N)
-            losses_P = dpo(first_P, second_P, q_P, beta=self.config.beta)
+            first_P, second_P = batch.sum_per_example(ours_N - base_N).view(-1, 2).unbind(1)
+            q_P, weight_P = self.table.soft_labels(batch, pairs, ours_N)
+            losses_P = dpo_loss(first_P, second_P, q_P, beta=self.config.beta)
             if self.config.nll_weight:
-                logp_first_P, logp_second_P = batch.sums(ours_N).view(-1, 2).unbind(1)
-                tokens_first_P, tokens_second_P = batch.sums(torch.ones_like(ours_N)).view(-1, 2).unbind(1)
+                logp_first_P, logp_second_P = batch.sum_per_example(ours_N).view(-1, 2).unbind(1)
+                tokens_first_P, tokens_second_P = batch.sum_per_example(torch.ones_like(ours_N)).view(-1, 2).unbind(1)
                 nll_P = winner_nll_loss(logp_first_P, logp_second_P, tokens_first_P, tokens_second_P, q_P)
                 losses_P = losses_P + self.config.nll_weight * nll_P
             kl = share * k2(ours_N, base_N).sum() / num_targets
@@ -86,7 +88,7 @@ class Dpo(OfflineMethod):
             margins_P = self.config.beta * (first_P - second_P).detach() * (2 * q_P - 1).sign()
             margin_sum += share * float(margins_P.sum())
             right += share * float((margins_P > 0).sum())
-        loss_sum, kl_sum, margin_sum, right = summed(loss_sum, kl_sum, margin_sum, right)
+        loss_sum, kl_sum, margin_sum, right = all_reduce_sum(loss_sum, kl_sum, margin_sum, right)
         metrics = self.optimiser.step(number)
         self.check_kl_limit(number, kl_sum)
         tokens = float(sum(len(example.ids) for example in examples))
@@ -96,18 +98,18 @@ class Dpo(OfflineMethod):
     def validate(self) -> dict[str, float] | None:
         """`score` is minus the mean loss on the validation part; `accuracy` the share of pairs whose likelier winner has the
         larger Δ."""
-        return self.measure(self.table.held) if self.table.held else None
+        return self.measure(self.table.validation_indices) if self.table.validation_indices else None
 
     @torch.no_grad()
     def measure(self, pairs: Sequence[int]) -> dict[str, float]:
-        examples, numbers = self.table.select(pairs)
-        self.references.prepare(numbers)
+        examples, numbers = self.table.select_examples(pairs)
+        self.references.precompute(numbers)
         loss = weight = right = 0.0
-        for batch in pack(examples, budget_tokens=self.config.budget_tokens):
+        for batch in pack_examples(examples, budget_tokens=self.config.budget_tokens):
             deltas_N = self.policy.token_logprobs(batch) - self.references.for_batch(batch, numbers)
-            first_P, second_P = batch.sums(deltas_N).view(-1, 2).unbind(1)
-            q_P, weight_P = self.table.labels(batch, pairs, deltas_N)
-            loss += float((weight_P * dpo(first_P, second_P, q_P, beta=self.config.beta)).sum())
+            first_P, second_P = batch.sum_per_example(deltas_N).view(-1, 2).unbind(1)
+            q_P, weight_P = self.table.soft_labels(batch, pairs, deltas_N)
+            loss += float((weight_P * dpo_loss(first_P, second_P, q_P, beta=self.config.beta)).sum())
             weight += float(weight_P.sum())
             right += float(((first_P - second_P) * (q_P - 0.5) > 0).sum())
         return {"score": -loss / weight, "loss": loss / weight, "accuracy": right / len(pairs)}

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from yearling.training.data.packing import Batch, pack
-from yearling.training.losses.advantages import group_relative_advantages, leave_one_out
+from yearling.training.data.packing import PackedBatch, pack_examples
+from yearling.training.losses.advantages import group_relative_advantages, leave_one_out_advantages
 from yearling.training.losses.policy_gradient import clipped_policy_loss, k2_loss, truncated_importance_weights
 from yearling.training.methods.base import BaseMethod
 from yearling.training.policy.optimiser import Optimiser
 from yearling.training.policy.policy import Policy
-from yearling.training.rollouts.collector import Collector, ReinforcementConfig
+from yearling.training.rollouts.collector import ReinforcementConfig, RolloutCollector
 from yearling.training.rollouts.runner import Rollout
 
 NUM_KL_ROLLOUTS = 8
@@ -41,28 +41,28 @@ class Grpo(BaseMethod):
 
     name = "grpo"
 
-    def __init__(self, config: GrpoConfig, policy: Policy, collector: Collector) -> None:
+    def __init__(self, config: GrpoConfig, policy: Policy, collector: RolloutCollector) -> None:
         self.config = config
         self.policy = policy
         self.total_steps = config.steps
         self._collector = collector
-        self._optimiser = Optimiser(policy.parameters(), config.optimiser(), config.steps)
+        self._optimiser = Optimiser(policy.parameters(), config.optimiser_config(), config.steps)
         super().__init__(policy=policy, optimiser=self._optimiser, curriculum=collector.curriculum)
 
     def step(self, number: int) -> dict[str, float]:
-        if self.capped_at:
-            return self.idle()
+        if self.kl_stopped_at_step:
+            return self.stopped_metrics()
         started = time.perf_counter()
         collected = self._collector.collect(number)
         drawn_s = time.perf_counter() - started
-        figures = dict(collected.figures)
-        kept = collected.kept
+        figures = dict(collected.metrics)
+        kept = collected.trainable_rollouts
         if not kept:
             return {**figures, "tokens": 0.0, "rollouts_s": drawn_s}
 
         advantages = self._advantages(kept)
-        batches = pack([one.example() for one in kept], budget_tokens=self.config.budget_tokens, split_groups=True)
-        tokens = float(sum(one.length for one in kept))
+        batches = pack_examples([one.to_example() for one in kept], budget_tokens=self.config.budget_tokens, split_groups=True)
+        tokens = float(sum(one.num_sampled_tokens for one in kept))
         old: list[Tensor] = []
         for update in range(self.config.updates):
             sums: dict[str, float] = {}
@@ -78,32 +78,32 @@ class Grpo(BaseMethod):
                     advantages.to(logps_N)[batch.owners_N.to(logps_N.device)],
                     denominator=tokens,
                     weights_N=weights_N,
-                    low=self.config.clip_low,
-                    high=self.config.clip_high,
+                    clip_low=self.config.clip_low,
+                    clip_high=self.config.clip_high,
                 )
                 loss = part.loss
                 if self.config.kl_mode != "off":
                     reference_N = self.policy.reference_logprobs(batch, temperature=self.config.temperature)
                     near = k2_loss(logps_N, reference_N, denominator=tokens)
-                    add(sums, near.figures)
+                    accumulate_metrics(sums, near.metrics)
                     if self.config.kl_mode == "penalise":
                         loss = loss + self.config.kl_weight * near.loss
                 loss.backward()  # type: ignore[no-untyped-call]
-                add(sums, part.figures)
-                add(sums, {"loss": float(loss.detach())})
+                accumulate_metrics(sums, part.metrics)
+                accumulate_metrics(sums, {"loss": float(loss.detach())})
                 if update == 0:
-                    add(sums, {"entropy": float(entropy_N.sum()) / tokens})
-                    add(sums, {"engine_ratio": float((old[index] - sampled_N).exp().sum()) / tokens})
+                    accumulate_metrics(sums, {"entropy": float(entropy_N.sum()) / tokens})
+                    accumulate_metrics(sums, {"engine_ratio": float((old[index] - sampled_N).exp().sum()) / tokens})
             figures |= sums
             if self.config.kl_mode == "stop" and sums["kl"] > self.config.kl_limit:
-                self.capped_at = number
+                self.kl_stopped_at_step = number
                 self.policy.decoder.zero_grad(set_to_none=True)
                 break
             figures |= self._optimiser.step(number)
         if self.config.kl_mode == "off":
             figures["kl"] = measure_kl(self.policy, kept, batches, old, self.config.temperature)
         learnt_s = time.perf_counter() - started - drawn_s
-        drawn = float(sum(one.length for one in collected.everything))
+        drawn = float(sum(one.num_sampled_tokens for one in collected.all_rollouts))
         return {**figures, "tokens": drawn, "rollouts_s": drawn_s, "update_s": learnt_s}
 
     def validate(self) -> dict[str, float] | None:
@@ -112,30 +112,34 @@ class Grpo(BaseMethod):
     def _advantages(self, kept: tuple[Rollout, ...]) -> Tensor:
         rewards = torch.tensor([self.config.reward(one) for one in kept], dtype=torch.float64)
         groups = torch.tensor([one.group for one in kept])
-        return (leave_one_out if self.config.leave_one_out else group_relative_advantages)(rewards, groups)
+        return (leave_one_out_advantages if self.config.leave_one_out else group_relative_advantages)(rewards, groups)
 
 
-def sampler_logprobs(rollouts: tuple[Rollout, ...], batch: Batch) -> Tensor:
+def sampler_logprobs(rollouts: tuple[Rollout, ...], batch: PackedBatch) -> Tensor:
     """The sampler's log-probabilities of a batch's targets, (N,)."""
-    return torch.tensor([value for owner in batch.examples for value in rollouts[owner].logprobs], dtype=torch.float64)
+    return torch.tensor([value for owner in batch.example_indices for value in rollouts[owner].logprobs], dtype=torch.float64)
 
 
 def measure_kl(
-    policy: Policy, rollouts: tuple[Rollout, ...], batches: list[Batch], logps: list[Tensor], temperature: float
+    policy: Policy, rollouts: tuple[Rollout, ...], batches: list[PackedBatch], logps: list[Tensor], temperature: float
 ) -> float:
     """Mean of log π − log π_ref over the tokens of a few rollouts, in nats a token, for the policy that drew them."""
     some = range(0, len(rollouts), -(-len(rollouts) // NUM_KL_ROLLOUTS))
     mine: dict[int, Tensor] = {}
     for batch, values_N in zip(batches, logps, strict=True):
-        mine |= zip(batch.examples, torch.split(values_N, [rollouts[one].length for one in batch.examples]), strict=True)
+        mine |= zip(
+            batch.example_indices,
+            torch.split(values_N, [rollouts[one].num_sampled_tokens for one in batch.example_indices]),
+            strict=True,
+        )
     total, count = 0.0, 0
-    for batch in pack([rollouts[one].example() for one in some], budget_tokens=2048, split_groups=True):
+    for batch in pack_examples([rollouts[one].to_example() for one in some], budget_tokens=2048, split_groups=True):
         reference_N = policy.reference_logprobs(batch, temperature=temperature)
-        total += float((torch.cat([mine[some[owner]] for owner in batch.examples]) - reference_N).sum())
+        total += float((torch.cat([mine[some[owner]] for owner in batch.example_indices]) - reference_N).sum())
         count += batch.num_targets
     return total / count
 
 
-def add(sums: dict[str, float], figures: Mapping[str, float]) -> None:
-    for name, value in figures.items():
-        sums[name] = sums.get(name, 0.0) + value
+def accumulate_metrics(totals: dict[str, float], metrics: Mapping[str, float]) -> None:
+    for name, value in metrics.items():
+        totals[name] = totals.get(name, 0.0) + value

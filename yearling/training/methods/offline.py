@@ -58,16 +58,16 @@ class OfflineMethod(BaseMethod):
         self.order = LessonOrder(
             num_new=num_new,
             num_earlier=num_earlier,
-            per_step=min(config.lessons_per_step, num_new) if not num_earlier else config.lessons_per_step,
-            replay=config.replay,
+            lessons_per_step=min(config.lessons_per_step, num_new) if not num_earlier else config.lessons_per_step,
+            replay_share=config.replay,
             seed=config.seed,
         )
-        self.total_steps = config.steps or self.order.steps(config.passes)
+        self.total_steps = config.steps or self.order.num_steps(config.passes)
         trained = [*policy.parameters(), *(head.parameters() if head is not None else ())]
-        self.optimiser = Optimiser(trained, config.optimiser(), self.total_steps)
+        self.optimiser = Optimiser(trained, config.optimiser_config(), self.total_steps)
         self._kl_stop_limit = config.kl_limit if config.kl_mode == "stop" else 0.0
         super().__init__(policy=policy, optimiser=self.optimiser, **({} if head is None else {"head": head}))
 
     def check_kl_limit(self, number: int, kl: float) -> None:
-        if self._kl_stop_limit and kl > self._kl_stop_limit and not self.capped_at:
-            self.capped_at = number
+        if self._kl_stop_limit and kl > self._kl_stop_limit and not self.kl_stopped_at_step:
+            self.kl_stopped_at_step = number

@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from yearling.errors import BadInput
-from yearling.training.data.packing import Batch, pack
+from yearling.training.data.packing import PackedBatch, pack_examples
 from yearling.training.losses.advantages import explained_variance, gae
 from yearling.training.losses.policy_gradient import clipped_policy_loss, clipped_value_loss, k1, truncated_importance_weights
 from yearling.training.methods.base import BaseMethod
-from yearling.training.methods.grpo import add, measure_kl, sampler_logprobs
+from yearling.training.methods.grpo import accumulate_metrics, measure_kl, sampler_logprobs
 from yearling.training.policy.optimiser import Optimiser, OptimiserConfig
 from yearling.training.policy.policy import Policy
-from yearling.training.rollouts.collector import Collector, ReinforcementConfig
+from yearling.training.rollouts.collector import ReinforcementConfig, RolloutCollector
 from yearling.training.rollouts.runner import Rollout
 
 
@@ -74,14 +74,14 @@ class Ppo(BaseMethod):
 
     name = "ppo"
 
-    def __init__(self, config: PpoConfig, policy: Policy, collector: Collector) -> None:
+    def __init__(self, config: PpoConfig, policy: Policy, collector: RolloutCollector) -> None:
         self.config = config
         self.policy = policy
         self.total_steps = config.steps
         self._collector = collector
         wide = torch.promote_types(policy.decoder.dtype, torch.float32)
         self.head = ValueHead(policy.decoder.config.hidden_size).to(policy.device, wide)
-        self._optimiser = Optimiser(policy.parameters(), config.optimiser(), config.steps)
+        self._optimiser = Optimiser(policy.parameters(), config.optimiser_config(), config.steps)
         rate = OptimiserConfig(learning_rate=config.value_rate, schedule="constant", warmup=0.0)
         self._head_optimiser = Optimiser(self.head.parameters(), rate, config.steps)
         super().__init__(
@@ -93,19 +93,19 @@ class Ppo(BaseMethod):
         )
 
     def step(self, number: int) -> dict[str, float]:
-        if self.capped_at:
-            return self.idle()
+        if self.kl_stopped_at_step:
+            return self.stopped_metrics()
         started = time.perf_counter()
         collected = self._collector.collect(number, refill=False)
         drawn_s = time.perf_counter() - started
-        figures = dict(collected.figures)
-        drawn = float(sum(one.length for one in collected.everything))
-        kept = collected.kept
+        figures = dict(collected.metrics)
+        drawn = float(sum(one.num_sampled_tokens for one in collected.all_rollouts))
+        kept = collected.trainable_rollouts
         if not kept:
             return {**figures, "tokens": drawn, "rollouts_s": drawn_s}
 
-        batches = pack([one.example() for one in kept], budget_tokens=self.config.budget_tokens, split_groups=True)
-        tokens = float(sum(one.length for one in kept))
+        batches = pack_examples([one.to_example() for one in kept], budget_tokens=self.config.budget_tokens, split_groups=True)
+        tokens = float(sum(one.num_sampled_tokens for one in kept))
         before = [self._evaluate_batch(batch) for batch in batches]
         values = split_by_rollout(batches, [values_N for _, _, values_N in before], kept)
         penalties = self._kl_penalties(batches, [logps_N for _, logps_N, _ in before], kept)
@@ -113,8 +113,8 @@ class Ppo(BaseMethod):
         for one, reward, penalty in zip(kept, rewards, penalties, strict=True):
             reward -= self.config.kl_weight * penalty if self.config.kl_mode == "penalise" else 0.0
             reward[-1] += self.config.reward(one)
-        advantages, _ = traced(rewards, values, discount=self.config.discount, trace=self.config.trace)
-        _, returns = traced(rewards, values, discount=self.config.discount, trace=1.0)
+        advantages, _ = gae_by_rollout(rewards, values, discount=self.config.discount, gae_lambda=self.config.trace)
+        _, returns = gae_by_rollout(rewards, values, discount=self.config.discount, gae_lambda=1.0)
         figures["explained_variance"] = explained_variance(torch.cat(values), torch.cat(returns))
         figures["value"] = float(torch.cat(values).mean())
         if self.config.kl_mode != "off":
@@ -125,7 +125,7 @@ class Ppo(BaseMethod):
 
         warming = number <= self.config.value_warmup
         if self.config.kl_mode == "stop" and figures["kl"] > self.config.kl_limit:
-            self.capped_at = number
+            self.kl_stopped_at_step = number
         elif warming:
             figures |= self._warm_up_value_head(number, batches, [hidden_NE for hidden_NE, _, _ in before], returns, tokens)
         else:
@@ -141,25 +141,25 @@ class Ppo(BaseMethod):
                     policy = clipped_policy_loss(
                         logps_N,
                         old_N,
-                        torch.cat([advantages[owner] for owner in batch.examples]).to(logps_N),
+                        torch.cat([advantages[owner] for owner in batch.example_indices]).to(logps_N),
                         denominator=tokens,
                         weights_N=truncated_importance_weights(old_N, sampled_N),
-                        low=self.config.clip_low,
-                        high=self.config.clip_high,
+                        clip_low=self.config.clip_low,
+                        clip_high=self.config.clip_high,
                     )
                     value = clipped_value_loss(
                         values_N,
                         old_values_N,
-                        torch.cat([returns[owner] for owner in batch.examples]).to(values_N),
+                        torch.cat([returns[owner] for owner in batch.example_indices]).to(values_N),
                         denominator=tokens,
                         clip=self.config.value_clip,
                     )
                     loss = policy.loss + self.config.value_weight * value.loss
                     loss.backward()  # type: ignore[no-untyped-call]
-                    add(sums, {"loss": float(loss.detach()), **policy.figures, **value.figures})
+                    accumulate_metrics(sums, {"loss": float(loss.detach()), **policy.metrics, **value.metrics})
                     if update == 0:
-                        add(sums, {"entropy": float(entropy_N.sum()) / tokens})
-                        add(sums, {"engine_ratio": float((old_N - sampled_N).exp().sum()) / tokens})
+                        accumulate_metrics(sums, {"entropy": float(entropy_N.sum()) / tokens})
+                        accumulate_metrics(sums, {"engine_ratio": float((old_N - sampled_N).exp().sum()) / tokens})
                 self._head_optimiser.step(number)
                 figures |= sums | self._optimiser.step(number)
         learnt_s = time.perf_counter() - started - drawn_s
@@ -169,7 +169,7 @@ class Ppo(BaseMethod):
         return self._collector.validate()
 
     @torch.no_grad()
-    def _evaluate_batch(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def _evaluate_batch(self, batch: PackedBatch) -> tuple[Tensor, Tensor, Tensor]:
         """(hidden states before each drawn token (N, E), log π, values), as they are before the step changes anything."""
         hidden_TE = self.policy.hidden(batch)
         logps_N, _ = self.policy.logprobs_and_entropy(
@@ -178,47 +178,51 @@ class Ppo(BaseMethod):
         hidden_NE = hidden_TE.index_select(0, batch.sources_N.to(hidden_TE.device))
         return hidden_NE, logps_N, self.head(hidden_NE)
 
-    def _kl_penalties(self, batches: Sequence[Batch], logps: Sequence[Tensor], kept: Sequence[Rollout]) -> list[Tensor]:
+    def _kl_penalties(self, batches: Sequence[PackedBatch], logps: Sequence[Tensor], rollouts: Sequence[Rollout]) -> list[Tensor]:
         """k1 of each drawn token by rollout; zeros where the KL does not matter."""
         if self.config.kl_mode == "off":
-            return [torch.zeros(one.length) for one in kept]
+            return [torch.zeros(one.num_sampled_tokens) for one in rollouts]
         found = [
             k1(logps_N, self.policy.reference_logprobs(batch, temperature=self.config.temperature))
             for batch, logps_N in zip(batches, logps, strict=True)
         ]
-        return split_by_rollout(batches, found, kept)
+        return split_by_rollout(batches, found, rollouts)
 
     def _warm_up_value_head(
-        self, number: int, batches: Sequence[Batch], hidden: Sequence[Tensor], returns: Sequence[Tensor], tokens: float
+        self, number: int, batches: Sequence[PackedBatch], hidden: Sequence[Tensor], returns: Sequence[Tensor], tokens: float
     ) -> dict[str, float]:
         """Fit the head to what the answers earned; the trunk, and with it the policy, stays as it is."""
         hidden_NE = torch.cat(list(hidden))
-        returns_N = torch.cat([returns[owner] for batch in batches for owner in batch.examples]).to(hidden_NE.device)
+        returns_N = torch.cat([returns[owner] for batch in batches for owner in batch.example_indices]).to(hidden_NE.device)
         figures: dict[str, float] = {}
         for _ in range(self.config.value_passes):
             values_N = self.head(hidden_NE)
             part = clipped_value_loss(values_N, values_N.detach(), returns_N.to(values_N), denominator=tokens, clip=None)
             part.loss.backward()  # type: ignore[no-untyped-call]
-            figures = {**part.figures, "loss": part.figures["value_loss"], **self._head_optimiser.step(number)}
+            figures = {**part.metrics, "loss": part.metrics["value_loss"], **self._head_optimiser.step(number)}
         return {**figures, "warming": 1.0}
 
 
-def split_by_rollout(batches: Sequence[Batch], values: Sequence[Tensor], kept: Sequence[Rollout]) -> list[Tensor]:
+def split_by_rollout(batches: Sequence[PackedBatch], values: Sequence[Tensor], rollouts: Sequence[Rollout]) -> list[Tensor]:
     """Values of drawn tokens, batch by batch, sorted by rollout."""
     found: dict[int, Tensor] = {}
     for batch, values_N in zip(batches, values, strict=True):
-        found |= zip(batch.examples, torch.split(values_N, [kept[owner].length for owner in batch.examples]), strict=True)
-    return [found[owner] for owner in range(len(kept))]
+        found |= zip(
+            batch.example_indices,
+            torch.split(values_N, [rollouts[owner].num_sampled_tokens for owner in batch.example_indices]),
+            strict=True,
+        )
+    return [found[owner] for owner in range(len(rollouts))]
 
 
-def traced(
-    rewards: Sequence[Tensor], values: Sequence[Tensor], *, discount: float, trace: float
+def gae_by_rollout(
+    rewards: Sequence[Tensor], values: Sequence[Tensor], *, discount: float, gae_lambda: float
 ) -> tuple[list[Tensor], list[Tensor]]:
     """(advantages, returns) of episodes of different lengths, given by their drawn tokens alone."""
     lengths = [len(one) for one in values]
     decisions_BT = pad_sequence([torch.ones_like(one, dtype=torch.bool) for one in values], batch_first=True)
     rewards_BT, values_BT = pad_sequence(list(rewards), batch_first=True), pad_sequence(list(values), batch_first=True)
-    advantages_BT, returns_BT = gae(rewards_BT, values_BT, decisions_BT, discount=discount, trace=trace)
+    advantages_BT, returns_BT = gae(rewards_BT, values_BT, decisions_BT, discount=discount, gae_lambda=gae_lambda)
     return (
         [row[:length] for row, length in zip(advantages_BT, lengths, strict=True)],
         [row[:length] for row, length in zip(returns_BT, lengths, strict=True)],

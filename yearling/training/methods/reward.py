@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from yearling.errors import BadInput
-from yearling.tasks import Pair
+from yearling.tasks import PreferencePair
 from yearling.training.data.encoding import LessonEncoder
-from yearling.training.data.packing import Batch, pack
+from yearling.training.data.packing import PackedBatch, pack_examples
 from yearling.training.data.pairs import PairTable
 from yearling.training.losses.preference import reward_model_loss
 from yearling.training.methods.offline import OfflineConfig, OfflineMethod
@@ -40,7 +40,7 @@ class RewardHead(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(width, dtype=torch.promote_types(dtype, torch.float32), device=device))
 
-    def forward(self, hidden_TE: Tensor, batch: Batch) -> Tensor:
+    def forward(self, hidden_TE: Tensor, batch: PackedBatch) -> Tensor:
         """(X,): one reward for each of the batch's examples."""
         return hidden_TE.index_select(0, batch.ends_X.to(hidden_TE.device)).to(self.weight.dtype) @ self.weight
 
@@ -55,26 +55,28 @@ class Reward(OfflineMethod):
         self,
         config: RewardConfig,
         policy: Policy,
-        pairs: Sequence[Pair],
+        pairs: Sequence[PreferencePair],
         encoder: LessonEncoder,
         *,
-        earlier: Sequence[Pair] = (),
+        earlier: Sequence[PreferencePair] = (),
         cache_folder: Path | None = None,
     ) -> None:
         """As `Dpo`; nothing is cached, since there is no reference. Raises BadInput when no pair is usable."""
         self.config = config
-        self.table = PairTable.of(pairs, earlier, encoder, validation=config.validation)
+        self.table = PairTable.from_lessons(pairs, earlier, encoder, validation_share=config.validation)
         head = RewardHead(policy.decoder.config.hidden_size, policy.decoder.dtype, policy.device)
-        super().__init__(config, policy, num_new=len(self.table.fresh), num_earlier=len(self.table.earlier), head=head)
+        super().__init__(
+            config, policy, num_new=len(self.table.train_indices), num_earlier=len(self.table.replay_indices), head=head
+        )
 
     def step(self, number: int) -> dict[str, float]:
-        pairs = self.table.chosen(self.order.step(number))
-        examples, _ = self.table.select(pairs)
+        pairs = self.table.pair_indices(self.order.lessons_for_step(number))
+        examples, _ = self.table.select_examples(pairs)
         total = sum(self.table.weights[pair] for pair in pairs)
         loss_sum = margin_sum = right = 0.0
-        for batch in pack(examples, budget_tokens=self.config.budget_tokens):
+        for batch in pack_examples(examples, budget_tokens=self.config.budget_tokens):
             first_P, second_P = self.head(self.policy.hidden(batch), batch).view(-1, 2).unbind(1)
-            q_P, weight_P = self.table.labels(batch, pairs, first_P)
+            q_P, weight_P = self.table.soft_labels(batch, pairs, first_P)
             loss = (weight_P * reward_model_loss(first_P, second_P, q_P, centre=self.config.centre)).sum() / total
             loss.backward()  # type: ignore[no-untyped-call]
             loss_sum += loss.item()
@@ -90,13 +92,13 @@ class Reward(OfflineMethod):
     @torch.no_grad()
     def validate(self) -> dict[str, float] | None:
         """`score` is minus the mean loss on the validation part; `accuracy` the share of pairs that are ranked right."""
-        pairs = self.table.held
+        pairs = self.table.validation_indices
         if not pairs:
             return None
         loss = weight = right = 0.0
-        for batch in pack(self.table.select(pairs)[0], budget_tokens=self.config.budget_tokens):
+        for batch in pack_examples(self.table.select_examples(pairs)[0], budget_tokens=self.config.budget_tokens):
             first_P, second_P = self.head(self.policy.hidden(batch), batch).view(-1, 2).unbind(1)
-            q_P, weight_P = self.table.labels(batch, pairs, first_P)
+            q_P, weight_P = self.table.soft_labels(batch, pairs, first_P)
             loss += float((weight_P * reward_model_loss(first_P, second_P, q_P, centre=self.config.centre)).sum())
             weight += float(weight_P.sum())
             right += float(((first_P - second_P) * (q_P - 0.5) > 0).sum())

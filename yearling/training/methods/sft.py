@@ -12,8 +12,8 @@ from yearling.errors import BadInput
 from yearling.tasks import Demonstration
 from yearling.training.data.encoding import LessonEncoder
 from yearling.training.data.lesson_order import split_validation
-from yearling.training.data.packing import Example, pack
-from yearling.training.distributed import summed
+from yearling.training.data.packing import TrainingExample, pack_examples
+from yearling.training.distributed import all_reduce_sum
 from yearling.training.losses.preference import k2
 from yearling.training.methods.offline import OfflineConfig, OfflineMethod
 from yearling.training.policy.policy import Policy
@@ -43,31 +43,31 @@ class Sft(OfflineMethod):
         """`earlier` are lessons of earlier sets, replayed at the rate of the settings. `cache_folder` keeps the reference's
         log-probabilities. Raises BadInput when no lesson is usable."""
         self.config = config
-        encoded = [(lesson, encoder.demonstration(lesson)) for lesson in (*lessons, *earlier)]
+        encoded = [(lesson, encoder.encode_demonstration(lesson)) for lesson in (*lessons, *earlier)]
         is_new = [place < len(lessons) for place, (_, ids) in enumerate(encoded) if ids is not None]
         usable = [(lesson, ids) for lesson, ids in encoded if ids is not None]
         if not any(is_new):
-            raise BadInput(f"No demonstration can be learnt from ({encoder.dropped or 'there are none'}).")
-        self.examples = [Example.of(*ids, group=number) for number, (_, ids) in enumerate(usable)]
+            raise BadInput(f"No demonstration can be learnt from ({encoder.dropped_by_reason or 'there are none'}).")
+        self.examples = [TrainingExample.from_prompt_and_answer(*ids, group=number) for number, (_, ids) in enumerate(usable)]
         self.weights = [lesson.weight for lesson, _ in usable]
         new = [number for number, fresh in enumerate(is_new) if fresh]
         kept, held = split_validation([usable[number][0].key for number in new], config.validation)
-        self.fresh, self.held = [new[place] for place in kept], [new[place] for place in held]
-        self.earlier = [number for number, fresh in enumerate(is_new) if not fresh]
-        self.references = ReferenceLogprobs(policy, self.examples, budget_tokens=config.budget_tokens, folder=cache_folder)
-        super().__init__(config, policy, num_new=len(self.fresh), num_earlier=len(self.earlier))
+        self.train_indices, self.validation_indices = [new[place] for place in kept], [new[place] for place in held]
+        self.replay_indices = [number for number, fresh in enumerate(is_new) if not fresh]
+        self.references = ReferenceLogprobs(policy, self.examples, budget_tokens=config.budget_tokens, cache_folder=cache_folder)
+        super().__init__(config, policy, num_new=len(self.train_indices), num_earlier=len(self.replay_indices))
 
     def step(self, number: int) -> dict[str, float]:
-        if self.capped_at:
-            return self.idle()
-        fresh, replayed = self.order.step(number)
-        chosen = [*(self.fresh[place] for place in fresh), *(self.earlier[place] for place in replayed)]
+        if self.kl_stopped_at_step:
+            return self.stopped_metrics()
+        fresh, replayed = self.order.lessons_for_step(number)
+        chosen = [*(self.train_indices[place] for place in fresh), *(self.replay_indices[place] for place in replayed)]
         examples = [replace(self.examples[lesson], group=slot) for slot, lesson in enumerate(chosen)]
         num_targets = sum(example.num_targets for example in examples)
         total = sum(self.weights[lesson] * self.examples[lesson].num_targets for lesson in chosen)
         loss_sum = kl_sum = 0.0
-        self.references.prepare(chosen if self.config.needs_reference else ())
-        for batch, share in self.policy.shared(pack(examples, budget_tokens=self.config.budget_tokens)):
+        self.references.precompute(chosen if self.config.needs_reference else ())
+        for batch, share in self.policy.local_batches(pack_examples(examples, budget_tokens=self.config.budget_tokens)):
             logprobs_N = self.policy.token_logprobs(batch)
             weights_N = torch.tensor([self.weights[chosen[owner]] for owner in batch.owners_N.tolist()]).to(logprobs_N)
             loss = -share * (weights_N * logprobs_N).sum() / total
@@ -77,7 +77,7 @@ class Sft(OfflineMethod):
                 kl_sum += kl.item()
                 loss = loss + self.config.kl_weight * kl
             loss.backward()  # type: ignore[no-untyped-call]
-        loss_sum, kl_sum = summed(loss_sum, kl_sum)
+        loss_sum, kl_sum = all_reduce_sum(loss_sum, kl_sum)
         metrics = self.optimiser.step(number)
         metrics |= {"loss": loss_sum, "tokens": float(sum(len(example.ids) for example in examples))}
         if self.config.needs_reference:
@@ -88,10 +88,10 @@ class Sft(OfflineMethod):
     @torch.no_grad()
     def validate(self) -> dict[str, float] | None:
         """`score` is the mean log-probability of an answer's token, in nats, on the validation part."""
-        if not self.held:
+        if not self.validation_indices:
             return None
-        examples = [replace(self.examples[lesson], group=slot) for slot, lesson in enumerate(self.held)]
-        batches = pack(examples, budget_tokens=self.config.budget_tokens)
+        examples = [replace(self.examples[lesson], group=slot) for slot, lesson in enumerate(self.validation_indices)]
+        batches = pack_examples(examples, budget_tokens=self.config.budget_tokens)
         total = sum(float(self.policy.token_logprobs(batch).sum()) for batch in batches)
         score = total / sum(example.num_targets for example in examples)
         return {"score": score, "loss": -score}

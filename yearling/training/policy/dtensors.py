@@ -7,14 +7,14 @@ from typing import Any
 from torch import Tensor
 
 
-def whole(tensor: Tensor) -> Tensor:
+def gather_full(tensor: Tensor) -> Tensor:
     """All of a tensor, on every process; all of them must ask together. An ordinary tensor is itself."""
     own: Any = tensor
     found: Tensor = own.full_tensor() if hasattr(own, "full_tensor") else tensor
     return found
 
 
-def parted(tensor: Tensor, like: Tensor) -> Tensor:
+def shard_like(tensor: Tensor, like: Tensor) -> Tensor:
     """This process's part of a whole tensor, laid out as `like` is. The tensor itself where `like` is an ordinary one."""
     model: Any = like
     if not hasattr(model, "full_tensor"):

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yearling.models import Decoder
-from yearling.training.data.packing import Batch, Node
+from yearling.training.data.packing import PackedBatch, PrefixNode
 
 _JOINED_LAYERS = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
 """Those of a group read the same input and are joined."""
@@ -40,11 +40,11 @@ class FusedTrunk:
         self._network = network
         config = network.config
         self._shape = _AttentionShape(config.num_heads, config.num_kv_heads, config.head_dim, config.norm_eps)
-        self._layer_slices = [_FrozenBlock.of(block) for block in network.model.layers]
+        self._layer_slices = [_FrozenBlock.from_decoder_block(block) for block in network.model.layers]
         self._frequencies = network._frequencies
 
     @staticmethod
-    def fits(decoder: Decoder) -> bool:
+    def supports(decoder: Decoder) -> bool:
         """Whether this is a Llama decoder on a CPU with an adapter on all linear layers and none of the rarer features."""
         blocks = getattr(getattr(decoder, "model", None), "layers", None)
         if blocks is None or next(decoder.parameters()).device.type != "cpu":
@@ -58,9 +58,9 @@ class FusedTrunk:
     def is_current(self) -> bool:
         """False once the decoder's weights were moved, merged or replaced."""
         layer = self._network.model.layers[0].self_attn.q_proj
-        return hasattr(layer, "base") and layer.base.weight.data_ptr() == self._layer_slices[0].qkv.rows.data_ptr()
+        return hasattr(layer, "base") and layer.base.weight.data_ptr() == self._layer_slices[0].qkv.weight_and_a.data_ptr()
 
-    def hidden(self, batch: Batch, *, adapted: bool = True) -> Tensor:
+    def hidden(self, batch: PackedBatch, *, adapted: bool = True) -> Tensor:
         """Final hidden states (T, E); with `adapted` off, those of the base."""
         network, shape = self._network, self._shape
         x_TE: Tensor = network.model.embed_tokens(batch.ids_T)
@@ -76,14 +76,14 @@ class FusedTrunk:
 
 @dataclass(frozen=True, slots=True)
 class _AttentionShape:
-    heads: int
-    kv_heads: int
-    width: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
     eps: float
 
     @property
     def repeats(self) -> int:
-        return self.heads // self.kv_heads
+        return self.num_heads // self.num_kv_heads
 
 
 class _JoinedLinears:
@@ -95,38 +95,42 @@ class _JoinedLinears:
         self.factors = tuple(factor for layer in layers for factor in (layer.lora_a, layer.lora_b))
         self._scale, self._rank = layers[0].scale, layers[0].lora_a.shape[0]
         self._sizes = [weight.shape[0] for weight in weights]
-        self.width = sum(self._sizes)
-        self.rows = torch.cat([*weights, weights[0].new_zeros(len(layers) * self._rank, weights[0].shape[1])])
-        self.columns = self.rows.new_zeros(self.width, len(layers) * self._rank)
-        for layer, part in zip(layers, self.rows[: self.width].split_with_sizes(self._sizes), strict=True):
+        self.num_outputs = sum(self._sizes)
+        self.weight_and_a = torch.cat([*weights, weights[0].new_zeros(len(layers) * self._rank, weights[0].shape[1])])
+        self.scaled_b = self.weight_and_a.new_zeros(self.num_outputs, len(layers) * self._rank)
+        for layer, part in zip(layers, self.weight_and_a[: self.num_outputs].split_with_sizes(self._sizes), strict=True):
             layer.base.weight.data = part
 
-    def refresh(self) -> None:
+    def load_factors(self) -> None:
         """Take over the factors as they are now."""
         for number, (block, ranks) in enumerate(self._layer_slices()):
-            self.rows[self.width + ranks.start : self.width + ranks.stop].copy_(self.factors[2 * number].detach())
-            torch.mul(self.factors[2 * number + 1].detach(), self._scale, out=self.columns[block, ranks])
+            self.weight_and_a[self.num_outputs + ranks.start : self.num_outputs + ranks.stop].copy_(
+                self.factors[2 * number].detach()
+            )
+            torch.mul(self.factors[2 * number + 1].detach(), self._scale, out=self.scaled_b[block, ranks])
 
     def forward(self, x: Tensor, *, adapted: bool) -> Tensor:
         """(T, O + S), the first O columns the layers' outputs, the others x aᵀ; without the adapter (T, O)."""
         if not adapted:
-            return x @ self.rows[: self.width].T
-        out = x @ self.rows.T
-        out[:, : self.width].addmm_(out[:, self.width :], self.columns.T)
+            return x @ self.weight_and_a[: self.num_outputs].T
+        out = x @ self.weight_and_a.T
+        out[:, : self.num_outputs].addmm_(out[:, self.num_outputs :], self.scaled_b.T)
         return out
 
-    def backward(self, slope: Tensor, x: Tensor, low: Tensor, *, wanted: bool = True) -> tuple[Tensor | None, list[Tensor]]:
+    def backward(
+        self, grad_output: Tensor, x: Tensor, low_rank: Tensor, *, needs_input_grad: bool = True
+    ) -> tuple[Tensor | None, list[Tensor]]:
         """(the gradient for x, unless unwanted, those of the factors). `slope` is (T, O + S) with the outputs' gradient in its
         first O columns; the others are written. `low` is x aᵀ."""
-        outputs, d_low = slope[:, : self.width], slope[:, self.width :]
-        torch.mm(outputs, self.columns, out=d_low)
-        d_a, d_b = d_low.T @ x, (outputs.T @ low).mul_(self._scale)
+        outputs, d_low = grad_output[:, : self.num_outputs], grad_output[:, self.num_outputs :]
+        torch.mm(outputs, self.scaled_b, out=d_low)
+        d_a, d_b = d_low.T @ x, (outputs.T @ low_rank).mul_(self._scale)
         slopes = [one for block, ranks in self._layer_slices() for one in (d_a[ranks], d_b[block, ranks])]
-        return (slope @ self.rows if wanted else None), slopes
+        return (grad_output @ self.weight_and_a if needs_input_grad else None), slopes
 
-    def room(self, tokens: int) -> Tensor:
+    def new_output(self, num_tokens: int) -> Tensor:
         """An empty (T, O + S)."""
-        return self.rows.new_empty(tokens, self.rows.shape[0])
+        return self.weight_and_a.new_empty(num_tokens, self.weight_and_a.shape[0])
 
     def _layer_slices(self) -> list[tuple[slice, slice]]:
         """Each layer's outputs and ranks."""
@@ -141,8 +145,8 @@ class _JoinedLinears:
 class _FrozenBlock:
     """The frozen weights of a block; `factors` are (a, b) of `_LAYERS` in order."""
 
-    norm1: Tensor
-    norm2: Tensor
+    attention_norm: Tensor
+    mlp_norm: Tensor
     qkv: _JoinedLinears
     out: _JoinedLinears
     gate_up: _JoinedLinears
@@ -150,15 +154,15 @@ class _FrozenBlock:
     factors: tuple[nn.Parameter, ...]
 
     @classmethod
-    def of(cls, block: Any) -> _FrozenBlock:
+    def from_decoder_block(cls, block: Any) -> _FrozenBlock:
         qkv, out, gate_up, down = (_JoinedLinears(layers) for layers in _linear_groups(block))
         factors = tuple(factor for one in (qkv, out, gate_up, down) for factor in one.factors)
         norms = block.input_layernorm.weight.detach(), block.post_attention_layernorm.weight.detach()
         return cls(*norms, qkv, out, gate_up, down, factors)
 
-    def refresh(self) -> None:
+    def load_factors(self) -> None:
         for joined in (self.qkv, self.out, self.gate_up, self.down):
-            joined.refresh()
+            joined.load_factors()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,21 +170,21 @@ class _QuerySpan:
     """Some tokens of a node, or all of neighbouring leaves, which look at `keys`: their ancestors, what stands before them in the
     node, and causally themselves, the last of the keys."""
 
-    own: slice
+    queries: slice
     keys: tuple[slice, ...]
-    later: Tensor
+    causal_mask: Tensor
     """−∞ where one of them would look at a later one, or at one of another node, (L, L)."""
 
     @property
     def length(self) -> int:
-        return self.later.shape[0]
+        return self.causal_mask.shape[0]
 
 
 def _linear_groups(block: Any) -> list[list[Any]]:
     return [[getattr(block.self_attn if name[0] in "qkvo" else block.mlp, name) for name in group] for group in _JOINED_LAYERS]
 
 
-def _query_spans(nodes: Sequence[Node], dtype: torch.dtype) -> list[_QuerySpan]:
+def _query_spans(nodes: Sequence[PrefixNode], dtype: torch.dtype) -> list[_QuerySpan]:
     """Long nodes in parts; neighbouring leaves of one parent together while they are short, each seeing only itself."""
     found = []
     causal = torch.full((_MAX_QUERIES, _MAX_QUERIES), -torch.inf, dtype=dtype).triu_(1)
@@ -189,7 +193,7 @@ def _query_spans(nodes: Sequence[Node], dtype: torch.dtype) -> list[_QuerySpan]:
         ancestors: list[slice] = []
         parent = first.parent
         while parent >= 0:
-            ancestors.insert(0, nodes[parent].span)
+            ancestors.insert(0, nodes[parent].token_slice)
             parent = nodes[parent].parent
         if len(siblings) > 1:
             lengths = torch.tensor([nodes[number].length for number in siblings])
@@ -207,7 +211,7 @@ def _query_spans(nodes: Sequence[Node], dtype: torch.dtype) -> list[_QuerySpan]:
     return found
 
 
-def _node_groups(nodes: Sequence[Node]) -> list[range]:
+def _node_groups(nodes: Sequence[PrefixNode]) -> list[range]:
     """Which nodes attend in one go, as runs of their numbers."""
     parents = {node.parent for node in nodes}
     found: list[range] = []
@@ -231,14 +235,14 @@ class _BlockFunction(torch.autograd.Function):
         ctx.block, ctx.shape, ctx.rotation, ctx.spans = block, shape, rotation, spans
         adapted, model_width = bool(factors), x.shape[1]
         if adapted:
-            block.refresh()
-        n1, _ = _rms_norm(x, block.norm1, shape.eps)
+            block.load_factors()
+        n1, _ = _rms_norm(x, block.attention_norm, shape.eps)
         qkv = block.qkv.forward(n1, adapted=adapted)
         _apply_rotary(qkv, shape, rotation, 1)
         mixed = _attention(qkv, shape, spans)
         out = block.out.forward(mixed, adapted=adapted)
         x2 = out[:, :model_width].add_(x)
-        n2, _ = _rms_norm(x2, block.norm2, shape.eps)
+        n2, _ = _rms_norm(x2, block.mlp_norm, shape.eps)
         gate_up = block.gate_up.forward(n2, adapted=adapted)
         gate, up = _gate_and_up(gate_up, block)
         down = block.down.forward(F.silu(gate).mul_(up), adapted=adapted)
@@ -258,33 +262,33 @@ class _BlockFunction(torch.autograd.Function):
         gate, up = _gate_and_up(gate_up, block)
 
         silu = F.silu(gate)
-        slope = block.down.room(tokens)
+        slope = block.down.new_output(tokens)
         slope[:, :model_width] = dy
         d_product, for_down = block.down.backward(slope, silu * up, low_down)
-        d_gate_up = block.gate_up.room(tokens)
+        d_gate_up = block.gate_up.new_output(tokens)
         d_gate, d_up = _gate_and_up(d_gate_up, block)
         torch.mul(d_product, silu, out=d_up)
         torch.ops.aten.silu_backward.grad_input(d_product.mul_(up), gate, grad_input=d_gate)
         del silu, d_product
-        n2, inverse = _rms_norm(x2, block.norm2, shape.eps)
-        d_n2, for_gate_up = block.gate_up.backward(d_gate_up, n2, gate_up[:, block.gate_up.width :])
+        n2, inverse = _rms_norm(x2, block.mlp_norm, shape.eps)
+        d_n2, for_gate_up = block.gate_up.backward(d_gate_up, n2, gate_up[:, block.gate_up.num_outputs :])
         del d_gate_up, d_gate, d_up
-        slope = block.out.room(tokens)
-        dx2 = torch.add(_rms_norm_backward(d_n2, x2, inverse, block.norm2), dy, out=slope[:, :model_width])
+        slope = block.out.new_output(tokens)
+        dx2 = torch.add(_rms_norm_backward(d_n2, x2, inverse, block.mlp_norm), dy, out=slope[:, :model_width])
 
         d_mixed, for_out = block.out.backward(slope, mixed, out[:, model_width:])
-        d_qkv = _attention_backward(d_mixed, qkv, block.qkv.room(tokens), shape, ctx.spans)
+        d_qkv = _attention_backward(d_mixed, qkv, block.qkv.new_output(tokens), shape, ctx.spans)
         _apply_rotary(d_qkv, shape, ctx.rotation, -1)
-        n1, inverse = _rms_norm(x, block.norm1, shape.eps)
-        low_qkv = qkv[:, block.qkv.width :]
-        d_n1, for_qkv = block.qkv.backward(d_qkv, n1, low_qkv, wanted=ctx.needs_input_grad[0])
-        dx = None if d_n1 is None else _rms_norm_backward(d_n1, x, inverse, block.norm1).add_(dx2)
+        n1, inverse = _rms_norm(x, block.attention_norm, shape.eps)
+        low_qkv = qkv[:, block.qkv.num_outputs :]
+        d_n1, for_qkv = block.qkv.backward(d_qkv, n1, low_qkv, needs_input_grad=ctx.needs_input_grad[0])
+        dx = None if d_n1 is None else _rms_norm_backward(d_n1, x, inverse, block.attention_norm).add_(dx2)
         slopes = [*for_qkv, *for_out, *for_gate_up, *for_down]
         return dx, None, None, None, None, *(one.to(factor.dtype) for one, factor in zip(slopes, block.factors, strict=True))
 
 
 def _gate_and_up(gate_up: Tensor, block: _FrozenBlock) -> tuple[Tensor, Tensor]:
-    half = block.gate_up.width // 2
+    half = block.gate_up.num_outputs // 2
     return gate_up[:, :half], gate_up[:, half : 2 * half]
 
 
@@ -307,8 +311,8 @@ def _rms_norm_backward(dy: Tensor, x: Tensor, inverse: Tensor, weight: Tensor) -
 def _apply_rotary(qkv: Tensor, shape: _AttentionShape, rotation: tuple[Tensor, Tensor], sign: int) -> None:
     """Turn queries and keys in place by their angles, or back."""
     cos, sin = rotation
-    turned = qkv[:, : (shape.heads + shape.kv_heads) * shape.width].view(qkv.shape[0], -1, shape.width)
-    left, right = turned[..., : shape.width // 2], turned[..., shape.width // 2 :]
+    turned = qkv[:, : (shape.num_heads + shape.num_kv_heads) * shape.head_dim].view(qkv.shape[0], -1, shape.head_dim)
+    left, right = turned[..., : shape.head_dim // 2], turned[..., shape.head_dim // 2 :]
     kept = left.clone()
     left.mul_(cos).addcmul_(right, sin, value=-sign)
     right.mul_(cos).addcmul_(kept, sin, value=sign)
@@ -317,40 +321,42 @@ def _apply_rotary(qkv: Tensor, shape: _AttentionShape, rotation: tuple[Tensor, T
 def _view_heads(rows: Tensor, shape: _AttentionShape, first: int, count: int) -> Tensor:
     """Heads `first` to `first + count` of joined rows (L, …) as (count / G, G, L, D), without a copy: head h = g · repeats + r is
     row r of the batch, so that each group's keys serve all of its queries."""
-    part = rows[:, first * shape.width : (first + count) * shape.width]
-    return part.view(part.shape[0], shape.kv_heads, count // shape.kv_heads, shape.width).permute(2, 1, 0, 3)
+    part = rows[:, first * shape.head_dim : (first + count) * shape.head_dim]
+    return part.view(part.shape[0], shape.num_kv_heads, count // shape.num_kv_heads, shape.head_dim).permute(2, 1, 0, 3)
 
 
 def _scaled_queries(rows: Tensor, shape: _AttentionShape, scale: float) -> Tensor:
     """The heads of joined rows times `scale`, (G, repeats · L, D): the queries that meet the same keys are one matrix."""
-    heads = _view_heads(rows, shape, 0, shape.heads).transpose(0, 1)  # (G, repeats, L, D)
+    heads = _view_heads(rows, shape, 0, shape.num_heads).transpose(0, 1)  # (G, repeats, L, D)
     out = torch.mul(heads, scale, out=heads.new_empty(heads.shape))
-    return out.view(shape.kv_heads, -1, shape.width)
+    return out.view(shape.num_kv_heads, -1, shape.head_dim)
 
 
 def _keys_values(qkv: Tensor, shape: _AttentionShape, span: _QuerySpan) -> tuple[Tensor, Tensor]:
     """Both (G, K, D)."""
-    start, stop = shape.heads * shape.width, (shape.heads + 2 * shape.kv_heads) * shape.width
+    start, stop = shape.num_heads * shape.head_dim, (shape.num_heads + 2 * shape.num_kv_heads) * shape.head_dim
     rows = [qkv[part, start:stop] for part in span.keys]
     joined = rows[0] if len(rows) == 1 else torch.cat(rows)
-    return _view_heads(joined, shape, 0, shape.kv_heads)[0], _view_heads(joined, shape, shape.kv_heads, shape.kv_heads)[0]
+    return _view_heads(joined, shape, 0, shape.num_kv_heads)[0], _view_heads(
+        joined, shape, shape.num_kv_heads, shape.num_kv_heads
+    )[0]
 
 
 def _attention_weights(query: Tensor, key: Tensor, shape: _AttentionShape, span: _QuerySpan) -> Tensor:
     """How much each query draws from each key, (G, repeats · L, K)."""
     scores = query @ key.transpose(1, 2)
-    scores.view(shape.kv_heads, shape.repeats, span.length, -1)[..., -span.length :].add_(span.later)
+    scores.view(shape.num_kv_heads, shape.repeats, span.length, -1)[..., -span.length :].add_(span.causal_mask)
     return scores.softmax(-1)
 
 
 def _attention(qkv: Tensor, shape: _AttentionShape, spans: Sequence[_QuerySpan]) -> Tensor:
     """What each token draws from those that it sees, (T, H · D)."""
-    mixed = qkv.new_empty(qkv.shape[0], shape.heads * shape.width)
+    mixed = qkv.new_empty(qkv.shape[0], shape.num_heads * shape.head_dim)
     for span in spans:
-        query = _scaled_queries(qkv[span.own], shape, shape.width**-0.5)
+        query = _scaled_queries(qkv[span.queries], shape, shape.head_dim**-0.5)
         key, value = _keys_values(qkv, shape, span)
         drawn = _attention_weights(query, key, shape, span) @ value
-        target = _view_heads(mixed[span.own], shape, 0, shape.heads).transpose(0, 1)
+        target = _view_heads(mixed[span.queries], shape, 0, shape.num_heads).transpose(0, 1)
         target.copy_(drawn.view(target.shape))
     return mixed
 
@@ -359,23 +365,23 @@ def _attention_backward(
     d_mixed: Tensor, qkv: Tensor, d_qkv: Tensor, shape: _AttentionShape, spans: Sequence[_QuerySpan]
 ) -> Tensor:
     """Fills and gives back `d_qkv`, (T, at least all heads)."""
-    scale, first = shape.width**-0.5, shape.heads
-    d_qkv[:, first * shape.width : (first + 2 * shape.kv_heads) * shape.width] = 0
+    scale, first = shape.head_dim**-0.5, shape.num_heads
+    d_qkv[:, first * shape.head_dim : (first + 2 * shape.num_kv_heads) * shape.head_dim] = 0
     for span in spans:
-        query = _scaled_queries(qkv[span.own], shape, scale)
+        query = _scaled_queries(qkv[span.queries], shape, scale)
         key, value = _keys_values(qkv, shape, span)
         weights = _attention_weights(query, key, shape, span)
-        slope = _scaled_queries(d_mixed[span.own], shape, 1.0)
+        slope = _scaled_queries(d_mixed[span.queries], shape, 1.0)
         d_value = weights.transpose(1, 2) @ slope
         # ∂ softmax: w · (s − Σ w s).
         d_scores = torch.ops.aten._softmax_backward_data(slope @ value.transpose(1, 2), weights, -1, weights.dtype)
         d_query, d_key = d_scores @ key, d_scores.transpose(1, 2) @ query
-        target = _view_heads(d_qkv[span.own], shape, 0, shape.heads).transpose(0, 1)
+        target = _view_heads(d_qkv[span.queries], shape, 0, shape.num_heads).transpose(0, 1)
         torch.mul(d_query.view(target.shape), scale, out=target)
         start = 0
         for part in span.keys:
             stop = start + part.stop - part.start
-            _view_heads(d_qkv[part], shape, first, shape.kv_heads)[0] += d_key[:, start:stop]
-            _view_heads(d_qkv[part], shape, first + shape.kv_heads, shape.kv_heads)[0] += d_value[:, start:stop]
+            _view_heads(d_qkv[part], shape, first, shape.num_kv_heads)[0] += d_key[:, start:stop]
+            _view_heads(d_qkv[part], shape, first + shape.num_kv_heads, shape.num_kv_heads)[0] += d_value[:, start:stop]
             start = stop
     return d_qkv

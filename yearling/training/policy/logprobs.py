@@ -51,11 +51,11 @@ class _TargetLogprobs(torch.autograd.Function):
         for rows in _tile_slices(hidden.shape[0], tile[0]):
             running = _OnlineSoftmax(hidden[rows], slopes is not None, entropy, wide)
             for columns in _tile_slices(weight.shape[0], tile[1]):
-                running.meet(hidden[rows], weight, labels[rows], columns, scale)
-            log_totals[rows] = running.largest + running.total.log()
-            logprobs[rows] = running.chosen - log_totals[rows]
+                running.update(hidden[rows], weight, labels[rows], columns, scale)
+            log_totals[rows] = running.max_logits + running.sum_exp.log()
+            logprobs[rows] = running.target_logits - log_totals[rows]
             if entropy:
-                entropies[rows] = running.total.log() - running.weighted / running.total
+                entropies[rows] = running.sum_exp.log() - running.sum_logit_exp / running.sum_exp
             if slopes is not None:
                 slopes[rows] = weight[labels[rows]] - running.expected_weight()
         ctx.save_for_backward(hidden, weight, labels, log_totals) if train_weight else ctx.save_for_backward(slopes)
@@ -87,40 +87,40 @@ class _OnlineSoftmax:
     """What is known of the softmax of some rows after a part of the vocabulary: the `largest` logit, and relative to it `total`
     Σ e^z, `weighted` Σ z e^z and the sum of the weights e^z W; besides the `chosen` logits."""
 
-    def __init__(self, hidden: Tensor, slopes: bool, entropy: bool, wide: torch.dtype) -> None:
+    def __init__(self, hidden: Tensor, with_gradient: bool, with_entropy: bool, dtype: torch.dtype) -> None:
         # Half of the lowest number stays finite when something is subtracted from it.
-        self.largest = hidden.new_full((hidden.shape[0],), torch.finfo(wide).min / 2, dtype=wide)
-        self.chosen, self.total, self.weighted = (torch.zeros_like(self.largest) for _ in range(3))
-        self._sum_weight_exp = torch.zeros_like(hidden) if slopes else None
-        self._with_entropy = entropy
+        self.max_logits = hidden.new_full((hidden.shape[0],), torch.finfo(dtype).min / 2, dtype=dtype)
+        self.target_logits, self.sum_exp, self.sum_logit_exp = (torch.zeros_like(self.max_logits) for _ in range(3))
+        self._sum_weight_exp = torch.zeros_like(hidden) if with_gradient else None
+        self._with_entropy = with_entropy
 
-    def meet(self, hidden: Tensor, weight: Tensor, labels: Tensor, columns: slice, scale: float) -> None:
-        logits = _scaled_logits(hidden, weight[columns], scale, self.largest.dtype)
+    def update(self, hidden: Tensor, weight: Tensor, labels: Tensor, columns: slice, scale: float) -> None:
+        logits = _scaled_logits(hidden, weight[columns], scale, self.max_logits.dtype)
         here = _rows_within(labels, columns)
-        self.chosen[here] = logits[here, labels[here] - columns.start]
-        largest = torch.maximum(self.largest, logits.amax(1))
-        gap = self.largest - largest
+        self.target_logits[here] = logits[here, labels[here] - columns.start]
+        largest = torch.maximum(self.max_logits, logits.amax(1))
+        gap = self.max_logits - largest
         shrink = gap.exp()
         logits.sub_(largest[:, None])
         if self._with_entropy:
             exponentials = logits.exp()
-            self.weighted.addcmul_(self.total, gap).mul_(shrink).add_(torch.linalg.vecdot(exponentials, logits))
+            self.sum_logit_exp.addcmul_(self.sum_exp, gap).mul_(shrink).add_(torch.linalg.vecdot(exponentials, logits))
         else:
             exponentials = logits.exp_()
-        self.total.mul_(shrink).add_(exponentials.sum(1))
+        self.sum_exp.mul_(shrink).add_(exponentials.sum(1))
         if self._sum_weight_exp is not None:
             self._sum_weight_exp.mul_(shrink[:, None].to(hidden.dtype)).addmm_(exponentials.to(weight.dtype), weight[columns])
-        self.largest = largest
+        self.max_logits = largest
 
     def expected_weight(self) -> Tensor:
         """Σ p W, (rows, E)."""
         if self._sum_weight_exp is None:
             raise RuntimeError("the weights were not summed")
-        return self._sum_weight_exp / self.total[:, None].to(self._sum_weight_exp.dtype)
+        return self._sum_weight_exp / self.sum_exp[:, None].to(self._sum_weight_exp.dtype)
 
 
-def _scaled_logits(hidden: Tensor, weight: Tensor, scale: float, wide: torch.dtype) -> Tensor:
-    logits: Tensor = (hidden @ weight.T).to(wide)
+def _scaled_logits(hidden: Tensor, weight: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
+    logits: Tensor = (hidden @ weight.T).to(dtype)
     return logits if scale == 1.0 else logits.mul_(scale)
 
 
@@ -131,7 +131,7 @@ def _tile_slices(length: int, size: int) -> Iterator[slice]:
         yield slice(length * part // count, length * (part + 1) // count)
 
 
-def _rows_within(labels: Tensor, columns: slice) -> Tensor:
+def _rows_within(labels: Tensor, tile: slice) -> Tensor:
     """The rows whose label lies in the columns."""
-    found: Tensor = ((labels >= columns.start) & (labels < columns.stop)).nonzero()[:, 0]
+    found: Tensor = ((labels >= tile.start) & (labels < tile.stop)).nonzero()[:, 0]
     return found

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from yearling.errors import BadInput
-from yearling.training.policy.dtensors import parted, whole
+from yearling.training.policy.dtensors import gather_full, shard_like
 
 Schedule = Literal["constant", "linear", "cosine"]
 
@@ -40,7 +40,7 @@ class OptimiserConfig:
         if not usable or self.schedule not in ("constant", "linear", "cosine") or self.clip_norm < 0 or self.weight_decay < 0:
             raise BadInput("The optimiser's settings make no sense.", advice="Rates must be positive, shares between 0 and 1.")
 
-    def rate(self, step: int, total_steps: int) -> float:
+    def learning_rate_at(self, step: int, total_steps: int) -> float:
         """The learning rate of step `step`; the first is 1."""
         warm = math.ceil(self.warmup * total_steps)
         if step <= warm:
@@ -76,9 +76,9 @@ class Optimiser:
         """One update, as step `number` the first being 1. Gives `grad_norm` before clipping, and `learning_rate`.
 
         With a gradient that is not finite nothing is changed and `grad_norm` says so: the run stops on it."""
-        rate = self.config.rate(number, self.total_steps)
+        rate = self.config.learning_rate_at(number, self.total_steps)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        length = float(whole(norm))
+        length = float(gather_full(norm))
         if math.isfinite(length):
             if self.config.clip_norm:
                 torch.nn.utils.clip_grads_with_norm_(self.parameters, self.config.clip_norm, norm)
@@ -92,7 +92,7 @@ class Optimiser:
         """As AdamW's own, with whole tensors where each process holds a part."""
         state = self._adamw.state_dict()
         moments = {
-            number: {name: whole(value) if isinstance(value, Tensor) else value for name, value in of_one.items()}
+            number: {name: gather_full(value) if isinstance(value, Tensor) else value for name, value in of_one.items()}
             for number, of_one in state["state"].items()
         }
         return state | {"state": moments}
@@ -101,7 +101,7 @@ class Optimiser:
         order = [parameter for group in self._adamw.param_groups for parameter in group["params"]]
         moments = {
             number: {
-                name: parted(value.to(order[number].device), order[number]) if is_moment(value, order[number]) else value
+                name: shard_like(value.to(order[number].device), order[number]) if is_moment(value, order[number]) else value
                 for name, value in of_one.items()
             }
             for number, of_one in state["state"].items()

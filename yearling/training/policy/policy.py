@@ -16,8 +16,8 @@ from torch import Tensor
 
 from yearling.errors import Unsupported, Untrusted
 from yearling.models import Adapter, Decoder, adapter_disabled, attach_adapter, new_adapter
-from yearling.training.data.packing import Batch
-from yearling.training.policy.dtensors import parted, whole
+from yearling.training.data.packing import PackedBatch
+from yearling.training.policy.dtensors import gather_full, shard_like
 from yearling.training.policy.fused import FusedTrunk
 from yearling.training.policy.logprobs import target_logprobs
 
@@ -31,7 +31,7 @@ class Policy:
         self._adapter = adapter
         self._reference = reference
         self._fused: FusedTrunk | None = None
-        self.sharded = False
+        self.is_sharded = False
         """Set by `sharding.shard`."""
 
     @classmethod
@@ -68,9 +68,9 @@ class Policy:
         decoder.requires_grad_(True)
         return cls(decoder, base_sha256=base_sha256, adapter=None, reference=reference)
 
-    def shared(self, batches: Sequence[Batch]) -> list[tuple[Batch, float]]:
+    def local_batches(self, batches: Sequence[PackedBatch]) -> list[tuple[PackedBatch, float]]:
         """The batches of a step that this process computes, each with its weight: all of them, each once, in a process alone."""
-        if not self.sharded:
+        if not self.is_sharded:
             return [(batch, 1.0) for batch in batches]
         from yearling.training.policy.sharding import batches_of_rank
 
@@ -80,32 +80,32 @@ class Policy:
     def device(self) -> torch.device:
         return next(self.decoder.parameters()).device
 
-    def hidden(self, batch: Batch) -> Tensor:
+    def hidden(self, batch: PackedBatch) -> Tensor:
         """Final hidden states of all tokens, (T, E), with gradient."""
         return self._hidden_states(batch.to(self.device))
 
     @property
-    def path(self) -> str:
+    def trunk_implementation(self) -> str:
         """Which code computes the blocks: `fused` (see `fused.py`) or `plain`, the decoder's own."""
         return "fused" if self._trunk() is not None else "plain"
 
     def _trunk(self) -> FusedTrunk | None:
-        if self._adapter is None or self.sharded:
+        if self._adapter is None or self.is_sharded:
             return None
         if self._fused is None or not self._fused.is_current:
-            self._fused = FusedTrunk(self.decoder) if FusedTrunk.fits(self.decoder) else None
+            self._fused = FusedTrunk(self.decoder) if FusedTrunk.supports(self.decoder) else None
         return self._fused
 
-    def _hidden_states(self, batch: Batch) -> Tensor:
+    def _hidden_states(self, batch: PackedBatch) -> Tensor:
         fused = self._trunk()
         return _unfused_hidden_states(self.decoder, batch) if fused is None else fused.hidden(batch)
 
-    def token_logprobs(self, batch: Batch, *, temperature: float = 1.0) -> Tensor:
+    def token_logprobs(self, batch: PackedBatch, *, temperature: float = 1.0) -> Tensor:
         """log π of each target token, (N,), with gradient."""
         return self.logprobs_and_entropy(batch, temperature=temperature, entropy=False)[0]
 
     def logprobs_and_entropy(
-        self, batch: Batch, *, temperature: float = 1.0, entropy: bool = True, hidden_TE: Tensor | None = None
+        self, batch: PackedBatch, *, temperature: float = 1.0, entropy: bool = True, hidden_TE: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """(log π with gradient, entropy of the next-token distribution in nats without), each (N,). `hidden_TE` spares the pass
         through the trunk where `hidden` was computed for a value head too."""
@@ -114,7 +114,7 @@ class Policy:
         return _score_targets(self.decoder, states, batch, temperature, entropy)
 
     @torch.no_grad()
-    def reference_logprobs(self, batch: Batch, *, temperature: float = 1.0) -> Tensor:
+    def reference_logprobs(self, batch: PackedBatch, *, temperature: float = 1.0) -> Tensor:
         """log π of the base model, (N,), without gradient."""
         batch = batch.to(self.device)
         fused = self._trunk()
@@ -136,7 +136,7 @@ class Policy:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Copies of the trained tensors, whole ones where this process holds a part of each."""
-        return {name: whole(parameter.detach()).clone() for name, parameter in self.named_parameters().items()}
+        return {name: gather_full(parameter.detach()).clone() for name, parameter in self.named_parameters().items()}
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -145,13 +145,16 @@ class Policy:
         if own.keys() != state.keys() or any(own[name].shape != state[name].shape for name in own):
             raise Untrusted("The checkpoint holds other tensors than the policy.", advice="Resume with the run's own settings.")
         for name, parameter in own.items():
-            parameter.copy_(parted(state[name].to(parameter.device), parameter))
+            parameter.copy_(shard_like(state[name].to(parameter.device), parameter))
 
     def adapter(self) -> Adapter:
         """A copy of the adapter as it is now. Raises Unsupported under full fine-tuning."""
         if self._adapter is None:
             raise Unsupported("All weights were trained: there is no adapter.", advice="Export the whole model instead.")
-        factors = {name: (whole(a.detach()).clone(), whole(b.detach()).clone()) for name, (a, b) in self._adapter.factors.items()}
+        factors = {
+            name: (gather_full(a.detach()).clone(), gather_full(b.detach()).clone())
+            for name, (a, b) in self._adapter.factors.items()
+        }
         return Adapter(factors, self._adapter.rank, self._adapter.alpha, self._adapter.base_sha256)
 
     @property
@@ -159,11 +162,13 @@ class Policy:
         return self._adapter is not None
 
 
-def _unfused_hidden_states(decoder: Decoder, batch: Batch) -> Tensor:
-    return decoder.hidden(batch.ids_T[None], positions_BT=batch.positions_T[None], mask=batch.mask()[None])[0]
+def _unfused_hidden_states(decoder: Decoder, batch: PackedBatch) -> Tensor:
+    return decoder.hidden(batch.ids_T[None], positions_BT=batch.positions_T[None], mask=batch.attention_mask()[None])[0]
 
 
-def _score_targets(decoder: Decoder, hidden_TE: Tensor, batch: Batch, temperature: float, entropy: bool) -> tuple[Tensor, Tensor]:
+def _score_targets(
+    decoder: Decoder, hidden_TE: Tensor, batch: PackedBatch, temperature: float, entropy: bool
+) -> tuple[Tensor, Tensor]:
     weight: Tensor = decoder.lm_head.weight  # type: ignore[assignment]
     rows = hidden_TE.index_select(0, batch.sources_N)
     return target_logprobs(rows, weight, batch.labels_N, temperature=temperature, entropy=entropy)

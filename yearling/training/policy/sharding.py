@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from yearling.training.data.packing import Batch
+from yearling.training.data.packing import PackedBatch
 from yearling.training.policy.policy import Policy
 
 
@@ -30,11 +30,11 @@ def shard(policy: Policy) -> Policy:
         if hasattr(module, "set_gradient_divide_factor"):
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)  # gloo cannot scale while it reduces, as float32 would have it
-    policy.sharded = True
+    policy.is_sharded = True
     return policy
 
 
-def batches_of_rank(batches: Sequence[Batch]) -> list[tuple[Batch, float]]:
+def batches_of_rank(batches: Sequence[PackedBatch]) -> list[tuple[PackedBatch, float]]:
     """This process's share of a step's batches, with their weights: 1, or 0 for a batch that another process has, taken along so
     that all processes make as many passes."""
     rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()

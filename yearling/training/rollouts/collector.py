@@ -18,7 +18,7 @@ from yearling.training.losses.advantages import overlong_penalty
 from yearling.training.losses.policy_gradient import CLIP_HIGH, CLIP_LOW
 from yearling.training.policy.optimiser import Schedule
 from yearling.training.rollouts.curriculum import PASS_RATE_BAND, Curriculum
-from yearling.training.rollouts.runner import Player, Rollout, RolloutConfig
+from yearling.training.rollouts.runner import Rollout, RolloutConfig, RolloutRunner
 
 log = logging.getLogger(__name__)
 
@@ -65,17 +65,19 @@ class ReinforcementConfig(TrainingConfig):
         if self.overlong_tokens and self.truncated != "score":
             raise BadInput("A penalty on long answers needs them scored.", advice="Set truncated to `score`.")
         TrainingConfig.__post_init__(self)
-        self.play()
+        self.rollout_config()
 
-    def play(self) -> RolloutConfig:
-        return RolloutConfig(samples=self.samples, max_tokens=self.max_tokens, room=self.room, temperature=self.temperature)
+    def rollout_config(self) -> RolloutConfig:
+        return RolloutConfig(
+            samples=self.samples, max_tokens=self.max_tokens, max_episode_tokens=self.room, temperature=self.temperature
+        )
 
     def reward(self, rollout: Rollout) -> float:
         """1 for solved, 0 for everything else, partial credit included; less the penalty on long answers."""
-        penalty = overlong_penalty(rollout.length, max_tokens=self.max_tokens, soft_tokens=self.overlong_tokens)
-        return float(rollout.solved) + penalty
+        penalty = overlong_penalty(rollout.num_sampled_tokens, max_tokens=self.max_tokens, soft_tokens=self.overlong_tokens)
+        return float(rollout.is_solved) + penalty
 
-    def counts(self, rollout: Rollout) -> bool:
+    def is_trainable(self, rollout: Rollout) -> bool:
         """Whether a rollout is learnt from."""
         return self.truncated == "score" or not rollout.truncated
 
@@ -83,41 +85,43 @@ class ReinforcementConfig(TrainingConfig):
 class RolloutLog(Protocol):
     """Where a step's draws are kept before they are learnt from: a run folder."""
 
-    def record_rollouts(self, step: int, rollouts: Sequence[Mapping[str, Any]], *, part: int = 0) -> None: ...
+    def record_rollouts(self, step: int, rollouts: Sequence[Mapping[str, Any]], *, attempt: int = 0) -> None: ...
 
-    def read_rollouts(self, step: int, *, part: int = 0) -> list[dict[str, Any]] | None: ...
+    def read_rollouts(self, step: int, *, attempt: int = 0) -> list[dict[str, Any]] | None: ...
 
 
 class InMemoryRolloutLog:
     """A log for measurements that nobody will resume."""
 
     def __init__(self) -> None:
-        self.parts: dict[tuple[int, int], list[dict[str, Any]]] = {}
+        self.rollouts_by_attempt: dict[tuple[int, int], list[dict[str, Any]]] = {}
 
-    def record_rollouts(self, step: int, rollouts: Sequence[Mapping[str, Any]], *, part: int = 0) -> None:
-        self.parts[step, part] = [dict(rollout) for rollout in rollouts]
+    def record_rollouts(self, step: int, rollouts: Sequence[Mapping[str, Any]], *, attempt: int = 0) -> None:
+        self.rollouts_by_attempt[step, attempt] = [dict(rollout) for rollout in rollouts]
 
-    def read_rollouts(self, step: int, *, part: int = 0) -> list[dict[str, Any]] | None:
-        return self.parts.get((step, part))
+    def read_rollouts(self, step: int, *, attempt: int = 0) -> list[dict[str, Any]] | None:
+        return self.rollouts_by_attempt.get((step, attempt))
 
 
 @dataclass(frozen=True, slots=True)
 class StepRollouts:
     """A step's rollouts: `kept` are learnt from, `everything` was drawn."""
 
-    kept: tuple[Rollout, ...]
-    everything: tuple[Rollout, ...]
-    figures: dict[str, float]
+    trainable_rollouts: tuple[Rollout, ...]
+    all_rollouts: tuple[Rollout, ...]
+    metrics: dict[str, float]
 
 
-class Collector:
+class RolloutCollector:
     """Draws, records and sorts the rollouts of a step."""
 
-    def __init__(self, config: ReinforcementConfig, player: Player, curriculum: Curriculum, record: RolloutLog) -> None:
+    def __init__(
+        self, config: ReinforcementConfig, runner: RolloutRunner, curriculum: Curriculum, rollout_log: RolloutLog
+    ) -> None:
         self._config = config
-        self._runner = player
+        self._runner = runner
         self.curriculum = curriculum
-        self._rollout_log = record
+        self._rollout_log = rollout_log
 
     def collect(self, step: int, *, refill: bool = True) -> StepRollouts:
         """The rollouts of a step, read where they were recorded and drawn where not. With `refill`, groups that teach nothing
@@ -126,46 +130,48 @@ class Collector:
         everything: list[Rollout] = []
         full = attempt = groups = 0
         while full < self._config.prompts and attempt < (self._config.attempts if refill else 1):
-            tasks = self.curriculum.draw(self._config.prompts - full, step=step, attempt=attempt)
-            found = self._rollout_log.read_rollouts(step, part=attempt)
+            tasks = self.curriculum.sample_tasks(self._config.prompts - full, step=step, attempt=attempt)
+            found = self._rollout_log.read_rollouts(step, attempt=attempt)
             if found is None:
-                drawn = self._runner.play(tasks, self._config.play(), seed=self._config.seed, step=step, first_group=groups)
-                self._rollout_log.record_rollouts(step, [rollout.to_json() for rollout in drawn], part=attempt)
+                drawn = self._runner.run(
+                    tasks, self._config.rollout_config(), seed=self._config.seed, step=step, first_group=groups
+                )
+                self._rollout_log.record_rollouts(step, [rollout.to_json() for rollout in drawn], attempt=attempt)
             else:
                 drawn = [Rollout.from_json(one) for one in found]
             everything += drawn
             groups += len(tasks)
             attempt += 1
             for members in group_rollouts(drawn):
-                usable = [rollout for rollout in members if self._config.counts(rollout)]
+                usable = [rollout for rollout in members if self._config.is_trainable(rollout)]
                 if not refill or len({self._config.reward(rollout) for rollout in usable}) > 1:
                     kept += usable
                     full += 1
-        self.curriculum.record(everything)
+        self.curriculum.update(everything)
         return StepRollouts(tuple(kept), tuple(everything), self._step_metrics(everything, full, attempt))
 
     def validate(self) -> dict[str, float] | None:
         """The pass rate of the likeliest answers on tasks that are kept for it."""
-        tasks = self.curriculum.validation(self._config.validation_tasks)
+        tasks = self.curriculum.validation_tasks(self._config.validation_tasks)
         if not tasks:
             return None
-        config = RolloutConfig(samples=1, max_tokens=self._config.max_tokens, room=self._config.room)
-        rollouts = self._runner.play(tasks, config, seed=0, step=0, greedy=True)
-        rate = sum(rollout.solved for rollout in rollouts) / len(rollouts)
+        config = RolloutConfig(samples=1, max_tokens=self._config.max_tokens, max_episode_tokens=self._config.room)
+        rollouts = self._runner.run(tasks, config, seed=0, step=0, greedy=True)
+        rate = sum(rollout.is_solved for rollout in rollouts) / len(rollouts)
         return {"score": rate}
 
-    def _step_metrics(self, everything: Sequence[Rollout], full: int, attempts: int) -> dict[str, float]:
-        count = len(everything)
-        cut = sum(rollout.truncated for rollout in everything) / count
+    def _step_metrics(self, rollouts: Sequence[Rollout], num_groups: int, attempts: int) -> dict[str, float]:
+        count = len(rollouts)
+        cut = sum(rollout.truncated for rollout in rollouts) / count
         if cut > TRUNCATED_WARNING_SHARE:
             log.warning("%.0f %% of the answers were cut at their longest length: raise max_tokens.", 100 * cut)
         return {
-            "reward": sum(self._config.reward(rollout) for rollout in everything) / count,
-            "pass_rate": sum(rollout.solved for rollout in everything) / count,
+            "reward": sum(self._config.reward(rollout) for rollout in rollouts) / count,
+            "pass_rate": sum(rollout.is_solved for rollout in rollouts) / count,
             "truncated": cut,
-            "length": sum(rollout.length for rollout in everything) / count,
+            "length": sum(rollout.num_sampled_tokens for rollout in rollouts) / count,
             "rollouts": float(count),
-            "teaching_groups": float(full),
+            "teaching_groups": float(num_groups),
             "attempts": float(attempts),
         }
 

@@ -36,14 +36,14 @@ class Arm:
     """A source of tasks: `task(i)` for i from 0 up; `count` how many there are, None without end."""
 
     name: str
-    task: Callable[[int], Task]
-    count: int | None = None
+    task_at: Callable[[int], Task]
+    num_tasks: int | None = None
 
 
 @dataclass(slots=True)
 class _ArmCounts:
-    tried: float = 0.0
-    solved: float = 0.0
+    num_tried: float = 0.0
+    num_solved: float = 0.0
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Curriculum:
 
     arms: Sequence[Arm]
     seed: int
-    band: tuple[float, float] = PASS_RATE_BAND
+    pass_rate_band: tuple[float, float] = PASS_RATE_BAND
     _next_index: Counter[str] = field(default_factory=Counter)
     _counts: dict[str, _ArmCounts] = field(default_factory=dict)
 
@@ -62,50 +62,50 @@ class Curriculum:
         if all(_has_only_validation_tasks(arm) for arm in self.arms):
             raise BadInput("There are no tasks to train on.", advice="Give more: one in ten is kept for validation.")
 
-    def draw(self, count: int, *, step: int, attempt: int = 0) -> list[tuple[str, Task]]:
+    def sample_tasks(self, count: int, *, step: int, attempt: int = 0) -> list[tuple[str, Task]]:
         """`count` (arm, task) for training. An arm that has an end is drawn at most once in a call while others are left."""
         generator = step_generator(self.seed, step, purpose=1000 + attempt)
         arms = [arm for arm in self.arms if not _has_only_validation_tasks(arm)]
-        weights = torch.tensor([self.weight(arm.name) for arm in arms], dtype=torch.float64)
-        endless = any(arm.count is None for arm in arms)
+        weights = torch.tensor([self.sampling_weight(arm.name) for arm in arms], dtype=torch.float64)
+        endless = any(arm.num_tasks is None for arm in arms)
         picked: list[int] = []
         while arms and len(picked) < count:
             size = count if endless else min(count - len(picked), len(arms))
             picked += torch.multinomial(weights, size, replacement=endless, generator=generator).tolist()
         return [self._next_task(arms[index]) for index in picked]
 
-    def validation(self, count: int) -> list[tuple[str, Task]]:
+    def validation_tasks(self, count: int) -> list[tuple[str, Task]]:
         """The first `count` tasks that are kept for validation, the arms taking turns; fewer where there are no more."""
         found: dict[str, tuple[str, Task]] = {}
         for index in range(_MAX_SKIPS):
             for arm in self.arms:
-                if arm.count is None or index < arm.count:
-                    task = arm.task(index)
+                if arm.num_tasks is None or index < arm.num_tasks:
+                    task = arm.task_at(index)
                     if is_validation_task(task.key) and len(found) < count:
                         found.setdefault(task.key, (arm.name, task))
-            if len(found) >= count or all(arm.count is not None and index >= arm.count for arm in self.arms):
+            if len(found) >= count or all(arm.num_tasks is not None and index >= arm.num_tasks for arm in self.arms):
                 break
         return list(found.values())
 
     def pass_rate(self, arm: str) -> float | None:
         """The estimate of an arm's pass rate, None before it was tried."""
         record = self._counts.get(arm)
-        return None if record is None or record.tried == 0 else (record.solved + 0.5) / (record.tried + 1)
+        return None if record is None or record.num_tried == 0 else (record.num_solved + 0.5) / (record.num_tried + 1)
 
-    def weight(self, arm: str) -> float:
+    def sampling_weight(self, arm: str) -> float:
         rate = self.pass_rate(arm)
-        return 1.0 if rate is None or self.band[0] <= rate <= self.band[1] else _OUT_OF_BAND_WEIGHT
+        return 1.0 if rate is None or self.pass_rate_band[0] <= rate <= self.pass_rate_band[1] else _OUT_OF_BAND_WEIGHT
 
-    def record(self, rollouts: Sequence[Rollout]) -> None:
+    def update(self, rollouts: Sequence[Rollout]) -> None:
         """Learn from one step's rollouts, those of dropped groups included."""
         for arm in sorted({rollout.arm for rollout in rollouts}):
             mine = [rollout for rollout in rollouts if rollout.arm == arm]
             record = self._counts.setdefault(arm, _ArmCounts())
-            record.tried = _COUNT_DECAY * record.tried + len(mine)
-            record.solved = _COUNT_DECAY * record.solved + sum(rollout.solved for rollout in mine)
+            record.num_tried = _COUNT_DECAY * record.num_tried + len(mine)
+            record.num_solved = _COUNT_DECAY * record.num_solved + sum(rollout.is_solved for rollout in mine)
 
     def state_dict(self) -> dict[str, Any]:
-        records = {name: [record.tried, record.solved] for name, record in sorted(self._counts.items())}
+        records = {name: [record.num_tried, record.num_solved] for name, record in sorted(self._counts.items())}
         return {"next": dict(sorted(self._next_index.items())), "records": records}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -116,7 +116,7 @@ class Curriculum:
         for _ in range(_MAX_SKIPS):
             index = self._next_index[arm.name]
             self._next_index[arm.name] += 1
-            task = arm.task(index if arm.count is None else index % arm.count)
+            task = arm.task_at(index if arm.num_tasks is None else index % arm.num_tasks)
             if not is_validation_task(task.key):
                 return arm.name, task
         raise BadInput(f"{arm.name} has no tasks to train on.", advice="All of them are kept for validation: give more.")
@@ -142,4 +142,4 @@ def is_validation_task(key: str) -> bool:
 
 
 def _has_only_validation_tasks(arm: Arm) -> bool:
-    return arm.count is not None and all(is_validation_task(arm.task(index).key) for index in range(arm.count))
+    return arm.num_tasks is not None and all(is_validation_task(arm.task_at(index).key) for index in range(arm.num_tasks))

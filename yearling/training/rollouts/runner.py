@@ -16,7 +16,7 @@ import torch
 
 from yearling.errors import BadInput
 from yearling.tasks import Environment, Task, is_multi_turn
-from yearling.training.data.packing import Example
+from yearling.training.data.packing import TrainingExample
 from yearling.training.methods.protocol import step_generator
 from yearling.training.rollouts.sampler import Episode, EpisodeRequest, Sampler
 
@@ -24,7 +24,7 @@ SOLVED_SCORE = 1.0
 """The only score that counts as a success: what lies below is partial credit, which rewards garbage."""
 
 
-class TextCoder(Protocol):
+class TextDecoder(Protocol):
     """What is needed of `models.Tokenizer`."""
 
     stop_ids: frozenset[int]
@@ -53,7 +53,7 @@ class PromptCodec(Protocol):
 class TemplatePromptCodec:
     """A model's own chat template and tokenizer (`yearling.models`)."""
 
-    tokenizer: TextCoder
+    tokenizer: TextDecoder
     template: PromptCoder
 
     @property
@@ -83,16 +83,16 @@ class Rollout:
     """What the environment gave."""
 
     @property
-    def solved(self) -> bool:
+    def is_solved(self) -> bool:
         return self.score >= SOLVED_SCORE
 
     @property
-    def length(self) -> int:
+    def num_sampled_tokens(self) -> int:
         """Tokens that the model drew."""
         return len(self.logprobs)
 
-    def example(self) -> Example:
-        return Example(self.ids, self.drawn, self.group)
+    def to_example(self) -> TrainingExample:
+        return TrainingExample(self.ids, self.drawn, self.group)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"drawn": [int(mark) for mark in self.drawn]}
@@ -110,7 +110,7 @@ class RolloutConfig:
 
     samples: int = 8
     max_tokens: int = 64
-    room: int = 0
+    max_episode_tokens: int = 0
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
@@ -118,16 +118,16 @@ class RolloutConfig:
             raise BadInput("Rollouts need at least one sample and one token, and a temperature above 0.")
 
 
-class Player:
+class RolloutRunner:
     """Plays tasks: draws `samples` episodes of each and has their environments score them."""
 
-    def __init__(self, sampler: Sampler, speech: PromptCodec, open_environment: Callable[[str], Environment]) -> None:
+    def __init__(self, sampler: Sampler, codec: PromptCodec, open_environment: Callable[[str], Environment]) -> None:
         self._sampler = sampler
-        self._codec = speech
+        self._codec = codec
         self._open_environment = open_environment
         self._environments: dict[str, Environment] = {}
 
-    def play(
+    def run(
         self,
         tasks: Sequence[tuple[str, Task]],
         config: RolloutConfig,
@@ -144,7 +144,7 @@ class Player:
             first_group:
         ]
         turns = any(is_multi_turn(self._get_environment(task.environment)) for _, task in tasks)
-        room = (config.room or 4 * config.max_tokens) if turns else config.max_tokens
+        room = (config.max_episode_tokens or 4 * config.max_tokens) if turns else config.max_tokens
         jobs = [
             EpisodeRequest(prompts[owner], int(job_seed), config.max_tokens, room)
             for owner, job_seed in zip(owners, seeds.flatten().tolist(), strict=True)
@@ -155,7 +155,7 @@ class Player:
             return self._environment_reply(tasks[owners[number]][1], transcripts[number], answer)
 
         temperature = 0.0 if greedy else config.temperature
-        episodes = self._sampler.draw(jobs, temperature=temperature, follow=follow if turns else None)
+        episodes = self._sampler.sample(jobs, temperature=temperature, reply=follow if turns else None)
         rollouts = []
         for number, episode in enumerate(episodes):
             arm, task = tasks[owners[number]]
@@ -166,7 +166,7 @@ class Player:
                     arm,
                     first_group + owners[number],
                     tuple(episode.ids),
-                    tuple(episode.drawn),
+                    tuple(episode.sampled),
                     tuple(episode.logprobs),
                     episode.truncated,
                     score,

@@ -36,10 +36,10 @@ _PREFILL_TOKENS = 2048
 class EpisodeRequest:
     """One episode to draw. `max_tokens` bounds each answer, `room` everything after the prompt, what is replied included."""
 
-    prompt: tuple[int, ...]
+    prompt_ids: tuple[int, ...]
     seed: int
     max_tokens: int
-    room: int
+    max_episode_tokens: int
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Episode:
     """What became of a job. `ids` begin with the prompt; `drawn` marks the model's own tokens, `logprobs` are theirs."""
 
     ids: list[int]
-    drawn: list[bool]
+    sampled: list[bool]
     logprobs: list[float] = field(default_factory=list)
     truncated: bool = False
 
@@ -58,12 +58,12 @@ EnvironmentReply = Callable[[int, Sequence[int]], Sequence[int] | None]
 
 @dataclass(eq=False, slots=True)
 class _Row:
-    number: int
-    job: EpisodeRequest
+    index: int
+    request: EpisodeRequest
     episode: Episode
-    random: np.random.Generator
-    answer: list[int] = field(default_factory=list)
-    waiting: list[int] = field(default_factory=list)
+    rng: np.random.Generator
+    answer_ids: list[int] = field(default_factory=list)
+    pending_ids: list[int] = field(default_factory=list)
     """Tokens of the episode that are not in the cache yet; the last of them is what the next draw follows."""
 
 
@@ -82,103 +82,103 @@ class Sampler:
         self._decoder = make_decoding_view(decoder, packed=packable and device == "cpu")
         self._stop_ids = stop_ids
         self._max_rows = max_rows or MAX_ROWS[device]
-        self.num_drawn = 0
+        self.num_sampled_tokens = 0
         """Tokens drawn so far."""
-        self.num_computed = 0
+        self.num_forward_tokens = 0
         """Tokens that went through the network so far."""
 
     @torch.inference_mode()
-    def draw(
-        self, jobs: Sequence[EpisodeRequest], *, temperature: float = 1.0, follow: EnvironmentReply | None = None
+    def sample(
+        self, requests: Sequence[EpisodeRequest], *, temperature: float = 1.0, reply: EnvironmentReply | None = None
     ) -> list[Episode]:
         """The episodes of all jobs, in their order. Temperature 0 takes the likeliest token and stores its log-probability at 1.
 
         Jobs of one prompt should be neighbours. Raises ValueError when the logits are not finite."""
-        if not jobs:
+        if not requests:
             return []
         refresh_decoding_view(self._decoder)
-        capacity = max(len(job.prompt) + job.room for job in jobs)
-        cache = self._decoder.new_cache(num_slots=min(self._max_rows, len(jobs)), capacity_tokens=capacity)
-        waiting, prompts = deque(enumerate(jobs)), _PromptCache(self._decoder)
+        capacity = max(len(job.prompt_ids) + job.max_episode_tokens for job in requests)
+        cache = self._decoder.new_cache(num_slots=min(self._max_rows, len(requests)), capacity_tokens=capacity)
+        waiting, prompts = deque(enumerate(requests)), _PromptCache(self._decoder)
         episodes: dict[int, Episode] = {}
         rows: list[_Row] = []
         while waiting or rows:
             fresh, logits_BV = self._admit_requests(waiting, rows, prompts, cache)
             if fresh:
                 self._sample_tokens(fresh, logits_BV, temperature)
-                self._finish_answers(rows, cache, episodes, follow)
-            self._read_replies(rows, cache, temperature, episodes, follow)
+                self._finish_answers(rows, cache, episodes, reply)
+            self._read_replies(rows, cache, temperature, episodes, reply)
             if rows:
-                ids_B1 = torch.tensor([row.waiting for row in rows], device=self._device)
+                ids_B1 = torch.tensor([row.pending_ids for row in rows], device=self._device)
                 hidden_B1E = self._decoder.hidden(ids_B1, cache=cache.rows(range(len(rows))))
                 self._sample_tokens(rows, self._logits(hidden_B1E[:, 0]), temperature)
-                self._finish_answers(rows, cache, episodes, follow)
-        self.num_computed += prompts.num_computed
-        return [episodes[number] for number in range(len(jobs))]
+                self._finish_answers(rows, cache, episodes, reply)
+        self.num_forward_tokens += prompts.num_forward_tokens
+        return [episodes[number] for number in range(len(requests))]
 
     @property
     def _device(self) -> torch.device:
         return next(self._decoder.parameters()).device
 
     def _logits(self, hidden_BE: Tensor) -> Tensor:
-        self.num_computed += hidden_BE.shape[0]
+        self.num_forward_tokens += hidden_BE.shape[0]
         logits: Tensor = self._decoder.lm_head(hidden_BE)
         return logits
 
     def _admit_requests(
-        self, waiting: deque[tuple[int, EpisodeRequest]], rows: list[_Row], prompts: _PromptCache, cache: Cache
+        self, queue: deque[tuple[int, EpisodeRequest]], rows: list[_Row], prompts: _PromptCache, cache: Cache
     ) -> tuple[list[_Row], Tensor]:
         """Give free rows to jobs that wait; the new rows and the logits after their prompts."""
         free = len(cache.lengths) - len(rows)
-        taken = [waiting.popleft() for _ in range(min(free, len(waiting)))]
-        prompts.compute([job.prompt for _, job in taken], ahead=[job.prompt for _, job in waiting])
+        taken = [queue.popleft() for _ in range(min(free, len(queue)))]
+        prompts.compute([job.prompt_ids for _, job in taken], upcoming=[job.prompt_ids for _, job in queue])
         fresh = []
         for number, job in taken:
             slot = len(rows)
             cache.reset(slot)
-            prompts.give(job.prompt, cache, slot)
-            episode = Episode(list(job.prompt), [False] * len(job.prompt))
+            prompts.copy_to(job.prompt_ids, cache, slot)
+            episode = Episode(list(job.prompt_ids), [False] * len(job.prompt_ids))
             row = _Row(number, job, episode, np.random.Generator(np.random.Philox(key=job.seed)))
             rows.append(row)
             fresh.append(row)
-        logits = torch.stack([prompts.logits(row.job.prompt) for row in fresh]) if fresh else torch.empty(0)
-        prompts.keep({job.prompt for _, job in waiting})
+        logits = torch.stack([prompts.logits(row.request.prompt_ids) for row in fresh]) if fresh else torch.empty(0)
+        prompts.retain({job.prompt_ids for _, job in queue})
         return fresh, logits
 
     def _sample_tokens(self, rows: Sequence[_Row], logits_BV: Tensor, temperature: float) -> None:
         """Draw a token for each row and store it with its log-probability."""
-        ids, logprobs = choose(logits_BV, [float(row.random.random()) for row in rows], temperature)
-        self.num_drawn += len(rows)
+        ids, logprobs = sample_tokens(logits_BV, [float(row.rng.random()) for row in rows], temperature)
+        self.num_sampled_tokens += len(rows)
         for row, token, logprob in zip(rows, ids, logprobs, strict=True):
-            row.answer.append(token)
-            row.waiting = [token]
+            row.answer_ids.append(token)
+            row.pending_ids = [token]
             row.episode.ids.append(token)
-            row.episode.drawn.append(True)
+            row.episode.sampled.append(True)
             row.episode.logprobs.append(logprob)
 
     def _finish_answers(
-        self, rows: list[_Row], cache: Cache, episodes: dict[int, Episode], follow: EnvironmentReply | None
+        self, rows: list[_Row], cache: Cache, episodes: dict[int, Episode], reply: EnvironmentReply | None
     ) -> None:
         """Let ended answers go on with what the environment says, or leave, the last row taking their place."""
         for slot in range(len(rows) - 1, -1, -1):
             row = rows[slot]
-            if not row.answer:
+            if not row.answer_ids:
                 continue  # it has yet to read what the environment said
-            used = len(row.episode.ids) - len(row.job.prompt)
-            if row.answer[-1] in self._stop_ids:
-                following = None if follow is None else follow(row.number, tuple(row.answer))
-                if following is not None and used + len(following) < row.job.room:
+            used = len(row.episode.ids) - len(row.request.prompt_ids)
+            if row.answer_ids[-1] in self._stop_ids:
+                following = None if reply is None else reply(row.index, tuple(row.answer_ids))
+                if following is not None and used + len(following) < row.request.max_episode_tokens:
                     row.episode.ids.extend(following)
-                    row.episode.drawn.extend([False] * len(following))
-                    row.waiting.extend(following)
-                    row.answer = []
+                    row.episode.sampled.extend([False] * len(following))
+                    row.pending_ids.extend(following)
+                    row.answer_ids = []
                     continue
                 row.episode.truncated = following is not None
-            elif len(row.answer) < row.job.max_tokens and used < row.job.room:
+            elif len(row.answer_ids) < row.request.max_tokens and used < row.request.max_episode_tokens:
                 continue
             else:
                 row.episode.truncated = True
-            episodes[row.number] = row.episode
+            episodes[row.index] = row.episode
             last = rows.pop()
             if last is not row:
                 cache.reset(slot)
@@ -186,16 +186,16 @@ class Sampler:
                 rows[slot] = last
 
     def _read_replies(
-        self, rows: list[_Row], cache: Cache, temperature: float, episodes: dict[int, Episode], follow: EnvironmentReply | None
+        self, rows: list[_Row], cache: Cache, temperature: float, episodes: dict[int, Episode], reply: EnvironmentReply | None
     ) -> None:
         """Read what environments said, each in one pass of its own, and draw the first token of what follows."""
-        while (slot := next((slot for slot, row in enumerate(rows) if len(row.waiting) > 1), None)) is not None:
+        while (slot := next((slot for slot, row in enumerate(rows) if len(row.pending_ids) > 1), None)) is not None:
             row = rows[slot]
-            ids_1T = torch.tensor([row.waiting], device=self._device)
+            ids_1T = torch.tensor([row.pending_ids], device=self._device)
             hidden_1TE = self._decoder.hidden(ids_1T, cache=cache.rows([slot]))
-            self.num_computed += len(row.waiting) - 1
+            self.num_forward_tokens += len(row.pending_ids) - 1
             self._sample_tokens([row], self._logits(hidden_1TE[:, -1]), temperature)
-            self._finish_answers(rows, cache, episodes, follow)
+            self._finish_answers(rows, cache, episodes, reply)
 
 
 class _PromptCache:
@@ -204,14 +204,14 @@ class _PromptCache:
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
         self._entries: dict[tuple[int, ...], tuple[Cache, int, Tensor]] = {}
-        self.num_computed = 0
+        self.num_forward_tokens = 0
 
-    def compute(self, wanted: Sequence[tuple[int, ...]], *, ahead: Sequence[tuple[int, ...]]) -> None:
+    def compute(self, prompts: Sequence[tuple[int, ...]], *, upcoming: Sequence[tuple[int, ...]]) -> None:
         """Compute what is wanted and not held; where a pass has room left, also what will be wanted next."""
-        missing = [prompt for prompt in dict.fromkeys(wanted) if prompt not in self._entries]
+        missing = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._entries]
         if not missing:
             return
-        for prompt in dict.fromkeys(ahead):
+        for prompt in dict.fromkeys(upcoming):
             if (len(missing) + 1) * max(map(len, [*missing, prompt])) > _PREFILL_TOKENS:
                 break
             if prompt not in self._entries and prompt not in missing:
@@ -239,22 +239,22 @@ class _PromptCache:
         hidden_BTE = self._decoder.hidden(ids_BT, cache=cache.rows(range(len(prompts)), lengths))
         ends_B = torch.tensor(lengths, device=device) - 1
         logits_BV = self._decoder.lm_head(hidden_BTE[torch.arange(len(prompts), device=device), ends_B])
-        self.num_computed += common + sum(lengths)
+        self.num_forward_tokens += common + sum(lengths)
         for row, prompt in enumerate(prompts):
             self._entries[prompt] = (cache, row, logits_BV[row])
 
-    def give(self, prompt: tuple[int, ...], cache: Cache, slot: int) -> None:
+    def copy_to(self, prompt: tuple[int, ...], cache: Cache, slot: int) -> None:
         held, source, _ = self._entries[prompt]
-        cache.adopt(slot, held, source)
+        cache.copy_from(slot, held, source)
 
     def logits(self, prompt: tuple[int, ...]) -> Tensor:
         return self._entries[prompt][2]
 
-    def keep(self, wanted: set[tuple[int, ...]]) -> None:
-        self._entries = {prompt: held for prompt, held in self._entries.items() if prompt in wanted}
+    def retain(self, prompts: set[tuple[int, ...]]) -> None:
+        self._entries = {prompt: held for prompt, held in self._entries.items() if prompt in prompts}
 
 
-def choose(logits_BV: Tensor, uniforms: Sequence[float], temperature: float) -> tuple[list[int], list[float]]:
+def sample_tokens(logits_BV: Tensor, uniforms: Sequence[float], temperature: float) -> tuple[list[int], list[float]]:
     """(ids, log-probabilities) drawn from softmax(logits / temperature), and of it. Temperature 0: the likeliest, at 1."""
     logits_BV = logits_BV.to(torch.promote_types(logits_BV.dtype, torch.float32))
     if temperature > 0 and temperature != 1:

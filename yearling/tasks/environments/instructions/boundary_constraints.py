@@ -6,36 +6,36 @@ import random
 import re
 from typing import Any
 
-from yearling.tasks.environments.instructions.constraint_kind import Parameters, kind
-from yearling.tasks.environments.instructions.parsed_answer import Answer, Language, words_of
+from yearling.tasks.environments.instructions.constraint_kind import ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, ParsedAnswer, split_words
 
-_OPENINGS: dict[Language, tuple[str, ...]] = {
+_OPENINGS: dict[InstructionLanguage, tuple[str, ...]] = {
     "en": ("Well", "Sure", "Imagine", "Today", "Honestly", "Often", "Once", "Perhaps"),
     "zh": ("其实", "当然", "今天", "想象", "通常", "有时", "从前", "也许"),
 }
-_ENDINGS: dict[Language, tuple[str, ...]] = {
+_ENDINGS: dict[InstructionLanguage, tuple[str, ...]] = {
     "en": ("That is all.", "Have a nice day!", "I hope this helps.", "Thank you for reading.", "The end."),
     "zh": ("就是这样。", "祝你愉快！", "希望对你有帮助。", "谢谢阅读。", "完。"),
 }
-_NAMES: dict[Language, tuple[str, ...]] = {
+_NAMES: dict[InstructionLanguage, tuple[str, ...]] = {
     "en": ("Nora", "Oscar", "Mabel", "Felix", "Greta", "Hugo"),
     "zh": ("小林", "阿明", "老周", "小雨", "阿芳", "大刘"),
 }
-_SENTENCES: dict[Language, tuple[str, ...]] = {
+_SENTENCES: dict[InstructionLanguage, tuple[str, ...]] = {
     "en": ("Here is what I think.", "This is my answer.", "Let me put it simply.", "Good question, thank you."),
     "zh": ("我的想法如下。", "这是我的回答。", "让我简单说说。", "好问题，谢谢。"),
 }
 _QUOTES = {('"', '"'), ("“", "”"), ("「", "」"), ("『", "』"), ("«", "»")}
 
 
-def _draw_from(name: str, pool: dict[Language, tuple[str, ...]]) -> Any:
-    def draw(source: random.Random, language: Language, level: int) -> dict[str, Any]:
+def _draw_from(name: str, pool: dict[InstructionLanguage, tuple[str, ...]]) -> Any:
+    def draw(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
         return {name: source.choice(pool[language])}
 
     return draw
 
 
-@kind(
+@constraint(
     "start_word",
     en=('Begin your answer with the word "{word}".', 'The first word must be "{word}".', 'Start with "{word}".'),
     zh=("以“{word}”开头。", "回答的开头必须是“{word}”。", "请用“{word}”两个字开始。"),
@@ -44,12 +44,12 @@ def _draw_from(name: str, pool: dict[Language, tuple[str, ...]]) -> Any:
     tags="wording literal",
     avoids="fixed quoted",
 )
-def _start_word(answer: Answer, parameters: Parameters) -> bool:
+def _start_word(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     word = parameters["word"].casefold()
-    return words_of(answer.opening, "en")[:1] == [word] if answer.language == "en" else answer.opening.startswith(word)
+    return split_words(answer.opening, "en")[:1] == [word] if answer.language == "en" else answer.opening.startswith(word)
 
 
-@kind(
+@constraint(
     "first_letter",
     en=(
         'The first word of your answer must start with the letter "{mark}".',
@@ -62,11 +62,11 @@ def _start_word(answer: Answer, parameters: Parameters) -> bool:
     tags="wording literal",
     avoids="fixed quoted",
 )
-def _first_letter(answer: Answer, parameters: Parameters) -> bool:
+def _first_letter(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return answer.opening.startswith(parameters["mark"].casefold())
 
 
-@kind(
+@constraint(
     "end_phrase",
     en=("End your answer with: {phrase}", "The last words must be exactly: {phrase}", "Finish with this sentence: {phrase}"),
     zh=("最后以这句话结尾：{phrase}", "结尾必须是：{phrase}", "请用下面这句话收尾：{phrase}"),
@@ -75,11 +75,11 @@ def _first_letter(answer: Answer, parameters: Parameters) -> bool:
     tags="wording literal exclaiming",
     avoids="fixed quoted exclamations avoid_mark short_words no_first_person",
 )
-def _end_phrase(answer: Answer, parameters: Parameters) -> bool:
-    return answer.folded.endswith(parameters["phrase"].casefold()) and len(answer.folded) > len(parameters["phrase"])
+def _end_phrase(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
+    return answer.casefolded.endswith(parameters["phrase"].casefold()) and len(answer.casefolded) > len(parameters["phrase"])
 
 
-@kind(
+@constraint(
     "end_question",
     en=(
         "End your answer with a question.",
@@ -90,11 +90,11 @@ def _end_phrase(answer: Answer, parameters: Parameters) -> bool:
     claims="last questions",
     avoids="fixed quoted",
 )
-def _end_question(answer: Answer, parameters: Parameters) -> bool:
+def _end_question(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return answer.text.endswith(("?", "？"))
 
 
-@kind(
+@constraint(
     "titled",
     en=(
         'Put a title on the first line, written as "Title: ...".',
@@ -106,14 +106,14 @@ def _end_question(answer: Answer, parameters: Parameters) -> bool:
     tags="line wording literal",
     avoids="fixed quoted",
 )
-def _titled(answer: Answer, parameters: Parameters) -> bool:
+def _titled(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     lead = r"title:\s*" if answer.language == "en" else r"标题[:：]\s*"
     first = answer.lines[0].strip("*# ").casefold() if answer.lines else ""
     match = re.match(lead, first)
-    return match is not None and bool(words_of(first[match.end() :], answer.language)) and len(answer.lines) >= 2
+    return match is not None and bool(split_words(first[match.end() :], answer.language)) and len(answer.lines) >= 2
 
 
-@kind(
+@constraint(
     "quoted",
     en=(
         "Put your whole answer in double quotation marks.",
@@ -124,11 +124,11 @@ def _titled(answer: Answer, parameters: Parameters) -> bool:
     claims="first last quotes",
     avoids="fixed layout line",
 )
-def _quoted(answer: Answer, parameters: Parameters) -> bool:
+def _quoted(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return len(answer.text) > 2 and (answer.text[0], answer.text[-1]) in _QUOTES
 
 
-@kind(
+@constraint(
     "note_last",
     en=(
         'Close with a separate last line that starts with "Note:".',
@@ -141,14 +141,14 @@ def _quoted(answer: Answer, parameters: Parameters) -> bool:
     avoids="fixed quoted one_line quote_block",
     held_out=True,
 )
-def _note_last(answer: Answer, parameters: Parameters) -> bool:
+def _note_last(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     lead = r"note:\s*" if answer.language == "en" else r"备注[:：]\s*"
     last = answer.lines[-1].strip("*# ").casefold() if answer.lines else ""
     match = re.match(lead, last)
-    return match is not None and bool(words_of(last[match.end() :], answer.language)) and len(answer.lines) >= 2
+    return match is not None and bool(split_words(last[match.end() :], answer.language)) and len(answer.lines) >= 2
 
 
-@kind(
+@constraint(
     "signature",
     en=(
         'Sign your answer on the last line with "- {name}".',
@@ -161,12 +161,12 @@ def _note_last(answer: Answer, parameters: Parameters) -> bool:
     tags="line literal wording",
     avoids="fixed quoted quote_block items one_line",
 )
-def _signature(answer: Answer, parameters: Parameters) -> bool:
+def _signature(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     last = answer.lines[-1].casefold() if answer.lines else ""
     return len(answer.lines) >= 2 and re.fullmatch(rf"[-–—]\s*{re.escape(parameters['name'].casefold())}", last) is not None
 
 
-@kind(
+@constraint(
     "copy_first",
     en=(
         "First write this sentence word for word, then answer: {phrase}",
@@ -179,12 +179,12 @@ def _signature(answer: Answer, parameters: Parameters) -> bool:
     tags="literal wording",
     avoids="fixed quoted avoid_mark no_first_person layout exclude_words",
 )
-def _copy_first(answer: Answer, parameters: Parameters) -> bool:
+def _copy_first(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     phrase = parameters["phrase"].casefold()
-    return answer.folded.startswith(phrase) and len(answer.folded) > len(phrase)
+    return answer.casefolded.startswith(phrase) and len(answer.casefolded) > len(phrase)
 
 
-@kind(
+@constraint(
     "same_start",
     en=(
         'Start every sentence with the word "{word}".',
@@ -198,9 +198,9 @@ def _copy_first(answer: Answer, parameters: Parameters) -> bool:
     avoids="fixed line quoted",
     held_out=True,
 )
-def _same_start(answer: Answer, parameters: Parameters) -> bool:
+def _same_start(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     word = parameters["word"].casefold()
-    starts = [words_of(sentence.casefold(), "en")[:1] == [word] for sentence in answer.sentences]
+    starts = [split_words(sentence.casefold(), "en")[:1] == [word] for sentence in answer.sentences]
     if answer.language == "zh":
         starts = [sentence.casefold().startswith(word) for sentence in answer.sentences]
     return len(starts) >= 2 and all(starts)

@@ -12,25 +12,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from yearling.errors import BadInput
-from yearling.tasks.environments.instructions.parsed_answer import Answer, Language
+from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, ParsedAnswer
 
-Parameters = Mapping[str, Any]
+ConstraintParameters = Mapping[str, Any]
 """JSON values."""
-LEVELS = (1, 2, 3)
+DIFFICULTY_LEVELS = (1, 2, 3)
 """How demanding thresholds are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class ConstraintKind:
     """One kind of checkable constraint."""
 
     id: str
     en: tuple[str, ...]
     zh: tuple[str, ...]
     """Phrasings: format strings over the parameters."""
-    draw: Callable[[random.Random, Language, int], dict[str, Any]]
+    draw: Callable[[random.Random, InstructionLanguage, int], dict[str, Any]]
     """Parameters for a language and a level."""
-    check: Callable[[Answer, Parameters], bool]
+    check: Callable[[ParsedAnswer, ConstraintParameters], bool]
     claims: frozenset[str]
     tags: frozenset[str]
     avoids: frozenset[str]
@@ -39,15 +39,15 @@ class Kind:
     in_english: bool
     """The answer is to be English whatever the language of the request."""
 
-    def phrase(self, language: Language, parameters: Parameters, source: random.Random) -> str:
+    def phrase(self, language: InstructionLanguage, parameters: ConstraintParameters, source: random.Random) -> str:
         return source.choice(self.en if language == "en" else self.zh).format(**parameters)
 
-    def names(self) -> frozenset[str]:
+    def exclusion_names(self) -> frozenset[str]:
         """Everything by which another kind may avoid this one."""
         return self.claims | self.tags | {self.id}
 
 
-KINDS: dict[str, Kind] = {}
+CONSTRAINT_KINDS: dict[str, ConstraintKind] = {}
 """Every kind by its id, filled by the `*_kinds` modules."""
 
 
@@ -55,33 +55,35 @@ _CHINESE_WORDING_TAGS = frozenset({"wording", "literal", "fixed", "size", "sente
 """What names Chinese words or counts them, and so does not go with a wish for English in a Chinese request."""
 
 
-def conflict(first: Kind, second: Kind, language: Language) -> bool:
+def kinds_conflict(first: ConstraintKind, second: ConstraintKind, language: InstructionLanguage) -> bool:
     """Whether two kinds may not stand in one task whose request is in this language."""
     shared = first.claims & second.claims
-    if shared or first.avoids & second.names() or second.avoids & first.names() or first.id == second.id:
+    if shared or first.avoids & second.exclusion_names() or second.avoids & first.exclusion_names() or first.id == second.id:
         return True
     pairs = ((first, second), (second, first))
-    return language == "zh" and any(one.in_english and other.names() & _CHINESE_WORDING_TAGS for one, other in pairs)
+    return language == "zh" and any(one.in_english and other.exclusion_names() & _CHINESE_WORDING_TAGS for one, other in pairs)
 
 
-def kind(
+def constraint(
     id: str,
     *,
     en: tuple[str, ...],
     zh: tuple[str, ...],
-    draw: Callable[[random.Random, Language, int], dict[str, Any]] = lambda source, language, level: {},
+    draw: Callable[[random.Random, InstructionLanguage, int], dict[str, Any]] = lambda source, language, level: {},
     claims: str = "",
     tags: str = "",
     avoids: str = "",
     held_out: bool = False,
     in_english: bool = False,
-) -> Callable[[Callable[[Answer, Parameters], bool]], Callable[[Answer, Parameters], bool]]:
+) -> Callable[[Callable[[ParsedAnswer, ConstraintParameters], bool]], Callable[[ParsedAnswer, ConstraintParameters], bool]]:
     """Register the decorated checker as a kind. `claims`, `tags` and `avoids` are words separated by spaces."""
 
-    def register(check: Callable[[Answer, Parameters], bool]) -> Callable[[Answer, Parameters], bool]:
-        if id in KINDS:
+    def register(
+        check: Callable[[ParsedAnswer, ConstraintParameters], bool],
+    ) -> Callable[[ParsedAnswer, ConstraintParameters], bool]:
+        if id in CONSTRAINT_KINDS:
             raise ValueError(f"two kinds are named {id}")
-        KINDS[id] = Kind(
+        CONSTRAINT_KINDS[id] = ConstraintKind(
             id=id,
             en=en,
             zh=zh,
@@ -98,8 +100,8 @@ def kind(
     return register
 
 
-def get_constraint_kind(id: str) -> Kind:
+def get_constraint_kind(id: str) -> ConstraintKind:
     """Raises BadInput for a name that no kind has."""
-    if id not in KINDS:
-        raise BadInput(f"There is no kind of constraint named {id}.", advice=f"There are: {', '.join(sorted(KINDS))}.")
-    return KINDS[id]
+    if id not in CONSTRAINT_KINDS:
+        raise BadInput(f"There is no kind of constraint named {id}.", advice=f"There are: {', '.join(sorted(CONSTRAINT_KINDS))}.")
+    return CONSTRAINT_KINDS[id]

@@ -22,14 +22,20 @@ from yearling.tasks.environments.instructions import layout_constraints as layou
 from yearling.tasks.environments.instructions import length_constraints as length_constraints
 from yearling.tasks.environments.instructions import mark_constraints as mark_constraints
 from yearling.tasks.environments.instructions import word_constraints as word_constraints
-from yearling.tasks.environments.instructions.constraint_kind import KINDS, LEVELS, Kind, conflict, get_constraint_kind
-from yearling.tasks.environments.instructions.parsed_answer import Answer, Language
+from yearling.tasks.environments.instructions.constraint_kind import (
+    CONSTRAINT_KINDS,
+    DIFFICULTY_LEVELS,
+    ConstraintKind,
+    get_constraint_kind,
+    kinds_conflict,
+)
+from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, ParsedAnswer
 from yearling.tasks.environments.instructions.sanity import is_sane
 from yearling.tasks.environments.protocol import Task, Transcript, final_answer_text, task_key
-from yearling.tasks.environments.seeds import Part, part_of_seed, part_owning_question
+from yearling.tasks.environments.seeds import SeedPart, part_of_seed, part_owning_question
 
 MAX_CONSTRAINTS = 3
-_LAYOUTS: dict[Language, tuple[str, ...]] = {
+_LAYOUTS: dict[InstructionLanguage, tuple[str, ...]] = {
     "en": ("{request} {joined}", "{request}\n\n{listed}", "{request}\n\nRules:\n{listed}", "{joined}\n\n{request}"),
     "zh": ("{request}{joined}", "{request}\n\n{listed}", "{request}\n\n要求：\n{listed}", "{joined}\n\n{request}"),
 }
@@ -56,22 +62,24 @@ class Instructions:
             raise BadInput("language must be en, zh or both.", param="language")
         if not 1 <= self.fewest <= self.most <= MAX_CONSTRAINTS:
             raise BadInput(f"fewest and most must lie between 1 and {MAX_CONSTRAINTS}, in this order.", param="most")
-        if self.level not in (0, *LEVELS):
+        if self.level not in (0, *DIFFICULTY_LEVELS):
             raise BadInput("level must be 0 (mixed), 1, 2 or 3.", param="level")
         self._allowed_kinds("exam")
 
     @staticmethod
     def members() -> tuple[tuple[str, ...], tuple[str, ...]]:
         """All kinds, and those that are for exams only."""
-        return tuple(sorted(KINDS)), tuple(sorted(kind.id for kind in KINDS.values() if kind.held_out))
+        return tuple(sorted(CONSTRAINT_KINDS)), tuple(sorted(kind.id for kind in CONSTRAINT_KINDS.values() if kind.held_out))
 
     def task(self, seed: int) -> Task:
         part = part_of_seed(seed)
         source = random.Random(f"instructions {seed}")
-        language: Language = source.choice(("en", "zh")) if self.language == "both" else "zh" if self.language == "zh" else "en"
-        request = source.choice(requests(language, part))
+        language: InstructionLanguage = (
+            source.choice(("en", "zh")) if self.language == "both" else "zh" if self.language == "zh" else "en"
+        )
+        request = source.choice(requests_for_part(language, part))
         chosen = self._choose_kinds(source, language, part)
-        level = self.level or source.choice(LEVELS)
+        level = self.level or source.choice(DIFFICULTY_LEVELS)
         drawn = [(kind, kind.draw(source, language, level)) for kind in chosen]
         said = [kind.phrase(language, parameters, source) for kind, parameters in drawn]
         constraints = [{"kind": kind.id, "parameters": parameters} for kind, parameters in drawn]
@@ -96,21 +104,21 @@ class Instructions:
             made["kind"]: get_constraint_kind(made["kind"]).check(answer, made["parameters"]) for made in task.data["constraints"]
         }
 
-    def _choose_kinds(self, source: random.Random, language: Language, part: Part) -> list[Kind]:
+    def _choose_kinds(self, source: random.Random, language: InstructionLanguage, part: SeedPart) -> list[ConstraintKind]:
         wanted = source.randint(self.fewest, self.most)
         pool = self._allowed_kinds(part)
-        chosen: list[Kind] = []
+        chosen: list[ConstraintKind] = []
         for candidate in source.sample(pool, len(pool)):
-            if len(chosen) < wanted and not any(conflict(candidate, other, language) for other in chosen):
+            if len(chosen) < wanted and not any(kinds_conflict(candidate, other, language) for other in chosen):
                 chosen.append(candidate)
         if len(chosen) < self.fewest:
             raise BadInput(f"These kinds cannot be combined {self.fewest} at a time.", param="kinds")
         return chosen
 
-    def _allowed_kinds(self, part: Part) -> list[Kind]:
+    def _allowed_kinds(self, part: SeedPart) -> list[ConstraintKind]:
         if isinstance(self.kinds, str) and self.kinds in ("all", "seen", "held_out"):
             wanted = {"all": (False, True), "seen": (False,), "held_out": (True,)}[self.kinds]
-            found = [kind for kind in KINDS.values() if kind.held_out in wanted]
+            found = [kind for kind in CONSTRAINT_KINDS.values() if kind.held_out in wanted]
         else:
             found = [get_constraint_kind(name) for name in ([self.kinds] if isinstance(self.kinds, str) else self.kinds)]
         if part == "train":
@@ -121,18 +129,18 @@ class Instructions:
 
 
 @cache
-def requests(language: Language, part: Part) -> tuple[str, ...]:
+def requests_for_part(language: InstructionLanguage, part: SeedPart) -> tuple[str, ...]:
     """The requests that this part may use; no other part has them."""
     store = tomllib.loads(files(__package__).joinpath("prompts.toml").read_text(encoding="utf-8"))
     return tuple(request for request in store[language] if part_owning_question(request) == part)
 
 
-def _parse_answer(task: Task, transcript: Transcript) -> Answer:
+def _parse_answer(task: Task, transcript: Transcript) -> ParsedAnswer:
     """The answer, counted in the language that the task wants it in."""
     kinds = [get_constraint_kind(made["kind"]) for made in task.data["constraints"]]
-    language: Language = task.data["language"]
+    language: InstructionLanguage = task.data["language"]
     if any(kind.in_english for kind in kinds):
         language = "en"
     if any(kind.id == "other_language" for kind in kinds):
         language = "zh" if language == "en" else "en"
-    return Answer(final_answer_text(transcript), language)
+    return ParsedAnswer(final_answer_text(transcript), language)

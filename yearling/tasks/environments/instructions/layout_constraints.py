@@ -8,11 +8,16 @@ import re
 from itertools import pairwise
 from typing import Any
 
-from yearling.tasks.environments.instructions.constraint_kind import Parameters, kind
-from yearling.tasks.environments.instructions.parsed_answer import Answer, Language, occurrences, words_of
-from yearling.tasks.environments.instructions.word_constraints import WORDS
+from yearling.tasks.environments.instructions.constraint_kind import ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.parsed_answer import (
+    InstructionLanguage,
+    ParsedAnswer,
+    count_occurrences,
+    split_words,
+)
+from yearling.tasks.environments.instructions.word_constraints import TARGET_WORDS
 
-_JSON_KEYS: dict[Language, tuple[str, ...]] = {
+_JSON_KEYS: dict[InstructionLanguage, tuple[str, ...]] = {
     "en": ("answer", "reason", "example", "topic", "advice", "summary"),
     "zh": ("回答", "原因", "例子", "主题", "建议", "总结"),
 }
@@ -20,11 +25,11 @@ _COUNTS_BY_LEVEL = {1: (2,), 2: (3, 4), 3: (5, 6)}
 _TRIMMED_CHARS = " \"'“”‘’「」『』*_#>-—.,!?。，！？"
 
 
-def _draw_count(source: random.Random, language: Language, level: int) -> dict[str, Any]:
+def _draw_count(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
     return {"n": source.choice(_COUNTS_BY_LEVEL[level])}
 
 
-@kind(
+@constraint(
     "bullets",
     en=(
         'Give a list of exactly {n} bullet points, each on its own line starting with "- ".',
@@ -41,11 +46,11 @@ def _draw_count(source: random.Random, language: Language, level: int) -> dict[s
     tags="items",
     avoids="signature",
 )
-def _bullets(answer: Answer, parameters: Parameters) -> bool:
+def _bullets(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return bool(len(answer.bullets) == parameters["n"])
 
 
-@kind(
+@constraint(
     "numbered",
     en=(
         "Give a numbered list of exactly {n} items, each on its own line.",
@@ -58,11 +63,11 @@ def _bullets(answer: Answer, parameters: Parameters) -> bool:
     tags="items numbering",
     avoids="fixed",
 )
-def _numbered(answer: Answer, parameters: Parameters) -> bool:
+def _numbered(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return [number for number, _ in answer.numbered] == list(range(1, parameters["n"] + 1))
 
 
-@kind(
+@constraint(
     "comma_list",
     en=(
         "Answer with nothing but {n} items separated by commas, on one line.",
@@ -79,13 +84,13 @@ def _numbered(answer: Answer, parameters: Parameters) -> bool:
     tags="short fixed",
     avoids="line literal has_numbers questions exclamations",
 )
-def _comma_list(answer: Answer, parameters: Parameters) -> bool:
+def _comma_list(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     items = [item.strip(_TRIMMED_CHARS) for item in re.split("[,，、]", answer.text)]
-    wanted = [bool(item) and len(words_of(item, answer.language)) <= 8 for item in items]
+    wanted = [bool(item) and len(split_words(item, answer.language)) <= 8 for item in items]
     return len(answer.lines) == 1 and len(items) == parameters["n"] == len(set(items)) and all(wanted)
 
 
-@kind(
+@constraint(
     "json_object",
     en=(
         "Answer with a JSON object that has exactly the keys {listed}, whose values are text.",
@@ -102,7 +107,7 @@ def _comma_list(answer: Answer, parameters: Parameters) -> bool:
     tags="fixed literal wording",
     avoids="line case repetition size sentences literal",
 )
-def _json_object(answer: Answer, parameters: Parameters) -> bool:
+def _json_object(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     body = re.sub(r"^```(?:json)?\s*\n(.*)\n\s*```$", r"\1", answer.text, flags=re.DOTALL)
     try:
         found = json.loads(body)
@@ -110,10 +115,10 @@ def _json_object(answer: Answer, parameters: Parameters) -> bool:
         return False
     if not isinstance(found, dict) or list(found) != parameters["keys"]:
         return False
-    return all(isinstance(value, str) and words_of(value, answer.language) for value in found.values())
+    return all(isinstance(value, str) and split_words(value, answer.language) for value in found.values())
 
 
-def _draw_json_keys(source: random.Random, language: Language, level: int) -> dict[str, Any]:
+def _draw_json_keys(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
     keys = source.sample(_JSON_KEYS[language], min(level + 1, 3))
     return {
         "keys": keys,
@@ -121,7 +126,7 @@ def _draw_json_keys(source: random.Random, language: Language, level: int) -> di
     }
 
 
-@kind(
+@constraint(
     "sections",
     en=(
         'Divide your answer into {n} parts that begin with "Part 1:", "Part 2:" and so on, each on a new line.',
@@ -138,13 +143,13 @@ def _draw_json_keys(source: random.Random, language: Language, level: int) -> di
     tags="numbering literal wording line",
     avoids="fixed",
 )
-def _sections(answer: Answer, parameters: Parameters) -> bool:
+def _sections(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     lead = r"part (\d+)\s*:" if answer.language == "en" else r"第\s*(\d+)\s*部分\s*[:：]"
     found = [match[1] for line in answer.lines if (match := re.match(lead, line.strip("*# ").casefold()))]
     return found == [str(number) for number in range(1, parameters["n"] + 1)]
 
 
-@kind(
+@constraint(
     "two_versions",
     en=(
         'Give two different answers, separated by a line with only "===".',
@@ -159,12 +164,12 @@ def _sections(answer: Answer, parameters: Parameters) -> bool:
     claims="layout",
     avoids="line fixed",
 )
-def _two_versions(answer: Answer, parameters: Parameters) -> bool:
+def _two_versions(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     parts = [part.strip() for part in re.split(r"^\s*===\s*$", answer.text, flags=re.MULTILINE)]
-    return len(parts) == 2 and parts[0] != parts[1] and all(len(words_of(part, answer.language)) >= 3 for part in parts)
+    return len(parts) == 2 and parts[0] != parts[1] and all(len(split_words(part, answer.language)) >= 3 for part in parts)
 
 
-@kind(
+@constraint(
     "quote_block",
     en=(
         'Start every line with "> ".',
@@ -176,11 +181,11 @@ def _two_versions(answer: Answer, parameters: Parameters) -> bool:
     avoids="fixed line",
     held_out=True,
 )
-def _quote_block(answer: Answer, parameters: Parameters) -> bool:
+def _quote_block(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return all(line.startswith((">", "＞")) and len(line) > 1 for line in answer.lines)
 
 
-@kind(
+@constraint(
     "item_word",
     en=(
         'Write a bulleted list with "- " in which every point contains the word "{word}"; give at least two points.',
@@ -192,17 +197,17 @@ def _quote_block(answer: Answer, parameters: Parameters) -> bool:
         "写两条或更多以“- ”开头的要点，每条都用上“{word}”。",
         "至少两行以“- ”开头，并且每行都提到“{word}”。",
     ),
-    draw=lambda source, language, level: {"word": source.choice(WORDS[language])},
+    draw=lambda source, language, level: {"word": source.choice(TARGET_WORDS[language])},
     claims="layout repetition",
     tags="items literal wording",
     avoids="fixed signature",
 )
-def _item_word(answer: Answer, parameters: Parameters) -> bool:
-    counts = [occurrences(item, parameters["word"], answer.language) for item in answer.bullets]
+def _item_word(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
+    counts = [count_occurrences(item, parameters["word"], answer.language) for item in answer.bullets]
     return len(counts) >= 2 and all(counts)
 
 
-@kind(
+@constraint(
     "rising_lines",
     en=(
         "Write at least three lines, each with more words than the line before.",
@@ -213,6 +218,6 @@ def _item_word(answer: Answer, parameters: Parameters) -> bool:
     claims="layout",
     avoids="line fixed brackets bold quotation hashtags",
 )
-def _rising_lines(answer: Answer, parameters: Parameters) -> bool:
-    counts = [len(words_of(line, answer.language)) for line in answer.lines]
+def _rising_lines(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
+    counts = [len(split_words(line, answer.language)) for line in answer.lines]
     return len(counts) >= 3 and all(before < after for before, after in pairwise(counts))

@@ -6,8 +6,8 @@ import random
 import re
 from typing import Any
 
-from yearling.tasks.environments.instructions.constraint_kind import Parameters, kind
-from yearling.tasks.environments.instructions.parsed_answer import Answer, Language, words_of
+from yearling.tasks.environments.instructions.constraint_kind import ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, ParsedAnswer, split_words
 
 _CLAUSE_END = re.compile(r"[,.!?;:，。！？；：、…\n]")
 
@@ -15,18 +15,18 @@ _CLAUSE_END = re.compile(r"[,.!?;:，。！？；：、…\n]")
 def _draw_n_from(*levels: tuple[int, ...]) -> Any:
     """A drawer of `n` from the values of a level, easiest level first."""
 
-    def draw(source: random.Random, language: Language, level: int) -> dict[str, Any]:
+    def draw(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
         return {"n": source.choice(levels[level - 1])}
 
     return draw
 
 
-def _draw_range(source: random.Random, language: Language, level: int) -> dict[str, Any]:
+def _draw_range(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
     low = source.choice((10, 20, 30, 40))
     return {"low": low, "high": low + {1: 30, 2: 20, 3: 10}[level]}
 
 
-@kind(
+@constraint(
     "words_at_most",
     en=(
         "Use at most {n} words.",
@@ -38,11 +38,11 @@ def _draw_range(source: random.Random, language: Language, level: int) -> dict[s
     draw=_draw_n_from((60, 70, 80), (40, 45, 50), (25, 30, 35)),
     claims="size",
 )
-def _words_at_most(answer: Answer, parameters: Parameters) -> bool:
+def _words_at_most(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return bool(len(answer.words) <= parameters["n"])
 
 
-@kind(
+@constraint(
     "words_at_least",
     en=("Use at least {n} words.", "Write no fewer than {n} words.", "Your answer should have {n} words or more."),
     zh=("至少写{n}个字。", "回答不少于{n}个字。", "字数要达到{n}个字或更多。"),
@@ -50,11 +50,11 @@ def _words_at_most(answer: Answer, parameters: Parameters) -> bool:
     claims="size",
     avoids="sentences short",
 )
-def _words_at_least(answer: Answer, parameters: Parameters) -> bool:
+def _words_at_least(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return bool(len(answer.words) >= parameters["n"])
 
 
-@kind(
+@constraint(
     "words_between",
     en=(
         "Write between {low} and {high} words.",
@@ -67,11 +67,11 @@ def _words_at_least(answer: Answer, parameters: Parameters) -> bool:
     avoids="sentences short",
     held_out=True,
 )
-def _words_between(answer: Answer, parameters: Parameters) -> bool:
+def _words_between(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return bool(parameters["low"] <= len(answer.words) <= parameters["high"])
 
 
-@kind(
+@constraint(
     "sentences_exactly",
     en=(
         "Answer in exactly {n} sentences.",
@@ -83,11 +83,11 @@ def _words_between(answer: Answer, parameters: Parameters) -> bool:
     claims="sentences",
     avoids="layout line",
 )
-def _sentences_exactly(answer: Answer, parameters: Parameters) -> bool:
+def _sentences_exactly(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return bool(len(answer.sentences) == parameters["n"])
 
 
-@kind(
+@constraint(
     "sentences_at_most",
     en=("Use no more than {n} sentences.", "Write at most {n} sentences.", "Limit yourself to {n} sentences."),
     zh=("最多写{n}句话。", "不要超过{n}句话。", "用{n}句以内的话回答。"),
@@ -95,11 +95,11 @@ def _sentences_exactly(answer: Answer, parameters: Parameters) -> bool:
     claims="sentences",
     avoids="layout line",
 )
-def _sentences_at_most(answer: Answer, parameters: Parameters) -> bool:
+def _sentences_at_most(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return bool(1 <= len(answer.sentences) <= parameters["n"])
 
 
-@kind(
+@constraint(
     "short_sentences",
     en=(
         "No sentence may have more than {n} words.",
@@ -112,12 +112,12 @@ def _sentences_at_most(answer: Answer, parameters: Parameters) -> bool:
     avoids="layout line fixed literal",
     held_out=True,
 )
-def _short_sentences(answer: Answer, parameters: Parameters) -> bool:
-    counts = [len(words_of(sentence, answer.language)) for sentence in answer.sentences]
+def _short_sentences(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
+    counts = [len(split_words(sentence, answer.language)) for sentence in answer.sentences]
     return len(counts) >= 2 and max(counts) <= parameters["n"]
 
 
-@kind(
+@constraint(
     "paragraphs_exactly",
     en=(
         "Write exactly {n} paragraphs with an empty line between them.",
@@ -129,12 +129,12 @@ def _short_sentences(answer: Answer, parameters: Parameters) -> bool:
     claims="layout",
     avoids="line",
 )
-def _paragraphs_exactly(answer: Answer, parameters: Parameters) -> bool:
-    wordy = [part for part in answer.paragraphs if len(words_of(part, answer.language)) >= 2]
+def _paragraphs_exactly(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
+    wordy = [part for part in answer.paragraphs if len(split_words(part, answer.language)) >= 2]
     return bool(len(wordy) == len(answer.paragraphs) == parameters["n"])
 
 
-@kind(
+@constraint(
     "lines_exactly",
     en=(
         "Write exactly {n} lines of text.",
@@ -146,11 +146,11 @@ def _paragraphs_exactly(answer: Answer, parameters: Parameters) -> bool:
     claims="layout",
     avoids="line",
 )
-def _lines_exactly(answer: Answer, parameters: Parameters) -> bool:
+def _lines_exactly(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return bool(len(answer.lines) == parameters["n"])
 
 
-@kind(
+@constraint(
     "short_words",
     en=(
         "Use no word of more than {n} letters.",
@@ -167,20 +167,20 @@ def _lines_exactly(answer: Answer, parameters: Parameters) -> bool:
     avoids="literal fixed no_commas english",
     held_out=True,
 )
-def _short_words(answer: Answer, parameters: Parameters) -> bool:
+def _short_words(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     if answer.language == "en":
         pieces = [re.sub(r"[^\w]|_", "", part) for word in answer.words for part in re.split(r"[-‑]", word)]
         return bool(max((len(piece) for piece in pieces), default=0) <= parameters["n"])
-    clauses = [words_of(clause, "zh") for clause in _CLAUSE_END.split(answer.text)]
+    clauses = [split_words(clause, "zh") for clause in _CLAUSE_END.split(answer.text)]
     return bool(max(len(clause) for clause in clauses) <= parameters["n"])
 
 
-@kind(
+@constraint(
     "one_line",
     en=("Put everything on a single line.", "Do not use any line breaks.", "Write your answer as one line of text."),
     zh=("全部写在一行里。", "不要换行。", "请把回答写成一行文字。"),
     claims="layout",
     avoids="line",
 )
-def _one_line(answer: Answer, parameters: Parameters) -> bool:
+def _one_line(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return len(answer.lines) == 1

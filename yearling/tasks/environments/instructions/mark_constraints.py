@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from yearling.tasks.environments.instructions.constraint_kind import Parameters, kind
-from yearling.tasks.environments.instructions.parsed_answer import Answer, words_of
+from yearling.tasks.environments.instructions.constraint_kind import ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.parsed_answer import ParsedAnswer, split_words
 
 _QUOTED = re.compile(r"\"([^\"\n]+)\"|“([^”\n]+)”|「([^」\n]+)」")
 _BRACKETED = re.compile(r"\([^()\n]*[^\W_][^()\n]*\)|（[^（）\n]*[^\W_][^（）\n]*）")
@@ -13,18 +13,18 @@ _BOLD = re.compile(r"\*\*[^*\s](?:[^*\n]*[^*\s])?\*\*")
 _HASHTAG = re.compile(r"(?<!\w)#([^\W_]\w*)")
 
 
-@kind(
+@constraint(
     "no_commas",
     en=("Do not use any commas.", "Write without commas.", "Your answer must not contain a comma."),
     zh=("不要使用逗号。", "全文不能出现逗号。", "写的时候不用逗号。"),
     claims="commas",
     avoids="fixed copy_first",
 )
-def _no_commas(answer: Answer, parameters: Parameters) -> bool:
+def _no_commas(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return not any(mark in answer.text for mark in ",，､﹐")
 
 
-@kind(
+@constraint(
     "lowercase",
     en=("Write everything in lowercase letters.", "Do not use any capital letters.", "Use only small letters."),
     zh=("请用英语回答，并且全部用小写字母。", "用英文作答，不得出现大写字母。", "用英语写，只用小写字母。"),
@@ -32,12 +32,12 @@ def _no_commas(answer: Answer, parameters: Parameters) -> bool:
     in_english=True,
     tags="english",
 )
-def _lowercase(answer: Answer, parameters: Parameters) -> bool:
+def _lowercase(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     letters = [mark for mark in answer.text if mark.isalpha()]
     return len(letters) >= 4 and answer.han_share == 0.0 and answer.text == answer.text.lower()
 
 
-@kind(
+@constraint(
     "uppercase",
     en=("Write everything in capital letters.", "USE ONLY CAPITAL LETTERS.", "Your whole answer must be in uppercase."),
     zh=("请用英语回答，并且全部用大写字母。", "用英文作答，不得出现小写字母。", "用英语写，只用大写字母。"),
@@ -45,12 +45,12 @@ def _lowercase(answer: Answer, parameters: Parameters) -> bool:
     in_english=True,
     tags="english",
 )
-def _uppercase(answer: Answer, parameters: Parameters) -> bool:
+def _uppercase(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     letters = [mark for mark in answer.text if mark.isalpha()]
     return len(letters) >= 4 and answer.han_share == 0.0 and answer.text == answer.text.upper()
 
 
-@kind(
+@constraint(
     "brackets",
     en=(
         "Include at least {n} remarks in parentheses.",
@@ -61,11 +61,11 @@ def _uppercase(answer: Answer, parameters: Parameters) -> bool:
     draw=lambda source, language, level: {"n": level + 1},
     avoids="fixed",
 )
-def _brackets(answer: Answer, parameters: Parameters) -> bool:
+def _brackets(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return bool(len(_BRACKETED.findall(answer.text)) >= parameters["n"])
 
 
-@kind(
+@constraint(
     "bold",
     en=(
         "Mark at least {n} words or phrases in bold, like **this**.",
@@ -76,11 +76,11 @@ def _brackets(answer: Answer, parameters: Parameters) -> bool:
     draw=lambda source, language, level: {"n": level + 1},
     avoids="fixed",
 )
-def _bold(answer: Answer, parameters: Parameters) -> bool:
+def _bold(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return bool(len(_BOLD.findall(answer.text)) >= parameters["n"])
 
 
-@kind(
+@constraint(
     "hashtags",
     en=(
         "Include exactly {n} different hashtags, like #this.",
@@ -95,12 +95,12 @@ def _bold(answer: Answer, parameters: Parameters) -> bool:
     draw=lambda source, language, level: {"n": level + 1},
     avoids="fixed comma_list",
 )
-def _hashtags(answer: Answer, parameters: Parameters) -> bool:
+def _hashtags(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     found = [tag.casefold() for tag in _HASHTAG.findall(answer.text)]
     return bool(len(found) == len(set(found)) == parameters["n"])
 
 
-@kind(
+@constraint(
     "quotation",
     en=(
         "Include something in double quotation marks that someone says.",
@@ -111,6 +111,6 @@ def _hashtags(answer: Answer, parameters: Parameters) -> bool:
     claims="quotes",
     avoids="fixed",
 )
-def _quotation(answer: Answer, parameters: Parameters) -> bool:
+def _quotation(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     found = ["".join(parts) for parts in _QUOTED.findall(answer.text)]
-    return any(len(words_of(part, answer.language)) >= 2 for part in found)
+    return any(len(split_words(part, answer.language)) >= 2 for part in found)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-Language = Literal["en", "zh"]
+InstructionLanguage = Literal["en", "zh"]
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _HAN = re.compile(f"[{HAN}]")
@@ -34,11 +34,11 @@ _BLANK = re.compile(r"\n\s*\n")
 
 
 @dataclass(frozen=True)
-class Answer:
+class ParsedAnswer:
     """A text and the language in which it is counted."""
 
     raw: str
-    language: Language
+    language: InstructionLanguage
 
     @cached_property
     def text(self) -> str:
@@ -46,13 +46,13 @@ class Answer:
         return "".join(kept).replace("\r\n", "\n").replace("\r", "\n").strip()
 
     @cached_property
-    def folded(self) -> str:
+    def casefolded(self) -> str:
         """For comparing without regard to case."""
         return self.text.casefold()
 
     @cached_property
     def words(self) -> list[str]:
-        return words_of(self.folded, self.language)
+        return split_words(self.casefolded, self.language)
 
     @cached_property
     def sentences(self) -> list[str]:
@@ -61,7 +61,7 @@ class Answer:
     @cached_property
     def opening(self) -> str:
         """The text without regard to case and without marks (of a list, of bold, of quotation) before its first word."""
-        return _LIST_MARKER.sub("", self.folded).lstrip(" *_#>＞\"'“‘「")
+        return _LIST_MARKER.sub("", self.casefolded).lstrip(" *_#>＞\"'“‘「")
 
     @cached_property
     def lines(self) -> list[str]:
@@ -87,17 +87,17 @@ class Answer:
         letters = [mark for mark in self.text if mark.isalpha()]
         return sum(bool(_HAN.match(mark)) for mark in letters) / len(letters) if letters else 0.0
 
-    def times(self, word: str) -> int:
+    def count_word(self, word: str) -> int:
         """How often a word occurs: as a whole word and in any case in English, as a substring in Chinese."""
-        return occurrences(self.folded, word, self.language)
+        return count_occurrences(self.casefolded, word, self.language)
 
 
-def words_of(text: str, language: Language) -> list[str]:
+def split_words(text: str, language: InstructionLanguage) -> list[str]:
     """The words of a text as they are counted in this language."""
     return (_EN_WORD if language == "en" else _ZH_WORD).findall(text)
 
 
-def occurrences(text: str, word: str, language: Language) -> int:
+def count_occurrences(text: str, word: str, language: InstructionLanguage) -> int:
     """Occurrences that do not overlap, without regard to case; whole words in English."""
     wanted = unicodedata.normalize("NFC", word).casefold()
     if language == "zh":

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from yearling.tasks.environments.instructions.parsed_answer import Answer, words_of
+from yearling.tasks.environments.instructions.parsed_answer import ParsedAnswer, split_words
 
 MAX_CHARS = 20_000
 _MIN_WORDS = 3
@@ -25,7 +25,7 @@ _MIN_OWN_WORDS = {"en": 2, "zh": 3}
 _MAX_RUN = {"en": 3, "zh": 4}
 
 
-def is_sane(answer: Answer, request: str) -> bool:
+def is_sane(answer: ParsedAnswer, request: str) -> bool:
     """Whether an answer to this request is worth grading."""
     if len(answer.raw) > MAX_CHARS:
         return False
@@ -35,7 +35,7 @@ def is_sane(answer: Answer, request: str) -> bool:
     runs = list(zip(words, words[1:], words[2:], strict=False))
     if len(words) >= _LONG_WORDS and len(set(runs)) < _MIN_DISTINCT_SHARE * len(runs):
         return False
-    asked = set(words_of(request.casefold(), answer.language))
+    asked = set(split_words(request.casefold(), answer.language))
     own = [word for word in words if word not in asked]
     return len(set(own)) >= _MIN_OWN_WORDS[answer.language] and len(own) >= _MIN_OWN_SHARE * len(words)
 

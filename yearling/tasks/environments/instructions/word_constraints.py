@@ -6,8 +6,8 @@ import random
 import re
 from typing import Any
 
-from yearling.tasks.environments.instructions.constraint_kind import Parameters, kind
-from yearling.tasks.environments.instructions.parsed_answer import Answer, Language, occurrences
+from yearling.tasks.environments.instructions.constraint_kind import ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, ParsedAnswer, count_occurrences
 
 _ENGLISH = """
 river stone lamp garden bridge winter pocket music window bread paper forest mirror candle journey island market letter
@@ -19,10 +19,10 @@ _CHINESE = """
 厨房 港口 村庄 篮子 雷声 毯子 羽毛 指南针 灯笼 果园 胡椒 丝带 隧道 口哨 船锚 纽扣 地毯 海豚 引擎 冰川
 锤子 草地 拼图 火箭 茶杯 雨伞 钥匙 日历
 """
-WORDS: dict[Language, tuple[str, ...]] = {"en": tuple(_ENGLISH.split()), "zh": tuple(_CHINESE.split())}
+TARGET_WORDS: dict[InstructionLanguage, tuple[str, ...]] = {"en": tuple(_ENGLISH.split()), "zh": tuple(_CHINESE.split())}
 """Asked for in answers. None is so common that it turns up by itself."""
 
-_COMMON_WORDS: dict[Language, dict[int, tuple[str, ...]]] = {
+_COMMON_WORDS: dict[InstructionLanguage, dict[int, tuple[str, ...]]] = {
     "en": {
         1: ("very", "really", "because", "however", "also"),
         2: ("can", "you", "it", "or", "that"),
@@ -36,7 +36,7 @@ _COMMON_WORDS: dict[Language, dict[int, tuple[str, ...]]] = {
 }
 """Words that answers use by themselves, from the less to the more frequent."""
 
-_AVOIDED_CHARS: dict[Language, dict[int, str]] = {
+_AVOIDED_CHARS: dict[InstructionLanguage, dict[int, str]] = {
     "en": {1: "jqxz", 2: "kvbw", 3: "pgyc"},
     "zh": {1: "我这不", 2: "在有和", 3: "是的一"},
 }
@@ -46,18 +46,18 @@ _FIRST_PERSON_WORDS = {
     "en": ("i", "me", "my", "mine", "myself", "we", "us", "our", "ours", "i'm", "i've", "i'd", "i'll", "we're", "we've", "we'll"),
     "zh": ("我", "咱", "俺"),
 }
-_STEP_WORDS: dict[Language, tuple[str, ...]] = {"en": ("first", "then", "finally"), "zh": ("首先", "然后", "最后")}
+_STEP_WORDS: dict[InstructionLanguage, tuple[str, ...]] = {"en": ("first", "then", "finally"), "zh": ("首先", "然后", "最后")}
 
 
-def _draw_word(source: random.Random, language: Language, level: int) -> dict[str, Any]:
-    return {"word": source.choice(WORDS[language])}
+def _draw_word(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+    return {"word": source.choice(TARGET_WORDS[language])}
 
 
-def _draw_small_count(source: random.Random, language: Language, level: int) -> dict[str, Any]:
+def _draw_small_count(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
     return {"n": {1: 1, 2: 2, 3: 3}[level]}
 
 
-@kind(
+@constraint(
     "include_word",
     en=(
         'Include the word "{word}".',
@@ -68,11 +68,11 @@ def _draw_small_count(source: random.Random, language: Language, level: int) -> 
     draw=_draw_word,
     tags="wording literal",
 )
-def _include_word(answer: Answer, parameters: Parameters) -> bool:
-    return answer.times(parameters["word"]) >= 1
+def _include_word(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
+    return answer.count_word(parameters["word"]) >= 1
 
 
-@kind(
+@constraint(
     "word_times",
     en=(
         'Use the word "{word}" at least {n} times.',
@@ -84,11 +84,11 @@ def _include_word(answer: Answer, parameters: Parameters) -> bool:
     claims="repetition",
     tags="wording literal",
 )
-def _word_times(answer: Answer, parameters: Parameters) -> bool:
-    return bool(answer.times(parameters["word"]) >= parameters["n"])
+def _word_times(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
+    return bool(answer.count_word(parameters["word"]) >= parameters["n"])
 
 
-@kind(
+@constraint(
     "words_in_order",
     en=(
         'Use the word "{first}" and, later on, the word "{second}".',
@@ -100,26 +100,26 @@ def _word_times(answer: Answer, parameters: Parameters) -> bool:
         "“{first}”要出现在“{second}”之前，两个词都要用。",
         "依次用上“{first}”和“{second}”。",
     ),
-    draw=lambda source, language, level: dict(zip(("first", "second"), source.sample(WORDS[language], 2), strict=True)),
+    draw=lambda source, language, level: dict(zip(("first", "second"), source.sample(TARGET_WORDS[language], 2), strict=True)),
     tags="wording literal",
     held_out=True,
 )
-def _words_in_order(answer: Answer, parameters: Parameters) -> bool:
+def _words_in_order(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     # Cut after each occurrence of the first word: the second must come after one, and none may come before the first.
-    second = occurrences(answer.folded, parameters["second"], answer.language)
+    second = count_occurrences(answer.casefolded, parameters["second"], answer.language)
     head = _text_before(answer, parameters["first"])
-    return head is not None and second > 0 and occurrences(head, parameters["second"], answer.language) == 0
+    return head is not None and second > 0 and count_occurrences(head, parameters["second"], answer.language) == 0
 
 
-def _text_before(answer: Answer, word: str) -> str | None:
+def _text_before(answer: ParsedAnswer, word: str) -> str | None:
     """What stands before the first occurrence of a word; None without one."""
     edge = r"(?<![^\W_])", r"(?![^\W_])"
     before, after = edge if answer.language == "en" else ("", "")
-    match = re.search(f"{before}{re.escape(word.casefold())}{after}", answer.folded)
-    return answer.folded[: match.start()] if match else None
+    match = re.search(f"{before}{re.escape(word.casefold())}{after}", answer.casefolded)
+    return answer.casefolded[: match.start()] if match else None
 
 
-@kind(
+@constraint(
     "exclude_words",
     en=(
         "Do not use the words {listed}.",
@@ -131,17 +131,17 @@ def _text_before(answer: Answer, word: str) -> str | None:
     tags="wording",
     avoids="fixed english",
 )
-def _exclude_words(answer: Answer, parameters: Parameters) -> bool:
-    return not any(answer.times(word) for word in parameters["words"])
+def _exclude_words(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
+    return not any(answer.count_word(word) for word in parameters["words"])
 
 
-def _draw_excluded_words(source: random.Random, language: Language, level: int) -> dict[str, Any]:
+def _draw_excluded_words(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
     words = source.sample(_COMMON_WORDS[language][level], 2)
     quoted = [f'"{word}"' if language == "en" else f"“{word}”" for word in words]
     return {"words": words, "listed": (" and " if language == "en" else "和").join(quoted)}
 
 
-@kind(
+@constraint(
     "avoid_mark",
     en=(
         'Do not use the letter "{mark}" at all.',
@@ -153,11 +153,11 @@ def _draw_excluded_words(source: random.Random, language: Language, level: int) 
     tags="wording",
     avoids="literal fixed english",
 )
-def _avoid_mark(answer: Answer, parameters: Parameters) -> bool:
-    return parameters["mark"] not in answer.folded
+def _avoid_mark(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
+    return parameters["mark"] not in answer.casefolded
 
 
-@kind(
+@constraint(
     "exactly_one_of",
     en=(
         "Use exactly one of these words and neither of the others: {listed}.",
@@ -174,16 +174,16 @@ def _avoid_mark(answer: Answer, parameters: Parameters) -> bool:
     avoids="literal",
     held_out=True,
 )
-def _exactly_one_of(answer: Answer, parameters: Parameters) -> bool:
-    return sum(answer.times(word) > 0 for word in parameters["words"]) == 1
+def _exactly_one_of(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
+    return sum(answer.count_word(word) > 0 for word in parameters["words"]) == 1
 
 
-def _draw_three_words(source: random.Random, language: Language) -> dict[str, Any]:
-    words = source.sample(WORDS[language], 3)
+def _draw_three_words(source: random.Random, language: InstructionLanguage) -> dict[str, Any]:
+    words = source.sample(TARGET_WORDS[language], 3)
     return {"words": words, "listed": ", ".join(f'"{word}"' for word in words) if language == "en" else "、".join(words)}
 
 
-@kind(
+@constraint(
     "first_sentence_word",
     en=(
         'Use the word "{word}" in your first sentence.',
@@ -196,12 +196,12 @@ def _draw_three_words(source: random.Random, language: Language) -> dict[str, An
     tags="wording literal",
     avoids="fixed line",
 )
-def _first_sentence_word(answer: Answer, parameters: Parameters) -> bool:
+def _first_sentence_word(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     first = answer.sentences[0] if answer.sentences else ""
-    return occurrences(first, parameters["word"], answer.language) >= 1
+    return count_occurrences(first, parameters["word"], answer.language) >= 1
 
 
-@kind(
+@constraint(
     "last_sentence_word",
     en=(
         'Use the word "{word}" in your last sentence.',
@@ -215,12 +215,12 @@ def _first_sentence_word(answer: Answer, parameters: Parameters) -> bool:
     avoids="fixed line",
     held_out=True,
 )
-def _last_sentence_word(answer: Answer, parameters: Parameters) -> bool:
+def _last_sentence_word(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     last = answer.sentences[-1] if answer.sentences else ""
-    return occurrences(last, parameters["word"], answer.language) >= 1
+    return count_occurrences(last, parameters["word"], answer.language) >= 1
 
 
-@kind(
+@constraint(
     "has_numbers",
     en=(
         "Mention at least {n} different numbers, written in digits.",
@@ -235,24 +235,24 @@ def _last_sentence_word(answer: Answer, parameters: Parameters) -> bool:
     draw=lambda source, language, level: {"n": level + 1},
     claims="digits",
 )
-def _has_numbers(answer: Answer, parameters: Parameters) -> bool:
+def _has_numbers(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     # The numbers of list items are marks, not statements.
     body = "\n".join(re.sub(r"^\s*\d{1,3}[.)、．）]", "", line) for line in answer.lines)
     return bool(len(set(_NUMBER.findall(body))) >= parameters["n"])
 
 
-@kind(
+@constraint(
     "no_digits",
     en=("Do not use any digits.", "Write without the characters 0 to 9.", "Your answer must not contain a single digit."),
     zh=("不要出现任何阿拉伯数字。", "不能使用0到9这些数字。", "全文不含阿拉伯数字。"),
     claims="digits",
     avoids="numbering",
 )
-def _no_digits(answer: Answer, parameters: Parameters) -> bool:
+def _no_digits(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return not any(mark.isdigit() for mark in answer.text)
 
 
-@kind(
+@constraint(
     "the_number",
     en=(
         "Mention the number {value}, in digits.",
@@ -264,11 +264,11 @@ def _no_digits(answer: Answer, parameters: Parameters) -> bool:
     claims="digits",
     held_out=True,
 )
-def _the_number(answer: Answer, parameters: Parameters) -> bool:
+def _the_number(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return re.search(rf"(?<![\d.,]){parameters['value']}(?!\d|[.,]\d)", answer.text) is not None
 
 
-@kind(
+@constraint(
     "no_first_person",
     en=(
         'Do not write in the first person: no "I", "me", "my", "we", "us" or "our".',
@@ -279,13 +279,13 @@ def _the_number(answer: Answer, parameters: Parameters) -> bool:
     tags="wording",
     avoids="fixed",
 )
-def _no_first_person(answer: Answer, parameters: Parameters) -> bool:
+def _no_first_person(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     if answer.language == "zh":
         return not any(word in answer.text for word in _FIRST_PERSON_WORDS["zh"])
     return not {word.replace("’", "'") for word in answer.words} & set(_FIRST_PERSON_WORDS["en"])
 
 
-@kind(
+@constraint(
     "steps_in_words",
     en=(
         'Use the words "first", "then" and "finally", in this order.',
@@ -296,25 +296,25 @@ def _no_first_person(answer: Answer, parameters: Parameters) -> bool:
     tags="wording literal",
     avoids="same_start",
 )
-def _steps_in_words(answer: Answer, parameters: Parameters) -> bool:
+def _steps_in_words(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     words = _STEP_WORDS[answer.language]
     between = r"(?![^\W_]).*?(?<![^\W_])" if answer.language == "en" else ".*?"
     pattern = between.join(re.escape(word) for word in words)
     edges = (r"(?<![^\W_])", r"(?![^\W_])") if answer.language == "en" else ("", "")
-    return re.search(f"{edges[0]}{pattern}{edges[1]}", answer.folded, re.DOTALL) is not None
+    return re.search(f"{edges[0]}{pattern}{edges[1]}", answer.casefolded, re.DOTALL) is not None
 
 
-@kind(
+@constraint(
     "emoji",
     en=("Include the emoji {mark}.", "Put the emoji {mark} somewhere in your answer.", "Your answer must contain {mark}."),
     zh=("请加上表情符号{mark}。", "回答里要有{mark}这个表情。", "在文中放一个{mark}。"),
     draw=lambda source, language, level: {"mark": source.choice(_EMOJI)},
 )
-def _emoji(answer: Answer, parameters: Parameters) -> bool:
+def _emoji(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return parameters["mark"] in answer.text
 
 
-@kind(
+@constraint(
     "questions",
     en=(
         "Use exactly {n} question marks.",
@@ -326,11 +326,11 @@ def _emoji(answer: Answer, parameters: Parameters) -> bool:
     claims="questions",
     avoids="json_object",
 )
-def _questions(answer: Answer, parameters: Parameters) -> bool:
+def _questions(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return bool(answer.text.count("?") + answer.text.count("？") == parameters["n"])
 
 
-@kind(
+@constraint(
     "exclamations",
     en=(
         "Use exactly {n} exclamation marks.",
@@ -342,11 +342,11 @@ def _questions(answer: Answer, parameters: Parameters) -> bool:
     claims="exclamations",
     avoids="json_object",
 )
-def _exclamations(answer: Answer, parameters: Parameters) -> bool:
+def _exclamations(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return bool(answer.text.count("!") + answer.text.count("！") == parameters["n"])
 
 
-@kind(
+@constraint(
     "other_language",
     en=("Answer in Chinese only.", "Write your whole answer in Chinese.", "Reply entirely in Chinese characters."),
     zh=("请只用英语回答。", "整个回答都用英文写。", "用英语作答，不要写汉字。"),
@@ -354,6 +354,6 @@ def _exclamations(answer: Answer, parameters: Parameters) -> bool:
     claims="language case",
     avoids="wording literal fixed size sentences",
 )
-def _other_language(answer: Answer, parameters: Parameters) -> bool:
+def _other_language(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     letters = sum(mark.isalpha() for mark in answer.text)
     return letters >= 4 and (answer.han_share >= 0.8 if parameters["language"] == "zh" else answer.han_share == 0.0)
