@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "yearling"
 
-ROOT_FILES = {"records", "config", "errors", "clock", "addresses"}
+ROOT_FILES = {"records", "config", "errors", "clock", "addresses", "canonical"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "files": set(),

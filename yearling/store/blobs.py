@@ -18,8 +18,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.files.atomic import atomic_write, make_directory, open_regular_file
+from yearling.files.atomic import TEMPORARY_PREFIX, atomic_write, atomic_write_bytes
 from yearling.files.locks import exclusive_lock, shared_lock
+from yearling.files.reading import open_regular_file
+from yearling.files.sync import make_directory
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.schema import blob_references
@@ -122,7 +124,8 @@ class BlobStore:
                     if sha256 not in needed and path.stat().st_mtime <= oldest:
                         path.unlink()
                         removed.append(sha256)
-                for leftover in self.folder.glob("**/.new-*"):  # a writer that died left it: living ones hold the lock
+                # A writer that died left these: one that lives holds the lock.
+                for leftover in self.folder.glob(f"**/{TEMPORARY_PREFIX}*"):
                     leftover.unlink()
         return removed
 
@@ -152,8 +155,7 @@ class BlobStore:
         if not self._refresh_if_intact(sha256):
             path = self._path_for(sha256)
             make_directory(path.parent)
-            with atomic_write(path) as file:
-                file.write(content)
+            atomic_write_bytes(path, content)
         return sha256
 
     def _put_file(self, source: BufferedReader) -> str:

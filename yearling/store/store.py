@@ -17,8 +17,8 @@ from typing import Self
 from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.errors import Conflict, UserError
-from yearling.files.atomic import make_directory
-from yearling.files.locks import STORE_LOCK_NAME, acquire_shared_lock
+from yearling.files.locks import LockHeldError, acquire_shared_lock
+from yearling.files.sync import make_directory
 from yearling.store.accounts.api_keys import ApiKeyStore
 from yearling.store.accounts.identities import IdentityStore
 from yearling.store.accounts.installation_secrets import SecretStore
@@ -43,7 +43,7 @@ from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.migrate import migrate
 from yearling.store.database.schema import SCHEMA_VERSION
-from yearling.store.database.sqlite_file import check_sqlite_file, is_database_recorded, record_database
+from yearling.store.database.sqlite_file import STORE_LOCK_NAME, check_sqlite_file, is_database_recorded, record_database
 from yearling.store.learning.consensus_runs import ConsensusRunStore
 from yearling.store.learning.event_log import EventLog
 from yearling.store.learning.exams import ExamStore
@@ -201,5 +201,5 @@ def _acquire_store_lock(folder: Path) -> int:
         make_directory(folder)
         try:
             return acquire_shared_lock(folder / STORE_LOCK_NAME)
-        except BlockingIOError:
+        except LockHeldError:
             raise Conflict(f"A restore into {folder} is going on.", advice="Wait until it has finished.") from None
