@@ -201,7 +201,7 @@ def gate(
         ):
             raise BadInput("The runs are not all of the same two models.")
         body = gate_to_json(result, {one.exam: one for one in [*pairs[0], *pairs[1]]})
-        record = store.exams.record_gate(
+        record = store.gates.record(
             champion=first.champion.model_hash,
             challenger=first.challenger.model_hash,
             decision=result.decision,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
@@ -20,23 +19,11 @@ from sqlalchemy.engine import Connection, Row
 from yearling.clock import now_utc
 from yearling.records import AuditEntry
 from yearling.store.database.database import Database
-from yearling.store.database.packing import canonical_json
+from yearling.store.database.packing import pack_canonical_json
 from yearling.store.database.schema import audit_log, format_time
-
-GENESIS_HASH = "0" * 64
-"""The `previous_hash` of the first entry."""
+from yearling.store.hash_chain import CONTENT_CHANGED, GENESIS_HASH, ChainVerification, verify_chain
 
 _AUDIT_LOCK_KEY = 0x5965_6172_0001  # any constant that no other advisory lock of ours uses
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainVerification:
-    """What walking the chain found. `broken_at` is the sequence number of the first entry that does not fit, or None."""
-
-    num_entries: int
-    head: str
-    broken_at: int | None = None
-    reason: str = ""
 
 
 class AuditLog:
@@ -82,40 +69,28 @@ def append_audit_entry(
         "actor": actor,
         "action": action,
         "subject": subject,
-        "detail": json.loads(canonical_json(detail or {})),
+        "detail": json.loads(pack_canonical_json(detail or {})),
         "previous_hash": last.hash if last else GENESIS_HASH,
     }
     entry = AuditEntry(**values, hash=hash_audit_entry(values))
-    connection.execute(audit_log.insert().values({**values, "detail": canonical_json(entry.detail), "hash": entry.hash}))
+    connection.execute(audit_log.insert().values({**values, "detail": pack_canonical_json(entry.detail), "hash": entry.hash}))
     return entry
 
 
 def hash_audit_entry(values: dict[str, Any]) -> str:
     """SHA-256 over the canonical JSON of an entry's fields but `hash`; the time as ISO 8601 with microseconds and `Z`."""
     created = format_time(values["created_utc"].astimezone(UTC))
-    return hashlib.sha256(canonical_json({**values, "created_utc": created}).encode()).hexdigest()
+    return hashlib.sha256(pack_canonical_json({**values, "created_utc": created}).encode()).hexdigest()
 
 
 def verify_audit_chain(connection: Connection) -> ChainVerification:
-    """Check every link in order, up to the first that is broken."""
-    count, head = 0, GENESIS_HASH
-    for entry in _stream_entries(connection):
-        reason = _find_fault(entry, count + 1, head)
-        if reason:
-            return ChainVerification(num_entries=count, head=head, broken_at=entry.sequence, reason=reason)
-        count, head = count + 1, entry.hash
-    return ChainVerification(num_entries=count, head=head)
+    """Check every entry in order, up to the first fault."""
+    return verify_chain(_stream_entries(connection), _find_fault)
 
 
-def _find_fault(entry: AuditEntry, sequence: int, previous_hash: str) -> str:
-    if entry.sequence != sequence:
-        return f"entry {sequence} is missing"
-    if entry.previous_hash != previous_hash:
-        return "it does not follow the entry before it"
+def _find_fault(entry: AuditEntry) -> str:
     fields = ("sequence", "created_utc", "actor", "action", "subject", "detail", "previous_hash")
-    if entry.hash != hash_audit_entry({name: getattr(entry, name) for name in fields}):
-        return "its content was changed after it was written"
-    return ""
+    return "" if entry.hash == hash_audit_entry({name: getattr(entry, name) for name in fields}) else CONTENT_CHANGED
 
 
 def _stream_entries(connection: Connection) -> Iterator[AuditEntry]:

@@ -36,7 +36,8 @@ from yearling.store.chats.conversations import ConversationStore, DeletedContent
 from yearling.store.chats.folders import FolderStore
 from yearling.store.chats.history import ConversationHistory
 from yearling.store.chats.memories import MemoryStore
-from yearling.store.chats.personal_settings import ModeStore, PersonalSettingsStore
+from yearling.store.chats.modes import ModeStore
+from yearling.store.chats.personal_settings import PersonalSettingsStore
 from yearling.store.chats.samples import SampleStore
 from yearling.store.chats.share_links import ShareLinkStore
 from yearling.store.database.database import Database
@@ -47,6 +48,7 @@ from yearling.store.database.sqlite_file import STORE_LOCK_NAME, check_sqlite_fi
 from yearling.store.learning.consensus_runs import ConsensusRunStore
 from yearling.store.learning.event_log import EventLog
 from yearling.store.learning.exams import ExamStore
+from yearling.store.learning.gates import GateStore
 from yearling.store.learning.lesson_sets import LessonSetStore
 from yearling.store.learning.spec_runs import SpecRunStore
 from yearling.store.learning.texts import TextStore
@@ -88,6 +90,7 @@ class Store:
         self.spec_runs = SpecRunStore(database)
         self.runs = TrainingRunStore(settings.runs_dir)
         self.exams = ExamStore(database)
+        self.gates = GateStore(database)
         self._lock_fd: int | None = lock_fd
 
     @classmethod

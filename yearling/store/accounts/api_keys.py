@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from yearling.store.accounts.people import person_from_row
 from yearling.store.accounts.tokens import API_KEY_PREFIX, hash_token, new_api_key
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
+from yearling.store.database.packing import record_from, record_values
 from yearling.store.database.schema import api_keys, people
 
 _MAX_NAME_CHARS = 100
@@ -69,7 +70,7 @@ class ApiKeyStore:
             expires_utc=expires_utc,
         )
         scope_list = ",".join(scope for scope in KEY_SCOPES if scope in wanted)
-        fields = {field: getattr(key, field) for field in ApiKey.__slots__} | {"scopes": scope_list}
+        fields = record_values(key) | {"scopes": scope_list}
         of_person = sa.select(sa.func.count()).select_from(api_keys).where(api_keys.c.person_id == person_id)
         with self._database.write() as connection:
             if connection.execute(sa.select(people.c.id).where(people.c.id == person_id)).first() is None:
@@ -116,5 +117,4 @@ class ApiKeyStore:
 
 
 def _key_from_row(row: Row[Any]) -> ApiKey:
-    fields = {name: getattr(row, name) for name in ApiKey.__slots__}
-    return ApiKey(**{**fields, "scopes": frozenset(row.scopes.split(","))})
+    return replace(record_from(ApiKey, row), scopes=frozenset(row.scopes.split(",")))

@@ -19,6 +19,7 @@ from yearling.store.accounts.people import insert_person
 from yearling.store.accounts.tokens import hash_token, new_token
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
+from yearling.store.database.packing import record_from, record_values
 from yearling.store.database.schema import invitations
 
 DEFAULT_INVITATION_LIFETIME = timedelta(days=7)
@@ -77,7 +78,7 @@ class InvitationStore:
         invitation = Invitation(
             id=new_id(), role=role, note=note, created_by=inviter.id, created_utc=now, expires_utc=now + lifetime
         )
-        fields = {name: getattr(invitation, name) for name in Invitation.__slots__}
+        fields = record_values(invitation)
         with self._database.write() as connection:
             open_ones = sa.select(sa.func.count()).select_from(invitations).where(_is_open(now))
             if connection.execute(open_ones).scalar_one() >= _MAX_OPEN_INVITATIONS:
@@ -151,4 +152,4 @@ def _not_found_error() -> NotFound:
 
 
 def _invitation_from_row(row: Row[Any]) -> Invitation:
-    return Invitation(**{name: getattr(row, name) for name in Invitation.__slots__})
+    return record_from(Invitation, row)

@@ -16,6 +16,7 @@ from yearling.store.accounts.people import person_from_row
 from yearling.store.accounts.tokens import hash_token, new_token
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
+from yearling.store.database.packing import record_from, record_values
 from yearling.store.database.schema import people, sessions
 
 SESSION_IDLE_TIMEOUT = timedelta(days=14)
@@ -58,7 +59,7 @@ class SessionStore:
             seen_utc=now,
             expires_utc=now + SESSION_IDLE_TIMEOUT,
         )
-        fields = {name: getattr(session, name) for name in Session.__slots__}
+        fields = record_values(session)
         with self._database.write() as connection:
             connection.execute(sessions.delete().where(sessions.c.expires_utc <= now))
             connection.execute(sessions.insert().values(**fields, token_sha256=hash_token(token)))
@@ -115,4 +116,4 @@ class SessionStore:
 
 
 def _session_from_row(row: Row[Any]) -> Session:
-    return Session(**{name: getattr(row, name) for name in Session.__slots__})
+    return record_from(Session, row)

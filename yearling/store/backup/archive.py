@@ -26,13 +26,15 @@ from yearling.errors import Conflict, Untrusted
 from yearling.files.atomic import atomic_write, atomic_write_chunks
 from yearling.files.reading import hash_file, open_regular_file
 from yearling.files.sync import make_directory
-from yearling.store.audit import ChainVerification, verify_audit_chain
+from yearling.store.audit import verify_audit_chain
 from yearling.store.backup.snapshot import take_snapshot
 from yearling.store.blobs import BlobStore
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.migrate import read_schema_version
+from yearling.store.database.packing import record_from
 from yearling.store.database.schema import audit_log, events, format_time
+from yearling.store.hash_chain import ChainVerification
 from yearling.store.learning.event_log import verify_event_chain
 
 BACKUP_FORMAT = "yearling-backup"
@@ -172,7 +174,7 @@ class SnapshotContents:
 
 def claimed_contents(manifest: BackupManifest) -> SnapshotContents:
     """What the manifest claims, to be compared with `describe`."""
-    return SnapshotContents(**{name: getattr(manifest, name) for name in SnapshotContents.__slots__})
+    return record_from(SnapshotContents, manifest)
 
 
 def describe_snapshot(snapshot: Path) -> SnapshotContents:
