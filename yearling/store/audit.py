@@ -1,8 +1,7 @@
-"""The audit log: who did what, as a chain in which every entry's hash covers the entry before it.
+"""The audit log: who did what, as a hash chain (see `hash_chain.py`).
 
-The chain shows that an entry was changed, inserted or removed in the middle. That entries were cut off at the end shows only
-against a head noted elsewhere: `verify` reports the head, and every backup carries its own. Two writers never fork the chain:
-appending holds a lock until its transaction ends, and the database refuses a second entry with the same predecessor.
+`verify` reports the head of the chain, to be compared with a note of it. Two writers cannot fork the chain: appending holds a lock
+until its transaction ends, and the database refuses a second entry with the same predecessor.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ from yearling.store.database.packing import pack_canonical_json
 from yearling.store.database.schema import audit_log, format_time
 from yearling.store.hash_chain import CONTENT_CHANGED, GENESIS_HASH, ChainVerification, verify_chain
 
-_AUDIT_LOCK_KEY = 0x5965_6172_0001  # any constant that no other advisory lock of ours uses
+_AUDIT_LOCK_KEY = 0x5965_6172_0001  # unique among our advisory locks
 
 
 class AuditLog:
-    """The chain of one database."""
+    """The audit log of one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def append(self, actor: str, action: str, subject: str, detail: dict[str, Any] | None = None) -> AuditEntry:
-        """Add an entry; durable on return. Raises BadInput when `detail` is not JSON, StorageFailed."""
+        """Add an entry; durable on return. Raises BadInput if `detail` is not JSON, StorageFailed."""
         with self._database.write() as connection:
             return append_audit_entry(connection, actor, action, subject, detail)
 
@@ -49,7 +48,7 @@ class AuditLog:
             return connection.scalar(sa.select(sa.func.max(audit_log.c.sequence))) or 0
 
     def verify(self) -> ChainVerification:
-        """Walk the whole chain and recompute every hash."""
+        """Check the whole chain and recompute every hash."""
         with self._database.read() as connection:
             return verify_audit_chain(connection)
 
@@ -57,7 +56,7 @@ class AuditLog:
 def append_audit_entry(
     connection: Connection, actor: str, action: str, subject: str, detail: dict[str, Any] | None = None
 ) -> AuditEntry:
-    """Add an entry within a write transaction that also does what the entry tells of."""
+    """Add an entry within the write transaction that does what the entry records."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_AUDIT_LOCK_KEY)))
     last = connection.execute(
@@ -78,7 +77,7 @@ def append_audit_entry(
 
 
 def hash_audit_entry(values: dict[str, Any]) -> str:
-    """SHA-256 over the canonical JSON of an entry's fields but `hash`; the time as ISO 8601 with microseconds and `Z`."""
+    """SHA-256 of the canonical JSON of all fields except `hash`. The time is ISO 8601 with microseconds and `Z`."""
     created = format_time(values["created_utc"].astimezone(UTC))
     return hashlib.sha256(pack_canonical_json({**values, "created_utc": created}).encode()).hexdigest()
 
