@@ -37,7 +37,7 @@ from yearling.feedback import (
     Retraction,
     StatusChange,
     build_rating_queue,
-    canonical_json,
+    canonical_utf8_json,
     choose_slate,
     code_hash,
     event_from_dict,
@@ -142,7 +142,7 @@ def test_the_same_run_gives_the_same_bytes(log: list[FeedbackEvent], result: Con
 def test_shuffling_or_repeating_an_export_changes_no_byte(
     log: list[FeedbackEvent], result: ConsensusResult, seed: int, copies: int
 ) -> None:
-    exported = [event_from_dict(json.loads(canonical_json(event_to_dict(event)))) for event in log] * copies
+    exported = [event_from_dict(json.loads(canonical_utf8_json(event_to_dict(event)))) for event in log] * copies
     random.Random(seed).shuffle(exported)
     assert run_consensus(exported).snapshot.canonical_bytes() == result.snapshot.canonical_bytes()
 
@@ -201,7 +201,7 @@ def test_a_removal_changes_the_result_in_public(log: list[FeedbackEvent], result
 
 
 def test_parameters_survive_json_and_refuse_what_they_do_not_know() -> None:
-    plain = json.loads(canonical_json(OPEN.to_dict()))
+    plain = json.loads(canonical_utf8_json(OPEN.to_dict()))
     assert ConsensusParameters.from_dict(plain) == OPEN
     assert ConsensusParameters.from_dict(plain).hash == OPEN.hash != ConsensusParameters().hash
     with pytest.raises(BadInput, match="applause"):

@@ -6,8 +6,8 @@ them again, check out that tag and run there, with the events of any log:
     golden/log.jsonl        one line for each event: `json.dumps(to_dict(event), sort_keys=True, separators=(",", ":"))`
     golden/snapshot.json    `json.loads(run(events).snapshot.canonical_bytes())` without `code_hash`, in the same encoding
 
-A difference means that the same log no longer gives the same statuses, `q` values or estimates. Such a change needs a new snapshot
-version and a release tag of the old code (see `yearling/feedback/code_releases.py`), not only new golden files.
+A difference means that the same log no longer gives the same statuses, `q` values or estimates. Such a change needs a new
+snapshot version and a release tag of the old code (see `yearling/feedback/code_releases.py`), not only new golden files.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def test_golden_log_gives_the_golden_snapshot(logged_events: list[dict[str, Any]
     result = run_consensus(map(event_from_dict, logged_events))
     snapshot: dict[str, Any] = json.loads(result.snapshot.canonical_bytes())
     del snapshot["code_hash"]
-    assert SNAPSHOT_VERSION == expected["version"]
+    assert expected["version"] == SNAPSHOT_VERSION
     assert [(item["item"], item["status"]) for item in snapshot["items"]] == [
         (item["item"], item["status"]) for item in expected["items"]
     ]

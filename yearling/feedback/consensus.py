@@ -54,6 +54,7 @@ from yearling.feedback.status_rules import (
 SNAPSHOT_VERSION = 2
 
 HASHED_MODULES = (
+    "canonical",
     "feedback/consensus",
     "feedback/defences",
     "feedback/division",

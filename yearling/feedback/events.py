@@ -9,12 +9,12 @@ This file knows nothing of storage, hash chains or names: `actor`, `item` and `p
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, get_args
 
+from yearling.canonical import canonical_json
 from yearling.errors import BadInput, Untrusted
 from yearling.store import REPLACED_BY_LATER, judgement_subject, latest_judgements, void_acts
 
@@ -25,7 +25,6 @@ RATING_VALUES = (0.0, 0.5, 1.0)
 """Not helpful, somewhat helpful, helpful."""
 
 _EARLIEST_UTC = datetime(1, 1, 1, tzinfo=UTC)
-_CANONICAL_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,12 +173,12 @@ EVENT_TYPES: dict[str, type[FeedbackEvent]] = {
 """Event classes by kind."""
 
 
-def canonical_json(value: object) -> bytes:
-    """Return UTF-8 JSON with sorted keys, no spaces and the shortest exact numbers, so equal values give equal bytes.
+def canonical_utf8_json(value: object) -> bytes:
+    """Return the canonical JSON of events, parameters and snapshots, which is in UTF-8. The store hashes its log in ASCII.
 
     Raises ValueError for NaN and infinities.
     """
-    return _CANONICAL_ENCODER.encode(value).encode()
+    return canonical_json(value, ensure_ascii=False)
 
 
 def format_utc(moment: datetime) -> str:
@@ -228,7 +227,7 @@ def event_from_dict(plain: Mapping[str, Any]) -> FeedbackEvent:
 
 def canonical_event_bytes(event: FeedbackEvent) -> bytes:
     """Return the bytes of an event that `log_hash` covers."""
-    return canonical_json(event_to_dict(event))
+    return canonical_utf8_json(event_to_dict(event))
 
 
 _OMITTED_WHEN_EMPTY = frozenset({"code_hash", "parameters_hash", "origin", "acted_utc"})

@@ -15,7 +15,7 @@ from typing import Any
 
 from yearling.errors import BadInput, Untrusted
 from yearling.feedback.events import EVENT_TYPES, FeedbackEvent, event_from_dict, format_utc
-from yearling.feedback.hash_chain import chain_hashes, encode_json_line
+from yearling.feedback.export_chain import chain_hashes, encode_json_line
 from yearling.feedback.log import ITEM_ID_PATTERN, validate_tags
 from yearling.feedback.pseudonyms import Pseudonyms
 from yearling.store import GENESIS_HASH, Store, TextRecord, make_text

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 from yearling.errors import BadInput
 from yearling.feedback.defences import DefenceParameters
 from yearling.feedback.division import DivisionParameters
-from yearling.feedback.events import canonical_json
+from yearling.feedback.events import canonical_utf8_json
 from yearling.feedback.pairs import PairParameters
 from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters
 from yearling.feedback.status_rules import StatusParameters, StatusRule
@@ -43,7 +43,7 @@ class ConsensusParameters:
     @property
     def hash(self) -> str:
         """SHA-256 of the canonical JSON."""
-        return sha256(canonical_json(self.to_dict())).hexdigest()
+        return sha256(canonical_utf8_json(self.to_dict())).hexdigest()
 
 
 def _dataclass_from_dict(cls: type[T], plain: Mapping[str, Any]) -> T:

@@ -19,7 +19,7 @@ from yearling.feedback.code_releases import describe_code, replay_command
 from yearling.feedback.consensus import code_hash, draw_jury_for_item, run_consensus
 from yearling.feedback.consensus_runs import RecordedConsensusRun, StatusCallback
 from yearling.feedback.events import FeedbackEvent, JuryInvitation, StatusChange, event_from_dict
-from yearling.feedback.hash_chain import chain_hashes, encode_json_line
+from yearling.feedback.export_chain import chain_hashes, encode_json_line
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.snapshot import Snapshot
 from yearling.store import GENESIS_HASH, ConsensusRun, Store

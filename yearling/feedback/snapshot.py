@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from yearling.feedback.division import Division
-from yearling.feedback.events import canonical_json
+from yearling.feedback.events import canonical_utf8_json
 from yearling.feedback.pairs import ConsensusPair
 
 
@@ -78,7 +78,7 @@ class Snapshot:
 
     def canonical_bytes(self) -> bytes:
         """Return the bytes that a replay must reproduce."""
-        return canonical_json(asdict(self))
+        return canonical_utf8_json(asdict(self))
 
     @property
     def hash(self) -> str:

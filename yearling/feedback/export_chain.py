@@ -6,25 +6,17 @@ mean.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from yearling.canonical import canonical_json
 from yearling.errors import Untrusted
 from yearling.store import GENESIS_HASH, hash_event_entry
 
 
-def canonical_ascii_json(value: object) -> str:
-    """Return ASCII JSON with sorted keys and no spaces: the form in which the store hashes the entries of its log.
-
-    This is not `events.canonical_json`, the UTF-8 form of snapshots and parameters. Raises ValueError for NaN and infinities.
-    """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
 def encode_json_line(value: Mapping[str, Any]) -> bytes:
-    """Return one line of an export, with its line feed."""
-    return canonical_ascii_json(value).encode() + b"\n"
+    """Return one line of an export, with its line feed. Raises ValueError for NaN and infinities."""
+    return canonical_json(value) + b"\n"
 
 
 def chain_hashes(events: Iterable[object]) -> Iterator[str]:
@@ -32,7 +24,7 @@ def chain_hashes(events: Iterable[object]) -> Iterator[str]:
     head = GENESIS_HASH
     for sequence, event in enumerate(events, start=1):
         try:
-            line = canonical_ascii_json(event)
+            line = canonical_json(event).decode()
         except ValueError as error:
             raise Untrusted(
                 f"Entry {sequence} cannot come from a log: {error}.", advice="Get the file from its source again."
