@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.feedback.people import community, pour
+from tests.feedback.people import append_events, simulate_community
 from yearling.cli.main import app
 from yearling.config import Settings
 from yearling.errors import NotFound, Untrusted
@@ -49,7 +49,7 @@ def judged(data: Path) -> Path:
     """A data folder with the feedback of a community, and one rating by somebody here."""
     with Store.open(Settings(data_dir=data)) as store:
         log = FeedbackLog(store)
-        pour(log, community(comparisons=20))
+        append_events(log, simulate_community(comparisons=20))
         log.rate(store.people.add("Ada Lovelace").id, "i1", 1)
     return data
 

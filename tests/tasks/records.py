@@ -32,13 +32,13 @@ WORDS = (
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[FeedbackLog]:
+def open_feedback_log(folder: Path) -> Iterator[FeedbackLog]:
     """The feedback log of a new store."""
     with Store.open(Settings(data_dir=folder)) as store:
         yield FeedbackLog(store)
 
 
-def prose(number: int, length: int = 30) -> str:
+def pseudo_text(number: int, length: int = 30) -> str:
     """Words that are the same for the same number, and share no long run with those of another."""
     state, found = number * 2654435761 % 2**32, []
     for _ in range(length):
@@ -47,7 +47,7 @@ def prose(number: int, length: int = 30) -> str:
     return " ".join(found)
 
 
-def answer(log: FeedbackLog, person_id: str, number: int, *, words: str | None = None, **changes: Any) -> str:
+def add_answer(log: FeedbackLog, person_id: str, number: int, *, words: str | None = None, **changes: Any) -> str:
     """A stored answer to the question of this number; its id."""
     sample = _sample(person_id, number, words=words, **changes)
     log.store.samples.add(sample)
@@ -56,20 +56,23 @@ def answer(log: FeedbackLog, person_id: str, number: int, *, words: str | None =
 
 def _sample(person_id: str, number: int, *, words: str | None = None, **changes: Any) -> Sample:
     values: dict[str, Any] = {
-        "messages": ({"role": "system", "content": "Be kind."}, {"role": "user", "content": f"Question {prose(number, 12)}?"}),
+        "messages": (
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": f"Question {pseudo_text(number, 12)}?"},
+        ),
         "prompt_ids": (1, number),
         "output_ids": (7, number, 2),
-        "output_text": words if words is not None else prose(number + 1000),
+        "output_text": words if words is not None else pseudo_text(number + 1000),
     }
     return make_sample(person_id, **{**values, **changes})
 
 
-def edited(log: FeedbackLog, person_id: str, numbers: range) -> None:
+def add_edited_answers(log: FeedbackLog, person_id: str, numbers: range) -> None:
     """Answers to the questions of these numbers, and an edit of each, in two transactions."""
     samples = [_sample(person_id, number) for number in numbers]
     log.store.samples.add_many(samples)
     when = log.index.next_event_utc()
-    texts = [make_text(new_id(), "edit", {"text": prose(5000 + number)}, person_id=person_id) for number in numbers]
+    texts = [make_text(new_id(), "edit", {"text": pseudo_text(5000 + number)}, person_id=person_id) for number in numbers]
     events = [
         Edit(id=text.id, created_utc=when, actor=log.pseudonym(person_id), item=sample.id, result=text.id)
         for sample, text in zip(samples, texts, strict=True)
@@ -77,10 +80,10 @@ def edited(log: FeedbackLog, person_id: str, numbers: range) -> None:
     log.store.events.append([event_to_dict(event) for event in events], texts=texts)
 
 
-def people(log: FeedbackLog, count: int) -> list[Person]:
+def add_members(log: FeedbackLog, count: int) -> list[Person]:
     """New members."""
     return [log.store.people.add(f"member {number}") for number in range(count)]
 
 
-def find_consensus(log: FeedbackLog) -> None:
+def run_consensus_now(log: FeedbackLog) -> None:
     run_and_record(log.store, EventIndex(log.store))

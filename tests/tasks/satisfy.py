@@ -157,23 +157,23 @@ class Writer:
             if len(keys) < len(values):
                 pairs[keys[-1]] += " ".join(values[len(keys) - 1 :])
             return json.dumps(pairs, ensure_ascii=False)
-        said = [part for part in self.sentences(units) if part.strip(".。")]
+        assistant_turn = [part for part in self.sentences(units) if part.strip(".。")]
         if "copy_first" in wanted:
-            said.insert(0, wanted["copy_first"]["phrase"])
+            assistant_turn.insert(0, wanted["copy_first"]["phrase"])
         if {"bullets", "item_word"} & set(wanted):
-            said = [f"- {part}" for part in said]
+            assistant_turn = [f"- {part}" for part in assistant_turn]
         elif "numbered" in wanted:
-            said = [f"{number}. {part}" for number, part in enumerate(said, 1)]
+            assistant_turn = [f"{number}. {part}" for number, part in enumerate(assistant_turn, 1)]
         elif "sections" in wanted:
             lead = "Part {}: " if self.language == "en" else "第{}部分："
-            said = [lead.format(number) + part for number, part in enumerate(said, 1)]
+            assistant_turn = [lead.format(number) + part for number, part in enumerate(assistant_turn, 1)]
         elif "quote_block" in wanted:
-            said = [f"> {part}" for part in said]
+            assistant_turn = [f"> {part}" for part in assistant_turn]
         if "two_versions" in wanted:
-            said.insert(1, "===")
+            assistant_turn.insert(1, "===")
         lined = {"bullets", "item_word", "numbered", "sections", "quote_block", "two_versions", "lines_exactly", "rising_lines"}
         between = "\n" if lined & set(wanted) else "\n\n" if "paragraphs_exactly" in wanted else " "
-        return between.join(said)
+        return between.join(assistant_turn)
 
     def edges(self, text: str) -> str:
         wanted, english = self.wanted, self.language == "en"
