@@ -1,4 +1,4 @@
-"""Ids sort by creation, never repeat, and are what RFC 9562 calls version 7."""
+"""Ids are UUIDv7 (RFC 9562), sort by creation time and never repeat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings come from environment, then file, then defaults; what cannot be used is named with advice."""
+"""Precedence of the sources of settings, and error messages for invalid ones."""
 
 from __future__ import annotations
 

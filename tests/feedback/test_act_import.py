@@ -1,4 +1,4 @@
-"""A person's own acts out of one log and back in, or into another: once each, in their own name, never into the past."""
+"""Exporting and importing a person's own acts: each act enters once, under the importer's pseudonym, never in the past."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def other(tmp_path: Path) -> Iterator[FeedbackLog]:
 
 
 def perform_acts(log: FeedbackLog) -> tuple[str, list[str]]:
-    """Somebody who did one act of each kind and changed their mind once; with the answers they got."""
+    """Add a person who performs one act of each kind and changes one rating. Returns the person and their answers."""
     ada = log.store.people.add("Ada").id
     items = add_answers(log, ada, 4)
     log.rate(ada, items[0], 0.0)
@@ -55,7 +55,7 @@ def perform_acts(log: FeedbackLog) -> tuple[str, list[str]]:
 
 
 def add_person_with_answers(log: FeedbackLog, items: list[str], name: str = "Ada") -> str:
-    """Who got the same answers here, by an import."""
+    """Add a person with the same answers, as after an import of their conversations."""
     person = log.store.people.add(name).id
     log.store.samples.add_many([make_sample(person, id=item) for item in items])
     return person
@@ -114,12 +114,12 @@ def test_import_into_another_log_uses_the_present_time_and_keeps_the_old_one_as_
     assert (result.new, result.known, dict(result.skipped)) == (5, 0, {})
     events = logged_events(other)
     assert {event.actor for event in events} == {other.pseudonym(importing_person)}
-    assert all(event.created_utc >= num_before for event in events), "nothing is written into the past"
+    assert all(event.created_utc >= num_before for event in events), "no event is in the past"
     assert [event.origin for event in events] == [row["id"] for row in exported]
     assert [event.acted_utc for event in events] == [row["created_utc"] for row in exported]
-    assert not {event.id for event in events} & {row["id"] for row in exported}, "nobody chooses an id in the log"
-    assert [(one.item, one.value) for one in fold_events(events).ratings] == [(items[0], 1.0)], "each counts once"
-    assert export_rows(other, importing_person) == exported, "and from there it goes on the same"
+    assert not {event.id for event in events} & {row["id"] for row in exported}, "ids in the log cannot be chosen"
+    assert [(one.item, one.value) for one in fold_events(events).ratings] == [(items[0], 1.0)], "each judgement counts once"
+    assert export_rows(other, importing_person) == exported, "a further export is the same"
     again = import_own_acts(other, importing_person, exported, {})
     assert (again.new, again.known) == (0, 5)
     result = import_own_acts(log, ada, export_rows(other, importing_person), {})
@@ -148,7 +148,7 @@ def test_second_account_cannot_import_the_same_acts(log: FeedbackLog, other: Fee
 
 
 def test_forged_file_gives_no_additional_rights(log: FeedbackLog, other: FeedbackLog) -> None:
-    """Whatever stands in it: other people's answers, one's own words, times to come, ids, kinds, nonsense."""
+    """A forged file may name answers of other people, one's own texts, future times, ids, kinds, or garbage."""
     ada, _ = perform_acts(log)
     eve = log.store.people.add("Eve").id
     own_answers = add_answers(log, eve, 2)
@@ -188,7 +188,7 @@ def test_forged_file_gives_no_additional_rights(log: FeedbackLog, other: Feedbac
     assert len(logged_events(log)) == before
     result = import_own_acts(log, eve, [forged(note="n", result="r", origin="o", text_sha256="0"), forged()], {})
     assert (result.new, dict(result.skipped)) == (1, {"the same act twice": 1})
-    assert logged_events(log)[-1].actor == log.pseudonym(eve), "in nobody else's name"
+    assert logged_events(log)[-1].actor == log.pseudonym(eve), "under no other name"
 
 
 def test_imported_judgement_does_not_replace_a_newer_one(log: FeedbackLog, other: FeedbackLog) -> None:
@@ -200,7 +200,7 @@ def test_imported_judgement_does_not_replace_a_newer_one(log: FeedbackLog, other
     assert [one.value for one in fold_events(logged_events(other)).ratings] == [0.5]
     log.rate(ada, items[0], 0.0)
     import_own_acts(other, importing_person, export_rows(log, ada), {})
-    assert [one.value for one in fold_events(logged_events(other)).ratings] == [0.0], "but a newer one does"
+    assert [one.value for one in fold_events(logged_events(other)).ratings] == [0.0], "a newer judgement does"
 
 
 def test_import_maps_the_ids_of_renamed_answers(log: FeedbackLog, other: FeedbackLog) -> None:
@@ -220,7 +220,7 @@ def rating(k: int, item: int, *, imported: bool = False) -> Rating:
 def test_imported_acts_earn_no_experience_and_count_once_the_rater_has_enough() -> None:
     p = DefenceParameters(earlier_acts=3)
     imported_acts = [rating(k, k, imported=True) for k in range(50)]
-    assert compute_experience(imported_acts, {}, p).counted_act_ids == frozenset(), "fifty forged acts buy nothing"
+    assert compute_experience(imported_acts, {}, p).counted_act_ids == frozenset(), "fifty forged acts earn nothing"
     own_acts = [rating(100 + k, 100 + k) for k in range(4)]
     experience = compute_experience([*imported_acts, *own_acts], {}, p)
     assert experience.num_earned_acts == {"ann": 4}

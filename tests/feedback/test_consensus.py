@@ -1,4 +1,4 @@
-"""The pure function: planted truth, invariance, incumbents, edge cases."""
+"""The consensus as a pure function: planted truth, invariance, limits on change, edge cases."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from yearling.feedback import (
 from yearling.feedback.rating_table import gather_evidence
 
 OPEN = ConsensusParameters(defences=DefenceParameters(earlier_acts=0))
-"""Everybody's first rating counts: for tests of what follows after the defences."""
+"""Every rater's first rating counts, for tests of the stages after the defences."""
 
 PEOPLE = Population(num_raters=60, num_items=40, seed=5)
 LATER = START_UTC + timedelta(days=100)
@@ -76,7 +76,7 @@ def statuses(result: ConsensusResult) -> dict[str, str]:
 
 
 def make_ratings(pattern: dict[str, list[float]]) -> list[FeedbackEvent]:
-    """Ratings in turn: `pattern` has an item's ratings by u0, u1, …"""
+    """Return ratings an hour apart; `pattern` gives the ratings of each item by u0, u1, …"""
     rows = [(f"u{u}", item, value) for item, values in pattern.items() for u, value in enumerate(values)]
     return [
         Rating(id=f"e{k:05d}", created_utc=START_UTC + timedelta(hours=k), actor=u, item=i, value=v)
@@ -128,7 +128,7 @@ def test_training_pairs_are_those_on_which_the_camps_agree(truth: PlantedTruth) 
         assert pair.reason or pair.weight == max(0.0, 2.0 * pair.q - 1.0)
 
 
-# The same log means the same, whatever it looks like.
+# Invariance.
 
 
 def test_same_log_gives_the_same_bytes(log: list[FeedbackEvent], result: ConsensusResult) -> None:
@@ -279,7 +279,7 @@ def test_items_with_one_rating_each_get_no_status() -> None:
     assert set(statuses(run_consensus(events, OPEN)).values()) == {NEEDS_MORE}
 
 
-# The brakes.
+# Limits on change: minimum age, inertia, flip cap, juries.
 
 
 def test_first_status_waits_for_the_minimum_age() -> None:
@@ -347,7 +347,7 @@ def test_jury_can_veto_and_uphold(log: list[FeedbackEvent], result: ConsensusRes
     assert outcome.status != HELPFUL
 
 
-# One item after one rating.
+# Updates of one item.
 
 
 def events_about(log: list[FeedbackEvent], item: str) -> list[FeedbackEvent]:
@@ -391,7 +391,7 @@ def test_update_does_not_change_the_next_full_run(log: list[FeedbackEvent], resu
     assert run_consensus(log).snapshot.canonical_bytes() == result.snapshot.canonical_bytes()
 
 
-# What comparisons alone say.
+# Comparisons only.
 
 
 def test_pairs_from_few_raters_are_provisional_and_weigh_less() -> None:

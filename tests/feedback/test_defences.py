@@ -1,4 +1,4 @@
-"""Who is admitted, whose acts count, who is one voice."""
+"""Admission, experience, influence, near-duplicates and jury draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A division is seen where one is planted, and not where ratings are dealt at random."""
+"""The division test sees planted divisions, and none in shuffled ratings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events as data, and what a log prefix adds up to."""
+"""Events as data, and the state of a log prefix."""
 
 from __future__ import annotations
 

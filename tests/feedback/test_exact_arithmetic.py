@@ -1,4 +1,4 @@
-"""The arithmetic that every machine must agree on."""
+"""The arithmetic that must give the same result on every machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain words: by side, never by name."""
+"""Explanations describe sides and never name raters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files into the log and out of it: nothing vanishes, nothing doubles, nobody is named, a round trip loses nothing."""
+"""Importing files and exporting the log: every record is accounted for, none doubles, no name leaks, round trips are lossless."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_importing_a_file_twice_adds_nothing(log: FeedbackLog, tmp_path: Path) -
     again = import_feedback_file(log.store, path, "jsonl")
     assert (again.kept, again.already_there, is_balanced(again)) == ({}, 10, True)
     assert export_log(log) == before
-    # The same names in another source are other people.
+    # The same names in another source stand for other people.
     other = import_feedback_file(log.store, path, "jsonl", source="other")
     assert other.kept == {"comparison": 1, "edit": 1, "jury_invitation": 1, "note_rating": 1, "rating": 1, "vouch": 1}
     assert other.dropped == {
@@ -266,7 +266,7 @@ def test_export_and_import_lose_nothing(
         report = import_feedback_file(copy.store, folder / "out.jsonl", "jsonl")
         assert (report.dropped, report.already_there) == ({}, 0)
         assert export_log(copy) == first
-        # An export given twice, with its header once, is still one log.
+        # An export repeated in one file, without its header, is still one log.
         (folder / "twice.jsonl").write_bytes(first.partition(b"\n")[2] * 2)
         assert import_feedback_file(copy.store, folder / "twice.jsonl", "jsonl").num_kept == 0
         assert export_log(copy) == first

@@ -1,4 +1,4 @@
-"""Juries: who calls them, who sits on them, what they find, and that everybody can draw the lot again."""
+"""Juries: who can call them, who is drawn, their verdicts, and the replay of the draw."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SMALL = ConsensusParameters(status=StatusParameters(jury_drawn=8, jury_size=6))
 
 @pytest.fixture(scope="module")
 def community_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder in which a community has spoken, to be copied."""
+    """A data folder with the ratings of a community, to be copied."""
     folder = tmp_path_factory.mktemp("crowd") / "data"
     with open_feedback_log(folder) as log:
         append_events(log, simulate_community(num_raters=40, num_items=24))
@@ -65,7 +65,7 @@ def test_jury_has_members_of_both_sides_who_have_not_rated_the_item(log: Feedbac
         log.append_jury_invitation(owner, "i2", jury.jurors, expected_head=head.hash, **hashes)
     with pytest.raises(NotFound):
         log.append_jury_invitation(owner, "unheard of", jury.jurors, expected_head=head.hash, **hashes)
-    with pytest.raises(Conflict, match="jury needs"):  # nobody is asked twice, so the candidates run out
+    with pytest.raises(Conflict, match="jury needs"):  # nobody is invited twice, so the candidates run out
         [live.invite_jury(owner, "i2") for _ in range(9)]
 
 

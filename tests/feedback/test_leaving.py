@@ -1,4 +1,4 @@
-"""When one person takes back everything they did, one status changes at most."""
+"""If one person retracts all their acts, at most one status changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LATER = START_UTC + timedelta(days=400)
 
 
 def changes(events: list[Any], p: ConsensusParameters, step: int = 1) -> tuple[int, int, int]:
-    """(statuses given, most changes, most standing statuses that a run wanted to turn), each `step`-th rater leaving alone."""
+    """Return (number of statuses, most changes, most flips wanted) over runs in which every `step`-th rater leaves alone."""
     before = {item.item: item.status for item in run_consensus(events, p).snapshot.items}
     num_statuses = [
         StatusChange(id=f"s{item}", created_utc=LATER, actor="yearling", item=item, status=status)
@@ -55,7 +55,7 @@ def test_one_person_leaving_a_planted_community_changes_one_status_at_most(peopl
     num_statuses, max_changes, max_flips = changes(simulate_ratings(plant_truth(people), people), p)
     assert num_statuses > 0
     assert max_changes <= 1
-    assert max_flips <= 2  # in the last one a run would turn two: the cap by people holds them
+    assert max_flips <= 2  # in the last community a run wants two flips, and the cap holds them
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Acts, ownership, the live consensus: what people do and what follows at once and later."""
+"""Acts and their permissions, recorded runs, and the live consensus."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_unknown_items_cannot_be_judged(log: FeedbackLog) -> None:
     (own_answer,) = add_answers(log, ada, 1)
     for attempt in (
         lambda: log.rate(ada, "nothing", 1),
-        lambda: log.rate(ben, own_answer, 1),  # another's answer, which nobody made public by judging it
+        lambda: log.rate(ben, own_answer, 1),  # another person's answer, which nobody has judged yet
         lambda: log.compare(ada, own_answer, "nothing", "left"),
         lambda: log.add_note(ada, "nothing", "words"),
         lambda: log.add_edit(ada, "nothing", "words"),
@@ -217,7 +217,7 @@ def test_run_is_recorded_once_and_logs_status_changes(log: FeedbackLog) -> None:
     assert recorded.snapshot == first.snapshot
     assert recorded.snapshot.canonical_bytes() == first.snapshot.canonical_bytes()
     assert log.store.verify().ok
-    # The next act makes a new run, in which what stood stands.
+    # The next act leads to a new run, in which the earlier statuses are kept.
     (ada,) = add_people(log, "Ada")
     log.rate(ada, "i1", 1)
     second = run_and_record(log.store, log.index)
@@ -264,7 +264,7 @@ def test_rating_updates_its_item_until_the_full_run_replaces_the_result(log: Fee
     assert provisional_status.result is not None
     assert before.result is not None
     gained = sum(side.ratings for side in provisional_status.result.sides) - sum(side.ratings for side in before.result.sides)
-    assert 0 < gained <= len(rest)  # somebody may be new, and wait for the full run
+    assert 0 < gained <= len(rest)  # a rater may be new and wait for the full run
     assert live.latest_run.result is not None
     assert provisional_status.result == update_item_result(live.latest_run.result, "i3", live.log.index.events_about("i3"))
     assert {item.item: item for item in live.item_results() if item.item != "i3"} == others
@@ -272,7 +272,7 @@ def test_rating_updates_its_item_until_the_full_run_replaces_the_result(log: Fee
     full_status = live.item_status("i3")
     assert not full_status.is_provisional
     assert full_status.result == finished.snapshot.find_item("i3")
-    # As if everything had been there from the start.
+    # The result equals that of a log that held all events from the start.
     acts = [event for event in log.index.events() if not isinstance(event, StatusChange)]
     recomputed = run_consensus(acts).snapshot.find_item("i3")
     assert recomputed is not None
@@ -300,13 +300,13 @@ def test_background_runs_follow_acts_of_other_writers(log: FeedbackLog, tmp_path
     live = LiveConsensus(log, interval_s=0.05)
     live.start()
     try:
-        assert log.store.consensus_runs.get_newest() is None  # nothing to find out
+        assert log.store.consensus_runs.get_newest() is None  # the log is empty
         append_events(log, simulate_community())
         live.request_run()
         wait_until(lambda: log.store.consensus_runs.get_newest() is not None)
         wait_until(lambda: live.item_status("i1").result is not None and not live.item_status("i1").is_provisional)
         append_events(log, [replace(event, id=f"x{event.id}") for event in simulate_community(seed=9) if event.item == "i1"][:3])
-        assert live.item_status("i1").is_provisional  # reading noticed it, and the run follows
+        assert live.item_status("i1").is_provisional  # reading the log shows the change, and a run follows
         wait_until(lambda: not live.item_status("i1").is_provisional)
     finally:
         live.close()

@@ -1,4 +1,4 @@
-"""Per-side strengths and what becomes of a pair."""
+"""Strengths per side, and the labels and weights of pairs."""
 
 from __future__ import annotations
 

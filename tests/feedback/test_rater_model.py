@@ -1,4 +1,4 @@
-"""The rater model against its definition, written out slowly."""
+"""The rater model, compared with its definition computed slowly."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_deterministic_start_is_as_good_as_random_starts(seed: int) -> None:
     ratings = planted_ratings(seed, density=0.25)
     p = replace(PAPER_FIT, rounds=150)
     our_loss = loss(ratings, fit_rater_model(ratings, p), p)
-    # One round of power iteration hardly moves a random start.
+    # One round of power iteration hardly changes a random start.
     random_losses = [loss(ratings, fit_rater_model(ratings, replace(p, seed=s, start_rounds=1)), p) for s in range(1, 6)]
     assert our_loss <= min(random_losses) * 1.01
 
@@ -87,7 +87,7 @@ def test_solve_item_equals_the_full_fit() -> None:
     ratings = planted_ratings()
     for p in (PAPER_FIT, PREDICTION_FIT):
         m = fit_rater_model(ratings, p)
-        # The sign that orients the factors after the last step is shared by both sides, so that this holds exactly.
+        # Fixing the signs after the last step changes both sides together, so equality is exact.
         for item in range(0, ratings.num_items, 7):
             mine = ratings.items == item
             raters = ratings.raters[mine].astype(np.int64)

@@ -1,4 +1,4 @@
-"""The two-sided rule, its dependencies, the jury and the cap."""
+"""The two-sided rule, rule dependencies, juries and the cap on flips."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BARE = replace(P, doubt_prior=0.0, estimate_prior=0.0)
 
 
 def evidence(*items: tuple[int, float, int, float], prediction: float = 0.5) -> Evidence:
-    """Items as (ratings, approval) of side 0 and of side 1."""
+    """Return the evidence of items, each given as (ratings, approval) of side 0 and of side 1."""
     table = np.array(items, dtype=float)
     counts, approvals = table[:, [0, 2]].T.astype(np.int64), table[:, [1, 3]].T
     return Evidence(counts, approvals, approvals.copy(), np.full(counts.shape, prediction))

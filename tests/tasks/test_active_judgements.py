@@ -1,4 +1,4 @@
-"""What stands is what the consensus reads, whatever people did and in whatever order it is read."""
+"""Active judgements equal those that the consensus reads, whatever the acts and their order."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REASONS = {
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[FeedbackEvent]:
-    """A log of few people and items, so that acts meet: replaced, retracted, removed, in vain, at one time."""
+    """Return a log of few people and items, in which acts replace, retract and remove each other, some without effect."""
     events: list[FeedbackEvent] = []
     for number in range(draw(st.integers(0, 25))):
         values: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""From what people did to a frozen set: what is in it, what is not and why, and where it comes from."""
+"""Building lesson sets: their lessons, the reasons for what is left out, and lineage."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.feedback.people import simulate_community
-from tests.tasks.records import add_answer, add_edited_answers, add_members, open_feedback_log, pseudo_text, run_consensus_now
+from tests.feedback.people import open_feedback_log, simulate_community
+from tests.tasks.records import add_answer, add_edited_answers, add_members, pseudo_text, run_consensus_now
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
 from yearling.feedback import FeedbackLog, event_to_dict, load_latest_run
 from yearling.store import make_text
@@ -24,7 +24,7 @@ from yearling.tasks.heldout import read_heldout_lessons
 
 
 def is_accounted_for(build_result: LessonSetBuild) -> bool:
-    """Kept + dropped = seen, for judgements and for lessons."""
+    """Return whether kept + dropped = read, for judgements and for lessons."""
     judgements, lessons = build_result.report["judgements"], build_result.report["lessons"]
     is_complete = judgements["kept"] + sum(judgements["dropped"].values()) == judgements["num_seen"]
     for kind, made in lessons["made"].items():
@@ -61,7 +61,7 @@ def test_lessons_of_a_single_person_installation(tmp_path: Path) -> None:
     with open_feedback_log(tmp_path) as log:
         owner = log.store.people.owner().id
         good, bad, left, _, edited_item = (add_answer(log, owner, number) for number in range(5))
-        right = add_answer(log, owner, 2, words="Another answer to the same question.", output_ids=(8, 2), logprobs=())
+        right = add_answer(log, owner, 2, text="Another answer to the same question.", output_ids=(8, 2), logprobs=())
         rated = [log.rate(owner, good, 1.0), log.rate(owner, bad, 0.0)]
         compared, edit = log.compare(owner, left, right, "right"), log.add_edit(owner, edited_item, "Better words.")
         run_consensus_now(log)
@@ -100,7 +100,7 @@ def test_single_person_is_split_by_conversation(tmp_path: Path) -> None:
         assert build_result.report["split"]["by"] == "conversation"
         assert build_result.report["split"]["why"] == "all lessons hold one person's words"
         heldout = read_heldout_lessons(build_result.lesson_set)
-        # Which ids people get is chance, and so is the split here; these bounds fail once in a hundred thousand runs.
+        # Ids are random, and so is this split. The bounds fail once in a hundred thousand runs.
         assert 1 <= len(heldout) / 2 <= 24
         messages_by_part = [{str(lesson.messages) for lesson in part} for part in (heldout, build_result.lesson_set.lessons())]
         assert messages_by_part[0].isdisjoint(messages_by_part[1])
@@ -109,7 +109,7 @@ def test_single_person_is_split_by_conversation(tmp_path: Path) -> None:
 
 
 def community_log(log: FeedbackLog) -> None:
-    """A community of forty that rated and compared answers to thirty questions, two or three to a question."""
+    """Log ratings and comparisons of thirty answers to one question by a community of forty."""
     events = simulate_community(num_raters=40, num_items=30, comparisons=60)
     items = sorted({name for event in events for name in (getattr(event, "item", None), getattr(event, "left", None)) if name})
     texts = [
@@ -216,7 +216,7 @@ def test_judgements_without_a_usable_answer_are_counted(tmp_path: Path) -> None:
     with open_feedback_log(tmp_path) as log:
         owner = log.store.people.owner().id
         cut = add_answer(log, owner, 1, finish_reason="length")
-        empty, retracted = add_answer(log, owner, 2, words="  "), add_answer(log, owner, 3)
+        empty, retracted = add_answer(log, owner, 2, text="  "), add_answer(log, owner, 3)
         other, here = add_answer(log, owner, 4), add_answer(log, owner, 5)
         counted = add_answer(
             log, owner, 6, kept="metadata", messages=(), prompt_ids=(), output_ids=(), logprobs=(), output_text=""
@@ -253,7 +253,7 @@ def test_duplicates_and_leaks_are_dropped(tmp_path: Path) -> None:
             (3, pseudo_text(31, 60)),
             (4, pseudo_text(32)),
         ):
-            log.add_edit(owner, add_answer(log, owner, number, words=pseudo_text(number + 50)), assistant_turn)
+            log.add_edit(owner, add_answer(log, owner, number, text=pseudo_text(number + 50)), assistant_turn)
         run_consensus_now(log)
         inside = pseudo_text(31, 60).split()[20:33]
         exams = [fingerprint_exam("planted", [f"An exam asks: {' '.join(inside)}?", "Short one?"])]
@@ -318,7 +318,7 @@ def test_diff_of_two_lesson_sets(tmp_path: Path) -> None:
 
 
 def test_damaged_set_is_rejected_and_can_be_rebuilt(tmp_path: Path) -> None:
-    config = BuildConfig(heldout_share=0.0)  # or the only lesson may be held out
+    config = BuildConfig(heldout_share=0.0)  # otherwise the only lesson may be held out
     with open_feedback_log(tmp_path) as log:
         owner = log.store.people.owner().id
         log.rate(owner, add_answer(log, owner, 1), 1.0)

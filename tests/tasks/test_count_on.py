@@ -1,4 +1,4 @@
-"""Counting on is rewarded when every number is right."""
+"""`count_on`: the reward needs every number."""
 
 from __future__ import annotations
 

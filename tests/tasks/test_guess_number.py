@@ -1,4 +1,4 @@
-"""The guessing game: fair, sparse, and as hard as it says."""
+"""`guess_number`: rules, sparse reward, and the win rates of simple strategies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The split: nobody and no conversation on both sides, and the same side for ever."""
+"""The split shares no person and no conversation between parts, and never changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instruction tasks: drawn for one part only, satisfiable in every combination, and not to be had for nothing."""
+"""Instruction tasks belong to one part, are satisfiable in every combination, and cannot be solved by hollow answers."""
 
 from __future__ import annotations
 

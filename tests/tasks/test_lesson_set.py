@@ -1,4 +1,4 @@
-"""Frozen sets: what is written is what is read, and nothing half-written or changed is ever opened."""
+"""Frozen lesson sets: reading returns what was written, and incomplete or changed sets are never opened."""
 
 from __future__ import annotations
 
@@ -106,11 +106,11 @@ def test_change_after_opening_is_detected_when_reading(tmp_path: Path) -> None:
 
 
 class PowerCut(BaseException):
-    """Ends the program at once: nothing catches it, and nothing that it left is tidied."""
+    """A simulated power failure, which no handler catches and after which nothing is cleaned up."""
 
 
 def test_power_failure_at_any_step_leaves_a_complete_set_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each single call to the file system the power fails; what is there then is a whole set or none."""
+    """The power fails after each call to the file system in turn; the folder then holds a complete set or none."""
     complete_hash = freeze_lesson_set(example_lessons(), tmp_path / "whole").hash
     calls, cuts, folder_counts = 0, 0, set()
 

@@ -1,4 +1,4 @@
-"""Texts as n-grams: planted leaks are found, what says the same is recognised, what does not is left alone."""
+"""N-grams find planted leaks and near-duplicates, and no other texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""reasoning-gym behind our protocol. Importing it takes seconds, hence slow."""
+"""The reasoning-gym environment. Importing the library takes seconds, so these tests are slow."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_few_questions_are_divided_between_training_and_exams() -> None:
     train_questions = {question(environment.task(train_seed(index))) for index in range(1500)}
     exam_questions = {question(environment.task(exam_seed(index))) for index in range(500)}
     assert train_questions.isdisjoint(exam_questions)
-    assert len(train_questions | exam_questions) > 190  # of 200 sums and differences of two digits
+    assert len(train_questions | exam_questions) > 190  # of 200 possible sums and differences of two digits
 
 
 def test_examples_are_fixed_and_never_the_task_itself() -> None:
@@ -110,7 +110,7 @@ def test_no_answer_is_evaluated_as_a_program() -> None:
     name_pattern = re.compile(r'^DATASET_NAME = "(\w+)"', re.MULTILINE)
     sources = [path.read_text(encoding="utf-8") for path in Path(reasoning_gym.__file__).parent.rglob("*.py")]
     evaluating = {name for source in sources if evaluation_pattern.search(source) for name in name_pattern.findall(source)}
-    # number_sorting evaluates the right answer only; a new name here wants a new look at its grader.
+    # number_sorting evaluates the right answer only. Check the grader of any other name that appears here.
     assert evaluating | {"number_sorting"} == TEXT_COMPARED_DATASETS | UNSAFE_DATASETS
     with pytest.raises(Unsupported, match="executed"):
         open_environment("reasoning_gym:countdown")

@@ -1,4 +1,4 @@
-"""Environments are found by name, and say what is wrong with a request."""
+"""Opening environments by name, and error messages for invalid requests."""
 
 from __future__ import annotations
 

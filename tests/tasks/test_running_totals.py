@@ -1,4 +1,4 @@
-"""A chain of sums is rewarded when every link is right."""
+"""`running_totals`: the reward needs every total."""
 
 from __future__ import annotations
 

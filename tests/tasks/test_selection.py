@@ -1,4 +1,4 @@
-"""What is chosen: a function of what was said, not of the order in which it is read, and of nothing that was taken back."""
+"""The selection depends on the judgements that count, and not on their order or on withdrawn ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from yearling.tasks.selection import LessonCandidate, LessonSelection, select_le
 
 
 def answer_of(item: str) -> ItemAnswer:
-    """Words that follow from the item's name; answers to one of four questions, asked by one of six persons."""
+    """Return an answer that depends on the item's name only, to one of four questions by one of six people."""
     number = int(sha256(item.encode()).hexdigest()[:6], 16)
     prompt = ({"role": "user", "content": f"Tell me about {pseudo_text(number % 4)}"},)
     origin = LessonOrigin(frozenset([f"person {number % 4 + number % 2}"]), frozenset([f"thread {number % 4}"]))
@@ -34,7 +34,7 @@ def answer_of(item: str) -> ItemAnswer:
 
 
 def select_from_log(events: list[FeedbackEvent], *, share: float = 0.3) -> tuple[str, LessonSelection]:
-    """The lessons of a log, through a consensus run over all of it, and a hash of both parts."""
+    """Return a hash of both parts and the selection, from a consensus run over the complete log."""
     snapshot: dict[str, Any] = json.loads(run_consensus(events).snapshot.canonical_bytes())
     judgements = find_active_judgements(
         ((number, event_to_dict(event)) for number, event in enumerate(events, start=1)), up_to=len(events)
@@ -47,7 +47,7 @@ def select_from_log(events: list[FeedbackEvent], *, share: float = 0.3) -> tuple
 
 @lru_cache(maxsize=1)
 def example_log() -> tuple[FeedbackEvent, ...]:
-    """Ten raters, eight items, and edits of some."""
+    """Return a log of ten raters and eight items, with edits of some."""
     events = [
         event for event in simulate_community(num_raters=10, num_items=8, comparisons=12) if not isinstance(event, StatusChange)
     ]
@@ -105,7 +105,7 @@ def thumb(text: str, person: str, conversation: str, *, prompt: str = "Tell me."
 
 
 def test_lessons_similar_to_held_out_ones_are_dropped() -> None:
-    """The same answer to the same question by many people must not be on both sides."""
+    """Equal answers to the same question by many people must not be in both parts."""
     many = [thumb(pseudo_text(number), f"person {number}", f"conversation {number}") for number in range(60)]
     heldout_keys = {candidate.lesson.key for candidate in select_lessons(many, share=0.3).heldout}
     assert 5 < len(heldout_keys) < 40

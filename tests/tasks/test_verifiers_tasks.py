@@ -1,4 +1,4 @@
-"""The adapter against the real verifiers where that is installed; without it, only what can be said without it."""
+"""The verifiers environment, with the real library if it is installed; without it, only the error messages."""
 
 from __future__ import annotations
 

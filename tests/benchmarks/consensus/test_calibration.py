@@ -1,4 +1,4 @@
-"""How sure q is: by how many spoke, from how many sides, and against people who were not asked."""
+"""Calibration of q: by number of raters, by side, and against left-out raters."""
 
 from __future__ import annotations
 

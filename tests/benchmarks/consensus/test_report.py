@@ -1,4 +1,4 @@
-"""The figures: on a small planted conversation always, on the real ones where they are."""
+"""The measurements, on small planted conversations and, if available, on the real ones."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_intervals_use_the_t_distribution() -> None:
 
 
 def test_textbook_fit_agrees_with_ours() -> None:
-    # With a penalty that leaves one optimum: from a random start, the paper's often ends in a worse one than ours.
+    # This penalty leaves one optimum. With the paper's penalty, a random start often ends in a worse optimum than ours.
     ratings, p = speed.synthetic_ratings(20_000), replace(P.axis, factor_penalty=1.0, rounds=60)
     plain, ours = speed.fit_plain_als(ratings, p), fit_rater_model(ratings, p).item_bias
     assert np.corrcoef(plain, ours)[0, 1] > 0.95

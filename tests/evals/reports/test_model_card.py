@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.evals.sample_exams import make_exam, wrong_on
+from tests.feedback.people import open_feedback_log
 from tests.models.published import paper_model
-from tests.tasks.records import add_answer, add_members, open_feedback_log, run_consensus_now
+from tests.tasks.records import add_answer, add_members, run_consensus_now
 from yearling.cli.exam_card import find_training_lineage
 from yearling.errors import NotFound
 from yearling.evals import (
