@@ -91,7 +91,7 @@ def export_own_acts(log: FeedbackLog, person_id: str) -> Iterator[dict[str, Any]
         yield act
 
 
-def import_own_acts(log: FeedbackLog, person_id: str, rows: Iterable[Any], id_map: Mapping[str, str]) -> ActImportResult:
+def import_own_acts(log: FeedbackLog, person_id: str, rows: Iterable[object], id_map: Mapping[str, str]) -> ActImportResult:
     """Import a person's acts, as `export_own_acts` yields them, all or nothing.
 
     `id_map` gives the new ids of answers that the import of their conversations renamed. Acts that cannot be imported are counted
@@ -116,7 +116,7 @@ class _ActImporter:
         log: FeedbackLog,
         index: EventIndex,
         person_id: str,
-        rows: list[Any],
+        rows: list[object],
         id_map: Mapping[str, str],
         own_answer_ids: set[str],
     ) -> None:
@@ -235,7 +235,7 @@ class _ActImporter:
         return make_authored_text(text_id, kind, row["words"]["text"], max_chars, self._person_id, salt=row.get("salt"))
 
 
-def _find_own_answers(log: FeedbackLog, person_id: str, acts: list[Any], id_map: Mapping[str, str]) -> set[str]:
+def _find_own_answers(log: FeedbackLog, person_id: str, acts: list[object], id_map: Mapping[str, str]) -> set[str]:
     """Return which of the judged items are answers that this person received."""
     names = (act.get(name) for act in acts if isinstance(act, dict) for name in _JUDGED_ITEM_FIELDS)
     item_ids = {id_map.get(name, name) for name in names if isinstance(name, str) and ITEM_ID_PATTERN.fullmatch(name)}

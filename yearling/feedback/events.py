@@ -20,6 +20,8 @@ from yearling.store import REPLACED_BY_LATER, judgement_subject, latest_judgemen
 
 ComparisonOutcome = Literal["left", "right", "tie"]
 EventTags = tuple[str, ...]
+EventDict = Mapping[str, Any]
+"""An event as JSON values, as `event_to_dict` writes it."""
 
 RATING_VALUES = (0.0, 0.5, 1.0)
 """Not helpful, somewhat helpful, helpful."""
@@ -200,7 +202,7 @@ def event_to_dict(event: FeedbackEvent) -> dict[str, Any]:
     return values
 
 
-def event_from_dict(plain: Mapping[str, Any]) -> FeedbackEvent:
+def event_from_dict(plain: EventDict) -> FeedbackEvent:
     """Return the event that `event_to_dict` wrote. Raises BadInput for an unknown kind, an unknown field or a missing one."""
     kind = plain.get("kind")
     cls = EVENT_TYPES.get(kind) if isinstance(kind, str) else None

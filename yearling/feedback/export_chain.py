@@ -7,14 +7,13 @@ mean.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from yearling.canonical import canonical_json
 from yearling.errors import Untrusted
 from yearling.store import GENESIS_HASH, hash_event_entry
 
 
-def encode_json_line(value: Mapping[str, Any]) -> bytes:
+def encode_json_line(value: Mapping[str, object]) -> bytes:
     """Return one line of an export, with its line feed. Raises ValueError for NaN and infinities."""
     return canonical_json(value) + b"\n"
 

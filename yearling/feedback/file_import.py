@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, UserError
@@ -284,7 +284,7 @@ def _existing_text_owners(store: Store, draft: _ImportDraft) -> dict[str, str]:
     return owners
 
 
-def _is_same_event(existing: dict[str, Any], event: FeedbackEvent) -> bool:
+def _is_same_event(existing: dict[str, object], event: FeedbackEvent) -> bool:
     """Return whether two events are equal apart from their times, which lines without a time receive on each import."""
     return {**existing, "created_utc": ""} == {**event_to_dict(event), "created_utc": ""}
 

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from yearling.errors import BadInput, Untrusted
 from yearling.feedback.events import EVENT_TYPES, FeedbackEvent, event_from_dict, format_utc
@@ -52,7 +51,7 @@ class ParsedLine:
     text: TextRecord | None
 
 
-def parse_line(plain: Any, source: str, pseudonyms: Pseudonyms, default_utc: datetime) -> ParsedLine:
+def parse_line(plain: object, source: str, pseudonyms: Pseudonyms, default_utc: datetime) -> ParsedLine:
     """Return the content of a line, given as parsed JSON.
 
     `source` names the file or data set: the same name in two sources stands for two people. `default_utc` is the time of lines
@@ -134,7 +133,7 @@ def export_entry_hashes(lines: Sequence[bytes]) -> list[str] | None:
     return hashes
 
 
-def _event_dicts(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+def _event_dicts(lines: Sequence[bytes]) -> Iterator[dict[str, object]]:
     for line in lines:
         try:
             plain = json.loads(line) if line.strip() else None
@@ -144,7 +143,7 @@ def _event_dicts(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
             yield plain
 
 
-def _parse_text(plain: Mapping[str, Any], default_utc: datetime) -> TextRecord:
+def _parse_text(plain: Mapping[str, object], default_utc: datetime) -> TextRecord:
     unknown = set(plain) - _TEXT_FIELDS
     if unknown:
         raise BadInput(f"A text has no field {sorted(unknown)[0]!r}.", param=sorted(unknown)[0])
@@ -162,7 +161,9 @@ def _parse_text(plain: Mapping[str, Any], default_utc: datetime) -> TextRecord:
     return make_text(text_id, kind, content, salt=salt, created_utc=created)
 
 
-def _extract_act_text(values: dict[str, Any], content: Any, pseudonyms: Pseudonyms, source: str, identity: str) -> TextRecord:
+def _extract_act_text(
+    values: dict[str, object], content: object, pseudonyms: Pseudonyms, source: str, identity: str
+) -> TextRecord:
     """Return the text of a note or an edit, and put its id and hash into the fields of the act."""
     kind = values.get("kind")
     if kind not in ("note", "edit") or not isinstance(content, str) or not content.strip():
@@ -176,7 +177,7 @@ def _extract_act_text(values: dict[str, Any], content: Any, pseudonyms: Pseudony
     return text
 
 
-def _validate_fields(values: Mapping[str, Any]) -> None:
+def _validate_fields(values: Mapping[str, object]) -> None:
     """Check what the event classes do not check. Raises BadInput."""
     if not EVENT_ID_PATTERN.fullmatch(_require_string(values, "id")):
         raise BadInput("An act's id has 1 to 64 visible ASCII characters.", param="id")
@@ -196,7 +197,7 @@ def _validate_fields(values: Mapping[str, Any]) -> None:
         validate_tags(tags)
 
 
-def _require_string(values: Mapping[str, Any], name: str) -> str:
+def _require_string(values: Mapping[str, object], name: str) -> str:
     value = values.get(name)
     if value == "" and name in _MAY_BE_EMPTY:
         return ""

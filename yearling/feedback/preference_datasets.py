@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 from yearling.errors import BadInput
 from yearling.feedback.events import ComparisonOutcome
@@ -24,6 +23,9 @@ _ANNOTATOR_PATTERN = re.compile(r"annotator[_ ]?(.+)")
 _OUTCOMES: dict[object, ComparisonOutcome] = {0: "tie", 1: "left", 2: "right"}
 
 PromptMessages = tuple[Mapping[str, str], ...]
+
+Row = Mapping[str, object]
+"""A row of a data set: a JSON object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,7 @@ def read_annotator_comparisons(data: bytes) -> Iterator[AnnotatedComparison | Un
             )
 
 
-def _parse_rows(data: bytes) -> Iterator[tuple[int, dict[str, Any] | UnusableRow]]:
+def _parse_rows(data: bytes) -> Iterator[tuple[int, Row | UnusableRow]]:
     """Yield the rows of a JSON array or of JSON lines with their numbers. Raises BadInput for a file that is neither."""
     if data.lstrip()[:1] == b"[":
         try:
@@ -130,7 +132,7 @@ def _parse_rows(data: bytes) -> Iterator[tuple[int, dict[str, Any] | UnusableRow
         yield number, row if isinstance(row, dict) else UnusableRow(row=number, reason="a row that is no object")
 
 
-def _parse_pair(row: Mapping[str, Any]) -> tuple[PromptMessages, str, str]:
+def _parse_pair(row: Row) -> tuple[PromptMessages, str, str]:
     """Return the prompt, the chosen answer and the rejected one."""
     chosen, rejected = row.get("chosen"), row.get("rejected")
     if chosen is None or rejected is None:
@@ -146,7 +148,7 @@ def _parse_pair(row: Mapping[str, Any]) -> tuple[PromptMessages, str, str]:
     return chosen_dialogue[:-1], chosen_dialogue[-1]["content"], rejected_dialogue[-1]["content"]
 
 
-def _parse_dialogue(value: Any) -> PromptMessages:
+def _parse_dialogue(value: object) -> PromptMessages:
     """Return a dialogue that ends with an answer."""
     if isinstance(value, str):
         preamble, *parts = _TURN_PATTERN.split(value)
@@ -165,7 +167,7 @@ def _parse_dialogue(value: Any) -> PromptMessages:
     return tuple(turns)
 
 
-def _parse_messages(value: Any) -> PromptMessages:
+def _parse_messages(value: object) -> PromptMessages:
     if isinstance(value, str):
         if not value.strip():
             raise _UnusableRowError("an empty prompt")
@@ -181,7 +183,7 @@ def _parse_messages(value: Any) -> PromptMessages:
     return tuple(messages)
 
 
-def _parse_final_answer(value: Any) -> str:
+def _parse_final_answer(value: object) -> str:
     """Return an answer: text, or the last of several messages."""
     answer = value if isinstance(value, str) else _parse_messages(value)[-1]["content"]
     if not answer.strip():
@@ -189,7 +191,7 @@ def _parse_final_answer(value: Any) -> str:
     return answer
 
 
-def _parse_prompt(row: Mapping[str, Any]) -> PromptMessages:
+def _parse_prompt(row: Row) -> PromptMessages:
     if row.get("prompt") is not None:
         return _parse_messages(row["prompt"])
     parts = [row.get("instruction"), row.get("input")]
@@ -199,7 +201,7 @@ def _parse_prompt(row: Mapping[str, Any]) -> PromptMessages:
     return ({"role": "user", "content": content},)
 
 
-def _parse_answer(row: Mapping[str, Any], name: str) -> str:
+def _parse_answer(row: Row, name: str) -> str:
     answer = row.get(name)
     if not isinstance(answer, str):
         raise _UnusableRowError(f"a row without {name}")
@@ -208,7 +210,7 @@ def _parse_answer(row: Mapping[str, Any], name: str) -> str:
     return answer
 
 
-def _parse_outcome(label: Any) -> ComparisonOutcome:
+def _parse_outcome(label: object) -> ComparisonOutcome:
     if label is None or label == "":
         raise _UnusableRowError("an annotator without a label")
     if isinstance(label, str) and label.isdigit():
@@ -218,5 +220,5 @@ def _parse_outcome(label: Any) -> ComparisonOutcome:
     return _OUTCOMES[label]
 
 
-def _hash_row(row: Mapping[str, Any]) -> str:
+def _hash_row(row: Row) -> str:
     return sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()

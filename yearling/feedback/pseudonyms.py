@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from typing import Any
+from collections.abc import Mapping
 
 SECRET_NAME = "pseudonyms"
 """Name of the key among the store's secrets."""
@@ -57,7 +57,7 @@ class Pseudonyms:
         """Return the identifier of the human being behind an imported account."""
         return name if _HUMAN_ID_PATTERN.fullmatch(name) else "h" + self._mac("foreign human", source, name)
 
-    def item_id(self, content: dict[str, Any]) -> str:
+    def item_id(self, content: Mapping[str, object]) -> str:
         """Return the id of an imported answer: the same text after the same prompt is the same item."""
         return "i" + self._mac("item", json.dumps(content, sort_keys=True, separators=(",", ":")))
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from yearling.errors import NotFound, Untrusted
 from yearling.feedback.code_releases import describe_code, replay_command
@@ -27,8 +27,41 @@ from yearling.store import GENESIS_HASH, ConsensusRun, Store
 PUBLICATION_FORMAT = "yearling-consensus"
 PUBLICATION_VERSION = 1
 
+
+class PublishedRun(TypedDict):
+    """A run in the header of a publication."""
+
+    sequence: int
+    up_to: int
+    head: str
+    code_hash: str
+    parameters: dict[str, Any]
+    snapshot: str
+    changes: int
+
+
+class PublishedEntry(TypedDict):
+    """An entry of the log in a publication."""
+
+    sequence: int
+    event: dict[str, Any]
+    hash: str
+
+
+class PublicationHeader(TypedDict):
+    """The first line of a publication."""
+
+    format: str
+    version: int
+    entries: int
+    head: str
+    code_hash: str
+    parameters: dict[str, Any]
+    runs: list[PublishedRun]
+
+
 _SNAPSHOT_PREFIX, _SNAPSHOT_SUFFIX = b'{"snapshot":', b"}"
-_RUN_FIELDS = ("sequence", "up_to", "head", "code_hash", "parameters", "snapshot")
+_REQUIRED_RUN_FIELDS = ("sequence", "up_to", "head", "code_hash", "parameters", "snapshot")
 _MAX_LISTED_DIFFERENCES = 20
 
 
@@ -119,7 +152,7 @@ def replay_publication(path: Path, *, every_run: bool = False, on_status: Status
     )
 
 
-def _run_to_dict(record: ConsensusRun) -> dict[str, Any]:
+def _run_to_dict(record: ConsensusRun) -> PublishedRun:
     return {
         "sequence": record.sequence,
         "up_to": record.up_to,
@@ -131,7 +164,7 @@ def _run_to_dict(record: ConsensusRun) -> dict[str, Any]:
     }
 
 
-def _read_publication(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], bytes]:
+def _read_publication(path: Path) -> tuple[PublicationHeader, list[PublishedEntry], bytes]:
     """Return the header, the entries, and the bytes of the snapshot. Raises NotFound and Untrusted."""
     if not path.is_file():
         raise NotFound(f"There is no file {path}.")
@@ -147,16 +180,16 @@ def _read_publication(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]],
         raise _damaged_file_error(path, f"its format is not {PUBLICATION_FORMAT} {PUBLICATION_VERSION}")
     try:
         for run in header["runs"]:
-            for name in _RUN_FIELDS:
+            for name in _REQUIRED_RUN_FIELDS:
                 run[name]
         for entry in entries:
             entry["sequence"], entry["hash"], entry["event"]
     except (KeyError, TypeError):
         raise _damaged_file_error(path, "a line lacks a field") from None
-    return header, entries, lines[-2].removeprefix(_SNAPSHOT_PREFIX).removesuffix(_SNAPSHOT_SUFFIX)
+    return cast("PublicationHeader", header), entries, lines[-2].removeprefix(_SNAPSHOT_PREFIX).removesuffix(_SNAPSHOT_SUFFIX)
 
 
-def _verify_chain(entries: Sequence[Mapping[str, Any]], header: Mapping[str, Any]) -> str:
+def _verify_chain(entries: Sequence[PublishedEntry], header: PublicationHeader) -> str:
     """Return the head of the chain.
 
     Raises Untrusted at the first entry that does not fit, or if the header names another head.
@@ -172,9 +205,7 @@ def _verify_chain(entries: Sequence[Mapping[str, Any]], header: Mapping[str, Any
     return head
 
 
-def _describe_other_code(
-    path: Path, recorded_runs: Sequence[Mapping[str, Any]], published_snapshot: bytes, *, every_run: bool
-) -> str:
+def _describe_other_code(path: Path, recorded_runs: Sequence[PublishedRun], published_snapshot: bytes, *, every_run: bool) -> str:
     """Return why the newest run cannot be repeated here, and how it can be."""
     if not recorded_runs:
         return "The file lists no run, so nothing can be repeated."
@@ -191,7 +222,7 @@ def _describe_other_code(
     return f"{finding} To replay it, use the version of Yearling that published the file."
 
 
-def _compare_run(run: Mapping[str, Any], snapshot: Snapshot, entries: Sequence[Mapping[str, Any]]) -> list[str]:
+def _compare_run(run: PublishedRun, snapshot: Snapshot, entries: Sequence[PublishedEntry]) -> list[str]:
     differences = []
     head = entries[run["up_to"] - 1]["hash"] if 0 < run["up_to"] <= len(entries) else GENESIS_HASH
     if run["head"] != head:
@@ -201,7 +232,7 @@ def _compare_run(run: Mapping[str, Any], snapshot: Snapshot, entries: Sequence[M
     return differences
 
 
-def _find_unexplained_changes(recorded_runs: Iterable[Mapping[str, Any]], events: Iterable[FeedbackEvent]) -> list[str]:
+def _find_unexplained_changes(recorded_runs: Iterable[PublishedRun], events: Iterable[FeedbackEvent]) -> list[str]:
     """Return a sentence for each status change that no listed run made."""
     snapshots = {run["snapshot"] for run in recorded_runs}
     changes = (event for event in events if isinstance(event, StatusChange) and event.snapshot not in snapshots)
@@ -209,7 +240,7 @@ def _find_unexplained_changes(recorded_runs: Iterable[Mapping[str, Any]], events
 
 
 def _recheck_juries(
-    events: Sequence[FeedbackEvent], header: Mapping[str, Any], on_status: StatusCallback
+    events: Sequence[FeedbackEvent], header: PublicationHeader, on_status: StatusCallback
 ) -> tuple[int, list[str]]:
     """Return how many juries were drawn again here, and a sentence for each jury that the lot does not confirm.
 
@@ -235,7 +266,7 @@ def _recheck_juries(
     return num_checked, differences
 
 
-def _compare_change_counts(runs: Iterable[Mapping[str, Any]], events: Iterable[FeedbackEvent]) -> list[str]:
+def _compare_change_counts(runs: Iterable[PublishedRun], events: Iterable[FeedbackEvent]) -> list[str]:
     """Compare the number of status changes that each run reports with the number in the log."""
     num_logged: dict[str, int] = {}
     for event in events:

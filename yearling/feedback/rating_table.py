@@ -131,11 +131,11 @@ def _collapse_near_duplicates(table: RatingTable, p: DefenceParameters) -> tuple
     """
     representative = find_near_duplicates(table.ratings, p)
     keep = representative[table.ratings.raters] == table.ratings.raters
-    kept = table.ratings.select(keep)
-    kept = replace(kept, weights=influence_weights(kept.raters, kept.num_raters, p.influence_cap))
+    ratings = table.ratings.select(keep)
+    ratings = replace(ratings, weights=influence_weights(ratings.raters, ratings.num_raters, p.influence_cap))
     return replace(
         table,
-        ratings=kept,
+        ratings=ratings,
         is_rating=table.is_rating[keep],
         counts_as_evidence=table.counts_as_evidence[keep],
         representative=representative,

@@ -17,6 +17,9 @@ from yearling.tasks.heldout_split import LessonOrigin
 from yearling.tasks.item_answers import ItemAnswer, ItemAnswerOrReason
 from yearling.tasks.lesson import Demonstration, Lesson, PreferencePair, Thumb, TokenIds, lesson_key
 
+SnapshotDict = Mapping[str, Any]
+"""The snapshot of a consensus run as JSON values."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LessonRules:
@@ -45,7 +48,7 @@ class LessonCandidate:
     rank: int = 0
 
     @property
-    def sort_key(self) -> tuple[Any, ...]:
+    def sort_key(self) -> tuple[int, float, str, str, str]:
         """Sort key: better founded first, then heavier, then earlier judgements, so that the order of records has no effect."""
         lesson = self.lesson
         return (self.rank, -getattr(lesson, "weight", 1.0), getattr(lesson, "source", ""), lesson.kind, lesson.key)
@@ -71,7 +74,7 @@ def judged_items(judgements: ActiveJudgements) -> set[str]:
 
 
 def build_candidates(
-    judgements: ActiveJudgements, snapshot: Mapping[str, Any], answers: Mapping[str, ItemAnswerOrReason], rules: LessonRules
+    judgements: ActiveJudgements, snapshot: SnapshotDict, answers: Mapping[str, ItemAnswerOrReason], rules: LessonRules
 ) -> CandidateCollection:
     """Return all candidates, and why the other judgements led to none.
 
@@ -85,7 +88,7 @@ class _CandidateBuilder:
     def __init__(
         self,
         judgements: ActiveJudgements,
-        snapshot: Mapping[str, Any],
+        snapshot: SnapshotDict,
         answers: Mapping[str, ItemAnswerOrReason],
         rules: LessonRules,
     ) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Literal
 
 SplitCriterion = Literal["person and conversation", "conversation"]
 
@@ -39,7 +39,7 @@ class HeldoutSplit:
     num_persons: int
     num_groups: int
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, str | int]:
         """Return the entries of the split for the report of a lesson set."""
         return {"by": self.criterion, "why": self.reason, "persons": self.num_persons, "groups": self.num_groups}
 

@@ -118,7 +118,7 @@ def _answer_from_text(text: TextRecord) -> ItemAnswerOrReason:
     return ItemAnswer(messages=tuple(messages), text=content, origin=LessonOrigin(persons, frozenset([thread])))
 
 
-def first_user_content(messages: Sequence[Mapping[str, Any]]) -> Any:
+def first_user_content(messages: Sequence[Mapping[str, Any]]) -> object:
     """Return the content of the first user message, which identifies a conversation and all its continuations."""
     users = (message.get("content") for message in messages if message.get("role") == "user")
     return next(users, messages[0].get("content"))
@@ -130,7 +130,7 @@ def last_user_message_text(messages: Sequence[Mapping[str, Any]]) -> str:
     return content_text(next(users, messages[-1].get("content") if messages else ""))
 
 
-def content_text(content: Any) -> str:
+def content_text(content: object) -> str:
     """Return the text of a message's content, which is text, a list of parts, or None."""
     if isinstance(content, str):
         return content
@@ -139,9 +139,9 @@ def content_text(content: Any) -> str:
     return ""
 
 
-def _is_message(message: Any) -> bool:
+def _is_message(message: object) -> bool:
     return isinstance(message, dict) and isinstance(message.get("role"), str) and isinstance(message.get("content"), str)
 
 
-def _digest(value: Any) -> str:
+def _digest(value: object) -> str:
     return sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

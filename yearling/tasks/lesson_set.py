@@ -33,6 +33,9 @@ BUILD_ADVICE = DiskAdvice(
 )
 _STALE_AFTER_S = 3600.0
 
+JsonDict = dict[str, Any]
+JsonMapping = Mapping[str, Any]
+
 L = TypeVar("L", Demonstration, PreferencePair, Thumb, Prompt)
 
 
@@ -43,7 +46,7 @@ class LessonSet:
     folder: Path
     hash: str
     version: int
-    manifest: Mapping[str, Any]
+    manifest: JsonMapping
 
     @classmethod
     def open(cls, folder: Path) -> LessonSet:
@@ -76,10 +79,10 @@ class LessonSet:
         """Return the prompts of the train part. Raises as `lessons` does."""
         return self._lessons_of_type(Prompt)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> JsonDict:
         """Return the report of the build: what was read, kept and dropped. Raises Untrusted if it was changed."""
         _verify_file(self.folder, REPORT_FILE, self.manifest["files"][REPORT_FILE]["sha256"])
-        report: dict[str, Any] = json.loads((self.folder / REPORT_FILE).read_bytes())
+        report: JsonDict = json.loads((self.folder / REPORT_FILE).read_bytes())
         return report
 
     def _lessons_of_type(self, kind: type[L]) -> list[L]:
@@ -92,8 +95,8 @@ def freeze_lesson_set(
     *,
     heldout: Iterable[Lesson] = (),
     version: int = 0,
-    manifest_fields: Mapping[str, Any] | None = None,
-    report: Mapping[str, Any] | None = None,
+    manifest_fields: JsonMapping | None = None,
+    report: JsonMapping | None = None,
 ) -> LessonSet:
     """Write a lesson set to `folder/<hash>/` and open it. If the same lessons are there already, open that set.
 
@@ -141,7 +144,7 @@ def lesson_set_hash(train_sha256: str, heldout_sha256: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> JsonDict:
     """Return the manifest of a set after verifying its seal and the hash of the set.
 
     Raises NotFound if the folder holds no set, and Untrusted if the manifest was changed or has a newer format.
@@ -152,7 +155,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         except (FileNotFoundError, NotADirectoryError):
             raise NotFound(f"There is no lesson set in {folder}.", advice="List the sets with `yearling lessons list`.") from None
     try:
-        manifest: dict[str, Any] = json.loads(data)
+        manifest: JsonDict = json.loads(data)
         is_sealed = manifest["seal"] == _manifest_seal(manifest) and manifest["format"] == LESSON_SET_FORMAT
         files = manifest["files"]
         matches_files = manifest["hash"] == lesson_set_hash(files[TRAIN_FILE]["sha256"], files[HELDOUT_FILE]["sha256"])
@@ -167,7 +170,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def read_lessons(folder: Path, name: str, manifest: Mapping[str, Any]) -> Iterator[Lesson]:
+def read_lessons(folder: Path, name: str, manifest: JsonMapping) -> Iterator[Lesson]:
     """Return the lessons of one part. Raises Untrusted before the first lesson if the file does not match the manifest."""
     with translate_disk_errors(folder, advice=BUILD_ADVICE, all_errors=True):
         data = (folder / name).read_bytes()
@@ -193,12 +196,12 @@ def _changed_file_error(folder: Path, name: str) -> Untrusted:
     )
 
 
-def _manifest_seal(manifest: Mapping[str, Any]) -> str:
+def _manifest_seal(manifest: JsonMapping) -> str:
     values = {name: value for name, value in manifest.items() if name != "seal"}
     return sha256(canonical_json(values)).hexdigest()
 
 
-def _indented_json(value: Mapping[str, Any]) -> bytes:
+def _indented_json(value: JsonMapping) -> bytes:
     return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
 

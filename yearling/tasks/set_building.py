@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from yearling.errors import BadInput, NotFound
 from yearling.files.disk import translate_disk_errors
@@ -25,7 +24,7 @@ from yearling.tasks.environments import exam_seed, open_environment, train_seed
 from yearling.tasks.heldout_split import LessonOrigin
 from yearling.tasks.item_answers import find_item_answers
 from yearling.tasks.lesson import Prompt
-from yearling.tasks.lesson_set import BUILD_ADVICE, LessonSet, freeze_lesson_set
+from yearling.tasks.lesson_set import BUILD_ADVICE, JsonDict, LessonSet, freeze_lesson_set
 from yearling.tasks.ngrams import ExamFingerprint
 from yearling.tasks.selection import LessonSelection, q_histogram, select_lessons, select_prompts
 
@@ -61,7 +60,7 @@ class LessonSetBuild:
     """The result of a build. `is_new` is False if the same set existed already; `report` is always that of this build."""
 
     lesson_set: LessonSet
-    report: dict[str, Any]
+    report: JsonDict
     is_new: bool
 
 
@@ -199,7 +198,7 @@ def _build_report(
     selection: LessonSelection,
     counts_by_kind: Counter[str],
     config: BuildConfig,
-) -> dict[str, Any]:
+) -> JsonDict:
     """Count the judgements and the lessons that were read, kept and dropped."""
     drop_reasons = dict(candidates.drop_reasons)
     kept_events = {event for candidate in [*selection.train, *selection.heldout] for event in candidate.events}

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from yearling.errors import BadInput
-from yearling.tasks.environments.protocol import Task, Transcript, TranscriptMessage, task_key
+from yearling.tasks.environments.protocol import ChatMessage, Task, Transcript, TranscriptMessage, task_key
 from yearling.tasks.environments.seeds import draw_for_part, shot_seed
 
 _NUMBER = re.compile(r"(?<![\w.,-])\d{1,9}(?![\w]|[.,]\d)", re.ASCII)
@@ -68,10 +68,10 @@ class GuessNumber:
             data={"low": low, "high": high, "secret": secret, "turns": self.turns},
         )
 
-    def _binary_search_transcript(self, game: Task) -> list[dict[str, Any]]:
+    def _binary_search_transcript(self, game: Task) -> list[ChatMessage]:
         """Return the transcript of the game played by binary search, as far as the turns allow."""
         low, high, secret = game.data["low"], game.data["high"], game.data["secret"]
-        transcript: list[dict[str, Any]] = []
+        transcript: list[ChatMessage] = []
         while True:
             guess = (low + high) // 2
             transcript.append({"role": "assistant", "content": str(guess)})
@@ -86,7 +86,7 @@ class GuessNumber:
         guesses = _parse_guesses(transcript)[: int(task.data["turns"])]
         return float(task.data["secret"] in guesses)
 
-    def reply(self, task: Task, transcript: Transcript) -> dict[str, Any] | None:
+    def reply(self, task: Task, transcript: Transcript) -> ChatMessage | None:
         """Return the hint after the last guess, or None if the game is over."""
         guesses = _parse_guesses(transcript)
         if not guesses:
@@ -108,7 +108,7 @@ class GuessNumber:
         return low, rng.randint(low, low + self.span - 1)
 
 
-def _range_key(data: dict[str, Any]) -> str:
+def _range_key(data: Mapping[str, int]) -> str:
     return f"from {data['low']}, {data['high'] - data['low'] + 1}"
 
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeGuard
 
+ChatMessage = dict[str, Any]
+"""A message with `role` and `content`, as chat templates take it."""
 TranscriptMessage = Mapping[str, Any]
 Transcript = Sequence[TranscriptMessage]
 """The messages after the prompt: one assistant message, or assistant and environment in turn, assistant first."""
@@ -22,7 +24,7 @@ class Task:
     """One task. The `key` of a question is the same wherever and whenever the task is drawn."""
 
     key: str
-    messages: tuple[dict[str, Any], ...]
+    messages: tuple[ChatMessage, ...]
     environment: str
     """Name under which `open_environment` finds the environment that grades the task."""
     data: dict[str, Any] = field(default_factory=dict)
@@ -55,7 +57,7 @@ class Environment(Protocol):
 class TurnEnvironment(Environment, Protocol):
     """An environment that replies, so that an episode may have several assistant messages."""
 
-    def reply(self, task: Task, transcript: Transcript) -> dict[str, Any] | None:
+    def reply(self, task: Task, transcript: Transcript) -> ChatMessage | None:
         """Return the message that follows a transcript ending with the assistant, or None if the episode is over."""
         ...
 
@@ -65,7 +67,7 @@ def is_multi_turn(environment: Environment) -> TypeGuard[TurnEnvironment]:
     return callable(getattr(environment, "reply", None))
 
 
-def task_key(environment: str, question: Any) -> str:
+def task_key(environment: str, question: object) -> str:
     """Return the stable key of a question (JSON values): the first 64 bits of a SHA-256, in hexadecimal."""
     canonical = json.dumps([environment, question], ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:16]

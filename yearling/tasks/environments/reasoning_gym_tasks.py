@@ -24,7 +24,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from yearling.errors import BadInput, NotFound, Unavailable, Unsupported
-from yearling.tasks.environments.protocol import Task, Transcript, final_answer_text, task_key
+from yearling.tasks.environments.protocol import ChatMessage, Task, Transcript, final_answer_text, task_key
 from yearling.tasks.environments.seeds import draw_for_part, part_owning_question, shot_seed
 
 _log = logging.getLogger(__name__)
@@ -42,6 +42,9 @@ _PREGENERATED_DATASETS = frozenset({"acre", "composite", "gsm_symbolic", "list_f
 
 _SEED_32BIT_DATASETS = frozenset({"pool_matrix"})
 """They accept no seed above 32 bits. Two of our seeds may give the same item, but its question still belongs to one part."""
+
+Item = dict[str, Any]
+"""An item of the library: `question`, `answer` and `metadata`."""
 
 _REQUEST = "Give only the final answer."
 _MAX_ANSWER_CHARS = 4000
@@ -86,7 +89,7 @@ class ReasoningGym:
             excluded=shown_questions,
         )
         item = _load_item(self.dataset, settings, number)
-        messages: list[dict[str, Any]] = []
+        messages: list[ChatMessage] = []
         for shot in shots:
             messages += [{"role": "user", "content": shot["question"]}, {"role": "assistant", "content": shot["answer"]}]
         messages.append({"role": "user", "content": item["question"]})
@@ -126,7 +129,7 @@ def parse_answer(text: str, *, is_multiline: bool = False, keep_full_stop: bool 
     return text.strip() if keep_full_stop else text.strip().removesuffix(".").rstrip()
 
 
-def _settings_json(settings: Mapping[str, Any]) -> str:
+def _settings_json(settings: Mapping[str, object]) -> str:
     try:
         return json.dumps(dict(settings), sort_keys=True)
     except TypeError:
@@ -163,9 +166,9 @@ def _new_generator(dataset: str, settings: str, *, seed: int) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _load_item(dataset: str, settings: str, number: int) -> dict[str, Any]:
+def _load_item(dataset: str, settings: str, number: int) -> Item:
     if dataset in _PREGENERATED_DATASETS:
-        item: dict[str, Any] = _new_generator(dataset, settings, seed=number)[0]
+        item: Item = _new_generator(dataset, settings, seed=number)[0]
     else:
         seed = random.Random(number).getrandbits(31) if dataset in _SEED_32BIT_DATASETS else number
         item = _generator(dataset, settings)[seed]
@@ -173,10 +176,10 @@ def _load_item(dataset: str, settings: str, number: int) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _solved_examples(dataset: str, settings: str, count: int) -> tuple[dict[str, Any], ...]:
+def _solved_examples(dataset: str, settings: str, count: int) -> tuple[Item, ...]:
     """Return different questions of the training part from seeds that no task has, preferably with different answers."""
-    shots: list[dict[str, Any]] = []
-    spare: list[dict[str, Any]] = []
+    shots: list[Item] = []
+    spare: list[Item] = []
     for index in range(_MAX_SHOT_DRAWS * count):
         item = _load_item(dataset, settings, shot_seed(index))
         seen_questions = {shot["question"] for shot in [*shots, *spare]}

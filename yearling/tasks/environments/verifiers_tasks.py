@@ -14,14 +14,14 @@ import asyncio
 import inspect
 import itertools
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
 from yearling.errors import BadInput, NotFound, Unavailable, Unsupported
-from yearling.tasks.environments.protocol import Task, Transcript, task_key
+from yearling.tasks.environments.protocol import ChatMessage, Task, Transcript, TranscriptMessage, task_key
 from yearling.tasks.environments.seeds import SEEDS_PER_PART, part_of_seed, part_owning_question
 
 _log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def _import_verifiers() -> Any:
     return vf
 
 
-def _taskset_config(vf: Any, taskset: str, settings: Mapping[str, Any]) -> Any:
+def _taskset_config(vf: Any, taskset: str, settings: Mapping[str, object]) -> Any:
     from verifiers.v1.utils.loaders import taskset_config_type
 
     try:
@@ -141,12 +141,12 @@ def _check_scored_from_answer(taskset: str, task: Any) -> None:
         )
 
 
-def _needs_runtime(function: Any) -> bool:
+def _needs_runtime(function: Callable[..., object]) -> bool:
     parameter = inspect.signature(function).parameters.get("runtime")
     return parameter is not None and parameter.default is inspect.Parameter.empty
 
 
-def _prompt_messages(data: Any) -> list[dict[str, Any]]:
+def _prompt_messages(data: Any) -> list[ChatMessage]:
     """Return the prompt as chat messages. Raises Unsupported for content that is not text."""
     messages = [{"role": "system", "content": data.system_prompt}] if data.system_prompt else []
     if isinstance(data.prompt, str):
@@ -158,7 +158,7 @@ def _prompt_messages(data: Any) -> list[dict[str, Any]]:
     return messages
 
 
-def _build_trace(task: Any, messages: list[Mapping[str, Any]], prompt_length: int) -> Any:
+def _build_trace(task: Any, messages: list[TranscriptMessage], prompt_length: int) -> Any:
     """Return the conversation as a trace of verifiers. Assistant messages after the prompt count as sampled from the model."""
     vf = _import_verifiers()
     message_classes = {"system": vf.SystemMessage, "user": vf.UserMessage, "assistant": vf.AssistantMessage}
@@ -175,7 +175,7 @@ def _build_trace(task: Any, messages: list[Mapping[str, Any]], prompt_length: in
     return trace
 
 
-def _run_coroutine(coroutine: Coroutine[Any, Any, None]) -> None:
+def _run_coroutine(coroutine: Coroutine[object, None, None]) -> None:
     """Run a coroutine to its end, even if the caller is inside an event loop, which cannot run another."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         pool.submit(asyncio.run, coroutine).result()

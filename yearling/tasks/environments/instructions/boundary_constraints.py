@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import random
 import re
-from typing import Any
 
-from yearling.tasks.environments.instructions.constraint_kind import ConstraintKind, ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.constraint_kind import (
+    ConstraintKind,
+    ConstraintParameters,
+    DrawnParameters,
+    ParameterDraw,
+    constraint,
+)
 from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, ParsedAnswer, split_words
 
 _OPENINGS: dict[InstructionLanguage, tuple[str, ...]] = {
@@ -28,8 +33,8 @@ _SENTENCES: dict[InstructionLanguage, tuple[str, ...]] = {
 _QUOTES = {('"', '"'), ("“", "”"), ("「", "」"), ("『", "』"), ("«", "»")}
 
 
-def _draw_from(name: str, pool: dict[InstructionLanguage, tuple[str, ...]]) -> Any:
-    def draw(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+def _draw_from(name: str, pool: dict[InstructionLanguage, tuple[str, ...]]) -> ParameterDraw:
+    def draw(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
         return {name: source.choice(pool[language])}
 
     return draw

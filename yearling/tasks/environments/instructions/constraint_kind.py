@@ -18,7 +18,8 @@ ConstraintParameters = Mapping[str, Any]
 DIFFICULTY_LEVELS = (1, 2, 3)
 """Levels of difficulty of the thresholds."""
 
-ParameterDraw = Callable[[random.Random, InstructionLanguage, int], dict[str, Any]]
+DrawnParameters = dict[str, str | int | list[str]]
+ParameterDraw = Callable[[random.Random, InstructionLanguage, int], DrawnParameters]
 """Draws the parameters for a language and a difficulty level."""
 ConstraintChecker = Callable[[ParsedAnswer, ConstraintParameters], bool]
 """Returns whether an answer meets a constraint with these parameters."""

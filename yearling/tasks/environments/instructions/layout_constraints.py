@@ -6,9 +6,13 @@ import json
 import random
 import re
 from itertools import pairwise
-from typing import Any
 
-from yearling.tasks.environments.instructions.constraint_kind import ConstraintKind, ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.constraint_kind import (
+    ConstraintKind,
+    ConstraintParameters,
+    DrawnParameters,
+    constraint,
+)
 from yearling.tasks.environments.instructions.parsed_answer import (
     InstructionLanguage,
     ParsedAnswer,
@@ -25,7 +29,7 @@ _COUNTS_BY_LEVEL = {1: (2,), 2: (3, 4), 3: (5, 6)}
 _TRIMMED_CHARS = " \"'“”‘’「」『』*_#>-—.,!?。，！？"
 
 
-def _draw_count(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+def _draw_count(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
     return {"n": source.choice(_COUNTS_BY_LEVEL[level])}
 
 
@@ -118,7 +122,7 @@ def _json_object(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool
     return all(isinstance(value, str) and split_words(value, answer.language) for value in values.values())
 
 
-def _draw_json_keys(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+def _draw_json_keys(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
     keys = source.sample(_JSON_KEYS[language], min(level + 1, 3))
     return {
         "keys": keys,
@@ -145,8 +149,8 @@ def _draw_json_keys(source: random.Random, language: InstructionLanguage, level:
 )
 def _sections(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     lead = r"part (\d+)\s*:" if answer.language == "en" else r"第\s*(\d+)\s*部分\s*[:：]"
-    found = [match[1] for line in answer.lines if (match := re.match(lead, line.strip("*# ").casefold()))]
-    return found == [str(number) for number in range(1, parameters["n"] + 1)]
+    part_numbers = [match[1] for line in answer.lines if (match := re.match(lead, line.strip("*# ").casefold()))]
+    return part_numbers == [str(number) for number in range(1, parameters["n"] + 1)]
 
 
 @constraint(

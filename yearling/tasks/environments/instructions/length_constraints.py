@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import random
 import re
-from typing import Any
 
-from yearling.tasks.environments.instructions.constraint_kind import ConstraintKind, ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.constraint_kind import (
+    ConstraintKind,
+    ConstraintParameters,
+    DrawnParameters,
+    ParameterDraw,
+    constraint,
+)
 from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, ParsedAnswer, split_words
 
 _CLAUSE_END = re.compile(r"[,.!?;:，。！？；：、…\n]")
 
 
-def _draw_n_from(*levels: tuple[int, ...]) -> Any:
+def _draw_n_from(*levels: tuple[int, ...]) -> ParameterDraw:
     """Return a function that draws `n` from the values of a level; `levels` are in order of difficulty."""
 
-    def draw(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+    def draw(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
         return {"n": source.choice(levels[level - 1])}
 
     return draw
 
 
-def _draw_range(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+def _draw_range(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
     low = source.choice((10, 20, 30, 40))
     return {"low": low, "high": low + {1: 30, 2: 20, 3: 10}[level]}
 

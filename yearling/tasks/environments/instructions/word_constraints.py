@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import random
 import re
-from typing import Any
 
-from yearling.tasks.environments.instructions.constraint_kind import ConstraintKind, ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.constraint_kind import (
+    ConstraintKind,
+    ConstraintParameters,
+    DrawnParameters,
+    constraint,
+)
 from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, ParsedAnswer, count_occurrences
 
 _ENGLISH = """
@@ -49,11 +53,11 @@ _FIRST_PERSON_WORDS = {
 _STEP_WORDS: dict[InstructionLanguage, tuple[str, ...]] = {"en": ("first", "then", "finally"), "zh": ("首先", "然后", "最后")}
 
 
-def _draw_word(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+def _draw_word(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
     return {"word": source.choice(TARGET_WORDS[language])}
 
 
-def _draw_small_count(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+def _draw_small_count(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
     return {"n": {1: 1, 2: 2, 3: 3}[level]}
 
 
@@ -135,7 +139,7 @@ def _exclude_words(answer: ParsedAnswer, parameters: ConstraintParameters) -> bo
     return not any(answer.count_word(word) for word in parameters["words"])
 
 
-def _draw_excluded_words(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+def _draw_excluded_words(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
     words = source.sample(_COMMON_WORDS[language][level], 2)
     quoted = [f'"{word}"' if language == "en" else f"“{word}”" for word in words]
     return {"words": words, "listed": (" and " if language == "en" else "和").join(quoted)}
@@ -178,7 +182,7 @@ def _exactly_one_of(answer: ParsedAnswer, parameters: ConstraintParameters) -> b
     return sum(answer.count_word(word) > 0 for word in parameters["words"]) == 1
 
 
-def _draw_three_words(source: random.Random, language: InstructionLanguage) -> dict[str, Any]:
+def _draw_three_words(source: random.Random, language: InstructionLanguage) -> DrawnParameters:
     words = source.sample(TARGET_WORDS[language], 3)
     return {"words": words, "listed": ", ".join(f'"{word}"' for word in words) if language == "en" else "、".join(words)}
 
