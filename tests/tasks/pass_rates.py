@@ -37,7 +37,7 @@ def wilson(passes: int, count: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
-class Player:
+class EpisodeRunner:
     """Runs episodes with one engine."""
 
     def __init__(self, engine: Engine, tokenizer: Tokenizer, template: ChatTemplate, max_tokens: int) -> None:
@@ -97,13 +97,13 @@ async def measure(tallies: list[Tally], chosen: argparse.Namespace) -> None:
         async with places:
             if time.monotonic() > ends:
                 return
-            player = Player(engine, tokenizer, template, chosen.max_tokens)
+            runner = EpisodeRunner(engine, tokenizer, template, chosen.max_tokens)
             task = tally.environment.task(train_seed(index))
-            reward, transcript = await player.play(tally.environment, task, 1000 * index)
+            reward, transcript = await runner.play(tally.environment, task, 1000 * index)
         tally.played += 1
         tally.passes += reward == 1.0
-        tally.tokens += player.tokens
-        tally.cut += player.cut
+        tally.tokens += runner.tokens
+        tally.cut += runner.cut
         if index < chosen.show:
             words = [reward, task.messages[-1]["content"], [turn["content"] for turn in transcript]]
             tally.shown.append(json.dumps(words, ensure_ascii=False))

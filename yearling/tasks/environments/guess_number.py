@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from yearling.errors import BadInput
-from yearling.tasks.environments.protocol import ChatMessage, Task, Transcript, TranscriptMessage, task_key
+from yearling.tasks.environments.protocol import TaskMessage, Task, Transcript, TranscriptMessage, task_key
 from yearling.tasks.environments.seeds import draw_for_part, shot_seed
 
 _NUMBER = re.compile(r"(?<![\w.,-])\d{1,9}(?![\w]|[.,]\d)", re.ASCII)
@@ -68,10 +68,10 @@ class GuessNumber:
             data={"low": low, "high": high, "secret": secret, "turns": self.turns},
         )
 
-    def _binary_search_transcript(self, game: Task) -> list[ChatMessage]:
+    def _binary_search_transcript(self, game: Task) -> list[TaskMessage]:
         """Return the transcript of the game played by binary search, as far as the turns allow."""
         low, high, secret = game.data["low"], game.data["high"], game.data["secret"]
-        transcript: list[ChatMessage] = []
+        transcript: list[TaskMessage] = []
         while True:
             guess = (low + high) // 2
             transcript.append({"role": "assistant", "content": str(guess)})
@@ -86,7 +86,7 @@ class GuessNumber:
         guesses = _parse_guesses(transcript)[: int(task.data["turns"])]
         return float(task.data["secret"] in guesses)
 
-    def reply(self, task: Task, transcript: Transcript) -> ChatMessage | None:
+    def reply(self, task: Task, transcript: Transcript) -> TaskMessage | None:
         """Return the hint after the last guess, or None if the game is over."""
         guesses = _parse_guesses(transcript)
         if not guesses:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeGuard
 
-ChatMessage = dict[str, Any]
+TaskMessage = dict[str, Any]
 """A message with `role` and `content`, as chat templates take it."""
 TranscriptMessage = Mapping[str, Any]
 Transcript = Sequence[TranscriptMessage]
@@ -24,7 +24,7 @@ class Task:
     """One task. The `key` of a question is the same wherever and whenever the task is drawn."""
 
     key: str
-    messages: tuple[ChatMessage, ...]
+    messages: tuple[TaskMessage, ...]
     environment: str
     """Name under which `open_environment` finds the environment that grades the task."""
     data: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Environment(Protocol):
 class TurnEnvironment(Environment, Protocol):
     """An environment that replies, so that an episode may have several assistant messages."""
 
-    def reply(self, task: Task, transcript: Transcript) -> ChatMessage | None:
+    def reply(self, task: Task, transcript: Transcript) -> TaskMessage | None:
         """Return the message that follows a transcript ending with the assistant, or None if the episode is over."""
         ...
 

@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from yearling.errors import BadInput, NotFound, Unavailable, Unsupported
-from yearling.tasks.environments.protocol import ChatMessage, Task, Transcript, TranscriptMessage, task_key
+from yearling.tasks.environments.protocol import TaskMessage, Task, Transcript, TranscriptMessage, task_key
 from yearling.tasks.environments.seeds import SEEDS_PER_PART, part_of_seed, part_owning_question
 
 _log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ def _needs_runtime(function: Callable[..., object]) -> bool:
     return parameter is not None and parameter.default is inspect.Parameter.empty
 
 
-def _prompt_messages(data: Any) -> list[ChatMessage]:
+def _prompt_messages(data: Any) -> list[TaskMessage]:
     """Return the prompt as chat messages. Raises Unsupported for content that is not text."""
     messages = [{"role": "system", "content": data.system_prompt}] if data.system_prompt else []
     if isinstance(data.prompt, str):
