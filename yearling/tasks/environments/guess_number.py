@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from yearling.errors import BadInput
-from yearling.tasks.environments.protocol import TaskMessage, Task, Transcript, TranscriptMessage, task_key
+from yearling.tasks.environments.protocol import Task, TaskMessage, Transcript, TranscriptMessage, task_key
 from yearling.tasks.environments.seeds import draw_for_part, shot_seed
 
 _NUMBER = re.compile(r"(?<![\w.,-])\d{1,9}(?![\w]|[.,]\d)", re.ASCII)

@@ -24,7 +24,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from yearling.errors import BadInput, NotFound, Unavailable, Unsupported
-from yearling.tasks.environments.protocol import TaskMessage, Task, Transcript, final_answer_text, task_key
+from yearling.tasks.environments.protocol import Task, TaskMessage, Transcript, final_answer_text, task_key
 from yearling.tasks.environments.seeds import draw_for_part, part_owning_question, shot_seed
 
 _log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from yearling.errors import BadInput, NotFound, Unavailable, Unsupported
-from yearling.tasks.environments.protocol import TaskMessage, Task, Transcript, TranscriptMessage, task_key
+from yearling.tasks.environments.protocol import Task, TaskMessage, Transcript, TranscriptMessage, task_key
 from yearling.tasks.environments.seeds import SEEDS_PER_PART, part_of_seed, part_owning_question
 
 _log = logging.getLogger(__name__)
