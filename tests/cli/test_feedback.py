@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.feedback.people import simulate_community
+from tests.feedback.people import community
 from yearling.cli.main import app
 from yearling.config import Settings
 from yearling.errors import BadInput, Conflict, NotFound, StorageFailed
@@ -84,7 +84,7 @@ def test_what_cannot_be_read_or_written_is_told(run: Run, rows: Path, tmp_path: 
 def judged(run: Run, tmp_path: Path) -> Path:
     """The data folder, with what a community of forty judged."""
     file = tmp_path / "log.jsonl"
-    file.write_text("".join(json.dumps(event_to_dict(event)) + "\n" for event in simulate_community(num_items=20)))
+    file.write_text("".join(json.dumps(event_to_dict(event)) + "\n" for event in community(num_items=20)))
     run("feedback", "import", file)
     with Store.open(Settings(data_dir=tmp_path / "data")) as store:
         store.people.add("Ann")
@@ -107,7 +107,7 @@ def test_people_vouch_for_each_other(run: Run, judged: Path) -> None:
     event = json.loads(run("feedback", "vouch", "Ann", "--json").stdout)
     assert event["kind"] == "vouch"
     assert event["account"] in run("feedback", "vouch", "Ann").stdout
-    with pytest.raises(Conflict, match="yourself"):
+    with pytest.raises(Conflict, match="themselves"):
         run("feedback", "vouch", "Ann", "--as", "Ann")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.tasks.records import pseudo_text
+from tests.tasks.records import prose
 from yearling.cli.main import app
 from yearling.errors import BadInput, NotFound
 
@@ -33,10 +33,10 @@ def write_rows(path: Path, count: int, *, first: int = 0) -> Path:
     """Judged pairs as people publish them; one answer in three is worse for one of the annotators."""
     rows = [
         {
-            "instruction": f"Explain {pseudo_text(number)}",
+            "instruction": f"Explain {prose(number)}",
             "input": "",
-            "response1": pseudo_text(1000 + number),
-            "response2": pseudo_text(2000 + number),
+            "response1": prose(1000 + number),
+            "response2": prose(2000 + number),
             "annotator1": 1,
             "annotator2": 1,
             "annotator3": 1 if number % 3 else 2,

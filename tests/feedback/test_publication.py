@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from yearling.cli.main import app
 from yearling.errors import Untrusted
 from yearling.feedback import code_hash, replay_publication
 from yearling.feedback.code_releases import RELEASE_TAGS, describe_code, replay_command
@@ -67,3 +69,10 @@ def test_snapshot_that_is_not_json_is_refused(tmp_path: Path) -> None:
 def test_old_export_is_one_run_over_its_log() -> None:
     header = json.loads(OLD_EXPORT.read_bytes().splitlines()[0])
     assert [run["code_hash"] for run in header["runs"]] == [OLD_CODE_HASH]
+
+
+def test_replay_command_of_the_cli_prints_the_message_and_fails() -> None:
+    result = CliRunner().invoke(app, ["consensus", "replay", str(OLD_EXPORT)])
+    assert result.exit_code == 1
+    assert "release tag consensus-2" in result.stderr
+    assert "git worktree add ../yearling-consensus-2 consensus-2 && " in result.stderr

@@ -1,4 +1,4 @@
-"""`yearling consensus`: computes, shows, exports and replays the bridged consensus."""
+"""`yearling consensus`: what people who usually disagree agree on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from yearling.config import load_settings
 from yearling.errors import NotFound
 
 if TYPE_CHECKING:
-    from yearling.feedback import ConsensusPair, RecordedConsensusRun
+    from yearling.feedback import RecordedConsensusRun
     from yearling.store import Store
 
 app = typer.Typer(help="What people who usually disagree agree on.", no_args_is_help=True)
@@ -24,7 +24,7 @@ DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")
 
 @app.command("run")
 def run(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
-    """Compute the consensus over the current log and record it."""
+    """Find the consensus over the whole log as it is now, and record it."""
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
@@ -33,7 +33,7 @@ def run(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
         print_json(_run_dict(finished))
         return
     if not finished.is_new:
-        err.print("Nothing has changed since the last run.")
+        err.print("Nobody acted since the last run, which stands.")
     _print_summary(finished)
     for item, status in finished.status_changes.items():
         out.print(f"{item}: now {status.replace('_', ' ')}", highlight=False, markup=False, soft_wrap=True)
@@ -41,24 +41,24 @@ def run(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
 
 @app.command("status")
 def status(
-    limit: int = typer.Option(50, "--limit", min=1, help="Maximum number of items to show."),
+    limit: int = typer.Option(50, "--limit", min=1, help="Show at most so many items."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Show the newest run: the status of every item, and why."""
+    """Show the newest run, with the status of every item and the reason."""
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
         finished = _latest_run(store)
-        num_new_events = store.events.head().sequence - finished.record.up_to - finished.record.num_changes
+        waiting = store.events.head().sequence - finished.record.up_to - finished.record.num_changes
     if as_json:
         items = [{"item": item.item, "status": item.status, "reason": item.reason} for item in finished.snapshot.items]
         pairs = [asdict(pair) for pair in finished.snapshot.pairs]
-        print_json({**_run_dict(finished), "events_since": num_new_events, "items": items, "pairs": pairs})
+        print_json({**_run_dict(finished), "events_since": waiting, "items": items, "pairs": pairs})
         return
     _print_summary(finished)
-    if num_new_events:
-        err.print(f"{num_new_events} newer events are not included: run `yearling consensus run`.")
+    if waiting:
+        err.print(f"{waiting} events came since: `yearling consensus run` takes them in.")
     rows = [
         (item.item, item.status.replace("_", " "), item.reason.replace("_", " "), f"{item.bridging:.2f}", f"{item.axis:+.2f}")
         for item in finished.snapshot.items[:limit]
@@ -66,7 +66,7 @@ def status(
     if rows:
         print_table(("Item", "Status", "Reason", "Weaker side>", "Axis>"), rows)
     if len(finished.snapshot.items) > limit:
-        err.print(f"{len(finished.snapshot.items) - limit} more items: use --limit or --json.")
+        err.print(f"{len(finished.snapshot.items) - limit} more items: see --limit or --json.")
 
 
 @app.command("explain")
@@ -75,23 +75,23 @@ def explain(
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Explain a status: what each side thinks (raters are never named), and what is missing for a status."""
+    """Say in plain words who (by side, never by name) found what, and what is missing for a status."""
     from yearling.feedback import ConsensusParameters, explain_item
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
         finished = _latest_run(store)
-    result = finished.snapshot.find_item(item)
-    if result is None:
+    found = finished.snapshot.find_item(item)
+    if found is None:
         raise NotFound(
-            f"The newest run has no item {item!r}.",
-            advice="List the items with `yearling consensus status`. Include new events with `yearling consensus run`.",
+            f"The newest run knows no item {item!r}.",
+            advice="`yearling consensus status` lists the items; `yearling consensus run` takes in what is new.",
         )
     p = ConsensusParameters.from_dict(finished.record.parameters)
-    sentences = explain_item(result, p.status, division_seen=finished.snapshot.division.seen)
+    sentences = explain_item(found, p.status, division_seen=finished.snapshot.division.seen)
     pairs = [pair for pair in finished.snapshot.pairs if item in (pair.better, pair.worse)]
     if as_json:
-        print_json({**asdict(result), "sentences": sentences, "pairs": [asdict(pair) for pair in pairs]})
+        print_json({**asdict(found), "sentences": sentences, "pairs": [asdict(pair) for pair in pairs]})
         return
     for sentence in sentences:
         out.print(sentence, highlight=False, markup=False, soft_wrap=True)
@@ -101,74 +101,70 @@ def explain(
 
 @app.command("export")
 def export(
-    path: Path | None = typer.Argument(None, help="File to write. Defaults to standard output."),
+    path: Path | None = typer.Argument(None, help="The file to write; by default the screen."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Write the public record: the log without names and texts, and everything needed to replay it anywhere."""
+    """Write the public record: the log without names and words, and everything needed to replay it anywhere."""
     from yearling.cli.output_file import write_lines
     from yearling.feedback import publication_lines
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
         finished = _run_consensus(store)
-        file_info = write_lines(path, publication_lines(store, finished))
+        written = write_lines(path, publication_lines(store, finished))
     if path is None:
         return
     if as_json:
-        print_json({"path": str(path), **file_info, **_run_dict(finished)})
+        print_json({"path": str(path), **written, **_run_dict(finished)})
         return
     out.print(f"Wrote {path}. Snapshot {finished.record.snapshot_sha256}", highlight=False, soft_wrap=True)
 
 
 @app.command("replay")
 def replay(
-    path: Path = typer.Argument(help="File written by `yearling consensus export`, on any installation."),
-    every_run: bool = typer.Option(False, "--every-run", help="Repeat every run instead of the newest only."),
+    path: Path = typer.Argument(help="A file that `yearling consensus export` wrote, here or elsewhere."),
+    every_run: bool = typer.Option(False, "--every-run", help="Repeat every run, not only the newest."),
     as_json: bool = AS_JSON,
 ) -> None:
-    """Compute an exported consensus again and compare every byte. Needs no data folder.
-
-    Exits with code 1 if anything differs, or if other code made the newest run; the message then names that code and the command
-    that replays it.
-    """
+    """Compute an exported consensus again and compare every byte. Exit code 1 when anything differs. Needs no data folder."""
     from yearling.feedback import replay_publication as replay_file
 
-    with err.status("Replaying") as spinner:
-        report = replay_file(path, every_run=every_run, on_status=spinner.update)
+    with err.status("Replaying") as shown:
+        found = replay_file(path, every_run=every_run, on_status=shown.update)
     if as_json:
-        print_json({"ok": report.ok, **asdict(report)})
-    elif report.ok:
-        scope = f"{report.items} statuses and {report.pairs} pairs, from {report.entries} events"
-        out.print(f"Reproduced to the last byte: {scope}.", highlight=False)
-        out.print(f"Snapshot {report.snapshot_hash}", highlight=False, soft_wrap=True)
-        out.print(f"Log head {report.head}", highlight=False, soft_wrap=True)
-        if report.juries_checked:
-            out.print(f"Drawn again by lot with the same result: {report.juries_checked} juries.", highlight=False)
-        if report.juries_of_other_code:
-            err.print(f"{report.juries_of_other_code} juries were drawn by other code and cannot be checked here.")
-        if report.runs_of_other_code:
-            err.print(f"{report.runs_of_other_code} earlier runs were made by other code and cannot be repeated here.")
+        print_json({"ok": found.ok, **asdict(found)})
+    elif found.ok:
+        what = f"{found.items} statuses and {found.pairs} pairs, from {found.entries} events"
+        out.print(f"Reproduced to the last byte: {what}.", highlight=False)
+        out.print(f"Snapshot {found.snapshot_hash}", highlight=False, soft_wrap=True)
+        out.print(f"Log head {found.head}", highlight=False, soft_wrap=True)
+        if found.juries_checked:
+            out.print(f"Drawn again by lot, with the same outcome: {found.juries_checked} juries.", highlight=False)
+        if found.juries_of_other_code:
+            err.print(f"{found.juries_of_other_code} juries were drawn by other versions of the program.")
+        if found.runs_of_other_code:
+            err.print(f"{found.runs_of_other_code} earlier runs were made by other versions of the program.")
     else:
-        for difference in report.differences:
+        for difference in found.differences:
             err.print(difference, style="red", markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(0 if report.ok else 1)
+    raise typer.Exit(0 if found.ok else 1)
 
 
 def _run_consensus(store: Store) -> RecordedConsensusRun:
     from yearling.feedback import EventIndex, run_and_record
 
-    with err.status("Reading the log") as spinner:
-        return run_and_record(store, EventIndex(store), on_status=spinner.update)
+    with err.status("Reading the log") as shown:
+        return run_and_record(store, EventIndex(store), on_status=shown.update)
 
 
 def _latest_run(store: Store) -> RecordedConsensusRun:
     from yearling.feedback import load_latest_run
 
-    latest = load_latest_run(store)
-    if latest is None:
-        raise NotFound("There is no consensus run yet.", advice="Make one with `yearling consensus run`.")
-    return latest
+    found = load_latest_run(store)
+    if found is None:
+        raise NotFound("There was no consensus run yet.", advice="Make one with `yearling consensus run`.")
+    return found
 
 
 def _run_dict(finished: RecordedConsensusRun) -> dict[str, Any]:
@@ -201,12 +197,12 @@ def _print_summary(finished: RecordedConsensusRun) -> None:
     record = finished.record
     for sentence in explain_snapshot(finished.snapshot):
         out.print(sentence, highlight=False, markup=False, soft_wrap=True)
-    summary = f"Run {record.sequence} over {record.up_to} events took {record.duration_s:.2f} s."
-    out.print(f"{summary} Snapshot {record.snapshot_sha256}", highlight=False, soft_wrap=True)
+    what = f"Run {record.sequence} over {record.up_to} events took {record.duration_s:.2f} s."
+    out.print(f"{what} Snapshot {record.snapshot_sha256}", highlight=False, soft_wrap=True)
 
 
-def _describe_pair(item: str, pair: ConsensusPair) -> str:
-    other, comparative = (pair.worse, "better") if pair.better == item else (pair.better, "worse")
+def _describe_pair(item: str, pair: Any) -> str:
+    other, word = (pair.worse, "better") if pair.better == item else (pair.better, "worse")
     if pair.weight > 0:
-        return f"Both sides find it {comparative} than {other}: q {pair.q:.2f}, weight {pair.weight:.2f}."
-    return f"Compared with {other}: q {pair.q:.2f}, not used for training ({pair.reason.replace('_', ' ') or 'undecided'})."
+        return f"Found {word} than {other} on both sides: q {pair.q:.2f}, weight {pair.weight:.2f}."
+    return f"Compared with {other}: q {pair.q:.2f}, no weight in training ({pair.reason.replace('_', ' ') or 'undecided'})."

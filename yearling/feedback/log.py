@@ -166,7 +166,7 @@ class FeedbackLog:
         Raises Conflict for one's own account and NotFound for an unknown one.
         """
         if person_id == account_id:
-            raise Conflict("You cannot vouch for yourself.", param="account_id")
+            raise Conflict("People cannot vouch for themselves.", param="account_id")
         account = self.store.people.get(account_id).id
         with self.index.consistent_view() as index:
             return self._append(

@@ -12,7 +12,7 @@ import pytest
 
 from tests.api.acting import newcomer
 from tests.api.conftest import Bench, Maker
-from tests.feedback.people import append_events, simulate_community
+from tests.feedback.people import community, pour
 from yearling.api.feedback import schemas
 from yearling.api.feedback.routes import normalize_item_id
 from yearling.feedback import FeedbackLog
@@ -170,7 +170,7 @@ async def test_the_queue_asks_for_what_others_wrote(bench: Maker) -> None:
 @pytest.mark.slow
 async def test_the_consensus_shows_what_bridges_and_divides_and_hides_what_one_may_still_rate(bench: Maker) -> None:
     async with bench() as api:
-        append_events(FeedbackLog(api.store), simulate_community(num_raters=60, comparisons=20))
+        pour(FeedbackLog(api.store), community(num_raters=60, comparisons=20))
         view = schemas.ConsensusView.model_validate(await get(api, "consensus"))
         decided = {item.item for item in view.items if item.status != "needs_more_ratings"}
         assert decided
@@ -193,7 +193,7 @@ async def test_the_consensus_shows_what_bridges_and_divides_and_hides_what_one_m
 @pytest.mark.slow
 async def test_a_rating_is_in_its_items_score_within_a_second(bench: Maker) -> None:
     async with bench() as api:
-        append_events(FeedbackLog(api.store), simulate_community(num_raters=60))
+        pour(FeedbackLog(api.store), community(num_raters=60))
         for number in range(12):  # enough for the ratings of a newcomer to count
             await post(api, "ratings", item=f"i{number}", value=1)
         deadline = time.monotonic() + 20
@@ -213,7 +213,7 @@ async def test_the_public_log_can_be_walked_page_by_page(bench: Maker) -> None:
     async with bench() as api:
         empty = schemas.LogPage.model_validate(await get(api, "consensus/log"))
         assert (empty.data, empty.entries, empty.has_more) == ([], 0, False)
-        append_events(FeedbackLog(api.store), simulate_community(num_raters=10, num_items=5))
+        pour(FeedbackLog(api.store), community(num_raters=10, num_items=5))
         head, after = "0" * 64, 0
         while True:
             page = schemas.LogPage.model_validate(await get(api, "consensus/log", after=after, limit=7))
@@ -242,7 +242,7 @@ async def test_administrators_set_aside_vouch_and_call_juries_in_public(bench: M
         reply = await api.client.post("/v1/feedback/juries", json={"item": answer})
         assert (reply.status_code, reply.json()["error"]["code"]) == (409, "conflict")  # nobody is there to be drawn
         assert (await api.client.get(f"/v1/feedback/juries/{answer}")).status_code == 404
-        append_events(others, simulate_community())
+        pour(others, community())
         jury = await post(api, "juries", item="i2")
         assert jury["event"]["jurors"]
         view = schemas.JuryView.model_validate(await get(api, "feedback/juries/i2"))

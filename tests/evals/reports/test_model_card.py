@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.evals.sample_exams import make_exam, wrong_on
-from tests.feedback.people import open_feedback_log
 from tests.models.published import paper_model
-from tests.tasks.records import add_answer, add_members, run_consensus_now
+from tests.tasks.records import answer, find_consensus, opened, people
 from yearling.cli.exam_card import find_training_lineage
 from yearling.errors import NotFound
 from yearling.evals import (
@@ -41,15 +40,15 @@ def make_run(store: Store, name: str, *, lessons: str = "", base: str = BASE.sha
 
 
 async def test_a_card_counts_what_was_learnt_and_names_nobody(tmp_path: Path) -> None:
-    with open_feedback_log(tmp_path) as log:
-        ann, bob = add_members(log, 2)
-        store, item = log.store, add_answer(log, ann.id, 1)
+    with opened(tmp_path) as log:
+        ann, bob = people(log, 2)
+        store, item = log.store, answer(log, ann.id, 1)
         said = [
             log.rate(ann.id, item, 1.0),
             log.add_edit(bob.id, item, "Better words."),
-            log.rate(bob.id, add_answer(log, bob.id, 2), 1.0),
+            log.rate(bob.id, answer(log, bob.id, 2), 1.0),
         ]
-        run_consensus_now(log)
+        find_consensus(log)
         built = build_lesson_set(store, BuildConfig(heldout_share=0.0))
         keys = [one.key for one in built.lesson_set.lessons()]
         kinds = built.lesson_set.manifest["counts"]["train"]
@@ -87,7 +86,7 @@ async def test_a_card_counts_what_was_learnt_and_names_nobody(tmp_path: Path) ->
 
 
 def test_what_no_record_tells_is_said(tmp_path: Path) -> None:
-    with open_feedback_log(tmp_path) as log:
+    with opened(tmp_path) as log:
         make_run(log.store, "0190-one", lessons="ef" * 32)
         for training in (
             TrainingHistory({"0190-one": 3}, is_complete=True),
@@ -120,7 +119,7 @@ def test_runs_are_found_through_adapters_merges_and_bases(tmp_path: Path) -> Non
             raise NotFound(f"There is no adapter {name}.")
         return adapters[name]
 
-    with open_feedback_log(tmp_path) as log:
+    with opened(tmp_path) as log:
         store = log.store
         make_run(store, "0190-one")
         make_run(store, "0190-two", adapter="first")
