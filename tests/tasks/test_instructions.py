@@ -125,18 +125,18 @@ def test_checkers_never_raise(text: str, level: int, language: InstructionLangua
 
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None)
-@given(words=st.lists(st.from_regex(r"[a-z]{1,9}", fullmatch=True), min_size=1, max_size=40), max_words=st.integers(1, 40))
-def test_english_words_are_counted(words: list[str], max_words: int) -> None:
+@given(words=st.lists(st.from_regex(r"[a-z]{1,9}", fullmatch=True), min_size=1, max_size=40), most=st.integers(1, 40))
+def test_english_words_are_counted(words: list[str], most: int) -> None:
     for text in (" ".join(words), ", ".join(words).title(), "\n".join(words)):
         assert len(ParsedAnswer(text, "en").words) == len(words)
-        assert CONSTRAINT_KINDS["words_at_most"].check(ParsedAnswer(text, "en"), {"n": max_words}) == (len(words) <= max_words)
+        assert CONSTRAINT_KINDS["words_at_most"].check(ParsedAnswer(text, "en"), {"n": most}) == (len(words) <= most)
 
 
 @settings(max_examples=25, deadline=None)
-@given(characters=st.lists(st.sampled_from("天地玄黄宇宙洪荒𠀀"), min_size=1, max_size=30), sentences=st.integers(1, 6))
-def test_chinese_words_are_characters(characters: list[str], sentences: int) -> None:
-    text = "，".join(characters)
-    assert len(ParsedAnswer(text, "zh").words) == len(characters)
+@given(marks=st.lists(st.sampled_from("天地玄黄宇宙洪荒𠀀"), min_size=1, max_size=30), sentences=st.integers(1, 6))
+def test_chinese_words_are_characters(marks: list[str], sentences: int) -> None:
+    text = "，".join(marks)
+    assert len(ParsedAnswer(text, "zh").words) == len(marks)
     assert len(ParsedAnswer(f"{text}。" * sentences, "zh").sentences) == sentences
 
 
