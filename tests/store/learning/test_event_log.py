@@ -172,7 +172,7 @@ from yearling.config import Settings
 from yearling.store import Store
 
 with Store.open(Settings(data_dir=Path(sys.argv[1]), database_url=sys.argv[2])) as store:
-    store.secrets.get("key")
+    store.secrets.get_or_create("key")
     for number in range(25):
         store.events.append([{"id": f"{sys.argv[3]}-{number}"}, {"id": f"shared-{number}"}])
 """
