@@ -29,7 +29,8 @@ from yearling.store.learning.texts import TextRecord, make_text
 from yearling.store.learning.training_runs import TrainingRunStore
 from yearling.store.store import Store
 from yearling.store.transfer.exporter import export_person_data
-from yearling.store.transfer.importer import ActImporter, PersonImportResult, import_person_data
+from yearling.store.transfer.importer import import_person_data
+from yearling.store.transfer.yearling_export import ActImporter, PersonImportResult
 from yearling.store.writer import SampleWriter
 
 __all__ = [
