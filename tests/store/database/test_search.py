@@ -139,7 +139,7 @@ def test_deleted_words_are_not_in_the_index(store: Store, ada: Person) -> None:
 
 
 def test_others_can_write_while_the_index_is_merged(store: Store, ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However small the steps and whatever is written between them, deleted words are deleted and all others are found."""
+    """However small the steps and whatever is written between them, deleted words are gone and all others are found."""
     deleted = add_conversation(
         store, ada, *[f"hidden{index:02} " + " ".join(f"w{index * number}" for number in range(200)) for index in range(20)]
     )
