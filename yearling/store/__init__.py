@@ -1,9 +1,8 @@
-"""Records at rest: database, blobs, audit log, event log of feedback, backups."""
+"""Records at rest: database, blobs, audit log, event log of feedback, backups. `Store` opens them all."""
 
 from yearling.store.accounts.api_keys import ApiKey
 from yearling.store.accounts.invitations import Invitation
-from yearling.store.accounts.sessions import MAX_SESSION_LIFETIME as LONGEST_SESSION
-from yearling.store.accounts.sessions import Session
+from yearling.store.accounts.sessions import MAX_SESSION_LIFETIME, Session
 from yearling.store.accounts.tokens import API_KEY_PREFIX, hash_token, new_token
 from yearling.store.backup.archive import BackupManifest
 from yearling.store.backup.restore import RestoreResult, restore, verify_backup
@@ -37,7 +36,7 @@ __all__ = [
     "API_KEY_PREFIX",
     "BINARY_MEDIA_TYPE",
     "GENESIS_HASH",
-    "LONGEST_SESSION",
+    "MAX_SESSION_LIFETIME",
     "MESSAGE_BLOB_KIND",
     "TRIAGES",
     "UNCHANGED",

@@ -132,13 +132,13 @@ def extract_backup(path: Path, folder: Path, *, progress: BackupProgress | None 
 def _write_archive(path: Path, snapshot: Path, blobs: BlobStore | None, progress: BackupProgress | None) -> BackupManifest:
     files = {DATABASE_MEMBER: (snapshot.stat().st_size, hash_file(snapshot))}
     files |= {f"blobs/{sha256}": (size_bytes, sha256) for sha256, size_bytes in blobs.iter_sizes()} if blobs else {}
-    found = describe_snapshot(snapshot)
+    contents = describe_snapshot(snapshot)
     manifest = BackupManifest(
         format=BACKUP_FORMAT,
         version=BACKUP_FORMAT_VERSION,
         created_utc=format_time(now_utc()),
         yearling=__version__,
-        **asdict(found),
+        **asdict(contents),
         with_blobs=blobs is not None,
         files=files,
     )
