@@ -96,7 +96,7 @@ class LessonSetStore:
             known = ", ".join(str(record.version) for record in records[-20:])
             raise NotFound(
                 f"There is no lesson set {name[:100]!r}." if not matches else f"Several lesson sets begin with {name!r}.",
-                advice=f"The versions are {known}." if known else "Build one with `yearling lessons build`.",
+                advice=f"Known versions: {known}." if known else "Build one with `yearling lessons build`.",
                 param="name",
             )
         return matches[0]
