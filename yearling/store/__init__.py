@@ -1,9 +1,8 @@
-"""Records at rest: database, blobs, audit log, event log of feedback, backups."""
+"""Records at rest: database, blobs, audit log, event log of feedback, backups. `Store` opens them all."""
 
 from yearling.store.accounts.api_keys import ApiKey
 from yearling.store.accounts.invitations import Invitation
-from yearling.store.accounts.sessions import MAX_SESSION_LIFETIME as LONGEST_SESSION
-from yearling.store.accounts.sessions import Session
+from yearling.store.accounts.sessions import MAX_SESSION_LIFETIME, Session
 from yearling.store.accounts.tokens import API_KEY_PREFIX, hash_token, new_token
 from yearling.store.backup.archive import BackupManifest
 from yearling.store.backup.restore import RestoreResult, restore, verify_backup
@@ -39,7 +38,8 @@ from yearling.store.learning.texts import TextRecord, make_text
 from yearling.store.learning.training_runs import TrainingRunStore
 from yearling.store.store import Store
 from yearling.store.transfer.exporter import export_person_data
-from yearling.store.transfer.importer import ActImporter, PersonImportResult, import_person_data
+from yearling.store.transfer.importer import import_person_data
+from yearling.store.transfer.yearling_export import ActImporter, PersonImportResult
 from yearling.store.writer import SampleWriter
 
 __all__ = [
@@ -47,7 +47,7 @@ __all__ = [
     "BINARY_MEDIA_TYPE",
     "GENESIS_HASH",
     "IRREVOCABLE_KINDS",
-    "LONGEST_SESSION",
+    "MAX_SESSION_LIFETIME",
     "MESSAGE_BLOB_KIND",
     "REPLACED_BY_LATER",
     "TRIAGES",

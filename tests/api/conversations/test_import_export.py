@@ -169,7 +169,7 @@ async def test_a_chatgpt_export_arrives_whole(bench: Maker) -> None:
         file = zipped({"conversations.json": json.dumps(CHATGPT).encode(), **files})
         report = await imported(api, file)
         assert (report["format"], report["conversations"], report["messages"], report["blobs"]) == ("chatgpt", 1, 7, 1)
-        assert report["left_out"] == [{"what": "message", "reason": "it hangs on no root of its conversation", "count": 1}]
+        assert report["left_out"] == [{"what": "message", "reason": "it is not connected to its conversation", "count": 1}]
         conversation, messages = stored(api)
         assert (conversation.title, conversation.origin) == ("Trip to Kyoto 京都", "chatgpt")
         assert conversation.created_utc.timestamp() == pytest.approx(1700000000.123456, abs=1e-5)

@@ -13,7 +13,7 @@ from yearling.api.access.credentials import SESSION_COOKIE
 from yearling.api.http.errors import ApiError, to_json_bytes
 from yearling.api.services import get_services
 from yearling.config import Settings
-from yearling.store import LONGEST_SESSION, Store
+from yearling.store import MAX_SESSION_LIFETIME, Store
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def set_session_cookie(response: Response, request: Request, settings: Settings,
     response.set_cookie(
         SESSION_COOKIE,
         token,
-        max_age=int(LONGEST_SESSION.total_seconds()),
+        max_age=int(MAX_SESSION_LIFETIME.total_seconds()),
         path="/",
         secure=is_https(request, settings),
         httponly=True,
