@@ -6,13 +6,14 @@ fail. Nothing here is tuned: changing a seed gives another sample of the same tr
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.gates.sequential import false_stop_probability, find_stopping_pairs
 from yearling.evals.gate import GateRule, decide_gate, paired_test_from_counts
-from yearling.evals.sequential import false_stop_probability, find_stopping_pairs
 from yearling.evals.statistics import mcnemar_test
 
 NUM_PAIRS = 541
@@ -64,9 +65,16 @@ def allow_probability(
     rate = (discordant + difference) / 2 / discordant
     chance = 0.0
     for m in range(1, n + 1):
-        needed = next((wins for wins in range(m // 2, m + 1) if mcnemar_test(wins, m - wins) <= alpha), m + 1)
+        needed = _fewest_allowing_wins(m, alpha)
         chance += float(binom.pmf(m, n, discordant) * binom.sf(needed - 1, m, rate))
     return chance
+
+
+def _fewest_allowing_wins(discordant: int, alpha: float) -> int:
+    """By binary search, since p falls as wins rise; one more than `discordant` where no number of wins allows."""
+    lowest = discordant // 2
+    candidates = range(lowest, discordant + 1)
+    return lowest + bisect_left(candidates, True, key=lambda wins: mcnemar_test(wins, discordant - wins) <= alpha)
 
 
 def _draw_pair_counts(rng: np.random.Generator, difference: float) -> tuple[int, int]:
