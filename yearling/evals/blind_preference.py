@@ -1,8 +1,8 @@
 """Which models do people prefer? From comparisons that hid the models, and only where people who usually disagree agree.
 
-A consensus run names the better of two answers and the probability q with which the weaker side finds it better. Where the answers
-come from different models and were compared blind, q counts as a fraction of a win. From the wins follow the strengths of Bradley
-and Terry (1952, Biometrika 39).
+A consensus run names the better of two answers and the probability q with which the weaker side finds it better. Where the
+answers come from different models and were compared blind, q counts as a fraction of a win. From the wins follow the strengths of
+Bradley and Terry (1952, Biometrika 39).
 """
 
 from __future__ import annotations

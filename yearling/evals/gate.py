@@ -184,7 +184,7 @@ def _assess_guard(name: str, paired: PairedTestResult, rule: GateRule) -> GateFi
     reasons = {
         "ALLOW": f"not worse by {rule.margin:.1%}",
         "REJECT": "significantly worse",
-        "INCONCLUSIVE": f"cannot rule out a loss of {rule.margin:.1%}; {paired.n} pairs can detect {paired.detectable:.1%} or more",
+        "INCONCLUSIVE": f"a loss of {rule.margin:.1%} is possible; {paired.n} pairs can detect {paired.detectable:.1%} or more",
     }
     return GateFinding(
         exam=name, role="guard", decision=decision, p_adjusted=paired.p_tolerable, paired=paired, why=reasons[decision]

@@ -45,21 +45,22 @@ def correlate_with_preference(
     preferences are the same.
     """
     checkpoints = sorted(set(scores) & set(preference))
-    if len(checkpoints) < MIN_CHECKPOINTS:
-        conclusion = f"Unknown: this needs {MIN_CHECKPOINTS} checkpoints with scores and blind preferences, and there are {len(checkpoints)}."
-        return PreferenceCorrelation(suite, len(checkpoints), None, None, None, True, conclusion)
+    n = len(checkpoints)
+    if n < MIN_CHECKPOINTS:
+        conclusion = f"Unknown: this needs {MIN_CHECKPOINTS} checkpoints with scores and blind preferences, and there are {n}."
+        return PreferenceCorrelation(suite, n, None, None, None, True, conclusion)
     x, y = (np.array([values[checkpoint] for checkpoint in checkpoints]) for values in (scores, preference))
     interval = bootstrap_interval(spearman_correlation, x, y, seed=seed, resamples=RESAMPLES, vectorized=True)
     if math.isnan(interval.value):
         conclusion = "All scores or all preferences are the same, so there is no correlation to measure."
-        return PreferenceCorrelation(suite, len(checkpoints), None, None, None, False, conclusion)
+        return PreferenceCorrelation(suite, n, None, None, None, False, conclusion)
     may_gate = interval.value >= MIN_CORRELATION
     conclusion = (
         "People prefer what it measures."
         if may_gate
         else f"The correlation is below {MIN_CORRELATION:g}, so the exam has lost its power to gate."
     )
-    return PreferenceCorrelation(suite, len(checkpoints), interval.value, interval.low, interval.high, may_gate, conclusion)
+    return PreferenceCorrelation(suite, n, interval.value, interval.low, interval.high, may_gate, conclusion)
 
 
 def correlate_exams_with_preference(store: Store) -> list[PreferenceCorrelation]:

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from yearling.evals.case import Case, Exam, ExamMetric, ExamSample, GraderCard, SubjectResponse, Verdict
+from yearling.evals.case import Case, Exam, ExamMetric, GraderCard, SubjectResponse, Verdict
 from yearling.evals.exams.ifeval_checkers import InstructionCheckers, load_checkers
 from yearling.evals.exams.sources import ExamDataFolders
 from yearling.evals.statistics import bootstrap_ratio_interval, sum_by_cluster
+from yearling.store import GradedSample
 
 MAX_TOKENS = 1280
 
@@ -49,17 +50,18 @@ class IFEvalGrader:
             },
         )
 
-    def compute_metrics(self, samples: Sequence[ExamSample]) -> Sequence[ExamMetric]:
+    def compute_metrics(self, samples: Sequence[GradedSample]) -> Sequence[ExamMetric]:
         """The mean of the two strict variants, as leaderboards show it."""
-        units = [sample.cluster for sample in samples]
-        parts = [sample.verdict.ratios.get("instruction_strict", (0.0, 1.0)) for sample in samples]
-        total = sum(below for _, below in parts)
-        # As one ratio per prompt, so that one bootstrap covers both: ½ (score + followed · prompts / instructions).
-        shares = [
-            (sample.verdict.score + above * len(samples) / total) / 2 for sample, (above, _) in zip(samples, parts, strict=True)
+        clusters = [sample.cluster for sample in samples]
+        ratios = [sample.verdict["parts"].get("instruction_strict", (0.0, 1.0)) for sample in samples]
+        num_instructions = sum(total for _, total in ratios)
+        # One number per prompt, so that one bootstrap covers both: ½ (score + followed · prompts / instructions).
+        means = [
+            (sample.score + followed * len(samples) / num_instructions) / 2
+            for sample, (followed, _) in zip(samples, ratios, strict=True)
         ]
-        found = bootstrap_ratio_interval(*sum_by_cluster(shares, units))
-        return [ExamMetric(name="strict_mean", value=found.value, low=found.low, high=found.high, n=len(set(units)))]
+        interval = bootstrap_ratio_interval(*sum_by_cluster(means, clusters))
+        return [ExamMetric.from_interval("strict_mean", interval, len(set(clusters)))]
 
 
 def build_ifeval(folders: ExamDataFolders) -> Exam:

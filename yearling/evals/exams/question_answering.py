@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Sequence
 
-from yearling.evals.case import Case, Exam, ExamMetric, ExamSample, GraderCard, SubjectResponse, Verdict
+from yearling.evals.case import Case, Exam, ExamMetric, GraderCard, SubjectResponse, Verdict
 from yearling.evals.exams.sources import ExamDataFolders
 from yearling.evals.graders.answers import contains_reference, matches_reference
 from yearling.evals.graders.calibration import auroc, bootstrap_metric_interval, brier_score, expected_calibration_error
+from yearling.store import GradedSample
 
 SHORT_ANSWER_CARD = GraderCard(
     grader="short_answer",
@@ -58,21 +59,20 @@ class ConfidenceGrader(ShortAnswerGrader):
             detail={**found.detail, "confidence": confidence},
         )
 
-    def compute_metrics(self, samples: Sequence[ExamSample]) -> Sequence[ExamMetric]:
+    def compute_metrics(self, samples: Sequence[GradedSample]) -> Sequence[ExamMetric]:
         """ECE, Brier score and AUROC of the stated confidence."""
-        stated = [one for one in samples if one.verdict.detail.get("confidence") is not None]
-        confidence = [float(one.verdict.detail["confidence"]) for one in stated]
-        right = [one.verdict.score == 1 for one in stated]
-        measures = []
-        for name, measure, higher in (
+        stating = [sample for sample in samples if sample.verdict["detail"].get("confidence") is not None]
+        confidence = [float(sample.verdict["detail"]["confidence"]) for sample in stating]
+        correct = [sample.score == 1 for sample in stating]
+        metrics = []
+        for name, metric, higher_is_better in (
             ("ece", expected_calibration_error, False),
             ("brier", brier_score, False),
             ("auroc", auroc, True),
         ):
-            found = bootstrap_metric_interval(measure, confidence, right)
-            one = ExamMetric(name=name, value=found.value, low=found.low, high=found.high, n=len(stated), higher_is_better=higher)
-            measures.append(one)
-        return measures
+            interval = bootstrap_metric_interval(metric, confidence, correct)
+            metrics.append(ExamMetric.from_interval(name, interval, len(stating), higher_is_better=higher_is_better))
+        return metrics
 
 
 class ChineseAnswerGrader:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yearling.errors import NotFound
-from yearling.evals.case import Case, Exam, ExamMetric, ExamSample, GraderCard, SubjectResponse, Verdict
+from yearling.evals.case import Case, Exam, ExamMetric, GraderCard, SubjectResponse, Verdict
 from yearling.evals.statistics import clopper_pearson_interval
-from yearling.store import ExamRun
+from yearling.store import ExamRun, GradedSample
 
 ACCURACY_BAR = 0.85
 CONSISTENCY_BAR = 0.95
@@ -57,14 +57,14 @@ class JudgeAccuracyGrader:
         right = response.text == case.data["better"]
         return Verdict(score=float(right), label="right" if right else "wrong")
 
-    def compute_metrics(self, samples: Sequence[ExamSample]) -> Sequence[ExamMetric]:
+    def compute_metrics(self, samples: Sequence[GradedSample]) -> Sequence[ExamMetric]:
         """How often it is right in each order, and keeps its opinion when the order is exchanged; exact intervals over pairs."""
-        right = {(one.cluster, one.part): one.verdict.score == 1.0 for one in samples}
-        pairs = sorted({one.cluster for one in samples})
-        counts = {order: sum(right[pair, order] for pair in pairs) for order in ORDERS}
-        counts["consistency"] = sum(right[pair, ORDERS[0]] == right[pair, ORDERS[1]] for pair in pairs)
-        found = {name: clopper_pearson_interval(count, len(pairs)) for name, count in counts.items()}
-        return [ExamMetric(name=name, value=x.value, low=x.low, high=x.high, n=len(pairs)) for name, x in found.items()]
+        is_right = {(sample.cluster, sample.part): sample.score == 1.0 for sample in samples}
+        pairs = sorted({sample.cluster for sample in samples})
+        counts = {order: sum(is_right[pair, order] for pair in pairs) for order in ORDERS}
+        counts["consistency"] = sum(is_right[pair, ORDERS[0]] == is_right[pair, ORDERS[1]] for pair in pairs)
+        intervals = {name: clopper_pearson_interval(count, len(pairs)) for name, count in counts.items()}
+        return [ExamMetric.from_interval(name, interval, len(pairs)) for name, interval in intervals.items()]
 
 
 def build_judge_exam(pairs: Sequence[LLMBarPair]) -> Exam:
