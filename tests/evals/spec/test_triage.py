@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.evals.spec.test_check import CASE, CASES, make
+from tests.evals.spec.test_check import CASE, CASES, write_spec
 from yearling.chat import SPEC_SYSTEM_MESSAGE, BehaviourSpec, SpecCase, read_spec
 from yearling.config import Settings
 from yearling.errors import BadInput, NotFound, Unavailable
@@ -23,7 +23,7 @@ PASSES = "  pass: {confident_wrong: 0.25, twin_gap: 0.5}\n"
 
 @pytest.fixture
 def spec(tmp_path: Path) -> BehaviourSpec:
-    assert make(tmp_path, CASES.replace("  score:", PASSES + "  score:", 1)) == []
+    assert write_spec(tmp_path, CASES.replace("  score:", PASSES + "  score:", 1)) == []
     return read_spec(tmp_path)
 
 
@@ -92,7 +92,7 @@ def test_an_answer_that_the_engine_could_not_give_is_data(spec: BehaviourSpec) -
 
 def test_a_person_judges_what_labels_cannot(tmp_path: Path) -> None:
     person = '- {id: a.b.009, clause: calibrated, grader: person, judge: person, twins: [{user: "A"}, {user: "B"}]}\n'
-    make(tmp_path, CASES + person)
+    write_spec(tmp_path, CASES + person)
     spec = read_spec(tmp_path)
     outputs = triage_case(spec.cases[-1], replies(spec.cases[-1], ("Well.", "")))
     assert [(one.label, one.triage) for one in outputs] == [("unjudged", "person")] * 2
@@ -101,7 +101,7 @@ def test_a_person_judges_what_labels_cannot(tmp_path: Path) -> None:
 
 
 def test_confidence_is_asked_for_in_the_language_of_the_case(tmp_path: Path) -> None:
-    make(tmp_path, (CASE % 1).replace("  twins:", "  ask_confidence: true\n  twins:"))
+    write_spec(tmp_path, (CASE % 1).replace("  twins:", "  ask_confidence: true\n  twins:"))
     (case,) = read_spec(tmp_path).cases
     assert twin_messages(case, 0)[-1]["content"] == "Which year?\n\nSay how confident you are, as a percentage."
     assert case.twins[0].question == "Which year?"
