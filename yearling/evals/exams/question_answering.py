@@ -24,7 +24,7 @@ SHORT_ANSWER_CARD = GraderCard(
     accuracy=0.909,
     bar=0.93,
     recall=0.479,
-    note="Precision .816. The labels exclude literal matches, the easy ones; it mostly misses right answers that no reference has.",
+    note="Precision .816. The labels exclude literal matches, the easy ones; it mostly misses right answers in no reference.",
 )
 _MAX_SHORT_ANSWER_WORDS = 8
 _PERCENT = re.compile(r"(\d{1,3})(?:\.\d+)?\s*%")
