@@ -94,14 +94,13 @@ async def run_once(folder: Path, port: int, samples: int) -> None:
 @contextmanager
 def endpoint() -> Iterator[int]:
     """Start the endpoint in a process of its own, and yield its port."""
-    process = subprocess.Popen([sys.executable, "-m", "tests.evals.drill", "serve"], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout
-        yield int(process.stdout.readline())
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    command = [sys.executable, "-m", "tests.evals.drill", "serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
 
 
 def count_requests(port: int) -> int:

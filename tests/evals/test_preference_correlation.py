@@ -39,7 +39,9 @@ def test_correlation_is_that_of_the_ranks() -> None:
     swapped = {**RANKED, "0": 1.0, "1": 0.0, "6": 7.0, "7": 6.0}
     result = correlate_with_preference("a", RANKED, swapped)
     assert result.correlation == pytest.approx(1 - 6 * 4 / (8 * 63))
+    assert result.correlation is not None
     assert result.low is not None
+    assert result.high is not None
     assert result.low < result.correlation < 1.0 == result.high
     assert result.may_gate
 

@@ -75,20 +75,19 @@ async def test_repeated_runs_give_the_same_verdicts(store: Store) -> None:
 async def test_engine_that_repeats_only_alone_is_asked_one_case_at_a_time(store: Store, alone: bool) -> None:
     engine = FakeEngine([ScriptedAnswer("Say 0!", delay_s=0.001)])
     engine.capabilities = replace(engine.capabilities, repeats_only_alone=alone)
-    subject, max_active, num_active = EngineSubject(fake_served_model(engine=engine)), 0, 0
-    respond = subject.respond
+    max_active = num_active = 0
 
-    async def counted(case: Case, sampling: SamplingSettings) -> SubjectResponse:
-        nonlocal max_active, num_active
-        num_active += 1
-        max_active = max(max_active, num_active)
-        try:
-            return await respond(case, sampling)
-        finally:
-            num_active -= 1
+    class CountingSubject(EngineSubject):
+        async def respond(self, case: Case, sampling: SamplingSettings) -> SubjectResponse:
+            nonlocal max_active, num_active
+            num_active += 1
+            max_active = max(max_active, num_active)
+            try:
+                return await super().respond(case, sampling)
+            finally:
+                num_active -= 1
 
-    subject.respond = counted
-    await run_exam(make_exam(6), subject, store)
+    await run_exam(make_exam(6), CountingSubject(fake_served_model(engine=engine)), store)
     assert (max_active == 1) == alone
 
 

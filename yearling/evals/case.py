@@ -238,7 +238,7 @@ class Exam:
         return int.from_bytes(digest[:4], "big") >> 1
 
 
-def hash_input_json(value: Any) -> str:
+def hash_input_json(value: object) -> str:
     """The JSON text that exam hashes are computed from.
 
     Its bytes differ from those of the store's canonical JSON, since non-ASCII text is not escaped; hashes of recorded runs depend

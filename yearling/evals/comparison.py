@@ -123,7 +123,7 @@ def gate_to_json(result: GateResult, runs: Mapping[str, ExamComparison]) -> dict
     }
 
 
-def last_user_text(messages: Sequence[Mapping[str, Any]]) -> str:
+def last_user_text(messages: Sequence[Mapping[str, object]]) -> str:
     """The last message of the user, or an empty text."""
     return next((str(message.get("content") or "") for message in reversed(messages) if message.get("role") == "user"), "")
 

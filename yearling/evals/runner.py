@@ -76,7 +76,7 @@ def _start_run(exam: Exam, subject: Subject, store: Store, seed: int) -> ExamRun
     )
 
 
-def exam_settings(exam: Exam) -> dict[str, Any]:
+def exam_settings(exam: Exam) -> dict[str, object]:
     """The settings of an exam as a run stores them. Keys are part of the stored format."""
     return {
         "title": exam.title,
@@ -248,7 +248,7 @@ def response_from_sample(sample: GradedSample) -> SubjectResponse:
     )
 
 
-def verdict_to_json(verdict: Verdict, response: SubjectResponse) -> dict[str, Any]:
+def verdict_to_json(verdict: Verdict, response: SubjectResponse) -> dict[str, object]:
     """A verdict as samples store it, with the log-probabilities of options. Keys are part of the stored format."""
     return {
         "score": verdict.score,

@@ -74,7 +74,7 @@ def _ratio_metric(name: str, samples: Sequence[GradedSample]) -> ExamMetric:
     return ExamMetric.from_interval(name, interval, len(numerators))
 
 
-def draw_statistics(samples: Sequence[GradedSample]) -> dict[str, Any]:
+def draw_statistics(samples: Sequence[GradedSample]) -> dict[str, object]:
     """Over the cases: the mean score, the mean of the worst and of the best draw, and quantiles of the case means."""
     scores_by_case: defaultdict[str, list[float]] = defaultdict(list)
     for sample in samples:
@@ -89,7 +89,7 @@ def draw_statistics(samples: Sequence[GradedSample]) -> dict[str, Any]:
     }
 
 
-def _forecast_json(samples: Sequence[GradedSample]) -> dict[str, Any] | None:
+def _forecast_json(samples: Sequence[GradedSample]) -> dict[str, float] | None:
     """A forecast of the worst of FORECAST_NUM_SAMPLES answers, where there are enough samples and scores are fine enough."""
     severities = [1 - sample.score for sample in samples]
     if len(severities) < MIN_SAMPLES or len(set(severities)) < _MIN_DISTINCT_SCORES:
@@ -98,6 +98,6 @@ def _forecast_json(samples: Sequence[GradedSample]) -> dict[str, Any] | None:
     return {"of": forecast.num_samples, "score": 1 - forecast.median, "low": 1 - forecast.high, "high": 1 - forecast.low}
 
 
-def _metric_to_json(metric: ExamMetric) -> dict[str, Any]:
+def _metric_to_json(metric: ExamMetric) -> dict[str, object]:
     """JSON has no NaN, so an undefined number becomes null."""
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in asdict(metric).items()}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from yearling.chat import load_spec
 from yearling.evals.case import Case
@@ -44,11 +43,11 @@ def _case_texts(case: Case) -> Iterator[str]:
     yield from _strings_in(case.data)
 
 
-def _prompt_texts(messages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def _prompt_texts(messages: Iterable[Mapping[str, object]]) -> Iterator[str]:
     yield from _strings_in([message for message in messages if message.get("role") != "system"])
 
 
-def _strings_in(value: Any) -> Iterator[str]:
+def _strings_in(value: object) -> Iterator[str]:
     """Every text in plain data, except the roles of messages."""
     if isinstance(value, str):
         yield value

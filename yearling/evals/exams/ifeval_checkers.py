@@ -59,7 +59,7 @@ class InstructionCheckers:
         self._start_error: Unavailable | None = None
 
     def check(
-        self, prompt: str, instructions: Sequence[str], arguments: Sequence[Mapping[str, Any]], answer: str
+        self, prompt: str, instructions: Sequence[str], arguments: Sequence[Mapping[str, object]], answer: str
     ) -> InstructionResults:
         """Check which of the instructions an answer follows, strictly and loosely.
 
@@ -146,7 +146,7 @@ class _Worker:
         if "ready" not in (reply := self._receive(time_limit_s)):
             raise CheckError(str(reply))
 
-    def ask(self, request: Mapping[str, Any], time_limit_s: float) -> dict[str, Any]:
+    def ask(self, request: Mapping[str, object], time_limit_s: float) -> dict[str, Any]:
         """The reply to a request. Raises CheckError if none comes in time or the process ends."""
         with suppress(OSError):  # if the process has ended, receiving says how
             self._requests.write(json.dumps(request) + "\n")

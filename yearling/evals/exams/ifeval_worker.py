@@ -29,10 +29,10 @@ import os
 import random
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 CHECKER_PACKAGE = "if_verifiable.ifeval"
 
@@ -43,12 +43,40 @@ _DENIED_EVENTS = (
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
+class Checker(Protocol):
+    """The interface of IFEval's published checkers."""
+
+    def build_description(self, **arguments: object) -> object:
+        """Set the arguments of the instruction."""
+        ...
+
+    def get_instruction_args(self) -> Mapping[str, object] | None:
+        """The arguments, including those that the checker chose itself."""
+        ...
+
+    def check_following(self, value: str) -> object:
+        """Whether the text follows the instruction, as a truth value."""
+        ...
+
+
+Registry = Mapping[str, Callable[[str], Checker]]
+"""The class of each checker, by the name of its instruction."""
+
+
+class SentenceTokenizer(Protocol):
+    """NLTK's interface of sentence tokenizers."""
+
+    def tokenize(self, text: str) -> Sequence[str]:
+        """The sentences of a text."""
+        ...
+
+
 class UnknownInstructionError(Exception):
     """IFEval has no checker with that name."""
 
 
 def check_answer(
-    registry: Mapping[str, Any], prompt: str, instructions: Sequence[str], arguments: Sequence[Mapping[str, Any]], answer: str
+    registry: Registry, prompt: str, instructions: Sequence[str], arguments: Sequence[Mapping[str, object]], answer: str
 ) -> dict[str, list[bool]]:
     """Which instructions the answer follows, strictly and loosely. Raises UnknownInstructionError and what a checker raises.
 
@@ -71,7 +99,7 @@ def loose_variants(answer: str) -> list[str]:
     return texts + [text.replace("*", "") for text in texts]
 
 
-def load_registry(folder: Path) -> Mapping[str, Any]:
+def load_registry(folder: Path) -> Registry:
     """The published checkers by name, from the files in `folder`."""
     import langdetect
 
@@ -90,7 +118,7 @@ def load_registry(folder: Path) -> Mapping[str, Any]:
     vars(utilities)["_get_sentence_tokenizer"] = lambda: tokenizer
     vars(utilities)["nltk"] = _nltk_replacement(tokenizer)
     vars(instructions)["logging"] = SimpleNamespace(error=logging.getLogger("yearling.ifeval").debug)
-    checkers: Mapping[str, Any] = registry.INSTRUCTION_DICT
+    checkers: Registry = registry.INSTRUCTION_DICT
     return checkers
 
 
@@ -112,7 +140,7 @@ def confine(memory_limit_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (present + memory_limit_bytes,) * 2)
 
 
-def serve(registry: Mapping[str, Any], requests: TextIO, replies: TextIO, time_limit_s: float) -> None:
+def serve(registry: Registry, requests: TextIO, replies: TextIO, time_limit_s: float) -> None:
     """Answer requests until there are no more. Ends after running out of memory: the parent starts a fresh worker."""
     _reply(replies, {"ready": sorted(registry)})
     for line in requests:
@@ -128,7 +156,7 @@ def serve(registry: Mapping[str, Any], requests: TextIO, replies: TextIO, time_l
             _reply(replies, {"error": "raised", "message": f"{type(error).__name__}: {error}"})
 
 
-def _build_checker(registry: Mapping[str, Any], name: str, arguments: Mapping[str, Any], prompt: str) -> Any:
+def _build_checker(registry: Registry, name: str, arguments: Mapping[str, object], prompt: str) -> Checker:
     if name not in registry:
         raise UnknownInstructionError(f"IFEval has no checker for {name!r}.")
     checker = registry[name](name)
@@ -139,7 +167,7 @@ def _build_checker(registry: Mapping[str, Any], name: str, arguments: Mapping[st
     return checker
 
 
-def _sentence_tokenizer(path: Path) -> Any:
+def _sentence_tokenizer(path: Path) -> SentenceTokenizer:
     """NLTK's sentence tokenizer with the published English parameters."""
     from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
@@ -150,7 +178,8 @@ def _sentence_tokenizer(path: Path) -> Any:
     parameters.collocations = set(literals["COLLOCATIONS"])
     for word, flags in literals["ORTHO_CONTEXT"].items():
         parameters.ortho_context[word] = flags
-    return PunktSentenceTokenizer(parameters)
+    tokenizer: SentenceTokenizer = PunktSentenceTokenizer(parameters)
+    return tokenizer
 
 
 def _read_literals(path: Path) -> dict[str, Any]:
@@ -165,7 +194,7 @@ def _read_literals(path: Path) -> dict[str, Any]:
     return values
 
 
-def _nltk_replacement(sentence_tokenizer: Any) -> SimpleNamespace:
+def _nltk_replacement(sentence_tokenizer: SentenceTokenizer) -> SimpleNamespace:
     """What the checkers use of NLTK, with word tokenization on our sentence model."""
     from nltk.tokenize import NLTKWordTokenizer, RegexpTokenizer
 
@@ -177,8 +206,8 @@ def _nltk_replacement(sentence_tokenizer: Any) -> SimpleNamespace:
     return SimpleNamespace(word_tokenize=word_tokenize, tokenize=SimpleNamespace(RegexpTokenizer=RegexpTokenizer))
 
 
-def _deny(event: str, arguments: tuple[Any, ...]) -> None:
-    if event.startswith(_DENIED_EVENTS) or (event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITE_FLAGS):
+def _deny(event: str, arguments: tuple[object, ...]) -> None:
+    if event.startswith(_DENIED_EVENTS) or (event == "open" and isinstance(flags := arguments[2], int) and flags & _WRITE_FLAGS):
         raise PermissionError(f"IFEval's checkers may not use {event}.")
 
 
@@ -192,7 +221,7 @@ def _limit_cpu(time_limit_s: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + 2 * time_limit_s), hard))
 
 
-def _reply(replies: TextIO, message: Mapping[str, Any]) -> None:
+def _reply(replies: TextIO, message: Mapping[str, object]) -> None:
     replies.write(json.dumps(message) + "\n")
     replies.flush()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
 
 from yearling.chat import SPEC_SYSTEM_MESSAGE, AnswerStyle, ExtractedMemory, select_memories, system_messages
 from yearling.evals.case import Case, Exam, GraderCard, SubjectResponse, Verdict
@@ -75,13 +74,13 @@ def build_persistbench_chosen(folders: ExamDataFolders) -> Exam:
     )
 
 
-def _all_memories_prompt(memories: list[str], _: str) -> list[dict[str, Any]]:
+def _all_memories_prompt(memories: list[str], _: str) -> list[dict[str, str]]:
     remembered = "\n".join(f"- {memory}" for memory in memories)
     system = f"You are a helpful assistant. What you remember of the person that you talk to:\n{remembered}"
     return [{"role": "system", "content": system}]
 
 
-def _chosen_memories_prompt(memories: list[str], query: str) -> list[dict[str, Any]]:
+def _chosen_memories_prompt(memories: list[str], query: str) -> list[dict[str, str]]:
     chosen = select_memories([ExtractedMemory(memory) for memory in memories], query, budget_tokens=BUDGET_TOKENS)
     parts = system_messages(AnswerStyle(), [fact.text for fact in chosen])
     joined = "\n\n".join(part["content"] for part in parts) or SPEC_SYSTEM_MESSAGE
@@ -89,7 +88,7 @@ def _chosen_memories_prompt(memories: list[str], query: str) -> list[dict[str, A
 
 
 def _exam(
-    folders: ExamDataFolders, name: str, title: str, system_prompt: Callable[[list[str], str], list[dict[str, Any]]]
+    folders: ExamDataFolders, name: str, title: str, system_prompt: Callable[[list[str], str], list[dict[str, str]]]
 ) -> Exam:
     cases = []
     for part, file in FILES.items():

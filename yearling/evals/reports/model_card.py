@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 from yearling.errors import NotFound, Untrusted
 from yearling.evals.comparison import last_user_text
@@ -68,7 +67,7 @@ class ModelCard:
     runs: tuple[ExamRun, ...]
     """The newest finished run of each exam, by exam."""
     worst: tuple[tuple[ExamRun, GradedSample], ...]
-    gates: tuple[Mapping[str, Any], ...]
+    gates: tuple[Mapping[str, str], ...]
     limits: tuple[str, ...]
 
 

@@ -116,7 +116,7 @@ def comparison_to_json(comparison: ExamComparison) -> dict[str, Any]:
     }
 
 
-def run_to_json(run: ExamRun) -> dict[str, Any]:
+def run_to_json(run: ExamRun) -> dict[str, object]:
     """The identity and score of a run, as plain JSON."""
     return {"run": run.id, "model": run.model, "model_hash": run.model_hash, "score": _score(run), "created_utc": run.created_utc}
 

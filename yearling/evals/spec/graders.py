@@ -80,7 +80,7 @@ class SpecGrader:
     known_facts: frozenset[str]
 
 
-def as_string_list(value: Any) -> list[str]:
+def as_string_list(value: object) -> list[str]:
     """A fact that is one text or a list of texts, as a list of texts."""
     return [str(item) for item in value] if isinstance(value, list) else [] if value is None else [str(value)]
 

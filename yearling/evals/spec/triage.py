@@ -141,7 +141,7 @@ def summarise_spec(spec: BehaviourSpec, outputs: Sequence[SpecOutput]) -> dict[s
         by_case[output.case_id].append(output)
     met = {case_id: is_case_met(cases[case_id], members) for case_id, members in by_case.items()}
 
-    def summarise(members: Sequence[SpecOutput]) -> dict[str, Any]:
+    def summarise(members: Sequence[SpecOutput]) -> dict[str, object]:
         judged = [output for output in members if output.triage != "person"]
         verdicts = [met[case_id] for case_id in {output.case_id for output in judged}]
         triages = Counter[str](output.triage for output in members)
@@ -163,8 +163,8 @@ def summarise_spec(spec: BehaviourSpec, outputs: Sequence[SpecOutput]) -> dict[s
 
 
 def _summarise_by(
-    outputs: Sequence[SpecOutput], names: Mapping[str, str], summarise: Callable[[Sequence[SpecOutput]], dict[str, Any]]
-) -> dict[str, Any]:
+    outputs: Sequence[SpecOutput], names: Mapping[str, str], summarise: Callable[[Sequence[SpecOutput]], dict[str, object]]
+) -> dict[str, object]:
     """A summary per name; `names` maps the id of each output to its name."""
     groups: dict[str, list[SpecOutput]] = defaultdict(list)
     for output in outputs:
