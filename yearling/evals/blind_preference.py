@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from yearling.records import Sample
+from yearling.evals.subject import combined_model_hash
 from yearling.store import Store
 
 WinCounts = Mapping[tuple[str, str], float]
@@ -36,7 +36,10 @@ def count_blind_wins(store: Store) -> dict[tuple[str, str], float]:
     wins: Counter[tuple[str, str]] = Counter()
     for pair in pairs:
         if pair["better"] in samples and pair["worse"] in samples:
-            better, worse = _sample_model_hash(samples[pair["better"]]), _sample_model_hash(samples[pair["worse"]])
+            better, worse = (
+                combined_model_hash(sample.model_hash, sample.adapter_hash)
+                for sample in (samples[pair["better"]], samples[pair["worse"]])
+            )
             if better != worse:
                 wins[better, worse] += pair["q"]
                 wins[worse, better] += 1 - pair["q"]
@@ -54,8 +57,3 @@ def bradley_terry_strengths(wins: WinCounts) -> dict[str, float]:
     for _ in range(NUM_ITERATIONS):  # Hunter (2004), Annals of Statistics 32: each iteration raises the likelihood
         strength = total / ((games / (strength[:, None] + strength)).sum(axis=1) + 2 * PRIOR_GAMES / (strength + 1))
     return {model: float(np.log(strength[position])) for model, position in index.items()}
-
-
-def _sample_model_hash(sample: Sample) -> str:
-    """The model hash as exam runs record it, with the adapter's hash after a plus sign."""
-    return sample.model_hash + (f"+{sample.adapter_hash}" if sample.adapter_hash else "")

@@ -55,7 +55,7 @@ class InstructionCheckers:
     ) -> None:
         self._folder, self._time_limit_s, self._memory_limit_bytes = folder, time_limit_s, memory_limit_bytes
         self._lock = threading.Lock()
-        self._worker: _Worker | None = None
+        self._worker: _CheckerProcess | None = None
         self._start_error: Unavailable | None = None
 
     def check(
@@ -95,7 +95,7 @@ class InstructionCheckers:
             self._stop_worker()
             self._start_error = None
 
-    def _start_worker(self) -> _Worker:
+    def _start_worker(self) -> _CheckerProcess:
         for package in PACKAGES:
             if importlib.util.find_spec(package) is None:
                 raise Unavailable(
@@ -103,7 +103,7 @@ class InstructionCheckers:
                 )
         for file in exam_downloads()["ifeval"].files:
             verify_sha256(self._folder / file.path, file.sha256)
-        worker = _Worker(self._folder, self._time_limit_s, self._memory_limit_bytes)
+        worker = _CheckerProcess(self._folder, self._time_limit_s, self._memory_limit_bytes)
         try:
             worker.wait_until_ready(START_TIME_LIMIT_S)
         except CheckError as error:
@@ -120,7 +120,7 @@ class InstructionCheckers:
             self._worker = None
 
 
-class _Worker:
+class _CheckerProcess:
     """One child process, with a thread that reads its replies so that waiting for one can time out."""
 
     def __init__(self, folder: Path, time_limit_s: float, memory_limit_bytes: int) -> None:
