@@ -117,7 +117,7 @@ async def test_the_same_answers_get_the_same_verdicts(store: Store, tmp_path: Pa
 
 async def test_our_subjects_answer_under_inspect_including_options(store: Store, tmp_path: Path) -> None:
     cases = tuple(replace(case, options=("yes", "no"), data={"word": "no"}) for case in make_exam(2).cases)
-    for exam in (make_exam(8, samples=2), make_exam(cases=cases)):
+    for exam in (make_exam(8, samples_per_case=2), make_exam(cases=cases)):
         subject = EngineSubject(wrong_on(3))
         verdicts = logged_verdicts(await run_under_inspect(exam, tmp_path, subject, seed=5))
         assert verdicts == await our_verdicts(store, exam, subject, seed=5)

@@ -7,11 +7,11 @@ its verdict as a `GradedSample`; `summary.py` aggregates those.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from yearling.canonical import canonical_json
 from yearling.errors import BadInput
 from yearling.evals.statistics import Interval
 from yearling.records import FinishReason
@@ -230,18 +230,10 @@ class Exam:
             "sampling": dict(self.sampling),
             "grader": [self.grader.name, self.grader.version],
         }
-        return hashlib.sha256(hash_input_json(inputs).encode()).hexdigest()
+        # Not escaping other scripts: the hashes of recorded runs depend on these bytes.
+        return hashlib.sha256(canonical_json(inputs, ensure_ascii=False)).hexdigest()
 
     def sample_seed(self, run_seed: int, case: Case, draw: int) -> int:
         """The seed of one sample. It is the same in every run with that seed, in whatever order the samples are drawn."""
         digest = hashlib.sha256(f"{run_seed}\n{case.key}\n{draw}".encode()).digest()
         return int.from_bytes(digest[:4], "big") >> 1
-
-
-def hash_input_json(value: object) -> str:
-    """The JSON text that exam hashes are computed from.
-
-    Its bytes differ from those of the store's canonical JSON, since non-ASCII text is not escaped; hashes of recorded runs depend
-    on them.
-    """
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

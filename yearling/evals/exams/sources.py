@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from yearling.errors import NotFound, Untrusted
-from yearling.files.disk import hash_file
+from yearling.files.reading import hash_file
 
 
 @dataclass(frozen=True, slots=True)

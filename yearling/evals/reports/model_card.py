@@ -136,7 +136,7 @@ def build_model_card(
         worst=tuple(_interleave_runs(worst)),
         gates=tuple(
             {"decision": gate.decision, "when": f"{gate.created_utc:%Y-%m-%d}"}
-            for gate in store.exams.list_gates(challenger=model_hash)
+            for gate in store.gates.list(challenger=model_hash)
         ),
         limits=tuple(limits),
     )
