@@ -144,7 +144,7 @@ class _CheckerProcess:
     def wait_until_ready(self, time_limit_s: float) -> None:
         """Raises CheckError if the worker does not load the checkers in time."""
         if "ready" not in (reply := self._receive(time_limit_s)):
-            raise CheckError(str(reply))
+            raise CheckError(str(reply.get("message", reply)))
 
     def ask(self, request: Mapping[str, object], time_limit_s: float) -> dict[str, Any]:
         """The reply to a request. Raises CheckError if none comes in time or the process ends."""

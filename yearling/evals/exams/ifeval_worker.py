@@ -2,9 +2,10 @@
 
     python -P ifeval_worker.py FOLDER TIME_LIMIT_S MEMORY_LIMIT_BYTES
 
-The protocol is one JSON object per line. The worker writes `{"ready": [CHECKER, ...]}` once. For each request
-`{"prompt", "instructions", "arguments", "answer"}` it then writes `{"strict": [...], "loose": [...]}`, or
-`{"error": KIND, "message": TEXT}` with the kind `unknown_instruction`, `raised` or `memory`.
+The protocol is one JSON object per line. The worker writes `{"ready": [CHECKER, ...]}` once. For each request `{"prompt",
+"instructions", "arguments", "answer"}` it then writes `{"strict": [...], "loose": [...]}`, or `{"error": KIND, "message": TEXT}`
+with the kind `unknown_instruction`, `raised` or `memory`. If it cannot load the checkers, it writes an error of the kind `load`
+and ends.
 
 After loading, the worker cannot open sockets, start processes or write files, and its memory is capped. The checkers are pure
 Python, so the interpreter's audit events see whatever they try.
@@ -227,11 +228,16 @@ def _reply(replies: TextIO, message: Mapping[str, object]) -> None:
 
 
 def main() -> None:
+    """Load the checkers, then serve until standard input ends."""
     folder, time_limit_s, memory_limit_bytes = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
     # Replies go to a private copy of stdout, so that nothing a checker prints can pass for one.
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    registry = load_registry(folder)
+    try:
+        registry = load_registry(folder)
+    except Exception as error:  # an incomplete library, above all; the parent reports the reason
+        _reply(replies, {"error": "load", "message": f"{type(error).__name__}: {error}"})
+        return
     confine(memory_limit_bytes)
     serve(registry, sys.stdin, replies, time_limit_s)
 
