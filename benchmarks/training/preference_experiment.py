@@ -153,7 +153,7 @@ def measure_ranking(method: Any) -> RankingAccuracy:
     from yearling.training.data.packing import pack_examples
 
     by_logprob = by_token = by_reward = 0.0
-    pairs = method.table.train_indices
+    pairs = method.split.train_indices
     examples, numbers = method.table.select_examples(pairs)
     with torch.no_grad():
         for batch in pack_examples(examples, budget_tokens=method.config.budget_tokens):

@@ -17,7 +17,7 @@ from tests.training.networks import random_pairs, tiny_policy
 from yearling.training.data.packing import PackedBatch, TrainingExample, pack_examples
 from yearling.training.policy.dtensors import gather_full
 from yearling.training.policy.policy import Policy
-from yearling.training.policy.sharding import batches_of_rank, shard
+from yearling.training.policy.sharding import batches_of_rank
 
 
 def step_batches(examples: list[TrainingExample]) -> list[PackedBatch]:
@@ -36,7 +36,8 @@ def loss_of(policy: Policy, batch: PackedBatch, total: int) -> Tensor:
 
 def main(path: str, kinds: Collection[str]) -> None:
     torch.distributed.init_process_group("gloo")
-    policy = shard(policy_of(kinds))
+    policy = policy_of(kinds)
+    policy.shard()
     examples = random_pairs(5)
     total, loss_sum = sum(example.num_targets for example in examples), torch.zeros((), dtype=torch.float64)
     for batch, weight in batches_of_rank(step_batches(examples)):

@@ -14,7 +14,6 @@ from tests.training.test_methods import CONFIGS, lessons
 from yearling.training import RunFolder, TrainingProgress, process_group, run_for_this_process, train, world_size
 from yearling.training.data.encoding import LessonEncoder
 from yearling.training.methods.offline import OfflineMethod
-from yearling.training.policy.sharding import shard
 from yearling.training.setup import method_class
 
 SETTINGS = {"lessons_per_step": 5, "learning_rate": 1e-2, "steps": 6, "budget_tokens": 20, "validation": 0.3, "warmup": 0.0}
@@ -25,7 +24,7 @@ def learner(name: str) -> OfflineMethod:
     config = CONFIGS[name].from_dict(SETTINGS)
     policy = tiny_policy(trained=False)
     if world_size() > 1:
-        shard(policy)
+        policy.shard()
     encoder = LessonEncoder(Letters(), Turns(), model_hash="none", max_tokens=config.max_tokens)
     made: OfflineMethod = method_class(name)(config, policy, lessons(name, 20), encoder)
     return made

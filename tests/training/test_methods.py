@@ -171,10 +171,10 @@ def test_the_cap_on_the_kl_stops_and_penalises() -> None:
 
 def test_replay_mixes_in_earlier_lessons() -> None:
     learner: Any = method("dpo", earlier=5, replay=0.5)
-    new, old = set(learner.table.train_indices), set(learner.table.replay_indices)
-    pairs = learner.table.pair_indices(learner.order.step(1))
+    new, old = set(learner.split.train_indices), set(learner.split.replay_indices)
+    pairs = learner.lesson_indices(1)
     assert (len(new & set(pairs)), len(old & set(pairs))) == (3, 3)
-    assert not old & set(learner.table.validation_indices)
+    assert not old & set(learner.split.validation_indices)
 
 
 def test_settings_round_trip_and_unknown_ones_are_refused() -> None:

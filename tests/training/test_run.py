@@ -56,7 +56,7 @@ def test_runs_are_found_by_what_tells_them_apart(tmp_path: Path) -> None:
     assert find_run(tmp_path, "latest").id == "0191-bb"
     assert find_run(tmp_path, "ab").id == "0190-ab"
     assert find_run(tmp_path, "0191").id == "0191-bb"
-    with pytest.raises(BadInput, match="2 runs fit"):
+    with pytest.raises(BadInput, match="2 runs match"):
         find_run(tmp_path, "0190")
     with pytest.raises(NotFound):
         find_run(tmp_path, "xyz")

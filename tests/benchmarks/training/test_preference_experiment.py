@@ -72,11 +72,11 @@ def test_the_exam_counts_what_is_ranked_right() -> None:
     exam: Any = method("dpo", trained=False, count=16, learning_rate=1e-2)
     exam.table.q[:] = [1.0] * len(exam.table.q)
     before = measure_ranking(exam)
-    count = len(exam.table.train_indices)  # all but the few that validation keeps
+    count = len(exam.split.train_indices)  # all but the few that validation keeps
     assert (before.pairs, before.by_reward) == (count, 0.5)
     with torch.no_grad():
         reference = exam.references
-        sums = [[float(reference.of(2 * pair + side).sum()) for side in (0, 1)] for pair in exam.table.train_indices]
+        sums = [[float(reference.get(2 * pair + side).sum()) for side in (0, 1)] for pair in exam.split.train_indices]
     assert before.by_logprob == sum(left > right for left, right in sums) / count
     for number in range(1, exam.total_steps + 1):
         exam.step(number)

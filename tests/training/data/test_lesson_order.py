@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from yearling.errors import BadInput
-from yearling.training.data.lesson_order import LessonOrder, split_validation
+from yearling.training.data.lesson_order import LessonOrder
+from yearling.training.data.lesson_split import split_validation
 
 
 def test_a_pass_sees_every_lesson_once_in_a_new_order_each_time() -> None:

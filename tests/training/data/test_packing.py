@@ -139,7 +139,7 @@ def test_what_cannot_teach_is_refused() -> None:
         pack_examples([], budget_tokens=10)
     with pytest.raises(ValueError, match="first token"):
         TrainingExample((1, 2), (True, True), 0)
-    with pytest.raises(ValueError, match="no example"):
+    with pytest.raises(ValueError, match="as many target marks"):
         TrainingExample((1, 2), (False,), 0)
 
 

@@ -7,11 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from yearling.training.losses.kl import k1, k2_loss
 from yearling.training.losses.policy_gradient import (
     clipped_policy_loss,
     clipped_value_loss,
-    k1,
-    k2_loss,
     truncated_importance_weights,
 )
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from yearling.training.losses.kl import k2
 from yearling.training.losses.preference import (
     dpo_loss,
-    k2,
     kto_loss,
     kto_reference_point,
     kto_weights,

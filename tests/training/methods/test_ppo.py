@@ -86,7 +86,7 @@ def test_what_an_environment_says_has_no_value_and_no_advantage() -> None:
     method, log = ppo(policy, environment=TwoTurns(), max_tokens=30, value_warmup=0, samples=8)
     figures = method.step(1)
     rollouts = [Rollout.from_json(item) for part in log.rollouts_by_attempt.values() for item in part]
-    assert any(sum(one.drawn) < len(one.drawn) - 15 for one in rollouts)
+    assert any(sum(one.sampled) < len(one.sampled) - 15 for one in rollouts)
     assert figures["ratio"] == pytest.approx(1)
     assert figures["engine_ratio"] == pytest.approx(1, abs=1e-9)
 

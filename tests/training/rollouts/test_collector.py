@@ -60,7 +60,7 @@ def test_truncated_answers_are_masked_and_many_of_them_warned_of(caplog: pytest.
     with caplog.at_level(logging.WARNING):
         found = one.collect(1)
     assert found.metrics["truncated"] > 0.1
-    assert "were cut" in caplog.text
+    assert "were truncated" in caplog.text
     assert not any(item.truncated for item in found.trainable_rollouts)
     scored, _ = collector(policy, ReinforcementConfig(prompts=8, samples=8, max_tokens=3, truncated="score"))
     assert any(item.truncated for item in scored.collect(1).trainable_rollouts)
@@ -141,9 +141,9 @@ def test_environment_tokens_follow_the_drawn_ids_and_are_not_targets() -> None:
     reply = speech.encode([{"role": "user", "content": "go on"}])[1:]
     for one in finished:
         assert list(one.ids[: len(prompt)]) == prompt
-        gaps = [token for token, drawn in zip(one.ids[len(prompt) :], one.drawn[len(prompt) :], strict=True) if not drawn]
+        gaps = [token for token, drawn in zip(one.ids[len(prompt) :], one.sampled[len(prompt) :], strict=True) if not drawn]
         assert gaps == reply
-        ends = [place for place, token in enumerate(one.ids) if token in speech.stop_ids and one.drawn[place]]
+        ends = [place for place, token in enumerate(one.ids) if token in speech.stop_ids and one.sampled[place]]
         assert len(ends) == 2
         assert sum(one.to_example().is_target) == one.num_sampled_tokens
         # The environment saw the text of exactly these ids.
@@ -152,7 +152,7 @@ def test_environment_tokens_follow_the_drawn_ids_and_are_not_targets() -> None:
 
 def transcript_of(one: Rollout, start: int, speech: TemplatePromptCodec) -> list[dict[str, Any]]:
     answers: list[list[int]] = [[]]
-    for token, drawn in zip(one.ids[start:], one.drawn[start:], strict=True):
+    for token, drawn in zip(one.ids[start:], one.sampled[start:], strict=True):
         if drawn and token not in speech.stop_ids:
             answers[-1].append(token)
         elif drawn:
