@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.training.coders import ASSISTANT, BOS, END, USER, Letters, Turns
+from tests.training.letter_codec import ASSISTANT, BOS, END, USER, Letters, Turns
 from yearling.errors import BadInput
 from yearling.tasks import Demonstration, PreferencePair, Thumb
 from yearling.training.data.encoding import LessonEncoder

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.coders import Letters, Turns
+from tests.training.letter_codec import Letters, Turns
 from tests.training.networks import tiny_policy
 from tests.training.rl_tasks import Guess, TwoTurns, collector
 from yearling.errors import BadInput
