@@ -59,7 +59,7 @@ docs: $(VENV)/.docs
 
 web:
 	@./tests/install_chromium.sh
-	cd web && npm run --silent types && npm run --silent test && npm run --silent build
+	cd web && npm run --silent types && npm run --silent lint && npm run --silent test && npm run --silent build
 
 clean:
 	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yearling.errors import NotFound, Untrusted
-from yearling.training.files import sync_path, translate_storage_errors
+from yearling.files.atomic import TEMPORARY_PREFIX
+from yearling.files.disk import DiskAdvice, translate_disk_errors
+from yearling.files.folders import publish_directory, remove_directory, remove_leftovers, staging_directory
+from yearling.files.reading import hash_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,26 +55,18 @@ class CheckpointStore:
         Raises TypeError if the state holds anything but tensors and plain values, StorageFailed if the disk is full or fails."""
         values, tensors = flatten_state(state)
         target = self.folder / f"step-{step:06d}"
-        staging = self.folder / f".new-{step:06d}-{secrets.token_hex(6)}"
-        with translate_storage_errors(self.folder.parent):
+        with translate_disk_errors(self.folder.parent, advice=resume_advice(self.folder.parent)):
             self.folder.mkdir(exist_ok=True)
-            self._remove_partial()
-            staging.mkdir()
-            try:
+            remove_leftovers(self.folder)  # of killed processes: the caller holds the run's lock
+            with staging_directory(self.folder, prefix=f"{TEMPORARY_PREFIX}{step:06d}-") as staging:
                 hashes = {
-                    "state.json": _write_durably(staging / "state.json", json.dumps(values).encode()),
+                    "state.json": _write_bytes(staging / "state.json", json.dumps(values).encode()),
                     "state.safetensors": _write_tensors(staging / "state.safetensors", tensors),
                 }
                 manifest = {"step": step, "score": score, "hashes": hashes}
-                _write_durably(staging / "manifest.json", json.dumps(manifest, indent=2).encode() + b"\n")
-                sync_path(staging)
-                if target.exists():  # from an attempt that was damaged or rolled back: the same step gives the same state
-                    shutil.rmtree(target)
-                staging.rename(target)
-                sync_path(self.folder)
-            except BaseException:
-                shutil.rmtree(staging, ignore_errors=True)
-                raise
+                _write_bytes(staging / "manifest.json", json.dumps(manifest, indent=2).encode() + b"\n")
+                # An existing target was damaged or rolled back: the same step gives the same state.
+                publish_directory(staging, target, if_exists="replace")
             self._prune()
         return Checkpoint(step=step, score=score, folder=target, hashes=hashes)
 
@@ -120,23 +112,24 @@ class CheckpointStore:
         """Delete the checkpoints of later steps, which a run that resumes from `step` makes again."""
         for path in list(self.folder.glob("step-*")) if self.folder.is_dir() else []:
             if _FOLDER_NAME.fullmatch(path.name) and int(path.name.removeprefix("step-")) > step:
-                shutil.rmtree(path)
+                remove_directory(path)
 
     def _prune(self) -> None:
         checkpoints = self.all()
         best = self.best()
         for checkpoint in checkpoints[:-2]:
             if best is None or checkpoint.step != best.step:
-                # Rename first: a kill during the deletion must not leave half a checkpoint under a valid name.
-                outgoing = self.folder / f".old-{checkpoint.folder.name}-{secrets.token_hex(6)}"
-                checkpoint.folder.rename(outgoing)
-                shutil.rmtree(outgoing)
+                remove_directory(checkpoint.folder)
 
-    def _remove_partial(self) -> None:
-        """Delete what a killed process left half written or half deleted. The caller holds the run's lock."""
-        for pattern in (".new-*", ".old-*"):
-            for path in self.folder.glob(pattern):
-                shutil.rmtree(path)
+
+def resume_advice(run_folder: Path) -> DiskAdvice:
+    """What to do if the disk of a run fails: training stops, and resumes from the last checkpoint."""
+    resume = f"then run `yearling train resume {run_folder.name}`"
+    return DiskAdvice(
+        full=f"Training stopped, and its last checkpoint is safe. Free some space, {resume}.",
+        not_writable=f"Check the folder and its disk, {resume}.",
+        failing=f"Check the folder and its disk, {resume}.",
+    )
 
 
 def load_state(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -145,7 +138,7 @@ def load_state(checkpoint: Checkpoint) -> dict[str, Any]:
 
     for name, expected in checkpoint.hashes.items():
         try:
-            actual = _sha256_of_file(checkpoint.folder / name)
+            actual = hash_file(checkpoint.folder / name)
         except OSError as error:
             raise _damaged_error(checkpoint, f"{name} cannot be read ({error.strerror})") from None
         if actual != expected:
@@ -202,25 +195,16 @@ def unflatten_state(values: Any, tensors: Mapping[str, Tensor]) -> Any:
 
 
 def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
-    """Write the tensors durably; returns the SHA-256 of the file."""
+    """Write the tensors; returns the SHA-256 of the file."""
     from safetensors.torch import save_file
 
     save_file(dict(tensors), path)
-    sync_path(path)
-    return _sha256_of_file(path)
+    return hash_file(path)
 
 
-def _sha256_of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_durably(path: Path, content: bytes) -> str:
-    """Write a new file durably; returns the SHA-256 of its content."""
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def _write_bytes(path: Path, content: bytes) -> str:
+    """Write a file; returns the SHA-256 of its content."""
+    path.write_bytes(content)
     return hashlib.sha256(content).hexdigest()
 
 
