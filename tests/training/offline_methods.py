@@ -64,7 +64,8 @@ def make_method(
     device: str = "cpu",
     **settings: Any,
 ) -> AnyOfflineMethod:
-    """A method on `count` random lessons and `num_earlier` earlier ones. With `trained` its policy already differs from the base."""
+    """A method on `count` random lessons and `num_earlier` earlier ones. With `trained` its policy already differs from the
+    base."""
     config = OFFLINE_CONFIGS[name](lessons_per_step=6, learning_rate=learning_rate, passes=4.0, **settings)
     method: AnyOfflineMethod = method_class(name)(
         config,

@@ -20,8 +20,8 @@ from yearling.training.rollouts.collector import InMemoryRolloutLog
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 ROUNDING = {"cpu": 1e-9, "cuda": 2e-4}
-"""Largest difference of weights after a few steps. Sines differ in the last bits of float32, and Adam makes a complete step of such a
-difference where a gradient is almost zero."""
+"""Largest difference of weights after a few steps. Sines differ in the last bits of float32, and Adam makes a complete step of
+such a difference where a gradient is almost zero."""
 SMALL: dict[str, Any] = {
     "steps": 4,
     "prompts": 4,

@@ -1,7 +1,7 @@
 """A method small enough to be killed a hundred times: a two-layer network that learns from random rewards.
 
-The rewards differ each time they are drawn, as those of a real engine may. A repeated step must therefore use the recorded rollouts,
-or the run ends differently.
+The rewards differ each time they are drawn, as those of a real engine may. A repeated step must therefore use the recorded
+rollouts, or the run ends differently.
 """
 
 from __future__ import annotations
