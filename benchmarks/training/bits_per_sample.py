@@ -107,7 +107,7 @@ class SingleStepLearner:
         with torch.no_grad():
             for parameter in self.policy.parameters():
                 if parameter.grad is not None:
-                    parameter -= self._learning_rate * parameter.grad
+                    parameter.sub_(self._learning_rate * parameter.grad)
                     parameter.grad = None
         return self.pass_rates([task])[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_create_raises_conflict_for_a_used_id(tmp_path: Path) -> None:
 
 def test_rollouts_are_read_back_exactly(tmp_path: Path) -> None:
     run = new_run(tmp_path / "a")
-    rollouts = [{"ids": [1, 2], "logprobs": [-0.1 + 0.2, -1e-300], "text": "é\n"}, {"reward": 1 / 3}]
+    rollouts: list[dict[str, Any]] = [{"ids": [1, 2], "logprobs": [-0.1 + 0.2, -1e-300], "text": "é\n"}, {"reward": 1 / 3}]
     run.record_rollouts(3, rollouts)
     run.record_rollouts(3, [], attempt=1)
     assert run.read_rollouts(3) == rollouts

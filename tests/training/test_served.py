@@ -115,7 +115,9 @@ def trainer_logprobs(policy: Policy, sequences: Sequence[tuple[Sequence[int], Se
 
 def differences(expected: Logprobs, actual: Sequence[Sequence[float]]) -> NDArray[np.float64]:
     """Absolute differences of all log-probabilities."""
-    return np.abs(np.concatenate(expected) - np.concatenate([np.array(values) for values in actual]))
+    actual_values = np.concatenate([np.array(values, dtype=np.float64) for values in actual])
+    result: NDArray[np.float64] = np.abs(np.concatenate(expected) - actual_values)
+    return result
 
 
 async def open_pool(data: AdapterData, engine: Literal["torch", "llamacpp"]) -> EnginePool:

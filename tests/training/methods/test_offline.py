@@ -21,18 +21,18 @@ from tests.training.offline_methods import (
     random_lessons,
 )
 from yearling.errors import BadInput, Untrusted
-from yearling.training.methods import dpo as dpo_module
+from yearling.training.losses.preference import dpo_loss
 from yearling.training.methods.dpo import Dpo, DpoConfig
 from yearling.training.methods.reward import Reward
 
 KL_LIMITED_METHODS = ("sft", "dpo", "kto")
 
 
-def step_gradients(method: AnyOfflineMethod, number: int = 1) -> tuple[dict[str, float], list[Tensor]]:
+def step_gradients(method: AnyOfflineMethod, step: int = 1) -> tuple[dict[str, float], list[Tensor]]:
     """The metrics of a step and the gradients that the optimiser would use. Nothing is updated."""
     parameters, gradients = method.optimiser.parameters, list[Tensor]()
 
-    def record_gradients(step: int) -> dict[str, float]:
+    def record_gradients(number: int) -> dict[str, float]:
         gradients.extend(torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in parameters)
         for parameter in parameters:
             parameter.grad = None
@@ -42,7 +42,7 @@ def step_gradients(method: AnyOfflineMethod, number: int = 1) -> tuple[dict[str,
     if isinstance(method, Reward):
         with torch.no_grad():
             method.head.weight.copy_(torch.linspace(-1, 1, 32, dtype=torch.float64))
-    return method.step(number), gradients
+    return method.step(step), gradients
 
 
 def check_micro_batch_invariance(name: str, **settings: Any) -> None:
@@ -73,8 +73,11 @@ def test_micro_batches_never_change_a_gradient_with_all_loss_terms_and_all_weigh
 
 def test_invariance_check_detects_a_mean_over_the_micro_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted fault: a mean over the pairs of the micro-batch instead of those of the step."""
-    correct = dpo_module.dpo_loss
-    monkeypatch.setattr(dpo_module, "dpo_loss", lambda first, second, q, *, beta: correct(first, second, q, beta=beta) / len(q))
+
+    def loss_divided_by_the_batch(first: Tensor, second: Tensor, q: Tensor, *, beta: float) -> Tensor:
+        return dpo_loss(first, second, q, beta=beta) / len(q)
+
+    monkeypatch.setattr("yearling.training.methods.dpo.dpo_loss", loss_divided_by_the_batch)
     with pytest.raises(AssertionError):
         check_micro_batch_invariance("dpo")
 
@@ -149,7 +152,7 @@ def test_training_continues_below_the_kl_limit(name: str) -> None:
 @pytest.mark.parametrize("name", KL_LIMITED_METHODS)
 def test_kl_penalty_adds_its_gradient_in_proportion_to_its_weight_and_lowers_the_kl(name: str) -> None:
     def gradients(kl_weight: float) -> list[Tensor]:
-        settings = {"kl_mode": "penalise", "kl_weight": kl_weight} if kl_weight else {}
+        settings: dict[str, Any] = {"kl_mode": "penalise", "kl_weight": kl_weight} if kl_weight else {}
         return step_gradients(make_method(name, **settings))[1]
 
     free, single, double = gradients(0.0), gradients(0.5), gradients(1.0)

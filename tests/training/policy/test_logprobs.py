@@ -39,7 +39,7 @@ def test_tiled_values_and_gradients_equal_the_definition(train_weight: bool, til
 
 def test_entropy_is_optional_and_does_not_change_the_gradient() -> None:
     hidden, weight, labels = random_projection(False)
-    gradients = []
+    gradients: list[Tensor] = []
     for entropy in (True, False):
         logprobs, entropies = target_logprobs(hidden, weight, labels, entropy=entropy, tile=(3, 10))
         assert entropies.shape == ((11,) if entropy else (0,))

@@ -53,4 +53,4 @@ def test_gradient_is_clipped_and_a_non_finite_gradient_changes_nothing() -> None
 def test_raises_bad_input_for_settings_out_of_range() -> None:
     for changes in ({"learning_rate": 0.0}, {"warmup": 2.0}, {"schedule": "magic"}, {"clip_norm": -1.0}):
         with pytest.raises(BadInput):
-            OptimiserConfig(**changes)  # type: ignore[arg-type]
+            OptimiserConfig(**changes)

@@ -84,7 +84,7 @@ def test_recorded_rollouts_are_read_instead_of_sampled() -> None:
 def test_settings_survive_json_and_settings_out_of_range_raise_bad_input() -> None:
     for changes in ({"samples": 1}, {"kl_mode": "stop"}, {"hard": 0.9}, {"temperature": 0.0}, {"learning_rate": 0.0}):
         with pytest.raises(BadInput):
-            ReinforcementConfig(**changes)  # type: ignore[arg-type]
+            ReinforcementConfig(**changes)
     with pytest.raises(BadInput, match="no setting"):
         ReinforcementConfig.from_dict({"typo": 1})
     config = ReinforcementConfig(prompts=3)

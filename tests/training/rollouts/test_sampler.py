@@ -154,14 +154,13 @@ def test_sampler_keeps_no_replaced_weights_alive(dtype: torch.dtype) -> None:
     """The fused trunk joins the frozen weights after the sampler was created. The original weights must be freed."""
     policy = tiny_policy(dtype)
     sampler, requests = Sampler(policy.decoder, stop_ids=frozenset({STOP}), frozen_base=True), random_requests(5)
-    original_weights = [
-        StorageWeakRef(parameter.untyped_storage()) for name, parameter in policy.decoder.named_parameters() if ".base." in name
-    ]
+    base_weights = [parameter for name, parameter in policy.decoder.named_parameters() if ".base." in name]
+    original_weights = [StorageWeakRef(weight.untyped_storage()) for weight in base_weights]  # type: ignore[no-untyped-call]
     trainer_logprobs(policy, sampler.sample(requests))
     assert policy.trunk_implementation == "fused"
     gc.collect()
     assert len(original_weights) == 14
-    assert all(weight.expired() for weight in original_weights)
+    assert all(weight.expired() for weight in original_weights)  # type: ignore[no-untyped-call]
     sampler.sample(requests)
 
 

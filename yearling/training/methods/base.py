@@ -7,7 +7,7 @@ Holds no loss and no step.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from torch import nn
 
@@ -29,7 +29,7 @@ class Stateful(Protocol):
 class BaseMethod:
     """State handling of all methods. The keyword names of `parts` are the keys of the parts in a checkpoint."""
 
-    name: ClassVar[str]
+    name: str
 
     def __init__(self, **parts: Stateful) -> None:
         self._parts = parts
