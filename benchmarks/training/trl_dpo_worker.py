@@ -14,7 +14,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.training.worker_protocol import claim_standard_output, step_timer_callback, write_line
+from benchmarks.training.worker_protocol import (
+    claim_standard_output,
+    load_model_and_tokenizer,
+    step_timer_callback,
+    write_line,
+)
 
 
 def main(path: str) -> None:
@@ -23,7 +28,7 @@ def main(path: str) -> None:
     import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+    from transformers import TrainerCallback
     from trl import DPOConfig, DPOTrainer
 
     job = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -36,11 +41,7 @@ def main(path: str) -> None:
         def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
             return dataset
 
-    dtype = torch.bfloat16 if job["bf16"] else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=dtype, attn_implementation="sdpa")
-    tokenizer = AutoTokenizer.from_pretrained(job["model"])
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    model, tokenizer = load_model_and_tokenizer(job)
     with tempfile.TemporaryDirectory() as folder:
         grouping = {"train_sampling_strategy": "group_by_length"} if job["group_by_length"] else {}
         config = DPOConfig(
@@ -76,7 +77,7 @@ def main(path: str) -> None:
             ),
             callbacks=[step_timer_callback(TrainerCallback, output)],
         )
-        write_line(output, ready=True, prepare_s=time.perf_counter() - started, dtype=str(dtype))
+        write_line(output, ready=True, prepare_s=time.perf_counter() - started, dtype=str(model.dtype))
         trainer.train()
 
 

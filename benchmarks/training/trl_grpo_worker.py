@@ -14,7 +14,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.training.worker_protocol import claim_standard_output, step_timer_callback, write_line
+from benchmarks.training.worker_protocol import (
+    claim_standard_output,
+    load_model_and_tokenizer,
+    step_timer_callback,
+    write_line,
+)
 
 
 def main(path: str) -> None:
@@ -23,18 +28,14 @@ def main(path: str) -> None:
     import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+    from transformers import TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
 
     job = json.loads(Path(path).read_text(encoding="utf-8"))
     torch.set_num_threads(job["threads"])
     torch.set_flush_denormal(True)
 
-    dtype = torch.bfloat16 if job["bf16"] else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=dtype, attn_implementation="sdpa")
-    tokenizer = AutoTokenizer.from_pretrained(job["model"], padding_side="left")
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    model, tokenizer = load_model_and_tokenizer(job, padding_side="left")
     samples_per_step = len(job["prompts"]) * job["samples"]
     with tempfile.TemporaryDirectory() as folder:
         config = GRPOConfig(
@@ -71,7 +72,7 @@ def main(path: str) -> None:
             ),
             callbacks=[step_timer_callback(TrainerCallback, output)],
         )
-        write_line(output, ready=True, dtype=str(dtype))
+        write_line(output, ready=True, dtype=str(model.dtype))
         trainer.train()
 
 

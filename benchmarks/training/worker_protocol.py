@@ -3,7 +3,7 @@ trainers.
 
 A worker reads a job file, writes `{"ready": true, ...}`, then performs one optimiser step for each line that it reads and writes
 `{"seconds": ..., "cpu_s": ...}`, and at the end of its input writes `{"peak_bytes": ...}`; see `speed.py`. The Python of an
-environment with TRL runs this module too, so it imports only the standard library.
+environment with TRL runs this module too, so importing it loads only the standard library.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -34,6 +35,19 @@ def peak_memory_bytes() -> int:
     """The most memory that this process ever held (VmHWM). A process does not inherit it from its parent."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
+
+
+def load_model_and_tokenizer(job: Mapping[str, Any], **tokenizer_options: Any) -> tuple[Any, Any]:
+    """(model, tokenizer) of a job for TRL, read by transformers from the job's folder."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    dtype = torch.bfloat16 if job["bf16"] else torch.float32
+    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=dtype, attn_implementation="sdpa")
+    tokenizer = AutoTokenizer.from_pretrained(job["model"], **tokenizer_options)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model, tokenizer
 
 
 class StepTimer:

@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from yearling.models.decoder_config import DecoderConfig
 from yearling.models.llama_decoder import LlamaDecoder
@@ -60,6 +61,11 @@ def tiny_policy(
                 noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
                 parameter.add_(noise.to(device, dtype) * 0.1)
     return policy
+
+
+def weights_equal(policy: Policy, state: dict[str, Tensor]) -> bool:
+    """Whether the trained weights are bit-equal to those of `policy.state_dict()` at an earlier time."""
+    return all(torch.equal(tensor, state[name]) for name, tensor in policy.state_dict().items())
 
 
 def random_group(rng: random.Random, group: int, *, prompt: int, answers: tuple[int, ...]) -> list[TrainingExample]:

@@ -13,6 +13,16 @@ from yearling.training.rollouts.curriculum import Arm, Curriculum
 from yearling.training.rollouts.runner import RolloutRunner, TemplatePromptCodec
 from yearling.training.rollouts.sampler import Sampler
 
+SMALL_RL_CONFIG: dict[str, Any] = {
+    "prompts": 4,
+    "samples": 4,
+    "max_tokens": 4,
+    "validation_tasks": 4,
+    "truncated": "score",
+    "warmup": 0.0,
+}
+"""Settings of an online method with small steps."""
+
 
 class LetterTask:
     """Solved by an answer whose first letter is in the first half of the alphabet, or by the word `solution` if it is given."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.training.networks import tiny_policy
 from tests.training.offline_methods import OFFLINE_METHODS, make_method
-from tests.training.rl_tasks import make_collector
+from tests.training.rl_tasks import SMALL_RL_CONFIG, make_collector
 from yearling.errors import BadInput
 from yearling.training import choose_device, choose_dtype
 from yearling.training.methods.grpo import Grpo, GrpoConfig
@@ -22,15 +22,7 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 ROUNDING = {"cpu": 1e-9, "cuda": 2e-4}
 """Largest difference of weights after a few steps. Sines differ in the last bits of float32, and Adam makes a complete step of
 such a difference where a gradient is almost zero."""
-SMALL: dict[str, Any] = {
-    "steps": 4,
-    "prompts": 4,
-    "samples": 4,
-    "max_tokens": 4,
-    "validation_tasks": 4,
-    "truncated": "score",
-    "warmup": 0.0,
-}
+SMALL: dict[str, Any] = {**SMALL_RL_CONFIG, "steps": 4}
 
 
 def assert_learnt_the_same(policy: Policy, other: Policy, *, start: dict[str, Tensor]) -> None:

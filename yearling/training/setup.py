@@ -21,9 +21,11 @@ from yearling.training.methods.protocol import Method
 from yearling.training.run import RunFolder
 
 if TYPE_CHECKING:
-    from yearling.tasks import Environment, LessonSet
+    from yearling.tasks import Demonstration, Environment, LessonSet, PreferencePair, Thumb
     from yearling.training.config import TrainingConfig
+    from yearling.training.methods.offline import OfflineConfig
     from yearling.training.policy.policy import Policy
+    from yearling.training.rollouts.collector import ReinforcementConfig
     from yearling.training.rollouts.curriculum import Arm
 
 
@@ -196,8 +198,10 @@ def build_method(run: RunFolder, stores: ArtefactStores) -> Method:
     lessons = LessonSet.open(stores.lessons_dir / setup.lessons) if setup.lessons else None
     tokenizer, template = Tokenizer.load(model), ChatTemplate.load(model)
     if METHOD_TABLE[name].lessons:
-        return _build_offline_method(name, config, policy, run, stores, lessons, tokenizer, template)
-    return _build_online_method(name, config, policy, run, lessons, tokenizer, template)
+        offline_config = cast("OfflineConfig", config)
+        return _build_offline_method(name, offline_config, policy, run, stores, lessons, tokenizer, template)
+    online_config = cast("ReinforcementConfig", config)
+    return _build_online_method(name, online_config, policy, run, lessons, tokenizer, template)
 
 
 def base_model(run: RunFolder, stores: ArtefactStores) -> LocalModel:
@@ -233,7 +237,7 @@ def build_policy(run: RunFolder, model: LocalModel, stores: ArtefactStores) -> P
 
 def _build_offline_method(
     name: str,
-    config: Any,
+    config: OfflineConfig,
     policy: Policy,
     run: RunFolder,
     stores: ArtefactStores,
@@ -262,7 +266,7 @@ def _build_offline_method(
 
 def _build_online_method(
     name: str,
-    config: Any,
+    config: ReinforcementConfig,
     policy: Policy,
     run: RunFolder,
     lessons: LessonSet | None,
@@ -314,7 +318,8 @@ def _parse_environment(spec: str) -> Environment:
     return open_environment(name, **settings)
 
 
-def _lessons_for_method(lessons: LessonSet, method: str) -> Sequence[Any]:
+def _lessons_for_method(lessons: LessonSet, method: str) -> Sequence[Demonstration | PreferencePair | Thumb]:
+    """The lessons of a set that a method learns from."""
     match METHOD_TABLE[method].lessons:
         case "demonstrations":
             return lessons.demonstrations()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.training.networks import tiny_policy
+from tests.training.networks import tiny_policy, weights_equal
 from tests.training.rl_tasks import LetterTask, make_collector
 from tests.training.tiny_method import reproducible_outcome
 from yearling.training import RunFolder, TrainingProgress, train
@@ -23,10 +23,6 @@ def make_grpo(policy: Policy, *, log: InMemoryRolloutLog | None = None, **change
     config = GrpoConfig(**{**SMALL, **changes})
     collector, memory_log = make_collector(policy, config, log=log)
     return Grpo(config, policy, collector), memory_log
-
-
-def weights_equal(policy: Policy, state: dict[str, Tensor]) -> bool:
-    return all(torch.equal(tensor, state[name]) for name, tensor in policy.state_dict().items())
 
 
 def first_step_gradients(policy: Policy, method: Grpo, monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor]:

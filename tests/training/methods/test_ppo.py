@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.training.networks import tiny_policy
-from tests.training.rl_tasks import LetterTask, TwoTurnTask, make_collector
+from tests.training.networks import tiny_policy, weights_equal
+from tests.training.rl_tasks import SMALL_RL_CONFIG, LetterTask, TwoTurnTask, make_collector
 from tests.training.tiny_method import reproducible_outcome
 from yearling.training import RunFolder, train
 from yearling.training.methods.ppo import Ppo, PpoConfig, gae_by_rollout
@@ -17,15 +17,7 @@ from yearling.training.policy.policy import Policy
 from yearling.training.rollouts.collector import InMemoryRolloutLog
 from yearling.training.rollouts.runner import Rollout
 
-SMALL: dict[str, Any] = {
-    "steps": 8,
-    "prompts": 4,
-    "samples": 4,
-    "max_tokens": 4,
-    "validation_tasks": 4,
-    "truncated": "score",
-    "warmup": 0.0,
-}
+SMALL: dict[str, Any] = {**SMALL_RL_CONFIG, "steps": 8}
 
 
 def make_ppo(
@@ -34,10 +26,6 @@ def make_ppo(
     config = PpoConfig(**{**SMALL, **changes})
     collector, memory_log = make_collector(policy, config, log=log, environment=environment)
     return Ppo(config, policy, collector), memory_log
-
-
-def weights_equal(policy: Policy, state: dict[str, Tensor]) -> bool:
-    return all(torch.equal(tensor, state[name]) for name, tensor in policy.state_dict().items())
 
 
 def test_value_head_is_trained_before_the_policy() -> None:

@@ -3,9 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 
-from tests.training.networks import tiny_policy
+from tests.training.networks import tiny_policy, weights_equal
 from tests.training.rl_tasks import LetterTask, make_collector
 from yearling.training.methods.rejection import Rejection, RejectionConfig, shortest_solved
 from yearling.training.rollouts.runner import Rollout
@@ -38,7 +37,7 @@ def test_kl_limit_discards_the_update_that_exceeds_it() -> None:
     assert metrics["kept"] > 0
     assert metrics["kl"] > 1e-6
     assert method.kl_stopped_at_step == 1
-    assert all(torch.equal(tensor, before[name]) for name, tensor in policy.state_dict().items())
+    assert weights_equal(policy, before)
     assert method.step(2) == {"tokens": 0.0, "capped": 1.0}
 
 

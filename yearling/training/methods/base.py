@@ -21,7 +21,7 @@ class Stateful(Protocol):
         """The state as tensors and plain values."""
         ...
 
-    def load_state_dict(self, state: Any) -> Any:
+    def load_state_dict(self, state: Mapping[str, Any], /) -> object:
         """Restore what `state_dict` returned."""
         ...
 

@@ -238,7 +238,13 @@ class _BlockFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, block: _FrozenBlock, shape: _AttentionShape, rotation: Any, spans: list[_QuerySpan], *factors: Tensor
+        ctx: Any,
+        x: Tensor,
+        block: _FrozenBlock,
+        shape: _AttentionShape,
+        rotation: tuple[Tensor, Tensor],
+        spans: list[_QuerySpan],
+        *factors: Tensor,
     ) -> Tensor:
         ctx.block, ctx.shape, ctx.rotation, ctx.spans = block, shape, rotation, spans
         adapted, model_width = bool(factors), x.shape[1]

@@ -6,7 +6,7 @@ The learning rate depends on the step number alone, so a resumed run needs the m
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -105,14 +105,14 @@ class Optimiser:
         }
         return state | {"state": moments}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned. Complete moments are sharded as their parameters are."""
         parameters = [parameter for group in self._adamw.param_groups for parameter in group["params"]]
         moments = {
             index: {name: _restore_moment(value, parameters[index]) for name, value in entry.items()}
             for index, entry in state["state"].items()
         }
-        self._adamw.load_state_dict(state | {"state": moments})
+        self._adamw.load_state_dict({**state, "state": moments})
 
 
 def _restore_moment(value: Any, parameter: Tensor) -> Any:

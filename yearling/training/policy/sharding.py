@@ -20,7 +20,7 @@ def shard_network(network: nn.Module) -> None:
     """Shard a decoder over all processes of the default group, in place.
 
     Every process must hold the same network. Afterwards all of them must call `hidden` and `backward` equally often."""
-    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+    from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
     decoder: Any = network
     for block in decoder.model.layers:
@@ -28,10 +28,9 @@ def shard_network(network: nn.Module) -> None:
     fully_shard(network)
     register_fsdp_forward_method(network, "hidden")
     for module in network.modules():
-        if hasattr(module, "set_gradient_divide_factor"):
-            fsdp_module: Any = module
-            fsdp_module.set_gradient_divide_factor(1.0)
-            fsdp_module.set_force_sum_reduction_for_comms(True)  # gloo cannot scale during a reduction, as float32 would need
+        if isinstance(module, FSDPModule):
+            module.set_gradient_divide_factor(1.0)
+            module.set_force_sum_reduction_for_comms(True)  # gloo cannot scale during a reduction, as float32 would need
 
 
 def batches_of_rank(batches: Sequence[PackedBatch]) -> list[tuple[PackedBatch, float]]:
