@@ -27,7 +27,7 @@ def test_run_json_records_config_code_packages_and_machine(tmp_path: Path) -> No
 
 def test_create_raises_conflict_for_a_used_id(tmp_path: Path) -> None:
     new_run(tmp_path / "a")
-    with pytest.raises(Conflict, match="a run a already"):
+    with pytest.raises(Conflict, match="The run a already exists"):
         new_run(tmp_path / "a")
 
 

@@ -93,7 +93,7 @@ class RunFolder:
             try:
                 folder.mkdir()
             except FileExistsError:
-                raise Conflict(f"There is a run {folder.name} already.", advice="Resume it, or choose another id.") from None
+                raise Conflict(f"The run {folder.name} already exists.", advice="Resume it, or choose another id.") from None
             atomic_write_json(folder / "run.json", facts)
             sync_directory(folder.parent)
         return cls(folder, facts)
