@@ -37,6 +37,7 @@ class TrainingConfig:
     final: float = 0.1
     """Learning rate at the end, as a share of the peak."""
     weight_decay: float = 0.0
+    """AdamW's weight decay, for matrices only."""
     clip_norm: float = 1.0
     """Upper bound on the norm of the gradient; 0 turns clipping off."""
     seed: int = 0
