@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from tests.api.conftest import Maker
+from yearling.api.health import Readiness
 from yearling.api.http.openapi import DocumentedFastAPI
 from yearling.api.openai import schemas
 from yearling.errors import StorageFailed
@@ -27,7 +28,7 @@ async def test_not_ready_says_why(bench: Maker, monkeypatch: object) -> None:
         await api.app.state.services.pool.close()
         reply = await api.client.get("/readyz")
         assert reply.status_code == 503
-        body = schemas.Readiness.model_validate_json(reply.content)
+        body = Readiness.model_validate_json(reply.content)
         assert len(body.reasons) == 2
         assert "disk is full" in body.reasons[1]
         assert (await api.client.get("/healthz")).status_code == 200, "alive all the same"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.api.conftest import Maker
 from yearling.api.feedback import schemas
-from yearling.api.learning.lessons import LessonSetDetail, LessonSetDifference, LessonSetList
+from yearling.api.learning.lesson_schemas import LessonSetDetail, LessonSetDifference, LessonSetList
 from yearling.feedback import FeedbackLog
 from yearling.store import LessonSource
 

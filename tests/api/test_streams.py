@@ -13,7 +13,7 @@ import pytest
 from tests.api.conftest import Maker, on_a_socket
 from tests.chat.helpers import ADD, CALL
 from yearling.api.http import sse
-from yearling.api.openai import schemas
+from yearling.api.openai import chat_schemas as schemas
 from yearling.errors import StorageFailed
 from yearling.inference import FakeEngine, ScriptedAnswer
 

@@ -14,8 +14,9 @@ import pytest
 from tests.api.acting import key_of, newcomer
 from tests.api.conftest import Bench, Maker
 from tests.api.talking import events_of, exchange, start, tree
-from yearling.api.conversations import personal_schemas as schemas
-from yearling.api.conversations import schemas as conversation_schemas
+from yearling.api.conversations import schemas
+from yearling.api.conversations.import_schemas import ConversationImportReport
+from yearling.api.conversations.share_schemas import SharedView, ShareView
 from yearling.inference import FakeEngine
 from yearling.records import Conversation, Message
 
@@ -138,7 +139,7 @@ def zipped(files: dict[str, bytes]) -> bytes:
 async def imported(api: Bench, content: bytes, kind: str = "application/zip") -> dict[str, Any]:
     reply = await api.client.post("/v1/import", content=content, headers={"content-type": kind})
     assert reply.status_code == 200, reply.text
-    schemas.ConversationImportReport.model_validate(reply.json())
+    ConversationImportReport.model_validate(reply.json())
     report: dict[str, Any] = reply.json()
     return report
 
@@ -338,7 +339,7 @@ async def test_a_file_cannot_take_over_an_address_or_another_persons_file(bench:
         ben, as_ben = newcomer(api.store, "Ben")
         no_judge = key_of(api.store, api.store.people.add("Dan"), ["read", "chat"])
         reply = await api.client.post("/v1/import", content=zipped(files), headers=no_judge)
-        assert {"what": "judgement", "reason": "this API key has not the scope feedback", "count": 4} in reply.json()["left_out"]
+        assert {"what": "judgement", "reason": "this API key does not have the scope feedback", "count": 4} in reply.json()["left_out"]
         await api.client.delete(f"/v1/shares/{ids['share']}")
         reply = await api.client.post("/v1/import", content=zipped(files), headers=as_ben)
         assert (reply.status_code, reply.json()["judgements"]) == (200, 0), reply.text
@@ -436,7 +437,7 @@ async def test_files_of_an_import_are_served_and_nothing_of_them_runs(bench: Mak
         listed = message.facts["source"]["files"][0]["url"]
         assert listed == f"data:image/png;base64,sha256:{hashlib.sha256(PNG).hexdigest()}"
         shown = (await tree(api.client, conversation.id))["tree"][0]["attachments"]
-        conversation_schemas.AttachmentView.model_validate(shown[0])
+        schemas.AttachmentView.model_validate(shown[0])
         for one in shown:
             reply = await api.client.get(one["path"])
             assert reply.status_code == 200
@@ -477,11 +478,11 @@ async def test_a_link_shows_one_branch_until_it_is_revoked(bench: Maker) -> None
         turn, _ = await exchange(api.client, "Hello")
         where, first = turn["conversation"], turn["answers"][0]["message"]
         share = (await api.client.post("/v1/shares", json={"conversation": where, "leaf": first})).json()
-        schemas.ShareView.model_validate(share)
+        ShareView.model_validate(share)
         await exchange(api.client, conversation=where, kind="regenerate", message=first)
         await exchange(api.client, "More", conversation=where, message=first)
         reply = await api.client.get(f"/v1/shared/{share['id']}")
-        schemas.SharedView.model_validate(reply.json())
+        SharedView.model_validate(reply.json())
         assert reply.headers["cache-control"] == "no-store"
         assert [one["text"] for one in reply.json()["messages"]] == ["Hello", "One."]
         assert api.store.people.owner().id not in reply.text

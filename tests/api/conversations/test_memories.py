@@ -7,13 +7,13 @@ from typing import Any
 from tests.api.acting import newcomer
 from tests.api.conftest import Bench, Maker
 from tests.api.talking import events_of, exchange, tree, words_of
-from yearling.api.conversations import personal_schemas as schemas
+from yearling.api.conversations import memory_schemas, settings_schemas
 from yearling.inference import FakeEngine
 
 
 async def memories(api: Bench) -> list[dict[str, Any]]:
     reply = await api.client.get("/v1/memories")
-    schemas.MemoryList.model_validate(reply.json())
+    memory_schemas.MemoryList.model_validate(reply.json())
     return list(reply.json()["data"])
 
 
@@ -114,7 +114,7 @@ async def test_settings_become_parts_of_the_system_message(bench: Maker) -> None
         assert set(parts(api)) == {"spec"}
         changes = {"instructions": "Call me Captain.", "length": "short", "bluntness": "blunt", "language": "zh", "mode": "fun"}
         reply = await api.client.patch("/v1/settings", json=changes)
-        schemas.PersonalSettings.model_validate(reply.json())
+        settings_schemas.PersonalSettings.model_validate(reply.json())
         turn, _ = await exchange(api.client)
         told = parts(api)
         assert list(told) == ["spec", "mode", "knobs", "personal"], "the spec comes first"
@@ -136,7 +136,7 @@ async def test_a_maintainer_defines_modes_in_versions(bench: Maker) -> None:
     async with bench(FakeEngine(["Arr."])) as api:
         for text in ("Talk like a pirate.", "Talk like an old pirate."):
             made = (await api.client.post("/v1/modes", json={"name": "pirate", "title": "Pirate", "text": text})).json()
-        schemas.ModeView.model_validate(made)
+        settings_schemas.ModeView.model_validate(made)
         assert made["version"] == 2
         turn, _ = await exchange(api.client, mode="pirate")
         assert turn["mode"] == "pirate@2"

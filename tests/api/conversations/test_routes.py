@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.conftest import Bench, Maker
 from tests.api.talking import events_of, exchange, start, tree, words_of
-from yearling.api.conversations import schemas
+from yearling.api.conversations import comparison_schemas, schemas
 from yearling.inference import FakeEngine, ScriptedAnswer
 
 
@@ -150,7 +150,7 @@ async def compared(api: Bench, **fields: Any) -> tuple[dict[str, Any], dict[str,
         if event["type"] == "answer":
             assert not {"model", "sample", "usage"} & event.keys()
     comparison = (await api.client.get(f"/v1/comparisons/{turn['comparison']}")).json()
-    schemas.ComparisonView.model_validate(comparison)
+    comparison_schemas.ComparisonView.model_validate(comparison)
     return turn, comparison
 
 

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from tests.api.conftest import Maker
-from yearling.api.openai import schemas
+from yearling.api.http.schemas import ErrorEnvelope
 from yearling.inference import FakeEngine
 
 JSON = {"content-type": "application/json"}
@@ -43,7 +43,7 @@ async def test_bad_bodies(bench: Maker, body: bytes, headers: dict[str, str], st
         for path in (CHAT, "/v1/responses", "/v1/embeddings"):
             reply = await api.client.post(path, content=body, headers=headers)
             assert reply.status_code == status, reply.text
-            error = schemas.ErrorEnvelope.model_validate_json(reply.content).error
+            error = ErrorEnvelope.model_validate_json(reply.content).error
             assert code in (None, error.code)
             assert reply.headers["x-request-id"]
 

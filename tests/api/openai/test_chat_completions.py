@@ -9,7 +9,8 @@ import pytest
 
 from tests.api.conftest import Maker
 from tests.chat.helpers import ADD, CALL, prompt_of
-from yearling.api.openai import schemas
+from yearling.api.http.schemas import ErrorEnvelope
+from yearling.api.openai import chat_schemas as schemas
 from yearling.inference import FakeChatTemplate, FakeEngine, ScriptedAnswer
 
 
@@ -219,7 +220,7 @@ async def test_what_is_refused_names_its_field(bench: Maker, fields: dict[str, A
     async with bench() as api:
         reply = await api.chat(stream=stream, **fields)
         assert reply.status_code == (404 if code == "model_not_found" else 400)
-        error = schemas.ErrorEnvelope.model_validate_json(reply.content).error
+        error = ErrorEnvelope.model_validate_json(reply.content).error
         assert (error.param, error.code, error.type) == (param, code, "invalid_request_error")
         assert not api.engine.requests
         assert not api.samples()
