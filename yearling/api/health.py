@@ -11,7 +11,7 @@ from starlette.responses import Response
 from yearling.api.access.policy import allow_anyone, require_role
 from yearling.api.http.json_response import JsonResponse
 from yearling.api.http.metrics import CONTENT_TYPE
-from yearling.api.http.openapi import ERROR_RESPONSES
+from yearling.api.http.router import ERROR_RESPONSES
 from yearling.api.http.schemas import ResponseModel
 from yearling.api.services import Services, get_services
 from yearling.errors import UserError

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from yearling.api.access.caller import Caller
@@ -24,14 +24,14 @@ from yearling.api.access.sessions import open_session
 from yearling.api.http.body import JsonBody
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES
+from yearling.api.http.router import ERROR_RESPONSES, ApiRouter
 from yearling.api.people import schemas
 from yearling.api.services import Services, change_access, get_services
 from yearling.errors import Conflict, NotAllowed, NotFound, UserError
 from yearling.records import Person, PersonRole
 from yearling.store import Store, hash_token, new_token
 
-router = APIRouter(dependencies=[allow_anyone])
+router = ApiRouter(dependencies=[allow_anyone], responses={})
 
 OIDC_COOKIE = "yearling_oidc"
 _PATH = "/v1/auth/oidc"

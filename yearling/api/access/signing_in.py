@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from yearling.api.access.live_request import caller_or_none
 from yearling.api.access.policy import allow_anyone
@@ -16,7 +16,7 @@ from yearling.api.access.route_helpers import clear_session_cookie, get_client_a
 from yearling.api.access.sessions import close_current_session, signed_in_response
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES
+from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc_offset
 from yearling.api.people import schemas
 from yearling.api.people.views import me_view
@@ -24,7 +24,7 @@ from yearling.api.services import change_access, get_services, store_response
 from yearling.records import Person
 from yearling.store import Store
 
-router = APIRouter(dependencies=[allow_anyone], responses=ERROR_RESPONSES)
+router = ApiRouter(dependencies=[allow_anyone])
 
 
 @router.get("/v1/auth", operation_id="get_sign_in", response_model=schemas.SignInView)

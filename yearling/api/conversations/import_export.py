@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 from typing import IO
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
 from yearling.api.access.policy import current_person, get_caller, require_role
@@ -17,11 +17,11 @@ from yearling.api.conversations.personal_data import export_personal_data, impor
 from yearling.api.http.body import receive_body
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES
+from yearling.api.http.router import ApiRouter
 from yearling.api.services import get_services
 from yearling.clock import now_utc
 
-router = APIRouter(responses=ERROR_RESPONSES)
+router = ApiRouter()
 
 _CHUNK_BYTES = 1 << 18
 _MAX_IN_MEMORY_BYTES = 1 << 24

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 
 from yearling.api.access.policy import current_person, require_role
 from yearling.api.conversations import memory_schemas as schemas
 from yearling.api.conversations.turn_inputs import get_personal_settings
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES
+from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc
 from yearling.api.services import store_response
 from yearling.store import UNCHANGED, Memory, Store
 
-router = APIRouter(dependencies=[require_role("reader")], responses=ERROR_RESPONSES)
+router = ApiRouter(dependencies=[require_role("reader")])
 
 _REQUIRE_MEMBER = [require_role("member")]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from starlette.responses import Response
 
 from yearling.api.access.policy import current_person, require_role
@@ -19,12 +19,12 @@ from yearling.api.conversations.personal_data import delete_conversation as dele
 from yearling.api.http.body import JsonBody
 from yearling.api.http.files import file_response
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES
+from yearling.api.http.router import ApiRouter
 from yearling.api.services import get_services, store_response
 from yearling.errors import BadInput
 from yearling.store import BINARY_MEDIA_TYPE, UNCHANGED, DeletedContent, Store, attachments_from_facts
 
-router = APIRouter(dependencies=[require_role("reader")], responses=ERROR_RESPONSES)
+router = ApiRouter(dependencies=[require_role("reader")])
 
 _REQUIRE_MEMBER = [require_role("member")]
 _BINARY = {"type": "string", "format": "binary"}

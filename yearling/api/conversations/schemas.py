@@ -58,7 +58,7 @@ class AnswerOptions(StrictModel):
     mode: Annotated[str | None, Field(max_length=64)] = None
     """Name of the answer mode. Default: the mode in the person's settings."""
     effort: ReasoningEffort | None = None
-    """How much the model reasons before it answers. Default: the server's setting."""
+    """How much the model reasons before it answers. Default: the model decides."""
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     """Sampling temperature; 0 always takes the most likely token. Default: the server's value for the model."""
     max_tokens: Annotated[int | None, Field(ge=1, le=1_000_000)] = None

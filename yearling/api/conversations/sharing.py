@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 
 from yearling.api.access.policy import allow_anyone, current_person, require_role
 from yearling.api.conversations import share_schemas as schemas
 from yearling.api.conversations.views import hidden_comparisons, share_view
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES
+from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc
 from yearling.api.services import store_response
 from yearling.store import Store
 
-router = APIRouter(responses=ERROR_RESPONSES)
+router = ApiRouter()
 
 ShareId = Annotated[str, Path(description="Secret of the share link.")]
 

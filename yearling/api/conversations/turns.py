@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import Response
 
 from yearling.api.access.policy import current_person, require_role
@@ -21,12 +21,12 @@ from yearling.api.conversations.views import turn_event_json, turn_view
 from yearling.api.http.body import JsonBody
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonResponse, to_json_bytes
-from yearling.api.http.openapi import ERROR_RESPONSES, event_stream
+from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.http.sse import EventStreamResponse
 from yearling.api.services import get_services
 from yearling.chat import LiveTurn
 
-router = APIRouter(dependencies=[require_role("member")], responses=ERROR_RESPONSES)
+router = ApiRouter(dependencies=[require_role("member")])
 
 
 @router.post("/v1/conversations/{conversation_id}/turns", operation_id="create_turn", response_model=schemas.TurnView)

@@ -11,17 +11,17 @@ from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 
 from yearling.api.access.policy import current_person, require_role
 from yearling.api.feedback import schemas, views
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES
+from yearling.api.http.router import ApiRouter
 from yearling.api.services import get_services
 from yearling.feedback import FeedbackEvent, LiveConsensus, event_to_dict
 
-router = APIRouter(dependencies=[require_role("reader")], responses=ERROR_RESPONSES)
+router = ApiRouter(dependencies=[require_role("reader")])
 
 _REQUIRE_FEEDBACK_SCOPE = [require_role("member", scope="feedback")]
 

@@ -1,7 +1,7 @@
-"""Request bodies: a dependency that reads, limits and validates JSON, and documents it in OpenAPI.
+"""Request bodies: read, limit and validate JSON.
 
-FastAPI's own body parameters read the whole body, without a limit, before it is known who may call the route. A route declares
-its body with `JsonBody` instead:
+FastAPI's own body parameters read the whole body, without a limit, before it is known who may call the route. A route of an
+`ApiRouter` declares its body with `JsonBody` instead:
 
     async def create_rating(request: Request, body: JsonBody[RatingRequest]) -> JsonResponse: ...
 """
@@ -9,11 +9,9 @@ its body with `JsonBody` instead:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import pydantic_core
-from fastapi import Depends
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
@@ -22,61 +20,56 @@ from yearling.api.http.errors import ApiError, from_validation_errors
 M = TypeVar("M", bound=BaseModel)
 
 
-class JsonBodyReader(Generic[M]):
-    """A dependency that reads the request body as `model`."""
-
-    def __init__(self, model: type[M]) -> None:
-        self.model = model
-
-    async def __call__(self, request: Request) -> M:
-        """Raises ApiError: 415 for another content type, 413 if the body is too large, 400 if it is incomplete or invalid."""
-        _check_content_type(request)
-        max_bytes: int = request.app.state.max_body_bytes
-        data = bytearray()
-        await receive_body(request, data.extend, max_bytes=max_bytes, name="body")
-        try:
-            return self.model.model_validate_json(bytes(data))
-        except ValidationError as error:
-            details = error.errors(include_url=False, include_input=False)
-            raise from_validation_errors(details, _parse_or_none(bytes(data))) from None
+class JsonBodyMarker:
+    """Marks a route's parameter as the JSON body."""
 
 
 if TYPE_CHECKING:
-    JsonBody = Annotated[M, Depends()]
+    JsonBody = Annotated[M, JsonBodyMarker()]
 else:
 
     class JsonBody:
         """`JsonBody[Model]` as the annotation of a route's parameter: the validated request body."""
 
         def __class_getitem__(cls, model: type[BaseModel]) -> Any:
-            return Annotated[model, Depends(JsonBodyReader(model))]
+            return Annotated[model, JsonBodyMarker()]
 
 
-def body_model(route: APIRoute) -> type[BaseModel] | None:
-    """The model of a route's JSON body; None for a route without one."""
-    readers = (dependency.call for dependency in route.dependant.dependencies)
-    return next((reader.model for reader in readers if isinstance(reader, JsonBodyReader)), None)
+async def read_json_body(request: Request, model: type[M]) -> M:
+    """The request body as `model`. The limit is the application's `state.max_body_bytes`.
+
+    Raises ApiError: 415 for another content type, 413 if the body is too large, 400 if it is incomplete or invalid.
+    """
+    _check_content_type(request)
+    max_bytes: int = request.app.state.max_body_bytes
+    buffer = bytearray()
+    await receive_body(request, buffer.extend, max_bytes=max_bytes, name="body")
+    data = bytes(buffer)
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        raise from_validation_errors(details, _parse_or_none(data)) from None
 
 
 async def receive_body(request: Request, write: Callable[[bytes], object], *, max_bytes: int, name: str) -> int:
-    """Pass the body to `write`, chunk by chunk, and return its size in bytes. `name` is what the body is called in errors.
+    """Pass the body to `write`, chunk by chunk, and return its size in bytes. `name` is what error messages call the body.
 
     Raises ApiError: 413 above `max_bytes`, 400 if the client disconnects before the end.
     """
     declared = request.headers.get("content-length", "")
-    size = int(declared) if declared.isdigit() else 0
-    if size > max_bytes:
+    if declared.isdigit() and int(declared) > max_bytes:
         raise _too_large_error(name, max_bytes)
-    size = 0
+    size_bytes = 0
     try:
         async for chunk in request.stream():
-            size += len(chunk)
-            if size > max_bytes:
+            size_bytes += len(chunk)
+            if size_bytes > max_bytes:
                 raise _too_large_error(name, max_bytes)
             write(chunk)
     except ClientDisconnect:
         raise ApiError(400, f"The client disconnected before the {name} was complete.", code="incomplete_body") from None
-    return size
+    return size_bytes
 
 
 def _check_content_type(request: Request) -> None:

@@ -8,18 +8,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 
 from yearling.api.access.policy import require_role
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES
+from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc_offset, format_utc_offset_or_none
 from yearling.api.learning import exam_schemas as schemas
 from yearling.api.services import store_response
 from yearling.loop import compare_exam_runs
 from yearling.store import ExamRun, GateRecord, GradedSample, Store
 
-router = APIRouter(dependencies=[require_role("reader")], responses=ERROR_RESPONSES)
+router = ApiRouter(dependencies=[require_role("reader")])
 
 _RUN_FIELDS = ("id", "exam", "exam_hash", "model", "model_hash", "subject", "grader", "seed", "num_samples")
 

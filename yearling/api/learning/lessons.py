@@ -10,17 +10,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 
 from yearling.api.access.policy import require_role
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES
+from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc_offset
 from yearling.api.learning import lesson_schemas as schemas
 from yearling.api.services import store_response
 from yearling.store import LessonSetRecord, LessonSource, Store
 
-router = APIRouter(dependencies=[require_role("reader")], responses=ERROR_RESPONSES)
+router = ApiRouter(dependencies=[require_role("reader")])
 
 LessonSetId = Annotated[str, Path(description="Version of the lesson set, or the beginning of its hash.")]
 

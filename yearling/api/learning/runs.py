@@ -13,11 +13,11 @@ from dataclasses import asdict
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 
 from yearling.api.access.policy import require_role
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES, event_stream
+from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.http.sse import DONE, EventStreamResponse, format_event
 from yearling.api.http.times import format_utc_offset, format_utc_offset_or_none
 from yearling.api.learning import run_schemas as schemas
@@ -27,7 +27,7 @@ from yearling.errors import Conflict
 from yearling.records import Run
 from yearling.store import Store, TrainingRunStore
 
-router = APIRouter(dependencies=[require_role("reader")], responses=ERROR_RESPONSES)
+router = ApiRouter(dependencies=[require_role("reader")])
 
 POLL_INTERVAL_S = 0.5
 _resume_tasks: set[asyncio.Task[int]] = set()

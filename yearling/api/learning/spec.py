@@ -9,19 +9,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 
 from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES
+from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc
 from yearling.api.learning import spec_schemas as schemas
 from yearling.api.services import store_response
 from yearling.chat import Clause, SpecCase, load_spec
 from yearling.store import SpecDispute, SpecOutput, SpecRun, Store
 
-router = APIRouter(dependencies=[require_role("reader")], responses=ERROR_RESPONSES)
+router = ApiRouter(dependencies=[require_role("reader")])
 
 _NUM_WORST = 10
 _CLAUSE_FIELDS = ("id", "title", "level", "topic", "basis", "quorum", "want", "why", "good", "bad")

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from yearling.api.access.live_request import get_request_id
@@ -15,7 +15,7 @@ from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.body import JsonBody
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES, event_stream
+from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.http.sse import DONE, format_event
 from yearling.api.openai import chat_schemas as schemas
 from yearling.api.openai.schemas import JsonObjectFormat
@@ -23,7 +23,7 @@ from yearling.api.openai.turn_execution import AnswerMeter, run_to_completion, s
 from yearling.api.services import get_services
 from yearling.chat import ChoiceAnswer, PreparedTurn, TokenText, TokenUsage, TurnEvent, TurnRequest, total_token_usage
 
-router = APIRouter(dependencies=[require_role("member")], responses=ERROR_RESPONSES)
+router = ApiRouter(dependencies=[require_role("member")])
 
 
 @router.post(

@@ -244,21 +244,21 @@ class ChatCompletionRequest(IgnoredFields):
     top_p: TopP | None = None
     """Sample only from the most likely tokens with this total probability. Default: the server's value for the model."""
     top_k: Annotated[int, Field(ge=0, le=2**31 - 1), INTEGRAL_FLOAT_TO_INT] | None = None
-    """Sample only from this many most likely tokens; 0 means no limit."""
+    """Sample only from this many most likely tokens; 0 means no limit. Default: the server's value for the model."""
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Sample only tokens with at least this probability relative to the most likely token."""
+    """Sample only tokens with at least this probability relative to the most likely token. Default: the server's value."""
     presence_penalty: Penalty | None = None
-    """Subtracted from the logit of every token that has occurred in the answer."""
+    """Lowers the probability of tokens that have occurred already; negative values raise it. Default: 0."""
     frequency_penalty: Penalty | None = None
-    """Subtracted from the logit of a token once per occurrence in the answer."""
+    """Lowers the probability of tokens with each occurrence; negative values raise it. Default: 0."""
     logit_bias: LogitBias | None = None
-    """Added to the logits of tokens, by token ID."""
+    """Added to the logits of tokens, by token ID, from -100 to 100. Default: nothing."""
     max_tokens: TokenCount | None = None
     """Maximum number of tokens in the answer. `max_completion_tokens` takes precedence. Default: the rest of the context."""
     max_completion_tokens: TokenCount | None = None
     """Maximum number of tokens in the answer, reasoning included. Default: the rest of the context."""
     stop: StopText | Annotated[list[StopText], Field(max_length=4)] | None = None
-    """Texts at which the answer ends. The answer does not contain them."""
+    """Up to four texts at which the answer ends. The answer does not contain them. Default: none."""
     seed: Seed | None = None
     """Seed of the random generator. Default: random; the stored sample records it."""
     n: Annotated[int, Field(ge=1, le=128), INTEGRAL_FLOAT_TO_INT] | None = None
@@ -276,7 +276,7 @@ class ChatCompletionRequest(IgnoredFields):
     response_format: Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] | None = None
     """Format of the answer. Default: text."""
     reasoning_effort: ReasoningEffort | None = None
-    """How much the model reasons before it answers. Default: the server's setting."""
+    """How much the model reasons before it answers. Default: the model decides."""
 
     @model_validator(mode="before")
     @classmethod

@@ -5,19 +5,19 @@ from __future__ import annotations
 import base64
 import struct
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from yearling.api.access.policy import require_role
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES
+from yearling.api.http.router import ApiRouter
 from yearling.api.http.sse import run_until_disconnect
 from yearling.api.openai import schemas
 from yearling.api.services import get_services
 from yearling.errors import BadInput, ContextLengthExceeded, Unsupported
 from yearling.inference import ServedModel
 
-router = APIRouter(dependencies=[require_role("member")], responses=ERROR_RESPONSES)
+router = ApiRouter(dependencies=[require_role("member")])
 
 
 @router.post("/v1/embeddings", operation_id="create_embedding", response_model=schemas.EmbeddingList)

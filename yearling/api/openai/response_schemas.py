@@ -165,7 +165,7 @@ class ReasoningOptions(StrictModel):
     """Options of the reasoning before the answer."""
 
     effort: ReasoningEffort | None = None
-    """How much the model reasons. Default: the server's setting."""
+    """How much the model reasons. Default: the model decides."""
     summary: Any = None
     """Ignored. The response contains the whole reasoning."""
     generate_summary: Any = None

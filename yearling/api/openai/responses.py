@@ -12,14 +12,14 @@ from contextlib import aclosing
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
 from yearling.api.access.live_request import get_request_id
 from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES, event_stream
+from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.http.sse import format_event
 from yearling.api.openai import response_schemas as schemas
 from yearling.api.openai.response_events import ResponseEventComposer, call_item, message_item, usage_json
@@ -39,7 +39,7 @@ from yearling.clock import id_created_utc
 from yearling.errors import BadInput, NotFound
 from yearling.records import Sample
 
-router = APIRouter(dependencies=[require_role("reader")], responses=ERROR_RESPONSES)
+router = ApiRouter(dependencies=[require_role("reader")])
 
 ResponseId = Annotated[str, Path(description="ID of the response.")]
 

@@ -9,14 +9,14 @@ import asyncio
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 
 from yearling.api.access.policy import get_caller, require_role
 from yearling.api.access.route_helpers import clear_session_cookie, set_session_cookie
 from yearling.api.access.sessions import open_session, verify_password
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES
+from yearling.api.http.router import ApiRouter
 from yearling.api.people import schemas
 from yearling.api.people.views import key_view, me_view, session_view
 from yearling.api.services import change_access, get_services, store_response
@@ -24,7 +24,7 @@ from yearling.clock import now_utc
 from yearling.errors import BadInput, NotAllowed
 from yearling.store import Store
 
-router = APIRouter(dependencies=[require_role("reader")], responses=ERROR_RESPONSES)
+router = ApiRouter(dependencies=[require_role("reader")])
 
 _REQUIRE_ADMIN_SCOPE = [require_role("reader", scope="admin")]
 

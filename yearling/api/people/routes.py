@@ -5,19 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 
 from yearling.api.access.policy import get_caller, require_role
 from yearling.api.access.route_helpers import base_url
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.openapi import ERROR_RESPONSES
+from yearling.api.http.router import ApiRouter
 from yearling.api.people import schemas
 from yearling.api.people.views import invitation_view, person_view
 from yearling.api.services import change_access, get_services, store_response
 from yearling.store import Store
 
-router = APIRouter(dependencies=[require_role("member", scope="read")], responses=ERROR_RESPONSES)
+router = ApiRouter(dependencies=[require_role("member", scope="read")])
 
 _REQUIRE_MAINTAINER = [require_role("maintainer")]
 _REQUIRE_OWNER = [require_role("owner")]
