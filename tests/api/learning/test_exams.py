@@ -31,7 +31,7 @@ async def test_exam_run_contains_its_worst_answers(start_api: ApiFactory) -> Non
 async def test_gates_contain_their_findings(start_api: ApiFactory) -> None:
     async with start_api() as api:
         body = {"findings": [{"exam": "ifeval", "interval": {"value": 0.05, "low": 0.01, "high": 0.09}}], "rule": {"alpha": 0.05}}
-        api.store.exams.record_gate(champion="a", challenger="b", decision="ALLOW", body=body, actor="owner")
+        api.store.gates.record(champion="a", challenger="b", decision="ALLOW", body=body, actor="owner")
         page = schemas.GatePage.model_validate((await api.client.get("/v1/exams/gates?challenger=b")).json())
         assert page.data[0].decision == "ALLOW"
         assert page.data[0].findings == body["findings"]

@@ -49,7 +49,7 @@ async def list_gates(
     """List gate decisions, newest first: champion against challenger, exam by exam, with intervals."""
 
     def query(store: Store) -> dict[str, Any]:
-        gates = store.exams.list_gates(challenger=challenger, limit=limit)
+        gates = store.gates.list(challenger=challenger, limit=limit)
         return {"object": "list", "data": [_gate_view(gate) for gate in gates]}
 
     return await store_response(request, query, ascii_only=True)
