@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.conversations.test_import_export import CHATGPT, OPEN_WEBUI, PNG, make_zip, zip_contents
+from tests.api.conversations.chat_exports import CHATGPT, OPEN_WEBUI, PNG, make_zip, zip_contents
 from tests.cli.conftest import Run
 from yearling.errors import Conflict, NotFound
 from yearling.store import Store

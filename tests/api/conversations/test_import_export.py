@@ -13,127 +13,12 @@ import pytest
 
 from tests.api.auth_headers import add_person, key_headers
 from tests.api.conftest import ApiFactory, RunningApi
+from tests.api.conversations.chat_exports import CHATGPT, GIF, OPEN_WEBUI, PNG, SVG, make_zip, webui_node, zip_contents
 from tests.api.turn_client import events_of, exchange, get_tree, start_turn
 from yearling.api.conversations import schemas
 from yearling.api.conversations.import_schemas import ConversationImportReport
-from yearling.api.conversations.share_schemas import SharedView, ShareView
 from yearling.inference import FakeEngine
 from yearling.records import Conversation, Message
-
-
-def chatgpt_node(
-    key: str, parent: str | None, children: list[str], role: str = "", text: Any = None, **fields: Any
-) -> dict[str, Any]:
-    message = None
-    if role:
-        content = text if isinstance(text, dict) else {"content_type": "text", "parts": [text]}
-        message = {
-            "id": key,
-            "author": {"role": role, "name": None, "metadata": {}},
-            "create_time": 1700000000.5,
-            "update_time": None,
-            "content": content,
-            "status": "finished_successfully",
-            "end_turn": True,
-            "weight": 1.0,
-            "metadata": {"model_slug": "gpt-4o", **fields.pop("metadata", {})},
-            "recipient": fields.pop("recipient", "all"),
-        }
-    return {"id": key, "message": message, "parent": parent, "children": children}
-
-
-PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
-GIF = b"GIF89a\x01\x00\x01\x00\x00\xff\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x00;"
-SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
-CODE = {"content_type": "code", "language": "python", "text": "1+1"}
-CHATGPT = [
-    {
-        "title": "Trip to Kyoto 京都",
-        "create_time": 1700000000.123456,
-        "update_time": 1700000100.0,
-        "mapping": {
-            "root": chatgpt_node("root", None, ["sys"]),
-            "sys": chatgpt_node("sys", "root", ["q"], "system", "", metadata={"is_visually_hidden_from_conversation": True}),
-            "q": chatgpt_node("q", "sys", ["a1", "a2"], "user", "What to see in Kyoto?"),
-            "a1": chatgpt_node("a1", "q", [], "assistant", "Temples."),
-            "a2": chatgpt_node(
-                "a2",
-                "q",
-                ["tool"],
-                "assistant",
-                {"content_type": "code", "language": "python", "text": "1+1"},
-                recipient="python",
-            ),
-            "tool": chatgpt_node("tool", "a2", ["img"], "tool", {"content_type": "execution_output", "text": "2"}),
-            "img": chatgpt_node(
-                "img",
-                "tool",
-                ["end"],
-                "user",
-                {
-                    "content_type": "multimodal_text",
-                    "parts": [
-                        {"content_type": "image_asset_pointer", "asset_pointer": "file-service://file-abc", "size_bytes": 3},
-                        "and this?",
-                    ],
-                },
-            ),
-            "end": chatgpt_node("end", "img", [], "assistant", "A gate."),
-            "lost": chatgpt_node("lost", "lost", ["lost"], "user", "a loop"),
-        },
-        "moderation_results": [],
-        "current_node": "end",
-        "conversation_id": "c0ffee",
-        "gizmo_id": None,
-    }
-]
-
-
-def webui_node(key: str, parent: str | None, children: list[str], role: str, text: str, **fields: Any) -> dict[str, Any]:
-    links = {"id": key, "parentId": parent, "childrenIds": children}
-    model = {"model": "llama3"} if role == "assistant" else {}
-    return {**links, "role": role, "content": text, "timestamp": 1700000000 + int(key[1:]), **model, **fields}
-
-
-OPEN_WEBUI = [
-    {
-        "id": "owui-1",
-        "user_id": "u",
-        "title": "数学",
-        "chat": {
-            "title": "数学",
-            "models": ["llama3"],
-            "params": {"temperature": 0.5},
-            "history": {
-                "messages": {
-                    "m1": webui_node("m1", None, ["m2", "m3"], "user", "2+2?"),
-                    "m2": webui_node("m2", "m1", [], "assistant", "5", done=True),
-                    "m3": webui_node("m3", "m1", [], "assistant", "4", annotation={"rating": 1}),
-                },
-                "currentId": "m3",
-            },
-            # Open WebUI repeats the branch in use; exports can lack the annotation there.
-            "messages": [
-                webui_node("m1", None, ["m2", "m3"], "user", "2+2?"),
-                webui_node("m3", "m1", [], "assistant", "4"),
-            ],
-            "tags": ["maths"],
-            "timestamp": 1700000000000,
-        },
-        "created_at": 1700000000,
-        "updated_at": 1700000002,
-        "pinned": True,
-        "meta": {"tags": ["maths"]},
-    }
-]
-
-
-def make_zip(files: dict[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return file.getvalue()
 
 
 async def import_file(api: RunningApi, content: bytes, kind: str = "application/zip") -> dict[str, Any]:
@@ -149,13 +34,6 @@ async def export_file(api: RunningApi) -> bytes:
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/zip"
     return response.content
-
-
-def zip_contents(export: bytes, *, but: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The files of an export with sorted lines, without the manifest, which contains time and author."""
-    with zipfile.ZipFile(io.BytesIO(export)) as archive:
-        names = [name for name in archive.namelist() if name != "manifest.json" and name not in but]
-        return {name: sorted(archive.read(name).splitlines()) for name in names}
 
 
 def stored_conversation(api: RunningApi) -> list[Any]:
@@ -478,33 +356,3 @@ async def test_large_attachment_is_skipped_and_reported(start_api: ApiFactory) -
             report = await import_file(api, content)
             skipped = {"what": "attachment", "reason": f"it is larger than {len(PNG) - 1} bytes", "count": 1}
             assert (report["blobs"], skipped in report["left_out"]) == (0, True)
-
-
-# Sharing
-
-
-async def test_share_link_shows_one_branch_until_revoked(start_api: ApiFactory) -> None:
-    async with start_api(FakeEngine(["One.", "Two."])) as api:
-        turn, _ = await exchange(api.client, "Hello")
-        conversation_id, first = turn["conversation"], turn["answers"][0]["message"]
-        share = (await api.client.post("/v1/shares", json={"conversation": conversation_id, "leaf": first})).json()
-        ShareView.model_validate(share)
-        await exchange(api.client, conversation=conversation_id, kind="regenerate", message=first)
-        await exchange(api.client, "More", conversation=conversation_id, message=first)
-        response = await api.client.get(f"/v1/shared/{share['id']}")
-        SharedView.model_validate(response.json())
-        assert response.headers["cache-control"] == "no-store"
-        assert [one["text"] for one in response.json()["messages"]] == ["Hello", "One."]
-        assert api.store.people.owner().id not in response.text
-        assert (await get_tree(api.client, conversation_id))["shared"] is True
-        assert [one["id"] for one in (await api.client.get("/v1/shares")).json()["data"]] == [share["id"]]
-        assert (await api.client.delete(f"/v1/shares/{share['id']}")).json()["data"] == []
-        assert (await api.client.get(f"/v1/shared/{share['id']}")).status_code == 404
-
-
-async def test_share_link_of_a_deleted_conversation_returns_404(start_api: ApiFactory) -> None:
-    async with start_api(FakeEngine(["One."])) as api:
-        turn, _ = await exchange(api.client, "Hello")
-        share = (await api.client.post("/v1/shares", json={"conversation": turn["conversation"]})).json()
-        await api.client.delete(f"/v1/conversations/{turn['conversation']}")
-        assert (await api.client.get(f"/v1/shared/{share['id']}")).status_code == 404
