@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from starlette.requests import Request
 
@@ -14,7 +14,7 @@ from yearling.api.access.oidc_client import OidcProvider
 from yearling.api.access.pending_sign_ins import PendingSignIns
 from yearling.api.access.registry import AccessRegistry
 from yearling.api.http.errors import ApiError
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.metrics import ServerMetrics
 from yearling.chat import Assistant, ConversationTurns, PreparedTurn
 from yearling.config import Settings
@@ -44,7 +44,7 @@ class ApiEnginePool(Protocol):
         """Whether the default model answers."""
         ...
 
-    def status(self) -> list[dict[str, Any]]:
+    def status(self) -> list[JsonObject]:
         """State, restarts and queue length of each engine."""
         ...
 
@@ -156,7 +156,7 @@ async def change_access(request: Request, change: Callable[[Store], T]) -> T:
 
 
 async def store_response(
-    request: Request, query: Callable[[Store], dict[str, Any]], *, no_store: bool = False, ascii_only: bool = False
+    request: Request, query: Callable[[Store], JsonObject], *, no_store: bool = False, ascii_only: bool = False
 ) -> JsonResponse:
     """The result of `query` as a JSON response. The query runs in a thread, because the store blocks."""
     body = await asyncio.to_thread(query, get_services(request).store)

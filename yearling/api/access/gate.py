@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,6 +23,7 @@ from yearling.api.access.live_request import Authentication, Credential, LiveReq
 from yearling.api.access.policy import unauthenticated_error
 from yearling.api.access.registry import AccessRegistry
 from yearling.api.http.errors import ApiError, to_api_error
+from yearling.api.http.json_response import JsonObject
 from yearling.api.http.metrics import ServerMetrics
 from yearling.api.http.sse import format_event
 from yearling.clock import new_id
@@ -108,7 +108,7 @@ class GateMiddleware:
         path = getattr(scope.get("route"), "path", "other")
         self._metrics.requests.labels(path, str(status)).inc()
         self._metrics.request_duration_s.labels(path).observe(duration_s)
-        fields: dict[str, Any] = {
+        fields: JsonObject = {
             "request_id": state["request_id"],
             "method": scope["method"],
             "route": path,

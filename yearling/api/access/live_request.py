@@ -6,12 +6,13 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from yearling.api.access.caller import Caller
+from yearling.api.http.json_response import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class RequestState(TypedDict, total=False):
     address: str
     caller: Caller
     live_request: LiveRequest
-    log_fields: dict[str, Any]
+    log_fields: JsonObject
     """Further fields of the request's log line."""
 
 

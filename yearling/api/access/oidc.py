@@ -93,7 +93,7 @@ async def _finish(services: Services, request: Request) -> Response:
     else:
         invitation_hash, role = pending.invitation_hash, services.settings.oidc_role
         person = await change_access(request, lambda store: _find_or_create_person(store, identity, invitation_hash, role))
-    token, _ = await open_session(services, request, person, method="oidc")
+    token, _ = await open_session(services.access, request, person, method="oidc")
     response = RedirectResponse(pending.return_path, 303)
     set_session_cookie(response, request, services.settings, token)
     return response

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from yearling.api.http.json_response import JsonObject
 from yearling.api.http.outbound import JsonFetcher
 from yearling.errors import NotAllowed, Unavailable, Untrusted
 
@@ -55,8 +56,8 @@ class OidcProvider:
         self._client_id = client_id
         self._client_secret = client_secret
         self._fetcher = fetcher
-        self._metadata: tuple[float, dict[str, Any]] = (0.0, {})
-        self._keys: dict[str, Any] = {}
+        self._metadata: tuple[float, JsonObject] = (0.0, {})
+        self._keys: JsonObject = {}
         self._schemes = ("https", urlsplit(issuer).scheme)
 
     async def start_authorization(self, redirect_uri: str) -> tuple[str, OidcAuthorization]:
@@ -100,7 +101,7 @@ class OidcProvider:
         token = await self._exchange_code(metadata, authorization, callback_params["code"])
         return self._identity_from_claims(await self._validated_claims(metadata, authorization, token))
 
-    async def _discover(self) -> dict[str, Any]:
+    async def _discover(self) -> JsonObject:
         from authlib.oidc.discovery import OpenIDProviderMetadata
 
         fetched_at, cached = self._metadata
@@ -121,7 +122,7 @@ class OidcProvider:
         self._metadata = (time.monotonic(), metadata)
         return metadata
 
-    async def _exchange_code(self, metadata: Mapping[str, Any], authorization: OidcAuthorization, code: str) -> dict[str, Any]:
+    async def _exchange_code(self, metadata: Mapping[str, Any], authorization: OidcAuthorization, code: str) -> JsonObject:
         from authlib.common.urls import url_encode
         from authlib.oauth2.auth import ClientAuth
 

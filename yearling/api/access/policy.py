@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request, params
 from fastapi.routing import APIRoute
 
 from yearling.api.access.caller import Caller
@@ -34,17 +34,17 @@ _policy_by_dependency: dict[Callable[..., Any], RoutePolicy] = {}
 """The policy that each dependency of this module checks."""
 
 
-def _policy_dependency(policy: RoutePolicy) -> Any:
+def _policy_dependency(policy: RoutePolicy) -> params.Depends:
     async def check(request: Request) -> None:
         """Raises ApiError: 401 if unauthenticated, 403 if forbidden."""
         if policy.role is not None and not (caller := get_caller(request)).is_allowed(policy.role, policy.scope):
             raise _not_allowed_error(policy, caller)
 
     _policy_by_dependency[check] = policy
-    return Depends(check)
+    return params.Depends(check)
 
 
-def require_role(role: PersonRole, *, scope: KeyScope | None = None) -> Any:
+def require_role(role: PersonRole, *, scope: KeyScope | None = None) -> params.Depends:
     """A dependency for `dependencies=[...]` of a route or a router. Default: the scope that belongs to the role."""
     return _policy_dependency(RoutePolicy(role, scope or _DEFAULT_SCOPES[role]))
 

@@ -6,16 +6,20 @@ Attempts are limited per name and per address before any password is checked. An
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from fastapi import Request
 
 from yearling.api.access.live_request import caller_or_none
 from yearling.api.access.policy import allow_anyone
-from yearling.api.access.route_helpers import clear_session_cookie, get_client_address, wrong_credentials_error
-from yearling.api.access.sessions import close_current_session, signed_in_response
+from yearling.api.access.route_helpers import (
+    clear_session_cookie,
+    get_client_address,
+    set_session_cookie,
+    wrong_credentials_error,
+)
+from yearling.api.access.sessions import close_current_session, open_session
 from yearling.api.http.body import JsonBody
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc_offset
 from yearling.api.people import schemas
@@ -32,7 +36,7 @@ async def get_sign_in(request: Request) -> JsonResponse:
     """Return whether sign-in is required, which ways there are, and who is signed in."""
     settings, caller = get_services(request).settings, caller_or_none(request)
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         return {
             "object": "sign_in",
             "needed": caller is None or caller.auth_method != "loopback",
@@ -53,15 +57,16 @@ async def sign_in(request: Request, body: JsonBody[schemas.LoginRequest]) -> Jso
         if person is None:
             raise wrong_credentials_error()
         attempt.mark_successful()
-    return await signed_in_response(services, request, person, method="password")
+    return await _sign_in_response(request, person, method="password")
 
 
 @router.post("/v1/auth/logout", operation_id="sign_out", response_model=schemas.SignedOut)
 async def sign_out(request: Request) -> JsonResponse:
     """End the current session. Its streams end too."""
-    await close_current_session(request)
+    services = get_services(request)
+    await close_current_session(services.access, request)
     response = JsonResponse({"object": "signed_out"}, no_store=True)
-    clear_session_cookie(response, request, get_services(request).settings)
+    clear_session_cookie(response, request, services.settings)
     return response
 
 
@@ -89,4 +94,13 @@ async def sign_up(request: Request, body: JsonBody[schemas.SignUpRequest]) -> Js
     with services.access.attempts.track("", get_client_address(request)) as attempt:
         person = await change_access(request, change)
         attempt.mark_successful()
-    return await signed_in_response(services, request, person, method="invitation")
+    return await _sign_in_response(request, person, method="invitation")
+
+
+async def _sign_in_response(request: Request, person: Person, *, method: str) -> JsonResponse:
+    """Open a session for a person who has proven their identity. The response describes them and sets the cookie."""
+    services = get_services(request)
+    token, caller = await open_session(services.access, request, person, method=method)
+    response = JsonResponse(await asyncio.to_thread(me_view, services.store, caller), no_store=True)
+    set_session_cookie(response, request, services.settings, token)
+    return response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Request
 
@@ -10,7 +10,7 @@ from yearling.api.access.policy import current_person, require_role
 from yearling.api.conversations import comparison_schemas as schemas
 from yearling.api.conversations.views import comparison_view
 from yearling.api.http.body import JsonBody
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.services import get_services, store_response
 from yearling.errors import Conflict
@@ -39,7 +39,7 @@ async def choose_answer(request: Request, comparison_id: ComparisonId, body: Jso
     """Choose the better answer, which adds a comparison to the feedback log, or skip. The response names the models."""
     services, person = get_services(request), current_person(request)
 
-    def choose(store: Store) -> dict[str, Any]:
+    def choose(store: Store) -> JsonObject:
         _choose(store, services.running_consensus, person.id, comparison_id, body)
         return _load_view(store, person.id, comparison_id)
 
@@ -72,7 +72,7 @@ def _choose(store: Store, consensus: LiveConsensus, person_id: str, comparison_i
         store.conversations.update(conversation.id, person_id=person_id, leaf_id=better)
 
 
-def _load_view(store: Store, person_id: str, comparison_id: str) -> dict[str, Any]:
+def _load_view(store: Store, person_id: str, comparison_id: str) -> JsonObject:
     record = store.comparisons.get(comparison_id, person_id=person_id)
     messages = {
         message_id: store.conversations.get_message(message_id, conversation_id=record.conversation_id, person_id=person_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Request
 
@@ -10,7 +10,7 @@ from yearling.api.access.policy import current_person, require_role
 from yearling.api.conversations import schemas
 from yearling.api.conversations.views import folder_view
 from yearling.api.http.body import JsonBody
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.services import store_response
 from yearling.store import Store
@@ -27,7 +27,7 @@ async def list_folders(request: Request) -> JsonResponse:
     """List the caller's folders, by name."""
     person = current_person(request)
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         return {"object": "list", "data": [folder_view(folder) for folder in store.folders.list(person.id)]}
 
     return await store_response(request, query)
@@ -58,7 +58,7 @@ async def delete_folder(request: Request, folder_id: FolderId) -> JsonResponse:
     """Delete a folder. The conversations in it stay."""
     person = current_person(request)
 
-    def delete(store: Store) -> dict[str, Any]:
+    def delete(store: Store) -> JsonObject:
         folder = store.folders.get(folder_id, person_id=person.id)
         store.folders.delete(folder_id, person_id=person.id)
         return folder_view(folder)

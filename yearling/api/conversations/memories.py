@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Request
 
@@ -10,7 +10,7 @@ from yearling.api.access.policy import current_person, require_role
 from yearling.api.conversations import memory_schemas as schemas
 from yearling.api.conversations.turn_inputs import get_personal_settings
 from yearling.api.http.body import JsonBody
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc
 from yearling.api.services import store_response
@@ -42,7 +42,7 @@ async def forget_everything(request: Request) -> JsonResponse:
     """Delete all of the caller's memories."""
     person = current_person(request)
 
-    def delete_all(store: Store) -> dict[str, Any]:
+    def delete_all(store: Store) -> JsonObject:
         store.memories.delete_all(person.id)
         return _list_view(store, person.id)
 
@@ -56,7 +56,7 @@ async def change_memory(request: Request, memory_id: MemoryId, body: JsonBody[sc
     """Reword a memory, or switch it on or off."""
     person = current_person(request)
 
-    def change(store: Store) -> dict[str, Any]:
+    def change(store: Store) -> JsonObject:
         memory = store.memories.update(
             memory_id,
             person_id=person.id,
@@ -75,14 +75,14 @@ async def delete_memory(request: Request, memory_id: MemoryId) -> JsonResponse:
     """Delete a memory. Returns the remaining memories."""
     person = current_person(request)
 
-    def delete(store: Store) -> dict[str, Any]:
+    def delete(store: Store) -> JsonObject:
         store.memories.delete(memory_id, person_id=person.id)
         return _list_view(store, person.id)
 
     return await store_response(request, delete)
 
 
-def _list_view(store: Store, person_id: str) -> dict[str, Any]:
+def _list_view(store: Store, person_id: str) -> JsonObject:
     memories = store.memories.list(person_id)
     sources = _source_conversations(store, memories)
     is_on = bool(get_personal_settings(store, person_id)["memory"])
@@ -94,7 +94,7 @@ def _source_conversations(store: Store, memories: list[Memory]) -> dict[str, str
     return store.memories.conversation_ids_by_message([memory.message_id for memory in memories if memory.message_id])
 
 
-def _view(memory: Memory, sources: dict[str, str]) -> dict[str, Any]:
+def _view(memory: Memory, sources: dict[str, str]) -> JsonObject:
     return {
         "object": "memory",
         "id": memory.id,

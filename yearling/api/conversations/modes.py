@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Request
 
@@ -10,7 +10,7 @@ from yearling.api.access.policy import current_person, require_role
 from yearling.api.conversations import settings_schemas as schemas
 from yearling.api.conversations.turn_inputs import available_modes, get_mode, get_personal_settings
 from yearling.api.http.body import JsonBody
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc
 from yearling.api.services import store_response
@@ -34,7 +34,7 @@ async def define_mode(request: Request, body: JsonBody[schemas.ModeRequest]) -> 
     """Define a mode, or the next version of one. Its text extends the behaviour spec and never replaces it. Maintainers only."""
     person = current_person(request)
 
-    def define(store: Store) -> dict[str, Any]:
+    def define(store: Store) -> JsonObject:
         if body.name == REGULAR_MODE.name:
             raise BadInput("The regular mode cannot be changed.", advice="Choose another name.", param="name")
         builtin_version = next((mode.version for mode in BUILTIN_MODES if mode.name == body.name), 0)
@@ -55,7 +55,7 @@ async def retire_mode(request: Request, name: Annotated[str, Path(description="N
     """Retire a mode. A built-in mode returns to its first version. Earlier answers stay as they are. Maintainers only."""
     person = current_person(request)
 
-    def retire(store: Store) -> dict[str, Any]:
+    def retire(store: Store) -> JsonObject:
         store.modes.retire(name, actor=person.id)
         return _mode_list_view(store)
 
@@ -79,7 +79,7 @@ async def change_settings(request: Request, body: JsonBody[schemas.SettingsChang
     """Change some of the caller's settings."""
     person = current_person(request)
 
-    def change(store: Store) -> dict[str, Any]:
+    def change(store: Store) -> JsonObject:
         if body.mode is not None:
             get_mode(store, body.mode)
         if body.language is not None and body.language != "auto" and body.language.partition("-")[0] not in ANSWER_LANGUAGES:
@@ -90,17 +90,17 @@ async def change_settings(request: Request, body: JsonBody[schemas.SettingsChang
     return await store_response(request, change)
 
 
-def _settings_view(store: Store, person_id: str) -> dict[str, Any]:
+def _settings_view(store: Store, person_id: str) -> JsonObject:
     return {"object": "settings", **get_personal_settings(store, person_id)}
 
 
-def _mode_list_view(store: Store) -> dict[str, Any]:
+def _mode_list_view(store: Store) -> JsonObject:
     created = {record.name: format_utc(record.created_utc) for record in store.modes.list_newest() if not record.retired}
     modes = available_modes(store).values()
     return {"object": "list", "data": [_mode_view(mode, created.get(mode.name)) for mode in modes]}
 
 
-def _mode_view(mode: AnswerMode, created_utc: str | None) -> dict[str, Any]:
+def _mode_view(mode: AnswerMode, created_utc: str | None) -> JsonObject:
     return {
         "object": "mode",
         "name": mode.name,

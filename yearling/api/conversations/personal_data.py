@@ -10,6 +10,7 @@ from typing import IO, Any
 from pydantic import ValidationError
 
 from yearling.api.conversations.settings_schemas import SettingsChange
+from yearling.api.http.json_response import JsonObject
 from yearling.errors import BadInput
 from yearling.feedback import ActImportResult, FeedbackLog, export_own_acts, import_own_acts
 from yearling.store import DeletedContent, PersonImportResult, export_person_data, import_person_data
@@ -45,7 +46,7 @@ def delete_conversation(log: FeedbackLog, person_id: str, conversation_id: str) 
     return deleted
 
 
-def import_report_json(result: PersonImportResult) -> dict[str, Any]:
+def import_report_json(result: PersonImportResult) -> JsonObject:
     """The result of an import as a `ConversationImportReport`."""
     skipped = [{"what": what, "reason": reason, "count": count} for (what, reason), count in sorted(result.skipped.items())]
     counts = {name: getattr(result, name) for name in _COUNTS}
@@ -56,7 +57,7 @@ def _skip_judgements(acts: Iterable[object], _: Mapping[str, str]) -> ActImportR
     return ActImportResult(skipped=Counter("this API key does not have the scope feedback" for _ in acts))
 
 
-def _validate_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+def _validate_settings(values: Mapping[str, Any]) -> JsonObject:
     """The personal settings of an export. Raises BadInput if they are invalid."""
     try:
         return SettingsChange.model_validate(values).model_dump(exclude_none=True)

@@ -7,7 +7,7 @@ deleted answers, and their entries in the search index.
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Query, Request
 from starlette.responses import Response
@@ -18,7 +18,7 @@ from yearling.api.conversations.parameters import ConversationId, MessageId
 from yearling.api.conversations.personal_data import delete_conversation as delete_conversation_data
 from yearling.api.http.body import JsonBody
 from yearling.api.http.files import file_response
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.services import get_services, store_response
 from yearling.errors import BadInput
@@ -43,7 +43,7 @@ async def list_conversations(
     """List the caller's conversations, most recently active first."""
     person = current_person(request)
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         page = store.history.list_page(person.id, query=q, folder_id=folder, cursor=after, limit=limit)
         return {"object": "list", "data": [views.hit_view(entry) for entry in page.entries], "next": page.next_cursor}
 
@@ -60,7 +60,7 @@ async def create_conversation(request: Request, body: JsonBody[schemas.Conversat
     """Create a conversation without messages."""
     person = current_person(request)
 
-    def create(store: Store) -> dict[str, Any]:
+    def create(store: Store) -> JsonObject:
         created = store.conversations.create(person.id, body.title, folder_id=body.folder)
         return views.summary_view(store.history.get_entry(created.id, person_id=person.id))
 
@@ -73,7 +73,7 @@ async def get_conversation(request: Request, conversation_id: ConversationId) ->
     services, person = get_services(request), current_person(request)
     turns = services.running_turns.list_for_conversation(conversation_id, person_id=person.id)
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         entry = store.history.get_entry(conversation_id, person_id=person.id)
         tree = store.conversations.list_messages(conversation_id, person_id=person.id)
         comparisons = store.comparisons.list_for_conversation(conversation_id, person_id=person.id)
@@ -94,7 +94,7 @@ async def change_conversation(
     """Rename a conversation, move it to a folder or out of one, or switch to another branch."""
     person = current_person(request)
 
-    def change(store: Store) -> dict[str, Any]:
+    def change(store: Store) -> JsonObject:
         store.conversations.update(
             conversation_id,
             person_id=person.id,
@@ -118,7 +118,7 @@ async def delete_conversation(request: Request, conversation_id: ConversationId)
     services, person = get_services(request), current_person(request)
     await _discard_running_turns(request, conversation_id)
 
-    def delete(_: Store) -> dict[str, Any]:
+    def delete(_: Store) -> JsonObject:
         deleted = delete_conversation_data(services.running_consensus.log, person.id, conversation_id)
         return _deleted_view(conversation_id, deleted)
 
@@ -136,7 +136,7 @@ async def delete_message(request: Request, conversation_id: ConversationId, mess
     services, person = get_services(request), current_person(request)
     await _discard_running_turns(request, conversation_id)
 
-    def delete(store: Store) -> dict[str, Any]:
+    def delete(store: Store) -> JsonObject:
         deleted = store.delete_message(message_id, conversation_id=conversation_id, person_id=person.id)
         services.running_consensus.log.delete_own_texts(person.id, deleted.sample_ids)
         return _deleted_view(message_id, deleted)
@@ -156,7 +156,7 @@ async def edit_answer(
     """Reword an answer. The new text becomes a branch next to the answer, and an edit in the feedback log."""
     services, person = get_services(request), current_person(request)
 
-    def edit(store: Store) -> dict[str, Any]:
+    def edit(store: Store) -> JsonObject:
         original = store.conversations.get_message(message_id, conversation_id=conversation_id, person_id=person.id)
         if original.role != "assistant":
             raise BadInput(
@@ -216,6 +216,6 @@ async def _discard_running_turns(request: Request, conversation_id: str) -> None
     await services.running_turns.discard_conversation(conversation_id, person_id=person.id)
 
 
-def _deleted_view(object_id: str, deleted: DeletedContent) -> dict[str, Any]:
+def _deleted_view(object_id: str, deleted: DeletedContent) -> JsonObject:
     num_messages, num_samples = len(deleted.message_ids), len(deleted.sample_ids)
     return {"object": "deleted", "id": object_id, "messages": num_messages, "samples": num_samples}

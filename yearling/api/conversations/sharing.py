@@ -5,7 +5,7 @@ No response may be cached: a revoked link must not live on in a cache.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Request
 
@@ -13,7 +13,7 @@ from yearling.api.access.policy import allow_anyone, current_person, require_rol
 from yearling.api.conversations import share_schemas as schemas
 from yearling.api.conversations.views import hidden_comparisons, share_view
 from yearling.api.http.body import JsonBody
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc
 from yearling.api.services import store_response
@@ -52,7 +52,7 @@ async def revoke_share(request: Request, share_id: ShareId) -> JsonResponse:
     """Revoke a link, which then shows nothing. Returns the remaining links."""
     person = current_person(request)
 
-    def revoke(store: Store) -> dict[str, Any]:
+    def revoke(store: Store) -> JsonObject:
         store.shares.revoke(share_id, person_id=person.id)
         return _list_view(store, person.id)
 
@@ -63,7 +63,7 @@ async def revoke_share(request: Request, share_id: ShareId) -> JsonResponse:
 async def get_shared(request: Request, share_id: ShareId) -> JsonResponse:
     """Return the branch behind a link, without revealing whose conversation it is."""
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         share, conversation, branch = store.shares.resolve(share_id)
         hidden = hidden_comparisons(store.comparisons.list_for_conversation(conversation.id, person_id=share.person_id), ())
         return {
@@ -85,5 +85,5 @@ async def get_shared(request: Request, share_id: ShareId) -> JsonResponse:
     return await store_response(request, query, no_store=True)
 
 
-def _list_view(store: Store, person_id: str) -> dict[str, Any]:
+def _list_view(store: Store, person_id: str) -> JsonObject:
     return {"object": "list", "data": [share_view(share) for share in store.shares.list(person_id)]}

@@ -12,6 +12,7 @@ import structlog
 
 from yearling.api.feedback.views import own_ratings
 from yearling.api.http.errors import to_api_error
+from yearling.api.http.json_response import JsonObject
 from yearling.api.http.times import format_utc
 from yearling.chat import LiveTurn
 from yearling.feedback import LiveConsensus
@@ -29,7 +30,7 @@ from yearling.store import (
 _log = structlog.get_logger("yearling.api")
 
 
-def summary_view(entry: HistoryEntry) -> dict[str, Any]:
+def summary_view(entry: HistoryEntry) -> JsonObject:
     """A `ConversationSummary`."""
     conversation = entry.conversation
     return {
@@ -46,7 +47,7 @@ def summary_view(entry: HistoryEntry) -> dict[str, Any]:
     }
 
 
-def hit_view(entry: HistoryEntry) -> dict[str, Any]:
+def hit_view(entry: HistoryEntry) -> JsonObject:
     """A `ConversationHit`."""
     return summary_view(entry) | {"message": entry.message_id, "snippet": entry.snippet}
 
@@ -58,7 +59,7 @@ def tree_view(
     tree: Sequence[Message],
     comparisons: Sequence[ComparisonRecord],
     turns: Sequence[LiveTurn],
-) -> dict[str, Any]:
+) -> JsonObject:
     """A `ConversationTree`, with the person's own ratings."""
     hidden = hidden_comparisons(comparisons, turns)
     ratings = own_ratings(consensus, person_id, [message.sample_id for message in tree if message.sample_id])
@@ -76,7 +77,7 @@ def hidden_comparisons(comparisons: Iterable[ComparisonRecord], turns: Iterable[
     return waiting | {turn.comparison_id for turn in turns if turn.comparison_id and turn.state == "running"}
 
 
-def message_view(message: Message, *, hidden: set[str], rating: dict[str, Any] | None = None) -> dict[str, Any]:
+def message_view(message: Message, *, hidden: set[str], rating: JsonObject | None = None) -> JsonObject:
     """A `MessageView`. `hidden` are the comparisons whose models stay hidden."""
     facts = message.facts
     is_secret = facts.get("comparison") in hidden
@@ -102,7 +103,7 @@ def message_view(message: Message, *, hidden: set[str], rating: dict[str, Any] |
     }
 
 
-def _attachment_view(message: Message, attachment: Attachment) -> dict[str, Any]:
+def _attachment_view(message: Message, attachment: Attachment) -> JsonObject:
     return {
         "sha256": attachment.sha256,
         "name": attachment.name,
@@ -113,7 +114,7 @@ def _attachment_view(message: Message, attachment: Attachment) -> dict[str, Any]
     }
 
 
-def comparison_view(comparison: ComparisonRecord, messages_by_id: Mapping[str, Message]) -> dict[str, Any]:
+def comparison_view(comparison: ComparisonRecord, messages_by_id: Mapping[str, Message]) -> JsonObject:
     """A `ComparisonView`. It names the models only after the choice."""
     is_resolved = comparison.state in ("decided", "skipped")
 
@@ -138,7 +139,7 @@ def comparison_view(comparison: ComparisonRecord, messages_by_id: Mapping[str, M
     }
 
 
-def turn_view(live: LiveTurn) -> dict[str, Any]:
+def turn_view(live: LiveTurn) -> JsonObject:
     """A `TurnView`."""
     return {
         "object": "turn",
@@ -156,7 +157,7 @@ def turn_view(live: LiveTurn) -> dict[str, Any]:
     }
 
 
-def turn_event_json(event: Mapping[str, Any]) -> dict[str, Any]:
+def turn_event_json(event: Mapping[str, Any]) -> JsonObject:
     """A `TurnEventView`. A delta contains only its own text."""
     event_type = event["type"]
     if event_type == "start":
@@ -180,7 +181,7 @@ def turn_event_json(event: Mapping[str, Any]) -> dict[str, Any]:
     return dict(event)
 
 
-def folder_view(folder: Folder) -> dict[str, Any]:
+def folder_view(folder: Folder) -> JsonObject:
     """A `FolderView`."""
     return {
         "object": "folder",
@@ -191,7 +192,7 @@ def folder_view(folder: Folder) -> dict[str, Any]:
     }
 
 
-def share_view(share: ShareLink) -> dict[str, Any]:
+def share_view(share: ShareLink) -> JsonObject:
     """A `ShareView`."""
     return {
         "object": "share",

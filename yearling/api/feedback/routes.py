@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path, Query, Request
@@ -16,7 +16,7 @@ from fastapi import Path, Query, Request
 from yearling.api.access.policy import current_person, require_role
 from yearling.api.feedback import schemas, views
 from yearling.api.http.body import JsonBody
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.services import get_services
 from yearling.feedback import FeedbackEvent, LiveConsensus, event_to_dict
@@ -156,7 +156,7 @@ async def list_notes(
     """List the notes that are not retracted, newest first."""
     about = normalize_item_id(item) if item is not None else None
 
-    def query(consensus: LiveConsensus, person_id: str) -> dict[str, Any]:
+    def query(consensus: LiveConsensus, person_id: str) -> JsonObject:
         return views.note_list_view(consensus, person_id, item=about, yours=yours, after=after, limit=limit)
 
     return await _respond(request, query)
@@ -241,7 +241,7 @@ async def get_consensus_item(request: Request, item: ItemPath) -> JsonResponse:
     return await _respond(request, lambda consensus, person_id: views.item_view(consensus, person_id, item))
 
 
-async def _respond(request: Request, query: Callable[[LiveConsensus, str], dict[str, Any]]) -> JsonResponse:
+async def _respond(request: Request, query: Callable[[LiveConsensus, str], JsonObject]) -> JsonResponse:
     """The result of `query(consensus, person_id)`, which runs in a thread."""
     services, person = get_services(request), current_person(request)
     return JsonResponse(await asyncio.to_thread(lambda: query(services.running_consensus, person.id)))
@@ -250,7 +250,7 @@ async def _respond(request: Request, query: Callable[[LiveConsensus, str], dict[
 async def _record(request: Request, record: Callable[[LiveConsensus, str], RecordedJudgement]) -> JsonResponse:
     """Record a judgement, request a consensus run, and respond with a `RecordedEvent`."""
 
-    def record_and_view(consensus: LiveConsensus, person_id: str) -> dict[str, Any]:
+    def record_and_view(consensus: LiveConsensus, person_id: str) -> JsonObject:
         event, item = record(consensus, person_id)
         consensus.request_run()
         return {

@@ -6,8 +6,8 @@ People who can still rate an undecided item, and have not, do not see how others
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from yearling.api.http.json_response import JsonObject
 from yearling.errors import NotFound
 from yearling.feedback import (
     HELPFUL,
@@ -26,7 +26,7 @@ _MAX_EXCERPT_CHARS = 280
 _HIDDEN_SCORE_MESSAGE = "Rate it to see what others think."
 
 
-def item_status_view(consensus: LiveConsensus, person_id: str, item: str) -> dict[str, Any]:
+def item_status_view(consensus: LiveConsensus, person_id: str, item: str) -> JsonObject:
     """An `ItemStatusView` with what the person may see."""
     status = consensus.item_status(item)
     result = status.result
@@ -52,7 +52,7 @@ def _is_score_visible(consensus: LiveConsensus, person_id: str, result: ItemResu
     return result.status in (HELPFUL, NOT_HELPFUL) or consensus.has_rated_or_written(person_id, result.item)
 
 
-def _score_view(result: ItemResult) -> dict[str, Any]:
+def _score_view(result: ItemResult) -> JsonObject:
     sides = [
         {"ratings": side.ratings, "approval": side.approval, "estimate": side.estimate, "chance": side.chance}
         for side in result.sides
@@ -60,9 +60,9 @@ def _score_view(result: ItemResult) -> dict[str, Any]:
     return {"bridging": result.bridging, "axis": result.axis, "sides": sides}
 
 
-def own_ratings(consensus: LiveConsensus, person_id: str, items: Sequence[str]) -> dict[str, dict[str, Any]]:
+def own_ratings(consensus: LiveConsensus, person_id: str, items: Sequence[str]) -> dict[str, JsonObject]:
     """The person's valid ratings of these items, by item, each as an `OwnRating`."""
-    ratings: dict[str, dict[str, Any]] = {}
+    ratings: dict[str, JsonObject] = {}
     actor = consensus.log.pseudonym(person_id)
     with consensus.log.index.consistent_view() as index:
         for item in items:
@@ -72,7 +72,7 @@ def own_ratings(consensus: LiveConsensus, person_id: str, items: Sequence[str]) 
     return ratings
 
 
-def note_view(consensus: LiveConsensus, person_id: str, note_id: str) -> dict[str, Any]:
+def note_view(consensus: LiveConsensus, person_id: str, note_id: str) -> JsonObject:
     """A `NoteView`. Raises NotFound for a retracted note."""
     with consensus.log.index.consistent_view() as index:
         note = index.get_note(note_id)
@@ -81,7 +81,7 @@ def note_view(consensus: LiveConsensus, person_id: str, note_id: str) -> dict[st
 
 def note_list_view(
     consensus: LiveConsensus, person_id: str, *, item: str | None, yours: bool | None, after: str | None, limit: int
-) -> dict[str, Any]:
+) -> JsonObject:
     """A `NoteList` of the notes that are not retracted, newest first.
 
     `item`: only notes on this item. `yours`: only the person's own, or only those of others. `after`: only older notes.
@@ -100,7 +100,7 @@ def note_list_view(
     return {"object": "list", "data": _note_views(consensus, person_id, page), "next": next_cursor}
 
 
-def _note_views(consensus: LiveConsensus, person_id: str, notes: Sequence[Note]) -> list[dict[str, Any]]:
+def _note_views(consensus: LiveConsensus, person_id: str, notes: Sequence[Note]) -> list[JsonObject]:
     note_ids = [note.note for note in notes]
     texts, ratings = _public_texts(consensus, note_ids), own_ratings(consensus, person_id, note_ids)
     actor = consensus.log.pseudonym(person_id)
@@ -130,7 +130,7 @@ def _kind(consensus: LiveConsensus, item: str) -> str:
     return "answer" if event is None else "note" if isinstance(event, Note) else "edit"
 
 
-def jury_view(consensus: LiveConsensus, person_id: str, item: str) -> dict[str, Any]:
+def jury_view(consensus: LiveConsensus, person_id: str, item: str) -> JsonObject:
     """A `JuryView`. Raises NotFound if no jury was invited."""
     jury = consensus.jury_state(item)
     actor = consensus.log.pseudonym(person_id)
@@ -146,7 +146,7 @@ def jury_view(consensus: LiveConsensus, person_id: str, item: str) -> dict[str, 
     }
 
 
-def queue_view(consensus: LiveConsensus, person_id: str, limit: int) -> dict[str, Any]:
+def queue_view(consensus: LiveConsensus, person_id: str, limit: int) -> JsonObject:
     """A `RatingQueueView`."""
     queue = consensus.rating_queue(person_id, limit=limit)
     texts = _public_texts(consensus, [entry.item for entry in queue])
@@ -165,7 +165,7 @@ def queue_view(consensus: LiveConsensus, person_id: str, limit: int) -> dict[str
     return {"object": "list", "data": data}
 
 
-def consensus_view(consensus: LiveConsensus, person_id: str, limit: int) -> dict[str, Any]:
+def consensus_view(consensus: LiveConsensus, person_id: str, limit: int) -> JsonObject:
     """A `ConsensusView` of the newest full run, with its items brought up to date."""
     latest, results = consensus.latest_run, consensus.item_results()
     visible = [result for result in results if _is_score_visible(consensus, person_id, result)]
@@ -217,7 +217,7 @@ def consensus_view(consensus: LiveConsensus, person_id: str, limit: int) -> dict
     }
 
 
-def item_view(consensus: LiveConsensus, person_id: str, item: str) -> dict[str, Any]:
+def item_view(consensus: LiveConsensus, person_id: str, item: str) -> JsonObject:
     """An `ItemView`. Raises NotFound for an item that nobody has judged."""
     with consensus.log.index.consistent_view() as index:
         is_known = index.has_item(item)
@@ -245,7 +245,7 @@ def item_view(consensus: LiveConsensus, person_id: str, item: str) -> dict[str, 
     }
 
 
-def log_view(consensus: LiveConsensus, after: int, limit: int) -> dict[str, Any]:
+def log_view(consensus: LiveConsensus, after: int, limit: int) -> JsonObject:
     """A `LogPage`."""
     head = consensus.log.store.events.head()
     entries = consensus.log.list_entries(after=after, limit=limit)

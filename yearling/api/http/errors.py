@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.chat import SchemaNotSatisfied
 from yearling.errors import (
     BadInput,
@@ -76,7 +75,7 @@ class ApiError(Exception):
         if retry_after_s is not None:
             self.headers["retry-after"] = str(retry_after_s)
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> JsonObject:
         """The envelope."""
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
@@ -116,7 +115,7 @@ def _from_http_exception(error: HTTPException) -> ApiError:
     return ApiError(status, message, kind=kind, code=code, headers=error.headers)
 
 
-def from_validation_errors(details: Sequence[ErrorDetails], body: Any) -> ApiError:
+def from_validation_errors(details: Sequence[ErrorDetails], body: object) -> ApiError:
     """A 400 for the most specific of pydantic's errors. `body` is the parsed body, or None if it is not JSON."""
     first = max(details, key=lambda detail: len(detail["loc"]))
     error_type = first["type"]
@@ -141,7 +140,7 @@ def from_validation_errors(details: Sequence[ErrorDetails], body: Any) -> ApiErr
     return ApiError(400, f"The value{where} is invalid: {first['msg']}.", param=param, code="invalid_value")
 
 
-def param_path(loc: Sequence[int | str], body: Any, *, missing: bool) -> str | None:
+def param_path(loc: Sequence[int | str], body: object, *, missing: bool) -> str | None:
     """`messages[0].content` for a location in pydantic's form, without the names of union branches that pydantic adds."""
     path, node = "", body
     for position, part in enumerate(loc):

@@ -8,8 +8,11 @@ from typing import Any
 
 from starlette.responses import Response
 
+JsonObject = dict[str, Any]
+"""A JSON object as Python data."""
 
-def to_json_bytes(value: Any, *, ascii_only: bool = False) -> bytes:
+
+def to_json_bytes(value: object, *, ascii_only: bool = False) -> bytes:
     """Compact JSON in UTF-8. Raises ValueError for NaN and infinity, and for lone surrogates unless `ascii_only`."""
     return json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"), allow_nan=False).encode()
 

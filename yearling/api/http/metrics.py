@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from yearling.api.http.json_response import JsonObject
 from yearling.chat import TokenUsage
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -19,7 +19,7 @@ _BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 1
 class ServerMetrics:
     """The metrics of one server. Each scrape calls `pool_status` for the state of the engines."""
 
-    def __init__(self, pool_status: Callable[[], list[dict[str, Any]]]) -> None:
+    def __init__(self, pool_status: Callable[[], list[JsonObject]]) -> None:
         self._registry = CollectorRegistry()
         registry = self._registry
         self.requests = Counter("yearling_http_requests", "Number of requests.", ("route", "status"), registry=registry)
@@ -55,7 +55,7 @@ class ServerMetrics:
 class _EngineCollector(Collector):
     """State, restarts and queue length of each engine."""
 
-    def __init__(self, status: Callable[[], list[dict[str, Any]]]) -> None:
+    def __init__(self, status: Callable[[], list[JsonObject]]) -> None:
         self._status = status
 
     def collect(self) -> Iterator[Metric]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from yearling import __version__
+from yearling.api.http.json_response import JsonObject
 from yearling.api.http.router import SCHEMA_REF, ApiRoute, event_models
 from yearling.api.http.schemas import ErrorEnvelope
 
@@ -29,7 +30,7 @@ class DocumentedFastAPI(FastAPI):
         else:
             self.router.routes.extend(router.routes)
 
-    def openapi(self) -> dict[str, Any]:
+    def openapi(self) -> JsonObject:
         """The document at /openapi.json."""
         if self.openapi_schema is None:
             document = get_openapi(title=self.title, version=__version__, description=self.description, routes=self.routes)

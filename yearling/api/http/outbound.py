@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from yearling.addresses import resolve_public_addresses
+from yearling.api.http.json_response import JsonObject
 from yearling.errors import BadInput, Unavailable
 
 TIMEOUT_S = 10.0
@@ -52,15 +52,15 @@ class JsonFetcher:
     def __init__(self, trusted_url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._transport = transport or PublicAddressTransport(trusted_url)
 
-    async def get(self, url: str) -> dict[str, Any]:
+    async def get(self, url: str) -> JsonObject:
         """Raises Unavailable unless the server returns a JSON object in time, BadInput for a forbidden address."""
         return await self._request("GET", url, {}, b"")
 
-    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> JsonObject:
         """Raises like `get`."""
         return await self._request("POST", url, headers, body)
 
-    async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> JsonObject:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
             raise BadInput(f"{parts.scheme}: is not the scheme of a valid web address.")
@@ -102,7 +102,7 @@ async def _read(response: httpx.Response) -> bytes:
     return bytes(data)
 
 
-def _parse_object(status: int, data: bytes, host: str) -> dict[str, Any]:
+def _parse_object(status: int, data: bytes, host: str) -> JsonObject:
     if status != 200:
         raise Unavailable(f"{host} answered with status {status}.")
     try:

@@ -7,16 +7,17 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
-from fastapi import APIRouter
+from fastapi import APIRouter, params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from yearling.api.http.body import JsonBodyMarker, read_json_body
+from yearling.api.http.json_response import JsonObject
 from yearling.api.http.schemas import ErrorEnvelope
 
-ResponseDocs = dict[int | str, dict[str, Any]]
+ResponseDocs = dict[int | str, JsonObject]
 """The argument `responses` of routers and routes: documentation by status."""
 
 SCHEMA_REF = "#/components/schemas/{model}"
@@ -37,7 +38,7 @@ _ERROR_DESCRIPTIONS = {
 }
 
 
-def _json_content(model: type[BaseModel]) -> dict[str, Any]:
+def _json_content(model: type[BaseModel]) -> JsonObject:
     return {"application/json": {"schema": {"$ref": SCHEMA_REF.format(model=model.__name__)}}}
 
 
@@ -101,5 +102,5 @@ def _with_json_body(
 class ApiRouter(APIRouter):
     """A router whose routes document every error status, and can have a `JsonBody`."""
 
-    def __init__(self, *, dependencies: Sequence[Any] = (), responses: ResponseDocs = ERROR_RESPONSES) -> None:
+    def __init__(self, *, dependencies: Sequence[params.Depends] = (), responses: ResponseDocs = ERROR_RESPONSES) -> None:
         super().__init__(dependencies=list(dependencies), responses=responses, route_class=ApiRoute)

@@ -6,12 +6,12 @@ Responses are in ASCII: exam texts can contain lone surrogates, which have no UT
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Query, Request
 
 from yearling.api.access.policy import require_role
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc_offset, format_utc_offset_or_none
 from yearling.api.learning import exam_schemas as schemas
@@ -33,7 +33,7 @@ async def list_exam_runs(
 ) -> JsonResponse:
     """List exam runs, newest first: the history over releases."""
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         runs = store.exams.list(exam=exam, model_hash=model_hash, limit=limit)
         return {"object": "list", "data": [_run_view(run) for run in runs]}
 
@@ -48,7 +48,7 @@ async def list_gates(
 ) -> JsonResponse:
     """List gate decisions, newest first: champion against challenger, exam by exam, with intervals."""
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         gates = store.gates.list(challenger=challenger, limit=limit)
         return {"object": "list", "data": [_gate_view(gate) for gate in gates]}
 
@@ -64,7 +64,7 @@ async def compare_runs(
 ) -> JsonResponse:
     """Compare two runs of the same exam with the same settings, case by case."""
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         comparison = compare_exam_runs(store, champion, challenger)
         return {
             "object": "exam.comparison",
@@ -89,7 +89,7 @@ async def get_exam_run(
 ) -> JsonResponse:
     """Return an exam run with its metrics and its worst answers, verbatim."""
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         record = store.exams.get(run)
         samples = store.exams.list_lowest_scoring(record.id, worst) if worst else ()
         return {
@@ -103,7 +103,7 @@ async def get_exam_run(
     return await store_response(request, query, ascii_only=True)
 
 
-def _run_view(run: ExamRun) -> dict[str, Any]:
+def _run_view(run: ExamRun) -> JsonObject:
     return {
         "object": "exam.run",
         **{name: getattr(run, name) for name in _RUN_FIELDS},
@@ -115,7 +115,7 @@ def _run_view(run: ExamRun) -> dict[str, Any]:
     }
 
 
-def _answer_view(sample: GradedSample) -> dict[str, Any]:
+def _answer_view(sample: GradedSample) -> JsonObject:
     return {
         "case": sample.case_key,
         "draw": sample.draw,
@@ -130,7 +130,7 @@ def _answer_view(sample: GradedSample) -> dict[str, Any]:
     }
 
 
-def _gate_view(gate: GateRecord) -> dict[str, Any]:
+def _gate_view(gate: GateRecord) -> JsonObject:
     return {
         "object": "gate",
         "id": gate.id,

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from fastapi import Path, Query, Request
 
 from yearling.api.access.policy import require_role
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc_offset
 from yearling.api.learning import lesson_schemas as schemas
@@ -29,7 +29,7 @@ LessonSetId = Annotated[str, Path(description="Version of the lesson set, or the
 async def list_lesson_sets(request: Request) -> JsonResponse:
     """List the lesson sets, newest first, with their counts."""
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         current = store.lesson_sets.get_current()
         records = reversed(store.lesson_sets.list())
         return {"object": "list", "data": [_set_view(record, record == current) for record in records]}
@@ -41,7 +41,7 @@ async def list_lesson_sets(request: Request) -> JsonResponse:
 async def get_lesson_set(request: Request, set_id: LessonSetId) -> JsonResponse:
     """Return a lesson set with its report: what the build used and dropped, and why."""
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         record = store.lesson_sets.get(set_id)
         return _set_view(record, record == store.lesson_sets.get_current()) | {
             "previous": record.manifest.get("previous"),
@@ -62,7 +62,7 @@ async def compare_lesson_sets(
 ) -> JsonResponse:
     """Return how the second lesson set differs from the first."""
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         before, after = store.lesson_sets.get(set_id), store.lesson_sets.get(other_id)
         sources = store.lesson_sets.list_sources(before.hash), store.lesson_sets.list_sources(after.hash)
         difference = _difference_view(*sources, limit)
@@ -71,7 +71,7 @@ async def compare_lesson_sets(
     return await store_response(request, query)
 
 
-def _set_view(record: LessonSetRecord, is_current: bool) -> dict[str, Any]:
+def _set_view(record: LessonSetRecord, is_current: bool) -> JsonObject:
     judgements = record.report.get("judgements", {})
     counts = record.manifest["counts"]
     return {
@@ -90,7 +90,7 @@ def _set_view(record: LessonSetRecord, is_current: bool) -> dict[str, Any]:
     }
 
 
-def _report_view(report: Mapping[str, Any]) -> dict[str, Any]:
+def _report_view(report: Mapping[str, Any]) -> JsonObject:
     judgements, lessons = report.get("judgements", {}), report.get("lessons", {})
     return {
         "judgements_seen": judgements.get("seen", {}),
@@ -103,7 +103,7 @@ def _report_view(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _difference_view(before: Iterable[LessonSource], after: Iterable[LessonSource], limit: int) -> dict[str, Any]:
+def _difference_view(before: Iterable[LessonSource], after: Iterable[LessonSource], limit: int) -> JsonObject:
     old, new = {lesson.key: lesson for lesson in before}, {lesson.key: lesson for lesson in after}
     shared = sorted(old.keys() & new.keys())
     added = [new[key] for key in sorted(new.keys() - old.keys())]
@@ -113,7 +113,7 @@ def _difference_view(before: Iterable[LessonSource], after: Iterable[LessonSourc
         new[key] for key in shared if old[key].part == new[key].part and set(old[key].event_ids) != set(new[key].event_ids)
     ]
     counts: dict[str, int] = Counter()
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[JsonObject]] = {}
     for name, lessons in (("came", added), ("went", removed), ("judged_otherwise", rejudged)):
         train = [lesson for lesson in lessons if lesson.part == "train"]
         counts[name], counts[f"heldout_{name}"] = len(train), len(lessons) - len(train)

@@ -11,12 +11,12 @@ import sys
 from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Query, Request
 
 from yearling.api.access.policy import require_role
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.http.sse import DONE, EventStreamResponse, format_event
 from yearling.api.http.times import format_utc_offset, format_utc_offset_or_none
@@ -40,7 +40,7 @@ AfterStep = Annotated[int, Query(ge=-1, le=2**53, description="Return only steps
 async def list_runs(request: Request) -> JsonResponse:
     """List all training runs, newest first."""
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         return {"object": "list", "data": [_run_view(run) for run in store.runs.list()]}
 
     return await store_response(request, query)
@@ -50,7 +50,7 @@ async def list_runs(request: Request) -> JsonResponse:
 async def get_run(request: Request, run_id: RunId) -> JsonResponse:
     """Return a run with its recorded facts: config, hashes, versions, machine and command."""
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         run = store.runs.get(run_id)
         return _run_view(run) | {"facts": run.facts}
 
@@ -61,7 +61,7 @@ async def get_run(request: Request, run_id: RunId) -> JsonResponse:
 async def get_run_metrics(request: Request, run_id: RunId, after: AfterStep = -1) -> JsonResponse:
     """Return the metrics of each step, oldest first."""
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         return {"object": "list", "data": store.runs.read_metrics(run_id, after_step=after)}
 
     return await store_response(request, query)
@@ -147,7 +147,7 @@ def _get_run_store(request: Request) -> TrainingRunStore:
     return get_services(request).store.runs
 
 
-def _run_view(run: Run) -> dict[str, Any]:
+def _run_view(run: Run) -> JsonObject:
     fields = asdict(run)
     fields.pop("facts")
     updated_utc = format_utc_offset_or_none(run.updated_utc)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Query, Request
 
 from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.body import JsonBody
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc
 from yearling.api.learning import spec_schemas as schemas
@@ -41,7 +41,7 @@ async def get_spec(request: Request) -> JsonResponse:
 async def get_spec_clause(request: Request, clause_id: Annotated[str, Path(description="ID of the clause.")]) -> JsonResponse:
     """Return a clause with its cases."""
 
-    def query(_: Store) -> dict[str, Any]:
+    def query(_: Store) -> JsonObject:
         spec = load_spec()
         cases = spec.cases_for(clause_id)
         return {**_clause_view(spec.clause(clause_id), len(cases)), "case_list": [_case_view(case) for case in cases]}
@@ -55,7 +55,7 @@ async def list_spec_cases(
 ) -> JsonResponse:
     """List the cases of the spec."""
 
-    def query(_: Store) -> dict[str, Any]:
+    def query(_: Store) -> JsonObject:
         spec = load_spec()
         cases = spec.cases if clause is None else spec.cases_for(spec.clause(clause).id)
         return {"object": "list", "data": [_case_view(case) for case in cases]}
@@ -69,7 +69,7 @@ async def list_spec_runs(
 ) -> JsonResponse:
     """List the runs of the spec against models, newest first."""
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         return {"object": "list", "data": [_run_view(run) for run in store.spec_runs.list(limit=limit)]}
 
     return await store_response(request, query)
@@ -80,7 +80,7 @@ async def get_spec_run(request: Request, run_id: SpecRunId) -> JsonResponse:
     """Return a run with its counts and its worst answers, verbatim."""
     person_id = current_person(request).id
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         run = store.spec_runs.get(run_id)
         worst = store.spec_runs.list_lowest_scoring(run_id, limit=_NUM_WORST)
         return {**_run_view(run), "worst": _output_views(store, person_id, run_id, worst)}
@@ -101,7 +101,7 @@ async def list_spec_outputs(
     """List the answers of a run, in their order."""
     person_id = current_person(request).id
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         store.spec_runs.get(run_id)
         outputs = store.spec_runs.list_outputs(run_id, clause=clause, case_id=case, triage=triage, after=after, limit=limit + 1)
         page = _output_views(store, person_id, run_id, outputs[:limit])
@@ -136,14 +136,14 @@ async def list_spec_disputes(
     """List disputes, oldest first."""
     person_id = current_person(request).id
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         disputes = store.spec_runs.list_disputes(run_id=run)
         return {"object": "list", "data": [_dispute_view(dispute, person_id) for dispute in disputes]}
 
     return await store_response(request, query)
 
 
-def _spec_view() -> dict[str, Any]:
+def _spec_view() -> JsonObject:
     spec = load_spec()
     num_cases = Counter(case.clause for case in spec.cases)
     return {
@@ -155,11 +155,11 @@ def _spec_view() -> dict[str, Any]:
     }
 
 
-def _clause_view(clause: Clause, num_cases: int) -> dict[str, Any]:
+def _clause_view(clause: Clause, num_cases: int) -> JsonObject:
     return {**{name: getattr(clause, name) for name in _CLAUSE_FIELDS}, "cases": num_cases}
 
 
-def _case_view(case: SpecCase) -> dict[str, Any]:
+def _case_view(case: SpecCase) -> JsonObject:
     return {
         **{name: getattr(case, name) for name in _CASE_FIELDS},
         "twins": [{"messages": list(twin.messages), "facts": dict(twin.facts)} for twin in case.twins],
@@ -170,13 +170,13 @@ def _case_view(case: SpecCase) -> dict[str, Any]:
     }
 
 
-def _run_view(run: SpecRun) -> dict[str, Any]:
+def _run_view(run: SpecRun) -> JsonObject:
     fields = {name: getattr(run, name) for name in _RUN_FIELDS}
     return {"object": "spec.run", "created_utc": format_utc(run.created_utc), **fields}
 
 
-def _output_views(store: Store, person_id: str, run_id: str, outputs: Iterable[SpecOutput]) -> list[dict[str, Any]]:
-    disputes: dict[str, list[dict[str, Any]]] = defaultdict(list)
+def _output_views(store: Store, person_id: str, run_id: str, outputs: Iterable[SpecOutput]) -> list[JsonObject]:
+    disputes: dict[str, list[JsonObject]] = defaultdict(list)
     for dispute in store.spec_runs.list_disputes(run_id=run_id):
         disputes[dispute.output_id].append(_dispute_view(dispute, person_id))
     return [
@@ -200,7 +200,7 @@ def _output_views(store: Store, person_id: str, run_id: str, outputs: Iterable[S
     ]
 
 
-def _dispute_view(dispute: SpecDispute, person_id: str) -> dict[str, Any]:
+def _dispute_view(dispute: SpecDispute, person_id: str) -> JsonObject:
     return {
         "object": "spec.dispute",
         "id": dispute.id,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any
 
 from fastapi import Request
 from starlette.responses import Response
@@ -14,7 +13,7 @@ from yearling.api.access.live_request import get_request_id
 from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.body import JsonBody
 from yearling.api.http.errors import ApiError
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.http.sse import DONE, format_event
 from yearling.api.openai import chat_schemas as schemas
@@ -80,7 +79,7 @@ def to_turn_request(body: schemas.ChatCompletionRequest, request_id: str) -> Tur
     )
 
 
-def sampling_overrides(body: schemas.ChatCompletionRequest) -> dict[str, Any]:
+def sampling_overrides(body: schemas.ChatCompletionRequest) -> JsonObject:
     """The sampling settings that the request contains."""
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     settings = {
@@ -98,7 +97,7 @@ def sampling_overrides(body: schemas.ChatCompletionRequest) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def to_chat_message(message: schemas.ChatMessage) -> dict[str, Any]:
+def to_chat_message(message: schemas.ChatMessage) -> JsonObject:
     """The message in the assistant's form, its parts joined to plain text."""
     chat_message = message.model_dump(exclude_none=True, exclude={"annotations", "refusal"})
     content = chat_message.get("content")
@@ -111,7 +110,7 @@ def to_chat_message(message: schemas.ChatMessage) -> dict[str, Any]:
     return chat_message
 
 
-def _requested_json_schema(body: schemas.ChatCompletionRequest) -> dict[str, Any] | None:
+def _requested_json_schema(body: schemas.ChatCompletionRequest) -> JsonObject | None:
     if isinstance(body.response_format, schemas.JsonSchemaFormat):
         return body.response_format.json_schema.json_schema or {"type": "object"}
     return {"type": "object"} if isinstance(body.response_format, JsonObjectFormat) else None
@@ -124,7 +123,7 @@ def _tool_choice(choice: str | schemas.NamedToolChoice | None) -> str:
 # Response
 
 
-def usage_json(usage: TokenUsage) -> dict[str, Any]:
+def usage_json(usage: TokenUsage) -> JsonObject:
     """A `CompletionUsage`."""
     return {
         "prompt_tokens": usage.prompt_tokens,
@@ -139,8 +138,8 @@ def system_fingerprint(turn: PreparedTurn) -> str:
     return f"fp_{turn.served.engine.model_hash.removeprefix('remote:')[:12]}"
 
 
-def _choice_json(choice: ChoiceAnswer, *, logprobs: bool) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": None}
+def _choice_json(choice: ChoiceAnswer, *, logprobs: bool) -> JsonObject:
+    message: JsonObject = {"role": "assistant", "content": choice.text, "refusal": None}
     if choice.reasoning:
         message["reasoning_content"] = choice.reasoning
     if choice.tool_calls:
@@ -154,7 +153,7 @@ def _choice_json(choice: ChoiceAnswer, *, logprobs: bool) -> dict[str, Any]:
     }
 
 
-def logprobs_json(tokens: Sequence[TokenText]) -> dict[str, Any]:
+def logprobs_json(tokens: Sequence[TokenText]) -> JsonObject:
     """A `ChoiceLogprobs`."""
     return {
         "content": [
@@ -164,12 +163,12 @@ def logprobs_json(tokens: Sequence[TokenText]) -> dict[str, Any]:
     }
 
 
-def _token_json(token: TokenText) -> dict[str, Any]:
+def _token_json(token: TokenText) -> JsonObject:
     return {"token": token.text, "logprob": token.logprob, "bytes": list(token.raw_bytes)}
 
 
 async def _chunks(
-    source: AsyncGenerator[TurnEvent, None], turn: PreparedTurn, head: dict[str, Any], meter: AnswerMeter, *, include_usage: bool
+    source: AsyncGenerator[TurnEvent, None], turn: PreparedTurn, head: JsonObject, meter: AnswerMeter, *, include_usage: bool
 ) -> AsyncGenerator[bytes, None]:
     """The stream: a role for each choice, deltas, the finish reason of each choice, the usage if requested, and `[DONE]`.
 
@@ -179,7 +178,7 @@ async def _chunks(
     if include_usage:
         common["usage"] = None
 
-    def chunk(index: int, delta: dict[str, Any], *, logprobs: dict[str, Any] | None = None, finish: str | None = None) -> bytes:
+    def chunk(index: int, delta: JsonObject, *, logprobs: JsonObject | None = None, finish: str | None = None) -> bytes:
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
         return format_event({**common, "choices": [choice]})
 
@@ -204,7 +203,7 @@ async def _chunks(
 
 
 def _event_chunks(event: TurnEvent, chunk: Callable[..., bytes], *, logprobs: bool) -> list[bytes]:
-    delta: dict[str, Any] = {}
+    delta: JsonObject = {}
     if event.reasoning:
         delta["reasoning_content"] = event.reasoning
     if event.text or event.tokens:

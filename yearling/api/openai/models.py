@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Request
 
 from yearling.api.access.policy import require_role
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.openai import schemas
 from yearling.api.services import ApiEnginePool, get_services
@@ -30,6 +30,6 @@ async def get_model(
     return JsonResponse(_model_view(get_services(request).pool, model))
 
 
-def _model_view(pool: ApiEnginePool, name: str) -> dict[str, Any]:
+def _model_view(pool: ApiEnginePool, name: str) -> JsonObject:
     owner, created = pool.model_info(name)
     return {"id": name, "object": "model", "created": created, "owned_by": owner}

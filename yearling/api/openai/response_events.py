@@ -9,12 +9,13 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
+from yearling.api.http.json_response import JsonObject
 from yearling.chat import TokenUsage, TurnEvent
 
-ResponseEventJson = dict[str, Any]
+ResponseEventJson = JsonObject
 
 
-def usage_json(usage: TokenUsage) -> dict[str, Any]:
+def usage_json(usage: TokenUsage) -> JsonObject:
     """A `ResponseUsage`."""
     return {
         "input_tokens": usage.prompt_tokens,
@@ -25,34 +26,34 @@ def usage_json(usage: TokenUsage) -> dict[str, Any]:
     }
 
 
-def message_item(item_id: str, text: str, status: str) -> dict[str, Any]:
+def message_item(item_id: str, text: str, status: str) -> JsonObject:
     """An `OutputMessage`."""
     return {"type": "message", "id": item_id, "role": "assistant", "status": status, "content": [_text_part(text)]}
 
 
-def call_item(item_id: str, call_id: str, name: str, arguments: str, status: str) -> dict[str, Any]:
+def call_item(item_id: str, call_id: str, name: str, arguments: str, status: str) -> JsonObject:
     """An `OutputFunctionCall`."""
     call = {"call_id": call_id, "name": name, "arguments": arguments}
     return {"type": "function_call", "id": item_id, **call, "status": status}
 
 
-def _reasoning_item(item_id: str, text: str, status: str) -> dict[str, Any]:
+def _reasoning_item(item_id: str, text: str, status: str) -> JsonObject:
     content = [_reasoning_part(text)]
     return {"type": "reasoning", "id": item_id, "summary": [], "content": content, "status": status}
 
 
-def _text_part(text: str) -> dict[str, Any]:
+def _text_part(text: str) -> JsonObject:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-def _reasoning_part(text: str) -> dict[str, Any]:
+def _reasoning_part(text: str) -> JsonObject:
     return {"type": "reasoning_text", "text": text}
 
 
 class ResponseEventComposer:
     """Turns the events of a turn with one choice into events of a response. `base` is the response without its output."""
 
-    def __init__(self, base: dict[str, Any]) -> None:
+    def __init__(self, base: JsonObject) -> None:
         self.response = {**base, "status": "in_progress", "output": [], "usage": None}
         self.usage = TokenUsage()
         self._next_sequence_number = 0
@@ -150,22 +151,22 @@ class _OutputItem(ABC):
         self.text = ""
 
     @abstractmethod
-    def initial_json(self) -> dict[str, Any]:
+    def initial_json(self) -> JsonObject:
         """The item before its first text."""
 
     @abstractmethod
-    def final_json(self, status: str) -> dict[str, Any]:
+    def final_json(self, status: str) -> JsonObject:
         """The complete item."""
 
-    def part(self, text: str) -> dict[str, Any]:
+    def part(self, text: str) -> JsonObject:
         """The content part with this text. Only for items that have parts."""
         raise TypeError(f"{type(self).__name__} has no content parts")
 
-    def location_fields(self, output_index: int) -> dict[str, Any]:
+    def location_fields(self, output_index: int) -> JsonObject:
         """Fields that locate the item's text in the response."""
         return {"item_id": self.id, "output_index": output_index, "content_index": 0}
 
-    def done_fields(self) -> dict[str, Any]:
+    def done_fields(self) -> JsonObject:
         """Fields of the item's `done` event."""
         return {"text": self.text}
 
@@ -174,16 +175,16 @@ class _MessageItem(_OutputItem):
     prefix = "msg"
     event_type = "response.output_text"
 
-    def initial_json(self) -> dict[str, Any]:
+    def initial_json(self) -> JsonObject:
         return {**message_item(self.id, "", "in_progress"), "content": []}
 
-    def final_json(self, status: str) -> dict[str, Any]:
+    def final_json(self, status: str) -> JsonObject:
         return message_item(self.id, self.text, status)
 
-    def part(self, text: str) -> dict[str, Any]:
+    def part(self, text: str) -> JsonObject:
         return _text_part(text)
 
-    def location_fields(self, output_index: int) -> dict[str, Any]:
+    def location_fields(self, output_index: int) -> JsonObject:
         return {**super().location_fields(output_index), "logprobs": []}
 
 
@@ -191,13 +192,13 @@ class _ReasoningItem(_OutputItem):
     prefix = "rs"
     event_type = "response.reasoning_text"
 
-    def initial_json(self) -> dict[str, Any]:
+    def initial_json(self) -> JsonObject:
         return {**_reasoning_item(self.id, "", "in_progress"), "content": []}
 
-    def final_json(self, status: str) -> dict[str, Any]:
+    def final_json(self, status: str) -> JsonObject:
         return _reasoning_item(self.id, self.text, status)
 
-    def part(self, text: str) -> dict[str, Any]:
+    def part(self, text: str) -> JsonObject:
         return _reasoning_part(text)
 
 
@@ -210,14 +211,14 @@ class _FunctionCallItem(_OutputItem):
         self._call_id = call_id
         self._name = name
 
-    def initial_json(self) -> dict[str, Any]:
+    def initial_json(self) -> JsonObject:
         return call_item(self.id, self._call_id, self._name, "", "in_progress")
 
-    def final_json(self, status: str) -> dict[str, Any]:
+    def final_json(self, status: str) -> JsonObject:
         return call_item(self.id, self._call_id, self._name, self.text, status)
 
-    def location_fields(self, output_index: int) -> dict[str, Any]:
+    def location_fields(self, output_index: int) -> JsonObject:
         return {"item_id": self.id, "output_index": output_index}
 
-    def done_fields(self) -> dict[str, Any]:
+    def done_fields(self) -> JsonObject:
         return {"arguments": self.text, "name": self._name}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path, Request
@@ -18,7 +18,7 @@ from starlette.responses import Response
 from yearling.api.access.live_request import get_request_id
 from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.body import JsonBody
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.http.sse import format_event
 from yearling.api.openai import response_schemas as schemas
@@ -90,7 +90,7 @@ async def delete_response(request: Request, response_id: ResponseId) -> JsonResp
 # Request
 
 
-def to_turn_request(body: schemas.ResponseRequest, previous: Sequence[dict[str, Any]], request_id: str) -> TurnRequest:
+def to_turn_request(body: schemas.ResponseRequest, previous: Sequence[JsonObject], request_id: str) -> TurnRequest:
     """The assistant's turn for a request. `previous` are the messages of the conversation before it."""
     instructions = {"role": "system", "content": body.instructions, "source": "instructions"}
     sampling = {"temperature": body.temperature, "top_p": body.top_p, "max_tokens": body.max_output_tokens}
@@ -107,11 +107,11 @@ def to_turn_request(body: schemas.ResponseRequest, previous: Sequence[dict[str, 
     )
 
 
-def _input_messages(items: str | Sequence[schemas.InputItem]) -> list[dict[str, Any]]:
+def _input_messages(items: str | Sequence[schemas.InputItem]) -> list[JsonObject]:
     """Input items as chat messages. Consecutive function calls belong to one message. Raises BadInput without any message."""
     if isinstance(items, str):
         return [{"role": "user", "content": items}]
-    messages: list[dict[str, Any]] = []
+    messages: list[JsonObject] = []
     for item in items:
         if isinstance(item, schemas.InputMessage):
             messages.append({"role": item.role, "content": _join_text(item.content)})
@@ -132,7 +132,7 @@ def _join_text(content: str | list[schemas.InputText]) -> str:
     return content if isinstance(content, str) else "".join(part.text for part in content)
 
 
-def _chat_tool(tool: schemas.ResponseTool) -> dict[str, Any]:
+def _chat_tool(tool: schemas.ResponseTool) -> JsonObject:
     return {"type": "function", "function": tool.model_dump(exclude={"type"}, exclude_none=True)}
 
 
@@ -141,7 +141,7 @@ def _tool_choice(body: schemas.ResponseRequest) -> str:
     return f"function:{choice.name}" if isinstance(choice, schemas.NamedResponseToolChoice) else choice or "auto"
 
 
-def _requested_json_schema(body: schemas.ResponseRequest) -> dict[str, Any] | None:
+def _requested_json_schema(body: schemas.ResponseRequest) -> JsonObject | None:
     text_format = body.text.format if body.text else None
     if isinstance(text_format, schemas.ResponseJsonSchema):
         return text_format.json_schema
@@ -151,7 +151,7 @@ def _requested_json_schema(body: schemas.ResponseRequest) -> dict[str, Any] | No
 # Previous responses
 
 
-async def _previous_messages(services: Services, person_id: str, response_id: str | None) -> list[dict[str, Any]]:
+async def _previous_messages(services: Services, person_id: str, response_id: str | None) -> list[JsonObject]:
     if response_id is None:
         return []
     sample = await _load_sample(services, person_id, response_id, param="previous_response_id")
@@ -190,7 +190,7 @@ def _created_at(sample_id: str) -> int:
     return int(id_created_utc(sample_id).timestamp())
 
 
-def _response_base(body: schemas.ResponseRequest, turn: PreparedTurn) -> dict[str, Any]:
+def _response_base(body: schemas.ResponseRequest, turn: PreparedTurn) -> JsonObject:
     """The response without its output. It contains the sampling settings in effect, defaults included."""
     sampling, choice = turn.choices[0].request.sampling, body.tool_choice
     return {
@@ -215,16 +215,16 @@ def _response_base(body: schemas.ResponseRequest, turn: PreparedTurn) -> dict[st
     }
 
 
-def _format_json(body: schemas.ResponseRequest) -> dict[str, Any]:
+def _format_json(body: schemas.ResponseRequest) -> JsonObject:
     text_format = body.text.format if body.text else None
     return {"type": "text"} if text_format is None else text_format.model_dump(by_alias=True)
 
 
-def _tool_json(function: dict[str, Any]) -> dict[str, Any]:
+def _tool_json(function: JsonObject) -> JsonObject:
     return {"type": "function", "description": None, "parameters": None, "strict": None, **function}
 
 
-def _stored_response(sample: Sample, response_id: str) -> dict[str, Any]:
+def _stored_response(sample: Sample, response_id: str) -> JsonObject:
     """The response, rebuilt from its sample. Fields that samples do not keep are null."""
     message = answer_message(sample)
     is_cut = sample.finish_reason not in ("stop", "tool_calls")
@@ -260,7 +260,7 @@ def _stored_response(sample: Sample, response_id: str) -> dict[str, Any]:
     }
 
 
-async def _complete_response(turn: PreparedTurn, composer: ResponseEventComposer) -> dict[str, Any]:
+async def _complete_response(turn: PreparedTurn, composer: ResponseEventComposer) -> JsonObject:
     async with aclosing(turn.stream()) as events, aclosing(composer.compose(events)) as composed:
         async for _ in composed:
             pass

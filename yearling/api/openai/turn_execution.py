@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from yearling.api.access.live_request import request_state
 from yearling.api.http.errors import to_api_error
+from yearling.api.http.json_response import JsonObject
 from yearling.api.http.sse import EventStreamResponse, PrimedStream, run_until_disconnect
 from yearling.api.services import Services
 from yearling.chat import PreparedTurn, TokenUsage, TurnEvent
@@ -45,7 +46,7 @@ class AnswerMeter:
         self._log_fields.update(stream_error=code)
 
 
-def stream_error_body(error: Exception, meter: AnswerMeter) -> dict[str, Any]:
+def stream_error_body(error: Exception, meter: AnswerMeter) -> JsonObject:
     """The error envelope for an exception in the middle of a stream. Bugs are logged."""
     api_error = to_api_error(error)
     meter.record_error(api_error.code)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Request
 
@@ -15,7 +15,7 @@ from yearling.api.access.policy import get_caller, require_role
 from yearling.api.access.route_helpers import clear_session_cookie, set_session_cookie
 from yearling.api.access.sessions import open_session, verify_password
 from yearling.api.http.body import JsonBody
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.people import schemas
 from yearling.api.people.views import key_view, me_view, session_view
@@ -41,7 +41,7 @@ async def set_password(request: Request, body: JsonBody[schemas.PasswordRequest]
     """Set the caller's password. All their other sessions end. Once the owner has a password, everyone has to sign in."""
     services, caller = get_services(request), get_caller(request)
     person = caller.person
-    await verify_password(services, request, person, body.old)
+    await verify_password(services.store, services.access, request, person, body.old)
     keep_session_id = caller.credential_id if caller.auth_method == "session" else ""
     await change_access(
         request,
@@ -49,7 +49,7 @@ async def set_password(request: Request, body: JsonBody[schemas.PasswordRequest]
     )
     token = ""
     if caller.auth_method == "loopback":  # from now on everyone has to sign in: sign in the person who set the password
-        token, caller = await open_session(services, request, person, method="first password")
+        token, caller = await open_session(services.access, request, person, method="first password")
     response = JsonResponse(await asyncio.to_thread(me_view, services.store, caller), no_store=True)
     if token:
         set_session_cookie(response, request, services.settings, token)
@@ -62,7 +62,7 @@ async def delete_me(request: Request, body: JsonBody[schemas.DeleteAccountReques
     services, person = get_services(request), get_caller(request).person
     if body.name != person.name:
         raise BadInput("This is not your name.", advice="Enter your own name to delete your account.", param="name")
-    await verify_password(services, request, person, body.password)
+    await verify_password(services.store, services.access, request, person, body.password)
     await change_access(request, lambda store: store.delete_person(person.id, actor=person.id))
     response = _deleted_response(person.id)
     clear_session_cookie(response, request, services.settings)
@@ -76,7 +76,7 @@ async def list_sessions(request: Request) -> JsonResponse:
     """List the caller's sessions, newest first."""
     caller = get_caller(request)
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         sessions = store.sessions.list(caller.person.id)
         return {"object": "list", "data": [session_view(session, caller) for session in sessions]}
 
@@ -117,7 +117,7 @@ async def list_keys(request: Request) -> JsonResponse:
     """List the caller's API keys, newest first."""
     person_id = get_caller(request).person.id
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         return {"object": "list", "data": [key_view(key) for key in store.api_keys.list(person_id)]}
 
     return await store_response(request, query, no_store=True)
@@ -131,7 +131,7 @@ async def create_key(request: Request, body: JsonBody[schemas.KeyRequest]) -> Js
         raise NotAllowed("A key cannot create a key with more scopes than its own.", param="scopes")
     expires_utc = now_utc() + timedelta(seconds=body.expires_in_s) if body.expires_in_s else None
 
-    def change(store: Store) -> dict[str, Any]:
+    def change(store: Store) -> JsonObject:
         secret, key = store.api_keys.create(caller.person.id, body.name, body.scopes, expires_utc=expires_utc)
         return {**key_view(key), "key": secret}
 

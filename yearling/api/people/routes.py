@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Query, Request
 
 from yearling.api.access.policy import get_caller, require_role
 from yearling.api.access.route_helpers import base_url
 from yearling.api.http.body import JsonBody
-from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.people import schemas
 from yearling.api.people.views import invitation_view, person_view
@@ -92,7 +92,7 @@ async def end_access(request: Request, person_id: PersonId) -> JsonResponse:
 async def list_invitations(request: Request) -> JsonResponse:
     """List all invitations, newest first, whether open, used or expired."""
 
-    def query(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         return {"object": "list", "data": [invitation_view(invitation) for invitation in store.invitations.list()]}
 
     return await store_response(request, query, no_store=True)
@@ -108,7 +108,7 @@ async def create_invitation(request: Request, body: JsonBody[schemas.InvitationR
     """Create an invitation link that works once. Maintainers invite readers and members; owners invite for any role."""
     settings, actor = get_services(request).settings, get_caller(request).person
 
-    def change(store: Store) -> dict[str, Any]:
+    def change(store: Store) -> JsonObject:
         lifetime = timedelta(seconds=body.expires_in_s)
         token, invitation = store.invitations.create(actor, body.role, note=body.note, lifetime=lifetime)
         link = f"{base_url(request, settings)}/signup#{token}"

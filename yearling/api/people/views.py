@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from yearling.api.access.caller import Caller
+from yearling.api.http.json_response import JsonObject
 from yearling.api.http.times import format_utc_offset, format_utc_offset_or_none
 from yearling.clock import now_utc
 from yearling.records import KEY_SCOPES, Person
 from yearling.store import ApiKey, Invitation, Session, Store
 
 
-def person_view(person: Person) -> dict[str, Any]:
+def person_view(person: Person) -> JsonObject:
     """A `PersonView`."""
     return {
         "object": "person",
@@ -23,7 +22,7 @@ def person_view(person: Person) -> dict[str, Any]:
     }
 
 
-def me_view(store: Store, caller: Caller) -> dict[str, Any]:
+def me_view(store: Store, caller: Caller) -> JsonObject:
     """A `MeView`. Blocks on the store."""
     person_id = caller.person.id
     return {
@@ -36,7 +35,7 @@ def me_view(store: Store, caller: Caller) -> dict[str, Any]:
     }
 
 
-def session_view(session: Session, caller: Caller) -> dict[str, Any]:
+def session_view(session: Session, caller: Caller) -> JsonObject:
     """A `SessionView`."""
     return {
         "object": "session",
@@ -49,7 +48,7 @@ def session_view(session: Session, caller: Caller) -> dict[str, Any]:
     }
 
 
-def key_view(key: ApiKey) -> dict[str, Any]:
+def key_view(key: ApiKey) -> JsonObject:
     """A `KeyView`."""
     return {
         "object": "key",
@@ -63,7 +62,7 @@ def key_view(key: ApiKey) -> dict[str, Any]:
     }
 
 
-def invitation_view(invitation: Invitation) -> dict[str, Any]:
+def invitation_view(invitation: Invitation) -> JsonObject:
     """An `InvitationView`."""
     unused_state = "ended" if invitation.expires_utc <= now_utc() else "open"
     return {
