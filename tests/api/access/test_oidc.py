@@ -203,7 +203,7 @@ async def test_provider_endpoints_cannot_reach_private_addresses(
     ):
         set_owner_password(api.store)
         for target in PRIVATE_URLS:
-            api.app.state.services.provider._metadata = (0.0, {})
+            api.app.state.services.oidc_provider._metadata = (0.0, {})
             provider.metadata = {endpoint: target}
             started = await start(api)
             if started.status_code == 200:
