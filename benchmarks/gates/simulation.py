@@ -1,7 +1,7 @@
-"""Do the gates keep their promises? Simulated gates through the functions that decide real ones; `yearling bench gates`.
+"""Checks the statistical guarantees of gates and canaries: simulated outcomes pass through the functions that decide real ones.
 
-Pass/fail pairs with the given discordance; 541 pairs is IFEval's size. Each line says what was promised, so that the command can
-fail. Nothing here is tuned: changing a seed gives another sample of the same truth.
+The simulation draws pass/fail pairs with a given share of discordant pairs; `NUM_PAIRS` is the size of IFEval. Each check states
+its guarantee, so that `yearling bench gates` can fail. Nothing here is tuned: another seed gives another sample.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DISCORDANT_FRACTION = 0.2
 
 @dataclass(frozen=True, slots=True)
 class GuaranteeCheck:
-    """One promise and what a simulation found."""
+    """One guarantee and its simulated value. `gates` is the number of simulations, 0 for an exact calculation."""
 
     what: str
     found: float
@@ -31,7 +31,7 @@ class GuaranteeCheck:
 
 
 def check_guarantees(*, gates: int = 1000, seed: int = 0) -> Iterator[GuaranteeCheck]:
-    """Each promise in turn."""
+    """Yield a check for each guarantee, from `gates` simulations."""
     rng = np.random.default_rng(seed)
     rule = GateRule()
     for target, guard, what, want, at_most in (
@@ -58,7 +58,7 @@ def _check_bound(what: str, found: float, bound: float, at_most: bool, gates: in
 def allow_probability(
     difference: float, *, n: int = NUM_PAIRS, discordant: float = DISCORDANT_FRACTION, alpha: float = 0.05
 ) -> float:
-    """Chance that a gate with one target allows, added up over every outcome: what the simulation draws from."""
+    """Return the exact probability that a gate with one target allows, summed over all outcomes of `n` pairs."""
     from scipy.stats import binom
 
     rate = (discordant + difference) / 2 / discordant

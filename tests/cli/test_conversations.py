@@ -24,7 +24,7 @@ def test_a_history_comes_in_is_found_goes_out_and_comes_back(run: Run, store: St
     (tmp_path / "webui.json").write_text(json.dumps(OPEN_WEBUI))
     told = json.loads(run("import", "chatgpt.zip", "--json").stdout)
     assert (told["conversations"], told["messages"], told["blobs"]) == (1, 7, 1)
-    assert "it hangs on no root" in run("import", "chatgpt.zip").stdout
+    assert "not connected to its conversation" in run("import", "chatgpt.zip").stdout
     run("import", "webui.json")
     listed = json.loads(run("list", "--json").stdout)
     assert {one["title"] for one in listed} == {"Trip to Kyoto 京都", "数学"}

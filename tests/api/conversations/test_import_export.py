@@ -48,7 +48,7 @@ async def test_chatgpt_export_is_imported_completely(start_api: ApiFactory) -> N
         file = make_zip({"conversations.json": json.dumps(CHATGPT).encode(), **files})
         report = await import_file(api, file)
         assert (report["format"], report["conversations"], report["messages"], report["blobs"]) == ("chatgpt", 1, 7, 1)
-        assert report["left_out"] == [{"what": "message", "reason": "it hangs on no root of its conversation", "count": 1}]
+        assert report["left_out"] == [{"what": "message", "reason": "it is not connected to its conversation", "count": 1}]
         conversation, messages = stored_conversation(api)
         assert (conversation.title, conversation.origin) == ("Trip to Kyoto 京都", "chatgpt")
         assert conversation.created_utc.timestamp() == pytest.approx(1700000000.123456, abs=1e-5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.api.conftest import ApiFactory, RunningApi
-from tests.store.learning.test_spec_runs import an_output, keep
+from tests.store.learning.test_spec_runs import add_run, make_output
 from yearling.api.learning import spec_schemas as schemas
 from yearling.chat import SPEC_SYSTEM_MESSAGE, SPEC_VERSION, load_spec
 
@@ -38,11 +38,11 @@ async def test_unknown_objects_return_404(start_api: ApiFactory, path: str) -> N
 
 def store_run(api: RunningApi) -> str:
     outputs = (
-        an_output(),
-        an_output(twin=1, triage="passed", label="confident_right", score=1.0),
-        an_output(case_id="form.brief.001", clause="brief", triage="gap", label="unclear", score=0.0),
+        make_output(),
+        make_output(twin=1, triage="passed", label="confident_right", score=1.0),
+        make_output(case_id="form.brief.001", clause="brief", triage="gap", label="unclear", score=0.0),
     )
-    return keep(api.store, *outputs).id
+    return add_run(api.store, *outputs).id
 
 
 async def test_spec_runs_contain_their_worst_answers(start_api: ApiFactory) -> None:

@@ -9,7 +9,7 @@ from yearling.api.access.credentials import SESSION_COOKIE
 from yearling.api.access.live_request import request_state
 from yearling.api.http.errors import ApiError
 from yearling.config import Settings
-from yearling.store import LONGEST_SESSION
+from yearling.store import MAX_SESSION_LIFETIME
 
 
 def get_user_agent(request: Request) -> str:
@@ -27,7 +27,7 @@ def set_session_cookie(response: Response, request: Request, settings: Settings,
     response.set_cookie(
         SESSION_COOKIE,
         token,
-        max_age=int(LONGEST_SESSION.total_seconds()),
+        max_age=int(MAX_SESSION_LIFETIME.total_seconds()),
         path="/",
         secure=is_https(request, settings),
         httponly=True,

@@ -122,8 +122,7 @@ def build_model_card(
         runs=runs,
         worst=tuple(_interleave_runs(low)),
         gates=tuple(
-            {"decision": one.decision, "when": f"{one.created_utc:%Y-%m-%d}"}
-            for one in store.gates.list(challenger=model_hash)
+            {"decision": one.decision, "when": f"{one.created_utc:%Y-%m-%d}"} for one in store.gates.list(challenger=model_hash)
         ),
         limits=tuple(limits),
     )
