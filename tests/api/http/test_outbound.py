@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from tests.api.conftest import on_a_socket
-from tests.test_addresses import PRIVATE, resolver
+from tests.test_addresses import PRIVATE, fake_resolver
 from yearling.api.http import outbound as fetching
 from yearling.api.http.outbound import JsonFetcher, PublicAddressTransport
 from yearling.errors import BadInput, Unavailable, UserError
@@ -53,14 +53,14 @@ async def test_private_addresses_are_rejected(address: str) -> None:
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "64:ff9b::a00:1"])
 async def test_names_that_resolve_to_private_addresses_are_rejected(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", resolver("8.8.8.8", address))
+    monkeypatch.setattr(socket, "getaddrinfo", fake_resolver("8.8.8.8", address))
     with pytest.raises(BadInput):
         await fetch("https://innocent.example/x")
 
 
 async def test_connection_uses_the_checked_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name cannot resolve differently after the check: the connection uses the checked address; TLS and Host use the name."""
-    monkeypatch.setattr(socket, "getaddrinfo", resolver("8.8.8.8"))
+    monkeypatch.setattr(socket, "getaddrinfo", fake_resolver("8.8.8.8"))
     calls, recorder = await fetch("https://changing.example/x?y=1")
     assert calls == {"ok": True}
     assert recorder.requests == [("https://8.8.8.8/x?y=1", "changing.example", "changing.example")]
@@ -82,7 +82,7 @@ async def test_credentials_in_urls_are_rejected(monkeypatch: pytest.MonkeyPatch)
 async def test_only_the_trusted_origin_may_be_private(monkeypatch: pytest.MonkeyPatch) -> None:
     _, recorder = await fetch(f"{TRUSTED}/keys")
     assert recorder.requests[0][0] == f"{TRUSTED}/keys"
-    monkeypatch.setattr(socket, "getaddrinfo", resolver("10.0.0.1"))
+    monkeypatch.setattr(socket, "getaddrinfo", fake_resolver("10.0.0.1"))
     for url in ("https://provider.example:8443/", "http://provider.example/", "https://a.provider.example/"):
         with pytest.raises(BadInput):
             await fetch(url)
