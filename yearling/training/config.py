@@ -25,7 +25,7 @@ class TrainingConfig:
     kl_mode: Literal["off", "stop", "penalise"] = "off"
     """What to do about the KL divergence from the base model: nothing, stop at kl_limit, or penalise it by kl_weight."""
     kl_limit: float = 0.0
-    """In nats per token; needed by `stop`."""
+    """KL divergence above which a run stops to change weights, in nats per token; needed by `stop`."""
     kl_weight: float = 0.0
     """Weight of the KL divergence in the loss; needed by `penalise`."""
     learning_rate: float = 1e-4
@@ -37,7 +37,7 @@ class TrainingConfig:
     final: float = 0.1
     """Learning rate at the end, as a share of the peak."""
     weight_decay: float = 0.0
-    """AdamW's weight decay, for matrices only."""
+    """Decoupled weight decay of the optimiser (AdamW), 0 or more."""
     clip_norm: float = 1.0
     """Upper bound on the norm of the gradient; 0 turns clipping off."""
     seed: int = 0
