@@ -113,7 +113,8 @@ def test_reader_sees_one_consistent_state(store: Store) -> None:
     with store.database.read() as connection:
 
         def count() -> int:
-            return connection.exec_driver_sql("SELECT COUNT(*) FROM people").scalar_one()
+            number: int = connection.exec_driver_sql("SELECT COUNT(*) FROM people").scalar_one()
+            return number
 
         before = count()
         store.people.add("Ada")
@@ -298,7 +299,7 @@ async def test_full_disk_raises_and_loses_no_acknowledged_sample(mount: Mount) -
         filler.write_bytes(bytes(max(0, shutil.disk_usage(folder).free - 300_000)))
 
         attempts: list[Any] = [make_sample(owner.id, output_text="x" * 40_000) for _ in range(40)]
-        outcomes = []
+        outcomes: list[bool | BaseException] = []
         for attempt in attempts:
             outcomes.append(*await asyncio.gather(writer.add(attempt), return_exceptions=True))
         refused = [outcome for outcome in outcomes if outcome is not True]
