@@ -213,7 +213,7 @@ def test_import_maps_the_ids_of_renamed_answers(log: FeedbackLog, other: Feedbac
 
 
 def rating(k: int, item: int, *, imported: bool = False) -> Rating:
-    claim = {"origin": f"o{k}", "acted_utc": "2020-01-01T00:00:00.000000Z"} if imported else {}
+    claim: dict[str, Any] = {"origin": f"o{k}", "acted_utc": "2020-01-01T00:00:00.000000Z"} if imported else {}
     return Rating(id=f"r{k}", created_utc=T0 + timedelta(minutes=k), actor="ann", item=f"i{item}", value=1.0, **claim)
 
 

@@ -6,6 +6,7 @@ import json
 import random
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,7 +149,7 @@ def test_shuffling_or_repeating_an_export_changes_no_byte(
 
 
 def renamed(event: FeedbackEvent, raters: dict[str, str], items: dict[str, str]) -> FeedbackEvent:
-    names = {
+    names: dict[str, Any] = {
         field: (raters if field == "actor" else items)[getattr(event, field)]
         for field in ("actor", "item", "left", "right")
         if hasattr(event, field)

@@ -85,8 +85,8 @@ def test_jury_state_until_the_verdict(log: FeedbackLog) -> None:
         live.jury_state("i2")
     invitation = live.invite_jury(owner, "i2")
     assert (live.jury_state("i2").invited, live.jury_state("i2").answered, live.jury_state("i2").verdict) == (
-        set(invitation.jurors),
-        set(),
+        frozenset(invitation.jurors),
+        frozenset(),
         "",
     )
     index = log.index

@@ -16,6 +16,7 @@ from yearling.clock import new_id
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.feedback import (
     NEEDS_MORE,
+    FeedbackEvent,
     FeedbackLog,
     LiveConsensus,
     NoteRating,
@@ -52,19 +53,22 @@ def wait_until(check: Any, seconds: float = 30) -> None:
 def test_every_act_is_one_event_under_a_pseudonym(log: FeedbackLog) -> None:
     ada, ben = add_people(log, "Ada", "Ben")
     first, second = add_answers(log, ada)
-    events = [
-        log.rate(ada, first, 1, tags=["clear", "brief", "clear"]),
-        log.compare(ada, first, second, "tie"),
-        log.add_note(ada, first, "The figure is from 2019."),
+    rating = log.rate(ada, first, 1, tags=["clear", "brief", "clear"])
+    comparison = log.compare(ada, first, second, "tie")
+    note = log.add_note(ada, first, "The figure is from 2019.")
+    events: list[FeedbackEvent] = [
+        rating,
+        comparison,
+        note,
         log.add_edit(ada, second, "Better words."),
         log.vouch(ada, ben),
+        log.rate_note(ben, note.note, 0.5),
+        log.remove(log.store.people.owner().id, rating.id, "spam"),
+        log.retract(ada, comparison.id),
     ]
-    note = events[2]
-    events += [log.rate_note(ben, note.note, 0.5), log.remove(log.store.people.owner().id, events[0].id, "spam")]
-    events += [log.retract(ada, events[1].id)]
     entries = log.store.events.entries()
     assert [event_from_dict(entry.event) for entry in entries] == events
-    assert events[0].tags == ("brief", "clear")
+    assert rating.tags == ("brief", "clear")
     assert isinstance(events[5], NoteRating)
     assert [event.created_utc for event in events] == sorted({event.created_utc for event in events})
     text = str([entry.event for entry in entries])
@@ -231,10 +235,10 @@ def test_run_is_recorded_once_and_logs_status_changes(log: FeedbackLog) -> None:
 def test_run_overtaken_by_another_is_repeated(log: FeedbackLog, monkeypatch: pytest.MonkeyPatch) -> None:
     pour(log, community())
     other = FeedbackLog(log.store)
-    real, races = consensus_runs.run_consensus, []
+    races: list[bool] = []
 
     def slow(events: Any, parameters: Any) -> Any:
-        result = real(events, parameters)
+        result = run_consensus(events, parameters)
         if not races:
             races.append(True)
             run_and_record(other.store, other.index)

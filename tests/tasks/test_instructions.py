@@ -30,7 +30,9 @@ def assistant_turn(text: str) -> list[dict[str, str]]:
 
 def make_task(kinds: tuple[str, ...], language: InstructionLanguage, level: int, seed: int = 0) -> Task:
     source = random.Random(f"{kinds} {language} {level} {seed}")
-    constraints = [{"kind": kind, "parameters": CONSTRAINT_KINDS[kind].draw(source, language, level)} for kind in kinds]
+    constraints: list[dict[str, Any]] = [
+        {"kind": kind, "parameters": CONSTRAINT_KINDS[kind].draw(source, language, level)} for kind in kinds
+    ]
     words = [
         CONSTRAINT_KINDS[kind].phrase(language, constraint["parameters"], source)
         for kind, constraint in zip(kinds, constraints, strict=True)

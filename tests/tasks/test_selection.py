@@ -18,11 +18,11 @@ from tests.feedback.people import community
 from tests.tasks.records import prose
 from yearling.feedback import Comparison, Edit, FeedbackEvent, Rating, Retraction, StatusChange, event_to_dict, run_consensus
 from yearling.tasks.active_judgements import find_active_judgements
-from yearling.tasks.candidates import LessonRules, build_candidates, judged_items
+from yearling.tasks.candidates import LessonCandidate, LessonRules, build_candidates, judged_items
 from yearling.tasks.heldout_split import LessonOrigin
 from yearling.tasks.item_answers import ItemAnswer, ItemAnswerOrReason
 from yearling.tasks.lesson import PreferencePair, Thumb, lesson_key, lesson_to_line
-from yearling.tasks.selection import LessonCandidate, LessonSelection, select_lessons
+from yearling.tasks.selection import LessonSelection, select_lessons
 
 
 def answer_of(item: str) -> ItemAnswer:
@@ -111,7 +111,7 @@ def test_lessons_similar_to_held_out_ones_are_dropped() -> None:
     pairs = [replace(candidate, lesson=_as_pair(candidate)) for candidate in twins]
     selection = select_lessons([*many, *pairs], share=0.3)
     answers = {candidate.lesson.answer for candidate in selection.heldout if isinstance(candidate.lesson, Thumb)}
-    trained = {candidate.lesson.first for candidate in selection.train if not isinstance(candidate.lesson, Thumb)}
+    trained = {candidate.lesson.first for candidate in selection.train if isinstance(candidate.lesson, PreferencePair)}
     assert trained
     assert {f"{answer} indeed" for answer in answers}.isdisjoint(trained)
     assert {candidate.reason for candidate in selection.dropped} == {"like_a_held_out_one"}
@@ -126,7 +126,7 @@ def test_heavier_of_two_near_duplicates_is_kept() -> None:
         assert selection.drop_counts() == {"thumb": {"near_duplicate": 1}}
 
 
-def _as_pair(candidate: LessonCandidate) -> Any:
+def _as_pair(candidate: LessonCandidate) -> PreferencePair:
     lesson = candidate.lesson
     assert isinstance(lesson, Thumb)
     other = f"not {lesson.answer[::-1]}"
