@@ -69,7 +69,7 @@ def main() -> None:
     ):
         builds: dict[str, Path | None] = {"now": None}
         if asked.against:
-            builds = {asked.against: build_of(asked.against, Path(folder))} | builds
+            builds = {asked.against: build_of(asked.against, Path(folder)), **builds}
         ours_before, all_before, started = os.times(), busy_s(), time.monotonic()
         for number in range(asked.rounds):
             for name, build in builds.items() if number % 2 == 0 else reversed(builds.items()):

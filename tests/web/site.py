@@ -28,7 +28,8 @@ from yearling.api import create_app
 from yearling.config import Settings
 from yearling.feedback import FeedbackLog, event_to_dict
 from yearling.inference import EnginePool, FakeEngine, ScriptedAnswer, fake_served_model
-from yearling.store import SpecOutput, Store, make_text
+from yearling.records import Role
+from yearling.store import SpecOutput, Store, Triage, make_text
 from yearling.training import RunFolder
 
 SHOWCASE = """\
@@ -137,7 +138,7 @@ def fill_chats(store: Store, long_messages: int) -> str:
     conversation = store.conversations.create(owner, "A very long chat")
     parent = None
     for number in range(long_messages):
-        role = "assistant" if number % 2 else "user"
+        role: Role = "assistant" if number % 2 else "user"
         words = (
             f"Answer {number}: **bold**, `code` and a list:\n\n- one\n- two\n\n" + "Some more words of an answer. " * (number % 9)
             if number % 2
@@ -165,6 +166,7 @@ def fill_learning(store: Store) -> None:
         log.add_note(ben, sample.id, text)
     log.add_note(owner, items[0], "Only true for new lanes.\n\nSources:\n- <https://example.org/study>")
     fill_exams(store)
+    triages: tuple[Triage, ...] = ("bug", "passed", "passed", "policy", "gap")
     outputs = [
         SpecOutput(
             clause="calibrated",
@@ -178,7 +180,7 @@ def fill_learning(store: Store) -> None:
             score=-2.0,
             triage=triage,
         )
-        for number, triage in enumerate(("bug", "passed", "passed", "policy", "gap"))
+        for number, triage in enumerate(triages)
     ]
     run = store.spec_runs.add(
         outputs,
