@@ -1,7 +1,6 @@
-"""Structured output: which JSON schemas are taken, and whether an answer satisfies one.
+"""Structured output: which JSON schemas are accepted, and whether an answer satisfies its schema.
 
-The engine's grammar does the enforcing; this is the second pair of eyes, which no answer passes unchecked. Nothing here ever
-fetches a schema from elsewhere.
+The engine's grammar enforces a schema; this module checks every answer again. It never fetches a schema from elsewhere.
 """
 
 from __future__ import annotations
@@ -19,18 +18,20 @@ from yearling.errors import BadInput, Unsupported
 MAX_SCHEMA_CHARS = 65_536
 
 _LOCAL_REFERENCES_ONLY: Registry[Any] = Registry()
-"""Resolves references inside the schema only."""
+"""An empty registry: references resolve inside the schema only."""
 
 
 class SchemaNotSatisfied(Unsupported):
-    """The engine could not make the model satisfy the schema."""
+    """An answer does not satisfy its JSON schema, although the engine was told to enforce it."""
 
 
 def check_schema(schema: dict[str, Any], *, param: str) -> None:
-    """Raises BadInput for what is no JSON schema (draft 2020-12), is too large, or points outside itself."""
+    """Raises BadInput unless the schema is valid JSON Schema (draft 2020-12), small enough, and free of external references."""
     try:
         if len(json.dumps(schema)) > MAX_SCHEMA_CHARS:
-            raise BadInput(f"The schema is longer than {MAX_SCHEMA_CHARS} characters.", advice="Use a smaller one.", param=param)
+            raise BadInput(
+                f"The JSON schema is longer than {MAX_SCHEMA_CHARS} characters.", advice="Use a smaller one.", param=param
+            )
         jsonschema.Draft202012Validator.check_schema(schema)
         _check_references(schema, param)
     except jsonschema.SchemaError as error:
@@ -50,7 +51,9 @@ def _check_references(schema: Any, param: str) -> None:
         reference = schema.get("$ref")
         if isinstance(reference, str) and not reference.startswith("#"):
             raise BadInput(
-                f"The schema refers to {reference[:100]!r}, outside itself.", advice="Put it under $defs instead.", param=param
+                f"The JSON schema refers to {reference[:100]!r}, which is outside of it.",
+                advice="Move the referenced schema under $defs.",
+                param=param,
             )
         pattern = schema.get("pattern")
         if isinstance(pattern, str):
@@ -63,22 +66,22 @@ def _check_pattern(pattern: str, param: str) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise BadInput(f"The pattern {pattern[:100]!r} is not a usable regular expression: {error}.", param=param) from None
+        raise BadInput(f"The pattern {pattern[:100]!r} is not a valid regular expression: {error}.", param=param) from None
 
 
 def schema_violation(value: Any, schema: dict[str, Any]) -> str:
-    """Why a value does not satisfy the schema; empty when it does."""
+    """Why a value does not satisfy the schema; empty if it does."""
     try:
-        found = jsonschema.exceptions.best_match(
+        violation = jsonschema.exceptions.best_match(
             jsonschema.Draft202012Validator(schema, registry=_LOCAL_REFERENCES_ONLY).iter_errors(value)
         )
     except (Unresolvable, RecursionError) as error:
-        return f"the schema cannot be followed: {error}"
-    return "" if found is None else found.message
+        return f"the schema cannot be resolved: {error}"
+    return "" if violation is None else violation.message
 
 
 def json_text_violation(text: str, schema: dict[str, Any]) -> str:
-    """Why a text is no JSON that satisfies the schema; empty when it is."""
+    """Why a text is not JSON that satisfies the schema; empty if it is."""
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -91,5 +94,5 @@ def _refuse_constant(name: str) -> Any:
 
 
 def canonical_schema_json(schema: dict[str, Any] | None) -> str:
-    """The schema as canonical JSON, as samples store it; empty for none."""
+    """The schema as canonical JSON, as samples store it; empty for None."""
     return "" if schema is None else json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

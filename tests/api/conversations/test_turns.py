@@ -234,7 +234,7 @@ async def test_a_turn_ends_even_when_what_follows_it_fails(bench: Maker) -> None
         api.app.state.services.turns._on_saved = broken
         with capture_logs() as logs:
             turn, events = await exchange(api.client)
-        assert [one["event"] for one in logs if one["log_level"] == "error"] == ["turn_not_closed"]
+        assert [one["event"] for one in logs if one["log_level"] == "error"] == ["turn_finalization_failed"]
         assert events[-1]["state"] == "failed"
         assert (await tree(api.client, turn["conversation"]))["tree"][1]["text"] == "Hi"
 

@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from yearling.api.access.policy import current_person, require_role
 from yearling.api.conversations import personal_schemas as schemas
-from yearling.api.conversations.turn_inputs import get_personal_settings
 from yearling.api.conversations.views import format_utc
 from yearling.api.http.body import read_body
 from yearling.api.http.openapi import json_request_body, response_docs
 from yearling.api.services import get_services, store_response
+from yearling.chat import get_personal_settings
 from yearling.store import UNCHANGED, Memory, Store
 
 router = APIRouter(dependencies=[require_role("reader")])
@@ -100,7 +100,7 @@ async def delete_memory(request: Request, memory_id: str) -> Response:
 def _listed(store: Store, person_id: str) -> dict[str, Any]:
     memories = store.memories.list(person_id)
     places = _source_conversations(store, memories)
-    on = bool(get_personal_settings(store, person_id)["memory"])
+    on = get_personal_settings(store, person_id).memory
     return {"object": "list", "on": on, "data": [_view(one, places) for one in memories]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -9,13 +10,12 @@ from starlette.responses import Response
 
 from yearling.api.access.policy import current_person, require_role
 from yearling.api.conversations import personal_schemas as schemas
-from yearling.api.conversations.turn_inputs import available_modes, get_mode, get_personal_settings
 from yearling.api.conversations.views import format_utc
 from yearling.api.http.body import read_body
 from yearling.api.http.openapi import json_request_body, response_docs
 from yearling.api.services import get_services, store_response
-from yearling.chat import ANSWER_LANGUAGES, BUILTIN_MODES, REGULAR_MODE, AnswerMode
-from yearling.errors import BadInput
+from yearling.chat import AnswerMode, PersonalChatSettings, available_modes, change_personal_settings, get_personal_settings
+from yearling.chat import define_mode as define_answer_mode
 from yearling.store import Store
 
 router = APIRouter(dependencies=[require_role("reader")])
@@ -40,13 +40,9 @@ async def define_mode(request: Request) -> Response:
     body = await read_body(request, schemas.ModeRequest, max_bytes=services.settings.max_body_bytes)
 
     def work(store: Store) -> dict[str, Any]:
-        if body.name == REGULAR_MODE.name:
-            raise BadInput("The regular mode is the spec's own.", advice="Choose another name.", param="name")
-        above = next((mode.version for mode in BUILTIN_MODES if mode.name == body.name), 0)
-        made = store.modes.define(body.name, body.title, body.text, actor=person.id, after_version=above)
-        return _mode(
-            AnswerMode(name=made.name, version=made.version, title=made.title, text=made.text), format_utc(made.created_utc)
-        )
+        record = define_answer_mode(store, body.name, body.title, body.text, actor=person.id)
+        mode = AnswerMode(name=record.name, version=record.version, title=record.title, text=record.text)
+        return _mode(mode, format_utc(record.created_utc))
 
     return await store_response(get_services(request), work)
 
@@ -72,7 +68,7 @@ async def retire_mode(request: Request, name: str) -> Response:
 async def get_settings(request: Request) -> Response:
     """How the asker is answered: personal instructions, mode, knobs, memory, comparisons."""
     person = current_person(request)
-    return await store_response(get_services(request), lambda store: _settings(store, person.id))
+    return await store_response(get_services(request), lambda store: _settings(get_personal_settings(store, person.id)))
 
 
 @router.patch(
@@ -89,21 +85,13 @@ async def change_settings(request: Request) -> Response:
     changes = body.model_dump(exclude_none=True)
 
     def work(store: Store) -> dict[str, Any]:
-        if body.mode is not None:
-            get_mode(store, body.mode)
-        if body.language is not None and body.language != "auto" and body.language.partition("-")[0] not in ANSWER_LANGUAGES:
-            raise BadInput(f"There is no language {body.language!r} here.", advice=_LANGUAGE_ADVICE, param="language")
-        store.personal_settings.update(person.id, changes)
-        return _settings(store, person.id)
+        return _settings(change_personal_settings(store, person.id, changes))
 
     return await store_response(get_services(request), work)
 
 
-_LANGUAGE_ADVICE = f"Choose auto, or one of {', '.join(sorted(ANSWER_LANGUAGES))}."
-
-
-def _settings(store: Store, person_id: str) -> dict[str, Any]:
-    return {"object": "settings", **get_personal_settings(store, person_id)}
+def _settings(settings: PersonalChatSettings) -> dict[str, Any]:
+    return {"object": "settings", **asdict(settings)}
 
 
 def _modes(store: Store) -> dict[str, Any]:
