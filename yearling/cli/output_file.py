@@ -1,4 +1,4 @@
-"""Writing results to a file or to the screen, whole or not at all."""
+"""Writes results to standard output, or atomically to a file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from yearling.errors import StorageFailed
 
 
 def write_lines(path: Path | None, lines: Iterable[bytes]) -> dict[str, object]:
-    """Write lines to a file, which appears when it is whole, or to the screen; returns their size and SHA-256.
+    """Write lines to standard output, or to a file that appears once it is complete.
 
-    Raises StorageFailed.
+    Returns `size_bytes` and `sha256` of the file, and nothing for standard output. Raises StorageFailed.
     """
     digest, size_bytes = hashlib.sha256(), 0
     if path is None:
@@ -37,5 +37,5 @@ def write_lines(path: Path | None, lines: Iterable[bytes]) -> dict[str, object]:
                 os.unlink(file.name)
                 raise
     except OSError as error:
-        raise StorageFailed(f"{path} cannot be written: {error.strerror or error}.", advice="Choose another place.") from error
+        raise StorageFailed(f"{path} cannot be written: {error.strerror or error}.", advice="Choose another path.") from error
     return {"size_bytes": size_bytes, "sha256": digest.hexdigest()}
