@@ -25,7 +25,8 @@ def commands_built_once() -> Iterator[None]:
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(typer.testing, "_get_command", functools.cache(typer.testing._get_command))
+        get_command = typer.testing._get_command  # type: ignore[attr-defined]
+        patch.setattr(typer.testing, "_get_command", functools.cache(get_command))
         yield
 
 

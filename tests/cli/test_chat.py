@@ -6,11 +6,11 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import pexpect
+import pexpect  # type: ignore[import-untyped]
 import pytest
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
@@ -25,6 +25,8 @@ from yearling.cli.chat_terminal import run_terminal_chat
 from yearling.inference import EnginePool, FakeEngine, fake_served_model
 from yearling.models import LocalModel
 from yearling.store import Store
+
+TypeLines = Callable[..., Awaitable[None]]
 
 PROMPT = "› "
 ANSWER_S = 60.0
@@ -54,7 +56,7 @@ def owner(store: Store) -> str:
 
 
 @pytest.fixture
-def type_lines(engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def type_lines(engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TypeLines:
     """Types lines into a conversation, then leaves it."""
     monkeypatch.setenv("YEARLING_DATA_DIR", str(tmp_path / "data"))
 
@@ -103,7 +105,7 @@ def test_system_message_replaces_personal_settings_and_memories(run: Run, engine
 
 
 async def test_slash_commands_change_mode_memory_and_system_message(
-    type_lines: Callable[..., None], engine: FakeEngine, store: Store, owner: str
+    type_lines: TypeLines, engine: FakeEngine, store: Store, owner: str
 ) -> None:
     define_mode(store, "pirate", "Pirate", "Talk like a pirate.", actor=owner)
     await type_lines(
@@ -128,7 +130,7 @@ async def test_slash_commands_change_mode_memory_and_system_message(
 
 
 async def test_conversation_is_stored_and_retry_makes_a_sibling(
-    type_lines: Callable[..., None], engine: FakeEngine, store: Store
+    type_lines: TypeLines, engine: FakeEngine, store: Store
 ) -> None:
     await type_lines("I'm vegan. What shall I cook?", "/retry")
     owner_id = store.people.owner().id
@@ -140,7 +142,7 @@ async def test_conversation_is_stored_and_retry_makes_a_sibling(
 
 
 async def test_nothing_is_stored_without_retention(
-    type_lines: Callable[..., None], store: Store, monkeypatch: pytest.MonkeyPatch
+    type_lines: TypeLines, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("YEARLING_RETENTION", "none")
     await type_lines("What shall I cook?")
@@ -149,7 +151,7 @@ async def test_nothing_is_stored_without_retention(
 
 
 async def test_invalid_slash_commands_print_advice(
-    type_lines: Callable[..., None], store: Store, owner: str, capsys: pytest.CaptureFixture[str]
+    type_lines: TypeLines, store: Store, owner: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await type_lines("/nonsense", "/mode nonsense", "/memory maybe", "/memory", "/mode", "/retry")
     output = capsys.readouterr().err

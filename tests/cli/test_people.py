@@ -61,7 +61,8 @@ def test_key_is_printed_once_and_revoked_by_its_prefix(run: Run, store: Store) -
     secret = run("key", "create", "Ada", "--label", "laptop", "--scope", "feedback", "--days", "2").stdout.strip()
     match = store.api_keys.find_by_digest(hash_token(secret))
     assert match is not None
-    assert (match[1], match[0].scopes) == (ada, {"feedback"})
+    key, person = match
+    assert (person, key.scopes) == (ada, frozenset({"feedback"}))
     [row] = json.loads(run("key", "list", "Ada", "--json").stdout)
     assert (row["name"], secret.startswith(row["hint"]), secret in json.dumps(row)) == ("laptop", True, False)
     assert "laptop" in run("key", "list", "Ada").stdout
