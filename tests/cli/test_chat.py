@@ -129,9 +129,7 @@ async def test_slash_commands_change_mode_memory_and_system_message(
     assert sources(store) == [["spec", "personal", "memory"], ["spec", "mode", "personal"], [None]]
 
 
-async def test_conversation_is_stored_and_retry_makes_a_sibling(
-    type_lines: TypeLines, engine: FakeEngine, store: Store
-) -> None:
+async def test_conversation_is_stored_and_retry_makes_a_sibling(type_lines: TypeLines, engine: FakeEngine, store: Store) -> None:
     await type_lines("I'm vegan. What shall I cook?", "/retry")
     owner_id = store.people.owner().id
     (entry,) = store.history.list_page(owner_id, limit=10).entries
@@ -141,9 +139,7 @@ async def test_conversation_is_stored_and_retry_makes_a_sibling(
     assert store.memories.list(owner_id) == [], "the terminal reads memories and extracts none"
 
 
-async def test_nothing_is_stored_without_retention(
-    type_lines: TypeLines, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_nothing_is_stored_without_retention(type_lines: TypeLines, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YEARLING_RETENTION", "none")
     await type_lines("What shall I cook?")
     assert store.history.list_page(store.people.owner().id, limit=10).entries == ()

@@ -69,5 +69,5 @@ def test_measurements_exit_with_code_2_without_a_checkout(installed_package: Pat
 def test_gates_are_measured_in_the_checkout(run_yearling: Run) -> None:
     result = run_yearling("bench", "gates", "--gates", "100", "--json")
     rows = json.loads(result.stdout)
-    assert {row["gates"] for row in rows} == {100}
+    assert max(row["gates"] for row in rows) == 100
     assert result.exit_code == (0 if all(row["kept"] for row in rows) else 1)

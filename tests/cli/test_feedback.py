@@ -59,7 +59,7 @@ def test_unreadable_and_unwritable_files_raise(run_yearling: Run, rows: Path, tm
         run_yearling("feedback", "import", rows, "--format", "csv")
     with pytest.raises(NotFound, match="no file"):
         run_yearling("feedback", "import", tmp_path / "missing")
-    with pytest.raises(StorageFailed, match="cannot be written"):
+    with pytest.raises(StorageFailed, match="cannot be used: No such file"):
         run_yearling("feedback", "export", tmp_path / "no folder" / "x")
 
 

@@ -13,6 +13,7 @@ import typer
 
 from yearling.cli.console import err, out, print_json, print_table
 from yearling.cli.options import AS_JSON, DATA_DIR
+from yearling.cli.output_file import write_lines
 from yearling.config import load_settings
 from yearling.errors import NotFound
 
@@ -107,7 +108,6 @@ def export(
     as_json: bool = AS_JSON,
 ) -> None:
     """Export the public record: the feedback log without names and texts, with everything needed to replay it anywhere."""
-    from yearling.cli.output_file import write_lines
     from yearling.feedback import publication_lines
     from yearling.store import Store
 

@@ -15,6 +15,7 @@ import typer
 
 from yearling.cli.console import err, format_size, print_json, print_table
 from yearling.cli.options import AS_JSON, DATA_DIR, YES
+from yearling.cli.output_file import write_lines
 from yearling.clock import now_utc
 from yearling.config import load_settings
 from yearling.errors import Conflict, NotFound
@@ -67,7 +68,6 @@ def export_conversations(
 ) -> None:
     """Export everything of a person to a zip: conversations, files, judgements, memories, folders, share links, settings."""
     from yearling.api import export_personal_data
-    from yearling.cli.output_file import write_lines
 
     path = to or Path(f"yearling-{now_utc():%Y-%m-%d}.zip")
     if path.exists():

@@ -21,6 +21,7 @@ from yearling.cli.exam_execution import (
 from yearling.cli.exam_graders import graders, judge
 from yearling.cli.exam_inspect import inspect
 from yearling.cli.options import AS_JSON, DATA_DIR, DATASETS_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
+from yearling.cli.output_file import write_lines
 from yearling.config import load_settings
 from yearling.errors import BadInput, NotFound
 
@@ -143,7 +144,7 @@ def show(
         exam_run = _find_run(store, run_id)
         worst_samples = store.exams.list_lowest_scoring(exam_run.id, worst)
         if html is not None:
-            html.write_text(render_run_page(exam_run, worst_samples), encoding="utf-8")
+            write_lines(html, [render_run_page(exam_run, worst_samples).encode()])
     if html is not None:
         err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
         return
@@ -172,7 +173,7 @@ def compare(
     with Store.open(load_settings(data_dir=data_dir)) as store:
         comparison = compare_runs(store, _find_run(store, champion).id, _find_run(store, challenger).id)
     if html is not None:
-        html.write_text(render_comparison_page(comparison), encoding="utf-8")
+        write_lines(html, [render_comparison_page(comparison).encode()])
         err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
         return
     if as_json:
@@ -222,7 +223,7 @@ def gate(
         if len({(comparison.champion.model_hash, comparison.challenger.model_hash) for comparison in comparisons}) > 1:
             raise BadInput("The runs do not all belong to the same two models.")
         body = gate_to_json(result, {comparison.exam: comparison for comparison in comparisons})
-        record = store.exams.record_gate(
+        record = store.gates.record(
             champion=first.champion.model_hash,
             challenger=first.challenger.model_hash,
             decision=result.decision,

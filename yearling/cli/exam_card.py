@@ -12,6 +12,7 @@ import typer
 
 from yearling.cli.console import err, format_size, out
 from yearling.cli.options import DATA_DIR
+from yearling.cli.output_file import write_lines
 from yearling.config import load_settings
 from yearling.errors import NotFound, Untrusted
 
@@ -55,7 +56,7 @@ def card(
     if html is None:
         out.print(render_model_card_markdown(model_card), markup=False, highlight=False, soft_wrap=True)
         return
-    html.write_text(render_model_card_page(model_card), encoding="utf-8")
+    write_lines(html, [render_model_card_page(model_card).encode()])
     err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
 
 

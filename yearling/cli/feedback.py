@@ -12,6 +12,7 @@ import typer
 
 from yearling.cli.console import err, out, print_json, print_table
 from yearling.cli.options import AS_JSON, DATA_DIR
+from yearling.cli.output_file import write_lines
 from yearling.config import load_settings
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ def export_feedback(
     as_json: bool = AS_JSON,
 ) -> None:
     """Export the whole log with its texts as JSON lines, which `import` can read. People appear under pseudonyms."""
-    from yearling.cli.output_file import write_lines
     from yearling.feedback import export_log_lines
     from yearling.store import Store
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from filelock import FileLock
-
 from yearling.errors import Untrusted
-from yearling.files.disk import Progress, hash_file, ignore_progress, publish_file, translate_disk_errors
+from yearling.files.atomic import atomic_path, publish_file
+from yearling.files.disk import translate_disk_errors
+from yearling.files.locks import exclusive_lock
+from yearling.files.progress import Progress, ignore_progress
+from yearling.files.reading import hash_file
 from yearling.models.sources import FileSource, parse_source
 
 
@@ -23,7 +25,7 @@ def fetch_file(source: str, destination: Path, *, sha256: str, progress: Progres
     parsed = parse_source(source)
     with translate_disk_errors(destination.parent):
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(destination.with_name(f".{destination.name}.lock")):
+        with exclusive_lock(destination.with_name(f".{destination.name}.lock")):
             if destination.exists():
                 if hash_file(destination) != sha256:
                     raise Untrusted(f"{destination} is not what was fetched.", advice="Delete it and fetch it again.")
@@ -33,10 +35,9 @@ def fetch_file(source: str, destination: Path, *, sha256: str, progress: Progres
                 parsed, scratch, NetworkConfig.from_environment(), sha256=sha256, progress=progress or ignore_progress
             )
             if isinstance(parsed, FileSource):
-                scratch.mkdir(parents=True)
-                shutil.copyfile(fetched.path, scratch / "file")
-                publish_file(scratch / "file", destination)
+                with atomic_path(destination) as temporary:
+                    shutil.copyfile(fetched.path, temporary)
             else:
                 publish_file(fetched.path, destination)
-            shutil.rmtree(scratch)
+                shutil.rmtree(scratch)
     return destination

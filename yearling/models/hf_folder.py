@@ -17,7 +17,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from yearling.errors import BadInput, Untrusted
-from yearling.files.disk import hash_file
+from yearling.files.reading import hash_file
 from yearling.models.sources import refuse_pickle
 
 HF_FILENAMES = (

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from yearling.errors import BadInput, Unsupported, Untrusted
+from yearling.files.atomic import atomic_write_text
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Pipeline
@@ -182,8 +183,8 @@ def cache_tokenizer(model: ModelFiles) -> None:
         "tokenizer": _gguf_tokenizer_metadata(metadata),
         "template": gguf_template_metadata(metadata),
     }
-    _write_atomically(model.folder / _CACHE_TOKENIZER, pipeline.to_str())
-    _write_atomically(model.folder / _CACHE_METADATA, json.dumps(facts, ensure_ascii=False, sort_keys=True, indent=1))
+    atomic_write_text(model.folder / _CACHE_TOKENIZER, pipeline.to_str())
+    atomic_write_text(model.folder / _CACHE_METADATA, json.dumps(facts, ensure_ascii=False, sort_keys=True, indent=1))
 
 
 def cached_template_metadata(model: ModelFiles) -> dict[str, Any] | None:
@@ -203,12 +204,6 @@ def read_optional_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Untrusted(f"{path.name} of the model is not a JSON object.", advice="Fetch the model again.")
     return value
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def _folder(model: ModelFiles) -> Path:
