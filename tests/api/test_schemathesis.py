@@ -90,7 +90,6 @@ def attack(schema: Any, operation_id: str, mode: GenerationMode, *, examples: in
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
         max_examples=examples,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate],
@@ -140,7 +139,7 @@ def test_the_real_model_keeps_to_the_description(served: str, operation_id: str)
     operation = described.find_operation_by_id(operation_id)
 
     @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
-    @settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    @settings(max_examples=12, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
     def one(case: Any) -> None:
         if isinstance(case.body, dict) and operation_id != "create_embedding":
             case.body.pop("model", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 import typer.testing
 from typer.testing import CliRunner, Result
 
+from tests.conftest import IS_PATCHED
 from yearling.cli.main import app
 from yearling.config import Settings
 from yearling.store import Store
@@ -21,7 +21,7 @@ Run = Callable[..., Result]
 @pytest.fixture(scope="session", autouse=True)
 def commands_built_once() -> Iterator[None]:
     """Build Typer's commands once: its runner builds them again for every line, which takes longer than most lines."""
-    if os.environ.get("YEARLING_TEST_UNPATCHED"):
+    if not IS_PATCHED:
         yield
         return
     with pytest.MonkeyPatch.context() as patch:

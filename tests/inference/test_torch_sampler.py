@@ -90,7 +90,7 @@ def slow_distribution(logits: np.ndarray, sampling: SamplingSettings) -> np.ndar
     return out / out.sum()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
     temperature=st.floats(0.05, 3),

@@ -40,9 +40,9 @@ def test_names_that_read_alike_or_cannot_be_read_are_refused(store: Store, name:
 
 
 def test_a_password_is_checked_by_name_and_only_its_hash_is_kept(
-    store: Store, quick_hashing: type[argon2.PasswordHasher], monkeypatch: pytest.MonkeyPatch
+    store: Store, fast_password_hashing: type[argon2.PasswordHasher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(argon2, "PasswordHasher", quick_hashing)
+    monkeypatch.setattr(argon2, "PasswordHasher", fast_password_hashing)
     passwords = PasswordStore(store.database)  # with as much work in a hash as people get
     ada = store.people.add("Ada")
     assert (passwords.has_password(ada.id), store.people.has_accounts()) == (False, False)

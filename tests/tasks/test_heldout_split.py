@@ -19,7 +19,7 @@ ORIGINS = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(ORIGINS, st.sampled_from([0.0, 0.1, 0.3, 0.5]))
 def test_nobody_and_no_conversation_is_on_both_sides(origins: dict[str, LessonOrigin], share: float) -> None:
     found = split_lessons(origins, share=share)
@@ -33,7 +33,7 @@ def test_nobody_and_no_conversation_is_on_both_sides(origins: dict[str, LessonOr
         assert not found.heldout
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(ORIGINS, st.randoms(use_true_random=False))
 def test_the_order_decides_nothing(origins: dict[str, LessonOrigin], rng: random.Random) -> None:
     keys = list(origins)

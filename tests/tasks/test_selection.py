@@ -58,7 +58,7 @@ def some_log() -> tuple[FeedbackEvent, ...]:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=6, phases=[Phase.generate])
+@settings(max_examples=6, phases=[Phase.generate])
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_records_decides_nothing(rng: random.Random) -> None:
     events = list(some_log())
@@ -70,7 +70,7 @@ def test_the_order_of_records_decides_nothing(rng: random.Random) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=6, phases=[Phase.generate])
+@settings(max_examples=6, phases=[Phase.generate])
 @given(st.data())
 def test_what_is_taken_back_was_never_said(data: st.DataObject) -> None:
     events = list(some_log())

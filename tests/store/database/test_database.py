@@ -65,9 +65,9 @@ def filled(larger_once: Path, tmp_path: Path) -> Settings:
 
 
 def test_connections_are_as_durable_as_they_must_be(
-    tmp_path: Path, no_waiting_for_the_disk: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, unsynced_sqlite: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_prepare_sqlite", no_waiting_for_the_disk)
+    monkeypatch.setattr(database, "_prepare_sqlite", unsynced_sqlite)
     with Store.open(make_settings(tmp_path)) as store, store.database.read() as connection:
         found = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()

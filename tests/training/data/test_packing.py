@@ -100,7 +100,7 @@ def test_the_mask_is_that_of_the_definition(system: tuple[int, ...]) -> None:
             assert bool(mask[query, key]) == (key <= query and owner[key] in ancestors), (query, key)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sizes=st.lists(st.tuples(st.integers(1, 30), st.integers(1, 20), st.integers(1, 20)), min_size=1, max_size=12),
        budget=st.integers(1, 120), shared=st.booleans(), split=st.booleans())  # fmt: skip
 def test_every_target_is_there_once_and_batches_fit(
