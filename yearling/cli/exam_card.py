@@ -28,7 +28,7 @@ _PUBLISHED_SOURCES = ("pypi:", "hf:", "https:")
 
 def card(
     model: str | None = typer.Argument(
-        None, help="Name of a model, or of an adapter on a model (`MODEL+DIGITS`); default: the setting model."
+        None, help="Name of a model, or of an adapter on a model (`MODEL+DIGITS`); default: the setting `model`."
     ),
     html: Path | None = typer.Option(
         None, "--html", help="File for a self-contained HTML page, which is written instead of Markdown to standard output."

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-DATA_DIR = typer.Option(None, "--data-dir", help="Folder for the database, models and settings; default: the setting data_dir.")
+DATA_DIR = typer.Option(None, "--data-dir", help="Folder for the database, models and settings; default: the setting `data_dir`.")
 AS_JSON = typer.Option(False, "--json", help="Print JSON instead of text.")
-MODEL = typer.Option(None, "--model", "-m", help="Name of the model to use; default: the setting model.")
+MODEL = typer.Option(None, "--model", "-m", help="Name of the model to use; default: the setting `model`.")
 YES = typer.Option(False, "--yes", "-y", help="Do not ask for confirmation.")
 
 DATASETS_DIR = typer.Option(

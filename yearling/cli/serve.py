@@ -13,13 +13,13 @@ from yearling.config import load_settings
 
 def serve(
     host: str | None = typer.Option(
-        None, "--host", help="Address to listen on; other than loopback it needs api_keys. Default: the setting host."
+        None, "--host", help="Address to listen on; other than loopback it needs api_keys. Default: the setting `host`."
     ),
     port: int | None = typer.Option(
-        None, "--port", "-p", min=0, max=65535, help="Port to listen on; 0 picks a free one. Default: the setting port."
+        None, "--port", "-p", min=0, max=65535, help="Port to listen on; 0 picks a free one. Default: the setting `port`."
     ),
     model: str | None = typer.Option(
-        None, "--model", "-m", help="Model for requests that name none; default: the setting model."
+        None, "--model", "-m", help="Model for requests that name none; default: the setting `model`."
     ),
     data_dir: Path | None = DATA_DIR,
     pull: bool = typer.Option(False, "--pull", help="Download the default model first if it is not installed."),

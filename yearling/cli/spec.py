@@ -86,7 +86,7 @@ def show(clause: str = typer.Argument(help="Id of a clause."), folder: Path | No
 
 @app.command("run")
 def run(
-    model: str | None = typer.Argument(None, help="Name of the model to test; default: the setting model."),
+    model: str | None = typer.Argument(None, help="Name of the model to test; default: the setting `model`."),
     clause: list[str] = typer.Option([], "--clause", "-c", help="Id of a clause to test, instead of all; can be repeated."),
     samples: int | None = typer.Option(None, "--samples", "-n", min=1, help="Answers per twin; default: what each case sets."),
     max_tokens: int = typer.Option(160, "--max-tokens", min=1, help="Most tokens of an answer."),

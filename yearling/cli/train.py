@@ -72,24 +72,12 @@ class TrainGroup(TyperGroup):
 
     @functools.cached_property
     def _method_commands(self) -> dict[str, MethodCommand]:
-        from yearling.training import METHODS
+        from yearling.training import METHOD_TABLE
 
-        return {name: MethodCommand(name, help=method_help(name)) for name in METHODS}
+        return {name: MethodCommand(name, help=entry.summary) for name, entry in METHOD_TABLE.items()}
 
 
 app = typer.Typer(cls=TrainGroup, help="Train models on lesson sets and on tasks with graders.", no_args_is_help=True)
-
-
-def method_help(method: str) -> str:
-    return {
-        "sft": "Imitate good answers: supervised fine-tuning on demonstrations.",
-        "dpo": "Prefer what both sides prefer: preference optimisation on pairs, weighted by their consensus.",
-        "kto": "Learn from single thumbs, up and down.",
-        "reward": "Train a reward model on pairs.",
-        "grpo": "Learn by trying tasks that are graded, each answer judged by its group.",
-        "ppo": "Learn by trying tasks that are graded, with a value head, for long or multi-turn tasks.",
-        "rejection": "Imitate one's own solutions: try tasks, keep what the grader passes, fine-tune on it.",
-    }[method]
 
 
 def _make_method_function(method: str) -> Callable[..., None]:
@@ -140,9 +128,7 @@ def _create_and_run(
         0, "--validate-every", help="Steps between validations; 0 validates every twentieth of the run."
     ),
     checkpoint_s: float = typer.Option(120.0, "--checkpoint-s", help="Most seconds between two checkpoints."),
-    threads: int = typer.Option(
-        0, "--threads", help="Number of CPU threads; 0 is the setting threads, or one per physical core."
-    ),
+    threads: int = typer.Option(0, "--threads", help="Number of CPU threads; 0 uses the setting `threads`."),
     processes: int = PROCESSES,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,

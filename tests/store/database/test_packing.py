@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from yearling.errors import BadInput, Untrusted
 from yearling.store.database.packing import (
-    pack_canonical_json,
     compact_json,
     escape_text,
+    pack_canonical_json,
     pack_ids,
     pack_logprobs,
     unescape_text,
