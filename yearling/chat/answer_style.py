@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from yearling.chat.json_types import MessageDict
 from yearling.chat.served_spec import SPEC_SYSTEM_MESSAGE
 
 AnswerLength = Literal["short", "normal", "long"]
@@ -86,9 +87,9 @@ class AnswerStyle:
     instructions: str = ""
 
 
-def system_messages(style: AnswerStyle, memories: Sequence[str] = ()) -> list[dict[str, Any]]:
+def system_messages(style: AnswerStyle, memories: Sequence[str] = ()) -> list[MessageDict]:
     """The system messages of a turn, the spec's first. Empty without any choice: `with_spec_message` then adds the spec's."""
-    parts: list[dict[str, Any]] = []
+    parts: list[MessageDict] = []
     if style.mode.text:
         parts.append(_system_part("mode", style.mode.text, mode=style.mode.label))
     style_text = " ".join(sentence for sentence in _style_sentences(style) if sentence)
@@ -112,5 +113,5 @@ def _style_sentences(style: AnswerStyle) -> tuple[str, ...]:
     return _LENGTH_SENTENCES[style.length], _BLUNTNESS_SENTENCES[style.bluntness], language
 
 
-def _system_part(source: str, text: str, **extra: Any) -> dict[str, Any]:
+def _system_part(source: str, text: str, **extra: Any) -> MessageDict:
     return {"role": "system", "content": text, "source": source, **extra}

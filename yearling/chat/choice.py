@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from yearling.chat.json_types import MessageDict, ToolCallDict
 from yearling.chat.output_parsing import OutputParser, ParsedOutput, PlainTextParser, TokenTextAligner, output_parser_for
 from yearling.chat.prompt_rendering import ChatPromptRenderer
 from yearling.chat.reasoning_effort import THINK_CLOSE, final_answer_messages, reasoning_budget_tokens, reasoning_messages
@@ -44,7 +44,7 @@ class ChoiceGenerator:
     _prompt_tokens: int | None = None
     _reasoning_tokens: int = 0
     _reasoning_parts: list[str] = field(default_factory=list)
-    _answer_messages: Sequence[dict[str, Any]] | None = None
+    _answer_messages: Sequence[MessageDict] | None = None
     """The messages of the answer pass, if the reasoning was added to them."""
     _num_tool_calls: int = 0
 
@@ -118,7 +118,7 @@ class ChoiceGenerator:
         self.request = replace(self.request, prompt_ids=prompt, sampling=replace(self.request.sampling, max_tokens=max_tokens))
 
     def _render_prompt(
-        self, prompter: ChatPromptRenderer, messages: Sequence[dict[str, Any]], *, thinking: bool = False
+        self, prompter: ChatPromptRenderer, messages: Sequence[MessageDict], *, thinking: bool = False
     ) -> tuple[int, ...]:
         return prompter.render(
             messages,
@@ -174,13 +174,13 @@ class ChoiceGenerator:
             return None
         return TurnEvent(choice=self.index, text=parsed.text, reasoning=delta.reasoning, tool_calls=calls, tokens=tokens)
 
-    def _tool_call_delta(self, call: ToolCall) -> dict[str, Any]:
+    def _tool_call_delta(self, call: ToolCall) -> ToolCallDict:
         self._num_tool_calls += 1
         index = self._num_tool_calls - 1
         function = {"name": call.name, "arguments": call.arguments}
         return {"index": index, "id": tool_call_id(self.sample_id, index), "type": "function", "function": function}
 
-    def _with_sample_call_id(self, delta: dict[str, Any]) -> dict[str, Any]:
+    def _with_sample_call_id(self, delta: ToolCallDict) -> ToolCallDict:
         """A remote engine's delta with the call id that `answer_message` derives from the stored sample."""
         return {**delta, "id": tool_call_id(self.sample_id, delta["index"])} if delta.get("id") else delta
 
@@ -209,7 +209,7 @@ class ChoiceGenerator:
 
     # Passes through the engine
 
-    def _new_record(self, request: GenerationRequest, messages: Sequence[dict[str, Any]], sample_id: str) -> GenerationRecord:
+    def _new_record(self, request: GenerationRequest, messages: Sequence[MessageDict], sample_id: str) -> GenerationRecord:
         return GenerationRecord(
             id=sample_id,
             request_id=self.turn_request.request_id,

@@ -6,8 +6,8 @@ The oldest messages are dropped first, and the kept part always starts with a qu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from yearling.chat.json_types import MessageDict
 from yearling.chat.request import TurnRequest
 from yearling.chat.turn import Assistant, PreparedTurn
 from yearling.errors import ContextLengthExceeded
@@ -22,8 +22,8 @@ async def prepare_fitting_turn(
     assistant: Assistant,
     person_id: str,
     model: str | None,
-    history: Sequence[dict[str, Any]],
-    build_request: Callable[[Sequence[dict[str, Any]]], TurnRequest],
+    history: Sequence[MessageDict],
+    build_request: Callable[[Sequence[MessageDict]], TurnRequest],
 ) -> tuple[PreparedTurn, int]:
     """Prepare a turn over as much of the end of `history` as fits. Returns the turn and the number of omitted messages.
 
@@ -46,7 +46,7 @@ async def prepare_fitting_turn(
         start = next_start
 
 
-def _first_question_within(history: Sequence[dict[str, Any]], start: int, max_chars: float) -> int:
+def _first_question_within(history: Sequence[MessageDict], start: int, max_chars: float) -> int:
     """Index of the first question from `start` on that is followed by at most `max_chars` characters, itself included.
 
     The last message counts as short enough. Without such a question: 0 if `start` is 0, else `len(history)`.
@@ -59,5 +59,5 @@ def _first_question_within(history: Sequence[dict[str, Any]], start: int, max_ch
     return start if start == 0 else len(history)
 
 
-def _num_chars(messages: Sequence[dict[str, Any]]) -> int:
+def _num_chars(messages: Sequence[MessageDict]) -> int:
     return sum(len(message["content"]) for message in messages)

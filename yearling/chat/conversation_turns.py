@@ -18,6 +18,7 @@ import structlog
 
 from yearling.chat.answer_style import AnswerStyle, system_messages
 from yearling.chat.context_window import prepare_fitting_turn
+from yearling.chat.json_types import MessageDict
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.reasoning_effort import ReasoningEffort
 from yearling.chat.request import TurnRequest
@@ -150,7 +151,7 @@ class ConversationTurns:
         self._launch(live, answers, plan, turn_input)
         return live
 
-    async def start_temporary(self, person_id: str, messages: Sequence[dict[str, Any]], turn_input: TurnInput) -> LiveTurn:
+    async def start_temporary(self, person_id: str, messages: Sequence[MessageDict], turn_input: TurnInput) -> LiveTurn:
         """Start a turn that stores nothing: only its events stay in memory for a while. Raises what `Assistant.prepare` and
         `acquire_slot` raise."""
         turn_id = new_id()
@@ -211,7 +212,7 @@ class ConversationTurns:
         try:
             for index, model in enumerate(models):
 
-                def request(history: Sequence[dict[str, Any]], model: str | None = model) -> TurnRequest:
+                def request(history: Sequence[MessageDict], model: str | None = model) -> TurnRequest:
                     return TurnRequest(
                         request_id=turn_id,
                         messages=(*system_parts, *history),

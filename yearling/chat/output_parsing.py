@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from yearling.chat.json_types import ToolDict
 from yearling.chat.tools import ToolCall, ToolCallParser, parse_forced_call
 from yearling.inference import Token, TokenizerLike
 
@@ -67,7 +68,7 @@ class PlainTextParser:
 class OptionalToolCallParser:
     """Separates text from the tool calls that the model chose to make."""
 
-    def __init__(self, tools: Sequence[dict[str, Any]], *, parallel: bool) -> None:
+    def __init__(self, tools: Sequence[ToolDict], *, parallel: bool) -> None:
         self._parser = ToolCallParser(tools, parallel=parallel)
 
     @property
@@ -105,7 +106,7 @@ class ForcedToolCallParser:
         return ParsedOutput(tool_calls=() if call is None else (call,))
 
 
-def output_parser_for(tools: Sequence[dict[str, Any]], *, forced: bool, parallel: bool = True) -> OutputParser:
+def output_parser_for(tools: Sequence[ToolDict], *, forced: bool, parallel: bool = True) -> OutputParser:
     """The parser for the output of a turn that offered these tools. `forced`: a tool call is enforced by a grammar."""
     if not tools:
         return PlainTextParser()

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from yearling.chat.json_types import MessageDict, SchemaDict, ToolDict
 from yearling.chat.reasoning_effort import THINK_CLOSE, THINK_OPEN
 from yearling.chat.tools import TOOL_CALL_OPEN, describe_tools, tool_messages_as_text, with_object_arguments
 from yearling.errors import Unsupported
@@ -30,11 +31,11 @@ class ChatPromptRenderer:
 
     def render(
         self,
-        messages: Sequence[dict[str, Any]],
+        messages: Sequence[MessageDict],
         *,
-        tools: Sequence[dict[str, Any]] = (),
+        tools: Sequence[ToolDict] = (),
         forced_tool: str | None = None,
-        json_schema: dict[str, Any] | None = None,
+        json_schema: SchemaDict | None = None,
         thinking: bool = False,
     ) -> tuple[int, ...]:
         """The token ids of the prompt.
@@ -82,7 +83,7 @@ class ChatPromptRenderer:
         )
 
 
-def messages_for_model(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def messages_for_model(messages: Sequence[MessageDict]) -> list[MessageDict]:
     """The messages with model keys only (no `source`), `developer` as `system`, and leading system messages joined into one."""
     plain = [{key: message[key] for key in _MODEL_MESSAGE_KEYS if message.get(key) is not None} for message in messages]
     for message in plain:
@@ -98,21 +99,21 @@ def messages_for_model(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any
     return [{"role": "system", "content": joined}, *plain[leading:]]
 
 
-def append_to_system_message(messages: Sequence[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+def append_to_system_message(messages: Sequence[MessageDict], text: str) -> list[MessageDict]:
     """The messages with `text` appended to the leading system message, which is added if there is none."""
     if messages and messages[0]["role"] == "system":
         return [{**messages[0], "content": f"{messages[0]['content']}\n\n{text}"}, *messages[1:]]
     return [{"role": "system", "content": text}, *messages]
 
 
-def describe_schema(schema: dict[str, Any]) -> str:
+def describe_schema(schema: SchemaDict) -> str:
     """The instruction that shows a schema to the model. The engine enforces it; a model that knows it answers better."""
     if schema == {"type": "object"}:
         return "Answer with one JSON object and nothing else."
     return f"Answer with JSON of this schema and nothing else:\n{json.dumps(schema, ensure_ascii=False)}"
 
 
-def _involves_tools(message: dict[str, Any]) -> bool:
+def _involves_tools(message: MessageDict) -> bool:
     return message["role"] == "tool" or bool(message.get("tool_calls"))
 
 

@@ -7,7 +7,9 @@ model is asked for its reasoning only, and then for the answer given that reason
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
+
+from yearling.chat.json_types import MessageDict
 
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
@@ -38,12 +40,12 @@ def reasoning_budget_tokens(effort: ReasoningEffort, *, available_tokens: int) -
     return min(REASONING_BUDGET_TOKENS.get(effort, available_tokens), available_tokens // 2)
 
 
-def reasoning_messages(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def reasoning_messages(messages: Sequence[MessageDict]) -> list[MessageDict]:
     """The messages of the hidden reasoning pass. Added messages carry a `source`, which tells them from the person's."""
     return [*messages, {"role": "user", "content": _REASONING_INSTRUCTION, "source": "effort"}]
 
 
-def final_answer_messages(messages: Sequence[dict[str, Any]], reasoning: str) -> list[dict[str, Any]]:
+def final_answer_messages(messages: Sequence[MessageDict], reasoning: str) -> list[MessageDict]:
     """The messages of the answer pass, which follows the reasoning pass."""
     return [
         *reasoning_messages(messages),

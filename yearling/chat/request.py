@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from yearling.chat.json_types import MessageDict, SchemaDict, ToolDict
 from yearling.chat.reasoning_effort import REASONING_EFFORTS, ReasoningEffort
 from yearling.chat.structured_output import check_schema
 from yearling.chat.tools import tool_name
@@ -28,7 +29,7 @@ class PartialAnswer:
     model_hash: str = ""
 
     @property
-    def message(self) -> dict[str, Any]:
+    def message(self) -> MessageDict:
         """The partial answer as a message of the sample."""
         return {"role": "assistant", "content": self.text, "source": "begun"}
 
@@ -43,21 +44,21 @@ class TurnRequest:
     """
 
     request_id: str
-    messages: tuple[dict[str, Any], ...]
+    messages: tuple[MessageDict, ...]
     model: str | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
     n: int = 1
     logprobs: bool = False
     top_logprobs: int = 0
-    json_schema: dict[str, Any] | None = None
-    tools: tuple[dict[str, Any], ...] = ()
+    json_schema: SchemaDict | None = None
+    tools: tuple[ToolDict, ...] = ()
     tool_choice: str = "auto"
     parallel_tool_calls: bool = True
     effort: ReasoningEffort | None = None
     partial_answer: PartialAnswer | None = None
 
     @property
-    def offered_tools(self) -> tuple[dict[str, Any], ...]:
+    def offered_tools(self) -> tuple[ToolDict, ...]:
         """The tools that the model sees."""
         return () if self.tool_choice == "none" else self.tools
 
@@ -69,12 +70,12 @@ class TurnRequest:
         return "*" if self.tool_choice == "required" else self.tool_choice.removeprefix("function:")
 
     @property
-    def forced_tools(self) -> list[dict[str, Any]]:
+    def forced_tools(self) -> list[ToolDict]:
         """The tools of which one must be called; empty if no call is enforced."""
         return [tool for tool in self.tools if self.forced_tool in ("*", tool_name(tool))]
 
     @property
-    def offered_tools_messages(self) -> list[dict[str, Any]]:
+    def offered_tools_messages(self) -> list[MessageDict]:
         """The offered tools as a message of the sample; empty without tools."""
         if not self.offered_tools:
             return []

@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
+from yearling.chat.json_types import MessageDict
 from yearling.chat.served_spec import SPEC_VERSION
 from yearling.chat.structured_output import canonical_schema_json
 from yearling.chat.tools import format_tool_call
@@ -41,7 +42,7 @@ class GenerationRecord:
     person_id: str
     served: ServedModel
     request: GenerationRequest
-    messages: Sequence[dict[str, Any]]
+    messages: Sequence[MessageDict]
     choice: int
     id: str
     finish: FinishReason | None = None

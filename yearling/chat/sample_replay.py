@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from yearling.chat.json_types import MessageDict
 from yearling.chat.output_parsing import output_parser_for
 from yearling.chat.tools import FORCED_CALL_MARK, tool_call_id
 from yearling.records import Sample
 
 
-def client_messages(sample: Sample) -> list[dict[str, Any]]:
+def client_messages(sample: Sample) -> list[MessageDict]:
     """The messages that the client sent, without those that we added (they carry a `source`)."""
     return [message for message in sample.messages if "source" not in message]
 
 
-def message_from_source(sample: Sample, source: str) -> dict[str, Any] | None:
+def message_from_source(sample: Sample, source: str) -> MessageDict | None:
     """The first message with this `source` (`instructions`, `tools`, ...), None if there is none."""
     return next((message for message in sample.messages if message.get("source") == source), None)
 
 
-def answer_message(sample: Sample) -> dict[str, Any]:
+def answer_message(sample: Sample) -> MessageDict:
     """The assistant's message as the client received it, with the same tool call ids."""
     offered = message_from_source(sample, "tools") or {}
     forced = FORCED_CALL_MARK in sample.grammar
@@ -33,5 +32,5 @@ def answer_message(sample: Sample) -> dict[str, Any]:
         }
         for index, call in enumerate(call for output in outputs for call in output.tool_calls)
     ]
-    message: dict[str, Any] = {"role": "assistant", "content": "".join(output.text for output in outputs)}
+    message: MessageDict = {"role": "assistant", "content": "".join(output.text for output in outputs)}
     return {**message, "tool_calls": calls} if calls else message

@@ -185,7 +185,7 @@ def _parse_case(item: dict[str, Any], file: str) -> SpecCase:
     )
 
 
-def _parse_twin(twin: Any, line: int) -> SpecTwin:
+def _parse_twin(twin: object, line: int) -> SpecTwin:
     if not isinstance(twin, dict):
         raise _InvalidCase(line, "a twin must be a mapping with user or turns")
     line = twin.pop(_LINE_KEY)
@@ -209,7 +209,7 @@ def _parse_twin(twin: Any, line: int) -> SpecTwin:
     return SpecTwin(messages=tuple(messages), facts=facts, line=line)
 
 
-def _without_line_numbers(value: Any) -> Any:
+def _without_line_numbers(value: object) -> Any:
     """The value without the line numbers that the loader added."""
     if isinstance(value, dict):
         return {key: _without_line_numbers(item) for key, item in value.items() if key != _LINE_KEY}

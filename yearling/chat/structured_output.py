@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 import jsonschema
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from yearling.chat.json_types import SchemaDict
 from yearling.errors import BadInput, Unsupported
 
 MAX_SCHEMA_CHARS = 65_536
@@ -25,7 +26,7 @@ class SchemaNotSatisfied(Unsupported):
     """An answer does not satisfy its JSON schema, although the engine was told to enforce it."""
 
 
-def check_schema(schema: dict[str, Any], *, param: str) -> None:
+def check_schema(schema: SchemaDict, *, param: str) -> None:
     """Raises BadInput unless the schema is valid JSON Schema (draft 2020-12), small enough, and free of external references."""
     try:
         if len(json.dumps(schema)) > MAX_SCHEMA_CHARS:
@@ -43,7 +44,7 @@ def check_schema(schema: dict[str, Any], *, param: str) -> None:
         raise BadInput("The JSON schema is nested too deeply.", param=param) from None
 
 
-def _check_references(schema: Any, param: str) -> None:
+def _check_references(schema: object, param: str) -> None:
     if isinstance(schema, list):
         for item in schema:
             _check_references(item, param)
@@ -69,7 +70,7 @@ def _check_pattern(pattern: str, param: str) -> None:
         raise BadInput(f"The pattern {pattern[:100]!r} is not a valid regular expression: {error}.", param=param) from None
 
 
-def schema_violation(value: Any, schema: dict[str, Any]) -> str:
+def schema_violation(value: object, schema: SchemaDict) -> str:
     """Why a value does not satisfy the schema; empty if it does."""
     try:
         violation = jsonschema.exceptions.best_match(
@@ -80,7 +81,7 @@ def schema_violation(value: Any, schema: dict[str, Any]) -> str:
     return "" if violation is None else violation.message
 
 
-def json_text_violation(text: str, schema: dict[str, Any]) -> str:
+def json_text_violation(text: str, schema: SchemaDict) -> str:
     """Why a text is not JSON that satisfies the schema; empty if it is."""
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
@@ -89,10 +90,10 @@ def json_text_violation(text: str, schema: dict[str, Any]) -> str:
     return schema_violation(value, schema)
 
 
-def _refuse_constant(name: str) -> Any:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def canonical_schema_json(schema: dict[str, Any] | None) -> str:
+def canonical_schema_json(schema: SchemaDict | None) -> str:
     """The schema as canonical JSON, as samples store it; empty for None."""
     return "" if schema is None else json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

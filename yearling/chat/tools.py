@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from yearling.chat.json_types import MessageDict, SchemaDict, ToolDict
 from yearling.chat.structured_output import schema_violation
 
 TOOL_CALL_OPEN = "<tool_call>"
@@ -34,7 +35,7 @@ def tool_call_id(sample_id: str, index: int) -> str:
     return f"call_{sample_id.replace('-', '')}{index}"
 
 
-def tool_name(tool: dict[str, Any]) -> str:
+def tool_name(tool: ToolDict) -> str:
     """The function's name of a tool in OpenAI's form."""
     return str(tool["function"]["name"])
 
@@ -42,7 +43,7 @@ def tool_name(tool: dict[str, Any]) -> str:
 # Tools in the prompt
 
 
-def describe_tools(tools: Sequence[dict[str, Any]], *, forced_tool: str | None = None) -> str:
+def describe_tools(tools: Sequence[ToolDict], *, forced_tool: str | None = None) -> str:
     """The tools as a part of the system message. `forced_tool` names the function that must be called."""
     signatures = "\n".join(json.dumps(_signature(tool), ensure_ascii=False) for tool in tools)
     instruction = f"\n\nCall the function {forced_tool} now." if forced_tool else ""
@@ -55,29 +56,29 @@ def describe_tools(tools: Sequence[dict[str, Any]], *, forced_tool: str | None =
     )
 
 
-def _signature(tool: dict[str, Any]) -> dict[str, Any]:
+def _signature(tool: ToolDict) -> ToolDict:
     function = {name: value for name, value in tool["function"].items() if name in ("name", "description", "parameters")}
     return {"type": "function", "function": function}
 
 
-def tool_messages_as_text(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def tool_messages_as_text(messages: Sequence[MessageDict]) -> list[MessageDict]:
     """The messages with past calls and their results as text, for templates without tool support."""
     return [_call_as_text(message) if message.get("tool_calls") else _result_as_text(message) for message in messages]
 
 
-def _call_as_text(message: dict[str, Any]) -> dict[str, Any]:
+def _call_as_text(message: MessageDict) -> MessageDict:
     calls = [format_tool_call(call["function"]["name"], call["function"]["arguments"]) for call in message["tool_calls"]]
     content = "\n".join([*([message["content"]] if message.get("content") else []), *calls])
     return {"role": message["role"], "content": content}
 
 
-def _result_as_text(message: dict[str, Any]) -> dict[str, Any]:
+def _result_as_text(message: MessageDict) -> MessageDict:
     if message["role"] != "tool":
         return message
     return {"role": "user", "content": f"<tool_response>\n{message['content']}\n</tool_response>"}
 
 
-def with_object_arguments(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_object_arguments(messages: Sequence[MessageDict]) -> list[MessageDict]:
     """The messages with arguments of past calls as objects, as chat templates expect them. Clients send JSON text."""
     converted = []
     for message in messages:
@@ -107,7 +108,7 @@ def _parse_arguments(arguments: str) -> Any:
 # Forced calls
 
 
-def forced_call_schema(tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def forced_call_schema(tools: Sequence[ToolDict]) -> SchemaDict:
     """A JSON schema that exactly one call of one of the tools satisfies. References inside the parameters are rewritten."""
     calls, definitions = [], {}
     for index, tool in enumerate(tools):
@@ -122,7 +123,7 @@ def forced_call_schema(tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
         calls.append(
             {"type": "object", "properties": properties, "required": ["name", "arguments"], "additionalProperties": False}
         )
-    schema: dict[str, Any] = {"$comment": FORCED_CALL_MARK, **(calls[0] if len(calls) == 1 else {"anyOf": calls})}
+    schema: SchemaDict = {"$comment": FORCED_CALL_MARK, **(calls[0] if len(calls) == 1 else {"anyOf": calls})}
     if definitions:
         schema["$defs"] = definitions
     return schema
@@ -142,7 +143,7 @@ def _rebase_references(schema: Any, place: str) -> Any:
     }
 
 
-def _has_reference(schema: Any) -> bool:
+def _has_reference(schema: object) -> bool:
     if isinstance(schema, dict):
         return isinstance(schema.get("$ref"), str) or any(map(_has_reference, schema.values()))
     return isinstance(schema, list) and any(map(_has_reference, schema))
@@ -168,7 +169,7 @@ class ToolCallParser:
     lost. `ended` becomes true with the first text after a call, or with the first call if `parallel` is false.
     """
 
-    def __init__(self, tools: Sequence[dict[str, Any]], *, parallel: bool = True) -> None:
+    def __init__(self, tools: Sequence[ToolDict], *, parallel: bool = True) -> None:
         self._tools = {tool_name(tool): tool["function"] for tool in tools}
         self._parallel = parallel
         self._buffer = ""
@@ -237,7 +238,7 @@ class ToolCallParser:
             calls.append(call)
         return calls
 
-    def _parse_call(self, value: Any) -> ToolCall | None:
+    def _parse_call(self, value: object) -> ToolCall | None:
         if not isinstance(value, dict) or not isinstance(value.get("name"), str) or value["name"] not in self._tools:
             return None
         arguments = value.get("arguments", value.get("parameters", {}))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from yearling.chat.choice import ChoiceGenerator
+from yearling.chat.json_types import ToolCallDict
 from yearling.chat.output_parsing import TokenText
 from yearling.chat.prompt_rendering import ChatPromptRenderer, messages_for_model
 from yearling.chat.request import PartialAnswer, TurnRequest, check_request
@@ -234,7 +235,7 @@ class _ChoiceAccumulator:
     def __init__(self) -> None:
         self._text: list[str] = []
         self._reasoning: list[str] = []
-        self._tool_calls: dict[int, dict[str, Any]] = {}
+        self._tool_calls: dict[int, ToolCallDict] = {}
         self._tokens: list[TokenText] = []
         self._last_event: TurnEvent | None = None
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from yearling.chat.json_types import ToolCallDict
 from yearling.chat.output_parsing import TokenText
 from yearling.records import FinishReason
 
@@ -29,7 +29,7 @@ class TurnEvent:
     choice: int
     text: str = ""
     reasoning: str = ""
-    tool_calls: tuple[dict[str, Any], ...] = ()
+    tool_calls: tuple[ToolCallDict, ...] = ()
     tokens: tuple[TokenText, ...] = ()
     finish_reason: FinishReason | None = None
     usage: TokenUsage | None = None
@@ -43,7 +43,7 @@ class ChoiceAnswer:
     index: int
     text: str
     reasoning: str
-    tool_calls: tuple[dict[str, Any], ...]
+    tool_calls: tuple[ToolCallDict, ...]
     tokens: tuple[TokenText, ...]
     finish_reason: FinishReason
     usage: TokenUsage

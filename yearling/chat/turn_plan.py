@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from yearling.chat.json_types import MessageDict
 from yearling.chat.request import PartialAnswer
 from yearling.clock import new_id
 from yearling.errors import BadInput, Conflict, NotFound
@@ -22,7 +23,7 @@ class TurnPlan:
     `question` is the question if it has yet to be stored, under `parent_id`; it is None if it already is in the tree.
     """
 
-    history: list[dict[str, Any]]
+    history: list[MessageDict]
     question: str | None = None
     question_id: str | None = None
     parent_id: str | None = None
@@ -55,9 +56,9 @@ def plan_turn(
     return plan
 
 
-def chat_history(branch: Sequence[Message]) -> list[dict[str, Any]]:
+def chat_history(branch: Sequence[Message]) -> list[MessageDict]:
     """The questions and answers of a branch as models see them. An answer and its continuations form one message."""
-    history: list[dict[str, Any]] = []
+    history: list[MessageDict] = []
     for message in branch:
         if message.role not in ("user", "assistant") or not message.content:
             continue
