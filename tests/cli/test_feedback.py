@@ -103,7 +103,7 @@ def test_jury_is_invited_shown_and_replayed(run_yearling: Run, judged: Path, tmp
     event = json.loads(run_yearling("feedback", "jury", "invite", "i2", "--json").stdout)
     assert len(event["jurors"]) >= 8
     assert "people to judge i3" in run_yearling("feedback", "jury", "invite", "i3").stdout
-    assert f"0 of {len(event['jurors'])} have rated it" in run_yearling("feedback", "jury", "verdict", "i2").stdout
+    assert f"0 of {len(event['jurors'])} jurors have rated it" in run_yearling("feedback", "jury", "verdict", "i2").stdout
     assert json.loads(run_yearling("feedback", "jury", "verdict", "i2", "--json").stdout)["finding"] == ""
     run_yearling("consensus", "run")
     run_yearling("consensus", "export", tmp_path / "public")

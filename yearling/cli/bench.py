@@ -25,7 +25,8 @@ from yearling.errors import BadInput, NotFound, Unsupported
 
 if TYPE_CHECKING:
     from yearling.config import Settings
-    from yearling.inference import ApiOverhead, Engine, EngineSpeed, MedianWithQuartiles
+    from yearling.inference import ApiOverhead, Engine, EnginePool, EngineSpeed, MedianWithQuartiles
+    from yearling.store import Store
 
 app = typer.Typer(help="Measure this machine's engines, and Yearling's methods against others.", no_args_is_help=True)
 app.command("consensus")(consensus)
@@ -152,7 +153,7 @@ async def _measure_api_overhead(settings: Settings, pairs: int, new_tokens: int)
 
 
 @asynccontextmanager
-async def _running_api(settings: Settings, store: Any, pool: Any) -> AsyncGenerator[str, None]:
+async def _running_api(settings: Settings, store: Store, pool: EnginePool) -> AsyncGenerator[str, None]:
     """The API on a free port of this machine, in this event loop."""
     import uvicorn
 

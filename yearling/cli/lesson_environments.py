@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from yearling.cli.console import out, print_json, print_table
 from yearling.cli.options import AS_JSON
 from yearling.errors import BadInput
+
+if TYPE_CHECKING:
+    from yearling.tasks import EnvironmentInfo
 
 
 def environments(
@@ -59,7 +62,7 @@ def _parse_settings(text: str) -> dict[str, Any]:
     return settings
 
 
-def _environment_dict(info: Any) -> dict[str, Any]:
+def _environment_dict(info: EnvironmentInfo) -> dict[str, Any]:
     return {
         "name": info.name,
         "summary": info.summary,

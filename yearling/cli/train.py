@@ -358,7 +358,7 @@ def _run_dict(run: records.Run) -> dict[str, Any]:
     return {field.name: getattr(run, field.name) for field in fields(run) if field.name != "facts"}
 
 
-def _format_number(value: Any) -> str:
+def _format_number(value: object) -> str:
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -366,7 +366,7 @@ def _format_started(run: records.Run) -> str:
     return f"{run.created_utc:%Y-%m-%d %H:%M}"
 
 
-def _format_value(value: Any) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}={_format_value(item)}" for name, item in value.items() if item not in ("", None))
     return " ".join(map(str, value)) if isinstance(value, list) else str(value if value is not None else "")
