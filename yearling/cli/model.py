@@ -35,7 +35,7 @@ LAYOUT = typer.Option(
     "--layout",
     help="How to store the weights: as they are (keep), in a named layout, or in the fastest layout of equal quality (auto).",
 )
-NAME = typer.Option(None, "--name", "-n", help="Name for the installed model; default: its name in the catalogue or of the file.")
+NAME = typer.Option(None, "--name", "-n", help="Name for the installed model; default: derived from its source.")
 
 
 @app.command("list")
