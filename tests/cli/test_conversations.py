@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.conversations.test_import_export import CHATGPT, OPEN_WEBUI, PNG, contents, zipped
+from tests.api.conversations.chat_exports import CHATGPT, OPEN_WEBUI, PNG, make_zip, zip_contents
 from tests.cli.conftest import Run
 from yearling.errors import Conflict, NotFound
 from yearling.store import Store
@@ -20,11 +20,11 @@ def run(run_yearling: Run) -> Run:
 
 
 def test_history_is_imported_searched_exported_and_imported_again(run: Run, store: Store, tmp_path: Path) -> None:
-    (tmp_path / "chatgpt.zip").write_bytes(zipped({"conversations.json": json.dumps(CHATGPT).encode(), "file-abc.png": PNG}))
+    (tmp_path / "chatgpt.zip").write_bytes(make_zip({"conversations.json": json.dumps(CHATGPT).encode(), "file-abc.png": PNG}))
     (tmp_path / "webui.json").write_text(json.dumps(OPEN_WEBUI))
     result = json.loads(run("import", "chatgpt.zip", "--json").stdout)
     assert (result["conversations"], result["messages"], result["blobs"]) == (1, 7, 1)
-    assert "it hangs on no root" in run("import", "chatgpt.zip").stdout
+    assert "not connected to its conversation" in run("import", "chatgpt.zip").stdout
     run("import", "webui.json")
     rows = json.loads(run("list", "--json").stdout)
     assert {row["title"] for row in rows} == {"Trip to Kyoto 京都", "数学"}
@@ -44,7 +44,7 @@ def test_history_is_imported_searched_exported_and_imported_again(run: Run, stor
     run("import", "mine.zip")
     run("export")
     [default_file] = tmp_path.glob("yearling-*.zip")
-    assert contents(default_file.read_bytes()) == contents((tmp_path / "mine.zip").read_bytes())
+    assert zip_contents(default_file.read_bytes()) == zip_contents((tmp_path / "mine.zip").read_bytes())
 
 
 def test_conversations_are_separate_per_person(run: Run, store: Store, tmp_path: Path) -> None:

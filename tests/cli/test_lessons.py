@@ -93,4 +93,4 @@ def test_invalid_arguments_are_rejected(run_yearling: Run, tmp_path: Path) -> No
         run_yearling("lessons", "diff")
     with pytest.raises(NotFound) as unknown:
         run_yearling("lessons", "show", "7")
-    assert "There are: 1" in unknown.value.advice
+    assert "Known versions: 1" in unknown.value.advice

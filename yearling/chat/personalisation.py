@@ -64,7 +64,7 @@ def change_personal_settings(store: Store, person_id: str, changes: Mapping[str,
     language = changes.get("language", AUTO_LANGUAGE)
     if language != AUTO_LANGUAGE and language.partition("-")[0] not in ANSWER_LANGUAGES:
         raise BadInput(
-            f"There is no language {language!r} here.",
+            f"The language {language!r} is not supported.",
             advice=f"Choose auto, or one of {', '.join(sorted(ANSWER_LANGUAGES))}.",
             param="language",
         )

@@ -23,12 +23,13 @@ def graders(
     from yearling.evals import validate_answers, validate_refusals
 
     rows: list[dict[str, Any]] = []
-    for refusal_metrics in validate_refusals(data / "xstest"):
-        data_set = f"XSTest, the half {refusal_metrics.half}"
-        rows.append({"grader": "refusal", "on": data_set, **_grader_metrics(refusal_metrics)})
-    for answer_metrics in validate_answers(data / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl"):
-        data_set = f"{answer_metrics.file}, the half {answer_metrics.half}"
-        rows.append({"grader": "short_answer", "on": data_set, **_grader_metrics(answer_metrics)})
+    for grader, agreements in (
+        ("refusal", validate_refusals(data / "xstest")),
+        ("short_answer", validate_answers(data / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl")),
+    ):
+        for agreement in agreements:
+            labels = f"{agreement.source}, the half {agreement.half}"
+            rows.append({"grader": grader, "on": labels, **_grader_metrics(agreement)})
     if as_json:
         print_json(rows)
         return

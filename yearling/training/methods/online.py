@@ -46,11 +46,11 @@ class OnlineMethod(BaseMethod, Generic[ConfigT]):
         """Whether `kl`, in nats per token, exceeds the limit of the mode `stop`.
 
         If so, the gradients are discarded and no later step changes weights."""
-        if self.config.kl_mode != "stop" or kl <= self.config.kl_limit:
-            return False
-        self.kl_stopped_at_step = step
-        self.policy.decoder.zero_grad(set_to_none=True)
-        return True
+        exceeds_limit = self.config.kl_mode == "stop" and kl > self.config.kl_limit
+        if exceeds_limit:
+            self.kl_stopped_at_step = step
+            self.policy.decoder.zero_grad(set_to_none=True)
+        return exceeds_limit
 
 
 def num_sampled_tokens(rollouts: Sequence[Rollout]) -> float:

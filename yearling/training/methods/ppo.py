@@ -55,7 +55,7 @@ class PpoConfig(ReinforcementConfig):
     value_weight: float = 0.1
     """Weight of the value loss beside the policy loss in the shared trunk."""
     value_clip: float = 0.2
-    """How far one step may move a value."""
+    """Maximum change of a value in one step."""
 
     def __post_init__(self) -> None:
         ReinforcementConfig.__post_init__(self)

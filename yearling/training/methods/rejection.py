@@ -25,7 +25,7 @@ class RejectionConfig(ReinforcementConfig):
     """Settings of rejection sampling. Raises BadInput if a setting is out of range."""
 
     keep: int = 2
-    """Most different solved answers to learn from one prompt, the shortest first."""
+    """Maximum number of different solved answers to learn from one prompt, the shortest first."""
 
     def __post_init__(self) -> None:
         ReinforcementConfig.__post_init__(self)

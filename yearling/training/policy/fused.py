@@ -28,7 +28,7 @@ _JOINED_LAYERS = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up
 """Layers of one group read the same input and are joined into one product."""
 
 _MAX_QUERIES = 128
-"""Most queries of a node that attend at a time."""
+"""Maximum queries of a node that attend at a time."""
 
 
 class FusedTrunk:

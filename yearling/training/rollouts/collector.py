@@ -40,11 +40,11 @@ class ReinforcementConfig(TrainingConfig):
     max_tokens: int = 64
     """Longest answer in tokens."""
     room: int = 0
-    """Most tokens of an episode after its prompt if the environment replies to answers; 0 is four times max_tokens."""
+    """Maximum tokens of an episode after its prompt, if the environment replies to answers; 0 is four times max_tokens."""
     temperature: float = 1.0
     """Sampling temperature."""
     attempts: int = 3
-    """Most rounds of sampling to fill a step with groups of different rewards."""
+    """Maximum rounds of sampling to fill a step with groups of different rewards."""
     truncated: Literal["mask", "score"] = "mask"
     """Truncated answers: leave them out, or score them like other answers."""
     overlong_tokens: int = 0
@@ -62,7 +62,7 @@ class ReinforcementConfig(TrainingConfig):
     budget_tokens: int = 2048
     """Tokens of a micro-batch. It bounds memory and never changes a gradient."""
     validation_tasks: int = 64
-    """Most tasks in a validation."""
+    """Maximum number of tasks in a validation."""
     learning_rate: float = 2e-4
     schedule: Schedule = "constant"
     warmup: float = 0.02

@@ -30,7 +30,7 @@ _COUNT_DECAY = 0.8
 VALIDATION_ONE_IN = 10
 """One task in this many, chosen by its key, is held out for validation."""
 _MAX_SKIPS = 10_000
-"""Most tasks of an arm to inspect in search of one."""
+"""Maximum number of tasks of an arm to inspect in search of one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ class RolloutConfig:
     max_tokens: int = 64
     """Longest answer."""
     max_episode_tokens: int = 0
-    """Most tokens after the prompt if the environment replies; 0 is four times `max_tokens`."""
+    """Maximum tokens after the prompt, if the environment replies; 0 is four times `max_tokens`."""
     temperature: float = 1.0
 
     def __post_init__(self) -> None:

@@ -27,9 +27,9 @@ from yearling.models import Cache, Decoder
 from yearling.training.data.packing import common_prefix_length
 
 MAX_ROWS = {"cpu": 64, "cuda": 256}
-"""Most rows of a step, by device; further requests wait. On a GPU a step takes as long for many rows as for few."""
+"""Maximum rows of a step, by device; further requests wait. On a GPU a step takes as long for many rows as for few."""
 _PREFILL_TOKENS = 2048
-"""Most prompt tokens computed in one pass, padding included."""
+"""Maximum prompt tokens computed in one pass, padding included."""
 
 
 @dataclass(frozen=True, slots=True)
