@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.models.tiny import CHATML, SPECIAL, Files, byte_level_metadata, gguf_file
 from yearling.errors import BadInput
 from yearling.models import ChatTemplate, Tokenizer
-from yearling.models.tokenizer import cache_tokenizer
+from yearling.models.tokenizer_metadata import cache_tokenizer
 
 USER = [{"role": "user", "content": "hello"}]
 

@@ -19,7 +19,7 @@ from tests.models.tiny import Files, byte_level_metadata, gguf_file, sentencepie
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models import Tokenizer
 from yearling.models.gguf_tokenizer import _PATTERNS, PRE_TOKENIZERS, build_tokenizer
-from yearling.models.tokenizer import cache_tokenizer
+from yearling.models.tokenizer_metadata import cache_tokenizer
 
 
 @pytest.fixture(scope="module")

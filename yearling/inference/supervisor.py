@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 from yearling.errors import Unavailable, UserError
-from yearling.inference import wire
 from yearling.inference.engine import (
     Completion,
     Delta,
@@ -35,6 +34,15 @@ from yearling.inference.engine import (
     GenerationRequest,
     collect_completion,
     validate_request,
+)
+from yearling.inference.wire import (
+    MAX_FRAME_BYTES,
+    capabilities_from_json,
+    decode_frame,
+    delta_from_json,
+    encode_frame,
+    error_from_json,
+    request_to_json,
 )
 
 START_TIMEOUT_S = 600.0
@@ -67,7 +75,7 @@ class _EngineProcess:
     kill_reason: str = ""
 
     def send(self, frame: dict[str, Any]) -> None:
-        self.writer.write(wire.encode_frame(frame))
+        self.writer.write(encode_frame(frame))
 
     async def exit_status(self, timeout_s: float | None = None) -> int:
         """Wait for the process to end, and for its last words; negative when a signal ended it. Raises TimeoutError."""
@@ -132,7 +140,7 @@ class SupervisedEngine:
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         validate_request(request, self.capabilities)
         child = await self._wait_until_ready()
-        number, queue = self._send_request(child, {"stream": wire.request_to_json(request)})
+        number, queue = self._send_request(child, {"stream": request_to_json(request)})
         ended = False
         try:
             while True:
@@ -144,8 +152,8 @@ class SupervisedEngine:
                     ended = True
                     return
                 if "error" in frame:
-                    raise wire.error_from_json(frame["error"])
-                yield wire.delta_from_json(frame["delta"])
+                    raise error_from_json(frame["error"])
+                yield delta_from_json(frame["delta"])
         finally:
             # The place is free only when the engine says so: wait for it, or for the end of the process.
             if not ended and number in child.pending:
@@ -198,7 +206,7 @@ class SupervisedEngine:
             if isinstance(frame, UserError):
                 raise frame
             if "error" in frame:
-                raise wire.error_from_json(frame["error"])
+                raise error_from_json(frame["error"])
             return frame["result"]
         finally:
             if child.pending.pop(number, None) is not None:
@@ -253,7 +261,7 @@ class SupervisedEngine:
         stall = asyncio.create_task(self._kill_on_stall(child))
         try:
             while line := await child.reader.readline():
-                frame = wire.decode_frame(line)
+                frame = decode_frame(line)
                 child.last_progress_s = time.monotonic()
                 if "delta" in frame or "result" in frame:
                     # Work got done in this process, so the next crash is a first one again.
@@ -294,7 +302,7 @@ class SupervisedEngine:
                 start_new_session=True,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | self._spec.environment,
             )
-        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=wire.MAX_FRAME_BYTES)
+        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=MAX_FRAME_BYTES)
         lines: deque[str] = deque(maxlen=50)
         listener = threading.Thread(target=_capture_output, args=(process, lines), name="engine-log", daemon=True)
         listener.start()
@@ -305,11 +313,11 @@ class SupervisedEngine:
             if not line:
                 status = await child.exit_status()
                 raise Unavailable(f"The engine {_describe(status)} while it started.{_last_line(child.lines)}")
-            frame = wire.decode_frame(line)
+            frame = decode_frame(line)
             if "error" in frame:
-                raise wire.error_from_json(frame["error"])
+                raise error_from_json(frame["error"])
             self.name, self.model_hash = frame["ready"]["name"], frame["ready"]["model_hash"]
-            self.capabilities = wire.capabilities_from_json(frame["ready"]["capabilities"])
+            self.capabilities = capabilities_from_json(frame["ready"]["capabilities"])
             await self._reload_adapters(child)
         except TimeoutError:
             await self._terminate(child, Unavailable("The engine did not start."))
@@ -327,9 +335,9 @@ class SupervisedEngine:
         self._adapters = {one: path for one, path in self._adapters.items() if path.exists()}
         for path in self._adapters.values():
             child.send({"id": next(self._request_ids), "call": "load_adapter", "arguments": {"path": str(path)}})
-            while "ended" not in (frame := wire.decode_frame(await child.reader.readline())):
+            while "ended" not in (frame := decode_frame(await child.reader.readline())):
                 if "error" in frame:
-                    raise wire.error_from_json(frame["error"])
+                    raise error_from_json(frame["error"])
 
     async def _terminate(self, child: _EngineProcess, error: UserError) -> None:
         """Fail what is under way, then end the process: politely for a moment, then not."""

@@ -23,8 +23,16 @@ from pathlib import Path
 from typing import Any
 
 from yearling.errors import Unavailable, UserError
-from yearling.inference import wire
 from yearling.inference.engine import Engine
+from yearling.inference.wire import (
+    MAX_FRAME_BYTES,
+    decode_frame,
+    delta_to_json,
+    encode_frame,
+    engine_to_json,
+    error_to_json,
+    request_from_json,
+)
 
 HEARTBEAT_INTERVAL_S = 0.5
 
@@ -62,7 +70,7 @@ class EngineWorker:
         """Until the supervisor hangs up."""
         beat = asyncio.create_task(self._send_heartbeats())
         while line := await reader.readline():
-            frame = wire.decode_frame(line)
+            frame = decode_frame(line)
             number = int(frame["id"])
             if "cancel" in frame:
                 task = self._running.get(number)
@@ -85,7 +93,7 @@ class EngineWorker:
         self._running.pop(number, None)
 
     def _send(self, frame: dict[str, Any]) -> None:
-        self._writer.write(wire.encode_frame(frame))
+        self._writer.write(encode_frame(frame))
 
     async def _report_outcome(self, number: int, work: Any) -> None:
         """Answer with the outcome, whatever it is: a request must never be left waiting."""
@@ -94,20 +102,20 @@ class EngineWorker:
         except asyncio.CancelledError:
             pass
         except UserError as error:
-            self._send({"id": number, "error": wire.error_to_json(error)})
+            self._send({"id": number, "error": error_to_json(error)})
         except Exception:
             traceback.print_exc()
             failure = Unavailable(
                 f"The engine failed: {traceback.format_exc(limit=0).strip().splitlines()[-1]}",
                 advice="Try again; see the server's log.",
             )
-            self._send({"id": number, "error": wire.error_to_json(failure)})
+            self._send({"id": number, "error": error_to_json(failure)})
         self._send({"id": number, "ended": True})
 
     async def _stream(self, number: int, fields: dict[str, Any]) -> None:
-        async with aclosing(self._engine.stream(wire.request_from_json(fields))) as stream:
+        async with aclosing(self._engine.stream(request_from_json(fields))) as stream:
             async for delta in stream:
-                self._send({"id": number, "delta": wire.delta_to_json(delta)})
+                self._send({"id": number, "delta": delta_to_json(delta)})
 
     async def _call(self, number: int, frame: dict[str, Any]) -> None:
         engine, given = self._engine, frame["arguments"]
@@ -138,15 +146,15 @@ class EngineWorker:
 
 
 async def run_worker(connection: socket.socket) -> None:
-    reader, writer = await asyncio.open_unix_connection(sock=connection, limit=wire.MAX_FRAME_BYTES)
-    spec = wire.decode_frame(await reader.readline())
+    reader, writer = await asyncio.open_unix_connection(sock=connection, limit=MAX_FRAME_BYTES)
+    spec = decode_frame(await reader.readline())
     try:
         engine = await open_engine_from_factory(spec["factory"], spec["options"])
     except UserError as error:
-        writer.write(wire.encode_frame({"error": wire.error_to_json(error)}))
+        writer.write(encode_frame({"error": error_to_json(error)}))
         await writer.drain()
         return
-    writer.write(wire.encode_frame({"ready": wire.engine_to_json(engine)}))
+    writer.write(encode_frame({"ready": engine_to_json(engine)}))
     await EngineWorker(engine, writer).serve(reader)
 
 

@@ -3,9 +3,9 @@
 from yearling.files.disk import Progress
 from yearling.models.adapter import Adapter
 from yearling.models.adapter_library import AdapterLibrary, PublishedAdapter
-from yearling.models.artefacts import fetch_file
 from yearling.models.catalogue import CatalogueEntry, known_models
 from yearling.models.chat_template import ChatTemplate
+from yearling.models.fetch import fetch_file
 from yearling.models.local_model import Layout, LocalModel
 from yearling.models.merging import install_decoder, merge_into_library
 from yearling.models.model_library import ModelLibrary

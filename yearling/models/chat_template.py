@@ -17,7 +17,14 @@ from jinja2 import TemplateError, TemplateSyntaxError, meta
 
 from yearling.errors import BadInput
 from yearling.models.jinja_sandbox import TemplateRefusal, make_sandbox, parse_within_budget, render_within_budget
-from yearling.models.tokenizer import ModelFiles, Tokenizer, cached_template_metadata, read_optional_json, special_token_text
+from yearling.models.tokenizer import Tokenizer
+from yearling.models.tokenizer_metadata import (
+    ModelFiles,
+    TemplateMetadata,
+    folder_template_metadata,
+    gguf_template_metadata,
+    read_cached_template,
+)
 
 _PRIVATE_USE = range(0x100000, 0x10FFFE)
 _TEMPLATE_ERRORS = (
@@ -55,20 +62,20 @@ class ChatTemplate:
     def load(cls, model: ModelFiles) -> ChatTemplate:
         """The template of an imported model. Raises BadInput when it has none."""
         if model.format == "gguf":
-            facts = cached_template_metadata(model)
-            return cls.from_gguf(model.weights) if facts is None else _from_facts(facts, model.weights.name)
+            cached = read_cached_template(model)
+            return cls.from_gguf(model.weights) if cached is None else _from_metadata(cached, model.weights.name)
         return cls.from_hf_folder(model.weights if model.weights.is_dir() else model.weights.parent)
 
     @classmethod
     def from_gguf(cls, path: Path) -> ChatTemplate:
         from yearling.models.gguf import read_gguf
 
-        return _from_facts(gguf_template_metadata(read_gguf(path).metadata), path.name)
+        return _from_metadata(gguf_template_metadata(read_gguf(path).metadata), path.name)
 
     @classmethod
     def from_hf_folder(cls, path: Path) -> ChatTemplate:
         """From chat_template.jinja, or `chat_template` in tokenizer_config.json (a string, or a list of named templates)."""
-        return _from_facts(folder_template_metadata(path), path.name)
+        return _from_metadata(folder_template_metadata(path), path.name)
 
     def render(
         self,
@@ -126,42 +133,13 @@ class ChatTemplate:
         ]
 
 
-def gguf_template_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What a template needs of GGUF metadata: `default`, `tool_use`, `special_tokens`."""
-    tokens = metadata.get("tokenizer.ggml.tokens", [])
-    special = {}
-    for variable, key in (("bos_token", "bos"), ("eos_token", "eos"), ("unk_token", "unknown"), ("pad_token", "padding")):
-        index = metadata.get(f"tokenizer.ggml.{key}_token_id")
-        if index is not None and 0 <= index < len(tokens):
-            special[variable] = tokens[index]
-    return {
-        "default": metadata.get("tokenizer.chat_template", ""),
-        "tool_use": metadata.get("tokenizer.chat_template.tool_use", ""),
-        "special_tokens": special,
-    }
-
-
-def folder_template_metadata(path: Path) -> dict[str, Any]:
-    """The same of a Hugging Face folder."""
-    config = read_optional_json(path / "tokenizer_config.json")
-    listed = config.get("chat_template")
-    named = {item["name"]: item["template"] for item in listed} if isinstance(listed, list) else {"default": listed or ""}
-    file = path / "chat_template.jinja"
-    if file.is_file():
-        named["default"] = file.read_text(encoding="utf-8")
-    special = {
-        key: special_token_text(value) for key, value in config.items() if key.endswith("_token") and special_token_text(value)
-    }
-    return {"default": named.get("default", ""), "tool_use": named.get("tool_use", ""), "special_tokens": special}
-
-
-def _from_facts(facts: Mapping[str, Any], name: str) -> ChatTemplate:
-    if not facts["default"]:
+def _from_metadata(metadata: TemplateMetadata, name: str) -> ChatTemplate:
+    if not metadata.default:
         raise BadInput(
             f"The model {name} has no chat template, so it cannot take part in a chat.",
             advice="Use an instruction-tuned model, or add a chat_template.jinja to its folder and import it again.",
         )
-    return ChatTemplate(facts["default"], tool_source=facts["tool_use"], special_tokens=facts["special_tokens"])
+    return ChatTemplate(metadata.default, tool_source=metadata.tool_use, special_tokens=metadata.special_tokens)
 
 
 def _compile(source: str) -> tuple[Any, set[str], list[str]]:

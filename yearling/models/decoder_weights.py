@@ -17,9 +17,9 @@ from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models.decoder import Decoder
 from yearling.models.decoder_config import SUPPORTED_FAMILIES, DecoderConfig, config_from_gguf, config_from_hf
 from yearling.models.gguf import read_gguf
+from yearling.models.hf_folder import read_json_object
 from yearling.models.llama_decoder import LlamaDecoder
 from yearling.models.safetensors_files import read_safetensors, refuse_pickled_file
-from yearling.models.tokenizer import read_optional_json
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -51,7 +51,7 @@ def open_decoder(path: Path, *, dtype: str = "float32") -> Decoder:
     if path.is_file() and path.suffix != ".safetensors":
         return _from_gguf(path, DTYPES[dtype])
     folder = path if path.is_dir() else path.parent
-    described = read_optional_json(folder / "config.json")
+    described = read_json_object(folder / "config.json", missing_ok=True)
     if not described:
         raise BadInput(f"The model folder {folder.name} has no config.json.", advice="Give a whole Hugging Face folder.")
     try:

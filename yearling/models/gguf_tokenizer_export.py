@@ -13,9 +13,9 @@ from typing import Any
 from tokenizers import Tokenizer as Pipeline
 
 from yearling.errors import Unsupported, Untrusted
-from yearling.models.chat_template import folder_template_metadata
 from yearling.models.gguf_tokenizer import BYTE, CONTROL, NORMAL, PRE_TOKENIZERS, UNKNOWN, UNUSED, USER_DEFINED, build_tokenizer
-from yearling.models.tokenizer import folder_tokenizer_metadata, read_optional_json, read_tokenizer_json
+from yearling.models.hf_folder import read_json_object
+from yearling.models.tokenizer_metadata import folder_template_metadata, folder_tokenizer_metadata, read_tokenizer_json
 
 PROBE = (
     "Hello world!  It's 3.14159 o'clock, WE'LL see;\n\n\tif (x == 10) { return y+='z'; }\r\n   https://a.b/c?d=1&e=2 naïve café "
@@ -107,22 +107,22 @@ def _sentencepiece(state: dict[str, Any], tokens: list[str], merges: list[tuple[
 
 
 def _ids_and_template(folder: Path, pipeline: Pipeline) -> dict[str, Any]:
-    facts, template = folder_tokenizer_metadata(folder, pipeline), folder_template_metadata(folder)
-    eos = pipeline.token_to_id(template["special_tokens"].get("eos_token", ""))
+    ids, template = folder_tokenizer_metadata(folder, pipeline), folder_template_metadata(folder)
+    eos = pipeline.token_to_id(template.special_tokens.get("eos_token", ""))
     unknown = pipeline.model.unk_token
     found = {
-        "bos_token_id": facts["bos_id"],
-        "eos_token_id": eos if eos is not None else next(iter(facts["stop_ids"]), None),
-        "eot_token_id": next((index for index in facts["stop_ids"] if index != eos), None),
-        "padding_token_id": read_optional_json(folder / "config.json").get("pad_token_id"),
+        "bos_token_id": ids.bos_id,
+        "eos_token_id": eos if eos is not None else next(iter(ids.stop_ids), None),
+        "eot_token_id": next((index for index in ids.stop_ids if index != eos), None),
+        "padding_token_id": read_json_object(folder / "config.json", missing_ok=True).get("pad_token_id"),
         "unknown_token_id": pipeline.token_to_id(unknown) if unknown else None,
     }
     described: dict[str, Any] = {
         f"tokenizer.ggml.{key}": value for key, value in found.items() if value is not None and value >= 0
     }
-    described["tokenizer.ggml.add_bos_token"] = facts["adds_bos"]
-    if template["default"]:
-        described["tokenizer.chat_template"] = template["default"]
-    if template["tool_use"]:
-        described["tokenizer.chat_template.tool_use"] = template["tool_use"]
+    described["tokenizer.ggml.add_bos_token"] = ids.adds_bos
+    if template.default:
+        described["tokenizer.chat_template"] = template.default
+    if template.tool_use:
+        described["tokenizer.chat_template.tool_use"] = template.tool_use
     return described

@@ -14,8 +14,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from yearling.errors import BadInput, Untrusted
 from yearling.files.disk import hash_file
 from yearling.models.sources import refuse_pickle
@@ -65,7 +63,7 @@ def list_model_files(folder: Path) -> list[Path]:
 def _hf_weights(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        names = sorted({str(name) for name in read_required_json(index).get("weight_map", {}).values()})
+        names = sorted({str(name) for name in read_json_object(index).get("weight_map", {}).values()})
         if outside := [name for name in names if Path(name).name != name or "\\" in name or not name.endswith(".safetensors")]:
             raise Untrusted(f"{index.name} names a file outside the folder: {outside[0]!r}.", advice="Do not trust this model.")
         if missing := [name for name in names if not (folder / name).is_file()]:
@@ -81,6 +79,8 @@ def _hf_weights(folder: Path) -> list[Path]:
 
 def inspect_safetensors(files: list[Path]) -> tuple[int, str]:
     """(number of weights, their commonest dtype) from the headers, which are checked against the sizes of the files."""
+    from safetensors import SafetensorError, safe_open
+
     weights: Counter[str] = Counter()
     for file in files:
         try:
@@ -95,13 +95,19 @@ def inspect_safetensors(files: list[Path]) -> tuple[int, str]:
     return weights.total(), weights.most_common(1)[0][0]
 
 
-def read_required_json(path: Path) -> dict[str, Any]:
+def read_json_object(path: Path, *, missing_ok: bool = False) -> dict[str, Any]:
+    """The JSON object in one of a model's files; `{}` for a missing file if `missing_ok`.
+
+    Raises FileNotFoundError if the file is missing and `missing_ok` is false, Untrusted if it does not hold a JSON object.
+    """
+    if missing_ok and not path.is_file():
+        return {}
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise Untrusted(f"{path.name} is not valid JSON: {error}.", advice="Fetch the file again.") from None
+    except (ValueError, RecursionError) as error:
+        raise Untrusted(f"The model's {path.name} is not valid JSON: {error}.", advice="Fetch the model again.") from None
     if not isinstance(value, dict):
-        raise Untrusted(f"{path.name} is not a JSON object.", advice="Fetch the file again.")
+        raise Untrusted(f"The model's {path.name} is not a JSON object.", advice="Fetch the model again.")
     return value
 
 

@@ -31,8 +31,8 @@ from yearling.models.hf_folder import (
     hash_model_files,
     inspect_safetensors,
     list_model_files,
+    read_json_object,
     read_readme_licence,
-    read_required_json,
 )
 from yearling.models.local_model import Layout, LocalModel, write_manifest
 from yearling.models.quantise import dominant_type, requantise_gguf, requantised_size, resolve_layout
@@ -165,7 +165,7 @@ def _from_onnx(path: Path, folder: Path, name: str, origin: ModelOrigin, layout:
 
 def _from_hf_folder(path: Path, folder: Path, name: str, origin: ModelOrigin, layout: Layout, progress: Progress) -> LocalModel:
     files = list_model_files(path)
-    config = read_required_json(path / "config.json")
+    config = read_json_object(path / "config.json")
     parameters, dtype = inspect_safetensors([file for file in files if file.suffix == ".safetensors"])
     nested = config.get("text_config")
     context_tokens = (nested if isinstance(nested, dict) else config).get("max_position_embeddings")
@@ -261,7 +261,7 @@ def _cache_tokenizer(model: LocalModel) -> None:
     """Has the tokenizer converted once, so that later starts load it in a moment."""
     if model.kind != "chat":
         return
-    from yearling.models.tokenizer import cache_tokenizer
+    from yearling.models.tokenizer_metadata import cache_tokenizer
 
     try:
         cache_tokenizer(model)

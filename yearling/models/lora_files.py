@@ -26,9 +26,9 @@ from yearling.models.decoder_weights import (
     to_interleaved_rotary,
 )
 from yearling.models.gguf import read_gguf, write_gguf
+from yearling.models.hf_folder import read_json_object
 from yearling.models.lora import check_adapter_base
 from yearling.models.safetensors_files import read_safetensors, read_safetensors_metadata, refuse_pickled_file, write_safetensors
-from yearling.models.tokenizer import read_optional_json
 
 BASE_SHA256_KEY = "yearling.base_sha256"
 BASE_SOURCE_SHA256_KEY = "yearling.base_source_sha256"
@@ -102,7 +102,7 @@ def _lineage(adapter: Adapter) -> dict[str, str]:
 
 
 def _from_peft(path: Path) -> Adapter:
-    described = read_optional_json(path.parent / _CONFIG)
+    described = read_json_object(path.parent / _CONFIG, missing_ok=True)
     if described.get("peft_type") != "LORA":
         raise Unsupported(f"The adapter is of the kind {described.get('peft_type')!r}; only LoRA is supported.")
     used = [part for part in _UNSUPPORTED_OPTIONS if described.get(part)]

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from yearling.errors import BadInput, Untrusted
-from yearling.models.tokenizer import read_optional_json
+from yearling.models.hf_folder import read_json_object
 
 _PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
 _UNSAFE_ADVICE = "Convert it to safetensors with the tool that made it; pickled files can run code and are never opened."
@@ -88,7 +88,7 @@ def _shards(path: Path) -> list[Path]:
 
 
 def _indexed_shards(folder: Path, index: Path) -> list[Path]:
-    weight_map = read_optional_json(index).get("weight_map")
+    weight_map = read_json_object(index, missing_ok=True).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise Untrusted(f"{index.name} names no shards.", advice="Fetch the model again.")
     names = sorted({str(name) for name in weight_map.values()})

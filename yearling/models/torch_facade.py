@@ -39,7 +39,7 @@ def load_decoder(path: Path, *, dtype: str = "float32") -> Decoder:
 
 def pack_sequences(lengths: Sequence[int], *, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
     """(positions (1, T), mask (1, T, T)) for sequences of these lengths laid end to end in one row: each sees only itself."""
-    from yearling.models import decoder
+    import yearling.models.decoder as decoder
 
     return decoder.pack_sequences(lengths, device=device)
 
@@ -48,7 +48,7 @@ def new_adapter(
     decoder: Decoder, *, rank: int, alpha: float, base_sha256: str, seed: int, targets: tuple[str, ...] = LORA_TARGETS
 ) -> Adapter:
     """A fresh LoRA adapter that changes nothing yet; see `lora.new_adapter`."""
-    from yearling.models import lora
+    import yearling.models.lora as lora
 
     return lora.new_adapter(decoder, rank=rank, alpha=alpha, base_sha256=base_sha256, seed=seed, targets=targets)
 
@@ -57,28 +57,28 @@ def attach_adapter(decoder: Decoder, adapter: Adapter, *, base_sha256: str) -> A
     """Put an adapter into the network and freeze the rest; gives back the adapter whose factors are to be trained.
 
     Raises Untrusted when it was made for other weights, BadInput when it does not fit or one is attached already."""
-    from yearling.models import lora
+    import yearling.models.lora as lora
 
     return lora.attach(decoder, adapter, base_sha256=base_sha256)
 
 
 def detach_adapter(decoder: Decoder) -> None:
     """Take the adapter out again; the network computes bit for bit what it did before."""
-    from yearling.models import lora
+    import yearling.models.lora as lora
 
     lora.detach(decoder)
 
 
 def merge_adapter(decoder: Decoder) -> None:
     """Add the attached adapter's change to the weights for good."""
-    from yearling.models import lora
+    import yearling.models.lora as lora
 
     lora.merge(decoder)
 
 
 def adapter_disabled(decoder: Decoder) -> AbstractContextManager[None]:
     """Inside, the network is the bare model."""
-    from yearling.models import lora
+    import yearling.models.lora as lora
 
     return lora.disabled(decoder)
 
@@ -88,14 +88,16 @@ def load_adapter(path: Path, decoder: Decoder, *, base_sha256: str, source_sha25
     another base, Unsupported for other kinds of adapter. With `source_sha256` other layouts of that published file are the same
     base."""
     _require_torch()
-    from yearling.models import lora, lora_files
+    import yearling.models.lora as lora
+    import yearling.models.lora_files as lora_files
 
     return lora_files.load_adapter(path, lora.llama_config(decoder), base_sha256=base_sha256, source_sha256=source_sha256)
 
 
 def save_adapter(adapter: Adapter, path: Path, decoder: Decoder) -> None:
     """Write a GGUF file where the path ends in `.gguf`, a PEFT folder otherwise."""
-    from yearling.models import lora, lora_files
+    import yearling.models.lora as lora
+    import yearling.models.lora_files as lora_files
 
     if path.suffix == ".gguf":
         lora_files.save_gguf(adapter, path, lora.llama_config(decoder))
@@ -108,7 +110,7 @@ def export_gguf(source: Path, target: Path, quantisation: str = "Q8_0") -> None:
 
     Raises BadInput for another layout, Unsupported for what GGUF or we have no words for, and what `load_decoder` raises."""
     _require_torch()
-    from yearling.models import export
+    import yearling.models.export as export
 
     export.export_gguf(source, target, quantisation)
 
@@ -117,7 +119,7 @@ def export_decoder(decoder: Decoder, target: Path, *, source: Path, quantisation
     """Write a network in memory with the vocabulary and chat template of `source` (a GGUF file or a Hugging Face folder): a GGUF
     file where the target ends in `.gguf`, a folder with safetensors in the network's own type otherwise. Raises Unsupported for
     a network with an adapter attached."""
-    from yearling.models import export
+    import yearling.models.export as export
 
     if target.suffix == ".gguf":
         vocabulary = export.read_gguf_vocabulary(source, decoder.config.vocab_size)
