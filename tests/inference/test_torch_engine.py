@@ -18,7 +18,7 @@ import torch
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Unsupported, Untrusted
 from yearling.inference import ByteTokenizer, Completion, GenerationRequest
 from yearling.inference.torch_engine import TorchEngine, hash_adapter, open_torch
-from yearling.inference.torch_weights import pack_linears, preferred_weight_dtype
+from yearling.inference.torch_weights import choose_weight_dtype, pack_linears
 from yearling.models import LocalModel, attach_adapter, load_adapter, new_adapter, save_adapter
 from yearling.models.decoder_config import DecoderConfig
 from yearling.models.llama_decoder import LlamaDecoder
@@ -369,17 +369,40 @@ def test_an_adapters_hash_covers_its_scale(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_packed_layers_compute_the_same(tmp_path: Path) -> None:
+def test_packed_layers_compute_the_same() -> None:
     ids = torch.randint(0, VOCABULARY, (7, 9))
     plain, packed = tiny_network(), tiny_network()
     assert pack_linears(packed) > 0
     with torch.inference_mode():
         torch.testing.assert_close(packed(ids), plain(ids), atol=TOLERANCE, rtol=0)
         torch.testing.assert_close(packed(ids[:1, :1]), plain(ids[:1, :1]), atol=TOLERANCE, rtol=0)
-    for flags, expected in (("avx512_vnni", "float32"), ("avx512_bf16 sse", "bfloat16"), ("amx_bf16", "bfloat16")):
-        (tmp_path / "cpuinfo").write_text(f"processor: 0\nflags : fpu {flags}\n")
-        assert preferred_weight_dtype(tmp_path / "cpuinfo") == expected
-    assert preferred_weight_dtype(tmp_path / "absent") == "float32"
+
+
+@pytest.mark.parametrize(
+    ("flags", "fits", "expected"),
+    [
+        ("amx_bf16", True, "float32"),
+        ("amx_bf16", False, "bfloat16"),
+        ("avx512_bf16 sse", False, "bfloat16"),
+        ("avx512_vnni", False, "float32"),
+        (None, False, "float32"),
+    ],
+)
+def test_weights_are_float32_unless_only_bfloat16_fits(tmp_path: Path, flags: str | None, fits: bool, expected: str) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    if flags is not None:
+        cpuinfo.write_text(f"processor: 0\nflags : fpu {flags}\n")
+    available_bytes = 8_000 if fits else 7_999
+    assert choose_weight_dtype(1_000, available_bytes=available_bytes, cpuinfo=cpuinfo) == expected
+
+
+@pytest.mark.parametrize(("dtype", "alone"), [(torch.float32, False), (torch.bfloat16, True)])
+async def test_a_bfloat16_network_repeats_only_alone(dtype: torch.dtype, alone: bool) -> None:
+    engine = await TorchEngine.open(
+        lambda: tiny_network().to(dtype), ByteTokenizer(), model_hash="tiny", context_tokens=CONTEXT, max_sequences=2
+    )
+    assert engine.capabilities.repeats_only_alone is alone
+    await engine.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 
 import numpy as np
@@ -12,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from tests.inference.sampling_cases import slow_distribution
+from yearling.inference.numpy_sampler import SamplerState
 from yearling.inference.torch_sampler import (
-    TorchSamplerState,
     process_logits,
-    sample_inverse_cdf,
     sample_tokens,
     sampling_probabilities,
     truncate_probabilities,
@@ -31,7 +30,7 @@ def some_logits(rows: int, *, seed: int = 0, spread: float = 2.0, vocabulary: in
 
 def frequencies(logits_V: torch.Tensor, sampling: SamplingSettings, times: int) -> np.ndarray:
     """Counts per token of `times` draws, a different seed for each."""
-    states = [TorchSamplerState(SamplingSettings(**{**_fields(sampling), "seed": seed})) for seed in range(times)]
+    states = [SamplerState(SamplingSettings(**{**_fields(sampling), "seed": seed})) for seed in range(times)]
     drawn = sample_tokens(logits_V.expand(times, -1), states)
     return np.bincount([one.id for one in drawn], minlength=logits_V.shape[0])
 
@@ -70,26 +69,6 @@ def test_draws_follow_the_definition(sampling: SamplingSettings) -> None:
     assert chi_square_p(frequencies(logits_V, sampling, times), expected) > 1e-3
 
 
-def slow_distribution(logits: np.ndarray, sampling: SamplingSettings) -> np.ndarray:
-    """The definition, one token at a time, in fp64."""
-    weights = np.exp((logits - logits.max()) / sampling.temperature)
-    probs = weights / weights.sum()
-    order = sorted(range(len(probs)), key=lambda token: (-probs[token], token))
-    if sampling.top_k:
-        order = order[: sampling.top_k]
-    mass, kept = 0.0, []
-    total = sum(probs[token] for token in order)
-    for token in order:
-        if sampling.top_p < 1 and mass >= sampling.top_p * total:
-            break
-        kept.append(token)
-        mass += probs[token]
-    kept = [token for token in kept if probs[token] >= sampling.min_p * probs[order[0]]] or order[:1]
-    out = np.zeros_like(probs)
-    out[kept] = probs[kept]
-    return out / out.sum()
-
-
 @settings(deadline=None, max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
@@ -125,7 +104,7 @@ def test_top_p_keeps_the_smallest_sufficient_set(spread: float) -> None:
 def test_greedy_is_argmax_and_ignores_the_seed() -> None:
     logits_BV = some_logits(32)
     for temperature in (0.0, 1e-9):
-        states = [TorchSamplerState(SamplingSettings(temperature=temperature, seed=seed)) for seed in range(32)]
+        states = [SamplerState(SamplingSettings(temperature=temperature, seed=seed)) for seed in range(32)]
         assert [one.id for one in sample_tokens(logits_BV, states)] == logits_BV.argmax(-1).tolist()
     assert sampling_probabilities(logits_BV[:1], [SamplingSettings(temperature=0)])[0].argmax() == logits_BV[0].argmax()
 
@@ -136,10 +115,10 @@ def test_reported_logprobs_are_of_the_whole_distribution_at_temperature_one() ->
     mask = torch.zeros(VOCABULARY, dtype=torch.bool)
     mask[10:20] = True
     states = [
-        TorchSamplerState(SamplingSettings(temperature=0.3, seed=1)),
-        TorchSamplerState(SamplingSettings(top_k=3, top_p=0.5, seed=2)),
-        TorchSamplerState(SamplingSettings(logit_bias=((5, 50.0),), seed=3)),
-        TorchSamplerState(SamplingSettings(seed=4)),
+        SamplerState(SamplingSettings(temperature=0.3, seed=1)),
+        SamplerState(SamplingSettings(top_k=3, top_p=0.5, seed=2)),
+        SamplerState(SamplingSettings(logit_bias=((5, 50.0),), seed=3)),
+        SamplerState(SamplingSettings(seed=4)),
     ]
     drawn = sample_tokens(logits_BV, states, allowed=[None, None, None, mask], num_top=[0, 3, 0, 5])
     for row, one in enumerate(drawn):
@@ -160,11 +139,11 @@ def test_a_sequence_draws_the_same_tokens_alone_and_in_any_batch() -> None:
 
     alone = []
     for row in range(rows):
-        state = TorchSamplerState(settings_of[row])
+        state = SamplerState(settings_of[row])
         alone.append([sample_tokens(logits[row : row + 1], [state])[0].id for logits in logits_SBV])
 
     together: list[list[int]] = [[] for _ in range(rows)]
-    states = [TorchSamplerState(one) for one in settings_of]
+    states = [SamplerState(one) for one in settings_of]
     for step, logits in enumerate(logits_SBV):
         order = [int(row) for row in np.random.default_rng(step).permutation(rows)]
         for row, one in zip(order, sample_tokens(logits[order], [states[row] for row in order]), strict=True):
@@ -175,7 +154,7 @@ def test_a_sequence_draws_the_same_tokens_alone_and_in_any_batch() -> None:
 
 def test_penalties_and_bias_change_exactly_the_named_logits() -> None:
     logits_BV = some_logits(1)
-    state = TorchSamplerState(
+    state = SamplerState(
         SamplingSettings(presence_penalty=0.5, frequency_penalty=0.25, logit_bias=((7, -3.0), (8, 2.0))),
         token_counts=Counter({7: 2, 9: 1}),
     )
@@ -187,35 +166,7 @@ def test_penalties_and_bias_change_exactly_the_named_logits() -> None:
 
 
 def test_emitted_tokens_are_counted_for_the_penalties() -> None:
-    state = TorchSamplerState(SamplingSettings(temperature=0, presence_penalty=100.0))
+    state = SamplerState(SamplingSettings(temperature=0, presence_penalty=100.0))
     logits_BV = some_logits(1)
     ids = [sample_tokens(logits_BV, [state])[0].id for _ in range(5)]
     assert ids == logits_BV[0].topk(5).indices.tolist()
-
-
-def test_invert_never_chooses_an_impossible_token() -> None:
-    probs = torch.zeros(3, 700)
-    probs[0, [0, 699]] = 0.5
-    probs[1, 300] = 1.0
-    probs[2, 255:257] = 0.5
-    below_one = math.nextafter(1.0, 0.0)
-    assert sample_inverse_cdf(probs, [0.0, 0.0, 0.0]) == [0, 300, 255]
-    assert sample_inverse_cdf(probs, [below_one] * 3) == [699, 300, 256]
-    assert sample_inverse_cdf(probs, [0.5, 0.5, 0.5]) == [699, 300, 256]
-
-
-def test_bad_numbers_and_an_empty_mask_are_refused() -> None:
-    logits = some_logits(1)
-    broken = logits.clone()
-    broken[0, 3] = float("nan")
-    with pytest.raises(ValueError, match="not finite"):
-        sample_tokens(broken, [TorchSamplerState(SamplingSettings())])
-    with pytest.raises(ValueError, match="permitted"):
-        sample_tokens(logits, [TorchSamplerState(SamplingSettings())], allowed=[torch.zeros(VOCABULARY, dtype=torch.bool)])
-
-
-@pytest.mark.parametrize("seed", [0, -1, 2**63, 2**200])
-def test_any_whole_number_is_a_seed(seed: int) -> None:
-    numbers = [TorchSamplerState(SamplingSettings(seed=seed)).next_uniform() for _ in range(2)]
-    assert numbers[0] == numbers[1]
-    assert 0 <= numbers[0] < 1

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from yearling.errors import BadInput, NotFound, UserError
 from yearling.inference.batch_scheduler import BatchScheduler, PrefillChunk, RowMove, ScheduledSequence
-from yearling.inference.engine import Token
 from yearling.inference.engine_thread import InFlightRequest
 from yearling.inference.grammar import GrammarVocabulary, JsonSchemaGrammar
+from yearling.inference.numpy_sampler import SamplerState
 from yearling.inference.served_model import TokenizerLike
-from yearling.inference.torch_sampler import TorchSamplerState, sample_tokens
+from yearling.inference.torch_sampler import sample_tokens
 from yearling.inference.torch_weights import compute_logits
 from yearling.models import Cache, Decoder
 
@@ -37,7 +37,7 @@ class TorchSequenceState:
 
     in_flight: InFlightRequest
     decoder: Decoder
-    state: TorchSamplerState
+    state: SamplerState
     grammar: JsonSchemaGrammar | None
     cache: Cache | None = None
 
@@ -71,9 +71,7 @@ class TorchCore:
         if biased and not 0 <= min(biased) <= max(biased) < self.decoder.config.vocab_size:
             raise BadInput("logit_bias names a token id that the model does not have.", param="logit_bias")
         grammar = None if request.json_schema is None else self._grammars().new_grammar(request.json_schema)
-        answering = TorchSequenceState(
-            in_flight, self.decoder_for(request.adapter_hash), TorchSamplerState(request.sampling), grammar
-        )
+        answering = TorchSequenceState(in_flight, self.decoder_for(request.adapter_hash), SamplerState(request.sampling), grammar)
         sequence = ScheduledSequence(tokens=list(in_flight.prompt_ids), payload=answering)
         self.scheduler.add(sequence)
         self._sequences[in_flight] = sequence
@@ -170,7 +168,7 @@ class TorchCore:
             if not ticket.is_finished:
                 complete = grammar is not None and self._accept(ticket, grammar, one.id)
                 if not ticket.is_finished:
-                    ticket.emit(Token(id=one.id, logprob=one.logprob, top_logprobs=one.top_logprobs), last=complete)
+                    ticket.emit(one, last=complete)
             if ticket.is_finished:
                 self.remove(ticket)
 

@@ -30,7 +30,7 @@ from yearling.inference.engine_thread import EngineThread
 from yearling.inference.served_model import TokenizerLike
 from yearling.inference.torch_core import TorchCore
 from yearling.inference.torch_scoring import embed_sequences, score_sequences
-from yearling.inference.torch_weights import copy_sharing_weights, pack_linears, preferred_weight_dtype
+from yearling.inference.torch_weights import choose_weight_dtype, copy_sharing_weights, pack_linears
 from yearling.models import Decoder, ModelLibrary, attach_adapter, load_adapter, load_decoder
 from yearling.models import Tokenizer as ModelTokenizer
 
@@ -59,6 +59,7 @@ class TorchEngine:
         context_tokens: int,
         max_sequences: int,
         source_hash: str = "",
+        repeats_only_alone: bool = False,
     ) -> None:
         self.model_hash = model_hash
         self._source_hash = source_hash
@@ -69,6 +70,7 @@ class TorchEngine:
             embed=True,
             adapters=True,
             grammar=True,
+            repeats_only_alone=repeats_only_alone,
             context_tokens=context_tokens,
             max_sequences=max_sequences,
         )
@@ -117,6 +119,7 @@ class TorchEngine:
             context_tokens=core.context_tokens,
             max_sequences=max_sequences,
             source_hash=source_hash,
+            repeats_only_alone=core.decoder.dtype != torch.float32,
         )
 
     @property
@@ -222,6 +225,8 @@ async def open_torch(
     `bfloat16`. Raises what `yearling.models.load_decoder` raises.
     """
     model = ModelLibrary(Path(folder).parent).get(Path(folder).name)
+    if dtype == "auto":
+        dtype = choose_weight_dtype(model.parameters, available_bytes=psutil.virtual_memory().available)
     return await TorchEngine.open(
         partial(load_serving_decoder, model.weights, threads=threads, dtype=dtype),
         ModelTokenizer.load(model),
@@ -237,7 +242,7 @@ def load_serving_decoder(weights: Path, *, threads: int, dtype: str) -> Decoder:
     torch.set_num_threads(threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1)
     # Denormal numbers are computed in microcode, a hundred times slower, and mean nothing here.
     torch.set_flush_denormal(True)
-    decoder = load_decoder(weights, dtype=preferred_weight_dtype() if dtype == "auto" else dtype)
+    decoder = load_decoder(weights, dtype=dtype)
     size_bytes = sum(weight.numel() * weight.element_size() for weight in decoder.parameters())
     if torch.backends.mkldnn.enabled and size_bytes <= PACKED_WEIGHTS_MEMORY_FRACTION * psutil.virtual_memory().available:
         pack_linears(decoder)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from yearling.models import Decoder
@@ -16,6 +17,13 @@ def sample_from_probabilities(probs_BV: Tensor, uniforms: Sequence[float]) -> li
     from yearling.inference.torch_sampler import sample_inverse_cdf
 
     return sample_inverse_cdf(probs_BV, uniforms)
+
+
+def random_stream(seed: int) -> np.random.Generator:
+    """The random numbers in [0, 1) that belong to a seed, the same as in every local engine. Any integer is a seed."""
+    from yearling.inference.numpy_sampler import random_stream as new_stream
+
+    return new_stream(seed)
 
 
 def make_decoding_view(network: Decoder, *, packed: bool) -> Decoder:

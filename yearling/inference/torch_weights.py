@@ -22,6 +22,9 @@ from yearling.models import Decoder
 PACKED_BATCH_SIZES = range(2, 129)
 """Batch sizes that use packed weights; with more rows the plain kernel's reordering no longer shows."""
 
+FLOAT32_MEMORY_FRACTION = 0.5
+"""Part of the memory that is free at start which float32 weights may take."""
+
 _PACKING_BATCH_SIZE = 32
 """The batch size that packing is told to expect."""
 
@@ -32,8 +35,14 @@ def compute_logits(decoder: Decoder, hidden_BE: Tensor) -> Tensor:
     return logits.float()
 
 
-def preferred_weight_dtype(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """`bfloat16` where the processor multiplies it (AMX or AVX-512 BF16), else `float32`."""
+def choose_weight_dtype(num_parameters: int, *, available_bytes: int, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The type to serve weights in: `float32`, unless only `bfloat16` fits into memory and the processor multiplies it.
+
+    Float32 is the default although bfloat16 doubles the speed of large batches where there is AMX: with it, an answer does not
+    depend on the requests that share its steps, and `score` finds the log-probabilities of an answer again.
+    """
+    if 4 * num_parameters <= FLOAT32_MEMORY_FRACTION * available_bytes:
+        return "float32"
     try:
         flags = set(next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")).split())
     except (OSError, StopIteration):

@@ -105,6 +105,16 @@ def test_the_draws_follow_the_distribution() -> None:
     assert float(((counts - expected) ** 2 / expected.clamp(min=1)).sum()) < 130
 
 
+def test_any_integer_is_a_seed() -> None:
+    policy = tiny_policy()
+    requests = [EpisodeRequest((5, 9, 11), seed, 8, 8) for seed in (-1, 2**128, 2**200, 0, 2**128 - 1)]
+    episodes = sampler(policy).sample(requests)
+    # Seeds are taken modulo 2**128.
+    assert episodes[1].ids == episodes[3].ids
+    assert episodes[0].ids == episodes[4].ids
+    assert episodes[0].ids != episodes[3].ids
+
+
 def test_a_prompt_is_computed_once_for_its_group() -> None:
     policy = tiny_policy()
     prompt = tuple(range(4, 34))
