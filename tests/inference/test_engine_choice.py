@@ -54,7 +54,7 @@ def test_the_setting_wins_or_says_what_is_missing() -> None:
 def test_a_machine_that_nobody_measured_still_gets_an_engine() -> None:
     choice = choose_engine(AUTO, machine=machine("llamacpp", "torch", machine_class="other"))
     assert choice.kind == "llamacpp"
-    assert "nothing was measured" in choice.reason
+    assert "no measurements" in choice.reason
 
 
 def test_processors_are_told_apart() -> None:

@@ -129,7 +129,7 @@ async def test_a_pool_of_fakes() -> None:
     await pool.start()
     assert (await pool.get(None)).name == "a"
     assert (await pool.get("b")).name == "b"
-    with pytest.raises(NotFound, match="There is: a, b"):
+    with pytest.raises(NotFound, match="Available models: a, b"):
         await pool.get("c")
     await pool.close()
     assert not pool.ready()

@@ -24,7 +24,7 @@ async def test_given_engines() -> None:
     assert (await pool.get()).name == "b"
     assert pool.model_info("a") == ("yearling", 1_700_000_000)
     assert [(one["name"], one["state"], one["default"]) for one in pool.status()] == [("b", "ready", True), ("a", "ready", False)]
-    with pytest.raises(NotFound, match="There is: b, a"):
+    with pytest.raises(NotFound, match="Available models: b, a"):
         await pool.get("c")
 
 

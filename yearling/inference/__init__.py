@@ -1,4 +1,4 @@
-"""Engines: everything that turns a prompt into tokens, behind one protocol."""
+"""Inference engines: everything that turns a prompt into tokens, behind one protocol."""
 
 from yearling.inference.bench_api import ApiOverhead, MedianWithQuartiles, TimedEngine, measure_api_overhead
 from yearling.inference.bench_variants import list_engine_variants, open_benchmarked_engines
