@@ -2,7 +2,7 @@
 # make test      set up on first use, then run every test but the drills (real models, Postgres and a browser included)
 # make test-all  everything: style, types, every test, the drills, and the stores without the shortcuts of tests/conftest.py
 # make check     format, lint, types, architecture and the fast tests
-# make docs      write the reference pages from the code and build the documentation
+# make docs      write the reference pages from the code, and build the site into site/ with every link checked
 # make web       build the page from web/ (needs Node; the result is committed, so that nobody else does)
 # make trl       an environment with TRL beside ours, for parity and `yearling bench train`
 
@@ -53,15 +53,16 @@ format: $(VENV)/.all
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.all
+docs: $(VENV)/.docs
 	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 web:
 	@./tests/install_chromium.sh
-	cd web && npm run --silent types && npm run --silent test && npm run --silent build
+	cd web && npm run --silent types && npm run --silent lint && npm run --silent test && npm run --silent build
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -78,3 +79,7 @@ $(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the training, test and database extras (once, a few minutes) ..." >&2
 	@$(PIP) install -c constraints.txt -e '.[train,reasoning,exams,inspect,postgres,openvino,dev]'
 	@touch $@ $(VENV)/.base
+
+$(VENV)/.docs: $(VENV)/.all
+	@$(PIP) install -c constraints.txt -e '.[docs]'
+	@touch $@

@@ -76,7 +76,7 @@ def test_what_cannot_be_read_or_written_is_told(run: Run, rows: Path, tmp_path: 
         run("feedback", "import", rows, "--format", "csv")
     with pytest.raises(NotFound, match="no file"):
         run("feedback", "import", tmp_path / "missing")
-    with pytest.raises(StorageFailed, match="cannot be written"):
+    with pytest.raises(StorageFailed, match="cannot be used: No such file"):
         run("feedback", "export", tmp_path / "no folder" / "x")
 
 

@@ -12,7 +12,7 @@ from tests.models.artefacts import tiny_gguf
 from tests.models.loopback import loopback
 from yearling.cli.model import app, progress_bar
 from yearling.errors import Conflict, NotFound, Untrusted, UserError
-from yearling.files.disk import hash_file
+from yearling.files.reading import hash_file
 
 
 @pytest.fixture(autouse=True)

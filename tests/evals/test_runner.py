@@ -183,7 +183,7 @@ async def test_options_are_answered_by_log_probability(store: Store) -> None:
 
 def test_exams_that_contradict_themselves_are_refused() -> None:
     case = make_exam(1).cases[0]
-    for changes in ({"cases": ()}, {"cases": (case, case)}, {"samples": 0}, {"sampling": {"seed": 1}}):
+    for changes in ({"cases": ()}, {"cases": (case, case)}, {"samples_per_case": 0}, {"sampling": {"seed": 1}}):
         with pytest.raises(BadInput):
             make_exam(**changes)
     with pytest.raises(BadInput):

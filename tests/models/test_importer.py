@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tests.models.artefacts import hf_folder, llama_folder, tiny_gguf
 from yearling.errors import BadInput, NotFound, StorageFailed, Unsupported, Untrusted, UserError
-from yearling.files.disk import format_bytes, hash_file
+from yearling.files.disk import format_bytes
+from yearling.files.reading import hash_file
 from yearling.models import Layout, ModelLibrary, Tokenizer
 from yearling.models.gguf import read_gguf
 from yearling.models.hf_folder import hash_model_files, list_model_files

@@ -18,7 +18,7 @@ import pytest
 from tests.models.artefacts import hf_folder, tiny_gguf, wheel
 from tests.models.loopback import Server
 from yearling.errors import BadInput, Conflict, NotFound, StorageFailed, Unavailable, Unsupported, Untrusted
-from yearling.files.disk import hash_file
+from yearling.files.reading import hash_file
 from yearling.models import LocalModel, ModelLibrary, Tokenizer, known_models
 from yearling.models.model_library import ABANDONED_DOWNLOAD_S, slugify
 

@@ -13,7 +13,7 @@ from gguf.quants import dequantize, quantize
 
 from tests.models.artefacts import tiny_gguf
 from yearling.errors import Untrusted
-from yearling.files.disk import hash_file
+from yearling.files.reading import hash_file
 from yearling.models.gguf import read_gguf
 from yearling.models.local_model import LocalModel
 from yearling.models.quantise import dominant_type, requantise_gguf, requantised_size, resolve_layout

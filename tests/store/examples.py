@@ -194,7 +194,7 @@ def _fill_exam(store: Store) -> None:
     run = start_exam(store)
     store.exams.add_samples(run.id, [make_graded("case 1"), make_graded("case 2")])
     store.exams.finish_run(run.id, {"score": 0.5})
-    store.exams.record_gate(champion="ab", challenger="cd", decision="ALLOW", body={"é": 1}, actor="test")
+    store.gates.record(champion="ab", challenger="cd", decision="ALLOW", body={"é": 1}, actor="test")
 
 
 def dump(store: Store) -> dict[str, Any]:

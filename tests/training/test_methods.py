@@ -172,7 +172,7 @@ def test_the_cap_on_the_kl_stops_and_penalises() -> None:
 def test_replay_mixes_in_earlier_lessons() -> None:
     learner: Any = method("dpo", earlier=5, replay=0.5)
     new, old = set(learner.table.train_indices), set(learner.table.replay_indices)
-    pairs = learner.table.pair_indices(learner.order.step(1))
+    pairs = learner.table.pair_indices(learner.order.lessons_for_step(1))
     assert (len(new & set(pairs)), len(old & set(pairs))) == (3, 3)
     assert not old & set(learner.table.validation_indices)
 

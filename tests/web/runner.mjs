@@ -83,7 +83,7 @@ export class Tools {
   async answer() {
     await this.page.waitForSelector('.message.answer:last-of-type .actions, .message.answer .notice.bad', { timeout: 60_000 });
     await this.page.waitForFunction(() => !document.querySelector('[aria-busy="true"], .send.stop'), null, { timeout: 60_000 });
-    return this.page.locator('.message.answer').last().locator('.words').innerText();
+    return this.page.locator('.message.answer').last().locator('.message-text').innerText();
   }
 
   async api(method, path, body) {
@@ -127,25 +127,25 @@ async function run(asked) {
   for (const [name, test] of Object.entries(tests)) {
     if (process.env.ONLY && process.env.ONLY !== name) continue;
     const page = await context.newPage();
-    const faults = [];
-    page.on('pageerror', (error) => faults.push(`page error: ${error.message}`));
+    const errors = [];
+    page.on('pageerror', (error) => errors.push(`page error: ${error.message}`));
     page.on('console', (message) => {
       // The frame in which diagrams are drawn refuses by a policy of its own; what it draws is checked where it is shown.
       if (message.location().url.includes('/mermaid')) return;
-      if (message.type() === 'error' && /Content Security Policy|TrustedHTML|Minified React/.test(message.text())) faults.push(message.text());
+      if (message.type() === 'error' && /Content Security Policy|TrustedHTML|Minified React/.test(message.text())) errors.push(message.text());
     });
     const started = Date.now();
-    let fault = null;
-    let told = null;
+    let failure = null;
+    let output = null;
     try {
       const tools = new Tools(page, context, asked);
-      told = (await within(LONGEST_TEST_MS, test(tools, check), new Error('the test did not end'))) ?? null;
-      if (faults.length && !tools.plantsFaults) fault = faults.join('\n');
+      output = (await within(LONGEST_TEST_MS, test(tools, check), new Error('the test did not end'))) ?? null;
+      if (errors.length && !tools.plantsErrors) failure = errors.join('\n');
     } catch (error) {
-      fault = `${error.message}\n${faults.join('\n')}`;
+      failure = `${error.message}\n${errors.join('\n')}`;
       if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${asked.suite}-${name}.png`) }).catch(() => {});
     }
-    process.stdout.write(`${JSON.stringify({ name, fault, told, seconds: (Date.now() - started) / 1000 })}\n`);
+    process.stdout.write(`${JSON.stringify({ name, failure, output, seconds: (Date.now() - started) / 1000 })}\n`);
     await within(TIMEOUT_MS, page.close());
     for (const other of others.splice(0)) await within(TIMEOUT_MS, other.close());
   }

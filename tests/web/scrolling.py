@@ -6,7 +6,7 @@
 
 A round opens the chat anew and pushes the view five times: twice at a steady speed, three times so that it runs out, back over
 known messages the last time. Told are medians over the rounds: frames a second, the share of frames that took over 20 ms, and the
-processor time of all of Chromium a frame, which does not change when others use the machine. What they took is told as well.
+processor time of all of Chromium a frame, which does not change when others use the machine. The report shows their share too.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def busy_s() -> float:
 
 def one_round(run: Suite, running: Site, build: Path | None) -> list[dict[str, Any]]:
     found = run("scrolling", {"address": running.address, "long": running.long_chat, "build": str(build) if build else None})
-    if found["round"]["fault"]:
-        sys.exit(f"the browser failed: {found['round']['fault']}")
-    told: list[dict[str, Any]] = found["round"]["told"]
-    return told
+    if found["round"]["failure"]:
+        sys.exit(f"the browser failed: {found['round']['failure']}")
+    measured: list[dict[str, Any]] = found["round"]["output"]
+    return measured
 
 
 def main() -> None:

@@ -239,7 +239,7 @@ def fill_exams(store: Store) -> None:
         finding("truthfulqa", "guard", "ALLOW", -0.02, 0.004, 0.028),
         finding("xstest", "guard", "INCONCLUSIVE", -0.06, -0.012, 0.036),
     ]
-    store.exams.record_gate(
+    store.gates.record(
         champion="11" * 32,
         challenger="22" * 32,
         decision="INCONCLUSIVE",

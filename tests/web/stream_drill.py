@@ -126,9 +126,9 @@ def cutting(address: str, plans: dict[int, Plan]) -> Iterator[tuple[str, Cutting
 
 @dataclass(frozen=True)
 class Drilled:
-    """What came of it: faults by round, and how often something was done to a stream that was still running."""
+    """What came of it: errors by round, and how often something was done to a stream that was still running."""
 
-    faults: dict[int, str]
+    errors: dict[int, str]
     cuts: int
     refreshes: int
     resumed: int
@@ -148,20 +148,20 @@ def drill(rounds: int, folder: Path, *, seed: int = 0) -> Drilled:
         with live(create_app(settings, store, pool)) as server, cutting(server, plans) as (address, proxy):
             facts = {"rounds": [{"number": n, "text": text_of(n), "refreshes_ms": plans[n].refreshes_ms} for n in range(rounds)]}
             found = _browse(address, facts, timeout_s=120 + 60 * rounds)
-    faults = {one["number"]: one["fault"] for one in found if one["fault"]}
+    errors = {one["number"]: one["failure"] for one in found if one["failure"]}
     for one in found:
         disturbed = proxy.cut.get(one["number"], 0) + one["refreshed"]
-        if not disturbed and one["number"] not in faults:
-            faults[one["number"]] = "nothing was done to it while it ran: the round shows nothing"
-    return Drilled(faults, sum(proxy.cut.values()), sum(one["refreshed"] for one in found), proxy.resumed)
+        if not disturbed and one["number"] not in errors:
+            errors[one["number"]] = "nothing was done to it while it ran: the round shows nothing"
+    return Drilled(errors, sum(proxy.cut.values()), sum(one["refreshed"] for one in found), proxy.resumed)
 
 
 def _browse(address: str, facts: dict[str, Any], *, timeout_s: float) -> list[dict[str, Any]]:
     with chromium(seconds=timeout_s) as run:
-        told = run("stream_drill", facts | {"address": address})["drill"]
-    if told["fault"]:
-        raise RuntimeError(f"the browser failed: {told['fault']}")
-    found: list[dict[str, Any]] = told["told"]
+        result = run("stream_drill", facts | {"address": address})["drill"]
+    if result["failure"]:
+        raise RuntimeError(f"the browser failed: {result['failure']}")
+    found: list[dict[str, Any]] = result["output"]
     if len(found) != len(facts["rounds"]):
         raise RuntimeError(f"{len(found)} rounds were made, {len(facts['rounds'])} were asked for")
     return found
@@ -172,13 +172,13 @@ def main() -> None:
     quiet()
     with tempfile.TemporaryDirectory() as folder:
         done = drill(rounds, Path(folder))
-    for number, fault in done.faults.items():
-        print(f"round {number}: {fault}")
+    for number, failure in done.errors.items():
+        print(f"round {number}: {failure}")
     print(
         f"{done.cuts} connections were cut, {done.refreshes} refreshes made; {done.resumed} streams went on after the last event."
     )
-    print(f"{rounds - len(done.faults)} of {rounds} streams came through whole in the browser, with nothing lost or doubled.")
-    raise SystemExit(bool(done.faults))
+    print(f"{rounds - len(done.errors)} of {rounds} streams came through whole in the browser, with nothing lost or doubled.")
+    raise SystemExit(bool(done.errors))
 
 
 if __name__ == "__main__":

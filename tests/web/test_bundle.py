@@ -8,11 +8,14 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from tests.web.conftest import WEB, need_browser
 from yearling.api.web import STATIC_DIR, load_static_file
+from yearling.records import FinishReason, Role
+from yearling.training import METHODS
 
 ROOT = WEB.parent
 
@@ -37,7 +40,7 @@ def test_what_the_page_asks_for_is_in_the_api() -> None:
     """The compiler holds the page to types made from the API's description; this finds what was renamed since."""
     document = json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
     sources = "".join(path.read_text(encoding="utf-8") for path in (WEB / "src").rglob("*.ts*") if path.name != "schema.d.ts")
-    asked = set(re.findall(r"\bcall\(\s*'(\w+)',\s*'(/v1/[^']+)'", sources))
+    asked = set(re.findall(r"\bapi\.(\w+)\(\s*'(/v1/[^']+)'", sources))
     assert len(asked) > 40
     assert [one for one in sorted(asked) if one[0] not in document["paths"].get(one[1], {})] == []
 
@@ -59,10 +62,10 @@ def test_first_load_and_bundle_are_light() -> None:
 
 
 def test_nothing_bundled_lacks_its_licence() -> None:
-    told = gzip.decompress((STATIC_DIR / "licences.txt.gz").read_bytes()).decode()
+    known = gzip.decompress((STATIC_DIR / "licences.txt.gz").read_bytes()).decode()
     third_party = (ROOT / "docs" / "third_party.md").read_text(encoding="utf-8")
     for name in [*json.loads((WEB / "package.json").read_text())["dependencies"], "@mermaid-js/tiny"]:
-        assert re.search(rf"^{re.escape(name)} \d", told, re.MULTILINE), f"{name} is not in licences.txt"
+        assert re.search(rf"^{re.escape(name)} \d", known, re.MULTILINE), f"{name} is not in licences.txt"
         assert f"| `{name}` |" in third_party, f"add {name} to docs/third_party.md"
 
 
@@ -71,10 +74,12 @@ def test_the_lock_file_names_no_registry() -> None:
 
 
 @pytest.mark.slow
-def test_units_of_the_page() -> None:
+@pytest.mark.parametrize("script", ["lint", "check", "test"])
+def test_the_sources_pass_the_linter_the_type_checker_and_their_unit_tests(script: str) -> None:
     need_browser()
-    done = subprocess.run(["npx", "vitest", "run"], cwd=WEB, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    for name in ("types", script):  # `types` writes the types of the API, which the other scripts read
+        done = subprocess.run(["npm", "run", "--silent", name], cwd=WEB, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
 def test_paths_do_not_lead_out_of_the_folder() -> None:
@@ -90,14 +95,22 @@ def test_every_code_of_an_error_has_words_in_the_page() -> None:
     codes |= set(re.findall(r'"(?:invalid_request_error|permission_error|server_error)", "([a-z_]+)"', sources))
     codes |= set(re.findall(r'40[45]: "([a-z_]+)"', sources))
     assert {"not_found", "conflict", "rate_limit_exceeded", "method_not_allowed", "wrong_credentials"} <= codes
-    words = (WEB / "src" / "i18n" / "strings-faults.ts").read_text(encoding="utf-8")
+    words = (WEB / "src" / "i18n" / "strings-errors.ts").read_text(encoding="utf-8")
     assert sorted(codes - set(re.findall(r"^  ([a-z_]+):", words, re.MULTILINE))) == []
 
 
 def test_every_reason_of_a_provider_has_words_in_the_page() -> None:
-    source = (ROOT / "yearling" / "api" / "access" / "oidc.py").read_text(encoding="utf-8").partition("def _code(")[2]
+    [path] = (ROOT / "yearling" / "api").rglob("oidc.py")
+    source = path.read_text(encoding="utf-8").partition("def _code(")[2]
     reasons = set(re.findall(r'"([a-z_]+)"', source))
-    page = (WEB / "src" / "pages" / "signin.tsx").read_text(encoding="utf-8")
-    told = set(re.findall(r"'([a-z_]+)'", page.partition("const WORDS = [")[2].partition("]")[0]))
-    assert len(told) >= 5
-    assert sorted(reasons - told) == []
+    page = (WEB / "src" / "features" / "account" / "sign-in-page.tsx").read_text(encoding="utf-8")
+    known = set(re.findall(r"'([a-z_]+)'", page.partition("const PROVIDER_ERRORS = [")[2].partition("]")[0]))
+    assert len(known) >= 5
+    assert sorted(reasons - known) == []
+
+
+def test_training_methods_and_finish_reasons_have_display_names() -> None:
+    source = (WEB / "src" / "i18n" / "display-names.ts").read_text(encoding="utf-8")
+    for kind, ids in (("trainingMethod", METHODS), ("finishReason", get_args(FinishReason)), ("messageRole", get_args(Role))):
+        names = source.partition(f"  {kind}: {{")[2].partition("\n  },")[0]
+        assert sorted(set(ids) - set(re.findall(r"^    (\w+):", names, re.MULTILINE))) == []

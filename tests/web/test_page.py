@@ -54,8 +54,8 @@ def results(running: Site, run_suite: Suite) -> Any:
 @pytest.mark.parametrize(("suite", "name"), [(suite, name) for suite in SUITES for name in names(suite)])
 def test_in_the_browser(results: Any, suite: str, name: str) -> None:
     found = results(suite, name)
-    print(found["told"], found["seconds"], "s")
-    assert found["fault"] is None, found["fault"]
+    print(found["output"], found["seconds"], "s")
+    assert found["failure"] is None, found["failure"]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def signing_in(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite) -> di
 def test_people_in_the_browser(signing_in: dict[str, dict[str, Any]], name: str) -> None:
     found = signing_in[name]
     print(found["seconds"], "s")
-    assert found["fault"] is None, found["fault"]
+    assert found["failure"] is None, found["failure"]
 
 
 def test_a_real_run_is_stopped_and_resumed(tmp_path: Path, run_suite: Suite, default_model: LocalModel) -> None:
@@ -86,8 +86,8 @@ def test_a_real_run_is_stopped_and_resumed(tmp_path: Path, run_suite: Suite, def
         finally:
             if run.read_status()["state"] == "running":
                 run.request_stop()
-    print(found["told"], found["seconds"], "s")
-    assert found["fault"] is None, found["fault"]
+    print(found["output"], found["seconds"], "s")
+    assert found["failure"] is None, found["failure"]
 
 
 def plant(running: Site) -> dict[str, Any]:
@@ -152,14 +152,14 @@ def hostile(running: Site, run_suite: Suite) -> Any:
 def test_nothing_that_anybody_wrote_is_executed(hostile: Any, name: str) -> None:
     assert len(PAYLOADS) + len(FORMULAS) + len(DIAGRAMS) >= 60
     print(hostile[name]["seconds"], "s")
-    assert hostile[name]["fault"] is None, hostile[name]["fault"]
+    assert hostile[name]["failure"] is None, hostile[name]["failure"]
 
 
 def test_streams_survive_refreshes_and_broken_connections(tmp_path: Path) -> None:
     """A few rounds of what `python -m tests.web.stream_drill 50` shows."""
     need_browser()
     done = drill(3, tmp_path, seed=1)
-    assert done.faults == {}
+    assert done.errors == {}
     assert done.cuts >= 3
     assert done.refreshes >= 1
     assert done.resumed >= 2

@@ -1,27 +1,28 @@
 import { CircleAlert, Compass } from 'lucide-react';
 import { Component, lazy, type ReactNode, Suspense, useEffect } from 'react';
 import { Link, Route, Switch, useLocation, useSearch } from 'wouter';
-import { ChatPage } from './chat/page';
-import { Gate } from './gate';
-import { type Key, say, useSay } from './i18n';
+import { ChatPage } from './features/chat/chat-page';
+import { SignInGate } from './sign-in-gate';
+import { type TranslationKey, t, useTranslation } from './i18n';
 import { Shell } from './shell';
 import { Button } from './ui/button';
-import { Empty, Loaded } from './ui/parts';
+import { EmptyState } from './ui/page';
+import { QueryResult } from './ui/query-result';
 
-const Compare = lazy(() => import('./pages/compare'));
-const Notes = lazy(() => import('./pages/notes'));
-const Memory = lazy(() => import('./pages/memory'));
-const History = lazy(() => import('./pages/history'));
-const Consensus = lazy(() => import('./pages/consensus'));
-const Runs = lazy(() => import('./pages/runs'));
-const Exams = lazy(() => import('./pages/exams'));
-const Spec = lazy(() => import('./pages/spec'));
-const Settings = lazy(() => import('./pages/settings'));
-const People = lazy(() => import('./pages/people'));
-const Shared = lazy(() => import('./pages/shared'));
-const SignIn = lazy(() => import('./pages/signin'));
+const Compare = lazy(() => import('./features/chat/compare-page'));
+const Notes = lazy(() => import('./features/learning/notes-page'));
+const Memory = lazy(() => import('./features/account/memory-page'));
+const History = lazy(() => import('./features/chat/history-page'));
+const Consensus = lazy(() => import('./features/learning/consensus-page'));
+const Runs = lazy(() => import('./features/learning/runs-page'));
+const Exams = lazy(() => import('./features/learning/exams-page'));
+const Spec = lazy(() => import('./features/learning/spec-page'));
+const Settings = lazy(() => import('./features/account/settings-page'));
+const People = lazy(() => import('./features/people/people-page'));
+const Shared = lazy(() => import('./features/chat/shared-chat-page'));
+const SignIn = lazy(() => import('./features/account/sign-in-page'));
 
-const TITLES: Record<string, Key> = {
+const TITLES: Record<string, TranslationKey> = {
   '/compare': 'nav.compare',
   '/notes': 'nav.notes',
   '/memory': 'nav.memory',
@@ -36,7 +37,7 @@ const TITLES: Record<string, Key> = {
 
 export function App() {
   return (
-    <Broken>
+    <ErrorBoundary>
       <Suspense fallback={null}>
         <Switch>
           <Route path="/shared/:id">{({ id }) => <Shared id={id} />}</Route>
@@ -47,29 +48,29 @@ export function App() {
             <SignIn signUp />
           </Route>
           <Route>
-            <Gate>
+            <SignInGate>
               <Shell>
                 <Pages />
               </Shell>
-            </Gate>
+            </SignInGate>
           </Route>
         </Switch>
       </Suspense>
-    </Broken>
+    </ErrorBoundary>
   );
 }
 
 function Pages() {
-  const say = useSay();
+  const t = useTranslation();
   const [location] = useLocation();
   useSearch();
   useEffect(() => {
     const key = TITLES[`/${location.split('/')[1]}`];
-    if (key) document.title = `${say(key)} – Yearling`;
-  }, [location, say]);
+    if (key) document.title = `${t(key)} – Yearling`;
+  }, [location, t]);
   return (
-    <Broken key={location.split('/')[1]}>
-      <Suspense fallback={<Waiting />}>
+    <ErrorBoundary key={location.split('/')[1]}>
+      <Suspense fallback={<PageSkeleton />}>
         <Switch>
           <Route path="/">
             <ChatPage key="new" />
@@ -116,47 +117,47 @@ function Pages() {
           </Route>
         </Switch>
       </Suspense>
-    </Broken>
+    </ErrorBoundary>
   );
 }
 
-function Waiting() {
+function PageSkeleton() {
   return (
     <div className="page">
       <div className="page-inside">
-        <Loaded query={{ data: undefined, isError: false } as never}>{() => null}</Loaded>
+        <QueryResult query={{ data: undefined, isError: false } as never}>{() => null}</QueryResult>
       </div>
     </div>
   );
 }
 
 function NotFound() {
-  const say = useSay();
+  const t = useTranslation();
   return (
-    <Empty icon={Compass} title={say('fault.notFound')}>
+    <EmptyState icon={Compass} title={t('error.notFound')}>
       <Link href="/" className="button primary">
-        {say('nav.newChat')}
+        {t('nav.newChat')}
       </Link>
-    </Empty>
+    </EmptyState>
   );
 }
 
-/** When a part of the page fails, the rest stays. */
-class Broken extends Component<{ children: ReactNode }, { fault: Error | null }> {
-  override state: { fault: Error | null } = { fault: null };
+/** Contains a rendering error, so that the rest of the page keeps working. */
+class ErrorBoundary extends Component<{ children: ReactNode }, { error: Error | null }> {
+  override state: { error: Error | null } = { error: null };
 
-  static getDerivedStateFromError(fault: Error) {
-    return { fault };
+  static getDerivedStateFromError(error: Error) {
+    return { error };
   }
 
   override render() {
-    if (!this.state.fault) return this.props.children;
+    if (!this.state.error) return this.props.children;
     return (
-      <Empty icon={CircleAlert} title={say('fault.broken')} text={this.state.fault.message}>
+      <EmptyState icon={CircleAlert} title={t('error.broken')} text={this.state.error.message}>
         <Button kind="primary" onClick={() => location.reload()}>
-          {say('fault.reload')}
+          {t('error.reload')}
         </Button>
-      </Empty>
+      </EmptyState>
     );
   }
 }

@@ -1,12 +1,14 @@
 import { QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { queries } from './api/queries';
+import { queryClient } from './api/queries';
 import { App } from './app';
-import './lib/theme';
+import './ui/theme';
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/controls.css';
+import './styles/surfaces.css';
+import './styles/overlays.css';
 import './styles/layout.css';
 import './styles/chat.css';
 import './styles/markdown.css';
@@ -15,7 +17,7 @@ import { Toasts } from './ui/toast';
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
-    <QueryClientProvider client={queries}>
+    <QueryClientProvider client={queryClient}>
       <App />
       <Toasts />
     </QueryClientProvider>

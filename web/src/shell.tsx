@@ -1,11 +1,11 @@
-/** The frame around every page: the way to all of them, the person's chats, and what keys do. */
+/** The frame around every page: the sidebar and the keyboard shortcuts. */
 import { useQuery } from '@tanstack/react-query';
 import {
+  Bookmark,
   BookOpenText,
   ChartLine,
   ChevronRight,
   Columns2,
-
   GraduationCap,
   History,
   Keyboard,
@@ -26,45 +26,44 @@ import {
 } from 'lucide-react';
 import { lazy, type ReactNode, Suspense, useCallback, useEffect, useRef, useState } from 'react';
 import { Link, useLocation } from 'wouter';
-import { meQuery, wantedQuery } from './api/queries';
+import { meQuery, ratingQueueQuery } from './api/queries';
 import { signOut } from './api/session';
-import { ChatList } from './chat/sidebar-list';
-import { Folders } from './chat/folders';
-import { type Key, language, useSay } from './i18n';
-import { BookmarkIcon } from './ui/icons';
-import { kept, useCell } from './lib/store';
-import { theme, THEMES } from './lib/theme';
+import { ChatList } from './features/chat/chat-list';
+import { Folders } from './features/chat/folders';
+import { type TranslationKey, language, useTranslation } from './i18n';
+import { persistedStore, useStore } from './store';
+import { theme, THEMES } from './ui/theme';
 import { IconButton } from './ui/button';
 import { Menu, type MenuItem } from './ui/menu';
-import { toastFault } from './ui/toast';
+import { toastError } from './ui/toast';
 
-const SearchDialog = lazy(() => import('./chat/search'));
-const ShortcutsDialog = lazy(() => import('./pages/shortcuts'));
+const SearchDialog = lazy(() => import('./features/chat/search-dialog'));
+const ShortcutsDialog = lazy(() => import('./shortcuts-dialog'));
 
-const PLACES = [
+const MAIN_LINKS = [
   ['/compare', 'nav.compare', Columns2],
   ['/notes', 'nav.notes', StickyNote],
-  ['/memory', 'nav.memory', BookmarkIcon],
+  ['/memory', 'nav.memory', Bookmark],
   ['/history', 'nav.history', History],
 ] as const;
 
-const LEARNING = [
+const LEARNING_LINKS = [
   ['/consensus', 'nav.consensus', Scale],
   ['/runs', 'nav.runs', ChartLine],
   ['/exams', 'nav.exams', GraduationCap],
   ['/spec', 'nav.spec', BookOpenText],
 ] as const;
 
-const side = kept<'open' | 'closed'>('side', 'open', ['open', 'closed']);
-const learning = kept<'open' | 'closed'>('learning', 'open', ['open', 'closed']);
+const sidebarState = persistedStore<'open' | 'closed'>('side', 'open', ['open', 'closed']);
+const learningState = persistedStore<'open' | 'closed'>('learning', 'open', ['open', 'closed']);
 
 export function Shell({ children }: { children: ReactNode }) {
-  const say = useSay();
+  const t = useTranslation();
   const [location, go] = useLocation();
-  const shown = useCell(side) === 'open';
+  const sidebarOpen = useStore(sidebarState) === 'open';
   const [drawer, setDrawer] = useState(false);
   const [dialog, setDialog] = useState<'search' | 'keys' | null>(null);
-  const opener = useRef<HTMLButtonElement>(null);
+  const drawerButton = useRef<HTMLButtonElement>(null);
   const closeDrawer = useCallback(() => setDrawer(false), []);
   useEffect(() => setDrawer(false), [location]);
 
@@ -72,9 +71,9 @@ export function Shell({ children }: { children: ReactNode }) {
     const onKey = (event: KeyboardEvent) => {
       const command = event.ctrlKey || event.metaKey;
       const typing = (event.target as HTMLElement).closest?.('input, textarea, select, [contenteditable]');
-      if (event.key === 'Escape' && drawer) {
+      if (event.key === 'Escape' && drawer && !event.defaultPrevented) {
         setDrawer(false);
-        opener.current?.focus();
+        drawerButton.current?.focus();
       } else if (command && !event.shiftKey && event.key.toLowerCase() === 'k') {
         event.preventDefault();
         setDialog('search');
@@ -83,7 +82,7 @@ export function Shell({ children }: { children: ReactNode }) {
         go('/');
       } else if (command && event.shiftKey && event.key.toLowerCase() === 's') {
         event.preventDefault();
-        side.set(side.get() === 'open' ? 'closed' : 'open');
+        sidebarState.set(sidebarState.get() === 'open' ? 'closed' : 'open');
       } else if (!typing && !command && event.key === '?') {
         setDialog('keys');
       } else if (!typing && !command && event.key === '/') {
@@ -96,15 +95,15 @@ export function Shell({ children }: { children: ReactNode }) {
   }, [go, drawer]);
 
   return (
-    <div className={`shell ${shown ? '' : 'no-side'} ${drawer ? 'drawer' : ''}`}>
+    <div className={`shell ${sidebarOpen ? '' : 'no-side'} ${drawer ? 'drawer' : ''}`}>
       <a className="skip" href="#main" onClick={(event) => focusMain(event.nativeEvent)}>
-        {say('skip')}
+        {t('skip')}
       </a>
       <div className="top">
         <IconButton
-          ref={opener}
+          ref={drawerButton}
           icon={MenuIcon}
-          label={say('nav.open')}
+          label={t('nav.open')}
           className="large"
           aria-expanded={drawer}
           onClick={() => setDrawer(!drawer)}
@@ -112,33 +111,33 @@ export function Shell({ children }: { children: ReactNode }) {
         <Link href="/" className="brand">
           <Mark /> Yearling
         </Link>
-        <IconButton icon={SquarePen} label={say('nav.newChat')} className="large" onClick={() => go('/')} />
+        <IconButton icon={SquarePen} label={t('nav.newChat')} className="large" onClick={() => go('/')} />
       </div>
       {drawer && <div className="scrim" onClick={closeDrawer} />}
-      <nav className="side" aria-label={say('nav.label')}>
+      <nav className="sidebar" aria-label={t('nav.label')}>
         <div className="side-head">
           <Link href="/" className="brand">
             <Mark /> Yearling
           </Link>
-          <IconButton icon={PanelLeft} label={say('nav.hide')} className="only-wide" onClick={() => side.set('closed')} />
+          <IconButton icon={PanelLeft} label={t('nav.hide')} className="only-wide" onClick={() => sidebarState.set('closed')} />
         </div>
         <div className="side-top">
           <Link href="/" className={location === '/' ? 'side-link current' : 'side-link'}>
-            <SquarePen size={17} aria-hidden="true" /> {say('nav.newChat')}
+            <SquarePen size={17} aria-hidden="true" /> {t('nav.newChat')}
           </Link>
           <button type="button" className="side-link" onClick={() => setDialog('search')}>
-            <Search size={17} aria-hidden="true" /> {say('nav.search')} <kbd>Ctrl K</kbd>
+            <Search size={17} aria-hidden="true" /> {t('nav.search')} <kbd>Ctrl K</kbd>
           </button>
         </div>
         <div className="side-scroll">
           <ul>
-            {PLACES.map(([href, key, icon]) => (
-              <Place key={href} href={href} name={key} icon={icon} location={location} />
+            {MAIN_LINKS.map(([href, key, icon]) => (
+              <NavItem key={href} href={href} name={key} icon={icon} location={location} />
             ))}
           </ul>
-          <Collapsible title={say('nav.learning')} cell={learning}>
-            {LEARNING.map(([href, key, icon]) => (
-              <Place key={href} href={href} name={key} icon={icon} location={location} />
+          <Collapsible title={t('nav.learning')} store={learningState}>
+            {LEARNING_LINKS.map(([href, key, icon]) => (
+              <NavItem key={href} href={href} name={key} icon={icon} location={location} />
             ))}
           </Collapsible>
           <Folders onOpen={closeDrawer} />
@@ -147,8 +146,8 @@ export function Shell({ children }: { children: ReactNode }) {
         <Account onKeys={() => setDialog('keys')} />
       </nav>
       <main id="main" tabIndex={-1}>
-        {!shown && (
-          <IconButton icon={PanelLeft} label={say('nav.show')} className="show-side large" onClick={() => side.set('open')} />
+        {!sidebarOpen && (
+          <IconButton icon={PanelLeft} label={t('nav.show')} className="show-side large" onClick={() => sidebarState.set('open')} />
         )}
         {children}
       </main>
@@ -169,29 +168,29 @@ export function Mark() {
   return <img src="/icon.svg" alt="" width={24} height={24} className="mark" />;
 }
 
-function Place({
+function NavItem({
   href,
   name,
   icon: Icon,
   location,
 }: {
   href: string;
-  name: Key;
+  name: TranslationKey;
   icon: typeof Scale;
   location: string;
 }) {
-  const say = useSay();
-  const waiting = useQuery({ ...wantedQuery, enabled: href === '/notes', staleTime: 60_000 }).data?.data;
-  const count = href === '/notes' ? (waiting?.filter((one) => one.text !== null).length ?? 0) : 0;
+  const t = useTranslation();
+  const queue = useQuery({ ...ratingQueueQuery, enabled: href === '/notes', staleTime: 60_000 }).data?.data;
+  const count = href === '/notes' ? (queue?.filter((one) => one.text !== null).length ?? 0) : 0;
   const current = location === href || location.startsWith(`${href}/`);
   return (
     <li>
       <Link href={href} className={current ? 'side-link current' : 'side-link'} aria-current={current ? 'page' : undefined}>
-        <Icon size={17} aria-hidden="true" /> {say(name)}
+        <Icon size={17} aria-hidden="true" /> {t(name)}
         {count > 0 && (
           <span className="count">
             <span aria-hidden="true">{count > 49 ? '49+' : count}</span>
-            <span className="hidden-text">{say('notes.waiting', { n: count })}</span>
+            <span className="visually-hidden">{t('notes.waiting', { n: count })}</span>
           </span>
         )}
       </Link>
@@ -199,12 +198,12 @@ function Place({
   );
 }
 
-function Collapsible({ title, cell, children }: { title: string; cell: typeof learning; children: ReactNode }) {
-  const open = useCell(cell) === 'open';
+function Collapsible({ title, store, children }: { title: string; store: typeof learningState; children: ReactNode }) {
+  const open = useStore(store) === 'open';
   return (
     <section>
       <h3 className="side-title">
-        <button type="button" aria-expanded={open} onClick={() => cell.set(open ? 'closed' : 'open')}>
+        <button type="button" aria-expanded={open} onClick={() => store.set(open ? 'closed' : 'open')}>
           {title} <ChevronRight size={14} aria-hidden="true" className={open ? 'turned' : ''} />
         </button>
       </h3>
@@ -214,43 +213,41 @@ function Collapsible({ title, cell, children }: { title: string; cell: typeof le
 }
 
 function Account({ onKeys }: { onKeys: () => void }) {
-  const say = useSay();
+  const t = useTranslation();
   const me = useQuery(meQuery).data;
-  const chosen = useCell(theme);
+  const currentTheme = useStore(theme);
   const icons = { system: Monitor, light: Sun, dark: Moon };
   const items = (): MenuItem[] => [
-    { label: say('nav.settings'), icon: Settings, href: '/settings' },
-    { label: say('nav.people'), icon: Users, href: '/people' },
-    { label: say('nav.keys'), icon: Keyboard, onSelect: onKeys },
-    'line',
-    { title: say('theme') },
+    { label: t('nav.settings'), icon: Settings, href: '/settings' },
+    { label: t('nav.people'), icon: Users, href: '/people' },
+    { label: t('nav.keys'), icon: Keyboard, onSelect: onKeys },
+    'separator',
+    { heading: t('theme') },
     ...THEMES.map((one) => ({
-      label: say(`theme.${one}`),
+      label: t(`theme.${one}`),
       icon: icons[one],
-      checked: chosen === one,
+      checked: currentTheme === one,
       onSelect: () => theme.set(one),
     })),
-    'line',
+    'separator',
     {
       label: language.get() === 'zh' ? 'English' : '中文',
       icon: Languages,
       onSelect: () => language.set(language.get() === 'zh' ? 'en' : 'zh'),
     },
     ...(me?.via === 'session'
-      ? (['line', { label: say('signOut'), icon: LogOut, onSelect: () => void signOut().catch(toastFault) }] as MenuItem[])
+      ? (['separator', { label: t('signOut'), icon: LogOut, onSelect: () => void signOut().catch(toastError) }] as MenuItem[])
       : []),
   ];
   return (
-    <Menu label={say('nav.account')} items={items}>
-      {(button) => (
-        <button type="button" className="account" {...button}>
-          <span className="avatar" aria-hidden="true">
-            {initial(me?.person.name) ?? <UserRound size={16} />}
-          </span>
-          <span className="clip grow">{me?.person.name || say('nav.account')}</span>
-          <Settings size={16} aria-hidden="true" />
-        </button>
-      )}
+    <Menu items={items}>
+      <button type="button" className="account">
+        <span className="avatar" aria-hidden="true">
+          {initial(me?.person.name) ?? <UserRound size={16} />}
+        </span>
+        <span className="clip grow">{me?.person.name || t('nav.account')}</span>
+        <Settings size={16} aria-hidden="true" />
+      </button>
     </Menu>
   );
 }
@@ -259,4 +256,3 @@ function initial(name: string | undefined): string | null {
   const first = name?.trim() ? [...name.trim()][0] : undefined;
   return first ? first.toUpperCase() : null;
 }
-

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { normaliseMath, splitBlocks } from '../src/markdown/blocks';
+import { normaliseMath, splitBlocks } from '../src/ui/markdown/blocks';
 
 describe('splitBlocks', () => {
   it('cuts at empty lines', () => {

@@ -1,26 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { ApiFault } from '../src/api/client';
-import { EventParser, listen } from '../src/api/events';
+import { ApiError } from '../src/api/client';
+import { type ServerEvent, streamEvents } from '../src/api/events';
 
-describe('EventParser', () => {
-  const stream = ': hello\n\nid: 1\ndata: {"a":1}\n\nevent: run\ndata: x\ndata: y\n\nid: 2\r\ndata: ü\r\n\r\n';
-  const events = [
-    { id: '1', name: 'message', data: '{"a":1}' },
-    { id: '1', name: 'run', data: 'x\ny' },
-    { id: '2', name: 'message', data: 'ü' },
-  ];
-
-  it('reads events however the stream is cut', () => {
-    for (let size = 1; size <= stream.length; size++) {
-      const parser = new EventParser();
-      const found = [];
-      for (let at = 0; at < stream.length; at += size) found.push(...parser.push(stream.slice(at, at + size)));
-      expect(found).toEqual(events);
-    }
-  });
-});
-
-describe('listen', () => {
+describe('streamEvents', () => {
   afterEach(() => vi.unstubAllGlobals());
 
   /** A server that breaks off after each part and is asked again after the last event that was seen. */
@@ -40,10 +22,10 @@ describe('listen', () => {
     const asked = serve(['id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\nda', 'down', 'id: 3\ndata: c\n\nid: 4\ndata: end\n\n']);
     const seen: string[] = [];
     const lost = vi.fn();
-    await listen({
+    await streamEvents({
       url: () => '/x',
       signal: new AbortController().signal,
-      onLost: lost,
+      onDisconnect: lost,
       onEvent: ({ data }) => {
         seen.push(data);
         return data === 'end';
@@ -54,9 +36,35 @@ describe('listen', () => {
     expect(lost).toHaveBeenCalledTimes(2);
   });
 
+  it('reads events however the stream is cut', async () => {
+    const stream = ': hello\n\nid: 1\ndata: {"a":1}\n\nevent: run\ndata: x\ndata: y\n\nid: 2\r\ndata: ü\r\n\r\n';
+    const bytes = new TextEncoder().encode(stream);
+    for (let size = 1; size <= bytes.length; size++) {
+      const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) => bytes.slice(at * size, (at + 1) * size));
+      const body = new ReadableStream({
+        start(controller) {
+          for (const chunk of chunks) controller.enqueue(chunk);
+          controller.close();
+        },
+      });
+      vi.stubGlobal('fetch', async () => new Response(body));
+      const events: ServerEvent[] = [];
+      await streamEvents({
+        url: () => '/x',
+        signal: new AbortController().signal,
+        onEvent: (event) => events.push(event) === 3,
+      });
+      expect(events).toEqual([
+        { id: '1', name: 'message', data: '{"a":1}' },
+        { id: '1', name: 'run', data: 'x\ny' },
+        { id: '2', name: 'message', data: 'ü' },
+      ]);
+    }
+  });
+
   it('throws what the server refuses', async () => {
     serve([]);
-    const refused = listen({ url: () => '/x', signal: new AbortController().signal, onEvent: () => false });
-    await expect(refused).rejects.toBeInstanceOf(ApiFault);
+    const refused = streamEvents({ url: () => '/x', signal: new AbortController().signal, onEvent: () => false });
+    await expect(refused).rejects.toBeInstanceOf(ApiError);
   });
 });

@@ -1,7 +1,7 @@
 import { renderToStaticMarkup } from 'react-dom/server';
 import { describe, expect, it } from 'vitest';
-import { plainParagraph } from '../src/markdown/blocks';
-import { Markdown } from '../src/markdown/markdown';
+import { plainParagraph } from '../src/ui/markdown/blocks';
+import { Markdown } from '../src/ui/markdown/markdown';
 
 const html = (text: string) => renderToStaticMarkup(<Markdown text={text} />);
 
@@ -21,7 +21,21 @@ describe('Markdown', () => {
 
   it('takes for plain only what a parser would leave as it is', () => {
     const plain = ['Some words.', '两行\n文字', 'a - b + c = d, 5. e', 'so: "quoted" (and more)!', '3.5 litres'];
-    const marked = ['**a**', '- a', '1. a', '1) a', '# a', '> a', '    code', 'a\n---', 'a\n===', 'a | b', 'a@b.org', 'see www.a.org', 'https://a.org'];
+    const marked = [
+      '**a**',
+      '- a',
+      '1. a',
+      '1) a',
+      '# a',
+      '> a',
+      '    code',
+      'a\n---',
+      'a\n===',
+      'a | b',
+      'a@b.org',
+      'see www.a.org',
+      'https://a.org',
+    ];
     const also = ['a  \nb', 'a\n b', '&amp;', 'a\\', '`a`', '~~a~~', '<b>', '+ a', '[a]', '$a$', 'a\n2. b', 'WWW.A.org', ''];
     for (const text of plain) {
       expect(plainParagraph(`${text}\n\n`), text).toBe(text);

@@ -119,6 +119,7 @@ def show(
     as_json: bool = AS_JSON,
 ) -> None:
     """Show a run: every measure with its interval, and the worst answers verbatim."""
+    from yearling.cli.output_file import write_lines
     from yearling.evals import render_run_page
     from yearling.store import Store
 
@@ -126,7 +127,7 @@ def show(
         found = _find_run(store, run_id)
         low = store.exams.list_lowest_scoring(found.id, worst)
         if html is not None:
-            html.write_text(render_run_page(found, low), encoding="utf-8")
+            write_lines(html, [render_run_page(found, low).encode()])
     if html is not None:
         err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
         return
@@ -149,6 +150,7 @@ def compare(
     as_json: bool = AS_JSON,
 ) -> None:
     """Compare two runs case by case: the difference with its interval, the exact test, and what turned."""
+    from yearling.cli.output_file import write_lines
     from yearling.evals import compare_runs as compare_runs
     from yearling.evals import comparison_to_json, render_comparison_page
     from yearling.store import Store
@@ -156,7 +158,7 @@ def compare(
     with Store.open(load_settings(data_dir=data_dir)) as store:
         found = compare_runs(store, _find_run(store, champion).id, _find_run(store, challenger).id)
     if html is not None:
-        html.write_text(render_comparison_page(found), encoding="utf-8")
+        write_lines(html, [render_comparison_page(found).encode()])
         err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
         return
     facts = comparison_to_json(found)
@@ -199,7 +201,7 @@ def gate(
         ):
             raise BadInput("The runs are not all of the same two models.")
         body = gate_to_json(result, {one.exam: one for one in [*pairs[0], *pairs[1]]})
-        record = store.exams.record_gate(
+        record = store.gates.record(
             champion=first.champion.model_hash,
             challenger=first.challenger.model_hash,
             decision=result.decision,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from yearling.cli.console import err, format_size, out
+from yearling.cli.output_file import write_lines
 from yearling.config import load_settings
 from yearling.errors import NotFound, Untrusted
 
@@ -51,7 +52,7 @@ def card(
     if html is None:
         out.print(render_model_card_markdown(found), markup=False, highlight=False, soft_wrap=True)
         return
-    html.write_text(render_model_card_page(found), encoding="utf-8")
+    write_lines(html, [render_model_card_page(found).encode()])
     err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
 
 

@@ -1,41 +1,43 @@
-"""Writing results to a file or to the screen, whole or not at all."""
+"""Writing a command's result to a file, complete or not at all, or to the screen."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
-from yearling.errors import StorageFailed
+from yearling.files.atomic import WrittenFile, atomic_write_chunks
+from yearling.files.disk import DiskAdvice, translate_disk_errors
+
+_ADVICE = DiskAdvice(
+    full="Free some space, or choose another place.", not_writable="Choose another place.", failing="Choose another place."
+)
 
 
 def write_lines(path: Path | None, lines: Iterable[bytes]) -> dict[str, object]:
-    """Write lines to a file, which appears when it is whole, or to the screen; returns their size and SHA-256.
+    """Write lines to a file, which appears when it is complete, or to the screen without a path.
 
-    Raises StorageFailed.
+    Returns the file's `size_bytes` and `sha256`; nothing for the screen. Symbolic links are followed; devices and pipes are
+    written to as they are. Raises StorageFailed.
     """
-    digest, size_bytes = hashlib.sha256(), 0
     if path is None:
-        for line in lines:
-            sys.stdout.buffer.write(line)
+        sys.stdout.buffer.writelines(lines)
         sys.stdout.buffer.flush()
         return {}
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
-            try:
-                for line in lines:
-                    digest.update(line)
-                    size_bytes += len(line)
-                    file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
-    except OSError as error:
-        raise StorageFailed(f"{path} cannot be written: {error.strerror or error}.", advice="Choose another place.") from error
-    return {"size_bytes": size_bytes, "sha256": digest.hexdigest()}
+    with translate_disk_errors(path, advice=_ADVICE, all_errors=True):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            return asdict(_write_to_device(path, lines))
+        return asdict(atomic_write_chunks(Path(os.path.realpath(path)), lines))
+
+
+def _write_to_device(path: Path, lines: Iterable[bytes]) -> WrittenFile:
+    """Write to something that cannot be replaced, such as /dev/stdout."""
+    hasher, size_bytes = hashlib.sha256(), 0
+    with path.open("wb") as file:
+        for line in lines:
+            hasher.update(line)
+            size_bytes += file.write(line)
+    return WrittenFile(size_bytes=size_bytes, sha256=hasher.hexdigest())

@@ -7,12 +7,12 @@ they add up to is `summary.py`'s.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from yearling.canonical import canonical_json
 from yearling.errors import BadInput
 from yearling.records import FinishReason
 
@@ -197,7 +197,7 @@ class Exam:
             "sampling": dict(self.sampling),
             "grader": [self.grader.name, self.grader.version],
         }
-        return hashlib.sha256(hash_input_json(described).encode()).hexdigest()
+        return hashlib.sha256(canonical_json(described, ensure_ascii=False)).hexdigest()
 
     def sample_seed(self, run_seed: int, case: Case, draw: int) -> int:
         """The seed of one sample: the same in every run with that seed, whatever the order and whatever was cut off."""
@@ -230,8 +230,3 @@ class ExamSample:
     completion_tokens: int
     duration_s: float
     created_utc: datetime
-
-
-def hash_input_json(value: Any) -> str:
-    """The one JSON text of a value."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -1,68 +1,92 @@
-"""Files that appear at once and whole, and stay: write beside, sync, rename, sync the folder."""
+"""Atomic file writes: a reader sees the old file or the new one, never a part of either.
+
+Every function writes a temporary file next to the target and renames it into place. A process that is killed leaves the old file
+and at most a temporary one, whose name begins with `TEMPORARY_PREFIX`. With `durable=True` the same holds after a power cut: the
+content is synced before the rename and the directory after it. New files get the mode that the umask allows.
+
+Errors of the disk pass through as OSError; `yearling.files.disk` turns them into errors for people.
+"""
 
 from __future__ import annotations
 
-import os
+import hashlib
+import json
 import secrets
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from io import BufferedReader, BufferedWriter
+from dataclasses import dataclass
+from io import BufferedWriter
 from pathlib import Path
+from typing import Any
 
-from yearling.errors import BadInput, NotFound
+from yearling.files.sync import sync_directory, sync_file
+
+TEMPORARY_PREFIX = ".new-"
+"""Prefix of files and folders that are being written, or that a killed process left behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """Size and hexadecimal SHA-256 of what was written."""
+
+    size_bytes: int
+    sha256: str
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[BufferedWriter]:
-    """A new file to write to. It takes its place, durably, when the block ends; if the block raises, nothing is left of it."""
-    temporary = path.parent / f".new-{secrets.token_hex(8)}"
+def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary path for libraries that write to a path; rename it to `path` when the block ends.
+
+    If the block raises, the temporary file is deleted and `path` stays as it was.
+    """
+    temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        if durable:
+            sync_file(temporary)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    if durable:
+        sync_directory(path.parent)
+
+
+@contextmanager
+def atomic_write(path: Path, *, durable: bool = True) -> Iterator[BufferedWriter]:
+    """Yield a binary file to write to, which takes the place of `path` when the block ends. Errors as in `atomic_path`."""
+    with atomic_path(path, durable=durable) as temporary, temporary.open("xb") as file:
+        yield file
+
+
+def atomic_write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Replace the content of a file."""
+    with atomic_write(path, durable=durable) as file:
+        file.write(content)
+
+
+def atomic_write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Replace the content of a file by text in UTF-8. Line ends stay as they are."""
+    atomic_write_bytes(path, text.encode(), durable=durable)
+
+
+def atomic_write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    """Replace the content of a file by indented JSON with sorted keys and a final newline."""
+    atomic_write_text(path, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n", durable=durable)
+
+
+def atomic_write_chunks(path: Path, chunks: Iterable[bytes], *, durable: bool = True) -> WrittenFile:
+    """Replace the content of a file by the chunks, which are hashed as they are written."""
+    hasher, size_bytes = hashlib.sha256(), 0
+    with atomic_write(path, durable=durable) as file:
+        for chunk in chunks:
+            hasher.update(chunk)
+            size_bytes += file.write(chunk)
+    return WrittenFile(size_bytes=size_bytes, sha256=hasher.hexdigest())
+
+
+def publish_file(temporary: Path, path: Path) -> None:
+    """Rename a complete file to `path`, durably. For files that took long to make, such as downloads, and have their own name."""
+    sync_file(temporary)
+    temporary.replace(path)
     sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_file(path: Path) -> None:
-    """Make a file's content durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_directory(directory: Path) -> None:
-    """Make a folder, and those above it, durably."""
-    if directory.is_dir():
-        return
-    make_directory(directory.parent)
-    directory.mkdir(exist_ok=True)
-    sync_directory(directory.parent)
-
-
-def open_regular_file(path: Path) -> BufferedReader:
-    """Open a regular file; pipes and devices would block or never end. Raises NotFound, BadInput."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise NotFound(f"There is no file {path}.", advice="Check the path.") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise BadInput(f"{path} is not a regular file.", advice="Name a file.")
-    return os.fdopen(descriptor, "rb")

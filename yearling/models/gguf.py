@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yearling.errors import Unsupported, Untrusted
+from yearling.files.atomic import atomic_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,24 +127,20 @@ def write_gguf(
     import gguf
     from gguf.quants import quantize
 
-    part = path.with_name(path.name + ".part")
-    writer = gguf.GGUFWriter(part, architecture)
-    for key, value in metadata.items():
-        _add_metadata(writer, key, value)
-    for name, values, kind_name in tensors:
-        kind = gguf.GGMLQuantizationType[kind_name]
-        if kind == gguf.GGMLQuantizationType.F32:
-            writer.add_tensor(name, values)
-        else:
-            writer.add_tensor(name, quantize(values, kind), raw_dtype=kind)
-    try:
+    with atomic_path(path) as temporary:
+        writer = gguf.GGUFWriter(temporary, architecture)
+        for key, value in metadata.items():
+            _add_metadata(writer, key, value)
+        for name, values, kind_name in tensors:
+            kind = gguf.GGMLQuantizationType[kind_name]
+            if kind == gguf.GGMLQuantizationType.F32:
+                writer.add_tensor(name, values)
+            else:
+                writer.add_tensor(name, quantize(values, kind), raw_dtype=kind)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _add_metadata(writer: Any, key: str, value: Any) -> None:

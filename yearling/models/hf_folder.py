@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from yearling.errors import BadInput, Untrusted
-from yearling.files.disk import hash_file
+from yearling.files.reading import hash_file
 from yearling.models.sources import refuse_pickle
 
 HF_FILENAMES = (

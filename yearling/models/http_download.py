@@ -23,7 +23,9 @@ import httpx
 
 from yearling.addresses import resolve_public_addresses
 from yearling.errors import BadInput, NotFound, Unavailable, UserError
-from yearling.files.disk import Progress, ignore_progress, publish_file, require_space, translate_disk_errors
+from yearling.files.atomic import publish_file
+from yearling.files.disk import require_space, translate_disk_errors
+from yearling.files.progress import Progress, ignore_progress
 from yearling.models.pip_config import PackageIndexes
 from yearling.models.sources import redact_url
 

@@ -16,15 +16,9 @@ from typing import Any
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Unsupported, Untrusted
-from yearling.files.disk import (
-    COPY_CHUNK_BYTES,
-    Progress,
-    hash_file,
-    ignore_progress,
-    require_space,
-    sync_file,
-    translate_disk_errors,
-)
+from yearling.files.disk import require_space, translate_disk_errors
+from yearling.files.progress import Progress, ignore_progress
+from yearling.files.reading import COPY_CHUNK_BYTES, hash_file
 from yearling.models.catalogue import CatalogueEntry
 from yearling.models.gguf import GGUFFile, read_gguf
 from yearling.models.hf_folder import (
@@ -54,7 +48,7 @@ class ModelOrigin:
 def build_model_folder(
     path: Path, folder: Path, name: str, origin: ModelOrigin, *, layout: Layout = "auto", progress: Progress = ignore_progress
 ) -> LocalModel:
-    """Fills `folder` (which exists, empty) from `path` and writes its manifest, everything flushed to the disk.
+    """Fills `folder` (which exists, empty) from `path` and writes its manifest. Publishing the folder makes it durable.
 
     Raises Untrusted (truncated, pickle), Unsupported (not a model that can be served), BadInput (a layout that does not apply)
     and StorageFailed.
@@ -69,9 +63,6 @@ def build_model_folder(
         _cache_tokenizer(model)
         model = replace(model, files={item.name: hash_file(item) for item in sorted(folder.iterdir())})
         write_manifest(model)
-        for item in folder.iterdir():
-            sync_file(item)
-        sync_file(folder)
     return model
 
 

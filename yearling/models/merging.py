@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yearling.errors import Untrusted
-from yearling.files.disk import Progress, ignore_progress, require_space, translate_disk_errors
+from yearling.files.disk import require_space, translate_disk_errors
+from yearling.files.folders import staging_directory
+from yearling.files.progress import Progress, ignore_progress
 from yearling.models.adapter_library import PublishedAdapter
 from yearling.models.local_model import Layout, LocalModel
 from yearling.models.model_library import ModelLibrary
@@ -74,11 +74,9 @@ def install_decoder(
 @contextmanager
 def _scratch_folder(library: ModelLibrary, size_bytes: int) -> Iterator[Path]:
     """A folder for the weights in float32, in the library, which sweeps it should a kill leave it behind."""
-    folder = library.models_dir / ".downloads" / f"merge-{uuid.uuid4().hex}"
-    with translate_disk_errors(library.models_dir, size_bytes):
-        folder.mkdir(parents=True)
-        try:
-            require_space(folder, size_bytes)
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    with (
+        translate_disk_errors(library.models_dir, size_bytes),
+        staging_directory(library.models_dir / ".downloads", prefix="merge-") as folder,
+    ):
+        require_space(folder, size_bytes)
+        yield folder

@@ -14,21 +14,21 @@ What only pulls and imports need (an HTTP client, numpy) is imported there, so t
 from __future__ import annotations
 
 import difflib
-import os
 import re
 import shutil
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
-from yearling.files.disk import Progress, hash_file, ignore_progress, sync_file, translate_disk_errors
+from yearling.files.disk import translate_disk_errors
+from yearling.files.folders import publish_directory, remove_directory, staging_directory
+from yearling.files.locks import LockHeldError, exclusive_lock
+from yearling.files.progress import Progress, ignore_progress
+from yearling.files.reading import hash_file
 from yearling.models.catalogue import CatalogueEntry, check_model_name, known_models
 from yearling.models.local_model import Layout, LocalModel, read_manifest
 from yearling.models.sources import FileSource, Source, parse_source
@@ -159,28 +159,19 @@ class ModelLibrary:
         if name not in self.names():
             raise self._not_found(name)
         with self._locked_for_writing(name):
-            outgoing = self._temporary("outgoing", name)
             try:
-                os.rename(self.models_dir / name, outgoing)
+                remove_directory(self.models_dir / name, prefix=f".outgoing-{name}-")
             except FileNotFoundError:
                 raise self._not_found(name) from None
-            sync_file(self.models_dir)
-            shutil.rmtree(outgoing)
 
     def _install(self, path: Path, name: str, origin: ModelOrigin, layout: Layout, progress: Progress) -> LocalModel:
         """Builds beside, then renames. The caller holds the lock of the name."""
         from yearling.models.importer import build_model_folder
 
-        incoming = self._temporary("incoming", name)
-        incoming.mkdir()
-        try:
-            model = build_model_folder(path, incoming, name, origin, layout=layout, progress=progress)
-            os.rename(incoming, self.models_dir / name)
-            sync_file(self.models_dir)
-        except BaseException:
-            shutil.rmtree(incoming, ignore_errors=True)
-            raise
         folder = self.models_dir / name
+        with staging_directory(self.models_dir, prefix=f".incoming-{name}-") as incoming:
+            model = build_model_folder(path, incoming, name, origin, layout=layout, progress=progress)
+            publish_directory(incoming, folder)
         return replace(model, folder=folder, weights=folder if model.weights == incoming else folder / model.weights.name)
 
     def _existing(self, name: str) -> LocalModel | None:
@@ -220,12 +211,9 @@ class ModelLibrary:
                 yield
 
     @contextmanager
-    def _lock(self, key: str, timeout_s: float = -1) -> Iterator[None]:
-        with FileLock(self.models_dir / ".locks" / f"{key}.lock", timeout=timeout_s):
+    def _lock(self, key: str, timeout_s: float | None = None) -> Iterator[None]:
+        with exclusive_lock(self.models_dir / ".locks" / f"{key}.lock", timeout_s=timeout_s):
             yield
-
-    def _temporary(self, what: str, name: str) -> Path:
-        return self.models_dir / f".{what}-{name}-{uuid.uuid4().hex}"
 
     def _sweep(self, held: str) -> None:
         """Deletes what interrupted imports and removals left: of `held`, whose lock is ours, and of names nobody has locked."""
@@ -246,7 +234,7 @@ class ModelLibrary:
         try:
             with self._lock(key, timeout_s=0):
                 shutil.rmtree(path, ignore_errors=True)
-        except Timeout:
+        except LockHeldError:
             return
 
 

@@ -26,7 +26,8 @@ from gguf.quants import dequantize, quantize
 from numpy.typing import NDArray
 
 from yearling.errors import Unsupported, Untrusted
-from yearling.files.disk import Progress, ignore_progress, sync_file
+from yearling.files.atomic import atomic_write
+from yearling.files.progress import Progress, ignore_progress
 from yearling.models.gguf import GGUFFile, TensorInfo
 from yearling.models.local_model import Layout
 
@@ -95,7 +96,7 @@ def requantise_gguf(file: GGUFFile, destination: Path, layout: str, progress: Pr
     plans = _plan(file, layout)
     total = sum(plan.size_bytes for plan in plans)
     done = 0
-    with destination.open("wb") as out:
+    with atomic_write(destination) as out:
         out.write(_head(file, layout, plans))
         _pad(out, file.alignment)
         for plan in plans:
@@ -104,7 +105,6 @@ def requantise_gguf(file: GGUFFile, destination: Path, layout: str, progress: Pr
                 done += len(chunk)
                 progress("Rewriting weights", done, total)
             _pad(out, file.alignment)
-    sync_file(destination)
 
 
 def _plan(file: GGUFFile, layout: str) -> list[_TensorPlan]:

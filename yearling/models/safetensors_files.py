@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from yearling.errors import BadInput, Untrusted
+from yearling.files.atomic import atomic_path
 from yearling.models.hf_folder import read_json_object
 
 _PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
@@ -45,13 +46,9 @@ def read_safetensors_metadata(path: Path) -> dict[str, str]:
 
 def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
     """Write one file, whole or not at all; the same tensors give the same bytes."""
-    part = path.with_name(path.name + ".part")
-    try:
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, part, dict(metadata))
-        _sort_metadata(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_path(path) as temporary:
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, temporary, dict(metadata))
+        _sort_metadata(temporary)
 
 
 def _sort_metadata(path: Path) -> None:

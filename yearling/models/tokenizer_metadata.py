@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from yearling.errors import BadInput, Untrusted
+from yearling.files.atomic import atomic_write_text
 from yearling.models.hf_folder import read_json_object
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ def cache_tokenizer(model: ModelFiles) -> None:
         "tokenizer": asdict(gguf_tokenizer_metadata(metadata)),
         "template": asdict(gguf_template_metadata(metadata)),
     }
-    _write_atomically(model.folder / _CACHE_TOKENIZER, pipeline.to_str())
-    _write_atomically(model.folder / _CACHE_METADATA, json.dumps(record, ensure_ascii=False, sort_keys=True, indent=1))
+    atomic_write_text(model.folder / _CACHE_TOKENIZER, pipeline.to_str())
+    atomic_write_text(model.folder / _CACHE_METADATA, json.dumps(record, ensure_ascii=False, sort_keys=True, indent=1))
 
 
 def read_cached_tokenizer(model: ModelFiles) -> tuple[TokenizersPipeline, TokenizerMetadata] | None:
@@ -205,9 +206,3 @@ def _read_cache(model: ModelFiles) -> dict[str, Any] | None:
     record = read_json_object(model.folder / _CACHE_METADATA, missing_ok=True)
     is_valid = record.get("version") == _CACHE_VERSION and record.get("model_sha256") == model.sha256
     return record if is_valid and (model.folder / _CACHE_TOKENIZER).is_file() else None
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

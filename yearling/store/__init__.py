@@ -5,7 +5,6 @@ from yearling.store.accounts.invitations import Invitation
 from yearling.store.accounts.sessions import MAX_SESSION_LIFETIME as LONGEST_SESSION
 from yearling.store.accounts.sessions import Session
 from yearling.store.accounts.tokens import API_KEY_PREFIX, hash_token, new_token
-from yearling.store.audit import GENESIS_HASH, ChainVerification
 from yearling.store.backup.archive import BackupManifest
 from yearling.store.backup.restore import RestoreResult, restore, verify_backup
 from yearling.store.backup.summary import describe_store
@@ -16,12 +15,14 @@ from yearling.store.chats.conversations import MESSAGE_BLOB_KIND, UNCHANGED, Del
 from yearling.store.chats.folders import Folder
 from yearling.store.chats.history import HistoryEntry, HistoryPage
 from yearling.store.chats.memories import Memory
-from yearling.store.chats.personal_settings import ModeRecord
+from yearling.store.chats.modes import ModeRecord
 from yearling.store.chats.share_links import ShareLink
 from yearling.store.database.search import index_words
+from yearling.store.hash_chain import GENESIS_HASH, ChainVerification
 from yearling.store.learning.consensus_runs import ConsensusRun
 from yearling.store.learning.event_log import AppendResult, EventEntry, EventLogHead, hash_event_entry
-from yearling.store.learning.exams import ExamRun, GateRecord, GradedSample
+from yearling.store.learning.exams import ExamRun, GradedSample
+from yearling.store.learning.gates import GateRecord
 from yearling.store.learning.lesson_sets import LessonSetRecord, LessonSource
 from yearling.store.learning.spec_runs import TRIAGES, SpecDispute, SpecOutput, SpecRun, Triage
 from yearling.store.learning.texts import TextRecord, make_text

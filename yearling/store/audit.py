@@ -1,8 +1,7 @@
-"""The audit log: who did what, as a chain in which every entry's hash covers the entry before it.
+"""The audit log: who did what, as a hash chain (see `hash_chain.py`).
 
-The chain shows that an entry was changed, inserted or removed in the middle. That entries were cut off at the end shows only
-against a head noted elsewhere: `verify` reports the head, and every backup carries its own. Two writers never fork the chain:
-appending holds a lock until its transaction ends, and the database refuses a second entry with the same predecessor.
+`verify` reports the head of the chain, to be compared with a note of it. Two writers cannot fork the chain: appending holds a lock
+until its transaction ends, and the database refuses a second entry with the same predecessor.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
@@ -20,33 +18,21 @@ from sqlalchemy.engine import Connection, Row
 from yearling.clock import now_utc
 from yearling.records import AuditEntry
 from yearling.store.database.database import Database
-from yearling.store.database.packing import canonical_json
+from yearling.store.database.packing import pack_canonical_json
 from yearling.store.database.schema import audit_log, format_time
+from yearling.store.hash_chain import CONTENT_CHANGED, GENESIS_HASH, ChainVerification, verify_chain
 
-GENESIS_HASH = "0" * 64
-"""The `previous_hash` of the first entry."""
-
-_AUDIT_LOCK_KEY = 0x5965_6172_0001  # any constant that no other advisory lock of ours uses
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainVerification:
-    """What walking the chain found. `broken_at` is the sequence number of the first entry that does not fit, or None."""
-
-    num_entries: int
-    head: str
-    broken_at: int | None = None
-    reason: str = ""
+_AUDIT_LOCK_KEY = 0x5965_6172_0001  # unique among our advisory locks
 
 
 class AuditLog:
-    """The chain of one database."""
+    """The audit log of one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def append(self, actor: str, action: str, subject: str, detail: dict[str, Any] | None = None) -> AuditEntry:
-        """Add an entry; durable on return. Raises BadInput when `detail` is not JSON, StorageFailed."""
+        """Add an entry; durable on return. Raises BadInput if `detail` is not JSON, StorageFailed."""
         with self._database.write() as connection:
             return append_audit_entry(connection, actor, action, subject, detail)
 
@@ -62,7 +48,7 @@ class AuditLog:
             return connection.scalar(sa.select(sa.func.max(audit_log.c.sequence))) or 0
 
     def verify(self) -> ChainVerification:
-        """Walk the whole chain and recompute every hash."""
+        """Check the whole chain and recompute every hash."""
         with self._database.read() as connection:
             return verify_audit_chain(connection)
 
@@ -70,7 +56,7 @@ class AuditLog:
 def append_audit_entry(
     connection: Connection, actor: str, action: str, subject: str, detail: dict[str, Any] | None = None
 ) -> AuditEntry:
-    """Add an entry within a write transaction that also does what the entry tells of."""
+    """Add an entry within the write transaction that does what the entry records."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_AUDIT_LOCK_KEY)))
     last = connection.execute(
@@ -82,40 +68,28 @@ def append_audit_entry(
         "actor": actor,
         "action": action,
         "subject": subject,
-        "detail": json.loads(canonical_json(detail or {})),
+        "detail": json.loads(pack_canonical_json(detail or {})),
         "previous_hash": last.hash if last else GENESIS_HASH,
     }
     entry = AuditEntry(**values, hash=hash_audit_entry(values))
-    connection.execute(audit_log.insert().values({**values, "detail": canonical_json(entry.detail), "hash": entry.hash}))
+    connection.execute(audit_log.insert().values({**values, "detail": pack_canonical_json(entry.detail), "hash": entry.hash}))
     return entry
 
 
 def hash_audit_entry(values: dict[str, Any]) -> str:
-    """SHA-256 over the canonical JSON of an entry's fields but `hash`; the time as ISO 8601 with microseconds and `Z`."""
+    """SHA-256 of the canonical JSON of all fields except `hash`. The time is ISO 8601 with microseconds and `Z`."""
     created = format_time(values["created_utc"].astimezone(UTC))
-    return hashlib.sha256(canonical_json({**values, "created_utc": created}).encode()).hexdigest()
+    return hashlib.sha256(pack_canonical_json({**values, "created_utc": created}).encode()).hexdigest()
 
 
 def verify_audit_chain(connection: Connection) -> ChainVerification:
-    """Check every link in order, up to the first that is broken."""
-    count, head = 0, GENESIS_HASH
-    for entry in _stream_entries(connection):
-        reason = _find_fault(entry, count + 1, head)
-        if reason:
-            return ChainVerification(num_entries=count, head=head, broken_at=entry.sequence, reason=reason)
-        count, head = count + 1, entry.hash
-    return ChainVerification(num_entries=count, head=head)
+    """Check every entry in order, up to the first fault."""
+    return verify_chain(_stream_entries(connection), _find_fault)
 
 
-def _find_fault(entry: AuditEntry, sequence: int, previous_hash: str) -> str:
-    if entry.sequence != sequence:
-        return f"entry {sequence} is missing"
-    if entry.previous_hash != previous_hash:
-        return "it does not follow the entry before it"
+def _find_fault(entry: AuditEntry) -> str:
     fields = ("sequence", "created_utc", "actor", "action", "subject", "detail", "previous_hash")
-    if entry.hash != hash_audit_entry({name: getattr(entry, name) for name in fields}):
-        return "its content was changed after it was written"
-    return ""
+    return "" if entry.hash == hash_audit_entry({name: getattr(entry, name) for name in fields}) else CONTENT_CHANGED
 
 
 def _stream_entries(connection: Connection) -> Iterator[AuditEntry]:

@@ -1,7 +1,7 @@
 """The store: one database and one folder of blobs, opened together.
 
-with Store.open(settings) as store:
-    owner = store.people.owner()
+    with Store.open(settings) as store:
+        owner = store.people.owner()
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Self
 from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.errors import Conflict, UserError
-from yearling.files.atomic import make_directory
-from yearling.files.locks import STORE_LOCK_NAME, acquire_shared_lock
+from yearling.files.locks import LockHeldError, acquire_shared_lock
+from yearling.files.sync import make_directory
 from yearling.store.accounts.api_keys import ApiKeyStore
 from yearling.store.accounts.identities import IdentityStore
 from yearling.store.accounts.installation_secrets import SecretStore
@@ -36,17 +36,19 @@ from yearling.store.chats.conversations import ConversationStore, DeletedContent
 from yearling.store.chats.folders import FolderStore
 from yearling.store.chats.history import ConversationHistory
 from yearling.store.chats.memories import MemoryStore
-from yearling.store.chats.personal_settings import ModeStore, PersonalSettingsStore
+from yearling.store.chats.modes import ModeStore
+from yearling.store.chats.personal_settings import PersonalSettingsStore
 from yearling.store.chats.samples import SampleStore
 from yearling.store.chats.share_links import ShareLinkStore
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.migrate import migrate
 from yearling.store.database.schema import SCHEMA_VERSION
-from yearling.store.database.sqlite_file import check_sqlite_file, is_database_recorded, record_database
+from yearling.store.database.sqlite_file import STORE_LOCK_NAME, check_sqlite_file, is_database_recorded, record_database
 from yearling.store.learning.consensus_runs import ConsensusRunStore
 from yearling.store.learning.event_log import EventLog
 from yearling.store.learning.exams import ExamStore
+from yearling.store.learning.gates import GateStore
 from yearling.store.learning.lesson_sets import LessonSetStore
 from yearling.store.learning.spec_runs import SpecRunStore
 from yearling.store.learning.texts import TextStore
@@ -56,10 +58,10 @@ _MIN_FREE_BYTES = 1024 * 1024
 
 
 class Store:
-    """Everything that is remembered. Synchronous and thread-safe; several processes may have it open at once."""
+    """All records of an installation. Synchronous and thread-safe; several processes may have it open at once."""
 
     def __init__(self, settings: Settings, database: Database, lock_fd: int) -> None:
-        """Use `Store.open`."""
+        """Called by `Store.open`. `lock_fd` holds the shared lock on the data folder."""
         self.settings = settings
         self.database = database
         self.people = PersonStore(database)
@@ -88,14 +90,15 @@ class Store:
         self.spec_runs = SpecRunStore(database)
         self.runs = TrainingRunStore(settings.runs_dir)
         self.exams = ExamStore(database)
+        self.gates = GateStore(database)
         self._lock_fd: int | None = lock_fd
 
     @classmethod
     def open(cls, settings: Settings, *, lock_timeout_s: float = 5.0) -> Store:
-        """Open the data folder, creating or migrating what is in it, and delete samples past their retention.
+        """Open the data folder, create or migrate its database, and delete samples past their retention.
 
-        Raises Conflict when a newer Yearling wrote the data or a restore is going on, Untrusted when the database is damaged,
-        StorageFailed when the folder is read-only, full or locked, Unavailable when the database server does not answer.
+        Raises Conflict if a newer Yearling wrote the data or a restore is running, Untrusted if the database is damaged,
+        StorageFailed if the folder is read-only, full or locked, Unavailable if the database server does not answer.
         """
         folder = settings.data_dir
         database = Database(settings.resolved_database_url, lock_timeout_s=lock_timeout_s)
@@ -119,19 +122,19 @@ class Store:
         return store
 
     def delete_conversation(self, conversation_id: str, *, person_id: str, scrub: bool = True) -> DeletedContent:
-        """Delete a conversation with all that is kept of it, its blobs included. Raises NotFound."""
-        removed = self.conversations.delete(conversation_id, person_id=person_id, scrub=scrub)
-        self.blobs.delete_unreferenced(removed.blob_hashes)
-        return removed
+        """Delete a conversation with its messages, samples and blobs. Raises NotFound."""
+        deleted = self.conversations.delete(conversation_id, person_id=person_id, scrub=scrub)
+        self.blobs.delete_unreferenced(deleted.blob_hashes)
+        return deleted
 
     def delete_message(self, message_id: str, *, conversation_id: str, person_id: str) -> DeletedContent:
-        """Delete a message with everything under it, its blobs included. Raises NotFound."""
-        removed = self.conversations.delete_message(message_id, conversation_id=conversation_id, person_id=person_id)
-        self.blobs.delete_unreferenced(removed.blob_hashes)
-        return removed
+        """Delete a message with everything below it, samples and blobs included. Raises NotFound."""
+        deleted = self.conversations.delete_message(message_id, conversation_id=conversation_id, person_id=person_id)
+        self.blobs.delete_unreferenced(deleted.blob_hashes)
+        return deleted
 
     def delete_person(self, person_id: str, *, actor: str) -> None:
-        """Delete a person with everything that is theirs. Access ends first. Raises NotFound, Conflict."""
+        """Delete a person with everything they own, after closing their account. Raises NotFound, Conflict."""
         self.people.require_deletable(person_id)
         self.people.close_account(person_id, actor=actor)
         for conversation in self.conversations.list(person_id):
@@ -140,13 +143,13 @@ class Store:
         self.people.delete(person_id, actor=actor)
 
     def delete_expired_samples(self) -> int:
-        """Delete the samples that are older than the retention setting allows; returns how many."""
+        """Delete samples that are older than the retention setting allows. Returns how many."""
         if self.settings.retention_days == 0:
             return 0
         return self.samples.delete_older_than(now_utc() - timedelta(days=self.settings.retention_days))
 
     def check_writable(self) -> None:
-        """Take and give back the write lock. Raises StorageFailed, Untrusted or Unavailable when nothing could be saved now."""
+        """Check that the store can save, by a write transaction without content. Raises StorageFailed, Untrusted or Unavailable."""
         folder = self.settings.data_dir
         with translate_storage_errors(f"The data folder {folder}"):
             if shutil.disk_usage(folder).free < _MIN_FREE_BYTES:
@@ -155,18 +158,18 @@ class Store:
             pass
 
     def verify(self) -> VerificationReport:
-        """Check everything that is stored: structures, references, both chains, texts, samples, blobs."""
+        """Check everything that is stored: database, references, both hash chains, texts, samples and blobs."""
         return verify_store(self.database, self.blobs)
 
     def backup(self, path: Path, *, progress: BackupProgress | None = None) -> BackupManifest:
         """Write a backup of everything to a new file while the store is in use.
 
-        Raises Conflict when the file exists, Untrusted when a blob is damaged, StorageFailed.
+        Raises Conflict if the file exists, Untrusted if a blob is damaged, StorageFailed.
         """
         return write_backup(path, self.database, self.blobs, progress=progress)
 
     def close(self) -> None:
-        """Close all connections. Closing twice is harmless."""
+        """Close all connections and release the lock. Closing twice is harmless."""
         self.database.close()
         if self._lock_fd is not None:
             os.close(self._lock_fd)
@@ -178,7 +181,7 @@ class Store:
         return path
 
     def _find_newest_backup(self) -> Path | None:
-        """The newest backup in the data folder that this program can restore."""
+        """The newest backup in the data folder that this version can restore."""
         backups = (self.settings.data_dir / "backups").glob("*.tar.gz")
         for path in sorted(backups, key=lambda path: path.stat().st_mtime, reverse=True):
             try:
@@ -201,5 +204,5 @@ def _acquire_store_lock(folder: Path) -> int:
         make_directory(folder)
         try:
             return acquire_shared_lock(folder / STORE_LOCK_NAME)
-        except BlockingIOError:
-            raise Conflict(f"A restore into {folder} is going on.", advice="Wait until it has finished.") from None
+        except LockHeldError:
+            raise Conflict(f"A restore into {folder} is running.", advice="Wait until it has finished.") from None

@@ -1,4 +1,4 @@
-"""Group commit for the server: many concurrent samples, one durable transaction at a time, off the event loop."""
+"""Group commit for the server: concurrent samples are stored in one durable transaction at a time, off the event loop."""
 
 from __future__ import annotations
 
@@ -23,22 +23,21 @@ _EXPIRY_INTERVAL_S = 3600.0
 
 
 class SampleWriter:
-    """Stores samples for one event loop. While one transaction is on its way to the disk, the next one gathers."""
+    """Stores samples for one event loop. While one transaction is written, samples gather for the next."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="yearling-writer")
         self._pending: list[tuple[Sample, asyncio.Future[bool]]] = []
         self._flush_task: asyncio.Task[None] | None = None
-        self._last_expiry_s = time.monotonic()  # opening the store has just done it
+        self._last_expiry_s = time.monotonic()  # opening the store expires samples
         self._closed = False
 
     async def add(self, sample: Sample) -> bool:
-        """Return once the sample is durable. False when the retention setting says to store nothing.
+        """Store a sample; durable on return. Returns False if the retention setting says to store nothing.
 
-        Raises StorageFailed or Unavailable when it could not be stored; the next sample is tried afresh, so saving works again as
-        soon as the storage does. Raises NotFound, Conflict or ValueError when this very sample is unacceptable. A caller that is
-        cancelled while waiting does not take the sample back.
+        Raises StorageFailed or Unavailable if the storage fails; later samples are tried again. Raises NotFound, Conflict or
+        ValueError if this sample is invalid. Cancelling the caller does not undo the write.
         """
         if self._closed:
             raise RuntimeError("the sample writer is closed")
@@ -51,7 +50,7 @@ class SampleWriter:
         return await future
 
     async def close(self) -> None:
-        """Wait until everything that was added is stored or refused. Closing twice is harmless."""
+        """Wait until every added sample is stored or refused. Closing twice is harmless."""
         self._closed = True
         if self._flush_task is not None:
             await self._flush_task
@@ -64,11 +63,11 @@ class SampleWriter:
             outcomes: Sequence[bool | Exception]
             try:
                 outcomes = await self._run_in_thread(partial(self._store.samples.add_each, samples))
-            except Exception as error:  # our bug; nobody may wait for ever because of it
+            except Exception as error:  # a bug of ours: callers must not wait for ever
                 outcomes = [error] * len(batch)
             for (_, future), outcome in zip(batch, outcomes, strict=True):
                 if future.done():
-                    continue  # its caller was cancelled
+                    continue  # the caller was cancelled
                 if isinstance(outcome, Exception):
                     future.set_exception(outcome)
                 else:
@@ -78,7 +77,7 @@ class SampleWriter:
             try:
                 await self._run_in_thread(self._store.delete_expired_samples)
             except UserError as error:
-                _log.warning("samples past their retention could not be deleted", reason=str(error))
+                _log.warning("sample_expiry_failed", reason=str(error))
 
     async def _run_in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function)

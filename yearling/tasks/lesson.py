@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Any, ClassVar
 
+from yearling.canonical import canonical_json
 from yearling.errors import BadInput
 
 LessonMessages = tuple[dict[str, Any], ...]
@@ -96,8 +97,7 @@ def lesson_key(kind: str, messages: LessonMessages, *answers: str) -> str:
     So a pair whose `q` changed, or whose better answer is now the other one, keeps its key. For prompts the answer is the
     environment's name.
     """
-    parts = json.dumps([kind, messages, sorted(answers)], sort_keys=True, separators=(",", ":"))
-    return sha256(parts.encode()).hexdigest()[:32]
+    return sha256(canonical_json([kind, messages, sorted(answers)])).hexdigest()[:32]
 
 
 def judgement_ids(lesson: Lesson) -> tuple[str, ...]:

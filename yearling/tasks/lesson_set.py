@@ -14,15 +14,24 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
+from yearling.canonical import canonical_json
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Untrusted
-from yearling.files.atomic_folder import atomic_folder, translate_disk_errors, write_new_file
+from yearling.files.disk import DiskAdvice, translate_disk_errors
+from yearling.files.folders import publish_directory, remove_leftovers, staging_directory
+from yearling.files.reading import hash_file
 from yearling.tasks.lesson import Demonstration, Lesson, PreferencePair, Prompt, Thumb, lesson_from_dict, lesson_to_line
 
 LESSON_SET_FORMAT = "yearling-lessons"
 LESSON_SET_FORMAT_VERSION = 1
 
 MANIFEST_FILE, TRAIN_FILE, HELDOUT_FILE, REPORT_FILE = "manifest.json", "train.jsonl", "heldout.jsonl", "report.json"
+
+BUILD_ADVICE = DiskAdvice(
+    full="Free some space and build again: nothing half-built is left.",
+    not_writable="Check the folder and the disk it is on.",
+)
+_STALE_AFTER_S = 3600.0
 
 L = TypeVar("L", Demonstration, PreferencePair, Thumb, Prompt)
 
@@ -106,12 +115,13 @@ def freeze_lesson_set(
     }
     manifest["seal"] = _manifest_seal(manifest)
     contents[MANIFEST_FILE] = _indented_json(manifest)
-    with translate_disk_errors(folder):
+    with translate_disk_errors(folder, advice=BUILD_ADVICE, all_errors=True):
         if not (folder / found).exists():
-            with atomic_folder(folder) as (aside, target):
+            remove_leftovers(folder, older_than_s=_STALE_AFTER_S)
+            with staging_directory(folder) as staging:
                 for name, content in contents.items():
-                    write_new_file(aside / name, [content])
-                target.append(folder / found)
+                    (staging / name).write_bytes(content)
+                publish_directory(staging, folder / found, if_exists="keep")
     return LessonSet.open(folder / found)
 
 
@@ -123,7 +133,7 @@ def lesson_set_hash(train_sha256: str, heldout_sha256: str) -> str:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """A set's manifest, checked against its seal and its files' hashes against the set's. Raises NotFound, Untrusted."""
-    with translate_disk_errors(folder):
+    with translate_disk_errors(folder, advice=BUILD_ADVICE, all_errors=True):
         try:
             data = (folder / MANIFEST_FILE).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -146,7 +156,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def read_lessons(folder: Path, name: str, manifest: Mapping[str, Any]) -> Iterator[Lesson]:
     """The lessons of one part. Raises Untrusted when the bytes are not those of the manifest, before the first is given."""
-    with translate_disk_errors(folder):
+    with translate_disk_errors(folder, advice=BUILD_ADVICE, all_errors=True):
         data = (folder / name).read_bytes()
     if sha256(data).hexdigest() != manifest["files"][name]["sha256"]:
         raise _changed_file_error(folder, name)
@@ -154,21 +164,13 @@ def read_lessons(folder: Path, name: str, manifest: Mapping[str, Any]) -> Iterat
 
 
 def _verify_file(folder: Path, name: str, digest: str) -> None:
-    with translate_disk_errors(folder):
+    with translate_disk_errors(folder, advice=BUILD_ADVICE, all_errors=True):
         try:
-            with (folder / name).open("rb") as file:
-                found = _file_sha256(file)
+            found = hash_file(folder / name)
         except FileNotFoundError:
             found = ""
     if found != digest:
         raise _changed_file_error(folder, name)
-
-
-def _file_sha256(file: Any) -> str:
-    digest = sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def _changed_file_error(folder: Path, name: str) -> Untrusted:
@@ -180,7 +182,7 @@ def _changed_file_error(folder: Path, name: str) -> Untrusted:
 
 def _manifest_seal(manifest: Mapping[str, Any]) -> str:
     plain = {name: value for name, value in manifest.items() if name != "seal"}
-    return sha256(json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
+    return sha256(canonical_json(plain)).hexdigest()
 
 
 def _indented_json(value: Mapping[str, Any]) -> bytes:

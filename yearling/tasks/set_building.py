@@ -7,16 +7,17 @@ when nothing changed gives the set that is there.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from yearling.errors import BadInput, NotFound
-from yearling.files.atomic_folder import translate_disk_errors
+from yearling.files.disk import translate_disk_errors
+from yearling.files.locks import acquire_exclusive_lock
+from yearling.files.sync import make_directory
 from yearling.store import ConsensusRun, LessonSetRecord, LessonSource, Store
 from yearling.tasks.active_judgements import ActiveJudgements, find_active_judgements
 from yearling.tasks.candidates import CandidateCollection, LessonCandidate, LessonRules, build_candidates, judged_items
@@ -24,7 +25,7 @@ from yearling.tasks.environments import exam_seed, open_environment, train_seed
 from yearling.tasks.heldout_split import LessonOrigin
 from yearling.tasks.item_answers import find_item_answers
 from yearling.tasks.lesson import Prompt
-from yearling.tasks.lesson_set import LessonSet, freeze_lesson_set
+from yearling.tasks.lesson_set import BUILD_ADVICE, LessonSet, freeze_lesson_set
 from yearling.tasks.ngrams import ExamFingerprint
 from yearling.tasks.selection import LessonSelection, q_histogram, select_lessons, select_prompts
 
@@ -90,14 +91,13 @@ def build_lesson_set(
     if run is None:
         raise NotFound("There was no consensus run yet.", advice="Make one with `yearling consensus run`, then build again.")
     folder = lessons_dir(store)
-    with translate_disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        lock.acquire()
+    with translate_disk_errors(folder, advice=BUILD_ADVICE, all_errors=True):
+        make_directory(folder)
+        lock = acquire_exclusive_lock(folder / ".lock", timeout_s=None)
     try:
         return _build_locked(store, config, run, exams, on_progress)
     finally:
-        lock.release()
+        os.close(lock)
 
 
 def _build_locked(

@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yearling.errors import NotFound, Untrusted
-from yearling.training.files import sync_path, translate_storage_errors
+from yearling.files.atomic import TEMPORARY_PREFIX
+from yearling.files.disk import DiskAdvice, translate_disk_errors
+from yearling.files.folders import publish_directory, remove_directory, remove_leftovers, staging_directory
+from yearling.files.reading import hash_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,26 +53,18 @@ class CheckpointStore:
         Raises TypeError for a state that holds anything but tensors and plain values, StorageFailed."""
         plain, tensors = flatten_state(state)
         target = self.folder / f"step-{step:06d}"
-        part = self.folder / f".new-{step:06d}-{secrets.token_hex(6)}"
-        with translate_storage_errors(self.folder.parent):
+        with translate_disk_errors(self.folder.parent, advice=resume_advice(self.folder.parent)):
             self.folder.mkdir(exist_ok=True)
-            self._remove_partial()
-            part.mkdir()
-            try:
+            remove_leftovers(self.folder)  # the caller holds the run
+            with staging_directory(self.folder, prefix=f"{TEMPORARY_PREFIX}{step:06d}-") as staging:
                 hashes = {
-                    "state.json": _write_durably(part / "state.json", json.dumps(plain).encode()),
-                    "state.safetensors": _write_tensors(part / "state.safetensors", tensors),
+                    "state.json": _write_bytes(staging / "state.json", json.dumps(plain).encode()),
+                    "state.safetensors": _write_tensors(staging / "state.safetensors", tensors),
                 }
                 manifest = {"step": step, "score": score, "hashes": hashes}
-                _write_durably(part / "manifest.json", json.dumps(manifest, indent=2).encode() + b"\n")
-                sync_path(part)
-                if target.exists():  # written by a try that was damaged or cut back: the same step gives the same state
-                    shutil.rmtree(target)
-                part.rename(target)
-                sync_path(self.folder)
-            except BaseException:
-                shutil.rmtree(part, ignore_errors=True)
-                raise
+                _write_bytes(staging / "manifest.json", json.dumps(manifest, indent=2).encode() + b"\n")
+                # A target that exists was damaged or cut back: the same step gives the same state.
+                publish_directory(staging, target, if_exists="replace")
             self._prune()
         return Checkpoint(step=step, score=score, folder=target, hashes=hashes)
 
@@ -117,23 +109,24 @@ class CheckpointStore:
         """Delete those of later steps: damaged ones that the run goes back behind."""
         for path in list(self.folder.glob("step-*")) if self.folder.is_dir() else []:
             if _FOLDER_NAME.fullmatch(path.name) and int(path.name.removeprefix("step-")) > step:
-                shutil.rmtree(path)
+                remove_directory(path)
 
     def _prune(self) -> None:
         there = self.all()
         best = self.best()
         for checkpoint in there[:-2]:
             if best is None or checkpoint.step != best.step:
-                # Renamed first: a kill in the middle of deleting leaves no half checkpoint under a good name.
-                outgoing = self.folder / f".old-{checkpoint.folder.name}-{secrets.token_hex(6)}"
-                checkpoint.folder.rename(outgoing)
-                shutil.rmtree(outgoing)
+                remove_directory(checkpoint.folder)
 
-    def _remove_partial(self) -> None:
-        """Delete what a kill left half written or half deleted. The caller holds the run."""
-        for pattern in (".new-*", ".old-*"):
-            for path in self.folder.glob(pattern):
-                shutil.rmtree(path)
+
+def resume_advice(run_folder: Path) -> DiskAdvice:
+    """What to do when the disk of a run fails: training stops, and goes on from the last checkpoint."""
+    resume = f"then run `yearling train resume {run_folder.name}`"
+    return DiskAdvice(
+        full=f"Training stopped, and its last checkpoint is safe. Free some space, {resume}.",
+        not_writable=f"Check the folder and its disk, {resume}.",
+        failing=f"Check the folder and its disk, {resume}.",
+    )
 
 
 def load_state(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -142,7 +135,7 @@ def load_state(checkpoint: Checkpoint) -> dict[str, Any]:
 
     for name, expected in checkpoint.hashes.items():
         try:
-            found = _sha256_of_file(checkpoint.folder / name)
+            found = hash_file(checkpoint.folder / name)
         except OSError as error:
             raise _damaged_error(checkpoint, f"{name} cannot be read ({error.strerror})") from None
         if found != expected:
@@ -200,20 +193,11 @@ def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
     from safetensors.torch import save_file
 
     save_file(dict(tensors), path)
-    sync_path(path)
-    return _sha256_of_file(path)
+    return hash_file(path)
 
 
-def _sha256_of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_durably(path: Path, content: bytes) -> str:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def _write_bytes(path: Path, content: bytes) -> str:
+    path.write_bytes(content)
     return hashlib.sha256(content).hexdigest()
 
 

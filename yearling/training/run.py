@@ -13,21 +13,22 @@ Knows files only; the loop is `loop.py`'s. `yearling.store` reads the same folde
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import json
 import math
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
-from yearling.training.checkpoints import CheckpointStore
-from yearling.training.files import atomic_write, atomic_write_json, sync_path, translate_storage_errors
+from yearling.files.atomic import atomic_write_bytes, atomic_write_json
+from yearling.files.disk import translate_disk_errors
+from yearling.files.locks import LockHeldError, acquire_exclusive_lock
+from yearling.files.sync import sync_directory, sync_file
+from yearling.training.checkpoints import CheckpointStore, resume_advice
 from yearling.training.provenance import describe_code, describe_machine, describe_packages
 
 RUN_FORMAT_VERSION = 1
@@ -85,14 +86,14 @@ class RunFolder:
             "packages": describe_packages(),
             "machine": describe_machine(threads, device),
         }
-        with translate_storage_errors(folder):
+        with translate_disk_errors(folder, advice=resume_advice(folder)):
             folder.parent.mkdir(parents=True, exist_ok=True)
             try:
                 folder.mkdir()
             except FileExistsError:
                 raise Conflict(f"There is a run {folder.name} already.", advice="Resume it, or choose another id.") from None
             atomic_write_json(folder / "run.json", facts)
-            sync_path(folder.parent)
+            sync_directory(folder.parent)
         return cls(folder, facts)
 
     @classmethod
@@ -111,20 +112,14 @@ class RunFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run alone; the operating system lets go when the process dies. Raises Conflict while another trains it."""
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            deadline = time.monotonic() + _LOCK_TIMEOUT_S
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise Conflict(
-                            f"The run {self.id} is being trained by another process.",
-                            advice=f"`yearling train stop {self.id}` stops it.",
-                        ) from None
-                    time.sleep(0.05)
+            descriptor = acquire_exclusive_lock(self.folder / "lock", timeout_s=_LOCK_TIMEOUT_S)
+        except LockHeldError:
+            raise Conflict(
+                f"The run {self.id} is being trained by another process.",
+                advice=f"`yearling train stop {self.id}` stops it.",
+            ) from None
+        try:
             yield
         finally:
             os.close(descriptor)
@@ -135,7 +130,7 @@ class RunFolder:
         """Add the line of a step. A number that is not finite is written as null, which is what JSON has for it."""
         line = {"step": step, "time_utc": now_utc().isoformat()}
         line |= {name: _finite_or_none(value) for name, value in metrics.items()}
-        with translate_storage_errors(self.folder), (self.folder / "metrics.jsonl").open("ab") as file:
+        with self._translate_disk_errors(), (self.folder / "metrics.jsonl").open("ab") as file:
             file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
@@ -153,15 +148,15 @@ class RunFolder:
             return
         whole = path.read_bytes().split(b"\n")[:-1]
         kept = [line for line in whole if json.loads(line)["step"] <= step]
-        with translate_storage_errors(self.folder):
-            atomic_write(path, b"".join(line + b"\n" for line in kept))
+        with self._translate_disk_errors():
+            atomic_write_bytes(path, b"".join(line + b"\n" for line in kept))
 
     def sync_metrics(self) -> None:
         """Make the lines durable, so that no checkpoint outlives the lines before it."""
         path = self.folder / "metrics.jsonl"
         if path.is_file():
-            with translate_storage_errors(self.folder):
-                sync_path(path)
+            with self._translate_disk_errors():
+                sync_file(path)
 
     # Rollouts
 
@@ -170,9 +165,9 @@ class RunFolder:
         that is made again learns from the same draws whatever engine drew them. `part` tells several draws of one step apart."""
         lines = b"".join(json.dumps(rollout, ensure_ascii=False).encode() + b"\n" for rollout in rollouts)
         path = self._rollouts_path(step, attempt)
-        with translate_storage_errors(self.folder):
+        with self._translate_disk_errors():
             path.parent.mkdir(exist_ok=True)
-            atomic_write(path, gzip.compress(lines, compresslevel=3, mtime=0))
+            atomic_write_bytes(path, gzip.compress(lines, compresslevel=3, mtime=0))
 
     def read_rollouts(self, step: int, *, attempt: int = 0) -> list[dict[str, Any]] | None:
         """What was recorded for a step, or None: then draw, record and go on. Raises Untrusted when the file is damaged."""
@@ -200,7 +195,7 @@ class RunFolder:
             "message": message,
             **extra,
         }
-        with translate_storage_errors(self.folder):
+        with self._translate_disk_errors():
             atomic_write_json(
                 self.folder / "status.json", status, durable=False
             )  # written at every step, and only told to people
@@ -214,7 +209,7 @@ class RunFolder:
 
     def request_stop(self) -> None:
         """Ask whoever trains to stop after the step that runs now. Works from any process."""
-        with translate_storage_errors(self.folder):
+        with self._translate_disk_errors():
             (self.folder / "stop").touch()
 
     def stop_requested(self) -> bool:
@@ -225,8 +220,11 @@ class RunFolder:
 
     def log(self, message: str) -> None:
         """Add a line to the run's log."""
-        with translate_storage_errors(self.folder), (self.folder / "log.txt").open("a", encoding="utf-8") as file:
+        with self._translate_disk_errors(), (self.folder / "log.txt").open("a", encoding="utf-8") as file:
             file.write(f"{now_utc().isoformat(timespec='seconds')} {message}\n")
+
+    def _translate_disk_errors(self) -> AbstractContextManager[None]:
+        return translate_disk_errors(self.folder, advice=resume_advice(self.folder))
 
 
 def list_runs(runs_dir: Path) -> list[RunFolder]:

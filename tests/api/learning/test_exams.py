@@ -31,7 +31,7 @@ async def test_a_run_is_told_with_its_worst_answers_verbatim(bench: Maker) -> No
 async def test_gates_are_told_with_their_findings(bench: Maker) -> None:
     async with bench() as api:
         body = {"findings": [{"exam": "ifeval", "interval": {"value": 0.05, "low": 0.01, "high": 0.09}}], "rule": {"alpha": 0.05}}
-        api.store.exams.record_gate(champion="a", challenger="b", decision="ALLOW", body=body, actor="owner")
+        api.store.gates.record(champion="a", challenger="b", decision="ALLOW", body=body, actor="owner")
         page = schemas.GatePage.model_validate((await api.client.get("/v1/exams/gates?challenger=b")).json())
         assert page.data[0].decision == "ALLOW"
         assert page.data[0].findings == body["findings"]

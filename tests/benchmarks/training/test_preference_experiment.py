@@ -76,7 +76,7 @@ def test_the_exam_counts_what_is_ranked_right() -> None:
     assert (before.pairs, before.by_reward) == (count, 0.5)
     with torch.no_grad():
         reference = exam.references
-        sums = [[float(reference.of(2 * pair + side).sum()) for side in (0, 1)] for pair in exam.table.train_indices]
+        sums = [[float(reference.get(2 * pair + side).sum()) for side in (0, 1)] for pair in exam.table.train_indices]
     assert before.by_logprob == sum(left > right for left, right in sums) / count
     for number in range(1, exam.total_steps + 1):
         exam.step(number)

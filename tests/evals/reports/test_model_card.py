@@ -55,7 +55,7 @@ async def test_a_card_counts_what_was_learnt_and_names_nobody(tmp_path: Path) ->
         make_run(store, "0190-one", lessons=built.lesson_set.hash)
         make_run(store, "0190-two", lessons=built.lesson_set.hash, environments=["running_totals"])
         await run_exam(make_exam(12), EngineSubject(wrong_on(1)), store)
-        store.exams.record_gate(
+        store.gates.record(
             champion="c", challenger=EngineSubject(wrong_on(1)).model_hash, decision="REJECT", body={}, actor=ann.name
         )
         card = build_model_card(

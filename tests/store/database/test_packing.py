@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from yearling.errors import BadInput, Untrusted
 from yearling.store.database.packing import (
-    canonical_json,
+    pack_canonical_json,
     compact_json,
     escape_text,
     pack_ids,
@@ -81,11 +81,11 @@ def test_different_texts_stay_different(one: str, other: str) -> None:
 
 
 def test_json_for_hashing_is_canonical_and_json_for_replay_keeps_order() -> None:
-    assert canonical_json({"b": "é", "a": [1.0, None]}) == '{"a":[1.0,null],"b":"\\u00e9"}'
+    assert pack_canonical_json({"b": "é", "a": [1.0, None]}) == '{"a":[1.0,null],"b":"\\u00e9"}'
     assert compact_json({"b": 1, "a": 2}) == '{"b":1,"a":2}'
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, {1, 2}, b"x", object()])
 def test_what_json_cannot_hold_is_refused(value: object) -> None:
     with pytest.raises(BadInput):
-        canonical_json({"a": value})
+        pack_canonical_json({"a": value})

@@ -59,7 +59,7 @@ def test_runs_are_found_by_the_start_of_their_id(store: Store) -> None:
 
 
 def test_gates_are_kept_and_audited(store: Store) -> None:
-    record = store.exams.record_gate(champion="a", challenger="b", decision="REJECT", body={"é": [1.5]}, actor="owner")
-    assert store.exams.list_gates(challenger="b") == [record]
-    assert store.exams.list_gates(challenger="a") == []
+    record = store.gates.record(champion="a", challenger="b", decision="REJECT", body={"é": [1.5]}, actor="owner")
+    assert store.gates.list(challenger="b") == [record]
+    assert store.gates.list(challenger="a") == []
     assert list(store.audit.entries())[-1].action == "gate.decide"

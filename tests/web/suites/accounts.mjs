@@ -29,14 +29,14 @@ async function byPassword(tools, check) {
   await page.waitForURL(/\/signin\?then=%2Fpeople/);
   await page.locator('input[autocomplete=username]').fill('owner');
   await page.locator('input[autocomplete=current-password]').fill('not this one');
-  await page.getByRole('button', { name: 'Show the password' }).click();
+  await page.getByRole('button', { name: 'Show password' }).click();
   check((await page.locator('input[autocomplete=current-password]').getAttribute('type')) === 'text', 'the password is not shown');
   await page.locator('button[type=submit]').click();
   await page.getByRole('alert').getByText('The name or the password is wrong.').waitFor();
   await page.locator('label', { hasText: '中文' }).click();
   const alert = page.getByRole('alert');
   await alert.getByText('用户名或密码不正确。').waitFor();
-  check((await alert.locator('[lang=en]').innerText()) === 'The name or the password is wrong.', 'the server’s own words are not told');
+  check((await alert.locator('[lang=en]').innerText()) === 'The name or the password is wrong.', 'the server’s message is not shown');
   await page.locator('label', { hasText: 'English' }).click();
   await page.locator('input[autocomplete=current-password]').fill(tools.facts.owner);
   await page.locator('button[type=submit]').click();
@@ -73,7 +73,7 @@ async function byProvider(tools, check) {
   await tools.open('/signin');
   await page.getByRole('button', { name: 'Continue with single sign-on' }).click();
   await page.waitForURL(/error=not_invited/);
-  await page.getByRole('alert').getByText('Nobody here knows this account yet.').waitFor();
+  await page.getByRole('alert').getByText('This account is not known here.').waitFor();
   await tools.open(`/signup#${facts.provider_invitation}`);
   await page.getByRole('button', { name: 'Continue with single sign-on' }).click();
   await signedInAs(tools, 'Ada Lovelace');
@@ -90,20 +90,20 @@ async function twoPeople(tools, check) {
   await entry.waitFor();
   const ben = await tools.another();
   await signIn(ben, 'Ben', facts.ben, '/people');
-  await ben.page.getByText('Maintainers can invite somebody').waitFor();
+  await ben.page.getByText('To invite somebody, ask a maintainer.').waitFor();
   check((await ben.page.getByRole('button', { name: 'Invite' }).count()) === 0, 'a member may invite');
   check((await ben.page.locator('.list select').count()) === 0, 'a member may change roles');
   check((await ben.page.getByText('For Carla').count()) === 0, 'a member sees invitations');
 
   await page.getByRole('button', { name: 'Invite' }).click();
-  await page.locator('dialog label', { hasText: 'Maintainer' }).click();
-  await page.getByLabel('For whom?').fill('For Dora');
-  await page.getByRole('button', { name: 'Make the link' }).click();
-  const link = await page.locator('dialog .secret code').innerText();
+  await page.locator('.dialog label', { hasText: 'Maintainer' }).click();
+  await page.getByLabel('Note (only you see it)').fill('For Dora');
+  await page.getByRole('button', { name: 'Create link' }).click();
+  const link = await page.locator('.dialog .secret code').innerText();
   check(/\/signup#[\w-]{20,}$/.test(link.trim()), `the link is ${link}`);
   await page.keyboard.press('Escape');
   const invited = page.locator('.list li', { hasText: 'For Dora' });
-  await invited.getByRole('button', { name: 'Take back' }).click();
+  await invited.getByRole('button', { name: 'Revoke' }).click();
   await invited.waitFor({ state: 'detached' });
 
   await entry.getByRole('combobox').selectOption('reader');
@@ -116,9 +116,9 @@ async function twoPeople(tools, check) {
   await page.waitForFunction(async () => (await (await fetch('/v1/people')).json()).data.some((one) => one.name === 'Ben' && one.role === 'member'));
   await ben.open('/');
   await ben.ask('slow');
-  await ben.page.locator('.words.growing').getByText('One word').waitFor();
-  await entry.getByRole('button', { name: 'Close the account' }).click();
-  await page.locator('dialog').getByRole('button', { name: 'Close the account' }).click();
+  await ben.page.locator('.message-text.streaming').getByText('One word').waitFor();
+  await entry.getByRole('button', { name: 'Close account' }).click();
+  await page.locator('.dialog').getByRole('button', { name: 'Close account' }).click();
   await entry.getByText(/closed on/).waitFor();
   await ben.page.locator('.sign-in').waitFor(); // the page goes there by itself, and may leave another way in the midst
 }
@@ -132,7 +132,7 @@ async function sharedLink(tools, check) {
   await page.locator('.katex-display').waitFor();
   await page.locator('.drawing img').waitFor();
   check((await page.getByText('Ben').count()) === 0, 'a shared chat tells whose it is');
-  check((await page.locator('#composer, .side').count()) === 0, 'a shared chat has more than the chat');
+  check((await page.locator('#composer, .sidebar').count()) === 0, 'a shared chat has more than the chat');
   await tools.open('/shared/nothing-is-here');
   await page.getByText('This link does not work').waitFor();
 }

@@ -33,7 +33,7 @@ async function branches(tools, check) {
   await page.getByText('2 / 2').waitFor();
   await page.getByRole('button', { name: 'Previous version' }).click();
   await page.getByText('You said: First question').waitFor();
-  await page.getByRole('button', { name: 'Answer anew' }).last().click();
+  await page.getByRole('button', { name: 'Regenerate' }).last().click();
   await page.locator('.answer .branches').waitFor();
   await tools.answer();
   await page.reload();
@@ -45,30 +45,30 @@ async function stopAndContinue(tools, check) {
   const { page } = tools;
   await tools.open('/');
   await tools.ask('slow');
-  await page.locator('.words.growing').getByText('One word').waitFor();
+  await page.locator('.message-text.streaming').getByText('One word').waitFor();
   await page.keyboard.press('Escape');
   const stopped = await tools.answer();
   check(stopped.length < 600, 'the answer was not stopped');
   await page.reload();
-  await page.locator('.answer .words').waitFor();
-  check((await page.locator('.answer .words').innerText()).trim() === stopped.trim(), 'what was said before the stop is not kept');
+  await page.locator('.answer .message-text').waitFor();
+  check((await page.locator('.answer .message-text').innerText()).trim() === stopped.trim(), 'what was said before the stop is not kept');
 }
 
 async function survivesRefresh(tools, check) {
   const { page } = tools;
   await tools.open('/');
   await tools.ask('slow');
-  await page.locator('.words.growing').getByText('watch it').first().waitFor();
+  await page.locator('.message-text.streaming').getByText('watch it').first().waitFor();
   await page.waitForURL(/\/c\//);
   await page.reload();
-  await page.locator('.words.growing').getByText('One word').first().waitFor();
+  await page.locator('.message-text.streaming').getByText('One word').first().waitFor();
   await page.context().setOffline(true);
   await page.waitForTimeout(400);
   await page.context().setOffline(false);
   await page.waitForFunction(() => !document.querySelector('[aria-busy="true"], .send.stop') && document.querySelector('.answer .actions'), null, {
     timeout: 40000,
   });
-  const words = (await page.locator('.answer .words').innerText()).trim();
+  const words = (await page.locator('.answer .message-text').innerText()).trim();
   const expected = 'One word after the other, so that one can watch it and stop it. '.repeat(12).trim();
   check(words === expected, `text was lost or doubled: ${words.length} against ${expected.length} characters`);
 }
@@ -78,7 +78,7 @@ async function failure(tools, check) {
   await tools.open('/');
   await tools.ask('broken');
   await page.getByRole('alert').waitFor();
-  check((await page.getByRole('alert').innerText()).includes('crashed'), 'it is not told what went wrong');
+  check((await page.getByRole('alert').innerText()).includes('crashed'), 'the error is not shown');
   await page.getByRole('button', { name: 'Try again' }).waitFor();
 }
 
@@ -103,34 +103,34 @@ async function organise(tools, check) {
   await tools.ask('Something about 天空 and kites');
   await tools.answer();
   await page.getByRole('button', { name: 'New folder' }).click();
-  await page.locator('dialog input').fill('Kites');
-  await page.locator('dialog').getByRole('button', { name: 'Save' }).click();
-  await page.locator('.side').getByText('Kites', { exact: true }).waitFor();
-  await page.locator('.chat-head').getByRole('button', { name: /Options of/ }).click();
+  await page.locator('.dialog input').fill('Kites');
+  await page.locator('.dialog').getByRole('button', { name: 'Save' }).click();
+  await page.locator('.sidebar').getByText('Kites', { exact: true }).waitFor();
+  await page.locator('.chat-head').getByRole('button', { name: /Options for/ }).click();
   await page.getByRole('menuitemradio', { name: 'Kites' }).click();
   await page.locator('.side-entry', { hasText: 'Kites' }).locator('.count', { hasText: '1' }).first().waitFor();
   for (const word of ['kites', '天空']) {
     await page.keyboard.press('Control+k');
-    await page.locator('dialog input').fill(word);
+    await page.locator('.dialog input').fill(word);
     await page.getByRole('option', { name: /天空/ }).first().waitFor();
     await page.keyboard.press('Escape');
   }
   await page.locator('.chat-head').getByRole('button', { name: 'Share' }).click();
-  await page.getByRole('button', { name: 'Make a link' }).click();
-  await page.locator('dialog .list li').waitFor();
+  await page.getByRole('button', { name: 'Create link' }).click();
+  await page.locator('.dialog .list li').waitFor();
   const link = await page.evaluate(() => navigator.clipboard.readText());
   const other = await tools.context.newPage();
   await other.goto(link);
   await other.getByText('You said: Something about').waitFor();
-  await page.locator('dialog').getByRole('button', { name: 'Take back' }).click();
-  await page.getByText('There is no link yet.').waitFor();
+  await page.locator('.dialog').getByRole('button', { name: 'Revoke' }).click();
+  await page.getByText('No links yet.').waitFor();
   await other.reload();
   await other.getByText('This link does not work').waitFor();
   await other.close();
   await page.keyboard.press('Escape');
-  await page.locator('.chat-head').getByRole('button', { name: /Options of/ }).click();
+  await page.locator('.chat-head').getByRole('button', { name: /Options for/ }).click();
   await page.getByRole('menuitem', { name: 'Delete' }).click();
-  await page.locator('dialog').getByRole('button', { name: 'Delete' }).click();
+  await page.locator('.dialog').getByRole('button', { name: 'Delete' }).click();
   await page.waitForURL((url) => url.pathname === '/');
   check((await tools.api('GET', '/v1/conversations?q=kites')).data.length === 0, 'the chat is not deleted');
 }
@@ -138,7 +138,7 @@ async function organise(tools, check) {
 async function memory(tools, check) {
   const { page } = tools;
   await tools.open('/memory');
-  await page.getByLabel('Add something that it should remember').fill('I keep bees.');
+  await page.getByLabel('Add a memory').fill('I keep bees.');
   await page.getByRole('button', { name: 'Add', exact: true }).click();
   const entry = page.locator('.list li', { hasText: 'I keep bees.' });
   await entry.waitFor();
@@ -152,14 +152,14 @@ async function memory(tools, check) {
   await page.waitForFunction(async () => !(await (await fetch('/v1/memories')).json()).on);
   await page.getByRole('switch', { name: 'Use memory' }).check();
   await page.locator('.list li', { hasText: 'wild bees' }).getByRole('button', { name: 'Delete' }).click();
-  await page.getByText('Forgotten.').waitFor();
+  await page.getByText('Memory deleted.').waitFor();
   check((await tools.api('GET', '/v1/memories')).data.every((one) => !one.text.includes('bees')), 'the memory is not deleted');
 }
 
 async function settings(tools, check) {
   const { page } = tools;
   await tools.open('/settings');
-  await page.getByLabel('Personal instructions').fill('Answer in verse.');
+  await page.getByLabel('Custom instructions').fill('Answer in verse.');
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByText('Saved').waitFor();
   await page.locator('label', { hasText: 'Blunt' }).last().click();
@@ -171,7 +171,7 @@ async function settings(tools, check) {
   check(/^yearling-.*\.zip$/.test(download.suggestedFilename()), 'the export is no file');
   const path = await download.path();
   await page.locator('input[type=file]').setInputFiles({ name: 'export.zip', mimeType: 'application/zip', buffer: (await import('node:fs')).readFileSync(path) });
-  await page.getByText('There already').waitFor();
+  await page.getByText('Already present').waitFor();
 }
 
 export const tests = {
@@ -179,7 +179,7 @@ export const tests = {
   branches,
   stop_keeps_what_was_said: stopAndContinue,
   survives_refresh_and_lost_connection: survivesRefresh,
-  failure_is_told: failure,
+  failure_is_shown: failure,
   temporary_leaves_no_trace: temporary,
   folders_search_share_delete: organise,
   memory,

@@ -17,7 +17,7 @@ async function rating(tools, check) {
   check(event.value === 1 && event.tags.join() === 'clear', `the rating is not in the log: ${JSON.stringify(event)}`);
   await page.reload();
   await page.getByRole('button', { name: 'Good answer', pressed: true }).click();
-  await page.getByText('Taken back').waitFor();
+  await page.getByText('Retracted. It').waitFor();
   const back = await newest(tools, 'retraction');
   check(back.event === event.id, 'the rating is not retracted');
 }
@@ -30,8 +30,8 @@ async function comparison(tools, check) {
   check((await page.locator('.side .badge').count()) === 0, 'the models are shown before the choice');
   await page.getByRole('button', { name: 'Accurate' }).click();
   await page.getByRole('button', { name: 'The second is better' }).click();
-  await page.getByText(/You found .* better than/).waitFor();
-  check((await page.locator('section.side .badge').count()) === 2, 'the models are not told after the choice');
+  await page.getByText(/You preferred/).waitFor();
+  check((await page.locator('.side .badge').count()) === 2, 'the models are not shown after the choice');
   const event = await newest(tools, 'comparison');
   check(event.outcome === 'right' && event.tags.join() === 'accurate', 'the choice is not in the log');
 }
@@ -46,10 +46,10 @@ async function comparisonInAChat(tools, check) {
   await page.getByRole('button', { name: 'The first is better' }).waitFor();
   await page.locator('.comparison').getByRole('button', { name: 'Accurate' }).focus();
   await page.keyboard.press('1');
-  await page.getByText(/You found .* better than/).waitFor();
+  await page.getByText(/You preferred/).waitFor();
   await page.locator('.answer .branches').waitFor();
-  await page.getByRole('button', { name: 'Take back' }).click();
-  await page.getByText('Taken back').waitFor();
+  await page.getByRole('button', { name: 'Retract' }).click();
+  await page.getByText('Retracted. It').waitFor();
   check((await newest(tools, 'retraction')).event === (await newest(tools, 'comparison')).id, 'the choice is not retracted');
 }
 
@@ -61,14 +61,14 @@ async function rewriting(tools, check) {
   await page.getByRole('button', { name: 'Write a better answer' }).click();
   await page.locator('.edit-box textarea').fill('Much better words.');
   await page.getByRole('button', { name: 'Save as better answer' }).click();
-  await page.getByText('In your words').waitFor();
+  await page.getByText('Edited by you').waitFor();
   await page.locator('.answer').getByText('Much better words.').waitFor();
   const event = await newest(tools, 'edit');
   check(Boolean(event.result), 'the edit is not in the log');
   await page.reload();
-  await page.getByText('In your words').waitFor();
-  await page.locator('.answer').getByRole('button', { name: 'Take back' }).click();
-  await page.getByText('Taken back').waitFor();
+  await page.getByText('Edited by you').waitFor();
+  await page.locator('.answer').getByRole('button', { name: 'Retract' }).click();
+  await page.getByText('Retracted. It').waitFor();
   check((await newest(tools, 'retraction')).event === event.id, 'the edit is not retracted');
 }
 
@@ -79,7 +79,7 @@ async function note(tools, check) {
   await tools.answer();
   await page.getByRole('button', { name: 'More', exact: true }).click();
   await page.getByRole('menuitem', { name: /Add a note/ }).click();
-  await page.getByLabel('What should one know').fill('It leaves out **the costs**.');
+  await page.getByLabel('What should people know').fill('It leaves out **the costs**.');
   await page.getByLabel('Source 1').fill('javascript:alert(1)');
   check(await page.getByRole('button', { name: 'Publish' }).isDisabled(), 'a source may be a script');
   await page.getByLabel('Source 1').fill('https://example.org/costs');
@@ -90,8 +90,8 @@ async function note(tools, check) {
   const mine = page.locator('.note', { hasText: 'the costs' }).first();
   await mine.getByRole('link', { name: 'https://example.org/costs' }).waitFor();
   check((await mine.getByText('Note me').count()) === 1, 'the answer is not quoted');
-  await mine.getByRole('button', { name: 'Take back' }).click();
-  await page.getByText('The note is taken back').waitFor();
+  await mine.getByRole('button', { name: 'Retract' }).click();
+  await page.getByText('The note is retracted').waitFor();
 }
 
 async function noteRating(tools, check) {
@@ -99,16 +99,16 @@ async function noteRating(tools, check) {
   await tools.open('/notes');
   await page.locator('label', { hasText: 'All' }).click();
   const theirs = page.locator('.note', { hasText: 'what it costs' }).first();
-  await theirs.getByText('Where it stands').click();
-  await theirs.getByText('Rate it to see what others think.').first().waitFor();
+  await theirs.getByText('Status and reasons').click();
+  await theirs.getByText('Rate it to see other people’s ratings.').first().waitFor();
   await theirs.getByRole('button', { name: 'Somewhat' }).click();
   await theirs.getByRole('button', { name: 'Somewhat', pressed: true }).waitFor();
-  await theirs.getByRole('button', { name: 'Even-handed' }).click();
-  await theirs.getByRole('button', { name: 'Even-handed', pressed: true }).waitFor();
+  await theirs.getByRole('button', { name: 'Unbiased' }).click();
+  await theirs.getByRole('button', { name: 'Unbiased', pressed: true }).waitFor();
   const event = await newest(tools, 'note_rating');
   check(event.value === 0.5 && event.tags.join() === 'neutral', `the rating is not in the log: ${JSON.stringify(event)}`);
-  await theirs.getByRole('button', { name: 'Take back' }).click();
-  await page.getByText('Taken back').waitFor();
+  await theirs.getByRole('button', { name: 'Retract' }).click();
+  await page.getByText('Retracted. It').waitFor();
 }
 
 async function dispute(tools, check) {
@@ -117,8 +117,8 @@ async function dispute(tools, check) {
   await page.locator('a.entry', { hasText: 'fake-model' }).first().click();
   await page.getByRole('button', { name: 'Dispute' }).first().click();
   await page.getByLabel('Why?').fill('It was asked for.');
-  await page.getByRole('button', { name: 'File' }).click();
-  await page.getByText('Filed.').waitFor();
+  await page.getByRole('button', { name: 'Submit' }).click();
+  await page.getByText('Submitted.').waitFor();
   await page.locator('.notice', { hasText: 'It was asked for.' }).waitFor();
   check((await tools.api('GET', '/v1/spec/disputes')).data.some((one) => one.yours), 'the dispute is not filed');
 }

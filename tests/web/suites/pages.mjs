@@ -2,18 +2,18 @@
 const PAGES = (facts) => [
   ['/', 'What would you like to know?', '想聊点什么？'],
   [`/c/${facts.chat}`, 'About “Rainy', 'About “Rainy'],
-  ['/temporary', 'leaves no trace', '不留痕迹'],
-  ['/compare', 'Ask something you can judge', '问一个你能判断的问题'],
+  ['/temporary', 'A chat that is not saved', '不会保存的对话'],
+  ['/compare', 'Ask a question that you can judge', '问一个你能判断的问题'],
   ['/notes', 'Is this helpful?', '这有帮助吗？'],
   ['/memory', 'Use memory', '使用记忆'],
   ['/history', 'Rainy Sunday with two children', 'Rainy Sunday with two children'],
-  ['/consensus', 'The line along which people divide', '分歧轴线'],
+  ['/consensus', 'Where people disagree', '分歧所在'],
   ['/runs', 'Step', '第'],
   [`/runs/${facts.run}`, 'Loss', '损失'],
-  ['/exams', 'Champion against challenger', '现任对挑战者'],
-  ['/spec', 'Did it?', '做到了吗？'],
-  ['/spec/calibrated', 'As it should be', '应当如此'],
-  ['/settings', 'Personal instructions', '个人指示'],
+  ['/exams', 'Champion vs. challenger', '现任模型与挑战者'],
+  ['/spec', 'Evaluation runs', '检验记录'],
+  ['/spec/calibrated', 'Good example', '正面示例'],
+  ['/settings', 'Custom instructions', '自定义指令'],
   ['/people', 'Ben', 'Ben'],
   ['/signin', 'Sign in', '登录'],
 ];
@@ -47,7 +47,7 @@ async function dialogs(tools, check) {
   await look('menu');
   await tools.open('/people');
   await page.click('text=Invite');
-  await page.waitForSelector('dialog[open]');
+  await page.waitForSelector('.dialog');
   await look('invite');
   await tools.open('/exams');
   await page.locator('.list-button').first().click();
@@ -55,13 +55,21 @@ async function dialogs(tools, check) {
   await look('exam');
   await tools.open('/consensus');
   await page.locator('circle.dot').first().press('Enter');
-  await page.waitForSelector('dialog[open] .badge');
+  await page.waitForSelector('.dialog .badge');
   await look('item');
   await tools.open('/settings');
   await page.click('text=New key');
-  await page.waitForSelector('dialog[open]');
+  await page.waitForSelector('.dialog');
   await look('key');
   check(!wrong.length, wrong.join('\n'));
+}
+
+/** Waits until an item of the open menu has the focus, which moves a moment after the key. */
+async function focusIsOn(page, which) {
+  await page.waitForFunction((at) => {
+    const items = [...document.querySelectorAll('.menu [role^=menuitem]')];
+    return items.length > 0 && document.activeElement === items.at(at);
+  }, which === 'first' ? 0 : -1);
 }
 
 async function keyboardOnly(tools, check) {
@@ -90,16 +98,47 @@ async function keyboardOnly(tools, check) {
   check((await page.evaluate(() => document.activeElement.id)) === 'composer', '/ does not lead to the composer');
   await page.locator('.account').focus();
   await page.keyboard.press('ArrowDown');
-  await page.waitForSelector('.menu');
+  await focusIsOn(page, 'first');
   await page.keyboard.press('End');
+  await focusIsOn(page, 'last');
   await page.keyboard.press('Home');
+  await focusIsOn(page, 'first');
   await page.keyboard.press('Enter');
   await page.waitForURL(/\/settings$/);
 }
 
+async function menuAndDialogKeys(tools, check) {
+  const { page } = tools;
+  const focusIsBack = () => page.waitForFunction(() => /Options for/.test(document.activeElement?.getAttribute('aria-label') ?? ''));
+  await tools.open(`/c/${tools.facts.chat}`);
+  const button = page.locator('.chat-head').getByRole('button', { name: /Options for/ });
+  await button.focus();
+  await page.keyboard.press('Enter');
+  await focusIsOn(page, 'first');
+  await page.keyboard.press('ArrowUp'); // from the first item to the last
+  await page.waitForFunction(() => document.activeElement?.innerText === 'Delete');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('.menu', { state: 'detached' });
+  await focusIsBack();
+  await page.keyboard.press('ArrowDown');
+  await focusIsOn(page, 'first');
+  await page.keyboard.press('d');
+  await page.waitForFunction(() => document.activeElement?.innerText === 'Delete');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.dialog');
+  await page.waitForFunction(() => document.activeElement?.innerText === 'Cancel');
+  for (let presses = 0; presses < 8; presses++) {
+    await page.keyboard.press('Tab');
+    check(await page.evaluate(() => Boolean(document.activeElement?.closest('.dialog'))), 'the focus leaves the dialog');
+  }
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('.dialog', { state: 'detached' });
+  await focusIsBack();
+}
+
 async function unknownAddress(tools, check) {
   const missing = await tools.page.goto(`${tools.address}/v1/nothing`);
-  check(missing.status() === 404 && (await missing.json()).error.code === 'unknown_url', 'an unknown route of the API is not told as JSON');
+  check(missing.status() === 404 && (await missing.json()).error.code === 'unknown_url', 'an unknown route of the API does not answer in JSON');
 }
 
 export const tests = {
@@ -107,5 +146,6 @@ export const tests = {
   chinese_dark_phone: (tools, check) => walk(tools, check, 'zh', { theme: 'dark', phone: true }),
   dialogs,
   keyboard_only: keyboardOnly,
+  menu_and_dialog_keys: menuAndDialogKeys,
   unknown_address: unknownAddress,
 };

@@ -5,7 +5,7 @@ async function stopAndResume(tools, check) {
   const { page, facts } = tools;
   const run = () => tools.api('GET', `/v1/runs/${facts.real_run}`);
   await tools.open(`/runs/${facts.real_run}`);
-  const begin = page.getByRole('button', { name: 'Go on' });
+  const begin = page.getByRole('button', { name: 'Resume' });
   const stop = page.getByRole('button', { name: 'Stop' });
   await begin.click();
   await page.getByRole('button', { name: 'Starting' }).waitFor();

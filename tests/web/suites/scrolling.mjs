@@ -83,8 +83,8 @@ async function round(tools) {
   const found = [];
   for (const push of PUSHES) {
     const before = await used(wire);
-    const told = await fling(page, push);
-    const gaps = told.gaps.slice(1).sort((a, b) => a - b);
+    const measured = await fling(page, push);
+    const gaps = measured.gaps.slice(1).sort((a, b) => a - b);
     const total = gaps.reduce((sum, gap) => sum + gap, 0);
     found.push({
       push: push.decay_s ? `fling ${push.speed}` : `steady ${push.speed}`,
@@ -93,8 +93,8 @@ async function round(tools) {
       over_20_ms: gaps.filter((gap) => gap > 20).length / gaps.length,
       p95_ms: gaps[Math.floor(gaps.length * 0.95)],
       cpu_ms: (1000 * ((await used(wire)) - before)) / gaps.length,
-      blank: told.blank,
-      rows: told.rows,
+      blank: measured.blank,
+      rows: measured.rows,
     });
     await page.waitForTimeout(400);
   }

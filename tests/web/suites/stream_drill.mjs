@@ -11,8 +11,8 @@ function look(page) {
         writes,
         there: Boolean(answer),
         done: Boolean(answer?.querySelector('.actions button')) && !writes,
-        words: answer?.querySelector('.words')?.innerText ?? '',
-        fault: answer?.querySelector('.notice.bad')?.innerText ?? null,
+        words: answer?.querySelector('.message-text')?.innerText ?? '',
+        failure: answer?.querySelector('.notice.bad')?.innerText ?? null,
       };
     })
     .catch(() => null);
@@ -28,8 +28,8 @@ async function one(tools, { number, text, refreshes_ms: refreshes }) {
   let next = Date.now() + (refreshes.shift() ?? Infinity);
   for (const end = Date.now() + 60_000; Date.now() < end; ) {
     const seen = await look(page);
-    if (seen?.fault) return { fault: `the page tells of a fault: ${seen.fault}`, refreshed };
-    if (seen && !wanted.startsWith(flat(seen.words))) return { fault: `shown: “${flat(seen.words).slice(-90)}”`, refreshed };
+    if (seen?.failure) return { failure: `the page shows an error: ${seen.failure}`, refreshed };
+    if (seen && !wanted.startsWith(flat(seen.words))) return { failure: `shown: “${flat(seen.words).slice(-90)}”`, refreshed };
     if (seen?.done) break;
     if (seen?.writes && Date.now() >= next) {
       await page.reload({ waitUntil: 'commit' });
@@ -38,20 +38,20 @@ async function one(tools, { number, text, refreshes_ms: refreshes }) {
     } else await page.waitForTimeout(40);
   }
   const last = await look(page);
-  if (flat(last.words) !== wanted) return { fault: `${flat(last.words).length} characters in the end, not ${wanted.length}`, refreshed };
+  if (flat(last.words) !== wanted) return { failure: `${flat(last.words).length} characters in the end, not ${wanted.length}`, refreshed };
   const stored = await tools.api('GET', `/v1/conversations/${page.url().split('/').at(-1)}`);
-  if (stored.tree.at(-1).text !== text) return { fault: 'the server has stored something else', refreshed };
+  if (stored.tree.at(-1).text !== text) return { failure: 'the server has stored something else', refreshed };
   await page.reload();
-  await page.locator('.message.answer .words').waitFor();
+  await page.locator('.message.answer .message-text').waitFor();
   const again = await look(page);
-  if (flat(again.words) !== wanted) return { fault: 'after a last refresh the page shows something else', refreshed };
-  return { fault: null, refreshed };
+  if (flat(again.words) !== wanted) return { failure: 'after a last refresh the page shows something else', refreshed };
+  return { failure: null, refreshed };
 }
 
 async function drill(tools) {
   const found = [];
   for (const round of tools.facts.rounds) {
-    const result = await one(tools, round).catch((error) => ({ fault: error.message, refreshed: 0 }));
+    const result = await one(tools, round).catch((error) => ({ failure: error.message, refreshed: 0 }));
     found.push({ number: round.number, ...result });
     if (found.length % 10 === 0) process.stderr.write(`${found.length} of ${tools.facts.rounds.length}\n`);
   }

@@ -18,9 +18,13 @@ async function watch(tools) {
   page.on('framenavigated', (frame) => {
     if (!frame.url().startsWith(tools.address) && frame.url() !== 'about:blank') signs.push(`went to ${frame.url()}`);
   });
-  page.on('request', (request) => {
-    if (/evil\.example/.test(request.url())) signs.push(`asked ${request.url()}`);
-  });
+  // The browser also reports a request that the policy stops before it is sent: only what leaves the browser counts.
+  const sent = (request) => {
+    const error = request.failure()?.errorText ?? '';
+    if (/evil\.example/.test(request.url()) && error !== 'csp') signs.push(`asked ${request.url()} ${error}`);
+  };
+  page.on('requestfailed', sent);
+  page.on('requestfinished', sent);
   await page.exposeBinding('pwned', (_, what) => signs.push(`ran: ${what}`));
   return signs;
 }
@@ -100,7 +104,7 @@ async function titlesAndNames(tools, check) {
   await scrollThrough(tools, '.history', signs);
   await tools.page.keyboard.press('Control+k');
   await tools.page.waitForSelector('#hits li');
-  await tools.page.fill('dialog input', 'alert');
+  await tools.page.fill('.dialog input', 'alert');
   await tools.page.waitForTimeout(600);
   await look(tools, signs);
   await tools.page.keyboard.press('Escape');
@@ -136,7 +140,7 @@ async function notesAndExams(tools, check) {
 
 /** The suite itself can fail: what is planted by hand runs into the same nets. */
 async function nets(tools, check) {
-  tools.plantsFaults = true;
+  tools.plantsErrors = true;
   const signs = await watch(tools);
   await tools.open('/memory');
   await tools.page.evaluate(() => window.pwned('planted'));

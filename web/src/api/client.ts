@@ -1,37 +1,9 @@
-/** One typed call to the server. What may be asked, and what comes back, is read from the generated schema. */
-import type { components, paths } from './schema';
+/** The typed API client. The generated schema says what each endpoint accepts and returns. */
+import createClient, { type ClientPathsWithMethod, type MaybeOptionalInit, type MethodResponse } from 'openapi-fetch';
+import type { paths } from './schema';
 
-export type Schemas = components['schemas'];
-
-type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
-type Operation<P extends keyof paths, M extends Method> = NonNullable<paths[P][M & keyof paths[P]]>;
-type Paths<M extends Method> = {
-  [P in keyof paths]: paths[P] extends Record<M, object> ? P : never;
-}[keyof paths];
-type JsonOf<R> = R extends { content: infer C } ? (C extends { 'application/json': infer T } ? T : unknown) : unknown;
-type Reply<O> = O extends { responses: infer R }
-  ? R extends { 200: infer A }
-    ? JsonOf<A>
-    : R extends { 201: infer B }
-      ? JsonOf<B>
-      : unknown
-  : unknown;
-type BodyOf<O> = O extends { requestBody: { content: { 'application/json': infer T } } }
-  ? T
-  : O extends { requestBody?: { content: { 'application/json': infer T } } }
-    ? T | undefined
-    : undefined;
-type PathOf<O> = O extends { parameters: { path: infer T } } ? T : undefined;
-type QueryOf<O> = O extends { parameters: { query?: infer T } } ? T : undefined;
-
-type Given<O> = (PathOf<O> extends undefined ? { path?: undefined } : { path: PathOf<O> }) & {
-  query?: QueryOf<O>;
-  body?: BodyOf<O>;
-  signal?: AbortSignal;
-};
-
-/** What the server said when it said no. `status` 0: it could not be reached. */
-export class ApiFault extends Error {
+/** A refusal by the server, or `status` 0 if the server is unreachable. */
+export class ApiError extends Error {
   constructor(
     readonly status: number,
     message: string,
@@ -39,64 +11,61 @@ export class ApiFault extends Error {
     readonly retryAfter: number | null = null,
   ) {
     super(message);
-    this.name = 'ApiFault';
+    this.name = 'ApiError';
   }
 }
 
-let signedOut: () => void = () => {};
+let handleSignedOut: () => void = () => {};
 
-/** What to do when the server no longer knows who asks. */
-export function onSignedOut(then: () => void): void {
-  signedOut = then;
+/** Registers what to do when the server no longer recognises the session. */
+export function onSignedOut(callback: () => void): void {
+  handleSignedOut = callback;
 }
 
-export function address(path: string, values?: object, query?: object | null): string {
-  const filled = path.replace(/\{(\w+)(?::path)?\}/g, (_, name: string) =>
-    encodeURIComponent(String((values as Record<string, unknown>)[name])),
-  );
-  const search = new URLSearchParams();
-  for (const [name, value] of Object.entries(query ?? {})) {
-    if (value !== undefined && value !== null && value !== '') search.set(name, String(value));
-  }
-  const asked = search.toString();
-  return asked ? `${filled}?${asked}` : filled;
-}
-
-export async function call<M extends Method, P extends Paths<M>>(
-  method: M,
-  path: P,
-  given: Given<Operation<P, M>> = {} as Given<Operation<P, M>>,
-): Promise<Reply<Operation<P, M>>> {
-  const response = await reach(address(path as string, given.path as object, given.query as object), {
-    method: method.toUpperCase(),
-    signal: given.signal,
-    headers: given.body === undefined ? undefined : { 'content-type': 'application/json' },
-    body: given.body === undefined ? undefined : JSON.stringify(given.body),
-  });
-  const text = await response.text();
-  return (text ? JSON.parse(text) : undefined) as Reply<Operation<P, M>>;
-}
-
-/** `fetch`, with every refusal as an ApiFault. */
-export async function reach(url: string, init: RequestInit = {}): Promise<Response> {
+/** `fetch` that throws an ApiError for every response that is not a success. */
+export async function apiFetch(input: string | Request, init?: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(url, { credentials: 'same-origin', ...init });
+    response = await fetch(input, { credentials: 'same-origin', ...init });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
-    throw new ApiFault(0, 'unreachable');
+    throw new ApiError(0, 'unreachable');
   }
-  if (!response.ok) throw await faultOf(response);
+  if (!response.ok) throw await errorOf(response);
   return response;
 }
 
-async function faultOf(response: Response): Promise<ApiFault> {
-  if (response.status === 401) signedOut();
-  const retry = Number(response.headers.get('retry-after')) || null;
+async function errorOf(response: Response): Promise<ApiError> {
+  if (response.status === 401) handleSignedOut();
+  const retryAfter = Number(response.headers.get('retry-after')) || null;
   try {
     const { error } = (await response.json()) as { error: { message: string; code: string | null } };
-    return new ApiFault(response.status, error.message, error.code, retry);
+    return new ApiError(response.status, error.message, error.code, retryAfter);
   } catch {
-    return new ApiFault(response.status, response.statusText || `HTTP ${response.status}`, null, retry);
+    return new ApiError(response.status, response.statusText || `HTTP ${response.status}`, null, retryAfter);
   }
 }
+
+const client = createClient<paths>({ baseUrl: location.origin, fetch: (request) => apiFetch(request) });
+
+type Client = typeof client;
+type Verb = 'get' | 'post' | 'put' | 'patch' | 'delete';
+type InitArguments<Init> = object extends Init ? [Init?] : [Init];
+
+/** A method of `openapi-fetch` that resolves to the data alone: `apiFetch` has already thrown what failed. */
+type ApiMethod<V extends Verb> = <P extends ClientPathsWithMethod<Client, V>, Init extends MaybeOptionalInit<paths[P], V>>(
+  path: P,
+  ...init: InitArguments<Init>
+) => Promise<MethodResponse<Client, V, P>>;
+
+function dataOnly<V extends Verb>(send: (path: never, init: never) => Promise<{ data?: unknown }>): ApiMethod<V> {
+  return (async (path: never, init: never) => (await send(path, init)).data) as unknown as ApiMethod<V>;
+}
+
+export const api = {
+  get: dataOnly<'get'>(client.GET),
+  post: dataOnly<'post'>(client.POST),
+  put: dataOnly<'put'>(client.PUT),
+  patch: dataOnly<'patch'>(client.PATCH),
+  delete: dataOnly<'delete'>(client.DELETE),
+};

@@ -1,109 +1,118 @@
-/** What the pages read, by the names under which it is kept. */
+/** Every query of the page, with its cache key. */
 import { infiniteQueryOptions, QueryClient, queryOptions } from '@tanstack/react-query';
-import { ApiFault, call } from './client';
+import { ApiError, api } from './client';
 
-export const queries = new QueryClient({
+export const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 10_000,
-      retry: (count, fault) => count < 2 && fault instanceof ApiFault && (fault.status === 0 || fault.status >= 502),
+      retry: (count, error) => count < 2 && error instanceof ApiError && (error.status === 0 || error.status >= 502),
     },
   },
 });
 
 const MINUTES_5 = 300_000;
 
-export const meQuery = queryOptions({ queryKey: ['me'], queryFn: () => call('get', '/v1/me'), staleTime: MINUTES_5 });
+export const meQuery = queryOptions({ queryKey: ['me'], queryFn: () => api.get('/v1/me'), staleTime: MINUTES_5 });
 
-export const modelsQuery = queryOptions({ queryKey: ['models'], queryFn: () => call('get', '/v1/models'), staleTime: MINUTES_5 });
+export const modelsQuery = queryOptions({ queryKey: ['models'], queryFn: () => api.get('/v1/models'), staleTime: MINUTES_5 });
 
-export const modesQuery = queryOptions({ queryKey: ['modes'], queryFn: () => call('get', '/v1/modes'), staleTime: MINUTES_5 });
+export const modesQuery = queryOptions({ queryKey: ['modes'], queryFn: () => api.get('/v1/modes'), staleTime: MINUTES_5 });
 
-export const settingsQuery = queryOptions({ queryKey: ['settings'], queryFn: () => call('get', '/v1/settings') });
+export const settingsQuery = queryOptions({ queryKey: ['settings'], queryFn: () => api.get('/v1/settings') });
 
-export const memoriesQuery = queryOptions({ queryKey: ['memories'], queryFn: () => call('get', '/v1/memories') });
+export const memoriesQuery = queryOptions({ queryKey: ['memories'], queryFn: () => api.get('/v1/memories') });
 
-export const foldersQuery = queryOptions({ queryKey: ['folders'], queryFn: () => call('get', '/v1/folders') });
+export const foldersQuery = queryOptions({ queryKey: ['folders'], queryFn: () => api.get('/v1/folders') });
 
-export const sharesQuery = queryOptions({ queryKey: ['shares'], queryFn: () => call('get', '/v1/shares') });
+export const sharesQuery = queryOptions({ queryKey: ['shares'], queryFn: () => api.get('/v1/shares') });
 
 export const conversationsQuery = (q: string, folder: string | null = null, limit = 50) =>
   infiniteQueryOptions({
     queryKey: ['conversations', { q, folder, limit }],
     queryFn: ({ pageParam, signal }) =>
-      call('get', '/v1/conversations', { query: { q, folder: folder ?? undefined, after: pageParam ?? undefined, limit }, signal }),
+      api.get('/v1/conversations', {
+        params: { query: { q: q || undefined, folder: folder ?? undefined, after: pageParam ?? undefined, limit } },
+        signal,
+      }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
   });
 
-export const wantedQuery = queryOptions({
+export const ratingQueueQuery = queryOptions({
   queryKey: ['wanted'],
-  queryFn: () => call('get', '/v1/feedback/queue', { query: { limit: 50 } }),
+  queryFn: () => api.get('/v1/feedback/queue', { params: { query: { limit: 50 } } }),
 });
 
 export const consensusQuery = queryOptions({
   queryKey: ['consensus'],
-  queryFn: () => call('get', '/v1/consensus', { query: { limit: 500 } }),
+  queryFn: () => api.get('/v1/consensus', { params: { query: { limit: 500 } } }),
 });
 
 export const itemQuery = (item: string) =>
   queryOptions({
     queryKey: ['consensus', 'item', item],
-    queryFn: () => call('get', '/v1/consensus/items/{item}', { path: { item } }),
+    queryFn: () => api.get('/v1/consensus/items/{item}', { params: { path: { item } } }),
   });
 
-export const runsQuery = queryOptions({ queryKey: ['runs'], queryFn: () => call('get', '/v1/runs'), refetchInterval: 5000 });
+export const runsQuery = queryOptions({ queryKey: ['runs'], queryFn: () => api.get('/v1/runs'), refetchInterval: 5000 });
 
 export const runQuery = (run_id: string) =>
-  queryOptions({ queryKey: ['runs', run_id], queryFn: () => call('get', '/v1/runs/{run_id}', { path: { run_id } }) });
+  queryOptions({ queryKey: ['runs', run_id], queryFn: () => api.get('/v1/runs/{run_id}', { params: { path: { run_id } } }) });
 
 export const examsQuery = queryOptions({
   queryKey: ['exams'],
-  queryFn: () => call('get', '/v1/exams', { query: { limit: 200 } }),
+  queryFn: () => api.get('/v1/exams', { params: { query: { limit: 200 } } }),
 });
 
 export const gatesQuery = queryOptions({
   queryKey: ['gates'],
-  queryFn: () => call('get', '/v1/exams/gates', { query: { limit: 50 } }),
+  queryFn: () => api.get('/v1/exams/gates', { params: { query: { limit: 50 } } }),
 });
 
 export const examQuery = (run: string) =>
-  queryOptions({ queryKey: ['exams', run], queryFn: () => call('get', '/v1/exams/{run}', { path: { run }, query: { worst: 10 } }) });
+  queryOptions({
+    queryKey: ['exams', run],
+    queryFn: () => api.get('/v1/exams/{run}', { params: { path: { run }, query: { worst: 10 } } }),
+  });
 
-export const specQuery = queryOptions({ queryKey: ['spec'], queryFn: () => call('get', '/v1/spec'), staleTime: MINUTES_5 });
+export const specQuery = queryOptions({ queryKey: ['spec'], queryFn: () => api.get('/v1/spec'), staleTime: MINUTES_5 });
 
 export const clauseQuery = (clause_id: string) =>
   queryOptions({
     queryKey: ['spec', clause_id],
-    queryFn: () => call('get', '/v1/spec/clauses/{clause_id}', { path: { clause_id } }),
+    queryFn: () => api.get('/v1/spec/clauses/{clause_id}', { params: { path: { clause_id } } }),
     staleTime: MINUTES_5,
   });
 
 export const specRunsQuery = queryOptions({
   queryKey: ['spec-runs'],
-  queryFn: () => call('get', '/v1/spec/runs', { query: { limit: 20 } }),
+  queryFn: () => api.get('/v1/spec/runs', { params: { query: { limit: 20 } } }),
 });
 
 export const specRunQuery = (run_id: string) =>
-  queryOptions({ queryKey: ['spec-runs', run_id], queryFn: () => call('get', '/v1/spec/runs/{run_id}', { path: { run_id } }) });
+  queryOptions({
+    queryKey: ['spec-runs', run_id],
+    queryFn: () => api.get('/v1/spec/runs/{run_id}', { params: { path: { run_id } } }),
+  });
 
 export const notesQuery = (yours: boolean) =>
   infiniteQueryOptions({
     queryKey: ['notes', { yours }],
     queryFn: ({ pageParam }) =>
-      call('get', '/v1/feedback/notes', { query: { yours: yours || undefined, after: pageParam ?? undefined, limit: 30 } }),
+      api.get('/v1/feedback/notes', { params: { query: { yours: yours || undefined, after: pageParam ?? undefined, limit: 30 } } }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
   });
 
-export const lessonsQuery = queryOptions({ queryKey: ['lessons'], queryFn: () => call('get', '/v1/lessons') });
+export const lessonsQuery = queryOptions({ queryKey: ['lessons'], queryFn: () => api.get('/v1/lessons') });
 
-export const signInQuery = queryOptions({ queryKey: ['sign-in'], queryFn: () => call('get', '/v1/auth'), retry: false });
+export const signInQuery = queryOptions({ queryKey: ['sign-in'], queryFn: () => api.get('/v1/auth'), retry: false });
 
-export const keysQuery = queryOptions({ queryKey: ['keys'], queryFn: () => call('get', '/v1/keys') });
+export const keysQuery = queryOptions({ queryKey: ['keys'], queryFn: () => api.get('/v1/keys') });
 
-export const sessionsQuery = queryOptions({ queryKey: ['sessions'], queryFn: () => call('get', '/v1/me/sessions') });
+export const sessionsQuery = queryOptions({ queryKey: ['sessions'], queryFn: () => api.get('/v1/me/sessions') });
 
-export const peopleQuery = queryOptions({ queryKey: ['people'], queryFn: () => call('get', '/v1/people') });
+export const peopleQuery = queryOptions({ queryKey: ['people'], queryFn: () => api.get('/v1/people') });
 
-export const invitationsQuery = queryOptions({ queryKey: ['invitations'], queryFn: () => call('get', '/v1/invitations') });
+export const invitationsQuery = queryOptions({ queryKey: ['invitations'], queryFn: () => api.get('/v1/invitations') });

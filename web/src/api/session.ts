@@ -1,14 +1,14 @@
 /** Signing in and out. The session is a cookie that no script can read. */
-import { call } from './client';
-import { queries } from './queries';
+import { api } from './client';
+import { queryClient } from './queries';
 
 export async function signOut(): Promise<void> {
-  await call('post', '/v1/auth/logout');
-  queries.clear();
+  await api.post('/v1/auth/logout');
+  queryClient.clear();
   location.assign('/signin');
 }
 
-/** Where to go on after signing in: only an address of this page. */
-export function wayBack(given: string | null): string {
-  return given && /^\/(?![/\\])/.test(given) ? given : '/';
+/** Returns the address to open after signing in. Addresses outside this page fall back to the start page. */
+export function safeRedirect(path: string | null): string {
+  return path && /^\/(?![/\\])/.test(path) ? path : '/';
 }

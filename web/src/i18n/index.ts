@@ -1,12 +1,12 @@
-/** English and Chinese. Every string has both, side by side, so that one cannot be forgotten. */
-import { kept, useCell } from '../lib/store';
-import { STRINGS, type Key } from './strings';
+/** Translation and formatting. Each string has its English and Chinese text side by side, so that neither is missing. */
+import { persistedStore, useStore } from '../store';
+import { STRINGS, type TranslationKey } from './strings';
 
 export const LANGUAGES = ['en', 'zh'] as const;
 export type Language = (typeof LANGUAGES)[number];
-export type { Key };
+export type { TranslationKey };
 
-export const language = kept<Language>('language', /^zh/i.test(navigator.language) ? 'zh' : 'en', LANGUAGES);
+export const language = persistedStore<Language>('language', /^zh/i.test(navigator.language) ? 'zh' : 'en', LANGUAGES);
 
 const applyLanguage = () => {
   document.documentElement.lang = language.get() === 'zh' ? 'zh-CN' : 'en';
@@ -14,10 +14,10 @@ const applyLanguage = () => {
 language.subscribe(applyLanguage);
 applyLanguage();
 
-export type Values = Record<string, string | number>;
+export type TranslationValues = Record<string, string | number>;
 
-/** Fills `{name}` with a value, and `{name|one|many}` with the word that fits the number. */
-export function fill(text: string, values: Values = {}): string {
+/** Replaces `{name}` by a value, and `{name|singular|plural}` by the form that fits the number. */
+export function interpolate(text: string, values: TranslationValues = {}): string {
   return text.replace(/\{(\w+)(?:\|([^|}]*)\|([^}]*))?\}/g, (whole, name: string, one?: string, many?: string) => {
     const value = values[name];
     if (value === undefined) return whole;
@@ -26,16 +26,16 @@ export function fill(text: string, values: Values = {}): string {
   });
 }
 
-export function say(key: Key, values?: Values): string {
-  return fill(STRINGS[key][language.get() === 'zh' ? 1 : 0], values);
+export function t(key: TranslationKey, values?: TranslationValues): string {
+  return interpolate(STRINGS[key][language.get() === 'zh' ? 1 : 0], values);
 }
 
-export type Say = typeof say;
+export type Translate = typeof t;
 
-/** `say`, and a new rendering whenever the language changes. */
-export function useSay(): Say {
-  useCell(language);
-  return say;
+/** Returns `t`, and renders the component again when the language changes. */
+export function useTranslation(): Translate {
+  useStore(language);
+  return t;
 }
 
 const locale = () => (language.get() === 'zh' ? 'zh-CN' : 'en-GB');
@@ -66,7 +66,7 @@ const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['minute', 60],
 ];
 
-export function formatAgo(utc: string, now = Date.now()): string {
+export function formatRelativeTime(utc: string, now = Date.now()): string {
   const seconds = Math.round((new Date(utc).getTime() - now) / 1000);
   const format = new Intl.RelativeTimeFormat(locale(), { numeric: 'auto' });
   for (const [unit, size] of STEPS) {

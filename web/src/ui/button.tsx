@@ -20,7 +20,7 @@ export function Button({
   );
 }
 
-/** A button that is only an icon: its label is its name and its tooltip. */
+/** A button with only an icon. Its label is its accessible name and its tooltip. */
 export function IconButton({
   icon: Icon,
   label,

@@ -1,11 +1,12 @@
+/** Modal dialogs. Radix provides the roles, traps the focus and closes on Escape. */
+import * as RadixDialog from '@radix-ui/react-dialog';
 import { X } from 'lucide-react';
-import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react';
-import { useSay } from '../i18n';
+import { type FormEvent, type ReactNode, useRef, useState } from 'react';
+import { useTranslation } from '../i18n';
 import { Button, IconButton } from './button';
 
 const FIRST_FIELD = '.dialog-body :is(input:not([type=checkbox]), textarea, select), .dialog-foot button';
 
-/** A modal dialog. The browser traps the focus, gives it back afterwards, and closes on Escape. */
 export function Dialog({
   title,
   onClose,
@@ -21,55 +22,66 @@ export function Dialog({
   wide?: boolean;
   onSubmit?: () => void;
 }) {
-  const say = useSay();
-  const dialog = useRef<HTMLDialogElement>(null);
-  const heading = useId();
-  useEffect(() => {
-    const shown = dialog.current!;
-    if (shown.open) return;
-    shown.showModal();
-    // The browser would begin at the button that closes; one came for what is inside.
-    shown.querySelector<HTMLElement>(FIRST_FIELD)?.focus();
-  }, []);
+  const t = useTranslation();
+  const content = useRef<HTMLDivElement>(null);
+  const [opener] = useState(() => document.activeElement as HTMLElement | null);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     onSubmit?.();
   };
+  const focusFirstField = (event: Event) => {
+    const field = content.current?.querySelector<HTMLElement>(FIRST_FIELD);
+    if (!field) return;
+    event.preventDefault();
+    field.focus();
+  };
+  const focusOpener = (event: Event) => {
+    event.preventDefault();
+    opener?.focus();
+  };
+  const keepForToasts = (event: Event) => {
+    if ((event.target as Element).closest('.toasts')) event.preventDefault();
+  };
   const inside = (
     <>
       <div className="dialog-head">
-        <h2 id={heading}>{title}</h2>
-        <IconButton icon={X} label={say('close')} onClick={onClose} />
+        <RadixDialog.Title>{title}</RadixDialog.Title>
+        <IconButton icon={X} label={t('close')} onClick={onClose} />
       </div>
-      <div className="dialog-body" tabIndex={0} role="group" aria-labelledby={heading}>
+      <div className="dialog-body" tabIndex={0} role="group" aria-label={title}>
         {children}
       </div>
       {foot && <div className="dialog-foot">{foot}</div>}
     </>
   );
+  // Radix's overlay locks scrolling with an inline style sheet, which the content security policy blocks.
   return (
-    <dialog
-      ref={dialog}
-      className={wide ? 'wide' : undefined}
-      aria-labelledby={heading}
-      onCancel={(event) => {
-        event.preventDefault();
-        onClose();
-      }}
-      onClick={(event) => event.target === dialog.current && onClose()}
-    >
-      {onSubmit ? (
-        <form onSubmit={submit} className="dialog-form">
-          {inside}
-        </form>
-      ) : (
-        inside
-      )}
-    </dialog>
+    <RadixDialog.Root open onOpenChange={(open) => !open && onClose()}>
+      <RadixDialog.Portal>
+        <div className="dialog-overlay" />
+        <RadixDialog.Content
+          ref={content}
+          className={wide ? 'dialog wide' : 'dialog'}
+          aria-describedby={undefined}
+          onOpenAutoFocus={focusFirstField}
+          onCloseAutoFocus={focusOpener}
+          onPointerDownOutside={keepForToasts}
+          onFocusOutside={keepForToasts}
+        >
+          {onSubmit ? (
+            <form onSubmit={submit} className="dialog-form">
+              {inside}
+            </form>
+          ) : (
+            inside
+          )}
+        </RadixDialog.Content>
+      </RadixDialog.Portal>
+    </RadixDialog.Root>
   );
 }
 
-/** Asks before something that cannot be undone. */
+/** Asks for confirmation before something that cannot be undone. */
 export function Confirm({
   title,
   text,
@@ -83,26 +95,26 @@ export function Confirm({
   onConfirm: () => Promise<unknown> | void;
   onClose: () => void;
 }) {
-  const say = useSay();
+  const t = useTranslation();
   const [busy, setBusy] = useState(false);
-  const go = async () => {
+  const confirm = async () => {
     setBusy(true);
     try {
       await onConfirm();
       onClose();
     } catch {
-      setBusy(false); // the failure has been told by who did the work
+      setBusy(false); // whoever confirmed has already shown the error
     }
   };
   return (
     <Dialog
       title={title}
       onClose={onClose}
-      onSubmit={go}
+      onSubmit={() => void confirm()}
       foot={
         <>
           <Button onClick={onClose} autoFocus>
-            {say('cancel')}
+            {t('cancel')}
           </Button>
           <Button kind="danger" type="submit" busy={busy}>
             {action}

@@ -1,8 +1,8 @@
-/** Short words at the foot of the page, read out by screen readers. */
+/** Toasts: short messages at the bottom of the page, announced by screen readers. */
 import { useEffect, useRef } from 'react';
-import { type Key, say } from '../i18n';
-import { Cell, useCell } from '../lib/store';
-import { Detail, told } from './fault';
+import { type TranslationKey, t } from '../i18n';
+import { Store, useStore } from '../store';
+import { ServerMessage, describeError } from './error-message';
 
 interface Toast {
   id: number;
@@ -11,7 +11,7 @@ interface Toast {
   action?: { label: string; run: () => void };
 }
 
-const toasts = new Cell<Toast[]>([]);
+const toasts = new Store<Toast[]>([]);
 let count = 0;
 const STAYS_MS = 6000;
 
@@ -25,28 +25,28 @@ function dismiss(id: number): void {
   toasts.set(toasts.get().filter((one) => one.id !== id));
 }
 
-export function toastFault(error: unknown, what?: Key): void {
+export function toastError(error: unknown, what?: TranslationKey): void {
   if (error instanceof DOMException && error.name === 'AbortError') return;
-  const { text, detail } = told(error);
-  toast(what ? `${say(what)} ${text}` : text, undefined, detail);
+  const { text, detail } = describeError(error);
+  toast(what ? `${t(what)} ${text}` : text, undefined, detail);
 }
 
 export function Toasts() {
-  const shown = useCell(toasts);
+  const visible = useStore(toasts);
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    // Into the top layer, above whatever dialog is open.
+    // A popover is in the top layer, above any dialog.
     const element = box.current!;
     if (element.matches(':popover-open')) element.hidePopover();
-    if (shown.length) element.showPopover();
-  }, [shown]);
+    if (visible.length) element.showPopover();
+  }, [visible]);
   return (
     <div ref={box} className="toasts" popover="manual" role="status" aria-live="polite">
-      {shown.map((one) => (
+      {visible.map((one) => (
         <div key={one.id} className="toast">
           <span>
             {one.text}
-            {one.detail && <Detail text={one.detail} />}
+            {one.detail && <ServerMessage text={one.detail} />}
           </span>
           {one.action && (
             <button

@@ -180,7 +180,7 @@ def turn_event_json(event: Mapping[str, Any]) -> dict[str, Any]:
             answer["usage"] = {
                 "prompt_tokens": usage.prompt_tokens,
                 "completion_tokens": usage.completion_tokens,
-                "reasoning_tokens": usage.reasoning,
+                "reasoning_tokens": usage.reasoning_tokens,
             }
         return {"type": kind, "choice": event["choice"], **answer}
     return dict(event)

@@ -43,7 +43,7 @@ async def list_gates(request: Request, challenger: str | None = None, limit: Exa
     """What gates decided: champion against challenger, exam by exam, with intervals."""
 
     def found(store: Store) -> dict[str, Any]:
-        return {"object": "list", "data": [_gate(one) for one in store.exams.list_gates(challenger=challenger, limit=limit)]}
+        return {"object": "list", "data": [_gate(one) for one in store.gates.list(challenger=challenger, limit=limit)]}
 
     return await _ascii_json_response(request, found)
 

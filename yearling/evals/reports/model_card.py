@@ -123,7 +123,7 @@ def build_model_card(
         worst=tuple(_interleave_runs(low)),
         gates=tuple(
             {"decision": one.decision, "when": f"{one.created_utc:%Y-%m-%d}"}
-            for one in store.exams.list_gates(challenger=model_hash)
+            for one in store.gates.list(challenger=model_hash)
         ),
         limits=tuple(limits),
     )

@@ -15,12 +15,17 @@ from yearling.chat import BehaviourSpec, SpecCase, SpecProblem, SpecTwin
 from yearling.evals.spec.graders import GRADERS, SpecGrader, as_string_list
 from yearling.evals.spec.labels import COMMON_LABELS, LABELS, score_table_errors
 from yearling.evals.spec.text import normalise_text
+from yearling.files.atomic import atomic_write_text
+from yearling.files.disk import DiskAdvice, translate_disk_errors
 
 MIN_CASES = 3
 
 _PATTERN_FACTS = ("must", "must_not", "marks", "corrects", "uses", "has", "flaw", "grants", "right", "wrong")
 _IDS = "ids.txt"
 _RETIRED = " retired"
+_IDS_ADVICE = DiskAdvice(
+    full="Free some space, then run the command again.", not_writable="Make the folder of the spec writable."
+)
 
 
 def check_spec(spec: BehaviourSpec) -> list[SpecProblem]:
@@ -41,7 +46,8 @@ def write_unlisted_ids(spec: BehaviourSpec) -> int:
     fresh = unlisted_ids(spec)
     path = Path(spec.folder) / _IDS
     known = path.read_text(encoding="utf-8").splitlines() if path.is_file() else [_IDS_HEAD]
-    path.write_text("\n".join([known[0], *sorted({*known[1:], *fresh} - {""})]) + "\n", encoding="utf-8")
+    with translate_disk_errors(path, advice=_IDS_ADVICE, all_errors=True):
+        atomic_write_text(path, "\n".join([known[0], *sorted({*known[1:], *fresh} - {""})]) + "\n")
     return len(fresh)
 
 

@@ -1,9 +1,9 @@
-"""API keys of people: told once, stored as a hash, good for what their scopes say."""
+"""API keys of people. A key is shown once, stored as a hash, and limited to its scopes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from yearling.store.accounts.people import person_from_row
 from yearling.store.accounts.tokens import API_KEY_PREFIX, hash_token, new_api_key
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
+from yearling.store.database.packing import record_from, record_values
 from yearling.store.database.schema import api_keys, people
 
 _MAX_NAME_CHARS = 100
@@ -28,7 +29,7 @@ ApiKeyRecords = list["ApiKey"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """`hint` is how the key begins; `used_utc` is when it was last used, to a few minutes."""
+    """What is known of a key. `hint` is its first characters; `used_utc` is when it was last used, to within a few minutes."""
 
     id: str
     person_id: str
@@ -49,39 +50,43 @@ class ApiKeyStore:
     def create(
         self, person_id: str, name: str, scopes: Iterable[KeyScope], *, expires_utc: datetime | None = None, actor: str = ""
     ) -> tuple[str, ApiKey]:
-        """A new key, which is not told again, and what is known of it. Raises BadInput, Conflict for too many, NotFound."""
-        wanted, now = frozenset(scopes), now_utc()
-        if not wanted or wanted - set(KEY_SCOPES):
-            raise BadInput(f"A key needs scopes out of {', '.join(KEY_SCOPES)}.", param="scopes")
+        """Create a key. Returns its secret, which cannot be shown again, and its record.
+
+        Raises BadInput for unknown scopes, a bad name or an expiry in the past; Conflict if the person has too many keys;
+        NotFound for an unknown person.
+        """
+        requested, now = frozenset(scopes), now_utc()
+        if not requested or requested - set(KEY_SCOPES):
+            raise BadInput(f"A key needs at least one of the scopes {', '.join(KEY_SCOPES)}.", param="scopes")
         if not name.strip() or len(name) > _MAX_NAME_CHARS or not name.isprintable():
             raise BadInput(f"A key needs a name of 1 to {_MAX_NAME_CHARS} printable characters.", param="name")
         if expires_utc is not None and expires_utc <= now:
-            raise BadInput("A key cannot have ended already.", param="expires_utc")
+            raise BadInput("The expiry of a key must lie in the future.", param="expires_utc")
         secret = new_api_key()
         key = ApiKey(
             id=new_id(),
             person_id=person_id,
             name=name.strip(),
             hint=secret[:_HINT_CHARS],
-            scopes=wanted,
+            scopes=requested,
             created_utc=now,
             used_utc=None,
             expires_utc=expires_utc,
         )
-        scope_list = ",".join(scope for scope in KEY_SCOPES if scope in wanted)
-        fields = {field: getattr(key, field) for field in ApiKey.__slots__} | {"scopes": scope_list}
-        of_person = sa.select(sa.func.count()).select_from(api_keys).where(api_keys.c.person_id == person_id)
+        scope_list = ",".join(scope for scope in KEY_SCOPES if scope in requested)
+        fields = record_values(key) | {"scopes": scope_list}
+        count_keys = sa.select(sa.func.count()).select_from(api_keys).where(api_keys.c.person_id == person_id)
         with self._database.write() as connection:
             if connection.execute(sa.select(people.c.id).where(people.c.id == person_id)).first() is None:
                 raise NotFound(f"There is no person {person_id!r}.")
-            if connection.execute(of_person).scalar_one() >= _MAX_KEYS_PER_PERSON:
-                raise Conflict(f"There are {_MAX_KEYS_PER_PERSON} keys already.", advice="Revoke those that are not used.")
+            if connection.execute(count_keys).scalar_one() >= _MAX_KEYS_PER_PERSON:
+                raise Conflict(f"You already have {_MAX_KEYS_PER_PERSON} keys.", advice="Revoke the ones you no longer use.")
             connection.execute(api_keys.insert().values(**fields, key_sha256=hash_token(secret)))
             append_audit_entry(connection, actor or person_id, "key.create", key.id, {"scopes": scope_list, "person": person_id})
         return secret, key
 
     def find_by_digest(self, digest: str) -> tuple[ApiKey, Person] | None:
-        """The key that has this hash, while it is good, and whose it is."""
+        """The valid key with this hash and its owner; None if it is unknown or expired, or the account is closed."""
         query = (
             sa.select(api_keys, *(column.label(f"of_{column.name}") for column in people.c))
             .join(people, people.c.id == api_keys.c.person_id)
@@ -96,18 +101,18 @@ class ApiKeyStore:
         return (_key_from_row(row), person_from_row(row, prefix="of_")) if row else None
 
     def record_use(self, key_id: str) -> None:
-        """Note that a key is in use."""
+        """Record that a key is used now."""
         with self._database.write() as connection:
             connection.execute(api_keys.update().where(api_keys.c.id == key_id).values(used_utc=now_utc()))
 
     def list(self, person_id: str) -> ApiKeyRecords:
-        """A person's keys, newest first, those that have ended too."""
+        """A person's keys, newest first, expired ones included."""
         query = sa.select(api_keys).where(api_keys.c.person_id == person_id).order_by(api_keys.c.id.desc())
         with self._database.read() as connection:
             return [_key_from_row(row) for row in connection.execute(query)]
 
     def revoke(self, key_id: str, *, person_id: str, actor: str = "") -> None:
-        """Raises NotFound, for another person's key too."""
+        """Delete a key. Raises NotFound if it does not exist or belongs to somebody else."""
         with self._database.write() as connection:
             own = sa.and_(api_keys.c.id == key_id, api_keys.c.person_id == person_id)
             if connection.execute(api_keys.delete().where(own)).rowcount == 0:
@@ -116,5 +121,4 @@ class ApiKeyStore:
 
 
 def _key_from_row(row: Row[Any]) -> ApiKey:
-    fields = {name: getattr(row, name) for name in ApiKey.__slots__}
-    return ApiKey(**{**fields, "scopes": frozenset(row.scopes.split(","))})
+    return replace(record_from(ApiKey, row), scopes=frozenset(row.scopes.split(",")))

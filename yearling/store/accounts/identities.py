@@ -1,4 +1,4 @@
-"""Whom an identity provider (OpenID Connect) vouches for: its issuer and its subject, which together name one person for good."""
+"""Identities at OpenID Connect providers. An issuer and a subject together name one person permanently."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class IdentityStore:
         self._database = database
 
     def find_person(self, issuer: str, subject: str) -> Person | None:
-        """Whom the provider means, unless unknown here or closed."""
+        """The person with this identity; None if it is unknown here or the account is closed."""
         query = (
             sa.select(people)
             .join(identities, identities.c.person_id == people.c.id)
@@ -34,17 +34,17 @@ class IdentityStore:
         return person_from_row(row) if row else None
 
     def list_issuers(self, person_id: str) -> list[str]:
-        """The providers by which a person can sign in."""
+        """The providers that a person can sign in with."""
         with self._database.read() as connection:
             return list(connection.scalars(sa.select(identities.c.issuer).where(identities.c.person_id == person_id)))
 
     def link(self, person_id: str, issuer: str, subject: str) -> None:
-        """Let a person sign in by a provider. Raises Conflict when the identity is somebody's already."""
+        """Let a person sign in with a provider. Raises Conflict if the identity is linked already."""
         with self._database.write() as connection:
             insert_identity(connection, person_id, issuer, subject)
 
     def create_person(self, name: str, role: PersonRole, *, issuer: str, subject: str) -> Person:
-        """A new person whom a provider vouches for. Raises Conflict, BadInput."""
+        """Create a person who signs in with a provider. Raises Conflict for a taken name or identity, BadInput for a bad name."""
         with self._database.write() as connection:
             person = insert_person(connection, name, role, actor="yearling")
             insert_identity(connection, person.id, issuer, subject)
@@ -52,12 +52,12 @@ class IdentityStore:
 
 
 def insert_identity(connection: Connection, person_id: str, issuer: str, subject: str) -> None:
-    """Within a transaction. Raises Conflict."""
+    """Link an identity within a write transaction. Raises Conflict if it is linked already."""
     known: Any = connection.execute(
         sa.select(identities.c.person_id).where(identities.c.issuer == issuer, identities.c.subject == subject)
     ).first()
     if known is not None:
-        raise Conflict("This identity is somebody's already.", advice="Sign in by it instead.")
+        raise Conflict("This identity already belongs to an account.", advice="Sign in with it instead.")
     values = {"issuer": issuer, "subject": subject, "person_id": person_id, "created_utc": now_utc()}
     connection.execute(identities.insert().values(**values))
     append_audit_entry(connection, person_id, "identity.link", person_id, {"issuer": issuer})

@@ -1,4 +1,4 @@
-"""Secrets that an installation makes for itself, once, and keeps: keys of pseudonyms. They leave it in backups only."""
+"""Secrets that an installation generates once and keeps, such as the key of pseudonyms. They leave it in backups only."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class SecretStore:
         self._database = database
 
     def get_or_create(self, name: str) -> bytes:
-        """32 random bytes by name, drawn when first asked for. Safe when several processes ask at once."""
-        found = self._find(name)
-        if found is not None:
-            return found
+        """The secret of this name: 32 random bytes, generated at the first call. Safe to call from several processes at once."""
+        secret = self._find(name)
+        if secret is not None:
+            return secret
         with self._database.write() as connection:
             connection.execute(self._database.insert_or_ignore(secrets).values(name=name, value=os.urandom(_SECRET_BYTES)))
-        found = self._find(name)
-        if found is None:
-            raise RuntimeError(f"the secret {name} is missing right after being drawn")
-        return found
+        secret = self._find(name)
+        if secret is None:
+            raise RuntimeError(f"the secret {name} is missing although it was just created")
+        return secret
 
     def _find(self, name: str) -> bytes | None:
         with self._database.read() as connection:

@@ -1,4 +1,4 @@
-"""Invitations: whoever has the words of one can become a person here, once, until it ends."""
+"""Invitations: whoever has the token of one can create an account, once, until it expires."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from yearling.store.accounts.people import insert_person
 from yearling.store.accounts.tokens import hash_token, new_token
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
+from yearling.store.database.packing import record_from, record_values
 from yearling.store.database.schema import invitations
 
 DEFAULT_INVITATION_LIFETIME = timedelta(days=7)
@@ -32,7 +33,7 @@ InvitationRecords = list["Invitation"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """`note` is for those who invite: whom it was meant for."""
+    """One invitation. `note` reminds the inviter for whom it is."""
 
     id: str
     role: PersonRole
@@ -54,54 +55,55 @@ class InvitationStore:
     def create(
         self, inviter: Person, role: PersonRole = "member", *, note: str = "", lifetime: timedelta = DEFAULT_INVITATION_LIFETIME
     ) -> tuple[str, Invitation]:
-        """A new invitation and its token, which is not told again.
+        """Create an invitation. Returns its token, which cannot be shown again, and its record.
 
-        Raises NotAllowed for who may not invite to this role: owners may to any, maintainers to those below their own. Conflict
-        as long as nobody has a password: whoever came first would lock the owner out. BadInput for an end too near or too far.
+        Owners may invite to any role, maintainers to roles below their own. Raises NotAllowed for other inviters; Conflict while
+        nobody can sign in, because the first account with a password would lock the owner out, or if too many are open;
+        BadInput for a lifetime or a note that is too short or too long.
         """
         if role_rank(inviter.role) < role_rank("maintainer") or (
             inviter.role != "owner" and role_rank(role) >= role_rank(inviter.role)
         ):
-            raise NotAllowed(f"With the role {inviter.role} one cannot invite a {role}.", advice="Ask an owner.")
+            raise NotAllowed(f"The role {inviter.role} cannot invite to the role {role}.", advice="Ask an owner.")
         if not timedelta(minutes=1) <= lifetime <= MAX_INVITATION_LIFETIME:
             raise BadInput(
-                f"An invitation lasts a minute at least and {MAX_INVITATION_LIFETIME.days} days at most.", param="expires_in_s"
+                f"An invitation must last between one minute and {MAX_INVITATION_LIFETIME.days} days.", param="expires_in_s"
             )
         if len(note) > _MAX_NOTE_CHARS:
-            raise BadInput(f"A note has at most {_MAX_NOTE_CHARS} characters.", param="note")
+            raise BadInput(f"A note can have at most {_MAX_NOTE_CHARS} characters.", param="note")
         if not self._has_accounts():
             raise Conflict(
-                "Before others come, you need a password yourself.", advice="Set one: `yearling people password owner`."
+                "You need a password before you can invite others.", advice="Set one with `yearling people password owner`."
             )
         now, token = now_utc(), new_token()
         invitation = Invitation(
             id=new_id(), role=role, note=note, created_by=inviter.id, created_utc=now, expires_utc=now + lifetime
         )
-        fields = {name: getattr(invitation, name) for name in Invitation.__slots__}
+        fields = record_values(invitation)
         with self._database.write() as connection:
-            open_ones = sa.select(sa.func.count()).select_from(invitations).where(_is_open(now))
-            if connection.execute(open_ones).scalar_one() >= _MAX_OPEN_INVITATIONS:
+            count_open = sa.select(sa.func.count()).select_from(invitations).where(_is_open(now))
+            if connection.execute(count_open).scalar_one() >= _MAX_OPEN_INVITATIONS:
                 raise Conflict(
-                    f"There are {_MAX_OPEN_INVITATIONS} open invitations already.", advice="Withdraw those that are not needed."
+                    f"There are already {_MAX_OPEN_INVITATIONS} open invitations.", advice="Revoke the ones you do not need."
                 )
             connection.execute(invitations.insert().values(**fields, token_sha256=hash_token(token)))
             append_audit_entry(connection, inviter.id, "invitation.create", invitation.id, {"role": role})
         return token, invitation
 
     def get_open(self, token: str) -> Invitation:
-        """What somebody was invited to. Raises NotFound for an invitation that is unknown, used or has ended."""
+        """The invitation with this token. Raises NotFound if it is unknown, used or expired."""
         with self._database.read() as connection:
             return _require_open(connection, hash_token(token))
 
     def list(self) -> InvitationRecords:
-        """All that are remembered, newest first: open, used and ended."""
+        """All invitations, newest first: open, used and expired."""
         with self._database.read() as connection:
             return [
                 _invitation_from_row(row) for row in connection.execute(sa.select(invitations).order_by(invitations.c.id.desc()))
             ]
 
     def revoke(self, invitation_id: str, *, actor: str) -> None:
-        """Raises NotFound, for one that was used too."""
+        """Delete an open invitation. Raises NotFound if it is unknown or used."""
         with self._database.write() as connection:
             unused = sa.and_(invitations.c.id == invitation_id, invitations.c.used_utc.is_(None))
             if connection.execute(invitations.delete().where(unused)).rowcount == 0:
@@ -109,14 +111,14 @@ class InvitationStore:
             append_audit_entry(connection, actor, "invitation.revoke", invitation_id)
 
     def accept(self, token: str, name: str, *, password_hash: str) -> Person:
-        """Become a person who has a password. Raises NotFound as `open_one`, and Conflict or BadInput for the name."""
+        """Create an account with a password. Raises NotFound as `get_open`, and Conflict or BadInput for the name."""
         with self._database.write() as connection:
             person = _accept(connection, hash_token(token), name)
             replace_password(connection, person.id, password_hash, actor=person.id)
         return person
 
     def accept_by_identity(self, digest: str, name: str, *, issuer: str, subject: str) -> Person:
-        """Become a person whom an identity provider vouches for. `digest` is the hash of the token. Raises as `accept`."""
+        """Create an account with an identity at a provider. `digest` is the hash of the token. Raises as `accept`."""
         with self._database.write() as connection:
             person = _accept(connection, digest, name)
             insert_identity(connection, person.id, issuer, subject)
@@ -124,10 +126,10 @@ class InvitationStore:
 
 
 def _accept(connection: Connection, digest: str, name: str) -> Person:
-    """The invitation is used up and the person made in one transaction, so that neither happens alone or twice."""
+    """Use the invitation and create the person in one transaction, so that neither happens alone or twice."""
     invitation, now = _require_open(connection, digest), now_utc()
-    taken = invitations.update().where(invitations.c.id == invitation.id, _is_open(now)).values(used_utc=now)
-    if connection.execute(taken).rowcount != 1:
+    use = invitations.update().where(invitations.c.id == invitation.id, _is_open(now)).values(used_utc=now)
+    if connection.execute(use).rowcount != 1:
         raise _not_found_error()
     person = insert_person(connection, name, invitation.role, actor=invitation.created_by)
     connection.execute(invitations.update().where(invitations.c.id == invitation.id).values(used_by=person.id))
@@ -147,8 +149,8 @@ def _is_open(now: datetime) -> sa.ColumnElement[bool]:
 
 
 def _not_found_error() -> NotFound:
-    return NotFound("This invitation is not known, was used, or has ended.", advice="Ask for a new one.", param="invitation")
+    return NotFound("This invitation is unknown, used or expired.", advice="Ask for a new one.", param="invitation")
 
 
 def _invitation_from_row(row: Row[Any]) -> Invitation:
-    return Invitation(**{name: getattr(row, name) for name in Invitation.__slots__})
+    return record_from(Invitation, row)

@@ -1,6 +1,6 @@
-"""Passwords, as Argon2id hashes (RFC 9106, the second recommended choice of parameters, which is the library's default).
+"""Passwords, stored as Argon2id hashes (RFC 9106, section 4, second recommended option: the library's default).
 
-Whether a name exists cannot be told from how long an answer takes: for an unknown name a hash is checked all the same.
+Response times do not reveal whether a name exists: an unknown name is checked against a dummy hash.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from yearling.store.database.database import Database
 from yearling.store.database.schema import passwords, people, sessions
 
 MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS = 8, 1024
-"""Characters of a password."""
+"""Allowed length of a password."""
 
 _MAX_CONCURRENT_HASHES = 2
-"""Hashes that are computed at the same time, each with its tens of MiB; more wait."""
+"""How many hashes are computed at once, since each takes tens of MiB; further callers wait."""
 
 
 class PasswordStore:
@@ -37,31 +37,31 @@ class PasswordStore:
         self._hash_slots = threading.BoundedSemaphore(_MAX_CONCURRENT_HASHES)
 
     def set(self, person_id: str, password: str, *, actor: str, keep_session_id: str = "") -> None:
-        """Give a person a password, and end all of their sessions but one. Raises BadInput for one that is too easy to guess."""
+        """Set a person's password and end their sessions, except `keep_session_id`. Raises BadInput for a weak password."""
         hashed = self.hash_password(password)
         with self._database.write() as connection:
             replace_password(connection, person_id, hashed, actor=actor)
             connection.execute(sessions.delete().where(sessions.c.person_id == person_id, sessions.c.id != keep_session_id))
 
     def hash_password(self, password: str) -> str:
-        """What is stored of a password. Raises BadInput."""
+        """The hash to store for a password. Raises BadInput for a weak password."""
         if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
-            raise BadInput(f"A password has {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters.", param="password")
+            raise BadInput(f"A password must have {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters.", param="password")
         if len(set(password)) < MIN_PASSWORD_CHARS // 2:
             raise BadInput("This password is too easy to guess.", advice="Use more different characters.", param="password")
         with self._hash_slots:
             return self._hasher.hash(password)
 
     def authenticate(self, name: str, password: str) -> Person | None:
-        """Who has this name and this password; None for everybody else, after the same time."""
-        stand_in = self._dummy_hash
+        """The person with this name and password, or None. Takes equally long in both cases."""
+        dummy_hash = self._dummy_hash
         with self._database.read() as connection:
             row = connection.execute(
                 sa.select(people, passwords.c.hash)
                 .join(passwords, passwords.c.person_id == people.c.id)
                 .where(people.c.name == normalise_name(name), people.c.closed_utc.is_(None))
             ).first()
-        hashed = row.hash if row else stand_in
+        hashed = row.hash if row else dummy_hash
         with self._hash_slots:
             try:
                 self._hasher.verify(hashed, password[: MAX_PASSWORD_CHARS + 1])
@@ -74,13 +74,14 @@ class PasswordStore:
         return person_from_row(row)
 
     def has_password(self, person_id: str) -> bool:
+        """Whether a person has a password."""
         with self._database.read() as connection:
             return (
                 connection.execute(sa.select(passwords.c.person_id).where(passwords.c.person_id == person_id)).first() is not None
             )
 
     def _rehash(self, person_id: str, password: str) -> None:
-        """The same password, hashed as one does by now."""
+        """Hash a password again with the current parameters."""
         with self._hash_slots:
             hashed = self._hasher.hash(password)
         with self._database.write() as connection:
@@ -92,7 +93,7 @@ class PasswordStore:
 
 
 def replace_password(connection: Connection, person_id: str, password_hash: str, *, actor: str) -> None:
-    """Within a transaction."""
+    """Set a person's password within a write transaction."""
     connection.execute(passwords.delete().where(passwords.c.person_id == person_id))
     connection.execute(passwords.insert().values(person_id=person_id, hash=password_hash, changed_utc=now_utc()))
     append_audit_entry(connection, actor, "password.set", person_id)

@@ -1,4 +1,4 @@
-"""People who use the assistant: who they are, what their role is, whether their account is open."""
+"""People who use the assistant: their names, their roles, and whether their accounts are open."""
 
 from __future__ import annotations
 
@@ -23,50 +23,50 @@ PersonRecords = list[Person]
 
 
 class PersonStore:
-    """The persons of one installation. `by` is the id of who does something, as the audit log is to name it."""
+    """The people of one installation. `actor` is the id of the person who acts, for the audit log."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def owner(self) -> Person:
         """The owner of this installation, created at the first call. Safe when several processes start at once."""
-        found = self._find(people.c.name == OWNER_NAME)
-        if found:
-            return found
+        owner = self._find(people.c.name == OWNER_NAME)
+        if owner:
+            return owner
         row = {"id": new_id(), "name": OWNER_NAME, "role": "owner", "created_utc": now_utc()}
         with self._database.write() as connection:
             connection.execute(self._database.insert_or_ignore(people).values(row))
         owner = self._find(people.c.name == OWNER_NAME)
         if owner is None:
-            raise RuntimeError("the owner is missing right after being created")
+            raise RuntimeError("the owner is missing although it was just created")
         return owner
 
     def add(self, name: str, role: PersonRole = "member", *, actor: str = "yearling") -> Person:
-        """A new person. Raises Conflict when the name, or one that reads the same, is taken; BadInput when it is no name."""
+        """Create a person. Raises Conflict if the name or a look-alike is taken, BadInput if it is not a valid name."""
         with self._database.write() as connection:
             return insert_person(connection, name, role, actor=actor)
 
     def get(self, person_id: str) -> Person:
-        """Raises NotFound."""
-        found = self._find(people.c.id == person_id)
-        if found is None:
+        """A person by id. Raises NotFound."""
+        person = self._find(people.c.id == person_id)
+        if person is None:
             raise NotFound(f"There is no person {person_id!r}.")
-        return found
+        return person
 
     def get_by_name(self, name: str) -> Person:
-        """Raises NotFound."""
-        found = self._find(people.c.name == name)
-        if found is None:
+        """A person by name. Raises NotFound."""
+        person = self._find(people.c.name == name)
+        if person is None:
             raise NotFound(f"There is no person named {name!r}.")
-        return found
+        return person
 
     def list(self) -> PersonRecords:
-        """Everybody, in the order in which they came."""
+        """All people, oldest account first."""
         with self._database.read() as connection:
             return [person_from_row(row) for row in connection.execute(sa.select(people).order_by(people.c.id))]
 
     def set_role(self, person_id: str, role: PersonRole, *, actor: str) -> Person:
-        """Give a person another role. Raises NotFound, and Conflict for the role of the last owner."""
+        """Change a person's role. Raises NotFound, and Conflict if no owner would remain."""
         with self._database.write() as connection:
             person = _lock_person(connection, self._database, person_id)
             if person.role == role:
@@ -78,23 +78,23 @@ class PersonStore:
         return self.get(person_id)
 
     def close_account(self, person_id: str, *, actor: str) -> Person:
-        """Close an account: nobody gets in by it any more. What the person said and did stays; the name stays taken.
+        """Close an account: nobody can sign in to it any more. Its content stays, and its name stays taken.
 
         Raises NotFound, and Conflict for the last owner.
         """
         with self._database.write() as connection:
             person = _lock_person(connection, self._database, person_id)
             _require_another_owner(connection, person)
-            ended = _revoke_access(connection, person_id)
+            counts = _revoke_access(connection, person_id)
             connection.execute(people.update().where(people.c.id == person_id).values(closed_utc=now_utc()))
-            append_audit_entry(connection, actor, "person.close", person_id, ended)
+            append_audit_entry(connection, actor, "person.close", person_id, counts)
         return self.get(person_id)
 
     def delete(self, person_id: str, *, actor: str) -> None:
-        """Delete a person with samples, words and keys. What they judged stays in the log, under a pseudonym.
+        """Delete a person with their samples, texts and keys. Their judgements stay in the event log, under a pseudonym.
 
-        `Store.delete_person` deletes conversations as well. Raises NotFound, and Conflict for the last owner and for the person
-        who owns this machine's installation.
+        `Store.delete_person` deletes their conversations as well. Raises NotFound, and Conflict for the last owner and for the
+        first owner of the installation.
         """
         with self._database.write() as connection:
             person = _lock_person(connection, self._database, person_id)
@@ -106,7 +106,7 @@ class PersonStore:
         self._database.scrub("people", "conversations", "messages", "samples", "texts")
 
     def require_deletable(self, person_id: str) -> None:
-        """Raises as `delete` does."""
+        """Check that a person can be deleted. Raises as `delete`."""
         with self._database.read() as connection:
             row = connection.execute(sa.select(people).where(people.c.id == person_id)).first()
             if row is None:
@@ -115,15 +115,15 @@ class PersonStore:
             _require_not_first_owner(person_from_row(row))
 
     def revoke_access(self, person_id: str, *, actor: str) -> dict[str, int]:
-        """End all sessions of a person and revoke all keys; returns how many there were. Raises NotFound."""
+        """End all sessions of a person and revoke all keys. Returns how many there were, by kind. Raises NotFound."""
         with self._database.write() as connection:
             _lock_person(connection, self._database, person_id)
-            ended = _delete_sessions_and_keys(connection, person_id)
-            append_audit_entry(connection, actor, "person.end_access", person_id, ended)
-        return ended
+            counts = _delete_sessions_and_keys(connection, person_id)
+            append_audit_entry(connection, actor, "person.end_access", person_id, counts)
+        return counts
 
     def has_accounts(self) -> bool:
-        """Whether anybody can sign in. Until then the installation is a single person's."""
+        """Whether anybody has a way to sign in. Until then the installation belongs to one person and needs no sign-in."""
         with self._database.read() as connection:
             return any(connection.scalar(sa.select(sa.exists(table.select()))) for table in (passwords, identities))
 
@@ -134,12 +134,12 @@ class PersonStore:
 
 
 def insert_person(connection: Connection, name: str, role: PersonRole, *, actor: str) -> Person:
-    """Within a transaction. Raises as `People.add`."""
+    """Create a person within a write transaction. Raises as `PersonStore.add`."""
     name = _validated_name(name)
-    if connection.dialect.name == "postgresql":  # two people may not come by look-alike names at once
+    if connection.dialect.name == "postgresql":  # two look-alike names may not be added at once
         connection.exec_driver_sql("LOCK TABLE people IN SHARE ROW EXCLUSIVE MODE")
     if _name_key(name) in {_name_key(taken) for taken in connection.scalars(sa.select(people.c.name))}:
-        raise Conflict(f"There is a person named {name!r} already.", advice="Choose another name.", param="name")
+        raise Conflict(f"The name {name!r} is taken.", advice="Choose another name.", param="name")
     person = Person(id=new_id(), name=name, role=role, created_utc=now_utc())
     connection.execute(people.insert().values(id=person.id, name=name, role=role, created_utc=person.created_utc))
     append_audit_entry(connection, actor, "person.add", person.id, {"role": role})
@@ -147,35 +147,35 @@ def insert_person(connection: Connection, name: str, role: PersonRole, *, actor:
 
 
 def person_from_row(row: Row[Any], *, prefix: str = "") -> Person:
-    """The person whose columns a row holds, under their names behind `prefix`."""
+    """The person in a row whose column names are those of `people` after `prefix`."""
     return Person(**{column.name: getattr(row, prefix + column.name) for column in people.c})
 
 
 def normalise_name(name: str) -> str:
-    """A name as it is stored, however it was typed."""
+    """The stored form of a name, however it was typed."""
     return unicodedata.normalize("NFC", name).strip()
 
 
 def _validated_name(name: str) -> str:
     name = normalise_name(name)
     if not name or len(name) > _MAX_NAME_CHARS or not name.isprintable():
-        raise BadInput(f"A person needs a name of 1 to {_MAX_NAME_CHARS} printable characters.", param="name")
+        raise BadInput(f"A name must have 1 to {_MAX_NAME_CHARS} printable characters.", param="name")
     return name
 
 
 def _name_key(name: str) -> str:
-    """What names have in common that a reader could take for one another."""
+    """A key that is equal for names that a reader could confuse."""
     return unicodedata.normalize("NFKC", name).casefold()
 
 
 def _lock_person(connection: Connection, database: Database, person_id: str) -> Person:
-    """The person, whom nobody else changes until the transaction ends. All owners with them, so that one always stays."""
+    """Lock a person until the transaction ends, and all owners with them, so that one always remains. Raises NotFound."""
     query = sa.select(people).where((people.c.id == person_id) | (people.c.role == "owner")).order_by(people.c.id)
     rows = connection.execute(query if database.is_sqlite else query.with_for_update()).all()
-    found = next((row for row in rows if row.id == person_id), None)
-    if found is None:
+    row = next((row for row in rows if row.id == person_id), None)
+    if row is None:
         raise NotFound(f"There is no person {person_id!r}.")
-    return person_from_row(found)
+    return person_from_row(row)
 
 
 def _require_another_owner(connection: Connection, person: Person) -> None:
@@ -183,21 +183,21 @@ def _require_another_owner(connection: Connection, person: Person) -> None:
         return
     others = sa.select(people.c.id).where(people.c.role == "owner", people.c.closed_utc.is_(None), people.c.id != person.id)
     if connection.execute(others.limit(1)).first() is None:
-        raise Conflict("This is the last owner.", advice="Make somebody else an owner first.")
+        raise Conflict("This is the last owner.", advice="Give somebody else the role owner first.")
 
 
 def _require_not_first_owner(person: Person) -> None:
     if person.name == OWNER_NAME:
-        raise Conflict("The person named owner stays as long as the installation does.", advice="Close the account instead.")
+        raise Conflict("The first owner of an installation cannot be deleted.", advice="Close the account instead.")
 
 
 def _revoke_access(connection: Connection, person_id: str) -> dict[str, int]:
-    """Everything by which a person gets in, invitations that they gave included."""
+    """Delete every way for a person to sign in, and the open invitations that they gave. Returns the counts by kind."""
     for table in (passwords, identities):
         connection.execute(table.delete().where(table.c.person_id == person_id))
     unused = sa.and_(invitations.c.created_by == person_id, invitations.c.used_utc.is_(None))
-    withdrawn = connection.execute(invitations.delete().where(unused)).rowcount
-    return {**_delete_sessions_and_keys(connection, person_id), "invitations": withdrawn}
+    num_invitations = connection.execute(invitations.delete().where(unused)).rowcount
+    return {**_delete_sessions_and_keys(connection, person_id), "invitations": num_invitations}
 
 
 def _delete_sessions_and_keys(connection: Connection, person_id: str) -> dict[str, int]:

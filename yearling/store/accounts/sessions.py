@@ -1,8 +1,8 @@
-"""Sessions of people who signed in: who, since when, until when."""
+"""Sessions of people who signed in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,13 +16,14 @@ from yearling.store.accounts.people import person_from_row
 from yearling.store.accounts.tokens import hash_token, new_token
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
+from yearling.store.database.packing import record_from, record_values
 from yearling.store.database.schema import people, sessions
 
 SESSION_IDLE_TIMEOUT = timedelta(days=14)
-"""A session ends when it was not used for so long."""
+"""A session ends when it is unused for this long."""
 
 MAX_SESSION_LIFETIME = timedelta(days=90)
-"""A session ends after so long, however much it is used."""
+"""A session ends after this long, however much it is used."""
 
 _MAX_AGENT_CHARS = 200
 
@@ -31,7 +32,7 @@ SessionRecords = list["Session"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """`agent` is what the browser says of itself, `seen_utc` is when the session was last used, to a few minutes."""
+    """One session. `agent` is the browser's User-Agent; `seen_utc` is when it was last used, to within a few minutes."""
 
     id: str
     person_id: str
@@ -48,7 +49,7 @@ class SessionStore:
         self._database = database
 
     def open(self, person_id: str, *, method: str, agent: str = "") -> tuple[str, Session]:
-        """A new session and its token, which is not told again. Sessions that have ended are forgotten meanwhile."""
+        """Start a session. Returns its token, which cannot be shown again, and its record. Expired sessions are deleted."""
         now, token = now_utc(), new_token()
         session = Session(
             id=new_id(),
@@ -58,7 +59,7 @@ class SessionStore:
             seen_utc=now,
             expires_utc=now + SESSION_IDLE_TIMEOUT,
         )
-        fields = {name: getattr(session, name) for name in Session.__slots__}
+        fields = record_values(session)
         with self._database.write() as connection:
             connection.execute(sessions.delete().where(sessions.c.expires_utc <= now))
             connection.execute(sessions.insert().values(**fields, token_sha256=hash_token(token)))
@@ -66,7 +67,7 @@ class SessionStore:
         return token, session
 
     def find_by_digest(self, digest: str) -> tuple[Session, Person] | None:
-        """The session that has a token with this hash, while it lasts, and whose it is."""
+        """The session whose token has this hash and its owner; None if it is unknown or expired, or the account is closed."""
         query = (
             sa.select(sessions, *(column.label(f"of_{column.name}") for column in people.c))
             .join(people, people.c.id == sessions.c.person_id)
@@ -77,28 +78,21 @@ class SessionStore:
         return (_session_from_row(row), person_from_row(row, prefix="of_")) if row else None
 
     def record_use(self, session: Session) -> Session:
-        """Note that a session is in use, which puts its end off."""
+        """Record that a session is used now, which extends it up to its maximum lifetime."""
         now = now_utc()
-        until = min(now + SESSION_IDLE_TIMEOUT, session.created_utc + MAX_SESSION_LIFETIME)
+        expires_utc = min(now + SESSION_IDLE_TIMEOUT, session.created_utc + MAX_SESSION_LIFETIME)
         with self._database.write() as connection:
-            connection.execute(sessions.update().where(sessions.c.id == session.id).values(seen_utc=now, expires_utc=until))
-        return Session(
-            id=session.id,
-            person_id=session.person_id,
-            agent=session.agent,
-            created_utc=session.created_utc,
-            seen_utc=now,
-            expires_utc=until,
-        )
+            connection.execute(sessions.update().where(sessions.c.id == session.id).values(seen_utc=now, expires_utc=expires_utc))
+        return replace(session, seen_utc=now, expires_utc=expires_utc)
 
     def list(self, person_id: str) -> SessionRecords:
-        """A person's sessions that last, newest first."""
+        """A person's valid sessions, newest first."""
         query = sa.select(sessions).where(sessions.c.person_id == person_id, sessions.c.expires_utc > now_utc())
         with self._database.read() as connection:
             return [_session_from_row(row) for row in connection.execute(query.order_by(sessions.c.id.desc()))]
 
     def close(self, session_id: str, *, person_id: str) -> None:
-        """Raises NotFound, for another person's session too."""
+        """End a session. Raises NotFound if it does not exist or belongs to somebody else."""
         with self._database.write() as connection:
             own = sa.and_(sessions.c.id == session_id, sessions.c.person_id == person_id)
             if connection.execute(sessions.delete().where(own)).rowcount == 0:
@@ -106,7 +100,7 @@ class SessionStore:
             append_audit_entry(connection, person_id, "session.close", session_id)
 
     def close_others(self, person_id: str, *, keep_session_id: str) -> int:
-        """Close all sessions of a person except one; returns how many."""
+        """End all sessions of a person except one. Returns how many there were."""
         with self._database.write() as connection:
             others = sa.and_(sessions.c.person_id == person_id, sessions.c.id != keep_session_id)
             count = connection.execute(sessions.delete().where(others)).rowcount
@@ -115,4 +109,4 @@ class SessionStore:
 
 
 def _session_from_row(row: Row[Any]) -> Session:
-    return Session(**{name: getattr(row, name) for name in Session.__slots__})
+    return record_from(Session, row)

@@ -1,6 +1,6 @@
-"""Secrets that somebody carries: of sessions, of API keys, of invitations. Only their SHA-256 is stored.
+"""Bearer tokens: of sessions, API keys, invitations and share links. Only their SHA-256 is stored.
 
-A plain hash is enough, since each secret is 256 random bits: there is nothing to guess.
+A plain hash suffices because a token is 256 random bits, which nobody can guess.
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ import hashlib
 import secrets
 
 API_KEY_PREFIX = "yk_"
-"""What API keys begin with, so that one can tell them in a leak."""
+"""The prefix of API keys, by which scanners for leaked secrets recognise them."""
 
 
 def new_token() -> str:
-    """256 random bits, in characters that headers and cookies carry as they are."""
+    """256 random bits as text that is safe in headers, cookies and URLs."""
     return secrets.token_urlsafe(32)
 
 
 def new_api_key() -> str:
+    """A new API key, prefix included."""
     return API_KEY_PREFIX + new_token()
 
 
 def hash_token(token: str) -> str:
+    """Hexadecimal SHA-256 of a token. Accepts any text, since strangers send it."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,1 @@
+"""Backups: snapshots, archives, restore and verification."""

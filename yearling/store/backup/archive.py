@@ -23,14 +23,18 @@ from typing import IO
 from yearling import __version__
 from yearling.clock import now_utc
 from yearling.errors import Conflict, Untrusted
-from yearling.files.atomic import atomic_write, make_directory, open_regular_file
-from yearling.store.audit import ChainVerification, verify_audit_chain
+from yearling.files.atomic import atomic_write, atomic_write_chunks
+from yearling.files.reading import hash_file, open_regular_file
+from yearling.files.sync import make_directory
+from yearling.store.audit import verify_audit_chain
 from yearling.store.backup.snapshot import take_snapshot
 from yearling.store.blobs import BlobStore
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.migrate import read_schema_version
+from yearling.store.database.packing import record_from
 from yearling.store.database.schema import audit_log, events, format_time
+from yearling.store.hash_chain import ChainVerification
 from yearling.store.learning.event_log import verify_event_chain
 
 BACKUP_FORMAT = "yearling-backup"
@@ -126,7 +130,7 @@ def extract_backup(path: Path, folder: Path, *, progress: BackupProgress | None 
 
 
 def _write_archive(path: Path, snapshot: Path, blobs: BlobStore | None, progress: BackupProgress | None) -> BackupManifest:
-    files = {DATABASE_MEMBER: (snapshot.stat().st_size, _hash_file(snapshot))}
+    files = {DATABASE_MEMBER: (snapshot.stat().st_size, hash_file(snapshot))}
     files |= {f"blobs/{sha256}": (size_bytes, sha256) for sha256, size_bytes in blobs.iter_sizes()} if blobs else {}
     found = describe_snapshot(snapshot)
     manifest = BackupManifest(
@@ -170,7 +174,7 @@ class SnapshotContents:
 
 def claimed_contents(manifest: BackupManifest) -> SnapshotContents:
     """What the manifest claims, to be compared with `describe`."""
-    return SnapshotContents(**{name: getattr(manifest, name) for name in SnapshotContents.__slots__})
+    return record_from(SnapshotContents, manifest)
 
 
 def describe_snapshot(snapshot: Path) -> SnapshotContents:
@@ -247,12 +251,7 @@ def _member_path(folder: Path, name: str) -> Path:
 
 def _copy_member(source: IO[bytes], target: Path) -> str:
     """Write a new file, durably, and return its SHA-256."""
-    hasher = hashlib.sha256()
-    with atomic_write(target) as file:
-        while chunk := source.read(_CHUNK_BYTES):
-            hasher.update(chunk)
-            file.write(chunk)
-    return hasher.hexdigest()
+    return atomic_write_chunks(target, iter(lambda: source.read(_CHUNK_BYTES), b"")).sha256
 
 
 class _HashingReader(io.RawIOBase):
@@ -269,11 +268,6 @@ class _HashingReader(io.RawIOBase):
 
     def hexdigest(self) -> str:
         return self._hasher.hexdigest()
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _tar_info(name: str, size_bytes: int) -> tarfile.TarInfo:

@@ -20,8 +20,9 @@ from pathlib import Path
 from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.errors import Conflict, Untrusted
-from yearling.files.atomic import atomic_write, make_directory, sync_directory
-from yearling.files.locks import STORE_LOCK_NAME, acquire_exclusive_lock
+from yearling.files.atomic import atomic_write
+from yearling.files.locks import LockHeldError, acquire_exclusive_lock
+from yearling.files.sync import make_directory, sync_directory
 from yearling.store.backup.archive import (
     DATABASE_MEMBER,
     BackupManifest,
@@ -38,7 +39,7 @@ from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.migrate import migrate, read_schema_version
 from yearling.store.database.schema import SCHEMA_VERSION
-from yearling.store.database.sqlite_file import check_sqlite_file, record_database
+from yearling.store.database.sqlite_file import STORE_LOCK_NAME, check_sqlite_file, record_database
 
 _STAGING_PREFIX = ".restoring-"
 
@@ -110,7 +111,7 @@ def _exclusive_access(folder: Path) -> Iterator[None]:
     make_directory(folder)
     try:
         lock = acquire_exclusive_lock(folder / STORE_LOCK_NAME)
-    except BlockingIOError:
+    except LockHeldError:
         raise Conflict(f"Yearling is running on {folder}.", advice="Stop it, then restore.") from None
     try:
         for leftover in folder.glob(f"{_STAGING_PREFIX}*"):

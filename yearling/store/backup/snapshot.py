@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from yearling.files.atomic import sync_file
+from yearling.files.sync import sync_file
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.migrate import migration_transaction, read_schema_version, upgrade

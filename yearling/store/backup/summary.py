@@ -5,12 +5,11 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from yearling.config import Settings
-from yearling.files.locks import STORE_LOCK_NAME
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.migrate import read_schema_version, require_known_schema
 from yearling.store.database.schema import SCHEMA_VERSION, conversations, people, samples
-from yearling.store.database.sqlite_file import check_sqlite_file, is_database_recorded
+from yearling.store.database.sqlite_file import STORE_LOCK_NAME, check_sqlite_file, is_database_recorded
 
 
 def describe_store(settings: Settings) -> str:

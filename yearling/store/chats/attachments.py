@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from yearling.errors import NotFound
 from yearling.store.blobs import BlobStore
 from yearling.store.chats.conversations import MESSAGE_BLOB_KIND, require_conversation
-from yearling.store.database.database import Database
+from yearling.store.database.database import Database, in_batches
 from yearling.store.database.schema import blob_references, messages
 
 BINARY_MEDIA_TYPE = "application/octet-stream"
@@ -86,9 +86,10 @@ class AttachmentStore:
         """Which blobs each of these messages needs."""
         found: dict[str, list[str]] = {}
         with self._database.read() as connection:
-            for start in range(0, len(message_ids), 500):
-                some = blob_references.c.record_id.in_(message_ids[start : start + 500])
-                query = sa.select(blob_references).where(blob_references.c.kind == MESSAGE_BLOB_KIND, some)
+            for batch in in_batches(message_ids):
+                query = sa.select(blob_references).where(
+                    blob_references.c.kind == MESSAGE_BLOB_KIND, blob_references.c.record_id.in_(batch)
+                )
                 for row in connection.execute(query.order_by(blob_references.c.sha256)):
                     found.setdefault(row.record_id, []).append(row.sha256)
         return found

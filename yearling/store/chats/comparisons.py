@@ -17,6 +17,7 @@ from yearling.clock import new_id, now_utc
 from yearling.errors import Conflict, NotFound
 from yearling.store.chats.conversations import require_conversation
 from yearling.store.database.database import Database
+from yearling.store.database.packing import record_values
 from yearling.store.database.schema import comparisons, messages
 
 ComparisonState = Literal["open", "deciding", "decided", "skipped"]
@@ -75,19 +76,25 @@ class ComparisonStore:
         )
         with self._database.write() as connection:
             require_conversation(connection, conversation_id, person_id)
-            connection.execute(comparisons.insert().values({name: getattr(record, name) for name in record.__slots__}))
+            connection.execute(comparisons.insert().values(record_values(record)))
         return record
 
     def insert(self, record: ComparisonRecord) -> None:
         """Store a record as it is: for imports. Raises NotFound for a conversation that is not theirs."""
         with self._database.write() as connection:
             require_conversation(connection, record.conversation_id, record.person_id)
-            connection.execute(comparisons.insert().values({name: getattr(record, name) for name in record.__slots__}))
+            connection.execute(comparisons.insert().values(record_values(record)))
 
     def get(self, comparison_id: str, *, person_id: str) -> ComparisonRecord:
         """Raises NotFound."""
         with self._database.read() as connection:
             return _require_comparison(connection, comparison_id, person_id)
+
+    def list(self, person_id: str) -> ComparisonRecords:
+        """All comparisons of a person, oldest first."""
+        query = sa.select(comparisons).where(comparisons.c.person_id == person_id).order_by(comparisons.c.id)
+        with self._database.read() as connection:
+            return [_comparison_from_row(row) for row in connection.execute(query)]
 
     def list_for_conversation(self, conversation_id: str, *, person_id: str) -> ComparisonRecords:
         """Those of one conversation, oldest first."""

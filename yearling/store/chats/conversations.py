@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ from yearling.errors import Conflict, NotFound
 from yearling.records import Conversation, FinishReason, Message, Role
 from yearling.store.audit import append_audit_entry
 from yearling.store.chats.ended_share_links import end_links_to_messages
-from yearling.store.database.database import Database
-from yearling.store.database.packing import compact_json
+from yearling.store.database.database import Database, in_batches
+from yearling.store.database.packing import compact_json, record_values
 from yearling.store.database.schema import blob_references, conversations, folders, memories, messages, people, samples
 from yearling.store.database.search import index_messages, merge_index_segments, unindex_messages
 
@@ -28,8 +28,6 @@ UNCHANGED: Any = object()
 
 MESSAGE_BLOB_KIND = "message"
 """The kind of the references by which messages need blobs."""
-
-_BATCH_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,8 +190,8 @@ class ConversationStore:
             _require_folder(connection, conversation.folder_id, conversation.person_id)
             try:
                 connection.execute(conversations.insert().values(_conversation_values(conversation)))
-                for start in range(0, len(tree), _BATCH_ROWS):
-                    connection.execute(messages.insert(), [_message_values(one) for one in tree[start : start + _BATCH_ROWS]])
+                for batch in in_batches(tree):
+                    connection.execute(messages.insert(), [_message_values(message) for message in batch])
             except sa.exc.IntegrityError:
                 raise Conflict(
                     f"The conversation {conversation.id} cannot be stored: an id is in use, or a sample is missing."
@@ -224,9 +222,9 @@ class ConversationStore:
         """In which conversation each of these samples is an answer, whoever it belongs to; those in none are left out."""
         found: dict[str, str] = {}
         with self._database.read() as connection:
-            for start in range(0, len(sample_ids), _BATCH_ROWS):
+            for batch in in_batches(sample_ids):
                 query = sa.select(messages.c.sample_id, messages.c.conversation_id).order_by(messages.c.id.desc())
-                rows = connection.execute(query.where(messages.c.sample_id.in_(sample_ids[start : start + _BATCH_ROWS])))
+                rows = connection.execute(query.where(messages.c.sample_id.in_(batch)))
                 found.update((row.sample_id, row.conversation_id) for row in rows)
         return found
 
@@ -274,30 +272,24 @@ def _delete_dependents(connection: Connection, condition: sa.ColumnElement[bool]
     working), their place in the search index, what was remembered from them, and their claims to blobs."""
     rows = connection.execute(sa.select(messages.c.id, messages.c.sample_id, messages.c.turn_id).where(condition)).all()
     sample_ids = {row.sample_id for row in rows if row.sample_id}
-    for some in _batches({row.turn_id for row in rows if row.turn_id}):
+    for batch in in_batches(sorted({row.turn_id for row in rows if row.turn_id})):
         shown = sa.exists().where(messages.c.sample_id == samples.c.id)
-        hidden = sa.and_(samples.c.request_id.in_(some), samples.c.person_id == person_id, ~shown)
+        hidden = sa.and_(samples.c.request_id.in_(batch), samples.c.person_id == person_id, ~shown)
         sample_ids.update(connection.scalars(sa.select(samples.c.id).where(hidden)))
-    for some in _batches(sample_ids):
-        connection.execute(samples.delete().where(samples.c.id.in_(some)))
+    for batch in in_batches(sorted(sample_ids)):
+        connection.execute(samples.delete().where(samples.c.id.in_(batch)))
     message_ids = {row.id for row in rows}
     unindex_messages(connection, message_ids)
     blobs: set[str] = set()
-    for some in _batches(message_ids):
-        end_links_to_messages(connection, some)
-        claims = sa.and_(blob_references.c.kind == MESSAGE_BLOB_KIND, blob_references.c.record_id.in_(some))
+    for batch in in_batches(sorted(message_ids)):
+        end_links_to_messages(connection, batch)
+        claims = sa.and_(blob_references.c.kind == MESSAGE_BLOB_KIND, blob_references.c.record_id.in_(batch))
         connection.execute(
-            memories.delete().where(memories.c.message_id.in_(some), memories.c.origin == "said", ~memories.c.edited)
+            memories.delete().where(memories.c.message_id.in_(batch), memories.c.origin == "said", ~memories.c.edited)
         )
         blobs.update(connection.scalars(sa.select(blob_references.c.sha256).where(claims)))
         connection.execute(blob_references.delete().where(claims))
     return DeletedContent(message_ids=frozenset(message_ids), sample_ids=frozenset(sample_ids), blob_hashes=frozenset(blobs))
-
-
-def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
-    ordered = sorted(ids)
-    for start in range(0, len(ordered), _BATCH_ROWS):
-        yield ordered[start : start + _BATCH_ROWS]
 
 
 def _require_folder(connection: Connection, folder_id: str | None, person_id: str) -> None:
@@ -320,8 +312,8 @@ def _require_row(connection: Connection, query: sa.Select[Any], label: str) -> N
 
 
 def _conversation_values(conversation: Conversation) -> dict[str, Any]:
-    return {name: getattr(conversation, name) for name in Conversation.__slots__} | {"facts": compact_json(conversation.facts)}
+    return record_values(conversation) | {"facts": compact_json(conversation.facts)}
 
 
 def _message_values(message: Message) -> dict[str, Any]:
-    return {name: getattr(message, name) for name in Message.__slots__} | {"facts": compact_json(message.facts)}
+    return record_values(message) | {"facts": compact_json(message.facts)}

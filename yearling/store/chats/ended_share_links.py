@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from yearling.store.accounts.tokens import hash_token
 from yearling.store.database.schema import ended_shares, shares
 
 
@@ -21,10 +21,5 @@ def end_links_to_messages(connection: Connection, leaf_ids: Sequence[str]) -> No
 def record_ended_links(connection: Connection, rows: Sequence[Row[Any]], *, revoked: bool) -> None:
     """Note that these links, rows of `shares`, end in this transaction."""
     for row in rows:
-        values = {"sha256": hash_link_id(row.id), "person_id": row.person_id, "leaf_id": row.leaf_id}
+        values = {"sha256": hash_token(row.id), "person_id": row.person_id, "leaf_id": row.leaf_id}
         connection.execute(ended_shares.insert().values(**values, created_utc=row.created_utc, revoked=revoked))
-
-
-def hash_link_id(share_id: str) -> str:
-    """What is kept of a link's secret."""
-    return hashlib.sha256(share_id.encode("utf-8", "surrogatepass")).hexdigest()

@@ -17,7 +17,8 @@ from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.audit import append_audit_entry
 from yearling.store.chats.conversations import UNCHANGED
-from yearling.store.database.database import Database
+from yearling.store.database.database import Database, in_batches
+from yearling.store.database.packing import record_values
 from yearling.store.database.schema import conversations, memories, messages, parse_time
 from yearling.store.database.search import fold_text
 
@@ -135,9 +136,13 @@ class MemoryStore:
 
     def conversation_ids_by_message(self, message_ids: Sequence[str]) -> dict[str, str]:
         """In which conversation each of these messages is."""
-        query = sa.select(messages.c.id, messages.c.conversation_id).where(messages.c.id.in_(message_ids))
+        query = sa.select(messages.c.id, messages.c.conversation_id)
         with self._database.read() as connection:
-            return {row.id: row.conversation_id for row in connection.execute(query)}
+            return {
+                row.id: row.conversation_id
+                for batch in in_batches(message_ids)
+                for row in connection.execute(query.where(messages.c.id.in_(batch)))
+            }
 
 
 def _insert_memory(
@@ -156,7 +161,7 @@ def _insert_memory(
         created_utc=now,
         updated_utc=now,
     )
-    connection.execute(memories.insert().values({name: getattr(memory, name) for name in Memory.__slots__}))
+    connection.execute(memories.insert().values(record_values(memory)))
     return memory
 
 

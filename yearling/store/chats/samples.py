@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -18,8 +18,8 @@ from sqlalchemy.engine import Row
 from yearling.errors import Conflict, NotFound, StorageFailed, Unavailable, Untrusted
 from yearling.records import Sample, SamplingSettings
 from yearling.store.audit import append_audit_entry
-from yearling.store.database.database import Database
-from yearling.store.database.packing import compact_json, pack_ids, pack_logprobs, unpack_ids, unpack_logprobs
+from yearling.store.database.database import Database, in_batches
+from yearling.store.database.packing import compact_json, pack_ids, pack_logprobs, record_values, unpack_ids, unpack_logprobs
 from yearling.store.database.schema import people, samples
 
 Retention = Literal["full", "metadata", "none"]
@@ -84,8 +84,8 @@ class SampleStore:
         """Those of these samples that are there, whoever they belong to, by id. For lessons; nothing of it is for a page."""
         found: dict[str, Sample] = {}
         with self._database.read() as connection:
-            for start in range(0, len(ids), 500):
-                rows = connection.execute(sa.select(samples).where(samples.c.id.in_(ids[start : start + 500])))
+            for batch in in_batches(ids):
+                rows = connection.execute(sa.select(samples).where(samples.c.id.in_(batch)))
                 found.update((row.id, sample_from_row(row)) for row in rows)
         return found
 
@@ -93,9 +93,9 @@ class SampleStore:
         """Those of these ids that are samples of a person."""
         found: set[str] = set()
         with self._database.read() as connection:
-            for start in range(0, len(ids), 500):
-                some = sa.and_(samples.c.id.in_(ids[start : start + 500]), samples.c.person_id == person_id)
-                found.update(connection.scalars(sa.select(samples.c.id).where(some)))
+            for batch in in_batches(ids):
+                own = sa.and_(samples.c.id.in_(batch), samples.c.person_id == person_id)
+                found.update(connection.scalars(sa.select(samples.c.id).where(own)))
         return found
 
     def ids_for_request(self, request_id: str, *, person_id: str) -> set[str]:
@@ -186,10 +186,7 @@ def find_length_mismatch(output_ids: Sequence[int], logprobs: Sequence[float]) -
 def sample_from_row(row: Row[Any]) -> Sample:
     """The sample in a row. Raises Untrusted when a packed column is broken."""
     values = dict(row._mapping)
-    sampling = json.loads(values["sampling"])
-    values["sampling"] = SamplingSettings(
-        **{**sampling, "stop": tuple(sampling["stop"]), "logit_bias": tuple((id_, bias) for id_, bias in sampling["logit_bias"])}
-    )
+    values["sampling"] = sampling_from_json(json.loads(values["sampling"]))
     values["messages"] = tuple(json.loads(values["messages"]))
     values["prompt_ids"] = unpack_ids(values["prompt_ids"])
     values["output_ids"] = unpack_ids(values["output_ids"])
@@ -197,12 +194,18 @@ def sample_from_row(row: Row[Any]) -> Sample:
     return Sample(**values)
 
 
+def sampling_from_json(fields: Mapping[str, Any]) -> SamplingSettings:
+    """Sampling settings from their JSON fields. Raises KeyError, TypeError or ValueError for others."""
+    bias = tuple((token_id, value) for token_id, value in fields["logit_bias"])
+    return SamplingSettings(**{**fields, "stop": tuple(fields["stop"]), "logit_bias": bias})
+
+
 def _row_values(sample: Sample) -> dict[str, Any]:
     if not math.isfinite(sample.duration_s):
         raise ValueError("a sample's duration must be finite")
     if fault := find_length_mismatch(sample.output_ids, sample.logprobs):
         raise ValueError(f"a sample has {fault}")
-    return {name: getattr(sample, name) for name in sample.__slots__} | {
+    return record_values(sample) | {
         "messages": compact_json(sample.messages),
         "sampling": compact_json(asdict(sample.sampling)),
         "prompt_ids": pack_ids(sample.prompt_ids),

@@ -10,7 +10,6 @@ revoked. What address a link has is never taken from a file that this store cann
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -20,10 +19,11 @@ from sqlalchemy.engine import Connection, Row
 
 from yearling.clock import now_utc
 from yearling.errors import Conflict, NotFound
-from yearling.records import Conversation, Message
+from yearling.records import Conversation
+from yearling.store.accounts.tokens import hash_token, new_token
 from yearling.store.audit import append_audit_entry
-from yearling.store.chats.conversations import ConversationStore, require_conversation
-from yearling.store.chats.ended_share_links import hash_link_id, record_ended_links
+from yearling.store.chats.conversations import ConversationStore, MessageRecords, require_conversation
+from yearling.store.chats.ended_share_links import record_ended_links
 from yearling.store.database.database import Database
 from yearling.store.database.schema import conversations, ended_shares, messages, shares
 
@@ -40,7 +40,6 @@ class ShareLink:
 
 
 ShareLinkRecords = list[ShareLink]
-MessageRecords = list[Message]
 
 
 class ShareLinkStore:
@@ -52,7 +51,7 @@ class ShareLinkStore:
 
     def create(self, conversation_id: str, *, person_id: str, leaf_id: str | None = None) -> ShareLink:
         """Share a branch; without `leaf_id` the one in use. Raises NotFound, Conflict for a conversation without messages."""
-        share_id = secrets.token_urlsafe(32)
+        share_id = new_token()
         with self._database.write() as connection:
             conversation = require_conversation(connection, conversation_id, person_id)
             leaf = leaf_id or conversation.leaf_id
@@ -69,7 +68,7 @@ class ShareLinkStore:
         """
         same = sa.and_(shares.c.leaf_id == leaf_id, shares.c.created_utc == created_utc)
         known = sa.select(shares.c.id).where(shares.c.person_id == person_id, sa.or_(shares.c.id == share_id, same))
-        digest = hash_link_id(share_id)
+        digest = hash_token(share_id)
         alike = sa.and_(ended_shares.c.leaf_id == leaf_id, ended_shares.c.created_utc == created_utc)
         ended = sa.select(ended_shares).where(
             ended_shares.c.person_id == person_id, sa.or_(ended_shares.c.sha256 == digest, alike)
@@ -82,7 +81,7 @@ class ShareLinkStore:
             if any(row.revoked for row in found):
                 return "revoked"
             proven = any((row.sha256, row.leaf_id) == (digest, leaf_id) for row in found)
-            _insert_link(connection, share_id if proven else secrets.token_urlsafe(32), conversation, leaf_id, created_utc)
+            _insert_link(connection, share_id if proven else new_token(), conversation, leaf_id, created_utc)
             if proven:
                 connection.execute(ended_shares.delete().where(ended_shares.c.sha256 == digest))
             return "back" if proven else "new"
@@ -132,7 +131,7 @@ def _insert_link(
         created_utc=created_utc,
         title=conversation.title,
     )
-    connection.execute(shares.insert().values({name: getattr(share, name) for column in shares.c if (name := column.name)}))
+    connection.execute(shares.insert().values({column.name: getattr(share, column.name) for column in shares.c}))
     append_audit_entry(connection, conversation.person_id, "conversation.share", conversation.id)
     return share
 

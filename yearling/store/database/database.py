@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -24,8 +24,13 @@ from yearling.store.database.errors import damaged_error, translate_storage_erro
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
 
+T = TypeVar("T")
+
 BEGIN_WRITE = "BEGIN IMMEDIATE"
 """How a writer begins on SQLite: with its lock. A transaction that reads first and writes later could fail half-way."""
+
+BATCH_ROWS = 500
+"""How many rows or ids go into one statement."""
 
 _QUICK_CHECK_BYTES = 64 * 1024 * 1024
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
@@ -149,6 +154,11 @@ class Database:
             if cursor.execute("SHOW synchronous_commit").fetchone()[0] == "off":
                 cursor.execute("SET synchronous_commit = on")
         connection.commit()
+
+
+def in_batches(items: Sequence[T], size: int = BATCH_ROWS) -> Iterator[Sequence[T]]:
+    """The items in slices: a statement can have only so many parameters."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def normalise_url(url: str) -> URL:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -12,10 +11,13 @@ from pathlib import Path
 from sqlalchemy import exc
 
 from yearling.errors import BadInput, StorageFailed, Unavailable, Untrusted, UserError
+from yearling.files.disk import DiskAdvice, disk_full_error, translate_disk_errors
 
 _NEARLY_FULL_BYTES = 256 * 1024
-_FULL_ADVICE = "Free some space: saving works again by itself, and what was saved before is safe."
-_READ_ONLY_ADVICE = "Make it writable, or choose another folder with YEARLING_DATA_DIR."
+_ADVICE = DiskAdvice(
+    full="Free some space: saving works again by itself, and what was saved before is safe.",
+    not_writable="Make it writable, or choose another folder with YEARLING_DATA_DIR.",
+)
 _DAMAGED_ADVICE = "Restore the newest backup with `yearling restore FILE`; the damaged file is kept aside."
 
 
@@ -28,7 +30,8 @@ def translate_storage_errors(label: str, directory: Path | None = None) -> Itera
     BadInput (a database address that cannot work).
     """
     try:
-        yield
+        with translate_disk_errors(label, advice=_ADVICE, all_errors=True):
+            yield
     except (exc.IntegrityError, exc.ProgrammingError) as error:
         if _sqlstate(error).startswith(("42501", "25006")):
             raise _read_only_error(label) from error
@@ -48,35 +51,20 @@ def translate_storage_errors(label: str, directory: Path | None = None) -> Itera
         if translated is None:
             raise
         raise translated from error
-    except OSError as error:
-        raise translate_os_error(error, label) from error
-
-
-def translate_os_error(error: OSError, label: str) -> StorageFailed:
-    """The same for a file operation on `place`."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _disk_full_error(label)
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return _read_only_error(label)
-    return StorageFailed(f"{label} cannot be used: {error.strerror or error}.", advice="Check the folder and the disk it is on.")
 
 
 def damaged_error(label: str, reason: str) -> Untrusted:
     return Untrusted(f"{label} is damaged: {reason}.", advice=_DAMAGED_ADVICE)
 
 
-def _disk_full_error(label: str) -> StorageFailed:
-    return StorageFailed(f"The disk that holds {label} is full.", advice=_FULL_ADVICE)
-
-
 def _read_only_error(label: str) -> StorageFailed:
-    return StorageFailed(f"{label} is read-only.", advice=_READ_ONLY_ADVICE)
+    return StorageFailed(f"{label} is read-only.", advice=_ADVICE.not_writable)
 
 
 def _translate_sqlite_error(error: sqlite3.Error, label: str, directory: Path | None) -> UserError | None:
     name: str = getattr(error, "sqlite_errorname", "")
     if name == "SQLITE_FULL":
-        return _disk_full_error(label)
+        return disk_full_error(label, advice=_ADVICE)
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return damaged_error(label, str(error))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
@@ -90,7 +78,7 @@ def _translate_sqlite_error(error: sqlite3.Error, label: str, directory: Path | 
         return _read_only_error(label)
     if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")):
         if directory and directory.exists() and shutil.disk_usage(directory).free < _NEARLY_FULL_BYTES:
-            return _disk_full_error(label)
+            return disk_full_error(label, advice=_ADVICE)
         return StorageFailed(f"{label} cannot be read or written: {error}.", advice="Check the folder and the disk it is on.")
     return None
 
@@ -98,7 +86,7 @@ def _translate_sqlite_error(error: sqlite3.Error, label: str, directory: Path | 
 def _translate_postgres_error(error: exc.DBAPIError, label: str) -> UserError | None:
     state = _sqlstate(error)
     if state == "53100":
-        return _disk_full_error(label)
+        return disk_full_error(label, advice=_ADVICE)
     if state == "25006":
         return _read_only_error(label)
     if state in ("55P03", "40P01", "40001"):

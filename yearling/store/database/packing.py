@@ -16,9 +16,12 @@ import re
 import sys
 from array import array
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+from yearling.canonical import canonical_json
 from yearling.errors import BadInput, Untrusted
+
+T = TypeVar("T")
 
 _ESCAPE = "\U0010fffd"
 _NEEDS_ESCAPE = re.compile("[\x00\ud800-\udfff\U0010fffd]")
@@ -61,13 +64,29 @@ def unpack_logprobs(packed: bytes) -> tuple[float, ...]:
 
 
 def compact_json(value: Any) -> str:
-    """ASCII JSON in the given key order. Raises BadInput for what JSON cannot hold (NaN, infinities, foreign types)."""
-    return _dump_json(value, sort_keys=False)
+    """A value as ASCII JSON with its keys in their order. Raises BadInput for what JSON cannot hold, such as NaN."""
+    try:
+        return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise _not_json_error(error) from None
 
 
-def canonical_json(value: Any) -> str:
-    """ASCII JSON with sorted keys and no spaces: equal values give equal bytes on every machine. Raises as `plain_json`."""
-    return _dump_json(value, sort_keys=True)
+def pack_canonical_json(value: Any) -> str:
+    """A value as the text of a column that is hashed: ASCII JSON with sorted keys. Raises BadInput for what JSON cannot hold."""
+    try:
+        return canonical_json(value).decode()
+    except (TypeError, ValueError) as error:
+        raise _not_json_error(error) from None
+
+
+def record_values(record: Any) -> dict[str, Any]:
+    """The fields of a dataclass with slots, by name, as they are: the columns of its row unless some are packed."""
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
+def record_from(record_type: type[T], source: Any) -> T:
+    """A dataclass with slots made of the attributes of a row, or of another record, that have the names of its fields."""
+    return record_type(**{name: getattr(source, name) for name in record_type.__slots__})  # type: ignore[attr-defined]
 
 
 def escape_text(text: str) -> str:
@@ -82,13 +101,6 @@ def unescape_text(text: str) -> str:
     return _ESCAPED.sub(lambda match: _ESCAPE if match[1] == "fffd" else chr(int(match[1], 16)), text)
 
 
-def _dump_json(value: Any, *, sort_keys: bool) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys)
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"A value cannot be stored as JSON: {error}.", advice="Send plain JSON values only.") from None
-
-
 def _unpack_array(typecode: str, packed: bytes) -> array[Any]:
     values: array[Any] = array(typecode)
     if len(packed) % values.itemsize:
@@ -101,6 +113,10 @@ def _little_endian(values: array[Any]) -> array[Any]:
     if sys.byteorder == "big":
         values.byteswap()
     return values
+
+
+def _not_json_error(error: Exception) -> BadInput:
+    return BadInput(f"A value cannot be stored as JSON: {error}.", advice="Send plain JSON values only.")
 
 
 def _corrupt_column_error(content: str) -> Untrusted:

@@ -20,7 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from yearling.store.database.database import Database
+from yearling.store.database.database import Database, in_batches
 from yearling.store.database.schema import search_entries
 
 FTS = "message_search"
@@ -102,8 +102,8 @@ def index_messages(connection: Connection, rows: Sequence[tuple[str, str, str]],
         }
         for at, (message_id, conversation_id, text) in enumerate(rows)
     ]
-    for start in range(0, len(entries), 200):
-        connection.execute(search_entries.insert(), entries[start : start + 200])
+    for batch in in_batches(entries, 200):
+        connection.execute(search_entries.insert(), batch)
     if connection.dialect.name == "sqlite" and entries:
         statement = sa.text(f"INSERT INTO {FTS}(rowid, words) VALUES (:number, :words)")
         connection.execute(statement, [{"number": one["number"], "words": one["words"]} for one in entries])
@@ -111,9 +111,8 @@ def index_messages(connection: Connection, rows: Sequence[tuple[str, str, str]],
 
 def unindex_messages(connection: Connection, message_ids: Iterable[str]) -> None:
     """Take messages out of the index, within the transaction that deletes them and before it does. `merge_index` comes after."""
-    ordered = sorted(message_ids)
-    for start in range(0, len(ordered), 500):
-        some = search_entries.c.message_id.in_(ordered[start : start + 500])
+    for batch in in_batches(sorted(message_ids)):
+        some = search_entries.c.message_id.in_(batch)
         if connection.dialect.name == "sqlite":
             rows = connection.execute(sa.select(search_entries.c.number, search_entries.c.words).where(some)).all()
             statement = sa.text(f"INSERT INTO {FTS}({FTS}, rowid, words) VALUES ('delete', :number, :words)")

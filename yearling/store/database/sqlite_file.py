@@ -10,9 +10,14 @@ import struct
 from pathlib import Path
 
 from yearling.errors import Untrusted
-from yearling.files.locks import STORE_LOCK_NAME
 from yearling.store.database.database import Database
 from yearling.store.database.errors import damaged_error
+
+STORE_LOCK_NAME = "store.lock"
+"""A file in the data folder. Every open store holds its lock together with others, and a restore holds it alone.
+
+Its content notes which database the folder has, see `record_database`.
+"""
 
 _MAGIC = b"SQLite format 3\x00"
 _HEADER_BYTES = 100

@@ -1,0 +1,1 @@
+"""Records of the learning loop: feedback, consensus, lessons, training, exams, gates."""

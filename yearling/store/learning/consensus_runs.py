@@ -19,7 +19,7 @@ from yearling.clock import now_utc
 from yearling.errors import Conflict
 from yearling.store.blobs import BlobStore
 from yearling.store.database.database import Database
-from yearling.store.database.packing import canonical_json
+from yearling.store.database.packing import pack_canonical_json, record_values
 from yearling.store.database.schema import blob_references, consensus_runs
 from yearling.store.learning.event_log import AppendResult, append_events, lock_event_log
 
@@ -83,14 +83,14 @@ class ConsensusRunStore:
                     up_to=up_to,
                     head=head,
                     code_hash=code_hash,
-                    parameters=json.loads(canonical_json(parameters)),
+                    parameters=json.loads(pack_canonical_json(parameters)),
                     parameters_hash=parameters_hash,
                     snapshot_sha256=sha256,
                     num_changes=len(changes),
                     duration_s=duration_s,
                 )
-                values = {name: getattr(run, name) for name in ConsensusRun.__slots__}
-                connection.execute(consensus_runs.insert().values({**values, "parameters": canonical_json(parameters)}))
+                values = record_values(run)
+                connection.execute(consensus_runs.insert().values({**values, "parameters": pack_canonical_json(parameters)}))
                 row = {"sha256": sha256, "kind": SNAPSHOT_BLOB_KIND, "record_id": str(run.sequence)}
                 connection.execute(self._database.insert_or_ignore(blob_references).values(row))
                 if newest and not newest.num_changes:  # nothing points to that snapshot, unless others hold it by themselves

@@ -21,15 +21,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
-from yearling.store.audit import GENESIS_HASH, ChainVerification
-from yearling.store.database.database import Database
-from yearling.store.database.packing import canonical_json
+from yearling.store.database.database import Database, in_batches
+from yearling.store.database.packing import pack_canonical_json
 from yearling.store.database.schema import events
+from yearling.store.hash_chain import CONTENT_CHANGED, GENESIS_HASH, ChainVerification, verify_chain
 from yearling.store.learning.texts import TextRecord, add_texts, delete_texts
 
 _EVENT_LOCK_KEY = 0x5965_6172_0003
 _ID = re.compile(r"[!-~]{1,64}")
-_BATCH_ROWS = 500
 _LARGE_APPEND_ROWS = 5_000
 _LARGE_CACHE_KIB = 256 * 1024
 
@@ -141,7 +140,7 @@ def append_events(connection: Connection, new: Sequence[Mapping[str, Any]], *, e
     """Add events within a write transaction that also does what belongs to them. Raises as `Events.append`."""
     lines: dict[str, str] = {}
     for event in new:
-        event_id, line = _validated_id(event), canonical_json(event)
+        event_id, line = _validated_id(event), pack_canonical_json(event)
         if lines.setdefault(event_id, line) != line:
             raise _conflicting_events_error(event_id)
     lock_event_log(connection)
@@ -161,8 +160,8 @@ def append_events(connection: Connection, new: Sequence[Mapping[str, Any]], *, e
             rows.append({"sequence": sequence, "id": event_id, "event": line, "previous_hash": previous, "hash": digest})
             previous = digest
     with _enlarged_cache(connection, len(rows)):
-        for start in range(0, len(rows), _BATCH_ROWS):
-            connection.execute(events.insert(), rows[start : start + _BATCH_ROWS])
+        for batch in in_batches(rows):
+            connection.execute(events.insert(), batch)
     return AppendResult(new_rows=tuple(rows), known_ids=tuple(present))
 
 
@@ -192,26 +191,15 @@ def hash_event_entry(sequence: int, previous_hash: str, line: str) -> str:
 
 
 def verify_event_chain(connection: Connection) -> ChainVerification:
-    """Check every link in order, up to the first that is broken."""
-    count, head = 0, GENESIS_HASH
-    for row in connection.execution_options(yield_per=1000).execute(sa.select(events).order_by(events.c.sequence)):
-        reason = _find_fault(row, count + 1, head)
-        if reason:
-            return ChainVerification(num_entries=count, head=head, broken_at=row.sequence, reason=reason)
-        count, head = count + 1, row.hash
-    return ChainVerification(num_entries=count, head=head)
+    """Check every entry in order, up to the first fault."""
+    rows = connection.execution_options(yield_per=1000).execute(sa.select(events).order_by(events.c.sequence))
+    return verify_chain(rows, _find_fault)
 
 
-def _find_fault(row: Row[Any], sequence: int, previous_hash: str) -> str:
-    if row.sequence != sequence:
-        return f"entry {sequence} is missing"
-    if row.previous_hash != previous_hash:
-        return "it does not follow the entry before it"
-    if row.hash != hash_event_entry(sequence, previous_hash, row.event):
-        return "its content was changed after it was written"
-    if json.loads(row.event).get("id") != row.id:
-        return "it is filed under another event's id"
-    return ""
+def _find_fault(row: Row[Any]) -> str:
+    if row.hash != hash_event_entry(row.sequence, row.previous_hash, row.event):
+        return CONTENT_CHANGED
+    return "" if json.loads(row.event).get("id") == row.id else "it is filed under another event's id"
 
 
 def _read_head(connection: Connection) -> EventLogHead:
@@ -222,8 +210,8 @@ def _read_head(connection: Connection) -> EventLogHead:
 def _existing_lines(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
     """The lines of those of these ids that are in the log."""
     found: dict[str, str] = {}
-    for start in range(0, len(ids), _BATCH_ROWS):
-        query = sa.select(events.c.id, events.c.event).where(events.c.id.in_(ids[start : start + _BATCH_ROWS]))
+    for batch in in_batches(ids):
+        query = sa.select(events.c.id, events.c.event).where(events.c.id.in_(batch))
         found.update((row.id, row.event) for row in connection.execute(query))
     return found
 

@@ -19,8 +19,16 @@ from yearling.errors import Conflict, NotFound
 from yearling.records import FinishReason
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
-from yearling.store.database.packing import canonical_json, compact_json, pack_ids, pack_logprobs, unpack_ids, unpack_logprobs
-from yearling.store.database.schema import exam_runs, exam_samples, gates
+from yearling.store.database.packing import (
+    compact_json,
+    pack_canonical_json,
+    pack_ids,
+    pack_logprobs,
+    record_values,
+    unpack_ids,
+    unpack_logprobs,
+)
+from yearling.store.database.schema import exam_runs, exam_samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,20 +79,7 @@ class GradedSample:
     created_utc: datetime = field(default_factory=now_utc)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateRecord:
-    """What a gate decided of a challenger (both are model hashes), and on what."""
-
-    id: str
-    created_utc: datetime
-    champion: str
-    challenger: str
-    decision: str
-    body: dict[str, Any]
-
-
 ExamRunRecords = list[ExamRun]
-GateRecords = list[GateRecord]
 
 
 class ExamStore:
@@ -119,13 +114,15 @@ class ExamStore:
             grader=grader,
             seed=seed,
             num_samples=num_samples,
-            settings=json.loads(canonical_json(settings)),
+            settings=json.loads(pack_canonical_json(settings)),
             summary={},
         )
-        values = {name: getattr(run, name) for name in ExamRun.__slots__}
+        values = record_values(run)
         with self._database.write() as connection:
             connection.execute(
-                exam_runs.insert().values({**values, "settings": canonical_json(settings), "summary": canonical_json({})})
+                exam_runs.insert().values(
+                    {**values, "settings": pack_canonical_json(settings), "summary": pack_canonical_json({})}
+                )
             )
         return run
 
@@ -165,7 +162,7 @@ class ExamStore:
             if connection.execute(count).scalar_one() != run.num_samples:
                 raise Conflict("The exam run is not complete.", advice="Run the exam again: it goes on where it stopped.")
             open_run = sa.and_(exam_runs.c.id == run_id, exam_runs.c.finished_utc.is_(None))
-            values = {"finished_utc": now_utc(), "summary": canonical_json(summary)}
+            values = {"finished_utc": now_utc(), "summary": pack_canonical_json(summary)}
             if connection.execute(exam_runs.update().where(open_run).values(values)).rowcount == 0:
                 raise Conflict("The exam run is finished already.")
         return self.get(run_id)
@@ -218,37 +215,13 @@ class ExamStore:
             connection.execute(exam_runs.delete().where(exam_runs.c.id == run.id))
             append_audit_entry(connection, "yearling", "exam.delete", run.id, {"exam": run.exam, "model_hash": run.model_hash})
 
-    def record_gate(self, *, champion: str, challenger: str, decision: str, body: dict[str, Any], actor: str) -> GateRecord:
-        """Keep what a gate decided, in the audit log too."""
-        record = GateRecord(
-            id=new_id(),
-            created_utc=now_utc(),
-            champion=champion,
-            challenger=challenger,
-            decision=decision,
-            body=json.loads(canonical_json(body)),
-        )
-        values = {name: getattr(record, name) for name in GateRecord.__slots__}
-        with self._database.write() as connection:
-            connection.execute(gates.insert().values({**values, "body": canonical_json(body)}))
-            detail = {"champion": champion, "challenger": challenger, "decision": decision}
-            append_audit_entry(connection, actor, "gate.decide", record.id, detail)
-        return record
-
-    def list_gates(self, *, challenger: str | None = None, limit: int = 100) -> GateRecords:
-        """What gates decided, newest first."""
-        query = sa.select(gates) if challenger is None else sa.select(gates).where(gates.c.challenger == challenger)
-        with self._database.read() as connection:
-            rows = connection.execute(query.order_by(gates.c.id.desc()).limit(limit))
-            return [GateRecord(**{**row._mapping, "body": json.loads(row.body)}) for row in rows]
-
 
 def _run_from_row(row: Row[Any]) -> ExamRun:
     return ExamRun(**{**row._mapping, "settings": json.loads(row.settings), "summary": json.loads(row.summary)})
 
 
 def _row_values(run_id: str, sample: GradedSample) -> dict[str, Any]:
-    values = {name: getattr(sample, name) for name in GradedSample.__slots__}
+    values = record_values(sample)
     return values | {
         "run_id": run_id,
         "messages": compact_json(sample.messages),

@@ -18,7 +18,7 @@ from yearling.errors import NotFound
 from yearling.store.audit import AuditLog
 from yearling.store.blobs import BlobStore
 from yearling.store.database.database import Database
-from yearling.store.database.packing import canonical_json
+from yearling.store.database.packing import pack_canonical_json
 from yearling.store.database.schema import blob_references
 
 LESSON_SET_BLOB_KIND = "lesson_set"
@@ -67,11 +67,11 @@ class LessonSetStore:
             self._make_current(self._blob_hash(LESSON_SET_BLOB_KIND, known.hash))
             self._audit.append("yearling", "lessons.build", known.hash, detail)
             return known
-        lines = (canonical_json([one.part, one.kind, one.key, *one.event_ids]) for one in sources)
+        lines = (pack_canonical_json([one.part, one.kind, one.key, *one.event_ids]) for one in sources)
         with self._blobs.pause_collection():
             told = self._blobs.put("".join(f"{line}\n" for line in lines).encode())
             self._blobs.add_reference(told, LESSON_SOURCES_BLOB_KIND, manifest["hash"])
-            plain = canonical_json({"manifest": manifest, "report": report}).encode()
+            plain = pack_canonical_json({"manifest": manifest, "report": report}).encode()
             sha256 = self._blobs.put(plain)
             self._blobs.add_reference(sha256, LESSON_SET_BLOB_KIND, manifest["hash"])  # last: what has this reference is listed
             self._make_current(sha256)

@@ -18,7 +18,7 @@ from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
-from yearling.store.database.packing import canonical_json
+from yearling.store.database.packing import pack_canonical_json, record_values
 from yearling.store.database.schema import spec_disputes, spec_outputs, spec_runs
 
 Triage = Literal["passed", "policy", "bug", "gap", "person"]
@@ -103,12 +103,14 @@ class SpecRunStore:
             model_hash=model_hash,
             spec_version=spec_version,
             cases_hash=cases_hash,
-            settings=json.loads(canonical_json(settings)),
-            summary=json.loads(canonical_json(summary)),
+            settings=json.loads(pack_canonical_json(settings)),
+            summary=json.loads(pack_canonical_json(summary)),
         )
-        rows = [{**asdict(output), "run_id": run.id, "messages": canonical_json(list(output.messages))} for output in outputs]
-        values = {name: getattr(run, name) for name in SpecRun.__slots__}
-        values |= {"settings": canonical_json(settings), "summary": canonical_json(summary)}
+        rows = [
+            {**asdict(output), "run_id": run.id, "messages": pack_canonical_json(list(output.messages))} for output in outputs
+        ]
+        values = record_values(run)
+        values |= {"settings": pack_canonical_json(settings), "summary": pack_canonical_json(summary)}
         with self._database.write() as connection:
             connection.execute(spec_runs.insert().values(values))
             if rows:

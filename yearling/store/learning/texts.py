@@ -21,14 +21,13 @@ from sqlalchemy.engine import Connection, Row
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.audit import append_audit_entry
-from yearling.store.database.database import Database
-from yearling.store.database.packing import canonical_json
+from yearling.store.database.database import Database, in_batches
+from yearling.store.database.packing import pack_canonical_json, record_values
 from yearling.store.database.schema import people, texts
 
 _ID = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 _KIND = re.compile(r"[a-z_]{1,16}")
 _SALT = re.compile(r"[0-9a-f]{0,32}")
-_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ def make_text(
     for name, value, form in (("id", text_id, _ID), ("kind", kind, _KIND), ("salt", salt, _SALT)):
         if not form.fullmatch(value):
             raise BadInput(f"A text's {name} cannot be {value[:50]!r}.", param=name)
-    digest = hashlib.sha256((salt + canonical_json(content)).encode()).hexdigest()
+    digest = hashlib.sha256((salt + pack_canonical_json(content)).encode()).hexdigest()
     return TextRecord(
         id=text_id,
         kind=kind,
@@ -129,8 +128,8 @@ def add_texts(connection: Connection, new: Sequence[TextRecord]) -> int:
         if missing:
             raise NotFound(f"There is no person {sorted(missing)[0]!r}.")
     rows = [_row_values(text) for text_id, text in by_id.items() if text_id not in present]
-    for start in range(0, len(rows), _BATCH):
-        connection.execute(texts.insert(), rows[start : start + _BATCH])
+    for batch in in_batches(rows):
+        connection.execute(texts.insert(), batch)
     return len(rows)
 
 
@@ -152,14 +151,14 @@ def find_text_fault(row: Row[Any]) -> str:
 
 def _select_existing(connection: Connection, ids: Sequence[str]) -> dict[str, TextRecord]:
     found: dict[str, TextRecord] = {}
-    for start in range(0, len(ids), _BATCH):
-        query = sa.select(texts).where(texts.c.id.in_(ids[start : start + _BATCH]))
+    for batch in in_batches(ids):
+        query = sa.select(texts).where(texts.c.id.in_(batch))
         found.update((row.id, _text_from_row(row)) for row in connection.execute(query))
     return found
 
 
 def _row_values(text: TextRecord) -> dict[str, Any]:
-    return {name: getattr(text, name) for name in TextRecord.__slots__} | {"content": canonical_json(text.content)}
+    return record_values(text) | {"content": pack_canonical_json(text.content)}
 
 
 def _text_from_row(row: Row[Any]) -> TextRecord:

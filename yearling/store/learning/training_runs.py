@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from yearling.errors import Conflict, NotFound, Untrusted
-from yearling.files.locks import acquire_shared_lock
+from yearling.files.locks import LockHeldError, acquire_shared_lock
 from yearling.records import Run, RunState
 from yearling.store.database.errors import translate_storage_errors
 
@@ -152,7 +152,7 @@ def _effective_state(path: Path, reported: RunState) -> RunState:
     """A run that says that it is running, and whose lock nobody holds, was killed; one that has begun to train runs."""
     try:
         os.close(acquire_shared_lock(path / "lock"))
-    except BlockingIOError:
+    except LockHeldError:
         return "running"
     except OSError:
         return reported  # a read-only disk: nobody trains there

@@ -13,12 +13,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import IO, Any
 
-import sqlalchemy as sa
-
 from yearling import __version__
 from yearling.clock import now_utc
-from yearling.store.chats.comparisons import ComparisonRecord
-from yearling.store.database.schema import comparisons, format_time
+from yearling.store.database.packing import record_values
+from yearling.store.database.schema import format_time
 from yearling.store.store import Store
 
 EXPORT_FORMAT = "yearling-export"
@@ -40,9 +38,9 @@ def export_person_data(
         )
         writer.write_lines("samples", _iter_samples(store, person_id))
         writer.write_lines("conversations", _iter_conversations(store, person_id, blobs))
-        writer.write_lines("comparisons", (_json_values(_record_fields(one)) for one in _list_comparisons(store, person_id)))
-        writer.write_lines("shares", (_json_values(_record_fields(one)) for one in store.shares.list(person_id)))
-        writer.write_lines("memories", (_json_values(_record_fields(one)) for one in store.memories.list(person_id)))
+        writer.write_lines("comparisons", (_json_values(record_values(one)) for one in store.comparisons.list(person_id)))
+        writer.write_lines("shares", (_json_values(record_values(one)) for one in store.shares.list(person_id)))
+        writer.write_lines("memories", (_json_values(record_values(one)) for one in store.memories.list(person_id)))
         writer.write_lines("settings", [store.personal_settings.get(person_id)])
         writer.write_lines("feedback", feedback)
         for sha256 in sorted(blobs):
@@ -95,21 +93,11 @@ def _iter_conversations(store: Store, person_id: str, blobs: set[str]) -> Iterat
         claims = store.attachments.blob_hashes_by_message([message.id for message in tree])
         blobs.update(sha256 for hashes in claims.values() for sha256 in hashes)
         said = [
-            _json_values(_record_fields(message), drop=("conversation_id",))
+            _json_values(record_values(message), drop=("conversation_id",))
             | ({"blobs": claims[message.id]} if message.id in claims else {})
             for message in tree
         ]
-        yield _json_values(_record_fields(conversation), drop=("person_id",)) | {"messages": said}
-
-
-def _list_comparisons(store: Store, person_id: str) -> list[ComparisonRecord]:
-    with store.database.read() as connection:
-        rows = connection.execute(sa.select(comparisons).where(comparisons.c.person_id == person_id).order_by(comparisons.c.id))
-        return [ComparisonRecord(**row._mapping) for row in rows]
-
-
-def _record_fields(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__slots__}
+        yield _json_values(record_values(conversation), drop=("person_id",)) | {"messages": said}
 
 
 def _json_values(values: Mapping[str, Any], *, drop: tuple[str, ...] = ("person_id",)) -> dict[str, Any]:

@@ -19,10 +19,11 @@ import sqlalchemy as sa
 
 from yearling.clock import new_id
 from yearling.errors import BadInput, Untrusted, UserError
-from yearling.records import Conversation, Message, Sample, SamplingSettings
+from yearling.records import Conversation, Message, Sample
 from yearling.store.chats.attachments import ATTACHMENTS_FACT, describe_attachment
 from yearling.store.chats.comparisons import ComparisonRecord
 from yearling.store.chats.folders import Folder
+from yearling.store.chats.samples import sampling_from_json
 from yearling.store.database.schema import comparisons, conversations, parse_time, samples
 from yearling.store.store import Store
 from yearling.store.transfer import chat_exports as foreign
@@ -305,20 +306,12 @@ class _YearlingImporter:
             self._result.skipped[("sample", "the retention setting keeps none")] += len(batch)
 
     def _parse_sample(self, row: dict[str, Any]) -> Sample:
-        sampling = row.pop("sampling")
-        sampling = SamplingSettings(
-            **{
-                **sampling,
-                "stop": tuple(sampling["stop"]),
-                "logit_bias": tuple((at, bias) for at, bias in sampling["logit_bias"]),
-            }
-        )
         values = {
             **row,
             "id": self._available_id("samples", row["id"]),
             "person_id": self._person_id,
             "created_utc": parse_time(row["created_utc"]),
-            "sampling": sampling,
+            "sampling": sampling_from_json(row["sampling"]),
             **{name: tuple(row[name]) for name in ("messages", "prompt_ids", "output_ids", "logprobs")},
         }
         return Sample(**values)

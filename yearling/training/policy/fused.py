@@ -271,7 +271,7 @@ class _BlockFunction(torch.autograd.Function):
         torch.ops.aten.silu_backward.grad_input(d_product.mul_(up), gate, grad_input=d_gate)
         del silu, d_product
         n2, inverse = _rms_norm(x2, block.mlp_norm, shape.eps)
-        d_n2, for_gate_up = block.gate_up.backward(d_gate_up, n2, gate_up[:, block.gate_up.width :])
+        d_n2, for_gate_up = block.gate_up.backward(d_gate_up, n2, gate_up[:, block.gate_up.num_outputs :])
         del d_gate_up, d_gate, d_up
         slope = block.out.new_output(tokens)
         dx2 = torch.add(_rms_norm_backward(d_n2, x2, inverse, block.mlp_norm), dy, out=slope[:, :model_width])
@@ -280,8 +280,8 @@ class _BlockFunction(torch.autograd.Function):
         d_qkv = _attention_backward(d_mixed, qkv, block.qkv.new_output(tokens), shape, ctx.spans)
         _apply_rotary(d_qkv, shape, ctx.rotation, -1)
         n1, inverse = _rms_norm(x, block.attention_norm, shape.eps)
-        low_qkv = qkv[:, block.qkv.width :]
-        d_n1, for_qkv = block.qkv.backward(d_qkv, n1, low_qkv, wanted=ctx.needs_input_grad[0])
+        low_qkv = qkv[:, block.qkv.num_outputs :]
+        d_n1, for_qkv = block.qkv.backward(d_qkv, n1, low_qkv, needs_input_grad=ctx.needs_input_grad[0])
         dx = None if d_n1 is None else _rms_norm_backward(d_n1, x, inverse, block.attention_norm).add_(dx2)
         slopes = [*for_qkv, *for_out, *for_gate_up, *for_down]
         return dx, None, None, None, None, *(one.to(factor.dtype) for one, factor in zip(slopes, block.factors, strict=True))

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from yearling.files.atomic import atomic_write_bytes
+from yearling.files.disk import translate_disk_errors
 from yearling.training.data.packing import PackedBatch, TrainingExample, pack_examples
-from yearling.training.files import atomic_write, translate_storage_errors
 from yearling.training.policy.policy import Policy
 
 GROUPS_PER_BLOCK = 16
@@ -68,9 +69,9 @@ class ReferenceLogprobs:
         if values is None:
             values = self._compute(examples)
             if path is not None:
-                with translate_storage_errors(path.parent):
+                with translate_disk_errors(path.parent):
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    atomic_write(path, _npy_bytes(values))
+                    atomic_write_bytes(path, _npy_bytes(values))
         self._logprobs |= dict(zip(block, values.split_with_sizes(counts), strict=True))
 
     def _compute(self, examples: Sequence[TrainingExample]) -> Tensor:

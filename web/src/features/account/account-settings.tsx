@@ -1,0 +1,215 @@
+/** The account section of the settings: password, sessions, API keys, account deletion. */
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { api } from '../../api/client';
+import { meQuery, queryClient, sessionsQuery } from '../../api/queries';
+import { signOut } from '../../api/session';
+import type { Me } from '../../api/types';
+import { formatRelativeTime, useTranslation } from '../../i18n';
+import { Button } from '../../ui/button';
+import { Dialog } from '../../ui/dialog';
+import { Field } from '../../ui/fields';
+import { QueryResult } from '../../ui/query-result';
+import { toast, toastError } from '../../ui/toast';
+import { Keys } from './api-keys';
+
+export function AccountSettings() {
+  const t = useTranslation();
+  const me = useQuery(meQuery);
+  return (
+    <QueryResult query={me}>
+      {(view) => (
+        <>
+          <section className="card stack" aria-labelledby="set-account">
+            <h2 id="set-account">{t('account.title')}</h2>
+            {view.via === 'loopback' && <p className="small muted">{t('account.loopback')}</p>}
+            <p>
+              {view.person.name} <span className="badge">{t(`role.${view.person.role}`)}</span>
+            </p>
+            <PasswordForm has={view.has_password} />
+            {view.via === 'session' && (
+              <>
+                <Sessions />
+                <div className="row">
+                  <Button onClick={() => void signOut().catch(toastError)}>{t('signOut')}</Button>
+                  <DeleteAccount me={view} />
+                </div>
+              </>
+            )}
+          </section>
+          <Keys />
+        </>
+      )}
+    </QueryResult>
+  );
+}
+
+function PasswordForm({ has }: { has: boolean }) {
+  const t = useTranslation();
+  const [old, setOld] = useState('');
+  const [next, setNext] = useState('');
+  const [busy, setBusy] = useState(false);
+  const save = async () => {
+    setBusy(true);
+    try {
+      await api.put('/v1/me/password', { body: { old: has ? old : null, new: next } });
+      setOld('');
+      setNext('');
+      toast(t('account.passwordSaved'));
+      await queryClient.invalidateQueries({ queryKey: ['me'] });
+    } catch (error) {
+      toastError(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <details>
+      <summary>{t(has ? 'account.changePassword' : 'account.setPassword')}</summary>
+      <form
+        className="stack narrow"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        {has && (
+          <Field label={t('account.oldPassword')}>
+            {(field) => (
+              <input
+                {...field}
+                className="input"
+                type="password"
+                required
+                autoComplete="current-password"
+                value={old}
+                onChange={(event) => setOld(event.target.value)}
+              />
+            )}
+          </Field>
+        )}
+        <Field label={t('account.newPassword')} hint={t('sign.passwordHint')}>
+          {(field) => (
+            <input
+              {...field}
+              className="input"
+              type="password"
+              required
+              minLength={8}
+              autoComplete="new-password"
+              value={next}
+              onChange={(event) => setNext(event.target.value)}
+            />
+          )}
+        </Field>
+        <div>
+          <Button kind="primary" size="small" type="submit" busy={busy}>
+            {t('save')}
+          </Button>
+        </div>
+      </form>
+    </details>
+  );
+}
+
+function Sessions() {
+  const t = useTranslation();
+  const query = useQuery(sessionsQuery);
+  const endSession = async (id: string) => {
+    try {
+      await api.delete('/v1/me/sessions/{session_id}', { params: { path: { session_id: id } } });
+      await queryClient.invalidateQueries({ queryKey: ['sessions'] });
+    } catch (error) {
+      toastError(error);
+    }
+  };
+  return (
+    <details>
+      <summary>{t('account.sessions')}</summary>
+      <QueryResult query={query}>
+        {(list) => (
+          <ul className="list">
+            {list.data.map((one) => (
+              <li key={one.id} className="row">
+                <span className="grow">
+                  <span className="block two-lines small">{one.agent || t('account.unknownBrowser')}</span>
+                  <span className="tiny muted">{formatRelativeTime(one.seen_utc)}</span>
+                </span>
+                {one.current ? (
+                  <span className="badge good">{t('account.thisBrowser')}</span>
+                ) : (
+                  <Button size="small" kind="danger" onClick={() => void endSession(one.id)}>
+                    {t('account.signOutSession')}
+                  </Button>
+                )}
+              </li>
+            ))}
+          </ul>
+        )}
+      </QueryResult>
+    </details>
+  );
+}
+
+function DeleteAccount({ me }: { me: Me }) {
+  const t = useTranslation();
+  const [open, setOpen] = useState(false);
+  const [name, setName] = useState('');
+  const [password, setPassword] = useState('');
+  const [busy, setBusy] = useState(false);
+  const deleteAccount = async () => {
+    setBusy(true);
+    try {
+      await api.post('/v1/me/delete', { body: { name, password: me.has_password ? password : null } });
+      queryClient.clear();
+      location.assign('/signin');
+    } catch (error) {
+      toastError(error);
+      setBusy(false);
+    }
+  };
+  return (
+    <>
+      <Button kind="danger" onClick={() => setOpen(true)}>
+        {t('account.delete')}
+      </Button>
+      {open && (
+        <Dialog
+          title={t('account.delete')}
+          onClose={() => setOpen(false)}
+          onSubmit={() => void deleteAccount()}
+          foot={
+            <>
+              <Button onClick={() => setOpen(false)}>{t('cancel')}</Button>
+              <Button kind="danger" type="submit" busy={busy} disabled={name !== me.person.name}>
+                {t('account.delete')}
+              </Button>
+            </>
+          }
+        >
+          <p>{t('account.deleteText')}</p>
+          <Field label={t('account.deleteConfirm', { name: me.person.name })}>
+            {(field) => (
+              <input {...field} className="input" required value={name} onChange={(event) => setName(event.target.value)} />
+            )}
+          </Field>
+          {me.has_password && (
+            <Field label={t('sign.password')}>
+              {(field) => (
+                <input
+                  {...field}
+                  className="input"
+                  type="password"
+                  required
+                  autoComplete="current-password"
+                  value={password}
+                  onChange={(event) => setPassword(event.target.value)}
+                />
+              )}
+            </Field>
+          )}
+        </Dialog>
+      )}
+    </>
+  );
+}

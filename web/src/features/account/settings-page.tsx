@@ -1,0 +1,182 @@
+/** The settings page: appearance, answer preferences, data and account. */
+import { useQuery } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
+import { Link } from 'wouter';
+import { api } from '../../api/client';
+import { modesQuery, queryClient, settingsQuery } from '../../api/queries';
+import type { SettingsChange } from '../../api/types';
+import { language, LANGUAGES, useTranslation } from '../../i18n';
+import { languageName } from '../../i18n/display-names';
+import { useStore } from '../../store';
+import { Button } from '../../ui/button';
+import { Field, SegmentedControl, Switch } from '../../ui/fields';
+import { Page } from '../../ui/page';
+import { QueryResult } from '../../ui/query-result';
+import { theme, THEMES } from '../../ui/theme';
+import { toast, toastError } from '../../ui/toast';
+import { ImportExport } from '../chat/import-export';
+import { modeName } from '../chat/modes';
+import { AccountSettings } from './account-settings';
+
+export default function SettingsPage() {
+  const t = useTranslation();
+  const query = useQuery(settingsQuery);
+  const modes = useQuery(modesQuery);
+  const update = async (body: SettingsChange) => {
+    try {
+      queryClient.setQueryData(settingsQuery.queryKey, await api.patch('/v1/settings', { body }));
+      if (body.memory !== undefined) void queryClient.invalidateQueries({ queryKey: ['memories'] });
+    } catch (error) {
+      toastError(error);
+      throw error;
+    }
+  };
+  const set = (body: SettingsChange) => void update(body).catch(() => {});
+  return (
+    <Page title={t('nav.settings')}>
+      <section className="card stack" aria-labelledby="set-look">
+        <h2 id="set-look">{t('settings.appearance')}</h2>
+        <div className="row wide-gap">
+          <SegmentedControl
+            legend={t('settings.language')}
+            value={useStore(language)}
+            onChange={language.set}
+            options={LANGUAGES.map((one) => [one, one === 'zh' ? '中文' : 'English'] as const)}
+          />
+          <SegmentedControl
+            legend={t('theme')}
+            value={useStore(theme)}
+            onChange={theme.set}
+            options={THEMES.map((one) => [one, t(`theme.${one}`)] as const)}
+          />
+        </div>
+      </section>
+      <QueryResult query={query}>
+        {(settings) => (
+          <>
+            <section className="card stack" aria-labelledby="set-answers">
+              <h2 id="set-answers">{t('settings.answers')}</h2>
+              <Instructions saved={settings.instructions} save={update} />
+              <div className="row wide-gap align-top">
+                {modes.data && (
+                  <SegmentedControl
+                    legend={t('chat.mode')}
+                    value={settings.mode}
+                    onChange={(mode) => set({ mode })}
+                    options={modes.data.data.map((one) => [one.name, modeName(one)] as const)}
+                  />
+                )}
+                <SegmentedControl
+                  legend={t('settings.length')}
+                  value={settings.length}
+                  onChange={(length) => set({ length })}
+                  options={(['short', 'normal', 'long'] as const).map((one) => [one, t(`length.${one}`)] as const)}
+                />
+                <SegmentedControl
+                  legend={t('settings.bluntness')}
+                  value={settings.bluntness}
+                  onChange={(bluntness) => set({ bluntness })}
+                  options={(['gentle', 'normal', 'blunt'] as const).map((one) => [one, t(`bluntness.${one}`)] as const)}
+                />
+                <Field label={t('settings.answerLanguage')}>
+                  {(field) => (
+                    <select
+                      {...field}
+                      className="input"
+                      value={settings.language}
+                      onChange={(event) => set({ language: event.target.value })}
+                    >
+                      {[...new Set(['auto', 'en', 'zh', 'de', 'fr', 'es', 'ja', settings.language])].map((one) => (
+                        <option key={one} value={one}>
+                          {one === 'auto' ? t('settings.languageAuto') : languageName(one)}
+                        </option>
+                      ))}
+                    </select>
+                  )}
+                </Field>
+              </div>
+              <p className="small muted">{t('settings.limits')}</p>
+            </section>
+            <section className="card stack" aria-labelledby="set-learn">
+              <h2 id="set-learn">{t('settings.learning')}</h2>
+              <Switch
+                label={t('settings.comparisons')}
+                hint={t('settings.comparisonsHint')}
+                checked={settings.comparisons}
+                onChange={(comparisons) => update({ comparisons })}
+              />
+              <Switch
+                label={t('memory.on')}
+                hint={t('memory.onHint')}
+                checked={settings.memory}
+                onChange={(memory) => update({ memory })}
+              />
+              <Link href="/memory">{t('memory.manage')}</Link>
+            </section>
+          </>
+        )}
+      </QueryResult>
+      <section className="card stack" aria-labelledby="set-data">
+        <h2 id="set-data">{t('settings.data')}</h2>
+        <p className="muted small">{t('settings.dataText')}</p>
+        <div className="row">
+          <ImportExport />
+        </div>
+      </section>
+      <AccountSettings />
+    </Page>
+  );
+}
+
+const MOST_CHARS = 2000;
+
+function Instructions({ saved, save }: { saved: string; save: (body: SettingsChange) => Promise<void> }) {
+  const t = useTranslation();
+  const [text, setText] = useState(saved);
+  const [busy, setBusy] = useState(false);
+  useEffect(() => setText(saved), [saved]);
+  const changed = text !== saved;
+  const submit = async () => {
+    setBusy(true);
+    try {
+      await save({ instructions: text });
+      toast(t('saved'));
+    } catch {
+      // A toast has shown the error. The text stays in the field.
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <form
+      className="stack tight"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void submit();
+      }}
+    >
+      <Field label={t('settings.instructions')} hint={t('settings.instructionsHint', { left: MOST_CHARS - text.length })}>
+        {(field) => (
+          <textarea
+            {...field}
+            className="input"
+            maxLength={MOST_CHARS}
+            placeholder={t('settings.instructionsExample')}
+            value={text}
+            onChange={(event) => setText(event.target.value)}
+          />
+        )}
+      </Field>
+      {changed && (
+        <div className="row">
+          <Button kind="primary" size="small" type="submit" busy={busy}>
+            {t('save')}
+          </Button>
+          <Button size="small" onClick={() => setText(saved)}>
+            {t('cancel')}
+          </Button>
+        </div>
+      )}
+    </form>
+  );
+}

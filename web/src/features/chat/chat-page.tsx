@@ -1,0 +1,183 @@
+/** The chat page: an existing conversation, a new one, or a temporary one. */
+import { useQuery } from '@tanstack/react-query';
+import { EyeOff, MessageSquareDashed, Share2 } from 'lucide-react';
+import { useEffect, useMemo, useState } from 'react';
+import { useLocation, useSearch } from 'wouter';
+import { modelsQuery, queryClient } from '../../api/queries';
+import { type TranslationKey, useTranslation } from '../../i18n';
+import { useStore } from '../../store';
+import { Button, IconButton } from '../../ui/button';
+import { ErrorMessage } from '../../ui/error-message';
+import { EmptyState } from '../../ui/page';
+import { toastError } from '../../ui/toast';
+import { Chat } from './chat';
+import { ChatMenu } from './chat-menu';
+import { keepOpen, openChat } from './open-chats';
+import { answerOptions, Composer } from './composer';
+import { ShareDialog } from './share-dialog';
+import { TemporaryChat } from './temporary-chat';
+import { Thread } from './thread';
+
+const STARTERS: readonly (readonly [TranslationKey, TranslationKey])[] = [
+  ['start.explain', 'start.explainText'],
+  ['start.write', 'start.writeText'],
+  ['start.plan', 'start.planText'],
+  ['start.code', 'start.codeText'],
+];
+
+export function ChatPage({ id, temporary = false }: { id?: string; temporary?: boolean }) {
+  const t = useTranslation();
+  const [, go] = useLocation();
+  const focus = new URLSearchParams(useSearch()).get('message');
+  // A new chat keeps its object when the server gives it an id, so that nothing reloads while the answer arrives.
+  const chat = useMemo(() => (temporary ? new TemporaryChat() : id ? openChat(id) : new Chat(null)), [id, temporary]);
+  const state = useStore(chat.state);
+  const options = useStore(answerOptions);
+  const [editing, setEditing] = useState<string | null>(null);
+  const [sharing, setSharing] = useState(false);
+  const [suggestion, setSuggestion] = useState<{ text: string } | null>(null);
+  const running = [...state.turns.values()].some((turn) => turn.state === 'running');
+  const title = temporary ? t('chat.temporary') : state.summary?.title || (id ? t('untitled') : '');
+
+  useEffect(() => {
+    if (chat.id && state.status === 'new') void chat.load();
+  }, [chat, state.status]);
+  useEffect(() => {
+    document.title = title ? `${title} – Yearling` : 'Yearling';
+  }, [title]);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      // A menu or dialog that closes on Escape prevents the default.
+      if (event.key === 'Escape' && running && !event.defaultPrevented) void chat.stop().catch(toastError);
+    };
+    addEventListener('keydown', onKey);
+    return () => removeEventListener('keydown', onKey);
+  }, [chat, running]);
+
+  const send = async (text: string) => {
+    const isNew = !chat.id && !temporary;
+    try {
+      await chat.send(text, state.tree.get(state.leaf)?.id ?? null, options, null);
+    } catch (error) {
+      toastError(error);
+      throw error;
+    } finally {
+      if (isNew && chat.id) {
+        keepOpen(chat);
+        go(`/c/${chat.id}`, { replace: true });
+      }
+      if (!temporary) void queryClient.invalidateQueries({ queryKey: ['conversations'] });
+    }
+    if (options.compare) answerOptions.set({ ...options, compare: undefined });
+  };
+  const lastQuestion = state.tree.path(state.leaf).findLast((one) => one.role === 'user');
+  const composer = (
+    <Composer
+      draftKey={temporary ? 'temporary' : (chat.id ?? 'new')}
+      running={running}
+      onSend={send}
+      onStop={() => void chat.stop().catch(toastError)}
+      onEditLast={lastQuestion ? () => setEditing(lastQuestion.id) : undefined}
+      allowCompare={!temporary}
+      suggestion={suggestion}
+    />
+  );
+
+  if (state.status === 'failed')
+    return (
+      <EmptyState icon={MessageSquareDashed} title={t('chat.notFound')} text={<ErrorMessage error={state.error} />}>
+        <Button kind="primary" onClick={() => go('/')}>
+          {t('nav.newChat')}
+        </Button>
+      </EmptyState>
+    );
+  const empty = !state.tree.messages.length && (state.status !== 'loading' || !chat.id);
+  return (
+    <div className={temporary ? 'chat temporary' : 'chat'}>
+      <header className="chat-head">
+        <h1 className="clip grow">{title || <span className="visually-hidden">{t('nav.newChat')}</span>}</h1>
+        {!id && (
+          <Button
+            size="small"
+            kind="plain"
+            icon={EyeOff}
+            aria-pressed={temporary}
+            onClick={() => go(temporary ? '/' : '/temporary')}
+          >
+            {t(temporary ? 'chat.temporaryOff' : 'chat.temporary')}
+          </Button>
+        )}
+        {id && state.summary && (
+          <>
+            <IconButton icon={Share2} label={t('share.title')} onClick={() => setSharing(true)} />
+            <ChatMenu entry={state.summary} />
+          </>
+        )}
+      </header>
+      {empty && !id ? (
+        <Welcome temporary={temporary} onPick={(text) => setSuggestion({ text })}>
+          {composer}
+        </Welcome>
+      ) : (
+        <>
+          {state.status === 'loading' && !state.tree.messages.length ? (
+            <div className="thread-frame" aria-busy="true">
+              <div className="thread-loading">
+                <div className="skeleton" />
+                <div className="skeleton" />
+              </div>
+            </div>
+          ) : (
+            <Thread chat={chat} options={options} temporary={temporary} editing={editing} onEditing={setEditing} focus={focus} />
+          )}
+          <div className="composer-place">
+            {composer}
+            <p className="fine-print">{t(temporary ? 'chat.temporaryNote' : 'chat.finePrint')}</p>
+          </div>
+        </>
+      )}
+      {sharing && chat.id && <ShareDialog conversation={chat.id} leaf={state.leaf} onClose={() => setSharing(false)} />}
+    </div>
+  );
+}
+
+/** The start of a new chat, with suggestions. */
+function Welcome({
+  temporary,
+  onPick,
+  children,
+}: {
+  temporary: boolean;
+  onPick: (text: string) => void;
+  children: React.ReactNode;
+}) {
+  const t = useTranslation();
+  const models = useQuery(modelsQuery);
+  return (
+    <div className="welcome">
+      <div className="welcome-inside">
+        <h2>{t(temporary ? 'welcome.temporary' : 'welcome.title')}</h2>
+        <p className="muted">{t(temporary ? 'chat.temporaryNote' : 'welcome.lead')}</p>
+        {models.isError && (
+          <p className="notice bad" role="alert">
+            <ErrorMessage error={models.error} />
+          </p>
+        )}
+        {children}
+        {!temporary && (
+          <ul className="starters">
+            {STARTERS.map(([title, text]) => (
+              <li key={title}>
+                <button type="button" onClick={() => onPick(t(text))}>
+                  <strong>{t(title)}</strong>
+                  <span>{t(text)}</span>
+                </button>
+              </li>
+            ))}
+          </ul>
+        )}
+        {!temporary && <p className="small muted welcome-loop">{t('welcome.learning')}</p>}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,127 @@
+/** Feedback on answers. The server logs every event, and the person can retract it. */
+import { api } from '../../api/client';
+import { queryClient } from '../../api/queries';
+import type { Comparison, Message } from '../../api/types';
+import { t } from '../../i18n';
+import { toast, toastError } from '../../ui/toast';
+import type { Chat } from './chat';
+
+export const UP_TAGS = [
+  ['accurate', 'tag.accurate'],
+  ['clear', 'tag.clear'],
+  ['complete', 'tag.complete'],
+  ['kind', 'tag.kind'],
+] as const;
+
+export const DOWN_TAGS = [
+  ['wrong', 'tag.wrong'],
+  ['unclear', 'tag.unclear'],
+  ['ignores-question', 'tag.ignores'],
+  ['too-long', 'tag.tooLong'],
+  ['unsafe', 'tag.unsafe'],
+  ['biased', 'tag.biased'],
+] as const;
+
+export async function rate(chat: Chat, message: Message, value: number, tags: string[] = []): Promise<void> {
+  if (!message.sample) return;
+  try {
+    const created = await api.post('/v1/feedback/ratings', { body: { item: message.sample, value: value as 0 | 0.5 | 1, tags } });
+    const now = chat.state.get().tree.get(message.id) ?? message;
+    chat.putMessage({ ...now, rating: { event: created.id, value, tags } });
+    void queryClient.invalidateQueries({ queryKey: ['wanted'] });
+  } catch (error) {
+    toastError(error);
+  }
+}
+
+export async function retractRating(chat: Chat, message: Message): Promise<void> {
+  if (!message.rating) return;
+  try {
+    await retractFeedback(message.rating.event);
+    chat.putMessage({ ...message, rating: null });
+    toast(t('rating.retracted'));
+  } catch (error) {
+    toastError(error);
+  }
+}
+
+export function retractFeedback(event_id: string) {
+  return api.delete('/v1/feedback/events/{event_id}', { params: { path: { event_id } } });
+}
+
+/** Adds a better version of an answer as a sibling branch, and shows it. */
+export async function submitRewrite(chat: Chat, message: Message, text: string): Promise<void> {
+  try {
+    const created = await api.post('/v1/conversations/{conversation_id}/messages/{message_id}/edit', {
+      params: { path: { conversation_id: chat.id!, message_id: message.id } },
+      body: { text },
+    });
+    chat.putMessage(created.message);
+    await chat.showBranch(created.message.id);
+    const { event } = created;
+    toast(
+      t('rating.rewritten'),
+      event
+        ? { label: t('undo'), run: () => void retractFeedback(event).then(() => toast(t('rating.retracted')), toastError) }
+        : undefined,
+    );
+  } catch (error) {
+    toastError(error);
+    throw error;
+  }
+}
+
+/** Retracts a rewrite from the feedback log. Its branch stays. */
+export async function retractRewrite(chat: Chat, message: Message): Promise<void> {
+  if (!message.edit_event) return;
+  try {
+    await retractFeedback(message.edit_event);
+    chat.putMessage({ ...message, edit_event: null });
+    toast(t('rating.retracted'));
+  } catch (error) {
+    toastError(error);
+  }
+}
+
+/** Records which answer is better. The server's reply reveals the models. */
+export async function submitChoice(
+  chat: Chat,
+  comparison: Comparison,
+  outcome: 'left' | 'right' | 'tie' | 'skip',
+  tags: string[],
+): Promise<void> {
+  try {
+    const decided = await api.post('/v1/comparisons/{comparison_id}/choice', {
+      params: { path: { comparison_id: comparison.id } },
+      body: { outcome, tags },
+    });
+    chat.change({ comparisons: new Map(chat.state.get().comparisons).set(decided.id, decided) });
+    if (outcome === 'right' || outcome === 'left') chat.change({ leaf: outcome === 'left' ? comparison.left : comparison.right });
+    await chat.load();
+  } catch (error) {
+    toastError(error);
+    throw error;
+  }
+}
+
+export async function addNote(item: string, text: string, sources: readonly string[], answer: string): Promise<string> {
+  const created = await api.post('/v1/feedback/notes', { body: { item, text: noteText(text, sources, answer) } });
+  void queryClient.invalidateQueries({ queryKey: ['notes'] });
+  return created.id;
+}
+
+const QUOTED_CHARS = 1200;
+
+/** Joins the quoted answer, the text and the sources of a note into one public text. */
+export function noteText(text: string, sources: readonly string[], answer = ''): string {
+  const short = answer.length > QUOTED_CHARS ? `${answer.slice(0, QUOTED_CHARS)} …` : answer;
+  const quoted = short.trim()
+    ? short
+        .trim()
+        .split('\n')
+        .map((line) => `> ${line}`)
+    : [];
+  const given = sources.map((one) => one.trim()).filter(Boolean);
+  const parts = [quoted.join('\n'), text.trim(), given.length ? `Sources:\n${given.map((one) => `- <${one}>`).join('\n')}` : ''];
+  return parts.filter(Boolean).join('\n\n');
+}

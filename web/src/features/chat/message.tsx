@@ -1,0 +1,199 @@
+/** A question or an answer, with its actions. */
+import { Brain, CircleAlert, Copy, PencilLine } from 'lucide-react';
+import { memo, type ReactNode, startTransition, useEffect, useState } from 'react';
+import type { Message } from '../../api/types';
+import { formatDate, useTranslation } from '../../i18n';
+import { Store, useStore } from '../../store';
+import { Button, IconButton } from '../../ui/button';
+import { copyText } from '../../ui/clipboard';
+import { EditBox } from '../../ui/edit-box';
+import { ErrorMessage } from '../../ui/error-message';
+import { toast } from '../../ui/toast';
+import { AnswerActions } from './answer-actions';
+import { Branches } from './branches';
+import type { StreamingAnswer } from './chat';
+import { submitRewrite, retractRewrite } from './feedback';
+import type { MessageProps } from './message-props';
+import { MessageText } from './message-text';
+
+const NOT_STREAMING = new Store<StreamingAnswer | null>(null);
+
+export const MessageView = memo(function MessageView(props: MessageProps) {
+  const message = props.item.messages[0]!;
+  return message.role === 'user' ? <Question {...props} message={message} /> : <Answer {...props} />;
+});
+
+/** False for a message that scrolls into view, until scrolling ends: rendering buttons would cost frames. */
+function useScrollSettled(scrolling: Store<boolean>): boolean {
+  const [settled, setRested] = useState(() => !scrolling.get());
+  useEffect(() => {
+    if (settled) return undefined;
+    const look = () => {
+      if (!scrolling.get()) startTransition(() => setRested(true));
+    };
+    look();
+    return scrolling.subscribe(look);
+  }, [scrolling, settled]);
+  return settled;
+}
+
+function Question({
+  message,
+  chat,
+  siblings,
+  running,
+  onResend,
+  editing,
+  onEditing,
+  scrolling,
+}: MessageProps & { message: Message }) {
+  const t = useTranslation();
+  const settled = useScrollSettled(scrolling);
+  return (
+    <article className="message question" aria-label={t('chat.yourMessage')}>
+      {editing ? (
+        <EditBox
+          label={t('chat.editQuestion')}
+          text={message.text}
+          action={t('chat.send')}
+          onCancel={() => onEditing(null)}
+          onSave={async (text) => {
+            await onResend(text, message);
+            onEditing(null);
+          }}
+        />
+      ) : (
+        <>
+          <div className="bubble">{message.text}</div>
+          <div className="actions">
+            {settled && (
+              <>
+                <IconButton icon={Copy} label={t('copy')} size={16} onClick={() => void copyWithToast(message.text, t('copied'))} />
+                <IconButton
+                  icon={PencilLine}
+                  label={t('edit')}
+                  size={16}
+                  disabled={running}
+                  onClick={() => onEditing(message.id)}
+                />
+                <Branches chat={chat} message={message} siblings={siblings} disabled={running} />
+              </>
+            )}
+          </div>
+        </>
+      )}
+    </article>
+  );
+}
+
+async function copyWithToast(text: string, message: string): Promise<void> {
+  await copyText(text);
+  toast(message);
+}
+
+function Answer(props: MessageProps) {
+  const { chat, item, error, running, isLast } = props;
+  const t = useTranslation();
+  const last = item.messages.at(-1)!;
+  const streaming = useStore<StreamingAnswer | null>(
+    (chat.streamingAnswer(last.id) as Store<StreamingAnswer | null> | undefined) ?? NOT_STREAMING,
+  );
+  const text = item.messages.map((one) => (one.id === last.id && streaming ? streaming.text : one.text)).join('');
+  const reasoning = streaming?.reasoning || last.reasoning;
+  const [editing, setEditing] = useState(false);
+  const settled = useScrollSettled(props.scrolling);
+  return (
+    <article className="message answer" aria-label={t('chat.answer')} aria-busy={Boolean(streaming)}>
+      {last.edit_of && (
+        <p className="row small">
+          <span className="badge">{t('chat.editedByYou')}</span>
+          {last.edit_event && (
+            <button type="button" className="link" onClick={() => void retractRewrite(chat, last)}>
+              {t('rating.retract')}
+            </button>
+          )}
+        </p>
+      )}
+      {reasoning && <Reasoning text={reasoning} open={Boolean(streaming) && !text} />}
+      {editing ? (
+        <Rewrite {...props} message={last} text={text} onDone={() => setEditing(false)} />
+      ) : (
+        <MessageText text={text} streaming={Boolean(streaming)} />
+      )}
+      {streaming?.disconnected && (
+        <p className="small muted row" role="status">
+          <span className="spinner" aria-hidden="true" /> {t('chat.reconnecting')}
+        </p>
+      )}
+      {error !== undefined && (
+        <div className="notice bad" role="alert">
+          <CircleAlert size={18} aria-hidden="true" />
+          <span className="grow">
+            <ErrorMessage error={error} />
+          </span>
+          <Button size="small" disabled={running} onClick={() => props.onRegenerate(last)}>
+            {t('again')}
+          </Button>
+        </div>
+      )}
+      {!streaming && !editing && error === undefined && (
+        <>
+          {last.finish_reason === 'length' && isLast && (
+            <p className="row small muted">
+              {t('chat.cutOff')}
+              {!props.temporary && (
+                <Button size="small" disabled={running} onClick={() => props.onContinue(last)}>
+                  {t('chat.continue')}
+                </Button>
+              )}
+            </p>
+          )}
+          {settled ? (
+            <AnswerActions {...props} message={last} text={text} onRewrite={() => setEditing(true)} />
+          ) : (
+            <div className="actions" />
+          )}
+        </>
+      )}
+    </article>
+  );
+}
+
+function Reasoning({ text, open }: { text: string; open: boolean }) {
+  const t = useTranslation();
+  return (
+    <details className="reasoning" open={open || undefined}>
+      <summary>
+        <Brain size={15} aria-hidden="true" /> {t('chat.reasoning')}
+      </summary>
+      <div className="plain">{text}</div>
+    </details>
+  );
+}
+
+function Rewrite({ chat, message, text, onDone }: MessageProps & { message: Message; text: string; onDone: () => void }) {
+  const t = useTranslation();
+  return (
+    <div className="stack tight">
+      <p className="small muted">{t('chat.rewriteHint')}</p>
+      <EditBox
+        label={t('chat.rewrite')}
+        text={text}
+        action={t('chat.rewriteSave')}
+        onCancel={onDone}
+        onSave={async (rewritten) => {
+          await submitRewrite(chat, message, rewritten);
+          onDone();
+        }}
+      />
+    </div>
+  );
+}
+
+export function When({ utc, children }: { utc: string; children?: ReactNode }) {
+  return (
+    <time dateTime={utc} title={formatDate(utc)}>
+      {children ?? formatDate(utc)}
+    </time>
+  );
+}

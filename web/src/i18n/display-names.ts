@@ -1,0 +1,149 @@
+/**
+ * Display names for identifiers that the server sends. An identifier that is not listed is shown as it is, since a server that is
+ * newer than the page may send others.
+ */
+import { language } from '.';
+
+type Names = Readonly<Record<string, readonly [english: string, chinese: string]>>;
+
+const NAMES = {
+  finishReason: {
+    stop: ['Complete', '正常结束'],
+    length: ['Length limit', '达到长度上限'],
+    tool_calls: ['Tool call', '调用工具'],
+    cancelled: ['Stopped by you', '由你停止'],
+    error: ['Error', '出错'],
+  },
+  importSource: {
+    chatgpt: ['ChatGPT', 'ChatGPT'],
+    open_webui: ['Open WebUI', 'Open WebUI'],
+    yearling: ['Yearling', 'Yearling'],
+  },
+  importedRecord: {
+    conversation: ['chat', '对话'],
+    conversations: ['chats', '对话'],
+    message: ['message', '消息'],
+    messages: ['messages', '消息'],
+    attachment: ['attachment', '附件'],
+    sample: ['answer record', '回答记录'],
+    share: ['shared link', '分享链接'],
+    'address of a share': ['shared link', '分享链接'],
+    memory: ['memory', '记忆'],
+    memories: ['memories', '记忆'],
+    folder: ['folder', '文件夹'],
+    folders: ['folders', '文件夹'],
+    judgement: ['rating', '评价'],
+  },
+  exam: {
+    gsm8k: ['GSM8K', 'GSM8K'],
+    ifeval: ['IFEval', 'IFEval'],
+    own: ['Own exam', '自有考试'],
+    preference: ['Preference', '偏好'],
+    truthfulqa: ['TruthfulQA', 'TruthfulQA'],
+    xstest: ['XSTest', 'XSTest'],
+  },
+  scope: {
+    read: ['Read', '读取'],
+    chat: ['Chat', '对话'],
+    feedback: ['Feedback', '反馈'],
+    admin: ['Admin', '管理'],
+  },
+  trainingMethod: {
+    sft: ['Supervised fine-tuning (SFT)', '监督微调（SFT）'],
+    dpo: ['Preference optimisation (DPO)', '偏好优化（DPO）'],
+    kto: ['Preference optimisation (KTO)', '偏好优化（KTO）'],
+    reward: ['Reward model', '奖励模型'],
+    grpo: ['Reinforcement learning (GRPO)', '强化学习（GRPO）'],
+    ppo: ['Reinforcement learning (PPO)', '强化学习（PPO）'],
+    rejection: ['Rejection sampling', '拒绝采样'],
+  },
+  pairReason: {
+    sides_disagree: ['The two sides disagree', '双方意见不一'],
+    one_side_only: ['Only one side has compared them', '只有一方作过对比'],
+  },
+  dropReason: {
+    learnt_before: ['Used in an earlier lesson set', '已用于先前的课程集'],
+    duplicate: ['Duplicate', '重复'],
+    near_duplicate: ['Near duplicate', '近似重复'],
+    like_a_held_out_one: ['Too similar to a held-out example', '与留作考试的例子过于相似'],
+    people_disagree: ['Raters disagree', '评价者意见不一'],
+    neither_good_nor_bad: ['Neither good nor bad', '不好不坏'],
+    not_in_the_consensus_run: ['Not in the consensus run', '未纳入共识计算'],
+    no_weight: ['No weight', '没有权重'],
+    needs_more_ratings: ['Needs more ratings', '需要更多评价'],
+    sides_disagree: ['The two sides disagree', '双方意见不一'],
+    one_side_only: ['Only one side has rated', '只有一方评价'],
+    helpful: ['Helpful', '有帮助'],
+    not_helpful: ['Not helpful', '没帮助'],
+  },
+  grader: {
+    answer: ['Answer check', '答案检查'],
+    care: ['Care', '关怀'],
+    code: ['Code check', '代码检查'],
+    confidence: ['Confidence', '把握程度'],
+    language: ['Language', '语言'],
+    length: ['Length', '长度'],
+    mirror: ['Even-handedness', '一视同仁'],
+    must: ['Required text', '必含内容'],
+    nature: ['Claims about itself', '关于自身的说法'],
+    person: ['Human review', '人工评审'],
+    praise: ['Praise', '赞扬'],
+    pushback: ['Standing by facts', '坚持事实'],
+    refusal: ['Refusal', '拒答'],
+    sources: ['Sources', '来源'],
+    views: ['Balance of views', '观点平衡'],
+  },
+  judge: {
+    labels: ['Automatic grader', '自动评分'],
+    person: ['Human review', '人工评审'],
+  },
+  basis: {
+    founding: ['Founding clause', '初始条款'],
+  },
+  messageRole: {
+    user: ['User', '用户'],
+    assistant: ['Assistant', '助手'],
+    system: ['System', '系统'],
+    tool: ['Tool', '工具'],
+  },
+  metric: {
+    loss: ['Loss', '损失'],
+    accuracy: ['Accuracy', '准确率'],
+    reward: ['Reward', '奖励'],
+    score: ['Score', '分数'],
+    strict_mean: ['Strict score', '严格分数'],
+    validation_score: ['Validation score', '验证分数'],
+    pass_rate: ['Pass rate', '通过率'],
+    kl: ['KL divergence', 'KL 散度'],
+    entropy: ['Entropy', '熵'],
+    margin: ['Margin', '间隔'],
+    learning_rate: ['Learning rate', '学习率'],
+    grad_norm: ['Gradient norm', '梯度范数'],
+    gradient_norm: ['Gradient norm', '梯度范数'],
+    tokens_per_s: ['Tokens per second', '每秒词元数'],
+    seconds: ['Seconds', '秒'],
+  },
+  verdict: {
+    right: ['Right', '正确'],
+    wrong: ['Wrong', '错误'],
+  },
+} as const satisfies Record<string, Names>;
+
+export function displayName(kind: keyof typeof NAMES, id: string): string {
+  const names = Object.hasOwn(NAMES[kind], id) ? (NAMES[kind] as Names)[id] : undefined;
+  return names ? names[language.get() === 'zh' ? 1 : 0] : id;
+}
+
+/** An identifier as words, for vocabularies without a list, such as the topics of the behaviour spec. */
+export function humanize(id: string): string {
+  return id.replaceAll('_', ' ');
+}
+
+/** The name of a language in itself, by its code. */
+export function languageName(code: string): string {
+  try {
+    return new Intl.DisplayNames([code], { type: 'language' }).of(code) ?? code;
+  } catch {
+    return code;
+  }
+}

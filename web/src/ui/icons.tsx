@@ -1,1 +1,0 @@
-export { Bookmark as BookmarkIcon } from 'lucide-react';

@@ -1,0 +1,62 @@
+"""Gate decisions: whether a challenger may replace a champion, and on what grounds. Knows nothing of how a gate decides."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from yearling.clock import new_id, now_utc
+from yearling.store.audit import append_audit_entry
+from yearling.store.database.database import Database
+from yearling.store.database.packing import pack_canonical_json, record_values
+from yearling.store.database.schema import gates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRecord:
+    """What a gate decided of a challenger (both are model hashes), and on what."""
+
+    id: str
+    created_utc: datetime
+    champion: str
+    challenger: str
+    decision: str
+    body: dict[str, Any]
+
+
+GateRecords = list[GateRecord]
+
+
+class GateStore:
+    """The gate decisions of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, *, champion: str, challenger: str, decision: str, body: dict[str, Any], actor: str) -> GateRecord:
+        """Keep what a gate decided, in the audit log too."""
+        record = GateRecord(
+            id=new_id(),
+            created_utc=now_utc(),
+            champion=champion,
+            challenger=challenger,
+            decision=decision,
+            body=json.loads(pack_canonical_json(body)),
+        )
+        values = record_values(record)
+        with self._database.write() as connection:
+            connection.execute(gates.insert().values({**values, "body": pack_canonical_json(body)}))
+            detail = {"champion": champion, "challenger": challenger, "decision": decision}
+            append_audit_entry(connection, actor, "gate.decide", record.id, detail)
+        return record
+
+    def list(self, *, challenger: str | None = None, limit: int = 100) -> GateRecords:
+        """What gates decided, newest first."""
+        query = sa.select(gates) if challenger is None else sa.select(gates).where(gates.c.challenger == challenger)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(gates.c.id.desc()).limit(limit))
+            return [GateRecord(**{**row._mapping, "body": json.loads(row.body)}) for row in rows]
