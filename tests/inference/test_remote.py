@@ -177,7 +177,7 @@ async def test_a_failure_or_silence_in_mid_answer_is_told() -> None:
     cut = Answer(events=[chunk({"content": "Hi"})])
     silent = Answer(events=[chunk({"content": "Hi"})], endless=True)
     nonsense = Answer(events=["not json"])
-    expected = ["out of memory", "ended in the middle", "broke off", "not JSON"]
+    expected = ["out of memory", "ended the answer early", "broke off", "not JSON"]
     for answer, says in zip([failing, cut, silent, nonsense], expected, strict=True):
         async with serving(MODELS, answer, read_timeout_s=0.3) as (_, endpoint):
             with pytest.raises(Unavailable, match=says):

@@ -48,7 +48,19 @@ MAX_SEQUENCES = 64
 KV_CACHE_MEMORY_FRACTION = 0.25
 """Part of the memory that is free at start which the key/value cache may take."""
 
-PROPERTIES = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0, "KV_CACHE_PRECISION": "f16"}
+PROPERTIES = {
+    "INFERENCE_PRECISION_HINT": "f32",
+    "KV_CACHE_PRECISION": "f32",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
+}
+"""Settings that make answers repeatable, in place of defaults that are faster.
+
+By default the library computes in bfloat16 where the processor multiplies it (AMX), quantises activations and rounds keys and
+values. On two AMX cores, with the default model, bfloat16 shifts log-probabilities by 0.04 nats on average, and none of eight
+sampled answers is the same alone and beside seven others; with these settings all are, and log-probabilities differ from
+torch's by 0.0001 nats. The price is paid by large batches: 0.77 of the speed with 8 sequences, 0.47 with 32, 0.38 for prompts,
+none with one sequence. Answers that repeat only alone would cost more, because exams would then run one at a time.
+"""
 
 SUPPORTED_SCHEMA_KEYWORDS = frozenset(
     {"type", "properties", "required", "additionalProperties", "items", "prefixItems", "minItems", "maxItems", "enum", "const"}
