@@ -1,4 +1,4 @@
-"""Model files: catalogue, library, formats, tokenizer, chat template, network."""
+"""Model files: catalogue, library, file formats, tokenizer, chat template, network, adapters."""
 
 from yearling.files.progress import Progress
 from yearling.models.adapter import Adapter
