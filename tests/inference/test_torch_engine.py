@@ -379,21 +379,17 @@ def test_packed_layers_compute_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "fits", "expected"),
+    ("flag", "available_bytes", "expected"),
     [
-        ("amx_bf16", True, "float32"),
-        ("amx_bf16", False, "bfloat16"),
-        ("avx512_bf16 sse", False, "bfloat16"),
-        ("avx512_vnni", False, "float32"),
-        (None, False, "float32"),
+        ("amx_bf16", 8_000, "float32"),
+        ("amx_bf16", 7_999, "bfloat16"),
+        ("avx512_bf16", 7_999, "bfloat16"),
+        ("avx512_vnni", 7_999, "float32"),
     ],
 )
-def test_weights_are_float32_unless_only_bfloat16_fits(tmp_path: Path, flags: str | None, fits: bool, expected: str) -> None:
-    cpuinfo = tmp_path / "cpuinfo"
-    if flags is not None:
-        cpuinfo.write_text(f"processor: 0\nflags : fpu {flags}\n")
-    available_bytes = 8_000 if fits else 7_999
-    assert choose_weight_dtype(1_000, available_bytes=available_bytes, cpuinfo=cpuinfo) == expected
+def test_weights_are_float32_unless_only_bfloat16_fits(flag: str, available_bytes: int, expected: str) -> None:
+    flags = frozenset({"fpu", flag})
+    assert choose_weight_dtype(1_000, available_bytes=available_bytes, cpu_flags=flags) == expected
 
 
 @pytest.mark.parametrize(("dtype", "alone"), [(torch.float32, False), (torch.bfloat16, True)])

@@ -65,7 +65,7 @@ class Server:
             page, kind = json.dumps({"files": files}), "application/vnd.pypi.simple.v1+json"
         self.serve(f"/simple/{name}/", page.encode(), content_type=kind)
 
-    def web(self, **options: Any) -> NetworkConfig:
+    def network_config(self, **options: Any) -> NetworkConfig:
         """How to reach the world when this server is all of it."""
         indexes = PackageIndexes(urls=(self.url + "/simple",))
         return NetworkConfig(**{"indexes": indexes, "hf_endpoint": self.url, "pause_s": 0.01, "timeout_s": 5.0, **options})

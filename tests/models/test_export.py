@@ -193,7 +193,7 @@ def test_a_window_limits_the_context_of_the_exported_file(tmp_path: Path) -> Non
 
 def test_what_cannot_be_exported_says_so(tmp_path: Path) -> None:
     folder = model_folder("llama", tmp_path)
-    with pytest.raises(BadInput, match="no layout"):
+    with pytest.raises(BadInput, match="not a supported layout"):
         export_gguf(folder, tmp_path / "model.gguf", "Q3_K_XXL")
     decoder = load_decoder(folder)
     attach_adapter(decoder, new_adapter(decoder, rank=2, alpha=2, base_sha256="", seed=0), base_sha256="")

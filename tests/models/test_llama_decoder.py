@@ -183,7 +183,7 @@ def test_the_cache_refuses_what_does_not_fit(decoder: LlamaDecoder) -> None:
     ):
         with pytest.raises(ValueError):
             decoder(ids, cache=rows)
-    with pytest.raises(ValueError, match="follow from it"):
+    with pytest.raises(ValueError, match="must not be given with a cache"):
         decoder(random_ids(1, 2), cache=cache.rows([0]), mask=torch.ones(2, 2, dtype=torch.bool))
     with pytest.raises(ValueError):
         cache.reset(0, 1)
@@ -283,7 +283,7 @@ def test_sharded_folders_are_read_whole(tmp_path: Path) -> None:
     with torch.no_grad():
         torch.testing.assert_close(load_decoder(tmp_path)(random_ids(1, 9)), model(random_ids(1, 9)).logits, rtol=1e-4, atol=1e-5)
     next(tmp_path.glob("model-*.safetensors")).unlink()
-    with pytest.raises(Untrusted, match="missing"):
+    with pytest.raises(BadInput, match="lacks 1 of its"):
         load_decoder(tmp_path)
 
 
@@ -294,7 +294,7 @@ def test_incomplete_foreign_and_misshapen_weights_are_refused(tmp_path: Path) ->
     name = "model.layers.1.mlp.up_proj.weight"
     for tensors, complaint in (
         ({key: value for key, value in whole.items() if key != name}, "lack 1 tensors"),
-        (whole | {"model.layers.9.strange.weight": torch.zeros(1)}, "does not know"),
+        (whole | {"model.layers.9.strange.weight": torch.zeros(1)}, "does not have"),
         (whole | {name: torch.zeros(3, 3)}, "shape"),
     ):
         write_safetensors(file, tensors, {})
@@ -309,18 +309,18 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
     import transformers
 
     (tmp_path / "config.json").write_text(json.dumps(transformers.LlamaConfig(**SIZES).to_dict()))
-    with pytest.raises(BadInput, match="no safetensors"):
+    with pytest.raises(BadInput, match=r"no model\.safetensors"):
         load_decoder(tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
     for path in (tmp_path, tmp_path / "pytorch_model.bin"):
-        with pytest.raises(Untrusted, match="pickled"):
+        with pytest.raises(Untrusted, match="pickle file"):
             load_decoder(path)
 
 
 def test_bad_folders_and_types_are_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"no config\.json"):
         load_decoder(tmp_path)
-    with pytest.raises(BadInput, match="no type"):
+    with pytest.raises(BadInput, match="not a supported type"):
         load_decoder(tmp_path, dtype="int3")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
     with pytest.raises(Untrusted, match="incomplete"):

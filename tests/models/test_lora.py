@@ -181,7 +181,7 @@ def test_pickles_other_layers_and_torn_pairs_are_refused(decoder: Decoder, adapt
     tensors = dict(read_safetensors(file))
     key = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
     write_safetensors(file, {name: value for name, value in tensors.items() if name != key}, {"yearling.base_sha256": BASE})
-    with pytest.raises(Untrusted, match="do not belong together"):
+    with pytest.raises(Untrusted, match="do not match"):
         load_adapter(tmp_path, decoder, base_sha256=BASE)
     write_safetensors(file, tensors | {"base_model.model.lm_head.lora_A.weight": torch.zeros(4, 48)}, {})
     with pytest.raises(Unsupported, match="lm_head"):
@@ -190,7 +190,7 @@ def test_pickles_other_layers_and_torn_pairs_are_refused(decoder: Decoder, adapt
     with pytest.raises(BadInput):
         load_adapter(tmp_path, decoder, base_sha256=BASE)
     (tmp_path / "adapter_model.bin").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
-    with pytest.raises(Untrusted, match="pickled"):
+    with pytest.raises(Untrusted, match="pickle file"):
         load_adapter(tmp_path / "adapter_model.bin", decoder, base_sha256=BASE)
 
 
@@ -208,7 +208,7 @@ def test_what_does_not_fit_is_bad_input(decoder: Decoder, adapter: Adapter) -> N
     attach_adapter(decoder, adapter, base_sha256=BASE)
     with pytest.raises(BadInput, match="already"):
         attach_adapter(decoder, adapter, base_sha256=BASE)
-    with pytest.raises(BadInput, match="No adapter"):
+    with pytest.raises(BadInput, match="is not possible"):
         new_adapter(decoder, rank=0, alpha=1, base_sha256=BASE, seed=0)
 
 

@@ -27,7 +27,7 @@ SOURCE = "pypi:tiny-model==1.0#tiny_model/model.gguf"
 
 @pytest.fixture
 def library(tmp_path: Path, server: Server) -> ModelLibrary:
-    return ModelLibrary(tmp_path / "models", web=server.web())
+    return ModelLibrary(tmp_path / "models", network=server.network_config())
 
 
 def _publish(server: Server, tmp_path: Path, *, rows: int = 64) -> str:
@@ -70,7 +70,7 @@ def test_another_layout_or_another_file_under_the_same_name_is_a_conflict(
 ) -> None:
     _publish(server, tmp_path)
     library.pull(SOURCE, name="tiny")
-    with pytest.raises(Conflict, match="in Q8_0 and not in BF16") as raised:
+    with pytest.raises(Conflict, match="in Q8_0, not in BF16") as raised:
         library.pull(SOURCE, name="tiny", layout="bf16")
     assert "yearling model remove tiny" in raised.value.advice
     with pytest.raises(Conflict, match="not in its source's layout"):
@@ -128,7 +128,7 @@ def test_names_never_leave_the_folder(library: ModelLibrary, tmp_path: Path, nam
         with pytest.raises(NotFound):
             call(name)
     if name:
-        with pytest.raises(BadInput, match="cannot name a model"):
+        with pytest.raises(BadInput, match="not a valid name for a model"):
             library.import_path(tiny_gguf(tmp_path / "a.gguf"), name=name)
     assert (tmp_path / "outside" / "model.json").exists()
 
@@ -187,7 +187,10 @@ def test_a_damaged_model_does_not_hide_the_others_and_can_be_removed(library: Mo
 
 def test_no_network_at_the_first_start_says_what_to_do(tmp_path: Path, server: Server) -> None:
     library = ModelLibrary(
-        tmp_path / "models", web=server.web(indexes=type(server.web().indexes)(urls=("http://127.0.0.1:9/simple",)), attempts=1)
+        tmp_path / "models",
+        network=server.network_config(
+            indexes=type(server.network_config().indexes)(urls=("http://127.0.0.1:9/simple",)), attempts=1
+        ),
     )
     with pytest.raises(Unavailable, match="cannot be reached") as raised:
         library.pull("smollm2-135m-instruct")
@@ -244,7 +247,9 @@ def test_two_pulls_of_one_model_at_once_fetch_it_once(tmp_path: Path, server: Se
     _publish(server, tmp_path)
     models: list[LocalModel] = []
     threads = [
-        threading.Thread(target=lambda: models.append(ModelLibrary(tmp_path / "models", web=server.web()).pull(SOURCE)))
+        threading.Thread(
+            target=lambda: models.append(ModelLibrary(tmp_path / "models", network=server.network_config()).pull(SOURCE))
+        )
         for _ in range(4)
     ]
     for thread in threads:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Q
-from gguf import GGUFReader
+from gguf import GGUFReader, GGUFValueType, GGUFWriter
 from gguf.quants import dequantize, quantize
 
 from tests.models.artefacts import tiny_gguf
@@ -107,6 +108,38 @@ def test_metadata_is_untouched_but_for_the_file_type(tmp_path: Path) -> None:
     assert list(after) == list(before)
 
 
+def test_the_header_is_the_one_that_the_library_writes(tmp_path: Path) -> None:
+    """Against the reference implementation: `GGUFWriter`, given the same metadata with the types that the source declares."""
+    source = read_gguf(tiny_gguf(tmp_path / "a.gguf"))
+    reader, written = GGUFReader(source.path), _rewritten(source.path, "q8_0")
+    writer = GGUFWriter(tmp_path / "reference.gguf", source.metadata["general.architecture"])
+    for key, value in (source.metadata | {"general.file_type": 7, "general.quantization_version": 2}).items():
+        if key != "general.architecture":
+            kind, *element = reader.fields[key].types if key in reader.fields else [GGUFValueType.UINT32]
+            writer.add_key_value(key, value, kind, element[-1] if element else None)
+    for tensor in GGUFReader(written).tensors:
+        writer.add_tensor_info(tensor.name, tensor.data.shape, tensor.data.dtype, tensor.n_bytes, raw_dtype=tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+    reference = (tmp_path / "reference.gguf").read_bytes()
+    assert written.read_bytes()[: len(reference)] == reference
+
+
+def test_metadata_that_the_library_cannot_write_is_kept(tmp_path: Path) -> None:
+    """An empty array, spliced into the header: `GGUFWriter` refuses it, though the format allows it."""
+    path = tiny_gguf(tmp_path / "a.gguf")
+    data, at = bytearray(path.read_bytes()), read_gguf(path).table_offset
+    key, int32, array = b"an.empty", 5, 9
+    entry = struct.pack("<Q", len(key)) + key + struct.pack("<IIQ", array, int32, 0)
+    assert len(entry) % 32 == 0, "the tensors must stay aligned"
+    data[at:at] = entry
+    struct.pack_into("<Q", data, 16, struct.unpack_from("<Q", data, 16)[0] + 1)
+    path.write_bytes(data)
+    assert read_gguf(_rewritten(path, "q8_0")).metadata["an.empty"] == []
+
+
 def test_a_missing_file_type_is_added_and_a_wrong_one_refused(tmp_path: Path) -> None:
     path = tiny_gguf(tmp_path / "a.gguf", **{"general.file_type": ""})
     assert read_gguf(_rewritten(path, "bf16")).metadata["general.file_type"] == 32
@@ -135,14 +168,14 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     offset = read_gguf(path).tensors["blk.0.attn_q.weight"].offset
     data[offset : offset + 2] = np.float16("nan").tobytes()
     path.write_bytes(data)
-    with pytest.raises(Untrusted, match=r"attn_q\.weight holds weights that are not finite"):
+    with pytest.raises(Untrusted, match=r"attn_q\.weight has weights that are not finite"):
         _rewritten(path, "q8_0")
 
 
 def test_a_file_without_weights_is_untrusted(tmp_path: Path) -> None:
     from tests.models.tiny import byte_level_metadata, gguf_file
 
-    with pytest.raises(Untrusted, match="holds no weights"):
+    with pytest.raises(Untrusted, match="has no weights"):
         dominant_type(read_gguf(gguf_file(tmp_path, byte_level_metadata())))
 
 

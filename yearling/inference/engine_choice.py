@@ -99,11 +99,28 @@ class EngineChoice:
 def detect_machine() -> MachineInfo:
     """This machine, detected once per process. Imports none of the engines."""
     return MachineInfo(
-        machine_class=classify_cpu(_cpu_flags()),
-        cores=psutil.cpu_count(logical=False) or os.cpu_count() or 1,
+        machine_class=classify_cpu(cpu_flags()),
+        cores=default_threads(),
         memory_bytes=psutil.virtual_memory().total,
         installed=frozenset(kind for kind, (module, _) in _REQUIREMENTS.items() if importlib.util.find_spec(module) is not None),
     )
+
+
+def default_threads() -> int:
+    """One thread per physical core."""
+    return psutil.cpu_count(logical=False) or os.cpu_count() or 1
+
+
+def cpu_flags() -> frozenset[str]:
+    """Instruction flags of this processor, as in /proc/cpuinfo; empty if they are unknown."""
+    if platform.machine() not in {"x86_64", "AMD64"}:
+        return frozenset()
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return frozenset()
+    line = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return frozenset(line.partition(":")[2].split())
 
 
 def classify_cpu(flags: frozenset[str]) -> MachineClass:
@@ -198,14 +215,3 @@ def _format_speeds(speeds: Mapping[str, float]) -> str:
 def _install_hint(kind: str) -> str:
     extra = _REQUIREMENTS[kind][1]
     return f"not installed: pip install 'yearling[{extra}]'" if extra else "not installed: reinstall Yearling"
-
-
-def _cpu_flags() -> frozenset[str]:
-    if platform.machine() not in {"x86_64", "AMD64"}:
-        return frozenset()
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return frozenset()
-    line = next((line for line in text.splitlines() if line.startswith("flags")), "")
-    return frozenset(line.partition(":")[2].split())

@@ -24,6 +24,7 @@ from typing import Any
 import jsonschema
 
 from yearling.errors import NotFound, Unavailable, Unsupported
+from yearling.files.reading import hash_file
 from yearling.inference.detokenizer import IncrementalDetokenizer
 from yearling.inference.engine import (
     Completion,
@@ -252,7 +253,7 @@ class FakeEngine:
 
     async def load_adapter(self, path: Path) -> str:
         """Returns the SHA-256 of the file; its content has no effect."""
-        adapter_hash = hashlib.sha256(await asyncio.to_thread(path.read_bytes)).hexdigest()
+        adapter_hash = await asyncio.to_thread(hash_file, path)
         self._adapters.add(adapter_hash)
         return adapter_hash
 

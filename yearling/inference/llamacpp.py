@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -19,6 +18,7 @@ import numpy as np
 import psutil
 
 from yearling.errors import BadInput, NotFound
+from yearling.files.reading import hash_file
 from yearling.inference.engine import (
     Completion,
     Delta,
@@ -27,6 +27,7 @@ from yearling.inference.engine import (
     collect_completion,
     validate_request,
 )
+from yearling.inference.engine_choice import default_threads
 from yearling.inference.engine_thread import EngineThread
 from yearling.inference.llamacpp_core import LlamaCppCore, TokenConstraint
 from yearling.inference.llamacpp_ctypes import LlamaModel
@@ -186,7 +187,7 @@ class LlamaCppEngine:
         """As `Engine.load_adapter`; takes a GGUF file. Raises NotFound if the file does not exist."""
         if not path.is_file():  # noqa: ASYNC240
             raise NotFound(f"The adapter file {path} does not exist.")
-        adapter_hash = hashlib.sha256(await asyncio.to_thread(path.read_bytes)).hexdigest()
+        adapter_hash = await asyncio.to_thread(hash_file, path)
         load = partial(
             LlamaCppCore.load_adapter,
             path=path,
@@ -238,13 +239,13 @@ async def open_llamacpp(
     from yearling.models import ModelLibrary
     from yearling.models import Tokenizer as ModelTokenizer
 
-    model = ModelLibrary(Path(folder).parent).get(Path(folder).name)
+    model = ModelLibrary.open_folder(Path(folder))
     return await LlamaCppEngine.open(
         model.weights,
         ModelTokenizer.load(model),
         model_hash=model.sha256,
         source_hash=model.source_sha256,
-        threads=threads or psutil.cpu_count(logical=False) or 1,
+        threads=threads or default_threads(),
         context_tokens=context_tokens or model.context_tokens,
         max_sequences=max_sequences,
     )

@@ -21,6 +21,7 @@ from yearling.inference.cache_slots import CacheSlot, SlotScheduler, SlottedSequ
 from yearling.inference.engine_thread import InFlightRequest
 from yearling.inference.llamacpp_ctypes import LlamaContext, LlamaModel
 from yearling.inference.numpy_sampler import SamplerState, TokenMask, sample_token, token_logprob
+from yearling.models import adapter_fit
 
 CHUNK_TOKENS = 32
 """Prefill tokens per step and new sequence while answers run; it bounds how long the readers of those answers wait.
@@ -268,7 +269,7 @@ class LlamaCppCore:
         handle = self._model.load_adapter(path)
         base = self._model.adapter_metadata(handle, "yearling.base_sha256")
         source = self._model.adapter_metadata(handle, "yearling.base_source_sha256")
-        if base != model_hash and not (source_hash and source_hash in (base, source)):
+        if not adapter_fit(base, source, model_sha256=model_hash, source_sha256=source_hash):
             self._model.free_adapter(handle)
             made_for = f"another base model ({base[:12]}…)" if base else "an unnamed base model"
             raise Untrusted(

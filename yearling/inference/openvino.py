@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -34,6 +33,7 @@ from yearling.inference.engine import (
     collect_completion,
     validate_request,
 )
+from yearling.inference.engine_choice import default_threads
 from yearling.inference.engine_thread import EngineThread, InFlightRequest
 from yearling.inference.served_model import TokenizerLike
 from yearling.models import ModelLibrary
@@ -352,14 +352,14 @@ async def open_openvino(
     `threads` 0 means one per physical core, `context_tokens` 0 the context that the model was trained for. Raises BadInput if
     the extra is missing, Unsupported if the library cannot read the model.
     """
-    model = ModelLibrary(Path(folder).parent).get(Path(folder).name)
+    model = ModelLibrary.open_folder(Path(folder))
     if model.format != "gguf":
         raise Unsupported("The OpenVINO engine reads GGUF files only.", advice="Use the torch engine.")
     return await OpenVinoEngine.open(
         model.weights,
         ModelTokenizer.load(model),
         model_hash=model.sha256,
-        threads=threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1,
+        threads=threads or default_threads(),
         context_tokens=min(context_tokens or model.context_tokens, model.context_tokens),
         max_sequences=max_sequences or MAX_SEQUENCES,
     )

@@ -8,7 +8,6 @@ up to the rounding of a differently shaped batch.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ import psutil
 import torch
 
 from yearling.errors import BadInput, ContextLengthExceeded
+from yearling.files.reading import hash_file
 from yearling.inference.engine import (
     Completion,
     Delta,
@@ -26,6 +26,7 @@ from yearling.inference.engine import (
     collect_completion,
     validate_request,
 )
+from yearling.inference.engine_choice import cpu_flags, default_threads
 from yearling.inference.engine_thread import EngineThread
 from yearling.inference.served_model import TokenizerLike
 from yearling.inference.torch_core import TorchCore
@@ -228,10 +229,10 @@ def hash_adapter(path: Path) -> str:
     peft = path.is_dir() or path.suffix == ".safetensors"
     files = [folder / "adapter_config.json", folder / "adapter_model.safetensors"] if peft else [path]
     try:
-        hashes = [hashlib.sha256(file.read_bytes()).digest() for file in files]
+        hashes = [hash_file(file) for file in files]
     except OSError as error:
         raise BadInput(f"The adapter cannot be read: {error}.", advice="Check the path.") from None
-    return hashes[0].hex() if len(hashes) == 1 else hashlib.sha256(b"".join(hashes)).hexdigest()
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256(bytes.fromhex("".join(hashes))).hexdigest()
 
 
 async def open_torch(
@@ -242,9 +243,9 @@ async def open_torch(
     `threads` 0 means one per physical core, `context_tokens` 0 the context that the model was trained for. `dtype` is `auto`
     (see `choose_weight_dtype`), `float32` or `bfloat16`. Raises what `yearling.models.load_decoder` raises.
     """
-    model = ModelLibrary(Path(folder).parent).get(Path(folder).name)
+    model = ModelLibrary.open_folder(Path(folder))
     if dtype == "auto":
-        dtype = choose_weight_dtype(model.parameters, available_bytes=psutil.virtual_memory().available)
+        dtype = choose_weight_dtype(model.parameters, available_bytes=psutil.virtual_memory().available, cpu_flags=cpu_flags())
     return await TorchEngine.open(
         partial(load_serving_decoder, model.weights, threads=threads, dtype=dtype),
         ModelTokenizer.load(model),
@@ -257,7 +258,7 @@ async def open_torch(
 
 def load_serving_decoder(weights: Path, *, threads: int, dtype: str) -> Decoder:
     """Load the network; call it in the thread that will step it."""
-    torch.set_num_threads(threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1)
+    torch.set_num_threads(threads or default_threads())
     # Arithmetic with denormal numbers is a hundred times slower, and they do not matter here.
     torch.set_flush_denormal(True)
     decoder = load_decoder(weights, dtype=dtype)

@@ -10,7 +10,6 @@ Shapes: B sequences, T tokens, E model width, V vocabulary.
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,7 +34,7 @@ def compute_logits(decoder: Decoder, hidden_BE: Tensor) -> Tensor:
     return logits.float()
 
 
-def choose_weight_dtype(num_parameters: int, *, available_bytes: int, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+def choose_weight_dtype(num_parameters: int, *, available_bytes: int, cpu_flags: frozenset[str]) -> str:
     """The type to serve weights in: `float32`, unless only `bfloat16` fits into memory and the processor multiplies it.
 
     Float32 is the default although bfloat16 doubles the speed of large batches where there is AMX: with it, an answer does not
@@ -43,11 +42,7 @@ def choose_weight_dtype(num_parameters: int, *, available_bytes: int, cpuinfo: P
     """
     if 4 * num_parameters <= FLOAT32_MEMORY_FRACTION * available_bytes:
         return "float32"
-    try:
-        flags = set(next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")).split())
-    except (OSError, StopIteration):
-        return "float32"
-    return "bfloat16" if flags & {"amx_bf16", "avx512_bf16"} else "float32"
+    return "bfloat16" if cpu_flags & {"amx_bf16", "avx512_bf16"} else "float32"
 
 
 class PackedLinear(nn.Linear):

@@ -1,7 +1,7 @@
 """Model files: catalogue, library, file formats, tokenizer, chat template, network, adapters."""
 
 from yearling.files.progress import Progress
-from yearling.models.adapter import Adapter
+from yearling.models.adapter import Adapter, adapter_fit
 from yearling.models.adapter_library import AdapterLibrary, PublishedAdapter
 from yearling.models.catalogue import CatalogueEntry, known_models
 from yearling.models.chat_template import ChatTemplate
@@ -43,6 +43,7 @@ __all__ = [
     "StreamDecoder",
     "Tokenizer",
     "adapter_disabled",
+    "adapter_fit",
     "attach_adapter",
     "detach_adapter",
     "export_decoder",

@@ -19,7 +19,8 @@ from yearling.models.decoder_config import SUPPORTED_FAMILIES, DecoderConfig, co
 from yearling.models.gguf import read_gguf
 from yearling.models.hf_folder import read_json_object
 from yearling.models.llama_decoder import LlamaDecoder
-from yearling.models.safetensors_files import read_safetensors, refuse_pickled_file
+from yearling.models.safetensors_files import read_safetensors
+from yearling.models.sources import refuse_pickle
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -47,7 +48,7 @@ def open_decoder(path: Path, *, dtype: str = "float32") -> Decoder:
     """Load the network of a GGUF file, a safetensors file or a Hugging Face folder; see `torch_facade.load_decoder`."""
     if dtype not in DTYPES:
         raise BadInput(f"{dtype!r} is not a supported type for weights.", advice="Use float32 or bfloat16.", param="dtype")
-    refuse_pickled_file(path)
+    refuse_pickle(path.name)
     if path.is_file() and path.suffix != ".safetensors":
         return _from_gguf(path, DTYPES[dtype])
     folder = path if path.is_dir() else path.parent

@@ -1,8 +1,9 @@
 """Which package indexes this machine uses, from pip's own configuration: environment variables, then its files.
 
-Only what finding a wheel needs is read: `index-url`, `extra-index-url`, `find-links`, `no-index` and `cert` of `[global]`.
-Files and their order are pip's (https://pip.pypa.io/en/stable/topics/configuration/): site over user over global, environment
-over all. pip itself is not run; it is only asked for the index that it goes by when nothing is configured.
+Only the settings for finding a wheel are read: `index-url`, `extra-index-url`, `find-links`, `no-index` and `cert` of
+`[global]`. Files and their order are pip's (https://pip.pypa.io/en/stable/topics/configuration/): site over user over global,
+environment over all. `pip config list` would give the same, but needs a pip in this environment and a process; a test compares
+the two. Only the default index is taken from pip itself.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from yearling.errors import BadInput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageIndexes:
-    """Where wheels are looked for: `urls` are simple indexes (PEP 503, PEP 691), `links` folders or pages that list wheels.
+    """Where wheels are looked for: `urls` are simple indexes (PEP 503, PEP 691), `find_links` folders or pages that list
+    wheels.
 
-    URLs may hold credentials, hence no repr.
+    URLs may contain credentials, so they are left out of the repr.
     """
 
     urls: tuple[str, ...] = field(default=(), repr=False)
@@ -32,7 +34,7 @@ class PackageIndexes:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> PackageIndexes:
-        """What pip would use, given these environment variables and the files they lead to."""
+        """The settings that pip would use with these environment variables and the files that they name."""
         environ = os.environ if environ is None else environ
         settings: dict[str, str] = {}
         for path in config_files(environ):
@@ -51,19 +53,19 @@ class PackageIndexes:
 
 
 def default_index_url() -> str:
-    """The index of a pip that nobody configured. Raises BadInput in an environment without pip."""
+    """The index that an unconfigured pip uses. Raises BadInput in an environment without pip."""
     try:
         from pip._internal.models.index import PyPI
     except ImportError:
         raise BadInput(
-            "There is no pip here to say which package index to use.",
+            "No package index is configured, and pip is not installed to provide the default.",
             advice="Set PIP_INDEX_URL, or install pip into this environment.",
         ) from None
     return str(PyPI.simple_url)
 
 
 def config_files(environ: Mapping[str, str]) -> Iterator[Path]:
-    """pip's configuration files, weakest first. `PIP_CONFIG_FILE` naming the null device switches all of them off."""
+    """pip's configuration files, weakest first. Yields none if `PIP_CONFIG_FILE` names the null device."""
     name = "pip.ini" if sys.platform == "win32" else "pip.conf"
     chosen = environ.get("PIP_CONFIG_FILE", "")
     if chosen == os.devnull:
@@ -89,7 +91,7 @@ def config_files(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _global_section(path: Path) -> dict[str, str]:
-    """The `[global]` settings of one file; nothing when it is absent or cannot be read, of which pip itself warns."""
+    """The `[global]` settings of one file; empty if it is missing or cannot be read (pip itself warns about that)."""
     parser = configparser.RawConfigParser()
     try:
         parser.read(path, encoding="utf-8")

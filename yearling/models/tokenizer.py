@@ -1,8 +1,8 @@
 """Text to token ids and back, for local models, without torch or transformers.
 
-Knows tokens and bytes; nothing of chat (`chat_template.py`) or of where models come from. Both directions are exact: `decode`
-joins the bytes of the tokens, so any stream of ids gives the same text however it is cut. The normative definition is the
-model's own tokenizer.json, or what llama.cpp makes of the GGUF metadata (`vocabulary.py`).
+Knows tokens and bytes; nothing of chat (`chat_template.py`) or of where models come from. Decoding is exact: `decode` joins the
+bytes of the tokens, so a stream of ids gives the same text however it is divided. The reference is the model's own
+tokenizer.json, or llama.cpp's reading of the GGUF metadata (`gguf_tokenizer.py`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class StreamDecoder:
-    """Decodes one answer as it comes. `"".join(pushes) + flush()` equals `Tokenizer.decode` of all the ids."""
+    """Decodes one answer token by token. The pushed texts and the flush together equal `Tokenizer.decode` of all ids."""
 
     def __init__(self, tokenizer: Tokenizer, *, skip_special: bool = True) -> None:
         self._tokenizer = tokenizer
@@ -39,7 +39,7 @@ class StreamDecoder:
         self._at_start = tokenizer.strips_first_space
 
     def push(self, token_id: int) -> str:
-        """The text that this token completes; empty while a character is unfinished."""
+        """The text that this token completes; empty while a character is incomplete."""
         if self._skip_special and token_id in self._tokenizer.special_ids:
             return ""
         data = self._tokenizer.token_bytes(token_id)
@@ -49,15 +49,15 @@ class StreamDecoder:
         return self._utf8.decode(data)
 
     def flush(self) -> str:
-        """What is left at the end: U+FFFD where the answer stopped inside a character."""
+        """The rest at the end: U+FFFD if the answer stopped inside a character."""
         return self._utf8.decode(b"", final=True)
 
 
 class Tokenizer:
-    """One model's tokenizer. Thread-safe.
+    """The tokenizer of one model. Thread-safe.
 
-    `special_ids` are the control tokens (never shown, never parsed from text unless asked), `stop_ids` those that end an answer,
-    `adds_bos` whether raw text should start with `bos_id` (chat templates write their own).
+    `special_ids` are the control tokens, which are never shown and only parsed from text on request. `stop_ids` are those that
+    end an answer. `adds_bos` tells whether raw text should start with `bos_id`; chat templates write their own.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Tokenizer:
 
     @classmethod
     def from_gguf(cls, path: Path) -> Tokenizer:
-        """From a GGUF file's metadata. Raises Untrusted for a damaged file, Unsupported for a vocabulary that we do not know."""
+        """From a GGUF file's metadata. Raises Untrusted for a damaged file, Unsupported for an unknown kind of vocabulary."""
         from yearling.models.gguf import read_gguf
         from yearling.models.gguf_tokenizer import build_tokenizer
 
@@ -94,13 +94,13 @@ class Tokenizer:
 
     @classmethod
     def from_hf_folder(cls, path: Path) -> Tokenizer:
-        """From a Hugging Face folder's tokenizer.json and the ids in its config files. Raises BadInput when there is none."""
+        """From a Hugging Face folder's tokenizer.json and the ids in its config files. Raises BadInput if there is none."""
         pipeline = read_tokenizer_json(path / "tokenizer.json")
         return cls._from_metadata(pipeline, folder_tokenizer_metadata(path, pipeline))
 
     @classmethod
     def load(cls, model: ModelFiles) -> Tokenizer:
-        """The tokenizer of an imported model, from what `cache_tokenizer` left in its folder where that still fits."""
+        """The tokenizer of an installed model, from the cache in its folder if that is valid."""
         if model.format != "gguf":
             return cls.from_hf_folder(model.weights if model.weights.is_dir() else model.weights.parent)
         cached = read_cached_tokenizer(model)
@@ -117,13 +117,16 @@ class Tokenizer:
         )
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
-        """Token ids of `text`, without a beginning-of-sequence token. `special` turns the names of control tokens into them;
-        otherwise they are plain text. Raises BadInput for text that is not valid Unicode (a lone surrogate)."""
+        """Token ids of `text`, without a beginning-of-sequence token.
+
+        With `special`, names of control tokens become those tokens; otherwise they are plain text. Raises BadInput for invalid
+        Unicode (a lone surrogate).
+        """
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise BadInput("The text holds half a character (a lone surrogate).", advice="Send valid Unicode.") from None
-        with self._lock:  # the library keeps the choice in the tokenizer, not in the call
+            raise BadInput("The text contains half a character (a lone surrogate).", advice="Send valid Unicode.") from None
+        with self._lock:  # the library stores this choice in the tokenizer, not in the call
             if self._parses_special != special:
                 self._pipeline.encode_special_tokens = not special
                 self._parses_special = special
@@ -135,23 +138,24 @@ class Tokenizer:
         return "".join([*map(stream.push, ids), stream.flush()])
 
     def new_stream_decoder(self, *, skip_special: bool = True) -> StreamDecoder:
+        """A decoder for one answer."""
         return StreamDecoder(self, skip_special=skip_special)
 
     def token_id(self, text: str) -> int | None:
-        """The id of the token spelt exactly so, if there is one."""
-        found: int | None = self._pipeline.token_to_id(text)
-        return found
+        """The id of the token with exactly this text, or None."""
+        token_id: int | None = self._pipeline.token_to_id(text)
+        return token_id
 
     def added_tokens(self) -> dict[str, bool]:
-        """Tokens that are matched as a whole before text is cut up, by text; the value says whether it is a control token."""
+        """Tokens that are matched before text is split, by text; the value tells whether it is a control token."""
         return {token.content: token.special for token in self._added.values()}
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The bytes that this token stands for; empty for an id outside the vocabulary."""
-        known = self._bytes.get(token_id)
-        if known is None:
-            known = self._bytes[token_id] = self._compute_bytes(token_id)
-        return known
+        """The bytes of this token; empty for an id outside the vocabulary."""
+        data = self._bytes.get(token_id)
+        if data is None:
+            data = self._bytes[token_id] = self._compute_bytes(token_id)
+        return data
 
     def _compute_bytes(self, token_id: int) -> bytes:
         if token_id in self._added:
@@ -171,9 +175,9 @@ class Tokenizer:
 
 
 def _inspect_decoder(pipeline: TokenizersPipeline) -> tuple[bool, bool]:
-    """(whether tokens are spelt in GPT-2's byte alphabet, whether an answer's first space is dropped)."""
+    """(whether tokens are spelled in GPT-2's byte alphabet, whether an answer's first space is dropped)."""
     if pipeline.decoder is None:
-        raise Unsupported("The model's tokenizer says nothing of how tokens become text.")
+        raise Unsupported("The model's tokenizer does not define how tokens become text.")
     state = json.loads(pipeline.decoder.__getstate__())
     parts = state["decoders"] if state["type"] == "Sequence" else [state]
     kinds = {part["type"] for part in parts}
@@ -185,7 +189,7 @@ def _inspect_decoder(pipeline: TokenizersPipeline) -> tuple[bool, bool]:
         return False, any(part["type"] == "Strip" and part.get("start", 0) > 0 for part in parts)
     raise Unsupported(
         f"The model's tokenizer decodes by {', '.join(sorted(kinds))}, which is not supported.",
-        advice="Byte-level BPE and SentencePiece tokenizers are.",
+        advice="Byte-level BPE and SentencePiece tokenizers are supported.",
     )
 
 
