@@ -65,29 +65,38 @@ def default_index_url() -> str:
 
 
 def config_files(environ: Mapping[str, str]) -> Iterator[Path]:
-    """pip's configuration files, weakest first. Yields none if `PIP_CONFIG_FILE` names the null device."""
+    """pip's configuration files, weakest first.
+
+    `PIP_CONFIG_FILE` replaces the user's files if it names an existing file, and switches all files off if it names the null
+    device.
+    """
     name = "pip.ini" if sys.platform == "win32" else "pip.conf"
-    chosen = environ.get("PIP_CONFIG_FILE", "")
-    if chosen == os.devnull:
+    config_file = environ.get("PIP_CONFIG_FILE", "")
+    if config_file == os.devnull:
         return
-    if sys.platform not in ("win32", "darwin"):
+    if sys.platform == "win32":
+        yield Path(environ.get("PROGRAMDATA", "C:\\ProgramData")) / "pip" / name
+    elif sys.platform == "darwin":
+        yield Path("/Library/Application Support/pip") / name
+    else:
         for folder in environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep):
             if folder:
                 yield Path(folder) / "pip" / name
         yield Path("/etc") / name
-    elif sys.platform == "win32":
-        yield Path(environ.get("PROGRAMDATA", "C:\\ProgramData")) / "pip" / name
-    else:
-        yield Path("/Library/Application Support/pip") / name
+    if not (config_file and Path(config_file).exists()):
+        yield from _user_config_files(environ, name)
+    yield Path(sys.prefix) / name
+    if config_file:
+        yield Path(config_file)
+
+
+def _user_config_files(environ: Mapping[str, str], name: str) -> Iterator[Path]:
     home = Path(environ.get("HOME") or Path.home())
     yield home / ("pip" if sys.platform == "win32" else ".pip") / name
     if sys.platform == "win32":
         yield Path(platformdirs.user_config_dir("pip", appauthor=False, roaming=True)) / name
     else:
         yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / name
-    yield Path(sys.prefix) / name
-    if chosen:
-        yield Path(chosen)
 
 
 def _global_section(path: Path) -> dict[str, str]:
