@@ -1,4 +1,4 @@
-"""The llama.cpp engine on the real default model: what it promises about tokens, log-probabilities, sharing and limits."""
+"""The llama.cpp engine on the default model: tokens, log-probabilities, shared steps and limits."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_the_end_of_turn_is_a_token_without_text(engine: LlamaCppEngine, c
     assert done.completion_tokens == len(done.tokens)
 
 
-async def test_tokens_inside_characters_are_all_told(engine: LlamaCppEngine, chat: Any, tokenizer: Tokenizer) -> None:
+async def test_tokens_inside_characters_are_all_reported(engine: LlamaCppEngine, chat: Any, tokenizer: Tokenizer) -> None:
     bias = tuple((token, 100.0) for token in tokenizer.encode("😀"))
     done = await engine.generate(chat("Hi", sampling=SamplingSettings(max_tokens=9, logit_bias=bias, seed=3)))
     assert len(done.tokens) == 9
@@ -114,11 +114,11 @@ async def test_scores_are_those_of_generation(engine: LlamaCppEngine, chat: Any)
     done = await engine.generate(request)
     assert request.prompt_ids is not None
     [scores] = await engine.score([(request.prompt_ids, [token.id for token in done.tokens])])
-    told = [token.logprob for token in done.tokens]
-    assert len(scores) == len(told)
+    streamed = [token.logprob for token in done.tokens]
+    assert len(scores) == len(streamed)
     # Activations are rounded to eight bits by kernels that depend on the number of rows.
-    assert np.abs(np.array(scores) - told).mean() < 0.05
-    assert np.abs(np.array(scores) - told).max() < 0.5
+    assert np.abs(np.array(scores) - streamed).mean() < 0.05
+    assert np.abs(np.array(scores) - streamed).max() < 0.5
     assert await engine.score([(request.prompt_ids, [])]) == [[]]
 
 
@@ -168,17 +168,17 @@ async def test_closing_a_stream_frees_its_slot(engine: LlamaCppEngine, chat: Any
 
 async def test_thirty_two_streams_share_steps(engine: LlamaCppEngine, chat: Any) -> None:
     """Counted in tokens, not in seconds: when the first of them ends, nobody has less than a third of what it has."""
-    drawn = Counter[int]()
+    num_received = Counter[int]()
     at_first_end: list[int] = []
 
     async def read(seed: int) -> int:
         never_ends = tuple((token, -100.0) for token in (2, 0))
         request = chat(f"Question {seed}", sampling=SamplingSettings(max_tokens=24, seed=seed, logit_bias=never_ends))
         async for chunk in engine.stream(request):
-            drawn[seed] += len(chunk.tokens)
+            num_received[seed] += len(chunk.tokens)
         if not at_first_end:
-            at_first_end.extend(drawn[one] for one in range(32))
-        return drawn[seed]
+            at_first_end.extend(num_received[one] for one in range(32))
+        return num_received[seed]
 
     assert await asyncio.gather(*(read(seed) for seed in range(32))) == [24] * 32
     assert 3 * min(at_first_end) >= 24
@@ -189,19 +189,19 @@ async def test_a_long_prompt_does_not_stall_a_stream(engine: LlamaCppEngine, cha
     long_ids = tuple(tokenizer.encode("The quick brown fox jumps over the lazy dog. " * 200)[:1500])
     settings = SamplingSettings(max_tokens=400, logit_bias=((2, -100.0), (0, -100.0)))
     one = SamplingSettings(temperature=0, max_tokens=1)
-    drawn = 0
+    num_received = 0
     async with aclosing(engine.stream(chat("Tell me a long story.", sampling=settings))) as stream:
         await anext(stream)
         long_one = asyncio.create_task(engine.generate(GenerationRequest(prompt_ids=long_ids, sampling=one)))
         async for chunk in stream:
-            drawn += len(chunk.tokens)
+            num_received += len(chunk.tokens)
             if long_one.done():
                 break
     await long_one
-    assert drawn >= len(long_ids) // CHUNK_TOKENS - 2
+    assert num_received >= len(long_ids) // CHUNK_TOKENS - 2
 
 
-async def test_refusals(engine: LlamaCppEngine) -> None:
+async def test_invalid_requests_raise(engine: LlamaCppEngine) -> None:
     context = engine.capabilities.context_tokens
     with pytest.raises(ContextLengthExceeded, match=str(context + 5)):
         await engine.generate(GenerationRequest(prompt_ids=(5,) * (context + 5)))
@@ -218,7 +218,7 @@ async def test_embeddings_tell_texts_apart(engine: LlamaCppEngine, tokenizer: To
     assert a @ b > a @ c
 
 
-async def test_a_full_cache_makes_requests_wait_and_garbles_none(
+async def test_a_full_cache_makes_requests_wait_and_corrupts_none(
     default_model: LocalModel, tokenizer: Tokenizer, chat: Any
 ) -> None:
     small = await LlamaCppEngine.open(
@@ -262,7 +262,7 @@ def write_adapter(path: Path, *, base: str = "", scale: float = 1.0) -> None:
     writer.close()
 
 
-async def test_adapters_change_only_who_asks_for_them(engine: LlamaCppEngine, chat: Any, tmp_path: Path) -> None:
+async def test_adapters_change_only_the_requests_that_name_them(engine: LlamaCppEngine, chat: Any, tmp_path: Path) -> None:
     write_adapter(tmp_path / "a.gguf", base=engine.model_hash, scale=0.3)
     settings = SamplingSettings(temperature=0, max_tokens=12)
     bare = await engine.generate(chat("What is the capital of France?", sampling=settings))
@@ -302,7 +302,7 @@ async def test_a_truncated_model_is_refused(default_model: LocalModel, tokenizer
         await LlamaCppEngine.open(broken, tokenizer, model_hash="x", threads=2)
 
 
-async def test_a_closed_engine_says_so(default_model: LocalModel, tokenizer: Tokenizer) -> None:
+async def test_a_closed_engine_raises_unavailable(default_model: LocalModel, tokenizer: Tokenizer) -> None:
     opened = await LlamaCppEngine.open(default_model.weights, tokenizer, model_hash="x", threads=2)
     await opened.close()
     await opened.close()

@@ -1,4 +1,4 @@
-"""The pool: lazily opened local engines, remote models, and what it says of itself."""
+"""The engine pool: lazily opened local engines, remote models, and its status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from yearling.models import LocalModel, ModelLibrary
 from yearling.records import SamplingSettings
 
 
-async def test_given_engines() -> None:
+async def test_a_pool_of_open_engines() -> None:
     pool = EnginePool.from_open_models([fake_served_model("a"), fake_served_model("b")], default="b")
     await pool.start()
     assert pool.ready()
@@ -28,7 +28,7 @@ async def test_given_engines() -> None:
         await pool.get("c")
 
 
-async def test_closing_closes_all_and_is_final() -> None:
+async def test_closing_closes_all_engines_and_refuses_further_requests() -> None:
     engines = [FakeEngine(), FakeEngine()]
     pool = EnginePool.from_open_models([fake_served_model(name, engine) for name, engine in zip("ab", engines, strict=True)])
     await pool.close()
@@ -39,16 +39,17 @@ async def test_closing_closes_all_and_is_final() -> None:
         await pool.get("a")
 
 
-async def test_an_empty_library_says_how_to_fill_it(tmp_path: Path) -> None:
+async def test_an_empty_library_advises_to_pull_a_model(tmp_path: Path) -> None:
     pool = EnginePool(Settings(data_dir=tmp_path), ModelLibrary(tmp_path / "models"))
     with pytest.raises(NotFound, match="yearling model pull smollm2-135m-instruct"):
         await pool.start()
     assert not pool.ready()
-    assert pool.names() == pool.status() == []
+    assert pool.names() == []
+    assert pool.status() == []
     await pool.close()
 
 
-async def test_remote_models_are_found_when_asked_for(tmp_path: Path) -> None:
+async def test_remote_models_are_discovered_on_request(tmp_path: Path) -> None:
     async with serving(MODELS, PLAIN) as (server, _):
         settings = Settings(data_dir=tmp_path, model="big", remote_url=server.url, remote_api_key="key")
         pool = EnginePool(settings, ModelLibrary(tmp_path / "models"))

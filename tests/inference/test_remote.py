@@ -148,7 +148,7 @@ async def test_tool_calls_reasoning_and_schemas_pass_through() -> None:
         (400, "<html>", BadInput, "<html>"),
     ],
 )
-async def test_refusals_keep_their_meaning(status: int, body: str, kind: type[UserError], says: str) -> None:
+async def test_error_responses_raise_matching_errors(status: int, body: str, kind: type[UserError], says: str) -> None:
     async with serving(MODELS, Answer(status=status, body=body)) as (server, endpoint):
         engine = await engine_of(endpoint)
         with pytest.raises(kind, match=says):
@@ -157,7 +157,7 @@ async def test_refusals_keep_their_meaning(status: int, body: str, kind: type[Us
 
 
 @pytest.mark.slow
-async def test_it_tries_again_before_the_first_byte_only() -> None:
+async def test_requests_are_repeated_only_before_the_first_byte() -> None:
     busy = Answer(status=503, body="busy")
     async with serving(MODELS, busy, Answer(status=429, headers={"retry-after": "0"}), PLAIN) as (server, endpoint):
         assert (await (await engine_of(endpoint)).generate(HELLO)).text == "Hi!"
@@ -172,7 +172,7 @@ async def test_it_tries_again_before_the_first_byte_only() -> None:
             await (await engine_of(endpoint)).generate(HELLO)
 
 
-async def test_a_failure_or_silence_in_mid_answer_is_told() -> None:
+async def test_a_failure_or_silence_within_an_answer_raises() -> None:
     failing = Answer(events=[chunk({"content": "Hi"}), {"error": {"message": "out of memory"}}])
     cut = Answer(events=[chunk({"content": "Hi"})])
     silent = Answer(events=[chunk({"content": "Hi"})], endless=True)
@@ -184,7 +184,7 @@ async def test_a_failure_or_silence_in_mid_answer_is_told() -> None:
                 await (await engine_of(endpoint)).generate(HELLO)
 
 
-async def test_closing_the_stream_hangs_up() -> None:
+async def test_closing_the_stream_closes_the_connection() -> None:
     async with serving(MODELS, Answer(events=[chunk({"content": "Hi"})], endless=True)) as (server, endpoint):
         engine = await engine_of(endpoint)
         async with aclosing(engine.stream(HELLO)) as stream:
@@ -192,7 +192,7 @@ async def test_closing_the_stream_hangs_up() -> None:
         await asyncio.wait_for(server.hung_up.wait(), 2)
 
 
-async def test_what_it_cannot_do_is_refused_before_any_request() -> None:
+async def test_unsupported_requests_raise_before_any_request() -> None:
     async with serving(MODELS) as (server, endpoint):
         engine = await engine_of(endpoint)
         for request in (GenerationRequest(prompt_ids=(1,)), GenerationRequest(messages=HELLO.messages, top_logprobs=2)):
@@ -203,7 +203,7 @@ async def test_what_it_cannot_do_is_refused_before_any_request() -> None:
         assert len(server.asked) == 1
 
 
-async def test_nobody_there() -> None:
+async def test_an_unreachable_endpoint_raises() -> None:
     endpoint = RemoteEndpoint("http://127.0.0.1:9/v1")
     with pytest.raises(Unavailable, match="cannot be reached"):
         await endpoint.list_models()
@@ -224,7 +224,7 @@ def llama_server(default_model: LocalModel) -> Iterator[str]:
 
 
 @pytest.mark.slow
-async def test_a_server_that_is_not_ours(llama_server: str) -> None:
+async def test_llama_server_as_endpoint(llama_server: str) -> None:
     """llama.cpp's: what it says of its models, streams, schemas, stop strings, limits and refusals is understood."""
     endpoint = RemoteEndpoint(f"{llama_server}/v1")
     try:

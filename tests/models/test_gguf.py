@@ -36,7 +36,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_was_written_is_read(file: Path) -> None:
+def test_written_files_are_read_back(file: Path) -> None:
     found = read_gguf(file)
     assert found.metadata == {"general.architecture": "llama", **METADATA}
     assert {name: info.shape for name, info in found.tensors.items()} == {
@@ -54,7 +54,7 @@ def test_the_same_arguments_give_the_same_bytes(file: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"])
-def test_the_librarys_reader_sees_the_same(kind: str, tmp_path: Path) -> None:
+def test_the_library_reads_the_same(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "some.gguf"
     write_gguf(path, "llama", METADATA, tensors(kind))
     ours = read_gguf(path)
@@ -69,7 +69,7 @@ def test_the_librarys_reader_sees_the_same(kind: str, tmp_path: Path) -> None:
         assert field == (pytest.approx(value) if isinstance(value, float) else value)
 
 
-def test_every_cut_is_noticed(file: Path, tmp_path: Path) -> None:
+def test_every_truncation_is_detected(file: Path, tmp_path: Path) -> None:
     """However short the file is cut, reading it is an error that says so and nothing else."""
     last = read_gguf(file).tensors["output_norm.weight"]
     whole = file.read_bytes()[: last.offset + last.size_bytes]  # what follows is padding
@@ -81,7 +81,7 @@ def test_every_cut_is_noticed(file: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_damage_never_escapes_as_another_error(file: Path, tmp_path: Path) -> None:
+def test_damage_always_raises_untrusted_or_unsupported(file: Path, tmp_path: Path) -> None:
     """Random bytes anywhere in the header: an error for the user, or a file that still reads; never a crash."""
     whole = file.read_bytes()
     damaged = tmp_path / "damaged.gguf"
@@ -99,7 +99,7 @@ def test_damage_never_escapes_as_another_error(file: Path, tmp_path: Path) -> No
             continue
 
 
-def test_other_files_are_refused(tmp_path: Path) -> None:
+def test_other_files_raise(tmp_path: Path) -> None:
     path = tmp_path / "other"
     for content, complaint in (
         (b"", "too short"),
@@ -126,7 +126,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_vocabulary_is_read_in_a_moment(tmp_path: Path) -> None:
+def test_a_large_vocabulary_is_read_quickly(tmp_path: Path) -> None:
     """100,000 strings: the library's reader takes seconds for them."""
     import time
 

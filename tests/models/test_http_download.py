@@ -26,7 +26,7 @@ def test_a_download_resumes_where_the_connection_broke(server: Server, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_later_call_resumes_what_an_earlier_one_left(server: Server, tmp_path: Path) -> None:
+def test_a_later_call_resumes_an_earlier_download(server: Server, tmp_path: Path) -> None:
     url = server.serve("/file", BODY, cuts=[100_000, 0])
     with pytest.raises(Unavailable, match="cannot be reached") as raised:
         download(server.network_config(attempts=1), url, tmp_path / "file")
@@ -39,7 +39,7 @@ def test_a_later_call_resumes_what_an_earlier_one_left(server: Server, tmp_path:
 
 
 @pytest.mark.parametrize("ignore_if_range", [False, True])
-def test_a_file_that_changed_meanwhile_starts_anew(server: Server, tmp_path: Path, ignore_if_range: bool) -> None:
+def test_a_changed_file_is_downloaded_again(server: Server, tmp_path: Path, ignore_if_range: bool) -> None:
     url = server.serve("/file", BODY, cuts=[100_000, 0])
     with pytest.raises(Unavailable):
         download(server.network_config(attempts=1), url, tmp_path / "file")
@@ -50,9 +50,7 @@ def test_a_file_that_changed_meanwhile_starts_anew(server: Server, tmp_path: Pat
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
-def test_without_a_validator_that_promises_equal_bytes_nothing_is_resumed(
-    server: Server, tmp_path: Path, etag: str | None
-) -> None:
+def test_without_a_strong_validator_nothing_is_resumed(server: Server, tmp_path: Path, etag: str | None) -> None:
     url = server.serve("/file", BODY, etag=etag, cuts=[100_000])
     download(server.network_config(), url, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == BODY
@@ -78,13 +76,13 @@ def test_a_part_that_is_complete_is_not_fetched_again(server: Server, tmp_path: 
     assert len(server.requests) == before + 1
 
 
-def test_answers_may_come_in_slices(server: Server, tmp_path: Path) -> None:
+def test_partial_responses_are_continued(server: Server, tmp_path: Path) -> None:
     url = server.serve("/file", BODY, cuts=[50_000], slice_bytes=60_000)
     download(server.network_config(attempts=1), url, tmp_path / "file")  # every slice brings something, so none counts as vain
     assert (tmp_path / "file").read_bytes() == BODY
 
 
-def test_a_part_of_another_url_is_not_taken_up(server: Server, tmp_path: Path) -> None:
+def test_a_part_of_another_url_is_not_resumed(server: Server, tmp_path: Path) -> None:
     first = server.serve("/first", BODY, cuts=[100_000, 0], etag='"same"')
     second = server.serve("/second", BODY[::-1], etag='"same"')
     with pytest.raises(Unavailable):
@@ -93,7 +91,7 @@ def test_a_part_of_another_url_is_not_taken_up(server: Server, tmp_path: Path) -
     assert (tmp_path / "file").read_bytes() == BODY[::-1]
 
 
-def test_a_damaged_note_beside_the_part_means_starting_anew(server: Server, tmp_path: Path) -> None:
+def test_a_damaged_note_restarts_the_download(server: Server, tmp_path: Path) -> None:
     url = server.serve("/file", BODY)
     (tmp_path / "file.part").write_bytes(b"something else")
     (tmp_path / "file.part.json").write_text('{"url": ')
@@ -101,7 +99,7 @@ def test_a_damaged_note_beside_the_part_means_starting_anew(server: Server, tmp_
     assert (tmp_path / "file").read_bytes() == BODY
 
 
-def test_a_busy_server_is_asked_again_and_then_given_up(server: Server, tmp_path: Path) -> None:
+def test_a_busy_server_is_retried_a_few_times(server: Server, tmp_path: Path) -> None:
     url = server.serve("/file", b"", status=503)
     with pytest.raises(Unavailable, match="503"):
         download(server.network_config(attempts=3), url, tmp_path / "file")
@@ -111,7 +109,7 @@ def test_a_busy_server_is_asked_again_and_then_given_up(server: Server, tmp_path
 @pytest.mark.parametrize(
     ("status", "kind"), [(404, NotFound), (410, NotFound), (401, BadInput), (403, BadInput), (400, Unavailable)]
 )
-def test_refusals_are_told_apart_and_not_repeated(server: Server, tmp_path: Path, status: int, kind: type[Exception]) -> None:
+def test_client_errors_raise_without_a_retry(server: Server, tmp_path: Path, status: int, kind: type[Exception]) -> None:
     url = server.serve("/file", b"no", status=status)
     with pytest.raises(kind, match=str(status)):
         download(server.network_config(), url, tmp_path / "file")
@@ -119,13 +117,13 @@ def test_refusals_are_told_apart_and_not_repeated(server: Server, tmp_path: Path
     assert not (tmp_path / "file").exists()
 
 
-def test_no_network_says_what_to_do(tmp_path: Path) -> None:
+def test_an_unreachable_server_raises_with_advice(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="cannot be reached") as raised:
         download(NetworkConfig(attempts=1), "http://127.0.0.1:9/file", tmp_path / "file")
     assert "yearling model import PATH" in raised.value.advice
 
 
-def test_progress_tells_the_truth(server: Server, tmp_path: Path) -> None:
+def test_progress_reports_bytes_on_disk(server: Server, tmp_path: Path) -> None:
     heard: list[tuple[str, int, int | None]] = []
     url = server.serve("/file", BODY, cuts=[100_000])
     download(server.network_config(), url, tmp_path / "file", phase="Downloading x", progress=lambda *step: heard.append(step))
@@ -134,7 +132,7 @@ def test_progress_tells_the_truth(server: Server, tmp_path: Path) -> None:
     assert heard[-1] == ("Downloading x", len(BODY), len(BODY))
 
 
-def test_a_full_disk_is_found_before_the_first_byte(server: Server, mount: Callable[[str], Path]) -> None:
+def test_a_full_disk_is_detected_before_the_download(server: Server, mount: Callable[[str], Path]) -> None:
     disk = mount("size=256k")
     url = server.serve("/file", BODY)
     with pytest.raises(StorageFailed, match=r"is full: 0.5 MB are needed, 0.3 MB are free"):
@@ -142,9 +140,7 @@ def test_a_full_disk_is_found_before_the_first_byte(server: Server, mount: Calla
     assert [path.name for path in disk.iterdir()] == []
 
 
-def test_a_disk_that_fills_up_meanwhile_is_told_and_the_download_goes_on_later(
-    server: Server, mount: Callable[[str], Path]
-) -> None:
+def test_a_download_resumes_after_the_disk_was_full(server: Server, mount: Callable[[str], Path]) -> None:
     disk = mount("size=768k")
     url = server.serve("/file", BODY)
     ballast = disk / "ballast"
@@ -161,7 +157,7 @@ def test_a_disk_that_fills_up_meanwhile_is_told_and_the_download_goes_on_later(
     assert (disk / "file").read_bytes() == BODY
 
 
-def test_credentials_in_a_url_reach_the_server_and_no_message(server: Server, tmp_path: Path) -> None:
+def test_credentials_in_a_url_reach_the_server_but_no_message(server: Server, tmp_path: Path) -> None:
     server.serve("/file", BODY, status=403)
     url = server.url.replace("http://", "http://me:secret@") + "/file?key=secret"
     with pytest.raises(BadInput) as raised:

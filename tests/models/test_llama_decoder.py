@@ -140,11 +140,11 @@ def test_a_row_does_not_depend_on_its_batch(decoder: LlamaDecoder) -> None:
 
 
 @torch.no_grad()
-def test_hidden_and_head_apart_are_the_forward_pass(decoder: LlamaDecoder) -> None:
+def test_hidden_and_lm_head_equal_the_forward_pass(decoder: LlamaDecoder) -> None:
     ids = random_ids(2, 9)
     hidden = decoder.hidden(ids)
     assert hidden.shape == (2, 9, 48)
-    chunks = [decoder.lm_head(part) for part in hidden.split(2, dim=1)]
+    chunks = [decoder.lm_head(part) for part in torch.split(hidden, 2, dim=1)]
     torch.testing.assert_close(torch.cat(chunks, dim=1), decoder(ids), rtol=1e-5, atol=1e-5)
 
 
@@ -173,7 +173,7 @@ def test_a_shared_prompt_is_computed_once(decoder: LlamaDecoder) -> None:
     torch.testing.assert_close(again, got[:1], rtol=1e-4, atol=1e-4)
 
 
-def test_the_cache_refuses_what_does_not_fit(decoder: LlamaDecoder) -> None:
+def test_a_step_that_does_not_fit_the_cache_raises(decoder: LlamaDecoder) -> None:
     cache = decoder.new_cache(num_slots=2, capacity_tokens=8)
     for rows, ids in (
         (cache.rows([0]), random_ids(1, 9)),
@@ -223,12 +223,12 @@ def test_bfloat16_is_close_and_keeps_its_frequencies(decoder: LlamaDecoder, tmp_
     assert torch.equal(LlamaDecoder(decoder.config).to(torch.bfloat16)._frequencies, decoder._frequencies)
 
 
-def test_the_count_of_parameters(pair: tuple[Any, LlamaDecoder]) -> None:
+def test_num_parameters_equals_the_network(pair: tuple[Any, LlamaDecoder]) -> None:
     model, decoder = pair
     assert decoder.config.num_parameters == sum(p.numel() for p in decoder.parameters()) == model.num_parameters()
 
 
-def test_other_architectures_come_through_transformers(tmp_path: Path) -> None:
+def test_other_architectures_use_transformers(tmp_path: Path) -> None:
     import transformers
 
     torch.manual_seed(3)
@@ -256,7 +256,7 @@ def test_other_architectures_come_through_transformers(tmp_path: Path) -> None:
         torch.testing.assert_close(both[0, 5:], full[1, :7], rtol=1e-4, atol=1e-4)
 
 
-def test_logits_that_are_changed_after_the_head_are_refused(tmp_path: Path) -> None:
+def test_logits_changed_after_the_projection_raise(tmp_path: Path) -> None:
     import transformers
 
     config = transformers.CohereConfig(**SIZES, logit_scale=0.5)
@@ -265,7 +265,7 @@ def test_logits_that_are_changed_after_the_head_are_refused(tmp_path: Path) -> N
         load_decoder(tmp_path)
 
 
-def test_scaling_that_we_do_not_compute_comes_through_transformers(tmp_path: Path) -> None:
+def test_unsupported_rope_scaling_uses_transformers(tmp_path: Path) -> None:
     import transformers
 
     rope = {"rope_type": "dynamic", "rope_theta": 100.0, "factor": 2.0}
@@ -276,7 +276,7 @@ def test_scaling_that_we_do_not_compute_comes_through_transformers(tmp_path: Pat
     torch.testing.assert_close(decoder(random_ids(1, 9)), model(random_ids(1, 9)).logits)
 
 
-def test_sharded_folders_are_read_whole(tmp_path: Path) -> None:
+def test_sharded_folders_are_read_completely(tmp_path: Path) -> None:
     model = tiny_model("llama")
     model.save_pretrained(tmp_path, max_shard_size="40KB")
     assert len(list(tmp_path.glob("model-*.safetensors"))) > 1
@@ -287,7 +287,7 @@ def test_sharded_folders_are_read_whole(tmp_path: Path) -> None:
         load_decoder(tmp_path)
 
 
-def test_incomplete_foreign_and_misshapen_weights_are_refused(tmp_path: Path) -> None:
+def test_missing_unknown_and_misshapen_weights_raise(tmp_path: Path) -> None:
     tiny_model("llama").save_pretrained(tmp_path)
     file = tmp_path / "model.safetensors"
     whole = dict(read_safetensors(file))
@@ -317,7 +317,7 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
             load_decoder(path)
 
 
-def test_bad_folders_and_types_are_bad_input(tmp_path: Path) -> None:
+def test_invalid_folders_and_dtypes_raise_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"no config\.json"):
         load_decoder(tmp_path)
     with pytest.raises(BadInput, match="not a supported type"):

@@ -71,7 +71,7 @@ def test_every_linear_layer_of_the_blocks_is_adapted(decoder: Decoder) -> None:
     assert not same(adapter, new_adapter(decoder, rank=4, alpha=8, base_sha256=BASE, seed=2))
 
 
-def test_a_fresh_adapter_changes_nothing_and_learns(decoder: Decoder) -> None:
+def test_a_new_adapter_changes_nothing_and_has_gradients(decoder: Decoder) -> None:
     before = decoder(random_ids(2, 9))
     attached = attach_adapter(decoder, new_adapter(decoder, rank=2, alpha=2, base_sha256=BASE, seed=1), base_sha256=BASE)
     assert torch.equal(decoder(random_ids(2, 9)), before)
@@ -82,7 +82,7 @@ def test_a_fresh_adapter_changes_nothing_and_learns(decoder: Decoder) -> None:
     assert all(b.grad is not None and b.grad.abs().max() > 0 for _, b in attached.factors.values())
 
 
-def test_off_and_detached_are_the_bare_model_to_the_bit(decoder: Decoder, adapter: Adapter) -> None:
+def test_disabled_and_detached_equal_the_bare_model_bitwise(decoder: Decoder, adapter: Adapter) -> None:
     ids = random_ids(2, 9)
     before, names = decoder(ids), [name for name, _ in decoder.named_parameters()]
     attach_adapter(decoder, adapter, base_sha256=BASE)
@@ -96,7 +96,7 @@ def test_off_and_detached_are_the_bare_model_to_the_bit(decoder: Decoder, adapte
     assert [name for name, _ in decoder.named_parameters()] == names
 
 
-def test_each_layer_counts(decoder: Decoder, adapter: Adapter) -> None:
+def test_each_layer_affects_the_output(decoder: Decoder, adapter: Adapter) -> None:
     """Dropping the change of any one layer shows in the logits: none is skipped on the way."""
     ids = random_ids(1, 9)
     attach_adapter(decoder, adapter, base_sha256=BASE)
@@ -109,7 +109,7 @@ def test_each_layer_counts(decoder: Decoder, adapter: Adapter) -> None:
         detach_adapter(decoder)
 
 
-def test_merged_weights_answer_as_the_adapter_did(decoder: Decoder, adapter: Adapter) -> None:
+def test_merged_weights_equal_the_attached_adapter(decoder: Decoder, adapter: Adapter) -> None:
     ids = random_ids(2, 9)
     attach_adapter(decoder, adapter, base_sha256=BASE)
     expected = decoder(ids)
@@ -119,7 +119,7 @@ def test_merged_weights_answer_as_the_adapter_did(decoder: Decoder, adapter: Ada
 
 
 @pytest.mark.parametrize("name", ["adapter", "adapter.gguf"])
-def test_a_saved_adapter_comes_back_to_the_bit(decoder: Decoder, adapter: Adapter, tmp_path: Path, name: str) -> None:
+def test_a_saved_adapter_is_loaded_bitwise_equal(decoder: Decoder, adapter: Adapter, tmp_path: Path, name: str) -> None:
     attached = attach_adapter(decoder, adapter, base_sha256=BASE)
     for target in (tmp_path / name, tmp_path / f"again-{name}"):
         save_adapter(attached, target, decoder)
@@ -139,7 +139,7 @@ def test_an_adapter_of_another_base_is_refused(decoder: Decoder, adapter: Adapte
         attach_adapter(decoder, adapter, base_sha256="cd" * 32)
 
 
-def test_the_base_stands_in_every_file(decoder: Decoder, adapter: Adapter, tmp_path: Path) -> None:
+def test_every_file_names_its_base(decoder: Decoder, adapter: Adapter, tmp_path: Path) -> None:
     save_adapter(adapter, tmp_path / "peft", decoder)
     save_adapter(adapter, tmp_path / "lora.gguf", decoder)
     assert read_safetensors_metadata(tmp_path / "peft" / "adapter_model.safetensors")["yearling.base_sha256"] == BASE
@@ -154,7 +154,7 @@ def test_an_adapter_that_names_no_base_is_refused(decoder: Decoder, adapter: Ada
         load_adapter(tmp_path, decoder, base_sha256=BASE)
 
 
-def test_pefts_own_scaling_rule_is_honoured(decoder: Decoder, adapter: Adapter, tmp_path: Path) -> None:
+def test_rank_stabilised_scaling_is_applied(decoder: Decoder, adapter: Adapter, tmp_path: Path) -> None:
     save_adapter(adapter, tmp_path, decoder)
     described = json.loads((tmp_path / "adapter_config.json").read_text())
     (tmp_path / "adapter_config.json").write_text(json.dumps(described | {"use_rslora": True}))
@@ -175,7 +175,7 @@ def test_other_kinds_of_adapter_are_refused(
         load_adapter(tmp_path, decoder, base_sha256=BASE)
 
 
-def test_pickles_other_layers_and_torn_pairs_are_refused(decoder: Decoder, adapter: Adapter, tmp_path: Path) -> None:
+def test_pickles_other_layers_and_unpaired_factors_raise(decoder: Decoder, adapter: Adapter, tmp_path: Path) -> None:
     save_adapter(adapter, tmp_path, decoder)
     file = tmp_path / "adapter_model.safetensors"
     tensors = dict(read_safetensors(file))
@@ -200,7 +200,7 @@ def test_a_whole_model_is_not_an_adapter(decoder: Decoder, tmp_path: Path) -> No
         load_adapter(tmp_path / "model.gguf", decoder, base_sha256=BASE)
 
 
-def test_what_does_not_fit_is_bad_input(decoder: Decoder, adapter: Adapter) -> None:
+def test_adapters_that_do_not_fit_raise_bad_input(decoder: Decoder, adapter: Adapter) -> None:
     name = next(iter(adapter.factors))
     for factors in ({name: (torch.zeros(4, 3), torch.zeros(48, 4))}, {"model.layers.9.mlp.up_proj": adapter.factors[name]}):
         with pytest.raises(BadInput, match="does not fit"):
@@ -213,7 +213,7 @@ def test_what_does_not_fit_is_bad_input(decoder: Decoder, adapter: Adapter) -> N
 
 
 @pytest.mark.slow
-def test_llama_cpp_answers_with_the_adapter_as_torch_does(default_model: Files, tmp_path: Path) -> None:
+def test_llama_cpp_with_the_adapter_equals_torch(default_model: Files, tmp_path: Path) -> None:
     """Under the adapter the likeliest next tokens' log-probabilities differ from the bare model's by more than 1 nat, and from
     torch's by less than 0.001 (all in float32)."""
     from tests.models.test_export import next_token_logprobs

