@@ -17,15 +17,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-Payload = TypeVar("Payload")
+SequencePayload = TypeVar("SequencePayload")
 
 
 @dataclass(eq=False, slots=True)
-class ScheduledSequence(Generic[Payload]):
+class ScheduledSequence(Generic[SequencePayload]):
     """One sequence: `tokens` is the prompt and the tokens emitted so far. `payload` belongs to the engine."""
 
     tokens: list[int]
-    payload: Payload
+    payload: SequencePayload
     num_cached: int = 0
     """How many of `tokens` are in a key/value cache."""
     row: int | None = None
@@ -38,10 +38,10 @@ class ScheduledSequence(Generic[Payload]):
 
 
 @dataclass(frozen=True, slots=True)
-class PrefillChunk(Generic[Payload]):
+class PrefillChunk(Generic[SequencePayload]):
     """Tokens `start` to `stop` of a sequence that is being prefilled."""
 
-    sequence: ScheduledSequence[Payload]
+    sequence: ScheduledSequence[SequencePayload]
     start: int
     stop: int
 
@@ -61,7 +61,7 @@ class RowMove:
 
 
 @dataclass(frozen=True, slots=True)
-class StepPlan(Generic[Payload]):
+class StepPlan(Generic[SequencePayload]):
     """The work of one step, in this order: `moves`, drop the caches of `preempted`, `decode`, `chunks`.
 
     `decode[i]` is in row i. The engine reports the outcome with `BatchScheduler.append_token`, `mark_prefilled` and `finish`,
@@ -69,9 +69,9 @@ class StepPlan(Generic[Payload]):
     """
 
     moves: tuple[RowMove, ...]
-    preempted: tuple[ScheduledSequence[Payload], ...]
-    decode: tuple[ScheduledSequence[Payload], ...]
-    chunks: tuple[PrefillChunk[Payload], ...]
+    preempted: tuple[ScheduledSequence[SequencePayload], ...]
+    decode: tuple[ScheduledSequence[SequencePayload], ...]
+    chunks: tuple[PrefillChunk[SequencePayload], ...]
 
     @property
     def width(self) -> int:
@@ -80,7 +80,7 @@ class StepPlan(Generic[Payload]):
 
 
 @dataclass(slots=True)
-class BatchScheduler(Generic[Payload]):
+class BatchScheduler(Generic[SequencePayload]):
     """Plans steps for at most `max_rows` sequences with at most `budget_tokens` positions in all caches together.
 
     `chunk_tokens` is how much a step prefills while sequences decode, `idle_chunk_tokens` how much otherwise. A single sequence
@@ -91,12 +91,12 @@ class BatchScheduler(Generic[Payload]):
     budget_tokens: int
     chunk_tokens: int = 64
     idle_chunk_tokens: int = 512
-    waiting: deque[ScheduledSequence[Payload]] = field(default_factory=deque)
-    prefilling: deque[ScheduledSequence[Payload]] = field(default_factory=deque)
-    decoding: list[ScheduledSequence[Payload]] = field(default_factory=list)
+    waiting: deque[ScheduledSequence[SequencePayload]] = field(default_factory=deque)
+    prefilling: deque[ScheduledSequence[SequencePayload]] = field(default_factory=deque)
+    decoding: list[ScheduledSequence[SequencePayload]] = field(default_factory=list)
     _arrivals: int = 0
 
-    def add(self, sequence: ScheduledSequence[Payload]) -> None:
+    def add(self, sequence: ScheduledSequence[SequencePayload]) -> None:
         """Queue a sequence. Raises ValueError if it can never fit the budget."""
         if len(sequence.tokens) > self.budget_tokens:
             raise ValueError(f"{len(sequence.tokens)} tokens do not fit a budget of {self.budget_tokens}")
@@ -108,13 +108,13 @@ class BatchScheduler(Generic[Payload]):
         """Whether any sequence waits, is prefilled or decodes."""
         return bool(self.waiting or self.prefilling or self.decoding)
 
-    def plan(self) -> StepPlan[Payload]:
+    def plan(self) -> StepPlan[SequencePayload]:
         """The next step. All sequences that decode take part; waiting ones are admitted while rows and budget last."""
         moves, preempted = self._preempt_to_budget()
         self._admit()
         return StepPlan(tuple(moves), tuple(preempted), tuple(self.decoding), tuple(self._chunks()))
 
-    def mark_prefilled(self, chunk: PrefillChunk[Payload]) -> int | None:
+    def mark_prefilled(self, chunk: PrefillChunk[SequencePayload]) -> int | None:
         """Record that a chunk is in the sequence's cache; returns the sequence's row if its prompt is complete, else None."""
         sequence = chunk.sequence
         sequence.num_cached = chunk.stop
@@ -125,12 +125,12 @@ class BatchScheduler(Generic[Payload]):
         self.decoding.append(sequence)
         return sequence.row
 
-    def append_token(self, sequence: ScheduledSequence[Payload], token_id: int) -> None:
+    def append_token(self, sequence: ScheduledSequence[SequencePayload], token_id: int) -> None:
         """Record that the step processed all tokens of the sequence and emitted one more."""
         sequence.num_cached = len(sequence.tokens)
         sequence.tokens.append(token_id)
 
-    def finish(self, sequence: ScheduledSequence[Payload]) -> RowMove | None:
+    def finish(self, sequence: ScheduledSequence[SequencePayload]) -> RowMove | None:
         """Remove a sequence, wherever it is. Its row is free at once: make the returned move before anything else.
 
         Removing a sequence twice is harmless.
@@ -143,7 +143,7 @@ class BatchScheduler(Generic[Payload]):
             self.waiting.remove(sequence)
         return None
 
-    def _free(self, sequence: ScheduledSequence[Payload]) -> RowMove | None:
+    def _free(self, sequence: ScheduledSequence[SequencePayload]) -> RowMove | None:
         row = sequence.row
         if row is None or self.decoding[row] is not sequence:
             raise RuntimeError("a sequence is not in its row")
@@ -157,7 +157,7 @@ class BatchScheduler(Generic[Payload]):
     def _used(self, *, rows: int, width: int) -> int:
         return rows * width + sum(len(sequence.tokens) for sequence in self.prefilling)
 
-    def _preempt_to_budget(self) -> tuple[list[RowMove], list[ScheduledSequence[Payload]]]:
+    def _preempt_to_budget(self) -> tuple[list[RowMove], list[ScheduledSequence[SequencePayload]]]:
         """Send the newest sequences back to the queue until the rest fits the budget."""
         moves, preempted = [], []
         while self._used(rows=len(self.decoding), width=self._width()) > self.budget_tokens:
@@ -184,7 +184,7 @@ class BatchScheduler(Generic[Payload]):
                 return
             self.prefilling.append(self.waiting.popleft())
 
-    def _chunks(self) -> list[PrefillChunk[Payload]]:
+    def _chunks(self) -> list[PrefillChunk[SequencePayload]]:
         room = self.chunk_tokens if self.decoding else self.idle_chunk_tokens
         chunks = []
         for sequence in tuple(self.prefilling):

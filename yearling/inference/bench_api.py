@@ -163,7 +163,7 @@ class BenchmarkClient:
             self._process.stdin.close()
         await self._process.wait()
 
-    async def _exchange(self, message: Any) -> dict[str, Any]:
+    async def _exchange(self, message: object) -> dict[str, Any]:
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the client's process has no pipes")
         self._process.stdin.write(json.dumps(message).encode() + b"\n")

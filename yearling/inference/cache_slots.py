@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-Payload = TypeVar("Payload")
+SlotPayload = TypeVar("SlotPayload")
 
 
 @dataclass(eq=False, slots=True)
@@ -44,12 +44,12 @@ class CacheSlot:
 
 
 @dataclass(eq=False, slots=True)
-class SlottedSequence(Generic[Payload]):
+class SlottedSequence(Generic[SlotPayload]):
     """The tokens of one request, prompt and answer. Its slot holds the first of them; `num_uncached` are not computed yet."""
 
     tokens: list[int]
     adapter: str | None
-    payload: Payload
+    payload: SlotPayload
     arrival: int = -1
     slot: CacheSlot | None = None
 
@@ -70,17 +70,17 @@ class SlotAssignment:
     prefix_source: CacheSlot | None
 
 
-class SlotScheduler(Generic[Payload]):
+class SlotScheduler(Generic[SlotPayload]):
     """`count` slots over `cells` tokens of cache. First come, first served; the newest sequence is preempted if cells run out."""
 
     def __init__(self, *, count: int, cells: int) -> None:
         self.slots = [CacheSlot(number) for number in range(count)]
-        self.waiting: deque[SlottedSequence[Payload]] = deque()
-        self.running: list[SlottedSequence[Payload]] = []
+        self.waiting: deque[SlottedSequence[SlotPayload]] = deque()
+        self.running: list[SlottedSequence[SlotPayload]] = []
         self._cells = cells
         self._clock = 0
 
-    def add(self, sequence: SlottedSequence[Payload]) -> None:
+    def add(self, sequence: SlottedSequence[SlotPayload]) -> None:
         """Queue a sequence."""
         sequence.arrival = self._tick()
         self.waiting.append(sequence)
@@ -95,7 +95,7 @@ class SlotScheduler(Generic[Payload]):
             sequence = self.waiting.popleft()
             yield self._assign_slot(sequence, idle)
 
-    def _assign_slot(self, sequence: SlottedSequence[Payload], idle: list[CacheSlot]) -> SlotAssignment:
+    def _assign_slot(self, sequence: SlottedSequence[SlotPayload], idle: list[CacheSlot]) -> SlotAssignment:
         best = max(self.slots, key=lambda slot: slot.reusable_prefix_length(sequence.tokens, sequence.adapter))
         num_kept = best.reusable_prefix_length(sequence.tokens, sequence.adapter)
         if not best.is_running and 2 * num_kept >= len(best.tokens):
@@ -117,7 +117,7 @@ class SlotScheduler(Generic[Payload]):
         self.running.append(sequence)
         return SlotAssignment(target, num_kept, source)
 
-    def finish(self, sequence: SlottedSequence[Payload]) -> None:
+    def finish(self, sequence: SlottedSequence[SlotPayload]) -> None:
         """Remove a sequence, running or waiting; harmless if it was removed already. Its slot keeps its tokens."""
         if sequence in self.waiting:
             self.waiting.remove(sequence)

@@ -13,7 +13,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from yearling.errors import UserError
 from yearling.files.atomic import atomic_write_text
@@ -35,7 +35,7 @@ MEASUREMENT_TIMEOUT_S = 20.0
 """An engine that takes longer to open and measure (two seconds are usual) is skipped."""
 
 
-def circumstances(machine: MachineInfo, model_sha256: str) -> dict[str, Any]:
+def circumstances(machine: MachineInfo, model_sha256: str) -> dict[str, object]:
     """The conditions under which a measurement is valid."""
     versions = {}
     for kind in sorted(machine.installed):
@@ -100,7 +100,7 @@ async def _measure(open_kind: Callable[[str], Awaitable[Engine]], kind: str, cou
     return round(speed.tokens_per_s[max(speed.tokens_per_s)], 1)
 
 
-def _write(path: Path, record: Mapping[str, Any]) -> None:
+def _write(path: Path, record: Mapping[str, object]) -> None:
     with translate_disk_errors(path.parent):
         make_directory(path.parent)
         atomic_write_text(path, json.dumps(record, indent=1) + "\n")

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -32,6 +32,9 @@ from yearling.inference.engine_thread import EngineThread
 from yearling.inference.llamacpp_core import LlamaCppCore, TokenConstraint
 from yearling.inference.llamacpp_ctypes import LlamaModel
 from yearling.inference.served_model import TokenizerLike
+
+if TYPE_CHECKING:
+    from yearling.inference.grammar import GrammarVocabulary
 
 MAX_SEQUENCES = 32
 CELLS_PER_SEQUENCE = 512
@@ -218,15 +221,14 @@ class _ConstraintFactory:
     def __init__(self, tokenizer: TokenizerLike, width: int) -> None:
         self._tokenizer = tokenizer
         self._width = width
-        self._vocabulary: Any = None
+        self._vocabulary: GrammarVocabulary | None = None
 
     def __call__(self, schema: dict[str, Any]) -> TokenConstraint:
         from yearling.inference.grammar import GrammarVocabulary
 
         if self._vocabulary is None:
             self._vocabulary = GrammarVocabulary(self._tokenizer, width=self._width)
-        constraint: TokenConstraint = self._vocabulary.grammar(schema)
-        return constraint
+        return self._vocabulary.new_grammar(schema)
 
 
 async def open_llamacpp(

@@ -308,7 +308,7 @@ def _score(pipeline: OpenVinoCore, *, prompt: Sequence[int], answer: Sequence[in
     return pipeline.score(prompt, answer)
 
 
-def check_schema_support(schema: Any, *, where: str = "the schema") -> None:
+def check_schema_support(schema: object, *, where: str = "the schema") -> None:
     """Raises Unsupported if a JSON schema has a constraint that the grammar would not enforce."""
     if not isinstance(schema, Mapping):
         return

@@ -38,6 +38,7 @@ from yearling.inference.engine import (
 )
 from yearling.inference.wire import (
     MAX_FRAME_BYTES,
+    WireFrame,
     capabilities_from_json,
     decode_frame,
     delta_from_json,
@@ -71,11 +72,11 @@ class _EngineProcess:
     writer: asyncio.StreamWriter
     lines: deque[str]
     listener: threading.Thread
-    pending: dict[int, asyncio.Queue[dict[str, Any] | UserError]] = field(default_factory=dict)
+    pending: dict[int, asyncio.Queue[WireFrame | UserError]] = field(default_factory=dict)
     last_progress_s: float = field(default_factory=time.monotonic)
     kill_reason: str = ""
 
-    def send(self, frame: dict[str, Any]) -> None:
+    def send(self, frame: WireFrame) -> None:
         self.writer.write(encode_frame(frame))
 
     async def exit_status(self, timeout_s: float | None = None) -> int:
@@ -208,7 +209,7 @@ class SupervisedEngine:
     async def _call(self, method: str, **arguments: Any) -> Any:
         return await self._call_in(await self._wait_until_ready(), method, arguments)
 
-    async def _call_in(self, child: _EngineProcess, method: str, arguments: dict[str, Any]) -> Any:
+    async def _call_in(self, child: _EngineProcess, method: str, arguments: WireFrame) -> Any:
         request_id, queue = self._send_request(child, {"call": method, "arguments": arguments})
         try:
             frame = await queue.get()
@@ -221,11 +222,9 @@ class SupervisedEngine:
             if child.pending.pop(request_id, None) is not None:
                 child.send({"id": request_id, "cancel": True})
 
-    def _send_request(
-        self, child: _EngineProcess, frame: dict[str, Any]
-    ) -> tuple[int, asyncio.Queue[dict[str, Any] | UserError]]:
+    def _send_request(self, child: _EngineProcess, frame: WireFrame) -> tuple[int, asyncio.Queue[WireFrame | UserError]]:
         request_id = next(self._request_ids)
-        queue: asyncio.Queue[dict[str, Any] | UserError] = asyncio.Queue()
+        queue: asyncio.Queue[WireFrame | UserError] = asyncio.Queue()
         if not child.pending:
             child.last_progress_s = time.monotonic()
         child.pending[request_id] = queue

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeAlias
 
 from yearling import errors
 from yearling.inference.engine import Delta, Engine, EngineCapabilities, GenerationRequest, Token
 from yearling.records import SamplingSettings
+
+WireFrame: TypeAlias = dict[str, Any]
+"""One JSON object, or a part of one."""
 
 MAX_FRAME_BYTES = 1 << 30
 """Longest frame that is read."""
@@ -34,29 +37,29 @@ _ERRORS: dict[str, type[errors.UserError]] = {
 }
 
 
-def encode_frame(frame: dict[str, Any]) -> bytes:
+def encode_frame(frame: WireFrame) -> bytes:
     """One line of JSON; line breaks in strings are escaped."""
     return json.dumps(frame, separators=(",", ":")).encode() + b"\n"
 
 
-def decode_frame(line: bytes) -> dict[str, Any]:
+def decode_frame(line: bytes) -> WireFrame:
     """The object of one line. Raises ValueError if it is not JSON."""
-    frame: dict[str, Any] = json.loads(line)
+    frame: WireFrame = json.loads(line)
     return frame
 
 
-def request_to_json(request: GenerationRequest) -> dict[str, Any]:
+def request_to_json(request: GenerationRequest) -> WireFrame:
     """A request as JSON values."""
     fields = {name: getattr(request, name) for name in GenerationRequest.__dataclass_fields__}
     return fields | {"sampling": asdict(request.sampling)}
 
 
-def request_from_json(fields: dict[str, Any]) -> GenerationRequest:
+def request_from_json(fields: WireFrame) -> GenerationRequest:
     """The inverse of `request_to_json`."""
     sampling = dict(fields["sampling"])
     sampling["logit_bias"] = tuple((int(token), float(bias)) for token, bias in sampling["logit_bias"])
     sampling["stop"] = tuple(sampling["stop"])
-    rest: dict[str, Any] = {
+    rest: WireFrame = {
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items() if name != "sampling"
     }
     return GenerationRequest(sampling=SamplingSettings(**sampling), **rest)
@@ -94,21 +97,21 @@ def delta_from_json(fields: list[Any]) -> Delta:
     )
 
 
-def engine_to_json(engine: Engine) -> dict[str, Any]:
+def engine_to_json(engine: Engine) -> WireFrame:
     """An engine's name, model hash and capabilities as JSON values."""
     return {"name": engine.name, "model_hash": engine.model_hash, "capabilities": asdict(engine.capabilities)}
 
 
-def capabilities_from_json(fields: dict[str, Any]) -> EngineCapabilities:
+def capabilities_from_json(fields: WireFrame) -> EngineCapabilities:
     """The capabilities that `engine_to_json` wrote."""
     return EngineCapabilities(**fields)
 
 
-def error_to_json(error: errors.UserError) -> dict[str, Any]:
+def error_to_json(error: errors.UserError) -> WireFrame:
     """A user-facing error as JSON values."""
     return {"kind": type(error).__name__, "message": error.message, "advice": error.advice, "param": error.param}
 
 
-def error_from_json(fields: dict[str, Any]) -> errors.UserError:
+def error_from_json(fields: WireFrame) -> errors.UserError:
     """The inverse of `error_to_json`."""
     return _ERRORS[fields["kind"]](fields["message"], advice=fields["advice"], param=fields["param"])

@@ -17,6 +17,7 @@ import select
 import socket
 import sys
 import traceback
+from collections.abc import Coroutine
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from yearling.errors import Unavailable, UserError
 from yearling.inference.engine import Engine
 from yearling.inference.wire import (
     MAX_FRAME_BYTES,
+    WireFrame,
     decode_frame,
     delta_to_json,
     encode_frame,
@@ -93,10 +95,10 @@ class EngineWorker:
     def _done(self, request_id: int, _: asyncio.Task[None]) -> None:
         self._running.pop(request_id, None)
 
-    def _send(self, frame: dict[str, Any]) -> None:
+    def _send(self, frame: WireFrame) -> None:
         self._writer.write(encode_frame(frame))
 
-    async def _report_outcome(self, request_id: int, work: Any) -> None:
+    async def _report_outcome(self, request_id: int, work: Coroutine[None, None, None]) -> None:
         """Report the outcome of a request, whatever it is: the supervisor must never wait for ever."""
         try:
             await work
@@ -113,12 +115,12 @@ class EngineWorker:
             self._send({"id": request_id, "error": error_to_json(failure)})
         self._send({"id": request_id, "ended": True})
 
-    async def _stream(self, request_id: int, fields: dict[str, Any]) -> None:
+    async def _stream(self, request_id: int, fields: WireFrame) -> None:
         async with aclosing(self._engine.stream(request_from_json(fields))) as stream:
             async for delta in stream:
                 self._send({"id": request_id, "delta": delta_to_json(delta)})
 
-    async def _call(self, request_id: int, frame: dict[str, Any]) -> None:
+    async def _call(self, request_id: int, frame: WireFrame) -> None:
         engine, arguments = self._engine, frame["arguments"]
         result: Any
         match frame["call"]:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Untrusted
@@ -75,7 +75,7 @@ class PublishedAdapter:
         """The name under which this adapter on that model is served: `smollm2-135m-instruct+0123456789ab`."""
         return f"{model}+{self.sha256[:SHORT]}"
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """All fields as JSON values."""
         return _to_json(self) | {"folder": str(self.folder)}
 
@@ -206,7 +206,7 @@ def _read(folder: Path) -> PublishedAdapter:
     return published
 
 
-def _to_json(published: PublishedAdapter) -> dict[str, Any]:
+def _to_json(published: PublishedAdapter) -> dict[str, object]:
     fields = asdict(published)
     fields.pop("folder")
     return fields | {"created_utc": published.created_utc.isoformat(), "files": dict(published.files)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -181,13 +181,13 @@ def _turn(literal_length: int) -> str:
     return ""
 
 
-def _joined(*parts: Any) -> str:
+def _joined(*parts: object) -> str:
     texts = [str(part) for part in parts]
     _check_length(sum(map(len, texts)))
     return "".join(texts)
 
 
-def _count_output(value: Any) -> Any:
+def _count_output(value: object) -> object:
     budget = _budget.get(None)  # unset at compile time, when Jinja folds constants
     if budget is not None:
         budget.charge_text(len(value) if isinstance(value, str) else 16)
@@ -207,7 +207,7 @@ def _to_json(
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
-def _length(value: Any) -> int:
+def _length(value: object) -> int:
     return len(value) if isinstance(value, str | list | tuple) else 0
 
 
@@ -216,7 +216,7 @@ def _check_length(length: int) -> None:
         raise SecurityError("the template creates a text that is too long")
 
 
-def _check_widths(form: str, values: Any) -> None:
+def _check_widths(form: str, values: object) -> None:
     numbers = values if isinstance(values, list | tuple) else [values]
     if isinstance(values, dict):
         numbers = list(values.values())
@@ -225,11 +225,11 @@ def _check_widths(form: str, values: Any) -> None:
         raise SecurityError("the format is too wide")
 
 
-def _check_replace(text: str, old: Any, new: Any) -> None:
+def _check_replace(text: str, old: object, new: object) -> None:
     _check_length(len(text) + (text.count(str(old)) + 1) * len(str(new)))
 
 
-def _bounded_list(items: Any, separator_length: int) -> list[Any]:
+def _bounded_list(items: Iterable[object], separator_length: int) -> list[object]:
     bounded = []
     total = 0
     for item in items:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from yearling.errors import Untrusted
 
@@ -52,7 +52,7 @@ class LocalModel:
     files: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of every file in the folder except the manifest."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """All fields as JSON values, with absolute paths."""
         plain = _to_json(self)
         return plain | {"folder": str(self.folder), "weights": str(self.weights)}
@@ -86,7 +86,7 @@ def read_manifest(folder: Path) -> LocalModel:
     return model
 
 
-def _to_json(model: LocalModel) -> dict[str, Any]:
+def _to_json(model: LocalModel) -> dict[str, object]:
     return {
         "name": model.name,
         "kind": model.kind,
