@@ -247,15 +247,15 @@ def slow_distribution(logits: Sequence[float] | npt.NDArray[np.float64], setting
     order = sorted(range(len(probs)), key=lambda token: (-probs[token], token))
     if settings.top_k:
         order = order[: settings.top_k]
-    mass, kept = 0.0, []
+    mass, kept_ids = 0.0, []
     total = sum(probs[token] for token in order)
     for token in order:
         if settings.top_p < 1 and mass >= settings.top_p * total:
             break
-        kept.append(token)
+        kept_ids.append(token)
         mass += probs[token]
-    kept = [token for token in kept if probs[token] >= settings.min_p * probs[order[0]]] or order[:1]
+    kept_ids = [token for token in kept_ids if probs[token] >= settings.min_p * probs[order[0]]] or order[:1]
     distribution: npt.NDArray[np.float64] = np.zeros_like(probs)
-    distribution[kept] = probs[kept]
+    distribution[kept_ids] = probs[kept_ids]
     distribution /= distribution.sum()
     return distribution

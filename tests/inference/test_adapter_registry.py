@@ -49,11 +49,11 @@ async def test_every_request_to_an_adapted_model_names_its_adapter(adapters: Ada
     base = fake_served_model("base", engine)
     served = []
     for content in (b"one", b"two"):
-        found = registry.find(f"base+{paper_adapter(adapters, content).sha256[:12]}", [MODEL])
-        assert found is not None
-        served.append(await registry.serve(base, found[1]))
-    await asyncio.gather(*(one.engine.generate(request()) for one in [*served, base]))
-    assert {one.adapter_hash for one in engine.requests} == {None, served[0].adapter_hash, served[1].adapter_hash}
+        match = registry.find(f"base+{paper_adapter(adapters, content).sha256[:12]}", [MODEL])
+        assert match is not None
+        served.append(await registry.serve(base, match[1]))
+    await asyncio.gather(*(model.engine.generate(request()) for model in [*served, base]))
+    assert {model.adapter_hash for model in engine.requests} == {None, served[0].adapter_hash, served[1].adapter_hash}
     assert served[0].adapter_hash != served[1].adapter_hash
     assert served[0].name == f"base+{str(served[0].adapter_hash)[:12]}"
     with pytest.raises(Unsupported, match="no embeddings"):
@@ -66,9 +66,9 @@ async def test_an_adapter_is_loaded_again_into_a_new_engine(adapters: AdapterLib
     registry, published = AdapterRegistry(adapters), paper_adapter(adapters, b"one")
     first = await registry.serve(fake_served_model("base", FakeEngine()), published)
     engine = FakeEngine()
-    again = await registry.serve(fake_served_model("base", engine), published)
-    assert first.engine is not again.engine
-    await again.engine.generate(request())
+    reloaded = await registry.serve(fake_served_model("base", engine), published)
+    assert first.engine is not reloaded.engine
+    await reloaded.engine.generate(request())
     assert engine.requests[0].adapter_hash == published.sha256
 
 

@@ -34,9 +34,9 @@ class SimulatedEngine:
             self.move(move)
         for sequence in step.preempted:
             self.private.pop(sequence, None)
-        used = len(step.decode) * step.width + sum(len(one.tokens) for one in self.scheduler.prefilling)
+        used = len(step.decode) * step.width + sum(len(item.tokens) for item in self.scheduler.prefilling)
         self.largest = max(self.largest, used)
-        done: list[ScheduledSequence[int]] = []
+        finished: list[ScheduledSequence[int]] = []
         for row, sequence in enumerate(step.decode):
             assert sequence.row == row
             assert sequence.num_uncached == 1
@@ -45,7 +45,7 @@ class SimulatedEngine:
             assert sequence.row is not None
             self.rows[sequence.row] = list(sequence.tokens)
         for sequence in step.decode:
-            done += self.emit(sequence)
+            finished += self.emit(sequence)
         for chunk in step.chunks:
             cache = self.private.setdefault(chunk.sequence, [])
             assert len(cache) == chunk.start
@@ -53,8 +53,8 @@ class SimulatedEngine:
             prefilled_row = self.scheduler.mark_prefilled(chunk)
             if prefilled_row is not None:
                 self.rows[prefilled_row] = self.private.pop(chunk.sequence)
-                done += self.emit(chunk.sequence)
-        return done
+                finished += self.emit(chunk.sequence)
+        return finished
 
     def emit(self, sequence: ScheduledSequence[int]) -> list[ScheduledSequence[int]]:
         self.scheduler.append_token(sequence, random.randrange(10**9))
@@ -76,11 +76,11 @@ def test_random_requests_all_finish_within_the_budget() -> None:
             BatchScheduler(max_rows=random.randint(1, 9), budget_tokens=400, chunk_tokens=random.randint(1, 40))
         )
         submitted = [engine.submit(random.randint(1, 200), random.randint(1, 150)) for _ in range(25)]
-        done: list[ScheduledSequence[int]] = []
+        finished: list[ScheduledSequence[int]] = []
         while engine.scheduler.has_work():
-            done += engine.step()
+            finished += engine.step()
             assert engine.steps < 20_000
-        assert sorted(map(id, done)) == sorted(map(id, submitted))
+        assert sorted(map(id, finished)) == sorted(map(id, submitted))
         assert engine.largest <= 400
 
 

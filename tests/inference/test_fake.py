@@ -71,7 +71,7 @@ async def test_closing_the_stream_cancels_the_request() -> None:
 async def test_requests_beyond_max_sequences_wait() -> None:
     engine = FakeEngine([ScriptedAnswer("abc", delay_s=0.001)], max_sequences=2)
     answer = await asyncio.gather(*(engine.generate(make_request()) for _ in range(7)))
-    assert [one.text for one in answer] == ["abc"] * 7
+    assert [item.text for item in answer] == ["abc"] * 7
 
 
 async def test_it_fails_after_the_scripted_token() -> None:

@@ -88,7 +88,9 @@ async def test_logprobs_equal_torchs_for_any_sampling_settings(engine: OpenVinoE
         request(all_ids[4], temperature=1.0, presence_penalty=1.0, frequency_penalty=0.5, seed=4),
     ]
     answers = await asyncio.gather(*map(engine.generate, requests))
-    pairs = [(one.prompt_ids or (), [token.id for token in answer.tokens]) for one, answer in zip(requests, answers, strict=True)]
+    pairs = [
+        (item.prompt_ids or (), [token.id for token in answer.tokens]) for item, answer in zip(requests, answers, strict=True)
+    ]
     scored = await engine.score(pairs)
     decoder = load_decoder(default_model.weights)
     assert "Paris" in answers[0].text
@@ -120,7 +122,7 @@ async def test_texts_longer_than_a_step_are_scored_completely(engine: OpenVinoEn
 async def test_a_seed_decides_the_answer_in_any_batch(engine: OpenVinoEngine, default_model: LocalModel) -> None:
     requests = [request(ids, temperature=1.0, seed=seed) for seed, ids in enumerate(prompts(default_model))]
     together = await asyncio.gather(*map(engine.generate, requests))
-    alone = [await engine.generate(one) for one in reversed(requests)]
+    alone = [await engine.generate(item) for item in reversed(requests)]
     same = [
         sum(a.id == b.id for a, b in zip(first.tokens, second.tokens, strict=False)) / len(first.tokens)
         for first, second in zip(together, reversed(alone), strict=True)

@@ -23,7 +23,10 @@ async def test_a_pool_of_open_engines() -> None:
     assert pool.names() == ["b", "a"]
     assert (await pool.get()).name == "b"
     assert pool.model_info("a") == ("yearling", 1_700_000_000)
-    assert [(one["name"], one["state"], one["default"]) for one in pool.status()] == [("b", "ready", True), ("a", "ready", False)]
+    assert [(answer["name"], answer["state"], answer["default"]) for answer in pool.status()] == [
+        ("b", "ready", True),
+        ("a", "ready", False),
+    ]
     with pytest.raises(NotFound, match="Available models: b, a"):
         await pool.get("c")
 
@@ -57,8 +60,8 @@ async def test_remote_models_are_discovered_on_request(tmp_path: Path) -> None:
         assert pool.ready()
         served = await pool.get("big")
         assert (served.tokenizer, served.owned_by, served.created_unix_s) == (None, "vllm", 5)
-        done = await served.engine.generate(GenerationRequest(messages=({"role": "user", "content": "Hello"},)))
-        assert done.text == "Hi!"
+        completion = await served.engine.generate(GenerationRequest(messages=({"role": "user", "content": "Hello"},)))
+        assert completion.text == "Hi!"
         assert json.dumps(pool.status()[0]["state"]) == '"ready"'
         await pool.close()
 
@@ -76,8 +79,8 @@ async def test_the_default_model_is_opened_once_and_answers(default_model: Local
         assert first.template is not None
         ids = first.template.encode(first.tokenizer, [{"role": "user", "content": "Say hello."}])
         request = GenerationRequest(prompt_ids=tuple(ids), sampling=SamplingSettings(temperature=0, max_tokens=30))
-        done = await first.engine.generate(request)
+        completion = await first.engine.generate(request)
         assert first.tokenizer is not None
-        assert done.text == first.tokenizer.decode([token.id for token in done.tokens])
+        assert completion.text == first.tokenizer.decode([token.id for token in completion.tokens])
     finally:
         await pool.close()

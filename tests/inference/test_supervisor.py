@@ -1,4 +1,4 @@
-"""An engine in its own process: same answers, and what happens when the process dies, wedges or loses its parent."""
+"""An engine in its own process: it gives the same answers, and the tests kill, hang and orphan the process."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_closing_a_stream_cancels_it_in_the_process() -> None:
         async with aclosing(engine.stream(prompt("a"))) as stream:
             await anext(stream)
         assert engine.active == 0
-        # The only place is free at once.
+        # The only slot is free at once.
         done = await asyncio.wait_for(engine.generate(prompt("a", sampling=SamplingSettings(max_tokens=3))), 2)
         assert done.text == "abc"
 
@@ -186,12 +186,12 @@ async def test_closing_ends_the_process_and_further_requests() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("doing", ["nothing", "wedge"])
 async def test_the_process_dies_with_a_parent_that_was_killed(tmp_path: Path, doing: str) -> None:
-    told = tmp_path / "pid"
-    command = [sys.executable, "-m", "tests.inference.child_engines", str(told), doing]
+    message = tmp_path / "pid"
+    command = [sys.executable, "-m", "tests.inference.child_engines", str(message), doing]
     parent = await asyncio.create_subprocess_exec(*command, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
     try:
-        await wait_until(lambda: told.exists() and told.read_text() != "")
-        child = int(told.read_text())
+        await wait_until(lambda: message.exists() and message.read_text() != "")
+        child = int(message.read_text())
         await asyncio.sleep(0.3)
         assert not has_ended(child)
     finally:

@@ -1,4 +1,4 @@
-"""The measurements on engines whose speed is known because they are scripted."""
+"""Measurements of engines whose speed is known because they are scripted."""
 
 from __future__ import annotations
 
@@ -168,14 +168,14 @@ async def test_the_overhead_is_the_time_outside_the_engine() -> None:
     server = await serve(cast("Engine", engine), added_s=0.1)
     base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     async with server:
-        found = await measure_api_overhead(
+        speed = await measure_api_overhead(
             engine, base_url, prompt_ids=[65], messages=[{"role": "user", "content": "A"}], model="m", new_tokens=2, pairs=9
         )
-    for spread in (found.paired, found.around):
+    for spread in (speed.paired, speed.around):
         assert 0.075 < spread.median_s < 0.2
         assert spread.lower_s <= spread.median_s <= spread.upper_s
-    assert found.pairs == 9
-    assert 2 * STEP_S < found.engine_s < found.api_s
+    assert speed.pairs == 9
+    assert 2 * STEP_S < speed.engine_s < speed.api_s
 
 
 async def test_a_timed_engine_excludes_the_readers_time() -> None:
@@ -203,15 +203,15 @@ async def test_an_api_that_fails_is_not_measured() -> None:
 async def test_every_engine_runs_in_its_own_process(
     model_library: ModelLibrary, default_model: LocalModel, tmp_path: Path
 ) -> None:
-    wanted = list_engine_variants(
+    variants = list_engine_variants(
         model_library,
         ModelLibrary(tmp_path),
         default_model.name,
         engines=["torch", "openvino", "llamacpp"],
         layouts=["installed", "q8_0"],
     )
-    assert [contender.label for contender in wanted] == ["llamacpp Q8_0", "openvino Q8_0", "torch"]
-    async with open_benchmarked_engines(wanted, threads=2, max_sequences=4) as (subjects, failed):
+    assert [contender.label for contender in variants] == ["llamacpp Q8_0", "openvino Q8_0", "torch"]
+    async with open_benchmarked_engines(variants, threads=2, max_sequences=4) as (subjects, failed):
         assert set(failed) <= {"openvino Q8_0"}
         await measure_interleaved(subjects, sequences=(2,), new_tokens=3, repeat=1, prefill_tokens=64)
         for subject in subjects:

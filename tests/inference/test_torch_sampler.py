@@ -34,7 +34,7 @@ def frequencies(logits_V: torch.Tensor, sampling: SamplingSettings, times: int) 
     """Counts per token of `times` draws, a different seed for each."""
     states = [SamplerState(replace(sampling, seed=seed)) for seed in range(times)]
     tokens = sample_tokens(logits_V.expand(times, -1), states)
-    return np.bincount([one.id for one in tokens], minlength=logits_V.shape[0])
+    return np.bincount([token.id for token in tokens], minlength=logits_V.shape[0])
 
 
 def chi_square_p(counts: npt.NDArray[np.int64], expected: npt.NDArray[np.float64]) -> float:
@@ -103,7 +103,7 @@ def test_greedy_is_argmax_and_ignores_the_seed() -> None:
     logits_BV = random_logits(32)
     for temperature in (0.0, 1e-9):
         states = [SamplerState(SamplingSettings(temperature=temperature, seed=seed)) for seed in range(32)]
-        assert [one.id for one in sample_tokens(logits_BV, states)] == logits_BV.argmax(-1).tolist()
+        assert [token.id for token in sample_tokens(logits_BV, states)] == logits_BV.argmax(-1).tolist()
     assert sampling_probabilities(logits_BV[:1], [SamplingSettings(temperature=0)])[0].argmax() == logits_BV[0].argmax()
 
 
@@ -119,8 +119,8 @@ def test_reported_logprobs_are_of_the_whole_distribution_at_temperature_one() ->
         SamplerState(SamplingSettings(seed=4)),
     ]
     tokens = sample_tokens(logits_BV, states, allowed=[None, None, None, mask], num_top=[0, 3, 0, 5])
-    for row, one in enumerate(tokens):
-        assert one.logprob == pytest.approx(float(exact_BV[row, one.id]), abs=2e-6)
+    for row, sampled in enumerate(tokens):
+        assert sampled.logprob == pytest.approx(float(exact_BV[row, sampled.id]), abs=2e-6)
     assert tokens[2].id == 5
     assert 10 <= tokens[3].id < 20
     assert tokens[0].top_logprobs == ()
@@ -141,11 +141,11 @@ def test_a_sequence_samples_the_same_tokens_alone_and_in_any_batch() -> None:
         alone.append([sample_tokens(logits[row : row + 1], [state])[0].id for logits in logits_SBV])
 
     together: list[list[int]] = [[] for _ in range(rows)]
-    states = [SamplerState(one) for one in settings_of]
+    states = [SamplerState(token) for token in settings_of]
     for step, logits in enumerate(logits_SBV):
         order = [int(row) for row in np.random.default_rng(step).permutation(rows)]
-        for row, one in zip(order, sample_tokens(logits[order], [states[row] for row in order]), strict=True):
-            together[row].append(one.id)
+        for row, token in zip(order, sample_tokens(logits[order], [states[row] for row in order]), strict=True):
+            together[row].append(token.id)
     assert together == alone
     assert len({tuple(ids) for ids in alone}) == rows
 

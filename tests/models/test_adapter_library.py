@@ -1,4 +1,4 @@
-"""Published adapters: one name, one content; two formats that say the same; merging into a model of its own."""
+"""Published adapters: names by content, two formats with the same factors, merging into a new model."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_names_are_determined_by_content(decoder: Decoder, tmp_path: Path) -> No
     other = adapters.publish(random_adapter(decoder, seed=2), decoder, BASE)
     assert first.sha256 == again.sha256 != other.sha256
     assert adapters.publish(random_adapter(decoder), decoder, BASE).run == "r"
-    assert [one.sha256 for one in adapters.list()] == [first.sha256, other.sha256]
+    assert [adapter.sha256 for adapter in adapters.list()] == [first.sha256, other.sha256]
     assert adapters.get(first.served_name("base")).folder == first.folder
     assert sorted(path.name for path in adapters.folder.iterdir()) == sorted([first.sha256, other.sha256])
     adapters.remove(first.sha256[:8])
@@ -64,7 +64,7 @@ def test_both_formats_hold_the_factors_and_the_lineage(decoder: Decoder, tmp_pat
         assert (loaded.base_sha256, loaded.base_source_sha256) == (BASE.sha256, BASE.source_sha256)
         assert loaded.factors.keys() == adapter.factors.keys()
         for name, pair in adapter.factors.items():
-            assert all(torch.equal(one, other) for one, other in zip(loaded.factors[name], pair, strict=True))
+            assert all(torch.equal(first, other) for first, other in zip(loaded.factors[name], pair, strict=True))
         # Another layout of the same file is told from another model.
         assert load_adapter(path, decoder, base_sha256="0" * 64, source_sha256=BASE.source_sha256).rank == 4
         with pytest.raises(Untrusted, match="made for the weights"):
@@ -85,7 +85,7 @@ def test_changed_files_are_detected(decoder: Decoder, tmp_path: Path) -> None:
     with pytest.raises(Untrusted, match="was changed after it was published"):
         adapters.verify(published.sha256)
     shutil.copytree(published.folder, adapters.folder / ("0" * 64))
-    assert [one.sha256 for one in adapters.list()] == [published.sha256]
+    assert [adapter.sha256 for adapter in adapters.list()] == [published.sha256]
     assert set(adapters.list_damaged()) == {"0" * 64}
 
 

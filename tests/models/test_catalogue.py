@@ -1,4 +1,4 @@
-"""The catalogue: what it must say of every entry, and that mistakes in it are found at load."""
+"""The catalogue: required fields of every entry, and errors at load."""
 
 from __future__ import annotations
 

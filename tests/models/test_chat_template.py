@@ -24,16 +24,16 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 
 def token_texts(tokenizer: Tokenizer, ids: list[int]) -> list[str]:
     """Control tokens in brackets, everything else joined."""
-    found: list[str] = []
+    result: list[str] = []
     for index in ids:
         text = tokenizer.token_bytes(index).decode(errors="replace")
         if index in tokenizer.special_ids:
-            found.append(f"[{text}]")
-        elif found and not found[-1].startswith("["):
-            found[-1] += text
+            result.append(f"[{text}]")
+        elif result and not result[-1].startswith("["):
+            result[-1] += text
         else:
-            found.append(text)
-    return found
+            result.append(text)
+    return result
 
 
 def test_ids_are_those_of_the_rendered_text(tokenizer: Tokenizer) -> None:

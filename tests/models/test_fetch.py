@@ -1,4 +1,4 @@
-"""Fetching by source: what comes back has the pinned hash, or nothing was kept."""
+"""Fetching by source: the result has the pinned hash, or nothing is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Downloads: they resume, they notice a changed file, they appear whole or not at all, and they fail with advice."""
+"""Downloads: they resume, detect a changed file, appear complete or not at all, and fail with advice."""
 
 from __future__ import annotations
 
@@ -124,12 +124,12 @@ def test_an_unreachable_server_raises_with_advice(tmp_path: Path) -> None:
 
 
 def test_progress_reports_bytes_on_disk(server: Server, tmp_path: Path) -> None:
-    heard: list[tuple[str, int, int | None]] = []
+    calls: list[tuple[str, int, int | None]] = []
     url = server.serve("/file", BODY, cuts=[100_000])
-    download(server.network_config(), url, tmp_path / "file", phase="Downloading x", progress=lambda *step: heard.append(step))
-    assert heard[0] == ("Downloading x", 0, len(BODY))
-    assert ("Downloading x", 100_000, len(BODY)) in heard
-    assert heard[-1] == ("Downloading x", len(BODY), len(BODY))
+    download(server.network_config(), url, tmp_path / "file", phase="Downloading x", progress=lambda *step: calls.append(step))
+    assert calls[0] == ("Downloading x", 0, len(BODY))
+    assert ("Downloading x", 100_000, len(BODY)) in calls
+    assert calls[-1] == ("Downloading x", len(BODY), len(BODY))
 
 
 def test_a_full_disk_is_detected_before_the_download(server: Server, mount: Callable[[str], Path]) -> None:
@@ -201,10 +201,10 @@ def test_a_public_server_cannot_redirect_into_the_private_network(monkeypatch: p
         return real(answers.get(host, host), port, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    asked = []
+    requested = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.url.host)
+        requested.append(request.url.host)
         return httpx.Response(302, headers={"location": f"http://{target}/secret"})
 
     with NetworkConfig(pause_s=0).client() as client:
@@ -212,4 +212,4 @@ def test_a_public_server_cannot_redirect_into_the_private_network(monkeypatch: p
         client._mounts = {}
         with pytest.raises(BadInput, match="not public"):
             client.get("https://outside.example/model.gguf")
-    assert asked == ["outside.example"]
+    assert requested == ["outside.example"]

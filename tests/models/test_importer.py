@@ -1,4 +1,4 @@
-"""What comes in from outside: recognised, checked, copied or rewritten, never executed."""
+"""Imported files and folders: recognised, checked, copied or converted, never executed."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def test_a_gguf_in_a_slow_layout_is_rewritten_and_both_hashes_are_kept(library: 
 
 def test_a_layout_can_be_kept_or_chosen(library: ModelLibrary, tmp_path: Path) -> None:
     path = tiny_gguf(tmp_path / "tiny.gguf")
-    kept = library.import_path(path, name="kept", layout="keep")
-    assert (kept.quantisation, kept.sha256) == ("Q4_1", hash_file(path))
+    unchanged = library.import_path(path, name="kept", layout="keep")
+    assert (unchanged.quantisation, unchanged.sha256) == ("Q4_1", hash_file(path))
     assert library.import_path(path, name="half", layout="bf16").quantisation == "BF16"
 
 
@@ -166,8 +166,8 @@ def test_a_truncated_gguf_is_refused(library: ModelLibrary, tmp_path: Path, shar
 @given(position=st.integers(0, 12_000), byte=st.integers(0, 255))
 def test_a_damaged_gguf_is_imported_or_refused_but_never_crashes(tmp_path: Path, position: int, byte: int) -> None:
     """Any one byte of the header changed: a clean import or a UserError, and a library without leftovers."""
-    whole = tmp_path / "whole.gguf"
-    data = bytearray(whole.read_bytes() if whole.exists() else tiny_gguf(whole, rows=32).read_bytes())
+    content = tmp_path / "whole.gguf"
+    data = bytearray(content.read_bytes() if content.exists() else tiny_gguf(content, rows=32).read_bytes())
     data[position % len(data)] = byte
     path = tmp_path / "damaged.gguf"
     path.write_bytes(data)

@@ -69,9 +69,9 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def decoder(tmp_path_factory: pytest.TempPathFactory) -> LlamaDecoder:
     folder = tmp_path_factory.mktemp("llama")
     tiny_model("llama").save_pretrained(folder)
-    found = load_decoder(folder)
-    assert isinstance(found, LlamaDecoder)
-    return found
+    tensors = load_decoder(folder)
+    assert isinstance(tensors, LlamaDecoder)
+    return tensors
 
 
 def random_ids(batch: int, tokens: int, seed: int = 1) -> Tensor:
@@ -83,9 +83,9 @@ def random_ids(batch: int, tokens: int, seed: int = 1) -> Tensor:
 def test_logits_equal_transformers(pair: tuple[Any, LlamaDecoder]) -> None:
     model, decoder = pair
     ids = random_ids(3, 40)
-    theirs = model(ids).logits
-    assert theirs.std() > 0.3  # else closeness proves nothing
-    assert (decoder(ids) - theirs).abs().max() < FP32_TOLERANCE * max(1, float(theirs.abs().max()))
+    expected = model(ids).logits
+    assert expected.std() > 0.3  # else closeness proves nothing
+    assert (decoder(ids) - expected).abs().max() < FP32_TOLERANCE * max(1, float(expected.abs().max()))
 
 
 @torch.no_grad()
@@ -134,9 +134,9 @@ def test_packed_sequences_do_not_see_each_other(pair: tuple[Any, LlamaDecoder]) 
 @torch.no_grad()
 def test_a_row_does_not_depend_on_its_batch(decoder: LlamaDecoder) -> None:
     ids = random_ids(5, 16)
-    whole = decoder(ids)
+    full = decoder(ids)
     for row in range(5):
-        torch.testing.assert_close(decoder(ids[row : row + 1])[0], whole[row], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(decoder(ids[row : row + 1])[0], full[row], rtol=1e-5, atol=1e-5)
 
 
 @torch.no_grad()
@@ -154,9 +154,9 @@ def test_gradients_equal_transformers(pair: tuple[Any, LlamaDecoder]) -> None:
     for network, logits in ((model, model(ids).logits), (decoder, decoder(ids))):
         network.zero_grad()
         logits.logsumexp(-1).mean().backward()
-    theirs = {name: parameter.grad for name, parameter in model.named_parameters()}
+    expected = {name: parameter.grad for name, parameter in model.named_parameters()}
     for name, parameter in decoder.named_parameters():
-        torch.testing.assert_close(parameter.grad, theirs[name], rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-3, atol=1e-5)
         parameter.grad = None
 
 
@@ -169,8 +169,8 @@ def test_a_shared_prompt_is_computed_once(decoder: LlamaDecoder) -> None:
     got = decoder(ids[:, 8:].expand(3, 4), cache=cache.rows([0, 1, 2]))
     torch.testing.assert_close(got, decoder(ids)[:, 8:].expand(3, 4, -1), rtol=1e-4, atol=1e-4)
     cache.reset(1, 8)
-    again = decoder(ids[:, 8:], cache=cache.rows([1]))
-    torch.testing.assert_close(again, got[:1], rtol=1e-4, atol=1e-4)
+    repeated = decoder(ids[:, 8:], cache=cache.rows([1]))
+    torch.testing.assert_close(repeated, got[:1], rtol=1e-4, atol=1e-4)
 
 
 def test_a_step_that_does_not_fit_the_cache_raises(decoder: LlamaDecoder) -> None:
@@ -290,12 +290,12 @@ def test_sharded_folders_are_read_completely(tmp_path: Path) -> None:
 def test_missing_unknown_and_misshapen_weights_raise(tmp_path: Path) -> None:
     tiny_model("llama").save_pretrained(tmp_path)
     file = tmp_path / "model.safetensors"
-    whole = dict(read_safetensors(file))
+    full = dict(read_safetensors(file))
     name = "model.layers.1.mlp.up_proj.weight"
     for tensors, complaint in (
-        ({key: value for key, value in whole.items() if key != name}, "lack 1 tensors"),
-        (whole | {"model.layers.9.strange.weight": torch.zeros(1)}, "does not have"),
-        (whole | {name: torch.zeros(3, 3)}, "shape"),
+        ({key: value for key, value in full.items() if key != name}, "lack 1 tensors"),
+        (full | {"model.layers.9.strange.weight": torch.zeros(1)}, "does not have"),
+        (full | {name: torch.zeros(3, 3)}, "shape"),
     ):
         write_safetensors(file, tensors, {})
         with pytest.raises(Untrusted, match=complaint):
@@ -337,12 +337,12 @@ def test_the_default_models_logits_equal_transformers(default_model: Files) -> N
     from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
     described = load_gguf_checkpoint(str(default_model.weights))["config"]
-    theirs = transformers.LlamaForCausalLM(transformers.LlamaConfig(**described)).eval()
-    tensors = load_gguf_checkpoint(str(default_model.weights), return_tensors=True, model_to_load=theirs)["tensors"]
-    absent, foreign = theirs.load_state_dict(tensors, strict=False)
+    reference_logits = transformers.LlamaForCausalLM(transformers.LlamaConfig(**described)).eval()
+    tensors = load_gguf_checkpoint(str(default_model.weights), return_tensors=True, model_to_load=reference_logits)["tensors"]
+    absent, foreign = reference_logits.load_state_dict(tensors, strict=False)
     assert (absent, foreign) == (["lm_head.weight"], [])
     ours = load_decoder(default_model.weights)
     ids = torch.randint(0, 49152, (2, 64), generator=torch.Generator().manual_seed(5))
-    expected = theirs(ids).logits
+    expected = reference_logits(ids).logits
     assert (ours(ids) - expected).abs().max() < 2e-4
     assert expected.abs().max() > 5

@@ -72,9 +72,9 @@ def test_every_linear_layer_of_the_blocks_is_adapted(decoder: Decoder) -> None:
 
 
 def test_a_new_adapter_changes_nothing_and_has_gradients(decoder: Decoder) -> None:
-    before = decoder(random_ids(2, 9))
+    bare_logits = decoder(random_ids(2, 9))
     attached = attach_adapter(decoder, new_adapter(decoder, rank=2, alpha=2, base_sha256=BASE, seed=1), base_sha256=BASE)
-    assert torch.equal(decoder(random_ids(2, 9)), before)
+    assert torch.equal(decoder(random_ids(2, 9)), bare_logits)
     trainable = {id(parameter) for parameter in decoder.parameters() if parameter.requires_grad}
     assert trainable == {id(factor) for pair in attached.factors.values() for factor in pair}
     with torch.enable_grad():
@@ -84,15 +84,15 @@ def test_a_new_adapter_changes_nothing_and_has_gradients(decoder: Decoder) -> No
 
 def test_disabled_and_detached_equal_the_bare_model_bitwise(decoder: Decoder, adapter: Adapter) -> None:
     ids = random_ids(2, 9)
-    before, names = decoder(ids), [name for name, _ in decoder.named_parameters()]
+    bare_logits, names = decoder(ids), [name for name, _ in decoder.named_parameters()]
     attach_adapter(decoder, adapter, base_sha256=BASE)
     changed = decoder(ids)
-    assert (changed - before).abs().max() > 0.1
+    assert (changed - bare_logits).abs().max() > 0.1
     with adapter_disabled(decoder):
-        assert torch.equal(decoder(ids), before)
+        assert torch.equal(decoder(ids), bare_logits)
     assert torch.equal(decoder(ids), changed)
     detach_adapter(decoder)
-    assert torch.equal(decoder(ids), before)
+    assert torch.equal(decoder(ids), bare_logits)
     assert [name for name, _ in decoder.named_parameters()] == names
 
 
@@ -100,12 +100,12 @@ def test_each_layer_affects_the_output(decoder: Decoder, adapter: Adapter) -> No
     """Dropping the change of any one layer shows in the logits: none is skipped on the way."""
     ids = random_ids(1, 9)
     attach_adapter(decoder, adapter, base_sha256=BASE)
-    whole = decoder(ids)
+    full = decoder(ids)
     detach_adapter(decoder)
     for name in adapter.factors:
         partial = replace(adapter, factors={key: pair for key, pair in adapter.factors.items() if key != name})
         attach_adapter(decoder, partial, base_sha256=BASE)
-        assert (decoder(ids) - whole).abs().max() > 1e-4, name
+        assert (decoder(ids) - full).abs().max() > 1e-4, name
         detach_adapter(decoder)
 
 
@@ -123,8 +123,8 @@ def test_a_saved_adapter_is_loaded_bitwise_equal(decoder: Decoder, adapter: Adap
     attached = attach_adapter(decoder, adapter, base_sha256=BASE)
     for target in (tmp_path / name, tmp_path / f"again-{name}"):
         save_adapter(attached, target, decoder)
-    again = load_adapter(tmp_path / name, decoder, base_sha256=BASE)
-    assert same(again, adapter)
+    loaded = load_adapter(tmp_path / name, decoder, base_sha256=BASE)
+    assert same(loaded, adapter)
     files = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file() and "again" not in str(path))
     for file in files:
         assert (tmp_path / file).read_bytes() == (tmp_path / f"again-{file}").read_bytes()
@@ -230,6 +230,6 @@ def test_llama_cpp_with_the_adapter_equals_torch(default_model: Files, tmp_path:
     bare = decoder(torch.tensor([ids]))[0, -1].log_softmax(-1)
     attach_adapter(decoder, adapter, base_sha256=default_model.sha256)
     ours = decoder(torch.tensor([ids]))[0, -1].log_softmax(-1)
-    theirs = next_token_logprobs(base, ids, adapter=tmp_path / "lora.gguf")
-    assert max(abs(logprob - float(ours[index])) for index, logprob in theirs.items()) < 1e-3
-    assert max(abs(logprob - float(bare[index])) for index, logprob in theirs.items()) > 1.0
+    expected = next_token_logprobs(base, ids, adapter=tmp_path / "lora.gguf")
+    assert max(abs(logprob - float(ours[index])) for index, logprob in expected.items()) < 1e-3
+    assert max(abs(logprob - float(bare[index])) for index, logprob in expected.items()) > 1.0

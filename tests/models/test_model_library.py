@@ -1,4 +1,4 @@
-"""The library: models are there whole or not at all, whoever pulls at once and whenever a process is killed."""
+"""The library: models are complete or absent, with concurrent pulls and whenever a process is killed."""
 
 from __future__ import annotations
 
@@ -153,11 +153,11 @@ def test_a_changed_file_is_found(library: ModelLibrary, tmp_path: Path) -> None:
     model = library.import_path(tiny_gguf(tmp_path / "a.gguf"))
     for file in model.files:
         path = model.folder / file
-        whole = path.read_bytes()
-        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        complete = path.read_bytes()
+        path.write_bytes(complete[:-1] + bytes([complete[-1] ^ 1]))
         with pytest.raises(Untrusted, match=f"{file} was changed"):
             library.verify("a")
-        path.write_bytes(whole)
+        path.write_bytes(complete)
     library.verify("a")
     (model.folder / "tokenizer.json").unlink()
     with pytest.raises(Untrusted, match="no file"):

@@ -1,4 +1,4 @@
-"""Rewriting a GGUF file in another layout: same weights to within the layout's step, same bytes every time."""
+"""Rewriting a GGUF file in another layout: the same weights up to the layout's precision, and reproducible bytes."""
 
 from __future__ import annotations
 

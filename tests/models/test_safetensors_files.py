@@ -16,9 +16,9 @@ NOTES = {f"note {index}": f"é {index}" for index in range(20)}
 def test_written_files_are_read_back(tmp_path: Path) -> None:
     tensors = {"b": torch.arange(6.0).reshape(2, 3).t(), "a": torch.ones(3, dtype=torch.bfloat16), "c": torch.zeros(0)}
     write_safetensors(tmp_path / "x.safetensors", tensors, NOTES)
-    found = dict(read_safetensors(tmp_path / "x.safetensors"))
-    assert found.keys() == tensors.keys()
-    assert all(torch.equal(found[name], tensors[name]) and found[name].dtype == tensors[name].dtype for name in tensors)
+    loaded = dict(read_safetensors(tmp_path / "x.safetensors"))
+    assert loaded.keys() == tensors.keys()
+    assert all(torch.equal(loaded[name], tensors[name]) and loaded[name].dtype == tensors[name].dtype for name in tensors)
     assert read_safetensors_metadata(tmp_path / "x.safetensors") == NOTES
     with safe_open(tmp_path / "x.safetensors", framework="np") as file:
         assert file.metadata() == NOTES
@@ -41,9 +41,9 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
 def test_damaged_files_raise_untrusted(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     write_safetensors(path, {"a": torch.ones(100)}, {})
-    whole = path.read_bytes()
-    for length in (0, 4, 8, 20, len(whole) - 1):
-        path.write_bytes(whole[:length])
+    content = path.read_bytes()
+    for length in (0, 4, 8, 20, len(content) - 1):
+        path.write_bytes(content[:length])
         with pytest.raises(Untrusted):
             dict(read_safetensors(path))
         with pytest.raises(Untrusted):

@@ -11,5 +11,5 @@ def test_importing_the_room_loads_no_heavy_library() -> None:
         "assert not heavy, heavy\n"
         "assert all(hasattr(door, name) for name in door.__all__)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

@@ -1,4 +1,4 @@
-"""Finding a wheel as pip would, and taking one file out of it without trusting the rest."""
+"""Finding a wheel as pip does, and extracting one file without trusting the rest."""
 
 from __future__ import annotations
 

@@ -344,9 +344,9 @@ class LlamaContext:
             raise RuntimeError(f"Row {row} of the last step has no output.")
         return np.ctypeslib.as_array(c.cast(address, c.POINTER(c.c_float)), (self._vocab_size,))
 
-    def set_embeddings(self, wanted: bool) -> None:
+    def set_embeddings(self, enabled: bool) -> None:
         """Set whether the next steps also return hidden states."""
-        self._library.llama_set_embeddings(self._context, wanted)
+        self._library.llama_set_embeddings(self._context, enabled)
 
     def hidden_state(self, row: int) -> Logits:
         """The last hidden state (H,) of a row of the last step that wanted output, as a view that the next step overwrites."""

@@ -96,7 +96,7 @@ class EnginePool:
         pool.notify = lambda message: None
         pool._settings = pool._library = pool._endpoint = pool._remote_error = pool._adapter_registry = None
         pool._default = default or served[0].name
-        pool._open_models = {one.name: _OpenModel(one) for one in served}
+        pool._open_models = {model.name: _OpenModel(model) for model in served}
         pool._locks = {}
         pool._closed = False
         return pool
@@ -128,8 +128,8 @@ class EnginePool:
         for model in local:
             if model.name == name:
                 return "yearling", int(model.created_utc.timestamp())
-        if self._adapter_registry and (found := self._adapter_registry.find(name, local)):
-            return "yearling", int(found[1].created_utc.timestamp())
+        if self._adapter_registry and (match := self._adapter_registry.find(name, local)):
+            return "yearling", int(match[1].created_utc.timestamp())
         raise self._unknown(name)
 
     def ready(self) -> bool:
@@ -142,19 +142,19 @@ class EnginePool:
 
         Raises NotFound, which lists the available models, and Unavailable.
         """
-        wanted = name or self._default
+        model_name = name or self._default
         self._check_open()
         if (
-            wanted not in self._open_models
+            model_name not in self._open_models
             and self._adapter_registry
-            and (found := self._adapter_registry.find(wanted, self._local_chat_models()))
+            and (match := self._adapter_registry.find(model_name, self._local_chat_models()))
         ):
-            return await self._adapter_registry.serve(await self.get(found[0].name), found[1])
-        if wanted not in self._open_models:
-            async with self._locks.setdefault(wanted, asyncio.Lock()):
-                if wanted not in self._open_models:
-                    await self._open(wanted)
-        entry = self._open_models[wanted]
+            return await self._adapter_registry.serve(await self.get(match[0].name), match[1])
+        if model_name not in self._open_models:
+            async with self._locks.setdefault(model_name, asyncio.Lock()):
+                if model_name not in self._open_models:
+                    await self._open(model_name)
+        entry = self._open_models[model_name]
         entry.last_used_s = time.monotonic()
         return entry.served
 

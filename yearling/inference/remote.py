@@ -72,7 +72,7 @@ class RemoteEndpoint:
         response = await self.send("GET", "/models")
         try:
             body = json.loads(await response.aread())
-            return [_remote_model(one) for one in body["data"]]
+            return [_remote_model(fields) for fields in body["data"]]
         except (ValueError, KeyError, TypeError):
             raise Unavailable(f"{self.base_url}/models did not answer as an OpenAI-compatible endpoint does.") from None
         finally:

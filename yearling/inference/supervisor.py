@@ -300,12 +300,12 @@ class SupervisedEngine:
 
         Raises what opening the engine raises, and Unavailable if the process ends or takes too long.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
+        server_socket, worker_socket = socket.socketpair()
+        with worker_socket:
             process = await asyncio.to_thread(
                 subprocess.Popen,
-                [sys.executable, "-m", "yearling.inference.worker", str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
+                [sys.executable, "-m", "yearling.inference.worker", str(worker_socket.fileno())],
+                pass_fds=(worker_socket.fileno(),),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -313,7 +313,7 @@ class SupervisedEngine:
                 start_new_session=True,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | self._spec.environment,
             )
-        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=MAX_FRAME_BYTES)
+        reader, writer = await asyncio.open_unix_connection(sock=server_socket, limit=MAX_FRAME_BYTES)
         lines: deque[str] = deque(maxlen=50)
         listener = threading.Thread(target=_capture_output, args=(process, lines), name="engine-log", daemon=True)
         listener.start()
@@ -343,7 +343,7 @@ class SupervisedEngine:
     async def _reload_adapters(self, child: _EngineProcess) -> None:
         """Load the adapters again. Replies are read here, because nothing else reads from a process that is not ready."""
         # An adapter without a file was removed by a person; requests for it will find that it is not loaded.
-        self._adapters = {one: path for one, path in self._adapters.items() if path.exists()}
+        self._adapters = {adapter_hash: path for adapter_hash, path in self._adapters.items() if path.exists()}
         for path in self._adapters.values():
             child.send({"id": next(self._request_ids), "call": "load_adapter", "arguments": {"path": str(path)}})
             while "ended" not in (frame := decode_frame(await child.reader.readline())):

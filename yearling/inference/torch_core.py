@@ -131,7 +131,7 @@ class TorchCore:
     def _decode(self, sequences: Sequence[ScheduledSequence[TorchSequenceState]], width: int) -> None:
         batch = self._ensure_cache_capacity(rows=len(sequences), width=width)
         logits_BV: Tensor | None = None
-        for rows in group_rows_by_key([id(one.payload.decoder) for one in sequences]):
+        for rows in group_rows_by_key([id(sequence.payload.decoder) for sequence in sequences]):
             decoder = sequences[rows[0]].payload.decoder
             ids_B1 = torch.tensor([[sequences[row].tokens[-1]] for row in rows])
             part_BV = compute_logits(decoder, decoder.hidden(ids_B1, cache=batch.rows(rows))[:, 0])

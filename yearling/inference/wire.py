@@ -80,8 +80,8 @@ def delta_to_json(delta: Delta) -> list[Any]:
 def delta_from_json(fields: list[Any]) -> Delta:
     """The inverse of `delta_to_json`."""
     tokens = tuple(
-        Token(id=one[0], logprob=one[1], top_logprobs=tuple((i, p) for i, p in one[2]) if len(one) > 2 else ())
-        for one in fields[1]
+        Token(id=token[0], logprob=token[1], top_logprobs=tuple((i, p) for i, p in token[2]) if len(token) > 2 else ())
+        for token in fields[1]
     )
     if len(fields) == 2:
         return Delta(text=fields[0], tokens=tokens)

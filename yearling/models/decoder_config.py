@@ -166,7 +166,7 @@ def config_to_hf(config: DecoderConfig) -> dict[str, Any]:
         "qwen2": "Qwen2ForCausalLM",
         "qwen3": "Qwen3ForCausalLM",
     }
-    described: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "architectures": [names[config.family]],
         "model_type": config.family,
         "vocab_size": config.vocab_size,
@@ -190,8 +190,8 @@ def config_to_hf(config: DecoderConfig) -> dict[str, Any]:
                 "The model scales its rotary frequencies one by one, which a config.json made from a GGUF file cannot express.",
                 advice="Export to GGUF, or start from the model's Hugging Face folder.",
             )
-        described["rope_scaling"] = {"rope_type": "linear", "factor": config.rope_factors[0]}
-    return described
+        fields["rope_scaling"] = {"rope_type": "linear", "factor": config.rope_factors[0]}
+    return fields
 
 
 def config_to_gguf(config: DecoderConfig) -> tuple[str, dict[str, Any]]:

@@ -39,8 +39,8 @@ _BLOCK_NAMES = {
     "mlp.down_proj": "ffn_down",
 }
 _OUTER_NAMES = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
-_OUR_BLOCK_NAMES = {theirs: ours for ours, theirs in _BLOCK_NAMES.items()}
-_OUR_OUTER_NAMES = {theirs: ours for ours, theirs in _OUTER_NAMES.items()}
+_OUR_BLOCK_NAMES = {gguf_name: name for name, gguf_name in _BLOCK_NAMES.items()}
+_OUR_OUTER_NAMES = {gguf_name: name for name, gguf_name in _OUTER_NAMES.items()}
 _ROPE_FACTORS = "rope_freqs.weight"
 
 
@@ -52,11 +52,11 @@ def open_decoder(path: Path, *, dtype: str = "float32") -> Decoder:
     if path.is_file() and path.suffix != ".safetensors":
         return _from_gguf(path, DTYPES[dtype])
     folder = path if path.is_dir() else path.parent
-    described = read_json_object(folder / "config.json", missing_ok=True)
-    if not described:
+    hf_config = read_json_object(folder / "config.json", missing_ok=True)
+    if not hf_config:
         raise BadInput(f"The model folder {folder.name} has no config.json.", advice="Give a whole Hugging Face folder.")
     try:
-        config = config_from_hf(described)
+        config = config_from_hf(hf_config)
     except Unsupported as reason:
         from yearling.models.transformers_decoder import open_transformers_decoder
 
@@ -153,13 +153,13 @@ def _from_gguf(path: Path, dtype: torch.dtype) -> Decoder:
 
     def tensors() -> Iterator[tuple[str, Tensor]]:
         for name in file.tensors:
-            ours = from_gguf_name(name)
+            parameter_name = from_gguf_name(name)
             if name == _ROPE_FACTORS:
                 continue
-            if ours is None:
+            if parameter_name is None:
                 raise Unsupported(f"{path.name} contains the tensor {name}, which has no place in a {config.family} decoder.")
             tensor = torch.from_numpy(file.read_tensor(name))
-            heads = num_permuted_heads(config, ours)
-            yield ours, to_half_split_rotary(tensor, heads) if heads else tensor
+            heads = num_permuted_heads(config, parameter_name)
+            yield parameter_name, to_half_split_rotary(tensor, heads) if heads else tensor
 
     return fill_decoder(config, tensors(), dtype)

@@ -73,17 +73,17 @@ def export_hf(decoder: Decoder, folder: Path, *, source: Path) -> None:
     The weights keep their type. Raises Unsupported for an attached adapter or a configuration that config.json cannot express.
     """
     network = _require_bare_llama(decoder)
-    described = config_to_hf(network.config) | {"dtype": str(network.dtype).removeprefix("torch.")}
-    described.pop("torch_dtype", None)
+    config = config_to_hf(network.config) | {"dtype": str(network.dtype).removeprefix("torch.")}
+    config.pop("torch_dtype", None)
     folder.mkdir(parents=True, exist_ok=True)
     if source.is_file() and source.suffix != ".safetensors":
-        _write_gguf_tokenizer(read_gguf(source).metadata, folder, described)
+        _write_gguf_tokenizer(read_gguf(source).metadata, folder, config)
     else:
         origin = source if source.is_dir() else source.parent
         for name in _TOKENIZER_FILES:
             if (origin / name).is_file():
                 shutil.copyfile(origin / name, folder / name)
-    _write_json(folder / "config.json", described)
+    _write_json(folder / "config.json", config)
     tensors = {name: parameter.detach().cpu() for name, parameter in network.named_parameters()}
     write_safetensors(folder / "model.safetensors", tensors, {"format": "pt"})
 
@@ -124,19 +124,19 @@ def _layout(name: str, tensor: Tensor, kind: str) -> str:
     return kind
 
 
-def _write_gguf_tokenizer(metadata: Mapping[str, Any], folder: Path, described: dict[str, Any]) -> None:
+def _write_gguf_tokenizer(metadata: Mapping[str, Any], folder: Path, config: dict[str, Any]) -> None:
     tokens = metadata["tokenizer.ggml.tokens"]
     build_tokenizer(metadata).save(str(folder / "tokenizer.json"))
-    words: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
-    for ours, theirs in (("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding")):
-        index = metadata.get(f"tokenizer.ggml.{theirs}_token_id")
+    tokenizer_config: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+    for name, gguf_name in (("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding")):
+        index = metadata.get(f"tokenizer.ggml.{gguf_name}_token_id")
         if index is not None:
-            words[f"{ours}_token"] = tokens[index]
-            if ours in ("bos", "eos", "pad"):
-                described[f"{ours}_token_id"] = index
+            tokenizer_config[f"{name}_token"] = tokens[index]
+            if name in ("bos", "eos", "pad"):
+                config[f"{name}_token_id"] = index
     if "tokenizer.chat_template" in metadata:
-        words["chat_template"] = metadata["tokenizer.chat_template"]
-    _write_json(folder / "tokenizer_config.json", words)
+        tokenizer_config["chat_template"] = metadata["tokenizer.chat_template"]
+    _write_json(folder / "tokenizer_config.json", tokenizer_config)
     _write_json(folder / "generation_config.json", {"eos_token_id": sorted(stop_ids(metadata))})
 
 

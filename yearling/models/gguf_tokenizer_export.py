@@ -97,8 +97,8 @@ def _sentencepiece(state: dict[str, Any], tokens: list[str], merges: list[tuple[
     rank: dict[str, int] = {}
     for index, (left, right) in enumerate(merges):
         rank.setdefault(left + right, index)
-    described = json.dumps([state.get("normalizer"), state.get("pre_tokenizer")])
-    prefix = '"Prepend"' in described or ('"Metaspace"' in described and '"prepend_scheme": "never"' not in described)
+    components = json.dumps([state.get("normalizer"), state.get("pre_tokenizer")])
+    prefix = '"Prepend"' in components or ('"Metaspace"' in components and '"prepend_scheme": "never"' not in components)
     return {
         "tokenizer.ggml.model": "llama",
         "tokenizer.ggml.pre": "default",

@@ -1,4 +1,4 @@
-"""Downloads from network servers: resumable, atomic, and with errors that tell the user what to do.
+"""Downloads from web servers: resumable, atomic, and with errors that tell the user what to do.
 
 `download` writes to `DESTINATION.part` and stores the server's validator beside it, so that an interrupted download resumes
 where it stopped (RFC 9110: `Range` with `If-Range`), and starts again if the file has changed. A complete file is synced and

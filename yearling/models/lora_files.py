@@ -137,15 +137,15 @@ def _from_gguf(path: Path, config: DecoderConfig) -> Adapter:
         raise Untrusted(f"The adapter was made for the architecture {metadata.get('general.architecture')!r}.")
     factors_by_layer: dict[str, dict[str, Tensor]] = {}
     for name in file.tensors:
-        target, _, factor = name.rpartition(".lora_")
-        ours = from_gguf_name(target)
-        if ours is None or factor not in ("a", "b"):
+        gguf_name, _, factor = name.rpartition(".lora_")
+        parameter_name = from_gguf_name(gguf_name)
+        if parameter_name is None or factor not in ("a", "b"):
             raise Unsupported(f"The adapter contains {name}, which is not a LoRA factor of a linear layer.")
         tensor = torch.from_numpy(file.read_tensor(name))
-        heads = num_permuted_heads(config, ours)
+        heads = num_permuted_heads(config, parameter_name)
         if factor == "b" and heads:
             tensor = to_half_split_rotary(tensor, heads)
-        factors_by_layer.setdefault(ours.removesuffix(".weight"), {})[factor] = tensor
+        factors_by_layer.setdefault(parameter_name.removesuffix(".weight"), {})[factor] = tensor
     ranks = {pair["a"].shape[0] for pair in factors_by_layer.values() if "a" in pair}
     if len(ranks) != 1:
         raise Unsupported("The adapter has layers of different ranks, which is not supported.")

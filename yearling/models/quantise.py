@@ -122,17 +122,17 @@ def _plan(file: GGUFFile, layout: str) -> list[_TensorPlan]:
 
 
 def _target(tensor: TensorInfo, source: GGMLQuantizationType, layout: str, mostly_float32: bool) -> GGMLQuantizationType:
-    wanted = LAYOUT_TYPES[layout]
+    target = LAYOUT_TYPES[layout]
     is_matrix = len(tensor.shape) > 1 and tensor.name.endswith("weight") and not _PRECISE.search(tensor.name)
     # A matrix left in float32 among others in a smaller type is so on purpose.
     deliberate = source == GGMLQuantizationType.F32 and not mostly_float32
     if source in _INTEGERS or not is_matrix or deliberate:
         return source
     if layout == "q4_0" and tensor.name in _EMBEDDINGS:
-        wanted = GGMLQuantizationType.Q8_0  # four bits here would change the most answers and save the fewest bytes
-    if tensor.shape[-1] % GGML_QUANT_SIZES[wanted][0]:
+        target = GGMLQuantizationType.Q8_0  # four bits here would change the most answers and save the fewest bytes
+    if tensor.shape[-1] % GGML_QUANT_SIZES[target][0]:
         return source if source in _PLAIN else GGMLQuantizationType.F16
-    return wanted
+    return target
 
 
 def _convert(file: GGUFFile, plan: _TensorPlan) -> Iterator[bytes]:

@@ -58,8 +58,8 @@ class TransformersDecoder(Decoder):
     @property
     def dtype(self) -> torch.dtype:
         """As `Decoder.dtype`."""
-        found: torch.dtype = next(self.inner.parameters()).dtype
-        return found
+        dtype: torch.dtype = next(self.inner.parameters()).dtype
+        return dtype
 
     def new_cache(self, *, num_slots: int, capacity_tokens: int) -> Cache:
         """As `Decoder.new_cache`."""
