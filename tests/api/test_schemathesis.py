@@ -24,7 +24,7 @@ from yearling.config import Settings
 from yearling.inference import EnginePool, FakeEngine, fake_served_model
 from yearling.store import Store
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.drill
 
 CHECKS = [
     not_a_server_error,
