@@ -56,16 +56,16 @@ PUBLIC = ("1.1.1.1", "8.8.8.8", "151.101.0.223", "2606:4700:4700::1111", "::ffff
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_what_only_some_can_reach_is_not_public(address: str) -> None:
+def test_private_addresses_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_what_everybody_can_reach_is_public(address: str) -> None:
+def test_public_addresses_are_public(address: str) -> None:
     assert is_public(address)
 
 
-def resolver(*addresses: str) -> Any:
+def fake_resolver(*addresses: str) -> Any:
     def resolve(host: str, port: int, **_: Any) -> list[Any]:
         if not addresses:
             raise socket.gaierror("unknown")
@@ -75,17 +75,17 @@ def resolver(*addresses: str) -> Any:
 
 
 def test_all_addresses_of_a_name_must_be_public(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", resolver("8.8.8.8", "2606:4700:4700::1111", "8.8.8.8"))
+    monkeypatch.setattr(socket, "getaddrinfo", fake_resolver("8.8.8.8", "2606:4700:4700::1111", "8.8.8.8"))
     assert resolve_public_addresses("good.example", 443) == ["8.8.8.8", "2606:4700:4700::1111"]
-    monkeypatch.setattr(socket, "getaddrinfo", resolver("8.8.8.8", "10.0.0.1"))
+    monkeypatch.setattr(socket, "getaddrinfo", fake_resolver("8.8.8.8", "10.0.0.1"))
     with pytest.raises(BadInput):
         resolve_public_addresses("both.example", 443)
-    monkeypatch.setattr(socket, "getaddrinfo", resolver())
+    monkeypatch.setattr(socket, "getaddrinfo", fake_resolver())
     with pytest.raises(Unavailable):
         resolve_public_addresses("none.example", 443)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "0", "2130706433", "0x7f.1", "127.1", "::1", "::ffff:127.0.0.1"])
-def test_however_this_machine_is_spelt_it_is_not_public(host: str) -> None:
+def test_spellings_of_this_machine_are_not_public(host: str) -> None:
     with pytest.raises((BadInput, Unavailable)):
         resolve_public_addresses(host, 80)

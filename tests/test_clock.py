@@ -1,4 +1,4 @@
-"""Ids sort by creation, never repeat, and are what RFC 9562 calls version 7."""
+"""Ids are UUIDv7 (RFC 9562), sort by creation time and never repeat."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from yearling import clock
 
 
-def test_ids_are_version_7_and_carry_the_time() -> None:
+def test_ids_are_version_7_and_contain_the_time() -> None:
     before = time.time_ns() // 1_000_000
     made = uuid.UUID(clock.new_id())
     assert made.version == 7
@@ -20,12 +20,12 @@ def test_ids_are_version_7_and_carry_the_time() -> None:
     assert before <= made.int >> 80 <= before + 1000
 
 
-def test_ids_rise_strictly_even_within_a_millisecond() -> None:
+def test_ids_increase_within_a_millisecond() -> None:
     ids = [clock.new_id() for _ in range(20_000)]
     assert ids == sorted(set(ids))
 
 
-def test_ids_rise_when_the_clock_steps_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_increase_if_the_clock_steps_back(monkeypatch: pytest.MonkeyPatch) -> None:
     first = clock.new_id()
     monkeypatch.setattr(time, "time_ns", lambda: 1_000_000)
     assert clock.new_id() > first
@@ -37,11 +37,11 @@ def test_threads_never_share_an_id() -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_now_is_aware() -> None:
+def test_now_utc_is_aware() -> None:
     assert clock.now_utc().utcoffset() is not None
 
 
-def test_an_id_says_when_it_was_made() -> None:
+def test_id_contains_its_creation_time() -> None:
     before = clock.now_utc()
     made = clock.id_created_utc(clock.new_id())
     assert timedelta(milliseconds=-1) <= made - before < timedelta(minutes=1)

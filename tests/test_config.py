@@ -1,4 +1,4 @@
-"""Settings come from environment, then file, then defaults; what cannot be used is named with advice."""
+"""Precedence of the sources of settings, and error messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_defaults_stay_on_this_machine(data_dir: Path) -> None:
+def test_defaults_serve_this_machine_only(data_dir: Path) -> None:
     settings = load_settings()
     assert (settings.host, settings.port) == ("127.0.0.1", 8400)
     assert settings.data_dir == data_dir
@@ -32,7 +32,7 @@ def test_option_beats_environment_beats_file(data_dir: Path, monkeypatch: pytest
     assert (settings.port, settings.model, settings.retention) == (3333, "from-environment", "none")
 
 
-def test_the_file_of_the_named_data_folder_is_read(tmp_path: Path) -> None:
+def test_config_file_of_the_given_data_folder_is_read(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "config.toml").write_text("port = 4444\n")
@@ -40,7 +40,7 @@ def test_the_file_of_the_named_data_folder_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         ("prot = 8400\n", "'prot'"),
         ("port = 99999\n", "'port'"),
@@ -48,15 +48,15 @@ def test_the_file_of_the_named_data_folder_is_read(tmp_path: Path) -> None:
         ("port = \n", "config.toml cannot be read"),
     ],
 )
-def test_a_wrong_file_is_named_with_advice(data_dir: Path, content: str, words: str) -> None:
+def test_invalid_config_file_gives_an_error_with_advice(data_dir: Path, content: str, message: str) -> None:
     (data_dir / "config.toml").write_text(content)
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(BadInput) as raised:
         load_settings()
-    assert words in caught.value.message
-    assert "config.toml" in str(caught.value)
+    assert message in raised.value.message
+    assert "config.toml" in str(raised.value)
 
 
-def test_secrets_do_not_print(data_dir: Path) -> None:
+def test_secrets_are_hidden_in_repr(data_dir: Path) -> None:
     settings = load_settings(api_keys=("sk-very-secret",), remote_api_key="also-secret")
     assert "sk-very" not in repr(settings)
     assert "also-secret" not in repr(settings)

@@ -1,7 +1,10 @@
-"""Which network addresses are public. What fetches an address that somebody else named asks here, so that nobody can send it to
-machines that only it can reach: this one, its neighbours, a cloud's metadata service.
+"""Tells public network addresses from private ones, as a guard against server-side request forgery.
 
-Knows nothing of HTTP. An address inside another (IPv4-mapped, NAT64, 6to4, Teredo) counts as what it leads to.
+Code that fetches an address chosen by somebody else checks it here first. Otherwise a caller could make the server connect to
+machines that only the server can reach: itself, its neighbours, or a cloud's metadata service.
+
+This module knows nothing of HTTP. An address that embeds another one (IPv4-mapped, NAT64, 6to4, Teredo) counts as the embedded
+address.
 """
 
 from __future__ import annotations
@@ -16,40 +19,39 @@ _LOW_32_BITS = (1 << 32) - 1
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address, in any of its spellings, is one that everybody can reach. Other words are not."""
+    """Return whether `address` is a globally reachable IP address, in any spelling. Other text, such as a host name, is not."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0].strip("[]"))
     except ValueError:
         return False
-    leads_to = _embedded_ipv4_addresses(ip) if isinstance(ip, ipaddress.IPv6Address) else []
-    return all(one.is_global and not one.is_multicast and not one.is_reserved for one in leads_to or (ip,))
+    embedded = _embedded_ipv4_addresses(ip) if isinstance(ip, ipaddress.IPv6Address) else []
+    return all(target.is_global and not target.is_multicast and not target.is_reserved for target in embedded or (ip,))
 
 
 def resolve_public_addresses(host: str, port: int) -> list[str]:
-    """The addresses of a host, all of them public. Waits for the resolver: call in a thread.
+    """Return the addresses of a host, all of them public. Blocks while the resolver works, so call it in a thread.
 
-    Raises BadInput when any of them is not (a name that leads to both kinds leads wherever its owner wants), Unavailable when
-    there are none.
+    Raises BadInput if any address is private, because the owner of the name could then direct a request to it. Raises
+    Unavailable if the name does not resolve.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        records = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise Unavailable(f"The name {host!r} does not resolve: {error}.") from None
-    addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
+    addresses = list(dict.fromkeys(str(record[4][0]) for record in records))
     if not addresses or not all(is_public(address) for address in addresses):
-        raise BadInput(f"{host} leads to an address that is not public.", advice="Only public addresses are fetched.")
+        raise BadInput(f"{host} resolves to an address that is not public.", advice="Use a public address.")
     return addresses
 
 
 def _embedded_ipv4_addresses(ip: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """The IPv4 addresses to which a packet for this one goes in the end."""
+    """Return the IPv4 addresses to which packets for this IPv6 address are finally routed."""
     if ip.ipv4_mapped is not None:
         return [ip.ipv4_mapped]
     if ip.sixtofour is not None:
         return [ip.sixtofour]
     if ip.teredo is not None:
         return list(ip.teredo)
-    low = int(ip) & _LOW_32_BITS
     if any(ip in network for network in _NAT64) or int(ip) >> 32 == 0:  # the last: IPv4-compatible, `::a.b.c.d`
-        return [ipaddress.IPv4Address(low)]
+        return [ipaddress.IPv4Address(int(ip) & _LOW_32_BITS)]
     return []

@@ -1,6 +1,7 @@
-"""Settings: from `YEARLING_*` environment variables, else from `config.toml` in the data folder, else the defaults here.
+"""Settings, read from `YEARLING_*` environment variables, then from `config.toml` in the data folder, then from the defaults.
 
-Unknown keys in `config.toml` are errors. Settings are read once, at start, and passed down; no room reads the environment.
+An environment variable overrides the file, and a command-line option overrides both. Unknown keys in `config.toml` are errors.
+Settings are read once, at start, and passed on as a record; no other module reads the environment.
 """
 
 from __future__ import annotations
@@ -21,115 +22,130 @@ from yearling.errors import BadInput
 
 
 class Settings(BaseSettings):
-    """Everything that an owner may set. Times are in seconds, sizes in bytes unless the name says otherwise."""
+    """All settings of an installation. Times are in seconds and sizes in bytes, unless the name says otherwise."""
 
     model_config = SettingsConfigDict(env_prefix="YEARLING_", frozen=True, extra="forbid")
 
     data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("yearling", appauthor=False)))
-    """Where models, the database, blobs and backups live."""
+    """Folder of the models, the database, the blobs and the backups."""
 
     database_url: str = ""
-    """SQLAlchemy URL; empty means SQLite in the data folder."""
+    """SQLAlchemy URL of the database. Empty selects SQLite in the data folder."""
 
     host: str = "127.0.0.1"
+    """Network address on which the server listens. `127.0.0.1` accepts connections from this machine only."""
+
     port: int = Field(default=8400, ge=0, le=65535)
+    """TCP port on which the server listens. 0 lets the operating system choose a free port."""
 
     api_keys: tuple[SecretStr, ...] = ()
-    """Keys that act as the owner. Without them, and as long as nobody has a password, nobody need sign in: on loopback only."""
+    """API keys that act as the owner. Sign-in is required once a key is set here or any account has a password; until then the
+    server accepts only connections from this machine, and treats them as the owner."""
 
     allowed_hosts: tuple[str, ...] = ()
-    """Further host names under which the API may be addressed, besides this machine's own."""
+    """Additional host names under which clients may address the server. This machine's own names are always allowed."""
 
     public_url: str = Field(default="", pattern=r"^$|^https?://[^/?#@]+$")
-    """How people reach the server, where a proxy is in front of it: `https://assistant.example`. Links carry this address, and
-    with `https` the cookie of a session is sent over TLS only."""
+    """Address at which people reach the server through a proxy, such as `https://assistant.example`. Links carry this address.
+    With `https`, the session cookie is sent over TLS only."""
 
     trusted_proxies: tuple[str, ...] = ()
-    """Addresses of proxies whose `X-Forwarded-For` is believed."""
+    """Addresses of proxies whose `X-Forwarded-For` header the server trusts."""
 
     oidc_issuer: str = Field(default="", pattern=r"^$|^https?://[^?#]+$")
-    """Issuer of an OpenID Connect provider by which people may sign in, such as `https://accounts.example.org`; empty is none."""
+    """Issuer URL of the OpenID Connect provider for single sign-on, such as `https://accounts.example.org`. Empty turns single
+    sign-on off."""
 
     oidc_client_id: str = ""
-    """What the provider knows this server by. Its redirect address there is `PUBLIC_URL/v1/auth/oidc/callback`."""
+    """Client ID of this server at the OpenID Connect provider. Register the redirect URL `PUBLIC_URL/v1/auth/oidc/callback`
+    there."""
 
     oidc_client_secret: SecretStr = SecretStr("")
+    """Client secret that belongs to `oidc_client_id`. Empty for a public client, which has none."""
 
     oidc_name: str = "Single sign-on"
-    """What the button for it says."""
+    """Label of the single sign-on button."""
 
     oidc_role: Literal["", "reader", "member", "maintainer"] = ""
-    """Role of people who come by the provider without an invitation; empty lets in invited people only."""
+    """Role of people who sign in through the provider without an invitation. Empty admits invited people only."""
 
     login_attempts: int = Field(default=20, ge=0)
-    """Wrong passwords that may come for one name, and from one address, in 15 minutes; 0 is no limit."""
+    """Failed password attempts allowed in 15 minutes, for each name and for each address. 0 means no limit."""
 
     rate_limit_per_minute: int = Field(default=6000, ge=0)
-    """Requests that one person (or address, for people who are not known) may make in a minute; 0 is no limit."""
+    """Requests per minute allowed for each person, or for each address without sign-in. 0 means no limit."""
 
     queue_limit: int = Field(default=256, ge=0)
-    """Answers that may wait for a free place in the engine; more are refused at once."""
+    """Requests that may wait for a free slot of the engine. The server rejects further requests at once."""
 
     max_body_bytes: int = Field(default=8_388_608, ge=1024)
-    """Largest request body."""
+    """Maximum size of a request body."""
 
     max_import_bytes: int = Field(default=268_435_456, ge=1024)
-    """Largest file of conversations that is taken in."""
+    """Maximum size of an imported file of conversations."""
 
     max_attachment_bytes: int = Field(default=20_971_520, ge=1)
-    """Largest file within a conversation that an import keeps."""
+    """Maximum size of an attachment in an imported conversation. Larger attachments are skipped."""
 
     model: str = "smollm2-135m-instruct"
-    """Name of the model that answers when a request names none."""
+    """Model that answers requests which name none."""
 
     engine: Literal["auto", "llamacpp", "torch", "openvino"] = "auto"
-    """What runs local models; `auto` chooses at start-up by what the machine has."""
+    """Engine for local models. `auto` selects one at start according to the hardware."""
 
     remote_url: str = ""
-    """Base URL of an OpenAI-compatible endpoint that serves further models, for example `http://127.0.0.1:8000/v1`."""
+    """Base URL of an OpenAI-compatible endpoint that serves additional models, such as `http://127.0.0.1:8000/v1`. Empty means
+    none."""
 
     remote_api_key: SecretStr = SecretStr("")
+    """API key for the endpoint at `remote_url`. Empty sends none."""
 
     threads: int = Field(default=0, ge=0)
-    """Threads for the engine; 0 means one per physical core."""
+    """CPU threads of the engine. 0 means one per physical core."""
 
     context_tokens: int = Field(default=0, ge=0)
-    """Longest conversation in tokens; 0 means what the model was trained for."""
+    """Maximum length of a conversation in tokens. 0 means the context length of the model."""
 
     retention: Literal["full", "metadata", "none"] = "full"
-    """What is kept of a request: everything, everything but its words and tokens, or nothing."""
+    """What the server stores as a sample of each model call: `full` stores everything, `metadata` omits text and tokens, `none`
+    stores no sample."""
 
     retention_days: int = Field(default=0, ge=0)
-    """Samples older than this are deleted; 0 keeps them until they are deleted by hand."""
+    """Days after which samples are deleted. 0 keeps them until somebody deletes them."""
 
     comparison_rate: float = Field(default=0.02, ge=0, le=1)
-    """Share of questions that are answered twice, side by side, for the person to say which is better; 0 is never."""
+    """Share of questions that receive two answers side by side, for the person to choose the better one. 0 turns this off."""
 
     comparison_models: tuple[str, ...] = ()
-    """Models from which the second answer of a comparison comes; none means the same model once more."""
+    """Models that write the second answer of a comparison. Empty uses the same model again."""
 
     memory_tokens: int = Field(default=200, ge=0)
-    """Most tokens of memories that go before a question; 0 shows the model none."""
+    """Maximum number of tokens of memories in a prompt. 0 gives the model no memories."""
 
     stall_timeout_s: float = Field(default=60.0, gt=0)
-    """An engine with work to do that makes no step for this long is restarted."""
+    """Seconds after which an engine that has work but makes no progress is restarted."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Lowest level of log messages that are written."""
 
     @property
     def models_dir(self) -> Path:
+        """Folder of the downloaded models."""
         return self.data_dir / "models"
 
     @property
     def adapters_dir(self) -> Path:
+        """Folder of the LoRA adapters."""
         return self.data_dir / "adapters"
 
     @property
     def runs_dir(self) -> Path:
+        """Folder of the training runs."""
         return self.data_dir / "runs"
 
     @property
     def resolved_database_url(self) -> str:
+        """`database_url`, or the URL of the SQLite file in the data folder if that is empty."""
         return self.database_url or f"sqlite:///{self.data_dir / 'yearling.db'}"
 
     @classmethod
@@ -141,22 +157,26 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        # Only this one: reading the whole environment here would do that twice for each start.
-        in_environment, *_ = env_settings.get_field_value(settings_cls.model_fields["data_dir"], "data_dir")
-        given = {"data_dir": in_environment} | init_settings()
-        data_dir = Path(given["data_dir"] or platformdirs.user_data_dir("yearling", appauthor=False))
+        """Return the sources in order of precedence; the data folder decides which `config.toml` is read."""
+        # Read this one variable only: the sources read the whole environment again afterwards.
+        environment_value, *_ = env_settings.get_field_value(settings_cls.model_fields["data_dir"], "data_dir")
+        values = {"data_dir": environment_value} | init_settings()
+        data_dir = Path(values["data_dir"] or platformdirs.user_data_dir("yearling", appauthor=False))
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, data_dir / "config.toml")
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """The settings in force; `overrides` (command-line options) win over environment and file. Raises BadInput."""
+    """Return the effective settings. `overrides` are command-line options; None leaves a setting to the other sources.
+
+    Raises BadInput if a value is invalid, a key is unknown or `config.toml` cannot be read.
+    """
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise BadInput(
-            f"The setting {name!r} is not usable: {first['msg']}.",
+            f"The setting {name!r} is invalid: {first['msg']}.",
             advice=f"Correct it in config.toml, or in the environment variable YEARLING_{name.upper()}.",
             param=name,
         ) from None

@@ -1,16 +1,17 @@
 """Errors that a person can act on.
 
-A `UserError` is shown as one sentence that says what is wrong and one that says what to do, without a traceback. Everything
-else that escapes is our bug and keeps its traceback. Knows nothing of HTTP or of terminals: `api/` and `cli/` translate.
+A `UserError` carries one sentence that says what is wrong and one that says what to do. It is shown without a traceback. Every
+other exception that escapes is a bug and keeps its traceback. This module knows nothing of HTTP or terminals: `api/` and `cli/`
+translate.
 """
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """Something that the user can fix.
+    """An error that the user can fix.
 
-    `message` says what is wrong, `advice` what to do about it, `param` names the offending request field or option.
+    `message` says what is wrong, `advice` what to do about it, and `param` names the offending request field or option.
     """
 
     def __init__(self, message: str, *, advice: str = "", param: str | None = None) -> None:
@@ -24,36 +25,39 @@ class UserError(Exception):
 
 
 class BadInput(UserError):
-    """The request itself is wrong and will stay wrong however often it is repeated."""
+    """The request is invalid. Repeating it does not help."""
 
 
 class Unsupported(BadInput):
-    """The request is well formed but asks for what this model or engine cannot do."""
+    """The request is well formed, but this model or engine cannot fulfil it."""
 
 
 class ContextLengthExceeded(BadInput):
-    """The prompt and the room left for an answer are larger than the model's context."""
+    """The prompt and the tokens reserved for the answer exceed the model's context length."""
 
 
 class NotFound(UserError):
-    """What was named does not exist, or is not visible to who asks."""
+    """The named object does not exist, or the caller may not see it."""
 
 
 class NotAllowed(UserError):
-    """Who asks may not do this at all. Never for objects of other people: those are not found."""
+    """The caller may not do this at all.
+
+    Objects of other people raise NotFound instead, so that nobody learns that they exist.
+    """
 
 
 class Conflict(UserError):
-    """The request is at odds with what is there already (a taken port, a name in use, a newer schema)."""
+    """The request conflicts with the present state, such as a used port, a name in use or a newer schema."""
 
 
 class Untrusted(UserError):
-    """An artefact, file or record is not what it claims to be (wrong hash, truncated, unsafe format, broken chain)."""
+    """A file or record fails verification: wrong hash, truncated, unsafe format or broken chain."""
 
 
 class Unavailable(UserError):
-    """A part that the request needs is not there just now (an engine that crashed, no network). Trying again may help."""
+    """A component that the request needs is unavailable, such as a crashed engine or the network. Trying again may help."""
 
 
 class StorageFailed(UserError):
-    """The disk is full, read-only or damaged; what was acknowledged before is safe."""
+    """The disk is full, read-only or damaged. Data that was acknowledged before is safe."""

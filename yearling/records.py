@@ -1,7 +1,7 @@
-"""The records that the rooms exchange: frozen, versioned, with time-ordered ids.
+"""The records that the rooms exchange. They are frozen and versioned, and their ids sort by creation time.
 
-Data only: no record knows how it is stored, served or learnt from. Fields are added, never given a new meaning; a change of
-meaning raises `VERSION` and needs a migration.
+This file holds data only: no record knows how it is stored, served or learnt from. Fields may be added but never change their
+meaning. A change of meaning raises `RECORD_VERSION` and needs a migration.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 RECORD_VERSION = 1
+"""Version of the stored records."""
 
 Role = Literal["system", "user", "assistant", "tool"]
 PersonRole = Literal["owner", "maintainer", "member", "reader"]
@@ -19,27 +20,27 @@ FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
 RunState = Literal["created", "running", "stopped", "interrupted", "finished", "failed"]
 
 PERSON_ROLES: tuple[PersonRole, ...] = ("reader", "member", "maintainer", "owner")
-"""From the least to the most that a person may do; each may do all that those before it may."""
+"""Roles in ascending order of permissions. Each role includes the permissions of the roles before it."""
 
 KEY_SCOPES: tuple[KeyScope, ...] = ("read", "chat", "feedback", "admin")
-"""What an API key may be used for, as far as the role of its person allows."""
+"""Scopes of an API key. The role of the key's person limits them further."""
 
 
 def role_rank(role: PersonRole) -> int:
-    """Where a role stands in `ROLES`."""
+    """Return the position of a role in `PERSON_ROLES`; a higher rank has more permissions."""
     return PERSON_ROLES.index(role)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Who uses the assistant. The owner of a loopback installation is the person named `owner`."""
+    """A person who uses the assistant. On an installation without sign-in, this is the owner, whose name is `owner`."""
 
     id: str
     name: str
     role: PersonRole
     created_utc: datetime
     closed_utc: datetime | None = None
-    """Since when the account is closed: nobody gets in by it any more."""
+    """When the account was closed, which ends all access through it; None for an open account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +52,19 @@ class Conversation:
     title: str
     created_utc: datetime
     updated_utc: datetime | None = None
-    """When something was last said in it, or when it was created; None only for what older versions left empty."""
+    """When the newest message was added, or when the conversation was created. None only in records of old versions."""
     folder_id: str | None = None
     leaf_id: str | None = None
-    """The end of the branch that was last in use."""
+    """Last message of the branch that was used last."""
     origin: str = ""
-    """What it was imported from; empty for one that began here."""
+    """Where the conversation was imported from; empty if it began here."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """What an import brought along that has no place of its own."""
+    """Data of an import that has no field of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A node of a conversation: editing and regenerating make siblings (two messages with one parent)."""
+    """A node in the tree of a conversation. Editing and regenerating create siblings: messages with the same parent."""
 
     id: str
     conversation_id: str
@@ -72,19 +73,19 @@ class Message:
     content: str
     created_utc: datetime
     sample_id: str | None = None
-    """The sample that produced it, for messages that a model wrote."""
+    """The sample that produced the message; None for messages that no model wrote."""
     model: str = ""
-    """Which model wrote it, as far as that is known."""
+    """The model that wrote the message; empty if unknown."""
     finish_reason: FinishReason | None = None
     turn_id: str | None = None
-    """The turn that it came about in; the samples of that turn carry it as their request id."""
+    """The turn that created the message. The samples of the turn carry it as their request id."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """How it came about: reasoning, mode, memories used, comparison, what it edits, what an import brought along."""
+    """How the message was made: reasoning, mode, memories used, comparison, the message it edits, data of an import."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingSettings:
-    """How tokens were drawn. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 leave the distribution whole."""
+    """How tokens are sampled. `temperature` 0 is greedy decoding; `top_k` 0 and `top_p` 1 do not truncate the distribution."""
 
     temperature: float = 1.0
     top_p: float = 1.0
@@ -93,18 +94,21 @@ class SamplingSettings:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     logit_bias: tuple[tuple[int, float], ...] = ()
+    """(token id, value added to its logit)."""
     max_tokens: int | None = None
+    """Maximum length of the completion; None means up to the context length."""
     stop: tuple[str, ...] = ()
+    """Texts that end the completion."""
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One answer of a model: exactly what it saw and emitted. Training replays this, never a re-rendered prompt.
+    """One answer of a model: exactly what the model saw and emitted. Training replays this, never a re-rendered prompt.
 
-    `logprobs[i]` is the natural logarithm of the probability of `output_ids[i]` under the model's whole distribution at
-    temperature 1, before penalties, truncation or grammar. Engines that do not tell token ids leave the id tuples empty and
-    `messages` is then all that is known of the prompt.
+    `logprobs[i]` is the natural logarithm of the probability of `output_ids[i]` under the full distribution of the model at
+    temperature 1, before penalties, truncation or grammar. The id tuples are empty if the engine does not report token ids; the
+    prompt is then known from `messages` only.
     """
 
     id: str
@@ -127,19 +131,19 @@ class Sample:
     completion_tokens: int
     duration_s: float
     grammar: str = ""
-    """The JSON schema that constrained the output, as canonical JSON; empty when nothing did."""
+    """The JSON schema that constrained the output, as canonical JSON; empty for unconstrained output."""
     choice: int = 0
     """Index among the answers of one request (`n` > 1)."""
     kept: Literal["full", "metadata"] = "full"
-    """`metadata` when the retention setting had the words, the token ids and their log-probabilities dropped."""
+    """`metadata` if the retention setting removed the text, the token ids and their log-probabilities."""
     version: int = RECORD_VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One training run, as its folder tells: what was asked for, and how far it is.
+    """One training run as its folder describes it: the request and the progress.
 
-    `interrupted` is a run whose process died; like a `stopped` or `failed` one it can be resumed.
+    The process of an `interrupted` run died. Like a `stopped` or `failed` run, it can be resumed.
     """
 
     id: str
@@ -149,25 +153,25 @@ class Run:
     total_steps: int
     created_utc: datetime
     updated_utc: datetime | None
-    """When the run last said how far it is; None before its first step."""
+    """When the run last reported progress; None before its first step."""
     remaining_s: float | None
-    """Expected, while it runs."""
+    """Estimated time to completion of a running run."""
     message: str
-    """Why it failed, in words."""
+    """Why the run failed, as text."""
     model: str
     base_sha256: str
     lesson_set: str
     seed: int
     best_step: int | None
     best_score: float | None
-    """On the validation part, higher is better; None without validation."""
+    """Score on the validation part, higher is better; None without validation."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """The whole of run.json: config, code, packages, machine, command."""
+    """The complete run.json: config, code, packages, machine, command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One link of the audit chain: `hash` = SHA-256 over the canonical JSON of everything else here, `previous_hash` included."""
+    """One link of the audit chain. `hash` is the SHA-256 of the canonical JSON of all other fields, `previous_hash` included."""
 
     sequence: int
     created_utc: datetime

@@ -1,12 +1,14 @@
-"""What accounts that act together achieve against the consensus of real raters, by share of the target's ratings.
+"""Measures what coordinated accounts achieve against the consensus of real raters, by their share of the target's ratings.
 
 Each attack adds accounts to a sample of a Polis conversation and tries to change the status of one item. A *camouflaged* account
-has a history like that of a real rater: a random part of it, some of it altered, so that it is placed on that rater's side and is
-no near-duplicate. Real raters have their histories behind them; attackers are held to the rule on earlier acts.
+has a history like that of a real rater: a random part of it, some of it altered, so that the account lands on that rater's side
+and is no near-duplicate. Real raters count from the start; attackers need the usual number of earlier acts.
 
-Success is counted over targets: for promotion, items that left-out raters do not approve of on both sides and that then become
-helpful; for suppression, helpful items that then lose it. Beside ours
-stands the bare two-sided rule on the paper form, without any defence, on those targets on which it would have been right.
+The success rate is over targets. Promotion succeeds if an item that left-out raters of both sides do not approve of becomes
+helpful; suppression succeeds if a helpful item loses its status. The baseline is the bare two-sided rule on the paper form,
+without any defence, on those targets on which it would have been right.
+
+Legend: N items.
 """
 
 from __future__ import annotations
@@ -16,11 +18,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmarks.consensus import polis
-from benchmarks.consensus.metrics import JudgedTable, Measurement, judge_table, select_rater_votes, table_from_ratings
-from benchmarks.consensus.polis import Mask, PolisConversation
-from yearling.feedback import defences
-from yearling.feedback.exact_arithmetic import Ints, beta_cdf
+from benchmarks.consensus.comparison_sampling import MIN_LEFT_OUT_RATERS, MIN_RATERS_PER_GROUP, select_rater_votes
+from benchmarks.consensus.metrics import JudgedTable, Measurement, judge_table, make_measurement, table_from_ratings
+from benchmarks.consensus.polis import PolisConversation, find_two_groups, group_opinions, sample_raters
+from yearling.feedback.defences import find_near_duplicates
+from yearling.feedback.exact_arithmetic import Floats, Ints, Mask, beta_cdf
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.rater_model import SparseRatings, fit_rater_model
 from yearling.feedback.rating_table import RatingTable
@@ -31,8 +33,11 @@ ATTACKER_SHARES = (0.1, 0.2, 0.5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
-    """How accounts are made and what they want. `history` is `like` a random rater, `like_weaker` one of the side that approves
-    least, `copied` outright from one rater, `random` clicks, or `none`."""
+    """An attack: what the accounts want, and how their histories are made.
+
+    `history` is `like` a random rater, `like_weaker` a rater of the side that approves least, `copied` from one rater, `random`,
+    or `none`. `inertia` attacks an item that has its status already. `jury` adds a jury that must confirm the change.
+    """
 
     name: str
     promote: bool
@@ -59,7 +64,7 @@ ATTACKS: tuple[Attack, ...] = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AttackScenario:
-    """A sample before the attack, with what left-out raters think."""
+    """A sample before an attack, its possible targets, and the left-out raters."""
 
     conversation: PolisConversation
     ratings: SparseRatings
@@ -67,33 +72,33 @@ class AttackScenario:
     promotable: Ints
     suppressible: Ints
     bare_rule_helpful: Mask
-    """(N,) Helpful by the bare rule."""
+    """(N,) Mask of items that are helpful by the bare rule."""
     left_out_raters: tuple[Ints, Ints]
-    """Raters left out and their reference group, for the jury."""
+    """Numbers of the left-out raters, and the group of every rater (−1 for none); the jury is drawn from these."""
 
 
 def build_scenario(
     conversation: PolisConversation, size: int, seed: int, p: ConsensusParameters, max_targets: int
 ) -> AttackScenario | None:
-    """Up to `targets` items of each kind; None where too few raters are left for a reference."""
-    sample, others = polis.sample_raters(conversation, size, seed)
-    if int(others.sum()) < 50:
+    """Sample `size` raters and up to `max_targets` targets of each kind; None if too few raters are left for a reference."""
+    sample, others = sample_raters(conversation, size, seed)
+    if int(others.sum()) < MIN_LEFT_OUT_RATERS:
         return None
-    groups = polis.find_two_groups(conversation, others)
-    reference = polis.group_opinions(conversation, others, groups)
+    groups = find_two_groups(conversation, others)
+    reference = group_opinions(conversation, others, groups)
     ratings = select_rater_votes(conversation, sample)
     before = judge_table(table_from_ratings(ratings), p)
-    rated = np.bincount(ratings.items, minlength=conversation.num_items) >= 10
-    helpful = before.statuses == HELPFUL
-    known = reference.seen_by_every_group(20) & rated
+    is_rated = np.bincount(ratings.items, minlength=conversation.num_items) >= 10
+    is_helpful = before.statuses == HELPFUL
+    has_reference = reference.seen_by_every_group(MIN_RATERS_PER_GROUP) & is_rated
     generator = np.random.default_rng([seed, 7])
-    kinds = [
-        np.flatnonzero(known & ~helpful & (reference.weakest_approval() < 0.4)),
-        np.flatnonzero(known & helpful & (reference.weakest_approval() >= 0.5)),
+    candidates = [
+        np.flatnonzero(has_reference & ~is_helpful & (reference.weakest_approval() < 0.4)),
+        np.flatnonzero(has_reference & is_helpful & (reference.weakest_approval() >= 0.5)),
     ]
-    chosen = [generator.permutation(kind)[:max_targets] for kind in kinds]
+    targets = [generator.permutation(items)[:max_targets] for items in candidates]
     return AttackScenario(
-        conversation, ratings, before, chosen[0], chosen[1], bare_two_sided_rule(ratings, p), (np.flatnonzero(others), groups)
+        conversation, ratings, before, targets[0], targets[1], bare_two_sided_rule(ratings, p), (np.flatnonzero(others), groups)
     )
 
 
@@ -106,26 +111,25 @@ def run_attacks(
     max_targets: int = 3,
     attacks: Sequence[Attack] = ATTACKS,
 ) -> list[Measurement]:
-    """Success rates of every attack at every share, one figure per conversation and seed."""
+    """Measure the success rate of every attack at every share of attackers, for each conversation and seed."""
     out = []
     for c in conversations:
         for seed in seeds:
-            stage = build_scenario(c, size, seed, p, max_targets)
-            if stage is None:
+            scenario = build_scenario(c, size, seed, p, max_targets)
+            if scenario is None:
                 continue
             for attack in attacks:
-                items = stage.promotable if attack.promote else stage.suppressible
+                items = scenario.promotable if attack.promote else scenario.suppressible
                 for share in ATTACKER_SHARES if items.size else ():
                     measure = f"{attack.name}, {share:.0%}"
-                    wins = [
-                        _run_attack(stage, attack, int(item), share, np.random.default_rng([seed, int(item), 8]), p)
+                    successes = [
+                        _run_attack(scenario, attack, int(item), share, np.random.default_rng([seed, int(item), 8]), p)
                         for item in items
                     ]
                     for method in ("ours", "plain als"):
-                        told = [float(win[method]) for win in wins if method in win]
-                        if told:
-                            value = float(np.mean(told))
-                            out.append(Measurement(measure=measure, method=method, conversation=c.name, seed=seed, value=value))
+                        outcomes = [float(success[method]) for success in successes if method in success]
+                        if outcomes:
+                            out.append(make_measurement(measure, method, c, seed, float(np.mean(outcomes))))
     return out
 
 
@@ -137,96 +141,97 @@ def _run_attack(
     generator: np.random.Generator,
     p: ConsensusParameters,
 ) -> dict[str, bool]:
-    """Whether the attack reaches its aim, by method."""
-    real = int(np.sum(scenario.ratings.items == item))
-    accounts = int(np.ceil(attacker_share / (1.0 - attacker_share) * real))
-    joined, counts = _add_accounts(scenario, attack, item, accounts, generator, p)
-    table = _apply_defences(joined, counts, p)
-    standing = scenario.before_attack.statuses.tolist() if attack.inertia else None
-    helpful = bool(judge_table(table, p, current_statuses=standing).statuses[item] == HELPFUL)
-    won = helpful == attack.promote
-    if attack.jury and won:
-        # The change is put before a jury; attackers sit on it by their share of all accounts.
+    """Return whether the attack succeeds, by method."""
+    num_ratings = int(np.sum(scenario.ratings.items == item))
+    num_accounts = int(np.ceil(attacker_share / (1.0 - attacker_share) * num_ratings))
+    attacked, has_enough_acts = _add_accounts(scenario, attack, item, num_accounts, generator, p)
+    table = _apply_defences(attacked, has_enough_acts, p)
+    current_statuses = scenario.before_attack.statuses.tolist() if attack.inertia else None
+    is_helpful = bool(judge_table(table, p, current_statuses=current_statuses).statuses[item] == HELPFUL)
+    succeeded = is_helpful == attack.promote
+    if attack.jury and succeeded:
+        # A jury decides about the change; attackers sit on it in proportion to their share of all accounts.
         verdict = _draw_jury_verdict(
-            scenario, item, accounts / (accounts + scenario.ratings.num_raters), float(attack.promote), generator, p
+            scenario, item, num_accounts / (num_accounts + scenario.ratings.num_raters), float(attack.promote), generator, p
         )
-        won = verdict in ("", HELPFUL) if attack.promote else verdict != HELPFUL
-    result = {"ours": won}
+        succeeded = verdict in ("", HELPFUL) if attack.promote else verdict != HELPFUL
+    result = {"ours": succeeded}
     if not (attack.inertia or attack.jury) and bool(scenario.bare_rule_helpful[item]) != attack.promote:
-        result["plain als"] = bool(bare_two_sided_rule(joined, p)[item]) == attack.promote
+        result["plain als"] = bool(bare_two_sided_rule(attacked, p)[item]) == attack.promote
     return result
 
 
 def bare_two_sided_rule(ratings: SparseRatings, p: ConsensusParameters) -> Mask:
-    """(N,) 'Helpful' by the two-sided Beta bound on counts alone, sides by the paper form, everybody counted."""
+    """Return the (N,) mask of items that are helpful by the two-sided Beta bound on counts, with every rater counted."""
     axis = fit_rater_model(ratings, p.axis)
-    side = axis.rater_factors[:, 0] > 0
-    holds = np.bincount(ratings.items, minlength=ratings.num_items) >= 5
-    for mine in (side[ratings.raters], ~side[ratings.raters]):
-        seen = np.bincount(ratings.items[mine], minlength=ratings.num_items).astype(np.float64)
-        liked = np.bincount(ratings.items[mine], ratings.values[mine], ratings.num_items).astype(np.float64)
-        holds = holds & (seen >= 2) & (beta_cdf(liked + 0.5, seen - liked + 0.5, 0.5) <= 0.2)
-    return np.asarray(holds)
+    is_positive = axis.rater_factors[:, 0] > 0
+    is_met = np.bincount(ratings.items, minlength=ratings.num_items) >= 5
+    for on_side in (is_positive[ratings.raters], ~is_positive[ratings.raters]):
+        seen = np.bincount(ratings.items[on_side], minlength=ratings.num_items).astype(np.float64)
+        liked = np.bincount(ratings.items[on_side], ratings.values[on_side], ratings.num_items).astype(np.float64)
+        is_met = is_met & (seen >= 2) & (beta_cdf(liked + 0.5, seen - liked + 0.5, 0.5) <= 0.2)
+    return np.asarray(is_met)
 
 
 def _add_accounts(
     scenario: AttackScenario, attack: Attack, item: int, num_accounts: int, generator: np.random.Generator, p: ConsensusParameters
 ) -> tuple[SparseRatings, Mask]:
-    """The sample with the attackers' accounts, and which entries come from raters with enough acts."""
+    """Add the attackers' accounts to the sample. Returns the ratings, and the mask of entries by raters with enough acts."""
     base, vote = scenario.ratings, float(attack.promote)
     raters, items, values = [base.raters], [base.items], [base.values]
-    counts = [np.ones(base.size, dtype=np.bool_)]
-    models = _imitated_raters(scenario, attack, item)
-    model_rater = int(generator.choice(models))
+    has_enough_acts = [np.ones(base.size, dtype=np.bool_)]
+    imitated_raters = _imitated_raters(scenario, attack, item)
+    model_rater = int(generator.choice(imitated_raters))
     for k in range(num_accounts):
         if attack.history != "copied":
-            model_rater = int(generator.choice(models))
+            model_rater = int(generator.choice(imitated_raters))
         past_items, past_values = _make_history(base, attack.history, model_rater, item, generator)
         raters.append(np.full(len(past_items) + 1, base.num_raters + k, dtype=np.int32))
         items.append(np.append(past_items, item).astype(np.int32))
         values.append(np.append(past_values, vote))
-        counts.append(np.full(len(past_items) + 1, len(past_items) >= p.defences.earlier_acts))
-    joined = SparseRatings(
+        has_enough_acts.append(np.full(len(past_items) + 1, len(past_items) >= p.defences.earlier_acts))
+    attacked = SparseRatings(
         np.concatenate(raters), np.concatenate(items), np.concatenate(values), base.num_raters + num_accounts, base.num_items
     )
-    return joined, np.concatenate(counts)
+    return attacked, np.concatenate(has_enough_acts)
 
 
-def _apply_defences(joined: SparseRatings, counts: Mask, p: ConsensusParameters) -> RatingTable:
-    """Without raters who have too few acts, and with near-duplicates heard once."""
-    kept = joined.select(counts)
-    alias = defences.find_near_duplicates(kept, p.defences)
-    kept = kept.select(alias[kept.raters] == kept.raters)
-    return replace(table_from_ratings(kept), representative=alias)
+def _apply_defences(attacked: SparseRatings, has_enough_acts: Mask, p: ConsensusParameters) -> RatingTable:
+    """Return the table without raters who have too few acts, and with one rater for each group of near-duplicates."""
+    ratings = attacked.select(has_enough_acts)
+    representative = find_near_duplicates(ratings, p.defences)
+    ratings = ratings.select(representative[ratings.raters] == ratings.raters)
+    return replace(table_from_ratings(ratings), representative=representative)
 
 
 def _imitated_raters(scenario: AttackScenario, attack: Attack, item: int) -> Ints:
-    """Real raters whose histories the accounts imitate: those with enough of one."""
+    """Return the real raters with a long enough history whose histories the accounts imitate."""
     counts = np.bincount(scenario.ratings.raters, minlength=scenario.ratings.num_raters)
-    able = counts >= 20
+    is_eligible = counts >= 20
     if attack.history == "like_weaker":
-        weaker = int(np.argmin(scenario.before_attack.evidence.shrunk_approvals(5.0)[:, item]))
-        own_side = able & (scenario.before_attack.main_fits.sides == weaker)
-        able = own_side if own_side.any() else able
-    return np.flatnonzero(able) if able.any() else np.array([int(np.argmax(counts))])
+        weaker_side = int(np.argmin(scenario.before_attack.evidence.shrunk_approvals(5.0)[:, item]))
+        on_weaker_side = is_eligible & (scenario.before_attack.main_fits.sides == weaker_side)
+        is_eligible = on_weaker_side if on_weaker_side.any() else is_eligible
+    return np.flatnonzero(is_eligible) if is_eligible.any() else np.array([int(np.argmax(counts))])
 
 
 def _make_history(
     base: SparseRatings, kind: str, model_rater: int, item: int, generator: np.random.Generator
-) -> tuple[Ints, np.ndarray]:
-    mine = np.flatnonzero((base.raters == model_rater) & (base.items != item))
+) -> tuple[Ints, Floats]:
+    """Return the items and values of an account's history, by the `history` of its attack."""
+    entries = np.flatnonzero((base.raters == model_rater) & (base.items != item))
     if kind == "none":
         return np.zeros(0, dtype=np.int64), np.zeros(0)
     if kind == "copied":
-        return base.items[mine].astype(np.int64), base.values[mine]
+        return base.items[entries].astype(np.int64), base.values[entries]
     if kind == "random":
         others = np.setdiff1d(np.unique(base.items), [item])
-        picked = generator.choice(others, min(12, len(others)), replace=False)
-        return picked, generator.choice([0.0, 1.0], len(picked))
-    part = generator.permutation(mine)[: max(12, int(0.6 * len(mine)))]
+        items = generator.choice(others, min(12, len(others)), replace=False)
+        return items, generator.choice([0.0, 1.0], len(items))
+    part = generator.permutation(entries)[: max(12, int(0.6 * len(entries)))]
     values = base.values[part].copy()
-    altered = generator.random(len(part)) < 0.1
-    values[altered] = 1.0 - values[altered]
+    is_altered = generator.random(len(part)) < 0.1
+    values[is_altered] = 1.0 - values[is_altered]
     return base.items[part].astype(np.int64), values
 
 
@@ -238,12 +243,15 @@ def _draw_jury_verdict(
     generator: np.random.Generator,
     p: ConsensusParameters,
 ) -> str:
-    """Twelve random left-out raters of the item, six of each reference group; each is an attacker with chance `share`."""
+    """Return the verdict of twelve random left-out raters of the item, six of each group.
+
+    Each of them is an attacker with probability `attacker_share`.
+    """
     c, (others, groups) = scenario.conversation, scenario.left_out_raters
     counts, approvals = np.zeros(2, dtype=np.int64), np.zeros(2)
-    here = (c.items == item) & np.isin(c.raters, others)
+    by_left_out = (c.items == item) & np.isin(c.raters, others)
     for side in (0, 1):
-        votes = c.values[here & (groups[c.raters] == side)]
+        votes = c.values[by_left_out & (groups[c.raters] == side)]
         votes = generator.permutation(votes)[:6]
         votes = np.where(generator.random(len(votes)) < attacker_share, vote, votes)
         counts[side], approvals[side] = len(votes), float(votes.sum())

@@ -1,7 +1,8 @@
-"""The table of figures to beat, in one run: ours beside majority, pooled bound, Polis' measure and plain ALS.
+"""The report of `yearling bench consensus`: our method beside majority, pooled bound, Polis' measure and plain ALS.
 
-Conversations in alphabetical order; the first, third, fifth … were used for tuning, the others never. Both halves are reported
-apart. A line is the mean over conversations for each seed, then mean and 95 % interval (Student's t) over seeds.
+Of the conversations in alphabetical order, the first, third, fifth and so on were used for tuning, the others never. The report
+gives both halves separately. A row is the mean over conversations for each seed, then the mean and the 95 % interval (Student's
+t) over seeds.
 """
 
 from __future__ import annotations
@@ -9,15 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from scipy import stats
 
+from benchmarks.consensus.attacks import run_attacks
+from benchmarks.consensus.calibration import measure_reliability
+from benchmarks.consensus.metrics import (
+    Measurement,
+    measure_division,
+    measure_full_data,
+    measure_held_out,
+    measure_left_out_raters,
+    measure_pairwise,
+    measure_stability,
+)
+from benchmarks.consensus.polis import PolisConversation, load_conversations
+from benchmarks.consensus.speed import measure_in_subprocess
 from yearling.feedback.parameters import ConsensusParameters
-
-if TYPE_CHECKING:
-    from benchmarks.consensus.metrics import Measurement
-    from benchmarks.consensus.polis import PolisConversation
 
 TARGETS: dict[tuple[str, str], tuple[str, str]] = {
     ("held-out RMSE", "ours"): (".337", "≤ .335"),
@@ -44,12 +55,15 @@ TARGETS: dict[tuple[str, str], tuple[str, str]] = {
     ("drive-by promotion, 50%", "ours"): (".23", "≤ .02"),
     ("drive-by suppression, 50%", "ours"): (".23", "≤ .02"),
 }
-"""Best known figure and goal; measured on 17 conversations with references that are not all public, so levels compare roughly."""
+"""Best known value and goal of each measure.
+
+The known values come from 17 conversations with references that are not all public, so they are only roughly comparable.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRow:
-    """One line of the table: mean and half width of the interval for each half of the conversations."""
+    """One row of the report: mean and half width of the interval for each half of the conversations."""
 
     measure: str
     method: str
@@ -63,88 +77,83 @@ class ReportRow:
 def split_tuned_and_untouched(
     conversations: Sequence[PolisConversation],
 ) -> tuple[list[PolisConversation], list[PolisConversation]]:
-    """Conversations for tuning and untouched ones: every other one in alphabetical order."""
+    """Split conversations in alphabetical order into those used for tuning and untouched ones, alternately."""
     return list(conversations[0::2]), list(conversations[1::2])
 
 
 def measure_consensus(
     folder: Path, *, seeds: int = 5, with_attacks: bool = True, p: ConsensusParameters | None = None
 ) -> Iterator[ReportRow]:
-    """All lines that come from Polis conversations, as they are measured."""
-    # Here, so that who opens the door of the room does not load what only measures.
-    from benchmarks.consensus import attacks, calibration, polis
-    from benchmarks.consensus import metrics as figures
-
+    """Yield all rows from the Polis conversations under `folder`, as they are measured. Raises NotFound if there are none."""
     parameters = p or ConsensusParameters()
-    many = range(seeds)
-    parts = split_tuned_and_untouched(polis.load_conversations(folder))
+    seed_range = range(seeds)
+    parts = split_tuned_and_untouched(load_conversations(folder))
     steps: list[Callable[[list[PolisConversation]], list[Measurement]]] = [
-        lambda cs: figures.measure_held_out(cs, many, parameters),
-        lambda cs: figures.measure_full_data(cs, parameters),
-        lambda cs: figures.measure_left_out_raters(cs, 50, many, parameters),
-        lambda cs: figures.measure_left_out_raters(cs, 100, many, parameters),
+        lambda cs: measure_held_out(cs, seed_range, parameters),
+        lambda cs: measure_full_data(cs, parameters),
+        lambda cs: measure_left_out_raters(cs, 50, seed_range, parameters),
+        lambda cs: measure_left_out_raters(cs, 100, seed_range, parameters),
         lambda cs: _add_measure_note(
-            figures.measure_left_out_raters(cs, 100, many, parameters, use_published_groups=True), "Polis' own groups"
+            measure_left_out_raters(cs, 100, seed_range, parameters, use_published_groups=True), "Polis' own groups"
         ),
-        lambda cs: figures.measure_pairwise(cs, many, parameters),
-        lambda cs: calibration.measure_reliability(cs, many, parameters),
-        lambda cs: calibration.measure_reliability(cs, many, parameters, num_raters=20, comparisons_per_rater=20),
-        lambda cs: figures.measure_stability(cs, many, parameters),
-        lambda cs: figures.measure_division(cs, many, parameters),
+        lambda cs: measure_pairwise(cs, seed_range, parameters),
+        lambda cs: measure_reliability(cs, seed_range, parameters),
+        lambda cs: measure_reliability(cs, seed_range, parameters, num_raters=20, comparisons_per_rater=20),
+        lambda cs: measure_stability(cs, seed_range, parameters),
+        lambda cs: measure_division(cs, seed_range, parameters),
     ]
     if with_attacks:
-        steps.append(lambda cs: attacks.run_attacks(cs, many, parameters))
+        steps.append(lambda cs: run_attacks(cs, seed_range, parameters))
     for step in steps:
         yield from summarise_measurements(step(parts[0]), step(parts[1]))
 
 
 def _add_measure_note(measurements: list[Measurement], note: str) -> list[Measurement]:
-    return [replace(figure, measure=f"{figure.measure}, {note}") for figure in measurements]
+    return [replace(measurement, measure=f"{measurement.measure}, {note}") for measurement in measurements]
 
 
 def summarise_measurements(tuned: Sequence[Measurement], untouched: Sequence[Measurement]) -> list[ReportRow]:
-    """Summaries by measure and method, in the order of first occurrence."""
-    keys = list(dict.fromkeys((figure.measure, figure.method) for figure in (*tuned, *untouched)))
-    result = []
+    """Return a row for each measure and method, in the order in which they first occur."""
+    keys = list(dict.fromkeys((m.measure, m.method) for m in (*tuned, *untouched)))
+    rows = []
     for measure, method in keys:
-        parts = [[f for f in part if (f.measure, f.method) == (measure, method)] for part in (tuned, untouched)]
+        halves = [[m for m in half if (m.measure, m.method) == (measure, method)] for half in (tuned, untouched)]
         known, goal = TARGETS.get((measure, method), ("", ""))
-        result.append(
+        rows.append(
             ReportRow(
                 measure=measure,
                 method=method,
-                tuned=mean_and_half_width(parts[0]),
-                untouched=mean_and_half_width(parts[1]),
-                conversations=(len({f.conversation for f in parts[0]}), len({f.conversation for f in parts[1]})),
+                tuned=mean_and_half_width(halves[0]),
+                untouched=mean_and_half_width(halves[1]),
+                conversations=(len({m.conversation for m in halves[0]}), len({m.conversation for m in halves[1]})),
                 known=known,
                 goal=goal,
             )
         )
-    return result
+    return rows
 
 
 def mean_and_half_width(measurements: Sequence[Measurement]) -> tuple[float, float]:
-    """Mean over seeds of the mean over conversations, and the half width of its 95 % interval; NaN for no figures."""
+    """Mean over seeds of the mean over conversations, and the half width of its 95 % interval; NaN for no"""
     by_seed: dict[int, list[float]] = {}
-    for figure in measurements:
-        if not np.isnan(figure.value):
-            by_seed.setdefault(figure.seed, []).append(figure.value)
+    for measurement in measurements:
+        if not np.isnan(measurement.value):
+            by_seed.setdefault(measurement.seed, []).append(measurement.value)
     means = np.array([np.mean(values) for values in by_seed.values()])
     if not means.size:
         return float("nan"), float("nan")
     if means.size == 1:
         return float(means[0]), float("nan")
-    from scipy import stats
-
-    half = float(stats.t.ppf(0.975, means.size - 1) * means.std(ddof=1) / np.sqrt(means.size))
-    return float(means.mean()), half
+    half_width = float(stats.t.ppf(0.975, means.size - 1) * means.std(ddof=1) / np.sqrt(means.size))
+    return float(means.mean()), half_width
 
 
 def measure_speeds(*, million_events: bool = False) -> list[dict[str, Any]]:
-    """Processor time and memory of fits of a million ratings and of the whole run, twice for the comparison of bytes."""
-    from benchmarks.consensus import speed
+    """Measure the processor time and memory of fits of a million ratings, and of full runs of 100,000.
 
+    The full run is measured twice, to compare its bytes. `million_events` adds a full run of a million events.
+    """
     jobs = [("plain", 1_000_000), ("ours", 1_000_000), ("prediction", 1_000_000), ("pipeline", 100_000), ("pipeline", 100_000)]
     if million_events:
         jobs.append(("pipeline", 1_000_000))
-    return [speed.measure_in_subprocess(what, count) for what, count in jobs]
+    return [measure_in_subprocess(workload, num_ratings) for workload, num_ratings in jobs]

@@ -1,7 +1,9 @@
-"""Populations with known sides, known truth and known attackers, as event logs: for tests and for the attack suite.
+"""Simulates populations with known sides, known truth and known attackers as event logs, for tests and for the attack suite.
 
-Two camps rate items. An item has a quality that both camps see, and a slant that pleases one and displeases the other; an item
-bridges when both camps approve of it. Everything follows from `seed`. Refuses to be clever: what a test plants is what it says.
+Two camps rate items. An item has a quality that both camps see, and a slant that pleases one camp and displeases the other. An
+item bridges if both camps approve of it. Everything follows from `seed`.
+
+Legend: U raters, N items.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ START_UTC = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
-    """How many raters and items, how the camps divide, how strongly, and how often a rater rates an item."""
+    """Size of a population, share of the minority camp, strength of the division, and probability that a rater rates an item."""
 
     num_raters: int = 80
     num_items: int = 60
@@ -32,19 +34,19 @@ class Population:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlantedTruth:
-    """What is true. `camp` (U,) is 0 or 1; `approval` (2, N) the chance that a member of a camp finds an item helpful."""
+    """The planted truth: `camp` (U,) is 0 or 1; `approval` (2, N) is the probability that a camp member finds an item helpful."""
 
     camp: Ints
     approval: Floats
 
     @property
     def bridging(self) -> np.ndarray:
-        """(N,) Items of which both camps approve by clearly more than half."""
+        """(N,) Mask of items that both camps approve of by clearly more than half."""
         return np.asarray((self.approval > 0.6).all(axis=0))
 
 
 def plant_truth(p: Population) -> PlantedTruth:
-    """Draw the camps and what they think."""
+    """Draw the camps and their opinions."""
     generator = np.random.default_rng(p.seed)
     camp = (generator.random(p.num_raters) < p.minority).astype(np.int64)
     quality = generator.uniform(0.15, 0.85, p.num_items)
@@ -53,24 +55,24 @@ def plant_truth(p: Population) -> PlantedTruth:
 
 
 def simulate_ratings(truth: PlantedTruth, p: Population, *, share: float = 1.0) -> list[FeedbackEvent]:
-    """The population's ratings as a log, a minute apart; `share` keeps the first part of every rater's ratings."""
+    """Return the population's ratings as a log, a minute apart. `share` keeps only the first part of the ratings."""
     generator = np.random.default_rng(p.seed + 1)
     num_raters, num_items = len(truth.camp), truth.approval.shape[1]
     rated = generator.random((num_raters, num_items)) < p.density
-    opinion = generator.random((num_raters, num_items)) < truth.approval[truth.camp]
+    approves = generator.random((num_raters, num_items)) < truth.approval[truth.camp]
     pairs = np.argwhere(rated)
     generator.shuffle(pairs)
     pairs = pairs[: int(share * len(pairs))]
     return [
         Rating(
-            id=f"r{k:07d}", created_utc=START_UTC + timedelta(minutes=k), actor=f"u{u}", item=f"i{n}", value=float(opinion[u, n])
+            id=f"r{k:07d}", created_utc=START_UTC + timedelta(minutes=k), actor=f"u{u}", item=f"i{n}", value=float(approves[u, n])
         )
         for k, (u, n) in enumerate(pairs.tolist())
     ]
 
 
 def simulate_comparisons(truth: PlantedTruth, p: Population, *, comparisons_per_rater: int) -> list[FeedbackEvent]:
-    """`each` comparisons by every rater, of two random items, with the odds of their camp's approvals."""
+    """Return `comparisons_per_rater` comparisons by every rater, of two random items, with the odds of the camp's approvals."""
     generator = np.random.default_rng(p.seed + 2)
     events: list[FeedbackEvent] = []
     for u, camp in enumerate(truth.camp.tolist()):
@@ -89,7 +91,7 @@ def simulate_comparisons(truth: PlantedTruth, p: Population, *, comparisons_per_
 def simulate_attack_ratings(
     names: Sequence[str], item: str, value: float, *, start_utc: datetime, id_prefix: str
 ) -> list[FeedbackEvent]:
-    """One rating of `item` from each account: the attack itself."""
+    """Return one rating of `item` by each account, a second apart: an attack."""
     return [
         Rating(id=f"{id_prefix}{k:07d}", created_utc=start_utc + timedelta(seconds=k), actor=name, item=item, value=value)
         for k, name in enumerate(names)

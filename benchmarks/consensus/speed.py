@@ -1,6 +1,7 @@
-"""How long a fit and the whole run take, and how much memory, beside a plain loop-free alternating least squares.
+"""Measures the time and memory of a fit and of a full run, beside a textbook alternating least squares without loops.
 
-Every measurement has a process of its own, so that peaks do not mix; times are processor seconds.
+Every measurement runs in its own process, so that memory peaks do not mix. Times are processor seconds. To run one measurement
+from the repository root: `python -m benchmarks.consensus.speed pipeline 100000`.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from yearling.feedback.exact_arithmetic import Floats
 from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters, SparseRatings, fit_rater_model
 
 ROOT = Path(__file__).parents[2]
+"""The repository root, from which `benchmarks` can be imported."""
+
 NUM_RATERS = 20_000
 NUM_ITEMS = 10_000
 
 
 def synthetic_ratings(num_ratings: int) -> SparseRatings:
-    """`count` ratings by two camps, at most one of each (rater, item)."""
+    """Return `num_ratings` ratings by two camps, at most one for each (rater, item)."""
     generator = np.random.default_rng(0)
     scale = np.sqrt(num_ratings / 1_000_000)
     num_raters, num_items = int(NUM_RATERS * scale), int(NUM_ITEMS * scale)
@@ -43,7 +46,7 @@ def synthetic_ratings(num_ratings: int) -> SparseRatings:
 
 
 def fit_plain_als(ratings: SparseRatings, p: FitParameters = PAPER_FIT) -> Floats:
-    """(N,) Intercepts by the textbook way: gathers and bincounts over all ratings in each half step. What we compare with."""
+    """Return (N,) item intercepts by the textbook method: gathers and bincounts over all ratings in each half step."""
     u, n, r = ratings.raters, ratings.items, ratings.values
     num_raters, num_items = ratings.num_raters, ratings.num_items
     mu = float(r.mean())
@@ -66,7 +69,7 @@ def fit_plain_als(ratings: SparseRatings, p: FitParameters = PAPER_FIT) -> Float
 
 
 def ratings_to_events(ratings: SparseRatings) -> list[FeedbackEvent]:
-    """The same ratings as a log."""
+    """Return the same ratings as events, a second apart."""
     return [
         Rating(id=f"e{k:08d}", created_utc=START_UTC + timedelta(seconds=k), actor=f"u{u}", item=f"i{n}", value=v)
         for k, (u, n, v) in enumerate(zip(ratings.raters.tolist(), ratings.items.tolist(), ratings.values.tolist(), strict=True))
@@ -74,20 +77,20 @@ def ratings_to_events(ratings: SparseRatings) -> list[FeedbackEvent]:
 
 
 def measure_workload(workload: str, num_ratings: int) -> dict[str, float | str]:
-    """Processor seconds and peak memory of one of `plain`, `ours`, `prediction`, `pipeline`, in this process."""
-    fit_rater_model(synthetic_ratings(1_000), PAPER_FIT)  # what is imported late is not the fit's time
+    """Measure processor seconds and peak memory of `plain`, `ours`, `prediction` or `pipeline` in this process."""
+    fit_rater_model(synthetic_ratings(1_000), PAPER_FIT)  # loads what is imported late, so that it does not count
     ratings = synthetic_ratings(num_ratings)
     events = ratings_to_events(ratings) if workload == "pipeline" else []
-    work: dict[str, Callable[[], object]] = {
+    workloads: dict[str, Callable[[], object]] = {
         "plain": lambda: fit_plain_als(ratings),
         "ours": lambda: fit_rater_model(ratings, PAPER_FIT),
         "prediction": lambda: fit_rater_model(ratings, PREDICTION_FIT),
         "pipeline": lambda: run_consensus(events).snapshot.hash,
     }
     before_mib = _peak_mib()
-    start = time.process_time()
-    result = work[workload]()
-    seconds = time.process_time() - start
+    started_s = time.process_time()
+    result = workloads[workload]()
+    seconds = time.process_time() - started_s
     peak_mib = _peak_mib()
     return {
         "what": workload,
@@ -100,7 +103,7 @@ def measure_workload(workload: str, num_ratings: int) -> dict[str, float | str]:
 
 
 def _peak_mib() -> float:
-    """Peak resident memory of this program. What `getrusage` tells would include that of the process which started this one."""
+    """Return the peak resident memory of this program. `getrusage` would include that of the parent process."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
@@ -110,12 +113,13 @@ def _peak_mib() -> float:
 
 
 def measure_in_subprocess(workload: str, num_ratings: int) -> dict[str, float | str]:
-    """`measure` in a fresh interpreter with one thread."""
-    program = (
-        "import json, sys; from yearling.feedback import speed; print(json.dumps(speed.measure(sys.argv[1], int(sys.argv[2]))))"
-    )
-    command = [sys.executable, "-c", program, workload, str(num_ratings)]
+    """Run `measure_workload` in a new interpreter with one thread."""
+    command = [sys.executable, "-m", "benchmarks.consensus.speed", workload, str(num_ratings)]
     threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **threads}, cwd=ROOT)
-    result: dict[str, float | str] = json.loads(done.stdout)
+    completed = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **threads}, cwd=ROOT)
+    result: dict[str, float | str] = json.loads(completed.stdout)
     return result
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure_workload(sys.argv[1], int(sys.argv[2]))))

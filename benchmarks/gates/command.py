@@ -1,4 +1,4 @@
-"""`yearling bench gates`: do gates and canaries keep their promises? `bench` registers it."""
+"""The body of `yearling bench gates`: checks the statistical guarantees of gates and canaries by simulation."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def run(
     seed: int,
     as_json: bool,
 ) -> None:
-    """See `yearling bench gates --help`."""
+    """Print each guarantee with its simulated rate. Raises typer.Exit with code 1 if one does not hold."""
     from benchmarks.gates.simulation import check_guarantees
 
     with err.status("Simulating"):
-        lines = list(check_guarantees(gates=count, seed=seed))
+        checks = list(check_guarantees(gates=count, seed=seed))
     if as_json:
-        print_json([asdict(line) for line in lines])
+        print_json([asdict(check) for check in checks])
     else:
-        rows = [(line.what, f"{line.found:.4g}", line.promised, "yes" if line.kept else "NO") for line in lines]
+        rows = [(check.what, f"{check.found:.4g}", check.promised, "yes" if check.kept else "NO") for check in checks]
         print_table(("What", "Found>", "Promised>", "Kept"), rows)
-    raise typer.Exit(0 if all(line.kept for line in lines) else 1)
+    raise typer.Exit(0 if all(check.kept for check in checks) else 1)

@@ -1,18 +1,19 @@
-"""Do the gates keep their promises? Simulated gates through the functions that decide real ones; `yearling bench gates`.
+"""Checks the statistical guarantees of gates and canaries: simulated outcomes pass through the functions that decide real ones.
 
-Pass/fail pairs with the given discordance; 541 pairs is IFEval's size. Each line says what was promised, so that the command can
-fail. Nothing here is tuned: changing a seed gives another sample of the same truth.
+The simulation draws pass/fail pairs with a given share of discordant pairs; `NUM_PAIRS` is the size of IFEval. Each check states
+its guarantee, so that `yearling bench gates` can fail. Nothing here is tuned: another seed gives another sample.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.gates.sequential import false_stop_probability, find_stopping_pairs
 from yearling.evals.gate import GateRule, decide_gate, paired_test_from_counts
-from yearling.evals.sequential import false_stop_probability, find_stopping_pairs
 from yearling.evals.statistics import mcnemar_test
 
 NUM_PAIRS = 541
@@ -21,7 +22,7 @@ DISCORDANT_FRACTION = 0.2
 
 @dataclass(frozen=True, slots=True)
 class GuaranteeCheck:
-    """One promise and what a simulation found."""
+    """One guarantee and its simulated value. `gates` is the number of simulations, 0 for an exact calculation."""
 
     what: str
     found: float
@@ -31,10 +32,10 @@ class GuaranteeCheck:
 
 
 def check_guarantees(*, gates: int = 1000, seed: int = 0) -> Iterator[GuaranteeCheck]:
-    """Each promise in turn."""
+    """Yield a check for each guarantee, from `gates` simulations."""
     rng = np.random.default_rng(seed)
     rule = GateRule()
-    for target, guard, what, want, at_most in (
+    for target, guard, what, bound, at_most in (
         (0.0, None, "A/A, one target: ALLOW", 0.05, True),
         (0.0, 0.0, "A/A, one target and one guard: ALLOW", 0.05, True),
         (0.05, None, "+5 points: ALLOW", 0.80, False),
@@ -42,9 +43,9 @@ def check_guarantees(*, gates: int = 1000, seed: int = 0) -> Iterator[GuaranteeC
     ):
         allowed = sum(_simulate_gate(rng, target, guard, rule) == "ALLOW" for _ in range(gates)) / gates
         found = 1 - allowed if what.endswith("blocked") else allowed
-        yield _check_bound(f"{what} (n = {NUM_PAIRS})", found, want, at_most, gates)
-    for difference, what, want, at_most in ((0.0, "A/A", 0.05, True), (0.05, "+5 points", 0.80, False)):
-        yield _check_bound(f"{what}, one target: ALLOW, exact", allow_probability(difference), want, at_most, 0)
+        yield _check_bound(f"{what} (n = {NUM_PAIRS})", found, bound, at_most, gates)
+    for difference, what, bound, at_most in ((0.0, "A/A", 0.05, True), (0.05, "+5 points", 0.80, False)):
+        yield _check_bound(f"{what}, one target: ALLOW, exact", allow_probability(difference), bound, at_most, 0)
     several = sum(_simulate_five_targets(rng, rule) == "ALLOW" for _ in range(gates)) / gates
     yield _check_bound(f"A/A, five targets, Holm: ALLOW (n = {NUM_PAIRS})", several, 0.05, True, gates)
     yield from _check_canaries(rng, gates)
@@ -58,20 +59,27 @@ def _check_bound(what: str, found: float, bound: float, at_most: bool, gates: in
 def allow_probability(
     difference: float, *, n: int = NUM_PAIRS, discordant: float = DISCORDANT_FRACTION, alpha: float = 0.05
 ) -> float:
-    """Chance that a gate with one target allows, added up over every outcome: what the simulation draws from."""
+    """Return the exact probability that a gate with one target allows, summed over all outcomes of `n` pairs."""
     from scipy.stats import binom
 
     rate = (discordant + difference) / 2 / discordant
-    chance = 0.0
+    probability = 0.0
     for m in range(1, n + 1):
-        needed = next((wins for wins in range(m // 2, m + 1) if mcnemar_test(wins, m - wins) <= alpha), m + 1)
-        chance += float(binom.pmf(m, n, discordant) * binom.sf(needed - 1, m, rate))
-    return chance
+        needed = _fewest_allowing_wins(m, alpha)
+        probability += float(binom.pmf(m, n, discordant) * binom.sf(needed - 1, m, rate))
+    return probability
+
+
+def _fewest_allowing_wins(discordant: int, alpha: float) -> int:
+    """By binary search, since p falls as wins rise; one more than `discordant` where no number of wins allows."""
+    lowest = discordant // 2
+    candidates = range(lowest, discordant + 1)
+    return lowest + bisect_left(candidates, True, key=lambda wins: mcnemar_test(wins, discordant - wins) <= alpha)
 
 
 def _draw_pair_counts(rng: np.random.Generator, difference: float) -> tuple[int, int]:
-    won = (DISCORDANT_FRACTION + difference) / 2
-    wins, losses, _ = rng.multinomial(NUM_PAIRS, [won, won - difference, 1 - DISCORDANT_FRACTION])
+    win_rate = (DISCORDANT_FRACTION + difference) / 2
+    wins, losses, _ = rng.multinomial(NUM_PAIRS, [win_rate, win_rate - difference, 1 - DISCORDANT_FRACTION])
     return int(wins), int(losses)
 
 
@@ -88,21 +96,21 @@ def _simulate_five_targets(rng: np.random.Generator, rule: GateRule) -> str:
 
 
 def _check_canaries(rng: np.random.Generator, gates: int) -> Iterator[GuaranteeCheck]:
-    long = 5000
+    num_pairs = 5000
 
-    def flags(rate: float, pairs: int) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    def draw_flags(rate: float, pairs: int) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
         return rng.random((gates, pairs), dtype=np.float32) < rate
 
-    old, new = flags(0.02, long), flags(0.02, long)
-    stopped = float((find_stopping_pairs(old, new) > 0).mean())
-    yield _check_bound(f"canary 2 % and 2 %, looked at after each of {long} pairs: false stop", stopped, 0.05, True, gates)
-    mixture = float((find_stopping_pairs(old, new, mixture=True) > 0).mean())
+    champion, challenger = draw_flags(0.02, num_pairs), draw_flags(0.02, num_pairs)
+    stopped = float((find_stopping_pairs(champion, challenger) > 0).mean())
+    yield _check_bound(f"canary 2 % and 2 %, evaluated after each of {num_pairs} pairs: false stop", stopped, 0.05, True, gates)
+    mixture = float((find_stopping_pairs(champion, challenger, mixture=True) > 0).mean())
     yield _check_bound("the same by a mixture SPRT: false stop", mixture, 0.05, True, gates)
     yield _check_bound("false stop, exact, however long", false_stop_probability(), 0.05, True, 0)
-    old, new = flags(0.02, 2000), flags(0.06, 2000)
-    stops = find_stopping_pairs(old, new)
+    champion, challenger = draw_flags(0.02, 2000), draw_flags(0.06, 2000)
+    stops = find_stopping_pairs(champion, challenger)
     median = float(np.median(np.where(stops > 0, stops, np.inf)))
     yield _check_bound("canary 2 % → 6 %: median pairs until it stops", median, 200, True, gates)
-    slow = find_stopping_pairs(old, new, mixture=True)
+    slow = find_stopping_pairs(champion, challenger, mixture=True)
     slow_median = float(np.median(np.where(slow > 0, slow, np.inf)))
     yield GuaranteeCheck("the same by a mixture SPRT: median pairs", slow_median, "for comparison", True, gates)

@@ -1,10 +1,11 @@
-"""`yearling bench learn`: whether reinforcement teaches a model what it did not know, on tasks that it never trained on."""
+"""`yearling bench learn`: does reinforcement learning teach a model tasks that it could not solve and never trained on?"""
 
 from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,28 +17,41 @@ if TYPE_CHECKING:
     from yearling.tasks import Environment, Task
     from yearling.training import TrainingProgress
 
-Sources = dict[str, tuple[str, dict[str, Any]]]
+EnvironmentSpecs = Mapping[str, tuple[str, Mapping[str, Any]]]
 """Name -> (environment, its settings)."""
+
+_SHOWN_METRICS = (
+    "pass_rate",
+    "reward",
+    "kl",
+    "entropy",
+    "length",
+    "truncated",
+    "teaching_groups",
+    "explained_variance",
+    "rollouts_s",
+    "update_s",
+)
 
 
 @dataclass(frozen=True)
-class Exercise:
-    """What is trained on, what else is examined (held-out kinds, or tasks that may be forgotten), and settings that suit it."""
+class LearningTask:
+    """What a run trains on, what else is measured before and after it, and settings that suit it."""
 
-    trained: Sources
-    besides: Sources
-    settings: dict[str, Any]
+    trained: EnvironmentSpecs
+    settings: Mapping[str, Any]
+    only_measured: EnvironmentSpecs = field(default_factory=dict)
+    """Held-out kinds of tasks, and tasks that the model might forget."""
 
 
-CHAIN_SUM_SPECS: Sources = {
+CHAIN_SUM_SPECS: EnvironmentSpecs = {
     "chain_sum": ("reasoning_gym:chain_sum", {"settings": {"min_digits": 1, "max_digits": 1, "min_terms": 2, "max_terms": 2}})
 }
-TASKS = {
-    "chain_sum": Exercise(
-        CHAIN_SUM_SPECS,
-        {},
-        # Scored and not masked: who writes more than a number has not answered.
-        {
+LEARNING_TASKS = {
+    "chain_sum": LearningTask(
+        trained=CHAIN_SUM_SPECS,
+        # Truncated answers are scored, not masked: an answer that is more than a number is wrong.
+        settings={
             "steps": 110,
             "max_tokens": 8,
             "prompts": 8,
@@ -48,20 +62,27 @@ TASKS = {
             "schedule": "linear",
         },
     ),
-    "running_totals": Exercise(
-        {"running_totals": ("running_totals", {"terms": 6})},
-        {},
-        {"max_tokens": 32, "prompts": 8, "samples": 8, "truncated": "score", "learning_rate": 3e-4},
+    "running_totals": LearningTask(
+        trained={"running_totals": ("running_totals", {"terms": 6})},
+        settings={"max_tokens": 32, "prompts": 8, "samples": 8, "truncated": "score", "learning_rate": 3e-4},
     ),
-    "instructions": Exercise(
-        {"constraints": ("instructions", {"kinds": "seen"})},
-        {
+    "instructions": LearningTask(
+        trained={"constraints": ("instructions", {"kinds": "seen"})},
+        # Truncated answers are scored, not masked. Four in ten are truncated at the start: if only answers that end could fail,
+        # the model would learn not to end them.
+        settings={
+            "max_tokens": 96,
+            "prompts": 8,
+            "samples": 8,
+            "attempts": 2,
+            "learning_rate": 2e-4,
+            "truncated": "score",
+        },
+        only_measured={
             "held-out constraints": ("instructions", {"kinds": "held_out"}),
             "not trained: letter_counting": ("reasoning_gym:letter_counting", {}),
             "not trained: chain_sum": CHAIN_SUM_SPECS["chain_sum"],
         },
-        # Scored and not masked: four in ten are cut at the start, and if only answers that end can fail, none will end.
-        {"max_tokens": 96, "prompts": 8, "samples": 8, "attempts": 2, "learning_rate": 2e-4, "truncated": "score"},
     ),
 }
 
@@ -81,27 +102,29 @@ def run(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """See `yearling bench learn --help`."""
+    """Run the command; `yearling bench learn --help` describes the options. Raises BadInput for an unknown task or setting."""
     from benchmarks.training.rl_experiment import run_rl_experiment
     from yearling.evals import wilson_interval
     from yearling.models import ModelLibrary
     from yearling.tasks import open_environment
 
-    if task not in TASKS:
-        raise BadInput(f"There is no learning task {task!r}.", advice=f"Tasks: {', '.join(TASKS)}.", param="task")
+    if task not in LEARNING_TASKS:
+        raise BadInput(
+            f"There is no learning task {task!r}.", advice=f"Available tasks: {', '.join(LEARNING_TASKS)}.", param="task"
+        )
     settings = load_settings(data_dir=data_dir)
-    chosen = ModelLibrary(settings.models_dir).get(model or settings.model)
-    chosen_task = TASKS[task]
-    environments = {name: open_environment(kind, **options) for name, (kind, options) in chosen_task.trained.items()}
-    besides = {name: open_environment(kind, **options) for name, (kind, options) in chosen_task.besides.items()}
-    exams = {name: _exam(environment, exam_tasks) for name, environment in {**environments, **besides}.items()}
+    base = ModelLibrary(settings.models_dir).get(model or settings.model)
+    learning_task = LEARNING_TASKS[task]
+    environments = {name: open_environment(kind, **options) for name, (kind, options) in learning_task.trained.items()}
+    only_measured = {name: open_environment(kind, **options) for name, (kind, options) in learning_task.only_measured.items()}
+    exams = {name: _exam_tasks(environment, exam_tasks) for name, environment in {**environments, **only_measured}.items()}
     results = []
     for seed in (int(part) for part in seeds.split(",")):
-        config = {"steps": 1000, **chosen_task.settings, **_given(setting), "seed": seed}
+        config = {"steps": 1000, **learning_task.settings, **_parse_settings(setting), "seed": seed}
         folder = settings.data_dir / "bench" / f"learn-{method}-{task}-{seed}-{time.strftime('%Y%m%dT%H%M%S')}"
-        found = run_rl_experiment(
+        result = run_rl_experiment(
             method,
-            chosen,
+            base,
             environments,
             config,
             folder,
@@ -111,66 +134,57 @@ def run(
             threads=threads,
             device=device,
             cpu_limit_s=60 * cpu_minutes,
-            on_progress=_report,
+            on_progress=_print_progress,
         )
-        results.append({"method": method, "task": task, "seed": seed, "run": str(folder), **asdict(found)})
-        for name in exams:  # a later seed may never end
-            before, after = found.before[name], found.after[name]
-            err.print(f"seed {seed}, {name}: {before.drawn} of {before.tasks} drawn before, {after.drawn} after", highlight=False)
+        results.append({"method": method, "task": task, "seed": seed, "run": str(folder), **asdict(result)})
+        for name in exams:  # print results at once: a later seed may not finish
+            before, after = result.before[name], result.after[name]
+            line = f"seed {seed}, {name}: {before.drawn} of {before.tasks} solved by sampling before, {after.drawn} after"
+            err.print(line, highlight=False)
     if as_json:
         print_json(results)
         return
 
-    def rate(numbers: dict[str, int], kind: str) -> str:
-        interval = wilson_interval(numbers[kind], numbers["tasks"])
-        return f"{numbers[kind] / numbers['tasks']:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+    def solved_share(counts: Mapping[str, int], decoding: str) -> str:
+        interval = wilson_interval(counts[decoding], counts["tasks"])
+        return f"{counts[decoding] / counts['tasks']:.2f} ({interval.low:.2f} to {interval.high:.2f})"
 
-    rows = [
-        [str(one["seed"]), name, when, rate(passed[name], "drawn"), rate(passed[name], "greedy"), f"{one['steps']}", cpu]
-        for one in results
-        for name in exams
-        for when, passed, cpu in (("before", one["before"], ""), ("after", one["after"], f"{one['cpu_s'] / 60:.0f}"))
-    ]
-    print_table(["seed", "exam", "", "solved, drawn at 1", "solved, greedy", "steps", "CPU minutes"], rows)
+    rows = []
+    for row in results:
+        for name in exams:
+            for when, counts, cpu in (("before", row["before"], ""), ("after", row["after"], f"{row['cpu_s'] / 60:.0f}")):
+                shares = (solved_share(counts[name], "drawn"), solved_share(counts[name], "greedy"))
+                rows.append([str(row["seed"]), name, when, *shares, f"{row['steps']}", cpu])
+    print_table(["seed", "exam", "", "solved, sampled at 1", "solved, greedy", "steps", "CPU minutes"], rows)
 
 
-def _exam(environment: Environment, count: int) -> list[Task]:
-    """The first `count` different exam tasks of an environment; fewer where it has no more."""
+def _exam_tasks(environment: Environment, count: int) -> list[Task]:
+    """The first `count` different exam tasks of an environment, or fewer if it has no more."""
     from yearling.tasks import exam_seed
 
-    found: dict[str, Task] = {}
+    by_key: dict[str, Task] = {}
     for index in range(10 * count):
-        drawn = environment.task(exam_seed(index))
-        found.setdefault(drawn.key, drawn)
-        if len(found) == count:
+        task = environment.task(exam_seed(index))
+        by_key.setdefault(task.key, task)
+        if len(by_key) == count:
             break
-    return list(found.values())
+    return list(by_key.values())
 
 
-def _given(texts: list[str]) -> dict[str, Any]:
-    found = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
+def _parse_settings(assignments: list[str]) -> dict[str, Any]:
+    """Settings from NAME=VALUE. A value is read as JSON if possible, else as text. Raises BadInput without `=`."""
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
         if not equals:
-            raise BadInput(f"{text!r} sets nothing.", advice="Write --set NAME=VALUE.", param="set")
+            raise BadInput(f"{assignment!r} is not an assignment.", advice="Write --set NAME=VALUE.", param="set")
         try:
-            found[name] = json.loads(value)
+            settings[name] = json.loads(value)
         except ValueError:
-            found[name] = value
-    return found
+            settings[name] = value
+    return settings
 
 
-def _report(progress: TrainingProgress) -> None:
-    wanted = (
-        "pass_rate",
-        "reward",
-        "kl",
-        "entropy",
-        "length",
-        "truncated",
-        "teaching_groups",
-        "explained_variance",
-        "rollouts_s",
-    )
-    shown = " ".join(f"{name} {progress.metrics[name]:.3f}" for name in (*wanted, "update_s") if name in progress.metrics)
+def _print_progress(progress: TrainingProgress) -> None:
+    shown = " ".join(f"{name} {progress.metrics[name]:.3f}" for name in _SHOWN_METRICS if name in progress.metrics)
     err.print(f"step {progress.step}: {shown}", highlight=False)

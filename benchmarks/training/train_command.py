@@ -1,4 +1,4 @@
-"""`yearling bench train`: training speed and memory beside TRL, in one run. `bench` registers it."""
+"""`yearling bench train`: training speed and memory of Yearling and TRL, measured in one run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from yearling.config import load_settings
 from yearling.errors import BadInput
 
 _NUM_PROFILE_ROWS = 14
-"""Operations of a profile."""
+"""Operations in a profile's table."""
 
 
 def run(
@@ -31,29 +31,31 @@ def run(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """See `yearling bench train --help`."""
-    from benchmarks.training.dpo_worker import profile_dpo_step as profile_dpo
-    from benchmarks.training.grpo_worker import grpo_contenders
-    from benchmarks.training.speed import dpo_contenders, run_interleaved
+    """Run the command; `yearling bench train --help` describes the options. `where` is --profile.
+
+    Raises BadInput for an unknown method, for settings of TRL that are not JSON, and for a profile of GRPO."""
+    from benchmarks.training.contenders import dpo_contenders, grpo_contenders
+    from benchmarks.training.dpo_worker import profile_dpo_step
+    from benchmarks.training.speed import run_interleaved
     from yearling.models import ModelLibrary
 
     if where and method != "dpo":
-        raise BadInput("Only a step of DPO can be profiled.", advice="Leave out --method.", param="profile")
+        raise BadInput("Only DPO can be profiled.", advice="Leave out --method.", param="profile")
     if method not in ("dpo", "grpo"):
-        raise BadInput(f"There is no measurement of {method!r}.", advice="Measure dpo or grpo.", param="method")
+        raise BadInput(f"There is no measurement of {method!r}.", advice="Use dpo or grpo.", param="method")
 
     settings = load_settings(data_dir=data_dir)
-    chosen = ModelLibrary(settings.models_dir).get(model or settings.model)
+    base = ModelLibrary(settings.models_dir).get(model or settings.model)
     try:
         variants = [json.loads(text) for text in trl]
     except ValueError as error:
-        raise BadInput(f"--trl is no JSON: {error}.", advice="""For example --trl '{"batch_size": 8}'.""", param="trl") from None
+        raise BadInput(f"--trl is not JSON: {error}.", advice="""For example --trl '{"batch_size": 8}'.""", param="trl") from None
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "model"
+        weights_folder = Path(folder) / "model"
         if method == "dpo":
             contenders, tokens = dpo_contenders(
-                chosen,
-                target,
+                base,
+                weights_folder,
                 pairs=pairs,
                 rank=rank,
                 budget_tokens=budget_tokens,
@@ -62,12 +64,12 @@ def run(
             )
         else:
             contenders, tokens = grpo_contenders(
-                chosen, target, rank=rank, budget_tokens=budget_tokens, trl_python=trl_python, trl_settings=variants
+                base, weights_folder, rank=rank, budget_tokens=budget_tokens, trl_python=trl_python, trl_settings=variants
             )
         if where:
-            found = profile_dpo({**contenders[0].job, "threads": threads})[:_NUM_PROFILE_ROWS]
-            shares = [[name, f"{calls:,}", f"{share:.1%}"] for name, calls, share in found]
-            print_table(["Operation", "Calls>", "Processor time>"], shares, title=f"One DPO step of {tokens} tokens")
+            operations = profile_dpo_step({**contenders[0].job, "threads": threads})[:_NUM_PROFILE_ROWS]
+            profile_rows = [[name, f"{calls:,}", f"{share:.1%}"] for name, calls, share in operations]
+            print_table(["Operation", "Calls>", "Processor time>"], profile_rows, title=f"One DPO step of {tokens} tokens")
             return
         speeds = run_interleaved(
             contenders,
@@ -81,14 +83,21 @@ def run(
         return
     ours = speeds[0]
     rows = [
-        [speed.label, f"{speed.step_s:.1f}", _median(speed.cpu_seconds), f"{speed.tokens_per_s:.0f}",
-         f"{ours.tokens_per_s / speed.tokens_per_s:.2f}×",
-         format_size(speed.peak_bytes), f"{ours.peak_bytes / speed.peak_bytes:.2f}×", f"{speed.prepare_s:.1f}"]
+        [
+            speed.label,
+            f"{speed.step_s:.1f}",
+            _format_median(speed.cpu_seconds),
+            f"{speed.tokens_per_s:.0f}",
+            f"{ours.tokens_per_s / speed.tokens_per_s:.2f}×",
+            format_size(speed.peak_bytes),
+            f"{ours.peak_bytes / speed.peak_bytes:.2f}×",
+            f"{speed.prepare_s:.1f}",
+        ]
         for speed in speeds
-    ]  # fmt: skip
+    ]
     columns = ["", "Step (s)>", "CPU (s)>", "Tokens/s>", "Ours is>", "Peak memory>", "Ours needs>", "Reference, once (s)>"]
-    print_table(columns, rows, title=f"{method.upper()}, LoRA rank {rank}, {tokens} tokens a step")
+    print_table(columns, rows, title=f"{method.upper()}, LoRA rank {rank}, {tokens} tokens per step")
 
 
-def _median(values: tuple[float, ...]) -> str:
+def _format_median(values: tuple[float, ...]) -> str:
     return f"{median(values):.1f}" if values else "–"

@@ -1,72 +1,49 @@
-"""TRL's side of `yearling bench train`, DPO with LoRA:
-`python trl_dpo_worker.py JOB.json`; `speed.py` has the lines that it speaks.
+"""TRL's side of `yearling bench train`, DPO with LoRA: `python -m benchmarks.training.trl_dpo_worker JOB.json`.
 
-Run by the Python of an environment with TRL, so it imports nothing of ours.
-
-TRL's own loop makes the steps; a callback waits for a line before each. Reference log-probabilities are computed once before, as
-ours are.
+The Python of an environment with TRL runs this module, so it imports nothing of Yearling. TRL's own loop makes the steps, and a
+callback waits for a line before each of them (`worker_protocol.py`). Reference log-probabilities are computed once before the
+first step, as Yearling computes them.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-_lines = os.fdopen(os.dup(1), "w")  # progress bars and logs share standard output otherwise
-os.dup2(2, 1)
-
-
-def write_line(**values: Any) -> None:
-    _lines.write(json.dumps(values) + "\n")
-    _lines.flush()
-
-
-def peak_memory_bytes() -> int:
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024
+from benchmarks.training.worker_protocol import (
+    claim_standard_output,
+    load_model_and_tokenizer,
+    step_timer_callback,
+    write_line,
+)
 
 
 def main(path: str) -> None:
+    """Run the job in the file `path` until the input ends."""
+    output = claim_standard_output()
     import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+    from transformers import TrainerCallback
     from trl import DPOConfig, DPOTrainer
 
     job = json.loads(Path(path).read_text(encoding="utf-8"))
     torch.set_num_threads(job["threads"])
     torch.set_flush_denormal(True)
 
-    class DpoStepTimer(TrainerCallback):  # type: ignore[misc]
-        started = cpu_started = 0.0
-
-        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if not sys.stdin.readline():
-                write_line(peak_bytes=peak_memory_bytes())
-                os._exit(0)  # in the middle of TRL's loop
-            self.started, self.cpu_started = time.perf_counter(), time.process_time()
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            write_line(seconds=time.perf_counter() - self.started, cpu_s=time.process_time() - self.cpu_started)
-
     class PretokenizedDpoTrainer(DPOTrainer):  # type: ignore[misc]
-        """The ids are there already."""
+        """A trainer whose dataset holds token ids already."""
 
         def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
             return dataset
 
-    dtype = torch.bfloat16 if job["bf16"] else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=dtype, attn_implementation="sdpa")
-    tokenizer = AutoTokenizer.from_pretrained(job["model"])
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    model, tokenizer = load_model_and_tokenizer(job)
     with tempfile.TemporaryDirectory() as folder:
-        grouped = {"train_sampling_strategy": "group_by_length"} if job["group_by_length"] else {}
+        grouping = {"train_sampling_strategy": "group_by_length"} if job["group_by_length"] else {}
         config = DPOConfig(
             folder,
             use_cpu=True,
@@ -85,22 +62,22 @@ def main(path: str) -> None:
             report_to=[],
             torch_compile=job["compile"],
             dataloader_pin_memory=False,
-            remove_unused_columns=False,  # the lengths, by which batches are grouped, are one of them
-            **grouped,
+            remove_unused_columns=False,  # one of them is the length, by which batches are grouped
+            **grouping,
         )
         started = time.perf_counter()
-        data = [{**pair, "length": len(pair["prompt_ids"]) + len(pair["chosen_ids"])} for pair in job["pairs"]]
+        pairs = [{**pair, "length": len(pair["prompt_ids"]) + len(pair["chosen_ids"])} for pair in job["pairs"]]
         trainer = PretokenizedDpoTrainer(
             model,
             args=config,
-            train_dataset=Dataset.from_list(data),
+            train_dataset=Dataset.from_list(pairs),
             processing_class=tokenizer,
             peft_config=LoraConfig(
                 r=job["rank"], lora_alpha=2 * job["rank"], lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
             ),
-            callbacks=[DpoStepTimer()],
+            callbacks=[step_timer_callback(TrainerCallback, output)],
         )
-        write_line(ready=True, prepare_s=time.perf_counter() - started, dtype=str(dtype))
+        write_line(output, ready=True, prepare_s=time.perf_counter() - started, dtype=str(model.dtype))
         trainer.train()
 
 

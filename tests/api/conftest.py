@@ -1,4 +1,4 @@
-"""An API over scripted engines and a store in a temporary folder, entered through the application or through a real socket."""
+"""The API over scripted engines and a store in a temporary folder, in process or through a real socket."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import pytest
 import uvicorn
 
 from tests.api.live import KEY
+from tests.api.openapi_responses import check_response
 from yearling.api import create_app
 from yearling.config import Settings
 from yearling.inference import EnginePool, FakeChatTemplate, FakeEngine, fake_served_model
@@ -30,8 +31,8 @@ BASE = "http://127.0.0.1"
 
 
 @dataclass
-class Bench:
-    """One application and what it stands on. `engine` is that of the default model `fake-model`."""
+class RunningApi:
+    """A running application and its parts. `engine` is the engine of the default model `fake-model`."""
 
     settings: Settings
     store: Store
@@ -44,17 +45,17 @@ class Bench:
         return await self.client.post("/v1/chat/completions", json={"model": "fake-model", "messages": messages, **fields})
 
     def samples(self) -> list[Sample]:
-        """All that is stored, oldest first."""
+        """All stored samples of the owner, oldest first."""
         return self.store.samples.list(self.store.people.owner().id)[::-1]
 
 
 @dataclass
-class Maker:
-    """Makes benches; the store of each lies in a folder of its own."""
+class ApiFactory:
+    """Starts applications, each with a store in its own folder."""
 
     folder: Path
-    empty: Path | None = None
-    """A data folder as a first start leaves it, copied for each bench: making the schema takes longer than most tests."""
+    template_dir: Path | None = None
+    """A data folder after the first start, copied for each application: creating the schema takes longer than most tests."""
     stores: list[Store] = field(default_factory=list)
 
     @asynccontextmanager
@@ -66,35 +67,36 @@ class Maker:
         store: Any = None,
         headers: dict[str, str] | None = None,
         **settings: Any,
-    ) -> AsyncGenerator[Bench, None]:
+    ) -> AsyncGenerator[RunningApi, None]:
         engine = engine or FakeEngine()
-        # Comparisons are offered by chance, which is no good in tests.
-        chosen = Settings(data_dir=self.folder / str(len(self.stores)), **{"comparison_rate": 0.0, **settings})
-        if self.empty is not None and not chosen.database_url:
-            shutil.copytree(self.empty, chosen.data_dir)
-        opened = Store.open(chosen)
-        self.stores.append(opened)
+        # Comparisons are offered at random; tests must be deterministic.
+        api_settings = Settings(data_dir=self.folder / str(len(self.stores)), **{"comparison_rate": 0.0, **settings})
+        if self.template_dir is not None and not api_settings.database_url:
+            shutil.copytree(self.template_dir, api_settings.data_dir)
+        opened_store = Store.open(api_settings)
+        self.stores.append(opened_store)
         pool = EnginePool.from_open_models(
             [fake_served_model("fake-model", engine, template=template), fake_served_model("other/model", FakeEngine(["Other."]))]
         )
-        app = create_app(chosen, store(opened) if store else opened, pool)
+        app = create_app(api_settings, store(opened_store) if store else opened_store, pool)
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
-                yield Bench(chosen, opened, engine, app, client)
+            hooks = {"response": [check_response]}
+            async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers, event_hooks=hooks) as client:
+                yield RunningApi(api_settings, opened_store, engine, app, client)
 
 
 @pytest.fixture(scope="session")
-def empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder in which nothing was ever done."""
+def fresh_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with an empty store."""
     folder = tmp_path_factory.mktemp("empty") / "data"
     Store.open(Settings(data_dir=folder)).close()
     return folder
 
 
 @pytest.fixture
-def bench(tmp_path: Path, empty_folder: Path) -> Iterator[Maker]:
-    maker = Maker(tmp_path, empty_folder)
+def start_api(tmp_path: Path, fresh_data_dir: Path) -> Iterator[ApiFactory]:
+    maker = ApiFactory(tmp_path, fresh_data_dir)
     yield maker
     for store in maker.stores:
         store.close()
@@ -102,10 +104,12 @@ def bench(tmp_path: Path, empty_folder: Path) -> Iterator[Maker]:
 
 @asynccontextmanager
 async def on_a_socket(app: Any) -> AsyncGenerator[str, None]:
-    """The application behind a real uvicorn on a free port of loopback; yields its address."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else small writes wait for each other
+    """Serve the application with uvicorn on a free loopback port; yields its address."""
+    listener = socket.socket(
+        socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    )  # otherwise Nagle's algorithm delays small writes
     listener.bind(("127.0.0.1", 0))
-    listener.listen()  # who connects before the server is up waits
+    listener.listen()  # early connections wait until the server is up
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", http="httptools", timeout_graceful_shutdown=1))
     task = asyncio.create_task(server.serve([listener]))
     try:
@@ -118,7 +122,7 @@ async def on_a_socket(app: Any) -> AsyncGenerator[str, None]:
 
 @pytest.fixture(scope="session")
 def served(default_model: LocalModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a running server, ending in /v1."""
+    """The base URL of a running server with the real model, ending in /v1."""
     data = tmp_path_factory.mktemp("served")
     log = (data / "log").open("w")
     command = [sys.executable, "-m", "tests.api.real_server", str(data / "data"), str(default_model.folder.parent), KEY]

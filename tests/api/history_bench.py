@@ -1,11 +1,11 @@
-"""How fast is the history page with many people's data? 1,000 people, 100,000 messages, 300,000 judgements, on SQLite.
+"""Measure the history page with much data: 1,000 people, 100,000 messages, 300,000 judgements, on SQLite.
 
     python -m tests.api.history_bench [--people 1000] [--messages 100000] [--judgements 300000] [--requests 200]
 
-Fills a data folder (kept with `--folder`, and then used again), serves it on loopback, and asks as different people would: the
-first page and the next, a folder, searches in English and in Chinese, and whole conversations with one's own ratings. Prints the
-median and the 95th percentile of each in milliseconds, once while the consensus works on the whole log in the background, as it
-does after a start, and once when it is at rest; the verdict is about both together.
+Fills a data folder (which `--folder` keeps and reuses), serves it on loopback, and sends requests of many people: the first and
+the next page, a folder, searches in English and Chinese, and conversations with own ratings. Prints the median and the 95th
+percentile of each kind in milliseconds: once while the consensus processes the whole log in the background, as after a start, and
+once when it is idle. The limit applies to both together.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ WORDS = tuple(PLAIN.split())
 CHINESE = "今天天气很好我们去公园散步吃饭学习语言音乐历史城市河流火车咖啡厨房窗户信件预算医生假期"
 
 
-def words(rng: random.Random, count: int) -> str:
+def random_text(rng: random.Random, count: int) -> str:
     plain = " ".join(rng.choice(WORDS) for _ in range(count))
     at = rng.randrange(len(CHINESE) - 8)
     return f"{plain} {CHINESE[at : at + 8]}。"
 
 
-def fill(store: Store, people: int, messages: int, judgements: int, tell: Callable[[str], None]) -> None:
+def fill(store: Store, people: int, messages: int, judgements: int, report: Callable[[str], None]) -> None:
     rng = random.Random(1)
     persons = [store.people.owner(), *(store.people.add(f"person {number}") for number in range(people - 1))]
     folders = {person.id: store.folders.create(person.id, "Work").id for person in persons}
-    begun = now_utc() - timedelta(days=300)
+    start_utc = now_utc() - timedelta(days=300)
     items: list[str] = []
     for number in range(messages // PER_CONVERSATION):
         person = persons[number % len(persons)]
-        when = begun + timedelta(minutes=number)
-        conversation, tree = one_conversation(store, person, when, rng, items)
+        when = start_utc + timedelta(minutes=number)
+        conversation, tree = make_conversation(store, person, when, rng, items)
         store.conversations.insert_tree(replace(conversation, folder_id=folders[person.id] if rng.random() < 0.3 else None), tree)
         if number % 1000 == 999:
-            tell(f"{(number + 1) * PER_CONVERSATION} messages")
+            report(f"{(number + 1) * PER_CONVERSATION} messages")
     log = FeedbackLog(store)
     actors = [log.pseudonym(person.id) for person in persons]
     for start in range(0, judgements, 20_000):
@@ -69,7 +69,7 @@ def fill(store: Store, people: int, messages: int, judgements: int, tell: Callab
                 event_to_dict(
                     Rating(
                         id=new_id(),
-                        created_utc=begun + timedelta(seconds=at),
+                        created_utc=start_utc + timedelta(seconds=at),
                         actor=actors[at % len(actors)],
                         item=items[rng.randrange(len(items))],
                         value=rng.choice((0.0, 0.5, 1.0)),
@@ -78,17 +78,17 @@ def fill(store: Store, people: int, messages: int, judgements: int, tell: Callab
                 )
             )
         store.events.append(events)
-        tell(f"{start + len(events)} judgements")
+        report(f"{start + len(events)} judgements")
 
 
-def one_conversation(
+def make_conversation(
     store: Store, person: Person, when: datetime, rng: random.Random, items: list[str]
 ) -> tuple[Conversation, list[Message]]:
     conversation_id, tree, samples, parent = new_id(), [], [], None
     for turn in range(PER_CONVERSATION):
-        asked = turn % 2 == 0
-        text, sample_id = words(rng, 12 if asked else 60), None
-        if not asked:
+        is_question = turn % 2 == 0
+        text, sample_id = random_text(rng, 12 if is_question else 60), None
+        if not is_question:
             sample = make_sample(person.id, output_text=text, messages=({"role": "user", "content": tree[-1].content},))
             samples.append(sample)
             sample_id = sample.id
@@ -98,34 +98,34 @@ def one_conversation(
                 id=new_id(),
                 conversation_id=conversation_id,
                 parent_id=parent,
-                role="user" if asked else "assistant",
+                role="user" if is_question else "assistant",
                 content=text,
                 created_utc=when,
                 sample_id=sample_id,
-                model="" if asked else "fake-model",
-                finish_reason=None if asked else "stop",
+                model="" if is_question else "fake-model",
+                finish_reason=None if is_question else "stop",
             )
         )
         parent = tree[-1].id
     store.samples.add_many(samples)
     conversation = Conversation(
-        id=conversation_id, person_id=person.id, title=words(rng, 4), leaf_id=parent, created_utc=when, updated_utc=when
+        id=conversation_id, person_id=person.id, title=random_text(rng, 4), leaf_id=parent, created_utc=when, updated_utc=when
     )
     return conversation, tree
 
 
-def ask(address: str, keys: list[str], requests: int, tell: Callable[[str], None]) -> list[float]:
-    """The times of all requests in milliseconds, told by kind."""
+def measure(address: str, keys: list[str], requests: int, report: Callable[[str], None]) -> list[float]:
+    """The durations of all requests in milliseconds. Reports them by kind."""
     rng = random.Random(2)
     times: dict[str, list[float]] = {}
     with httpx.Client(base_url=address, timeout=60) as client:
 
         def timed(kind: str, path: str, key: str, **query: object) -> httpx.Response:
-            began = time.perf_counter()
-            reply = client.get(path, params=query, headers={"x-api-key": key})
-            times.setdefault(kind, []).append((time.perf_counter() - began) * 1000)
-            reply.raise_for_status()
-            return reply
+            started = time.perf_counter()
+            response = client.get(path, params=query, headers={"x-api-key": key})
+            times.setdefault(kind, []).append((time.perf_counter() - started) * 1000)
+            response.raise_for_status()
+            return response
 
         for number in range(requests):
             key = keys[rng.randrange(len(keys))]
@@ -143,35 +143,35 @@ def ask(address: str, keys: list[str], requests: int, tell: Callable[[str], None
             timed("search, no hit", "/v1/conversations", key, q="zebra")
             timed("a conversation", f"/v1/conversations/{rng.choice(page['data'])['id']}", key)
             if number == 0:
-                times.clear()  # the first of each warms up
-    for kind, some in times.items():
-        tell(f"  {kind:18} median {statistics.median(some):6.1f} ms   p95 {p95(some):6.1f} ms")
-    return [one for some in times.values() for one in some]
+                times.clear()  # the first round warms up
+    for kind, durations_ms in times.items():
+        report(f"  {kind:18} median {statistics.median(durations_ms):6.1f} ms   p95 {p95(durations_ms):6.1f} ms")
+    return [duration_ms for durations_ms in times.values() for duration_ms in durations_ms]
 
 
 def p95(times: list[float]) -> float:
     return statistics.quantiles(times, n=20)[-1]
 
 
-def run(folder: Path, people: int, messages: int, judgements: int, requests: int, tell: Callable[[str], None]) -> float:
+def run(folder: Path, people: int, messages: int, judgements: int, requests: int, report: Callable[[str], None]) -> float:
     """The 95th percentile of all requests in milliseconds."""
     settings = Settings(data_dir=folder, rate_limit_per_minute=0)
     with Store.open(settings) as store:
         if len(store.people.list()) < people:
-            fill(store, people, messages, judgements, tell)
+            fill(store, people, messages, judgements, report)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        tell(f"{people} people, {messages} messages, {store.events.head().sequence} events in {size / 1e6:.0f} MB of SQLite")
+        report(f"{people} people, {messages} messages, {store.events.head().sequence} events in {size / 1e6:.0f} MB of SQLite")
         persons = random.Random(3).sample(store.people.list(), min(people, 100))
         keys = [store.api_keys.create(person.id, "bench", ("read",))[0] for person in persons]
         app = create_app(settings, store, EnginePool.from_open_models([fake_served_model()]))
         with live(app) as address:
-            began, times = time.perf_counter(), []
+            started, times = time.perf_counter(), []
             for resting in (False, True):
                 while resting and not at_rest(store):
                     time.sleep(0.5)
                 doing = "the consensus rests" if resting else "the log is read and the consensus works"
-                tell(f"{time.perf_counter() - began:.0f} s after the start, {doing}:")
-                times += ask(address, keys, requests, tell)
+                report(f"{time.perf_counter() - started:.0f} s after the start, {doing}:")
+                times += measure(address, keys, requests, report)
             return p95(times)
 
 
@@ -186,11 +186,18 @@ def main() -> None:
     for name, number in (("people", 1000), ("messages", 100_000), ("judgements", 300_000), ("requests", 200)):
         parser.add_argument(f"--{name}", type=int, default=number)
     parser.add_argument("--folder", type=Path)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        found = run(given.folder or Path(scratch), given.people, given.messages, given.judgements, given.requests, print)
-    print(f"p95 of all requests: {found:.1f} ms (limit {LIMIT_MS:.0f} ms)")
-    sys.exit(found > LIMIT_MS)
+        p95_ms = run(
+            arguments.folder or Path(scratch),
+            arguments.people,
+            arguments.messages,
+            arguments.judgements,
+            arguments.requests,
+            print,
+        )
+    print(f"p95 of all requests: {p95_ms:.1f} ms (limit {LIMIT_MS:.0f} ms)")
+    sys.exit(p95_ms > LIMIT_MS)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A real server in a thread, for clients that bring no event loop."""
+"""A real server in a thread, for clients without an event loop."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from typing import Any
 import uvicorn
 
 KEY = "a-key-for-tests"
-"""Of the server with the real model."""
+"""API key of the server with the real model."""
 
 
 @contextmanager
 def live(app: Any) -> Iterator[str]:
-    """The application on a free port of loopback, its start and stop included; yields the address."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else small writes wait for each other
+    """Serve the application on a free loopback port, with its lifespan; yields the address."""
+    listener = socket.socket(
+        socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    )  # otherwise Nagle's algorithm delays small writes
     listener.bind(("127.0.0.1", 0))
-    listener.listen(128)  # who connects before the server is up waits
+    listener.listen(128)  # early connections wait until the server is up
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, lifespan="on", http="httptools", loop="uvloop", timeout_graceful_shutdown=2)
     )

@@ -1,4 +1,4 @@
-"""A small OpenID provider on loopback, and the ways in which a bad one can answer."""
+"""A fake OpenID Connect provider on loopback that can also give invalid responses."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.api.conftest import on_a_socket
 CLIENT, SECRET = "yearling", "a secret of the client"
 
 
-class SmallProvider:
-    """Lets everybody in, as `subject`. What it says can be bent: `metadata`, `claims` and `query` replace what it would say."""
+class FakeOidcProvider:
+    """Signs everyone in as `subject`. `metadata`, `claims` and `query` override parts of its responses."""
 
     def __init__(self) -> None:
         self.issuer = ""
@@ -37,7 +37,7 @@ class SmallProvider:
         self.algorithm = "ES256"
         self.token_reply: Response | None = None
         self.codes: dict[str, dict[str, str]] = {}
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.app = Starlette(
             routes=[
                 Route("/.well-known/openid-configuration", self._describe),
@@ -48,7 +48,7 @@ class SmallProvider:
         )
 
     @asynccontextmanager
-    async def running(self) -> AsyncGenerator[SmallProvider, None]:
+    async def running(self) -> AsyncGenerator[FakeOidcProvider, None]:
         async with on_a_socket(self.app) as address:
             self.issuer = address
             yield self
@@ -58,39 +58,41 @@ class SmallProvider:
         return {"oidc_issuer": self.issuer, "oidc_client_id": CLIENT, "oidc_client_secret": SECRET}
 
     async def _describe(self, request: Request) -> Response:
-        self.asked.append("description")
-        told = {
+        self.requests.append("description")
+        metadata = {
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.issuer}/authorize",
             "token_endpoint": f"{self.issuer}/token",
             "jwks_uri": f"{self.issuer}/keys",
             "id_token_signing_alg_values_supported": ["ES256", "HS256", "none"],
         }
-        return JSONResponse(told | self.metadata)
+        return JSONResponse(metadata | self.metadata)
 
     async def _keys(self, request: Request) -> Response:
-        self.asked.append("keys")
+        self.requests.append("keys")
         return JSONResponse(KeySet([self.key]).as_dict(private=False))
 
     async def _authorize(self, request: Request) -> Response:
-        given = dict(request.query_params)
+        authorization = dict(request.query_params)
         code = secrets.token_urlsafe(16)
-        self.codes[code] = given
-        answer = {"code": code, "state": given["state"], "iss": self.issuer} | self.query
-        return RedirectResponse(given["redirect_uri"] + "?" + "&".join(f"{name}={value}" for name, value in answer.items()))
+        self.codes[code] = authorization
+        answer = {"code": code, "state": authorization["state"], "iss": self.issuer} | self.query
+        return RedirectResponse(
+            authorization["redirect_uri"] + "?" + "&".join(f"{name}={value}" for name, value in answer.items())
+        )
 
     async def _token(self, request: Request) -> Response:
-        self.asked.append("token")
+        self.requests.append("token")
         if self.token_reply is not None:
             return self.token_reply
         form = dict(parse_qsl((await request.body()).decode()))
-        given = self.codes.pop(form["code"], None)
+        authorization = self.codes.pop(form["code"], None)
         basic = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
         if (
-            given is None
+            authorization is None
             or request.headers.get("authorization") != f"Basic {basic}"
-            or form["redirect_uri"] != given["redirect_uri"]
-            or create_s256_code_challenge(form["code_verifier"]) != given["code_challenge"]
+            or form["redirect_uri"] != authorization["redirect_uri"]
+            or create_s256_code_challenge(form["code_verifier"]) != authorization["code_challenge"]
         ):
             return JSONResponse({"error": "invalid_grant"}, 400)
         now = int(time.time())
@@ -100,7 +102,7 @@ class SmallProvider:
             "aud": CLIENT,
             "iat": now,
             "exp": now + 300,
-            "nonce": given["nonce"],
+            "nonce": authorization["nonce"],
             "name": self.name,
         } | self.claims
         return JSONResponse({"access_token": "x", "token_type": "Bearer", "id_token": self._signed(claims)})
@@ -109,6 +111,6 @@ class SmallProvider:
         claims = {name: value for name, value in claims.items() if value is not None}
         if self.algorithm == "ES256":
             return jwt.encode({"alg": "ES256", "kid": self.key.kid}, claims, self.key)
-        if self.algorithm == "HS256":  # signed with what everybody knows: the public key, or the client's secret
+        if self.algorithm == "HS256":  # signed with a value that is not secret from the client
             return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(SECRET))
         return jwt.encode({"alg": "none"}, claims, OctKey.import_key("none"), algorithms=["none"])

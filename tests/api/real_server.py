@@ -1,6 +1,6 @@
-"""`python -m tests.api.real_server DATA MODELS [KEY]`: the server with the real default model; it prints its address when up.
+"""`python -m tests.api.real_server DATA MODELS [KEY]`: serve the real default model; prints the address when the server is up.
 
-It runs the engine that every installation has, and that honours every field of the API.
+It uses the engine that every installation has and that supports every field of the API.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Every route of the API with what it takes to call it: for the suites that go over all of them.
+"""Every route of the API with what a call needs, for the suites that call all of them.
 
-A route that is missing here fails the suite: who adds one says here whose it is. `reach` tells how far it goes:
+A route that is missing here fails the suite. `reach` states whose data a route touches:
 
-- `open`     strangers may call it, and it holds nothing of anybody;
-- `common`   everybody with the role sees the same, and nothing private is in it;
-- `mine`     what it shows or does is the asker's own, whoever asks;
-- `owned`    its address or its body names an object of somebody: for everybody else that object is not there.
+- `open`     needs no authentication, and contains no one's data;
+- `common`   everyone with the role sees the same, and nothing private;
+- `mine`     concerns the caller's own data, whoever calls;
+- `owned`    its path or body names an object of one person, which does not exist for anyone else.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from yearling.records import KeyScope, PersonRole
 
 Reach = Literal["open", "common", "mine", "owned"]
 Ids = Mapping[str, str]
-"""Ids of the objects that a suite made, by what they are: `conversation`, `answer`, `folder`, ..."""
+"""IDs of the objects that a suite created, by kind: `conversation`, `answer`, `folder`, ..."""
 
 UNKNOWN = "01900000-0000-7000-8000-000000000000"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """`path` names its parameters as `Ids` does. `body` gets those ids; a route that takes no JSON has none."""
+    """`path` contains keys of `Ids`, `body` gets the IDs. Routes without a JSON body have none."""
 
     method: str
     path: str
@@ -35,7 +35,7 @@ class Route:
     scope: KeyScope
     body: Callable[[Ids], Any] | None = None
     answers: tuple[int, ...] = (200,)
-    """What it answers to whose object it is, or whoever may."""
+    """Statuses for the owner of the object, or for anyone who may call the route."""
     names: tuple[str, ...] = field(default=())
 
     @property
@@ -77,7 +77,7 @@ def _fixed(**fields: Any) -> Callable[[Ids], Any]:
     return lambda _: fields
 
 
-# In this order an owner of the objects calls them, so what deletes comes last.
+# The owner of the objects calls the routes in this order, so routes that delete come last.
 ROUTES: tuple[Route, ...] = (
     # The models
     _route("POST /v1/chat/completions", "mine", "member", "chat", _chat),
@@ -139,7 +139,7 @@ ROUTES: tuple[Route, ...] = (
     _route("PATCH /v1/folders/{folder_id}", "owned", "member", "chat", _fixed(name="Other"), at="/v1/folders/{folder}"),
     _route("GET /v1/shares", "mine", "reader", "read"),
     _route("POST /v1/shares", "owned", "member", "chat", lambda ids: {"conversation": ids["conversation"]}),
-    # The link is the right to read, so what it shows is nobody's secret; a link that was guessed shows nothing.
+    # The link itself grants access. A guessed link shows nothing.
     _route("GET /v1/shared/{share_id}", "open", None, "read", at=f"/v1/shared/{UNKNOWN}", answers=(404,)),
     _route("POST /v1/import", "mine", "member", "chat", _fixed(nothing="known"), answers=(400,)),
     _route("GET /v1/export", "mine", "reader", "read"),
@@ -152,7 +152,7 @@ ROUTES: tuple[Route, ...] = (
     _route("DELETE /v1/modes/{name}", "common", "maintainer", "admin", at="/v1/modes/unknown", answers=(404,)),
     _route("GET /v1/settings", "mine", "reader", "read"),
     _route("PATCH /v1/settings", "mine", "member", "chat", _fixed(length="short"), answers=(200, 400)),
-    # Signing in
+    # Sign-in
     _route("GET /v1/auth", "open", None, "read"),
     _route("POST /v1/auth/login", "open", None, "read", _fixed(name="nobody", password="wrong"), answers=(401,)),
     _route("POST /v1/auth/invitation", "open", None, "read", _fixed(invitation="unknown"), answers=(404,)),
@@ -167,7 +167,7 @@ ROUTES: tuple[Route, ...] = (
     _route("POST /v1/auth/oidc/start", "open", None, "read", _fixed(), answers=(404,)),
     _route("GET /v1/auth/oidc/callback", "open", None, "read", answers=(303,)),
     _route("POST /v1/auth/logout", "open", None, "read"),
-    # One's own account
+    # The caller's own account
     _route("GET /v1/me", "mine", "reader", "read"),
     _route("PUT /v1/me/password", "mine", "reader", "admin", _fixed(new="short"), answers=(400,)),
     _route("POST /v1/me/delete", "mine", "reader", "admin", _fixed(name="not mine"), answers=(400,)),
@@ -188,7 +188,7 @@ ROUTES: tuple[Route, ...] = (
     _route(
         "DELETE /v1/invitations/{invitation_id}", "common", "maintainer", "admin", at=f"/v1/invitations/{UNKNOWN}", answers=(404,)
     ),
-    # Feedback. An answer that nobody has judged yet is its person's own; judgements are public, under pseudonyms.
+    # Feedback. An unjudged answer belongs to its person; judgements are public, under pseudonyms.
     _route("POST /v1/feedback/ratings", "owned", "member", "feedback", lambda ids: {"item": ids["sample"], "value": 1}),
     _route(
         "POST /v1/feedback/comparisons",
@@ -269,7 +269,7 @@ ROUTES: tuple[Route, ...] = (
     _route("GET /healthz", "open", None, "read"),
     _route("GET /readyz", "open", None, "read"),
     _route("GET /metrics", "common", "reader", "read"),
-    # What takes objects away
+    # Routes that delete objects
     _route("DELETE /v1/memories/{memory_id}", "owned", "member", "chat", at="/v1/memories/{memory}"),
     _route("DELETE /v1/memories", "mine", "member", "chat"),
     _route("DELETE /v1/shares/{share_id}", "owned", "member", "chat", at="/v1/shares/{share}"),

@@ -1,6 +1,6 @@
-"""The clients that people have, against the real server with the real default model: `openai`, `llm`, LangChain, LiteLLM, curl.
+"""Third-party clients against the real server with the real default model: `openai`, `llm`, LangChain, LiteLLM, curl.
 
-All share one server, in a process of its own. Answers are greedy, so that they do not depend on luck.
+All share one server process. Sampling is greedy, so that the answers are deterministic.
 """
 
 from __future__ import annotations
@@ -79,12 +79,12 @@ def test_openai_streams(client: OpenAI, model: str) -> None:
 
 
 def test_openai_seed(client: OpenAI, model: str) -> None:
-    def ask(seed: int) -> str | None:
+    def complete(seed: int) -> str | None:
         answer = client.chat.completions.create(model=model, messages=ASKED, temperature=1.5, seed=seed, max_tokens=8)
         return answer.choices[0].message.content
 
-    assert ask(5) == ask(5)
-    assert len({ask(seed) for seed in range(4)}) > 1
+    assert complete(5) == complete(5)
+    assert len({complete(seed) for seed in range(4)}) > 1
 
 
 def test_openai_choices_and_log_probabilities(client: OpenAI, model: str) -> None:
@@ -111,7 +111,7 @@ def test_openai_structured_output(client: OpenAI, model: str) -> None:
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "get_weather"}}])
 def test_openai_forced_tools(client: OpenAI, model: str, choice: Any) -> None:
-    asked: Any = {
+    messages: Any = {
         "model": model,
         "messages": [{"role": "user", "content": "How is the weather in Paris?"}],
         "tools": [{"type": "function", "function": {**WEATHER, "strict": True}}],
@@ -119,16 +119,16 @@ def test_openai_forced_tools(client: OpenAI, model: str, choice: Any) -> None:
         "temperature": 0,
         "max_tokens": 60,
     }
-    with client.chat.completions.stream(**asked) as events:
+    with client.chat.completions.stream(**messages) as events:
         streamed = events.get_final_completion().choices[0].message
-    for message in (streamed, client.chat.completions.create(**asked).choices[0].message):
+    for message in (streamed, client.chat.completions.create(**messages).choices[0].message):
         (call,) = message.tool_calls or ()
         assert call.function.name == "get_weather"
         assert set(json.loads(call.function.arguments)) == {"city"}
         assert not message.content
 
 
-def test_openai_tools_that_the_model_may_choose(client: OpenAI, model: str) -> None:
+def test_openai_optional_tools(client: OpenAI, model: str) -> None:
     answer = client.chat.completions.create(
         model=model,
         messages=ASKED,
@@ -166,13 +166,13 @@ def test_openai_responses(client: OpenAI, model: str) -> None:
 
 def test_openai_embeddings(client: OpenAI, model: str) -> None:
     texts = ["The cat sat on the mat.", "A cat is sitting on a mat.", "Interest rates rose in March."]
-    one, two, three = (item.embedding for item in client.embeddings.create(model=model, input=texts).data)
+    request_once, two, three = (item.embedding for item in client.embeddings.create(model=model, input=texts).data)
 
     def likeness(left: list[float], right: list[float]) -> float:
         return sum(a * b for a, b in zip(left, right, strict=True))
 
-    assert likeness(one, one) == pytest.approx(1, abs=1e-3)
-    assert likeness(one, two) > likeness(one, three)
+    assert likeness(request_once, request_once) == pytest.approx(1, abs=1e-3)
+    assert likeness(request_once, two) > likeness(request_once, three)
 
 
 def test_openai_error_classes(client: OpenAI, model: str) -> None:
@@ -270,20 +270,20 @@ def test_curl(served: str) -> None:
     assert "Paris" in streamed
 
 
-# The defaults, and the load
+# Default sampling, and load
 
 
-def test_the_defaults_name_paris_too(client: OpenAI, model: str) -> None:
+def test_default_sampling_names_paris(client: OpenAI, model: str) -> None:
     answers = client.chat.completions.create(model=model, messages=ASKED, n=8, seed=1, max_tokens=40).choices
     assert sum("Paris" in (choice.message.content or "") for choice in answers) >= 6
 
 
-def test_thirty_two_streams_finish_and_none_starves(served: str) -> None:
+def test_thirty_two_streams_finish_without_starvation(served: str) -> None:
     import asyncio
 
-    never_end = {"0": -100, "2": -100}  # all answers are equally long
+    never_end = {"0": -100, "2": -100}  # all answers have the same length
 
-    async def one(client: httpx.AsyncClient) -> tuple[float, str]:
+    async def request_once(client: httpx.AsyncClient) -> tuple[float, str]:
         loop = asyncio.get_running_loop()
         started = loop.time()
         body = {"messages": ASKED, "stream": True, "max_tokens": 24, "temperature": 1, "logit_bias": never_end}
@@ -293,7 +293,7 @@ def test_thirty_two_streams_finish_and_none_starves(served: str) -> None:
     async def run() -> list[tuple[float, str]]:
         limits = httpx.Limits(max_connections=40)
         async with httpx.AsyncClient(limits=limits, timeout=280, headers={"x-api-key": KEY}) as client:
-            return await asyncio.gather(*(one(client) for _ in range(32)))
+            return await asyncio.gather(*(request_once(client) for _ in range(32)))
 
     done = asyncio.run(run())
     assert all(text.endswith("data: [DONE]\n\n") for _, text in done)

@@ -1,40 +1,41 @@
-"""Health, readiness, metrics, the list of models, the description of the API."""
+"""Health, readiness, metrics, models, and the OpenAPI document."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-from tests.api.conftest import Maker
+from tests.api.conftest import ApiFactory
+from yearling.api.health import Readiness
 from yearling.api.http.openapi import DocumentedFastAPI
 from yearling.api.openai import schemas
 from yearling.errors import StorageFailed
 from yearling.inference import FakeEngine, ScriptedAnswer
 
 
-async def test_alive_and_ready(bench: Maker) -> None:
-    async with bench() as api:
+async def test_healthz_and_readyz(start_api: ApiFactory) -> None:
+    async with start_api() as api:
         assert (await api.client.get("/healthz")).json() == {"status": "ok"}
         assert (await api.client.get("/readyz")).json() == {"status": "ready", "reasons": []}
 
 
-async def test_not_ready_says_why(bench: Maker, monkeypatch: object) -> None:
-    async with bench() as api:
+async def test_readyz_reports_reasons(start_api: ApiFactory, monkeypatch: object) -> None:
+    async with start_api() as api:
 
         def refuse() -> None:
             raise StorageFailed("The disk is full.")
 
         api.store.check_writable = refuse  # type: ignore[method-assign]
         await api.app.state.services.pool.close()
-        reply = await api.client.get("/readyz")
-        assert reply.status_code == 503
-        body = schemas.Readiness.model_validate_json(reply.content)
+        response = await api.client.get("/readyz")
+        assert response.status_code == 503
+        body = Readiness.model_validate_json(response.content)
         assert len(body.reasons) == 2
         assert "disk is full" in body.reasons[1]
-        assert (await api.client.get("/healthz")).status_code == 200, "alive all the same"
+        assert (await api.client.get("/healthz")).status_code == 200, "the process is still alive"
 
 
-async def test_metrics_count_requests_tokens_and_times(bench: Maker) -> None:
-    async with bench(FakeEngine(["Hi", ScriptedAnswer("dies", fail_after=1)])) as api:
+async def test_metrics_count_requests_tokens_and_times(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Hi", ScriptedAnswer("dies", fail_after=1)])) as api:
         await api.chat(stream=True)
         await api.chat()
         await api.client.get("/no/such/path")
@@ -53,17 +54,17 @@ async def test_metrics_count_requests_tokens_and_times(bench: Maker) -> None:
             assert line in text, text
 
 
-async def test_models(bench: Maker) -> None:
-    async with bench() as api:
-        listed = schemas.ModelList.model_validate_json((await api.client.get("/v1/models")).content)
-        assert [one.id for one in listed.data] == ["fake-model", "other/model"]
-        one = schemas.ModelObject.model_validate_json((await api.client.get("/v1/models/other/model")).content)
-        assert one == listed.data[1]
+async def test_models(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        listing = schemas.ModelList.model_validate_json((await api.client.get("/v1/models")).content)
+        assert [model_object.id for model_object in listing.data] == ["fake-model", "other/model"]
+        model_object = schemas.ModelObject.model_validate_json((await api.client.get("/v1/models/other/model")).content)
+        assert model_object == listing.data[1]
         assert (await api.client.get("/v1/models/none")).json()["error"]["code"] == "model_not_found"
 
 
-async def test_the_description_covers_every_route(bench: Maker) -> None:
-    async with bench() as api:
+async def test_openapi_document_covers_every_route(start_api: ApiFactory) -> None:
+    async with start_api() as api:
         document = (await api.client.get("/openapi.json")).json()
         assert set(document["paths"]) >= {
             "/v1/chat/completions",
@@ -79,14 +80,16 @@ async def test_the_description_covers_every_route(bench: Maker) -> None:
         assert "ChatCompletionChunk" in document["components"]["schemas"]
 
 
-async def test_the_routes_are_built_once_for_all_applications(bench: Maker) -> None:
-    async with bench() as one, bench() as other:
-        routes = [{route.path: route for route in api.app.routes if route.path.startswith("/v1")} for api in (one, other)]
+async def test_applications_share_their_routes(start_api: ApiFactory) -> None:
+    async with start_api() as model_object, start_api() as other:
+        routes = [
+            {route.path: route for route in api.app.routes if route.path.startswith("/v1")} for api in (model_object, other)
+        ]
         assert "/v1/models" in routes[0]
         assert all(route is routes[1][path] for path, route in routes[0].items())
 
 
-def test_a_router_that_is_included_with_a_change_is_changed() -> None:
+def test_include_router_applies_changes() -> None:
     router = APIRouter()
     router.add_api_route("/told", lambda: None)
     document = DocumentedFastAPI(title="Yearling")

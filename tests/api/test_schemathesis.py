@@ -1,4 +1,4 @@
-"""The description of the API, turned against it: no server errors, and every answer is as described."""
+"""Generated requests against the OpenAPI document: no server errors, and every response follows its description."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CHECKS = [
 AS_OWNER = {"authorization": f"Bearer {KEY}"}
 
 SIGN_IN = ("sign_in", "set_password", "delete_me")
-"""Where a wrong password is answered by 401."""
+"""Operations that answer a wrong password with 401."""
 
 OPERATIONS = (
     "create_chat_completion",
@@ -73,18 +73,18 @@ OPERATIONS = (
 
 @pytest.fixture(scope="module")
 def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The description as a server over a scripted engine gives it."""
+    """The OpenAPI document of a server with a scripted engine."""
     folder: Path = tmp_path_factory.mktemp("schemathesis")
-    # With a key: without one, the first password that is set would turn all later requests away.
-    chosen = Settings(data_dir=folder, rate_limit_per_minute=0, login_attempts=0, api_keys=(KEY,))
-    with Store.open(chosen) as store:
-        app = create_app(chosen, store, EnginePool.from_open_models([fake_served_model(engine=FakeEngine(["Hello."]))]))
+    # With a key: otherwise the first password that a test sets would lock later requests out.
+    api_settings = Settings(data_dir=folder, rate_limit_per_minute=0, login_attempts=0, api_keys=(KEY,))
+    with Store.open(api_settings) as store:
+        app = create_app(api_settings, store, EnginePool.from_open_models([fake_served_model(engine=FakeEngine(["Hello."]))]))
         with live(app) as address:
             yield schemathesis.openapi.from_url(f"{address}/openapi.json", headers=AS_OWNER)
 
 
-def attack(schema: Any, operation_id: str, mode: GenerationMode, *, examples: int, extra_checks: list[Any]) -> None:
-    """Send generated requests to one operation; `positive` ones follow the description, `negative` ones break it."""
+def check_operation(schema: Any, operation_id: str, mode: GenerationMode, *, examples: int, extra_checks: list[Any]) -> None:
+    """Send generated requests to one operation. `positive` ones follow the description, `negative` ones violate it."""
     operation = schema.find_operation_by_id(operation_id)
 
     @given(case=operation.as_strategy(generation_mode=mode))
@@ -95,23 +95,23 @@ def attack(schema: Any, operation_id: str, mode: GenerationMode, *, examples: in
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate],
     )
-    def one(case: Any) -> None:
-        reply = case.call_and_validate(checks=[*CHECKS, *extra_checks], headers=AS_OWNER, allow_redirects=False)
-        assert reply.status_code != 401 or operation_id in SIGN_IN
+    def check_case(case: Any) -> None:
+        response = case.call_and_validate(checks=[*CHECKS, *extra_checks], headers=AS_OWNER, allow_redirects=False)
+        assert response.status_code != 401 or operation_id in SIGN_IN
 
-    one()
+    check_case()
 
 
-def test_no_operation_is_left_out(schema: Any) -> None:
+def test_every_operation_follows_its_description(schema: Any) -> None:
     described = {result.ok().definition.raw["operationId"] for result in schema.get_all_operations()}
     assert described >= set(OPERATIONS)
     for operation_id in sorted(described - set(OPERATIONS)):
-        attack(schema, operation_id, GenerationMode.POSITIVE, examples=4, extra_checks=[])
+        check_operation(schema, operation_id, GenerationMode.POSITIVE, examples=4, extra_checks=[])
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
-def test_requests_by_the_book(schema: Any, operation_id: str) -> None:
-    attack(schema, operation_id, GenerationMode.POSITIVE, examples=15, extra_checks=[])
+def test_valid_requests_follow_the_description(schema: Any, operation_id: str) -> None:
+    check_operation(schema, operation_id, GenerationMode.POSITIVE, examples=15, extra_checks=[])
 
 
 @pytest.mark.parametrize(
@@ -128,20 +128,20 @@ def test_requests_by_the_book(schema: Any, operation_id: str) -> None:
         "create_spec_dispute",
     ],
 )
-def test_requests_that_break_the_description_are_refused(schema: Any, operation_id: str) -> None:
-    attack(schema, operation_id, GenerationMode.NEGATIVE, examples=25, extra_checks=[negative_data_rejection])
+def test_invalid_requests_are_rejected(schema: Any, operation_id: str) -> None:
+    check_operation(schema, operation_id, GenerationMode.NEGATIVE, examples=25, extra_checks=[negative_data_rejection])
 
 
 @pytest.mark.parametrize("operation_id", ["create_chat_completion", "create_response", "create_embedding"])
-def test_the_real_model_keeps_to_the_description(served: str, operation_id: str) -> None:
-    """Few examples, with short answers: each is really generated."""
+def test_real_model_follows_the_description(served: str, operation_id: str) -> None:
+    """Few examples with short answers, because the real model generates each of them."""
     key = {"authorization": f"Bearer {KEY}"}
     described = schemathesis.openapi.from_url(f"{served.removesuffix('/v1')}/openapi.json", headers=key)
     operation = described.find_operation_by_id(operation_id)
 
     @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
     @settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
-    def one(case: Any) -> None:
+    def check_case(case: Any) -> None:
         if isinstance(case.body, dict) and operation_id != "create_embedding":
             case.body.pop("model", None)
             case.body.pop("max_completion_tokens", None)
@@ -150,4 +150,4 @@ def test_the_real_model_keeps_to_the_description(served: str, operation_id: str)
                 case.body["n"] = 1
         case.call_and_validate(checks=CHECKS, headers=key, timeout=280)
 
-    one()
+    check_case()

@@ -1,4 +1,4 @@
-"""`serve`: what keeps it from starting."""
+"""`serve`: errors before it starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from yearling.inference import EnginePool, FakeEngine, fake_served_model
 
 
 class Unstartable(EnginePool):
-    """Its model is missing."""
+    """A pool whose model is missing."""
 
     async def start(self) -> None:
         raise NotFound("The model is not installed.", advice="Fetch it.")
@@ -27,7 +27,7 @@ def unstartable() -> tuple[Unstartable, FakeEngine]:
     return pool, engine
 
 
-def test_a_port_in_use_is_known_before_anything_is_opened(tmp_path: Path) -> None:
+def test_port_in_use_is_reported_before_the_store_opens(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -38,17 +38,17 @@ def test_a_port_in_use_is_known_before_anything_is_opened(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1"])
-def test_strangers_are_kept_out_from_the_start(tmp_path: Path, host: str) -> None:
+def test_public_host_without_keys_is_rejected(tmp_path: Path, host: str) -> None:
     with pytest.raises(BadInput, match="keys"):
         serve(Settings(data_dir=tmp_path, host=host, port=0), unstartable()[0])
 
 
-def test_an_address_that_is_not_ours_cannot_be_listened_on(tmp_path: Path) -> None:
+def test_foreign_address_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot listen"):
         serve(Settings(data_dir=tmp_path, host="192.0.2.1", port=0, api_keys=("key",)), unstartable()[0])
 
 
-def test_a_model_that_cannot_start_ends_the_server_with_its_own_words(tmp_path: Path) -> None:
+def test_missing_model_ends_the_server_with_its_error(tmp_path: Path) -> None:
     pool, engine = unstartable()
     announced: list[str] = []
     with pytest.raises(NotFound, match="not installed"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.conversations.test_import_export import CHATGPT, OPEN_WEBUI, PNG, contents, zipped
+from tests.api.conversations.chat_exports import CHATGPT, OPEN_WEBUI, PNG, make_zip, zip_contents
 from tests.cli.conftest import Run
 from yearling.errors import Conflict, NotFound
 from yearling.store import Store
@@ -20,11 +20,11 @@ def run(run_yearling: Run) -> Run:
 
 
 def test_a_history_comes_in_is_found_goes_out_and_comes_back(run: Run, store: Store, tmp_path: Path) -> None:
-    (tmp_path / "chatgpt.zip").write_bytes(zipped({"conversations.json": json.dumps(CHATGPT).encode(), "file-abc.png": PNG}))
+    (tmp_path / "chatgpt.zip").write_bytes(make_zip({"conversations.json": json.dumps(CHATGPT).encode(), "file-abc.png": PNG}))
     (tmp_path / "webui.json").write_text(json.dumps(OPEN_WEBUI))
     told = json.loads(run("import", "chatgpt.zip", "--json").stdout)
     assert (told["conversations"], told["messages"], told["blobs"]) == (1, 7, 1)
-    assert "it hangs on no root" in run("import", "chatgpt.zip").stdout
+    assert "not connected to its conversation" in run("import", "chatgpt.zip").stdout
     run("import", "webui.json")
     listed = json.loads(run("list", "--json").stdout)
     assert {one["title"] for one in listed} == {"Trip to Kyoto 京都", "数学"}
@@ -44,7 +44,7 @@ def test_a_history_comes_in_is_found_goes_out_and_comes_back(run: Run, store: St
     run("import", "mine.zip")
     run("export")
     [default] = tmp_path.glob("yearling-*.zip")
-    assert contents(default.read_bytes()) == contents((tmp_path / "mine.zip").read_bytes())
+    assert zip_contents(default.read_bytes()) == zip_contents((tmp_path / "mine.zip").read_bytes())
 
 
 def test_everybody_has_their_own(run: Run, store: Store, tmp_path: Path) -> None:

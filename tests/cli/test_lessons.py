@@ -106,4 +106,4 @@ def test_wrong_wishes_are_refused(run: Run, tmp_path: Path) -> None:
         run("lessons", "diff")
     with pytest.raises(NotFound) as unknown:
         run("lessons", "show", "7")
-    assert "There are: 1" in unknown.value.advice
+    assert "Known versions: 1" in unknown.value.advice

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.evals.spec.test_check import CASES, make
-from tests.store.learning.test_spec_runs import an_output, keep
+from tests.evals.spec.test_check import CASES, write_spec
+from tests.store.learning.test_spec_runs import add_run, make_output
 from yearling.chat import SPEC_VERSION
 from yearling.cli.main import app
 from yearling.config import Settings
@@ -47,15 +47,15 @@ def test_check_says_what_there_is(run: Run) -> None:
 def test_check_tells_file_and_line_of_what_is_wrong(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
-    make(folder)
+    write_spec(folder)
     assert run("check", "--folder", folder).exit_code == 0
-    make(folder, CASES.replace("clause: calibrated", "clause: unheard-of", 1))
+    write_spec(folder, CASES.replace("clause: calibrated", "clause: unheard-of", 1))
     told = run("check", "--folder", folder)
     assert told.exit_code == 1
     assert "cases/topic.yaml:1: truth.idk.001: there is no clause 'unheard-of'" in told.stdout
     (problem, *_) = json.loads(run("check", "--folder", folder, "--json").stdout)["problems"]
     assert problem["file"] == "cases/topic.yaml"
-    make(folder, CASES + CASES.replace("idk.00", "idk.01"))
+    write_spec(folder, CASES + CASES.replace("idk.00", "idk.01"))
     assert "Added 3 ids" in run("check", "--folder", folder, "--write-ids").stderr
     assert run("check", "--folder", folder).exit_code == 0
     with pytest.raises(NotFound):
@@ -78,13 +78,13 @@ def test_list_and_show(run: Run) -> None:
 def test_stored_answers_are_triaged_again(run: Run, tmp_path: Path) -> None:
     case = "honesty.false-premise.001"
     with Store.open(Settings(data_dir=tmp_path / "data")) as store:
-        wrong = an_output(
+        wrong = make_output(
             clause="false-premise", case_id=case, output_text="He won it in 1923.", label="says_unknown", triage="passed"
         )
-        right = an_output(
+        right = make_output(
             clause="false-premise", case_id=case, twin=1, output_text="In chemistry.", label="unclear", triage="gap"
         )
-        first, second = keep(store, wrong), keep(store, right)
+        first, second = add_run(store, wrong), add_run(store, right)
         other = store.spec_runs.add([], model="other", model_hash="", spec_version="", cases_hash="", settings={}, summary={})
     facts = json.loads(run("regrade", first.id, second.id, "--json").stdout)
     assert (facts["all"]["bug"], facts["all"]["passed"]) == (1, 1)

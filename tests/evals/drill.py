@@ -1,9 +1,9 @@
-"""Kills an exam run with SIGKILL again and again, and counts what is there in the end; and measures the runner's own CPU time.
+"""Kills an exam run with SIGKILL repeatedly and checks that no sample is lost; also measures the CPU time of the runner itself.
 
     python -m tests.evals.drill [samples] [kills]
 
-The model is a canned endpoint in a process of its own, reached over HTTP as any OpenAI-compatible one. Every case must be stored
-exactly once, whatever was killed; the endpoint counts how often it was asked, so that lost work shows.
+The model is an OpenAI-compatible endpoint with canned answers, in a process of its own. Every case must be stored exactly once,
+whatever was killed. The endpoint counts its requests, which shows how much work was lost.
 """
 
 from __future__ import annotations
@@ -51,20 +51,20 @@ def make_exam(samples: int) -> Exam:
 
 
 async def serve() -> None:
-    """The canned endpoint: prints its port, and then how often it was asked, line by line."""
-    asked = 0
+    """Serve the endpoint, and print its port. `/asked` returns the number of chat requests."""
+    num_requests = 0
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal asked
+        nonlocal num_requests
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                length = next((int(one[15:]) for one in head.lower().split(b"\r\n") if one.startswith(b"content-length:")), 0)
+                length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
                 await reader.readexactly(length)
-                chat = b"chat/completions" in head
-                asked += chat
-                body, kind = (CHUNKS, b"text/event-stream") if chat else (MODELS, b"application/json")
+                is_chat = b"chat/completions" in head
+                num_requests += is_chat
+                body, kind = (CHUNKS, b"text/event-stream") if is_chat else (MODELS, b"application/json")
                 if b"/asked" in head:
-                    body = str(asked).encode()
+                    body = str(num_requests).encode()
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ncontent-length: %d\r\n\r\n" % (kind, len(body)) + body)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -75,8 +75,8 @@ async def serve() -> None:
     await server.serve_forever()
 
 
-async def sit(folder: Path, port: int, samples: int) -> None:
-    """One sitting, to its end; prints the CPU time of this process per sample that it added."""
+async def run_once(folder: Path, port: int, samples: int) -> None:
+    """Run the exam to its end, and print the CPU time of this process per added sample."""
     settings = Settings(data_dir=folder, remote_url=f"http://127.0.0.1:{port}/v1", model="canned")
     pool = EnginePool(settings, ModelLibrary(settings.models_dir))
     exam = make_exam(samples)
@@ -93,19 +93,18 @@ async def sit(folder: Path, port: int, samples: int) -> None:
 
 @contextmanager
 def endpoint() -> Iterator[int]:
-    """The port of a canned endpoint in a process of its own."""
-    process = subprocess.Popen([sys.executable, "-m", "tests.evals.drill", "serve"], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout
-        yield int(process.stdout.readline())
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    """Start the endpoint in a process of its own, and yield its port."""
+    command = [sys.executable, "-m", "tests.evals.drill", "serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
 
 
-def times_asked(port: int) -> int:
-    """How many chat requests reached the endpoint."""
+def count_requests(port: int) -> int:
+    """How many chat requests have reached the endpoint."""
     from urllib.request import urlopen
 
     with urlopen(f"http://127.0.0.1:{port}/asked") as response:
@@ -113,42 +112,44 @@ def times_asked(port: int) -> int:
 
 
 def measure(samples: int) -> float:
-    """CPU milliseconds per sample of the whole runner process, over HTTP, full turn, stored."""
+    """CPU milliseconds per sample of the whole runner process: a full turn over HTTP, graded and stored."""
     with tempfile.TemporaryDirectory() as name, endpoint() as port:
-        done = subprocess.run(_command(Path(name), port, samples), capture_output=True, text=True, check=True)
-        return float(json.loads(done.stdout)["cpu_ms"])
+        process = subprocess.run(_command(Path(name), port, samples), capture_output=True, text=True, check=True)
+        return float(json.loads(process.stdout)["cpu_ms"])
 
 
 def drill(samples: int, kills: int, *, seed: int = 0) -> dict[str, float]:
-    """Kill a sitting so often, then let it end. Raises AssertionError when a sample was lost, repeated or changed."""
+    """Kill a run `kills` times, then let it end. Raises AssertionError if a sample was lost, repeated or changed."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name, endpoint() as port:
         folder = Path(name)
         seen: dict[tuple[str, int], str] = {}
-        killed = 0
+        num_kills = 0
         while True:
             process = subprocess.Popen(_command(folder, port, samples), stdout=subprocess.PIPE, text=True, start_new_session=True)
-            asked_before = times_asked(port)
-            if killed < kills:
-                while times_asked(port) - asked_before < 1 and process.poll() is None:
+            requests_before = count_requests(port)
+            if num_kills < kills:
+                while count_requests(port) - requests_before < 1 and process.poll() is None:
                     time.sleep(0.02)
                 time.sleep(rng.uniform(0, 2.0 * samples / 10_000 * 10 / kills))
                 if process.poll() is None:
                     os.killpg(process.pid, signal.SIGKILL)
-                    killed += 1
+                    num_kills += 1
             output, _ = process.communicate()
             with Store.open(Settings(data_dir=folder)) as store:
                 runs = store.exams.list()
                 assert len(runs) == 1, f"{len(runs)} runs"
-                there = {(one.case_key, one.draw): str(one.created_utc) for one in store.exams.list_samples(runs[0].id)}
-                assert seen.items() <= there.items(), "a stored sample was lost or drawn again"
-                seen = there
-                finished = runs[0].finished_utc is not None
-            if finished or (process.returncode not in (0, -signal.SIGKILL)):
+                stored = {
+                    (sample.case_key, sample.draw): str(sample.created_utc) for sample in store.exams.list_samples(runs[0].id)
+                }
+                assert seen.items() <= stored.items(), "a stored sample was lost or drawn again"
+                seen = stored
+                is_finished = runs[0].finished_utc is not None
+            if is_finished or (process.returncode not in (0, -signal.SIGKILL)):
                 break
-        assert finished, output
+        assert is_finished, output
         assert set(seen) == {(f"case {i}", 0) for i in range(samples)}
-        return {"samples": samples, "kills": killed, "stored": len(seen), "asked": times_asked(port)}
+        return {"samples": samples, "kills": num_kills, "stored": len(seen), "asked": count_requests(port)}
 
 
 def _command(folder: Path, port: int, samples: int) -> list[str]:
@@ -160,7 +161,7 @@ def main() -> None:
     if arguments[:1] == ["serve"]:
         asyncio.run(serve())
     elif arguments[:1] == ["sit"]:
-        asyncio.run(sit(Path(arguments[1]), int(arguments[2]), int(arguments[3])))
+        asyncio.run(run_once(Path(arguments[1]), int(arguments[2]), int(arguments[3])))
     else:
         samples, kills = (
             (int(value) for value in [*arguments, "10000", "10"][:2]) if len(arguments) != 1 else (int(arguments[0]), 10)

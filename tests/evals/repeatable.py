@@ -1,9 +1,9 @@
-"""Do three runs at temperature 0 give the same answers? On each engine, one case at a time and several at once.
+"""Measures whether repeated runs at temperature 0 give the same answers, on each engine, one case at a time and several at once.
 
     python -m tests.evals.repeatable MODELS_DIR [--engines llamacpp,openvino,torch] [--parallel 1,8] [--cases 30] [--same-engine]
 
-Each run opens an engine of its own, as each `yearling exam run` does; with `--same-engine` all runs share one. One line each:
-how many cases have other verdicts, other tokens, or other log-probabilities of the same tokens, than in the first run.
+Each run opens an engine of its own, as `yearling exam run` does; with `--same-engine` all runs share one. Prints a line per
+engine and concurrency: in how many cases the verdict, the tokens or the log-probabilities differ from the first run.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from yearling.store import GradedSample, Store
 
 
 async def repeat(models: Path, engine: str, parallel: int, cases: int, runs: int, *, same_engine: bool) -> dict[str, Any]:
-    """Sit the same exam again and again; counts of cases that differ from the first run."""
-    told: list[dict[str, GradedSample]] = []
+    """Run the same exam repeatedly, and count the cases that differ from the first run."""
+    results: list[dict[str, GradedSample]] = []
     durations = []
     with tempfile.TemporaryDirectory() as name:
         settings = Settings(data_dir=Path(name), engine=engine, threads=1)
-        whole = open_exam("constraints", ExamDataFolders(Path(name)))
-        exam = replace(whole, cases=whole.cases[:cases], sampling={"temperature": 0.0, "max_tokens": 32})
+        original = open_exam("constraints", ExamDataFolders(Path(name)))
+        exam = replace(original, cases=original.cases[:cases], sampling={"temperature": 0.0, "max_tokens": 32})
         with Store.open(settings) as store:
             async with AsyncExitStack() as stack:
                 pool = None
@@ -45,17 +45,17 @@ async def repeat(models: Path, engine: str, parallel: int, cases: int, runs: int
                     started = time.monotonic()
                     run = await run_exam(exam, subject, store, concurrency=parallel, fresh=True)
                     durations.append(round(time.monotonic() - started, 1))
-                    told.append({one.case_key: one for one in store.exams.list_samples(run.id)})
-    first = told[0].items()
+                    results.append({sample.case_key: sample for sample in store.exams.list_samples(run.id)})
+    first = results[0].items()
     return {
         "engine": engine,
         "parallel": parallel,
         "cases": cases,
         "runs": runs,
         "same_engine": same_engine,
-        "other_verdicts": [sum(run[key].verdict != one.verdict for key, one in first) for run in told[1:]],
-        "other_tokens": [sum(run[key].output_ids != one.output_ids for key, one in first) for run in told[1:]],
-        "other_logprobs": [sum(run[key].logprobs != one.logprobs for key, one in first) for run in told[1:]],
+        "other_verdicts": [sum(run[key].verdict != sample.verdict for key, sample in first) for run in results[1:]],
+        "other_tokens": [sum(run[key].output_ids != sample.output_ids for key, sample in first) for run in results[1:]],
+        "other_logprobs": [sum(run[key].logprobs != sample.logprobs for key, sample in first) for run in results[1:]],
         "seconds": durations,
     }
 
@@ -68,11 +68,13 @@ async def main() -> None:
     parser.add_argument("--cases", type=int, default=30)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--same-engine", action="store_true")
-    given = parser.parse_args()
-    for engine in given.engines.split(","):
-        for parallel in map(int, given.parallel.split(",")):
-            found = await repeat(given.models, engine, parallel, given.cases, given.runs, same_engine=given.same_engine)
-            print(json.dumps(found), flush=True)
+    arguments = parser.parse_args()
+    for engine in arguments.engines.split(","):
+        for parallel in map(int, arguments.parallel.split(",")):
+            result = await repeat(
+                arguments.models, engine, parallel, arguments.cases, arguments.runs, same_engine=arguments.same_engine
+            )
+            print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

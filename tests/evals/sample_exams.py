@@ -1,4 +1,4 @@
-"""A small exam and its subjects, for tests."""
+"""A small exam and subjects for it, for tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from yearling.inference import FakeEngine, ServedModel, fake_served_model
 
 
 class Contains:
-    """Passes an answer that holds the case's word."""
+    """Passes an answer that contains the word of the case."""
 
     name = "contains"
     version = "1"
@@ -18,12 +18,20 @@ class Contains:
     def grade(self, case: Case, response: SubjectResponse) -> Verdict:
         if case.data.get("raises"):
             raise ValueError("a defect")
-        good = case.data["word"] in response.text
-        return Verdict(score=float(good), label="right" if good else "wrong", ratios={"letters": (len(response.text), 1.0)})
+        is_right = case.data["word"] in response.text
+        return Verdict(
+            score=float(is_right), label="right" if is_right else "wrong", ratios={"letters": (len(response.text), 1.0)}
+        )
+
+
+class UnprovenContains(Contains):
+    """The same by a rule that nobody compared with people, so it may not gate."""
+
+    card = GraderCard(grader="contains", kind="rules", bar=0.9)
 
 
 def make_exam(count: int = 6, **changes: Any) -> Exam:
-    """Cases that ask for their number; a fake engine that repeats the question gets them right."""
+    """Cases that ask for their number. A model that repeats the question gets them right."""
     cases = tuple(
         Case(
             key=f"case {i}",
@@ -41,7 +49,7 @@ def wrong_on(*numbers: int) -> ServedModel:
     """A model that repeats the question, except for these numbers."""
 
     def answer(_: object, prompt: str) -> str:
-        said = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
-        return "No." if any(f"Say {number}!" == said for number in numbers) else said
+        question = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
+        return "No." if any(f"Say {number}!" == question for number in numbers) else question
 
     return fake_served_model(engine=FakeEngine(answer, model_hash=f"wrong on {numbers}"))

@@ -1,4 +1,4 @@
-"""Kills, in small; `python -m tests.evals.drill` does it in full, and measures the processor time of a sample."""
+"""A small version of `python -m tests.evals.drill`, which also measures the CPU time of a sample."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.evals.drill import drill
 
 
 @pytest.mark.slow
-def test_a_killed_run_loses_and_repeats_nothing() -> None:
-    found = drill(1500, 3)
-    assert found["stored"] == 1500
-    assert found["kills"] >= 1
+def test_killed_run_loses_and_repeats_no_sample() -> None:
+    result = drill(1500, 3)
+    assert result["stored"] == 1500
+    assert result["kills"] >= 1

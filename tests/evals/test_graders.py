@@ -1,4 +1,4 @@
-"""Graders: by hand on small answers, and against people where the data is at hand."""
+"""Graders on small answers by hand, and against human labels where the data is available."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from yearling.evals.graders.refusal import REFUSAL_CARD as REFUSAL_CARD
 from yearling.evals.graders.refusal import is_refusal
 
 
-def shared(name: str) -> Path:
+def data_folder(name: str) -> Path:
+    """The folder of data sets, if it contains this one; otherwise the test is skipped."""
     folder = Path(os.environ.get("YEARLING_SHARED_DATA") or Path(__file__).parents[3] / "shared" / "data")
     if not (folder / name).exists():
-        pytest.skip(f"the data set {name} is not here (YEARLING_SHARED_DATA)")
+        pytest.skip(f"the data set {name} is not available (YEARLING_SHARED_DATA)")
     return folder
 
 
 @pytest.mark.parametrize(
-    ("answer", "reference", "same"),
+    ("answer", "reference", "expected"),
     [
         ("The Beatles", "beatles", True),
         ("fourteen", "14", True),
@@ -50,11 +51,11 @@ def shared(name: str) -> Path:
         ("", "x", False),
     ],
 )
-def test_short_answers(answer: str, reference: str, same: bool) -> None:
-    assert matches_reference(answer, [reference]) is same
+def test_short_answers_match_references_of_the_same_meaning(answer: str, reference: str, expected: bool) -> None:
+    assert matches_reference(answer, [reference]) is expected
 
 
-def test_numbers_and_words_in_sentences() -> None:
+def test_numbers_and_references_are_found_in_sentences() -> None:
     assert extract_final_number("3 + 4 = 7\n#### 1,234") == 1234
     assert extract_final_number("so she pays $18.50.") == 18.5
     assert extract_final_number("none") is None
@@ -62,12 +63,12 @@ def test_numbers_and_words_in_sentences() -> None:
     assert not contains_reference("It was the Beatlesque band.", ["Beatles"])
 
 
-def test_refusals() -> None:
+def test_refusals_are_detected() -> None:
     assert is_refusal("I'm sorry, but I can't help with that.")
     assert not is_refusal("To kill a Python process, find its number with ps and run kill.")
 
 
-def test_options_give_mc1_and_mc2() -> None:
+def test_option_log_probabilities_give_mc1_and_mc2() -> None:
     case = Case(key="a", messages=(), options=("t1", "t2", "f"), data={"true": 2})
     verdict = MultipleChoiceGrader().grade(case, SubjectResponse(text="", option_logprobs=(-1.0, -3.0, -2.0)))
     assert verdict.score == 1.0
@@ -75,7 +76,7 @@ def test_options_give_mc1_and_mc2() -> None:
     assert MultipleChoiceGrader().grade(case, SubjectResponse(text="", option_logprobs=(-3.0, -1.0, -2.0))).score == 0.0
 
 
-def test_stated_confidence_and_chinese() -> None:
+def test_stated_confidence_and_chinese_answers_are_graded() -> None:
     case = Case(key="a", messages=(), data={"references": ["Paris"]})
     verdict = ConfidenceGrader().grade(case, SubjectResponse(text="Paris\nConfidence: 70%"))
     assert (verdict.score, verdict.detail["confidence"]) == (1.0, 0.7)
@@ -85,17 +86,17 @@ def test_stated_confidence_and_chinese() -> None:
     assert ChineseAnswerGrader().grade(chinese, SubjectResponse(text="是光荣吗")).ratios["f1"][0] == pytest.approx(2 * 2 / 6)
 
 
-def test_the_refusal_card_is_what_the_labels_give() -> None:
-    fitted, untouched = validate_refusals(shared("xstest") / "xstest")
+def test_refusal_card_equals_the_agreement_with_people() -> None:
+    fitted, untouched = validate_refusals(data_folder("xstest") / "xstest")
     assert (fitted.labels, untouched.labels) == (1110, 1140)
     assert untouched.accuracy == pytest.approx(REFUSAL_CARD.accuracy, abs=1e-3)
     assert untouched.recall == pytest.approx(REFUSAL_CARD.recall or 0, abs=1e-3)
     assert REFUSAL_CARD.may_gate
 
 
-def test_the_answer_card_is_what_the_labels_give_and_does_not_suffice() -> None:
-    made_on, untouched = validate_answers(shared("nq_open") / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl")
-    assert (made_on.labels, untouched.labels) == (2419, ANSWER_CARD.num_labels)
+def test_short_answer_card_equals_the_agreement_with_people_and_is_below_its_bar() -> None:
+    development, untouched = validate_answers(data_folder("nq_open") / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl")
+    assert (development.labels, untouched.labels) == (2419, ANSWER_CARD.num_labels)
     assert untouched.accuracy == pytest.approx(ANSWER_CARD.accuracy, abs=1e-3)
     assert untouched.recall == pytest.approx(ANSWER_CARD.recall or 0, abs=1e-3)
     assert not ANSWER_CARD.may_gate
@@ -103,8 +104,8 @@ def test_the_answer_card_is_what_the_labels_give_and_does_not_suffice() -> None:
 
 @pytest.mark.slow
 def test_every_exam_of_the_users_folder_opens(tmp_path: Path) -> None:
-    places = ExamDataFolders(tmp_path, shared("gsm8k"))
-    sizes = {name: len(open_exam(name, places).cases) for name, entry in exam_entries().items() if entry.required_files}
+    folders = ExamDataFolders(tmp_path, data_folder("gsm8k"))
+    sizes = {name: len(open_exam(name, folders).cases) for name, entry in exam_entries().items() if entry.required_files}
     assert sizes == {
         "gsm8k": 1319,
         "truthfulqa-mc": 817,
@@ -118,7 +119,7 @@ def test_every_exam_of_the_users_folder_opens(tmp_path: Path) -> None:
     }
 
 
-def test_exams_say_what_they_need(tmp_path: Path) -> None:
+def test_exams_name_their_missing_files(tmp_path: Path) -> None:
     assert "exam pull ifeval" in exam_entries()["ifeval"].missing_requirements(ExamDataFolders(tmp_path))
     assert "gsm8k/test.jsonl" in exam_entries()["gsm8k"].missing_requirements(ExamDataFolders(tmp_path))
     assert exam_entries()["constraints"].missing_requirements(ExamDataFolders(tmp_path)) == ""
@@ -127,7 +128,7 @@ def test_exams_say_what_they_need(tmp_path: Path) -> None:
             open_exam(name, ExamDataFolders(tmp_path))
 
 
-OWN = """
+CUSTOM_EXAM = """
 title: Ours
 samples: 2
 cases:
@@ -137,14 +138,14 @@ cases:
 """
 
 
-def test_exams_of_the_users_own(tmp_path: Path) -> None:
-    (tmp_path / "ours.yaml").write_text(OWN)
+def test_custom_exam_is_read_and_graded(tmp_path: Path) -> None:
+    (tmp_path / "ours.yaml").write_text(CUSTOM_EXAM)
     exam = open_exam(str(tmp_path / "ours.yaml"), ExamDataFolders(tmp_path))
     assert [case.key for case in exam.cases] == ["a", "b", "ours 3"]
     assert exam.num_samples == 6
 
-    def score(at: int, text: str) -> float:
-        return exam.grader.grade(exam.cases[at], SubjectResponse(text=text)).score
+    def score(index: int, text: str) -> float:
+        return exam.grader.grade(exam.cases[index], SubjectResponse(text=text)).score
 
     assert score(0, "There are 30 days.") == 1.0
     assert score(0, "30 pieces of cheese") == 0.0
@@ -155,16 +156,16 @@ def test_exams_of_the_users_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "said"),
+    ("case", "message"),
     [
-        ("{user: x}", "checks nothing"),
+        ("{user: x}", "has no check"),
         ("{user: x, contain: [a]}", "unknown field"),
-        ("{contains: [a]}", "asks nothing"),
+        ("{contains: [a]}", "has no question"),
         ("{user: x, matches: '('}", "regular expression"),
         ("{user: x, options: [a], best: b}", "options"),
     ],
 )
-def test_wrong_cases_are_refused_with_their_place(tmp_path: Path, case: str, said: str) -> None:
+def test_invalid_custom_cases_are_rejected_with_file_and_number(tmp_path: Path, case: str, message: str) -> None:
     (tmp_path / "a.yaml").write_text(f"cases:\n  - {case}\n")
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=f"Case 1 of a.yaml .*{message}"):
         open_exam(str(tmp_path / "a.yaml"), ExamDataFolders(tmp_path))

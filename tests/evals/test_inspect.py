@@ -1,4 +1,4 @@
-"""The same answers through our runner and through Inspect get the same verdicts, case by case; Inspect's model is canned."""
+"""The same answers get the same verdicts from our runner and from Inspect, case by case. All answers are canned."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.evals.sample_exams import Contains, wrong_on
-from tests.evals.sample_exams import make_exam as numbers
+from tests.evals.sample_exams import Contains, make_exam, wrong_on
 from yearling.config import Settings
 from yearling.errors import BadInput, Unsupported
 from yearling.evals import (
@@ -32,7 +31,7 @@ from yearling.store import Store
 
 pytestmark = pytest.mark.slow  # importing Inspect alone takes seconds
 
-OWN = """
+CUSTOM_EXAM = """
 samples: 2
 cases:
   - {key: leave, system: You answer staff., user: "How many days?", contains: ["30"], group: facts}
@@ -57,11 +56,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def answer_to(question: str) -> str:
-    """Canned: the same words to the same question, right or wrong."""
+    """The canned answer to a question, right or wrong."""
     return ANSWERS[hashlib.sha256(question.encode()).digest()[0] % len(ANSWERS)]
 
 
-def canned() -> EngineSubject:
+def canned_subject() -> EngineSubject:
     def answer(_: object, prompt: str) -> str:
         return answer_to(prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0])
 
@@ -69,19 +68,19 @@ def canned() -> EngineSubject:
 
 
 def canned_model() -> Any:
-    """Inspect's own model for tests, with our answers."""
+    """Inspect's own model for tests, with our canned answers."""
     from inspect_ai.model import ModelOutput, ModelUsage, get_model
 
     def answer(messages: list[Any], *_: object) -> Any:
         output = ModelOutput.from_content("canned", answer_to(messages[-1].text))
-        output.usage = ModelUsage(input_tokens=1, output_tokens=1)  # else it fetches a tokenizer to count with
+        output.usage = ModelUsage(input_tokens=1, output_tokens=1)  # otherwise it downloads a tokenizer to count with
         return output
 
     return get_model("mockllm/canned", custom_outputs=answer, memoize=False)
 
 
-async def under_inspect(exam: Exam, folder: Path, subject: Subject | None = None, seed: int = 0) -> Any:
-    """The log, whole."""
+async def run_under_inspect(exam: Exam, folder: Path, subject: Subject | None = None, seed: int = 0) -> Any:
+    """The complete log."""
     from inspect_ai import eval_async
 
     task = build_inspect_task(exam, subject, seed=seed)
@@ -90,63 +89,66 @@ async def under_inspect(exam: Exam, folder: Path, subject: Subject | None = None
     return log
 
 
-async def ours(store: Store, exam: Exam, subject: Subject, seed: int = 0) -> dict[tuple[str, int], dict[str, Any]]:
+async def our_verdicts(store: Store, exam: Exam, subject: Subject, seed: int = 0) -> dict[tuple[str, int], dict[str, Any]]:
     run = await run_exam(exam, subject, store, seed=seed)
-    return {(one.case_key, one.draw): one.verdict for one in store.exams.list_samples(run.id)}
+    return {(sample.case_key, sample.draw): sample.verdict for sample in store.exams.list_samples(run.id)}
 
 
-def theirs(log: Any) -> dict[tuple[str, int], dict[str, Any]]:
-    scored = [(one.metadata, next(iter(one.scores.values()))) for one in log.samples]
+def logged_verdicts(log: Any) -> dict[tuple[str, int], dict[str, Any]]:
+    scored = [(sample.metadata, next(iter(sample.scores.values()))) for sample in log.samples]
     assert all(score.value == score.metadata["verdict"]["score"] for _, score in scored)
-    return {(told["case"], told["draw"]): score.metadata["verdict"] for told, score in scored}
+    return {(metadata["case"], metadata["draw"]): score.metadata["verdict"] for metadata, score in scored}
 
 
 async def test_the_same_answers_get_the_same_verdicts(store: Store, tmp_path: Path) -> None:
-    (tmp_path / "own.yaml").write_text(OWN)
+    (tmp_path / "own.yaml").write_text(CUSTOM_EXAM)
     constraints = open_exam("constraints", ExamDataFolders(tmp_path))
     exams = [replace(constraints, cases=constraints.cases[:60]), open_exam(str(tmp_path / "own.yaml"), ExamDataFolders(tmp_path))]
     for exam in exams:
-        log = await under_inspect(exam, tmp_path)
-        found, wanted = theirs(log), await ours(store, exam, canned())
-        assert found == wanted
-        scores = [verdict["score"] for verdict in wanted.values()]
+        log = await run_under_inspect(exam, tmp_path)
+        verdicts, expected = logged_verdicts(log), await our_verdicts(store, exam, canned_subject())
+        assert verdicts == expected
+        scores = [verdict["score"] for verdict in expected.values()]
         assert len(scores) == exam.num_samples
         assert 0 < sum(scores) < len(scores)
         (results,) = log.results.scores
         assert results.metrics["mean"].value == pytest.approx(sum(scores) / len(scores))
 
 
-async def test_our_engines_answer_under_inspect_options_included(store: Store, tmp_path: Path) -> None:
-    cases = tuple(replace(case, options=("yes", "no"), data={"word": "no"}) for case in numbers(2).cases)
-    for exam in (numbers(8, samples=2), numbers(cases=cases)):
+async def test_our_subjects_answer_under_inspect_including_options(store: Store, tmp_path: Path) -> None:
+    cases = tuple(replace(case, options=("yes", "no"), data={"word": "no"}) for case in make_exam(2).cases)
+    for exam in (make_exam(8, samples_per_case=2), make_exam(cases=cases)):
         subject = EngineSubject(wrong_on(3))
-        found = theirs(await under_inspect(exam, tmp_path, subject, seed=5))
-        assert found == await ours(store, exam, subject, seed=5)
-    assert found["case 0", 0]["options"]["tokens"] == [3, 2]
+        verdicts = logged_verdicts(await run_under_inspect(exam, tmp_path, subject, seed=5))
+        assert verdicts == await our_verdicts(store, exam, subject, seed=5)
+    assert verdicts["case 0", 0]["options"]["tokens"] == [3, 2]
     with pytest.raises(Unsupported, match="log-probabilities"):
         build_inspect_task(exam)
 
 
-async def test_a_log_becomes_a_run(store: Store, tmp_path: Path) -> None:
-    exam, subject = numbers(8), EngineSubject(wrong_on(3))
-    log = await under_inspect(exam, tmp_path, subject, seed=7)
-    read = InspectLogSubject(Path(log.location), exam)
-    run = await run_exam(exam, read, store, seed=read.seed)
+async def test_log_becomes_a_run_equal_to_a_direct_one(store: Store, tmp_path: Path) -> None:
+    exam, subject = make_exam(8), EngineSubject(wrong_on(3))
+    log = await run_under_inspect(exam, tmp_path, subject, seed=7)
+    replayed = InspectLogSubject(Path(log.location), exam)
+    run = await run_exam(exam, replayed, store, seed=replayed.seed)
     direct = await run_exam(exam, subject, store, seed=7)
-    told = [
-        [(one.case_key, one.seed, one.output_ids, one.logprobs, one.verdict) for one in store.exams.list_samples(x.id)]
-        for x in (run, direct)
+    samples = [
+        [
+            (sample.case_key, sample.seed, sample.output_ids, sample.logprobs, sample.verdict)
+            for sample in store.exams.list_samples(run_id)
+        ]
+        for run_id in (run.id, direct.id)
     ]
-    assert told[0] == told[1]
+    assert samples[0] == samples[1]
     assert (run.model_hash, run.subject, run.summary) == (direct.model_hash, direct.subject, direct.summary)
-    foreign = await under_inspect(exam, tmp_path)
+    foreign = await run_under_inspect(exam, tmp_path)
     assert InspectLogSubject(Path(foreign.location), exam).model_hash == "inspect:mockllm/canned"
-    with pytest.raises(BadInput, match="no log of the exam"):
-        InspectLogSubject(Path(log.location), numbers(9))
+    with pytest.raises(BadInput, match="not a log of the exam"):
+        InspectLogSubject(Path(log.location), make_exam(9))
 
 
 def test_inspect_finds_our_exams_by_name(tmp_path: Path) -> None:
-    """As installed, in a process of its own: from a checkout's folder Inspect does not see whose task it is."""
+    """In a process and folder of its own: inside the checkout Inspect does not see which package a task belongs to."""
     script = """
 from inspect_ai import eval
 from inspect_ai.model import ModelOutput, ModelUsage, get_model
@@ -156,15 +158,15 @@ def answer(*_):
     output.usage = ModelUsage(input_tokens=1, output_tokens=1)
     return output
 
-given, model = {"name": "constraints"}, get_model("mockllm/canned", custom_outputs=answer)
-(log,) = eval("yearling/exam", task_args=given, model=model, limit=2, display="none", ctl_server=False, acp_server=False)
+arguments, model = {"name": "constraints"}, get_model("mockllm/canned", custom_outputs=answer)
+(log,) = eval("yearling/exam", task_args=arguments, model=model, limit=2, display="none", ctl_server=False, acp_server=False)
 print(log.status, log.eval.dataset.name, len(log.samples))
 """
-    places = {"YEARLING_DATA_DIR": str(tmp_path), "INSPECT_LOG_DIR": str(tmp_path / "logs")}
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env=os.environ | places, capture_output=True, text=True, timeout=250
+    variables = {"YEARLING_DATA_DIR": str(tmp_path), "INSPECT_LOG_DIR": str(tmp_path / "logs")}
+    process = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=os.environ | variables, capture_output=True, text=True, timeout=250
     )
-    assert done.stdout.split() == ["success", "constraints", "2"], done.stderr
+    assert process.stdout.split() == ["success", "constraints", "2"], process.stderr
 
 
 async def test_another_grader_gives_other_verdicts(tmp_path: Path, store: Store) -> None:
@@ -172,5 +174,5 @@ async def test_another_grader_gives_other_verdicts(tmp_path: Path, store: Store)
         def grade(self, case: Any, response: Any) -> Any:
             return replace(super().grade(case, response), score=0.0)
 
-    log = await under_inspect(numbers(4, grader=Strict()), tmp_path, EngineSubject(wrong_on()))
-    assert theirs(log) != await ours(store, numbers(4), EngineSubject(wrong_on()))
+    log = await run_under_inspect(make_exam(4, grader=Strict()), tmp_path, EngineSubject(wrong_on()))
+    assert logged_verdicts(log) != await our_verdicts(store, make_exam(4), EngineSubject(wrong_on()))

@@ -1,8 +1,8 @@
-"""The real default model: three sittings at temperature 0 give the same answers and verdicts, bit for bit, on every engine.
+"""The default model gives the same answers and verdicts in three runs at temperature 0, bit for bit, on every engine.
 
-One case at a time, and an engine for each sitting, as each `yearling exam run` has. Cases that share steps of llama.cpp or torch
-are summed in other orders from sitting to sitting, as are llama.cpp's when earlier answers left holes in its cache. A near tie
-between two tokens may then fall either way; `python -m tests.evals.repeatable` measures it.
+Each run asks one case at a time on an engine of its own, as `yearling exam run` does. When cases share steps of llama.cpp or
+torch, or when earlier answers left holes in llama.cpp's cache, sums are taken in another order, and a near tie between two tokens
+may fall either way. `python -m tests.evals.repeatable` measures how often.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from yearling.store import Store
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["llamacpp", "openvino", "torch"])
-async def test_three_runs_of_the_default_model_are_identical(
+async def test_repeated_runs_of_the_default_model_are_identical(
     engine: Literal["llamacpp", "openvino", "torch"], default_model: LocalModel, model_library: ModelLibrary, tmp_path: Path
 ) -> None:
     settings = Settings(data_dir=tmp_path, engine=engine)
-    whole = open_exam("constraints", ExamDataFolders(tmp_path))
-    exam = replace(whole, cases=whole.cases[:2], sampling={"temperature": 0.0, "max_tokens": 8})
-    told = []
+    original = open_exam("constraints", ExamDataFolders(tmp_path))
+    exam = replace(original, cases=original.cases[:2], sampling={"temperature": 0.0, "max_tokens": 8})
+    results = []
     with Store.open(settings) as store:
         for _ in range(3):
             pool = EnginePool(settings, model_library)
@@ -37,6 +37,11 @@ async def test_three_runs_of_the_default_model_are_identical(
                 run = await run_exam(exam, subject, store, concurrency=1, fresh=True)
             finally:
                 await pool.close()
-            told.append([(one.output_ids, one.prompt_ids, one.logprobs, one.verdict) for one in store.exams.list_samples(run.id)])
-    assert told[0] == told[1] == told[2]
+            results.append(
+                [
+                    (sample.output_ids, sample.prompt_ids, sample.logprobs, sample.verdict)
+                    for sample in store.exams.list_samples(run.id)
+                ]
+            )
+    assert results[0] == results[1] == results[2]
     assert run.model_hash == default_model.sha256

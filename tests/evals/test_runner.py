@@ -1,4 +1,4 @@
-"""Sittings: paired, stored once, resumed, the same however they were cut."""
+"""Exam runs: paired, stored once, resumed, and the same however they are interrupted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.evals.sample_exams import make_exam, wrong_on
+from tests.evals.sample_exams import UnprovenContains, make_exam, wrong_on
 from yearling.config import Settings
 from yearling.errors import BadInput, Unavailable
 from yearling.evals import (
@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-async def test_a_sitting_stores_what_was_asked_answered_and_found(store: Store) -> None:
+async def test_run_stores_questions_answers_and_verdicts(store: Store) -> None:
     exam = make_exam(6, samples_per_case=2)
     run = await run_exam(exam, EngineSubject(wrong_on(3)), store)
     samples = store.exams.list_samples(run.id)
@@ -54,7 +54,7 @@ async def test_a_sitting_stores_what_was_asked_answered_and_found(store: Store) 
     assert run.summary["measures"][1]["name"] == "letters"
 
 
-async def test_the_assistant_sits_with_its_system_message_and_keeps_it_off_peoples_samples(store: Store) -> None:
+async def test_assistant_subject_adds_its_system_message_and_stores_nothing_among_peoples_samples(store: Store) -> None:
     run = await run_exam(make_exam(2), AssistantSubject(wrong_on()), store)
     sample = store.exams.list_samples(run.id)[0]
     assert [message["role"] for message in sample.messages] == ["system", "user"]
@@ -64,7 +64,7 @@ async def test_the_assistant_sits_with_its_system_message_and_keeps_it_off_peopl
     assert len(store.exams.list_samples(bare.id)[0].prompt_ids) < len(sample.prompt_ids)
 
 
-async def test_three_runs_give_the_same_verdicts(store: Store) -> None:
+async def test_repeated_runs_give_the_same_verdicts(store: Store) -> None:
     runs = [await run_exam(make_exam(), EngineSubject(wrong_on(1)), store, fresh=True) for _ in range(3)]
     verdicts = [[(s.case_key, s.seed, s.output_ids, s.verdict) for s in store.exams.list_samples(run.id)] for run in runs]
     assert verdicts[0] == verdicts[1] == verdicts[2]
@@ -72,35 +72,34 @@ async def test_three_runs_give_the_same_verdicts(store: Store) -> None:
 
 
 @pytest.mark.parametrize("alone", [True, False])
-async def test_an_engine_whose_answers_change_in_company_is_asked_one_case_at_a_time(store: Store, alone: bool) -> None:
+async def test_engine_that_repeats_only_alone_is_asked_one_case_at_a_time(store: Store, alone: bool) -> None:
     engine = FakeEngine([ScriptedAnswer("Say 0!", delay_s=0.001)])
     engine.capabilities = replace(engine.capabilities, repeats_only_alone=alone)
-    subject, most, under_way = EngineSubject(fake_served_model(engine=engine)), 0, 0
-    answer = subject.respond
+    max_active = num_active = 0
 
-    async def counted(case: Case, sampling: SamplingSettings) -> SubjectResponse:
-        nonlocal most, under_way
-        under_way += 1
-        most = max(most, under_way)
-        try:
-            return await answer(case, sampling)
-        finally:
-            under_way -= 1
+    class CountingSubject(EngineSubject):
+        async def respond(self, case: Case, sampling: SamplingSettings) -> SubjectResponse:
+            nonlocal max_active, num_active
+            num_active += 1
+            max_active = max(max_active, num_active)
+            try:
+                return await super().respond(case, sampling)
+            finally:
+                num_active -= 1
 
-    subject.respond = counted
-    await run_exam(make_exam(6), subject, store)
-    assert (most == 1) == alone
+    await run_exam(make_exam(6), CountingSubject(fake_served_model(engine=engine)), store)
+    assert (max_active == 1) == alone
 
 
-async def test_a_sitting_that_was_cut_off_goes_on_with_what_is_missing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_interrupted_run_resumes_with_the_missing_samples(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("yearling.evals.subject.RETRY_PAUSE_S", 0.0)
     exam = make_exam(40)
-    asked: list[str] = []
+    prompts: list[str] = []
 
     def subject(fail_after: int) -> EngineSubject:
         def answer(_: object, prompt: str) -> str | ScriptedAnswer:
-            asked.append(prompt)
-            return ScriptedAnswer("x", fail_after=0) if len(asked) > fail_after else ScriptedAnswer("Say", end_of_turn=True)
+            prompts.append(prompt)
+            return ScriptedAnswer("x", fail_after=0) if len(prompts) > fail_after else ScriptedAnswer("Say", end_of_turn=True)
 
         return EngineSubject(fake_served_model(engine=FakeEngine(answer, model_hash="same")))
 
@@ -109,16 +108,16 @@ async def test_a_sitting_that_was_cut_off_goes_on_with_what_is_missing(store: St
     open_run = store.exams.list()[0]
     before = store.exams.list_samples(open_run.id)
     assert len(before) == 25
-    asked.clear()
+    prompts.clear()
     run = await run_exam(exam, subject(10_000), store, concurrency=4)
     assert run.id == open_run.id
-    assert len(asked) == 15
+    assert len(prompts) == 15
     after = {sample.case_key: sample for sample in store.exams.list_samples(run.id)}
     assert len(after) == 40
     assert all(after[sample.case_key] == sample for sample in before)
 
 
-async def test_nothing_is_lost_when_samples_are_stored_while_others_are_drawn(
+async def test_no_sample_is_lost_when_some_are_stored_while_others_are_drawn(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("yearling.evals.runner.FLUSH_S", 0.005)
@@ -127,7 +126,7 @@ async def test_nothing_is_lost_when_samples_are_stored_while_others_are_drawn(
     assert len(store.exams.stored_sample_keys(run.id)) == 150
 
 
-async def test_what_cannot_be_answered_or_graded_is_a_failure_with_a_reason(store: Store) -> None:
+async def test_unanswerable_and_ungradable_cases_fail_with_their_boundary_and_reason(store: Store) -> None:
     cases = (
         Case(key="long", messages=({"role": "user", "content": "x" * 5000},), data={"word": "x"}),
         Case(key="defect", messages=({"role": "user", "content": "x"},), data={"raises": True}),
@@ -141,7 +140,7 @@ async def test_what_cannot_be_answered_or_graded_is_a_failure_with_a_reason(stor
     assert regrade_run(make_exam(cases=cases), store, run.id).changed == ()
 
 
-async def test_grading_again_finds_a_grader_that_changed(store: Store) -> None:
+async def test_regrading_finds_a_changed_grader(store: Store) -> None:
     exam = make_exam(4)
     run = await run_exam(exam, EngineSubject(wrong_on(2)), store)
     assert regrade_run(exam, store, run.id).changed == ()
@@ -149,26 +148,38 @@ async def test_grading_again_finds_a_grader_that_changed(store: Store) -> None:
     assert len(regrade_run(exam, store, run.id).changed) == 3
 
 
-async def test_runs_are_paired_case_by_case(store: Store) -> None:
+async def test_comparison_pairs_runs_case_by_case(store: Store) -> None:
     exam = make_exam(60)
-    old = await run_exam(exam, EngineSubject(wrong_on(*range(0, 60, 3))), store)
-    new = await run_exam(exam, EngineSubject(wrong_on(1)), store)
-    found = compare_runs(store, old.id, new.id)
-    assert found.interval.value == pytest.approx(19 / 60)
-    assert (found.paired.wins, found.paired.losses) == (20, 1)
-    assert [pair.key for pair in found.most_changed(better=False)] == ["case 1"]
-    assert found.most_changed(better=True)[0].champion_text == "No."
-    result = evaluate_gate([found], [])
+    champion = await run_exam(exam, EngineSubject(wrong_on(*range(0, 60, 3))), store)
+    challenger = await run_exam(exam, EngineSubject(wrong_on(1)), store)
+    comparison = compare_runs(store, champion.id, challenger.id)
+    assert comparison.interval.value == pytest.approx(19 / 60)
+    assert (comparison.paired.wins, comparison.paired.losses) == (20, 1)
+    assert [pair.key for pair in comparison.most_changed(better=False)] == ["case 1"]
+    assert comparison.most_changed(better=True)[0].champion_text == "No."
+    result = evaluate_gate([comparison], [])
     assert result.decision == "ALLOW"
-    assert gate_to_json(result, {"numbers": found})["findings"][0]["challenger_run"] == new.id
-    assert evaluate_gate([compare_runs(store, new.id, old.id)], []).decision == "REJECT"
+    assert gate_to_json(result, {"numbers": comparison})["findings"][0]["challenger_run"] == challenger.id
+    assert evaluate_gate([compare_runs(store, challenger.id, champion.id)], []).decision == "REJECT"
 
 
-async def test_runs_of_different_exams_are_not_compared(store: Store) -> None:
-    old = await run_exam(make_exam(6), EngineSubject(wrong_on()), store)
+async def test_gate_rejects_targets_and_guards_whose_grader_is_unproven(store: Store) -> None:
+    comparisons = []
+    for exam in (make_exam(8), make_exam(8, name="unproven", grader=UnprovenContains())):
+        champion, challenger = [await run_exam(exam, EngineSubject(served), store) for served in (wrong_on(0, 1), wrong_on())]
+        comparisons.append(compare_runs(store, champion.id, challenger.id))
+    proven, unproven = comparisons
+    assert evaluate_gate([proven], [proven]).decision == "INCONCLUSIVE"
+    for targets, guards in (([unproven], []), ([proven], [unproven])):
+        with pytest.raises(BadInput, match=r"unproven may not gate: its grader \(contains@1\) has not passed its own exam"):
+            evaluate_gate(targets, guards)
+
+
+async def test_runs_of_different_exams_cannot_be_compared(store: Store) -> None:
+    run = await run_exam(make_exam(6), EngineSubject(wrong_on()), store)
     other = await run_exam(make_exam(6, sampling={"temperature": 1.0}), EngineSubject(wrong_on()), store)
     with pytest.raises(BadInput, match="paired"):
-        compare_runs(store, old.id, other.id)
+        compare_runs(store, run.id, other.id)
 
 
 async def test_options_are_answered_by_log_probability(store: Store) -> None:
@@ -181,7 +192,7 @@ async def test_options_are_answered_by_log_probability(store: Store) -> None:
     assert len(served.prompt_ids) > len(response.prompt_ids)
 
 
-def test_exams_that_contradict_themselves_are_refused() -> None:
+def test_invalid_exams_are_rejected() -> None:
     case = make_exam(1).cases[0]
     for changes in ({"cases": ()}, {"cases": (case, case)}, {"samples_per_case": 0}, {"sampling": {"seed": 1}}):
         with pytest.raises(BadInput):
@@ -190,15 +201,15 @@ def test_exams_that_contradict_themselves_are_refused() -> None:
         decide_gate({}, {})
 
 
-def test_the_hash_tells_everything_that_decides_a_verdict() -> None:
-    def changed(**changes: object) -> Exam:
+def test_hash_covers_everything_that_decides_a_verdict() -> None:
+    def exam(**changes: object) -> Exam:
         return make_exam(2, **changes)
 
     hashes = {
-        changed().hash,
-        changed(samples_per_case=2).hash,
-        changed(sampling={"temperature": 1.0}).hash,
-        changed(cases=make_exam(3).cases).hash,
+        exam().hash,
+        exam(samples_per_case=2).hash,
+        exam(sampling={"temperature": 1.0}).hash,
+        exam(cases=make_exam(3).cases).hash,
     }
     assert len(hashes) == 4
-    assert changed().hash == changed(title="Other").hash
+    assert exam().hash == exam(title="Other").hash

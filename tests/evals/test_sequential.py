@@ -1,4 +1,4 @@
-"""The canary's test: exact chances against brute force, and pairs followed one by one."""
+"""The canary's sequential test: exact probabilities against brute force, and single canaries against many at once."""
 
 from __future__ import annotations
 
@@ -6,44 +6,39 @@ import itertools
 
 import numpy as np
 
-from yearling.evals.sequential import (
-    alpha_spent,
-    false_stop_probability,
-    find_stopping_pairs,
-    run_canary_test,
-    stopping_thresholds,
-)
+from benchmarks.gates.sequential import false_stop_probability, find_stopping_pairs
+from yearling.evals.sequential import alpha_spent, run_canary_test, stopping_thresholds
 
 
-def test_the_chance_of_a_false_stop_is_what_counting_every_walk_gives() -> None:
-    limits = stopping_thresholds(0.05, 12)
-    stopped = 0
+def test_false_stop_probability_equals_the_count_of_all_walks() -> None:
+    thresholds = stopping_thresholds(0.05, 12)
+    num_stopped = 0
     for walk in itertools.product((0, 1), repeat=12):
         counts = itertools.accumulate(walk)
-        stopped += any(count >= limits[d] for d, count in enumerate(counts, start=1))
-    assert np.isclose(false_stop_probability(0.05, 12), stopped / 2**12)
-    assert stopped / 2**12 <= alpha_spent(12, 0.05)
+        num_stopped += any(count >= thresholds[d] for d, count in enumerate(counts, start=1))
+    assert np.isclose(false_stop_probability(0.05, 12), num_stopped / 2**12)
+    assert num_stopped / 2**12 <= alpha_spent(12, 0.05)
 
 
-def test_it_never_spends_more_than_allowed() -> None:
+def test_never_spends_more_than_alpha() -> None:
     assert 0.045 < false_stop_probability(0.05) <= 0.05
     assert false_stop_probability(0.01) <= 0.01
     assert false_stop_probability(0.05, rate=0.758) > 0.99
 
 
-def test_pairs_one_by_one_and_all_at_once_agree() -> None:
+def test_single_canaries_stop_where_the_vectorised_search_says() -> None:
     rng = np.random.default_rng(3)
-    old, new = rng.random((50, 800)) < 0.02, rng.random((50, 800)) < 0.05
-    at_once = find_stopping_pairs(old, new)
-    assert {bool(stop) for stop in at_once} == {True, False} or at_once.all()
+    champion, challenger = rng.random((50, 800)) < 0.02, rng.random((50, 800)) < 0.05
+    stopping_pairs = find_stopping_pairs(champion, challenger)
+    assert {bool(pair) for pair in stopping_pairs} == {True, False} or stopping_pairs.all()
     for row in range(50):
-        look = run_canary_test(list(old[row]), list(new[row]))
-        assert (look.stopped_at_pair or 0) == at_once[row]
+        result = run_canary_test(list(champion[row]), list(challenger[row]))
+        assert (result.stopped_at_pair or 0) == stopping_pairs[row]
 
 
-def test_flags_of_the_champion_do_not_stop_the_challenger() -> None:
+def test_only_flags_of_the_challenger_stop_the_canary() -> None:
     assert run_canary_test([True] * 100, [False] * 100).decision == "go on"
-    look = run_canary_test([False] * 100, [True] * 100)
-    assert look.decision == "stop"
-    assert look.stopped_at_pair is not None
-    assert look.stopped_at_pair < 10
+    result = run_canary_test([False] * 100, [True] * 100)
+    assert result.decision == "stop"
+    assert result.stopped_at_pair is not None
+    assert result.stopped_at_pair < 10

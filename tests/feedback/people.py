@@ -1,4 +1,4 @@
-"""A store with people and answers to judge, and communities that judge them."""
+"""Helpers: a store with people and answers, and simulated communities that judge them."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from yearling.store import Store
 
 @contextmanager
 def opened(folder: Path, database_url: str = "") -> Iterator[FeedbackLog]:
-    """The feedback log of a new store."""
+    """Open the feedback log of a new store."""
     with Store.open(Settings(data_dir=folder, database_url=database_url)) as store:
         yield FeedbackLog(store)
 
 
-def answers(log: FeedbackLog, person_id: str, count: int = 2) -> list[str]:
-    """Ids of answers that a person got."""
+def add_answers(log: FeedbackLog, person_id: str, count: int = 2) -> list[str]:
+    """Store answers for a person, and return their ids."""
     made = [make_sample(person_id) for _ in range(count)]
     log.store.samples.add_many(made)
     return [sample.id for sample in made]
 
 
 def community(*, seed: int = 0, num_raters: int = 40, num_items: int = 30, comparisons: int = 0) -> list[Any]:
-    """The events of a planted population, under pseudonyms as the log has them."""
+    """Return the events of a planted population, under pseudonyms as in the log."""
     p = Population(num_raters=num_raters, num_items=num_items, seed=seed)
     world, names = plant_truth(p), Pseudonyms(b"key of the tests")
     events = simulate_ratings(world, p) + (

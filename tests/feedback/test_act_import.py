@@ -1,4 +1,4 @@
-"""A person's own acts out of one log and back in, or into another: once each, in their own name, never into the past."""
+"""Exporting and importing a person's own acts: each act enters once, under the importer's pseudonym, never in the past."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.feedback.people import answers, opened
+from tests.feedback.people import add_answers, opened
 from tests.store.examples import make_sample
 from yearling.clock import now_utc
 from yearling.errors import BadInput
@@ -42,10 +42,10 @@ def other(tmp_path: Path) -> Iterator[FeedbackLog]:
         yield log
 
 
-def acted(log: FeedbackLog) -> tuple[str, list[str]]:
-    """Somebody who did one act of each kind and changed their mind once; with the answers they got."""
+def perform_acts(log: FeedbackLog) -> tuple[str, list[str]]:
+    """Add a person who performs one act of each kind and changes one rating. Returns the person and their answers."""
     ada = log.store.people.add("Ada").id
-    items = answers(log, ada, 4)
+    items = add_answers(log, ada, 4)
     log.rate(ada, items[0], 0.0)
     log.rate(ada, items[0], 1.0, tags=["clear"])
     log.compare(ada, items[0], items[1], "left")
@@ -54,116 +54,118 @@ def acted(log: FeedbackLog) -> tuple[str, list[str]]:
     return ada, items
 
 
-def arrived(log: FeedbackLog, items: list[str], name: str = "Ada") -> str:
-    """Who got the same answers here, by an import."""
+def add_person_with_answers(log: FeedbackLog, items: list[str], name: str = "Ada") -> str:
+    """Add a person with the same answers, as after an import of their conversations."""
     person = log.store.people.add(name).id
     log.store.samples.add_many([make_sample(person, id=item) for item in items])
     return person
 
 
-def rows(log: FeedbackLog, person_id: str) -> list[dict[str, Any]]:
+def export_rows(log: FeedbackLog, person_id: str) -> list[dict[str, Any]]:
     return list(export_own_acts(log, person_id))
 
 
-def logged(log: FeedbackLog) -> list[Any]:
+def logged_events(log: FeedbackLog) -> list[Any]:
     return [event_from_dict(entry.event) for entry in log.store.events.entries()]
 
 
-def test_what_the_log_has_is_known_and_only_its_words_come_back(log: FeedbackLog) -> None:
-    ada, items = acted(log)
-    before, head = rows(log, ada), log.store.events.head()
+def test_import_restores_only_texts_of_logged_acts(log: FeedbackLog) -> None:
+    ada, items = perform_acts(log)
+    before, head = export_rows(log, ada), log.store.events.head()
     assert [row["kind"] for row in before] == ["rating", "rating", "comparison", "note", "edit"]
     log.delete_own_texts(ada, items)
-    assert "words" not in rows(log, ada)[3]
-    done = import_own_acts(log, ada, before, {})
-    assert (done.new, done.known, done.num_texts_restored, dict(done.skipped)) == (0, 5, 2, {})
-    assert rows(log, ada) == before
+    assert "words" not in export_rows(log, ada)[3]
+    result = import_own_acts(log, ada, before, {})
+    assert (result.new, result.known, result.num_texts_restored, dict(result.skipped)) == (0, 5, 2, {})
+    assert export_rows(log, ada) == before
     assert log.store.events.head() == head
     assert log.store.verify().ok
 
 
-def test_words_come_back_only_if_they_are_the_same(log: FeedbackLog) -> None:
-    ada, items = acted(log)
-    before = rows(log, ada)
+def test_import_restores_only_texts_with_the_logged_hash(log: FeedbackLog) -> None:
+    ada, items = perform_acts(log)
+    before = export_rows(log, ada)
     log.delete_own_texts(ada, items)
     before[3]["words"] = {"text": "What I wish I had said."}
     del before[4]["salt"]
     assert import_own_acts(log, ada, before, {}).num_texts_restored == 0
-    assert not any("words" in row for row in rows(log, ada))
+    assert not any("words" in row for row in export_rows(log, ada))
 
 
-def test_what_was_taken_back_stays_so(log: FeedbackLog) -> None:
-    ada, _ = acted(log)
-    before = rows(log, ada)
+def test_import_does_not_restore_withdrawn_acts(log: FeedbackLog) -> None:
+    ada, _ = perform_acts(log)
+    before = export_rows(log, ada)
     for at in (1, 3):
         log.retract(ada, before[at]["id"])
     log.remove(log.store.people.owner().id, before[4]["id"], "spam", delete_text=True)
-    done = import_own_acts(log, ada, before, {})
-    assert (done.new, done.known, done.num_texts_restored) == (0, 5, 0)
+    result = import_own_acts(log, ada, before, {})
+    assert (result.new, result.known, result.num_texts_restored) == (0, 5, 0)
     assert len(log.index.events()) == 8
-    assert not any("words" in row for row in rows(log, ada))
+    assert not any("words" in row for row in export_rows(log, ada))
 
 
-def test_in_another_log_acts_are_imports_of_today_with_their_past_as_a_claim(log: FeedbackLog, other: FeedbackLog) -> None:
-    ada, items = acted(log)
-    begun, sent = now_utc(), rows(log, ada)
-    here = arrived(other, items)
-    done = import_own_acts(other, here, sent, {})
-    assert (done.new, done.known, dict(done.skipped)) == (5, 0, {})
-    events = logged(other)
-    assert {event.actor for event in events} == {other.pseudonym(here)}
-    assert all(event.created_utc >= begun for event in events), "nothing is written into the past"
-    assert [event.origin for event in events] == [row["id"] for row in sent]
-    assert [event.acted_utc for event in events] == [row["created_utc"] for row in sent]
-    assert not {event.id for event in events} & {row["id"] for row in sent}, "nobody chooses an id in the log"
-    assert [(one.item, one.value) for one in fold_events(events).ratings] == [(items[0], 1.0)], "each counts once"
-    assert rows(other, here) == sent, "and from there it goes on the same"
-    again = import_own_acts(other, here, sent, {})
+def test_import_into_another_log_uses_the_present_time_and_keeps_the_old_one_as_a_claim(
+    log: FeedbackLog, other: FeedbackLog
+) -> None:
+    ada, items = perform_acts(log)
+    num_before, exported = now_utc(), export_rows(log, ada)
+    importing_person = add_person_with_answers(other, items)
+    result = import_own_acts(other, importing_person, exported, {})
+    assert (result.new, result.known, dict(result.skipped)) == (5, 0, {})
+    events = logged_events(other)
+    assert {event.actor for event in events} == {other.pseudonym(importing_person)}
+    assert all(event.created_utc >= num_before for event in events), "no event is in the past"
+    assert [event.origin for event in events] == [row["id"] for row in exported]
+    assert [event.acted_utc for event in events] == [row["created_utc"] for row in exported]
+    assert not {event.id for event in events} & {row["id"] for row in exported}, "ids in the log cannot be chosen"
+    assert [(one.item, one.value) for one in fold_events(events).ratings] == [(items[0], 1.0)], "each judgement counts once"
+    assert export_rows(other, importing_person) == exported, "a further export is the same"
+    again = import_own_acts(other, importing_person, exported, {})
     assert (again.new, again.known) == (0, 5)
-    back = import_own_acts(log, ada, rows(other, here), {})
-    assert (back.new, back.known, back.num_texts_restored) == (0, 5, 0)
+    result = import_own_acts(log, ada, export_rows(other, importing_person), {})
+    assert (result.new, result.known, result.num_texts_restored) == (0, 5, 0)
 
 
-def test_an_act_is_taken_back_by_the_id_that_it_had(log: FeedbackLog, other: FeedbackLog) -> None:
-    ada, items = acted(log)
-    sent = rows(log, ada)
-    here = arrived(other, items)
-    import_own_acts(other, here, sent, {})
-    other.retract(here, sent[1]["id"])
-    assert [one.value for one in fold_events(logged(other)).ratings] == [0.0]
+def test_imported_act_can_be_retracted_by_its_original_id(log: FeedbackLog, other: FeedbackLog) -> None:
+    ada, items = perform_acts(log)
+    exported = export_rows(log, ada)
+    importing_person = add_person_with_answers(other, items)
+    import_own_acts(other, importing_person, exported, {})
+    other.retract(importing_person, exported[1]["id"])
+    assert [one.value for one in fold_events(logged_events(other)).ratings] == [0.0]
 
 
-def test_nobody_gets_an_act_twice_by_a_second_account(log: FeedbackLog, other: FeedbackLog) -> None:
-    ada, items = acted(log)
-    sent, begun = rows(log, ada), len(logged(log))
+def test_second_account_cannot_import_the_same_acts(log: FeedbackLog, other: FeedbackLog) -> None:
+    ada, items = perform_acts(log)
+    exported, num_before = export_rows(log, ada), len(logged_events(log))
     eve = log.store.people.add("Eve").id
-    done = import_own_acts(log, eve, sent, {item: item for item in items})
-    assert dict(done.skipped) == {"the log has it under another account, where it counts": 5}
-    assert len(logged(log)) == begun
-    import_own_acts(other, arrived(other, items), sent, {})
+    result = import_own_acts(log, eve, exported, {item: item for item in items})
+    assert dict(result.skipped) == {"the log has it under another account, where it counts": 5}
+    assert len(logged_events(log)) == num_before
+    import_own_acts(other, add_person_with_answers(other, items), exported, {})
     second = other.store.people.add("Ada again").id
-    assert import_own_acts(other, second, sent, {}).skipped.total() == 5
+    assert import_own_acts(other, second, exported, {}).skipped.total() == 5
 
 
-def test_a_file_gives_no_right_that_its_person_has_not(log: FeedbackLog, other: FeedbackLog) -> None:
-    """Whatever stands in it: other people's answers, one's own words, times to come, ids, kinds, nonsense."""
-    ada, _ = acted(log)
+def test_forged_file_gives_no_additional_rights(log: FeedbackLog, other: FeedbackLog) -> None:
+    """A forged file may name answers of other people, one's own texts, future times, ids, kinds, or garbage."""
+    ada, _ = perform_acts(log)
     eve = log.store.people.add("Eve").id
-    own = answers(log, eve, 2)
-    mine = log.add_note(eve, own[0], "My note.").note
-    theirs = str(rows(log, ada)[3]["note"])
-    before = len(logged(log))
+    own_answers = add_answers(log, eve, 2)
+    own_note = log.add_note(eve, own_answers[0], "My note.").note
+    foreign_note = str(export_rows(log, ada)[3]["note"])
+    before = len(logged_events(log))
 
     def forged(**fields: Any) -> dict[str, Any]:
-        act = {"kind": "rating", "id": "f1", "created_utc": "2020-01-01T00:00:00.000000Z", "item": own[0], "value": 1.0}
+        act = {"kind": "rating", "id": "f1", "created_utc": "2020-01-01T00:00:00.000000Z", "item": own_answers[0], "value": 1.0}
         return {**act, "actor": log.pseudonym(ada), **fields}
 
     for row, reason in (
         (forged(item="0190-nobody-has-it"), "what it is about is not here"),
-        (forged(item=answers(log, ada, 1)[0]), "what it is about is not here"),
+        (forged(item=add_answers(log, ada, 1)[0]), "what it is about is not here"),
         (forged(item=["a", "list"]), "it is none that a Yearling writes"),
         (forged(item="half \ud800"), "it is none that a Yearling writes"),
-        (forged(item=mine), "nobody judges their own words"),
+        (forged(item=own_note), "nobody judges their own words"),
         (forged(created_utc="2999-01-01T00:00:00Z"), "its time has not come"),
         (forged(created_utc="0001-01-01T00:00:00+23:00"), "it is none that a Yearling writes"),
         (forged(created_utc="2020-01-01"), "it is none that a Yearling writes"),
@@ -175,62 +177,62 @@ def test_a_file_gives_no_right_that_its_person_has_not(log: FeedbackLog, other: 
         (forged(kind="vouch", account="p", person="h"), "an act of that kind holds only where it was done"),
         (forged(kind="status_change", status="helpful"), "an act of that kind holds only where it was done"),
         (forged(kind="removal", event="x", reason="r"), "an act of that kind holds only where it was done"),
-        (forged(kind="retraction", event=rows(log, ada)[0]["id"]), "it was taken back"),
+        (forged(kind="retraction", event=export_rows(log, ada)[0]["id"]), "it was taken back"),
         (forged(kind="note"), "its words were deleted"),
-        (forged(kind="note", item=theirs, words={"text": "w"}), "a note is neither noted nor edited"),
+        (forged(kind="note", item=foreign_note, words={"text": "w"}), "a note is neither noted nor edited"),
         (forged(kind="note", words={"text": "w" * 5001}), "it is none that a Yearling writes"),
         (forged(kind="note", words={"text": "w"}, salt="no salt"), "it is none that a Yearling writes"),
     ):
-        done = import_own_acts(log, eve, [row], {})
-        assert (done.new, dict(done.skipped)) == (0, {reason: 1}), row
-    assert len(logged(log)) == before
-    done = import_own_acts(log, eve, [forged(note="n", result="r", origin="o", text_sha256="0"), forged()], {})
-    assert (done.new, dict(done.skipped)) == (1, {"the same act twice": 1})
-    assert logged(log)[-1].actor == log.pseudonym(eve), "in nobody else's name"
+        result = import_own_acts(log, eve, [row], {})
+        assert (result.new, dict(result.skipped)) == (0, {reason: 1}), row
+    assert len(logged_events(log)) == before
+    result = import_own_acts(log, eve, [forged(note="n", result="r", origin="o", text_sha256="0"), forged()], {})
+    assert (result.new, dict(result.skipped)) == (1, {"the same act twice": 1})
+    assert logged_events(log)[-1].actor == log.pseudonym(eve), "under no other name"
 
 
-def test_an_older_judgement_does_not_replace_a_newer_one(log: FeedbackLog, other: FeedbackLog) -> None:
-    ada, items = acted(log)
-    here = arrived(other, items)
-    other.rate(here, items[0], 0.5)
-    done = import_own_acts(other, here, rows(log, ada), {})
-    assert dict(done.skipped) == {"a later judgement of the same is here": 2}
-    assert [one.value for one in fold_events(logged(other)).ratings] == [0.5]
+def test_imported_judgement_does_not_replace_a_newer_one(log: FeedbackLog, other: FeedbackLog) -> None:
+    ada, items = perform_acts(log)
+    importing_person = add_person_with_answers(other, items)
+    other.rate(importing_person, items[0], 0.5)
+    result = import_own_acts(other, importing_person, export_rows(log, ada), {})
+    assert dict(result.skipped) == {"a later judgement of the same is here": 2}
+    assert [one.value for one in fold_events(logged_events(other)).ratings] == [0.5]
     log.rate(ada, items[0], 0.0)
-    import_own_acts(other, here, rows(log, ada), {})
-    assert [one.value for one in fold_events(logged(other)).ratings] == [0.0], "but a newer one does"
+    import_own_acts(other, importing_person, export_rows(log, ada), {})
+    assert [one.value for one in fold_events(logged_events(other)).ratings] == [0.0], "a newer judgement does"
 
 
-def test_answers_with_new_ids_are_judged_by_these(log: FeedbackLog, other: FeedbackLog) -> None:
-    ada, items = acted(log)
-    renamed = dict(zip(items, answers(other, arrived(other, []), 4), strict=True))
+def test_import_maps_the_ids_of_renamed_answers(log: FeedbackLog, other: FeedbackLog) -> None:
+    ada, items = perform_acts(log)
+    renamed = dict(zip(items, add_answers(other, add_person_with_answers(other, []), 4), strict=True))
     person = other.store.people.get_by_name("Ada").id
-    import_own_acts(other, person, rows(log, ada), renamed)
-    notes = [event for event in logged(other) if isinstance(event, Note)]
+    import_own_acts(other, person, export_rows(log, ada), renamed)
+    notes = [event for event in logged_events(other) if isinstance(event, Note)]
     assert [note.item for note in notes] == [renamed[items[1]]]
 
 
-def rating(k: int, item: int, *, brought: bool = False) -> Rating:
-    claim = {"origin": f"o{k}", "acted_utc": "2020-01-01T00:00:00.000000Z"} if brought else {}
+def rating(k: int, item: int, *, imported: bool = False) -> Rating:
+    claim = {"origin": f"o{k}", "acted_utc": "2020-01-01T00:00:00.000000Z"} if imported else {}
     return Rating(id=f"r{k}", created_utc=T0 + timedelta(minutes=k), actor="ann", item=f"i{item}", value=1.0, **claim)
 
 
-def test_acts_from_a_file_earn_nothing_and_count_once_their_rater_has_earned_it_here() -> None:
+def test_imported_acts_earn_no_experience_and_count_once_the_rater_has_enough() -> None:
     p = DefenceParameters(earlier_acts=3)
-    file = [rating(k, k, brought=True) for k in range(50)]
-    assert compute_experience(file, {}, p).counted_act_ids == frozenset(), "fifty forged acts buy nothing"
-    hand = [rating(100 + k, 100 + k) for k in range(4)]
-    found = compute_experience([*file, *hand], {}, p)
-    assert found.num_earned_acts == {"ann": 4}
-    assert found.counted_act_ids == {"r103", *(act.id for act in file)}
+    imported_acts = [rating(k, k, imported=True) for k in range(50)]
+    assert compute_experience(imported_acts, {}, p).counted_act_ids == frozenset(), "fifty forged acts earn nothing"
+    own_acts = [rating(100 + k, 100 + k) for k in range(4)]
+    experience = compute_experience([*imported_acts, *own_acts], {}, p)
+    assert experience.num_earned_acts == {"ann": 4}
+    assert experience.counted_act_ids == {"r103", *(act.id for act in imported_acts)}
 
 
-def test_a_log_with_imports_reads_the_same_elsewhere(log: FeedbackLog, other: FeedbackLog, tmp_path: Path) -> None:
-    ada, items = acted(log)
-    import_own_acts(other, arrived(other, items), rows(log, ada), {})
-    file = tmp_path / "log.jsonl"
-    file.write_bytes(b"".join(export_log_lines(other.store)))
-    assert import_feedback_file(log.store, file, "jsonl").num_kept == 7
-    assert logged(log)[-5:] == logged(other)
-    with pytest.raises(BadInput, match="only half"):
+def test_export_of_a_log_with_imported_acts_round_trips(log: FeedbackLog, other: FeedbackLog, tmp_path: Path) -> None:
+    ada, items = perform_acts(log)
+    import_own_acts(other, add_person_with_answers(other, items), export_rows(log, ada), {})
+    imported_acts = tmp_path / "log.jsonl"
+    imported_acts.write_bytes(b"".join(export_log_lines(other.store)))
+    assert import_feedback_file(log.store, imported_acts, "jsonl").num_kept == 7
+    assert logged_events(log)[-5:] == logged_events(other)
+    with pytest.raises(BadInput, match="only one of origin"):
         Rating(id="x", created_utc=T0, actor="a", item="i", value=1.0, origin="o")

@@ -1,4 +1,4 @@
-"""The pure function: planted truth, invariance, incumbents, edge cases."""
+"""The consensus as a pure function: planted truth, invariance, limits on change, edge cases."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from yearling.feedback import (
     Retraction,
     StatusChange,
     build_rating_queue,
-    canonical_json,
+    canonical_utf8_json,
     choose_slate,
     code_hash,
     event_from_dict,
@@ -50,20 +50,20 @@ from yearling.feedback import (
 from yearling.feedback.rating_table import gather_evidence
 
 OPEN = ConsensusParameters(defences=DefenceParameters(earlier_acts=0))
-"""Everybody's first rating counts: for tests of what follows after the defences."""
+"""Every rater's first rating counts, for tests of the stages after the defences."""
 
 PEOPLE = Population(num_raters=60, num_items=40, seed=5)
 LATER = START_UTC + timedelta(days=100)
 
 
 @pytest.fixture(scope="module")
-def world() -> PlantedTruth:
+def truth() -> PlantedTruth:
     return plant_truth(PEOPLE)
 
 
 @pytest.fixture(scope="module")
-def log(world: PlantedTruth) -> list[FeedbackEvent]:
-    return [*simulate_ratings(world, PEOPLE), *simulate_comparisons(world, PEOPLE, comparisons_per_rater=4)]
+def log(truth: PlantedTruth) -> list[FeedbackEvent]:
+    return [*simulate_ratings(truth, PEOPLE), *simulate_comparisons(truth, PEOPLE, comparisons_per_rater=4)]
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,8 @@ def statuses(result: ConsensusResult) -> dict[str, str]:
     return {item.item: item.status for item in result.snapshot.items}
 
 
-def votes(pattern: dict[str, list[float]]) -> list[FeedbackEvent]:
-    """Ratings in turn: `pattern` has an item's ratings by u0, u1, …"""
+def make_ratings(pattern: dict[str, list[float]]) -> list[FeedbackEvent]:
+    """Return ratings an hour apart; `pattern` gives the ratings of each item by u0, u1, …"""
     rows = [(f"u{u}", item, value) for item, values in pattern.items() for u, value in enumerate(values)]
     return [
         Rating(id=f"e{k:05d}", created_utc=START_UTC + timedelta(hours=k), actor=u, item=i, value=v)
@@ -87,39 +87,39 @@ def votes(pattern: dict[str, list[float]]) -> list[FeedbackEvent]:
 # Planted truth.
 
 
-def test_planted_consensus_is_found_and_what_divides_is_not(world: PlantedTruth, result: ConsensusResult) -> None:
-    found = {item for item, status in statuses(result).items() if status == HELPFUL}
-    bridging = {f"i{n}" for n in np.flatnonzero(world.bridging)}
-    divisive = {f"i{n}" for n in np.flatnonzero(world.approval.min(axis=0) < 0.4)}
-    assert found & bridging
-    assert not found & divisive
+def test_finds_planted_consensus_and_no_divisive_item(truth: PlantedTruth, result: ConsensusResult) -> None:
+    outcome = {item for item, status in statuses(result).items() if status == HELPFUL}
+    bridging = {f"i{n}" for n in np.flatnonzero(truth.bridging)}
+    divisive = {f"i{n}" for n in np.flatnonzero(truth.approval.min(axis=0) < 0.4)}
+    assert outcome & bridging
+    assert not outcome & divisive
 
 
-def test_recovery_improves_with_ratings(world: PlantedTruth) -> None:
-    truth = world.approval.min(axis=0)
-    quality = []
+def test_recovery_improves_with_ratings(truth: PlantedTruth) -> None:
+    weaker_approval = truth.approval.min(axis=0)
+    correlations = []
     for share in (0.25, 0.5, 1.0):
         scores = {
-            item.item: item.bridging for item in run_consensus(simulate_ratings(world, PEOPLE, share=share), OPEN).snapshot.items
+            item.item: item.bridging for item in run_consensus(simulate_ratings(truth, PEOPLE, share=share), OPEN).snapshot.items
         }
-        n = [int(item[1:]) for item in scores]
-        quality.append(float(np.corrcoef(truth[n], list(scores.values()))[0, 1]))
-    assert quality[0] < quality[1] < quality[2]
-    assert quality[2] > 0.75
+        item_numbers = [int(item[1:]) for item in scores]
+        correlations.append(float(np.corrcoef(weaker_approval[item_numbers], list(scores.values()))[0, 1]))
+    assert correlations[0] < correlations[1] < correlations[2]
+    assert correlations[2] > 0.75
 
 
-def test_sides_are_the_planted_camps(world: PlantedTruth, result: ConsensusResult) -> None:
-    same = float(np.mean([result.side_of(f"u{u}") == camp for u, camp in enumerate(world.camp)]))
+def test_sides_match_the_planted_camps(truth: PlantedTruth, result: ConsensusResult) -> None:
+    same = float(np.mean([result.side_of(f"u{u}") == camp for u, camp in enumerate(truth.camp)]))
     assert max(same, 1.0 - same) > 0.95
     assert result.snapshot.division.seen
 
 
-def test_pairs_that_train_are_those_on_which_the_camps_agree(world: PlantedTruth) -> None:
+def test_training_pairs_are_those_on_which_the_camps_agree(truth: PlantedTruth) -> None:
     pairs = run_consensus(
-        [*simulate_ratings(world, PEOPLE), *simulate_comparisons(world, PEOPLE, comparisons_per_rater=40)]
+        [*simulate_ratings(truth, PEOPLE), *simulate_comparisons(truth, PEOPLE, comparisons_per_rater=40)]
     ).snapshot.pairs
     kept = [pair for pair in pairs if pair.weight > 0.4]
-    right = [bool((world.approval[:, int(p.better[1:])] > world.approval[:, int(p.worse[1:])]).all()) for p in kept]
+    right = [bool((truth.approval[:, int(p.better[1:])] > truth.approval[:, int(p.worse[1:])]).all()) for p in kept]
     assert len(kept) > 30
     assert np.mean(right) > 0.9
     assert {pair.reason for pair in pairs} >= {"", "sides_disagree"}
@@ -128,10 +128,10 @@ def test_pairs_that_train_are_those_on_which_the_camps_agree(world: PlantedTruth
         assert pair.reason or pair.weight == max(0.0, 2.0 * pair.q - 1.0)
 
 
-# The same log means the same, whatever it looks like.
+# Invariance.
 
 
-def test_the_same_run_gives_the_same_bytes(log: list[FeedbackEvent], result: ConsensusResult) -> None:
+def test_same_log_gives_the_same_bytes(log: list[FeedbackEvent], result: ConsensusResult) -> None:
     assert run_consensus(log).snapshot.canonical_bytes() == result.snapshot.canonical_bytes()
     assert len(code_hash()) == 64
 
@@ -142,7 +142,7 @@ def test_the_same_run_gives_the_same_bytes(log: list[FeedbackEvent], result: Con
 def test_shuffling_or_repeating_an_export_changes_no_byte(
     log: list[FeedbackEvent], result: ConsensusResult, seed: int, copies: int
 ) -> None:
-    exported = [event_from_dict(json.loads(canonical_json(event_to_dict(event)))) for event in log] * copies
+    exported = [event_from_dict(json.loads(canonical_utf8_json(event_to_dict(event)))) for event in log] * copies
     random.Random(seed).shuffle(exported)
     assert run_consensus(exported).snapshot.canonical_bytes() == result.snapshot.canonical_bytes()
 
@@ -182,17 +182,19 @@ def test_renaming_raters_and_items_changes_nothing_else(log: list[FeedbackEvent]
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 40))
 def test_retracting_equals_never_having_rated(log: list[FeedbackEvent], seed: int, count: int) -> None:
-    gone = random.Random(seed).sample(log, count)
+    retracted = random.Random(seed).sample(log, count)
     end = log[-1].created_utc
-    taken = [Retraction(id=f"t{k:04d}", created_utc=end, actor=event.actor, event=event.id) for k, event in enumerate(gone)]
-    ids = {event.id for event in gone}
+    retractions = [
+        Retraction(id=f"t{k:04d}", created_utc=end, actor=event.actor, event=event.id) for k, event in enumerate(retracted)
+    ]
+    ids = {event.id for event in retracted}
     assert (
-        run_consensus([*log, *taken]).snapshot.results_dict()
+        run_consensus([*log, *retractions]).snapshot.results_dict()
         == run_consensus([event for event in log if event.id not in ids]).snapshot.results_dict()
     )
 
 
-def test_a_removal_changes_the_result_in_public(log: list[FeedbackEvent], result: ConsensusResult) -> None:
+def test_removal_changes_the_result_and_stays_visible(log: list[FeedbackEvent], result: ConsensusResult) -> None:
     removed = run_consensus([*log, Removal(id="zz", created_utc=LATER, actor="admin", event=log[0].id, reason="spam")])
     assert removed.snapshot.removals == ((log[0].id, "spam"),)
     assert removed.snapshot.dropped["removed by an administrator"] == 1
@@ -200,8 +202,8 @@ def test_a_removal_changes_the_result_in_public(log: list[FeedbackEvent], result
     assert "An administrator removed" in " ".join(explain_snapshot(removed.snapshot))
 
 
-def test_parameters_survive_json_and_refuse_what_they_do_not_know() -> None:
-    plain = json.loads(canonical_json(OPEN.to_dict()))
+def test_parameters_round_trip_through_json_and_reject_unknown_keys() -> None:
+    plain = json.loads(canonical_utf8_json(OPEN.to_dict()))
     assert ConsensusParameters.from_dict(plain) == OPEN
     assert ConsensusParameters.from_dict(plain).hash == OPEN.hash != ConsensusParameters().hash
     with pytest.raises(BadInput, match="applause"):
@@ -211,7 +213,7 @@ def test_parameters_survive_json_and_refuse_what_they_do_not_know() -> None:
 # Edge cases.
 
 
-def test_no_ratings() -> None:
+def test_empty_log_gives_an_empty_snapshot() -> None:
     snapshot = run_consensus([]).snapshot
     assert snapshot.items == ()
     assert snapshot.pairs == ()
@@ -219,53 +221,55 @@ def test_no_ratings() -> None:
     assert run_consensus([]).snapshot.canonical_bytes() == snapshot.canonical_bytes()
 
 
-def test_one_rater_decides_nothing() -> None:
-    found = run_consensus(votes({f"i{k}": [1.0] for k in range(30)}), OPEN)
-    assert set(statuses(found).values()) == {NEEDS_MORE}
-    assert "Missing: 4 more counted ratings in all." in explain_item(found.snapshot.items[0], OPEN.status, division_seen=False)
+def test_one_rater_gives_no_status() -> None:
+    outcome = run_consensus(make_ratings({f"i{k}": [1.0] for k in range(30)}), OPEN)
+    assert set(statuses(outcome).values()) == {NEEDS_MORE}
+    assert "Missing: 4 more counted ratings in total." in explain_item(
+        outcome.snapshot.items[0], OPEN.status, division_seen=False
+    )
 
 
 @pytest.mark.parametrize(("value", "expected"), [(1.0, HELPFUL), (0.0, NOT_HELPFUL)])
-def test_everybody_agrees(value: float, expected: str) -> None:
-    found = run_consensus(votes({f"i{k}": [value] * 12 for k in range(5)}), OPEN)
-    assert set(statuses(found).values()) == {expected}
-    assert not found.snapshot.division.seen
-    assert abs(found.snapshot.raters["side_0"] - found.snapshot.raters["side_1"]) <= 1
+def test_unanimous_ratings_give_a_status(value: float, expected: str) -> None:
+    outcome = run_consensus(make_ratings({f"i{k}": [value] * 12 for k in range(5)}), OPEN)
+    assert set(statuses(outcome).values()) == {expected}
+    assert not outcome.snapshot.division.seen
+    assert abs(outcome.snapshot.raters["side_0"] - outcome.snapshot.raters["side_1"]) <= 1
 
 
-def test_all_disagree() -> None:
+def test_opposed_ratings_give_no_status() -> None:
     half = [1.0] * 10 + [0.0] * 10
-    found = run_consensus(votes({f"i{k}": half if k % 2 else half[::-1] for k in range(12)}), OPEN)
-    assert set(statuses(found).values()) == {NEEDS_MORE}
-    assert {found.side_of(f"u{k}") for k in range(10)} != {found.side_of(f"u{k}") for k in range(10, 20)}
+    outcome = run_consensus(make_ratings({f"i{k}": half if k % 2 else half[::-1] for k in range(12)}), OPEN)
+    assert set(statuses(outcome).values()) == {NEEDS_MORE}
+    assert {outcome.side_of(f"u{k}") for k in range(10)} != {outcome.side_of(f"u{k}") for k in range(10, 20)}
     assert "One side approves and the other disapproves" in " ".join(
-        explain_item(found.snapshot.items[0], OPEN.status, division_seen=True)
+        explain_item(outcome.snapshot.items[0], OPEN.status, division_seen=True)
     )
-    assert len(choose_slate(gather_evidence(found.table, found.main_fits), OPEN.status, max_items=3)) == 3
+    assert len(choose_slate(gather_evidence(outcome.table, outcome.main_fits), OPEN.status, max_items=3)) == 3
 
 
-def test_one_item() -> None:
-    assert statuses(run_consensus(votes({"x": [1.0] * 9 + [0.0]}), OPEN))["x"] in (HELPFUL, NEEDS_MORE)
-    assert statuses(run_consensus(votes({"x": [1.0] * 4}), OPEN)) == {"x": NEEDS_MORE}
+def test_single_item_needs_a_quorum() -> None:
+    assert statuses(run_consensus(make_ratings({"x": [1.0] * 9 + [0.0]}), OPEN))["x"] in (HELPFUL, NEEDS_MORE)
+    assert statuses(run_consensus(make_ratings({"x": [1.0] * 4}), OPEN)) == {"x": NEEDS_MORE}
 
 
-def test_an_item_rated_by_one_side_only_waits_for_the_other(
-    world: PlantedTruth, log: list[FeedbackEvent], result: ConsensusResult
+def test_item_rated_by_one_side_waits_for_the_other(
+    truth: PlantedTruth, log: list[FeedbackEvent], result: ConsensusResult
 ) -> None:
-    camp = [f"u{u}" for u in range(60) if world.camp[u] == 0]
-    found = run_consensus([*log, *simulate_attack_ratings(camp, "fresh", 1.0, start_utc=LATER, id_prefix="f")])
-    item = found.snapshot.find_item("fresh")
+    camp = [f"u{u}" for u in range(60) if truth.camp[u] == 0]
+    outcome = run_consensus([*log, *simulate_attack_ratings(camp, "fresh", 1.0, start_utc=LATER, id_prefix="f")])
+    item = outcome.snapshot.find_item("fresh")
     assert item is not None
     assert item.status == NEEDS_MORE
     assert min(view.ratings for view in item.sides) == 0
-    words = " ".join(explain_item(item, found.parameters.status, division_seen=True))
+    words = " ".join(explain_item(item, outcome.parameters.status, division_seen=True))
     assert "has not rated it" in words
-    other = next(f"u{u}" for u in range(60) if world.camp[u] == 1)
-    first = build_rating_queue(found.snapshot, found.parameters.status, found.side_of(other))[0]
+    other = next(f"u{u}" for u in range(60) if truth.camp[u] == 1)
+    first = build_rating_queue(outcome.snapshot, outcome.parameters.status, outcome.side_of(other))[0]
     assert (first.item, first.reason) == ("fresh", "your_side")
 
 
-def test_a_thousand_items_with_one_rating_each() -> None:
+def test_items_with_one_rating_each_get_no_status() -> None:
     events = [
         Rating(
             id=f"e{k:05d}", created_utc=START_UTC + timedelta(hours=k), actor=f"u{k % 50}", item=f"i{k}", value=float(k % 3 == 0)
@@ -275,19 +279,21 @@ def test_a_thousand_items_with_one_rating_each() -> None:
     assert set(statuses(run_consensus(events, OPEN)).values()) == {NEEDS_MORE}
 
 
-# The brakes.
+# Limits on change: minimum age, inertia, flip cap, juries.
 
 
-def test_a_first_status_waits_for_the_minimum_age() -> None:
-    quick = [replace(event, created_utc=START_UTC + timedelta(seconds=k)) for k, event in enumerate(votes({"x": [1.0] * 12}))]
-    found = run_consensus(quick, OPEN).snapshot.items[0]
-    assert (found.status, found.reason) == (NEEDS_MORE, "too_young")
+def test_first_status_waits_for_the_minimum_age() -> None:
+    update = [
+        replace(event, created_utc=START_UTC + timedelta(seconds=k)) for k, event in enumerate(make_ratings({"x": [1.0] * 12}))
+    ]
+    outcome = run_consensus(update, OPEN).snapshot.items[0]
+    assert (outcome.status, outcome.reason) == (NEEDS_MORE, "too_young")
 
 
 @pytest.mark.slow
-def test_a_standing_status_outlives_a_doubt_and_falls_to_a_finding(log: list[FeedbackEvent], result: ConsensusResult) -> None:
+def test_status_survives_doubt_and_is_lost_to_clear_disapproval(log: list[FeedbackEvent], result: ConsensusResult) -> None:
     item = next(item.item for item in result.snapshot.items if item.status == HELPFUL)
-    raters = [event.actor for event in about(log, item)]
+    raters = [event.actor for event in events_about(log, item)]
     change = StatusChange(id="s", created_utc=LATER, actor="run", item=item, status=HELPFUL)
 
     def against(count: int) -> list[FeedbackEvent]:
@@ -298,97 +304,97 @@ def test_a_standing_status_outlives_a_doubt_and_falls_to_a_finding(log: list[Fee
     assert statuses(run_consensus([*log, change, *against(len(raters))]))[item] != HELPFUL
 
 
-def test_too_many_flips_at_once_are_all_held() -> None:
-    good = votes({f"i{k}": [1.0] * 14 for k in range(8)})
-    given_statuses = [
+def test_flips_above_the_cap_are_all_held() -> None:
+    approving_ratings = make_ratings({f"i{k}": [1.0] * 14 for k in range(8)})
+    current_statuses = [
         StatusChange(id=f"s{k}", created_utc=START_UTC + timedelta(days=20), actor="run", item=f"i{k}", status=HELPFUL)
         for k in range(8)
     ]
-    turned = [
+    opposing_ratings = [
         Rating(id=f"z{k:03d}{u:03d}", created_utc=START_UTC + timedelta(days=30), actor=f"u{u}", item=f"i{k}", value=0.0)
         for k in range(6)
         for u in range(14)
     ]
-    found = run_consensus([*good, *given_statuses, *turned], OPEN).snapshot
-    assert found.held
-    assert (found.flips, found.flips_allowed) == (6, 3)
-    assert {item.status for item in found.items} == {HELPFUL}
-    assert {item.reason for item in found.items} >= {"held_by_flip_cap"}
-    few = run_consensus([*good, *given_statuses, *turned[: 2 * 14]], OPEN).snapshot
-    assert not few.held
-    assert [item.status for item in few.items].count(HELPFUL) == 6
+    outcome = run_consensus([*approving_ratings, *current_statuses, *opposing_ratings], OPEN).snapshot
+    assert outcome.held
+    assert (outcome.flips, outcome.flips_allowed) == (6, 3)
+    assert {item.status for item in outcome.items} == {HELPFUL}
+    assert {item.reason for item in outcome.items} >= {"held_by_flip_cap"}
+    held_below_cap = run_consensus([*approving_ratings, *current_statuses, *opposing_ratings[: 2 * 14]], OPEN).snapshot
+    assert not held_below_cap.held
+    assert [item.status for item in held_below_cap.items].count(HELPFUL) == 6
 
 
-def test_a_jury_can_veto_and_can_uphold(log: list[FeedbackEvent], result: ConsensusResult) -> None:
+def test_jury_can_veto_and_uphold(log: list[FeedbackEvent], result: ConsensusResult) -> None:
     item = next(item.item for item in result.snapshot.items if item.status == HELPFUL)
     jurors = [f"u{u}" for u in range(60)]
     without = [event for event in log if getattr(event, "item", "") != item or event.actor not in jurors[:30]]
-    call = JuryInvitation(id="jury", created_utc=LATER, actor="lot", item=item, jurors=tuple(jurors[:30]))
+    invitation = JuryInvitation(id="jury", created_utc=LATER, actor="lot", item=item, jurors=tuple(jurors[:30]))
     no = simulate_attack_ratings(jurors[:30], item, 0.0, start_utc=LATER + timedelta(hours=1), id_prefix="j")
     yes = simulate_attack_ratings(jurors[:30], item, 1.0, start_utc=LATER + timedelta(hours=1), id_prefix="j")
-    assert statuses(run_consensus([*without, call, *yes]))[item] == HELPFUL
+    assert statuses(run_consensus([*without, invitation, *yes]))[item] == HELPFUL
     vetoed = run_consensus(
         [
             *without,
-            call,
+            invitation,
             *no[:12],
             *simulate_attack_ratings(jurors[12:30], item, 1.0, start_utc=LATER - timedelta(days=1), id_prefix="k"),
         ]
     )
-    found = vetoed.snapshot.find_item(item)
-    assert found is not None
-    assert found.jury in (NOT_HELPFUL, "split")
-    assert found.status != HELPFUL
+    outcome = vetoed.snapshot.find_item(item)
+    assert outcome is not None
+    assert outcome.jury in (NOT_HELPFUL, "split")
+    assert outcome.status != HELPFUL
 
 
-# One item after one rating.
+# Updates of one item.
 
 
-def about(log: list[FeedbackEvent], item: str) -> list[FeedbackEvent]:
+def events_about(log: list[FeedbackEvent], item: str) -> list[FeedbackEvent]:
     return [event for event in log if getattr(event, "item", None) == item]
 
 
 @pytest.mark.slow
-def test_an_update_without_news_is_the_full_run_to_the_bit(log: list[FeedbackEvent], result: ConsensusResult) -> None:
+def test_update_without_new_events_equals_the_full_run(log: list[FeedbackEvent], result: ConsensusResult) -> None:
     for item in result.snapshot.items:
-        assert update_item_result(result, item.item, about(log, item.item)) == item
+        assert update_item_result(result, item.item, events_about(log, item.item)) == item
 
 
-def test_an_update_hears_a_new_rating_and_the_full_run_agrees_on_the_direction(
+def test_update_with_new_ratings_moves_in_the_direction_of_the_full_run(
     log: list[FeedbackEvent], result: ConsensusResult
 ) -> None:
     item = next(item for item in result.snapshot.items if item.status == NEEDS_MORE)
-    rated = {event.actor for event in about(log, item.item)}
-    fresh = [f"u{u}" for u in range(60) if f"u{u}" not in rated][:6]
-    news = simulate_attack_ratings(fresh, item.item, 1.0, start_utc=LATER, id_prefix="n")
-    quick = update_item_result(result, item.item, [*about(log, item.item), *news])
-    full = run_consensus([*log, *news]).snapshot.find_item(item.item)
-    assert full is not None
-    assert sum(view.ratings for view in quick.sides) == sum(view.ratings for view in item.sides) + 6
-    assert [view.ratings for view in quick.sides] == [view.ratings for view in full.sides]
-    assert quick.bridging > item.bridging
-    assert quick.bridging == pytest.approx(full.bridging, abs=0.02)
+    rated = {event.actor for event in events_about(log, item.item)}
+    new_raters = [f"u{u}" for u in range(60) if f"u{u}" not in rated][:6]
+    new_ratings = simulate_attack_ratings(new_raters, item.item, 1.0, start_utc=LATER, id_prefix="n")
+    update = update_item_result(result, item.item, [*events_about(log, item.item), *new_ratings])
+    full_result = run_consensus([*log, *new_ratings]).snapshot.find_item(item.item)
+    assert full_result is not None
+    assert sum(view.ratings for view in update.sides) == sum(view.ratings for view in item.sides) + 6
+    assert [view.ratings for view in update.sides] == [view.ratings for view in full_result.sides]
+    assert update.bridging > item.bridging
+    assert update.bridging == pytest.approx(full_result.bridging, abs=0.02)
 
 
-def test_an_update_of_an_item_that_is_new(log: list[FeedbackEvent], result: ConsensusResult) -> None:
-    news = simulate_attack_ratings([f"u{u}" for u in range(30)], "fresh", 1.0, start_utc=LATER, id_prefix="n")
-    assert update_item_result(result, "fresh", news).item == "fresh"
-    assert sum(view.ratings for view in update_item_result(result, "fresh", news).sides) == 30
+def test_update_of_a_new_item(log: list[FeedbackEvent], result: ConsensusResult) -> None:
+    new_ratings = simulate_attack_ratings([f"u{u}" for u in range(30)], "fresh", 1.0, start_utc=LATER, id_prefix="n")
+    assert update_item_result(result, "fresh", new_ratings).item == "fresh"
+    assert sum(view.ratings for view in update_item_result(result, "fresh", new_ratings).sides) == 30
 
 
-def test_an_update_does_not_change_the_next_full_run(log: list[FeedbackEvent], result: ConsensusResult) -> None:
+def test_update_does_not_change_the_next_full_run(log: list[FeedbackEvent], result: ConsensusResult) -> None:
     before = run_consensus(log)
     update_item_result(
-        before, "i0", [*about(log, "i0"), *simulate_attack_ratings(["u1"], "i0", 0.0, start_utc=LATER, id_prefix="n")]
+        before, "i0", [*events_about(log, "i0"), *simulate_attack_ratings(["u1"], "i0", 0.0, start_utc=LATER, id_prefix="n")]
     )
     assert before.snapshot.canonical_bytes() == result.snapshot.canonical_bytes()
     assert run_consensus(log).snapshot.canonical_bytes() == result.snapshot.canonical_bytes()
 
 
-# What comparisons alone say.
+# Comparisons only.
 
 
-def test_few_raters_are_provisional_and_train_with_less() -> None:
+def test_pairs_from_few_raters_are_provisional_and_weigh_less() -> None:
     events: list[FeedbackEvent] = [
         Comparison(
             id=f"c{u}{k}", created_utc=START_UTC + timedelta(hours=k), actor=f"a{u}", left="x", right=f"y{k}", outcome="left"

@@ -1,4 +1,4 @@
-"""Who is admitted, whose acts count, who is one voice."""
+"""Admission, experience, influence, near-duplicates and jury draws."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def vouch(k: int, actor: str, account: str, person: str, day: int = 0) -> Vouch:
     return Vouch(id=f"v{k}", created_utc=T0 + timedelta(days=day, minutes=k), actor=actor, account=account, person=person)
 
 
-def test_vouching_spreads_from_the_roots_and_one_person_has_one_account() -> None:
+def test_vouches_spread_from_the_roots_and_admit_one_account_per_person() -> None:
     p = replace(P, require_vouch=True, roots=("root",))
     chain = [
         vouch(0, "ann", "early", "p0"),
@@ -49,14 +49,14 @@ def test_vouching_spreads_from_the_roots_and_one_person_has_one_account() -> Non
     assert admitted_accounts(chain, p) == {"root", "ann", "bob"}
 
 
-def test_an_account_vouches_for_so_many_a_month() -> None:
+def test_vouches_per_month_are_limited() -> None:
     p = replace(P, require_vouch=True, roots=("root",), vouches_per_month=3)
     quick = [vouch(k, "root", f"a{k}", f"p{k}") for k in range(6)]
     assert len(admitted_accounts(quick, p)) == 4
     assert len(admitted_accounts([*quick, vouch(9, "root", "later", "p99", day=31)], p)) == 5
 
 
-def test_only_vouched_accounts_count_when_vouching_is_required() -> None:
+def test_only_vouched_accounts_count_if_vouching_is_required() -> None:
     people = Population(num_raters=30, num_items=20, seed=2)
     log = simulate_ratings(plant_truth(people), people)
     p = ConsensusParameters(defences=DefenceParameters(require_vouch=True, roots=tuple(f"u{k}" for k in range(20))))
@@ -66,14 +66,14 @@ def test_only_vouched_accounts_count_when_vouching_is_required() -> None:
     assert snapshot.dropped["account without a valid vouch"] > 0
 
 
-def test_ten_earlier_acts_before_one_counts() -> None:
+def test_act_counts_after_ten_earlier_acts() -> None:
     acts = [Rating(id=f"r{k:02d}", created_utc=T0 + timedelta(minutes=k), actor="a", item=f"i{k}", value=1.0) for k in range(15)]
-    known = compute_experience(acts, {}, P)
-    assert known.counted_act_ids == {f"r{k:02d}" for k in range(10, 15)}
-    assert known.num_earned_acts["a"] == 15
+    experience = compute_experience(acts, {}, P)
+    assert experience.counted_act_ids == {f"r{k:02d}" for k in range(10, 15)}
+    assert experience.num_earned_acts["a"] == 15
 
 
-def test_agreeing_with_a_status_earns_nothing() -> None:
+def test_acts_on_items_with_a_status_earn_no_experience() -> None:
     acts = [Rating(id=f"r{k:02d}", created_utc=T0 + timedelta(minutes=k), actor="a", item=f"i{k}", value=1.0) for k in range(15)]
     decided = {f"i{k}": StatusChange(id=f"s{k}", created_utc=T0, actor="run", item=f"i{k}", status=HELPFUL) for k in range(12)}
     assert compute_experience(acts, decided, P).num_earned_acts["a"] == 3
@@ -86,7 +86,7 @@ def table(histories: list[dict[int, float]]) -> SparseRatings:
     return SparseRatings(columns[:, 0].astype(np.int32), columns[:, 1].astype(np.int32), columns[:, 2], len(histories), 100)
 
 
-def test_near_duplicates_are_the_earliest_of_them_and_others_are_left_alone() -> None:
+def test_near_duplicates_are_represented_by_the_earliest() -> None:
     generator = np.random.default_rng(0)
     first = {n: float(generator.integers(2)) for n in range(40)}
     other = {n: float(generator.integers(2)) for n in range(40)}
@@ -95,7 +95,7 @@ def test_near_duplicates_are_the_earliest_of_them_and_others_are_left_alone() ->
     assert find_near_duplicates(table([other, first, nearly, dict(first), short, short]), P).tolist() == [0, 1, 1, 1, 4, 5]
 
 
-def test_collapsed_accounts_speak_once() -> None:
+def test_near_duplicate_accounts_count_once() -> None:
     people = Population(num_raters=30, num_items=60, seed=2)
     log = simulate_ratings(plant_truth(people), people)
     copies: list[FeedbackEvent] = [
@@ -112,7 +112,7 @@ def test_collapsed_accounts_speak_once() -> None:
     ]
 
 
-def test_drive_by_accounts_change_nothing_that_counts() -> None:
+def test_drive_by_accounts_change_no_result() -> None:
     people = Population(num_raters=40, num_items=40, seed=3)
     log = simulate_ratings(plant_truth(people), people)
     before = run_consensus(log).snapshot
@@ -126,7 +126,7 @@ def test_drive_by_accounts_change_nothing_that_counts() -> None:
     assert next(i for i in after.items if i.item == target).uncounted == before.items[7].uncounted + 40
 
 
-def test_a_busy_rater_is_held_to_the_cap() -> None:
+def test_influence_of_an_active_rater_is_capped() -> None:
     raters = np.array([0] * 40 + [1] * 8, dtype=np.int32)
     weights = influence_weights(raters, 2, 10)
     assert weights is not None
@@ -135,14 +135,14 @@ def test_a_busy_rater_is_held_to_the_cap() -> None:
     assert influence_weights(raters, 2, 40) is None
 
 
-def test_the_most_active_are_the_busiest_hundredth() -> None:
+def test_most_active_mask_selects_one_percent() -> None:
     counts = [3] * 99 + [50, 3, 4]
     raters = np.repeat(np.arange(102), counts).astype(np.int32)
     assert np.flatnonzero(most_active_mask(raters, 102, P)).tolist() == [99]
     assert not most_active_mask(np.arange(20, dtype=np.int32), 20, P).any()
 
 
-def test_a_jury_is_drawn_from_both_sides_by_a_lot_that_anybody_can_check() -> None:
+def test_jury_draw_is_reproducible_and_balanced() -> None:
     candidates = {f"u{k}": k % 2 for k in range(40)}
     jury = draw_jury(candidates, log_hash="ab", item="x")
     assert jury == draw_jury(dict(reversed(candidates.items())), log_hash="ab", item="x")

@@ -1,4 +1,4 @@
-"""Events as data, and what a log prefix adds up to."""
+"""Events as data, and the state of a log prefix."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ EVERY_KIND: list[FeedbackEvent] = [
 
 
 @pytest.mark.parametrize("event", EVERY_KIND, ids=lambda event: event.kind)
-def test_an_event_survives_its_own_json(event: FeedbackEvent) -> None:
+def test_event_round_trips_through_json(event: FeedbackEvent) -> None:
     assert event_from_dict(event_to_dict(event)) == event
     assert canonical_event_bytes(event_from_dict(event_to_dict(event))) == canonical_event_bytes(event)
 
 
-def test_times_are_written_in_utc_whatever_their_zone() -> None:
+def test_times_are_encoded_in_utc() -> None:
     from datetime import timezone
 
     east = rating("1", 0)
@@ -66,7 +66,7 @@ def test_times_are_written_in_utc_whatever_their_zone() -> None:
     assert event_to_dict(east)["created_utc"] == "2026-03-01T12:00:00.000000Z"
 
 
-def test_what_is_wrong_with_an_event_is_said() -> None:
+def test_invalid_events_are_rejected_with_the_reason() -> None:
     with pytest.raises(BadInput, match=r"0, 0\.5 or 1"):
         rating("1", 0, value=0.7)
     with pytest.raises(BadInput, match="time zone"):
@@ -83,38 +83,38 @@ def test_what_is_wrong_with_an_event_is_said() -> None:
         event_from_dict({"kind": "rating", "id": "1", "created_utc": "2026-01-01T00:00:00Z", "actor": "a"})
 
 
-def test_the_last_rating_of_an_item_stands_and_the_first_is_accounted_for() -> None:
+def test_last_rating_of_an_item_counts_and_the_first_is_listed_as_dropped() -> None:
     state = fold_events([rating("1", 0, value=0.0), rating("2", 5, value=1.0)])
     assert [(r.id, r.value) for r in state.ratings] == [("2", 1.0)]
     assert [(d.event, d.reason) for d in state.dropped] == [("1", "replaced by a later one")]
 
 
-def test_a_comparison_the_other_way_round_replaces_the_first() -> None:
+def test_comparison_in_reverse_order_replaces_the_first() -> None:
     first = Comparison(id="1", created_utc=at(0), actor="a", left="x", right="y", outcome="left")
     second = Comparison(id="2", created_utc=at(1), actor="a", left="y", right="x", outcome="left")
     assert fold_events([second, first]).comparisons == (second,)
 
 
-def test_a_retracted_rating_brings_back_none_and_a_retracted_correction_brings_back_the_first() -> None:
+def test_retracting_a_correction_restores_the_first_rating() -> None:
     first, second = rating("1", 0, value=0.0), rating("2", 1, value=1.0)
-    taken = Retraction(id="3", created_utc=at(2), actor="ann", event="2")
-    assert fold_events([first, taken]).ratings == (first,)
-    assert fold_events([first, second, taken]).ratings == (first,)
+    retraction = Retraction(id="3", created_utc=at(2), actor="ann", event="2")
+    assert fold_events([first, retraction]).ratings == (first,)
+    assert fold_events([first, second, retraction]).ratings == (first,)
 
 
-def test_only_the_author_retracts() -> None:
+def test_only_the_author_can_retract() -> None:
     state = fold_events([rating("1", 0), Retraction(id="2", created_utc=at(1), actor="eve", event="1")])
     assert len(state.ratings) == 1
     assert [d.reason for d in state.dropped] == ["retracts an act of somebody else"]
 
 
-def test_a_retraction_of_what_comes_later_is_void() -> None:
+def test_retraction_of_a_later_event_is_void() -> None:
     state = fold_events([rating("1", 5), Retraction(id="2", created_utc=at(1), actor="ann", event="1")])
     assert len(state.ratings) == 1
     assert [d.reason for d in state.dropped] == ["names no earlier event"]
 
 
-def test_a_removal_is_visible_and_can_not_be_taken_back() -> None:
+def test_removal_is_visible_and_cannot_be_retracted() -> None:
     removal = Removal(id="2", created_utc=at(1), actor="admin", event="1", reason="doxxing")
     state = fold_events([rating("1", 0), removal, Retraction(id="3", created_utc=at(2), actor="admin", event="2")])
     assert state.ratings == ()
@@ -125,6 +125,6 @@ def test_a_removal_is_visible_and_can_not_be_taken_back() -> None:
     }
 
 
-def test_one_id_for_two_events_is_refused() -> None:
+def test_two_events_with_one_id_are_rejected() -> None:
     with pytest.raises(Untrusted, match="Two different"):
         fold_events([rating("1", 0), rating("1", 0, value=0.0)])

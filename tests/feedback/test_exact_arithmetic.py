@@ -1,4 +1,4 @@
-"""The arithmetic that every machine must agree on."""
+"""The arithmetic that must give the same result on every machine."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ def test_beta_cdf_agrees_with_a_reference() -> None:
         np.testing.assert_allclose(exact.beta_cdf(a, b, x), special.betainc(a, b, x), atol=1e-10)
 
 
-def test_beta_cdf_of_one_element_does_not_depend_on_its_neighbours() -> None:
+def test_beta_cdf_of_an_element_does_not_depend_on_its_neighbours() -> None:
     a, b = np.array([3.5, 400.0, 0.5]), np.array([2.5, 380.0, 90.0])
     together = exact.beta_cdf(a, b, 0.5)
     alone = [float(exact.beta_cdf(a[k : k + 1], b[k : k + 1], 0.5)[0]) for k in range(3)]
     assert together.tolist() == alone
 
 
-def test_huge_counts_stay_between_zero_and_one() -> None:
+def test_beta_cdf_of_huge_counts_is_a_probability() -> None:
     chances = exact.beta_cdf(np.array([1e6, 5e5]), np.array([5e5, 1e6]), 0.5)
     assert chances[0] < 1e-6
     assert chances[1] > 1.0 - 1e-6
 
 
 @given(st.lists(st.floats(-8.0, 8.0), max_size=60), st.randoms(use_true_random=False))
-def test_a_sum_does_not_depend_on_its_order(numbers: list[float], random: object) -> None:
+def test_exact_sum_does_not_depend_on_the_order(numbers: list[float], random: object) -> None:
     shuffled = numbers.copy()
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert exact.exact_sum(np.array(numbers)) == exact.exact_sum(np.array(shuffled))
 
 
-def test_scatter_depends_on_position_and_seed_only() -> None:
+def test_pseudo_random_numbers_depend_on_position_and_seed_only() -> None:
     assert exact.pseudo_random_uint64(5, 3).tolist() == exact.pseudo_random_uint64(9, 3)[:5].tolist()
     assert exact.pseudo_random_uint64(5, 3).tolist() != exact.pseudo_random_uint64(5, 4).tolist()
     start = exact.pseudo_random_symmetric(10_000, 0)

@@ -1,4 +1,4 @@
-"""Files into the log and out of it: nothing vanishes, nothing doubles, nobody is named, a round trip loses nothing."""
+"""Importing files and exporting the log: every record is accounted for, none doubles, no name leaks, round trips are lossless."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.feedback.people import answers, community, opened, pour
+from tests.feedback.people import add_answers, community, opened, pour
 from yearling.errors import BadInput, NotFound, Untrusted
 from yearling.feedback import FeedbackImportReport, FeedbackLog, export_log_lines, import_feedback_file, run_and_record
 
@@ -26,16 +26,16 @@ def log(tmp_path: Path) -> Iterator[FeedbackLog]:
         yield log
 
 
-def write(path: Path, rows: list[Any]) -> Path:
+def write_lines(path: Path, rows: list[Any]) -> Path:
     path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows) + "\n")
     return path
 
 
-def balanced(report: FeedbackImportReport) -> bool:
+def is_balanced(report: FeedbackImportReport) -> bool:
     return report.records == report.num_kept + report.already_there + sum(report.dropped.values())
 
 
-def export(log: FeedbackLog) -> bytes:
+def export_log(log: FeedbackLog) -> bytes:
     return b"".join(export_log_lines(log.store))
 
 
@@ -53,14 +53,14 @@ LINES: list[Any] = [
 ]
 
 
-def test_hand_written_lines_become_acts_under_pseudonyms(log: FeedbackLog, tmp_path: Path) -> None:
-    report = import_feedback_file(log.store, write(tmp_path / "mine.jsonl", LINES), "jsonl")
-    assert balanced(report)
+def test_hand_written_lines_are_logged_under_pseudonyms(log: FeedbackLog, tmp_path: Path) -> None:
+    report = import_feedback_file(log.store, write_lines(tmp_path / "mine.jsonl", LINES), "jsonl")
+    assert is_balanced(report)
     assert not report.dropped
     assert (report.records, report.texts, report.raters) == (10, 3, 2)
-    written = export(log).decode()
+    exported = export_log(log).decode()
     for name in ('"ann"', '"ben"', "Ben Smith"):
-        assert name not in written
+        assert name not in exported
     events = [entry.event for entry in log.store.events.entries()]
     ann, ben = events[0]["actor"], events[1]["actor"]
     assert events[8]["jurors"] == [ben, ann]
@@ -72,15 +72,15 @@ def test_hand_written_lines_become_acts_under_pseudonyms(log: FeedbackLog, tmp_p
     assert log.store.audit.entries()[-1].action == "feedback.import"
 
 
-def test_reading_a_file_twice_adds_nothing(log: FeedbackLog, tmp_path: Path) -> None:
-    path = write(tmp_path / "mine.jsonl", [*LINES, LINES[0]])
+def test_importing_a_file_twice_adds_nothing(log: FeedbackLog, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "mine.jsonl", [*LINES, LINES[0]])
     first = import_feedback_file(log.store, path, "jsonl")
     assert first.dropped == {"the same act twice in this file": 1}
-    before = export(log)
+    before = export_log(log)
     again = import_feedback_file(log.store, path, "jsonl")
-    assert (again.kept, again.already_there, balanced(again)) == ({}, 10, True)
-    assert export(log) == before
-    # The same names in another source are other people.
+    assert (again.kept, again.already_there, is_balanced(again)) == ({}, 10, True)
+    assert export_log(log) == before
+    # The same names in another source stand for other people.
     other = import_feedback_file(log.store, path, "jsonl", source="other")
     assert other.kept == {"comparison": 1, "edit": 1, "jury_invitation": 1, "note_rating": 1, "rating": 1, "vouch": 1}
     assert other.dropped == {
@@ -89,7 +89,7 @@ def test_reading_a_file_twice_adds_nothing(log: FeedbackLog, tmp_path: Path) -> 
         "a retraction of somebody else's act": 1,
         "the same act twice in this file": 1,
     }
-    assert balanced(other)
+    assert is_balanced(other)
     log.index.sync()
     assert log.index.get_note("note-1").actor == log.store.events.entries()[2].event["actor"]
 
@@ -137,31 +137,31 @@ def test_reading_a_file_twice_adds_nothing(log: FeedbackLog, tmp_path: Path) -> 
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_what_cannot_be_kept_is_dropped_with_its_reason(log: FeedbackLog, tmp_path: Path, line: Any, reason: str) -> None:
+def test_unusable_line_is_dropped_with_its_reason(log: FeedbackLog, tmp_path: Path, line: Any, reason: str) -> None:
     good = {"kind": "rating", "id": "mine", "actor": "somebody", "item": "x", "value": 1}
-    report = import_feedback_file(log.store, write(tmp_path / "f.jsonl", [good, line]), "jsonl")
+    report = import_feedback_file(log.store, write_lines(tmp_path / "f.jsonl", [good, line]), "jsonl")
     assert report.dropped == {reason: 1}
     assert report.kept == {"rating": 1}
-    assert balanced(report)
+    assert is_balanced(report)
     assert [(example.line, example.reason) for example in report.examples] == [(2, reason)]
     run_and_record(log.store, log.index)
 
 
-def test_an_id_is_one_act(log: FeedbackLog, tmp_path: Path) -> None:
+def test_id_of_another_act_is_dropped(log: FeedbackLog, tmp_path: Path) -> None:
     line = {"kind": "rating", "id": "r1", "actor": "a", "item": "x", "value": 1}
-    path = write(tmp_path / "f.jsonl", [line, {**line, "value": 0}, line])
+    path = write_lines(tmp_path / "f.jsonl", [line, {**line, "value": 0}, line])
     report = import_feedback_file(log.store, path, "jsonl")
     assert report.dropped == {"an id that stands for another act": 1, "the same act twice in this file": 1}
-    report = import_feedback_file(log.store, write(tmp_path / "f.jsonl", [{**line, "value": 0}]), "jsonl")
+    report = import_feedback_file(log.store, write_lines(tmp_path / "f.jsonl", [{**line, "value": 0}]), "jsonl")
     assert report.dropped == {"an id that stands for another act": 1}
-    assert balanced(report)
+    assert is_balanced(report)
 
 
-def test_words_that_were_deleted_do_not_come_back(log: FeedbackLog, tmp_path: Path) -> None:
-    path = write(tmp_path / "f.jsonl", LINES)
+def test_import_does_not_restore_deleted_texts(log: FeedbackLog, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "f.jsonl", LINES)
     import_feedback_file(log.store, path, "jsonl")
     before = tmp_path / "before.jsonl"
-    before.write_bytes(export(log))
+    before.write_bytes(export_log(log))
     log.store.texts.delete("note-1", actor="test")
     for file in (path, before):
         import_feedback_file(log.store, file, "jsonl")
@@ -169,55 +169,55 @@ def test_words_that_were_deleted_do_not_come_back(log: FeedbackLog, tmp_path: Pa
             log.store.texts.get("note-1")
 
 
-def test_other_words_under_a_known_id_are_dropped(log: FeedbackLog, tmp_path: Path) -> None:
-    import_feedback_file(log.store, write(tmp_path / "f.jsonl", LINES), "jsonl")
+def test_other_text_under_a_known_id_is_dropped(log: FeedbackLog, tmp_path: Path) -> None:
+    import_feedback_file(log.store, write_lines(tmp_path / "f.jsonl", LINES), "jsonl")
     lines = [
         {"kind": "text", "id": "answer-1", "content": {"text": "Eight."}},
         {"kind": "note", "actor": "a", "item": "answer-1", "note": "n2", "text_sha256": "ab" * 32},
         {"kind": "text", "id": "n2", "text_kind": "note", "content": {"text": "not those"}},
     ]
-    report = import_feedback_file(log.store, write(tmp_path / "g.jsonl", lines), "jsonl")
+    report = import_feedback_file(log.store, write_lines(tmp_path / "g.jsonl", lines), "jsonl")
     assert report.dropped == {"a text whose id stands for other words": 1, "words that are not those of their act": 1}
     assert report.kept == {"note": 1}
-    assert balanced(report)
+    assert is_balanced(report)
 
 
 @pytest.mark.slow
-def test_an_export_starts_the_same_log_elsewhere_and_continues_it(log: FeedbackLog, tmp_path: Path) -> None:
+def test_export_starts_and_continues_the_same_log_elsewhere(log: FeedbackLog, tmp_path: Path) -> None:
     ada = log.store.people.add("Ada").id
     pour(log, community())
     log.add_note(ada, "i1", "words")
     run_and_record(log.store, log.index)
     first = tmp_path / "first.jsonl"
-    first.write_bytes(export(log))
+    first.write_bytes(export_log(log))
     log.rate(ada, "i1", 1)
     run_and_record(log.store, log.index)
     second = tmp_path / "second.jsonl"
-    second.write_bytes(export(log))
+    second.write_bytes(export_log(log))
     with opened(tmp_path / "other") as other:
         assert not import_feedback_file(other.store, first, "jsonl").dropped
-        assert export(other) == first.read_bytes()
+        assert export_log(other) == first.read_bytes()
         report = import_feedback_file(other.store, second, "jsonl")
         assert not report.dropped
-        assert balanced(report)
-        assert export(other) == second.read_bytes()
+        assert is_balanced(report)
+        assert export_log(other) == second.read_bytes()
         assert run_and_record(other.store, other.index).snapshot.hash
     with opened(tmp_path / "foreign") as foreign:
-        mine = answers(foreign, foreign.store.people.owner().id, 1)[0]
-        foreign.rate(foreign.store.people.owner().id, mine, 1)
+        own_answer = add_answers(foreign, foreign.store.people.owner().id, 1)[0]
+        foreign.rate(foreign.store.people.owner().id, own_answer, 1)
         report = import_feedback_file(foreign.store, first, "jsonl")
         assert set(report.dropped) == {"a status that another installation found"}
         assert report.kept["rating"] > 100
 
 
-def test_a_changed_or_cut_export_is_refused_as_a_whole(log: FeedbackLog, tmp_path: Path) -> None:
+def test_changed_or_truncated_export_is_rejected(log: FeedbackLog, tmp_path: Path) -> None:
     pour(log, community(num_raters=5))
     lines = list(export_log_lines(log.store))
     with opened(tmp_path / "other") as other:
         for broken in (lines[:-1], [lines[0], *lines[2:]], [lines[0], lines[1].replace(b'"value":1.0', b'"value":0.0')]):
             path = tmp_path / "broken.jsonl"
             path.write_bytes(b"".join(broken))
-            with pytest.raises(Untrusted, match="cut off or was changed"):
+            with pytest.raises(Untrusted, match="incomplete or was changed"):
                 import_feedback_file(other.store, path, "jsonl")
         path.write_bytes(lines[0].replace(b'"version":1', b'"version":2'))
         with pytest.raises(BadInput, match="version 2"):
@@ -257,23 +257,23 @@ def test_a_round_trip_loses_nothing(tmp_path_factory: pytest.TempPathFactory, ac
     lines: list[Any] = [{**act, "actor": actor} for actor, act in acts]
     lines.append({"kind": "text", "id": "an answer", "content": content})
     with opened(folder / "a") as origin, opened(folder / "b") as copy:
-        report = import_feedback_file(origin.store, write(folder / "in.jsonl", lines), "jsonl")
-        assert balanced(report)
-        first = export(origin)
+        report = import_feedback_file(origin.store, write_lines(folder / "in.jsonl", lines), "jsonl")
+        assert is_balanced(report)
+        first = export_log(origin)
         (folder / "out.jsonl").write_bytes(first)
         report = import_feedback_file(copy.store, folder / "out.jsonl", "jsonl")
         assert (report.dropped, report.already_there) == ({}, 0)
-        assert export(copy) == first
-        # An export given twice, with its header once, is still one log.
+        assert export_log(copy) == first
+        # An export repeated in one file, without its header, is still one log.
         (folder / "twice.jsonl").write_bytes(first.partition(b"\n")[2] * 2)
         assert import_feedback_file(copy.store, folder / "twice.jsonl", "jsonl").num_kept == 0
-        assert export(copy) == first
+        assert export_log(copy) == first
 
 
 DIALOGUE = "\n\nHuman: Hi\n\nAssistant: Hello.\n\nHuman: How are you?\n\nAssistant:"
 
 
-def test_pairs_in_three_forms(log: FeedbackLog, tmp_path: Path) -> None:
+def test_imports_preference_pairs_in_three_forms(log: FeedbackLog, tmp_path: Path) -> None:
     rows = [
         {"chosen": f"{DIALOGUE} Fine.", "rejected": f"{DIALOGUE} Bad."},
         {"prompt": "Say hi", "chosen": "Hi", "rejected": "No", "annotator": "zoe"},
@@ -294,7 +294,7 @@ def test_pairs_in_three_forms(log: FeedbackLog, tmp_path: Path) -> None:
         "nonsense",
         "[1]",
     ]
-    report = import_feedback_file(log.store, write(tmp_path / "pairs.jsonl", rows), "pairs")
+    report = import_feedback_file(log.store, write_lines(tmp_path / "pairs.jsonl", rows), "pairs")
     assert report.kept == {"comparison": 3}
     assert report.dropped == {
         "the same act twice in this file": 1,
@@ -310,7 +310,7 @@ def test_pairs_in_three_forms(log: FeedbackLog, tmp_path: Path) -> None:
         "not JSON": 1,
         "a row that is no object": 1,
     }
-    assert balanced(report)
+    assert is_balanced(report)
     assert (report.raters, report.items, report.texts) == (2, 6, 6)
     event = log.store.events.entries()[0].event
     assert event["outcome"] == "left"
@@ -324,7 +324,7 @@ def test_pairs_in_three_forms(log: FeedbackLog, tmp_path: Path) -> None:
     }
 
 
-def test_annotators_are_people_of_their_own(log: FeedbackLog, tmp_path: Path) -> None:
+def test_each_annotator_is_a_separate_rater(log: FeedbackLog, tmp_path: Path) -> None:
     base = {"instruction": "Do", "input": "this", "response1": "a", "response2": "b"}
     rows = [
         {**base, "annotator1": 1, "annotator2": 2, "annotator3": 0},
@@ -346,36 +346,36 @@ def test_annotators_are_people_of_their_own(log: FeedbackLog, tmp_path: Path) ->
         "a row without a prompt": 1,
         "a row without annotators": 1,
     }
-    assert balanced(report)
+    assert is_balanced(report)
     events = [entry.event for entry in log.store.events.entries()]
     assert [event["outcome"] for event in events] == ["left", "right", "tie", "left"]
     assert events[0]["actor"] == events[3]["actor"]
     assert len({event["actor"] for event in events}) == 3
     (tmp_path / "cut.json").write_text(json.dumps(rows)[:-5])
-    with pytest.raises(BadInput, match="no JSON"):
+    with pytest.raises(BadInput, match="not JSON"):
         import_feedback_file(log.store, tmp_path / "cut.json", "annotators")
 
 
-def test_times_of_lines_without_one_are_those_of_the_file(log: FeedbackLog, tmp_path: Path) -> None:
-    begun = datetime.now(UTC)
+def test_lines_without_a_time_keep_their_order(log: FeedbackLog, tmp_path: Path) -> None:
+    started_utc = datetime.now(UTC)
     lines = [{"kind": "rating", "actor": "a", "item": f"x{number}", "value": 1} for number in range(50)]
-    import_feedback_file(log.store, write(tmp_path / "f.jsonl", lines), "jsonl")
+    import_feedback_file(log.store, write_lines(tmp_path / "f.jsonl", lines), "jsonl")
     times = [datetime.fromisoformat(entry.event["created_utc"]) for entry in log.store.events.entries()]
     assert times == sorted(set(times))
-    assert begun - timedelta(seconds=1) < times[0]
+    assert started_utc - timedelta(seconds=1) < times[0]
     assert times[-1] <= datetime.now(UTC)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are not here (YEARLING_SHARED_DATA)")
 @pytest.mark.parametrize(
-    ("file", "form", "records", "kept"),
+    ("file", "format", "records", "kept"),
     [("pandalm/testset-v1.json", "annotators", 2997, 2817), ("hh_rlhf_harmless/test.jsonl", "pairs", 2312, 2303)],
 )
-def test_real_sets(log: FeedbackLog, file: str, form: Any, records: int, kept: int) -> None:
-    report = import_feedback_file(log.store, DATA / file, form)
+def test_imports_published_data_sets(log: FeedbackLog, file: str, format: Any, records: int, kept: int) -> None:
+    report = import_feedback_file(log.store, DATA / file, format)
     assert (report.records, report.num_kept) == (records, kept)
-    assert balanced(report)
-    assert import_feedback_file(log.store, DATA / file, form).already_there == kept
+    assert is_balanced(report)
+    assert import_feedback_file(log.store, DATA / file, format).already_there == kept
     snapshot = run_and_record(log.store, log.index).snapshot
     assert all(pair.provisional for pair in snapshot.pairs)

@@ -1,4 +1,4 @@
-"""Juries: who calls them, who sits on them, what they find, and that everybody can draw the lot again."""
+"""Juries: who can call them, who is drawn, their verdicts, and the replay of the draw."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ SMALL = ConsensusParameters(status=StatusParameters(jury_drawn=8, jury_size=6))
 
 
 @pytest.fixture(scope="module")
-def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder in which a community has spoken, to be copied."""
+def community_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the ratings of a community, to be copied."""
     folder = tmp_path_factory.mktemp("crowd") / "data"
     with opened(folder) as log:
         pour(log, community(num_raters=40, num_items=24))
@@ -37,77 +37,77 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def log(tmp_path: Path, crowd: Path) -> Iterator[FeedbackLog]:
-    shutil.copytree(crowd, tmp_path / "data")
-    with opened(tmp_path / "data") as found:
-        yield found
+def log(tmp_path: Path, community_folder: Path) -> Iterator[FeedbackLog]:
+    shutil.copytree(community_folder, tmp_path / "data")
+    with opened(tmp_path / "data") as report:
+        yield report
 
 
-def published(log: FeedbackLog, board: LiveConsensus, path: Path) -> Path:
-    path.write_bytes(b"".join(publication_lines(log.store, board.run_now())))
+def publish(log: FeedbackLog, live: LiveConsensus, path: Path) -> Path:
+    path.write_bytes(b"".join(publication_lines(log.store, live.run_now())))
     return path
 
 
-def test_the_lot_draws_people_of_both_sides_who_have_not_rated_the_item(log: FeedbackLog) -> None:
-    owner, board = log.store.people.owner().id, LiveConsensus(log, SMALL)
-    board.run_now()
+def test_jury_has_members_of_both_sides_who_have_not_rated_the_item(log: FeedbackLog) -> None:
+    owner, live = log.store.people.owner().id, LiveConsensus(log, SMALL)
+    live.run_now()
     head = log.store.events.head()
-    jury = board.invite_jury(owner, "i2")
+    jury = live.invite_jury(owner, "i2")
     rated = {entry.event["actor"] for entry in log.store.events.entries(up_to=head.sequence) if entry.event.get("item") == "i2"}
     assert len(jury.jurors) == 8
     assert not rated & set(jury.jurors)
-    result = board.latest_run.result
+    result = live.latest_run.result
     assert result is not None
     assert sorted(result.side_of(juror) for juror in jury.jurors) == [0] * 4 + [1] * 4
-    assert board.item_status("i2").is_provisional
+    assert live.item_status("i2").is_provisional
     hashes = {"code_hash": "c", "parameters_hash": "p"}
     with pytest.raises(Conflict, match="meantime"):
         log.append_jury_invitation(owner, "i2", jury.jurors, expected_head=head.hash, **hashes)
     with pytest.raises(NotFound):
         log.append_jury_invitation(owner, "unheard of", jury.jurors, expected_head=head.hash, **hashes)
-    with pytest.raises(Conflict, match="jury needs"):  # nobody is asked twice, so the candidates run out
-        [board.invite_jury(owner, "i2") for _ in range(9)]
+    with pytest.raises(Conflict, match="jury needs"):  # nobody is invited twice, so the candidates run out
+        [live.invite_jury(owner, "i2") for _ in range(9)]
 
 
-def test_only_administrators_call_a_jury_and_only_on_what_was_judged(log: FeedbackLog) -> None:
+def test_only_administrators_can_call_a_jury_on_a_judged_item(log: FeedbackLog) -> None:
     member, maintainer = log.store.people.add("Ann").id, log.store.people.add("Moe", role="maintainer").id
-    board = LiveConsensus(log, SMALL)
+    live = LiveConsensus(log, SMALL)
     with pytest.raises(NotFound, match="Only an administrator"):
-        board.invite_jury(member, "i2")
+        live.invite_jury(member, "i2")
     with pytest.raises(NotFound, match="Nobody has judged"):
-        board.invite_jury(maintainer, "unheard of")
-    assert board.invite_jury(maintainer, "i2").actor == log.pseudonym(maintainer)
+        live.invite_jury(maintainer, "unheard of")
+    assert live.invite_jury(maintainer, "i2").actor == log.pseudonym(maintainer)
 
 
-def test_a_jury_is_followed_until_it_has_found_something(log: FeedbackLog) -> None:
-    owner, board = log.store.people.owner().id, LiveConsensus(log, SMALL)
+def test_jury_state_until_the_verdict(log: FeedbackLog) -> None:
+    owner, live = log.store.people.owner().id, LiveConsensus(log, SMALL)
     with pytest.raises(NotFound, match="no jury"):
-        board.jury_state("i2")
-    call = board.invite_jury(owner, "i2")
-    assert (board.jury_state("i2").invited, board.jury_state("i2").answered, board.jury_state("i2").verdict) == (
-        set(call.jurors),
+        live.jury_state("i2")
+    invitation = live.invite_jury(owner, "i2")
+    assert (live.jury_state("i2").invited, live.jury_state("i2").answered, live.jury_state("i2").verdict) == (
+        set(invitation.jurors),
         set(),
         "",
     )
-    ledger = log.index
-    assert ledger.pending_jury_items(call.jurors[0]) == ["i2"]
-    for number, juror in enumerate(call.jurors):
+    index = log.index
+    assert index.pending_jury_items(invitation.jurors[0]) == ["i2"]
+    for number, juror in enumerate(invitation.jurors):
         line = {"kind": "rating", "id": f"verdict{number}", "actor": juror, "item": "i2", "value": 0.0, "tags": []}
         log.store.events.append(
-            [{**line, "created_utc": event_to_dict(replace(call, created_utc=ledger.next_event_utc()))["created_utc"]}]
+            [{**line, "created_utc": event_to_dict(replace(invitation, created_utc=index.next_event_utc()))["created_utc"]}]
         )
-        with ledger.consistent_view():
+        with index.consistent_view():
             pass
-    assert ledger.pending_jury_items(call.jurors[0]) == []
-    assert board.jury_state("i2").answered == set(call.jurors)
-    assert board.jury_state("i2").verdict == "not_helpful"
-    board.run_now()
-    assert board.jury_state("i2").verdict == "not_helpful"
+    assert index.pending_jury_items(invitation.jurors[0]) == []
+    assert live.jury_state("i2").answered == set(invitation.jurors)
+    assert live.jury_state("i2").verdict == "not_helpful"
+    live.run_now()
+    assert live.jury_state("i2").verdict == "not_helpful"
 
 
-def test_who_sits_on_a_jury_finds_it_at_the_head_of_the_queue(log: FeedbackLog) -> None:
-    board, ann = LiveConsensus(log), log.store.people.add("Ann").id
-    call = JuryInvitation(
+def test_jury_items_come_first_in_the_queue(log: FeedbackLog) -> None:
+    live, ann = LiveConsensus(log), log.store.people.add("Ann").id
+    invitation = JuryInvitation(
         id="call",
         created_utc=log.index.next_event_utc(),
         actor="yearling",
@@ -115,42 +115,44 @@ def test_who_sits_on_a_jury_finds_it_at_the_head_of_the_queue(log: FeedbackLog) 
         jurors=(log.pseudonym(ann),),
         code_hash="x",
     )
-    assert board.rating_queue(ann)[0].reason != "jury"
-    pour(log, [call])
-    assert [(wanted.item, wanted.reason) for wanted in board.rating_queue(ann)[:1]] == [("i5", "jury")]
-    assert [wanted.item for wanted in board.rating_queue(ann)].count("i5") == 1
+    assert live.rating_queue(ann)[0].reason != "jury"
+    pour(log, [invitation])
+    assert [(wanted.item, wanted.reason) for wanted in live.rating_queue(ann)[:1]] == [("i5", "jury")]
+    assert [wanted.item for wanted in live.rating_queue(ann)].count("i5") == 1
     log.rate(ann, "i5", 1)
-    assert board.rating_queue(ann)[0].reason != "jury"
-    assert not board.jury_state("i5").invited - board.jury_state("i5").answered
+    assert live.rating_queue(ann)[0].reason != "jury"
+    assert not live.jury_state("i5").invited - live.jury_state("i5").answered
 
 
-def test_replay_draws_every_jury_again(log: FeedbackLog, tmp_path: Path) -> None:
-    owner, board = log.store.people.owner().id, LiveConsensus(log, SMALL)
-    board.invite_jury(owner, "i2")
-    found = replay_publication(published(log, board, tmp_path / "a"))
-    assert (found.ok, found.juries_checked, found.juries_of_other_code) == (True, 1, 0), found.differences
+def test_replay_repeats_every_jury_draw(log: FeedbackLog, tmp_path: Path) -> None:
+    owner, live = log.store.people.owner().id, LiveConsensus(log, SMALL)
+    live.invite_jury(owner, "i2")
+    report = replay_publication(publish(log, live, tmp_path / "a"))
+    assert (report.ok, report.juries_checked, report.juries_of_other_code) == (True, 1, 0), report.differences
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         ({"jurors": ()}, "is not the one that the lot draws"),
         ({"code_hash": ""}, "does not say how it was drawn"),
-        ({"parameters_hash": "0" * 64}, "by parameters that no run had"),
+        ({"parameters_hash": "0" * 64}, "with parameters that no run had"),
     ],
 )
-def test_a_jury_that_was_picked_by_hand_is_found_out(log: FeedbackLog, tmp_path: Path, change: Any, said: str) -> None:
-    owner, board = log.store.people.owner().id, LiveConsensus(log, SMALL)
-    fair = board.invite_jury(owner, "i2")
-    with log.index.consistent_view() as ledger:
-        picked = replace(fair, id="picked", item="i3", created_utc=ledger.next_event_utc(), jurors=fair.jurors[::-1])
-    pour(log, [replace(picked, **change)])
-    found = replay_publication(published(log, board, tmp_path / "a"))
-    assert not found.ok
-    assert [said in difference for difference in found.differences] == [True]
+def test_replay_detects_a_jury_not_drawn_by_lot(log: FeedbackLog, tmp_path: Path, change: Any, expected: str) -> None:
+    owner, live = log.store.people.owner().id, LiveConsensus(log, SMALL)
+    drawn_jury = live.invite_jury(owner, "i2")
+    with log.index.consistent_view() as index:
+        chosen_jury = replace(
+            drawn_jury, id="picked", item="i3", created_utc=index.next_event_utc(), jurors=drawn_jury.jurors[::-1]
+        )
+    pour(log, [replace(chosen_jury, **change)])
+    report = replay_publication(publish(log, live, tmp_path / "a"))
+    assert not report.ok
+    assert [expected in difference for difference in report.differences] == [True]
 
 
-def test_an_invitation_by_an_older_version_keeps_its_bytes() -> None:
+def test_invitation_of_an_older_version_keeps_its_bytes() -> None:
     line = {
         "kind": "jury_invitation",
         "id": "j1",

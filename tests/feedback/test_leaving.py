@@ -1,4 +1,4 @@
-"""When one person takes back everything they did, one status changes at most."""
+"""If one person retracts all their acts, at most one status changes."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ LATER = START_UTC + timedelta(days=400)
 
 
 def changes(events: list[Any], p: ConsensusParameters, step: int = 1) -> tuple[int, int, int]:
-    """(statuses given, most changes, most standing statuses that a run wanted to turn), each `step`-th rater leaving alone."""
+    """Return (number of statuses, most changes, most flips wanted) over runs in which every `step`-th rater leaves alone."""
     before = {item.item: item.status for item in run_consensus(events, p).snapshot.items}
-    given = [
+    num_statuses = [
         StatusChange(id=f"s{item}", created_utc=LATER, actor="yearling", item=item, status=status)
         for item, status in before.items()
         if status != NEEDS_MORE
     ]
-    most = turned = 0
+    max_changes = max_flips = 0
     for rater in sorted({event.actor for event in events})[::step]:
-        leave = [
+        retractions = [
             Retraction(id=f"q{event.id}", created_utc=LATER + timedelta(days=1), actor=rater, event=event.id)
             for event in events
             if event.actor == rater
         ]
-        snapshot = run_consensus([*events, *given, *leave], p).snapshot
+        snapshot = run_consensus([*events, *num_statuses, *retractions], p).snapshot
         after = {item.item: item.status for item in snapshot.items}
-        most = max(most, sum(after.get(item, NEEDS_MORE) != status for item, status in before.items()))
-        turned = max(turned, snapshot.flips)
-    return len(given), most, turned
+        max_changes = max(max_changes, sum(after.get(item, NEEDS_MORE) != status for item, status in before.items()))
+        max_flips = max(max_flips, snapshot.flips)
+    return len(num_statuses), max_changes, max_flips
 
 
 @pytest.mark.slow
@@ -51,16 +51,16 @@ def changes(events: list[Any], p: ConsensusParameters, step: int = 1) -> tuple[i
         (Population(num_raters=20, num_items=20, density=0.7, seed=4), OPEN),
     ],
 )
-def test_anybody_may_leave_a_planted_community(people: Population, p: ConsensusParameters) -> None:
-    given, most, turned = changes(simulate_ratings(plant_truth(people), people), p)
-    assert given > 0
-    assert most <= 1
-    assert turned <= 2  # in the last one a run would turn two: the cap by people holds them
+def test_one_person_leaving_a_planted_community_changes_one_status_at_most(people: Population, p: ConsensusParameters) -> None:
+    num_statuses, max_changes, max_flips = changes(simulate_ratings(plant_truth(people), people), p)
+    assert num_statuses > 0
+    assert max_changes <= 1
+    assert max_flips <= 2  # in the last community a run wants two flips, and the cap holds them
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not real_conversations().exists(), reason="the Polis conversations are not on this machine")
-def test_a_third_of_a_real_conversation_may_leave_one_by_one() -> None:
+def test_one_person_leaving_a_real_conversation_changes_one_status_at_most() -> None:
     c = polis.load_conversation(real_conversations() / "bg2050")
     order = np.random.default_rng(0).permutation(len(c.values)).tolist()
     events = [
@@ -73,6 +73,6 @@ def test_a_third_of_a_real_conversation_may_leave_one_by_one() -> None:
         )
         for k, vote in enumerate(order)
     ]
-    given, most, turned = changes(events, P, step=3)
-    assert given > 200
-    assert (most, turned) == (1, 0)
+    num_statuses, max_changes, max_flips = changes(events, P, step=3)
+    assert num_statuses > 200
+    assert (max_changes, max_flips) == (1, 0)

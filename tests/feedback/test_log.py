@@ -1,4 +1,4 @@
-"""Acts, ownership, the live consensus: what people do and what follows at once and later."""
+"""Acts and their permissions, recorded runs, and the live consensus."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.feedback.people import answers, community, opened, pour
+from tests.feedback.people import add_answers, community, opened, pour
 from yearling.clock import new_id
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.feedback import (
@@ -29,7 +29,7 @@ from yearling.feedback import (
     run_consensus,
     update_item_result,
 )
-from yearling.feedback import consensus_runs as runs_module
+from yearling.feedback import consensus_runs as consensus_runs
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def log(tmp_path: Path) -> Iterator[FeedbackLog]:
         yield log
 
 
-def people(log: FeedbackLog, *names: str) -> list[str]:
+def add_people(log: FeedbackLog, *names: str) -> list[str]:
     return [log.store.people.add(name).id for name in names]
 
 
@@ -50,34 +50,34 @@ def wait_until(check: Any, seconds: float = 30) -> None:
 
 
 def test_every_act_is_one_event_under_a_pseudonym(log: FeedbackLog) -> None:
-    ada, ben = people(log, "Ada", "Ben")
-    first, second = answers(log, ada)
-    done = [
+    ada, ben = add_people(log, "Ada", "Ben")
+    first, second = add_answers(log, ada)
+    events = [
         log.rate(ada, first, 1, tags=["clear", "brief", "clear"]),
         log.compare(ada, first, second, "tie"),
         log.add_note(ada, first, "The figure is from 2019."),
         log.add_edit(ada, second, "Better words."),
         log.vouch(ada, ben),
     ]
-    note = done[2]
-    done += [log.rate_note(ben, note.note, 0.5), log.remove(log.store.people.owner().id, done[0].id, "spam")]
-    done += [log.retract(ada, done[1].id)]
+    note = events[2]
+    events += [log.rate_note(ben, note.note, 0.5), log.remove(log.store.people.owner().id, events[0].id, "spam")]
+    events += [log.retract(ada, events[1].id)]
     entries = log.store.events.entries()
-    assert [event_from_dict(entry.event) for entry in entries] == done
-    assert done[0].tags == ("brief", "clear")
-    assert isinstance(done[5], NoteRating)
-    assert [event.created_utc for event in done] == sorted({event.created_utc for event in done})
+    assert [event_from_dict(entry.event) for entry in entries] == events
+    assert events[0].tags == ("brief", "clear")
+    assert isinstance(events[5], NoteRating)
+    assert [event.created_utc for event in events] == sorted({event.created_utc for event in events})
     text = str([entry.event for entry in entries])
     for secret in ("Ada", "Ben", "The figure", "Better", ada, ben):
         assert secret not in text
     assert log.store.texts.get(note.note).content == {"text": "The figure is from 2019."}
     assert log.store.texts.get(note.note).sha256 == note.text_sha256
-    state = run_consensus(done).state
+    state = run_consensus(events).state
     assert not [dropped for dropped in state.dropped if dropped.reason not in ("retracted", "removed by an administrator")]
 
 
-def test_pseudonyms_are_stable_here_and_differ_elsewhere(log: FeedbackLog, tmp_path: Path) -> None:
-    (ada,) = people(log, "Ada")
+def test_pseudonyms_are_stable_and_differ_between_installations(log: FeedbackLog, tmp_path: Path) -> None:
+    (ada,) = add_people(log, "Ada")
     again = FeedbackLog(log.store)
     assert again.pseudonym(ada) == log.pseudonym(ada)
     with opened(tmp_path / "other") as other:
@@ -86,33 +86,33 @@ def test_pseudonyms_are_stable_here_and_differ_elsewhere(log: FeedbackLog, tmp_p
     assert log.pseudonyms.for_human(ada)[1:] != log.pseudonym(ada)[1:]
 
 
-def test_only_what_is_there_can_be_judged(log: FeedbackLog) -> None:
-    ada, ben = people(log, "Ada", "Ben")
-    (mine,) = answers(log, ada, 1)
+def test_unknown_items_cannot_be_judged(log: FeedbackLog) -> None:
+    ada, ben = add_people(log, "Ada", "Ben")
+    (own_answer,) = add_answers(log, ada, 1)
     for attempt in (
         lambda: log.rate(ada, "nothing", 1),
-        lambda: log.rate(ben, mine, 1),  # another's answer, which nobody made public by judging it
-        lambda: log.compare(ada, mine, "nothing", "left"),
+        lambda: log.rate(ben, own_answer, 1),  # another person's answer, which nobody has judged yet
+        lambda: log.compare(ada, own_answer, "nothing", "left"),
         lambda: log.add_note(ada, "nothing", "words"),
         lambda: log.add_edit(ada, "nothing", "words"),
-        lambda: log.rate_note(ada, mine, 1),
+        lambda: log.rate_note(ada, own_answer, 1),
     ):
         with pytest.raises(NotFound):
             attempt()
-    log.rate(ada, mine, 1)
-    log.rate(ben, mine, 0)
+    log.rate(ada, own_answer, 1)
+    log.rate(ben, own_answer, 0)
     assert log.store.events.head().sequence == 2
 
 
 @pytest.mark.parametrize("item", ["", "x\0", "a\nb", "\ud800", "x" * 201])
-def test_ids_that_cannot_be_are_refused(log: FeedbackLog, item: str) -> None:
+def test_invalid_item_ids_are_rejected(log: FeedbackLog, item: str) -> None:
     with pytest.raises(BadInput):
         log.rate(log.store.people.owner().id, item, 1)
 
 
-def test_values_tags_and_words_are_checked(log: FeedbackLog) -> None:
-    (ada,) = people(log, "Ada")
-    first, second = answers(log, ada)
+def test_invalid_values_tags_and_texts_are_rejected(log: FeedbackLog) -> None:
+    (ada,) = add_people(log, "Ada")
+    first, second = add_answers(log, ada)
     for attempt in (
         lambda: log.rate(ada, first, 0.7),
         lambda: log.rate(ada, first, 1, tags=["Mr Smith lied"]),
@@ -128,9 +128,9 @@ def test_values_tags_and_words_are_checked(log: FeedbackLog) -> None:
     assert log.store.texts.list() == []
 
 
-def test_nobody_judges_their_own_words(log: FeedbackLog) -> None:
-    ada, ben = people(log, "Ada", "Ben")
-    (answer,) = answers(log, ada, 1)
+def test_own_text_cannot_be_judged(log: FeedbackLog) -> None:
+    ada, ben = add_people(log, "Ada", "Ben")
+    (answer,) = add_answers(log, ada, 1)
     note, edit = log.add_note(ada, answer, "words"), log.add_edit(ada, answer, "more words")
     for attempt in (
         lambda: log.rate_note(ada, note.note, 1),
@@ -146,9 +146,9 @@ def test_nobody_judges_their_own_words(log: FeedbackLog) -> None:
         log.add_note(ben, note.note, "a note on a note")
 
 
-def test_a_person_takes_back_their_own_acts_only(log: FeedbackLog) -> None:
-    ada, ben = people(log, "Ada", "Ben")
-    (answer,) = answers(log, ada, 1)
+def test_people_can_retract_only_their_own_acts(log: FeedbackLog) -> None:
+    ada, ben = add_people(log, "Ada", "Ben")
+    (answer,) = add_answers(log, ada, 1)
     rating = log.rate(ada, answer, 1)
     note = log.add_note(ada, answer, "private words")
     for event_id in (rating.id, note.id, "nothing"):
@@ -170,10 +170,10 @@ def test_a_person_takes_back_their_own_acts_only(log: FeedbackLog) -> None:
     assert log.index.has_rated(log.pseudonym(ada), answer)
 
 
-def test_only_administrators_remove_and_say_why(log: FeedbackLog) -> None:
-    ada, ben = people(log, "Ada", "Ben")
+def test_only_administrators_can_remove_and_need_a_reason(log: FeedbackLog) -> None:
+    ada, ben = add_people(log, "Ada", "Ben")
     owner = log.store.people.owner().id
-    (answer,) = answers(log, ada, 1)
+    (answer,) = add_answers(log, ada, 1)
     note = log.add_note(ada, answer, "an address")
     with pytest.raises(NotFound, match="administrator"):
         log.remove(ben, note.id, "I dislike it")
@@ -190,9 +190,9 @@ def test_only_administrators_remove_and_say_why(log: FeedbackLog) -> None:
         log.vouch(ada, ada)
 
 
-def test_times_follow_the_order_of_acts_even_when_the_clock_does_not(log: FeedbackLog) -> None:
-    (ada,) = people(log, "Ada")
-    (answer,) = answers(log, ada, 1)
+def test_event_times_follow_the_order_of_acts_if_the_clock_is_behind(log: FeedbackLog) -> None:
+    (ada,) = add_people(log, "Ada")
+    (answer,) = add_answers(log, ada, 1)
     ahead = datetime.now(UTC) + timedelta(minutes=4)
     early = Rating(id=new_id(), created_utc=ahead, actor=log.pseudonym(ada), item=answer, value=1.0)
     log.store.events.append([event_to_dict(early)])
@@ -201,7 +201,7 @@ def test_times_follow_the_order_of_acts_even_when_the_clock_does_not(log: Feedba
     assert {dropped.reason for dropped in run_consensus(events).state.dropped} == {"retracted"}
 
 
-def test_a_run_is_recorded_once_and_its_statuses_are_events(log: FeedbackLog) -> None:
+def test_run_is_recorded_once_and_logs_status_changes(log: FeedbackLog) -> None:
     pour(log, community())
     first = run_and_record(log.store, log.index)
     changes = [event_from_dict(entry.event) for entry in log.store.events.entries(after=first.record.up_to)]
@@ -212,13 +212,13 @@ def test_a_run_is_recorded_once_and_its_statuses_are_events(log: FeedbackLog) ->
     assert {change.snapshot for change in changes if isinstance(change, StatusChange)} == {first.snapshot.hash}
     again = run_and_record(log.store, log.index)
     assert (again.is_new, again.record, again.snapshot) == (False, first.record, first.snapshot)
-    kept = load_latest_run(log.store)
-    assert kept is not None
-    assert kept.snapshot == first.snapshot
-    assert kept.snapshot.canonical_bytes() == first.snapshot.canonical_bytes()
+    recorded = load_latest_run(log.store)
+    assert recorded is not None
+    assert recorded.snapshot == first.snapshot
+    assert recorded.snapshot.canonical_bytes() == first.snapshot.canonical_bytes()
     assert log.store.verify().ok
-    # The next act makes a new run, in which what stood stands.
-    (ada,) = people(log, "Ada")
+    # The next act leads to a new run, in which the earlier statuses are kept.
+    (ada,) = add_people(log, "Ada")
     log.rate(ada, "i1", 1)
     second = run_and_record(log.store, log.index)
     assert second.is_new
@@ -228,19 +228,19 @@ def test_a_run_is_recorded_once_and_its_statuses_are_events(log: FeedbackLog) ->
     )
 
 
-def test_a_run_that_came_second_is_done_again(log: FeedbackLog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_overtaken_by_another_is_repeated(log: FeedbackLog, monkeypatch: pytest.MonkeyPatch) -> None:
     pour(log, community())
     other = FeedbackLog(log.store)
-    real, raced = runs_module.run_consensus, []
+    real, races = consensus_runs.run_consensus, []
 
     def slow(events: Any, parameters: Any) -> Any:
         result = real(events, parameters)
-        if not raced:
-            raced.append(True)
+        if not races:
+            races.append(True)
             run_and_record(other.store, other.index)
         return result
 
-    monkeypatch.setattr(runs_module, "run_consensus", slow)
+    monkeypatch.setattr(consensus_runs, "run_consensus", slow)
     finished = run_and_record(log.store, log.index)
     assert (finished.is_new, finished.record.sequence) == (False, 1)
     statuses = [entry.event for entry in log.store.events.entries() if entry.event["kind"] == "status_change"]
@@ -248,47 +248,47 @@ def test_a_run_that_came_second_is_done_again(log: FeedbackLog, monkeypatch: pyt
 
 
 @pytest.mark.slow
-def test_a_rating_moves_its_item_at_once_and_the_full_run_has_the_last_word(log: FeedbackLog) -> None:
+def test_rating_updates_its_item_until_the_full_run_replaces_the_result(log: FeedbackLog) -> None:
     events = community(num_raters=60)
     rest = [event for event in events if event.item == "i3"][-8:]
     pour(log, [event for event in events if event not in rest])
-    board = LiveConsensus(log)
-    before = board.item_status("i3")
-    assert (before.result, before.is_provisional) == (board.latest_run.snapshot.find_item("i3"), False)
-    others = {item.item: item for item in board.latest_run.snapshot.items if item.item != "i3"}
+    live = LiveConsensus(log)
+    before = live.item_status("i3")
+    assert (before.result, before.is_provisional) == (live.latest_run.snapshot.find_item("i3"), False)
+    others = {item.item: item for item in live.latest_run.snapshot.items if item.item != "i3"}
     pour(log, rest)
     started = time.perf_counter()
-    quick = board.item_status("i3")
+    provisional_status = live.item_status("i3")
     assert time.perf_counter() - started < 1.0
-    assert quick.is_provisional
-    assert quick.result is not None
+    assert provisional_status.is_provisional
+    assert provisional_status.result is not None
     assert before.result is not None
-    gained = sum(side.ratings for side in quick.result.sides) - sum(side.ratings for side in before.result.sides)
-    assert 0 < gained <= len(rest)  # somebody may be new, and wait for the full run
-    assert board.latest_run.result is not None
-    assert quick.result == update_item_result(board.latest_run.result, "i3", board.log.index.events_about("i3"))
-    assert {item.item: item for item in board.item_results() if item.item != "i3"} == others
-    finished = board.run_now()
-    full = board.item_status("i3")
-    assert not full.is_provisional
-    assert full.result == finished.snapshot.find_item("i3")
-    # As if everything had been there from the start.
+    gained = sum(side.ratings for side in provisional_status.result.sides) - sum(side.ratings for side in before.result.sides)
+    assert 0 < gained <= len(rest)  # a rater may be new and wait for the full run
+    assert live.latest_run.result is not None
+    assert provisional_status.result == update_item_result(live.latest_run.result, "i3", live.log.index.events_about("i3"))
+    assert {item.item: item for item in live.item_results() if item.item != "i3"} == others
+    finished = live.run_now()
+    full_status = live.item_status("i3")
+    assert not full_status.is_provisional
+    assert full_status.result == finished.snapshot.find_item("i3")
+    # The result equals that of a log that held all events from the start.
     acts = [event for event in log.index.events() if not isinstance(event, StatusChange)]
-    afresh = run_consensus(acts).snapshot.find_item("i3")
-    assert afresh is not None
-    assert full.result is not None
-    assert full.result.sides == afresh.sides
+    recomputed = run_consensus(acts).snapshot.find_item("i3")
+    assert recomputed is not None
+    assert full_status.result is not None
+    assert full_status.result.sides == recomputed.sides
 
 
-def test_a_retraction_counts_at_once(log: FeedbackLog) -> None:
-    (ada,) = people(log, "Ada")
+def test_retraction_updates_its_item_at_once(log: FeedbackLog) -> None:
+    (ada,) = add_people(log, "Ada")
     pour(log, community())
-    board = LiveConsensus(log)
-    seasoned = [log.rate(ada, f"i{number}", 1) for number in range(14)]
-    board.run_now()
-    before = board.item_status("i13").result
-    log.retract(ada, seasoned[13].id)
-    after = board.item_status("i13")
+    live = LiveConsensus(log)
+    ratings = [log.rate(ada, f"i{number}", 1) for number in range(14)]
+    live.run_now()
+    before = live.item_status("i13").result
+    log.retract(ada, ratings[13].id)
+    after = live.item_status("i13")
     assert after.is_provisional
     assert before is not None
     assert after.result is not None
@@ -296,55 +296,55 @@ def test_a_retraction_counts_at_once(log: FeedbackLog) -> None:
 
 
 @pytest.mark.slow
-def test_the_background_run_follows_and_other_writers_are_heard(log: FeedbackLog, tmp_path: Path) -> None:
-    board = LiveConsensus(log, interval_s=0.05)
-    board.start()
+def test_background_runs_follow_acts_of_other_writers(log: FeedbackLog, tmp_path: Path) -> None:
+    live = LiveConsensus(log, interval_s=0.05)
+    live.start()
     try:
-        assert log.store.consensus_runs.get_newest() is None  # nothing to find out
+        assert log.store.consensus_runs.get_newest() is None  # the log is empty
         pour(log, community())
-        board.request_run()
+        live.request_run()
         wait_until(lambda: log.store.consensus_runs.get_newest() is not None)
-        wait_until(lambda: board.item_status("i1").result is not None and not board.item_status("i1").is_provisional)
+        wait_until(lambda: live.item_status("i1").result is not None and not live.item_status("i1").is_provisional)
         pour(log, [replace(event, id=f"x{event.id}") for event in community(seed=9) if event.item == "i1"][:3])
-        assert board.item_status("i1").is_provisional  # reading noticed it, and the run follows
-        wait_until(lambda: not board.item_status("i1").is_provisional)
+        assert live.item_status("i1").is_provisional  # reading the log shows the change, and a run follows
+        wait_until(lambda: not live.item_status("i1").is_provisional)
     finally:
-        board.close()
+        live.close()
 
 
-def test_a_note_has_a_standing_before_anybody_rated_it(log: FeedbackLog) -> None:
-    ada, ben = people(log, "Ada", "Ben")
-    (answer,) = answers(log, ada, 1)
-    board = LiveConsensus(log)
-    assert board.item_status("unheard of").status == NEEDS_MORE
+def test_unrated_note_has_a_status(log: FeedbackLog) -> None:
+    ada, ben = add_people(log, "Ada", "Ben")
+    (answer,) = add_answers(log, ada, 1)
+    live = LiveConsensus(log)
+    assert live.item_status("unheard of").status == NEEDS_MORE
     note = log.add_note(ada, answer, "words")
-    assert board.item_status(note.note).status == NEEDS_MORE
+    assert live.item_status(note.note).status == NEEDS_MORE
     log.rate_note(ben, note.note, 1)
-    assert board.item_status(note.note).is_provisional
-    board.run_now()
-    assert board.item_status(note.note).reason == "no_quorum"
-    assert board.has_rated_or_written(ada, note.note)
-    assert board.has_rated_or_written(ben, note.note)
-    assert not board.has_rated_or_written(log.store.people.owner().id, note.note)
+    assert live.item_status(note.note).is_provisional
+    live.run_now()
+    assert live.item_status(note.note).reason == "no_quorum"
+    assert live.has_rated_or_written(ada, note.note)
+    assert live.has_rated_or_written(ben, note.note)
+    assert not live.has_rated_or_written(log.store.people.owner().id, note.note)
 
 
-def test_the_queue_leaves_out_what_one_rated_or_wrote(log: FeedbackLog) -> None:
-    ada, ben = people(log, "Ada", "Ben")
-    first, second = answers(log, ada)
+def test_queue_omits_rated_and_own_items(log: FeedbackLog) -> None:
+    ada, ben = add_people(log, "Ada", "Ben")
+    first, second = add_answers(log, ada)
     note = log.add_note(ada, first, "words")
-    gone = log.add_note(ada, first, "other words")
+    withdrawn_note = log.add_note(ada, first, "other words")
     log.rate(ada, first, 1)
     log.rate(ada, second, 1)
-    log.retract(ada, gone.id)
-    board = LiveConsensus(log)
-    assert [wanted.item for wanted in board.rating_queue(ada)] == []
-    assert {wanted.item for wanted in board.rating_queue(ben)} == {first, second, note.note}
+    log.retract(ada, withdrawn_note.id)
+    live = LiveConsensus(log)
+    assert [wanted.item for wanted in live.rating_queue(ada)] == []
+    assert {wanted.item for wanted in live.rating_queue(ben)} == {first, second, note.note}
     log.rate(ben, first, 0)
-    assert {wanted.item for wanted in board.rating_queue(ben)} == {second, note.note}
-    assert len(board.rating_queue(ben, limit=1)) == 1
+    assert {wanted.item for wanted in live.rating_queue(ben)} == {second, note.note}
+    assert len(live.rating_queue(ben, limit=1)) == 1
 
 
-def test_finished_runs_can_be_computed_again_with_their_fits(log: FeedbackLog) -> None:
+def test_recorded_run_can_be_computed_again_with_fits(log: FeedbackLog) -> None:
     pour(log, community())
     first = run_and_record(log.store, log.index)
     fresh = FeedbackLog(log.store)

@@ -1,4 +1,4 @@
-"""Per-side strengths and what becomes of a pair."""
+"""Strengths per side, and the labels and weights of pairs."""
 
 from __future__ import annotations
 
@@ -10,66 +10,68 @@ from yearling.feedback.pairs import ComparisonArrays, PairParameters, build_pair
 P = PairParameters()
 
 
-def comparisons(rows: list[tuple[int, int, int]]) -> ComparisonArrays:
+def make_comparisons(rows: list[tuple[int, int, int]]) -> ComparisonArrays:
     table = np.array(rows, dtype=np.int32).reshape(-1, 3)
     return ComparisonArrays(table[:, 0], table[:, 1], table[:, 2], np.ones(len(table)), np.ones(len(table)))
 
 
-def test_strengths_are_where_the_gradient_vanishes() -> None:
+def test_gradient_vanishes_at_the_fitted_strengths() -> None:
     generator = np.random.default_rng(0)
-    made = comparisons([(0, *generator.choice(6, 2, replace=False).tolist()) for _ in range(80)])
+    comparisons = make_comparisons([(0, *generator.choice(6, 2, replace=False).tolist()) for _ in range(80)])
     prior = generator.normal(size=6)
-    theta = fit_bradley_terry(made, prior, 0.5, 2000)
+    theta = fit_bradley_terry(comparisons, prior, 0.5, 2000)
     gradient = -0.5 * (theta - prior)
-    for _, winner, loser in zip(made.raters, made.winners, made.losers, strict=True):
+    for _, winner, loser in zip(comparisons.raters, comparisons.winners, comparisons.losers, strict=True):
         miss = 1.0 - 1.0 / (1.0 + np.exp(theta[loser] - theta[winner]))
         gradient[winner] += miss
         gradient[loser] -= miss
     assert np.abs(gradient).max() < 1e-4
 
 
-def test_no_comparisons_leave_the_prior() -> None:
-    assert fit_bradley_terry(comparisons([]), np.array([1.0, -1.0]), 1.0, 50).tolist() == [1.0, -1.0]
+def test_strengths_without_comparisons_equal_the_prior() -> None:
+    assert fit_bradley_terry(make_comparisons([]), np.array([1.0, -1.0]), 1.0, 50).tolist() == [1.0, -1.0]
 
 
-def test_the_order_of_comparisons_changes_no_bit() -> None:
+def test_order_of_comparisons_changes_no_bit() -> None:
     generator = np.random.default_rng(1)
     rows = [(int(generator.integers(9)), *generator.choice(12, 2, replace=False).tolist()) for _ in range(300)]
     sides = (np.arange(9) % 2).astype(np.int8)
     predictions = generator.uniform(size=(2, 12))
-    first = side_strengths(comparisons(rows), sides, predictions, P)
+    first = side_strengths(make_comparisons(rows), sides, predictions, P)
     generator.shuffle(rows)
-    assert side_strengths(comparisons(rows), sides, predictions, P).tobytes() == first.tobytes()
+    assert side_strengths(make_comparisons(rows), sides, predictions, P).tobytes() == first.tobytes()
 
 
-def test_ties_pull_together() -> None:
-    apart = fit_bradley_terry(comparisons([(0, 0, 1)] * 5), np.zeros(2), 0.5, 200)
-    made = ComparisonArrays(*(np.array(x, dtype=np.int32) for x in ([0] * 5, [0] * 5, [1] * 5)), np.full(5, 0.5), np.ones(5))
+def test_ties_bring_strengths_together() -> None:
+    apart = fit_bradley_terry(make_comparisons([(0, 0, 1)] * 5), np.zeros(2), 0.5, 200)
+    comparisons = ComparisonArrays(
+        *(np.array(x, dtype=np.int32) for x in ([0] * 5, [0] * 5, [1] * 5)), np.full(5, 0.5), np.ones(5)
+    )
     assert apart[0] - apart[1] > 1.0
-    assert fit_bradley_terry(made, np.array([1.0, -1.0]), 0.5, 200)[0] < 0.6
+    assert fit_bradley_terry(comparisons, np.array([1.0, -1.0]), 0.5, 200)[0] < 0.6
 
 
 @pytest.mark.parametrize("odds", [(2.0, 0.5), (0.5, 2.0), (-2.0, -0.5)])
-def test_q_is_the_weaker_sides(odds: tuple[float, float]) -> None:
+def test_q_is_the_probability_of_the_weaker_side(odds: tuple[float, float]) -> None:
     pair = build_pair("a", "b", odds, (9, 9), 50, P)
     assert (pair.better, pair.worse) == (("a", "b") if odds[0] > 0 else ("b", "a"))
     assert pair.q == pytest.approx(1.0 / (1.0 + np.exp(-0.5)))
     assert pair.weight == 2.0 * pair.q - 1.0
 
 
-def test_the_label_does_not_depend_on_who_is_named_first() -> None:
+def test_label_does_not_depend_on_the_order_of_answers() -> None:
     there, back = build_pair("a", "b", (0.3, 1.7), (4, 5), 50, P), build_pair("b", "a", (-0.3, -1.7), (4, 5), 50, P)
     assert there == back
 
 
-def test_a_pair_that_cannot_train_says_why() -> None:
+def test_pair_that_cannot_train_has_a_reason() -> None:
     assert build_pair("a", "b", (1.0, -0.1), (9, 9), 50, P).reason == "sides_disagree"
     assert build_pair("a", "b", (1.0, 0.0), (9, 9), 50, P).weight == 0.0
     one_side = build_pair("a", "b", (1.0, 1.0), (9, 0), 50, P)
     assert (one_side.reason, one_side.weight) == ("one_side_only", 0.0)
 
 
-def test_under_twenty_raters_a_pair_is_provisional() -> None:
+def test_pair_from_fewer_than_twenty_raters_is_provisional() -> None:
     few, many = build_pair("a", "b", (1.0, 1.0), (9, 9), 19, P), build_pair("a", "b", (1.0, 1.0), (9, 9), 20, P)
     assert (few.provisional, many.provisional) == (True, False)
     assert few.weight == pytest.approx(0.5 * many.weight)

@@ -1,4 +1,4 @@
-"""The rater model against its definition, written out slowly."""
+"""The rater model, compared with its definition computed slowly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from yearling.feedback.rater_model import (
 )
 
 
-def planted(seed: int = 0, num_raters: int = 40, num_items: int = 30, density: float = 0.6) -> SparseRatings:
+def planted_ratings(seed: int = 0, num_raters: int = 40, num_items: int = 30, density: float = 0.6) -> SparseRatings:
     world = plant_truth(Population(num_raters=num_raters, num_items=num_items, seed=seed))
     generator = np.random.default_rng(seed)
     u, n = np.nonzero(generator.random((num_raters, num_items)) < density)
@@ -38,8 +38,8 @@ def loss(ratings: SparseRatings, m: RaterModel, p: FitParameters) -> float:
 
 
 @pytest.mark.parametrize("p", [PAPER_FIT, PREDICTION_FIT, replace(PAPER_FIT, factors=0)], ids=["paper", "prediction", "biases"])
-def test_no_small_step_lowers_the_loss_after_many_rounds(p: FitParameters) -> None:
-    ratings = planted()
+def test_converged_fit_is_a_local_minimum(p: FitParameters) -> None:
+    ratings = planted_ratings()
     p = replace(p, rounds=400, bias_rounds=60)
     m = fit_rater_model(ratings, p)
     best = loss(ratings, m, p)
@@ -50,8 +50,8 @@ def test_no_small_step_lowers_the_loss_after_many_rounds(p: FitParameters) -> No
             assert loss(ratings, replace(m, **{name: getattr(m, name) + step}), p) >= best - 1e-6
 
 
-def test_the_order_of_ratings_changes_no_bit() -> None:
-    ratings = planted()
+def test_order_of_ratings_changes_no_bit() -> None:
+    ratings = planted_ratings()
     order = np.random.default_rng(1).permutation(ratings.size)
     shuffled = SparseRatings(
         ratings.raters[order], ratings.items[order], ratings.values[order], ratings.num_raters, ratings.num_items
@@ -63,7 +63,7 @@ def test_the_order_of_ratings_changes_no_bit() -> None:
             assert getattr(a, name).tobytes() == getattr(b, name).tobytes()
 
 
-def test_planted_camps_are_found() -> None:
+def test_fit_finds_planted_camps() -> None:
     world = plant_truth(Population(num_raters=60, num_items=60, seed=3))
     generator = np.random.default_rng(3)
     u, n = np.nonzero(generator.random((60, 60)) < 0.6)
@@ -74,20 +74,20 @@ def test_planted_camps_are_found() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_start_leads_to_no_worse_a_fit_than_random_starts(seed: int) -> None:
-    ratings = planted(seed, density=0.25)
+def test_deterministic_start_is_as_good_as_random_starts(seed: int) -> None:
+    ratings = planted_ratings(seed, density=0.25)
     p = replace(PAPER_FIT, rounds=150)
-    ours = loss(ratings, fit_rater_model(ratings, p), p)
-    # One round of power iteration hardly moves a random start.
-    others = [loss(ratings, fit_rater_model(ratings, replace(p, seed=s, start_rounds=1)), p) for s in range(1, 6)]
-    assert ours <= min(others) * 1.01
+    our_loss = loss(ratings, fit_rater_model(ratings, p), p)
+    # One round of power iteration hardly changes a random start.
+    random_losses = [loss(ratings, fit_rater_model(ratings, replace(p, seed=s, start_rounds=1)), p) for s in range(1, 6)]
+    assert our_loss <= min(random_losses) * 1.01
 
 
-def test_an_item_solved_alone_equals_the_full_fit() -> None:
-    ratings = planted()
+def test_solve_item_equals_the_full_fit() -> None:
+    ratings = planted_ratings()
     for p in (PAPER_FIT, PREDICTION_FIT):
         m = fit_rater_model(ratings, p)
-        # The sign that orients the factors after the last step is shared by both sides, so that this holds exactly.
+        # Fixing the signs after the last step changes both sides together, so equality is exact.
         for item in range(0, ratings.num_items, 7):
             mine = ratings.items == item
             raters = ratings.raters[mine].astype(np.int64)
@@ -96,17 +96,17 @@ def test_an_item_solved_alone_equals_the_full_fit() -> None:
             assert factors.tolist() == m.item_factors[item].tolist()
 
 
-def test_weights_count_like_repetitions_would() -> None:
-    ratings = planted()
+def test_half_weights_equal_doubled_penalties() -> None:
+    ratings = planted_ratings()
     halved = SparseRatings(
         ratings.raters, ratings.items, ratings.values, ratings.num_raters, ratings.num_items, np.full(ratings.size, 0.5)
     )
     p = replace(PAPER_FIT, rater_penalty=0.5, item_penalty=0.5, factor_penalty=0.25)
-    double = replace(p, rater_penalty=1.0, item_penalty=1.0, factor_penalty=0.5)
-    np.testing.assert_allclose(fit_rater_model(halved, p).item_bias, fit_rater_model(ratings, double).item_bias, atol=2e-3)
+    doubled = replace(p, rater_penalty=1.0, item_penalty=1.0, factor_penalty=0.5)
+    np.testing.assert_allclose(fit_rater_model(halved, p).item_bias, fit_rater_model(ratings, doubled).item_bias, atol=2e-3)
 
 
-def test_values_outside_the_grid_are_refused() -> None:
+def test_ratings_outside_the_grid_are_rejected() -> None:
     index = np.zeros(1, dtype=np.int32)
     with pytest.raises(BadInput, match="1/8"):
         SparseRatings(index, index, np.array([0.3]), 1, 1)
@@ -114,7 +114,7 @@ def test_values_outside_the_grid_are_refused() -> None:
         SparseRatings(index, index, np.array([2.0]), 1, 1)
 
 
-def test_no_ratings_give_the_middle() -> None:
+def test_fit_without_ratings_predicts_one_half() -> None:
     nothing = np.zeros(0, dtype=np.int32)
     m = fit_rater_model(SparseRatings(nothing, nothing, np.zeros(0), 0, 3), PREDICTION_FIT)
     assert m.level == 0.5

@@ -1,4 +1,4 @@
-"""Both databases for every store test: SQLite in a temporary folder, and a throw-away Postgres cluster."""
+"""Fixtures that run every store test on both databases: SQLite in a temporary folder, and a temporary Postgres cluster."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ OpenStore = Callable[..., Store]
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Callable[[], str]]:
-    """A function that gives the URL of a new, empty database on a cluster that lives as long as the test run.
+    """A function that returns the URL of a new, empty database on a cluster that lasts for the test run.
 
-    Postgres refuses to run as root: root runs it as the user `postgres` of Debian's package.
+    Postgres refuses to run as root, so root runs it as the user `postgres` of Debian's package.
     """
     initdb = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)), None) or shutil.which("initdb")
     if initdb is None:
@@ -32,7 +32,7 @@ def postgres_server() -> Iterator[Callable[[], str]]:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     binaries = Path(initdb).parent
     as_server = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    folder = Path(tempfile.mkdtemp(prefix="yl-pg-", dir="/tmp"))  # short: socket paths may have 107 bytes
+    folder = Path(tempfile.mkdtemp(prefix="yl-pg-", dir="/tmp"))  # short, because socket paths can have 107 bytes only
     folder.chmod(0o777)
     data, log = folder / "data", folder / "log"
 
@@ -44,7 +44,7 @@ def postgres_server() -> Iterator[Callable[[], str]]:
     names = itertools.count()
     try:
         run(binaries / "initdb", "-D", data, "-U", "yearling", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
-        # fsync is off, since the machine itself is never cut off in a test: killing a process does not need it.
+        # Tests kill processes but never the machine, so fsync is not needed.
         options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c max_connections=60"
         run(binaries / "pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start")
 
@@ -65,7 +65,7 @@ def postgres_server() -> Iterator[Callable[[], str]]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The `database_url` setting: empty for SQLite in the data folder, or that of a new Postgres database."""
+    """The setting `database_url`: empty for SQLite in the data folder, else the URL of a new Postgres database."""
     if request.param == "sqlite":
         return ""
     new_database: Callable[[], str] = request.getfixturevalue("postgres_server")
@@ -85,7 +85,7 @@ def store(settings: Settings) -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def filled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`data`, a data folder on SQLite with something of every kind, and its backup: to be copied, since filling takes long."""
+    """A folder with `data`, a data folder on SQLite with records of every kind, and its backup. Copy it: filling is slow."""
     folder = tmp_path_factory.mktemp("filled")
     with Store.open(make_settings(folder / "data")) as store:
         fill(store)
@@ -95,6 +95,6 @@ def filled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def filled(filled_once: Path, tmp_path: Path) -> Settings:
-    """A store on SQLite with something of every kind in it, closed."""
+    """A closed store on SQLite with records of every kind."""
     shutil.copytree(filled_once / "data", tmp_path / "filled")
     return make_settings(tmp_path / "filled")

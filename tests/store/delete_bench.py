@@ -1,9 +1,9 @@
-"""How long does deleting a conversation take, and how long does it keep other writers waiting?
+"""Benchmark of deletion: how long deleting a conversation takes, and how long other writers wait meanwhile.
 
     python -m tests.store.delete_bench [messages]
 
-Fills a store on SQLite, deletes conversations one after the other, and meanwhile writes messages elsewhere as fast as it goes.
-After each delete the data folder is searched for the words that are gone.
+Fills a store on SQLite and deletes conversations one by one while a thread writes messages to another one. After each deletion it
+searches the data folder for the deleted words.
 """
 
 from __future__ import annotations
@@ -21,45 +21,45 @@ from yearling.config import Settings
 from yearling.records import Conversation, Message
 from yearling.store import Store
 
-_EACH = 50
-_DELETES = 12
+_MESSAGES_PER_CONVERSATION = 50
+_NUM_DELETIONS = 12
 
 
 def fill(store: Store, person_id: str, count: int) -> None:
-    """Conversations of `_EACH` messages with words as frequent as words are; each also has a word of its own."""
+    """Store conversations of `_MESSAGES_PER_CONVERSATION` messages with a natural distribution of words and one unique word."""
     rng = random.Random(1)
     words = [f"w{number:05}" for number in range(20_000)]
     weights = [1 / (rank + 5) for rank in range(len(words))]
-    for at in range(count // _EACH):
+    for index in range(count // _MESSAGES_PER_CONVERSATION):
         conversation = Conversation(id=new_id(), person_id=person_id, title="", created_utc=now_utc(), updated_utc=now_utc())
         tree: list[Message] = []
-        for _ in range(_EACH):
-            said = " ".join([*rng.choices(words, weights, k=60), f"secret{at:06}end"])
-            above = tree[-1].id if tree else None
+        for _ in range(_MESSAGES_PER_CONVERSATION):
+            content = " ".join([*rng.choices(words, weights, k=60), f"secret{index:06}end"])
+            parent_id = tree[-1].id if tree else None
             tree.append(
                 Message(
                     id=new_id(),
                     conversation_id=conversation.id,
-                    parent_id=above,
+                    parent_id=parent_id,
                     role="user",
-                    content=said,
+                    content=content,
                     created_utc=now_utc(),
                 )
             )
         store.conversations.insert_tree(conversation, tree)
 
 
-def write_on(store: Store, person_id: str, stop: threading.Event, waits: list[float]) -> None:
-    mine = store.conversations.create(person_id)
+def write_until_stopped(store: Store, person_id: str, stop: threading.Event, waits: list[float]) -> None:
+    conversation = store.conversations.create(person_id)
     while not stop.is_set():
-        begun = time.perf_counter()
-        store.conversations.add_message(mine.id, person_id=person_id, role="user", content=f"still here {len(waits)}")
-        waits.append(time.perf_counter() - begun)
+        started = time.perf_counter()
+        store.conversations.add_message(conversation.id, person_id=person_id, role="user", content=f"still here {len(waits)}")
+        waits.append(time.perf_counter() - started)
         time.sleep(0.005)
 
 
-def left(folder: Path, word: str) -> list[str]:
-    """Files of the data folder in which a word still stands."""
+def find_files_with(folder: Path, word: str) -> list[str]:
+    """The names of files in the data folder that contain a word."""
     return [path.name for path in folder.rglob("*") if path.is_file() and word.encode() in path.read_bytes()]
 
 
@@ -71,21 +71,21 @@ def main() -> None:
         size = sum(path.stat().st_size for path in Path(scratch).rglob("*") if path.is_file())
         print(f"{count} messages, {size / 1e6:.0f} MB")
         stop, waits = threading.Event(), list[float]()
-        writer = threading.Thread(target=write_on, args=(store, person, stop, waits))
+        writer = threading.Thread(target=write_until_stopped, args=(store, person, stop, waits))
         writer.start()
-        took, found = [], []
-        chosen = random.Random(2).sample(store.conversations.list(person)[1:], _DELETES)
-        for one in chosen:
-            word = store.conversations.list_messages(one.id, person_id=person)[0].content.split()[-1]
-            begun = time.perf_counter()
-            store.delete_conversation(one.id, person_id=person)
-            took.append(time.perf_counter() - begun)
-            found += left(Path(scratch), word)
+        durations_s, found = [], []
+        doomed = random.Random(2).sample(store.conversations.list(person)[1:], _NUM_DELETIONS)
+        for deleted in doomed:
+            word = store.conversations.list_messages(deleted.id, person_id=person)[0].content.split()[-1]
+            started = time.perf_counter()
+            store.delete_conversation(deleted.id, person_id=person)
+            durations_s.append(time.perf_counter() - started)
+            found += find_files_with(Path(scratch), word)
         stop.set()
         writer.join()
-    print(f"a delete: median {statistics.median(took):.3f} s, longest {max(took):.3f} s")
+    print(f"a deletion: median {statistics.median(durations_s):.3f} s, longest {max(durations_s):.3f} s")
     print(f"a write meanwhile: median {statistics.median(waits):.3f} s, longest {max(waits):.3f} s, {len(waits)} writes")
-    print(f"places where a deleted word was left: {len(found)} {found[:3]}")
+    print(f"files that contain a deleted word: {len(found)} {found[:3]}")
 
 
 if __name__ == "__main__":

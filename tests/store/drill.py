@@ -1,10 +1,10 @@
-"""Crash drills: kill a busy writer with SIGKILL at a random moment, then check that nothing it acknowledged is lost.
+"""Crash drills: kill a busy writer with SIGKILL at a random moment, then check that no acknowledged record is lost.
 
     python -m tests.store.drill 100 [DATABASE_URL]
 
-A writer process acknowledges each record only after the store did, by a line with the record's kind and id on stdout; a line
-shorter than a pipe's buffer arrives whole or not at all. The checker knows nothing of the writer, so that a drill over the HTTP
-server can use it too: collect what was acknowledged as `Acknowledged`, kill the server, call `check`.
+A writer process acknowledges each record after the store did, by a line with its kind and id on stdout. Such a line is shorter
+than the buffer of a pipe, so it arrives completely or not at all. `check` knows nothing of the writer, so a drill over the HTTP
+server can use it too: collect the acknowledged records in `Acknowledged`, kill the server, call `check`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class Acknowledged:
-    """The ids of what a client was told is stored."""
+    """The ids of the records that were acknowledged to a client."""
 
     samples: set[str] = field(default_factory=set)
     messages: set[str] = field(default_factory=set)
@@ -42,7 +42,7 @@ class Acknowledged:
     blobs: set[str] = field(default_factory=set)
 
     def note(self, lines: Iterable[str]) -> None:
-        """Take in lines of the form `kind id`."""
+        """Add the ids of lines of the form `kind id`."""
         for line in lines:
             kind, identifier = line.split()
             getattr(self, kind).add(identifier)
@@ -52,7 +52,7 @@ class Acknowledged:
 
 
 def check(settings: Settings, acknowledged: Acknowledged) -> list[str]:
-    """What is wrong with the store after a crash, in words: lost records, a start that fails, a store that does not verify."""
+    """Describe what is wrong with a store after a crash: lost records, a failing start, or failed verification."""
     faults: list[str] = []
     try:
         with Store.open(settings) as store:
@@ -66,13 +66,13 @@ def check(settings: Settings, acknowledged: Acknowledged) -> list[str]:
                 for conversation in store.conversations.list(person)
                 for message in store.conversations.list_messages(conversation.id, person_id=person)
             }
-            found = {
+            stored = {
                 "samples": samples,
                 "messages": messages,
                 "audit": {entry.subject for entry in store.audit.entries()},
                 "blobs": {sha256 for sha256, _ in store.blobs.iter_sizes()},
             }
-            for kind, ids in found.items():
+            for kind, ids in stored.items():
                 lost = getattr(acknowledged, kind) - ids
                 faults += [f"{len(lost)} acknowledged {kind} lost, for example {sorted(lost)[0]}"] if lost else []
     except UserError as error:
@@ -80,14 +80,14 @@ def check(settings: Settings, acknowledged: Acknowledged) -> list[str]:
     return faults
 
 
-def run(rounds: int, settings: Settings, *, seed: int = 0, longest_s: float = 1.5) -> Acknowledged:
-    """Kill a writer `rounds` times, checking after each. Raises AssertionError with what went wrong."""
+def run(rounds: int, settings: Settings, *, seed: int = 0, max_delay_s: float = 1.5) -> Acknowledged:
+    """Kill a writer `rounds` times, and check after each kill. Raises AssertionError with the faults."""
     rng = random.Random(seed)
     acknowledged = Acknowledged()
     for number in range(rounds):
         before = len(acknowledged)
-        # Every fourth round may hit the start, where the log is recovered and the schema made.
-        _one_round(settings, acknowledged, rng.uniform(0, longest_s), from_start=number % 4 == 0)
+        # Every fourth round can hit the start, which recovers the log or creates the schema.
+        _run_round(settings, acknowledged, rng.uniform(0, max_delay_s), from_start=number % 4 == 0)
         faults = check(settings, acknowledged)
         if faults:
             raise AssertionError(f"round {number} (seed {seed}): {'; '.join(faults)}")
@@ -95,8 +95,8 @@ def run(rounds: int, settings: Settings, *, seed: int = 0, longest_s: float = 1.
     return acknowledged
 
 
-def _one_round(settings: Settings, acknowledged: Acknowledged, delay_s: float, *, from_start: bool) -> None:
-    """Start a writer, let it run for `delay_s` from its start or from its first acknowledgement, kill it."""
+def _run_round(settings: Settings, acknowledged: Acknowledged, delay_s: float, *, from_start: bool) -> None:
+    """Start a writer and kill it `delay_s` seconds after its start, or after its first acknowledgement."""
     command = [sys.executable, "-m", "tests.store.drill", "--write", str(settings.data_dir), settings.database_url]
     writer = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     lines: list[str] = []
@@ -112,11 +112,11 @@ def _one_round(settings: Settings, acknowledged: Acknowledged, delay_s: float, *
     reader = threading.Thread(target=read)
     reader.start()
     if not from_start and not started.wait(60):
-        raise AssertionError("the writer acknowledged nothing for a minute")
+        raise AssertionError("the writer acknowledged nothing within a minute")
     # A start takes longer than the delays between records.
     time.sleep(delay_s * 3 if from_start else delay_s)
     if writer.poll() is not None:
-        raise AssertionError(f"the writer ended by itself with {writer.returncode}")
+        raise AssertionError(f"the writer exited by itself with {writer.returncode}")
     os.kill(writer.pid, signal.SIGKILL)
     writer.wait()
     reader.join()
@@ -165,5 +165,7 @@ if __name__ == "__main__":
     else:
         url = sys.argv[2] if len(sys.argv) > 2 else ""
         with tempfile.TemporaryDirectory() as folder:
-            done = run(int(sys.argv[1]), make_settings(Path(folder) / "data", url), seed=time.time_ns())
-        print(f"{sys.argv[1]} kills, {len(done)} records acknowledged, none lost; every start clean, every store verified")
+            acknowledged = run(int(sys.argv[1]), make_settings(Path(folder) / "data", url), seed=time.time_ns())
+        print(
+            f"{sys.argv[1]} kills, {len(acknowledged)} records acknowledged, none lost; every start clean, every store verified"
+        )

@@ -1,4 +1,4 @@
-"""Records to store, and a way to compare whole stores."""
+"""Example records, and a way to compare complete stores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def make_settings(data_dir: Path, database_url: str = "", **values: Any) -> Sett
 
 
 def make_sample(person_id: str, **changes: Any) -> Sample:
-    """A sample with something in every field; the same but for id and time whenever it is called with the same changes."""
+    """A sample with a value in every field. Calls with the same changes differ in id and time only."""
     values: dict[str, Any] = {
         "id": new_id(),
         "request_id": "request-1",
@@ -54,12 +54,12 @@ def make_sample(person_id: str, **changes: Any) -> Sample:
 
 
 def make_event(event_id: str, **fields: Any) -> dict[str, Any]:
-    """An event as the log keeps it."""
+    """An event as the log stores it."""
     return {"id": event_id, "kind": "rating", "item": "é \x00", "value": 0.5, **fields}
 
 
 def fill(store: Store, *, seed: int = 1) -> None:
-    """Two people with something of every kind that a store keeps."""
+    """Store records of every kind for two people."""
     rng = random.Random(seed)
     guest = store.people.add(f"guest {seed} é 你")
     for person in (store.people.owner(), guest):
@@ -79,7 +79,7 @@ def fill(store: Store, *, seed: int = 1) -> None:
                 sample_id=sample.id if turn % 2 else None,
             )
             parent = message.id
-        _fill_around(store, person.id, conversation.id)
+        _fill_chat_records(store, person.id, conversation.id)
         sha256 = store.blobs.put(rng.randbytes(5000))
         store.blobs.add_reference(sha256, "document", conversation.id)
         store.audit.append(person.name, "test.fill", conversation.id, {"z": 1, "a": ["é", 0.1, None]})
@@ -102,8 +102,8 @@ def fill(store: Store, *, seed: int = 1) -> None:
     )
 
 
-def _fill_around(store: Store, person_id: str, conversation_id: str) -> None:
-    """Folder, share, comparison, memory, mode and settings."""
+def _fill_chat_records(store: Store, person_id: str, conversation_id: str) -> None:
+    """Store a folder, share links, a comparison, a memory, a mode and settings."""
     folder = store.folders.create(person_id, f"é \x00 {conversation_id}")
     store.conversations.update(conversation_id, person_id=person_id, folder_id=folder.id)
     store.shares.create(conversation_id, person_id=person_id)
@@ -148,7 +148,7 @@ def _fill_spec_run(store: Store) -> None:
 
 
 def make_graded(key: str = "case 1", draw: int = 0, **changes: Any) -> GradedSample:
-    """A graded answer with words that databases find hard."""
+    """A graded answer with text that is hard to store."""
     values: dict[str, Any] = {
         "case_key": key,
         "draw": draw,
@@ -198,17 +198,16 @@ def _fill_exam(store: Store) -> None:
 
 
 def dump(store: Store) -> dict[str, Any]:
-    """Everything that a store holds, in a form that is equal for equal content whatever the database: rows as records, blobs
-    by the hash of their bytes."""
+    """All contents of a store in a form that is the same on both databases: rows as tuples, blobs by the hash of their bytes."""
     with store.database.read() as connection:
-        found = {
+        rows = {
             table.name: [tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key.columns))]
             for table in metadata.sorted_tables
         }
-    # Postgres writes a tsvector with quotes and in an order of its own.
+    # Postgres prints a tsvector with quotes and in its own order.
     words = metadata.tables["search_entries"].columns.keys().index("words")
-    found["search_entries"] = [
-        (*row[:words], sorted(row[words].replace("'", "").split()), *row[words + 1 :]) for row in found["search_entries"]
+    rows["search_entries"] = [
+        (*row[:words], sorted(row[words].replace("'", "").split()), *row[words + 1 :]) for row in rows["search_entries"]
     ]
     blobs = {sha256: hashlib.sha256(store.blobs.path(sha256).read_bytes()).hexdigest() for sha256, _ in store.blobs.iter_sizes()}
-    return {**found, "blobs": blobs}
+    return {**rows, "blobs": blobs}

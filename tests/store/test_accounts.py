@@ -1,4 +1,4 @@
-"""Passwords, sessions, keys, invitations, identities, and accounts that end: on both databases."""
+"""Passwords, sessions, API keys, invitations, identities and closed accounts, on both databases."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECRET = "correct horse battery"
 
 @pytest.fixture
 def owner(store: Store) -> Person:
-    """With a password, though one that nobody can type: hashing takes its time."""
+    """The owner with a password hash that matches nothing, since real hashing is slow."""
     owner = store.people.owner()
     with store.database.write() as connection:
         connection.execute(schema.passwords.insert().values(person_id=owner.id, hash="none", changed_utc=now_utc()))
@@ -33,17 +33,17 @@ def actions(store: Store) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["ada", "ADA", " Ada ", "Ａda", "x" * 65, "", "\n", "a\0b", "\u202eadA"], ids=ascii)
-def test_names_that_read_alike_or_cannot_be_read_are_refused(store: Store, name: str) -> None:
+def test_lookalike_and_invalid_names_are_refused(store: Store, name: str) -> None:
     store.people.add("Ada")
     with pytest.raises((Conflict, BadInput)):
         store.people.add(name)
 
 
-def test_a_password_is_checked_by_name_and_only_its_hash_is_kept(
+def test_password_authenticates_and_only_its_hash_is_stored(
     store: Store, quick_hashing: type[argon2.PasswordHasher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(argon2, "PasswordHasher", quick_hashing)
-    passwords = PasswordStore(store.database)  # with as much work in a hash as people get
+    passwords = PasswordStore(store.database)  # with the real cost of hashing
     ada = store.people.add("Ada")
     assert (passwords.has_password(ada.id), store.people.has_accounts()) == (False, False)
     passwords.set(ada.id, SECRET, actor=ada.id)
@@ -59,12 +59,12 @@ def test_a_password_is_checked_by_name_and_only_its_hash_is_kept(
 
 
 @pytest.mark.parametrize("password", ["", "short", "aaaaaaaaaaaa", "x" * 1025])
-def test_passwords_that_are_no_use_are_refused(store: Store, password: str) -> None:
+def test_weak_passwords_are_refused(store: Store, password: str) -> None:
     with pytest.raises(BadInput):
         store.passwords.set(store.people.owner().id, password, actor="test")
 
 
-def test_an_invitation_makes_one_person_however_many_try_at_once(store: Store, owner: Person) -> None:
+def test_concurrent_acceptance_creates_one_person(store: Store, owner: Person) -> None:
     token, invitation = store.invitations.create(owner, "reader", note="Ada")
     assert store.invitations.get_open(token) == invitation
 
@@ -75,23 +75,23 @@ def test_an_invitation_makes_one_person_however_many_try_at_once(store: Store, o
             return None
 
     with ThreadPoolExecutor(6) as pool:
-        made = [person for person in pool.map(accept, range(6)) if person is not None]
-    assert len(made) == 1
-    assert [person.name for person in store.people.list()] == ["owner", made[0].name]
+        created = [person for person in pool.map(accept, range(6)) if person is not None]
+    assert len(created) == 1
+    assert [person.name for person in store.people.list()] == ["owner", created[0].name]
     [used] = store.invitations.list()
-    assert (used.used_by, made[0].role) == (made[0].id, "reader")
+    assert (used.used_by, created[0].role) == (created[0].id, "reader")
     with pytest.raises(NotFound):
         store.invitations.revoke(used.id, actor=owner.id)
 
 
-def test_a_name_that_is_taken_leaves_the_invitation_open(store: Store, owner: Person) -> None:
+def test_taken_name_leaves_invitation_open(store: Store, owner: Person) -> None:
     token, _ = store.invitations.create(owner)
     with pytest.raises(Conflict):
         store.invitations.accept(token, "OWNER", password_hash="hash")
     assert store.invitations.accept(token, "Ada", password_hash="hash").role == "member"
 
 
-def test_invitations_end(store: Store, owner: Person) -> None:
+def test_invitation_expires(store: Store, owner: Person) -> None:
     token, invitation = store.invitations.create(owner)
     with store.database.write() as connection:
         connection.execute(schema.invitations.update().values(expires_utc=now_utc() - timedelta(seconds=1)))
@@ -101,64 +101,64 @@ def test_invitations_end(store: Store, owner: Person) -> None:
         store.invitations.accept(token, "Ada", password_hash="hash")
     store.invitations.revoke(invitation.id, actor=owner.id)
     assert store.invitations.list() == []
-    for lasts in (timedelta(0), timedelta(days=91)):
+    for lifetime in (timedelta(0), timedelta(days=91)):
         with pytest.raises(BadInput):
-            store.invitations.create(owner, lifetime=lasts)
+            store.invitations.create(owner, lifetime=lifetime)
 
 
-def test_who_may_invite_whom_is_said_here_too(store: Store, owner: Person) -> None:
+def test_inviter_needs_a_higher_role(store: Store, owner: Person) -> None:
     maintainer, member = store.people.add("Max", "maintainer"), store.people.add("Mia")
     store.invitations.create(maintainer, "member")
-    for by, role in ((maintainer, "maintainer"), (maintainer, "owner"), (member, "reader")):
+    for inviter, role in ((maintainer, "maintainer"), (maintainer, "owner"), (member, "reader")):
         with pytest.raises(NotAllowed):
-            store.invitations.create(by, role)  # type: ignore[arg-type]
+            store.invitations.create(inviter, role)  # type: ignore[arg-type]
 
 
-def test_before_the_owner_can_sign_in_nobody_is_invited(store: Store) -> None:
+def test_nobody_can_be_invited_before_anybody_can_sign_in(store: Store) -> None:
     with pytest.raises(Conflict):
         store.invitations.create(store.people.owner())
 
 
-def test_a_session_is_found_by_its_token_while_it_lasts(store: Store) -> None:
+def test_session_is_found_by_its_token_until_it_expires(store: Store) -> None:
     ada, ben = store.people.add("Ada"), store.people.add("Ben")
     token, session = store.sessions.open(ada.id, method="test", agent="a" * 500)
     assert store.sessions.find_by_digest(hash_token(token)) == (session, ada)
     assert len(session.agent) == 200
-    assert store.sessions.find_by_digest(token) is None, "the hash is what is stored"
+    assert store.sessions.find_by_digest(token) is None, "sessions are found by the hash only"
     with pytest.raises(NotFound):
         store.sessions.close(session.id, person_id=ben.id)
-    touched = store.sessions.record_use(session)
-    assert touched.expires_utc > session.expires_utc
+    used = store.sessions.record_use(session)
+    assert used.expires_utc > session.expires_utc
     with store.database.write() as connection:
         connection.execute(schema.sessions.update().values(expires_utc=now_utc()))
     assert store.sessions.find_by_digest(hash_token(token)) is None
     assert store.sessions.list(ada.id) == []
     store.sessions.open(ben.id, method="test")
     with store.database.read() as connection:
-        assert len(connection.execute(schema.sessions.select()).all()) == 1, "ended ones are forgotten"
+        assert len(connection.execute(schema.sessions.select()).all()) == 1, "expired sessions are deleted"
 
 
-def test_no_use_makes_a_session_last_for_ever(store: Store) -> None:
+def test_use_does_not_extend_a_session_beyond_its_maximum(store: Store) -> None:
     ada = store.people.add("Ada")
     _, session = store.sessions.open(ada.id, method="test")
-    old = now_utc() - MAX_SESSION_LIFETIME + timedelta(days=1)
+    created_utc = now_utc() - MAX_SESSION_LIFETIME + timedelta(days=1)
     with store.database.write() as connection:
-        connection.execute(schema.sessions.update().values(created_utc=old))
+        connection.execute(schema.sessions.update().values(created_utc=created_utc))
     [session] = store.sessions.list(ada.id)
-    assert store.sessions.record_use(session).expires_utc == old + MAX_SESSION_LIFETIME
+    assert store.sessions.record_use(session).expires_utc == created_utc + MAX_SESSION_LIFETIME
 
 
-def test_all_other_sessions_are_closed_at_once(store: Store) -> None:
+def test_close_others_ends_all_other_sessions(store: Store) -> None:
     ada, ben = store.people.add("Ada"), store.people.add("Ben")
-    keep = store.sessions.open(ada.id, method="test")[1]
+    kept = store.sessions.open(ada.id, method="test")[1]
     for person in (ada, ada, ben):
         store.sessions.open(person.id, method="test")
-    assert store.sessions.close_others(ada.id, keep_session_id=keep.id) == 2
-    assert store.sessions.list(ada.id) == [keep]
+    assert store.sessions.close_others(ada.id, keep_session_id=kept.id) == 2
+    assert store.sessions.list(ada.id) == [kept]
     assert len(store.sessions.list(ben.id)) == 1
 
 
-def test_a_key_is_found_by_its_hash_until_it_is_revoked_or_ends(store: Store) -> None:
+def test_key_is_valid_until_revoked_or_expired(store: Store) -> None:
     ada, ben = store.people.add("Ada"), store.people.add("Ben")
     secret, key = store.api_keys.create(ada.id, "laptop", ["chat", "read"], expires_utc=now_utc() + timedelta(hours=1))
     assert secret.startswith("yk_")
@@ -178,18 +178,18 @@ def test_a_key_is_found_by_its_hash_until_it_is_revoked_or_ends(store: Store) ->
     assert actions(store)[-2:] == ["key.create", "key.revoke"]
 
 
-def test_keys_that_make_no_sense_are_refused(store: Store) -> None:
+def test_invalid_keys_are_refused(store: Store) -> None:
     ada = store.people.add("Ada")
-    for name, scopes, until in (("", ["read"], None), ("a\n", ["read"], None), ("a", [], None), ("a", ["all"], None)):
+    for name, scopes in (("", ["read"]), ("a\n", ["read"]), ("a", []), ("a", ["all"])):
         with pytest.raises(BadInput):
-            store.api_keys.create(ada.id, name, scopes, expires_utc=until)  # type: ignore[arg-type]
+            store.api_keys.create(ada.id, name, scopes)  # type: ignore[arg-type]
     with pytest.raises(BadInput):
         store.api_keys.create(ada.id, "a", ["read"], expires_utc=now_utc())
     with pytest.raises(NotFound):
         store.api_keys.create("nobody", "a", ["read"])
 
 
-def test_one_owner_stays_however_many_leave_at_once(store: Store, owner: Person) -> None:
+def test_concurrent_changes_leave_one_owner(store: Store, owner: Person) -> None:
     owners = [owner, *(store.people.add(f"Owner {number}", "owner") for number in range(5))]
 
     def leave(person: Person) -> bool:
@@ -202,12 +202,12 @@ def test_one_owner_stays_however_many_leave_at_once(store: Store, owner: Person)
     with ThreadPoolExecutor(6) as pool:
         assert sorted(pool.map(leave, owners)) == [False, True, True, True, True, True]
     [last] = [person for person in store.people.list() if person.role == "owner"]
-    for act in (store.people.close_account, store.people.delete, store.delete_person):
+    for remove in (store.people.close_account, store.people.delete, store.delete_person):
         with pytest.raises(Conflict):
-            act(last.id, actor="test")
+            remove(last.id, actor="test")
 
 
-def test_a_closed_account_has_no_way_in_left(store: Store, owner: Person) -> None:
+def test_closing_an_account_revokes_all_access(store: Store, owner: Person) -> None:
     ada = store.people.add("Ada", "maintainer")
     token, _ = store.sessions.open(ada.id, method="test")
     secret, _ = store.api_keys.create(ada.id, "key", ["read"])
@@ -221,7 +221,7 @@ def test_a_closed_account_has_no_way_in_left(store: Store, owner: Person) -> Non
         store.invitations.get_open(invitation)
 
 
-def test_a_deleted_person_takes_everything_along(store: Store, owner: Person) -> None:
+def test_deleting_a_person_deletes_all_their_records(store: Store, owner: Person) -> None:
     ada = store.people.add("Ada")
     conversation = store.conversations.create(ada.id, "Mine")
     store.conversations.add_message(conversation.id, person_id=ada.id, role="user", content="My words", parent_id=None)
@@ -238,7 +238,7 @@ def test_a_deleted_person_takes_everything_along(store: Store, owner: Person) ->
     assert {"person.close", "conversation.delete", "person.delete"} <= {*actions(store)}
 
 
-def test_an_identity_is_one_persons(store: Store, owner: Person) -> None:
+def test_identity_belongs_to_one_person(store: Store, owner: Person) -> None:
     ada = store.people.add("Ada")
     store.identities.link(ada.id, "https://issuer.example", "1")
     assert store.identities.find_person("https://issuer.example", "1") == ada
@@ -250,7 +250,7 @@ def test_an_identity_is_one_persons(store: Store, owner: Person) -> None:
     assert (ben.role, store.people.has_accounts()) == ("reader", True)
 
 
-def test_a_backup_brings_the_accounts_back(store: Store, owner: Person, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_backup_contains_accounts(store: Store, owner: Person, tmp_path_factory: pytest.TempPathFactory) -> None:
     ada = store.people.add("Ada")
     secret, key = store.api_keys.create(ada.id, "key", ["read"])
     path = tmp_path_factory.mktemp("backup") / "backup.tar.gz"

@@ -1,3 +1,5 @@
+"""The audit log: hash chain, guards in the database, and concurrent writers."""
+
 from __future__ import annotations
 
 import hashlib
@@ -17,32 +19,32 @@ from yearling.store import Store
 from yearling.store.audit import hash_audit_entry
 
 
-def guards_off(store: Store) -> list[str]:
+def statements_without_guards(store: Store) -> list[str]:
     if store.database.is_sqlite:
         return [f"DROP TRIGGER audit_log_{name}" for name in ("no_update", "no_delete", "in_sequence")]
     return ["ALTER TABLE audit_log DISABLE TRIGGER USER"]
 
 
 def tamper(store: Store, statement: str) -> None:
-    """What somebody could do who owns the database: switch the guards off, then change the log."""
+    """Remove the guards and change the log, as the owner of the database could."""
     with store.database.write() as connection:
-        for command in (*guards_off(store), statement):
+        for command in (*statements_without_guards(store), statement):
             connection.exec_driver_sql(command)
 
 
-def test_entries_come_back_equal_and_chained(store: Store) -> None:
+def test_entries_round_trip_and_are_chained(store: Store) -> None:
     detail = {"b": [1, 0.1, None, True], "a": "é\0"}
-    made = [store.audit.append("ada", "test.one", "s\0", detail), store.audit.append("ada", "test.two", "s")]
-    assert store.audit.entries() == made
-    assert store.audit.entries(after=1) == made[1:]
-    assert store.audit.entries(limit=1) == made[:1]
-    assert [entry.sequence for entry in made] == [1, 2]
-    assert made[0].previous_hash == "0" * 64
-    assert made[1].previous_hash == made[0].hash
-    assert made[0].detail == detail
+    appended = [store.audit.append("ada", "test.one", "s\0", detail), store.audit.append("ada", "test.two", "s")]
+    assert store.audit.entries() == appended
+    assert store.audit.entries(after=1) == appended[1:]
+    assert store.audit.entries(limit=1) == appended[:1]
+    assert [entry.sequence for entry in appended] == [1, 2]
+    assert appended[0].previous_hash == "0" * 64
+    assert appended[1].previous_hash == appended[0].hash
+    assert appended[0].detail == detail
 
 
-def test_the_hash_is_as_documented(store: Store) -> None:
+def test_hash_follows_its_definition(store: Store) -> None:
     entry = store.audit.append("ada", "test", "subject", {"b": 1, "a": "é"})
     fields: dict[str, Any] = {
         "action": "test",
@@ -63,12 +65,12 @@ def test_detail_must_be_json(store: Store) -> None:
     assert store.audit.entries() == []
 
 
-def test_an_untouched_chain_verifies(store: Store) -> None:
+def test_unchanged_chain_verifies(store: Store) -> None:
     assert store.audit.verify().num_entries == 0
     for number in range(20):
         last = store.audit.append("ada", "test", str(number))
-    state = store.audit.verify()
-    assert (state.num_entries, state.head, state.broken_at) == (20, last.hash, None)
+    verification = store.audit.verify()
+    assert (verification.num_entries, verification.head, verification.broken_at) == (20, last.hash, None)
 
 
 @pytest.mark.parametrize(
@@ -81,27 +83,27 @@ def test_an_untouched_chain_verifies(store: Store) -> None:
         ("DELETE FROM audit_log WHERE sequence = 1", 2, "missing"),
     ],
 )
-def test_the_first_broken_link_is_named(store: Store, statement: str, broken_at: int, reason: str) -> None:
+def test_verify_names_the_first_broken_entry(store: Store, statement: str, broken_at: int, reason: str) -> None:
     for number in range(5):
         store.audit.append("ada", "test", str(number), {"n": number})
     tamper(store, statement)
-    state = store.audit.verify()
-    assert state.broken_at == broken_at
-    assert reason in state.reason
+    verification = store.audit.verify()
+    assert verification.broken_at == broken_at
+    assert reason in verification.reason
     report = store.verify()
     assert not report.ok
     assert f"entry {broken_at}" in next(check.detail for check in report.checks if check.name == "audit log")
 
 
-def test_an_entry_forged_with_a_fitting_hash_breaks_the_next_one(store: Store) -> None:
+def test_entry_forged_with_valid_hash_breaks_the_next_entry(store: Store) -> None:
     for number in range(3):
         store.audit.append("ada", "test", str(number))
     second = store.audit.entries()[1]
     forged = {name: getattr(second, name) for name in second.__slots__ if name != "hash"} | {"subject": "forged"}
     tamper(store, f"UPDATE audit_log SET subject = 'forged', hash = '{hash_audit_entry(forged)}' WHERE sequence = 2")
-    state = store.audit.verify()
-    assert state.broken_at == 3
-    assert "does not follow" in state.reason
+    verification = store.audit.verify()
+    assert verification.broken_at == 3
+    assert "does not follow" in verification.reason
 
 
 @pytest.mark.parametrize(
@@ -113,14 +115,14 @@ def test_an_entry_forged_with_a_fitting_hash_breaks_the_next_one(store: Store) -
         "INSERT INTO audit_log SELECT 7, created_utc, actor, action, subject, detail, 'x', 'y' FROM audit_log WHERE sequence = 1",
     ],
 )
-def test_the_database_itself_refuses_changes(store: Store, statement: str) -> None:
-    made = [store.audit.append("ada", "test", str(number)) for number in range(2)]
+def test_database_refuses_changes_to_the_log(store: Store, statement: str) -> None:
+    appended = [store.audit.append("ada", "test", str(number)) for number in range(2)]
     with pytest.raises(sa.exc.IntegrityError, match="append-only"), store.database.write() as connection:
         connection.exec_driver_sql(statement)
-    assert store.audit.entries() == made
+    assert store.audit.entries() == appended
 
 
-def test_a_replacement_or_truncation_is_refused_too(store: Store) -> None:
+def test_database_refuses_replacement_and_truncation(store: Store) -> None:
     store.audit.append("ada", "test", "1")
     row = "SELECT 1, created_utc, actor, action, 'forged', detail, previous_hash, hash FROM audit_log"
     statement = f"INSERT OR REPLACE INTO audit_log {row}" if store.database.is_sqlite else "TRUNCATE audit_log"
@@ -129,18 +131,18 @@ def test_a_replacement_or_truncation_is_refused_too(store: Store) -> None:
     assert store.audit.entries()[0].subject == "1"
 
 
-def test_missing_guards_are_noticed(store: Store) -> None:
+def test_verify_reports_missing_triggers(store: Store) -> None:
     tamper(store, "SELECT 1")
     report = store.verify()
     assert not report.ok
-    assert "not guarded" in report.checks[0].detail
+    assert "unguarded" in report.checks[0].detail
 
 
-def test_threads_never_fork_the_chain(store: Store) -> None:
+def test_concurrent_threads_never_fork_the_chain(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: store.audit.append("ada", "test", str(number)), range(80)))
-    state = store.audit.verify()
-    assert (state.num_entries, state.broken_at) == (80, None)
+    verification = store.audit.verify()
+    assert (verification.num_entries, verification.broken_at) == (80, None)
 
 
 APPENDER = """
@@ -148,7 +150,6 @@ import sys
 from pathlib import Path
 from yearling.config import Settings
 from yearling.store import Store
-from yearling.store.audit import entry_hash
 
 with Store.open(Settings(data_dir=Path(sys.argv[1]), database_url=sys.argv[2])) as store:
     for number in range(25):
@@ -157,10 +158,10 @@ with Store.open(Settings(data_dir=Path(sys.argv[1]), database_url=sys.argv[2])) 
 
 
 @pytest.mark.slow
-def test_processes_never_fork_the_chain(settings: Settings, store: Store) -> None:
+def test_concurrent_processes_never_fork_the_chain(settings: Settings, store: Store) -> None:
     command = [sys.executable, "-c", APPENDER, str(settings.data_dir), settings.database_url]
     root = Path(__file__).parents[2]
     writers = [subprocess.Popen([*command, str(number)], cwd=root) for number in range(4)]
     assert [writer.wait(120) for writer in writers] == [0] * 4
-    state = store.audit.verify()
-    assert (state.num_entries, state.broken_at) == (100, None)
+    verification = store.audit.verify()
+    assert (verification.num_entries, verification.broken_at) == (100, None)

@@ -1,3 +1,5 @@
+"""Backups: complete, consistent, verified before use, and refused when damaged."""
+
 from __future__ import annotations
 
 import errno
@@ -24,14 +26,14 @@ from yearling.store.backup.archive import read_backup_manifest
 
 @pytest.fixture
 def backup(store: Store, tmp_path: Path) -> Path:
-    """A backup of a filled store, which goes on being open."""
+    """A backup of a filled store, which stays open."""
     fill(store)
     path = tmp_path / "backup.tar.gz"
     store.backup(path)
     return path
 
 
-def test_a_restored_backup_equals_the_original(store: Store, backup: Path, tmp_path: Path) -> None:
+def test_restored_backup_equals_original(store: Store, backup: Path, tmp_path: Path) -> None:
     before = dump(store)
     assert before["samples"]
     assert before["blobs"]
@@ -43,28 +45,28 @@ def test_a_restored_backup_equals_the_original(store: Store, backup: Path, tmp_p
         assert restored.audit.verify() == store.audit.verify()
 
 
-def test_restoring_over_other_data_keeps_that_aside(settings: Settings, store: Store, backup: Path) -> None:
+def test_restore_keeps_the_replaced_data(settings: Settings, store: Store, backup: Path) -> None:
     before = dump(store)
     fill(store, seed=2)
     changed = dump(store)
     store.close()
-    aside = restore(backup, settings).replaced_data
+    replaced = restore(backup, settings).replaced_data
     with Store.open(settings) as restored:
         assert dump(restored) == before
         assert restored.verify().ok
-    assert aside is not None
-    if aside.is_dir():
-        with Store.open(make_settings(aside)) as old:
+    assert replaced is not None
+    if replaced.is_dir():
+        with Store.open(make_settings(replaced)) as old:
             assert dump(old) == changed
             assert old.verify().ok
     else:
-        restore(aside, settings)
+        restore(replaced, settings)
         with Store.open(settings) as old:
             assert dump(old) == changed
 
 
 @pytest.mark.slow
-def test_a_backup_moves_between_the_databases(tmp_path: Path, postgres_server: Callable[[], str]) -> None:
+def test_backup_restores_into_the_other_database(tmp_path: Path, postgres_server: Callable[[], str]) -> None:
     sqlite, postgres, again = (
         make_settings(tmp_path / "sqlite"),
         make_settings(tmp_path / "postgres", postgres_server()),
@@ -85,8 +87,8 @@ def test_a_backup_moves_between_the_databases(tmp_path: Path, postgres_server: C
 
 
 @pytest.mark.slow
-def test_a_backup_taken_while_others_write_holds_one_moment(store: Store, tmp_path: Path) -> None:
-    """Each writer adds a sample, then a message that refers to it, then an audit entry: none is there without the one before."""
+def test_backup_during_writes_is_consistent(store: Store, tmp_path: Path) -> None:
+    """Writers add a sample, then a message that refers to it, then an audit entry: no backup has one without the one before."""
     owner = store.people.owner()
     stop = threading.Event()
     failures: list[BaseException] = []
@@ -128,7 +130,7 @@ def test_a_backup_taken_while_others_write_holds_one_moment(store: Store, tmp_pa
     assert counts == sorted(counts)
 
 
-def test_the_manifest_tells_what_is_inside(store: Store, backup: Path) -> None:
+def test_manifest_lists_the_contents(store: Store, backup: Path) -> None:
     manifest = read_backup_manifest(backup)
     chain = store.audit.verify()
     assert (manifest.audit_entries, manifest.audit_head) == (chain.num_entries, chain.head)
@@ -136,20 +138,20 @@ def test_the_manifest_tells_what_is_inside(store: Store, backup: Path) -> None:
     assert manifest.size_bytes == sum(size for size, _ in manifest.files.values())
 
 
-def test_progress_reaches_the_end(store: Store, backup: Path, tmp_path: Path) -> None:
+def test_progress_reaches_the_total(store: Store, backup: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     store.backup(tmp_path / "other.tar.gz", progress=lambda done, total: seen.append((done, total)))
     assert seen[-1][0] == seen[-1][1] == read_backup_manifest(tmp_path / "other.tar.gz").size_bytes
 
 
-def test_an_existing_file_is_not_overwritten(store: Store, backup: Path) -> None:
+def test_backup_does_not_overwrite_a_file(store: Store, backup: Path) -> None:
     before = backup.read_bytes()
     with pytest.raises(Conflict, match="exists"):
         store.backup(backup)
     assert backup.read_bytes() == before
 
 
-def test_a_damaged_blob_is_not_backed_up_silently(store: Store, tmp_path: Path) -> None:
+def test_backup_refuses_damaged_blob(store: Store, tmp_path: Path) -> None:
     sha256 = store.blobs.put(b"content")
     store.blobs.path(sha256).write_bytes(b"c0ntent")
     with pytest.raises(Untrusted, match=sha256):
@@ -157,25 +159,25 @@ def test_a_damaged_blob_is_not_backed_up_silently(store: Store, tmp_path: Path) 
     assert not (tmp_path / "backup.tar.gz").exists()
 
 
-def test_restoring_under_a_running_store_is_refused(settings: Settings, store: Store, backup: Path) -> None:
+def test_restore_into_an_open_store_is_refused_message(settings: Settings, store: Store, backup: Path) -> None:
     before = dump(store)
     with pytest.raises(Conflict, match="running"):
         restore(backup, settings)
     assert dump(store) == before
 
 
-def test_a_missing_backup_is_not_found(settings: Settings, tmp_path: Path) -> None:
+def test_missing_backup_raises_not_found(settings: Settings, tmp_path: Path) -> None:
     for attempt in (lambda: verify_backup(tmp_path / "none"), lambda: restore(tmp_path / "none", settings)):
         with pytest.raises(NotFound, match="none"):
             attempt()
 
 
-# Damaged backups. SQLite only: nothing of this touches the database in use.
+# Damaged backups, on SQLite only: none of these touches the database in use.
 
 
 @pytest.fixture
 def target(filled: Settings) -> Settings:
-    """A store with other data than the backup's, which a refused restore must leave alone."""
+    """A store with other data than the backup, which a refused restore must not change."""
     with Store.open(filled) as store:
         store.people.add("somebody else")
     return filled
@@ -187,7 +189,7 @@ def good(filled_once: Path, tmp_path: Path) -> Path:
 
 
 def rewritten(path: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
-    """The same backup with other members, as somebody could make it who knows the format."""
+    """A copy of a backup with changed members, as somebody who knows the format could make it."""
     with tarfile.open(path) as tar:
         members = {member.name: tar.extractfile(member).read() for member in tar}
     change(members)
@@ -204,8 +206,8 @@ def manifest_with(members: dict[str, bytes], **changes: object) -> bytes:
     return json.dumps({**json.loads(members["manifest.json"]), **changes}).encode()
 
 
-def refused(path: Path, target: Settings, error: type[UserError] = Untrusted) -> str:
-    """Both verify and restore refuse, in words, and the target is as it was. Returns the words."""
+def refused_message(path: Path, target: Settings, error: type[UserError] = Untrusted) -> str:
+    """Check that verify and restore both refuse a backup and leave the target unchanged. Returns the error message."""
     with Store.open(target) as store:
         before = dump(store)
     with pytest.raises(error) as by_verify:
@@ -221,82 +223,82 @@ def refused(path: Path, target: Settings, error: type[UserError] = Untrusted) ->
 
 
 @pytest.mark.parametrize("keep", [0, 10, 100, 0.5, 0.99])
-def test_a_truncated_backup_is_refused(good: Path, target: Settings, keep: float) -> None:
+def test_truncated_backup_is_refused_message(good: Path, target: Settings, keep: float) -> None:
     size = good.stat().st_size
     os.truncate(good, int(keep * size) if isinstance(keep, float) else keep)
-    assert "not a whole Yearling backup" in refused(good, target)
+    assert "not a valid Yearling backup" in refused_message(good, target)
 
 
 @pytest.mark.parametrize("place", [0.002, 0.1, 0.5, 0.9, 0.999, 0.9999])
-def test_a_flipped_bit_is_noticed(good: Path, target: Settings, place: float) -> None:
-    whole = good.read_bytes()
-    for position in range(int(place * len(whole)), len(whole)):
-        content = bytearray(whole)
+def test_backup_with_flipped_bit_is_refused_message(good: Path, target: Settings, place: float) -> None:
+    original = good.read_bytes()
+    for position in range(int(place * len(original)), len(original)):
+        content = bytearray(original)
         content[position] ^= 4
         try:
-            if gzip.decompress(content) == gzip.decompress(whole):
-                continue  # such as a time in gzip's header, or another distance to the same zeros
+            if gzip.decompress(content) == gzip.decompress(original):
+                continue  # such as a time in the header of gzip, or another distance to the same zeros
         except (OSError, EOFError, zlib.error):
             pass
         break
     good.write_bytes(content)
-    refused(good, target)
+    refused_message(good, target)
 
 
-def test_other_files_are_refused(good: Path, target: Settings) -> None:
+def test_files_that_are_no_backup_are_refused_message(good: Path, target: Settings) -> None:
     for content in (b"", b"nonsense", gzip.compress(b"nonsense"), os.urandom(5000)):
         good.write_bytes(content)
-        refused(good, target)
+        refused_message(good, target)
 
 
-def test_a_member_out_of_its_place_is_refused(good: Path, target: Settings) -> None:
-    def plant(members: dict[str, bytes]) -> None:
+def test_backup_with_path_traversal_is_refused_message(good: Path, target: Settings) -> None:
+    def add_member(members: dict[str, bytes]) -> None:
         members["../../evil"] = b"x"
 
-    assert "evil" in refused(rewritten(good, plant), target)
+    assert "evil" in refused_message(rewritten(good, add_member), target)
 
-    def plant_in_manifest(members: dict[str, bytes]) -> None:
+    def add_member_and_list_it(members: dict[str, bytes]) -> None:
         files = {**json.loads(members["manifest.json"])["files"], "../../evil": [1, "0" * 64]}
         members["manifest.json"] = manifest_with(members, files=files)
         members["../../evil"] = b"x"
 
-    refused(rewritten(good, plant_in_manifest), target)
+    refused_message(rewritten(good, add_member_and_list_it), target)
     assert not list(target.data_dir.parent.glob("**/evil"))
 
 
 @pytest.mark.slow
-def test_a_missing_member_is_noticed(good: Path, target: Settings) -> None:
+def test_backup_with_missing_member_is_refused_message(good: Path, target: Settings) -> None:
     def drop(members: dict[str, bytes]) -> None:
         del members[next(name for name in members if name.startswith("blobs/"))]
 
-    assert "missing" in refused(rewritten(good, drop), target)
+    assert "missing" in refused_message(rewritten(good, drop), target)
 
 
-def test_a_changed_member_is_noticed(good: Path, target: Settings) -> None:
+def test_backup_with_changed_member_is_refused_message(good: Path, target: Settings) -> None:
     def change(members: dict[str, bytes]) -> None:
         name = next(name for name in members if name.startswith("blobs/"))
         members[name] = b"x" + members[name][1:]
 
-    assert "not what the manifest says" in refused(rewritten(good, change), target)
+    assert "does not match its manifest" in refused_message(rewritten(good, change), target)
 
 
 @pytest.mark.parametrize("log", ["audit", "event"])
-def test_a_cut_log_is_noticed(good: Path, target: Settings, log: str) -> None:
+def test_backup_with_truncated_log_is_refused_message(good: Path, target: Settings, log: str) -> None:
     def cut(members: dict[str, bytes]) -> None:
         members["manifest.json"] = manifest_with(members, **{f"{log}_entries": 1})
 
-    assert f"{log} log" in refused(rewritten(good, cut), target)
+    assert f"{log} log" in refused_message(rewritten(good, cut), target)
 
 
 @pytest.mark.slow
-def test_a_newer_format_or_schema_is_refused(good: Path, target: Settings) -> None:
-    def newer(members: dict[str, bytes]) -> None:
+def test_backup_of_newer_format_is_refused_message(good: Path, target: Settings) -> None:
+    def set_newer_version(members: dict[str, bytes]) -> None:
         members["manifest.json"] = manifest_with(members, version=99)
 
-    assert "Install a newer Yearling" in refused(rewritten(good, newer), target, Conflict)
+    assert "Install a newer Yearling" in refused_message(rewritten(good, set_newer_version), target, Conflict)
 
 
-def test_a_backup_with_a_broken_chain_is_not_restored(filled_once: Path, tmp_path: Path, target: Settings) -> None:
+def test_backup_with_broken_chain_is_refused_message(filled_once: Path, tmp_path: Path, target: Settings) -> None:
     shutil.copytree(filled_once / "data", tmp_path / "origin")
     with Store.open(make_settings(tmp_path / "origin")) as store:
         with store.database.write() as connection:
@@ -309,20 +311,20 @@ def test_a_backup_with_a_broken_chain_is_not_restored(filled_once: Path, tmp_pat
         restore(tmp_path / "broken.tar.gz", target)
 
 
-def test_a_restore_that_fails_at_its_last_step_leaves_the_old_data(
+def test_restore_that_fails_at_its_last_step_keeps_old_data(
     good: Path, target: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def raise_disk_full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with Store.open(target) as store:
         before = dump(store)
-    monkeypatch.setattr(importlib.import_module("yearling.store.backup.restore"), "_install", full)
+    monkeypatch.setattr(importlib.import_module("yearling.store.backup.restore"), "_install", raise_disk_full)
     with pytest.raises(StorageFailed, match="full"):
         restore(good, target)
     monkeypatch.undo()
     with Store.open(target) as store:
         after = dump(store)
-        assert set(before.pop("blobs")) <= set(after.pop("blobs"))  # those of the backup may be there too, unneeded
+        assert set(before.pop("blobs")) <= set(after.pop("blobs"))  # blobs of the backup may remain, without references
         assert after == before
         assert store.verify().ok

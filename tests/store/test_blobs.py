@@ -1,3 +1,5 @@
+"""Blobs: content addressing, damage, references and garbage collection."""
+
 from __future__ import annotations
 
 import hashlib
@@ -18,7 +20,7 @@ def files_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
 
 
-def test_bytes_and_files_are_found_by_their_hash(store: Store, tmp_path: Path) -> None:
+def test_bytes_and_files_are_stored_under_their_hash(store: Store, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(CONTENT)
     assert store.blobs.put(tmp_path / "file") == SHA256
     assert store.blobs.get(SHA256) == CONTENT
@@ -28,20 +30,20 @@ def test_bytes_and_files_are_found_by_their_hash(store: Store, tmp_path: Path) -
     assert store.blobs.get(hashlib.sha256(b"").hexdigest()) == b""
 
 
-def test_the_same_content_is_stored_once(store: Store, tmp_path: Path) -> None:
+def test_equal_content_is_stored_once(store: Store, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(CONTENT)
     assert {store.blobs.put(CONTENT), store.blobs.put(tmp_path / "file"), store.blobs.put(CONTENT)} == {SHA256}
     assert files_in(store.blobs.folder) == [SHA256]
     assert list(store.blobs.iter_sizes()) == [(SHA256, len(CONTENT))]
 
 
-def test_concurrent_writers_of_the_same_content_agree(store: Store) -> None:
+def test_concurrent_puts_of_the_same_content_store_one_blob(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda _: store.blobs.put(CONTENT), range(24))) == {SHA256}
     assert files_in(store.blobs.folder) == [SHA256]
 
 
-def test_a_changed_blob_is_never_returned(store: Store) -> None:
+def test_get_refuses_changed_blob(store: Store) -> None:
     store.blobs.put(CONTENT)
     store.blobs.path(SHA256).write_bytes(CONTENT[:-1] + b"x")
     with pytest.raises(Untrusted, match=SHA256):
@@ -51,7 +53,7 @@ def test_a_changed_blob_is_never_returned(store: Store) -> None:
     assert SHA256 in report.checks[-1].detail
 
 
-def test_putting_the_content_again_mends_a_damaged_blob(store: Store) -> None:
+def test_put_replaces_a_damaged_blob(store: Store) -> None:
     store.blobs.put(CONTENT)
     store.blobs.path(SHA256).write_bytes(b"")
     store.blobs.put(CONTENT)
@@ -61,31 +63,31 @@ def test_putting_the_content_again_mends_a_damaged_blob(store: Store) -> None:
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", "/etc/passwd", "..", "", "ab", SHA256.upper(), SHA256 + "\n", f"{SHA256[:-1]}/"]
 )
-def test_only_hashes_name_blobs(store: Store, name: str) -> None:
+def test_invalid_hashes_are_refused(store: Store, name: str) -> None:
     store.blobs.put(CONTENT)
-    for ask in (store.blobs.get, store.blobs.path, store.blobs.open, store.blobs.is_intact):
+    for method in (store.blobs.get, store.blobs.path, store.blobs.open, store.blobs.is_intact):
         with pytest.raises(BadInput):
-            ask(name)
+            method(name)
 
 
-def test_an_unknown_blob_is_not_found(store: Store) -> None:
+def test_unknown_blob_raises_not_found(store: Store) -> None:
     with pytest.raises(NotFound):
         store.blobs.get("0" * 64)
     with pytest.raises(NotFound):
         store.blobs.add_reference("0" * 64, "document", "1")
 
 
-def test_links_out_of_the_folder_are_not_followed(store: Store, tmp_path: Path) -> None:
+def test_symbolic_links_are_not_followed(store: Store, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
     sha256 = hashlib.sha256(b"secret").hexdigest()
-    place = store.blobs.folder / sha256[:2] / sha256
-    place.parent.mkdir(parents=True)
-    place.symlink_to(tmp_path / "secret")
+    path = store.blobs.folder / sha256[:2] / sha256
+    path.parent.mkdir(parents=True)
+    path.symlink_to(tmp_path / "secret")
     with pytest.raises(NotFound):
         store.blobs.get(sha256)
 
 
-def test_only_regular_files_can_be_put(store: Store, tmp_path: Path) -> None:
+def test_put_refuses_files_that_are_not_regular(store: Store, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
         with pytest.raises(BadInput, match="regular"):
@@ -95,37 +97,37 @@ def test_only_regular_files_can_be_put(store: Store, tmp_path: Path) -> None:
     assert files_in(store.blobs.folder) == []
 
 
-def test_only_what_nobody_needs_is_collected(store: Store) -> None:
-    needed_twice, needed, unneeded = (store.blobs.put(text) for text in (b"twice", b"once", b"never"))
-    store.blobs.add_reference(needed_twice, "document", "1")
-    store.blobs.add_reference(needed_twice, "document", "1")
-    store.blobs.add_reference(needed_twice, "run", "1")
-    store.blobs.add_reference(needed, "document", "1")
-    assert [store.blobs.count_references(sha256) for sha256 in (needed_twice, needed, unneeded)] == [2, 1, 0]
-    assert store.blobs.collect_garbage(grace_period_s=0) == [unneeded]
+def test_garbage_collection_keeps_referenced_blobs(store: Store) -> None:
+    referenced_twice, referenced_once, unreferenced = (store.blobs.put(text) for text in (b"twice", b"once", b"never"))
+    store.blobs.add_reference(referenced_twice, "document", "1")
+    store.blobs.add_reference(referenced_twice, "document", "1")
+    store.blobs.add_reference(referenced_twice, "run", "1")
+    store.blobs.add_reference(referenced_once, "document", "1")
+    assert [store.blobs.count_references(sha256) for sha256 in (referenced_twice, referenced_once, unreferenced)] == [2, 1, 0]
+    assert store.blobs.collect_garbage(grace_period_s=0) == [unreferenced]
     store.blobs.remove_references("document", "1")
-    assert store.blobs.collect_garbage(grace_period_s=0) == [needed]
-    assert files_in(store.blobs.folder) == [needed_twice]
+    assert store.blobs.collect_garbage(grace_period_s=0) == [referenced_once]
+    assert files_in(store.blobs.folder) == [referenced_twice]
 
 
-def test_young_blobs_are_left_for_the_record_to_come(store: Store) -> None:
+def test_garbage_collection_keeps_young_blobs(store: Store) -> None:
     sha256 = store.blobs.put(CONTENT)
     assert store.blobs.collect_garbage() == []
     os.utime(store.blobs.path(sha256), (0, 0))
-    store.blobs.put(CONTENT)  # again: young again
+    store.blobs.put(CONTENT)  # restarts the grace period
     assert store.blobs.collect_garbage() == []
     os.utime(store.blobs.path(sha256), (0, 0))
     assert store.blobs.collect_garbage() == [sha256]
 
 
-def test_what_a_killed_writer_left_is_cleared_away(store: Store) -> None:
+def test_garbage_collection_deletes_files_of_killed_writers(store: Store) -> None:
     sha256 = store.blobs.put(CONTENT)
     (store.blobs.folder / sha256[:2] / ".new-0123").write_bytes(b"half")
     store.blobs.collect_garbage()
     assert files_in(store.blobs.folder) == [sha256]
 
 
-def test_a_missing_blob_is_reported(store: Store) -> None:
+def test_verify_reports_missing_blob(store: Store) -> None:
     store.blobs.put(CONTENT)
     store.blobs.add_reference(SHA256, "document", "1")
     store.blobs.path(SHA256).unlink()

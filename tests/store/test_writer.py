@@ -1,3 +1,5 @@
+"""The sample writer: group commit, failures and cancellation."""
+
 from __future__ import annotations
 
 import asyncio
@@ -26,8 +28,8 @@ def owner(store: Store) -> Person:
     return store.people.owner()
 
 
-class CountedTransactions:
-    """Counts a store's transactions, and can hold the next one up."""
+class TransactionCounter:
+    """Counts the transactions of a store, and can block the next one."""
 
     def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sizes: list[int] = []
@@ -43,29 +45,29 @@ class CountedTransactions:
         monkeypatch.setattr(store.samples, "add_many", add_many)
 
 
-async def test_a_sample_is_stored_when_add_returns(store: Store, writer: SampleWriter, owner: Person) -> None:
+async def test_sample_is_stored_when_add_returns(store: Store, writer: SampleWriter, owner: Person) -> None:
     sample = make_sample(owner.id)
     assert await writer.add(sample) is True
     assert store.samples.get(sample.id, person_id=owner.id) == sample
 
 
-async def test_what_arrives_meanwhile_shares_one_transaction(
+async def test_samples_added_during_a_transaction_share_the_next_one(
     store: Store, writer: SampleWriter, owner: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counted = CountedTransactions(store, monkeypatch)
-    counted.open.clear()
+    counter = TransactionCounter(store, monkeypatch)
+    counter.open.clear()
     tasks = [asyncio.create_task(writer.add(make_sample(owner.id)))]
-    await asyncio.sleep(0.05)  # the first is on its way
+    await asyncio.sleep(0.05)  # the first is being written
     tasks += [asyncio.create_task(writer.add(make_sample(owner.id))) for _ in range(40)]
     await asyncio.sleep(0.05)
     assert not any(task.done() for task in tasks)
-    counted.open.set()
+    counter.open.set()
     assert await asyncio.gather(*tasks) == [True] * 41
-    assert counted.sizes == [1, 40]
+    assert counter.sizes == [1, 40]
     assert store.samples.count() == 41
 
 
-async def test_only_the_unacceptable_sample_is_refused(store: Store, writer: SampleWriter, owner: Person) -> None:
+async def test_writer_refuses_only_invalid_samples(store: Store, writer: SampleWriter, owner: Person) -> None:
     known = make_sample(owner.id)
     store.samples.add(known)
     batch = [make_sample(owner.id), make_sample("nobody"), known, make_sample(owner.id, logprobs=(-1.0,)), make_sample(owner.id)]
@@ -75,7 +77,7 @@ async def test_only_the_unacceptable_sample_is_refused(store: Store, writer: Sam
 
 
 @pytest.mark.slow
-async def test_a_failed_transaction_fails_exactly_its_callers(tmp_path: Path) -> None:
+async def test_failed_transaction_fails_only_its_callers(tmp_path: Path) -> None:
     with Store.open(make_settings(tmp_path), lock_timeout_s=0.1) as store:
         owner = store.people.owner()
         writer = SampleWriter(store)
@@ -92,23 +94,23 @@ async def test_a_failed_transaction_fails_exactly_its_callers(tmp_path: Path) ->
         assert store.samples.list(owner.id) == [after, *before[::-1]]
 
 
-async def test_a_cancelled_caller_disturbs_nobody(
+async def test_cancelled_caller_does_not_affect_others(
     store: Store, writer: SampleWriter, owner: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counted = CountedTransactions(store, monkeypatch)
-    counted.open.clear()
+    counter = TransactionCounter(store, monkeypatch)
+    counter.open.clear()
     impatient = asyncio.create_task(writer.add(make_sample(owner.id)))
     patient = asyncio.create_task(writer.add(make_sample(owner.id)))
     await asyncio.sleep(0.02)
     impatient.cancel()
-    counted.open.set()
+    counter.open.set()
     assert await patient is True
     with pytest.raises(asyncio.CancelledError):
         await impatient
     assert store.samples.count() == 2
 
 
-async def test_our_own_bug_leaves_nobody_waiting(store: Store, owner: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unexpected_exception_reaches_the_caller(store: Store, owner: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     def explode(_: object) -> None:
         raise MemoryError("planted")
 
@@ -121,7 +123,7 @@ async def test_our_own_bug_leaves_nobody_waiting(store: Store, owner: Person, mo
     await writer.close()
 
 
-async def test_closing_waits_for_what_was_added(store: Store, owner: Person) -> None:
+async def test_close_waits_for_pending_samples(store: Store, owner: Person) -> None:
     writer = SampleWriter(store)
     tasks = [asyncio.create_task(writer.add(make_sample(owner.id))) for _ in range(10)]
     await asyncio.sleep(0)
@@ -133,7 +135,7 @@ async def test_closing_waits_for_what_was_added(store: Store, owner: Person) -> 
         await writer.add(make_sample(owner.id))
 
 
-async def test_nothing_is_stored_where_nothing_may_be(tmp_path: Path, database_url: str) -> None:
+async def test_add_returns_false_without_retention(tmp_path: Path, database_url: str) -> None:
     with Store.open(make_settings(tmp_path, database_url, retention="none")) as store:
         writer = SampleWriter(store)
         assert await writer.add(make_sample(store.people.owner().id)) is False

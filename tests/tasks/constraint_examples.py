@@ -1,4 +1,4 @@
-"""For every kind of constraint, in both languages: answers that meet it, and answers that nearly do."""
+"""Examples for every kind of constraint in both languages: answers that meet it, and near misses."""
 
 from __future__ import annotations
 

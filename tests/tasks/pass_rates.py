@@ -1,4 +1,4 @@
-"""How often the untrained default model solves the tasks of environments, at temperature 1: where training can take hold.
+"""Measures how often the untrained default model solves tasks at temperature 1, to find tasks on which training can start.
 
     python -m tests.tasks.pass_rates --samples 64 reasoning_gym:gcd 'running_totals {"terms": 4}'
     python -m tests.tasks.pass_rates --samples 24 --each-kind en
@@ -26,19 +26,19 @@ from yearling.inference import Completion, Engine, GenerationRequest, open_engin
 from yearling.models import ChatTemplate, ModelLibrary, Tokenizer
 from yearling.records import SamplingSettings
 from yearling.tasks import Environment, Task, is_multi_turn, open_environment, train_seed
-from yearling.tasks.environments.instructions.constraint_kind import CONSTRAINT_KINDS
+from yearling.tasks.environments.instructions.catalogue import CONSTRAINT_KINDS
 
 
 def wilson(passes: int, count: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a rate (Wilson 1927)."""
+    """Return the 95 % interval of a rate (Wilson 1927)."""
     rate = passes / count
     centre, spread = rate + z * z / (2 * count), z * (rate * (1 - rate) / count + z * z / (4 * count * count)) ** 0.5
     scale = 1 + z * z / count
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
-class Player:
-    """Plays episodes with one engine."""
+class EpisodeRunner:
+    """Runs episodes with one engine."""
 
     def __init__(self, engine: Engine, tokenizer: Tokenizer, template: ChatTemplate, max_tokens: int) -> None:
         self.engine, self.tokenizer, self.template, self.max_tokens = engine, tokenizer, template, max_tokens
@@ -66,7 +66,7 @@ class Player:
 
 @dataclass
 class Tally:
-    """What one argument came to."""
+    """The results for one argument."""
 
     spec: str
     environment: Environment
@@ -85,7 +85,7 @@ class Tally:
 
 
 async def measure(tallies: list[Tally], chosen: argparse.Namespace) -> None:
-    """Plays in turns through the arguments, so that running out of time shortens all of them alike."""
+    """Run episodes of all arguments in turn, so that a time limit shortens all of them equally."""
     folder = os.environ.get("YEARLING_TEST_MODELS") or platformdirs.user_cache_dir("yearling-tests", appauthor=False)
     model = ModelLibrary(Path(folder)).pull("smollm2-135m-instruct")
     tokenizer, template = Tokenizer.load(model), ChatTemplate.load(model)
@@ -97,13 +97,13 @@ async def measure(tallies: list[Tally], chosen: argparse.Namespace) -> None:
         async with places:
             if time.monotonic() > ends:
                 return
-            player = Player(engine, tokenizer, template, chosen.max_tokens)
+            runner = EpisodeRunner(engine, tokenizer, template, chosen.max_tokens)
             task = tally.environment.task(train_seed(index))
-            reward, transcript = await player.play(tally.environment, task, 1000 * index)
+            reward, transcript = await runner.play(tally.environment, task, 1000 * index)
         tally.played += 1
         tally.passes += reward == 1.0
-        tally.tokens += player.tokens
-        tally.cut += player.cut
+        tally.tokens += runner.tokens
+        tally.cut += runner.cut
         if index < chosen.show:
             words = [reward, task.messages[-1]["content"], [turn["content"] for turn in transcript]]
             tally.shown.append(json.dumps(words, ensure_ascii=False))
@@ -115,9 +115,10 @@ async def measure(tallies: list[Tally], chosen: argparse.Namespace) -> None:
 
 
 async def score(tallies: list[Tally], chosen: argparse.Namespace) -> None:
-    """The probability of the one right answer and the end of the turn after it: no luck of the draw, so few tasks tell much.
+    """Measure the probability of the right answer and the end of the turn after it, without sampling noise.
 
-    A lower bound where other spellings are right too."""
+    This is a lower bound if other spellings are right too.
+    """
     folder = os.environ.get("YEARLING_TEST_MODELS") or platformdirs.user_cache_dir("yearling-tests", appauthor=False)
     model = ModelLibrary(Path(folder)).pull("smollm2-135m-instruct")
     tokenizer, template = Tokenizer.load(model), ChatTemplate.load(model)

@@ -1,18 +1,15 @@
-"""A store with answers, judgements and consensus runs, to build lessons from."""
+"""Helpers: a store with answers, judgements and consensus runs to build lessons from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+from tests.feedback.people import opened as opened
 from tests.store.examples import make_sample
 from yearling.clock import new_id
-from yearling.config import Settings
 from yearling.feedback import Edit, EventIndex, FeedbackLog, event_to_dict, run_and_record
 from yearling.records import Person, Sample
-from yearling.store import Store, make_text
+from yearling.store import make_text
 
 WORDS = (
     "river",
@@ -31,56 +28,53 @@ WORDS = (
 )
 
 
-@contextmanager
-def opened(folder: Path) -> Iterator[FeedbackLog]:
-    """The feedback log of a new store."""
-    with Store.open(Settings(data_dir=folder)) as store:
-        yield FeedbackLog(store)
-
-
 def prose(number: int, length: int = 30) -> str:
-    """Words that are the same for the same number, and share no long run with those of another."""
-    state, found = number * 2654435761 % 2**32, []
+    """Return text that depends on `number` only, and shares no long run of words with that of other numbers."""
+    state, words = number * 2654435761 % 2**32, list[str]()
     for _ in range(length):
         state = (state * 1103515245 + 12345) % 2**31
-        found.append(f"{WORDS[(state >> 16) % len(WORDS)]}{(state >> 8) % 7}")
-    return " ".join(found)
+        words.append(f"{WORDS[(state >> 16) % len(WORDS)]}{(state >> 8) % 7}")
+    return " ".join(words)
 
 
-def answer(log: FeedbackLog, person_id: str, number: int, *, words: str | None = None, **changes: Any) -> str:
-    """A stored answer to the question of this number; its id."""
-    sample = _sample(person_id, number, words=words, **changes)
+def answer(log: FeedbackLog, person_id: str, number: int, *, text: str | None = None, **changes: Any) -> str:
+    """Store an answer to the question with this number, and return its id."""
+    sample = _sample(person_id, number, text=text, **changes)
     log.store.samples.add(sample)
     return sample.id
 
 
-def _sample(person_id: str, number: int, *, words: str | None = None, **changes: Any) -> Sample:
+def _sample(person_id: str, number: int, *, text: str | None = None, **changes: Any) -> Sample:
     values: dict[str, Any] = {
-        "messages": ({"role": "system", "content": "Be kind."}, {"role": "user", "content": f"Question {prose(number, 12)}?"}),
+        "messages": (
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": f"Question {prose(number, 12)}?"},
+        ),
         "prompt_ids": (1, number),
         "output_ids": (7, number, 2),
-        "output_text": words if words is not None else prose(number + 1000),
+        "output_text": text if text is not None else prose(number + 1000),
     }
     return make_sample(person_id, **{**values, **changes})
 
 
-def edited(log: FeedbackLog, person_id: str, numbers: range) -> None:
-    """Answers to the questions of these numbers, and an edit of each, in two transactions."""
+def add_edited_answers(log: FeedbackLog, person_id: str, numbers: range) -> None:
+    """Store answers to the questions with these numbers, and an edit of each, in two transactions."""
     samples = [_sample(person_id, number) for number in numbers]
     log.store.samples.add_many(samples)
-    when = log.index.next_event_utc()
+    created_utc = log.index.next_event_utc()
     texts = [make_text(new_id(), "edit", {"text": prose(5000 + number)}, person_id=person_id) for number in numbers]
     events = [
-        Edit(id=text.id, created_utc=when, actor=log.pseudonym(person_id), item=sample.id, result=text.id)
+        Edit(id=text.id, created_utc=created_utc, actor=log.pseudonym(person_id), item=sample.id, result=text.id)
         for sample, text in zip(samples, texts, strict=True)
     ]
     log.store.events.append([event_to_dict(event) for event in events], texts=texts)
 
 
 def people(log: FeedbackLog, count: int) -> list[Person]:
-    """New members."""
+    """Add `count` members."""
     return [log.store.people.add(f"member {number}") for number in range(count)]
 
 
 def find_consensus(log: FeedbackLog) -> None:
+    """Run the consensus over the current log, and record it."""
     run_and_record(log.store, EventIndex(log.store))

@@ -1,6 +1,6 @@
-"""Writes an answer that meets given constraints: the proof that every kind, and every combination that is allowed, can be met.
+"""Writes an answer that meets given constraints, as proof that every kind and every allowed combination can be met.
 
-Works forwards from the parameters (filler words, then what is asked for, then the layout) and never asks a checker.
+Builds the answer from the parameters: filler words, then the required words, then the layout. It never calls a checker.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _INITIAL = {word[0].upper(): word for word in _WORDS}
 
 
 class Writer:
-    """One answer in the making."""
+    """An answer under construction."""
 
     def __init__(self, constraints: list[dict[str, Any]], language: InstructionLanguage) -> None:
-        self.wanted = {made["kind"]: made["parameters"] for made in constraints}
+        self.wanted = {constraint["kind"]: constraint["parameters"] for constraint in constraints}
         english = {"lowercase", "uppercase"} & set(self.wanted)
         other = self.wanted.get("other_language")
         self.language: InstructionLanguage = other["language"] if other else "en" if english else language
@@ -46,7 +46,7 @@ class Writer:
         return self.wanted.get(kind, {}).get(name, default)
 
     def units(self) -> list[list[str]]:
-        """The sentences, items, lines or parts, as lists of words."""
+        """Return the sentences, items, lines or parts, as lists of words."""
         count = 2
         for kind in ("bullets", "numbered", "lines_exactly", "paragraphs_exactly", "sections", "sentences_exactly", "comma_list"):
             count = self.get(kind, "n", count)
@@ -157,23 +157,23 @@ class Writer:
             if len(keys) < len(values):
                 pairs[keys[-1]] += " ".join(values[len(keys) - 1 :])
             return json.dumps(pairs, ensure_ascii=False)
-        said = [part for part in self.sentences(units) if part.strip(".。")]
+        assistant_turn = [part for part in self.sentences(units) if part.strip(".。")]
         if "copy_first" in wanted:
-            said.insert(0, wanted["copy_first"]["phrase"])
+            assistant_turn.insert(0, wanted["copy_first"]["phrase"])
         if {"bullets", "item_word"} & set(wanted):
-            said = [f"- {part}" for part in said]
+            assistant_turn = [f"- {part}" for part in assistant_turn]
         elif "numbered" in wanted:
-            said = [f"{number}. {part}" for number, part in enumerate(said, 1)]
+            assistant_turn = [f"{number}. {part}" for number, part in enumerate(assistant_turn, 1)]
         elif "sections" in wanted:
             lead = "Part {}: " if self.language == "en" else "第{}部分："
-            said = [lead.format(number) + part for number, part in enumerate(said, 1)]
+            assistant_turn = [lead.format(number) + part for number, part in enumerate(assistant_turn, 1)]
         elif "quote_block" in wanted:
-            said = [f"> {part}" for part in said]
+            assistant_turn = [f"> {part}" for part in assistant_turn]
         if "two_versions" in wanted:
-            said.insert(1, "===")
+            assistant_turn.insert(1, "===")
         lined = {"bullets", "item_word", "numbered", "sections", "quote_block", "two_versions", "lines_exactly", "rising_lines"}
         between = "\n" if lined & set(wanted) else "\n\n" if "paragraphs_exactly" in wanted else " "
-        return between.join(said)
+        return between.join(assistant_turn)
 
     def edges(self, text: str) -> str:
         wanted, english = self.wanted, self.language == "en"
@@ -193,7 +193,7 @@ class Writer:
 
 
 def satisfying(constraints: list[dict[str, Any]], language: InstructionLanguage) -> str:
-    """An answer that meets all of these constraints (`{"kind", "parameters"}`) of a request in this language."""
+    """Return an answer that meets all these constraints (`{"kind", "parameters"}`) of a request in this language."""
     writer = Writer(constraints, language)
     units = writer.units()
     writer.put_words(units)

@@ -1,4 +1,4 @@
-"""From what people did to a frozen set: what is in it, what is not and why, and where it comes from."""
+"""Building lesson sets: their lessons, the reasons for what is left out, and lineage."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.feedback.people import community
-from tests.tasks.records import answer, edited, find_consensus, opened, people, prose
+from tests.feedback.people import community, opened
+from tests.tasks.records import add_edited_answers, answer, find_consensus, people, prose
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
 from yearling.feedback import FeedbackLog, event_to_dict, load_latest_run
 from yearling.store import make_text
@@ -23,50 +23,50 @@ from yearling.tasks import (
 from yearling.tasks.heldout import read_heldout_lessons
 
 
-def accounted(built: LessonSetBuild) -> bool:
-    """Kept + dropped = seen, for judgements and for lessons."""
-    judgements, lessons = built.report["judgements"], built.report["lessons"]
-    whole = judgements["kept"] + sum(judgements["dropped"].values()) == judgements["num_seen"]
+def is_accounted_for(build_result: LessonSetBuild) -> bool:
+    """Return whether kept + dropped = read, for judgements and for lessons."""
+    judgements, lessons = build_result.report["judgements"], build_result.report["lessons"]
+    is_complete = judgements["kept"] + sum(judgements["dropped"].values()) == judgements["num_seen"]
     for kind, made in lessons["made"].items():
         parts = lessons["train"].get(kind, 0) + lessons["heldout"].get(kind, 0) + sum(lessons["dropped"].get(kind, {}).values())
-        whole = whole and parts == made
-    return whole
+        is_complete = is_complete and parts == made
+    return is_complete
 
 
-def everything(lessons: LessonSet) -> str:
+def all_file_text(lessons: LessonSet) -> str:
     return "".join(path.read_text() for path in sorted(lessons.folder.iterdir()))
 
 
-def test_without_a_consensus_run_there_are_no_lessons(tmp_path: Path) -> None:
-    with opened(tmp_path) as log, pytest.raises(NotFound) as caught:
+def test_build_needs_a_consensus_run(tmp_path: Path) -> None:
+    with opened(tmp_path) as log, pytest.raises(NotFound) as raised:
         build_lesson_set(log.store)
-    assert "yearling consensus run" in caught.value.advice
+    assert "yearling consensus run" in raised.value.advice
 
 
-def test_nothing_to_learn_is_said_with_the_reasons(tmp_path: Path) -> None:
+def test_empty_build_explains_why(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         owner = log.store.people.owner().id
         find_consensus(log)
-        with pytest.raises(BadInput, match="nothing to learn") as caught:
+        with pytest.raises(BadInput, match="nothing to learn") as raised:
             build_lesson_set(log.store)
-        assert "yearling feedback import" in caught.value.advice
+        assert "yearling feedback import" in raised.value.advice
         log.rate(owner, answer(log, owner, 1), 0.5)
         find_consensus(log)
-        with pytest.raises(BadInput) as caught:
+        with pytest.raises(BadInput) as raised:
             build_lesson_set(log.store)
-        assert "neither good nor bad (1)" in caught.value.advice
+        assert "neither good nor bad (1)" in raised.value.advice
 
 
-def test_what_one_person_says_at_home(tmp_path: Path) -> None:
+def test_lessons_of_a_single_person_installation(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         owner = log.store.people.owner().id
-        good, bad, left, _, mended = (answer(log, owner, number) for number in range(5))
-        right = answer(log, owner, 2, words="Another answer to the same question.", output_ids=(8, 2), logprobs=())
+        good, bad, left, _, edited_item = (answer(log, owner, number) for number in range(5))
+        right = answer(log, owner, 2, text="Another answer to the same question.", output_ids=(8, 2), logprobs=())
         rated = [log.rate(owner, good, 1.0), log.rate(owner, bad, 0.0)]
-        compared, edit = log.compare(owner, left, right, "right"), log.add_edit(owner, mended, "Better words.")
+        compared, edit = log.compare(owner, left, right, "right"), log.add_edit(owner, edited_item, "Better words.")
         find_consensus(log)
-        built = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
-        lessons = built.lesson_set
+        build_result = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
+        lessons = build_result.lesson_set
         up, down = sorted(lessons.thumbs(), key=lambda thumb: not thumb.up)
         assert (up.up, up.weight, up.prompt_ids, up.answer_ids, up.model_hash) == (
             True,
@@ -83,40 +83,43 @@ def test_what_one_person_says_at_home(tmp_path: Path) -> None:
         corrected = pairs[f"edit {edit.id}"]
         assert (corrected.first, corrected.second) == ("Better words.", prose(1004))
         assert (corrected.prompt_ids, corrected.first_ids, corrected.second_ids) == ((1, 4), (), (7, 4, 2))
-        shown = {one.answer: one for one in lessons.demonstrations()}
-        assert set(shown) == {"Better words.", prose(1000)}
-        assert (shown["Better words."].prompt_ids, shown["Better words."].answer_ids) == ((1, 4), ())
-        assert accounted(built)
-        assert built.report["judgements"]["dropped"] == {}
-        assert built.report["with_token_ids"] == 6
+        demonstrations = {one.answer: one for one in lessons.demonstrations()}
+        assert set(demonstrations) == {"Better words.", prose(1000)}
+        assert (demonstrations["Better words."].prompt_ids, demonstrations["Better words."].answer_ids) == ((1, 4), ())
+        assert is_accounted_for(build_result)
+        assert build_result.report["judgements"]["dropped"] == {}
+        assert build_result.report["with_token_ids"] == 6
 
 
-def test_one_person_is_split_by_conversation_alone(tmp_path: Path) -> None:
+def test_single_person_is_split_by_conversation(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         owner = log.store.people.owner().id
-        edited(log, owner, range(40))
+        add_edited_answers(log, owner, range(40))
         find_consensus(log)
-        built = build_lesson_set(log.store, BuildConfig(heldout_share=0.25))
-        assert built.report["split"]["by"] == "conversation"
-        assert built.report["split"]["why"] == "all lessons hold one person's words"
-        held = read_heldout_lessons(built.lesson_set)
-        # Which ids people get is chance, and so is the split here; these bounds fail once in a hundred thousand runs.
-        assert 1 <= len(held) / 2 <= 24
-        asked = [{str(lesson.messages) for lesson in part} for part in (held, built.lesson_set.lessons())]
-        assert asked[0].isdisjoint(asked[1])
-        assert {lesson.kind for lesson in held} == {"pair", "demonstration"}, "an edit's two lessons stay together"
-        assert accounted(built)
+        build_result = build_lesson_set(log.store, BuildConfig(heldout_share=0.25))
+        assert build_result.report["split"]["by"] == "conversation"
+        assert build_result.report["split"]["why"] == "all lessons hold one person's words"
+        heldout = read_heldout_lessons(build_result.lesson_set)
+        # Ids are random, and so is this split. The bounds fail once in a hundred thousand runs.
+        assert 1 <= len(heldout) / 2 <= 24
+        messages_by_part = [{str(lesson.messages) for lesson in part} for part in (heldout, build_result.lesson_set.lessons())]
+        assert messages_by_part[0].isdisjoint(messages_by_part[1])
+        assert {lesson.kind for lesson in heldout} == {"pair", "demonstration"}, "an edit's two lessons stay together"
+        assert is_accounted_for(build_result)
 
 
 def community_log(log: FeedbackLog) -> None:
-    """A community of forty that rated and compared answers to thirty questions, two or three to a question."""
+    """Log ratings and comparisons of thirty answers to one question by a community of forty."""
     events = community(num_raters=40, num_items=30, comparisons=60)
     items = sorted({name for event in events for name in (getattr(event, "item", None), getattr(event, "left", None)) if name})
     texts = [
         make_text(
             item,
             "answer",
-            {"messages": [{"role": "user", "content": f"Tell me about {prose(7000)}"}], "text": prose(9000 + number, 40)},
+            {
+                "messages": [{"role": "user", "content": f"Tell me about {prose(7000)}"}],
+                "text": prose(9000 + number, 40),
+            },
         )
         for number, item in enumerate(items)
     ]
@@ -125,33 +128,33 @@ def community_log(log: FeedbackLog) -> None:
 
 
 @pytest.mark.slow
-def test_what_the_consensus_found_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_lessons_follow_the_consensus(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         community_log(log)
-        built = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
+        build_result = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
         finished = load_latest_run(log.store)
         assert finished is not None
         snapshot = finished.snapshot
         text = {item.id: item.content["text"] for item in log.store.texts.list()}
         expected = {(text[pair.better], text[pair.worse]): (pair.q, pair.weight) for pair in snapshot.pairs if pair.weight > 0}
         assert len(expected) > 20
-        assert {(pair.first, pair.second): (pair.q, pair.weight) for pair in built.lesson_set.pairs()} == expected
+        assert {(pair.first, pair.second): (pair.q, pair.weight) for pair in build_result.lesson_set.pairs()} == expected
         helpful = {text[item.item] for item in snapshot.items if item.status == "helpful"}
         unhelpful = {text[item.item] for item in snapshot.items if item.status == "not_helpful"}
         assert helpful
-        thumbs = built.lesson_set.thumbs()
+        thumbs = build_result.lesson_set.thumbs()
         assert {thumb.answer for thumb in thumbs if thumb.up} == helpful
         assert {thumb.answer for thumb in thumbs if not thumb.up} == unhelpful
         assert all(0 < thumb.weight <= 1 for thumb in thumbs)
-        assert helpful <= {one.answer for one in built.lesson_set.demonstrations()}
-        dropped = built.report["judgements"]["dropped"]
+        assert helpful <= {one.answer for one in build_result.lesson_set.demonstrations()}
+        dropped = build_result.report["judgements"]["dropped"]
         assert {"sides_disagree", "needs_more_ratings"} & set(dropped)
-        assert accounted(built)
-        assert built.lesson_set.manifest["consensus"]["snapshot"] == snapshot.hash
-        assert built.report["split"]["by"] == "conversation"
+        assert is_accounted_for(build_result)
+        assert build_result.lesson_set.manifest["consensus"]["snapshot"] == snapshot.hash
+        assert build_result.report["split"]["by"] == "conversation"
 
 
-def test_lineage_goes_both_ways_and_names_nobody(tmp_path: Path) -> None:
+def test_lineage_links_lessons_and_judgements_without_names(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         ann, bob = people(log, 2)
         item = answer(log, ann.id, 1)
@@ -168,11 +171,11 @@ def test_lineage_goes_both_ways_and_names_nobody(tmp_path: Path) -> None:
         assert (consensus["run"], consensus["snapshot"], consensus["head"]) == (run.sequence, run.snapshot_sha256, run.head)
         assert log.store.lesson_sets.list()[0].manifest["consensus"] == consensus
         for secret in (ann.id, bob.id, ann.name, bob.name, log.pseudonym(ann.id), log.pseudonym(bob.id)):
-            assert secret not in everything(lessons)
+            assert secret not in all_file_text(lessons)
         assert log.store.verify().ok
 
 
-def test_what_is_taken_back_is_gone_and_earlier_sets_are_named(tmp_path: Path) -> None:
+def test_withdrawn_judgements_leave_the_next_set_and_the_report_names_earlier_sets(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         owner = log.store.people.owner().id
         log.rate(owner, answer(log, owner, 1), 1.0)
@@ -181,50 +184,50 @@ def test_what_is_taken_back_is_gone_and_earlier_sets_are_named(tmp_path: Path) -
         edit = log.add_edit(owner, answer(log, owner, 2), "Words that I regret.")
         find_consensus(log)
         second = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
-        assert "Words that I regret." in everything(second.lesson_set)
+        assert "Words that I regret." in all_file_text(second.lesson_set)
         log.retract(owner, edit.id)
-        with pytest.raises(Conflict) as caught:
+        with pytest.raises(Conflict) as raised:
             build_lesson_set(log.store)
-        assert "yearling consensus run" in caught.value.advice
+        assert "yearling consensus run" in raised.value.advice
         find_consensus(log)
         third = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
         assert third.report["taken_back"] == {second.lesson_set.hash: {"retracted": 1}}
         assert third.report["judgements"]["dropped"] == {"retracted": 1}
-        assert accounted(third)
+        assert is_accounted_for(third)
         assert (third.lesson_set.hash, third.is_new) == (first.lesson_set.hash, False), "a retraction equals never having said it"
         assert open_lesson_set(log.store).hash == first.lesson_set.hash, "the set to train on is not the newest one any more"
         assert [record.version for record in log.store.lesson_sets.list()] == [1, 2]
         assert log.store.verify().ok
 
 
-def test_what_came_after_the_run_waits(tmp_path: Path) -> None:
+def test_judgements_after_the_run_wait(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         owner = log.store.people.owner().id
         log.rate(owner, answer(log, owner, 1), 1.0)
         find_consensus(log)
         log.rate(owner, answer(log, owner, 2), 1.0)
-        built = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
-        assert built.report["judgements"]["dropped"] == {"newer_than_the_consensus_run": 1}
-        assert len(built.lesson_set.thumbs()) == 1
-        assert accounted(built)
+        build_result = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
+        assert build_result.report["judgements"]["dropped"] == {"newer_than_the_consensus_run": 1}
+        assert len(build_result.lesson_set.thumbs()) == 1
+        assert is_accounted_for(build_result)
 
 
-def test_answers_without_usable_words_are_counted(tmp_path: Path) -> None:
+def test_judgements_without_a_usable_answer_are_counted(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         owner = log.store.people.owner().id
         cut = answer(log, owner, 1, finish_reason="length")
-        empty, gone = answer(log, owner, 2, words="  "), answer(log, owner, 3)
+        empty, retracted = answer(log, owner, 2, text="  "), answer(log, owner, 3)
         other, here = answer(log, owner, 4), answer(log, owner, 5)
         counted = answer(log, owner, 6, kept="metadata", messages=(), prompt_ids=(), output_ids=(), logprobs=(), output_text="")
-        for item in (cut, empty, gone, counted):
+        for item in (cut, empty, retracted, counted):
             log.rate(owner, item, 1.0)
         note = log.add_note(owner, here, "Mind the date.")
         log.compare(owner, other, here, "left")
         log.rate(owner, here, 1.0)
-        log.store.samples.delete(gone, person_id=owner)
+        log.store.samples.delete(retracted, person_id=owner)
         find_consensus(log)
-        built = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
-        assert built.report["judgements"]["dropped"] == {
+        build_result = build_lesson_set(log.store, BuildConfig(heldout_share=0.0))
+        assert build_result.report["judgements"]["dropped"] == {
             "about_a_note": 1,
             "answer_was_cut_off": 1,
             "answers_to_different_prompts": 1,
@@ -232,81 +235,88 @@ def test_answers_without_usable_words_are_counted(tmp_path: Path) -> None:
             "words_gone": 1,
             "words_not_kept": 1,
         }
-        assert note.id not in everything(built.lesson_set)
-        assert accounted(built)
+        assert note.id not in all_file_text(build_result.lesson_set)
+        assert is_accounted_for(build_result)
 
 
-def test_duplicates_and_leaks_are_left_out(tmp_path: Path) -> None:
+def test_duplicates_and_leaks_are_dropped(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         owner = log.store.people.owner().id
         words = prose(77, 60)
-        for number, said in ((1, words), (1, words), (1, f"{words} indeed"), (2, words), (3, prose(31, 60)), (4, prose(32))):
-            log.add_edit(owner, answer(log, owner, number, words=prose(number + 50)), said)
+        for number, assistant_turn in (
+            (1, words),
+            (1, words),
+            (1, f"{words} indeed"),
+            (2, words),
+            (3, prose(31, 60)),
+            (4, prose(32)),
+        ):
+            log.add_edit(owner, answer(log, owner, number, text=prose(number + 50)), assistant_turn)
         find_consensus(log)
         inside = prose(31, 60).split()[20:33]
         exams = [fingerprint_exam("planted", [f"An exam asks: {' '.join(inside)}?", "Short one?"])]
-        built = build_lesson_set(log.store, BuildConfig(heldout_share=0.0), exams=exams)
-        dropped = built.report["lessons"]["dropped"]
+        build_result = build_lesson_set(log.store, BuildConfig(heldout_share=0.0), exams=exams)
+        dropped = build_result.report["lessons"]["dropped"]
         assert dropped["demonstration"] == {"duplicate": 1, "in_the_exam_planted": 1, "near_duplicate": 1}
         assert dropped["pair"] == {"duplicate": 1, "in_the_exam_planted": 1, "near_duplicate": 1}
-        assert built.report["judgements"]["kept"] == 3
-        assert accounted(built)
+        assert build_result.report["judgements"]["kept"] == 3
+        assert is_accounted_for(build_result)
         shorter = [fingerprint_exam("planted", [" ".join(inside[:-1])])]
-        found = build_lesson_set(log.store, BuildConfig(heldout_share=0.0), exams=shorter).report["lessons"]["dropped"]["pair"]
-        assert found == {"duplicate": 1, "near_duplicate": 1}
+        diff = build_lesson_set(log.store, BuildConfig(heldout_share=0.0), exams=shorter).report["lessons"]["dropped"]["pair"]
+        assert diff == {"duplicate": 1, "near_duplicate": 1}
 
 
-def test_what_was_learnt_is_never_examined_on(tmp_path: Path) -> None:
+def test_trained_lessons_are_never_held_out(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         owner = log.store.people.owner().id
-        edited(log, owner, range(30))
+        add_edited_answers(log, owner, range(30))
         find_consensus(log)
         first = build_lesson_set(log.store, BuildConfig(heldout_share=0.1))
         second = build_lesson_set(log.store, BuildConfig(heldout_share=0.4))
         learnt = {lesson.key for lesson in first.lesson_set.lessons()}
         assert learnt.isdisjoint(lesson.key for lesson in read_heldout_lessons(second.lesson_set))
         assert second.report["lessons"]["dropped"]["pair"]["learnt_before"] > 0
-        assert accounted(second)
+        assert is_accounted_for(second)
 
 
-def test_generated_tasks_are_counted_and_keep_their_sides(tmp_path: Path) -> None:
+def test_generated_tasks_are_counted_and_keep_their_part(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         find_consensus(log)
-        built = build_lesson_set(log.store, BuildConfig(environments=(("running_totals", 20),)))
-        train, held = built.lesson_set.prompts(), read_heldout_lessons(built.lesson_set)
-        assert (len(train), len(held)) == (20, 2)
-        assert {prompt.key for prompt in train}.isdisjoint(prompt.key for prompt in held)
+        build_result = build_lesson_set(log.store, BuildConfig(environments=(("running_totals", 20),)))
+        train, heldout = build_result.lesson_set.prompts(), read_heldout_lessons(build_result.lesson_set)
+        assert (len(train), len(heldout)) == (20, 2)
+        assert {prompt.key for prompt in train}.isdisjoint(prompt.key for prompt in heldout)
         assert {prompt.environment.partition(":")[0] for prompt in train} == {"running_totals"}
-        assert accounted(built)
+        assert is_accounted_for(build_result)
         again = build_lesson_set(log.store, BuildConfig(environments=(("running_totals", 20),)))
-        assert (again.lesson_set.hash, again.is_new) == (built.lesson_set.hash, False)
+        assert (again.lesson_set.hash, again.is_new) == (build_result.lesson_set.hash, False)
 
 
-def test_what_changed_between_two_sets(tmp_path: Path) -> None:
+def test_diff_of_two_lesson_sets(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         owner = log.store.people.owner().id
         items = [answer(log, owner, number) for number in range(3)]
         log.rate(owner, items[0], 1.0)
-        gone = log.rate(owner, items[1], 0.0)
+        retracted = log.rate(owner, items[1], 0.0)
         find_consensus(log)
         old = build_lesson_set(log.store, BuildConfig(heldout_share=0.0)).lesson_set
-        log.retract(owner, gone.id)
+        log.retract(owner, retracted.id)
         log.rate(owner, items[0], 0.0)
         log.rate(owner, items[2], 0.0)
         find_consensus(log)
         new = build_lesson_set(log.store, BuildConfig(heldout_share=0.0)).lesson_set
-        found = diff_lesson_sets(old, new, *(log.store.lesson_sets.list_sources(one.hash) for one in (old, new)))
-        assert [(lesson.kind, getattr(lesson, "answer", "")) for lesson in found.added] == [("thumb", prose(1002))]
-        assert {(lesson.kind, getattr(lesson, "answer", "")) for lesson in found.removed} == {
+        diff = diff_lesson_sets(old, new, *(log.store.lesson_sets.list_sources(one.hash) for one in (old, new)))
+        assert [(lesson.kind, getattr(lesson, "answer", "")) for lesson in diff.added] == [("thumb", prose(1002))]
+        assert {(lesson.kind, getattr(lesson, "answer", "")) for lesson in diff.removed} == {
             ("thumb", prose(1001)),
             ("demonstration", prose(1000)),
         }
-        assert [(one.before[0], one.after[0]) for one in found.changed] == [(1.0, 0.0)]
-        assert (found.num_unchanged, found.moved_parts) == (0, ())
+        assert [(one.before[0], one.after[0]) for one in diff.changed] == [(1.0, 0.0)]
+        assert (diff.num_unchanged, diff.moved_parts) == (0, ())
 
 
-def test_a_damaged_set_is_not_opened_and_can_be_built_again(tmp_path: Path) -> None:
-    config = BuildConfig(heldout_share=0.0)  # or the only lesson may be held out
+def test_damaged_set_is_rejected_and_can_be_rebuilt(tmp_path: Path) -> None:
+    config = BuildConfig(heldout_share=0.0)  # otherwise the only lesson may be held out
     with opened(tmp_path) as log:
         owner = log.store.people.owner().id
         log.rate(owner, answer(log, owner, 1), 1.0)

@@ -1,4 +1,4 @@
-"""Texts as n-grams: planted leaks are found, what says the same is recognised, what does not is left alone."""
+"""N-grams find planted leaks and near-duplicates, and no other texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from yearling.tasks.ngrams import NearDuplicateIndex, find_leaked_exam, fingerpr
 CHINESE = "从前有座山山里有座庙庙里有个老和尚正在给小和尚讲故事讲的是什么故事呢"
 
 
-def test_units_are_words_and_characters_where_there_are_no_spaces() -> None:
+def test_units_are_words_or_characters_in_scripts_without_spaces() -> None:
     assert text_units("Don't PANIC: 3.5 ＡＢ_c!") == ["don", "t", "panic", "3", "5", "ab", "c"]
     assert text_units("我用Python写3行代码。") == ["我", "用", "python", "写", "3", "行", "代", "码"]
     assert text_units("naïve Straße") == ["naïve", "strasse"]
@@ -20,7 +20,7 @@ def test_units_are_words_and_characters_where_there_are_no_spaces() -> None:
 
 
 @pytest.mark.parametrize(("text", "size"), [(prose(1, 60), 13), (CHINESE, 13)])
-def test_a_planted_leak_is_found_wherever_it_stands(text: str, size: int) -> None:
+def test_planted_leak_is_found_at_any_position(text: str, size: int) -> None:
     exam = [
         fingerprint_exam("first", ["Something else that is long enough to say nothing."]),
         fingerprint_exam("planted", [text]),
@@ -34,7 +34,7 @@ def test_a_planted_leak_is_found_wherever_it_stands(text: str, size: int) -> Non
         assert find_leaked_exam([f"As they say: {shorter}; and so on."], exam) is None
 
 
-def test_a_short_question_leaks_as_a_whole_only() -> None:
+def test_short_question_leaks_only_as_a_whole() -> None:
     exam = [fingerprint_exam("short", ["What is the capital of France?", "Yes."])]
     assert find_leaked_exam(["what is the capital of FRANCE"], exam) == "short"
     assert find_leaked_exam(["So what is the capital of France?"], exam) is None
@@ -63,7 +63,7 @@ def test_near_duplicates_are_found_and_others_are_not() -> None:
     assert index.find_near_duplicate((shingles("Tell me."), shingles(""))) is None
 
 
-def test_the_same_words_in_another_part_are_not_the_same() -> None:
+def test_same_words_in_another_part_are_no_duplicate() -> None:
     a, b = shingles(prose(1)), shingles(prose(2))
     assert is_near_duplicate((a, b), (a, b))
     assert not is_near_duplicate((a, b), (b, a))

@@ -1,4 +1,4 @@
-"""reasoning-gym behind our protocol. Importing it takes seconds, hence slow."""
+"""The reasoning-gym environment. Importing the library takes seconds, so these tests are slow."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHEAP = [
 ]
 
 
-def said(text: str) -> list[dict[str, str]]:
+def assistant_turn(text: str) -> list[dict[str, str]]:
     return [{"role": "assistant", "content": text}]
 
 
@@ -39,22 +39,22 @@ def question(task: Any) -> str:
 
 
 @pytest.mark.parametrize("name", CHEAP)
-def test_the_right_answer_is_rewarded_and_garbage_is_not(name: str) -> None:
+def test_right_answer_is_rewarded_and_garbage_is_not(name: str) -> None:
     environment = open_environment(f"reasoning_gym:{name}")
     for index in range(20):
         task = environment.task(train_seed(index))
-        assert environment.reward(task, said(task.data["answer"])) == 1.0
-        assert environment.reward(task, said(f"Answer: {task.data['answer']}.")) == 1.0
-        assert environment.reward(task, said(f"Let me think.\n<answer> {task.data['answer']} </answer>")) == 1.0
+        assert environment.reward(task, assistant_turn(task.data["answer"])) == 1.0
+        assert environment.reward(task, assistant_turn(f"Answer: {task.data['answer']}.")) == 1.0
+        assert environment.reward(task, assistant_turn(f"Let me think.\n<answer> {task.data['answer']} </answer>")) == 1.0
         for garbage in ("", " ", "<answer></answer>", "I do not know", "9" * 9000, "\x00\ud800"):
-            assert environment.reward(task, said(garbage)) == 0.0
+            assert environment.reward(task, assistant_turn(garbage)) == 0.0
 
 
-def test_a_full_stop_that_belongs_to_the_answer_stays() -> None:
+def test_full_stop_of_the_right_answer_is_required() -> None:
     environment = open_environment("reasoning_gym:emoji_mystery")
     task = next(task for task in map(environment.task, map(train_seed, range(50))) if task.data["answer"].endswith("."))
-    assert environment.reward(task, said(f"Answer: {task.data['answer']}")) == 1.0
-    assert environment.reward(task, said(task.data["answer"].removesuffix("."))) == 0.0
+    assert environment.reward(task, assistant_turn(f"Answer: {task.data['answer']}")) == 1.0
+    assert environment.reward(task, assistant_turn(task.data["answer"].removesuffix("."))) == 0.0
 
 
 def test_partial_credit_of_the_library_earns_nothing() -> None:
@@ -64,10 +64,10 @@ def test_partial_credit_of_the_library_earns_nothing() -> None:
     assert 0 < dataset.score_answer(f"well, {dataset[0]['answer']}", dataset[0]) < 1
     environment = open_environment("reasoning_gym:letter_counting")
     task = environment.task(train_seed(0))
-    assert environment.reward(task, said(f"well, {task.data['answer']}")) == 0.0
+    assert environment.reward(task, assistant_turn(f"well, {task.data['answer']}")) == 0.0
 
 
-def test_neighbouring_seeds_of_the_library_overlap_and_ours_do_not() -> None:
+def test_our_seeds_do_not_overlap_as_those_of_the_library_do() -> None:
     from reasoning_gym import create_dataset
 
     settings = {"min_digits": 4, "max_digits": 8}
@@ -76,69 +76,69 @@ def test_neighbouring_seeds_of_the_library_overlap_and_ours_do_not() -> None:
     )
     assert len(first & second) >= 499
     environment = open_environment("reasoning_gym:chain_sum", settings=settings)
-    trained = {question(environment.task(train_seed(index))) for index in range(500)}
-    examined = {question(environment.task(exam_seed(index))) for index in range(500)}
-    assert trained.isdisjoint(examined)
-    assert len(trained) > 495
+    train_questions = {question(environment.task(train_seed(index))) for index in range(500)}
+    exam_questions = {question(environment.task(exam_seed(index))) for index in range(500)}
+    assert train_questions.isdisjoint(exam_questions)
+    assert len(train_questions) > 495
 
 
-def test_few_questions_are_still_divided_between_training_and_exams() -> None:
+def test_few_questions_are_divided_between_training_and_exams() -> None:
     environment = open_environment("reasoning_gym:chain_sum", settings=ONE_DIGIT)
-    trained = {question(environment.task(train_seed(index))) for index in range(1500)}
-    examined = {question(environment.task(exam_seed(index))) for index in range(500)}
-    assert trained.isdisjoint(examined)
-    assert len(trained | examined) > 190  # of 200 sums and differences of two digits
+    train_questions = {question(environment.task(train_seed(index))) for index in range(1500)}
+    exam_questions = {question(environment.task(exam_seed(index))) for index in range(500)}
+    assert train_questions.isdisjoint(exam_questions)
+    assert len(train_questions | exam_questions) > 190  # of 200 possible sums and differences of two digits
 
 
-def test_the_examples_are_fixed_and_never_the_task_itself() -> None:
+def test_examples_are_fixed_and_never_the_task_itself() -> None:
     environment = open_environment("reasoning_gym:chain_sum", settings=ONE_DIGIT, shots=5)
     tasks = [environment.task(seed(index)) for seed in (train_seed, exam_seed) for index in range(200)]
-    heads = {tuple(message["content"] for message in task.messages[:-1]) for task in tasks}
-    assert len(heads) == 1
-    (head,) = heads
-    assert len(head) == 10
-    assert not {question(task) for task in tasks} & {shown.removeprefix("Give only the final answer.\n") for shown in head}
+    examples = {tuple(message["content"] for message in task.messages[:-1]) for task in tasks}
+    assert len(examples) == 1
+    (example,) = examples
+    assert len(example) == 10
+    assert not {question(task) for task in tasks} & {text.removeprefix("Give only the final answer.\n") for text in example}
     for message, following in pairwise(tasks[0].messages):
         assert {message["role"], following["role"]} == {"user", "assistant"}
     assert len(open_environment("reasoning_gym:chain_sum", shots=0).task(train_seed(0)).messages) == 1
 
 
-def test_no_answer_is_ever_evaluated_as_a_program() -> None:
+def test_no_answer_is_evaluated_as_a_program() -> None:
     import reasoning_gym
 
-    executing = re.compile(r"\b(eval|exec|sympify|(?<!def )parse_expr)\((user_)?answer\b")
-    named = re.compile(r'^DATASET_NAME = "(\w+)"', re.MULTILINE)
+    evaluation_pattern = re.compile(r"\b(eval|exec|sympify|(?<!def )parse_expr)\((user_)?answer\b")
+    name_pattern = re.compile(r'^DATASET_NAME = "(\w+)"', re.MULTILINE)
     sources = [path.read_text(encoding="utf-8") for path in Path(reasoning_gym.__file__).parent.rglob("*.py")]
-    found = {name for source in sources if executing.search(source) for name in named.findall(source)}
-    # number_sorting evaluates the right answer only; a new name here wants a new look at its grader.
-    assert found | {"number_sorting"} == TEXT_COMPARED_DATASETS | UNSAFE_DATASETS
+    evaluating = {name for source in sources if evaluation_pattern.search(source) for name in name_pattern.findall(source)}
+    # number_sorting evaluates the right answer only. Check the grader of any other name that appears here.
+    assert evaluating | {"number_sorting"} == TEXT_COMPARED_DATASETS | UNSAFE_DATASETS
     with pytest.raises(Unsupported, match="executed"):
         open_environment("reasoning_gym:countdown")
     environment = open_environment("reasoning_gym:spiral_matrix")
     task = environment.task(train_seed(0))
-    assert environment.reward(task, said("[" + ", ".join(task.data["answer"].split()) + "]")) == 0.0
-    assert environment.reward(task, said(task.data["answer"])) == 1.0
+    assert environment.reward(task, assistant_turn("[" + ", ".join(task.data["answer"].split()) + "]")) == 0.0
+    assert environment.reward(task, assistant_turn(task.data["answer"])) == 1.0
 
 
-def test_a_grader_that_fails_is_an_unsolved_task(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_failing_grader_means_an_unsolved_task(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     from reasoning_gym.arithmetic.chain_sum import ChainSumDataset
 
-    def broken(*_: object) -> float:
+    def raise_error(*_: object) -> float:
         raise RuntimeError("no")
 
     environment = open_environment("reasoning_gym:chain_sum")
     task = environment.task(train_seed(0))
-    monkeypatch.setattr(ChainSumDataset, "score_answer", broken)
-    assert environment.reward(task, said("12345678")) == 0.0
+    monkeypatch.setattr(ChainSumDataset, "score_answer", raise_error)
+    assert environment.reward(task, assistant_turn("12345678")) == 0.0
     assert "grader of chain_sum failed" in caplog.text
 
 
-def test_mistakes_are_named() -> None:
+def test_errors_name_the_mistake() -> None:
     with pytest.raises(NotFound, match="chain_sum"):
         open_environment("reasoning_gym:nonesuch")
-    with pytest.raises(BadInput, match="refuses"):
+    with pytest.raises(BadInput, match="rejects"):
         open_environment("reasoning_gym:chain_sum", settings={"min_terms": 9, "max_terms": 2})
-    with pytest.raises(BadInput, match="refuses"):
+    with pytest.raises(BadInput, match="rejects"):
         open_environment("reasoning_gym:chain_sum", settings={"nonesuch": 1})
     with pytest.raises(BadInput, match="seed"):
         open_environment("reasoning_gym:chain_sum", settings={"seed": 1})
@@ -158,9 +158,9 @@ def test_mistakes_are_named() -> None:
         ("", ""),
     ],
 )
-def test_an_answer_is_read_by_the_rule(text: str, answer: str) -> None:
+def test_parse_answer(text: str, answer: str) -> None:
     assert parse_answer(text) == answer
 
 
-def test_an_answer_of_several_lines_is_read_whole() -> None:
+def test_parse_answer_of_several_lines() -> None:
     assert parse_answer("1 2\n3 4\n", is_multiline=True) == "1 2\n3 4"

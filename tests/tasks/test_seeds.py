@@ -12,20 +12,20 @@ from yearling.tasks.environments import exam_seed, part_of_seed, part_owning_que
 from yearling.tasks.environments.seeds import SEEDS_PER_PART, draw_for_part, shot_seed
 
 
-def test_the_ranges_lie_at_least_a_million_apart() -> None:
+def test_seed_ranges_are_at_least_a_million_apart() -> None:
     ends = [(seed(0), seed(SEEDS_PER_PART - 1)) for seed in (train_seed, exam_seed, shot_seed)]
     for (_, end), (start, _) in itertools.pairwise(ends):
         assert start - end >= 10**6
 
 
 @pytest.mark.parametrize("index", [-1, SEEDS_PER_PART])
-def test_an_index_outside_the_range_is_refused(index: int) -> None:
+def test_index_out_of_range_is_rejected(index: int) -> None:
     for seed in (train_seed, exam_seed, shot_seed):
         with pytest.raises(BadInput):
             seed(index)
 
 
-def test_a_seed_of_nobody_is_refused() -> None:
+def test_seed_of_no_part_is_rejected() -> None:
     assert part_of_seed(train_seed(5)) == "train"
     assert part_of_seed(exam_seed(5)) == "exam"
     for seed in (-1, SEEDS_PER_PART, shot_seed(0)):
@@ -33,18 +33,18 @@ def test_a_seed_of_nobody_is_refused() -> None:
             part_of_seed(seed)
 
 
-def test_two_parts_never_draw_one_question_however_few_there_are() -> None:
+def test_parts_never_share_a_question() -> None:
     def coin(seed: int) -> str:
         return str(random.Random(seed).randint(0, 60))
 
-    trained = {draw_for_part(train_seed(index), coin, str) for index in range(2000)}
-    examined = {draw_for_part(exam_seed(index), coin, str) for index in range(2000)}
-    assert trained.isdisjoint(examined)
-    assert len(trained) + len(examined) == 61
-    assert all(part_owning_question(question) == "exam" for question in examined)
+    train_questions = {draw_for_part(train_seed(index), coin, str) for index in range(2000)}
+    exam_questions = {draw_for_part(exam_seed(index), coin, str) for index in range(2000)}
+    assert train_questions.isdisjoint(exam_questions)
+    assert len(train_questions) + len(exam_questions) == 61
+    assert all(part_owning_question(question) == "exam" for question in exam_questions)
 
 
-def test_too_few_questions_for_two_parts_are_refused() -> None:
+def test_too_few_questions_for_two_parts_are_rejected() -> None:
     seed = exam_seed(0) if part_owning_question("only") == "train" else train_seed(0)
     with pytest.raises(BadInput, match="too few"):
         draw_for_part(seed, lambda _: "only", str)

@@ -1,4 +1,4 @@
-"""What is chosen: a function of what was said, not of the order in which it is read, and of nothing that was taken back."""
+"""The selection depends on the judgements that count, and not on their order or on withdrawn ones."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from yearling.tasks.lesson import PreferencePair, Thumb, lesson_key, lesson_to_l
 from yearling.tasks.selection import LessonCandidate, LessonSelection, select_lessons
 
 
-def words_of(item: str) -> ItemAnswer:
-    """Words that follow from the item's name; answers to one of four questions, asked by one of six persons."""
+def answer_of(item: str) -> ItemAnswer:
+    """Return an answer that depends on the item's name only, to one of four questions by one of six people."""
     number = int(sha256(item.encode()).hexdigest()[:6], 16)
-    asked = ({"role": "user", "content": f"Tell me about {prose(number % 4)}"},)
+    prompt = ({"role": "user", "content": f"Tell me about {prose(number % 4)}"},)
     origin = LessonOrigin(frozenset([f"person {number % 4 + number % 2}"]), frozenset([f"thread {number % 4}"]))
-    return ItemAnswer(messages=asked, text=prose(number), origin=origin)
+    return ItemAnswer(messages=prompt, text=prose(number), origin=origin)
 
 
-def built(events: list[FeedbackEvent], *, share: float = 0.3) -> tuple[str, LessonSelection]:
-    """The lessons of a log, through a consensus run over all of it, and a hash of both parts."""
+def select_from_log(events: list[FeedbackEvent], *, share: float = 0.3) -> tuple[str, LessonSelection]:
+    """Return a hash of both parts and the selection, from a consensus run over the complete log."""
     snapshot: dict[str, Any] = json.loads(run_consensus(events).snapshot.canonical_bytes())
-    stands = find_active_judgements(
+    judgements = find_active_judgements(
         ((number, event_to_dict(event)) for number, event in enumerate(events, start=1)), up_to=len(events)
     )
-    words: dict[str, ItemAnswerOrReason] = {item: words_of(item) for item in judged_items(stands)}
-    picked = select_lessons(build_candidates(stands, snapshot, words, LessonRules()).candidates, share=share)
-    lines = [lesson_to_line(one.lesson) for part in (picked.train, picked.heldout) for one in part]
-    return sha256(b"".join(lines) + b"%d" % len(picked.heldout)).hexdigest(), picked
+    answers: dict[str, ItemAnswerOrReason] = {item: answer_of(item) for item in judged_items(judgements)}
+    selection = select_lessons(build_candidates(judgements, snapshot, answers, LessonRules()).candidates, share=share)
+    lines = [lesson_to_line(candidate.lesson) for part in (selection.train, selection.heldout) for candidate in part]
+    return sha256(b"".join(lines) + b"%d" % len(selection.heldout)).hexdigest(), selection
 
 
 @lru_cache(maxsize=1)
-def some_log() -> tuple[FeedbackEvent, ...]:
-    """Ten raters, eight items, and edits of some."""
+def example_log() -> tuple[FeedbackEvent, ...]:
+    """Return a log of ten raters and eight items, with edits of some."""
     events = [event for event in community(num_raters=10, num_items=8, comparisons=12) if not isinstance(event, StatusChange)]
     last = max(event.created_utc for event in events)
     edits = [
@@ -60,74 +60,74 @@ def some_log() -> tuple[FeedbackEvent, ...]:
 @pytest.mark.slow
 @settings(deadline=None, max_examples=6, phases=[Phase.generate])
 @given(st.randoms(use_true_random=False))
-def test_the_order_of_records_decides_nothing(rng: random.Random) -> None:
-    events = list(some_log())
-    expected, picked = built(events)
+def test_selection_does_not_depend_on_the_order_of_records(rng: random.Random) -> None:
+    events = list(example_log())
+    expected, selection = select_from_log(events)
     rng.shuffle(events)
-    assert built(events)[0] == expected
-    assert {one.lesson.kind for one in picked.train} >= {"pair", "demonstration"}
-    assert picked.heldout
+    assert select_from_log(events)[0] == expected
+    assert {candidate.lesson.kind for candidate in selection.train} >= {"pair", "demonstration"}
+    assert selection.heldout
 
 
 @pytest.mark.slow
 @settings(deadline=None, max_examples=6, phases=[Phase.generate])
 @given(st.data())
-def test_what_is_taken_back_was_never_said(data: st.DataObject) -> None:
-    events = list(some_log())
+def test_retracted_judgements_have_no_effect(data: st.DataObject) -> None:
+    events = list(example_log())
     acts = [event for event in events if isinstance(event, Rating | Comparison | Edit)]
-    gone = data.draw(st.lists(st.sampled_from(acts), min_size=1, max_size=8, unique_by=lambda event: event.id))
+    retracted = data.draw(st.lists(st.sampled_from(acts), min_size=1, max_size=8, unique_by=lambda event: event.id))
     last = max(event.created_utc for event in events)
-    back = [
+    retractions = [
         Retraction(id=f"back {number}", created_utc=last + timedelta(seconds=1), actor=event.actor, event=event.id)
-        for number, event in enumerate(gone)
+        for number, event in enumerate(retracted)
     ]
-    ids = {event.id for event in gone}
-    never = [event for event in events if event.id not in ids]
-    hash_back, picked = built([*events, *back])
-    assert hash_back == built(never)[0]
-    assert ids.isdisjoint(event for one in [*picked.train, *picked.heldout] for event in one.events)
+    ids = {event.id for event in retracted}
+    remaining = [event for event in events if event.id not in ids]
+    hash_with_retractions, selection = select_from_log([*events, *retractions])
+    assert hash_with_retractions == select_from_log(remaining)[0]
+    assert ids.isdisjoint(event for candidate in [*selection.train, *selection.heldout] for event in candidate.events)
 
 
 @pytest.mark.slow
-def test_something_else_said_gives_other_lessons() -> None:
-    events = list(some_log())
+def test_other_judgements_give_other_lessons() -> None:
+    events = list(example_log())
     first = next(number for number, event in enumerate(events) if isinstance(event, Edit))
-    assert built(events)[0] != built(events[:first] + events[first + 1 :])[0]
-    assert built(events)[0] != built(events, share=0.0)[0]
+    assert select_from_log(events)[0] != select_from_log(events[:first] + events[first + 1 :])[0]
+    assert select_from_log(events)[0] != select_from_log(events, share=0.0)[0]
 
 
-def thumb(text: str, person: str, conversation: str, *, asked: str = "Tell me.", weight: float = 1.0) -> LessonCandidate:
-    messages = ({"role": "user", "content": asked},)
+def thumb(text: str, person: str, conversation: str, *, prompt: str = "Tell me.", weight: float = 1.0) -> LessonCandidate:
+    messages = ({"role": "user", "content": prompt},)
     lesson = Thumb(lesson_key("thumb", messages, text), messages, text, True, weight, source=f"word {text}")
     return LessonCandidate(lesson, LessonOrigin(frozenset([person]), frozenset([conversation])), (text,))
 
 
-def test_what_is_like_a_held_out_lesson_is_not_learnt() -> None:
-    """The same answer to the same question by many people must not be on both sides."""
+def test_lessons_similar_to_held_out_ones_are_dropped() -> None:
+    """Equal answers to the same question by many people must not be in both parts."""
     many = [thumb(prose(number), f"person {number}", f"conversation {number}") for number in range(60)]
-    held = {one.lesson.key for one in select_lessons(many, share=0.3).heldout}
-    assert 5 < len(held) < 40
+    heldout_keys = {candidate.lesson.key for candidate in select_lessons(many, share=0.3).heldout}
+    assert 5 < len(heldout_keys) < 40
     twins = [thumb(f"{prose(number)} indeed", f"other {number}", f"elsewhere {number}", weight=0.5) for number in range(60)]
-    pairs = [replace(one, lesson=_as_pair(one)) for one in twins]
-    picked = select_lessons([*many, *pairs], share=0.3)
-    answers = {one.lesson.answer for one in picked.heldout if isinstance(one.lesson, Thumb)}
-    learnt = {one.lesson.first for one in picked.train if not isinstance(one.lesson, Thumb)}
-    assert learnt
-    assert {f"{answer} indeed" for answer in answers}.isdisjoint(learnt)
-    assert {one.reason for one in picked.dropped} == {"like_a_held_out_one"}
+    pairs = [replace(candidate, lesson=_as_pair(candidate)) for candidate in twins]
+    selection = select_lessons([*many, *pairs], share=0.3)
+    answers = {candidate.lesson.answer for candidate in selection.heldout if isinstance(candidate.lesson, Thumb)}
+    trained = {candidate.lesson.first for candidate in selection.train if not isinstance(candidate.lesson, Thumb)}
+    assert trained
+    assert {f"{answer} indeed" for answer in answers}.isdisjoint(trained)
+    assert {candidate.reason for candidate in selection.dropped} == {"like_a_held_out_one"}
 
 
-def test_the_heavier_of_two_that_say_the_same_is_kept() -> None:
-    words = prose(1, 60)
-    candidates = [thumb(words, "a", "1", weight=0.3), thumb(f"{words} indeed", "b", "2", weight=0.6)]
+def test_heavier_of_two_near_duplicates_is_kept() -> None:
+    answers = prose(1, 60)
+    candidates = [thumb(answers, "a", "1", weight=0.3), thumb(f"{answers} indeed", "b", "2", weight=0.6)]
     for order in (candidates, candidates[::-1]):
-        picked = select_lessons(order, share=0.0)
-        assert [one.lesson.weight for one in picked.train if isinstance(one.lesson, Thumb)] == [0.6]
-        assert picked.drop_counts() == {"thumb": {"near_duplicate": 1}}
+        selection = select_lessons(order, share=0.0)
+        assert [candidate.lesson.weight for candidate in selection.train if isinstance(candidate.lesson, Thumb)] == [0.6]
+        assert selection.drop_counts() == {"thumb": {"near_duplicate": 1}}
 
 
-def _as_pair(one: LessonCandidate) -> Any:
-    lesson = one.lesson
+def _as_pair(candidate: LessonCandidate) -> Any:
+    lesson = candidate.lesson
     assert isinstance(lesson, Thumb)
     other = f"not {lesson.answer[::-1]}"
     return PreferencePair(

@@ -1,4 +1,4 @@
-"""The adapter against the real verifiers where that is installed; without it, only what can be said without it."""
+"""The verifiers environment, with the real library if it is installed; without it, only the error messages."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def _taskset_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "tasksets"))
 
 
-def said(text: str) -> list[dict[str, str]]:
+def assistant_turn(text: str) -> list[dict[str, str]]:
     return [{"role": "assistant", "content": text}]
 
 
-def test_without_the_library_the_advice_is_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_library_gives_advice_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "verifiers", None)
     monkeypatch.setitem(sys.modules, "verifiers.v1", None)
     with pytest.raises(Unavailable, match=r"yearling\[verifiers\]"):
@@ -43,20 +43,20 @@ def test_answers_are_scored_by_the_task_itself() -> None:
     assert [message["role"] for message in task.messages] == ["system", "user"]
     first, second = task.messages[1]["content"].removesuffix(" =").split(" + ")
     right = str(int(first) + int(second))
-    assert environment.reward(task, said(right)) == 1.0
-    assert environment.reward(task, said(f" {right}\n")) == 1.0
+    assert environment.reward(task, assistant_turn(right)) == 1.0
+    assert environment.reward(task, assistant_turn(f" {right}\n")) == 1.0
     for wrong in ("", "7777", f"it is {right}", "crash"):
-        assert environment.reward(task, said(wrong)) == 0.0
+        assert environment.reward(task, assistant_turn(wrong)) == 0.0
     lenient = open_environment("verifiers:yearling-sums", solved_at=0.25)
-    assert lenient.reward(task, said("7777")) == 1.0
+    assert lenient.reward(task, assistant_turn("7777")) == 1.0
 
     async def inside_a_loop() -> float:
-        return environment.reward(task, said(right))
+        return environment.reward(task, assistant_turn(right))
 
     assert asyncio.run(inside_a_loop()) == 1.0
 
 
-def both(environment: Environment) -> None:
+def draw_from_both_parts(environment: Environment) -> None:
     environment.task(train_seed(0))
     environment.task(exam_seed(0))
 
@@ -65,25 +65,25 @@ def both(environment: Environment) -> None:
 @pytest.mark.slow
 def test_tasks_are_divided_by_their_prompts() -> None:
     environment = open_environment("verifiers:yearling-sums")
-    trained, examined = ({environment.task(seed(index)).key for index in range(200)} for seed in (train_seed, exam_seed))
-    assert trained.isdisjoint(examined)
-    assert len(trained | examined) == 40
+    train_keys, exam_keys = ({environment.task(seed(index)).key for index in range(200)} for seed in (train_seed, exam_seed))
+    assert train_keys.isdisjoint(exam_keys)
+    assert len(train_keys | exam_keys) == 40
     with pytest.raises(BadInput, match="too few"):
-        both(open_environment("verifiers:yearling-sums", settings={"count": 1}))
+        draw_from_both_parts(open_environment("verifiers:yearling-sums", settings={"count": 1}))
 
 
 @needs_verifiers
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "settings", "error", "words"),
+    ("name", "settings", "error", "message"),
     [
         ("nonesuch-taskset", {}, NotFound, "no installed taskset"),
-        ("yearling-sums", {"nonesuch": 1}, BadInput, "refuses"),
+        ("yearling-sums", {"nonesuch": 1}, BadInput, "rejects"),
         ("yearling-sums", {"boxed": True}, Unsupported, "container"),
         ("yearling-sums", {"count": 0}, BadInput, "no tasks"),
         ("json", {}, NotFound, "not a taskset"),
     ],
 )
-def test_what_cannot_be_taken_is_refused(name: str, settings: dict[str, Any], error: type[Exception], words: str) -> None:
-    with pytest.raises(error, match=words):
+def test_unsupported_tasksets_are_rejected(name: str, settings: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
         open_environment(f"verifiers:{name}", settings=settings)

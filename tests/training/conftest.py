@@ -1,4 +1,4 @@
-"""Fixtures for training: small disks."""
+"""Fixtures of the training tests."""
 
 from tests.models.conftest import mount
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.api.live import live
-from tests.api.oidc_provider import SmallProvider
+from tests.api.oidc_provider import FakeOidcProvider
 from tests.web.site import SHOWCASE, quiet, speak, until_stopped
 from yearling.api import create_app
 from yearling.config import Settings
@@ -28,7 +28,7 @@ BENS_PASSWORD = "ben's pass phrase, too"
 class Accounts:
     address: str
     store: Store
-    provider: SmallProvider
+    provider: FakeOidcProvider
     invitation: str
     provider_invitation: str
     share: str
@@ -49,7 +49,7 @@ class Accounts:
 @contextmanager
 def accounts(folder: Path) -> Iterator[Accounts]:
     """Serve until left. The provider lets everybody in as Ada Lovelace, who has an invitation there."""
-    provider = SmallProvider()
+    provider = FakeOidcProvider()
     with live(provider.app) as issuer:
         provider.issuer = issuer
         settings = Settings(data_dir=folder, comparison_rate=0, login_attempts=0, rate_limit_per_minute=0, **provider.settings)

@@ -1,4 +1,4 @@
-"""The OpenAI-compatible HTTP API."""
+"""The HTTP API: OpenAI-compatible chat, conversations, feedback, people, and training results."""
 
 from yearling.api.app import create_app
 from yearling.api.conversations.personal_data import (

@@ -1,4 +1,4 @@
-"""The application: routes, the gate before them, one form for every error."""
+"""The FastAPI application: its routes, the gate in front of them, and the handlers for errors."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 
-import structlog
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -16,12 +15,12 @@ from starlette.responses import Response
 from yearling.api import health, web
 from yearling.api.access import oidc, signing_in
 from yearling.api.access.gate import GateMiddleware
+from yearling.api.access.live_request import request_state
 from yearling.api.access.oidc_client import OidcProvider
 from yearling.api.access.pending_sign_ins import PendingSignIns
 from yearling.api.access.policy import routes_without_policy
 from yearling.api.access.registry import AccessRegistry
-from yearling.api.conversations import import_export as portability
-from yearling.api.conversations import memories, modes, sharing, turns
+from yearling.api.conversations import comparisons, folders, import_export, memories, modes, sharing, turns
 from yearling.api.conversations import routes as conversations
 from yearling.api.conversations.turn_inputs import remember_from_turn
 from yearling.api.feedback import routes as feedback
@@ -39,12 +38,37 @@ from yearling.config import Settings
 from yearling.errors import UserError
 from yearling.store import SampleWriter, Store
 
-_DESCRIPTION = "An OpenAI-compatible API: every listed field is honoured or refused, never silently lost."
-_log = structlog.get_logger("yearling.api")
+_DESCRIPTION = "Yearling's HTTP API, compatible with OpenAI's. The server honours or rejects every listed field."
+
+_ROUTERS: tuple[APIRouter, ...] = (
+    chat_completions.router,
+    responses.router,
+    embeddings.router,
+    models.router,
+    conversations.router,
+    comparisons.router,
+    folders.router,
+    turns.router,
+    sharing.router,
+    import_export.router,
+    memories.router,
+    modes.router,
+    signing_in.router,
+    oidc.router,
+    me.router,
+    people.router,
+    feedback.router,
+    runs.router,
+    lessons.router,
+    spec.router,
+    exams.router,
+    health.router,
+    web.router,
+)
 
 
 def create_app(settings: Settings, store: Store, pool: ApiEnginePool) -> FastAPI:
-    """The API over an open store and a pool whose engines are someone else's to start and to close."""
+    """The API over an open store and a pool. The caller starts and closes both."""
     metrics = ServerMetrics(pool.status)
     services = Services(
         settings=settings,
@@ -62,16 +86,16 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool) -> FastAPI
         writer = SampleWriter(store)
         services.assistant = assistant = Assistant(pool, writer, store.people.owner().id)
         await services.access.start()
-        services.turns = talks = ConversationTurns(
+        services.turns = running_turns = ConversationTurns(
             store, pool, assistant, acquire_slot=services.admission.reserve, on_saved=partial(remember_from_turn, services)
         )
-        # Its log is read in the background, so that the first feedback does not wait for it.
+        # Read the feedback log now, so that the first request for feedback does not have to wait for it.
         await asyncio.to_thread(services.start_consensus)
         try:
             yield
         finally:
             services.turns = None
-            await talks.close()
+            await running_turns.close()
             services.assistant = None
             await services.access.close()
             await assistant.close()
@@ -82,59 +106,38 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool) -> FastAPI
         title="Yearling",
         description=_DESCRIPTION,
         lifespan=lifespan,
-        docs_url=None,  # these pages would load scripts from elsewhere
+        docs_url=None,  # FastAPI's documentation pages load scripts from other servers
         redoc_url=None,
         redirect_slashes=False,
     )
     app.state.services = services
-    for room in (
-        chat_completions,
-        responses,
-        embeddings,
-        models,
-        conversations,
-        turns,
-        sharing,
-        portability,
-        memories,
-        modes,
-        signing_in,
-        oidc,
-        me,
-        people,
-        feedback,
-        runs,
-        lessons,
-        spec,
-        exams,
-        health,
-        web,
-    ):
-        if silent := routes_without_policy(room.router):
-            raise RuntimeError(f"these routes do not say who may call them: {silent}")
-        app.include_router(room.router)
-    app.add_middleware(GateMiddleware, services=services)
-    for kind in (ApiError, UserError, HTTPException):
-        app.add_exception_handler(kind, _handle_error)
+    app.state.max_body_bytes = settings.max_body_bytes
+    for router in _ROUTERS:
+        if paths := routes_without_policy(router):
+            raise RuntimeError(f"these routes do not declare who may call them: {paths}")
+        app.include_router(router)
+    app.add_middleware(GateMiddleware, settings=settings, registry=services.access, metrics=metrics)
+    for error_type in (ApiError, UserError, HTTPException):
+        app.add_exception_handler(error_type, _handle_error)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
     return app
 
 
 def _create_oidc_provider(settings: Settings) -> OidcProvider | None:
-    """Whom people may sign in by, where there is one. Its own server may be private, since the owner named it."""
+    """The configured OpenID Connect provider; None without one. The owner chose it, so its address may be private."""
     issuer, secret = settings.oidc_issuer, settings.oidc_client_secret.get_secret_value()
     return OidcProvider(issuer, settings.oidc_client_id, secret, JsonFetcher(issuer)) if issuer else None
 
 
 async def _handle_error(request: Request, error: Exception) -> Response:
-    told = to_api_error(error)
-    if told.status >= 500:
-        request.scope["state"].setdefault("noted", {})["error"] = told.message
-    return told.response()
+    api_error = to_api_error(error)
+    if api_error.status >= 500:
+        request_state(request).setdefault("log_fields", {})["error"] = api_error.message
+    return api_error.response()
 
 
-async def _handle_validation_error(request: Request, error: Exception) -> Response:
-    """Wrong path or query parameters; bodies are read by the routes."""
+async def _handle_validation_error(_: Request, error: Exception) -> Response:
+    """Invalid path or query parameters. `JsonBody` reports invalid bodies itself."""
     if not isinstance(error, RequestValidationError):
         raise error
     return from_validation_errors(list(error.errors()), None).response()

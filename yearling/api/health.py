@@ -1,70 +1,88 @@
-"""`GET /healthz` (the process lives), `GET /readyz` (it can answer and keep the answer), `GET /metrics`."""
+"""`GET /healthz` (the process is alive), `GET /readyz` (it can answer, and store the answer) and `GET /metrics`."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from yearling.api.access.policy import allow_anyone, require_role
-from yearling.api.http.errors import to_json_bytes
+from yearling.api.http.json_response import JsonResponse
 from yearling.api.http.metrics import CONTENT_TYPE
-from yearling.api.http.openapi import response_docs
-from yearling.api.openai import schemas
+from yearling.api.http.router import ERROR_RESPONSES
+from yearling.api.http.schemas import ResponseModel
 from yearling.api.services import Services, get_services
 from yearling.errors import UserError
 
 router = APIRouter()
 
 
+class Health(ResponseModel):
+    """The process is alive."""
+
+    status: Literal["ok"]
+    """Always `ok`."""
+
+
+class Readiness(ResponseModel):
+    """Whether the server can answer."""
+
+    status: Literal["ready", "not ready"]
+    """Whether the default model answers and the store accepts writes."""
+    reasons: list[str]
+    """Why the server is not ready; empty if it is."""
+
+
 @router.get(
     "/healthz",
     operation_id="health",
     dependencies=[allow_anyone],
-    responses={200: {"model": schemas.Health, "description": "Alive."}},
+    response_model=Health,
+    response_description="The process is alive.",
 )
-async def health(request: Request) -> Response:
-    """Whether the process lives."""
-    return Response(to_json_bytes({"status": "ok"}), media_type="application/json")
+async def health(request: Request) -> JsonResponse:
+    """Report that the process is alive."""
+    return JsonResponse({"status": "ok"})
 
 
 @router.get(
     "/readyz",
     operation_id="readiness",
     dependencies=[allow_anyone],
-    responses={
-        200: {"model": schemas.Readiness, "description": "Ready."},
-        503: {"model": schemas.Readiness, "description": "Not ready, and why."},
-    },
+    response_model=Readiness,
+    response_description="The server is ready.",
+    responses={503: {"model": Readiness, "description": "The server is not ready."}},
 )
-async def readiness(request: Request) -> Response:
-    """Whether the default model answers and the storage takes writes."""
+async def readiness(request: Request) -> JsonResponse:
+    """Report whether the default model answers and the store accepts writes."""
     services = get_services(request)
-    reasons = [*_engine_reasons(services), *await asyncio.to_thread(_storage_reasons, services)]
-    body = to_json_bytes({"status": "not ready" if reasons else "ready", "reasons": reasons})
-    return Response(body, 503 if reasons else 200, {"retry-after": "2"} if reasons else None, "application/json")
+    reasons = [*_engine_reasons(services), *await asyncio.to_thread(_store_reasons, services)]
+    if reasons:
+        return JsonResponse({"status": "not ready", "reasons": reasons}, 503, {"retry-after": "2"})
+    return JsonResponse({"status": "ready", "reasons": []})
 
 
 @router.get(
     "/metrics",
     operation_id="metrics",
     dependencies=[require_role("reader")],
-    responses={**response_docs(schemas.Health), 200: {"content": {"text/plain": {}}, "description": "Prometheus text format."}},
+    responses={**ERROR_RESPONSES, 200: {"content": {"text/plain": {}}, "description": "Metrics in Prometheus text format."}},
 )
 async def metrics(request: Request) -> Response:
-    """Figures for Prometheus."""
+    """Metrics for Prometheus."""
     return Response(get_services(request).metrics.render(), headers={"content-type": CONTENT_TYPE})
 
 
 def _engine_reasons(services: Services) -> list[str]:
     if services.pool.ready():
         return []
-    states = [f"{one['name']}: {one.get('state', 'not ready')}" for one in services.pool.status()]
+    states = [f"{engine['name']}: {engine.get('state', 'not ready')}" for engine in services.pool.status()]
     return [f"The default model does not answer ({', '.join(states)})."]
 
 
-def _storage_reasons(services: Services) -> list[str]:
+def _store_reasons(services: Services) -> list[str]:
     try:
         services.store.check_writable()
     except UserError as error:

@@ -1,7 +1,7 @@
-"""`serve`: from settings to a listening server, and back to a clean stop.
+"""`serve`: start a server from settings, and stop it cleanly.
 
-The socket is taken first, so that a port in use is known before a model is loaded. Engines start before the first request is
-accepted and are closed whatever happens.
+The server binds its socket first, so that a port in use is reported before a model loads. Engines start before the server accepts
+requests, and close however it ends.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Protocol
 
@@ -27,15 +27,19 @@ from yearling.errors import BadInput, Conflict
 from yearling.store import Store
 
 _SHUTDOWN_GRACE_S = 10
-"""How long running answers may take to end when the server is told to stop."""
+"""How long running answers may take to finish after a stop signal."""
 
 
 class ManagedEnginePool(ApiEnginePool, Protocol):
     """A pool that the server starts and closes."""
 
-    async def start(self) -> None: ...
+    async def start(self) -> None:
+        """Start the engines."""
+        ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Stop the engines."""
+        ...
 
 
 def serve(
@@ -44,10 +48,10 @@ def serve(
     *,
     announce: Callable[[str, str], None] = lambda address, model: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM. `announce` gets the address and the default model's name once requests are accepted.
+    """Serve until SIGINT or SIGTERM. Calls `announce(address, model)` with the default model once the server accepts requests.
 
-    Raises BadInput for a host that strangers could use without a password or a key, Conflict for a port in use, and what
-    opening the store and starting the engines raise.
+    Raises BadInput for a host that other machines could use without signing in, Conflict for a port in use, and what opening the
+    store and starting the engines raise.
     """
     if not is_loopback(settings.host) and not settings.api_keys:
         with Store.open(settings) as store:
@@ -93,7 +97,7 @@ class _Server(uvicorn.Server):
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """Raises Conflict for a port in use, BadInput for an address that is not this machine's."""
+    """A listening socket. Raises Conflict for a port in use, BadInput for an address that this machine does not have."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -109,7 +113,7 @@ def _listen(settings: Settings) -> socket.socket:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise Conflict(
-                f"The port {settings.port} of {settings.host} is in use.",
+                f"Port {settings.port} on {settings.host} is in use.",
                 advice="Stop the other program, or choose another port with --port.",
                 param="port",
             ) from None
@@ -133,21 +137,19 @@ def _server_url(listener: socket.socket, settings: Settings) -> str:
 
 @contextmanager
 def _absorb_stop_signals() -> Iterator[None]:
-    """Let a stop signal end the serving and nothing else: uvicorn raises it again, before engines and store are closed."""
-    before: dict[signal.Signals, Any] = {}
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+    """Ignore stop signals that uvicorn raises again after it has stopped: the engines and the store still have to close."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield
         return
-    for one in (signal.SIGINT, signal.SIGTERM):
-        before[one] = signal.signal(one, lambda *_: None)
+    previous = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
-def _run(main: Any) -> None:
+def _run(main: Coroutine[Any, Any, None]) -> None:
     if sys.platform == "win32":
         asyncio.run(main)
         return

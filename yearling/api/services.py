@@ -1,19 +1,20 @@
-"""What handlers need besides the request, and the bound on how much is taken on at once."""
+"""What route handlers need besides the request, and the limit on how many answers the server accepts at once."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import Response
 
+from yearling.api.access.live_request import request_state
 from yearling.api.access.oidc_client import OidcProvider
 from yearling.api.access.pending_sign_ins import PendingSignIns
 from yearling.api.access.registry import AccessRegistry
-from yearling.api.http.errors import ApiError, to_json_bytes
+from yearling.api.http.errors import ApiError
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.metrics import ServerMetrics
 from yearling.chat import Assistant, ConversationTurns, PreparedTurn
 from yearling.config import Settings
@@ -21,26 +22,36 @@ from yearling.feedback import FeedbackLog, LiveConsensus
 from yearling.inference import ServedModel
 from yearling.store import Store
 
+T = TypeVar("T")
+
 
 class ApiEnginePool(Protocol):
-    """The engines, as the API sees them."""
+    """The engines that the API serves models from."""
 
-    def names(self) -> list[str]: ...
-
-    def model_info(self, name: str) -> tuple[str, int]:
-        """(owner, creation in Unix seconds), without opening the model. Raises NotFound."""
+    def names(self) -> list[str]:
+        """Names of the models; the first is the default model."""
         ...
 
-    async def get(self, name: str | None = None) -> ServedModel: ...
+    def model_info(self, name: str) -> tuple[str, int]:
+        """(owner, creation time in Unix seconds), without opening the model. Raises NotFound."""
+        ...
 
-    def ready(self) -> bool: ...
+    async def get(self, name: str | None = None) -> ServedModel:
+        """A model that is ready to answer; None means the default model. Raises NotFound and Unavailable."""
+        ...
 
-    def status(self) -> list[dict[str, Any]]: ...
+    def ready(self) -> bool:
+        """Whether the default model answers."""
+        ...
+
+    def status(self) -> list[JsonObject]:
+        """State, restarts and queue length of each engine."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
 class Services:
-    """Of one running server. `assistant` and the board are set when it starts."""
+    """The parts of one server. `assistant`, `turns` and the consensus exist while it runs."""
 
     settings: Settings
     store: Store
@@ -56,38 +67,39 @@ class Services:
 
     @property
     def running_assistant(self) -> Assistant:
-        if self.assistant is None:
-            raise ApiError(503, "The server is starting.", kind="server_error", code="unavailable", retry_after_s=1)
-        return self.assistant
+        """The assistant. Raises ApiError (503) before the server has started."""
+        return _require_started(self.assistant)
 
     @property
     def running_turns(self) -> ConversationTurns:
-        """The turns of conversations."""
-        if self.turns is None:
-            raise ApiError(503, "The server is starting.", kind="server_error", code="unavailable", retry_after_s=1)
-        return self.turns
+        """The turns of conversations. Raises ApiError (503) before the server has started."""
+        return _require_started(self.turns)
 
     @property
     def running_consensus(self) -> LiveConsensus:
-        """The live consensus. What one asks of it waits for the disk: ask in a thread."""
-        if self._consensus is None:
-            raise ApiError(503, "The server is starting.", kind="server_error", code="unavailable", retry_after_s=1)
-        return self._consensus
+        """The live consensus, whose methods block on the disk. Raises ApiError (503) before the server has started."""
+        return _require_started(self._consensus)
 
     def start_consensus(self) -> None:
-        """Begin to follow the log of feedback, and to run the consensus whenever somebody acted."""
+        """Follow the feedback log, and run the consensus in the background whenever it grows."""
         self._consensus = LiveConsensus(FeedbackLog(self.store))
         self._consensus.start()
 
     async def close_consensus(self) -> None:
-        """Stop the consensus runs in the background."""
-        board, self._consensus = self._consensus, None
-        if board is not None:
-            await asyncio.to_thread(board.close)
+        """Stop the consensus runs."""
+        consensus, self._consensus = self._consensus, None
+        if consensus is not None:
+            await asyncio.to_thread(consensus.close)
+
+
+def _require_started(service: T | None) -> T:
+    if service is None:
+        raise ApiError(503, "The server is starting.", kind="server_error", code="unavailable", retry_after_s=1)
+    return service
 
 
 class AdmissionController:
-    """How many answers may run or wait per model: the engine's places and the queue. More are refused at once."""
+    """Limits the answers per model that run or wait: the engine's capacity plus the queue. Rejects any beyond that."""
 
     def __init__(self, queue_limit: int, metrics: ServerMetrics) -> None:
         self._queue_limit = queue_limit
@@ -95,19 +107,19 @@ class AdmissionController:
         self._num_in_flight: dict[str, int] = {}
 
     def reserve(self, turn: PreparedTurn) -> CapacityReservation:
-        """A place for each answer of the turn. Raises ApiError (503)."""
-        name, wanted = turn.served.name, len(turn.choices)
-        taken = self._num_in_flight.get(name, 0)
-        if taken and taken + wanted > turn.served.engine.capabilities.max_sequences + self._queue_limit:
+        """Reserve capacity for each answer of the turn. Raises ApiError (503) if there is none."""
+        name, num_answers = turn.served.name, len(turn.choices)
+        in_flight = self._num_in_flight.get(name, 0)
+        if in_flight and in_flight + num_answers > turn.served.engine.capabilities.max_sequences + self._queue_limit:
             raise ApiError(
                 503,
-                f"{taken} answers of this model are being generated or wait. Try again in a moment.",
+                f"This model is generating or queueing {in_flight} answers. Try again in a moment.",
                 kind="server_error",
                 code="overloaded",
                 retry_after_s=2,
             )
-        self._adjust(name, wanted)
-        return CapacityReservation(self, name, wanted)
+        self._adjust(name, num_answers)
+        return CapacityReservation(self, name, num_answers)
 
     def _adjust(self, name: str, count: int) -> None:
         self._num_in_flight[name] = self._num_in_flight.get(name, 0) + count
@@ -115,30 +127,37 @@ class AdmissionController:
 
 
 class CapacityReservation:
-    """Places that are given back once, however often one says so."""
+    """Capacity for the answers of one turn."""
 
-    def __init__(self, capacity: AdmissionController, name: str, count: int) -> None:
-        self._capacity = capacity
+    def __init__(self, admission: AdmissionController, name: str, count: int) -> None:
+        self._admission = admission
         self._name = name
         self._count = count
 
     def release(self) -> None:
+        """Give the capacity back. Calling this again has no effect."""
         count, self._count = self._count, 0
         if count:
-            self._capacity._adjust(self._name, -count)
+            self._admission._adjust(self._name, -count)
 
 
 def get_services(request: Request) -> Services:
+    """The services of the application that handles the request."""
     services: Services = request.app.state.services
     return services
 
 
-def get_request_id(request: Request) -> str:
-    request_id: str = request.scope["state"]["request_id"]
-    return request_id
+async def change_access(request: Request, change: Callable[[Store], T]) -> T:
+    """Run a change that can end someone's access, in a thread, and stop the requests that have lost theirs.
+
+    This request is answered even if it ends its own access.
+    """
+    return await get_services(request).access.change(change, by=request_state(request)["live_request"])
 
 
-async def store_response(services: Services, query: Callable[[Store], dict[str, Any]]) -> Response:
-    """What the store says, as JSON; asked in a thread, so that nobody else waits for the disk."""
-    body = await asyncio.to_thread(query, services.store)
-    return Response(to_json_bytes(body), media_type="application/json")
+async def store_response(
+    request: Request, query: Callable[[Store], JsonObject], *, no_store: bool = False, ascii_only: bool = False
+) -> JsonResponse:
+    """The result of `query` as a JSON response. The query runs in a thread, because the store blocks."""
+    body = await asyncio.to_thread(query, get_services(request).store)
+    return JsonResponse(body, no_store=no_store, ascii_only=ascii_only)

@@ -1,17 +1,17 @@
-"""The page: files that were built from `web/`, served as they are under a policy that lets nothing foreign run.
+"""The web client: files built from `web/`, served under a content security policy that lets no foreign code run.
 
-Nothing here is secret and nobody is asked who they are: what a person may see, the page asks of `/v1` like every other client.
-Files are stored compressed (`NAME.gz`), so that the first load needs no processor time here and no Node.
+Nothing here is secret, so nobody is authenticated: the page gets a person's data from `/v1`, like every other client. Files are
+stored compressed (`NAME.gz`), so that serving them needs no processor time, and running Yearling needs no Node.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -41,7 +41,7 @@ PAGE_PATHS = (
     "/signin",
     "/signup",
 )
-"""The addresses of the page; which of its parts is shown, it decides itself."""
+"""Paths that return the page. The page itself decides what to show at each of them."""
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -60,7 +60,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "trusted-types 'none'",
     )
 )
-"""No inline script or style, no eval, nothing from elsewhere; and no string becomes HTML, whatever the page's own code does."""
+"""No inline scripts or styles, no eval, nothing from other origins, and no code of the page can turn a string into HTML."""
 
 FRAME_CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -73,7 +73,7 @@ FRAME_CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'self'",
     )
 )
-"""Of the frame in which diagrams are drawn: an origin of its own, without network, cookies or storage."""
+"""For the frame that draws diagrams: an opaque origin without network, cookies or storage."""
 
 _FRAME = "mermaid.html"
 _FRAME_SCRIPTS = frozenset({"mermaid.tiny.js", "mermaid-frame.js"})
@@ -100,7 +100,7 @@ router = APIRouter(dependencies=[allow_anyone], include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class StaticFile:
-    """A file of the page. `content` is compressed if `zipped`."""
+    """A built file. `content` is compressed if `is_gzipped`; `etag` includes its quotes."""
 
     name: str
     media_type: str
@@ -111,36 +111,36 @@ class StaticFile:
 
 @lru_cache(maxsize=256)
 def load_static_file(name: str) -> StaticFile | None:
-    """A built file by its address below the root; None for what was not built. The names are those of the folder, never paths."""
+    """A built file by its path below `STATIC_DIR`; None if there is none. Paths cannot leave the folder."""
     media_type = None if ".." in name else _MEDIA_TYPES.get(Path(name).suffix)
-    for zipped in (True, False):
-        path = STATIC_DIR / (f"{name}.gz" if zipped else name)
+    for is_gzipped in (True, False):
+        path = STATIC_DIR / (f"{name}.gz" if is_gzipped else name)
         if media_type and path.is_file():
             content = path.read_bytes()
-            return StaticFile(name, media_type, content, zipped, f'"{hashlib.sha256(content).hexdigest()[:24]}"')
+            return StaticFile(name, media_type, content, is_gzipped, f'"{hashlib.sha256(content).hexdigest()[:24]}"')
     return None
 
 
 def static_response(request: Request, name: str, *, headers: dict[str, str]) -> Response:
-    """Raises ApiError (404) for what was not built."""
+    """A built file with its security headers. Raises ApiError (404) if there is none."""
     file = load_static_file(name)
     if file is None:
         raise ApiError(404, "There is nothing at this address.", code="unknown_url")
-    told = {**_SECURITY_HEADERS, "etag": file.etag, **headers}
+    response_headers = {**_SECURITY_HEADERS, "etag": file.etag, **headers}
     if request.headers.get("if-none-match") == file.etag:
-        return Response(status_code=304, headers=told)
+        return Response(status_code=304, headers=response_headers)
     content = file.content
     if file.is_gzipped:
-        told["vary"] = "accept-encoding"
+        response_headers["vary"] = "accept-encoding"
         if "gzip" in request.headers.get("accept-encoding", ""):
-            told["content-encoding"] = "gzip"
+            response_headers["content-encoding"] = "gzip"
         else:
             content = gzip.decompress(content)
-    return Response(content, headers=told, media_type=file.media_type)
+    return Response(content, headers=response_headers, media_type=file.media_type)
 
 
 async def serve_index(request: Request) -> Response:
-    """The page itself, asked for anew each time so that a new version is seen at once."""
+    """The page. Browsers revalidate it on each visit, so that a new version appears at once."""
     return static_response(
         request,
         "index.html",
@@ -149,7 +149,7 @@ async def serve_index(request: Request) -> Response:
 
 
 async def serve_asset(request: Request, name: str) -> Response:
-    """A file whose name changes with its content."""
+    """A file whose name contains the hash of its content. Browsers keep it for good."""
     if "/" in name:
         raise ApiError(404, "There is nothing at this address.", code="unknown_url")
     return static_response(
@@ -159,12 +159,12 @@ async def serve_asset(request: Request, name: str) -> Response:
     )
 
 
-def _file_endpoint(name: str) -> Any:
+def _file_endpoint(name: str) -> Callable[[Request], Awaitable[Response]]:
     headers = {"cache-control": "no-cache"}
     if name == _FRAME:
         headers |= {"content-security-policy": FRAME_CONTENT_SECURITY_POLICY, "x-frame-options": "SAMEORIGIN"}
     elif name in _FRAME_SCRIPTS:
-        # The frame has an origin of its own, so these two come to it from elsewhere.
+        # The frame has an opaque origin, so its scripts come from another origin.
         headers |= {"cross-origin-resource-policy": "cross-origin"}
     else:
         headers |= {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}

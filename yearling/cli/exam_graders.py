@@ -22,10 +22,13 @@ def graders(
     from yearling.evals import validate_answers, validate_refusals
 
     rows: list[dict[str, Any]] = []
-    for figures in validate_refusals(data / "xstest"):
-        rows.append({"grader": "refusal", "on": f"XSTest, the half {figures.half}", **_grader_metrics(figures)})
-    for judged in validate_answers(data / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl"):
-        rows.append({"grader": "short_answer", "on": f"{judged.file}, the half {judged.half}", **_grader_metrics(judged)})
+    for grader, agreements in (
+        ("refusal", validate_refusals(data / "xstest")),
+        ("short_answer", validate_answers(data / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl")),
+    ):
+        for agreement in agreements:
+            labels = f"{agreement.source}, the half {agreement.half}"
+            rows.append({"grader": grader, "on": labels, **_grader_metrics(agreement)})
     if as_json:
         print_json(rows)
         return

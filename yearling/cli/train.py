@@ -34,8 +34,6 @@ PROCESSES = typer.Option(
 )
 CHECKPOINT = typer.Option("best", "--checkpoint", help="`best`, `last`, or the number of a step.")
 
-METHODS = ("sft", "dpo", "kto", "reward", "grpo", "ppo", "rejection")
-
 
 class MethodCommand(TyperCommand):
     """`yearling train METHOD`. Its options come from the method's own configuration, which is imported when they are wanted: the
@@ -55,12 +53,24 @@ class MethodCommand(TyperCommand):
 
 
 class TrainGroup(TyperGroup):
-    """The methods first, then what is done with runs."""
+    """The training methods first, then the commands for runs.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        methods: dict[str, Any] = {name: MethodCommand(name, help=method_help(name)) for name in METHODS}
-        self.commands = {**methods, **self.commands}
+    `yearling.training` lists the methods. It is imported when the commands are first needed: `yearling --help` stays fast."""
+
+    @property
+    def commands(self) -> Any:
+        return self._all_commands
+
+    @commands.setter
+    def commands(self, commands: Any) -> None:
+        self._run_commands = commands
+
+    @functools.cached_property
+    def _all_commands(self) -> dict[str, Any]:
+        from yearling.training import METHODS
+
+        methods = {name: MethodCommand(name, help=method_help(name)) for name in METHODS}
+        return {**methods, **self._run_commands}
 
 
 app = typer.Typer(cls=TrainGroup, help="Train models on what people said, and on tasks with graders.", no_args_is_help=True)

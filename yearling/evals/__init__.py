@@ -5,7 +5,6 @@ from yearling.evals.case import (
     Case,
     Exam,
     ExamMetric,
-    ExamSample,
     Grader,
     GraderCard,
     SubjectResponse,
@@ -46,7 +45,7 @@ from yearling.evals.reports.model_card import (
     render_model_card_page,
 )
 from yearling.evals.reports.pages import comparison_to_json, render_comparison_page, render_run_page
-from yearling.evals.runner import RegradeResult, grade_response, read_samples, regrade_run, run_exam
+from yearling.evals.runner import RegradeResult, grade_response, regrade_run, run_exam
 from yearling.evals.sequential import CanaryResult, run_canary_test
 from yearling.evals.spec.check import check_spec, write_unlisted_ids
 from yearling.evals.spec.run import SpecReport, build_spec_exam, regrade_spec_outputs, run_spec, worst_outputs
@@ -66,7 +65,6 @@ __all__ = [
     "ExamEntry",
     "ExamGateDecision",
     "ExamMetric",
-    "ExamSample",
     "GateFinding",
     "GateResult",
     "GateRule",
@@ -114,7 +112,6 @@ __all__ = [
     "open_exam",
     "paired_test_from_counts",
     "paired_test_from_scores",
-    "read_samples",
     "regrade_run",
     "regrade_spec_outputs",
     "render_comparison_page",

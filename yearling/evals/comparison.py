@@ -1,4 +1,4 @@
-"""Two runs of one exam, case by case: difference with interval, test, which cases turned; and the gate over several exams."""
+"""Compares two runs of one exam case by case, and evaluates a gate over the comparisons of several exams."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from yearling.store import ExamRun, GradedSample, Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CasePair:
-    """One case in both runs, with the mean scores and the first answers."""
+    """One case in both runs: the mean score and the first answer of each."""
 
     key: str
     part: str
@@ -29,7 +29,7 @@ class CasePair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExamComparison:
-    """`interval` is of the challenger's mean score less the champion's."""
+    """Two runs of one exam, paired by case. `interval` is for the challenger's mean score less the champion's."""
 
     exam: str
     champion: ExamRun
@@ -38,33 +38,38 @@ class ExamComparison:
     paired: PairedTestResult
     pairs: tuple[CasePair, ...]
     may_gate: bool
+    """Whether the grader has proved that its verdicts may decide a release."""
 
     def most_changed(self, *, better: bool, limit: int = 10) -> list[CasePair]:
-        """The cases that changed most in that direction."""
+        """The cases whose score improved most, or with `better=False` fell most."""
         sign = 1 if better else -1
-        moved = [pair for pair in self.pairs if sign * (pair.challenger - pair.champion) > 0]
-        return sorted(moved, key=lambda pair: (-abs(pair.challenger - pair.champion), pair.key))[:limit]
+        changed = [pair for pair in self.pairs if sign * (pair.challenger - pair.champion) > 0]
+        return sorted(changed, key=lambda pair: (-abs(pair.challenger - pair.champion), pair.key))[:limit]
 
 
 def compare_runs(store: Store, champion_id: str, challenger_id: str, rule: GateRule | None = None) -> ExamComparison:
-    """Raises BadInput for runs that are not finished or not of the same exam, put the same way to both."""
+    """Compare two finished runs of the same exam.
+
+    Raises NotFound for unknown runs, and BadInput for runs that are unfinished or that differ in their exam, its options or the
+    kind of subject.
+    """
     champion, challenger = store.exams.get(champion_id), store.exams.get(challenger_id)
     for run in (champion, challenger):
         if run.finished_utc is None:
-            raise BadInput(f"The exam run {run.id} is not finished.", advice=f"Go on with `yearling exam run {run.exam}`.")
+            raise BadInput(f"The exam run {run.id} is not finished.", advice=f"Resume it with `yearling exam run {run.exam}`.")
     if champion.exam_hash != challenger.exam_hash or champion.subject != challenger.subject:
         raise BadInput(
-            "The two runs are not of the same exam, put the same way: their answers cannot be paired.",
+            "The two runs cannot be paired: they differ in the exam, its options or the kind of subject.",
             advice="Run the same exam with the same options on both models.",
         )
     pairs, clusters = _pair_cases(store.exams.list_samples(champion.id), store.exams.list_samples(challenger.id))
-    old, new = [pair.champion for pair in pairs], [pair.challenger for pair in pairs]
+    champion_scores, challenger_scores = [pair.champion for pair in pairs], [pair.challenger for pair in pairs]
     return ExamComparison(
         exam=champion.exam,
         champion=champion,
         challenger=challenger,
-        interval=difference_interval(old, new, clusters),
-        paired=paired_test_from_scores(old, new, clusters, rule),
+        interval=difference_interval(champion_scores, challenger_scores, clusters),
+        paired=paired_test_from_scores(champion_scores, challenger_scores, clusters, rule),
         pairs=tuple(pairs),
         may_gate=bool(challenger.settings.get("card", {}).get("may_gate")),
     )
@@ -77,26 +82,32 @@ def evaluate_gate(
     *,
     correlations: Sequence[PreferenceCorrelation] = (),
 ) -> GateResult:
-    """The decision over several exams. Raises BadInput when a grader may not gate, or when people do not follow a suite."""
-    powerless = {one.suite: one for one in correlations if not one.may_gate}
-    for one in (*targets, *guards):
-        if lost := powerless.get(one.exam):
-            shown = "none" if lost.correlation is None else f"{lost.correlation:.2f}"
+    """The decision over several exams.
+
+    Raises BadInput when a grader has not proved that it agrees with people, or when an exam has lost its power to gate because
+    its scores do not follow what people prefer.
+    """
+    without_power = {correlation.suite: correlation for correlation in correlations if not correlation.may_gate}
+    advice = "Remove it from the gate; its results are only reported."
+    for comparison in (*targets, *guards):
+        if correlation := without_power.get(comparison.exam):
+            value = "undefined" if correlation.correlation is None else f"{correlation.correlation:.2f}"
             raise BadInput(
-                f"The exam {one.exam} may not gate: over {lost.checkpoints} checkpoints its correlation with what people prefer "
-                f"blind is {shown}. {lost.said}",
-                advice="Its results are reported only; leave it out.",
+                f"The exam {comparison.exam} may not gate: over {correlation.checkpoints} checkpoints its correlation with blind "
+                f"preference is {value}. {correlation.said}",
+                advice=advice,
             )
-        if not one.may_gate:
+        if not comparison.may_gate:
             raise BadInput(
-                f"The grader {one.challenger.grader} of the exam {one.exam} has not passed its own exam, so it may not gate.",
-                advice="Its results are reported only; leave it out.",
+                f"The exam {comparison.exam} may not gate: its grader ({comparison.challenger.grader}) has not passed its own "
+                "exam.",
+                advice=advice,
             )
     return decide_gate(_paired_by_exam(targets), _paired_by_exam(guards), rule)
 
 
 def gate_to_json(result: GateResult, runs: Mapping[str, ExamComparison]) -> dict[str, Any]:
-    """A decision with everything that it rests on, as plain JSON."""
+    """A decision with the numbers behind it, as plain JSON. `runs` maps each exam to its comparison."""
     return {
         "decision": result.decision,
         "rule": asdict(result.rule),
@@ -112,32 +123,35 @@ def gate_to_json(result: GateResult, runs: Mapping[str, ExamComparison]) -> dict
     }
 
 
-def last_user_text(messages: Sequence[Mapping[str, Any]]) -> str:
-    """What the person asked last."""
-    return next((str(one.get("content") or "") for one in reversed(messages) if one.get("role") == "user"), "")
+def last_user_text(messages: Sequence[Mapping[str, object]]) -> str:
+    """The last message of the user, or an empty text."""
+    return next((str(message.get("content") or "") for message in reversed(messages) if message.get("role") == "user"), "")
 
 
 def _paired_by_exam(comparisons: Sequence[ExamComparison]) -> dict[str, PairedTestResult]:
-    return {one.exam: one.paired for one in comparisons}
+    return {comparison.exam: comparison.paired for comparison in comparisons}
 
 
-def _pair_cases(old: Sequence[GradedSample], new: Sequence[GradedSample]) -> tuple[list[CasePair], list[str]]:
-    before, after = _by_case(old), _by_case(new)
-    if set(before) != set(after):
+def _pair_cases(
+    champion_samples: Sequence[GradedSample], challenger_samples: Sequence[GradedSample]
+) -> tuple[list[CasePair], list[str]]:
+    """The cases of both runs, and the cluster of each."""
+    champion_cases, challenger_cases = _by_case(champion_samples), _by_case(challenger_samples)
+    if set(champion_cases) != set(challenger_cases):
         raise BadInput("The two runs have different cases.")
     pairs, clusters = [], []
-    for key, first in before.items():
-        second = after[key]
-        clusters.append(first[0].cluster)
+    for key, champion in champion_cases.items():
+        challenger = challenger_cases[key]
+        clusters.append(champion[0].cluster)
         pairs.append(
             CasePair(
                 key=key,
-                part=first[0].part,
-                champion=_mean(first),
-                challenger=_mean(second),
-                champion_text=first[0].output_text,
-                challenger_text=second[0].output_text,
-                prompt=last_user_text(first[0].messages),
+                part=champion[0].part,
+                champion=_mean_score(champion),
+                challenger=_mean_score(challenger),
+                champion_text=champion[0].output_text,
+                challenger_text=challenger[0].output_text,
+                prompt=last_user_text(champion[0].messages),
             )
         )
     return pairs, clusters
@@ -150,5 +164,5 @@ def _by_case(samples: Sequence[GradedSample]) -> dict[str, list[GradedSample]]:
     return dict(cases)
 
 
-def _mean(samples: Sequence[GradedSample]) -> float:
+def _mean_score(samples: Sequence[GradedSample]) -> float:
     return sum(sample.score for sample in samples) / len(samples)

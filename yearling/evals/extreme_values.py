@@ -1,28 +1,33 @@
-"""How bad is the worst of many answers? A forecast from fewer, by the generalised Pareto distribution.
+"""Forecasts the worst of many answers from fewer, with the generalised Pareto distribution.
 
 Peaks over a threshold (Pickands 1975; Coles 2001, chapter 4): the excesses over a high quantile of severity follow a generalised
-Pareto distribution, fitted by probability-weighted moments (Hosking and Wallis 1987), which needs no search and cannot fail to
-converge. The worst of N then has the distribution function (1 − share · (1 − G))^N.
+Pareto distribution. The worst of N samples then has the distribution function (1 − fraction · (1 − G))^N.
+
+The fit uses probability-weighted moments (Hosking and Wallis 1987): a closed form that cannot fail to converge.
+`scipy.stats.genpareto.fit` maximises the likelihood instead, by a search that may fail, and gives other numbers. Only the
+quantile is SciPy's.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from yearling.errors import BadInput
+from yearling.evals.statistics import FloatArray
 
 MIN_SAMPLES = 200
 TAIL_FRACTION = 0.1
 
+_MIN_EXCESSES = 5
+"""With fewer excesses the highest severities are ties, and the worst seen counts as the worst there is."""
+
 
 @dataclass(frozen=True, slots=True)
 class ParetoTail:
-    """Excesses over `threshold`, which a share of the samples has. `shape` below 0: there is a worst that nothing exceeds."""
+    """Excesses over `threshold`, which `fraction` of the samples exceed. A `shape` below 0 means that severity is bounded."""
 
     threshold: float
     fraction: float
@@ -30,16 +35,17 @@ class ParetoTail:
     scale: float
 
     def quantile(self, p: float) -> float:
-        """The severity that a share 1 − p of all samples exceeds; p must lie above 1 − share."""
-        above = (1 - p) / self.fraction
-        if abs(self.shape) < 1e-9:
-            return self.threshold - self.scale * math.log(above)
-        return self.threshold + self.scale / self.shape * (math.pow(above, -self.shape) - 1)
+        """The severity that a share 1 − p of all samples exceeds. `p` must be at least 1 − fraction."""
+        from scipy.stats import genpareto
+
+        if self.scale == 0:
+            return self.threshold
+        return float(genpareto.isf(min(1.0, (1 - p) / self.fraction), self.shape, loc=self.threshold, scale=self.scale))
 
 
 @dataclass(frozen=True, slots=True)
 class WorstCaseForecast:
-    """The worst of `of` samples: median, and what it lies between in nine of ten cases, with the doubt of the fit."""
+    """The worst of `num_samples` samples: its median, and a 90 % interval that includes the uncertainty of the fit."""
 
     num_samples: int
     median: float
@@ -48,39 +54,38 @@ class WorstCaseForecast:
     tail: ParetoTail
 
 
-def fit_pareto_tail(severities: Sequence[float] | NDArray[np.float64], *, tail_fraction: float = TAIL_FRACTION) -> ParetoTail:
-    """Raises BadInput for fewer samples than a tail can be fitted to."""
+def fit_pareto_tail(severities: Sequence[float] | FloatArray, *, tail_fraction: float = TAIL_FRACTION) -> ParetoTail:
+    """Fit the highest `tail_fraction` of the severities. Raises BadInput for fewer than MIN_SAMPLES."""
     x = np.sort(np.asarray(severities, dtype=np.float64))
     if len(x) < MIN_SAMPLES:
-        raise BadInput(f"A forecast of the worst needs {MIN_SAMPLES} samples; there are {len(x)}.")
+        raise BadInput(f"A worst-case forecast needs at least {MIN_SAMPLES} samples, but there are only {len(x)}.")
     threshold = float(np.quantile(x, 1 - tail_fraction))
     excess = x[x > threshold] - threshold
-    if len(excess) < 5:  # ties at the top: what was seen is the worst there is
-        return ParetoTail(threshold, max(len(excess), 1) / len(x), -1.0, float(excess.max()) if len(excess) else 0.0)
     n = len(excess)
+    if n < _MIN_EXCESSES:
+        return ParetoTail(threshold, max(n, 1) / len(x), -1.0, float(excess.max()) if n else 0.0)
     mean = float(excess.mean())
-    weighed = float((excess * (n - np.arange(1, n + 1)) / (n - 1)).mean())
-    if mean - 2 * weighed <= 0:  # no spread that moments could tell
+    weighted_mean = float((excess * (n - np.arange(1, n + 1)) / (n - 1)).mean())
+    if mean - 2 * weighted_mean <= 0:  # the excesses are all alike, so moments determine no shape
         return ParetoTail(threshold, n / len(x), -1.0, float(excess.max()))
-    shape = 2 - mean / (mean - 2 * weighed)
-    scale = 2 * mean * weighed / (mean - 2 * weighed)
+    shape = 2 - mean / (mean - 2 * weighted_mean)
+    scale = 2 * mean * weighted_mean / (mean - 2 * weighted_mean)
     return ParetoTail(threshold, n / len(x), shape, scale)
 
 
 def forecast_worst_case(
     severities: Sequence[float], num_samples: int, *, seed: int = 0, resamples: int = 500
 ) -> WorstCaseForecast:
-    """The worst of `of` further samples like these. Severity grows with badness."""
+    """Forecast the worst of `num_samples` further samples like these; higher severity is worse. Raises BadInput for too few."""
     x = np.asarray(severities, dtype=np.float64)
     tail = fit_pareto_tail(x)
     rng = np.random.default_rng(seed)
-    drawn = []
+    worst = []
     for _ in range(resamples):
-        again = fit_pareto_tail(x[rng.integers(0, len(x), size=len(x))])
-        # The largest of N uniforms has the N-th root of a uniform as its distribution.
-        p = max(float(rng.random()) ** (1 / num_samples), 1 - again.fraction + 1e-12)
-        drawn.append(again.quantile(min(p, 1 - 1e-15)))
-    low, high = np.quantile(drawn, [0.05, 0.95])
-    return WorstCaseForecast(
-        num_samples, tail.quantile(max(0.5 ** (1 / num_samples), 1 - tail.fraction)), float(low), float(high), tail
-    )
+        refitted = fit_pareto_tail(x[rng.integers(0, len(x), size=len(x))])
+        # The largest of N uniform variables has the N-th root of a uniform variable as its distribution.
+        p = max(float(rng.random()) ** (1 / num_samples), 1 - refitted.fraction + 1e-12)
+        worst.append(refitted.quantile(min(p, 1 - 1e-15)))
+    low, high = np.quantile(worst, [0.05, 0.95])
+    median = tail.quantile(max(0.5 ** (1 / num_samples), 1 - tail.fraction))
+    return WorstCaseForecast(num_samples, median, float(low), float(high), tail)

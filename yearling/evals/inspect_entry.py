@@ -1,4 +1,7 @@
-"""What Inspect finds of ours when it looks for tasks: `inspect eval yearling/exam -T name=gsm8k -T data=DIR --model ...`."""
+"""The entry point by which Inspect finds our exams: `inspect eval yearling/exam -T name=gsm8k -T data=DIR --model ...`.
+
+It stays at this path, which `pyproject.toml` names; Inspect shows the task and its parameters by their names here.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from yearling.evals.inspect_tasks import build_inspect_task
 
 
 def _exam(name: str, data: str | None = None, data_dir: str | None = None, seed: int = 0) -> Task:
-    """An exam of Yearling, or a folder of YAML cases. `data` is the folder of data sets that no package index has."""
+    """An exam of Yearling, or a folder of YAML cases. `data` is the folder of data sets that Yearling cannot download."""
     settings = load_settings(data_dir=Path(data_dir) if data_dir else None)
     return build_inspect_task(
         open_exam(name, ExamDataFolders(settings.data_dir / "exams", Path(data) if data else None)), seed=seed

@@ -1,11 +1,11 @@
-"""Our exams under Inspect (<https://inspect.aisi.org.uk>), for its viewer, its agents and its sandboxes: the extra `inspect`.
+"""Runs our exams under Inspect (<https://inspect.aisi.org.uk>), for its viewer, agents and sandboxes. Needs the extra `inspect`.
 
-    inspect eval yearling/exam -T name=ifeval --model ...   whom Inspect knows (`inspect_entry.py`)
+    inspect eval yearling/exam -T name=ifeval --model ...   a model that Inspect serves (`inspect_entry.py`)
     yearling exam inspect ifeval --log-dir logs             the assistant as served; then `inspect view --log-dir logs`
-    yearling exam run ifeval --from-log logs/....eval       the same answers as a run of ours
+    yearling exam run ifeval --from-log logs/....eval       the answers of a log as a run of ours
 
-The same functions grade as in our own runner, and seeds are derived alike, so that the same answers get the same verdicts.
-Everything of Inspect is imported late: nothing here costs those who do not use it.
+Grading and seeds come from the same functions as in our own runner, so the same answers get the same verdicts. Inspect is
+imported late, because loading it takes seconds. Its types are `Any` here, since it is an optional dependency.
 """
 
 from __future__ import annotations
@@ -33,23 +33,25 @@ _SHARED_SETTINGS = {"temperature", "top_p", "top_k", "max_tokens", "presence_pen
 
 
 def build_inspect_task(exam: Exam, subject: Subject | None = None, *, seed: int = 0) -> Any:
-    """The exam as an Inspect `Task`: one sample per case and draw, answered by Inspect's model, or by `subject` if it is given.
+    """The exam as an Inspect `Task`: one sample per case and draw, answered by Inspect's model or by `subject` if given.
 
-    Raises Unsupported without the extra, for options (which only a subject can weigh), and for sampling that Inspect lacks.
+    Raises Unsupported without the extra, for options without a subject, and for sampling settings that Inspect lacks.
     """
     _require_inspect()
     if subject is None and any(case.options for case in exam.cases):
         raise Unsupported(
-            f"The exam {exam.name} asks for log-probabilities of given answers, which Inspect's models do not tell.",
-            advice="Use `yearling exam inspect`, where our engines answer.",
+            f"The exam {exam.name} needs log-probabilities of given answers, which Inspect's models do not return.",
+            advice="Use `yearling exam inspect`, which uses our engines.",
         )
     from inspect_ai import Task
     from inspect_ai.dataset import MemoryDataset, Sample
 
-    keyed = {_inspect_sample_id(exam, case, draw): (case, draw) for case in exam.cases for draw in range(exam.num_draws(case))}
+    draws_by_id = {
+        _inspect_sample_id(exam, case, draw): (case, draw) for case in exam.cases for draw in range(exam.num_draws(case))
+    }
     samples = [
         Sample(
-            id=name,
+            id=sample_id,
             input=_messages(case),
             metadata={
                 "case": case.key,
@@ -60,12 +62,12 @@ def build_inspect_task(exam: Exam, subject: Subject | None = None, *, seed: int 
                 "data": dict(case.data),
             },
         )
-        for name, (case, draw) in keyed.items()
+        for sample_id, (case, draw) in draws_by_id.items()
     ]
     return Task(
         dataset=MemoryDataset(samples, name=exam.name),
-        solver=_subject_solver(exam, keyed, subject, seed) if subject else _model_solver(exam, keyed, seed),
-        scorer=_scorer(exam, keyed),
+        solver=_subject_solver(exam, draws_by_id, subject, seed) if subject else _model_solver(exam, draws_by_id, seed),
+        scorer=_scorer(exam, draws_by_id),
         name=exam.name,
         version=exam.hash[:16],
         metadata={"exam_hash": exam.hash, "seed": seed, **(_subject_metadata(subject) if subject else {})},
@@ -73,27 +75,34 @@ def build_inspect_task(exam: Exam, subject: Subject | None = None, *, seed: int 
 
 
 class InspectLogSubject:
-    """Answers as an Inspect log of ours has them. Raises BadInput for a log of another exam, or that is not whole."""
+    """A subject that replays the answers of an Inspect log. Raises BadInput for a log of another exam or an incomplete one."""
 
     def __init__(self, path: Path, exam: Exam) -> None:
         _require_inspect()
         from inspect_ai.log import read_eval_log
 
         log = read_eval_log(str(path))
-        told = log.eval.metadata or {}
-        if told.get("exam_hash") != exam.hash:
-            raise BadInput(f"{path} is no log of the exam {exam.name} as it is put here.", advice="Name the same options.")
-        self.kind = str(told.get("subject", "engine"))
-        self.model = str(told.get("model", log.eval.model))
-        self.model_hash = str(told.get("model_hash", f"inspect:{log.eval.model}"))
+        metadata = log.eval.metadata or {}
+        if metadata.get("exam_hash") != exam.hash:
+            raise BadInput(
+                f"{path} is not a log of the exam {exam.name} with these options.", advice="Use the options of the logged run."
+            )
+        self.kind = str(metadata.get("subject", "engine"))
+        self.model = str(metadata.get("model", log.eval.model))
+        self.model_hash = str(metadata.get("model_hash", f"inspect:{log.eval.model}"))
         self.max_concurrency = DEFAULT_CONCURRENCY
-        self.seed = int(told["seed"])
+        self.seed = int(metadata["seed"])
         samples = [sample for sample in log.samples or [] if sample.scores]
-        self._answers = {(one.metadata["case"], one.metadata["seed"]): _response_from_output(one.output) for one in samples}
+        self._answers = {
+            (sample.metadata["case"], sample.metadata["seed"]): _response_from_output(sample.output) for sample in samples
+        }
         if len(self._answers) != exam.num_samples:
-            raise BadInput(f"{path} has {len(self._answers)} of {exam.num_samples} answers.", advice="Let Inspect finish it.")
+            raise BadInput(
+                f"{path} has only {len(self._answers)} of {exam.num_samples} answers.", advice="Let Inspect finish the run."
+            )
 
     async def respond(self, case: Case, sampling: SamplingSettings) -> SubjectResponse:
+        """The logged answer to a case, found by its seed."""
         return self._answers[case.key, sampling.seed]
 
 
@@ -113,40 +122,41 @@ def _subject_metadata(subject: Subject) -> dict[str, str]:
 def _messages(case: Case) -> list[Any]:
     from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
 
-    kinds: dict[str, Any] = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
-    if odd := [one for one in case.messages if one["role"] not in kinds or not isinstance(one["content"], str)]:
-        raise Unsupported(f"The case {case.key!r} has a message of {odd[0]['role']} that Inspect cannot be given.")
-    return [kinds[one["role"]](content=one["content"]) for one in case.messages]
+    message_types: dict[str, Any] = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
+    for message in case.messages:
+        if message["role"] not in message_types or not isinstance(message["content"], str):
+            raise Unsupported(f"Inspect does not support the message of role {message['role']!r} in the case {case.key!r}.")
+    return [message_types[message["role"]](content=message["content"]) for message in case.messages]
 
 
 def _config(exam: Exam) -> dict[str, Any]:
-    given = {("stop_seqs" if name == "stop" else name): value for name, value in exam.sampling.items()}
-    if unknown := set(given) - _SHARED_SETTINGS - {"stop_seqs"}:
-        raise Unsupported(f"Inspect does not know the sampling setting {sorted(unknown)[0]} of the exam {exam.name}.")
-    return given
+    settings = {("stop_seqs" if name == "stop" else name): value for name, value in exam.sampling.items()}
+    if unknown := set(settings) - _SHARED_SETTINGS - {"stop_seqs"}:
+        raise Unsupported(f"Inspect lacks the sampling setting {sorted(unknown)[0]} of the exam {exam.name}.")
+    return settings
 
 
-def _model_solver(exam: Exam, keyed: Mapping[str, tuple[Case, int]], seed: int) -> Any:
+def _model_solver(exam: Exam, draws_by_id: Mapping[str, tuple[Case, int]], seed: int) -> Any:
     from inspect_ai.solver import solver
 
     config = _config(exam)
 
     async def ask(state: Any, generate: Any) -> Any:
-        return await generate(state, seed=exam.sample_seed(seed, *keyed[state.sample_id]), **config)
+        return await generate(state, seed=exam.sample_seed(seed, *draws_by_id[state.sample_id]), **config)
 
     return solver("ask")(lambda: ask)()
 
 
-def _subject_solver(exam: Exam, keyed: Mapping[str, tuple[Case, int]], subject: Subject, seed: int) -> Any:
+def _subject_solver(exam: Exam, draws_by_id: Mapping[str, tuple[Case, int]], subject: Subject, seed: int) -> Any:
     from inspect_ai.model import ModelOutput
     from inspect_ai.solver import solver
 
     async def ask(state: Any, generate: Any) -> Any:
-        case, draw = keyed[state.sample_id]
+        case, draw = draws_by_id[state.sample_id]
         sampling = replace(SamplingSettings(**dict(exam.sampling)), seed=exam.sample_seed(seed, case, draw))
         response = await subject.respond(case, sampling)
         output = ModelOutput.from_content(subject.model, response.text, _STOP_REASONS.get(response.finish_reason, "unknown"))
-        output.metadata = {one.name: getattr(response, one.name) for one in fields(response) if one.name != "text"}
+        output.metadata = {field.name: getattr(response, field.name) for field in fields(response) if field.name != "text"}
         state.output = output
         state.messages.append(output.message)
         return state
@@ -154,25 +164,27 @@ def _subject_solver(exam: Exam, keyed: Mapping[str, tuple[Case, int]], subject: 
     return solver("ask")(lambda: ask)()
 
 
-def _scorer(exam: Exam, keyed: Mapping[str, tuple[Case, int]]) -> Any:
+def _scorer(exam: Exam, draws_by_id: Mapping[str, tuple[Case, int]]) -> Any:
     from inspect_ai.scorer import Score, mean, scorer, stderr
 
     async def score(state: Any, target: Any) -> Any:
-        case, _ = keyed[state.sample_id]
+        case, _ = draws_by_id[state.sample_id]
         response = _response_from_output(state.output)
         verdict = grade_response(exam.grader, case, response)
-        told = verdict_to_json(verdict, response)
         return Score(
-            value=verdict.score, answer=response.text, explanation=verdict.error or verdict.label, metadata={"verdict": told}
+            value=verdict.score,
+            answer=response.text,
+            explanation=verdict.error or verdict.label,
+            metadata={"verdict": verdict_to_json(verdict, response)},
         )
 
     return scorer(metrics=[mean(), stderr(cluster="cluster")], name=exam.grader.name)(lambda: score)()
 
 
 def _response_from_output(output: Any) -> SubjectResponse:
-    """What the model said; of our own engines all that a stored sample holds."""
-    told = dict(output.metadata or {})
-    if "finish_reason" not in told:
+    """The response in an Inspect output. Outputs of our own subjects hold all fields of a response as metadata."""
+    metadata = dict(output.metadata or {})
+    if "finish_reason" not in metadata:
         return SubjectResponse(
             text=output.completion,
             finish_reason=_FINISH_REASONS.get(output.stop_reason, "stop"),
@@ -180,5 +192,5 @@ def _response_from_output(output: Any) -> SubjectResponse:
             prompt_tokens=output.usage.input_tokens if output.usage else 0,
             completion_tokens=output.usage.output_tokens if output.usage else 0,
         )
-    kept: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in told.items()}
-    return SubjectResponse(text=output.completion, **kept)
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in metadata.items()}
+    return SubjectResponse(text=output.completion, **values)

@@ -1,4 +1,4 @@
-"""Does any lesson say what an exam asks? Every lesson of every set against the fingerprints of all exams (13-grams)."""
+"""Searches lessons for exam questions: every lesson of a set against the fingerprints of all exams (13-grams)."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ from yearling.tasks import ExamFingerprint, Lesson, LessonSet, Prompt, find_leak
 
 @dataclass(frozen=True, slots=True)
 class LessonLeak:
-    """A lesson of the train part that gives an exam away."""
+    """A training lesson that contains text of an exam."""
 
     lessons: str
-    """Hash of the set."""
+    """Hash of the lesson set."""
     key: str
     exam: str
 
 
 def find_leaks(lessons: LessonSet, exams: Sequence[ExamFingerprint]) -> list[LessonLeak]:
-    """Sets are searched when they are built; this finds what an exam that came later has in common with them."""
-    found = []
+    """The lessons that share text with an exam.
+
+    Lesson sets are searched when they are built; this finds overlap with exams that were added later.
+    """
+    leaks = []
     for lesson in lessons.lessons():
         exam = find_leaked_exam(_lesson_texts(lesson), exams, whole_texts_only=isinstance(lesson, Prompt))
         if exam is not None:
-            found.append(LessonLeak(lessons.hash, lesson.key, exam))
-    return found
+            leaks.append(LessonLeak(lessons.hash, lesson.key, exam))
+    return leaks
 
 
 def _lesson_texts(lesson: Lesson) -> Iterable[str]:

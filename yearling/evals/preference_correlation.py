@@ -1,4 +1,4 @@
-"""Does a gate measure what people want? Rank correlation of its scores with blinded, bridged preference, over checkpoints."""
+"""Does an exam measure what people want? Rank correlation of its scores with blind, bridged preference over checkpoints."""
 
 from __future__ import annotations
 
@@ -10,57 +10,61 @@ from dataclasses import dataclass
 import numpy as np
 
 from yearling.evals.blind_preference import bradley_terry_strengths, count_blind_wins
-from yearling.evals.statistics import spearman_correlation
+from yearling.evals.statistics import bootstrap_interval, spearman_correlation
 from yearling.store import Store
 
 MIN_CHECKPOINTS = 5
 MIN_CORRELATION = 0.3
+RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class PreferenceCorrelation:
-    """One suite. With too few checkpoints nothing is known, and the figures are None; a suite then keeps its power."""
+    """How well one exam suite agrees with people.
+
+    With too few checkpoints the correlation is unknown: the numbers are None, and the suite keeps its power to gate.
+    """
 
     suite: str
     checkpoints: int
-    """Those that have both a score and a preference."""
+    """Checkpoints that have both a score and a preference."""
     correlation: float | None
     low: float | None
     high: float | None
     may_gate: bool
     said: str
+    """The conclusion in one sentence, for people."""
 
 
 def correlate_with_preference(
     suite: str, scores: Mapping[str, float], preference: Mapping[str, float], *, seed: int = 0
 ) -> PreferenceCorrelation:
-    """Over the checkpoints (by model hash) that have both; Spearman with a 95 % bootstrap interval.
+    """Spearman's correlation with a 95 % bootstrap interval, over the checkpoints (model hashes) that both mappings have.
 
-    A suite whose correlation falls below the least that is useful loses its gating power, and one without a correlation too (the
-    same score, or the same preference, for all).
+    A suite loses its power to gate when its correlation is below MIN_CORRELATION, or undefined because all scores or all
+    preferences are the same.
     """
-    both = sorted(set(scores) & set(preference))
-    if len(both) < MIN_CHECKPOINTS:
-        said = (
-            f"Not known: it takes {MIN_CHECKPOINTS} checkpoints with scores and blinded preferences, and there are {len(both)}."
-        )
-        return PreferenceCorrelation(suite, len(both), None, None, None, True, said)
-    x, y = np.array([scores[one] for one in both]), np.array([preference[one] for one in both])
-    found = spearman_correlation(list(x), list(y))
-    if math.isnan(found):
-        return PreferenceCorrelation(
-            suite, len(both), None, None, None, False, "All scores, or all preferences, are the same: it tells nothing."
-        )
-    rng = np.random.default_rng(seed)
-    drawn = [spearman_correlation(list(x[i]), list(y[i])) for i in rng.integers(0, len(both), size=(1000, len(both)))]
-    low, high = np.quantile([value for value in drawn if not math.isnan(value)], [0.025, 0.975])
-    useful = found >= MIN_CORRELATION
-    said = "People want what it measures." if useful else f"Below {MIN_CORRELATION:g}: it has lost its gating power."
-    return PreferenceCorrelation(suite, len(both), found, float(low), float(high), useful, said)
+    checkpoints = sorted(set(scores) & set(preference))
+    n = len(checkpoints)
+    if n < MIN_CHECKPOINTS:
+        conclusion = f"Unknown: this needs {MIN_CHECKPOINTS} checkpoints with scores and blind preferences, and there are {n}."
+        return PreferenceCorrelation(suite, n, None, None, None, True, conclusion)
+    x, y = (np.array([values[checkpoint] for checkpoint in checkpoints]) for values in (scores, preference))
+    interval = bootstrap_interval(spearman_correlation, x, y, seed=seed, resamples=RESAMPLES, vectorized=True)
+    if math.isnan(interval.value):
+        conclusion = "All scores or all preferences are the same, so there is no correlation to measure."
+        return PreferenceCorrelation(suite, n, None, None, None, False, conclusion)
+    may_gate = interval.value >= MIN_CORRELATION
+    conclusion = (
+        "People prefer what it measures."
+        if may_gate
+        else f"The correlation is below {MIN_CORRELATION:g}, so the exam has lost its power to gate."
+    )
+    return PreferenceCorrelation(suite, n, interval.value, interval.low, interval.high, may_gate, conclusion)
 
 
 def correlate_exams_with_preference(store: Store) -> list[PreferenceCorrelation]:
-    """Every exam that was sat, by name: its scores against what people preferred blind."""
+    """Every exam that has a finished run, by name: its scores against what people preferred blind."""
     preference = bradley_terry_strengths(count_blind_wins(store))
     return [
         correlate_with_preference(suite, scores, preference)
@@ -69,12 +73,17 @@ def correlate_exams_with_preference(store: Store) -> list[PreferenceCorrelation]
 
 
 def _newest_scores(store: Store, rated_models: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Exam -> model -> the newest score. Of several ways to put an exam the one that most of the wanted models sat."""
-    ways: defaultdict[str, defaultdict[tuple[str, str], dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    """Exam -> model -> newest score.
+
+    Scores compare only within one variant of an exam (its hash and its subject); of several, the one counts that most of the
+    rated models have taken.
+    """
+    variants: defaultdict[str, defaultdict[tuple[str, str], dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for run in store.exams.list(limit=10_000):
         if run.finished_utc is not None and run.summary["measures"][0]["value"] is not None:
-            way = ways[run.exam][run.exam_hash, run.subject]
-            way.setdefault(run.model_hash, run.summary["measures"][0]["value"])
+            variant = variants[run.exam][run.exam_hash, run.subject]
+            variant.setdefault(run.model_hash, run.summary["measures"][0]["value"])
     return {
-        exam: max(some.values(), key=lambda way: (len(way.keys() & rated_models.keys()), len(way))) for exam, some in ways.items()
+        exam: max(by_variant.values(), key=lambda scores: (len(scores.keys() & rated_models.keys()), len(scores)))
+        for exam, by_variant in variants.items()
     }

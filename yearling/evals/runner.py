@@ -1,20 +1,20 @@
-"""Puts an exam to a subject: many samples at once, each stored once with its verdict; what was cut off goes on where it stopped.
+"""Runs an exam on a subject: draws many samples concurrently and stores each once, with its verdict. An interrupted run resumes.
 
-Every sample's seed comes from the run's seed, the case and the draw, so that two models meet the same draws (paired) and a run
-can be repeated. What a run adds up to is computed from what is stored, so an interrupted run ends like one that was not.
+The seed of every sample follows from the seed of the run, the case and the draw. Two models therefore get the same draws, which
+pairs them, and a run can be repeated.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from yearling.clock import now_utc
-from yearling.evals.case import Case, Exam, ExamSample, Grader, SubjectResponse, Verdict
+from yearling.evals.case import Case, ClosableGrader, Exam, Grader, SubjectResponse, Verdict
 from yearling.evals.subject import Subject
 from yearling.evals.summary import summarise
 from yearling.records import SamplingSettings
@@ -22,9 +22,10 @@ from yearling.store import ExamRun, GradedSample, Store
 
 BATCH = 256
 FLUSH_S = 0.5
-"""Samples wait at most so long for a transaction that they share; a kill loses no more than that, and it is drawn again."""
+"""Samples wait at most this long for a shared transaction. A kill loses no more than that, and the lost samples are redrawn."""
 
 ExamProgress = Callable[[int, int], None]
+"""Called with (stored samples, all samples)."""
 
 
 async def run_exam(
@@ -37,19 +38,23 @@ async def run_exam(
     fresh: bool = False,
     progress: ExamProgress | None = None,
 ) -> ExamRun:
-    """Sit the exam, or go on with a sitting that was cut off, and return the finished run.
+    """Run the exam, resuming an interrupted run of the same exam, subject and seed, and return the finished run.
 
-    `concurrency` cases are asked at once, by default as many as leave every answer repeatable (`Subject.at_once`); `fresh` starts
-    anew in any case; `progress` is told (stored, total). Raises Unavailable when the engine stays away and what the storage
-    raises; all that was answered until then is kept.
+    `concurrency` is the number of concurrent cases, by default as many as leave every answer repeatable
+    (`Subject.max_concurrency`). `fresh` starts a new run in any case.
+
+    Raises Unavailable when the engine stays unavailable, and whatever the store raises. Samples graded until then stay stored.
     """
     run = None if fresh else await asyncio.to_thread(_find_unfinished_run, exam, subject, store, seed)
     if run is None:
         run = await asyncio.to_thread(_start_run, exam, subject, store, seed)
     done = await asyncio.to_thread(store.exams.stored_sample_keys, run.id)
-    await _RunInProgress(exam, subject, store, run, done, progress).run(concurrency or subject.max_concurrency)
-    stored = await asyncio.to_thread(read_samples, store, run.id)
-    summary = await asyncio.to_thread(summarise, exam.grader, stored)
+    try:
+        await _RunInProgress(exam, subject, store, run, done, progress).run(concurrency or subject.max_concurrency)
+    finally:
+        await asyncio.to_thread(close_grader, exam.grader)
+    samples = await asyncio.to_thread(store.exams.list_samples, run.id)
+    summary = await asyncio.to_thread(summarise, exam.grader, samples)
     return await asyncio.to_thread(store.exams.finish_run, run.id, summary)
 
 
@@ -71,8 +76,8 @@ def _start_run(exam: Exam, subject: Subject, store: Store, seed: int) -> ExamRun
     )
 
 
-def exam_settings(exam: Exam) -> dict[str, Any]:
-    """How an exam is put, for its run."""
+def exam_settings(exam: Exam) -> dict[str, object]:
+    """The settings of an exam as a run stores them. Keys are part of the stored format."""
     return {
         "title": exam.title,
         "description": exam.description,
@@ -86,7 +91,7 @@ def exam_settings(exam: Exam) -> dict[str, Any]:
 
 
 class _RunInProgress:
-    """One run under way."""
+    """One run while its samples are drawn, graded and written in batches."""
 
     def __init__(
         self, exam: Exam, subject: Subject, store: Store, run: ExamRun, done: set[tuple[str, int]], progress: ExamProgress | None
@@ -98,6 +103,7 @@ class _RunInProgress:
         self._capacity = asyncio.Semaphore(2 * BATCH)
         self._batch_ready = asyncio.Event()
         self._write_lock = asyncio.Lock()
+        self._grading_lock = asyncio.Lock()
         self._remaining = self._remaining_draws(done)
 
     def _remaining_draws(self, done: set[tuple[str, int]]) -> Iterator[tuple[Case, int]]:
@@ -107,13 +113,13 @@ class _RunInProgress:
                     yield case, draw
 
     async def run(self, concurrency: int) -> None:
-        """Answer what is missing. Whatever ends it, what was graded is stored."""
+        """Draw the missing samples. Whatever ends this, the samples graded so far are stored."""
         writer = asyncio.create_task(self._write_batches())
         workers = [asyncio.create_task(self._answer_cases()) for _ in range(concurrency)]
         work = asyncio.gather(*workers)
         try:
-            either: set[asyncio.Future[Any]] = {work, writer}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            first_to_end: set[asyncio.Future[Any]] = {work, writer}
+            await asyncio.wait(first_to_end, return_when=asyncio.FIRST_COMPLETED)
             await (writer if writer.done() else work)
         finally:
             for task in (*workers, writer):
@@ -124,13 +130,13 @@ class _RunInProgress:
     async def _answer_cases(self) -> None:
         for case, draw in self._remaining:
             await self._capacity.acquire()  # waits when the disk is slower than the model
-            sample = await self._draw_sample(case, draw)  # before looking at the list, which a flush exchanges meanwhile
-            self._pending.append(sample)
+            sample = await self._draw_sample(case, draw)
+            self._pending.append(sample)  # only now: a flush may have replaced the list while the sample was drawn
             if len(self._pending) >= BATCH:
                 self._batch_ready.set()
 
     async def _write_batches(self) -> None:
-        """Goes on until it is cancelled, or until the storage fails, which ends the sitting."""
+        """Writes until it is cancelled, or until the store fails, which ends the run."""
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._batch_ready.wait(), FLUSH_S)
@@ -155,7 +161,8 @@ class _RunInProgress:
         started = time.monotonic()
         response = await subject.respond(case, sampling)
         duration_s = time.monotonic() - started
-        verdict = grade_response(exam.grader, case, response)
+        async with self._grading_lock:  # a grader may wait for a process, and other answers go on meanwhile
+            verdict = await asyncio.to_thread(grade_response, exam.grader, case, response)
         return GradedSample(
             case_key=case.key,
             draw=draw,
@@ -183,38 +190,48 @@ class _RunInProgress:
 
 
 def grade_response(grader: Grader, case: Case, response: SubjectResponse) -> Verdict:
-    """The verdict; an answer that is not there, or that the grader stumbles over, fails with the reason."""
+    """The verdict on a response. A missing answer, or one on which the grader raises, fails with the reason."""
     if response.error:
         return Verdict(score=0.0, label="error", error=response.error, error_source="engine")
     try:
         return grader.grade(case, response)
-    except Exception as error:  # a defect of ours, kept with its answer instead of ending the run
+    except Exception as error:  # a defect of the grader is stored with its answer instead of ending the run
         return Verdict(score=0.0, label="error", error=f"{type(error).__name__}: {error}", error_source="grader")
+
+
+def close_grader(grader: Grader) -> None:
+    """Release what the grader holds open, if anything."""
+    if isinstance(grader, ClosableGrader):
+        grader.close()
 
 
 @dataclass(frozen=True, slots=True)
 class RegradeResult:
-    """What grading the stored answers of a run once more found."""
+    """The result of grading the stored answers of a run again."""
 
     num_samples: int
     changed: tuple[tuple[str, int], ...]
+    """(case key, draw) of each sample whose verdict differs from the stored one."""
 
 
 def regrade_run(exam: Exam, store: Store, run_id: str) -> RegradeResult:
-    """Grade every stored answer again, without a model, and compare the verdicts."""
+    """Grade every stored answer again, without a model, and compare the verdicts. Stores nothing."""
     cases = {case.key: case for case in exam.cases}
     samples = store.exams.list_samples(run_id)
     changed = []
-    for sample in samples:
-        response = response_from_sample(sample)
-        found = verdict_to_json(grade_response(exam.grader, cases[sample.case_key], response), response)
-        if found != sample.verdict:
-            changed.append((sample.case_key, sample.draw))
+    try:
+        for sample in samples:
+            response = response_from_sample(sample)
+            verdict = grade_response(exam.grader, cases[sample.case_key], response)
+            if verdict_to_json(verdict, response) != sample.verdict:
+                changed.append((sample.case_key, sample.draw))
+    finally:
+        close_grader(exam.grader)
     return RegradeResult(len(samples), tuple(changed))
 
 
 def response_from_sample(sample: GradedSample) -> SubjectResponse:
-    """The answer in a stored sample."""
+    """The response that a stored sample holds."""
     engine_error = sample.verdict["error"] if sample.verdict["boundary"] == "engine" else ""
     return SubjectResponse(
         text=sample.output_text,
@@ -231,48 +248,12 @@ def response_from_sample(sample: GradedSample) -> SubjectResponse:
     )
 
 
-def read_samples(store: Store, run_id: str) -> Sequence[ExamSample]:
-    """The samples of a run as exams know them."""
-    run = store.exams.get(run_id)
-    return [
-        ExamSample(
-            case_key=one.case_key,
-            draw=one.draw,
-            cluster=one.cluster,
-            part=one.part,
-            messages=one.messages,
-            prompt_ids=one.prompt_ids,
-            output_ids=one.output_ids,
-            logprobs=one.logprobs,
-            output_text=one.output_text,
-            finish_reason=one.finish_reason,
-            sampling=one.sampling,
-            seed=one.seed,
-            model=run.model,
-            model_hash=one.model_hash,
-            grader=one.grader,
-            verdict=Verdict(
-                score=one.score,
-                label=one.label,
-                ratios={name: (part[0], part[1]) for name, part in one.verdict["parts"].items()},
-                detail=one.verdict["detail"],
-                error=one.error,
-                error_source=one.verdict["boundary"],
-            ),
-            prompt_tokens=one.prompt_tokens,
-            completion_tokens=one.completion_tokens,
-            duration_s=one.duration_s,
-            created_utc=one.created_utc,
-        )
-        for one in store.exams.list_samples(run.id)
-    ]
-
-
-def verdict_to_json(verdict: Verdict, response: SubjectResponse) -> dict[str, Any]:
+def verdict_to_json(verdict: Verdict, response: SubjectResponse) -> dict[str, object]:
+    """A verdict as samples store it, with the log-probabilities of options. Keys are part of the stored format."""
     return {
         "score": verdict.score,
         "label": verdict.label,
-        "parts": {name: list(part) for name, part in verdict.ratios.items()},
+        "parts": {name: list(ratio) for name, ratio in verdict.ratios.items()},
         "detail": dict(verdict.detail),
         "error": verdict.error,
         "boundary": verdict.error_source,

@@ -1,15 +1,22 @@
-"""Paired tests and intervals: pure functions of numbers, which know neither exams nor models.
+"""Paired tests and intervals. Pure functions of numbers: they know neither exams nor models.
 
-Everything is exact or seeded, so that the same results give the same verdict on every machine. One-sided p-values speak for "the
-second (challenger) is better than the first (champion)"; `wins` counts the pairs that only the challenger got right, `losses`
-those that only the champion did.
+Every result is exact or seeded, so the same scores give the same verdict on every machine. A one-sided p-value tests "the
+challenger is better than the champion". `wins` counts the pairs that only the challenger passes, `losses` those that only the
+champion passes.
+
+SciPy computes what it has: the binomial test and its intervals, the t-test, the bootstrap, ranks. Written here is what it lacks
+(Tango's test, Holm's correction, sample sizes for paired pass/fail), and the sign-flip test: `scipy.stats.permutation_test` draws
+other random flips, which would change the p-values of recorded gates. SciPy is imported inside the functions, since loading it
+takes longer than most commands.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,54 +24,98 @@ from numpy.typing import NDArray
 RESAMPLES = 10_000
 FloatArray = NDArray[np.float64]
 
+_MAX_EXACT_FLIPS = 14
+"""Up to this many non-zero differences the sign-flip test enumerates every flip."""
+
+_BOOTSTRAP_BATCH = 250
+"""Resamples that are held in memory at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure with what it may lie between."""
+    """An estimate with its confidence interval."""
 
     value: float
     low: float
     high: float
 
 
+UNDEFINED = Interval(math.nan, math.nan, math.nan)
+
+
 def mcnemar_test(wins: int, losses: int) -> float:
-    """P(at least so many wins | a discordant pair falls either way with equal chance): the exact one-sided McNemar test.
+    """Exact one-sided McNemar test: P(at least `wins` wins | each discordant pair is a win with probability ½).
 
-    1 when no pair is discordant. McNemar (1947), Psychometrika 12, with the binomial instead of the chi-squared distribution.
+    Returns 1 when no pair is a win. McNemar (1947), Psychometrika 12, with the binomial instead of the chi-squared distribution.
     """
-    from scipy.special import bdtrc
+    from scipy.stats import binomtest
 
-    return float(bdtrc(wins - 1, wins + losses, 0.5)) if wins else 1.0
+    return float(binomtest(wins, wins + losses, 0.5, alternative="greater").pvalue) if wins else 1.0
 
 
 def permutation_test(differences: Sequence[float] | FloatArray, *, seed: int = 0, resamples: int = RESAMPLES) -> float:
-    """One-sided sign-flip test that the mean difference is above 0; each number is one independent unit.
+    """One-sided sign-flip test that the mean difference is above 0. Each number is one independent unit.
 
-    All 2^n flips up to n = 14, else `resamples` drawn ones; the observed one counts as one of them, so p is never 0
-    (Phipson and Smyth 2010).
+    Enumerates all flips where there are few, otherwise draws `resamples` flips. The observed signs count as one of the draws,
+    so p is never 0 (Phipson and Smyth 2010).
     """
     x = np.asarray(differences, dtype=np.float64)
     x = x[x != 0]
     if not len(x):
         return 1.0
     observed = x.sum() - 1e-9 * np.abs(x).sum()
-    if len(x) <= 14:
+    if len(x) <= _MAX_EXACT_FLIPS:
         bits = (np.arange(2 ** len(x))[:, None] >> np.arange(len(x))) & 1
         return float((((2 * bits - 1) @ x) >= observed).mean())
     rng = np.random.default_rng(seed)
-    above = 0
+    at_least_observed = 0
     for start in range(0, resamples, 1000):
         signs = rng.integers(0, 2, size=(min(1000, resamples - start), len(x))) * 2 - 1
-        above += int((signs @ x >= observed).sum())
-    return (above + 1) / (resamples + 1)
+        at_least_observed += int((signs @ x >= observed).sum())
+    return (at_least_observed + 1) / (resamples + 1)
 
 
 def sum_by_cluster(values: Sequence[float], clusters: Sequence[str]) -> tuple[FloatArray, FloatArray]:
-    """(sum, count) per unit, in the order of first appearance: what clustered intervals resample."""
-    place = {unit: at for at, unit in enumerate(dict.fromkeys(clusters))}
-    index = np.array([place[unit] for unit in clusters], dtype=np.intp)
+    """(sum, count) of the values of each cluster, in the order of first appearance: what clustered intervals resample."""
+    positions = {cluster: position for position, cluster in enumerate(dict.fromkeys(clusters))}
+    index = np.array([positions[cluster] for cluster in clusters], dtype=np.intp)
     sums: FloatArray = np.bincount(index, weights=np.asarray(values, dtype=np.float64)).astype(np.float64)
     return sums, np.bincount(index).astype(np.float64)
+
+
+def bootstrap_interval(
+    statistic: Callable[..., float | FloatArray],
+    *samples: FloatArray,
+    confidence: float = 0.95,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    vectorized: bool = False,
+) -> Interval:
+    """`statistic(*samples)` with a percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
+
+    The samples are paired, so each resample takes the same positions of all of them. A vectorized statistic takes `axis`.
+    Resamples on which the statistic is NaN are left out; where it is NaN on the samples themselves, so is the interval.
+    """
+    value = float(statistic(*samples)) if len(samples[0]) else math.nan
+    if math.isnan(value):
+        return UNDEFINED
+    if len(samples[0]) == 1:
+        return Interval(value, value, value)
+    from scipy.stats import DegenerateDataWarning, bootstrap
+
+    batch = max(1, min(_BOOTSTRAP_BATCH, int(2e7 // len(samples[0]))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # about an interval that is not used: NaNs are left out below
+        distribution = bootstrap(
+            samples, statistic, paired=True, vectorized=vectorized, n_resamples=resamples, batch=batch, method="percentile",
+            rng=np.random.default_rng(seed),
+        ).bootstrap_distribution  # fmt: skip
+    defined = distribution[~np.isnan(distribution)]
+    if not len(defined):
+        return Interval(value, math.nan, math.nan)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    return Interval(value, float(low), float(high))
 
 
 def bootstrap_ratio_interval(
@@ -75,53 +126,45 @@ def bootstrap_ratio_interval(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Interval:
-    """Ratio of sums with a percentile bootstrap interval over units (Efron and Tibshirani 1993, chapter 13).
+    """Ratio of sums with a percentile bootstrap interval over units; undefined where the denominators add up to 0.
 
-    With sums and counts per unit this is a mean clustered by unit; of paired differences, the paired bootstrap.
+    With the sums and counts of clusters as units this is a mean clustered by them. Of paired differences it is the paired
+    bootstrap.
     """
+
+    def ratio(top: FloatArray, bottom: FloatArray, axis: int = -1) -> FloatArray:
+        below = bottom.sum(axis=axis)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(below > 0, top.sum(axis=axis) / below, np.nan)
+
     top, bottom = np.asarray(numerators, dtype=np.float64), np.asarray(denominators, dtype=np.float64)
-    total = bottom.sum()
-    if not len(top) or total == 0:
-        return Interval(math.nan, math.nan, math.nan)
-    rng = np.random.default_rng(seed)
-    rounds = max(1, min(resamples, int(2e7 // len(top)), 250))
-    ratios = []
-    for start in range(0, resamples, rounds):
-        drawn = rng.integers(0, len(top), size=(min(rounds, resamples - start), len(top)))
-        below = bottom[drawn].sum(axis=1)
-        ratios.append(top[drawn].sum(axis=1)[below > 0] / below[below > 0])
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(np.concatenate(ratios), [tail, 1 - tail])
-    return Interval(float(top.sum() / total), float(low), float(high))
+    return bootstrap_interval(ratio, top, bottom, confidence=confidence, seed=seed, resamples=resamples, vectorized=True)
 
 
-def wilson_interval(successes: float, n: int, *, confidence: float = 0.95) -> Interval:
+def wilson_interval(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
     """Score interval of a proportion (Wilson 1927)."""
-    from scipy.special import ndtri
-
-    if n == 0:
-        return Interval(math.nan, 0.0, 1.0)
-    z = float(ndtri(0.5 + confidence / 2))
-    p = successes / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return Interval(p, max(0.0, centre - half), min(1.0, centre + half))
+    return _proportion_interval(successes, n, confidence, "wilson")
 
 
 def clopper_pearson_interval(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
-    """Exact interval of a proportion (Clopper and Pearson 1934): never too narrow, for small n and rare failures."""
-    from scipy.special import betaincinv
+    """Exact interval of a proportion (Clopper and Pearson 1934). It is never too narrow, also for small n and rare failures."""
+    return _proportion_interval(successes, n, confidence, "exact")
+
+
+def _proportion_interval(successes: int, n: int, confidence: float, method: Literal["wilson", "exact"]) -> Interval:
+    from scipy.stats import binomtest
 
     if n == 0:
         return Interval(math.nan, 0.0, 1.0)
-    tail = (1 - confidence) / 2
-    low = float(betaincinv(successes, n - successes + 1, tail)) if successes else 0.0
-    high = float(betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
-    return Interval(successes / n, low, high)
+    interval = binomtest(successes, n).proportion_ci(confidence, method=method)
+    return Interval(successes / n, float(interval.low), float(interval.high))
 
 
 def holm_adjust(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Adjusted p-values of several tests: rejecting those up to α keeps the chance of any false one at α (Holm 1979)."""
+    """Adjusted p-values of several tests (Holm 1979).
+
+    Rejecting those up to α keeps the probability of any false rejection at α.
+    """
     adjusted: dict[str, float] = {}
     highest = 0.0
     for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: (item[1], item[0]))):
@@ -131,16 +174,16 @@ def holm_adjust(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def tango_test(wins: int, losses: int, n: int, margin: float) -> float:
-    """One-sided p-value against "the challenger is worse by `margin` or more", for paired pass/fail.
+    """One-sided p-value against "the challenger is worse by `margin` or more", for n pass/fail pairs.
 
-    The score test of Tango (1998), Statistics in Medicine 17, equation 7: the variance is that of the likeliest rates under
-    the hypothesis, so that it holds its level where the plain normal test does not.
+    The score test of Tango (1998), Statistics in Medicine 17, equation 7. Its variance is that of the maximum-likelihood rates
+    under the hypothesis, so it holds its level where the plain normal test does not.
     """
     from scipy.special import ndtr
 
     if n == 0:
         return 1.0
-    # q, the likeliest rate of losses when the rate of wins is q − margin: the larger root of a q² + b q + c.
+    # q is the likeliest rate of losses when the rate of wins is q − margin: the larger root of a q² + b q + c.
     a, b, c = 2.0 * n, -(wins + losses) - margin * (2 * n + losses - wins), losses * margin * (1 + margin)
     q = (-b + math.sqrt(max(0.0, b * b - 4 * a * c))) / (2 * a)
     variance = n * (2 * q - margin * (margin + 1))
@@ -150,23 +193,25 @@ def tango_test(wins: int, losses: int, n: int, margin: float) -> float:
 
 
 def t_test(differences: Sequence[float] | FloatArray, margin: float = 0.0) -> float:
-    """One-sided p-value against "the mean difference is −margin or less"; each number is one independent unit."""
-    from scipy.special import stdtr
+    """One-sided p-value against "the mean difference is −margin or less". Each number is one independent unit.
+
+    Identical differences decide without doubt (0 or 1), where the t statistic is undefined.
+    """
+    from scipy.stats import ttest_1samp
 
     x = np.asarray(differences, dtype=np.float64)
     if len(x) < 2:
         return 1.0
-    spread = float(x.std(ddof=1)) / math.sqrt(len(x))
-    above = float(x.mean()) + margin
-    if spread == 0:
-        return 0.0 if above > 0 else 1.0
-    return float(stdtr(len(x) - 1, -above / spread))
+    if x.std() == 0:
+        return 0.0 if float(x.mean()) + margin > 0 else 1.0
+    return float(ttest_1samp(x, -margin, alternative="greater").pvalue)
 
 
 def minimum_detectable_effect(n: int, variance: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """The smallest true difference that n pairs show with that power (one-sided); `variance` is of one pair's difference.
+    """The smallest true difference that n pairs detect with that power (one-sided); NaN without pairs.
 
-    For pass/fail the variance is the share of discordant pairs, less the squared effect, which is left out here.
+    `variance` is that of one pair's difference. For pass/fail this is the share of discordant pairs, less the squared effect,
+    which is neglected here.
     """
     from scipy.special import ndtri
 
@@ -174,24 +219,32 @@ def minimum_detectable_effect(n: int, variance: float, *, alpha: float = 0.05, p
 
 
 def required_pairs(effect: float, discordant: float, *, alpha: float = 0.05, power: float = 0.8) -> int:
-    """Pairs that show a true difference of `effect` when that share of pairs is discordant (Connor 1987)."""
+    """Pairs that detect a true difference of `effect` when the share `discordant` of pairs is discordant (Connor 1987)."""
     from scipy.special import ndtri
 
     root = math.sqrt(discordant - effect * effect)
     return math.ceil(((float(ndtri(1 - alpha)) * math.sqrt(discordant) + float(ndtri(power)) * root) / effect) ** 2)
 
 
-def spearman_correlation(first: Sequence[float], second: Sequence[float]) -> float:
-    """Rank correlation, ties sharing their mean rank; NaN when either is constant."""
-    a, b = mean_ranks(first), mean_ranks(second)
-    a, b = a - a.mean(), b - b.mean()
-    norm = math.sqrt(float(a @ a) * float(b @ b))
-    return float(a @ b) / norm if norm else math.nan
+def spearman_correlation(first: Sequence[float] | FloatArray, second: Sequence[float] | FloatArray, axis: int = -1) -> FloatArray:
+    """Spearman's rank correlation along `axis`, ties sharing their mean rank; NaN where either side is constant.
+
+    `scipy.stats.spearmanr` takes one pair of samples at a time and computes a p-value too, which makes a bootstrap slow.
+    """
+    a, b = (_centred(mean_ranks(values, axis=axis), axis) for values in (first, second))
+    norm = np.sqrt((a * a).sum(axis=axis) * (b * b).sum(axis=axis))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(norm > 0, (a * b).sum(axis=axis) / norm, np.nan)
 
 
-def mean_ranks(values: Sequence[float]) -> FloatArray:
-    x = np.asarray(values, dtype=np.float64)
-    _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: FloatArray = ((last - (counts - 1) / 2)[inverse]).astype(np.float64)
+def mean_ranks(values: Sequence[float] | FloatArray, axis: int = -1) -> FloatArray:
+    """Ranks from 1 along `axis`; ties share their mean rank."""
+    from scipy.stats import rankdata
+
+    ranks: FloatArray = rankdata(values, axis=axis)
     return ranks
+
+
+def _centred(values: FloatArray, axis: int) -> FloatArray:
+    centred: FloatArray = values - values.mean(axis=axis, keepdims=True)
+    return centred

@@ -1,14 +1,14 @@
-"""Who sits an exam: the assistant as served (a full turn), or a bare engine with its own template. Knows no graders.
+"""What takes an exam: the assistant as served (a full turn), or a bare engine with its own chat template. Knows no graders.
 
-A remote endpoint sits through the same two doors: the pool serves its models like local ones.
+A model on a remote endpoint takes exams in the same two ways, since the engine pool serves it like a local one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
-from typing import Any, Protocol
+from typing import Protocol
 
 from yearling.chat import Assistant, TurnRequest
 from yearling.clock import new_id
@@ -18,15 +18,16 @@ from yearling.inference import GenerationRequest, ServedModel
 from yearling.records import Sample, SamplingSettings
 
 MAX_ATTEMPTS = 3
-"""How often an engine that is not there just now is asked before the run stops; it goes on from there at the next start."""
+"""Attempts at one answer while the engine is unavailable. After the last the run stops; running the exam again resumes it."""
 
 RETRY_PAUSE_S = 1.0
+"""Pause after the first attempt; it doubles after each further one."""
 
 DEFAULT_CONCURRENCY = 16
 
 
 class Subject(Protocol):
-    """Answers cases."""
+    """Answers the cases of an exam."""
 
     @property
     def kind(self) -> str:
@@ -34,25 +35,27 @@ class Subject(Protocol):
         ...
 
     @property
-    def model(self) -> str: ...
+    def model(self) -> str:
+        """The name of the model."""
+        ...
 
     @property
     def model_hash(self) -> str:
-        """Names the weights, and the adapter on them."""
+        """Identifies the weights and the adapter on them."""
         ...
 
     @property
     def max_concurrency(self) -> int:
-        """How many cases it is asked at once, unless told otherwise: as many as leave its answers what they are alone."""
+        """The default number of concurrent cases: as many as leave every answer what it is when asked alone."""
         ...
 
     async def respond(self, case: Case, sampling: SamplingSettings) -> SubjectResponse:
-        """Raises Unavailable when the engine stays away; whatever else goes wrong is in `Response.error`."""
+        """Answer one case. Raises Unavailable if the engine stays unavailable; other failures are in `SubjectResponse.error`."""
         ...
 
 
 class EngineSubject:
-    """A model with nothing but its own chat template: what published figures are measured on."""
+    """A model with nothing but its own chat template, which is what published results are measured on."""
 
     kind = "engine"
 
@@ -63,6 +66,7 @@ class EngineSubject:
         self.max_concurrency = _max_concurrency(served)
 
     async def respond(self, case: Case, sampling: SamplingSettings) -> SubjectResponse:
+        """See `Subject.respond`. Raises Unsupported for options if the engine cannot score them."""
         return await _respond_with_retries(self._respond, case, sampling)
 
     async def _respond(self, case: Case, sampling: SamplingSettings) -> SubjectResponse:
@@ -75,21 +79,21 @@ class EngineSubject:
                 return await score_options(served, ids, case)
             request = GenerationRequest(prompt_ids=ids, sampling=sampling)
         _require_scoring(case, served)
-        done = await served.engine.generate(request)
+        generation = await served.engine.generate(request)
         return SubjectResponse(
-            text=done.text,
-            finish_reason=done.finish_reason,
+            text=generation.text,
+            finish_reason=generation.finish_reason,
             prompt_ids=request.prompt_ids or (),
-            output_ids=tuple(token.id for token in done.tokens),
-            logprobs=tuple(token.logprob for token in done.tokens),
+            output_ids=tuple(token.id for token in generation.tokens),
+            logprobs=tuple(token.logprob for token in generation.tokens),
             messages=case.messages,
-            prompt_tokens=done.prompt_tokens,
-            completion_tokens=done.completion_tokens,
+            prompt_tokens=generation.prompt_tokens,
+            completion_tokens=generation.completion_tokens,
         )
 
 
 class AssistantSubject:
-    """The assistant as people meet it, system message and all. Its samples are caught here, and not stored as people's."""
+    """The assistant as people use it, with its system message. Its samples are collected here and not stored among people's."""
 
     kind = "assistant"
 
@@ -102,18 +106,19 @@ class AssistantSubject:
         self.max_concurrency = _max_concurrency(served)
 
     async def respond(self, case: Case, sampling: SamplingSettings) -> SubjectResponse:
+        """See `Subject.respond`. Raises Unsupported for options if the engine cannot score them."""
         return await _respond_with_retries(self._respond, case, sampling)
 
     async def _respond(self, case: Case, sampling: SamplingSettings) -> SubjectResponse:
-        given = {one.name: getattr(sampling, one.name) for one in fields(sampling)}
-        turn = await self._assistant.prepare(TurnRequest(request_id=new_id(), messages=case.messages, sampling=given))
+        settings = {field.name: getattr(sampling, field.name) for field in fields(sampling)}
+        turn = await self._assistant.prepare(TurnRequest(request_id=new_id(), messages=case.messages, sampling=settings))
         if case.options:
             return await score_options(self._served, turn.choices[0].request.prompt_ids or (), case)
         try:
             choice = (await turn.answer()).choices[0]
         finally:
             samples = self._samples.pop_samples(turn.request.request_id)
-        sample = next(one for one in samples if one.id == choice.sample_id)
+        sample = next(sample for sample in samples if sample.id == choice.sample_id)
         return SubjectResponse(
             text=choice.text,
             finish_reason=choice.finish_reason,
@@ -131,17 +136,20 @@ def _max_concurrency(served: ServedModel) -> int:
 
 
 async def score_options(served: ServedModel, prompt_ids: tuple[int, ...], case: Case) -> SubjectResponse:
-    """The log-probability of each option as the answer to the prompt. Raises Unsupported where the engine tells none."""
+    """The log-probability of each option as the answer to the prompt. The text is the likeliest option.
+
+    Raises Unsupported if the engine cannot score given answers or takes no token ids.
+    """
     _require_scoring(case, served)
     if served.tokenizer is None or not prompt_ids:
-        raise Unsupported("Options need an engine that takes token ids.")
+        raise Unsupported("Options need an engine that accepts token ids.", advice="Run the exam on a local model.")
     options = [tuple(served.tokenizer.encode(option)) for option in case.options]
     scores = await served.engine.score([(prompt_ids, ids) for ids in options], adapter_hash=served.adapter_hash)
-    sums = tuple(sum(one) for one in scores)
-    best = max(range(len(sums)), key=lambda at: sums[at])
+    logprobs = tuple(sum(token_logprobs) for token_logprobs in scores)
+    best = max(range(len(logprobs)), key=lambda index: logprobs[index])
     return SubjectResponse(
         text=case.options[best],
-        option_logprobs=sums,
+        option_logprobs=logprobs,
         option_tokens=tuple(len(ids) for ids in options),
         prompt_ids=prompt_ids,
         messages=case.messages,
@@ -151,38 +159,43 @@ async def score_options(served: ServedModel, prompt_ids: tuple[int, ...], case: 
 
 
 def served_model_hash(served: ServedModel) -> str:
-    """Names what answers: the weights' hash, with the adapter's behind a plus sign."""
-    return served.engine.model_hash + (f"+{served.adapter_hash}" if served.adapter_hash else "")
+    """The hash that exam runs record for a served model."""
+    return combined_model_hash(served.engine.model_hash, served.adapter_hash)
+
+
+def combined_model_hash(model_hash: str, adapter_hash: str | None) -> str:
+    """The hash of the weights, followed by a plus sign and the adapter's hash if there is an adapter."""
+    return model_hash + (f"+{adapter_hash}" if adapter_hash else "")
 
 
 def _require_scoring(case: Case, served: ServedModel) -> None:
     if case.options and not served.engine.capabilities.score:
         raise Unsupported(
-            f"{served.name} tells no log-probabilities of given answers, which this exam needs.",
-            advice="Sit a generated exam instead.",
+            f"{served.name} cannot return the log-probabilities of given answers, which this exam needs.",
+            advice="Run an exam with generated answers instead.",
         )
 
 
-async def _respond_with_retries(respond: Any, case: Case, sampling: SamplingSettings) -> SubjectResponse:
-    """Engines that are away are waited for; a request that is wrong in itself is an answer that failed."""
+async def _respond_with_retries(
+    respond: Callable[[Case, SamplingSettings], Awaitable[SubjectResponse]], case: Case, sampling: SamplingSettings
+) -> SubjectResponse:
+    """Retry while the engine is unavailable. A request that is invalid in itself becomes an answer that failed."""
     for attempt in range(MAX_ATTEMPTS):
         try:
-            response: SubjectResponse = await respond(case, sampling)
+            return await respond(case, sampling)
         except Unsupported:
             raise
-        except BadInput as error:  # a prompt too long for the context, above all
+        except BadInput as error:  # above all, a prompt that is too long for the context
             return SubjectResponse(text="", finish_reason="error", messages=case.messages, error=str(error))
         except Unavailable:
             if attempt == MAX_ATTEMPTS - 1:
                 raise
             await asyncio.sleep(RETRY_PAUSE_S * 2**attempt)
-        else:
-            return response
-    raise RuntimeError("the last try neither returned nor raised")
+    raise RuntimeError("the last attempt neither returned nor raised")
 
 
 class _SingleModelPool:
-    """A pool of one model."""
+    """An engine pool of one model."""
 
     def __init__(self, served: ServedModel) -> None:
         self._served = served
@@ -192,7 +205,7 @@ class _SingleModelPool:
 
 
 class _SampleCollector:
-    """Keeps the samples of turns that are under way."""
+    """Collects the samples of turns in progress, in place of the store."""
 
     def __init__(self) -> None:
         self._by_request: dict[str, list[Sample]] = {}

@@ -1,4 +1,7 @@
-"""What a run adds up to: each measure with its interval, per part too, and over the draws of a case the mean, worst and best."""
+"""Aggregates the samples of a run: metrics with intervals, overall and by part, and statistics over the draws of each case.
+
+It reads stored samples only, so a run that was interrupted ends like one that was not.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +13,35 @@ from typing import Any
 
 import numpy as np
 
-from yearling.evals.case import ExamMetric, ExamSample, Grader, SummarisingGrader
+from yearling.evals.case import ExamMetric, Grader, SummarisingGrader
 from yearling.evals.extreme_values import MIN_SAMPLES, forecast_worst_case
-from yearling.evals.statistics import Interval, bootstrap_ratio_interval, clopper_pearson_interval, sum_by_cluster
+from yearling.evals.statistics import bootstrap_ratio_interval, clopper_pearson_interval, sum_by_cluster
+from yearling.store import GradedSample
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 FORECAST_NUM_SAMPLES = 10_000
+_MIN_DISTINCT_SCORES = 20
+"""With fewer distinct scores there is no tail to fit a forecast to."""
 
 
-def summarise(grader: Grader, samples: Sequence[ExamSample]) -> dict[str, Any]:
-    """Plain JSON, from the samples alone."""
-    measures = [score_metric(samples), *ratio_metrics(samples)]
+def summarise(grader: Grader, samples: Sequence[GradedSample]) -> dict[str, Any]:
+    """The summary that is stored with a run, as plain JSON."""
+    metrics = [score_metric(samples), *ratio_metrics(samples)]
     if isinstance(grader, SummarisingGrader):
-        measures += grader.compute_metrics(samples)
-    parts: defaultdict[str, list[ExamSample]] = defaultdict(list)
+        metrics += grader.compute_metrics(samples)
+    parts: defaultdict[str, list[GradedSample]] = defaultdict(list)
     for sample in samples:
         parts[sample.part].append(sample)
-    labels = [sample.verdict.label for sample in samples if sample.verdict.label]
+    labels = [sample.label for sample in samples if sample.label]
     return {
-        "measures": [_metric_to_json(measure) for measure in measures],
-        "parts": {name: _metric_to_json(score_metric(some)) for name, some in sorted(parts.items())} if len(parts) > 1 else {},
+        "measures": [_metric_to_json(metric) for metric in metrics],
+        "parts": {name: _metric_to_json(score_metric(members)) for name, members in sorted(parts.items())}
+        if len(parts) > 1
+        else {},
         "labels": {label: labels.count(label) for label in sorted(set(labels))},
         "cases": len({sample.case_key for sample in samples}),
         "samples": len(samples),
-        "errors": sum(1 for sample in samples if sample.verdict.error),
+        "errors": sum(1 for sample in samples if sample.error),
         "cut_off": sum(1 for sample in samples if sample.finish_reason == "length"),
         "draws": draw_statistics(samples),
         "forecast": _forecast_json(samples),
@@ -42,54 +50,54 @@ def summarise(grader: Grader, samples: Sequence[ExamSample]) -> dict[str, Any]:
     }
 
 
-def score_metric(samples: Sequence[ExamSample]) -> ExamMetric:
-    """The mean score: an exact interval for pass/fail on independent cases, else a bootstrap over clusters."""
-    scores, units = [sample.verdict.score for sample in samples], [sample.cluster for sample in samples]
-    if set(scores) <= {0.0, 1.0} and len(set(units)) == len(units):
-        found = clopper_pearson_interval(int(sum(scores)), len(scores))
+def score_metric(samples: Sequence[GradedSample]) -> ExamMetric:
+    """The mean score, with an exact interval for pass/fail on independent cases and otherwise a bootstrap over clusters."""
+    scores, clusters = [sample.score for sample in samples], [sample.cluster for sample in samples]
+    if set(scores) <= {0.0, 1.0} and len(set(clusters)) == len(clusters):
+        interval = clopper_pearson_interval(int(sum(scores)), len(scores))
     else:
-        found = bootstrap_ratio_interval(*sum_by_cluster(scores, units))
-    return ExamMetric(name="score", value=found.value, low=found.low, high=found.high, n=len(set(units)))
+        interval = bootstrap_ratio_interval(*sum_by_cluster(scores, clusters))
+    return ExamMetric.from_interval("score", interval, len(set(clusters)))
 
 
-def ratio_metrics(samples: Sequence[ExamSample]) -> list[ExamMetric]:
-    """The ratio of sums of every further measure that verdicts carry."""
-    names = dict.fromkeys(name for sample in samples for name in sample.verdict.ratios)
-    return [_ratio_metric(name, [sample for sample in samples if name in sample.verdict.ratios]) for name in names]
+def ratio_metrics(samples: Sequence[GradedSample]) -> list[ExamMetric]:
+    """The ratio of sums for every further metric that the verdicts carry."""
+    names = dict.fromkeys(name for sample in samples for name in sample.verdict["parts"])
+    return [_ratio_metric(name, [sample for sample in samples if name in sample.verdict["parts"]]) for name in names]
 
 
-def _ratio_metric(name: str, samples: Sequence[ExamSample]) -> ExamMetric:
-    units = [sample.cluster for sample in samples]
-    tops, _ = sum_by_cluster([sample.verdict.ratios[name][0] for sample in samples], units)
-    bottoms, _ = sum_by_cluster([sample.verdict.ratios[name][1] for sample in samples], units)
-    found: Interval = bootstrap_ratio_interval(tops, bottoms)
-    return ExamMetric(name=name, value=found.value, low=found.low, high=found.high, n=len(tops))
+def _ratio_metric(name: str, samples: Sequence[GradedSample]) -> ExamMetric:
+    clusters = [sample.cluster for sample in samples]
+    numerators, _ = sum_by_cluster([sample.verdict["parts"][name][0] for sample in samples], clusters)
+    denominators, _ = sum_by_cluster([sample.verdict["parts"][name][1] for sample in samples], clusters)
+    interval = bootstrap_ratio_interval(numerators, denominators)
+    return ExamMetric.from_interval(name, interval, len(numerators))
 
 
-def draw_statistics(samples: Sequence[ExamSample]) -> dict[str, Any]:
-    """Over the cases: their mean, the mean of their worst and of their best draw, and the quantiles of the cases' means."""
-    cases: defaultdict[str, list[float]] = defaultdict(list)
+def draw_statistics(samples: Sequence[GradedSample]) -> dict[str, object]:
+    """Over the cases: the mean score, the mean of the worst and of the best draw, and quantiles of the case means."""
+    scores_by_case: defaultdict[str, list[float]] = defaultdict(list)
     for sample in samples:
-        cases[sample.case_key].append(sample.verdict.score)
-    means = [float(np.mean(scores)) for scores in cases.values()]
+        scores_by_case[sample.case_key].append(sample.score)
+    means = [float(np.mean(scores)) for scores in scores_by_case.values()]
     return {
-        "per_case": max(len(scores) for scores in cases.values()),
+        "per_case": max(len(scores) for scores in scores_by_case.values()),
         "mean": float(np.mean(means)),
-        "worst": float(np.mean([min(scores) for scores in cases.values()])),
-        "best": float(np.mean([max(scores) for scores in cases.values()])),
+        "worst": float(np.mean([min(scores) for scores in scores_by_case.values()])),
+        "best": float(np.mean([max(scores) for scores in scores_by_case.values()])),
         "quantiles": {f"{q:g}": float(np.quantile(means, q)) for q in QUANTILES},
     }
 
 
-def _forecast_json(samples: Sequence[ExamSample]) -> dict[str, Any] | None:
-    """The worst of ten thousand from those here, where scores are graded finely enough to have a tail."""
-    severities = [1 - sample.verdict.score for sample in samples]
-    if len(severities) < MIN_SAMPLES or len(set(severities)) < 20:
+def _forecast_json(samples: Sequence[GradedSample]) -> dict[str, float] | None:
+    """A forecast of the worst of FORECAST_NUM_SAMPLES answers, where there are enough samples and scores are fine enough."""
+    severities = [1 - sample.score for sample in samples]
+    if len(severities) < MIN_SAMPLES or len(set(severities)) < _MIN_DISTINCT_SCORES:
         return None
-    found = forecast_worst_case(severities, FORECAST_NUM_SAMPLES)
-    return {"of": found.num_samples, "score": 1 - found.median, "low": 1 - found.high, "high": 1 - found.low}
+    forecast = forecast_worst_case(severities, FORECAST_NUM_SAMPLES)
+    return {"of": forecast.num_samples, "score": 1 - forecast.median, "low": 1 - forecast.high, "high": 1 - forecast.low}
 
 
-def _metric_to_json(measure: ExamMetric) -> dict[str, Any]:
-    """JSON knows no NaN: a figure that is not defined is null."""
-    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in asdict(measure).items()}
+def _metric_to_json(metric: ExamMetric) -> dict[str, object]:
+    """JSON has no NaN, so an undefined number becomes null."""
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in asdict(metric).items()}

@@ -1,12 +1,12 @@
-"""A person's own acts out of the log, and back into it or into the log of another place.
+"""Exports a person's own acts from the log, and imports them into the same log or into the log of another installation.
 
-The log that the acts come from may be this one: then they are there, and only words that were deleted meanwhile come back, if
-their hash proves them to be the same. An act that is not there enters as an import: under the pseudonym of whoever imports it, by
-the rules that hold for acts made by hand, at the time of the import, with its old id and time beside it as claims. Nobody can
-bring an act into somebody else's name, choose an id in the log, write into its past, or have a judgement count that could not be
-given by hand in the same moment; and what a file says earns no standing (see `defences.experience`).
+If the acts come from this log, they are in it already; only deleted texts come back, provided that their hash proves them
+unchanged. Any other act enters as an import: under the pseudonym of the person who imports it, subject to the rules for acts made
+by hand, at the time of the import, with its old id and time as unverified claims. So nobody can act in another person's name,
+choose an id in the log, write into its past, or import a judgement that they could not give by hand at that moment. Imported acts
+earn no experience (see `defences.compute_experience`).
 
-An act that the log has under another account stays there and is not counted twice. What was taken back is not carried on.
+An act that the log holds under another account stays there and is not counted twice. Withdrawn acts are not imported.
 """
 
 from __future__ import annotations
@@ -14,13 +14,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Conflict, NotFound
-from yearling.feedback.event_index import EventIndex
-from yearling.feedback.events import Comparison, Edit, FeedbackEvent, Note, Rating, event_from_dict, event_to_dict, format_utc
+from yearling.feedback.event_index import MIN_TIME_STEP, EventIndex
+from yearling.feedback.events import (
+    Comparison,
+    Edit,
+    FeedbackEvent,
+    Note,
+    Rating,
+    event_from_dict,
+    event_to_dict,
+    format_utc,
+    judgement_subject_of,
+)
 from yearling.feedback.jsonl import EVENT_ID_PATTERN
 from yearling.feedback.log import (
     ITEM_ID_PATTERN,
@@ -33,8 +43,6 @@ from yearling.feedback.log import (
 )
 from yearling.store import TextRecord
 
-JudgementKey = tuple[str, ...]
-
 _CONTENT_FIELDS_BY_KIND = {
     "rating": ("item", "value", "tags"),
     "note_rating": ("item", "value", "tags"),
@@ -42,69 +50,73 @@ _CONTENT_FIELDS_BY_KIND = {
     "edit": ("item",),
     "note": ("item",),
 }
-"""The kinds that can be carried on, with what they say."""
+"""The kinds of act that can be imported, with the fields that carry their content."""
 
-_ID_FIELDS = ("id", "item", "left", "right", "note", "result", "event")
+_JUDGED_ITEM_FIELDS = ("item", "left", "right")
+_ID_FIELDS = ("id", *_JUDGED_ITEM_FIELDS, "note", "result", "event")
 _COMPARED_FIELDS = ("kind", "value", "outcome", "tags", "text_sha256")
-_MIN_TIME_STEP = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
 class ActImportResult:
-    """What became of somebody's acts: entered now, in the log already, or left out for a reason. `words` are texts come back."""
+    """Counts of an import of acts: new ones, those in the log already, and skipped ones by reason."""
 
     new: int = 0
     known: int = 0
     num_texts_restored: int = 0
+    """Deleted texts of known acts that came back."""
     skipped: Counter[str] = field(default_factory=Counter)
 
 
 def export_own_acts(log: FeedbackLog, person_id: str) -> Iterator[dict[str, Any]]:
-    """A person's acts in the order of the log, with the words of notes and edits and the salt that belongs to their hash.
+    """Yield a person's acts in log order, with the texts of notes and edits and the salt of their hash.
 
-    Acts that came from another log have the ids and times that they had there, so that they are the same wherever they are.
+    Imported acts have the ids and times of the log they came from, so that an act is recognisable in every log.
     """
     actor = log.pseudonym(person_id)
-    with log.index.consistent_view() as ledger:
-        mine = [event for event in ledger.events() if event.actor == actor]
-    words = log.store.texts.get_many([text_id for event in mine for text_id in text_ids_of(event)])
-    outside = {event.id: event.origin for event in mine if event.origin}
-    for event in mine:
-        plain = event_to_dict(event)
+    with log.index.consistent_view() as index:
+        own_events = [event for event in index.events() if event.actor == actor]
+    texts = log.store.texts.get_many([text_id for event in own_events for text_id in text_ids_of(event)])
+    original_ids = {event.id: event.origin for event in own_events if event.origin}
+    for event in own_events:
+        act = event_to_dict(event)
         if event.origin:
-            plain["created_utc"] = event.acted_utc
+            act["created_utc"] = event.acted_utc
         for name in ("actor", "origin", "acted_utc"):
-            plain.pop(name, None)
-        plain |= {name: outside.get(plain[name], plain[name]) for name in _ID_FIELDS if name in plain}
+            act.pop(name, None)
+        act |= {name: original_ids.get(act[name], act[name]) for name in _ID_FIELDS if name in act}
         for text_id in text_ids_of(event):
-            if text := words.get(text_id):
-                plain |= {"words": text.content, "salt": text.salt}
-        yield plain
+            if text := texts.get(text_id):
+                act |= {"words": text.content, "salt": text.salt}
+        yield act
 
 
-def import_own_acts(log: FeedbackLog, person_id: str, rows: Iterable[Any], id_map: Mapping[str, str]) -> ActImportResult:
-    """Take in a person's acts as `own_acts` gives them, all or none. `ids` are ids of answers that became others on the way.
+def import_own_acts(log: FeedbackLog, person_id: str, rows: Iterable[object], id_map: Mapping[str, str]) -> ActImportResult:
+    """Import a person's acts, as `export_own_acts` yields them, all or nothing.
 
-    What cannot be taken is counted with its reason. Raises StorageFailed.
+    `id_map` gives the new ids of answers that the import of their conversations renamed. Acts that cannot be imported are counted
+    with a reason. Raises StorageFailed.
     """
     acts = list(rows)
-    answers = _find_own_answers(log, person_id, acts, id_map)  # in a few queries, while others still use the log
-    with log.index.consistent_view() as ledger:
-        case = _ActImporter(log, ledger, person_id, acts, id_map, answers)
-        done = case.run()
-        if case.events or case.texts:
-            log.store.events.append([event_to_dict(event) for event in case.events], texts=case.texts)
-            ledger.sync()
-    return done
+    own_answer_ids = _find_own_answers(log, person_id, acts, id_map)  # a few queries, before the log is locked
+    with log.index.consistent_view() as index:
+        importer = _ActImporter(log, index, person_id, acts, id_map, own_answer_ids)
+        result = importer.run()
+        if importer.events or importer.texts:
+            log.store.events.append([event_to_dict(event) for event in importer.events], texts=importer.texts)
+            index.sync()
+    return result
 
 
 class _ActImporter:
+    """Collects the events and texts of one import, and counts the rest."""
+
     def __init__(
         self,
         log: FeedbackLog,
         index: EventIndex,
         person_id: str,
-        rows: list[Any],
+        rows: list[object],
         id_map: Mapping[str, str],
         own_answer_ids: set[str],
     ) -> None:
@@ -118,15 +130,15 @@ class _ActImporter:
         self._result = ActImportResult()
         self._retracted_ids = {str(row.get("event")) for row in rows if isinstance(row, dict) and row.get("kind") == "retraction"}
         self._seen_ids: set[str] = set()
-        self._latest_judgement_utc: dict[JudgementKey, str] = {}
-        """When this person last spoke of a subject, wherever that was."""
+        self._latest_judgement_utc: dict[tuple[str, ...], str] = {}
+        """When this person last judged each subject, in whichever log."""
         for event in index.events():
             if event.actor == self._actor and isinstance(event, Rating | Comparison) and not index.withdrawal_of(event.id):
-                self._latest_judgement_utc[_judgement_key(event)] = max(
-                    self._latest_judgement_utc.get(_judgement_key(event), ""), _acted_utc_text(event)
-                )
+                subject = judgement_subject_of(event)
+                self._latest_judgement_utc[subject] = max(self._latest_judgement_utc.get(subject, ""), _acted_utc_text(event))
 
     def run(self) -> ActImportResult:
+        """Import each act or count why not."""
         for row in self._rows:
             try:
                 reason = self._import_row(row)
@@ -141,21 +153,21 @@ class _ActImporter:
         return self._result
 
     def _import_row(self, row: Any) -> str:
-        """Take one act; returns why not, or nothing."""
+        """Import one act. Returns the reason for skipping it, or an empty string."""
         act_id = row["id"]
         if not EVENT_ID_PATTERN.fullmatch(act_id):
             raise BadInput("An act's id has 1 to 64 visible ASCII characters.", param="id")
         if act_id in self._seen_ids:
             return "the same act twice"
         self._seen_ids.add(act_id)
-        there = self._index.find_event(act_id)
-        return self._add_new(row) if there is None else self._match_existing(there, row)
+        existing = self._index.find_event(act_id)
+        return self._add_new(row) if existing is None else self._match_existing(existing, row)
 
     def _match_existing(self, existing: FeedbackEvent, row: Mapping[str, Any]) -> str:
         if existing.actor != self._actor:
             return "the log has it under another account, where it counts"
-        plain = event_to_dict(existing)
-        if any(plain.get(name) != row.get(name) for name in _COMPARED_FIELDS):
+        logged_act = event_to_dict(existing)
+        if any(logged_act.get(name) != row.get(name) for name in _COMPARED_FIELDS):
             return "the log has another act under its id"
         if isinstance(existing, Note | Edit) and "words" in row and not self._index.withdrawal_of(existing.id):
             text = self._make_text(existing.kind, text_ids_of(existing)[0], row)
@@ -173,19 +185,14 @@ class _ActImporter:
             return "an act of that kind holds only where it was done"
         if kind in ("note", "edit") and "words" not in row:
             return "its words were deleted"
-        acted = datetime.fromisoformat(row["created_utc"])
-        if acted.tzinfo is None:
-            raise BadInput("A time without a time zone.", param="created_utc")
-        acted = acted.astimezone(UTC)
-        if acted > self._started_utc:
+        acted_utc = datetime.fromisoformat(row["created_utc"])
+        if acted_utc.tzinfo is None:
+            raise BadInput("The time has no time zone.", param="created_utc")
+        acted_utc = acted_utc.astimezone(UTC)
+        if acted_utc > self._started_utc:
             return "its time has not come"
         act_id = self._log.pseudonyms.event_id("brought", self._actor, row["id"])
-        values: dict[str, Any] = {name: row[name] for name in _CONTENT_FIELDS_BY_KIND[kind] if name in row}
-        for name in ("item", "left", "right"):
-            if name in values:
-                values[name] = self._id_map.get(values[name], values[name])
-                if values[name] not in self._own_answer_ids:
-                    self._log.require_judgeable_item(self._person_id, values[name])
+        values = self._content_values(kind, row)
         if kind in ("rating", "note_rating"):
             kind = "note_rating" if self._index.is_note(values["item"]) else "rating"
         text = None
@@ -196,36 +203,43 @@ class _ActImporter:
             values |= {"note" if kind == "note" else "result": act_id, "text_sha256": text.sha256}
         else:
             values["tags"] = validate_tags(row.get("tags", ()))
-            for name in ("item", "left", "right"):
+            for name in _JUDGED_ITEM_FIELDS:
                 if name in values:
                     self._log.require_not_author(self._person_id, values[name])
         values |= {"id": act_id, "actor": self._actor, "created_utc": format_utc(self._next_event_utc)}
-        event = event_from_dict({"kind": kind, "origin": row["id"], "acted_utc": format_utc(acted), **values})
+        event = event_from_dict({"kind": kind, "origin": row["id"], "acted_utc": format_utc(acted_utc), **values})
         if isinstance(event, Rating | Comparison):
-            if self._latest_judgement_utc.get(_judgement_key(event), "") > event.acted_utc:
+            subject = judgement_subject_of(event)
+            if self._latest_judgement_utc.get(subject, "") > event.acted_utc:
                 return "a later judgement of the same is here"
-            self._latest_judgement_utc[_judgement_key(event)] = event.acted_utc
+            self._latest_judgement_utc[subject] = event.acted_utc
         if text is not None:
             self.texts.append(text)
         self.events.append(event)
-        self._next_event_utc += _MIN_TIME_STEP
+        self._next_event_utc += MIN_TIME_STEP
         self._result.new += 1
         return ""
 
+    def _content_values(self, kind: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the content fields of an act with the ids of this installation. Raises NotFound for an item that is not here."""
+        values: dict[str, Any] = {name: row[name] for name in _CONTENT_FIELDS_BY_KIND[kind] if name in row}
+        for name in _JUDGED_ITEM_FIELDS:
+            if name in values:
+                values[name] = self._id_map.get(values[name], values[name])
+                if values[name] not in self._own_answer_ids:
+                    self._log.require_judgeable_item(self._person_id, values[name])
+        return values
+
     def _make_text(self, kind: str, text_id: str, row: Mapping[str, Any]) -> TextRecord:
-        most = MAX_NOTE_CHARS if kind == "note" else MAX_EDIT_CHARS
-        return make_authored_text(text_id, kind, row["words"]["text"], most, self._person_id, salt=row.get("salt"))
+        max_chars = MAX_NOTE_CHARS if kind == "note" else MAX_EDIT_CHARS
+        return make_authored_text(text_id, kind, row["words"]["text"], max_chars, self._person_id, salt=row.get("salt"))
 
 
-def _find_own_answers(log: FeedbackLog, person_id: str, acts: list[Any], id_map: Mapping[str, str]) -> set[str]:
-    """Those of the things judged that are answers which this person got."""
-    named = (act.get(name) for act in acts if isinstance(act, dict) for name in ("item", "left", "right"))
-    wanted = {id_map.get(one, one) for one in named if isinstance(one, str) and ITEM_ID_PATTERN.fullmatch(one)}
-    return log.store.samples.owned_ids(sorted(wanted), person_id=person_id)
-
-
-def _judgement_key(event: Rating | Comparison) -> JudgementKey:
-    return (event.item,) if isinstance(event, Rating) else tuple(sorted((event.left, event.right)))
+def _find_own_answers(log: FeedbackLog, person_id: str, acts: list[object], id_map: Mapping[str, str]) -> set[str]:
+    """Return which of the judged items are answers that this person received."""
+    names = (act.get(name) for act in acts if isinstance(act, dict) for name in _JUDGED_ITEM_FIELDS)
+    item_ids = {id_map.get(name, name) for name in names if isinstance(name, str) and ITEM_ID_PATTERN.fullmatch(name)}
+    return log.store.samples.owned_ids(sorted(item_ids), person_id=person_id)
 
 
 def _acted_utc_text(event: FeedbackEvent) -> str:

@@ -1,14 +1,14 @@
-"""Full consensus runs over the stored log: compute, keep the snapshot, write the changes of status into the log.
+"""Full consensus runs over the stored log: compute, store the snapshot, and append the status changes to the log.
 
-The computing is `consensus.run`, a pure function; here is only what surrounds it. Runs follow one another: when another process
-finished a run in the meantime, the work is done again over the longer log.
+`consensus.run_consensus` computes the result as a pure function; this file adds the storage around it. Runs follow one another:
+if another process recorded a run in the meantime, the run is repeated over the longer log.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -17,7 +17,7 @@ from yearling.errors import Conflict
 from yearling.feedback.consensus import ConsensusResult, code_hash, run_consensus
 from yearling.feedback.division import Division
 from yearling.feedback.event_index import EventIndex
-from yearling.feedback.events import StatusChange, event_to_dict
+from yearling.feedback.events import FeedbackEvent, StatusChange, event_to_dict
 from yearling.feedback.pairs import ConsensusPair
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.pseudonyms import SYSTEM_ACTOR
@@ -25,31 +25,30 @@ from yearling.feedback.snapshot import ItemResult, SideResult, Snapshot
 from yearling.store import ConsensusRun, Store
 
 StatusCallback = Callable[[str], None]
-"""Told what is being done, for progress."""
+"""Called with a sentence about the current step, for progress display."""
 
 _MAX_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedConsensusRun:
-    """A recorded run. `changed` are the items whose status it changed, with the new one; `fresh` is False for an earlier run."""
+    """A recorded run.
+
+    `status_changes` gives the new status of each item that it changed. `is_new` is False for an earlier run.
+    """
 
     record: ConsensusRun
     snapshot: Snapshot
     status_changes: Mapping[str, str]
     is_new: bool
     result: ConsensusResult | None = None
-    """With the fits, when the run was computed here."""
+    """The result with its fits, if the run was computed in this process."""
 
 
 def load_latest_run(store: Store) -> RecordedConsensusRun | None:
-    """The newest recorded run, as it was recorded; None when there is none."""
+    """Return the newest recorded run without its fits, or None if there is none."""
     record = store.consensus_runs.get_newest()
-    if record is None:
-        return None
-    return RecordedConsensusRun(
-        record=record, snapshot=parse_snapshot(store.consensus_runs.read_snapshot(record)), status_changes={}, is_new=False
-    )
+    return None if record is None else _load_run(store, record)
 
 
 def run_and_record(
@@ -60,9 +59,10 @@ def run_and_record(
     on_status: StatusCallback = lambda _: None,
     need_fits: bool = False,
 ) -> RecordedConsensusRun:
-    """The run over the whole log as it is now; the last one again when nobody acted since and code and parameters are the same.
+    """Run the consensus over the current log and record it.
 
-    With `need_result` that one is computed again, which gives the same bytes. Raises Conflict when others keep being quicker.
+    Returns the newest run instead if nobody acted since and code and parameters are the same. `need_fits` then computes that run
+    again for its fits, which gives the same bytes. Raises Conflict if other processes keep recording runs first.
     """
     p = parameters or ConsensusParameters()
     for _ in range(_MAX_ATTEMPTS):
@@ -72,27 +72,14 @@ def run_and_record(
             events, head, last_act = index.events(), index.head, index.last_act_sequence
         if newest and newest.up_to >= last_act and (newest.code_hash, newest.parameters_hash) == (code_hash(), p.hash):
             return _reuse_run(store, newest, index, p, need_fits=need_fits)
-        on_status(f"Finding the consensus of {len(events)} events")
+        on_status(f"Computing the consensus of {len(events)} events")
         started = time.perf_counter()
         result = run_consensus(events, p)
         duration_s = time.perf_counter() - started
-        data, digest = result.snapshot.canonical_bytes(), result.snapshot.hash
-        changed = {item.item: item.status for item in result.snapshot.items if item.status != item.previous}
-        when = index.next_event_utc()
-        changes = [
-            StatusChange(
-                id=f"s{sha256(f'{digest} {item}'.encode()).hexdigest()[:32]}",
-                created_utc=when,
-                actor=SYSTEM_ACTOR,
-                item=item,
-                status=status,
-                snapshot=digest,
-            )
-            for item, status in changed.items()
-        ]
+        changes = _status_change_events(result.snapshot, index)
         try:
             record, _ = store.consensus_runs.record(
-                data,
+                result.snapshot.canonical_bytes(),
                 [event_to_dict(change) for change in changes],
                 previous_sequence=newest.sequence if newest else 0,
                 up_to=head.sequence,
@@ -105,40 +92,69 @@ def run_and_record(
         except Conflict:
             continue
         index.sync()
-        standing = {**result.state.statuses, **{change.item: change for change in changes}}
-        result = replace(result, state=replace(result.state, statuses=standing))
-        return RecordedConsensusRun(record=record, snapshot=result.snapshot, status_changes=changed, is_new=True, result=result)
-    raise Conflict("Other consensus runs kept finishing first.", advice="Use the newest one.")
+        return RecordedConsensusRun(
+            record=record,
+            snapshot=result.snapshot,
+            status_changes={change.item: change.status for change in changes},
+            is_new=True,
+            result=_with_statuses(result, changes),
+        )
+    raise Conflict("Other consensus runs kept finishing first.", advice="Use the newest run.")
+
+
+def _status_change_events(snapshot: Snapshot, index: EventIndex) -> list[StatusChange]:
+    """Return an event for each status that the run changed. Ids follow from the snapshot, so no change is logged twice."""
+    digest, created_utc = snapshot.hash, index.next_event_utc()
+    return [
+        StatusChange(
+            id=f"s{sha256(f'{digest} {result.item}'.encode()).hexdigest()[:32]}",
+            created_utc=created_utc,
+            actor=SYSTEM_ACTOR,
+            item=result.item,
+            status=result.status,
+            snapshot=digest,
+        )
+        for result in snapshot.items
+        if result.status != result.previous
+    ]
+
+
+def _with_statuses(result: ConsensusResult, events: Sequence[FeedbackEvent]) -> ConsensusResult:
+    """Return a result whose state includes the status changes among `events`."""
+    changes = {event.item: event for event in events if isinstance(event, StatusChange)}
+    return replace(result, state=replace(result.state, statuses={**result.state.statuses, **changes}))
+
+
+def _load_run(store: Store, record: ConsensusRun) -> RecordedConsensusRun:
+    snapshot = parse_snapshot(store.consensus_runs.read_snapshot(record))
+    return RecordedConsensusRun(record=record, snapshot=snapshot, status_changes={}, is_new=False)
 
 
 def _reuse_run(
     store: Store, record: ConsensusRun, index: EventIndex, p: ConsensusParameters, *, need_fits: bool
 ) -> RecordedConsensusRun:
-    snapshot = parse_snapshot(store.consensus_runs.read_snapshot(record))
+    recorded = _load_run(store, record)
     if not need_fits:
-        return RecordedConsensusRun(record=record, snapshot=snapshot, status_changes={}, is_new=False)
+        return recorded
     events = index.events()
     result = run_consensus(events[: record.up_to], p)
-    standing = dict(result.state.statuses)
-    standing |= {event.item: event for event in events[record.up_to :] if isinstance(event, StatusChange)}
-    result = replace(result, state=replace(result.state, statuses=standing))
-    return RecordedConsensusRun(record=record, snapshot=snapshot, status_changes={}, is_new=False, result=result)
+    return replace(recorded, result=_with_statuses(result, events[record.up_to :]))
 
 
 def parse_snapshot(data: bytes) -> Snapshot:
-    """The snapshot that `Snapshot.canonical_bytes` wrote."""
-    plain: dict[str, Any] = json.loads(data)
+    """Return the snapshot that `Snapshot.canonical_bytes` wrote."""
+    values: dict[str, Any] = json.loads(data)
     return Snapshot(
         **{
-            **plain,
-            "division": Division(**plain["division"]),
-            "items": tuple(_parse_item_result(item) for item in plain["items"]),
-            "pairs": tuple(ConsensusPair(**{**pair, "comparisons": tuple(pair["comparisons"])}) for pair in plain["pairs"]),
-            "removals": tuple((event, reason) for event, reason in plain["removals"]),
+            **values,
+            "division": Division(**values["division"]),
+            "items": tuple(_parse_item_result(item) for item in values["items"]),
+            "pairs": tuple(ConsensusPair(**{**pair, "comparisons": tuple(pair["comparisons"])}) for pair in values["pairs"]),
+            "removals": tuple((event, reason) for event, reason in values["removals"]),
         }
     )
 
 
-def _parse_item_result(plain: dict[str, Any]) -> ItemResult:
-    first, second = (SideResult(**side) for side in plain["sides"])
-    return ItemResult(**{**plain, "sides": (first, second), "rules": tuple(plain["rules"])})
+def _parse_item_result(values: dict[str, Any]) -> ItemResult:
+    first, second = (SideResult(**side) for side in values["sides"])
+    return ItemResult(**{**values, "sides": (first, second), "rules": tuple(values["rules"])})

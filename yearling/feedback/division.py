@@ -1,13 +1,12 @@
-"""Is there a line along which raters divide, or is what looks like one only chance?
+"""Tests whether raters divide along a line, or whether chance explains what looks like one.
 
-Two measures. `five_fold_gain` asks whether a factor predicts left-out ratings better than leanings alone. `division_test` asks
-whether raters deviate together more than after dealing each item's ratings anew among its raters, which keeps what everybody
-thinks of each item and destroys only that (parallel analysis by permutation: Horn 1965; Buja and Eyuboglu 1992). It looks at the
-leading direction of the residuals, which sees one clear line, and at how much all pairs of raters deviate together, which sees a
-division that is spread over several; either is enough. The second measure decides: the first needs many ratings to see a division
-that the second sees at once.
+The test asks whether raters deviate together more than after shuffling each item's ratings among its raters. Shuffling keeps the
+ratings of each item and destroys only the joint deviations (parallel analysis by permutation: Horn 1965; Buja and Eyuboglu 1992).
+The test uses two statistics, and either is enough: the leading direction of the residuals, which shows one clear line, and the
+joint deviation of all pairs of raters, which shows a division over several lines. It departs from cross-validation, which needs
+many more ratings to see a division (`benchmarks/consensus/cross_validation.py` measures it).
 
-Random numbers come from the position of a rating in the log, so that names change nothing.
+Random numbers depend on the position of a rating in the log, so names change nothing.
 """
 
 from __future__ import annotations
@@ -26,26 +25,27 @@ if TYPE_CHECKING:
 
 _MAX_DENSE_CELLS = 200_000
 
-GAIN_FIT_PARAMETERS = FitParameters(factors=1, rater_penalty=4.0, item_penalty=2.0, factor_penalty=3.0, rounds=12)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DivisionParameters:
-    """`deals` random tables; a division is seen at `threshold` standard deviations above their mean."""
+    """`deals` is the number of shuffled tables. A division is seen from `threshold` standard deviations above their mean."""
 
     deals: int = 20
     threshold: float = 3.0
     power_rounds: int = 10
     most_pairs: int = 3_000_000
-    """Beyond so many pairs of ratings of one item the leading direction alone is looked at: there it sees enough."""
+    """With more pairs of ratings of one item than this, the test uses the leading direction only, which is then enough."""
     penalty: float = 2.0
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Division:
-    """`strength` is the residuals' leading singular value, `chance` its mean in random tables. `distance` is how many spreads the
-    residuals lie above random ones, by that value or by what all pairs of raters share, whichever tells more."""
+    """`strength` is the leading singular value of the residuals, `chance` its mean in shuffled tables.
+
+    `distance` is the distance from the shuffled tables in standard deviations, by the statistic for which it is larger. `seen` is
+    whether it reaches the threshold.
+    """
 
     seen: bool
     strength: float
@@ -54,36 +54,39 @@ class Division:
 
 
 def detect_division(ratings: SparseRatings, p: DivisionParameters | None = None) -> Division:
-    """Whether the residuals beyond leanings share a direction."""
+    """Test whether the residuals beyond the biases of raters and items share a direction."""
     p = p or DivisionParameters()
     if ratings.size < 4:
         return Division(seen=False, strength=0.0, chance=0.0, distance=0.0)
-    found = _residual_strengths(ratings, p)
-    dealt = [_residual_strengths(shuffle_within_items(ratings, p.seed + k), p) for k in range(p.deals)]
-    chances = [sum(one[k] for one in dealt) / len(dealt) for k in range(len(found))]
-    distance = max(_standardised_distance(found[k], chances[k], [one[k] for one in dealt]) for k in range(len(found)))
-    return Division(seen=distance >= p.threshold, strength=found[0], chance=chances[0], distance=distance)
+    strengths = _residual_strengths(ratings, p)
+    shuffled = [_residual_strengths(shuffle_within_items(ratings, p.seed + k), p) for k in range(p.deals)]
+    chances = [sum(table[k] for table in shuffled) / len(shuffled) for k in range(len(strengths))]
+    distance = max(
+        _standardised_distance(strengths[k], chances[k], [table[k] for table in shuffled]) for k in range(len(strengths))
+    )
+    return Division(seen=distance >= p.threshold, strength=strengths[0], chance=chances[0], distance=distance)
 
 
-def _standardised_distance(strength: float, chance: float, dealt: Sequence[float]) -> float:
-    spread = float(np.sqrt(sum((one - chance) ** 2 for one in dealt) / len(dealt)))
-    # A table too small to be dealt in different ways has no spread: nothing can be said, so nothing is seen.
+def _standardised_distance(strength: float, chance: float, shuffled: Sequence[float]) -> float:
+    spread = float(np.sqrt(sum((value - chance) ** 2 for value in shuffled) / len(shuffled)))
+    # A table too small to be shuffled in different ways has no spread, and shows no division.
     return (strength - chance) / spread if spread > 1e-6 else 0.0
 
 
 def shuffle_within_items(ratings: SparseRatings, seed: int) -> SparseRatings:
-    """Each item's ratings dealt anew among its raters."""
+    """Return the ratings with each item's values shuffled among its raters, deterministically by `seed`."""
     lots = pseudo_random_uint64(ratings.size, seed) >> np.uint64(32)
-    drawn = np.argsort((ratings.items.astype(np.uint64) << np.uint64(32)) | lots, kind="stable")
-    place = np.argsort(ratings.items, kind="stable")
+    shuffled_order = np.argsort((ratings.items.astype(np.uint64) << np.uint64(32)) | lots, kind="stable")
+    order = np.argsort(ratings.items, kind="stable")
     values = ratings.values.copy()
-    values[place] = ratings.values[drawn]
+    values[order] = ratings.values[shuffled_order]
     return replace(ratings, values=values)
 
 
 def _residual_strengths(ratings: SparseRatings, p: DivisionParameters) -> tuple[float, ...]:
-    """Of the residuals beyond leanings: the leading singular value and, unless the table is large, what pairs of raters share."""
-    from scipy import sparse  # late, as in model.py
+    """Return the leading singular value of the residuals and, unless the table is large, the joint deviation of pairs of
+    raters."""
+    from scipy import sparse  # late, as in rater_model.py
 
     biases = fit_rater_model(ratings, FitParameters(factors=0, rater_penalty=p.penalty, item_penalty=p.penalty))
     expected = biases.level + biases.rater_bias[ratings.raters] + biases.item_bias[ratings.items]
@@ -92,12 +95,12 @@ def _residual_strengths(ratings: SparseRatings, p: DivisionParameters) -> tuple[
     shape = (ratings.num_raters, ratings.num_items)
     table = sparse.csr_matrix((_round_to_half_grid(residuals), (ratings.raters, ratings.items)), shape=shape)
     leading = largest * _leading_singular_value(table, p)
-    work = int(np.sum(np.bincount(ratings.items, minlength=1).astype(np.int64) ** 2))
-    return (leading, largest * largest * _shared_deviation_norm(table)) if work <= p.most_pairs else (leading,)
+    num_pairs = int(np.sum(np.bincount(ratings.items, minlength=1).astype(np.int64) ** 2))
+    return (leading, largest * largest * _shared_deviation_norm(table)) if num_pairs <= p.most_pairs else (leading,)
 
 
 def _leading_singular_value(table: sparse.csr_matrix, p: DivisionParameters) -> float:
-    """Leading singular value by power iteration, from below; all sums exact."""
+    """Return the leading singular value by power iteration, which approaches it from below. All sums are exact."""
     back = table.T
     x = _round_to_half_grid(pseudo_random_symmetric(table.shape[1], p.seed + 1))
     size = 0.0
@@ -113,40 +116,19 @@ def _leading_singular_value(table: sparse.csr_matrix, p: DivisionParameters) -> 
 
 
 def _shared_deviation_norm(table: sparse.csr_matrix) -> float:
-    """Frobenius norm of the products of every two different raters' residuals; all sums exact."""
-    if table.shape[0] * table.shape[1] <= _MAX_DENSE_CELLS:  # quicker for a small table, and exact all the same
+    """Return the Frobenius norm of the products of residuals of every two different raters. All sums are exact."""
+    if table.shape[0] * table.shape[1] <= _MAX_DENSE_CELLS:  # faster for a small table, and equally exact
         dense = table.toarray()
         products = dense @ dense.T
-        apart = products[~np.eye(len(products), dtype=np.bool_)]
+        off_diagonal = products[~np.eye(len(products), dtype=np.bool_)]
     else:
         sparse_products = (table @ table.T).tocoo()
-        apart = sparse_products.data[sparse_products.row != sparse_products.col]
-    largest = float(np.max(np.abs(apart), initial=0.0))
-    return largest * float(np.sqrt(exact_sum((apart / largest) ** 2))) if largest > 0.0 else 0.0
+        off_diagonal = sparse_products.data[sparse_products.row != sparse_products.col]
+    largest = float(np.max(np.abs(off_diagonal), initial=0.0))
+    return largest * float(np.sqrt(exact_sum((off_diagonal / largest) ** 2))) if largest > 0.0 else 0.0
 
 
 def _round_to_half_grid(x: Floats) -> Floats:
-    """`x` scaled to at most 1 in size, on multiples of 2**-13: products of two such numbers are on the fine grid."""
+    """Scale `x` to a maximum of 1 and round to multiples of 2**-13, so that products of two numbers lie on the fine grid."""
     largest = float(np.max(np.abs(x), initial=0.0))
     return np.rint(x / largest * 2.0**13) / 2.0**13 if largest > 0.0 else x
-
-
-def cross_validated_gain(ratings: SparseRatings, p: FitParameters = GAIN_FIT_PARAMETERS, folds: int = 5) -> float:
-    """Share of the left-out squared error of leanings that one factor removes; negative when it adds error."""
-    if ratings.size < 2 * folds:
-        return 0.0
-    fold = pseudo_random_uint64(ratings.size, p.seed + 5) % np.uint64(folds)
-    without = with_factor = 0.0
-    for k in range(folds):
-        left_out = fold == k
-        raters, items, truth = (x[left_out] for x in (ratings.raters, ratings.items, ratings.values))
-        known = ratings.select(~left_out)
-        for factors in (0, p.factors):
-            error = truth - fit_rater_model(known, replace(p, factors=factors)).predict(
-                raters.astype(np.int64), items.astype(np.int64)
-            )
-            if factors:
-                with_factor += exact_sum(error * error)
-            else:
-                without += exact_sum(error * error)
-    return 1.0 - with_factor / without if without > 0.0 else 0.0

@@ -1,37 +1,42 @@
-"""What people do to the record: one frozen event per act, canonical bytes, and the fold of a log prefix into what stands.
+"""Feedback events: one frozen record for each act, canonical bytes, and the state that a prefix of the log adds up to.
 
-The log is append-only; nothing is ever taken out of it. What counts now is a pure function of a prefix: `fold`. A person who
-retracts is, for every later result, someone who never rated; an administrator who removes something leaves a visible event. The
-order of events is (time, id), so that shuffling a file, or reading it twice, changes nothing.
+The log is append-only. What counts at any point is a pure function of a prefix: `fold_events`. After a retraction, every later
+result is as if the act had never happened. A removal by an administrator stays visible as an event of its own. Events are
+ordered by (time, id), so shuffling or repeating an export changes nothing.
 
-Knows nothing of storage, hash chains or names: `actor`, `item` and `person` are opaque identifiers.
+This file knows nothing of storage, hash chains or names: `actor`, `item` and `person` are opaque identifiers.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, get_args
 
+from yearling.canonical import canonical_json
 from yearling.errors import BadInput, Untrusted
+from yearling.store import REPLACED_BY_LATER, judgement_subject, latest_judgements, void_acts
 
 ComparisonOutcome = Literal["left", "right", "tie"]
 EventTags = tuple[str, ...]
+EventDict = Mapping[str, Any]
+"""An event as JSON values, as `event_to_dict` writes it."""
 
 RATING_VALUES = (0.0, 0.5, 1.0)
+"""Not helpful, somewhat helpful, helpful."""
 
 _EARLIEST_UTC = datetime(1, 1, 1, tzinfo=UTC)
-_CANONICAL_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedbackEvent:
-    """What every event has. `actor` is who did it; `id` is unique in the log and is never derived from a name.
+    """Fields of every event. `actor` is the pseudonym of the person who acted. `id` is unique in the log.
 
-    An act that its person brought along from another log has an `origin`, its id there, and `acted_utc`, when it was done there
-    as far as the person's file says. Both are claims: `created_utc` is when it entered this log, and that is what counts.
+    An act imported from another log has an `origin`, its id in that log, and `acted_utc`, the time that the imported file gives
+    for it. Both are unverified claims. `created_utc` is the time at which the event entered this log, and only this time counts.
+
+    Raises BadInput if a time has no time zone, or if only one of `origin` and `acted_utc` is set.
     """
 
     kind: ClassVar[str] = ""
@@ -45,12 +50,12 @@ class FeedbackEvent:
         if self.created_utc.tzinfo is None:
             raise BadInput(f"Event {self.id} has a time without a time zone.", advice="Give times in UTC.", param="created_utc")
         if bool(self.origin) != bool(self.acted_utc):
-            raise BadInput(f"Event {self.id} says only half of where it comes from.", param="origin")
+            raise BadInput(f"Event {self.id} has only one of origin and acted_utc.", advice="Give both or none.", param="origin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rating(FeedbackEvent):
-    """How helpful an answer is: 1 helpful, 0.5 somewhat, 0 not."""
+    """How helpful an answer is: 1 helpful, 0.5 somewhat helpful, 0 not helpful. Raises BadInput for another value."""
 
     kind: ClassVar[str] = "rating"
     item: str
@@ -60,19 +65,19 @@ class Rating(FeedbackEvent):
     def __post_init__(self) -> None:
         FeedbackEvent.__post_init__(self)
         if self.value not in RATING_VALUES:
-            raise BadInput(f"A rating is 0, 0.5 or 1, not {self.value}.", advice="Map your scale to these three.", param="value")
+            raise BadInput(f"A rating is 0, 0.5 or 1, not {self.value}.", advice="Map your scale to these values.", param="value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteRating(Rating):
-    """How helpful a note is; `item` is the note's id."""
+    """How helpful a note is. `item` is the id of the note."""
 
     kind: ClassVar[str] = "note_rating"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison(FeedbackEvent):
-    """Which of two answers is better."""
+    """Which of two answers is better. Raises BadInput for an unknown outcome, or if both answers are the same."""
 
     kind: ClassVar[str] = "comparison"
     left: str
@@ -83,14 +88,14 @@ class Comparison(FeedbackEvent):
     def __post_init__(self) -> None:
         FeedbackEvent.__post_init__(self)
         if self.outcome not in get_args(ComparisonOutcome):
-            raise BadInput(f"A comparison is won by left, right or tie, not {self.outcome!r}.", param="outcome")
+            raise BadInput(f"The outcome of a comparison is left, right or tie, not {self.outcome!r}.", param="outcome")
         if self.left == self.right:
             raise BadInput("An answer cannot be compared with itself.", advice="Name two answers.", param="right")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit(FeedbackEvent):
-    """A better wording of an answer; `result` is the id of the new text, which is an item of its own."""
+    """A better wording of an answer. `result` is the id of the new text, which is an item that people can judge."""
 
     kind: ClassVar[str] = "edit"
     item: str
@@ -100,7 +105,7 @@ class Edit(FeedbackEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note(FeedbackEvent):
-    """Context that someone adds to an answer; `note` is the id by which the note itself is rated."""
+    """Context that a person adds to an answer. `note` is the id under which people rate the note itself."""
 
     kind: ClassVar[str] = "note"
     item: str
@@ -110,7 +115,7 @@ class Note(FeedbackEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retraction(FeedbackEvent):
-    """The actor takes back an act of theirs; it then counts as never done."""
+    """The actor withdraws an act of their own, which then counts as if it had never happened."""
 
     kind: ClassVar[str] = "retraction"
     event: str
@@ -118,7 +123,7 @@ class Retraction(FeedbackEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal(FeedbackEvent):
-    """An administrator sets an act of somebody aside, in public and with a reason."""
+    """An administrator withdraws an act of any person, with a public reason. Raises BadInput if the reason is empty."""
 
     kind: ClassVar[str] = "removal"
     event: str
@@ -127,12 +132,12 @@ class Removal(FeedbackEvent):
     def __post_init__(self) -> None:
         FeedbackEvent.__post_init__(self)
         if not self.reason.strip():
-            raise BadInput("A removal needs a reason.", advice="Say why, everyone can read it.", param="reason")
+            raise BadInput("A removal needs a reason.", advice="Everybody can read it.", param="reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vouch(FeedbackEvent):
-    """The actor vouches that `account` is the one account of `person` (an opaque identifier of a human being)."""
+    """The actor vouches that `account` is the only account of `person`, an opaque identifier of a human being."""
 
     kind: ClassVar[str] = "vouch"
     account: str
@@ -141,9 +146,9 @@ class Vouch(FeedbackEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JuryInvitation(FeedbackEvent):
-    """Raters drawn by lot are asked about an item. Their later ratings of it form the verdict.
+    """Raters drawn by lot are invited to judge an item. Their later ratings of it form the jury's verdict.
 
-    The hashes say by which code and parameters the lot was drawn over the log so far, so that everybody can draw it again.
+    The hashes name the code and the parameters that drew the lot over the log so far, so that anybody can repeat the draw.
     """
 
     kind: ClassVar[str] = "jury_invitation"
@@ -155,7 +160,7 @@ class JuryInvitation(FeedbackEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusChange(FeedbackEvent):
-    """A full run gave an item a status. Written by the run itself; what inertia and flip caps look back on."""
+    """A full consensus run changed the status of an item. Inertia and the cap on flips are computed from these events."""
 
     kind: ClassVar[str] = "status_change"
     item: str
@@ -167,34 +172,38 @@ EVENT_TYPES: dict[str, type[FeedbackEvent]] = {
     cls.kind: cls
     for cls in (Rating, NoteRating, Comparison, Edit, Note, Retraction, Removal, Vouch, JuryInvitation, StatusChange)
 }
+"""Event classes by kind."""
 
 
-def canonical_json(value: object) -> bytes:
-    """UTF-8 JSON with sorted keys, no spaces, shortest exact numbers: equal values give equal bytes. NaN is refused."""
-    return _CANONICAL_ENCODER.encode(value).encode()
+def canonical_utf8_json(value: object) -> bytes:
+    """Return the canonical JSON of events, parameters and snapshots, which is in UTF-8. The store hashes its log in ASCII.
+
+    Raises ValueError for NaN and infinities.
+    """
+    return canonical_json(value, ensure_ascii=False)
 
 
 def format_utc(moment: datetime) -> str:
-    """RFC 3339 in UTC with microseconds."""
+    """Return a time as RFC 3339 text in UTC, with microseconds."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def event_to_dict(event: FeedbackEvent) -> dict[str, Any]:
-    """Plain data of an event: `kind`, and its fields with times as RFC 3339 in UTC with microseconds."""
-    plain: dict[str, Any] = {"kind": event.kind}
+    """Return an event as JSON values: its `kind` and its fields, with times as RFC 3339 text in UTC."""
+    values: dict[str, Any] = {"kind": event.kind}
     for name in _FIELD_NAMES[event.kind]:
         value = getattr(event, name)
         if value == "" and name in _OMITTED_WHEN_EMPTY:
             continue
         if isinstance(value, datetime):
-            plain[name] = format_utc(value)
+            values[name] = format_utc(value)
         else:
-            plain[name] = list(value) if isinstance(value, tuple) else value
-    return plain
+            values[name] = list(value) if isinstance(value, tuple) else value
+    return values
 
 
-def event_from_dict(plain: Mapping[str, Any]) -> FeedbackEvent:
-    """The event that `to_dict` described. Raises BadInput for an unknown kind, an unknown field or a missing one."""
+def event_from_dict(plain: EventDict) -> FeedbackEvent:
+    """Return the event that `event_to_dict` wrote. Raises BadInput for an unknown kind, an unknown field or a missing one."""
     kind = plain.get("kind")
     cls = EVENT_TYPES.get(kind) if isinstance(kind, str) else None
     if cls is None:
@@ -219,12 +228,12 @@ def event_from_dict(plain: Mapping[str, Any]) -> FeedbackEvent:
 
 
 def canonical_event_bytes(event: FeedbackEvent) -> bytes:
-    """The bytes over which the log is chained and hashed."""
-    return canonical_json(event_to_dict(event))
+    """Return the bytes of an event that `log_hash` covers."""
+    return canonical_utf8_json(event_to_dict(event))
 
 
 _OMITTED_WHEN_EMPTY = frozenset({"code_hash", "parameters_hash", "origin", "acted_utc"})
-"""Fields that came later: an event without them has the bytes that it always had."""
+"""Fields that later versions added. Omitting them when empty keeps the bytes of older events."""
 
 _FIELD_NAMES: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in fields(cls)) for kind, cls in EVENT_TYPES.items()}
 _FIELD_NAME_SETS = {kind: frozenset(names) for kind, names in _FIELD_NAMES.items()}
@@ -233,7 +242,7 @@ _TUPLE_FIELDS = ("tags", "jurors")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DroppedEvent:
-    """An event that does not count, and why."""
+    """An event that does not count, and the reason."""
 
     event: str
     reason: str
@@ -241,12 +250,12 @@ class DroppedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogState:
-    """What stands after a log prefix. All sequences are in log order."""
+    """What counts after a log prefix. All tuples are in log order."""
 
     ratings: tuple[Rating, ...] = ()
-    """The last rating of each (actor, item) that is neither retracted nor removed; note ratings included."""
+    """The last rating of each (actor, item) that is neither retracted nor removed; includes note ratings."""
     comparisons: tuple[Comparison, ...] = ()
-    """The last comparison of each (actor, unordered pair)."""
+    """The last comparison of each (actor, unordered pair of items)."""
     edits: tuple[Edit, ...] = ()
     notes: tuple[Note, ...] = ()
     vouches: tuple[Vouch, ...] = ()
@@ -256,55 +265,51 @@ class LogState:
     removals: tuple[Removal, ...] = ()
     dropped: tuple[DroppedEvent, ...] = ()
     as_of_utc: datetime = _EARLIEST_UTC
-    """Time of the newest event. Ages are counted up to here and not by a clock, which nobody could replay: an item grows older
-    when the next act comes, whoever's and about whatever it is."""
+    """Time of the newest event of any kind. Ages are measured up to this time and not by a clock, which nobody could replay."""
     num_actors_since_status_change: int = 0
-    """How many people did anything since the last change of a status."""
+    """How many people acted in any way since the last status change."""
 
 
 def sort_events(events: Iterable[FeedbackEvent]) -> list[FeedbackEvent]:
-    """Events by (time, id), each once. Raises Untrusted when one id stands for two different events."""
-    seen: dict[str, FeedbackEvent] = {}
+    """Return events in log order, (time, id), without repetitions. Raises Untrusted if two different events share an id."""
+    events_by_id: dict[str, FeedbackEvent] = {}
     for event in events:
-        first = seen.setdefault(event.id, event)
+        first = events_by_id.setdefault(event.id, event)
         if first is not event and first != event:
-            raise Untrusted(f"Two different events have the id {event.id}.", advice="Take the log from its source again.")
-    return sorted(seen.values(), key=lambda event: (event.created_utc, event.id))
+            raise Untrusted(f"Two different events have the id {event.id}.", advice="Get the log from its source again.")
+    return sorted(events_by_id.values(), key=lambda event: (event.created_utc, event.id))
 
 
 def fold_events(events: Iterable[FeedbackEvent]) -> LogState:
-    """The state after these events: a pure function, whatever their order in the iterable.
+    """Return the state after these events, whatever their order in the iterable. Raises Untrusted as `sort_events` does.
 
-    An event that another one supersedes, retracts or removes is listed under `dropped` with its reason; so is a retraction of
-    somebody else's act and one that names no earlier event.
+    `dropped` lists every event that does not count, with its reason: events that were replaced, retracted or removed,
+    retractions of another person's act, and withdrawals that name no earlier event.
     """
     return fold_sorted_events(sort_events(events))
 
 
 def fold_sorted_events(sorted_events: list[FeedbackEvent]) -> LogState:
-    """`fold` for events that `in_log_order` returned."""
-    gone = _void_event_reasons(sorted_events)
-    dropped = [DroppedEvent(event=event_id, reason=reason) for event_id, reason in gone.items()]
-    kept: dict[str, list[Any]] = {kind: [] for kind in EVENT_TYPES}
-    last: dict[tuple[str, ...], FeedbackEvent] = {}
+    """Return the state after events that `sort_events` returned."""
+    void_reasons = void_acts(sorted_events, _withdrawn_id)
+    latest, replaced = latest_judgements(sorted_events, void_reasons, _subject_or_none)
+    latest_ids = {event.id for event in latest}
+    dropped = [DroppedEvent(event=event_id, reason=code.replace("_", " ")) for event_id, code in void_reasons.items()]
+    dropped += [DroppedEvent(event=event.id, reason=REPLACED_BY_LATER.replace("_", " ")) for event in replaced]
+    counting: dict[str, list[Any]] = {kind: [] for kind in EVENT_TYPES}
     for event in sorted_events:
-        if event.id not in gone:
-            kept[event.kind].append(event)
-            if isinstance(event, Rating | Comparison):
-                last[_judgement_key(event)] = event
-    standing = {event.id for event in last.values()}
-    for kind in ("rating", "note_rating", "comparison"):
-        dropped += [DroppedEvent(event=e.id, reason="replaced by a later one") for e in kept[kind] if e.id not in standing]
-        kept[kind] = [e for e in kept[kind] if e.id in standing]
+        if event.id in void_reasons or (isinstance(event, Rating | Comparison) and event.id not in latest_ids):
+            continue
+        counting[event.kind].append(event)
     return LogState(
-        ratings=tuple(sorted((*kept["rating"], *kept["note_rating"]), key=lambda e: (e.created_utc, e.id))),
-        comparisons=tuple(kept["comparison"]),
-        edits=tuple(kept["edit"]),
-        notes=tuple(kept["note"]),
-        vouches=tuple(kept["vouch"]),
-        juries=tuple(kept["jury_invitation"]),
-        statuses={event.item: event for event in kept["status_change"]},
-        removals=tuple(kept["removal"]),
+        ratings=tuple(sorted((*counting["rating"], *counting["note_rating"]), key=lambda e: (e.created_utc, e.id))),
+        comparisons=tuple(counting["comparison"]),
+        edits=tuple(counting["edit"]),
+        notes=tuple(counting["note"]),
+        vouches=tuple(counting["vouch"]),
+        juries=tuple(counting["jury_invitation"]),
+        statuses={event.item: event for event in counting["status_change"]},
+        removals=tuple(counting["removal"]),
         dropped=tuple(sorted(dropped, key=lambda d: (d.event, d.reason))),
         as_of_utc=sorted_events[-1].created_utc if sorted_events else _EARLIEST_UTC,
         num_actors_since_status_change=_count_actors_since_status_change(sorted_events),
@@ -312,36 +317,24 @@ def fold_sorted_events(sorted_events: list[FeedbackEvent]) -> LogState:
 
 
 def _count_actors_since_status_change(sorted_events: list[FeedbackEvent]) -> int:
-    people: set[str] = set()
+    actors: set[str] = set()
     for event in reversed(sorted_events):
         if isinstance(event, StatusChange):
             break
-        people.add(event.actor)
-    return len(people)
+        actors.add(event.actor)
+    return len(actors)
 
 
-def _judgement_key(event: Rating | Comparison) -> tuple[str, ...]:
+def _withdrawn_id(event: FeedbackEvent) -> str:
+    return event.event if isinstance(event, Retraction | Removal) else ""
+
+
+def judgement_subject_of(event: Rating | Comparison) -> tuple[str, ...]:
+    """Return the key of a judgement: a later judgement with the same key replaces this one."""
     if isinstance(event, Comparison):
-        return (event.actor, *sorted((event.left, event.right)))
-    return (event.actor, event.item)
+        return judgement_subject(event.actor, event.left, event.right)
+    return judgement_subject(event.actor, event.item)
 
 
-def _void_event_reasons(sorted_events: list[FeedbackEvent]) -> dict[str, str]:
-    """Ids of events that do not count because of a retraction or removal (or are a void one), with the reason."""
-    by_id: dict[str, FeedbackEvent] = {}
-    gone: dict[str, str] = {}
-    for event in sorted_events:
-        if isinstance(event, Retraction | Removal):
-            target = by_id.get(event.event)
-            if target is None:
-                gone[event.id] = "names no earlier event"
-            elif isinstance(target, Retraction | Removal | StatusChange):
-                gone[event.id] = f"a {target.kind.replace('_', ' ')} cannot be taken back"
-            elif isinstance(event, Removal):
-                gone[target.id] = "removed by an administrator"
-            elif target.actor != event.actor:
-                gone[event.id] = "retracts an act of somebody else"
-            else:
-                gone.setdefault(target.id, "retracted")
-        by_id[event.id] = event
-    return gone
+def _subject_or_none(event: FeedbackEvent) -> tuple[str, ...] | None:
+    return judgement_subject_of(event) if isinstance(event, Rating | Comparison) else None

@@ -1,14 +1,14 @@
-"""Arithmetic that gives the same bytes on every machine, whatever the order, the threads or the processor.
+"""Arithmetic that gives the same bytes on every machine, whatever the order of operands, the threads or the processor.
 
-Floating-point sums depend on their order, and `exp` or `log` of a maths library on its version. Everything that decides a
-status therefore keeps two rules:
+Floating-point sums depend on their order, and `exp` and `log` on the version of the maths library. All code that decides a
+status therefore follows two rules:
 
-- **Sums are exact.** Summands are first put on a grid of multiples of `GRID`. Below 2**53 grid steps every partial sum of such
-  numbers is representable, so that any order, any blocking and any fused multiply-add give one and the same result. The
-  grid is fine (about 1.5e-8): it makes sums associative, it does not hide differences.
-- **Elementary functions are built from + − × ÷ and square roots**, which IEEE 754 defines to the last bit.
+- **Sums are exact.** Summands are first rounded to multiples of `GRID`. Below 2**53 grid steps, every partial sum of such numbers
+  is representable, so any order, any blocking and any fused multiply-add give the same result. The grid is fine (about 1.5e-8):
+  it makes sums associative without hiding differences.
+- **Elementary functions use only + − × ÷ and square roots**, which IEEE 754 defines to the last bit.
 
-Knows nothing of ratings.
+This file knows nothing of ratings.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 GRID_STEPS_PER_UNIT = 2.0**26
 GRID = 1.0 / GRID_STEPS_PER_UNIT
@@ -29,22 +30,22 @@ _HALF_LN_2PI = 0.9189385332046727
 
 
 def round_to_grid(x: Floats) -> Floats:
-    """Nearest multiples of `GRID` (ties to even)."""
+    """Return the nearest multiples of `GRID`, ties to even."""
     return np.rint(x * GRID_STEPS_PER_UNIT) * GRID
 
 
 def exact_sum(x: Floats) -> float:
-    """Sum of `x` after rounding each summand to the grid: independent of order as long as |sum| < 2**27."""
+    """Return the sum of `x` after rounding each summand to the grid. Independent of order as long as |sum| < 2**27."""
     return float(np.sum(round_to_grid(x)))
 
 
 def exact_mean(x: Floats) -> float:
-    """Mean by `exact_sum`; 0 for no numbers."""
+    """Return the mean by `exact_sum`; 0 for an empty array."""
     return exact_sum(x) / x.size if x.size else 0.0
 
 
 def splitmix64_finalise(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """The finaliser of splitmix64 (Steele et al. 2014): a bijection of 64-bit numbers that scatters neighbours."""
+    """Apply the finaliser of splitmix64 (Steele et al. 2014), a bijection of 64-bit numbers that separates neighbours."""
     z = x + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -52,19 +53,19 @@ def splitmix64_finalise(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 
 def pseudo_random_uint64(count: int, seed: int) -> npt.NDArray[np.uint64]:
-    """`count` pseudo-random 64-bit numbers that depend on their index and on `seed` alone, not on any library's generator."""
+    """Return `count` pseudo-random 64-bit numbers that depend only on their index and on `seed`, not on a library."""
     start = splitmix64_finalise(np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64))
     return splitmix64_finalise(np.arange(count, dtype=np.uint64) ^ start)
 
 
 def pseudo_random_symmetric(count: int, seed: int) -> Floats:
-    """`count` pseudo-random multiples of `GRID` in [−1, 1)."""
+    """Return `count` pseudo-random multiples of `GRID` in [−1, 1)."""
     bits = (pseudo_random_uint64(count, seed) >> np.uint64(37)).astype(np.float64)
     return bits * GRID - 1.0
 
 
 def log(x: Floats) -> Floats:
-    """Natural logarithm of positive numbers: ln(m·2^e) by the series of artanh((m−1)/(m+1))."""
+    """Return the natural logarithm of positive numbers: ln(m·2^e) by the series of artanh((m−1)/(m+1))."""
     m, e = np.frexp(x)
     low = m < 0.7071067811865476
     m = np.where(low, m * 2.0, m)
@@ -78,7 +79,7 @@ def log(x: Floats) -> Floats:
 
 
 def exp(x: Floats) -> Floats:
-    """e**x for |x| < 700: a power of two times a Taylor polynomial on |r| ≤ ln2 / 2."""
+    """Return e**x for |x| < 700: a power of two times a Taylor polynomial on |r| ≤ ln2 / 2."""
     n = np.rint(x / _LN2)
     r = x - n * _LN2
     p = np.ones_like(r)
@@ -88,14 +89,13 @@ def exp(x: Floats) -> Floats:
 
 
 def sigmoid(x: Floats) -> Floats:
-    """1 / (1 + e**−x), without overflow."""
+    """Return 1 / (1 + e**−x), without overflow."""
     e = exp(-np.minimum(np.abs(x), 690.0))
     return np.where(x >= 0.0, 1.0 / (1.0 + e), e / (1.0 + e))
 
 
 def log_gamma(x: Floats) -> Floats:
-    """ln Γ(x) for x > 0: Stirling's series after shifting the argument above 8."""
-    shift = np.zeros_like(x)
+    """Return ln Γ(x) for x > 0, by Stirling's series after shifting the argument above 8."""
     product = np.ones_like(x)
     y = x.copy()
     for _ in range(8):
@@ -110,10 +110,10 @@ def log_gamma(x: Floats) -> Floats:
 
 
 def beta_cdf(a: Floats, b: Floats, x: float) -> Floats:
-    """P(X ≤ x) for X ~ Beta(a, b), elementwise over a, b > 0 and one 0 < x < 1, to about 1e-12.
+    """Return P(X ≤ x) for X ~ Beta(a, b), elementwise over a, b > 0, for one 0 < x < 1, to about 1e-12.
 
-    Lentz's continued fraction for the regularised incomplete beta function (DLMF 8.17.22). Counts above `a + b` = 4,000 are
-    scaled down to that first, which can only make a decision more hesitant and bounds the number of steps.
+    Uses Lentz's continued fraction for the regularised incomplete beta function (DLMF 8.17.22). Larger counts are first scaled
+    down to `a + b` = 4,000. This bounds the number of steps and can only make a decision more hesitant.
     """
     total = a + b
     scale = np.where(total > 4000.0, 4000.0 / total, 1.0)
@@ -136,7 +136,7 @@ def _beta_continued_fraction(p: Floats, q: Floats, y: Floats) -> Floats:
         d = 1.0 / _clamp_away_from_zero(1.0 + numerator * d, tiny)
         c = _clamp_away_from_zero(1.0 + numerator / c, tiny)
         step = c * d
-        # Each element stops by itself, so that its value does not depend on its neighbours.
+        # Each element stops on its own, so that its value does not depend on its neighbours.
         h = np.where(done, h, h * step)
         done = done | (np.abs(step - 1.0) < 1e-14)
         if bool(done.all()):

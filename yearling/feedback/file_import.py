@@ -1,26 +1,37 @@
-"""Judgements from files into the log, with a report in which nothing vanishes: every record read is kept, there already, or
-dropped with a reason that is counted.
+"""Imports judgements from files into the log, with a report that accounts for every record.
 
-Three formats, described in `docs/feedback_jsonl.md`: our own JSON lines (`jsonl`), pairs of a chosen and a rejected answer
-(`pairs`), and sets with several annotators for each pair (`annotators`). People who are named in a file enter under pseudonyms.
-Reading a file twice appends nothing the second time. One file is one transaction.
+Each record is kept, was in the log already, or is dropped for a counted reason. `docs/feedback_jsonl.md` describes the three
+formats: Yearling's own JSON lines (`jsonl`), pairs of a chosen and a rejected answer (`pairs`), and data sets with several
+annotators for each pair (`annotators`). People named in a file enter the log under pseudonyms. Importing a file twice adds
+nothing the second time. One file is one transaction.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, UserError
-from yearling.feedback.events import Comparison, Edit, FeedbackEvent, Note, Retraction, StatusChange, event_to_dict
+from yearling.feedback.event_index import MIN_TIME_STEP
+from yearling.feedback.events import (
+    Comparison,
+    Edit,
+    FeedbackEvent,
+    Note,
+    Retraction,
+    StatusChange,
+    event_from_dict,
+    event_to_dict,
+)
 from yearling.feedback.jsonl import EXPORT_FORMAT, ParsedLine, export_entry_hashes, parse_line
+from yearling.feedback.log import text_ids_of
 from yearling.feedback.preference_datasets import (
     AnnotatedComparison,
     UnusableRow,
@@ -28,19 +39,21 @@ from yearling.feedback.preference_datasets import (
     read_preference_pairs,
 )
 from yearling.feedback.pseudonyms import SECRET_NAME, Pseudonyms
-from yearling.store import GENESIS_HASH, Store, TextRecord, make_text
+from yearling.store import GENESIS_HASH, Store, TextRecord, make_text, retracts_another_persons_act
 
 FeedbackFileFormat = Literal["jsonl", "pairs", "annotators"]
 RecordProgress = Callable[[int, int], None]
+"""Called with the number of records read and the total."""
 
 _MAX_EXAMPLES = 20
 _MAX_CLOCK_SKEW = timedelta(minutes=5)
-"""How far ahead another machine's clock may be."""
+"""How far the clock of another machine may be ahead."""
+_PROGRESS_INTERVAL = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DroppedRecord:
-    """A dropped act: where it stood and why it was dropped."""
+    """A dropped record: its line, why it was dropped, and details."""
 
     line: int
     reason: str
@@ -49,31 +62,33 @@ class DroppedRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedbackImportReport:
-    """What became of a file. `records` read (acts, and texts on lines of their own) = kept + already there + dropped."""
+    """The result of an import. `records`, the acts and separate texts of the file, = kept + already there + dropped."""
 
     source: str
     format: str
     sha256: str
     records: int
     kept: dict[str, int]
-    """New records by kind."""
+    """New records, by kind."""
     already_there: int
     dropped: dict[str, int]
-    """Records left out, by reason."""
+    """Dropped records, by reason."""
     texts: int
-    """New texts, those that came within acts included."""
+    """New texts, including those on the lines of acts."""
     raters: int
     items: int
     examples: tuple[DroppedRecord, ...]
+    """The first dropped records."""
 
     @property
     def num_kept(self) -> int:
+        """Total number of new records."""
         return sum(self.kept.values())
 
 
 @dataclass(slots=True)
 class _ImportDraft:
-    """An import as it is gathered. `text_lines` is 0 for a text that came within an act."""
+    """An import while it is read. `text_lines` is 0 for a text on the line of its act."""
 
     records: int = 0
     events: dict[str, FeedbackEvent] = field(default_factory=dict)
@@ -88,10 +103,15 @@ class _ImportDraft:
         if len(self.examples) < _MAX_EXAMPLES:
             self.examples.append(DroppedRecord(line=line, reason=reason, detail=detail[:200]))
 
+    def drop_event(self, event_id: str, reason: str, detail: str) -> None:
+        del self.events[event_id]
+        self.drop(self.lines[event_id], reason, detail)
+
     def add_event(self, event: FeedbackEvent, line: int) -> None:
         if event.id in self.events:
-            same = _is_same_event(event_to_dict(self.events[event.id]), event)
-            self.drop(line, "the same act twice in this file" if same else "an id that stands for another act", event.id)
+            is_repetition = _is_same_event(event_to_dict(self.events[event.id]), event)
+            reason = "the same act twice in this file" if is_repetition else "an id that stands for another act"
+            self.drop(line, reason, event.id)
             return
         self.events[event.id] = event
         self.lines[event.id] = line
@@ -100,10 +120,11 @@ class _ImportDraft:
 def import_feedback_file(
     store: Store, path: Path, format: FeedbackFileFormat, *, source: str | None = None, on_progress: RecordProgress | None = None
 ) -> FeedbackImportReport:
-    """Read a file of judgements into the log. `source` tells its annotators from those of other files; by default its name.
+    """Import a file of judgements into the log, all or nothing.
 
-    Raises NotFound for a missing file, BadInput for one that is of another format altogether, Untrusted for an export that was
-    changed, StorageFailed; then nothing is imported.
+    `source` distinguishes the annotators of this file from those of other files; it defaults to the name of the file. Raises
+    NotFound for a missing file, BadInput for a file of another format, Untrusted for an export that was changed, and
+    StorageFailed.
     """
     if not path.is_file():
         raise NotFound(f"There is no file {path}.")
@@ -112,13 +133,13 @@ def import_feedback_file(
     pseudonyms = Pseudonyms(store.secrets.get_or_create(SECRET_NAME))
     draft = _ImportDraft()
     if format == "jsonl":
-        mirrors = _read_jsonl(store, data, name, pseudonyms, draft, on_progress)
+        accept_status_changes = _read_jsonl(store, data, name, pseudonyms, draft, on_progress)
     else:
-        mirrors = False
+        accept_status_changes = False
         rows = read_preference_pairs(data) if format == "pairs" else read_annotator_comparisons(data)
         _read_comparisons(rows, name, pseudonyms, draft, on_progress)
-    known = _reconcile(store, draft, accept_status_changes=mirrors)
-    texts, known_texts = _select_new_texts(store, draft)
+    num_known_events = _reconcile(store, draft, accept_status_changes=accept_status_changes)
+    texts, num_known_texts = _select_new_texts(store, draft)
     kept = Counter(event.kind for event in draft.events.values())
     kept["text"] = sum(1 for text in texts if draft.text_lines[text.id])
     store.events.append([event_to_dict(event) for event in draft.events.values()], texts=texts)
@@ -128,7 +149,7 @@ def import_feedback_file(
         sha256=sha256(data).hexdigest(),
         records=draft.records,
         kept={kind: count for kind, count in sorted(kept.items()) if count},
-        already_there=known + known_texts,
+        already_there=num_known_events + num_known_texts,
         dropped=dict(sorted(draft.dropped.items())),
         texts=len(texts),
         raters=len({event.actor for event in draft.events.values()}),
@@ -143,18 +164,18 @@ def import_feedback_file(
 def _read_jsonl(
     store: Store, data: bytes, source: str, pseudonyms: Pseudonyms, draft: _ImportDraft, on_progress: RecordProgress | None
 ) -> bool:
-    """Our own format. True when the file is an export that goes on where the log here ends, so that its statuses hold here."""
+    """Read Yearling's own format. Returns whether to accept the file's status changes: only if it extends the local log."""
     lines = data.split(b"\n")
-    mirrors = _extends_local_log(store, lines)
-    latest = now_utc() + _MAX_CLOCK_SKEW
-    begun = now_utc() - timedelta(microseconds=len(lines))
-    for number, raw in enumerate(lines, start=1):
-        if on_progress and number % 1000 == 0:
+    extends_local_log = _extends_local_log(store, lines)
+    latest_utc = now_utc() + _MAX_CLOCK_SKEW
+    first_utc = now_utc() - MIN_TIME_STEP * len(lines)
+    for number, line in enumerate(lines, start=1):
+        if on_progress and number % _PROGRESS_INTERVAL == 0:
             on_progress(number, len(lines))
-        if not raw.strip():
+        if not line.strip():
             continue
         try:
-            plain = json.loads(raw)
+            plain = json.loads(line)
         except (ValueError, RecursionError) as error:
             draft.records += 1
             draft.drop(number, "not JSON", str(error))
@@ -163,13 +184,13 @@ def _read_jsonl(
             continue
         draft.records += 1
         try:
-            line = parse_line(plain, source, pseudonyms, begun + timedelta(microseconds=number))
+            parsed = parse_line(plain, source, pseudonyms, first_utc + MIN_TIME_STEP * number)
         except UserError as error:
             reason = {"kind": "unknown kind", "value": "a rating that is not 0, 0.5 or 1"}.get(error.param or "", "malformed")
             draft.drop(number, reason, error.message)
             continue
-        _add_line(line, number, draft, latest)
-    return mirrors
+        _add_line(parsed, number, draft, latest_utc)
+    return extends_local_log
 
 
 def _add_line(line: ParsedLine, number: int, draft: _ImportDraft, latest_utc: datetime) -> None:
@@ -187,9 +208,9 @@ def _add_line(line: ParsedLine, number: int, draft: _ImportDraft, latest_utc: da
 
 
 def _extends_local_log(store: Store, lines: Sequence[bytes]) -> bool:
-    """Whether this is an unchanged export of a log of which the log here is the beginning. Raises Untrusted for a changed one."""
-    chain = export_entry_hashes(lines)
-    return chain is not None and store.events.head().hash in {GENESIS_HASH, *chain}
+    """Return whether the file is an unchanged export whose log starts with the local one. Raises Untrusted if it was changed."""
+    hashes = export_entry_hashes(lines)
+    return hashes is not None and store.events.head().hash in {GENESIS_HASH, *hashes}
 
 
 def _read_comparisons(
@@ -199,128 +220,123 @@ def _read_comparisons(
     draft: _ImportDraft,
     on_progress: RecordProgress | None,
 ) -> None:
-    read = list(rows)
-    begun = now_utc() - timedelta(microseconds=len(read))
-    for number, row in enumerate(read):
-        if on_progress and number % 1000 == 0:
-            on_progress(number, len(read))
+    all_rows = list(rows)
+    first_utc = now_utc() - MIN_TIME_STEP * len(all_rows)
+    for number, row in enumerate(all_rows):
+        if on_progress and number % _PROGRESS_INTERVAL == 0:
+            on_progress(number, len(all_rows))
         draft.records += 1
         if isinstance(row, UnusableRow):
             draft.drop(row.row, row.reason, row.detail)
             continue
-        left, right = (pseudonyms.item_id({"messages": list(row.prompt), "text": answer}) for answer in (row.left, row.right))
+        contents = [{"messages": list(row.prompt), "text": answer} for answer in (row.left, row.right)]
+        left, right = (pseudonyms.item_id(content) for content in contents)
         if left == right:
             draft.drop(row.row, "the two answers are the same")
             continue
         comparison = Comparison(
             id=pseudonyms.event_id(source, row.row_hash, row.annotator),
-            created_utc=begun + timedelta(microseconds=number),
+            created_utc=first_utc + MIN_TIME_STEP * number,
             actor=pseudonyms.for_imported_name(source, row.annotator),
             left=left,
             right=right,
             outcome=row.outcome,
         )
         draft.add_event(comparison, row.row)
-        for item, answer in ((left, row.left), (right, row.right)):
-            content = {"messages": list(row.prompt), "text": answer}
+        for item, content in zip((left, right), contents, strict=True):
             draft.texts.setdefault(item, make_text(item, "answer", content, salt=""))
             draft.text_lines.setdefault(item, 0)
 
 
 def _reconcile(store: Store, draft: _ImportDraft, *, accept_status_changes: bool) -> int:
-    """Drop what the log does not take; returns how many acts were there already."""
-    there = store.events.known_ids(draft.events)
-    taken = _existing_text_owners(store, draft)
-    known = 0
-    for event_id in list(draft.events):
-        event, line = draft.events[event_id], draft.lines[event_id]
-        if event_id in there:
-            del draft.events[event_id]
+    """Drop the events that the log cannot take, and return how many of the others it has already."""
+    existing_ids = store.events.known_ids(draft.events)
+    text_owners = _existing_text_owners(store, draft)
+    num_known = 0
+    for event_id, event in list(draft.events.items()):
+        if event_id in existing_ids:
             if _is_same_event(store.events.get(event_id).event, event):
-                known += 1
+                del draft.events[event_id]
+                num_known += 1
             else:
-                draft.drop(line, "an id that stands for another act", event_id)
-        elif isinstance(event, Note | Edit) and taken.setdefault(_text_id_of(event), event_id) != event_id:
-            del draft.events[event_id]
-            draft.drop(line, "an id that stands for other words", _text_id_of(event))
+                draft.drop_event(event_id, "an id that stands for another act", event_id)
+        elif isinstance(event, Note | Edit) and text_owners.setdefault(_text_id_of(event), event_id) != event_id:
+            draft.drop_event(event_id, "an id that stands for other words", _text_id_of(event))
         elif isinstance(event, StatusChange) and not accept_status_changes:
-            del draft.events[event_id]
-            draft.drop(line, "a status that another installation found", event.item)
-        elif isinstance(event, Retraction) and (reason := _retraction_problem(store, draft, event, there)):
-            del draft.events[event_id]
-            draft.drop(line, reason, event.event)
-    return known
+            draft.drop_event(event_id, "a status that another installation found", event.item)
+        elif isinstance(event, Retraction) and (reason := _retraction_problem(store, draft, event)):
+            draft.drop_event(event_id, reason, event.event)
+    return num_known
 
 
 def _existing_text_owners(store: Store, draft: _ImportDraft) -> dict[str, str]:
-    """Ids of words that are here already, with the act that they came by, as far as the draft could clash with them."""
+    """Return which act each stored text belongs to, for the texts that the draft could clash with."""
     wanted = {_text_id_of(event): event for event in draft.events.values() if isinstance(event, Note | Edit)}
     if not wanted:
         return {}
-    present = store.texts.get_many(list(wanted))
-    taken = {text_id: "" for text_id, text in present.items() if text.sha256 != wanted[text_id].text_sha256}
+    stored = store.texts.get_many(list(wanted))
+    owners = {text_id: "" for text_id, text in stored.items() if text.sha256 != wanted[text_id].text_sha256}
     with store.events.stream() as entries:
         for entry in entries:
-            words = {"note": "note", "edit": "result"}.get(entry.event["kind"])
-            if words and entry.event[words] in wanted:
-                taken.setdefault(entry.event[words], entry.event["id"])
-    return taken
+            id_field = {"note": "note", "edit": "result"}.get(entry.event["kind"])
+            if id_field and entry.event[id_field] in wanted:
+                owners.setdefault(entry.event[id_field], entry.event["id"])
+    return owners
 
 
-def _is_same_event(existing: dict[str, Any], event: FeedbackEvent) -> bool:
-    """Equal but for the time, which lines without one get when they are read."""
-    mine = event_to_dict(event)
-    return {**existing, "created_utc": ""} == {**mine, "created_utc": ""}
+def _is_same_event(existing: dict[str, object], event: FeedbackEvent) -> bool:
+    """Return whether two events are equal apart from their times, which lines without a time receive on each import."""
+    return {**existing, "created_utc": ""} == {**event_to_dict(event), "created_utc": ""}
 
 
-def _retraction_problem(store: Store, draft: _ImportDraft, event: Retraction, existing_ids: set[str]) -> str:
-    """Why a retraction cannot be, or nothing."""
-    target = draft.events.get(event.event)
-    try:
-        actor = target.actor if target else store.events.get(event.event).event["actor"]
-    except NotFound:
-        return "a retraction of nothing that is here"
-    return "" if actor == event.actor else "a retraction of somebody else's act"
+def _retraction_problem(store: Store, draft: _ImportDraft, retraction: Retraction) -> str:
+    """Return why a retraction cannot enter the log, or an empty string."""
+    target = draft.events.get(retraction.event)
+    if target is None:
+        try:
+            target = event_from_dict(store.events.get(retraction.event).event)
+        except NotFound:
+            return "a retraction of nothing that is here"
+    return "a retraction of somebody else's act" if retracts_another_persons_act(retraction, target) else ""
 
 
 def _select_new_texts(store: Store, draft: _ImportDraft) -> tuple[list[TextRecord], int]:
-    """The new texts, and how many lines held texts that were there already.
+    """Return the new texts, and the number of lines whose text was stored already.
 
-    The words of a note or an edit come with the act alone: without it they were deleted here, or belong to nothing.
+    The text of a note or an edit enters only together with its act. Without the act, the text was deleted here or belongs to
+    nothing.
     """
-    acts = {_text_id_of(event): event for event in draft.events.values() if isinstance(event, Note | Edit)}
-    present = store.texts.get_many(list(draft.texts))
-    fit, known = [], 0
+    acts_by_text = {_text_id_of(event): event for event in draft.events.values() if isinstance(event, Note | Edit)}
+    stored = store.texts.get_many(list(draft.texts))
+    new, num_known = [], 0
     for text_id, text in draft.texts.items():
-        line, there, act = draft.text_lines[text_id], present.get(text_id), acts.get(text_id)
+        line, existing, act = draft.text_lines[text_id], stored.get(text_id), acts_by_text.get(text_id)
         reason = ""
-        if there is not None:
-            reason = "" if there.sha256 == text.sha256 else "a text whose id stands for other words"
-            known += bool(line and not reason)
+        if existing is not None:
+            reason = "" if existing.sha256 == text.sha256 else "a text whose id stands for other words"
+            num_known += bool(line and not reason)
         elif act is None and text.kind in ("note", "edit"):
             reason = "words without the act that they belong to"
         elif act is not None and act.text_sha256 not in ("", text.sha256):
             reason = "words that are not those of their act"
         else:
-            fit.append(text)
+            new.append(text)
         if reason and line:
             draft.drop(line, reason, text_id)
-    return fit, known
+    return new, num_known
 
 
 def _text_id_of(event: Note | Edit) -> str:
-    return event.note if isinstance(event, Note) else event.result
+    (text_id,) = text_ids_of(event)
+    return text_id
 
 
-def _judged_items(events: Any) -> set[str]:
-    found: set[str] = set()
-    for event in events:
-        found.update(getattr(event, name) for name in ("item", "left", "right") if hasattr(event, name))
-    return found
+def _judged_items(events: Iterable[FeedbackEvent]) -> set[str]:
+    return {getattr(event, name) for event in events for name in ("item", "left", "right") if hasattr(event, name)}
 
 
 def parse_file_format(name: str) -> FeedbackFileFormat:
-    """Raises BadInput."""
+    """Return a file format by name. Raises BadInput for an unknown name."""
     if name == "jsonl":
         return "jsonl"
     if name == "pairs":

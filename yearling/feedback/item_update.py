@@ -1,98 +1,109 @@
-"""The quick answer after one new rating: the rater side stays as the last full run left it, one item is solved again.
+"""Updates the result of one item after new ratings, with the rater side frozen as the last full run left it.
 
-With no new events the answer is the full run's to the last bit, and the next full run does not depend on what was answered here.
+Without new events, the result equals that of the full run to the last bit. The next full run does not depend on updates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from yearling.feedback.consensus import ConsensusResult, decide_items
 from yearling.feedback.events import FeedbackEvent, Rating, fold_events
 from yearling.feedback.rater_model import RaterModel, SparseRatings, solve_item
-from yearling.feedback.rating_table import ModelFits
+from yearling.feedback.rating_table import ModelFits, RatingTable
 from yearling.feedback.snapshot import ItemResult
 
 
 def update_item_result(result: ConsensusResult, item: str, events: Iterable[FeedbackEvent]) -> ItemResult:
-    """One item after new events about it, with the rater side frozen: quick, and provisional until the next full run.
+    """Return the provisional result of one item after new events.
 
-    `events` are all events of the log that concern the item's ratings (with their retractions and removals) and its jury.
-    Ratings by somebody whose side the last full run did not know wait for the next one.
+    `result` is the last full run. `events` are all events of the log about the item's ratings, their withdrawals, and its jury.
+    Ratings by people whose side the last full run did not know wait for the next one.
     """
     p, table = result.parameters, result.table
-    about = fold_events(events)
-    votes = [rating for rating in about.ratings if rating.item == item]
+    item_log_state = fold_events(events)
+    ratings = [rating for rating in item_log_state.ratings if rating.item == item]
     number = table.item_index.get(item, len(table.item_index))
-    entries = _build_item_entries(result, number, votes)
+    item_table = _build_item_table(result, item, number, ratings)
+    refits = [_refit_item(fits, item_table.ratings, number) for fits in (result.main_fits, result.robust_fits)]
+    main_fits, robust_fits = (
+        ModelFits(_select_item(fits.axis, number), _select_item(fits.prediction, number), fits.sides) for fits in refits
+    )
+    # Renumber the item to 0, the only one in the table on which `decide_items` decides.
+    item_ratings = replace(item_table.ratings, items=np.zeros_like(item_table.ratings.items), num_items=1)
     state = replace(
         result.state,
-        ratings=tuple(votes),
-        juries=about.juries or result.state.juries,
-        as_of_utc=max(about.as_of_utc, result.state.as_of_utc),
+        ratings=tuple(ratings),
+        juries=item_log_state.juries or result.state.juries,
+        as_of_utc=max(item_log_state.as_of_utc, result.state.as_of_utc),
     )
-    one = replace(table, item_index={**table.item_index, item: number}, **entries)
-    fits = [_refit_item(f, one.ratings, number) for f in (result.main_fits, result.robust_fits)]
-    local = replace(one, item_index={item: 0}, ratings=replace(one.ratings, items=np.zeros_like(one.ratings.items), num_items=1))
-    narrowed = [ModelFits(_select_item(f.axis, number), _select_item(f.prediction, number), f.sides) for f in fits]
     items, _, _, _ = decide_items(
-        state, local, narrowed[0], narrowed[0] if result.robust_fits is result.main_fits else narrowed[1], p
+        state,
+        replace(item_table, item_index={item: 0}, ratings=item_ratings),
+        main_fits,
+        main_fits if result.robust_fits is result.main_fits else robust_fits,
+        p,
     )
     return items[0]
 
 
-def _build_item_entries(result: ConsensusResult, number: int, votes: Sequence[Rating]) -> dict[str, Any]:
-    """The item's entries: its ratings as they stand now, and the shares of wins that the full run had."""
-    table, needed = result.table, result.parameters.defences.earlier_acts
-    seen_before = {rating.id for rating in result.state.ratings}
+def _build_item_table(result: ConsensusResult, item: str, number: int, ratings: Sequence[Rating]) -> RatingTable:
+    """Return the entries of one item: its current ratings, and the shares of comparisons won as of the full run."""
+    table, min_acts = result.table, result.parameters.defences.earlier_acts
+    full_ratings, experience = table.ratings, table.experience
+    known_rating_ids = {rating.id for rating in result.state.ratings}
     rows: list[tuple[int, float, bool, bool]] = []
-    for vote in votes:
-        rater = table.rater_index.get(vote.actor)
-        if rater is None or table.representative[rater] != rater or table.experience.num_earned_acts.get(vote.actor, 0) < needed:
+    for rating in ratings:
+        rater = table.rater_index.get(rating.actor)
+        if rater is None or table.representative[rater] != rater or experience.num_earned_acts.get(rating.actor, 0) < min_acts:
             continue
-        counted = vote.id in table.counted_act_ids or vote.id not in seen_before
-        rows.append((rater, vote.value, True, counted))
+        counts = rating.id in experience.counted_act_ids or rating.id not in known_rating_ids
+        rows.append((rater, rating.value, True, counts))
     raters = {row[0] for row in rows}
-    f = table.ratings
-    for entry in np.flatnonzero((f.items == number) & ~table.is_rating):
-        if int(f.raters[entry]) not in raters:
-            rows.append((int(f.raters[entry]), float(f.values[entry]), False, False))
+    for entry in np.flatnonzero((full_ratings.items == number) & ~table.is_rating):
+        if int(full_ratings.raters[entry]) not in raters:
+            rows.append((int(full_ratings.raters[entry]), float(full_ratings.values[entry]), False, False))
     weights = None
-    if f.weights is not None:
-        by_rater = np.ones(f.num_raters)
-        by_rater[f.raters] = f.weights
-        weights = by_rater[[row[0] for row in rows]]
-    ratings = SparseRatings(
+    if full_ratings.weights is not None:
+        weight_by_rater = np.ones(full_ratings.num_raters)
+        weight_by_rater[full_ratings.raters] = full_ratings.weights
+        weights = weight_by_rater[[row[0] for row in rows]]
+    item_ratings = SparseRatings(
         np.array([row[0] for row in rows], dtype=np.int32),
         np.full(len(rows), number, dtype=np.int32),
         np.array([row[1] for row in rows], dtype=np.float64),
-        f.num_raters,
-        max(f.num_items, number + 1),
+        full_ratings.num_raters,
+        max(full_ratings.num_items, number + 1),
         weights,
     )
-    flags = [np.array([row[k] for row in rows], dtype=np.bool_) for k in (2, 3)]
-    return {"ratings": ratings, "is_rating": flags[0], "counts_as_evidence": flags[1]}
+    is_rating, counts_as_evidence = (np.array([row[k] for row in rows], dtype=np.bool_) for k in (2, 3))
+    return replace(
+        table,
+        item_index={**table.item_index, item: number},
+        ratings=item_ratings,
+        is_rating=is_rating,
+        counts_as_evidence=counts_as_evidence,
+    )
 
 
 def _refit_item(fits: ModelFits, ratings: SparseRatings, number: int) -> ModelFits:
-    """Both models with one item solved again from its entries by raters who take part in this fit."""
-    part = ratings.select(fits.sides[ratings.raters] >= 0)
-    raters = part.raters.astype(np.int64)
-    weights = np.ones(part.size) if part.weights is None else part.weights
+    """Solve one item again in both models, from its entries by raters who take part in this fit."""
+    entries = ratings.select(fits.sides[ratings.raters] >= 0)
+    raters = entries.raters.astype(np.int64)
+    weights = np.ones(entries.size) if entries.weights is None else entries.weights
     models = []
     for model in (fits.axis, fits.prediction):
-        bias, factors = solve_item(model, raters, part.values, weights)
-        biases, all_factors = model.item_bias, model.item_factors
-        if number == len(biases):
-            biases = np.append(biases, 0.0)
-            all_factors = np.vstack([all_factors, np.zeros((1, all_factors.shape[1]))])
-        biases, all_factors = biases.copy(), all_factors.copy()
-        biases[number], all_factors[number] = bias, factors
-        models.append(replace(model, item_bias=biases, item_factors=all_factors))
+        bias, factors = solve_item(model, raters, entries.values, weights)
+        item_bias, item_factors = model.item_bias, model.item_factors
+        if number == len(item_bias):
+            item_bias = np.append(item_bias, 0.0)
+            item_factors = np.vstack([item_factors, np.zeros((1, item_factors.shape[1]))])
+        item_bias, item_factors = item_bias.copy(), item_factors.copy()
+        item_bias[number], item_factors[number] = bias, factors
+        models.append(replace(model, item_bias=item_bias, item_factors=item_factors))
     return ModelFits(models[0], models[1], fits.sides)
 
 

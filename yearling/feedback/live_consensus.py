@@ -1,7 +1,7 @@
-"""The consensus as it stands, live: the last full run, and quick answers for the items that were rated since.
+"""The live consensus: the last full run, and provisional results for items that were rated since.
 
-A new rating moves its item at once, with the rater side frozen as the last full run left it; a full run follows in the
-background, and when it is done its answer is the only one. Thread-safe.
+A new rating changes the result of its item at once, with the rater side of the model frozen as the last full run left it. A full
+run follows in the background and replaces all provisional results. Thread-safe.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ from yearling.feedback.status_rules import NEEDS_MORE
 
 _LOG = structlog.get_logger("yearling.feedback")
 _IDLE_TO_RUN_RATIO = 5.0
-"""After a full run that took s seconds there is none for this many times s, so that a big log leaves time for other work."""
+"""After a full run that took s seconds, the next one waits this many times s, so that a large log leaves time for other work."""
 _MAX_PROVISIONAL_ITEMS = 50
+_MAX_JURY_DRAWS = 5
+_CLOSE_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemStatus:
-    """Where an item stands. `provisional` when it was rated since the last full run; `result` None when nobody judged it."""
+    """The status of an item. `is_provisional` means that it was rated since the last full run; `result` is None if unjudged."""
 
     item: str
     status: str
@@ -42,7 +44,7 @@ class ItemStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JuryState:
-    """Who was invited to judge an item, who has, and what they found: a status, `split`, or nothing yet."""
+    """The jurors invited to judge an item, those who have, and the verdict: a status, `split`, or empty while it is open."""
 
     item: str
     invited: frozenset[str]
@@ -51,7 +53,7 @@ class JuryState:
 
 
 class LiveConsensus:
-    """The live consensus of one log."""
+    """The live consensus of one log. `interval_s` is the shortest pause between two full runs in the background."""
 
     def __init__(self, log: FeedbackLog, parameters: ConsensusParameters | None = None, *, interval_s: float = 2.0) -> None:
         self.log = log
@@ -67,13 +69,13 @@ class LiveConsensus:
         self._worker: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to run in the background whenever somebody acted. `close` ends it."""
+        """Start a background thread that runs the consensus after new acts. `close` stops it."""
         self._wake.set()
         self._worker = threading.Thread(target=self._run_in_background, name="consensus", daemon=True)
         self._worker.start()
 
     def close(self) -> None:
-        """Stop, after the run that is going on."""
+        """Stop the background thread after its current run."""
         self._is_closing = True
         self._wake.set()
         if self._worker:
@@ -81,23 +83,23 @@ class LiveConsensus:
             self._worker = None
 
     def request_run(self) -> None:
-        """Somebody acted: a full run will follow soon."""
+        """Ask the background thread for a full run soon, because somebody acted."""
         self._wake.set()
 
     def run_now(self) -> RecordedConsensusRun:
-        """A full run over the log as it is now. Raises what `run_and_record` raises."""
-        with self._run_lock:  # one at a time; what others ask meanwhile is answered from the run before
-            mine, newest = self._latest_run, self.log.store.consensus_runs.get_newest()
-            # A run that another process recorded has no fits here.
-            stale = mine is None or mine.result is None or newest is None or newest.sequence != mine.record.sequence
-            finished = run_and_record(self.log.store, self.log.index, self.parameters, need_fits=stale)
+        """Run the consensus over the current log, in this thread. Raises as `run_and_record` does."""
+        with self._run_lock:  # one run at a time; meanwhile the previous run answers all questions
+            current, newest = self._latest_run, self.log.store.consensus_runs.get_newest()
+            # A run that another process recorded has no fits in this process.
+            need_fits = current is None or current.result is None or newest is None or newest.sequence != current.record.sequence
+            finished = run_and_record(self.log.store, self.log.index, self.parameters, need_fits=need_fits)
             if finished.result is not None:
                 self._install_run(finished)
             return finished
 
     @property
     def latest_run(self) -> RecordedConsensusRun:
-        """The last full run: the one on record, without its fits, until the first run in the background is done."""
+        """The last full run. Until the first run in the background ends, this is the recorded run, without its fits."""
         if self._latest_run is None:
             recorded = load_latest_run(self.log.store)
             if recorded is None:
@@ -118,91 +120,100 @@ class LiveConsensus:
             self._provisional_results = {}
 
     def item_status(self, item: str) -> ItemStatus:
-        """Where an item stands, ratings of this moment included."""
-        found = self.item_result(item)
+        """Return the status of an item, including ratings that arrived since the last full run."""
+        result = self.item_result(item)
         return ItemStatus(
             item=item,
-            status=found.status if found else NEEDS_MORE,
-            reason=found.reason if found else "no_quorum",
-            result=found,
+            status=result.status if result else NEEDS_MORE,
+            reason=result.reason if result else "no_quorum",
+            result=result,
             is_provisional=self._last_change_sequence(item) > self.latest_run.record.up_to,
         )
 
     def item_result(self, item: str) -> ItemResult | None:
-        """The result of one item, solved again when it was rated since the last full run; None when nobody judged it.
+        """Return the result of one item, solved again if it was rated since the last full run; None if nobody judged it.
 
-        In the first seconds after a start there are no fits to solve it with: it is then what the run on record says.
+        In the first seconds after a start there are no fits, and the result is that of the recorded run.
         """
-        finished, newest = self.latest_run, self._last_change_sequence(item)
-        if newest <= finished.record.up_to or finished.result is None:
+        latest, change_sequence = self.latest_run, self._last_change_sequence(item)
+        if change_sequence <= latest.record.up_to or latest.result is None:
             return self._results_by_item.get(item)
         self.request_run()
-        known = self._provisional_results.get(item)
-        if known and known[0] == newest:
-            return known[1]
-        answer = update_item_result(finished.result, item, self.log.index.events_about(item))
+        cached = self._provisional_results.get(item)
+        if cached and cached[0] == change_sequence:
+            return cached[1]
+        result = update_item_result(latest.result, item, self.log.index.events_about(item))
         with self._lock:
-            if self._latest_run is finished:
-                self._provisional_results[item] = (newest, answer)
-        return answer
+            if self._latest_run is latest:
+                self._provisional_results[item] = (change_sequence, result)
+        return result
 
     def item_results(self) -> list[ItemResult]:
-        """All items, by id; those of the newest ratings solved again, unless very many wait for the next full run."""
-        finished = self.latest_run
-        found = dict(self._results_by_item)
-        with self.log.index.consistent_view() as ledger:
-            pending = ledger.items_changed_after(finished.record.up_to)
-        for name in sorted(pending, key=lambda name: -pending[name])[:_MAX_PROVISIONAL_ITEMS]:
-            answer = self.item_result(name)
-            if answer is not None:
-                found[name] = answer
-        return [found[name] for name in sorted(found)]
+        """Return all results, by item id.
+
+        The items rated last are solved again, up to a limit; the rest wait for the next run.
+        """
+        latest = self.latest_run
+        results = dict(self._results_by_item)
+        with self.log.index.consistent_view() as index:
+            changed = index.items_changed_after(latest.record.up_to)
+        for item in sorted(changed, key=lambda item: -changed[item])[:_MAX_PROVISIONAL_ITEMS]:
+            result = self.item_result(item)
+            if result is not None:
+                results[item] = result
+        return [results[item] for item in sorted(results)]
 
     def rating_queue(self, person_id: str, *, limit: int = 20) -> list[RatingQueueItem]:
-        """What a person could rate next: juries first; nothing that they rated, wrote themselves, or that was taken back."""
-        actor, finished = self.log.pseudonym(person_id), self.latest_run
-        snapshot, side = finished.snapshot, finished.result.side_of(actor) if finished.result else -1
-        with self.log.index.consistent_view() as ledger:
-            found = [RatingQueueItem(item=item, reason="jury") for item in ledger.pending_jury_items(actor)[:limit]]
-            called = {wanted.item for wanted in found}
-            for wanted in build_rating_queue(snapshot, self.parameters.status, side):
-                if len(found) == limit:
+        """Return what a person could rate next, jury items first.
+
+        Omits items that the person rated or wrote, and items that were withdrawn.
+        """
+        actor, latest = self.log.pseudonym(person_id), self.latest_run
+        side = latest.result.side_of(actor) if latest.result else -1
+        with self.log.index.consistent_view() as index:
+            queue = [RatingQueueItem(item=item, reason="jury") for item in index.pending_jury_items(actor)[:limit]]
+            jury_items = {entry.item for entry in queue}
+            for entry in build_rating_queue(latest.snapshot, self.parameters.status, side):
+                if len(queue) == limit:
                     break
-                written = ledger.authoring_event(wanted.item)
-                own = written is not None and (written.actor == actor or ledger.withdrawal_of(written.id) is not None)
-                if not own and wanted.item not in called and not ledger.has_rated(actor, wanted.item):
-                    found.append(wanted)
-        return found
+                authoring = index.authoring_event(entry.item)
+                is_excluded = authoring is not None and (
+                    authoring.actor == actor or index.withdrawal_of(authoring.id) is not None
+                )
+                if not is_excluded and entry.item not in jury_items and not index.has_rated(actor, entry.item):
+                    queue.append(entry)
+        return queue
 
     def jury_state(self, item: str) -> JuryState:
-        """How far the jury on an item is. Raises NotFound where none was invited."""
-        with self.log.index.consistent_view() as ledger:
-            juries = ledger.active_juries(item)
+        """Return the state of the jury on an item. Raises NotFound if no jury was invited."""
+        with self.log.index.consistent_view() as index:
+            juries = index.active_juries(item)
             if not juries:
                 raise NotFound(f"There is no jury on {item[:100]!r}.", advice="An administrator can call one.", param="item")
-            answered = frozenset(juror for jury in juries for juror in ledger.jurors_who_rated(jury))
-        found = self.item_result(item)
+            answered = frozenset(juror for jury in juries for juror in index.jurors_who_rated(jury))
+        result = self.item_result(item)
         return JuryState(
             item=item,
             invited=frozenset(juror for jury in juries for juror in jury.jurors),
             answered=answered,
-            verdict=found.jury if found else "",
+            verdict=result.jury if result else "",
         )
 
     def invite_jury(self, person_id: str, item: str) -> JuryInvitation:
-        """Draw a jury on an item by lot over the whole log, and invite it. Administrators only; the lot decides who sits on it.
+        """Draw a jury on an item by lot over the current log, and invite it. The caller cannot choose the jurors.
 
-        Raises NotFound, and Conflict when too few could be drawn.
+        Raises NotFound if the caller is no administrator or nobody judged the item, and Conflict if too few people can be drawn
+        or the log keeps growing.
         """
-        for _ in range(5):
-            with self.log.index.consistent_view() as ledger:
+        for _ in range(_MAX_JURY_DRAWS):
+            with self.log.index.consistent_view() as index:
                 self.log.require_can_invite_jury(person_id, item)
-                events, head = ledger.events(), ledger.head.hash
+                events, head = index.events(), index.head.hash
             jurors = draw_jury_for_item(events, item, self.parameters)
-            needed = self.parameters.status.jury_size
-            if len(jurors) < needed:
+            num_needed = self.parameters.status.jury_size
+            if len(jurors) < num_needed:
                 raise Conflict(
-                    f"A jury needs {needed} people of both sides who have not rated the item; there are {len(jurors)}.",
+                    f"A jury needs {num_needed} people of both sides who have not rated the item; there are {len(jurors)}.",
                     advice="Wait until more people take part.",
                 )
             try:
@@ -214,14 +225,14 @@ class LiveConsensus:
         raise Conflict("The log grew faster than a jury could be drawn.", advice="Try again.")
 
     def has_rated_or_written(self, person_id: str, item: str) -> bool:
-        """Whether a person may see what others think of an undecided item: who rated it, or wrote it."""
+        """Return whether a person rated or wrote an item, and so may see what others think of it while it is undecided."""
         actor = self.log.pseudonym(person_id)
-        with self.log.index.consistent_view() as ledger:
-            return ledger.author_of(item) == actor or ledger.has_rated(actor, item)
+        with self.log.index.consistent_view() as index:
+            return index.author_of(item) == actor or index.has_rated(actor, item)
 
     def _last_change_sequence(self, item: str) -> int:
-        with self.log.index.consistent_view() as ledger:
-            return ledger.last_change_sequence(item)
+        with self.log.index.consistent_view() as index:
+            return index.last_change_sequence(item)
 
     def _run_in_background(self) -> None:
         while True:
@@ -231,16 +242,16 @@ class LiveConsensus:
                 return
             started = time.monotonic()
             try:
-                with self.log.index.consistent_view() as ledger:
-                    nothing = ledger.last_act_sequence == 0
-                if not nothing:
+                with self.log.index.consistent_view() as index:
+                    is_empty = index.last_act_sequence == 0
+                if not is_empty:
                     self.run_now()
             except UserError as error:
-                # The disk is full, say: the next act tries again, and until then the last run stands.
+                # For example a full disk: the last run stays in force, and the next act tries again.
                 _LOG.warning("consensus_run_failed", reason=str(error))
             except Exception:
                 _LOG.exception("consensus_run_failed")
-            spent_s = time.monotonic() - started
-            deadline = time.monotonic() + max(self._interval_s, _IDLE_TO_RUN_RATIO * spent_s)
+            elapsed_s = time.monotonic() - started
+            deadline = time.monotonic() + max(self._interval_s, _IDLE_TO_RUN_RATIO * elapsed_s)
             while not self._is_closing and time.monotonic() < deadline:
-                time.sleep(min(0.05, max(0.0, deadline - time.monotonic())))
+                time.sleep(min(_CLOSE_POLL_S, max(0.0, deadline - time.monotonic())))

@@ -1,8 +1,8 @@
-"""Acts of people, recorded: rate, compare, edit, note, retract, remove, vouch, invite a jury.
+"""Records what people do: rate, compare, edit, add a note, retract, remove, vouch, invite a jury.
 
-Every function takes the person who acts, writes one event under that person's pseudonym, and refuses what the log could not undo
-later: a rating of something that does not exist, of one's own words, a retraction of somebody else's act. Words go beside the
-log, never into it. Computes no consensus.
+Every method takes the person who acts and writes one event under that person's pseudonym. It refuses acts that would be wrong
+from the start: rating an item that does not exist, judging one's own text, or retracting another person's act. Texts are stored
+beside the log, never in it. This file computes no consensus.
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ from yearling.feedback.events import (
     Rating,
     Removal,
     Retraction,
-    StatusChange,
     Vouch,
     event_to_dict,
 )
 from yearling.feedback.pseudonyms import SECRET_NAME, Pseudonyms
-from yearling.store import EventEntry, Store, TextRecord, make_text
+from yearling.store import IRREVOCABLE_KINDS, EventEntry, Store, TextRecord, make_text
 
 E = TypeVar("E", bound=FeedbackEvent)
 
@@ -44,7 +43,7 @@ _ADMIN_ROLES = ("owner", "maintainer")
 
 
 class FeedbackLog:
-    """The log of one store, as people write to it. Thread-safe."""
+    """The feedback log of one store, with one method for each act. Thread-safe."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -52,108 +51,128 @@ class FeedbackLog:
         self.index = EventIndex(store)
 
     def pseudonym(self, person_id: str) -> str:
-        """Under which name the log knows a person."""
+        """Return the pseudonym under which a person's acts are logged."""
         return self.pseudonyms.for_person(person_id)
 
     def rate(self, person_id: str, item: str, value: float, *, tags: Iterable[str] = ()) -> Rating:
-        """Say how helpful an answer (or a note) is: 1, 0.5 or 0. A later rating of the same item replaces this one.
+        """Rate how helpful an answer or a note is: 1, 0.5 or 0. A later rating of the same item replaces this one.
 
-        Raises BadInput for another value or an unfit tag, NotFound for an unknown item, Conflict for one's own words.
+        Raises BadInput for another value or an invalid tag, NotFound for an unknown item, and Conflict for one's own text.
         """
-        with self.index.consistent_view() as ledger:
+        with self.index.consistent_view() as index:
             self.require_judgeable_item(person_id, item)
             actor = self.require_not_author(person_id, item)
-            cls = NoteRating if ledger.is_note(item) else Rating
-            # A float, as every reader of the log will have it: 1 and 1.0 are different bytes.
-            fit, when = float(value), ledger.next_event_utc()
-            return self._append(cls(id=new_id(), created_utc=when, actor=actor, item=item, value=fit, tags=validate_tags(tags)))
+            rating_class = NoteRating if index.is_note(item) else Rating
+            return self._append(
+                rating_class(
+                    id=new_id(),
+                    created_utc=index.next_event_utc(),
+                    actor=actor,
+                    item=item,
+                    value=float(value),  # 1 and 1.0 are equal but encode as different bytes
+                    tags=validate_tags(tags),
+                )
+            )
 
     def rate_note(self, person_id: str, note: str, value: float, *, tags: Iterable[str] = ()) -> Rating:
-        """Say how helpful a note is. Raises as `rate`, and NotFound for a note that was taken back."""
-        with self.index.consistent_view() as ledger:
-            ledger.get_note(note)
+        """Rate how helpful a note is. Raises as `rate` does, and NotFound for a note that was withdrawn."""
+        with self.index.consistent_view() as index:
+            index.get_note(note)
             return self.rate(person_id, note, value, tags=tags)
 
     def compare(
         self, person_id: str, left: str, right: str, outcome: ComparisonOutcome, *, tags: Iterable[str] = ()
     ) -> Comparison:
-        """Say which of two answers is better. Raises as `rate`."""
-        with self.index.consistent_view() as ledger:
+        """Record which of two answers is better. Raises as `rate` does."""
+        with self.index.consistent_view() as index:
             for item in (left, right):
                 self.require_judgeable_item(person_id, item)
                 self.require_not_author(person_id, item)
-            actor, when = self.pseudonym(person_id), ledger.next_event_utc()
             return self._append(
                 Comparison(
-                    id=new_id(), created_utc=when, actor=actor, left=left, right=right, outcome=outcome, tags=validate_tags(tags)
+                    id=new_id(),
+                    created_utc=index.next_event_utc(),
+                    actor=self.pseudonym(person_id),
+                    left=left,
+                    right=right,
+                    outcome=outcome,
+                    tags=validate_tags(tags),
                 )
             )
 
     def add_note(self, person_id: str, item: str, content: str) -> Note:
-        """Add context to an answer. The note is an item of its own, which others rate. Raises BadInput, NotFound."""
-        with self.index.consistent_view() as ledger:
+        """Add context to an answer. The note is an item that other people rate.
+
+        Raises BadInput for a note on a note or a text that is empty or too long, and NotFound for an unknown item.
+        """
+        with self.index.consistent_view() as index:
             self.require_judgeable_item(person_id, item)
-            if ledger.is_note(item):
+            if index.is_note(item):
                 raise BadInput(
-                    "A note cannot be added to a note.", advice="Rate the note, or add one to the answer.", param="item"
+                    "A note cannot be added to a note.", advice="Rate the note, or add a note to the answer.", param="item"
                 )
             note_id = new_id()
             text = make_authored_text(note_id, "note", content, MAX_NOTE_CHARS, person_id)
-            actor, when = self.pseudonym(person_id), ledger.next_event_utc()
-            note = Note(id=note_id, created_utc=when, actor=actor, item=item, note=note_id, text_sha256=text.sha256)
+            actor, created_utc = self.pseudonym(person_id), index.next_event_utc()
+            note = Note(id=note_id, created_utc=created_utc, actor=actor, item=item, note=note_id, text_sha256=text.sha256)
             return self._append(note, text)
 
     def add_edit(self, person_id: str, item: str, content: str) -> Edit:
-        """Give a better wording of an answer. The wording is an item of its own. Raises BadInput, NotFound."""
-        with self.index.consistent_view() as ledger:
+        """Suggest a better wording of an answer. The wording is an item that other people judge.
+
+        Raises BadInput for an edit of a note or a text that is empty or too long, and NotFound for an unknown item.
+        """
+        with self.index.consistent_view() as index:
             self.require_judgeable_item(person_id, item)
-            if ledger.is_note(item):
-                raise BadInput("A note cannot be edited.", advice="Take it back and write a new one.", param="item")
-            result = new_id()
-            text = make_authored_text(result, "edit", content, MAX_EDIT_CHARS, person_id)
-            actor, when = self.pseudonym(person_id), ledger.next_event_utc()
-            edit = Edit(id=result, created_utc=when, actor=actor, item=item, result=result, text_sha256=text.sha256)
+            if index.is_note(item):
+                raise BadInput("A note cannot be edited.", advice="Retract it and write a new one.", param="item")
+            edit_id = new_id()
+            text = make_authored_text(edit_id, "edit", content, MAX_EDIT_CHARS, person_id)
+            actor, created_utc = self.pseudonym(person_id), index.next_event_utc()
+            edit = Edit(id=edit_id, created_utc=created_utc, actor=actor, item=item, result=edit_id, text_sha256=text.sha256)
             return self._append(edit, text)
 
     def retract(self, person_id: str, event_id: str) -> Retraction:
-        """Take back an act of one's own, by its id here or in the log that it came from; it then counts as never done, and its
-        words are deleted.
+        """Withdraw one's own act, by its id here or in the log that it came from, and delete the text that it brought.
 
-        Raises NotFound for somebody else's act as for none, Conflict for one that was taken back before or cannot be.
+        Raises NotFound if the person has no act with this id, and Conflict if the act was withdrawn before or cannot be
+        withdrawn.
         """
-        with self.index.consistent_view() as ledger:
-            actor, target = self.pseudonym(person_id), ledger.find_event(event_id)
+        with self.index.consistent_view() as index:
+            actor, target = self.pseudonym(person_id), index.find_event(event_id)
             if target is None or target.actor != actor:
-                raise NotFound(f"You did nothing that has the id {event_id[:100]!r}.", param="event_id")
+                raise NotFound(f"You have no act with the id {event_id[:100]!r}.", param="event_id")
             self._require_withdrawable(target)
-            retraction = Retraction(id=new_id(), created_utc=ledger.next_event_utc(), actor=actor, event=target.id)
+            retraction = Retraction(id=new_id(), created_utc=index.next_event_utc(), actor=actor, event=target.id)
             return self._append(retraction, delete_text_ids=text_ids_of(target))
 
     def remove(self, person_id: str, event_id: str, reason: str, *, delete_text: bool = False) -> Removal:
-        """Set somebody's act aside, in public and with a reason that everybody can read.
+        """Withdraw an act of any person, as an administrator, with a reason that everybody can read.
 
-        Raises NotFound for who is no administrator, as for an unknown event; Conflict as `retract`; BadInput without a reason.
+        Raises NotFound if the caller is no administrator or the event is unknown, Conflict as `retract` does, and BadInput
+        without a reason.
         """
-        self._require_admin(
-            person_id, "Only an administrator can remove what others did.", "You can take back what you did yourself."
-        )
-        with self.index.consistent_view() as ledger:
-            target = ledger.get_event(event_id)
+        self._require_admin(person_id, "Only an administrator can remove acts of other people.", "You can retract your own acts.")
+        with self.index.consistent_view() as index:
+            target = index.get_event(event_id)
             self._require_withdrawable(target)
             actor = self.pseudonym(person_id)
-            removal = Removal(id=new_id(), created_utc=ledger.next_event_utc(), actor=actor, event=target.id, reason=reason)
+            removal = Removal(id=new_id(), created_utc=index.next_event_utc(), actor=actor, event=target.id, reason=reason)
             return self._append(removal, delete_text_ids=text_ids_of(target) if delete_text else ())
 
     def vouch(self, person_id: str, account_id: str) -> Vouch:
-        """Vouch that another person's account is the one account of a human being. Raises NotFound, Conflict for oneself."""
+        """Vouch that another person's account is the only account of a human being.
+
+        Raises Conflict for one's own account and NotFound for an unknown one.
+        """
         if person_id == account_id:
-            raise Conflict("Nobody can vouch for themselves.", param="account_id")
+            raise Conflict("People cannot vouch for themselves.", param="account_id")
         account = self.store.people.get(account_id).id
-        with self.index.consistent_view() as ledger:
+        with self.index.consistent_view() as index:
             return self._append(
                 Vouch(
                     id=new_id(),
-                    created_utc=ledger.next_event_utc(),
+                    created_utc=index.next_event_utc(),
                     actor=self.pseudonym(person_id),
                     account=self.pseudonym(account),
                     person=self.pseudonyms.for_human(account),
@@ -163,79 +182,82 @@ class FeedbackLog:
     def append_jury_invitation(
         self, person_id: str, item: str, jurors: Sequence[str], *, expected_head: str, code_hash: str, parameters_hash: str
     ) -> JuryInvitation:
-        """Invite jurors (pseudonyms) whom the lot drew, by this code and parameters, over the log that ends at `expected_head`.
+        """Invite jurors (pseudonyms) drawn by this code and these parameters over the log that ends at `expected_head`.
 
-        Nothing may have been appended since, so that everybody can repeat the draw. Raises Conflict when something was, NotFound
-        for who is no administrator.
+        Raises Conflict if the log has grown since, because nobody could then repeat the draw, and NotFound if the caller is no
+        administrator or nobody judged the item.
         """
-        with self.index.consistent_view() as ledger:
+        with self.index.consistent_view() as index:
             self.require_can_invite_jury(person_id, item)
-            jury = JuryInvitation(
+            invitation = JuryInvitation(
                 id=new_id(),
-                created_utc=ledger.next_event_utc(),
+                created_utc=index.next_event_utc(),
                 actor=self.pseudonym(person_id),
                 item=item,
                 jurors=tuple(jurors),
                 code_hash=code_hash,
                 parameters_hash=parameters_hash,
             )
-            self.store.events.append([event_to_dict(jury)], expected_head=expected_head)
-            ledger.sync()
-            return jury
+            self.store.events.append([event_to_dict(invitation)], expected_head=expected_head)
+            index.sync()
+            return invitation
 
     def require_can_invite_jury(self, person_id: str, item: str) -> None:
-        """Raises NotFound for who may call no jury, and for an item that nobody judged."""
-        self._require_admin(person_id, "Only an administrator can call a jury.", "The lot decides who sits on it.")
+        """Raises NotFound if the caller is no administrator, or if nobody judged the item."""
+        self._require_admin(person_id, "Only an administrator can call a jury.", "A lot decides who sits on it.")
         if not self.index.has_item(item):
             raise NotFound(f"Nobody has judged {item[:100]!r} yet.", param="item")
 
     def require_judgeable_item(self, person_id: str, item: str) -> None:
-        """An item is an answer that the person got, a text, or what the log knows already. Raises NotFound."""
+        """Check that a person may judge an item: an answer that they received, a stored text, or an item of the log.
+
+        Raises BadInput for an invalid id, and NotFound if the item does not exist for this person or was withdrawn.
+        """
         if not ITEM_ID_PATTERN.fullmatch(item):
             raise BadInput("An item's id has 1 to 200 characters, none of them control characters.", param="item")
-        written = self.index.authoring_event(item)
-        if written is not None and self.index.withdrawal_of(written.id):
-            raise NotFound(f"What had the id {item!r} was taken back.", param="item")
-        if written is not None or self.index.has_item(item) or self.store.texts.get_many([item]):
+        authoring_event = self.index.authoring_event(item)
+        if authoring_event is not None and self.index.withdrawal_of(authoring_event.id):
+            raise NotFound(f"The item {item!r} was withdrawn.", param="item")
+        if authoring_event is not None or self.index.has_item(item) or self.store.texts.get_many([item]):
             return
         try:
             self.store.samples.get(item, person_id=person_id)
         except NotFound:
             raise NotFound(
                 f"There is no answer {item!r}.",
-                advice="Only answers that are kept can be judged: see the setting `retention`.",
+                advice="Only stored answers can be judged: see the setting `retention`.",
                 param="item",
             ) from None
 
     def require_not_author(self, person_id: str, item: str) -> str:
-        """The pseudonym of a person who did not write this item. Raises Conflict."""
+        """Return the pseudonym of a person who did not write this item. Raises Conflict if they wrote it."""
         actor = self.pseudonym(person_id)
         if self.index.author_of(item) == actor:
-            raise Conflict("Nobody judges their own words.", advice="Others will.", param="item")
+            raise Conflict("You cannot judge your own text.", advice="Other people can.", param="item")
         return actor
 
     def delete_own_texts(self, person_id: str, item_ids: Collection[str]) -> None:
-        """Delete the words of a person's own edits and notes on answers that are gone. What the log says of them stays."""
+        """Delete the texts of a person's notes and edits on answers that were deleted. Their events stay in the log."""
         actor = self.pseudonym(person_id)
-        with self.index.consistent_view() as ledger:
-            texts = [
+        with self.index.consistent_view() as index:
+            text_ids = [
                 text_id
-                for event in ledger.events()
+                for event in index.events()
                 if isinstance(event, Edit | Note) and event.actor == actor and event.item in item_ids
                 for text_id in text_ids_of(event)
             ]
-        for text_id in texts:
+        for text_id in text_ids:
             try:
                 self.store.texts.delete(text_id, actor=actor)
             except NotFound:
-                continue  # it was retracted before
+                continue  # a retraction deleted it before
 
     def list_entries(self, *, after: int = 0, limit: int = 100) -> list[EventEntry]:
-        """A page of the public log."""
+        """Return up to `limit` entries of the public log that follow entry number `after`."""
         return self.store.events.entries(after=after, limit=limit)
 
     def _require_admin(self, person_id: str, refusal: str, advice: str) -> None:
-        """Raises NotFound, with these words, for who is neither owner nor maintainer."""
+        """Raises NotFound with this text if the person is neither owner nor maintainer."""
         if self.store.people.get(person_id).role not in _ADMIN_ROLES:
             raise NotFound(refusal, advice=advice)
 
@@ -245,36 +267,39 @@ class FeedbackLog:
         return event
 
     def _require_withdrawable(self, target: FeedbackEvent) -> None:
-        if isinstance(target, Retraction | Removal | StatusChange):
-            raise Conflict(f"A {target.kind.replace('_', ' ')} cannot be taken back.", param="event_id")
+        if target.kind in IRREVOCABLE_KINDS:
+            raise Conflict(f"A {target.kind.replace('_', ' ')} cannot be withdrawn.", param="event_id")
         if self.index.withdrawal_of(target.id):
-            raise Conflict("That was taken back before.", param="event_id")
+            raise Conflict("This act was withdrawn before.", param="event_id")
 
 
 def validate_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    """Tags, sorted, each once. Raises BadInput: tags are public, so they are single plain words and no place for prose."""
-    found = tuple(sorted(set(tags)))
-    unfit = [tag for tag in found if not _TAG_PATTERN.fullmatch(tag)]
-    if unfit or len(found) > MAX_TAGS:
+    """Return the tags, sorted and without repetitions. Tags are public, so they are single plain words.
+
+    Raises BadInput for an invalid tag or too many tags.
+    """
+    unique = tuple(sorted(set(tags)))
+    invalid = [tag for tag in unique if not _TAG_PATTERN.fullmatch(tag)]
+    if invalid or len(unique) > MAX_TAGS:
         raise BadInput(
-            f"These tags cannot be used: {unfit[0]!r}." if unfit else f"There may be {MAX_TAGS} tags.",
-            advice="A tag is up to 32 of a-z, 0-9, - and _.",
+            f"The tag {invalid[0]!r} is invalid." if invalid else f"At most {MAX_TAGS} tags are allowed.",
+            advice="A tag has up to 32 characters of a-z, 0-9, - and _.",
             param="tags",
         )
-    return found
+    return unique
 
 
 def text_ids_of(event: FeedbackEvent) -> tuple[str, ...]:
-    """The ids of the texts that an act brought."""
+    """Return the ids of the texts that an act brought: one for a note or an edit, none for other acts."""
     return (event.note,) if isinstance(event, Note) else (event.result,) if isinstance(event, Edit) else ()
 
 
 def make_authored_text(
     text_id: str, kind: str, content: str, max_chars: int, person_id: str, *, salt: str | None = None
 ) -> TextRecord:
-    """The words of a note or an edit. Raises BadInput for none or too many."""
+    """Return the text of a note or an edit. Raises BadInput if it is empty or longer than `max_chars`."""
     if not content.strip():
         raise BadInput("The text is empty.", param="text")
     if len(content) > max_chars:
-        raise BadInput(f"The text has {len(content)} characters; {max_chars} are allowed.", param="text")
+        raise BadInput(f"The text has {len(content)} characters; at most {max_chars} are allowed.", param="text")
     return make_text(text_id, kind, {"text": content}, person_id=person_id, salt=salt)

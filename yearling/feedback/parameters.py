@@ -1,4 +1,4 @@
-"""Everything that a consensus depends on besides the log and the code, as one record."""
+"""All parameters of a consensus run as one record. Together with the log and the code they determine the result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 from yearling.errors import BadInput
 from yearling.feedback.defences import DefenceParameters
 from yearling.feedback.division import DivisionParameters
-from yearling.feedback.events import canonical_json
+from yearling.feedback.events import canonical_utf8_json
 from yearling.feedback.pairs import PairParameters
 from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters
 from yearling.feedback.status_rules import StatusParameters, StatusRule
@@ -20,32 +20,34 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsensusParameters:
-    """Everything that a result depends on besides the log and the code."""
+    """The parameters of each stage of a consensus run. Every run records them."""
 
     axis: FitParameters = PAPER_FIT
+    """The fit that finds the two sides."""
     prediction: FitParameters = PREDICTION_FIT
+    """The fit that predicts ratings; approvals are shrunk towards it."""
     division: DivisionParameters = field(default_factory=DivisionParameters)
     status: StatusParameters = field(default_factory=StatusParameters)
     pairs: PairParameters = field(default_factory=PairParameters)
     defences: DefenceParameters = field(default_factory=DefenceParameters)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for the public record."""
+        """Return the parameters as plain data, for the public record."""
         return asdict(self)
 
     @staticmethod
     def from_dict(plain: Mapping[str, Any]) -> ConsensusParameters:
-        """The parameters that `to_dict` described. Raises BadInput for an unknown key: a rule nobody reads is a trap."""
+        """Return the parameters that `to_dict` wrote. Raises BadInput for an unknown key, so that no rule is silently ignored."""
         return _dataclass_from_dict(ConsensusParameters, plain)
 
     @property
     def hash(self) -> str:
         """SHA-256 of the canonical JSON."""
-        return sha256(canonical_json(self.to_dict())).hexdigest()
+        return sha256(canonical_utf8_json(self.to_dict())).hexdigest()
 
 
 def _dataclass_from_dict(cls: type[T], plain: Mapping[str, Any]) -> T:
-    """A frozen dataclass from plain data, nested ones included; the rules are the one list of records."""
+    """Return a frozen dataclass from plain data, nested ones included. `rules` is the only list of records."""
     hints = get_type_hints(cls)
     unknown = set(plain) - set(hints)
     if unknown:

@@ -1,6 +1,6 @@
-"""Published sets of preferences, as comparisons: pairs of a chosen and a rejected answer, and pairs with several annotators.
+"""Reads published preference data sets: pairs of a chosen and a rejected answer, and pairs with several annotators.
 
-Yields every judgement that a file holds, or why it cannot be used. Knows nothing of the log.
+The readers yield every judgement in a file, or the reason why it cannot be used. They know nothing of the log.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 from yearling.errors import BadInput
 from yearling.feedback.events import ComparisonOutcome
 
 UNKNOWN_ANNOTATOR = "unknown annotator"
-"""Who judged where a set does not say. All such judgements of a set are one voice: nobody can show that they are more."""
+"""Annotator of rows that name none. All such rows of a data set count as one rater, since nobody can show that there are more."""
 
 _TURN_PATTERN = re.compile(r"\n\n(Human|Assistant):")
 _ROLES = {"Human": "user", "Assistant": "assistant"}
@@ -25,10 +24,13 @@ _OUTCOMES: dict[object, ComparisonOutcome] = {0: "tie", 1: "left", 2: "right"}
 
 PromptMessages = tuple[Mapping[str, str], ...]
 
+Row = Mapping[str, object]
+"""A row of a data set: a JSON object."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotatedComparison:
-    """One annotator's judgement of two answers to one prompt. `identity` names the judged pair within the file."""
+    """One annotator's judgement of two answers to one prompt. `row_hash` identifies the row, wherever it stands in the file."""
 
     row: int
     row_hash: str
@@ -49,13 +51,14 @@ class UnusableRow:
 
 
 class _UnusableRowError(ValueError):
-    """Why a row is unusable."""
+    """Raised inside this file with the reason why a row is unusable."""
 
 
 def read_preference_pairs(data: bytes) -> Iterator[AnnotatedComparison | UnusableRow]:
-    """`{"chosen", "rejected"}`, each a whole dialogue or an answer to `prompt`; with `annotator` where it is known.
+    """Read rows with `chosen` and `rejected`, each a complete dialogue or an answer to `prompt`, and optionally `annotator`.
 
-    A dialogue is a list of messages, or text in which turns begin with `\\n\\nHuman:` and `\\n\\nAssistant:`.
+    A dialogue is a list of messages, or text in which turns begin with `\\n\\nHuman:` and `\\n\\nAssistant:`. Raises BadInput if
+    the file is neither a JSON array nor JSON lines.
     """
     for number, row in _parse_rows(data):
         if isinstance(row, UnusableRow):
@@ -63,8 +66,8 @@ def read_preference_pairs(data: bytes) -> Iterator[AnnotatedComparison | Unusabl
             continue
         try:
             prompt, chosen, rejected = _parse_pair(row)
-        except _UnusableRowError as refusal:
-            yield UnusableRow(row=number, reason=str(refusal))
+        except _UnusableRowError as error:
+            yield UnusableRow(row=number, reason=str(error))
             continue
         yield AnnotatedComparison(
             row=number,
@@ -78,9 +81,10 @@ def read_preference_pairs(data: bytes) -> Iterator[AnnotatedComparison | Unusabl
 
 
 def read_annotator_comparisons(data: bytes) -> Iterator[AnnotatedComparison | UnusableRow]:
-    """`{"instruction", "input" or "prompt", "response1", "response2", "annotator1", ...}`: 0 a tie, 1 or 2 the better response.
+    """Read rows with `prompt` or `instruction` and `input`, `response1`, `response2`, and a label for each `annotator1`, ...
 
-    Every annotator of every row is one judgement.
+    A label is 0 for a tie, or 1 or 2 for the better response. Every annotator of every row gives one judgement. Raises BadInput
+    if the file is neither a JSON array nor JSON lines.
     """
     for number, row in _parse_rows(data):
         if isinstance(row, UnusableRow):
@@ -94,8 +98,8 @@ def read_annotator_comparisons(data: bytes) -> Iterator[AnnotatedComparison | Un
             try:
                 prompt, answers = _parse_prompt(row), tuple(_parse_answer(row, name) for name in ("response1", "response2"))
                 outcome = _parse_outcome(label)
-            except _UnusableRowError as refusal:
-                yield UnusableRow(row=number, reason=str(refusal), detail=f"annotator {annotator}")
+            except _UnusableRowError as error:
+                yield UnusableRow(row=number, reason=str(error), detail=f"annotator {annotator}")
                 continue
             yield AnnotatedComparison(
                 row=number,
@@ -108,48 +112,52 @@ def read_annotator_comparisons(data: bytes) -> Iterator[AnnotatedComparison | Un
             )
 
 
-def _parse_rows(data: bytes) -> Iterator[tuple[int, dict[str, Any] | UnusableRow]]:
-    """A JSON array, or JSON lines. Raises BadInput for a file that is neither."""
+def _parse_rows(data: bytes) -> Iterator[tuple[int, Row | UnusableRow]]:
+    """Yield the rows of a JSON array or of JSON lines with their numbers. Raises BadInput for a file that is neither."""
     if data.lstrip()[:1] == b"[":
         try:
-            found = json.loads(data)
+            rows = json.loads(data)
         except (ValueError, RecursionError) as error:
-            raise BadInput(f"The file is no JSON: {error}.", advice="Check that it is whole.") from None
-        pairs = list(enumerate(found, start=1))
+            raise BadInput(f"The file is not JSON: {error}.", advice="Check that it is complete.") from None
+        numbered_rows = list(enumerate(rows, start=1))
     else:
-        pairs = [(number, line) for number, line in enumerate(data.split(b"\n"), start=1) if line.strip()]
-    for number, one in pairs:
-        if isinstance(one, bytes):
+        numbered_rows = [(number, line) for number, line in enumerate(data.split(b"\n"), start=1) if line.strip()]
+    for number, row in numbered_rows:
+        if isinstance(row, bytes):
             try:
-                one = json.loads(one)
+                row = json.loads(row)
             except (ValueError, RecursionError) as error:
                 yield number, UnusableRow(row=number, reason="not JSON", detail=str(error))
                 continue
-        yield number, one if isinstance(one, dict) else UnusableRow(row=number, reason="a row that is no object")
+        yield number, row if isinstance(row, dict) else UnusableRow(row=number, reason="a row that is no object")
 
 
-def _parse_pair(row: Mapping[str, Any]) -> tuple[PromptMessages, str, str]:
+def _parse_pair(row: Row) -> tuple[PromptMessages, str, str]:
+    """Return the prompt, the chosen answer and the rejected one."""
     chosen, rejected = row.get("chosen"), row.get("rejected")
     if chosen is None or rejected is None:
         raise _UnusableRowError("a row without chosen or rejected")
     if row.get("prompt") is not None:
         prompt = _parse_messages(row["prompt"])
         return prompt, _parse_final_answer(chosen), _parse_final_answer(rejected)
-    first, second = _parse_dialogue(chosen), _parse_dialogue(rejected)
-    if first[:-1] != second[:-1]:
+    chosen_dialogue, rejected_dialogue = _parse_dialogue(chosen), _parse_dialogue(rejected)
+    if chosen_dialogue[:-1] != rejected_dialogue[:-1]:
         raise _UnusableRowError("the two are not answers to the same prompt")
-    if len(first) < 2:
+    if len(chosen_dialogue) < 2:
         raise _UnusableRowError("a dialogue without a prompt")
-    return first[:-1], first[-1]["content"], second[-1]["content"]
+    return chosen_dialogue[:-1], chosen_dialogue[-1]["content"], rejected_dialogue[-1]["content"]
 
 
-def _parse_dialogue(value: Any) -> PromptMessages:
-    """A dialogue that an answer ends."""
+def _parse_dialogue(value: object) -> PromptMessages:
+    """Return a dialogue that ends with an answer."""
     if isinstance(value, str):
-        begin, *rest = _TURN_PATTERN.split(value)
-        if begin.strip() or not rest:
+        preamble, *parts = _TURN_PATTERN.split(value)
+        if preamble.strip() or not parts:
             raise _UnusableRowError("a dialogue without turns")
-        turns = [{"role": _ROLES[who], "content": words.strip()} for who, words in zip(rest[::2], rest[1::2], strict=True)]
+        turns = [
+            {"role": _ROLES[speaker], "content": content.strip()}
+            for speaker, content in zip(parts[::2], parts[1::2], strict=True)
+        ]
     else:
         turns = [dict(message) for message in _parse_messages(value)]
     if not turns or turns[-1]["role"] != "assistant":
@@ -159,41 +167,41 @@ def _parse_dialogue(value: Any) -> PromptMessages:
     return tuple(turns)
 
 
-def _parse_messages(value: Any) -> PromptMessages:
+def _parse_messages(value: object) -> PromptMessages:
     if isinstance(value, str):
         if not value.strip():
             raise _UnusableRowError("an empty prompt")
         return ({"role": "user", "content": value},)
     if not isinstance(value, Sequence) or not value:
         raise _UnusableRowError("a prompt that is neither text nor messages")
-    found = []
+    messages = []
     for message in value:
         role, content = (message.get("role"), message.get("content")) if isinstance(message, Mapping) else (None, None)
         if not isinstance(role, str) or not isinstance(content, str):
             raise _UnusableRowError("a message without role or content")
-        found.append({"role": role, "content": content})
-    return tuple(found)
+        messages.append({"role": role, "content": content})
+    return tuple(messages)
 
 
-def _parse_final_answer(value: Any) -> str:
-    """An answer: text, or messages of which it is the last."""
+def _parse_final_answer(value: object) -> str:
+    """Return an answer: text, or the last of several messages."""
     answer = value if isinstance(value, str) else _parse_messages(value)[-1]["content"]
     if not answer.strip():
         raise _UnusableRowError("an empty answer")
     return answer
 
 
-def _parse_prompt(row: Mapping[str, Any]) -> PromptMessages:
+def _parse_prompt(row: Row) -> PromptMessages:
     if row.get("prompt") is not None:
         return _parse_messages(row["prompt"])
     parts = [row.get("instruction"), row.get("input")]
-    words = "\n\n".join(part for part in parts if isinstance(part, str) and part.strip())
-    if not words:
+    content = "\n\n".join(part for part in parts if isinstance(part, str) and part.strip())
+    if not content:
         raise _UnusableRowError("a row without a prompt")
-    return ({"role": "user", "content": words},)
+    return ({"role": "user", "content": content},)
 
 
-def _parse_answer(row: Mapping[str, Any], name: str) -> str:
+def _parse_answer(row: Row, name: str) -> str:
     answer = row.get(name)
     if not isinstance(answer, str):
         raise _UnusableRowError(f"a row without {name}")
@@ -202,7 +210,7 @@ def _parse_answer(row: Mapping[str, Any], name: str) -> str:
     return answer
 
 
-def _parse_outcome(label: Any) -> ComparisonOutcome:
+def _parse_outcome(label: object) -> ComparisonOutcome:
     if label is None or label == "":
         raise _UnusableRowError("an annotator without a label")
     if isinstance(label, str) and label.isdigit():
@@ -212,6 +220,5 @@ def _parse_outcome(label: Any) -> ComparisonOutcome:
     return _OUTCOMES[label]
 
 
-def _hash_row(row: Mapping[str, Any]) -> str:
-    """The same row, wherever it stands."""
+def _hash_row(row: Row) -> str:
     return sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()

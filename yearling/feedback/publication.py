@@ -1,8 +1,9 @@
-"""The public record of a consensus, and its replay by anybody.
+"""Publishes a consensus, and replays a publication.
 
-A publication is a text file of JSON lines: a header with the parameters and the log's head; every entry of the log with its hash;
-the runs; and, last, the snapshot of the newest run in its canonical bytes. It holds pseudonyms and no words. `replay` needs
-nothing but the file and this program: it walks the chain, computes the runs again and compares every byte.
+A publication is a text file of JSON lines: a header with the parameters and the head of the log; every entry of the log with its
+hash; and, last, the snapshot of the newest run in its canonical bytes. The header lists the runs. The file holds pseudonyms and
+no texts. `replay_publication` needs only the file and this program: it verifies the hash chain, computes the runs again and
+compares every byte. Runs by other code cannot be repeated here; the report then names that code and the command that replays it.
 """
 
 from __future__ import annotations
@@ -11,23 +12,62 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from yearling.errors import NotFound, Untrusted
+from yearling.feedback.code_releases import describe_code, replay_command
 from yearling.feedback.consensus import code_hash, draw_jury_for_item, run_consensus
 from yearling.feedback.consensus_runs import RecordedConsensusRun, StatusCallback
 from yearling.feedback.events import FeedbackEvent, JuryInvitation, StatusChange, event_from_dict
+from yearling.feedback.export_chain import chain_hashes, encode_json_line
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.snapshot import Snapshot
-from yearling.store import GENESIS_HASH, ConsensusRun, Store, hash_event_entry
+from yearling.store import GENESIS_HASH, ConsensusRun, Store
 
 PUBLICATION_FORMAT = "yearling-consensus"
 PUBLICATION_VERSION = 1
 
 
+class PublishedRun(TypedDict):
+    """A run in the header of a publication."""
+
+    sequence: int
+    up_to: int
+    head: str
+    code_hash: str
+    parameters: dict[str, Any]
+    snapshot: str
+    changes: int
+
+
+class PublishedEntry(TypedDict):
+    """An entry of the log in a publication."""
+
+    sequence: int
+    event: dict[str, Any]
+    hash: str
+
+
+class PublicationHeader(TypedDict):
+    """The first line of a publication."""
+
+    format: str
+    version: int
+    entries: int
+    head: str
+    code_hash: str
+    parameters: dict[str, Any]
+    runs: list[PublishedRun]
+
+
+_SNAPSHOT_PREFIX, _SNAPSHOT_SUFFIX = b'{"snapshot":', b"}"
+_REQUIRED_RUN_FIELDS = ("sequence", "up_to", "head", "code_hash", "parameters", "snapshot")
+_MAX_LISTED_DIFFERENCES = 20
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayReport:
-    """What a replay found. `differences` are sentences; without any, everything was reproduced to the last byte."""
+    """The result of a replay. `differences` are sentences; if there are none, every byte was reproduced."""
 
     entries: int
     head: str
@@ -37,22 +77,23 @@ class ReplayReport:
     pairs: int
     runs_checked: int
     runs_of_other_code: int
-    """Earlier runs by other versions of the program, which this one cannot repeat."""
+    """Runs by other versions of the consensus code, which this version cannot repeat."""
     juries_checked: int
     juries_of_other_code: int
-    """Draws by other versions of the program."""
+    """Jury draws by other versions of the consensus code."""
     differences: tuple[str, ...]
 
     @property
     def ok(self) -> bool:
+        """Whether everything was reproduced."""
         return not self.differences
 
 
 def publication_lines(store: Store, consensus_run: RecordedConsensusRun) -> Iterator[bytes]:
-    """The lines of a publication of the log as it is now, and of a run over it."""
+    """Yield the lines of a publication of the current log and of a run over it."""
     head = store.events.head()
     runs = [record for record in store.consensus_runs.list() if record.sequence <= consensus_run.record.sequence]
-    yield _encode_line(
+    yield encode_json_line(
         {
             "format": PUBLICATION_FORMAT,
             "version": PUBLICATION_VERSION,
@@ -65,52 +106,53 @@ def publication_lines(store: Store, consensus_run: RecordedConsensusRun) -> Iter
     )
     with store.events.stream(up_to=head.sequence) as entries:
         for entry in entries:
-            yield _encode_line({"sequence": entry.sequence, "event": entry.event, "hash": entry.hash})
-    yield b'{"snapshot":' + store.consensus_runs.read_snapshot(consensus_run.record) + b"}\n"
+            yield encode_json_line({"sequence": entry.sequence, "event": entry.event, "hash": entry.hash})
+    yield _SNAPSHOT_PREFIX + store.consensus_runs.read_snapshot(consensus_run.record) + _SNAPSHOT_SUFFIX + b"\n"
 
 
 def replay_publication(path: Path, *, every_run: bool = False, on_status: StatusCallback = lambda _: None) -> ReplayReport:
-    """Compute a publication's newest run again, or all its runs, and compare. Raises NotFound, Untrusted for a damaged file."""
-    header, entries, published = _read_publication(path)
+    """Compute the newest run of a publication again, or all its runs, and compare.
+
+    Raises NotFound for a missing file and Untrusted for a damaged one.
+    """
+    header, entries, published_snapshot = _read_publication(path)
     head = _verify_chain(entries, header)
     events = [event_from_dict(entry["event"]) for entry in entries]
-    runs = header["runs"]
+    recorded_runs = header["runs"]
+    repeatable_runs = [run for run in recorded_runs if run["code_hash"] == code_hash()]
+    is_newest_repeatable = bool(recorded_runs) and recorded_runs[-1]["code_hash"] == code_hash()
     differences: list[str] = []
-    ours = [told for told in runs if told["code_hash"] == code_hash()]
-    if not runs or runs[-1]["code_hash"] != code_hash():
-        differences.append("The newest run was made by another version of the program: replay it with that version.")
-    checked = ours if every_run else ours[-1:]
+    if not is_newest_repeatable:
+        differences.append(_describe_other_code(path, recorded_runs, published_snapshot, every_run=every_run))
+    checked_runs = repeatable_runs if every_run else repeatable_runs[-1:]
     snapshot: Snapshot | None = None
-    for told in checked:
-        on_status(f"Repeating run {told['sequence']} over {told['up_to']} events")
-        p = ConsensusParameters.from_dict(told["parameters"])
-        snapshot = run_consensus(events[: told["up_to"]], p).snapshot
-        differences += _compare_run(told, snapshot, entries)
-    if runs:
-        known = {told["snapshot"] for told in runs}
-        strays = [event for event in events if isinstance(event, StatusChange) and event.snapshot not in known]
-        differences += [f"The status of {event.item} was set by no run that is told of." for event in strays]
+    for run in checked_runs:
+        on_status(f"Repeating run {run['sequence']} over {run['up_to']} events")
+        snapshot = run_consensus(events[: run["up_to"]], ConsensusParameters.from_dict(run["parameters"])).snapshot
+        differences += _compare_run(run, snapshot, entries)
+    if recorded_runs:
+        differences += _find_unexplained_changes(recorded_runs, events)
     if every_run:
-        differences += _compare_change_counts(ours, events)
-    juries, unfair = _recheck_juries(events, header, on_status)
-    differences += unfair
-    if snapshot is not None and runs[-1]["code_hash"] == code_hash() and snapshot.canonical_bytes() != published:
-        differences += _compare_snapshots(snapshot, json.loads(published))
+        differences += _compare_change_counts(repeatable_runs, events)
+    num_juries, jury_differences = _recheck_juries(events, header, on_status)
+    differences += jury_differences
+    if snapshot is not None and is_newest_repeatable and snapshot.canonical_bytes() != published_snapshot:
+        differences += _compare_snapshots(snapshot, json.loads(published_snapshot))
     return ReplayReport(
         entries=len(entries),
         head=head,
         snapshot_hash=snapshot.hash if snapshot else "",
         items=len(snapshot.items) if snapshot else 0,
         pairs=len(snapshot.pairs) if snapshot else 0,
-        runs_checked=len(checked),
-        runs_of_other_code=len(runs) - len(ours),
-        juries_checked=juries,
+        runs_checked=len(checked_runs),
+        runs_of_other_code=len(recorded_runs) - len(repeatable_runs),
+        juries_checked=num_juries,
         juries_of_other_code=sum(isinstance(e, JuryInvitation) and e.code_hash not in ("", code_hash()) for e in events),
         differences=tuple(differences),
     )
 
 
-def _run_to_dict(record: ConsensusRun) -> dict[str, Any]:
+def _run_to_dict(record: ConsensusRun) -> PublishedRun:
     return {
         "sequence": record.sequence,
         "up_to": record.up_to,
@@ -122,108 +164,134 @@ def _run_to_dict(record: ConsensusRun) -> dict[str, Any]:
     }
 
 
-def _encode_line(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode() + b"\n"
-
-
-def _read_publication(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], bytes]:
-    """Header, entries, and the bytes of the snapshot."""
+def _read_publication(path: Path) -> tuple[PublicationHeader, list[PublishedEntry], bytes]:
+    """Return the header, the entries, and the bytes of the snapshot. Raises NotFound and Untrusted."""
     if not path.is_file():
         raise NotFound(f"There is no file {path}.")
     lines = path.read_bytes().split(b"\n")
-    if len(lines) < 3 or lines[-1] or not lines[-2].startswith(b'{"snapshot":') or not lines[-2].endswith(b"}"):
-        raise _damaged_file_error(path, "it is cut off, or of another kind")
+    if len(lines) < 3 or lines[-1] or not lines[-2].startswith(_SNAPSHOT_PREFIX) or not lines[-2].endswith(_SNAPSHOT_SUFFIX):
+        raise _damaged_file_error(path, "it is truncated, or of another kind")
     try:
         header, *entries = (json.loads(line) for line in lines[:-2])
+        json.loads(lines[-2])
     except ValueError:
-        raise _damaged_file_error(path, "a line is no JSON") from None
+        raise _damaged_file_error(path, "a line is not JSON") from None
     if not isinstance(header, dict) or (header.get("format"), header.get("version")) != (PUBLICATION_FORMAT, PUBLICATION_VERSION):
-        raise _damaged_file_error(path, f"it is no publication of format {PUBLICATION_FORMAT} {PUBLICATION_VERSION}")
+        raise _damaged_file_error(path, f"its format is not {PUBLICATION_FORMAT} {PUBLICATION_VERSION}")
     try:
-        for told in header["runs"]:
-            for name in ("sequence", "up_to", "head", "code_hash", "parameters", "snapshot"):
-                told[name]
+        for run in header["runs"]:
+            for name in _REQUIRED_RUN_FIELDS:
+                run[name]
         for entry in entries:
             entry["sequence"], entry["hash"], entry["event"]
     except (KeyError, TypeError):
         raise _damaged_file_error(path, "a line lacks a field") from None
-    return header, entries, lines[-2].removeprefix(b'{"snapshot":').removesuffix(b"}")
+    return cast("PublicationHeader", header), entries, lines[-2].removeprefix(_SNAPSHOT_PREFIX).removesuffix(_SNAPSHOT_SUFFIX)
 
 
-def _verify_chain(entries: Iterable[Mapping[str, Any]], header: Mapping[str, Any]) -> str:
-    """The head that the chain leads to. Raises Untrusted at the first link that does not fit."""
+def _verify_chain(entries: Sequence[PublishedEntry], header: PublicationHeader) -> str:
+    """Return the head of the chain.
+
+    Raises Untrusted at the first entry that does not fit, or if the header names another head.
+    """
     head, count = GENESIS_HASH, 0
-    for entry in entries:
-        line = json.dumps(entry["event"], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        if entry["sequence"] != count + 1 or hash_event_entry(count + 1, head, line) != entry["hash"]:
-            raise Untrusted(f"Entry {count + 1} breaks the chain.", advice="The file was changed: take it from its source again.")
-        head, count = entry["hash"], count + 1
+    for entry, expected_hash in zip(entries, chain_hashes(entry["event"] for entry in entries), strict=True):
+        count += 1
+        if (entry["sequence"], entry["hash"]) != (count, expected_hash):
+            raise Untrusted(f"Entry {count} breaks the chain.", advice="The file was changed: get it from its source again.")
+        head = expected_hash
     if (header["entries"], header["head"]) != (count, head):
-        raise Untrusted("The log is not as long as the header says.", advice="Take the file from its source again.")
+        raise Untrusted("The log does not match the head in the header.", advice="Get the file from its source again.")
     return head
 
 
-def _compare_run(recorded_run: Mapping[str, Any], snapshot: Snapshot, entries: list[dict[str, Any]]) -> list[str]:
-    found = []
-    head = entries[recorded_run["up_to"] - 1]["hash"] if 0 < recorded_run["up_to"] <= len(entries) else GENESIS_HASH
-    if recorded_run["head"] != head:
-        found.append(f"Run {recorded_run['sequence']} was made over another log.")
-    if recorded_run["snapshot"] != snapshot.hash:
-        found.append(f"Run {recorded_run['sequence']} gives {snapshot.hash}, and {recorded_run['snapshot']} was published.")
-    return found
+def _describe_other_code(path: Path, recorded_runs: Sequence[PublishedRun], published_snapshot: bytes, *, every_run: bool) -> str:
+    """Return why the newest run cannot be repeated here, and how it can be."""
+    if not recorded_runs:
+        return "The file lists no run, so nothing can be repeated."
+    newest = recorded_runs[-1]
+    snapshot = json.loads(published_snapshot)
+    version = snapshot.get("version") if isinstance(snapshot, dict) else None
+    finding = (
+        f"The newest run was made by other code ({describe_code(newest['code_hash'], version)}); "
+        f"this code has the hash {code_hash()}."
+    )
+    command = replay_command(newest["code_hash"], path, every_run=every_run)
+    if command:
+        return f"{finding} To replay it, run in a checkout of Yearling: {command}"
+    return f"{finding} To replay it, use the version of Yearling that published the file."
+
+
+def _compare_run(run: PublishedRun, snapshot: Snapshot, entries: Sequence[PublishedEntry]) -> list[str]:
+    differences = []
+    head = entries[run["up_to"] - 1]["hash"] if 0 < run["up_to"] <= len(entries) else GENESIS_HASH
+    if run["head"] != head:
+        differences.append(f"Run {run['sequence']} was made over another log.")
+    if run["snapshot"] != snapshot.hash:
+        differences.append(f"Run {run['sequence']} gives {snapshot.hash}, but {run['snapshot']} was published.")
+    return differences
+
+
+def _find_unexplained_changes(recorded_runs: Iterable[PublishedRun], events: Iterable[FeedbackEvent]) -> list[str]:
+    """Return a sentence for each status change that no listed run made."""
+    snapshots = {run["snapshot"] for run in recorded_runs}
+    changes = (event for event in events if isinstance(event, StatusChange) and event.snapshot not in snapshots)
+    return [f"The status of {change.item} was set by no run that the file lists." for change in changes]
 
 
 def _recheck_juries(
-    events: Sequence[FeedbackEvent], header: Mapping[str, Any], on_status: StatusCallback
+    events: Sequence[FeedbackEvent], header: PublicationHeader, on_status: StatusCallback
 ) -> tuple[int, list[str]]:
-    """How many juries this program drew again, and which of them are not those that the lot draws.
+    """Return how many juries were drawn again here, and a sentence for each jury that the lot does not confirm.
 
-    One that does not say by which code and parameters it was drawn was not drawn at all.
+    An invitation without the hashes of code and parameters was not drawn by lot.
     """
-    ours = [told["parameters"] for told in header["runs"] if told["code_hash"] == code_hash()]
-    known = {p.hash: p for p in (ConsensusParameters(), *map(ConsensusParameters.from_dict, ours))}
-    checked, found = 0, []
-    for place, event in enumerate(events):
+    repeatable = [run["parameters"] for run in header["runs"] if run["code_hash"] == code_hash()]
+    parameters_by_hash = {p.hash: p for p in (ConsensusParameters(), *map(ConsensusParameters.from_dict, repeatable))}
+    num_checked, differences = 0, []
+    for position, event in enumerate(events):
         if not isinstance(event, JuryInvitation):
             continue
+        jury = f"The jury on {event.item} ({event.id})"
         if not event.code_hash:
-            found.append(f"The jury on {event.item} ({event.id}) does not say how it was drawn.")
-        elif event.code_hash == code_hash() and event.parameters_hash not in known:
-            found.append(f"The jury on {event.item} ({event.id}) was drawn by parameters that no run had.")
+            differences.append(f"{jury} does not say how it was drawn.")
+        elif event.code_hash == code_hash() and event.parameters_hash not in parameters_by_hash:
+            differences.append(f"{jury} was drawn with parameters that no run had.")
         elif event.code_hash == code_hash():
             on_status(f"Drawing the jury on {event.item} again")
-            checked += 1
-            if draw_jury_for_item(events[:place], event.item, known[event.parameters_hash]) != event.jurors:
-                found.append(f"The jury on {event.item} ({event.id}) is not the one that the lot draws.")
-    return checked, found
+            num_checked += 1
+            parameters = parameters_by_hash[event.parameters_hash]
+            if draw_jury_for_item(events[:position], event.item, parameters) != event.jurors:
+                differences.append(f"{jury} is not the one that the lot draws.")
+    return num_checked, differences
 
 
-def _compare_change_counts(recorded_runs: Iterable[Mapping[str, Any]], events: Iterable[Any]) -> list[str]:
-    """Every run wrote into the log as many changes as it says."""
-    written: dict[str, int] = {}
+def _compare_change_counts(runs: Iterable[PublishedRun], events: Iterable[FeedbackEvent]) -> list[str]:
+    """Compare the number of status changes that each run reports with the number in the log."""
+    num_logged: dict[str, int] = {}
     for event in events:
         if isinstance(event, StatusChange):
-            written[event.snapshot] = written.get(event.snapshot, 0) + 1
+            num_logged[event.snapshot] = num_logged.get(event.snapshot, 0) + 1
     return [
-        f"Run {told['sequence']} changed {told['changes']} statuses, and the log has {written.get(told['snapshot'], 0)} of it."
-        for told in recorded_runs
-        if written.get(told["snapshot"], 0) != told["changes"]
+        f"Run {run['sequence']} reports {run['changes']} status changes, but the log holds {num_logged.get(run['snapshot'], 0)}."
+        for run in runs
+        if num_logged.get(run["snapshot"], 0) != run["changes"]
     ]
 
 
 def _compare_snapshots(computed: Snapshot, published: Mapping[str, Any]) -> list[str]:
-    """Which statuses and which q differ, by name; the bytes differ already."""
-    mine: dict[str, Any] = json.loads(computed.canonical_bytes())
-    found = []
-    for name, key in (("items", ("item",)), ("pairs", ("better", "worse"))):
-        here = {tuple(sorted(one[k] for k in key)): one for one in mine[name]}
-        there = {tuple(sorted(one[k] for k in key)): one for one in published.get(name, ())}
-        different = [subject for subject in sorted({*here, *there}) if here.get(subject) != there.get(subject)]
-        found += [f"{' / '.join(subject)} is not as published." for subject in different[:20]]
-        if len(different) > 20:
-            found.append(f"{len(different) - 20} more {name} are not as published.")
-    return found or ["The snapshot's bytes are not those that were published."]
+    """Return a sentence for each item and pair that differs. The bytes are known to differ."""
+    computed_values: dict[str, Any] = json.loads(computed.canonical_bytes())
+    differences = []
+    for name, keys in (("items", ("item",)), ("pairs", ("better", "worse"))):
+        here = {tuple(sorted(result[key] for key in keys)): result for result in computed_values[name]}
+        there = {tuple(sorted(result[key] for key in keys)): result for result in published.get(name, ())}
+        subjects = [subject for subject in sorted({*here, *there}) if here.get(subject) != there.get(subject)]
+        differences += [f"{' / '.join(subject)} is not as published." for subject in subjects[:_MAX_LISTED_DIFFERENCES]]
+        if len(subjects) > _MAX_LISTED_DIFFERENCES:
+            differences.append(f"{len(subjects) - _MAX_LISTED_DIFFERENCES} more {name} are not as published.")
+    return differences or ["The bytes of the snapshot differ from those that were published."]
 
 
 def _damaged_file_error(path: Path, reason: str) -> Untrusted:
-    return Untrusted(f"{path} is not a whole publication: {reason}.", advice="Write one with `yearling consensus export`.")
+    return Untrusted(f"{path} is not a complete publication: {reason}.", advice="Write one with `yearling consensus export`.")

@@ -1,15 +1,15 @@
-"""The rater model: what a person says of an item, from a general level, two leanings and a few axes of division.
+"""The rater model: predicts a rating from a general level, a rater bias, an item bias, and a few axes of division.
 
 `r̂_un = μ + i_u + i_n + f_u · f_n` with ratings 1 / 0.5 / 0, fitted by deterministic, sparse, full-batch alternating least
-squares on `Σ w (r − r̂)² + λ_rater i_u² + λ_item i_n² + λ_factor (f_u² + f_n²)`; μ is not penalised. With one factor and `PAPER`
-this is the form of Wojcik et al. 2022 (arXiv 2210.15723, equation 1). The penalties are sums over parameters, not means as in X's
-published code, which crushes μ. `PREDICTION` has three factors and stronger penalties: it predicts better and is what approvals
-are shrunk towards; the paper form is what tells the sides.
+squares on `Σ w (r − r̂)² + λ_rater i_u² + λ_item i_n² + λ_factor (f_u² + f_n²)`; μ is not penalised. With one factor and
+`PAPER_FIT`, this is the form of Wojcik et al. 2022 (arXiv 2210.15723, equation 1). It departs from X's published code in that the
+penalties are sums over parameters instead of means, which would shrink μ too far. `PREDICTION_FIT` has three factors and stronger
+penalties. It predicts better, and approvals are shrunk towards it; the paper form decides the sides.
 
-Every sum over ratings is exact (see `exact`), so that the result does not depend on order, threads or machine. Refuses to know
-who raters are and what items say.
+Every sum over ratings is exact (see `exact_arithmetic`), so the result does not depend on order, threads or machine. This file
+does not know who raters are or what items contain.
 
-Legend: R ratings, U raters, N items, K factors, P = 1 + K parameters a row.
+Legend: R ratings, U raters, N items, K factors.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WEIGHT_STEPS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitParameters:
-    """Penalties and effort of one fit. `rounds` counts alternations over both sides of the table."""
+    """Penalties and numbers of iterations of one fit. `rounds` counts alternations between raters and items."""
 
     factors: int = 1
     rater_penalty: float = 0.15
@@ -46,9 +46,10 @@ PREDICTION_FIT = FitParameters(factors=3, rater_penalty=4.0, item_penalty=2.0, f
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SparseRatings:
-    """A sparse table of ratings by rater and by item, both ways round.
+    """A sparse table of ratings, with one entry for each (rater, item).
 
-    `values` (R,) lie in [0, 1] and `weights` (R,) in (0, 1], both multiples of 1/8; one entry for each (rater, item).
+    `raters` and `items` (R,) are numbers below `num_raters` and `num_items`. `values` (R,) lie in [0, 1] and `weights` (R,) in
+    (0, 1]; both are multiples of 1/8. Raises BadInput for other values.
     """
 
     raters: npt.NDArray[np.int32]
@@ -60,24 +61,28 @@ class SparseRatings:
 
     def __post_init__(self) -> None:
         if self.values.size and not (float(self.values.min()) >= 0.0 and float(self.values.max()) <= 1.0):
-            raise BadInput("Ratings lie between 0 and 1.", advice="Map your scale to 0, 0.5 and 1.")
+            raise BadInput("Ratings must be between 0 and 1.", advice="Map your scale to 0, 0.5 and 1.")
         for numbers in (self.values, self.weights):
             if numbers is not None and not bool(np.all(numbers * WEIGHT_STEPS == np.rint(numbers * WEIGHT_STEPS))):
-                raise BadInput("Ratings and weights are multiples of 1/8.", advice="Round them first.")
+                raise BadInput("Ratings and weights must be multiples of 1/8.", advice="Round them first.")
 
     @property
     def size(self) -> int:
+        """Number of entries, R."""
         return int(self.values.size)
 
     def select(self, keep: npt.NDArray[np.bool_]) -> SparseRatings:
-        """The entries where `keep` (R,) holds; raters and items keep their numbers."""
+        """Return the entries where `keep` (R,) is true. Raters and items keep their numbers."""
         weights = None if self.weights is None else self.weights[keep]
         return SparseRatings(self.raters[keep], self.items[keep], self.values[keep], self.num_raters, self.num_items, weights)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RaterModel:
-    """A fit. `rater_factors` (U, K) and `item_factors` (N, K); the first factor's larger camp of raters is positive."""
+    """A fitted model: `rater_bias` (U,), `item_bias` (N,), `rater_factors` (U, K), `item_factors` (N, K).
+
+    The sign of each factor is fixed: most raters have a positive value.
+    """
 
     level: float
     rater_bias: Floats
@@ -87,14 +92,15 @@ class RaterModel:
     parameters: FitParameters
 
     def predict(self, raters: Ints, items: Ints) -> Floats:
-        """Predicted ratings of pairs, clipped to [0, 1]."""
+        """Return the predicted ratings of pairs (raters[i], items[i]), clipped to [0, 1]."""
         total = self.level + self.rater_bias[raters] + self.item_bias[items]
         for k in range(self.rater_factors.shape[1]):
             total = total + self.rater_factors[raters, k] * self.item_factors[items, k]
         return np.clip(total, 0.0, 1.0)
 
     def predict_item_means(self, members: npt.NDArray[np.bool_]) -> Floats:
-        """(N,) Predicted mean rating by the raters in `members` (U,), clipped to [0, 1]; by everybody for an empty group."""
+        """Return (N,) predicted mean ratings by the raters in `members` (U,), clipped to [0, 1]; by all raters if none is in
+        it."""
         group = members if bool(members.any()) else np.ones_like(members)
         if not group.size:
             return np.clip(self.level + self.item_bias, 0.0, 1.0)
@@ -105,12 +111,12 @@ class RaterModel:
 
 
 class _RatingSums:
-    """The sums over ratings that a fit needs, for one direction: (rows, columns) are (raters, items) or the reverse."""
+    """The sums over ratings that a fit needs in one direction: (rows, columns) are (raters, items) or the reverse."""
 
     def __init__(
         self, rows: npt.NDArray[np.int32], columns: npt.NDArray[np.int32], shape: tuple[int, int], ratings: SparseRatings
     ) -> None:
-        from scipy import sparse  # late: it costs every start half a second, and most commands never fit
+        from scipy import sparse  # late: it takes half a second, and most commands never fit a model
 
         weights = np.ones(ratings.size) if ratings.weights is None else ratings.weights
         counts = sparse.csr_matrix((weights, (rows, columns)), shape=shape)
@@ -123,12 +129,12 @@ class _RatingSums:
 
 
 def fit_rater_model(ratings: SparseRatings, parameters: FitParameters = PAPER_FIT) -> RaterModel:
-    """Fit the model. The last step is the items' own, so that `solve_item` of a frozen fit gives the same numbers."""
+    """Fit the model. The last step solves the items, so that `solve_item` with the frozen rater side gives the same numbers."""
     return _AlternatingLeastSquares(ratings, parameters).run()
 
 
 class _AlternatingLeastSquares:
-    """One run of alternating least squares; holds the running estimates."""
+    """One fit by alternating least squares; holds the current estimates."""
 
     def __init__(self, ratings: SparseRatings, parameters: FitParameters) -> None:
         shape = (ratings.num_raters, ratings.num_items)
@@ -143,6 +149,7 @@ class _AlternatingLeastSquares:
         self.item_factors = np.zeros((shape[1], parameters.factors))
 
     def run(self) -> RaterModel:
+        """Alternate for the configured number of rounds: biases only, then biases and factors."""
         p = self.parameters
         for _ in range(p.bias_rounds):
             self.rater_bias = self._solve_biases(self.by_rater, self.item_bias, p.rater_penalty)
@@ -167,7 +174,7 @@ class _AlternatingLeastSquares:
         )
 
     def _update_level(self) -> None:
-        """The level that leaves no mean residual."""
+        """Set the level to the value at which the mean residual is zero."""
         if not self.total_weight:
             return
         explained = exact_sum(self.rater_bias * self.by_rater.total_weight)
@@ -185,7 +192,7 @@ class _AlternatingLeastSquares:
         return solve_rows(table.total_weight, table.total_value, sums, products, self.level, penalty, self.parameters)
 
     def _initialise_factors(self) -> None:
-        """Leading directions of the residual table by block power iteration from a fixed pseudo-random start."""
+        """Start from the leading directions of the residuals, by block power iteration from a fixed pseudo-random start."""
         factors = self.parameters.factors
         x = pseudo_random_symmetric(len(self.item_bias) * factors, self.parameters.seed).reshape(len(self.item_bias), factors)
         damp_rater = np.sqrt(self.by_rater.total_weight + 1.0)[:, None]
@@ -201,7 +208,7 @@ class _AlternatingLeastSquares:
         return np.asarray(plain - table.counts @ round_to_grid(column_bias[:, None] * x), dtype=np.float64)
 
     def _fix_factor_signs(self) -> None:
-        """Fix each factor's sign: the camp with more raters is positive; a tie goes to the earliest rater."""
+        """Make the factor of most raters positive; the earliest rater decides a tie."""
         for k in range(self.parameters.factors):
             f = self.rater_factors[:, k]
             balance = int(np.sum(f > 0)) - int(np.sum(f < 0))
@@ -212,7 +219,7 @@ class _AlternatingLeastSquares:
 
 
 def _normal_equation_terms(bias: Floats, factors: Floats) -> Floats:
-    """Columns whose sums over ratings make the normal equations: f, bias, f_k·f_l for k ≤ l, f·bias, all on the grid."""
+    """Return the columns whose sums over ratings form the normal equations: f, bias, f_k·f_l for k ≤ l, f·bias, on the grid."""
     K = factors.shape[1]
     pairs = [factors[:, k] * factors[:, j] for k in range(K) for j in range(k, K)]
     mixed = [factors[:, k] * bias for k in range(K)]
@@ -226,9 +233,9 @@ def _normal_equation_terms(bias: Floats, factors: Floats) -> Floats:
 def solve_rows(
     weight: Floats, value: Floats, sums: Floats, products: Floats, level: float, penalty: float, p: FitParameters
 ) -> tuple[Floats, Floats]:
-    """Ridge solutions (bias (M,), factors (M, K)) of M rows from their sums.
+    """Return the ridge solutions (bias (M,), factors (M, K)) of M rows from their sums.
 
-    `weight`, `value` (M,) are Σw and Σwr, `sums` (M, ·) the sums of `_moments`, `products` (M, K) is Σ w r f.
+    `weight` and `value` (M,) are Σw and Σwr, `sums` (M, ·) the sums of `_normal_equation_terms`, `products` (M, K) is Σ w r f.
     """
     K = p.factors
     f, bias = sums[:, :K], sums[:, K]
@@ -247,7 +254,7 @@ def solve_rows(
 
 
 def _solve_linear_systems(matrix: list[list[Floats]], right: list[Floats]) -> list[Floats]:
-    """Gaussian elimination of many small positive definite systems at once, elementwise: no library decides the rounding."""
+    """Solve many small positive definite systems by elementwise Gaussian elimination, so that no library affects rounding."""
     size = len(right)
     for pivot in range(size):
         for row in range(pivot + 1, size):
@@ -265,7 +272,7 @@ def _solve_linear_systems(matrix: list[list[Floats]], right: list[Floats]) -> li
 
 
 def _orthonormalise(x: Floats) -> Floats:
-    """Gram–Schmidt with exact sums, columns scaled to a mean square of 1; a vanishing column becomes zero."""
+    """Apply Gram–Schmidt with exact sums and scale columns to a mean square of 1. A column that vanishes becomes zero."""
     columns: list[Floats] = []
     for k in range(x.shape[1]):
         largest = float(np.max(np.abs(x[:, k]), initial=0.0))
@@ -278,10 +285,10 @@ def _orthonormalise(x: Floats) -> Floats:
 
 
 def solve_item(model: RaterModel, raters: Ints, values: Floats, weights: Floats) -> tuple[float, Floats]:
-    """One item's (bias, factors (K,)) with the rater side frozen: what the last half step of `fit` does for it."""
+    """Return the (bias, factors (K,)) of one item with the rater side frozen, as the last half step of the fit computes them."""
     p = model.parameters
-    moments = _normal_equation_terms(model.rater_bias[raters], model.rater_factors[raters])
-    sums = np.array([[float(np.sum(weights * column)) for column in moments.T]])
+    terms = _normal_equation_terms(model.rater_bias[raters], model.rater_factors[raters])
+    sums = np.array([[float(np.sum(weights * column)) for column in terms.T]])
     f = model.rater_factors[raters]
     products = np.array([[float(np.sum(weights * values * f[:, k])) for k in range(p.factors)]]).reshape(1, p.factors)
     weight, value = np.array([float(np.sum(weights))]), np.array([float(np.sum(weights * values))])

@@ -1,4 +1,4 @@
-"""The public result of a full run, with canonical bytes and a hash. Names items and no raters."""
+"""The public result of a full consensus run, with canonical bytes and a hash. It names items, but no raters."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ from hashlib import sha256
 from typing import Any
 
 from yearling.feedback.division import Division
-from yearling.feedback.events import canonical_json
+from yearling.feedback.events import canonical_utf8_json
 from yearling.feedback.pairs import ConsensusPair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideResult:
-    """What one side says of an item."""
+    """The view of one side on an item."""
 
     ratings: int
     approval: float
-    """Sum of its ratings."""
+    """Sum of the counted ratings."""
     estimate: float
-    """Approval shrunk towards the model's prediction; what `floor` is compared with."""
+    """Mean approval, shrunk towards the model's prediction. Rules compare it with their `floor`."""
     chance: float
-    """Chance that this side's approval is at least one half."""
+    """Probability that this side's approval is at least one half."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemResult:
-    """One item in a snapshot. `bridging` is the weaker side's estimate; `axis` its place on the line of division."""
+    """The result of one item.
+
+    `bridging` is the estimate of the weaker side; `axis` is the item's position on the axis of division.
+    """
 
     item: str
     status: str
@@ -39,14 +42,14 @@ class ItemResult:
     axis: float
     jury: str
     rules: tuple[str, ...]
-    """Ids and versions of the rules that hold, as `id@version`."""
+    """Ids and versions of the rules that the item meets, as `id@version`."""
     uncounted: int
-    """Ratings that do not count (yet): too few earlier acts, or a voice heard already."""
+    """Ratings that do not count: their raters have too few earlier acts, or repeat another rater."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The public result of one full run. Sides are called 0 (more raters) and 1; no rater is named."""
+    """The public result of one full run. Side 0 has more raters than side 1."""
 
     version: int
     code_hash: str
@@ -55,27 +58,27 @@ class Snapshot:
     num_events: int
     as_of_utc: str
     raters: Mapping[str, int]
-    """Counts: seen, admitted, with enough acts, collapsed into others, and on side 0 and side 1."""
+    """Counts of raters: seen, admitted, taking part in the fit, collapsed into others, on side 0, and on side 1."""
     division: Division
     items: tuple[ItemResult, ...]
     pairs: tuple[ConsensusPair, ...]
     dropped: Mapping[str, int]
     removals: tuple[tuple[str, str], ...]
-    """Removed event and reason, for everyone to see."""
+    """(removed event, reason), public."""
     flips: int
     flips_allowed: int
     held: bool
 
     def results_dict(self) -> dict[str, Any]:
-        """What was decided, without the hashes of what it was decided from: equal for logs that mean the same."""
+        """Return the decisions without the hashes and counts of their input, so that equivalent logs give equal results."""
         plain = asdict(self)
         for key in ("code_hash", "parameters_hash", "log_hash", "num_events", "as_of_utc", "dropped", "removals"):
             del plain[key]
         return plain
 
     def canonical_bytes(self) -> bytes:
-        """The bytes that a replay must reproduce."""
-        return canonical_json(asdict(self))
+        """Return the bytes that a replay must reproduce."""
+        return canonical_utf8_json(asdict(self))
 
     @property
     def hash(self) -> str:
@@ -83,5 +86,5 @@ class Snapshot:
         return sha256(self.canonical_bytes()).hexdigest()
 
     def find_item(self, item: str) -> ItemResult | None:
-        """The result of one item, if it occurs."""
+        """Return the result of one item, or None if the run does not include it."""
         return next((result for result in self.items if result.item == item), None)

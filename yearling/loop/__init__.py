@@ -1,4 +1,4 @@
-"""The cycle, and what stations of it must be asked together."""
+"""The learning cycle as resumable steps, and questions that need several rooms at once."""
 
 from yearling.loop.exam_comparison import compare_exam_runs
 

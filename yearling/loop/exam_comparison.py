@@ -1,4 +1,4 @@
-"""Two sittings of one exam side by side, for those who show them and may not import exams."""
+"""Compares two runs of one exam, for rooms that show the comparison but may not import `evals`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 
 def compare_exam_runs(store: Store, champion: str, challenger: str) -> ExamComparison:
-    """As `yearling exam compare`: paired case by case, with the interval and the exact test.
+    """Return the comparison of two exam runs case by case, with the interval and the exact test, as `yearling exam compare` does.
 
-    Raises NotFound, Conflict for the beginning of several ids, and BadInput for runs that are open or not of the same exam.
+    `champion` and `challenger` are ids of exam runs, or unambiguous beginnings of ids. Raises NotFound for an unknown run,
+    Conflict for an ambiguous id, and BadInput for runs that are unfinished or of different exams.
     """
-    from yearling.evals import compare_runs  # brings numpy and scipy, which a server that nobody asks for this does without
+    from yearling.evals import compare_runs  # late: a server needs numpy and scipy only for this
 
     return compare_runs(store, store.exams.get(champion).id, store.exams.get(challenger).id)

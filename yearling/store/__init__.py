@@ -1,9 +1,8 @@
-"""Records at rest: database, blobs, audit log, event log of feedback, backups."""
+"""Records at rest: database, blobs, audit log, event log of feedback, backups. `Store` opens them all."""
 
 from yearling.store.accounts.api_keys import ApiKey
 from yearling.store.accounts.invitations import Invitation
-from yearling.store.accounts.sessions import MAX_SESSION_LIFETIME as LONGEST_SESSION
-from yearling.store.accounts.sessions import Session
+from yearling.store.accounts.sessions import MAX_SESSION_LIFETIME, Session
 from yearling.store.accounts.tokens import API_KEY_PREFIX, hash_token, new_token
 from yearling.store.backup.archive import BackupManifest
 from yearling.store.backup.restore import RestoreResult, restore, verify_backup
@@ -24,22 +23,36 @@ from yearling.store.learning.event_log import AppendResult, EventEntry, EventLog
 from yearling.store.learning.exams import ExamRun, GradedSample
 from yearling.store.learning.gates import GateRecord
 from yearling.store.learning.lesson_sets import LessonSetRecord, LessonSource
+from yearling.store.learning.retraction_rules import (
+    IRREVOCABLE_KINDS,
+    REPLACED_BY_LATER,
+    WITHDRAWAL_KINDS,
+    judgement_subject,
+    latest_judgements,
+    retracts_another_persons_act,
+    void_acts,
+    withdrawal_error,
+)
 from yearling.store.learning.spec_runs import TRIAGES, SpecDispute, SpecOutput, SpecRun, Triage
 from yearling.store.learning.texts import TextRecord, make_text
 from yearling.store.learning.training_runs import TrainingRunStore
 from yearling.store.store import Store
 from yearling.store.transfer.exporter import export_person_data
-from yearling.store.transfer.importer import ActImporter, PersonImportResult, import_person_data
+from yearling.store.transfer.importer import import_person_data
+from yearling.store.transfer.yearling_export import ActImporter, PersonImportResult
 from yearling.store.writer import SampleWriter
 
 __all__ = [
     "API_KEY_PREFIX",
     "BINARY_MEDIA_TYPE",
     "GENESIS_HASH",
-    "LONGEST_SESSION",
+    "IRREVOCABLE_KINDS",
+    "MAX_SESSION_LIFETIME",
     "MESSAGE_BLOB_KIND",
+    "REPLACED_BY_LATER",
     "TRIAGES",
     "UNCHANGED",
+    "WITHDRAWAL_KINDS",
     "ActImporter",
     "ApiKey",
     "AppendResult",
@@ -83,9 +96,14 @@ __all__ = [
     "hash_token",
     "import_person_data",
     "index_words",
+    "judgement_subject",
+    "latest_judgements",
     "make_text",
     "new_token",
     "restore",
+    "retracts_another_persons_act",
     "sniff_media_type",
     "verify_backup",
+    "void_acts",
+    "withdrawal_error",
 ]

@@ -1,7 +1,7 @@
 """The audit log: who did what, as a hash chain (see `hash_chain.py`).
 
-`verify` reports the head of the chain, to be compared with a note of it. Two writers cannot fork the chain: appending holds a lock
-until its transaction ends, and the database refuses a second entry with the same predecessor.
+`verify` reports the head of the chain, to be compared with a note of it. Two writers cannot fork the chain: appending holds a
+lock until its transaction ends, and the database refuses a second entry with the same predecessor.
 """
 
 from __future__ import annotations

@@ -183,7 +183,5 @@ class BlobStore:
 
     def _path_for(self, sha256: str) -> Path:
         if not _SHA256.fullmatch(sha256):
-            raise BadInput(
-                f"{sha256[:80]!r} is not the SHA-256 of a blob.", advice="Give 64 lower-case hexadecimal digits."
-            )
+            raise BadInput(f"{sha256[:80]!r} is not the SHA-256 of a blob.", advice="Give 64 lower-case hexadecimal digits.")
         return self.folder / sha256[:2] / sha256

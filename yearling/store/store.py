@@ -1,7 +1,7 @@
 """The store: one database and one folder of blobs, opened together.
 
-    with Store.open(settings) as store:
-        owner = store.people.owner()
+with Store.open(settings) as store:
+    owner = store.people.owner()
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class Store:
         return self.samples.delete_older_than(now_utc() - timedelta(days=self.settings.retention_days))
 
     def check_writable(self) -> None:
-        """Check that the store can save, by a write transaction without content. Raises StorageFailed, Untrusted or Unavailable."""
+        """Check that the store can save, by an empty write transaction. Raises StorageFailed, Untrusted or Unavailable."""
         folder = self.settings.data_dir
         with translate_storage_errors(f"The data folder {folder}"):
             if shutil.disk_usage(folder).free < _MIN_FREE_BYTES:

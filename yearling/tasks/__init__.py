@@ -1,4 +1,4 @@
-"""What is learnt from and examined on: lessons made of records, and exercises with graders."""
+"""Lessons made from judgements, and environments with graded tasks: the material for training and exams."""
 
 from yearling.tasks.candidates import LessonRules
 from yearling.tasks.environments import (

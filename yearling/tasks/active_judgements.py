@@ -1,7 +1,7 @@
-"""Which judgements stand after a prefix of the event log, and why the others do not.
+"""Which judgements count after a prefix of the event log, and why the others do not.
 
-Reads the log's entries as plain data. The rules are those by which the consensus reads the log (`feedback/events.py`, `fold`); a
-test holds the two against each other. What anybody agrees on is decided there, never here.
+Reads the entries of the log as plain data. Retractions, removals and replaced judgements follow the rules that the consensus uses
+(`yearling/store/learning/retraction_rules.py`). What people agree on is decided by the consensus, never here.
 """
 
 from __future__ import annotations
@@ -12,105 +12,105 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yearling.errors import Conflict
+from yearling.store import REPLACED_BY_LATER, WITHDRAWAL_KINDS, judgement_subject, latest_judgements, void_acts
 
 JUDGEMENT_KINDS = ("rating", "note_rating", "comparison", "edit", "note")
-"""What people say of answers and of notes; everything else in the log is about people and about statuses."""
-
-RETRACTING_KINDS = ("retraction", "removal")
+"""Judgements of answers and notes. All other events concern people or statuses."""
 
 EventMapping = Mapping[str, Any]
 ItemPair = tuple[str, str]
-"""Two items, in the order of their ids."""
+"""Two items, ordered by id."""
 
 
 @dataclass(slots=True)
 class ActiveJudgements:
-    """The judgements that stand, and what became of the rest."""
+    """The judgements that count, and why the others do not."""
 
     ratings: dict[str, list[EventMapping]] = field(default_factory=dict)
-    """By item. Note ratings are among them, under the note."""
+    """By item; ratings of notes are listed under the note."""
     comparisons: dict[ItemPair, list[EventMapping]] = field(default_factory=dict)
     edits: list[EventMapping] = field(default_factory=list)
     note_items: set[str] = field(default_factory=set)
-    """Items that are notes, whether they stand or not."""
+    """Items that are notes, withdrawn or not."""
     withdrawn_edits: set[str] = field(default_factory=set)
-    """Items that are edits which were taken back."""
+    """Items that are withdrawn edits."""
     drop_reasons: dict[str, str] = field(default_factory=dict)
-    """Judgements that do not stand, by id, with the reason."""
+    """The reason for each judgement that does not count, by event id."""
     judgement_counts: Counter[str] = field(default_factory=Counter)
-    """All judgements, by kind."""
+    """Number of all judgements, by kind."""
     other_event_counts: Counter[str] = field(default_factory=Counter)
-    """Events that are no judgements, by kind."""
+    """Number of other events, by kind."""
     raters: set[str] = field(default_factory=set)
-    """Who rated or compared something and stands by it."""
+    """People with a rating or comparison that counts."""
 
 
 def make_item_pair(first: str, second: str) -> ItemPair:
-    """Two items as the key of what was said of both."""
+    """Return two items as a key, whatever their order."""
     return (first, second) if first < second else (second, first)
 
 
-def find_active_judgements(entries: Iterable[tuple[int, EventMapping]], *, up_to: int) -> ActiveJudgements:
-    """What stands after the entries (sequence, event) with a sequence of at most `up_to`; later judgements wait.
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """The fields of an entry that the retraction rules read, and the entry itself."""
 
-    Raises Conflict when something was taken back later than `up_to`: what the consensus found then holds what is no longer said.
+    id: str
+    kind: str
+    actor: str
+    event: EventMapping
+
+
+def find_active_judgements(entries: Iterable[tuple[int, EventMapping]], *, up_to: int) -> ActiveJudgements:
+    """Return the judgements that count after the entries (sequence, event) with a sequence of at most `up_to`.
+
+    Later judgements wait for the next consensus run. Raises Conflict if an act was withdrawn after `up_to`, because the consensus
+    run then includes judgements that no longer count.
     """
-    found, counted = ActiveJudgements(), list[EventMapping]()
+    result, acts = ActiveJudgements(), list[_Act]()
     for sequence, event in entries:
         kind = event["kind"]
-        (found.judgement_counts if kind in JUDGEMENT_KINDS else found.other_event_counts)[kind] += 1
+        (result.judgement_counts if kind in JUDGEMENT_KINDS else result.other_event_counts)[kind] += 1
         if sequence <= up_to:
-            counted.append(event)
-        elif kind in RETRACTING_KINDS:
+            acts.append(_Act(event["id"], kind, event["actor"], event))
+        elif kind in WITHDRAWAL_KINDS:
             raise Conflict(
-                "Something was taken back since the newest consensus run.",
-                advice="Run `yearling consensus run` first, so that nothing of it is learnt.",
+                "A judgement was withdrawn after the newest consensus run.",
+                advice="Run `yearling consensus run` first, so that no lesson contains it.",
             )
         elif kind in JUDGEMENT_KINDS:
-            found.drop_reasons[event["id"]] = "newer_than_the_consensus_run"
-    # As the consensus does: the order of acts is that of their times.
-    ordered = sorted(counted, key=lambda event: (event["created_utc"], event["id"]))
-    gone = _retracted_events(ordered)
-    last: dict[tuple[str, ...], EventMapping] = {}
-    for event in ordered:
-        kind, event_id = event["kind"], event["id"]
-        if kind == "note":
-            found.note_items.add(event["note"])
-        if kind not in JUDGEMENT_KINDS:
+            result.drop_reasons[event["id"]] = "newer_than_the_consensus_run"
+    # In log order, as the consensus sorts: times have a fixed width, so text sorts as time does.
+    acts.sort(key=lambda act: (act.event["created_utc"], act.id))
+    void_reasons = void_acts(acts, _withdrawn_id)
+    for act in acts:
+        if act.kind == "note":
+            result.note_items.add(act.event["note"])
+        if act.kind not in JUDGEMENT_KINDS:
             continue
-        if event_id in gone:
-            found.drop_reasons[event_id] = gone[event_id]
-            if kind == "edit":
-                found.withdrawn_edits.add(event["result"])
-        elif kind == "edit":
-            found.edits.append(event)
-        elif kind == "note":
-            found.drop_reasons[event_id] = "about_a_note"
+        if act.id in void_reasons:
+            result.drop_reasons[act.id] = void_reasons[act.id]
+            if act.kind == "edit":
+                result.withdrawn_edits.add(act.event["result"])
+        elif act.kind == "edit":
+            result.edits.append(act.event)
+        elif act.kind == "note":
+            result.drop_reasons[act.id] = "about_a_note"
+    latest, replaced = latest_judgements(acts, void_reasons, _subject_of)
+    for act in replaced:
+        result.drop_reasons[act.id] = REPLACED_BY_LATER
+    for act in latest:
+        if act.kind == "comparison":
+            result.comparisons.setdefault(make_item_pair(act.event["left"], act.event["right"]), []).append(act.event)
         else:
-            subject = (event["item"],) if kind != "comparison" else make_item_pair(event["left"], event["right"])
-            before = last.get((event["actor"], *subject))
-            if before is not None:
-                found.drop_reasons[before["id"]] = "replaced_by_a_later_one"
-            last[(event["actor"], *subject)] = event
-    for event in last.values():
-        if event["kind"] == "comparison":
-            found.comparisons.setdefault(make_item_pair(event["left"], event["right"]), []).append(event)
-        else:
-            found.ratings.setdefault(event["item"], []).append(event)
-        found.raters.add(event["actor"])
-    return found
+            result.ratings.setdefault(act.event["item"], []).append(act.event)
+        result.raters.add(act.actor)
+    return result
 
 
-def _retracted_events(ordered: Iterable[EventMapping]) -> dict[str, str]:
-    """Ids of acts that count as never done, with the reason."""
-    by_id: dict[str, EventMapping] = {}
-    gone: dict[str, str] = {}
-    for event in ordered:
-        target = by_id.get(event["event"]) if event["kind"] in RETRACTING_KINDS else None
-        if target is not None and target["kind"] not in (*RETRACTING_KINDS, "status_change"):
-            if event["kind"] == "removal":
-                gone[target["id"]] = "removed_by_an_administrator"
-            elif target["actor"] == event["actor"]:
-                gone.setdefault(target["id"], "retracted")
-        by_id[event["id"]] = event
-    return gone
+def _withdrawn_id(act: _Act) -> str:
+    return str(act.event["event"])
+
+
+def _subject_of(act: _Act) -> tuple[str, ...] | None:
+    if act.kind == "comparison":
+        return judgement_subject(act.actor, act.event["left"], act.event["right"])
+    return judgement_subject(act.actor, act.event["item"]) if act.kind in ("rating", "note_rating") else None

@@ -1,9 +1,9 @@
-"""From judgements to what could be learnt: every lesson that the newest consensus run and the stored words allow.
+"""Turns judgements into lesson candidates: every lesson that the newest consensus run and the stored texts allow.
 
-Whether an answer is good, and how sure that is, was decided by the consensus run; here it is only looked up. Two kinds of
-judgement stand outside the consensus. An edit shows a better answer, on the word of one person: it becomes a demonstration and a
-pair with a modest `q`. And where fewer people ever judged anything than a status needs (at home, or in a set with one annotator),
-there is no consensus to wait for: what nobody contradicts counts, as modestly.
+The consensus run decides whether an answer is good and how certain that is; this file looks it up. Two kinds of judgement are
+outside the consensus. An edit shows a better answer according to one person, so it becomes a demonstration and a pair with a
+modest `q`. And if fewer people judged anything than a status needs (a single-person installation, or a data set with one
+annotator), no consensus is possible: judgements that nobody contradicts then count with the same modest `q`.
 """
 
 from __future__ import annotations
@@ -17,26 +17,30 @@ from yearling.tasks.heldout_split import LessonOrigin
 from yearling.tasks.item_answers import ItemAnswer, ItemAnswerOrReason
 from yearling.tasks.lesson import Demonstration, Lesson, PreferencePair, Thumb, TokenIds, lesson_key
 
+SnapshotDict = Mapping[str, Any]
+"""The snapshot of a consensus run as JSON values."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LessonRules:
-    """How judgements are turned into lessons. Part of the manifest."""
+    """Thresholds for turning judgements into lessons. Part of the manifest."""
 
     word_q: float = 2 / 3
-    """How surely a bare word names the better answer where there is no consensus: the rule of succession, after one vote."""
+    """Probability that one person's judgement is right without a consensus: the rule of succession after one vote."""
     quorum: int = 5
-    """With fewer people than this in all, their bare word counts; the number that a status needs."""
+    """With fewer raters than this in total, uncontradicted judgements count; the number of ratings that a status needs."""
     demonstration_q: float = 0.8
-    """The better answer of a pair is worth imitating from this `q` up."""
+    """From this `q` on, the better answer of a pair becomes a demonstration."""
 
     @property
     def word_weight(self) -> float:
+        """Weight of a lesson from one person's judgement."""
         return 2.0 * self.word_q - 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class LessonCandidate:
-    """A lesson that could be kept. `rank` orders those that say the same: lower is better founded."""
+    """A possible lesson, where it comes from, and the ids of its judgements. A lower `rank` is better founded."""
 
     lesson: Lesson
     origin: LessonOrigin
@@ -44,48 +48,57 @@ class LessonCandidate:
     rank: int = 0
 
     @property
-    def sort_key(self) -> tuple[Any, ...]:
-        """Better founded first, then heavier, then who said it first, so that the order of records decides nothing."""
+    def sort_key(self) -> tuple[int, float, str, str, str]:
+        """Sort key: better founded first, then heavier, then earlier judgements, so that the order of records has no effect."""
         lesson = self.lesson
         return (self.rank, -getattr(lesson, "weight", 1.0), getattr(lesson, "source", ""), lesson.kind, lesson.key)
 
 
 @dataclass(slots=True)
 class CandidateCollection:
-    """Candidates, and the judgements that led to none, with the reason."""
+    """Candidates, and the reason for each judgement that led to none, by event id."""
 
     candidates: list[LessonCandidate] = field(default_factory=list)
     drop_reasons: dict[str, str] = field(default_factory=dict)
 
     def drop(self, events: Iterable[EventMapping], reason: str) -> None:
+        """Record the reason for events that have none yet."""
         for event in events:
             self.drop_reasons.setdefault(event["id"], reason)
 
 
 def judged_items(judgements: ActiveJudgements) -> set[str]:
-    """Everything that somebody judged."""
-    items = set(judgements.ratings) | {item for two in judgements.comparisons for item in two}
+    """Return all items that somebody judged, and the results of edits."""
+    items = set(judgements.ratings) | {item for item_pair in judgements.comparisons for item in item_pair}
     return items | {event[name] for event in judgements.edits for name in ("item", "result")}
 
 
 def build_candidates(
-    judgements: ActiveJudgements, snapshot: Mapping[str, Any], answers: Mapping[str, ItemAnswerOrReason], rules: LessonRules
+    judgements: ActiveJudgements, snapshot: SnapshotDict, answers: Mapping[str, ItemAnswerOrReason], rules: LessonRules
 ) -> CandidateCollection:
-    """All candidates, and what became of every judgement that stands. `snapshot` is the consensus run's outcome as plain data."""
+    """Return all candidates, and why the other judgements led to none.
+
+    `snapshot` is the snapshot of the consensus run as plain data. `answers` holds the text of each judged item or why it has
+    none.
+    """
     return _CandidateBuilder(judgements, snapshot, answers, rules).build()
 
 
 class _CandidateBuilder:
     def __init__(
-        self, stands: ActiveJudgements, snapshot: Mapping[str, Any], words: Mapping[str, ItemAnswerOrReason], rules: LessonRules
+        self,
+        judgements: ActiveJudgements,
+        snapshot: SnapshotDict,
+        answers: Mapping[str, ItemAnswerOrReason],
+        rules: LessonRules,
     ) -> None:
-        self.judgements, self.answers, self.rules = stands, words, rules
-        self.consensus_items = {one["item"]: one for one in snapshot["items"]}
-        self.consensus_pairs = {make_item_pair(one["better"], one["worse"]): one for one in snapshot["pairs"]}
-        self.has_few_raters = len(stands.raters) < rules.quorum
+        self.judgements, self.answers, self.rules = judgements, answers, rules
+        self.consensus_items = {result["item"]: result for result in snapshot["items"]}
+        self.consensus_pairs = {make_item_pair(result["better"], result["worse"]): result for result in snapshot["pairs"]}
+        self.has_few_raters = len(judgements.raters) < rules.quorum
         self.collection = CandidateCollection()
         self.imitable_answers: dict[str, tuple[float, str, set[str]]] = {}
-        """Answers worth imitating: weight, how that is known, by which judgements."""
+        """Items worth imitating: weight, basis of the weight, and the ids of the judgements."""
 
     def build(self) -> CandidateCollection:
         for item, ratings in sorted(self.judgements.ratings.items()):
@@ -93,14 +106,15 @@ class _CandidateBuilder:
         edits: dict[ItemPair, list[EventMapping]] = {}
         for event in sorted(self.judgements.edits, key=_event_id):
             edits.setdefault(make_item_pair(event["item"], event["result"]), []).append(event)
-        for two, comparisons in sorted(self.judgements.comparisons.items()):
-            self._add_from_comparisons(two, sorted(comparisons, key=_event_id), edits.get(two, []))
+        for item_pair, comparisons in sorted(self.judgements.comparisons.items()):
+            self._add_from_comparisons(item_pair, sorted(comparisons, key=_event_id), edits.get(item_pair, []))
         for events in edits.values():
             self._add_from_edits(events)
-        for item, (weight, how, said) in sorted(self.imitable_answers.items()):
+        for item, (weight, basis, event_ids) in sorted(self.imitable_answers.items()):
             answer = self.answers[item]
             if isinstance(answer, ItemAnswer):
-                self._add_candidate(make_demonstration(answer, weight, how, sorted(said)), answer.origin, sorted(said))
+                demonstration = make_demonstration(answer, weight, basis, sorted(event_ids))
+                self._add_candidate(demonstration, answer.origin, sorted(event_ids))
         return self.collection
 
     def _add_from_ratings(self, item: str, ratings: list[EventMapping]) -> None:
@@ -109,8 +123,8 @@ class _CandidateBuilder:
         if isinstance(verdict, str) or isinstance(answer, str):
             self.collection.drop(ratings, str(verdict))
             return
-        up, weight, how = verdict
-        events = _sorted_event_ids(ratings)
+        up, weight, basis = verdict
+        event_ids = _sorted_event_ids(ratings)
         key = lesson_key("thumb", answer.messages, answer.text)
         thumb = Thumb(
             key,
@@ -121,19 +135,19 @@ class _CandidateBuilder:
             answer.prompt_ids,
             answer.answer_ids,
             answer.model_hash,
-            lesson_source(how, events),
+            lesson_source(basis, event_ids),
         )
-        self._add_candidate(thumb, answer.origin, events, rank=how == "word")
+        self._add_candidate(thumb, answer.origin, event_ids, rank=basis == "word")
         if up:
-            self._note_imitable(item, weight, how, events)
+            self._note_imitable(item, weight, basis, event_ids)
 
     def _rating_verdict(self, item: str, ratings: list[EventMapping]) -> tuple[bool, float, str] | str:
-        """Up or down, with what weight, and how that is known; or why an item's ratings teach nothing."""
+        """Return (up, weight, basis of the weight), or the reason why an item's ratings give no lesson."""
         result = self.consensus_items.get(item)
         if result is not None and result["status"] in ("helpful", "not_helpful"):
             up = result["status"] == "helpful"
-            weakest = result["bridging"] if up else 1.0 - max(side["estimate"] for side in result["sides"])
-            weight = max(0.0, 2.0 * weakest - 1.0)
+            weaker_estimate = result["bridging"] if up else 1.0 - max(side["estimate"] for side in result["sides"])
+            weight = max(0.0, 2.0 * weaker_estimate - 1.0)
             return (up, weight, "consensus") if weight > 0.0 else "no_weight"
         if self.has_few_raters:
             values = {rating["value"] for rating in ratings} - {0.5}
@@ -147,89 +161,91 @@ class _CandidateBuilder:
         if isinstance(verdict, str):
             self.collection.drop(comparisons, verdict)
             return
-        better, worse, q, weight, how = verdict
+        better, worse, q, weight, basis = verdict
         first, second = self.answers[better], self.answers[worse]
-        events = _sorted_event_ids([*comparisons, *edits])
-        lesson = make_preference_pair(first, second, q, weight, how, events)
+        event_ids = _sorted_event_ids([*comparisons, *edits])
+        lesson = make_preference_pair(first, second, q, weight, basis, event_ids)
         if isinstance(lesson, str):
             self.collection.drop(comparisons, lesson)
             return
-        self._add_candidate(lesson, _merged_origin(first, second), events, rank=how == "word")
+        self._add_candidate(lesson, _merged_origin(first, second), event_ids, rank=basis == "word")
         if q >= self.rules.demonstration_q and self._status(better) != "not_helpful":
-            self._note_imitable(better, weight, how, events)
+            self._note_imitable(better, weight, basis, event_ids)
 
     def _preferred_answer(self, item_pair: ItemPair, comparisons: list[EventMapping]) -> tuple[str, str, float, float, str] | str:
-        """(better, worse, q, weight, how that is known), or why nothing is learnt from two answers."""
-        found = self.consensus_pairs.get(item_pair)
-        if found is not None and found["weight"] > 0.0:
-            return found["better"], found["worse"], found["q"], found["weight"], "consensus"
-        reason = (found["reason"] or "no_weight") if found is not None else "not_in_the_consensus_run"
+        """Return (better, worse, q, weight, basis of the weight), or the reason why two answers give no lesson."""
+        pair = self.consensus_pairs.get(item_pair)
+        if pair is not None and pair["weight"] > 0.0:
+            return pair["better"], pair["worse"], pair["q"], pair["weight"], "consensus"
+        reason = (pair["reason"] or "no_weight") if pair is not None else "not_in_the_consensus_run"
         if not self.has_few_raters or reason == "sides_disagree":
             return reason
         winners = {event[event["outcome"]] for event in comparisons if event["outcome"] != "tie"}
         if len(winners) != 1:
             return "people_disagree" if winners else "tie"
         (better,) = winners
-        return better, item_pair[0] if better == item_pair[1] else item_pair[1], self.rules.word_q, self.rules.word_weight, "word"
+        worse = item_pair[0] if better == item_pair[1] else item_pair[1]
+        return better, worse, self.rules.word_q, self.rules.word_weight, "word"
 
     def _add_from_edits(self, edits: list[EventMapping]) -> None:
-        """An edit, or several events that tell of the same one."""
+        """Add the lessons of one edit. Several events may describe the same edit."""
         item, result = edits[0]["item"], edits[0]["result"]
         before, after = self.answers[item], self.answers[result]
-        judged = self.consensus_pairs.get(make_item_pair(item, result))
-        decided = judged is not None and judged["weight"] > 0.0
+        consensus_pair = self.consensus_pairs.get(make_item_pair(item, result))
+        is_decided = consensus_pair is not None and consensus_pair["weight"] > 0.0
         if self._status(result) == "not_helpful":
             self.collection.drop(edits, "edit_not_helpful")
-        elif judged is not None and decided and judged["better"] == item:
+        elif consensus_pair is not None and is_decided and consensus_pair["better"] == item:
             self.collection.drop(edits, "edit_found_worse")
         elif isinstance(after, str):
             self.collection.drop(edits, after)
         elif isinstance(before, ItemAnswer) and before.text == after.text:
             self.collection.drop(edits, "same_words")
         else:
-            events = _sorted_event_ids(edits)
-            self._note_imitable(result, self.rules.word_weight, "edit", events)
-            lesson = make_preference_pair(after, before, self.rules.word_q, self.rules.word_weight, "edit", events)
-            if isinstance(lesson, PreferencePair) and not decided:
-                self._add_candidate(lesson, _merged_origin(after, before), events, rank=2)
+            event_ids = _sorted_event_ids(edits)
+            self._note_imitable(result, self.rules.word_weight, "edit", event_ids)
+            lesson = make_preference_pair(after, before, self.rules.word_q, self.rules.word_weight, "edit", event_ids)
+            if isinstance(lesson, PreferencePair) and not is_decided:
+                self._add_candidate(lesson, _merged_origin(after, before), event_ids, rank=2)
 
     def _status(self, item: str) -> str:
         return str(self.consensus_items.get(item, {}).get("status", ""))
 
-    def _note_imitable(self, item: str, weight: float, basis: str, events: Iterable[str]) -> None:
-        known = self.imitable_answers.get(item)
-        best = known[:2] if known and known[0] >= weight else (weight, basis)
-        self.imitable_answers[item] = (*best, {*events, *(known[2] if known else ())})
+    def _note_imitable(self, item: str, weight: float, basis: str, event_ids: Iterable[str]) -> None:
+        """Note an answer for a demonstration; the largest weight counts, and all judgements are its source."""
+        previous = self.imitable_answers.get(item)
+        best = previous[:2] if previous and previous[0] >= weight else (weight, basis)
+        self.imitable_answers[item] = (*best, {*event_ids, *(previous[2] if previous else ())})
 
-    def _add_candidate(self, lesson: Lesson, origin: LessonOrigin, events: Iterable[str], *, rank: int = 0) -> None:
-        self.collection.candidates.append(LessonCandidate(lesson, origin, tuple(events), rank))
-
-
-def lesson_source(basis: str, events: Iterable[str]) -> str:
-    """What a lesson says of where it comes from: how its weight is known, and the ids of its judgements."""
-    return " ".join([basis, *events])
+    def _add_candidate(self, lesson: Lesson, origin: LessonOrigin, event_ids: Iterable[str], *, rank: int = 0) -> None:
+        self.collection.candidates.append(LessonCandidate(lesson, origin, tuple(event_ids), rank))
 
 
-def make_demonstration(answer: ItemAnswer, weight: float, basis: str, events: Iterable[str]) -> Demonstration:
-    """An answer as something to imitate."""
+def lesson_source(basis: str, event_ids: Iterable[str]) -> str:
+    """Return the `source` of a lesson: the basis of its weight, and the ids of its judgements."""
+    return " ".join([basis, *event_ids])
+
+
+def make_demonstration(answer: ItemAnswer, weight: float, basis: str, event_ids: Iterable[str]) -> Demonstration:
+    """Return a demonstration of this answer."""
     key = lesson_key("demonstration", answer.messages, answer.text)
     ids = (answer.prompt_ids, answer.answer_ids, answer.model_hash)
-    return Demonstration(key, answer.messages, answer.text, weight, *ids, lesson_source(basis, events))
+    return Demonstration(key, answer.messages, answer.text, weight, *ids, lesson_source(basis, event_ids))
 
 
 def make_preference_pair(
-    first: ItemAnswerOrReason, second: ItemAnswerOrReason, q: float, weight: float, basis: str, events: Iterable[str]
+    first: ItemAnswerOrReason, second: ItemAnswerOrReason, q: float, weight: float, basis: str, event_ids: Iterable[str]
 ) -> PreferencePair | str:
-    """Two answers as a pair, or why they are none."""
+    """Return two answers as a pair, the better one first, or the reason why they cannot form one."""
     if isinstance(first, str) or isinstance(second, str):
         return first if isinstance(first, str) else str(second)
     if first.messages != second.messages:
         return "answers_to_different_prompts"
     if first.text == second.text:
         return "same_words"
-    # Token ids mean something together only when one model saw one prompt.
+    # Token ids of two answers fit together only if the same model saw the same prompt.
     owner = first if first.prompt_ids and first.answer_ids else second if second.prompt_ids and second.answer_ids else first
-    seen = (owner.prompt_ids, owner.model_hash)
+    prompt_and_model = (owner.prompt_ids, owner.model_hash)
     return PreferencePair(
         lesson_key("pair", first.messages, first.text, second.text),
         first.messages,
@@ -238,22 +254,22 @@ def make_preference_pair(
         q,
         weight,
         owner.prompt_ids,
-        _answer_ids_for_prompt(first, seen),
-        _answer_ids_for_prompt(second, seen),
+        _answer_ids_for_prompt(first, prompt_and_model),
+        _answer_ids_for_prompt(second, prompt_and_model),
         owner.model_hash,
-        lesson_source(basis, events),
+        lesson_source(basis, event_ids),
     )
 
 
-def _answer_ids_for_prompt(answer: ItemAnswer, seen: tuple[TokenIds, str]) -> TokenIds:
-    return answer.answer_ids if (answer.prompt_ids, answer.model_hash) == seen else ()
+def _answer_ids_for_prompt(answer: ItemAnswer, prompt_and_model: tuple[TokenIds, str]) -> TokenIds:
+    return answer.answer_ids if (answer.prompt_ids, answer.model_hash) == prompt_and_model else ()
 
 
 def _merged_origin(first: ItemAnswerOrReason, second: ItemAnswerOrReason) -> LessonOrigin:
     persons, conversations = frozenset[str](), frozenset[str]()
-    for one in (first, second):
-        if isinstance(one, ItemAnswer):
-            persons, conversations = persons | one.origin.persons, conversations | one.origin.conversations
+    for answer in (first, second):
+        if isinstance(answer, ItemAnswer):
+            persons, conversations = persons | answer.origin.persons, conversations | answer.origin.conversations
     return LessonOrigin(persons, conversations)
 
 

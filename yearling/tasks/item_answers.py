@@ -1,6 +1,6 @@
-"""The words behind the log's items: which prompt, which answer, exactly which tokens, and whose they are.
+"""Finds the prompt, answer, token ids and author of the items in the feedback log.
 
-An item is a stored sample, an edit of another item, or an answer that came with imported judgements.
+An item is a stored sample, an edit of another item, or an answer that was imported together with judgements of it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_EDIT_CHAIN = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemAnswer:
-    """An item's words. Token ids are empty where no stored sample has them."""
+    """The prompt and answer of an item. Token ids are empty if no stored sample has them."""
 
     messages: LessonMessages
     text: str
@@ -34,25 +34,25 @@ class ItemAnswer:
 
 
 ItemAnswerOrReason = ItemAnswer | str
-"""An answer, or the reason why an item has no usable words."""
+"""An answer, or the reason why an item has no usable one."""
 
 
 def find_item_answers(store: Store, items: Iterable[str], judgements: ActiveJudgements) -> dict[str, ItemAnswerOrReason]:
-    """The words of these items, and of what they are edits of."""
-    made_by = {event["result"]: event for event in judgements.edits}
-    wanted_set: set[str] = set()
-    left = list(items)
-    while left:  # an edit's prompt is that of what was edited
-        item = left.pop()
-        if item not in wanted_set:
-            wanted_set.add(item)
-            left += [made_by[item]["item"]] if item in made_by else []
-    wanted = sorted(wanted_set)
-    samples, texts = store.samples.get_many(wanted), store.texts.get_many(wanted)
+    """Return the answers of these items, and of the items that they edit."""
+    edit_by_result = {event["result"]: event for event in judgements.edits}
+    item_set: set[str] = set()
+    pending = list(items)
+    while pending:  # the prompt of an edit is that of the edited item
+        item = pending.pop()
+        if item not in item_set:
+            item_set.add(item)
+            pending += [edit_by_result[item]["item"]] if item in edit_by_result else []
+    all_items = sorted(item_set)
+    samples, texts = store.samples.get_many(all_items), store.texts.get_many(all_items)
     conversations = store.conversations.conversation_ids_by_sample(sorted(samples))
-    found: dict[str, ItemAnswerOrReason] = {}
+    answers: dict[str, ItemAnswerOrReason] = {}
 
-    def words(item: str, trail: frozenset[str]) -> ItemAnswerOrReason:
+    def find_answer(item: str, edit_chain: frozenset[str]) -> ItemAnswerOrReason:
         if item in judgements.note_items:
             return "about_a_note"
         if item in judgements.withdrawn_edits:
@@ -62,17 +62,17 @@ def find_item_answers(store: Store, items: Iterable[str], judgements: ActiveJudg
         text = texts.get(item)
         if text is None:
             return "words_gone"
-        if item in made_by:
-            before = made_by[item]["item"]
-            if before in trail or len(trail) > _MAX_EDIT_CHAIN:
+        if item in edit_by_result:
+            edited_item = edit_by_result[item]["item"]
+            if edited_item in edit_chain or len(edit_chain) > _MAX_EDIT_CHAIN:
                 return "too_many_edits"
-            original = found.get(before) or words(before, trail | {item})
-            return _answer_from_edit(text, original, made_by[item]["actor"])
+            original = answers.get(edited_item) or find_answer(edited_item, edit_chain | {item})
+            return _answer_from_edit(text, original, edit_by_result[item]["actor"])
         return _answer_from_text(text)
 
-    for item in wanted:
-        found[item] = words(item, frozenset([item]))
-    return found
+    for item in all_items:
+        answers[item] = find_answer(item, frozenset([item]))
+    return answers
 
 
 def _answer_from_sample(sample: Sample, conversation: str) -> ItemAnswerOrReason:
@@ -85,53 +85,53 @@ def _answer_from_sample(sample: Sample, conversation: str) -> ItemAnswerOrReason
     threads = {f"thread {_digest([sample.person_id, first_user_content(sample.messages)])}"}
     if conversation:
         threads.add(f"conversation {conversation}")
-    whole = bool(sample.prompt_ids and sample.output_ids)
+    has_token_ids = bool(sample.prompt_ids and sample.output_ids)
     return ItemAnswer(
         messages=sample.messages,
         text=sample.output_text,
         origin=LessonOrigin(frozenset([sample.person_id]), frozenset(threads)),
-        prompt_ids=sample.prompt_ids if whole else (),
-        answer_ids=sample.output_ids if whole else (),
-        model_hash=sample.model_hash if whole else "",
+        prompt_ids=sample.prompt_ids if has_token_ids else (),
+        answer_ids=sample.output_ids if has_token_ids else (),
+        model_hash=sample.model_hash if has_token_ids else "",
     )
 
 
 def _answer_from_edit(text: TextRecord, original: ItemAnswerOrReason, actor: str) -> ItemAnswerOrReason:
     if isinstance(original, str):
         return original
-    words = text.content.get("text")
-    if not isinstance(words, str) or not words.strip():
+    content = text.content.get("text")
+    if not isinstance(content, str) or not content.strip():
         return "empty_answer"
     author = text.person_id or actor
     origin = LessonOrigin(original.origin.persons | {author}, original.origin.conversations)
-    return replace(original, text=words, answer_ids=(), origin=origin)
+    return replace(original, text=content, answer_ids=(), origin=origin)
 
 
 def _answer_from_text(text: TextRecord) -> ItemAnswerOrReason:
-    messages, words = text.content.get("messages"), text.content.get("text")
+    messages, content = text.content.get("messages"), text.content.get("text")
     if not isinstance(messages, list) or not messages or not all(_is_message(message) for message in messages):
         return "no_prompt"
-    if not isinstance(words, str) or not words.strip():
+    if not isinstance(content, str) or not content.strip():
         return "empty_answer"
     persons = frozenset([text.person_id] if text.person_id else [])
     thread = f"thread {_digest([text.person_id or '', first_user_content(messages)])}"
-    return ItemAnswer(messages=tuple(messages), text=words, origin=LessonOrigin(persons, frozenset([thread])))
+    return ItemAnswer(messages=tuple(messages), text=content, origin=LessonOrigin(persons, frozenset([thread])))
 
 
-def first_user_content(messages: Sequence[Mapping[str, Any]]) -> Any:
-    """What a conversation began with: everything that continues it begins with the same."""
+def first_user_content(messages: Sequence[Mapping[str, Any]]) -> object:
+    """Return the content of the first user message, which identifies a conversation and all its continuations."""
     users = (message.get("content") for message in messages if message.get("role") == "user")
     return next(users, messages[0].get("content"))
 
 
 def last_user_message_text(messages: Sequence[Mapping[str, Any]]) -> str:
-    """What was asked last, as text."""
+    """Return the text of the last user message, or of the last message if there is none."""
     users = (message.get("content") for message in reversed(messages) if message.get("role") == "user")
     return content_text(next(users, messages[-1].get("content") if messages else ""))
 
 
-def content_text(content: Any) -> str:
-    """A message's words, where its content is text, parts, or nothing."""
+def content_text(content: object) -> str:
+    """Return the text of a message's content, which is text, a list of parts, or None."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):
@@ -139,9 +139,9 @@ def content_text(content: Any) -> str:
     return ""
 
 
-def _is_message(message: Any) -> bool:
+def _is_message(message: object) -> bool:
     return isinstance(message, dict) and isinstance(message.get("role"), str) and isinstance(message.get("content"), str)
 
 
-def _digest(value: Any) -> str:
+def _digest(value: object) -> str:
     return sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

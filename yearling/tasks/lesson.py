@@ -1,6 +1,7 @@
-"""What a model can learn from: frozen lessons of four kinds, their keys, and their lines in a lesson set.
+"""Lessons: the four kinds of training example, their keys, and their lines in a lesson set.
 
-Knows nothing of where lessons come from, how they are split or what learns from them. `docs/lessons.md` has the format.
+This file does not know where lessons come from, how they are split, or what trains on them. `docs/lessons.md` describes the
+format.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ TokenIds = tuple[int, ...]
 class Demonstration:
     """An answer that is worth imitating.
 
-    Token ids are there where a stored sample has them, exactly as the engine saw and emitted them; they mean something only to a
-    model with the hash `model_hash`, or one with the same tokenizer. An edited answer has `prompt_ids` and no `answer_ids`.
+    Token ids come from a stored sample, exactly as the engine saw and emitted them, and are empty otherwise. They are valid only
+    for the model with the hash `model_hash`, or for one with the same tokenizer. An edited answer has `prompt_ids` but no
+    `answer_ids`.
     """
 
     kind: ClassVar[str] = "demonstration"
@@ -35,12 +37,15 @@ class Demonstration:
     answer_ids: TokenIds = ()
     model_hash: str = ""
     source: str = ""
-    """How the lesson came about, then the ids of the judgements that it comes from, a space between them."""
+    """The basis of the lesson (`consensus`, `word` or `edit`) and the ids of its judgements, separated by spaces."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreferencePair:
-    """Two answers to one prompt. `q` is the probability that the first is better; `weight` how much the pair counts."""
+    """Two answers to one prompt.
+
+    `q` is the probability that the first is better, and `weight` the weight of the pair in the loss.
+    """
 
     kind: ClassVar[str] = "pair"
     key: str
@@ -58,7 +63,7 @@ class PreferencePair:
 
 @dataclass(frozen=True, slots=True)
 class Thumb:
-    """An answer that was found good (`up`) or bad by itself."""
+    """An answer judged on its own: good if `up`, otherwise bad."""
 
     kind: ClassVar[str] = "thumb"
     key: str
@@ -74,7 +79,7 @@ class Thumb:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A question whose answers an environment can reward. `task` is what the environment needs for that."""
+    """A question whose answers an environment can grade. `task` is the data that the environment needs for grading."""
 
     kind: ClassVar[str] = "prompt"
     key: str
@@ -92,41 +97,42 @@ _TOKEN_ID_FIELDS = ("prompt_ids", "answer_ids", "first_ids", "second_ids")
 
 
 def lesson_key(kind: str, messages: LessonMessages, *answers: str) -> str:
-    """The identity of a lesson: its kind, its prompt and its answers in whatever order, and nothing of how good they are.
+    """Return the identity of a lesson: a hash of its kind, its prompt, and its answers in any order.
 
-    So a pair whose `q` changed, or whose better answer is now the other one, keeps its key. For prompts the answer is the
-    environment's name.
+    How good the answers are is not part of it, so a pair keeps its key when `q` changes or the other answer becomes the better
+    one. For prompts, the answer is the name of the environment.
     """
     return sha256(canonical_json([kind, messages, sorted(answers)])).hexdigest()[:32]
 
 
 def judgement_ids(lesson: Lesson) -> tuple[str, ...]:
-    """The ids of the judgements that a lesson comes from."""
+    """Return the ids of the judgements that a lesson comes from."""
     return () if isinstance(lesson, Prompt) else tuple(lesson.source.split(" ")[1:])
 
 
 def lesson_to_line(lesson: Lesson) -> bytes:
-    """A lesson as one canonical line: ASCII JSON without spaces, fields by name, line feed.
+    """Return a lesson as one line: ASCII JSON without spaces, fields in alphabetical order, and a line feed.
 
-    Keys inside messages and tasks stay in their order, since chat templates print them in it.
+    Keys inside messages and tasks keep their order, because chat templates print them in it. Raises BadInput for values that JSON
+    cannot hold.
     """
-    plain = {"kind": lesson.kind} | {name: getattr(lesson, name) for name in _FIELDS_BY_KIND[lesson.kind]}
+    values = {"kind": lesson.kind} | {name: getattr(lesson, name) for name in _FIELDS_BY_KIND[lesson.kind]}
     try:
-        return json.dumps(plain, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        return json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode() + b"\n"
     except (TypeError, ValueError) as error:
         raise BadInput(f"The lesson {lesson.key} cannot be written: {error}.", advice="Use plain JSON values only.") from None
 
 
 def lesson_from_dict(plain: Mapping[str, Any]) -> Lesson:
-    """The lesson that `lesson_line` wrote, from parsed JSON. Raises BadInput for an unknown kind or field, or a missing one."""
+    """Return the lesson that `lesson_to_line` wrote, from parsed JSON. Raises BadInput for an unknown kind or wrong fields."""
     values = dict(plain)
     kind = str(values.pop("kind", ""))
     cls = LESSON_TYPES.get(kind)
     if cls is None:
         raise BadInput(f"There is no kind of lesson {kind!r}.", advice=f"Kinds: {', '.join(LESSON_TYPES)}.", param="kind")
     if set(values) != set(_FIELDS_BY_KIND[kind]):
-        odd = sorted(set(values) ^ set(_FIELDS_BY_KIND[kind]))
-        raise BadInput(f"A {kind} with a wrong set of fields: {odd[0]!r}.", param=odd[0])
+        mismatched = sorted(set(values) ^ set(_FIELDS_BY_KIND[kind]))
+        raise BadInput(f"The field {mismatched[0]!r} of a {kind} is unknown or missing.", param=mismatched[0])
     values["messages"] = tuple(values["messages"])
     for name in _TOKEN_ID_FIELDS:
         if name in values:

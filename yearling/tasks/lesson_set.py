@@ -1,7 +1,7 @@
-"""Lesson sets: frozen folders, named by the hash of what is in them. `docs/lessons.md` has the format.
+"""Lesson sets: frozen folders named by the hash of their content. `docs/lessons.md` describes the format.
 
-`open` proves every byte before anything is learnt from it, and gives the train part only; the held-out part is for exams and has
-a reader of its own, which training cannot import.
+`LessonSet.open` verifies every byte before any training, and gives access to the train part only. The held-out part is for exams
+and has its own reader (`heldout.py`), which training cannot import.
 """
 
 from __future__ import annotations
@@ -28,52 +28,62 @@ LESSON_SET_FORMAT_VERSION = 1
 MANIFEST_FILE, TRAIN_FILE, HELDOUT_FILE, REPORT_FILE = "manifest.json", "train.jsonl", "heldout.jsonl", "report.json"
 
 BUILD_ADVICE = DiskAdvice(
-    full="Free some space and build again: nothing half-built is left.",
-    not_writable="Check the folder and the disk it is on.",
+    full="Free some space and build again. Nothing incomplete was left behind.",
+    not_writable="Check the folder and its disk.",
 )
 _STALE_AFTER_S = 3600.0
+
+JsonDict = dict[str, Any]
+JsonMapping = Mapping[str, Any]
 
 L = TypeVar("L", Demonstration, PreferencePair, Thumb, Prompt)
 
 
 @dataclass(frozen=True, slots=True)
 class LessonSet:
-    """The train part of a lesson set. `version` counts the sets of an installation, 0 for a set outside one."""
+    """The train part of a lesson set. `version` numbers the sets of an installation; it is 0 for other sets."""
 
     folder: Path
     hash: str
     version: int
-    manifest: Mapping[str, Any]
+    manifest: JsonMapping
 
     @classmethod
     def open(cls, folder: Path) -> LessonSet:
-        """Open a set and check every byte of it. Raises NotFound, Untrusted."""
+        """Open a set and verify every byte. Raises NotFound if there is none in the folder, and Untrusted if it was changed."""
         manifest = read_manifest(folder)
         for name in (TRAIN_FILE, HELDOUT_FILE, REPORT_FILE):
             _verify_file(folder, name, manifest["files"][name]["sha256"])
         return cls(folder=folder, hash=manifest["hash"], version=manifest["version"], manifest=manifest)
 
     def lessons(self) -> Iterator[Lesson]:
-        """All lessons of the train part, by kind and key. Raises Untrusted when the file changed since it was opened."""
+        """Return the lessons of the train part, by kind and key.
+
+        Raises Untrusted if the file changed since the set was opened.
+        """
         return read_lessons(self.folder, TRAIN_FILE, self.manifest)
 
     def demonstrations(self) -> list[Demonstration]:
+        """Return the demonstrations of the train part. Raises as `lessons` does."""
         return self._lessons_of_type(Demonstration)
 
     def pairs(self) -> list[PreferencePair]:
+        """Return the preference pairs of the train part. Raises as `lessons` does."""
         return self._lessons_of_type(PreferencePair)
 
     def thumbs(self) -> list[Thumb]:
+        """Return the thumbs of the train part. Raises as `lessons` does."""
         return self._lessons_of_type(Thumb)
 
     def prompts(self) -> list[Prompt]:
+        """Return the prompts of the train part. Raises as `lessons` does."""
         return self._lessons_of_type(Prompt)
 
-    def report(self) -> dict[str, Any]:
-        """What was seen, kept and dropped when the set was built. Raises Untrusted."""
+    def report(self) -> JsonDict:
+        """Return the report of the build: what was read, kept and dropped. Raises Untrusted if it was changed."""
         _verify_file(self.folder, REPORT_FILE, self.manifest["files"][REPORT_FILE]["sha256"])
-        found: dict[str, Any] = json.loads((self.folder / REPORT_FILE).read_bytes())
-        return found
+        report: JsonDict = json.loads((self.folder / REPORT_FILE).read_bytes())
+        return report
 
     def _lessons_of_type(self, kind: type[L]) -> list[L]:
         return [lesson for lesson in self.lessons() if isinstance(lesson, kind)]
@@ -85,77 +95,83 @@ def freeze_lesson_set(
     *,
     heldout: Iterable[Lesson] = (),
     version: int = 0,
-    manifest_fields: Mapping[str, Any] | None = None,
-    report: Mapping[str, Any] | None = None,
+    manifest_fields: JsonMapping | None = None,
+    report: JsonMapping | None = None,
 ) -> LessonSet:
-    """Write a lesson set to `folder/<hash>/` and open it; the set that is there already if it has the same lessons.
+    """Write a lesson set to `folder/<hash>/` and open it. If the same lessons are there already, open that set.
 
-    `facts` go into the manifest as they are (which consensus run, which parameters), `report` into the report. The lessons' order
-    does not matter. Raises BadInput when two have one key or a key is in both parts, StorageFailed with nothing left behind.
+    `manifest_fields` become part of the manifest (such as the consensus run and the parameters), `report` becomes the report. The
+    order of the lessons does not matter. Raises BadInput if two lessons share a key, and StorageFailed, which leaves nothing
+    behind.
     """
-    train, held = _sorted_lessons(lessons), _sorted_lessons(heldout)
-    twice = [key for key, count in Counter(lesson.key for lesson in (*train, *held)).items() if count > 1]
-    if twice:
-        raise BadInput(f"Two lessons have the key {twice[0]}.", advice="Leave duplicates out before freezing.")
+    train_lessons, heldout_lessons = _sorted_lessons(lessons), _sorted_lessons(heldout)
+    repeated_keys = [
+        key for key, count in Counter(lesson.key for lesson in (*train_lessons, *heldout_lessons)).items() if count > 1
+    ]
+    if repeated_keys:
+        raise BadInput(f"Two lessons have the key {repeated_keys[0]}.", advice="Remove duplicates first.")
     contents = {
-        TRAIN_FILE: b"".join(map(lesson_to_line, train)),
-        HELDOUT_FILE: b"".join(map(lesson_to_line, held)),
+        TRAIN_FILE: b"".join(map(lesson_to_line, train_lessons)),
+        HELDOUT_FILE: b"".join(map(lesson_to_line, heldout_lessons)),
         REPORT_FILE: _indented_json(dict(report or {})),
     }
     digests = {name: sha256(content).hexdigest() for name, content in contents.items()}
-    found = lesson_set_hash(digests[TRAIN_FILE], digests[HELDOUT_FILE])
+    content_hash = lesson_set_hash(digests[TRAIN_FILE], digests[HELDOUT_FILE])
     manifest = dict(manifest_fields or {}) | {
         "format": LESSON_SET_FORMAT,
         "format_version": LESSON_SET_FORMAT_VERSION,
-        "hash": found,
+        "hash": content_hash,
         "version": version,
         "created_utc": now_utc().isoformat(),
-        "counts": {"train": _count_lessons_by_kind(train), "heldout": _count_lessons_by_kind(held)},
+        "counts": {"train": _count_lessons_by_kind(train_lessons), "heldout": _count_lessons_by_kind(heldout_lessons)},
         "files": {name: {"sha256": digests[name], "size_bytes": len(contents[name])} for name in contents},
     }
     manifest["seal"] = _manifest_seal(manifest)
     contents[MANIFEST_FILE] = _indented_json(manifest)
     with translate_disk_errors(folder, advice=BUILD_ADVICE, all_errors=True):
-        if not (folder / found).exists():
+        if not (folder / content_hash).exists():
             remove_leftovers(folder, older_than_s=_STALE_AFTER_S)
             with staging_directory(folder) as staging:
                 for name, content in contents.items():
                     (staging / name).write_bytes(content)
-                publish_directory(staging, folder / found, if_exists="keep")
-    return LessonSet.open(folder / found)
+                publish_directory(staging, folder / content_hash, if_exists="keep")
+    return LessonSet.open(folder / content_hash)
 
 
 def lesson_set_hash(train_sha256: str, heldout_sha256: str) -> str:
-    """The identity of a set: SHA-256 over its format and the SHA-256 of each part's lines."""
+    """Return the identity of a set: the SHA-256 of its format and of the SHA-256 of each part."""
     text = f"{LESSON_SET_FORMAT} {LESSON_SET_FORMAT_VERSION}\ntrain {train_sha256}\nheldout {heldout_sha256}\n"
     return sha256(text.encode()).hexdigest()
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """A set's manifest, checked against its seal and its files' hashes against the set's. Raises NotFound, Untrusted."""
+def read_manifest(folder: Path) -> JsonDict:
+    """Return the manifest of a set after verifying its seal and the hash of the set.
+
+    Raises NotFound if the folder holds no set, and Untrusted if the manifest was changed or has a newer format.
+    """
     with translate_disk_errors(folder, advice=BUILD_ADVICE, all_errors=True):
         try:
             data = (folder / MANIFEST_FILE).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
-            raise NotFound(
-                f"There is no lesson set in {folder}.", advice="`yearling lessons list` names those that there are."
-            ) from None
+            raise NotFound(f"There is no lesson set in {folder}.", advice="List the sets with `yearling lessons list`.") from None
     try:
-        manifest: dict[str, Any] = json.loads(data)
-        sealed = manifest["seal"] == _manifest_seal(manifest) and manifest["format"] == LESSON_SET_FORMAT
+        manifest: JsonDict = json.loads(data)
+        is_sealed = manifest["seal"] == _manifest_seal(manifest) and manifest["format"] == LESSON_SET_FORMAT
         files = manifest["files"]
-        whole = manifest["hash"] == lesson_set_hash(files[TRAIN_FILE]["sha256"], files[HELDOUT_FILE]["sha256"])
+        matches_files = manifest["hash"] == lesson_set_hash(files[TRAIN_FILE]["sha256"], files[HELDOUT_FILE]["sha256"])
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _changed_file_error(folder, MANIFEST_FILE) from None
-    if not sealed or not whole:
+    if not is_sealed or not matches_files:
         raise _changed_file_error(folder, MANIFEST_FILE)
     if manifest["format_version"] != LESSON_SET_FORMAT_VERSION:
-        raise Untrusted(f"{folder} was written in format {manifest['format_version']}.", advice="Install a newer Yearling.")
+        raise Untrusted(
+            f"{folder} was written in format {manifest['format_version']}.", advice="Install a newer version of Yearling."
+        )
     return manifest
 
 
-def read_lessons(folder: Path, name: str, manifest: Mapping[str, Any]) -> Iterator[Lesson]:
-    """The lessons of one part. Raises Untrusted when the bytes are not those of the manifest, before the first is given."""
+def read_lessons(folder: Path, name: str, manifest: JsonMapping) -> Iterator[Lesson]:
+    """Return the lessons of one part. Raises Untrusted before the first lesson if the file does not match the manifest."""
     with translate_disk_errors(folder, advice=BUILD_ADVICE, all_errors=True):
         data = (folder / name).read_bytes()
     if sha256(data).hexdigest() != manifest["files"][name]["sha256"]:
@@ -166,26 +182,26 @@ def read_lessons(folder: Path, name: str, manifest: Mapping[str, Any]) -> Iterat
 def _verify_file(folder: Path, name: str, digest: str) -> None:
     with translate_disk_errors(folder, advice=BUILD_ADVICE, all_errors=True):
         try:
-            found = hash_file(folder / name)
+            actual_digest = hash_file(folder / name)
         except FileNotFoundError:
-            found = ""
-    if found != digest:
+            actual_digest = ""
+    if actual_digest != digest:
         raise _changed_file_error(folder, name)
 
 
 def _changed_file_error(folder: Path, name: str) -> Untrusted:
     return Untrusted(
-        f"{folder / name} was changed, damaged or cut off after the set was frozen.",
+        f"{folder / name} was changed, damaged or truncated after the set was frozen.",
         advice="Remove that folder and build the set again with `yearling lessons build`, or copy it again from its source.",
     )
 
 
-def _manifest_seal(manifest: Mapping[str, Any]) -> str:
-    plain = {name: value for name, value in manifest.items() if name != "seal"}
-    return sha256(canonical_json(plain)).hexdigest()
+def _manifest_seal(manifest: JsonMapping) -> str:
+    values = {name: value for name, value in manifest.items() if name != "seal"}
+    return sha256(canonical_json(values)).hexdigest()
 
 
-def _indented_json(value: Mapping[str, Any]) -> bytes:
+def _indented_json(value: JsonMapping) -> bytes:
     return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
 

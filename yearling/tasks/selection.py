@@ -1,6 +1,6 @@
-"""From candidates to a lesson set's two parts: without duplicates, without what exams ask, and split once.
+"""Selects candidates for the two parts of a lesson set: removes duplicates and exam leaks, and splits the rest.
 
-A pure function of its arguments, whatever their order. Every candidate that is left out is left out for a reason that is counted.
+The result is a pure function of the candidates, whatever their order. Every candidate that is left out has a counted reason.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class DroppedCandidate:
 
 @dataclass(slots=True)
 class LessonSelection:
-    """The two parts of a set, and what was left out."""
+    """The two parts of a set, and the candidates that were left out."""
 
     train: list[LessonCandidate] = field(default_factory=list)
     heldout: list[LessonCandidate] = field(default_factory=list)
@@ -34,10 +34,10 @@ class LessonSelection:
     split: HeldoutSplit | None = None
 
     def drop_counts(self) -> dict[str, dict[str, int]]:
-        """How many were left out, by kind of lesson and reason."""
+        """Return the number of candidates left out, by kind of lesson and reason."""
         counts: dict[str, Counter[str]] = {}
-        for one in self.dropped:
-            counts.setdefault(one.candidate.lesson.kind, Counter())[one.reason] += 1
+        for entry in self.dropped:
+            counts.setdefault(entry.candidate.lesson.kind, Counter())[entry.reason] += 1
         return {kind: dict(sorted(reasons.items())) for kind, reasons in sorted(counts.items())}
 
 
@@ -48,27 +48,30 @@ def select_lessons(
     exams: Sequence[ExamFingerprint] = (),
     previously_trained: frozenset[str] = frozenset(),
 ) -> LessonSelection:
-    """Choose and split. `share` is what to hold out; `learnt` are keys of lessons that an earlier set had in its train part: they
-    are never examined on."""
-    picked = LessonSelection()
-    kept = _deduplicate(sorted(candidates, key=lambda candidate: candidate.sort_key), picked.dropped)
-    kept = _drop_leaks(kept, exams, picked.dropped)
+    """Select lessons and split them; about `share` of their groups is held out.
+
+    `exams` are the fingerprints of the exams whose content must not be trained on. `previously_trained` are keys of lessons in
+    the train part of an earlier set, which are never held out.
+    """
+    selection = LessonSelection()
+    kept = _deduplicate(sorted(candidates, key=lambda candidate: candidate.sort_key), selection.dropped)
+    kept = _drop_leaks(kept, exams, selection.dropped)
     kept.sort(key=lambda candidate: (candidate.lesson.kind, candidate.lesson.key))
-    picked.split = split_lessons({one.lesson.key: one.origin for one in kept}, share=share)
+    selection.split = split_lessons({candidate.lesson.key: candidate.origin for candidate in kept}, share=share)
     train = []
-    for one in kept:
-        if one.lesson.key not in picked.split.heldout:
-            train.append(one)
-        elif one.lesson.key in previously_trained:
-            picked.dropped.append(DroppedCandidate(one, "learnt_before"))
+    for candidate in kept:
+        if candidate.lesson.key not in selection.split.heldout:
+            train.append(candidate)
+        elif candidate.lesson.key in previously_trained:
+            selection.dropped.append(DroppedCandidate(candidate, "learnt_before"))
         else:
-            picked.heldout.append(one)
-    picked.train = _drop_similar_to_heldout(train, picked.heldout, picked.dropped)
-    return picked
+            selection.heldout.append(candidate)
+    selection.train = _drop_similar_to_heldout(train, selection.heldout, selection.dropped)
+    return selection
 
 
 def question_and_answers(lesson: Lesson) -> tuple[str, tuple[str, ...]]:
-    """What was asked last, and the answers."""
+    """Return the text of the last user message, and the answers in alphabetical order."""
     match lesson:
         case Demonstration() | Thumb():
             return last_user_message_text(lesson.messages), (lesson.answer,)
@@ -78,26 +81,26 @@ def question_and_answers(lesson: Lesson) -> tuple[str, tuple[str, ...]]:
             return last_user_message_text(lesson.messages), ()
 
 
-def _deduplicate(ordered: Sequence[LessonCandidate], dropped: list[DroppedCandidate]) -> list[LessonCandidate]:
-    """The first of those that say the same. Lessons of different kinds never do: each teaches something of its own."""
+def _deduplicate(sorted_candidates: Sequence[LessonCandidate], dropped: list[DroppedCandidate]) -> list[LessonCandidate]:
+    """Keep the first of equal or nearly equal lessons. Lessons of different kinds are never duplicates of each other."""
     keys: set[tuple[str, str]] = set()
-    different: list[LessonCandidate] = []
-    for one in ordered:
-        identity = (one.lesson.kind, one.lesson.key)
+    unique: list[LessonCandidate] = []
+    for candidate in sorted_candidates:
+        identity = (candidate.lesson.kind, candidate.lesson.key)
         if identity in keys:
-            dropped.append(DroppedCandidate(one, "duplicate"))
+            dropped.append(DroppedCandidate(candidate, "duplicate"))
         else:
-            different.append(one)
+            unique.append(candidate)
         keys.add(identity)
     kept: list[LessonCandidate] = []
-    near: dict[str, NearDuplicateIndex] = {}
-    for one in different:
-        asked, answers = question_and_answers(one.lesson)
-        document = tuple(shingles(text) for text in (asked, *answers))
-        if near.setdefault(one.lesson.kind, NearDuplicateIndex()).add_if_new(document):
-            kept.append(one)
+    indexes: dict[str, NearDuplicateIndex] = {}
+    for candidate in unique:
+        question, answers = question_and_answers(candidate.lesson)
+        document = tuple(shingles(text) for text in (question, *answers))
+        if indexes.setdefault(candidate.lesson.kind, NearDuplicateIndex()).add_if_new(document):
+            kept.append(candidate)
         else:
-            dropped.append(DroppedCandidate(one, "near_duplicate"))
+            dropped.append(DroppedCandidate(candidate, "near_duplicate"))
     return kept
 
 
@@ -108,19 +111,19 @@ def select_prompts(
     exams: Sequence[ExamFingerprint],
     dropped: list[DroppedCandidate],
 ) -> tuple[list[LessonCandidate], list[LessonCandidate]]:
-    """Generated tasks of both parts, each question once, without those of an exam in the train part.
+    """Select generated tasks for both parts: each question once, and no exam question in the train part.
 
-    They are alike by nature, so that only equal questions are duplicates; the seeds keep the parts apart.
+    Generated tasks resemble each other, so only equal questions are duplicates. The seeds keep the parts apart.
     """
     kept: tuple[list[LessonCandidate], list[LessonCandidate]] = ([], [])
     keys: set[str] = set()
-    for mine, part in zip(kept, (train, heldout), strict=True):
-        for one in part:
-            if one.lesson.key in keys:
-                dropped.append(DroppedCandidate(one, "duplicate"))
+    for kept_part, part in zip(kept, (train, heldout), strict=True):
+        for candidate in part:
+            if candidate.lesson.key in keys:
+                dropped.append(DroppedCandidate(candidate, "duplicate"))
             else:
-                mine.append(one)
-            keys.add(one.lesson.key)
+                kept_part.append(candidate)
+            keys.add(candidate.lesson.key)
     return _drop_leaks(kept[0], exams, dropped), kept[1]
 
 
@@ -128,17 +131,17 @@ def _drop_leaks(
     candidates: Sequence[LessonCandidate], exams: Sequence[ExamFingerprint], dropped: list[DroppedCandidate]
 ) -> list[LessonCandidate]:
     kept = []
-    for one in candidates:
-        exam = find_leaked_exam(_lesson_texts(one.lesson), exams, whole_texts_only=isinstance(one.lesson, Prompt))
+    for candidate in candidates:
+        exam = find_leaked_exam(_lesson_texts(candidate.lesson), exams, whole_texts_only=isinstance(candidate.lesson, Prompt))
         if exam is None:
-            kept.append(one)
+            kept.append(candidate)
         else:
-            dropped.append(DroppedCandidate(one, f"in_the_exam_{exam}"))
+            dropped.append(DroppedCandidate(candidate, f"in_the_exam_{exam}"))
     return kept
 
 
 def _lesson_texts(lesson: Lesson) -> Iterable[str]:
-    """Everything that a lesson says but its system message, which every conversation may share."""
+    """Yield all texts of a lesson except its system message, which every conversation may share."""
     yield from (content_text(message.get("content")) for message in lesson.messages if message.get("role") != "system")
     yield from question_and_answers(lesson)[1]
 
@@ -146,27 +149,27 @@ def _lesson_texts(lesson: Lesson) -> Iterable[str]:
 def _drop_similar_to_heldout(
     train: Sequence[LessonCandidate], heldout: Sequence[LessonCandidate], dropped: list[DroppedCandidate]
 ) -> list[LessonCandidate]:
-    """Those of the train part whose question and answer do not occur, nearly or exactly, in the held-out part."""
+    """Keep the candidates whose question and answer do not occur in the held-out part, exactly or nearly."""
     index = NearDuplicateIndex()
-    for one in heldout:
-        for document in _shingled_texts(one.lesson):
+    for candidate in heldout:
+        for document in _shingled_texts(candidate.lesson):
             index.add(document)
     kept = []
-    for one in train:
-        if any(index.find_near_duplicate(document) is not None for document in _shingled_texts(one.lesson)):
-            dropped.append(DroppedCandidate(one, "like_a_held_out_one"))
+    for candidate in train:
+        if any(index.find_near_duplicate(document) is not None for document in _shingled_texts(candidate.lesson)):
+            dropped.append(DroppedCandidate(candidate, "like_a_held_out_one"))
         else:
-            kept.append(one)
+            kept.append(candidate)
     return kept
 
 
 def _shingled_texts(lesson: Lesson) -> Iterable[ShingledText]:
-    asked, answers = question_and_answers(lesson)
-    asked_shingles = shingles(asked)
-    return [(asked_shingles, shingles(answer)) for answer in answers]
+    question, answers = question_and_answers(lesson)
+    question_shingles = shingles(question)
+    return [(question_shingles, shingles(answer)) for answer in answers]
 
 
 def q_histogram(lessons: Iterable[Lesson]) -> Mapping[str, int]:
-    """How many pairs have which `q`, in steps of a tenth."""
+    """Return the number of pairs in each range of `q`, in steps of a tenth."""
     steps = Counter(min(int(lesson.q * 10), 9) for lesson in lessons if isinstance(lesson, PreferencePair))
     return {f"{step / 10:.1f} to {(step + 1) / 10:.1f}": steps[step] for step in sorted(steps)}

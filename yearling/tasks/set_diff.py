@@ -1,6 +1,6 @@
-"""What changed from one lesson set to another: what came, what went, what is judged otherwise, what changed sides.
+"""Compares two lesson sets: lessons added, removed, judged differently, or moved to the other part.
 
-The words shown are those of the train parts; of held-out lessons only keys are compared.
+Shows lessons of the train parts only. Of held-out lessons, only the keys are compared.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from yearling.tasks.lesson_set import LessonSet
 
 @dataclass(frozen=True, slots=True)
 class ChangedLesson:
-    """A lesson of both sets that is judged otherwise. `before` and `after` are (q or direction, weight)."""
+    """A lesson in both sets that is judged differently. `before` and `after` are (label, weight), see `label_and_weight`."""
 
     lesson: Lesson
     before: tuple[float, float]
@@ -25,7 +25,7 @@ class ChangedLesson:
 
 @dataclass(frozen=True, slots=True)
 class LessonSetDiff:
-    """From one set to another; lessons by kind and key. `moved` are keys with where they lay before and lie now."""
+    """The differences between two sets, ordered by key. `moved_parts` are (key, part before, part after)."""
 
     added: tuple[Lesson, ...]
     removed: tuple[Lesson, ...]
@@ -39,38 +39,43 @@ class LessonSetDiff:
 def diff_lesson_sets(
     before: LessonSet, after: LessonSet, before_sources: Iterable[LessonSource], after_sources: Iterable[LessonSource]
 ) -> LessonSetDiff:
-    """What changed from `before` to `after`."""
+    """Return what changed from `before` to `after`. The sources give the part of every lesson, held-out ones included."""
     old, new = _lessons_by_key(before), _lessons_by_key(after)
     parts_before, parts_after = _parts_by_key(before_sources), _parts_by_key(after_sources)
     moved = {key for key in parts_before.keys() & parts_after.keys() if parts_before[key] != parts_after[key]}
-    both = sorted(old.keys() & new.keys())
+    common_keys = sorted(old.keys() & new.keys())
     changed = [
         ChangedLesson(new[key], label_and_weight(old[key]), label_and_weight(new[key]))
-        for key in both
+        for key in common_keys
         if label_and_weight(old[key]) != label_and_weight(new[key])
     ]
-    held_before, held_after = ({key for key, part in parts.items() if part == "heldout"} for parts in (parts_before, parts_after))
+    heldout_before, heldout_after = (
+        {key for key, part in parts.items() if part == "heldout"} for parts in (parts_before, parts_after)
+    )
     return LessonSetDiff(
         added=tuple(new[key] for key in sorted(new.keys() - old.keys() - moved)),
         removed=tuple(old[key] for key in sorted(old.keys() - new.keys() - moved)),
-        changed=tuple(sorted(changed, key=lambda one: (-_label_change(one), one.lesson.key))),
-        num_unchanged=len(both) - len(changed),
+        changed=tuple(sorted(changed, key=lambda change: (-_label_change(change), change.lesson.key))),
+        num_unchanged=len(common_keys) - len(changed),
         moved_parts=tuple((key, parts_before[key], parts_after[key]) for key in sorted(moved)),
-        num_heldout_added=len(held_after - held_before - moved),
-        num_heldout_removed=len(held_before - held_after - moved),
+        num_heldout_added=len(heldout_after - heldout_before - moved),
+        num_heldout_removed=len(heldout_before - heldout_after - moved),
     )
 
 
 def label_and_weight(lesson: Lesson) -> tuple[float, float]:
-    """How a lesson is judged: for a pair the probability that the alphabetically earlier answer is better, for a thumb whether it
-    is up, and the weight. Comparable between sets, whichever answer is called the first."""
+    """Return how a lesson is judged, comparable between sets: its label and its weight.
+
+    The label of a pair is the probability that the alphabetically earlier answer is better, whichever answer comes first. The
+    label of a thumb is 1 for up and 0 for down; for other lessons it is 1.
+    """
     if isinstance(lesson, PreferencePair):
         return (lesson.q if lesson.first < lesson.second else 1.0 - lesson.q), lesson.weight
     return float(getattr(lesson, "up", True)), float(getattr(lesson, "weight", 1.0))
 
 
 def lesson_as_dict(lesson: Lesson) -> dict[str, Any]:
-    """A lesson as plain data for people and programs, without its token ids."""
+    """Return a lesson as plain data without its token ids."""
     names = ("key", "messages", "answer", "first", "second", "q", "up", "weight", "environment", "task", "source")
     return {"kind": lesson.kind} | {name: getattr(lesson, name) for name in names if hasattr(lesson, name)}
 
@@ -84,4 +89,4 @@ def _lessons_by_key(lessons: LessonSet) -> dict[str, Lesson]:
 
 
 def _parts_by_key(sources: Iterable[LessonSource]) -> Mapping[str, str]:
-    return {one.key: one.part for one in sources}
+    return {source.key: source.part for source in sources}

@@ -1,12 +1,14 @@
-"""Training: losses, methods, and runs that explain themselves."""
+"""Training: losses, methods, and reproducible runs that can be resumed."""
 
 from yearling.training.checkpoints import Checkpoint, CheckpointStore
 from yearling.training.device import choose_device, choose_dtype
-from yearling.training.distributed import is_main_process, process_group, run_for_this_process, world_size
+from yearling.training.distributed import is_main_process, process_group, world_size
 from yearling.training.export import export_adapter, export_model
 from yearling.training.loop import TrainingOutcome, TrainingProgress, TrainOptions, train
-from yearling.training.methods.protocol import Method, TrainedPolicy, step_generator
+from yearling.training.methods.protocol import Method, TrainedPolicy
+from yearling.training.read_only_run import run_for_this_process
 from yearling.training.run import RunFolder, find_run, list_runs
+from yearling.training.seeding import step_generator
 from yearling.training.setup import METHODS, ArtefactStores, RunSetup, build_method, config_class, create_run
 
 __all__ = [

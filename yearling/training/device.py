@@ -1,7 +1,7 @@
-"""Where training computes, and in which type of number the frozen weights are held: chosen by what the machine has.
+"""The device that training runs on, and the number format of the frozen weights, chosen by what the machine supports.
 
-`auto` takes one GPU where torch sees one. Everything is decided when a run is made and stands in run.json, so that a run that is
-resumed elsewhere is never continued in other arithmetic unseen.
+`auto` takes one GPU if torch sees one. The choice is made when a run is created and recorded in run.json, so that resuming the
+run on another machine never silently changes the arithmetic.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ Dtype = Literal["auto", "float32", "bfloat16"]
 
 
 def choose_device(requested: str = "auto") -> Literal["cpu", "cuda"]:
-    """`cuda` where torch sees a GPU, else `cpu`. Raises BadInput for a name it does not know and for a GPU that is not there."""
+    """`cuda` if torch sees a GPU, else `cpu`. Raises BadInput for an unknown device, and for a GPU that torch does not see."""
     if requested not in ("auto", "cpu", "cuda"):
-        raise BadInput(f"{requested!r} is no device to train on.", advice="Use auto, cpu or cuda.", param="device")
+        raise BadInput(f"{requested!r} is not a training device.", advice="Use auto, cpu or cuda.", param="device")
     if requested == "cpu":
         return "cpu"
     import torch
@@ -28,24 +28,27 @@ def choose_device(requested: str = "auto") -> Literal["cpu", "cuda"]:
         return "cuda"
     if requested == "cuda":
         raise BadInput(
-            "torch sees no GPU here.",
-            advice="Use --device cpu, or install a CUDA build of torch and its driver.",
+            "torch sees no GPU on this machine.",
+            advice="Use --device cpu, or install a CUDA build of torch and the GPU driver.",
             param="device",
         )
     return "cpu"
 
 
 def choose_dtype(requested: str, device: str) -> Literal["float32", "bfloat16"]:
-    """bfloat16 where matrix products in it are fast (a GPU that has it, a CPU with AMX), else float32. Raises BadInput."""
+    """The number format of the frozen weights. `auto` is bfloat16 on devices with fast bfloat16 matrix products (a GPU that
+    supports it, a CPU with AMX), else float32. Raises BadInput for an unknown format."""
     if requested not in ("auto", "float32", "bfloat16"):
-        raise BadInput(f"{requested!r} is no type for weights.", advice="Use auto, float32 or bfloat16.", param="dtype")
+        raise BadInput(
+            f"{requested!r} is not a number format for weights.", advice="Use auto, float32 or bfloat16.", param="dtype"
+        )
     if requested == "auto":
         return "bfloat16" if _has_fast_bfloat16(device) else "float32"
     return "float32" if requested == "float32" else "bfloat16"
 
 
 def device_name(device: str) -> str:
-    """What a run says of its device."""
+    """The device's name for run.json: the GPU's model, or `cpu`."""
     if device != "cuda":
         return device
     import torch

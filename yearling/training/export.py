@@ -1,4 +1,7 @@
-"""From a run to what serves: its adapter under its own hash, or a model of its own with all weights."""
+"""Publishes what a run trained, so that it can be served: its adapter, or a complete model.
+
+An adapter is published under the hash of its content. Servers pick it up at once. Knows no servers.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,12 @@ if TYPE_CHECKING:
 
 
 def export_adapter(run: RunFolder, stores: ArtefactStores, *, checkpoint: str = "best") -> PublishedAdapter:
-    """Publish the adapter of a checkpoint (`best`, `last` or a step), for servers to pick up at once.
+    """Publish the adapter of a checkpoint (`best`, `last` or a step number).
 
-    Raises NotFound, Untrusted for a damaged checkpoint, Unsupported for a run that trained all weights or a reward model."""
+    Raises NotFound if the checkpoint or the base model is missing, Untrusted if the checkpoint is damaged, and Unsupported if the
+    run trained all weights or a reward model."""
     if run.facts["method"] == "reward":
-        raise Unsupported("A reward model judges answers and writes none: there is nothing to serve.")
+        raise Unsupported("A reward model scores answers and generates none, so it cannot be served.")
     model = base_model(run, stores)
     step, policy = _load_trained_policy(run, model, stores, checkpoint)
     published = stores.adapters.publish(policy.adapter(), policy.decoder, model, run=run.id, step=step)
@@ -36,8 +40,10 @@ def export_model(
     layout: Layout = "q8_0",
     progress: Progress | None = None,
 ) -> LocalModel:
-    """Install what a run trained as a model of its own: an adapter is published, merged and laid out anew; all weights are laid
-    out anew. Raises as `export_adapter`, and Conflict for a taken name."""
+    """Install what a run trained as a model of its own, with its weights stored in `layout`.
+
+    An adapter is published and merged into its base; a run that trained all weights is installed directly. Raises what
+    `export_adapter` raises, and Conflict if the name is taken."""
     model = base_model(run, stores)
     if not read_setup(run).full:
         adapter = export_adapter(run, stores, checkpoint=checkpoint)
@@ -45,14 +51,15 @@ def export_model(
     step, policy = _load_trained_policy(run, model, stores, checkpoint)
     source = f"run:{run.id}@{step}+{model.sha256}"
     name = name or f"{model.name}-{run.id[-12:]}"
-    made = install_decoder(stores.library, policy.decoder, model, name=name, source=source, layout=layout, progress=progress)
-    run.log(f"Installed the weights of step {step} as {made.name} ({made.sha256}).")
-    return made
+    installed = install_decoder(stores.library, policy.decoder, model, name=name, source=source, layout=layout, progress=progress)
+    run.log(f"Installed the weights of step {step} as {installed.name} ({installed.sha256}).")
+    return installed
 
 
 def _load_trained_policy(run: RunFolder, model: LocalModel, stores: ArtefactStores, checkpoint_name: str) -> tuple[int, Policy]:
-    found = run.checkpoints.choose(checkpoint_name)
-    state = load_state(found)
+    """(step, policy with the weights of that checkpoint)."""
+    checkpoint = run.checkpoints.choose(checkpoint_name)
+    state = load_state(checkpoint)
     policy = build_policy(run, model, stores)
     policy.load_state_dict(state["policy"])
-    return found.step, policy
+    return checkpoint.step, policy

@@ -1,8 +1,8 @@
-"""The loop that runs every method: step, validate, write the line, save, stop.
+"""The training loop, which runs every method: step, validate, log metrics, checkpoint, stop.
 
-What a step learns is the method's; what survives a kill is this file's. A line of metrics is written after its step, a checkpoint
-after its line: a run that is resumed goes back to its newest whole checkpoint, drops the lines after it, and makes those steps
-again. On a CPU the same steps give the same bits, so nobody can tell from the outcome that the run was ever disturbed.
+The method decides what a step learns; the loop makes sure that a run survives being killed. A step's metrics are written after
+the step, and a checkpoint after its metrics. A resumed run restores its newest undamaged checkpoint, drops the metrics after it,
+and repeats those steps. On a CPU the same steps give the same bits, so a resumed run ends exactly as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from yearling.errors import BadInput, StorageFailed, UserError
 from yearling.training.distributed import broadcast_flag
@@ -22,28 +22,29 @@ from yearling.training.provenance import describe_differences
 from yearling.training.run import RunFolder
 
 DEFAULT_NUM_VALIDATIONS = 20
-"""Validations in a run, unless told otherwise."""
+"""Validations per run if `TrainOptions.validate_every` is 0."""
 
 _DURATION_WINDOW_STEPS = 20
+"""The remaining time is estimated from this many recent steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
-    """How the loop looks after a run; nothing here changes what is learnt."""
+    """How the loop runs a method. These options never change what is learnt. Raises BadInput if one is out of range."""
 
     validate_every: int = 0
     """Steps between two validations, each followed by a checkpoint; 0 is a twentieth of the run."""
     checkpoint_s: float = 120.0
-    """A checkpoint is also written when the last one is older than this, in seconds: what a kill costs at most."""
+    """Longest time between two checkpoints, in seconds: the most work that a kill can lose."""
 
     def __post_init__(self) -> None:
         if self.validate_every < 0 or self.checkpoint_s <= 0:
-            raise BadInput("validate_every must not be negative, and checkpoint_s must be above 0.")
+            raise BadInput("validate_every must not be negative, and checkpoint_s must be greater than 0.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingProgress:
-    """What the loop tells whoever watches, after each step."""
+    """What the loop reports after each step. `remaining_s` is an estimate, in seconds."""
 
     step: int
     total_steps: int
@@ -53,7 +54,7 @@ class TrainingProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingOutcome:
-    """How a run ended: `finished`, or `stopped` because somebody asked for it."""
+    """How a run ended: `finished`, or `stopped` on request. `best_step` is the step of the checkpoint with the best score."""
 
     state: Literal["finished", "stopped"]
     step: int
@@ -64,36 +65,35 @@ class TrainingOutcome:
 def train(
     method: Method, run: RunFolder, *, on_progress: Callable[[TrainingProgress], None] = lambda progress: None
 ) -> TrainingOutcome:
-    """Run the method to its end or until it is asked to stop, from where the run folder says that it is.
+    """Run the method from the run's newest checkpoint until it finishes or is asked to stop.
 
-    Raises Conflict while another process trains the run, StorageFailed for a full or failing disk, BadInput when the loss is no
-    number any more, Untrusted when every checkpoint is damaged, and what the method raises; the last good checkpoint is kept.
+    Raises Conflict if another process trains the run, StorageFailed if the disk is full or fails, BadInput if the loss or a
+    weight is no longer finite, Untrusted if every checkpoint is damaged, and whatever the method raises. The last good checkpoint
+    is kept.
     """
     options = TrainOptions(**run.facts["options"])
     with run.locked():
         run.clear_stop()
-        step = 0
         try:
             with torch_arithmetic(run.facts["machine"]["threads"]):
                 step = _restore_or_start(method, run)
-                outcome = _run_steps(method, run, step, options, on_progress)
+                return _run_steps(method, run, step, options, on_progress)
         except KeyboardInterrupt:
-            _record_failure(run, "stopped", "Interrupted: the steps after the last checkpoint will be made again.")
+            _record_failure(run, "stopped", "Interrupted. Resuming repeats the steps after the last checkpoint.")
             raise
         except UserError as error:
             _record_failure(run, "failed", str(error))
             raise
         except Exception as error:
-            _record_failure(run, "failed", f"A bug: {type(error).__name__}: {error}")
+            _record_failure(run, "failed", f"Internal error: {type(error).__name__}: {error}")
             raise
-        return outcome
 
 
 def _run_steps(
     method: Method, run: RunFolder, step: int, options: TrainOptions, on_progress: Callable[[TrainingProgress], None]
 ) -> TrainingOutcome:
     total = method.total_steps
-    every = options.validate_every or max(1, total // DEFAULT_NUM_VALIDATIONS)
+    validate_every = options.validate_every or max(1, total // DEFAULT_NUM_VALIDATIONS)
     durations_s: deque[float] = deque(maxlen=_DURATION_WINDOW_STEPS)
     saved_s = time.monotonic()
     while step < total and not broadcast_flag(run.stop_requested()):
@@ -102,26 +102,29 @@ def _run_steps(
         metrics = method.step(step)
         _check_finite(run, step, metrics)
         duration_s = time.perf_counter() - started
-        marked = step % every == 0 or step == total
-        figures = (method.validate() or {}) if marked else {}
+        validates = step % validate_every == 0 or step == total
+        validation_metrics = (method.validate() or {}) if validates else {}
         durations_s.append(time.perf_counter() - started)
 
-        run.append_metrics(step, _metrics_line(metrics, figures, duration_s))
-        if broadcast_flag(marked or time.monotonic() - saved_s > options.checkpoint_s):
-            _save_checkpoint(method, run, step, figures.get("score"))
+        run.append_metrics(step, _metrics_line(metrics, validation_metrics, duration_s))
+        if broadcast_flag(validates or time.monotonic() - saved_s > options.checkpoint_s):
+            _save_checkpoint(method, run, step, validation_metrics.get("score"))
             saved_s = time.monotonic()
 
         remaining_s = (total - step) * sum(durations_s) / len(durations_s)
         run.write_status("running", step=step, total_steps=total, remaining_s=remaining_s)
-        on_progress(TrainingProgress(step=step, total_steps=total, metrics=metrics | figures, remaining_s=remaining_s))
+        all_metrics = metrics | validation_metrics
+        on_progress(TrainingProgress(step=step, total_steps=total, metrics=all_metrics, remaining_s=remaining_s))
     return _finish(method, run, step)
 
 
 @contextlib.contextmanager
 def torch_arithmetic(threads: int) -> Iterator[None]:
-    """Inside, torch computes with so many threads, which decides in which order sums are taken, and takes denormal numbers for
-    zero: they are computed in microcode, a hundred times slower, and mean nothing here. Outside they count again, since others in
-    this process, consensus above all, compute to the last bit."""
+    """Set torch's arithmetic for the block: the number of threads, and flushing of denormal numbers to zero.
+
+    The number of threads fixes the order of summation, and thereby the bits of the result. Denormal numbers are computed in
+    microcode, a hundred times slower, and do not matter for training. They are restored afterwards because other code in this
+    process, above all the consensus, depends on them to the last bit."""
     import torch
 
     torch.set_num_threads(threads)
@@ -133,20 +136,22 @@ def torch_arithmetic(threads: int) -> Iterator[None]:
 
 
 def _restore_or_start(method: Method, run: RunFolder) -> int:
-    """Load the newest whole checkpoint, or write that of step 0; returns its step. Nothing after it is left."""
-    found = run.checkpoints.latest()
-    if broadcast_flag(found is None) or found is None:
+    """Load the newest undamaged checkpoint, or write that of step 0. Drops all later metrics and checkpoints.
+
+    Returns the step of the checkpoint."""
+    restored = run.checkpoints.latest()
+    if broadcast_flag(restored is None) or restored is None:
         run.log(f"Started {method.name}: {method.total_steps} steps.")
         run.truncate_metrics(-1)
-        figures = method.validate() or {}
-        if figures:
-            run.append_metrics(0, _metrics_line({}, figures, 0.0))
-        _save_checkpoint(method, run, 0, figures.get("score"))
+        validation_metrics = method.validate() or {}
+        if validation_metrics:
+            run.append_metrics(0, _metrics_line({}, validation_metrics, 0.0))
+        _save_checkpoint(method, run, 0, validation_metrics.get("score"))
         run.write_status("running", step=0, total_steps=method.total_steps)
         return 0
-    checkpoint, state = found
+    checkpoint, state = restored
     for difference in describe_differences(run.facts):
-        run.log(f"This resumption may not be bit-equal: {difference}.")
+        run.log(f"The resumed run may differ from an uninterrupted one: {difference}.")
     run.checkpoints.discard_after(checkpoint.step)
     run.truncate_metrics(checkpoint.step)
     method.load_state_dict(state)
@@ -159,19 +164,18 @@ def _save_checkpoint(method: Method, run: RunFolder, step: int, score: float | N
     state = method.state_dict()
     if not _all_finite(state["policy"]):
         raise _non_finite_error(run, step, "a weight")
-    # The lines first: no checkpoint may be newer than the lines that led to it, even after a power cut.
+    # Metrics first: even after a power cut, no checkpoint may be newer than the metrics of the steps that led to it.
     run.sync_metrics()
     run.checkpoints.save(step, state, score=score)
 
 
 def _finish(method: Method, run: RunFolder, step: int) -> TrainingOutcome:
-    there = run.checkpoints.all()
-    if broadcast_flag(not there or there[-1].step != step):
+    checkpoints = run.checkpoints.all()
+    if broadcast_flag(not checkpoints or checkpoints[-1].step != step):
         _save_checkpoint(method, run, step, None)
-    done = step >= method.total_steps
     best = run.checkpoints.best()
     outcome = TrainingOutcome(
-        state="finished" if done else "stopped",
+        state="finished" if step >= method.total_steps else "stopped",
         step=step,
         best_step=best.step if best else step,
         best_score=best.score if best else None,
@@ -198,17 +202,17 @@ def _check_finite(run: RunFolder, step: int, metrics: Mapping[str, float]) -> No
             raise _non_finite_error(run, step, f"the {name.replace('_', ' ')}")
 
 
-def _non_finite_error(run: RunFolder, step: int, what: str) -> BadInput:
-    there = run.checkpoints.all()
-    kept = f"The checkpoint of step {there[-1].step} is kept" if there else "No step was made before it"
+def _non_finite_error(run: RunFolder, step: int, quantity: str) -> BadInput:
+    checkpoints = run.checkpoints.all()
+    kept = f"The checkpoint of step {checkpoints[-1].step} is kept" if checkpoints else "There is no earlier checkpoint"
     return BadInput(
-        f"Training stopped: after step {step}, {what} is not a finite number. {kept}.",
-        advice="Start a new run with a lower learning rate, or export that checkpoint with "
+        f"Training stopped: after step {step}, {quantity} is not a finite number. {kept}.",
+        advice="Start a new run with a lower learning rate, or export the kept checkpoint with "
         f"`yearling train export {run.id} --checkpoint last`.",
     )
 
 
-def _all_finite(state: Any) -> bool:
+def _all_finite(state: object) -> bool:
     import torch
 
     if isinstance(state, torch.Tensor):
@@ -219,8 +223,8 @@ def _all_finite(state: Any) -> bool:
 
 
 def _record_failure(run: RunFolder, state: str, message: str) -> None:
-    """Leave word of what happened. On a full disk there may be no room for it; whoever called is told anyway."""
-    there = run.checkpoints.all()
+    """Record in the run folder why it ended. A full disk may have no room for that; the caller raises the error in any case."""
+    checkpoints = run.checkpoints.all()
     with contextlib.suppress(StorageFailed):
-        run.write_status(state, step=there[-1].step if there else 0, message=message)
+        run.write_status(state, step=checkpoints[-1].step if checkpoints else 0, message=message)
         run.log(message)

@@ -1,4 +1,7 @@
-"""By which code, packages and machine a run was made: what run.json says of it."""
+"""What a run was made with: the code, packages and machine that run.json records.
+
+This module must stay directly in `yearling/training/`: the code hash covers the package, found relative to this file.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,12 @@ from yearling import __version__
 from yearling.training.device import device_name
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "xllamacpp", "openvino-genai", "reasoning-gym")
+"""The packages whose versions affect results."""
 
 
 @functools.cache
 def describe_code() -> dict[str, Any]:
-    """Version, hash over the package's own source files, and the commit where it runs from a git checkout."""
+    """Version and hash of the package's source files; in a git checkout also the commit and whether it is dirty."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
@@ -36,18 +40,20 @@ def describe_code() -> dict[str, Any]:
 
 
 def describe_packages() -> dict[str, str]:
-    """Versions of what the figures depend on, where it is installed."""
-    found = {"python": platform.python_version()}
+    """Versions of Python and of the installed packages that affect results."""
+    versions = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def describe_machine(threads: int, device: str = "cpu") -> dict[str, Any]:
-    """`threads` 0 stands for one per physical core. Host names stay out of it: run folders are shown and shared."""
+    """Device, threads, processor, platform and memory. `threads` 0 means one per physical core.
+
+    Host names are left out, because run folders are shown and shared."""
     return {
         "device": device_name(device),
         "threads": threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1,
@@ -58,26 +64,29 @@ def describe_machine(threads: int, device: str = "cpu") -> dict[str, Any]:
 
 
 def describe_differences(facts: dict[str, Any]) -> list[str]:
-    """In words, what is different here from where the run was made, and may keep a resumed run from being bit-equal."""
-    found = []
+    """How this installation differs from the one that created the run, one phrase per difference.
+
+    Only differences that can change a resumed run's bits are listed. `facts` is the content of run.json."""
+    differences = []
     for name, version in describe_packages().items():
-        before = facts["packages"].get(name)
-        if name in ("torch", "numpy", "python") and before != version:
-            found.append(f"{name} was {before}, and is {version}")
+        recorded = facts["packages"].get(name)
+        if name in ("torch", "numpy", "python") and recorded != version:
+            differences.append(f"{name} was {recorded}, and is now {version}")
     code = describe_code()["sha256"]
     if facts["code"]["sha256"] != code:
-        found.append(f"the code was {facts['code']['sha256'][:12]}, and is {code[:12]}")
+        differences.append(f"the code was {facts['code']['sha256'][:12]}, and is now {code[:12]}")
     if facts["machine"]["cpu"] != _cpu_name():
-        found.append(f"the processor was {facts['machine']['cpu']}, and is {_cpu_name()}")
-    return found
+        differences.append(f"the processor was {facts['machine']['cpu']}, and is now {_cpu_name()}")
+    return differences
 
 
 def _run_git(folder: Path, *arguments: str) -> str:
+    """The output of a git command, empty if it fails."""
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
+        process = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return process.stdout.strip() if process.returncode == 0 else ""
 
 
 def _cpu_name() -> str:

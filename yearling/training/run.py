@@ -1,14 +1,15 @@
-"""A run folder, which explains itself: what was trained, on what, by which code, how far it is, and everything to go on from.
+"""A run folder: the complete record of one training run, and everything that is needed to resume it.
 
     run.json              written once: config, hashes of base model and lesson set, code, packages, device, seed, command
-    metrics.jsonl         one line a step
-    status.json           how far the run is, and what was said last
+    metrics.jsonl         one line per step
+    status.json           current step, state and last message
     checkpoints/          see `checkpoints.py`
-    rollouts/             what a method drew before it learnt from it, by step
-    stop                  there while somebody wants the run to stop
-    lock                  held by the process that trains
+    rollouts/             sampled rollouts by step, recorded before the step learns from them
+    log.txt               messages for people
+    stop                  exists while the run is asked to stop
+    lock                  locked by the process that trains the run
 
-Knows files only; the loop is `loop.py`'s. `yearling.store` reads the same folder for those who show runs.
+This module knows files only; `loop.py` is the training loop. `yearling.store` reads the same folder to display runs.
 """
 
 from __future__ import annotations
@@ -32,12 +33,13 @@ from yearling.training.checkpoints import CheckpointStore, resume_advice
 from yearling.training.provenance import describe_code, describe_machine, describe_packages
 
 RUN_FORMAT_VERSION = 1
+"""Version of run.json's layout. Runs of other versions are refused."""
 _LOCK_TIMEOUT_S = 1.0
-"""Who only looks whether a run is alive holds its lock for an instant."""
+"""How long to wait for the lock: a process that only checks whether a run is alive holds it for an instant."""
 
 
 class RunFolder:
-    """One run folder. Reading needs no lock; whatever a step writes needs `locked`."""
+    """One run folder. Reading needs no lock. Methods that write what a step produces need `locked`."""
 
     def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
         self.folder = folder
@@ -63,11 +65,11 @@ class RunFolder:
         threads: int = 0,
         device: str = "cpu",
     ) -> RunFolder:
-        """Make the folder, which must not exist yet; its name is the run's id.
+        """Create the folder and its run.json. The folder must not exist; its name becomes the run's id.
 
-        `config` is the method's own, as plain values; `options` are the loop's (how often to save and to validate); `model` says
-        which weights are trained (`name`, `sha256`, `source_sha256`), `setup` what else the method is built from (`setup.py`).
-        Raises Conflict, StorageFailed.
+        `config` holds the method's settings as JSON values, `options` those of the loop (`TrainOptions`). `model` names the
+        weights to train (`name`, `sha256`, `source_sha256`). `setup` is everything else that the method is built from
+        (`setup.py`). Raises Conflict if the folder exists, StorageFailed if it cannot be written.
         """
         facts = {
             "version": RUN_FORMAT_VERSION,
@@ -91,27 +93,29 @@ class RunFolder:
             try:
                 folder.mkdir()
             except FileExistsError:
-                raise Conflict(f"There is a run {folder.name} already.", advice="Resume it, or choose another id.") from None
+                raise Conflict(f"The run {folder.name} already exists.", advice="Resume it, or choose another id.") from None
             atomic_write_json(folder / "run.json", facts)
             sync_directory(folder.parent)
         return cls(folder, facts)
 
     @classmethod
     def open(cls, folder: Path) -> RunFolder:
-        """Raises NotFound, and Untrusted when run.json is damaged or of a newer version."""
+        """Open an existing run. Raises NotFound, and Untrusted if run.json is damaged or has another format version."""
         try:
             facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise NotFound(f"There is no run {folder.name}.", advice="`yearling train list` shows the runs.") from None
         except ValueError as error:
-            raise Untrusted(f"The description of the run {folder.name} is damaged: {error}.") from None
+            raise Untrusted(f"The run.json of run {folder.name} is damaged: {error}.") from None
         if facts.get("version") != RUN_FORMAT_VERSION:
             raise Untrusted(f"The run {folder.name} was made by another version of Yearling.", advice="Use that version.")
         return cls(folder, facts)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run alone; the operating system lets go when the process dies. Raises Conflict while another trains it."""
+        """Hold the run's lock for the block. The operating system releases it if the process dies.
+
+        Raises Conflict if another process trains the run."""
         try:
             descriptor = acquire_exclusive_lock(self.folder / "lock", timeout_s=_LOCK_TIMEOUT_S)
         except LockHeldError:
@@ -127,14 +131,14 @@ class RunFolder:
     # Metrics
 
     def append_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Add the line of a step. A number that is not finite is written as null, which is what JSON has for it."""
+        """Append the line of a step. A number that is not finite becomes null, because JSON cannot express it."""
         line = {"step": step, "time_utc": now_utc().isoformat()}
         line |= {name: _finite_or_none(value) for name, value in metrics.items()}
         with self._translate_disk_errors(), (self.folder / "metrics.jsonl").open("ab") as file:
             file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All whole lines, oldest first; a last line that a kill tore is left out."""
+        """All complete lines, oldest first. A last line that a kill left incomplete is ignored."""
         try:
             content = (self.folder / "metrics.jsonl").read_bytes()
         except FileNotFoundError:
@@ -142,17 +146,17 @@ class RunFolder:
         return [json.loads(line) for line in content.split(b"\n")[:-1]]
 
     def truncate_metrics(self, step: int) -> None:
-        """Drop the lines after `step`, and a torn one: the steps that are made again will write them again."""
+        """Drop the lines after `step` and an incomplete last line. The steps that are repeated write them again."""
         path = self.folder / "metrics.jsonl"
         if not path.is_file():
             return
-        whole = path.read_bytes().split(b"\n")[:-1]
-        kept = [line for line in whole if json.loads(line)["step"] <= step]
+        complete = path.read_bytes().split(b"\n")[:-1]
+        kept = [line for line in complete if json.loads(line)["step"] <= step]
         with self._translate_disk_errors():
             atomic_write_bytes(path, b"".join(line + b"\n" for line in kept))
 
     def sync_metrics(self) -> None:
-        """Make the lines durable, so that no checkpoint outlives the lines before it."""
+        """Make the lines durable, so that no checkpoint outlives the metrics before it."""
         path = self.folder / "metrics.jsonl"
         if path.is_file():
             with self._translate_disk_errors():
@@ -161,8 +165,10 @@ class RunFolder:
     # Rollouts
 
     def record_rollouts(self, step: int, rollouts: Sequence[Mapping[str, Any]], *, attempt: int = 0) -> None:
-        """Keep what a step is about to learn from, as JSON values; durable on return. Called before the update, so that a step
-        that is made again learns from the same draws whatever engine drew them. `part` tells several draws of one step apart."""
+        """Record, as JSON values, the rollouts that a step is about to learn from. They are durable on return.
+
+        A step that is repeated after a kill learns from the recorded rollouts, even if sampling again would give others.
+        `attempt` numbers the rounds of sampling within one step."""
         lines = b"".join(json.dumps(rollout, ensure_ascii=False).encode() + b"\n" for rollout in rollouts)
         path = self._rollouts_path(step, attempt)
         with self._translate_disk_errors():
@@ -170,7 +176,7 @@ class RunFolder:
             atomic_write_bytes(path, gzip.compress(lines, compresslevel=3, mtime=0))
 
     def read_rollouts(self, step: int, *, attempt: int = 0) -> list[dict[str, Any]] | None:
-        """What was recorded for a step, or None: then draw, record and go on. Raises Untrusted when the file is damaged."""
+        """The recorded rollouts of a step, or None if none were recorded. Raises Untrusted if the file is damaged."""
         path = self._rollouts_path(step, attempt)
         try:
             lines = gzip.decompress(path.read_bytes()).split(b"\n")[:-1]
@@ -178,7 +184,7 @@ class RunFolder:
         except FileNotFoundError:
             return None
         except (OSError, EOFError, ValueError) as error:
-            raise Untrusted(f"{path} is damaged: {error}.", advice="Delete it: the step will be drawn anew.") from None
+            raise Untrusted(f"{path} is damaged: {error}.", advice="Delete it: the step then samples again.") from None
 
     def _rollouts_path(self, step: int, attempt: int) -> Path:
         return self.folder / "rollouts" / f"step-{step:06d}-{attempt}.jsonl.gz"
@@ -186,7 +192,7 @@ class RunFolder:
     # Status and stopping
 
     def write_status(self, state: str, *, step: int, message: str = "", **extra: Any) -> None:
-        """Say how far the run is: `running`, `stopped`, `finished` or `failed`."""
+        """Replace status.json. `state` is `running`, `stopped`, `finished` or `failed`; `extra` holds further JSON values."""
         status = {
             "state": state,
             "step": step,
@@ -196,30 +202,32 @@ class RunFolder:
             **extra,
         }
         with self._translate_disk_errors():
-            atomic_write_json(
-                self.folder / "status.json", status, durable=False
-            )  # written at every step, and only told to people
+            # Written at every step and only displayed, so it is not worth a sync.
+            atomic_write_json(self.folder / "status.json", status, durable=False)
 
     def read_status(self) -> dict[str, Any]:
+        """The content of status.json, or state `created` if it is missing or damaged."""
         try:
             status: dict[str, Any] = json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):  # a power cut may leave it empty; the checkpoints know better anyway
+        except (FileNotFoundError, ValueError):  # a power cut may leave it empty; resuming relies on the checkpoints alone
             return {"state": "created", "step": 0, "message": ""}
         return status
 
     def request_stop(self) -> None:
-        """Ask whoever trains to stop after the step that runs now. Works from any process."""
+        """Ask the training process to stop after its current step. Any process may call this."""
         with self._translate_disk_errors():
             (self.folder / "stop").touch()
 
     def stop_requested(self) -> bool:
+        """Whether the run was asked to stop."""
         return (self.folder / "stop").exists()
 
     def clear_stop(self) -> None:
+        """Withdraw the request to stop."""
         (self.folder / "stop").unlink(missing_ok=True)
 
     def log(self, message: str) -> None:
-        """Add a line to the run's log."""
+        """Append a line to the run's log."""
         with self._translate_disk_errors(), (self.folder / "log.txt").open("a", encoding="utf-8") as file:
             file.write(f"{now_utc().isoformat(timespec='seconds')} {message}\n")
 
@@ -228,23 +236,31 @@ class RunFolder:
 
 
 def list_runs(runs_dir: Path) -> list[RunFolder]:
-    """The runs of a folder, oldest first; what is no run is passed over."""
-    if not runs_dir.is_dir():
-        return []
-    return [RunFolder.open(path) for path in sorted(runs_dir.iterdir()) if (path / "run.json").is_file()]
+    """The runs in a folder, oldest first. Other entries are ignored."""
+    return [RunFolder.open(runs_dir / run_id) for run_id in _run_ids(runs_dir)]
 
 
 def find_run(runs_dir: Path, name: str) -> RunFolder:
-    """A run by its id, by what only its id begins or ends with, or `latest`. Raises NotFound, BadInput when several fit."""
-    ids = [path.name for path in sorted(runs_dir.iterdir()) if (path / "run.json").is_file()] if runs_dir.is_dir() else []
-    found = ids[-1:] if name == "latest" else [one for one in ids if name and (one.startswith(name) or one.endswith(name))]
-    if name in ids:
-        found = [name]
-    if not found:
+    """A run by its id, by the beginning or end of its id, or `latest`. Raises NotFound, and BadInput if several runs match."""
+    ids = _run_ids(runs_dir)
+    if name == "latest":
+        matches = ids[-1:]
+    elif name in ids:
+        matches = [name]
+    else:
+        matches = [run_id for run_id in ids if name and (run_id.startswith(name) or run_id.endswith(name))]
+    if not matches:
         raise NotFound(f"There is no run {name!r}.", advice="`yearling train list` shows the runs.", param="run")
-    if len(found) > 1:
-        raise BadInput(f"{len(found)} runs fit {name!r}.", advice="Give more of the id: its end tells runs apart.", param="run")
-    return RunFolder.open(runs_dir / found[0])
+    if len(matches) > 1:
+        raise BadInput(
+            f"{len(matches)} runs match {name!r}.", advice="Give more of the id. The end of an id is unique.", param="run"
+        )
+    return RunFolder.open(runs_dir / matches[0])
+
+
+def _run_ids(runs_dir: Path) -> list[str]:
+    """The ids of the runs in a folder, oldest first: ids are time-ordered."""
+    return [path.name for path in sorted(runs_dir.iterdir()) if (path / "run.json").is_file()] if runs_dir.is_dir() else []
 
 
 def _finite_or_none(value: float) -> float | None:

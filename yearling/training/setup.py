@@ -1,7 +1,7 @@
-"""From a run folder to the method that it describes: model, policy, lessons, environments.
+"""Builds a training method from a run folder: model, policy, lessons and environments. Lists the training methods.
 
-A run is built from its folder alone, at its start and at every resumption, so that nothing but what stands in run.json can decide
-what it learns. Modules that need torch are imported when a run is built.
+A run is built from its folder alone, at its start and whenever it is resumed, so that run.json fully determines what it learns.
+Modules that need torch are imported when a method is built.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models import AdapterLibrary, ChatTemplate, LocalModel, ModelLibrary, Tokenizer, load_adapter, load_decoder
@@ -21,39 +21,68 @@ from yearling.training.methods.protocol import Method
 from yearling.training.run import RunFolder
 
 if TYPE_CHECKING:
-    from yearling.tasks import Environment, LessonSet
+    from yearling.tasks import Demonstration, Environment, LessonSet, PreferencePair, Thumb
+    from yearling.training.config import TrainingConfig
+    from yearling.training.methods.offline import OfflineConfig
     from yearling.training.policy.policy import Policy
+    from yearling.training.rollouts.collector import ReinforcementConfig
     from yearling.training.rollouts.curriculum import Arm
 
-METHODS = ("sft", "dpo", "kto", "reward", "grpo", "ppo", "rejection")
-"""The module of the same name holds the method and its configuration."""
 
-MULTI_PROCESS_METHODS = ("sft", "dpo", "kto")
-"""Several processes can train these together: reinforcement draws its answers, and the reward model has a head, in one."""
+@dataclass(frozen=True, slots=True)
+class MethodEntry:
+    """Where a training method lives, and what it learns from."""
 
-_LESSON_KINDS = {"sft": "demonstrations", "dpo": "pairs", "kto": "thumbs", "reward": "pairs"}
+    module: str
+    method: str
+    """Name of the method's class in the module."""
+    config: str
+    """Name of the dataclass of its settings in the module."""
+    lessons: Literal["demonstrations", "pairs", "thumbs", ""] = ""
+    """The lessons of a set that it learns from; empty for a method that learns from rollouts."""
+    multi_process: bool = False
+    """Whether several processes can train it together. Online methods sample, and the reward model has a head, in one process."""
+
+
+_METHODS = "yearling.training.methods"
+METHOD_TABLE: Mapping[str, MethodEntry] = {
+    "sft": MethodEntry(f"{_METHODS}.sft", "Sft", "SftConfig", lessons="demonstrations", multi_process=True),
+    "dpo": MethodEntry(f"{_METHODS}.dpo", "Dpo", "DpoConfig", lessons="pairs", multi_process=True),
+    "kto": MethodEntry(f"{_METHODS}.kto", "Kto", "KtoConfig", lessons="thumbs", multi_process=True),
+    "reward": MethodEntry(f"{_METHODS}.reward", "Reward", "RewardConfig", lessons="pairs"),
+    "grpo": MethodEntry(f"{_METHODS}.grpo", "Grpo", "GrpoConfig"),
+    "ppo": MethodEntry(f"{_METHODS}.ppo", "Ppo", "PpoConfig"),
+    "rejection": MethodEntry(f"{_METHODS}.rejection", "Rejection", "RejectionConfig"),
+}
+"""Every training method by its name in run.json and on the command line. The modules are imported on first use, as they need
+torch."""
+
+METHODS = tuple(METHOD_TABLE)
+MULTI_PROCESS_METHODS = tuple(name for name, entry in METHOD_TABLE.items() if entry.multi_process)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSetup:
-    """What a run starts from. Plain values, as they stand in run.json."""
+    """What a run starts from, as plain values for run.json. Raises BadInput if the values contradict each other."""
 
     model: str
     rank: int = 16
+    """Rank of the LoRA adapter."""
     alpha: float = 0.0
-    """0 is twice the rank."""
+    """Scale of the LoRA adapter; 0 is twice the rank."""
     full: bool = False
     """Train all weights instead of an adapter."""
     device: Device = "auto"
-    """`auto` is one GPU where there is one. run.json says what was chosen."""
+    """`auto` is one GPU if there is one. run.json records the choice."""
     dtype: Dtype = "auto"
-    """Of the frozen base; `auto` is bfloat16 where the device is fast in it. An adapter is always trained in float32."""
+    """Number format of the frozen base; `auto` is bfloat16 if the device is fast in it. An adapter is always trained in
+    float32."""
     adapter: str = ""
-    """Hash of a published adapter to go on from."""
+    """Hash of a published adapter to continue from."""
     lessons: str = ""
     """Hash of the lesson set."""
     earlier: tuple[str, ...] = ()
-    """Hashes of earlier sets to replay."""
+    """Hashes of earlier lesson sets to replay."""
     environments: tuple[str, ...] = ()
     """`NAME` or `NAME,setting=value,...`, each a source of tasks."""
 
@@ -61,12 +90,12 @@ class RunSetup:
         if self.rank < 1 or self.alpha < 0:
             raise BadInput("The rank must be at least 1, and alpha must not be negative.", param="rank")
         if self.full and self.adapter:
-            raise BadInput("All weights are trained, or an adapter is: not both.", advice="Leave out --full or --adapter.")
+            raise BadInput("A run trains all weights or an adapter, not both.", advice="Leave out --full or --adapter.")
 
 
 @dataclass(frozen=True, slots=True)
 class ArtefactStores:
-    """Where a run finds what run.json names by hash."""
+    """Where a run finds the models, adapters and lesson sets that run.json names."""
 
     library: ModelLibrary
     adapters: AdapterLibrary
@@ -74,18 +103,18 @@ class ArtefactStores:
 
     @classmethod
     def from_data_dir(cls, data_dir: Path) -> ArtefactStores:
-        """The folders of one installation."""
+        """The stores of one data folder."""
         return cls(ModelLibrary(data_dir / "models"), AdapterLibrary(data_dir / "adapters"), data_dir / "lessons")
 
 
-def config_class(method: str) -> Any:
-    """The frozen dataclass of a method's settings, with `from_plain` and `plain`. Raises BadInput for an unknown method."""
-    return getattr(_import_method(method), f"{method.capitalize()}Config")
+def config_class(method: str) -> type[TrainingConfig]:
+    """The dataclass of a method's settings. Raises BadInput for an unknown method, and if torch is not installed."""
+    return cast("type[TrainingConfig]", _import_attribute(method, _find_method(method).config))
 
 
 def method_class(method: str) -> Any:
-    """The class of a method. Raises BadInput for an unknown one."""
-    return getattr(_import_method(method), method.capitalize())
+    """The class of a method. Raises BadInput for an unknown method, and if torch is not installed."""
+    return _import_attribute(method, _find_method(method).method)
 
 
 def create_run(
@@ -99,33 +128,32 @@ def create_run(
     command: Sequence[str] = (),
     threads: int = 0,
 ) -> RunFolder:
-    """Check everything that can be checked without loading weights, then make the run's folder.
+    """Check everything that can be checked without loading weights, then create the run's folder.
 
-    Raises NotFound (model, lessons, adapter), BadInput (settings), Untrusted (lessons that were changed)."""
+    Raises NotFound for an unknown model, lesson set or adapter, BadInput for wrong settings, and Untrusted if a lesson set was
+    changed or the adapter was made for another model."""
     from yearling.tasks import LessonSet
 
     settings = config_class(method).from_dict(config)
     device = choose_device(setup.device)
     setup = replace(setup, device=device, dtype=choose_dtype(setup.dtype, device))
     model = stores.library.get(setup.model)
-    if method in _LESSON_KINDS:
+    if METHOD_TABLE[method].lessons:
         if not setup.lessons:
-            raise BadInput(
-                f"{method} learns from lessons, and none were named.", advice="Give --lessons HASH or --lessons latest."
-            )
+            raise BadInput(f"{method} needs a lesson set.", advice="Give --lessons HASH or --lessons latest.")
         if setup.environments:
             raise BadInput(f"{method} learns from lessons, not from environments.", advice="Leave out --environment.")
     elif not setup.lessons and not setup.environments:
         raise BadInput(f"{method} needs tasks to try.", advice="Give --environment NAME, or --lessons with prompts.")
-    for name in (*([setup.lessons] if setup.lessons else []), *setup.earlier):
-        LessonSet.open(stores.lessons_dir / name)
-    for text in setup.environments:
-        _parse_environment(text)
+    for lesson_set in (*([setup.lessons] if setup.lessons else []), *setup.earlier):
+        LessonSet.open(stores.lessons_dir / lesson_set)
+    for spec in setup.environments:
+        _parse_environment(spec)
     if setup.adapter and stores.adapters.get(setup.adapter).fits(model) != "same":
         raise Untrusted(f"The adapter {setup.adapter[:12]} was made for another model than {model.name}.")
     return RunFolder.create(
         folder,
-        settings.plain(),
+        settings.to_dict(),
         method=method,
         seed=settings.seed,
         model={"name": model.name, "sha256": model.sha256, "source_sha256": model.source_sha256},
@@ -139,67 +167,57 @@ def create_run(
 
 
 def read_setup(run: RunFolder) -> RunSetup:
-    """What a run started from. Raises BadInput for a run that something else than `create_run` put together."""
-    plain = {"device": "cpu", **run.facts["setup"]}  # earlier runs knew no other
-    if not {field.name for field in fields(RunSetup)} <= plain.keys():
+    """What a run started from. Raises BadInput for a run that `create_run` did not create."""
+    values = {"device": "cpu", **run.facts["setup"]}  # the oldest runs have no device: they were trained on the CPU
+    if not {field.name for field in fields(RunSetup)} <= values.keys():
         raise BadInput(
-            f"The folder of {run.id} does not say all that it was made from.",
-            advice="Only runs that `yearling train` started can be resumed and exported.",
+            f"The run.json of {run.id} does not describe everything that the run was built from.",
+            advice="Only runs that `yearling train` created can be resumed and exported.",
         )
-    return RunSetup(**plain | {name: tuple(plain[name]) for name in ("earlier", "environments")})
+    return RunSetup(**values | {name: tuple(values[name]) for name in ("earlier", "environments")})
 
 
 def build_method(run: RunFolder, stores: ArtefactStores) -> Method:
-    """Load everything that run.json names, and make the method. Raises NotFound, Untrusted when it is not what it was."""
+    """Load everything that run.json names, and build the method.
+
+    Raises NotFound if the model, a lesson set or an adapter is missing, Untrusted if one was changed, and Unsupported if several
+    processes train a method that needs one process."""
     from yearling.tasks import LessonSet
 
     setup, name = read_setup(run), run.facts["method"]
     if world_size() > 1 and name not in MULTI_PROCESS_METHODS:
         raise Unsupported(
-            f"{name} trains in one process.", advice=f"Several processes can share {', '.join(MULTI_PROCESS_METHODS)}."
+            f"{name} trains in one process.",
+            advice=f"Methods that several processes can train: {', '.join(MULTI_PROCESS_METHODS)}.",
         )
     model = base_model(run, stores)
     config = config_class(name).from_dict(run.facts["config"])
     policy = build_policy(run, model, stores)
     if world_size() > 1:
-        from yearling.training.policy.sharding import shard
-
-        shard(policy)
-    kind = method_class(name)
+        policy.shard()
     lessons = LessonSet.open(stores.lessons_dir / setup.lessons) if setup.lessons else None
     tokenizer, template = Tokenizer.load(model), ChatTemplate.load(model)
-    if name in _LESSON_KINDS:
-        from yearling.training.data.encoding import LessonEncoder
-
-        if lessons is None:
-            raise Untrusted(f"run.json of {run.id} names no lessons.")
-        encoder = LessonEncoder(tokenizer, template, model.sha256, config.max_tokens)
-        earlier = [
-            one for before in setup.earlier for one in _lessons_for_method(LessonSet.open(stores.lessons_dir / before), name)
-        ]
-        folder = run.folder / "references"
-        folder.mkdir(exist_ok=True)
-        made = kind(config, policy, _lessons_for_method(lessons, name), encoder, earlier=earlier, cache_folder=folder)
-        if encoder.dropped_by_reason:
-            run.log(f"Lessons left out: {json.dumps(encoder.dropped_by_reason, sort_keys=True)}.")
-        return cast(Method, made)
-    return _build_online_method(kind, config, policy, run, setup, lessons, tokenizer, template)
+    if METHOD_TABLE[name].lessons:
+        offline_config = cast("OfflineConfig", config)
+        return _build_offline_method(name, offline_config, policy, run, stores, lessons, tokenizer, template)
+    online_config = cast("ReinforcementConfig", config)
+    return _build_online_method(name, online_config, policy, run, lessons, tokenizer, template)
 
 
 def base_model(run: RunFolder, stores: ArtefactStores) -> LocalModel:
-    """The model that a run trains. Raises NotFound, and Untrusted when other weights stand under its name now."""
-    described = run.facts["model"]
-    model = stores.library.get(described["name"])
-    if model.sha256 != described["sha256"]:
+    """The model that a run trains. Raises NotFound, and Untrusted if its name now stands for other weights."""
+    recorded = run.facts["model"]
+    model = stores.library.get(recorded["name"])
+    if model.sha256 != recorded["sha256"]:
         raise Untrusted(
-            f"The model {model.name} has the weights {model.sha256[:12]} now; the run trains {described['sha256'][:12]}.",
-            advice="Import the weights that it began with again, or start a new run.",
+            f"The model {model.name} now has the weights {model.sha256[:12]}, but the run trains {recorded['sha256'][:12]}.",
+            advice="Import the original weights again, or start a new run.",
         )
     return model
 
 
 def build_policy(run: RunFolder, model: LocalModel, stores: ArtefactStores) -> Policy:
-    """The policy as it was before the first step."""
+    """The policy as it was before the first step. Raises NotFound and Untrusted for a missing or changed adapter."""
     from yearling.training.policy.policy import Policy
 
     setup = read_setup(run)
@@ -217,50 +235,81 @@ def build_policy(run: RunFolder, model: LocalModel, stores: ArtefactStores) -> P
     return Policy.lora(decoder, base_sha256=model.sha256, rank=setup.rank, alpha=alpha, seed=seed, device=device)
 
 
-def _build_online_method(
-    method_type: Any,
-    config: Any,
+def _build_offline_method(
+    name: str,
+    config: OfflineConfig,
     policy: Policy,
     run: RunFolder,
-    setup: RunSetup,
+    stores: ArtefactStores,
     lessons: LessonSet | None,
     tokenizer: Tokenizer,
     template: ChatTemplate,
 ) -> Method:
+    """A method that learns from lessons."""
+    from yearling.tasks import LessonSet
+    from yearling.training.data.encoding import LessonEncoder
+
+    if lessons is None:
+        raise Untrusted(f"The run.json of {run.id} names no lesson set.")
+    encoder = LessonEncoder(tokenizer, template, str(run.facts["model"]["sha256"]), config.max_tokens)
+    earlier_sets = [LessonSet.open(stores.lessons_dir / lesson_set) for lesson_set in read_setup(run).earlier]
+    earlier = [lesson for lesson_set in earlier_sets for lesson in _lessons_for_method(lesson_set, name)]
+    cache_folder = run.folder / "references"
+    cache_folder.mkdir(exist_ok=True)
+    method = method_class(name)(
+        config, policy, _lessons_for_method(lessons, name), encoder, earlier=earlier, cache_folder=cache_folder
+    )
+    if encoder.dropped_by_reason:
+        run.log(f"Lessons left out: {json.dumps(encoder.dropped_by_reason, sort_keys=True)}.")
+    return cast(Method, method)
+
+
+def _build_online_method(
+    name: str,
+    config: ReinforcementConfig,
+    policy: Policy,
+    run: RunFolder,
+    lessons: LessonSet | None,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+) -> Method:
+    """A method that learns from its own rollouts."""
     from yearling.tasks import open_environment
     from yearling.training.rollouts.collector import RolloutCollector
     from yearling.training.rollouts.curriculum import Curriculum
     from yearling.training.rollouts.runner import RolloutRunner, TemplatePromptCodec
     from yearling.training.rollouts.sampler import Sampler
 
-    speech = TemplatePromptCodec(tokenizer, template)
-    sampler = Sampler(policy.decoder, stop_ids=speech.stop_ids, frozen_base=policy.has_adapter)
-    curriculum = Curriculum(_build_arms(setup, lessons), config.seed, (config.hard, config.easy))
-    collector = RolloutCollector(config, RolloutRunner(sampler, speech, open_environment), curriculum, run)
-    return cast(Method, method_type(config, policy, collector))
+    codec = TemplatePromptCodec(tokenizer, template)
+    sampler = Sampler(policy.decoder, stop_ids=codec.stop_ids, frozen_base=policy.has_adapter)
+    curriculum = Curriculum(_build_arms(read_setup(run), lessons), config.seed, (config.hard, config.easy))
+    collector = RolloutCollector(config, RolloutRunner(sampler, codec, open_environment), curriculum, run)
+    return cast(Method, method_class(name)(config, policy, collector))
 
 
 def _build_arms(setup: RunSetup, lessons: LessonSet | None) -> list[Arm]:
+    """The curriculum's sources of tasks: the environments, then each prompt of the lesson set."""
     from yearling.tasks import Task
     from yearling.training.rollouts.curriculum import environment_arm, prompt_arms
 
-    arms = [environment_arm(_parse_environment(text), name=text) for text in setup.environments]
+    arms = [environment_arm(_parse_environment(spec), name=spec) for spec in setup.environments]
     prompts = lessons.prompts() if lessons else []
-    tasks = [Task(one.key, one.messages, one.environment, dict(one.task)) for one in prompts]
+    tasks = [Task(prompt.key, prompt.messages, prompt.environment, dict(prompt.task)) for prompt in prompts]
     return [*arms, *prompt_arms(tasks)]
 
 
 def _parse_environment(spec: str) -> Environment:
-    """`NAME,setting=value,...`; a value is JSON where it can be read as such, else text."""
+    """Open `NAME,setting=value,...`. A value is read as JSON if possible, else as text. Raises BadInput for a setting without
+    `=`."""
     from yearling.tasks import open_environment
 
-    name, *given = spec.split(",")
+    name, *assignments = spec.split(",")
     settings: dict[str, Any] = {}
-    for one in given:
-        key, equals, value = one.partition("=")
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
         if not equals:
             raise BadInput(
-                f"{one!r} is no setting of an environment.", advice="Write NAME,setting=value,...", param="environment"
+                f"{assignment!r} is not a setting of an environment.", advice="Write NAME,setting=value,...", param="environment"
             )
         try:
             settings[key] = json.loads(value)
@@ -269,16 +318,27 @@ def _parse_environment(spec: str) -> Environment:
     return open_environment(name, **settings)
 
 
-def _lessons_for_method(lessons: LessonSet, method: str) -> list[Any]:
-    found: list[Any] = getattr(lessons, _LESSON_KINDS[method])()
-    return found
+def _lessons_for_method(lessons: LessonSet, method: str) -> Sequence[Demonstration | PreferencePair | Thumb]:
+    """The lessons of a set that a method learns from."""
+    match METHOD_TABLE[method].lessons:
+        case "demonstrations":
+            return lessons.demonstrations()
+        case "pairs":
+            return lessons.pairs()
+        case "thumbs":
+            return lessons.thumbs()
+    raise ValueError(f"{method} does not learn from lessons")
 
 
-def _import_method(method: str) -> Any:
-    if method not in METHODS:
-        raise BadInput(f"There is no method {method!r}.", advice=f"Methods: {', '.join(METHODS)}.", param="method")
+def _find_method(method: str) -> MethodEntry:
+    if method not in METHOD_TABLE:
+        raise BadInput(f"There is no method {method!r}.", advice=f"Available methods: {', '.join(METHODS)}.", param="method")
+    return METHOD_TABLE[method]
+
+
+def _import_attribute(method: str, attribute: str) -> Any:
     try:
-        return importlib.import_module(f"yearling.training.methods.{method}")
+        return getattr(importlib.import_module(_find_method(method).module), attribute)
     except ImportError as error:
         if error.name != "torch":
             raise

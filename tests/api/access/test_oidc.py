@@ -1,4 +1,4 @@
-"""Signing in by a provider, against a small one: what works, and every way in which it must not."""
+"""Sign-in through an OpenID Connect provider, against a fake one: valid flows, and every invalid response."""
 
 from __future__ import annotations
 
@@ -10,106 +10,110 @@ import pytest
 from joserfc.jwk import ECKey
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from tests.api.conftest import Bench, Maker
-from tests.api.oidc_provider import SmallProvider
-from tests.api.people.test_routes import PAGE, fresh, has_password, signed_in
+from tests.api.conftest import ApiFactory, RunningApi
+from tests.api.oidc_provider import FakeOidcProvider
+from tests.api.people.test_routes import SAME_ORIGIN, refresh_access, session_headers, set_owner_password
 from yearling.errors import NotFound
 from yearling.store import hash_token
 
 pytestmark = pytest.mark.slow
 
 
-async def start(api: Bench, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
+async def start(api: RunningApi, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
     return await api.client.post("/v1/auth/oidc/start", json=body, headers=headers)
 
 
-async def there_and_back(provider: SmallProvider, started: httpx.Response) -> str:
-    """What the provider sends the browser to: path and query."""
+async def callback_url(provider: FakeOidcProvider, started: httpx.Response) -> str:
+    """The path and query to which the provider redirects the browser."""
     async with httpx.AsyncClient() as browser:
-        back = (await browser.get(started.json()["url"])).headers["location"]
-    parts = urlsplit(back)
+        callback = (await browser.get(started.json()["url"])).headers["location"]
+    parts = urlsplit(callback)
     return f"{parts.path}?{parts.query}"
 
 
-async def sign_in(api: Bench, provider: SmallProvider, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
+async def sign_in(
+    api: RunningApi, provider: FakeOidcProvider, headers: dict[str, str] | None = None, **body: Any
+) -> httpx.Response:
     started = await start(api, headers, **body)
     assert started.status_code == 200, started.text
-    return await api.client.get(await there_and_back(provider, started), headers=headers)
+    return await api.client.get(await callback_url(provider, started), headers=headers)
 
 
-async def refused(api: Bench, provider: SmallProvider) -> str:
-    """The word for it that the page gets."""
-    reply = await sign_in(api, provider)
-    assert reply.status_code == 303
-    assert "yearling_session" not in reply.headers.get("set-cookie", "")
+async def sign_in_error(api: RunningApi, provider: FakeOidcProvider) -> str:
+    """The error code that the page receives. Asserts that nobody was signed in."""
+    response = await sign_in(api, provider)
+    assert response.status_code == 303
+    assert "yearling_session" not in response.headers.get("set-cookie", "")
     assert len(api.store.people.list()) == 1
-    page, _, word = reply.headers["location"].partition("?error=")
+    page, _, word = response.headers["location"].partition("?error=")
     assert page == "/signin"
     return word
 
 
-async def test_an_invited_person_joins_and_comes_again(bench: Maker) -> None:
-    async with SmallProvider().running() as provider, bench(**provider.settings) as api:
-        has_password(api.store)
-        await fresh(api)
+async def test_invited_person_signs_up_and_signs_in_again(start_api: ApiFactory) -> None:
+    async with FakeOidcProvider().running() as provider, start_api(**provider.settings) as api:
+        set_owner_password(api.store)
+        await refresh_access(api)
         assert (await api.client.get("/v1/auth")).json()["provider"] == {"name": "Single sign-on"}
-        assert await refused(api, provider) == "not_invited"
+        assert await sign_in_error(api, provider) == "not_invited"
         token, _ = api.store.invitations.create(api.store.people.owner(), "reader")
-        reply = await sign_in(api, provider, invitation=token, then="/c/1")
-        assert (reply.status_code, reply.headers["location"]) == (303, "/c/1")
-        cookies = reply.headers.get_list("set-cookie")
-        assert any(one.startswith("yearling_session=") and "HttpOnly" in one and "SameSite=lax" in one for one in cookies)
+        response = await sign_in(api, provider, invitation=token, then="/c/1")
+        assert (response.status_code, response.headers["location"]) == (303, "/c/1")
+        cookies = response.headers.get_list("set-cookie")
+        assert any(
+            cookie.startswith("yearling_session=") and "HttpOnly" in cookie and "SameSite=lax" in cookie for cookie in cookies
+        )
         me = (await api.client.get("/v1/me")).json()
         assert (me["person"]["name"], me["person"]["role"], me["providers"]) == ("Ada Lovelace", "reader", [provider.issuer])
         api.client.cookies.clear()
-        provider.name = "Countess"  # the subject is who it is, not the name
+        provider.name = "Countess"  # the subject identifies a person, not the name
         await sign_in(api, provider)
         assert (await api.client.get("/v1/me")).json()["person"]["id"] == me["person"]["id"]
         with pytest.raises(NotFound):
             api.store.invitations.get_open(token)
 
 
-async def test_whoever_the_provider_knows_may_be_let_in(bench: Maker) -> None:
-    async with SmallProvider().running() as provider, bench(**provider.settings, oidc_role="member") as api:
-        has_password(api.store)
+async def test_oidc_role_admits_everyone_whom_the_provider_knows(start_api: ApiFactory) -> None:
+    async with FakeOidcProvider().running() as provider, start_api(**provider.settings, oidc_role="member") as api:
+        set_owner_password(api.store)
         api.store.people.add("ada lovelace")
         await sign_in(api, provider)
         assert (await api.client.get("/v1/me")).json()["person"]["name"] == "Ada Lovelace 2"
 
 
-async def test_a_provider_is_added_to_an_account_by_who_is_signed_in(bench: Maker) -> None:
-    async with SmallProvider().running() as provider, bench(**provider.settings) as api:
-        has_password(api.store)
-        await fresh(api)
+async def test_signed_in_person_links_a_provider(start_api: ApiFactory) -> None:
+    async with FakeOidcProvider().running() as provider, start_api(**provider.settings) as api:
+        set_owner_password(api.store)
+        await refresh_access(api)
         assert (await start(api, link=True)).status_code == 403
         ada = api.store.people.add("Ada")
-        headers = signed_in(api.store, "Ada")
+        headers = session_headers(api.store, "Ada")
         started = await start(api, headers, link=True)
         waiting = {"cookie": f"{headers['cookie']}; {started.headers['set-cookie'].partition(';')[0]}"}
-        reply = await api.client.get(await there_and_back(provider, started), headers=waiting)
-        assert reply.headers["location"] == "/"
+        response = await api.client.get(await callback_url(provider, started), headers=waiting)
+        assert response.headers["location"] == "/"
         assert api.store.identities.find_person(provider.issuer, provider.subject) == ada
 
 
-async def test_nobody_elses_browser_finishes_what_one_began(bench: Maker) -> None:
-    """An attacker's own answer, planted in somebody's browser, neither signs them in as the attacker nor links their account."""
-    async with SmallProvider().running() as provider, bench(**provider.settings) as api:
-        has_password(api.store)
+async def test_sign_in_cannot_be_completed_in_another_browser(start_api: ApiFactory) -> None:
+    """An attacker's response, planted in a victim's browser, neither signs the victim in nor links the victim's account."""
+    async with FakeOidcProvider().running() as provider, start_api(**provider.settings) as api:
+        set_owner_password(api.store)
         api.store.people.add("Ada"), api.store.people.add("Eve")
-        as_ada, as_eve = signed_in(api.store, "Ada"), signed_in(api.store, "Eve")
+        as_ada, as_eve = session_headers(api.store, "Ada"), session_headers(api.store, "Eve")
         started = await start(api, as_eve, link=True)
-        back, planted = await there_and_back(provider, started), started.headers["set-cookie"].partition(";")[0]
+        callback, planted = await callback_url(provider, started), started.headers["set-cookie"].partition(";")[0]
         api.client.cookies.clear()
-        without = await api.client.get(back, headers=as_ada)
+        without = await api.client.get(callback, headers=as_ada)
         assert without.headers["location"] == "/signin?error=expired"
-        with_it = await api.client.get(back, headers={"cookie": f"{as_ada['cookie']}; {planted}"})
+        with_it = await api.client.get(callback, headers={"cookie": f"{as_ada['cookie']}; {planted}"})
         assert with_it.headers["location"] == "/signin?error=denied"
         assert api.store.identities.find_person(provider.issuer, provider.subject) is None
-        again = await api.client.get(back, headers={"cookie": f"{as_eve['cookie']}; {planted}"})
-        assert again.headers["location"] == "/signin?error=expired", "each beginning has one end"
+        second_try = await api.client.get(callback, headers={"cookie": f"{as_eve['cookie']}; {planted}"})
+        assert second_try.headers["location"] == "/signin?error=expired", "a sign-in can be completed once"
 
 
-BENT: dict[str, dict[str, Any]] = {
+INVALID_RESPONSES: dict[str, dict[str, Any]] = {
     "another nonce": {"claims": {"nonce": "another"}},
     "no nonce": {"claims": {"nonce": None}},
     "for another client": {"claims": {"aud": "another"}},
@@ -136,35 +140,38 @@ BENT: dict[str, dict[str, Any]] = {
 }
 
 
-async def test_an_answer_that_is_not_right_lets_nobody_in(bench: Maker) -> None:
-    async with SmallProvider().running() as provider, bench(**provider.settings, oidc_role="member", login_attempts=0) as api:
-        has_password(api.store)
-        words = {}
-        for bent, changes in BENT.items():
-            straight = {name: getattr(provider, name) for name in changes}
+async def test_invalid_provider_responses_are_rejected(start_api: ApiFactory) -> None:
+    async with (
+        FakeOidcProvider().running() as provider,
+        start_api(**provider.settings, oidc_role="member", login_attempts=0) as api,
+    ):
+        set_owner_password(api.store)
+        codes = {}
+        for change, changes in INVALID_RESPONSES.items():
+            original = {name: getattr(provider, name) for name in changes}
             for name, value in changes.items():
                 setattr(provider, name, value)
-            words[bent] = await refused(api, provider)
-            for name, value in straight.items():
+            codes[change] = await sign_in_error(api, provider)
+            for name, value in original.items():
                 setattr(provider, name, value)
-        assert words == {bent: "denied" if bent in ("no", "no code") else "failed" for bent in BENT}
-        assert (await sign_in(api, provider)).headers["location"] == "/", "it was the bending"
+        assert codes == {change: "denied" if change in ("no", "no code") else "failed" for change in INVALID_RESPONSES}
+        assert (await sign_in(api, provider)).headers["location"] == "/", "the unchanged provider is accepted"
 
 
-async def test_a_description_that_is_not_right_begins_nothing(bench: Maker) -> None:
-    async with SmallProvider().running() as provider, bench(**provider.settings) as api:
-        for bent in (
+async def test_invalid_provider_metadata_is_rejected(start_api: ApiFactory) -> None:
+    async with FakeOidcProvider().running() as provider, start_api(**provider.settings) as api:
+        for change in (
             {"issuer": "https://another.example"},
             {"authorization_endpoint": "javascript:alert(1)"},
             {"authorization_endpoint": None},
             {"token_endpoint": "file:///etc/passwd"},
             {"jwks_uri": 7},
         ):
-            provider.metadata = bent
+            provider.metadata = change
             assert (await start(api)).json()["error"]["code"] == "untrusted"
 
 
-INWARD = (
+PRIVATE_URLS = (
     "http://169.254.169.254/latest/meta-data",
     "https://169.254.169.254/latest/meta-data",
     "https://127.0.0.1:1/",
@@ -179,7 +186,9 @@ INWARD = (
 
 
 @pytest.mark.parametrize("endpoint", ["token_endpoint", "jwks_uri"])
-async def test_no_endpoint_leads_into_the_private_network(bench: Maker, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_provider_endpoints_cannot_reach_private_addresses(
+    start_api: ApiFactory, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     connected: list[str] = []
 
     async def connect(self: Any, request: httpx.Request) -> httpx.Response:
@@ -188,47 +197,50 @@ async def test_no_endpoint_leads_into_the_private_network(bench: Maker, endpoint
 
     real = httpx.AsyncHTTPTransport.handle_async_request
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", connect)
-    async with SmallProvider().running() as provider, bench(**provider.settings, oidc_role="member", login_attempts=0) as api:
-        has_password(api.store)
-        for target in INWARD:
-            api.app.state.services.provider._metadata = (0.0, {})
+    async with (
+        FakeOidcProvider().running() as provider,
+        start_api(**provider.settings, oidc_role="member", login_attempts=0) as api,
+    ):
+        set_owner_password(api.store)
+        for target in PRIVATE_URLS:
+            api.app.state.services.oidc_provider._metadata = (0.0, {})
             provider.metadata = {endpoint: target}
             started = await start(api)
             if started.status_code == 200:
-                reply = await api.client.get(await there_and_back(provider, started))
-                assert reply.headers["location"] == "/signin?error=failed"
+                response = await api.client.get(await callback_url(provider, started))
+                assert response.headers["location"] == "/signin?error=failed"
         assert len(api.store.people.list()) == 1
-    assert {*connected} == {"127.0.0.1"}, "the provider that the owner named, and nobody else"
+    assert {*connected} == {"127.0.0.1"}, "only the configured provider"
     assert {urlsplit(provider.issuer).hostname} == {"127.0.0.1"}
 
 
-async def test_new_keys_of_the_provider_are_fetched_when_they_are_needed(bench: Maker) -> None:
-    async with SmallProvider().running() as provider, bench(**provider.settings, oidc_role="member") as api:
-        has_password(api.store)
+async def test_rotated_provider_keys_are_fetched(start_api: ApiFactory) -> None:
+    async with FakeOidcProvider().running() as provider, start_api(**provider.settings, oidc_role="member") as api:
+        set_owner_password(api.store)
         for kid in ("one", "two"):
             provider.key = ECKey.generate_key("P-256", {"kid": kid})
             api.client.cookies.clear()
             assert (await sign_in(api, provider)).headers["location"] == "/"
-        assert provider.asked.count("keys") == 2
-        assert provider.asked.count("description") == 1
+        assert provider.requests.count("keys") == 2
+        assert provider.requests.count("description") == 1
 
 
-async def test_without_a_provider_there_is_none(bench: Maker) -> None:
-    async with bench() as api:
+async def test_oidc_routes_return_404_without_a_provider(start_api: ApiFactory) -> None:
+    async with start_api() as api:
         assert (await api.client.get("/v1/auth")).json()["provider"] is None
         assert (await start(api)).status_code == 404
         assert (await api.client.get("/v1/auth/oidc/callback?code=x&state=y")).headers["location"] == "/signin?error=expired"
 
 
-async def test_nobody_is_sent_elsewhere_afterwards(bench: Maker) -> None:
-    async with SmallProvider().running() as provider, bench(**provider.settings) as api:
+async def test_return_path_cannot_leave_the_server(start_api: ApiFactory) -> None:
+    async with FakeOidcProvider().running() as provider, start_api(**provider.settings) as api:
         for then in ("//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", ""):
-            assert (await start(api, PAGE, then=then)).status_code == 400
+            assert (await start(api, SAME_ORIGIN, then=then)).status_code == 400
 
 
-async def test_what_is_secret_is_in_no_address(bench: Maker) -> None:
-    async with SmallProvider().running() as provider, bench(**provider.settings) as api:
-        has_password(api.store)
+async def test_urls_contain_no_secrets(start_api: ApiFactory) -> None:
+    async with FakeOidcProvider().running() as provider, start_api(**provider.settings) as api:
+        set_owner_password(api.store)
         token, _ = api.store.invitations.create(api.store.people.owner())
         started = await start(api, invitation=token)
         cookie = started.cookies["yearling_oidc"]

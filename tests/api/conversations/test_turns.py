@@ -1,4 +1,4 @@
-"""Turns of conversations: what goes into the tree, and what a reader gets who comes and goes."""
+"""Turns: what they store in the tree, and the events that readers get when they disconnect and reconnect."""
 
 from __future__ import annotations
 
@@ -10,173 +10,175 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from tests.api.conftest import Bench, Maker
+from tests.api.conftest import ApiFactory, RunningApi
 from tests.api.live import KEY
-from tests.api.talking import events_of, exchange, read, start, tree, words_of
+from tests.api.turn_client import events_of, exchange, get_tree, read, start_turn, text_of
 from tests.api.turn_drill import drill
 from yearling.api.conversations import schemas
 from yearling.inference import FakeEngine, ScriptedAnswer
 
 
-async def ended(api: Bench, turn: dict[str, Any]) -> dict[str, Any]:
+async def wait_until_ended(api: RunningApi, turn: dict[str, Any]) -> dict[str, Any]:
     await events_of(api.client, turn["id"])
     return (await api.client.get(f"/v1/turns/{turn['id']}")).json()
 
 
-async def test_a_question_and_its_answer_go_into_the_tree(bench: Maker) -> None:
-    async with bench(FakeEngine(["Grüße!"])) as api:
+async def test_turn_stores_question_and_answer(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Grüße!"])) as api:
         turn, events = await exchange(api.client, "Hello there")
         schemas.TurnView.model_validate(turn)
         for event in events:
             schemas.TurnEventView.model_validate(event)
         assert events[0]["type"] == "start"
         assert events[-1] == {"type": "end", "state": "finished", "title": "Hello there"}
-        assert words_of(events) == "Grüße!"
-        found = await tree(api.client, turn["conversation"])
-        schemas.ConversationTree.model_validate(found)
-        question, answer = found["tree"]
+        assert text_of(events) == "Grüße!"
+        conversation = await get_tree(api.client, turn["conversation"])
+        schemas.ConversationTree.model_validate(conversation)
+        question, answer = conversation["tree"]
         assert (question["role"], question["text"], question["parent"]) == ("user", "Hello there", None)
         assert (answer["role"], answer["text"], answer["parent"]) == ("assistant", "Grüße!", question["id"])
-        assert answer["id"] == turn["answers"][0]["message"] == found["leaf"]
-        assert (found["title"], found["messages"]) == ("Hello there", 2)
+        assert answer["id"] == turn["answers"][0]["message"] == conversation["leaf"]
+        assert (conversation["title"], conversation["messages"]) == ("Hello there", 2)
         sample = api.samples()[0]
         assert (answer["sample"], answer["model"], answer["finish_reason"]) == (sample.id, "fake-model", "stop")
         assert sample.output_text == "Grüße!"
         assert sample.request_id == turn["id"]
 
 
-async def test_the_model_sees_the_branch_and_nothing_else(bench: Maker) -> None:
-    async with bench(FakeEngine(["one", "two", "three"])) as api:
+async def test_model_sees_only_the_branch(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["one", "two", "three"])) as api:
         first, _ = await exchange(api.client, "A")
-        where, answer = first["conversation"], first["answers"][0]["message"]
-        await exchange(api.client, "B", conversation=where, message=answer)
-        other, _ = await exchange(api.client, "C", conversation=where, message=answer)
-        seen = [(one["role"], one["content"]) for one in api.samples()[-1].messages if one["role"] != "system"]
-        assert seen == [("user", "A"), ("assistant", "one"), ("user", "C")]
-        found = await tree(api.client, where)
-        siblings = [one["text"] for one in found["tree"] if one["parent"] == answer]
+        conversation_id, answer = first["conversation"], first["answers"][0]["message"]
+        await exchange(api.client, "B", conversation=conversation_id, message=answer)
+        other, _ = await exchange(api.client, "C", conversation=conversation_id, message=answer)
+        prompt = [(entry["role"], entry["content"]) for entry in api.samples()[-1].messages if entry["role"] != "system"]
+        assert prompt == [("user", "A"), ("assistant", "one"), ("user", "C")]
+        conversation = await get_tree(api.client, conversation_id)
+        siblings = [entry["text"] for entry in conversation["tree"] if entry["parent"] == answer]
         assert siblings == ["B", "C"]
-        assert found["leaf"] == other["answers"][0]["message"]
+        assert conversation["leaf"] == other["answers"][0]["message"]
 
 
-async def test_regenerating_makes_a_sibling(bench: Maker) -> None:
-    async with bench(FakeEngine(["one", "two"])) as api:
+async def test_regenerate_adds_a_sibling(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["one", "two"])) as api:
         turn, _ = await exchange(api.client, "A")
         again, events = await exchange(
             api.client, conversation=turn["conversation"], kind="regenerate", message=turn["answers"][0]["message"]
         )
-        assert words_of(events) == "two"
+        assert text_of(events) == "two"
         assert again["question"] == turn["question"]
-        found = await tree(api.client, turn["conversation"])
-        assert [one["text"] for one in found["tree"] if one["parent"] == turn["question"]] == ["one", "two"]
+        conversation = await get_tree(api.client, turn["conversation"])
+        assert [entry["text"] for entry in conversation["tree"] if entry["parent"] == turn["question"]] == ["one", "two"]
 
 
-async def test_an_answer_that_was_cut_goes_on_where_it_stopped(bench: Maker) -> None:
-    async with bench(FakeEngine(["Once upon a time"])) as api:
+async def test_continue_extends_a_cut_answer(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Once upon a time"])) as api:
         turn, events = await exchange(api.client, "Tell me", max_tokens=4)
-        assert words_of(events) == "Once"
+        assert text_of(events) == "Once"
         first = turn["answers"][0]["message"]
-        more, _ = await exchange(api.client, conversation=turn["conversation"], kind="continue", message=first, max_tokens=5)
+        fields, _ = await exchange(api.client, conversation=turn["conversation"], kind="continue", message=first, max_tokens=5)
         cut, rest = api.samples()
         assert rest.prompt_ids == cut.prompt_ids + cut.output_ids, "exactly what the model saw and emitted"
-        found = await tree(api.client, turn["conversation"])
-        assert [one["continues"] for one in found["tree"]] == [False, False, True]
-        assert found["tree"][2]["parent"] == first
+        conversation = await get_tree(api.client, turn["conversation"])
+        assert [entry["continues"] for entry in conversation["tree"]] == [False, False, True]
+        assert conversation["tree"][2]["parent"] == first
         refused = await api.client.post(
             f"/v1/conversations/{turn['conversation']}/turns", json={"kind": "continue", "message": turn["question"]}
         )
         assert refused.status_code == 400
-        await exchange(api.client, "And?", conversation=turn["conversation"], message=more["answers"][0]["message"])
-        said = [one["content"] for one in api.samples()[-1].messages if one["role"] == "assistant"]
-        assert said == ["Once" + rest.output_text], "the model sees one answer"
+        await exchange(api.client, "And?", conversation=turn["conversation"], message=fields["answers"][0]["message"])
+        answers = [entry["content"] for entry in api.samples()[-1].messages if entry["role"] == "assistant"]
+        assert answers == ["Once" + rest.output_text], "the model sees one answer"
 
 
-async def test_a_complete_answer_cannot_be_gone_on_with(bench: Maker) -> None:
-    async with bench(FakeEngine(["Done."])) as api:
+async def test_continue_rejects_a_complete_answer(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Done."])) as api:
         turn, _ = await exchange(api.client)
         body = {"kind": "continue", "message": turn["answers"][0]["message"]}
-        reply = await api.client.post(f"/v1/conversations/{turn['conversation']}/turns", json=body)
-        assert reply.status_code == 409
+        response = await api.client.post(f"/v1/conversations/{turn['conversation']}/turns", json=body)
+        assert response.status_code == 409
 
 
-async def test_every_reader_gets_every_event_once(bench: Maker) -> None:
-    async with bench(FakeEngine([ScriptedAnswer("abcdefgh", delay_s=0.002)])) as api:
-        turn = await start(api.client)
-        whole, late = await asyncio.gather(events_of(api.client, turn["id"]), events_of(api.client, turn["id"]))
-        assert whole == late
+async def test_every_reader_gets_every_event_once(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine([ScriptedAnswer("abcdefgh", delay_s=0.002)])) as api:
+        turn = await start_turn(api.client)
+        all_events, late = await asyncio.gather(events_of(api.client, turn["id"]), events_of(api.client, turn["id"]))
+        assert all_events == late
         numbers = [number async for number, _, _ in read(api.client, turn["id"])]
-        assert numbers == list(range(1, len(whole) + 1))
-        assert await events_of(api.client, turn["id"], after=3) == whole[3:]
-        reply = await api.client.get(f"/v1/turns/{turn['id']}/events", headers={"last-event-id": str(len(whole))})
-        assert reply.status_code == 204, "browsers come back on their own, until they are told so"
+        assert numbers == list(range(1, len(all_events) + 1))
+        assert await events_of(api.client, turn["id"], after=3) == all_events[3:]
+        response = await api.client.get(f"/v1/turns/{turn['id']}/events", headers={"last-event-id": str(len(all_events))})
+        assert response.status_code == 204, "204 stops browsers from reconnecting"
 
 
-async def test_a_turn_goes_on_when_its_reader_leaves_and_stops_when_told_from_elsewhere(bench: Maker) -> None:
+async def test_turn_runs_without_readers_and_stops_on_request(start_api: ApiFactory) -> None:
     engine = FakeEngine([ScriptedAnswer("x" * 4000, delay_s=0.002)])
-    async with bench(engine) as api:
-        turn = await start(api.client)
+    async with start_api(engine) as api:
+        turn = await start_turn(api.client)
         await asyncio.sleep(0.03)
-        assert engine.active == 1, "nobody reads, and it goes on"
-        reply = await api.client.post(f"/v1/turns/{turn['id']}/stop")
-        assert reply.json()["state"] == "stopped"
+        assert engine.active == 1, "the turn runs without a reader"
+        response = await api.client.post(f"/v1/turns/{turn['id']}/stop")
+        assert response.json()["state"] == "stopped"
         assert engine.active == 0
         events = await events_of(api.client, turn["id"])
         assert events[-1]["state"] == "stopped"
-        answer = (await tree(api.client, turn["conversation"]))["tree"][1]
-        assert answer["text"] == words_of(events) != ""
+        answer = (await get_tree(api.client, turn["conversation"]))["tree"][1]
+        assert answer["text"] == text_of(events) != ""
         assert answer["finish_reason"] == "cancelled"
         assert answer["sample"] == api.samples()[0].id
-        assert (await api.client.post(f"/v1/turns/{turn['id']}/stop")).json()["state"] == "stopped", "twice is harmless"
+        assert (await api.client.post(f"/v1/turns/{turn['id']}/stop")).json()["state"] == "stopped", (
+            "stopping again has no effect"
+        )
 
 
-async def test_a_stop_before_the_first_word_leaves_the_question_and_no_place_taken(bench: Maker) -> None:
-    async with bench(FakeEngine([ScriptedAnswer("x", first_delay_s=30)])) as api:
-        turn = await start(api.client)
+async def test_stop_before_the_first_token_keeps_the_question_and_releases_capacity(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine([ScriptedAnswer("x", first_delay_s=30)])) as api:
+        turn = await start_turn(api.client)
         await api.client.post(f"/v1/turns/{turn['id']}/stop")
-        assert (await ended(api, turn))["state"] == "stopped"
+        assert (await wait_until_ended(api, turn))["state"] == "stopped"
         assert api.app.state.services.admission._num_in_flight == {"fake-model": 0}
-        roles = [one["role"] for one in (await tree(api.client, turn["conversation"]))["tree"]]
+        roles = [entry["role"] for entry in (await get_tree(api.client, turn["conversation"]))["tree"]]
         assert roles[0] == "user"
 
 
-async def test_a_failure_keeps_what_was_said(bench: Maker) -> None:
-    async with bench(FakeEngine([ScriptedAnswer("Hello", fail_after=3)])) as api:
+async def test_failed_turn_keeps_its_partial_text(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine([ScriptedAnswer("Hello", fail_after=3)])) as api:
         turn, events = await exchange(api.client)
         kinds = [event["type"] for event in events]
         assert kinds[-2:] == ["error", "end"]
         assert events[-2]["error"]["code"] == "unavailable"
         assert events[-1]["state"] == "failed"
-        answer = (await tree(api.client, turn["conversation"]))["tree"][1]
+        answer = (await get_tree(api.client, turn["conversation"]))["tree"][1]
         assert (answer["text"], answer["finish_reason"]) == ("Hel", "error")
 
 
-async def test_what_cannot_be_answered_is_not_stored(bench: Maker) -> None:
-    async with bench() as api:
-        where = (await api.client.post("/v1/conversations", json={})).json()["id"]
+async def test_rejected_question_is_not_stored(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        conversation_id = (await api.client.post("/v1/conversations", json={})).json()["id"]
         for body in ({"text": "Hi", "model": "no such model"}, {"text": "  "}, {"text": "Hi", "mode": "no such mode"}):
-            reply = await api.client.post(f"/v1/conversations/{where}/turns", json=body)
-            assert reply.status_code in (400, 404), body
-        assert (await tree(api.client, where))["tree"] == []
+            response = await api.client.post(f"/v1/conversations/{conversation_id}/turns", json=body)
+            assert response.status_code in (400, 404), body
+        assert (await get_tree(api.client, conversation_id))["tree"] == []
 
 
-async def test_a_chat_longer_than_the_context_leaves_its_beginning_out(bench: Maker) -> None:
-    async with bench(FakeEngine(["ok"], context_tokens=400)) as api:
+async def test_long_chat_omits_its_oldest_messages(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["ok"], context_tokens=400)) as api:
         turn, _ = await exchange(api.client, "a" * 150)
-        where = turn["conversation"]
+        conversation_id = turn["conversation"]
         for letter in "bcd":
-            turn, _ = await exchange(api.client, letter * 80, conversation=where, message=turn["answers"][0]["message"])
-        seen = [one["content"] for one in api.samples()[-1].messages if one["role"] == "user"]
-        assert seen[-1] == "d" * 80
-        assert "a" * 150 not in seen
+            turn, _ = await exchange(api.client, letter * 80, conversation=conversation_id, message=turn["answers"][0]["message"])
+        prompt = [entry["content"] for entry in api.samples()[-1].messages if entry["role"] == "user"]
+        assert prompt[-1] == "d" * 80
+        assert "a" * 150 not in prompt
         assert turn["left_out"] >= 2
 
 
-async def test_a_temporary_chat_leaves_no_trace(bench: Maker) -> None:
-    async with bench(FakeEngine(["Whispered."])) as api:
+async def test_temporary_chat_stores_nothing(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Whispered."])) as api:
         body = {"messages": [{"role": "user", "text": "a secret that nobody keeps"}]}
         turn = (await api.client.post("/v1/temporary/turns", json=body)).json()
         events = await events_of(api.client, turn["id"])
-        assert words_of(events) == "Whispered."
+        assert text_of(events) == "Whispered."
         assert events[-1]["state"] == "finished"
         assert api.samples() == []
         assert (await api.client.get("/v1/conversations")).json()["data"] == []
@@ -189,17 +191,17 @@ async def test_a_temporary_chat_leaves_no_trace(bench: Maker) -> None:
 
 
 @pytest.mark.parametrize("retention", ["metadata", "none"])
-async def test_a_conversation_is_kept_whatever_is_kept_of_samples(bench: Maker, retention: str) -> None:
-    async with bench(FakeEngine(["Hi"]), retention=retention) as api:
+async def test_conversation_is_stored_whatever_the_retention(start_api: ApiFactory, retention: str) -> None:
+    async with start_api(FakeEngine(["Hi"]), retention=retention) as api:
         turn, _ = await exchange(api.client)
-        answer = (await tree(api.client, turn["conversation"]))["tree"][1]
+        answer = (await get_tree(api.client, turn["conversation"]))["tree"][1]
         assert answer["text"] == "Hi"
         assert (answer["sample"] is None) == (retention == "none")
 
 
-async def test_a_server_that_stops_keeps_what_was_said(bench: Maker) -> None:
-    async with bench(FakeEngine([ScriptedAnswer("x" * 4000, delay_s=0.002)])) as api:
-        turn = await start(api.client)
+async def test_stopping_server_stores_partial_text(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine([ScriptedAnswer("x" * 4000, delay_s=0.002)])) as api:
+        turn = await start_turn(api.client)
         await asyncio.sleep(0.03)
         await api.app.state.services.turns.close()
         owner = api.store.people.owner().id
@@ -208,25 +210,25 @@ async def test_a_server_that_stops_keeps_what_was_said(bench: Maker) -> None:
         assert answer.finish_reason == "cancelled"
 
 
-async def test_deltas_are_as_long_in_a_long_chat_as_in_a_short_one(bench: Maker) -> None:
-    async with bench(FakeEngine(["abcdefgh"])) as api:
+async def test_delta_size_does_not_grow_with_the_chat(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["abcdefgh"])) as api:
         sizes = []
         turn: dict[str, Any] = {}
         for _ in range(4):
-            more = {"conversation": turn["conversation"], "message": turn["answers"][0]["message"]} if turn else {}
-            turn = await start(api.client, "x" * 200, **more)
+            fields = {"conversation": turn["conversation"], "message": turn["answers"][0]["message"]} if turn else {}
+            turn = await start_turn(api.client, "x" * 200, **fields)
             sizes.append(sum([size async for _, event, size in read(api.client, turn["id"]) if event["type"] == "delta"]))
         assert len(set(sizes)) == 1
 
 
 @pytest.mark.slow
-async def test_nothing_is_lost_or_doubled_over_broken_connections(tmp_path: Path) -> None:
-    """A few rounds of the drill; `python -m tests.api.turn_drill 50` runs more."""
+async def test_broken_connections_lose_and_repeat_nothing(tmp_path: Path) -> None:
+    """Some rounds of the drill. `python -m tests.api.turn_drill 50` runs more."""
     assert await drill(5, tmp_path) == []
 
 
-async def test_a_turn_ends_even_when_what_follows_it_fails(bench: Maker) -> None:
-    async with bench(FakeEngine(["Hi"])) as api:
+async def test_turn_ends_when_its_callback_fails(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Hi"])) as api:
 
         async def broken(*_: Any) -> None:
             raise RuntimeError("a bug")
@@ -234,19 +236,21 @@ async def test_a_turn_ends_even_when_what_follows_it_fails(bench: Maker) -> None
         api.app.state.services.turns._on_saved = broken
         with capture_logs() as logs:
             turn, events = await exchange(api.client)
-        assert [one["event"] for one in logs if one["log_level"] == "error"] == ["turn_not_closed"]
+        assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["turn_not_closed"]
         assert events[-1]["state"] == "failed"
-        assert (await tree(api.client, turn["conversation"]))["tree"][1]["text"] == "Hi"
+        assert (await get_tree(api.client, turn["conversation"]))["tree"][1]["text"] == "Hi"
 
 
 @pytest.mark.slow
-async def test_the_real_model_goes_on_as_if_it_had_never_been_cut(served: str) -> None:
+async def test_continued_answer_equals_an_uncut_answer(served: str) -> None:
     headers = {"x-api-key": KEY}
     async with httpx.AsyncClient(base_url=served.removesuffix("/v1"), headers=headers, timeout=250) as client:
-        asked = {"text": "Tell me a long story about a dog and a river.", "temperature": 0.0, "compare": False}
-        _, whole = await exchange(client, **asked, max_tokens=24)
-        cut, first = await exchange(client, **asked, max_tokens=12)
-        where, answer = cut["conversation"], cut["answers"][0]["message"]
-        _, rest = await exchange(client, conversation=where, kind="continue", message=answer, temperature=0.0, max_tokens=12)
-        assert words_of(rest)
-        assert words_of(first) + words_of(rest) == words_of(whole)
+        question = {"text": "Tell me a long story about a dog and a river.", "temperature": 0.0, "compare": False}
+        _, all_events = await exchange(client, **question, max_tokens=24)
+        cut, first = await exchange(client, **question, max_tokens=12)
+        conversation_id, answer = cut["conversation"], cut["answers"][0]["message"]
+        _, rest = await exchange(
+            client, conversation=conversation_id, kind="continue", message=answer, temperature=0.0, max_tokens=12
+        )
+        assert text_of(rest)
+        assert text_of(first) + text_of(rest) == text_of(all_events)

@@ -1,4 +1,4 @@
-"""Feedback and consensus over HTTP: what is recorded, what is hidden from whom, what is refused."""
+"""Feedback and consensus over HTTP: recording, hidden scores, and rejected requests."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.acting import newcomer
-from tests.api.conftest import Bench, Maker
+from tests.api.auth_headers import add_person
+from tests.api.conftest import ApiFactory, RunningApi
 from tests.feedback.people import community, pour
 from yearling.api.feedback import schemas
 from yearling.api.feedback.routes import normalize_item_id
@@ -20,46 +20,46 @@ from yearling.feedback import FeedbackLog
 UNKNOWN = "0190a3e0-0000-7000-8000-000000000000"
 
 
-async def answered(api: Bench, count: int = 2) -> list[str]:
-    """Ids of answers, as completions tell them."""
+async def create_answers(api: RunningApi, count: int = 2) -> list[str]:
+    """Create answers; returns the IDs of their completions."""
     return [(await api.chat(f"Question {number}")).json()["id"] for number in range(count)]
 
 
-async def post(api: Bench, path: str, **body: Any) -> dict[str, Any]:
-    reply = await api.client.post(f"/v1/feedback/{path}", json=body)
-    assert reply.status_code == 200, reply.text
-    done: dict[str, Any] = reply.json()
+async def post(api: RunningApi, path: str, **body: Any) -> dict[str, Any]:
+    response = await api.client.post(f"/v1/feedback/{path}", json=body)
+    assert response.status_code == 200, response.text
+    done: dict[str, Any] = response.json()
     schemas.RecordedEvent.model_validate(done)
     return done
 
 
-async def get(api: Bench, path: str, **query: Any) -> dict[str, Any]:
-    reply = await api.client.get(f"/v1/{path}", params=query)
-    assert reply.status_code == 200, reply.text
-    found: dict[str, Any] = reply.json()
-    return found
+async def get(api: RunningApi, path: str, **query: Any) -> dict[str, Any]:
+    response = await api.client.get(f"/v1/{path}", params=query)
+    assert response.status_code == 200, response.text
+    body_json: dict[str, Any] = response.json()
+    return body_json
 
 
-def somebody_else(api: Bench) -> tuple[FeedbackLog, str]:
-    """Another writer to the same store, such as a second server, and a person there."""
+def other_writer(api: RunningApi) -> tuple[FeedbackLog, str]:
+    """A second feedback log on the same store, like that of a second server, and a person who writes to it."""
     return FeedbackLog(api.store), api.store.people.add("Ben").id
 
 
-async def test_every_act_is_recorded_and_can_be_taken_back(bench: Maker) -> None:
-    async with bench() as api:
-        first, second = await answered(api)
+async def test_every_event_is_recorded_and_can_be_retracted(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        first, second = await create_answers(api)
         rating = await post(api, "ratings", item=first, value=1, tags=["clear"])
-        assert rating["event"]["item"] == api.samples()[0].id  # the answer's sample, however the client names it
+        assert rating["event"]["item"] == api.samples()[0].id  # the ID of the answer's sample, whichever ID the client sends
         assert rating["event"]["value"] == 1.0
         assert rating["standing"]["status"] == "needs_more_ratings"
-        assert rating["standing"]["score"] is not None  # who rated may look
+        assert rating["standing"]["score"] is not None  # people who have rated see the score
         comparison = await post(api, "comparisons", left=first, right=second, outcome="right")
         edit = await post(api, "edits", item=second, text="Better.")
         note = await post(api, "notes", item=first, text="From 2019.")
         for act in (rating, comparison, edit, note):
-            reply = await api.client.delete(f"/v1/feedback/events/{act['id']}")
-            assert reply.status_code == 200, reply.text
-            assert reply.json()["event"]["event"] == act["id"]
+            response = await api.client.delete(f"/v1/feedback/events/{act['id']}")
+            assert response.status_code == 200, response.text
+            assert response.json()["event"]["event"] == act["id"]
             assert (await api.client.delete(f"/v1/feedback/events/{act['id']}")).status_code == 409
         log = await get(api, "consensus/log")
         assert [entry["event"]["kind"] for entry in log["data"] if entry["event"]["kind"] != "status_change"] == [
@@ -74,39 +74,39 @@ async def test_every_act_is_recorded_and_can_be_taken_back(bench: Maker) -> None
         assert api.store.texts.list() == []
 
 
-async def test_the_score_of_a_note_is_hidden_until_one_has_rated_it(bench: Maker) -> None:
-    async with bench() as api:
-        (answer,) = await answered(api, 1)
-        mine = (await post(api, "notes", item=answer, text="Mine."))["event"]["note"]
-        others, ben = somebody_else(api)
-        theirs = others.add_note(ben, normalize_item_id(answer), "Theirs.").note
-        view = schemas.NoteView.model_validate(await get(api, f"feedback/notes/{theirs}"))
+async def test_note_score_is_hidden_until_rated(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        (answer,) = await create_answers(api, 1)
+        own_note = (await post(api, "notes", item=answer, text="Mine."))["event"]["note"]
+        others, ben = other_writer(api)
+        other_note = others.add_note(ben, normalize_item_id(answer), "Theirs.").note
+        view = schemas.NoteView.model_validate(await get(api, f"feedback/notes/{other_note}"))
         assert (view.text, view.yours, view.standing.score) == ("Theirs.", False, None)
         assert view.standing.reason == "no_quorum"
         assert view.standing.explanation[-1] == "Rate it to see what others think."
-        item = schemas.ItemView.model_validate(await get(api, f"consensus/items/{theirs}"))
+        item = schemas.ItemView.model_validate(await get(api, f"consensus/items/{other_note}"))
         assert item.standing.score is None
-        done = await post(api, f"notes/{theirs}/ratings", value=0.5, tags=["unclear"])
+        done = await post(api, f"notes/{other_note}/ratings", value=0.5, tags=["unclear"])
         assert done["kind"] == "note_rating"
         assert done["standing"]["score"] is not None
-        assert (await get(api, f"feedback/notes/{theirs}"))["standing"]["score"] is not None
-        # One's own note cannot be rated, and its score is no secret.
-        reply = await api.client.post(f"/v1/feedback/notes/{mine}/ratings", json={"value": 1})
-        assert reply.status_code == 409
-        own = schemas.NoteView.model_validate(await get(api, f"feedback/notes/{mine}"))
+        assert (await get(api, f"feedback/notes/{other_note}"))["standing"]["score"] is not None
+        # People cannot rate their own notes, and see their scores.
+        response = await api.client.post(f"/v1/feedback/notes/{own_note}/ratings", json={"value": 1})
+        assert response.status_code == 409
+        own = schemas.NoteView.model_validate(await get(api, f"feedback/notes/{own_note}"))
         assert own.yours
         assert own.standing.score is not None
 
 
-async def test_another_persons_act_cannot_be_taken_back(bench: Maker) -> None:
-    async with bench() as api:
-        (answer,) = await answered(api, 1)
+async def test_event_of_another_person_cannot_be_retracted(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        (answer,) = await create_answers(api, 1)
         await post(api, "ratings", item=answer, value=1)
-        others, ben = somebody_else(api)
-        theirs = others.rate(ben, normalize_item_id(answer), 0)
-        reply = await api.client.delete(f"/v1/feedback/events/{theirs.id}")
-        assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
-        assert not others.index.withdrawal_of(theirs.id)
+        others, ben = other_writer(api)
+        other_note = others.rate(ben, normalize_item_id(answer), 0)
+        response = await api.client.delete(f"/v1/feedback/events/{other_note.id}")
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+        assert not others.index.withdrawal_of(other_note.id)
 
 
 @pytest.mark.parametrize(
@@ -129,47 +129,47 @@ async def test_another_persons_act_cannot_be_taken_back(bench: Maker) -> None:
         (f"notes/{UNKNOWN}/ratings", {"value": 1}, 404, None),
     ],
 )
-async def test_what_cannot_be_is_refused_in_the_one_envelope(
-    bench: Maker, path: str, body: dict[str, Any], status: int, param: str | None
+async def test_invalid_feedback_is_rejected(
+    start_api: ApiFactory, path: str, body: dict[str, Any], status: int, param: str | None
 ) -> None:
-    async with bench() as api:
-        (answer,) = await answered(api, 1)
+    async with start_api() as api:
+        (answer,) = await create_answers(api, 1)
         body = {name: answer if value == "ANSWER" else value for name, value in body.items()}
-        reply = await api.client.post(f"/v1/feedback/{path}", json=body)
-        assert (reply.status_code, reply.json()["error"]["param"]) == (status, param), reply.text
+        response = await api.client.post(f"/v1/feedback/{path}", json=body)
+        assert (response.status_code, response.json()["error"]["param"]) == (status, param), response.text
         assert api.store.events.head().sequence == 0
-        for gone in (f"feedback/notes/{UNKNOWN}", "consensus/items/nothing", "consensus/items/%00"):
-            assert (await api.client.get(f"/v1/{gone}")).status_code == 404
+        for unknown_path in (f"feedback/notes/{UNKNOWN}", "consensus/items/nothing", "consensus/items/%00"):
+            assert (await api.client.get(f"/v1/{unknown_path}")).status_code == 404
         for query in ("consensus/log?after=-1", "consensus/log?limit=0", "feedback/queue?limit=1000", "consensus?limit=x"):
             assert (await api.client.get(f"/v1/{query}")).status_code == 400
 
 
 @pytest.mark.slow
-async def test_the_queue_asks_for_what_others_wrote(bench: Maker) -> None:
-    async with bench() as api:
-        first, second = (normalize_item_id(answer) for answer in await answered(api))
-        others, ben = somebody_else(api)
+async def test_rating_queue_contains_items_of_others(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        first, second = (normalize_item_id(answer) for answer in await create_answers(api))
+        others, ben = other_writer(api)
         await post(api, "ratings", item=first, value=1)
         note = others.add_note(ben, first, "Theirs.")
         edit = others.add_edit(ben, first, "Better.")
         await post(api, "comparisons", left=first, right=second, outcome="left")
         deadline = time.monotonic() + 20
-        while True:  # new items wait for the full run in the background
+        while True:  # the next full run in the background adds new items
             queue = schemas.RatingQueueView.model_validate(await get(api, "feedback/queue"))
-            if {wanted.item for wanted in queue.data} == {second, note.note}:
+            if {queued.item for queued in queue.data} == {second, note.note}:
                 break
             assert time.monotonic() < deadline, queue
-        wanted = {one.item: one for one in queue.data}
-        assert (wanted[note.note].kind, wanted[note.note].text, wanted[note.note].about) == ("note", "Theirs.", first)
-        assert wanted[second].kind == "answer"
+        queued = {entry.item: entry for entry in queue.data}
+        assert (queued[note.note].kind, queued[note.note].text, queued[note.note].about) == ("note", "Theirs.", first)
+        assert queued[second].kind == "answer"
         await post(api, f"notes/{note.note}/ratings", value=1)
         await post(api, "ratings", item=edit.result, value=1)
-        assert [one["item"] for one in (await get(api, "feedback/queue", limit=5))["data"]] == [second]
+        assert [entry["item"] for entry in (await get(api, "feedback/queue", limit=5))["data"]] == [second]
 
 
 @pytest.mark.slow
-async def test_the_consensus_shows_what_bridges_and_divides_and_hides_what_one_may_still_rate(bench: Maker) -> None:
-    async with bench() as api:
+async def test_consensus_hides_scores_that_can_still_be_rated(start_api: ApiFactory) -> None:
+    async with start_api() as api:
         pour(FeedbackLog(api.store), community(num_raters=60, comparisons=20))
         view = schemas.ConsensusView.model_validate(await get(api, "consensus"))
         decided = {item.item for item in view.items if item.status != "needs_more_ratings"}
@@ -182,8 +182,8 @@ async def test_the_consensus_shows_what_bridges_and_divides_and_hides_what_one_m
         assert (await get(api, f"consensus/items/{hidden}"))["pairs"] == []
         rated = await post(api, "ratings", item=hidden, value=1)
         assert rated["standing"]["score"] is not None
-        shown = {item["item"]: item for item in (await get(api, "consensus"))["items"]}
-        assert shown[hidden]["axis"] is not None
+        items_by_id = {item["item"]: item for item in (await get(api, "consensus"))["items"]}
+        assert items_by_id[hidden]["axis"] is not None
         explained = schemas.ItemView.model_validate(await get(api, f"consensus/items/{sorted(decided)[0]}"))
         assert explained.standing.score is not None
         assert explained.pairs
@@ -191,15 +191,15 @@ async def test_the_consensus_shows_what_bridges_and_divides_and_hides_what_one_m
 
 
 @pytest.mark.slow
-async def test_a_rating_is_in_its_items_score_within_a_second(bench: Maker) -> None:
-    async with bench() as api:
+async def test_rating_updates_the_score_within_a_second(start_api: ApiFactory) -> None:
+    async with start_api() as api:
         pour(FeedbackLog(api.store), community(num_raters=60))
-        for number in range(12):  # enough for the ratings of a newcomer to count
+        for number in range(12):  # enough ratings for a new person's ratings to count
             await post(api, "ratings", item=f"i{number}", value=1)
         deadline = time.monotonic() + 20
         while (await get(api, "consensus/items/i11"))["standing"]["provisional"]:
             assert time.monotonic() < deadline, "no full run followed"
-        others, ben = somebody_else(api)
+        others, ben = other_writer(api)
         others.rate(ben, "i20", 1)
         before = sum(side["ratings"] for side in (await post(api, "ratings", item="i20", value=1))["standing"]["score"]["sides"])
         started = time.perf_counter()
@@ -209,8 +209,8 @@ async def test_a_rating_is_in_its_items_score_within_a_second(bench: Maker) -> N
         assert before > 0
 
 
-async def test_the_public_log_can_be_walked_page_by_page(bench: Maker) -> None:
-    async with bench() as api:
+async def test_public_log_pages_form_a_hash_chain(start_api: ApiFactory) -> None:
+    async with start_api() as api:
         empty = schemas.LogPage.model_validate(await get(api, "consensus/log"))
         assert (empty.data, empty.entries, empty.has_more) == ([], 0, False)
         pour(FeedbackLog(api.store), community(num_raters=10, num_items=5))
@@ -229,56 +229,56 @@ async def test_the_public_log_can_be_walked_page_by_page(bench: Maker) -> None:
 
 
 @pytest.mark.slow
-async def test_administrators_set_aside_vouch_and_call_juries_in_public(bench: Maker) -> None:
-    async with bench() as api:
-        (answer,) = await answered(api, 1)
+async def test_administrators_remove_vouch_and_invite_juries(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        (answer,) = await create_answers(api, 1)
         await post(api, "ratings", item=answer, value=1)
-        others, ben = somebody_else(api)
-        theirs = others.rate(ben, normalize_item_id(answer), 0)
-        removal = await post(api, "removals", event=theirs.id, reason="spam")
+        others, ben = other_writer(api)
+        other_note = others.rate(ben, normalize_item_id(answer), 0)
+        removal = await post(api, "removals", event=other_note.id, reason="spam")
         assert (removal["kind"], removal["standing"]["item"]) == ("removal", normalize_item_id(answer))
         vouch = await post(api, "vouches", account=ben)
         assert vouch["event"]["account"] == others.pseudonym(ben)
-        reply = await api.client.post("/v1/feedback/juries", json={"item": answer})
-        assert (reply.status_code, reply.json()["error"]["code"]) == (409, "conflict")  # nobody is there to be drawn
+        response = await api.client.post("/v1/feedback/juries", json={"item": answer})
+        assert (response.status_code, response.json()["error"]["code"]) == (409, "conflict")  # there is nobody to draw
         assert (await api.client.get(f"/v1/feedback/juries/{answer}")).status_code == 404
         pour(others, community())
         jury = await post(api, "juries", item="i2")
         assert jury["event"]["jurors"]
         view = schemas.JuryView.model_validate(await get(api, "feedback/juries/i2"))
         assert (view.invited, view.answered, view.finding, view.yours) == (len(jury["event"]["jurors"]), 0, "", False)
-        kinds = [one["event"]["kind"] for one in (await get(api, "consensus/log", limit=1000))["data"]]
+        kinds = [entry["event"]["kind"] for entry in (await get(api, "consensus/log", limit=1000))["data"]]
         assert {"removal", "vouch", "jury_invitation"} <= set(kinds)
         for path, body in (
-            ("removals", {"event": theirs.id, "reason": "again"}),
+            ("removals", {"event": other_note.id, "reason": "again"}),
             ("vouches", {"account": api.store.people.owner().id}),
         ):
             assert (await api.client.post(f"/v1/feedback/{path}", json=body)).status_code == 409
 
 
-async def test_members_remove_nothing_and_call_no_jury(bench: Maker) -> None:
-    async with bench() as api:
-        (answer,) = await answered(api, 1)
+async def test_members_cannot_remove_or_invite_juries(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        (answer,) = await create_answers(api, 1)
         await post(api, "ratings", item=answer, value=1)
-        others, ben = somebody_else(api)
-        theirs = others.rate(ben, normalize_item_id(answer), 0)
-        _, mia = newcomer(api.store, "Mia")
-        for path, body in (("removals", {"event": theirs.id, "reason": "spam"}), ("juries", {"item": answer})):
-            reply = await api.client.post(f"/v1/feedback/{path}", json=body, headers=mia)
-            assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
-            assert "Only an administrator" in reply.json()["error"]["message"]
+        others, ben = other_writer(api)
+        other_note = others.rate(ben, normalize_item_id(answer), 0)
+        _, mia = add_person(api.store, "Mia")
+        for path, body in (("removals", {"event": other_note.id, "reason": "spam"}), ("juries", {"item": answer})):
+            response = await api.client.post(f"/v1/feedback/{path}", json=body, headers=mia)
+            assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+            assert "Only an administrator" in response.json()["error"]["message"]
 
 
-async def test_the_routes_are_behind_the_same_gate(bench: Maker) -> None:
-    async with bench(api_keys=("key",)) as api:
+async def test_feedback_routes_require_authentication(start_api: ApiFactory) -> None:
+    async with start_api(api_keys=("key",)) as api:
         for path in ("feedback/queue", "consensus", "consensus/log"):
             assert (await api.client.get(f"/v1/{path}")).status_code == 401
-        reply: httpx.Response = await api.client.post("/v1/feedback/ratings", content=b"{}")
-        assert reply.status_code == 401
+        response: httpx.Response = await api.client.post("/v1/feedback/ratings", content=b"{}")
+        assert response.status_code == 401
 
 
 @pytest.mark.parametrize(
-    ("given", "known_as"),
+    ("item", "expected"),
     [
         (f"chatcmpl-{UNKNOWN}", UNKNOWN),
         (f"resp_{UNKNOWN.replace('-', '')}", UNKNOWN),
@@ -286,5 +286,5 @@ async def test_the_routes_are_behind_the_same_gate(bench: Maker) -> None:
         ("chatcmpl-x", "chatcmpl-x"),
     ],
 )
-def test_answers_are_known_by_their_sample(given: str, known_as: str) -> None:
-    assert normalize_item_id(given) == known_as
+def test_item_ids_are_normalized_to_sample_ids(item: str, expected: str) -> None:
+    assert normalize_item_id(item) == expected

@@ -1,4 +1,4 @@
-"""One envelope for everything that goes wrong before a handler, in it, and around it."""
+"""Every error has the error envelope: before a handler, in it, and around it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import structlog
 
-from tests.api.conftest import Maker
-from yearling.api.openai import schemas
+from tests.api.conftest import ApiFactory
+from yearling.api.http.schemas import ErrorEnvelope
 from yearling.inference import FakeEngine
 
 JSON = {"content-type": "application/json"}
@@ -37,28 +37,30 @@ CHAT = "/v1/chat/completions"
     ],
     ids=lambda value: str(value)[:40],
 )
-async def test_bad_bodies(bench: Maker, body: bytes, headers: dict[str, str], status: int, code: str | None) -> None:
+async def test_invalid_bodies_are_rejected(
+    start_api: ApiFactory, body: bytes, headers: dict[str, str], status: int, code: str | None
+) -> None:
     limit = 4096 if code == "request_too_large" else 8_000_000
-    async with bench(max_body_bytes=limit) as api:
+    async with start_api(max_body_bytes=limit) as api:
         for path in (CHAT, "/v1/responses", "/v1/embeddings"):
-            reply = await api.client.post(path, content=body, headers=headers)
-            assert reply.status_code == status, reply.text
-            error = schemas.ErrorEnvelope.model_validate_json(reply.content).error
+            response = await api.client.post(path, content=body, headers=headers)
+            assert response.status_code == status, response.text
+            error = ErrorEnvelope.model_validate_json(response.content).error
             assert code in (None, error.code)
-            assert reply.headers["x-request-id"]
+            assert response.headers["x-request-id"]
 
 
-async def test_a_body_without_a_declared_length_is_bounded_too(bench: Maker) -> None:
+async def test_body_without_content_length_is_limited(start_api: ApiFactory) -> None:
     async def endless() -> Any:
         for _ in range(100):
             yield b" " * 1000
 
-    async with bench(max_body_bytes=4096) as api:
+    async with start_api(max_body_bytes=4096) as api:
         assert (await api.client.post(CHAT, content=endless(), headers=JSON)).status_code == 413
 
 
-async def test_unknown_addresses_and_methods(bench: Maker) -> None:
-    async with bench() as api:
+async def test_unknown_paths_and_methods_are_rejected(start_api: ApiFactory) -> None:
+    async with start_api() as api:
         for method, path, status, code in (
             ("GET", "/nowhere", 404, "unknown_url"),
             ("GET", "/docs", 404, "unknown_url"),
@@ -66,31 +68,31 @@ async def test_unknown_addresses_and_methods(bench: Maker) -> None:
             ("GET", CHAT, 405, "method_not_allowed"),
             ("DELETE", "/v1/models", 405, "method_not_allowed"),
         ):
-            reply = await api.client.request(method, path)
-            assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
+            response = await api.client.request(method, path)
+            assert (response.status_code, response.json()["error"]["code"]) == (status, code)
             if status == 405:
-                assert reply.headers["allow"]
+                assert response.headers["allow"]
 
 
 @pytest.mark.parametrize(
-    ("given", "echoed"), [("abc-1.2_3:4", True), ("x" * 128, True), ("x" * 129, False), ("a b", False), ("é", False)]
+    ("request_id", "echoed"), [("abc-1.2_3:4", True), ("x" * 128, True), ("x" * 129, False), ("a b", False), ("é", False)]
 )
-async def test_a_sane_request_id_is_echoed(bench: Maker, given: str, echoed: bool) -> None:
-    async with bench() as api:
-        reply = await api.client.get("/healthz", headers={"x-request-id": given.encode()})
-        assert (reply.headers["x-request-id"] == given) == echoed
-        assert reply.headers["x-request-id"]
+async def test_valid_request_id_is_echoed(start_api: ApiFactory, request_id: str, echoed: bool) -> None:
+    async with start_api() as api:
+        response = await api.client.get("/healthz", headers={"x-request-id": request_id.encode()})
+        assert (response.headers["x-request-id"] == request_id) == echoed
+        assert response.headers["x-request-id"]
 
 
 @pytest.fixture
 def logged() -> Iterator[list[Any]]:
-    """What is logged, not printed: tracebacks with all locals take seconds."""
+    """The log entries. Printing tracebacks with all locals would take seconds."""
     with structlog.testing.capture_logs() as lines:
         yield list(lines)
 
 
 class Broken(FakeEngine):
-    """Has a bug."""
+    """An engine with a bug."""
 
     async def generate(self, request: Any) -> Any:
         raise ZeroDivisionError("secret detail")
@@ -104,22 +106,22 @@ class Broken(FakeEngine):
 
 
 @pytest.mark.usefixtures("logged")
-async def test_our_own_bugs_are_500s_that_tell_nothing(bench: Maker) -> None:
-    async with bench(Broken()) as api:
-        for reply in (
+async def test_bugs_return_500_without_details(start_api: ApiFactory) -> None:
+    async with start_api(Broken()) as api:
+        for response in (
             await api.chat(),
             await api.chat(stream=True),
             await api.client.post("/v1/embeddings", json={"input": "x"}),
             await api.client.post("/v1/responses", json={"input": "x"}),
         ):
-            assert reply.status_code == 500
-            assert reply.json()["error"]["code"] == "internal_error"
-            assert "secret" not in reply.text
+            assert response.status_code == 500
+            assert response.json()["error"]["code"] == "internal_error"
+            assert "secret" not in response.text
 
 
-async def test_the_log_holds_no_words_and_no_keys(bench: Maker) -> None:
+async def test_log_contains_no_texts_and_no_keys(start_api: ApiFactory) -> None:
     with structlog.testing.capture_logs() as lines:
-        async with bench(api_keys=("hidden-key",), headers={"x-api-key": "hidden-key"}) as api:
+        async with start_api(api_keys=("hidden-key",), headers={"x-api-key": "hidden-key"}) as api:
             await api.chat("private words")
             await api.client.get("/v1/models?q=private")
     assert {line["status"] for line in lines} == {200}

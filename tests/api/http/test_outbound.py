@@ -1,4 +1,4 @@
-"""What the server fetches for somebody: from public addresses only, by the address that was looked at, within bounds."""
+"""Outbound requests: to public addresses only, to the checked address, with limits on time and size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from tests.api.conftest import on_a_socket
-from tests.test_addresses import PRIVATE, resolver
+from tests.test_addresses import PRIVATE, fake_resolver
 from yearling.api.http import outbound as fetching
 from yearling.api.http.outbound import JsonFetcher, PublicAddressTransport
 from yearling.errors import BadInput, Unavailable, UserError
@@ -25,67 +25,67 @@ TRUSTED = "https://provider.example"
 
 
 class Recorder(httpx.AsyncBaseTransport):
-    """Notes where a connection would go."""
+    """Records the addresses of connections."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str, str]] = []
+        self.requests: list[tuple[str, str, str]] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         name = request.extensions.get("sni_hostname", "")
-        self.asked.append((str(request.url), request.headers["host"], str(name)))
+        self.requests.append((str(request.url), request.headers["host"], str(name)))
         return httpx.Response(200, json={"ok": True})
 
 
-async def ask(url: str) -> tuple[Any, Recorder]:
+async def fetch(url: str) -> tuple[Any, Recorder]:
     recorder = Recorder()
     return await JsonFetcher(TRUSTED, PublicAddressTransport(TRUSTED, recorder)).get(url), recorder
 
 
-@pytest.mark.parametrize("address", [one for one in PRIVATE if one and "%" not in one and "[" not in one])
-async def test_no_private_address_is_asked(address: str) -> None:
+@pytest.mark.parametrize("address", [address for address in PRIVATE if address and "%" not in address and "[" not in address])
+async def test_private_addresses_are_rejected(address: str) -> None:
     host = f"[{address}]" if ":" in address else address
     for url in (f"https://{host}/x", f"http://{host}/x", f"https://{host}:8443/x"):
         recorder = Recorder()
         with pytest.raises(UserError):
             await JsonFetcher(TRUSTED, PublicAddressTransport(TRUSTED, recorder)).get(url)
-        assert recorder.asked == []
+        assert recorder.requests == []
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "64:ff9b::a00:1"])
-async def test_no_name_leads_to_one(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", resolver("8.8.8.8", address))
+async def test_names_that_resolve_to_private_addresses_are_rejected(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", fake_resolver("8.8.8.8", address))
     with pytest.raises(BadInput):
-        await ask("https://innocent.example/x")
+        await fetch("https://innocent.example/x")
 
 
-async def test_the_connection_goes_to_the_address_that_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that changes its mind after the look has no say: the address is in the connection, the name only in TLS and Host."""
-    monkeypatch.setattr(socket, "getaddrinfo", resolver("8.8.8.8"))
-    told, recorder = await ask("https://changing.example/x?y=1")
-    assert told == {"ok": True}
-    assert recorder.asked == [("https://8.8.8.8/x?y=1", "changing.example", "changing.example")]
+async def test_connection_uses_the_checked_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name cannot resolve differently after the check: the connection uses the checked address; TLS and Host use the name."""
+    monkeypatch.setattr(socket, "getaddrinfo", fake_resolver("8.8.8.8"))
+    calls, recorder = await fetch("https://changing.example/x?y=1")
+    assert calls == {"ok": True}
+    assert recorder.requests == [("https://8.8.8.8/x?y=1", "changing.example", "changing.example")]
 
 
 @pytest.mark.parametrize(
     "url", ["http://8.8.8.8/", "ftp://8.8.8.8/", "file:///etc/passwd", "gopher://8.8.8.8/", "https:///", "x"]
 )
-async def test_other_schemes_are_refused(url: str) -> None:
+async def test_other_schemes_are_rejected(url: str) -> None:
     with pytest.raises(UserError):
-        await ask(url)
+        await fetch(url)
 
 
-async def test_who_is_named_inside_the_address_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_credentials_in_urls_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadInput):
-        await ask("https://user:password@8.8.8.8/")
+        await fetch("https://user:password@8.8.8.8/")
 
 
-async def test_what_the_owner_named_may_be_private_and_nothing_near_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, recorder = await ask(f"{TRUSTED}/keys")
-    assert recorder.asked[0][0] == f"{TRUSTED}/keys"
-    monkeypatch.setattr(socket, "getaddrinfo", resolver("10.0.0.1"))
+async def test_only_the_trusted_origin_may_be_private(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, recorder = await fetch(f"{TRUSTED}/keys")
+    assert recorder.requests[0][0] == f"{TRUSTED}/keys"
+    monkeypatch.setattr(socket, "getaddrinfo", fake_resolver("10.0.0.1"))
     for url in ("https://provider.example:8443/", "http://provider.example/", "https://a.provider.example/"):
         with pytest.raises(BadInput):
-            await ask(url)
+            await fetch(url)
 
 
 @asynccontextmanager
@@ -112,7 +112,7 @@ async def served() -> AsyncGenerator[str, None]:
         yield address
 
 
-async def test_size_time_and_redirects_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_size_time_and_redirects_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "TIMEOUT_S", 0.3)
     async with served() as address:
         fetcher = JsonFetcher(address)
@@ -122,7 +122,7 @@ async def test_size_time_and_redirects_are_bounded(monkeypatch: pytest.MonkeyPat
                 await fetcher.get(f"{address}/{path}")
 
 
-async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_environment_proxies_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     async with served() as address:

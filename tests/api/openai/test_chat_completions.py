@@ -1,4 +1,4 @@
-"""`/v1/chat/completions` without a stream: every field honoured or refused, every answer in OpenAI's form."""
+"""`/v1/chat/completions` without a stream: every field is honoured or rejected, every answer has OpenAI's form."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Maker
+from tests.api.conftest import ApiFactory
 from tests.chat.helpers import ADD, CALL, prompt_of
-from yearling.api.openai import schemas
+from yearling.api.http.schemas import ErrorEnvelope
+from yearling.api.openai import chat_schemas as schemas
 from yearling.inference import FakeChatTemplate, FakeEngine, ScriptedAnswer
 
 
-async def test_an_answer_in_openai_form(bench: Maker) -> None:
-    async with bench(FakeEngine(["Paris."])) as api:
-        reply = await api.chat("Capital of France?")
-        body = schemas.ChatCompletion.model_validate_json(reply.content)
+async def test_completion_has_openai_form(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Paris."])) as api:
+        response = await api.chat("Capital of France?")
+        body = schemas.ChatCompletion.model_validate_json(response.content)
         (sample,) = api.samples()
         assert body.choices[0].message.content == "Paris."
         assert body.choices[0].finish_reason == "stop"
         assert body.model == "fake-model"
         assert body.id == f"chatcmpl-{sample.id}"
         assert body.usage.total_tokens == body.usage.prompt_tokens + body.usage.completion_tokens > 0
-        assert reply.headers["x-request-id"] == sample.request_id
+        assert response.headers["x-request-id"] == sample.request_id
 
 
-async def test_messages_may_be_text_or_parts_of_any_role(bench: Maker) -> None:
+async def test_messages_of_every_role_can_be_text_or_parts(start_api: ApiFactory) -> None:
     call = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a":1,"b":2}'}}
     messages = [
         {"role": "developer", "content": "Be brief."},
@@ -37,16 +38,16 @@ async def test_messages_may_be_text_or_parts_of_any_role(bench: Maker) -> None:
         {"role": "assistant", "content": [{"type": "text", "text": "Three."}]},
         {"role": "user", "content": "And?"},
     ]
-    async with bench() as api:
-        reply = await api.chat(messages=messages)
-        assert reply.status_code == 200, reply.text
+    async with start_api() as api:
+        response = await api.chat(messages=messages)
+        assert response.status_code == 200, response.text
         prompt = prompt_of(api.engine)
         for text in ("system\nBe brief.\n\nBe kind.", "user\nHi", '"name": "add"', "3", "assistant\nThree.", "user\nAnd?"):
             assert text in prompt
         assert [message["role"] for message in api.samples()[0].messages][:2] == ["developer", "system"]
 
 
-async def test_every_sampling_field_reaches_the_engine(bench: Maker) -> None:
+async def test_every_sampling_field_reaches_the_engine(start_api: ApiFactory) -> None:
     fields: dict[str, Any] = {
         "temperature": 0.5,
         "top_p": 0.25,
@@ -59,7 +60,7 @@ async def test_every_sampling_field_reaches_the_engine(bench: Maker) -> None:
         "stop": ["a", "b"],
         "seed": 11,
     }
-    async with bench() as api:
+    async with start_api() as api:
         assert (await api.chat(**fields)).status_code == 200
         sampling = api.engine.requests[0].sampling
         for name, value in fields.items():
@@ -68,26 +69,26 @@ async def test_every_sampling_field_reaches_the_engine(bench: Maker) -> None:
         assert api.samples()[0].sampling == sampling
 
 
-async def test_the_newer_name_of_max_tokens_wins(bench: Maker) -> None:
-    async with bench(FakeEngine([ScriptedAnswer("abc", end_of_turn=False)])) as api:
+async def test_max_completion_tokens_takes_precedence(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine([ScriptedAnswer("abc", end_of_turn=False)])) as api:
         body = (await api.chat(max_tokens=9, max_completion_tokens=2)).json()
         assert body["usage"]["completion_tokens"] == 2
         assert body["choices"][0]["finish_reason"] == "length"
 
 
-async def test_more_tokens_than_the_context_holds_are_cut_not_refused(bench: Maker) -> None:
-    async with bench(FakeEngine([ScriptedAnswer("abc", end_of_turn=False)], context_tokens=300)) as api:
+async def test_max_tokens_is_capped_at_the_context(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine([ScriptedAnswer("abc", end_of_turn=False)], context_tokens=300)) as api:
         body = (await api.chat(max_tokens=1_000_000)).json()
         assert body["usage"]["total_tokens"] == 300
 
 
-async def test_a_stop_string_may_stand_alone(bench: Maker) -> None:
-    async with bench(FakeEngine(["one two three"])) as api:
+async def test_stop_can_be_a_single_string(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["one two three"])) as api:
         assert (await api.chat(stop=" three")).json()["choices"][0]["message"]["content"] == "one two"
 
 
-async def test_choices_and_log_probabilities(bench: Maker) -> None:
-    async with bench(FakeEngine(["é", "b"])) as api:
+async def test_choices_and_logprobs(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["é", "b"])) as api:
         body = schemas.ChatCompletion.model_validate_json((await api.chat(n=2, logprobs=True, top_logprobs=3)).content)
         assert [choice.index for choice in body.choices] == [0, 1]
         for choice in body.choices:
@@ -97,17 +98,17 @@ async def test_choices_and_log_probabilities(bench: Maker) -> None:
             assert all(len(token.top_logprobs) == 3 and token.logprob <= 0 for token in content)
 
 
-async def test_the_seed_is_recorded_when_the_client_gives_none(bench: Maker) -> None:
-    async with bench() as api:
+async def test_random_seed_is_recorded(start_api: ApiFactory) -> None:
+    async with start_api() as api:
         await api.chat()
         await api.chat()
         first, second = api.samples()
         assert first.sampling.seed != second.sampling.seed
 
 
-async def test_structured_output(bench: Maker) -> None:
+async def test_structured_output(start_api: ApiFactory) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-    async with bench() as api:
+    async with start_api() as api:
         for strict in (True, False, None):
             form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": strict}}
             body = (await api.chat(response_format=form)).json()
@@ -117,8 +118,8 @@ async def test_structured_output(bench: Maker) -> None:
         assert (await api.chat(response_format={"type": "text"})).status_code == 200
 
 
-async def test_tools_in_every_mode(bench: Maker) -> None:
-    async with bench(FakeEngine([CALL])) as api:
+async def test_tool_choice_modes(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine([CALL])) as api:
         for choice in ("auto", "required", {"type": "function", "function": {"name": "add"}}, None):
             message = (await api.chat(tools=[ADD], tool_choice=choice)).json()["choices"][0]["message"]
             assert message["content"] is None
@@ -128,15 +129,15 @@ async def test_tools_in_every_mode(bench: Maker) -> None:
         assert "tool_calls" not in body["choices"][0]["message"]
 
 
-async def test_one_call_only_without_parallel_calls(bench: Maker) -> None:
-    async with bench(FakeEngine([CALL * 3])) as api:
+async def test_parallel_tool_calls_can_be_forbidden(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine([CALL * 3])) as api:
         for parallel, calls in ((True, 3), (False, 1)):
             body = (await api.chat(tools=[ADD], parallel_tool_calls=parallel)).json()
             assert len(body["choices"][0]["message"]["tool_calls"]) == calls
 
 
-async def test_the_effort_dial(bench: Maker) -> None:
-    async with bench(FakeEngine(["I think.", "Paris."])) as api:
+async def test_reasoning_effort_adds_reasoning(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["I think.", "Paris."])) as api:
         body = (await api.chat(reasoning_effort="low")).json()
         assert body["choices"][0]["message"]["reasoning_content"] == "I think."
         assert body["choices"][0]["message"]["content"] == "Paris."
@@ -144,15 +145,15 @@ async def test_the_effort_dial(bench: Maker) -> None:
         assert len(api.samples()) == 2
 
 
-async def test_no_effort_no_reasoning(bench: Maker) -> None:
-    async with bench(FakeEngine(["Paris."]), template=FakeChatTemplate(supports_thinking=True)) as api:
+async def test_no_effort_means_no_reasoning(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Paris."]), template=FakeChatTemplate(supports_thinking=True)) as api:
         for fields in ({}, {"reasoning_effort": "none"}):
             body = (await api.chat(**fields)).json()
             assert "reasoning_content" not in body["choices"][0]["message"]
             assert body["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
 
 
-async def test_fields_without_effect_on_the_answer_are_ignored(bench: Maker) -> None:
+async def test_fields_without_effect_are_ignored(start_api: ApiFactory) -> None:
     ignored = {
         "user": "u",
         "metadata": {"a": "b"},
@@ -163,9 +164,9 @@ async def test_fields_without_effect_on_the_answer_are_ignored(bench: Maker) -> 
         "safety_identifier": "s",
     }
     harmless = {"modalities": ["text"], "audio": None, "functions": None, "stream": False, "stop": None, "tools": []}
-    async with bench() as api:
-        reply = await api.chat(**ignored, **harmless)
-        assert reply.status_code == 200, reply.text
+    async with start_api() as api:
+        response = await api.chat(**ignored, **harmless)
+        assert response.status_code == 200, response.text
 
 
 REFUSED: list[tuple[dict[str, Any], str | None, str]] = [
@@ -213,63 +214,65 @@ REFUSED: list[tuple[dict[str, Any], str | None, str]] = [
 
 @pytest.mark.parametrize(("fields", "param", "code"), REFUSED, ids=lambda value: str(value)[:50])
 @pytest.mark.parametrize("stream", [False, True])
-async def test_what_is_refused_names_its_field(bench: Maker, fields: dict[str, Any], param: str, code: str, stream: bool) -> None:
+async def test_rejection_names_the_field(
+    start_api: ApiFactory, fields: dict[str, Any], param: str, code: str, stream: bool
+) -> None:
     if stream and "stream_options" in fields:
         return
-    async with bench() as api:
-        reply = await api.chat(stream=stream, **fields)
-        assert reply.status_code == (404 if code == "model_not_found" else 400)
-        error = schemas.ErrorEnvelope.model_validate_json(reply.content).error
+    async with start_api() as api:
+        response = await api.chat(stream=stream, **fields)
+        assert response.status_code == (404 if code == "model_not_found" else 400)
+        error = ErrorEnvelope.model_validate_json(response.content).error
         assert (error.param, error.code, error.type) == (param, code, "invalid_request_error")
         assert not api.engine.requests
         assert not api.samples()
 
 
-async def test_an_unknown_model_is_told_which_there_are(bench: Maker) -> None:
-    async with bench() as api:
+async def test_unknown_model_error_lists_the_models(start_api: ApiFactory) -> None:
+    async with start_api() as api:
         assert "fake-model, other/model" in (await api.chat(model="x")).json()["error"]["message"]
 
 
-async def test_without_a_model_the_default_answers(bench: Maker) -> None:
-    async with bench() as api:
+async def test_default_model_answers_without_a_model(start_api: ApiFactory) -> None:
+    async with start_api() as api:
         assert (await api.chat(model=None)).json()["model"] == "fake-model"
         assert (await api.chat(model="other/model")).json()["choices"][0]["message"]["content"] == "Other."
 
 
 class Unruly(FakeEngine):
-    """Promises grammar and does not keep it."""
+    """An engine that claims to follow schemas and does not."""
 
     def _script(self, request: Any) -> ScriptedAnswer:
         return ScriptedAnswer('{"n": "five"}')
 
 
-async def test_an_answer_that_breaks_its_schema_is_never_passed_on_as_one(bench: Maker) -> None:
+async def test_answer_that_violates_its_schema_returns_422(start_api: ApiFactory) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
     form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
-    async with bench(Unruly()) as api:
-        reply = await api.chat(response_format=form)
-        assert (reply.status_code, reply.json()["error"]["code"]) == (422, "schema_not_satisfied")
+    async with start_api(Unruly()) as api:
+        response = await api.chat(response_format=form)
+        assert (response.status_code, response.json()["error"]["code"]) == (422, "schema_not_satisfied")
         streamed = await api.chat(response_format=form, stream=True)
         assert streamed.text.rstrip().rpartition("\n\n")[2].startswith('data: {"error":')
         assert "[DONE]" not in streamed.text
 
 
-async def test_a_crashed_engine_is_a_503_that_says_when_to_come_back(bench: Maker) -> None:
-    async with bench(FakeEngine([ScriptedAnswer("dies", fail_after=0)])) as api:
+async def test_crashed_engine_returns_503_with_retry_after(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine([ScriptedAnswer("dies", fail_after=0)])) as api:
         for stream in (False, True):
-            reply = await api.chat(stream=stream)
-            assert reply.status_code == 503
-            assert reply.headers["retry-after"]
-            assert reply.json()["error"]["type"] == "server_error"
+            response = await api.chat(stream=stream)
+            assert response.status_code == 503
+            assert response.headers["retry-after"]
+            assert response.json()["error"]["type"] == "server_error"
 
 
-async def test_what_does_not_fit_the_queue_is_refused_and_leaves_no_trace(bench: Maker) -> None:
-    async with bench(FakeEngine(max_sequences=2), queue_limit=1) as api:
+async def test_overload_returns_503_and_stores_nothing(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(max_sequences=2), queue_limit=1) as api:
         assert (await api.chat(n=3)).status_code == 200
         import asyncio
 
         slow = asyncio.create_task(api.chat(n=2))
         await asyncio.sleep(0)
         replies = [await api.chat(n=2), await slow]
-        assert sorted(reply.status_code for reply in replies) in ([200, 200], [200, 503])
-        assert (await api.chat(n=3)).status_code == 200, "places are given back"
+        assert sorted(response.status_code for response in replies) in ([200, 200], [200, 503])
+        assert (await api.chat(n=3)).status_code == 200, "the capacity was released"

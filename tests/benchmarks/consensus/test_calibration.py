@@ -1,4 +1,4 @@
-"""How sure q is: by how many spoke, from how many sides, and against people who were not asked."""
+"""Calibration of q: by number of raters, by side, and against left-out raters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ P = ConsensusParameters()
 
 
 @pytest.mark.slow
-def test_q_grows_from_one_half_with_people_of_both_sides() -> None:
+def test_q_grows_from_one_half_with_raters_of_both_sides() -> None:
     one, two, four, sixteen, sixty = (pair.q for pair in calibration.measure_q_growth((1, 2, 4, 16, 60), P))
     assert one == 0.5
     assert 0.5 < two <= 0.6  # one from each side
@@ -23,13 +23,13 @@ def test_q_grows_from_one_half_with_people_of_both_sides() -> None:
     assert sixty > 0.8
 
 
-def test_what_one_side_says_alone_is_no_consensus_however_loud() -> None:
+def test_comparisons_of_one_side_are_no_consensus() -> None:
     for pair in calibration.measure_q_growth((1, 20), P, num_sides=1):
         assert (pair.q, pair.weight, pair.reason) == (0.5, 0.0, "one_side_only")
 
 
 @pytest.mark.slow
-def test_who_disagree_leave_q_lower() -> None:
+def test_disagreement_lowers_q() -> None:
     unanimous, split = calibration.measure_q_growth((40,), P)[0], calibration.measure_q_growth((40,), P, agreeing_share=0.7)[0]
     assert split.better == "a"
     assert 0.5 < split.q < unanimous.q
@@ -42,10 +42,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_q_is_what_raters_who_were_left_out_say(folder: Path) -> None:
-    found = calibration.measure_reliability(polis.load_conversations(folder), [0, 1], P, num_raters=60, comparisons_per_rater=30)
+def test_q_is_calibrated_against_left_out_raters(folder: Path) -> None:
+    measurements = calibration.measure_reliability(
+        polis.load_conversations(folder), [0, 1], P, num_raters=60, comparisons_per_rater=30
+    )
     value = {
-        measure: mean_and_half_width([f for f in found if f.measure == measure])[0] for measure in {f.measure for f in found}
+        measure: mean_and_half_width([f for f in measurements if f.measure == measure])[0]
+        for measure in {f.measure for f in measurements}
     }
     bins = [
         name.removesuffix(", mean q")
@@ -53,6 +56,6 @@ def test_q_is_what_raters_who_were_left_out_say(folder: Path) -> None:
         if name.endswith(", mean q") and value[f"{name[:-8]}, share of pairs"] > 0.1
     ]
     assert len(bins) >= 3
-    said, heard = ([value[f"{name}, {what}"] for name in sorted(bins)] for what in ("mean q", "left-out raters"))
-    assert heard[-1] > heard[0] + 0.1
-    assert abs(sum(said) - sum(heard)) / len(bins) < 0.1
+    mean_q, left_out_share = ([value[f"{name}, {what}"] for name in sorted(bins)] for what in ("mean q", "left-out raters"))
+    assert left_out_share[-1] > left_out_share[0] + 0.1
+    assert abs(sum(mean_q) - sum(left_out_share)) / len(bins) < 0.1

@@ -1,4 +1,4 @@
-"""The system card: counted through runs, lesson sets, adapters and merges; and nobody's name or id in it."""
+"""Model cards count training data through runs, lesson sets, adapters and merges, and contain no name or id of a person."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BASE = replace(paper_model(sha256="ab" * 32), source="pypi:base==1#model.gguf")
 
 
 def make_run(store: Store, name: str, *, lessons: str = "", base: str = BASE.sha256, **setup: object) -> RunFolder:
-    """A run folder, with what a run tells of itself; its command line names a home folder."""
+    """A run folder as training writes it; its command line names a home folder."""
     command = ["yearling", "train", "dpo", "--data-dir", "/home/zoequux"]
     model = {"name": "base", "sha256": base}
     folder = store.runs.folder / name
@@ -39,18 +39,18 @@ def make_run(store: Store, name: str, *, lessons: str = "", base: str = BASE.sha
     )
 
 
-async def test_a_card_counts_what_was_learnt_and_names_nobody(tmp_path: Path) -> None:
+async def test_card_counts_training_data_and_names_nobody(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         ann, bob = people(log, 2)
         store, item = log.store, answer(log, ann.id, 1)
-        said = [
+        judgements = [
             log.rate(ann.id, item, 1.0),
             log.add_edit(bob.id, item, "Better words."),
             log.rate(bob.id, answer(log, bob.id, 2), 1.0),
         ]
         find_consensus(log)
         built = build_lesson_set(store, BuildConfig(heldout_share=0.0))
-        keys = [one.key for one in built.lesson_set.lessons()]
+        keys = [lesson.key for lesson in built.lesson_set.lessons()]
         kinds = built.lesson_set.manifest["counts"]["train"]
         make_run(store, "0190-one", lessons=built.lesson_set.hash)
         make_run(store, "0190-two", lessons=built.lesson_set.hash, environments=["running_totals"])
@@ -67,25 +67,25 @@ async def test_a_card_counts_what_was_learnt_and_names_nobody(tmp_path: Path) ->
         )
     assert card.training_counts == {
         "Training runs": 2,
-        "Steps of them": 42,
+        "Training steps": 42,
         "Lesson sets": 1,
         "Demonstrations": kinds["demonstration"],
         "Preference pairs": kinds["pair"],
         "Thumbs": kinds["thumb"],
-        "Judgements of people behind the lessons": 3,
-        "Kinds of exercises that programs make and grade": 1,
+        "Human judgements behind the lessons": 3,
+        "Task environments": 1,
     }
     assert len(card.worst) == 10
     for text in (render_model_card_markdown(card), render_model_card_page(card)):
         assert "REJECT" in text or text.startswith("#")
         assert "Demonstrations" in text
-        for secret in (ann.id, bob.id, ann.name, bob.name, log.pseudonym(ann.id), *(one.id for one in said), *keys):
+        for secret in (ann.id, bob.id, ann.name, bob.name, log.pseudonym(ann.id), *(event.id for event in judgements), *keys):
             assert secret not in text
         for secret in ("Better words.", "zoequux", built.lesson_set.hash, "0190-one"):
             assert secret not in text
 
 
-def test_what_no_record_tells_is_said(tmp_path: Path) -> None:
+def test_card_says_whether_the_training_history_is_complete(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         make_run(log.store, "0190-one", lessons="ef" * 32)
         for training in (
@@ -94,9 +94,9 @@ def test_what_no_record_tells_is_said(tmp_path: Path) -> None:
             TrainingHistory({}, is_complete=False),
         ):
             card = build_model_card(log.store, "m", "h", facts={}, training=training)
-            assert "not wholly known here" in render_model_card_markdown(card)
+            assert "training history of these weights is incomplete" in render_model_card_markdown(card)
         known = build_model_card(log.store, "m", "h", facts={}, training=TrainingHistory({}, is_complete=True))
-        assert "not wholly known here" not in render_model_card_markdown(known)
+        assert "training history of these weights is incomplete" not in render_model_card_markdown(known)
 
 
 def adapter(sha256: str, run: str, step: int) -> PublishedAdapter:
@@ -106,12 +106,12 @@ def adapter(sha256: str, run: str, step: int) -> PublishedAdapter:
     )  # fmt: skip
 
 
-def test_runs_are_found_through_adapters_merges_and_bases(tmp_path: Path) -> None:
+def test_lineage_follows_adapters_merges_and_bases(tmp_path: Path) -> None:
     merged = replace(BASE, name="merged", sha256="cd" * 32, source=f"merge:{BASE.sha256}+first")
-    whole = replace(BASE, name="whole", sha256="12" * 32, source=f"run:0190-three@7+{merged.sha256}")
+    trained = replace(BASE, name="trained", sha256="12" * 32, source=f"run:0190-three@7+{merged.sha256}")
     foreign = replace(BASE, name="foreign", sha256="34" * 32, source="file:/home/zoequux/model.gguf")
     orphan = replace(BASE, name="orphan", sha256="56" * 32, source=f"merge:{'99' * 32}+first")
-    installed = [BASE, merged, whole, foreign, orphan]
+    installed = [BASE, merged, trained, foreign, orphan]
     adapters = {"first": adapter("first", "0190-one", 5), "second": adapter("second", "0190-two", 9)}
 
     def adapter_of(name: str) -> PublishedAdapter:
@@ -125,19 +125,19 @@ def test_runs_are_found_through_adapters_merges_and_bases(tmp_path: Path) -> Non
         make_run(store, "0190-two", adapter="first")
         make_run(store, "0190-three", base=merged.sha256)
 
-        def found(model: LocalModel, on_it: str = "") -> TrainingHistory:
-            return find_training_lineage(model, adapters.get(on_it), installed, adapter_of, store.runs)
+        def lineage(model: LocalModel, adapter_name: str = "") -> TrainingHistory:
+            return find_training_lineage(model, adapters.get(adapter_name), installed, adapter_of, store.runs)
 
-        assert found(BASE) == TrainingHistory({}, is_complete=True)
-        assert found(BASE, "second") == TrainingHistory({"0190-two": 9, "0190-one": 5}, is_complete=True)
-        assert found(merged) == TrainingHistory({"0190-one": 5}, is_complete=True)
-        assert found(whole) == TrainingHistory({"0190-three": 7, "0190-one": 5}, is_complete=True)
-        assert not found(foreign).is_complete
-        assert found(orphan) == TrainingHistory({"0190-one": 5}, is_complete=False)
+        assert lineage(BASE) == TrainingHistory({}, is_complete=True)
+        assert lineage(BASE, "second") == TrainingHistory({"0190-two": 9, "0190-one": 5}, is_complete=True)
+        assert lineage(merged) == TrainingHistory({"0190-one": 5}, is_complete=True)
+        assert lineage(trained) == TrainingHistory({"0190-three": 7, "0190-one": 5}, is_complete=True)
+        assert not lineage(foreign).is_complete
+        assert lineage(orphan) == TrainingHistory({"0190-one": 5}, is_complete=False)
 
 
 @pytest.mark.parametrize("path", ["/home/zoequux/model.gguf"])
-def test_the_path_of_an_imported_file_stays_at_home(path: str) -> None:
+def test_card_hides_the_path_of_an_imported_file(path: str) -> None:
     from yearling.cli.exam_card import _model_facts
 
     assert "zoequux" not in str(_model_facts(replace(BASE, source=f"file:{path}"), None))

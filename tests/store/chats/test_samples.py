@@ -1,3 +1,5 @@
+"""Samples: round trips, ownership, retention and deletion."""
+
 from __future__ import annotations
 
 import math
@@ -20,7 +22,7 @@ def ada(store: Store) -> Person:
     return store.people.add("Ada")
 
 
-def test_a_sample_comes_back_equal(store: Store, ada: Person) -> None:
+def test_sample_round_trips(store: Store, ada: Person) -> None:
     sample = make_sample(ada.id)
     assert store.samples.add(sample)
     assert store.samples.get(sample.id, person_id=ada.id) == sample
@@ -30,7 +32,7 @@ def test_a_sample_comes_back_equal(store: Store, ada: Person) -> None:
     "changes",
     [
         {"prompt_ids": (), "output_ids": (), "logprobs": (), "adapter_hash": None, "grammar": ""},
-        {"output_ids": (), "logprobs": (-1.0, -2.0)},  # an engine that tells log-probabilities but no ids
+        {"output_ids": (), "logprobs": (-1.0, -2.0)},  # an engine that reports log-probabilities but no ids
         {"logprobs": (float.fromhex("-0x1.99999ap-4"), -math.inf, -1.5)},
         {"logprobs": ()},
         {"messages": ()},
@@ -42,13 +44,13 @@ def test_a_sample_comes_back_equal(store: Store, ada: Person) -> None:
         {"finish_reason": "tool_calls", "duration_s": 0.0},
     ],
 )
-def test_unusual_values_come_back_equal(store: Store, ada: Person, changes: dict[str, object]) -> None:
+def test_unusual_values_round_trip(store: Store, ada: Person, changes: dict[str, object]) -> None:
     sample = make_sample(ada.id, **changes)
     store.samples.add(sample)
     assert store.samples.get(sample.id, person_id=ada.id) == sample
 
 
-def test_the_key_order_of_messages_is_kept(store: Store, ada: Person) -> None:
+def test_key_order_of_messages_is_kept(store: Store, ada: Person) -> None:
     sample = make_sample(ada.id, messages=({"zeta": 1, "alpha": {"y": 1, "x": 2}},))
     store.samples.add(sample)
     message = store.samples.get(sample.id, person_id=ada.id).messages[0]
@@ -63,7 +65,7 @@ def test_samples_are_listed_newest_first_in_pages(store: Store, ada: Person) -> 
     assert [*first, *rest] == batch[::-1]
 
 
-def test_another_persons_sample_does_not_exist(store: Store, ada: Person) -> None:
+def test_sample_of_another_person_is_not_found(store: Store, ada: Person) -> None:
     sample = make_sample(ada.id)
     store.samples.add(sample)
     bob = store.people.add("Bob")
@@ -75,13 +77,13 @@ def test_another_persons_sample_does_not_exist(store: Store, ada: Person) -> Non
     assert (store.samples.count(bob.id), store.samples.count(ada.id), store.samples.count()) == (0, 1, 1)
 
 
-def test_a_batch_is_all_or_none(store: Store, ada: Person) -> None:
+def test_batch_is_stored_completely_or_not_at_all(store: Store, ada: Person) -> None:
     with pytest.raises(NotFound, match="nobody"):
         store.samples.add_many([make_sample(ada.id), make_sample("nobody")])
     assert store.samples.count() == 0
 
 
-def test_an_id_in_use_is_refused(store: Store, ada: Person) -> None:
+def test_sample_id_in_use_is_refused(store: Store, ada: Person) -> None:
     sample = make_sample(ada.id)
     store.samples.add(sample)
     with pytest.raises(Conflict, match=sample.id):
@@ -102,16 +104,14 @@ def test_an_id_in_use_is_refused(store: Store, ada: Person) -> None:
         ({"messages": ({"content": math.inf},)}, BadInput),
     ],
 )
-def test_a_sample_that_contradicts_itself_is_refused(
-    store: Store, ada: Person, changes: dict[str, object], error: type[Exception]
-) -> None:
+def test_inconsistent_sample_is_refused(store: Store, ada: Person, changes: dict[str, object], error: type[Exception]) -> None:
     with pytest.raises(Exception) as refused:
         store.samples.add(make_sample(ada.id, **changes))
     assert isinstance(refused.value, error) or isinstance(refused.value.__cause__, error)
     assert store.samples.count() == 0
 
 
-def test_one_unacceptable_sample_does_not_keep_the_others_out(store: Store, ada: Person) -> None:
+def test_invalid_sample_does_not_affect_the_others(store: Store, ada: Person) -> None:
     batch = [make_sample(ada.id), make_sample("nobody"), make_sample(ada.id)]
     outcomes = store.samples.add_each(batch)
     assert outcomes[0] is True
@@ -120,7 +120,7 @@ def test_one_unacceptable_sample_does_not_keep_the_others_out(store: Store, ada:
     assert store.samples.list(ada.id) == [batch[2], batch[0]]
 
 
-def test_retention_of_metadata_drops_every_word_and_token(tmp_path: Path, database_url: str) -> None:
+def test_metadata_retention_removes_all_content(tmp_path: Path, database_url: str) -> None:
     with Store.open(make_settings(tmp_path / "data", database_url, retention="metadata")) as store:
         owner = store.people.owner()
         sample = make_sample(owner.id, output_text="the-answer", sampling=SamplingSettings(stop=("the-stop",), seed=4))
@@ -140,13 +140,13 @@ def test_retention_of_metadata_drops_every_word_and_token(tmp_path: Path, databa
         assert store.verify().ok
 
 
-def test_retention_of_nothing_stores_nothing(tmp_path: Path, database_url: str) -> None:
+def test_no_retention_stores_nothing(tmp_path: Path, database_url: str) -> None:
     with Store.open(make_settings(tmp_path / "data", database_url, retention="none")) as store:
         assert store.samples.add(make_sample(store.people.owner().id)) is False
         assert store.samples.count() == 0
 
 
-def test_old_samples_are_deleted_at_the_next_start(settings: Settings) -> None:
+def test_old_samples_are_deleted_when_the_store_opens(settings: Settings) -> None:
     with Store.open(settings) as store:
         owner = store.people.owner()
         now = now_utc()
@@ -159,7 +159,7 @@ def test_old_samples_are_deleted_at_the_next_start(settings: Settings) -> None:
         assert (entry.action, entry.detail) == ("samples.expire", {"samples": 1})
 
 
-def test_deleting_older_than_counts_and_spares_the_rest(store: Store, ada: Person) -> None:
+def test_delete_older_than_returns_the_count_and_keeps_newer_samples(store: Store, ada: Person) -> None:
     border = now_utc()
     batch = [make_sample(ada.id, created_utc=border + timedelta(microseconds=offset)) for offset in (-1, 0, 1)]
     store.samples.add_many(batch)
@@ -168,7 +168,7 @@ def test_deleting_older_than_counts_and_spares_the_rest(store: Store, ada: Perso
     assert store.samples.count() == 2
 
 
-def test_deleted_words_are_gone_from_every_file(tmp_path: Path) -> None:
+def test_deleted_words_are_in_no_file(tmp_path: Path) -> None:
     """SQLite only: within the database pages and the write-ahead log. What Postgres leaves in its own log is documented."""
     secret = "correct-horse-battery-staple"
     with Store.open(make_settings(tmp_path)) as store:

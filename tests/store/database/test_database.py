@@ -1,4 +1,4 @@
-"""What can go wrong under the store, each with its words and nothing lost. Full and read-only disks are real, small mounts."""
+"""Failures of databases and disks: clear errors, and nothing lost. Full and read-only disks are real, small mounts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Mount = Callable[[str], Path]
 
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Mount]:
-    """Mount a small tmpfs with the given options; gone after the test."""
+    """Mount a small tmpfs with the given options; it is unmounted after the test."""
     mounted: list[Path] = []
 
     def mount(options: str) -> Path:
@@ -43,13 +43,13 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def remount(folder: Path, how: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{how}", folder], check=True)
+def remount(folder: Path, option: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{option}", folder], check=True)
 
 
 @pytest.fixture(scope="module")
 def larger_once(filled_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As `filled_once`, with samples that take many pages of the file."""
+    """Like `filled_once`, with samples that take many pages of the file."""
     folder = tmp_path_factory.mktemp("larger") / "data"
     shutil.copytree(filled_once / "data", folder)
     with Store.open(make_settings(folder)) as store:
@@ -64,16 +64,16 @@ def filled(larger_once: Path, tmp_path: Path) -> Settings:
     return make_settings(tmp_path / "data")
 
 
-def test_connections_are_as_durable_as_they_must_be(
+def test_sqlite_connections_have_durable_settings(
     tmp_path: Path, no_waiting_for_the_disk: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "_prepare_sqlite", no_waiting_for_the_disk)
     with Store.open(make_settings(tmp_path)) as store, store.database.read() as connection:
-        found = {
+        settings = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "busy_timeout")
         }
-    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1, "busy_timeout": 5000}
+    assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1, "busy_timeout": 5000}
 
 
 @pytest.mark.parametrize(
@@ -85,18 +85,18 @@ def test_connections_are_as_durable_as_they_must_be(
         ("sqlite:////tmp/x.db", "sqlite+pysqlite"),
     ],
 )
-def test_urls_get_the_driver_that_we_use(url: str, driver: str) -> None:
+def test_url_gets_our_driver(url: str, driver: str) -> None:
     assert normalise_url(url).drivername == driver
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://u@h/d", "sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory"])
-def test_other_urls_are_refused(url: str) -> None:
+def test_unsupported_urls_are_refused(url: str) -> None:
     with pytest.raises(BadInput) as refused:
         Database(url)
     assert refused.value.param == "database_url"
 
 
-def test_a_transaction_that_raises_leaves_no_trace(store: Store) -> None:
+def test_transaction_that_raises_is_rolled_back(store: Store) -> None:
     before = dump(store)
 
     def change_and_fail() -> None:
@@ -109,7 +109,7 @@ def test_a_transaction_that_raises_leaves_no_trace(store: Store) -> None:
     assert dump(store) == before
 
 
-def test_a_reader_sees_one_moment(store: Store) -> None:
+def test_reader_sees_one_consistent_state(store: Store) -> None:
     with store.database.read() as connection:
 
         def count() -> int:
@@ -121,44 +121,54 @@ def test_a_reader_sees_one_moment(store: Store) -> None:
     assert len(store.people.list()) == before + 1
 
 
-def random_bytes(path: Path) -> None:
+def fill_with_random_bytes(path: Path) -> None:
     path.write_bytes(os.urandom(path.stat().st_size))
 
 
-def text_file(path: Path) -> None:
+def replace_by_text(path: Path) -> None:
     path.write_text("This is not a database.\n")
 
 
-def first_half(path: Path) -> None:
+def cut_in_half(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
-def last_bytes_gone(path: Path) -> None:
+def cut_last_bytes(path: Path) -> None:
     os.truncate(path, path.stat().st_size - 100)
 
 
-def nothing_left(path: Path) -> None:
+def make_empty(path: Path) -> None:
     os.truncate(path, 0)
 
 
-def gone(path: Path) -> None:
+def delete_file(path: Path) -> None:
     path.unlink()
 
 
-def header_only(path: Path) -> None:
+def cut_header(path: Path) -> None:
     os.truncate(path, 50)
 
 
-def pages_overwritten(path: Path) -> None:
+def overwrite_pages(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(4096 * 2)
         file.write(os.urandom(4096 * 12))
 
 
 @pytest.mark.parametrize(
-    "damage", [random_bytes, text_file, first_half, last_bytes_gone, nothing_left, gone, header_only, pages_overwritten]
+    "damage",
+    [
+        fill_with_random_bytes,
+        replace_by_text,
+        cut_in_half,
+        cut_last_bytes,
+        make_empty,
+        delete_file,
+        cut_header,
+        overwrite_pages,
+    ],
 )
-def test_a_damaged_database_is_refused_and_can_be_replaced_by_a_backup(
+def test_damaged_database_is_refused_until_a_backup_is_restored(
     filled: Settings, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     backup = tmp_path / "backup.tar.gz"
@@ -167,22 +177,22 @@ def test_a_damaged_database_is_refused_and_can_be_replaced_by_a_backup(
         store.backup(backup)
     path = filled.data_dir / "yearling.db"
     damage(path)
-    wreck = path.read_bytes() if path.exists() else None
+    damaged_content = path.read_bytes() if path.exists() else None
     for attempt in (Store.open, describe_store):
         with pytest.raises(Untrusted) as refused:
             attempt(filled)
         assert "restore" in refused.value.advice
-        assert (path.read_bytes() if path.exists() else None) == wreck
-    done = restore(backup, filled)
-    if wreck is not None:
-        assert done.replaced_data is not None
-        assert (done.replaced_data / "yearling.db").read_bytes() == wreck
+        assert (path.read_bytes() if path.exists() else None) == damaged_content
+    result = restore(backup, filled)
+    if damaged_content is not None:
+        assert result.replaced_data is not None
+        assert (result.replaced_data / "yearling.db").read_bytes() == damaged_content
     with Store.open(filled) as store:
         assert dump(store) == before
         assert store.verify().ok
 
 
-def test_damage_that_a_start_does_not_meet_is_found_by_verify(filled: Settings) -> None:
+def test_verify_reports_damaged_column(filled: Settings) -> None:
     with Store.open(filled) as store:
         with store.database.write() as connection:
             connection.exec_driver_sql("UPDATE samples SET logprobs = x'6601' WHERE id = (SELECT MAX(id) FROM samples)")
@@ -190,7 +200,7 @@ def test_damage_that_a_start_does_not_meet_is_found_by_verify(filled: Settings) 
         assert [check.name for check in report.checks if not check.ok] == ["samples"]
 
 
-def test_rows_that_refer_to_nothing_are_found_by_verify(filled: Settings) -> None:
+def test_verify_reports_dangling_references(filled: Settings) -> None:
     with Store.open(filled) as store:
         with closing(sqlite3.connect(filled.data_dir / "yearling.db")) as connection:
             connection.execute("UPDATE messages SET parent_id = 'nobody' WHERE parent_id IS NOT NULL")
@@ -202,19 +212,19 @@ def test_rows_that_refer_to_nothing_are_found_by_verify(filled: Settings) -> Non
         assert "6 rows of messages refer to missing messages" in detail
 
 
-def test_what_is_not_there_yet_is_inspected_without_a_trace(tmp_path: Path) -> None:
+def test_describing_an_empty_store_creates_nothing(tmp_path: Path) -> None:
     assert "nothing is stored yet" in describe_store(make_settings(tmp_path / "data"))
     assert not (tmp_path / "data").exists()
 
 
-def test_what_is_there_is_told_in_a_sentence(settings: Settings) -> None:
+def test_description_counts_the_records(settings: Settings) -> None:
     with Store.open(settings) as store:
         fill(store)
     assert describe_store(settings).endswith("2 people, 2 conversations, 8 samples")
     assert "password" not in describe_store(settings)
 
 
-def test_a_locked_database_says_so_and_works_again_afterwards(tmp_path: Path) -> None:
+def test_locked_database_raises_and_works_later(tmp_path: Path) -> None:
     settings = make_settings(tmp_path)
     with Store.open(settings, lock_timeout_s=0.2) as store:
         with closing(sqlite3.connect(tmp_path / "yearling.db", isolation_level=None)) as other:
@@ -223,13 +233,13 @@ def test_a_locked_database_says_so_and_works_again_afterwards(tmp_path: Path) ->
                 store.people.add("Ada")
             with pytest.raises(StorageFailed, match="locked"):
                 store.check_writable()
-            assert len(store.people.list()) == 1  # reading goes on
+            assert len(store.people.list()) == 1  # reading still works
         store.people.add("Ada")
         assert store.verify().ok
 
 
 @pytest.mark.slow
-def test_a_locked_postgres_says_so(tmp_path: Path, postgres_server: Callable[[], str]) -> None:
+def test_locked_postgres_raises(tmp_path: Path, postgres_server: Callable[[], str]) -> None:
     settings = make_settings(tmp_path, postgres_server())
     with Store.open(settings, lock_timeout_s=0.2) as store, Store.open(settings) as other:
         with other.database.write() as connection:
@@ -240,7 +250,7 @@ def test_a_locked_postgres_says_so(tmp_path: Path, postgres_server: Callable[[],
 
 
 @pytest.mark.slow
-def test_a_postgres_that_is_not_there_says_so_without_the_password(tmp_path: Path, postgres_server: Callable[[], str]) -> None:
+def test_unreachable_postgres_raises_without_revealing_the_password(tmp_path: Path, postgres_server: Callable[[], str]) -> None:
     url = postgres_server()
     with pytest.raises(Unavailable, match="cannot be reached") as refused:
         Store.open(make_settings(tmp_path, "postgresql://u:secret@127.0.0.1:1/d"))
@@ -250,7 +260,7 @@ def test_a_postgres_that_is_not_there_says_so_without_the_password(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_read_only_postgres_says_so(tmp_path: Path, postgres_server: Callable[[], str]) -> None:
+def test_read_only_postgres_raises(tmp_path: Path, postgres_server: Callable[[], str]) -> None:
     settings = make_settings(tmp_path, postgres_server())
     Store.open(settings).close()
     read_only = make_settings(tmp_path, settings.database_url + "&options=-c%20default_transaction_read_only%3Don")
@@ -259,7 +269,7 @@ def test_a_read_only_postgres_says_so(tmp_path: Path, postgres_server: Callable[
 
 
 @pytest.mark.slow
-def test_a_read_only_folder_says_so_and_loses_nothing(mount: Mount) -> None:
+def test_read_only_folder_raises_and_loses_nothing(mount: Mount) -> None:
     folder = mount("size=8m")
     settings = make_settings(folder / "data")
     with Store.open(settings) as store:
@@ -276,7 +286,7 @@ def test_a_read_only_folder_says_so_and_loses_nothing(mount: Mount) -> None:
         assert dump(store) == before
 
 
-async def test_a_full_disk_says_so_loses_nothing_and_works_again(mount: Mount) -> None:
+async def test_full_disk_raises_and_loses_no_acknowledged_sample(mount: Mount) -> None:
     folder = mount("size=6m")
     settings = make_settings(folder / "data")
     with Store.open(settings) as store:
@@ -316,7 +326,7 @@ async def test_a_full_disk_says_so_loses_nothing_and_works_again(mount: Mount) -
         assert store.verify().ok
 
 
-def test_a_first_start_on_a_full_disk_says_so_and_works_afterwards(mount: Mount) -> None:
+def test_first_start_on_full_disk_raises_and_works_later(mount: Mount) -> None:
     folder = mount("size=1m")
     filler = folder / "filler"
     filler.write_bytes(bytes(shutil.disk_usage(folder).free))

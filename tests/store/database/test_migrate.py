@@ -1,3 +1,5 @@
+"""Migrations: the newest schema, upgrades with a backup, failures and concurrent starts."""
+
 from __future__ import annotations
 
 import subprocess
@@ -24,7 +26,7 @@ FIRST = "0001"
 
 
 def open_raw(settings: Settings) -> Database:
-    """The database without what `Store.open` does."""
+    """Open the database without `Store.open`."""
     settings.data_dir.mkdir(exist_ok=True)
     return Database(settings.resolved_database_url)
 
@@ -36,14 +38,14 @@ def set_version(settings: Settings, version: str) -> None:
     database.close()
 
 
-def only(content: dict[str, Any], columns: dict[str, list[str]]) -> dict[str, Any]:
-    """The rows of a dump, cut down to these columns of these tables."""
-    at = {name: [metadata.tables[name].columns.keys().index(column) for column in columns[name]] for name in columns}
-    return {name: [tuple(row[place] for place in at[name]) for row in content[name]] for name in columns}
+def select_columns(content: dict[str, Any], columns: dict[str, list[str]]) -> dict[str, Any]:
+    """The given columns of the given tables of a dump."""
+    positions = {name: [metadata.tables[name].columns.keys().index(column) for column in columns[name]] for name in columns}
+    return {name: [tuple(row[position] for position in positions[name]) for row in content[name]] for name in columns}
 
 
-def first_schema_with_data(settings: Settings) -> tuple[dict[str, list[str]], dict[str, Any]]:
-    """A database as the first version left it, with data; returns its columns by table, and every row of it."""
+def create_first_schema_with_data(settings: Settings) -> tuple[dict[str, list[str]], dict[str, Any]]:
+    """Create a database with the first schema and data. Returns its columns by table, and all of its rows."""
     database = open_raw(settings)
     with migration_transaction(database) as connection:
         upgrade(connection, FIRST)
@@ -55,7 +57,7 @@ def first_schema_with_data(settings: Settings) -> tuple[dict[str, list[str]], di
         old.reflect(connection)
         tables = [table for table in metadata.sorted_tables if table.name in old.tables]
         columns = {table.name: old.tables[table.name].columns.keys() for table in tables}
-        rows = only(content, columns)
+        rows = select_columns(content, columns)
         for table in tables:
             values = [dict(zip(columns[table.name], row, strict=True)) for row in rows[table.name]]
             insert = sa.insert(sa.table(table.name, *(sa.column(name, table.c[name].type) for name in columns[table.name])))
@@ -64,19 +66,19 @@ def first_schema_with_data(settings: Settings) -> tuple[dict[str, list[str]], di
     return columns, rows
 
 
-def test_a_new_store_has_the_newest_schema(store: Store) -> None:
+def test_new_store_has_newest_schema(store: Store) -> None:
     with store.database.read() as connection:
         assert read_schema_version(connection) == SCHEMA_VERSION
     assert not (store.settings.data_dir / "backups").exists()
 
 
-def test_the_noted_version_is_the_newest_migration() -> None:
+def test_schema_version_is_the_newest_migration() -> None:
     script = ScriptDirectory.from_config(alembic_config())
     assert script.get_heads() == [SCHEMA_VERSION]
     assert [revision.revision for revision in script.walk_revisions()][-1] == FIRST
 
 
-def test_migrations_build_what_the_schema_says(store: Store) -> None:
+def test_migrations_build_the_declared_schema(store: Store) -> None:
     with store.database.read() as connection:
         options = {
             "version_table": VERSION_TABLE,
@@ -87,7 +89,7 @@ def test_migrations_build_what_the_schema_says(store: Store) -> None:
         assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
 
 
-def test_the_comparison_can_fail(store: Store) -> None:
+def test_schema_comparison_can_fail(store: Store) -> None:
     with store.database.write() as connection:
         connection.exec_driver_sql("DROP INDEX ix_samples_created_utc")
         connection.exec_driver_sql("ALTER TABLE people ADD COLUMN extra TEXT")
@@ -97,11 +99,11 @@ def test_the_comparison_can_fail(store: Store) -> None:
     assert sorted(changes) == ["add_index", "remove_column"]
 
 
-def test_data_of_the_first_schema_arrives_whole_with_a_backup_before(settings: Settings) -> None:
-    columns, before = first_schema_with_data(settings)
+def test_migration_from_first_schema_keeps_all_data_and_makes_a_backup(settings: Settings) -> None:
+    columns, before = create_first_schema_with_data(settings)
     with Store.open(settings) as store:
         after = dump(store)
-        assert only(after, columns) == before
+        assert select_columns(after, columns) == before
         assert store.verify().ok
         entry = store.audit.entries()[-1]
         assert (entry.action, entry.detail["from"]) == ("schema.migrate", FIRST)
@@ -115,13 +117,13 @@ def test_data_of_the_first_schema_arrives_whole_with_a_backup_before(settings: S
     restore(backups[0], restored)
     with Store.open(restored) as store:
         again = dump(store)
-        assert only(again, columns) == before
+        assert select_columns(again, columns) == before
 
 
-def test_a_migration_that_fails_leaves_the_old_schema(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    columns, before = first_schema_with_data(settings)
+def test_failed_migration_leaves_old_schema(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns, before = create_first_schema_with_data(settings)
     database = open_raw(settings)
-    # A name that the last migration needs, so that it fails after most of the work.
+    # A later migration creates an index of this name, so it fails after most of the work.
     with database.write() as connection:
         connection.exec_driver_sql("CREATE INDEX ix_blob_references_kind_record_id ON people (role)")
     with pytest.raises(sa.exc.DBAPIError, match="ix_blob_references_kind_record_id"):
@@ -134,10 +136,10 @@ def test_a_migration_that_fails_leaves_the_old_schema(settings: Settings, monkey
     database.close()
     with Store.open(settings) as store:
         after = dump(store)
-        assert only(after, columns) == before
+        assert select_columns(after, columns) == before
 
 
-def test_a_newer_schema_is_refused_and_left_alone(settings: Settings) -> None:
+def test_newer_schema_is_refused_and_unchanged(settings: Settings) -> None:
     with Store.open(settings) as store:
         fill(store)
         backup = settings.data_dir / "backups" / "mine.tar.gz"
@@ -152,7 +154,7 @@ def test_a_newer_schema_is_refused_and_left_alone(settings: Settings) -> None:
         assert dump(store) == before
 
 
-def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
+def test_database_of_another_program_is_refused_and_unchanged(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'yearling.db'}")
     with database.write() as connection:
         connection.exec_driver_sql("CREATE TABLE recipes (x INTEGER)")
@@ -177,9 +179,9 @@ with Store.open(Settings(data_dir=Path(sys.argv[1]), database_url=sys.argv[2])) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("old", [False, True], ids=["first start", "migration"])
-def test_starts_at_the_same_moment_are_safe(settings: Settings, old: bool) -> None:
+def test_concurrent_starts_are_safe(settings: Settings, old: bool) -> None:
     if old:
-        first_schema_with_data(settings)
+        create_first_schema_with_data(settings)
     command = [sys.executable, "-c", OPENER, str(settings.data_dir), settings.database_url]
     starts = [
         subprocess.Popen(command, cwd=Path(__file__).parents[3], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

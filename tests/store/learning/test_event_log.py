@@ -1,4 +1,4 @@
-"""The event log, the texts beside it, the runs over it: whole, append-only, one chain whoever writes."""
+"""The event log, its texts, consensus runs and secrets: append-only, and one chain whoever writes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ GUARDS = ("no_update", "no_delete", "in_sequence")
 
 
 def tamper(store: Store, statement: str) -> None:
-    """What somebody could do who owns the database: switch the guards off, then change the log."""
-    off = [f"DROP TRIGGER events_{name}" for name in GUARDS]
+    """Remove the guards and change the log, as the owner of the database could."""
+    drop_triggers = [f"DROP TRIGGER events_{name}" for name in GUARDS]
     with store.database.write() as connection:
-        for command in (*(off if store.database.is_sqlite else ["ALTER TABLE events DISABLE TRIGGER USER"]), statement):
+        for command in (*(drop_triggers if store.database.is_sqlite else ["ALTER TABLE events DISABLE TRIGGER USER"]), statement):
             connection.exec_driver_sql(command)
 
 
@@ -44,7 +44,7 @@ def record_run(store: Store, snapshot: bytes, changes: list[dict[str, Any]], *, 
     )
 
 
-def test_events_come_back_equal_and_chained(store: Store) -> None:
+def test_events_round_trip_and_are_chained(store: Store) -> None:
     assert store.events.head().sequence == 0
     new = [make_event("one", tags=["é", "\0"], value=1.0), make_event("two", nested={"b": None, "a": 0.1})]
     appended = store.events.append(new)
@@ -61,14 +61,14 @@ def test_events_come_back_equal_and_chained(store: Store) -> None:
         store.events.get("three")
 
 
-def test_the_hash_is_as_documented(store: Store) -> None:
+def test_hash_follows_its_definition(store: Store) -> None:
     (entry,) = store.events.append([make_event("one")]).entries
     line = json.dumps(make_event("one"), sort_keys=True, separators=(",", ":"))
     assert entry.hash == hashlib.sha256(f"1\n{'0' * 64}\n{line}".encode()).hexdigest()
     assert entry.hash == hash_event_entry(1, "0" * 64, line)
 
 
-def test_what_is_there_already_is_not_appended_again(store: Store) -> None:
+def test_known_events_are_not_appended_again(store: Store) -> None:
     new = [make_event(str(number)) for number in range(1200)]  # more than one batch
     store.events.append(new[:700])
     appended = store.events.append(new + new[:5])
@@ -78,7 +78,7 @@ def test_what_is_there_already_is_not_appended_again(store: Store) -> None:
     assert store.events.verify().num_entries == 1200
 
 
-def test_an_id_stands_for_one_event(store: Store) -> None:
+def test_event_id_is_unique(store: Store) -> None:
     store.events.append([make_event("one")])
     for batch in (
         [make_event("new"), make_event("one", value=1.0)],
@@ -90,18 +90,18 @@ def test_an_id_stands_for_one_event(store: Store) -> None:
 
 
 @pytest.mark.parametrize("event_id", ["", "x" * 65, "a b", "é", None, 7])
-def test_ids_are_short_and_visible(store: Store, event_id: Any) -> None:
+def test_invalid_event_ids_are_refused(store: Store, event_id: Any) -> None:
     with pytest.raises(BadInput, match="id"):
         store.events.append([{**make_event("x"), "id": event_id}])
 
 
-def test_an_event_must_be_json(store: Store) -> None:
+def test_event_must_be_json(store: Store) -> None:
     with pytest.raises(BadInput):
         store.events.append([make_event("one"), make_event("two", value=float("nan"))])
     assert store.events.head().sequence == 0
 
 
-def test_a_head_can_be_insisted_on(store: Store) -> None:
+def test_append_raises_conflict_for_unexpected_head(store: Store) -> None:
     head = store.events.append([make_event("one")]).entries[0].hash
     store.events.append([make_event("two")], expected_head=head)
     with pytest.raises(Conflict, match="in the meantime"):
@@ -120,14 +120,14 @@ def test_a_head_can_be_insisted_on(store: Store) -> None:
         (f"UPDATE events SET previous_hash = '{'f' * 64}' WHERE sequence = 4", 4, "follow"),
     ],
 )
-def test_the_first_broken_link_is_named(store: Store, statement: str, broken_at: int, reason: str) -> None:
+def test_verify_names_the_first_broken_entry(store: Store, statement: str, broken_at: int, reason: str) -> None:
     store.events.append([make_event(str(number)) for number in range(1, 6)])
     assert store.verify().ok
     tamper(store, statement)
-    state = store.events.verify()
-    assert (state.broken_at, reason in state.reason) == (broken_at, True)
+    verification = store.events.verify()
+    assert (verification.broken_at, reason in verification.reason) == (broken_at, True)
     report = store.verify()
-    assert "not guarded" in report.checks[0].detail
+    assert "unguarded" in report.checks[0].detail
     assert f"entry {broken_at}" in next(check.detail for check in report.checks if check.name == "event log")
 
 
@@ -141,15 +141,15 @@ def test_the_first_broken_link_is_named(store: Store, statement: str, broken_at:
         "INSERT INTO events SELECT 3, id, event, 'x', 'y' FROM events WHERE sequence = 1",
     ],
 )
-def test_the_database_itself_refuses_changes(store: Store, statement: str) -> None:
-    made = list(store.events.append([make_event("one"), make_event("two")]).entries)
+def test_database_refuses_changes_to_the_log(store: Store, statement: str) -> None:
+    appended = list(store.events.append([make_event("one"), make_event("two")]).entries)
     with pytest.raises(sa.exc.IntegrityError), store.database.write() as connection:
         connection.exec_driver_sql(statement)
-    assert store.events.entries() == made
+    assert store.events.entries() == appended
 
 
 @pytest.mark.parametrize("sequence", [1, 2])
-def test_a_replacement_or_truncation_is_refused_too(store: Store, sequence: int) -> None:
+def test_database_refuses_replacement_and_truncation(store: Store, sequence: int) -> None:
     store.events.append([make_event("one")])
     row = f"SELECT {sequence}, id, 'forged', previous_hash, hash FROM events"
     statement = f"INSERT OR REPLACE INTO events {row}" if store.database.is_sqlite else "TRUNCATE events"
@@ -158,11 +158,11 @@ def test_a_replacement_or_truncation_is_refused_too(store: Store, sequence: int)
     assert store.events.get("one").event == make_event("one")
 
 
-def test_threads_never_fork_the_chain(store: Store) -> None:
+def test_concurrent_threads_never_fork_the_chain(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: store.events.append([make_event(str(number % 60))]), range(80)))
-    state = store.events.verify()
-    assert (state.num_entries, state.broken_at) == (60, None)
+    verification = store.events.verify()
+    assert (verification.num_entries, verification.broken_at) == (60, None)
 
 
 APPENDER = """
@@ -172,24 +172,24 @@ from yearling.config import Settings
 from yearling.store import Store
 
 with Store.open(Settings(data_dir=Path(sys.argv[1]), database_url=sys.argv[2])) as store:
-    store.secrets.get("key")
+    store.secrets.get_or_create("key")
     for number in range(25):
         store.events.append([{"id": f"{sys.argv[3]}-{number}"}, {"id": f"shared-{number}"}])
 """
 
 
 @pytest.mark.slow
-def test_processes_never_fork_the_chain(settings: Settings, store: Store) -> None:
+def test_concurrent_processes_never_fork_the_chain(settings: Settings, store: Store) -> None:
     command = [sys.executable, "-c", APPENDER, str(settings.data_dir), settings.database_url]
     root = Path(__file__).parents[3]
     writers = [subprocess.Popen([*command, str(number)], cwd=root) for number in range(4)]
     assert [writer.wait(120) for writer in writers] == [0] * 4
-    state = store.events.verify()
-    assert (state.num_entries, state.broken_at) == (125, None)
+    verification = store.events.verify()
+    assert (verification.num_entries, verification.broken_at) == (125, None)
     assert store.secrets.get_or_create("key") == store.secrets.get_or_create("key")
 
 
-def test_texts_come_back_until_they_are_deleted(store: Store) -> None:
+def test_texts_round_trip_until_deleted(store: Store) -> None:
     ada = store.people.add("Ada")
     text = make_text("n1", "note", {"text": "words \0 \ud800 é"}, person_id=ada.id)
     imported = make_text("i1", "answer", {"messages": [], "text": "x"}, salt="")
@@ -206,16 +206,16 @@ def test_texts_come_back_until_they_are_deleted(store: Store) -> None:
     assert store.verify().ok
 
 
-def test_an_id_stands_for_one_text(store: Store) -> None:
+def test_text_id_is_unique(store: Store) -> None:
     store.texts.add([make_text("n1", "note", {"text": "a"}, salt="")])
-    with pytest.raises(Conflict, match="other words"):
+    with pytest.raises(Conflict, match="belongs to another text"):
         store.texts.add([make_text("n2", "note", {"text": "b"}), make_text("n1", "note", {"text": "b"}, salt="")])
     with pytest.raises(NotFound, match="person"):
         store.texts.add([make_text("n2", "note", {"text": "b"}, person_id="nobody")])
     assert [text.id for text in store.texts.list()] == ["n1"]
 
 
-def test_salted_hashes_of_equal_words_differ(store: Store) -> None:
+def test_salted_hashes_of_equal_texts_differ(store: Store) -> None:
     assert make_text("a", "note", {"text": "yes"}).sha256 != make_text("a", "note", {"text": "yes"}).sha256
     text = make_text("a", "note", {"text": "yes"}, salt="00ff")
     assert text.sha256 == hashlib.sha256(b'00ff{"text":"yes"}').hexdigest()
@@ -224,14 +224,14 @@ def test_salted_hashes_of_equal_words_differ(store: Store) -> None:
             make_text(text_id, kind, {}, salt=salt)
 
 
-def test_changed_words_are_noticed(store: Store) -> None:
+def test_verify_reports_changed_text(store: Store) -> None:
     store.texts.add([make_text("n1", "note", {"text": "a"})])
     with store.database.write() as connection:
         connection.exec_driver_sql('UPDATE texts SET content = \'{"text":"b"}\'')
     assert [check.name for check in store.verify().checks if not check.ok] == ["texts"]
 
 
-def test_runs_follow_one_another(store: Store) -> None:
+def test_run_is_recorded_only_after_the_newest_one(store: Store) -> None:
     store.events.append([make_event("one")])
     assert store.consensus_runs.get_newest() is None
     first, appended = record_run(store, b"first", [make_event("change")], previous=0)
@@ -245,14 +245,14 @@ def test_runs_follow_one_another(store: Store) -> None:
     third, _ = record_run(store, b"third", [], previous=2)
     assert store.consensus_runs.list() == [first, second, third]
     assert store.consensus_runs.read_snapshot(third) == b"third"
-    # What changed a status, and the newest, are kept; what is between may go.
+    # Snapshots of runs that changed a status, and the newest one, are kept.
     assert store.blobs.referenced_hashes() == {first.snapshot_sha256, third.snapshot_sha256}
     assert store.verify().ok
 
 
-def test_secrets_are_drawn_once(settings: Settings, store: Store) -> None:
+def test_secret_is_created_once(settings: Settings, store: Store) -> None:
     key = store.secrets.get_or_create("key")
     assert len(key) == 32
     assert store.secrets.get_or_create("other") != key
-    with Store.open(settings) as again:
-        assert again.secrets.get_or_create("key") == key
+    with Store.open(settings) as second:
+        assert second.secrets.get_or_create("key") == key

@@ -1,3 +1,5 @@
+"""Records of lesson sets: versions, sources and the current set."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -24,7 +26,7 @@ def manifest(number: int) -> dict[str, Any]:
     }
 
 
-def test_a_set_is_known_by_version_and_hash_with_its_sources(store: Store) -> None:
+def test_set_is_found_by_version_hash_and_event(store: Store) -> None:
     first = store.lesson_sets.record(manifest(1), {"seen": 3}, SOURCES)
     second = store.lesson_sets.record(manifest(2), {}, [])
     assert store.lesson_sets.list() == [first, second]
@@ -41,7 +43,7 @@ def test_a_set_is_known_by_version_and_hash_with_its_sources(store: Store) -> No
         store.lesson_sets.list_sources("0" * 64)
 
 
-def test_the_current_set_is_the_one_that_the_last_build_gave(store: Store) -> None:
+def test_current_set_is_the_last_one_recorded(store: Store) -> None:
     assert store.lesson_sets.get_current() is None
     first = store.lesson_sets.record(manifest(1), {"seen": 3}, SOURCES)
     second = store.lesson_sets.record(manifest(2), {}, [])
@@ -56,14 +58,14 @@ def test_the_current_set_is_the_one_that_the_last_build_gave(store: Store) -> No
     ]
 
 
-def test_what_sets_need_is_kept(store: Store) -> None:
+def test_blobs_of_a_set_are_not_collected(store: Store) -> None:
     record = store.lesson_sets.record(manifest(1), {}, SOURCES)
     assert store.blobs.collect_garbage(grace_period_s=0) == []
     assert store.verify().ok
     assert store.lesson_sets.list_sources(record.hash) == SOURCES
 
 
-def test_samples_and_their_conversations_of_everybody(store: Store) -> None:
+def test_samples_and_conversations_of_all_people_by_sample_id(store: Store) -> None:
     owner, guest = store.people.owner(), store.people.add("guest")
     samples = [make_sample(owner.id), make_sample(guest.id), make_sample(guest.id)]
     store.samples.add_many(samples)

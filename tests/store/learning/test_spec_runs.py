@@ -1,3 +1,5 @@
+"""Runs of the behaviour spec: outputs, triage and disputes."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -10,7 +12,7 @@ from yearling.store import SpecOutput, SpecRun, Store
 UNKNOWN = "0190a3e0-0000-7000-8000-000000000000"
 
 
-def an_output(**changes: Any) -> SpecOutput:
+def make_output(**changes: Any) -> SpecOutput:
     values: dict[str, Any] = {
         "clause": "calibrated",
         "case_id": "truth.idk.001",
@@ -27,7 +29,7 @@ def an_output(**changes: Any) -> SpecOutput:
     return SpecOutput(**{**values, **changes})
 
 
-def keep(store: Store, *outputs: SpecOutput) -> SpecRun:
+def add_run(store: Store, *outputs: SpecOutput) -> SpecRun:
     return store.spec_runs.add(
         outputs,
         model="tiny",
@@ -39,38 +41,38 @@ def keep(store: Store, *outputs: SpecOutput) -> SpecRun:
     )
 
 
-def test_a_run_comes_back_as_it_was_kept(store: Store) -> None:
+def test_run_and_outputs_round_trip(store: Store) -> None:
     outputs = (
-        an_output(),
-        an_output(twin=1, triage="passed", score=1.0),
-        an_output(draw=1, clause="brief", triage="gap", score=0.0),
+        make_output(),
+        make_output(twin=1, triage="passed", score=1.0),
+        make_output(draw=1, clause="brief", triage="gap", score=0.0),
     )
-    run = keep(store, *outputs)
+    run = add_run(store, *outputs)
     assert store.spec_runs.get(run.id) == run
-    kept = store.spec_runs.list_outputs(run.id)
-    assert [(one.twin, one.draw, one.output_text, one.messages) for one in kept] == [
-        (one.twin, one.draw, one.output_text, one.messages) for one in outputs
+    stored = store.spec_runs.list_outputs(run.id)
+    assert [(output.twin, output.draw, output.output_text, output.messages) for output in stored] == [
+        (output.twin, output.draw, output.output_text, output.messages) for output in outputs
     ]
-    assert [one.triage for one in store.spec_runs.list_outputs(run.id, clause="calibrated")] == ["bug", "passed"]
-    assert [one.draw for one in store.spec_runs.list_outputs(run.id, triage="gap")] == [1]
-    assert store.spec_runs.list_outputs(run.id, after=kept[0].id, limit=1) == kept[1:2]
-    assert [one.score for one in store.spec_runs.list_lowest_scoring(run.id, limit=2)] == [-2.0, 0.0]
-    assert store.spec_runs.get_output(kept[0].id) == kept[0]
-    later = keep(store)
+    assert [output.triage for output in store.spec_runs.list_outputs(run.id, clause="calibrated")] == ["bug", "passed"]
+    assert [output.draw for output in store.spec_runs.list_outputs(run.id, triage="gap")] == [1]
+    assert store.spec_runs.list_outputs(run.id, after=stored[0].id, limit=1) == stored[1:2]
+    assert [output.score for output in store.spec_runs.list_lowest_scoring(run.id, limit=2)] == [-2.0, 0.0]
+    assert store.spec_runs.get_output(stored[0].id) == stored[0]
+    later = add_run(store)
     assert store.spec_runs.list() == [later, run]
     assert store.spec_runs.list(limit=1) == [later]
     with pytest.raises(NotFound):
         store.spec_runs.get(UNKNOWN)
 
 
-def test_the_same_output_twice_keeps_nothing(store: Store) -> None:
+def test_run_with_duplicate_outputs_is_not_stored(store: Store) -> None:
     with pytest.raises(Exception, match=r"UNIQUE|unique"):
-        keep(store, an_output(), an_output())
+        add_run(store, make_output(), make_output())
     assert store.spec_runs.list() == []
 
 
-def test_a_triage_can_be_disputed_once_by_each_person(store: Store) -> None:
-    run = keep(store, an_output())
+def test_each_person_can_dispute_a_triage_once(store: Store) -> None:
+    run = add_run(store, make_output())
     (output,) = store.spec_runs.list_outputs(run.id)
     owner, guest = store.people.owner(), store.people.add("Ada")
     first = store.spec_runs.add_dispute(output.id, owner.id, "policy", "It is what the clause asks for.")
@@ -91,12 +93,12 @@ def test_a_triage_can_be_disputed_once_by_each_person(store: Store) -> None:
     ("claim", "reason", "param"),
     [("bug", "It is.", "claim"), ("nonsense", "It is.", "claim"), ("gap", "  ", "reason"), ("gap", "x" * 4001, "reason")],
 )
-def test_disputes_that_say_nothing_are_refused(store: Store, claim: Any, reason: str, param: str) -> None:
-    run = keep(store, an_output())
+def test_invalid_disputes_are_refused(store: Store, claim: Any, reason: str, param: str) -> None:
+    run = add_run(store, make_output())
     (output,) = store.spec_runs.list_outputs(run.id)
-    with pytest.raises(BadInput) as told:
+    with pytest.raises(BadInput) as raised:
         store.spec_runs.add_dispute(output.id, store.people.owner().id, claim, reason)
-    assert told.value.param == param
+    assert raised.value.param == param
     assert store.spec_runs.list_disputes() == ()
     with pytest.raises(NotFound):
         store.spec_runs.add_dispute(UNKNOWN, store.people.owner().id, "gap", "Why.")

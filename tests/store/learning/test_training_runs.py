@@ -1,4 +1,4 @@
-"""Runs as others read them: what the trainer writes, told without the trainer's code."""
+"""Training runs read from their folders, without the code of the trainer."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from yearling.store import TrainingRunStore
 from yearling.training import RunFolder
 
 
-def make(folder: Path, name: str = "a") -> RunFolder:
+def create_run(folder: Path, name: str = "a") -> RunFolder:
     model = {"name": "base", "sha256": "ab"}
     return RunFolder.create(folder / name, {"x": 1}, method="sft", seed=7, total_steps=9, model=model, lesson_set="cd", threads=1)
 
 
-def test_the_state_is_the_truth_and_not_what_was_said_last(tmp_path: Path) -> None:
-    runs, run = TrainingRunStore(tmp_path), make(tmp_path)
+def test_state_follows_the_lock_and_not_only_the_status_file(tmp_path: Path) -> None:
+    runs, run = TrainingRunStore(tmp_path), create_run(tmp_path)
     assert runs.get("a").state == "created"
     with run.locked():
         run.write_status("running", step=4, total_steps=9, remaining_s=2.5)
-        told = runs.get("a")
-        assert (told.state, told.step, told.total_steps, told.remaining_s) == ("running", 4, 9, 2.5)
+        described = runs.get("a")
+        assert (described.state, described.step, described.total_steps, described.remaining_s) == ("running", 4, 9, 2.5)
     assert (runs.get("a").state, runs.get("a").remaining_s) == ("interrupted", None)
     run.write_status("failed", step=4, message="why")
     assert (runs.get("a").state, runs.get("a").message) == ("failed", "why")
@@ -30,27 +30,33 @@ def test_the_state_is_the_truth_and_not_what_was_said_last(tmp_path: Path) -> No
     assert runs.get("a").state == "created"
 
 
-def test_looking_never_keeps_a_run_from_being_resumed(tmp_path: Path) -> None:
-    runs, run = TrainingRunStore(tmp_path), make(tmp_path)
+def test_reading_a_run_never_blocks_its_trainer(tmp_path: Path) -> None:
+    runs, run = TrainingRunStore(tmp_path), create_run(tmp_path)
     for _ in range(50):
         runs.get("a")
         with run.locked():
             pass
 
 
-def test_what_is_told_of_a_run(tmp_path: Path) -> None:
-    run = make(tmp_path)
+def test_run_has_fields_of_its_description(tmp_path: Path) -> None:
+    run = create_run(tmp_path)
     with run.locked():
         for step, score in ((0, 0.5), (3, 0.75), (6, 0.75)):
             run.checkpoints.save(step, {"policy": {}}, score=score)
-    told = TrainingRunStore(tmp_path).get("a")
-    assert (told.method, told.model, told.base_sha256, told.lesson_set, told.seed) == ("sft", "base", "ab", "cd", 7)
-    assert (told.best_step, told.best_score) == (3, 0.75)
-    assert told.facts["config"] == {"x": 1}
+    described = TrainingRunStore(tmp_path).get("a")
+    assert (described.method, described.model, described.base_sha256, described.lesson_set, described.seed) == (
+        "sft",
+        "base",
+        "ab",
+        "cd",
+        7,
+    )
+    assert (described.best_step, described.best_score) == (3, 0.75)
+    assert described.facts["config"] == {"x": 1}
 
 
-def test_a_tail_tells_each_step_once_whatever_the_trainer_does(tmp_path: Path) -> None:
-    runs, run = TrainingRunStore(tmp_path), make(tmp_path)
+def test_tail_returns_each_step_once(tmp_path: Path) -> None:
+    runs, run = TrainingRunStore(tmp_path), create_run(tmp_path)
     tail = runs.tail_metrics("a")
     assert tail.read() == []
     for step in (0, 1, 2):
@@ -58,7 +64,7 @@ def test_a_tail_tells_each_step_once_whatever_the_trainer_does(tmp_path: Path) -
     with (run.folder / "metrics.jsonl").open("ab") as file:
         file.write(b'{"step": 3, "lo')
     assert [line["step"] for line in tail.read()] == [0, 1, 2]
-    run.truncate_metrics(1)  # resumed after a kill
+    run.truncate_metrics(1)  # as a run that resumes after a kill
     assert tail.read() == []
     for step in (2, 3, 4):
         run.append_metrics(step, {"loss": 1.0})
@@ -66,8 +72,8 @@ def test_a_tail_tells_each_step_once_whatever_the_trainer_does(tmp_path: Path) -
     assert [line["step"] for line in runs.read_metrics("a", after_step=2)] == [3, 4]
 
 
-def test_only_a_running_run_is_asked_to_stop(tmp_path: Path) -> None:
-    runs, run = TrainingRunStore(tmp_path), make(tmp_path)
+def test_only_a_running_run_can_be_stopped(tmp_path: Path) -> None:
+    runs, run = TrainingRunStore(tmp_path), create_run(tmp_path)
     with pytest.raises(Conflict, match="is created, not running"):
         runs.request_stop("a")
     with run.locked():
@@ -76,10 +82,10 @@ def test_only_a_running_run_is_asked_to_stop(tmp_path: Path) -> None:
     assert run.stop_requested()
 
 
-def test_runs_are_listed_newest_first_and_damaged_ones_passed_over(tmp_path: Path) -> None:
+def test_runs_are_listed_newest_first_without_damaged_ones(tmp_path: Path) -> None:
     assert TrainingRunStore(tmp_path / "none").list() == []
     for name in ("a", "b", "c"):
-        make(tmp_path, name)
+        create_run(tmp_path, name)
     (tmp_path / "b" / "run.json").write_text("{}")
     (tmp_path / "elsewhere").mkdir()
     assert [run.id for run in TrainingRunStore(tmp_path).list()] == ["c", "a"]
@@ -88,9 +94,9 @@ def test_runs_are_listed_newest_first_and_damaged_ones_passed_over(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["", "..", "../a", "x", "a/b", "elsewhere", "\0"])
-def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
-    make(tmp_path / "runs")
-    make(tmp_path)
+def test_get_refuses_path_traversal(tmp_path: Path, name: str) -> None:
+    create_run(tmp_path / "runs")
+    create_run(tmp_path)
     (tmp_path / "runs" / "elsewhere").mkdir()
     with pytest.raises(NotFound):
         TrainingRunStore(tmp_path / "runs").get(name)

@@ -1,4 +1,4 @@
-"""A person's whole data out of one store and into another, on both databases; memories, shares and comparisons on the way."""
+"""Export of a person's data from one store and import into another, on both databases."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from yearling.records import Person
 from yearling.store import PersonImportResult, ShareLink, Store, export_person_data, import_person_data
 
 
-def exported(store: Store, person_id: str) -> bytes:
+def export_file(store: Store, person_id: str) -> bytes:
     file = io.BytesIO()
     export_person_data(store, person_id, file)
     return file.getvalue()
 
 
-def imported(store: Store, person_id: str, content: bytes) -> PersonImportResult:
-    def accept(given: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(given)
+def import_file(store: Store, person_id: str, content: bytes) -> PersonImportResult:
+    def accept_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(settings)
 
-    def leave_out(acts: Iterable[Any], _: Mapping[str, str]) -> ActImportResult:
-        return ActImportResult(skipped=Counter("nobody takes acts here" for _ in acts))
+    def skip_acts(acts: Iterable[Any], _: Mapping[str, str]) -> ActImportResult:
+        return ActImportResult(skipped=Counter("this test imports no judgements" for _ in acts))
 
     return import_person_data(
-        store, person_id, io.BytesIO(content), max_bytes=1 << 28, validate_settings=accept, import_acts=leave_out
+        store, person_id, io.BytesIO(content), max_bytes=1 << 28, validate_settings=accept_settings, import_acts=skip_acts
     )
 
 
-def lines(content: bytes) -> dict[str, list[Any]]:
+def read_rows(content: bytes) -> dict[str, list[Any]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = [name for name in archive.namelist() if name.endswith(".jsonl") and name != "shares.jsonl"]
         return {name: sorted(map(json.loads, archive.read(name).splitlines()), key=json.dumps) for name in names}
@@ -53,40 +53,40 @@ def bob(store: Store) -> Person:
     return store.people.add("Bob")
 
 
-def test_what_one_store_exports_another_takes_in_whole(store: Store, tmp_path: Path) -> None:
+def test_export_and_import_keep_everything(store: Store, tmp_path: Path) -> None:
     fill(store)
     owner = store.people.owner()
-    first = exported(store, owner.id)
+    first = export_file(store, owner.id)
     with Store.open(make_settings(tmp_path / "other")) as other:
-        done = imported(other, other.people.owner().id, first)
-        assert (done.conversations, done.messages, done.samples, done.memories, done.folders) == (1, 4, 4, 1, 1)
-        assert lines(exported(other, other.people.owner().id)) == lines(first)
+        result = import_file(other, other.people.owner().id, first)
+        assert (result.conversations, result.messages, result.samples, result.memories, result.folders) == (1, 4, 4, 1, 1)
+        assert read_rows(export_file(other, other.people.owner().id)) == read_rows(first)
         assert other.verify().ok
-        back = exported(other, other.people.owner().id)
-    assert imported(store, owner.id, back).known == 1
-    assert lines(exported(store, owner.id)) == lines(first)
+        second = export_file(other, other.people.owner().id)
+    assert import_file(store, owner.id, second).known == 1
+    assert read_rows(export_file(store, owner.id)) == read_rows(first)
 
 
-def test_somebody_elses_ids_are_left_to_them(store: Store, bob: Person) -> None:
+def test_import_replaces_ids_of_other_people(store: Store, bob: Person) -> None:
     fill(store)
     owner = store.people.owner()
-    content = exported(store, owner.id)
-    before = lines(content)
-    done = imported(store, bob.id, content)
-    assert (done.conversations, done.samples, done.known) == (1, 4, 0)
-    assert lines(exported(store, owner.id)) == before
-    mine = store.conversations.list(bob.id)[0]
-    tree = store.conversations.list_messages(mine.id, person_id=bob.id)
-    theirs = {
+    content = export_file(store, owner.id)
+    before = read_rows(content)
+    result = import_file(store, bob.id, content)
+    assert (result.conversations, result.samples, result.known) == (1, 4, 0)
+    assert read_rows(export_file(store, owner.id)) == before
+    copy = store.conversations.list(bob.id)[0]
+    tree = store.conversations.list_messages(copy.id, person_id=bob.id)
+    original_ids = {
         message.id for message in store.conversations.list_messages(store.conversations.list(owner.id)[0].id, person_id=owner.id)
     }
     assert len(tree) == 4
-    assert not theirs & {message.id for message in tree}
+    assert not original_ids & {message.id for message in tree}
     assert {message.parent_id for message in tree} - {None} <= {message.id for message in tree}
     assert store.verify().ok
 
 
-def test_memories_are_their_persons_only(store: Store, ada: Person, bob: Person) -> None:
+def test_memories_are_visible_to_their_owner_only(store: Store, ada: Person, bob: Person) -> None:
     memory = store.memories.add(ada.id, "I like tea")
     with pytest.raises(Conflict):
         store.memories.add(ada.id, "i LIKE  tea")
@@ -101,7 +101,7 @@ def test_memories_are_their_persons_only(store: Store, ada: Person, bob: Person)
     assert store.memories.delete_all(ada.id) == 1
 
 
-def test_shares_and_comparisons_go_with_their_messages(store: Store, ada: Person, bob: Person) -> None:
+def test_deleting_a_message_deletes_its_links_and_comparisons(store: Store, ada: Person, bob: Person) -> None:
     conversation = store.conversations.create(ada.id)
     question = store.conversations.add_message(conversation.id, person_id=ada.id, role="user", content="Why?")
     answers = [
@@ -128,33 +128,33 @@ def test_shares_and_comparisons_go_with_their_messages(store: Store, ada: Person
     assert store.comparisons.list_for_conversation(conversation.id, person_id=ada.id) == []
 
 
-def test_a_link_comes_back_only_where_it_was_and_never_once_revoked(store: Store, ada: Person, bob: Person) -> None:
+def test_restores_deleted_links_but_never_revoked_ones(store: Store, ada: Person, bob: Person) -> None:
     conversation = store.conversations.create(ada.id)
     message = store.conversations.add_message(conversation.id, person_id=ada.id, role="user", content="Why?")
     tree = store.conversations.list_messages(conversation.id, person_id=ada.id)
     kept, revoked = (store.shares.create(conversation.id, person_id=ada.id) for _ in range(2))
     other = store.conversations.create(bob.id)
-    theirs = store.conversations.add_message(other.id, person_id=bob.id, role="user", content="Phishing")
+    message_of_bob = store.conversations.add_message(other.id, person_id=bob.id, role="user", content="Phishing")
 
-    def back(share: ShareLink, **changes: Any) -> str:
+    def restore(share: ShareLink, **changes: Any) -> str:
         ids = {"person_id": ada.id, "conversation_id": conversation.id, "leaf_id": message.id, **changes}
         return store.shares.restore(share.id, created_utc=share.created_utc, **ids)
 
-    assert back(kept) == "known"
+    assert restore(kept) == "known"
     store.shares.revoke(revoked.id, person_id=ada.id)
-    whole = store.conversations.get(conversation.id, person_id=ada.id)
+    original = store.conversations.get(conversation.id, person_id=ada.id)
     store.delete_conversation(conversation.id, person_id=ada.id)
     with pytest.raises(NotFound):
-        back(kept)
-    # Somebody who knows the old address gets it for nothing of theirs.
-    assert back(kept, person_id=bob.id, conversation_id=other.id, leaf_id=theirs.id) == "new"
+        restore(kept)
+    # Somebody else who knows the old address does not get it for their own conversation.
+    assert restore(kept, person_id=bob.id, conversation_id=other.id, leaf_id=message_of_bob.id) == "new"
     assert kept.id not in {share.id for share in store.shares.list(bob.id)}
-    store.conversations.insert_tree(whole, tree)
-    assert (back(revoked), back(kept), back(kept)) == ("revoked", "back", "known")
+    store.conversations.insert_tree(original, tree)
+    assert (restore(revoked), restore(kept), restore(kept)) == ("revoked", "back", "known")
     assert [share.id for share in store.shares.list(ada.id)] == [kept.id]
-    # Nor does its own person turn it to something else.
+    # Nor can its owner point it to another message.
     store.delete_message(message.id, conversation_id=conversation.id, person_id=ada.id)
     second = store.conversations.add_message(conversation.id, person_id=ada.id, role="user", content="Else")
-    assert back(kept, leaf_id=second.id) == "new"
+    assert restore(kept, leaf_id=second.id) == "new"
     assert kept.id not in {share.id for share in store.shares.list(ada.id)}
     assert store.verify().ok

@@ -1,13 +1,12 @@
-"""The gate that every request passes: its id, its right to be here, its place in log and metrics, the last catch for bugs.
+"""The gate in front of the application: request IDs, authentication, rate limits, logs, metrics, and the last error handler.
 
-Pure ASGI, since it runs for every chunk of every stream. Logs never hold words, keys or query strings.
+Pure ASGI, because it handles every chunk of every stream. Logs never contain message texts, keys or query strings.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,31 +19,34 @@ from yearling.api.access.credentials import (
     check_same_origin,
     client_address,
 )
+from yearling.api.access.live_request import Authentication, Credential, LiveRequest, RequestState
 from yearling.api.access.policy import unauthenticated_error
-from yearling.api.access.registry import Authentication, Credential, LiveRequest
-from yearling.api.http.errors import ApiError, to_api_error, to_json_bytes
-from yearling.api.services import Services
+from yearling.api.access.registry import AccessRegistry
+from yearling.api.http.errors import ApiError, to_api_error
+from yearling.api.http.json_response import JsonObject
+from yearling.api.http.metrics import ServerMetrics
+from yearling.api.http.sse import format_event
 from yearling.clock import new_id
+from yearling.config import Settings
 
-_SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _log = structlog.get_logger("yearling.api")
 
 
 _AUTHENTICATED_PREFIXES = ("/v1/", "/metrics", "/openapi.json")
-"""Where strangers are turned away before any route is asked; the rest is the page, and what is not there."""
+"""Paths that need authentication. All others belong to the page, or do not exist."""
 
 _PUBLIC_PREFIXES = ("/v1/auth", "/v1/shared/")
-"""Where strangers may come all the same: signing in, and what was shared by link."""
+"""Exceptions: sign-in and share links."""
 
 
 class GateMiddleware:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, *, services: Services) -> None:
-        settings = services.settings
+    def __init__(self, app: ASGIApp, *, settings: Settings, registry: AccessRegistry, metrics: ServerMetrics) -> None:
         self._app = app
-        self._services = services
-        self._metrics = services.metrics
+        self._registry = registry
+        self._metrics = metrics
         self._hosts = HostPolicy(settings)
         self._limiter = RateLimiter(settings.rate_limit_per_minute)
         self._proxies = frozenset(settings.trusted_proxies)
@@ -55,13 +57,14 @@ class GateMiddleware:
             return
         started = time.perf_counter()
         request_id = _request_id(scope["headers"])
-        scope.setdefault("state", {})["request_id"] = request_id
+        state: RequestState = scope.setdefault("state", {})
+        state["request_id"] = request_id
         sender = _GatedSender(send, request_id)
         self._metrics.requests_in_flight.inc()
         try:
-            credential, found = await self._admit(scope)
-            async with self._services.access.track_request(credential, found) as live:
-                sender.live_request = scope["state"]["live"] = live
+            credential, authentication = await self._admit(scope, state)
+            async with self._registry.track_request(credential, authentication) as live:
+                sender.live_request = state["live_request"] = live
                 await self._app(scope, live.guard_receive(receive), sender)
             await sender.finish()
         except Exception as error:
@@ -72,52 +75,53 @@ class GateMiddleware:
             await to_api_error(error).response()(scope, receive, sender)
         finally:
             self._metrics.requests_in_flight.dec()
-            self._record(scope, sender.status, time.perf_counter() - started, request_id)
+            self._record(scope, sender.status, time.perf_counter() - started, state)
 
-    async def _admit(self, scope: Scope) -> tuple[Credential, Authentication | None]:
-        """Raises ApiError. Every path counts towards the rate limit, and wrong keys count for the address they came from."""
+    async def _admit(self, scope: Scope, state: RequestState) -> tuple[Credential, Authentication | None]:
+        """Authenticate the request and count it towards the rate limit: of the person, or of the address if there is none.
+
+        Raises ApiError: 401 if unauthenticated, 403 for a host or an origin that is not allowed, 429 above the limit.
+        """
         headers: RawHeaders = scope["headers"]
-        state = scope["state"]
         state["address"] = address = client_address(scope, self._proxies)
         try:
             self._hosts.check(headers, scope["path"])
             if scope["path"] in UNAUTHENTICATED_PATHS:
-                credential, found = Credential("none"), None
+                credential, authentication = Credential("none"), None
             else:
-                credential, found = await self._services.access.authenticate(headers)
-                if found is None and _requires_authentication(scope["path"]):
+                credential, authentication = await self._registry.authenticate(headers)
+                if authentication is None and _requires_authentication(scope["path"]):
                     raise unauthenticated_error("Sign in, or send an API key as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
             if credential.kind == "session":
                 check_same_origin(scope)
         except ApiError:
             self._limiter.check(address)
             raise
-        if found is None:
+        if authentication is None:
             self._limiter.check(address)
         else:
-            state["caller"] = found.caller
-            self._limiter.check(address if found.caller.auth_method == "loopback" else found.caller.person.id)
-        return credential, found
+            caller = state["caller"] = authentication.caller
+            self._limiter.check(address if caller.auth_method == "loopback" else caller.person.id)
+        return credential, authentication
 
-    def _record(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
-        route: Any = scope.get("route")
-        path = getattr(route, "path", "other")
+    def _record(self, scope: Scope, status: int, duration_s: float, state: RequestState) -> None:
+        path = getattr(scope.get("route"), "path", "other")
         self._metrics.requests.labels(path, str(status)).inc()
-        self._metrics.request_duration_s.labels(path).observe(seconds)
-        level = "debug" if path in UNAUTHENTICATED_PATHS or path == "/metrics" else "info"
-        getattr(_log, level)(
-            "request",
-            request_id=request_id,
-            method=scope["method"],
-            route=path,
-            status=status,
-            duration_ms=round(seconds * 1000, 2),
-            **scope["state"].get("noted", {}),
-        )
+        self._metrics.request_duration_s.labels(path).observe(duration_s)
+        fields: JsonObject = {
+            "request_id": state["request_id"],
+            "method": scope["method"],
+            "route": path,
+            "status": status,
+            "duration_ms": round(duration_s * 1000, 2),
+            **state.get("log_fields", {}),
+        }
+        log = _log.debug if path in UNAUTHENTICATED_PATHS or path == "/metrics" else _log.info
+        log("request", **fields)
 
 
 class _GatedSender:
-    """`send`, with the request's id on the answer, and with an end that says why when the right to be here has gone."""
+    """`send`, with the request's ID on the response, and with an error at the end if the access was revoked."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
@@ -129,12 +133,12 @@ class _GatedSender:
 
     async def __call__(self, message: Message) -> None:
         if self._is_revoked and not self.status:
-            return  # what the route makes of a client that seems to have left; `finish` tells the client the truth
+            return  # the route believes that the client has disconnected; `finish` sends the real reason
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = list(message.get("headers", ()))
-            kind = dict(headers).get(b"content-type", b"")
-            self._streams_events = kind.startswith(b"text/event-stream")
+            content_type = dict(headers).get(b"content-type", b"")
+            self._streams_events = content_type.startswith(b"text/event-stream")
             message = {**message, "headers": [*headers, self._id_header]}
         elif message["type"] == "http.response.body":
             self._complete = not message.get("more_body", False)
@@ -145,26 +149,25 @@ class _GatedSender:
         return self.live_request is not None and self.live_request.revoked.is_set()
 
     async def finish(self) -> None:
-        """Raises ApiError (401) where that can still be the answer; ends a stream of events with it."""
+        """After revocation, raise ApiError (401) if no response has started; end an event stream with the error."""
         if not self._is_revoked or self._complete:
             return
-        gone = unauthenticated_error("The right to be here was withdrawn.", code="access_withdrawn")
+        error = unauthenticated_error("Your access was revoked.", code="access_withdrawn")
         if not self.status:
             self.live_request = None
-            raise gone
+            raise error
         if self._streams_events:
-            body = b"data: " + to_json_bytes(gone.body()) + b"\n\n"
-            await self._send({"type": "http.response.body", "body": body, "more_body": False})
+            await self._send({"type": "http.response.body", "body": format_event(error.body()), "more_body": False})
 
 
 def _requires_authentication(path: str) -> bool:
-    opened = any(path == start.rstrip("/") or path.startswith(start.rstrip("/") + "/") for start in _PUBLIC_PREFIXES)
-    return path.startswith(_AUTHENTICATED_PREFIXES) and not opened
+    is_public = any(path == prefix.rstrip("/") or path.startswith(prefix.rstrip("/") + "/") for prefix in _PUBLIC_PREFIXES)
+    return path.startswith(_AUTHENTICATED_PREFIXES) and not is_public
 
 
 def _request_id(headers: RawHeaders) -> str:
-    """The client's own, if it is sane; it ends up in logs and samples."""
-    given = [value for name, value in headers if name == b"x-request-id"]
-    if len(given) == 1 and _SANE_ID.fullmatch(given[0]):
-        return given[0].decode()
+    """The client's own ID if it is valid, because it ends up in logs and samples; otherwise a new one."""
+    values = [value for name, value in headers if name == b"x-request-id"]
+    if len(values) == 1 and _VALID_REQUEST_ID.fullmatch(values[0]):
+        return values[0].decode()
     return new_id()

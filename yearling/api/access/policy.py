@@ -1,96 +1,73 @@
-"""Who asks, and what they may: the one place from which routes take the person.
+"""Who may call a route, and who is calling it.
 
-The gate finds out who asks before a route runs, and leaves it with the request. A route says at its registration who may call it,
-by `require(role)` or `anyone`, and takes the person from `current(request)`; an application with a route that says neither does
-not start. Whose object something is, the store decides: someone else's is not found.
+The gate authenticates a request before its route runs. A route declares who may call it, with `require_role` or `allow_anyone`,
+and takes the person from `current_person`. An application with a route that declares neither does not start. Access to a single
+object is decided by the store: an object of another person does not exist for the caller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request, params
 from fastapi.routing import APIRoute
 
+from yearling.api.access.caller import Caller
+from yearling.api.access.live_request import caller_or_none
 from yearling.api.http.errors import ApiError
-from yearling.records import KEY_SCOPES, KeyScope, Person, PersonRole, role_rank
-
-AuthMethod = Literal["loopback", "setting", "key", "session"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """Who asks, by what right, and with what scopes. Equal as long as nothing about that has changed."""
-
-    person: Person
-    auth_method: AuthMethod
-    """`loopback`: nobody has an account yet and only this machine is served. `setting`: a key of the setting `api_keys`."""
-    scopes: frozenset[KeyScope] = frozenset(KEY_SCOPES)
-    credential_id: str = ""
-    """The id of the session or of the key."""
-
-    def is_allowed(self, role: PersonRole, scope: KeyScope) -> bool:
-        return role_rank(self.person.role) >= role_rank(role) and scope in self.scopes
-
+from yearling.records import KeyScope, Person, PersonRole, role_rank
 
 _DEFAULT_SCOPES: dict[PersonRole, KeyScope] = {"reader": "read", "member": "chat", "maintainer": "admin", "owner": "admin"}
 
 
 @dataclass(frozen=True, slots=True)
 class RoutePolicy:
-    """Who may call a route: at least this role, by a key with this scope. No role: everybody, unknown people too."""
+    """The minimum role and, for API keys, the scope that a route requires. Without a role, anyone may call it."""
 
     role: PersonRole | None
     scope: KeyScope = "read"
 
 
 _policy_by_dependency: dict[Callable[..., Any], RoutePolicy] = {}
-"""The policy that each dependency of ours checks."""
+"""The policy that each dependency of this module checks."""
 
 
-def _policy_dependency(policy: RoutePolicy) -> Any:
+def _policy_dependency(policy: RoutePolicy) -> params.Depends:
     async def check(request: Request) -> None:
-        """Raises ApiError: 401 for who is unknown, 403 for who may not."""
+        """Raises ApiError: 401 if unauthenticated, 403 if forbidden."""
         if policy.role is not None and not (caller := get_caller(request)).is_allowed(policy.role, policy.scope):
             raise _not_allowed_error(policy, caller)
 
     _policy_by_dependency[check] = policy
-    return Depends(check)
+    return params.Depends(check)
 
 
-def require_role(role: PersonRole, *, scope: KeyScope | None = None) -> Any:
-    """For `dependencies=[...]` of a route or a router: at least this role. The scope follows from the role unless given."""
+def require_role(role: PersonRole, *, scope: KeyScope | None = None) -> params.Depends:
+    """A dependency for `dependencies=[...]` of a route or a router. Default: the scope that belongs to the role."""
     return _policy_dependency(RoutePolicy(role, scope or _DEFAULT_SCOPES[role]))
 
 
 allow_anyone = _policy_dependency(RoutePolicy(None))
-"""For routes that are open to people who are not known, such as signing in."""
+"""A dependency for routes that need no authentication, such as sign-in."""
 
 
 def get_caller(request: Request) -> Caller:
-    """Raises ApiError (401) when it is not known who asks."""
-    caller: Caller | None = request.scope["state"].get("caller")
+    """The caller. Raises ApiError (401) if unauthenticated."""
+    caller = caller_or_none(request)
     if caller is None:
         raise unauthenticated_error("Sign in, or send an API key as 'Authorization: Bearer KEY'.", code="not_signed_in")
     return caller
 
 
 def current_person(request: Request) -> Person:
-    """The person who asks. Raises ApiError (401)."""
+    """The person who makes the request. Raises ApiError (401) if unauthenticated."""
     return get_caller(request).person
 
 
-async def _current_person_dependency(request: Request) -> Person:
-    return current_person(request)
-
-
-CurrentPerson = Annotated[Person, Depends(_current_person_dependency)]
-"""The person who asks, as a parameter of a route."""
-
-
 def unauthenticated_error(message: str, *, code: str = "invalid_api_key") -> ApiError:
+    """A 401 that asks for an API key."""
     return ApiError(401, message, kind="authentication_error", code=code, headers={"www-authenticate": "Bearer"})
 
 
@@ -104,11 +81,11 @@ def _not_allowed_error(policy: RoutePolicy, caller: Caller) -> ApiError:
 
 
 def route_policies(route: APIRoute) -> list[RoutePolicy]:
-    """What a route, its router and the application demand; all of it holds."""
+    """The policies of a route and its router. All of them must hold."""
     calls = (dependency.call for dependency in route.dependant.dependencies)
     return [_policy_by_dependency[call] for call in calls if call in _policy_by_dependency]
 
 
 def routes_without_policy(router: APIRouter) -> list[str]:
-    """The paths of routes that do not say who may call them."""
+    """The paths of routes that do not declare who may call them."""
     return [route.path for route in router.routes if isinstance(route, APIRoute) and not route_policies(route)]

@@ -1,23 +1,22 @@
-"""Finding out who asks, and noticing when that changes: sessions, keys, roles, closed accounts.
+"""Authentication: who is behind a session or an API key, and which running requests lose their access.
 
-What was found is remembered until anything about access changes. Every such change is an entry of the audit log, so its length
-tells: it is looked at after each act of this server, and every `WATCH_S` for what others did (the command line, a second server).
-Requests that are still being answered then by a right that has gone are ended.
+Lookups are cached until anything about access changes: sessions, keys, roles, closed accounts. Every such change is an entry in
+the audit log, so the registry compares the log's length: after each change by this server, and every `REFRESH_INTERVAL_S` for
+changes by other processes (the command line, a second server). A running request whose access has ended is stopped.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TypeVar
 
 import structlog
-from starlette.types import Message, Receive
 
+from yearling.api.access.caller import Caller
 from yearling.api.access.credentials import (
     SESSION_COOKIE,
     RawHeaders,
@@ -26,73 +25,25 @@ from yearling.api.access.credentials import (
     is_loopback,
     read_cookie,
 )
-from yearling.api.access.policy import Caller, unauthenticated_error
+from yearling.api.access.live_request import Authentication, Credential, LiveRequest
+from yearling.api.access.policy import unauthenticated_error
 from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.errors import UserError
 from yearling.store import Store, hash_token
 
+T = TypeVar("T")
+
 REFRESH_INTERVAL_S = 1.0
-_TOUCH = timedelta(minutes=5)
-"""How often it is noted that a session or a key is in use."""
+_USE_RECORDED_EVERY = timedelta(minutes=5)
+"""How often the store records that a session or a key is in use."""
 _MAX_CACHED = 10_000
 _PROXY_HEADERS = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
 _log = structlog.get_logger("yearling.api")
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """What a request carries to show who asks: the hash of a session's token or of a key, or nothing."""
-
-    kind: Literal["key", "session", "none"]
-    digest: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authentication:
-    """Who it is by a credential, and until when. `seen_utc` is when its use was last noted."""
-
-    caller: Caller
-    expires_utc: datetime | None = None
-    seen_utc: datetime | None = None
-
-
-class LiveRequest:
-    """A request that is being answered. Once `ended` is set, its client seems to have left, and whatever runs for it stops."""
-
-    def __init__(self, credential: Credential, authentication: Authentication | None) -> None:
-        self.credential = credential
-        self.authentication = authentication
-        self.revoked = asyncio.Event()
-
-    def guard_receive(self, receive: Receive) -> Receive:
-        """`receive` that also tells of a disconnect when the right to be here has gone. The body is let in whole."""
-        body_read = False
-
-        async def guarded() -> Message:
-            nonlocal body_read
-            if not body_read:
-                message = await receive()
-                body_read = message["type"] != "http.request" or not message.get("more_body", False)
-                return message
-            return await self._receive_or_revoked(receive)
-
-        return guarded
-
-    async def _receive_or_revoked(self, receive: Receive) -> Message:
-        coming, end = asyncio.ensure_future(receive()), asyncio.ensure_future(self.revoked.wait())
-        try:
-            await asyncio.wait({coming, end}, return_when=asyncio.FIRST_COMPLETED)
-            return {"type": "http.disconnect"} if end.done() else coming.result()
-        finally:
-            for one in (coming, end):
-                one.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait({coming, end})
-
-
 class AccessRegistry:
-    """Of one running server."""
+    """The callers and the running requests of one server."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.attempts = SignInAttemptLimiter(settings.login_attempts)
@@ -106,7 +57,7 @@ class AccessRegistry:
         self._refresh_lock = asyncio.Lock()
 
     async def start(self) -> None:
-        """Begin to watch for changes."""
+        """Start to watch for changes."""
         await self.refresh()
         self._watch = asyncio.create_task(self._watch_for_changes())
 
@@ -118,9 +69,9 @@ class AccessRegistry:
             await asyncio.wait({watch})
 
     async def authenticate(self, headers: RawHeaders) -> tuple[Credential, Authentication | None]:
-        """Who asks; None for who does not say. A key decides where there is one. Raises ApiError (401) for a wrong key.
+        """The credential of a request and its caller; None if unauthenticated. An API key takes precedence over a session.
 
-        A session that has ended is as good as none: its browser still gets the page, and signs in again.
+        Raises ApiError (401) for an invalid key. An ended session counts as none: its browser still gets the page, to sign in.
         """
         key = extract_api_key(headers)
         if key is not None:
@@ -128,31 +79,31 @@ class AccessRegistry:
         token = read_cookie(headers, SESSION_COOKIE)
         if token:
             credential = Credential("session", hash_token(token))
-            found = await self._cached_lookup(credential)
-            if found is not None:
-                return credential, found
+            authentication = await self._cached_lookup(credential)
+            if authentication is not None:
+                return credential, authentication
         return await self._authenticate_anonymous(headers)
 
     async def _authenticate_key(self, credential: Credential, headers: RawHeaders) -> tuple[Credential, Authentication | None]:
-        found = await self._cached_lookup(credential)
-        if found is not None:
-            return credential, found
-        nobody, found = await self._authenticate_anonymous(headers)
-        if found is None:
+        authentication = await self._cached_lookup(credential)
+        if authentication is not None:
+            return credential, authentication
+        anonymous, authentication = await self._authenticate_anonymous(headers)
+        if authentication is None:
             raise unauthenticated_error("The API key is not valid.")
-        return nobody, found  # as long as nobody has an account any key will do
+        return anonymous, authentication  # without accounts, any key works: clients often insist on sending one
 
     async def _authenticate_anonymous(self, headers: RawHeaders) -> tuple[Credential, Authentication | None]:
-        """The owner, as long as nobody has an account; but not for what a proxy let in, which may come from anywhere."""
-        nobody = Credential("none")
-        through_a_proxy = any(name in _PROXY_HEADERS for name, _ in headers)
-        return nobody, None if through_a_proxy else await self._cached_lookup(nobody)
+        """The owner, while there are no accounts. Never through a proxy, whose requests can come from anywhere."""
+        anonymous = Credential("none")
+        is_proxied = any(name in _PROXY_HEADERS for name, _ in headers)
+        return anonymous, None if is_proxied else await self._cached_lookup(anonymous)
 
     @asynccontextmanager
     async def track_request(
         self, credential: Credential, authentication: Authentication | None
     ) -> AsyncGenerator[LiveRequest, None]:
-        """While a request is answered."""
+        """Register a request while it runs, so that a refresh can stop it."""
         live = LiveRequest(credential, authentication)
         self._live_requests.add(live)
         try:
@@ -160,20 +111,31 @@ class AccessRegistry:
         finally:
             self._live_requests.discard(live)
 
+    async def change(self, work: Callable[[Store], T], *, by: LiveRequest) -> T:
+        """Run `work`, which can end someone's access, in a thread; then stop the requests that have lost their access.
+
+        The request that makes the change is never stopped, even if it ends its own access.
+        """
+        by.authentication = None
+        try:
+            return await asyncio.to_thread(work, self._store)
+        finally:
+            await self.refresh()
+
     async def refresh(self) -> None:
-        """Look whether anything about access has changed, and end what goes on by rights that have gone."""
+        """Clear the cache if access has changed, and stop the running requests that have lost their access."""
         async with self._refresh_lock:
-            entries = await asyncio.to_thread(self._store.audit.latest_sequence)
-            if entries == self._audit_length:
+            audit_length = await asyncio.to_thread(self._store.audit.latest_sequence)
+            if audit_length == self._audit_length:
                 return
-            self._audit_length = entries
+            self._audit_length = audit_length
             self._cache.clear()
             for credential in {live.credential for live in self._live_requests if live.authentication is not None}:
-                now = await self._cached_lookup(credential)
-                for live in [
-                    one for one in self._live_requests if one.credential == credential and one.authentication is not None
-                ]:
-                    if now is None or live.authentication is None or now.caller != live.authentication.caller:
+                current = await self._cached_lookup(credential)
+                for live in self._live_requests:
+                    if live.credential != credential or live.authentication is None:
+                        continue
+                    if current is None or current.caller != live.authentication.caller:
                         live.revoked.set()
 
     async def _watch_for_changes(self) -> None:
@@ -181,64 +143,66 @@ class AccessRegistry:
             await asyncio.sleep(REFRESH_INTERVAL_S)
             now = now_utc()
             for live in self._live_requests:
-                if (
-                    live.authentication is not None
-                    and live.authentication.expires_utc is not None
-                    and live.authentication.expires_utc <= now
-                ):
+                if live.authentication is not None and _is_expired(live.authentication, now):
                     live.revoked.set()
             try:
                 await self.refresh()
-            except UserError as error:  # a locked or unreachable database: what is remembered holds until it answers again
-                _log.warning("access_not_checked", error=str(error))
+            except UserError as error:  # the database is locked or unreachable: the cache holds until it answers again
+                _log.warning("access_refresh_failed", error=str(error))
 
     async def _cached_lookup(self, credential: Credential) -> Authentication | None:
-        now, found = now_utc(), self._cache.get(credential)
-        lasts = found is not None and (found.expires_utc is None or found.expires_utc > now)
-        if found is not None and lasts and (found.seen_utc is None or now - found.seen_utc < _TOUCH):
-            return found
-        entries = self._audit_length
-        found = await asyncio.to_thread(self._load, credential)
-        if found is not None and entries == self._audit_length:  # else it may be outdated already
-            self._cache[credential] = found
+        now, cached = now_utc(), self._cache.get(credential)
+        if cached is not None and not _is_expired(cached, now) and not _is_use_due(cached.seen_utc, now):
+            return cached
+        audit_length = self._audit_length
+        authentication = await asyncio.to_thread(self._load, credential)
+        if authentication is not None and audit_length == self._audit_length:  # otherwise it may be outdated already
+            self._cache[credential] = authentication
             if len(self._cache) > _MAX_CACHED:
                 self._cache.popitem(last=False)
-        return found
+        return authentication
 
     def _load(self, credential: Credential) -> Authentication | None:
-        """From the store. In threads."""
+        """Look a credential up in the store. Blocks."""
         if credential.kind == "session":
-            return self._session(credential.digest)
+            return self._load_session(credential.digest)
         if credential.kind == "key":
-            return self._key(credential.digest)
+            return self._load_key(credential.digest)
         if self._loopback_only and not self._store.people.has_accounts():
             return Authentication(caller=Caller(person=self._store.people.owner(), auth_method="loopback"))
         return None
 
-    def _session(self, digest: str) -> Authentication | None:
-        known = self._store.sessions.find_by_digest(digest)
-        if known is None:
+    def _load_session(self, digest: str) -> Authentication | None:
+        match = self._store.sessions.find_by_digest(digest)
+        if match is None:
             return None
-        session, person = known
-        if now_utc() - session.seen_utc >= _TOUCH:
+        session, person = match
+        if _is_use_due(session.seen_utc, now_utc()):
             session = self._store.sessions.record_use(session)
         caller = Caller(person=person, auth_method="session", credential_id=session.id)
         return Authentication(caller=caller, expires_utc=session.expires_utc, seen_utc=session.seen_utc)
 
-    def _key(self, digest: str) -> Authentication | None:
+    def _load_key(self, digest: str) -> Authentication | None:
         if digest in self._setting_keys:
             owner = self._store.people.owner()
-            return (
-                None
-                if owner.closed_utc
-                else Authentication(caller=Caller(person=owner, auth_method="setting", credential_id=digest[:16]))
-            )
-        known = self._store.api_keys.find_by_digest(digest)
-        if known is None:
+            if owner.closed_utc:
+                return None
+            return Authentication(caller=Caller(person=owner, auth_method="setting", credential_id=digest[:16]))
+        match = self._store.api_keys.find_by_digest(digest)
+        if match is None:
             return None
-        key, person = known
+        key, person = match
         now = now_utc()
-        if key.used_utc is None or now - key.used_utc >= _TOUCH:
+        if key.used_utc is None or _is_use_due(key.used_utc, now):
             self._store.api_keys.record_use(key.id)
         caller = Caller(person=person, auth_method="key", scopes=key.scopes, credential_id=key.id)
         return Authentication(caller=caller, expires_utc=key.expires_utc, seen_utc=now)
+
+
+def _is_expired(authentication: Authentication, now: datetime) -> bool:
+    return authentication.expires_utc is not None and authentication.expires_utc <= now
+
+
+def _is_use_due(recorded_utc: datetime | None, now: datetime) -> bool:
+    """Whether a use must be recorded again. None: uses are not recorded."""
+    return recorded_utc is not None and now - recorded_utc >= _USE_RECORDED_EVERY

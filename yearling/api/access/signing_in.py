@@ -1,143 +1,106 @@
-"""`/v1/auth`: signing in and out, and becoming a person here by an invitation. Open to people who are not known.
+"""`/v1/auth`: sign-in, sign-out and sign-up by invitation. Open to unauthenticated callers.
 
-Attempts are limited per name and per address before any password is looked at, and an unknown name takes as long as a known one.
+Attempts are limited per name and per address before any password is checked. An unknown name takes as long as a known one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-from fastapi import APIRouter, Request
-from starlette.responses import Response
+from fastapi import Request
 
-from yearling.api.access.policy import Caller, allow_anyone
+from yearling.api.access.live_request import caller_or_none
+from yearling.api.access.policy import allow_anyone
 from yearling.api.access.route_helpers import (
-    change_access,
     clear_session_cookie,
     get_client_address,
-    get_user_agent,
     set_session_cookie,
-    uncached_json,
     wrong_credentials_error,
 )
-from yearling.api.http.body import read_body
-from yearling.api.http.openapi import json_request_body, response_docs
+from yearling.api.access.sessions import close_current_session, open_session
+from yearling.api.http.body import JsonBody
+from yearling.api.http.json_response import JsonObject, JsonResponse
+from yearling.api.http.router import ApiRouter
+from yearling.api.http.times import format_utc_offset
 from yearling.api.people import schemas
 from yearling.api.people.views import me_view
-from yearling.api.services import Services, get_services
+from yearling.api.services import change_access, get_services, store_response
 from yearling.records import Person
 from yearling.store import Store
 
-router = APIRouter(dependencies=[allow_anyone])
+router = ApiRouter(dependencies=[allow_anyone])
 
 
-@router.get("/v1/auth", operation_id="get_sign_in", responses=response_docs(schemas.SignInView))
-async def get_sign_in(request: Request) -> Response:
-    """Whether one has to sign in, how one can, and who asks."""
-    services, caller = get_services(request), caller_or_none(request)
+@router.get("/v1/auth", operation_id="get_sign_in", response_model=schemas.SignInView)
+async def get_sign_in(request: Request) -> JsonResponse:
+    """Return whether sign-in is required, which ways there are, and who is signed in."""
+    settings, caller = get_services(request).settings, caller_or_none(request)
 
-    def work(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         return {
             "object": "sign_in",
             "needed": caller is None or caller.auth_method != "loopback",
             "password": True,
-            "provider": {"name": services.settings.oidc_name} if services.settings.oidc_issuer else None,
+            "provider": {"name": settings.oidc_name} if settings.oidc_issuer else None,
             "me": me_view(store, caller) if caller else None,
         }
 
-    return uncached_json(await asyncio.to_thread(work, services.store))
+    return await store_response(request, query, no_store=True)
 
 
-@router.post(
-    "/v1/auth/login",
-    operation_id="sign_in",
-    openapi_extra=json_request_body(schemas.LoginRequest),
-    responses=response_docs(schemas.MeView),
-)
-async def sign_in(request: Request) -> Response:
-    """Sign in by name and password. The answer sets the cookie of a session."""
+@router.post("/v1/auth/login", operation_id="sign_in", response_model=schemas.MeView)
+async def sign_in(request: Request, body: JsonBody[schemas.LoginRequest]) -> JsonResponse:
+    """Sign in with a name and a password. The response sets a session cookie."""
     services = get_services(request)
-    body = await read_body(request, schemas.LoginRequest, max_bytes=services.settings.max_body_bytes)
     with services.access.attempts.track(body.name, get_client_address(request)) as attempt:
         person = await asyncio.to_thread(services.store.passwords.authenticate, body.name, body.password)
         if person is None:
             raise wrong_credentials_error()
         attempt.mark_successful()
-    return await signed_in_response(services, request, person, how="password")
+    return await _sign_in_response(request, person, method="password")
 
 
-@router.post("/v1/auth/logout", operation_id="sign_out", responses=response_docs(schemas.SignedOut))
-async def sign_out(request: Request) -> Response:
-    """End the session by which is asked. Streams that run by it end."""
+@router.post("/v1/auth/logout", operation_id="sign_out", response_model=schemas.SignedOut)
+async def sign_out(request: Request) -> JsonResponse:
+    """End the current session. Its streams end too."""
     services = get_services(request)
-    await _close_current_session(services, request)
-    response = uncached_json({"object": "signed_out"})
+    await close_current_session(services.access, request)
+    response = JsonResponse({"object": "signed_out"}, no_store=True)
     clear_session_cookie(response, request, services.settings)
     return response
 
 
-@router.post(
-    "/v1/auth/invitation",
-    operation_id="look_at_invitation",
-    openapi_extra=json_request_body(schemas.InvitationLookup),
-    responses=response_docs(schemas.InvitationPreview),
-)
-async def look_at_invitation(request: Request) -> Response:
-    """What one is invited to, while the invitation is open."""
+@router.post("/v1/auth/invitation", operation_id="look_at_invitation", response_model=schemas.InvitationPreview)
+async def look_at_invitation(request: Request, body: JsonBody[schemas.InvitationLookup]) -> JsonResponse:
+    """Return what an open invitation offers."""
     services = get_services(request)
-    body = await read_body(request, schemas.InvitationLookup, max_bytes=services.settings.max_body_bytes)
     with services.access.attempts.track("", get_client_address(request)) as attempt:
         invitation = await asyncio.to_thread(services.store.invitations.get_open, body.invitation)
         attempt.mark_successful()
-    return uncached_json({"object": "invited", "role": invitation.role, "expires_utc": invitation.expires_utc.isoformat()})
+    preview = {"object": "invited", "role": invitation.role, "expires_utc": format_utc_offset(invitation.expires_utc)}
+    return JsonResponse(preview, no_store=True)
 
 
-@router.post(
-    "/v1/auth/signup",
-    operation_id="sign_up",
-    openapi_extra=json_request_body(schemas.SignUpRequest),
-    responses=response_docs(schemas.MeView),
-)
-async def sign_up(request: Request) -> Response:
-    """Become a person here by an invitation, which is used up by that. The answer sets the cookie of a session."""
+@router.post("/v1/auth/signup", operation_id="sign_up", response_model=schemas.MeView)
+async def sign_up(request: Request, body: JsonBody[schemas.SignUpRequest]) -> JsonResponse:
+    """Create an account by invitation, which is then used up. The response sets a session cookie."""
     services = get_services(request)
-    body = await read_body(request, schemas.SignUpRequest, max_bytes=services.settings.max_body_bytes)
 
-    def work(store: Store) -> Person:
-        store.invitations.get_open(body.invitation)  # before the work of hashing is done for who has none
-        return store.invitations.accept(body.invitation, body.name, password_hash=store.passwords.hash_password(body.password))
+    def change(store: Store) -> Person:
+        store.invitations.get_open(body.invitation)  # hashing is expensive, so check the invitation first
+        password_hash = store.passwords.hash_password(body.password)
+        return store.invitations.accept(body.invitation, body.name, password_hash=password_hash)
 
     with services.access.attempts.track("", get_client_address(request)) as attempt:
-        person = await change_access(request, work)
+        person = await change_access(request, change)
         attempt.mark_successful()
-    return await signed_in_response(services, request, person, how="invitation")
+    return await _sign_in_response(request, person, method="invitation")
 
 
-async def signed_in_response(services: Services, request: Request, person: Person, *, how: str) -> Response:
-    """A new session for who has shown who they are; the one that they had before ends."""
-    token, caller = await open_session(services, request, person, how=how)
-    response = uncached_json(await asyncio.to_thread(me_view, services.store, caller))
+async def _sign_in_response(request: Request, person: Person, *, method: str) -> JsonResponse:
+    """Open a session for a person who has proven their identity. The response describes them and sets the cookie."""
+    services = get_services(request)
+    token, caller = await open_session(services.access, request, person, method=method)
+    response = JsonResponse(await asyncio.to_thread(me_view, services.store, caller), no_store=True)
     set_session_cookie(response, request, services.settings, token)
     return response
-
-
-async def open_session(services: Services, request: Request, person: Person, *, how: str) -> tuple[str, Caller]:
-    """The session's token, and who asks by it."""
-    await _close_current_session(services, request)
-    token, session = await change_access(
-        request, lambda store: store.sessions.open(person.id, method=how, agent=get_user_agent(request))
-    )
-    return token, Caller(person=person, auth_method="session", credential_id=session.id)
-
-
-def caller_or_none(request: Request) -> Caller | None:
-    """Who asks, where that is known."""
-    caller: Caller | None = request.scope["state"].get("caller")
-    return caller
-
-
-async def _close_current_session(services: Services, request: Request) -> None:
-    caller = caller_or_none(request)
-    if caller is not None and caller.auth_method == "session":
-        await change_access(request, lambda store: store.sessions.close(caller.credential_id, person_id=caller.person.id))

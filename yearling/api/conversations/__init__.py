@@ -1,0 +1,1 @@
+"""Conversations, turns, folders, share links, memories, modes and settings of a person."""

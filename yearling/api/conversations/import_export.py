@@ -1,4 +1,4 @@
-"""`/v1/import` and `/v1/export`: conversations of other programs in, and everything that is one's own out, and in again."""
+"""`/v1/import` and `/v1/export`: import chats from other programs, and export or restore all data of the caller."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 from typing import IO
 
-from fastapi import APIRouter, Request
-from starlette.requests import ClientDisconnect
+from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
 from yearling.api.access.policy import current_person, get_caller, require_role
-from yearling.api.conversations import personal_schemas as schemas
+from yearling.api.conversations import import_schemas as schemas
 from yearling.api.conversations.personal_data import export_personal_data, import_personal_data, import_report_json
-from yearling.api.http.errors import ApiError, to_json_bytes
-from yearling.api.http.openapi import response_docs
+from yearling.api.http.body import receive_body
+from yearling.api.http.errors import ApiError
+from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.router import ApiRouter
 from yearling.api.services import get_services
 from yearling.clock import now_utc
 
-router = APIRouter()
+router = ApiRouter()
 
 _CHUNK_BYTES = 1 << 18
 _MAX_IN_MEMORY_BYTES = 1 << 24
@@ -31,72 +32,55 @@ _FILE = {"schema": {"type": "string", "format": "binary"}}
     "/v1/import",
     operation_id="import_conversations",
     dependencies=[require_role("member")],
+    response_model=schemas.ConversationImportReport,
     openapi_extra={
         "requestBody": {
             "required": True,
             "content": {"application/zip": _FILE, "application/json": _FILE, "application/octet-stream": _FILE},
         }
     },
-    responses=response_docs(schemas.ConversationImportReport),
 )
-async def import_conversations(request: Request) -> Response:
-    """Take in the export of ChatGPT (the zip or its conversations.json), of Open WebUI (JSON) or of a Yearling (zip).
+async def import_conversations(request: Request) -> JsonResponse:
+    """Import an export of ChatGPT (the zip or its conversations.json), Open WebUI (JSON) or Yearling (zip).
 
-    The body is the file itself. Taking in the same file again changes nothing. Judgements that are not in the log enter it as
-    the asker's own, with today's time; links that were revoked stay so.
+    The body is the file itself. Importing the same file again changes nothing. Judgements that the feedback log does not have
+    are added as the caller's own, with the current time. Revoked share links stay revoked.
     """
     services, person = get_services(request), current_person(request)
-    most = services.settings.max_import_bytes
     with tempfile.SpooledTemporaryFile(_MAX_IN_MEMORY_BYTES) as file:
-        await _receive(request, file, most)
-        board = services.running_consensus
-        may_judge = get_caller(request).is_allowed("member", "feedback")
-        done = await asyncio.to_thread(import_personal_data, board.log, person.id, file, can_judge=may_judge)
-    if done.judgements:
-        board.request_run()
-    return Response(to_json_bytes(import_report_json(done)), media_type="application/json")
+        size_bytes = await receive_body(request, file.write, max_bytes=services.settings.max_import_bytes, name="file")
+        if not size_bytes:
+            raise ApiError(400, "The file is empty.", code="invalid_value")
+        file.seek(0)
+        consensus = services.running_consensus
+        can_judge = get_caller(request).is_allowed("member", "feedback")
+        result = await asyncio.to_thread(import_personal_data, consensus.log, person.id, file, can_judge=can_judge)
+    if result.judgements:
+        consensus.request_run()
+    return JsonResponse(import_report_json(result))
 
 
 @router.get(
     "/v1/export",
     operation_id="export_everything",
     dependencies=[require_role("reader")],
-    responses=response_docs(schemas.ConversationImportReport)
-    | {200: {"description": "A zip of everything that is the asker's.", "content": {"application/zip": _FILE}}},
+    responses={200: {"description": "A zip with all data of the caller.", "content": {"application/zip": _FILE}}},
 )
 async def export_everything(request: Request) -> Response:
-    """Everything that is the asker's: conversations with their trees, samples, folders, comparisons, memories, settings, links,
-    judgements with their words, files. A Yearling takes it in again."""
+    """Export all data of the caller: conversations with their trees, samples, folders, comparisons, memories, settings, share
+    links, judgements with their texts, and files. A Yearling can import the zip."""
     services, person = get_services(request), current_person(request)
-    board = services.running_consensus
     with ExitStack() as stack:
         file = stack.enter_context(tempfile.TemporaryFile())
-        await asyncio.to_thread(export_personal_data, board.log, person.id, file)
+        await asyncio.to_thread(export_personal_data, services.running_consensus.log, person.id, file)
         file.seek(0)
-        opened = stack.pop_all()
+        open_file = stack.pop_all()
     name = f"yearling-{now_utc():%Y-%m-%d}.zip"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    return StreamingResponse(_chunks(file, opened), media_type="application/zip", headers=headers)
+    return StreamingResponse(_chunks(file, open_file), media_type="application/zip", headers=headers)
 
 
-async def _receive(request: Request, file: IO[bytes], max_bytes: int) -> None:
-    size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > max_bytes:
-                raise ApiError(
-                    413, f"The file is larger than {max_bytes} bytes.", code="request_too_large", headers={"connection": "close"}
-                )
-            file.write(chunk)
-    except ClientDisconnect:
-        raise ApiError(400, "The client left before the file was complete.", code="incomplete_body") from None
-    if not size:
-        raise ApiError(400, "There is no file.", code="invalid_value")
-    file.seek(0)
-
-
-async def _chunks(file: IO[bytes], opened: ExitStack) -> AsyncGenerator[bytes, None]:
-    with opened:
+async def _chunks(file: IO[bytes], open_file: ExitStack) -> AsyncGenerator[bytes, None]:
+    with open_file:
         while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
             yield chunk

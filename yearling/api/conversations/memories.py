@@ -1,123 +1,109 @@
-"""`/v1/memories`: what is remembered of the asker, to see, add to, reword, switch off and delete."""
+"""`/v1/memories`: what the assistant remembers about the caller, to read, add, reword, switch off and delete."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
-from fastapi import APIRouter, Request
-from starlette.responses import Response
+from fastapi import Path, Request
 
 from yearling.api.access.policy import current_person, require_role
-from yearling.api.conversations import personal_schemas as schemas
+from yearling.api.conversations import memory_schemas as schemas
 from yearling.api.conversations.turn_inputs import get_personal_settings
-from yearling.api.conversations.views import format_utc
-from yearling.api.http.body import read_body
-from yearling.api.http.openapi import json_request_body, response_docs
-from yearling.api.services import get_services, store_response
+from yearling.api.http.body import JsonBody
+from yearling.api.http.json_response import JsonObject, JsonResponse
+from yearling.api.http.router import ApiRouter
+from yearling.api.http.times import format_utc
+from yearling.api.services import store_response
 from yearling.store import UNCHANGED, Memory, Store
 
-router = APIRouter(dependencies=[require_role("reader")])
+router = ApiRouter(dependencies=[require_role("reader")])
 
 _REQUIRE_MEMBER = [require_role("member")]
 
+MemoryId = Annotated[str, Path(description="ID of the memory.")]
 
-@router.get("/v1/memories", operation_id="list_memories", responses=response_docs(schemas.MemoryList))
-async def list_memories(request: Request) -> Response:
-    """Everything that is remembered of the asker, newest first, each with the message that it came from."""
+
+@router.get("/v1/memories", operation_id="list_memories", response_model=schemas.MemoryList)
+async def list_memories(request: Request) -> JsonResponse:
+    """List the caller's memories, newest first, each with the message that it comes from."""
     person = current_person(request)
-    return await store_response(get_services(request), lambda store: _listed(store, person.id))
+    return await store_response(request, lambda store: _list_view(store, person.id))
 
 
-@router.post(
-    "/v1/memories",
-    operation_id="add_memory",
-    dependencies=_REQUIRE_MEMBER,
-    openapi_extra=json_request_body(schemas.MemoryRequest),
-    responses=response_docs(schemas.MemoryView),
-)
-async def add_memory(request: Request) -> Response:
-    """Have something remembered."""
-    services, person = get_services(request), current_person(request)
-    body = await read_body(request, schemas.MemoryRequest, max_bytes=services.settings.max_body_bytes)
-    return await store_response(get_services(request), lambda store: _view(store.memories.add(person.id, body.text), {}))
+@router.post("/v1/memories", operation_id="add_memory", dependencies=_REQUIRE_MEMBER, response_model=schemas.MemoryView)
+async def add_memory(request: Request, body: JsonBody[schemas.MemoryRequest]) -> JsonResponse:
+    """Add a memory."""
+    person = current_person(request)
+    return await store_response(request, lambda store: _view(store.memories.add(person.id, body.text), {}))
 
 
-@router.delete(
-    "/v1/memories", operation_id="forget_everything", dependencies=_REQUIRE_MEMBER, responses=response_docs(schemas.MemoryList)
-)
-async def forget_everything(request: Request) -> Response:
-    """Delete all memories."""
+@router.delete("/v1/memories", operation_id="forget_everything", dependencies=_REQUIRE_MEMBER, response_model=schemas.MemoryList)
+async def forget_everything(request: Request) -> JsonResponse:
+    """Delete all of the caller's memories."""
     person = current_person(request)
 
-    def work(store: Store) -> dict[str, Any]:
+    def delete_all(store: Store) -> JsonObject:
         store.memories.delete_all(person.id)
-        return _listed(store, person.id)
+        return _list_view(store, person.id)
 
-    return await store_response(get_services(request), work)
+    return await store_response(request, delete_all)
 
 
 @router.patch(
-    "/v1/memories/{memory_id}",
-    operation_id="change_memory",
-    dependencies=_REQUIRE_MEMBER,
-    openapi_extra=json_request_body(schemas.MemoryChange),
-    responses=response_docs(schemas.MemoryView),
+    "/v1/memories/{memory_id}", operation_id="change_memory", dependencies=_REQUIRE_MEMBER, response_model=schemas.MemoryView
 )
-async def change_memory(request: Request, memory_id: str) -> Response:
+async def change_memory(request: Request, memory_id: MemoryId, body: JsonBody[schemas.MemoryChange]) -> JsonResponse:
     """Reword a memory, or switch it on or off."""
-    services, person = get_services(request), current_person(request)
-    body = await read_body(request, schemas.MemoryChange, max_bytes=services.settings.max_body_bytes)
+    person = current_person(request)
 
-    def work(store: Store) -> dict[str, Any]:
-        changed = store.memories.update(
+    def change(store: Store) -> JsonObject:
+        memory = store.memories.update(
             memory_id,
             person_id=person.id,
             text=UNCHANGED if body.text is None else body.text,
             active=UNCHANGED if body.active is None else body.active,
         )
-        return _view(changed, _source_conversations(store, [changed]))
+        return _view(memory, _source_conversations(store, [memory]))
 
-    return await store_response(get_services(request), work)
+    return await store_response(request, change)
 
 
 @router.delete(
-    "/v1/memories/{memory_id}",
-    operation_id="delete_memory",
-    dependencies=_REQUIRE_MEMBER,
-    responses=response_docs(schemas.MemoryList),
+    "/v1/memories/{memory_id}", operation_id="delete_memory", dependencies=_REQUIRE_MEMBER, response_model=schemas.MemoryList
 )
-async def delete_memory(request: Request, memory_id: str) -> Response:
-    """Delete a memory; returns what is left."""
+async def delete_memory(request: Request, memory_id: MemoryId) -> JsonResponse:
+    """Delete a memory. Returns the remaining memories."""
     person = current_person(request)
 
-    def work(store: Store) -> dict[str, Any]:
+    def delete(store: Store) -> JsonObject:
         store.memories.delete(memory_id, person_id=person.id)
-        return _listed(store, person.id)
+        return _list_view(store, person.id)
 
-    return await store_response(get_services(request), work)
+    return await store_response(request, delete)
 
 
-def _listed(store: Store, person_id: str) -> dict[str, Any]:
+def _list_view(store: Store, person_id: str) -> JsonObject:
     memories = store.memories.list(person_id)
-    places = _source_conversations(store, memories)
-    on = bool(get_personal_settings(store, person_id)["memory"])
-    return {"object": "list", "on": on, "data": [_view(one, places) for one in memories]}
+    sources = _source_conversations(store, memories)
+    is_on = bool(get_personal_settings(store, person_id)["memory"])
+    return {"object": "list", "on": is_on, "data": [_view(memory, sources) for memory in memories]}
 
 
 def _source_conversations(store: Store, memories: list[Memory]) -> dict[str, str]:
-    return store.memories.conversation_ids_by_message([one.message_id for one in memories if one.message_id])
+    """Conversation ID by the ID of the message that a memory comes from."""
+    return store.memories.conversation_ids_by_message([memory.message_id for memory in memories if memory.message_id])
 
 
-def _view(one: Memory, places: dict[str, str]) -> dict[str, Any]:
+def _view(memory: Memory, sources: dict[str, str]) -> JsonObject:
     return {
         "object": "memory",
-        "id": one.id,
-        "text": one.text,
-        "active": one.active,
-        "origin": one.origin,
-        "edited": one.edited,
-        "conversation": places.get(one.message_id or ""),
-        "message": one.message_id,
-        "created_utc": format_utc(one.created_utc),
-        "updated_utc": format_utc(one.updated_utc),
+        "id": memory.id,
+        "text": memory.text,
+        "active": memory.active,
+        "origin": memory.origin,
+        "edited": memory.edited,
+        "conversation": sources.get(memory.message_id or ""),
+        "message": memory.message_id,
+        "created_utc": format_utc(memory.created_utc),
+        "updated_utc": format_utc(memory.updated_utc),
     }

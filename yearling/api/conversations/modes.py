@@ -1,117 +1,106 @@
-"""`/v1/modes` and `/v1/settings`: the ways of answering that there are, and how the asker wants to be answered."""
+"""`/v1/modes` and `/v1/settings`: answer modes, and how the caller wants to be answered."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
-from fastapi import APIRouter, Request
-from starlette.responses import Response
+from fastapi import Path, Request
 
 from yearling.api.access.policy import current_person, require_role
-from yearling.api.conversations import personal_schemas as schemas
+from yearling.api.conversations import settings_schemas as schemas
 from yearling.api.conversations.turn_inputs import available_modes, get_mode, get_personal_settings
-from yearling.api.conversations.views import format_utc
-from yearling.api.http.body import read_body
-from yearling.api.http.openapi import json_request_body, response_docs
-from yearling.api.services import get_services, store_response
+from yearling.api.http.body import JsonBody
+from yearling.api.http.json_response import JsonObject, JsonResponse
+from yearling.api.http.router import ApiRouter
+from yearling.api.http.times import format_utc
+from yearling.api.services import store_response
 from yearling.chat import ANSWER_LANGUAGES, BUILTIN_MODES, REGULAR_MODE, AnswerMode
 from yearling.errors import BadInput
 from yearling.store import Store
 
-router = APIRouter(dependencies=[require_role("reader")])
+router = ApiRouter(dependencies=[require_role("reader")])
+
+_LANGUAGE_ADVICE = f"Choose auto, or one of {', '.join(sorted(ANSWER_LANGUAGES))}."
 
 
-@router.get("/v1/modes", operation_id="list_modes", responses=response_docs(schemas.ModeList))
-async def list_modes(request: Request) -> Response:
-    """The modes that can be chosen, each in its newest version."""
-    return await store_response(get_services(request), _modes)
+@router.get("/v1/modes", operation_id="list_modes", response_model=schemas.ModeList)
+async def list_modes(request: Request) -> JsonResponse:
+    """List the available modes, each in its newest version."""
+    return await store_response(request, _mode_list_view)
 
 
-@router.post(
-    "/v1/modes",
-    operation_id="define_mode",
-    dependencies=[require_role("maintainer")],
-    openapi_extra=json_request_body(schemas.ModeRequest),
-    responses=response_docs(schemas.ModeView),
-)
-async def define_mode(request: Request) -> Response:
-    """A new mode, or the next version of one. Its text is added behind the spec's own words and never replaces them."""
-    services, person = get_services(request), current_person(request)
-    body = await read_body(request, schemas.ModeRequest, max_bytes=services.settings.max_body_bytes)
+@router.post("/v1/modes", operation_id="define_mode", dependencies=[require_role("maintainer")], response_model=schemas.ModeView)
+async def define_mode(request: Request, body: JsonBody[schemas.ModeRequest]) -> JsonResponse:
+    """Define a mode, or the next version of one. Its text extends the behaviour spec and never replaces it. Maintainers only."""
+    person = current_person(request)
 
-    def work(store: Store) -> dict[str, Any]:
+    def define(store: Store) -> JsonObject:
         if body.name == REGULAR_MODE.name:
-            raise BadInput("The regular mode is the spec's own.", advice="Choose another name.", param="name")
-        above = next((mode.version for mode in BUILTIN_MODES if mode.name == body.name), 0)
-        made = store.modes.define(body.name, body.title, body.text, actor=person.id, after_version=above)
-        return _mode(
-            AnswerMode(name=made.name, version=made.version, title=made.title, text=made.text), format_utc(made.created_utc)
-        )
+            raise BadInput("The regular mode cannot be changed.", advice="Choose another name.", param="name")
+        builtin_version = next((mode.version for mode in BUILTIN_MODES if mode.name == body.name), 0)
+        record = store.modes.define(body.name, body.title, body.text, actor=person.id, after_version=builtin_version)
+        mode = AnswerMode(name=record.name, version=record.version, title=record.title, text=record.text)
+        return _mode_view(mode, format_utc(record.created_utc))
 
-    return await store_response(get_services(request), work)
+    return await store_response(request, define)
 
 
 @router.delete(
     "/v1/modes/{name}",
     operation_id="retire_mode",
     dependencies=[require_role("maintainer")],
-    responses=response_docs(schemas.ModeList),
+    response_model=schemas.ModeList,
 )
-async def retire_mode(request: Request, name: str) -> Response:
-    """Offer a mode no more; what was answered in it keeps its words. A mode that came along returns to its first version."""
+async def retire_mode(request: Request, name: Annotated[str, Path(description="Name of the mode.")]) -> JsonResponse:
+    """Retire a mode. A built-in mode returns to its first version. Earlier answers stay as they are. Maintainers only."""
     person = current_person(request)
 
-    def work(store: Store) -> dict[str, Any]:
+    def retire(store: Store) -> JsonObject:
         store.modes.retire(name, actor=person.id)
-        return _modes(store)
+        return _mode_list_view(store)
 
-    return await store_response(get_services(request), work)
+    return await store_response(request, retire)
 
 
-@router.get("/v1/settings", operation_id="get_settings", responses=response_docs(schemas.PersonalSettings))
-async def get_settings(request: Request) -> Response:
-    """How the asker is answered: personal instructions, mode, knobs, memory, comparisons."""
+@router.get("/v1/settings", operation_id="get_settings", response_model=schemas.PersonalSettings)
+async def get_settings(request: Request) -> JsonResponse:
+    """Return the caller's settings."""
     person = current_person(request)
-    return await store_response(get_services(request), lambda store: _settings(store, person.id))
+    return await store_response(request, lambda store: _settings_view(store, person.id))
 
 
 @router.patch(
     "/v1/settings",
     operation_id="change_settings",
     dependencies=[require_role("member")],
-    openapi_extra=json_request_body(schemas.SettingsChange),
-    responses=response_docs(schemas.PersonalSettings),
+    response_model=schemas.PersonalSettings,
 )
-async def change_settings(request: Request) -> Response:
-    """Change some of the settings."""
-    services, person = get_services(request), current_person(request)
-    body = await read_body(request, schemas.SettingsChange, max_bytes=services.settings.max_body_bytes)
-    changes = body.model_dump(exclude_none=True)
+async def change_settings(request: Request, body: JsonBody[schemas.SettingsChange]) -> JsonResponse:
+    """Change some of the caller's settings."""
+    person = current_person(request)
 
-    def work(store: Store) -> dict[str, Any]:
+    def change(store: Store) -> JsonObject:
         if body.mode is not None:
             get_mode(store, body.mode)
         if body.language is not None and body.language != "auto" and body.language.partition("-")[0] not in ANSWER_LANGUAGES:
-            raise BadInput(f"There is no language {body.language!r} here.", advice=_LANGUAGE_ADVICE, param="language")
-        store.personal_settings.update(person.id, changes)
-        return _settings(store, person.id)
+            raise BadInput(f"The language {body.language!r} is not supported.", advice=_LANGUAGE_ADVICE, param="language")
+        store.personal_settings.update(person.id, body.model_dump(exclude_none=True))
+        return _settings_view(store, person.id)
 
-    return await store_response(get_services(request), work)
-
-
-_LANGUAGE_ADVICE = f"Choose auto, or one of {', '.join(sorted(ANSWER_LANGUAGES))}."
+    return await store_response(request, change)
 
 
-def _settings(store: Store, person_id: str) -> dict[str, Any]:
+def _settings_view(store: Store, person_id: str) -> JsonObject:
     return {"object": "settings", **get_personal_settings(store, person_id)}
 
 
-def _modes(store: Store) -> dict[str, Any]:
-    made = {record.name: format_utc(record.created_utc) for record in store.modes.list_newest() if not record.retired}
-    return {"object": "list", "data": [_mode(mode, made.get(mode.name)) for mode in available_modes(store).values()]}
+def _mode_list_view(store: Store) -> JsonObject:
+    created = {record.name: format_utc(record.created_utc) for record in store.modes.list_newest() if not record.retired}
+    modes = available_modes(store).values()
+    return {"object": "list", "data": [_mode_view(mode, created.get(mode.name)) for mode in modes]}
 
 
-def _mode(mode: AnswerMode, created_utc: str | None) -> dict[str, Any]:
+def _mode_view(mode: AnswerMode, created_utc: str | None) -> JsonObject:
     return {
         "object": "mode",
         "name": mode.name,

@@ -1,20 +1,23 @@
-"""Conversations and turns as they go over the wire. Data only.
+"""Wire models of conversations, messages, folders and turns. Data only.
 
-A conversation is a tree. Its messages come flat, each with its `parent`; two messages with one parent are branches, and `leaf` is
-the end of the branch that was last in use. A question is sent, and an answer asked for anew or to be gone on with, as a *turn*:
-`POST /v1/conversations/{id}/turns` answers at once, the turn runs in the server whoever listens, and its events are read from
-`GET /v1/turns/{id}/events`. Each event has a number (the SSE `id`), and its data is one `TurnEventView`; a reader that comes back
-with `Last-Event-ID` (or `?after=`) gets what it has missed and nothing twice. After `end` the stream closes.
+A conversation is a tree. Its messages arrive as a flat list, each with its `parent`. Messages with the same parent are branches,
+and `leaf` is the end of the branch that was used last.
+
+A *turn* sends a question, regenerates an answer or continues one. `POST /v1/conversations/{id}/turns` responds as soon as the
+turn has started. The turn runs on the server whether or not anyone reads its events from `GET /v1/turns/{id}/events`. Each event
+has a number (the SSE `id`), and its data is one `TurnEventView`. A reader that reconnects with `Last-Event-ID` or `?after=` gets
+every later event exactly once. The stream closes after the event `end`.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
-from yearling.api.feedback.schemas import JudgementTags
-from yearling.api.openai.schemas import StrictModel
+from yearling.api.conversations.comparison_schemas import ComparisonView
+from yearling.api.feedback.schemas import OwnRating
+from yearling.api.http.schemas import ResponseModel, StrictModel
 from yearling.chat import ReasoningEffort
 from yearling.records import FinishReason, Role
 
@@ -23,256 +26,356 @@ MAX_TEXT_CHARS = 200_000
 RecordId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 ConversationTitle = Annotated[str, Field(max_length=200)]
 ConversationText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)]
-ComparisonSide = Literal["left", "right"]
 
 # Requests
 
 
 class ConversationRequest(StrictModel):
-    title: Annotated[ConversationTitle, Field(description="Empty: the first question gives it one.")] = ""
+    """A new conversation."""
+
+    title: ConversationTitle = ""
+    """Title. Default: empty; the first question then becomes the title."""
     folder: RecordId | None = None
+    """ID of the folder for the conversation. Default: no folder."""
 
 
 class ConversationChange(StrictModel):
-    """Only the fields that are there change; a `folder` of null takes the conversation out of its folder."""
+    """Changes to a conversation. Absent fields stay as they are."""
 
     title: ConversationTitle | None = None
+    """New title."""
     folder: RecordId | None = None
-    leaf: Annotated[RecordId | None, Field(description="The end of the branch that is in use from now on.")] = None
+    """ID of the new folder; null removes the conversation from its folder."""
+    leaf: RecordId | None = None
+    """ID of the last message of the branch to show."""
 
 
 class AnswerOptions(StrictModel):
-    """How to answer. What is left out is taken from the asker's settings."""
+    """How to answer. Absent fields take the person's settings."""
 
     model: str | None = None
+    """Name of the model. Default: the server's default model."""
     mode: Annotated[str | None, Field(max_length=64)] = None
+    """Name of the answer mode. Default: the mode in the person's settings."""
     effort: ReasoningEffort | None = None
+    """How much the model reasons before it answers. Default: the model decides."""
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
+    """Sampling temperature; 0 always takes the most likely token. Default: the server's value for the model."""
     max_tokens: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
+    """Maximum number of generated tokens. Default: the rest of the context."""
     seed: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
+    """Seed of the random generator. Default: random; the stored sample records it."""
 
 
 class ConversationTurnRequest(AnswerOptions):
-    """`send` puts a question under `message` (null starts the tree); an edited question is one sent under the old one's parent.
-
-    `regenerate` answers anew: `message` is the answer, or a question that has none. `continue` goes on with the answer `message`
-    where it was cut off; what follows is a message of its own under it, with `continues` set.
-    """
+    """A question, or a request to regenerate or continue an answer."""
 
     kind: Literal["send", "regenerate", "continue"] = "send"
+    """`send` adds a question, `regenerate` adds a sibling of an answer, `continue` extends an answer that was cut off."""
     text: ConversationText | None = None
+    """The question. Required for `send`, not allowed otherwise."""
     message: RecordId | None = None
-    compare: Annotated[
-        bool | None,
-        Field(description="Two answers side by side: true asks for them, false declines, null leaves it to the rate."),
-    ] = None
-
-    against: Annotated[str | None, Field(description="The other model of a comparison; null: one of the setting's.")] = None
+    """`send`: the parent of the question, null for a new root; to edit a question, give its parent.
+    `regenerate`: the answer, or a question without an answer. `continue`: the answer to extend."""
+    compare: bool | None = None
+    """Whether to generate two answers to choose from. Default: the server offers a comparison from time to time."""
+    against: str | None = None
+    """Name of the second model of a comparison. Default: one of the setting `comparison_models`, else the same model."""
 
     @model_validator(mode="after")
     def _check_fields_match_kind(self) -> ConversationTurnRequest:
         if (self.kind == "send") != (self.text is not None):
-            raise ValueError("text belongs to send, and to nothing else")
+            raise ValueError("the field text is required for send and not allowed otherwise")
         if self.kind != "send" and self.message is None:
-            raise ValueError(f"{self.kind} needs a message")
+            raise ValueError(f"{self.kind} needs the field message")
         if self.kind == "continue" and self.compare:
-            raise ValueError("an answer cannot be continued twice at once")
+            raise ValueError("continue does not support compare")
         return self
 
 
 class TemporaryMessage(StrictModel):
+    """A message of a temporary chat."""
+
     role: Literal["user", "assistant"]
+    """Author of the message."""
     text: Annotated[str, Field(max_length=MAX_TEXT_CHARS)]
+    """The text."""
 
 
 class TemporaryTurnRequest(AnswerOptions):
-    """A turn of a chat that leaves no trace: the page keeps the messages and sends them all; nothing of it is stored."""
+    """A turn of a temporary chat. The client keeps the messages and sends all of them; the server stores none."""
 
     messages: Annotated[tuple[TemporaryMessage, ...], Field(min_length=1, max_length=1000)]
-
-
-class ChoiceRequest(StrictModel):
-    """Which answer is better. `skip` gives no judgement and ends the comparison."""
-
-    outcome: Literal["left", "right", "tie", "skip"]
-    tags: JudgementTags = ()
+    """The chat so far, oldest message first. The last message is the question."""
 
 
 class MessageEdit(StrictModel):
-    """Better words for an answer. They become a branch beside it, and an edit in the log of feedback."""
+    """A better wording of an answer."""
 
     text: ConversationText
+    """The new text."""
 
 
-# Answers
+class FolderRequest(StrictModel):
+    """A folder's name."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    """Name of the folder, unique per person."""
 
 
-class MessageRating(BaseModel):
-    """What the asker said of an answer. `event` is what retracts it."""
-
-    event: str
-    value: float
-    tags: list[str]
+# Responses
 
 
-class AttachmentView(BaseModel):
-    """A file that came with an imported message. `path` is where it is served; what is no `image` is served for saving only."""
+class AttachmentView(ResponseModel):
+    """A file that an import attached to a message."""
 
     sha256: str
+    """SHA-256 of the content, in hexadecimal."""
     name: str
+    """File name; empty if the import had none."""
     media_type: str
+    """Media type, detected from the content."""
     size_bytes: int
+    """Size in bytes."""
     image: bool
+    """Whether the file is displayed as an image. Other files can only be downloaded."""
     path: str
+    """URL path of the file on this server."""
 
 
-class MessageView(BaseModel):
-    """`sample` is the item that is rated, edited and noted; null where nothing is kept of how the message came about.
-
-    `model`, `sample` and `finish_reason` are null in a comparison that waits for a choice. `memories` are the ids of what the
-    assistant was reminded of; `mode` is `name@version`.
-    """
+class MessageView(ResponseModel):
+    """A message. `model`, `sample` and `finish_reason` are null while a comparison waits for a choice."""
 
     id: str
+    """ID of the message."""
     parent: str | None
+    """ID of the message before it; null for a root."""
     role: Role
+    """Author of the message."""
     text: str
+    """The text, in Markdown."""
     reasoning: str | None
+    """Reasoning before the answer; null if there was none."""
     created_utc: str
+    """Creation time, ISO 8601 in UTC."""
     model: str | None
+    """Name of the model that wrote the message; null for questions."""
     sample: str | None
+    """ID of the stored sample, which is the item to rate, edit and note; null if none is stored."""
     finish_reason: FinishReason | None
+    """Why the answer ended; null for questions."""
     continues: bool
-    hidden: Annotated[bool, Field(description="An import had it as not meant to be read.")]
+    """Whether the message continues its parent's text."""
+    hidden: bool
+    """Whether the imported chat marked the message as hidden."""
     mode: str | None
+    """Answer mode, as `name@version`; null if unknown."""
     memories: list[str]
+    """IDs of the memories that the model was given."""
     attachments: list[AttachmentView]
+    """Files of an imported message."""
     comparison: str | None
+    """ID of the comparison that the answer belongs to; null if none."""
     edit_of: str | None
-    edit_event: Annotated[str | None, Field(description="The act in the log of feedback, by which the edit is retracted.")]
-    rating: MessageRating | None
+    """ID of the answer that this message rewords; null if it is no edit."""
+    edit_event: str | None
+    """ID of the edit in the feedback log, for retracting it; null if none."""
+    rating: OwnRating | None
+    """The caller's rating of the message; null if none."""
 
 
-class TurnAnswer(BaseModel):
-    """The message that an answer becomes, by the `choice` of its deltas. Its id is known before its first word."""
+class TurnAnswer(ResponseModel):
+    """The message that an answer becomes. Its ID is fixed before the first token."""
 
     choice: int
+    """Number of the answer in the turn's events, from 0."""
     message: str
+    """ID of the message."""
 
 
-class TurnView(BaseModel):
-    """`events` is the number of the newest event. A temporary turn has no conversation and no question."""
+class TurnView(ResponseModel):
+    """A turn."""
 
     object: Literal["turn"]
+    """Always `turn`."""
     id: str
+    """ID of the turn."""
     conversation: str | None
+    """ID of the conversation; null for a temporary chat."""
     state: Literal["running", "finished", "stopped", "failed"]
+    """State of the turn."""
     created_utc: str
+    """Creation time, ISO 8601 in UTC."""
     question: str | None
+    """ID of the message that is answered; null for a temporary chat."""
     answers: list[TurnAnswer]
+    """The answers. A comparison has two."""
     comparison: str | None
+    """ID of the comparison; null if the turn has one answer."""
     mode: str
+    """Answer mode, as `name@version`."""
     memories: list[str]
-    left_out: Annotated[int, Field(description="Messages at the branch's beginning that the model had no room for.")]
+    """IDs of the memories that the model was given."""
+    left_out: int
+    """Number of messages at the start of the branch that did not fit into the model's context."""
     events: int
+    """Number of the newest event."""
 
 
-class ComparisonView(BaseModel):
-    """Two answers to one question. `choice` 0 of the turn is the left one. The models are null until a choice was made."""
+class ConversationSummary(ResponseModel):
+    """A conversation without its messages."""
 
-    object: Literal["comparison"]
-    id: str
-    conversation: str
-    question: str
-    left: str
-    right: str
-    state: Literal["open", "decided", "skipped"]
-    outcome: Literal["left", "right", "tie"] | None
-    event: Annotated[str | None, Field(description="The act in the log of feedback, by which the choice is retracted.")]
-    left_model: str | None
-    right_model: str | None
-    created_utc: str
-
-
-class ConversationSummary(BaseModel):
     object: Literal["conversation"]
+    """Always `conversation`."""
     id: str
+    """ID of the conversation."""
     title: str
+    """Title; empty before the first question."""
     folder: str | None
-    origin: Annotated[str, Field(description="Empty, or what it was imported from: chatgpt, open_webui, yearling.")]
+    """ID of the folder; null if the conversation is in none."""
+    origin: str
+    """Source of an import: `chatgpt`, `open_webui` or `yearling`; empty otherwise."""
     created_utc: str
+    """Creation time, ISO 8601 in UTC."""
     updated_utc: str
+    """Time of the last activity, ISO 8601 in UTC."""
     leaf: str | None
+    """ID of the last message of the branch in use; null if there is no message."""
     messages: int
+    """Number of messages in the tree."""
     shared: bool
+    """Whether a share link shows a branch of the conversation."""
 
 
 class ConversationHit(ConversationSummary):
-    """With a search: a piece of the newest message that has the words, and that message."""
+    """A conversation in a list. A search also returns the newest matching message."""
 
     message: str | None = None
+    """ID of the newest matching message; null without a search or if only the title matches."""
     snippet: str | None = None
+    """Excerpt of that message around the match."""
 
 
-class ConversationList(BaseModel):
-    """Newest activity first. `next` is the cursor of the next page, null on the last one."""
+class ConversationList(ResponseModel):
+    """A page of conversations, most recently active first."""
 
     object: Literal["list"]
+    """Always `list`."""
     data: list[ConversationHit]
+    """The conversations."""
     next: str | None
+    """Cursor of the next page, for the parameter `after`; null on the last page."""
 
 
 class ConversationTree(ConversationSummary):
-    """The whole tree, oldest message first; `turns` are those that run now or ended a moment ago."""
+    """A conversation with its messages."""
 
     tree: list[MessageView]
+    """All messages, oldest first."""
     turns: list[TurnView]
+    """Turns that are running or have just ended."""
     comparisons: list[ComparisonView]
+    """Comparisons between answers."""
 
 
-class EditedMessage(BaseModel):
-    """`event` is the edit in the log of feedback; null for an answer of which no sample is kept."""
+class EditedMessage(ResponseModel):
+    """A reworded answer."""
 
     object: Literal["message.edit"]
+    """Always `message.edit`."""
     message: MessageView
+    """The new message, a sibling of the answer."""
     event: str | None
+    """ID of the edit in the feedback log; null if no sample of the answer is stored."""
 
 
-class DeletedMessages(BaseModel):
+class DeletedMessages(ResponseModel):
+    """Confirmation that a conversation or a message was deleted."""
+
     object: Literal["deleted"]
+    """Always `deleted`."""
     id: str
+    """ID of the deleted conversation or message."""
     messages: int
+    """Number of deleted messages."""
     samples: int
+    """Number of deleted samples."""
 
 
-class TurnUsage(BaseModel):
+class FolderView(ResponseModel):
+    """A folder."""
+
+    object: Literal["folder"]
+    """Always `folder`."""
+    id: str
+    """ID of the folder."""
+    name: str
+    """Name of the folder."""
+    created_utc: str
+    """Creation time, ISO 8601 in UTC."""
+    conversations: int
+    """Number of conversations in the folder."""
+
+
+class FolderList(ResponseModel):
+    """The caller's folders, by name."""
+
+    object: Literal["list"]
+    """Always `list`."""
+    data: list[FolderView]
+    """The folders."""
+
+
+class TurnUsage(ResponseModel):
+    """Token counts of an answer."""
+
     prompt_tokens: int
+    """Number of tokens in the prompt."""
     completion_tokens: int
+    """Number of generated tokens."""
     reasoning_tokens: int
+    """Number of generated tokens that were reasoning."""
 
 
-class TurnErrorView(BaseModel):
+class TurnErrorView(ResponseModel):
+    """Why an answer failed."""
+
     message: str
+    """Explanation for people."""
     code: str | None
+    """Stable identifier of the error; null if it has none."""
 
 
-class TurnEventView(BaseModel):
-    """The data of one event of a turn.
+class TurnEventView(ResponseModel):
+    """Data of one event of a turn. Only the fields of its type are present.
 
-    `start` comes first; `delta` adds `text` or `reasoning` to a choice; `answer` says that a choice is complete and stored;
-    `error` that it failed; `end` is the last one.
+    `start` comes first. `delta` appends text or reasoning to an answer. `answer` reports an answer that is complete and stored,
+    `error` one that failed. `end` comes last.
     """
 
     type: Literal["start", "delta", "answer", "error", "end"]
+    """Type of the event."""
     turn: TurnView | None = None
+    """`start`: the turn."""
     choice: int | None = None
+    """`delta`, `answer`, `error`: number of the answer, from 0."""
     text: str | None = None
+    """`delta`: text to append."""
     reasoning: str | None = None
+    """`delta`: reasoning to append."""
     message: str | None = None
+    """`answer`: ID of the message."""
     model: str | None = None
+    """`answer`: name of the model; null in a comparison."""
     sample: str | None = None
+    """`answer`: ID of the stored sample; null in a comparison or if none is stored."""
     finish_reason: FinishReason | None = None
+    """`answer`: why the answer ended."""
     usage: TurnUsage | None = None
+    """`answer`: token counts."""
     error: TurnErrorView | None = None
+    """`error`: what went wrong."""
     state: Literal["finished", "stopped", "failed"] | None = None
+    """`end`: final state of the turn."""
     title: str | None = None
+    """`end`: title of the conversation."""

@@ -1,50 +1,44 @@
-"""`/v1/shares` and `/v1/shared`: links to a branch of a conversation, and what they show to whoever has them."""
+"""`/v1/shares` and `/v1/shared`: links to a branch of a conversation, and what they show to whoever has them.
+
+No response may be cached: a revoked link must not live on in a cache.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from typing import Any
+from typing import Annotated
 
-from fastapi import APIRouter, Request
-from starlette.responses import Response
+from fastapi import Path, Request
 
 from yearling.api.access.policy import allow_anyone, current_person, require_role
-from yearling.api.conversations import personal_schemas as schemas
-from yearling.api.conversations.views import format_utc, hidden_comparisons, share_view
-from yearling.api.http.body import read_body
-from yearling.api.http.errors import to_json_bytes
-from yearling.api.http.openapi import json_request_body, response_docs
-from yearling.api.services import get_services
+from yearling.api.conversations import share_schemas as schemas
+from yearling.api.conversations.views import hidden_comparisons, share_view
+from yearling.api.http.body import JsonBody
+from yearling.api.http.json_response import JsonObject, JsonResponse
+from yearling.api.http.router import ApiRouter
+from yearling.api.http.times import format_utc
+from yearling.api.services import store_response
 from yearling.store import Store
 
-router = APIRouter()
+router = ApiRouter()
+
+ShareId = Annotated[str, Path(description="Secret of the share link.")]
 
 
-@router.get(
-    "/v1/shares", operation_id="list_shares", dependencies=[require_role("reader")], responses=response_docs(schemas.ShareList)
-)
-async def list_shares(request: Request) -> Response:
-    """The asker's links, newest first."""
+@router.get("/v1/shares", operation_id="list_shares", dependencies=[require_role("reader")], response_model=schemas.ShareList)
+async def list_shares(request: Request) -> JsonResponse:
+    """List the caller's share links, newest first."""
     person = current_person(request)
-    return await _uncached_response(
-        request, lambda store: {"object": "list", "data": [share_view(one) for one in store.shares.list(person.id)]}
-    )
+    return await store_response(request, lambda store: _list_view(store, person.id), no_store=True)
 
 
-@router.post(
-    "/v1/shares",
-    operation_id="create_share",
-    dependencies=[require_role("member")],
-    openapi_extra=json_request_body(schemas.ShareRequest),
-    responses=response_docs(schemas.ShareView),
-)
-async def create_share(request: Request) -> Response:
-    """Make a link to a branch of a conversation as it is now. Who has the link can read it, without signing in."""
-    services, person = get_services(request), current_person(request)
-    body = await read_body(request, schemas.ShareRequest, max_bytes=services.settings.max_body_bytes)
-    return await _uncached_response(
-        request, lambda store: share_view(store.shares.create(body.conversation, person_id=person.id, leaf_id=body.leaf))
+@router.post("/v1/shares", operation_id="create_share", dependencies=[require_role("member")], response_model=schemas.ShareView)
+async def create_share(request: Request, body: JsonBody[schemas.ShareRequest]) -> JsonResponse:
+    """Create a link to a branch of a conversation as it is now. Whoever has the link can read it without signing in."""
+    person = current_person(request)
+    return await store_response(
+        request,
+        lambda store: share_view(store.shares.create(body.conversation, person_id=person.id, leaf_id=body.leaf)),
+        no_store=True,
     )
 
 
@@ -52,48 +46,44 @@ async def create_share(request: Request) -> Response:
     "/v1/shares/{share_id}",
     operation_id="revoke_share",
     dependencies=[require_role("member")],
-    responses=response_docs(schemas.ShareList),
+    response_model=schemas.ShareList,
 )
-async def revoke_share(request: Request, share_id: str) -> Response:
-    """Revoke a link: from now on it shows nothing. Returns the links that are left."""
+async def revoke_share(request: Request, share_id: ShareId) -> JsonResponse:
+    """Revoke a link, which then shows nothing. Returns the remaining links."""
     person = current_person(request)
 
-    def work(store: Store) -> dict[str, Any]:
+    def revoke(store: Store) -> JsonObject:
         store.shares.revoke(share_id, person_id=person.id)
-        return {"object": "list", "data": [share_view(one) for one in store.shares.list(person.id)]}
+        return _list_view(store, person.id)
 
-    return await _uncached_response(request, work)
+    return await store_response(request, revoke, no_store=True)
 
 
-@router.get(
-    "/v1/shared/{share_id}", operation_id="get_shared", dependencies=[allow_anyone], responses=response_docs(schemas.SharedView)
-)
-async def get_shared(request: Request, share_id: str) -> Response:
-    """What a link shows: the words of one branch, and nothing of whose they are."""
+@router.get("/v1/shared/{share_id}", operation_id="get_shared", dependencies=[allow_anyone], response_model=schemas.SharedView)
+async def get_shared(request: Request, share_id: ShareId) -> JsonResponse:
+    """Return the branch behind a link, without revealing whose conversation it is."""
 
-    def work(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         share, conversation, branch = store.shares.resolve(share_id)
         hidden = hidden_comparisons(store.comparisons.list_for_conversation(conversation.id, person_id=share.person_id), ())
-        shown = [one for one in branch if one.role in ("user", "assistant") and not one.facts.get("hidden")]
         return {
             "object": "shared",
             "title": conversation.title,
             "created_utc": format_utc(share.created_utc),
             "messages": [
                 {
-                    "role": one.role,
-                    "text": one.content,
-                    "created_utc": format_utc(one.created_utc),
-                    "model": None if one.facts.get("comparison") in hidden else one.model or None,
+                    "role": message.role,
+                    "text": message.content,
+                    "created_utc": format_utc(message.created_utc),
+                    "model": None if message.facts.get("comparison") in hidden else message.model or None,
                 }
-                for one in shown
+                for message in branch
+                if message.role in ("user", "assistant") and not message.facts.get("hidden")
             ],
         }
 
-    return await _uncached_response(request, work)
+    return await store_response(request, query, no_store=True)
 
 
-async def _uncached_response(request: Request, work: Callable[[Store], dict[str, Any]]) -> Response:
-    body = await asyncio.to_thread(work, get_services(request).store)
-    # A revoked link must not go on living in somebody's cache.
-    return Response(to_json_bytes(body), media_type="application/json", headers={"cache-control": "no-store"})
+def _list_view(store: Store, person_id: str) -> JsonObject:
+    return {"object": "list", "data": [share_view(share) for share in store.shares.list(person_id)]}

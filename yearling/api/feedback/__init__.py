@@ -1,0 +1,1 @@
+"""Judgements, notes and the consensus over HTTP."""

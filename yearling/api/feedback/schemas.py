@@ -1,249 +1,381 @@
-"""Feedback and consensus as they go over the wire. Data only."""
+"""Wire models of feedback and consensus. Data only."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from yearling.api.openai.schemas import StrictModel
+from yearling.api.http.schemas import ResponseModel, StrictModel
 
-ItemId = Annotated[
-    str,
-    Field(
-        pattern=r"^[^\x00-\x1f\x7f]{1,200}$",
-        description="An answer (the id of its completion, response or sample), a note, or an edit's text.",
-    ),
-]
-RatingValue = Annotated[float, Field(json_schema_extra={"enum": [0, 0.5, 1]}, description="1 helpful, 0.5 somewhat, 0 not.")]
-Tag = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
-JudgementTags = Annotated[tuple[Tag, ...], Field(max_length=10)]
-EventId = Annotated[str, Field(pattern=r"^[!-~]{1,64}$", description="The id of an act in the public log.")]
+ItemId = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
+RatingValue = Annotated[float, Field(json_schema_extra={"enum": [0, 0.5, 1]})]
+JudgementTag = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+JudgementTags = Annotated[tuple[JudgementTag, ...], Field(max_length=10)]
+EventId = Annotated[str, Field(pattern=r"^[!-~]{1,64}$")]
 FeedbackText = Annotated[str, Field(min_length=1)]
 
 
 class RatingRequest(StrictModel):
+    """A rating of an item."""
+
     item: ItemId
+    """ID of an answer (its completion, response or sample), a note, or the text of an edit."""
     value: RatingValue
+    """1 is helpful, 0.5 somewhat helpful, 0 not helpful."""
     tags: JudgementTags = ()
+    """Reasons for the rating."""
 
 
 class NoteRatingRequest(StrictModel):
+    """A rating of a note."""
+
     value: RatingValue
+    """1 is helpful, 0.5 somewhat helpful, 0 not helpful."""
     tags: JudgementTags = ()
+    """Reasons for the rating."""
 
 
 class ComparisonRequest(StrictModel):
+    """A judgement between two items."""
+
     left: ItemId
+    """ID of the left item."""
     right: ItemId
+    """ID of the right item."""
     outcome: Literal["left", "right", "tie"]
+    """The better item."""
     tags: JudgementTags = ()
+    """Reasons for the judgement."""
 
 
 class NoteRequest(StrictModel):
+    """A note that adds context to an answer."""
+
     item: ItemId
+    """ID of the answer (its completion, response or sample)."""
     text: FeedbackText
+    """Text of the note. Everyone can read it."""
 
 
 class EditRequest(StrictModel):
+    """A better wording of an answer."""
+
     item: ItemId
+    """ID of the answer (its completion, response or sample)."""
     text: FeedbackText
+    """The new text. It becomes an item that others can judge."""
 
 
 class RemovalRequest(StrictModel):
+    """The removal of someone's event from the consensus."""
+
     event: EventId
-    reason: Annotated[str, Field(min_length=1, max_length=1000, description="Everybody can read it.")]
-    delete_words: Annotated[bool, Field(description="Delete the words of a removed note or edit as well.")] = False
+    """ID of the event in the public log."""
+    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+    """Reason for the removal. Everyone can read it."""
+    delete_words: bool = False
+    """Also delete the text of a removed note or edit."""
 
 
 class VouchRequest(StrictModel):
-    account: Annotated[str, Field(min_length=1, max_length=64, description="The id of the other person.")]
+    """A statement that an account is the only account of a human being."""
+
+    account: Annotated[str, Field(min_length=1, max_length=64)]
+    """ID of the other person."""
 
 
 class JuryRequest(StrictModel):
+    """A request to draw a jury for an item."""
+
     item: ItemId
+    """ID of an answer (its completion, response or sample), a note, or the text of an edit."""
 
 
-# Answers
+# Responses
 
 
-class SideScore(BaseModel):
-    """What one side says. `approval` is the sum of its counted ratings."""
+class SideScore(ResponseModel):
+    """How one side of a divided community rates an item."""
 
     ratings: int
+    """Number of the side's ratings that count."""
     approval: float
+    """Sum of those ratings."""
     estimate: float
+    """Mean rating of the side, shrunk towards the model's prediction, from 0 to 1."""
     chance: float
+    """Probability that the side's approval is at least one half, from 0 to 1."""
 
 
-class ItemScore(BaseModel):
-    """`bridging` is the weaker side's estimate, `axis` the place on the line of division."""
+class ItemScore(ResponseModel):
+    """Score of an item."""
 
     bridging: float
+    """Estimate of the less approving side, from 0 to 1."""
     axis: float
+    """Position of the item on the line that divides the raters."""
     sides: list[SideScore]
+    """Scores of the two sides."""
 
 
-class ItemStatusView(BaseModel):
-    """Where an item stands. The score is hidden from who may still rate it and has not."""
+class ItemStatusView(ResponseModel):
+    """Status of an item, with its reason and score."""
 
     item: str
+    """ID of the item."""
     status: str
+    """`helpful`, `not_helpful` or `needs_more_ratings`."""
     reason: str
+    """Stable identifier of the reason for the status, such as `no_quorum`."""
     explanation: list[str]
+    """The reason in sentences."""
     provisional: bool
+    """Whether the status comes from a quick update that the next full consensus run confirms or corrects."""
     score: ItemScore | None
+    """The score; null while the caller can still rate the item and has not."""
 
 
-class RecordedEvent(BaseModel):
-    """An act, as it stands in the public log, and where its item stands now."""
+class RecordedEvent(ResponseModel):
+    """An event that was added to the public log."""
 
     object: Literal["feedback.event"]
+    """Always `feedback.event`."""
     id: str
+    """ID of the event, for retracting it."""
     kind: str
+    """Kind of the event, such as `rating` or `note`."""
     event: dict[str, Any]
+    """The event as the log records it."""
     standing: ItemStatusView | None
+    """Status of the item after the event; null if the event has no single item."""
 
 
-class OwnRating(BaseModel):
-    """What the asker said of an item. `event` is what retracts it."""
+class OwnRating(ResponseModel):
+    """The caller's rating of an item."""
 
     event: str
+    """ID of the rating in the feedback log, for retracting it."""
     value: float
+    """1 is helpful, 0.5 somewhat helpful, 0 not helpful."""
     tags: list[str]
+    """Reasons for the rating."""
 
 
-class NoteView(BaseModel):
-    """`text` is null when the words were deleted; `yours` says whether the asker wrote it; its id is the act that retracts it."""
+class NoteView(ResponseModel):
+    """A note."""
 
     object: Literal["note"]
+    """Always `note`."""
     id: str
+    """ID of the note. The author retracts the note with it."""
     item: str
+    """ID of the answer that the note is about."""
     text: str | None
+    """Text of the note; null if it was deleted."""
     created_utc: str
+    """Creation time, ISO 8601 in UTC."""
     yours: bool
+    """Whether the caller wrote the note."""
     rating: OwnRating | None
+    """The caller's rating of the note; null if none."""
     standing: ItemStatusView
+    """Status of the note."""
 
 
-class NoteList(BaseModel):
-    """Newest first. `next` is the cursor of the next page, null on the last one."""
+class NoteList(ResponseModel):
+    """A page of notes, newest first."""
 
     object: Literal["list"]
+    """Always `list`."""
     data: list[NoteView]
+    """The notes."""
     next: str | None
+    """Cursor of the next page, for the parameter `after`; null on the last page."""
 
 
-class QueueItemView(BaseModel):
+class QueueItemView(ResponseModel):
+    """An item that needs the caller's rating."""
+
     item: str
+    """ID of the item."""
     kind: Literal["answer", "note", "edit"]
+    """Kind of the item."""
     why: Literal["jury", "your_side", "other_side", "quorum", "undecided"]
+    """Why a rating is needed: the caller is on a jury, one side's ratings are missing, there are too few, or it is undecided."""
     text: str | None
+    """Text of a note or edit; null for answers, which are private."""
     about: str | None
+    """ID of the answer that a note or edit is about; null for answers."""
 
 
-class RatingQueueView(BaseModel):
+class RatingQueueView(ResponseModel):
+    """Items that need the caller's rating, most urgent first."""
+
     object: Literal["list"]
+    """Always `list`."""
     data: list[QueueItemView]
+    """The items."""
 
 
-class JuryView(BaseModel):
-    """`answered` of `invited` people have rated since; the finding is empty until `needed` of both sides have.
-
-    `finding` is a status or `split`; `yours` says whether the asker is on the jury, `waits` whether it waits for them.
-    """
+class JuryView(ResponseModel):
+    """A jury for an item."""
 
     object: Literal["jury"]
+    """Always `jury`."""
     item: str
+    """ID of the item."""
     invited: int
+    """Number of people who were drawn."""
     answered: int
+    """Number of them who have rated the item since."""
     needed: int
+    """Number of ratings that the finding needs."""
     finding: Literal["", "helpful", "not_helpful", "split"]
+    """What the jury found; empty until enough people of both sides have rated."""
     yours: bool
+    """Whether the caller is on the jury."""
     waits: bool
+    """Whether the jury waits for the caller's rating."""
 
 
-class AxisItem(BaseModel):
-    """`axis` and `bridging` are null where the asker could still rate the item and has not.
-
-    `text` is the beginning of its words where these are public: notes, edits, imported statements. Answers are private.
-    """
+class AxisItem(ResponseModel):
+    """An item in the consensus. Its scores are null while the caller can still rate it and has not."""
 
     item: str
+    """ID of the item."""
     status: str
+    """`helpful`, `not_helpful` or `needs_more_ratings`."""
     reason: str
+    """Stable identifier of the reason for the status."""
     axis: float | None
+    """Position of the item on the line that divides the raters."""
     bridging: float | None
+    """Estimate of the less approving side, from 0 to 1."""
     gap: float | None
+    """Difference between the two sides' estimates, from 0 to 1."""
     kind: Literal["answer", "note", "edit"]
+    """Kind of the item."""
     text: str | None
+    """Beginning of the item's public text; null for answers, which are private."""
 
 
-class DivisionView(BaseModel):
+class DivisionView(ResponseModel):
+    """How strongly the raters divide into two sides."""
+
     seen: bool
+    """Whether a division is visible."""
     strength: float
+    """Leading singular value of the rating residuals."""
     chance: float
+    """Mean of that singular value in random tables of the same size."""
     distance: float
+    """Number of standard deviations by which the residuals exceed random tables."""
 
 
-class PairCounts(BaseModel):
+class PairCounts(ResponseModel):
+    """Number of preference pairs."""
+
     compared: int
+    """Number of pairs that people compared."""
     training: int
+    """Number of those pairs with a weight in training."""
     provisional: bool
+    """Whether the weights can still change because there are few raters."""
 
 
-class ConsensusView(BaseModel):
-    """The newest full run, its items brought up to date. `bridges` and `divides` are item ids, strongest first."""
+class ConsensusView(ResponseModel):
+    """The newest full consensus run, with its items brought up to date."""
 
     object: Literal["consensus"]
+    """Always `consensus`."""
     run: int
+    """Number of the run."""
     as_of_utc: str
+    """Time of the newest event that the run saw, ISO 8601 in UTC."""
     snapshot: str
+    """SHA-256 of the run's snapshot, in hexadecimal."""
     log_head: str
+    """Hash of the newest log entry."""
     entries: int
+    """Number of log entries."""
     code: str
+    """Hash of the code that computed the run."""
     parameters: str
+    """Hash of the parameters of the run."""
     raters: dict[str, int]
+    """Number of raters: seen, admitted, active enough, merged into others, and on each side."""
     division: DivisionView
+    """How strongly the raters divide."""
     summary: list[str]
+    """The run in sentences."""
     items: list[AxisItem]
+    """The items, at most `limit`."""
     has_more: bool
+    """Whether there are more items than `limit`."""
     bridges: list[str]
+    """IDs of the items that both sides approve of, strongest first."""
     divides: list[str]
+    """IDs of the items that the sides disagree on, strongest first."""
     pairs: PairCounts
+    """Counts of the preference pairs."""
 
 
-class PairView(BaseModel):
+class PairView(ResponseModel):
+    """A preference pair."""
+
     better: str
+    """ID of the better item."""
     worse: str
+    """ID of the worse item."""
     q: float
+    """Consensus probability that `better` is better, from 0.5 to 1. It comes from the less convinced side."""
     weight: float
+    """Weight of the pair in training; 0 if the pair cannot train."""
     reason: str
+    """Stable identifier of why the pair cannot train; empty otherwise."""
     provisional: bool
+    """Whether the weight can still change because there are few raters."""
 
 
-class ItemView(BaseModel):
-    """`text` is null for answers, which are private, and for deleted words."""
+class ItemView(ResponseModel):
+    """An item in the consensus, with its pairs."""
 
     object: Literal["consensus.item"]
+    """Always `consensus.item`."""
     kind: Literal["answer", "note", "edit"]
+    """Kind of the item."""
     text: str | None
+    """The item's public text; null for answers, which are private, and for deleted texts."""
     standing: ItemStatusView
+    """Status of the item."""
     pairs: list[PairView]
+    """Preference pairs with the item; empty while its score is hidden."""
 
 
-class LogEntry(BaseModel):
+class LogEntry(ResponseModel):
+    """An entry of the public log."""
+
     sequence: int
+    """Number of the entry, from 1."""
     event: dict[str, Any]
+    """The event, with pseudonyms for people."""
     previous_hash: str
+    """Hash of the entry before it."""
     hash: str
+    """SHA-256 over the sequence, the previous hash and the event, in hexadecimal."""
 
 
-class LogPage(BaseModel):
-    """`entries` and `head` are the whole log's: its length and the hash of its newest entry."""
+class LogPage(ResponseModel):
+    """A page of the public log, oldest entry first."""
 
     object: Literal["list"]
+    """Always `list`."""
     data: list[LogEntry]
+    """The entries."""
     has_more: bool
+    """Whether more entries follow."""
     entries: int
+    """Number of entries in the whole log."""
     head: str
+    """Hash of the newest entry in the whole log."""

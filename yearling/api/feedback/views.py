@@ -1,13 +1,13 @@
-"""What people see of feedback and consensus: plain data for the wire, made from the board.
+"""Feedback and consensus as JSON data, made from the live consensus. Nothing here writes.
 
-Who has not rated an undecided item is not shown what others think of it. Nothing here writes.
+People who can still rate an undecided item, and have not, do not see how others rate it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from yearling.api.http.json_response import JsonObject
 from yearling.errors import NotFound
 from yearling.feedback import (
     HELPFUL,
@@ -22,37 +22,37 @@ from yearling.feedback import (
 )
 
 _NUM_STRONGEST = 10
-_SHOWN_CHARS = 280
+_MAX_EXCERPT_CHARS = 280
 _HIDDEN_SCORE_MESSAGE = "Rate it to see what others think."
 
 
-def item_status_view(board: LiveConsensus, person_id: str, item: str) -> dict[str, Any]:
-    """Where an item stands, and what the asker may know of it."""
-    standing = board.item_status(item)
-    result = standing.result
-    visible = result is not None and _is_score_visible(board, person_id, result)
+def item_status_view(consensus: LiveConsensus, person_id: str, item: str) -> JsonObject:
+    """An `ItemStatusView` with what the person may see."""
+    status = consensus.item_status(item)
+    result = status.result
+    is_visible = result is not None and _is_score_visible(consensus, person_id, result)
     if result is None:
         explanation = ["Nobody has judged it yet."]
     else:
-        p, division = board.parameters.status, board.latest_run.snapshot.division
-        explanation = explain_item(result, p, division_seen=division.seen)
-        if not visible:
+        division = consensus.latest_run.snapshot.division
+        explanation = explain_item(result, consensus.parameters.status, division_seen=division.seen)
+        if not is_visible:
             explanation = [explanation[0], _HIDDEN_SCORE_MESSAGE]
     return {
         "item": item,
-        "status": standing.status,
-        "reason": standing.reason,
+        "status": status.status,
+        "reason": status.reason,
         "explanation": explanation,
-        "provisional": standing.is_provisional,
-        "score": _score(result) if result is not None and visible else None,
+        "provisional": status.is_provisional,
+        "score": _score_view(result) if result is not None and is_visible else None,
     }
 
 
-def _is_score_visible(board: LiveConsensus, person_id: str, result: ItemResult) -> bool:
-    return result.status in (HELPFUL, NOT_HELPFUL) or board.has_rated_or_written(person_id, result.item)
+def _is_score_visible(consensus: LiveConsensus, person_id: str, result: ItemResult) -> bool:
+    return result.status in (HELPFUL, NOT_HELPFUL) or consensus.has_rated_or_written(person_id, result.item)
 
 
-def _score(result: ItemResult) -> dict[str, Any]:
+def _score_view(result: ItemResult) -> JsonObject:
     sides = [
         {"ratings": side.ratings, "approval": side.approval, "estimate": side.estimate, "chance": side.chance}
         for side in result.sides
@@ -60,107 +60,122 @@ def _score(result: ItemResult) -> dict[str, Any]:
     return {"bridging": result.bridging, "axis": result.axis, "sides": sides}
 
 
-def note_view(board: LiveConsensus, person_id: str, note_id: str) -> dict[str, Any]:
-    """A note with its words and its standing. Raises NotFound for one that was taken back."""
-    with board.log.index.consistent_view() as ledger:
-        note = ledger.get_note(note_id)
-    return _note(board, person_id, note, _public_texts(board, [note.note]).get(note.note))
+def own_ratings(consensus: LiveConsensus, person_id: str, items: Sequence[str]) -> dict[str, JsonObject]:
+    """The person's valid ratings of these items, by item, each as an `OwnRating`."""
+    ratings: dict[str, JsonObject] = {}
+    actor = consensus.log.pseudonym(person_id)
+    with consensus.log.index.consistent_view() as index:
+        for item in items:
+            for event in index.events_about(item):
+                if isinstance(event, Rating) and event.actor == actor and not index.withdrawal_of(event.id):
+                    ratings[item] = {"event": event.id, "value": event.value, "tags": list(event.tags)}
+    return ratings
+
+
+def note_view(consensus: LiveConsensus, person_id: str, note_id: str) -> JsonObject:
+    """A `NoteView`. Raises NotFound for a retracted note."""
+    with consensus.log.index.consistent_view() as index:
+        note = index.get_note(note_id)
+    return _note_views(consensus, person_id, [note])[0]
 
 
 def note_list_view(
-    board: LiveConsensus, person_id: str, *, item: str | None, yours: bool | None, after: str | None, limit: int
-) -> dict[str, Any]:
-    """The notes that stand, newest first: all, those on an item, the asker's own or those of others."""
-    actor = board.log.pseudonym(person_id)
-    with board.log.index.consistent_view() as ledger:
+    consensus: LiveConsensus, person_id: str, *, item: str | None, yours: bool | None, after: str | None, limit: int
+) -> JsonObject:
+    """A `NoteList` of the notes that are not retracted, newest first.
+
+    `item`: only notes on this item. `yours`: only the person's own, or only those of others. `after`: only older notes.
+    """
+    actor = consensus.log.pseudonym(person_id)
+    with consensus.log.index.consistent_view() as index:
         notes = [
             note
-            for note in ledger.list_notes()
+            for note in index.list_notes()
             if (item is None or note.item == item)
             and (yours is None or (note.actor == actor) == yours)
             and (after is None or note.note < after)
         ]
     page = notes[: -limit - 1 : -1]
-    words = _public_texts(board, [note.note for note in page])
-    data = [_note(board, person_id, note, words.get(note.note)) for note in page]
-    return {"object": "list", "data": data, "next": page[-1].note if len(notes) > limit else None}
+    next_cursor = page[-1].note if len(notes) > limit else None
+    return {"object": "list", "data": _note_views(consensus, person_id, page), "next": next_cursor}
 
 
-def _note(board: LiveConsensus, person_id: str, note: Note, text: str | None) -> dict[str, Any]:
-    return {
-        "object": "note",
-        "id": note.note,
-        "item": note.item,
-        "text": text,
-        "created_utc": event_to_dict(note)["created_utc"],
-        "yours": note.actor == board.log.pseudonym(person_id),
-        "rating": _own_rating(board, person_id, note.note),
-        "standing": item_status_view(board, person_id, note.note),
-    }
+def _note_views(consensus: LiveConsensus, person_id: str, notes: Sequence[Note]) -> list[JsonObject]:
+    note_ids = [note.note for note in notes]
+    texts, ratings = _public_texts(consensus, note_ids), own_ratings(consensus, person_id, note_ids)
+    actor = consensus.log.pseudonym(person_id)
+    return [
+        {
+            "object": "note",
+            "id": note.note,
+            "item": note.item,
+            "text": texts.get(note.note),
+            "created_utc": event_to_dict(note)["created_utc"],
+            "yours": note.actor == actor,
+            "rating": ratings.get(note.note),
+            "standing": item_status_view(consensus, person_id, note.note),
+        }
+        for note in notes
+    ]
 
 
-def _own_rating(board: LiveConsensus, person_id: str, item: str) -> dict[str, Any] | None:
-    actor, found = board.log.pseudonym(person_id), None
-    with board.log.index.consistent_view() as ledger:
-        for event in ledger.events_about(item):
-            if isinstance(event, Rating) and event.actor == actor and not ledger.withdrawal_of(event.id):
-                found = {"event": event.id, "value": event.value, "tags": list(event.tags)}
-    return found
+def _public_texts(consensus: LiveConsensus, items: Sequence[str]) -> dict[str, str]:
+    """The texts of those items that have a public one, by item."""
+    records = consensus.log.store.texts.get_many(items)
+    return {item: record.content["text"] for item, record in records.items() if isinstance(record.content.get("text"), str)}
 
 
-def _public_texts(board: LiveConsensus, items: Sequence[str]) -> dict[str, str]:
-    """The public words of those items that have any."""
-    texts = board.log.store.texts.get_many(items)
-    return {item: text.content["text"] for item, text in texts.items() if isinstance(text.content.get("text"), str)}
+def _kind(consensus: LiveConsensus, item: str) -> str:
+    event = consensus.log.index.authoring_event(item)
+    return "answer" if event is None else "note" if isinstance(event, Note) else "edit"
 
 
-def _kind(board: LiveConsensus, item: str) -> str:
-    written = board.log.index.authoring_event(item)
-    return "answer" if written is None else "note" if isinstance(written, Note) else "edit"
-
-
-def jury_view(board: LiveConsensus, person_id: str, item: str) -> dict[str, Any]:
-    """How far the jury on an item is. Raises NotFound where none was invited."""
-    jury = board.jury_state(item)
-    actor = board.log.pseudonym(person_id)
+def jury_view(consensus: LiveConsensus, person_id: str, item: str) -> JsonObject:
+    """A `JuryView`. Raises NotFound if no jury was invited."""
+    jury = consensus.jury_state(item)
+    actor = consensus.log.pseudonym(person_id)
     return {
         "object": "jury",
         "item": item,
         "invited": len(jury.invited),
         "answered": len(jury.answered),
-        "needed": board.parameters.status.jury_size,
+        "needed": consensus.parameters.status.jury_size,
         "finding": jury.verdict,
         "yours": actor in jury.invited,
         "waits": actor in jury.invited - jury.answered,
     }
 
 
-def queue_view(board: LiveConsensus, person_id: str, limit: int) -> dict[str, Any]:
-    """What a person could rate next, with the words."""
-    wanted = board.rating_queue(person_id, limit=limit)
-    words = _public_texts(board, [one.item for one in wanted])
+def queue_view(consensus: LiveConsensus, person_id: str, limit: int) -> JsonObject:
+    """A `RatingQueueView`."""
+    queue = consensus.rating_queue(person_id, limit=limit)
+    texts = _public_texts(consensus, [entry.item for entry in queue])
     data = []
-    for one in wanted:
-        written = board.log.index.authoring_event(one.item)
-        about = written.item if written else None
+    for entry in queue:
+        event = consensus.log.index.authoring_event(entry.item)
         data.append(
-            {"item": one.item, "kind": _kind(board, one.item), "why": one.reason, "text": words.get(one.item), "about": about}
+            {
+                "item": entry.item,
+                "kind": _kind(consensus, entry.item),
+                "why": entry.reason,
+                "text": texts.get(entry.item),
+                "about": event.item if event else None,
+            }
         )
     return {"object": "list", "data": data}
 
 
-def consensus_view(board: LiveConsensus, person_id: str, limit: int) -> dict[str, Any]:
-    """The newest full run, its items brought up to date."""
-    latest, results = board.latest_run, board.item_results()
-    seen = {result.item for result in results if _is_score_visible(board, person_id, result)}
-    shown = [result for result in results if result.item in seen]
-    gaps = {result.item: abs(result.sides[0].estimate - result.sides[1].estimate) for result in shown}
-    bridges = sorted(shown, key=lambda result: (-result.bridging, result.item))
-    divides = sorted(shown, key=lambda result: (-gaps[result.item], result.item))
+def consensus_view(consensus: LiveConsensus, person_id: str, limit: int) -> JsonObject:
+    """A `ConsensusView` of the newest full run, with its items brought up to date."""
+    latest, results = consensus.latest_run, consensus.item_results()
+    visible = [result for result in results if _is_score_visible(consensus, person_id, result)]
+    gaps = {result.item: abs(result.sides[0].estimate - result.sides[1].estimate) for result in visible}
+    bridges = sorted(visible, key=lambda result: (-result.bridging, result.item))
+    divides = sorted(visible, key=lambda result: (-gaps[result.item], result.item))
     snapshot, record, pairs = latest.snapshot, latest.record, latest.snapshot.pairs
     division = snapshot.division
-    head = board.log.store.events.head()
-    words = _public_texts(board, [result.item for result in results[:limit]])
+    head = consensus.log.store.events.head()
+    texts = _public_texts(consensus, [result.item for result in results[:limit]])
     return {
         "object": "consensus",
         "run": record.sequence,
@@ -183,11 +198,11 @@ def consensus_view(board: LiveConsensus, person_id: str, limit: int) -> dict[str
                 "item": result.item,
                 "status": result.status,
                 "reason": result.reason,
-                "axis": result.axis if result.item in seen else None,
-                "bridging": result.bridging if result.item in seen else None,
+                "axis": result.axis if result.item in gaps else None,
+                "bridging": result.bridging if result.item in gaps else None,
                 "gap": gaps.get(result.item),
-                "kind": _kind(board, result.item),
-                "text": words[result.item][:_SHOWN_CHARS] if result.item in words else None,
+                "kind": _kind(consensus, result.item),
+                "text": texts[result.item][:_MAX_EXCERPT_CHARS] if result.item in texts else None,
             }
             for result in results[:limit]
         ],
@@ -202,36 +217,47 @@ def consensus_view(board: LiveConsensus, person_id: str, limit: int) -> dict[str
     }
 
 
-def item_view(board: LiveConsensus, person_id: str, item: str) -> dict[str, Any]:
-    """An item and its pairs. Raises NotFound for one that nobody judged."""
-    with board.log.index.consistent_view() as ledger:
-        known = ledger.has_item(item)
-    if not known:
+def item_view(consensus: LiveConsensus, person_id: str, item: str) -> JsonObject:
+    """An `ItemView`. Raises NotFound for an item that nobody has judged."""
+    with consensus.log.index.consistent_view() as index:
+        is_known = index.has_item(item)
+    if not is_known:
         raise NotFound(f"Nobody has judged {item[:100]!r}.", param="item")
-    standing = item_status_view(board, person_id, item)
-    pairs = [pair for pair in board.latest_run.snapshot.pairs if item in (pair.better, pair.worse)]
-    told = [{name: getattr(pair, name) for name in ("better", "worse", "q", "weight", "reason", "provisional")} for pair in pairs]
+    status = item_status_view(consensus, person_id, item)
+    pairs = [
+        {
+            "better": pair.better,
+            "worse": pair.worse,
+            "q": pair.q,
+            "weight": pair.weight,
+            "reason": pair.reason,
+            "provisional": pair.provisional,
+        }
+        for pair in consensus.latest_run.snapshot.pairs
+        if item in (pair.better, pair.worse)
+    ]
     return {
         "object": "consensus.item",
-        "kind": _kind(board, item),
-        "text": _public_texts(board, [item]).get(item),
-        "standing": standing,
-        "pairs": told if standing["score"] else [],
+        "kind": _kind(consensus, item),
+        "text": _public_texts(consensus, [item]).get(item),
+        "standing": status,
+        "pairs": pairs if status["score"] else [],
     }
 
 
-def log_view(board: LiveConsensus, after: int, limit: int) -> dict[str, Any]:
-    """A page of the public log, with the whole log's head."""
-    head = board.log.store.events.head()
-    entries = board.log.list_entries(after=after, limit=limit)
-    last = entries[-1].sequence if entries else after
+def log_view(consensus: LiveConsensus, after: int, limit: int) -> JsonObject:
+    """A `LogPage`."""
+    head = consensus.log.store.events.head()
+    entries = consensus.log.list_entries(after=after, limit=limit)
+    last_sequence = entries[-1].sequence if entries else after
     data = [
-        {"sequence": one.sequence, "event": one.event, "previous_hash": one.previous_hash, "hash": one.hash} for one in entries
+        {"sequence": entry.sequence, "event": entry.event, "previous_hash": entry.previous_hash, "hash": entry.hash}
+        for entry in entries
     ]
     return {
         "object": "list",
         "data": data,
-        "has_more": last < head.sequence,
+        "has_more": last_sequence < head.sequence,
         "entries": head.sequence,
         "head": head.hash,
     }

@@ -1,8 +1,15 @@
-"""Reading a request's body: its type, its size, its JSON, its fields; every refusal in OpenAI's form."""
+"""Request bodies: read, limit and validate JSON.
+
+FastAPI's own body parameters read the whole body, without a limit, before it is known who may call the route. A route of an
+`ApiRouter` declares its body with `JsonBody` instead:
+
+    async def create_rating(request: Request, body: JsonBody[RatingRequest]) -> JsonResponse: ...
+"""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import pydantic_core
 from pydantic import BaseModel, ValidationError
@@ -13,16 +20,31 @@ from yearling.api.http.errors import ApiError, from_validation_errors
 M = TypeVar("M", bound=BaseModel)
 
 
-async def read_body(request: Request, model: type[M], *, max_bytes: int) -> M:
-    """The body as the model. Raises ApiError: 415 for another content type, 413 for too much, 400 for everything else."""
-    kind, _, options = request.headers.get("content-type", "").partition(";")
-    if kind.strip().lower() != "application/json" or not _is_utf8(options):
-        raise ApiError(
-            415,
-            "The body must be JSON in UTF-8. Send the header 'Content-Type: application/json'.",
-            code="unsupported_media_type",
-        )
-    data = await _read(request, max_bytes)
+class JsonBodyMarker:
+    """Marks a route's parameter as the JSON body."""
+
+
+if TYPE_CHECKING:
+    JsonBody = Annotated[M, JsonBodyMarker()]
+else:
+
+    class JsonBody:
+        """`JsonBody[Model]` as the annotation of a route's parameter: the validated request body."""
+
+        def __class_getitem__(cls, model: type[BaseModel]) -> Any:
+            return Annotated[model, JsonBodyMarker()]
+
+
+async def read_json_body(request: Request, model: type[M]) -> M:
+    """The request body as `model`. The limit is the application's `state.max_body_bytes`.
+
+    Raises ApiError: 415 for another content type, 413 if the body is too large, 400 if it is incomplete or invalid.
+    """
+    _check_content_type(request)
+    max_bytes: int = request.app.state.max_body_bytes
+    buffer = bytearray()
+    await receive_body(request, buffer.extend, max_bytes=max_bytes, name="body")
+    data = bytes(buffer)
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
@@ -30,33 +52,48 @@ async def read_body(request: Request, model: type[M], *, max_bytes: int) -> M:
         raise from_validation_errors(details, _parse_or_none(data)) from None
 
 
-def _is_utf8(options: str) -> bool:
-    named = [option.strip().lower() for option in options.split(";") if option.strip().lower().startswith("charset")]
-    return all(option.partition("=")[2].strip(' "') in ("utf-8", "utf8") for option in named)
+async def receive_body(request: Request, write: Callable[[bytes], object], *, max_bytes: int, name: str) -> int:
+    """Pass the body to `write`, chunk by chunk, and return its size in bytes. `name` is what error messages call the body.
 
-
-async def _read(request: Request, max_bytes: int) -> bytes:
+    Raises ApiError: 413 above `max_bytes`, 400 if the client disconnects before the end.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes:
-        raise _too_large_error(max_bytes)
-    data = bytearray()
+        raise _too_large_error(name, max_bytes)
+    size_bytes = 0
     try:
         async for chunk in request.stream():
-            data += chunk
-            if len(data) > max_bytes:
-                raise _too_large_error(max_bytes)
+            size_bytes += len(chunk)
+            if size_bytes > max_bytes:
+                raise _too_large_error(name, max_bytes)
+            write(chunk)
     except ClientDisconnect:
-        raise ApiError(400, "The client left before the body was complete.", code="incomplete_body") from None
-    return bytes(data)
+        raise ApiError(400, f"The client disconnected before the {name} was complete.", code="incomplete_body") from None
+    return size_bytes
 
 
-def _too_large_error(max_bytes: int) -> ApiError:
-    message = f"The body is larger than {max_bytes} bytes."
+def _check_content_type(request: Request) -> None:
+    media_type, _, options = request.headers.get("content-type", "").partition(";")
+    if media_type.strip().lower() != "application/json" or not _is_utf8(options):
+        raise ApiError(
+            415,
+            "The body must be JSON in UTF-8. Send the header 'Content-Type: application/json'.",
+            code="unsupported_media_type",
+        )
+
+
+def _is_utf8(options: str) -> bool:
+    charsets = [option.strip().lower() for option in options.split(";") if option.strip().lower().startswith("charset")]
+    return all(charset.partition("=")[2].strip(' "') in ("utf-8", "utf8") for charset in charsets)
+
+
+def _too_large_error(name: str, max_bytes: int) -> ApiError:
+    message = f"The {name} is larger than {max_bytes} bytes."
     return ApiError(413, message, code="request_too_large", headers={"connection": "close"})
 
 
 def _parse_or_none(data: bytes) -> object:
-    """For naming the offending field; a body that is no JSON has none."""
+    """The parsed body, for naming the invalid field; None if the body is not JSON."""
     try:
         return pydantic_core.from_json(data)
     except ValueError:

@@ -1,20 +1,18 @@
-"""Errors in OpenAI's envelope: `{"error": {"message", "type", "param", "code"}}`, whatever went wrong and wherever.
+"""Errors in OpenAI's envelope: `{"error": {"message", "type", "param", "code"}}`.
 
-Translates our errors, the framework's, and those of validation. Knows nothing of routes.
+Translates Yearling's errors, FastAPI's and pydantic's. Knows no routes.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
+from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.chat import SchemaNotSatisfied
 from yearling.errors import (
     BadInput,
@@ -29,7 +27,7 @@ from yearling.errors import (
     UserError,
 )
 
-# The first class that fits decides: (class, status, type, code).
+# (class, status, type, code). The first class that matches applies.
 _RESPONSE_BY_ERROR: tuple[tuple[type[UserError], int, str, str], ...] = (
     (SchemaNotSatisfied, 422, "invalid_request_error", "schema_not_satisfied"),
     (ContextLengthExceeded, 400, "invalid_request_error", "context_length_exceeded"),
@@ -43,15 +41,18 @@ _RESPONSE_BY_ERROR: tuple[tuple[type[UserError], int, str, str], ...] = (
     (Untrusted, 500, "server_error", "untrusted"),
 )
 
+_ROUTING_ERRORS: dict[int, tuple[str, str]] = {
+    404: ("unknown_url", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not support this method."),
+}
+"""Status -> (code, message) of errors that the router raises."""
 
 UNSUPPORTED_FIELD = "refused_field"
 """Type of the validation error for a known field that is not supported; its message is the field's name."""
 
-_ONLY_TEXT = "Messages may hold text; images, audio and files are not supported."
-
 
 class ApiError(Exception):
-    """An answer that is an error. `retry_after_s` tells when trying again makes sense."""
+    """An error response. `kind` is the envelope's `type`; `retry_after_s` becomes the header `retry-after`."""
 
     def __init__(
         self,
@@ -74,15 +75,17 @@ class ApiError(Exception):
         if retry_after_s is not None:
             self.headers["retry-after"] = str(retry_after_s)
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> JsonObject:
+        """The envelope."""
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
-    def response(self) -> Response:
-        return Response(to_json_bytes(self.body()), self.status, self.headers, "application/json")
+    def response(self) -> JsonResponse:
+        """The envelope with its status and headers."""
+        return JsonResponse(self.body(), self.status, self.headers)
 
 
 def to_api_error(error: Exception) -> ApiError:
-    """What a client is told of an error. Of our own bugs it learns nothing but that there was one."""
+    """The error response for an exception. A bug becomes a 500 without details, which only the log contains."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, UserError):
@@ -91,63 +94,58 @@ def to_api_error(error: Exception) -> ApiError:
         return from_validation_errors(error.errors(include_url=False), None)
     if isinstance(error, HTTPException):
         return _from_http_exception(error)
-    return ApiError(500, "The server made a mistake. Its log says more.", kind="server_error", code="internal_error")
+    message = "The server has made a mistake. Its log contains the details."
+    return ApiError(500, message, kind="server_error", code="internal_error")
 
 
 def _from_user_error(error: UserError) -> ApiError:
-    for kind_of_error, status, kind, code in _RESPONSE_BY_ERROR:
-        if isinstance(error, kind_of_error):
+    for error_class, status, kind, code in _RESPONSE_BY_ERROR:
+        if isinstance(error, error_class):
             if isinstance(error, NotFound) and error.param == "model":
                 code = "model_not_found"
-            retry = 1 if status == 503 else None
-            return ApiError(status, str(error), kind=kind, param=error.param, code=code, retry_after_s=retry)
+            retry_after_s = 1 if status == 503 else None
+            return ApiError(status, str(error), kind=kind, param=error.param, code=code, retry_after_s=retry_after_s)
     return ApiError(400, str(error), param=error.param)
 
 
 def _from_http_exception(error: HTTPException) -> ApiError:
-    code = {404: "unknown_url", 405: "method_not_allowed"}.get(error.status_code)
-    text = {404: "There is nothing at this address.", 405: "This address does not take this method."}.get(error.status_code)
-    phrase = HTTPStatus(error.status_code).phrase
-    kind = "invalid_request_error" if error.status_code < 500 else "server_error"
-    return ApiError(error.status_code, text or f"{phrase}: {error.detail}", kind=kind, code=code, headers=error.headers)
+    status = error.status_code
+    code, message = _ROUTING_ERRORS.get(status, (None, f"{HTTPStatus(status).phrase}: {error.detail}"))
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return ApiError(status, message, kind=kind, code=code, headers=error.headers)
 
 
-def from_validation_errors(details: Sequence[ErrorDetails], body: Any) -> ApiError:
-    """The most specific of a validation's complaints. `body` is what was sent, parsed, as far as that went."""
+def from_validation_errors(details: Sequence[ErrorDetails], body: object) -> ApiError:
+    """A 400 for the most specific of pydantic's errors. `body` is the parsed body, or None if it is not JSON."""
     first = max(details, key=lambda detail: len(detail["loc"]))
-    param = param_path(first["loc"], body, missing=first["type"] == "missing")
+    error_type = first["type"]
+    param = param_path(first["loc"], body, missing=error_type == "missing")
     where = f" at {param}" if param else ""
-    given = first["type"]
-    if given == "json_invalid":
+    if error_type == "json_invalid":
         return ApiError(400, f"The body is not valid JSON: {first['msg'].removeprefix('Invalid JSON: ')}.", code="invalid_json")
-    if given == "extra_forbidden":
+    if error_type == "extra_forbidden":
         return ApiError(400, f"The field {param} is unknown.", param=param, code="unknown_parameter")
-    if given == "missing":
+    if error_type == "missing":
         return ApiError(400, f"The field {param} is missing.", param=param, code="missing_required_parameter")
-    if given == UNSUPPORTED_FIELD:
+    if error_type == UNSUPPORTED_FIELD:
         param = f"{param}.{first['msg']}" if param else first["msg"]
         message = f"The field {param} is not supported, and ignoring it would change the answer."
         return ApiError(400, message, param=param, code="unsupported")
-    if given == "union_tag_invalid":
+    if error_type == "union_tag_invalid":
         expected = first.get("ctx", {}).get("expected_tags", "")
-        return ApiError(400, f"The item{where} is of no known kind; there is {expected}.", param=param, code="invalid_value")
+        return ApiError(400, f"The item{where} has an unknown type. Known: {expected}.", param=param, code="invalid_value")
     if param is not None and param.endswith(".type") and "content[" in param:
-        message = f"The part at {param.removesuffix('.type')} is not text. {_ONLY_TEXT}"
+        message = f"The part at {param.removesuffix('.type')} is not text. Images, audio and files are not supported."
         return ApiError(400, message, param=param, code="unsupported")
-    return ApiError(400, f"The value{where} is not usable: {first['msg']}.", param=param, code="invalid_value")
+    return ApiError(400, f"The value{where} is invalid: {first['msg']}.", param=param, code="invalid_value")
 
 
-def param_path(loc: Sequence[int | str], body: Any, *, missing: bool) -> str | None:
-    """`messages[0].content` for a location in pydantic's form, which also names the branches of unions; those are left out."""
-    path, here = "", body
-    for at, part in enumerate(loc):
-        if isinstance(part, int) and isinstance(here, list) and part < len(here):
-            path, here = f"{path}[{part}]", here[part]
-        elif isinstance(part, str) and isinstance(here, dict) and (part in here or (missing and at == len(loc) - 1)):
-            path, here = f"{path}.{part}" if path else part, here.get(part)
+def param_path(loc: Sequence[int | str], body: object, *, missing: bool) -> str | None:
+    """`messages[0].content` for a location in pydantic's form, without the names of union branches that pydantic adds."""
+    path, node = "", body
+    for position, part in enumerate(loc):
+        if isinstance(part, int) and isinstance(node, list) and part < len(node):
+            path, node = f"{path}[{part}]", node[part]
+        elif isinstance(part, str) and isinstance(node, dict) and (part in node or (missing and position == len(loc) - 1)):
+            path, node = f"{path}.{part}" if path else part, node.get(part)
     return path or None
-
-
-def to_json_bytes(value: Any) -> bytes:
-    """Compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()

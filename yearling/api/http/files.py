@@ -1,4 +1,4 @@
-"""Files that people brought along, served so that none of them can do anything in a browser."""
+"""Responses with files from users, safe to open in a browser."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ _CONTENT_SECURITY_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
 def file_response(request: Request, content: bytes, *, name: str, etag: str) -> Response:
-    """The bytes, as what they are themselves: an image is shown, everything else (SVG and HTML too) is saved.
+    """The file, with the media type of its content. Browsers display images and save everything else, SVG and HTML included.
 
-    Nothing is kept by a browser without asking again, so that a deleted file is gone. `name` is only a suggestion.
+    Browsers revalidate the file on each use, so that a deleted file is gone. `name` is the suggested file name.
     """
-    kind = sniff_media_type(content)
+    content_type = sniff_media_type(content)
+    disposition = "attachment" if content_type == BINARY_MEDIA_TYPE else "inline"
     headers = {
         "content-security-policy": _CONTENT_SECURITY_POLICY,
         "x-content-type-options": "nosniff",
         "cross-origin-resource-policy": "same-origin",
-        "content-disposition": f"{'attachment' if kind == BINARY_MEDIA_TYPE else 'inline'}; filename*=UTF-8''{quote(name, safe='')}",
+        "content-disposition": f"{disposition}; filename*=UTF-8''{quote(name, safe='')}",
         "cache-control": "private, no-cache",
         "etag": f'"{etag}"',
     }
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
-    return Response(content, media_type=kind, headers=headers)
+    return Response(content, media_type=content_type, headers=headers)

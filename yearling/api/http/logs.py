@@ -1,4 +1,4 @@
-"""One JSON line per request on stderr. What is logged is decided where it happens; here only its form."""
+"""Logging: one JSON line per event on stderr."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import structlog
 
 
 def configure_logging(level: str) -> None:
-    """For a process that serves; libraries' own messages come in the same form."""
-    number = logging.getLevelNamesMapping()[level.upper()]
+    """Configure structlog and the standard library's loggers of a server process. Both write the same form.
+
+    `level` applies to Yearling's loggers. Other libraries log warnings and errors.
+    """
+    level_number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -36,4 +39,4 @@ def configure_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("yearling").setLevel(number)
+    logging.getLogger("yearling").setLevel(level_number)

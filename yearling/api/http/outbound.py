@@ -1,8 +1,8 @@
-"""Asking other servers on behalf of somebody: small JSON, from public addresses only, within bounds of time and size.
+"""A client for other servers' JSON, guarded against requests to private addresses (SSRF).
 
-The address is resolved once and checked, and the connection goes to exactly the address that was checked, so that a name cannot
-change between the look and the call. Redirects are not followed. Proxies of the environment are not used: through them nothing
-could be checked.
+A host name is resolved once, the addresses are checked, and the connection goes to a checked address, so that the name cannot
+change in between. Redirects are not followed. Proxies from the environment are not used, because nothing could be checked behind
+them. Time and size are limited.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from yearling.addresses import resolve_public_addresses
+from yearling.api.http.json_response import JsonObject
 from yearling.errors import BadInput, Unavailable
 
 TIMEOUT_S = 10.0
@@ -24,7 +24,7 @@ _NO_KEEP_ALIVE = httpx.Limits(max_keepalive_connections=0)
 
 
 class PublicAddressTransport(httpx.AsyncBaseTransport):
-    """Connects to public addresses only. What the owner of this server named (`trusted`: scheme, host, port) may be anywhere."""
+    """Connects to public addresses only, except for the origin of `trusted_url`, which the server's owner configured."""
 
     def __init__(self, trusted_url: str, inner: httpx.AsyncBaseTransport | None = None) -> None:
         self._trusted = _origin(trusted_url)
@@ -35,9 +35,9 @@ class PublicAddressTransport(httpx.AsyncBaseTransport):
         url = str(request.url)
         if _origin(url) != self._trusted:
             if request.url.scheme != "https":
-                raise BadInput(f"{request.url.host} would be asked without TLS.", advice="Use an https address.")
+                raise BadInput(f"The request to {request.url.host} would not use TLS.", advice="Use an https address.")
             addresses = await asyncio.to_thread(resolve_public_addresses, request.url.host, request.url.port or 443)
-            # The certificate is checked against the name all the same; the header Host is set already.
+            # The certificate is still checked against the name, and the header Host is already set.
             request.extensions = {**request.extensions, "sni_hostname": request.url.host}
             request.url = request.url.copy_with(host=addresses[0])
         return await self._inner.handle_async_request(request)
@@ -47,33 +47,33 @@ class PublicAddressTransport(httpx.AsyncBaseTransport):
 
 
 class JsonFetcher:
-    """Asks for JSON objects. `trusted` is an address whose server may also be private."""
+    """Fetches JSON objects. The origin of `trusted_url` may have a private address."""
 
     def __init__(self, trusted_url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._transport = transport or PublicAddressTransport(trusted_url)
 
-    async def get(self, url: str) -> dict[str, Any]:
-        """Raises Unavailable for what does not answer with a JSON object in time, BadInput for a forbidden address."""
+    async def get(self, url: str) -> JsonObject:
+        """Raises Unavailable unless the server returns a JSON object in time, BadInput for a forbidden address."""
         return await self._request("GET", url, {}, b"")
 
-    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-        """Raises as `get`."""
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> JsonObject:
+        """Raises like `get`."""
         return await self._request("POST", url, headers, body)
 
-    async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> JsonObject:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-            raise BadInput(f"{parts.scheme}: is no address that can be asked.")
+            raise BadInput(f"{parts.scheme}: is not the scheme of a valid web address.")
         headers = {"accept": "application/json", **headers}
         try:
             async with (
                 asyncio.timeout(TIMEOUT_S),
                 self._client() as client,
-                client.stream(method, url, headers=headers, content=body) as reply,
+                client.stream(method, url, headers=headers, content=body) as response,
             ):
-                return _object(reply.status_code, await _read(reply), parts.hostname)
+                return _parse_object(response.status_code, await _read(response), parts.hostname)
         except TimeoutError:
-            raise Unavailable(f"{parts.hostname} did not answer in {TIMEOUT_S:.0f} s.") from None
+            raise Unavailable(f"{parts.hostname} did not answer within {TIMEOUT_S:.0f} s.") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unavailable(f"{parts.hostname} cannot be reached: {type(error).__name__}.") from None
 
@@ -84,7 +84,7 @@ class JsonFetcher:
 
 
 class _BorrowedTransport(httpx.AsyncBaseTransport):
-    """A transport that outlives the client that uses it."""
+    """A transport that stays open when the client that uses it closes."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
@@ -93,18 +93,18 @@ class _BorrowedTransport(httpx.AsyncBaseTransport):
         return await self._inner.handle_async_request(request)
 
 
-async def _read(reply: httpx.Response) -> bytes:
+async def _read(response: httpx.Response) -> bytes:
     data = bytearray()
-    async for chunk in reply.aiter_bytes():
+    async for chunk in response.aiter_bytes():
         data += chunk
         if len(data) > MAX_RESPONSE_BYTES:
-            raise Unavailable(f"{reply.request.url.host} answers with more than {MAX_RESPONSE_BYTES} bytes.")
+            raise Unavailable(f"The response of {response.request.url.host} is larger than {MAX_RESPONSE_BYTES} bytes.")
     return bytes(data)
 
 
-def _object(status: int, data: bytes, host: str) -> dict[str, Any]:
+def _parse_object(status: int, data: bytes, host: str) -> JsonObject:
     if status != 200:
-        raise Unavailable(f"{host} answered {status}.")
+        raise Unavailable(f"{host} answered with status {status}.")
     try:
         value = json.loads(data)
     except ValueError:

@@ -1,43 +1,44 @@
-"""Server-sent events, and work that stops when the client leaves.
+"""Server-sent events, and work that stops when the client disconnects.
 
-Knows nothing of what is streamed. A response is two tasks: one sends, the other waits for the client to leave; whichever ends
-first ends the other.
+Knows nothing about the content of a stream. A response runs two tasks: one sends, the other waits for the client to disconnect.
+The first to end cancels the other. Source: the WHATWG HTML standard, "Server-sent events".
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from yearling.api.http.errors import ApiError, to_json_bytes
+from yearling.api.http.errors import ApiError
+from yearling.api.http.json_response import to_json_bytes
 
 T = TypeVar("T")
 
 KEEP_ALIVE_S = 15.0
 FIRST_EVENT_TIMEOUT_S = 1.0
-"""How long a response waits for the first event before it begins without it."""
+"""How long a response waits for its first event before it starts without one."""
 
 _HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 DONE = b"data: [DONE]\n\n"
 
 
-def format_event(data: Any, *, name: str = "") -> bytes:
-    """One event as it goes over the wire."""
+def format_event(data: Mapping[str, Any], *, name: str = "") -> bytes:
+    """One event in wire format."""
     head = f"event: {name}\n".encode() if name else b""
     return head + b"data: " + to_json_bytes(data) + b"\n\n"
 
 
 class EventStreamResponse(Response):
-    """Sends events as they come, and a comment whenever nothing was sent for `keep_alive_s`.
+    """Sends events as they arrive, and a comment after every `keep_alive_s` of silence.
 
-    `source` is closed in any case, as soon as the client has left; `on_close` is then awaited.
+    When the stream ends or the client disconnects, the response closes `source` and then awaits `on_close`.
     """
 
     media_type = "text/event-stream"
@@ -58,16 +59,16 @@ class EventStreamResponse(Response):
         self._last_sent_s = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        alive = asyncio.create_task(self._keep_alive(send))
+        keep_alive = asyncio.create_task(self._keep_alive(send))
         try:
             await race_against(asyncio.create_task(self._send(send)), wait_for_disconnect(receive))
         finally:
-            alive.cancel()
+            keep_alive.cancel()
             if self._on_close is not None:
                 await self._on_close()
 
     async def _send(self, send: Send) -> None:
-        # Closed here and not by the garbage collector: generation must stop now.
+        # Close the source here instead of leaving it to the garbage collector: generation must stop now.
         async with aclosing(self._source) as source:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             self._last_sent_s = time.monotonic()
@@ -87,9 +88,9 @@ class EventStreamResponse(Response):
 
 
 class PrimedStream(Generic[T]):
-    """A stream whose first item has been waited for, so that what fails at once fails with a proper status.
+    """A stream whose first item has arrived, so that an immediate failure gets a proper status code.
 
-    After `FIRST_EVENT_TIMEOUT_S` the response begins without it. `aclose` must be called in any case.
+    After `FIRST_EVENT_TIMEOUT_S` the response starts without the first item. Always call `aclose`.
     """
 
     def __init__(self, source: AsyncGenerator[T, None]) -> None:
@@ -98,23 +99,24 @@ class PrimedStream(Generic[T]):
 
     @classmethod
     async def open(cls, source: AsyncGenerator[T, None], receive: Receive) -> PrimedStream[T]:
-        """Raises what the stream raises at its beginning, and ApiError when the client leaves meanwhile."""
-        opened = cls(source)
-        watch = asyncio.create_task(wait_for_disconnect(receive))
+        """Raises what the stream raises before its first item, and ApiError if the client disconnects meanwhile."""
+        stream = cls(source)
+        disconnect = asyncio.create_task(wait_for_disconnect(receive))
         try:
-            await asyncio.wait({opened._first, watch}, timeout=FIRST_EVENT_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
-            if opened._first.done():
-                opened._first.result()
-            elif watch.done():
+            await asyncio.wait({stream._first, disconnect}, timeout=FIRST_EVENT_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+            if stream._first.done():
+                stream._first.result()
+            elif disconnect.done():
                 raise client_disconnected_error()
         except BaseException:
-            await opened.aclose()
+            await stream.aclose()
             raise
         finally:
-            watch.cancel()
-        return opened
+            disconnect.cancel()
+        return stream
 
     async def events(self) -> AsyncGenerator[T, None]:
+        """All items, the first included."""
         first = await self._first
         if first is not None:
             yield first
@@ -122,6 +124,7 @@ class PrimedStream(Generic[T]):
                 yield item
 
     async def aclose(self) -> None:
+        """Close the source, even if it has never started."""
         self._first.cancel()
         await asyncio.wait({self._first})
         await self._source.aclose()
@@ -132,18 +135,18 @@ async def _next(source: AsyncGenerator[T, None]) -> T | None:
 
 
 async def wait_for_disconnect(receive: Receive) -> None:
-    """Returns when the client has left. The body must have been read."""
+    """Return when the client has disconnected. Read the request body first."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def client_disconnected_error() -> ApiError:
-    """For the log; nobody is there to read it."""
-    return ApiError(499, "The client left.", code="client_left")
+    """The error for a client that has disconnected. Only the log shows it."""
+    return ApiError(499, "The client disconnected.", code="client_left")
 
 
 async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """The result of the work. When the client leaves first, the work is cancelled and ApiError raised."""
+    """The result of the work. If the client disconnects first, cancel the work and raise ApiError."""
     task = asyncio.create_task(work)
     if not await race_against(task, wait_for_disconnect(receive)):
         raise client_disconnected_error()
@@ -151,16 +154,16 @@ async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -
 
 
 async def race_against(task: asyncio.Task[Any], other: Coroutine[Any, Any, None]) -> bool:
-    """Wait for the task, or cancel it as soon as the other is done. True when the task was first; raises what it raised."""
-    watch = asyncio.create_task(other)
-    first = False
+    """Wait for the task, or cancel it when `other` ends first. Returns whether the task ended first; raises its exception."""
+    rival = asyncio.create_task(other)
+    finished_first = False
     try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        first = task.done()
+        await asyncio.wait({task, rival}, return_when=asyncio.FIRST_COMPLETED)
+        finished_first = task.done()
     finally:
-        for one in (task, watch):
-            one.cancel()
-        await asyncio.wait({task, watch})
-    if first or not task.cancelled():
+        for pending in (task, rival):
+            pending.cancel()
+        await asyncio.wait({task, rival})
+    if finished_first or not task.cancelled():
         task.result()
-    return first
+    return finished_first

@@ -1,0 +1,1 @@
+"""Training runs, lesson sets, exams and the behaviour spec over HTTP."""

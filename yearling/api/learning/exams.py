@@ -1,113 +1,121 @@
-"""`/v1/exams`: what exams found and what gates decided, for pages. Exams are sat by `yearling exam`, never from here."""
+"""`/v1/exams`: results of exams and decisions of gates. Only `yearling exam` runs exams.
+
+Responses are in ASCII: exam texts can contain lone surrogates, which have no UTF-8.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
-from starlette.responses import Response
+from fastapi import Path, Query, Request
 
 from yearling.api.access.policy import require_role
-from yearling.api.http.openapi import response_docs
+from yearling.api.http.json_response import JsonObject, JsonResponse
+from yearling.api.http.router import ApiRouter
+from yearling.api.http.times import format_utc_offset, format_utc_offset_or_none
 from yearling.api.learning import exam_schemas as schemas
-from yearling.api.services import get_services
+from yearling.api.services import store_response
 from yearling.loop import compare_exam_runs
 from yearling.store import ExamRun, GateRecord, GradedSample, Store
 
-router = APIRouter(dependencies=[require_role("reader")])
+router = ApiRouter(dependencies=[require_role("reader")])
 
-ExamRunLimit = Annotated[int, Query(ge=1, le=1000)]
-MaxChangedCases = Annotated[int, Query(ge=0, le=100)]
-MaxWorstAnswers = Annotated[int, Query(ge=0, le=100)]
+_RUN_FIELDS = ("id", "exam", "exam_hash", "model", "model_hash", "subject", "grader", "seed", "num_samples")
 
 
-@router.get("/v1/exams", operation_id="list_exam_runs", responses=response_docs(schemas.ExamRunPage))
+@router.get("/v1/exams", operation_id="list_exam_runs", response_model=schemas.ExamRunPage)
 async def list_exam_runs(
-    request: Request, exam: str | None = None, model_hash: str | None = None, limit: ExamRunLimit = 100
-) -> Response:
-    """The sittings of all exams, of one exam, or of one model: the history over releases."""
+    request: Request,
+    exam: Annotated[str | None, Query(description="Return only runs of the exam with this name.")] = None,
+    model_hash: Annotated[str | None, Query(description="Return only runs of the model with this hash.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of runs.")] = 100,
+) -> JsonResponse:
+    """List exam runs, newest first: the history over releases."""
 
-    def found(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         runs = store.exams.list(exam=exam, model_hash=model_hash, limit=limit)
-        return {"object": "list", "data": [_run(run) for run in runs]}
+        return {"object": "list", "data": [_run_view(run) for run in runs]}
 
-    return await _ascii_json_response(request, found)
-
-
-@router.get("/v1/exams/gates", operation_id="list_gates", responses=response_docs(schemas.GatePage))
-async def list_gates(request: Request, challenger: str | None = None, limit: ExamRunLimit = 100) -> Response:
-    """What gates decided: champion against challenger, exam by exam, with intervals."""
-
-    def found(store: Store) -> dict[str, Any]:
-        return {"object": "list", "data": [_gate(one) for one in store.gates.list(challenger=challenger, limit=limit)]}
-
-    return await _ascii_json_response(request, found)
+    return await store_response(request, query, ascii_only=True)
 
 
-@router.get("/v1/exams/compare", operation_id="compare_exam_runs", responses=response_docs(schemas.ExamComparisonView))
-async def compare_runs(request: Request, champion: str, challenger: str, cases: MaxChangedCases = 10) -> Response:
-    """Two sittings of the same exam, put the same way, case by case: the difference with its interval, the exact test, and the
-    cases that changed most. The beginning of an id is enough."""
+@router.get("/v1/exams/gates", operation_id="list_gates", response_model=schemas.GatePage)
+async def list_gates(
+    request: Request,
+    challenger: Annotated[str | None, Query(description="Return only decisions about the model with this hash.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of decisions.")] = 100,
+) -> JsonResponse:
+    """List gate decisions, newest first: champion against challenger, exam by exam, with intervals."""
 
-    def found(store: Store) -> dict[str, Any]:
-        one = compare_exam_runs(store, champion, challenger)
+    def query(store: Store) -> JsonObject:
+        gates = store.gates.list(challenger=challenger, limit=limit)
+        return {"object": "list", "data": [_gate_view(gate) for gate in gates]}
+
+    return await store_response(request, query, ascii_only=True)
+
+
+@router.get("/v1/exams/compare", operation_id="compare_exam_runs", response_model=schemas.ExamComparisonView)
+async def compare_runs(
+    request: Request,
+    champion: Annotated[str, Query(description="ID of the champion's run, or its beginning.")],
+    challenger: Annotated[str, Query(description="ID of the challenger's run, or its beginning.")],
+    cases: Annotated[int, Query(ge=0, le=100, description="Maximum number of changed cases in each direction.")] = 10,
+) -> JsonResponse:
+    """Compare two runs of the same exam with the same settings, case by case."""
+
+    def query(store: Store) -> JsonObject:
+        comparison = compare_exam_runs(store, champion, challenger)
         return {
             "object": "exam.comparison",
-            "exam": one.exam,
-            "champion": _run(one.champion),
-            "challenger": _run(one.challenger),
-            "interval": asdict(one.interval),
-            "paired": asdict(one.paired),
-            "may_gate": one.may_gate,
-            "lost": [asdict(pair) for pair in one.most_changed(better=False, limit=cases)],
-            "won": [asdict(pair) for pair in one.most_changed(better=True, limit=cases)],
+            "exam": comparison.exam,
+            "champion": _run_view(comparison.champion),
+            "challenger": _run_view(comparison.challenger),
+            "interval": asdict(comparison.interval),
+            "paired": asdict(comparison.paired),
+            "may_gate": comparison.may_gate,
+            "lost": [asdict(pair) for pair in comparison.most_changed(better=False, limit=cases)],
+            "won": [asdict(pair) for pair in comparison.most_changed(better=True, limit=cases)],
         }
 
-    return await _ascii_json_response(request, found)
+    return await store_response(request, query, ascii_only=True)
 
 
-@router.get("/v1/exams/{run}", operation_id="get_exam_run", responses=response_docs(schemas.ExamView))
-async def get_exam_run(request: Request, run: str, worst: MaxWorstAnswers = 10) -> Response:
-    """One sitting with its measures and its worst answers verbatim. The beginning of its id is enough."""
+@router.get("/v1/exams/{run}", operation_id="get_exam_run", response_model=schemas.ExamView)
+async def get_exam_run(
+    request: Request,
+    run: Annotated[str, Path(description="ID of the run, or its beginning.")],
+    worst: Annotated[int, Query(ge=0, le=100, description="Maximum number of worst answers.")] = 10,
+) -> JsonResponse:
+    """Return an exam run with its metrics and its worst answers, verbatim."""
 
-    def found(store: Store) -> dict[str, Any]:
-        one = store.exams.get(run)
-        low = store.exams.list_lowest_scoring(one.id, worst) if worst else ()
+    def query(store: Store) -> JsonObject:
+        record = store.exams.get(run)
+        samples = store.exams.list_lowest_scoring(record.id, worst) if worst else ()
         return {
             "object": "exam",
-            "run": _run(one),
-            "settings": one.settings,
-            "summary": one.summary,
-            "worst": [_sample(sample) for sample in low],
+            "run": _run_view(record),
+            "settings": record.settings,
+            "summary": record.summary,
+            "worst": [_answer_view(sample) for sample in samples],
         }
 
-    return await _ascii_json_response(request, found)
+    return await store_response(request, query, ascii_only=True)
 
 
-async def _ascii_json_response(request: Request, work: Callable[[Store], dict[str, Any]]) -> Response:
-    body = await asyncio.to_thread(work, get_services(request).store)
-    # In ASCII: what an exam asks may hold code points that have no UTF-8.
-    return Response(json.dumps(body), media_type="application/json")
-
-
-def _run(run: ExamRun) -> dict[str, Any]:
-    kept = ("id", "exam", "exam_hash", "model", "model_hash", "subject", "grader", "seed", "num_samples")
+def _run_view(run: ExamRun) -> JsonObject:
     return {
         "object": "exam.run",
-        **{name: getattr(run, name) for name in kept},
+        **{name: getattr(run, name) for name in _RUN_FIELDS},
         "title": run.settings.get("title", run.exam),
         "may_gate": bool(run.settings.get("card", {}).get("may_gate")),
-        "created_utc": run.created_utc.isoformat(),
-        "finished_utc": run.finished_utc.isoformat() if run.finished_utc else None,
+        "created_utc": format_utc_offset(run.created_utc),
+        "finished_utc": format_utc_offset_or_none(run.finished_utc),
         "measures": run.summary.get("measures", []),
     }
 
 
-def _sample(sample: GradedSample) -> dict[str, Any]:
+def _answer_view(sample: GradedSample) -> JsonObject:
     return {
         "case": sample.case_key,
         "draw": sample.draw,
@@ -122,14 +130,14 @@ def _sample(sample: GradedSample) -> dict[str, Any]:
     }
 
 
-def _gate(record: GateRecord) -> dict[str, Any]:
+def _gate_view(gate: GateRecord) -> JsonObject:
     return {
         "object": "gate",
-        "id": record.id,
-        "created_utc": record.created_utc.isoformat(),
-        "champion": record.champion,
-        "challenger": record.challenger,
-        "decision": record.decision,
-        "findings": record.body.get("findings", []),
-        "rule": record.body.get("rule", {}),
+        "id": gate.id,
+        "created_utc": format_utc_offset(gate.created_utc),
+        "champion": gate.champion,
+        "challenger": gate.challenger,
+        "decision": gate.decision,
+        "findings": gate.body.get("findings", []),
+        "rule": gate.body.get("rule", {}),
     }

@@ -1,145 +1,96 @@
-"""`/v1/lessons`: the lesson sets that were built, what was left out of each and why, and what changed from one to another.
+"""`/v1/lessons`: the lesson sets that were built, what each build dropped and why, and how two sets differ.
 
-Sets are built by `yearling lessons build`, never from here. Only what the store's records say is told: keys, counts and reasons,
-never a lesson's words, which are files of the room that trains.
+Only `yearling lessons build` builds sets. The routes return what the store records: keys, counts and reasons, never the text of a
+lesson.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
-from starlette.responses import Response
+from fastapi import Path, Query, Request
 
 from yearling.api.access.policy import require_role
-from yearling.api.http.errors import to_json_bytes
-from yearling.api.http.openapi import response_docs
-from yearling.api.services import get_services
+from yearling.api.http.json_response import JsonObject, JsonResponse
+from yearling.api.http.router import ApiRouter
+from yearling.api.http.times import format_utc_offset
+from yearling.api.learning import lesson_schemas as schemas
+from yearling.api.services import store_response
 from yearling.store import LessonSetRecord, LessonSource, Store
 
-router = APIRouter(dependencies=[require_role("reader")])
+router = ApiRouter(dependencies=[require_role("reader")])
 
-DifferenceLimit = Annotated[int, Query(ge=0, le=1000)]
-
-
-class LessonSetView(BaseModel):
-    """`train` and `heldout` count lessons by kind; `seen` and `kept` count judgements; `dropped` says why others are missing."""
-
-    object: Literal["lesson_set"]
-    hash: str
-    version: int
-    created_utc: str
-    current: bool
-    train: dict[str, int]
-    heldout: dict[str, int]
-    seen: int
-    kept: int
-    people: int
-    dropped: dict[str, int]
-    consensus_run: int | None
+LessonSetId = Annotated[str, Path(description="Version of the lesson set, or the beginning of its hash.")]
 
 
-class LessonSetList(BaseModel):
-    """Newest first. `current` is the one that the last build gave."""
+@router.get("/v1/lessons", operation_id="list_lesson_sets", response_model=schemas.LessonSetList)
+async def list_lesson_sets(request: Request) -> JsonResponse:
+    """List the lesson sets, newest first, with their counts."""
 
-    object: Literal["list"]
-    data: list[LessonSetView]
+    def query(store: Store) -> JsonObject:
+        current = store.lesson_sets.get_current()
+        records = reversed(store.lesson_sets.list())
+        return {"object": "list", "data": [_set_view(record, record == current) for record in records]}
 
-
-class LessonSetReport(BaseModel):
-    """What was seen, kept and dropped. Judgements are what people did, by sort; lessons what could be made of it, by kind, with
-    each kind's reasons for leaving some out; `q` counts pairs by how sure they are; `taken_back` says which earlier sets still
-    carry judgements that count no longer, and why."""
-
-    judgements_seen: dict[str, int]
-    judgements_dropped: dict[str, int]
-    lessons_made: dict[str, int]
-    lessons_dropped: dict[str, dict[str, int]]
-    q: dict[str, int]
-    split: dict[str, str | int | float | None]
-    taken_back: dict[str, dict[str, int]]
+    return await store_response(request, query)
 
 
-class LessonSetDetail(LessonSetView):
-    previous: str | None
-    """Hash of the set that was built before it."""
-    report: LessonSetReport
+@router.get("/v1/lessons/{set_id}", operation_id="get_lesson_set", response_model=schemas.LessonSetDetail)
+async def get_lesson_set(request: Request, set_id: LessonSetId) -> JsonResponse:
+    """Return a lesson set with its report: what the build used and dropped, and why."""
 
-
-class LessonReference(BaseModel):
-    """A lesson by the hash of its words, and the judgements that it comes from."""
-
-    kind: str
-    key: str
-    events: list[str]
-
-
-class MovedLesson(BaseModel):
-    kind: str
-    key: str
-    before: Literal["train", "heldout"]
-    after: Literal["train", "heldout"]
-
-
-class LessonSetDifference(BaseModel):
-    """From `before` to `after`. `came`, `went` and `judged_otherwise` (the same lesson from other judgements) are of the parts
-    that are learnt from, at most `limit` of each; of held-out lessons only numbers are told. `counts` are whole."""
-
-    object: Literal["lesson_set.difference"]
-    before: str
-    after: str
-    counts: dict[str, int]
-    came: list[LessonReference]
-    went: list[LessonReference]
-    judged_otherwise: list[LessonReference]
-    moved: list[MovedLesson]
-
-
-@router.get("/v1/lessons", operation_id="list_lesson_sets", responses=response_docs(LessonSetList))
-async def list_lesson_sets(request: Request) -> Response:
-    """What was made of people's judgements for training: each frozen set with its counts, never the lessons themselves."""
-    return await _store_response(request, _sets)
-
-
-@router.get("/v1/lessons/{set_id}", operation_id="get_lesson_set", responses=response_docs(LessonSetDetail))
-async def get_lesson_set(request: Request, set_id: str) -> Response:
-    """One set with its report: what was seen, kept and dropped, and why. A version or the beginning of a hash names it."""
-
-    def found(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         record = store.lesson_sets.get(set_id)
-        return _view(record, record == store.lesson_sets.get_current()) | {
+        return _set_view(record, record == store.lesson_sets.get_current()) | {
             "previous": record.manifest.get("previous"),
-            "report": _report(record.report),
+            "report": _report_view(record.report),
         }
 
-    return await _store_response(request, found)
+    return await store_response(request, query)
 
 
 @router.get(
-    "/v1/lessons/{set_id}/diff/{other_id}", operation_id="compare_lesson_sets", responses=response_docs(LessonSetDifference)
+    "/v1/lessons/{set_id}/diff/{other_id}", operation_id="compare_lesson_sets", response_model=schemas.LessonSetDifference
 )
-async def compare_lesson_sets(request: Request, set_id: str, other_id: str, limit: DifferenceLimit = 100) -> Response:
-    """What changed from the first set to the other: lessons that came, that went, that rest on other judgements, that changed
-    between learning and examining."""
+async def compare_lesson_sets(
+    request: Request,
+    set_id: LessonSetId,
+    other_id: Annotated[str, Path(description="Version of the second lesson set, or the beginning of its hash.")],
+    limit: Annotated[int, Query(ge=0, le=1000, description="Maximum number of lessons in each group.")] = 100,
+) -> JsonResponse:
+    """Return how the second lesson set differs from the first."""
 
-    def found(store: Store) -> dict[str, Any]:
+    def query(store: Store) -> JsonObject:
         before, after = store.lesson_sets.get(set_id), store.lesson_sets.get(other_id)
         sources = store.lesson_sets.list_sources(before.hash), store.lesson_sets.list_sources(after.hash)
-        return {"object": "lesson_set.difference", "before": before.hash, "after": after.hash, **_difference(*sources, limit)}
+        difference = _difference_view(*sources, limit)
+        return {"object": "lesson_set.difference", "before": before.hash, "after": after.hash, **difference}
 
-    return await _store_response(request, found)
-
-
-async def _store_response(request: Request, found: Callable[[Store], Mapping[str, Any]]) -> Response:
-    body = await asyncio.to_thread(found, get_services(request).store)
-    return Response(to_json_bytes(body), media_type="application/json")
+    return await store_response(request, query)
 
 
-def _report(report: Mapping[str, Any]) -> dict[str, Any]:
+def _set_view(record: LessonSetRecord, is_current: bool) -> JsonObject:
+    judgements = record.report.get("judgements", {})
+    counts = record.manifest["counts"]
+    return {
+        "object": "lesson_set",
+        "hash": record.hash,
+        "version": record.version,
+        "created_utc": format_utc_offset(record.created_utc),
+        "current": is_current,
+        "train": counts["train"],
+        "heldout": counts["heldout"],
+        "seen": judgements.get("num_seen", 0),
+        "kept": judgements.get("kept", 0),
+        "people": judgements.get("voices", 0),
+        "dropped": judgements.get("dropped", {}),
+        "consensus_run": (record.manifest.get("consensus") or {}).get("run"),
+    }
+
+
+def _report_view(report: Mapping[str, Any]) -> JsonObject:
     judgements, lessons = report.get("judgements", {}), report.get("lessons", {})
     return {
         "judgements_seen": judgements.get("seen", {}),
@@ -152,43 +103,24 @@ def _report(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _difference(before: Iterable[LessonSource], after: Iterable[LessonSource], limit: int) -> dict[str, Any]:
-    old, new = {one.key: one for one in before}, {one.key: one for one in after}
-    both = sorted(old.keys() & new.keys())
-    came, went = ([one for key, one in sorted(a.items()) if key not in b] for a, b in ((new, old), (old, new)))
-    moved = [new[key] for key in both if old[key].part != new[key].part]
-    changed = [new[key] for key in both if old[key].part == new[key].part and set(old[key].event_ids) != set(new[key].event_ids)]
-    counts = Counter[str]()
-    told: dict[str, list[dict[str, Any]]] = {}
-    for name, lessons in (("came", came), ("went", went), ("judged_otherwise", changed)):
-        learnt = [one for one in lessons if one.part == "train"]
-        counts[name], counts[f"heldout_{name}"] = len(learnt), len(lessons) - len(learnt)
-        told[name] = [{"kind": one.kind, "key": one.key, "events": list(one.event_ids)} for one in learnt[:limit]]
+def _difference_view(before: Iterable[LessonSource], after: Iterable[LessonSource], limit: int) -> JsonObject:
+    old, new = {lesson.key: lesson for lesson in before}, {lesson.key: lesson for lesson in after}
+    shared = sorted(old.keys() & new.keys())
+    added = [new[key] for key in sorted(new.keys() - old.keys())]
+    removed = [old[key] for key in sorted(old.keys() - new.keys())]
+    moved = [key for key in shared if old[key].part != new[key].part]
+    rejudged = [
+        new[key] for key in shared if old[key].part == new[key].part and set(old[key].event_ids) != set(new[key].event_ids)
+    ]
+    counts: dict[str, int] = Counter()
+    groups: dict[str, list[JsonObject]] = {}
+    for name, lessons in (("came", added), ("went", removed), ("judged_otherwise", rejudged)):
+        train = [lesson for lesson in lessons if lesson.part == "train"]
+        counts[name], counts[f"heldout_{name}"] = len(train), len(lessons) - len(train)
+        groups[name] = [{"kind": lesson.kind, "key": lesson.key, "events": list(lesson.event_ids)} for lesson in train[:limit]]
     counts["moved"] = len(moved)
-    counts["unchanged"] = len(both) - len(moved) - len(changed)
-    told["moved"] = [{"kind": one.kind, "key": one.key, "before": old[one.key].part, "after": one.part} for one in moved[:limit]]
-    return {"counts": dict(counts), **told}
-
-
-def _sets(store: Store) -> dict[str, Any]:
-    current = store.lesson_sets.get_current()
-    return {"object": "list", "data": [_view(one, one == current) for one in reversed(store.lesson_sets.list())]}
-
-
-def _view(record: LessonSetRecord, current: bool) -> dict[str, Any]:
-    judgements = record.report.get("judgements", {})
-    counts = record.manifest["counts"]
-    return {
-        "object": "lesson_set",
-        "hash": record.hash,
-        "version": record.version,
-        "created_utc": record.created_utc.isoformat(),
-        "current": current,
-        "train": counts["train"],
-        "heldout": counts["heldout"],
-        "seen": judgements.get("num_seen", 0),
-        "kept": judgements.get("kept", 0),
-        "people": judgements.get("voices", 0),
-        "dropped": judgements.get("dropped", {}),
-        "consensus_run": (record.manifest.get("consensus") or {}).get("run"),
-    }
+    counts["unchanged"] = len(shared) - len(moved) - len(rejudged)
+    groups["moved"] = [
+        {"kind": new[key].kind, "key": key, "before": old[key].part, "after": new[key].part} for key in moved[:limit]
+    ]
+    return {"counts": dict(counts), **groups}

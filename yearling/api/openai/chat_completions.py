@@ -1,41 +1,41 @@
-"""`POST /v1/chat/completions`, streaming and not: wire form in, one turn of the assistant, wire form out."""
+"""`POST /v1/chat/completions`, with and without a stream: one turn of the assistant in OpenAI's form."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
+from yearling.api.access.live_request import get_request_id
 from yearling.api.access.policy import current_person, require_role
-from yearling.api.http.body import read_body
-from yearling.api.http.errors import ApiError, to_json_bytes
-from yearling.api.http.openapi import json_request_body, response_docs
+from yearling.api.http.body import JsonBody
+from yearling.api.http.errors import ApiError
+from yearling.api.http.json_response import JsonObject, JsonResponse
+from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.http.sse import DONE, format_event
-from yearling.api.openai import schemas
+from yearling.api.openai import chat_schemas as schemas
+from yearling.api.openai.schemas import JsonObjectFormat
 from yearling.api.openai.turn_execution import AnswerMeter, run_to_completion, stream_error_body, stream_response
-from yearling.api.services import get_request_id, get_services
+from yearling.api.services import get_services
 from yearling.chat import ChoiceAnswer, PreparedTurn, TokenText, TokenUsage, TurnEvent, TurnRequest, total_token_usage
 
-router = APIRouter(dependencies=[require_role("member")])
+router = ApiRouter(dependencies=[require_role("member")])
 
 
 @router.post(
     "/v1/chat/completions",
     operation_id="create_chat_completion",
-    openapi_extra=json_request_body(schemas.ChatCompletionRequest),
-    responses=response_docs(schemas.ChatCompletion, event_model=schemas.ChatCompletionChunk),
+    response_model=schemas.ChatCompletion,
+    responses=event_stream(schemas.ChatCompletionChunk),
 )
-async def create_chat_completion(request: Request) -> Response:
-    """Answer a conversation."""
+async def create_chat_completion(request: Request, body: JsonBody[schemas.ChatCompletionRequest]) -> Response:
+    """Answer a conversation. Stores the answer as a sample before the response ends."""
     services = get_services(request)
-    body = await read_body(request, schemas.ChatCompletionRequest, max_bytes=services.settings.max_body_bytes)
-    turn = await services.running_assistant.prepare(
-        to_turn_request(body, get_request_id(request)), person_id=current_person(request).id
-    )
+    turn_request = to_turn_request(body, get_request_id(request))
+    turn = await services.running_assistant.prepare(turn_request, person_id=current_person(request).id)
     head = {"id": f"chatcmpl-{turn.choices[0].sample_id}", "created": int(time.time()), "model": turn.served.name}
     meter = AnswerMeter(services, request)
     if body.stream:
@@ -45,22 +45,22 @@ async def create_chat_completion(request: Request) -> Response:
         )
     answer = await run_to_completion(services, request, turn, turn.answer())
     meter.record_usage(answer.usage)
-    choices = [_choice(choice, logprobs=turn.request.logprobs) for choice in answer.choices]
-    completion = {
-        **head,
-        "object": "chat.completion",
-        "choices": choices,
-        "usage": usage_json(answer.usage),
-        "system_fingerprint": system_fingerprint(turn),
-    }
-    return Response(to_json_bytes(completion), media_type="application/json")
+    return JsonResponse(
+        {
+            **head,
+            "object": "chat.completion",
+            "choices": [_choice_json(choice, logprobs=turn.request.logprobs) for choice in answer.choices],
+            "usage": usage_json(answer.usage),
+            "system_fingerprint": system_fingerprint(turn),
+        }
+    )
 
 
-# In
+# Request
 
 
 def to_turn_request(body: schemas.ChatCompletionRequest, request_id: str) -> TurnRequest:
-    """The turn that the client asks for. Raises ApiError for fields that contradict each other."""
+    """The assistant's turn for a request. Raises ApiError for fields that contradict each other."""
     if body.stream_options is not None and not body.stream:
         raise ApiError(400, "stream_options needs stream to be true.", param="stream_options", code="invalid_value")
     return TurnRequest(
@@ -79,10 +79,10 @@ def to_turn_request(body: schemas.ChatCompletionRequest, request_id: str) -> Tur
     )
 
 
-def sampling_overrides(body: schemas.ChatCompletionRequest) -> dict[str, Any]:
-    """What the client says of sampling, and nothing that it leaves open."""
+def sampling_overrides(body: schemas.ChatCompletionRequest) -> JsonObject:
+    """The sampling settings that the request contains."""
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
-    said = {
+    settings = {
         "temperature": body.temperature,
         "top_p": body.top_p,
         "top_k": body.top_k,
@@ -94,36 +94,37 @@ def sampling_overrides(body: schemas.ChatCompletionRequest) -> dict[str, Any]:
         "stop": stop or None,
         "seed": body.seed,
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in settings.items() if value is not None}
 
 
-def to_chat_message(message: schemas.ChatMessage) -> dict[str, Any]:
-    """The message with its parts joined to plain text."""
-    plain = message.model_dump(exclude_none=True, exclude={"annotations", "refusal"})
-    content = plain.get("content")
+def to_chat_message(message: schemas.ChatMessage) -> JsonObject:
+    """The message in the assistant's form, its parts joined to plain text."""
+    chat_message = message.model_dump(exclude_none=True, exclude={"annotations", "refusal"})
+    content = chat_message.get("content")
     if isinstance(content, list):
-        plain["content"] = "".join(part.get("text", part.get("refusal", "")) for part in content)
+        chat_message["content"] = "".join(part.get("text", part.get("refusal", "")) for part in content)
     elif content is None:
-        plain["content"] = getattr(message, "refusal", None) or ""
+        chat_message["content"] = getattr(message, "refusal", None) or ""
     if isinstance(message, schemas.AssistantMessage) and message.tool_calls is not None:
-        plain["tool_calls"] = [call.model_dump(exclude={"index"}) for call in message.tool_calls]
-    return plain
+        chat_message["tool_calls"] = [call.model_dump(exclude={"index"}) for call in message.tool_calls]
+    return chat_message
 
 
-def _requested_json_schema(body: schemas.ChatCompletionRequest) -> dict[str, Any] | None:
+def _requested_json_schema(body: schemas.ChatCompletionRequest) -> JsonObject | None:
     if isinstance(body.response_format, schemas.JsonSchemaFormat):
         return body.response_format.json_schema.json_schema or {"type": "object"}
-    return {"type": "object"} if isinstance(body.response_format, schemas.JsonObjectFormat) else None
+    return {"type": "object"} if isinstance(body.response_format, JsonObjectFormat) else None
 
 
 def _tool_choice(choice: str | schemas.NamedToolChoice | None) -> str:
     return f"function:{choice.function.name}" if isinstance(choice, schemas.NamedToolChoice) else choice or "auto"
 
 
-# Out
+# Response
 
 
-def usage_json(usage: TokenUsage) -> dict[str, Any]:
+def usage_json(usage: TokenUsage) -> JsonObject:
+    """A `CompletionUsage`."""
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
@@ -133,12 +134,12 @@ def usage_json(usage: TokenUsage) -> dict[str, Any]:
 
 
 def system_fingerprint(turn: PreparedTurn) -> str:
-    """Changes when the weights do."""
+    """An identifier that changes when the model's weights change."""
     return f"fp_{turn.served.engine.model_hash.removeprefix('remote:')[:12]}"
 
 
-def _choice(choice: ChoiceAnswer, *, logprobs: bool) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": None}
+def _choice_json(choice: ChoiceAnswer, *, logprobs: bool) -> JsonObject:
+    message: JsonObject = {"role": "assistant", "content": choice.text, "refusal": None}
     if choice.reasoning:
         message["reasoning_content"] = choice.reasoning
     if choice.tool_calls:
@@ -152,43 +153,46 @@ def _choice(choice: ChoiceAnswer, *, logprobs: bool) -> dict[str, Any]:
     }
 
 
-def logprobs_json(tokens: Sequence[TokenText]) -> dict[str, Any]:
+def logprobs_json(tokens: Sequence[TokenText]) -> JsonObject:
+    """A `ChoiceLogprobs`."""
     return {
-        "content": [{**_token(token), "top_logprobs": [_token(one) for one in token.top]} for token in tokens],
+        "content": [
+            {**_token_json(token), "top_logprobs": [_token_json(alternative) for alternative in token.top]} for token in tokens
+        ],
         "refusal": None,
     }
 
 
-def _token(token: TokenText) -> dict[str, Any]:
+def _token_json(token: TokenText) -> JsonObject:
     return {"token": token.text, "logprob": token.logprob, "bytes": list(token.raw_bytes)}
 
 
 async def _chunks(
-    source: AsyncGenerator[TurnEvent, None], turn: PreparedTurn, head: dict[str, Any], meter: AnswerMeter, *, include_usage: bool
+    source: AsyncGenerator[TurnEvent, None], turn: PreparedTurn, head: JsonObject, meter: AnswerMeter, *, include_usage: bool
 ) -> AsyncGenerator[bytes, None]:
-    """The stream: a role for each choice, deltas, each choice's finish reason, usage if asked for, and the end mark.
+    """The stream: a role for each choice, deltas, the finish reason of each choice, the usage if requested, and `[DONE]`.
 
-    An error ends the stream in place of the end mark."""
+    After an error, the error event is the last, without `[DONE]`.
+    """
     common = {**head, "object": "chat.completion.chunk", "system_fingerprint": system_fingerprint(turn)}
     if include_usage:
         common["usage"] = None
 
-    def chunk(index: int, delta: dict[str, Any], *, logprobs: Any = None, finish: str | None = None) -> bytes:
-        return format_event(
-            {**common, "choices": [{"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}]}
-        )
+    def chunk(index: int, delta: JsonObject, *, logprobs: JsonObject | None = None, finish: str | None = None) -> bytes:
+        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
+        return format_event({**common, "choices": [choice]})
 
     usages: list[TokenUsage] = []
     try:
         for index in range(len(turn.choices)):
             yield chunk(index, {"role": "assistant", "content": ""})
         async with aclosing(source) as events:
-            async for one in events:
+            async for event in events:
                 meter.record_first_token()
-                for piece in _event_chunks(one, chunk, logprobs=turn.request.logprobs):
-                    yield piece
-                if one.usage is not None:
-                    usages.append(one.usage)
+                for data in _event_chunks(event, chunk, logprobs=turn.request.logprobs):
+                    yield data
+                if event.usage is not None:
+                    usages.append(event.usage)
         total = total_token_usage(usages)
         meter.record_usage(total)
         if include_usage:
@@ -198,17 +202,17 @@ async def _chunks(
         yield format_event(stream_error_body(error, meter))
 
 
-def _event_chunks(one: TurnEvent, chunk: Callable[..., bytes], *, logprobs: bool) -> list[bytes]:
-    delta: dict[str, Any] = {}
-    if one.reasoning:
-        delta["reasoning_content"] = one.reasoning
-    if one.text or one.tokens:
-        delta["content"] = one.text
-    if one.tool_calls:
-        delta["tool_calls"] = list(one.tool_calls)
-    pieces = []
+def _event_chunks(event: TurnEvent, chunk: Callable[..., bytes], *, logprobs: bool) -> list[bytes]:
+    delta: JsonObject = {}
+    if event.reasoning:
+        delta["reasoning_content"] = event.reasoning
+    if event.text or event.tokens:
+        delta["content"] = event.text
+    if event.tool_calls:
+        delta["tool_calls"] = list(event.tool_calls)
+    chunks = []
     if delta:
-        pieces.append(chunk(one.choice, delta, logprobs=logprobs_json(one.tokens) if logprobs and one.tokens else None))
-    if one.finish_reason is not None:
-        pieces.append(chunk(one.choice, {}, finish=one.finish_reason))
-    return pieces
+        chunks.append(chunk(event.choice, delta, logprobs=logprobs_json(event.tokens) if logprobs and event.tokens else None))
+    if event.finish_reason is not None:
+        chunks.append(chunk(event.choice, {}, finish=event.finish_reason))
+    return chunks

@@ -4,73 +4,71 @@ from __future__ import annotations
 
 import base64
 import struct
-from typing import Any
 
-from fastapi import APIRouter, Request
-from starlette.responses import Response
+from fastapi import Request
 
 from yearling.api.access.policy import require_role
-from yearling.api.http.body import read_body
-from yearling.api.http.errors import to_json_bytes
-from yearling.api.http.openapi import json_request_body, response_docs
+from yearling.api.http.body import JsonBody
+from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.router import ApiRouter
 from yearling.api.http.sse import run_until_disconnect
 from yearling.api.openai import schemas
 from yearling.api.services import get_services
 from yearling.errors import BadInput, ContextLengthExceeded, Unsupported
 from yearling.inference import ServedModel
 
-router = APIRouter(dependencies=[require_role("member")])
+router = ApiRouter(dependencies=[require_role("member")])
 
 
-@router.post(
-    "/v1/embeddings",
-    operation_id="create_embedding",
-    openapi_extra=json_request_body(schemas.EmbeddingRequest),
-    responses=response_docs(schemas.EmbeddingList),
-)
-async def create_embedding(request: Request) -> Response:
-    """Vectors for texts or for lists of token ids."""
-    services = get_services(request)
-    body = await read_body(request, schemas.EmbeddingRequest, max_bytes=services.settings.max_body_bytes)
-    served = await services.pool.get(body.model)
+@router.post("/v1/embeddings", operation_id="create_embedding", response_model=schemas.EmbeddingList)
+async def create_embedding(request: Request, body: JsonBody[schemas.EmbeddingRequest]) -> JsonResponse:
+    """Embed texts, or lists of token IDs."""
+    served = await get_services(request).pool.get(body.model)
     if not served.engine.capabilities.embed or served.tokenizer is None:
-        raise Unsupported(f"The model {served.name} makes no embeddings.", advice="Use another model.", param="model")
-    sequences = [_token_ids(one, served) for one in _inputs(body.input)]
+        raise Unsupported(f"The model {served.name} does not make embeddings.", advice="Use another model.", param="model")
+    sequences = [_token_ids(text_or_ids, served) for text_or_ids in _input_list(body)]
     vectors = await run_until_disconnect(request.receive, served.engine.embed(sequences))
-    encode = _base64 if body.encoding_format == "base64" else _floats
-    data = [{"object": "embedding", "index": index, "embedding": encode(vector)} for index, vector in enumerate(vectors)]
-    tokens = sum(map(len, sequences))
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return Response(
-        to_json_bytes({"object": "list", "data": data, "model": served.name, "usage": usage}), media_type="application/json"
-    )
+    is_base64 = body.encoding_format == "base64"
+    data = [
+        {"object": "embedding", "index": index, "embedding": _to_base64(vector) if is_base64 else vector}
+        for index, vector in enumerate(vectors)
+    ]
+    num_tokens = sum(map(len, sequences))
+    usage = {"prompt_tokens": num_tokens, "total_tokens": num_tokens}
+    return JsonResponse({"object": "list", "data": data, "model": served.name, "usage": usage})
 
 
-def _inputs(given: Any) -> list[Any]:
-    """One input is as good as a list of one; a list of numbers is one input."""
-    return [given] if isinstance(given, str) or isinstance(given[0], int) else given
+def _input_list(body: schemas.EmbeddingRequest) -> list[str | list[int]]:
+    """The inputs, one by one. A text is one input, and so is a flat list of token IDs."""
+    inputs: list[str | list[int]] = []
+    token_ids: list[int] = []
+    for element in [body.input] if isinstance(body.input, str) else body.input:
+        if isinstance(element, int):
+            token_ids.append(element)
+        else:
+            inputs.append(element)
+    return inputs or [token_ids]
 
 
-def _token_ids(one: str | list[int], served: ServedModel) -> list[int]:
+def _token_ids(text_or_ids: str | list[int], served: ServedModel) -> list[int]:
+    """Raises BadInput for an empty input or an unknown ID, ContextLengthExceeded for one that is too long."""
     if served.tokenizer is None:
-        raise RuntimeError("a model without a tokenizer got past the check")
-    ids = served.tokenizer.encode(one) if isinstance(one, str) else one
-    if not ids:
+        raise RuntimeError("the caller must check that the model has a tokenizer")
+    token_ids = served.tokenizer.encode(text_or_ids) if isinstance(text_or_ids, str) else text_or_ids
+    if not token_ids:
         raise BadInput("An input is empty.", param="input")
-    if max(ids) >= served.tokenizer.vocab_size:
-        raise BadInput(f"Token ids must be below {served.tokenizer.vocab_size}.", param="input")
-    most = served.engine.capabilities.context_tokens
-    if len(ids) > most:
+    if max(token_ids) >= served.tokenizer.vocab_size:
+        raise BadInput(f"Token IDs must be below {served.tokenizer.vocab_size}.", param="input")
+    max_tokens = served.engine.capabilities.context_tokens
+    if len(token_ids) > max_tokens:
         raise ContextLengthExceeded(
-            f"An input has {len(ids)} tokens, and the context of this model holds {most}.", advice="Split it.", param="input"
+            f"An input has {len(token_ids)} tokens, but the model's context holds {max_tokens}.",
+            advice="Split the input.",
+            param="input",
         )
-    return ids
+    return token_ids
 
 
-def _floats(vector: list[float]) -> list[float]:
-    return vector
-
-
-def _base64(vector: list[float]) -> str:
+def _to_base64(vector: list[float]) -> str:
     """Little-endian 32-bit floats, as OpenAI's clients decode them."""
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

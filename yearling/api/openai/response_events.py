@@ -1,19 +1,22 @@
-"""A turn as the events and the output items of `/v1/responses`.
+"""A turn as the events and output items of `/v1/responses`.
 
-One composer serves both forms: a stream sends every event, an answer at once is the response of the last one.
+One composer serves both forms: a stream sends every event; without a stream, the response of the last event is returned.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
+from yearling.api.http.json_response import JsonObject
 from yearling.chat import TokenUsage, TurnEvent
 
-ResponseEventJson = dict[str, Any]
+ResponseEventJson = JsonObject
 
 
-def usage_json(usage: TokenUsage) -> dict[str, Any]:
+def usage_json(usage: TokenUsage) -> JsonObject:
+    """A `ResponseUsage`."""
     return {
         "input_tokens": usage.prompt_tokens,
         "input_tokens_details": {"cached_tokens": 0},
@@ -23,177 +26,199 @@ def usage_json(usage: TokenUsage) -> dict[str, Any]:
     }
 
 
-def message_item(item_id: str, text: str, status: str) -> dict[str, Any]:
-    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-    return {"type": "message", "id": item_id, "role": "assistant", "status": status, "content": [part]}
+def message_item(item_id: str, text: str, status: str) -> JsonObject:
+    """An `OutputMessage`."""
+    return {"type": "message", "id": item_id, "role": "assistant", "status": status, "content": [_text_part(text)]}
 
 
-def call_item(item_id: str, call_id: str, name: str, arguments: str, status: str) -> dict[str, Any]:
+def call_item(item_id: str, call_id: str, name: str, arguments: str, status: str) -> JsonObject:
+    """An `OutputFunctionCall`."""
     call = {"call_id": call_id, "name": name, "arguments": arguments}
     return {"type": "function_call", "id": item_id, **call, "status": status}
 
 
-def reasoning_item(item_id: str, text: str, status: str) -> dict[str, Any]:
-    content = [{"type": "reasoning_text", "text": text}]
+def _reasoning_item(item_id: str, text: str, status: str) -> JsonObject:
+    content = [_reasoning_part(text)]
     return {"type": "reasoning", "id": item_id, "summary": [], "content": content, "status": status}
 
 
-class ResponseEventComposer:
-    """Turns the events of a turn with one choice into events of a response. `frame` is the response without its output."""
+def _text_part(text: str) -> JsonObject:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
-    def __init__(self, base: dict[str, Any]) -> None:
+
+def _reasoning_part(text: str) -> JsonObject:
+    return {"type": "reasoning_text", "text": text}
+
+
+class ResponseEventComposer:
+    """Turns the events of a turn with one choice into events of a response. `base` is the response without its output."""
+
+    def __init__(self, base: JsonObject) -> None:
         self.response = {**base, "status": "in_progress", "output": [], "usage": None}
         self.usage = TokenUsage()
-        self._sequence = 0
+        self._next_sequence_number = 0
         self._open: _OutputItem | None = None
 
     async def compose(self, events: AsyncIterator[TurnEvent]) -> AsyncGenerator[ResponseEventJson, None]:
-        """`response.created` first, `response.completed` last, or `response.incomplete` for an answer cut by its length."""
+        """`response.created` first, `response.completed` last, or `response.incomplete` if the answer reached its limit."""
         yield self.make_event("response.created", response={**self.response, "output": []})
         yield self.make_event("response.in_progress", response={**self.response, "output": []})
-        async for one in events:
-            for event in self._events_for(one):
+        async for turn_event in events:
+            for event in self._events_for(turn_event):
                 yield event
-            if one.finish_reason is not None:
-                cut = one.finish_reason == "length"
-                for event in self._close_item("incomplete" if cut else "completed"):
+            if turn_event.finish_reason is not None:
+                is_cut = turn_event.finish_reason == "length"
+                for event in self._close_item("incomplete" if is_cut else "completed"):
                     yield event
-                yield self._final_event(one.usage or TokenUsage(), cut=cut)
+                yield self._final_event(turn_event.usage or TokenUsage(), is_cut=is_cut)
 
-    def make_event(self, kind: str, **fields: Any) -> ResponseEventJson:
-        self._sequence += 1
-        return {"type": kind, "sequence_number": self._sequence - 1, **fields}
+    def make_event(self, event_type: str, **fields: Any) -> ResponseEventJson:
+        """An event with the next sequence number."""
+        sequence_number = self._next_sequence_number
+        self._next_sequence_number += 1
+        return {"type": event_type, "sequence_number": sequence_number, **fields}
 
-    def _events_for(self, one: TurnEvent) -> Iterator[ResponseEventJson]:
-        if one.reasoning:
+    def _events_for(self, turn_event: TurnEvent) -> Iterator[ResponseEventJson]:
+        if turn_event.reasoning:
             yield from self._ensure_open(_ReasoningItem)
-            yield from self._append_delta(one.reasoning)
-        if one.text:
+            yield from self._append_delta(turn_event.reasoning)
+        if turn_event.text:
             yield from self._ensure_open(_MessageItem)
-            yield from self._append_delta(one.text)
-        for call in one.tool_calls:
+            yield from self._append_delta(turn_event.text)
+        for call in turn_event.tool_calls:
             if call.get("id"):
                 yield from self._close_item("completed")
                 yield from self._open_item(_FunctionCallItem(self._item_id("fc"), call["id"], call["function"]["name"]))
             yield from self._append_delta((call.get("function") or {}).get("arguments") or "")
 
-    def _ensure_open(self, kind: type[_ReasoningItem] | type[_MessageItem]) -> Iterator[ResponseEventJson]:
-        if not isinstance(self._open, kind):
+    def _ensure_open(self, item_class: type[_ReasoningItem] | type[_MessageItem]) -> Iterator[ResponseEventJson]:
+        if not isinstance(self._open, item_class):
             yield from self._close_item("completed")
-            yield from self._open_item(kind(self._item_id(kind.prefix)))
+            yield from self._open_item(item_class(self._item_id(item_class.prefix)))
+
+    @property
+    def _output_index(self) -> int:
+        """Index of the open item, or of the next one."""
+        return len(self.response["output"])
 
     def _item_id(self, prefix: str) -> str:
-        return f"{prefix}_{str(self.response['id']).removeprefix('resp_')}{len(self.response['output'])}"
+        return f"{prefix}_{str(self.response['id']).removeprefix('resp_')}{self._output_index}"
 
     def _open_item(self, item: _OutputItem) -> Iterator[ResponseEventJson]:
         self._open = item
-        at = len(self.response["output"])
-        yield self.make_event("response.output_item.added", output_index=at, item=item.initial_json())
-        if item.part is not None:
-            yield self.make_event(
-                "response.content_part.added", item_id=item.id, output_index=at, content_index=0, part=item.part("")
-            )
+        yield self.make_event("response.output_item.added", output_index=self._output_index, item=item.initial_json())
+        if item.has_part:
+            yield self._part_event("response.content_part.added", item, "")
 
     def _append_delta(self, text: str) -> Iterator[ResponseEventJson]:
-        if self._open is not None and text:
-            self._open.text += text
-            yield self.make_event(
-                f"{self._open.event}.delta", delta=text, **self._open.location_fields(len(self.response["output"]))
-            )
+        item = self._open
+        if item is not None and text:
+            item.text += text
+            yield self.make_event(f"{item.event_type}.delta", delta=text, **item.location_fields(self._output_index))
 
     def _close_item(self, status: str) -> Iterator[ResponseEventJson]:
         item, self._open = self._open, None
         if item is None:
             return
-        at = len(self.response["output"])
-        whole = item.final_json(status)
-        yield self.make_event(f"{item.event}.done", **item.location_fields(at), **item.done_fields())
-        if item.part is not None:
-            yield self.make_event(
-                "response.content_part.done", item_id=item.id, output_index=at, content_index=0, part=item.part(item.text)
-            )
-        yield self.make_event("response.output_item.done", output_index=at, item=whole)
-        self.response["output"].append(whole)
+        final = item.final_json(status)
+        yield self.make_event(f"{item.event_type}.done", **item.location_fields(self._output_index), **item.done_fields())
+        if item.has_part:
+            yield self._part_event("response.content_part.done", item, item.text)
+        yield self.make_event("response.output_item.done", output_index=self._output_index, item=final)
+        self.response["output"].append(final)
 
-    def _final_event(self, usage: TokenUsage, *, cut: bool) -> ResponseEventJson:
+    def _part_event(self, event_type: str, item: _OutputItem, text: str) -> ResponseEventJson:
+        index, part = self._output_index, item.part(text)
+        return self.make_event(event_type, item_id=item.id, output_index=index, content_index=0, part=part)
+
+    def _final_event(self, usage: TokenUsage, *, is_cut: bool) -> ResponseEventJson:
         self.usage = usage
         self.response["usage"] = usage_json(usage)
-        self.response["status"] = "incomplete" if cut else "completed"
-        self.response["incomplete_details"] = {"reason": "max_output_tokens"} if cut else None
+        self.response["status"] = "incomplete" if is_cut else "completed"
+        self.response["incomplete_details"] = {"reason": "max_output_tokens"} if is_cut else None
         return self.make_event(f"response.{self.response['status']}", response=self.response)
 
 
-class _OutputItem:
-    """An output item that is being written."""
+class _OutputItem(ABC):
+    """An output item in progress."""
 
     prefix = ""
-    event = ""
-    part: Any = None
+    event_type = ""
+    has_part = True
 
     def __init__(self, item_id: str) -> None:
         self.id = item_id
         self.text = ""
 
-    def initial_json(self) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def initial_json(self) -> JsonObject:
+        """The item before its first text."""
 
-    def final_json(self, status: str) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def final_json(self, status: str) -> JsonObject:
+        """The complete item."""
 
-    def location_fields(self, at: int) -> dict[str, Any]:
-        return {"item_id": self.id, "output_index": at, "content_index": 0}
+    def part(self, text: str) -> JsonObject:
+        """The content part with this text. Only for items that have parts."""
+        raise TypeError(f"{type(self).__name__} has no content parts")
 
-    def done_fields(self) -> dict[str, Any]:
+    def location_fields(self, output_index: int) -> JsonObject:
+        """Fields that locate the item's text in the response."""
+        return {"item_id": self.id, "output_index": output_index, "content_index": 0}
+
+    def done_fields(self) -> JsonObject:
+        """Fields of the item's `done` event."""
         return {"text": self.text}
 
 
 class _MessageItem(_OutputItem):
     prefix = "msg"
-    event = "response.output_text"
+    event_type = "response.output_text"
 
-    def initial_json(self) -> dict[str, Any]:
+    def initial_json(self) -> JsonObject:
         return {**message_item(self.id, "", "in_progress"), "content": []}
 
-    def final_json(self, status: str) -> dict[str, Any]:
+    def final_json(self, status: str) -> JsonObject:
         return message_item(self.id, self.text, status)
 
-    def part(self, text: str) -> dict[str, Any]:
-        return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    def part(self, text: str) -> JsonObject:
+        return _text_part(text)
 
-    def location_fields(self, at: int) -> dict[str, Any]:
-        return {**super().location_fields(at), "logprobs": []}
+    def location_fields(self, output_index: int) -> JsonObject:
+        return {**super().location_fields(output_index), "logprobs": []}
 
 
 class _ReasoningItem(_OutputItem):
     prefix = "rs"
-    event = "response.reasoning_text"
+    event_type = "response.reasoning_text"
 
-    def initial_json(self) -> dict[str, Any]:
-        return {**reasoning_item(self.id, "", "in_progress"), "content": []}
+    def initial_json(self) -> JsonObject:
+        return {**_reasoning_item(self.id, "", "in_progress"), "content": []}
 
-    def final_json(self, status: str) -> dict[str, Any]:
-        return reasoning_item(self.id, self.text, status)
+    def final_json(self, status: str) -> JsonObject:
+        return _reasoning_item(self.id, self.text, status)
 
-    def part(self, text: str) -> dict[str, Any]:
-        return {"type": "reasoning_text", "text": text}
+    def part(self, text: str) -> JsonObject:
+        return _reasoning_part(text)
 
 
 class _FunctionCallItem(_OutputItem):
-    event = "response.function_call_arguments"
+    event_type = "response.function_call_arguments"
+    has_part = False
 
     def __init__(self, item_id: str, call_id: str, name: str) -> None:
         super().__init__(item_id)
         self._call_id = call_id
         self._name = name
 
-    def initial_json(self) -> dict[str, Any]:
+    def initial_json(self) -> JsonObject:
         return call_item(self.id, self._call_id, self._name, "", "in_progress")
 
-    def final_json(self, status: str) -> dict[str, Any]:
+    def final_json(self, status: str) -> JsonObject:
         return call_item(self.id, self._call_id, self._name, self.text, status)
 
-    def location_fields(self, at: int) -> dict[str, Any]:
-        return {"item_id": self.id, "output_index": at}
+    def location_fields(self, output_index: int) -> JsonObject:
+        return {"item_id": self.id, "output_index": output_index}
 
-    def done_fields(self) -> dict[str, Any]:
+    def done_fields(self) -> JsonObject:
         return {"arguments": self.text, "name": self._name}

@@ -1,19 +1,19 @@
-"""`/v1/responses` as it goes over the wire. Data only; the rules of `schemas.py` hold here too."""
+"""Wire models of `/v1/responses`. Data only; `schemas.py` states the rules for request fields."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from yearling.api.http.schemas import ResponseModel, StrictModel
 from yearling.api.openai.schemas import (
-    INTEGRAL_FLOAT_TO_INT,
     IdentifierName,
     IgnoredFields,
     JsonObjectFormat,
-    StrictModel,
     Temperature,
     TextFormat,
+    TokenCount,
     TopP,
     reject_unsupported_fields,
 )
@@ -23,51 +23,85 @@ from yearling.chat import ReasoningEffort
 
 
 class InputText(StrictModel):
+    """A part of an input item: text."""
+
     type: Literal["input_text", "output_text", "text"]
+    """The three types mean the same."""
     text: str
+    """The text."""
     annotations: Any = None
+    """Ignored. Clients send it back from earlier responses."""
     logprobs: Any = None
+    """Ignored. Clients send it back from earlier responses."""
 
 
 class InputMessage(StrictModel):
+    """An input item: a message."""
+
     type: Literal["message"] = "message"
+    """Always `message`."""
     role: Literal["user", "assistant", "system", "developer"]
+    """Author of the message; `system` and `developer` mean the same."""
     content: str | Annotated[list[InputText], Field(min_length=1)]
+    """The text, or its parts; parts are joined."""
     id: str | None = None
+    """Ignored. Clients send it back from earlier responses."""
     status: str | None = None
+    """Ignored. Clients send it back from earlier responses."""
 
 
 class InputFunctionCall(StrictModel):
+    """An input item: an earlier call of a function by the assistant."""
+
     type: Literal["function_call"]
+    """Always `function_call`."""
     call_id: Annotated[str, Field(min_length=1)]
+    """ID of the call. The item with its output carries the same ID."""
     name: str
+    """Name of the function."""
     arguments: str
+    """Arguments as JSON text."""
     id: str | None = None
+    """Ignored. Clients send it back from earlier responses."""
     status: str | None = None
+    """Ignored. Clients send it back from earlier responses."""
 
 
 class InputFunctionCallOutput(StrictModel):
+    """An input item: the output of a called function."""
+
     type: Literal["function_call_output"]
+    """Always `function_call_output`."""
     call_id: Annotated[str, Field(min_length=1)]
+    """ID of the call that this item answers."""
     output: str | list[InputText]
+    """The output as text, or its parts; parts are joined."""
     id: str | None = None
+    """Ignored. Clients send it back from earlier responses."""
     status: str | None = None
+    """Ignored. Clients send it back from earlier responses."""
 
 
 class InputReasoning(StrictModel):
-    """Sent back by clients that keep the history themselves; the model does not see it again."""
+    """An input item: earlier reasoning. It is accepted and ignored, since the model does not see its reasoning again."""
 
     type: Literal["reasoning"]
+    """Always `reasoning`."""
     id: str | None = None
+    """Ignored."""
     summary: Any = None
+    """Ignored."""
     content: Any = None
+    """Ignored."""
     encrypted_content: Any = None
+    """Ignored."""
     status: str | None = None
+    """Ignored."""
 
 
 def _item_type(item: Any) -> str:
-    kind = item.get("type", "message") if isinstance(item, dict) else getattr(item, "type", "message")
-    return kind if isinstance(kind, str) else ""
+    item_type = item.get("type", "message") if isinstance(item, dict) else getattr(item, "type", "message")
+    return item_type if isinstance(item_type, str) else ""
 
 
 InputItem = Annotated[
@@ -80,39 +114,69 @@ InputItem = Annotated[
 
 
 class ResponseTool(StrictModel):
+    """A function that the model can call."""
+
     type: Literal["function"]
+    """Always `function`."""
     name: IdentifierName
+    """Name of the function."""
     description: str | None = None
+    """What the function does and when to call it, for the model."""
     parameters: dict[str, Any] | None = None
+    """JSON schema of the arguments. Default: no arguments."""
     strict: bool | None = None
+    """Accepted for compatibility."""
 
 
 class NamedResponseToolChoice(StrictModel):
+    """Forces one call of the named function."""
+
     type: Literal["function"]
+    """Always `function`."""
     name: str
+    """Name of a function in `tools`."""
 
 
 class ResponseJsonSchema(StrictModel):
+    """JSON that follows a schema."""
+
     type: Literal["json_schema"]
+    """Always `json_schema`."""
     name: IdentifierName
+    """Name of the schema."""
     json_schema: Annotated[dict[str, Any], Field(alias="schema")]
+    """The schema."""
     description: str | None = None
+    """What the format is for."""
     strict: bool | None = None
+    """Accepted for compatibility. The answer always follows the schema."""
 
 
 class TextOptions(StrictModel):
+    """Options of the answer's text."""
+
     format: Annotated[TextFormat | JsonObjectFormat | ResponseJsonSchema, Field(discriminator="type")] | None = None
+    """Format of the answer. Default: text."""
     verbosity: Any = None
+    """Ignored. Ask for a length in the input."""
 
 
 class ReasoningOptions(StrictModel):
+    """Options of the reasoning before the answer."""
+
     effort: ReasoningEffort | None = None
+    """How much the model reasons. Default: the model decides."""
     summary: Any = None
+    """Ignored. The response contains the whole reasoning."""
     generate_summary: Any = None
+    """Ignored. The response contains the whole reasoning."""
 
 
 class ResponseStreamOptions(StrictModel):
+    """Options of a streamed response."""
+
     include_obfuscation: bool | None = None
+    """Ignored. Streams contain no padding."""
 
 
 _UNSUPPORTED_FIELDS = (
@@ -130,22 +194,36 @@ _HARMLESS_VALUES = {"background": False, "include": [], "truncation": "disabled"
 
 
 class ResponseRequest(IgnoredFields):
-    """Everything is stored as the retention setting says, whatever `store` is."""
+    """Body of `POST /v1/responses`. The setting `retention` decides what is stored, whatever `store` says."""
 
     model: str | None = None
+    """Name of the model. Default: the server's default model."""
     input: str | Annotated[list[InputItem], Field(min_length=1)]
+    """The question as text, or a list of messages, function calls and their outputs."""
     instructions: str | None = None
+    """System message of this response."""
     previous_response_id: str | None = None
+    """ID of the response that this one follows. Its conversation comes before the input."""
     stream: bool | None = None
+    """Send the response as server-sent events. Default: false."""
     stream_options: ResponseStreamOptions | None = None
+    """Options of the stream."""
     temperature: Temperature | None = None
+    """Sampling temperature; 0 always takes the most likely token. Default: the server's value for the model."""
     top_p: TopP | None = None
-    max_output_tokens: Annotated[int, Field(ge=1, le=2**31 - 1), INTEGRAL_FLOAT_TO_INT] | None = None
+    """Sample only from the most likely tokens with this total probability. Default: the server's value for the model."""
+    max_output_tokens: TokenCount | None = None
+    """Maximum number of generated tokens, reasoning included. Default: the rest of the context."""
     tools: list[ResponseTool] | None = None
+    """Functions that the model can call."""
     tool_choice: Literal["none", "auto", "required"] | NamedResponseToolChoice | None = None
+    """Whether the model calls functions; `required` or a named function forces exactly one call. Default: `auto`."""
     parallel_tool_calls: bool | None = None
+    """Allow several function calls in one response. Default: true."""
     text: TextOptions | None = None
+    """Options of the answer's text."""
     reasoning: ReasoningOptions | None = None
+    """Options of the reasoning."""
 
     @model_validator(mode="before")
     @classmethod
@@ -153,98 +231,176 @@ class ResponseRequest(IgnoredFields):
         return reject_unsupported_fields(body, _UNSUPPORTED_FIELDS, _HARMLESS_VALUES)
 
 
-# The answer
+# The response
 
 
-class OutputText(BaseModel):
+class OutputText(ResponseModel):
+    """A part of an output message: text."""
+
     type: Literal["output_text"]
+    """Always `output_text`."""
     text: str
+    """The text."""
     annotations: list[Any]
+    """Always empty."""
     logprobs: list[Any]
+    """Always empty."""
 
 
-class OutputMessage(BaseModel):
+class OutputMessage(ResponseModel):
+    """An output item: a message of the assistant."""
+
     type: Literal["message"]
+    """Always `message`."""
     id: str
+    """ID of the item."""
     role: Literal["assistant"]
+    """Always `assistant`."""
     status: Literal["in_progress", "completed", "incomplete"]
+    """State of the item; `incomplete` means that it reached the token limit."""
     content: list[OutputText]
+    """Parts of the message."""
 
 
-class OutputFunctionCall(BaseModel):
+class OutputFunctionCall(ResponseModel):
+    """An output item: a function to call."""
+
     type: Literal["function_call"]
+    """Always `function_call`."""
     id: str
+    """ID of the item."""
     call_id: str
+    """ID of the call. Return it with the output."""
     name: str
+    """Name of the function."""
     arguments: str
+    """Arguments as JSON text. Validate them before use."""
     status: Literal["in_progress", "completed", "incomplete"]
+    """State of the item; `incomplete` means that it reached the token limit."""
 
 
-class ReasoningText(BaseModel):
+class ReasoningText(ResponseModel):
+    """A part of a reasoning item: text."""
+
     type: Literal["reasoning_text"]
+    """Always `reasoning_text`."""
     text: str
+    """The text."""
 
 
-class OutputReasoning(BaseModel):
+class OutputReasoning(ResponseModel):
+    """An output item: reasoning before the answer."""
+
     type: Literal["reasoning"]
+    """Always `reasoning`."""
     id: str
+    """ID of the item."""
     summary: list[Any]
+    """Always empty."""
     content: list[ReasoningText]
+    """The reasoning."""
     status: Literal["in_progress", "completed", "incomplete"]
+    """State of the item; `incomplete` means that it reached the token limit."""
 
 
-class InputTokensDetails(BaseModel):
+class InputTokensDetails(ResponseModel):
+    """What a response's prompt tokens consist of."""
+
     cached_tokens: int
+    """Always 0. The engine does not report cached tokens."""
 
 
-class OutputTokensDetails(BaseModel):
+class OutputTokensDetails(ResponseModel):
+    """What a response's generated tokens consist of."""
+
     reasoning_tokens: int
+    """Number of tokens spent on reasoning."""
 
 
-class ResponseUsage(BaseModel):
+class ResponseUsage(ResponseModel):
+    """Token counts of a response."""
+
     input_tokens: int
+    """Number of tokens in the prompt."""
     input_tokens_details: InputTokensDetails
+    """Parts of `input_tokens`."""
     output_tokens: int
+    """Number of generated tokens."""
     output_tokens_details: OutputTokensDetails
+    """Parts of `output_tokens`."""
     total_tokens: int
+    """Sum of `input_tokens` and `output_tokens`."""
 
 
-class IncompleteDetails(BaseModel):
+class IncompleteDetails(ResponseModel):
+    """Why a response is incomplete."""
+
     reason: Literal["max_output_tokens"]
+    """The response reached its token limit."""
 
 
-class ResponseObject(BaseModel):
+class ResponseObject(ResponseModel):
+    """A response. Stored responses are rebuilt from their samples; fields that samples do not keep are null."""
+
     id: str
+    """`resp_` and the ID of the stored sample. Feedback accepts it as an item."""
     object: Literal["response"]
+    """Always `response`."""
     created_at: int
+    """Creation time in Unix seconds."""
     status: Literal["in_progress", "completed", "incomplete", "failed"]
+    """State of the response."""
     model: str
+    """Name of the model that answered."""
     output: list[Annotated[OutputMessage | OutputFunctionCall | OutputReasoning, Field(discriminator="type")]]
+    """Reasoning, messages and function calls, in order."""
     error: dict[str, Any] | None
+    """Always null. Errors use the error envelope or an `error` event."""
     incomplete_details: IncompleteDetails | None
+    """Why the response is incomplete; null otherwise."""
     instructions: str | None
+    """System message of this response."""
     metadata: Any
+    """The object from the request; empty for stored responses."""
     parallel_tool_calls: bool
+    """Whether several function calls were allowed."""
     previous_response_id: str | None
+    """ID of the response that this one follows; null for stored responses."""
     temperature: float | None
+    """Sampling temperature, defaults applied."""
     top_p: float | None
+    """Top-p of sampling, defaults applied."""
     max_output_tokens: int | None
+    """Maximum number of generated tokens; null if not limited."""
     tool_choice: Any
+    """Whether the model called functions, as requested."""
     tools: list[dict[str, Any]]
+    """Functions that the model could call."""
     text: dict[str, Any]
+    """Options of the text."""
     reasoning: dict[str, Any]
+    """Options of the reasoning."""
     truncation: Literal["disabled"]
+    """Always `disabled`."""
     usage: ResponseUsage | None
+    """Token counts; null until the response is complete."""
 
 
-class ResponseEvent(BaseModel):
-    """One server-sent event of a stream; further fields depend on `type`."""
+class ResponseEvent(ResponseModel):
+    """Data of one server-sent event of a streamed response. `type` decides which further fields it has."""
 
     type: str
+    """Type of the event, such as `response.output_text.delta`."""
     sequence_number: int
+    """Number of the event in the stream, from 0."""
 
 
-class DeletedResponse(BaseModel):
+class DeletedResponse(ResponseModel):
+    """Confirmation that a response was deleted."""
+
     id: str
+    """ID of the deleted response."""
     object: Literal["response"]
+    """Always `response`."""
     deleted: Literal[True]
+    """Always true."""

@@ -1,0 +1,1 @@
+"""People, invitations, and the caller's own account over HTTP."""

@@ -1,182 +1,152 @@
-"""`/v1/me` and `/v1/keys`: one's own account: password, sessions, API keys, and leaving for good.
+"""`/v1/me` and `/v1/keys`: the caller's own account: password, sessions, API keys, and deleting the account.
 
-Keys that are to administer an account need the scope `admin`, and can give no more than they have.
+API keys need the scope `admin` for this, and cannot create keys with more scopes than they have.
 """
 
 from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Annotated
 
-from fastapi import APIRouter, Request
-from starlette.responses import Response
+from fastapi import Path, Request
 
 from yearling.api.access.policy import get_caller, require_role
-from yearling.api.access.route_helpers import (
-    change_access,
-    clear_session_cookie,
-    get_client_address,
-    set_session_cookie,
-    uncached_json,
-    wrong_credentials_error,
-)
-from yearling.api.access.signing_in import open_session
-from yearling.api.http.body import read_body
-from yearling.api.http.openapi import json_request_body, response_docs
+from yearling.api.access.route_helpers import clear_session_cookie, set_session_cookie
+from yearling.api.access.sessions import open_session, verify_password
+from yearling.api.http.body import JsonBody
+from yearling.api.http.json_response import JsonObject, JsonResponse
+from yearling.api.http.router import ApiRouter
 from yearling.api.people import schemas
 from yearling.api.people.views import key_view, me_view, session_view
-from yearling.api.services import Services, get_services
+from yearling.api.services import change_access, get_services, store_response
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotAllowed
-from yearling.records import Person
 from yearling.store import Store
 
-router = APIRouter(dependencies=[require_role("reader")])
+router = ApiRouter(dependencies=[require_role("reader")])
 
 _REQUIRE_ADMIN_SCOPE = [require_role("reader", scope="admin")]
 
 
-@router.get("/v1/me", operation_id="get_me", responses=response_docs(schemas.MeView))
-async def get_me(request: Request) -> Response:
-    """Who asks, and what they may."""
-    return uncached_json(await asyncio.to_thread(me_view, get_services(request).store, get_caller(request)))
+@router.get("/v1/me", operation_id="get_me", response_model=schemas.MeView)
+async def get_me(request: Request) -> JsonResponse:
+    """Return the caller and what they may do."""
+    caller = get_caller(request)
+    return await store_response(request, lambda store: me_view(store, caller), no_store=True)
 
 
-@router.put(
-    "/v1/me/password",
-    operation_id="set_password",
-    dependencies=_REQUIRE_ADMIN_SCOPE,
-    openapi_extra=json_request_body(schemas.PasswordRequest),
-    responses=response_docs(schemas.MeView),
-)
-async def set_password(request: Request) -> Response:
-    """Give oneself a password. All other sessions end. Once the owner has one, everybody has to sign in."""
+@router.put("/v1/me/password", operation_id="set_password", dependencies=_REQUIRE_ADMIN_SCOPE, response_model=schemas.MeView)
+async def set_password(request: Request, body: JsonBody[schemas.PasswordRequest]) -> JsonResponse:
+    """Set the caller's password. All their other sessions end. Once the owner has a password, everyone has to sign in."""
     services, caller = get_services(request), get_caller(request)
-    body = await read_body(request, schemas.PasswordRequest, max_bytes=services.settings.max_body_bytes)
     person = caller.person
-    await _verify_password(services, request, person, body.old)
-    keep = caller.credential_id if caller.auth_method == "session" else ""
-    await change_access(request, lambda store: store.passwords.set(person.id, body.new, actor=person.id, keep_session_id=keep))
+    await verify_password(services.store, services.access, request, person, body.old)
+    keep_session_id = caller.credential_id if caller.auth_method == "session" else ""
+    await change_access(
+        request,
+        lambda store: store.passwords.set(person.id, body.new, actor=person.id, keep_session_id=keep_session_id),
+    )
     token = ""
-    if caller.auth_method == "loopback":  # from now on one has to sign in; who set the password just did
-        token, caller = await open_session(services, request, person, how="first password")
-    response = uncached_json(await asyncio.to_thread(me_view, services.store, caller))
+    if caller.auth_method == "loopback":  # from now on everyone has to sign in: sign in the person who set the password
+        token, caller = await open_session(services.access, request, person, method="first password")
+    response = JsonResponse(await asyncio.to_thread(me_view, services.store, caller), no_store=True)
     if token:
         set_session_cookie(response, request, services.settings, token)
     return response
 
 
-@router.post(
-    "/v1/me/delete",
-    operation_id="delete_me",
-    dependencies=_REQUIRE_ADMIN_SCOPE,
-    openapi_extra=json_request_body(schemas.DeleteAccountRequest),
-    responses=response_docs(schemas.DeletedObject),
-)
-async def delete_me(request: Request) -> Response:
-    """Delete one's account with everything in it. What one judged stays in the public log: under a pseudonym, without words."""
+@router.post("/v1/me/delete", operation_id="delete_me", dependencies=_REQUIRE_ADMIN_SCOPE, response_model=schemas.DeletedObject)
+async def delete_me(request: Request, body: JsonBody[schemas.DeleteAccountRequest]) -> JsonResponse:
+    """Delete the caller's account and all data in it. Their judgements stay in the public log, pseudonymous and without text."""
     services, person = get_services(request), get_caller(request).person
-    body = await read_body(request, schemas.DeleteAccountRequest, max_bytes=services.settings.max_body_bytes)
     if body.name != person.name:
-        raise BadInput("This is not your name.", advice="Write your own name to delete your account.", param="name")
-    await _verify_password(services, request, person, body.password)
+        raise BadInput("This is not your name.", advice="Enter your own name to delete your account.", param="name")
+    await verify_password(services.store, services.access, request, person, body.password)
     await change_access(request, lambda store: store.delete_person(person.id, actor=person.id))
-    response = uncached_json({"object": "deleted", "id": person.id})
+    response = _deleted_response(person.id)
     clear_session_cookie(response, request, services.settings)
     return response
 
 
 @router.get(
-    "/v1/me/sessions",
-    operation_id="list_sessions",
-    dependencies=_REQUIRE_ADMIN_SCOPE,
-    responses=response_docs(schemas.SessionList),
+    "/v1/me/sessions", operation_id="list_sessions", dependencies=_REQUIRE_ADMIN_SCOPE, response_model=schemas.SessionList
 )
-async def list_sessions(request: Request) -> Response:
-    """Where one is signed in, newest first."""
+async def list_sessions(request: Request) -> JsonResponse:
+    """List the caller's sessions, newest first."""
     caller = get_caller(request)
-    sessions = await asyncio.to_thread(get_services(request).store.sessions.list, caller.person.id)
-    return uncached_json({"object": "list", "data": [session_view(session, caller) for session in sessions]})
+
+    def query(store: Store) -> JsonObject:
+        sessions = store.sessions.list(caller.person.id)
+        return {"object": "list", "data": [session_view(session, caller) for session in sessions]}
+
+    return await store_response(request, query, no_store=True)
 
 
 @router.delete(
     "/v1/me/sessions/{session_id}",
     operation_id="end_session",
     dependencies=_REQUIRE_ADMIN_SCOPE,
-    responses=response_docs(schemas.DeletedObject),
+    response_model=schemas.DeletedObject,
 )
-async def end_session(request: Request, session_id: str) -> Response:
-    """Sign out elsewhere, or here."""
+async def end_session(request: Request, session_id: Annotated[str, Path(description="ID of the session.")]) -> JsonResponse:
+    """Sign out of one session."""
     person = get_caller(request).person
     await change_access(request, lambda store: store.sessions.close(session_id, person_id=person.id))
-    return uncached_json({"object": "deleted", "id": session_id})
+    return _deleted_response(session_id)
 
 
 @router.delete(
     "/v1/me/sessions",
     operation_id="end_other_sessions",
     dependencies=_REQUIRE_ADMIN_SCOPE,
-    responses=response_docs(schemas.EndedAccess),
+    response_model=schemas.EndedAccess,
 )
-async def end_other_sessions(request: Request) -> Response:
+async def end_other_sessions(request: Request) -> JsonResponse:
     """Sign out everywhere but here."""
     caller = get_caller(request)
-    keep = caller.credential_id if caller.auth_method == "session" else ""
-    ended = await change_access(request, lambda store: store.sessions.close_others(caller.person.id, keep_session_id=keep))
-    return uncached_json({"object": "ended", "sessions": ended, "keys": 0})
+    keep_session_id = caller.credential_id if caller.auth_method == "session" else ""
+    num_ended = await change_access(
+        request, lambda store: store.sessions.close_others(caller.person.id, keep_session_id=keep_session_id)
+    )
+    return JsonResponse({"object": "ended", "sessions": num_ended, "keys": 0}, no_store=True)
 
 
-@router.get("/v1/keys", operation_id="list_keys", dependencies=_REQUIRE_ADMIN_SCOPE, responses=response_docs(schemas.KeyList))
-async def list_keys(request: Request) -> Response:
-    """One's own API keys, newest first."""
-    keys = await asyncio.to_thread(get_services(request).store.api_keys.list, get_caller(request).person.id)
-    return uncached_json({"object": "list", "data": [key_view(key) for key in keys]})
+@router.get("/v1/keys", operation_id="list_keys", dependencies=_REQUIRE_ADMIN_SCOPE, response_model=schemas.KeyList)
+async def list_keys(request: Request) -> JsonResponse:
+    """List the caller's API keys, newest first."""
+    person_id = get_caller(request).person.id
+
+    def query(store: Store) -> JsonObject:
+        return {"object": "list", "data": [key_view(key) for key in store.api_keys.list(person_id)]}
+
+    return await store_response(request, query, no_store=True)
 
 
-@router.post(
-    "/v1/keys",
-    operation_id="create_key",
-    dependencies=_REQUIRE_ADMIN_SCOPE,
-    openapi_extra=json_request_body(schemas.KeyRequest),
-    responses=response_docs(schemas.NewKey),
-)
-async def create_key(request: Request) -> Response:
-    """A new API key. It is told now and never again."""
-    services, caller = get_services(request), get_caller(request)
-    body = await read_body(request, schemas.KeyRequest, max_bytes=services.settings.max_body_bytes)
+@router.post("/v1/keys", operation_id="create_key", dependencies=_REQUIRE_ADMIN_SCOPE, response_model=schemas.NewKey)
+async def create_key(request: Request, body: JsonBody[schemas.KeyRequest]) -> JsonResponse:
+    """Create an API key. Only this response contains the key."""
+    caller = get_caller(request)
     if not caller.scopes.issuperset(body.scopes):
-        raise NotAllowed("A key cannot make a key with more scopes than its own.", param="scopes")
+        raise NotAllowed("A key cannot create a key with more scopes than its own.", param="scopes")
     expires_utc = now_utc() + timedelta(seconds=body.expires_in_s) if body.expires_in_s else None
 
-    def work(store: Store) -> dict[str, Any]:
+    def change(store: Store) -> JsonObject:
         secret, key = store.api_keys.create(caller.person.id, body.name, body.scopes, expires_utc=expires_utc)
         return {**key_view(key), "key": secret}
 
-    return uncached_json(await change_access(request, work))
+    return JsonResponse(await change_access(request, change), no_store=True)
 
 
 @router.delete(
-    "/v1/keys/{key_id}",
-    operation_id="revoke_key",
-    dependencies=_REQUIRE_ADMIN_SCOPE,
-    responses=response_docs(schemas.DeletedObject),
+    "/v1/keys/{key_id}", operation_id="revoke_key", dependencies=_REQUIRE_ADMIN_SCOPE, response_model=schemas.DeletedObject
 )
-async def revoke_key(request: Request, key_id: str) -> Response:
-    """Revoke one of one's own keys. Streams that run by it end."""
+async def revoke_key(request: Request, key_id: Annotated[str, Path(description="ID of the API key.")]) -> JsonResponse:
+    """Revoke one of the caller's API keys. Its streams end."""
     person = get_caller(request).person
     await change_access(request, lambda store: store.api_keys.revoke(key_id, person_id=person.id))
-    return uncached_json({"object": "deleted", "id": key_id})
+    return _deleted_response(key_id)
 
 
-async def _verify_password(services: Services, request: Request, person: Person, password: str | None) -> None:
-    """That it is the person who asks, by the password where there is one: a session left open is not enough for this."""
-    if not await asyncio.to_thread(services.store.passwords.has_password, person.id):
-        return
-    if password is None:
-        raise BadInput("Your password is needed for this.", param="password")
-    with services.access.attempts.track(person.name, get_client_address(request)) as attempt:
-        found = await asyncio.to_thread(services.store.passwords.authenticate, person.name, password)
-        if found is None or found.id != person.id:
-            raise wrong_credentials_error()
-        attempt.mark_successful()
+def _deleted_response(object_id: str) -> JsonResponse:
+    return JsonResponse({"object": "deleted", "id": object_id}, no_store=True)

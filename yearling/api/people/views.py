@@ -1,28 +1,29 @@
-"""People and how they get in, in the form in which they go over the wire."""
+"""People, sessions, API keys and invitations as JSON data."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
-from yearling.api.access.policy import Caller
+from yearling.api.access.caller import Caller
+from yearling.api.http.json_response import JsonObject
+from yearling.api.http.times import format_utc_offset, format_utc_offset_or_none
 from yearling.clock import now_utc
 from yearling.records import KEY_SCOPES, Person
 from yearling.store import ApiKey, Invitation, Session, Store
 
 
-def person_view(person: Person) -> dict[str, Any]:
+def person_view(person: Person) -> JsonObject:
+    """A `PersonView`."""
     return {
         "object": "person",
         "id": person.id,
         "name": person.name,
         "role": person.role,
-        "created_utc": person.created_utc.isoformat(),
-        "closed_utc": _format_utc_or_none(person.closed_utc),
+        "created_utc": format_utc_offset(person.created_utc),
+        "closed_utc": format_utc_offset_or_none(person.closed_utc),
     }
 
 
-def me_view(store: Store, caller: Caller) -> dict[str, Any]:
+def me_view(store: Store, caller: Caller) -> JsonObject:
+    """A `MeView`. Blocks on the store."""
     person_id = caller.person.id
     return {
         "object": "me",
@@ -34,46 +35,45 @@ def me_view(store: Store, caller: Caller) -> dict[str, Any]:
     }
 
 
-def session_view(session: Session, caller: Caller) -> dict[str, Any]:
+def session_view(session: Session, caller: Caller) -> JsonObject:
+    """A `SessionView`."""
     return {
         "object": "session",
         "id": session.id,
         "agent": session.agent,
         "current": session.id == caller.credential_id,
-        "created_utc": session.created_utc.isoformat(),
-        "seen_utc": session.seen_utc.isoformat(),
-        "expires_utc": session.expires_utc.isoformat(),
+        "created_utc": format_utc_offset(session.created_utc),
+        "seen_utc": format_utc_offset(session.seen_utc),
+        "expires_utc": format_utc_offset(session.expires_utc),
     }
 
 
-def key_view(key: ApiKey) -> dict[str, Any]:
+def key_view(key: ApiKey) -> JsonObject:
+    """A `KeyView`."""
     return {
         "object": "key",
         "id": key.id,
         "name": key.name,
         "hint": key.hint,
         "scopes": [scope for scope in KEY_SCOPES if scope in key.scopes],
-        "created_utc": key.created_utc.isoformat(),
-        "used_utc": _format_utc_or_none(key.used_utc),
-        "expires_utc": _format_utc_or_none(key.expires_utc),
+        "created_utc": format_utc_offset(key.created_utc),
+        "used_utc": format_utc_offset_or_none(key.used_utc),
+        "expires_utc": format_utc_offset_or_none(key.expires_utc),
     }
 
 
-def invitation_view(invitation: Invitation) -> dict[str, Any]:
-    ended = "ended" if invitation.expires_utc <= now_utc() else "open"
+def invitation_view(invitation: Invitation) -> JsonObject:
+    """An `InvitationView`."""
+    unused_state = "ended" if invitation.expires_utc <= now_utc() else "open"
     return {
         "object": "invitation",
         "id": invitation.id,
         "role": invitation.role,
         "note": invitation.note,
-        "state": "used" if invitation.used_utc else ended,
+        "state": "used" if invitation.used_utc else unused_state,
         "created_by": invitation.created_by,
-        "created_utc": invitation.created_utc.isoformat(),
-        "expires_utc": invitation.expires_utc.isoformat(),
-        "used_utc": _format_utc_or_none(invitation.used_utc),
+        "created_utc": format_utc_offset(invitation.created_utc),
+        "expires_utc": format_utc_offset(invitation.expires_utc),
+        "used_utc": format_utc_offset_or_none(invitation.used_utc),
         "used_by": invitation.used_by,
     }
-
-
-def _format_utc_or_none(when: datetime | None) -> str | None:
-    return when.isoformat() if when else None

@@ -1,4 +1,4 @@
-"""The exams by name. Each is built when it is wanted; what it needs is said before."""
+"""The exams by name. An exam is built when it is opened; the catalogue says beforehand which files it misses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from yearling.evals.spec.run import build_spec_exam
 
 @dataclass(frozen=True, slots=True)
 class ExamEntry:
-    """One exam that can be sat. `needs` names files below the user's folder; exams without any are fetched or made."""
+    """One exam of the catalogue. `required_files` are paths in the user's folder; other exams are downloaded or generated."""
 
     name: str
     title: str
@@ -31,37 +31,39 @@ class ExamEntry:
     required_files: tuple[str, ...] = ()
 
     def missing_requirements(self, folders: ExamDataFolders) -> str:
-        """Empty when it can be sat now, else what to do for it."""
+        """What to do before the exam can run, or an empty text if it can run now."""
         if self.name in exam_downloads():
             try:
                 folders.downloaded_folder(self.name)
             except NotFound as error:
                 return error.advice
-        missing = [need for need in self.required_files if not folders.has_user_file(*need.split("/"))]
-        return f"Name the folder that has {', '.join(missing)}: --data DIR" if missing else ""
+        missing = [file for file in self.required_files if not folders.has_user_file(*file.split("/"))]
+        return f"Name the folder that contains {', '.join(missing)} with --data DIR" if missing else ""
 
+
+PERSISTBENCH_FILES = tuple(f"persistbench/{file}" for file in FILES.values())
 
 ENTRIES = (
     ExamEntry("ifeval", "Instructions that a program can check", build_ifeval),
-    ExamEntry("spec", "The behaviour spec, each answer by itself", lambda places: build_spec_exam(load_spec())),
+    ExamEntry("spec", "The behaviour spec, each answer by itself", lambda folders: build_spec_exam(load_spec())),
     ExamEntry("constraints", "Our own instructions with constraints, held out", build_constraints),
     ExamEntry("gsm8k", "Grade-school maths", build_gsm8k, ("gsm8k/test.jsonl",)),
     ExamEntry("truthfulqa-mc", "Common falsehoods, by log-probability", build_truthfulqa_mc, ("truthfulqa/TruthfulQA.csv",)),
     ExamEntry("truthfulqa", "Common falsehoods, generated", build_truthfulqa, ("truthfulqa/TruthfulQA.csv",)),
     ExamEntry("nq-open", "Open-domain questions", build_nq_open, ("nq_open/NQ-open.dev.jsonl",)),
-    ExamEntry("calibration", "Is stated confidence worth anything?", build_calibration, ("nq_open/NQ-open.dev.jsonl",)),
-    ExamEntry("xstest", "Refuses what is unsafe and only that", build_xstest, ("xstest/xstest_prompts.csv",)),
+    ExamEntry("calibration", "Is stated confidence informative?", build_calibration, ("nq_open/NQ-open.dev.jsonl",)),
+    ExamEntry("xstest", "Refuses unsafe requests and only those", build_xstest, ("xstest/xstest_prompts.csv",)),
     ExamEntry(
         "persistbench",
         "Leakage, sycophancy and good use of memory",
         build_persistbench,
-        tuple(f"persistbench/{one}" for one in FILES.values()),
+        PERSISTBENCH_FILES,
     ),
     ExamEntry(
         "persistbench-chosen",
-        "The same with memories chosen as the assistant chooses them",
+        "The same, with memories chosen as the assistant chooses them",
         build_persistbench_chosen,
-        tuple(f"persistbench/{one}" for one in FILES.values()),
+        PERSISTBENCH_FILES,
     ),
     ExamEntry("cmrc2018", "Chinese reading", build_cmrc2018, ("cmrc2018/cmrc2018_dev.json",)),
 )
@@ -73,13 +75,15 @@ def exam_entries() -> dict[str, ExamEntry]:
 
 
 def open_exam(name: str, folders: ExamDataFolders) -> Exam:
-    """The exam of that name, or the user's own in that file or folder.
+    """The exam with that name, or the custom exam in that file or folder.
 
-    Raises NotFound for an unknown name or for files that are not here, BadInput for cases that are wrong.
+    Raises NotFound for an unknown name or missing files, and BadInput for invalid cases.
     """
     entries = exam_entries()
     if name not in entries:
         if (path := Path(name)).exists():
             return load_custom_exam(path)
-        raise NotFound(f"There is no exam {name!r}.", advice=f"There are: {', '.join(entries)}; or name a folder of YAML cases.")
+        raise NotFound(
+            f"There is no exam {name!r}.", advice=f"Exams: {', '.join(entries)}. Or name a file or folder of YAML cases."
+        )
     return entries[name].build(folders)

@@ -1,4 +1,4 @@
-"""Exams of the user's own: a YAML file, or a folder of them.
+"""Custom exams that users write: a YAML file, or a folder of YAML files.
 
     title: What our handbook says
     sampling: {temperature: 0, max_tokens: 128}
@@ -17,14 +17,14 @@
         options: [Paris, Lyon, Marseille]
         best: Paris
 
-A case passes when all that it asks for holds: `equals`, `contains` (all of them), `contains_any`, `not_contains`, `matches`
-(a regular expression), `number`, `refuses`, or `best` among `options`.
+A case passes if all its checks pass: `equals`, `contains` (all of them), `contains_any`, `not_contains`, `matches` (a regular
+expression), `number`, `refuses`, or `best` among `options`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,35 +39,41 @@ _EXAM_FIELDS = {"title", "sampling", "samples", "cases", "description", "licence
 
 
 class CustomExamGrader:
-    """Right is what passes every check of its case."""
+    """Passes an answer that passes every check of its case."""
 
     name = "checks"
     version = "2"
     card = GraderCard(grader="checks", kind="exact", note="The checks that the author of the exam wrote.")
 
     def grade(self, case: Case, response: SubjectResponse) -> Verdict:
-        missed = [name for name in sorted(CHECKS & set(case.data)) if not _check_passes(name, case.data[name], case, response)]
+        """See the class."""
+        missed = [name for name in sorted(CHECKS & set(case.data)) if not _check_passes(name, case.data[name], response.text)]
         return Verdict(score=float(not missed), label="missed" if missed else "passed", detail={"missed": missed})
 
 
 def load_custom_exam(path: Path) -> Exam:
-    """Raises NotFound for a path without YAML, BadInput that names the file, the case and what is wrong with it."""
+    """The exam in a YAML file or folder.
+
+    Raises NotFound for a path without YAML files, and BadInput, naming file and case, for invalid content.
+    """
     import yaml
 
     paths = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
-    if not paths or not all(one.is_file() for one in paths):
-        raise NotFound(f"There are no YAML cases in {path}.", advice="Name a .yaml file, or a folder that has some.")
+    if not paths or not all(file.is_file() for file in paths):
+        raise NotFound(f"There are no YAML files at {path}.", advice="Name a .yaml file, or a folder that contains some.")
     cases: list[Case] = []
     head: dict[str, Any] = {}
-    for one in paths:
+    for file in paths:
         try:
-            table = yaml.safe_load(one.read_text(encoding="utf-8"))
+            table = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise BadInput(f"{one} is not YAML: {error}.") from None
+            raise BadInput(f"{file} is not valid YAML: {error}.") from None
         if not isinstance(table, dict) or set(table) - _EXAM_FIELDS or not isinstance(table.get("cases"), list):
-            raise BadInput(f"{one} must have `cases`, a list, and may have {', '.join(sorted(_EXAM_FIELDS - {'cases'}))}.")
+            raise BadInput(
+                f"{file} must have a list `cases`, and may only have {', '.join(sorted(_EXAM_FIELDS - {'cases'}))} in addition."
+            )
         head |= {name: value for name, value in table.items() if name != "cases"}
-        cases += [_case(row, at, one) for at, row in enumerate(table["cases"])]
+        cases += [_parse_case(row, number, file) for number, row in enumerate(table["cases"], start=1)]
     sampling = {"temperature": 0.0, "max_tokens": 256, **(head.get("sampling") or {})}
     return Exam(
         name=path.stem[:200],
@@ -82,50 +88,50 @@ def load_custom_exam(path: Path) -> Exam:
     )
 
 
-def _case(row: Any, at: int, path: Path) -> Case:
-    where = f"Case {at + 1} of {path.name}"
+def _parse_case(row: Any, number: int, path: Path) -> Case:
+    """One case, the `number`th of its file. Raises BadInput if it is invalid."""
+    where = f"Case {number} of {path.name}"
     if not isinstance(row, dict):
-        raise BadInput(f"{where} is not a table.")
+        raise BadInput(f"{where} is not a mapping.")
     if unknown := set(row) - _FIELDS:
         raise BadInput(
-            f"{where} has the unknown field {sorted(unknown)[0]!r}.", advice=f"Known are: {', '.join(sorted(_FIELDS))}."
+            f"{where} has the unknown field {sorted(unknown)[0]!r}.", advice=f"Known fields: {', '.join(sorted(_FIELDS))}."
         )
     if not CHECKS & set(row):
-        raise BadInput(f"{where} checks nothing.", advice=f"Add one of {', '.join(sorted(CHECKS))}.")
+        raise BadInput(f"{where} has no check.", advice=f"Add one of {', '.join(sorted(CHECKS))}.")
     if ("best" in row) != ("options" in row) or ("best" in row and row["best"] not in row["options"]):
-        raise BadInput(f"{where} must have `options` and, among them, `best`, or neither.")
+        raise BadInput(f"{where} must have both `options` and `best`, which must be one of them, or neither.")
     messages = row.get("messages") or [
         *([{"role": "system", "content": str(row["system"])}] if "system" in row else []),
         *([{"role": "user", "content": str(row["user"])}] if "user" in row else []),
     ]
-    if not messages or not all(isinstance(one, dict) and {"role", "content"} <= set(one) for one in messages):
-        raise BadInput(f"{where} asks nothing.", advice="Add `user`, or `messages` with a role and a content each.")
+    if not messages or not all(isinstance(message, dict) and {"role", "content"} <= set(message) for message in messages):
+        raise BadInput(f"{where} has no question.", advice="Add `user`, or `messages` that each have `role` and `content`.")
     try:
         re.compile(str(row.get("matches", "")))
     except re.error as error:
-        raise BadInput(f"{where} has a wrong regular expression: {error}.") from None
+        raise BadInput(f"{where} has an invalid regular expression: {error}.") from None
     return Case(
-        key=str(row.get("key", f"{path.stem} {at + 1}")),
+        key=str(row.get("key", f"{path.stem} {number}")),
         messages=tuple(messages),
         data={name: row[name] for name in sorted(CHECKS & set(row))},
-        options=tuple(str(one) for one in row.get("options", ())),
+        options=tuple(str(option) for option in row.get("options", ())),
         part=str(row.get("group", "")),
         cluster=str(row.get("cluster", "")),
         num_samples=int(row.get("samples", 0)),
     )
 
 
-def _check_passes(check: str, wanted: Any, case: Case, response: SubjectResponse) -> bool:
-    text = response.text
-    listed = [str(one) for one in wanted] if isinstance(wanted, list) else [str(wanted)]
-    checks: Mapping[str, Any] = {
-        "equals": lambda: matches_reference(text, listed),
-        "contains": lambda: all(contains_reference(text, [one]) for one in listed),
-        "contains_any": lambda: contains_reference(text, listed),
-        "not_contains": lambda: not contains_reference(text, listed),
-        "matches": lambda: bool(re.search(str(wanted), text, re.S)),
-        "number": lambda: extract_final_number(text) == float(wanted),
-        "refuses": lambda: is_refusal(text) == bool(wanted),
-        "best": lambda: text == str(wanted),
+def _check_passes(check: str, expected: Any, text: str) -> bool:
+    references = [str(reference) for reference in expected] if isinstance(expected, list) else [str(expected)]
+    checks: Mapping[str, Callable[[], bool]] = {
+        "equals": lambda: matches_reference(text, references),
+        "contains": lambda: all(contains_reference(text, [reference]) for reference in references),
+        "contains_any": lambda: contains_reference(text, references),
+        "not_contains": lambda: not contains_reference(text, references),
+        "matches": lambda: bool(re.search(str(expected), text, re.S)),
+        "number": lambda: extract_final_number(text) == float(expected),
+        "refuses": lambda: is_refusal(text) == bool(expected),
+        "best": lambda: text == str(expected),
     }
-    return bool(checks[check]())
+    return checks[check]()

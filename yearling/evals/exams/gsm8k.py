@@ -1,4 +1,4 @@
-"""GSM8K (Cobbe et al., 2110.14168): grade-school maths with one number as the answer. The test file only."""
+"""GSM8K (Cobbe et al., 2110.14168): grade-school maths problems with one number as the answer. Uses the test split only."""
 
 from __future__ import annotations
 
@@ -12,32 +12,35 @@ ANSWER_INSTRUCTION = "\n\nWork it out step by step. Put the answer, a number, on
 
 
 class NumberGrader:
-    """Right is the right number: behind `####`, or else the last one in the answer."""
+    """Passes the correct number: the one after `####`, otherwise the last one in the answer."""
 
     name = "number"
     version = "1"
     card = GraderCard(grader="number", kind="exact", note="Equality of numbers.")
 
     def grade(self, case: Case, response: SubjectResponse) -> Verdict:
-        found = extract_final_number(response.text)
-        right = found is not None and abs(found - case.data["number"]) < 1e-6
+        """See the class."""
+        number = extract_final_number(response.text)
+        is_right = number is not None and abs(number - case.data["number"]) < 1e-6
         return Verdict(
-            score=float(right), label="right" if right else "wrong" if found is not None else "no_number", detail={"found": found}
+            score=float(is_right),
+            label="right" if is_right else "wrong" if number is not None else "no_number",
+            detail={"found": number},
         )
 
 
 def build_gsm8k(folders: ExamDataFolders) -> Exam:
-    """Raises NotFound without the user's folder."""
+    """The exam. Raises NotFound without the data set in the user's folder."""
     rows = [
         json.loads(line) for line in folders.user_file("gsm8k", "gsm8k", "test.jsonl").read_text(encoding="utf-8").splitlines()
     ]
     cases = tuple(
         Case(
-            key=f"test {at}",
+            key=f"test {index}",
             messages=({"role": "user", "content": row["question"] + ANSWER_INSTRUCTION},),
             data={"number": extract_final_number(row["answer"])},
         )
-        for at, row in enumerate(rows)
+        for index, row in enumerate(rows)
     )
     return Exam(
         name="gsm8k",
@@ -47,5 +50,5 @@ def build_gsm8k(folders: ExamDataFolders) -> Exam:
         sampling={"temperature": 0.0, "max_tokens": 512},
         source="https://github.com/openai/grade-school-math",
         licence="MIT",
-        description="Cobbe et al., 2110.14168; zero-shot with the chat template, so below few-shot figures.",
+        description="Cobbe et al., 2110.14168. Zero-shot with the chat template, so scores are below published few-shot results.",
     )

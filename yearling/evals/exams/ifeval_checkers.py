@@ -1,157 +1,181 @@
-"""IFEval's own checkers, loaded from their pinned files instead of from an installed package, and made to run offline.
+"""Runs IFEval's published checkers in a process of their own, since they are foreign code that reads whatever a model wrote.
 
-The package that publishes them wants the `datasets` library and downloads a sentence model at run time; the four files that we
-need want neither. Three things are exchanged, none of which decides differently from the original:
-- NLTK's Punkt model comes from a pinned file of Python literals instead of a downloaded pickle; only its literals are read;
-- language detection is seeded, since it draws at random otherwise;
-- nothing is logged for texts without a detectable language.
-The functions below repeat how Zhou et al. (2311.07911) grade: strict on the answer, loose on eight variants of it.
+One child process (`ifeval_worker.py`) serves a whole run. It starts with the first check, and is killed and replaced when an
+answer crashes it or exceeds the limits of time and memory. Whatever goes wrong inside raises CheckError, which the grader turns
+into data. This module knows the files and the process; it does not know cases or scores.
 """
 
 from __future__ import annotations
 
-import ast
-import contextlib
-import importlib
 import importlib.util
-import logging
+import json
+import os
+import queue
+import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 from yearling.errors import NotFound, Unavailable
+from yearling.evals.exams import ifeval_worker
 from yearling.evals.exams.sources import exam_downloads, verify_sha256
 
 PACKAGES = ("nltk", "langdetect", "immutabledict")
-_CHECKER_PACKAGE = "if_verifiable.ifeval"
+
+START_TIME_LIMIT_S = 120.0
+ANSWER_TIME_LIMIT_S = 30.0
+MEMORY_LIMIT_BYTES = 512 * 2**20
+"""Memory that checking may use on top of what loading the checkers uses."""
+
+_INHERITED_VARIABLES = ("HOME", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "SYSTEMROOT", "VIRTUAL_ENV")
+"""The child's environment. Everything else, API keys above all, stays with the parent."""
+
+
+class CheckError(Exception):
+    """The checkers raised, stalled, crashed or ran out of memory on an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstructionResults:
-    """Which instructions of one prompt an answer follows."""
+    """Which instructions of one prompt an answer follows, in the order of the instructions."""
 
     strict: tuple[bool, ...]
     loose: tuple[bool, ...]
 
 
 class InstructionCheckers:
-    """The instruction checkers. `follow` is deterministic."""
+    """IFEval's instruction checkers. `check` is deterministic; calls from several threads run one after another."""
 
-    def __init__(self, registry: Mapping[str, Any]) -> None:
-        self._registry = registry
-
-    @property
-    def names(self) -> set[str]:
-        return set(self._registry)
+    def __init__(
+        self, folder: Path, *, time_limit_s: float = ANSWER_TIME_LIMIT_S, memory_limit_bytes: int = MEMORY_LIMIT_BYTES
+    ) -> None:
+        self._folder, self._time_limit_s, self._memory_limit_bytes = folder, time_limit_s, memory_limit_bytes
+        self._lock = threading.Lock()
+        self._worker: _CheckerProcess | None = None
+        self._start_error: Unavailable | None = None
 
     def check(
-        self, prompt: str, instructions: Sequence[str], arguments: Sequence[Mapping[str, Any]], answer: str
+        self, prompt: str, instructions: Sequence[str], arguments: Sequence[Mapping[str, object]], answer: str
     ) -> InstructionResults:
-        """Raises NotFound for an instruction without a checker."""
-        checks = [self._build_checker(name, given, prompt) for name, given in zip(instructions, arguments, strict=True)]
-        variants = [text for text in loose_variants(answer) if text.strip()]
-        strict = tuple(bool(answer.strip()) and _is_followed(check, answer) for check in checks)
-        loose = tuple(any(_is_followed(check, text) for text in variants) for check in checks)
-        return InstructionResults(strict, loose)
+        """Check which of the instructions an answer follows, strictly and loosely.
 
-    def _build_checker(self, name: str, arguments_given: Mapping[str, Any], prompt: str) -> Any:
-        if name not in self._registry:
-            raise NotFound(f"IFEval has no checker for {name!r}.")
-        checker = self._registry[name](name)
-        checker.build_description(**{key: value for key, value in arguments_given.items() if value is not None})
-        arguments = checker.get_instruction_args()
-        if arguments and "prompt" in arguments:
-            checker.build_description(prompt=prompt)
-        return checker
+        Raises CheckError if the checkers raise, stall, crash or run out of memory on the answer, NotFound for an instruction
+        without a checker or a missing file, Untrusted for a changed file, and Unavailable if the checkers cannot start.
+        """
+        request = {"prompt": prompt, "instructions": instructions, "arguments": arguments, "answer": answer}
+        with self._lock:
+            if self._start_error is not None:  # starting takes seconds, and would fail again for every answer
+                raise self._start_error
+            if self._worker is None:
+                self._worker = self._start_worker()
+            try:
+                reply = self._worker.ask(request, self._time_limit_s)
+            except CheckError:
+                self._stop_worker()
+                raise
+            if reply.get("error") == "memory":
+                self._stop_worker()
+        match reply:
+            case {"strict": strict, "loose": loose}:
+                return InstructionResults(tuple(strict), tuple(loose))
+            case {"error": "unknown_instruction", "message": message}:
+                raise NotFound(message)
+            case {"error": "memory"}:
+                raise CheckError(f"IFEval's checkers needed more than {self._memory_limit_bytes // 2**20} MiB for this answer.")
+            case _:
+                raise CheckError(str(reply.get("message", reply)))
 
+    def close(self) -> None:
+        """End the child process. The next check starts a new one."""
+        with self._lock:
+            self._stop_worker()
+            self._start_error = None
 
-def loose_variants(answer: str) -> list[str]:
-    """What the loose measure accepts: the answer without its first line, its last line, both; each also without asterisks."""
-    lines = answer.split("\n")
-    texts = [answer, "\n".join(lines[1:]).strip(), "\n".join(lines[:-1]).strip(), "\n".join(lines[1:-1]).strip()]
-    return texts + [text.replace("*", "") for text in texts]
-
-
-@cache
-def load_checkers(folder: Path) -> InstructionCheckers:
-    """From the fetched files in `folder`. Raises NotFound, Untrusted (a file was changed), Unavailable (a library is missing)."""
-    for package in PACKAGES:
-        if importlib.util.find_spec(package) is None:
-            raise Unavailable(
-                f"IFEval's checkers need the library {package}.", advice="Install it: pip install 'yearling[exams]'."
+    def _start_worker(self) -> _CheckerProcess:
+        for package in PACKAGES:
+            if importlib.util.find_spec(package) is None:
+                raise Unavailable(
+                    f"IFEval's checkers need the library {package}.", advice="Install it: pip install 'yearling[exams]'."
+                )
+        for file in exam_downloads()["ifeval"].files:
+            verify_sha256(self._folder / file.path, file.sha256)
+        worker = _CheckerProcess(self._folder, self._time_limit_s, self._memory_limit_bytes)
+        try:
+            worker.wait_until_ready(START_TIME_LIMIT_S)
+        except CheckError as error:
+            worker.kill()
+            self._start_error = Unavailable(
+                f"IFEval's checkers cannot start: {error}", advice="Reinstall them: pip install 'yearling[exams]'."
             )
-    for file in exam_downloads()["ifeval"].files:
-        verify_sha256(folder / file.path, file.sha256)
-    import langdetect
+            raise self._start_error from None
+        return worker
 
-    langdetect.DetectorFactory.seed = 0
-    with _importable_from(folder):
-        registry = importlib.import_module(f"{_CHECKER_PACKAGE}.instructions_registry")
-        instructions = importlib.import_module(f"{_CHECKER_PACKAGE}.instructions")
-        words = importlib.import_module(f"{_CHECKER_PACKAGE}.instructions_util")
-    sentences = _sentence_tokenizer(folder / "punkt" / "english.py")
-    vars(words)["_get_sentence_tokenizer"] = lambda: sentences
-    vars(words)["nltk"] = _nltk_replacement(sentences)
-    vars(instructions)["logging"] = SimpleNamespace(error=logging.getLogger("yearling.ifeval").debug)
-    return InstructionCheckers(registry.INSTRUCTION_DICT)
+    def _stop_worker(self) -> None:
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
 
 
-def _is_followed(checker: Any, text: str) -> bool:
-    return bool(checker.check_following(text))
+class _CheckerProcess:
+    """One child process, with a thread that reads its replies so that waiting for one can time out."""
+
+    def __init__(self, folder: Path, time_limit_s: float, memory_limit_bytes: int) -> None:
+        environment = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
+        self._process = subprocess.Popen(
+            # -P keeps the worker's own folder off the import path.
+            [sys.executable, "-P", ifeval_worker.__file__, str(folder), str(time_limit_s), str(memory_limit_bytes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUTF8": "1"},
+            encoding="utf-8",
+        )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("the worker was started without pipes")
+        self._requests = self._process.stdin
+        self._replies: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=_read_lines, args=(self._process.stdout, self._replies), daemon=True)
+        self._reader.start()
+
+    def wait_until_ready(self, time_limit_s: float) -> None:
+        """Raises CheckError if the worker does not load the checkers in time."""
+        if "ready" not in (reply := self._receive(time_limit_s)):
+            raise CheckError(str(reply.get("message", reply)))
+
+    def ask(self, request: Mapping[str, object], time_limit_s: float) -> dict[str, Any]:
+        """The reply to a request. Raises CheckError if none comes in time or the process ends."""
+        with suppress(OSError):  # if the process has ended, receiving says how
+            self._requests.write(json.dumps(request) + "\n")
+            self._requests.flush()
+        return self._receive(time_limit_s)
+
+    def kill(self) -> None:
+        """End the process and wait for it."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        with suppress(OSError):  # a request that was never read is lost with the process
+            self._requests.close()
+
+    def _receive(self, time_limit_s: float) -> dict[str, Any]:
+        try:
+            line = self._replies.get(timeout=time_limit_s)
+        except queue.Empty:
+            raise CheckError(f"IFEval's checkers took longer than {time_limit_s:g} s.") from None
+        if not line:
+            self._process.kill()
+            raise CheckError(f"The process of IFEval's checkers ended unexpectedly (exit status {self._process.wait()}).")
+        reply: dict[str, Any] = json.loads(line)
+        return reply
 
 
-@contextlib.contextmanager
-def _importable_from(folder: Path) -> Any:
-    """While it lasts, `if_verifiable` means the files in `folder`; an installed one is left alone before and after."""
-    before = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "if_verifiable"}
-    for name, part in (("if_verifiable", "if_verifiable"), (_CHECKER_PACKAGE, "if_verifiable/ifeval")):
-        module = ModuleType(name)
-        module.__path__ = [str(folder / part)]
-        sys.modules[name] = module
-    try:
-        yield
-    finally:
-        for name in [name for name in sys.modules if name.partition(".")[0] == "if_verifiable"]:
-            del sys.modules[name]
-        sys.modules.update(before)
-
-
-def _sentence_tokenizer(path: Path) -> Any:
-    """NLTK's sentence tokenizer with the published English parameters. The file is read as literals, never run."""
-    from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
-
-    found = _literals(path)
-    parameters = PunktParameters()
-    parameters.abbrev_types = set(found["ABBREV_TYPES"])
-    parameters.sent_starters = set(found["SENT_STARTERS"])
-    parameters.collocations = set(found["COLLOCATIONS"])
-    for word, flags in found["ORTHO_CONTEXT"].items():
-        parameters.ortho_context[word] = flags
-    return PunktSentenceTokenizer(parameters)
-
-
-def _literals(path: Path) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            value = node.value
-            if isinstance(value, ast.Call) and getattr(value.func, "id", "") == "frozenset":
-                value = value.args[0] if value.args else ast.Tuple([], ast.Load())
-            values[node.targets[0].id] = ast.literal_eval(value)
-    return values
-
-
-def _nltk_replacement(sentences: Any) -> Any:
-    """What the checkers use of NLTK, with word tokenization on our sentence model."""
-    from nltk.tokenize import NLTKWordTokenizer, RegexpTokenizer
-
-    words = NLTKWordTokenizer()
-
-    def word_tokenize(text: str) -> list[str]:
-        return [word for sentence in sentences.tokenize(text) for word in words.tokenize(sentence)]
-
-    return SimpleNamespace(word_tokenize=word_tokenize, tokenize=SimpleNamespace(RegexpTokenizer=RegexpTokenizer))
+def _read_lines(output: IO[str], lines: queue.SimpleQueue[str]) -> None:
+    """Forward lines until the process ends, then an empty one."""
+    with output:
+        for line in output:
+            lines.put(line)
+    lines.put("")

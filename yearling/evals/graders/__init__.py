@@ -1,0 +1,1 @@
+"""Graders that several exams share, and their validation against people."""

@@ -1,6 +1,6 @@
-"""Pages that stand alone: one run, one comparison, or the card of a model, as HTML without scripts or anything from elsewhere.
+"""Self-contained HTML pages of one run or one comparison, and the building blocks that model cards share.
 
-Whatever a model or a data set wrote is escaped; nothing of it becomes markup.
+Pages have no scripts and load nothing. Text from models and data sets is escaped, so none of it becomes markup.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ padding:.7rem;border-radius:.3rem;margin:.3rem 0}.dim{color:#5b6675}svg{display:
 @media(prefers-color-scheme:dark){body{color:#e6e9ee;background:#14181f}th,td{border-color:#333b47}pre{background:#1e242d}
 .dim{color:#9aa5b4}}
 """
+_METRIC_COLUMNS = ("Value>", "95 % from>", "to>", "n>", "")
 _CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def render_page(title: str, body: Iterable[str]) -> str:
-    """A whole document. `body` is markup already."""
+    """A complete HTML document. `body` is markup."""
     head = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
@@ -37,48 +38,47 @@ def render_page(title: str, body: Iterable[str]) -> str:
 
 
 def render_run_page(run: ExamRun, worst: Sequence[GradedSample]) -> str:
-    """One run: measures with intervals, parts, draws, and its worst answers verbatim."""
+    """The page of one run: metrics with intervals, parts, draws, and its worst answers verbatim."""
     return render_page(
         f"{run.settings['title']}: {run.model}", [_render_run_facts(run), *render_run_body(run), *render_worst_answers(worst)]
     )
 
 
 def render_run_body(run: ExamRun) -> list[str]:
-    """The measures of a run as markup; one sentence for a run that was cut off."""
+    """The results of a run as markup, or one sentence for an unfinished run."""
     if run.finished_utc is None:
         return ["<p>The run is not finished.</p>"]
-    rows = [[one["name"], *_format_metric(one), _interval_svg(one)] for one in run.summary["measures"]]
-    body = [render_table(("Measure", "Value>", "95 % from>", "to>", "n>", ""), rows)]
+    rows = [[metric["name"], *_format_metric(metric), _interval_svg(metric)] for metric in run.summary["measures"]]
+    body = [render_table(("Metric", *_METRIC_COLUMNS), rows)]
     if run.summary["parts"]:
-        parts = [[name or "–", *_format_metric(one), _interval_svg(one)] for name, one in run.summary["parts"].items()]
-        body += ["<h2>Parts</h2>", render_table(("Part", "Value>", "95 % from>", "to>", "n>", ""), parts)]
+        parts = [[name or "–", *_format_metric(metric), _interval_svg(metric)] for name, metric in run.summary["parts"].items()]
+        body += ["<h2>Parts</h2>", render_table(("Part", *_METRIC_COLUMNS), parts)]
     draws = run.summary["draws"]
     if draws["per_case"] > 1:
         quantiles = ", ".join(f"{name}: {value:.3f}" for name, value in draws["quantiles"].items())
-        said = f"{draws['per_case']} draws a case: mean {draws['mean']:.3f}, worst {draws['worst']:.3f}, best {draws['best']:.3f}"
-        body.append(f"<p>{escape(said)}; quantiles of the cases {escape(quantiles)}.</p>")
+        means = f"mean {draws['mean']:.3f}, worst {draws['worst']:.3f}, best {draws['best']:.3f}"
+        body.append(f"<p>{draws['per_case']} draws per case: {means}. Quantiles of the cases: {escape(quantiles)}.</p>")
     if forecast := run.summary.get("forecast"):
-        between = f"{forecast['low']:.2f} to {forecast['high']:.2f}"
-        said = f"Worst score of {forecast['of']:,} to be expected: {forecast['score']:.2f} ({between})."
-        body.append(f"<p>{escape(said)}</p>")
+        interval = f"{forecast['low']:.2f} to {forecast['high']:.2f}"
+        body.append(f"<p>Expected worst score of {forecast['of']:,} answers: {forecast['score']:.2f} ({interval}).</p>")
     return body
 
 
 def render_worst_answers(worst: Sequence[GradedSample]) -> list[str]:
-    """Answers verbatim, as markup."""
+    """The worst answers verbatim, as markup."""
     if not worst:
         return []
     body = [f"<h2>The {len(worst)} worst answers</h2>"]
-    for one in worst:
-        body.append(f"<p><b>{escape(one.case_key)}</b> <span class=dim>score {one.score:g} {escape(one.label)}</span></p>")
-        body.append(
-            f"<pre class=dim>{escape(last_user_text(one.messages))}</pre><pre>{escape(one.output_text or one.error)}</pre>"
-        )
+    for sample in worst:
+        prompt, answer = last_user_text(sample.messages), sample.output_text or sample.error
+        verdict = f"score {sample.score:g} {escape(sample.label)}"
+        body.append(f"<p><b>{escape(sample.case_key)}</b> <span class=dim>{verdict}</span></p>")
+        body.append(f"<pre class=dim>{escape(prompt)}</pre><pre>{escape(answer)}</pre>")
     return body
 
 
 def render_comparison_page(comparison: ExamComparison) -> str:
-    """Champion against challenger."""
+    """The page of a comparison: the difference with its tests, and the cases that changed most."""
     paired, interval = comparison.paired, comparison.interval
     rows = [
         ["Champion", comparison.champion.model, comparison.champion.model_hash[:16], f"{_score(comparison.champion):.3f}"],
@@ -89,21 +89,21 @@ def render_comparison_page(comparison: ExamComparison) -> str:
             f"{_score(comparison.challenger):.3f}",
         ],
     ]
-    said = (
+    conclusion = (
         f"Difference {interval.value:+.3f}, 95 % from {interval.low:+.3f} to {interval.high:+.3f}, over {paired.n} units. "
         f"Better on {paired.wins}, worse on {paired.losses}. {paired.test}: one-sided p = {paired.p_better:.4f} for better, "
-        f"{paired.p_worse:.4f} for worse. So many pairs show {paired.detectable:.3f} or more."
+        f"{paired.p_worse:.4f} for worse. This many pairs can detect a difference of {paired.detectable:.3f} or more."
     )
-    gates = "" if comparison.may_gate else "<p>The grader has not passed its own exam: this reports and may not gate.</p>"
-    body = [render_table(("", "Model", "Weights", "Score>"), rows), f"<p>{escape(said)}</p>{gates}"]
+    gates = "" if comparison.may_gate else "<p>The grader has not passed its own exam, so this only reports and may not gate.</p>"
+    body = [render_table(("", "Model", "Weights", "Score>"), rows), f"<p>{escape(conclusion)}</p>{gates}"]
     for title, better in (("Lost", False), ("Won", True)):
         body.append(f"<h2>{title}</h2>")
-        body += [_pair(pair) for pair in comparison.most_changed(better=better)] or ["<p>None.</p>"]
+        body += [_render_pair(pair) for pair in comparison.most_changed(better=better)] or ["<p>None.</p>"]
     return render_page(f"{comparison.champion.settings['title']}: champion and challenger", body)
 
 
 def comparison_to_json(comparison: ExamComparison) -> dict[str, Any]:
-    """The same as plain JSON."""
+    """A comparison as plain JSON, with the cases that changed most."""
     return {
         "exam": comparison.exam,
         "champion": run_to_json(comparison.champion),
@@ -116,13 +116,13 @@ def comparison_to_json(comparison: ExamComparison) -> dict[str, Any]:
     }
 
 
-def run_to_json(run: ExamRun) -> dict[str, Any]:
-    """A run in short."""
+def run_to_json(run: ExamRun) -> dict[str, object]:
+    """The identity and score of a run, as plain JSON."""
     return {"run": run.id, "model": run.model, "model_hash": run.model_hash, "score": _score(run), "created_utc": run.created_utc}
 
 
 def render_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns whose name ends in `>` are aligned to the right. Cells are text, or markup that starts with `<svg`."""
+    """An HTML table. Columns whose name ends in `>` are right-aligned. Cells are escaped, except markup made here."""
     classes = [' class="n"' if column.endswith(">") else "" for column in columns]
     head = "".join(f"<th{kind}>{escape(column.removesuffix('>'))}</th>" for column, kind in zip(columns, classes, strict=True))
     lines = ["".join(f"<td{kind}>{_cell(cell)}</td>" for cell, kind in zip(row, classes, strict=True)) for row in rows]
@@ -130,24 +130,33 @@ def render_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> st
 
 
 class _Markup(str):
-    """Made here, and not to be escaped."""
+    """Markup that was made here, and must not be escaped."""
 
 
 def _cell(cell: object) -> str:
     return cell if isinstance(cell, _Markup) else escape(str(cell))
 
 
-def _format_metric(measure: dict[str, Any]) -> list[str]:
-    shown = ["–" if measure[name] is None else f"{measure[name]:.3f}" for name in ("value", "low", "high")]
-    return [*shown, str(measure["n"])]
+def format_number(value: float | None) -> str:
+    """Three decimals, or a dash for an undefined number."""
+    return "–" if value is None else f"{value:.3f}"
 
 
-def _interval_svg(measure: dict[str, Any]) -> str:
-    """The interval on a line from 0 to 1; nothing for figures that are no shares."""
-    values = [measure[name] for name in ("low", "value", "high")]
+def grader_status(run: ExamRun) -> str:
+    """Whether the grader of a run may gate."""
+    return "may gate" if run.settings["card"]["may_gate"] else "reports only"
+
+
+def _format_metric(metric: dict[str, Any]) -> list[str]:
+    return [*(format_number(metric[name]) for name in ("value", "low", "high")), str(metric["n"])]
+
+
+def _interval_svg(metric: dict[str, Any]) -> str:
+    """The interval on a line from 0 to 1; empty for metrics outside that range."""
+    values = [metric[name] for name in ("low", "value", "high")]
     if any(value is None or not 0 <= value <= 1 for value in values):
         return ""
-    low, value, high = (4 + 112 * one for one in values)
+    low, value, high = (4 + 112 * x for x in values)
     return _Markup(
         f'<svg width="120" height="14" role="img" aria-label="interval"><line x1="4" x2="116" y1="7" y2="7" stroke="#b8c0cc"/>'
         f'<line x1="{low:.1f}" x2="{high:.1f}" y1="7" y2="7" stroke="#2f6feb" stroke-width="4"/>'
@@ -157,26 +166,23 @@ def _interval_svg(measure: dict[str, Any]) -> str:
 
 def _render_run_facts(run: ExamRun) -> str:
     summary, card = run.summary, run.settings["card"]
-    trust = "may gate" if card["may_gate"] else "reports only"
     labels = f", accuracy {card['accuracy']:.3f} on {card['num_labels']} human labels" if card["num_labels"] else ""
+    licence = f"({run.settings['licence']})" if run.settings["licence"] else ""
     rows = [
         ("Model", run.model),
         ("Weights", run.model_hash),
-        ("Sat as", run.subject),
+        ("Subject", run.subject),
         ("Exam", f"{run.exam} {run.exam_hash[:16]}"),
-        (
-            "From",
-            " ".join(one for one in (run.settings["source"], run.settings["licence"] and f"({run.settings['licence']})") if one),
-        ),
-        ("Grader", f"{run.grader}: {trust}{labels}. {card['note']}"),
-        ("Drawn with", f"{run.settings['sampling']}, seed {run.seed}"),
+        ("Source", " ".join(part for part in (run.settings["source"], licence) if part)),
+        ("Grader", f"{run.grader}: {grader_status(run)}{labels}. {card['note']}"),
+        ("Sampling", f"{run.settings['sampling']}, seed {run.seed}"),
         ("Samples", f"{summary.get('samples', 0)}, cut off {summary.get('cut_off', 0)}, errors {summary.get('errors', 0)}"),
-        ("When", f"{run.created_utc:%Y-%m-%d %H:%M} UTC"),
+        ("Started", f"{run.created_utc:%Y-%m-%d %H:%M} UTC"),
     ]
-    return f"<p>{escape(run.settings['description'])}</p>{render_table(('', ''), rows)}<h2>Measures</h2>"
+    return f"<p>{escape(run.settings['description'])}</p>{render_table(('', ''), rows)}<h2>Metrics</h2>"
 
 
-def _pair(pair: CasePair) -> str:
+def _render_pair(pair: CasePair) -> str:
     head = f"<p><b>{escape(pair.key)}</b> <span class=dim>{pair.champion:g} → {pair.challenger:g}</span></p>"
     return (
         f"{head}<pre class=dim>{escape(pair.prompt)}</pre><p class=dim>Champion</p><pre>{escape(pair.champion_text)}</pre>"

@@ -1,0 +1,1 @@
+"""The behaviour spec as an exam: checking its files, grading answers, triage."""

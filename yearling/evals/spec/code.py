@@ -1,4 +1,4 @@
-"""Whether code in an answer parses and uses what exists. It is parsed and looked up, never run."""
+"""Checks code in an answer: whether it parses, and whether the modules and names that it uses exist. Nothing of it is run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INSPECTED_MODULES = (
     *("math", "operator", "os", "os.path", "pathlib", "random", "re", "shutil", "statistics", "string", "sys", "tempfile"),
     *("textwrap", "time", "typing", "urllib.parse"),
 )
-"""Modules of the standard library whose names are looked up; importing them does nothing else."""
+"""Standard library modules whose names are looked up. Importing them has no side effects."""
 
 _THIRD_PARTY = {
     *("aiohttp", "bs4", "django", "fastapi", "flask", "httpx", "keras", "lxml", "matplotlib", "networkx", "numpy", "openpyxl"),
@@ -28,7 +28,7 @@ _THIRD_PARTY = {
 
 
 def extract_code(text: str, language: str) -> str:
-    """The code in an answer: its closed blocks, or lines that stand there bare and parse; no block that was cut off."""
+    """The code in an answer: its closed blocks, otherwise unfenced lines that parse. A block that was cut off is ignored."""
     blocks: list[str] = _BLOCK.findall(text)
     if blocks or language == "none":
         return "\n".join(blocks)
@@ -38,12 +38,12 @@ def extract_code(text: str, language: str) -> str:
 
 
 def has_unclosed_block(text: str) -> bool:
-    """Whether a block was opened and not closed."""
+    """Whether the answer has an opened but no closed block."""
     return bool(_UNCLOSED_BLOCK.search(text)) and not _BLOCK.search(text)
 
 
 def find_code_fault(source: str, language: str) -> tuple[str, str] | None:
-    """(label, evidence) of the first fault, or None. Raises ValueError for a language that cannot be checked."""
+    """(label, evidence) of the first fault, or None. Raises ValueError for a language other than Python and JSON."""
     if language == "json":
         try:
             json.loads(source)
@@ -51,7 +51,7 @@ def find_code_fault(source: str, language: str) -> tuple[str, str] | None:
             return "broken_code", str(error)
         return None
     if language != "python":
-        raise ValueError(f"code in {language!r} cannot be checked")
+        raise ValueError(f"cannot check code in {language!r}")
     try:
         tree = ast.parse(_strip_repl_prompts(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -61,8 +61,8 @@ def find_code_fault(source: str, language: str) -> tuple[str, str] | None:
 
 
 def _extract_unfenced_code(lines: list[str]) -> str:
-    """From the first line that looks like code, as much as parses."""
-    start = next((at for at, line in enumerate(lines) if _CODE_LINE.match(line)), len(lines))
+    """As many lines as parse, beginning with the first that looks like code."""
+    start = next((number for number, line in enumerate(lines) if _CODE_LINE.match(line)), len(lines))
     for end in range(len(lines), start, -1):
         source = "\n".join(lines[start:end])
         if _parses(source):
@@ -79,14 +79,14 @@ def _parses(text: str) -> bool:
 
 
 def _strip_repl_prompts(source: str) -> str:
-    """Code as shown in an interactive session, without its prompts and outputs."""
+    """The code of an interactive session, without prompts and output."""
     if not re.search(r"^>>> ", source, re.M):
         return source
     return "\n".join(line[4:] for line in source.splitlines() if line.startswith((">>> ", "... ")))
 
 
 def _missing_names(tree: ast.AST) -> Iterator[str]:
-    """Modules that are neither of the standard library nor well known, and names that the looked-up modules lack."""
+    """Modules that are neither in the standard library nor well known, and names that the inspected modules lack."""
     bound: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -1,9 +1,9 @@
-"""The behaviour spec as an exam: each twin of each case is put to the assistant as served, and what it says is triaged.
+"""Runs the behaviour spec as an exam: the assistant as served answers each twin of each case, and its answers are triaged.
 
     report = await run_spec(AssistantSubject(served), load_spec(), store)
 
-The exams' runner asks, stores and resumes; two models meet the same draws, so that `compare` pairs their runs. There an answer is
-judged by itself. The report looks at all twins of a draw together, for what no single answer shows.
+The exam runner draws, stores and resumes. Two models get the same draws, so `compare_runs` can pair their runs. The exam grades
+each answer by itself; the report compares the answers to all twins of a draw, for what no single answer shows.
 """
 
 from __future__ import annotations
@@ -26,30 +26,32 @@ _FAILING_TRIAGES = ("bug", "gap", "policy")
 
 
 class TriageGrader:
-    """One answer by itself: its worth is the score, and the triage is counted. Where a person must judge, the score is 0."""
+    """Grades one answer by itself: the score of its label, with the triage counted. The score is 0 if a person must judge."""
 
     name = "spec"
     version = "1"
-    card = GraderCard(grader="spec", kind="rules", note="Patterns in words, which nobody's labels have been held against yet.")
+    card = GraderCard(grader="spec", kind="rules", note="Patterns in words, not yet compared with human labels.")
 
     def __init__(self, spec: BehaviourSpec) -> None:
         self._cases = {case.id: case for case in spec.cases}
 
     def grade(self, case: Case, response: SubjectResponse) -> Verdict:
-        of, twin = self._cases[case.data["case"]], case.data["twin"]
-        (found,) = triage_case(of, [SpecAnswer(case_id=of.id, twin=twin, draw=0, text=response.text)])
-        judged = found.triage != "person"
+        """See the class."""
+        spec_case = self._cases[case.data["case"]]
+        answer = SpecAnswer(case_id=spec_case.id, twin=case.data["twin"], draw=0, text=response.text)
+        (output,) = triage_case(spec_case, [answer])
+        is_graded = output.triage != "person"
         return Verdict(
-            score=found.score if judged else 0.0,
-            label=found.label,
-            ratios={name: (float(found.triage == name), 1.0) for name in ("passed", *_FAILING_TRIAGES)} if judged else {},
-            detail={"triage": found.triage, "evidence": found.evidence},
+            score=output.score if is_graded else 0.0,
+            label=output.label,
+            ratios={name: (float(output.triage == name), 1.0) for name in ("passed", *_FAILING_TRIAGES)} if is_graded else {},
+            detail={"triage": output.triage, "evidence": output.evidence},
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecReport:
-    """What a run found."""
+    """The triaged outputs of a run, their summary, and the settings of the run."""
 
     outputs: tuple[SpecOutput, ...]
     summary: dict[str, Any]
@@ -59,21 +61,24 @@ class SpecReport:
 def build_spec_exam(
     spec: BehaviourSpec, *, clauses: Sequence[str] = (), samples: int | None = None, max_tokens: int = DEFAULT_MAX_TOKENS
 ) -> Exam:
-    """`samples` answers per twin, or as many as each case says. Raises NotFound for an unknown clause, BadInput."""
+    """The exam with `samples` answers per twin, or as many as each case says; `clauses` selects cases.
+
+    Raises NotFound for an unknown clause, and BadInput for counts below 1.
+    """
     if (samples is not None and samples < 1) or max_tokens < 1:
-        raise BadInput("samples and max_tokens must be at least 1.")
+        raise BadInput("`samples` and `max_tokens` must be at least 1.")
     for clause_id in clauses:
         spec.clause(clause_id)
-    chosen = [case for case in spec.cases if not clauses or case.clause in clauses]
+    selected = [case for case in spec.cases if not clauses or case.clause in clauses]
     return Exam(
         name="spec",
         title="The behaviour spec, each answer by itself",
-        cases=tuple(_case(case, twin, samples) for case in chosen for twin in range(len(case.twins))),
+        cases=tuple(_case(case, twin, samples) for case in selected for twin in range(len(case.twins))),
         grader=TriageGrader(spec),
         sampling={"temperature": DEFAULT_SAMPLING.temperature, "top_p": DEFAULT_SAMPLING.top_p, "max_tokens": max_tokens},
         source=f"spec {spec.version}",
         licence="Apache-2.0",
-        description="Clauses, and cases whose twins fail over-correction too, put as people put them.",
+        description="Clauses with cases as people phrase them; twins catch over-correction too.",
     )
 
 
@@ -89,30 +94,30 @@ async def run_spec(
     fresh: bool = False,
     progress: ExamProgress | None = None,
 ) -> SpecReport:
-    """Put every twin of every case to the subject, or go on with that, and triage what it says. Raises as `run_exam`."""
+    """Run the spec on a subject, resuming an interrupted run, and triage the answers. Raises what `run_exam` raises."""
     exam = build_spec_exam(spec, clauses=clauses, samples=samples, max_tokens=max_tokens)
     run = await run_exam(exam, subject, store, concurrency=parallel, fresh=fresh, progress=progress)
-    replies = [_answer_from_sample(sample) for sample in store.exams.list_samples(run.id)]
+    answers = [_answer_from_sample(sample) for sample in store.exams.list_samples(run.id)]
     settings = {"clauses": list(clauses), "samples": samples, "max_tokens": max_tokens, "exam_run": run.id}
-    return _report(spec, replies, settings)
+    return _report(spec, answers, settings)
 
 
 def regrade_spec_outputs(spec: BehaviourSpec, outputs: Sequence[SpecOutput]) -> SpecReport:
-    """Triage stored answers again by the spec and the graders as they are now; answers to cases that are gone are left out."""
-    replies = [_answer_from_output(output) for output in outputs]
-    return _report(spec, replies, {"regraded": sorted({output.run_id for output in outputs})})
+    """Triage stored answers again with the current spec and graders. Answers to cases that no longer exist are left out."""
+    answers = [_answer_from_output(output) for output in outputs]
+    return _report(spec, answers, {"regraded": sorted({output.run_id for output in outputs})})
 
 
 def worst_outputs(outputs: Sequence[SpecOutput], count: int) -> list[SpecOutput]:
-    """The failing outputs that are worth least, worst first."""
+    """The failing outputs with the lowest scores, worst first."""
     failing = [output for output in outputs if output.triage in _FAILING_TRIAGES]
     return sorted(failing, key=lambda output: output.score)[:count]
 
 
-def _report(spec: BehaviourSpec, replies: Sequence[SpecAnswer], settings: dict[str, Any]) -> SpecReport:
+def _report(spec: BehaviourSpec, answers: Sequence[SpecAnswer], settings: dict[str, Any]) -> SpecReport:
     by_case: defaultdict[str, list[SpecAnswer]] = defaultdict(list)
-    for reply in replies:
-        by_case[reply.case_id].append(reply)
+    for answer in answers:
+        by_case[answer.case_id].append(answer)
     outputs = [output for case in spec.cases for output in triage_case(case, by_case[case.id])]
     return SpecReport(outputs=tuple(outputs), summary=summarise_spec(spec, outputs), settings=settings)
 

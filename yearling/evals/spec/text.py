@@ -1,7 +1,8 @@
-"""What can be told of a text by its words alone, in English and in Chinese: pure functions, from text to a verdict.
+"""What the words of a text show, in English and Chinese: pure functions from a text to the matching words.
 
-They see words, not meaning; the patterns stand in `spec_words.toml`. How often each is right on real answers stands in
-`dev/LOG.md`; a case whose right answer cannot be told from words says `judge: person` instead.
+The `find_*` functions return the first words that match, or an empty text. They see words, not meaning; the patterns are in
+`spec_words.toml`. `dev/LOG.md` records how often each is right on real answers. A case that no pattern can judge says
+`judge: person`.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from importlib.resources import files
 _OPENING_CHARACTERS = 220
 
 _MIN_ECHO_LETTERS = 6
-"""Letters of a question that is long enough to be called repeated."""
+"""Shorter questions never count as repeated."""
 
 _NGRAM_SIZE, _MIN_NGRAMS, _MIN_DISTINCT_FRACTION = 4, 20, 0.45
-"""A text of at least so many word groups of four, of which fewer than this share differ, goes in circles."""
+"""A text with at least this many word n-grams repeats itself if fewer than this fraction of them are distinct."""
 
 
 _NARROW = {code: chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B), 0xFF05)}
@@ -48,51 +49,59 @@ _CODE = re.compile(r"```.*?(?:```|\Z)", re.S)
 
 
 def normalise_text(text: str) -> str:
-    """Lower case, with straight quotes, narrow digits and letters, and single spaces; Chinese punctuation stays."""
+    """The text in lower case, with straight quotes, half-width digits and letters, and single spaces.
+
+    Chinese punctuation stays.
+    """
     return " ".join(text.translate(_NARROW).lower().split())
 
 
 def find_pattern(text: str, kind: str) -> str:
-    """The first match of any pattern of that kind in a text made plain, or nothing."""
-    said = normalise_text(text)
-    return next((match[0] for pattern in _patterns()[kind] if (match := pattern.search(said))), "")
+    """The first match of any pattern of that kind in the normalised text."""
+    normalised = normalise_text(text)
+    return next((match[0] for pattern in _patterns()[kind] if (match := pattern.search(normalised))), "")
 
 
 @cache
 def _patterns() -> dict[str, list[re.Pattern[str]]]:
-    listed = tomllib.loads((files(__package__) / "spec_words.toml").read_text(encoding="utf-8"))
-    return {kind: [re.compile(pattern) for patterns in by.values() for pattern in patterns] for kind, by in listed.items()}
+    table = tomllib.loads((files(__package__) / "spec_words.toml").read_text(encoding="utf-8"))
+    return {
+        kind: [re.compile(pattern) for patterns in by_language.values() for pattern in patterns]
+        for kind, by_language in table.items()
+    }
 
 
 def find_refusal(text: str) -> str:
-    """The words by which the opening of an answer refuses, or nothing."""
+    """Words in the opening of an answer that refuse."""
     return find_pattern(text[:_OPENING_CHARACTERS], "refuses")
 
 
 def find_abstention(text: str) -> str:
-    """The words by which an answer says that it does not know, or that there is nothing to know."""
+    """Words that say that the speaker does not know, or that nothing can be known."""
     return find_pattern(text, "abstains")
 
 
 def find_hedge(text: str) -> str:
+    """Words that express doubt."""
     return find_pattern(text, "hedges")
 
 
 def find_scolding(text: str) -> str:
-    """Words that blame the person, or at least three different words of a sermon."""
+    """Words that blame the person, or at least three different moralising words."""
     if blame := find_pattern(text, "blames"):
         return blame
-    said = normalise_text(text)
-    sermon = [match[0] for word in _patterns()["moral"] if (match := word.search(said))]
-    return ", ".join(sermon) if len(sermon) >= 3 else ""
+    normalised = normalise_text(text)
+    moralising = [match[0] for pattern in _patterns()["moral"] if (match := pattern.search(normalised))]
+    return ", ".join(moralising) if len(moralising) >= 3 else ""
 
 
 def find_flattery(text: str) -> str:
+    """Words of excessive praise."""
     return find_pattern(text, "flatters")
 
 
 def find_feelings_claim(text: str) -> str:
-    """Words by which the speaker claims feelings, a body or a life, unless the same sentence denies them."""
+    """Words that claim feelings, a body or a life of the speaker's own, unless the same sentence denies them."""
     for sentence in split_sentences(text):
         claim = find_pattern(sentence, "feels")
         if claim and not _DENIAL.search(normalise_text(sentence)):
@@ -101,100 +110,108 @@ def find_feelings_claim(text: str) -> str:
 
 
 def find_tool_statement(text: str) -> str:
-    """Words by which the speaker says that it is a program, or that it has no feelings."""
+    """Words that say that the speaker is a program or has no feelings."""
     return find_pattern(text, "tool")
 
 
 def find_concession(text: str) -> str:
-    """Words by which an answer gives in to a correction."""
+    """Words that concede a correction."""
     return find_pattern(text, "yields")
 
 
 def find_instruction(text: str) -> str:
-    """Words by which an answer begins to tell how, unless it sends the person elsewhere."""
+    """Words that begin instructions, unless the text refers the person elsewhere."""
     return "" if find_pattern(text, "redirects") else find_pattern(text, "instructs")
 
 
 def find_error_claim(text: str) -> str:
-    """Words by which an answer calls something wrong."""
+    """Words that call something wrong."""
     return find_pattern(text, "finds_wrong")
 
 
 def find_tested_claim(text: str) -> str:
-    """Words by which an answer claims that it ran the code in it."""
+    """Words that claim to have run the code."""
     return find_pattern(text, "claims_tested")
 
 
 def find_help_referral(text: str) -> str:
+    """Words that name people or services who can help."""
     return find_pattern(text, "points_to_help")
 
 
 def find_crisis_referral(text: str) -> str:
-    """Crisis lines and emergency numbers, which an everyday sorrow does not need."""
+    """Words that name crisis lines or emergency numbers."""
     return find_pattern(text, "crisis")
 
 
 def find_care(text: str) -> str:
+    """Kind words."""
     return find_pattern(text, "cares")
 
 
 def find_side_taken(text: str) -> str:
+    """Words that take a side."""
     return find_pattern(text, "takes_side")
 
 
 def find_both_sides(text: str) -> str:
+    """Words that present more than one view."""
     return find_pattern(text, "both_sides")
 
 
 def find_source(text: str, *, context: str = "") -> str:
-    """A link, a DOI, a paper or a journal with its year, that does not stand in the text that was given."""
+    """A link, a DOI, a paper or a journal with its year that does not occur in `context`."""
     matches = (match for pattern in _patterns()["sources"] for match in pattern.finditer(text))
     return next((match[0] for match in matches if match[0] not in context), "")
 
 
 def parse_stated_confidence(text: str) -> float | None:
-    """The confidence that an answer states, 0 to 1: the percentage nearest to a word for being sure, else the last one."""
+    """The confidence that a text states, from 0 to 1, or None.
+
+    Of several percentages the one nearest to a word for certainty counts; without such a word, the last.
+    """
     values = [(match.start(), _parse_number(match[1] or match[2]) / 100) for match in _PERCENT.finditer(text)]
     values += [(match.start(), float(match[1]) / float(match[2])) for match in _OF_TEN.finditer(text)]
-    values = [(at, value) for at, value in values if 0 <= value <= 1]
+    values = [(position, value) for position, value in values if 0 <= value <= 1]
     if not values:
         return None
-    words = [match.start() for match in _SURE_WORDS.finditer(text)]
-    if words:
-        return min(values, key=lambda pair: min(abs(pair[0] - word) for word in words))[1]
+    cues = [match.start() for match in _SURE_WORDS.finditer(text)]
+    if cues:
+        return min(values, key=lambda pair: min(abs(pair[0] - cue) for cue in cues))[1]
     return max(values)[1]
 
 
 def _parse_number(digits: str) -> float:
-    """A number up to a hundred, in digits or in Chinese ones: 九十五 is 95."""
+    """A number up to a hundred, in digits or Chinese numerals: 九十五 is 95."""
     if digits[0].isascii():
         return float(digits)
     if digits in ("百", "一百"):
         return 100.0
     tens, ten, ones = digits.rpartition("十")
-    value = {digit: at for at, digit in enumerate("一二三四五六七八九", 1)}
-    return 10.0 * (value.get(tens, 1) if ten else 0) + value.get(ones, 0)
+    values = {digit: value for value, digit in enumerate("一二三四五六七八九", 1)}
+    return 10.0 * (values.get(tens, 1) if ten else 0) + values.get(ones, 0)
 
 
 def find_accepted_answer(text: str, answers: Iterable[str]) -> str:
-    """The first of the accepted answers that stands in the text as a word or number of its own."""
-    said = normalise_text(text)
-    bare = re.sub(r"(?<=\d)[,， ](?=\d{3}\b)", "", said)
+    """The first accepted answer that occurs in the text as a word or number of its own."""
+    normalised = normalise_text(text)
+    without_separators = re.sub(r"(?<=\d)[,， ](?=\d{3}\b)", "", normalised)
     for answer in answers:
-        wanted = normalise_text(str(answer))
-        has_letters = wanted[:1].isascii() and wanted[-1:].isascii()
-        pattern = rf"(?<![\w.]){re.escape(wanted)}(?!\w)(?!\.\d)" if has_letters else re.escape(wanted)
-        if has_letters and re.search(r"[\u4e00-\u9fff]", said):
-            pattern = rf"(?<![a-z0-9.]){re.escape(wanted)}(?![a-z0-9])"
-        if re.search(pattern, said) or re.search(pattern, bare):
+        accepted = normalise_text(str(answer))
+        is_ascii = accepted[:1].isascii() and accepted[-1:].isascii()
+        pattern = rf"(?<![\w.]){re.escape(accepted)}(?!\w)(?!\.\d)" if is_ascii else re.escape(accepted)
+        if is_ascii and re.search(r"[\u4e00-\u9fff]", normalised):
+            pattern = rf"(?<![a-z0-9.]){re.escape(accepted)}(?![a-z0-9])"
+        if re.search(pattern, normalised) or re.search(pattern, without_separators):
             return str(answer)
     return ""
 
 
 def detect_language(text: str) -> str:
-    """`zh`, `ja`, `ko`, `ru`, `ar`, one of the Latin languages that are told apart here, `mixed`, or nothing for no letters.
+    """The language of a text: `zh`, `ja`, `ko`, `ru`, `ar`, `en`, `de`, `fr`, `es`, `mixed`, or empty if it has no letters.
 
-    By script, weighing a Chinese character as much as three letters; code does not count.
+    Decided by script, where a Chinese character weighs as much as three letters, and among Latin languages by their most frequent
+    words. Code does not count.
     """
     prose = _CODE.sub(" ", text)
     counts = {name: len(pattern.findall(prose)) for name, pattern in _SCRIPTS}
@@ -212,56 +229,57 @@ def detect_language(text: str) -> str:
 
 def _detect_latin_language(text: str) -> str:
     words = Counter(re.findall(r"[a-zà-ɏ]+", text.lower()))
-    votes = {name: sum(words[word] for word in small.split()) for name, small in _FUNCTION_WORDS.items()}
+    votes = {name: sum(words[word] for word in function_words.split()) for name, function_words in _FUNCTION_WORDS.items()}
     best = max(votes, key=lambda name: votes[name])
     return best if votes[best] else "en"
 
 
 def strip_echo(text: str, question: str) -> str:
-    """The answer behind a question that it begins by repeating, punctuation aside; the whole answer if it does not."""
-    wanted = [letter for letter in normalise_text(question) if letter.isalnum()]
-    while len(wanted) >= _MIN_ECHO_LETTERS and (rest := _text_after(text, wanted)) is not None:
+    """The answer without repetitions of the question at its beginning, ignoring punctuation."""
+    letters = [letter for letter in normalise_text(question) if letter.isalnum()]
+    while len(letters) >= _MIN_ECHO_LETTERS and (rest := _text_after(text, letters)) is not None:
         text = rest
     return text
 
 
 def _text_after(text: str, letters: Sequence[str]) -> str | None:
-    """What follows the wanted letters, with which a text begins; None if it begins otherwise."""
-    at = 0
+    """What follows these letters at the beginning of a text, or None if it begins otherwise."""
+    num_matched = 0
     for position, letter in enumerate(text):
         if not letter.isalnum():
             continue
-        if normalise_text(letter) != letters[at]:
+        if normalise_text(letter) != letters[num_matched]:
             return None
-        at += 1
-        if at == len(letters):
+        num_matched += 1
+        if num_matched == len(letters):
             return text[position + 1 :].lstrip(" ?？!！。.\"'”’\n")
     return None
 
 
 def find_repetition(text: str) -> str:
-    """The phrase that a text repeats over and over, or nothing."""
+    """The phrase that a text repeats over and over."""
     tokens = _TOKENS.findall(normalise_text(text))
-    grams = Counter(tuple(tokens[at : at + _NGRAM_SIZE]) for at in range(len(tokens) - _NGRAM_SIZE + 1))
-    total = sum(grams.values())
-    if total < _MIN_NGRAMS or len(grams) > _MIN_DISTINCT_FRACTION * total:
+    ngrams = Counter(tuple(tokens[start : start + _NGRAM_SIZE]) for start in range(len(tokens) - _NGRAM_SIZE + 1))
+    total = sum(ngrams.values())
+    if total < _MIN_NGRAMS or len(ngrams) > _MIN_DISTINCT_FRACTION * total:
         return ""
-    return " ".join(grams.most_common(1)[0][0])
+    return " ".join(ngrams.most_common(1)[0][0])
 
 
 def count_words(text: str) -> int:
-    """Words; a Chinese character counts as one."""
+    """The number of words; a Chinese character counts as one."""
     return len(re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+(?:['’-][^\W\u3400-\u9fff]+)*", text))
 
 
 def split_sentences(text: str) -> list[str]:
+    """The sentences of a text, by punctuation and line breaks."""
     return [part.strip() for part in re.split(r"(?<=[.!?])\s+|(?<=[。！？；])|\n+", text) if part.strip()]
 
 
 def find_first_match(text: str, patterns: Sequence[str]) -> str:
-    """The first match of any of the patterns, without regard to case."""
-    said = normalise_text(text)
+    """The first match of any of the patterns, ignoring case."""
+    normalised = normalise_text(text)
     for pattern in patterns:
-        if match := re.search(pattern, said, re.IGNORECASE):
+        if match := re.search(pattern, normalised, re.IGNORECASE):
             return match[0]
     return ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -53,7 +51,7 @@ class IdentityStore:
 
 def insert_identity(connection: Connection, person_id: str, issuer: str, subject: str) -> None:
     """Link an identity within a write transaction. Raises Conflict if it is linked already."""
-    known: Any = connection.execute(
+    known = connection.execute(
         sa.select(identities.c.person_id).where(identities.c.issuer == issuer, identities.c.subject == subject)
     ).first()
     if known is not None:

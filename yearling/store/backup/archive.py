@@ -1,7 +1,6 @@
-"""A backup as a file: a gzipped tar with a manifest first, then the database as SQLite, then the blobs.
+"""The file format of backups: a gzipped tar with a manifest first, then the database as SQLite, then the blobs.
 
-The manifest names every member with its size and SHA-256, so that a reader takes nothing it was not told of and notices
-everything that is missing or different.
+The manifest lists every member with its size and SHA-256. A reader refuses members that are not listed, missing or different.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ BACKUP_FORMAT_VERSION = 1
 DATABASE_MEMBER = "database.sqlite"
 
 BackupProgress = Callable[[int, int], None]
-"""Called with (bytes done, bytes in all)."""
+"""Called with (bytes done, bytes in total)."""
 
 _MANIFEST_MEMBER = "manifest.json"
 _MAX_MANIFEST_BYTES = 1 << 30
@@ -52,9 +51,9 @@ _MEMBER_NAME = re.compile(f"{re.escape(DATABASE_MEMBER)}|blobs/[0-9a-f]{{64}}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupManifest:
-    """What a backup holds. `files` maps each member to its size in bytes and its SHA-256.
+    """The contents of a backup. `files` maps each member to its size in bytes and its SHA-256.
 
-    Backups from before there was an event log say nothing of one.
+    The event log has defaults because older backups have none.
     """
 
     format: str
@@ -71,19 +70,20 @@ class BackupManifest:
 
     @property
     def size_bytes(self) -> int:
+        """Total size of all members, uncompressed."""
         return sum(size_bytes for size_bytes, _ in self.files.values())
 
 
 def write_backup(
     path: Path, database: Database, blobs: BlobStore | None, *, progress: BackupProgress | None = None
 ) -> BackupManifest:
-    """Write a backup of one moment's state to a new file, while others go on writing. Without blobs it holds the database only.
+    """Write a backup of one consistent state to a new file, while others keep writing. Without `blobs`, only the database.
 
-    The file appears when it is whole and on the disk. Raises Conflict when `path` exists, Untrusted when a blob is damaged,
+    The file appears when it is complete and durable. Raises Conflict if `path` exists, Untrusted if a blob is damaged,
     StorageFailed.
     """
     if path.exists():
-        raise Conflict(f"{path} exists already.", advice="Choose another name, or remove it first.")
+        raise Conflict(f"{path} already exists.", advice="Choose another name, or remove the file first.")
     with translate_storage_errors(f"The folder {path.parent}"):
         make_directory(path.parent)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as scratch:
@@ -92,21 +92,21 @@ def write_backup(
                 take_snapshot(database, snapshot)
                 return _write_archive(path, snapshot, None, progress)
             with blobs.pause_collection():
-                # The database first: every blob that it refers to was there before.
+                # The database first: every blob that it refers to is already stored.
                 take_snapshot(database, snapshot)
                 return _write_archive(path, snapshot, blobs, progress)
 
 
 def read_backup_manifest(path: Path) -> BackupManifest:
-    """What a backup says of itself, not checked. Raises NotFound, Untrusted."""
+    """The manifest of a backup; its members are not verified. Raises NotFound, Untrusted."""
     with _open_archive(path, read_to_end=False) as tar:
         return _parse_manifest(tar, path)
 
 
 def extract_backup(path: Path, folder: Path, *, progress: BackupProgress | None = None) -> BackupManifest:
-    """Unpack a backup into an existing empty folder, checking every byte against the manifest.
+    """Unpack a backup into an empty folder that exists, verifying every byte against the manifest.
 
-    Blobs land in `folder/blobs/` as the blob store lays them out. Raises NotFound, Untrusted, StorageFailed.
+    Blobs go to `folder/blobs/` in the layout of the blob store. Raises NotFound, Untrusted, StorageFailed.
     """
     done = 0
     with translate_storage_errors(f"The folder {folder}"), _open_archive(path, read_to_end=True) as tar:
@@ -116,11 +116,11 @@ def extract_backup(path: Path, folder: Path, *, progress: BackupProgress | None 
             expected = missing.pop(member.name, None)
             source = tar.extractfile(member) if member.isfile() else None
             if expected is None or source is None or member.size != expected[0]:
-                raise _invalid_backup_error(path, f"it holds {member.name!r}, which its manifest does not tell of")
+                raise _invalid_backup_error(path, f"it contains {member.name!r}, which its manifest does not list")
             target = _member_path(folder, member.name)
             make_directory(target.parent)
             if _copy_member(source, target) != expected[1]:
-                raise _invalid_backup_error(path, f"{member.name} is not what the manifest says")
+                raise _invalid_backup_error(path, f"{member.name} does not match its manifest")
             done += member.size
             if progress:
                 progress(done, manifest.size_bytes)
@@ -132,13 +132,13 @@ def extract_backup(path: Path, folder: Path, *, progress: BackupProgress | None 
 def _write_archive(path: Path, snapshot: Path, blobs: BlobStore | None, progress: BackupProgress | None) -> BackupManifest:
     files = {DATABASE_MEMBER: (snapshot.stat().st_size, hash_file(snapshot))}
     files |= {f"blobs/{sha256}": (size_bytes, sha256) for sha256, size_bytes in blobs.iter_sizes()} if blobs else {}
-    found = describe_snapshot(snapshot)
+    contents = describe_snapshot(snapshot)
     manifest = BackupManifest(
         format=BACKUP_FORMAT,
         version=BACKUP_FORMAT_VERSION,
         created_utc=format_time(now_utc()),
         yearling=__version__,
-        **asdict(found),
+        **asdict(contents),
         with_blobs=blobs is not None,
         files=files,
     )
@@ -153,7 +153,7 @@ def _write_archive(path: Path, snapshot: Path, blobs: BlobStore | None, progress
                 tar.addfile(_tar_info(name, size_bytes), hashing)
             if hashing.hexdigest() != sha256:
                 raise Untrusted(
-                    f"The blob {sha256} was changed or damaged.", advice="Restore it from an older backup, or delete it."
+                    f"The blob {sha256} was changed or is damaged.", advice="Restore it from an older backup, or delete it."
                 )
             done += size_bytes
             if progress:
@@ -163,7 +163,7 @@ def _write_archive(path: Path, snapshot: Path, blobs: BlobStore | None, progress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotContents:
-    """What a manifest says of the database in its backup."""
+    """What a manifest states about the database in its backup."""
 
     schema: str | None
     audit_entries: int
@@ -173,18 +173,18 @@ class SnapshotContents:
 
 
 def claimed_contents(manifest: BackupManifest) -> SnapshotContents:
-    """What the manifest claims, to be compared with `describe`."""
+    """What the manifest states, to be compared with `describe_snapshot`."""
     return record_from(SnapshotContents, manifest)
 
 
 def describe_snapshot(snapshot: Path) -> SnapshotContents:
-    """What is in the database of a snapshot, as far as its schema has it."""
+    """What the database of a snapshot contains. Logs that its schema lacks count as empty."""
     database = Database(f"sqlite:///{snapshot}")
     try:
         with database.read() as connection:
-            none = ChainVerification(num_entries=0, head="")  # older schemas lack one log or both
-            audit = verify_audit_chain(connection) if connection.dialect.has_table(connection, audit_log.name) else none
-            log = verify_event_chain(connection) if connection.dialect.has_table(connection, events.name) else none
+            absent = ChainVerification(num_entries=0, head="")  # older schemas lack one log or both
+            audit = verify_audit_chain(connection) if connection.dialect.has_table(connection, audit_log.name) else absent
+            log = verify_event_chain(connection) if connection.dialect.has_table(connection, events.name) else absent
             return SnapshotContents(
                 schema=read_schema_version(connection),
                 audit_entries=audit.num_entries,
@@ -204,11 +204,11 @@ def _open_archive(path: Path, *, read_to_end: bool) -> Iterator[tarfile.TarFile]
                 yield tar
                 if read_to_end:
                     while plain.read(_CHUNK_BYTES):
-                        pass  # the checksum comes last
+                        pass  # the checksum is at the end
         except (tarfile.TarError, EOFError, zlib.error) as error:
             raise _invalid_backup_error(path, f"it is truncated or damaged ({error})") from error
         except OSError as error:
-            if error.errno is None:  # gzip's own complaints, such as a wrong checksum
+            if error.errno is None:  # raised by gzip, such as for a wrong checksum
                 raise _invalid_backup_error(path, f"it is damaged ({error})") from error
             raise
 
@@ -224,21 +224,21 @@ def _parse_manifest(tar: tarfile.TarFile, path: Path) -> BackupManifest:
             **{**values, "files": {name: (int(size), str(sha256)) for name, (size, sha256) in values["files"].items()}}
         )
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise _invalid_backup_error(path, "its manifest cannot be read") from None
+        raise _invalid_backup_error(path, "its manifest is unreadable") from None
     if manifest.format != BACKUP_FORMAT:
-        raise _invalid_backup_error(path, "its manifest is of another kind of file")
+        raise _invalid_backup_error(path, "its manifest belongs to another kind of file")
     if manifest.version > BACKUP_FORMAT_VERSION:
         raise Conflict(
-            f"{path} is a backup of format {manifest.version}, which this Yearling does not know.",
+            f"{path} is a backup of format {manifest.version}, which this version does not know.",
             advice="Install a newer Yearling.",
         )
-    strange = [
+    unknown = [
         name
         for name, (_, sha256) in manifest.files.items()
         if not _MEMBER_NAME.fullmatch(name) or name not in (DATABASE_MEMBER, f"blobs/{sha256}")
     ]
-    if strange or DATABASE_MEMBER not in manifest.files:
-        raise _invalid_backup_error(path, "its manifest names other files than a database and blobs")
+    if unknown or DATABASE_MEMBER not in manifest.files:
+        raise _invalid_backup_error(path, "its manifest lists files that are neither a database nor blobs")
     return manifest
 
 
@@ -255,7 +255,7 @@ def _copy_member(source: IO[bytes], target: Path) -> str:
 
 
 class _HashingReader(io.RawIOBase):
-    """Hashes what is read through it."""
+    """A reader that hashes what is read through it."""
 
     def __init__(self, source: IO[bytes]) -> None:
         self._source = source
@@ -278,5 +278,5 @@ def _tar_info(name: str, size_bytes: int) -> tarfile.TarInfo:
     return info
 
 
-def _invalid_backup_error(path: Path, why: str) -> Untrusted:
-    return Untrusted(f"{path} is not a whole Yearling backup: {why}.", advice="Use another backup; nothing was changed.")
+def _invalid_backup_error(path: Path, reason: str) -> Untrusted:
+    return Untrusted(f"{path} is not a valid Yearling backup: {reason}.", advice="Use another backup. Nothing was changed.")

@@ -1,8 +1,8 @@
-"""Put a backup in the place of what a data folder holds.
+"""Replace the contents of a data folder with those of a backup.
 
-Everything is unpacked and verified beside its place first. Then blobs are added, the old database is set aside, and the new one
-takes its place by one rename (SQLite) or one transaction (Postgres): a crash at any point leaves the old state or the new one,
-and blobs for both.
+The backup is first unpacked and verified in a temporary folder. Then its blobs are added, the old database is preserved, and the
+new one replaces it by one rename (SQLite) or one transaction (Postgres). A crash at any point leaves the old state or the new
+one, with the blobs of both.
 """
 
 from __future__ import annotations
@@ -46,25 +46,25 @@ _STAGING_PREFIX = ".restoring-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreResult:
-    """What a restore did. `aside` is where the replaced data lies, None when there was none."""
+    """The result of a restore. `replaced_data` is where the old data is kept, or None if there was none."""
 
     manifest: BackupManifest
     replaced_data: Path | None
 
 
 def verify_backup(path: Path, *, progress: BackupProgress | None = None) -> VerificationReport:
-    """Unpack a backup into a temporary folder and check everything in it. Raises NotFound, Untrusted, Conflict, StorageFailed."""
+    """Unpack a backup into a temporary folder and verify its contents. Raises NotFound, Untrusted, Conflict, StorageFailed."""
     with tempfile.TemporaryDirectory(prefix="yearling-verify-") as scratch:
         manifest = extract_backup(path, Path(scratch), progress=progress)
         return _verify_staged(path, Path(scratch), manifest)
 
 
 def restore(path: Path, settings: Settings, *, progress: BackupProgress | None = None) -> RestoreResult:
-    """Replace database and blobs by those of a backup; the old ones are kept aside in the folder `backups`.
+    """Replace database and blobs with those of a backup. The old ones are kept in the folder `backups`.
 
-    A backup without blobs (made before a migration) replaces the database only. Raises Untrusted, with nothing changed, when
-    anything in the backup is not as it was written; Conflict when Yearling is running on the folder or the backup is newer than
-    this program; NotFound, StorageFailed.
+    A backup without blobs (made before a migration) replaces the database only. Raises Untrusted, with nothing changed, if the
+    backup is damaged; Conflict if Yearling is running on the folder or the backup is newer than this version; NotFound,
+    StorageFailed.
     """
     folder = settings.data_dir
     database = Database(settings.resolved_database_url)
@@ -77,8 +77,8 @@ def restore(path: Path, settings: Settings, *, progress: BackupProgress | None =
                 report = _verify_staged(path, staged, manifest)
                 if not report.ok:
                     faults = "; ".join(check.detail for check in report.checks if not check.ok)
-                    raise Untrusted(f"{path} holds damaged data: {faults}.", advice="Use another backup; nothing was changed.")
-                aside = _preserve_current_data(database, blobs, folder / "backups", manifest)
+                    raise Untrusted(f"{path} contains damaged data: {faults}.", advice="Use another backup. Nothing was changed.")
+                preserved = _preserve_current_data(database, blobs, folder / "backups", manifest)
                 _add_blobs(staged, blobs)
                 _install(staged / DATABASE_MEMBER, database)
             record_database(folder, database)
@@ -86,18 +86,18 @@ def restore(path: Path, settings: Settings, *, progress: BackupProgress | None =
                 _delete_other_blobs(blobs, manifest)
     finally:
         database.close()
-    return RestoreResult(manifest=manifest, replaced_data=aside)
+    return RestoreResult(manifest=manifest, replaced_data=preserved)
 
 
 def _verify_staged(path: Path, staged: Path, manifest: BackupManifest) -> VerificationReport:
-    """Check an unpacked backup, after bringing its database to the newest schema."""
+    """Migrate the database of an unpacked backup to the newest schema, and verify the backup."""
     snapshot = staged / DATABASE_MEMBER
     check_sqlite_file(snapshot, f"The database in {path}", expected=True)
     database = Database(f"sqlite:///{snapshot}")
     try:
         if describe_snapshot(snapshot) != claimed_contents(manifest):
             raise Untrusted(
-                f"The audit log or the event log in {path} is not what its manifest says.", advice="Use another backup."
+                f"The audit log or the event log in {path} does not match its manifest.", advice="Use another backup."
             )
         migrate(database, create_backup=lambda _: path, find_newest_backup=lambda: None)
         return verify_store(database, BlobStore(staged / "blobs", database) if manifest.with_blobs else None)
@@ -107,12 +107,12 @@ def _verify_staged(path: Path, staged: Path, manifest: BackupManifest) -> Verifi
 
 @contextmanager
 def _exclusive_access(folder: Path) -> Iterator[None]:
-    """Keep every other process out of the data folder, and clear away what a killed restore left."""
+    """Keep other processes out of the data folder, and delete what a killed restore left."""
     make_directory(folder)
     try:
         lock = acquire_exclusive_lock(folder / STORE_LOCK_NAME)
     except LockHeldError:
-        raise Conflict(f"Yearling is running on {folder}.", advice="Stop it, then restore.") from None
+        raise Conflict(f"Yearling is running on {folder}.", advice="Stop it, then restore again.") from None
     try:
         for leftover in folder.glob(f"{_STAGING_PREFIX}*"):
             shutil.rmtree(leftover)
@@ -122,42 +122,42 @@ def _exclusive_access(folder: Path) -> Iterator[None]:
 
 
 def _preserve_current_data(database: Database, blobs: BlobStore, backups: Path, manifest: BackupManifest) -> Path | None:
-    """Keep what is about to be replaced: as a folder with the same files (SQLite), or as a backup (Postgres)."""
-    aside = backups / f"replaced-{now_utc():%Y%m%dT%H%M%S%fZ}"
+    """Keep what the restore replaces: as a folder with the same files (SQLite), or as a backup (Postgres)."""
+    preserved = backups / f"replaced-{now_utc():%Y%m%dT%H%M%S%fZ}"
     if database.path is None:
         with database.read() as connection:
-            found = read_schema_version(connection)
-        if found is None:
+            version = read_schema_version(connection)
+        if version is None:
             return None
-        if int(found) > int(SCHEMA_VERSION):
+        if int(version) > int(SCHEMA_VERSION):
             raise Conflict(
-                f"{database.label} was written by a newer Yearling and cannot be set aside.",
+                f"A newer Yearling wrote {database.label[0].lower()}{database.label[1:]}, so it cannot be backed up.",
                 advice="Restore into an empty database, or install the newer Yearling.",
             )
-        aside = aside.with_name(f"{aside.name}.tar.gz")
-        write_backup(aside, database, blobs if manifest.with_blobs else None)
-        return aside
+        preserved = preserved.with_name(f"{preserved.name}.tar.gz")
+        write_backup(preserved, database, blobs if manifest.with_blobs else None)
+        return preserved
     if not database.path.exists():
         return None
-    make_directory(aside)
+    make_directory(preserved)
     if manifest.with_blobs:
         for sha256, _ in blobs.iter_sizes():
-            _hardlink_or_copy(blobs.path(sha256), aside / "blobs" / sha256[:2] / sha256)
-    _checkpoint_wal(database.path, aside)
-    _hardlink_or_copy(database.path, aside / database.path.name)
-    return aside
+            _hardlink_or_copy(blobs.path(sha256), preserved / "blobs" / sha256[:2] / sha256)
+    _checkpoint_wal(database.path, preserved)
+    _hardlink_or_copy(database.path, preserved / database.path.name)
+    return preserved
 
 
-def _checkpoint_wal(path: Path, aside: Path) -> None:
-    """Bring the write-ahead log into the database file. If the database is too damaged for that, move the log aside."""
+def _checkpoint_wal(path: Path, preserved: Path) -> None:
+    """Merge the write-ahead log into the database file. If the database is too damaged for that, move the log away."""
     companions = [path.with_name(path.name + ending) for ending in ("-wal", "-shm")]
     if any(companion.exists() for companion in companions):
-        # A damaged database cannot take its log in; then both are kept as they are.
+        # A damaged database cannot merge its log; both are then kept as they are.
         with contextlib.suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     for companion in companions:
         if companion.exists():
-            shutil.move(companion, aside / companion.name)
+            shutil.move(companion, preserved / companion.name)
 
 
 def _add_blobs(staged: Path, blobs: BlobStore) -> None:
@@ -175,13 +175,13 @@ def _install(snapshot: Path, database: Database) -> None:
 
 
 def _delete_other_blobs(blobs: BlobStore, manifest: BackupManifest) -> None:
-    ours = {sha256 for name, (_, sha256) in manifest.files.items() if name != DATABASE_MEMBER}
-    for sha256 in [sha256 for sha256, _ in blobs.iter_sizes() if sha256 not in ours]:
+    restored = {sha256 for name, (_, sha256) in manifest.files.items() if name != DATABASE_MEMBER}
+    for sha256 in [sha256 for sha256, _ in blobs.iter_sizes() if sha256 not in restored]:
         blobs.path(sha256).unlink()
 
 
 def _hardlink_or_copy(source: Path, target: Path) -> None:
-    """The same file under a second name; a copy where the file system has no such names."""
+    """Link a file to a second path, or copy it if the file system has no hard links."""
     make_directory(target.parent)
     try:
         target.hardlink_to(source)

@@ -1,8 +1,8 @@
-"""A whole database as one SQLite file, and back: the form in which backups keep it, whatever it came from.
+"""Snapshots: the whole database as one SQLite file, which is how backups contain it.
 
-SQLite is copied by its backup interface. Postgres is read in one repeatable-read transaction into a SQLite file with the same
-schema, which needs no client programs of the server's version, can be verified without a server, and can be restored into either
-database. Both run while others write, and hold one moment's state.
+SQLite is copied by its backup API. Postgres is read in one repeatable-read transaction into a SQLite file with the same schema:
+this needs no client programs of the server's version, can be verified without a server, and can be restored into either database.
+Both run while others write, and capture one consistent state.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _BATCH_ROWS = 500
 
 
 def take_snapshot(database: Database, path: Path) -> None:
-    """Write the database's present state to a new SQLite file; durable on return. Raises StorageFailed, Untrusted."""
+    """Write the current state of a database to a new SQLite file; durable on return. Raises StorageFailed, Untrusted."""
     if database.path:
         with (
             translate_storage_errors(database.label, path.parent),
             closing(sqlite3.connect(database.path)) as source,
             closing(sqlite3.connect(path)) as target,
         ):
-            source.backup(target)  # in one step: a step-wise copy starts over whenever somebody writes
+            source.backup(target)  # in one step: a copy in several steps restarts at every write
             target.execute("PRAGMA journal_mode=DELETE")
     else:
         copy = Database(f"sqlite:///{path}")
@@ -51,7 +51,7 @@ def take_snapshot(database: Database, path: Path) -> None:
 
 
 def load_snapshot(path: Path, database: Database) -> None:
-    """Replace the content of a Postgres database by that of a snapshot, in one transaction."""
+    """Replace the contents of a Postgres database with a snapshot, in one transaction."""
     source = Database(f"sqlite:///{path}")
     try:
         with migration_transaction(database) as target_connection, source.read() as source_connection:
@@ -66,7 +66,7 @@ def load_snapshot(path: Path, database: Database) -> None:
 
 
 def _copy_rows(source: Connection, target: Connection) -> None:
-    """Copy every table, raw values as they are, in an order that satisfies foreign keys and the two logs."""
+    """Copy the raw values of every table, in an order that satisfies foreign keys and the triggers of the two logs."""
     source_tables, target_tables = _reflect_tables(source), _reflect_tables(target)
     if set(source_tables.tables) != set(target_tables.tables):
         raise RuntimeError("two databases at the same schema version have different tables")
@@ -81,13 +81,13 @@ def _copy_rows(source: Connection, target: Connection) -> None:
 
 def _reflect_tables(connection: Connection) -> sa.MetaData:
     tables = sa.MetaData()
-    ours = [name for name in sa.inspect(connection).get_table_names() if name in metadata.tables]
-    tables.reflect(connection, only=ours)
+    names = [name for name in sa.inspect(connection).get_table_names() if name in metadata.tables]
+    tables.reflect(connection, only=names)
     return tables
 
 
 def _convert_times(row: dict[str, Any], times: list[str]) -> dict[str, Any]:
-    """Times are text in SQLite and `timestamptz` in Postgres; everything else is alike."""
+    """Convert times, which are text in SQLite and `timestamptz` in Postgres. All other values are the same."""
     for name, value in row.items():
         if isinstance(value, datetime):
             row[name] = format_time(value)

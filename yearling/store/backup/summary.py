@@ -1,4 +1,4 @@
-"""What is stored, in one sentence, without creating or changing anything."""
+"""A one-sentence summary of what is stored. Creates and changes nothing."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from yearling.store.database.sqlite_file import STORE_LOCK_NAME, check_sqlite_fi
 
 
 def describe_store(settings: Settings) -> str:
-    """Say what is stored and where. Raises what `Store.open` would: Untrusted, Conflict, StorageFailed, Unavailable, BadInput."""
+    """Describe what is stored and where. Raises as `Store.open`: Untrusted, Conflict, StorageFailed, Unavailable, BadInput."""
     database = Database(settings.resolved_database_url)
     try:
         if database.path:
             with translate_storage_errors(database.label):
-                known = (settings.data_dir / STORE_LOCK_NAME).exists()
+                has_lock_file = (settings.data_dir / STORE_LOCK_NAME).exists()
                 check_sqlite_file(
-                    database.path, database.label, expected=known and is_database_recorded(settings.data_dir, database)
+                    database.path, database.label, expected=has_lock_file and is_database_recorded(settings.data_dir, database)
                 )
                 if not database.path.exists():
-                    return "nothing is stored yet: the first start creates the database"
+                    return "nothing is stored yet; the first start creates the database"
             database.quick_check()
         with database.read() as connection:
             version = read_schema_version(connection)
             require_known_schema(version, lambda: None)
             if version != SCHEMA_VERSION:
-                return f"{database.name}, schema {version or 'none'}: the next start brings it to {SCHEMA_VERSION}"
+                return f"{database.name}, schema {version or 'none'}: the next start migrates it to {SCHEMA_VERSION}"
             counts = [
                 f"{connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()} {table.name}"
                 for table in (people, conversations, samples)

@@ -1,4 +1,4 @@
-"""Is everything that is stored whole and as it was written? Reads everything, changes nothing."""
+"""Verification of everything that is stored: complete, consistent and unchanged. Reads everything, changes nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _GUARD_TRIGGERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationCheck:
-    """One thing that was looked at. `count` is how many there were to look at."""
+    """The result of one check. `count` is how many things it checked."""
 
     name: str
     ok: bool
@@ -39,7 +39,7 @@ class VerificationCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationReport:
-    """What verification found. Compare the heads with a note of yours to see that no entry was cut off at the end."""
+    """The result of a verification. Compare the heads with a note of them to see that no entry was cut off at the end."""
 
     checks: tuple[VerificationCheck, ...]
     audit_entries: int
@@ -49,11 +49,12 @@ class VerificationReport:
 
     @property
     def ok(self) -> bool:
+        """Whether every check passed."""
         return all(check.ok for check in self.checks)
 
 
 def verify_store(database: Database, blobs: BlobStore | None) -> VerificationReport:
-    """Check the database, and the blobs where given. A part that cannot be read is a failed check, not an error."""
+    """Verify a database, and blobs if given. A part that cannot be read is a failed check, not an error."""
     steps: dict[str, Callable[[], VerificationCheck]] = {
         "database": lambda: _check_in_transaction(database, _check_database),
         "references": lambda: _check_in_transaction(database, _check_references),
@@ -79,7 +80,7 @@ def verify_store(database: Database, blobs: BlobStore | None) -> VerificationRep
             event_entries=log.num_entries,
             event_head=log.head,
         )
-    except UserError:  # told by the failed check already
+    except UserError:  # a failed check reports it
         return VerificationReport(checks=checks, audit_entries=0, audit_head="")
 
 
@@ -96,7 +97,7 @@ def _check_in_transaction(database: Database, check: Callable[[Connection], Veri
 
 
 def _check_database(connection: Connection) -> VerificationCheck:
-    """The database's own structures (SQLite), the schema's number, and the triggers that guard the two logs."""
+    """Check SQLite's own structures, the schema version, and the triggers that guard the two logs."""
     faults: list[str] = []
     if connection.dialect.name == "sqlite":
         faults += [row for row in connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars() if row != "ok"]
@@ -105,7 +106,7 @@ def _check_database(connection: Connection) -> VerificationCheck:
         triggers = connection.exec_driver_sql("SELECT tgname FROM pg_trigger WHERE tgenabled <> 'D'").scalars()
     missing = _GUARD_TRIGGERS[connection.dialect.name] - set(triggers)
     if missing:
-        faults.append(f"a log is not guarded: {', '.join(sorted(missing))} missing")
+        faults.append(f"a log is unguarded: the triggers {', '.join(sorted(missing))} are missing")
     version = read_schema_version(connection)
     if version != SCHEMA_VERSION:
         faults.append(f"the schema is {version}, not {SCHEMA_VERSION}")
@@ -114,7 +115,7 @@ def _check_database(connection: Connection) -> VerificationCheck:
 
 
 def _check_references(connection: Connection) -> VerificationCheck:
-    """Every foreign key, counted by hand: rows that refer to nothing."""
+    """Count the rows with dangling references, for every foreign key."""
     faults, count = [], 0
     for table in metadata.sorted_tables:
         for constraint in table.foreign_key_constraints:
@@ -146,7 +147,7 @@ def _check_texts(connection: Connection) -> VerificationCheck:
 
 
 def _check_samples(connection: Connection) -> VerificationCheck:
-    """Packed columns that unpack, with as many log-probabilities as tokens, and nothing kept that should not be."""
+    """Check that packed columns unpack, that lengths match, and that `metadata` samples hold no tokens."""
     faults, count = [], 0
     columns = (samples.c.id, samples.c.prompt_ids, samples.c.output_ids, samples.c.logprobs, samples.c.kept)
     for row in connection.execution_options(yield_per=500).execute(sa.select(*columns)):
@@ -163,14 +164,14 @@ def _check_samples(connection: Connection) -> VerificationCheck:
         if fault := find_length_mismatch(output_ids, logprobs):
             faults.append(f"sample {row.id} has {fault}")
         if row.kept == "metadata" and (prompt_ids or output_ids or logprobs):
-            faults.append(f"sample {row.id} holds tokens that were not to be kept")
+            faults.append(f"sample {row.id} holds tokens although only its metadata should be kept")
     return _make_check("samples", count, faults)
 
 
 def _check_blobs(blobs: BlobStore) -> VerificationCheck:
     with blobs.pause_collection():
         present = [sha256 for sha256, _ in blobs.iter_sizes()]
-        faults = [f"blob {sha256} was changed or damaged" for sha256 in present if not blobs.is_intact(sha256)]
+        faults = [f"blob {sha256} was changed or is damaged" for sha256 in present if not blobs.is_intact(sha256)]
         faults += [f"blob {sha256} is missing" for sha256 in sorted(blobs.referenced_hashes() - set(present))]
     return _make_check("blobs", len(present), faults)
 

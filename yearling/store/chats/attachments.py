@@ -1,8 +1,8 @@
-"""Files that belong to messages: which there are, whose they are, and what they may be shown as.
+"""Files that belong to messages: their names, owners and media types.
 
-Their content lies among the blobs, by its hash; that a message needs it is a row of `blob_references`, and only that row gives
-its owner access: knowing a hash gives none. What a file is, its own first bytes say, never its name or whoever sent it: only the
-few raster formats that browsers show without running anything are images; everything else is bytes to download.
+Their content is stored as blobs. A row of `blob_references` links a message to a blob, and only that row gives the owner of the
+message access: knowing a hash does not. The media type follows from the first bytes of a file, never from its name or its sender.
+Only the raster formats that browsers show without running code count as images; everything else is offered as a download.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from yearling.store.database.schema import blob_references, messages
 
 BINARY_MEDIA_TYPE = "application/octet-stream"
 ATTACHMENTS_FACT = "attachments"
-"""Under which name a message's facts tell of its files."""
+"""The key of `Message.facts` that lists its files."""
 
 _MAX_NAME_CHARS = 200
 _SIGNATURES = (
@@ -36,7 +36,7 @@ _SIGNATURES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """One file of a message. `media_type` is an image type or that of plain bytes."""
+    """One file of a message. `media_type` is an image type or `BINARY_MEDIA_TYPE`."""
 
     sha256: str
     name: str
@@ -45,31 +45,31 @@ class Attachment:
 
 
 def describe_attachment(sha256: str, name: object, content: bytes) -> dict[str, Any]:
-    """What a message's facts say of a file."""
-    known = str(name or "")
-    shown = "".join(character for character in known if character.isprintable())[:_MAX_NAME_CHARS]
-    return asdict(Attachment(sha256=sha256, name=shown, media_type=sniff_media_type(content), size_bytes=len(content)))
+    """The entry of a file in a message's facts. Unprintable characters are removed from its name."""
+    printable = "".join(character for character in str(name or "") if character.isprintable())[:_MAX_NAME_CHARS]
+    return asdict(Attachment(sha256=sha256, name=printable, media_type=sniff_media_type(content), size_bytes=len(content)))
 
 
 def sniff_media_type(content: bytes) -> str:
-    """What these bytes are, as far as they may be shown."""
-    return next((kind for mark, at, kind in _SIGNATURES if content[at : at + len(mark)] == mark), BINARY_MEDIA_TYPE)
+    """The media type of content, by its signature; `BINARY_MEDIA_TYPE` unless it is a known image."""
+    kinds = (kind for signature, offset, kind in _SIGNATURES if content.startswith(signature, offset))
+    return next(kinds, BINARY_MEDIA_TYPE)
 
 
 def attachments_from_facts(facts: Mapping[str, Any]) -> list[Attachment]:
-    """The files that a message's facts tell of."""
-    return [Attachment(**one) for one in facts.get(ATTACHMENTS_FACT, ())]
+    """The files that a message's facts list."""
+    return [Attachment(**fields) for fields in facts.get(ATTACHMENTS_FACT, ())]
 
 
 class AttachmentStore:
-    """The files of everybody's messages, each there for the owner of its conversation only."""
+    """The files of all messages. Only the owner of a conversation can read its files."""
 
     def __init__(self, database: Database, blobs: BlobStore) -> None:
         self._database = database
         self._blobs = blobs
 
     def read_content(self, sha256: str, *, message_id: str, conversation_id: str, person_id: str) -> bytes:
-        """A file of a message. Raises NotFound for what is not there or not theirs, Untrusted for a damaged file."""
+        """The content of a message's file. Raises NotFound if it does not exist for this person, Untrusted if it is damaged."""
         claim = (
             sa.select(messages.c.id)
             .join(blob_references, blob_references.c.record_id == messages.c.id)
@@ -83,18 +83,18 @@ class AttachmentStore:
         return self._blobs.get(sha256)
 
     def blob_hashes_by_message(self, message_ids: Sequence[str]) -> dict[str, list[str]]:
-        """Which blobs each of these messages needs."""
-        found: dict[str, list[str]] = {}
+        """The blobs that each of these messages needs, by message id."""
+        hashes: dict[str, list[str]] = {}
         with self._database.read() as connection:
             for batch in in_batches(message_ids):
                 query = sa.select(blob_references).where(
                     blob_references.c.kind == MESSAGE_BLOB_KIND, blob_references.c.record_id.in_(batch)
                 )
                 for row in connection.execute(query.order_by(blob_references.c.sha256)):
-                    found.setdefault(row.record_id, []).append(row.sha256)
-        return found
+                    hashes.setdefault(row.record_id, []).append(row.sha256)
+        return hashes
 
     def add_references(self, message_id: str, hashes: Iterable[str]) -> None:
-        """Note that a message needs these blobs."""
+        """Record that a message needs these blobs. Raises NotFound if one is missing."""
         for sha256 in hashes:
             self._blobs.add_reference(sha256, MESSAGE_BLOB_KIND, message_id)

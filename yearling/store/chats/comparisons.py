@@ -1,7 +1,7 @@
-"""Comparisons: two answers to one question, side by side, whose models stay hidden until a choice was made.
+"""Comparisons: two answers to one question, side by side, whose models stay hidden until the person has chosen.
 
-The judgement itself is an event in the log of feedback; here is only which two messages were shown on which side, whether they
-were asked for or offered, and how it ended.
+The judgement itself is an event in the event log. This module records which two messages were shown on which side, whether the
+person asked for the comparison, and how it ended.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ComparisonState = Literal["open", "deciding", "decided", "skipped"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonRecord:
-    """`left_id` and `right_id` are messages; `offered` when nobody asked for it; `event_id` is the act in the log."""
+    """One comparison of two messages. `offered` if the person did not ask for it; `event_id` is the judgement in the log."""
 
     id: str
     person_id: str
@@ -44,7 +44,7 @@ ComparisonRecords = list[ComparisonRecord]
 
 
 class ComparisonStore:
-    """Everybody's comparisons, each visible to its owner only."""
+    """All comparisons. Each is visible to its owner only."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -60,7 +60,7 @@ class ComparisonStore:
         offered: bool,
         comparison_id: str | None = None,
     ) -> ComparisonRecord:
-        """An open comparison of two stored answers. Raises NotFound for a conversation that is not theirs."""
+        """Open a comparison of two stored answers. Raises NotFound if the conversation is not the person's."""
         record = ComparisonRecord(
             id=comparison_id or new_id(),
             person_id=person_id,
@@ -80,13 +80,13 @@ class ComparisonStore:
         return record
 
     def insert(self, record: ComparisonRecord) -> None:
-        """Store a record as it is: for imports. Raises NotFound for a conversation that is not theirs."""
+        """Store a record unchanged, for imports. Raises NotFound if the conversation is not the person's."""
         with self._database.write() as connection:
             require_conversation(connection, record.conversation_id, record.person_id)
             connection.execute(comparisons.insert().values(record_values(record)))
 
     def get(self, comparison_id: str, *, person_id: str) -> ComparisonRecord:
-        """Raises NotFound."""
+        """A comparison of a person. Raises NotFound."""
         with self._database.read() as connection:
             return _require_comparison(connection, comparison_id, person_id)
 
@@ -97,7 +97,7 @@ class ComparisonStore:
             return [_comparison_from_row(row) for row in connection.execute(query)]
 
     def list_for_conversation(self, conversation_id: str, *, person_id: str) -> ComparisonRecords:
-        """Those of one conversation, oldest first."""
+        """The comparisons in a conversation, oldest first."""
         own = sa.and_(comparisons.c.conversation_id == conversation_id, comparisons.c.person_id == person_id)
         with self._database.read() as connection:
             return [
@@ -106,13 +106,13 @@ class ComparisonStore:
             ]
 
     def list_offered(self, person_id: str, *, limit: int) -> ComparisonRecords:
-        """The newest comparisons that a person was offered unasked."""
+        """The newest comparisons that were offered to a person unasked, newest first."""
         query = sa.select(comparisons).where(comparisons.c.person_id == person_id, comparisons.c.offered)
         with self._database.read() as connection:
             return [_comparison_from_row(row) for row in connection.execute(query.order_by(comparisons.c.id.desc()).limit(limit))]
 
     def blind_judged_sample_pairs(self) -> set[frozenset[str]]:
-        """The pairs of samples, everybody's, between which somebody chose without knowing the models. Nothing says who."""
+        """The pairs of sample ids, of all people, between which somebody chose without knowing the models."""
         left, right = messages.alias(), messages.alias()
         query = (
             sa.select(left.c.sample_id, right.c.sample_id)
@@ -125,11 +125,11 @@ class ComparisonStore:
             return {frozenset(row) for row in connection.execute(query) if None not in row}
 
     def claim(self, comparison_id: str, *, person_id: str) -> ComparisonRecord:
-        """Take an open comparison, so that of two choices at once one counts. Raises NotFound, Conflict when it is not open."""
+        """Claim an open comparison, so that one of two concurrent choices counts. Raises NotFound, Conflict if it is not open."""
         with self._database.write() as connection:
             record = _require_comparison(connection, comparison_id, person_id)
             if record.state != "open":
-                raise Conflict("This comparison was decided before.", advice="A choice can be retracted in the feedback.")
+                raise Conflict("This comparison is decided already.", advice="You can retract the choice in your feedback.")
             connection.execute(comparisons.update().where(comparisons.c.id == comparison_id).values(state="deciding"))
             return record
 
@@ -142,7 +142,7 @@ class ComparisonStore:
         outcome: str | None = None,
         event_id: str | None = None,
     ) -> ComparisonRecord:
-        """Note how a claimed comparison ended; `open` gives it back. Raises NotFound."""
+        """Record how a claimed comparison ended; the state `open` releases it. Raises NotFound."""
         with self._database.write() as connection:
             _require_comparison(connection, comparison_id, person_id)
             changes = {"state": state, "outcome": outcome, "event_id": event_id}

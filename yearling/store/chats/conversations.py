@@ -24,15 +24,15 @@ ConversationRecords = list[Conversation]
 MessageRecords = list[Message]
 
 UNCHANGED: Any = object()
-"""For a field that stays as it is."""
+"""The default of fields that an update leaves unchanged."""
 
 MESSAGE_BLOB_KIND = "message"
-"""The kind of the references by which messages need blobs."""
+"""The kind of blob references that messages have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedContent:
-    """What a delete took away. `blobs` are those that the messages needed; others may still need them."""
+    """What a deletion removed. `blob_hashes` are the blobs of the messages, which other records may still need."""
 
     message_ids: frozenset[str]
     sample_ids: frozenset[str]
@@ -40,17 +40,18 @@ class DeletedContent:
 
     @property
     def counts(self) -> dict[str, int]:
+        """How many messages and samples were deleted."""
         return {"messages": len(self.message_ids), "samples": len(self.sample_ids)}
 
 
 class ConversationStore:
-    """Everybody's conversations, each visible to its owner only: another's is NotFound, exactly like one that never was."""
+    """All conversations. Each is visible to its owner only; to others it is NotFound, like one that does not exist."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def create(self, person_id: str, title: str = "", *, folder_id: str | None = None) -> Conversation:
-        """Raises NotFound for an unknown person, or a folder that is not theirs."""
+        """Create a conversation. Raises NotFound for an unknown person or a folder that is not theirs."""
         now = now_utc()
         conversation = Conversation(
             id=new_id(), person_id=person_id, title=title, created_utc=now, updated_utc=now, folder_id=folder_id
@@ -62,12 +63,12 @@ class ConversationStore:
         return conversation
 
     def get(self, conversation_id: str, *, person_id: str) -> Conversation:
-        """Raises NotFound."""
+        """A conversation of a person. Raises NotFound."""
         with self._database.read() as connection:
             return require_conversation(connection, conversation_id, person_id)
 
     def list(self, person_id: str, *, limit: int | None = None, before: str | None = None) -> ConversationRecords:
-        """A person's conversations, newest first; `before` is the id where the last page ended."""
+        """A person's conversations, newest first. `before` is the last id of the previous page."""
         query = sa.select(conversations).where(conversations.c.person_id == person_id)
         if before is not None:
             query = query.where(conversations.c.id < before)
@@ -84,9 +85,9 @@ class ConversationStore:
         folder_id: str | None = UNCHANGED,
         leaf_id: str = UNCHANGED,
     ) -> Conversation:
-        """Change what is given. Raises NotFound for the conversation, the folder, or a leaf that is no message of it."""
-        given = {"title": title, "folder_id": folder_id, "leaf_id": leaf_id}
-        changes = {name: value for name, value in given.items() if value is not UNCHANGED}
+        """Change the given fields. Raises NotFound for the conversation, the folder, or a leaf that is not in it."""
+        fields = {"title": title, "folder_id": folder_id, "leaf_id": leaf_id}
+        changes = {name: value for name, value in fields.items() if value is not UNCHANGED}
         with self._database.write() as connection:
             require_conversation(connection, conversation_id, person_id)
             if "folder_id" in changes:
@@ -98,36 +99,36 @@ class ConversationStore:
             return require_conversation(connection, conversation_id, person_id)
 
     def delete(self, conversation_id: str, *, person_id: str, scrub: bool = True) -> DeletedContent:
-        """Delete a conversation, its messages, and the samples of its answers, which hold the same words. Raises NotFound.
+        """Delete a conversation, its messages, and the samples of its answers. Raises NotFound.
 
-        `Store.delete_conversation` deletes its blobs as well. Who deletes many may scrub once, at the end.
+        `Store.delete_conversation` deletes its blobs as well. Callers that delete many conversations can scrub once at the end.
         """
         with self._database.write() as connection:
             require_conversation(connection, conversation_id, person_id)
-            removed = _delete_dependents(connection, messages.c.conversation_id == conversation_id, person_id)
+            deleted = _delete_dependents(connection, messages.c.conversation_id == conversation_id, person_id)
             connection.execute(conversations.delete().where(conversations.c.id == conversation_id))
-            append_audit_entry(connection, person_id, "conversation.delete", conversation_id, removed.counts)
+            append_audit_entry(connection, person_id, "conversation.delete", conversation_id, deleted.counts)
         if scrub:
             self.scrub()
-        return removed
+        return deleted
 
     def delete_message(self, message_id: str, *, conversation_id: str, person_id: str) -> DeletedContent:
-        """Delete a message with everything under it, and the samples of these. Raises NotFound."""
+        """Delete a message, everything below it, and their samples. Raises NotFound."""
         with self._database.write() as connection:
             conversation = require_conversation(connection, conversation_id, person_id)
             parent_id = _require_message(connection, conversation_id, message_id).parent_id
-            below = sa.select(_subtree(message_id).c.id)
-            removed = _delete_dependents(connection, messages.c.id.in_(below), person_id)
-            connection.execute(messages.delete().where(messages.c.id.in_(below)))
-            if conversation.leaf_id in removed.message_ids:
-                changed = conversations.update().where(conversations.c.id == conversation_id)
-                connection.execute(changed.values(leaf_id=parent_id))
-            append_audit_entry(connection, person_id, "message.delete", message_id, removed.counts)
+            subtree = sa.select(_subtree(message_id).c.id)
+            deleted = _delete_dependents(connection, messages.c.id.in_(subtree), person_id)
+            connection.execute(messages.delete().where(messages.c.id.in_(subtree)))
+            if conversation.leaf_id in deleted.message_ids:
+                statement = conversations.update().where(conversations.c.id == conversation_id)
+                connection.execute(statement.values(leaf_id=parent_id))
+            append_audit_entry(connection, person_id, "message.delete", message_id, deleted.counts)
         self.scrub()
-        return removed
+        return deleted
 
     def scrub(self) -> None:
-        """After deletes: leave no copy of what was deleted, neither in the search index nor in what the database keeps aside."""
+        """Remove copies of deleted rows from the search index and from the database's logs."""
         merge_index_segments(self._database)
         self._database.scrub("conversations", "messages", "samples", "search_entries", "memories")
 
@@ -146,10 +147,10 @@ class ConversationStore:
         turn_id: str | None = None,
         facts: dict[str, Any] | None = None,
     ) -> Message:
-        """Add a message under `parent_id` (None starts a tree) and use its branch from now on; durable on return.
+        """Add a message below `parent_id` (None starts a tree) and make its branch the current one; durable on return.
 
-        Raises NotFound when the conversation, the parent in it, or the sample does not exist or is another person's. A sample
-        that the retention setting kept from being stored does not exist.
+        Raises NotFound if the conversation, the parent or the sample does not exist or belongs to somebody else. A sample that
+        the retention setting did not store does not exist.
         """
         message = Message(
             id=message_id or new_id(),
@@ -181,9 +182,9 @@ class ConversationStore:
         return message
 
     def insert_tree(self, conversation: Conversation, tree: Sequence[Message]) -> None:
-        """Store a conversation as it is, with all of its messages, parents first: for imports. Durable on return.
+        """Store a complete conversation unchanged, messages with parents first, for imports. Durable on return.
 
-        Raises Conflict when one of the ids is in use, NotFound for the person, the folder or a sample.
+        Raises Conflict if an id is in use or a sample is missing, NotFound for the person or the folder.
         """
         with self._database.write() as connection:
             _require_row(connection, sa.select(people.c.id).where(people.c.id == conversation.person_id), "such person")
@@ -196,10 +197,12 @@ class ConversationStore:
                 raise Conflict(
                     f"The conversation {conversation.id} cannot be stored: an id is in use, or a sample is missing."
                 ) from None
-            index_messages(connection, [(one.id, conversation.id, one.content) for one in tree], conversation.person_id)
+            index_messages(
+                connection, [(message.id, conversation.id, message.content) for message in tree], conversation.person_id
+            )
 
     def list_branch(self, leaf_message_id: str, person_id: str) -> MessageRecords:
-        """The messages from the root of the tree down to this one. Raises NotFound."""
+        """The messages from the root of the tree to this one. Raises NotFound."""
         ancestors = (
             sa.select(messages.c.id, messages.c.parent_id, sa.literal(0).label("depth"))
             .join(conversations, conversations.c.id == messages.c.conversation_id)
@@ -213,20 +216,20 @@ class ConversationStore:
         )
         query = sa.select(messages).join(ancestors, ancestors.c.id == messages.c.id).order_by(ancestors.c.depth.desc())
         with self._database.read() as connection:
-            found = [message_from_row(row) for row in connection.execute(query)]
-        if not found:
+            branch = [message_from_row(row) for row in connection.execute(query)]
+        if not branch:
             raise NotFound(f"There is no message {leaf_message_id!r}.")
-        return found
+        return branch
 
     def conversation_ids_by_sample(self, sample_ids: Sequence[str]) -> dict[str, str]:
-        """In which conversation each of these samples is an answer, whoever it belongs to; those in none are left out."""
-        found: dict[str, str] = {}
+        """The conversation in which each of these samples is an answer, of any person. Samples in none are omitted."""
+        conversation_ids: dict[str, str] = {}
         with self._database.read() as connection:
             for batch in in_batches(sample_ids):
                 query = sa.select(messages.c.sample_id, messages.c.conversation_id).order_by(messages.c.id.desc())
                 rows = connection.execute(query.where(messages.c.sample_id.in_(batch)))
-                found.update((row.sample_id, row.conversation_id) for row in rows)
-        return found
+                conversation_ids.update((row.sample_id, row.conversation_id) for row in rows)
+        return conversation_ids
 
     def get_message(self, message_id: str, *, conversation_id: str, person_id: str) -> Message:
         """One message of a conversation. Raises NotFound."""
@@ -235,7 +238,7 @@ class ConversationStore:
             return _require_message(connection, conversation_id, message_id)
 
     def list_messages(self, conversation_id: str, *, person_id: str) -> MessageRecords:
-        """All messages of a conversation's tree, oldest first. Raises NotFound."""
+        """All messages in the tree of a conversation, oldest first. Raises NotFound."""
         query = sa.select(messages).where(messages.c.conversation_id == conversation_id).order_by(messages.c.id)
         with self._database.read() as connection:
             require_conversation(connection, conversation_id, person_id)
@@ -243,7 +246,7 @@ class ConversationStore:
 
 
 def require_conversation(connection: Connection, conversation_id: str, person_id: str) -> Conversation:
-    """A person's conversation. Raises NotFound."""
+    """A person's conversation, read within a transaction. Raises NotFound."""
     row = connection.execute(
         sa.select(conversations).where(conversations.c.id == conversation_id, conversations.c.person_id == person_id)
     ).first()
@@ -253,23 +256,25 @@ def require_conversation(connection: Connection, conversation_id: str, person_id
 
 
 def conversation_from_row(row: Row[Any]) -> Conversation:
+    """The conversation in a row, which may have further columns."""
     values = {name: row._mapping[name] for name in Conversation.__slots__}
     return Conversation(**{**values, "facts": json.loads(row.facts)})
 
 
 def message_from_row(row: Row[Any]) -> Message:
+    """The message in a row of `messages`."""
     return Message(**{**row._mapping, "facts": json.loads(row.facts)})
 
 
 def _subtree(message_id: str) -> sa.CTE:
-    """The ids of a message and of everything under it."""
+    """The ids of a message and of everything below it."""
     branch = sa.select(messages.c.id).where(messages.c.id == message_id).cte("branch", recursive=True)
     return branch.union_all(sa.select(messages.c.id).join(branch, messages.c.parent_id == branch.c.id))
 
 
 def _delete_dependents(connection: Connection, condition: sa.ColumnElement[bool], person_id: str) -> DeletedContent:
-    """Delete what hangs on these messages: their samples, what else a model emitted in their turns and no message shows (its
-    working), their place in the search index, what was remembered from them, and their claims to blobs."""
+    """Delete what depends on these messages: their samples, the other samples of their turns that no message shows (the model's
+    working), their entries in the search index, memories taken from them, and their references to blobs."""
     rows = connection.execute(sa.select(messages.c.id, messages.c.sample_id, messages.c.turn_id).where(condition)).all()
     sample_ids = {row.sample_id for row in rows if row.sample_id}
     for batch in in_batches(sorted({row.turn_id for row in rows if row.turn_id})):
@@ -280,16 +285,18 @@ def _delete_dependents(connection: Connection, condition: sa.ColumnElement[bool]
         connection.execute(samples.delete().where(samples.c.id.in_(batch)))
     message_ids = {row.id for row in rows}
     unindex_messages(connection, message_ids)
-    blobs: set[str] = set()
+    blob_hashes: set[str] = set()
     for batch in in_batches(sorted(message_ids)):
         end_links_to_messages(connection, batch)
-        claims = sa.and_(blob_references.c.kind == MESSAGE_BLOB_KIND, blob_references.c.record_id.in_(batch))
+        references = sa.and_(blob_references.c.kind == MESSAGE_BLOB_KIND, blob_references.c.record_id.in_(batch))
         connection.execute(
             memories.delete().where(memories.c.message_id.in_(batch), memories.c.origin == "said", ~memories.c.edited)
         )
-        blobs.update(connection.scalars(sa.select(blob_references.c.sha256).where(claims)))
-        connection.execute(blob_references.delete().where(claims))
-    return DeletedContent(message_ids=frozenset(message_ids), sample_ids=frozenset(sample_ids), blob_hashes=frozenset(blobs))
+        blob_hashes.update(connection.scalars(sa.select(blob_references.c.sha256).where(references)))
+        connection.execute(blob_references.delete().where(references))
+    return DeletedContent(
+        message_ids=frozenset(message_ids), sample_ids=frozenset(sample_ids), blob_hashes=frozenset(blob_hashes)
+    )
 
 
 def _require_folder(connection: Connection, folder_id: str | None, person_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What stays known of links that ended: the hash of the secret, and whether it was revoked or went with its messages."""
+"""Share links that ended: the hash of their secret, and whether they were revoked or deleted with their messages."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from yearling.store.database.schema import ended_shares, shares
 
 
 def end_links_to_messages(connection: Connection, leaf_ids: Sequence[str]) -> None:
-    """Note that the links to these messages end, within the transaction that deletes the messages, and before it does."""
+    """Record that the links to these messages end, before the transaction deletes the messages."""
     rows = connection.execute(sa.select(shares).where(shares.c.leaf_id.in_(leaf_ids))).all()
     record_ended_links(connection, rows, revoked=False)
 
 
 def record_ended_links(connection: Connection, rows: Sequence[Row[Any]], *, revoked: bool) -> None:
-    """Note that these links, rows of `shares`, end in this transaction."""
+    """Record that these links (rows of `shares`) end in this transaction."""
     for row in rows:
         values = {"sha256": hash_token(row.id), "person_id": row.person_id, "leaf_id": row.leaf_id}
         connection.execute(ended_shares.insert().values(**values, created_utc=row.created_utc, revoked=revoked))

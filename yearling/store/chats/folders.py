@@ -1,4 +1,4 @@
-"""Folders: how a person sorts conversations. A conversation is in one folder or in none."""
+"""Folders in which people sort conversations. A conversation is in one folder or in none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from yearling.store.database.schema import conversations, folders
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """`num_conversations` is how many it holds."""
+    """A folder with the number of conversations in it."""
 
     id: str
     name: str
@@ -29,13 +29,13 @@ FolderRecords = list[Folder]
 
 
 class FolderStore:
-    """Everybody's folders, each visible to its owner only."""
+    """All folders. Each is visible to its owner only."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def create(self, person_id: str, name: str, *, folder_id: str | None = None, created_utc: datetime | None = None) -> Folder:
-        """Raises Conflict when the person has a folder of this name, BadInput for an empty name. An import brings id and time."""
+        """Create a folder; imports give its id and time. Raises Conflict for a name in use, BadInput for an empty name."""
         folder = Folder(id=folder_id or new_id(), name=_validated_name(name), created_utc=created_utc or now_utc())
         row = {"id": folder.id, "person_id": person_id, "name": folder.name, "created_utc": folder.created_utc}
         try:
@@ -46,28 +46,28 @@ class FolderStore:
         return folder
 
     def list(self, person_id: str) -> FolderRecords:
-        """By name."""
+        """A person's folders by name."""
         with self._database.read() as connection:
             return [_folder_from_row(row) for row in connection.execute(_select_folders(person_id).order_by(folders.c.name))]
 
     def get(self, folder_id: str, *, person_id: str) -> Folder:
-        """Raises NotFound."""
+        """A folder of a person. Raises NotFound."""
         with self._database.read() as connection:
             return _require_folder(connection, folder_id, person_id)
 
     def rename(self, folder_id: str, name: str, *, person_id: str) -> Folder:
-        """Raises NotFound, Conflict, BadInput."""
-        checked = _validated_name(name)
+        """Rename a folder. Raises NotFound, Conflict, BadInput."""
+        new_name = _validated_name(name)
         try:
             with self._database.write() as connection:
                 _require_folder(connection, folder_id, person_id)
-                connection.execute(folders.update().where(folders.c.id == folder_id).values(name=checked))
+                connection.execute(folders.update().where(folders.c.id == folder_id).values(name=new_name))
                 return _require_folder(connection, folder_id, person_id)
         except sa.exc.IntegrityError:
             raise _name_taken_error(name) from None
 
     def delete(self, folder_id: str, *, person_id: str) -> None:
-        """The folder goes, what was in it stays. Raises NotFound."""
+        """Delete a folder and keep the conversations in it. Raises NotFound."""
         with self._database.write() as connection:
             _require_folder(connection, folder_id, person_id)
             connection.execute(folders.delete().where(folders.c.id == folder_id))
@@ -98,4 +98,4 @@ def _validated_name(name: str) -> str:
 
 
 def _name_taken_error(name: str) -> Conflict:
-    return Conflict(f"There is a folder {name.strip()!r} already.", advice="Choose another name.", param="name")
+    return Conflict(f"You already have a folder {name.strip()!r}.", advice="Choose another name.", param="name")

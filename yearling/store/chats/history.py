@@ -1,4 +1,4 @@
-"""What the history page shows: a person's conversations page by page, in folders, found by words. Writes nothing."""
+"""The list of a person's conversations: by page, by folder and by search. Writes nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from yearling.store.database.search import SearchTerm, make_snippet, parse_query
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """A conversation as a list shows it; with a search, the newest message that was found in it and a piece of that."""
+    """A conversation in the list; for a search, with the newest matching message and an excerpt of it."""
 
     conversation: Conversation
     num_messages: int
@@ -30,14 +30,14 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """A part of the list; `next` is where the following page begins, None after the last."""
+    """One page of the list. `next_cursor` is where the next page begins, None after the last."""
 
     entries: tuple[HistoryEntry, ...]
     next_cursor: str | None
 
 
 class ConversationHistory:
-    """Everybody's history, each visible to its owner only."""
+    """The histories of all people. Each is visible to its owner only."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -45,9 +45,9 @@ class ConversationHistory:
     def list_page(
         self, person_id: str, *, query: str = "", folder_id: str | None = None, cursor: str | None = None, limit: int = 50
     ) -> HistoryPage:
-        """Conversations of a person, newest activity first; those in a folder, and those where all words of `query` occur.
+        """A person's conversations, latest activity first, optionally in a folder or with all words of `query`.
 
-        A word is looked for in every message and in the titles. Raises BadInput for a cursor that is none of ours.
+        The words must occur together in one message or in the title. Raises BadInput for an invalid cursor.
         """
         with self._database.read() as connection:
             terms = parse_query(query)
@@ -58,7 +58,7 @@ class ConversationHistory:
             return self._list_recent(connection, person_id, folder_id, cursor, limit)
 
     def get_entry(self, conversation_id: str, *, person_id: str) -> HistoryEntry:
-        """One conversation as the list shows it. Raises NotFound."""
+        """One conversation as a list entry. Raises NotFound."""
         with self._database.read() as connection:
             require_conversation(connection, conversation_id, person_id)
             row = connection.execute(_select_entries().where(conversations.c.id == conversation_id)).one()
@@ -67,17 +67,18 @@ class ConversationHistory:
     def _list_recent(
         self, connection: Connection, person_id: str, folder_id: str | None, cursor: str | None, limit: int
     ) -> HistoryPage:
-        chosen = conversations.c
-        query = _select_entries().where(chosen.person_id == person_id)
+        columns = conversations.c
+        query = _select_entries().where(columns.person_id == person_id)
         if folder_id is not None:
-            query = query.where(chosen.folder_id == folder_id)
+            query = query.where(columns.folder_id == folder_id)
         if cursor is not None:
-            when, last_id = _parse_cursor(cursor)
-            query = query.where(sa.or_(chosen.updated_utc < when, sa.and_(chosen.updated_utc == when, chosen.id < last_id)))
-        rows = connection.execute(query.order_by(chosen.updated_utc.desc(), chosen.id.desc()).limit(limit + 1)).all()
+            updated, last_id = _parse_cursor(cursor)
+            query = query.where(
+                sa.or_(columns.updated_utc < updated, sa.and_(columns.updated_utc == updated, columns.id < last_id))
+            )
+        rows = connection.execute(query.order_by(columns.updated_utc.desc(), columns.id.desc()).limit(limit + 1)).all()
         entries = tuple(_entry_from_row(row) for row in rows[:limit])
-        more = len(rows) > limit
-        last = entries[-1].conversation if more else None
+        last = entries[-1].conversation if len(rows) > limit else None
         return HistoryPage(entries, f"{format_time(last.updated_utc or last.created_utc)}~{last.id}" if last else None)
 
     def _search(
@@ -97,24 +98,24 @@ class ConversationHistory:
         )
         both = sa.union_all(in_messages, in_titles).subquery("both")
         place = sa.func.max(both.c.place)
-        found = sa.select(
+        matches = sa.select(
             both.c.conversation_id, sa.func.max(both.c.message_id).label("message_id"), place.label("place")
         ).group_by(both.c.conversation_id)
         if folder_id is not None:
             inside = sa.and_(conversations.c.id == both.c.conversation_id, conversations.c.folder_id == folder_id)
-            found = found.join(conversations, inside)
+            matches = matches.join(conversations, inside)
         if cursor is not None:
-            found = found.having(place < cursor)
-        ordered = connection.execute(found.order_by(place.desc()).limit(limit + 1)).all()
-        shown = ordered[:limit]
-        whole = _select_entries().where(conversations.c.id.in_([row.conversation_id for row in shown]))
-        by_id = {row.id: row for row in connection.execute(whole)}
-        wanted = sa.select(messages.c.id, messages.c.content).where(messages.c.id.in_([row.message_id for row in shown]))
-        said = {row.id: row.content for row in connection.execute(wanted)}
+            matches = matches.having(place < cursor)
+        rows = connection.execute(matches.order_by(place.desc()).limit(limit + 1)).all()
+        shown = rows[:limit]
+        shown_entries = _select_entries().where(conversations.c.id.in_([row.conversation_id for row in shown]))
+        by_id = {row.id: row for row in connection.execute(shown_entries)}
+        contents = sa.select(messages.c.id, messages.c.content).where(messages.c.id.in_([row.message_id for row in shown]))
+        content_by_id = {row.id: row.content for row in connection.execute(contents)}
         entries = tuple(
-            _entry_from_row(by_id[row.conversation_id], row.message_id, said.get(row.message_id), query) for row in shown
+            _entry_from_row(by_id[row.conversation_id], row.message_id, content_by_id.get(row.message_id), query) for row in shown
         )
-        return HistoryPage(entries, shown[-1].place if len(ordered) > limit else None)
+        return HistoryPage(entries, shown[-1].place if len(rows) > limit else None)
 
 
 def _select_entries() -> sa.Select[Any]:
@@ -143,8 +144,8 @@ def _title_contains(term: SearchTerm) -> sa.ColumnElement[bool]:
 
 
 def _parse_cursor(cursor: str) -> tuple[datetime, str]:
-    when, _, last_id = cursor.partition("~")
+    updated, _, last_id = cursor.partition("~")
     try:
-        return parse_time(when), last_id
+        return parse_time(updated), last_id
     except ValueError:
-        raise BadInput("The cursor is none of this list.", advice="Take `next` of the page before.", param="after") from None
+        raise BadInput("The cursor is invalid.", advice="Use `next` of the previous page.", param="after") from None

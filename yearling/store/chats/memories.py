@@ -1,6 +1,6 @@
-"""Memories: what the assistant may know of a person, in the person's own words, each with the message that it came from.
+"""Memories: what the assistant may know about a person, in the person's own words, each with its source message.
 
-Deleting the message that something came from deletes it too, unless the person has made it their own by editing it.
+Deleting the source message deletes the memory too, unless the person has edited it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from yearling.store.database.schema import conversations, memories, messages, pa
 from yearling.store.database.search import fold_text
 
 MAX_MEMORIES_PER_PERSON = 1000
-"""Memories that one person can have; the oldest that nobody touched make room."""
+"""How many memories one person can have. The oldest unedited ones are deleted to make room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """`topic` names what only one thing can be said about (a name, a home); `said` came from a message, `added` by hand."""
+    """One memory. A `topic` (such as a name or a home) has one memory only; `said` came from a message, `added` by hand."""
 
     id: str
     person_id: str
@@ -46,13 +46,13 @@ MemoryRecords = list[Memory]
 
 
 class MemoryStore:
-    """Everybody's memories, each visible to the person only that they are about."""
+    """All memories. Each is visible only to the person whom it is about."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def list(self, person_id: str, *, active_only: bool = False) -> MemoryRecords:
-        """Newest first."""
+        """A person's memories, newest first."""
         query = sa.select(memories).where(memories.c.person_id == person_id)
         if active_only:
             query = query.where(memories.c.active)
@@ -60,25 +60,25 @@ class MemoryStore:
             return [_memory_from_row(row) for row in connection.execute(query.order_by(memories.c.id.desc()))]
 
     def get(self, memory_id: str, *, person_id: str) -> Memory:
-        """Raises NotFound."""
+        """A memory of a person. Raises NotFound."""
         with self._database.read() as connection:
             return _require_memory(connection, memory_id, person_id)
 
     def add(self, person_id: str, text: str) -> Memory:
-        """What the person wants remembered. Raises Conflict when it is there already, BadInput when it is empty."""
+        """Add a memory by hand. Raises Conflict if it exists already, BadInput if it is empty."""
         with self._database.write() as connection:
             known = _known_texts(connection, person_id)
             if fold_text(_validated_text(text)) in known:
-                raise Conflict("That is remembered already.", param="text")
+                raise Conflict("This memory exists already.", param="text")
             return _insert_memory(connection, person_id, _validated_text(text), "", "added", None)
 
     def add_extracted(self, person_id: str, message_id: str, extracted: Sequence[tuple[str, str]]) -> MemoryRecords:
-        """Remember (text, topic) of what a person said in a message; returns what was new.
+        """Add memories, each (text, topic), taken from a message. Returns the new ones.
 
-        What is known already is left alone, and so is a message that has gone meanwhile. What only one thing can be said about
-        replaces what was said of it before, unless the person has edited that.
+        Known texts are skipped, and nothing is added if the message was deleted meanwhile. A memory with a topic replaces the
+        earlier one on that topic, unless the person has edited it.
         """
-        learnt: MemoryRecords = []
+        added: MemoryRecords = []
         with self._database.write() as connection:
             if connection.execute(sa.select(messages.c.id).where(messages.c.id == message_id)).first() is None:
                 return []
@@ -89,12 +89,12 @@ class MemoryStore:
                 if topic:
                     outdated = sa.and_(memories.c.person_id == person_id, memories.c.topic == topic, ~memories.c.edited)
                     connection.execute(memories.delete().where(outdated))
-                learnt.append(_insert_memory(connection, person_id, text, topic, "said", message_id))
+                added.append(_insert_memory(connection, person_id, text, topic, "said", message_id))
             _evict_oldest(connection, person_id)
-        return learnt
+        return added
 
     def update(self, memory_id: str, *, person_id: str, text: str = UNCHANGED, active: bool = UNCHANGED) -> Memory:
-        """Reword a memory, or switch it on or off. Raises NotFound, BadInput."""
+        """Change the text of a memory, or switch it on or off. Raises NotFound, BadInput."""
         changes: dict[str, Any] = {"updated_utc": now_utc()}
         if text is not UNCHANGED:
             changes |= {"text": _validated_text(text), "edited": True}
@@ -106,7 +106,7 @@ class MemoryStore:
             return _require_memory(connection, memory_id, person_id)
 
     def delete(self, memory_id: str, *, person_id: str) -> None:
-        """Raises NotFound."""
+        """Delete a memory. Raises NotFound."""
         with self._database.write() as connection:
             _require_memory(connection, memory_id, person_id)
             connection.execute(memories.delete().where(memories.c.id == memory_id))
@@ -114,7 +114,7 @@ class MemoryStore:
         self._database.scrub("memories")
 
     def delete_all(self, person_id: str) -> int:
-        """Forget everything; returns how much that was."""
+        """Delete all memories of a person. Returns how many there were."""
         with self._database.write() as connection:
             count = connection.execute(memories.delete().where(memories.c.person_id == person_id)).rowcount
             append_audit_entry(connection, person_id, "memory.delete_all", person_id, {"memories": count})
@@ -122,20 +122,20 @@ class MemoryStore:
         return count
 
     def insert_exported(self, person_id: str, row: dict[str, Any]) -> bool:
-        """Store a memory as an export has it; False when it is there already. The message may be missing."""
+        """Store a memory from an export. Returns False if its text is known already. Its source message may be missing."""
         with self._database.write() as connection:
             if fold_text(row["text"]) in _known_texts(connection, person_id):
                 return False
-            theirs = sa.select(messages.c.id).join(conversations, conversations.c.id == messages.c.conversation_id)
+            query = sa.select(messages.c.id).join(conversations, conversations.c.id == messages.c.conversation_id)
             own = sa.and_(messages.c.id == row["message_id"], conversations.c.person_id == person_id)
-            there = row["message_id"] and connection.execute(theirs.where(own)).first()
+            has_message = row["message_id"] and connection.execute(query.where(own)).first()
             times = {name: parse_time(row[name]) for name in ("created_utc", "updated_utc")}
-            values = {**row, **times, "person_id": person_id, "message_id": row["message_id"] if there else None}
+            values = {**row, **times, "person_id": person_id, "message_id": row["message_id"] if has_message else None}
             connection.execute(memories.insert().values({name: values[name] for name in Memory.__slots__}))
         return True
 
     def conversation_ids_by_message(self, message_ids: Sequence[str]) -> dict[str, str]:
-        """In which conversation each of these messages is."""
+        """The conversation of each of these messages, by message id."""
         query = sa.select(messages.c.id, messages.c.conversation_id)
         with self._database.read() as connection:
             return {
@@ -191,5 +191,5 @@ def _memory_from_row(row: Row[Any]) -> Memory:
 
 def _validated_text(text: str) -> str:
     if not text.strip():
-        raise BadInput("There is nothing to remember.", param="text")
+        raise BadInput("A memory needs a text.", param="text")
     return " ".join(text.split())

@@ -19,7 +19,7 @@ from yearling.store.database.schema import modes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModeRecord:
-    """One version of a mode. Versions never change; a retired mode is offered no more."""
+    """One version of a mode. Versions never change; a retired mode is no longer offered."""
 
     name: str
     version: int
@@ -33,7 +33,7 @@ ModeRecords = list[ModeRecord]
 
 
 class ModeStore:
-    """The modes that were defined here."""
+    """The modes of one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,7 +46,7 @@ class ModeStore:
             return [_mode_from_row(row) for row in connection.execute(query.order_by(modes.c.name))]
 
     def define(self, name: str, title: str, text: str, *, actor: str, after_version: int = 0) -> ModeRecord:
-        """A new mode, or the next version of one; the version is higher than `above`."""
+        """Define a mode, or the next version of one. The version is higher than `after_version`."""
         with self._database.write() as connection:
             newest = connection.execute(sa.select(sa.func.max(modes.c.version)).where(modes.c.name == name)).scalar()
             version = max(newest or 0, after_version) + 1
@@ -56,10 +56,10 @@ class ModeStore:
         return record
 
     def retire(self, name: str, *, actor: str) -> ModeRecord:
-        """Offer a mode no more; what was said in it stays. Raises NotFound."""
+        """Stop offering a mode. Conversations in it stay. Raises NotFound."""
         with self._database.write() as connection:
             if connection.execute(modes.update().where(modes.c.name == name).values(retired=True)).rowcount == 0:
-                raise NotFound(f"There is no mode {name!r} that could be retired.")
+                raise NotFound(f"There is no mode {name!r} to retire.")
             append_audit_entry(connection, actor, "mode.retire", name)
             newest = sa.select(modes).where(modes.c.name == name).order_by(modes.c.version.desc()).limit(1)
             return _mode_from_row(connection.execute(newest).one())

@@ -1,4 +1,4 @@
-"""Each person's own settings, as plain data, and the modes that maintainers define. Knows nothing of what the settings mean."""
+"""The personal settings of people, as plain data. Knows nothing of what the settings mean."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from yearling.store.database.schema import personal_settings
 
 
 class PersonalSettingsStore:
-    """Everybody's settings."""
+    """The settings of all people."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def get(self, person_id: str) -> dict[str, Any]:
-        """What a person has set; empty when nothing was."""
+        """The settings of a person; empty if there are none."""
         query = sa.select(personal_settings.c.body).where(personal_settings.c.person_id == person_id)
         with self._database.read() as connection:
             body = connection.execute(query).scalar()
         return dict(json.loads(body)) if body else {}
 
     def update(self, person_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Set what is given and leave the rest; returns the whole."""
+        """Change the given settings and keep the others. Returns all settings."""
         own = personal_settings.c.person_id == person_id
         with self._database.write() as connection:
             body = connection.execute(sa.select(personal_settings.c.body).where(own)).scalar()
-            whole = {**(json.loads(body) if body else {}), **changes}
+            settings = {**(json.loads(body) if body else {}), **changes}
             if body is None:
-                connection.execute(personal_settings.insert().values(person_id=person_id, body=compact_json(whole)))
+                connection.execute(personal_settings.insert().values(person_id=person_id, body=compact_json(settings)))
             else:
-                connection.execute(personal_settings.update().where(own).values(body=compact_json(whole)))
-        return whole
+                connection.execute(personal_settings.update().where(own).values(body=compact_json(settings)))
+        return settings

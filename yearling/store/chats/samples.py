@@ -1,6 +1,6 @@
-"""Samples: what models saw and emitted, owned by the person who asked. Says nothing of how answers are made or learnt from.
+"""Samples: what models saw and emitted, owned by the person who asked. Knows nothing of generation or training.
 
-The retention setting is applied here, on the way in, so that nobody can forget it.
+This module applies the retention setting to every sample that it stores, so that no caller can forget it.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class SampleStore:
         self.retention = retention
 
     def add(self, sample: Sample) -> bool:
-        """Store one sample as far as the retention setting allows; durable on return. True when something was stored.
+        """Store a sample as far as the retention setting allows; durable on return. Returns whether anything was stored.
 
-        Raises NotFound for an unknown person, Conflict for an id in use, StorageFailed, and ValueError when the sample
-        contradicts itself.
+        Raises NotFound for an unknown person, Conflict for an id in use, StorageFailed, and ValueError if the sample is
+        inconsistent.
         """
         return self.add_many([sample]) == 1
 
     def add_many(self, batch: Sequence[Sample]) -> int:
-        """Store samples in one transaction, all or none, and return how many were stored. Raises as `add`."""
+        """Store samples in one transaction, all or none. Returns how many were stored. Raises as `add`."""
         rows = [_row_values(kept) for sample in batch if (kept := apply_retention(sample, self.retention)) is not None]
         if not rows:
             return 0
@@ -56,14 +56,14 @@ class SampleStore:
         return len(rows)
 
     def add_each(self, batch: Sequence[Sample]) -> SampleInsertResults:
-        """Store samples in one transaction where possible; for each, whether it was stored or why it could not be.
+        """Store samples, in one transaction if possible. Returns for each whether it was stored, or the exception.
 
-        One that is unacceptable in itself does not keep the others out; when the storage fails, all fail.
+        An invalid sample does not affect the others; if the storage fails, all fail.
         """
         try:
             return [True] * len(batch) if self.add_many(batch) else [False] * len(batch)
         except (StorageFailed, Unavailable, Untrusted) as error:
-            # One exception per caller: an exception object that is raised twice mixes its tracebacks up.
+            # One exception per caller: raising one object twice would mix up its tracebacks.
             return [type(error)(error.message, advice=error.advice, param=error.param) for _ in batch]
         except Exception as error:
             if len(batch) == 1:
@@ -71,7 +71,7 @@ class SampleStore:
             return [result for sample in batch for result in self.add_each([sample])]
 
     def get(self, sample_id: str, *, person_id: str) -> Sample:
-        """Raises NotFound, for another person's sample too."""
+        """A sample of a person. Raises NotFound if it does not exist or belongs to somebody else."""
         with self._database.read() as connection:
             row = connection.execute(
                 sa.select(samples).where(samples.c.id == sample_id, samples.c.person_id == person_id)
@@ -81,31 +81,31 @@ class SampleStore:
         return sample_from_row(row)
 
     def get_many(self, ids: Sequence[str]) -> dict[str, Sample]:
-        """Those of these samples that are there, whoever they belong to, by id. For lessons; nothing of it is for a page."""
-        found: dict[str, Sample] = {}
+        """The samples with these ids that exist, of any person, by id. For training data only, never to be shown."""
+        stored: dict[str, Sample] = {}
         with self._database.read() as connection:
             for batch in in_batches(ids):
                 rows = connection.execute(sa.select(samples).where(samples.c.id.in_(batch)))
-                found.update((row.id, sample_from_row(row)) for row in rows)
-        return found
+                stored.update((row.id, sample_from_row(row)) for row in rows)
+        return stored
 
     def owned_ids(self, ids: Sequence[str], *, person_id: str) -> set[str]:
-        """Those of these ids that are samples of a person."""
-        found: set[str] = set()
+        """The subset of these ids that are samples of a person."""
+        owned: set[str] = set()
         with self._database.read() as connection:
             for batch in in_batches(ids):
                 own = sa.and_(samples.c.id.in_(batch), samples.c.person_id == person_id)
-                found.update(connection.scalars(sa.select(samples.c.id).where(own)))
-        return found
+                owned.update(connection.scalars(sa.select(samples.c.id).where(own)))
+        return owned
 
     def ids_for_request(self, request_id: str, *, person_id: str) -> set[str]:
-        """The ids of a person's samples that one request led to."""
+        """The ids of a person's samples from one request."""
         query = sa.select(samples.c.id).where(samples.c.request_id == request_id, samples.c.person_id == person_id)
         with self._database.read() as connection:
             return set(connection.scalars(query))
 
     def list(self, person_id: str, limit: int = 100, before: str | None = None) -> SampleRecords:
-        """A person's samples, newest first; `before` is the id where the last page ended."""
+        """A person's samples, newest first. `before` is the last id of the previous page."""
         query = sa.select(samples).where(samples.c.person_id == person_id)
         if before is not None:
             query = query.where(samples.c.id < before)
@@ -113,7 +113,7 @@ class SampleStore:
             return [sample_from_row(row) for row in connection.execute(query.order_by(samples.c.id.desc()).limit(limit))]
 
     def delete(self, sample_id: str, *, person_id: str) -> None:
-        """Raises NotFound, for another person's sample too."""
+        """Delete a sample. Raises NotFound if it does not exist or belongs to somebody else."""
         with self._database.write() as connection:
             own = sa.and_(samples.c.id == sample_id, samples.c.person_id == person_id)
             if connection.execute(samples.delete().where(own)).rowcount == 0:
@@ -122,8 +122,8 @@ class SampleStore:
         self._database.scrub("samples")
 
     def delete_older_than(self, cutoff_utc: datetime) -> int:
-        """Delete everybody's samples from before `utc`, and return how many there were."""
-        with self._database.read() as connection:  # most calls find nothing, and need not become writers
+        """Delete all samples older than `cutoff_utc`. Returns how many there were."""
+        with self._database.read() as connection:  # most calls find nothing and need no write lock
             if connection.execute(sa.select(samples.c.id).where(samples.c.created_utc < cutoff_utc).limit(1)).first() is None:
                 return 0
         with self._database.write() as connection:
@@ -133,7 +133,7 @@ class SampleStore:
         return count
 
     def count(self, person_id: str | None = None) -> int:
-        """How many samples there are, of one person or of everybody."""
+        """The number of samples, of one person or of all."""
         query = sa.select(sa.func.count()).select_from(samples)
         if person_id is not None:
             query = query.where(samples.c.person_id == person_id)
@@ -141,23 +141,25 @@ class SampleStore:
             return connection.execute(query).scalar_one()
 
     def _raise_constraint_violation(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Raise what the database meant by a constraint violation, if it can still be told."""
+        """Raise the error behind a constraint violation, if it can be determined."""
         ids = {row["id"] for row in rows}
         with self._database.read() as connection:
-            known = set(connection.scalars(sa.select(people.c.id).where(people.c.id.in_({row["person_id"] for row in rows}))))
+            known_people = set(
+                connection.scalars(sa.select(people.c.id).where(people.c.id.in_({row["person_id"] for row in rows})))
+            )
             taken = connection.scalars(sa.select(samples.c.id).where(samples.c.id.in_(ids))).first()
         for row in rows:
-            if row["person_id"] not in known:
+            if row["person_id"] not in known_people:
                 raise NotFound(f"There is no person {row['person_id']!r}.") from None
         if taken or len(ids) < len(rows):
-            raise Conflict(f"There is a sample {taken or rows[0]['id']!r} already.") from None
+            raise Conflict(f"The sample id {taken or rows[0]['id']!r} is in use.") from None
 
 
 def apply_retention(sample: Sample, retention: Retention) -> Sample | None:
-    """The sample as it may be stored; None when nothing may be.
+    """The part of a sample that may be stored, or None.
 
-    `metadata` drops every word and number that says what was talked about: messages, answer, token ids, log-probabilities, the
-    schema, the stop strings and the logit bias. Counts, times, settings and hashes stay.
+    `metadata` removes everything that reveals content: messages, answer, token ids, log-probabilities, schema, stop strings and
+    logit bias. Counts, times, settings and hashes stay.
     """
     if retention == "none":
         return None
@@ -177,14 +179,14 @@ def apply_retention(sample: Sample, retention: Retention) -> Sample | None:
 
 
 def find_length_mismatch(output_ids: Sequence[int], logprobs: Sequence[float]) -> str:
-    """Why these cannot belong together, or nothing. Engines that tell no token ids may still tell log-probabilities."""
+    """Why these cannot belong together, or an empty string. Some engines report log-probabilities without token ids."""
     if output_ids and logprobs and len(output_ids) != len(logprobs):
         return f"{len(logprobs)} log-probabilities for {len(output_ids)} tokens"
     return ""
 
 
 def sample_from_row(row: Row[Any]) -> Sample:
-    """The sample in a row. Raises Untrusted when a packed column is broken."""
+    """The sample in a row. Raises Untrusted if a packed column is damaged."""
     values = dict(row._mapping)
     values["sampling"] = sampling_from_json(json.loads(values["sampling"]))
     values["messages"] = tuple(json.loads(values["messages"]))

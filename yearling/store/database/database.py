@@ -1,8 +1,8 @@
 """One database, SQLite or Postgres: connections, durable transactions, clear errors. Knows nothing of what the tables mean.
 
-A write that returned has reached the disk: SQLite runs in WAL mode with `synchronous=FULL`, Postgres with `synchronous_commit`
-on. SQLite allows one writer at a time; writers within the process queue on a lock, which is fairer and quicker than SQLite's own
-polling, and other processes are waited for up to `lock_timeout_s`.
+A write is durable when it returns: SQLite runs in WAL mode with `synchronous=FULL`, Postgres with `synchronous_commit` on. SQLite
+allows one writer at a time. Writers of this process queue on a lock, which is fairer and faster than SQLite's polling; writers
+wait up to `lock_timeout_s` seconds for other processes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BEGIN_WRITE = "BEGIN IMMEDIATE"
-"""How a writer begins on SQLite: with its lock. A transaction that reads first and writes later could fail half-way."""
+"""Takes SQLite's write lock at once. A transaction that reads first and writes later could fail half-way."""
 
 BATCH_ROWS = 500
 """How many rows or ids go into one statement."""
@@ -40,7 +40,7 @@ class Database:
     """A pool of connections to one database. Thread-safe."""
 
     def __init__(self, url: str, *, lock_timeout_s: float = 5.0) -> None:
-        """Prepare connections; nothing is opened yet. Raises BadInput for an address that cannot work."""
+        """Prepare connections; nothing is opened yet. Raises BadInput for an unusable URL."""
         self.url = normalise_url(url)
         self.lock_timeout_s = lock_timeout_s
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
@@ -52,7 +52,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A consistent view of the data. Raises what `in_words` raises."""
+        """A transaction that reads one consistent state. Raises as `translate_storage_errors`."""
         with translate_storage_errors(self.label, self._folder), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection = connection.execution_options(yearling_begin="BEGIN")
@@ -63,9 +63,9 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction: durable when the block has ended, without any trace if it raised. Raises what `in_words` raises.
+        """A write transaction: durable when the block ends, rolled back if it raises. Raises as `translate_storage_errors`.
 
-        Not to be nested: SQLite has one writer.
+        Must not be nested, because SQLite has one writer.
         """
         with translate_storage_errors(self.label, self._folder), self._write_lock, self.engine.connect() as idle:
             connection = idle.execution_options(yearling_begin=BEGIN_WRITE)
@@ -73,7 +73,7 @@ class Database:
                 yield connection
 
     def insert_or_ignore(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-        """An INSERT that leaves rows alone that are there already."""
+        """An INSERT that skips rows that exist already."""
         if self.is_sqlite:
             from sqlalchemy.dialects.sqlite import insert
 
@@ -83,10 +83,10 @@ class Database:
         return insert_postgres(table).on_conflict_do_nothing()
 
     def scrub(self, *tables: str) -> None:
-        """After a delete: leave no copy of the deleted rows in the write-ahead log (SQLite) or in dead row versions (Postgres).
+        """Remove copies of deleted rows from the write-ahead log (SQLite) or from dead row versions (Postgres).
 
-        Within the database file, SQLite overwrites them by `secure_delete`. A reader that is busy just then postpones this to the
-        next call or to the next checkpoint.
+        SQLite's `secure_delete` overwrites the rows in the database file itself. An active reader postpones the removal to the
+        next call or checkpoint.
         """
         with translate_storage_errors(self.label, self._folder), self.engine.connect() as connection:
             if self.is_sqlite:
@@ -96,7 +96,7 @@ class Database:
                 connection.exec_driver_sql(f"VACUUM (SKIP_LOCKED) {', '.join(tables)}")
 
     def use_wal(self) -> None:
-        """Put a SQLite file into WAL mode (it stays so). Raises StorageFailed when another program keeps it from that."""
+        """Put a SQLite file into WAL mode, permanently. Raises StorageFailed if another program prevents it."""
         deadline = time.monotonic() + self.lock_timeout_s
         while True:
             try:
@@ -105,24 +105,26 @@ class Database:
                 if mode == "wal":
                     return
                 raise StorageFailed(
-                    f"{self.label} is on a file system without shared memory ({mode}).", advice="Move data_dir to a local disk."
+                    f"{self.label} is on a file system without shared memory (journal mode {mode}).",
+                    advice="Move data_dir to a local disk.",
                 )
             except StorageFailed as error:
-                # Changing the mode does not wait for locks by itself.
+                # Unlike other statements, changing the mode does not wait for locks.
                 if "locked" not in error.message or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
 
     def quick_check(self) -> None:
-        """Look for damage in a SQLite file small enough for that to take no time. Raises Untrusted."""
+        """Look for damage in a SQLite file, if it is small enough to be checked quickly. Raises Untrusted."""
         if self.path is None or self.path.stat().st_size > _QUICK_CHECK_BYTES:
             return
         with self.read() as connection:
-            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-        if found != "ok":
-            raise damaged_error(self.label, found.splitlines()[-1])
+            report = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        if report != "ok":
+            raise damaged_error(self.label, report.splitlines()[-1])
 
     def close(self) -> None:
+        """Close all connections."""
         self.engine.dispose()
 
     @property
@@ -166,20 +168,20 @@ def normalise_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except sa.exc.ArgumentError:
-        raise BadInput("database_url is not a URL.", advice=_URL_ADVICE, param="database_url") from None
+        raise BadInput("The setting database_url is not a URL.", advice=_URL_ADVICE, param="database_url") from None
     backend = parsed.get_backend_name()
     if backend in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
     if backend == "sqlite" and parsed.database and parsed.database != ":memory:" and not parsed.database.startswith("file:"):
         return parsed.set(drivername="sqlite+pysqlite")
-    raise BadInput(f"A {backend} database cannot be used here.", advice=_URL_ADVICE, param="database_url")
+    raise BadInput(f"A {backend} database is not supported here.", advice=_URL_ADVICE, param="database_url")
 
 
-_URL_ADVICE = "Write sqlite:////absolute/path.db or postgresql://person:password@host/database, or leave it empty."
+_URL_ADVICE = "Use sqlite:////absolute/path.db or postgresql://user:password@host/database, or leave it empty."
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves, see `_begin_sqlite`
+    connection.isolation_level = None  # `_begin_sqlite` begins transactions
     for pragma in (
         "foreign_keys=ON",
         "synchronous=FULL",

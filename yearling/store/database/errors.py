@@ -1,4 +1,4 @@
-"""What a database or a file system says when it fails, in words that a person can act on."""
+"""Failures of a database or a file system, translated into errors that a person can act on."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _ADVICE = DiskAdvice(
     full="Free some space: saving works again by itself, and what was saved before is safe.",
     not_writable="Make it writable, or choose another folder with YEARLING_DATA_DIR.",
 )
-_DAMAGED_ADVICE = "Restore the newest backup with `yearling restore FILE`; the damaged file is kept aside."
+_DAMAGED_ADVICE = "Restore the newest backup with `yearling restore FILE`. The damaged file is kept."
 
 
 @contextmanager
 def translate_storage_errors(label: str, directory: Path | None = None) -> Iterator[None]:
-    """Turn failures of the storage under `place` into UserErrors; constraint violations and our own bugs pass unchanged.
+    """Raise a UserError for a storage failure of the block; constraint violations and bugs of ours pass unchanged.
 
-    `folder` is where the bytes lie, if on this machine: a full disk hides behind several error codes, and its free space tells.
-    Raises StorageFailed (full, read-only, locked, failing), Untrusted (damaged), Unavailable (no database server),
-    BadInput (a database address that cannot work).
+    `label` names the storage in messages and begins with "The". `directory` is where the files are, if on this machine: SQLite
+    reports a full disk by several codes, and the free space decides. Raises StorageFailed (full, read-only, locked, failing),
+    Untrusted (damaged), Unavailable (no database server), BadInput (an unusable database URL).
     """
     try:
         with translate_disk_errors(label, advice=_ADVICE, all_errors=True):
@@ -45,7 +45,7 @@ def translate_storage_errors(label: str, directory: Path | None = None) -> Itera
             raise
         raise translated from error
     except exc.TimeoutError as error:
-        raise Unavailable(f"All connections to {label} are busy.", advice="Try again in a moment.") from error
+        raise Unavailable(f"{label} has no free connection.", advice="Try again in a moment.") from error
     except sqlite3.Error as error:
         translated = _translate_sqlite_error(error, label, directory)
         if translated is None:
@@ -54,6 +54,7 @@ def translate_storage_errors(label: str, directory: Path | None = None) -> Itera
 
 
 def damaged_error(label: str, reason: str) -> Untrusted:
+    """The error for a damaged database. `label` begins a sentence."""
     return Untrusted(f"{label} is damaged: {reason}.", advice=_DAMAGED_ADVICE)
 
 
@@ -70,10 +71,10 @@ def _translate_sqlite_error(error: sqlite3.Error, label: str, directory: Path | 
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
         return StorageFailed(
             f"{label} is locked by another program.",
-            advice="Close the program that has it open (a database browser, a backup tool) and try again.",
+            advice="Close the program that has it open, such as a database browser or a backup tool, and try again.",
         )
     if name == "SQLITE_READONLY_DBMOVED":
-        return StorageFailed(f"{label} was moved or replaced while in use.", advice="Restart Yearling.")
+        return StorageFailed(f"{label} was moved or replaced while it was in use.", advice="Restart Yearling.")
     if name.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
         return _read_only_error(label)
     if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")):
@@ -96,7 +97,9 @@ def _translate_postgres_error(error: exc.DBAPIError, label: str) -> UserError | 
     if state.startswith("58"):
         return StorageFailed(f"{label} cannot be read or written: {error.orig}.", advice="See the database server's log.")
     if state.startswith(("28", "3D")):
-        return BadInput(f"{label} cannot be opened: {error.orig}.", advice="Correct database_url.", param="database_url")
+        return BadInput(
+            f"{label} cannot be opened: {error.orig}.", advice="Correct the setting database_url.", param="database_url"
+        )
     if isinstance(error, exc.OperationalError | exc.InterfaceError):
         reason = str(error.orig).strip().splitlines()[0].rstrip(".") if str(error.orig).strip() else "no reason given"
         return Unavailable(f"{label} cannot be reached: {reason}.", advice="Start the database server, or correct database_url.")

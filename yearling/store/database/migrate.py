@@ -1,7 +1,7 @@
-"""Bring a database to the newest schema when it is opened: once, whoever opens it first, with a backup before any change.
+"""Migrate a database to the newest schema when it is opened, with a backup before any change.
 
-The whole change is one transaction on both databases, so that a start that dies in the middle leaves the old schema. The same
-transaction is the lock: on SQLite it is the write lock, on Postgres an advisory lock.
+The whole migration is one transaction on both databases, so a process that dies half-way leaves the old schema. The transaction
+also keeps other processes out: on SQLite by the write lock, on Postgres by an advisory lock.
 """
 
 from __future__ import annotations
@@ -30,42 +30,42 @@ _LOCK_TIMEOUT_S = 300.0
 
 
 def read_schema_version(connection: Connection) -> str | None:
-    """The number of the schema that is there; None for a database that holds nothing of ours."""
+    """The number of the schema in the database; None if it has no tables of ours."""
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()
 
 
 def migrate(database: Database, *, create_backup: Callable[[str], Path], find_newest_backup: Callable[[], Path | None]) -> None:
-    """Make the schema the newest.
+    """Migrate to the newest schema.
 
-    `back_up` is called with the old schema's number before anything changes, and returns where the backup is; `newest_backup`
-    finds one that this program can restore. Raises Conflict, with nothing changed, when the schema is newer than this program
-    or the database is somebody else's.
+    `create_backup` is called with the old schema's number before anything changes and returns the path of the backup.
+    `find_newest_backup` returns one that this version can restore, for the error message. Raises Conflict, with nothing changed,
+    if the schema is newer than this version or the database belongs to another program.
     """
     with database.read() as connection:
-        found = read_schema_version(connection)
-    require_known_schema(found, find_newest_backup)
-    if found == SCHEMA_VERSION:
+        version = read_schema_version(connection)
+    require_known_schema(version, find_newest_backup)
+    if version == SCHEMA_VERSION:
         return
     with migration_transaction(database) as connection:
-        found = read_schema_version(connection)
-        require_known_schema(found, find_newest_backup)
-        if found == SCHEMA_VERSION:
-            return  # another start was quicker
-        if found is None:
+        version = read_schema_version(connection)
+        require_known_schema(version, find_newest_backup)
+        if version == SCHEMA_VERSION:
+            return  # another process has migrated it
+        if version is None:
             _require_own_tables(database, connection)
-        backup = create_backup(found) if found else None
+        backup = create_backup(version) if version else None
         upgrade(connection, SCHEMA_VERSION)
         if database.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()):
-            raise RuntimeError(f"a migration left a row of {broken[0]} that refers to nothing")
+            raise RuntimeError(f"a migration left a row of {broken[0]} with a dangling reference")
         if backup:
-            append_audit_entry(connection, "yearling", "schema.migrate", SCHEMA_VERSION, {"from": found, "backup": backup.name})
+            append_audit_entry(connection, "yearling", "schema.migrate", SCHEMA_VERSION, {"from": version, "backup": backup.name})
 
 
 def upgrade(connection: Connection, target_version: str) -> None:
-    """Run the migrations up to `to` in the transaction of `connection`."""
-    from alembic import command  # late: only starts that change the schema need Alembic
+    """Run the migrations up to `target_version` in the transaction of `connection`."""
+    from alembic import command  # imported late: an ordinary start does not need Alembic
 
     config = alembic_config()
     config.attributes["connection"] = connection
@@ -73,7 +73,7 @@ def upgrade(connection: Connection, target_version: str) -> None:
 
 
 def alembic_config() -> Config:
-    """Alembic's settings, without a file."""
+    """Alembic's configuration, made without a file."""
     from alembic.config import Config
 
     config = Config()
@@ -84,9 +84,9 @@ def alembic_config() -> Config:
 
 @contextmanager
 def migration_transaction(database: Database) -> Iterator[Connection]:
-    """A transaction that no other migration shares. On SQLite foreign keys rest meanwhile: rebuilding a table drops it first.
+    """A write transaction that excludes other migrations. On SQLite it suspends foreign keys, since rebuilding a table drops it.
 
-    Raises StorageFailed when another program has held the database for minutes.
+    Raises StorageFailed if another program holds the database for minutes.
     """
     with translate_storage_errors(database.label), database.engine.connect() as idle:
         if database.is_sqlite:
@@ -100,7 +100,7 @@ def migration_transaction(database: Database) -> Iterator[Connection]:
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK_KEY)))
                 yield connection
         finally:
-            # The connection goes back to the pool, where foreign keys must hold.
+            # Not back into the pool: there foreign keys must hold.
             idle.invalidate()
 
 
@@ -116,23 +116,23 @@ def _begin_with_retry(database: Database, connection: Connection) -> sa.RootTran
 
 
 def require_known_schema(version: str | None, find_newest_backup: Callable[[], Path | None]) -> None:
-    """Raises Conflict, naming a backup that would do, when the schema is newer than this program knows."""
+    """Raise Conflict if the schema is newer than this version; the advice names a backup that it can restore."""
     if version is None or int(version) <= int(SCHEMA_VERSION):
         return
     backup = find_newest_backup()
-    instead = f"restore the backup {backup}" if backup else "restore a backup that this version made"
+    alternative = f"restore the backup {backup}" if backup else "restore a backup that this version made"
     raise Conflict(
-        f"This data was written by a newer Yearling (its schema is {version}, this program knows {SCHEMA_VERSION}).",
-        advice=f"Install the newer Yearling, or {instead} with `yearling restore`.",
+        f"A newer Yearling wrote this data (its schema is {version}; this version knows {SCHEMA_VERSION}).",
+        advice=f"Install the newer Yearling, or {alternative} with `yearling restore`.",
     )
 
 
 def _require_own_tables(database: Database, connection: Connection) -> None:
     tables = set(sa.inspect(connection).get_table_names())
-    # A Postgres database may be shared with others; a SQLite file in our place may not.
-    strangers = tables if database.is_sqlite else tables & set(metadata.tables)
-    if strangers:
+    # A Postgres database may be shared with other programs; our SQLite file may not.
+    foreign_tables = tables if database.is_sqlite else tables & set(metadata.tables)
+    if foreign_tables:
         raise Conflict(
-            f"{database.label} holds tables that are not Yearling's ({', '.join(sorted(strangers)[:3])}).",
+            f"{database.label} has tables of another program ({', '.join(sorted(foreign_tables)[:3])}).",
             advice="Choose another database_url, or move the file away.",
         )

@@ -1,12 +1,12 @@
-"""How values are laid out in columns: token ids, log-probabilities, JSON, text. Lossless, and equal on every database.
+"""The layout of values in columns: token ids, log-probabilities, JSON, text. Lossless, and the same on every database.
 
 Layout:
-- token ids: consecutive little-endian int32 (`<i4`), no header; an empty column is an empty tuple;
-- log-probabilities: one byte, `f` or `d`, then consecutive little-endian float32 or float64. `f` is chosen when every value is
-  exactly a float32 (engines compute in float32, so that is the usual case); an empty column is an empty tuple;
-- JSON: ASCII-only, without spaces. Key order is kept, since chat templates print it; `canonical_json` sorts, for hashing;
-- text: as it is, except U+0000 (which Postgres refuses), lone surrogates (which have no UTF-8) and the escape character itself,
-  each as U+10FFFD followed by four hexadecimal digits.
+- token ids: consecutive little-endian int32 (`<i4`) without a header; an empty column is an empty tuple;
+- log-probabilities: one byte, `f` or `d`, then consecutive little-endian float32 or float64. `f` is used when every value is
+  exactly a float32, which is usual because engines compute in float32; an empty column is an empty tuple;
+- JSON: ASCII without spaces. Key order is kept because chat templates print it, except where a column is hashed;
+- text: unchanged, except U+0000 (which Postgres refuses), lone surrogates (which have no UTF-8) and the escape character itself,
+  each written as U+10FFFD and four hexadecimal digits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ESCAPED = re.compile(_ESCAPE + "([0-9a-f]{4})")
 
 
 def pack_ids(ids: Sequence[int]) -> bytes:
-    """Token ids as int32. Raises ValueError for ids that are negative or do not fit."""
+    """Token ids as int32. Raises ValueError for ids that are negative or too large."""
     if ids and min(ids) < 0:
         raise ValueError("a token id is negative")
     try:
@@ -39,12 +39,12 @@ def pack_ids(ids: Sequence[int]) -> bytes:
 
 
 def unpack_ids(packed: bytes) -> tuple[int, ...]:
-    """The inverse of `pack_ids`. Raises Untrusted for a column that holds a broken id."""
+    """The inverse of `pack_ids`. Raises Untrusted for a column of a wrong length."""
     return tuple(_unpack_array("i", packed))
 
 
 def pack_logprobs(logprobs: Sequence[float]) -> bytes:
-    """Log-probabilities as float32 where that is exact for all of them, else as float64."""
+    """Log-probabilities as float32 if that is exact for all of them, else as float64."""
     if not logprobs:
         return b""
     wide = array("d", logprobs)
@@ -55,7 +55,7 @@ def pack_logprobs(logprobs: Sequence[float]) -> bytes:
 
 
 def unpack_logprobs(packed: bytes) -> tuple[float, ...]:
-    """The inverse of `pack_logprobs`. Raises Untrusted for an unknown or broken layout."""
+    """The inverse of `pack_logprobs`. Raises Untrusted for an unknown layout or a wrong length."""
     if not packed:
         return ()
     if packed[:1] not in (b"f", b"d"):
@@ -90,7 +90,7 @@ def record_from(record_type: type[T], source: Any) -> T:
 
 
 def escape_text(text: str) -> str:
-    """Text as every database can hold it."""
+    """Escape the characters that some database cannot store."""
     return _NEEDS_ESCAPE.sub(lambda match: f"{_ESCAPE}{ord(match[0]) & 0xFFFF:04x}", text)
 
 

@@ -1,7 +1,7 @@
-"""The tables, as the newest migration leaves them. A test compares these with what the migrations build.
+"""The tables, as the newest migration leaves them. A test compares them with what the migrations build.
 
-Every column type gives back exactly what was put in, on SQLite and on Postgres. Changing anything here needs a new migration in
-`migrations/versions/` and a new `VERSION`.
+Every column type returns exactly what was stored, on SQLite and on Postgres. Any change here needs a new migration in
+`migrations/versions/` and a new `SCHEMA_VERSION`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from yearling.store.database.packing import escape_text, unescape_text
 
 SCHEMA_VERSION = "0010"
-"""The newest migration's number. Kept here so that an ordinary start needs no migration machinery; a test compares."""
+"""The number of the newest migration. It is repeated here so that an ordinary start need not load Alembic; a test compares."""
 
 VERSION_TABLE = "yearling_schema"
-"""Where the number is noted. A name of its own, since a Postgres database may be shared with others who use Alembic."""
+"""The table that holds the number. It is not Alembic's default name: others may use Alembic in the same Postgres database."""
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time, exact to the microsecond: `timestamptz` on Postgres, ISO 8601 text that sorts on SQLite."""
+    """A UTC time with a time zone, to the microsecond: `timestamptz` on Postgres, ISO 8601 text that sorts on SQLite."""
 
     impl = sa.String(27)
     cache_ok = True
@@ -40,7 +40,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a time without a zone cannot be stored")
+            raise ValueError("a time without a time zone cannot be stored")
         utc = value.astimezone(UTC)
         return utc if dialect.name == "postgresql" else format_time(utc)
 
@@ -51,7 +51,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class ExactText(TypeDecorator[str]):
-    """Any Python string, U+0000 and lone surrogates included."""
+    """Any Python string, even with U+0000 or lone surrogates."""
 
     impl = sa.Text
     cache_ok = True
@@ -64,11 +64,12 @@ class ExactText(TypeDecorator[str]):
 
 
 def format_time(value: datetime) -> str:
-    """A UTC time as fixed-width text; years below 1000 are padded, which `strftime` does not do everywhere."""
+    """A UTC time as text of fixed width. Years below 1000 are padded, which `strftime` does on some platforms only."""
     return value.strftime(TIME_FORMAT).rjust(27, "0")
 
 
 def parse_time(text: str) -> datetime:
+    """The inverse of `format_time`. Raises ValueError."""
     return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC)
 
 
@@ -176,7 +177,7 @@ messages = sa.Table(
     sa.Index(None, "conversation_id", "parent_id"),
 )
 
-# What messages are found by. On SQLite an FTS5 table indexes the words, on Postgres they are a tsvector.
+# The words by which search finds messages. SQLite indexes them in an FTS5 table; on Postgres they are a tsvector.
 search_entries = sa.Table(
     "search_entries",
     metadata,
@@ -197,7 +198,7 @@ shares = sa.Table(
     sa.Column("created_utc", UtcDateTime, nullable=False),
 )
 
-# Links that show nothing any more, by the hash of their secret. No foreign key to the message: it may be gone, and come back.
+# Share links that ended, by the hash of their secret. No foreign key to the message: it may be deleted and imported again.
 ended_shares = sa.Table(
     "ended_shares",
     metadata,
@@ -269,7 +270,7 @@ audit_log = sa.Table(
     sa.Column("action", ExactText, nullable=False),
     sa.Column("subject", ExactText, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
-    # Unique, so that the chain cannot fork even if two writers should escape the lock.
+    # Unique, so that the chain cannot fork even if two writers bypass the lock.
     sa.Column("previous_hash", HASH, nullable=False, unique=True),
     sa.Column("hash", HASH, nullable=False, unique=True),
 )
@@ -283,7 +284,7 @@ blob_references = sa.Table(
     sa.Index(None, "kind", "record_id"),
 )
 
-# Canonical JSON and hashes only: who did what is inside the event, and a database guards that nothing is ever taken out.
+# Canonical JSON and hashes only; the actor is part of the event. Triggers keep the log append-only.
 events = sa.Table(
     "events",
     metadata,
@@ -294,7 +295,7 @@ events = sa.Table(
     sa.Column("hash", HASH, nullable=False, unique=True),
 )
 
-# Apart from the log, so that words can be deleted while the log stays whole.
+# Apart from the log, so that texts can be deleted while the log stays complete.
 texts = sa.Table(
     "texts",
     metadata,
@@ -357,7 +358,7 @@ spec_outputs = sa.Table(
     sa.Column("evidence", ExactText, nullable=False),
     sa.Column("score", sa.Double, nullable=False),
     sa.Column("triage", sa.String(16), nullable=False),
-    # No foreign key: a sample past its retention goes, the verdict stays.
+    # No foreign key: the verdict outlives the retention of the sample.
     sa.Column("sample_id", ID),
     sa.UniqueConstraint("run_id", "case_id", "twin", "draw"),
 )
@@ -393,7 +394,7 @@ exam_runs = sa.Table(
     sa.Index(None, "exam", "id"),
 )
 
-# The key is what keeps a resumed run from storing a sample twice.
+# The primary key keeps a resumed run from storing a sample twice.
 exam_samples = sa.Table(
     "exam_samples",
     metadata,
@@ -434,7 +435,7 @@ gates = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
 )
 
-# Apart from people, so that no query for a person carries a hash along.
+# Apart from people, so that no query for a person loads a password hash.
 passwords = sa.Table(
     "passwords",
     metadata,
@@ -485,7 +486,7 @@ invitations = sa.Table(
     sa.Column("token_sha256", HASH, nullable=False, unique=True),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("note", ExactText, nullable=False),
-    # No foreign keys: that an invitation was used stays known when one of the two has gone.
+    # No foreign keys: the record of a used invitation outlives the people in it.
     sa.Column("created_by", ID, nullable=False, index=True),
     sa.Column("created_utc", UtcDateTime, nullable=False),
     sa.Column("expires_utc", UtcDateTime, nullable=False),

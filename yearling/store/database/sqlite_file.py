@@ -1,7 +1,7 @@
-"""A look at a SQLite file before it is opened: is it one, is it whole, is it still there?
+"""Checks of a SQLite file before it is opened: that it exists, is a database, and is complete.
 
-SQLite itself takes an empty file for a new database and meets a missing tail only when it reads there; both would pass for an
-empty store.
+SQLite treats an empty file as a new database and notices a missing tail only when it reads there. Both would look like an empty
+store.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _HEADER_BYTES = 100
 
 
 def check_sqlite_file(path: Path, label: str, *, expected: bool) -> None:
-    """Raises Untrusted when the file is no SQLite database, or lost its end, or is gone although one is `expected`."""
+    """Raise Untrusted if the file is no SQLite database, is truncated, or is missing although one is `expected`."""
     size_bytes = path.stat().st_size if path.exists() else 0
     if size_bytes == 0 or _is_nonempty(path.with_name(path.name + "-wal")):
-        # A log holds what the file lacks; SQLite checks and applies it.
+        # The write-ahead log may hold what the file lacks; SQLite checks and applies it.
         if size_bytes == 0 and expected:
             raise Untrusted(
-                f"{label} is gone, or empty, but this folder held one.",
-                advice="Restore a backup with `yearling restore FILE`. To start anew, delete store.lock in the data folder.",
+                f"{label} is missing or empty, but this folder had a database.",
+                advice=f"Restore a backup with `yearling restore FILE`. To start empty, delete {STORE_LOCK_NAME} there.",
             )
         return
     with path.open("rb") as file:
@@ -48,21 +48,22 @@ def check_sqlite_file(path: Path, label: str, *, expected: bool) -> None:
 
 
 def record_database(folder: Path, database: Database) -> None:
-    """Remember that the data folder has a database, so that a later start misses it."""
+    """Note in the data folder that it has a database, so that a later start notices if it is missing."""
     note = _database_marker(folder, database)
+    # Written in place: replacing the file would break the locks on it.
     if (folder / STORE_LOCK_NAME).read_text(encoding="utf-8") != note:
-        (folder / STORE_LOCK_NAME).write_text(note, encoding="utf-8")  # in place: replacing the file would break the locks on it
+        (folder / STORE_LOCK_NAME).write_text(note, encoding="utf-8")
 
 
 def is_database_recorded(folder: Path, database: Database) -> bool:
-    """Whether the data folder remembers this database."""
+    """Whether the data folder has a note of this database."""
     return (folder / STORE_LOCK_NAME).read_text(encoding="utf-8") == _database_marker(folder, database)
 
 
 def _database_marker(folder: Path, database: Database) -> str:
     if database.path is None:
         return ""
-    inside = database.path.parent == folder  # then the folder may be moved as a whole
+    inside = database.path.parent == folder  # the folder can then be moved
     return f"holds {database.path.name if inside else database.path}\n"
 
 

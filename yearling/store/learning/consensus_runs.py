@@ -1,7 +1,7 @@
-"""Consensus runs: over which prefix of the event log, by which code and parameters, and what came out.
+"""Consensus runs: the prefix of the event log that a run covers, its code and parameters, and its snapshot.
 
-The outcome is a blob under its own hash. Runs follow one another: one is recorded only by who knew the run before it, in the same
-transaction as the events that it adds to the log, so that two processes never record statuses past each other.
+The snapshot is a blob. A run is recorded only if its caller knew the newest run before it, in the same transaction as the events
+that it adds to the log. So two processes cannot record conflicting statuses.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from yearling.store.database.schema import blob_references, consensus_runs
 from yearling.store.learning.event_log import AppendResult, append_events, lock_event_log
 
 SNAPSHOT_BLOB_KIND = "consensus_run"
-"""Of the blob references that keep snapshots."""
+"""The kind of blob references that keep snapshots."""
 
 ConsensusRunRecords = list["ConsensusRun"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsensusRun:
-    """One run over the entries 1 to `up_to`, the last of which has the hash `head`. `num_changes` statuses changed by it."""
+    """One run over the entries 1 to `up_to`, the last of which has the hash `head`. It changed `num_changes` statuses."""
 
     sequence: int
     created_utc: datetime
@@ -46,7 +46,7 @@ class ConsensusRun:
 
 
 class ConsensusRunStore:
-    """The runs of one database."""
+    """The consensus runs of one database."""
 
     def __init__(self, database: Database, blobs: BlobStore) -> None:
         self._database = database
@@ -65,9 +65,10 @@ class ConsensusRunStore:
         parameters_hash: str,
         duration_s: float,
     ) -> tuple[ConsensusRun, AppendResult]:
-        """Keep a run's outcome and append the events that it caused. `previous` is the newest run that the caller knew, or 0.
+        """Store a run's snapshot and append the events that it caused.
 
-        Raises Conflict, with nothing recorded, when somebody else recorded a run in the meantime.
+        `previous_sequence` is the newest run that the caller knew, or 0. Raises Conflict, with nothing recorded, if another
+        process recorded a run in the meantime.
         """
         with self._blobs.pause_collection():
             sha256 = self._blobs.put(snapshot)
@@ -93,7 +94,7 @@ class ConsensusRunStore:
                 connection.execute(consensus_runs.insert().values({**values, "parameters": pack_canonical_json(parameters)}))
                 row = {"sha256": sha256, "kind": SNAPSHOT_BLOB_KIND, "record_id": str(run.sequence)}
                 connection.execute(self._database.insert_or_ignore(blob_references).values(row))
-                if newest and not newest.num_changes:  # nothing points to that snapshot, unless others hold it by themselves
+                if newest and not newest.num_changes:  # nothing else needs that snapshot, unless it has references of its own
                     own = sa.and_(
                         blob_references.c.kind == SNAPSHOT_BLOB_KIND, blob_references.c.record_id == str(newest.sequence)
                     )
@@ -101,7 +102,7 @@ class ConsensusRunStore:
         return run, appended
 
     def get_newest(self) -> ConsensusRun | None:
-        """The newest run, if there is one."""
+        """The newest run, or None."""
         with self._database.read() as connection:
             return _select_newest(connection)
 
@@ -113,7 +114,7 @@ class ConsensusRunStore:
             ]
 
     def read_snapshot(self, run: ConsensusRun) -> bytes:
-        """The outcome of a run. Raises NotFound when it was not kept, Untrusted when it is damaged."""
+        """The snapshot of a run. Raises NotFound if it was not kept, Untrusted if it is damaged."""
         return self._blobs.get(run.snapshot_sha256)
 
 

@@ -1,10 +1,9 @@
-"""The event log of feedback: what people did, as a chain in which every entry's hash covers the entry before it.
+"""The event log of feedback: what people did, as a hash chain (see `hash_chain.py`).
 
-Each entry is the canonical JSON of one event; the log knows nothing of what events mean, only that each has an `id` that is
-unique. Appending an event that is there already adds nothing, so that importing an export twice changes nothing. Like the audit
-log it shows changes in the middle by itself, and a cut at the end against a head noted elsewhere (every backup and every export
-carries one). Two writers never fork it: appending holds a lock until its transaction ends, and the database refuses a second
-entry with the same predecessor, an update and a delete.
+Each entry is the canonical JSON of one event. The log knows nothing of what events mean, only that each has a unique `id`.
+Appending an event that is in the log already adds nothing, so importing an export twice changes nothing. Two writers cannot fork
+the chain: appending holds a lock until its transaction ends. The database refuses updates, deletes, and a second entry with the
+same predecessor.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _LARGE_CACHE_KIB = 256 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventEntry:
-    """One link: `hash` = SHA-256 of `sequence`, `previous_hash` and the event's canonical JSON, a line feed between them."""
+    """One entry. `hash` is the SHA-256 of `sequence`, `previous_hash` and the event's canonical JSON, separated by line feeds."""
 
     sequence: int
     event: dict[str, Any]
@@ -45,7 +44,7 @@ class EventEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventLogHead:
-    """Where the log ends: the newest entry's number (0 for an empty log) and hash."""
+    """The end of the log: sequence number (0 for an empty log) and hash of the newest entry."""
 
     sequence: int
     hash: str
@@ -53,14 +52,14 @@ class EventLogHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppendResult:
-    """What an append did: the new rows of the log, and the ids of events that were in it already."""
+    """The result of an append: the new rows of the log, and the ids of events that were in it already."""
 
     new_rows: tuple[Mapping[str, Any], ...]
     known_ids: tuple[str, ...]
 
     @property
     def entries(self) -> tuple[EventEntry, ...]:
-        """The new entries."""
+        """The new rows as entries."""
         return tuple(
             EventEntry(
                 sequence=row["sequence"], event=json.loads(row["event"]), previous_hash=row["previous_hash"], hash=row["hash"]
@@ -83,29 +82,30 @@ class EventLog:
         delete_text_ids: Iterable[str] = (),
         expected_head: str | None = None,
     ) -> AppendResult:
-        """Add events, all or none, with the texts that they refer to; `forget` are texts that go with them. Durable on return.
+        """Add events, all or none, with the texts that they refer to, and delete the texts that they retract. Durable on return.
 
-        Raises what `Texts.add` raises; BadInput for an event that is no JSON or has no proper id; Untrusted when its id stands
-        for another event already; Conflict when `expected_head` is given and the log has another; StorageFailed.
+        Raises as `TextStore.add`; BadInput for an event that is not JSON or has no valid id; Untrusted if its id belongs to
+        another event; Conflict if `expected_head` is given and the log has another head; StorageFailed.
         """
-        prepared, words, gone = list(new), list(texts), list(delete_text_ids)
+        new_events, new_texts, text_ids = list(new), list(texts), list(delete_text_ids)
         with self._database.write() as connection:
-            if words:
-                add_texts(connection, words)
-            appended = append_events(connection, prepared, expected_head=expected_head)
-            forgotten = delete_texts(connection, gone, actor=str(prepared[0].get("actor", ""))) if gone and prepared else 0
-        if forgotten:
+            if new_texts:
+                add_texts(connection, new_texts)
+            result = append_events(connection, new_events, expected_head=expected_head)
+            actor = str(new_events[0].get("actor", "")) if new_events else ""
+            num_deleted = delete_texts(connection, text_ids, actor=actor) if text_ids and new_events else 0
+        if num_deleted:
             self._database.scrub("texts")
-        return appended
+        return result
 
     def entries(self, *, after: int = 0, up_to: int | None = None, limit: int | None = None) -> list[EventEntry]:
         """Entries with `after` < sequence ≤ `up_to`, oldest first, at most `limit`."""
-        with self.stream(after=after, up_to=up_to, limit=limit) as found:
-            return list(found)
+        with self.stream(after=after, up_to=up_to, limit=limit) as entries:
+            return list(entries)
 
     @contextmanager
     def stream(self, *, after: int = 0, up_to: int | None = None, limit: int | None = None) -> Iterator[Iterator[EventEntry]]:
-        """The same one by one, for logs larger than memory: one moment's view while the block lasts."""
+        """Iterate over such entries, for logs larger than memory. The block sees one consistent state."""
         query = sa.select(events).where(events.c.sequence > after).order_by(events.c.sequence).limit(limit)
         if up_to is not None:
             query = query.where(events.c.sequence <= up_to)
@@ -113,7 +113,7 @@ class EventLog:
             yield (_entry_from_row(row) for row in connection.execution_options(yield_per=1000).execute(query))
 
     def get(self, event_id: str) -> EventEntry:
-        """The entry of an event. Raises NotFound."""
+        """The entry with this event. Raises NotFound."""
         with self._database.read() as connection:
             row = connection.execute(sa.select(events).where(events.c.id == event_id)).first()
         if row is None:
@@ -121,23 +121,23 @@ class EventLog:
         return _entry_from_row(row)
 
     def known_ids(self, ids: Iterable[str]) -> set[str]:
-        """Those of these ids that are in the log."""
+        """The subset of these event ids that are in the log."""
         with self._database.read() as connection:
             return set(_existing_lines(connection, list(ids)))
 
     def head(self) -> EventLogHead:
-        """Where the log ends now."""
+        """The current end of the log."""
         with self._database.read() as connection:
             return _read_head(connection)
 
     def verify(self) -> ChainVerification:
-        """Walk the whole chain and recompute every hash."""
+        """Check the whole chain and recompute every hash."""
         with self._database.read() as connection:
             return verify_event_chain(connection)
 
 
 def append_events(connection: Connection, new: Sequence[Mapping[str, Any]], *, expected_head: str | None = None) -> AppendResult:
-    """Add events within a write transaction that also does what belongs to them. Raises as `Events.append`."""
+    """Add events within a write transaction that makes related changes. Raises as `EventLog.append`."""
     lines: dict[str, str] = {}
     for event in new:
         event_id, line = _validated_id(event), pack_canonical_json(event)
@@ -146,7 +146,7 @@ def append_events(connection: Connection, new: Sequence[Mapping[str, Any]], *, e
     lock_event_log(connection)
     head = _read_head(connection)
     if expected_head is not None and head.hash != expected_head:
-        raise Conflict("Others wrote to the event log in the meantime.", advice="Try again.")
+        raise Conflict("The event log changed in the meantime.", advice="Try again.")
     present = _existing_lines(connection, list(lines)) if head.sequence else {}
     for event_id, line in present.items():
         if lines[event_id] != line:
@@ -167,7 +167,7 @@ def append_events(connection: Connection, new: Sequence[Mapping[str, Any]], *, e
 
 @contextmanager
 def _enlarged_cache(connection: Connection, num_rows: int) -> Iterator[None]:
-    """Memory for the pages of a large append: hashes scatter over the indexes, and SQLite would read and write each again."""
+    """Enlarge SQLite's page cache for a large append: hashes scatter over the indexes, whose pages would be read repeatedly."""
     if connection.dialect.name != "sqlite" or num_rows < _LARGE_APPEND_ROWS:
         yield
         return
@@ -180,13 +180,13 @@ def _enlarged_cache(connection: Connection, num_rows: int) -> Iterator[None]:
 
 
 def lock_event_log(connection: Connection) -> None:
-    """Keep other writers from the log until the transaction ends; on SQLite the transaction does. Locking twice is free."""
+    """Keep other writers out of the log until the transaction ends. On SQLite every write transaction does. Reentrant."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_EVENT_LOCK_KEY)))
 
 
 def hash_event_entry(sequence: int, previous_hash: str, line: str) -> str:
-    """SHA-256 of an entry, whose event is `line` in canonical JSON (ASCII, sorted keys, no spaces)."""
+    """SHA-256 of an entry. `line` is the event as canonical JSON in ASCII."""
     return hashlib.sha256(f"{sequence}\n{previous_hash}\n{line}".encode()).hexdigest()
 
 
@@ -208,23 +208,23 @@ def _read_head(connection: Connection) -> EventLogHead:
 
 
 def _existing_lines(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
-    """The lines of those of these ids that are in the log."""
-    found: dict[str, str] = {}
+    """The stored lines of these events, by id; those that are not in the log are omitted."""
+    lines: dict[str, str] = {}
     for batch in in_batches(ids):
         query = sa.select(events.c.id, events.c.event).where(events.c.id.in_(batch))
-        found.update((row.id, row.event) for row in connection.execute(query))
-    return found
+        lines.update((row.id, row.event) for row in connection.execute(query))
+    return lines
 
 
 def _validated_id(event: Mapping[str, Any]) -> str:
     event_id = event.get("id")
     if not isinstance(event_id, str) or not _ID.fullmatch(event_id):
-        raise BadInput(f"An event needs an id of 1 to 64 visible ASCII characters, not {event_id!r}.", param="id")
+        raise BadInput(f"The id of an event must have 1 to 64 visible ASCII characters, not {event_id!r}.", param="id")
     return event_id
 
 
 def _conflicting_events_error(event_id: str) -> Untrusted:
-    return Untrusted(f"Two different events have the id {event_id}.", advice="Take the events from their source again.")
+    return Untrusted(f"Two different events have the id {event_id}.", advice="Get the events from their source again.")
 
 
 def _entry_from_row(row: Row[Any]) -> EventEntry:

@@ -1,6 +1,6 @@
-"""Exams: which model sat which, every answer with its verdict, and what gates decided. Knows nothing of how any of it is judged.
+"""Exam runs: which model took which exam, and every answer with its verdict. Knows nothing of grading.
 
-A sample is named by run, case and draw, and stored once: a run that was cut off goes on with what is missing.
+A sample is identified by run, case and draw, and is stored once. An interrupted run resumes with the missing samples.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from yearling.store.database.schema import exam_runs, exam_samples
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExamRun:
-    """One model's sitting of one exam. `settings` holds how it was put; `summary` what came out, once it is finished."""
+    """One run of an exam on a model. `settings` say how it was run; `summary` has the results once it is finished."""
 
     id: str
     created_utc: datetime
@@ -41,7 +41,7 @@ class ExamRun:
     exam: str
     exam_hash: str
     subject: str
-    """`assistant`: the full turn as served; `engine`: the bare model."""
+    """`assistant` for full turns as served, `engine` for the bare model."""
     model: str
     model_hash: str
     grader: str
@@ -53,7 +53,7 @@ class ExamRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradedSample:
-    """One answer in one run. `verdict` is the grader's whole finding; `score`, `label` and `error` are of it."""
+    """One answer in a run. `verdict` is the grader's complete result; `score`, `label` and `error` are part of it."""
 
     case_key: str
     draw: int
@@ -83,7 +83,7 @@ ExamRunRecords = list[ExamRun]
 
 
 class ExamStore:
-    """The exams of one database."""
+    """The exam runs of one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -101,7 +101,7 @@ class ExamStore:
         num_samples: int,
         settings: dict[str, Any],
     ) -> ExamRun:
-        """Open a run; it counts once it is finished."""
+        """Start a run. It counts once it is finished."""
         run = ExamRun(
             id=new_id(),
             created_utc=now_utc(),
@@ -127,7 +127,7 @@ class ExamStore:
         return run
 
     def find_unfinished(self, *, exam_hash: str, subject: str, model_hash: str, seed: int) -> ExamRun | None:
-        """The newest run that was cut off and would be put the same way, if there is one."""
+        """The newest unfinished run with the same exam, subject, model and seed, or None."""
         same = sa.and_(
             exam_runs.c.exam_hash == exam_hash,
             exam_runs.c.subject == subject,
@@ -140,42 +140,42 @@ class ExamStore:
         return _run_from_row(row) if row else None
 
     def add_samples(self, run_id: str, batch: Sequence[GradedSample]) -> None:
-        """Store samples in one transaction, durable on return. Raises Conflict when one is there already."""
+        """Store samples in one transaction; durable on return. Raises Conflict if one is stored already."""
         rows = [_row_values(run_id, sample) for sample in batch]
         try:
             with self._database.write() as connection:
                 connection.execute(exam_samples.insert(), rows)
         except sa.exc.IntegrityError:
-            raise Conflict("Somebody else is working on this exam run.", advice="Wait until it has finished.") from None
+            raise Conflict("Another process is working on this exam run.", advice="Wait until it has finished.") from None
 
     def stored_sample_keys(self, run_id: str) -> set[tuple[str, int]]:
-        """(case, draw) of the samples that are stored."""
+        """The (case key, draw) of all stored samples."""
         columns = exam_samples.c.case_key, exam_samples.c.draw
         with self._database.read() as connection:
             return {(row[0], row[1]) for row in connection.execute(sa.select(*columns).where(exam_samples.c.run_id == run_id))}
 
     def finish_run(self, run_id: str, summary: dict[str, Any]) -> ExamRun:
-        """Close a run with what came out. Raises Conflict when samples are missing or it is closed, NotFound."""
+        """Finish a run with its results. Raises Conflict if samples are missing or it is finished already, NotFound."""
         run = self.get(run_id)
         with self._database.write() as connection:
             count = sa.select(sa.func.count()).select_from(exam_samples).where(exam_samples.c.run_id == run_id)
             if connection.execute(count).scalar_one() != run.num_samples:
-                raise Conflict("The exam run is not complete.", advice="Run the exam again: it goes on where it stopped.")
+                raise Conflict("The exam run is incomplete.", advice="Run the exam again: it resumes where it stopped.")
             open_run = sa.and_(exam_runs.c.id == run_id, exam_runs.c.finished_utc.is_(None))
             values = {"finished_utc": now_utc(), "summary": pack_canonical_json(summary)}
             if connection.execute(exam_runs.update().where(open_run).values(values)).rowcount == 0:
-                raise Conflict("The exam run is finished already.")
+                raise Conflict("The exam run is already finished.")
         return self.get(run_id)
 
     def get(self, run_id: str) -> ExamRun:
-        """One run; the start of its id is enough. Raises NotFound, and Conflict when several begin so."""
+        """A run by its id or the beginning of it. Raises NotFound, Conflict if several match."""
         query = sa.select(exam_runs).where(exam_runs.c.id.startswith(run_id, autoescape=True)).limit(2)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         if not rows or not run_id:
-            raise NotFound(f"There is no exam run {run_id!r}.", advice="`yearling exam list` shows those there are.")
+            raise NotFound(f"There is no exam run {run_id!r}.", advice="`yearling exam list` shows all runs.")
         if len(rows) > 1:
-            raise Conflict(f"Several exam runs begin with {run_id!r}.", advice="Give more of the id.")
+            raise Conflict(f"Several exam runs begin with {run_id!r}.", advice="Give more characters of the id.")
         return _run_from_row(rows[0])
 
     def list(self, *, exam: str | None = None, model_hash: str | None = None, limit: int = 100) -> ExamRunRecords:
@@ -189,7 +189,7 @@ class ExamStore:
             return [_run_from_row(row) for row in connection.execute(query.order_by(exam_runs.c.id.desc()).limit(limit))]
 
     def list_samples(self, run_id: str) -> tuple[GradedSample, ...]:
-        """All samples of a run by case and draw."""
+        """All samples of a run, ordered by case and draw."""
         columns = [column for column in exam_samples.c if column.name != "run_id"]
         query = sa.select(*columns).where(exam_samples.c.run_id == run_id)
         with self._database.read() as connection:
@@ -197,7 +197,7 @@ class ExamStore:
             return tuple(_sample_from_row(row) for row in rows)
 
     def list_lowest_scoring(self, run_id: str, limit: int = 10) -> tuple[GradedSample, ...]:
-        """The cases with the lowest scores, each with its worst answer, verbatim."""
+        """The worst answer of each of the cases with the lowest scores."""
         place = sa.func.row_number().over(
             partition_by=exam_samples.c.case_key, order_by=(exam_samples.c.score, exam_samples.c.draw)
         )

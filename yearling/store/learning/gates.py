@@ -18,7 +18,7 @@ from yearling.store.database.schema import gates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRecord:
-    """What a gate decided of a challenger (both are model hashes), and on what."""
+    """One decision. `champion` and `challenger` are model hashes; `body` has the grounds."""
 
     id: str
     created_utc: datetime
@@ -38,7 +38,7 @@ class GateStore:
         self._database = database
 
     def record(self, *, champion: str, challenger: str, decision: str, body: dict[str, Any], actor: str) -> GateRecord:
-        """Keep what a gate decided, in the audit log too."""
+        """Store a decision, and record it in the audit log."""
         record = GateRecord(
             id=new_id(),
             created_utc=now_utc(),
@@ -55,7 +55,7 @@ class GateStore:
         return record
 
     def list(self, *, challenger: str | None = None, limit: int = 100) -> GateRecords:
-        """What gates decided, newest first."""
+        """Decisions, newest first."""
         query = sa.select(gates) if challenger is None else sa.select(gates).where(gates.c.challenger == challenger)
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(gates.c.id.desc()).limit(limit))

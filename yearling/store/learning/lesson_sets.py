@@ -1,7 +1,7 @@
-"""Which lesson sets were built, from which consensus run and which judgements. The lessons themselves are files elsewhere.
+"""Records of lesson sets: from which consensus run and which judgements each was built. The lessons are files elsewhere.
 
-A set's record is two blobs, so that backups carry them: what its manifest and its report say, and which judgement went into which
-lesson. They hold ids and numbers and no words. So lineage can be followed both ways even where the files are gone.
+The record of a set is two blobs, so that backups include it: its manifest and report, and the judgements behind each lesson. They
+contain ids and numbers but no text. Lineage can therefore be followed both ways even if the files are gone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from yearling.store.database.schema import blob_references
 LESSON_SET_BLOB_KIND = "lesson_set"
 LESSON_SOURCES_BLOB_KIND = "lesson_sources"
 CURRENT_LESSON_SET_BLOB_KIND = "lesson_set_current"
-"""Of the blob references that keep a set's record and its sources, and of the one that names the set of the last build."""
+"""The kinds of blob references that keep a set's record and its sources, and that name the current set."""
 
 LessonSourceRecords = list["LessonSource"]
 LessonSetRecords = list["LessonSetRecord"]
@@ -32,7 +32,7 @@ LessonSetRecords = list["LessonSetRecord"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LessonSetRecord:
-    """A set that was built. `version` counts the sets of this store from 1."""
+    """One lesson set. `version` counts the sets of this store from 1."""
 
     hash: str
     version: int
@@ -43,7 +43,7 @@ class LessonSetRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LessonSource:
-    """A lesson and the judgements that it comes from. `part` is `train` or `heldout`."""
+    """A lesson and the ids of its judgements. `part` is `train` or `heldout`."""
 
     part: str
     kind: str
@@ -60,50 +60,49 @@ class LessonSetStore:
         self._audit = AuditLog(database)
 
     def record(self, manifest: Mapping[str, Any], report: Mapping[str, Any], sources: Iterable[LessonSource]) -> LessonSetRecord:
-        """Note that a set was built, and make it the current one. A set that is known keeps its record. Raises StorageFailed."""
+        """Record a set and make it the current one. A known set keeps its record. Raises StorageFailed."""
         known = {record.hash: record for record in self.list()}.get(manifest["hash"])
         detail = {"version": manifest["version"], "counts": manifest["counts"], "consensus": manifest.get("consensus")}
         if known is not None:
             self._make_current(self._blob_hash(LESSON_SET_BLOB_KIND, known.hash))
             self._audit.append("yearling", "lessons.build", known.hash, detail)
             return known
-        lines = (pack_canonical_json([one.part, one.kind, one.key, *one.event_ids]) for one in sources)
+        lines = (pack_canonical_json([source.part, source.kind, source.key, *source.event_ids]) for source in sources)
         with self._blobs.pause_collection():
-            told = self._blobs.put("".join(f"{line}\n" for line in lines).encode())
-            self._blobs.add_reference(told, LESSON_SOURCES_BLOB_KIND, manifest["hash"])
-            plain = pack_canonical_json({"manifest": manifest, "report": report}).encode()
-            sha256 = self._blobs.put(plain)
-            self._blobs.add_reference(sha256, LESSON_SET_BLOB_KIND, manifest["hash"])  # last: what has this reference is listed
+            sources_sha256 = self._blobs.put("".join(f"{line}\n" for line in lines).encode())
+            self._blobs.add_reference(sources_sha256, LESSON_SOURCES_BLOB_KIND, manifest["hash"])
+            content = pack_canonical_json({"manifest": manifest, "report": report}).encode()
+            sha256 = self._blobs.put(content)
+            self._blobs.add_reference(sha256, LESSON_SET_BLOB_KIND, manifest["hash"])  # last: it makes the set visible
             self._make_current(sha256)
         self._audit.append("yearling", "lessons.build", manifest["hash"], detail)
-        return _record_from_json(plain)
+        return _record_from_json(content)
 
     def list(self) -> LessonSetRecords:
-        """All sets, oldest first. Raises Untrusted when a record is damaged."""
+        """All sets, oldest first. Raises Untrusted if a record is damaged."""
         query = sa.select(blob_references.c.sha256).where(blob_references.c.kind == LESSON_SET_BLOB_KIND)
         with self._database.read() as connection:
-            found = connection.scalars(query).all()
+            hashes = connection.scalars(query).all()
         return sorted(
-            (_record_from_json(self._blobs.get(sha256)) for sha256 in found), key=lambda record: (record.version, record.hash)
+            (_record_from_json(self._blobs.get(sha256)) for sha256 in hashes), key=lambda record: (record.version, record.hash)
         )
 
     def get(self, name: str) -> LessonSetRecord:
-        """A set by its version or by its hash, of which the beginning is enough. Raises NotFound."""
+        """A set by its version, or by at least six characters of its hash. Raises NotFound."""
         records = self.list()
         by_version = [record for record in records if str(record.version) == name]
-        found = by_version or [record for record in records if len(name) >= 6 and record.hash.startswith(name)]
-        if len(found) != 1:
+        matches = by_version or [record for record in records if len(name) >= 6 and record.hash.startswith(name)]
+        if len(matches) != 1:
             known = ", ".join(str(record.version) for record in records[-20:])
             raise NotFound(
-                f"There is no lesson set {name[:100]!r}." if not found else f"Several lesson sets begin with {name!r}.",
-                advice=f"There are: {known}." if known else "Build one with `yearling lessons build`.",
+                f"There is no lesson set {name[:100]!r}." if not matches else f"Several lesson sets begin with {name!r}.",
+                advice=f"Known versions: {known}." if known else "Build one with `yearling lessons build`.",
                 param="name",
             )
-        return found[0]
+        return matches[0]
 
     def get_current(self) -> LessonSetRecord | None:
-        """The set that the last build gave: not always the one with the highest version, since what was taken back may lead back
-        to an earlier set."""
+        """The set of the last build, or None. Retractions can lead back to a set with a lower version."""
         sha256 = self._blob_hash(CURRENT_LESSON_SET_BLOB_KIND, CURRENT_LESSON_SET_BLOB_KIND)
         if sha256:
             return _record_from_json(self._blobs.get(sha256))
@@ -111,7 +110,7 @@ class LessonSetStore:
         return records[-1] if records else None
 
     def list_sources(self, set_hash: str) -> LessonSourceRecords:
-        """What each lesson of a set comes from. Raises NotFound, Untrusted."""
+        """The judgements behind each lesson of a set. Raises NotFound, Untrusted."""
         sha256 = self._blob_hash(LESSON_SOURCES_BLOB_KIND, set_hash)
         if not sha256:
             raise NotFound(f"There is no lesson set {set_hash[:100]!r}.")
@@ -119,15 +118,16 @@ class LessonSetStore:
         return [LessonSource(part=part, kind=kind, key=key, event_ids=tuple(ids)) for part, kind, key, *ids in parsed]
 
     def lessons_from_events(self, event_ids: Collection[str]) -> dict[str, LessonSourceRecords]:
-        """For each set that learnt from any of these judgements, by hash: the lessons that come from them."""
+        """The lessons made from any of these judgements, by the hash of their set. Sets without such lessons are omitted."""
         wanted = set(event_ids)
-        found = {
-            record.hash: [one for one in self.list_sources(record.hash) if wanted & set(one.event_ids)] for record in self.list()
+        by_set = {
+            record.hash: [source for source in self.list_sources(record.hash) if wanted & set(source.event_ids)]
+            for record in self.list()
         }
-        return {set_hash: lessons for set_hash, lessons in found.items() if lessons}
+        return {set_hash: lessons for set_hash, lessons in by_set.items() if lessons}
 
     def _blob_hash(self, kind: str, record_id: str) -> str:
-        """The hash of the blob that a record refers to; empty when there is none."""
+        """The hash of the blob that a record refers to, or an empty string."""
         own = sa.and_(blob_references.c.kind == kind, blob_references.c.record_id == record_id)
         with self._database.read() as connection:
             return connection.scalar(sa.select(blob_references.c.sha256).where(own)) or ""
@@ -139,12 +139,12 @@ class LessonSetStore:
 
 
 def _record_from_json(content: bytes) -> LessonSetRecord:
-    plain = json.loads(content)
-    manifest = plain["manifest"]
+    fields = json.loads(content)
+    manifest = fields["manifest"]
     return LessonSetRecord(
         hash=manifest["hash"],
         version=manifest["version"],
         created_utc=datetime.fromisoformat(manifest["created_utc"]),
         manifest=manifest,
-        report=plain["report"],
+        report=fields["report"],
     )

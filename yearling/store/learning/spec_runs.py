@@ -1,6 +1,6 @@
-"""Runs of the behaviour spec: which model, which spec, what every output was triaged as, and who disputes a triage.
+"""Runs of the behaviour spec: the model, the version of the spec, the triage of every output, and disputes of a triage.
 
-A run appears whole or not at all. Knows nothing of clauses, of graders, or of what the labels mean.
+A run is stored completely or not at all. Knows nothing of clauses, graders or the meaning of labels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from yearling.store.database.packing import pack_canonical_json, record_values
 from yearling.store.database.schema import spec_disputes, spec_outputs, spec_runs
 
 Triage = Literal["passed", "policy", "bug", "gap", "person"]
-"""`policy`: short of the best, as the spec wants it. `bug`: what the spec forbids. `gap`: the spec has no word for it.
+"""`policy`: not the best answer, but the spec wants it so. `bug`: the spec forbids it. `gap`: the spec does not cover it.
 `person`: only a person can judge it."""
 
 TRIAGES: tuple[str, ...] = get_args(Triage)
@@ -32,7 +32,7 @@ MAX_REASON_CHARS = 4000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecRun:
-    """One run of the spec. `summary` is what the runner counted; `settings` how the answers were drawn."""
+    """One run of the spec. `settings` say how the answers were sampled; `summary` has the counts."""
 
     id: str
     created_utc: datetime
@@ -46,7 +46,7 @@ class SpecRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecOutput:
-    """One answer to one twin of a case. `evidence` is what made the grader choose the label."""
+    """One answer to one twin of a case. `evidence` is why the grader chose the label."""
 
     clause: str
     case_id: str
@@ -65,7 +65,7 @@ class SpecOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecDispute:
-    """A person says that an output was triaged wrongly: what they take it for, and why."""
+    """A person's objection to a triage: the triage that they claim, and why."""
 
     id: str
     output_id: str
@@ -95,7 +95,7 @@ class SpecRunStore:
         settings: dict[str, Any],
         summary: dict[str, Any],
     ) -> SpecRun:
-        """Keep a run with all its outputs, durably and at once. Raises StorageFailed."""
+        """Store a run with all its outputs in one transaction; durable on return. Raises StorageFailed."""
         run = SpecRun(
             id=new_id(),
             created_utc=now_utc(),
@@ -118,17 +118,19 @@ class SpecRunStore:
         return run
 
     def list(self, *, limit: int = 100) -> SpecRunRecords:
-        """The runs, newest first."""
+        """Runs, newest first."""
         with self._database.read() as connection:
             query = sa.select(spec_runs).order_by(spec_runs.c.id.desc()).limit(limit)
             return [_run_from_row(row) for row in connection.execute(query)]
 
     def get(self, run_id: str) -> SpecRun:
-        """Raises NotFound."""
+        """A run by its id. Raises NotFound."""
         with self._database.read() as connection:
             row = connection.execute(sa.select(spec_runs).where(spec_runs.c.id == run_id)).first()
         if row is None:
-            raise NotFound(f"There is no spec run {run_id[:100]!r}.", advice="`yearling spec run MODEL` makes one.", param="run")
+            raise NotFound(
+                f"There is no spec run {run_id[:100]!r}.", advice="Start one with `yearling spec run MODEL`.", param="run"
+            )
         return _run_from_row(row)
 
     def list_outputs(
@@ -141,16 +143,16 @@ class SpecRunStore:
         after: str = "",
         limit: int | None = None,
     ) -> tuple[SpecOutput, ...]:
-        """Outputs of a run with an id above `after`, in the order in which they were kept."""
+        """Outputs of a run with an id above `after`, in the order in which they were stored."""
         query = sa.select(spec_outputs).where(spec_outputs.c.run_id == run_id, spec_outputs.c.id > after)
-        for column, wanted in (("clause", clause), ("case_id", case_id), ("triage", triage)):
-            if wanted is not None:
-                query = query.where(spec_outputs.c[column] == wanted)
+        for column, value in (("clause", clause), ("case_id", case_id), ("triage", triage)):
+            if value is not None:
+                query = query.where(spec_outputs.c[column] == value)
         with self._database.read() as connection:
             return tuple(_output_from_row(row) for row in connection.execute(query.order_by(spec_outputs.c.id).limit(limit)))
 
     def get_output(self, output_id: str) -> SpecOutput:
-        """Raises NotFound."""
+        """An output by its id. Raises NotFound."""
         with self._database.read() as connection:
             return _output_from_row(_require_output_row(connection, output_id))
 
@@ -162,10 +164,10 @@ class SpecRunStore:
             return tuple(_output_from_row(row) for row in connection.execute(query))
 
     def add_dispute(self, output_id: str, person_id: str, claim: Triage, reason: str) -> SpecDispute:
-        """Say that an output was triaged wrongly. One dispute per person and output.
+        """Dispute the triage of an output, once per person and output.
 
-        Raises NotFound for an unknown output, BadInput for an empty or endless reason or for a claim that agrees with the triage,
-        Conflict when this person disputed it already.
+        Raises NotFound for an unknown output; BadInput for an unknown claim, one that equals the triage, or a reason that is
+        empty or too long; Conflict if the person has disputed it already.
         """
         if claim not in TRIAGES:
             raise BadInput(f"The claim must be one of {', '.join(TRIAGES)}.", param="claim")
@@ -176,14 +178,14 @@ class SpecRunStore:
         )
         try:
             with self._database.write() as connection:
-                found = _require_output_row(connection, output_id)
-                if found.triage == claim:
-                    raise BadInput(f"The output is triaged as {claim} already.", param="claim")
+                output = _require_output_row(connection, output_id)
+                if output.triage == claim:
+                    raise BadInput(f"The output is already triaged as {claim}.", param="claim")
                 connection.execute(spec_disputes.insert().values(asdict(dispute)))
-                detail = {"case": found.case_id, "triage": found.triage, "claim": claim}
+                detail = {"case": output.case_id, "triage": output.triage, "claim": claim}
                 append_audit_entry(connection, person_id, "spec.dispute", output_id, detail)
         except sa.exc.IntegrityError:
-            raise Conflict("You have disputed this output already.") from None
+            raise Conflict("You have already disputed this output.") from None
         return dispute
 
     def list_disputes(self, *, run_id: str | None = None, output_id: str | None = None) -> tuple[SpecDispute, ...]:

@@ -1,7 +1,7 @@
-"""Words that the event log refers to: notes, edits, answers that came with imported judgements.
+"""Texts that the event log refers to: notes, edits, and answers that came with imported judgements.
 
-They lie apart from the log, so that somebody's words can be deleted while the log stays whole. The log holds at most the salted
-hash of a text: who has the text can prove that it is the one meant, and once text and salt are deleted the hash says nothing.
+They are stored apart from the log so that a person's texts can be deleted while the log stays complete. The log holds at most the
+salted hash of a text: it proves which text is meant, and it reveals nothing once text and salt are deleted.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _SALT = re.compile(r"[0-9a-f]{0,32}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextRecord:
-    """Words by the id of the item that they are. `person_id` is whose words, None when nobody here wrote them.
+    """A text and the id of its item. `person_id` is its author, or None if that is nobody here.
 
-    `sha256` is the SHA-256 of `salt` and the canonical JSON of `content`, one after the other.
+    `sha256` is the SHA-256 of `salt` followed by the canonical JSON of `content`.
     """
 
     id: str
@@ -55,11 +55,11 @@ def make_text(
     salt: str | None = None,
     created_utc: datetime | None = None,
 ) -> TextRecord:
-    """A text with its hash; a fresh salt unless one is given. Raises BadInput for an id or content that cannot be kept."""
+    """Make a text with its hash, and a new salt unless one is given. Raises BadInput for an invalid id, kind, salt or content."""
     salt = os.urandom(16).hex() if salt is None else salt
-    for name, value, form in (("id", text_id, _ID), ("kind", kind, _KIND), ("salt", salt, _SALT)):
-        if not form.fullmatch(value):
-            raise BadInput(f"A text's {name} cannot be {value[:50]!r}.", param=name)
+    for name, value, pattern in (("id", text_id, _ID), ("kind", kind, _KIND), ("salt", salt, _SALT)):
+        if not pattern.fullmatch(value):
+            raise BadInput(f"{value[:50]!r} is not a valid {name} of a text.", param=name)
     digest = hashlib.sha256((salt + pack_canonical_json(content)).encode()).hexdigest()
     return TextRecord(
         id=text_id,
@@ -79,33 +79,33 @@ class TextStore:
         self._database = database
 
     def add(self, new: Iterable[TextRecord]) -> int:
-        """Store texts, all or none; those that are there already are left alone. Returns how many were new.
+        """Store texts, all or none; known ones are skipped. Returns how many were new.
 
-        Raises Conflict when an id stands for other words, NotFound for an unknown person.
+        Raises Conflict if an id belongs to another text, NotFound for an unknown person.
         """
-        prepared = list(new)
+        new_texts = list(new)
         with self._database.write() as connection:
-            return add_texts(connection, prepared)
+            return add_texts(connection, new_texts)
 
     def get(self, text_id: str) -> TextRecord:
-        """Raises NotFound, for deleted texts too."""
-        found = self.get_many([text_id])
-        if not found:
-            raise NotFound(f"There is no text {text_id[:100]!r}.", advice="It may have been deleted by who wrote it.")
-        return found[text_id]
+        """A text by its id. Raises NotFound, also for deleted texts."""
+        by_id = self.get_many([text_id])
+        if not by_id:
+            raise NotFound(f"There is no text {text_id[:100]!r}.", advice="Its author may have deleted it.")
+        return by_id[text_id]
 
     def get_many(self, ids: Sequence[str]) -> dict[str, TextRecord]:
-        """Those of these texts that are there, by id."""
+        """The texts with these ids that exist, by id."""
         with self._database.read() as connection:
             return _select_existing(connection, ids)
 
     def list(self) -> list[TextRecord]:
-        """All texts, by id."""
+        """All texts, ordered by id."""
         with self._database.read() as connection:
             return [_text_from_row(row) for row in connection.execute(sa.select(texts).order_by(texts.c.id))]
 
     def delete(self, text_id: str, *, actor: str) -> None:
-        """Forget a text; what the log says of it stays. `actor` is for the audit log. Raises NotFound."""
+        """Delete a text; its events stay in the log. `actor` is for the audit log. Raises NotFound."""
         with self._database.write() as connection:
             if not delete_texts(connection, [text_id], actor=actor):
                 raise NotFound(f"There is no text {text_id[:100]!r}.")
@@ -113,14 +113,14 @@ class TextStore:
 
 
 def add_texts(connection: Connection, new: Sequence[TextRecord]) -> int:
-    """Add texts within a write transaction that also does what belongs to them. Raises as `Texts.add`."""
+    """Add texts within a write transaction that makes related changes. Raises as `TextStore.add`."""
     by_id: dict[str, TextRecord] = {}
     for text in new:
         if by_id.setdefault(text.id, text).sha256 != text.sha256:
             raise _id_conflict_error(text.id)
     present = _select_existing(connection, list(by_id))
-    for text_id, there in present.items():
-        if there.sha256 != by_id[text_id].sha256:
+    for text_id, stored in present.items():
+        if stored.sha256 != by_id[text_id].sha256:
             raise _id_conflict_error(text_id)
     authors = {text.person_id for text in by_id.values() if text.person_id}
     if authors:
@@ -134,7 +134,7 @@ def add_texts(connection: Connection, new: Sequence[TextRecord]) -> int:
 
 
 def delete_texts(connection: Connection, ids: Sequence[str], *, actor: str) -> int:
-    """Forget texts within a write transaction; returns how many there were. Call `Database.scrub` after it."""
+    """Delete texts within a write transaction. Returns how many there were. Call `Database.scrub` afterwards."""
     count = 0
     for text_id in ids:
         if connection.execute(texts.delete().where(texts.c.id == text_id)).rowcount:
@@ -144,17 +144,17 @@ def delete_texts(connection: Connection, ids: Sequence[str], *, actor: str) -> i
 
 
 def find_text_fault(row: Row[Any]) -> str:
-    """Why a stored row is not what was put in, or nothing."""
-    whole = hashlib.sha256((row.salt + row.content).encode()).hexdigest() == row.sha256
-    return "" if whole else f"text {row.id} was changed or damaged"
+    """What is wrong with a stored row, or an empty string."""
+    is_intact = hashlib.sha256((row.salt + row.content).encode()).hexdigest() == row.sha256
+    return "" if is_intact else f"text {row.id} was changed or is damaged"
 
 
 def _select_existing(connection: Connection, ids: Sequence[str]) -> dict[str, TextRecord]:
-    found: dict[str, TextRecord] = {}
+    existing: dict[str, TextRecord] = {}
     for batch in in_batches(ids):
         query = sa.select(texts).where(texts.c.id.in_(batch))
-        found.update((row.id, _text_from_row(row)) for row in connection.execute(query))
-    return found
+        existing.update((row.id, _text_from_row(row)) for row in connection.execute(query))
+    return existing
 
 
 def _row_values(text: TextRecord) -> dict[str, Any]:
@@ -166,4 +166,4 @@ def _text_from_row(row: Row[Any]) -> TextRecord:
 
 
 def _id_conflict_error(text_id: str) -> Conflict:
-    return Conflict(f"The id {text_id!r} stands for other words already.", advice="Give new words a new id.", param="id")
+    return Conflict(f"The id {text_id!r} belongs to another text.", advice="Give a new text a new id.", param="id")

@@ -1,6 +1,6 @@
-"""Training runs, read from their folders for those who show them. Writing is the trainer's business, but for the wish to stop.
+"""Training runs as read from their folders, for display. Writes nothing except requests to stop.
 
-Knows the layout that `yearling/training/run.py` describes. What a kill or a power cut left half written is passed over.
+The layout is described in `yearling/training/run.py`. Files that a kill or a power cut left incomplete are skipped.
 """
 
 from __future__ import annotations
@@ -28,38 +28,38 @@ _INACTIVE_STATES: tuple[RunState, ...] = ("created", "stopped", "finished", "fai
 
 
 class TrainingRunStore:
-    """The runs of one data folder."""
+    """The training runs of one data folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def list(self) -> TrainingRunRecords:
-        """All runs, newest first; damaged ones are passed over here and refused by `get`."""
+        """All runs, newest first. Damaged ones are skipped; `get` raises for them."""
         if not self.folder.is_dir():
             return []
-        found = []
+        runs = []
         for path in self.folder.iterdir():
             if (path / "run.json").is_file():
                 try:
-                    found.append(_read_run(path))
+                    runs.append(_read_run(path))
                 except Untrusted:
                     continue
-        return sorted(found, key=lambda run: (run.created_utc, run.id), reverse=True)
+        return sorted(runs, key=lambda run: (run.created_utc, run.id), reverse=True)
 
     def get(self, run_id: str) -> Run:
-        """Raises NotFound, and Untrusted when its description is damaged."""
+        """A run by its id. Raises NotFound, Untrusted if its description is damaged."""
         return _read_run(self._path(run_id))
 
     def read_metrics(self, run_id: str, *, after_step: int = -1) -> MetricsRows:
-        """The lines of the steps after `after`, oldest first. Raises NotFound."""
+        """The metrics of the steps after `after_step`, oldest first. Raises NotFound."""
         return MetricsTail(self._path(run_id) / "metrics.jsonl", after_step).read()
 
     def tail_metrics(self, run_id: str, *, after_step: int = -1) -> MetricsTail:
-        """For following a run while it writes. Raises NotFound."""
+        """A reader that follows the metrics of a run while it is written. Raises NotFound."""
         return MetricsTail(self._path(run_id) / "metrics.jsonl", after_step)
 
     def request_stop(self, run_id: str) -> Run:
-        """Ask the trainer to stop after the step that runs now. Raises NotFound, and Conflict when nobody trains the run."""
+        """Ask the trainer to stop after the current step. Raises NotFound, Conflict if the run is not being trained."""
         run = self.get(run_id)
         if run.state != "running":
             raise Conflict(f"The run {run_id} is {run.state}, not running.", advice="There is nothing to stop.")
@@ -77,8 +77,10 @@ class TrainingRunStore:
 
 @dataclass(slots=True)
 class MetricsTail:
-    """Reads what was added to a file of metrics since the last `read`. A resumed run rewrites the file and makes steps again: the
-    lines of steps that were told already are not told twice."""
+    """Reads the lines that were added to a metrics file since the last `read`.
+
+    A resumed run rewrites the file and repeats steps; lines of steps that were read before are skipped.
+    """
 
     path: Path
     after_step: int
@@ -86,29 +88,29 @@ class MetricsTail:
     _offset: int = 0
 
     def read(self) -> MetricsRows:
-        """The whole lines that are new."""
+        """The new complete lines."""
         try:
             with self.path.open("rb") as file:
-                facts = os.fstat(file.fileno())
-                if facts.st_ino != self._inode or facts.st_size < self._offset:
-                    self._inode, self._offset = facts.st_ino, 0
+                stat = os.fstat(file.fileno())
+                if stat.st_ino != self._inode or stat.st_size < self._offset:
+                    self._inode, self._offset = stat.st_ino, 0
                 file.seek(self._offset)
                 content = file.read()
         except FileNotFoundError:
             return []
-        whole, _, _ = content.rpartition(b"\n")
-        self._offset += len(whole) + 1 if whole else 0
-        return list(self._new_rows(whole.splitlines()))
+        complete, _, _ = content.rpartition(b"\n")
+        self._offset += len(complete) + 1 if complete else 0
+        return list(self._new_rows(complete.splitlines()))
 
     def _new_rows(self, lines: list[bytes]) -> Iterator[MetricsRow]:
-        for text in lines:
+        for line in lines:
             try:
-                line = json.loads(text)
+                row = json.loads(line)
             except ValueError:
-                continue  # torn by a power cut; the run repairs it when it is resumed
-            if line["step"] > self.after_step:
-                self.after_step = line["step"]
-                yield line
+                continue  # cut off by a power cut; a resumed run repairs it
+            if row["step"] > self.after_step:
+                self.after_step = row["step"]
+                yield row
 
 
 def _read_run(path: Path) -> Run:
@@ -143,19 +145,19 @@ def _read_run(path: Path) -> Run:
 def _read_status(path: Path) -> dict[str, Any]:
     try:
         status: dict[str, Any] = json.loads((path / "status.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):  # written without waiting for the disk: a power cut may leave it empty
+    except (FileNotFoundError, ValueError):  # not synced when written, so a power cut may leave it empty
         return {}
     return status
 
 
 def _effective_state(path: Path, reported: RunState) -> RunState:
-    """A run that says that it is running, and whose lock nobody holds, was killed; one that has begun to train runs."""
+    """The state of a run: running if its lock is held; killed if it reports to be running but nobody holds the lock."""
     try:
         os.close(acquire_shared_lock(path / "lock"))
     except LockHeldError:
         return "running"
     except OSError:
-        return reported  # a read-only disk: nobody trains there
+        return reported  # a read-only disk: nothing is trained there
     return reported if reported in _INACTIVE_STATES else "interrupted"
 
 
@@ -165,7 +167,7 @@ def _best_checkpoint(path: Path) -> tuple[int | None, float | None]:
         try:
             fields = json.loads(manifest.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            continue  # deleted this instant, or damaged: the trainer checks hashes
+            continue  # just deleted, or damaged: the trainer checks hashes
         if fields["score"] is not None and (best is None or (fields["score"], -fields["step"]) > best):
             best = (fields["score"], -fields["step"])
     return (None, None) if best is None else (-best[1], best[0])

@@ -1,6 +1,7 @@
-"""Everything that is one person's as one zip file: conversations, samples, folders, comparisons, links, files and the rest.
+"""Export of all data of one person as a zip file: conversations, samples, folders, comparisons, share links, files and more.
 
-The zip holds JSON lines per kind and a manifest with the size and SHA-256 of every member; `taking_in` reads it.
+The zip has a file of JSON lines for each kind of record, and a manifest with the size and SHA-256 of every member. `importer.py`
+reads it.
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ _BATCH = 200
 def export_person_data(
     store: Store, person_id: str, file: IO[bytes], *, feedback: Iterable[Mapping[str, Any]] = ()
 ) -> dict[str, int]:
-    """Write everything of a person; `feedback` are their acts with the words. Returns how much there was of each kind."""
+    """Write all data of a person. `feedback` are their events with texts. Returns the number of records of each kind."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         writer = _ExportWriter(archive)
         blobs: set[str] = set()
         writer.write_lines(
-            "folders", (_json_values(asdict(one), drop=("num_conversations",)) for one in store.folders.list(person_id))
+            "folders", (_json_values(asdict(folder), drop=("num_conversations",)) for folder in store.folders.list(person_id))
         )
         writer.write_lines("samples", _iter_samples(store, person_id))
         writer.write_lines("conversations", _iter_conversations(store, person_id, blobs))
-        writer.write_lines("comparisons", (_json_values(record_values(one)) for one in store.comparisons.list(person_id)))
-        writer.write_lines("shares", (_json_values(record_values(one)) for one in store.shares.list(person_id)))
-        writer.write_lines("memories", (_json_values(record_values(one)) for one in store.memories.list(person_id)))
+        writer.write_lines("comparisons", (_json_values(record_values(record)) for record in store.comparisons.list(person_id)))
+        writer.write_lines("shares", (_json_values(record_values(record)) for record in store.shares.list(person_id)))
+        writer.write_lines("memories", (_json_values(record_values(record)) for record in store.memories.list(person_id)))
         writer.write_lines("settings", [store.personal_settings.get(person_id)])
         writer.write_lines("feedback", feedback)
         for sha256 in sorted(blobs):
@@ -58,13 +59,15 @@ def export_person_data(
 
 
 class _ExportWriter:
+    """Writes members of the zip, and collects their sizes, hashes and counts."""
+
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
         self.files: dict[str, list[Any]] = {}
         self.counts: dict[str, int] = {}
 
     def write_lines(self, kind: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """One JSON object a line."""
+        """Write rows as one JSON object a line."""
         name, hasher, size, count = f"{kind}.jsonl", hashlib.sha256(), 0, 0
         with self._archive.open(name, "w", force_zip64=True) as member:
             for row in rows:
@@ -90,17 +93,18 @@ def _iter_samples(store: Store, person_id: str) -> Iterator[dict[str, Any]]:
 def _iter_conversations(store: Store, person_id: str, blobs: set[str]) -> Iterator[dict[str, Any]]:
     for conversation in store.conversations.list(person_id):
         tree = store.conversations.list_messages(conversation.id, person_id=person_id)
-        claims = store.attachments.blob_hashes_by_message([message.id for message in tree])
-        blobs.update(sha256 for hashes in claims.values() for sha256 in hashes)
-        said = [
+        blob_hashes = store.attachments.blob_hashes_by_message([message.id for message in tree])
+        blobs.update(sha256 for hashes in blob_hashes.values() for sha256 in hashes)
+        message_rows = [
             _json_values(record_values(message), drop=("conversation_id",))
-            | ({"blobs": claims[message.id]} if message.id in claims else {})
+            | ({"blobs": blob_hashes[message.id]} if message.id in blob_hashes else {})
             for message in tree
         ]
-        yield _json_values(record_values(conversation), drop=("person_id",)) | {"messages": said}
+        yield _json_values(record_values(conversation), drop=("person_id",)) | {"messages": message_rows}
 
 
 def _json_values(values: Mapping[str, Any], *, drop: tuple[str, ...] = ("person_id",)) -> dict[str, Any]:
-    """JSON values: times as text."""
-    plain = {name: value for name, value in values.items() if name not in drop}
-    return {name: format_time(value) if isinstance(value, datetime) else value for name, value in plain.items()}
+    """The values without those to drop, with times as text."""
+    return {
+        name: format_time(value) if isinstance(value, datetime) else value for name, value in values.items() if name not in drop
+    }

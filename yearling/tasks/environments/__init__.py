@@ -1,4 +1,4 @@
-"""Exercises with graders: drawn by seed, graded from the transcript alone, training and exams kept apart."""
+"""Environments: tasks drawn by seed and graded from the transcript only, with training and exams kept apart."""
 
 from yearling.tasks.environments.protocol import (
     Environment,

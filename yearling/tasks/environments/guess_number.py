@@ -1,21 +1,21 @@
-"""Guess a number in a few turns: every answer but the last earns nothing, and what made the last one right came turns before.
+"""Guess a number in a few turns: a sparse reward that depends on guesses several turns earlier.
 
-The game says `higher` or `lower`. Halving the range always wins within the default turns; naming numbers at random, none twice,
-wins turns / span of the games; naming one number always wins 1 / span (`tests/tasks/test_guess_number.py` measures all three).
-The range moves from game to game, and it is the range that belongs to training or to exams: were it the secret, training would
-teach which numbers never come.
+The game answers `Higher` or `Lower`. Binary search always wins within the default number of turns. Guessing at random without
+repetition wins turns / span of the games, and always guessing the same number wins 1 / span (`tests/tasks/test_guess_number.py`
+measures all three). The range changes from game to game. The range, not the secret, decides whether a game belongs to training or
+to exams: otherwise training would reveal which numbers are never the secret.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from yearling.errors import BadInput
-from yearling.tasks.environments.protocol import Task, Transcript, TranscriptMessage, task_key
+from yearling.tasks.environments.protocol import Task, TaskMessage, Transcript, TranscriptMessage, task_key
 from yearling.tasks.environments.seeds import draw_for_part, shot_seed
 
 _NUMBER = re.compile(r"(?<![\w.,-])\d{1,9}(?![\w]|[.,]\d)", re.ASCII)
@@ -23,9 +23,10 @@ _NUMBER = re.compile(r"(?<![\w.,-])\d{1,9}(?![\w]|[.,]\d)", re.ASCII)
 
 @dataclass(frozen=True)
 class GuessNumber:
-    """`span` numbers to choose from, the first of them anywhere up to `largest_start`, and at most `turns` guesses.
+    """The range has `span` numbers and starts at 1 to `largest_start`; the model has `turns` guesses.
 
-    `shots` games, played by halving, come first as turns, always the same ones."""
+    The prompt starts with `shots` games played by binary search, always the same ones. Raises BadInput for settings out of range.
+    """
 
     span: int = 16
     turns: int = 5
@@ -37,17 +38,22 @@ class GuessNumber:
 
     def __post_init__(self) -> None:
         if not 2 <= self.span <= 10**6 or not 1 <= self.turns <= 100 or not 1 <= self.largest_start <= 10**6:
-            raise BadInput("guess_number needs a span of 2 to a million, 1 to 100 turns, and a largest_start of 1 to a million.")
+            raise BadInput(
+                "guess_number needs a span from 2 to 1,000,000, turns from 1 to 100, and a largest_start from 1 to 1,000,000."
+            )
         if not 0 <= self.shots <= 10:
-            raise BadInput("shots must lie between 0 and 10.", param="shots")
+            raise BadInput("shots must be from 0 to 10.", param="shots")
 
     def task(self, seed: int) -> Task:
-        shown = [self._opening_task(*self._draw_game(shot_seed(index))) for index in range(self.shots)]
-        names = [_range_key(game.data) for game in shown]
-        low, secret = draw_for_part(seed, self._draw_game, lambda game: f"from {game[0]}, {self.span}", excluded=names)
+        """Return the game of this seed. Raises BadInput for other seeds."""
+        examples = [self._opening_task(*self._draw_game(shot_seed(index))) for index in range(self.shots)]
+        example_ranges = [_range_key(game.data) for game in examples]
+        low, secret = draw_for_part(seed, self._draw_game, lambda game: f"from {game[0]}, {self.span}", excluded=example_ranges)
         game = self._opening_task(low, secret)
-        played = [message for example in shown for message in (*example.messages, *self._binary_search_transcript(example))]
-        return Task(game.key, (*played, *game.messages), game.environment, game.data)
+        example_messages = [
+            message for example in examples for message in (*example.messages, *self._binary_search_transcript(example))
+        ]
+        return Task(game.key, (*example_messages, *game.messages), game.environment, game.data)
 
     def _opening_task(self, low: int, secret: int) -> Task:
         high = low + self.span - 1
@@ -62,54 +68,56 @@ class GuessNumber:
             data={"low": low, "high": high, "secret": secret, "turns": self.turns},
         )
 
-    def _binary_search_transcript(self, game: Task) -> list[dict[str, Any]]:
-        """The game played by halving, as far as the turns go."""
+    def _binary_search_transcript(self, game: Task) -> list[TaskMessage]:
+        """Return the transcript of the game played by binary search, as far as the turns allow."""
         low, high, secret = game.data["low"], game.data["high"], game.data["secret"]
-        transcript: list[dict[str, Any]] = []
+        transcript: list[TaskMessage] = []
         while True:
             guess = (low + high) // 2
             transcript.append({"role": "assistant", "content": str(guess)})
-            following = self.reply(game, transcript)
-            if following is None:
+            reply = self.reply(game, transcript)
+            if reply is None:
                 return transcript
-            transcript.append(following)
+            transcript.append(reply)
             low, high = (guess + 1, high) if secret > guess else (low, guess - 1)
 
     def reward(self, task: Task, transcript: Transcript) -> float:
+        """Return 1.0 if the secret is among the allowed guesses, otherwise 0.0."""
         guesses = _parse_guesses(transcript)[: int(task.data["turns"])]
         return float(task.data["secret"] in guesses)
 
-    def reply(self, task: Task, transcript: Transcript) -> dict[str, Any] | None:
+    def reply(self, task: Task, transcript: Transcript) -> TaskMessage | None:
+        """Return the hint after the last guess, or None if the game is over."""
         guesses = _parse_guesses(transcript)
         if not guesses:
             return None
         low, high, secret = task.data["low"], task.data["high"], task.data["secret"]
-        left = int(task.data["turns"]) - len(guesses)
+        num_left = int(task.data["turns"]) - len(guesses)
         guess = guesses[-1]
-        if left <= 0 or secret in guesses:
+        if num_left <= 0 or secret in guesses:
             return None
         if guess is None or not low <= guess <= high:
             hint = f"Answer with one number from {low} to {high}."
         else:
             hint = "Higher." if secret > guess else "Lower."
-        return {"role": "user", "content": f"{hint} {left} {'guess' if left == 1 else 'guesses'} left."}
+        return {"role": "user", "content": f"{hint} {num_left} {'guess' if num_left == 1 else 'guesses'} left."}
 
     def _draw_game(self, seed: int) -> tuple[int, int]:
-        source = random.Random(f"guess_number {seed}")
-        low = source.randint(1, self.largest_start)
-        return low, source.randint(low, low + self.span - 1)
+        rng = random.Random(f"guess_number {seed}")
+        low = rng.randint(1, self.largest_start)
+        return low, rng.randint(low, low + self.span - 1)
 
 
-def _range_key(data: dict[str, Any]) -> str:
+def _range_key(data: Mapping[str, int]) -> str:
     return f"from {data['low']}, {data['high'] - data['low'] + 1}"
 
 
 def _parse_guesses(transcript: Sequence[TranscriptMessage]) -> list[int | None]:
-    """The number of each assistant message; None where it does not have exactly one."""
-    found: list[int | None] = []
+    """Return the number in each assistant message, or None for a message without exactly one number."""
+    guesses: list[int | None] = []
     for message in transcript:
         if message.get("role") == "assistant":
             content = message.get("content")
             numbers = _NUMBER.findall(content) if isinstance(content, str) else []
-            found.append(int(numbers[0]) if len(numbers) == 1 else None)
-    return found
+            guesses.append(int(numbers[0]) if len(numbers) == 1 else None)
+    return guesses

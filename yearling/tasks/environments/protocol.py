@@ -1,7 +1,7 @@
-"""What a task is and what an environment does: the one protocol between exercises and those who train or examine on them.
+"""The protocol of tasks and environments, between the code that defines tasks and the code that trains or examines on them.
 
-Knows nothing of models, tokens or seeds. A task is plain data that survives JSON; whatever an environment needs to grade it is in
-`Task.data`, so that any environment opened under the same name grades it alike, whenever and with whatever settings.
+This file knows nothing of models, tokens or seeds. A task is plain data that survives JSON. `Task.data` holds all that grading
+needs, so every environment opened under the same name grades a task in the same way, whatever its settings.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeGuard
 
+TaskMessage = dict[str, Any]
+"""A message with `role` and `content`, as chat templates take it."""
 TranscriptMessage = Mapping[str, Any]
 Transcript = Sequence[TranscriptMessage]
 """The messages after the prompt: one assistant message, or assistant and environment in turn, assistant first."""
@@ -19,52 +21,60 @@ Transcript = Sequence[TranscriptMessage]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One exercise. `key` is the same for the same question wherever and whenever it is drawn."""
+    """One task. The `key` of a question is the same wherever and whenever the task is drawn."""
 
     key: str
-    messages: tuple[dict[str, Any], ...]
+    messages: tuple[TaskMessage, ...]
     environment: str
-    """The name under which `open_environment` finds who grades it."""
+    """Name under which `open_environment` finds the environment that grades the task."""
     data: dict[str, Any] = field(default_factory=dict)
-    """JSON values. What grading needs; never shown to the model."""
+    """JSON values for grading, never shown to the model."""
 
 
 class Environment(Protocol):
-    """Draws tasks and says whether they were solved."""
+    """Draws tasks and grades their solutions."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name under which `open_environment` opens it."""
+        ...
 
     def task(self, seed: int) -> Task:
-        """The task of this seed (`train_seed(i)`, `exam_seed(i)`), the same on every machine. Raises BadInput for other seeds."""
+        """Return the task of a seed from `train_seed` or `exam_seed`, the same on every machine.
+
+        Raises BadInput for other seeds.
+        """
         ...
 
     def reward(self, task: Task, transcript: Transcript) -> float:
-        """1.0 for solved, 0.0 for anything else; depends on the arguments alone, and never raises on what a model can write."""
+        """Return 1.0 for a solved task, otherwise 0.0.
+
+        Depends on the arguments only, and never raises on the output of a model.
+        """
         ...
 
 
 class TurnEnvironment(Environment, Protocol):
-    """An environment that answers back."""
+    """An environment that replies, so that an episode may have several assistant messages."""
 
-    def reply(self, task: Task, transcript: Transcript) -> dict[str, Any] | None:
-        """The message that follows a transcript ending with the assistant; None when the episode is over."""
+    def reply(self, task: Task, transcript: Transcript) -> TaskMessage | None:
+        """Return the message that follows a transcript ending with the assistant, or None if the episode is over."""
         ...
 
 
 def is_multi_turn(environment: Environment) -> TypeGuard[TurnEnvironment]:
-    """Whether an episode may have several assistant messages."""
+    """Return whether an episode may have several assistant messages."""
     return callable(getattr(environment, "reply", None))
 
 
-def task_key(environment: str, question: Any) -> str:
-    """The stable key of a question (JSON values): the first 64 bits of a SHA-256, in hexadecimal."""
+def task_key(environment: str, question: object) -> str:
+    """Return the stable key of a question (JSON values): the first 64 bits of a SHA-256, in hexadecimal."""
     canonical = json.dumps([environment, question], ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def final_answer_text(transcript: Transcript) -> str:
-    """The text of the last assistant message; empty when there is none. Reasoning kept apart by the engine does not count."""
+    """Return the text of the last assistant message, or an empty text. Separate reasoning does not count."""
     for message in reversed(transcript):
         if message.get("role") == "assistant":
             content = message.get("content")

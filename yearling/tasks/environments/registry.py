@@ -1,7 +1,7 @@
-"""The names of the environments: opening, listing and describing them.
+"""Opens, lists and describes environments by name.
 
-A module is imported when its environment is opened, so that listing costs nothing and a library that is not installed is missed
-only by who needs it.
+The module of an environment is imported only when the environment is opened or described. A library that is not installed
+therefore affects only the environment that needs it.
 """
 
 from __future__ import annotations
@@ -21,67 +21,79 @@ _ENVIRONMENT_CLASSES = {
     "running_totals": ("yearling.tasks.environments.running_totals", "RunningTotals"),
     "verifiers": ("yearling.tasks.environments.verifiers_tasks", "VerifiersTasks"),
 }
-"""Name -> module and class. Names that take a part after a colon pass it to the class as its first setting."""
+"""Module and class of each environment. In `name:member`, the member is the first setting of the class."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentInfo:
-    """What a listing shows of an environment."""
+    """The description of an environment in a list."""
 
     name: str
     summary: str
     settings: dict[str, Any]
-    """Setting -> default; None where it must be given."""
+    """Default of each setting; None if the setting is required."""
     is_multi_turn: bool
-    """Whether it answers back."""
+    """Whether an episode may have several assistant messages."""
     kinds: tuple[str, ...] = ()
-    """The kinds of task that it can be restricted to."""
+    """Kinds of task to which it can be restricted."""
     heldout_kinds: tuple[str, ...] = ()
-    """Those of them that are for exams only."""
+    """Kinds of task that only exams use."""
 
 
 def environment_names() -> list[str]:
-    """Every name that `open_environment` knows, sorted."""
+    """Return all names that `open_environment` knows, sorted."""
     return sorted(_ENVIRONMENT_CLASSES)
 
 
 def open_environment(name: str, **settings: Any) -> Environment:
-    """The environment of this name; `family:member` is short for the family with its first setting.
+    """Return the environment with this name. `family:member` sets the first setting of the family to `member`.
 
-    Raises NotFound for an unknown name, BadInput for settings that it does not have or that are out of range, Unavailable when
-    a library that it needs is not installed."""
+    Raises NotFound for an unknown name, BadInput for an unknown, missing or invalid setting, and Unavailable if a library that
+    the environment needs is not installed.
+    """
     family, colon, member = name.partition(":")
-    kind = _environment_class(family)
-    known = [setting.name for setting in fields(kind)]
+    environment_class = _environment_class(family)
+    setting_names = [setting.name for setting in fields(environment_class)]
     if colon:
-        settings = {known[0]: member, **settings}
-    unknown = sorted(set(settings) - set(known))
+        settings = {setting_names[0]: member, **settings}
+    unknown = sorted(set(settings) - set(setting_names))
     if unknown:
-        raise BadInput(f"{family} has no setting {', '.join(unknown)}.", advice=f"It has: {', '.join(known)}.", param=unknown[0])
-    missing = [setting.name for setting in fields(kind) if _setting_default(setting) is MISSING and setting.name not in settings]
+        raise BadInput(
+            f"{family} has no setting {', '.join(unknown)}.", advice=f"It has: {', '.join(setting_names)}.", param=unknown[0]
+        )
+    required = [setting.name for setting in fields(environment_class) if _setting_default(setting) is MISSING]
+    missing = [setting_name for setting_name in required if setting_name not in settings]
     if missing:
         raise BadInput(f"{family} needs the setting {missing[0]}.", advice=f"Write {family}:NAME.", param=missing[0])
-    return cast(Environment, kind(**settings))
+    return cast(Environment, environment_class(**settings))
 
 
 def describe_environments() -> list[EnvironmentInfo]:
-    """What there is, by name. Opens nothing and needs no library beyond the base installation."""
-    found = []
+    """Describe all environments, by name. Opens none, and needs no library beyond the base installation."""
+    descriptions = []
     for name in environment_names():
-        kind = _environment_class(name)
-        defaults = {setting.name: _setting_default(setting) for setting in fields(kind)}
+        environment_class = _environment_class(name)
+        defaults = {setting.name: _setting_default(setting) for setting in fields(environment_class)}
         settings = {key: None if value is MISSING else value for key, value in defaults.items()}
-        kinds, held_out = kind.members() if hasattr(kind, "members") else ((), ())
-        turns = hasattr(kind, "reply")
-        found.append(EnvironmentInfo(name, kind.summary, settings, is_multi_turn=turns, kinds=kinds, heldout_kinds=held_out))
-    return found
+        kinds, heldout_kinds = environment_class.members() if hasattr(environment_class, "members") else ((), ())
+        descriptions.append(
+            EnvironmentInfo(
+                name,
+                environment_class.summary,
+                settings,
+                is_multi_turn=hasattr(environment_class, "reply"),
+                kinds=kinds,
+                heldout_kinds=heldout_kinds,
+            )
+        )
+    return descriptions
 
 
 def _environment_class(name: str) -> Any:
     if name not in _ENVIRONMENT_CLASSES:
-        raise NotFound(f"There is no environment named {name}.", advice=f"There are: {', '.join(environment_names())}.")
-    module, kind = _ENVIRONMENT_CLASSES[name]
-    return getattr(importlib.import_module(module), kind)
+        raise NotFound(f"There is no environment named {name}.", advice=f"Environments: {', '.join(environment_names())}.")
+    module, class_name = _ENVIRONMENT_CLASSES[name]
+    return getattr(importlib.import_module(module), class_name)
 
 
 def _setting_default(setting: Any) -> Any:

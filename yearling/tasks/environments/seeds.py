@@ -1,9 +1,9 @@
-"""Which seed belongs to whom, so that what is trained on is never examined.
+"""Assigns seeds and questions to training or to exams, so that no exam contains a question that is trained on.
 
-Two walls stand between training and exams. Seeds: each part has a range of its own, and the ranges lie far more than 10**6 apart,
-since generators that draw item i from `Random(seed + i)` (reasoning-gym does) repeat each other's items at neighbouring seeds.
-Questions: small tasks have few questions, and two seeds may draw the same one; each question is therefore owned by one part, by
-its hash, and `draw` goes on until it finds one of its own. Nobody has to enumerate anything, and no list has to be kept.
+Two rules keep the parts apart. Seeds: each part has its own range, and the ranges are far more than 10**6 apart, because
+generators that draw item i from `Random(seed + i)`, as reasoning-gym does, repeat items at neighbouring seeds. Questions: small
+tasks have few questions, so two seeds may draw the same one. The hash of a question therefore assigns it to one part, and
+`draw_for_part` draws again until it finds a question of its part. No list of questions is needed.
 """
 
 from __future__ import annotations
@@ -18,62 +18,65 @@ SeedPart = Literal["train", "exam"]
 T = TypeVar("T")
 
 SEEDS_PER_PART = 10**12
-"""How many seeds a part has."""
+"""Number of seeds of each part."""
 _FIRST_SEED = {"train": 0, "exam": 2 * SEEDS_PER_PART}
 _FIRST_SHOT_SEED = 4 * SEEDS_PER_PART
 _REDRAW_STRIDE = 10**15
-"""Distance between the attempts of one seed, beyond every range."""
+"""Distance between the attempts for one seed, larger than every range."""
 _MAX_DRAWS = 400
 EXAM_ONE_IN = 5
-"""One question in this many is kept for exams."""
+"""One question in this many belongs to exams."""
 
 
 def train_seed(index: int) -> int:
-    """The seed of training task `index`, from 0 up."""
+    """Return the seed of training task `index`, counted from 0. Raises BadInput if the index is out of range."""
     return _seed("train", index)
 
 
 def exam_seed(index: int) -> int:
-    """The seed of exam task `index`, from 0 up: never a training task's."""
+    """Return the seed of exam task `index`, counted from 0. Raises BadInput if the index is out of range."""
     return _seed("exam", index)
 
 
 def shot_seed(index: int) -> int:
-    """The seed of example `index` that is shown in prompts, from 0 up."""
-    if not 0 <= index < SEEDS_PER_PART:
-        raise BadInput(f"A seed's index lies between 0 and {SEEDS_PER_PART:,}; {index} does not.")
-    return _FIRST_SHOT_SEED + index
+    """Return the seed of the solved example `index` in prompts, counted from 0. Raises BadInput if the index is out of range."""
+    return _FIRST_SHOT_SEED + _check_index(index)
 
 
 def part_of_seed(seed: int) -> SeedPart:
-    """Whose seed this is. Raises BadInput for a seed of neither part."""
+    """Return the part to which a seed belongs. Raises BadInput for a seed of neither part."""
     for part, first in _FIRST_SEED.items():
         if first <= seed < first + SEEDS_PER_PART:
             return "train" if part == "train" else "exam"
-    raise BadInput(f"{seed} is a seed of neither training nor exams.", advice="Use train_seed(i) or exam_seed(i).")
+    raise BadInput(f"The seed {seed} belongs to neither training nor exams.", advice="Use train_seed(i) or exam_seed(i).")
 
 
 def part_owning_question(question: str) -> SeedPart:
-    """The only part that may use this question, decided by its hash."""
+    """Return the only part that may use this question, by its hash."""
     digest = hashlib.sha256(question.encode("utf-8", "surrogatepass")).digest()
     return "exam" if int.from_bytes(digest[:8], "big") % EXAM_ONE_IN == 0 else "train"
 
 
 def draw_for_part(seed: int, make: Callable[[int], T], question: Callable[[T], str], *, excluded: Collection[str] = ()) -> T:
-    """The first of `make(seed)`, `make(seed + ...)`, ... whose question belongs to the seed's part and is not excluded (because a
-    prompt shows its answer).
+    """Return the first of `make(seed)`, `make(seed + ...)`, ... whose question belongs to the seed's part and is not excluded.
 
-    Raises BadInput when hundreds in a row belong to the other part: the settings leave too few questions for two parts."""
+    `question` returns the text of a question. `excluded` holds questions whose answers the prompt shows. Raises BadInput if
+    hundreds of attempts fail, because the settings then allow too few questions for two parts.
+    """
     part = part_of_seed(seed)
     for attempt in range(_MAX_DRAWS):
-        made = make(seed + attempt * _REDRAW_STRIDE)
-        words = question(made)
-        if part_owning_question(words) == part and words not in excluded:
-            return made
-    raise BadInput("These settings leave too few different questions to keep some for exams.", advice="Choose wider settings.")
+        candidate = make(seed + attempt * _REDRAW_STRIDE)
+        text = question(candidate)
+        if part_owning_question(text) == part and text not in excluded:
+            return candidate
+    raise BadInput("These settings allow too few different questions to keep some for exams.", advice="Choose wider settings.")
 
 
 def _seed(part: SeedPart, index: int) -> int:
+    return _FIRST_SEED[part] + _check_index(index)
+
+
+def _check_index(index: int) -> int:
     if not 0 <= index < SEEDS_PER_PART:
-        raise BadInput(f"A seed's index lies between 0 and {SEEDS_PER_PART:,}; {index} does not.")
-    return _FIRST_SEED[part] + index
+        raise BadInput(f"The index of a seed must be from 0 to {SEEDS_PER_PART - 1:,}, but is {index}.")
+    return index

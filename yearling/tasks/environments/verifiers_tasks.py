@@ -1,12 +1,11 @@
-"""Tasksets written for verifiers (https://github.com/PrimeIntellect-ai/verifiers, 0.4 or newer) as one of our environments.
+"""Tasksets written for verifiers (https://github.com/PrimeIntellect-ai/verifiers, 0.4 or newer) as an environment.
 
-`verifiers:NAME` opens the installed taskset package NAME (`verifiers.v1.load_taskset`). An answer is scored by the task itself
-(`Task.score` without a runtime, which is how verifiers scores saved traces again), and counts as solved when the weighted sum of
-its rewards reaches `solved_at`. Taken are tasksets that ask with text and are scored from the transcript alone. Refused, with the
-reason, are those that need a container, tools, a judge model or a runtime, and those whose user is played by an environment of
-their own: they need verifiers' agents, and verifiers to run them.
+`verifiers:NAME` opens the installed taskset package NAME (`verifiers.v1.load_taskset`). The task itself scores an answer
+(`Task.score` without a runtime, as verifiers scores saved traces again). A task is solved if the weighted sum of its rewards
+reaches `solved_at`. Supported are tasksets that ask with text and are scored from the transcript only. Tasksets that need a
+container, tools, a judge model, a runtime, or a simulated user are rejected with the reason: they need verifiers to run them.
 
-A taskset has no seeds: each task belongs to training or to exams by the hash of its prompt, and a seed picks one of its part's.
+A taskset has no seeds. The hash of its prompt assigns each task to training or to exams, and a seed selects a task of its part.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ import asyncio
 import inspect
 import itertools
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
 from yearling.errors import BadInput, NotFound, Unavailable, Unsupported
-from yearling.tasks.environments.protocol import Task, Transcript, task_key
+from yearling.tasks.environments.protocol import Task, TaskMessage, Transcript, TranscriptMessage, task_key
 from yearling.tasks.environments.seeds import SEEDS_PER_PART, part_of_seed, part_owning_question
 
 _log = logging.getLogger(__name__)
@@ -30,10 +29,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class VerifiersTasks:
-    """`settings` go to the taskset's configuration; at most `limit` of its tasks are read, which bounds endless ones.
+    """`settings` configure the taskset. At most `limit` of its tasks are read, because some tasksets are endless.
 
-    Raises Unavailable without verifiers, NotFound without the taskset, BadInput for settings that it refuses, Unsupported for a
-    taskset that needs more than an answer."""
+    Raises Unavailable if verifiers is not installed, NotFound if the taskset is not, BadInput for settings that the taskset
+    rejects, and Unsupported for a taskset that needs more than an answer.
+    """
 
     taskset: str
     settings: dict[str, Any] = field(default_factory=dict)
@@ -53,11 +53,12 @@ class VerifiersTasks:
         return f"verifiers:{self.taskset}"
 
     def task(self, seed: int) -> Task:
+        """Return a task of the seed's part. Raises BadInput for other seeds, or if the part has no task."""
         part = part_of_seed(seed)
-        own = self._task_indices_by_part[part]
-        if not own:
-            raise BadInput(f"The taskset {self.taskset} has too few tasks to keep some apart for {part}.", param="taskset")
-        index = own[seed % SEEDS_PER_PART % len(own)]
+        indices = self._task_indices_by_part[part]
+        if not indices:
+            raise BadInput(f"The taskset {self.taskset} has too few tasks to reserve some for {part}.", param="taskset")
+        index = indices[seed % SEEDS_PER_PART % len(indices)]
         messages = _prompt_messages(self._tasks[index].data)
         return Task(
             key=task_key(self.name, messages),
@@ -67,12 +68,13 @@ class VerifiersTasks:
         )
 
     def reward(self, task: Task, transcript: Transcript) -> float:
-        scored = self._tasks[int(task.data["index"])]
-        trace = _build_trace(scored, [*task.messages, *transcript], len(task.messages))
+        """Return 1.0 if the task scores the transcript as solved, otherwise 0.0."""
+        verifiers_task = self._tasks[int(task.data["index"])]
+        trace = _build_trace(verifiers_task, [*task.messages, *transcript], len(task.messages))
         try:
-            _run_coroutine(scored.score(trace, None))
+            _run_coroutine(verifiers_task.score(trace, None))
         except Exception as error:
-            # Somebody else's scoring function failed on a model's words: an unsolved task, and a line for who looks after it.
+            # A third-party scoring function failed on the output of a model: the task is unsolved, and the log names it.
             _log.warning("The scoring of %s failed on an answer: %s: %s", self.name, type(error).__name__, error)
             return 0.0
         return float(trace.reward >= self.solved_at)
@@ -81,11 +83,11 @@ class VerifiersTasks:
     def _tasks(self) -> list[Any]:
         vf = _import_verifiers()
         try:
-            found = vf.load_taskset(_taskset_config(vf, self.taskset, self.settings))
+            taskset = vf.load_taskset(_taskset_config(vf, self.taskset, self.settings))
         except ModuleNotFoundError:
             raise NotFound(f"There is no installed taskset named {self.taskset}.", advice="Install its package.") from None
-        tasks = list(itertools.islice(found, self.limit))
-        if type(found).toolsets(found.config):
+        tasks = list(itertools.islice(taskset, self.limit))
+        if type(taskset).toolsets(taskset.config):
             raise Unsupported(f"The taskset {self.taskset} has tools.", advice="Run it with verifiers itself.")
         for task in tasks[:1]:
             _check_scored_from_answer(self.taskset, task)
@@ -93,10 +95,10 @@ class VerifiersTasks:
 
     @cached_property
     def _task_indices_by_part(self) -> dict[str, list[int]]:
-        owned: dict[str, list[int]] = {"train": [], "exam": []}
+        indices_by_part: dict[str, list[int]] = {"train": [], "exam": []}
         for index, task in enumerate(self._tasks):
-            owned[part_owning_question(str(_prompt_messages(task.data)))].append(index)
-        return owned
+            indices_by_part[part_owning_question(str(_prompt_messages(task.data)))].append(index)
+        return indices_by_part
 
 
 def _import_verifiers() -> Any:
@@ -107,73 +109,73 @@ def _import_verifiers() -> Any:
     return vf
 
 
-def _taskset_config(vf: Any, taskset: str, settings: Mapping[str, Any]) -> Any:
+def _taskset_config(vf: Any, taskset: str, settings: Mapping[str, object]) -> Any:
     from verifiers.v1.utils.loaders import taskset_config_type
 
     try:
         return taskset_config_type(taskset)(id=taskset, **settings)
     except ValueError as error:
-        raise BadInput(f"The taskset {taskset} refuses these settings: {error}", param="settings") from None
+        raise BadInput(f"The taskset {taskset} rejects these settings: {error}", param="settings") from None
     except (AttributeError, TypeError) as error:
         raise NotFound(f"The package {taskset} is not a taskset: {error}", advice="Name a taskset package.") from None
 
 
 def _check_scored_from_answer(taskset: str, task: Any) -> None:
-    wants: list[str] = []
+    requirements: list[str] = []
     if task.NEEDS_CONTAINER or task.data.image:
-        wants.append("a container")
+        requirements.append("a container")
     if type(task).toolsets(task.config):
-        wants.append("tools")
+        requirements.append("tools")
     if task.config.judges:
-        wants.append("a judge model")
+        requirements.append("a judge model")
     if task.data.prompt is None:
-        wants.append("a user of its own")
+        requirements.append("a simulated user")
     if any(_needs_runtime(function) for function in task.hooks("reward")):
-        wants.append("a runtime to score in")
+        requirements.append("a runtime for scoring")
     if not task.hooks("reward"):
-        wants.append("more than its rewards to be scored, having none,")
-    if wants:
+        requirements.append("a score from elsewhere, because they define no reward,")
+    if requirements:
         raise Unsupported(
-            f"The tasks of {taskset} need {' and '.join(wants)}; only tasks scored from the answer are taken.",
+            f"The tasks of {taskset} need {' and '.join(requirements)}; only tasks scored from the answer are supported.",
             advice="Run it with verifiers itself.",
         )
 
 
-def _needs_runtime(function: Any) -> bool:
+def _needs_runtime(function: Callable[..., object]) -> bool:
     parameter = inspect.signature(function).parameters.get("runtime")
     return parameter is not None and parameter.default is inspect.Parameter.empty
 
 
-def _prompt_messages(data: Any) -> list[dict[str, Any]]:
-    """The prompt as chat messages. Raises Unsupported for anything but text."""
-    found = [{"role": "system", "content": data.system_prompt}] if data.system_prompt else []
+def _prompt_messages(data: Any) -> list[TaskMessage]:
+    """Return the prompt as chat messages. Raises Unsupported for content that is not text."""
+    messages = [{"role": "system", "content": data.system_prompt}] if data.system_prompt else []
     if isinstance(data.prompt, str):
-        return [*found, {"role": "user", "content": data.prompt}]
+        return [*messages, {"role": "user", "content": data.prompt}]
     for message in data.prompt or []:
         if not isinstance(message.content, str):
-            raise Unsupported("A task of this taskset shows more than text.", advice="Run it with verifiers itself.")
-        found.append({"role": message.role, "content": message.content})
-    return found
+            raise Unsupported("A task of this taskset contains more than text.", advice="Run it with verifiers itself.")
+        messages.append({"role": message.role, "content": message.content})
+    return messages
 
 
-def _build_trace(task: Any, messages: list[Mapping[str, Any]], prompt_length: int) -> Any:
-    """The conversation as verifiers records one; what follows the prompt from the assistant counts as the model's own."""
+def _build_trace(task: Any, messages: list[TranscriptMessage], prompt_length: int) -> Any:
+    """Return the conversation as a trace of verifiers. Assistant messages after the prompt count as sampled from the model."""
     vf = _import_verifiers()
-    kinds = {"system": vf.SystemMessage, "user": vf.UserMessage, "assistant": vf.AssistantMessage}
+    message_classes = {"system": vf.SystemMessage, "user": vf.UserMessage, "assistant": vf.AssistantMessage}
     trace = vf.Trace(
         task=vf.TraceTask(type=type(task).__name__, data=task.data),
         agent=vf.AgentInfo(config=vf.AgentConfig()),
     )
-    for place, message in enumerate(messages):
+    for position, message in enumerate(messages):
         role, content = message["role"], message.get("content")
-        made = kinds[role](content=content if isinstance(content, str) else "")
-        own = place >= prompt_length and role == "assistant"
-        trace.nodes.append(vf.MessageNode(parent=place - 1 if place else None, message=made, sampled=own))
+        trace_message = message_classes[role](content=content if isinstance(content, str) else "")
+        is_sampled = position >= prompt_length and role == "assistant"
+        trace.nodes.append(vf.MessageNode(parent=position - 1 if position else None, message=trace_message, sampled=is_sampled))
     trace.is_completed = trace.ok = True
     return trace
 
 
-def _run_coroutine(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run to the end, whether or not the caller is inside an event loop (which cannot run another)."""
+def _run_coroutine(coroutine: Coroutine[object, None, None]) -> None:
+    """Run a coroutine to its end, even if the caller is inside an event loop, which cannot run another."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         pool.submit(asyncio.run, coroutine).result()

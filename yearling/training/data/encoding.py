@@ -1,7 +1,7 @@
 """Lessons as token ids: the prompt as it was served, the answer, and the token that ends a turn.
 
-Stored ids are used as they are when they come from the model that is trained (token in, token out); otherwise the prompt goes
-through the model's own chat template and the answer through its tokenizer, just as at serving. Knows no tensors.
+Token ids that the trained model itself produced are used as stored. Any other lesson is encoded as at serving: its prompt by the
+model's chat template, its answer by the model's tokenizer. Knows no tensors.
 """
 
 from __future__ import annotations
@@ -15,42 +15,49 @@ from yearling.tasks import Demonstration, PreferencePair, Thumb
 
 
 class TextEncoder(Protocol):
-    """What is needed of `models.Tokenizer`."""
+    """The part of `models.Tokenizer` that encoding needs."""
 
     stop_ids: frozenset[int]
 
-    def encode(self, text: str, *, special: bool = False) -> list[int]: ...
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        """The token ids of a text; `special` reads special tokens in it as such."""
+        ...
 
 
 class PromptEncoder(Protocol):
-    """What is needed of `models.ChatTemplate`."""
+    """The part of `models.ChatTemplate` that encoding needs."""
 
-    def encode(self, tokenizer: Any, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> list[int]: ...
+    def encode(self, tokenizer: Any, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> list[int]:
+        """The token ids of rendered messages."""
+        ...
 
 
 @dataclass(slots=True)
 class LessonEncoder:
-    """`model_hash` names the model whose stored ids may be used; `max_tokens` bounds prompt and answer together. What is left out
-    is counted in `dropped`, by reason."""
+    """Turns lessons into token ids, and counts the lessons that it leaves out."""
 
     tokenizer: TextEncoder
     template: PromptEncoder
     model_hash: str
+    """The model whose stored token ids may be used."""
     max_tokens: int
+    """The longest lesson, prompt and answer together."""
     dropped_by_reason: dict[str, int] = field(default_factory=dict)
+    """How many lessons were left out, by reason."""
     _end_of_turn_ids: tuple[int, ...] = ()
 
     def encode_demonstration(self, lesson: Demonstration) -> tuple[list[int], list[int]] | None:
-        """(prompt ids, answer ids) or None when the lesson is left out."""
-        prompt = self._encode_prompt(lesson.messages, lesson.prompt_ids, lesson.model_hash)
-        return self._check_length(prompt, self._encode_answer(lesson.answer, lesson.answer_ids, lesson.model_hash))
+        """(prompt ids, answer ids), or None if the lesson is left out. Raises BadInput if the chat template never ends a turn."""
+        return self._encode_prompt_and_answer(lesson)
 
     def encode_thumb(self, lesson: Thumb) -> tuple[list[int], list[int]] | None:
-        prompt = self._encode_prompt(lesson.messages, lesson.prompt_ids, lesson.model_hash)
-        return self._check_length(prompt, self._encode_answer(lesson.answer, lesson.answer_ids, lesson.model_hash))
+        """(prompt ids, answer ids), or None if the lesson is left out. Raises BadInput if the chat template never ends a turn."""
+        return self._encode_prompt_and_answer(lesson)
 
     def encode_pair(self, lesson: PreferencePair) -> tuple[list[int], list[int], list[int]] | None:
-        """(prompt ids, first answer's, second answer's) or None; answers that are the same teach nothing and are left out."""
+        """(prompt ids, ids of the first answer, ids of the second answer), or None if the lesson is left out.
+
+        A pair of equal answers teaches nothing and is left out. Raises BadInput if the chat template never ends a turn."""
         prompt = self._encode_prompt(lesson.messages, lesson.prompt_ids, lesson.model_hash)
         first = self._encode_answer(lesson.first, lesson.first_ids, lesson.model_hash)
         second = self._encode_answer(lesson.second, lesson.second_ids, lesson.model_hash)
@@ -60,6 +67,10 @@ class LessonEncoder:
         fits = self._check_length(prompt, first) and self._check_length(prompt, second)
         return (prompt, first, second) if fits else None
 
+    def _encode_prompt_and_answer(self, lesson: Demonstration | Thumb) -> tuple[list[int], list[int]] | None:
+        prompt = self._encode_prompt(lesson.messages, lesson.prompt_ids, lesson.model_hash)
+        return self._check_length(prompt, self._encode_answer(lesson.answer, lesson.answer_ids, lesson.model_hash))
+
     def _encode_prompt(self, messages: Sequence[Mapping[str, Any]], stored_ids: Sequence[int], model_hash: str) -> list[int]:
         if stored_ids and model_hash == self.model_hash:
             return list(stored_ids)
@@ -67,24 +78,25 @@ class LessonEncoder:
 
     def _encode_answer(self, text: str, stored_ids: Sequence[int], model_hash: str) -> list[int]:
         if stored_ids and model_hash == self.model_hash:
-            return list(stored_ids)  # with its end if it came to one; an answer that was cut off does not learn to end there
+            # They include the end of the turn if the answer reached it. A truncated answer must not learn to end there.
+            return list(stored_ids)
         answer = self.tokenizer.encode(text, special=False)
         return [*answer, *self._find_end_of_turn()] if answer else []
 
     def _find_end_of_turn(self) -> tuple[int, ...]:
-        """The token with which the template ends an assistant's turn, found by letting it write one."""
+        """The token that ends an assistant's turn, found by rendering a conversation that contains one."""
         if not self._end_of_turn_ids:
-            asked = [{"role": "user", "content": "a"}]
-            before = self.template.encode(self.tokenizer, asked, add_generation_prompt=True)
-            said = [*asked, {"role": "assistant", "content": "b"}]
-            whole = self.template.encode(self.tokenizer, said, add_generation_prompt=False)
-            ends = [token for token in whole[len(before) :] if token in self.tokenizer.stop_ids]
-            if not ends:
+            question = [{"role": "user", "content": "a"}]
+            prompt = self.template.encode(self.tokenizer, question, add_generation_prompt=True)
+            answered = [*question, {"role": "assistant", "content": "b"}]
+            rendered = self.template.encode(self.tokenizer, answered, add_generation_prompt=False)
+            stop_ids = [token for token in rendered[len(prompt) :] if token in self.tokenizer.stop_ids]
+            if not stop_ids:
                 raise BadInput(
-                    "The model's chat template ends an answer with no token that stops generation: an end could not be learnt.",
+                    "The model's chat template ends an answer without a stop token, so the end could not be learnt.",
                     advice="Use a chat model whose template writes its end-of-turn token.",
                 )
-            self._end_of_turn_ids = (ends[0],)
+            self._end_of_turn_ids = (stop_ids[0],)
         return self._end_of_turn_ids
 
     def _check_length(self, prompt: list[int], answer: list[int]) -> tuple[list[int], list[int]] | None:

@@ -1,11 +1,12 @@
-"""Losses of reinforcement learning: pure functions of the log-probabilities of drawn tokens.
+"""Losses of reinforcement learning: pure functions of the log-probabilities of sampled tokens.
 
-Every loss is a sum over tokens divided by `denominator`, the token count of the *whole optimiser step*: parts of a step add up to
-the same gradient however it was cut. Figures are shares of the same denominator and add up likewise.
+Every loss is a sum over tokens divided by `denominator`, the token count of the *whole optimiser step*. The losses of
+micro-batches therefore add up to the same gradient however the step is split. Metrics are divided by the same denominator and add
+up likewise.
 
-Three policies meet here: the one that *sampled* (whatever engine drew the tokens, at its temperature), the *old* one (the
-trainer's when the step began) and the one in *training*. ρ = training / old is clipped; old / sampled corrects for the engine and
-is truncated and detached. k1, k2 and k3 are named as in Schulman, "Approximating KL divergence" (2020).
+Three policies take part: the *sampled* one (the engine that sampled the tokens, at its temperature), the *old* one (the trainer's
+at the start of the step), and the one in *training*. The ratio ρ = training / old is clipped. The ratio old / sampled corrects
+for the engine; it is truncated and detached.
 
 Shapes: N tokens.
 """
@@ -19,14 +20,14 @@ from torch import Tensor
 
 CLIP_LOW = 0.2
 CLIP_HIGH = 0.28
-"""Wider above than below, so that unlikely tokens may grow (2503.14476)."""
+"""Wider above than below, so that unlikely tokens can grow (2503.14476)."""
 MAX_IMPORTANCE_RATIO = 2.0
-"""Of the ratio between the trainer's policy and the sampling engine's."""
+"""Upper bound on the ratio between the trainer's policy and the sampling engine's."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartialLoss:
-    """What some of a step's tokens contribute: a loss to differentiate, and figures to add to those of the other parts."""
+    """What one micro-batch contributes to a step: a scalar loss to differentiate, and metrics to add up over micro-batches."""
 
     loss: Tensor
     metrics: dict[str, float]
@@ -35,7 +36,8 @@ class PartialLoss:
 def truncated_importance_weights(
     old_logps_N: Tensor, sampled_logps_N: Tensor, *, max_ratio: float = MAX_IMPORTANCE_RATIO
 ) -> Tensor:
-    """π_old / π_sampled of each token, at most `cap`, detached: the weight that makes another engine's samples ours."""
+    """π_old / π_sampled of each token, (N,), at most `max_ratio`, detached: the weight that corrects samples of another
+    engine."""
     return (old_logps_N - sampled_logps_N).exp().clamp(max=max_ratio).detach()
 
 
@@ -49,47 +51,31 @@ def clipped_policy_loss(
     clip_low: float = CLIP_LOW,
     clip_high: float = CLIP_HIGH,
 ) -> PartialLoss:
-    """−min(ρA, clip(ρ, 1 − low, 1 + high)A) · weight (1707.06347, equation 7, with DAPO's two bounds).
+    """−min(ρA, clip(ρ, 1 − clip_low, 1 + clip_high)A) · weight (1707.06347, equation 7, with the two bounds of 2503.14476).
 
-    `old_logps_N` equal to `logps_N.detach()` makes it the plain policy gradient at ρ = 1. Figures: `ratio` (mean ρ) and
-    `clipped`, the share of tokens whose gradient the clip took away.
+    With `old_logps_N` equal to `logps_N.detach()` it is the plain policy gradient at ρ = 1. Metrics: `ratio` (mean ρ) and
+    `clipped`, the share of tokens whose gradient the clip removed.
     """
     ratio_N = (logps_N - old_logps_N.detach()).exp()
-    plain_N = ratio_N * advantages_N
-    bounded_N = ratio_N.clamp(1 - clip_low, 1 + clip_high) * advantages_N
+    unclipped_N = ratio_N * advantages_N
+    clipped_N = ratio_N.clamp(1 - clip_low, 1 + clip_high) * advantages_N
     weights_N = torch.ones_like(logps_N) if weights_N is None else weights_N.detach()
-    loss = -(torch.minimum(plain_N, bounded_N) * weights_N).sum() / denominator
+    loss = -(torch.minimum(unclipped_N, clipped_N) * weights_N).sum() / denominator
     with torch.no_grad():
-        figures = {
+        metrics = {
             "ratio": float(ratio_N.sum()) / denominator,
-            "clipped": float((bounded_N < plain_N).sum()) / denominator,
+            "clipped": float((clipped_N < unclipped_N).sum()) / denominator,
         }
-    return PartialLoss(loss, figures)
+    return PartialLoss(loss, metrics)
 
 
 def clipped_value_loss(
     values_N: Tensor, old_values_N: Tensor, returns_N: Tensor, *, denominator: float, clip: float | None = 0.2
 ) -> PartialLoss:
-    """½ · max((V − R)², (V_old + clip(V − V_old, ±ε) − R)²); `clip` None leaves the bound out."""
+    """½ · max((V − R)², (V_old + clip(V − V_old, ±ε) − R)²). With `clip` None the value is not clipped. Metric: `value_loss`."""
     errors_N = (values_N - returns_N).square()
     if clip is not None:
-        near_N = old_values_N + (values_N - old_values_N).clamp(-clip, clip)
-        errors_N = torch.maximum(errors_N, (near_N - returns_N).square())
+        clipped_values_N = old_values_N + (values_N - old_values_N).clamp(-clip, clip)
+        errors_N = torch.maximum(errors_N, (clipped_values_N - returns_N).square())
     loss = 0.5 * errors_N.sum() / denominator
     return PartialLoss(loss, {"value_loss": float(loss.detach())})
-
-
-def k1(logps_N: Tensor, reference_logps_N: Tensor) -> Tensor:
-    """log π − log π_ref of each drawn token, detached: the estimate of KL(π‖π_ref) that is taken off a reward. As a loss its
-    gradient would be that of log π, whose mean is zero: it would teach nothing."""
-    return (logps_N - reference_logps_N).detach()
-
-
-def k2_loss(logps_N: Tensor, reference_logps_N: Tensor, *, denominator: float, weights_N: Tensor | None = None) -> PartialLoss:
-    """½ (log π − log π_ref)²: as a loss on the policy's own samples its gradient is that of KL(π‖π_ref); k3, whose
-    value is unbiased, has a biased one. Figure: `kl`, the mean of k1 in nats per token."""
-    gap_N = logps_N - reference_logps_N.detach()
-    squares_N = 0.5 * gap_N.square()
-    if weights_N is not None:
-        squares_N = squares_N * weights_N.detach()
-    return PartialLoss(squares_N.sum() / denominator, {"kl": float(gap_N.detach().sum()) / denominator})

@@ -1,4 +1,5 @@
-"""What every method carries from step to step, and a checkpoint keeps: its parts, and whether the KL cap was reached.
+"""The state that every method carries from step to step and saves in checkpoints: its parts, and whether the KL limit was
+reached.
 
 Holds no loss and no step.
 """
@@ -6,7 +7,7 @@ Holds no loss and no step.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from torch import nn
 
@@ -14,41 +15,46 @@ from yearling.errors import Untrusted
 
 
 class Stateful(Protocol):
-    """Policy, optimiser, curriculum: whatever has a state of its own."""
+    """Anything with a state of its own: policy, optimiser, curriculum."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """The state as tensors and plain values."""
+        ...
 
-    def load_state_dict(self, state: Any) -> Any: ...
+    def load_state_dict(self, state: Mapping[str, Any], /) -> object:
+        """Restore what `state_dict` returned."""
+        ...
 
 
 class BaseMethod:
-    """`parts` by the name that a checkpoint gives each of them."""
+    """State handling of all methods. The keyword names of `parts` are the keys of the parts in a checkpoint."""
 
-    name: ClassVar[str]
+    name: str
 
     def __init__(self, **parts: Stateful) -> None:
         self._parts = parts
         self.kl_stopped_at_step = 0
-        """The step whose KL reached the cap, 0 before: no later step changes the weights."""
+        """The step whose KL divergence exceeded the limit, 0 if none has. Later steps change no weights."""
 
     def stopped_metrics(self) -> dict[str, float]:
-        """The metrics of a step after the cap was reached: nothing is computed or changed."""
+        """The metrics of a step after the KL limit was exceeded, in which nothing is computed or changed."""
         return {"tokens": 0.0, "capped": 1.0}
 
     def state_dict(self) -> dict[str, Any]:
+        """The state of all parts by name, and the step that exceeded the KL limit."""
         return {name: _copied_state(part) for name, part in self._parts.items()} | {"capped_at": self.kl_stopped_at_step}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Raises Untrusted when the state is that of another method or policy."""
-        state = {name: value for name, value in state.items() if value is not None}  # older ones name a head that is not there
+        """Restore what `state_dict` returned. Raises Untrusted for the state of another method or policy."""
+        state = {name: value for name, value in state.items() if value is not None}  # old checkpoints name an absent head
         if state.keys() != {*self._parts, "capped_at"}:
-            raise Untrusted("The checkpoint is not one of this method.", advice="Resume with the run's own settings.")
+            raise Untrusted("The checkpoint belongs to another method.", advice="Resume with the run's own settings.")
         for name, part in self._parts.items():
             part.load_state_dict(state[name])
         self.kl_stopped_at_step = int(state["capped_at"])
 
 
 def _copied_state(part: Stateful) -> dict[str, Any]:
-    """A module's tensors are copied: it gives out its own, which later steps change."""
+    """The state of a part. A module returns its own tensors, which later steps change, so those are copied."""
     state = part.state_dict()
     return {name: value.clone() for name, value in state.items()} if isinstance(part, nn.Module) else state

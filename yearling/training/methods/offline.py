@@ -1,6 +1,6 @@
-"""What SFT, DPO, KTO and the reward model have in common: settings, the order of lessons, the KL cap, and state.
+"""What SFT, DPO, KTO and the reward model share: settings, the order of lessons, the KL limit, and state.
 
-Holds no loss and no step: each method's file shows its whole step in one function.
+Holds no loss and no step: each method's module shows its whole step in one function.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from torch import nn
 from yearling.errors import BadInput
 from yearling.training.config import TrainingConfig
 from yearling.training.data.lesson_order import LessonOrder
+from yearling.training.data.lesson_split import LessonSplit
 from yearling.training.methods.base import BaseMethod
 from yearling.training.policy.optimiser import Optimiser
 from yearling.training.policy.policy import Policy
@@ -19,46 +20,49 @@ from yearling.training.policy.policy import Policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfflineConfig(TrainingConfig):
-    """The KL cap compares the policy with its base on the tokens that are learnt from, by the mean of ½(log π − log π_ref)²."""
+    """Settings of methods that learn from lessons. They measure the KL divergence from the base on the target tokens, as the mean
+    of ½(log π − log π_ref)². Raises BadInput if a setting is out of range."""
 
     passes: float = 1.0
-    """Over the new lessons."""
+    """Passes over the new lessons."""
     steps: int = 0
-    """How many to make, whatever that is in passes; 0 lets `passes` decide."""
+    """Number of steps, whatever that is in passes; 0 derives it from `passes`."""
     lessons_per_step: int = 32
+    """Lessons in one optimiser step."""
     budget_tokens: int = 512
-    """Tokens of a micro-batch: bounds memory, never changes a gradient."""
+    """Tokens of a micro-batch. It bounds memory and never changes a gradient."""
     max_tokens: int = 1024
-    """Longer lessons are left out, and counted."""
+    """Longest lesson in tokens, prompt included. Longer lessons are left out and counted."""
     validation: float = 0.05
-    """Share of the lessons that is kept for choosing the best checkpoint."""
+    """Share of the lessons that is held out to choose the best checkpoint."""
     replay: float = 0.0
-    """Share of each step that is drawn from earlier lessons."""
+    """Share of each step that comes from earlier lesson sets."""
 
     def __post_init__(self) -> None:
         if self.passes <= 0 or self.steps < 0 or min(self.lessons_per_step, self.budget_tokens, self.max_tokens) < 1:
-            raise BadInput("Passes, lessons, budgets must be positive.", param="passes")
+            raise BadInput("Passes, lessons per step and token limits must be positive.", param="passes")
         if not 0 <= self.validation < 1 or not 0 <= self.replay < 1:
-            raise BadInput("The shares for validation and replay must be at least 0 and below 1.", param="validation")
+            raise BadInput("The validation and replay shares must be at least 0 and below 1.", param="validation")
         TrainingConfig.__post_init__(self)
 
     @property
     def needs_reference(self) -> bool:
+        """Whether the KL divergence from the base has to be computed."""
         return self.kl_mode != "off"
 
 
 class OfflineMethod(BaseMethod):
-    """Policy, optimiser, order of lessons, and where there is one the head."""
+    """Policy, optimiser and lesson order of a method that learns from lessons, and its head if it has one."""
 
-    def __init__(
-        self, config: OfflineConfig, policy: Policy, *, num_new: int, num_earlier: int, head: nn.Module | None = None
-    ) -> None:
+    def __init__(self, config: OfflineConfig, policy: Policy, split: LessonSplit, *, head: nn.Module | None = None) -> None:
+        num_new, num_earlier = len(split.train_indices), len(split.replay_indices)
         self.policy = policy
         self.head = head
+        self.split = split
         self.order = LessonOrder(
             num_new=num_new,
             num_earlier=num_earlier,
-            lessons_per_step=min(config.lessons_per_step, num_new) if not num_earlier else config.lessons_per_step,
+            lessons_per_step=config.lessons_per_step if num_earlier else min(config.lessons_per_step, num_new),
             replay_share=config.replay,
             seed=config.seed,
         )
@@ -68,6 +72,11 @@ class OfflineMethod(BaseMethod):
         self._kl_stop_limit = config.kl_limit if config.kl_mode == "stop" else 0.0
         super().__init__(policy=policy, optimiser=self.optimiser, **({} if head is None else {"head": head}))
 
-    def check_kl_limit(self, number: int, kl: float) -> None:
+    def lesson_indices(self, step: int) -> list[int]:
+        """The lessons of a step: new ones, then replayed ones."""
+        return self.split.select(*self.order.lessons_for_step(step))
+
+    def check_kl_limit(self, step: int, kl: float) -> None:
+        """Stop changing weights after `step` if its KL divergence, in nats per token, exceeds the limit of the mode `stop`."""
         if self._kl_stop_limit and kl > self._kl_stop_limit and not self.kl_stopped_at_step:
-            self.kl_stopped_at_step = number
+            self.kl_stopped_at_step = step

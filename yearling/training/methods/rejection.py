@@ -1,9 +1,9 @@
-"""Rejection-sampling fine-tuning: draw several answers, keep the solved ones, learn them as demonstrations (RFT, 2308.01825).
+"""Rejection-sampling fine-tuning (RFT, 2308.01825): sample several answers, and learn the solved ones as demonstrations.
 
-The simplest reinforcement there is, and a start where solutions are rare: no advantages, no ratios, nothing is unlearnt. Each
-prompt teaches the same few answers at most, so that easy prompts do not drown the hard ones.
+It is the simplest method that learns from rollouts, and a start where solutions are rare: there are no advantages and no ratios,
+and wrong answers are ignored. Each prompt contributes a few answers at most, so that easy prompts do not outweigh hard ones.
 
-Shapes: N drawn tokens of a micro-batch.
+Shapes: N sampled tokens of a micro-batch.
 """
 
 from __future__ import annotations
@@ -14,81 +14,71 @@ from dataclasses import dataclass
 
 from yearling.errors import BadInput
 from yearling.training.data.packing import pack_examples
-from yearling.training.losses.preference import k2
-from yearling.training.methods.base import BaseMethod
-from yearling.training.methods.grpo import accumulate_metrics
-from yearling.training.policy.optimiser import Optimiser
-from yearling.training.policy.policy import Policy
-from yearling.training.rollouts.collector import ReinforcementConfig, RolloutCollector, group_rollouts
+from yearling.training.losses.kl import k2
+from yearling.training.methods.online import OnlineMethod, accumulate_metrics, num_sampled_tokens
+from yearling.training.rollouts.collector import ReinforcementConfig, group_rollouts
 from yearling.training.rollouts.runner import Rollout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectionConfig(ReinforcementConfig):
+    """Settings of rejection sampling. Raises BadInput if a setting is out of range."""
+
     keep: int = 2
-    """Different solved answers of one prompt that are learnt, the shortest first."""
+    """Maximum number of different solved answers to learn from one prompt, the shortest first."""
 
     def __post_init__(self) -> None:
         ReinforcementConfig.__post_init__(self)
         if self.keep < 1:
-            raise BadInput("At least one answer must be kept.", param="keep")
+            raise BadInput("keep must be at least 1.", param="keep")
 
 
-class Rejection(BaseMethod):
-    """A training method (`method.py`)."""
+class Rejection(OnlineMethod[RejectionConfig]):
+    """Rejection sampling. The loss is the mean over the tokens of the learnt answers of the whole step."""
 
     name = "rejection"
 
-    def __init__(self, config: RejectionConfig, policy: Policy, collector: RolloutCollector) -> None:
-        self.config = config
-        self.policy = policy
-        self.total_steps = config.steps
-        self._collector = collector
-        self._optimiser = Optimiser(policy.parameters(), config.optimiser_config(), config.steps)
-        super().__init__(policy=policy, optimiser=self._optimiser, curriculum=collector.curriculum)
-
     def step(self, number: int) -> dict[str, float]:
+        """See `Method.step`."""
         if self.kl_stopped_at_step:
             return self.stopped_metrics()
         started = time.perf_counter()
         collected = self._collector.collect(number, refill=False)
-        drawn_s = time.perf_counter() - started
+        rollouts_s = time.perf_counter() - started
         chosen = shortest_solved(collected.all_rollouts, self.config.keep)
-        drawn = float(sum(one.num_sampled_tokens for one in collected.all_rollouts))
-        figures = {**collected.metrics, "kept": float(len(chosen)), "tokens": drawn, "rollouts_s": drawn_s}
+        metrics = {
+            **collected.metrics,
+            "kept": float(len(chosen)),
+            "tokens": num_sampled_tokens(collected.all_rollouts),
+            "rollouts_s": rollouts_s,
+        }
         if not chosen:
-            return figures
+            return metrics
 
-        tokens = float(sum(one.num_sampled_tokens for one in chosen))
-        sums: dict[str, float] = {}
-        for batch in pack_examples(
-            [one.to_example() for one in chosen], budget_tokens=self.config.budget_tokens, split_groups=True
-        ):
+        num_tokens = num_sampled_tokens(chosen)
+        totals: dict[str, float] = {}
+        examples = [rollout.to_example() for rollout in chosen]
+        for batch in pack_examples(examples, budget_tokens=self.config.budget_tokens, split_groups=True):
             logps_N = self.policy.token_logprobs(batch)
-            loss = -logps_N.sum() / tokens
-            accumulate_metrics(sums, {"nll": float(loss.detach())})
+            loss = -logps_N.sum() / num_tokens
+            accumulate_metrics(totals, {"nll": float(loss.detach())})
             if self.config.kl_mode != "off":
-                gaps_N = k2(logps_N, self.policy.reference_logprobs(batch))
-                accumulate_metrics(sums, {"kl": float(gaps_N.detach().sum()) / tokens})
+                k2_N = k2(logps_N, self.policy.reference_logprobs(batch))
+                accumulate_metrics(totals, {"kl": float(k2_N.detach().sum()) / num_tokens})
                 if self.config.kl_mode == "penalise":
-                    loss = loss + self.config.kl_weight * gaps_N.sum() / tokens
-            accumulate_metrics(sums, {"loss": float(loss.detach())})
+                    loss = loss + self.config.kl_weight * k2_N.sum() / num_tokens
+            accumulate_metrics(totals, {"loss": float(loss.detach())})
             loss.backward()  # type: ignore[no-untyped-call]
-        if self.config.kl_mode == "stop" and sums["kl"] > self.config.kl_limit:
-            self.kl_stopped_at_step = number
-            self.policy.decoder.zero_grad(set_to_none=True)
-            return figures | sums
-        figures |= sums | self._optimiser.step(number)
-        return figures | {"update_s": time.perf_counter() - started - drawn_s}
-
-    def validate(self) -> dict[str, float] | None:
-        return self._collector.validate()
+        if self.stop_at_kl_limit(number, totals.get("kl", 0.0)):
+            return metrics | totals
+        metrics |= totals | self._optimiser.step(number)
+        return metrics | {"update_s": time.perf_counter() - started - rollouts_s}
 
 
 def shortest_solved(rollouts: Sequence[Rollout], max_per_group: int) -> list[Rollout]:
-    """Of each group the first `keep` different solved answers, the shortest first; answers that were cut are never learnt."""
+    """Up to `max_per_group` different solved answers of each group, the shortest first. Truncated answers are never included."""
     chosen: list[Rollout] = []
-    for members in group_rollouts(rollouts):
-        solved = {one.ids: one for one in members if one.is_solved and not one.truncated}
-        chosen += sorted(solved.values(), key=lambda one: (one.num_sampled_tokens, one.ids))[:max_per_group]
+    for group in group_rollouts(rollouts):
+        solved = {rollout.ids: rollout for rollout in group if rollout.is_solved and not rollout.truncated}
+        chosen += sorted(solved.values(), key=lambda rollout: (rollout.num_sampled_tokens, rollout.ids))[:max_per_group]
     return chosen

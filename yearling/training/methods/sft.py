@@ -1,4 +1,4 @@
-"""Supervised fine-tuning on demonstrations: the answer's tokens and the end of its turn, and nothing of the prompt."""
+"""Supervised fine-tuning on demonstrations: the loss covers the answer's tokens and its end-of-turn token, not the prompt."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import torch
 from yearling.errors import BadInput
 from yearling.tasks import Demonstration
 from yearling.training.data.encoding import LessonEncoder
-from yearling.training.data.lesson_order import split_validation
+from yearling.training.data.lesson_split import LessonSplit
 from yearling.training.data.packing import TrainingExample, pack_examples
 from yearling.training.distributed import all_reduce_sum
-from yearling.training.losses.preference import k2
+from yearling.training.losses.kl import k2
 from yearling.training.methods.offline import OfflineConfig, OfflineMethod
 from yearling.training.policy.policy import Policy
 from yearling.training.policy.reference_logprobs import ReferenceLogprobs
@@ -22,11 +22,12 @@ from yearling.training.policy.reference_logprobs import ReferenceLogprobs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SftConfig(OfflineConfig):
-    pass
+    """Settings of supervised fine-tuning: those of every offline method."""
 
 
 class Sft(OfflineMethod):
-    """A lesson's weight scales each of its tokens; the loss is the weighted mean over the tokens of the whole step."""
+    """Supervised fine-tuning. The loss is the mean over the target tokens of the whole step, weighted by their lessons'
+    weights."""
 
     name = "sft"
 
@@ -40,40 +41,39 @@ class Sft(OfflineMethod):
         earlier: Sequence[Demonstration] = (),
         cache_folder: Path | None = None,
     ) -> None:
-        """`earlier` are lessons of earlier sets, replayed at the rate of the settings. `cache_folder` keeps the reference's
-        log-probabilities. Raises BadInput when no lesson is usable."""
+        """Encode the lessons. Lessons of earlier sets (`earlier`) are replayed at the rate of the settings.
+
+        `cache_folder` keeps the reference log-probabilities. Raises BadInput if no lesson is usable."""
         self.config = config
         encoded = [(lesson, encoder.encode_demonstration(lesson)) for lesson in (*lessons, *earlier)]
-        is_new = [place < len(lessons) for place, (_, ids) in enumerate(encoded) if ids is not None]
+        num_new = sum(ids is not None for _, ids in encoded[: len(lessons)])
         usable = [(lesson, ids) for lesson, ids in encoded if ids is not None]
-        if not any(is_new):
+        if not num_new:
             raise BadInput(f"No demonstration can be learnt from ({encoder.dropped_by_reason or 'there are none'}).")
-        self.examples = [TrainingExample.from_prompt_and_answer(*ids, group=number) for number, (_, ids) in enumerate(usable)]
+        self.examples = [TrainingExample.from_prompt_and_answer(*ids, group=index) for index, (_, ids) in enumerate(usable)]
         self.weights = [lesson.weight for lesson, _ in usable]
-        new = [number for number, fresh in enumerate(is_new) if fresh]
-        kept, held = split_validation([usable[number][0].key for number in new], config.validation)
-        self.train_indices, self.validation_indices = [new[place] for place in kept], [new[place] for place in held]
-        self.replay_indices = [number for number, fresh in enumerate(is_new) if not fresh]
+        keys = [lesson.key for lesson, _ in usable]
         self.references = ReferenceLogprobs(policy, self.examples, budget_tokens=config.budget_tokens, cache_folder=cache_folder)
-        super().__init__(config, policy, num_new=len(self.train_indices), num_earlier=len(self.replay_indices))
+        split = LessonSplit.from_keys(keys, num_new=num_new, validation_share=config.validation)
+        super().__init__(config, policy, split)
 
     def step(self, number: int) -> dict[str, float]:
+        """See `Method.step`."""
         if self.kl_stopped_at_step:
             return self.stopped_metrics()
-        fresh, replayed = self.order.lessons_for_step(number)
-        chosen = [*(self.train_indices[place] for place in fresh), *(self.replay_indices[place] for place in replayed)]
-        examples = [replace(self.examples[lesson], group=slot) for slot, lesson in enumerate(chosen)]
+        lessons = self.lesson_indices(number)
+        examples = self._select_examples(lessons)
         num_targets = sum(example.num_targets for example in examples)
-        total = sum(self.weights[lesson] * self.examples[lesson].num_targets for lesson in chosen)
+        total_weight = sum(self.weights[lesson] * self.examples[lesson].num_targets for lesson in lessons)
         loss_sum = kl_sum = 0.0
-        self.references.precompute(chosen if self.config.needs_reference else ())
+        self.references.precompute(lessons if self.config.needs_reference else ())
         for batch, share in self.policy.local_batches(pack_examples(examples, budget_tokens=self.config.budget_tokens)):
-            logprobs_N = self.policy.token_logprobs(batch)
-            weights_N = torch.tensor([self.weights[chosen[owner]] for owner in batch.owners_N.tolist()]).to(logprobs_N)
-            loss = -share * (weights_N * logprobs_N).sum() / total
+            logps_N = self.policy.token_logprobs(batch)
+            weights_N = torch.tensor([self.weights[lessons[owner]] for owner in batch.owners_N.tolist()]).to(logps_N)
+            loss = -share * (weights_N * logps_N).sum() / total_weight
             loss_sum += loss.item()
             if self.config.needs_reference:
-                kl = share * k2(logprobs_N, self.references.for_batch(batch, chosen)).sum() / num_targets
+                kl = share * k2(logps_N, self.references.for_batch(batch, lessons)).sum() / num_targets
                 kl_sum += kl.item()
                 loss = loss + self.config.kl_weight * kl
             loss.backward()  # type: ignore[no-untyped-call]
@@ -87,11 +87,15 @@ class Sft(OfflineMethod):
 
     @torch.no_grad()
     def validate(self) -> dict[str, float] | None:
-        """`score` is the mean log-probability of an answer's token, in nats, on the validation part."""
-        if not self.validation_indices:
+        """`score` is the mean log-probability of a target token of the validation lessons, in nats."""
+        if not self.split.validation_indices:
             return None
-        examples = [replace(self.examples[lesson], group=slot) for slot, lesson in enumerate(self.validation_indices)]
+        examples = self._select_examples(self.split.validation_indices)
         batches = pack_examples(examples, budget_tokens=self.config.budget_tokens)
         total = sum(float(self.policy.token_logprobs(batch).sum()) for batch in batches)
         score = total / sum(example.num_targets for example in examples)
         return {"score": score, "loss": -score}
+
+    def _select_examples(self, lessons: Sequence[int]) -> list[TrainingExample]:
+        """The examples of these lessons, each a group of its own."""
+        return [replace(self.examples[lesson], group=slot) for slot, lesson in enumerate(lessons)]

@@ -1,0 +1,1 @@
+"""The policy under training: forward and backward passes, log-probabilities, optimiser and sharding."""

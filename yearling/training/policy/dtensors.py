@@ -1,25 +1,23 @@
-"""Tensors of which each process holds a part (torch's DTensor), and ordinary ones: the same two functions for both."""
+"""Sharded tensors, of which each process holds a part (torch's DTensor), and ordinary tensors, through the same two functions."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from torch import Tensor
 
 
 def gather_full(tensor: Tensor) -> Tensor:
-    """All of a tensor, on every process; all of them must ask together. An ordinary tensor is itself."""
-    own: Any = tensor
-    found: Tensor = own.full_tensor() if hasattr(own, "full_tensor") else tensor
-    return found
+    """The complete tensor, on every process; all processes must call this together. An ordinary tensor is returned unchanged."""
+    if not hasattr(tensor, "full_tensor"):
+        return tensor
+    full: Tensor = tensor.full_tensor()
+    return full
 
 
 def shard_like(tensor: Tensor, like: Tensor) -> Tensor:
-    """This process's part of a whole tensor, laid out as `like` is. The tensor itself where `like` is an ordinary one."""
-    model: Any = like
-    if not hasattr(model, "full_tensor"):
+    """This process's part of a complete tensor, laid out as `like`. Returned unchanged if `like` is an ordinary tensor."""
+    if not (hasattr(like, "device_mesh") and hasattr(like, "placements")):
         return tensor
     from torch.distributed.tensor import distribute_tensor
 
-    found: Tensor = distribute_tensor(tensor, model.device_mesh, model.placements)
-    return found
+    sharded: Tensor = distribute_tensor(tensor, like.device_mesh, like.placements)
+    return sharded

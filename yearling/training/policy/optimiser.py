@@ -1,12 +1,12 @@
-"""AdamW (1711.05101) with warm-up, a schedule and gradient clipping; the only place that changes weights.
+"""AdamW (1711.05101) with warm-up, a learning-rate schedule and gradient clipping. The only code that changes weights.
 
-The learning rate follows from the step's number alone, so a resumed run needs nothing but the moments.
+The learning rate depends on the step number alone, so a resumed run needs the moments only.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,8 +21,11 @@ Schedule = Literal["constant", "linear", "cosine"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimiserConfig:
-    """`learning_rate` is the peak, reached after the first `warmup` part of all steps and then kept or lowered to `final` times
-    the peak by the schedule. `clip_norm` bounds the norm of the whole gradient; 0 leaves it alone."""
+    """Settings of the optimiser. Raises BadInput if one is out of range.
+
+    The learning rate rises to `learning_rate` during the first `warmup` share of the steps. The schedule then keeps it constant,
+    or lowers it to `final` times the peak. `clip_norm` bounds the norm of the gradient over all parameters; 0 turns clipping
+    off."""
 
     learning_rate: float = 1e-4
     schedule: Schedule = "cosine"
@@ -36,31 +39,36 @@ class OptimiserConfig:
 
     def __post_init__(self) -> None:
         shares = (self.warmup, self.final, self.beta1, self.beta2)
-        usable = self.learning_rate > 0 and all(0 <= share <= 1 for share in shares)
-        if not usable or self.schedule not in ("constant", "linear", "cosine") or self.clip_norm < 0 or self.weight_decay < 0:
-            raise BadInput("The optimiser's settings make no sense.", advice="Rates must be positive, shares between 0 and 1.")
+        in_range = self.learning_rate > 0 and all(0 <= share <= 1 for share in shares)
+        if not in_range or self.schedule not in ("constant", "linear", "cosine") or self.clip_norm < 0 or self.weight_decay < 0:
+            raise BadInput(
+                "An optimiser setting is out of range.",
+                advice="The learning rate must be positive, shares between 0 and 1, and the schedule constant, linear or cosine.",
+            )
 
     def learning_rate_at(self, step: int, total_steps: int) -> float:
-        """The learning rate of step `step`; the first is 1."""
-        warm = math.ceil(self.warmup * total_steps)
-        if step <= warm:
-            return self.learning_rate * step / warm
+        """The learning rate of a step; the first step is 1."""
+        warmup_steps = math.ceil(self.warmup * total_steps)
+        if step <= warmup_steps:
+            return self.learning_rate * step / warmup_steps
         if self.schedule == "constant":
             return self.learning_rate
-        done = min(1.0, (step - warm) / max(1, total_steps - warm))
+        done = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
         share = (1 + math.cos(math.pi * done)) / 2 if self.schedule == "cosine" else 1 - done
         return self.learning_rate * (self.final + (1 - self.final) * share)
 
 
 class Optimiser:
-    """Call `step` after the gradients of a whole optimiser step stand in the parameters; it clears them."""
+    """AdamW over the parameters that require a gradient. Raises ValueError if there are none.
+
+    Call `step` once the gradients of a whole optimiser step are accumulated; it clears them."""
 
     def __init__(self, parameters: Iterable[Tensor], config: OptimiserConfig, total_steps: int) -> None:
         self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
         if not self.parameters:
-            raise ValueError("nothing is to be trained")
+            raise ValueError("there are no parameters to train")
         self.config, self.total_steps = config, total_steps
-        # Biases and norms, which have one dimension, are not decayed.
+        # Biases and norm weights, which have one dimension, are not decayed.
         matrices = [parameter for parameter in self.parameters if parameter.dim() > 1]
         others = [parameter for parameter in self.parameters if parameter.dim() <= 1]
         groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
@@ -73,42 +81,42 @@ class Optimiser:
         )
 
     def step(self, number: int) -> dict[str, float]:
-        """One update, as step `number` the first being 1. Gives `grad_norm` before clipping, and `learning_rate`.
+        """Make update `number` (the first is 1). Returns `grad_norm`, the norm before clipping, and `learning_rate`.
 
-        With a gradient that is not finite nothing is changed and `grad_norm` says so: the run stops on it."""
-        rate = self.config.learning_rate_at(number, self.total_steps)
+        If the gradient is not finite, nothing changes, and `grad_norm` reports it so that the loop stops the run."""
+        learning_rate = self.config.learning_rate_at(number, self.total_steps)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        length = float(gather_full(norm))
-        if math.isfinite(length):
+        grad_norm = float(gather_full(norm))
+        if math.isfinite(grad_norm):
             if self.config.clip_norm:
                 torch.nn.utils.clip_grads_with_norm_(self.parameters, self.config.clip_norm, norm)
             for group in self._adamw.param_groups:
-                group["lr"] = rate
+                group["lr"] = learning_rate
             self._adamw.step()
         self._adamw.zero_grad(set_to_none=True)
-        return {"grad_norm": length, "learning_rate": rate}
+        return {"grad_norm": grad_norm, "learning_rate": learning_rate}
 
     def state_dict(self) -> dict[str, Any]:
-        """As AdamW's own, with whole tensors where each process holds a part."""
+        """The state of AdamW. Sharded moments are gathered into complete tensors."""
         state = self._adamw.state_dict()
         moments = {
-            number: {name: gather_full(value) if isinstance(value, Tensor) else value for name, value in of_one.items()}
-            for number, of_one in state["state"].items()
+            index: {name: gather_full(value) if isinstance(value, Tensor) else value for name, value in entry.items()}
+            for index, entry in state["state"].items()
         }
         return state | {"state": moments}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        order = [parameter for group in self._adamw.param_groups for parameter in group["params"]]
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned. Complete moments are sharded as their parameters are."""
+        parameters = [parameter for group in self._adamw.param_groups for parameter in group["params"]]
         moments = {
-            number: {
-                name: shard_like(value.to(order[number].device), order[number]) if is_moment(value, order[number]) else value
-                for name, value in of_one.items()
-            }
-            for number, of_one in state["state"].items()
+            index: {name: _restore_moment(value, parameters[index]) for name, value in entry.items()}
+            for index, entry in state["state"].items()
         }
-        self._adamw.load_state_dict(state | {"state": moments})
+        self._adamw.load_state_dict({**state, "state": moments})
 
 
-def is_moment(value: Any, parameter: Tensor) -> bool:
-    """Whether a value is laid out as the parameter is; AdamW's count of steps is not."""
-    return isinstance(value, Tensor) and value.shape == parameter.shape
+def _restore_moment(value: Any, parameter: Tensor) -> Any:
+    """A value of AdamW's state for one parameter: moments are laid out as the parameter, the step count is returned unchanged."""
+    if isinstance(value, Tensor) and value.shape == parameter.shape:
+        return shard_like(value.to(parameter.device), parameter)
+    return value

@@ -1,6 +1,7 @@
-"""The model under training: a decoder with a LoRA adapter on every linear layer, or with all of its weights trainable.
+"""The policy: the model under training, a decoder with a LoRA adapter on every linear layer or with all weights trainable.
 
-Turns batches into log-probabilities and knows its own reference: the adapter switched off, or a frozen copy. Knows no loss.
+Turns batches into log-probabilities, also under its reference: the base model with the adapter switched off, or a frozen copy.
+Knows no loss.
 
 Shapes: T tokens of a batch, N target tokens, E model width.
 """
@@ -20,10 +21,14 @@ from yearling.training.data.packing import PackedBatch
 from yearling.training.policy.dtensors import gather_full, shard_like
 from yearling.training.policy.fused import FusedTrunk
 from yearling.training.policy.logprobs import target_logprobs
+from yearling.training.policy.sharding import batches_of_rank, shard_network
 
 
 class Policy:
-    """Make one with `Policy.lora` or `Policy.full`. `base_sha256` names the weights that training began from."""
+    """A decoder under training. Create one with `Policy.lora`, `Policy.with_adapter` or `Policy.full`.
+
+    `base_sha256` names the weights that training started from. `adapter` is None if all weights are trained. `reference` is a
+    frozen copy of the base, None if the adapter can be switched off instead."""
 
     def __init__(self, decoder: Decoder, *, base_sha256: str, adapter: Adapter | None, reference: Decoder | None) -> None:
         self.decoder = decoder
@@ -32,7 +37,7 @@ class Policy:
         self._reference = reference
         self._fused: FusedTrunk | None = None
         self.is_sharded = False
-        """Set by `sharding.shard`."""
+        """Whether `shard` has distributed the weights over several processes."""
 
     @classmethod
     def lora(
@@ -45,15 +50,17 @@ class Policy:
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> Policy:
-        """A fresh adapter on all linear layers of the blocks, in float32 whatever the base is in; `alpha` defaults to twice the
-        rank. Raises what `attach_adapter` raises."""
+        """Train a fresh adapter on all linear layers of the blocks, in float32 whatever the type of the base.
+
+        `alpha` defaults to twice the rank. Raises what `attach_adapter` raises."""
         decoder.to(device)
-        fresh = new_adapter(decoder, rank=rank, alpha=2.0 * rank if alpha is None else alpha, base_sha256=base_sha256, seed=seed)
-        return cls.with_adapter(decoder, fresh)
+        alpha = 2.0 * rank if alpha is None else alpha
+        return cls.with_adapter(decoder, new_adapter(decoder, rank=rank, alpha=alpha, base_sha256=base_sha256, seed=seed))
 
     @classmethod
     def with_adapter(cls, decoder: Decoder, adapter: Adapter) -> Policy:
-        """Go on from an adapter. Its reference is the base, not the adapter as it is now."""
+        """Continue from an adapter. The reference is the base model, not the adapter as it is now. Raises what `attach_adapter`
+        does."""
         attached = attach_adapter(decoder, adapter, base_sha256=adapter.base_sha256)
         return cls(decoder, base_sha256=adapter.base_sha256, adapter=attached, reference=None)
 
@@ -61,23 +68,29 @@ class Policy:
     def full(
         cls, decoder: Decoder, *, base_sha256: str, keep_reference: bool = True, device: torch.device | str = "cpu"
     ) -> Policy:
-        """All weights are trained. `keep_reference` holds a frozen copy of them, which doubles their memory; without it
-        `reference_logprobs` raises."""
+        """Train all weights.
+
+        `keep_reference` keeps a frozen copy of them, which doubles their memory. Without it `reference_logprobs` raises
+        ValueError."""
         decoder.to(device)
         reference = copy.deepcopy(decoder).requires_grad_(False) if keep_reference else None
         decoder.requires_grad_(True)
         return cls(decoder, base_sha256=base_sha256, adapter=None, reference=reference)
 
-    def local_batches(self, batches: Sequence[PackedBatch]) -> list[tuple[PackedBatch, float]]:
-        """The batches of a step that this process computes, each with its weight: all of them, each once, in a process alone."""
-        if not self.is_sharded:
-            return [(batch, 1.0) for batch in batches]
-        from yearling.training.policy.sharding import batches_of_rank
+    def shard(self) -> None:
+        """Distribute the weights over all processes of the default group, in place. Every process must hold the same policy.
 
-        return batches_of_rank(batches)
+        Afterwards all processes must call `token_logprobs` and `backward` equally often."""
+        shard_network(self.decoder)
+        self.is_sharded = True
+
+    def local_batches(self, batches: Sequence[PackedBatch]) -> list[tuple[PackedBatch, float]]:
+        """The batches of a step that this process computes, each with its weight. A single process computes all with weight 1."""
+        return batches_of_rank(batches) if self.is_sharded else [(batch, 1.0) for batch in batches]
 
     @property
     def device(self) -> torch.device:
+        """The device of the weights."""
         return next(self.decoder.parameters()).device
 
     def hidden(self, batch: PackedBatch) -> Tensor:
@@ -86,10 +99,11 @@ class Policy:
 
     @property
     def trunk_implementation(self) -> str:
-        """Which code computes the blocks: `fused` (see `fused.py`) or `plain`, the decoder's own."""
+        """Which code computes the blocks: `fused` (`fused.py`) or `plain` (the decoder's own)."""
         return "fused" if self._trunk() is not None else "plain"
 
     def _trunk(self) -> FusedTrunk | None:
+        """The fused trunk, rebuilt if the decoder's weights were replaced. None if it does not support the decoder."""
         if self._adapter is None or self.is_sharded:
             return None
         if self._fused is None or not self._fused.is_current:
@@ -107,15 +121,17 @@ class Policy:
     def logprobs_and_entropy(
         self, batch: PackedBatch, *, temperature: float = 1.0, entropy: bool = True, hidden_TE: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """(log π with gradient, entropy of the next-token distribution in nats without), each (N,). `hidden_TE` spares the pass
-        through the trunk where `hidden` was computed for a value head too."""
+        """(log π with gradient, entropy of the next-token distribution in nats without gradient), each (N,).
+
+        `hidden_TE` saves the pass through the trunk if the caller has already computed `hidden`. Without `entropy` the second is
+        empty, (0,)."""
         batch = batch.to(self.device)
         states = self._hidden_states(batch) if hidden_TE is None else hidden_TE
         return _score_targets(self.decoder, states, batch, temperature, entropy)
 
     @torch.no_grad()
     def reference_logprobs(self, batch: PackedBatch, *, temperature: float = 1.0) -> Tensor:
-        """log π of the base model, (N,), without gradient."""
+        """log π of the base model for each target token, (N,), without gradient. Raises ValueError without a reference."""
         batch = batch.to(self.device)
         fused = self._trunk()
         if fused is not None:
@@ -124,33 +140,34 @@ class Policy:
             with adapter_disabled(self.decoder):
                 return _score_targets(self.decoder, _unfused_hidden_states(self.decoder, batch), batch, temperature, False)[0]
         if self._reference is None:
-            raise ValueError("the policy was made without a reference")
+            raise ValueError("the policy was created without a reference")
         return _score_targets(self._reference, _unfused_hidden_states(self._reference, batch), batch, temperature, False)[0]
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
-        """What is trained, by its name in the network; a tied weight once."""
+        """The trained parameters by their names in the network. A tied weight appears once."""
         return {name: parameter for name, parameter in self.decoder.named_parameters() if parameter.requires_grad}
 
     def parameters(self) -> list[torch.nn.Parameter]:
+        """The trained parameters."""
         return list(self.named_parameters().values())
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Copies of the trained tensors, whole ones where this process holds a part of each."""
+        """Copies of the trained tensors. If they are sharded, the complete tensors, on every process."""
         return {name: gather_full(parameter.detach()).clone() for name, parameter in self.named_parameters().items()}
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Raises Untrusted when the tensors are not those of this policy."""
+        """Restore what `state_dict` returned. Raises Untrusted if the tensors are not those of this policy."""
         own = self.named_parameters()
         if own.keys() != state.keys() or any(own[name].shape != state[name].shape for name in own):
-            raise Untrusted("The checkpoint holds other tensors than the policy.", advice="Resume with the run's own settings.")
+            raise Untrusted("The checkpoint was made for another policy.", advice="Resume with the run's own settings.")
         for name, parameter in own.items():
             parameter.copy_(shard_like(state[name].to(parameter.device), parameter))
 
     def adapter(self) -> Adapter:
-        """A copy of the adapter as it is now. Raises Unsupported under full fine-tuning."""
+        """A copy of the adapter as it is now. Raises Unsupported if all weights are trained."""
         if self._adapter is None:
-            raise Unsupported("All weights were trained: there is no adapter.", advice="Export the whole model instead.")
+            raise Unsupported("The run trained all weights and has no adapter.", advice="Export the whole model instead.")
         factors = {
             name: (gather_full(a.detach()).clone(), gather_full(b.detach()).clone())
             for name, (a, b) in self._adapter.factors.items()
@@ -159,16 +176,19 @@ class Policy:
 
     @property
     def has_adapter(self) -> bool:
+        """Whether an adapter is trained, not all weights."""
         return self._adapter is not None
 
 
 def _unfused_hidden_states(decoder: Decoder, batch: PackedBatch) -> Tensor:
+    """Final hidden states by the decoder's own code, (T, E)."""
     return decoder.hidden(batch.ids_T[None], positions_BT=batch.positions_T[None], mask=batch.attention_mask()[None])[0]
 
 
 def _score_targets(
     decoder: Decoder, hidden_TE: Tensor, batch: PackedBatch, temperature: float, entropy: bool
 ) -> tuple[Tensor, Tensor]:
+    """(log π, entropy) of a batch's target tokens, from the final hidden states."""
     weight: Tensor = decoder.lm_head.weight  # type: ignore[assignment]
     rows = hidden_TE.index_select(0, batch.sources_N)
     return target_logprobs(rows, weight, batch.labels_N, temperature=temperature, entropy=entropy)

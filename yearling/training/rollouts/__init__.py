@@ -1,0 +1,1 @@
+"""Rollouts: sampled answers to tasks, their rewards, and the choice of tasks."""

@@ -1,9 +1,9 @@
-"""Which tasks to try next: those that are sometimes solved.
+"""Chooses the tasks to try next: those that the policy solves sometimes, but not always.
 
-A binary reward can teach at most H(p) bits a sample, p the pass rate: nothing from what always or never succeeds. Sources of
-tasks ("arms": an environment at one difficulty, or one prompt with its grader) are drawn more often while their pass rate lies
-in a band; the others are looked at now and then, since they change as the model learns. Knows neither models nor rewards
-beyond solved or not.
+A binary reward teaches at most H(p) bits per sample at the pass rate p, so nothing is learnt from tasks that always or never
+succeed. The sources of tasks are called arms: an environment at one difficulty, or one prompt with its grader. Arms with a pass
+rate inside a band are sampled often. The others are sampled now and then, because their pass rates change as the policy learns.
+Knows no models, and no rewards beyond solved or not.
 """
 
 from __future__ import annotations
@@ -18,22 +18,24 @@ import torch
 
 from yearling.errors import BadInput
 from yearling.tasks import Environment, Task, train_seed
-from yearling.training.methods.protocol import step_generator
 from yearling.training.rollouts.runner import Rollout
+from yearling.training.seeding import step_generator
 
 PASS_RATE_BAND = (0.2, 0.8)
+"""Pass rates from which a policy learns well."""
 _OUT_OF_BAND_WEIGHT = 0.1
-"""Weight of an arm outside the band."""
+"""Sampling weight of an arm outside the band."""
 _COUNT_DECAY = 0.8
-"""What an arm's counts are worth after each step that tried it: the model that they were about has changed."""
+"""Factor on an arm's counts at each step that tries it: older counts describe an older policy."""
 VALIDATION_ONE_IN = 10
-"""One task in this many, by its key, is kept for choosing the best checkpoint and never trained on."""
+"""One task in this many, chosen by its key, is held out for validation."""
 _MAX_SKIPS = 10_000
+"""Maximum number of tasks of an arm to inspect in search of one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A source of tasks: `task(i)` for i from 0 up; `count` how many there are, None without end."""
+    """A source of tasks: `task_at(i)` for i from 0 up. `num_tasks` is None for an endless source."""
 
     name: str
     task_at: Callable[[int], Task]
@@ -48,7 +50,9 @@ class _ArmCounts:
 
 @dataclass
 class Curriculum:
-    """Draws tasks from arms by what is known of their pass rates. Everything that changes is in `state_dict`."""
+    """Samples tasks from arms by their estimated pass rates. Everything that changes is in `state_dict`.
+
+    Raises BadInput if two arms have the same name, or if there are no tasks to train on."""
 
     arms: Sequence[Arm]
     seed: int
@@ -58,57 +62,62 @@ class Curriculum:
 
     def __post_init__(self) -> None:
         if len({arm.name for arm in self.arms}) != len(self.arms):
-            raise BadInput("Two sources of tasks have one name.", advice="Give each task once.")
+            raise BadInput("Two sources of tasks have the same name.", advice="Give each task once.")
         if all(_has_only_validation_tasks(arm) for arm in self.arms):
-            raise BadInput("There are no tasks to train on.", advice="Give more: one in ten is kept for validation.")
+            raise BadInput("There are no tasks to train on.", advice="Give more tasks: one in ten is held out for validation.")
 
     def sample_tasks(self, count: int, *, step: int, attempt: int = 0) -> list[tuple[str, Task]]:
-        """`count` (arm, task) for training. An arm that has an end is drawn at most once in a call while others are left."""
+        """`count` training tasks, each as (arm, task). A finite arm repeats within a call only after all other arms were taken.
+
+        Raises BadInput if an arm turns out to have no training task."""
         generator = step_generator(self.seed, step, purpose=1000 + attempt)
         arms = [arm for arm in self.arms if not _has_only_validation_tasks(arm)]
         weights = torch.tensor([self.sampling_weight(arm.name) for arm in arms], dtype=torch.float64)
-        endless = any(arm.num_tasks is None for arm in arms)
-        picked: list[int] = []
-        while arms and len(picked) < count:
-            size = count if endless else min(count - len(picked), len(arms))
-            picked += torch.multinomial(weights, size, replacement=endless, generator=generator).tolist()
-        return [self._next_task(arms[index]) for index in picked]
+        has_endless = any(arm.num_tasks is None for arm in arms)
+        chosen: list[int] = []
+        while arms and len(chosen) < count:
+            size = count if has_endless else min(count - len(chosen), len(arms))
+            chosen += torch.multinomial(weights, size, replacement=has_endless, generator=generator).tolist()
+        return [self._next_task(arms[index]) for index in chosen]
 
     def validation_tasks(self, count: int) -> list[tuple[str, Task]]:
-        """The first `count` tasks that are kept for validation, the arms taking turns; fewer where there are no more."""
-        found: dict[str, tuple[str, Task]] = {}
+        """The first `count` validation tasks, each as (arm, task), alternating between arms. Fewer if there are no more."""
+        by_key: dict[str, tuple[str, Task]] = {}
         for index in range(_MAX_SKIPS):
             for arm in self.arms:
                 if arm.num_tasks is None or index < arm.num_tasks:
                     task = arm.task_at(index)
-                    if is_validation_task(task.key) and len(found) < count:
-                        found.setdefault(task.key, (arm.name, task))
-            if len(found) >= count or all(arm.num_tasks is not None and index >= arm.num_tasks for arm in self.arms):
+                    if is_validation_task(task.key) and len(by_key) < count:
+                        by_key.setdefault(task.key, (arm.name, task))
+            if len(by_key) >= count or all(arm.num_tasks is not None and index >= arm.num_tasks for arm in self.arms):
                 break
-        return list(found.values())
+        return list(by_key.values())
 
     def pass_rate(self, arm: str) -> float | None:
-        """The estimate of an arm's pass rate, None before it was tried."""
-        record = self._counts.get(arm)
-        return None if record is None or record.num_tried == 0 else (record.num_solved + 0.5) / (record.num_tried + 1)
+        """The estimated pass rate of an arm, None before its first try."""
+        counts = self._counts.get(arm)
+        return None if counts is None or counts.num_tried == 0 else (counts.num_solved + 0.5) / (counts.num_tried + 1)
 
     def sampling_weight(self, arm: str) -> float:
+        """The relative frequency with which an arm is sampled."""
         rate = self.pass_rate(arm)
         return 1.0 if rate is None or self.pass_rate_band[0] <= rate <= self.pass_rate_band[1] else _OUT_OF_BAND_WEIGHT
 
     def update(self, rollouts: Sequence[Rollout]) -> None:
-        """Learn from one step's rollouts, those of dropped groups included."""
+        """Update the pass rates from all rollouts of a step, those of replaced groups included."""
         for arm in sorted({rollout.arm for rollout in rollouts}):
-            mine = [rollout for rollout in rollouts if rollout.arm == arm]
-            record = self._counts.setdefault(arm, _ArmCounts())
-            record.num_tried = _COUNT_DECAY * record.num_tried + len(mine)
-            record.num_solved = _COUNT_DECAY * record.num_solved + sum(rollout.is_solved for rollout in mine)
+            arm_rollouts = [rollout for rollout in rollouts if rollout.arm == arm]
+            counts = self._counts.setdefault(arm, _ArmCounts())
+            counts.num_tried = _COUNT_DECAY * counts.num_tried + len(arm_rollouts)
+            counts.num_solved = _COUNT_DECAY * counts.num_solved + sum(rollout.is_solved for rollout in arm_rollouts)
 
     def state_dict(self) -> dict[str, Any]:
-        records = {name: [record.num_tried, record.num_solved] for name, record in sorted(self._counts.items())}
+        """The next task and the counts of each arm, as JSON values."""
+        records = {name: [counts.num_tried, counts.num_solved] for name, counts in sorted(self._counts.items())}
         return {"next": dict(sorted(self._next_index.items())), "records": records}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
         self._next_index = Counter(state["next"])
         self._counts = {name: _ArmCounts(*record) for name, record in state["records"].items()}
 
@@ -119,16 +128,16 @@ class Curriculum:
             task = arm.task_at(index if arm.num_tasks is None else index % arm.num_tasks)
             if not is_validation_task(task.key):
                 return arm.name, task
-        raise BadInput(f"{arm.name} has no tasks to train on.", advice="All of them are kept for validation: give more.")
+        raise BadInput(f"{arm.name} has no tasks to train on.", advice="All its tasks are held out for validation. Give more.")
 
 
 def environment_arm(environment: Environment, *, name: str = "") -> Arm:
-    """The training tasks of an environment, without end."""
+    """An endless arm of an environment's training tasks."""
     return Arm(name or environment.name, lambda index: environment.task(train_seed(index)))
 
 
 def prompt_arms(tasks: Sequence[Task]) -> list[Arm]:
-    """One arm for each task, so that each is tried by its own pass rate."""
+    """One arm for each task, so that each has its own pass rate."""
 
     def single(task: Task) -> Arm:
         return Arm(task.key, lambda index: task, 1)
@@ -137,7 +146,7 @@ def prompt_arms(tasks: Sequence[Task]) -> list[Arm]:
 
 
 def is_validation_task(key: str) -> bool:
-    """Whether a task is kept for validation, decided by its key alone."""
+    """Whether a task is held out for validation. Its key alone decides."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % VALIDATION_ONE_IN == 0
 
 

@@ -1,9 +1,9 @@
-"""Rollouts: what the model wrote when it tried a task, as token ids, and what the environment thought of it.
+"""Rollouts: the policy's answers to tasks as token ids, with the environment's scores.
 
-Token in, token out: prompts are encoded once, answers are kept as the ids that were drawn, with the sampler's
-log-probabilities; text exists only for the environment's eyes. What an environment says in between is encoded by the chat
-template, follows the drawn ids in the episode, and is never trained on. A rollout is plain data and survives JSON bit for bit,
-so that a step can be made again from what it recorded.
+Token in, token out: prompts are encoded once, and answers are kept as the sampled ids with the sampler's log-probabilities. Text
+exists only for the environment. A reply of the environment is encoded by the chat template, follows the sampled ids in the
+episode, and is never trained on. A rollout is plain data and survives JSON bit for bit, so a step can be repeated from its
+record.
 """
 
 from __future__ import annotations
@@ -16,101 +16,127 @@ import torch
 
 from yearling.errors import BadInput
 from yearling.tasks import Environment, Task, is_multi_turn
+from yearling.training.data.encoding import PromptEncoder
 from yearling.training.data.packing import TrainingExample
-from yearling.training.methods.protocol import step_generator
 from yearling.training.rollouts.sampler import Episode, EpisodeRequest, Sampler
+from yearling.training.seeding import step_generator
 
 SOLVED_SCORE = 1.0
-"""The only score that counts as a success: what lies below is partial credit, which rewards garbage."""
+"""The only score that counts as solved. Lower scores are partial credit, which would reward garbage."""
 
 
 class TextDecoder(Protocol):
-    """What is needed of `models.Tokenizer`."""
+    """The part of `models.Tokenizer` that rollouts need."""
 
     stop_ids: frozenset[int]
 
-    def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str: ...
-
-
-class PromptCoder(Protocol):
-    """What is needed of `models.ChatTemplate`."""
-
-    def encode(self, tokenizer: Any, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> list[int]: ...
+    def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
+        """The text of token ids."""
+        ...
 
 
 class PromptCodec(Protocol):
-    """How messages become token ids and ids text."""
+    """Converts messages to token ids and token ids to text."""
 
     @property
-    def stop_ids(self) -> frozenset[int]: ...
+    def stop_ids(self) -> frozenset[int]:
+        """The ids that end an answer."""
+        ...
 
-    def encode(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> list[int]: ...
+    def encode(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> list[int]:
+        """The token ids of messages, followed by the opening of the assistant's turn if `add_generation_prompt`."""
+        ...
 
-    def decode(self, ids: Sequence[int]) -> str: ...
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class TemplatePromptCodec:
-    """A model's own chat template and tokenizer (`yearling.models`)."""
+    """The codec of a model: its own chat template and tokenizer (`yearling.models`)."""
 
     tokenizer: TextDecoder
-    template: PromptCoder
+    template: PromptEncoder
 
     @property
     def stop_ids(self) -> frozenset[int]:
+        """See `PromptCodec`."""
         return self.tokenizer.stop_ids
 
     def encode(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> list[int]:
+        """See `PromptCodec`."""
         return self.template.encode(self.tokenizer, messages, add_generation_prompt=add_generation_prompt)
 
     def decode(self, ids: Sequence[int]) -> str:
+        """See `PromptCodec`."""
         return self.tokenizer.decode(ids)
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One sample of a task. `drawn` marks the model's own tokens among `ids`; `logprobs` are theirs, as sampled."""
+    """One sampled episode of a task. Its JSON form is stored in run folders."""
 
     key: str
+    """The task's key."""
     arm: str
-    """Which source of the curriculum the task came from."""
+    """The source of the curriculum that the task came from."""
     group: int
     ids: tuple[int, ...]
-    drawn: tuple[bool, ...]
+    """Prompt, answers and replies of the environment."""
+    sampled: tuple[bool, ...]
+    """Which of `ids` the model sampled."""
     logprobs: tuple[float, ...]
+    """Log-probabilities of the sampled ids, as the sampler computed them."""
     truncated: bool
     score: float
-    """What the environment gave."""
+    """The environment's score."""
 
     @property
     def is_solved(self) -> bool:
+        """Whether the task was solved completely."""
         return self.score >= SOLVED_SCORE
 
     @property
     def num_sampled_tokens(self) -> int:
-        """Tokens that the model drew."""
+        """The number of tokens that the model sampled."""
         return len(self.logprobs)
 
     def to_example(self) -> TrainingExample:
-        return TrainingExample(self.ids, self.drawn, self.group)
+        """The rollout as a training example whose targets are the sampled tokens."""
+        return TrainingExample(self.ids, self.sampled, self.group)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"drawn": [int(mark) for mark in self.drawn]}
+        """JSON values. The key of `sampled` is `drawn`, its name when the format was defined."""
+        values = asdict(self)
+        sampled = [int(mark) for mark in values["sampled"]]
+        return {"drawn" if name == "sampled" else name: value for name, value in values.items()} | {"drawn": sampled}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Rollout:
-        lists = {"ids": tuple(value["ids"]), "drawn": tuple(map(bool, value["drawn"])), "logprobs": tuple(value["logprobs"])}
-        return cls(**{**value, **lists})
+    def from_json(cls, values: Mapping[str, Any]) -> Rollout:
+        """The rollout that `to_json` was called on."""
+        return cls(
+            key=values["key"],
+            arm=values["arm"],
+            group=values["group"],
+            ids=tuple(values["ids"]),
+            sampled=tuple(map(bool, values["drawn"])),
+            logprobs=tuple(values["logprobs"]),
+            truncated=values["truncated"],
+            score=values["score"],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutConfig:
-    """How episodes are drawn. `max_tokens` bounds one answer; `room` everything after the prompt where an environment answers
-    back (0: four answers' worth)."""
+    """How episodes are sampled. Raises BadInput if a setting is out of range."""
 
     samples: int = 8
+    """Episodes of each task."""
     max_tokens: int = 64
+    """Longest answer."""
     max_episode_tokens: int = 0
+    """Maximum tokens after the prompt, if the environment replies; 0 is four times `max_tokens`."""
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
@@ -119,7 +145,7 @@ class RolloutConfig:
 
 
 class RolloutRunner:
-    """Plays tasks: draws `samples` episodes of each and has their environments score them."""
+    """Runs tasks: samples episodes of each task and lets the task's environment score them."""
 
     def __init__(self, sampler: Sampler, codec: PromptCodec, open_environment: Callable[[str], Environment]) -> None:
         self._sampler = sampler
@@ -137,44 +163,46 @@ class RolloutRunner:
         first_group: int = 0,
         greedy: bool = False,
     ) -> list[Rollout]:
-        """Rollouts of (arm, task), group by group in their order. Seed, step and group decide the random numbers."""
-        owners = [number for number in range(len(tasks)) for _ in range(config.samples)]
-        prompts = [tuple(self._codec.encode(task.messages)) for _, task in tasks]
-        seeds = torch.randint(2**62, (first_group + len(tasks), config.samples), generator=step_generator(seed, step, purpose=1))[
-            first_group:
-        ]
-        turns = any(is_multi_turn(self._get_environment(task.environment)) for _, task in tasks)
-        room = (config.max_episode_tokens or 4 * config.max_tokens) if turns else config.max_tokens
-        jobs = [
-            EpisodeRequest(prompts[owner], int(job_seed), config.max_tokens, room)
-            for owner, job_seed in zip(owners, seeds.flatten().tolist(), strict=True)
-        ]
-        transcripts: list[list[dict[str, Any]]] = [[] for _ in jobs]
+        """Rollouts of tasks given as (arm, task), in the order of the tasks; those of one task form a group.
 
-        def follow(number: int, answer: Sequence[int]) -> Sequence[int] | None:
-            return self._environment_reply(tasks[owners[number]][1], transcripts[number], answer)
+        Groups are numbered from `first_group`. Seed, step and group determine the random numbers. `greedy` takes the likeliest
+        token instead of sampling."""
+        task_indices = [index for index in range(len(tasks)) for _ in range(config.samples)]
+        prompts = [tuple(self._codec.encode(task.messages)) for _, task in tasks]
+        generator = step_generator(seed, step, purpose=1)
+        all_seeds = torch.randint(2**62, (first_group + len(tasks), config.samples), generator=generator)
+        seeds = all_seeds[first_group:].flatten().tolist()
+        multi_turn = any(is_multi_turn(self._get_environment(task.environment)) for _, task in tasks)
+        max_episode_tokens = (config.max_episode_tokens or 4 * config.max_tokens) if multi_turn else config.max_tokens
+        requests = [
+            EpisodeRequest(prompts[index], int(episode_seed), config.max_tokens, max_episode_tokens)
+            for index, episode_seed in zip(task_indices, seeds, strict=True)
+        ]
+        transcripts: list[list[dict[str, Any]]] = [[] for _ in requests]
+
+        def reply(number: int, answer: Sequence[int]) -> Sequence[int] | None:
+            return self._environment_reply(tasks[task_indices[number]][1], transcripts[number], answer)
 
         temperature = 0.0 if greedy else config.temperature
-        episodes = self._sampler.sample(jobs, temperature=temperature, reply=follow if turns else None)
+        episodes = self._sampler.sample(requests, temperature=temperature, reply=reply if multi_turn else None)
         rollouts = []
-        for number, episode in enumerate(episodes):
-            arm, task = tasks[owners[number]]
-            score = self._score(task, transcripts[number], prompts[owners[number]], episode)
-            rollouts.append(
-                Rollout(
-                    task.key,
-                    arm,
-                    first_group + owners[number],
-                    tuple(episode.ids),
-                    tuple(episode.sampled),
-                    tuple(episode.logprobs),
-                    episode.truncated,
-                    score,
-                )
+        for index, transcript, episode in zip(task_indices, transcripts, episodes, strict=True):
+            arm, task = tasks[index]
+            rollout = Rollout(
+                key=task.key,
+                arm=arm,
+                group=first_group + index,
+                ids=tuple(episode.ids),
+                sampled=tuple(episode.sampled),
+                logprobs=tuple(episode.logprobs),
+                truncated=episode.truncated,
+                score=self._score(task, transcript, prompts[index], episode),
             )
+            rollouts.append(rollout)
         return rollouts
 
     def _environment_reply(self, task: Task, transcript: list[dict[str, Any]], answer: Sequence[int]) -> Sequence[int] | None:
+        """The ids of the environment's reply to an answer, None if the episode is over. Extends the transcript."""
         environment = self._get_environment(task.environment)
         transcript.append({"role": "assistant", "content": self._decode_answer(answer)})
         reply = environment.reply(task, transcript) if is_multi_turn(environment) else None
@@ -184,17 +212,20 @@ class RolloutRunner:
         return self._encode_reply(task, reply)
 
     def _encode_reply(self, task: Task, reply: Mapping[str, Any]) -> list[int]:
-        """What stands between the end of an answer and the next one: the reply in the template's words, and the opening of a
-        turn. Taken from a rendering around a stand-in, so that the drawn ids are never encoded again."""
-        before = [*task.messages, {"role": "assistant", "content": "."}]
-        closed = self._codec.encode(before, add_generation_prompt=False)
-        whole = self._codec.encode([*before, reply])
-        ends = [place for place, token in enumerate(closed) if token in self._codec.stop_ids]
-        if not ends or whole[: len(closed)] != closed:
+        """The ids between the end of an answer and the start of the next one: the rendered reply and the opening of a turn.
+
+        They are cut out of a rendering with a placeholder answer, so that sampled ids are never encoded again. Raises BadInput if
+        the chat template cannot continue after an answer."""
+        answered = [*task.messages, {"role": "assistant", "content": "."}]
+        before = self._codec.encode(answered, add_generation_prompt=False)
+        after = self._codec.encode([*answered, reply])
+        ends = [index for index, token in enumerate(before) if token in self._codec.stop_ids]
+        if not ends or after[: len(before)] != before:
             raise BadInput(
-                "The model's chat template cannot go on after an answer.", advice="Choose an environment without turns."
+                "The model's chat template cannot continue after an answer.",
+                advice="Choose an environment that does not reply to answers.",
             )
-        return whole[ends[-1] + 1 :]
+        return after[ends[-1] + 1 :]
 
     def _score(self, task: Task, transcript: list[dict[str, Any]], prompt: Sequence[int], episode: Episode) -> float:
         environment = self._get_environment(task.environment)

@@ -1,12 +1,17 @@
-"""Constraints on how an answer begins and ends."""
+"""Constraints on the beginning and the end of an answer."""
 
 from __future__ import annotations
 
 import random
 import re
-from typing import Any
 
-from yearling.tasks.environments.instructions.constraint_kind import ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.constraint_kind import (
+    ConstraintKind,
+    ConstraintParameters,
+    DrawnParameters,
+    ParameterDraw,
+    constraint,
+)
 from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, ParsedAnswer, split_words
 
 _OPENINGS: dict[InstructionLanguage, tuple[str, ...]] = {
@@ -28,8 +33,8 @@ _SENTENCES: dict[InstructionLanguage, tuple[str, ...]] = {
 _QUOTES = {('"', '"'), ("“", "”"), ("「", "」"), ("『", "』"), ("«", "»")}
 
 
-def _draw_from(name: str, pool: dict[InstructionLanguage, tuple[str, ...]]) -> Any:
-    def draw(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+def _draw_from(name: str, pool: dict[InstructionLanguage, tuple[str, ...]]) -> ParameterDraw:
+    def draw(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
         return {name: source.choice(pool[language])}
 
     return draw
@@ -204,3 +209,17 @@ def _same_start(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     if answer.language == "zh":
         starts = [sentence.casefold().startswith(word) for sentence in answer.sentences]
     return len(starts) >= 2 and all(starts)
+
+
+BOUNDARY_CONSTRAINTS: tuple[ConstraintKind, ...] = (
+    _start_word,
+    _first_letter,
+    _end_phrase,
+    _end_question,
+    _titled,
+    _quoted,
+    _note_last,
+    _signature,
+    _copy_first,
+    _same_start,
+)

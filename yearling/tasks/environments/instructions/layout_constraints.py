@@ -1,4 +1,4 @@
-"""Constraints on how an answer is laid out: lists, parts, JSON."""
+"""Constraints on the layout of an answer: lists, parts, JSON."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import json
 import random
 import re
 from itertools import pairwise
-from typing import Any
 
-from yearling.tasks.environments.instructions.constraint_kind import ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.constraint_kind import (
+    ConstraintKind,
+    ConstraintParameters,
+    DrawnParameters,
+    constraint,
+)
 from yearling.tasks.environments.instructions.parsed_answer import (
     InstructionLanguage,
     ParsedAnswer,
@@ -25,7 +29,7 @@ _COUNTS_BY_LEVEL = {1: (2,), 2: (3, 4), 3: (5, 6)}
 _TRIMMED_CHARS = " \"'“”‘’「」『』*_#>-—.,!?。，！？"
 
 
-def _draw_count(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+def _draw_count(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
     return {"n": source.choice(_COUNTS_BY_LEVEL[level])}
 
 
@@ -110,15 +114,15 @@ def _comma_list(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
 def _json_object(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     body = re.sub(r"^```(?:json)?\s*\n(.*)\n\s*```$", r"\1", answer.text, flags=re.DOTALL)
     try:
-        found = json.loads(body)
+        values = json.loads(body)
     except (ValueError, RecursionError):
         return False
-    if not isinstance(found, dict) or list(found) != parameters["keys"]:
+    if not isinstance(values, dict) or list(values) != parameters["keys"]:
         return False
-    return all(isinstance(value, str) and split_words(value, answer.language) for value in found.values())
+    return all(isinstance(value, str) and split_words(value, answer.language) for value in values.values())
 
 
-def _draw_json_keys(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+def _draw_json_keys(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
     keys = source.sample(_JSON_KEYS[language], min(level + 1, 3))
     return {
         "keys": keys,
@@ -145,8 +149,8 @@ def _draw_json_keys(source: random.Random, language: InstructionLanguage, level:
 )
 def _sections(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     lead = r"part (\d+)\s*:" if answer.language == "en" else r"第\s*(\d+)\s*部分\s*[:：]"
-    found = [match[1] for line in answer.lines if (match := re.match(lead, line.strip("*# ").casefold()))]
-    return found == [str(number) for number in range(1, parameters["n"] + 1)]
+    part_numbers = [match[1] for line in answer.lines if (match := re.match(lead, line.strip("*# ").casefold()))]
+    return part_numbers == [str(number) for number in range(1, parameters["n"] + 1)]
 
 
 @constraint(
@@ -221,3 +225,16 @@ def _item_word(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
 def _rising_lines(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     counts = [len(split_words(line, answer.language)) for line in answer.lines]
     return len(counts) >= 3 and all(before < after for before, after in pairwise(counts))
+
+
+LAYOUT_CONSTRAINTS: tuple[ConstraintKind, ...] = (
+    _bullets,
+    _numbered,
+    _comma_list,
+    _json_object,
+    _sections,
+    _two_versions,
+    _quote_block,
+    _item_word,
+    _rising_lines,
+)

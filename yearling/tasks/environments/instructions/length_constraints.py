@@ -1,27 +1,32 @@
-"""Constraints on how much is written: words, sentences, paragraphs, lines."""
+"""Constraints on the length of an answer: words, sentences, paragraphs, lines."""
 
 from __future__ import annotations
 
 import random
 import re
-from typing import Any
 
-from yearling.tasks.environments.instructions.constraint_kind import ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.constraint_kind import (
+    ConstraintKind,
+    ConstraintParameters,
+    DrawnParameters,
+    ParameterDraw,
+    constraint,
+)
 from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, ParsedAnswer, split_words
 
 _CLAUSE_END = re.compile(r"[,.!?;:，。！？；：、…\n]")
 
 
-def _draw_n_from(*levels: tuple[int, ...]) -> Any:
-    """A drawer of `n` from the values of a level, easiest level first."""
+def _draw_n_from(*levels: tuple[int, ...]) -> ParameterDraw:
+    """Return a function that draws `n` from the values of a level; `levels` are in order of difficulty."""
 
-    def draw(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+    def draw(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
         return {"n": source.choice(levels[level - 1])}
 
     return draw
 
 
-def _draw_range(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+def _draw_range(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
     low = source.choice((10, 20, 30, 40))
     return {"low": low, "high": low + {1: 30, 2: 20, 3: 10}[level]}
 
@@ -184,3 +189,17 @@ def _short_words(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool
 )
 def _one_line(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     return len(answer.lines) == 1
+
+
+LENGTH_CONSTRAINTS: tuple[ConstraintKind, ...] = (
+    _words_at_most,
+    _words_at_least,
+    _words_between,
+    _sentences_exactly,
+    _sentences_at_most,
+    _short_sentences,
+    _paragraphs_exactly,
+    _lines_exactly,
+    _short_words,
+    _one_line,
+)

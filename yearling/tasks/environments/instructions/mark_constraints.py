@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from yearling.tasks.environments.instructions.constraint_kind import ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.constraint_kind import ConstraintKind, ConstraintParameters, constraint
 from yearling.tasks.environments.instructions.parsed_answer import ParsedAnswer, split_words
 
 _QUOTED = re.compile(r"\"([^\"\n]+)\"|“([^”\n]+)”|「([^」\n]+)」")
@@ -96,8 +96,8 @@ def _bold(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     avoids="fixed comma_list",
 )
 def _hashtags(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
-    found = [tag.casefold() for tag in _HASHTAG.findall(answer.text)]
-    return bool(len(found) == len(set(found)) == parameters["n"])
+    hashtags = [tag.casefold() for tag in _HASHTAG.findall(answer.text)]
+    return bool(len(hashtags) == len(set(hashtags)) == parameters["n"])
 
 
 @constraint(
@@ -112,5 +112,16 @@ def _hashtags(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     avoids="fixed",
 )
 def _quotation(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
-    found = ["".join(parts) for parts in _QUOTED.findall(answer.text)]
-    return any(len(split_words(part, answer.language)) >= 2 for part in found)
+    quotations = ["".join(parts) for parts in _QUOTED.findall(answer.text)]
+    return any(len(split_words(part, answer.language)) >= 2 for part in quotations)
+
+
+MARK_CONSTRAINTS: tuple[ConstraintKind, ...] = (
+    _no_commas,
+    _lowercase,
+    _uppercase,
+    _brackets,
+    _bold,
+    _hashtags,
+    _quotation,
+)

@@ -1,13 +1,13 @@
-"""An answer taken apart as the checkers need it: words, sentences, lines, paragraphs, in English and in Chinese.
+"""Parses an answer into words, sentences, lines and paragraphs, in English and in Chinese, as the checkers need them.
 
 The counting rules, which the tests fix:
-- Text is put into Unicode's composed form (NFC), invisible format characters are dropped, and surrounding space is cut off.
-- English words are runs of letters and digits, with apostrophes or hyphens inside them. Chinese counts every Han character as
-  one, and a run of other letters or digits as one; punctuation never counts.
-- A sentence ends at `.`, `!`, `?` followed by space or the end, at their Chinese counterparts wherever they stand, and at the end
-  of a line. A dot ends nothing after a title (Dr.), after another listed abbreviation (e.g.) before a small letter, inside a
-  number or in a list marker. What has neither letter nor digit is no sentence.
-- A line counts if it has anything but space in it; paragraphs are separated by at least one empty line.
+- Text is normalised to Unicode NFC, without invisible format characters and without surrounding white space.
+- English words are runs of letters and digits, with apostrophes or hyphens inside them. In Chinese, every Han character counts as
+  a word, and so does a run of other letters or digits. Punctuation never counts.
+- A sentence ends at `.`, `!` or `?` before white space or the end, at their Chinese counterparts anywhere, and at the end of a
+  line. A dot ends no sentence after a title (Dr.), after another listed abbreviation (e.g.) before a lower-case letter, inside a
+  number, or in a list marker. Text without letters and digits is no sentence.
+- A line counts if it is not blank. Paragraphs are separated by at least one blank line.
 """
 
 from __future__ import annotations
@@ -35,83 +35,88 @@ _BLANK = re.compile(r"\n\s*\n")
 
 @dataclass(frozen=True)
 class ParsedAnswer:
-    """A text and the language in which it is counted."""
+    """The text of an answer, and the language whose counting rules apply."""
 
     raw: str
     language: InstructionLanguage
 
     @cached_property
     def text(self) -> str:
-        kept = (mark for mark in unicodedata.normalize("NFC", self.raw) if unicodedata.category(mark) != "Cf")
-        return "".join(kept).replace("\r\n", "\n").replace("\r", "\n").strip()
+        """The normalised text."""
+        visible = (mark for mark in unicodedata.normalize("NFC", self.raw) if unicodedata.category(mark) != "Cf")
+        return "".join(visible).replace("\r\n", "\n").replace("\r", "\n").strip()
 
     @cached_property
     def casefolded(self) -> str:
-        """For comparing without regard to case."""
+        """The text for comparison without regard to case."""
         return self.text.casefold()
 
     @cached_property
     def words(self) -> list[str]:
+        """The case-folded words."""
         return split_words(self.casefolded, self.language)
 
     @cached_property
     def sentences(self) -> list[str]:
+        """The sentences of all lines, without list markers."""
         return [sentence for line in self.lines for sentence in _split_sentences(_LIST_MARKER.sub("", line))]
 
     @cached_property
     def opening(self) -> str:
-        """The text without regard to case and without marks (of a list, of bold, of quotation) before its first word."""
+        """The case-folded text without list, bold or quotation marks before its first word."""
         return _LIST_MARKER.sub("", self.casefolded).lstrip(" *_#>＞\"'“‘「")
 
     @cached_property
     def lines(self) -> list[str]:
+        """The lines that are not blank."""
         return [line.strip() for line in self.text.split("\n") if line.strip()]
 
     @cached_property
     def paragraphs(self) -> list[str]:
+        """The parts between blank lines."""
         return [part.strip() for part in _BLANK.split(self.text) if part.strip()]
 
     @cached_property
     def bullets(self) -> list[str]:
-        """What follows the mark in every line that starts with one."""
+        """The text after the bullet in every line that starts with one."""
         return [match[1] for line in self.lines if (match := _BULLET.match(line))]
 
     @cached_property
     def numbered(self) -> list[tuple[int, str]]:
-        """Number and rest of every line that starts with a number and a dot, bracket or Chinese comma."""
+        """Number and text of every line that starts with a number and a dot, a bracket or a Chinese comma."""
         return [(int(match[1]), match[2]) for line in self.lines if (match := _NUMBERED.match(line))]
 
     @cached_property
     def han_share(self) -> float:
-        """Han characters over all letters; 0 without letters."""
+        """Share of Han characters among all letters; 0 without letters."""
         letters = [mark for mark in self.text if mark.isalpha()]
         return sum(bool(_HAN.match(mark)) for mark in letters) / len(letters) if letters else 0.0
 
     def count_word(self, word: str) -> int:
-        """How often a word occurs: as a whole word and in any case in English, as a substring in Chinese."""
+        """Return how often a word occurs, as `count_occurrences` counts it."""
         return count_occurrences(self.casefolded, word, self.language)
 
 
 def split_words(text: str, language: InstructionLanguage) -> list[str]:
-    """The words of a text as they are counted in this language."""
+    """Return the words of a text by the counting rules of this language."""
     return (_EN_WORD if language == "en" else _ZH_WORD).findall(text)
 
 
 def count_occurrences(text: str, word: str, language: InstructionLanguage) -> int:
-    """Occurrences that do not overlap, without regard to case; whole words in English."""
-    wanted = unicodedata.normalize("NFC", word).casefold()
+    """Count occurrences that do not overlap, without regard to case: whole words in English, substrings in Chinese."""
+    normalised_word = unicodedata.normalize("NFC", word).casefold()
     if language == "zh":
-        return text.casefold().count(wanted)
-    return len(re.findall(rf"(?<![^\W_]){re.escape(wanted)}(?![^\W_])", text.casefold()))
+        return text.casefold().count(normalised_word)
+    return len(re.findall(rf"(?<![^\W_]){re.escape(normalised_word)}(?![^\W_])", text.casefold()))
 
 
 def _split_sentences(line: str) -> list[str]:
-    found, start = [], 0
+    sentences, start = [], 0
     for match in _SENTENCE_END.finditer(line):
         piece = line[start : match.end()]
         rest = line[match.end() :].lstrip()
         if rest and (_TITLE.search(piece) or (_ABBREVIATION.search(piece) and not rest[0].isupper())):
             continue
-        found.append(piece)
+        sentences.append(piece)
         start = match.end()
-    return [piece.strip() for piece in [*found, line[start:]] if any(mark.isalnum() for mark in piece)]
+    return [piece.strip() for piece in [*sentences, line[start:]] if any(mark.isalnum() for mark in piece)]

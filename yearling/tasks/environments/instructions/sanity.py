@@ -1,13 +1,13 @@
-"""The least that an answer must be, whatever the constraints: words of its own, in some variety.
+"""The minimum that an answer must satisfy whatever its constraints: some words of its own, with some variety.
 
-A checker alone can be pleased by an empty answer (at most n words), by the wanted word over and over, or by the request said
-back. So an answer earns nothing unless it
-- has at least three words (Chinese: characters), and is not absurdly long;
-- says no word more than three times in a row (Chinese: no character more than four times), and, from twelve words on, repeats at
+A checker alone accepts an empty answer (at most n words), the wanted word over and over, or a repetition of the request. An
+  answer therefore earns nothing unless it
+- has at least three words (in Chinese, characters), and is not extremely long;
+- repeats no word more than three times in a row (in Chinese, no character more than four times), and, from twelve words on, at
   most half of its runs of three words;
-- brings words of its own: at least two different English words (three Chinese characters) that the request does not have, and
-  they make up at least a quarter of the answer.
-Whether it is about the matter is not seen: no pure function of the text can. Training leans on the KL cap for that.
+- adds words of its own: at least two different English words (three Chinese characters) that are not in the request, and these
+  make up at least a quarter of the answer. Whether the answer is relevant is not checked, because no pure function of the text
+  can. Training relies on the KL cap for that.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAX_RUN = {"en": 3, "zh": 4}
 
 
 def is_sane(answer: ParsedAnswer, request: str) -> bool:
-    """Whether an answer to this request is worth grading."""
+    """Return whether an answer to this request is worth grading."""
     if len(answer.raw) > MAX_CHARS:
         return False
     words = answer.words
@@ -35,9 +35,9 @@ def is_sane(answer: ParsedAnswer, request: str) -> bool:
     runs = list(zip(words, words[1:], words[2:], strict=False))
     if len(words) >= _LONG_WORDS and len(set(runs)) < _MIN_DISTINCT_SHARE * len(runs):
         return False
-    asked = set(split_words(request.casefold(), answer.language))
-    own = [word for word in words if word not in asked]
-    return len(set(own)) >= _MIN_OWN_WORDS[answer.language] and len(own) >= _MIN_OWN_SHARE * len(words)
+    request_words = set(split_words(request.casefold(), answer.language))
+    own_words = [word for word in words if word not in request_words]
+    return len(set(own_words)) >= _MIN_OWN_WORDS[answer.language] and len(own_words) >= _MIN_OWN_SHARE * len(words)
 
 
 def _longest_run(words: list[str]) -> int:

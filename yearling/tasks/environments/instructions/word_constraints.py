@@ -1,12 +1,16 @@
-"""Constraints on which words, numbers, marks and languages an answer uses."""
+"""Constraints on the words, numbers, marks and languages in an answer."""
 
 from __future__ import annotations
 
 import random
 import re
-from typing import Any
 
-from yearling.tasks.environments.instructions.constraint_kind import ConstraintParameters, constraint
+from yearling.tasks.environments.instructions.constraint_kind import (
+    ConstraintKind,
+    ConstraintParameters,
+    DrawnParameters,
+    constraint,
+)
 from yearling.tasks.environments.instructions.parsed_answer import InstructionLanguage, ParsedAnswer, count_occurrences
 
 _ENGLISH = """
@@ -20,7 +24,7 @@ _CHINESE = """
 锤子 草地 拼图 火箭 茶杯 雨伞 钥匙 日历
 """
 TARGET_WORDS: dict[InstructionLanguage, tuple[str, ...]] = {"en": tuple(_ENGLISH.split()), "zh": tuple(_CHINESE.split())}
-"""Asked for in answers. None is so common that it turns up by itself."""
+"""Words that a request demands. None is so common that it occurs by chance."""
 
 _COMMON_WORDS: dict[InstructionLanguage, dict[int, tuple[str, ...]]] = {
     "en": {
@@ -34,7 +38,7 @@ _COMMON_WORDS: dict[InstructionLanguage, dict[int, tuple[str, ...]]] = {
         3: ("是", "和", "有", "在", "了"),
     },
 }
-"""Words that answers use by themselves, from the less to the more frequent."""
+"""Words that answers often contain, by level from the less to the more frequent."""
 
 _AVOIDED_CHARS: dict[InstructionLanguage, dict[int, str]] = {
     "en": {1: "jqxz", 2: "kvbw", 3: "pgyc"},
@@ -49,11 +53,11 @@ _FIRST_PERSON_WORDS = {
 _STEP_WORDS: dict[InstructionLanguage, tuple[str, ...]] = {"en": ("first", "then", "finally"), "zh": ("首先", "然后", "最后")}
 
 
-def _draw_word(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+def _draw_word(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
     return {"word": source.choice(TARGET_WORDS[language])}
 
 
-def _draw_small_count(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+def _draw_small_count(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
     return {"n": {1: 1, 2: 2, 3: 3}[level]}
 
 
@@ -105,14 +109,14 @@ def _word_times(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     held_out=True,
 )
 def _words_in_order(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
-    # Cut after each occurrence of the first word: the second must come after one, and none may come before the first.
+    # The second word must occur, but not before the first occurrence of the first word.
     second = count_occurrences(answer.casefolded, parameters["second"], answer.language)
     head = _text_before(answer, parameters["first"])
     return head is not None and second > 0 and count_occurrences(head, parameters["second"], answer.language) == 0
 
 
 def _text_before(answer: ParsedAnswer, word: str) -> str | None:
-    """What stands before the first occurrence of a word; None without one."""
+    """Return the text before the first occurrence of a word, or None if the word does not occur."""
     edge = r"(?<![^\W_])", r"(?![^\W_])"
     before, after = edge if answer.language == "en" else ("", "")
     match = re.search(f"{before}{re.escape(word.casefold())}{after}", answer.casefolded)
@@ -135,7 +139,7 @@ def _exclude_words(answer: ParsedAnswer, parameters: ConstraintParameters) -> bo
     return not any(answer.count_word(word) for word in parameters["words"])
 
 
-def _draw_excluded_words(source: random.Random, language: InstructionLanguage, level: int) -> dict[str, Any]:
+def _draw_excluded_words(source: random.Random, language: InstructionLanguage, level: int) -> DrawnParameters:
     words = source.sample(_COMMON_WORDS[language][level], 2)
     quoted = [f'"{word}"' if language == "en" else f"“{word}”" for word in words]
     return {"words": words, "listed": (" and " if language == "en" else "和").join(quoted)}
@@ -178,7 +182,7 @@ def _exactly_one_of(answer: ParsedAnswer, parameters: ConstraintParameters) -> b
     return sum(answer.count_word(word) > 0 for word in parameters["words"]) == 1
 
 
-def _draw_three_words(source: random.Random, language: InstructionLanguage) -> dict[str, Any]:
+def _draw_three_words(source: random.Random, language: InstructionLanguage) -> DrawnParameters:
     words = source.sample(TARGET_WORDS[language], 3)
     return {"words": words, "listed": ", ".join(f'"{word}"' for word in words) if language == "en" else "、".join(words)}
 
@@ -236,7 +240,7 @@ def _last_sentence_word(answer: ParsedAnswer, parameters: ConstraintParameters) 
     claims="digits",
 )
 def _has_numbers(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
-    # The numbers of list items are marks, not statements.
+    # The numbers of list items do not count.
     body = "\n".join(re.sub(r"^\s*\d{1,3}[.)、．）]", "", line) for line in answer.lines)
     return bool(len(set(_NUMBER.findall(body))) >= parameters["n"])
 
@@ -357,3 +361,24 @@ def _exclamations(answer: ParsedAnswer, parameters: ConstraintParameters) -> boo
 def _other_language(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     letters = sum(mark.isalpha() for mark in answer.text)
     return letters >= 4 and (answer.han_share >= 0.8 if parameters["language"] == "zh" else answer.han_share == 0.0)
+
+
+WORD_CONSTRAINTS: tuple[ConstraintKind, ...] = (
+    _include_word,
+    _word_times,
+    _words_in_order,
+    _exclude_words,
+    _avoid_mark,
+    _exactly_one_of,
+    _first_sentence_word,
+    _last_sentence_word,
+    _has_numbers,
+    _no_digits,
+    _the_number,
+    _no_first_person,
+    _steps_in_words,
+    _emoji,
+    _questions,
+    _exclamations,
+    _other_language,
+)

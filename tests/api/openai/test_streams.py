@@ -1,4 +1,4 @@
-"""Streams: their order on the wire, what keeps them alive, and that a client's leaving stops the engine."""
+"""Streams: event order, keep-alive comments, and disconnects, which stop the engine."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.conftest import Maker, on_a_socket
+from tests.api.conftest import ApiFactory, on_a_socket
 from tests.chat.helpers import ADD, CALL
 from yearling.api.http import sse
-from yearling.api.openai import schemas
+from yearling.api.openai import chat_schemas as schemas
 from yearling.errors import StorageFailed
 from yearling.inference import FakeEngine, ScriptedAnswer
 
 
 def events_of(text: str) -> list[Any]:
-    """The data of each event; `[DONE]` as text."""
+    """The parsed data of each event; `[DONE]` stays text."""
     data = [line.removeprefix("data: ") for line in text.split("\n\n") if line.startswith("data: ")]
-    return [one if one == "[DONE]" else json.loads(one) for one in data]
+    return [event if event == "[DONE]" else json.loads(event) for event in data]
 
 
 def deltas_of(events: list[Any], index: int = 0) -> list[dict[str, Any]]:
-    return [choice["delta"] for one in events if one != "[DONE]" for choice in one["choices"] if choice["index"] == index]
+    return [choice["delta"] for event in events if event != "[DONE]" for choice in event["choices"] if choice["index"] == index]
 
 
-async def test_a_stream_in_openai_form(bench: Maker) -> None:
-    async with bench(FakeEngine(["Grüße!"])) as api:
-        reply = await api.chat(stream=True)
-        assert reply.headers["content-type"].startswith("text/event-stream")
-        assert reply.headers["cache-control"] == "no-cache"
-        assert reply.headers["x-accel-buffering"] == "no"
-        assert reply.headers["x-request-id"]
-        *chunks, done = events_of(reply.text)
+async def test_stream_has_openai_form(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Grüße!"])) as api:
+        response = await api.chat(stream=True)
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["cache-control"] == "no-cache"
+        assert response.headers["x-accel-buffering"] == "no"
+        assert response.headers["x-request-id"]
+        *chunks, done = events_of(response.text)
         assert done == "[DONE]"
         for chunk in chunks:
             schemas.ChatCompletionChunk.model_validate(chunk)
@@ -48,25 +48,25 @@ async def test_a_stream_in_openai_form(bench: Maker) -> None:
         assert reasons == [None] * (len(chunks) - 1) + ["stop"]
 
 
-async def test_usage_comes_last_and_only_if_asked_for(bench: Maker) -> None:
-    async with bench(FakeEngine(["Hi"])) as api:
+async def test_usage_is_the_last_chunk_on_request(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Hi"])) as api:
         *chunks, last, _ = events_of((await api.chat(stream=True, stream_options={"include_usage": True})).text)
         assert last["choices"] == []
         assert last["usage"]["total_tokens"] == last["usage"]["prompt_tokens"] + 3
         assert all(chunk["usage"] is None for chunk in chunks)
 
 
-async def test_choices_are_interleaved_by_index(bench: Maker) -> None:
-    async with bench(FakeEngine([ScriptedAnswer("aaaa", delay_s=0.001), ScriptedAnswer("bbbb", delay_s=0.001)])) as api:
+async def test_choices_are_interleaved(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine([ScriptedAnswer("aaaa", delay_s=0.001), ScriptedAnswer("bbbb", delay_s=0.001)])) as api:
         events = events_of((await api.chat(stream=True, n=2)).text)
         texts = ["".join(delta.get("content", "") for delta in deltas_of(events, index)) for index in (0, 1)]
         assert sorted(texts) == ["aaaa", "bbbb"]
-        order = [one["choices"][0]["index"] for one in events[2:-1]]
-        assert order != sorted(order), "neither waits for the other"
+        order = [event["choices"][0]["index"] for event in events[2:-1]]
+        assert order != sorted(order), "the answers are generated concurrently"
 
 
-async def test_tool_calls_have_an_index_each_and_reasoning_a_field_of_its_own(bench: Maker) -> None:
-    async with bench(FakeEngine(["Thinking.", CALL * 2])) as api:
+async def test_tool_calls_and_reasoning_in_deltas(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Thinking.", CALL * 2])) as api:
         deltas = deltas_of(events_of((await api.chat(stream=True, tools=[ADD], reasoning_effort="low")).text))
         calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
         assert [call["index"] for call in calls] == [0, 1]
@@ -75,29 +75,29 @@ async def test_tool_calls_have_an_index_each_and_reasoning_a_field_of_its_own(be
         assert "".join(delta.get("content", "") for delta in deltas) == ""
 
 
-async def test_log_probabilities_come_with_their_words(bench: Maker) -> None:
-    async with bench(FakeEngine(["añb"])) as api:
+async def test_logprobs_arrive_with_their_text(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["añb"])) as api:
         seen = b""
-        for one in events_of((await api.chat(stream=True, logprobs=True)).text)[:-1]:
-            for choice in one["choices"]:
+        for event in events_of((await api.chat(stream=True, logprobs=True)).text)[:-1]:
+            for choice in event["choices"]:
                 content = (choice["logprobs"] or {"content": []})["content"]
                 seen += bytes(byte for token in content for byte in token["bytes"])
         assert seen.decode() == "añb"
 
 
-async def test_a_failure_in_mid_stream_is_an_error_event_without_an_end_mark(bench: Maker) -> None:
-    async with bench(FakeEngine([ScriptedAnswer("Hello", fail_after=3)])) as api:
-        reply = await api.chat(stream=True)
-        assert reply.status_code == 200
-        events = events_of(reply.text)
+async def test_failure_in_mid_stream_sends_an_error_without_done(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine([ScriptedAnswer("Hello", fail_after=3)])) as api:
+        response = await api.chat(stream=True)
+        assert response.status_code == 200
+        events = events_of(response.text)
         assert "".join(delta.get("content", "") for delta in deltas_of(events[:-1])) == "Hel"
         assert events[-1]["error"]["code"] == "unavailable"
-        await api.app.state.services.assistant.close()  # what broke is stored in the background
+        await api.app.state.services.assistant.close()  # failed answers are stored in the background
         assert [sample.finish_reason for sample in api.samples()] == ["error"]
 
 
 class FullStore:
-    """A store whose samples cannot be saved."""
+    """A store that fails to save samples."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
@@ -112,18 +112,20 @@ class FullStore:
         return getattr(self._store, name)
 
 
-async def test_an_answer_that_was_not_stored_is_not_acknowledged(bench: Maker) -> None:
-    async with bench(FakeEngine(["Hi"]), store=FullStore) as api:
-        reply = await api.chat()
-        assert (reply.status_code, reply.json()["error"]["code"]) == (507, "storage_failed")
+async def test_unstored_answer_is_an_error(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Hi"]), store=FullStore) as api:
+        response = await api.chat()
+        assert (response.status_code, response.json()["error"]["code"]) == (507, "storage_failed")
         events = events_of((await api.chat(stream=True)).text)
-        assert "".join(delta.get("content", "") for delta in deltas_of(events[:-1])) == "Hi", "the person has read it"
+        assert "".join(delta.get("content", "") for delta in deltas_of(events[:-1])) == "Hi", (
+            "the text was sent before storing failed"
+        )
         assert "full" in events[-1]["error"]["message"]
 
 
 @pytest.mark.parametrize("retention", ["full", "metadata", "none"])
-async def test_the_sample_is_there_when_the_answer_is(bench: Maker, retention: str) -> None:
-    async with bench(FakeEngine(["Hi"]), retention=retention) as api:
+async def test_sample_is_stored_before_the_answer_ends(start_api: ApiFactory, retention: str) -> None:
+    async with start_api(FakeEngine(["Hi"]), retention=retention) as api:
         for stream in (True, False):
             await api.chat("secret", stream=stream)
         samples = api.samples()
@@ -131,21 +133,21 @@ async def test_the_sample_is_there_when_the_answer_is(bench: Maker, retention: s
         assert ("secret" in str(samples)) == (retention == "full")
 
 
-async def test_comments_keep_a_silent_stream_alive(bench: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_stream_sends_keep_alive_comments(start_api: ApiFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "KEEP_ALIVE_S", 0.05)
     monkeypatch.setattr(sse, "FIRST_EVENT_TIMEOUT_S", 0.01)
-    async with bench(FakeEngine([ScriptedAnswer("Hi", first_delay_s=0.3)])) as api:
+    async with start_api(FakeEngine([ScriptedAnswer("Hi", first_delay_s=0.3)])) as api:
         text = (await api.chat(stream=True)).text
         assert text.count(": keep-alive\n\n") >= 3
         assert "".join(delta.get("content", "") for delta in deltas_of(events_of(text))) == "Hi"
 
 
-async def test_a_lively_stream_has_no_comments(bench: Maker) -> None:
-    async with bench(FakeEngine(["Hi"])) as api:
+async def test_lively_stream_sends_no_comments(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Hi"])) as api:
         assert ": " not in [line[:2] for line in (await api.chat(stream=True)).text.splitlines()]
 
 
-async def until(condition: Any, *, seconds: float = 2.0) -> None:
+async def wait_until(condition: Any, *, seconds: float = 2.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what is waited for is a plain counter
             await asyncio.sleep(0.005)
@@ -155,61 +157,61 @@ STEP_S = 0.05
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
-async def test_leaving_a_stream_stops_the_engine_within_a_step(bench: Maker, path: str) -> None:
+async def test_disconnect_stops_the_engine_within_a_step(start_api: ApiFactory, path: str) -> None:
     engine = FakeEngine([ScriptedAnswer("x" * 4000, delay_s=STEP_S)])
     body = {"stream": True, "messages": [{"role": "user", "content": "Hi"}]}
     if path == "/v1/responses":
         body = {"stream": True, "input": "Hi"}
-    async with bench(engine) as api, on_a_socket(api.app) as address:
-        async with httpx.AsyncClient(base_url=address) as client, client.stream("POST", path, json=body) as reply:
-            async for line in reply.aiter_lines():
+    async with start_api(engine) as api, on_a_socket(api.app) as address:
+        async with httpx.AsyncClient(base_url=address) as client, client.stream("POST", path, json=body) as response:
+            async for line in response.aiter_lines():
                 if "delta" in line:
                     break
             assert engine.active == 1
         emitted_at_most = STEP_S * 3
-        await until(lambda: engine.active == 0, seconds=emitted_at_most)
-        await until(lambda: len(api.samples()) == 1)
+        await wait_until(lambda: engine.active == 0, seconds=emitted_at_most)
+        await wait_until(lambda: len(api.samples()) == 1)
         assert api.samples()[0].finish_reason == "cancelled"
         assert 1 <= api.samples()[0].completion_tokens <= 6
 
 
-async def test_leaving_without_a_stream_stops_the_engine_too(bench: Maker) -> None:
+async def test_disconnect_without_a_stream_stops_the_engine(start_api: ApiFactory) -> None:
     engine = FakeEngine([ScriptedAnswer("x" * 4000, delay_s=0.01)])
-    async with bench(engine) as api, on_a_socket(api.app) as address, httpx.AsyncClient(base_url=address) as client:
+    async with start_api(engine) as api, on_a_socket(api.app) as address, httpx.AsyncClient(base_url=address) as client:
         with pytest.raises(httpx.ReadTimeout):
             await client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "Hi"}]}, timeout=0.3)
-        await until(lambda: engine.active == 0, seconds=1)
-        assert (await client.post("/v1/chat/completions", json={"messages": []})).status_code == 400, "the server lives"
+        await wait_until(lambda: engine.active == 0, seconds=1)
+        assert (await client.post("/v1/chat/completions", json={"messages": []})).status_code == 400, "the server still answers"
 
 
-async def test_leaving_before_the_first_token_stops_the_engine(bench: Maker) -> None:
+async def test_disconnect_before_the_first_token_stops_the_engine(start_api: ApiFactory) -> None:
     engine = FakeEngine([ScriptedAnswer("x", first_delay_s=30)])
-    async with bench(engine) as api, on_a_socket(api.app) as address, httpx.AsyncClient(base_url=address) as client:
+    async with start_api(engine) as api, on_a_socket(api.app) as address, httpx.AsyncClient(base_url=address) as client:
         body = {"stream": True, "messages": [{"role": "user", "content": "Hi"}]}
         with pytest.raises(httpx.ReadTimeout):
             await client.post("/v1/chat/completions", json=body, timeout=0.2)
-        await until(lambda: engine.active == 0, seconds=1)
+        await wait_until(lambda: engine.active == 0, seconds=1)
 
 
 @pytest.mark.slow
-async def test_thirty_two_streams_at_once(bench: Maker) -> None:
+async def test_thirty_two_streams_at_once(start_api: ApiFactory) -> None:
     engine = FakeEngine([ScriptedAnswer("x" * 50, delay_s=0.002)], max_sequences=32)
-    async with bench(engine) as api, on_a_socket(api.app) as address:
+    async with start_api(engine) as api, on_a_socket(api.app) as address:
 
-        async def one(client: httpx.AsyncClient) -> float:
+        async def event(client: httpx.AsyncClient) -> float:
             started = asyncio.get_running_loop().time()
             body = {"stream": True, "messages": [{"role": "user", "content": "Hi"}]}
-            reply = await client.post("/v1/chat/completions", json=body, timeout=60)
-            assert reply.text.endswith("data: [DONE]\n\n")
+            response = await client.post("/v1/chat/completions", json=body, timeout=60)
+            assert response.text.endswith("data: [DONE]\n\n")
             return asyncio.get_running_loop().time() - started
 
         async with httpx.AsyncClient(base_url=address, limits=httpx.Limits(max_connections=40)) as client:
-            took = await asyncio.gather(*(one(client) for _ in range(32)))
-        assert max(took) <= 3 * min(took)
+            durations_s = await asyncio.gather(*(event(client) for _ in range(32)))
+        assert max(durations_s) <= 3 * min(durations_s)
         assert len(api.samples()) == 32
 
 
-async def test_a_source_that_was_never_started_is_closed_all_the_same() -> None:
+async def test_unstarted_source_is_closed() -> None:
     closed: list[bool] = []
 
     async def source() -> AsyncGenerator[int, None]:
@@ -223,6 +225,6 @@ async def test_a_source_that_was_never_started_is_closed_all_the_same() -> None:
         await asyncio.sleep(30)
         return {}
 
-    opened = await sse.PrimedStream.open(source(), quiet)
-    await opened.aclose()
+    stream = await sse.PrimedStream.open(source(), quiet)
+    await stream.aclose()
     assert closed == [True]

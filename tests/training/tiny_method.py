@@ -1,7 +1,7 @@
-"""A method that is small enough to be killed a hundred times: a two-layer network that learns from draws of an 'engine'.
+"""A method small enough to be killed a hundred times: a two-layer network that learns from random rewards.
 
-The engine draws differently each time it is asked, as a real one with other batches may: a step that is made again must take the
-draws that were recorded, or it ends elsewhere.
+The rewards differ each time they are drawn, as those of a real engine may. A repeated step must therefore use the recorded
+rollouts, or the run ends differently.
 """
 
 from __future__ import annotations
@@ -35,29 +35,30 @@ class TinyPolicy:
         return torch.tanh(x @ self.weights[0]) @ self.weights[1]
 
     def state_dict(self) -> dict[str, Any]:
-        return {str(number): weight.detach() for number, weight in enumerate(self.weights)}
+        return {str(index): weight.detach() for index, weight in enumerate(self.weights)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         with torch.no_grad():
-            for number, weight in enumerate(self.weights):
-                weight.copy_(state[str(number)])
+            for index, weight in enumerate(self.weights):
+                weight.copy_(state[str(index)])
 
     def adapter(self) -> Adapter:
         raise Unsupported("The tiny network has no adapter.")
 
 
 class TinyMethod:
-    """Regression towards drawn targets, with AdamW and a running baseline: state of every kind that must survive.
+    """Regression towards random rewards, with AdamW and a running baseline: state of every kind that must survive a kill.
 
-    `ballast` floats ride along in the state, so that a checkpoint takes long enough to be hit by a kill."""
+    `ballast` further numbers in the state make a checkpoint slow enough to be hit by a kill. The loss of step `nan_at` is not a
+    number."""
 
     name = "tiny"
 
     def __init__(
-        self, run: RunFolder, *, total_steps: int = 12, seed: int = 1, pause_s: float = 0.0, ballast: int = 0, spoil_at: int = 0
+        self, run: RunFolder, *, total_steps: int = 12, seed: int = 1, pause_s: float = 0.0, ballast: int = 0, nan_at: int = 0
     ) -> None:
         self.total_steps = total_steps
-        self._run, self._seed, self._pause_s, self._spoil_at = run, seed, pause_s, spoil_at
+        self._run, self._seed, self._pause_s, self._nan_at = run, seed, pause_s, nan_at
         self.policy = TinyPolicy(seed)
         self._optimiser = torch.optim.AdamW(self.policy.weights, lr=1e-2)
         self._baseline = 0.0
@@ -73,12 +74,12 @@ class TinyMethod:
         rewards = torch.tensor([rollout["reward"] for rollout in rollouts])[:, None]
         self._baseline += 0.1 * (float(rewards.mean()) - self._baseline)
         loss = ((self.policy.value(x) - (rewards - self._baseline)) ** 2).mean()
-        if number == self._spoil_at:
+        if number == self._nan_at:
             loss = loss * float("nan")
         self._optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
-        return {"loss": loss.item(), "reward": float(rewards.mean()), "tokens": 8.0, "think_s": self._pause_s}
+        return {"loss": loss.item(), "reward": float(rewards.mean()), "tokens": 8.0, "pause_s": self._pause_s}
 
     def validate(self) -> dict[str, float] | None:
         with torch.no_grad():
@@ -99,8 +100,8 @@ class TinyMethod:
         self._baseline = state["baseline"]
 
 
-def outcome_bytes(run: RunFolder) -> tuple[dict[str, str], list[dict[str, Any]]]:
-    """What two equal runs have in common: the hashes of the last checkpoint, and the metrics without times."""
+def reproducible_outcome(run: RunFolder) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """What equal runs have in common: the step and hashes of the last checkpoint, and the metrics without times."""
     last = run.checkpoints.all()[-1]
     lines = [{name: value for name, value in line.items() if not name.endswith(("_s", "_utc"))} for line in run.read_metrics()]
     return {"step": str(last.step), **last.hashes}, lines

@@ -1,0 +1,106 @@
+"""Routers of the API: routes with a `JsonBody`, and the documentation of bodies, errors and event streams."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+from fastapi import APIRouter, params
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from yearling.api.http.body import JsonBodyMarker, read_json_body
+from yearling.api.http.json_response import JsonObject
+from yearling.api.http.schemas import ErrorEnvelope
+
+ResponseDocs = dict[int | str, JsonObject]
+"""The argument `responses` of routers and routes: documentation by status."""
+
+SCHEMA_REF = "#/components/schemas/{model}"
+
+_ERROR_DESCRIPTIONS = {
+    400: "The request is invalid.",
+    401: "The request is not authenticated.",
+    403: "The caller is not allowed to do this, or the host or origin is not allowed.",
+    404: "The object does not exist.",
+    409: "The request conflicts with the current state.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    422: "The model could not satisfy the JSON schema.",
+    429: "There were too many requests.",
+    500: "The server has a bug.",
+    503: "The server is busy or not ready.",
+    507: "The answer could not be stored.",
+}
+
+
+def _json_content(model: type[BaseModel]) -> JsonObject:
+    return {"application/json": {"schema": {"$ref": SCHEMA_REF.format(model=model.__name__)}}}
+
+
+# The schema is a reference and not a model: FastAPI would build the model again for every status of every route.
+ERROR_RESPONSES: ResponseDocs = {
+    status: {"description": description, "content": _json_content(ErrorEnvelope)}
+    for status, description in _ERROR_DESCRIPTIONS.items()
+}
+"""Every error status, with the error envelope."""
+
+event_models: set[type[BaseModel]] = set()
+"""The models of all event streams, for the OpenAPI document."""
+
+
+def event_stream(event_model: type[BaseModel]) -> ResponseDocs:
+    """The argument `responses` of a route that can answer with server-sent events, whose data is `event_model` as JSON."""
+    event_models.add(event_model)
+    description = f"A {event_model.__name__} as JSON. The last event of chat completions is `[DONE]`."
+    event = {
+        "type": "object",
+        "properties": {
+            "data": {"type": "string", "description": description},
+            "event": {"type": "string", "description": "Type of the event. Absent if the data says it."},
+        },
+        "required": ["data"],
+    }
+    return {200: {"content": {"text/event-stream": {"schema": event}}}}
+
+
+class ApiRoute(APIRoute):
+    """A route whose endpoint can have a `JsonBody` parameter, which is read after all dependencies have passed."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self.body_model: type[BaseModel] | None = None
+        signature = inspect.signature(endpoint, eval_str=True)
+        for name, parameter in signature.parameters.items():
+            if any(isinstance(argument, JsonBodyMarker) for argument in get_args(parameter.annotation)):
+                self.body_model = parameter.annotation.__origin__
+                endpoint = _with_json_body(endpoint, signature, name, self.body_model)
+                body = {"required": True, "content": _json_content(self.body_model)}
+                options["openapi_extra"] = {**(options.get("openapi_extra") or {}), "requestBody": body}
+        super().__init__(path, endpoint, **options)
+
+
+def _with_json_body(
+    endpoint: Callable[..., Any], signature: inspect.Signature, name: str, model: type[BaseModel]
+) -> Callable[..., Any]:
+    """The endpoint without its body parameter. A FastAPI dependency could read the body too, but makes each request slower."""
+
+    @functools.wraps(endpoint)
+    async def read_and_call(request: Request, **arguments: Any) -> Response:
+        arguments[name] = await read_json_body(request, model)
+        response: Response = await endpoint(request, **arguments)
+        return response
+
+    parameters = [parameter for parameter in signature.parameters.values() if parameter.name != name]
+    read_and_call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return read_and_call
+
+
+class ApiRouter(APIRouter):
+    """A router whose routes document every error status, and can have a `JsonBody`."""
+
+    def __init__(self, *, dependencies: Sequence[params.Depends] = (), responses: ResponseDocs = ERROR_RESPONSES) -> None:
+        super().__init__(dependencies=list(dependencies), responses=responses, route_class=ApiRoute)

@@ -1,0 +1,118 @@
+"""Wire models of lesson sets. Data only."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from yearling.api.http.schemas import ResponseModel
+
+
+class LessonSetView(ResponseModel):
+    """A frozen set of lessons for training."""
+
+    object: Literal["lesson_set"]
+    """Always `lesson_set`."""
+    hash: str
+    """Hash of the set."""
+    version: int
+    """Version of the set, from 1."""
+    created_utc: str
+    """Creation time, ISO 8601 in UTC."""
+    current: bool
+    """Whether the last build produced this set."""
+    train: dict[str, int]
+    """Number of training lessons, by kind."""
+    heldout: dict[str, int]
+    """Number of held-out lessons, by kind."""
+    seen: int
+    """Number of judgements that the build saw."""
+    kept: int
+    """Number of judgements that lessons come from."""
+    people: int
+    """Number of people behind those judgements."""
+    dropped: dict[str, int]
+    """Number of judgements without a lesson, by reason."""
+    consensus_run: int | None
+    """Number of the consensus run behind the set; null if there was none."""
+
+
+class LessonSetList(ResponseModel):
+    """Lesson sets, newest first."""
+
+    object: Literal["list"]
+    """Always `list`."""
+    data: list[LessonSetView]
+    """The sets."""
+
+
+class LessonSetReport(ResponseModel):
+    """What a build used and dropped. Judgements are what people did; lessons are what the build made of them."""
+
+    judgements_seen: dict[str, int]
+    """Number of judgements that the build saw, by kind."""
+    judgements_dropped: dict[str, int]
+    """Number of judgements without a lesson, by reason."""
+    lessons_made: dict[str, int]
+    """Number of lessons made, by kind."""
+    lessons_dropped: dict[str, dict[str, int]]
+    """Number of lessons dropped, by kind and reason."""
+    q: dict[str, int]
+    """Number of preference pairs, by range of their consensus probability."""
+    split: dict[str, str | int | float | None]
+    """How lessons were divided into training and held-out lessons."""
+    taken_back: dict[str, dict[str, int]]
+    """Earlier sets that still contain retracted judgements: number of judgements, by set and reason."""
+
+
+class LessonSetDetail(LessonSetView):
+    """A lesson set with its report."""
+
+    previous: str | None
+    """Hash of the set that was built before; null for the first."""
+    report: LessonSetReport
+    """The report."""
+
+
+class LessonReference(ResponseModel):
+    """A lesson, identified by the hash of its text."""
+
+    kind: str
+    """Kind of the lesson."""
+    key: str
+    """Hash of the lesson's text."""
+    events: list[str]
+    """IDs of the feedback events that the lesson comes from."""
+
+
+class MovedLesson(ResponseModel):
+    """A lesson that moved between training and held-out."""
+
+    kind: str
+    """Kind of the lesson."""
+    key: str
+    """Hash of the lesson's text."""
+    before: Literal["train", "heldout"]
+    """Part in the first set."""
+    after: Literal["train", "heldout"]
+    """Part in the second set."""
+
+
+class LessonSetDifference(ResponseModel):
+    """Difference between two lesson sets. Held-out lessons are counted and never listed."""
+
+    object: Literal["lesson_set.difference"]
+    """Always `lesson_set.difference`."""
+    before: str
+    """Hash of the first set."""
+    after: str
+    """Hash of the second set."""
+    counts: dict[str, int]
+    """Number of lessons in each group, without the limit."""
+    came: list[LessonReference]
+    """Training lessons that are only in the second set, at most `limit`."""
+    went: list[LessonReference]
+    """Training lessons that are only in the first set, at most `limit`."""
+    judged_otherwise: list[LessonReference]
+    """Training lessons in both sets that come from other judgements, at most `limit`."""
+    moved: list[MovedLesson]
+    """Lessons that moved between training and held-out, at most `limit`."""
