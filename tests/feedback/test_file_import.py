@@ -251,7 +251,7 @@ ACTS = st.one_of(
 
 @pytest.mark.slow
 @given(acts=st.lists(st.tuples(NAMES, ACTS), max_size=8), content=st.dictionaries(st.text(max_size=5), st.text(max_size=9)))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_round_trip_loses_nothing(tmp_path_factory: pytest.TempPathFactory, acts: list[Any], content: dict[str, str]) -> None:
     folder = tmp_path_factory.mktemp("trip")
     lines: list[Any] = [{**act, "actor": actor} for actor, act in acts]

@@ -58,7 +58,7 @@ def example_log() -> tuple[FeedbackEvent, ...]:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=6, phases=[Phase.generate])
+@settings(max_examples=6, phases=[Phase.generate])
 @given(st.randoms(use_true_random=False))
 def test_selection_does_not_depend_on_the_order_of_records(rng: random.Random) -> None:
     events = list(example_log())
@@ -70,7 +70,7 @@ def test_selection_does_not_depend_on_the_order_of_records(rng: random.Random) -
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=6, phases=[Phase.generate])
+@settings(max_examples=6, phases=[Phase.generate])
 @given(st.data())
 def test_retracted_judgements_have_no_effect(data: st.DataObject) -> None:
     events = list(example_log())

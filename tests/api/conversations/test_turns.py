@@ -237,7 +237,7 @@ async def test_turn_ends_when_its_callback_fails(start_api: ApiFactory) -> None:
         api.app.state.services.turns._on_saved = broken
         with capture_logs() as logs:
             turn, events = await exchange(api.client)
-        assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["turn_not_closed"]
+        assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["turn_finalization_failed"]
         assert events[-1]["state"] == "failed"
         assert (await get_tree(api.client, turn["conversation"]))["tree"][1]["text"] == "Hi"
 

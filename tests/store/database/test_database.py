@@ -65,9 +65,9 @@ def filled(larger_once: Path, tmp_path: Path) -> Settings:
 
 
 def test_sqlite_connections_have_durable_settings(
-    tmp_path: Path, no_waiting_for_the_disk: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, unsynced_sqlite: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_prepare_sqlite", no_waiting_for_the_disk)
+    monkeypatch.setattr(database, "_prepare_sqlite", unsynced_sqlite)
     with Store.open(make_settings(tmp_path)) as store, store.database.read() as connection:
         settings = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
