@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
-from tests.feedback.people import community, pour
+from tests.feedback.people import append_events, simulate_events
 from yearling.config import Settings
 from yearling.errors import NotFound, Untrusted
 from yearling.feedback import FeedbackLog
@@ -35,7 +35,7 @@ def judged(data: Path) -> Path:
     """The data folder with the feedback of a community, and one rating by a local person."""
     with Store.open(Settings(data_dir=data)) as store:
         log = FeedbackLog(store)
-        pour(log, community(comparisons=20))
+        append_events(log, simulate_events(comparisons=20))
         log.rate(store.people.add("Ada Lovelace").id, "i1", 1)
     return data
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
-from tests.feedback.people import community
+from tests.feedback.people import simulate_events
 from yearling.config import Settings
 from yearling.errors import BadInput, Conflict, NotFound, StorageFailed
 from yearling.feedback import event_to_dict
@@ -67,7 +67,7 @@ def test_unreadable_and_unwritable_files_raise(run_yearling: Run, rows: Path, tm
 def judged(run_yearling: Run, tmp_path: Path) -> Path:
     """The data folder with the judgements of a community of forty, and the person Ann."""
     file = tmp_path / "log.jsonl"
-    file.write_text("".join(json.dumps(event_to_dict(event)) + "\n" for event in community(num_items=20)))
+    file.write_text("".join(json.dumps(event_to_dict(event)) + "\n" for event in simulate_events(num_items=20)))
     run_yearling("feedback", "import", file)
     with Store.open(Settings(data_dir=tmp_path / "data")) as store:
         store.people.add("Ann")

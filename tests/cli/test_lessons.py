@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
-from tests.tasks.records import prose
+from tests.tasks.records import distinct_text
 from yearling.errors import BadInput, NotFound
 
 
@@ -16,10 +16,10 @@ def write_rows(path: Path, count: int, *, first: int = 0) -> Path:
     """Write annotated pairs to a file; in every third pair, one of the annotators prefers the other answer."""
     rows = [
         {
-            "instruction": f"Explain {prose(number)}",
+            "instruction": f"Explain {distinct_text(number)}",
             "input": "",
-            "response1": prose(1000 + number),
-            "response2": prose(2000 + number),
+            "response1": distinct_text(1000 + number),
+            "response2": distinct_text(2000 + number),
             "annotator1": 1,
             "annotator2": 1,
             "annotator3": 1 if number % 3 else 2,

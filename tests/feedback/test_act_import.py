@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.feedback.people import add_answers, opened
+from tests.feedback.people import add_answers, open_feedback_log
 from tests.store.examples import make_sample
 from yearling.clock import now_utc
 from yearling.errors import BadInput
@@ -32,13 +32,13 @@ T0 = datetime(2026, 3, 1, tzinfo=UTC)
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[FeedbackLog]:
-    with opened(tmp_path / "data") as log:
+    with open_feedback_log(tmp_path / "data") as log:
         yield log
 
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[FeedbackLog]:
-    with opened(tmp_path / "other") as log:
+    with open_feedback_log(tmp_path / "other") as log:
         yield log
 
 

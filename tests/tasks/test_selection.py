@@ -14,8 +14,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.feedback.people import community
-from tests.tasks.records import prose
+from tests.feedback.people import simulate_events
+from tests.tasks.records import distinct_text
 from yearling.feedback import Comparison, Edit, FeedbackEvent, Rating, Retraction, StatusChange, event_to_dict, run_consensus
 from yearling.tasks.active_judgements import find_active_judgements
 from yearling.tasks.candidates import LessonCandidate, LessonRules, build_candidates, judged_items
@@ -28,9 +28,9 @@ from yearling.tasks.selection import LessonSelection, select_lessons
 def answer_of(item: str) -> ItemAnswer:
     """Return an answer that depends on the item's name only, to one of four questions by one of six people."""
     number = int(sha256(item.encode()).hexdigest()[:6], 16)
-    prompt = ({"role": "user", "content": f"Tell me about {prose(number % 4)}"},)
+    prompt = ({"role": "user", "content": f"Tell me about {distinct_text(number % 4)}"},)
     origin = LessonOrigin(frozenset([f"person {number % 4 + number % 2}"]), frozenset([f"thread {number % 4}"]))
-    return ItemAnswer(messages=prompt, text=prose(number), origin=origin)
+    return ItemAnswer(messages=prompt, text=distinct_text(number), origin=origin)
 
 
 def select_from_log(events: list[FeedbackEvent], *, share: float = 0.3) -> tuple[str, LessonSelection]:
@@ -48,7 +48,9 @@ def select_from_log(events: list[FeedbackEvent], *, share: float = 0.3) -> tuple
 @lru_cache(maxsize=1)
 def example_log() -> tuple[FeedbackEvent, ...]:
     """Return a log of ten raters and eight items, with edits of some."""
-    events = [event for event in community(num_raters=10, num_items=8, comparisons=12) if not isinstance(event, StatusChange)]
+    events = [
+        event for event in simulate_events(num_raters=10, num_items=8, comparisons=12) if not isinstance(event, StatusChange)
+    ]
     last = max(event.created_utc for event in events)
     edits = [
         Edit(id=f"edit {number}", created_utc=last, actor="p" + "0" * 32, item=event.item, result=f"edited {number}")
@@ -104,10 +106,12 @@ def thumb(text: str, person: str, conversation: str, *, prompt: str = "Tell me."
 
 def test_lessons_similar_to_held_out_ones_are_dropped() -> None:
     """Equal answers to the same question by many people must not be in both parts."""
-    many = [thumb(prose(number), f"person {number}", f"conversation {number}") for number in range(60)]
+    many = [thumb(distinct_text(number), f"person {number}", f"conversation {number}") for number in range(60)]
     heldout_keys = {candidate.lesson.key for candidate in select_lessons(many, share=0.3).heldout}
     assert 5 < len(heldout_keys) < 40
-    twins = [thumb(f"{prose(number)} indeed", f"other {number}", f"elsewhere {number}", weight=0.5) for number in range(60)]
+    twins = [
+        thumb(f"{distinct_text(number)} indeed", f"other {number}", f"elsewhere {number}", weight=0.5) for number in range(60)
+    ]
     pairs = [replace(candidate, lesson=_as_pair(candidate)) for candidate in twins]
     selection = select_lessons([*many, *pairs], share=0.3)
     answers = {candidate.lesson.answer for candidate in selection.heldout if isinstance(candidate.lesson, Thumb)}
@@ -118,7 +122,7 @@ def test_lessons_similar_to_held_out_ones_are_dropped() -> None:
 
 
 def test_heavier_of_two_near_duplicates_is_kept() -> None:
-    answers = prose(1, 60)
+    answers = distinct_text(1, 60)
     candidates = [thumb(answers, "a", "1", weight=0.3), thumb(f"{answers} indeed", "b", "2", weight=0.6)]
     for order in (candidates, candidates[::-1]):
         selection = select_lessons(order, share=0.0)

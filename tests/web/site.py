@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 
 from tests.api.live import live
-from tests.feedback.people import community
+from tests.feedback.people import simulate_events
 from tests.store.examples import make_graded, make_sample
 from yearling.api import create_app
 from yearling.config import Settings
@@ -152,7 +152,7 @@ def fill_learning(store: Store) -> None:
     """A community that judged, notes, exams with a gate, and a run of the spec."""
     owner, ben = store.people.owner().id, store.people.add("Ben").id
     log = FeedbackLog(store)
-    store.events.append([event_to_dict(event) for event in community(num_raters=40, num_items=30)])
+    store.events.append([event_to_dict(event) for event in simulate_events(num_raters=40, num_items=30)])
     with log.index.consistent_view() as ledger:
         items = sorted({event.item for event in ledger.events() if hasattr(event, "item")})
     words = [make_text(item, "statement", {"text": STATEMENTS[at % len(STATEMENTS)]}) for at, item in enumerate(items)]
