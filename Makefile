@@ -3,7 +3,7 @@
 # make test-all  everything: style, types, every test, the drills, and the stores without the shortcuts of tests/conftest.py
 # make check     format, lint, types, architecture and the fast tests
 # make docs      write the reference pages from the code, and build the site into site/ with every link checked
-# make web       build the page from web/ (needs Node; the result is committed, so that nobody else does)
+# make web       build the web client from web/ (needs Node; the result is committed, so that nobody else does)
 # make trl       an environment with TRL beside ours, for parity and `yearling bench train`
 
 PYTHON ?= python3

@@ -1,3 +1,3 @@
-"""Yearling: an assistant that you own and that learns on the job."""
+"""Yearling: an assistant that you own and that learns from feedback."""
 
 __version__ = "0.1.0"

@@ -29,7 +29,7 @@ from yearling.errors import UserError
 
 app = typer.Typer(
     name="yearling",
-    help="An assistant that you own and that learns on the job.",
+    help="An assistant that you own and that learns from feedback.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

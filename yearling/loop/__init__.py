@@ -1,4 +1,4 @@
-"""The learning cycle as resumable steps, and questions that need several rooms at once."""
+"""Comparison of exam runs for `api/`, which may not import `evals`. The cycle itself is planned."""
 
 from yearling.loop.exam_comparison import compare_exam_runs
 
