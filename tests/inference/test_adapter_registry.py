@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.models.published import paper_adapter, paper_model
+from tests.models.published import record_only_adapter, record_only_model
 from yearling.errors import NotFound, Unsupported, Untrusted
 from yearling.inference import FakeEngine, GenerationRequest, fake_served_model
 from yearling.inference.adapter_registry import AdapterRegistry
 from yearling.models import AdapterLibrary
 from yearling.records import SamplingSettings
 
-MODEL = paper_model()
+MODEL = record_only_model()
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def request() -> GenerationRequest:
 def test_an_adapter_is_listed_once_it_is_published(adapters: AdapterLibrary) -> None:
     registry = AdapterRegistry(adapters)
     assert registry.names([MODEL]) == []
-    published = paper_adapter(adapters, b"one")
+    published = record_only_adapter(adapters, b"one")
     assert registry.names([MODEL]) == [f"base+{published.sha256[:12]}"]
-    assert registry.names([paper_model("other", sha256="b" * 64, source_sha256="d" * 64)]) == []
+    assert registry.names([record_only_model("other", sha256="b" * 64, source_sha256="d" * 64)]) == []
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_an_adapter_is_listed_once_it_is_published(adapters: AdapterLibrary) -> 
 def test_an_adapter_fits_its_base_and_other_layouts_of_its_source(
     adapters: AdapterLibrary, sha256: str, source: str, fits: str
 ) -> None:
-    published = paper_adapter(adapters, b"one")
-    assert published.fits(paper_model(sha256=sha256 * 64, source_sha256=source * 64)) == fits
+    published = record_only_adapter(adapters, b"one")
+    assert published.fits(record_only_model(sha256=sha256 * 64, source_sha256=source * 64)) == fits
 
 
 async def test_every_request_to_an_adapted_model_names_its_adapter(adapters: AdapterLibrary) -> None:
@@ -49,7 +49,7 @@ async def test_every_request_to_an_adapted_model_names_its_adapter(adapters: Ada
     base = fake_served_model("base", engine)
     served = []
     for content in (b"one", b"two"):
-        match = registry.find(f"base+{paper_adapter(adapters, content).sha256[:12]}", [MODEL])
+        match = registry.find(f"base+{record_only_adapter(adapters, content).sha256[:12]}", [MODEL])
         assert match is not None
         served.append(await registry.serve(base, match[1]))
     await asyncio.gather(*(model.engine.generate(request()) for model in [*served, base]))
@@ -63,7 +63,7 @@ async def test_every_request_to_an_adapted_model_names_its_adapter(adapters: Ada
 
 
 async def test_an_adapter_is_loaded_again_into_a_new_engine(adapters: AdapterLibrary) -> None:
-    registry, published = AdapterRegistry(adapters), paper_adapter(adapters, b"one")
+    registry, published = AdapterRegistry(adapters), record_only_adapter(adapters, b"one")
     first = await registry.serve(fake_served_model("base", FakeEngine()), published)
     engine = FakeEngine()
     reloaded = await registry.serve(fake_served_model("base", engine), published)
@@ -74,7 +74,7 @@ async def test_an_adapter_is_loaded_again_into_a_new_engine(adapters: AdapterLib
 
 async def test_unknown_foreign_and_changed_adapters_raise(adapters: AdapterLibrary) -> None:
     registry = AdapterRegistry(adapters)
-    foreign = paper_adapter(adapters, b"foreign", base_sha256="e" * 64, base_source_sha256="f" * 64)
+    foreign = record_only_adapter(adapters, b"foreign", base_sha256="e" * 64, base_source_sha256="f" * 64)
     with pytest.raises(Untrusted, match=r"made for the weights eeeeeeeeeeee, not for base"):
         registry.find(f"base+{foreign.sha256[:12]}", [MODEL])
     with pytest.raises(NotFound, match="no adapter"):
@@ -82,7 +82,7 @@ async def test_unknown_foreign_and_changed_adapters_raise(adapters: AdapterLibra
     assert registry.find("base", [MODEL]) is None
     assert registry.find("elsewhere+0123456789ab", [MODEL]) is None
 
-    changed = paper_adapter(adapters, b"one")
+    changed = record_only_adapter(adapters, b"one")
     changed.weights.write_bytes(b"0ne")
     with pytest.raises(Untrusted, match="was changed"):
         await registry.serve(fake_served_model("base", FakeEngine()), changed)

@@ -47,7 +47,7 @@ def test_schema_keywords_that_the_grammar_skips_raise() -> None:
 
 @pytest.fixture
 async def engine(default_model: LocalModel) -> AsyncIterator[OpenVinoEngine]:
-    pytest.importorskip("openvino_genai", reason="the extra yearling[openvino] is not installed")
+    pytest.importorskip("openvino_genai", reason="the extra `openvino` is not installed")
     engine = await OpenVinoEngine.open(
         default_model.weights,
         Tokenizer.load(default_model),

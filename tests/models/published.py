@@ -11,7 +11,7 @@ from yearling.clock import now_utc
 from yearling.models import AdapterLibrary, LocalModel, PublishedAdapter
 
 
-def paper_model(name: str = "base", *, sha256: str = "a" * 64, source_sha256: str = "c" * 64) -> LocalModel:
+def record_only_model(name: str = "base", *, sha256: str = "a" * 64, source_sha256: str = "c" * 64) -> LocalModel:
     """An installed model without files."""
     return LocalModel(
         name=name, folder=Path(name), weights=Path(name) / "model.gguf", format="gguf", sha256=sha256, source="test:",
@@ -20,8 +20,8 @@ def paper_model(name: str = "base", *, sha256: str = "a" * 64, source_sha256: st
     )  # fmt: skip
 
 
-def paper_adapter(adapters: AdapterLibrary, content: bytes, **changes: Any) -> PublishedAdapter:
-    """A published adapter for `paper_model` whose weights are these bytes."""
+def record_only_adapter(adapters: AdapterLibrary, content: bytes, **changes: Any) -> PublishedAdapter:
+    """A published adapter for `record_only_model` whose weights are these bytes."""
     sha256 = hashlib.sha256(content).hexdigest()
     folder = adapters.folder / sha256
     folder.mkdir(parents=True)

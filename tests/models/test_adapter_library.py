@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.models.published import paper_model
+from tests.models.published import record_only_model
 from tests.training.networks import tiny_decoder
 from yearling.errors import NotFound, Untrusted
 from yearling.models import (
@@ -23,7 +23,7 @@ from yearling.models import (
     new_adapter,
 )
 
-BASE = paper_model(sha256="ab" * 32)
+BASE = record_only_model(sha256="ab" * 32)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_both_formats_hold_the_factors_and_the_lineage(decoder: Decoder, tmp_pat
 
 def test_publishing_for_another_base_raises(decoder: Decoder, tmp_path: Path) -> None:
     with pytest.raises(Untrusted, match="was made for the weights abababababab"):
-        AdapterLibrary(tmp_path).publish(random_adapter(decoder), decoder, paper_model(sha256="0" * 64))
+        AdapterLibrary(tmp_path).publish(random_adapter(decoder), decoder, record_only_model(sha256="0" * 64))
 
 
 def test_changed_files_are_detected(decoder: Decoder, tmp_path: Path) -> None:

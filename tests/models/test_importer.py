@@ -126,7 +126,7 @@ def test_a_folder_needs_torch_to_be_converted(library: ModelLibrary, tmp_path: P
     monkeypatch.setattr("yearling.models.importer.importlib.util.find_spec", lambda name: None)
     with pytest.raises(BadInput, match="needs torch") as raised:
         library.import_path(hf_folder(tmp_path / "hf"))
-    assert "yearling[train]" in raised.value.advice
+    assert ".[train]" in raised.value.advice
     _leaves_nothing(library)
 
 

@@ -14,7 +14,7 @@ from yearling.errors import BadInput, NotFound, Unavailable, Unsupported
 from yearling.tasks import Environment, exam_seed, open_environment, train_seed
 
 INSTALLED = importlib.util.find_spec("verifiers") is not None
-needs_verifiers = pytest.mark.skipif(not INSTALLED, reason="verifiers is not installed: pip install yearling[verifiers]")
+needs_verifiers = pytest.mark.skipif(not INSTALLED, reason="the extra `verifiers` is not installed")
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.evals.sample_exams import make_exam, wrong_on
 from tests.feedback.people import open_feedback_log
-from tests.models.published import paper_model
+from tests.models.published import record_only_model
 from tests.tasks.records import add_answer, add_members, record_consensus_run
 from yearling.cli.exam_card import find_training_lineage
 from yearling.errors import NotFound
@@ -27,7 +27,7 @@ from yearling.store import Store
 from yearling.tasks import BuildConfig, build_lesson_set
 from yearling.training import RunFolder
 
-BASE = replace(paper_model(sha256="ab" * 32), source="pypi:base==1#model.gguf")
+BASE = replace(record_only_model(sha256="ab" * 32), source="pypi:base==1#model.gguf")
 
 
 def make_run(store: Store, name: str, *, lessons: str = "", base: str = BASE.sha256, **setup: object) -> RunFolder:
