@@ -3,7 +3,7 @@
 Code that fetches an address chosen by somebody else checks it here first. Otherwise a caller could make the server connect to
 machines that only the server can reach: itself, its neighbours, or a cloud's metadata service.
 
-This module knows nothing of HTTP. An address that embeds another one (IPv4-mapped, NAT64, 6to4, Teredo) counts as the embedded
+This module is independent of HTTP. An address that embeds another one (IPv4-mapped, NAT64, 6to4, Teredo) counts as the embedded
 address.
 """
 

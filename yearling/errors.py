@@ -1,7 +1,7 @@
 """Errors that a person can act on.
 
 A `UserError` carries one sentence that says what is wrong and one that says what to do. It is shown without a traceback. Every
-other exception that escapes is a bug and keeps its traceback. This module knows nothing of HTTP or terminals: `api/` and `cli/`
+other exception that escapes is a bug and keeps its traceback. This module is independent of HTTP and terminals: `api/` and `cli/`
 translate.
 """
 
@@ -61,3 +61,8 @@ class Unavailable(UserError):
 
 class StorageFailed(UserError):
     """The disk is full, read-only or damaged. Data that was acknowledged before is safe."""
+
+
+def install_advice(extra: str) -> str:
+    """Return advice that tells the user of a checkout how to install one of the extras in `pyproject.toml`."""
+    return f"Run `pip install -c constraints.txt -e '.[{extra}]'` in Yearling's folder."

@@ -1,7 +1,7 @@
 """Samples raters and comparisons from Polis conversations, with the left-out raters as an independent reference.
 
 Votes become comparisons: of two items that a rater rated differently, the rater prefers the one with the higher rating. This file
-knows nothing of our model.
+is independent of our model.
 
 Legend: U raters, N items.
 """

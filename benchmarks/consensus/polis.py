@@ -2,7 +2,7 @@
 
 Polis' own groups come from the same votes that an aggregator sees. The reference here is independent: it takes only raters
 outside the sample, finds their two groups by Polis' method (principal components of the vote table, then k-means), and computes
-the opinion of each of *these* groups. This file knows nothing of our model.
+the opinion of each of *these* groups. This file is independent of our model.
 
 Legend: V votes, U raters, N items, G groups.
 """

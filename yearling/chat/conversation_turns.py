@@ -2,7 +2,7 @@
 
 A running turn does not depend on its reader, who may disconnect, reconnect, or stop it from another connection. Everything that
 can be rejected is rejected before anything is stored. After a stop or a failure, the text generated so far is kept together with
-its sample. A temporary turn stores nothing. Knows nothing of HTTP.
+its sample. A temporary turn stores nothing. Independent of HTTP.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Turns the raw output of a model into what the client gets: text, tool calls, and the log-probabilities of the text.
 
-Works incrementally and holds back only text that may still become a tool call. Knows nothing of engines or HTTP.
+Works incrementally and holds back only text that may still become a tool call. Independent of engines and HTTP.
 """
 
 from __future__ import annotations

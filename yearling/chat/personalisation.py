@@ -1,7 +1,7 @@
 """What a person's own settings, memories and modes add to a turn, and what a turn adds to their memories.
 
 Everything here is a function of the store, the installation's settings and a person's id, so that every front end (the HTTP API,
-`yearling chat`) personalises turns alike. Knows neither HTTP nor terminals, and never calls a model.
+`yearling chat`) personalises turns alike. Independent of HTTP and terminals; never calls a model.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reasoning effort: how many tokens a model may spend on reasoning before it answers.
 
 Models whose template supports `<think>` reason there, within a budget. For all others, reasoning is a hidden first pass: the
-model is asked for its reasoning only, and then for the answer given that reasoning. Knows nothing of engines or streams.
+model is asked for its reasoning only, and then for the answer given that reasoning. Independent of engines and streams.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Records what a model saw and emitted: one sample per pass through an engine.
 
-Every pass is stored however it ends: an answer before it is acknowledged, a failed or abandoned one in the background. Knows
-neither prompts nor clients.
+Every pass is stored however it ends: an answer before it is acknowledged, a failed or abandoned one in the background.
+Independent of prompts and clients.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Tool calls as text: describes tools in the prompt, and parses calls from the output of a model.
 
 The form is the one that most open models were trained on: `<tool_call>{"name": ..., "arguments": {...}}</tool_call>`. A call that
-the client requires is enforced: `forced_call_schema` describes the whole output, and the engine's grammar applies it. Knows
-nothing of engines, and never runs a tool.
+the client requires is enforced: `forced_call_schema` describes the whole output, and the engine's grammar applies it. Independent
+of engines; never runs a tool.
 """
 
 from __future__ import annotations

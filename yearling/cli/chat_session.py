@@ -2,7 +2,7 @@
 
 Turns are personalised for the owner of the installation as on the page: mode, answer style, personal instructions and the
 memories that are relevant to the question. A system message of the session replaces all of these. Memories are read here and
-never extracted. Knows nothing of the terminal.
+never extracted. Independent of the terminal.
 """
 
 from __future__ import annotations

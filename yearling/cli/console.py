@@ -1,4 +1,4 @@
-"""Output of the command line: results on stdout, everything else on stderr. Knows nothing of the commands."""
+"""Output of the command line: results on stdout, everything else on stderr. Independent of the commands."""
 
 from __future__ import annotations
 

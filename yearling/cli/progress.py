@@ -1,4 +1,4 @@
-"""Progress on stderr: bars and status lines in a terminal, plain lines in a log file. Knows nothing of the commands."""
+"""Progress on stderr: bars and status lines in a terminal, plain lines in a log file. Independent of the commands."""
 
 from __future__ import annotations
 

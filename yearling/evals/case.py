@@ -1,7 +1,7 @@
 """What an exam is made of: cases, a grader, verdicts and metrics. Data and protocols only.
 
-A case knows neither models nor storage. The runner (`runner.py`) puts it to a subject (`subject.py`) and stores the answer with
-its verdict as a `GradedSample`; `summary.py` aggregates those.
+A case is independent of models and storage. The runner (`runner.py`) puts it to a subject (`subject.py`) and stores the answer
+with its verdict as a `GradedSample`; `summary.py` aggregates those.
 """
 
 from __future__ import annotations

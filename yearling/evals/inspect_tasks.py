@@ -16,7 +16,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from yearling.errors import BadInput, Unsupported
+from yearling.errors import BadInput, Unsupported, install_advice
 from yearling.evals.case import Case, Exam, SubjectResponse
 from yearling.evals.runner import grade_response, verdict_to_json
 from yearling.evals.subject import DEFAULT_CONCURRENCY, Subject
@@ -108,7 +108,7 @@ class InspectLogSubject:
 
 def _require_inspect() -> None:
     if importlib.util.find_spec("inspect_ai") is None:
-        raise Unsupported("Inspect is not installed.", advice="Run `pip install 'yearling[inspect]'`.")
+        raise Unsupported("Inspect is not installed.", advice=install_advice("inspect"))
 
 
 def _inspect_sample_id(exam: Exam, case: Case, draw: int) -> str:

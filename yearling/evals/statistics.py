@@ -1,4 +1,4 @@
-"""Paired tests and intervals. Pure functions of numbers: they know neither exams nor models.
+"""Paired tests and intervals. Pure functions of numbers: they are independent of exams and models.
 
 Every result is exact or seeded, so the same scores give the same verdict on every machine. A one-sided p-value tests "the
 challenger is better than the champion". `wins` counts the pairs that only the challenger passes, `losses` those that only the

@@ -1,4 +1,4 @@
-"""What takes an exam: the assistant as served (a full turn), or a bare engine with its own chat template. Knows no graders.
+"""What takes an exam: the assistant as served (a full turn), or a bare engine with its own chat template. Independent of graders.
 
 A model on a remote endpoint takes exams in the same two ways, since the engine pool serves it like a local one.
 """

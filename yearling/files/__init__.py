@@ -1,1 +1,1 @@
-"""Files on disks that fill up, fail or lose power: atomic writes, durability, locks and disk errors. Knows no other room."""
+"""Files on disks that fill up, fail or lose power: atomic writes, durability, locks and disk errors. Needs no other room."""

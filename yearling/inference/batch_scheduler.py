@@ -1,6 +1,6 @@
 """Continuous batching: which sequences take part in the next step, and which row of the batch each one has.
 
-Knows nothing of tensors, sampling or requests: a sequence is a list of tokens, the first `num_cached` of which are in a
+Independent of tensors, sampling and requests: a sequence is a list of tokens, the first `num_cached` of which are in a
 key/value cache. New sequences wait in order of arrival, are prefilled in chunks outside the batch, and then decode one token
 per step in a row of the batch until they finish. Rows stay dense: when one is freed, the last row moves into its place.
 

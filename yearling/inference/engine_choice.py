@@ -1,7 +1,7 @@
 """Which engine runs a local model: the fastest of those installed, as measured on this machine or on a similar one.
 
 There are two purposes: `interactive`, a few answers that people wait for, and `batch`, many answers at once (exams, rollouts).
-`REFERENCE_SPEEDS` holds the reference measurements. This module knows nothing of how engines work.
+`REFERENCE_SPEEDS` holds the reference measurements. This module is independent of how engines work.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Literal
 import psutil
 
 from yearling.config import Settings
-from yearling.errors import BadInput, Unsupported
+from yearling.errors import BadInput, Unsupported, install_advice
 
 Purpose = Literal["interactive", "batch"]
 MachineClass = Literal["amx", "avx512", "avx2", "other"]
@@ -214,4 +214,4 @@ def _format_speeds(speeds: Mapping[str, float]) -> str:
 
 def _install_hint(kind: str) -> str:
     extra = _REQUIREMENTS[kind][1]
-    return f"not installed: pip install 'yearling[{extra}]'" if extra else "not installed: reinstall Yearling"
+    return f"not installed. {install_advice(extra)}" if extra else "not installed: reinstall Yearling"

@@ -3,7 +3,7 @@
 One step decodes a token for every running answer and prefills a chunk of each new one, in one pass over the weights per adapter
 in use. While answers run, a step prefills only a little, so that their tokens keep coming; an idle engine prefills in larger
 chunks. If cells run out, cached conversations are dropped first; then the newest answer goes back to the queue and is
-recomputed later. Cells in use are never overwritten. Knows nothing of asyncio.
+recomputed later. Cells in use are never overwritten. Independent of asyncio.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ character, cannot score a given text in one pass, loads adapters only at start, 
 is full. The functions that its own server calls can do all of this. The structs are those of the build named in
 `SUPPORTED_BUILD`; `load_library` compares the library's default values with those of that build and refuses another layout.
 
-Knows nothing of requests or sampling. Every call may block; calls on one context are not thread-safe.
+Independent of requests and sampling. Every call may block; calls on one context are not thread-safe.
 """
 
 from __future__ import annotations

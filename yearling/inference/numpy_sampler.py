@@ -8,7 +8,7 @@ of tensors; `tests/inference/sampling_cases.py` holds the cases that both must p
   temperature, top-k, top-p, min-p. This is the order of the OpenAI API's published description; vLLM and transformers use it
   too.
 
-A seed gives the same random numbers in every local engine. This module knows nothing of models, caches or requests.
+A seed gives the same random numbers in every local engine. This module is independent of models, caches and requests.
 
 Shapes: `V` vocabulary.
 """

@@ -1,4 +1,4 @@
-"""OpenVINO GenAI: fast batches on x86 processors, from the same GGUF files. An extra (`yearling[openvino]`).
+"""OpenVINO GenAI: fast batches on x86 processors, from the same GGUF files. It needs the extra `openvino`.
 
 The library's continuous batching pipeline schedules, caches and samples; this module translates. Its log-probabilities are
 those of torch: of the whole distribution at temperature 1, before penalties and grammar. A request's seed decides its tokens.
@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil
 
-from yearling.errors import BadInput, ContextLengthExceeded, Unavailable, Unsupported, UserError
+from yearling.errors import BadInput, ContextLengthExceeded, Unavailable, Unsupported, UserError, install_advice
 from yearling.inference.engine import (
     Completion,
     Delta,
@@ -79,7 +79,7 @@ class OpenVinoCore:
             import openvino
             import openvino_genai
         except ImportError:
-            raise BadInput("OpenVINO GenAI is not installed.", advice="Install yearling[openvino].") from None
+            raise BadInput("OpenVINO GenAI is not installed.", advice=install_advice("openvino")) from None
         self._tensor, self._genai = openvino.Tensor, openvino_genai
         self._stop_ids = stop_ids
         self._request_ids = itertools.count()

@@ -3,7 +3,7 @@
 One step decodes a token for every row of the batch and prefills a chunk of waiting sequences (`batch_scheduler.py`). Tokens are
 sampled from float32 logits together with their exact log-probabilities (`torch_sampler.py`). Sequences under different adapters
 share a step: one forward pass per adapter over its own rows, by a decoder that shares the bare model's weights. A sequence
-keeps its decoder until it ends, and caches are never shared, so a cache never outlives a change of adapter. Knows nothing of
+keeps its decoder until it ends, and caches are never shared, so a cache never outlives a change of adapter. Independent of
 asyncio.
 
 Shapes: B sequences, T tokens, E model width, V vocabulary.

@@ -2,7 +2,7 @@
 
 The rules are those of `numpy_sampler.py`, which also holds the state of a sequence; they are written twice because one works on
 batches on any device and the other without torch. A row's token depends on its logits, its settings and its own random numbers
-only, never on the other rows of the batch. This module knows nothing of models, caches or requests.
+only, never on the other rows of the batch. This module is independent of models, caches and requests.
 
 Shapes: `B` sequences, `V` vocabulary, `K` candidate tokens, `N` blocks.
 """

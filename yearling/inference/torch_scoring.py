@@ -1,7 +1,7 @@
 """Log-probabilities of given tokens, and embeddings, by teacher-forced passes of a decoder.
 
 Both are generators that yield between passes of bounded size, so that the caller can do other work in between; the result is
-the generator's return value. Logits never exist for more than a chunk of tokens. Knows nothing of sampling.
+the generator's return value. Logits never exist for more than a chunk of tokens. Independent of sampling.
 
 Shapes: B sequences, T tokens, E model width, N tokens of a chunk, V vocabulary.
 """

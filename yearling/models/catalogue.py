@@ -1,6 +1,6 @@
 """The artefacts that Yearling knows by name: source, pinned SHA-256, licence.
 
-Knows nothing of fetching or of what is installed. The entries are in `catalogue.toml`; an invalid entry is an error at load.
+Independent of fetching and of what is installed. The entries are in `catalogue.toml`; an invalid entry is an error at load.
 """
 
 from __future__ import annotations

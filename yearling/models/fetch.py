@@ -1,7 +1,7 @@
 """Fetch one verified file from a source: the result has the pinned SHA-256, or nothing is kept.
 
 Every source has its own scratch folder, so that the next call resumes an interrupted fetch. Callers must not fetch the same
-source twice at once: `ModelLibrary` and `fetch_file` each hold a lock. This module knows nothing of model formats. The HTTP
+source twice at once: `ModelLibrary` and `fetch_file` each hold a lock. This module is independent of model formats. The HTTP
 client is imported only when something is downloaded, because every process of the server imports this module.
 """
 

@@ -1,6 +1,6 @@
 """A model folder in Hugging Face's format: which files make up the model, what they state, and one hash of all of them.
 
-Knows nothing of libraries or of loading. Only files from a fixed list of names and safetensors files are read; Python files and
+Independent of libraries and of loading. Only files from a fixed list of names and safetensors files are read; Python files and
 pickled weights never are.
 """
 

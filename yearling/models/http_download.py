@@ -2,7 +2,7 @@
 
 `download` writes to `DESTINATION.part` and stores the server's validator beside it, so that an interrupted download resumes
 where it stopped (RFC 9110: `Range` with `If-Range`), and starts again if the file has changed. A complete file is synced and
-renamed. The caller checks whether it is the *right* file. Knows nothing of models.
+renamed. The caller checks whether it is the *right* file. Independent of models.
 
 `NetworkConfig.from_environment` is the only place that reads the conventional variables for certificates, pip and Hugging Face;
 httpx reads those for proxies. `huggingface_hub` is not used: it accepts a file whose content differs from the hash that the hub

@@ -17,7 +17,7 @@ from typing import Any
 from gguf import GGML_QUANT_SIZES
 
 from yearling.clock import now_utc
-from yearling.errors import BadInput, NotFound, Unsupported, Untrusted
+from yearling.errors import BadInput, NotFound, Unsupported, Untrusted, install_advice
 from yearling.files.disk import require_space, translate_disk_errors
 from yearling.files.progress import Progress, ignore_progress
 from yearling.files.reading import COPY_CHUNK_BYTES, hash_file
@@ -188,7 +188,7 @@ def _convert_to_gguf(path: Path, target: Path, layout: str, parameters: int, *, 
     if importlib.util.find_spec("torch") is None:
         raise BadInput(
             "Reading a Hugging Face folder needs torch, which is not installed.",
-            advice="Install yearling[train], or import a GGUF file of the same model.",
+            advice=f"{install_advice('train')} Or import a GGUF file of the same model.",
         )
     from yearling.models.export import export_gguf
 

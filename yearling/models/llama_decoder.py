@@ -1,7 +1,7 @@
 """A Llama-family decoder: Llama (with Llama 3's rotary scaling), SmolLM2, Qwen2, Qwen2.5, Qwen3, Mistral.
 
-Plain torch that follows the papers: pre-norm blocks of grouped-query attention with rotary positions and a gated MLP. Knows
-neither files (`decoder_weights.py`) nor sampling nor losses. Parameter names are those of Hugging Face checkpoints.
+Plain torch that follows the papers: pre-norm blocks of grouped-query attention with rotary positions and a gated MLP. Independent
+of files (`decoder_weights.py`), sampling and losses. Parameter names are those of Hugging Face checkpoints.
 
 Shapes: B sequences, T new tokens, K keys (old and new tokens), E model width, H query heads, G key/value heads, D head width, V
 vocabulary, S cache slots, C cache capacity.

@@ -5,7 +5,7 @@
     https://host/path                     one file of a web server
     file:/absolute/path                   one file of this machine
 
-Knows nothing of fetching. A source that names a file whose reader runs code (pickle) is refused here, before anything is
+Independent of fetching. A source that names a file whose reader runs code (pickle) is refused here, before anything is
 downloaded.
 """
 

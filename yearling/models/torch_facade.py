@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from yearling.errors import BadInput
+from yearling.errors import BadInput, install_advice
 from yearling.models.adapter import LORA_TARGETS, Adapter
 
 if TYPE_CHECKING:
@@ -138,4 +138,4 @@ def _require_torch() -> None:
     try:
         import torch  # noqa: F401  # only to report clearly that it is missing
     except ImportError:
-        raise BadInput("This needs torch, which is not installed.", advice="Install yearling[train].") from None
+        raise BadInput("This needs torch, which is not installed.", advice=install_advice("train")) from None

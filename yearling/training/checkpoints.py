@@ -6,7 +6,7 @@
     checkpoints/.new-*                           a checkpoint being written; renamed once it is complete and on disk
 
 A checkpoint is either complete or absent. The store keeps the last two checkpoints and the best one. Nothing is pickled.
-Knows no methods: a state is any nesting of dicts, lists and tuples over tensors and plain values.
+Independent of methods: a state is any nesting of dicts, lists and tuples over tensors and plain values.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Publishes what a run trained, so that it can be served: its adapter, or a complete model.
 
-An adapter is published under the hash of its content. Servers pick it up at once. Knows no servers.
+An adapter is published under the hash of its content. Servers pick it up at once; none needs to run.
 """
 
 from __future__ import annotations

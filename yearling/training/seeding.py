@@ -1,6 +1,6 @@
 """Random numbers of a training run: a pure function of the run's seed, the step and a purpose.
 
-Because no generator survives a step, a resumed run draws the same numbers as an uninterrupted one. Knows neither methods nor
+Because no generator survives a step, a resumed run draws the same numbers as an uninterrupted one. Independent of methods and
 data.
 """
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from yearling.errors import BadInput, Unsupported, Untrusted
+from yearling.errors import BadInput, Unsupported, Untrusted, install_advice
 from yearling.models import AdapterLibrary, ChatTemplate, LocalModel, ModelLibrary, Tokenizer, load_adapter, load_decoder
 from yearling.training.device import Device, Dtype, choose_device, choose_dtype
 from yearling.training.distributed import world_size
@@ -382,4 +382,4 @@ def _import_attribute(method: str, attribute: str) -> Any:
     except ImportError as error:
         if error.name != "torch":
             raise
-        raise BadInput("Training needs torch, which is not installed.", advice="Install yearling[train].") from None
+        raise BadInput("Training needs torch, which is not installed.", advice=install_advice("train")) from None

@@ -1,7 +1,7 @@
 """A client for OpenID Connect: the authorization code flow with PKCE.
 
 Sources: OpenID Connect Core 1.0, section 3.1; OpenID Connect Discovery 1.0; RFC 7636 (PKCE); RFC 9207 (issuer in the response).
-authlib and joserfc parse tokens and check signatures and claims. This module knows nothing about Yearling's people or sessions.
+authlib and joserfc parse tokens and check signatures and claims. This module is independent of Yearling's people and sessions.
 """
 
 from __future__ import annotations

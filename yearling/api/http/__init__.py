@@ -1,1 +1,1 @@
-"""HTTP plumbing that knows no routes: bodies, errors, event streams, the OpenAPI document, logs and metrics."""
+"""HTTP plumbing, independent of routes: bodies, errors, event streams, the OpenAPI document, logs and metrics."""

@@ -1,6 +1,6 @@
 """Errors in OpenAI's envelope: `{"error": {"message", "type", "param", "code"}}`.
 
-Translates Yearling's errors, FastAPI's and pydantic's. Knows no routes.
+Translates Yearling's errors, FastAPI's and pydantic's. Independent of routes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Server-sent events, and work that stops when the client disconnects.
 
-Knows nothing about the content of a stream. A response runs two tasks: one sends, the other waits for the client to disconnect.
+Independent of the content of a stream. A response runs two tasks: one sends, the other waits for the client to disconnect.
 The first to end cancels the other. Source: the WHATWG HTML standard, "Server-sent events".
 """
 

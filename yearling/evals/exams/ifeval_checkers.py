@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from yearling.errors import NotFound, Unavailable
+from yearling.errors import NotFound, Unavailable, install_advice
 from yearling.evals.exams import ifeval_worker
 from yearling.evals.exams.sources import exam_downloads, verify_sha256
 
@@ -98,9 +98,7 @@ class InstructionCheckers:
     def _start_worker(self) -> _CheckerProcess:
         for package in PACKAGES:
             if importlib.util.find_spec(package) is None:
-                raise Unavailable(
-                    f"IFEval's checkers need the library {package}.", advice="Install it: pip install 'yearling[exams]'."
-                )
+                raise Unavailable(f"IFEval's checkers need the library {package}.", advice=install_advice("exams"))
         for file in exam_downloads()["ifeval"].files:
             verify_sha256(self._folder / file.path, file.sha256)
         worker = _CheckerProcess(self._folder, self._time_limit_s, self._memory_limit_bytes)
@@ -108,9 +106,7 @@ class InstructionCheckers:
             worker.wait_until_ready(START_TIME_LIMIT_S)
         except CheckError as error:
             worker.kill()
-            self._start_error = Unavailable(
-                f"IFEval's checkers cannot start: {error}", advice="Reinstall them: pip install 'yearling[exams]'."
-            )
+            self._start_error = Unavailable(f"IFEval's checkers cannot start: {error}", advice=install_advice("exams"))
             raise self._start_error from None
         return worker
 

@@ -1,4 +1,4 @@
-"""The personal settings of people, as plain data. Knows nothing of what the settings mean."""
+"""The personal settings of people, as plain data. Independent of what the settings mean."""
 
 from __future__ import annotations
 

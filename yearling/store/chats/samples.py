@@ -1,4 +1,4 @@
-"""Samples: what models saw and emitted, owned by the person who asked. Knows nothing of generation or training.
+"""Samples: what models saw and emitted, owned by the person who asked. Independent of generation and training.
 
 This module applies the retention setting to every sample that it stores, so that no caller can forget it.
 """

@@ -1,4 +1,4 @@
-"""One database, SQLite or Postgres: connections, durable transactions, clear errors. Knows nothing of what the tables mean.
+"""One database, SQLite or Postgres: connections, durable transactions, clear errors. Independent of what the tables mean.
 
 A write is durable when it returns: SQLite runs in WAL mode with `synchronous=FULL`, Postgres with `synchronous_commit` on. SQLite
 allows one writer at a time. Writers of this process queue on a lock, which is fairer and faster than SQLite's polling; writers
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
-from yearling.errors import BadInput, StorageFailed
+from yearling.errors import BadInput, StorageFailed, install_advice
 from yearling.store.database.errors import damaged_error, translate_storage_errors
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Database:
         except ImportError as error:
             raise BadInput(
                 f"The driver for {self.url.drivername} is not installed ({error}).",
-                advice="Install it with `pip install 'yearling[postgres]'`.",
+                advice=install_advice("postgres"),
                 param="database_url",
             ) from None
         event.listen(engine, "connect", self._prepare_postgres)

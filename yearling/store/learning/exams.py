@@ -1,4 +1,4 @@
-"""Exam runs: which model took which exam, and every answer with its verdict. Knows nothing of grading.
+"""Exam runs: which model took which exam, and every answer with its verdict. Independent of grading.
 
 A sample is identified by run, case and draw, and is stored once. An interrupted run resumes with the missing samples.
 """

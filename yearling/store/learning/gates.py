@@ -1,4 +1,4 @@
-"""Gate decisions: whether a challenger may replace a champion, and on what grounds. Knows nothing of how a gate decides."""
+"""Gate decisions: whether a challenger may replace a champion, and on what grounds. Independent of how a gate decides."""
 
 from __future__ import annotations
 

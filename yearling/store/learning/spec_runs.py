@@ -1,6 +1,6 @@
 """Runs of the behaviour spec: the model, the version of the spec, the triage of every output, and disputes of a triage.
 
-A run is stored completely or not at all. Knows nothing of clauses, graders or the meaning of labels.
+A run is stored completely or not at all. Independent of clauses, graders and the meaning of labels.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The protocol of tasks and environments, between the code that defines tasks and the code that trains or examines on them.
 
-This file knows nothing of models, tokens or seeds. A task is plain data that survives JSON. `Task.data` holds all that grading
+This file is independent of models, tokens and seeds. A task is plain data that survives JSON. `Task.data` holds all that grading
 needs, so every environment opened under the same name grades a task in the same way, whatever its settings.
 """
 

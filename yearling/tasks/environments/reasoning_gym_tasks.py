@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from yearling.errors import BadInput, NotFound, Unavailable, Unsupported
+from yearling.errors import BadInput, NotFound, Unavailable, Unsupported, install_advice
 from yearling.tasks.environments.protocol import Task, TaskMessage, Transcript, final_answer_text, task_key
 from yearling.tasks.environments.seeds import draw_for_part, part_owning_question, shot_seed
 
@@ -153,7 +153,7 @@ def _new_generator(dataset: str, settings: str, *, seed: int) -> Any:
             warnings.simplefilter("ignore", SyntaxWarning)  # from its dependencies, at their first compilation
             from reasoning_gym.factory import DATASETS, create_dataset
     except ImportError:
-        raise Unavailable("This needs reasoning-gym, which is not installed.", advice="Install yearling[reasoning].") from None
+        raise Unavailable("This needs reasoning-gym, which is not installed.", advice=install_advice("reasoning")) from None
     if dataset not in DATASETS:
         raise NotFound(f"reasoning-gym has no generator named {dataset}.", advice=f"Generators: {', '.join(sorted(DATASETS))}.")
     values = json.loads(settings)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
-from yearling.errors import BadInput, NotFound, Unavailable, Unsupported
+from yearling.errors import BadInput, NotFound, Unavailable, Unsupported, install_advice
 from yearling.tasks.environments.protocol import Task, TaskMessage, Transcript, TranscriptMessage, task_key
 from yearling.tasks.environments.seeds import SEEDS_PER_PART, part_of_seed, part_owning_question
 
@@ -105,7 +105,7 @@ def _import_verifiers() -> Any:
     try:
         import verifiers.v1 as vf
     except ImportError:
-        raise Unavailable("This needs verifiers, which is not installed.", advice="Install yearling[verifiers].") from None
+        raise Unavailable("This needs verifiers, which is not installed.", advice=install_advice("verifiers")) from None
     return vf
 
 

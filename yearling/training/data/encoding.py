@@ -1,7 +1,7 @@
 """Lessons as token ids: the prompt as it was served, the answer, and the token that ends a turn.
 
 Token ids that the trained model itself produced are used as stored. Any other lesson is encoded as at serving: its prompt by the
-model's chat template, its answer by the model's tokenizer. Knows no tensors.
+model's chat template, its answer by the model's tokenizer. Independent of tensors.
 """
 
 from __future__ import annotations

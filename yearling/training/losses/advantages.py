@@ -2,7 +2,7 @@
 
 Advantages within a group are not divided by the standard deviation, which would weight prompts by how rarely their outcomes
 differ (2503.20783). Within an episode only the tokens that the model sampled count; the tokens of an environment or a tool are
-skipped, so an episode with gaps has the same advantages as the same episode without them. Knows no network.
+skipped, so an episode with gaps has the same advantages as the same episode without them. Independent of networks.
 
 Shapes: N samples, B episodes, T tokens.
 """

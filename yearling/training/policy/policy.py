@@ -1,7 +1,7 @@
 """The policy: the model under training, a decoder with a LoRA adapter on every linear layer or with all weights trainable.
 
 Turns batches into log-probabilities, also under its reference: the base model with the adapter switched off, or a frozen copy.
-Knows no loss.
+Independent of losses.
 
 Shapes: T tokens of a batch, N target tokens, E model width.
 """

@@ -3,7 +3,7 @@
 A binary reward teaches at most H(p) bits per sample at the pass rate p, so nothing is learnt from tasks that always or never
 succeed. The sources of tasks are called arms: an environment at one difficulty, or one prompt with its grader. Arms with a pass
 rate inside a band are sampled often. The others are sampled now and then, because their pass rates change as the policy learns.
-Knows no models, and no rewards beyond solved or not.
+Independent of models; the only reward is solved or not.
 """
 
 from __future__ import annotations

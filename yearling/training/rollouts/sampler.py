@@ -7,7 +7,7 @@ its cache is copied. A finished row is replaced by the last one, and free rows a
 is idle.
 
 The tokens of an episode depend on its own seed, never on the other rows (except for rounding). A callback supplies the
-environment's replies, and the row continues from its cache. Knows no rewards.
+environment's replies, and the row continues from its cache. Independent of rewards.
 
 Shapes: B rows, T tokens, E model width, V vocabulary.
 """
