@@ -1,4 +1,4 @@
-"""Schemas that are taken, and answers that satisfy them."""
+"""Which JSON schemas are accepted, and which answers satisfy them."""
 
 from __future__ import annotations
 
@@ -29,37 +29,37 @@ for _ in range(3000):
     ],
     ids=["type", "properties", "http", "file", "pattern", "long", "deep"],
 )
-def test_unusable_schemas_are_refused(schema: dict[str, Any]) -> None:
+def test_invalid_schemas_are_rejected(schema: dict[str, Any]) -> None:
     with pytest.raises(BadInput) as caught:
         check_schema(schema, param="response_format")
     assert caught.value.param == "response_format"
 
 
-def test_references_inside_the_schema_are_followed() -> None:
+def test_internal_references_are_resolved() -> None:
     schema = {"$defs": {"n": {"type": "integer"}}, "items": {"$ref": "#/$defs/n"}}
     check_schema(schema, param="p")
     assert json_text_violation("[1, 2]", schema) == ""
     assert "'a'" in json_text_violation('["a"]', schema)
 
 
-def test_references_elsewhere_are_never_fetched() -> None:
+def test_external_references_are_never_fetched() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         listener.settimeout(0.1)
         with ThreadPoolExecutor(1) as executor:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/schema.json"
-            checked = executor.submit(json_text_violation, "[]", {"$ref": url})
+            future = executor.submit(json_text_violation, "[]", {"$ref": url})
             try:
                 connection, _ = listener.accept()
             except TimeoutError:
                 connection = None
             if connection is not None:
                 connection.close()
-            assert connection is None, "somebody came to fetch the schema"
-            assert "cannot be followed" in checked.result()
+            assert connection is None, "the schema was fetched"
+            assert "cannot be resolved" in future.result()
 
 
 @pytest.mark.parametrize("text", ["", "{", "NaN", "[Infinity]", "{} {}", "[" * 100_000])
-def test_what_is_no_json_is_a_problem(text: str) -> None:
+def test_invalid_json_is_a_violation(text: str) -> None:
     assert "not JSON" in json_text_violation(text, {})

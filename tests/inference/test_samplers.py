@@ -115,7 +115,7 @@ def test_inverse_cdf(invert: Callable[[Logits, float], int], case: InverseCdfCas
 
 
 @both_samplers
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 10_000),
     temperature=st.floats(0.05, 3),

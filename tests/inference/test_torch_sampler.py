@@ -67,7 +67,7 @@ def test_samples_follow_the_definition(sampling: SamplingSettings) -> None:
     assert chi_square_p(frequencies(logits_V, sampling, times), expected) > 1e-3
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
     temperature=st.floats(0.05, 3),

@@ -162,7 +162,7 @@ def test_a_truncated_gguf_is_refused(library: ModelLibrary, tmp_path: Path, shar
     _leaves_nothing(library)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.integers(0, 12_000), byte=st.integers(0, 255))
 def test_a_damaged_gguf_is_imported_or_refused_but_never_crashes(tmp_path: Path, position: int, byte: int) -> None:
     """Any one byte of the header changed: a clean import or a UserError, and a library without leftovers."""

@@ -327,7 +327,7 @@ def test_a_kill_in_any_phase_leaves_nothing_half_done(
     assert _leftovers(library) == []
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_kills_at_random_moments_leave_the_old_or_the_new_state(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
     sha256 = _publish(server, tmp_path, rows=8192)
     server.pages["/files/tiny_model-1.0-py3-none-any.whl"].pause_s = 0.005

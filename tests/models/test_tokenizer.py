@@ -262,7 +262,7 @@ def differing_from_llama_cpp(weights: Path, tokenizer: Tokenizer, texts: list[st
     return differing
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_ids_equal_llama_cpps(default_model: Files) -> None:
     """Every text, control names parsed and not: no difference from llama.cpp's own tokenizer."""
     texts = real_texts(2000)

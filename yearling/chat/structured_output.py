@@ -1,36 +1,38 @@
-"""Structured output: which JSON schemas are taken, and whether an answer satisfies one.
+"""Structured output: which JSON schemas are accepted, and whether an answer satisfies its schema.
 
-The engine's grammar does the enforcing; this is the second pair of eyes, which no answer passes unchecked. Nothing here ever
-fetches a schema from elsewhere.
+The engine's grammar enforces a schema; this module checks every answer again. It never fetches a schema from elsewhere.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 import jsonschema
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from yearling.chat.json_types import SchemaDict
 from yearling.errors import BadInput, Unsupported
 
 MAX_SCHEMA_CHARS = 65_536
 
 _LOCAL_REFERENCES_ONLY: Registry[Any] = Registry()
-"""Resolves references inside the schema only."""
+"""An empty registry: references resolve inside the schema only."""
 
 
 class SchemaNotSatisfied(Unsupported):
-    """The engine could not make the model satisfy the schema."""
+    """An answer does not satisfy its JSON schema, although the engine was told to enforce it."""
 
 
-def check_schema(schema: dict[str, Any], *, param: str) -> None:
-    """Raises BadInput for what is no JSON schema (draft 2020-12), is too large, or points outside itself."""
+def check_schema(schema: SchemaDict, *, param: str) -> None:
+    """Raises BadInput unless the schema is valid JSON Schema (draft 2020-12), small enough, and free of external references."""
     try:
         if len(json.dumps(schema)) > MAX_SCHEMA_CHARS:
-            raise BadInput(f"The schema is longer than {MAX_SCHEMA_CHARS} characters.", advice="Use a smaller one.", param=param)
+            raise BadInput(
+                f"The JSON schema is longer than {MAX_SCHEMA_CHARS} characters.", advice="Use a smaller one.", param=param
+            )
         jsonschema.Draft202012Validator.check_schema(schema)
         _check_references(schema, param)
     except jsonschema.SchemaError as error:
@@ -42,7 +44,7 @@ def check_schema(schema: dict[str, Any], *, param: str) -> None:
         raise BadInput("The JSON schema is nested too deeply.", param=param) from None
 
 
-def _check_references(schema: Any, param: str) -> None:
+def _check_references(schema: object, param: str) -> None:
     if isinstance(schema, list):
         for item in schema:
             _check_references(item, param)
@@ -50,7 +52,9 @@ def _check_references(schema: Any, param: str) -> None:
         reference = schema.get("$ref")
         if isinstance(reference, str) and not reference.startswith("#"):
             raise BadInput(
-                f"The schema refers to {reference[:100]!r}, outside itself.", advice="Put it under $defs instead.", param=param
+                f"The JSON schema refers to {reference[:100]!r}, which is outside of it.",
+                advice="Move the referenced schema under $defs.",
+                param=param,
             )
         pattern = schema.get("pattern")
         if isinstance(pattern, str):
@@ -63,22 +67,22 @@ def _check_pattern(pattern: str, param: str) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise BadInput(f"The pattern {pattern[:100]!r} is not a usable regular expression: {error}.", param=param) from None
+        raise BadInput(f"The pattern {pattern[:100]!r} is not a valid regular expression: {error}.", param=param) from None
 
 
-def schema_violation(value: Any, schema: dict[str, Any]) -> str:
-    """Why a value does not satisfy the schema; empty when it does."""
+def schema_violation(value: object, schema: SchemaDict) -> str:
+    """Why a value does not satisfy the schema; empty if it does."""
     try:
-        found = jsonschema.exceptions.best_match(
+        violation = jsonschema.exceptions.best_match(
             jsonschema.Draft202012Validator(schema, registry=_LOCAL_REFERENCES_ONLY).iter_errors(value)
         )
     except (Unresolvable, RecursionError) as error:
-        return f"the schema cannot be followed: {error}"
-    return "" if found is None else found.message
+        return f"the schema cannot be resolved: {error}"
+    return "" if violation is None else violation.message
 
 
-def json_text_violation(text: str, schema: dict[str, Any]) -> str:
-    """Why a text is no JSON that satisfies the schema; empty when it is."""
+def json_text_violation(text: str, schema: SchemaDict) -> str:
+    """Why a text is not JSON that satisfies the schema; empty if it is."""
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -86,10 +90,10 @@ def json_text_violation(text: str, schema: dict[str, Any]) -> str:
     return schema_violation(value, schema)
 
 
-def _refuse_constant(name: str) -> Any:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def canonical_schema_json(schema: dict[str, Any] | None) -> str:
-    """The schema as canonical JSON, as samples store it; empty for none."""
+def canonical_schema_json(schema: SchemaDict | None) -> str:
+    """The schema as canonical JSON, as samples store it; empty for None."""
     return "" if schema is None else json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
