@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from yearling.chat.output_parsing import OutputParser, ParsedOutput, PlainTextParser, TokenTextAligner, output_parser_for
@@ -131,20 +133,20 @@ class ChoiceGenerator:
         with self.recorder.store_on_exit(record):
             async with aclosing(self._stream_deltas(record)) as deltas:
                 async for delta in deltas:
-                    event = self._turn_event(delta, shaper.push(delta.text), alignment)
+                    event = self._turn_event(delta, await _parse(shaper, delta.text), alignment)
                     if event is not None:
                         yield event
                     if shaper.ended:
                         record.finish = record.finish or "stop"
                         break
             reason = _finish_reason_of(record)
-            rest = self._turn_event(Delta(), shaper.flush(), alignment)
+            rest = self._turn_event(Delta(), await _parse(shaper, None), alignment)
             if rest is not None:
                 yield rest
             if reason == "stop" and self._num_tool_calls:
                 reason = "tool_calls"
             await self.recorder.store(record, reason)
-        self._check_schema_satisfied(record, reason)
+        await self._check_schema_satisfied(record, reason)
         tokens = (
             alignment.flush(all_tokens_are_text=not self._num_tool_calls and not self._was_cut_by_stop_string(record))
             if alignment
@@ -175,12 +177,12 @@ class ChoiceGenerator:
         """A remote engine's delta, under the id that the stored sample will yield."""
         return {**delta, "id": tool_call_id(self.sample_id, delta["index"])} if delta.get("id") else delta
 
-    def _check_schema_satisfied(self, record: GenerationRecord, reason: FinishReason) -> None:
+    async def _check_schema_satisfied(self, record: GenerationRecord, reason: FinishReason) -> None:
         """No structured answer passes as one unless it is; one that was cut by its length does not claim to be."""
         schema = self.request.json_schema
         if schema is None or reason == "length":
             return
-        problem = json_text_violation(record.text, schema)
+        problem = await asyncio.to_thread(json_text_violation, record.text, schema)
         if problem:
             raise SchemaNotSatisfied(
                 f"The answer does not satisfy the JSON schema: {problem[:200]}.",
@@ -219,6 +221,12 @@ class ChoiceGenerator:
                 yield delta
         if record.finish in (None, "error", "cancelled"):
             raise Unavailable("The engine stopped in the middle of the answer.", advice="Try again.")
+
+
+async def _parse(parser: OutputParser, text: str | None) -> ParsedOutput:
+    """What a piece of the output adds, or its end (None); in a worker thread where that may evaluate a user's schema."""
+    step = parser.flush if text is None else partial(parser.push, text)
+    return await asyncio.to_thread(step) if parser.checks_schemas else step()
 
 
 def _finish_reason_of(record: GenerationRecord) -> FinishReason:

@@ -36,7 +36,14 @@ class ParsedOutput:
 
 
 class OutputParser(Protocol):
-    """Turns pieces of raw text into words and calls. `ended`: whatever else the model writes is not wanted."""
+    """Turns pieces of raw text into words and calls.
+
+    `ended`: whatever else the model writes is not wanted. `checks_schemas`: a piece may be checked against a schema that a user
+    supplies, which belongs in a worker thread.
+    """
+
+    @property
+    def checks_schemas(self) -> bool: ...
 
     @property
     def ended(self) -> bool: ...
@@ -50,6 +57,7 @@ class PlainTextParser:
     """Text as it is."""
 
     ended = False
+    checks_schemas = False
 
     def push(self, text: str) -> ParsedOutput:
         return ParsedOutput(text)
@@ -63,6 +71,7 @@ class OptionalToolCallParser:
 
     def __init__(self, tools: Sequence[dict[str, Any]], *, parallel: bool) -> None:
         self._parser = ToolCallParser(tools, parallel=parallel)
+        self.checks_schemas = any(tool["function"].get("strict") for tool in tools)
 
     @property
     def ended(self) -> bool:
@@ -86,6 +95,7 @@ class ForcedToolCallParser:
     """An output that a grammar makes one tool call; it is told when it is whole."""
 
     ended = False
+    checks_schemas = False
 
     def __init__(self) -> None:
         self._text = ""

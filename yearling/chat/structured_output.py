@@ -1,84 +1,25 @@
-"""Structured output: which JSON schemas are taken, and whether an answer satisfies one.
+"""Structured output: whether an answer satisfies its JSON schema.
 
-The engine's grammar does the enforcing; this is the second pair of eyes, which no answer passes unchecked. Nothing here ever
-fetches a schema from elsewhere.
+The engine's grammar does the enforcing; this is the second pair of eyes, which no answer passes unchecked.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
-import jsonschema
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-
-from yearling.errors import BadInput, Unsupported
-
-MAX_SCHEMA_CHARS = 65_536
-
-_LOCAL_REFERENCES_ONLY: Registry[Any] = Registry()
-"""Resolves references inside the schema only."""
+from yearling.errors import Unsupported
+from yearling.json_schemas import MAX_VALUE_CHARS, schema_violation
 
 
 class SchemaNotSatisfied(Unsupported):
     """The engine could not make the model satisfy the schema."""
 
 
-def check_schema(schema: dict[str, Any], *, param: str) -> None:
-    """Raises BadInput for what is no JSON schema (draft 2020-12), is too large, or points outside itself."""
-    try:
-        if len(json.dumps(schema)) > MAX_SCHEMA_CHARS:
-            raise BadInput(f"The schema is longer than {MAX_SCHEMA_CHARS} characters.", advice="Use a smaller one.", param=param)
-        jsonschema.Draft202012Validator.check_schema(schema)
-        _check_references(schema, param)
-    except jsonschema.SchemaError as error:
-        where = "/".join(str(part) for part in error.absolute_path)
-        raise BadInput(
-            f"The JSON schema is not valid{f' at {where}' if where else ''}: {error.message[:200]}", param=param
-        ) from None
-    except RecursionError:
-        raise BadInput("The JSON schema is nested too deeply.", param=param) from None
-
-
-def _check_references(schema: Any, param: str) -> None:
-    if isinstance(schema, list):
-        for item in schema:
-            _check_references(item, param)
-    elif isinstance(schema, dict):
-        reference = schema.get("$ref")
-        if isinstance(reference, str) and not reference.startswith("#"):
-            raise BadInput(
-                f"The schema refers to {reference[:100]!r}, outside itself.", advice="Put it under $defs instead.", param=param
-            )
-        pattern = schema.get("pattern")
-        if isinstance(pattern, str):
-            _check_pattern(pattern, param)
-        for item in schema.values():
-            _check_references(item, param)
-
-
-def _check_pattern(pattern: str, param: str) -> None:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise BadInput(f"The pattern {pattern[:100]!r} is not a usable regular expression: {error}.", param=param) from None
-
-
-def schema_violation(value: Any, schema: dict[str, Any]) -> str:
-    """Why a value does not satisfy the schema; empty when it does."""
-    try:
-        found = jsonschema.exceptions.best_match(
-            jsonschema.Draft202012Validator(schema, registry=_LOCAL_REFERENCES_ONLY).iter_errors(value)
-        )
-    except (Unresolvable, RecursionError) as error:
-        return f"the schema cannot be followed: {error}"
-    return "" if found is None else found.message
-
-
 def json_text_violation(text: str, schema: dict[str, Any]) -> str:
-    """Why a text is no JSON that satisfies the schema; empty when it is."""
+    """Why a text is no JSON that satisfies the schema; empty when it is. For worker threads."""
+    if len(text) > MAX_VALUE_CHARS:
+        return f"it has more than {MAX_VALUE_CHARS} characters"
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:

@@ -79,7 +79,10 @@ class Assistant:
 
         Raises NotFound for an unknown model, ContextExceeded, Unsupported for what model or engine cannot do, BadInput.
         """
-        check_request(request)
+        if request.has_schemas:
+            await asyncio.to_thread(check_request, request)
+        else:
+            check_request(request)
         served = await self._pool.get(request.model)
         if served.template is not None:  # a remote endpoint has habits of its own
             request = with_spec_message(request)

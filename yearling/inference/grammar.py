@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from yearling.errors import Unsupported
 from yearling.inference.served_model import TokenizerLike
+from yearling.schema_limits import measure_schema
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +35,7 @@ class GrammarVocabulary:
         )
 
     def new_grammar(self, schema: dict[str, Any]) -> JsonSchemaGrammar:
-        """A fresh constraint. Raises Unsupported for a schema that cannot be guaranteed."""
+        """A fresh constraint. Raises BadInput for a schema above a limit, Unsupported for one that cannot be guaranteed."""
         return JsonSchemaGrammar(self, schema)
 
 
@@ -42,6 +43,7 @@ class JsonSchemaGrammar:
     """One answer's way through its schema."""
 
     def __init__(self, vocabulary: GrammarVocabulary, schema: dict[str, Any]) -> None:
+        measure_schema(schema, param="response_format")
         self._vocabulary = vocabulary
         try:
             source = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults={"whitespace_flexible": False})

@@ -211,7 +211,7 @@ class _ConstraintFactory:
 
         if self._vocabulary is None:
             self._vocabulary = GrammarVocabulary(self._tokenizer, width=self._width)
-        constraint: TokenConstraint = self._vocabulary.grammar(schema)
+        constraint: TokenConstraint = self._vocabulary.new_grammar(schema)
         return constraint
 
 
