@@ -99,6 +99,7 @@ class ApiFactory:
             [fake_served_model("fake-model", engine, template=template), fake_served_model("other/model", FakeEngine(["Other."]))]
         )
         app = create_app(api_settings, store(opened_store) if store else opened_store, pool)
+        WATCHDOG.restart_callback()
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             hooks = {"response": [check_response]}
